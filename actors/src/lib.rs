@@ -1,0 +1,1 @@
+//! Live state: one actix actor per active user.

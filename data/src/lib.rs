@@ -1,0 +1,1 @@
+//! Known facts: states, districts and the example citizen.

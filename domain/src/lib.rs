@@ -1,0 +1,1 @@
+//! Pure rules: no I/O, no runtime, no clock, no randomness.

@@ -1,0 +1,1 @@
+//! Columns in, columns out: batch kernels for anonymised exports.

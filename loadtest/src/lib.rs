@@ -1,0 +1,1 @@
+//! Honest load generator: open loop, scenarios as files, a report.

@@ -1,0 +1,2 @@
+//! profile-server
+fn main() {}

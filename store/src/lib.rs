@@ -1,0 +1,1 @@
+//! Durable memory: journal, sled checkpoints and history, sealing, keyring.
