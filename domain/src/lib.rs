@@ -1,1 +1,4 @@
-//! Pure rules: no I/O, no runtime, no clock, no randomness.
+//! Pure rules: no I/O, no runtime, no clock, no randomness. The same input gives the same bytes.
+
+pub mod id;
+pub mod port;

@@ -1,0 +1,112 @@
+//! Identifiers, each parsed once at the door and trusted afterwards.
+
+use std::fmt;
+
+/// A citizen's id: `^usr_[A-Za-z0-9]{12,32}$`. Kept inline, so that copying one never allocates.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserId {
+    bytes: [u8; Self::MAX],
+    length: u8,
+}
+
+impl UserId {
+    const MAX: usize = 36;
+
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// Says what the pattern is when `text` does not match it; never repeats `text`.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let tail = text.strip_prefix("usr_").unwrap_or("");
+        if !(12..=32).contains(&tail.len()) || !tail.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(InvalidId { expected: "^usr_[A-Za-z0-9]{12,32}$" });
+        }
+        let mut bytes = [0; Self::MAX];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(Self { bytes, length: text.len() as u8 })
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII gets in through `parse`.
+        std::str::from_utf8(&self.bytes[..self.length as usize]).unwrap_or_default()
+    }
+}
+
+// A user id in a log or an error would list people: Debug prints a placeholder, and there is no Display.
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserId(…)")
+    }
+}
+
+/// Text that is not an id of the wanted sort.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an id must match `{expected}`")]
+pub struct InvalidId {
+    /// The pattern that the id must match.
+    pub expected: &'static str,
+}
+
+/// `prof_` + UUID v4: assigned when a profile is first assembled, constant within a generation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ProfileId([u8; 16]);
+
+impl ProfileId {
+    /// Makes an id from 16 random bytes, setting the version and variant bits of RFC 9562.
+    pub fn from_random(mut random: [u8; 16]) -> Self {
+        random[6] = (random[6] & 0x0f) | 0x40;
+        random[8] = (random[8] & 0x3f) | 0x80;
+        Self(random)
+    }
+
+    /// The id's bytes, as stored.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// The id from its stored bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for ProfileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("prof_")?;
+        for (index, byte) in self.0.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ProfileId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProfileId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_id_has_the_pattern_of_the_contract() {
+        for good in ["usr_7Qm2Xr9TzKpA", &format!("usr_{}", "a".repeat(32))] {
+            assert_eq!(UserId::parse(good).expect(good).as_str(), good);
+        }
+        for bad in ["", "usr_", "usr_short", "usr_7Qm2Xr9TzKp-", "USR_7Qm2Xr9TzKpA", &format!("usr_{}", "a".repeat(33))]
+        {
+            assert!(UserId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_profile_id_is_a_version_4_uuid() {
+        assert_eq!(ProfileId::from_random([0xff; 16]).to_string(), "prof_ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}

@@ -1,0 +1,13 @@
+//! Time and randomness come in from outside: the domain and the actors have neither.
+
+/// A clock that a test can hold still.
+pub trait Clock: Send + Sync {
+    /// Microseconds since the Unix epoch, as assembly, the day and the check of `time` read it.
+    fn now_micros(&self) -> i64;
+}
+
+/// A source of unguessable bytes.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]);
+}

@@ -1,0 +1,108 @@
+//! The journal's port. It alone makes an acknowledgement.
+
+use crate::id::UserId;
+
+/// What a frame of the journal holds. The number is stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// A change of a user's state: an event's writes, or a day's roll.
+    Change = 1,
+}
+
+/// One frame to make durable, in plain. The journal seals it under the user's own key.
+#[derive(Debug)]
+pub struct Record {
+    /// Whose frame it is.
+    pub user: UserId,
+    /// The erasure generation that the frame belongs to, from 1.
+    pub generation: u32,
+    /// The user's own count of frames, from 1, over generations. The journal refuses any that is not its last + 1.
+    pub sequence: u64,
+    /// What `body` is.
+    pub kind: RecordKind,
+    /// The frame's content, in a form of the domain's (`crate::record`).
+    pub body: Vec<u8>,
+}
+
+/// A durable log of records.
+///
+/// A plain synchronous trait: the commit thread blocks in it anyway.
+pub trait Journal: Send {
+    /// Appends `group`, syncs it, and says for each record whether it was taken.
+    ///
+    /// When it returns `Ok`, every record whose entry is `Ok` is durable. A record that is refused
+    /// does not harm its neighbours.
+    ///
+    /// # Errors
+    /// The whole group failed. [`JournalError::NotTaken`]: nothing of it will ever be seen again.
+    /// [`JournalError::UnknownFate`]: it may or may not be there after a restart.
+    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError>;
+}
+
+/// A record whose sequence does not continue its user's frames: another incarnation of its actor wrote since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the record does not continue its user's frames: sequence {expected} comes next")]
+pub struct Refused {
+    /// The sequence that would have been taken.
+    pub expected: u64,
+}
+
+/// A group that could not be made durable.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Nothing was written, and a later try may succeed (a full disk, for example).
+    #[error("the journal could not take the group")]
+    NotTaken(#[source] std::io::Error),
+    /// The write or its sync failed and could not be repeated elsewhere: writes are refused until restart.
+    #[error("the journal failed and refuses writes until restart")]
+    UnknownFate(#[source] std::io::Error),
+}
+
+/// Something that is durable. Only [`commit`] makes one, so an acknowledgement or a publication
+/// without the journal's word does not compile.
+#[derive(Debug)]
+pub struct Committed<T>(T);
+
+impl<T> Committed<T> {
+    /// What was committed.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// What was committed, by value.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// What became of one element of a group.
+pub type Verdict<T> = Result<Committed<T>, (Refused, T)>;
+
+/// Makes `group` durable and turns each element into a [`Committed`], or hands it back.
+///
+/// `records` and `payloads` go together by position.
+///
+/// # Errors
+/// The journal's own error, with all the payloads.
+///
+/// # Panics
+/// If the two differ in length, or the journal answers for another number of records.
+pub fn commit<T>(
+    journal: &mut dyn Journal,
+    records: &[Record],
+    payloads: Vec<T>,
+) -> Result<Vec<Verdict<T>>, (JournalError, Vec<T>)> {
+    assert_eq!(records.len(), payloads.len(), "a payload for each record");
+    match journal.append(records) {
+        Err(error) => Err((error, payloads)),
+        Ok(results) => {
+            assert_eq!(results.len(), payloads.len(), "the journal answers for each record");
+            let verdict = |(result, payload): (Result<(), Refused>, T)| match result {
+                Ok(()) => Ok(Committed(payload)),
+                Err(refused) => Err((refused, payload)),
+            };
+            Ok(results.into_iter().zip(payloads).map(verdict).collect())
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Ports: the few traits behind which the outside stands.
+
+pub mod clock;
+pub mod dead_letters;
+pub mod journal;
+pub mod store;
