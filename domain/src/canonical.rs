@@ -1,0 +1,138 @@
+//! Values in their RFC 8785 canonical form, as bytes.
+//!
+//! A value is put into this form once, at the door, and is never taken apart again on the hot path:
+//! a document is a splice of such bytes, and a hash goes over them as they stand.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+
+/// One JSON value in canonical form. Cloning shares the bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CanonicalJson(Bytes);
+
+impl CanonicalJson {
+    /// Takes bytes that are in canonical form already.
+    pub fn from_canonical(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        debug_assert!(std::str::from_utf8(&bytes).is_ok(), "canonical JSON is UTF-8");
+        Self(bytes)
+    }
+
+    /// `true` or `false`.
+    pub fn bool(value: bool) -> Self {
+        Self(Bytes::from_static(if value { b"true" } else { b"false" }))
+    }
+
+    /// An integer; beyond 2^53 it would not be canonical.
+    pub fn integer(value: i64) -> Self {
+        let mut text = String::with_capacity(8);
+        write_integer(&mut text, value);
+        Self(text.into())
+    }
+
+    /// A finite number in the ECMAScript form.
+    pub fn number(value: f64) -> Self {
+        let mut text = String::with_capacity(8);
+        write_number(&mut text, value);
+        Self(text.into())
+    }
+
+    /// A string, quoted and escaped.
+    pub fn string(value: &str) -> Self {
+        let mut text = String::with_capacity(value.len() + 2);
+        write_string(&mut text, value);
+        Self(text.into())
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The content of a string that holds no escape; `None` for any other value.
+    pub fn plain_str(&self) -> Option<&str> {
+        let inner = self.as_str().strip_prefix('"')?.strip_suffix('"')?;
+        (!inner.contains('\\')).then_some(inner)
+    }
+
+    /// The shared bytes.
+    pub fn to_bytes(&self) -> Bytes {
+        self.0.clone()
+    }
+}
+
+impl std::fmt::Debug for CanonicalJson {
+    // A value may be of class Y: it shows its size alone.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CanonicalJson({} bytes)", self.0.len())
+    }
+}
+
+/// Writes an integer.
+pub fn write_integer(out: &mut String, value: i64) {
+    let _ = write!(out, "{value}");
+}
+
+/// Writes a finite number in the ECMAScript form that RFC 8785 asks for.
+pub fn write_number(out: &mut String, value: f64) {
+    out.push_str(ryu_js::Buffer::new().format_finite(value));
+}
+
+/// Writes a string, quoted, with the escapes of RFC 8785 §3.2.2.2.
+pub fn write_string(out: &mut String, value: &str) {
+    out.push('"');
+    let mut plain = 0;
+    for (index, byte) in value.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            0x08 => "\\b",
+            0x09 => "\\t",
+            0x0a => "\\n",
+            0x0c => "\\f",
+            0x0d => "\\r",
+            0x00..=0x1f => "",
+            _ => continue,
+        };
+        out.push_str(&value[plain..index]);
+        if escape.is_empty() {
+            let _ = write!(out, "\\u{byte:04x}");
+        } else {
+            out.push_str(escape);
+        }
+        plain = index + 1;
+    }
+    out.push_str(&value[plain..]);
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_rfc_8785_asks() {
+        assert_eq!(
+            CanonicalJson::string("a\"\\\u{8}\t\n\u{c}\r\u{1}é€").as_str(),
+            "\"a\\\"\\\\\\b\\t\\n\\f\\r\\u0001é€\""
+        );
+        for (value, text) in [
+            (0.2, "0.2"),
+            (1.0, "1"),
+            (-0.0, "0"),
+            (1e21, "1e+21"),
+            (252.5, "252.5"),
+            (0.000001, "0.000001"),
+            (1e-7, "1e-7"),
+        ] {
+            assert_eq!(CanonicalJson::number(value).as_str(), text);
+        }
+        assert_eq!(CanonicalJson::integer(-12).as_str(), "-12");
+    }
+}
