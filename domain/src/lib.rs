@@ -1,7 +1,15 @@
 //! Pure rules: no I/O, no runtime, no clock, no randomness. The same input gives the same bytes.
 
-pub mod canonical;
 pub mod id;
-pub mod port;
 pub mod source;
 pub mod table;
+
+pub mod canonical;
+pub mod day;
+
+pub mod event;
+pub mod rules;
+
+pub mod access;
+
+pub mod port;

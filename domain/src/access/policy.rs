@@ -1,0 +1,123 @@
+//! The access table, checked and compiled.
+
+use super::{Consent, Viewer, Visibility};
+use crate::table::{FIELDS, LeafSet, Member};
+
+/// The access table as it is written: for each viewer the paths that each level adds to the one below.
+#[derive(Debug, Clone, Default)]
+pub struct AccessRules {
+    /// The citizen.
+    pub self_citizen: ViewerRules,
+    /// A service with `profile:read`.
+    pub service: ViewerRules,
+    /// What `ai_context` adds.
+    pub ai_context: ViewerRules,
+    /// An agent, before its scopes narrow it.
+    pub agent: ViewerRules,
+    /// An administrator with `profile:read`.
+    pub admin: ViewerRules,
+}
+
+/// Exact dotted paths, `section.*`, or `*`; by the level of consent that adds them.
+#[derive(Debug, Clone, Default)]
+pub struct ViewerRules {
+    /// Seen at every level.
+    pub minimal: Vec<String>,
+    /// Added at standard.
+    pub standard: Vec<String>,
+    /// Added at full.
+    pub full: Vec<String>,
+}
+
+/// A path of the access table that names no field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{path}` is no path of the profile: give a field's dotted path, `section.*` or `*`")]
+pub struct InvalidAccess {
+    /// The path as it was written.
+    pub path: String,
+}
+
+/// The compiled table: a few set operations per question.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Changes with the table; a cached view of another version is stale.
+    pub version: u32,
+    self_citizen: [LeafSet; 3],
+    service: [LeafSet; 3],
+    ai_context: [LeafSet; 3],
+    agent: [LeafSet; 3],
+    admin: [LeafSet; 3],
+}
+
+impl Policy {
+    /// Compiles a table.
+    ///
+    /// # Errors
+    /// Names the first path that is none.
+    pub fn compile(rules: &AccessRules) -> Result<Self, InvalidAccess> {
+        let [self_citizen, service, ai_context, agent, admin] =
+            [&rules.self_citizen, &rules.service, &rules.ai_context, &rules.agent, &rules.admin].map(levels);
+        let mut policy = Self {
+            version: 0,
+            self_citizen: self_citizen?,
+            service: service?,
+            ai_context: ai_context?,
+            agent: agent?,
+            admin: admin?,
+        };
+        policy.version = policy.fingerprint();
+        Ok(policy)
+    }
+
+    /// What `viewer` may see of `user` at this consent.
+    pub fn visibility(&self, viewer: &Viewer, user: &crate::id::UserId, consent: Consent) -> Visibility {
+        let level = consent.level as usize;
+        match viewer {
+            Viewer::SelfCitizen(citizen) if citizen == user => Visibility::Mask(self.self_citizen[level]),
+            Viewer::Agent { citizen, sections } if citizen == user => {
+                Visibility::Mask(self.agent[level].and(*sections))
+            }
+            Viewer::Service { third_party: true, .. } if !consent.third_party_sharing => Visibility::Hidden,
+            Viewer::Service { profile_read: true, ai_context, .. } => {
+                let extra = if *ai_context { self.ai_context[level] } else { LeafSet::EMPTY };
+                Visibility::Mask(self.service[level].or(extra))
+            }
+            Viewer::Admin { profile_read: true } => Visibility::Mask(self.admin[level]),
+            _ => Visibility::Hidden,
+        }
+    }
+
+    fn fingerprint(&self) -> u32 {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        for set in [self.self_citizen, self.service, self.ai_context, self.agent, self.admin].concat() {
+            for leaf in set.iter() {
+                hash.update([leaf.field().number]);
+            }
+            hash.update([0xff]);
+        }
+        let digest = hash.finalize();
+        u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+    }
+}
+
+fn levels(rules: &ViewerRules) -> Result<[LeafSet; 3], InvalidAccess> {
+    let minimal = parse_paths(&rules.minimal)?;
+    let standard = minimal.or(parse_paths(&rules.standard)?);
+    let full = standard.or(parse_paths(&rules.full)?);
+    Ok([minimal, standard, full])
+}
+
+fn parse_paths(paths: &[String]) -> Result<LeafSet, InvalidAccess> {
+    paths.iter().try_fold(LeafSet::EMPTY, |set, path| Ok(set.or(parse_path(path)?)))
+}
+
+/// The leaves that a path of the table names: a leaf exactly, or a subtree with `.*`.
+fn parse_path(path: &str) -> Result<LeafSet, InvalidAccess> {
+    let found = match path.strip_suffix(".*") {
+        _ if path == "*" => Some(LeafSet::ALL),
+        Some(section) => Member::parse(section).filter(|member| !member.is_leaf()).map(Member::leaves),
+        None => FIELDS.iter().find(|field| field.path == path).map(|field| LeafSet::only(field.leaf)),
+    };
+    found.ok_or_else(|| InvalidAccess { path: path.to_owned() })
+}

@@ -1,0 +1,70 @@
+//! The calendar day that every time-derived value is a function of.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+/// A calendar day: days since 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(pub i32);
+
+impl Day {
+    /// The day that `micros` since the Unix epoch falls on in `zone`.
+    pub fn at(micros: i64, zone: &TimeZone) -> Self {
+        let instant = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH);
+        Self::from_date(zone.to_datetime(instant).date())
+    }
+
+    /// The day of a civil date.
+    pub fn from_date(date: Date) -> Self {
+        let epoch = Date::constant(1970, 1, 1);
+        Self(i32::try_from(date.duration_since(epoch).as_hours() / 24).unwrap_or(0))
+    }
+
+    /// Parses `YYYY-MM-DD`; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let shape = text.len() == 10
+            && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
+        shape.then(|| text.parse().ok().map(Self::from_date)).flatten()
+    }
+
+    /// The civil date.
+    pub fn to_date(self) -> Date {
+        Date::constant(1970, 1, 1).saturating_add(SignedDuration::from_hours(i64::from(self.0) * 24))
+    }
+
+    /// When the day begins in `zone`, in microseconds since the Unix epoch.
+    pub fn start(self, zone: &TimeZone) -> i64 {
+        zone.to_timestamp(self.to_date().at(0, 0, 0, 0)).map_or(0, Timestamp::as_microsecond)
+    }
+}
+
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.to_date())
+    }
+}
+
+/// Writes an instant as RFC 3339 in UTC with as many decimals as it needs.
+pub fn format_instant(micros: i64) -> String {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_day_turns_at_midnight_in_the_zone() {
+        let zone = TimeZone::get("Asia/Kolkata").expect("the zone is bundled");
+        let before = "2026-01-20T18:29:59.999999Z".parse::<Timestamp>().expect("a time").as_microsecond();
+        let day = Day::parse("2026-01-20").expect("a day");
+        assert_eq!((Day::at(before, &zone), Day::at(before + 1, &zone)), (day, Day(day.0 + 1)));
+        assert_eq!(Day(day.0 + 1).start(&zone), before + 1);
+        assert_eq!(day.to_string(), "2026-01-20");
+        assert_eq!(Day::parse("2026-1-20"), None);
+        assert_eq!(Day::parse("1969-12-31"), Some(Day(-1)));
+        assert_eq!(format_instant(before + 1), "2026-01-20T18:30:00Z");
+        assert_eq!(format_instant(before), "2026-01-20T18:29:59.999999Z");
+    }
+}

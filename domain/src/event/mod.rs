@@ -1,0 +1,83 @@
+//! Feed events as they are once validated: who says what about whom, as writes into registers.
+
+use bytes::Bytes;
+
+use crate::canonical::CanonicalJson;
+use crate::id::UserId;
+use crate::source::{Kind, Source};
+use crate::table::Leaf;
+
+/// A validated feed event. Only validation makes one.
+#[derive(Debug, Clone)]
+pub struct FeedEvent {
+    /// The event's id, unique per source by promise only.
+    pub id: Text,
+    /// Who sent it.
+    pub source: Source,
+    /// Whom it is about.
+    pub user: UserId,
+    /// The observed_at of its values, in microseconds since the Unix epoch, UTC.
+    pub time: i64,
+    /// Whether it opens a new generation after an erasure.
+    pub registration: bool,
+    /// What it says. A path and kind occurs at most once.
+    pub writes: Vec<Write>,
+}
+
+/// One value for one register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The register's path.
+    pub path: RegisterPath,
+    /// The register's kind.
+    pub kind: Kind,
+    /// The value; `None` withdraws. Sets and lists are in their final order already.
+    pub value: Option<CanonicalJson>,
+}
+
+/// A path that a register is kept for. With the source and the kind it names the register.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RegisterPath {
+    /// A leaf of the profile. `eligibility.eligible_schemes` is the batch, whole;
+    /// `trust.source_trace` what the trust source overrides.
+    Leaf(Leaf),
+    /// The trust source's adjudication: source to {confidence, fields}.
+    SourceConfidence,
+    /// Kept, not in the profile.
+    AggregatedMetrics,
+    /// The overlay of one scheme: an application_status, by scheme_id.
+    SchemeStatus(Text),
+    /// One deadline without days_remaining, by deadline_id.
+    DeadlineDetails(Text),
+    /// When one deadline was completed: an RFC 3339 time in UTC, by deadline_id.
+    DeadlineCompletion(Text),
+}
+
+/// Short text that many registers share: an event id, an item's id.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Text({} bytes)", self.0.len())
+    }
+}

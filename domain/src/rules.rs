@@ -1,0 +1,85 @@
+//! What assembly depends on besides documents and the day: facts and settings, fixed while the server runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+
+use crate::table::Leaf;
+
+/// The rules of assembly and validation.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The zone in which the calendar day is taken.
+    pub zone: TimeZone,
+    /// State slug to the slugs of its districts.
+    pub districts: BTreeMap<String, BTreeSet<String>>,
+    /// When a leaf does not count in completeness.
+    pub not_applicable: Vec<NotApplicable>,
+    /// The most that a value may hold.
+    pub limits: Limits,
+}
+
+/// A leaf that does not count when another leaf has one of some values.
+#[derive(Debug, Clone)]
+pub struct NotApplicable {
+    /// The leaf that does not count.
+    pub leaf: Leaf,
+    /// The leaf that decides.
+    pub when: Leaf,
+    /// Its values, in canonical JSON, at which `leaf` does not count.
+    pub is_one_of: Vec<String>,
+}
+
+/// The most that values may hold.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Characters of a string.
+    pub string_chars: usize,
+    /// Characters of a description.
+    pub description_chars: usize,
+    /// Schemes of a batch.
+    pub schemes: usize,
+    /// Matched rules of a scheme.
+    pub matched_rules: usize,
+    /// Predicted events.
+    pub predicted_events: usize,
+    /// Recommended actions.
+    pub recommended_actions: usize,
+    /// Cohort tags.
+    pub cohort_tags: usize,
+    /// Bytes of `aggregated_metrics` in canonical form.
+    pub aggregated_metrics_bytes: usize,
+    /// How far ahead of the clock an event's `time` may be, in microseconds.
+    pub future_tolerance_micros: i64,
+    /// How deep JSON may nest.
+    pub json_depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            string_chars: 256,
+            description_chars: 1024,
+            schemes: 256,
+            matched_rules: 16,
+            predicted_events: 64,
+            recommended_actions: 64,
+            cohort_tags: 64,
+            aggregated_metrics_bytes: 4096,
+            future_tolerance_micros: 5 * 60 * 1_000_000,
+            json_depth: 64,
+        }
+    }
+}
+
+impl Rules {
+    /// A number that changes when a rule changes that assembled profiles depend on:
+    /// a profile assembled under other rules is assembled anew at its next use.
+    pub fn fingerprint(&self) -> u32 {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        hash.update(format!("v1 {:?} {:?} {:?}", self.zone.iana_name(), self.districts, self.not_applicable));
+        let digest = hash.finalize();
+        u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+    }
+}
