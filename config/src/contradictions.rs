@@ -1,0 +1,46 @@
+//! Values that are fine by themselves but not together.
+
+use crate::keys::Keys;
+use crate::{Error, Mode, Settings};
+
+/// Refuses the first contradiction.
+pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
+    for (key, address) in [
+        ("listen", settings.listen),
+        ("admin_listen", settings.admin_listen),
+    ] {
+        if !address.ip().is_loopback() && !settings.insecure {
+            let allowed =
+                "a loopback address, or `insecure` = `true` where something in front speaks TLS";
+            return Err(keys.contradicts(key, "insecure", allowed));
+        }
+    }
+    if settings.listen == settings.admin_listen && settings.listen.port() != 0 {
+        return Err(keys.contradicts("admin_listen", "listen", "another address or port"));
+    }
+    if settings.mode == Mode::Production && settings.time.fixed_clock.is_some() {
+        return Err(keys.contradicts(
+            "time.fixed_clock",
+            "mode",
+            "an empty string, or `mode` = `development`",
+        ));
+    }
+    if settings.http.max_event_bytes > settings.http.max_body_bytes {
+        let allowed = format!("at most {}", settings.http.max_body_bytes);
+        return Err(keys.contradicts("http.max_event_bytes", "http.max_body_bytes", allowed));
+    }
+    // A frame is an event's values sealed; twice the event leaves room for its header and the patch.
+    if settings.journal.segment_bytes < 2 * settings.http.max_event_bytes as u64 {
+        let allowed = "twice `http.max_event_bytes` or more";
+        return Err(keys.contradicts("journal.segment_mib", "http.max_event_bytes", allowed));
+    }
+    if settings.profile.max_deadlines_shown > settings.profile.max_deadline_details {
+        let allowed = format!("at most {}", settings.profile.max_deadline_details);
+        return Err(keys.contradicts(
+            "profile.max_deadlines_shown",
+            "profile.max_deadline_details",
+            allowed,
+        ));
+    }
+    Ok(())
+}
