@@ -5,13 +5,9 @@ use crate::{Error, Mode, Settings};
 
 /// Refuses the first contradiction.
 pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
-    for (key, address) in [
-        ("listen", settings.listen),
-        ("admin_listen", settings.admin_listen),
-    ] {
+    for (key, address) in [("listen", settings.listen), ("admin_listen", settings.admin_listen)] {
         if !address.ip().is_loopback() && !settings.insecure {
-            let allowed =
-                "a loopback address, or `insecure` = `true` where something in front speaks TLS";
+            let allowed = "a loopback address, or `insecure` = `true` where something in front speaks TLS";
             return Err(keys.contradicts(key, "insecure", allowed));
         }
     }
@@ -19,11 +15,7 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
         return Err(keys.contradicts("admin_listen", "listen", "another address or port"));
     }
     if settings.mode == Mode::Production && settings.time.fixed_clock.is_some() {
-        return Err(keys.contradicts(
-            "time.fixed_clock",
-            "mode",
-            "an empty string, or `mode` = `development`",
-        ));
+        return Err(keys.contradicts("time.fixed_clock", "mode", "an empty string, or `mode` = `development`"));
     }
     if settings.http.max_event_bytes > settings.http.max_body_bytes {
         let allowed = format!("at most {}", settings.http.max_body_bytes);
@@ -36,11 +28,7 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
     }
     if settings.profile.max_deadlines_shown > settings.profile.max_deadline_details {
         let allowed = format!("at most {}", settings.profile.max_deadline_details);
-        return Err(keys.contradicts(
-            "profile.max_deadlines_shown",
-            "profile.max_deadline_details",
-            allowed,
-        ));
+        return Err(keys.contradicts("profile.max_deadlines_shown", "profile.max_deadline_details", allowed));
     }
     Ok(())
 }

@@ -118,9 +118,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Production was started with the local development key at hand.
-    #[error(
-        "production refuses the local HS256 key; remove `{name}` from {origin}, or set `mode` = `development`"
-    )]
+    #[error("production refuses the local HS256 key; remove `{name}` from {origin}, or set `mode` = `development`")]
     DevelopmentSecret {
         /// Name of the variable.
         name: &'static str,
@@ -144,17 +142,8 @@ impl Error {
         let start = fault.span().map_or(0, |span| span.start.min(text.len()));
         Self::Syntax {
             origin,
-            line: text.as_bytes()[..start]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1,
-            message: fault
-                .message()
-                .lines()
-                .collect::<Vec<_>>()
-                .join(", ")
-                .into(),
+            line: text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1,
+            message: fault.message().lines().collect::<Vec<_>>().join(", ").into(),
         }
     }
 }

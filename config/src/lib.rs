@@ -17,8 +17,10 @@
 
 mod contradictions;
 mod error;
+mod hide;
 mod keys;
 mod origin;
+mod readers;
 mod sections;
 mod settings;
 mod sources;
@@ -26,8 +28,10 @@ mod sources;
 pub use error::Error;
 pub use origin::Origin;
 pub use sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Http, Journal, Live, Log, LogFormat,
-    ProfileLimits, Time,
+    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Http, Journal, Live, Log, LogFormat, ProfileLimits, Time,
 };
 pub use settings::{Mode, Settings};
 pub use sources::{DEFAULT_TOML, Override, Sources, process_environment};
+
+#[cfg(test)]
+mod tests;

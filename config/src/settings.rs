@@ -7,10 +7,10 @@ use std::thread;
 
 use toml::Value;
 
-use crate::keys::{Keys, shown};
+use crate::hide::shown;
+use crate::keys::Keys;
 use crate::sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Http, Journal, Live, Log, ProfileLimits,
-    Time,
+    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Http, Journal, Live, Log, ProfileLimits, Time,
 };
 use crate::{Error, Sources, contradictions};
 
@@ -76,10 +76,7 @@ impl Settings {
         let listen = keys.address("listen")?;
         let admin_listen = keys.address("admin_listen")?;
         let settings = Self {
-            mode: read_mode(
-                &mut keys,
-                listen.ip().is_loopback() && admin_listen.ip().is_loopback(),
-            )?,
+            mode: read_mode(&mut keys, listen.ip().is_loopback() && admin_listen.ip().is_loopback())?,
             data_dir: PathBuf::from(keys.filled_text("data_dir")?),
             listen,
             admin_listen,
@@ -111,10 +108,7 @@ impl Settings {
                 Value::String(_) => format!("{:?}", shown(key, &given.value)),
                 other => shown(key, other),
             };
-            let note = given
-                .note
-                .as_ref()
-                .map_or(String::new(), |note| format!(", {note}"));
+            let note = given.note.as_ref().map_or(String::new(), |note| format!(", {note}"));
             lines.push_str(&format!("{key} = {value}  # {}{note}\n", given.origin));
         }
         lines
@@ -122,27 +116,15 @@ impl Settings {
 }
 
 fn read_mode(keys: &mut Keys, on_loopback: bool) -> Result<Mode, Error> {
-    let choices = [
-        ("auto", None),
-        ("development", Some(Mode::Development)),
-        ("production", Some(Mode::Production)),
-    ];
+    let choices = [("auto", None), ("development", Some(Mode::Development)), ("production", Some(Mode::Production))];
     match keys.choice("mode", &choices)? {
         Some(mode) => Ok(mode),
         None if on_loopback => {
-            keys.resolve(
-                "mode",
-                Value::String("development".to_owned()),
-                "auto: every listener is on loopback",
-            );
+            keys.resolve("mode", Value::String("development".to_owned()), "auto: every listener is on loopback");
             Ok(Mode::Development)
         }
         None => {
-            keys.resolve(
-                "mode",
-                Value::String("production".to_owned()),
-                "auto: a listener is beyond loopback",
-            );
+            keys.resolve("mode", Value::String("production".to_owned()), "auto: a listener is beyond loopback");
             Ok(Mode::Production)
         }
     }

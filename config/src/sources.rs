@@ -39,20 +39,13 @@ impl Sources {
     /// The sources of a real start: this process's environment, no file and no flags yet.
     #[must_use]
     pub fn from_process() -> Self {
-        Self {
-            environment: process_environment(),
-            ..Self::default()
-        }
+        Self { environment: process_environment(), ..Self::default() }
     }
 
     /// Adds a flag.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl ToString, flag: &str) -> Self {
-        self.overrides.push(Override {
-            key: key.to_owned(),
-            value: value.to_string(),
-            flag: flag.to_owned(),
-        });
+        self.overrides.push(Override { key: key.to_owned(), value: value.to_string(), flag: flag.to_owned() });
         self
     }
 
@@ -66,10 +59,7 @@ impl Sources {
         if let Some(text) = read_if_there(&local)? {
             keys.overlay_toml(&text, Origin::File(local.clone()))?;
             if keys.given("data_dir").origin == Origin::File(local) {
-                return Err(keys.refuse(
-                    "data_dir",
-                    "not to stand in this file, since it lies in the data directory",
-                ));
+                return Err(keys.refuse("data_dir", "not to stand in this file, since it lies in the data directory"));
             }
         }
         self.overlay_strongest(&mut keys)?;
@@ -106,11 +96,7 @@ pub fn process_environment() -> Vec<(String, String)> {
 }
 
 fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|source| Error::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })
+    fs::read_to_string(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })
 }
 
 /// The text of a file, `None` where there is none.
@@ -118,10 +104,6 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::File {
-            action: "read",
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(Error::File { action: "read", path: path.to_owned(), source }),
     }
 }

@@ -1,0 +1,28 @@
+//! What errors and `config print` may show of a value.
+
+use toml::Value;
+
+/// A value as errors and `config print` may show it: secrets and passwords in URLs are hidden.
+pub(crate) fn shown(key: &str, value: &Value) -> String {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let secret = ["secret", "password", "token", "key"];
+    if secret.iter().any(|word| name == *word || name.ends_with(&format!("_{word}"))) {
+        return "(hidden)".to_owned();
+    }
+    match value {
+        Value::String(text) => without_password(text),
+        other => other.to_string(),
+    }
+}
+
+/// `https://user:password@host` without its user and password.
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.rsplit_once('@') {
+        Some((user, _)) => format!("{scheme}://(hidden){}", &rest[user.len()..]),
+        None => text.to_owned(),
+    }
+}

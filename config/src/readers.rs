@@ -1,0 +1,104 @@
+//! From a given value to a typed one, or to the error that says what is allowed.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::Value;
+
+use crate::Error;
+use crate::hide::shown;
+use crate::keys::Keys;
+
+impl Keys {
+    /// The error for a value that is not accepted.
+    pub(crate) fn refuse(&self, key: &str, allowed: impl Display) -> Error {
+        let given = self.given(key);
+        Error::WrongValue {
+            key: key.into(),
+            value: shown(key, &given.value).into(),
+            origin: given.origin.clone(),
+            allowed: allowed.to_string().into(),
+        }
+    }
+
+    /// The error for a value that does not go together with `other`.
+    pub(crate) fn contradicts(&self, key: &str, other: &str, allowed: impl Display) -> Error {
+        let given = self.given(key);
+        Error::Contradiction {
+            key: key.into(),
+            value: shown(key, &given.value).into(),
+            origin: given.origin.clone(),
+            other: format!("`{other}` = `{}`", shown(other, &self.given(other).value)).into(),
+            allowed: allowed.to_string().into(),
+        }
+    }
+
+    /// An integer within `range`.
+    pub(crate) fn integer<T: TryFrom<i64>>(&self, key: &str, range: RangeInclusive<i64>) -> Result<T, Error> {
+        let allowed = || format!("an integer from {} to {}", range.start(), range.end());
+        match self.given(key).value {
+            Value::Integer(number) if range.contains(&number) => {
+                T::try_from(number).map_err(|_| self.refuse(key, allowed()))
+            }
+            _ => Err(self.refuse(key, allowed())),
+        }
+    }
+
+    /// A duration given in seconds.
+    pub(crate) fn seconds(&self, key: &str, range: RangeInclusive<i64>) -> Result<Duration, Error> {
+        Ok(Duration::from_secs(self.integer(key, range)?))
+    }
+
+    /// A number of threads; 0 is resolved to `cores` and written back with a note.
+    pub(crate) fn threads(&mut self, key: &str, cores: usize) -> Result<usize, Error> {
+        let asked: usize = self.integer(key, 0..=1024)?;
+        if asked > 0 {
+            return Ok(asked);
+        }
+        self.resolve(key, Value::Integer(i64::try_from(cores).unwrap_or(1)), "0 = one per core");
+        Ok(cores)
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&self, key: &str) -> Result<bool, Error> {
+        self.given(key).value.as_bool().ok_or_else(|| self.refuse(key, "`true` or `false`"))
+    }
+
+    /// A string, possibly empty.
+    pub(crate) fn text(&self, key: &str) -> Result<&str, Error> {
+        self.given(key).value.as_str().ok_or_else(|| self.refuse(key, "a string"))
+    }
+
+    /// A string that is not empty.
+    pub(crate) fn filled_text(&self, key: &str) -> Result<String, Error> {
+        match self.text(key) {
+            Ok(text) if !text.trim().is_empty() => Ok(text.to_owned()),
+            _ => Err(self.refuse(key, "a string that is not empty")),
+        }
+    }
+
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<T, Error> {
+        let found = self.given(key).value.as_str().and_then(|word| choices.iter().find(|(name, _)| *name == word));
+        found.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+            self.refuse(key, names.join(", "))
+        })
+    }
+
+    /// An address to listen on.
+    pub(crate) fn address(&self, key: &str) -> Result<SocketAddr, Error> {
+        let parsed = self.given(key).value.as_str().and_then(|text| text.parse().ok());
+        parsed.ok_or_else(|| self.refuse(key, "an IP address and port, e.g. `127.0.0.1:8080` or `[::1]:8080`"))
+    }
+
+    /// A list of strings, each of which `accept` likes.
+    pub(crate) fn list(&self, key: &str, accept: fn(&str) -> bool, allowed: &str) -> Result<Vec<String>, Error> {
+        let items = self.given(key).value.as_array().map(|items| {
+            items.iter().map(|item| item.as_str().filter(|text| accept(text)).map(str::to_owned)).collect()
+        });
+        items.flatten().ok_or_else(|| self.refuse(key, allowed))
+    }
+}

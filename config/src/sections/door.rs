@@ -1,0 +1,114 @@
+//! What meets callers: requests, tokens, live outlets.
+
+use std::time::Duration;
+
+use super::{HOUR_S, MANY, MIB};
+use crate::Error;
+use crate::keys::Keys;
+
+/// `[http]`: workers, time-outs and the limits at the door.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// Threads that serve requests, at least 1.
+    pub workers: usize,
+    /// The most that a request may take; streams are exempt.
+    pub request_timeout: Duration,
+    /// How long a client may take to send its headers.
+    pub client_header_timeout: Duration,
+    /// How long a client may pause within a body.
+    pub client_body_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How long draining may take.
+    pub shutdown_timeout: Duration,
+    /// The largest feed event.
+    pub max_event_bytes: usize,
+    /// The largest body that is not streamed.
+    pub max_body_bytes: usize,
+    /// The deepest nesting of JSON.
+    pub max_json_depth: usize,
+    /// Origins that browsers may call from.
+    pub cors_origins: Vec<String>,
+}
+
+impl Http {
+    pub(crate) fn read(keys: &mut Keys, cores: usize) -> Result<Self, Error> {
+        Ok(Self {
+            workers: keys.threads("http.workers", cores)?,
+            request_timeout: keys.seconds("http.request_timeout_s", 1..=HOUR_S)?,
+            client_header_timeout: keys.seconds("http.client_header_timeout_s", 1..=HOUR_S)?,
+            client_body_timeout: keys.seconds("http.client_body_timeout_s", 1..=HOUR_S)?,
+            keep_alive: keys.seconds("http.keep_alive_s", 1..=HOUR_S)?,
+            shutdown_timeout: keys.seconds("http.shutdown_timeout_s", 1..=HOUR_S)?,
+            max_event_bytes: keys.integer("http.max_event_bytes", 1_024..=64 * MIB)?,
+            max_body_bytes: keys.integer("http.max_body_bytes", 1_024..=1_024 * MIB)?,
+            max_json_depth: keys.integer("http.max_json_depth", 8..=120)?,
+            cors_origins: keys.list(
+                "http.cors_origins",
+                is_web_origin,
+                "a list of origins such as `https://example.in`",
+            )?,
+        })
+    }
+}
+
+/// Scheme, host and perhaps port, nothing after it (RFC 6454, section 6.2).
+fn is_web_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ' ']))
+}
+
+/// `[auth]`: what a token must look like.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// The `iss` that a token must carry.
+    pub issuer: String,
+    /// The `aud` that a token must carry.
+    pub audience: String,
+    /// How much clocks may differ.
+    pub leeway: Duration,
+    /// The longest accepted life of a token of a person or agent.
+    pub max_life: Duration,
+    /// The longest accepted life of a token of a service.
+    pub max_service_life: Duration,
+    /// Verified tokens that are remembered.
+    pub token_cache_entries: u64,
+}
+
+impl Auth {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        let days: u64 = keys.integer("auth.max_service_life_days", 1..=90)?;
+        Ok(Self {
+            issuer: keys.filled_text("auth.issuer")?,
+            audience: keys.filled_text("auth.audience")?,
+            leeway: keys.seconds("auth.leeway_s", 0..=300)?,
+            max_life: keys.seconds("auth.max_life_s", 1..=HOUR_S)?,
+            max_service_life: Duration::from_secs(days * 86_400),
+            token_cache_entries: keys.integer("auth.token_cache_entries", 0..=MANY)?,
+        })
+    }
+}
+
+/// `[live]`: bounds on live outlets.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Sockets that one caller may hold.
+    pub max_sockets_per_caller: usize,
+    /// Users that one socket may follow.
+    pub max_subscriptions_per_socket: usize,
+    /// Frames that wait for a slow client before they are merged.
+    pub outlet_queue_frames: usize,
+    /// Time between two pings.
+    pub heartbeat: Duration,
+}
+
+impl Live {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        Ok(Self {
+            max_sockets_per_caller: keys.integer("live.max_sockets_per_caller", 1..=MANY)?,
+            max_subscriptions_per_socket: keys.integer("live.max_subscriptions_per_socket", 1..=MANY)?,
+            outlet_queue_frames: keys.integer("live.outlet_queue_frames", 1..=MANY)?,
+            heartbeat: keys.seconds("live.heartbeat_s", 1..=HOUR_S)?,
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! What assembly depends on: the calendar and the bounds of a profile.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{DAY_S, MIB};
+use crate::Error;
+use crate::keys::Keys;
+
+/// `[time]`: the calendar and the clock.
+#[derive(Debug, Clone)]
+pub struct Time {
+    /// The zone whose calendar day decides all values that depend on the day.
+    pub zone: TimeZone,
+    /// How far ahead an event's time may lie.
+    pub future_tolerance: Duration,
+    /// The instant at which assembly stands still; development only.
+    pub fixed_clock: Option<Timestamp>,
+}
+
+impl Time {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        let zone = TimeZone::get(keys.text("time.zone")?)
+            .map_err(|_| keys.refuse("time.zone", "an IANA time zone, e.g. `Asia/Kolkata`"))?;
+        let fixed_clock = match keys.text("time.fixed_clock")? {
+            "" => None,
+            text => Some(text.parse().map_err(|_| {
+                keys.refuse("time.fixed_clock", "an RFC 3339 instant, e.g. `2026-01-21T12:00:00Z`, or an empty string")
+            })?),
+        };
+        Ok(Self { zone, future_tolerance: keys.seconds("time.future_tolerance_s", 0..=DAY_S)?, fixed_clock })
+    }
+}
+
+/// `[profile]`: bounds on what a profile may hold.
+#[derive(Debug, Clone)]
+pub struct ProfileLimits {
+    /// Characters of a string.
+    pub max_string_chars: usize,
+    /// Characters of a deadline's description.
+    pub max_description_chars: usize,
+    /// Schemes in a batch.
+    pub max_schemes: usize,
+    /// Matched rules of a scheme.
+    pub max_matched_rules: usize,
+    /// Status overlays kept per user.
+    pub max_status_overlays: usize,
+    /// Deadline details kept per user.
+    pub max_deadline_details: usize,
+    /// Deadline completions kept per user.
+    pub max_deadline_completions: usize,
+    /// Deadlines shown, upcoming and overdue together.
+    pub max_deadlines_shown: usize,
+    /// Predicted events.
+    pub max_predicted_events: usize,
+    /// Recommended actions.
+    pub max_recommended_actions: usize,
+    /// Cohort tags.
+    pub max_cohort_tags: usize,
+    /// `aggregated_metrics` in its canonical form.
+    pub max_aggregated_metrics_bytes: usize,
+}
+
+impl ProfileLimits {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        let count = |name: &str, range| keys.integer(&format!("profile.{name}"), range);
+        Ok(Self {
+            max_string_chars: count("max_string_chars", 16..=65_536)?,
+            max_description_chars: count("max_description_chars", 16..=65_536)?,
+            max_schemes: count("max_schemes", 1..=4_096)?,
+            max_matched_rules: count("max_matched_rules", 1..=4_096)?,
+            max_status_overlays: count("max_status_overlays", 1..=4_096)?,
+            max_deadline_details: count("max_deadline_details", 1..=4_096)?,
+            max_deadline_completions: count("max_deadline_completions", 1..=4_096)?,
+            max_deadlines_shown: count("max_deadlines_shown", 1..=4_096)?,
+            max_predicted_events: count("max_predicted_events", 1..=4_096)?,
+            max_recommended_actions: count("max_recommended_actions", 1..=4_096)?,
+            max_cohort_tags: count("max_cohort_tags", 1..=4_096)?,
+            max_aggregated_metrics_bytes: count("max_aggregated_metrics_bytes", 64..=MIB)?,
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! What lies on disk: journal, checkpoints, dead letters.
+
+use std::time::Duration;
+
+use super::{DAY_S, TIB};
+use crate::Error;
+use crate::keys::Keys;
+
+/// `[journal]`: segments and how long they are kept once checkpointed.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    /// Size of a preallocated segment.
+    pub segment_bytes: u64,
+    /// Checkpointed segments older than this go.
+    pub retain: Duration,
+    /// Checkpointed segments beyond this total go, oldest first.
+    pub retain_bytes: u64,
+}
+
+impl Journal {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        let hours: u64 = keys.integer("journal.retain_hours", 0..=8_760)?;
+        Ok(Self {
+            segment_bytes: keys.integer::<u64>("journal.segment_mib", 1..=1_024)? << 20,
+            retain: Duration::from_secs(hours * 3_600),
+            retain_bytes: keys.integer("journal.retain_bytes", 0..=TIB)?,
+        })
+    }
+}
+
+/// `[checkpoint]`: when changed users are written to the store, and how fast.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The longest time between two.
+    pub interval: Duration,
+    /// The most journal between two.
+    pub journal_bytes: u64,
+    /// The pace of writing.
+    pub users_per_second: u32,
+}
+
+impl Checkpoint {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        Ok(Self {
+            interval: keys.seconds("checkpoint.interval_s", 1..=DAY_S)?,
+            journal_bytes: keys.integer("checkpoint.journal_bytes", 1_024..=TIB)?,
+            users_per_second: keys.integer("checkpoint.users_per_second", 1..=10_000_000)?,
+        })
+    }
+}
+
+/// `[dead_letters]`
+#[derive(Debug, Clone)]
+pub struct DeadLetters {
+    /// How long rejected events are kept.
+    pub retain: Duration,
+}
+
+impl DeadLetters {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        let days: u64 = keys.integer("dead_letters.retain_days", 1..=365)?;
+        Ok(Self { retain: Duration::from_secs(days * 86_400) })
+    }
+}
