@@ -66,18 +66,6 @@ pub enum Error {
         /// What the parser said.
         message: Box<str>,
     },
-    /// A row of the access or completeness table that makes no sense.
-    #[error("{origin}: `{row}`: {fault}; allowed: {allowed}")]
-    Table {
-        /// Which file.
-        origin: Origin,
-        /// The row and member.
-        row: Box<str>,
-        /// What is wrong with it.
-        fault: Box<str>,
-        /// What may stand there.
-        allowed: Box<str>,
-    },
     /// `.env` can be read by others than its owner.
     #[error("`{}` can be read by others (mode {mode:04o}); run `chmod 600 {}`", path.display(), path.display())]
     ExposedSecrets {

@@ -1,0 +1,185 @@
+//! `access.toml`: who sees what, as data.
+
+use std::path::Path;
+
+use domain::access::{AccessRules, Policy, ViewerRules};
+use serde::Deserialize;
+
+use crate::Error;
+use crate::table_file::TableFile;
+
+/// The embedded table: the default of the specification, and the template for one's own.
+pub const ACCESS_TOML: &str = include_str!("../access.toml");
+const NAME: &str = "access.toml";
+
+/// The access table, its paths checked against the field table.
+#[derive(Debug, Clone)]
+pub struct AccessTable {
+    /// What each viewer sees; `Policy::compile` takes it.
+    pub rules: AccessRules,
+    /// Names of services that may read integrity leaves.
+    pub integrity_services: Vec<String>,
+}
+
+impl AccessTable {
+    /// Reads `access.toml` in `data_dir`, or the embedded table where there is none. To pick up a change,
+    /// call it again; a policy compiled from the same table has the same version.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not TOML, has an unknown or missing row or column, or names a path
+    /// that the profile does not have. The table in use before stays in use.
+    pub fn load(data_dir: &Path) -> Result<Self, Error> {
+        Self::from_file(&TableFile::find(data_dir, NAME, ACCESS_TOML)?)
+    }
+
+    fn from_file(file: &TableFile) -> Result<Self, Error> {
+        let raw: RawTable = file.parse()?;
+        let rules = AccessRules {
+            self_citizen: raw.self_citizen.into(),
+            service: raw.service.profile_read.into(),
+            ai_context: raw.service.ai_context.into(),
+            agent: raw.agent.into(),
+            admin: raw.admin.profile_read.into(),
+        };
+        Policy::compile(&rules).map_err(|fault| file.refuse(&format!("\"{}\"", fault.path), fault.to_string()))?;
+        Ok(Self { rules, integrity_services: raw.integrity.services })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTable {
+    #[serde(rename = "self")]
+    self_citizen: RawRow,
+    agent: RawRow,
+    service: RawService,
+    admin: RawAdmin,
+    integrity: RawIntegrity,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawService {
+    #[serde(rename = "profile:read")]
+    profile_read: RawRow,
+    ai_context: RawRow,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAdmin {
+    #[serde(rename = "profile:read")]
+    profile_read: RawRow,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIntegrity {
+    services: Vec<String>,
+}
+
+/// Every column must be written down, so that nothing is opened or closed by leaving it out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRow {
+    minimal: Vec<String>,
+    standard: Vec<String>,
+    full: Vec<String>,
+}
+
+impl From<RawRow> for ViewerRules {
+    fn from(row: RawRow) -> Self {
+        Self { minimal: row.minimal, standard: row.standard, full: row.full }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::access::{Consent, SharingLevel, Viewer, Visibility};
+    use domain::id::UserId;
+    use domain::table::{Leaf, LeafSet};
+
+    use super::*;
+    use crate::Origin;
+
+    /// What a service sees by the table of the specification ("Who sees what").
+    fn service_sees(ai_context: bool, level: SharingLevel) -> Vec<&'static str> {
+        let policy = Policy::compile(&AccessTable::from_file(&embedded()).unwrap().rules).unwrap();
+        let viewer = Viewer::Service { profile_read: true, third_party: false, ai_context };
+        let user = UserId::parse("usr_7Qm2Xr9TzKpA").unwrap();
+        match policy.visibility(&viewer, &user, Consent { level, third_party_sharing: false }) {
+            Visibility::Mask(leaves) => leaves.iter().map(|leaf| leaf.field().path).collect(),
+            Visibility::Hidden => panic!("a service with profile:read is never hidden from"),
+        }
+    }
+
+    fn embedded() -> TableFile {
+        TableFile::embedded(NAME, ACCESS_TOML)
+    }
+
+    #[track_caller]
+    fn refused(text: &str, parts: &[&str]) {
+        let message = AccessTable::from_file(&TableFile::embedded(NAME, text)).unwrap_err().to_string();
+        for part in parts {
+            assert!(message.contains(part), "`{message}` does not say `{part}`");
+        }
+        assert!(!message.contains('\n'), "more than one line: {message}");
+    }
+
+    #[test]
+    fn the_embedded_table_is_the_one_of_the_specification() {
+        let minimal = ["demographics.state", "identity.age_bracket"];
+        assert_eq!(service_sees(false, SharingLevel::Minimal), minimal);
+        assert_eq!(service_sees(true, SharingLevel::Minimal), minimal);
+
+        let standard = service_sees(false, SharingLevel::Standard);
+        assert_eq!(standard.len(), 2 + 5 + 5, "five leaves and the five of eligibility: {standard:?}");
+        assert!(!standard.contains(&"demographics.pincode") && !standard.contains(&"family.dependents"));
+        assert_eq!(service_sees(true, SharingLevel::Standard).len(), standard.len() + 2 + 3);
+
+        let full = service_sees(false, SharingLevel::Full);
+        assert_eq!(full.len(), standard.len() + 1 + 3 + 5 + 1 + 1);
+        assert!(!full.contains(&"identity.display_name") && !full.contains(&"identity_token"));
+        let with_context = service_sees(true, SharingLevel::Full);
+        assert!(with_context.contains(&"family.children_school_age") && with_context.contains(&"economic.bpl_status"));
+    }
+
+    #[test]
+    fn the_citizen_and_a_reading_admin_see_all() {
+        let policy = Policy::compile(&AccessTable::from_file(&embedded()).unwrap().rules).unwrap();
+        let user = UserId::parse("usr_7Qm2Xr9TzKpA").unwrap();
+        for viewer in [Viewer::SelfCitizen(user), Viewer::Admin { profile_read: true }] {
+            assert_eq!(policy.visibility(&viewer, &user, Consent::default()), Visibility::Mask(LeafSet::ALL));
+        }
+    }
+
+    #[test]
+    fn a_path_that_does_not_exist_is_refused_with_its_line() {
+        let text = ACCESS_TOML.replace("\"identity.gender\"", "\"identity.sex\"");
+        let line = text.lines().position(|line| line.contains("identity.sex")).unwrap() + 1;
+        refused(&text, &["`identity.sex`", &format!("access.toml`, line {line}"), "dotted path"]);
+        refused(&ACCESS_TOML.replace("eligibility.*", "elig.*"), &["`elig.*`"]);
+        assert!(Leaf::parse("identity.sex").is_none());
+    }
+
+    #[test]
+    fn a_row_or_column_that_is_unknown_or_missing_is_refused() {
+        refused(&ACCESS_TOML.replace("[agent]", "[agents]"), &["unknown field `agents`", "`agent`"]);
+        refused(&ACCESS_TOML.replace("[integrity]\nservices = []", ""), &["missing field `integrity`"]);
+        refused(&ACCESS_TOML.replacen("full = []", "most = []", 1), &["unknown field `most`", "`full`"]);
+        refused(&ACCESS_TOML.replacen("full = []", "", 1), &["missing field `full`"]);
+        refused(&ACCESS_TOML.replacen("full = []", "full = \"*\"", 1), &["expected a sequence"]);
+    }
+
+    #[test]
+    fn a_table_in_the_data_directory_replaces_the_embedded_one() {
+        let dir = tempfile::TempDir::new().unwrap();
+        assert!(AccessTable::load(dir.path()).unwrap().integrity_services.is_empty());
+        let text = ACCESS_TOML.replace("services = []", "services = [\"verifier\"]");
+        std::fs::write(dir.path().join(NAME), &text).unwrap();
+        assert_eq!(AccessTable::load(dir.path()).unwrap().integrity_services, ["verifier"]);
+        std::fs::write(dir.path().join(NAME), "[self]").unwrap();
+        let Error::Syntax { origin, .. } = AccessTable::load(dir.path()).unwrap_err() else { panic!("a syntax error") };
+        assert_eq!(origin, Origin::File(dir.path().join(NAME)));
+    }
+}

@@ -1,0 +1,112 @@
+//! The file `.env`: lines of `KEY=VALUE`, readable by its owner alone.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use secrecy::zeroize::Zeroizing;
+
+use crate::Error;
+
+/// What our own names begin with: a misspelt one is refused. The double underscore belongs to settings.
+const OWN_PREFIX: &str = "PROFILE_SERVER_";
+
+/// A `.env` that was read; zeroised when dropped. Without a file it is empty.
+pub(crate) struct DotEnv {
+    path: PathBuf,
+    text: Zeroizing<String>,
+}
+
+impl DotEnv {
+    /// Reads the file and checks every line; `known` are our own names that may stand in it.
+    pub(crate) fn read(path: &Path, known: &[&str]) -> Result<Self, Error> {
+        let mut text = Zeroizing::new(String::new());
+        match File::open(path) {
+            Ok(mut file) => {
+                refuse_exposed(&file, path)?;
+                file.read_to_string(&mut text).map_err(|source| failed("read", path, source))?;
+            }
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(failed("read", path, source)),
+        }
+        let read = Self { path: path.to_owned(), text };
+        read.check_lines(known)?;
+        Ok(read)
+    }
+
+    /// The value of a name; the last line wins.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.text.lines().rev().filter_map(entry).find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Adds lines and replaces the file in one step, mode 0600, synced.
+    pub(crate) fn append(&mut self, lines: &str) -> Result<(), Error> {
+        if !self.text.is_empty() && !self.text.ends_with('\n') {
+            self.text.push('\n');
+        }
+        self.text.push_str(lines);
+        let new = self.path.with_extension("new");
+        write_private(&new, &self.text).map_err(|source| failed("write", &new, source))?;
+        fs::rename(&new, &self.path).map_err(|source| failed("write", &self.path, source))?;
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        File::open(directory).and_then(|file| file.sync_all()).map_err(|source| failed("sync", directory, source))
+    }
+
+    fn check_lines(&self, known: &[&str]) -> Result<(), Error> {
+        for (index, line) in self.text.lines().enumerate() {
+            let fault = match entry(line) {
+                Some((name, _)) if name.starts_with(OWN_PREFIX) && !known.contains(&name) => {
+                    format!("unknown name `{name}`; allowed: `{}`", known.join("`, `"))
+                }
+                Some(_) => continue,
+                None if line.trim().is_empty() || line.trim_start().starts_with('#') => continue,
+                None => "not of the form `NAME=value`".to_owned(),
+            };
+            return Err(Error::SecretsLine { path: self.path.clone(), line: index + 1, fault: fault.into() });
+        }
+        Ok(())
+    }
+}
+
+/// Makes the data directory (0700) where there is none, and holds its lock: of two first starts at once
+/// one makes the secrets and the other reads them. Dropping the file releases the lock.
+pub(crate) fn lock_directory(path: &Path) -> Result<File, Error> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| failed("create", path, source))?;
+    let directory = File::open(path).map_err(|source| failed("read", path, source))?;
+    directory.lock().map_err(|source| failed("lock", path, source))?;
+    Ok(directory)
+}
+
+/// Asks the open file, so that it cannot be exchanged between the question and the reading.
+fn refuse_exposed(file: &File, path: &Path) -> Result<(), Error> {
+    let mode = file.metadata().map_err(|source| failed("read", path, source))?.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(Error::ExposedSecrets { path: path.to_owned(), mode }) }
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    // A leftover of an interrupted start could have any mode: begin anew.
+    if let Err(fault) = fs::remove_file(path)
+        && fault.kind() != io::ErrorKind::NotFound
+    {
+        return Err(fault);
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// `NAME=value`, perhaps after `export`, the value perhaps in quotes. `None` for blank lines, comments and
+/// everything else.
+fn entry(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+    let (name, value) = (name.trim(), value.trim());
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    is_name.then_some((name, quoted.unwrap_or(value)))
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::File { action, path: path.to_owned(), source }
+}

@@ -1,0 +1,40 @@
+//! Tables that an operator may replace: a file in the data directory, else the embedded one.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use crate::sources::read_if_there;
+use crate::{Error, Origin};
+
+/// A table as text, with its origin for messages.
+pub(crate) struct TableFile {
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+}
+
+impl TableFile {
+    pub(crate) fn embedded(name: &'static str, text: &str) -> Self {
+        Self { text: text.to_owned(), origin: Origin::Embedded(name) }
+    }
+
+    /// `name` in `data_dir` where it exists, else the embedded text.
+    pub(crate) fn find(data_dir: &Path, name: &'static str, embedded: &str) -> Result<Self, Error> {
+        let path = data_dir.join(name);
+        Ok(match read_if_there(&path)? {
+            Some(text) => Self { text, origin: Origin::File(path) },
+            None => Self::embedded(name, embedded),
+        })
+    }
+
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        toml::from_str(&self.text).map_err(|fault| Error::syntax(self.origin.clone(), &self.text, &fault))
+    }
+
+    /// The error for an entry that has the right shape and names something that does not exist. Its line is
+    /// the first that holds `entry`.
+    pub(crate) fn refuse(&self, entry: &str, fault: String) -> Error {
+        let line = self.text.lines().position(|line| !line.trim_start().starts_with('#') && line.contains(entry));
+        Error::Syntax { origin: self.origin.clone(), line: line.map_or(1, |index| index + 1), message: fault.into() }
+    }
+}
