@@ -1,0 +1,74 @@
+//! What is derived from stamps: freshness, source trace, the time of the consent.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use serde_json::{Map, Value, json};
+
+use super::World;
+use super::registers::Registers;
+use super::sections::winning_leaves;
+use super::time::{local_date, rfc_3339};
+
+/// Trust: there from the first event of any source but consent and self.
+pub(crate) fn trust(registers: &Registers, day: Date, world: &World) -> Option<Value> {
+    let newest = newest_micros_by_source(registers);
+    let fresh = newest.iter().filter(|(source, _)| !["consent", "self"].contains(source));
+    let oldest = *fresh.map(|(_, micros)| micros).min()?;
+    let mut section = Map::new();
+    section.insert("data_freshness_hours".to_owned(), freshness_hours(oldest, day, world));
+    section.insert("source_trace".to_owned(), source_trace(registers, &newest, world));
+    if let Some(overall) = registers.winning_value("trust.overall_confidence") {
+        section.insert("overall_confidence".to_owned(), overall);
+    }
+    Some(Value::Object(section))
+}
+
+/// The newest stamp of each source; withdrawn registers count too.
+fn newest_micros_by_source(registers: &Registers) -> BTreeMap<&str, i64> {
+    let mut newest = BTreeMap::new();
+    for register in &registers.0 {
+        let micros = register.stamp.observed_at_micros;
+        newest
+            .entry(register.source.as_str())
+            .and_modify(|known: &mut i64| *known = micros.max(*known))
+            .or_insert(micros);
+    }
+    newest
+}
+
+/// Hours from `oldest` to 00:00 of the day, rounded half up to one decimal, not below 0.
+fn freshness_hours(oldest: i64, day: Date, world: &World) -> Value {
+    const MICROS_PER_TENTH: i64 = 360_000_000;
+    let midnight = day.to_zoned(world.zone.clone()).expect("within range").timestamp().as_microsecond();
+    let tenths = (midnight - oldest + MICROS_PER_TENTH / 2).div_euclid(MICROS_PER_TENTH).max(0);
+    #[expect(clippy::cast_precision_loss, reason = "tenths of hours since 2000 are far below 2^53")]
+    let hours = tenths as f64 / 10.0;
+    json!(hours)
+}
+
+fn source_trace(registers: &Registers, newest: &BTreeMap<&str, i64>, world: &World) -> Value {
+    let mut trace = Map::new();
+    for (source, micros) in newest {
+        let prefix = match *source {
+            "identity" => "verified",
+            "metadata" | "self" | "schemes" | "deadlines" | "consent" => "synced",
+            _ => "computed",
+        };
+        let date = local_date(*micros, world);
+        trace.insert((*source).to_owned(), json!(format!("{prefix}_{date}")));
+    }
+    if let Some(Value::Object(sent)) = registers.winning_value("trust.source_trace") {
+        trace.extend(sent);
+    }
+    Value::Object(trace)
+}
+
+/// The consent leaves and when any of them was last written, a withdrawal included.
+pub(crate) fn consent(registers: &Registers) -> Option<Value> {
+    let stamps = registers.family("consent.").map(|(_, register)| register.stamp.observed_at_micros);
+    let newest = stamps.max()?;
+    let mut section = winning_leaves(registers, "consent");
+    section.insert("consent_updated_at".to_owned(), json!(rfc_3339(newest)));
+    Some(Value::Object(section))
+}

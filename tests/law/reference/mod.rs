@@ -1,0 +1,72 @@
+//! The slow reference for the law "assembly is order-free": the whole profile from the whole list of events.
+//!
+//! Written from the specification alone, on plain JSON values. It shares no code with the merge, keeps nothing between
+//! calls and optimises nothing: every rule is one loop over all registers.
+//!
+//! Where the specification leaves a choice, the plainest reading is taken:
+//!
+//! 1. The `source` of a stamp is the engine's name, the last path segment of the event's `source`.
+//! 2. Observed times are cut to microseconds, not rounded.
+//! 3. The value whose hash enters the stamp is the one that the register keeps: sets sorted and without repeats, a batch
+//!    sorted by `scheme_id`, details as they were sent, a completion as its `completed_at` in UTC, an overlay as its
+//!    status, `null` where it was withdrawn.
+//! 4. Where a bound cuts between equal stamps of one family, the greater ids stay.
+//! 5. `address: null` withdraws the three members that an address has.
+//! 6. A district is withheld when there is no winning state; a section that holds nothing but a withheld district is absent.
+//! 7. `deadlines` holds both lists, empty or not, as soon as there is any deadline register; `eligible_schemes` may be empty.
+//! 8. An overdue deadline is shown for 364 days: on the 365th day after its due date it is gone.
+//! 9. The 256 deadlines shown are counted over both lists together.
+//! 10. `source_trace` entries of the trust source stand even where the named source has sent nothing.
+//! 11. A present leaf that does not apply counts on neither side of the completeness.
+
+mod completeness;
+mod deadlines;
+mod derived;
+mod registers;
+mod sections;
+mod time;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+
+use registers::Registers;
+
+/// What the profile depends on beside the events and the day.
+pub(crate) struct World {
+    /// The configured time zone.
+    pub(crate) zone: TimeZone,
+    /// State slug to the slugs of its districts.
+    pub(crate) districts: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The profile (envelope aside) that all accepted `events` of one user give on `day`; `None` without any event.
+pub(crate) fn profile(events: &[Value], day: Date, world: &World) -> Option<Value> {
+    if events.is_empty() {
+        return None;
+    }
+    let registers = Registers::of(events);
+    let mut profile = Map::new();
+    let mut put = |member: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            profile.insert(member.to_owned(), value);
+        }
+    };
+    put("identity_token", registers.winning_value("identity_token"));
+    put("identity", sections::plain(&registers, "identity"));
+    put("demographics", sections::demographics(&registers, world));
+    put("economic", sections::plain(&registers, "economic"));
+    put("family", sections::plain(&registers, "family"));
+    put("eligibility", sections::eligibility(&registers));
+    put("deadlines", deadlines::section(&registers, day, world));
+    put("risk_scores", sections::risk_scores(&registers));
+    put("predictions", sections::predictions(&registers));
+    put("trust", derived::trust(&registers, day, world));
+    put("cohort_tags", registers.winning_value("cohort_tags"));
+    put("consent", derived::consent(&registers));
+    let pct = completeness::percentage(&profile);
+    profile.insert("profile_completeness_pct".to_owned(), json!(pct));
+    Some(Value::Object(profile))
+}
