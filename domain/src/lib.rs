@@ -6,6 +6,7 @@ pub mod table;
 
 pub mod canonical;
 pub mod day;
+pub mod json;
 
 pub mod event;
 pub mod rules;

@@ -1,0 +1,129 @@
+//! JSON as it comes in: a light tree that borrows from the text, read strictly.
+
+mod read;
+
+use std::borrow::Cow;
+
+pub use read::{ReadError, ReadProblem, parse, parse_canonical};
+
+use crate::canonical::{write_integer, write_number, write_string};
+
+/// The greatest integer that every JSON implementation agrees on: 2^53.
+pub const MAX_SAFE_INTEGER: i64 = 1 << 53;
+
+/// A JSON value. Equal numbers are equal here: what is integral is always an [`Json::Integer`], however it was written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Json<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integral number of at most 2^53 in magnitude.
+    Integer(i64),
+    /// A finite number that is not integral.
+    Number(f64),
+    /// A string; borrowed unless it held an escape.
+    String(Cow<'a, str>),
+    /// An array.
+    Array(Vec<Json<'a>>),
+    /// An object's members in the order of the text, each name once.
+    Object(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+impl<'a> Json<'a> {
+    /// The member of that name, if this is an object that has it.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.as_object()?.iter().find(|(member, _)| member == name).map(|(_, value)| value)
+    }
+
+    /// The members, if this is an object.
+    pub fn as_object(&self) -> Option<&[(Cow<'a, str>, Self)]> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// The items, if this is an array.
+    pub fn as_array(&self) -> Option<&[Self]> {
+        match self {
+            Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The text, if this is a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer, if this is an integral number.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Integer(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number, if this is one.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            // At most 2^53 in magnitude, so nothing is lost.
+            Self::Integer(value) => Some(*value as f64),
+            Self::Number(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The truth value, if this is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Appends the value in the canonical form of RFC 8785.
+    pub fn write_canonical(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Integer(value) => write_integer(out, *value),
+            Self::Number(value) => write_number(out, *value),
+            Self::String(text) => write_string(out, text),
+            Self::Array(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    item.write_canonical(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => write_members(members, out),
+        }
+    }
+}
+
+fn write_members(members: &[(Cow<'_, str>, Json<'_>)], out: &mut String) {
+    let mut sorted: Vec<_> = members.iter().collect();
+    // RFC 8785 §3.2.3 sorts by UTF-16 code units, which differ from bytes beyond the basic plane.
+    sorted.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+    out.push('{');
+    for (index, (name, value)) in sorted.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write_string(out, name);
+        out.push(':');
+        value.write_canonical(out);
+    }
+    out.push('}');
+}
+
+#[cfg(test)]
+mod tests;
