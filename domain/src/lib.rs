@@ -13,4 +13,6 @@ pub mod rules;
 
 pub mod access;
 
+pub mod completeness;
+
 pub mod port;
