@@ -1,4 +1,6 @@
 //! Pure rules: no I/O, no runtime, no clock, no randomness. The same input gives the same bytes.
+//!
+//! A table of contents, in reading order.
 
 pub mod id;
 pub mod source;
@@ -7,12 +9,20 @@ pub mod table;
 pub mod canonical;
 pub mod day;
 pub mod json;
+pub mod scan;
 
 pub mod event;
 pub mod rules;
 
-pub mod access;
-
 pub mod completeness;
+pub mod delta;
+pub mod documents;
+pub mod integrity;
+pub mod pipeline;
+pub mod profile;
+pub mod record;
+pub mod state;
+
+pub mod access;
 
 pub mod port;

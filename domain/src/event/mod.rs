@@ -62,6 +62,11 @@ impl Text {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
+
+    /// Text from stored bytes, which share their buffer.
+    pub(crate) fn from_stored(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
 }
 
 impl From<&str> for Text {

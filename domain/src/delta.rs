@@ -1,0 +1,42 @@
+//! What changed between two revisions, leaf by leaf.
+
+use crate::canonical::CanonicalJson;
+use crate::table::{LeafSet, Member};
+
+/// The change from revision `base` to `revision`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delta {
+    /// The revision before.
+    pub base: u64,
+    /// The revision after.
+    pub revision: u64,
+    /// The leaves present before.
+    pub before: LeafSet,
+    /// The leaves present after.
+    pub after: LeafSet,
+    /// The leaves whose value differs, in canonical order.
+    pub changes: Vec<LeafChange>,
+}
+
+/// One leaf's change. At least one of the values is there, and they differ.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeafChange {
+    /// The leaf.
+    pub leaf: crate::table::Leaf,
+    /// Its value before.
+    pub old: Option<CanonicalJson>,
+    /// Its value after.
+    pub new: Option<CanonicalJson>,
+}
+
+impl Delta {
+    /// The leaves that changed.
+    pub fn changed(&self) -> LeafSet {
+        self.changes.iter().map(|change| change.leaf).collect()
+    }
+
+    /// Whether a consent setting changed, so that every mask of the user must be looked at anew.
+    pub fn consent_changed(&self) -> bool {
+        !self.changed().and(Member::Consent.leaves()).is_empty()
+    }
+}

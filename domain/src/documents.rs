@@ -1,0 +1,182 @@
+//! Source documents: what each source currently says about a user, with a stamp on every value.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::canonical::CanonicalJson;
+use crate::event::{RegisterPath, Text, Write};
+use crate::source::{Kind, Source};
+use crate::table::Leaf;
+
+/// How many overlays are kept: those with the greatest stamps.
+pub const OVERLAYS_KEPT: usize = 256;
+/// How many deadline details, and how many completions, are kept: those with the greatest stamps.
+pub const DEADLINES_KEPT: usize = 512;
+
+/// All source documents of one user. Cloning shares what does not change.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceDocuments {
+    by_source: [Option<Arc<SourceDocument>>; Source::COUNT],
+}
+
+/// What one source says: its registers, in the order of (path, kind).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceDocument {
+    registers: Vec<Register>,
+}
+
+/// A value or `withdrawn`, with its stamp; nothing older is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Register {
+    /// The register's path.
+    pub path: RegisterPath,
+    /// The register's kind.
+    pub kind: Kind,
+    /// The stamp's observed_at: microseconds since the Unix epoch.
+    pub time: i64,
+    /// The stamp's event id.
+    pub event_id: Text,
+    /// The value; `None` is withdrawn.
+    pub value: Option<CanonicalJson>,
+}
+
+/// What became of one write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// Its stamp is the greatest: the register holds it now.
+    Taken,
+    /// The register holds this very stamp already.
+    Held,
+    /// The register holds a greater stamp, or the write falls beyond the bounds.
+    Superseded,
+}
+
+impl Register {
+    /// Compares stamps of one register: (observed_at, event id, SHA-256 of the value's canonical form).
+    ///
+    /// The source, which comes between, is the same for both. The hash is worked out only where all else is equal.
+    fn compare_stamp(&self, other: &Self) -> Ordering {
+        let by_event = self.time.cmp(&other.time).then_with(|| self.event_id.cmp(&other.event_id));
+        by_event.then_with(|| match (&self.value, &other.value) {
+            (mine, theirs) if mine == theirs => Ordering::Equal,
+            _ => self.value_hash().cmp(&other.value_hash()),
+        })
+    }
+
+    fn value_hash(&self) -> [u8; 32] {
+        Sha256::digest(self.value.as_ref().map_or(b"null".as_slice(), CanonicalJson::as_bytes)).into()
+    }
+
+    /// Compares the stamps of two candidates of one path, which may be of different sources.
+    pub fn compare_candidate(&self, source: Source, other: &Self, other_source: Source) -> Ordering {
+        let by_time = self.time.cmp(&other.time);
+        by_time.then_with(|| source.name().cmp(other_source.name())).then_with(|| self.compare_stamp(other))
+    }
+
+    fn key(&self) -> (&RegisterPath, Kind) {
+        (&self.path, self.kind)
+    }
+}
+
+impl SourceDocument {
+    /// Every register, in order.
+    pub fn registers(&self) -> &[Register] {
+        &self.registers
+    }
+
+    /// One register.
+    pub fn get(&self, path: &RegisterPath, kind: Kind) -> Option<&Register> {
+        let index = self.registers.binary_search_by(|register| register.key().cmp(&(path, kind))).ok()?;
+        self.registers.get(index)
+    }
+
+    /// The newest observed_at of any register.
+    pub fn newest(&self) -> Option<i64> {
+        self.registers.iter().map(|register| register.time).max()
+    }
+
+    fn write(&mut self, new: Register) -> Written {
+        match self.registers.binary_search_by(|register| register.key().cmp(&new.key())) {
+            Ok(index) => match new.compare_stamp(&self.registers[index]) {
+                Ordering::Greater => {
+                    self.registers[index] = new;
+                    Written::Taken
+                }
+                Ordering::Equal => Written::Held,
+                Ordering::Less => Written::Superseded,
+            },
+            Err(index) => {
+                let family = std::mem::discriminant(&new.path);
+                let kept = match new.path {
+                    RegisterPath::SchemeStatus(_) => OVERLAYS_KEPT,
+                    RegisterPath::DeadlineDetails(_) | RegisterPath::DeadlineCompletion(_) => DEADLINES_KEPT,
+                    _ => usize::MAX,
+                };
+                self.registers.insert(index, new);
+                self.evict(family, kept, index)
+            }
+        }
+    }
+
+    /// Lets the smallest stamp of a family go when the family is over its bound. By stamp, never by arrival.
+    fn evict(&mut self, family: std::mem::Discriminant<RegisterPath>, kept: usize, inserted: usize) -> Written {
+        let of_family = || self.registers.iter().enumerate().filter(|(_, r)| std::mem::discriminant(&r.path) == family);
+        if kept == usize::MAX || of_family().count() <= kept {
+            return Written::Taken;
+        }
+        let smallest = of_family().min_by(|(_, a), (_, b)| a.compare_stamp(b).then_with(|| a.path.cmp(&b.path)));
+        let Some((index, _)) = smallest else { return Written::Taken };
+        self.registers.remove(index);
+        if index == inserted { Written::Superseded } else { Written::Taken }
+    }
+}
+
+impl SourceDocuments {
+    /// What `source` says, if it ever said anything.
+    pub fn of(&self, source: Source) -> Option<&SourceDocument> {
+        self.by_source[source as usize].as_deref()
+    }
+
+    /// The register of (path, source, kind).
+    pub fn get(&self, source: Source, path: &RegisterPath, kind: Kind) -> Option<&Register> {
+        self.of(source)?.get(path, kind)
+    }
+
+    /// The register of a leaf that one source owns, whose kind is that source's only one.
+    pub fn owned(&self, source: Source, leaf: Leaf) -> Option<&Register> {
+        self.get(source, &RegisterPath::Leaf(leaf), source.kinds()[0])
+    }
+
+    /// Writes one value with its stamp; the greatest stamp stays.
+    pub fn write(&mut self, source: Source, time: i64, event_id: &Text, write: &Write) -> Written {
+        let register = Register {
+            path: write.path.clone(),
+            kind: write.kind,
+            time,
+            event_id: event_id.clone(),
+            value: write.value.clone(),
+        };
+        // An event that changes nothing must not copy the document: look before the shared one is taken apart.
+        if let Some(held) = self.get(source, &register.path, register.kind) {
+            match register.compare_stamp(held) {
+                Ordering::Equal => return Written::Held,
+                Ordering::Less => return Written::Superseded,
+                Ordering::Greater => {}
+            }
+        }
+        Arc::make_mut(self.by_source[source as usize].get_or_insert_default()).write(register)
+    }
+
+    /// Rebuilds a document from stored registers, which must be in order.
+    pub(crate) fn set(&mut self, source: Source, registers: Vec<Register>) {
+        debug_assert!(registers.is_sorted_by(|a, b| a.key() < b.key()), "registers are stored in order");
+        self.by_source[source as usize] = Some(Arc::new(SourceDocument { registers }));
+    }
+
+    /// The documents there are.
+    pub fn iter(&self) -> impl Iterator<Item = (Source, &SourceDocument)> {
+        Source::ALL.into_iter().filter_map(|source| Some((source, self.of(source)?)))
+    }
+}

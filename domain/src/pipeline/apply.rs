@@ -1,0 +1,223 @@
+//! Stages 2 to 4 as one step from a state to the next: merge, enrich, diff, and the hash tree.
+
+use std::sync::Arc;
+
+use super::merge::{Touched, merge};
+use super::{diff, enrich};
+use crate::day::Day;
+use crate::delta::Delta;
+use crate::documents::SourceDocuments;
+use crate::event::{FeedEvent, Text, Write};
+use crate::id::ProfileId;
+use crate::integrity::HashTree;
+use crate::profile::{Envelope, Profile};
+use crate::record;
+use crate::rules::Rules;
+use crate::source::Source;
+use crate::state::UserState;
+use crate::table::Member;
+
+/// What a step depends on besides the state and the event.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The rules.
+    pub rules: &'a Rules,
+    /// `rules.fingerprint()`, worked out once.
+    pub rules_fingerprint: u32,
+    /// The version of the access policy.
+    pub policy_version: u32,
+    /// The calendar day.
+    pub day: Day,
+}
+
+/// The random part of a new user.
+#[derive(Debug, Clone, Copy)]
+pub struct Birth {
+    /// The profile's id.
+    pub profile_id: ProfileId,
+    /// The key of the hash tree's salts.
+    pub integrity_key: [u8; 16],
+}
+
+/// What an event did.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Something to make durable.
+    Changed(Box<Change>),
+    /// Every value is older than what its register holds.
+    Unchanged,
+    /// A stamp still holds this very event.
+    Duplicate,
+}
+
+/// What the turn of the day, or new rules, did.
+#[derive(Debug)]
+pub enum Rolled {
+    /// The profile is the same; the state carries the new day. Nothing to make durable.
+    Same(Arc<UserState>),
+    /// Something to make durable.
+    Changed(Box<Change>),
+}
+
+/// A step that is worked out but has no time yet.
+#[derive(Debug)]
+pub struct Change {
+    next: UserState,
+    delta: Option<Delta>,
+    born: bool,
+    event: Option<Said>,
+}
+
+/// What of an event the registers took.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) source: Source,
+    pub(crate) time: i64,
+    pub(crate) id: Text,
+    pub(crate) writes: Vec<Write>,
+}
+
+/// A step that is ready for the journal.
+#[derive(Debug)]
+pub struct Finished {
+    /// The state after it.
+    pub state: Arc<UserState>,
+    /// The change of the profile; `None` where only registers changed (no revision was made).
+    pub delta: Option<Arc<Delta>>,
+    /// The journal record's body.
+    pub body: Vec<u8>,
+}
+
+/// Applies one event. The caller has rolled `before` to the context's day, rules and policy already.
+pub fn apply(
+    before: Option<&Arc<UserState>>,
+    birth: impl FnOnce() -> Birth,
+    event: &FeedEvent,
+    context: &Context<'_>,
+) -> Outcome {
+    let documents = before.map_or_else(SourceDocuments::default, |state| state.documents.clone());
+    let merged = merge(documents, event);
+    if merged.taken.is_empty() && before.is_some() {
+        return if merged.held { Outcome::Duplicate } else { Outcome::Unchanged };
+    }
+    let said = Said { source: event.source, time: event.time, id: event.id.clone(), writes: merged.taken };
+    let base = before.map_or_else(|| newborn(birth(), context), |state| UserState::clone(state));
+    let change = step(base, before.is_none(), merged.documents, merged.touched, context);
+    Outcome::Changed(Box::new(Change { event: Some(said), ..change }))
+}
+
+/// Brings a state to the context's day and rules. Neither ever goes back: the caller's day is at least the state's.
+pub fn roll(before: &Arc<UserState>, context: &Context<'_>) -> Rolled {
+    let touched = if before.rules == context.rules_fingerprint { enrich::time_derived() } else { Touched::ALL };
+    let change = step(UserState::clone(before), false, before.documents.clone(), touched, context);
+    match change.delta {
+        Some(_) => Rolled::Changed(Box::new(change)),
+        None => Rolled::Same(Arc::new(UserState { sequence: before.sequence, ..change.next })),
+    }
+}
+
+fn step(
+    mut next: UserState,
+    born: bool,
+    documents: SourceDocuments,
+    touched: Touched,
+    context: &Context<'_>,
+) -> Change {
+    let old = next.profile.clone();
+    let mut changed = Touched::default();
+    for member in touched.iter().filter(|member| *member != Member::ProfileCompletenessPct) {
+        if next.profile.replace(member, enrich::assemble(member, &documents, context.day, context.rules)) {
+            changed.insert(member);
+        }
+    }
+    let moved = born || !changed.is_empty() || next.rules != context.rules_fingerprint;
+    if moved {
+        let pct = enrich::completeness_pct(&next.profile, context.rules);
+        if next.profile.replace(Member::ProfileCompletenessPct, pct) {
+            changed.insert(Member::ProfileCompletenessPct);
+        }
+    }
+    next.documents = documents;
+    next.sequence += 1;
+    next.day = context.day;
+    next.rules = context.rules_fingerprint;
+    let delta = (born || !changed.is_empty()).then(|| revise(&mut next, &old, changed, context));
+    Change { next, delta, born, event: None }
+}
+
+/// Makes the next revision: counts it, moves the salts where they must, and hashes what changed.
+fn revise(next: &mut UserState, old: &Profile, changed: Touched, context: &Context<'_>) -> Delta {
+    let base = next.envelope.revision;
+    next.envelope.revision = base + 1;
+    let delta = diff::diff(old, &next.profile, changed, base);
+    for member in changed.iter() {
+        next.changed_at[member as usize] = base + 1;
+    }
+    let resalt = delta.consent_changed() || next.policy != context.policy_version;
+    if resalt {
+        next.salt_count += 1;
+        next.policy = context.policy_version;
+    }
+    let tree = match next.tree.take() {
+        Some(mut tree) if !resalt => {
+            for member in changed.iter() {
+                tree.update(next.salting(), &next.profile, member, base + 1);
+            }
+            tree
+        }
+        _ => Box::new(HashTree::new(
+            next.salting(),
+            next.envelope.profile_id,
+            next.first_revision,
+            &next.profile,
+            &next.changed_at,
+        )),
+    };
+    next.envelope.profile_hash = tree.root(&next.profile);
+    next.tree = Some(tree);
+    delta
+}
+
+fn newborn(birth: Birth, context: &Context<'_>) -> UserState {
+    UserState {
+        generation: 1,
+        sequence: 0,
+        first_revision: 1,
+        day: context.day,
+        rules: context.rules_fingerprint,
+        policy: context.policy_version,
+        integrity_key: birth.integrity_key,
+        salt_count: 0,
+        changed_at: [0; Member::COUNT],
+        envelope: Envelope {
+            profile_id: birth.profile_id,
+            revision: 0,
+            generated_at: 0,
+            assembly_latency_micros: 0,
+            profile_hash: [0; 32],
+        },
+        profile: Profile::default(),
+        documents: SourceDocuments::default(),
+        tree: None,
+    }
+}
+
+impl Change {
+    /// The newest `generated_at` may not go backwards: no earlier time than this should be given to [`Self::finish`].
+    pub fn not_before(&self) -> i64 {
+        self.next.envelope.generated_at
+    }
+
+    /// Gives the step its time, and makes the journal's record of it.
+    ///
+    /// `generated_at` is in microseconds since the Unix epoch; an earlier one than the last revision's is lifted to
+    /// it. `latency` is in microseconds, from receipt to assembled. A step without a revision takes neither.
+    pub fn finish(mut self, generated_at: i64, latency: u32) -> Finished {
+        if self.delta.is_some() {
+            self.next.envelope.generated_at = generated_at.max(self.not_before());
+            self.next.envelope.assembly_latency_micros = latency;
+        }
+        let body = record::encode(&self.next, self.born, self.event.as_ref(), self.delta.as_ref());
+        Finished { state: Arc::new(self.next), delta: self.delta.map(Arc::new), body }
+    }
+}

@@ -1,0 +1,164 @@
+//! Stage 4, diff: looks only at the members that the step changed.
+
+use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
+use serde_json::Value;
+
+use super::merge::Touched;
+use crate::delta::{Delta, LeafChange};
+use crate::profile::{Profile, Section};
+use crate::scan;
+use crate::table::{Leaf, ValueType};
+
+/// The difference of two profiles that differ in the members `changed` only.
+pub(super) fn diff(old: &Profile, new: &Profile, changed: Touched, base: u64) -> Delta {
+    let mut changes = Vec::with_capacity(8);
+    for member in changed.iter() {
+        let (before, after) = (old.section(member), new.section(member));
+        for leaf in member.leaves().iter() {
+            let value = |section: Option<&Section>| section.and_then(|section| section.get(leaf)).cloned();
+            let (old, new) = (value(before), value(after));
+            if old != new {
+                changes.push(LeafChange { leaf, old, new });
+            }
+        }
+    }
+    Delta { base, revision: base + 1, before: old.present(), after: new.present(), changes }
+}
+
+/// The operations of one leaf's change, below a parent that stays.
+pub(super) fn leaf_operations(change: &LeafChange, out: &mut Vec<PatchOperation>) {
+    let field = change.leaf.field();
+    let path =
+        if field.name.is_empty() { format!("/{}", field.path) } else { format!("/{}", field.path.replace('.', "/")) };
+    match (&change.old, &change.new) {
+        (Some(old), Some(new)) => {
+            let fine = match field.value {
+                ValueType::Schemes | ValueType::Deadlines => items(change.leaf, &path, old.as_str(), new.as_str()),
+                ValueType::SourceTrace => Some(object(&path, old.as_str(), new.as_str())),
+                _ => None,
+            };
+            match fine {
+                Some(operations) if size(&operations) < new.as_bytes().len() => {
+                    out.extend(operations.into_iter().map(Operation::build))
+                }
+                _ => out.push(Operation::Replace(path, new.as_str()).build()),
+            }
+        }
+        (None, Some(new)) => out.push(Operation::Add(path, new.as_str()).build()),
+        (Some(_), None) => out.push(Operation::Remove(path).build()),
+        (None, None) => {}
+    }
+}
+
+/// An operation whose value is still canonical text.
+enum Operation<'a> {
+    Add(String, &'a str),
+    Replace(String, &'a str),
+    Remove(String),
+}
+
+impl Operation<'_> {
+    fn build(self) -> PatchOperation {
+        match self {
+            Self::Add(path, value) => PatchOperation::Add(AddOperation { path: pointer(path), value: parse(value) }),
+            Self::Replace(path, value) => {
+                PatchOperation::Replace(ReplaceOperation { path: pointer(path), value: parse(value) })
+            }
+            Self::Remove(path) => PatchOperation::Remove(RemoveOperation { path: pointer(path) }),
+        }
+    }
+
+    /// About how many bytes it takes in a patch.
+    fn size(&self) -> usize {
+        match self {
+            Self::Add(path, value) | Self::Replace(path, value) => 32 + path.len() + value.len(),
+            Self::Remove(path) => 24 + path.len(),
+        }
+    }
+}
+
+fn size(operations: &[Operation<'_>]) -> usize {
+    operations.iter().map(Operation::size).sum()
+}
+
+/// Adds a whole section.
+pub(super) fn add_section(name: &str, section: &Section) -> PatchOperation {
+    let object = section.leaves().iter().map(|(leaf, value)| (leaf.field().name.to_owned(), parse(value.as_str())));
+    PatchOperation::Add(AddOperation { path: pointer(format!("/{name}")), value: Value::Object(object.collect()) })
+}
+
+/// Removes a whole section.
+pub(super) fn remove_section(name: &str) -> PatchOperation {
+    Operation::Remove(format!("/{name}")).build()
+}
+
+/// Aligns two lists by their items' sort keys: removals from the end, then additions, then changes within items.
+fn items<'a>(leaf: Leaf, path: &str, old: &'a str, new: &'a str) -> Option<Vec<Operation<'a>>> {
+    let keyed = |list: &'a str| -> Option<Vec<((&'a str, &'a str), &'a str)>> {
+        scan::elements(list).map(|item| Some((sort_key(leaf, item)?, item))).collect()
+    };
+    let (old, new) = (keyed(old)?, keyed(new)?);
+    let (mut removed, mut added, mut within) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut i, mut j) = (0, 0);
+    while i < old.len() || j < new.len() {
+        let order = match (old.get(i), new.get(j)) {
+            (Some((a, _)), Some((b, _))) => a.cmp(b),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            _ => std::cmp::Ordering::Greater,
+        };
+        match order {
+            std::cmp::Ordering::Less => {
+                removed.push(Operation::Remove(format!("{path}/{i}")));
+                i += 1;
+            }
+            std::cmp::Ordering::Greater => {
+                added.push(Operation::Add(format!("{path}/{j}"), new[j].1));
+                j += 1;
+            }
+            std::cmp::Ordering::Equal => {
+                if old[i].1 != new[j].1 {
+                    within.extend(object(&format!("{path}/{j}"), old[i].1, new[j].1));
+                }
+                i += 1;
+                j += 1;
+            }
+        }
+    }
+    removed.reverse();
+    removed.append(&mut added);
+    removed.append(&mut within);
+    Some(removed)
+}
+
+/// What a list is sorted by. An item whose key changes leaves its place, and comes in at another.
+fn sort_key(leaf: Leaf, item: &str) -> Option<(&str, &str)> {
+    match leaf.field().value {
+        ValueType::Schemes => Some((scan::text_member(item, "scheme_id")?, "")),
+        _ => Some((scan::text_member(item, "due_date")?, scan::text_member(item, "deadline_id")?)),
+    }
+}
+
+/// The member-wise difference of two objects whose names need no escape in a JSON Pointer.
+fn object<'a>(path: &str, old: &'a str, new: &'a str) -> Vec<Operation<'a>> {
+    let mut operations = Vec::new();
+    for (name, _) in scan::members(old).filter(|(name, _)| scan::member(new, name).is_none()) {
+        operations.push(Operation::Remove(format!("{path}/{name}")));
+    }
+    for (name, value) in scan::members(new) {
+        match scan::member(old, name) {
+            None => operations.push(Operation::Add(format!("{path}/{name}"), value)),
+            Some(before) if before != value => operations.push(Operation::Replace(format!("{path}/{name}"), value)),
+            Some(_) => {}
+        }
+    }
+    operations
+}
+
+fn pointer(path: String) -> PointerBuf {
+    // Built from table names, indices and slugs: always a valid RFC 6901 pointer.
+    PointerBuf::parse(path).unwrap_or_default()
+}
+
+fn parse(canonical: &str) -> Value {
+    serde_json::from_str(canonical).unwrap_or_default()
+}

@@ -1,0 +1,98 @@
+//! Deadlines: what is upcoming and overdue on a day, and how many were completed of late.
+
+use crate::canonical::{CanonicalJson, write_integer};
+use crate::day::Day;
+use crate::documents::{Register, SourceDocument, SourceDocuments};
+use crate::event::{RegisterPath, Text};
+use crate::rules::Rules;
+use crate::scan;
+use crate::source::{Kind, Source};
+use crate::table::Leaf;
+
+/// How long an overdue item stays in the view, in days after its due date.
+const OVERDUE_DAYS: i32 = 365;
+/// How far back completions count, in days.
+const COMPLETED_DAYS: i32 = 90;
+/// The most items that are shown, first in (due_date, deadline_id).
+const SHOWN: usize = 256;
+
+pub(super) fn assemble(documents: &SourceDocuments, today: Day, rules: &Rules) -> Vec<(Leaf, CanonicalJson)> {
+    let Some(document) = documents.of(Source::Deadlines) else { return Vec::new() };
+    let mut open: Vec<Item<'_>> = Vec::new();
+    let mut completed = 0;
+    for register in document.registers() {
+        match &register.path {
+            RegisterPath::DeadlineDetails(id) if !is_done(document, id, register) => {
+                open.extend(Item::new(id, register))
+            }
+            RegisterPath::DeadlineCompletion(id) if counts(document, id, register, today, rules) => completed += 1,
+            _ => {}
+        }
+    }
+    open.retain(|item| item.due.0 >= today.0 - OVERDUE_DAYS);
+    open.sort_unstable_by(|a, b| (a.due, a.id.as_str()).cmp(&(b.due, b.id.as_str())));
+    open.truncate(SHOWN);
+    let (overdue, upcoming) = open.split_at(open.partition_point(|item| item.due < today));
+    vec![
+        (Leaf::DeadlinesCompletedLast90d, CanonicalJson::integer(completed)),
+        (Leaf::DeadlinesOverdue, list(overdue, today)),
+        (Leaf::DeadlinesUpcoming, list(upcoming, today)),
+    ]
+}
+
+/// A deadline that is not done.
+struct Item<'a> {
+    due: Day,
+    id: &'a Text,
+    details: &'a str,
+}
+
+impl<'a> Item<'a> {
+    fn new(id: &'a Text, register: &'a Register) -> Option<Self> {
+        let details = register.value.as_ref()?.as_str();
+        Some(Self { due: Day::parse(scan::text_member(details, "due_date")?)?, id, details })
+    }
+}
+
+/// A deadline is done while the completion's stamp is greater than the details'.
+fn is_done(document: &SourceDocument, id: &Text, details: &Register) -> bool {
+    let completion = document.get(&RegisterPath::DeadlineCompletion(id.clone()), Kind::Inferred);
+    completion
+        .is_some_and(|completion| completion.compare_candidate(Source::Deadlines, details, Source::Deadlines).is_gt())
+}
+
+/// Whether a completion counts: its deadline is done now, and it fell into the last days. Details may be missing.
+fn counts(document: &SourceDocument, id: &Text, completion: &Register, today: Day, rules: &Rules) -> bool {
+    let details = document.get(&RegisterPath::DeadlineDetails(id.clone()), Kind::Inferred);
+    let done = details
+        .is_none_or(|details| completion.compare_candidate(Source::Deadlines, details, Source::Deadlines).is_gt());
+    let instant = completion.value.as_ref().and_then(|value| value.plain_str()?.parse::<jiff::Timestamp>().ok());
+    done && instant.is_some_and(|instant| {
+        let day = Day::at(instant.as_microsecond(), &rules.zone);
+        day <= today && day.0 > today.0 - COMPLETED_DAYS
+    })
+}
+
+fn list(items: &[Item<'_>], today: Day) -> CanonicalJson {
+    let mut out = String::with_capacity(2 + items.iter().map(|item| item.details.len() + 24).sum::<usize>());
+    out.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        push_with_days(&mut out, item.details, item.due.0 - today.0);
+    }
+    out.push(']');
+    CanonicalJson::from_canonical(out)
+}
+
+/// Writes the details with `days_remaining` in its canonical place, before `deadline_id`.
+fn push_with_days(out: &mut String, details: &str, days: i32) {
+    // A quote within a string is escaped, so this text can only be the member's name.
+    let place = details.find("\"deadline_id\":").unwrap_or(1);
+    out.push_str(&details[..place]);
+    out.push_str("\"days_remaining\":");
+    write_integer(out, i64::from(days));
+    out.push(',');
+    out.push_str(&details[place..]);
+}

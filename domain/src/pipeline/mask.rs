@@ -1,0 +1,36 @@
+//! Stage 7, mask: the one choke point. Nothing else turns a profile, or a change of one, into what a viewer gets.
+
+use json_patch::{Patch, PatchOperation};
+
+use super::diff::{add_section, leaf_operations, remove_section};
+use crate::delta::{Delta, LeafChange};
+use crate::profile::Section;
+use crate::table::LeafSet;
+
+/// The patch from a viewer's view before to the view after, under one mask: diff(mask(a), mask(b)).
+///
+/// Applied to the former it gives exactly the latter, but for the envelope, which travels beside it.
+/// Empty where the viewer sees nothing of the change.
+pub fn patch(delta: &Delta, mask: LeafSet) -> Patch {
+    let mut operations: Vec<PatchOperation> = Vec::new();
+    let visible = delta.changed().and(mask);
+    for member in visible.members() {
+        let leaves = member.leaves().and(mask);
+        let changes = delta.changes.iter().filter(|change| leaves.has(change.leaf));
+        let (before, after) = (delta.before.and(leaves), delta.after.and(leaves));
+        if !member.is_leaf() && before.is_empty() {
+            // All that the viewer sees of the section is new, so the change holds the whole of it.
+            operations
+                .extend(Section::new(changes.filter_map(new_leaf).collect()).map(|s| add_section(member.name(), &s)));
+        } else if !member.is_leaf() && after.is_empty() {
+            operations.push(remove_section(member.name()));
+        } else {
+            changes.for_each(|change| leaf_operations(change, &mut operations));
+        }
+    }
+    Patch(operations)
+}
+
+fn new_leaf(change: &LeafChange) -> Option<(crate::table::Leaf, crate::canonical::CanonicalJson)> {
+    Some((change.leaf, change.new.clone()?))
+}

@@ -1,0 +1,10 @@
+//! The main path's pure stages. Read in this order: validate, merge, enrich, diff, mask, serialize.
+
+pub mod apply;
+mod diff;
+mod enrich;
+pub mod mask;
+mod merge;
+pub mod serialize;
+
+pub use apply::{Birth, Change, Context, Finished, Outcome, Rolled, apply, roll};

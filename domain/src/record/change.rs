@@ -1,0 +1,203 @@
+//! One step of a user's state.
+
+use bytes::Bytes;
+
+use super::FORMAT;
+use super::codec::{DecodeError, Reader, Writer};
+use crate::canonical::CanonicalJson;
+use crate::day::Day;
+use crate::delta::Delta;
+use crate::documents::SourceDocuments;
+use crate::event::Write;
+use crate::id::ProfileId;
+use crate::pipeline::apply::Said;
+use crate::profile::{Envelope, Profile};
+use crate::source::Source;
+use crate::state::UserState;
+use crate::table::{Leaf, Member};
+
+const BORN: u8 = 1;
+const REVISED: u8 = 2;
+const EVENT: u8 = 4;
+
+/// A change as it is stored.
+pub(super) struct StoredChange {
+    born: Option<(ProfileId, [u8; 16], u32)>,
+    pub(super) day: Day,
+    rules: u32,
+    policy: u32,
+    event: Option<Said>,
+    revised: Option<Revised>,
+}
+
+/// What a revision made.
+struct Revised {
+    envelope: Envelope,
+    salt_count: u32,
+    leaves: Vec<(Leaf, Option<CanonicalJson>)>,
+}
+
+/// The body of the record that takes a user to `next`.
+pub(crate) fn encode(next: &UserState, born: bool, said: Option<&Said>, delta: Option<&Delta>) -> Vec<u8> {
+    let mut out = Writer(Vec::with_capacity(512));
+    out.u8(FORMAT);
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    out.u8(flag(born, BORN) | flag(delta.is_some(), REVISED) | flag(said.is_some(), EVENT));
+    out.signed(i64::from(next.day.0));
+    out.varint(u64::from(next.rules));
+    out.varint(u64::from(next.policy));
+    if born {
+        out.fixed(&next.envelope.profile_id.to_bytes());
+        out.fixed(&next.integrity_key);
+        out.varint(u64::from(next.generation));
+    }
+    let writes = said.map_or(&[][..], |said| &said.writes);
+    if let Some(said) = said {
+        out.u8(said.source as u8);
+        out.signed(said.time);
+        out.bytes(said.id.as_str().as_bytes());
+        out.varint(writes.len() as u64);
+        for write in writes {
+            out.path(&write.path, write.kind);
+            out.value(write.value.as_ref());
+        }
+    }
+    if let Some(delta) = delta {
+        out.varint(next.envelope.revision);
+        out.signed(next.envelope.generated_at);
+        out.varint(u64::from(next.envelope.assembly_latency_micros));
+        out.fixed(&next.envelope.profile_hash);
+        out.varint(u64::from(next.salt_count));
+        out.varint(delta.changes.len() as u64);
+        for change in &delta.changes {
+            out.u8(change.leaf.field().number);
+            // Most leaves are just what a write said: name the write (from 1) instead of repeating the value.
+            let same = change.new.as_ref().and_then(|new| writes.iter().position(|w| w.value.as_ref() == Some(new)));
+            out.varint(same.map_or(0, |index| index as u64 + 1));
+            if same.is_none() {
+                out.value(change.new.as_ref());
+            }
+        }
+    }
+    out.0
+}
+
+pub(super) fn decode(body: &[u8]) -> Result<StoredChange, DecodeError> {
+    let mut input = Reader::new(Bytes::copy_from_slice(body));
+    if input.u8()? != FORMAT {
+        return Err(DecodeError::Unknown { what: "record format" });
+    }
+    let flags = input.u8()?;
+    let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
+    let (rules, policy) = (input.u32()?, input.u32()?);
+    let born = match flags & BORN {
+        0 => None,
+        _ => Some((ProfileId::from_bytes(input.array()?), input.array()?, input.u32()?)),
+    };
+    let event = if flags & EVENT == 0 { None } else { Some(decode_event(&mut input)?) };
+    let writes = event.as_ref().map_or(&[][..], |said: &Said| &said.writes);
+    let revised = if flags & REVISED == 0 { None } else { Some(decode_revised(&mut input, writes)?) };
+    if !input.is_empty() {
+        return Err(DecodeError::Unknown { what: "tail" });
+    }
+    Ok(StoredChange { born, day, rules, policy, event, revised })
+}
+
+fn decode_event(input: &mut Reader) -> Result<Said, DecodeError> {
+    let source = Source::from_number(input.u8()?).ok_or(DecodeError::Unknown { what: "source" })?;
+    let (time, id) = (input.signed()?, input.text()?);
+    let writes = (0..input.count()?).map(|_| {
+        let (path, kind) = input.path()?;
+        Ok(Write { path, kind, value: input.value()? })
+    });
+    Ok(Said { source, time, id, writes: writes.collect::<Result<_, _>>()? })
+}
+
+fn decode_revised(input: &mut Reader, writes: &[Write]) -> Result<Revised, DecodeError> {
+    let envelope = Envelope {
+        profile_id: ProfileId::from_bytes([0; 16]),
+        revision: input.varint()?,
+        generated_at: input.signed()?,
+        assembly_latency_micros: input.u32()?,
+        profile_hash: input.array()?,
+    };
+    let salt_count = input.u32()?;
+    let leaves = (0..input.count()?).map(|_| {
+        let leaf = input.leaf()?;
+        let value = match input.varint()? as usize {
+            0 => input.value()?,
+            index => writes.get(index - 1).ok_or(DecodeError::Unknown { what: "write" })?.value.clone(),
+        };
+        Ok((leaf, value))
+    });
+    let leaves = leaves.collect::<Result<_, _>>()?;
+    Ok(Revised { envelope, salt_count, leaves })
+}
+
+impl StoredChange {
+    /// The leaves that the change set, with the values that they had in `before`: what history needs to go back.
+    pub(super) fn undo(
+        &self,
+        before: Option<&UserState>,
+    ) -> Option<(Envelope, u32, Vec<(Leaf, Option<CanonicalJson>)>)> {
+        let revised = self.revised.as_ref()?;
+        let old = |leaf: Leaf| before.and_then(|state| state.profile.get(leaf).cloned());
+        let leaves = revised.leaves.iter().map(|(leaf, _)| (*leaf, old(*leaf))).collect();
+        Some((revised.envelope, revised.salt_count, leaves))
+    }
+
+    pub(super) fn apply(self, before: Option<UserState>) -> Result<UserState, DecodeError> {
+        let mut state = match (before, self.born) {
+            (Some(state), None) => state,
+            (None, Some((profile_id, integrity_key, generation))) => UserState {
+                generation,
+                sequence: 0,
+                first_revision: self.revised.as_ref().map_or(1, |revised| revised.envelope.revision),
+                day: self.day,
+                rules: self.rules,
+                policy: self.policy,
+                integrity_key,
+                salt_count: 0,
+                changed_at: [0; Member::COUNT],
+                envelope: Envelope {
+                    profile_id,
+                    revision: 0,
+                    generated_at: 0,
+                    assembly_latency_micros: 0,
+                    profile_hash: [0; 32],
+                },
+                profile: Profile::default(),
+                documents: SourceDocuments::default(),
+                tree: None,
+            },
+            _ => return Err(DecodeError::Unknown { what: "predecessor" }),
+        };
+        state.sequence += 1;
+        state.day = self.day;
+        state.rules = self.rules;
+        state.policy = self.policy;
+        state.tree = None;
+        if let Some(said) = &self.event {
+            for write in &said.writes {
+                state.documents.write(said.source, said.time, &said.id, write);
+            }
+        }
+        if let Some(revised) = self.revised {
+            state.envelope = Envelope { profile_id: state.envelope.profile_id, ..revised.envelope };
+            state.salt_count = revised.salt_count;
+            for (leaf, value) in revised.leaves {
+                state.changed_at[leaf.field().member as usize] = revised.envelope.revision;
+                state.profile.set(leaf, value);
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// Replays one frame's body over the state before it.
+///
+/// # Errors
+/// The body is not one of ours, or does not follow `before`.
+pub fn replay(before: Option<UserState>, body: &[u8]) -> Result<UserState, DecodeError> {
+    decode(body)?.apply(before)
+}

@@ -1,0 +1,184 @@
+//! Writing and reading the compact binary form that records share: varints, and bytes with their length in front.
+
+use bytes::Bytes;
+
+use crate::canonical::CanonicalJson;
+use crate::event::{RegisterPath, Text};
+use crate::source::Kind;
+use crate::table::Leaf;
+
+/// A stored body that is not one of ours.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// It ends too early.
+    #[error("the record ends in the middle of {doing}")]
+    Truncated {
+        /// What was being read.
+        doing: &'static str,
+    },
+    /// A number in it stands for nothing.
+    #[error("the record holds an unknown {what}")]
+    Unknown {
+        /// What the number should stand for.
+        what: &'static str,
+    },
+}
+
+pub(super) struct Writer(pub(super) Vec<u8>);
+
+impl Writer {
+    pub(super) fn u8(&mut self, value: u8) {
+        self.0.push(value);
+    }
+
+    /// LEB128.
+    pub(super) fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+
+    /// A signed number, zigzag.
+    pub(super) fn signed(&mut self, value: i64) {
+        self.varint(((value << 1) ^ (value >> 63)) as u64);
+    }
+
+    pub(super) fn fixed(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.varint(bytes.len() as u64);
+        self.fixed(bytes);
+    }
+
+    /// A value, or nothing: the length plus one, or zero.
+    pub(super) fn value(&mut self, value: Option<&CanonicalJson>) {
+        match value {
+            None => self.varint(0),
+            Some(value) => {
+                self.varint(value.as_bytes().len() as u64 + 1);
+                self.fixed(value.as_bytes());
+            }
+        }
+    }
+
+    /// A path with its kind: leaves below 64, the others above, the kind in the second byte with the id.
+    pub(super) fn path(&mut self, path: &RegisterPath, kind: Kind) {
+        let (tag, id) = match path {
+            RegisterPath::Leaf(leaf) => (leaf.field().number, None),
+            RegisterPath::SourceConfidence => (TAG_SOURCE_CONFIDENCE, None),
+            RegisterPath::AggregatedMetrics => (TAG_AGGREGATED_METRICS, None),
+            RegisterPath::SchemeStatus(id) => (TAG_SCHEME_STATUS, Some(id)),
+            RegisterPath::DeadlineDetails(id) => (TAG_DEADLINE_DETAILS, Some(id)),
+            RegisterPath::DeadlineCompletion(id) => (TAG_DEADLINE_COMPLETION, Some(id)),
+        };
+        self.u8(tag);
+        self.u8(kind as u8);
+        if let Some(id) = id {
+            self.bytes(id.as_str().as_bytes());
+        }
+    }
+}
+
+// Leaf numbers stay below these.
+const TAG_SOURCE_CONFIDENCE: u8 = 0xf0;
+const TAG_AGGREGATED_METRICS: u8 = 0xf1;
+const TAG_SCHEME_STATUS: u8 = 0xf2;
+const TAG_DEADLINE_DETAILS: u8 = 0xf3;
+const TAG_DEADLINE_COMPLETION: u8 = 0xf4;
+
+/// Reads what [`Writer`] wrote. Values share the one buffer.
+pub(super) struct Reader {
+    rest: Bytes,
+}
+
+impl Reader {
+    pub(super) fn new(bytes: Bytes) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn take(&mut self, length: usize, doing: &'static str) -> Result<Bytes, DecodeError> {
+        if length > self.rest.len() {
+            return Err(DecodeError::Truncated { doing });
+        }
+        Ok(self.rest.split_to(length))
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, DecodeError> {
+        Ok(self.take(1, "a byte")?[0])
+    }
+
+    pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Unknown { what: "number of more than 64 bits" })
+    }
+
+    pub(super) fn signed(&mut self) -> Result<i64, DecodeError> {
+        let value = self.varint()?;
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    pub(super) fn u32(&mut self) -> Result<u32, DecodeError> {
+        u32::try_from(self.varint()?).map_err(|_| DecodeError::Unknown { what: "number of more than 32 bits" })
+    }
+
+    /// A count of things that take at least a byte each, so that a damaged one cannot ask for endless memory.
+    pub(super) fn count(&mut self) -> Result<usize, DecodeError> {
+        let count = self.varint()? as usize;
+        if count > self.rest.len() { Err(DecodeError::Truncated { doing: "a list" }) } else { Ok(count) }
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let mut array = [0; N];
+        array.copy_from_slice(&self.take(N, "a fixed field")?);
+        Ok(array)
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<Bytes, DecodeError> {
+        let length = self.varint()? as usize;
+        self.take(length, "bytes")
+    }
+
+    pub(super) fn text(&mut self) -> Result<Text, DecodeError> {
+        Ok(Text::from_stored(self.bytes()?))
+    }
+
+    pub(super) fn value(&mut self) -> Result<Option<CanonicalJson>, DecodeError> {
+        match self.varint()? as usize {
+            0 => Ok(None),
+            length => Ok(Some(CanonicalJson::from_canonical(self.take(length - 1, "a value")?))),
+        }
+    }
+
+    pub(super) fn leaf(&mut self) -> Result<Leaf, DecodeError> {
+        Leaf::from_number(self.u8()?).ok_or(DecodeError::Unknown { what: "leaf" })
+    }
+
+    pub(super) fn path(&mut self) -> Result<(RegisterPath, Kind), DecodeError> {
+        let tag = self.u8()?;
+        let kind = Kind::from_number(self.u8()?).ok_or(DecodeError::Unknown { what: "kind" })?;
+        let path = match tag {
+            TAG_SOURCE_CONFIDENCE => RegisterPath::SourceConfidence,
+            TAG_AGGREGATED_METRICS => RegisterPath::AggregatedMetrics,
+            TAG_SCHEME_STATUS => RegisterPath::SchemeStatus(self.text()?),
+            TAG_DEADLINE_DETAILS => RegisterPath::DeadlineDetails(self.text()?),
+            TAG_DEADLINE_COMPLETION => RegisterPath::DeadlineCompletion(self.text()?),
+            number => RegisterPath::Leaf(Leaf::from_number(number).ok_or(DecodeError::Unknown { what: "path" })?),
+        };
+        Ok((path, kind))
+    }
+}

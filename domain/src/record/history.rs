@@ -1,0 +1,116 @@
+//! Hydration, and the fold of frames into a state and a history.
+//!
+//! History goes backwards: an entry holds the values that a revision's leaves had before it, so that the profile of any
+//! revision is the head with the entries after that revision undone.
+
+use bytes::Bytes;
+
+use super::change::{StoredChange, decode};
+use super::codec::{DecodeError, Reader, Writer};
+use super::{FORMAT, pack, replay, unpack};
+use crate::canonical::CanonicalJson;
+use crate::day::Day;
+use crate::port::store::{Fold, Folded, HistoryBlock, StoreError, Stored};
+use crate::state::UserState;
+use crate::table::Leaf;
+
+/// How many bytes an open block grows to before it is closed, uncompressed.
+const BLOCK_BYTES: usize = 16 * 1024;
+
+/// What one revision changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The revision.
+    pub revision: u64,
+    /// When it was generated, in microseconds since the Unix epoch.
+    pub generated_at: i64,
+    /// How long its assembly took, in microseconds.
+    pub assembly_latency_micros: u32,
+    /// Its root hash.
+    pub profile_hash: [u8; 32],
+    /// Its calendar day.
+    pub day: Day,
+    /// Its salt count.
+    pub salt_count: u32,
+    /// The leaves that it changed, with the values that they had before.
+    pub before: Vec<(Leaf, Option<CanonicalJson>)>,
+}
+
+/// The state that a user's stored bodies make.
+///
+/// # Errors
+/// A body is not one of ours.
+pub fn hydrate(stored: Stored) -> Result<Option<UserState>, DecodeError> {
+    let state = stored.state.map(unpack).transpose()?;
+    stored.frames.iter().try_fold(state, |state, frame| replay(state, frame).map(Some))
+}
+
+/// The checkpoint's fold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Replay;
+
+impl Fold for Replay {
+    fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError> {
+        fold(state, tail, frames).map_err(|error| StoreError::Damaged { what: error.to_string() })
+    }
+}
+
+fn fold(state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, DecodeError> {
+    let mut state = state.map(|packed| unpack(Bytes::copy_from_slice(packed))).transpose()?;
+    let mut closed = Vec::new();
+    let mut open = Writer(tail.map_or_else(Vec::new, <[u8]>::to_vec));
+    for frame in frames {
+        let change = decode(frame)?;
+        write_entry(&mut open, &change, state.as_ref());
+        if open.0.len() >= BLOCK_BYTES {
+            let body = std::mem::take(&mut open.0);
+            let first_revision = entries(&body)?.first().map_or(0, |entry| entry.revision);
+            closed.push(HistoryBlock { first_revision, body });
+        }
+        state = Some(change.apply(state)?);
+    }
+    let state = state.ok_or(DecodeError::Truncated { doing: "a user without frames" })?;
+    Ok(Folded { state: pack(&state), closed, tail: open.0 })
+}
+
+fn write_entry(out: &mut Writer, change: &StoredChange, before: Option<&UserState>) {
+    let Some((envelope, salt_count, leaves)) = change.undo(before) else { return };
+    if out.0.is_empty() {
+        out.u8(FORMAT);
+    }
+    out.varint(envelope.revision);
+    out.signed(envelope.generated_at);
+    out.varint(u64::from(envelope.assembly_latency_micros));
+    out.fixed(&envelope.profile_hash);
+    out.signed(i64::from(change.day.0));
+    out.varint(u64::from(salt_count));
+    out.varint(leaves.len() as u64);
+    for (leaf, value) in &leaves {
+        out.u8(leaf.field().number);
+        out.value(value.as_ref());
+    }
+}
+
+/// Reads a block, oldest entry first.
+///
+/// # Errors
+/// The body is not one of ours.
+pub fn entries(block: &[u8]) -> Result<Vec<Entry>, DecodeError> {
+    let mut input = Reader::new(Bytes::copy_from_slice(block));
+    if input.is_empty() {
+        return Ok(Vec::new());
+    }
+    if input.u8()? != FORMAT {
+        return Err(DecodeError::Unknown { what: "history format" });
+    }
+    let mut entries = Vec::new();
+    while !input.is_empty() {
+        let envelope: (u64, i64, u32, [u8; 32]) = (input.varint()?, input.signed()?, input.u32()?, input.array()?);
+        let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
+        let salt_count = input.u32()?;
+        let before = (0..input.count()?).map(|_| Ok((input.leaf()?, input.value()?))).collect::<Result<_, _>>()?;
+        let (revision, generated_at, assembly_latency_micros, profile_hash) = envelope;
+        entries.push(Entry { revision, generated_at, assembly_latency_micros, profile_hash, day, salt_count, before });
+    }
+    Ok(entries)
+}

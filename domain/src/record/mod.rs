@@ -1,0 +1,18 @@
+//! The stored forms: a change (a journal frame's body), a state (a checkpoint's), and history.
+//!
+//! A change says both what the registers took and what the leaves became, so that replay needs no rules:
+//! whatever the code or the settings are by then, a revision comes back as it was published.
+
+mod change;
+mod codec;
+mod history;
+mod state;
+
+pub(crate) use change::encode;
+pub use change::replay;
+pub use codec::DecodeError;
+pub use history::{Entry, Replay, entries, hydrate};
+pub use state::{pack, unpack};
+
+/// The format of every body here. A body of another is refused.
+const FORMAT: u8 = 1;

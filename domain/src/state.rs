@@ -1,0 +1,64 @@
+//! Everything that is known of one user at one point of its history.
+
+use crate::access::{Consent, SharingLevel};
+use crate::day::Day;
+use crate::documents::SourceDocuments;
+use crate::integrity::{HashTree, Salting};
+use crate::profile::{Envelope, Profile};
+use crate::table::{Leaf, Member};
+
+/// A user's state: source documents, the profile assembled from them, and what the next revision depends on.
+///
+/// Persistent: a clone shares documents and sections, so that a chain of uncommitted states is cheap.
+#[derive(Debug, Clone)]
+pub struct UserState {
+    /// The erasure generation, from 1.
+    pub generation: u32,
+    /// How many frames made this state.
+    pub sequence: u64,
+    /// The first revision of this generation.
+    pub first_revision: u64,
+    /// The calendar day that time-derived values are of.
+    pub day: Day,
+    /// The fingerprint of the rules that the profile was assembled under.
+    pub rules: u32,
+    /// The version of the access policy at the last revision.
+    pub policy: u32,
+    /// The key of the hash tree's salts.
+    pub integrity_key: [u8; 16],
+    /// Moves with a change of consent or policy, so that salts never repeat for another audience.
+    pub salt_count: u32,
+    /// The revision of each member's last change, by `Member as usize`.
+    pub changed_at: [u64; Member::COUNT],
+    /// What is outside every mask.
+    pub envelope: Envelope,
+    /// The profile.
+    pub profile: Profile,
+    /// What it was assembled from.
+    pub documents: SourceDocuments,
+    /// The hash tree, where it is at hand; worked out anew when it is not.
+    pub(crate) tree: Option<Box<HashTree>>,
+}
+
+impl UserState {
+    /// The citizen's consent as this revision has it.
+    pub fn consent(&self) -> Consent {
+        let value = |leaf| self.profile.get(leaf).map(|value| value.as_str());
+        let level = match value(Leaf::ConsentDataSharingLevel) {
+            Some("\"full\"") => SharingLevel::Full,
+            Some("\"standard\"") => SharingLevel::Standard,
+            _ => SharingLevel::Minimal,
+        };
+        Consent { level, third_party_sharing: value(Leaf::ConsentThirdPartySharing) == Some("true") }
+    }
+
+    /// What the salts of this state's members depend on.
+    pub fn salting(&self) -> Salting<'_> {
+        Salting { key: &self.integrity_key, count: self.salt_count }
+    }
+
+    /// Drops what can be worked out anew, to save memory.
+    pub fn forget_hashes(&mut self) {
+        self.tree = None;
+    }
+}
