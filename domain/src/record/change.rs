@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::FORMAT;
 use super::codec::{DecodeError, Reader, Writer};
+use super::history::Entry;
 use crate::canonical::CanonicalJson;
 use crate::day::Day;
 use crate::delta::Delta;
@@ -23,7 +24,7 @@ const EVENT: u8 = 4;
 /// A change as it is stored.
 pub(super) struct StoredChange {
     born: Option<(ProfileId, [u8; 16], u32)>,
-    pub(super) day: Day,
+    day: Day,
     rules: u32,
     policy: u32,
     event: Option<Said>,
@@ -135,15 +136,20 @@ fn decode_revised(input: &mut Reader, writes: &[Write]) -> Result<Revised, Decod
 }
 
 impl StoredChange {
-    /// The leaves that the change set, with the values that they had in `before`: what history needs to go back.
-    pub(super) fn undo(
-        &self,
-        before: Option<&UserState>,
-    ) -> Option<(Envelope, u32, Vec<(Leaf, Option<CanonicalJson>)>)> {
-        let revised = self.revised.as_ref()?;
+    /// The history entry of the change: the leaves that it set, with the values that they had in `before`.
+    /// `None` for a change that made no revision.
+    pub(super) fn entry(&self, before: Option<&UserState>) -> Option<Entry> {
+        let Revised { envelope, salt_count, leaves } = self.revised.as_ref()?;
         let old = |leaf: Leaf| before.and_then(|state| state.profile.get(leaf).cloned());
-        let leaves = revised.leaves.iter().map(|(leaf, _)| (*leaf, old(*leaf))).collect();
-        Some((revised.envelope, revised.salt_count, leaves))
+        Some(Entry {
+            revision: envelope.revision,
+            generated_at: envelope.generated_at,
+            assembly_latency_micros: envelope.assembly_latency_micros,
+            profile_hash: envelope.profile_hash,
+            day: self.day,
+            salt_count: *salt_count,
+            before: leaves.iter().map(|(leaf, _)| (*leaf, old(*leaf))).collect(),
+        })
     }
 
     pub(super) fn apply(self, before: Option<UserState>) -> Result<UserState, DecodeError> {

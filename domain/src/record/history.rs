@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::change::{StoredChange, decode};
+use super::change::decode;
 use super::codec::{DecodeError, Reader, Writer};
 use super::{FORMAT, pack, replay, unpack};
 use crate::canonical::CanonicalJson;
@@ -61,7 +61,9 @@ fn fold(state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result
     let mut open = Writer(tail.map_or_else(Vec::new, <[u8]>::to_vec));
     for frame in frames {
         let change = decode(frame)?;
-        write_entry(&mut open, &change, state.as_ref());
+        if let Some(entry) = change.entry(state.as_ref()) {
+            write_entry(&mut open, &entry);
+        }
         if open.0.len() >= BLOCK_BYTES {
             let body = std::mem::take(&mut open.0);
             let first_revision = entries(&body)?.first().map_or(0, |entry| entry.revision);
@@ -73,19 +75,18 @@ fn fold(state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result
     Ok(Folded { state: pack(&state), closed, tail: open.0 })
 }
 
-fn write_entry(out: &mut Writer, change: &StoredChange, before: Option<&UserState>) {
-    let Some((envelope, salt_count, leaves)) = change.undo(before) else { return };
+fn write_entry(out: &mut Writer, entry: &Entry) {
     if out.0.is_empty() {
         out.u8(FORMAT);
     }
-    out.varint(envelope.revision);
-    out.signed(envelope.generated_at);
-    out.varint(u64::from(envelope.assembly_latency_micros));
-    out.fixed(&envelope.profile_hash);
-    out.signed(i64::from(change.day.0));
-    out.varint(u64::from(salt_count));
-    out.varint(leaves.len() as u64);
-    for (leaf, value) in &leaves {
+    out.varint(entry.revision);
+    out.signed(entry.generated_at);
+    out.varint(u64::from(entry.assembly_latency_micros));
+    out.fixed(&entry.profile_hash);
+    out.signed(i64::from(entry.day.0));
+    out.varint(u64::from(entry.salt_count));
+    out.varint(entry.before.len() as u64);
+    for (leaf, value) in &entry.before {
         out.u8(leaf.field().number);
         out.value(value.as_ref());
     }
@@ -105,12 +106,16 @@ pub fn entries(block: &[u8]) -> Result<Vec<Entry>, DecodeError> {
     }
     let mut entries = Vec::new();
     while !input.is_empty() {
-        let envelope: (u64, i64, u32, [u8; 32]) = (input.varint()?, input.signed()?, input.u32()?, input.array()?);
-        let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
-        let salt_count = input.u32()?;
-        let before = (0..input.count()?).map(|_| Ok((input.leaf()?, input.value()?))).collect::<Result<_, _>>()?;
-        let (revision, generated_at, assembly_latency_micros, profile_hash) = envelope;
-        entries.push(Entry { revision, generated_at, assembly_latency_micros, profile_hash, day, salt_count, before });
+        entries.push(read_entry(&mut input)?);
     }
     Ok(entries)
+}
+
+fn read_entry(input: &mut Reader) -> Result<Entry, DecodeError> {
+    let (revision, generated_at) = (input.varint()?, input.signed()?);
+    let (assembly_latency_micros, profile_hash) = (input.u32()?, input.array()?);
+    let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
+    let salt_count = input.u32()?;
+    let before = (0..input.count()?).map(|_| Ok((input.leaf()?, input.value()?))).collect::<Result<_, _>>()?;
+    Ok(Entry { revision, generated_at, assembly_latency_micros, profile_hash, day, salt_count, before })
 }
