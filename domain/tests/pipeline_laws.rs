@@ -85,19 +85,16 @@ fn value(leaf: Leaf, random: &mut Random) -> CanonicalJson {
     CanonicalJson::from_canonical(text)
 }
 
+/// Lists that differ in an item or two, with names long enough for fine operations to pay.
 fn schemes(random: &mut Random) -> CanonicalJson {
     let mut list = Vec::new();
-    for id in ["a", "b", "c", "d", "e"] {
-        if random.below(2) == 0 {
-            let status = *random.pick(&["not_applied", "applied", "active", "lapsed"]);
-            let benefit = if random.below(2) == 0 {
-                format!("\"annual_benefit_inr\":{},", random.below(9))
-            } else {
-                String::new()
-            };
+    for id in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        if random.below(4) > 0 {
+            let status = if random.below(6) == 0 { "active" } else { "not_applied" };
+            let benefit = if random.below(6) == 0 { "\"annual_benefit_inr\":6000," } else { "" };
+            let name = format!("A scheme, [called] {{{id}}}, {}", "x".repeat(150));
             list.push(format!(
-                "{{{benefit}\"application_status\":\"{status}\",\"confidence\":0.{},\"matched_rules\":[\"r\"],\"scheme_id\":\"{id}\",\"scheme_name\":\"S, [{id}]\"}}",
-                1 + random.below(9)
+                "{{{benefit}\"application_status\":\"{status}\",\"confidence\":0.5,\"matched_rules\":[\"r\"],\"scheme_id\":\"{id}\",\"scheme_name\":\"{name}\"}}"
             ));
         }
     }
