@@ -1,0 +1,21 @@
+# Two commands for a newcomer: `make demo` and `make test`.
+.PHONY: demo test lint bench
+
+## demo: start a living server on embedded defaults, with something to look at
+demo:
+	cargo run --release -- demo
+
+## test: every test of the workspace; installs what the foreign clients need
+test:
+	cargo test --workspace --all-targets
+
+## lint: formatter and clippy, warnings denied
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+## bench: the figures of design goals, measured on this machine
+bench:
+	cargo build --release --workspace --bins --examples
+	cargo run --release -p actors --example merge_bench
+	cargo run --release -p loadtest -- run
