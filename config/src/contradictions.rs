@@ -26,9 +26,5 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
         let allowed = "twice `http.max_event_bytes` or more";
         return Err(keys.contradicts("journal.segment_mib", "http.max_event_bytes", allowed));
     }
-    if settings.profile.max_deadlines_shown > settings.profile.max_deadline_details {
-        let allowed = format!("at most {}", settings.profile.max_deadline_details);
-        return Err(keys.contradicts("profile.max_deadlines_shown", "profile.max_deadline_details", allowed));
-    }
     Ok(())
 }

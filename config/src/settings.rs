@@ -10,7 +10,7 @@ use toml::Value;
 use crate::hide::shown;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Http, Journal, Live, Log, ProfileLimits, Time,
+    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Http, Journal, Live, Log, ProfileLimits, Store, Time,
 };
 use crate::{Error, Sources, contradictions};
 
@@ -49,6 +49,8 @@ pub struct Settings {
     pub journal: Journal,
     /// `[checkpoint]`
     pub checkpoint: Checkpoint,
+    /// `[store]`
+    pub store: Store,
     /// `[cache]`
     pub cache: Cache,
     /// `[profile]`
@@ -87,6 +89,7 @@ impl Settings {
             commit: Commit::read(&keys)?,
             journal: Journal::read(&keys)?,
             checkpoint: Checkpoint::read(&keys)?,
+            store: Store::read(&keys)?,
             cache: Cache::read(&keys)?,
             profile: ProfileLimits::read(&keys)?,
             auth: Auth::read(&keys)?,

@@ -10,7 +10,7 @@ pub use door::{Auth, Http, Live};
 pub use log::{Log, LogFormat};
 pub use rules::{ProfileLimits, Time};
 pub use state::{Actors, Cache, Commit};
-pub use storage::{Checkpoint, DeadLetters, Journal};
+pub use storage::{Checkpoint, DeadLetters, Journal, Store};
 
 /// The most entries that any count may be set to.
 const MANY: i64 = 1_000_000_000;

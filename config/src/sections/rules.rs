@@ -1,4 +1,4 @@
-//! What assembly depends on: the calendar and the bounds of a profile.
+//! What assembly depends on: the calendar and the bounds of what events may say.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Time {
     }
 }
 
-/// `[profile]`: bounds on what a profile may hold.
+/// `[profile]`: bounds on what an event may say.
 #[derive(Debug, Clone)]
 pub struct ProfileLimits {
     /// Characters of a string.
@@ -45,14 +45,6 @@ pub struct ProfileLimits {
     pub max_schemes: usize,
     /// Matched rules of a scheme.
     pub max_matched_rules: usize,
-    /// Status overlays kept per user.
-    pub max_status_overlays: usize,
-    /// Deadline details kept per user.
-    pub max_deadline_details: usize,
-    /// Deadline completions kept per user.
-    pub max_deadline_completions: usize,
-    /// Deadlines shown, upcoming and overdue together.
-    pub max_deadlines_shown: usize,
     /// Predicted events.
     pub max_predicted_events: usize,
     /// Recommended actions.
@@ -71,10 +63,6 @@ impl ProfileLimits {
             max_description_chars: count("max_description_chars", 16..=65_536)?,
             max_schemes: count("max_schemes", 1..=4_096)?,
             max_matched_rules: count("max_matched_rules", 1..=4_096)?,
-            max_status_overlays: count("max_status_overlays", 1..=4_096)?,
-            max_deadline_details: count("max_deadline_details", 1..=4_096)?,
-            max_deadline_completions: count("max_deadline_completions", 1..=4_096)?,
-            max_deadlines_shown: count("max_deadlines_shown", 1..=4_096)?,
             max_predicted_events: count("max_predicted_events", 1..=4_096)?,
             max_recommended_actions: count("max_recommended_actions", 1..=4_096)?,
             max_cohort_tags: count("max_cohort_tags", 1..=4_096)?,

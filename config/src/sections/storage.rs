@@ -1,8 +1,8 @@
-//! What lies on disk: journal, checkpoints, dead letters.
+//! What lies on disk: journal, checkpoints, the store, dead letters.
 
 use std::time::Duration;
 
-use super::{DAY_S, TIB};
+use super::{DAY_S, MANY, TIB};
 use crate::Error;
 use crate::keys::Keys;
 
@@ -35,7 +35,7 @@ pub struct Checkpoint {
     pub interval: Duration,
     /// The most journal between two.
     pub journal_bytes: u64,
-    /// The pace of writing.
+    /// The most users that are written a second; 0 = no bound.
     pub users_per_second: u32,
 }
 
@@ -44,8 +44,21 @@ impl Checkpoint {
         Ok(Self {
             interval: keys.seconds("checkpoint.interval_s", 1..=DAY_S)?,
             journal_bytes: keys.integer("checkpoint.journal_bytes", 1_024..=TIB)?,
-            users_per_second: keys.integer("checkpoint.users_per_second", 1..=10_000_000)?,
+            users_per_second: keys.integer("checkpoint.users_per_second", 0..=10_000_000)?,
         })
+    }
+}
+
+/// `[store]`: the checkpointed state.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// Pages of sled that are held in memory.
+    pub sled_cache_bytes: u64,
+}
+
+impl Store {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        Ok(Self { sled_cache_bytes: keys.integer("store.sled_cache_bytes", 1_048_576..=TIB)? })
     }
 }
 
@@ -54,11 +67,16 @@ impl Checkpoint {
 pub struct DeadLetters {
     /// How long rejected events are kept.
     pub retain: Duration,
+    /// How many may wait to be written.
+    pub queue_capacity: usize,
 }
 
 impl DeadLetters {
     pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
         let days: u64 = keys.integer("dead_letters.retain_days", 1..=365)?;
-        Ok(Self { retain: Duration::from_secs(days * 86_400) })
+        Ok(Self {
+            retain: Duration::from_secs(days * 86_400),
+            queue_capacity: keys.integer("dead_letters.queue_capacity", 1..=MANY)?,
+        })
     }
 }
