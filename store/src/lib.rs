@@ -1,1 +1,28 @@
 //! Durable memory: journal, sled checkpoints and history, sealing, keyring.
+//!
+//! An acknowledgement is the journal's word alone: [`open`] recovers it, appends seal and sync, and a
+//! checkpoint folds what was appended into sled, after which the journal may let go of it.
+//! Bodies are opaque here: the domain says what a record holds and how records fold into a state.
+
+mod options;
+pub use options::{MasterKey, Options};
+mod error;
+pub use error::OpenError;
+mod open;
+pub use open::{Store, open};
+mod status;
+pub use status::{Health, Status};
+
+mod journal;
+mod keyring;
+mod reader;
+mod seal;
+mod shared;
+mod sled_store;
+mod user_hash;
+
+pub mod disk;
+pub mod metric;
+mod sync_shim;
+#[cfg(test)]
+mod test_kit;

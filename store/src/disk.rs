@@ -1,0 +1,182 @@
+//! All access of journal and keyring to the disk, in one place, so that a test can make it fail.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Makes, finds and removes files.
+pub trait Disk: Send + Sync {
+    /// Makes an empty file that only its owner may read, in place of any of that name.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens a file for reading and writing.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Renames a file over any of that name.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable: a new file can vanish in a power cut without it.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+}
+
+/// An open file. Positions are explicit, so that threads share it without a lock.
+pub trait DiskFile: Send + Sync {
+    /// Reads at most `buffer.len()` bytes and says how many.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes at most `bytes.len()` bytes and says how many.
+    ///
+    /// # Errors
+    /// The file system's own; then nothing was written.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Makes what was written durable. Not to be repeated after an error: Linux forgets the pages that it
+    /// could not write, and then says that all is well.
+    ///
+    /// # Errors
+    /// The file system's own; the fate of all that was not synced before is unknown.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Reserves room, so that later writes cannot run out of it.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
+
+    /// Cuts the file.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn truncate(&self, bytes: u64) -> io::Result<()>;
+
+    /// The file's length in bytes.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn length(&self) -> io::Result<u64>;
+}
+
+/// A write that did not finish.
+#[derive(Debug)]
+pub(crate) struct WriteFailed {
+    /// Whether some of it may be in the file.
+    pub(crate) partial: bool,
+    /// Why.
+    pub(crate) source: io::Error,
+}
+
+/// Writes all of `bytes`.
+pub(crate) fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> Result<(), WriteFailed> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write_at(&bytes[written..], offset + written as u64) {
+            Ok(0) => return Err(WriteFailed { partial: written > 0, source: io::ErrorKind::WriteZero.into() }),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(WriteFailed { partial: written > 0, source }),
+        }
+    }
+    Ok(())
+}
+
+/// Reads until `buffer` is full or the file ends, and says how many bytes.
+pub(crate) fn read_full_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Whether an error says that there is no room, which may pass.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// The file system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile(OpenOptions::new().read(true).write(true).open(path)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}
+
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            // A file system without preallocation: the room is then found, or not, at each write.
+            Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(bytes),
+            other => Ok(other?),
+        }
+    }
+
+    fn truncate(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}

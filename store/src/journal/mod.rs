@@ -1,0 +1,19 @@
+//! The journal: preallocated segments of sealed, checksummed frames. Its sync alone makes an acknowledgement.
+
+mod append;
+mod frame;
+mod group;
+mod index;
+mod position;
+mod recover;
+mod segment;
+
+pub(crate) use append::Appender;
+pub(crate) use frame::{Item, parse};
+pub(crate) use index::{Entry, Index};
+pub(crate) use position::Position;
+pub(crate) use recover::{Recovered, recover};
+pub(crate) use segment::{Fetched, Segments};
+
+/// The folder of the segments in the data directory.
+pub(crate) const DIRECTORY: &str = "journal";

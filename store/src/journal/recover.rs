@@ -1,0 +1,206 @@
+//! Start-up: finds what is durable, refuses what is damaged, and leaves a journal that can be appended to.
+//!
+//! All valid bytes up to the last mark were synced before that mark was written. So damage before a mark is the loss
+//! of durable bytes, and nothing is repaired. Behind the last mark lies at most one group, of which nobody knows how
+//! much was synced: its valid frames are copied into a fresh segment and synced there, a torn rest is cut off. (Bytes
+//! in the page cache prove nothing: if their sync failed before a crash, they read well and are not on the disk.)
+
+use super::append::Tip;
+use super::frame::{self, Item, MARK_BYTES};
+use super::index::{Entry, Index};
+use super::position::Position;
+use super::segment::{FORMAT, HEADER_BYTES, HeaderFault, SegmentHeader, Segments};
+use crate::disk::{DiskFile, read_full_at};
+use crate::error::OpenError;
+
+/// What start-up found.
+pub(crate) struct Recovered {
+    /// Where appending goes on.
+    pub(crate) tip: Tip,
+    /// Whether the journal ended exactly at the checkpoint, with nothing behind it.
+    pub(crate) nothing_after_checkpoint: bool,
+}
+
+/// Scans the segments `numbers` from `checkpoint` on into `index`.
+pub(crate) fn recover(
+    segments: &Segments,
+    numbers: &[u32],
+    checkpoint: Position,
+    segment_bytes: u64,
+    index: &Index,
+) -> Result<Recovered, OpenError> {
+    let first = checkpoint.segment.max(1);
+    let Some(&last) = numbers.last() else {
+        let tip = start_segment(segments, 1, 0, segment_bytes, &[])?;
+        return Ok(Recovered { tip, nothing_after_checkpoint: true });
+    };
+    if let Some(missing) = (first..=last.max(first)).find(|number| numbers.binary_search(number).is_err()) {
+        return Err(damaged(format!("segment {missing} is missing")));
+    }
+    for &older in numbers.iter().take_while(|&&number| number < first) {
+        segments.open(older).map_err(unreadable)?;
+    }
+
+    let mut buffer = Vec::new();
+    let mut from = checkpoint.offset.max(HEADER_BYTES);
+    let mut file = open_checked(segments, first)?.0;
+    for number in first..last {
+        let (next, header) = open_checked(segments, number + 1)?;
+        let end = header.previous_end.max(from);
+        buffer.resize((end - from) as usize, 0);
+        let filled = read_full_at(&*file, &mut buffer, u64::from(from)).map_err(unreadable)?;
+        let scan = scan(&buffer[..filled], segments.epoch(), Position::new(number, from), index)?;
+        if scan.end != end {
+            return Err(damaged(format!("{} cannot be read", Position::new(number, scan.end))));
+        }
+        (file, from) = (next, HEADER_BYTES);
+    }
+    recover_last(segments, &*file, Position::new(last, from), checkpoint, segment_bytes, index, buffer)
+}
+
+/// The last segment may have a torn end, and its last group may not be synced.
+fn recover_last(
+    segments: &Segments,
+    file: &dyn DiskFile,
+    from: Position,
+    checkpoint: Position,
+    segment_bytes: u64,
+    index: &Index,
+    mut buffer: Vec<u8>,
+) -> Result<Recovered, OpenError> {
+    let length = file.length().map_err(unreadable)?.saturating_sub(u64::from(from.offset));
+    buffer.resize(length as usize, 0);
+    let filled = read_full_at(file, &mut buffer, u64::from(from.offset)).map_err(unreadable)?;
+    let bytes = &buffer[..filled];
+    let scan = scan(bytes, segments.epoch(), from, index)?;
+    let rest = &bytes[(scan.end - from.offset) as usize..];
+    let end = Position::new(from.segment, scan.end);
+    if let Some(mark) = frame::find_mark(rest, segments.epoch(), end) {
+        return Err(damaged(format!("{end} cannot be read, though all before {mark} was synced")));
+    }
+    let torn = rest.iter().any(|&byte| byte != 0);
+    if torn {
+        tracing::warn!("the journal's last group was torn at {end}: its rest, never acknowledged, is cut off");
+    }
+
+    let synced = Position::new(from.segment, scan.synced);
+    let tail = &bytes[(scan.synced - from.offset) as usize..(scan.end - from.offset) as usize];
+    let next = Position::new(from.segment + 1, HEADER_BYTES);
+    let (copy, moved) = copy_tail(tail, segments.epoch(), synced, next);
+    let size = segment_bytes.max(u64::from(HEADER_BYTES) + (copy.len() + MARK_BYTES) as u64);
+    let tip = start_segment(segments, next.segment, synced.offset, size, &copy)?;
+    for (user, entry) in moved {
+        index.set(user, entry);
+    }
+    // The rest of the old segment is of no use, and what was torn there should not linger.
+    if let Err(error) = file.truncate(u64::from(synced.offset)) {
+        tracing::warn!("could not cut the journal's {synced}: {error}");
+    }
+    Ok(Recovered { tip, nothing_after_checkpoint: !torn && synced == checkpoint && copy.is_empty() })
+}
+
+struct Scan {
+    /// The offset of the last mark, or the start.
+    synced: u32,
+    /// Where the valid records end.
+    end: u32,
+}
+
+/// Reads records until something is none, and enters the frames into the index.
+fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan, OpenError> {
+    let mut scan = Scan { synced: start.offset, end: start.offset };
+    loop {
+        let place = Position::new(start.segment, scan.end);
+        match frame::parse(&bytes[(scan.end - start.offset) as usize..]) {
+            Item::Frame { header, length, .. } => {
+                let before = index.get(&header.user);
+                if let Some(before) = before.filter(|before| before.sequence + 1 != header.sequence) {
+                    let detail = format!("{place} holds sequence {} after {}", header.sequence, before.sequence);
+                    return Err(damaged(detail));
+                }
+                let entry = Entry {
+                    slot: header.slot,
+                    generation: header.generation,
+                    sequence: header.sequence,
+                    position: place,
+                };
+                index.set(header.user, entry);
+                scan.end += length as u32;
+            }
+            Item::Mark { epoch: found, position } if found == epoch && position == place => {
+                scan.synced = scan.end;
+                scan.end += MARK_BYTES as u32;
+            }
+            Item::Mark { .. } | Item::Blank | Item::Damaged => return Ok(scan),
+            Item::Newer(found) => {
+                let (what, found, supported) = ("a frame of the journal", found.into(), frame::FORMAT.into());
+                return Err(OpenError::NewerFormat { what, found, supported });
+            }
+        }
+    }
+}
+
+/// The frames behind the last mark, as the first group of the segment at `to`.
+fn copy_tail(
+    tail: &[u8],
+    epoch: u64,
+    from: Position,
+    to: Position,
+) -> (Vec<u8>, Vec<(crate::user_hash::UserHash, Entry)>) {
+    let skipped = if matches!(frame::parse(tail), Item::Mark { .. }) { MARK_BYTES } else { 0 };
+    let (mut copy, mut moved) = (Vec::new(), Vec::new());
+    if tail.len() > skipped {
+        copy.extend_from_slice(&frame::mark(epoch, to));
+    }
+    // Offset in the tail -> offset in the new segment.
+    let shift = |offset: usize| to.offset + (offset - skipped + MARK_BYTES) as u32;
+    let mut at = skipped;
+    while let Item::Frame { header, length, .. } = frame::parse(&tail[at..]) {
+        let start = copy.len();
+        copy.extend_from_slice(&tail[at..at + length]);
+        let in_tail = header.previous.segment == from.segment && header.previous.offset >= from.offset;
+        let previous = match in_tail {
+            true => Position::new(to.segment, shift((header.previous.offset - from.offset) as usize)),
+            false => header.previous,
+        };
+        frame::finish(&mut copy[start..], previous);
+        let entry = Entry {
+            slot: header.slot,
+            generation: header.generation,
+            sequence: header.sequence,
+            position: Position::new(to.segment, shift(at)),
+        };
+        moved.push((header.user, entry));
+        at += length;
+    }
+    (copy, moved)
+}
+
+fn start_segment(segments: &Segments, number: u32, end: u32, bytes: u64, first: &[u8]) -> Result<Tip, OpenError> {
+    let file = segments.create(number, end, bytes, first).map_err(unreadable)?;
+    let capacity = file.length().map_err(unreadable)?;
+    Ok(Tip { file, end: Position::new(number, HEADER_BYTES + first.len() as u32), capacity })
+}
+
+fn open_checked(segments: &Segments, number: u32) -> Result<(std::sync::Arc<dyn DiskFile>, SegmentHeader), OpenError> {
+    let file = segments.open(number).map_err(unreadable)?;
+    let header = SegmentHeader::read(&*file).map_err(|fault| match fault {
+        HeaderFault::Unavailable(source) => unreadable(source),
+        HeaderFault::Damaged => damaged(format!("the header of segment {number} cannot be read")),
+        HeaderFault::Newer(found) => {
+            OpenError::NewerFormat { what: "a segment of the journal", found, supported: FORMAT }
+        }
+    })?;
+    if (header.number, header.epoch) != (number, segments.epoch()) {
+        return Err(damaged(format!("segment {number} belongs elsewhere")));
+    }
+    Ok((file, header))
+}
+
+fn damaged(detail: String) -> OpenError {
+    OpenError::Damaged { what: "the journal", detail }
+}
+
+fn unreadable(source: std::io::Error) -> OpenError {
+    OpenError::Disk { doing: "recover", path: "journal".into(), source }
+}

@@ -1,0 +1,194 @@
+//! The journal's files: preallocated, always fresh, each saying where the one before it ended.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::frame;
+use super::position::Position;
+use crate::disk::{Disk, DiskFile, WriteFailed, read_full_at, write_all_at};
+
+/// Groups start behind the header's page, so that no torn write of theirs can harm it.
+pub(crate) const HEADER_BYTES: u32 = 4096;
+const MAGIC: &[u8; 8] = b"PSJOURNL";
+/// The format of segments.
+pub(crate) const FORMAT: u16 = 1;
+const NEW_FILE_NAME: &str = "next.new";
+/// One read fetches most frames whole.
+const READ_BYTES: usize = 1024;
+
+/// The start of a segment file (little-endian): magic, format u16, epoch u64 at 16, number u32 at 24, previous end
+/// u32 at 28, CRC-32C u32 at 32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) epoch: u64,
+    pub(crate) number: u32,
+    /// Where the valid bytes of segment `number - 1` end. What lies behind was never acknowledged there.
+    pub(crate) previous_end: u32,
+}
+
+/// Why a segment's header does not read.
+#[derive(Debug)]
+pub(crate) enum HeaderFault {
+    Unavailable(io::Error),
+    Damaged,
+    Newer(u16),
+}
+
+impl SegmentHeader {
+    fn encode(self) -> [u8; HEADER_BYTES as usize] {
+        let mut bytes = [0; HEADER_BYTES as usize];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..10].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.number.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.previous_end.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..32]);
+        bytes[32..36].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    pub(crate) fn read(file: &dyn DiskFile) -> Result<Self, HeaderFault> {
+        let mut bytes = [0; 36];
+        let filled = read_full_at(file, &mut bytes, 0).map_err(HeaderFault::Unavailable)?;
+        if filled < bytes.len() || !bytes.starts_with(MAGIC) {
+            return Err(HeaderFault::Damaged);
+        }
+        let format = u16::from_le_bytes([bytes[8], bytes[9]]);
+        if format > FORMAT {
+            return Err(HeaderFault::Newer(format));
+        }
+        if crc32c::crc32c(&bytes[..32]).to_le_bytes() != bytes[32..36] {
+            return Err(HeaderFault::Damaged);
+        }
+        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let epoch = u64::from(word(16)) | u64::from(word(20)) << 32;
+        Ok(Self { epoch, number: word(24), previous_end: word(28) })
+    }
+}
+
+/// A record as it lies in a segment.
+pub(crate) enum Fetched {
+    /// The bytes of the record, and more.
+    Bytes(Vec<u8>),
+    /// The segment went after a checkpoint.
+    Gone,
+}
+
+/// The segments that exist. Shared: one thread appends, many read.
+pub(crate) struct Segments {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    epoch: u64,
+    files: RwLock<BTreeMap<u32, Arc<dyn DiskFile>>>,
+}
+
+impl Segments {
+    pub(crate) fn new(disk: Arc<dyn Disk>, directory: PathBuf, epoch: u64) -> Self {
+        Self { disk, directory, epoch, files: RwLock::default() }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Opens a segment that a directory listing found.
+    pub(crate) fn open(&self, number: u32) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.open(&self.path(number))?;
+        self.files.write().insert(number, file.clone());
+        Ok(file)
+    }
+
+    /// Makes a segment whose first bytes are `first`. It is durable, with them, before its name appears.
+    pub(crate) fn create(
+        &self,
+        number: u32,
+        previous_end: u32,
+        bytes: u64,
+        first: &[u8],
+    ) -> io::Result<Arc<dyn DiskFile>> {
+        let new_path = self.directory.join(NEW_FILE_NAME);
+        let file = self.disk.create(&new_path)?;
+        let header = SegmentHeader { epoch: self.epoch, number, previous_end };
+        let made = file
+            .allocate(bytes)
+            .and_then(|()| {
+                let start = [&header.encode(), first].concat();
+                write_all_at(&*file, &start, 0).map_err(|WriteFailed { source, .. }| source)
+            })
+            .and_then(|()| file.sync_data());
+        if let Err(error) = made {
+            // Give the room back; a leftover is removed at the next start-up.
+            let _ = self.disk.remove(&new_path);
+            return Err(error);
+        }
+        self.disk.rename(&new_path, &self.path(number))?;
+        self.disk.sync_directory(&self.directory)?;
+        self.files.write().insert(number, file.clone());
+        Ok(file)
+    }
+
+    /// Reads the record at `position`.
+    pub(crate) fn fetch(&self, position: Position) -> io::Result<Fetched> {
+        let Some(file) = self.files.read().get(&position.segment).cloned() else {
+            return Ok(Fetched::Gone);
+        };
+        let offset = u64::from(position.offset);
+        let mut bytes = vec![0; READ_BYTES];
+        let mut filled = read_full_at(&*file, &mut bytes, offset)?;
+        let length = frame::claimed_length(&bytes[..filled]);
+        // A damaged length must not make us allocate more than there is.
+        if length > filled && filled == READ_BYTES && length as u64 <= file.length()?.saturating_sub(offset) {
+            bytes.resize(length, 0);
+            filled += read_full_at(&*file, &mut bytes[READ_BYTES..], offset + READ_BYTES as u64)?;
+        }
+        bytes.truncate(filled);
+        Ok(Fetched::Bytes(bytes))
+    }
+
+    /// Removes segments, oldest first, up to but without `number`, until the rest is within `keep_bytes`.
+    pub(crate) fn drop_before(&self, number: u32, keep_bytes: u64) -> io::Result<()> {
+        let old: Vec<_> = self.files.read().range(..number).map(|(number, file)| (*number, file.clone())).collect();
+        let mut excess = 0;
+        for (_, file) in &old {
+            excess += file.length()?;
+        }
+        for (number, file) in old {
+            if excess <= keep_bytes {
+                break;
+            }
+            excess -= file.length()?;
+            self.files.write().remove(&number);
+            self.disk.remove(&self.path(number))?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of all segments on disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.read().values().map(|file| file.length().unwrap_or(0)).sum()
+    }
+
+    /// The numbers of the segments in the directory, and the removal of one that was never finished.
+    pub(crate) fn list(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<u32>> {
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            if name == NEW_FILE_NAME {
+                disk.remove(&directory.join(NEW_FILE_NAME))?;
+            } else if let Some(number) = name.strip_suffix(".segment").and_then(|number| number.parse().ok()) {
+                numbers.push(number);
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn path(&self, number: u32) -> PathBuf {
+        self.directory.join(format!("{number:010}.segment"))
+    }
+}

@@ -1,0 +1,143 @@
+//! The keyring: one file outside sled and journal that holds every user's data key, wrapped.
+//!
+//! Deleted bytes linger in the journal and in sled, which are both logs. A slot of the keyring is overwritten in
+//! place instead, so destroying one destroys all that was ever sealed under it.
+
+mod header;
+mod pool;
+mod slot;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::port::clock::Entropy;
+use parking_lot::Mutex;
+
+use crate::disk::{Disk, DiskFile, WriteFailed, read_full_at, write_all_at};
+use crate::error::OpenError;
+use crate::options::MasterKey;
+use crate::seal::{Cipher, SecretKey};
+use header::{HEADER_BYTES, Header};
+pub(crate) use pool::Issued;
+use pool::Pool;
+pub(crate) use slot::SlotFault;
+use slot::{SLOT_BYTES, SLOTS_PER_PAGE};
+
+/// The file's name in the data directory.
+pub(crate) const FILE_NAME: &str = "keyring";
+const NEW_FILE_NAME: &str = "keyring.new";
+
+/// The open keyring, shared by all threads.
+pub(crate) struct Keyring {
+    file: Arc<dyn DiskFile>,
+    ring: Cipher,
+    header: Header,
+    pool: Mutex<Pool>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Keyring {
+    /// Makes a keyring with fresh keys, durable when it returns.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        data_dir: &Path,
+        master: &MasterKey,
+        entropy: &dyn Entropy,
+    ) -> Result<(), OpenError> {
+        let (path, new_path) = (data_dir.join(FILE_NAME), data_dir.join(NEW_FILE_NAME));
+        let made = || -> io::Result<()> {
+            let file = disk.create(&new_path)?;
+            let bytes = Header::generate(entropy).encode(master, entropy);
+            write_all_at(&*file, &bytes, 0).map_err(|WriteFailed { source, .. }| source)?;
+            file.sync_data()?;
+            // The name appears with the content behind it, or not at all.
+            disk.rename(&new_path, &path)?;
+            disk.sync_directory(data_dir)
+        };
+        made().map_err(|source| OpenError::Disk { doing: "create the keyring", path: path.clone(), source })
+    }
+
+    /// Opens the keyring of a data directory.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        data_dir: &Path,
+        master: &MasterKey,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let path = data_dir.join(FILE_NAME);
+        let failed = |source| OpenError::Disk { doing: "read the keyring", path: path.clone(), source };
+        let file = disk.open(&path).map_err(failed)?;
+        let mut bytes = vec![0; HEADER_BYTES];
+        let filled = read_full_at(&*file, &mut bytes, 0).map_err(failed)?;
+        let header = Header::decode(&bytes[..filled], master)?;
+        let written = file.length().map_err(failed)?.saturating_sub(HEADER_BYTES as u64).div_ceil(SLOT_BYTES as u64);
+        // A batch starts on a page of its own: a torn write of it cannot harm slots that are in use.
+        let next = written.next_multiple_of(SLOTS_PER_PAGE);
+        let next = u32::try_from(next).map_err(|_| OpenError::Damaged {
+            what: "the keyring",
+            detail: format!("{written} slots are more than there can be"),
+        })?;
+        Ok(Self { ring: header.ring_key.cipher(), header, file, pool: Mutex::new(Pool::starting_at(next)), entropy })
+    }
+
+    /// The key behind the user hash. It never rotates.
+    pub(crate) fn user_hash_key(&self) -> &SecretKey {
+        &self.header.user_hash_key
+    }
+
+    /// Reads and unwraps a user's data key.
+    pub(crate) fn data_key(&self, number: u32, generation: u32) -> Result<SecretKey, SlotFault> {
+        let mut bytes = [0; SLOT_BYTES];
+        let filled = read_full_at(&*self.file, &mut bytes, slot::offset(number)).map_err(SlotFault::Unavailable)?;
+        if filled < SLOT_BYTES {
+            return Err(SlotFault::Damaged { slot: number, what: "is missing" });
+        }
+        slot::decode(&self.ring, number, generation, &bytes)
+    }
+
+    /// Takes `count` slots that no user has, durable before it returns.
+    ///
+    /// Slots are made in batches, each with one write and one sync, so that a group of new users rarely pays for any.
+    pub(crate) fn take(&self, count: usize) -> io::Result<Vec<Issued>> {
+        let mut pool = self.pool.lock();
+        if pool.ready() < count {
+            pool.refill(count, &*self.file, &self.ring, &*self.entropy)?;
+        }
+        Ok(pool.take(count))
+    }
+
+    /// Takes back slots that nothing refers to, not even bytes that were half written.
+    pub(crate) fn give_back(&self, unused: Vec<Issued>) {
+        self.pool.lock().give_back(unused);
+    }
+
+    /// The first slot that nothing refers to; all after it are unused, too.
+    pub(crate) fn first_unused(&self) -> u32 {
+        self.pool.lock().first_unused()
+    }
+
+    /// Takes up the slots from `first` on, which a clean shutdown left unused.
+    pub(crate) fn adopt_from(&self, first: u32) {
+        let mut pool = self.pool.lock();
+        for number in first..pool.next_slot() {
+            // An unused slot that does not open is no loss: it stays unused.
+            if let Ok(key) = self.data_key(number, slot::FIRST_GENERATION) {
+                pool.give_back(vec![Issued { slot: number, key }]);
+            }
+        }
+    }
+
+    /// Whether any slot was ever written.
+    pub(crate) fn has_slots(&self) -> bool {
+        self.pool.lock().next_slot() > 0
+    }
+
+    /// The file's length in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.file.length().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Slots that are durable before anybody has them.
+
+use std::collections::VecDeque;
+use std::io;
+
+use domain::port::clock::Entropy;
+use zeroize::Zeroizing;
+
+use super::slot::{self, FIRST_GENERATION, SLOT_BYTES, SLOTS_PER_PAGE};
+use crate::disk::{DiskFile, WriteFailed, write_all_at};
+use crate::seal::{Cipher, SecretKey};
+
+/// The fewest slots that a refill writes.
+const BATCH_SLOTS: usize = 1024;
+/// The most: with 64 bytes each, 512 KiB.
+const MAX_BATCH_SLOTS: usize = 8192;
+
+/// A slot that was taken, with its key. A new slot's generation is 1.
+pub(crate) struct Issued {
+    pub(crate) slot: u32,
+    pub(crate) key: SecretKey,
+}
+
+/// The slots that are written and synced and that nobody has yet, lowest first.
+pub(super) struct Pool {
+    ready: VecDeque<Issued>,
+    next: u32,
+}
+
+impl Pool {
+    /// An empty pool; the first batch will start at `next`, the first slot of a page.
+    pub(super) fn starting_at(next: u32) -> Self {
+        Self { ready: VecDeque::new(), next }
+    }
+
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The first slot that was never written.
+    pub(super) fn next_slot(&self) -> u32 {
+        self.next
+    }
+
+    /// The start of the run of ready slots that ends where the written ones end. A ready slot before that run has
+    /// others in use behind it.
+    pub(super) fn first_unused(&self) -> u32 {
+        let run = self.ready.iter().rev().zip(1..).take_while(|(issued, back)| issued.slot + back == self.next);
+        self.next - run.count() as u32
+    }
+
+    pub(super) fn take(&mut self, count: usize) -> Vec<Issued> {
+        self.ready.drain(..count.min(self.ready.len())).collect()
+    }
+
+    /// Puts slots back in their order, so that all unused slots stay one run.
+    pub(super) fn give_back(&mut self, unused: Vec<Issued>) {
+        self.ready.extend(unused);
+        self.ready.make_contiguous().sort_unstable_by_key(|issued| issued.slot);
+    }
+
+    /// Writes one batch, so that at least `wanted` are ready.
+    ///
+    /// After a failure the pages of the batch are of unknown content for ever, so the next try leaves them behind.
+    pub(super) fn refill(
+        &mut self,
+        wanted: usize,
+        file: &dyn DiskFile,
+        ring: &Cipher,
+        entropy: &dyn Entropy,
+    ) -> io::Result<()> {
+        // Many new users at once will have many behind them.
+        let missing = wanted - self.ready.len();
+        let count = (missing * 4).clamp(BATCH_SLOTS, MAX_BATCH_SLOTS).max(missing);
+        let count = count.next_multiple_of(SLOTS_PER_PAGE as usize);
+        let first = self.next;
+        let end = u32::try_from(count).ok().and_then(|count| first.checked_add(count));
+        let end = end.ok_or_else(|| io::Error::other("the keyring has no slot left"))?;
+
+        let mut secrets = Zeroizing::new(vec![0; count * 32]);
+        entropy.fill(&mut secrets);
+        let mut bytes = Vec::with_capacity(count * SLOT_BYTES);
+        let mut batch = Vec::with_capacity(count);
+        for (number, secret) in (first..end).zip(secrets.chunks_exact(32)) {
+            let mut key = Zeroizing::new([0; 32]);
+            key.copy_from_slice(secret);
+            let key = SecretKey::new(*key);
+            bytes.extend_from_slice(&slot::encode(ring, number, FIRST_GENERATION, &key));
+            batch.push(Issued { slot: number, key });
+        }
+        match write_all_at(file, &bytes, slot::offset(first)) {
+            // Nothing was written, so the same place will do for the next try.
+            Err(WriteFailed { partial: false, source }) => return Err(source),
+            Err(WriteFailed { source, .. }) => {
+                self.next = end;
+                return Err(source);
+            }
+            Ok(()) => self.next = end,
+        }
+        file.sync_data()?;
+        self.ready.extend(batch);
+        Ok(())
+    }
+}

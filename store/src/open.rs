@@ -1,0 +1,148 @@
+//! Start-up: lock, keyring, sled, journal, in this order.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::port::clock::Entropy;
+use domain::port::journal::Journal;
+use domain::port::store::{Fold, ProfileStore};
+
+use crate::error::OpenError;
+use crate::journal::{self, Appender, Index, Position, Recovered, Segments};
+use crate::keyring::{self, Keyring};
+use crate::options::{MasterKey, Options};
+use crate::reader::Reader;
+use crate::shared::{Parts, Shared};
+use crate::sled_store::{Meta, SledStore};
+use crate::status::Status;
+
+const LOCK_FILE_NAME: &str = "LOCK";
+
+/// An open store: its ends, to be handed out, and the handle that closes it.
+pub struct Store {
+    /// The writing end, for the commit thread.
+    pub journal: Box<dyn Journal>,
+    /// The reading end, for the hydration threads.
+    pub reader: Arc<dyn ProfileStore>,
+    /// Whether the store takes writes.
+    pub status: Status,
+    /// Changes when a backup is restored; part of every ETag and cursor.
+    pub epoch: u64,
+    /// Closes the store.
+    pub closer: Closer,
+}
+
+/// Closes the store. The data directory stays locked as long as it lives.
+pub struct Closer {
+    shared: Arc<Shared>,
+    _lock: File,
+}
+
+impl Closer {
+    /// Ends the background threads.
+    ///
+    /// Call it when the journal takes no more groups.
+    pub fn close(self) {
+        drop(self.shared);
+    }
+}
+
+/// Opens the store, or makes one where there is none. Everything that was acknowledged is there when it returns.
+///
+/// # Errors
+/// Says in one line why not, and what to do. Nothing is repaired that would lose acknowledged data.
+pub fn open(
+    options: Options,
+    master: &MasterKey,
+    _fold: Arc<dyn Fold>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Store, OpenError> {
+    let lock = lock(&options.data_dir)?;
+    let keyring = open_keyring(&options, master, &entropy)?;
+    let sled = SledStore::open(&options)?;
+    let meta = open_meta(&sled, &options.data_dir, &*entropy)?;
+
+    let directory = options.data_dir.join(journal::DIRECTORY);
+    make_directory(&directory)?;
+    let disk = options.disk.clone();
+    let failed = |source| OpenError::Disk { doing: "list the segments in", path: directory.clone(), source };
+    let numbers = Segments::list(&*disk, &directory).map_err(failed)?;
+    let written = meta.checkpoint != Position::NONE || sled.has_states() || keyring.has_slots();
+    if numbers.is_empty() && written {
+        let detail = "there are users, but no segment".to_owned();
+        return Err(OpenError::Damaged { what: "the journal", detail });
+    }
+    let segments = Segments::new(disk, directory.clone(), meta.epoch);
+    let index = Index::new();
+    let Recovered { tip, nothing_after_checkpoint } =
+        journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index)?;
+    if let Some(first) = meta.first_unused_slot.filter(|_| nothing_after_checkpoint) {
+        keyring.adopt_from(first);
+    }
+
+    let shared = Arc::new(Shared::new(Parts { keyring, segments, index, sled, entropy }, tip.end));
+    Ok(Store {
+        journal: Box::new(Appender::new(shared.clone(), options.segment_bytes, tip)),
+        reader: Arc::new(Reader(shared.clone())),
+        status: shared.status.clone(),
+        epoch: meta.epoch,
+        closer: Closer { shared, _lock: lock },
+    })
+}
+
+/// Takes the data directory for this process, making it where it is missing.
+fn lock(data_dir: &Path) -> Result<File, OpenError> {
+    make_directory(data_dir)?;
+    let path = data_dir.join(LOCK_FILE_NAME);
+    let failed = |source| OpenError::Disk { doing: "lock", path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: data_dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Makes a directory that only its owner may enter, durable in its parent.
+fn make_directory(path: &Path) -> Result<(), OpenError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = || {
+        if path.is_dir() {
+            return Ok(());
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()
+    };
+    made().map_err(|source| OpenError::Disk { doing: "create the directory", path: path.to_owned(), source })
+}
+
+/// A new keyring is made only where nothing was ever sealed: it comes first, and is durable before anything else.
+fn open_keyring(options: &Options, master: &MasterKey, entropy: &Arc<dyn Entropy>) -> Result<Keyring, OpenError> {
+    let (disk, data_dir) = (&*options.disk, &options.data_dir);
+    let path = data_dir.join(keyring::FILE_NAME);
+    if !path.exists() {
+        if SledStore::exists(data_dir) || data_dir.join(journal::DIRECTORY).exists() {
+            return Err(OpenError::KeyringMissing { path });
+        }
+        Keyring::create(disk, data_dir, master, &**entropy)?;
+    }
+    Keyring::open(disk, data_dir, master, entropy.clone())
+}
+
+fn open_meta(sled: &SledStore, data_dir: &Path, entropy: &dyn Entropy) -> Result<Meta, OpenError> {
+    if let Some(meta) = sled.meta()? {
+        return Ok(meta);
+    }
+    // The journal is only begun when the meta record is durable.
+    if sled.has_states() || data_dir.join(journal::DIRECTORY).exists() {
+        let detail = "it is missing, but there is data".to_owned();
+        return Err(OpenError::Damaged { what: "sled's meta record", detail });
+    }
+    let mut epoch = [0; 8];
+    entropy.fill(&mut epoch);
+    let meta = Meta { epoch: u64::from_le_bytes(epoch), checkpoint: Position::NONE, first_unused_slot: None };
+    sled.set_meta(&meta).map_err(|source| OpenError::Sled { doing: "write", source })?;
+    Ok(meta)
+}

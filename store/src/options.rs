@@ -1,0 +1,83 @@
+//! What the store is told at start-up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::disk::{Disk, RealDisk};
+
+/// How the store runs. The root maps its configuration onto it.
+#[derive(Clone)]
+pub struct Options {
+    /// The data directory: made where it is missing, locked while the store is open.
+    pub data_dir: PathBuf,
+    /// The size of a journal segment in bytes.
+    pub segment_bytes: u64,
+    /// The longest time between two checkpoints.
+    pub checkpoint_interval: Duration,
+    /// A checkpoint starts early when the journal has grown by as many bytes since the last.
+    pub checkpoint_journal_bytes: u64,
+    /// The most users that a checkpoint writes a second, unless the journal outgrows it. 0 = no bound.
+    pub checkpoint_users_per_second: u32,
+    /// Checkpointed journal segments are kept until they exceed as many bytes. 0 = none is kept.
+    pub retain_journal_bytes: u64,
+    /// Checkpointed journal segments are kept as long, within the bytes above.
+    pub retain_journal_for: Duration,
+    /// The bytes of sled pages that are held in memory.
+    pub sled_cache_bytes: u64,
+    /// A zstd dictionary for states and history, trained on the sample population. What was compressed with one
+    /// can be read with the same one only.
+    pub dictionary: Option<Vec<u8>>,
+    /// How many dead letters may wait to be written.
+    pub dead_letter_queue: usize,
+    /// The disk under journal and keyring.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Options {
+    /// The defaults, for the store in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            segment_bytes: 64 << 20,
+            checkpoint_interval: Duration::from_secs(60),
+            checkpoint_journal_bytes: 1 << 30,
+            checkpoint_users_per_second: 0,
+            retain_journal_bytes: 0,
+            retain_journal_for: Duration::from_secs(24 * 3600),
+            sled_cache_bytes: 256 << 20,
+            dictionary: None,
+            dead_letter_queue: 1024,
+            disk: Arc::new(RealDisk),
+        }
+    }
+}
+
+/// The key at the root of the key tree. It wraps one other key and seals nothing else.
+pub struct MasterKey {
+    version: u32,
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+impl MasterKey {
+    /// A key with its version: rotation counts it up.
+    pub fn new(version: u32, bytes: [u8; 32]) -> Self {
+        Self { version, bytes: Zeroizing::new(bytes) }
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.version
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+}
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MasterKey(version {})", self.version)
+    }
+}

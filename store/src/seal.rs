@@ -1,0 +1,173 @@
+//! Sealing: AES-256-GCM-SIV (RFC 8452) under a key of one user, bound to what the record is and where it belongs.
+
+use aes_gcm_siv::aead::{AeadInOut, KeyInit};
+use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce, Tag};
+use zeroize::{Zeroize, Zeroizing};
+
+/// Bytes of a nonce.
+pub(crate) const NONCE_BYTES: usize = 12;
+/// Bytes that a seal adds.
+pub(crate) const TAG_BYTES: usize = 16;
+/// The only tenant so far.
+pub(crate) const TENANT: u32 = 0;
+
+/// What stored records are, beside the journal's `RecordKind`s, which count up from 1. Never reuse a number.
+pub(crate) mod kind {
+    pub(crate) const RING_KEY: u8 = 0xf0;
+    pub(crate) const SYSTEM_ROOT: u8 = 0xf1;
+    pub(crate) const USER_HASH_KEY: u8 = 0xf2;
+    pub(crate) const DATA_KEY: u8 = 0xf3;
+    pub(crate) const STATE: u8 = 0x80;
+    pub(crate) const HISTORY_TAIL: u8 = 0x81;
+    pub(crate) const HISTORY_BLOCK: u8 = 0x82;
+    pub(crate) const DEAD_LETTER: u8 = 0x83;
+}
+
+/// What a seal vouches for beside its content: a record that was moved or renamed does not open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Label {
+    pub(crate) kind: u8,
+    pub(crate) format: u8,
+    pub(crate) tenant: u32,
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+    /// The sequence or the revision.
+    pub(crate) number: u64,
+}
+
+impl Label {
+    fn to_bytes(self) -> [u8; 22] {
+        let mut bytes = [0; 22];
+        bytes[0] = self.kind;
+        bytes[1] = self.format;
+        bytes[2..6].copy_from_slice(&self.tenant.to_le_bytes());
+        bytes[6..10].copy_from_slice(&self.slot.to_le_bytes());
+        bytes[10..14].copy_from_slice(&self.generation.to_le_bytes());
+        bytes[14..22].copy_from_slice(&self.number.to_le_bytes());
+        bytes
+    }
+}
+
+/// The bytes are not what was sealed under this key and label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unsealable;
+
+/// 32 bytes of key, wiped when dropped.
+#[derive(Clone)]
+pub(crate) struct SecretKey(Zeroizing<[u8; 32]>);
+
+impl SecretKey {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    pub(crate) fn cipher(&self) -> Cipher {
+        Cipher(Aes256GcmSiv::new(&Key::<Aes256GcmSiv>::from(*self.0)))
+    }
+}
+
+/// A key made ready.
+pub(crate) struct Cipher(Aes256GcmSiv);
+
+impl Cipher {
+    /// Seals `buffer[from..]` in place and appends the tag.
+    pub(crate) fn seal(&self, nonce: &[u8; NONCE_BYTES], label: Label, buffer: &mut Vec<u8>, from: usize) {
+        let tag = self
+            .0
+            .encrypt_inout_detached(&Nonce::from(*nonce), &label.to_bytes(), (&mut buffer[from..]).into())
+            .expect("bodies are far below the 64 GiB that RFC 8452 allows");
+        buffer.extend_from_slice(&tag);
+    }
+
+    /// Opens what [`Self::seal`] made.
+    pub(crate) fn open(&self, nonce: &[u8; NONCE_BYTES], label: Label, sealed: &[u8]) -> Result<Vec<u8>, Unsealable> {
+        let (body, tag) = sealed.split_last_chunk::<TAG_BYTES>().ok_or(Unsealable)?;
+        let mut body = body.to_vec();
+        let opened = self.0.decrypt_inout_detached(
+            &Nonce::from(*nonce),
+            &label.to_bytes(),
+            body.as_mut_slice().into(),
+            &Tag::from(*tag),
+        );
+        if opened.is_err() {
+            body.zeroize();
+            return Err(Unsealable);
+        }
+        Ok(body)
+    }
+
+    /// Wraps a key: 32 bytes and the tag.
+    pub(crate) fn wrap(&self, nonce: &[u8; NONCE_BYTES], label: Label, key: &SecretKey) -> [u8; 48] {
+        let mut wrapped = [0; 48];
+        wrapped[..32].copy_from_slice(key.bytes());
+        let tag = self
+            .0
+            .encrypt_inout_detached(&Nonce::from(*nonce), &label.to_bytes(), (&mut wrapped[..32]).into())
+            .expect("a key is far below the 64 GiB that RFC 8452 allows");
+        wrapped[32..].copy_from_slice(&tag);
+        wrapped
+    }
+
+    /// Unwraps what [`Self::wrap`] made.
+    pub(crate) fn unwrap_key(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        label: Label,
+        wrapped: &[u8; 48],
+    ) -> Result<SecretKey, Unsealable> {
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(&wrapped[..32]);
+        let mut tag = [0; TAG_BYTES];
+        tag.copy_from_slice(&wrapped[32..]);
+        self.0
+            .decrypt_inout_detached(&Nonce::from(*nonce), &label.to_bytes(), key.as_mut_slice().into(), &Tag::from(tag))
+            .map_err(|_| Unsealable)?;
+        Ok(SecretKey(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABEL: Label = Label { kind: 1, format: 1, tenant: 0, slot: 7, generation: 1, number: 42 };
+
+    #[test]
+    fn a_seal_opens_under_its_own_key_and_label_only() {
+        let cipher = SecretKey::new([3; 32]).cipher();
+        let mut sealed = b"head".to_vec();
+        sealed.extend_from_slice(b"body");
+        cipher.seal(&[9; 12], LABEL, &mut sealed, 4);
+        assert_eq!(&sealed[..4], b"head");
+        assert_eq!(cipher.open(&[9; 12], LABEL, &sealed[4..]).as_deref(), Ok(&b"body"[..]));
+
+        let others = [
+            Label { kind: 2, ..LABEL },
+            Label { format: 2, ..LABEL },
+            Label { tenant: 1, ..LABEL },
+            Label { slot: 8, ..LABEL },
+            Label { generation: 2, ..LABEL },
+            Label { number: 43, ..LABEL },
+        ];
+        for other in others {
+            assert_eq!(cipher.open(&[9; 12], other, &sealed[4..]), Err(Unsealable), "{other:?}");
+        }
+        assert_eq!(cipher.open(&[8; 12], LABEL, &sealed[4..]), Err(Unsealable));
+        assert_eq!(SecretKey::new([4; 32]).cipher().open(&[9; 12], LABEL, &sealed[4..]), Err(Unsealable));
+        assert_eq!(cipher.open(&[9; 12], LABEL, &sealed[5..]), Err(Unsealable));
+        assert_eq!(cipher.open(&[9; 12], LABEL, b"short"), Err(Unsealable));
+    }
+
+    #[test]
+    fn a_wrapped_key_unwraps() {
+        let cipher = SecretKey::new([3; 32]).cipher();
+        let wrapped = cipher.wrap(&[0; 12], LABEL, &SecretKey::new([5; 32]));
+        let key = cipher.unwrap_key(&[0; 12], LABEL, &wrapped).map(|key| *key.bytes());
+        assert_eq!(key, Ok([5; 32]));
+        assert!(cipher.unwrap_key(&[1; 12], LABEL, &wrapped).is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! What the threads of the store share: one appends, several load, one checkpoints.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::port::clock::Entropy;
+use domain::port::store::StoreError;
+
+use crate::journal::{Entry, Fetched, Index, Item, Position, Segments, parse};
+use crate::keyring::{Keyring, SlotFault};
+use crate::metric::Metrics;
+use crate::seal::{SecretKey, kind};
+use crate::sled_store::{Part, SledStore};
+use crate::status::Status;
+use crate::user_hash::{UserHash, UserHasher};
+
+/// How often a load starts over because a checkpoint overtook it.
+const LOAD_ATTEMPTS: usize = 8;
+
+pub(crate) struct Shared {
+    pub(crate) keyring: Keyring,
+    pub(crate) hasher: UserHasher,
+    pub(crate) segments: Segments,
+    pub(crate) index: Index,
+    pub(crate) sled: SledStore,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) status: Status,
+    pub(crate) metrics: Metrics,
+    durable_end: AtomicU64,
+}
+
+/// The newest frame of a user, wherever it is.
+pub(crate) struct Known {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+    pub(crate) sequence: u64,
+    /// [`Position::NONE`] when only a checkpoint has it.
+    pub(crate) position: Position,
+}
+
+/// What is stored of a user, opened.
+pub(crate) struct Loaded {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+    pub(crate) sequence: u64,
+    pub(crate) key: SecretKey,
+    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) frames: Vec<Vec<u8>>,
+}
+
+/// The parts of [`Shared`] that start-up made.
+pub(crate) struct Parts {
+    pub(crate) keyring: Keyring,
+    pub(crate) segments: Segments,
+    pub(crate) index: Index,
+    pub(crate) sled: SledStore,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl Shared {
+    pub(crate) fn new(parts: Parts, durable_end: Position) -> Self {
+        let Parts { keyring, segments, index, sled, entropy } = parts;
+        Self {
+            hasher: UserHasher::new(keyring.user_hash_key()),
+            keyring,
+            segments,
+            index,
+            sled,
+            entropy,
+            status: Status::default(),
+            metrics: Metrics::register(),
+            durable_end: AtomicU64::new(durable_end.to_u64()),
+        }
+    }
+
+    /// Where the acknowledged frames end. All before it is in the index or in a checkpoint.
+    pub(crate) fn durable_end(&self) -> Position {
+        Position::from_u64(self.durable_end.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_durable_end(&self, end: Position) {
+        self.durable_end.store(end.to_u64(), Ordering::Release);
+    }
+
+    /// The newest frame of a user. A sequence that only sled knows is believed if its seal vouches for it.
+    pub(crate) fn last_known(&self, user: &UserHash) -> Result<Option<Known>, StoreError> {
+        if let Some(Entry { slot, generation, sequence, position }) = self.index.get(user) {
+            return Ok(Some(Known { slot, generation, sequence, position }));
+        }
+        let Some(state) = self.sled.record(user, Part::State)? else { return Ok(None) };
+        let key = self.key(state.slot, state.generation)?;
+        self.sled.open_record(&key, kind::STATE, &state)?;
+        let (slot, generation, sequence) = (state.slot, state.generation, state.number);
+        Ok(Some(Known { slot, generation, sequence, position: Position::NONE }))
+    }
+
+    /// Loads a user: the state of the last checkpoint and the frames since.
+    ///
+    /// The index is read before sled. A checkpoint writes sled before the index forgets, so nothing falls between;
+    /// if it also removes a segment that is needed here, sled has a newer state by then.
+    pub(crate) fn load(&self, user: &UserHash) -> Result<Option<Loaded>, StoreError> {
+        for _ in 0..LOAD_ATTEMPTS {
+            let newest = self.index.get(user);
+            let state = self.sled.record(user, Part::State)?;
+            let (slot, generation) = match (&newest, &state) {
+                (None, None) => return Ok(None),
+                (Some(entry), None) => (entry.slot, entry.generation),
+                (Some(entry), Some(state)) if (entry.slot, entry.generation) != (state.slot, state.generation) => {
+                    return Err(damaged("a state and a frame of one user name different slots".to_owned()));
+                }
+                (_, Some(state)) => (state.slot, state.generation),
+            };
+            let key = self.key(slot, generation)?;
+            let folded = state.as_ref().map_or(0, |state| state.number);
+            let sequence = newest.map_or(0, |entry| entry.sequence).max(folded);
+            let Some(frames) = self.frames_since(user, newest, folded, &key)? else { continue };
+            let state = state.map(|state| self.sled.open_record(&key, kind::STATE, &state)).transpose()?;
+            return Ok(Some(Loaded { slot, generation, sequence, key, state, frames }));
+        }
+        Err(StoreError::Unavailable { doing: "loading a user", source: "checkpoints kept overtaking the load".into() })
+    }
+
+    /// Follows a user's chain back from its newest frame to the one after sequence `folded`, and returns the bodies in
+    /// the order of their sequences. `None` if a segment has gone meanwhile.
+    fn frames_since(
+        &self,
+        user: &UserHash,
+        newest: Option<Entry>,
+        folded: u64,
+        key: &SecretKey,
+    ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        let Some(Entry { mut position, mut sequence, slot, generation }) = newest else { return Ok(Some(Vec::new())) };
+        let cipher = key.cipher();
+        let mut bodies = Vec::new();
+        while sequence > folded {
+            let bytes = match self.segments.fetch(position) {
+                Ok(Fetched::Bytes(bytes)) => bytes,
+                Ok(Fetched::Gone) => return Ok(None),
+                Err(source) => {
+                    return Err(StoreError::Unavailable { doing: "reading the journal", source: source.into() });
+                }
+            };
+            let Item::Frame { header, sealed, .. } = parse(&bytes) else {
+                return Err(damaged(format!("the journal at {position}")));
+            };
+            if (header.user, header.sequence, header.slot, header.generation) != (*user, sequence, slot, generation) {
+                return Err(damaged(format!("the journal's chain at {position}")));
+            }
+            let body = cipher.open(&header.nonce, header.label(), sealed);
+            bodies.push(body.map_err(|_| damaged(format!("the seal of the journal's frame at {position}")))?);
+            (position, sequence) = (header.previous, sequence - 1);
+        }
+        bodies.reverse();
+        Ok(Some(bodies))
+    }
+
+    /// A user's data key.
+    pub(crate) fn key(&self, slot: u32, generation: u32) -> Result<SecretKey, StoreError> {
+        self.keyring.data_key(slot, generation).map_err(|fault| match fault {
+            SlotFault::Unavailable(source) => {
+                StoreError::Unavailable { doing: "reading the keyring", source: source.into() }
+            }
+            SlotFault::Damaged { slot, what } => damaged(format!("slot {slot} of the keyring {what}")),
+        })
+    }
+}
+
+fn damaged(what: String) -> StoreError {
+    StoreError::Damaged { what }
+}

@@ -1,0 +1,43 @@
+//! The store's own facts: format, epoch, and how far the checkpoints reach.
+
+use crate::error::OpenError;
+use crate::journal::Position;
+
+/// The format of the store as a whole.
+pub(crate) const FORMAT: u16 = 1;
+const BYTES: usize = 32;
+
+/// One value in sled, little-endian: format u16, epoch u64 at 8, checkpoint u64 at 16, first unused slot + 1 u32 at 24.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Changes when a backup is restored. Drawn at random, so that another store in the same place differs, too.
+    pub(crate) epoch: u64,
+    /// All frames before it are in the states.
+    pub(crate) checkpoint: Position,
+    /// After a clean shutdown: the first slot of the keyring that nothing refers to, provided that the journal ends at
+    /// `checkpoint`.
+    pub(crate) first_unused_slot: Option<u32>,
+}
+
+impl Meta {
+    pub(super) fn encode(&self) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        bytes[..2].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.checkpoint.to_u64().to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.first_unused_slot.map_or(0, |slot| slot + 1).to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, OpenError> {
+        let damaged = || OpenError::Damaged { what: "sled's meta record", detail: "its length is wrong".to_owned() };
+        let format = bytes.first_chunk().map(|format| u16::from_le_bytes(*format)).ok_or_else(damaged)?;
+        if format > FORMAT {
+            return Err(OpenError::NewerFormat { what: "the store", found: format, supported: FORMAT });
+        }
+        let bytes: &[u8; BYTES] = bytes.try_into().map_err(|_| damaged())?;
+        let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
+        let slot = u32::from_le_bytes(std::array::from_fn(|index| bytes[24 + index]));
+        Ok(Self { epoch: long(8), checkpoint: Position::from_u64(long(16)), first_unused_slot: slot.checked_sub(1) })
+    }
+}

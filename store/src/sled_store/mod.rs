@@ -1,0 +1,195 @@
+//! sled behind the journal: states, history, dead letters, and the store's own facts.
+//!
+//! sled acknowledges nothing. What a checkpoint wrote counts once [`SledStore::flush`] returned and the meta record
+//! says so; until then the journal has it, too.
+
+mod codec;
+mod meta;
+mod record;
+mod repair;
+
+use std::path::{Path, PathBuf};
+
+use domain::port::clock::Entropy;
+use domain::port::store::StoreError;
+use parking_lot::{RwLock, RwLockReadGuard};
+
+pub(crate) use meta::Meta;
+pub(crate) use record::SealedRecord;
+
+use crate::error::OpenError;
+use crate::options::Options;
+use crate::seal::SecretKey;
+use crate::sync_shim;
+use crate::user_hash::UserHash;
+use codec::Codec;
+
+/// The folder of sled in the data directory.
+pub(crate) const DIRECTORY: &str = "sled";
+const META_KEY: &[u8] = b"meta";
+const PROOF_KEY: &[u8] = b"sync proof";
+
+/// What is kept of a user beside closed history. Both parts are in one tree, so that one batch replaces both or
+/// neither: a fold counts its frames into state and history alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Part {
+    State = 0,
+    HistoryTail = 1,
+}
+
+/// The open database.
+pub(crate) struct SledStore {
+    data_dir: PathBuf,
+    cache_bytes: u64,
+    codec: Codec,
+    trees: RwLock<Trees>,
+}
+
+pub(crate) struct Trees {
+    db: sled::Db,
+    meta: sled::Tree,
+    states: sled::Tree,
+    history: sled::Tree,
+}
+
+impl SledStore {
+    /// Opens or makes the database, and proves that its sync is a real one.
+    pub(crate) fn open(options: &Options) -> Result<Self, OpenError> {
+        let trees = Trees::open(&options.data_dir, options.sled_cache_bytes)?;
+        Ok(Self {
+            data_dir: options.data_dir.clone(),
+            cache_bytes: options.sled_cache_bytes,
+            codec: Codec::new(options.dictionary.clone()),
+            trees: RwLock::new(trees),
+        })
+    }
+
+    /// Whether there are files of a database.
+    pub(crate) fn exists(data_dir: &Path) -> bool {
+        data_dir.join(DIRECTORY).join("db").exists()
+    }
+
+    pub(crate) fn meta(&self) -> Result<Option<Meta>, OpenError> {
+        let bytes = self.trees().meta.get(META_KEY).map_err(|source| OpenError::Sled { doing: "read", source })?;
+        bytes.map(|bytes| Meta::decode(&bytes)).transpose()
+    }
+
+    /// Writes the meta record, durable when it returns.
+    pub(crate) fn set_meta(&self, meta: &Meta) -> sled::Result<()> {
+        let trees = self.trees();
+        trees.meta.insert(META_KEY, &meta.encode())?;
+        trees.db.flush().map(|_| ())
+    }
+
+    /// Makes all that was written durable.
+    pub(crate) fn flush(&self) -> sled::Result<()> {
+        self.trees().db.flush().map(|_| ())
+    }
+
+    pub(crate) fn has_states(&self) -> bool {
+        !self.trees().states.is_empty()
+    }
+
+    /// Reads a part of a user, sealed.
+    pub(crate) fn record(&self, user: &UserHash, part: Part) -> Result<Option<SealedRecord>, StoreError> {
+        read(&self.trees().states, &part_prefix(user, part))
+    }
+
+    /// Compresses and seals a record.
+    pub(crate) fn seal(
+        &self,
+        key: &SecretKey,
+        kind: u8,
+        body: &[u8],
+        mut record: SealedRecord,
+        entropy: &dyn Entropy,
+    ) -> Result<SealedRecord, StoreError> {
+        let compressed = self.codec.compress(body);
+        record.sealed =
+            compressed.map_err(|source| StoreError::Unavailable { doing: "compressing", source: source.into() })?;
+        record.plain_bytes = u32::try_from(body.len())
+            .map_err(|source| StoreError::Unavailable { doing: "sealing a huge record", source: source.into() })?;
+        entropy.fill(&mut record.nonce);
+        key.cipher().seal(&record.nonce, record.label(kind), &mut record.sealed, 0);
+        Ok(record)
+    }
+
+    /// Opens and decompresses a record.
+    pub(crate) fn open_record(&self, key: &SecretKey, kind: u8, record: &SealedRecord) -> Result<Vec<u8>, StoreError> {
+        let damaged = |what: &str| StoreError::Damaged { what: format!("{what} of slot {}", record.slot) };
+        let compressed = key.cipher().open(&record.nonce, record.label(kind), &record.sealed);
+        let compressed = compressed.map_err(|_| damaged("the seal of a record"))?;
+        self.codec.decompress(&compressed, record.plain_bytes as usize).map_err(|_| damaged("the compression"))
+    }
+
+    fn trees(&self) -> RwLockReadGuard<'_, Trees> {
+        self.trees.read()
+    }
+}
+
+impl Trees {
+    fn open(data_dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
+        let path = data_dir.join(DIRECTORY);
+        let db = repair::open_repaired(&path, cache_bytes)?;
+        let sled = |source| OpenError::Sled { doing: "open its trees", source };
+        let tree = |name: &str| db.open_tree(name).map_err(sled);
+        let trees = Self { meta: tree("meta")?, states: tree("state")?, history: tree("history")?, db: db.clone() };
+        let calls = sync_shim::calls();
+        trees.meta.insert(PROOF_KEY, &calls.to_le_bytes()).map_err(sled)?;
+        trees.db.flush().map_err(sled)?;
+        if sync_shim::calls() == calls {
+            return Err(OpenError::SyncNotReplaced);
+        }
+        repair::sync_directories(data_dir, &path).map_err(|source| OpenError::Disk {
+            doing: "sync the directories of",
+            path,
+            source,
+        })?;
+        Ok(trees)
+    }
+}
+
+fn part_prefix(user: &UserHash, part: Part) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(19);
+    prefix.extend_from_slice(&user.0);
+    prefix.push(part as u8);
+    prefix
+}
+
+/// The key of a record's chunk: the record's prefix and the chunk's number, so that chunks lie side by side.
+fn chunk_key(prefix: &[u8], number: u16) -> Vec<u8> {
+    let mut key = Vec::with_capacity(prefix.len() + 2);
+    key.extend_from_slice(prefix);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// Reads the record whose chunks lie under `prefix`.
+fn read(tree: &sled::Tree, prefix: &[u8]) -> Result<Option<SealedRecord>, StoreError> {
+    let unavailable = |source: sled::Error| StoreError::Unavailable { doing: "reading sled", source: Box::new(source) };
+    let damaged = || StoreError::Damaged { what: "a record's chunks in sled".to_owned() };
+    let get = |number| tree.get(chunk_key(prefix, number)).map_err(unavailable);
+    let Some(mut first) = get(0)? else { return Ok(None) };
+    loop {
+        let count = SealedRecord::chunk_count(&first).ok_or_else(damaged)?;
+        let mut record = SealedRecord::from_first(&first).ok_or_else(damaged)?;
+        let mut whole = true;
+        for number in 1..count {
+            match get(number)? {
+                Some(chunk) => record.sealed.extend_from_slice(&chunk),
+                None => whole = false,
+            }
+        }
+        if count == 1 {
+            return Ok(Some(record));
+        }
+        // Several reads are not one: a checkpoint may have replaced the record between them.
+        match get(0)? {
+            Some(again) if again == first && whole => return Ok(Some(record)),
+            Some(again) if again == first => return Err(damaged()),
+            Some(again) => first = again,
+            None => return Ok(None),
+        }
+    }
+}

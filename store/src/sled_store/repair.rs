@@ -1,0 +1,68 @@
+//! What sled 0.34 needs around its own start-up.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::OpenError;
+
+/// Opens sled, after a kill at any moment.
+pub(super) fn open_repaired(path: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
+    let failed = |source| OpenError::Disk { doing: "prepare sled's files in", path: path.to_owned(), source };
+    // A kill during its start-up leaves one of these, and every later start-up would take it for corruption.
+    for leftover in snapshots(path).map_err(failed)?.iter().filter(|name| has_extension(name, "generating")) {
+        tracing::warn!("removing sled's unfinished snapshot `{}`", leftover.display());
+        fs::remove_file(leftover).map_err(failed)?;
+    }
+    match open(path, cache_bytes) {
+        // A snapshot only shortens the start-up: sled rebuilds from its log without.
+        Err(sled::Error::Corruption { .. }) if !snapshots(path).map_err(failed)?.is_empty() => {
+            for snapshot in snapshots(path).map_err(failed)? {
+                let aside = snapshot.with_file_name(format!("damaged-{}", name(&snapshot)));
+                tracing::warn!("sled cannot use its snapshot `{}`: rebuilding from its log", snapshot.display());
+                fs::rename(&snapshot, &aside).map_err(failed)?;
+            }
+            open(path, cache_bytes)
+        }
+        other => other,
+    }
+    .map_err(|source| OpenError::Sled { doing: "open its files", source })
+}
+
+/// sled never syncs directories: a file that it made could vanish in a power cut.
+pub(super) fn sync_directories(data_dir: &Path, path: &Path) -> io::Result<()> {
+    for directory in [path.join("blobs"), path.to_owned(), data_dir.to_owned()] {
+        if directory.is_dir() {
+            File::open(directory)?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
+fn open(path: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {
+    sled::Config::new()
+        .path(path)
+        .cache_capacity(cache_bytes)
+        .mode(sled::Mode::HighThroughput)
+        // The checkpoint says when.
+        .flush_every_ms(None)
+        .open()
+}
+
+fn snapshots(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let listing = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing?,
+    };
+    let files = listing.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    Ok(files.into_iter().filter(|file| name(file).starts_with("snap.")).collect())
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension() == Some(OsStr::new(extension))
+}

@@ -1,0 +1,127 @@
+//! What the store's tests share: a fold that forgets nothing, seeded randomness, and a store in a directory.
+
+#![allow(dead_code, reason = "each test binary takes what it needs")]
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::id::UserId;
+use domain::port::clock::Entropy;
+use domain::port::journal::{Record, RecordKind};
+use domain::port::store::{Fold, Folded, HistoryBlock, StoreError};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use store::{MasterKey, OpenError, Options, Store};
+
+/// Bytes that a seed fixes.
+pub struct SeededEntropy(Mutex<StdRng>);
+
+impl SeededEntropy {
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(StdRng::seed_from_u64(seed))))
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0.lock().expect("no panic while locked").fill_bytes(bytes);
+    }
+}
+
+/// Keeps every frame: the state is all frames, and so is the history, in blocks of `BLOCK_FRAMES`.
+pub struct KeepAll;
+
+/// Frames in a closed history block.
+pub const BLOCK_FRAMES: usize = 4;
+
+impl Fold for KeepAll {
+    fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError> {
+        let mut all = split(state.unwrap_or_default())?;
+        let mut open = split(tail.unwrap_or_default())?;
+        let mut closed = Vec::new();
+        for frame in frames {
+            all.push(frame.clone());
+            open.push(frame.clone());
+            if open.len() == BLOCK_FRAMES {
+                let first_revision = (all.len() - BLOCK_FRAMES + 1) as u64;
+                closed.push(HistoryBlock { first_revision, body: join(&open) });
+                open.clear();
+            }
+        }
+        Ok(Folded { state: join(&all), closed, tail: join(&open) })
+    }
+}
+
+/// Frames as one body.
+pub fn join(frames: &[Vec<u8>]) -> Vec<u8> {
+    frames.iter().flat_map(|frame| [&(frame.len() as u32).to_le_bytes()[..], frame].concat()).collect()
+}
+
+/// What [`join`] joined.
+pub fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+    let damaged = || StoreError::Damaged { what: "a body of the tests".to_owned() };
+    let mut frames = Vec::new();
+    while !body.is_empty() {
+        let (length, rest) = body.split_first_chunk().ok_or_else(damaged)?;
+        let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
+        frames.push(frame.to_vec());
+        body = rest;
+    }
+    Ok(frames)
+}
+
+/// The master key of the tests.
+pub fn master() -> MasterKey {
+    MasterKey::new(1, [0x42; 32])
+}
+
+/// Options for tests: small segments, and a checkpoint only when the test asks.
+pub fn options(dir: &Path) -> Options {
+    let mut options = Options::new(dir);
+    options.segment_bytes = 256 << 10;
+    options.checkpoint_interval = Duration::from_secs(3600);
+    options.sled_cache_bytes = 32 << 20;
+    options
+}
+
+/// Opens the store in `dir`.
+pub fn try_open(options: Options, seed: u64) -> Result<Store, OpenError> {
+    store::open(options, &master(), Arc::new(KeepAll), SeededEntropy::new(seed))
+}
+
+/// Opens the store in `dir`, which has to work.
+#[track_caller]
+pub fn open(dir: &Path) -> Store {
+    try_open(options(dir), 1).unwrap_or_else(|error| panic!("the store opens: {error}"))
+}
+
+/// User number `number`.
+pub fn user(number: usize) -> UserId {
+    UserId::parse(&format!("usr_{number:012}")).expect("an id")
+}
+
+/// The `sequence`-th record of user `number`.
+pub fn record(number: usize, sequence: u64, body: Vec<u8>) -> Record {
+    Record { user: user(number), generation: 1, sequence, kind: RecordKind::Change, body }
+}
+
+/// All frames of a user that the store has, folded or not.
+#[track_caller]
+pub fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {
+    let Some(stored) = store.reader.load(&user(number)).expect("the store reads") else { return Vec::new() };
+    let mut all = split(&stored.state.unwrap_or_default()).expect("a state");
+    all.extend(stored.frames);
+    assert_eq!(stored.sequence, all.len() as u64, "the sequence counts the frames");
+    all
+}
+
+/// A seed to print: of the clock, or of `STORE_TEST_SEED` to repeat a run.
+pub fn seed() -> u64 {
+    let seed = match std::env::var("STORE_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("a number"),
+        Err(_) => std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a date").as_nanos() as u64,
+    };
+    eprintln!("seed: STORE_TEST_SEED={seed}");
+    seed
+}

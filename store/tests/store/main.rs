@@ -1,0 +1,6 @@
+//! The store through its public interface.
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod append;
