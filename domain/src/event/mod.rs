@@ -1,4 +1,26 @@
-//! Feed events as they are once validated: who says what about whom, as writes into registers.
+//! Feed events: the envelope, one file per source that turns `data` into writes, and what comes of it:
+//! who says what about whom, as writes into registers.
+
+pub(crate) mod draft;
+pub(crate) mod envelope;
+
+mod analytics;
+mod consent;
+mod deadlines;
+mod eligibility;
+mod fields;
+mod identity;
+mod predictions;
+mod schemes;
+mod trust;
+
+pub(crate) mod check;
+mod fault;
+mod problem;
+pub(crate) mod red;
+pub(crate) mod shape;
+mod time;
+mod types;
 
 use bytes::Bytes;
 
@@ -6,6 +28,27 @@ use crate::canonical::CanonicalJson;
 use crate::id::UserId;
 use crate::source::{Kind, Source};
 use crate::table::Leaf;
+
+pub use fault::Fault;
+pub(crate) use fault::{At, presentable};
+pub use problem::Problem;
+pub use types::EventType;
+
+/// Reads the data of an event into the draft.
+pub(crate) fn read_data(event_type: EventType, data: &check::Members<'_>, at: &At<'_>, draft: &mut draft::Draft<'_>) {
+    match event_type {
+        EventType::IdentityVerified => identity::read(data, at, draft),
+        EventType::UserMetadataUpdated | EventType::UserProfileEdited => fields::read(data, at, draft),
+        EventType::EligibilityBatchComputed => eligibility::read(data, at, draft),
+        EventType::SchemeApplicationStatusChanged => schemes::read(data, at, draft),
+        EventType::DeadlineDetected => deadlines::read_detected(data, at, draft),
+        EventType::DeadlineCompleted => deadlines::read_completed(data, at, draft),
+        EventType::TrustScoreUpdated => trust::read(data, at, draft),
+        EventType::PredictionGenerated => predictions::read(data, at, draft),
+        EventType::AnalyticsCohortComputed => analytics::read(data, at, draft),
+        EventType::UserConsentUpdated => consent::read(data, at, draft),
+    }
+}
 
 /// A validated feed event. Only validation makes one.
 #[derive(Debug, Clone)]

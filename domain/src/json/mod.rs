@@ -4,7 +4,7 @@ mod read;
 
 use std::borrow::Cow;
 
-pub use read::{ReadError, ReadProblem, parse, parse_canonical};
+pub use read::{ReadError, ReadProblem, parse, parse_canonical, split_array};
 
 use crate::canonical::{write_integer, write_number, write_string};
 

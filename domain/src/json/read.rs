@@ -5,6 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 
 use super::{Json, MAX_SAFE_INTEGER};
 use crate::canonical::CanonicalJson;
@@ -30,6 +32,9 @@ pub enum ReadProblem {
         /// The column in bytes, from 1; 0 is the line's very start.
         column: usize,
     },
+    /// JSON, but no array.
+    #[error("the text is no JSON array")]
+    NotAnArray,
     /// Not UTF-8.
     #[error("the text is not UTF-8 at byte {offset}")]
     InvalidUtf8 {
@@ -59,14 +64,30 @@ pub enum ReadProblem {
 /// Says what is wrong and where; an object that gives a name twice, `depth` + 1 nested arrays or objects
 /// and numbers beyond 2^53 are errors.
 pub fn parse(bytes: &[u8], depth: usize) -> Result<Json<'_>, ReadError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| ReadError {
-        problem: ReadProblem::InvalidUtf8 { offset: error.valid_up_to() },
-        pointer: None,
-    })?;
+    let text = utf8(bytes)?;
     let fault = Fault { limit: depth, problem: Cell::new(None), path: RefCell::default() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Value { fault: &fault, depth_left: depth }.deserialize(&mut deserializer);
     value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| fault.into_error(&error))
+}
+
+/// Splits an array into the texts of its items, each to be read by itself.
+///
+/// # Errors
+/// Says what is wrong with the whole; what an item holds is not looked at beyond its being JSON.
+pub fn split_array(bytes: &[u8]) -> Result<Vec<&RawValue>, ReadError> {
+    serde_json::from_str(utf8(bytes)?).map_err(|error| {
+        let problem = match error.classify() {
+            Category::Data => ReadProblem::NotAnArray,
+            _ => ReadProblem::Malformed { line: error.line(), column: error.column() },
+        };
+        ReadError { problem, pointer: None }
+    })
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, ReadError> {
+    std::str::from_utf8(bytes)
+        .map_err(|error| ReadError { problem: ReadProblem::InvalidUtf8 { offset: error.valid_up_to() }, pointer: None })
 }
 
 /// Reads a value that this server wrote. Bytes that are no JSON, which only a broken store could hold, read as null.

@@ -6,5 +6,6 @@ mod enrich;
 pub mod mask;
 mod merge;
 pub mod serialize;
+pub mod validate;
 
 pub use apply::{Birth, Change, Context, Finished, Outcome, Rolled, apply, roll};

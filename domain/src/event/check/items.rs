@@ -1,0 +1,81 @@
+//! Checks of closed objects: schemes, deadlines, predicted events, recommended actions.
+
+use super::{Members, array, object, write};
+use crate::event::shape::{Item, Presence};
+use crate::event::{At, Fault, Problem};
+use crate::json::Json;
+use crate::rules::Rules;
+
+/// Checks the members of one item and appends it.
+pub(crate) fn write_item(
+    item: &Item,
+    members: &Members<'_>,
+    at: &At<'_>,
+    rules: &Rules,
+    out: &mut String,
+) -> Result<(), Fault> {
+    for (name, _) in members {
+        let known = item.members.iter().find(|member| member.name == name);
+        match known.map(|member| member.presence) {
+            Some(Presence::Required | Presence::Optional) => {}
+            Some(Presence::Derived) => {
+                return Err(Fault::new(Problem::DerivedMember, &at.member(name), "is derived and cannot be sent"));
+            }
+            None => return Err(Fault::new(Problem::UnknownMember, &at.member(name), "is no member of this object")),
+        }
+    }
+    out.push('{');
+    let mut separator = "";
+    for member in item.members {
+        let Some((_, value)) = members.iter().find(|(name, _)| name == member.name) else {
+            if member.presence == Presence::Required {
+                return Err(Fault::new(Problem::MissingMember, &at.member(member.name), "must be there"));
+            }
+            continue;
+        };
+        out.push_str(separator);
+        separator = ",";
+        out.push('"');
+        out.push_str(member.name);
+        out.push_str("\":");
+        write(member.shape, value, &at.member(member.name), rules, out)?;
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// Checks a list of items and appends it: by key where the items have one, else as it was sent.
+pub(super) fn write_items(
+    item: &Item,
+    value: &Json<'_>,
+    limit: usize,
+    at: &At<'_>,
+    rules: &Rules,
+    out: &mut String,
+) -> Result<(), Fault> {
+    let list = array(value, limit, at)?;
+    let mut text = String::with_capacity(list.len() * 192);
+    let mut written = Vec::with_capacity(list.len());
+    for (index, value) in list.iter().enumerate() {
+        let (here, start) = (at.index(index), text.len());
+        write_item(item, object(value, &here)?, &here, rules, &mut text)?;
+        let key = item.key.and_then(|key| value.get(key)?.as_str()).unwrap_or_default();
+        written.push((key, index, start..text.len()));
+    }
+    if let Some(key) = item.key {
+        written.sort_unstable_by_key(|(key, index, _)| (*key, *index));
+        if let Some(pair) = written.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let here = at.index(pair[1].1);
+            return Err(Fault::new(Problem::DuplicateItem, &here.member(key), "is the id of an earlier item"));
+        }
+    }
+    out.push('[');
+    for (index, (_, _, range)) in written.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        out.push_str(&text[range]);
+    }
+    out.push(']');
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Checks of lists and sets of strings.
+
+use super::array;
+use crate::canonical::write_string;
+use crate::event::{At, Fault};
+use crate::json::Json;
+
+/// A set: sorted bytewise; an item that is sent twice counts once.
+pub(super) fn write_set<'v>(
+    value: &'v Json<'_>,
+    limit: usize,
+    at: &At<'_>,
+    out: &mut String,
+    check: impl Fn(&'v Json<'_>, &At<'_>) -> Result<&'v str, Fault>,
+) -> Result<(), Fault> {
+    let items = array(value, limit, at)?.iter().enumerate();
+    let mut texts = items.map(|(index, item)| check(item, &at.index(index))).collect::<Result<Vec<_>, _>>()?;
+    texts.sort_unstable();
+    texts.dedup();
+    write_strings(texts, out);
+    Ok(())
+}
+
+/// A list, in the order it was sent in.
+pub(super) fn write_list<'v>(
+    value: &'v Json<'_>,
+    limit: usize,
+    at: &At<'_>,
+    out: &mut String,
+    check: impl Fn(&'v Json<'_>, &At<'_>) -> Result<&'v str, Fault>,
+) -> Result<(), Fault> {
+    out.push('[');
+    for (index, item) in array(value, limit, at)?.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write_string(out, check(item, &at.index(index))?);
+    }
+    out.push(']');
+    Ok(())
+}
+
+/// Appends an array of strings.
+pub(super) fn write_strings<'v>(texts: impl IntoIterator<Item = &'v str>, out: &mut String) {
+    out.push('[');
+    for (index, text) in texts.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write_string(out, text);
+    }
+    out.push(']');
+}

@@ -1,0 +1,143 @@
+//! Checks of strings. None repeats the string it refuses.
+
+use super::{is_date, string};
+use crate::event::{At, Fault, Problem, red};
+use crate::json::Json;
+use crate::rules::Rules;
+
+/// Characters of a scheme's or a deadline's id, and of a token.
+const ID_CHARS: usize = 128;
+
+/// Characters of a display name.
+const DISPLAY_NAME_CHARS: usize = 64;
+
+/// One of some words.
+pub(crate) fn word<'v>(value: &'v Json<'_>, words: &[&str], at: &At<'_>) -> Result<&'v str, Fault> {
+    let text = string(value, at)?;
+    if !words.contains(&text) {
+        return Err(Fault::new(Problem::UnknownValue, at, format!("must be one of `{}`", words.join("`, `"))));
+    }
+    Ok(text)
+}
+
+/// Free text: bounded, not empty, in form NFC, without control characters and class RED.
+///
+/// Text that is not in NFC is refused and not normalised, because stamps hash what the source sent.
+pub(crate) fn free<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result<&'v str, Fault> {
+    let text = clean(value, chars, at)?;
+    check_not_red(text, at)?;
+    Ok(text)
+}
+
+/// Class RED.
+pub(super) fn check_not_red(text: &str, at: &At<'_>) -> Result<(), Fault> {
+    if red::in_text(text) {
+        let detail = "must not hold an Aadhaar number, a PAN or a phone number";
+        return Err(Fault::new(Problem::ClassRed, at, detail));
+    }
+    Ok(())
+}
+
+/// Text of any content: bounded, not empty, in form NFC, without control characters.
+pub(crate) fn clean<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result<&'v str, Fault> {
+    let text = string(value, at)?;
+    if text.is_empty() {
+        return Err(Fault::new(Problem::InvalidFormat, at, "must not be empty"));
+    }
+    check_clean(text, chars, at)?;
+    Ok(text)
+}
+
+/// Length, form NFC and control characters.
+pub(crate) fn check_clean(text: &str, chars: usize, at: &At<'_>) -> Result<(), Fault> {
+    if text.len() > chars && text.chars().count() > chars {
+        return Err(Fault::new(Problem::TooLong, at, format!("must have at most {chars} characters")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Fault::new(Problem::ControlCharacter, at, "must not hold a control character"));
+    }
+    if !text.is_ascii() && !unicode_normalization::is_nfc(text) {
+        return Err(Fault::new(Problem::NotNfc, at, "must be in Unicode normalisation form C"));
+    }
+    Ok(())
+}
+
+/// `^[A-Za-z0-9_.:-]{1,128}$`.
+pub(crate) fn item_id<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
+    let is_id_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
+    matching(value, at, "must match `^[A-Za-z0-9_.:-]{1,128}$`", |text| {
+        (1..=ID_CHARS).contains(&text.len()) && text.bytes().all(is_id_byte)
+    })
+}
+
+/// A date of the calendar.
+pub(crate) fn date<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
+    matching(value, at, "must be a date, as `YYYY-MM-DD`", is_date)
+}
+
+pub(super) fn token<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
+    matching(value, at, "must match `^tok_[A-Za-z0-9_-]{1,124}$`", |text| {
+        let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        let tail = text.strip_prefix("tok_").unwrap_or_default();
+        (1..=ID_CHARS - 4).contains(&tail.len()) && tail.bytes().all(is_token_byte)
+    })
+}
+
+pub(super) fn display_name<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
+    let text = clean(value, DISPLAY_NAME_CHARS, at)?;
+    if !red::is_display_name(text) {
+        return Err(Fault::new(Problem::InvalidFormat, at, "must be a given name and an initial, as `Rajesh K.`"));
+    }
+    Ok(text)
+}
+
+pub(super) fn state<'v>(value: &'v Json<'_>, rules: &Rules, at: &At<'_>) -> Result<&'v str, Fault> {
+    let text = string(value, at)?;
+    if !rules.districts.contains_key(text) {
+        return Err(Fault::new(Problem::UnknownValue, at, "must be the slug of a state or union territory"));
+    }
+    Ok(text)
+}
+
+pub(super) fn slug<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result<&'v str, Fault> {
+    let is_slug_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let text =
+        matching(value, at, "must match `^[a-z0-9_]+$`", |text| !text.is_empty() && text.bytes().all(is_slug_byte))?;
+    check_clean(text, chars, at)?;
+    Ok(text)
+}
+
+pub(super) fn pincode<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
+    matching(value, at, "must match `^[1-9][0-9]{5}$`", |text| {
+        text.len() == 6 && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// A path of RFC 3986 with perhaps a query and a fragment. `//…` would name another host.
+pub(super) fn path<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result<&'v str, Fault> {
+    let text = matching(value, at, "must be a path that starts with one `/`, not a URL", |text| {
+        text.starts_with('/') && !text.starts_with("//") && is_uri_text(text)
+    })?;
+    check_clean(text, chars, at)?;
+    check_not_red(text, at)?;
+    Ok(text)
+}
+
+/// Whether text consists of the characters of RFC 3986, and every `%` begins an escape.
+pub(crate) fn is_uri_text(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().enumerate().all(|(index, byte)| match byte {
+        b'%' => bytes.get(index + 1..index + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)),
+        _ => byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(byte),
+    })
+}
+
+fn matching<'v>(
+    value: &'v Json<'_>,
+    at: &At<'_>,
+    detail: &'static str,
+    fits: impl Fn(&str) -> bool,
+) -> Result<&'v str, Fault> {
+    let text = string(value, at)?;
+    if fits(text) { Ok(text) } else { Err(Fault::new(Problem::InvalidFormat, at, detail)) }
+}

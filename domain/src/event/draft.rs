@@ -1,0 +1,117 @@
+//! An event's writes while its data is read. Faults are collected, so that an answer names more than the first.
+
+use super::check::{self, Members};
+use super::shape::Shape;
+use super::{At, Fault, Problem, RegisterPath, Write};
+use crate::canonical::CanonicalJson;
+use crate::json::Json;
+use crate::rules::Rules;
+use crate::source::{Kind, Source};
+use crate::table::{FIELDS, Leaf, LeafSet, Member, Owner};
+
+/// More faults than this are not told.
+const MOST_FAULTS: usize = 16;
+
+/// What has been read of an event's data.
+pub(crate) struct Draft<'r> {
+    pub(crate) rules: &'r Rules,
+    source: Source,
+    kind: Kind,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) registration: bool,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl<'r> Draft<'r> {
+    pub(crate) fn new(source: Source, kind: Kind, rules: &'r Rules) -> Self {
+        Self { rules, source, kind, writes: Vec::with_capacity(4), registration: false, faults: Vec::new() }
+    }
+
+    /// Keeps a fault.
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        if self.faults.len() < MOST_FAULTS {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Keeps the fault, if it is one.
+    pub(crate) fn accept<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.fault(fault)).ok()
+    }
+
+    /// Says that a member must be there.
+    pub(crate) fn missing(&mut self, at: &At<'_>, name: &'static str) {
+        self.fault(Fault::new(Problem::MissingMember, &at.member(name), "must be there"));
+    }
+
+    /// Says why a member cannot be written here: the server derives it, another source owns it, or nobody knows it.
+    pub(crate) fn refuse(&mut self, name: &str, at: &At<'_>) {
+        let derived =
+            |field: &&crate::table::Field| field.owner == Owner::Derived && (field.name == name || field.path == name);
+        let fault = if name == "days_remaining" || FIELDS.iter().find(derived).is_some() {
+            Fault::new(Problem::DerivedMember, at, "is derived and cannot be sent")
+        } else if Member::parse(name).is_some() {
+            Fault::new(Problem::NotOwner, at, "belongs to another source or another place of the event")
+        } else {
+            Fault::new(Problem::UnknownMember, at, "is no member of this object")
+        };
+        self.fault(fault);
+    }
+
+    /// A register's whole value, or `null` to withdraw it.
+    pub(crate) fn register(&mut self, path: RegisterPath, shape: Shape, value: &Json<'_>, at: &At<'_>) {
+        if *value == Json::Null {
+            return self.withdraw(path);
+        }
+        let mut out = String::new();
+        let written = check::write(shape, value, at, self.rules, &mut out);
+        if self.accept(written).is_some() {
+            self.write(path, CanonicalJson::from_canonical(out));
+        }
+    }
+
+    /// A leaf of the profile.
+    pub(crate) fn leaf(&mut self, leaf: Leaf, value: &Json<'_>, at: &At<'_>) {
+        match Shape::of(leaf) {
+            Some(shape) => self.register(RegisterPath::Leaf(leaf), shape, value, at),
+            None => self.refuse(leaf.field().name, at),
+        }
+    }
+
+    /// Some leaves of a section: an object, or `null` to withdraw them all.
+    pub(crate) fn section(&mut self, member: Member, writable: LeafSet, value: &Json<'_>, at: &At<'_>) {
+        if *value == Json::Null {
+            return writable.iter().for_each(|leaf| self.withdraw(RegisterPath::Leaf(leaf)));
+        }
+        let Some(members) = self.accept(check::object(value, at)) else { return };
+        for (name, value) in members {
+            let here = at.member(name);
+            match Leaf::of(member, name).filter(|leaf| writable.has(*leaf)) {
+                Some(leaf) => self.leaf(leaf, value, &here),
+                None => self.refuse(name, &here),
+            }
+        }
+    }
+
+    /// A register's checked value.
+    pub(crate) fn write(&mut self, path: RegisterPath, value: CanonicalJson) {
+        self.writes.push(Write { path, kind: self.kind, value: Some(value) });
+    }
+
+    /// Withdraws a path in every kind that the source may claim, so that no older claim of another kind comes back.
+    pub(crate) fn withdraw(&mut self, path: RegisterPath) {
+        for kind in self.source.kinds() {
+            self.writes.push(Write { path: path.clone(), kind: *kind, value: None });
+        }
+    }
+}
+
+/// The leaves of a section that sources may write.
+pub(crate) fn writable(member: Member) -> LeafSet {
+    member.leaves().iter().filter(|leaf| leaf.field().owner != Owner::Derived).collect()
+}
+
+/// The member of that name.
+pub(crate) fn find<'v, 'j>(members: &'v Members<'j>, name: &str) -> Option<&'v Json<'j>> {
+    members.iter().find(|(member, _)| member == name).map(|(_, value)| value)
+}

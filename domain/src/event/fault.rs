@@ -1,0 +1,108 @@
+//! One fault of an event, and the way to it.
+
+use std::borrow::Cow;
+
+use super::Problem;
+
+/// One thing that is wrong with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong.
+    pub problem: Problem,
+    /// Where, as a JSON Pointer into the event; `None` where the text is no JSON.
+    pub pointer: Option<String>,
+    /// What would be right: names of known members, limits and allowed words, never a value from the event.
+    pub detail: Cow<'static, str>,
+}
+
+impl Fault {
+    pub(crate) fn new(problem: Problem, at: &At<'_>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { problem, pointer: Some(at.pointer()), detail: detail.into() }
+    }
+}
+
+/// A place in an event: a chain on the stack, so that the way costs nothing unless there is a fault.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    step: Step<'a>,
+    outer: Option<&'a At<'a>>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Member(&'a str),
+    Index(usize),
+}
+
+/// Longer names are no contract's, and stay out of pointers.
+const NAME_CHARS: usize = 64;
+
+impl<'a> At<'a> {
+    /// The whole event.
+    pub(crate) const ROOT: At<'static> = At { step: Step::Index(0), outer: None };
+
+    pub(crate) fn member(&'a self, name: &'a str) -> Self {
+        At { step: Step::Member(name), outer: Some(self) }
+    }
+
+    pub(crate) fn index(&'a self, index: usize) -> Self {
+        At { step: Step::Index(index), outer: Some(self) }
+    }
+
+    /// The JSON Pointer (RFC 6901).
+    pub(crate) fn pointer(&self) -> String {
+        let mut steps = Vec::new();
+        let mut at = self;
+        while let Some(outer) = at.outer {
+            steps.push(at.step);
+            at = outer;
+        }
+        let mut pointer = String::new();
+        for step in steps.iter().rev() {
+            match step {
+                Step::Index(index) => pointer.push_str(&format!("/{index}")),
+                Step::Member(name) if is_presentable(name) => {
+                    pointer.push('/');
+                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                }
+                // Then the pointer names the object that holds the member.
+                Step::Member(_) => break,
+            }
+        }
+        pointer
+    }
+}
+
+/// Cuts a pointer before the first member's name that must not be repeated in an answer.
+pub(crate) fn presentable(pointer: String) -> String {
+    let mut end = 0;
+    for step in pointer.split('/').skip(1) {
+        if !is_presentable(&step.replace("~1", "/").replace("~0", "~")) {
+            return pointer[..end].to_owned();
+        }
+        end += step.len() + 1;
+    }
+    pointer
+}
+
+/// A member's name comes from the event too: it could be anything, even an Aadhaar number.
+fn is_presentable(name: &str) -> bool {
+    name.chars().count() <= NAME_CHARS && !name.chars().any(char::is_control) && !super::red::in_text(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_is_escaped_and_stops_before_what_must_not_be_repeated() {
+        let root = At::ROOT;
+        let (data, long) = (root.member("data"), "x".repeat(65));
+        let (item, secret) = (data.index(3), data.member("2341 2341 2346"));
+        assert_eq!((root.pointer(), item.member("a/~b").pointer()), (String::new(), "/data/3/a~1~0b".to_owned()));
+        assert_eq!((secret.member("x").pointer(), item.member(&long).pointer()), ("/data".into(), "/data/3".into()));
+        assert_eq!(presentable("/data/2341 2341 2346/x".to_owned()), "/data");
+        assert_eq!(presentable("/data/a~1b/0".to_owned()), "/data/a~1b/0");
+        assert_eq!(presentable(String::new()), "");
+    }
+}

@@ -1,0 +1,58 @@
+//! The types of feed events.
+
+use crate::source::Source;
+
+macro_rules! types {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $source:ident;)*) => {
+        /// A type of feed event.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum EventType { $($(#[$doc])* $variant),* }
+
+        impl EventType {
+            /// Every type.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The CloudEvents `type`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// The only source that may send it.
+            pub const fn source(self) -> Source {
+                match self { $(Self::$variant => Source::$source),* }
+            }
+        }
+    };
+}
+
+types! {
+    /// Identity, token and address, as verified.
+    IdentityVerified = "identity.verified", Identity;
+    /// A merge patch over demographics, economic and family.
+    UserMetadataUpdated = "user.metadata.updated", Metadata;
+    /// The same from the citizen.
+    UserProfileEdited = "user.profile.edited", SelfEdit;
+    /// The whole verdict on schemes.
+    EligibilityBatchComputed = "eligibility.batch.computed", Eligibility;
+    /// The application status of one scheme.
+    SchemeApplicationStatusChanged = "scheme.application.status_changed", Schemes;
+    /// One deadline.
+    DeadlineDetected = "deadline.detected", Deadlines;
+    /// The completion of one deadline.
+    DeadlineCompleted = "deadline.completed", Deadlines;
+    /// Trust and adjudication.
+    TrustScoreUpdated = "trust.score.updated", Trust;
+    /// Predictions and risks.
+    PredictionGenerated = "prediction.generated", Predictions;
+    /// Cohort tags.
+    AnalyticsCohortComputed = "analytics.cohort.computed", Analytics;
+    /// What the citizen consents to.
+    UserConsentUpdated = "user.consent.updated", Consent;
+}
+
+impl EventType {
+    /// The type of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|event_type| event_type.name() == name)
+    }
+}

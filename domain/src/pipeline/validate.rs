@@ -1,0 +1,96 @@
+//! Stage 1, validate: bytes into a feed event, or a rejection that says what is wrong and where.
+//!
+//! It runs at the door, before an actor is asked, and needs nothing but the bytes, the rules and the clock's reading.
+
+mod rejection;
+
+use serde_json::value::RawValue;
+
+pub use rejection::Rejection;
+
+use crate::event::draft::Draft;
+use crate::event::envelope::Envelope;
+use crate::event::{At, EventType, Fault, FeedEvent, Problem, check, read_data};
+use crate::id::UserId;
+use crate::json::{self, Json};
+use crate::rules::Rules;
+use crate::source::{Kind, Source};
+
+/// Validates one event in the JSON form of CloudEvents 1.0 that was posted to the path of `posted_to`.
+/// `now_micros` is the clock's reading in microseconds since the Unix epoch.
+///
+/// # Errors
+/// Says what is wrong and where, several faults where they are cheap to find; never repeats a value.
+pub fn validate(bytes: &[u8], posted_to: Source, rules: &Rules, now_micros: i64) -> Result<FeedEvent, Rejection> {
+    match json::parse(bytes, rules.limits.json_depth) {
+        Ok(event) => validate_json(&event, posted_to, rules, now_micros),
+        Err(error) => Err(Rejection::unreadable(error, bytes)),
+    }
+}
+
+/// Validates one event that has been read already.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_json(
+    event: &Json<'_>,
+    posted_to: Source,
+    rules: &Rules,
+    now_micros: i64,
+) -> Result<FeedEvent, Rejection> {
+    let reject = |faults| Rejection::of_event(faults, event);
+    let envelope = Envelope::read(event, posted_to, &rules.limits, now_micros).map_err(reject)?;
+    let Envelope { id, event_type, user, time, kind, data } = envelope;
+    let draft = drafted(event_type, kind, data, &At::ROOT.member("data"), rules).map_err(reject)?;
+    let Draft { registration, writes, .. } = draft;
+    Ok(FeedEvent { id: id.into(), source: posted_to, user, time, registration, writes })
+}
+
+/// Makes an event of the server's own from the `data` that a request brought, through the checks that a feed's event
+/// passes. Pointers of its rejections are into `data`. `id` and `time` are the server's.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_own(
+    data: &[u8],
+    event_type: EventType,
+    id: &str,
+    user: UserId,
+    time: i64,
+    rules: &Rules,
+) -> Result<FeedEvent, Rejection> {
+    let data = json::parse(data, rules.limits.json_depth).map_err(|error| Rejection::unreadable(error, data))?;
+    let reject = |faults| Rejection::of_event(faults, &data);
+    let members = check::object(&data, &At::ROOT).map_err(|fault| reject(vec![fault]))?;
+    let source = event_type.source();
+    let Draft { registration, writes, .. } =
+        drafted(event_type, source.kinds()[0], members, &At::ROOT, rules).map_err(reject)?;
+    Ok(FeedEvent { id: id.into(), source, user, time, registration, writes })
+}
+
+/// Splits the body of a batch (`application/cloudevents-batch+json`) into its events, each to be validated by itself:
+/// what is wrong inside one is its own matter, as long as the body is JSON.
+///
+/// # Errors
+/// The body is not UTF-8 or no JSON array.
+pub fn split_batch(body: &[u8]) -> Result<Vec<&RawValue>, Rejection> {
+    json::split_array(body).map_err(|error| Rejection::unreadable(error, &[]))
+}
+
+fn drafted<'r>(
+    event_type: EventType,
+    kind: Kind,
+    data: &check::Members<'_>,
+    at: &At<'_>,
+    rules: &'r Rules,
+) -> Result<Draft<'r>, Vec<Fault>> {
+    let mut draft = Draft::new(event_type.source(), kind, rules);
+    read_data(event_type, data, at, &mut draft);
+    if draft.writes.is_empty() && draft.faults.is_empty() {
+        draft.fault(Fault::new(Problem::NothingSaid, at, "holds no value"));
+    }
+    if draft.faults.is_empty() { Ok(draft) } else { Err(draft.faults) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Why an event was not taken, and what may be kept of it.
+
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::event::envelope::ID_CHARS;
+use crate::event::{Fault, Problem, presentable, red};
+use crate::id::UserId;
+use crate::json::{Json, ReadError, ReadProblem};
+
+/// A rejected event: what is wrong, and whose it was as far as that could be read.
+///
+/// Nothing in it repeats a value of the event but the id, the type and the subject.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    /// The first is the one that counts.
+    faults: Vec<Fault>,
+    /// The event's id.
+    pub event_id: Option<String>,
+    /// The event's type.
+    pub event_type: Option<String>,
+    /// Whom it is about.
+    pub subject: Option<UserId>,
+    /// Something in the event looks like class RED: its body must not be kept.
+    pub red: bool,
+}
+
+impl Rejection {
+    /// What is wrong.
+    pub fn problem(&self) -> Problem {
+        self.fault().problem
+    }
+
+    /// Where, as a JSON Pointer into the event; `None` where the text is no JSON.
+    pub fn pointer(&self) -> Option<&str> {
+        self.fault().pointer.as_deref()
+    }
+
+    /// What would be right, without a value from the event.
+    pub fn detail(&self) -> &str {
+        &self.fault().detail
+    }
+
+    /// Everything that was found, the one that counts first.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+
+    /// The rejection of an event of more than `limit` bytes, of which `head` was read.
+    pub fn too_large(limit: usize, head: &[u8]) -> Self {
+        let detail = format!("an event has at most {limit} bytes").into();
+        Self::of_text(Fault { problem: Problem::EventTooLarge, pointer: None, detail }, head)
+    }
+
+    pub(super) fn unreadable(error: ReadError, bytes: &[u8]) -> Self {
+        let problem = match error.problem {
+            ReadProblem::Malformed { .. } => Problem::MalformedJson,
+            ReadProblem::NotAnArray => Problem::WrongType,
+            ReadProblem::InvalidUtf8 { .. } => Problem::InvalidUtf8,
+            ReadProblem::DuplicateMember => Problem::DuplicateMember,
+            ReadProblem::TooDeep { .. } => Problem::TooDeep,
+            ReadProblem::NumberTooLarge => Problem::NumberTooLarge,
+        };
+        let fault =
+            Fault { problem, pointer: error.pointer.map(presentable), detail: error.problem.to_string().into() };
+        Self::of_text(fault, bytes)
+    }
+
+    pub(super) fn of_event(faults: Vec<Fault>, event: &Json<'_>) -> Self {
+        let text = |name| event.get(name).and_then(Json::as_str);
+        let red = faults.iter().any(|fault| fault.problem == Problem::ClassRed) || red::in_event(event);
+        Self {
+            faults,
+            event_id: text("id").and_then(keepable),
+            event_type: text("type").and_then(keepable),
+            subject: text("subject").and_then(|text| UserId::parse(text).ok()),
+            red,
+        }
+    }
+
+    fn of_text(fault: Fault, bytes: &[u8]) -> Self {
+        let mut head = Head::default();
+        // It goes wrong somewhere; what stands before that is what can be known.
+        let _ = (&mut serde_json::Deserializer::from_slice(bytes)).deserialize_map(&mut head);
+        let red = red::in_text(&String::from_utf8_lossy(bytes));
+        let Head { id, event_type, subject } = head;
+        Self { faults: vec![fault], event_id: id, event_type, subject, red }
+    }
+
+    fn fault(&self) -> &Fault {
+        // Every constructor puts one in.
+        &self.faults[0]
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event rejected as `{}`: {}", self.problem().name(), self.detail())
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+/// Text from a rejected event, if it may be shown and kept.
+fn keepable(text: &str) -> Option<String> {
+    let short = text.chars().count() <= ID_CHARS;
+    (short && !text.chars().any(char::is_control) && !red::in_text(text)).then(|| text.to_owned())
+}
+
+/// What the beginning of a text says of its event.
+#[derive(Default)]
+struct Head {
+    id: Option<String>,
+    event_type: Option<String>,
+    subject: Option<UserId>,
+}
+
+impl<'de> Visitor<'de> for &mut Head {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<String>()? {
+            match name.as_str() {
+                "id" => self.id = keepable(&members.next_value::<String>()?),
+                "type" => self.event_type = keepable(&members.next_value::<String>()?),
+                "subject" => self.subject = UserId::parse(&members.next_value::<String>()?).ok(),
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
