@@ -1,6 +1,9 @@
 use std::collections::{BTreeSet, HashSet};
 
 use domain::id::UserId;
+use domain::pipeline::validate::validate;
+use domain::rules::{Limits, Rules};
+use domain::source::Source;
 use domain::table::{Leaf, ValueType};
 use serde_json::Value;
 
@@ -48,6 +51,24 @@ fn every_event_is_a_cloud_event_about_its_user_in_its_source() {
             assert_eq!(json["subject"], sample.user_id(index));
             assert!(json["data"].is_object());
             assert!(ids.insert(json["id"].to_string()), "an id is used twice: {}", json["id"]);
+        }
+    }
+}
+
+#[test]
+fn every_event_passes_validation() {
+    let sample = sample(8);
+    let districts = |state: &str| crate::districts(state).unwrap().iter().map(|slug| slug.to_string()).collect();
+    let rules = Rules {
+        zone: jiff::tz::TimeZone::UTC,
+        districts: crate::states().iter().map(|state| (state.slug.to_owned(), districts(state.slug))).collect(),
+        not_applicable: Vec::new(),
+        limits: Limits::default(),
+    };
+    for event in (0..400).flat_map(|index| life(&sample, index)) {
+        let source = Source::parse(event.source).unwrap();
+        if let Err(rejection) = validate(&event.json, source, &rules, sample.options.base_time) {
+            panic!("{rejection} in {}", String::from_utf8_lossy(&event.json));
         }
     }
 }
