@@ -10,9 +10,14 @@ mod error;
 pub use error::OpenError;
 mod open;
 pub use open::{Store, open};
+mod dead_letters;
+pub use dead_letters::LetterBox;
+mod history;
+pub use history::{History, HistoryReader};
 mod status;
 pub use status::{Health, Status};
 
+mod checkpoint;
 mod journal;
 mod keyring;
 mod reader;

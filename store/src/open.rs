@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use domain::port::clock::Entropy;
 use domain::port::journal::Journal;
-use domain::port::store::{Fold, ProfileStore};
+use domain::port::store::{Fold, ProfileStore, StoreError};
 
+use crate::checkpoint::{Bell, CheckpointError, CheckpointThread, Checkpointer};
+use crate::dead_letters::LetterBox;
 use crate::error::OpenError;
+use crate::history::HistoryReader;
 use crate::journal::{self, Appender, Index, Position, Recovered, Segments};
 use crate::keyring::{self, Keyring};
 use crate::options::{MasterKey, Options};
@@ -25,6 +28,10 @@ pub struct Store {
     pub journal: Box<dyn Journal>,
     /// The reading end, for the hydration threads.
     pub reader: Arc<dyn ProfileStore>,
+    /// Folded history.
+    pub history: HistoryReader,
+    /// Takes rejected events.
+    pub dead_letters: Arc<LetterBox>,
     /// Whether the store takes writes.
     pub status: Status,
     /// Changes when a backup is restored; part of every ETag and cursor.
@@ -33,18 +40,39 @@ pub struct Store {
     pub closer: Closer,
 }
 
-/// Closes the store. The data directory stays locked as long as it lives.
+/// Closes the store. Dropped without [`Closer::close`], it ends as in a crash: nothing is lost, but the next start
+/// has more to do.
 pub struct Closer {
-    shared: Arc<Shared>,
-    _lock: File,
+    checkpoints: CheckpointThread,
+    letters: Arc<LetterBox>,
 }
 
 impl Closer {
-    /// Ends the background threads.
+    /// Makes a checkpoint now, beside serving, and waits for it.
     ///
-    /// Call it when the journal takes no more groups.
-    pub fn close(self) {
-        drop(self.shared);
+    /// # Errors
+    /// The checkpoint did not finish. The journal keeps what it was to fold.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        self.checkpoints.checkpoint().map_err(not_folded)
+    }
+
+    /// Ends the background threads and makes a last checkpoint, so that the next start is quick.
+    ///
+    /// Call it when the journal takes no more groups: what is appended later is kept, too, but slows the next start.
+    /// The data directory stays locked until the other ends are dropped as well.
+    ///
+    /// # Errors
+    /// The checkpoint did not finish. The journal keeps what it was to fold.
+    pub fn close(self) -> Result<(), StoreError> {
+        self.letters.close();
+        self.checkpoints.finish().map_err(not_folded)
+    }
+}
+
+fn not_folded(error: CheckpointError) -> StoreError {
+    match error {
+        CheckpointError::Fold(error) => error,
+        other => StoreError::Unavailable { doing: "making a checkpoint", source: Box::new(other) },
     }
 }
 
@@ -55,7 +83,7 @@ impl Closer {
 pub fn open(
     options: Options,
     master: &MasterKey,
-    _fold: Arc<dyn Fold>,
+    fold: Arc<dyn Fold>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
     let lock = lock(&options.data_dir)?;
@@ -68,7 +96,7 @@ pub fn open(
     let disk = options.disk.clone();
     let failed = |source| OpenError::Disk { doing: "list the segments in", path: directory.clone(), source };
     let numbers = Segments::list(&*disk, &directory).map_err(failed)?;
-    let written = meta.checkpoint != Position::NONE || sled.has_states() || keyring.has_slots();
+    let written = meta.checkpoint != Position::NONE || has_states(&sled)? || keyring.has_slots();
     if numbers.is_empty() && written {
         let detail = "there are users, but no segment".to_owned();
         return Err(OpenError::Damaged { what: "the journal", detail });
@@ -81,14 +109,25 @@ pub fn open(
         keyring.adopt_from(first);
     }
 
-    let shared = Arc::new(Shared::new(Parts { keyring, segments, index, sled, entropy }, tip.end));
+    let bell = Arc::new(Bell::new(options.checkpoint_journal_bytes));
+    let shared = Arc::new(Shared::new(Parts { keyring, segments, index, sled, entropy, bell, lock }, tip.end));
+    let checkpointer = Checkpointer::new(shared.clone(), fold, &options);
+    let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
+    let checkpoints = CheckpointThread::start(shared.clone(), checkpointer).map_err(no_thread)?;
+    let letters = Arc::new(LetterBox::start(shared.clone(), options.dead_letter_queue).map_err(no_thread)?);
     Ok(Store {
         journal: Box::new(Appender::new(shared.clone(), options.segment_bytes, tip)),
         reader: Arc::new(Reader(shared.clone())),
+        history: HistoryReader(shared.clone()),
+        dead_letters: letters.clone(),
         status: shared.status.clone(),
         epoch: meta.epoch,
-        closer: Closer { shared, _lock: lock },
+        closer: Closer { checkpoints, letters },
     })
+}
+
+fn has_states(sled: &SledStore) -> Result<bool, OpenError> {
+    sled.has_states().map_err(|source| OpenError::Sled { doing: "read", source })
 }
 
 /// Takes the data directory for this process, making it where it is missing.
@@ -136,7 +175,7 @@ fn open_meta(sled: &SledStore, data_dir: &Path, entropy: &dyn Entropy) -> Result
         return Ok(meta);
     }
     // The journal is only begun when the meta record is durable.
-    if sled.has_states() || data_dir.join(journal::DIRECTORY).exists() {
+    if has_states(sled)? || data_dir.join(journal::DIRECTORY).exists() {
         let detail = "it is missing, but there is data".to_owned();
         return Err(OpenError::Damaged { what: "sled's meta record", detail });
     }

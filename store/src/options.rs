@@ -19,12 +19,11 @@ pub struct Options {
     pub checkpoint_interval: Duration,
     /// A checkpoint starts early when the journal has grown by as many bytes since the last.
     pub checkpoint_journal_bytes: u64,
-    /// The most users that a checkpoint writes a second, unless the journal outgrows it. 0 = no bound.
+    /// The most users that a checkpoint writes a second. It takes its time, half the interval, within this bound, and
+    /// stops pacing itself when the journal outgrows it.
     pub checkpoint_users_per_second: u32,
     /// Checkpointed journal segments are kept until they exceed as many bytes. 0 = none is kept.
     pub retain_journal_bytes: u64,
-    /// Checkpointed journal segments are kept as long, within the bytes above.
-    pub retain_journal_for: Duration,
     /// The bytes of sled pages that are held in memory.
     pub sled_cache_bytes: u64,
     /// A zstd dictionary for states and history, trained on the sample population. What was compressed with one
@@ -44,9 +43,8 @@ impl Options {
             segment_bytes: 64 << 20,
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_journal_bytes: 1 << 30,
-            checkpoint_users_per_second: 0,
+            checkpoint_users_per_second: 50_000,
             retain_journal_bytes: 0,
-            retain_journal_for: Duration::from_secs(24 * 3600),
             sled_cache_bytes: 256 << 20,
             dictionary: None,
             dead_letter_queue: 1024,

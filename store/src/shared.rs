@@ -1,16 +1,18 @@
 //! What the threads of the store share: one appends, several load, one checkpoints.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
 
+use crate::checkpoint::Bell;
 use crate::journal::{Entry, Fetched, Index, Item, Position, Segments, parse};
 use crate::keyring::{Keyring, SlotFault};
 use crate::metric::Metrics;
 use crate::seal::{SecretKey, kind};
-use crate::sled_store::{Part, SledStore};
+use crate::sled_store::{Part, SealedRecord, SledStore};
 use crate::status::Status;
 use crate::user_hash::{UserHash, UserHasher};
 
@@ -26,7 +28,9 @@ pub(crate) struct Shared {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) status: Status,
     pub(crate) metrics: Metrics,
+    pub(crate) bell: Arc<Bell>,
     durable_end: AtomicU64,
+    _lock: File,
 }
 
 /// The newest frame of a user, wherever it is.
@@ -55,11 +59,14 @@ pub(crate) struct Parts {
     pub(crate) index: Index,
     pub(crate) sled: SledStore,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) bell: Arc<Bell>,
+    /// The locked lock file.
+    pub(crate) lock: File,
 }
 
 impl Shared {
     pub(crate) fn new(parts: Parts, durable_end: Position) -> Self {
-        let Parts { keyring, segments, index, sled, entropy } = parts;
+        let Parts { keyring, segments, index, sled, entropy, bell, lock } = parts;
         Self {
             hasher: UserHasher::new(keyring.user_hash_key()),
             keyring,
@@ -69,7 +76,9 @@ impl Shared {
             entropy,
             status: Status::default(),
             metrics: Metrics::register(),
+            bell,
             durable_end: AtomicU64::new(durable_end.to_u64()),
+            _lock: lock,
         }
     }
 
@@ -102,22 +111,45 @@ impl Shared {
         for _ in 0..LOAD_ATTEMPTS {
             let newest = self.index.get(user);
             let state = self.sled.record(user, Part::State)?;
-            let (slot, generation) = match (&newest, &state) {
-                (None, None) => return Ok(None),
-                (Some(entry), None) => (entry.slot, entry.generation),
-                (Some(entry), Some(state)) if (entry.slot, entry.generation) != (state.slot, state.generation) => {
-                    return Err(damaged("a state and a frame of one user name different slots".to_owned()));
-                }
-                (_, Some(state)) => (state.slot, state.generation),
-            };
-            let key = self.key(slot, generation)?;
-            let folded = state.as_ref().map_or(0, |state| state.number);
-            let sequence = newest.map_or(0, |entry| entry.sequence).max(folded);
-            let Some(frames) = self.frames_since(user, newest, folded, &key)? else { continue };
-            let state = state.map(|state| self.sled.open_record(&key, kind::STATE, &state)).transpose()?;
-            return Ok(Some(Loaded { slot, generation, sequence, key, state, frames }));
+            if let Some(loaded) = self.assemble(user, newest, state.as_ref())? {
+                return Ok(loaded);
+            }
         }
-        Err(StoreError::Unavailable { doing: "loading a user", source: "checkpoints kept overtaking the load".into() })
+        let source = "checkpoints kept overtaking it".into();
+        Err(StoreError::Unavailable { doing: "loading a user", source })
+    }
+
+    /// Loads a user whose state was read before, for the checkpoint: nobody else changes states or drops segments.
+    pub(crate) fn load_after(
+        &self,
+        user: &UserHash,
+        state: Option<&SealedRecord>,
+    ) -> Result<Option<Loaded>, StoreError> {
+        let loaded = self.assemble(user, self.index.get(user), state)?;
+        loaded.ok_or_else(|| damaged("the journal: a segment that no checkpoint covers is missing".to_owned()))
+    }
+
+    /// Puts together what the index and sled know. `None` if a segment has gone meanwhile.
+    fn assemble(
+        &self,
+        user: &UserHash,
+        newest: Option<Entry>,
+        state: Option<&SealedRecord>,
+    ) -> Result<Option<Option<Loaded>>, StoreError> {
+        let (slot, generation) = match (&newest, state) {
+            (None, None) => return Ok(Some(None)),
+            (Some(entry), None) => (entry.slot, entry.generation),
+            (Some(entry), Some(state)) if (entry.slot, entry.generation) != (state.slot, state.generation) => {
+                return Err(damaged("a state and a frame of one user name different slots".to_owned()));
+            }
+            (_, Some(state)) => (state.slot, state.generation),
+        };
+        let key = self.key(slot, generation)?;
+        let folded = state.map_or(0, |state| state.number);
+        let sequence = newest.map_or(0, |entry| entry.sequence).max(folded);
+        let Some(frames) = self.frames_since(user, newest, folded, &key)? else { return Ok(None) };
+        let state = state.map(|state| self.sled.open_record(&key, kind::STATE, state)).transpose()?;
+        Ok(Some(Some(Loaded { slot, generation, sequence, key, state, frames })))
     }
 
     /// Follows a user's chain back from its newest frame to the one after sequence `folded`, and returns the bodies in

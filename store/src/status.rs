@@ -45,6 +45,10 @@ impl Status {
         }
     }
 
+    pub(crate) fn is_refusing(&self) -> bool {
+        self.0.lock().refusing.is_some()
+    }
+
     pub(crate) fn refuse(&self, reason: String) {
         self.0.lock().refusing = Some(reason);
     }

@@ -131,6 +131,7 @@ impl Journal for Appender {
                         shared.index.set(user, entry);
                     }
                     shared.set_durable_end(self.tip.end);
+                    shared.bell.appended(group.bytes() as u64);
                     shared.metrics.group_size.record(group.len() as f64);
                     shared.metrics.commit_duration.record(start.elapsed());
                     Ok(group)

@@ -128,6 +128,13 @@ impl Keyring {
         }
     }
 
+    /// Destroys a data key, and with it all that was sealed under it. Durable when it returns.
+    pub(crate) fn destroy(&self, number: u32, generation: u32) -> io::Result<()> {
+        write_all_at(&*self.file, &slot::destroyed(generation), slot::offset(number))
+            .map_err(|WriteFailed { source, .. }| source)?;
+        self.file.sync_data()
+    }
+
     /// Whether any slot was ever written.
     pub(crate) fn has_slots(&self) -> bool {
         self.pool.lock().next_slot() > 0

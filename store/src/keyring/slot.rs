@@ -11,6 +11,7 @@ pub(super) const SLOTS_PER_PAGE: u64 = 64;
 pub(super) const FIRST_GENERATION: u32 = 1;
 const FORMAT: u8 = 1;
 const LIVE: u8 = 1;
+const DESTROYED: u8 = 2;
 
 const GENERATION_AT: usize = 4;
 const WRAPPED_AT: usize = 8;
@@ -42,6 +43,17 @@ pub(super) fn encode(ring: &Cipher, number: u32, generation: u32, key: &SecretKe
     bytes
 }
 
+/// A slot whose key is gone.
+pub(super) fn destroyed(generation: u32) -> [u8; SLOT_BYTES] {
+    let mut bytes = [0; SLOT_BYTES];
+    bytes[0] = DESTROYED;
+    bytes[1] = FORMAT;
+    bytes[GENERATION_AT..WRAPPED_AT].copy_from_slice(&generation.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[..CRC_AT]);
+    bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
 pub(super) fn decode(
     ring: &Cipher,
     number: u32,
@@ -51,6 +63,9 @@ pub(super) fn decode(
     let damaged = |what| SlotFault::Damaged { slot: number, what };
     if crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes() != bytes[CRC_AT..] {
         return Err(damaged("has a wrong checksum"));
+    }
+    if bytes[0] == DESTROYED {
+        return Err(damaged("was destroyed"));
     }
     if bytes[0] != LIVE || bytes[1] != FORMAT {
         return Err(damaged("holds no key of this format"));

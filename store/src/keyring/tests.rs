@@ -95,3 +95,14 @@ fn a_damaged_slot_gives_no_key() {
     std::fs::write(&path, &bytes).expect("written");
     assert!(matches!(open(dir.path()).data_key(slot, 1), Err(SlotFault::Damaged { .. })));
 }
+
+#[test]
+fn a_destroyed_slot_gives_no_key_and_harms_no_neighbour() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let keyring = fresh(dir.path());
+    let slots: Vec<u32> = keyring.take(3).expect("slots").iter().map(|one| one.slot).collect();
+    keyring.destroy(slots[1], 1).expect("destroyed");
+    let reopened = open(dir.path());
+    assert!(matches!(reopened.data_key(slots[1], 1), Err(SlotFault::Damaged { what: "was destroyed", .. })));
+    assert!(reopened.data_key(slots[0], 1).is_ok() && reopened.data_key(slots[2], 1).is_ok());
+}

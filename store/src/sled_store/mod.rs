@@ -4,18 +4,22 @@
 //! says so; until then the journal has it, too.
 
 mod codec;
+mod letters;
 mod meta;
 mod record;
 mod repair;
+mod write;
 
 use std::path::{Path, PathBuf};
 
 use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::RwLock;
 
+pub(crate) use letters::LETTER_KEY_BYTES;
 pub(crate) use meta::Meta;
 pub(crate) use record::SealedRecord;
+pub(crate) use write::FoldedUser;
 
 use crate::error::OpenError;
 use crate::options::Options;
@@ -43,7 +47,8 @@ pub(crate) struct SledStore {
     data_dir: PathBuf,
     cache_bytes: u64,
     codec: Codec,
-    trees: RwLock<Trees>,
+    /// `None` while sled is being reopened, or failed to.
+    trees: RwLock<Option<Trees>>,
 }
 
 pub(crate) struct Trees {
@@ -51,6 +56,8 @@ pub(crate) struct Trees {
     meta: sled::Tree,
     states: sled::Tree,
     history: sled::Tree,
+    letters: sled::Tree,
+    daily_keys: sled::Tree,
 }
 
 impl SledStore {
@@ -61,7 +68,7 @@ impl SledStore {
             data_dir: options.data_dir.clone(),
             cache_bytes: options.sled_cache_bytes,
             codec: Codec::new(options.dictionary.clone()),
-            trees: RwLock::new(trees),
+            trees: RwLock::new(Some(trees)),
         })
     }
 
@@ -71,29 +78,45 @@ impl SledStore {
     }
 
     pub(crate) fn meta(&self) -> Result<Option<Meta>, OpenError> {
-        let bytes = self.trees().meta.get(META_KEY).map_err(|source| OpenError::Sled { doing: "read", source })?;
+        let read = self.with(|trees| trees.meta.get(META_KEY));
+        let bytes = read.map_err(|source| OpenError::Sled { doing: "read", source })?;
         bytes.map(|bytes| Meta::decode(&bytes)).transpose()
     }
 
     /// Writes the meta record, durable when it returns.
     pub(crate) fn set_meta(&self, meta: &Meta) -> sled::Result<()> {
-        let trees = self.trees();
-        trees.meta.insert(META_KEY, &meta.encode())?;
-        trees.db.flush().map(|_| ())
+        self.with(|trees| {
+            trees.meta.insert(META_KEY, &meta.encode())?;
+            trees.db.flush().map(|_| ())
+        })
     }
 
     /// Makes all that was written durable.
     pub(crate) fn flush(&self) -> sled::Result<()> {
-        self.trees().db.flush().map(|_| ())
+        self.with(|trees| trees.db.flush().map(|_| ()))
     }
 
-    pub(crate) fn has_states(&self) -> bool {
-        !self.trees().states.is_empty()
+    pub(crate) fn has_states(&self) -> sled::Result<bool> {
+        self.with(|trees| Ok(!trees.states.is_empty()))
+    }
+
+    /// The bytes of sled's log.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.with(|trees| trees.db.size_on_disk()).unwrap_or(0)
+    }
+
+    /// Opens the files anew: sled never gets over an I/O error. All that was flushed is there, and the journal has the
+    /// rest.
+    pub(crate) fn reopen(&self) -> Result<(), OpenError> {
+        let mut trees = self.trees.write();
+        *trees = None;
+        *trees = Some(Trees::open(&self.data_dir, self.cache_bytes)?);
+        Ok(())
     }
 
     /// Reads a part of a user, sealed.
     pub(crate) fn record(&self, user: &UserHash, part: Part) -> Result<Option<SealedRecord>, StoreError> {
-        read(&self.trees().states, &part_prefix(user, part))
+        self.with(|trees| Ok(read(&trees.states, &part_prefix(user, part)))).map_err(unavailable)?
     }
 
     /// Compresses and seals a record.
@@ -123,8 +146,11 @@ impl SledStore {
         self.codec.decompress(&compressed, record.plain_bytes as usize).map_err(|_| damaged("the compression"))
     }
 
-    fn trees(&self) -> RwLockReadGuard<'_, Trees> {
-        self.trees.read()
+    fn with<T>(&self, work: impl FnOnce(&Trees) -> sled::Result<T>) -> sled::Result<T> {
+        match &*self.trees.read() {
+            Some(trees) => work(trees),
+            None => Err(sled::Error::Unsupported("sled is closed after an I/O error".to_owned())),
+        }
     }
 }
 
@@ -134,7 +160,14 @@ impl Trees {
         let db = repair::open_repaired(&path, cache_bytes)?;
         let sled = |source| OpenError::Sled { doing: "open its trees", source };
         let tree = |name: &str| db.open_tree(name).map_err(sled);
-        let trees = Self { meta: tree("meta")?, states: tree("state")?, history: tree("history")?, db: db.clone() };
+        let trees = Self {
+            meta: tree("meta")?,
+            states: tree("state")?,
+            history: tree("history")?,
+            letters: tree("dead letters")?,
+            daily_keys: tree("daily keys")?,
+            db: db.clone(),
+        };
         let calls = sync_shim::calls();
         trees.meta.insert(PROOF_KEY, &calls.to_le_bytes()).map_err(sled)?;
         trees.db.flush().map_err(sled)?;
@@ -148,6 +181,10 @@ impl Trees {
         })?;
         Ok(trees)
     }
+}
+
+fn unavailable(source: sled::Error) -> StoreError {
+    StoreError::Unavailable { doing: "using sled", source: Box::new(source) }
 }
 
 fn part_prefix(user: &UserHash, part: Part) -> Vec<u8> {

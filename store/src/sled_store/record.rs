@@ -33,11 +33,22 @@ impl SealedRecord {
         Label { kind, format: FORMAT, tenant: TENANT, slot, generation, number }
     }
 
+    /// A record without its body yet.
+    pub(crate) fn unsealed(slot: u32, generation: u32, number: u64) -> Self {
+        Self { slot, generation, number, plain_bytes: 0, nonce: [0; NONCE_BYTES], sealed: Vec::new() }
+    }
+
+    /// How many values it takes.
+    pub(crate) fn count(&self) -> u16 {
+        let rest = self.sealed.len().saturating_sub(MAX_VALUE_BYTES - HEADER_BYTES);
+        (1 + rest.div_ceil(MAX_VALUE_BYTES)) as u16
+    }
+
     /// The values to store, in order.
     pub(crate) fn chunks(&self) -> Vec<Vec<u8>> {
         let room = MAX_VALUE_BYTES - HEADER_BYTES;
         let (head, rest) = self.sealed.split_at(self.sealed.len().min(room));
-        let count = (1 + rest.len().div_ceil(MAX_VALUE_BYTES)) as u16;
+        let count = self.count();
         let mut first = Vec::with_capacity(HEADER_BYTES + head.len());
         first.extend_from_slice(&[FORMAT, 0]);
         first.extend_from_slice(&count.to_le_bytes());

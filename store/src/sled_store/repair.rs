@@ -4,8 +4,13 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::error::OpenError;
+
+const LOCK_ATTEMPTS: usize = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Opens sled, after a kill at any moment.
 pub(super) fn open_repaired(path: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
@@ -41,13 +46,26 @@ pub(super) fn sync_directories(data_dir: &Path, path: &Path) -> io::Result<()> {
 }
 
 fn open(path: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {
-    sled::Config::new()
+    let config = sled::Config::new()
         .path(path)
         .cache_capacity(cache_bytes)
         .mode(sled::Mode::HighThroughput)
         // The checkpoint says when.
-        .flush_every_ms(None)
-        .open()
+        .flush_every_ms(None);
+    let mut attempts = 0;
+    loop {
+        match config.open() {
+            // The data directory is ours alone, so it is a thread of a store that this process has just closed.
+            Err(sled::Error::Io(error)) if is_locked(&error) && attempts < LOCK_ATTEMPTS => attempts += 1,
+            other => return other,
+        }
+        thread::sleep(LOCK_PAUSE);
+    }
+}
+
+/// sled wraps the error of its file lock in a text.
+fn is_locked(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
 }
 
 fn snapshots(path: &Path) -> io::Result<Vec<PathBuf>> {

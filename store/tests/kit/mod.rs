@@ -15,10 +15,10 @@ use rand::{Rng, SeedableRng};
 use store::{MasterKey, OpenError, Options, Store};
 
 /// Bytes that a seed fixes.
-pub struct SeededEntropy(Mutex<StdRng>);
+pub(crate) struct SeededEntropy(Mutex<StdRng>);
 
 impl SeededEntropy {
-    pub fn new(seed: u64) -> Arc<Self> {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
         Arc::new(Self(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 }
@@ -30,10 +30,10 @@ impl Entropy for SeededEntropy {
 }
 
 /// Keeps every frame: the state is all frames, and so is the history, in blocks of `BLOCK_FRAMES`.
-pub struct KeepAll;
+pub(crate) struct KeepAll;
 
 /// Frames in a closed history block.
-pub const BLOCK_FRAMES: usize = 4;
+pub(crate) const BLOCK_FRAMES: usize = 4;
 
 impl Fold for KeepAll {
     fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError> {
@@ -54,12 +54,12 @@ impl Fold for KeepAll {
 }
 
 /// Frames as one body.
-pub fn join(frames: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn join(frames: &[Vec<u8>]) -> Vec<u8> {
     frames.iter().flat_map(|frame| [&(frame.len() as u32).to_le_bytes()[..], frame].concat()).collect()
 }
 
 /// What [`join`] joined.
-pub fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+pub(crate) fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
     let damaged = || StoreError::Damaged { what: "a body of the tests".to_owned() };
     let mut frames = Vec::new();
     while !body.is_empty() {
@@ -72,12 +72,12 @@ pub fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
 }
 
 /// The master key of the tests.
-pub fn master() -> MasterKey {
+pub(crate) fn master() -> MasterKey {
     MasterKey::new(1, [0x42; 32])
 }
 
 /// Options for tests: small segments, and a checkpoint only when the test asks.
-pub fn options(dir: &Path) -> Options {
+pub(crate) fn options(dir: &Path) -> Options {
     let mut options = Options::new(dir);
     options.segment_bytes = 256 << 10;
     options.checkpoint_interval = Duration::from_secs(3600);
@@ -86,29 +86,29 @@ pub fn options(dir: &Path) -> Options {
 }
 
 /// Opens the store in `dir`.
-pub fn try_open(options: Options, seed: u64) -> Result<Store, OpenError> {
+pub(crate) fn try_open(options: Options, seed: u64) -> Result<Store, OpenError> {
     store::open(options, &master(), Arc::new(KeepAll), SeededEntropy::new(seed))
 }
 
 /// Opens the store in `dir`, which has to work.
 #[track_caller]
-pub fn open(dir: &Path) -> Store {
+pub(crate) fn open(dir: &Path) -> Store {
     try_open(options(dir), 1).unwrap_or_else(|error| panic!("the store opens: {error}"))
 }
 
 /// User number `number`.
-pub fn user(number: usize) -> UserId {
+pub(crate) fn user(number: usize) -> UserId {
     UserId::parse(&format!("usr_{number:012}")).expect("an id")
 }
 
 /// The `sequence`-th record of user `number`.
-pub fn record(number: usize, sequence: u64, body: Vec<u8>) -> Record {
+pub(crate) fn record(number: usize, sequence: u64, body: Vec<u8>) -> Record {
     Record { user: user(number), generation: 1, sequence, kind: RecordKind::Change, body }
 }
 
 /// All frames of a user that the store has, folded or not.
 #[track_caller]
-pub fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {
+pub(crate) fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {
     let Some(stored) = store.reader.load(&user(number)).expect("the store reads") else { return Vec::new() };
     let mut all = split(&stored.state.unwrap_or_default()).expect("a state");
     all.extend(stored.frames);
@@ -117,11 +117,14 @@ pub fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {
 }
 
 /// A seed to print: of the clock, or of `STORE_TEST_SEED` to repeat a run.
-pub fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = match std::env::var("STORE_TEST_SEED") {
         Ok(seed) => seed.parse().expect("a number"),
         Err(_) => std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a date").as_nanos() as u64,
     };
-    eprintln!("seed: STORE_TEST_SEED={seed}");
+    #[expect(clippy::print_stderr, reason = "the harness shows it when the test fails")]
+    {
+        eprintln!("seed: STORE_TEST_SEED={seed}");
+    }
     seed
 }

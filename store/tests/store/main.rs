@@ -4,3 +4,5 @@
 mod kit;
 
 mod append;
+mod checkpoint;
+mod dead_letters;

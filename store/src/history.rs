@@ -1,0 +1,45 @@
+//! A user's history, as far as checkpoints have folded it.
+
+use std::sync::Arc;
+
+use domain::id::UserId;
+use domain::port::store::{HistoryBlock, StoreError};
+
+use crate::seal::kind;
+use crate::shared::Shared;
+use crate::sled_store::Part;
+
+/// Reads history blocks.
+pub struct HistoryReader(pub(crate) Arc<Shared>);
+
+/// The folded history of one user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct History {
+    /// The full blocks, oldest first.
+    pub closed: Vec<HistoryBlock>,
+    /// The open block's body; empty when there is none. When a checkpoint closes it during the read, it may be among
+    /// `closed`, too; it is never in neither.
+    pub tail: Vec<u8>,
+}
+
+impl HistoryReader {
+    /// Reads all blocks of a user.
+    ///
+    /// # Errors
+    /// The stored bytes could not be read, or are not what was written.
+    pub fn read(&self, user: &UserId) -> Result<History, StoreError> {
+        let shared = &*self.0;
+        let hash = shared.hasher.hash(user);
+        let mut history = History::default();
+        if let Some(tail) = shared.sled.record(&hash, Part::HistoryTail)? {
+            let key = shared.key(tail.slot, tail.generation)?;
+            history.tail = shared.sled.open_record(&key, kind::HISTORY_TAIL, &tail)?;
+        }
+        for block in shared.sled.history(&hash)? {
+            let key = shared.key(block.slot, block.generation)?;
+            let body = shared.sled.open_record(&key, kind::HISTORY_BLOCK, &block)?;
+            history.closed.push(HistoryBlock { first_revision: block.number, body });
+        }
+        Ok(history)
+    }
+}

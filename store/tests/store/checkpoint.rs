@@ -1,0 +1,124 @@
+//! Checkpoints, and a model test over random appends, checkpoints and restarts.
+
+use std::collections::HashMap;
+
+use domain::port::journal::Refused;
+use domain::port::store::HistoryBlock;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::kit::{BLOCK_FRAMES, frames, join, open, record, seed, split, user};
+
+#[test]
+fn a_checkpoint_moves_frames_into_state_and_history_and_lets_segments_go() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    for sequence in 1..=30 {
+        let group: Vec<_> = (0..20).map(|number| record(number, sequence, vec![sequence as u8; 1000])).collect();
+        store.journal.append(&group).expect("taken");
+    }
+    let segments = || std::fs::read_dir(dir.path().join("journal")).expect("a folder").count();
+    assert!(segments() > 2);
+    store.closer.checkpoint().expect("a checkpoint");
+    assert_eq!(segments(), 1);
+    let stored = store.reader.load(&user(3)).expect("reads").expect("a user");
+    assert_eq!((stored.sequence, stored.frames.len()), (30, 0));
+    let expected: Vec<_> = (1..=30).map(|sequence| vec![sequence as u8; 1000]).collect();
+    assert_eq!(frames(&store, 3), expected);
+
+    let history = store.history.read(&user(3)).expect("reads");
+    let blocks = |(index, chunk): (usize, &[Vec<u8>])| HistoryBlock {
+        first_revision: (index * BLOCK_FRAMES + 1) as u64,
+        body: join(chunk),
+    };
+    assert_eq!(history.closed, expected[..28].chunks(BLOCK_FRAMES).enumerate().map(blocks).collect::<Vec<_>>());
+    assert_eq!(split(&history.tail).expect("frames"), expected[28..]);
+}
+
+#[test]
+fn a_stale_incarnation_cannot_fork_a_user_after_a_checkpoint() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    for sequence in 1..=3 {
+        store.journal.append(&[record(1, sequence, vec![1])]).expect("taken")[0].expect("in sequence");
+    }
+    store.closer.checkpoint().expect("a checkpoint");
+    let mut append = |sequence| store.journal.append(&[record(1, sequence, vec![2])]).expect("taken")[0];
+    for stale in [1, 2, 3, 5] {
+        assert_eq!(append(stale), Err(Refused { expected: 4 }));
+    }
+    assert_eq!(append(4), Ok(()));
+    assert_eq!(append(4), Err(Refused { expected: 5 }));
+}
+
+#[test]
+fn large_states_leave_no_blob_behind() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    let mut random = StdRng::seed_from_u64(1);
+    for sequence in 1..=4 {
+        for number in 0..8 {
+            // Random bytes do not compress.
+            let body: Vec<u8> = (0..60_000).map(|_| random.random()).collect();
+            store.journal.append(&[record(number, sequence, body)]).expect("taken")[0].expect("in sequence");
+        }
+        store.closer.checkpoint().expect("a checkpoint");
+    }
+    let large = frames(&store, 7);
+    store.closer.close().expect("closes");
+    drop((store.journal, store.reader, store.history, store.dead_letters));
+    let blobs = std::fs::read_dir(dir.path().join("sled/blobs")).expect("a folder").count();
+    assert_eq!(blobs, 0, "sled never syncs blobs");
+    assert_eq!(frames(&open(dir.path()), 7), large);
+}
+
+/// Random groups, refusals, checkpoints, clean and unclean restarts, compared with a map.
+#[test]
+fn the_store_holds_what_a_map_holds() {
+    let mut random = StdRng::seed_from_u64(seed());
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut model: HashMap<usize, Vec<Vec<u8>>> = HashMap::new();
+    let mut store = open(dir.path());
+    for _ in 0..400 {
+        match random.random_range(0..100) {
+            0..80 => {
+                let mut group = Vec::new();
+                let mut expected = Vec::new();
+                for _ in 0..random.random_range(1..40) {
+                    let number = random.random_range(0..60);
+                    let all = model.entry(number).or_default();
+                    let next = all.len() as u64 + 1;
+                    let sequence = if random.random_bool(0.1) { random.random_range(0..next + 3) } else { next };
+                    let length = if random.random_bool(0.02) { 20_000 } else { random.random_range(0..400) };
+                    let body: Vec<u8> = (0..length).map(|_| random.random()).collect();
+                    group.push(record(number, sequence, body.clone()));
+                    expected.push(if sequence == next { Ok(()) } else { Err(Refused { expected: next }) });
+                    if sequence == next {
+                        all.push(body);
+                    }
+                }
+                assert_eq!(store.journal.append(&group).expect("taken"), expected);
+            }
+            80..90 => store.closer.checkpoint().expect("a checkpoint"),
+            90..95 => {
+                store.closer.close().expect("closes");
+                drop((store.journal, store.reader, store.history, store.dead_letters));
+                store = open(dir.path());
+            }
+            _ => {
+                drop(store);
+                store = open(dir.path());
+            }
+        }
+        let number = random.random_range(0..60);
+        assert_eq!(frames(&store, number), model.get(&number).cloned().unwrap_or_default());
+    }
+    store.closer.checkpoint().expect("a checkpoint");
+    for (number, all) in &model {
+        assert_eq!(&frames(&store, *number), all);
+        let history = store.history.read(&user(*number)).expect("reads");
+        let mut told: Vec<_> = history.closed.iter().flat_map(|block| split(&block.body).expect("frames")).collect();
+        told.extend(split(&history.tail).expect("frames"));
+        assert_eq!(&told, all, "history tells every frame once");
+    }
+}
