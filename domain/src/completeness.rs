@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_weights_are_those_of_the_table() {
-        // C: 4 of identity, 2 of demographics, 3 of economic, 2 of consent; O: 1, 2, 1, 3, 1; N: 1, 1, 0 + 2.
+        // C, O and N: eleven, eight and four leaves.
         assert_eq!(weight(LeafSet::ALL), 3 * 11 + 2 * 8 + 4);
     }
 

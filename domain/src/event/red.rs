@@ -7,7 +7,12 @@ use crate::json::Json;
 /// Whether free text looks as if it held an Aadhaar number, a PAN or an Indian phone number.
 pub(crate) fn in_text(text: &str) -> bool {
     // A PAN has four digits, everything else more; most text has fewer.
-    text.chars().filter(|character| digit(*character).is_some()).nth(3).is_some() && (has_pan(text) || has_number(text))
+    let digits = if text.is_ascii() {
+        text.bytes().filter(u8::is_ascii_digit).count()
+    } else {
+        text.chars().filter(|character| digit(*character).is_some()).count()
+    };
+    digits >= 4 && (has_pan(text) || has_number(text))
 }
 
 /// Whether anything in a rejected event looks like class RED, names of members included. Used where an event is

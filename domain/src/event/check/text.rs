@@ -50,13 +50,16 @@ pub(crate) fn clean<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Resul
 
 /// Length, form NFC and control characters.
 pub(crate) fn check_clean(text: &str, chars: usize, at: &At<'_>) -> Result<(), Fault> {
-    if text.len() > chars && text.chars().count() > chars {
+    // Most text is ASCII, whose bytes are its characters and which is always in NFC.
+    let ascii = text.is_ascii();
+    if text.len() > chars && (ascii || text.chars().count() > chars) {
         return Err(Fault::new(Problem::TooLong, at, format!("must have at most {chars} characters")));
     }
-    if text.chars().any(char::is_control) {
+    let control = if ascii { text.bytes().any(|b| b.is_ascii_control()) } else { text.chars().any(char::is_control) };
+    if control {
         return Err(Fault::new(Problem::ControlCharacter, at, "must not hold a control character"));
     }
-    if !text.is_ascii() && !unicode_normalization::is_nfc(text) {
+    if !ascii && !unicode_normalization::is_nfc(text) {
         return Err(Fault::new(Problem::NotNfc, at, "must be in Unicode normalisation form C"));
     }
     Ok(())

@@ -1,28 +1,50 @@
+mod accepted;
+mod data;
+mod envelope;
+mod property;
+mod rejection;
+
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 
 use super::*;
 
 /// 2026-01-21T12:00:00Z.
 const NOW: i64 = 1_768_996_800_000_000;
 
+const EXAMPLES: &str = include_str!("../../../../data/example/events.ndjson");
+
 fn rules() -> Rules {
     Rules {
         zone: TimeZone::UTC,
-        districts: [("karnataka".to_owned(), Default::default())].into(),
+        districts: [("karnataka".to_owned(), Default::default()), ("goa".to_owned(), Default::default())].into(),
         not_applicable: Vec::new(),
         limits: Default::default(),
     }
 }
 
-#[test]
-fn the_examples_are_accepted() {
-    for line in include_str!("../../../../data/example/events.ndjson").lines() {
-        let source =
-            line.split("\"source\":\"/engines/").nth(1).and_then(|rest| rest.split('"').next()).expect("a source");
-        let source = Source::parse(source).expect("a known source");
-        let event =
-            validate(line.as_bytes(), source, &rules(), NOW).unwrap_or_else(|error| panic!("{error} in {line}"));
-        assert_eq!((event.source, event.user.as_str()), (source, "usr_7Qm2Xr9TzKpA"));
-        assert!(!event.writes.is_empty());
-    }
+/// An event of that type from its own source.
+fn event(event_type: EventType, data: Value) -> Value {
+    json!({
+        "specversion": "1.0",
+        "id": "evt-1",
+        "source": format!("/engines/{}", event_type.source().name()),
+        "type": event_type.name(),
+        "subject": "usr_7Qm2Xr9TzKpA",
+        "time": "2026-01-10T06:00:00.123456Z",
+        "data": data,
+    })
+}
+
+/// Posts an event to the path of its type's source.
+fn post(event_type: EventType, event: &Value) -> Result<FeedEvent, Rejection> {
+    validate(event.to_string().as_bytes(), event_type.source(), &rules(), NOW)
+}
+
+#[track_caller]
+fn assert_refused(result: Result<FeedEvent, Rejection>, problem: Problem, pointer: &str) -> Rejection {
+    let rejection = result.expect_err("the event is refused");
+    let at = (rejection.problem().name(), rejection.pointer());
+    assert_eq!(at, (problem.name(), Some(pointer)), "{rejection}");
+    rejection
 }

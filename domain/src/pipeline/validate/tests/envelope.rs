@@ -1,0 +1,149 @@
+//! What the envelope must be.
+
+use super::*;
+use crate::event::EventType::{DeadlineDetected, UserConsentUpdated, UserMetadataUpdated};
+
+fn good() -> Value {
+    event(UserConsentUpdated, json!({"analytics_opt_in": true}))
+}
+
+/// The good event with one member set, or taken away.
+fn with(name: &str, value: Option<Value>) -> Value {
+    let mut event = good();
+    let members = event.as_object_mut().expect("an object");
+    match value {
+        Some(value) => members.insert(name.to_owned(), value),
+        None => members.remove(name),
+    };
+    event
+}
+
+#[test]
+fn each_required_attribute_is_missed() {
+    for name in ["specversion", "id", "source", "type", "subject", "time", "data"] {
+        let pointer = format!("/{name}");
+        assert_refused(post(UserConsentUpdated, &with(name, None)), Problem::MissingMember, &pointer);
+        assert_refused(post(UserConsentUpdated, &with(name, Some(Value::Null))), Problem::MissingMember, &pointer);
+    }
+}
+
+#[test]
+fn each_attribute_is_checked() {
+    let long_id = "x".repeat(129);
+    for (name, value, problem) in [
+        ("specversion", json!("0.3"), Problem::UnsupportedSpecversion),
+        ("specversion", json!(1.0), Problem::WrongType),
+        ("id", json!(""), Problem::InvalidFormat),
+        ("id", json!(long_id), Problem::TooLong),
+        ("id", json!("a\u{7}"), Problem::ControlCharacter),
+        ("id", json!("e\u{301}"), Problem::NotNfc),
+        ("id", json!(7), Problem::WrongType),
+        ("source", json!("/engines/identity"), Problem::SourceMismatch),
+        ("source", json!("/engines/consent/"), Problem::SourceMismatch),
+        ("source", json!("//consent"), Problem::SourceMismatch),
+        ("source", json!("/engines one/consent"), Problem::InvalidFormat),
+        ("source", json!("/%zz/consent"), Problem::InvalidFormat),
+        ("source", json!([]), Problem::WrongType),
+        ("type", json!("user.consent.update"), Problem::UnknownType),
+        ("type", json!("identity.verified"), Problem::WrongSource),
+        ("type", json!(true), Problem::WrongType),
+        ("subject", json!("usr_short"), Problem::InvalidSubject),
+        ("subject", json!("7Qm2Xr9TzKpA"), Problem::InvalidSubject),
+        ("subject", json!({}), Problem::WrongType),
+        ("time", json!("2026-01-10"), Problem::InvalidTime),
+        ("time", json!("2026-02-30T00:00:00Z"), Problem::InvalidTime),
+        ("time", json!(1_768_996_800), Problem::WrongType),
+        ("time", json!("1999-12-31T23:59:59.999999Z"), Problem::TimeTooOld),
+        ("time", json!("2026-01-21T12:05:00.000001Z"), Problem::TimeInFuture),
+        ("datacontenttype", json!("application/xml"), Problem::UnsupportedContentType),
+        ("datacontenttype", json!("json"), Problem::UnsupportedContentType),
+        ("datacontenttype", json!(1), Problem::WrongType),
+        ("kind", json!("verified"), Problem::KindNotAllowed),
+        ("kind", json!("guessed"), Problem::UnknownValue),
+        ("kind", json!(["inferred"]), Problem::WrongType),
+        ("data", json!([]), Problem::WrongType),
+        ("data_base64", json!("e30="), Problem::UnsupportedContentType),
+        ("Extension", json!(1), Problem::InvalidAttributeName),
+        ("my_extension", json!(1), Problem::InvalidAttributeName),
+        ("", json!(1), Problem::InvalidAttributeName),
+    ] {
+        assert_refused(post(UserConsentUpdated, &with(name, Some(value))), problem, &format!("/{name}"));
+    }
+}
+
+#[test]
+fn what_the_contract_leaves_free_is_accepted() {
+    for (name, value) in [
+        ("datacontenttype", json!("application/json; charset=utf-8")),
+        ("datacontenttype", json!("Application/VND.civic+JSON")),
+        ("datacontenttype", Value::Null),
+        ("kind", json!("inferred")),
+        ("kind", Value::Null),
+        ("dataschema", json!("https://engines.example/schema")),
+        ("traceparent", json!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")),
+        ("anything", json!({"nested": [1]})),
+        ("source", json!("https://engines.example/v1/consent?instance=3#x")),
+        ("source", json!("consent")),
+        ("source", json!("urn:consent")),
+        ("id", json!("ñ".repeat(128))),
+        ("time", json!("2000-01-01T00:00:00Z")),
+        ("time", json!("2026-01-21T17:35:00+05:30")),
+        ("time", json!("2026-01-21t12:05:00.000000999z")),
+    ] {
+        post(UserConsentUpdated, &with(name, Some(value))).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[test]
+fn only_metadata_chooses_its_kind() {
+    for event_type in EventType::ALL {
+        for kind in ["verified", "user_provided", "inferred"] {
+            let mut event = event(*event_type, json!({}));
+            event["kind"] = json!(kind);
+            let refused =
+                post(*event_type, &event).expect_err("it holds no value").problem() == Problem::KindNotAllowed;
+            let allowed = event_type.source().kinds().iter().any(|allowed| allowed.name() == kind);
+            assert_eq!(refused, !allowed, "{event_type:?} {kind}");
+        }
+    }
+    let mut event = event(UserMetadataUpdated, json!({"fields": {"family": {"dependents": 1}}}));
+    event["kind"] = json!("user_provided");
+    assert_eq!(post(UserMetadataUpdated, &event).expect("accepted").writes[0].kind, Kind::UserProvided);
+}
+
+#[test]
+fn time_is_kept_to_the_microsecond_in_utc() {
+    let event = with("time", Some(json!("2026-01-10T11:30:00.1234567+05:30")));
+    assert_eq!(post(UserConsentUpdated, &event).expect("accepted").time, 1_768_024_800_123_456);
+}
+
+#[test]
+fn a_type_is_refused_at_every_path_but_its_sources_own() {
+    for event_type in EventType::ALL {
+        for source in Source::ALL.into_iter().filter(|source| *source != event_type.source()) {
+            let mut event = event(*event_type, json!({}));
+            event["source"] = json!(format!("/engines/{}", source.name()));
+            let result = validate(event.to_string().as_bytes(), source, &rules(), NOW);
+            assert_refused(result, Problem::WrongSource, "/type");
+        }
+    }
+}
+
+#[test]
+fn an_event_is_an_object() {
+    for text in ["[]", "null", "\"x\"", "1"] {
+        let result = validate(text.as_bytes(), Source::Consent, &rules(), NOW);
+        assert_refused(result, Problem::WrongType, "");
+    }
+}
+
+#[test]
+fn several_faults_of_the_envelope_are_told_at_once() {
+    let mut event = event(DeadlineDetected, json!({}));
+    event["specversion"] = json!("2");
+    event["subject"] = json!("nobody");
+    event["kind"] = json!("verified");
+    let rejection = assert_refused(post(DeadlineDetected, &event), Problem::UnsupportedSpecversion, "/specversion");
+    let pointers: Vec<_> = rejection.faults().iter().filter_map(|fault| fault.pointer.as_deref()).collect();
+    assert_eq!(pointers, ["/specversion", "/subject", "/kind"]);
+}
