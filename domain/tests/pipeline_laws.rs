@@ -279,6 +279,7 @@ fn check_history(state: Option<Arc<UserState>>, frames: &[Vec<u8>], random: &mut
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment")]
 fn random_histories_keep_the_laws() {
     if let Ok(seed) = std::env::var("LAW_SEED") {
         return run_history(seed.parse().expect("LAW_SEED is a number"));

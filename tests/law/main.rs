@@ -18,6 +18,7 @@ use serde_json::Value;
 /// One set in this many exceeds the bounds: every seed that this number divides.
 const LARGE_EVERY: u64 = 4_000;
 
+#[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment")]
 fn setting(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("`{name}` is not a whole number: `{text}`")),

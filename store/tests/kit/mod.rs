@@ -117,6 +117,7 @@ pub(crate) fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {
 }
 
 /// A seed to print: of the clock, or of `STORE_TEST_SEED` to repeat a run.
+#[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment, or from the clock")]
 pub(crate) fn seed() -> u64 {
     let seed = match std::env::var("STORE_TEST_SEED") {
         Ok(seed) => seed.parse().expect("a number"),

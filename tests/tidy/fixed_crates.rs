@@ -1,0 +1,120 @@
+//! The crates that the product's shape fixes: each a normal dependency, and used for what it is there for.
+
+use crate::code::{self, mentions};
+use crate::{manifest, none};
+
+/// One use of a fixed crate.
+struct Use {
+    /// The crate, as the registry calls it.
+    name: &'static str,
+    /// The room that depends on it.
+    room: &'static str,
+    /// Where it is used: files whose paths start so.
+    place: &'static str,
+    /// What the code there names; all of it, in one file or several.
+    names: &'static [&'static str],
+    /// What it is there for.
+    purpose: &'static str,
+}
+
+const ROOT: &str = "profile-server";
+
+const USES: &[Use] = &[
+    Use {
+        name: "actix",
+        room: "actors",
+        place: "actors/src/profile/",
+        names: &["actix", "Actor", "Handler"],
+        purpose: "each active user is an actix actor",
+    },
+    Use {
+        name: "actix-web",
+        room: ROOT,
+        place: "src/application.rs",
+        names: &["actix_web", "HttpServer"],
+        purpose: "the HTTP server",
+    },
+    Use { name: "tokio", room: ROOT, place: "src/live/", names: &["tokio"], purpose: "time-outs and channels" },
+    Use { name: "serde", room: "config", place: "config/src/", names: &["Deserialize"], purpose: "settings" },
+    Use { name: "serde_json", room: "domain", place: "domain/src/", names: &["serde_json"], purpose: "JSON" },
+    Use {
+        name: "json-patch",
+        room: "domain",
+        place: "domain/src/pipeline/",
+        names: &["json_patch", "Patch", "PatchOperation"],
+        purpose: "emitted patches are `json_patch::Patch`",
+    },
+    Use {
+        name: "moka",
+        room: "actors",
+        place: "actors/src/view_cache",
+        names: &["moka"],
+        purpose: "ready-to-send views live in moka",
+    },
+    Use { name: "sled", room: "store", place: "store/src/", names: &["sled", "Tree"], purpose: "durable state" },
+    Use {
+        name: "sha2",
+        room: "domain",
+        place: "domain/src/integrity.rs",
+        names: &["sha2", "Sha256"],
+        purpose: "the profile's hash tree",
+    },
+    Use {
+        name: "aes-gcm-siv",
+        room: "store",
+        place: "store/src/seal",
+        names: &["aes_gcm_siv", "Aes256GcmSiv"],
+        purpose: "every record on disk is sealed",
+    },
+    Use {
+        name: "tracing-subscriber",
+        room: ROOT,
+        place: "src/telemetry",
+        names: &["tracing_subscriber"],
+        purpose: "logs",
+    },
+    Use { name: "metrics", room: "store", place: "store/src/metric.rs", names: &["metrics"], purpose: "metrics" },
+    Use { name: "metrics", room: "actors", place: "actors/src/metric.rs", names: &["metrics"], purpose: "metrics" },
+    Use {
+        name: "metrics-exporter-prometheus",
+        room: ROOT,
+        place: "src/telemetry",
+        names: &["metrics_exporter_prometheus", "PrometheusBuilder"],
+        purpose: "the admin listener's /metrics",
+    },
+];
+
+#[test]
+fn fixed_crates_are_normal_dependencies() {
+    let members = manifest::members();
+    let missing = USES.iter().filter(|wanted| {
+        let room = members.iter().find(|member| member.name == wanted.room);
+        !room.is_some_and(|room| room.normal.iter().any(|name| name == wanted.name))
+    });
+    none(missing.map(|wanted| format!("`{}` does not depend on `{}`", wanted.room, wanted.name)).collect());
+}
+
+#[test]
+fn fixed_crates_are_used_for_their_purpose() {
+    let sources = code::all();
+    let mut findings = Vec::new();
+    for Use { name, place, names, purpose, .. } in USES {
+        let product: Vec<_> = sources.iter().filter(|file| !file.is_test && file.path.starts_with(place)).collect();
+        if product.is_empty() {
+            continue;
+        }
+        for wanted in *names {
+            if !product.iter().any(|file| mentions(&file.code, wanted)) {
+                findings.push(format!("`{place}*` does not name `{wanted}` of {name}: {purpose}"));
+            }
+        }
+    }
+    none(findings);
+}
+
+#[test]
+fn the_folders_that_the_product_has_are_there() {
+    let folders = ["src", "actors", "config", "kernels", "data", "tests", "loadtest"];
+    let missing = folders.iter().filter(|folder| !crate::tree::root().join(folder).is_dir());
+    none(missing.map(|folder| format!("no folder `{folder}`")).collect());
+}
