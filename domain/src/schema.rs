@@ -171,6 +171,7 @@ mod tests {
     const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/schema/profile-2.0.json");
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test has no settings to ask whether to rewrite its golden file")]
     fn the_schema_in_config_is_the_field_tables() {
         let schema = profile_schema();
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
