@@ -121,6 +121,12 @@ impl ViewCache {
         self.users.insert(user, Arc::new(views));
     }
 
+    /// Puts views in as a slow reader might.
+    #[cfg(test)]
+    pub(crate) fn put_back(&self, user: UserId, views: Arc<UserViews>) {
+        self.users.insert(user, views);
+    }
+
     /// How many bytes the views take.
     pub(crate) fn bytes(&self) -> u64 {
         self.users.weighted_size()
