@@ -6,21 +6,22 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 /// One JSON value in canonical form. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct CanonicalJson(ByteString);
+pub struct CanonicalJson(Bytes);
 
 impl CanonicalJson {
-    /// Takes text that is in canonical form already.
-    pub fn from_canonical(text: impl Into<ByteString>) -> Self {
-        Self(text.into())
+    /// Takes bytes that are in canonical form already.
+    pub fn from_canonical(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        debug_assert!(std::str::from_utf8(&bytes).is_ok(), "canonical JSON is UTF-8");
+        Self(bytes)
     }
 
     /// `true` or `false`.
     pub fn bool(value: bool) -> Self {
-        Self(ByteString::from_static(if value { "true" } else { "false" }))
+        Self(Bytes::from_static(if value { b"true" } else { b"false" }))
     }
 
     /// An integer; beyond 2^53 it would not be canonical.
@@ -46,12 +47,12 @@ impl CanonicalJson {
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        &self.0
     }
 
     /// The bytes as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The content of a string that holds no escape; `None` for any other value.
@@ -62,7 +63,7 @@ impl CanonicalJson {
 
     /// The shared bytes.
     pub fn to_bytes(&self) -> Bytes {
-        self.0.as_bytes().clone()
+        self.0.clone()
     }
 }
 

@@ -21,7 +21,6 @@ pub mod integrity;
 pub mod pipeline;
 pub mod profile;
 pub mod record;
-pub mod schema;
 pub mod state;
 
 pub mod access;

@@ -5,9 +5,11 @@
 //! are left after all others were taken away.
 
 mod events;
+mod law;
 mod random;
 mod reference;
 mod sentences;
+mod subject;
 
 use events::Case;
 use jiff::civil::Date;
@@ -44,7 +46,7 @@ fn expected(events: &[Value], day: Date, world: &World) -> Option<String> {
 
 /// The example citizen: one event of every type.
 fn example_events() -> Vec<Value> {
-    include_str!("example.ndjson").lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
+    data::example_events().lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
 }
 
 #[test]

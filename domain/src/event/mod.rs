@@ -22,7 +22,7 @@ pub(crate) mod shape;
 mod time;
 mod types;
 
-use bytestring::ByteString;
+use bytes::Bytes;
 
 use crate::canonical::CanonicalJson;
 use crate::id::UserId;
@@ -98,23 +98,23 @@ pub enum RegisterPath {
 
 /// Short text that many registers share: an event id, an item's id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(ByteString);
+pub struct Text(Bytes);
 
 impl Text {
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Stored text, which shares its buffer.
-    pub(crate) fn from_stored(text: ByteString) -> Self {
-        Self(text)
+    /// Text from stored bytes, which share their buffer.
+    pub(crate) fn from_stored(bytes: Bytes) -> Self {
+        Self(bytes)
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(text.into())
+        Self(Bytes::copy_from_slice(text.as_bytes()))
     }
 }
 

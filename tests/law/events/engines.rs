@@ -41,6 +41,9 @@ impl Engine {
         Self::Consent,
     ];
 
+    /// Those that write the shared paths, and the one that adjudicates.
+    pub(super) const SHARING: [Self; 4] = [Self::Metadata, Self::Citizen, Self::Identity, Self::Trust];
+
     pub(super) fn source(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -128,15 +131,15 @@ fn identity(random: &mut Random) -> Value {
         let value = if random.one_in(6) { Value::Null } else { json!(token) };
         data.insert("identity_token".to_owned(), value);
     }
-    if random.one_in(8) {
-        data.insert("registration".to_owned(), json!(true));
-    }
     if random.one_in(2) {
         let address = leaves_or_null("demographics", &["state", "district", "pincode"], random);
         data.insert("address".to_owned(), address);
     }
     if data.is_empty() || random.one_in(2) {
         data.insert("identity".to_owned(), leaves_or_null("identity", values::IDENTITY_LEAVES, random));
+    }
+    if random.one_in(8) {
+        data.insert("registration".to_owned(), json!(true));
     }
     Value::Object(data)
 }
@@ -167,7 +170,7 @@ pub(super) fn batch(random: &mut Random, schemes: usize) -> Value {
         }
         let mut scheme = json!({
             "scheme_id": format!("sch_{number}"),
-            "scheme_name": random.pick(&["PM-KISAN", "PMAY-U"]),
+            "scheme_name": random.pick(&["PM-KISAN", "\"PMAY\" \\ प्रधानमंत्री"]),
             "confidence": random.pick_number(&[0, 25, 71, 100]) as f64 / 100.0,
             "matched_rules": (0..random.below(3)).map(|_| random.pick(&["rule_b", "rule_a"])).collect::<Vec<_>>(),
             "application_status": random.pick(&STATUSES),
@@ -176,7 +179,7 @@ pub(super) fn batch(random: &mut Random, schemes: usize) -> Value {
             scheme["deadline"] = json!(day_near(random).to_string());
         }
         if random.one_in(2) {
-            scheme["annual_benefit_inr"] = json!(random.pick_number(&[0, 6_000, 120_000]));
+            scheme["annual_benefit_inr"] = json!(random.pick_number(&[0, 6_000, 120_000]) as f64);
         }
         listed.push(scheme);
     }
@@ -201,8 +204,7 @@ pub(super) fn deadline_detected(id: &str, random: &mut Random) -> Value {
 }
 
 pub(super) fn deadline_completed(id: &str, random: &mut Random) -> Value {
-    let completed_at = if random.one_in(10) { Value::Null } else { json!(time(random)) };
-    json!({ "deadline_id": id, "completed_at": completed_at })
+    json!({ "deadline_id": id, "completed_at": time(random) })
 }
 
 fn trust(hot_leaves: &[&'static str], random: &mut Random) -> Value {
@@ -288,9 +290,9 @@ fn analytics(random: &mut Random) -> Value {
         data.insert("aggregated_metrics".to_owned(), value);
     }
     if data.is_empty() || random.one_in(2) {
-        let mut tags = vec!["young_family", "urban_professional", "tax_compliant"];
+        let mut tags = vec!["young_family", "urban_professional", "tax_compliant", "young_family"];
         random.shuffle(&mut tags);
-        tags.truncate(random.below(4));
+        tags.truncate(random.below(5));
         let value = if random.one_in(5) { Value::Null } else { json!(tags) };
         data.insert("cohort_tags".to_owned(), value);
     }

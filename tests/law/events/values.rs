@@ -44,7 +44,7 @@ pub(super) fn leaves_of(section: &str) -> &'static [&'static str] {
 pub(super) fn leaf_value(path: &str, random: &mut Random) -> Value {
     let words: &[&str] = match path {
         "identity.display_name" => &["Rajesh K.", "Asha R."],
-        "identity.age_bracket" => &["18-29", "30-40", "60+"],
+        "identity.age_bracket" => &["0-17", "30-40", "60+"],
         "identity.gender" => &["male", "female", "undisclosed"],
         "identity.category" => &["general", "obc", "st"],
         "identity.verified_documents" => return documents(random),
@@ -64,16 +64,16 @@ pub(super) fn leaf_value(path: &str, random: &mut Random) -> Value {
         | "consent.third_party_sharing" => return json!(random.one_in(2)),
         "family.members_count" => return json!(1 + random.below(3)),
         _ if path.starts_with("risk_scores.") => {
-            return [json!(0), json!(0.15), json!(0.2), json!(1)][random.below(4)].clone();
+            return [json!(-0.0), json!(0.15), json!(0.2), json!(1.0)][random.below(4)].clone();
         }
-        _ => return json!(random.below(3)),
+        _ => return [json!(0), json!(1), json!(2), json!(0.0), json!(2.0)][random.below(5)].clone(),
     };
     json!(random.pick(words))
 }
 
 fn documents(random: &mut Random) -> Value {
-    let mut documents = vec!["voter_id", "aadhaar", "pan"];
+    let mut documents = vec!["voter_id", "aadhaar", "pan", "pan"];
     random.shuffle(&mut documents);
-    documents.truncate(random.below(4));
+    documents.truncate(random.below(5));
     json!(documents)
 }

@@ -1,6 +1,6 @@
 //! Completeness: the weight of what is there against the weight of what could be.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 const CRITICAL: u32 = 3;
 const OPTIONAL: u32 = 2;
@@ -45,11 +45,19 @@ pub(crate) fn percentage(profile: &Map<String, Value>) -> u32 {
     (200 * present + applicable) / (2 * applicable)
 }
 
-/// The rules of `config/completeness.toml`.
+/// The default rules on who has to answer what.
 fn applies(profile: &Map<String, Value>, section: &str, leaf: &str) -> bool {
-    let value = |section: &str, leaf: &str| profile.get(section).and_then(|section| section.get(leaf));
+    let is = |section: &str, leaf: &str, value: Value| {
+        profile.get(section).and_then(|section| section.get(leaf)).is_some_and(|found| *found == value)
+    };
+    let no_income_of_their_own = || {
+        is("economic", "employment_type", json!("unemployed")) || is("economic", "employment_type", json!("student"))
+    };
+    let under_18 = || is("identity", "age_bracket", json!("0-17"));
     match (section, leaf) {
-        ("economic", "tax_regime") => value("economic", "employment_type") != Some(&Value::from("unemployed")),
+        ("economic", "tax_regime") => !no_income_of_their_own() && !under_18(),
+        ("family", "marital_status") => !under_18(),
+        ("family", "children_school_age" | "senior_citizen_dependents") => !is("family", "dependents", json!(0)),
         _ => true,
     }
 }

@@ -8,13 +8,13 @@
 //! 1. The `source` of a stamp is the engine's name, the last path segment of the event's `source`.
 //! 2. Observed times are cut to microseconds, not rounded.
 //! 3. The value whose hash enters the stamp is the one that the register keeps: sets sorted and without repeats, a batch
-//!    sorted by `scheme_id`, details as they were sent, a completion as its `completed_at` in UTC, an overlay as its
-//!    status, `null` where it was withdrawn.
+//!    sorted by `scheme_id`, details as they were sent, a completion as its `completed_at` in UTC to the microsecond, an
+//!    overlay as its status, `null` where it was withdrawn.
 //! 4. Where a bound cuts between equal stamps of one family, the greater ids stay.
 //! 5. `address: null` withdraws the three members that an address has.
 //! 6. A district is withheld when there is no winning state; a section that holds nothing but a withheld district is absent.
 //! 7. `deadlines` holds both lists, empty or not, as soon as there is any deadline register; `eligible_schemes` may be empty.
-//! 8. An overdue deadline is shown for 364 days: on the 365th day after its due date it is gone.
+//! 8. An overdue deadline is shown up to the 365th day after its due date.
 //! 9. The 256 deadlines shown are counted over both lists together.
 //! 10. `source_trace` entries of the trust source stand even where the named source has sent nothing.
 //! 11. A present leaf that does not apply counts on neither side of the completeness.

@@ -130,6 +130,9 @@ fn writes(event: &Value) -> Vec<Register> {
     let claimed = event.get("kind").and_then(Value::as_str).unwrap_or(kinds(&source)[0]);
     let mut writes = Vec::new();
     for (path, value) in assignments(event["type"].as_str().expect("a type"), &event["data"]) {
+        let canonical = serde_json_canonicalizer::to_vec(&value).expect("canonical form");
+        // `2.0` is kept as the `2` that it is.
+        let value: Value = serde_json::from_slice(&canonical).expect("JSON");
         let withdrawn = value.is_null();
         let written_kinds = if withdrawn { kinds(&source) } else { &[claimed] };
         for kind in written_kinds {
@@ -141,17 +144,13 @@ fn writes(event: &Value) -> Vec<Register> {
                     observed_at_micros: micros(&text("time")),
                     source: source.clone(),
                     event_id: text("id"),
-                    value_hash: canonical_hash(&value),
+                    value_hash: Sha256::digest(&canonical).into(),
                 },
                 value: (!withdrawn).then(|| value.clone()),
             });
         }
     }
     writes
-}
-
-fn canonical_hash(value: &Value) -> [u8; 32] {
-    Sha256::digest(serde_json_canonicalizer::to_vec(value).expect("canonical form")).into()
 }
 
 /// Path and value of everything that an event's `data` states; `null` withdraws.

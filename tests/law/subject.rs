@@ -1,0 +1,136 @@
+//! The domain as the law sees it: the only file that knows its interface.
+
+use std::sync::Arc;
+
+use domain::day::Day;
+use domain::event::FeedEvent;
+use domain::id::ProfileId;
+use domain::pipeline::validate::validate;
+use domain::pipeline::{Birth, Context, Finished, Outcome, Rolled, apply, mask, roll, serialize};
+use domain::record::{pack, replay, unpack};
+use domain::rules::{Limits, Rules};
+use domain::source::Source;
+use domain::state::UserState;
+use domain::table::LeafSet;
+use jiff::civil::Date;
+use serde_json::{Value, json};
+
+use crate::reference::World;
+
+/// The members outside every mask, which no law binds.
+const ENVELOPE: [&str; 6] =
+    ["schema_version", "profile_id", "revision", "generated_at", "assembly_latency_ms", "profile_hash"];
+
+/// 2030-01-01T00:00:00Z, after every event.
+const NOW_MICROS: i64 = 1_893_456_000_000_000;
+
+/// The domain's rules for a world.
+pub(crate) struct Domain {
+    rules: Rules,
+    fingerprint: u32,
+}
+
+/// One citizen whose profile is kept up incrementally.
+pub(crate) struct Citizen<'a> {
+    domain: &'a Domain,
+    day: Day,
+    state: Option<Arc<UserState>>,
+    /// Whether the record and the patch of every step are checked, which costs more than the steps.
+    pub(crate) every_step_is_checked: bool,
+}
+
+impl Domain {
+    pub(crate) fn new(world: &World) -> Self {
+        let nowhere = std::path::Path::new("/nonexistent");
+        let rules = Rules {
+            zone: world.zone.clone(),
+            districts: world.districts.clone(),
+            not_applicable: config::load_completeness(nowhere).expect("the embedded rules"),
+            limits: Limits::default(),
+        };
+        Self { fingerprint: rules.fingerprint(), rules }
+    }
+
+    /// Validates an event's bytes; every event of the law is valid.
+    pub(crate) fn accept(&self, event: &Value) -> FeedEvent {
+        let source = event["source"].as_str().and_then(|source| Source::parse(source.rsplit('/').next()?));
+        validate(event.to_string().as_bytes(), source.expect("a source"), &self.rules, NOW_MICROS)
+            .unwrap_or_else(|rejection| panic!("{rejection:?} for {event}"))
+    }
+
+    /// A citizen of whom nothing is known yet.
+    pub(crate) fn citizen(&self) -> Citizen<'_> {
+        Citizen { domain: self, day: Day(0), state: None, every_step_is_checked: false }
+    }
+
+    fn context(&self, day: Day) -> Context<'_> {
+        Context { rules: &self.rules, rules_fingerprint: self.fingerprint, policy_version: 1, day }
+    }
+}
+
+impl Citizen<'_> {
+    /// Brings the citizen to a day, not before the last one.
+    pub(crate) fn turn_to(&mut self, day: Date) {
+        self.day = Day::from_date(day);
+        let Some(before) = &self.state else { return };
+        match roll(before, &self.domain.context(self.day)) {
+            Rolled::Same(state) => self.state = Some(state),
+            Rolled::Changed(change) => self.take(change.finish(0, 0)),
+        }
+    }
+
+    /// Merges one event; says whether it changed anything, be it a register alone.
+    pub(crate) fn apply(&mut self, event: &FeedEvent) -> bool {
+        let birth = || Birth { profile_id: ProfileId::from_random([7; 16]), integrity_key: [9; 16] };
+        match apply(self.state.as_ref(), birth, event, &self.domain.context(self.day)) {
+            Outcome::Changed(change) => {
+                self.take(change.finish(0, 0));
+                true
+            }
+            Outcome::Unchanged | Outcome::Duplicate => false,
+        }
+    }
+
+    /// Lets the state go and takes it up again from its stored form.
+    pub(crate) fn passivate_and_hydrate(&mut self) {
+        if let Some(state) = &self.state {
+            let again = unpack(pack(state)).expect("a stored state");
+            self.state = Some(Arc::new(again));
+        }
+    }
+
+    /// Moves to the next state.
+    fn take(&mut self, finished: Finished) {
+        if self.every_step_is_checked {
+            check_step(self.state.as_deref(), &finished);
+        }
+        self.state = Some(finished.state);
+    }
+
+    /// The profile without its envelope, in canonical form.
+    pub(crate) fn profile(&self) -> Option<String> {
+        let state = self.state.as_ref()?;
+        Some(serde_json_canonicalizer::to_string(&document(state)).expect("canonical form"))
+    }
+}
+
+/// The journal record and the patch of a step lead to the state and the document that it made.
+fn check_step(before: Option<&UserState>, finished: &Finished) {
+    let replayed = replay(before.cloned(), &finished.body).expect("a journal record");
+    assert_eq!(pack(&replayed), pack(&finished.state), "the journal record gives another state");
+    let mut patched = before.map_or_else(|| json!({}), document);
+    if let Some(delta) = &finished.delta {
+        json_patch::patch(&mut patched, &mask::patch(delta, LeafSet::ALL)).expect("a patch that applies");
+    }
+    assert_eq!(patched, document(&finished.state), "the patch gives another document");
+}
+
+/// The served document without its envelope.
+fn document(state: &UserState) -> Value {
+    let served = serialize::view(state, LeafSet::ALL);
+    let mut document: Value = serde_json::from_slice(&served).expect("JSON");
+    assert_eq!(serde_json_canonicalizer::to_vec(&document).expect("canonical form"), served);
+    let members = document.as_object_mut().expect("an object");
+    members.retain(|member, _| !ENVELOPE.contains(&member.as_str()));
+    document
+}
