@@ -6,22 +6,21 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 /// One JSON value in canonical form. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct CanonicalJson(Bytes);
+pub struct CanonicalJson(ByteString);
 
 impl CanonicalJson {
-    /// Takes bytes that are in canonical form already.
-    pub fn from_canonical(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        debug_assert!(std::str::from_utf8(&bytes).is_ok(), "canonical JSON is UTF-8");
-        Self(bytes)
+    /// Takes text that is in canonical form already.
+    pub fn from_canonical(text: impl Into<ByteString>) -> Self {
+        Self(text.into())
     }
 
     /// `true` or `false`.
     pub fn bool(value: bool) -> Self {
-        Self(Bytes::from_static(if value { b"true" } else { b"false" }))
+        Self(ByteString::from_static(if value { "true" } else { "false" }))
     }
 
     /// An integer; beyond 2^53 it would not be canonical.
@@ -47,12 +46,12 @@ impl CanonicalJson {
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// The bytes as text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
     /// The content of a string that holds no escape; `None` for any other value.
@@ -63,7 +62,7 @@ impl CanonicalJson {
 
     /// The shared bytes.
     pub fn to_bytes(&self) -> Bytes {
-        self.0.clone()
+        self.0.as_bytes().clone()
     }
 }
 

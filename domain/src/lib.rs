@@ -21,6 +21,7 @@ pub mod integrity;
 pub mod pipeline;
 pub mod profile;
 pub mod record;
+pub mod schema;
 pub mod state;
 
 pub mod access;

@@ -2,6 +2,8 @@
 //!
 //! Works on bytes that this server wrote itself: no white space, no error to report.
 
+use memchr::memchr2;
+
 /// The members of a canonical object: (name as written between its quotes, raw value).
 pub fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = object.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or("");
@@ -38,31 +40,40 @@ pub fn elements(array: &str) -> impl Iterator<Item = &str> {
 
 /// Where the string ends whose content begins at the start of `bytes`: the index of its closing quote.
 fn string_end(bytes: &[u8]) -> Option<usize> {
-    let mut index = 0;
+    let mut from = 0;
     loop {
-        match bytes.get(index)? {
-            b'"' => return Some(index),
-            b'\\' => index += 2,
-            _ => index += 1,
+        from += memchr2(b'"', b'\\', &bytes[from..])?;
+        if bytes[from] == b'"' {
+            return Some(from);
         }
+        from += 2;
     }
 }
 
 /// Where the value ends that begins at the start of `text`.
 fn value_end(text: &str) -> usize {
     let bytes = text.as_bytes();
-    let mut depth = 0usize;
-    let mut index = 0;
+    match bytes.first() {
+        Some(b'"') => string_end(&bytes[1..]).map_or(bytes.len(), |end| end + 2),
+        Some(b'{' | b'[') => nested_end(bytes),
+        _ => bytes.iter().position(|byte| matches!(byte, b',' | b'}' | b']')).unwrap_or(bytes.len()),
+    }
+}
+
+/// Where the object or array ends that begins at the start of `bytes`.
+fn nested_end(bytes: &[u8]) -> usize {
+    let (mut depth, mut index) = (0, 0);
     while let Some(byte) = bytes.get(index) {
         match byte {
             b'"' => index += 1 + string_end(&bytes[index + 1..]).unwrap_or(0),
             b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth == 0 => return index,
             b'}' | b']' => depth -= 1,
-            b',' if depth == 0 => return index,
             _ => {}
         }
         index += 1;
+        if depth == 0 {
+            return index;
+        }
     }
     bytes.len()
 }

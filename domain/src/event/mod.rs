@@ -22,7 +22,7 @@ pub(crate) mod shape;
 mod time;
 mod types;
 
-use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::canonical::CanonicalJson;
 use crate::id::UserId;
@@ -98,23 +98,23 @@ pub enum RegisterPath {
 
 /// Short text that many registers share: an event id, an item's id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 impl Text {
     /// The text.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
-    /// Text from stored bytes, which share their buffer.
-    pub(crate) fn from_stored(bytes: Bytes) -> Self {
-        Self(bytes)
+    /// Stored text, which shares its buffer.
+    pub(crate) fn from_stored(text: ByteString) -> Self {
+        Self(text)
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self(text.into())
     }
 }
 

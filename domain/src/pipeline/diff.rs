@@ -1,5 +1,7 @@
 //! Stage 4, diff: looks only at the members that the step changed.
 
+use std::cmp::Ordering;
+
 use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
@@ -103,19 +105,19 @@ fn items<'a>(leaf: Leaf, path: &str, old: &'a str, new: &'a str) -> Option<Vec<O
     while i < old.len() || j < new.len() {
         let order = match (old.get(i), new.get(j)) {
             (Some((a, _)), Some((b, _))) => a.cmp(b),
-            (Some(_), None) => std::cmp::Ordering::Less,
-            _ => std::cmp::Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            _ => Ordering::Greater,
         };
         match order {
-            std::cmp::Ordering::Less => {
+            Ordering::Less => {
                 removed.push(Operation::Remove(format!("{path}/{i}")));
                 i += 1;
             }
-            std::cmp::Ordering::Greater => {
+            Ordering::Greater => {
                 added.push(Operation::Add(format!("{path}/{j}"), new[j].1));
                 j += 1;
             }
-            std::cmp::Ordering::Equal => {
+            Ordering::Equal => {
                 if old[i].1 != new[j].1 {
                     within.extend(object(&format!("{path}/{j}"), old[i].1, new[j].1));
                 }
@@ -139,19 +141,29 @@ fn sort_key(leaf: Leaf, item: &str) -> Option<(&str, &str)> {
 }
 
 /// The member-wise difference of two objects whose names need no escape in a JSON Pointer.
+///
+/// Canonical members are sorted, so one walk along both finds it.
 fn object<'a>(path: &str, old: &'a str, new: &'a str) -> Vec<Operation<'a>> {
     let mut operations = Vec::new();
-    for (name, _) in scan::members(old).filter(|(name, _)| scan::member(new, name).is_none()) {
-        operations.push(Operation::Remove(format!("{path}/{name}")));
-    }
-    for (name, value) in scan::members(new) {
-        match scan::member(old, name) {
-            None => operations.push(Operation::Add(format!("{path}/{name}"), value)),
-            Some(before) if before != value => operations.push(Operation::Replace(format!("{path}/{name}"), value)),
-            Some(_) => {}
+    let (mut old, mut new) = (scan::members(old).peekable(), scan::members(new).peekable());
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return operations,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((a, _)), Some((b, _))) => a.cmp(b),
+        };
+        let before = if order.is_le() { old.next() } else { None };
+        let after = if order.is_ge() { new.next() } else { None };
+        match (before, after) {
+            (Some((name, _)), None) => operations.push(Operation::Remove(format!("{path}/{name}"))),
+            (None, Some((name, value))) => operations.push(Operation::Add(format!("{path}/{name}"), value)),
+            (Some((_, before)), Some((name, value))) if before != value => {
+                operations.push(Operation::Replace(format!("{path}/{name}"), value));
+            }
+            _ => {}
         }
     }
-    operations
 }
 
 fn pointer(path: String) -> PointerBuf {

@@ -2,6 +2,7 @@
 
 use crate::documents::{SourceDocuments, Written};
 use crate::event::{FeedEvent, RegisterPath, Write};
+use crate::source::Source;
 use crate::table::Member;
 
 /// What merging an event gave.
@@ -48,6 +49,7 @@ impl FromIterator<Member> for Touched {
 pub(super) fn merge(mut documents: SourceDocuments, event: &FeedEvent) -> Merged {
     let mut taken = Vec::with_capacity(event.writes.len());
     let mut held = false;
+    let before = newest(&documents, event.source);
     let mut touched = Touched::default();
     for write in &event.writes {
         match documents.write(event.source, event.time, &event.id, write) {
@@ -59,11 +61,15 @@ pub(super) fn merge(mut documents: SourceDocuments, event: &FeedEvent) -> Merged
             Written::Superseded => {}
         }
     }
-    if !taken.is_empty() {
+    if newest(&documents, event.source) != before {
         // source_trace and data_freshness_hours follow the newest stamp of every source.
         touched.insert(Member::Trust);
     }
     Merged { documents, taken, held, touched }
+}
+
+fn newest(documents: &SourceDocuments, source: Source) -> Option<i64> {
+    documents.of(source)?.newest()
 }
 
 /// The members whose assembly reads the register.

@@ -1,6 +1,7 @@
 //! Writing and reading the compact binary form that records share: varints, and bytes with their length in front.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::canonical::CanonicalJson;
 use crate::event::{RegisterPath, Text};
@@ -148,19 +149,19 @@ impl Reader {
         Ok(array)
     }
 
-    pub(super) fn bytes(&mut self) -> Result<Bytes, DecodeError> {
-        let length = self.varint()? as usize;
-        self.take(length, "bytes")
+    fn utf8(&mut self, length: usize) -> Result<ByteString, DecodeError> {
+        ByteString::try_from(self.take(length, "text")?).map_err(|_| DecodeError::Unknown { what: "text encoding" })
     }
 
     pub(super) fn text(&mut self) -> Result<Text, DecodeError> {
-        Ok(Text::from_stored(self.bytes()?))
+        let length = self.varint()? as usize;
+        Ok(Text::from_stored(self.utf8(length)?))
     }
 
     pub(super) fn value(&mut self) -> Result<Option<CanonicalJson>, DecodeError> {
         match self.varint()? as usize {
             0 => Ok(None),
-            length => Ok(Some(CanonicalJson::from_canonical(self.take(length - 1, "a value")?))),
+            length => Ok(Some(CanonicalJson::from_canonical(self.utf8(length - 1)?))),
         }
     }
 

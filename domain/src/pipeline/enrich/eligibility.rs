@@ -13,20 +13,20 @@ pub(super) fn assemble(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)
     let mut schemes = String::with_capacity(batch.as_bytes().len() + 16);
     let (mut eligible, mut applied, mut active, mut benefit) = (0, 0, 0, 0);
     schemes.push('[');
-    for scheme in scan::elements(batch.as_str()) {
-        let own = scan::member(scheme, "application_status").unwrap_or_default();
-        let overlay = overlay(documents, scheme);
-        let status = overlay.as_ref().map_or(own, |value| value.as_str());
+    for text in scan::elements(batch.as_str()) {
+        let scheme = Scheme::read(text);
+        let overlay = overlay(documents, scheme.id);
+        let status = overlay.map_or(scheme.status, CanonicalJson::as_str);
         eligible += 1;
         applied += i64::from(matches!(status, "\"applied\"" | "\"under_review\"" | "\"approved\"" | "\"active\""));
         active += i64::from(status == "\"active\"");
         if !matches!(status, "\"rejected\"" | "\"lapsed\"") {
-            benefit += scan::member(scheme, "annual_benefit_inr").and_then(|n| n.parse::<i64>().ok()).unwrap_or(0);
+            benefit += scheme.annual_benefit_inr;
         }
         if eligible > 1 {
             schemes.push(',');
         }
-        push_with_status(&mut schemes, scheme, own, status);
+        push_with_status(&mut schemes, text, scheme.status, status);
     }
     schemes.push(']');
     vec![
@@ -38,11 +38,33 @@ pub(super) fn assemble(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)
     ]
 }
 
+/// What the totals need of a scheme, as slices of its text.
+#[derive(Default)]
+struct Scheme<'a> {
+    id: &'a str,
+    status: &'a str,
+    annual_benefit_inr: i64,
+}
+
+impl<'a> Scheme<'a> {
+    fn read(text: &'a str) -> Self {
+        let mut scheme = Self::default();
+        for (name, value) in scan::members(text) {
+            match name {
+                "annual_benefit_inr" => scheme.annual_benefit_inr = value.parse().unwrap_or(0),
+                "application_status" => scheme.status = value,
+                "scheme_id" => scheme.id = value.trim_matches('"'),
+                _ => {}
+            }
+        }
+        scheme
+    }
+}
+
 /// The overlay of a scheme, whatever the batch's time.
-fn overlay(documents: &SourceDocuments, scheme: &str) -> Option<CanonicalJson> {
-    documents.of(Source::Schemes)?;
-    let path = RegisterPath::SchemeStatus(scan::text_member(scheme, "scheme_id")?.into());
-    documents.get(Source::Schemes, &path, Kind::Inferred)?.value.clone()
+fn overlay<'a>(documents: &'a SourceDocuments, id: &str) -> Option<&'a CanonicalJson> {
+    let document = documents.of(Source::Schemes)?;
+    document.get(&RegisterPath::SchemeStatus(id.into()), Kind::Inferred)?.value.as_ref()
 }
 
 fn push_with_status(out: &mut String, scheme: &str, own: &str, status: &str) {

@@ -1,0 +1,100 @@
+//! The queue in front of the commit thread.
+
+use std::collections::VecDeque;
+
+use domain::id::UserId;
+use domain::port::journal::Record;
+use parking_lot::{Condvar, Mutex};
+
+use super::Ticket;
+use crate::error::Busy;
+
+/// Records to commit and users to load, in one order.
+///
+/// A load in the queue is the barrier of the protocol: it comes out after every record that was put in before it,
+/// so a user is read only when the commits of the last incarnation are through.
+#[derive(Debug)]
+pub(crate) struct CommitQueue {
+    state: Mutex<State>,
+    filled: Condvar,
+    capacity: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    commits: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+enum Job {
+    Commit(Record, Ticket),
+    // Not counted: the users that wait to be loaded have their own bound.
+    Load(UserId),
+}
+
+/// What comes out together: the records share one sync, and the loads come after them.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) records: Vec<Record>,
+    pub(crate) tickets: Vec<Ticket>,
+    pub(crate) loads: Vec<UserId>,
+}
+
+impl CommitQueue {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { state: Mutex::default(), filled: Condvar::new(), capacity }
+    }
+
+    /// Puts a record in, without waiting.
+    pub(crate) fn commit(&self, record: Record, ticket: Ticket) -> Result<(), Busy> {
+        let mut state = self.state.lock();
+        if state.closed || state.commits >= self.capacity {
+            return Err(Busy);
+        }
+        state.commits += 1;
+        state.jobs.push_back(Job::Commit(record, ticket));
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Lets `user` be loaded once everything before is committed.
+    pub(crate) fn load(&self, user: UserId) {
+        self.state.lock().jobs.push_back(Job::Load(user));
+        self.filled.notify_one();
+    }
+
+    /// Fills `group` with up to `max` records and the loads between them. Waits for the first if `wait` is set.
+    /// `false` when the queue is closed and empty.
+    pub(crate) fn take(&self, group: &mut Group, max: usize, wait: bool) -> bool {
+        let mut state = self.state.lock();
+        while wait && state.jobs.is_empty() && !state.closed {
+            self.filled.wait(&mut state);
+        }
+        while group.records.len() < max {
+            match state.jobs.pop_front() {
+                Some(Job::Commit(record, ticket)) => {
+                    state.commits -= 1;
+                    group.records.push(record);
+                    group.tickets.push(ticket);
+                }
+                Some(Job::Load(user)) => group.loads.push(user),
+                None => break,
+            }
+        }
+        !(group.records.is_empty() && group.loads.is_empty() && state.closed)
+    }
+
+    /// Refuses further records and lets the commit thread end when it is through.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+        self.filled.notify_all();
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.lock().jobs.is_empty()
+    }
+}

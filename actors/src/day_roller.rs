@@ -1,0 +1,89 @@
+//! The turn of the day for users with live subscribers, spread over a while; and the turn of the policy, at once.
+//!
+//! Everybody else is rolled when next looked at.
+
+use domain::day::Day;
+
+use crate::roster::Local;
+use crate::slots::SlotKey;
+
+/// What of a turn is still to do.
+#[derive(Debug)]
+pub(crate) struct DayRoller {
+    day: Day,
+    policy: u32,
+    todo: Vec<SlotKey>,
+    per_tick: usize,
+    ticks: u32,
+}
+
+impl DayRoller {
+    /// Spreads each turn of the day over `ticks`.
+    pub(crate) fn new(day: Day, policy: u32, ticks: u32) -> Self {
+        Self { day, policy, todo: Vec::new(), per_tick: 0, ticks }
+    }
+
+    /// The actors whose turn it is. `watched` lists all with live subscribers; it is asked for on a turn only.
+    fn due(&mut self, today: Day, policy: u32, watched: impl FnOnce() -> Vec<SlotKey>) -> Vec<SlotKey> {
+        if policy != self.policy {
+            // Something may be withdrawn: nobody waits for their turn.
+            self.policy = policy;
+            self.day = self.day.max(today);
+            self.todo.clear();
+            return watched();
+        }
+        if today > self.day {
+            self.day = today;
+            self.todo = watched();
+            self.per_tick = self.todo.len().div_ceil(self.ticks as usize);
+        }
+        let rest = self.todo.len().saturating_sub(self.per_tick);
+        self.todo.split_off(rest)
+    }
+}
+
+impl Local {
+    /// Rolls the next users with live subscribers, if the day or the policy turned.
+    pub(crate) fn roll_day(&self) {
+        let (today, policy) = (self.shared.today(), self.shared.policy.load().version);
+        let watched = || {
+            let slots = self.slots.borrow();
+            let cores = (0..slots.positions()).filter_map(|position| slots.at(position));
+            cores.filter(|core| core.borrow().outlets() > 0).map(|core| core.borrow().slot()).collect()
+        };
+        let due = self.roller.borrow_mut().due(today, policy, watched);
+        for slot in due {
+            self.with(slot, |core| core.refresh_outlets(self));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Core;
+    use crate::slots::Slots;
+
+    fn keys(count: usize) -> Vec<SlotKey> {
+        let mut slots = Slots::default();
+        (0..count).map(|_| slots.insert(Core::idle).borrow().slot()).collect()
+    }
+
+    #[test]
+    fn a_turn_of_the_day_is_spread_and_everybody_has_a_turn() {
+        let watched = keys(10);
+        let mut roller = DayRoller::new(Day(1), 7, 4);
+        assert!(roller.due(Day(1), 7, || panic!("the day did not turn")).is_empty());
+        let mut rolled: Vec<usize> = Vec::new();
+        rolled.push(roller.due(Day(2), 7, || watched.clone()).len());
+        rolled.extend((0..4).map(|_| roller.due(Day(2), 7, || panic!("the day turned already")).len()));
+        assert_eq!(rolled, [3, 3, 3, 1, 0]);
+    }
+
+    #[test]
+    fn a_new_policy_is_everybodys_turn_at_once() {
+        let watched = keys(10);
+        let mut roller = DayRoller::new(Day(1), 7, 4);
+        assert_eq!(roller.due(Day(1), 8, || watched.clone()).len(), 10);
+    }
+}

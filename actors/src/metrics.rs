@@ -1,0 +1,57 @@
+//! The metrics of the live state: each handle is registered once, and every name stands here.
+
+use metrics::{Counter, Gauge, Histogram};
+
+/// The handles. Histograms are in seconds, bytes or items, as their names say.
+pub(crate) struct Metrics {
+    pub(crate) commit_group_size: Histogram,
+    pub(crate) commit_duration: Histogram,
+    pub(crate) actors_live: Gauge,
+    pub(crate) actors_hydrated: Counter,
+    pub(crate) actors_passivated: Counter,
+    pub(crate) mailbox_rejected: Counter,
+    pub(crate) view_hit: Counter,
+    pub(crate) view_miss: Counter,
+    pub(crate) stage_merge: Histogram,
+    pub(crate) stage_mask: Histogram,
+    pub(crate) stage_serialize: Histogram,
+    pub(crate) stage_persist_publish: Histogram,
+    pub(crate) frames_profile: Counter,
+    pub(crate) frames_patch: Counter,
+    pub(crate) frames_gone: Counter,
+    pub(crate) live_coalesced: Counter,
+    pub(crate) patch_bytes: Histogram,
+    pub(crate) freshness: Histogram,
+    pub(crate) completeness_pct: Histogram,
+}
+
+impl Metrics {
+    /// Registers with the recorder that is installed now.
+    pub(crate) fn register() -> Self {
+        let stage = |stage| metrics::histogram!("profile_assembly_duration_seconds", "stage" => stage);
+        let view = |result| metrics::counter!("profile_cache_requests_total", "layer" => "view", "result" => result);
+        let frames = |kind| metrics::counter!("profile_live_frames_total", "kind" => kind);
+        Self {
+            commit_group_size: metrics::histogram!("profile_commit_group_size"),
+            commit_duration: metrics::histogram!("profile_commit_duration_seconds"),
+            actors_live: metrics::gauge!("profile_actors_live"),
+            actors_hydrated: metrics::counter!("profile_actors_hydrated_total"),
+            actors_passivated: metrics::counter!("profile_actors_passivated_total"),
+            mailbox_rejected: metrics::counter!("profile_mailbox_rejected_total"),
+            view_hit: view("hit"),
+            view_miss: view("miss"),
+            // Merge, enrich and diff are one step of the domain, which has no clock: they are timed together.
+            stage_merge: stage("merge"),
+            stage_mask: stage("mask"),
+            stage_serialize: stage("serialize"),
+            stage_persist_publish: stage("persist_publish"),
+            frames_profile: frames("profile"),
+            frames_patch: frames("patch"),
+            frames_gone: frames("gone"),
+            live_coalesced: metrics::counter!("profile_live_coalesced_total"),
+            patch_bytes: metrics::histogram!("profile_patch_bytes"),
+            freshness: metrics::histogram!("profile_freshness_seconds"),
+            completeness_pct: metrics::histogram!("profile_completeness_pct"),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! How many, how bounded, how long.
+
+use std::time::Duration;
+
+/// The settings of the live state. Every queue and mailbox has its bound here.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Arbiters (threads) that the actors are spread over; 0 is one per core.
+    pub shards: usize,
+    /// Messages that wait at one ProfileActor, or for one user who is being hydrated.
+    pub mailbox_capacity: usize,
+    /// Messages that wait at the RosterActor of a shard (ticks and questions alone: no request passes through it).
+    pub roster_mailbox_capacity: usize,
+    /// Commits that may be pending in the whole system.
+    pub commit_permits: usize,
+    /// Commits that wait for the commit thread.
+    pub commit_queue_capacity: usize,
+    /// The most records that share one sync.
+    pub max_group: usize,
+    /// Live actors in the whole system before the longest idle passivate early.
+    pub max_live_actors: usize,
+    /// An actor that nothing was asked of for this long passivates.
+    pub idle_passivate: Duration,
+    /// Actors of a shard that keep their state unpacked.
+    pub hot_actors_per_shard: usize,
+    /// Threads that load cold users.
+    pub hydration_threads: usize,
+    /// Users that may wait to be loaded.
+    pub hydration_queue: usize,
+    /// The most bytes of ready-to-send views; 0 turns the cache off.
+    pub view_bytes: u64,
+    /// A view that nobody asked for this long is dropped.
+    pub view_idle: Duration,
+    /// Over how long the users with live subscribers are rolled when the day turns.
+    pub day_roll_spread: Duration,
+    /// How often a shard looks for idle actors, a new day and a new policy.
+    pub tick: Duration,
+    /// How long [`crate::Profiles::stop`] waits for what is under way.
+    pub drain_timeout: Duration,
+    /// The store's epoch, part of every cursor.
+    pub epoch: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            shards: 0,
+            mailbox_capacity: 64,
+            roster_mailbox_capacity: 16,
+            commit_permits: 16_384,
+            commit_queue_capacity: 16_384,
+            max_group: 4_096,
+            max_live_actors: 1_000_000,
+            idle_passivate: Duration::from_secs(300),
+            hot_actors_per_shard: 4_096,
+            hydration_threads: 2,
+            hydration_queue: 4_096,
+            view_bytes: 256 << 20,
+            view_idle: Duration::from_secs(60),
+            day_roll_spread: Duration::from_secs(3_600),
+            tick: Duration::from_secs(1),
+            drain_timeout: Duration::from_secs(30),
+            epoch: 1,
+        }
+    }
+}
+
+impl Options {
+    /// How many shards there are: the setting, or the cores of this machine.
+    pub(crate) fn shard_count(&self) -> usize {
+        match self.shards {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            shards => shards,
+        }
+        .min(usize::from(u16::MAX))
+    }
+
+    /// How many ticks an actor may be idle.
+    pub(crate) fn idle_ticks(&self) -> u32 {
+        ticks(self.idle_passivate, self.tick)
+    }
+
+    /// Over how many ticks a turn of the day is spread, at least 1.
+    pub(crate) fn roll_ticks(&self) -> u32 {
+        ticks(self.day_roll_spread, self.tick).max(1)
+    }
+}
+
+fn ticks(span: Duration, tick: Duration) -> u32 {
+    u32::try_from(span.as_millis() / tick.as_millis().max(1)).unwrap_or(u32::MAX)
+}

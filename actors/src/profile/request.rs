@@ -1,0 +1,84 @@
+//! What a ProfileActor is asked for.
+
+use std::time::Instant;
+
+use actix::Message;
+use domain::access::Viewer;
+use domain::event::{FeedEvent, Write};
+use tokio::sync::oneshot;
+
+use super::{Completeness, Subscription};
+use crate::error::ReadError;
+use crate::reply::Reply;
+use crate::view::View;
+
+/// A request to a user. One type for all, so that a request can wait for its actor, and go to the next one if its
+/// actor ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Request {
+    ApplyFeedEvent(ApplyFeedEvent),
+    WriteConsent(WriteConsent),
+    GetView(GetView),
+    GetCompleteness(GetCompleteness),
+    OpenOutlet(OpenOutlet),
+    PruneOutlets,
+    #[cfg(test)]
+    Panic,
+}
+
+/// Merges an event; answered when it is durable.
+#[derive(Debug)]
+pub(crate) struct ApplyFeedEvent {
+    pub(crate) event: FeedEvent,
+    pub(crate) received: Instant,
+    pub(crate) reply: Reply,
+}
+
+/// Makes an event of the citizen's consent, later than all that it overwrites.
+#[derive(Debug)]
+pub(crate) struct WriteConsent {
+    pub(crate) writes: Vec<Write>,
+    pub(crate) received: Instant,
+    pub(crate) reply: Reply,
+}
+
+/// The profile as a viewer may see it.
+#[derive(Debug)]
+pub(crate) struct GetView {
+    pub(crate) viewer: Viewer,
+    pub(crate) answer: oneshot::Sender<Result<View, ReadError>>,
+}
+
+/// How complete the profile is.
+#[derive(Debug)]
+pub(crate) struct GetCompleteness {
+    pub(crate) viewer: Viewer,
+    pub(crate) answer: oneshot::Sender<Result<Completeness, ReadError>>,
+}
+
+/// Adds a subscriber; answered when the first frame is in its queue.
+#[derive(Debug)]
+pub(crate) struct OpenOutlet {
+    pub(crate) subscription: Subscription,
+    pub(crate) answer: oneshot::Sender<Result<(), ReadError>>,
+}
+
+impl Request {
+    /// Whether a user who is not known yet gets an actor for it.
+    pub(crate) fn is_write(&self) -> bool {
+        matches!(self, Self::ApplyFeedEvent(_) | Self::WriteConsent(_))
+    }
+
+    /// Answers without an actor. A write's reply says busy by being dropped; whoever went away misses nothing.
+    pub(crate) fn fail(self, error: ReadError) {
+        match self {
+            Self::ApplyFeedEvent(_) | Self::WriteConsent(_) | Self::PruneOutlets => {}
+            Self::GetView(GetView { answer, .. }) => drop(answer.send(Err(error))),
+            Self::GetCompleteness(GetCompleteness { answer, .. }) => drop(answer.send(Err(error))),
+            Self::OpenOutlet(OpenOutlet { answer, .. }) => drop(answer.send(Err(error))),
+            #[cfg(test)]
+            Self::Panic => {}
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Pending becomes the head, or fails.
+
+use std::sync::Arc;
+
+use domain::port::journal::Committed;
+
+use super::core::{Core, Waiter};
+use crate::commit::{Settled, Ticket};
+use crate::roster::Local;
+
+impl Core {
+    /// Deals with the outcome of one commit.
+    pub(crate) fn settle(&mut self, local: &Local, settled: Settled) {
+        let is_next = self.is_next(settled.ticket());
+        match settled {
+            Settled::Committed(ticket) if is_next => self.advance(local, ticket),
+            // The journal took what this actor had given up: its head is not the newest. The next request hydrates.
+            Settled::Committed(_) => self.detach(local),
+            // What comes of a chain that failed already says nothing new.
+            Settled::Refused(_) | Settled::Failed(_) if !is_next => {}
+            Settled::Failed(_) => self.fail_pending(),
+            Settled::Refused(ticket) => {
+                tracing::warn!(sequence = ticket.sequence, "another incarnation of a profile actor wrote: it ends");
+                self.detach(local);
+            }
+        }
+    }
+
+    fn is_next(&self, ticket: &Ticket) -> bool {
+        let next = self.pending.front().map(|pending| pending.state.sequence);
+        ticket.chain == self.chain && next == Some(ticket.sequence)
+    }
+
+    /// In this order: the head moves, the head cell, publication, answers. So whoever has an answer reads what was
+    /// answered, and no frame runs ahead of a read.
+    fn advance(&mut self, local: &Local, ticket: Committed<Ticket>) {
+        let started = std::time::Instant::now();
+        let Some(pending) = self.pending.pop_front() else { return };
+        self.set_head(local, Arc::clone(&pending.state));
+        self.cell.advance(&pending.state);
+        self.publish(local, &pending.state, &ticket);
+        let metrics = &local.shared.metrics;
+        if let Some(observed_at) = ticket.get().observed_at {
+            let micros = local.shared.clock.now_micros().saturating_sub(observed_at).max(0);
+            metrics.freshness.record(micros as f64 / 1e6);
+        }
+        for waiter in pending.waiters {
+            match waiter {
+                Waiter::Event(reply, status) => reply.answer(status),
+                Waiter::Read(request) => self.answer(local, *request),
+            }
+        }
+        metrics.stage_persist_publish.record(started.elapsed());
+        // Only now is the commit no longer pending.
+        drop(ticket.into_inner().permit);
+    }
+}

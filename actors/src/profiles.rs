@@ -1,0 +1,287 @@
+//! The handle to the live state.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, Arbiter};
+use domain::access::{Viewer, Visibility};
+use domain::event::{FeedEvent, Write};
+use domain::id::UserId;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::commit::{CommitQueue, Committer, Permits};
+use crate::error::{Busy, ReadError, WriteError};
+use crate::hydration::{LoadQueue, Loader};
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::outlet::{CursorKey, OutletSender};
+use crate::ports::Ports;
+use crate::profile::{
+    ApplyFeedEvent, Completeness, GetCompleteness, GetView, OpenOutlet, Request, Subscription, WriteConsent,
+};
+use crate::reply::{Reply, Status};
+use crate::roster::{GetCounters, Roster, RosterActor, ShardEvent};
+use crate::shared::Shared;
+use crate::today::Today;
+use crate::view::{View, ViewCache};
+
+/// The live state of all users: what the front door holds. Cloning shares it.
+#[derive(Clone)]
+pub struct Profiles {
+    shared: Arc<Shared>,
+    running: Arc<Running>,
+}
+
+/// What [`Profiles::stop`] ends.
+#[derive(Default)]
+struct Running {
+    arbiters: Mutex<Vec<Arbiter>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    shards: Vec<Addr<RosterActor>>,
+}
+
+/// What the live state counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Users with an actor.
+    pub live_actors: usize,
+    /// Of them, those whose state is unpacked.
+    pub unpacked_actors: usize,
+    /// Live subscriptions.
+    pub outlets: usize,
+    /// Users that wait to be loaded.
+    pub hydrating: usize,
+    /// Commits that are pending.
+    pub pending_commits: usize,
+    /// Bytes of cached views.
+    pub view_bytes: u64,
+}
+
+/// The parts before any of them runs: the tests run them by hand.
+pub(crate) struct Parts {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) committer: Committer,
+    pub(crate) loaders: Vec<Loader>,
+    pub(crate) events: Vec<mpsc::UnboundedReceiver<ShardEvent>>,
+}
+
+/// Puts the parts together.
+pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
+    let Ports { journal, store, clock, entropy, rules, policy } = ports;
+    let (shards, events) = (0..options.shard_count()).map(|_| mpsc::unbounded_channel()).unzip();
+    let mut key = [0; 16];
+    entropy.fill(&mut key);
+    let shared = Arc::new(Shared {
+        rules_fingerprint: rules.fingerprint(),
+        today: Today::new(rules.zone.clone(), clock.now_micros()),
+        cursors: CursorKey { epoch: options.epoch, key },
+        roster: Roster::new(options.hydration_queue, options.mailbox_capacity),
+        permits: Permits::new(options.commit_permits),
+        commits: CommitQueue::new(options.commit_queue_capacity),
+        loads: LoadQueue::default(),
+        cache: ViewCache::new(options.view_bytes, options.view_idle),
+        shards,
+        live_actors: AtomicUsize::new(0),
+        journal_failed: AtomicBool::new(false),
+        closing: AtomicBool::new(false),
+        metrics: Metrics::register(),
+        options,
+        clock,
+        entropy,
+        rules,
+        policy,
+    });
+    let committer = Committer::new(journal, Arc::clone(&shared));
+    let loaders = (0..shared.options.hydration_threads.max(1))
+        .map(|_| Loader::new(Arc::clone(&store), Arc::clone(&shared)))
+        .collect();
+    Parts { shared, committer, loaders, events }
+}
+
+impl Profiles {
+    /// Starts the shards, the commit thread and the hydration threads.
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    ///
+    /// # Panics
+    /// If no actix system runs on this thread.
+    pub fn start(options: Options, ports: Ports) -> std::io::Result<Self> {
+        let Parts { shared, committer, loaders, events } = assemble(options, ports);
+        let mut running = Running::default();
+        for (index, events) in events.into_iter().enumerate() {
+            let arbiter = Arbiter::try_new()?;
+            let shared = Arc::clone(&shared);
+            running.shards.push(RosterActor::start_in_arbiter(&arbiter.handle(), move |_| {
+                RosterActor::new(shared, index as u16, events)
+            }));
+            running.arbiters.get_mut().push(arbiter);
+        }
+        let mut spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+            running.threads.get_mut().push(thread);
+            Ok::<(), std::io::Error>(())
+        };
+        spawn("commit", Box::new(|| committer.run()))?;
+        for loader in loaders {
+            spawn("hydrate", Box::new(|| loader.run()))?;
+        }
+        Ok(Self { shared, running: Arc::new(running) })
+    }
+
+    /// A handle to parts that the tests run by hand.
+    #[cfg(test)]
+    pub(crate) fn over(shared: Arc<Shared>) -> Self {
+        Self { shared, running: Arc::default() }
+    }
+
+    /// Hands an event to its user's actor. Never blocks; the result comes by `reply`, once it is durable.
+    ///
+    /// # Errors
+    /// A bound was reached: nothing was taken.
+    pub fn submit(&self, event: FeedEvent, received: Instant, reply: Reply) -> Result<(), (Busy, Reply)> {
+        if self.shared.closing.load(Ordering::Relaxed) {
+            return Err((Busy, reply));
+        }
+        let user = event.user;
+        let request = Request::ApplyFeedEvent(ApplyFeedEvent { event, received, reply });
+        self.shared.dispatch(user, request).map_err(|request| match *request {
+            Request::ApplyFeedEvent(ApplyFeedEvent { reply, .. }) => (Busy, reply),
+            _ => unreachable!("what was sent comes back"),
+        })
+    }
+
+    /// The profile as `viewer` may see it: from the cache when it is current, else from the actor.
+    ///
+    /// # Errors
+    /// Unknown, and hidden just so; or busy; or the stored state cannot be read.
+    pub async fn view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
+        if let Some(hit) = self.cached_view(&user, viewer) {
+            self.shared.metrics.view_hit.increment(1);
+            return hit;
+        }
+        self.shared.metrics.view_miss.increment(1);
+        let viewer = viewer.clone();
+        self.ask(user, |answer| Request::GetView(GetView { viewer, answer })).await
+    }
+
+    /// One look into the cache: the head cell, the day and the mask decide whether what it holds may be served.
+    fn cached_view(&self, user: &UserId, viewer: &Viewer) -> Option<Result<View, ReadError>> {
+        let views = self.shared.cache.current(user, self.shared.today())?;
+        match self.shared.policy.load().visibility(viewer, user, views.consent) {
+            Visibility::Mask(mask) => views.get(mask).map(Ok),
+            Visibility::Hidden => Some(Err(ReadError::Unknown)),
+        }
+    }
+
+    /// How complete the profile is, for viewers who see `profile_completeness_pct`.
+    ///
+    /// # Errors
+    /// As [`Self::view`]; unknown, too, for viewers who do not see it.
+    pub async fn completeness(&self, user: UserId, viewer: &Viewer) -> Result<Completeness, ReadError> {
+        let viewer = viewer.clone();
+        self.ask(user, |answer| Request::GetCompleteness(GetCompleteness { viewer, answer })).await
+    }
+
+    /// Makes and commits the event of the citizen's consent. Its time is the greatest of now and a microsecond after
+    /// the newest stamp in the registers that it writes.
+    ///
+    /// # Errors
+    /// It was not acknowledged.
+    pub async fn put_consent(&self, user: UserId, writes: Vec<Write>, received: Instant) -> Result<Status, WriteError> {
+        let (reply, result) = Reply::one();
+        let request = Request::WriteConsent(WriteConsent { writes, received, reply });
+        if self.shared.closing.load(Ordering::Relaxed) || self.shared.dispatch(user, request).is_err() {
+            return Err(WriteError::Busy);
+        }
+        match result.await.map(|result| result.status) {
+            Ok(Status::Busy) | Err(_) => Err(WriteError::Busy),
+            Ok(status) => Ok(status),
+        }
+    }
+
+    /// Follows a user: the state is the first frame in the outlet, and every later one continues from it.
+    ///
+    /// # Errors
+    /// As [`Self::view`].
+    pub async fn subscribe(&self, user: UserId, subscription: Subscription) -> Result<(), ReadError> {
+        self.ask(user, |answer| Request::OpenOutlet(OpenOutlet { subscription, answer })).await
+    }
+
+    /// Ends a subscription: no frame of it comes out of the outlet any more.
+    pub fn unsubscribe(&self, user: UserId, subscription: u64, outlet: &OutletSender) {
+        outlet.close(subscription);
+        // That suffices; the actor only frees its place sooner.
+        self.shared.roster.tell(&user, Request::PruneOutlets);
+    }
+
+    async fn ask<T>(
+        &self,
+        user: UserId,
+        request: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> Request,
+    ) -> Result<T, ReadError> {
+        let (sender, answer) = oneshot::channel();
+        self.shared.dispatch(user, request(sender)).map_err(|_| Busy)?;
+        // An actor that ends with the request in its mailbox gives no answer.
+        answer.await.unwrap_or(Err(ReadError::Busy))
+    }
+
+    /// Whether writes may succeed.
+    pub fn is_ready(&self) -> bool {
+        !self.shared.journal_failed.load(Ordering::Relaxed) && !self.shared.closing.load(Ordering::Relaxed)
+    }
+
+    /// Counts what is live. Looks at every actor: for an operator, not for a request.
+    pub async fn observe(&self) -> Counters {
+        let mut counters = Counters {
+            hydrating: self.shared.roster.hydrating(),
+            pending_commits: self.shared.permits.taken(),
+            view_bytes: self.shared.cache.bytes(),
+            ..Counters::default()
+        };
+        for shard in &self.running.shards {
+            if let Ok(counted) = shard.send(GetCounters).await {
+                counters.live_actors += counted.live_actors;
+                counters.unpacked_actors += counted.unpacked_actors;
+                counters.outlets += counted.outlets;
+            }
+        }
+        counters
+    }
+
+    /// Takes no more events, waits until every mailbox is empty and every commit settled, and ends all threads.
+    /// `false` when that took longer than the options allow; what was not acknowledged by then never is.
+    pub async fn stop(self) -> bool {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        let deadline = Instant::now() + self.shared.options.drain_timeout;
+        while !self.is_drained() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let drained = self.is_drained();
+        self.shared.commits.close();
+        self.shared.loads.close();
+        let threads = std::mem::take(&mut *self.running.threads.lock());
+        let arbiters = std::mem::take(&mut *self.running.arbiters.lock());
+        for arbiter in &arbiters {
+            arbiter.stop();
+        }
+        let join = move || {
+            let threads = threads.into_iter().map(|thread| thread.join());
+            let arbiters = arbiters.into_iter().map(|arbiter| arbiter.join());
+            threads.chain(arbiters).all(|ended| ended.is_ok())
+        };
+        let ended = tokio::task::spawn_blocking(join).await;
+        drained && ended.unwrap_or(false)
+    }
+
+    fn is_drained(&self) -> bool {
+        // In this order: a request becomes a load or a commit before it leaves its queue.
+        self.shared.roster.is_quiet()
+            && self.shared.roster.hydrating() == 0
+            && self.shared.commits.is_empty()
+            && self.shared.permits.taken() == 0
+    }
+}

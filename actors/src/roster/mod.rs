@@ -1,0 +1,10 @@
+//! Who is live: user to actor, found from any thread; and the shards that the actors live on.
+
+mod actor;
+mod local;
+mod map;
+mod sweep;
+
+pub(crate) use actor::{GetCounters, RosterActor};
+pub(crate) use local::{Local, ShardEvent};
+pub(crate) use map::Roster;

@@ -1,0 +1,259 @@
+//! One thing at a time, with every part run by hand: bounds, failures, passivation, the cache.
+
+use std::time::Duration;
+
+use super::ram::Fate;
+use super::world::{DAY, Ground, NOON, SERVICE, World, by_hand, citizen, income, run, user};
+use crate::profile::Request;
+use crate::{Options, ReadError, Status};
+
+const APPLIED: Status = Status::Applied { revision: 1 };
+
+#[test]
+fn nothing_is_answered_or_shown_before_it_is_durable() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.submit(income(1, NOON, "0-2.5L"));
+        world.loader.step(false);
+        world.breathe(8).await;
+        world.committer.step(false);
+        world.loader.step(false);
+        world.breathe(8).await;
+        assert_eq!(world.shared.permits.taken(), 1, "merged and pending");
+        assert!(world.results.try_recv().is_err());
+        let profiles = world.profiles.clone();
+        let early = actix_rt::spawn(async move { profiles.view(user(1), &citizen(1)).await.map(|view| view.revision) });
+        world.breathe(8).await;
+        assert_eq!(early.await.expect("no panic"), Err(ReadError::Unknown), "the head is not there yet");
+        world.settle().await;
+        assert_eq!(world.results.try_recv().map(|result| result.status), Ok(APPLIED));
+        assert_eq!(world.view(1, citizen(1)).await.map(|view| view.revision), Ok(1));
+    });
+}
+
+#[test]
+fn unchanged_and_duplicate_wait_for_the_pending_revision_too() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.submit(income(1, NOON + 1, "2.5L-5L"));
+        world.submit(income(1, NOON + 1, "2.5L-5L"));
+        world.submit(income(1, NOON - 1, "20L+"));
+        world.breathe(8).await;
+        assert!(world.results.try_recv().is_err(), "all three wait");
+        world.set_fate(Fate::NotTaken);
+        world.settle().await;
+        for _ in 0..3 {
+            assert_eq!(world.results.try_recv().map(|result| result.status), Ok(Status::Busy));
+        }
+        assert_eq!(world.apply(income(1, NOON + 1, "2.5L-5L")).await, Status::Applied { revision: 2 });
+        assert_eq!(world.apply(income(1, NOON + 1, "2.5L-5L")).await, Status::Duplicate { revision: 2 });
+        assert_eq!(world.apply(income(1, NOON - 1, "20L+")).await, Status::Unchanged { revision: 2 });
+    });
+}
+
+#[test]
+fn a_full_mailbox_is_busy_and_loses_nothing() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { mailbox_capacity: 3, ..by_hand() });
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        for index in 0..5 {
+            world.submit(income(1, NOON + 1 + index, ["2.5L-5L", "0-2.5L"][index as usize % 2]));
+        }
+        let mut refused = 0;
+        while let Ok(result) = world.results.try_recv() {
+            assert_eq!(result.status, Status::Busy);
+            refused += 1;
+        }
+        assert_eq!(refused, 2, "three wait in the mailbox");
+        world.settle().await;
+        for revision in 2..=4 {
+            assert_eq!(world.results.try_recv().map(|result| result.status), Ok(Status::Applied { revision }));
+        }
+    });
+}
+
+#[test]
+fn a_user_who_is_hydrated_has_a_bounded_queue_and_so_have_users() {
+    run(async {
+        let options = Options { mailbox_capacity: 2, hydration_queue: 1, ..by_hand() };
+        let mut world = World::start(Ground::new(), options);
+        for index in 0..3 {
+            world.submit(income(1, NOON + index, ["2.5L-5L", "0-2.5L"][index as usize % 2]));
+        }
+        world.submit(income(2, NOON, "0-2.5L"));
+        let busy: Vec<_> = std::iter::from_fn(|| world.results.try_recv().ok()).map(|result| result.index).collect();
+        assert_eq!(busy, [2, 3]);
+        world.settle().await;
+        let done: Vec<_> = std::iter::from_fn(|| world.results.try_recv().ok()).map(|result| result.index).collect();
+        assert_eq!(done, [0, 1], "in arrival order");
+    });
+}
+
+#[test]
+fn without_a_permit_nothing_changes() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { commit_permits: 1, ..by_hand() });
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.submit(income(1, NOON + 1, "2.5L-5L"));
+        world.submit(income(1, NOON + 2, "5L-10L"));
+        world.settle().await;
+        let statuses: Vec<_> = std::iter::from_fn(|| world.results.try_recv().ok()).map(|r| r.status).collect();
+        assert_eq!(statuses, [Status::Busy, Status::Applied { revision: 2 }]);
+        assert_eq!(world.ground.ram.frames(&user(1)), 2);
+    });
+}
+
+#[test]
+fn a_full_commit_queue_is_busy_and_changes_nothing() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { commit_queue_capacity: 1, ..by_hand() });
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.submit(income(1, NOON + 1, "2.5L-5L"));
+        world.submit(income(1, NOON + 2, "5L-10L"));
+        world.settle().await;
+        let statuses: Vec<_> = std::iter::from_fn(|| world.results.try_recv().ok()).map(|r| r.status).collect();
+        assert_eq!(statuses, [Status::Busy, Status::Applied { revision: 2 }]);
+    });
+}
+
+#[test]
+fn an_actor_that_a_panic_ended_is_hydrated_again_with_what_it_had_in_flight() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.submit(income(1, NOON + 1, "2.5L-5L"));
+        world.breathe(4).await;
+        world.shared.dispatch(user(1), Request::Panic).expect("there is room");
+        world.submit(income(1, NOON + 2, "5L-10L"));
+        world.breathe(8).await;
+        let busy: Vec<_> = std::iter::from_fn(|| world.results.try_recv().ok()).map(|r| (r.index, r.status)).collect();
+        assert_eq!(busy, [(1, Status::Busy), (2, Status::Busy)], "of unknown fate, and never taken");
+        // The first was in flight: it is committed by itself, before the next incarnation reads.
+        assert_eq!(world.apply(income(1, NOON + 3, "10L-20L")).await, Status::Applied { revision: 3 });
+        assert_eq!(world.ground.ram.refused(), 0);
+    });
+}
+
+#[test]
+fn a_sequence_that_another_wrote_ends_the_actor_and_the_next_request_finds_it() {
+    run(async {
+        let ground = Ground::new();
+        let mut one = World::start(ground.clone(), by_hand());
+        one.apply(income(1, NOON, "0-2.5L")).await;
+        let mut other = World::start(ground, by_hand());
+        other.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        assert_eq!(one.apply(income(1, NOON + 2, "5L-10L")).await, Status::Busy);
+        assert_eq!(one.apply(income(1, NOON + 2, "5L-10L")).await, Status::Applied { revision: 3 });
+        assert_eq!(one.ground.ram.refused(), 1);
+    });
+}
+
+#[test]
+fn a_journal_that_panics_fails_what_is_pending_and_nothing_hangs() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.set_fate(Fate::Panics);
+        assert_eq!(world.apply(income(1, NOON, "0-2.5L")).await, Status::Busy);
+        assert!(!world.profiles.is_ready());
+        assert_eq!(world.view(1, citizen(1)).await.err(), Some(ReadError::Unknown));
+    });
+}
+
+#[test]
+fn an_idle_actor_passivates_and_comes_back_and_a_busy_one_stays() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { idle_passivate: Duration::ZERO, ..by_hand() });
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.submit(income(2, NOON, "0-2.5L"));
+        world.breathe(4).await;
+        world.committer.step(false);
+        world.loader.step(false);
+        world.breathe(4).await;
+        assert_eq!((world.local.slots.borrow().len(), world.shared.permits.taken()), (2, 1));
+        world.submit(income(1, NOON + 1, "2.5L-5L"));
+        world.local.on_tick();
+        assert_eq!(world.local.slots.borrow().len(), 2, "one has a message, the other a commit");
+        world.settle().await;
+        while world.results.try_recv().is_ok() {}
+        world.local.on_tick();
+        assert_eq!(world.local.slots.borrow().len(), 0);
+        assert_eq!(world.apply(income(1, NOON + 2, "5L-10L")).await, Status::Applied { revision: 3 });
+        assert_eq!(world.view(2, citizen(2)).await.map(|view| view.revision), Ok(1));
+    });
+}
+
+#[test]
+fn over_the_bound_the_longest_idle_go() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { max_live_actors: 2, ..by_hand() });
+        for number in 0..4 {
+            world.apply(income(number, NOON, "0-2.5L")).await;
+            world.local.on_tick();
+        }
+        assert_eq!(world.local.slots.borrow().len(), 2);
+        for number in 0..4 {
+            world.shared.roster.tell(&user(number), Request::Panic);
+        }
+        world.breathe(8).await;
+        assert_eq!(world.local.slots.borrow().len(), 0, "the two youngest were live");
+    });
+}
+
+#[test]
+fn idle_actors_are_packed_and_unpack_to_the_same_view() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { hot_actors_per_shard: 1, view_bytes: 0, ..by_hand() });
+        for number in 0..5 {
+            world.apply(income(number, NOON, "0-2.5L")).await;
+        }
+        let unpacked = |world: &World| {
+            let slots = world.local.slots.borrow();
+            (0..slots.positions()).filter(|at| slots.at(*at).is_some_and(|core| core.borrow().is_unpacked())).count()
+        };
+        assert_eq!(unpacked(&world), 1);
+        for number in 0..5 {
+            let view = world.view(number, citizen(number)).await.expect("known");
+            assert!(String::from_utf8_lossy(&view.body).contains("0-2.5L"));
+            assert_eq!(unpacked(&world), 1);
+        }
+        assert_eq!(world.apply(income(0, NOON + 1, "2.5L-5L")).await, Status::Applied { revision: 2 });
+    });
+}
+
+#[test]
+fn a_view_is_served_from_the_cache_until_its_revision_day_or_incarnation_ends() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        let hit = |view: Result<crate::View, ReadError>| view.expect("known").cache_hit;
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        assert!(!hit(world.view(1, citizen(1)).await));
+        assert!(hit(world.view(1, citizen(1)).await));
+        assert!(!hit(world.view(1, SERVICE).await), "another class");
+        assert!(hit(world.view(1, citizen(1)).await) && hit(world.view(1, SERVICE).await), "side by side");
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        assert!(!hit(world.view(1, citizen(1)).await), "another revision");
+        world.ground.set_now(NOON + DAY);
+        assert!(!hit(world.view(1, citizen(1)).await), "another day");
+        world.ground.set_now(NOON);
+        assert!(hit(world.view(1, citizen(1)).await), "a day does not go back");
+        world.shared.dispatch(user(1), Request::Panic).expect("there is room");
+        world.breathe(8).await;
+        assert!(!hit(world.view(1, citizen(1)).await), "another incarnation");
+    });
+}
+
+#[test]
+fn a_late_insertion_of_an_old_view_is_never_served() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.view(1, citizen(1)).await.expect("known");
+        let old = world.shared.cache.current(&user(1), world.shared.today()).expect("cached");
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        world.view(1, citizen(1)).await.expect("known");
+        world.shared.cache.put_back(user(1), old);
+        let view = world.view(1, citizen(1)).await.expect("known");
+        assert_eq!((view.revision, view.cache_hit), (2, false));
+    });
+}

@@ -1,0 +1,217 @@
+//! Live subscribers, one thing at a time.
+
+use domain::event::{FeedEvent, RegisterPath};
+use domain::source::Source;
+use domain::table::Leaf;
+use serde_json::Value;
+
+use super::world::{
+    DAY, Ground, NOON, SERVICE, THIRD_PARTY, World, by_hand, citizen, event, income, policy, run, user,
+};
+use crate::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
+use crate::profile::Request;
+use crate::{ReadError, Status, Subscription};
+
+fn consent(time: i64, level: &str, third_party: bool) -> FeedEvent {
+    let values = [
+        (RegisterPath::Leaf(Leaf::ConsentDataSharingLevel), Some(&*format!("\"{level}\"")).map(str::to_owned)),
+        (RegisterPath::Leaf(Leaf::ConsentThirdPartySharing), Some(third_party.to_string())),
+    ];
+    let values: Vec<_> = values.iter().map(|(path, value)| (path.clone(), value.as_deref())).collect();
+    event(user(1), &format!("consent-{time}"), time, Source::Consent, &values)
+}
+
+fn deadline(time: i64, due: &str) -> FeedEvent {
+    let details = format!(
+        r#"{{"action_url":"/a","deadline_id":"d","description":"d","due_date":"{due}","priority":"low","type":"t"}}"#
+    );
+    event(user(1), "deadline", time, Source::Deadlines, &[(RegisterPath::DeadlineDetails("d".into()), Some(&details))])
+}
+
+async fn subscribe(
+    world: &mut World,
+    id: u64,
+    viewer: domain::access::Viewer,
+    outlet: &OutletSender,
+) -> Result<(), ReadError> {
+    let (profiles, outlet) = (world.profiles.clone(), outlet.clone());
+    world.ask(async move { profiles.subscribe(user(1), Subscription { id, viewer, fields: None, outlet }).await }).await
+}
+
+fn frames(receiver: &mut OutletReceiver) -> Vec<Frame> {
+    std::iter::from_fn(|| receiver.try_recv()).collect()
+}
+
+fn kinds(receiver: &mut OutletReceiver) -> Vec<(FrameKind, u64)> {
+    frames(receiver).iter().map(|frame| (frame.kind, frame.revision)).collect()
+}
+
+fn json(frame: &Frame) -> Value {
+    serde_json::from_slice(&frame.text).expect("JSON")
+}
+
+#[test]
+fn the_state_comes_first_and_patches_continue_it() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        let (outlet, mut receiver) = channel(8);
+        assert_eq!(subscribe(&mut world, 7, citizen(1), &outlet).await, Err(ReadError::Unknown));
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        assert_eq!(subscribe(&mut world, 7, citizen(1), &outlet).await, Ok(()));
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        let got = frames(&mut receiver);
+        let [first, second] = got.as_slice() else { panic!("{} frames", got.len()) };
+        let (profile, patch) = (json(first), json(second));
+        assert_eq!(profile["type"], "profile");
+        assert_eq!(profile["user_id"], "usr_000000000001");
+        assert_eq!(profile["revision"], 1);
+        assert_eq!(profile["profile"]["economic"]["income_bracket"], "0-2.5L");
+        assert_eq!(patch["type"], "patch");
+        assert_eq!((&patch["base_revision"], &patch["revision"]), (&1.into(), &2.into()));
+        assert_eq!(patch["envelope"]["revision"], 2);
+        let operation = serde_json::json!(
+            {"op": "replace", "path": "/economic/income_bracket", "value": "2.5L-5L"}
+        );
+        assert!(patch["operations"].as_array().expect("a list").contains(&operation), "{patch}");
+        assert_ne!(profile["cursor"], patch["cursor"]);
+        assert!(!second.text.windows(4).any(|text| text == b"\"id\""));
+    });
+}
+
+#[test]
+fn a_class_shares_the_bytes_of_a_frame() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        subscribe(&mut world, 2, citizen(1), &outlet).await.expect("known");
+        frames(&mut receiver);
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        let got = frames(&mut receiver);
+        assert_eq!(got.len(), 2);
+        assert_eq!(got[0].text.as_ptr(), got[1].text.as_ptr());
+    });
+}
+
+#[test]
+fn a_withdrawal_takes_back_what_waits_and_shows_what_is_left() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(consent(NOON, "standard", true)).await;
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
+        subscribe(&mut world, 2, THIRD_PARTY, &outlet).await.expect("shared");
+        subscribe(&mut world, 3, citizen(1), &outlet).await.expect("known");
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        world.apply(consent(NOON + 1, "minimal", false)).await;
+        let got = frames(&mut receiver);
+        let of = |id| got.iter().filter(move |frame| frame.subscription == id);
+        assert_eq!(of(1).map(|frame| (frame.kind, frame.revision)).collect::<Vec<_>>(), [(FrameKind::Profile, 4)]);
+        assert!(of(1).all(|frame| !String::from_utf8_lossy(&frame.text).contains("income_bracket")));
+        assert_eq!(of(2).map(|frame| frame.kind).collect::<Vec<_>>(), [FrameKind::Gone]);
+        let own = [FrameKind::Profile, FrameKind::Patch, FrameKind::Patch];
+        assert_eq!(of(3).map(|frame| frame.kind).collect::<Vec<_>>(), own, "the citizen's class stays");
+
+        world.apply(income(1, NOON + 2, "0-2.5L")).await;
+        let hidden = frames(&mut receiver);
+        assert!(hidden.iter().all(|frame| frame.subscription != 2), "nothing while it is hidden");
+        assert_eq!(json(&hidden[0])["operations"], serde_json::json!([]), "nothing visible, but no gap");
+
+        world.apply(consent(NOON + 3, "minimal", true)).await;
+        assert!(frames(&mut receiver).iter().any(|frame| frame.subscription == 2 && frame.kind == FrameKind::Profile));
+    });
+}
+
+#[test]
+fn a_slow_client_gets_the_whole_document_and_no_gap() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(2);
+        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        for step in 1..=4 {
+            world.apply(income(1, NOON + step, ["0-2.5L", "2.5L-5L"][step as usize % 2])).await;
+        }
+        // Profile 1 and patch 2 filled it; 3 came as a whole document, and 4 had room again; 5 did not.
+        assert_eq!(kinds(&mut receiver), [(FrameKind::Profile, 5)]);
+    });
+}
+
+#[test]
+fn a_new_policy_is_followed_without_an_event() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(consent(NOON, "standard", false)).await;
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
+        assert!(String::from_utf8_lossy(&frames(&mut receiver)[0].text).contains("income_bracket"));
+        world.ground.policy.store(policy(1).into());
+        world.local.on_tick();
+        world.settle().await;
+        let got = frames(&mut receiver);
+        assert_eq!(got.iter().map(|frame| frame.kind).collect::<Vec<_>>(), [FrameKind::Profile]);
+        assert!(!String::from_utf8_lossy(&got[0].text).contains("income_bracket"));
+        let view = world.view(1, SERVICE).await.expect("known");
+        assert!(!String::from_utf8_lossy(&view.body).contains("income_bracket"));
+    });
+}
+
+#[test]
+fn the_turn_of_the_day_reaches_subscribers_and_readers() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(deadline(NOON, "2026-01-25")).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        frames(&mut receiver);
+        world.ground.set_now(NOON + DAY);
+        world.local.on_tick();
+        world.settle().await;
+        assert_eq!(kinds(&mut receiver), [(FrameKind::Patch, 2)]);
+        world.ground.set_now(NOON + 2 * DAY);
+        let view = world.view(1, citizen(1)).await.expect("known");
+        assert_eq!(view.revision, 3, "a read rolls first, and waits until that is durable");
+        assert!(String::from_utf8_lossy(&view.body).contains(r#""days_remaining":3"#));
+        assert_eq!(kinds(&mut receiver), [(FrameKind::Patch, 3)]);
+    });
+}
+
+#[test]
+fn an_actor_with_a_subscriber_stays_and_one_that_dies_says_so() {
+    run(async {
+        let options = crate::Options { idle_passivate: std::time::Duration::ZERO, ..by_hand() };
+        let mut world = World::start(Ground::new(), options);
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        world.local.on_tick();
+        assert_eq!(world.local.slots.borrow().len(), 1);
+        world.shared.dispatch(user(1), Request::Panic).expect("there is room");
+        world.breathe(8).await;
+        assert_eq!(kinds(&mut receiver), [(FrameKind::Resync, 0)]);
+        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        world.profiles.unsubscribe(user(1), 1, &outlet);
+        assert_eq!(kinds(&mut receiver), []);
+        assert_eq!(world.apply(income(1, NOON + 1, "2.5L-5L")).await, Status::Applied { revision: 2 });
+        assert_eq!(kinds(&mut receiver), []);
+        world.local.on_tick();
+        assert_eq!(world.local.slots.borrow().len(), 0);
+    });
+}
+
+#[test]
+fn the_citizens_consent_is_written_later_than_what_it_overwrites() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(consent(NOON + 5_000_000, "full", true)).await;
+        let writes = consent(0, "minimal", false).writes;
+        let profiles = world.profiles.clone();
+        let put = async move { profiles.put_consent(user(1), writes, std::time::Instant::now()).await };
+        assert_eq!(world.ask(put).await, Ok(Status::Applied { revision: 2 }));
+        let view = world.view(1, citizen(1)).await.expect("known");
+        assert!(String::from_utf8_lossy(&view.body).contains(r#""data_sharing_level":"minimal""#));
+    });
+}

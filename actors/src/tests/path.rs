@@ -1,0 +1,106 @@
+//! The way of an event with the real threads: submitted, committed, answered, read.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain::port::journal::{Journal, JournalError, Record, Refused};
+use tokio::sync::mpsc;
+
+use super::ram::Ram;
+use super::world::{Ground, NOON, citizen, income, run, user};
+use crate::{Options, Profiles, ReadError, Reply, Status};
+
+#[test]
+fn what_is_acknowledged_is_durable_and_read() {
+    run(async {
+        let ground = Ground::new();
+        let profiles = Profiles::start(Options { shards: 2, ..Options::default() }, ground.ports()).expect("threads");
+        assert_eq!(profiles.view(user(1), &citizen(1)).await.err(), Some(ReadError::Unknown));
+
+        let (reply, result) = Reply::one();
+        profiles.submit(income(1, NOON, "0-2.5L"), Instant::now(), reply).expect("there is room");
+        assert_eq!(result.await.expect("an answer").status, Status::Applied { revision: 1 });
+        assert_eq!(ground.ram.frames(&user(1)), 1);
+
+        let view = profiles.view(user(1), &citizen(1)).await.expect("known");
+        assert!(!view.cache_hit);
+        let text = String::from_utf8(view.body.to_vec()).expect("JSON");
+        assert!(text.contains(r#""economic":{"income_bracket":"0-2.5L"}"#), "{text}");
+        let again = profiles.view(user(1), &citizen(1)).await.expect("known");
+        assert!(again.cache_hit);
+        assert_eq!(again.body, view.body);
+        assert_eq!(profiles.observe().await.live_actors, 1);
+        assert!(profiles.stop().await);
+    });
+}
+
+#[test]
+fn thousands_of_events_over_one_channel_each_get_one_result_and_a_restart_finds_them() {
+    run(async {
+        const USERS: usize = 50;
+        const EVENTS: usize = 40;
+        let ground = Ground::new();
+        let profiles = Profiles::start(Options { shards: 2, ..Options::default() }, ground.ports()).expect("threads");
+        let (sender, mut results) = mpsc::unbounded_channel();
+        for index in 0..USERS * EVENTS {
+            let bracket = ["0-2.5L", "2.5L-5L"][index / USERS % 2];
+            let event = income(index % USERS, NOON - 1_000 + (index / USERS) as i64, bracket);
+            let mut reply = Reply::stream(index as u64, sender.clone());
+            while let Err((_, back)) = profiles.submit(event.clone(), Instant::now(), reply) {
+                reply = back;
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut seen = vec![None; USERS * EVENTS];
+        for _ in 0..USERS * EVENTS {
+            let result = results.recv().await.expect("a result for each");
+            assert_eq!(seen[result.index as usize].replace(result.status), None);
+        }
+        // Order per user was kept, so every event changed the profile.
+        for (index, status) in seen.into_iter().enumerate() {
+            assert_eq!(status, Some(Status::Applied { revision: (index / USERS) as u64 + 1 }), "event {index}");
+        }
+        assert!(profiles.stop().await);
+
+        let profiles = Profiles::start(Options { shards: 3, ..Options::default() }, ground.ports()).expect("threads");
+        for number in 0..USERS {
+            let view = profiles.view(user(number), &citizen(number)).await.expect("known");
+            assert_eq!(view.revision, EVENTS as u64);
+        }
+        assert!(profiles.stop().await);
+    });
+}
+
+/// A journal that waits until it is told to go on.
+struct Held(Ram, std::sync::mpsc::Receiver<()>);
+
+impl Journal for Held {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError> {
+        self.1.recv().expect("told to go on");
+        self.0.append(group)
+    }
+}
+
+#[test]
+fn stopping_waits_for_what_is_pending() {
+    run(async {
+        let ground = Ground::new();
+        let (go_on, held) = std::sync::mpsc::channel();
+        let mut ports = ground.ports();
+        ports.journal = Box::new(Held(ground.ram.clone(), held));
+        let profiles = Profiles::start(Options { shards: 1, ..Options::default() }, ports).expect("threads");
+        let (reply, result) = Reply::one();
+        profiles.submit(income(1, NOON, "0-2.5L"), Instant::now(), reply).expect("there is room");
+        let late = profiles.clone();
+        let stopping = actix_rt::spawn(profiles.stop());
+        tokio::task::yield_now().await;
+        let (reply, _result) = Reply::one();
+        assert!(late.submit(income(2, NOON, "0-2.5L"), Instant::now(), reply).is_err(), "no more is taken");
+        assert!(!late.is_ready());
+        go_on.send(()).expect("the commit thread waits");
+        assert!(stopping.await.expect("no panic"));
+        assert_eq!(result.await.expect("an answer").status, Status::Applied { revision: 1 });
+        assert_eq!(ground.ram.frames(&user(1)), 1);
+        drop(Arc::new(late));
+    });
+}

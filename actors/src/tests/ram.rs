@@ -1,0 +1,167 @@
+//! A journal and store in RAM whose commits can be made to fail, a clock that stands still, and chance from a seed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use domain::id::UserId;
+use domain::port::clock::{Clock, Entropy};
+use domain::port::journal::{Journal, JournalError, Record, Refused};
+use domain::port::store::{Fold, ProfileStore, StoreError, Stored};
+use domain::record;
+use domain::state::UserState;
+use parking_lot::Mutex;
+
+/// What becomes of the next group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Fate {
+    #[default]
+    Taken,
+    NotTaken,
+    Unknown,
+    Panics,
+}
+
+/// The durable world: it outlives the actors.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Ram(Arc<Mutex<Log>>);
+
+#[derive(Debug, Default)]
+struct Log {
+    frames: BTreeMap<UserId, Vec<Vec<u8>>>,
+    fate: Fate,
+    /// What was written with an unknown fate: a restart decides.
+    limbo: Vec<(UserId, u64, Vec<u8>)>,
+    refuses: bool,
+    refused: usize,
+}
+
+impl Ram {
+    pub(super) fn set_fate(&self, fate: Fate) {
+        self.0.lock().fate = fate;
+    }
+
+    /// How many frames a user has.
+    pub(super) fn frames(&self, user: &UserId) -> usize {
+        self.0.lock().frames.get(user).map_or(0, Vec::len)
+    }
+
+    pub(super) fn refused(&self) -> usize {
+        self.0.lock().refused
+    }
+
+    /// A user's durable states by sequence, from 1, replayed from the frames.
+    pub(super) fn states(&self, user: &UserId, from: Vec<UserState>) -> Vec<UserState> {
+        let log = self.0.lock();
+        let frames = log.frames.get(user).map_or(&[][..], Vec::as_slice);
+        let mut states = from;
+        for frame in &frames[states.len()..] {
+            let state = record::replay(states.last().cloned(), frame).expect("the frames continue each other");
+            states.push(state);
+        }
+        states
+    }
+
+    /// The journal works again, and a prefix of what was in limbo turns out to be there.
+    pub(super) fn restart(&self, kept: usize) {
+        let mut log = self.0.lock();
+        log.refuses = false;
+        log.fate = Fate::Taken;
+        for (user, sequence, body) in std::mem::take(&mut log.limbo).into_iter().take(kept) {
+            let frames = log.frames.entry(user).or_default();
+            if frames.len() as u64 + 1 == sequence {
+                frames.push(body);
+            }
+        }
+    }
+}
+
+impl Journal for Ram {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError> {
+        let mut log = self.0.lock();
+        let fate = std::mem::take(&mut log.fate);
+        if log.refuses {
+            return Err(JournalError::UnknownFate(io::Error::other("refuses until restart")));
+        }
+        match fate {
+            Fate::Taken => {}
+            Fate::NotTaken => return Err(JournalError::NotTaken(io::Error::other("disk full"))),
+            Fate::Unknown => {
+                log.refuses = true;
+                log.limbo = group.iter().map(|record| (record.user, record.sequence, record.body.clone())).collect();
+                return Err(JournalError::UnknownFate(io::Error::other("fdatasync failed")));
+            }
+            Fate::Panics => panic!("injected"),
+        }
+        let take = |record: &Record| {
+            let frames = log.frames.entry(record.user).or_default();
+            let expected = frames.len() as u64 + 1;
+            if record.sequence == expected {
+                frames.push(record.body.clone());
+                return Ok(());
+            }
+            log.refused += 1;
+            Err(Refused { expected })
+        };
+        Ok(group.iter().map(take).collect())
+    }
+}
+
+impl ProfileStore for Ram {
+    /// Half of the frames come as a checkpoint.
+    fn load(&self, user: &UserId) -> Result<Option<Stored>, StoreError> {
+        let log = self.0.lock();
+        let Some(frames) = log.frames.get(user).filter(|frames| !frames.is_empty()) else { return Ok(None) };
+        let (old, new) = frames.split_at(frames.len() / 2);
+        let state = if old.is_empty() { None } else { Some(record::Replay.fold(None, None, old)?.state) };
+        Ok(Some(Stored { generation: 1, sequence: frames.len() as u64, state, frames: new.to_vec() }))
+    }
+}
+
+/// A clock that is set.
+#[derive(Debug)]
+pub(super) struct SetClock(pub(super) AtomicI64);
+
+impl Clock for SetClock {
+    fn now_micros(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Bytes that count.
+#[derive(Debug, Default)]
+pub(super) struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        let count = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        bytes.iter_mut().enumerate().for_each(|(index, byte)| *byte = count[index % 8]);
+    }
+}
+
+/// SplitMix64: chance from a seed.
+#[derive(Debug, Clone)]
+pub(super) struct Chance(pub(super) u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    pub(super) fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+
+    pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}

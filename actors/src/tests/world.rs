@@ -1,0 +1,228 @@
+//! Events, viewers and policies to test with, and the parts run by hand on one thread.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
+
+use actix::{Actor, Addr};
+use arc_swap::ArcSwap;
+use domain::access::{AccessRules, Policy, Viewer, ViewerRules};
+use domain::canonical::CanonicalJson;
+use domain::event::{FeedEvent, RegisterPath, Text, Write};
+use domain::id::UserId;
+use domain::port::clock::Clock;
+use domain::rules::Rules;
+use domain::source::Source;
+use domain::table::Leaf;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+
+use super::ram::{Counting, Fate, Ram, SetClock};
+use crate::commit::Committer;
+use crate::hydration::Loader;
+use crate::profiles::{Parts, assemble};
+use crate::roster::{Local, RosterActor};
+use crate::shared::Shared;
+use crate::{EventResult, Options, Ports, Profiles, Reply, Status};
+
+/// 2026-01-20T10:30:00Z.
+pub(super) const NOON: i64 = 1_768_905_000_000_000;
+pub(super) const DAY: i64 = 86_400_000_000;
+
+pub(super) fn user(number: usize) -> UserId {
+    UserId::parse(&format!("usr_{number:012}")).expect("an id")
+}
+
+pub(super) fn citizen(number: usize) -> Viewer {
+    Viewer::SelfCitizen(user(number))
+}
+
+pub(super) const SERVICE: Viewer = Viewer::Service { profile_read: true, third_party: false, ai_context: false };
+pub(super) const THIRD_PARTY: Viewer = Viewer::Service { profile_read: true, third_party: true, ai_context: false };
+
+/// The default table's shape; a second one takes economic fields from services.
+pub(super) fn policy(number: usize) -> Policy {
+    let paths = |list: &[&str]| list.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+    let all = || ViewerRules { minimal: paths(&["*"]), ..ViewerRules::default() };
+    let full = if number == 0 { paths(&["deadlines.*", "economic.employment_type"]) } else { Vec::new() };
+    let service = ViewerRules {
+        minimal: paths(&["demographics.state"]),
+        standard: if number == 0 { paths(&["economic.income_bracket"]) } else { Vec::new() },
+        full,
+    };
+    let rules = AccessRules { self_citizen: all(), agent: all(), admin: all(), service, ..AccessRules::default() };
+    Policy::compile(&rules).expect("the table names fields")
+}
+
+pub(super) fn event(
+    user: UserId,
+    id: &str,
+    time: i64,
+    source: Source,
+    values: &[(RegisterPath, Option<&str>)],
+) -> FeedEvent {
+    let write = |(path, value): &(RegisterPath, Option<&str>)| Write {
+        path: path.clone(),
+        kind: source.kinds()[0],
+        value: value.map(|text| CanonicalJson::from_canonical(text)),
+    };
+    let writes = values.iter().map(write).collect();
+    FeedEvent { id: Text::from(id), source, user, time, registration: false, writes }
+}
+
+pub(super) fn income(number: usize, time: i64, bracket: &str) -> FeedEvent {
+    let value = format!("\"{bracket}\"");
+    let path = RegisterPath::Leaf(Leaf::EconomicIncomeBracket);
+    event(user(number), &format!("income-{time}"), time, Source::Metadata, &[(path, Some(&value))])
+}
+
+/// What the actors stand on; it outlives a restart of them.
+#[derive(Clone)]
+pub(super) struct Ground {
+    pub(super) ram: Ram,
+    pub(super) clock: Arc<SetClock>,
+    pub(super) entropy: Arc<Counting>,
+    pub(super) rules: Arc<Rules>,
+    pub(super) policy: Arc<ArcSwap<Policy>>,
+}
+
+impl Ground {
+    pub(super) fn new() -> Self {
+        let rules = Rules {
+            zone: TimeZone::get("Asia/Kolkata").expect("the zone is bundled"),
+            districts: Default::default(),
+            not_applicable: Vec::new(),
+            limits: Default::default(),
+        };
+        Self {
+            ram: Ram::default(),
+            clock: Arc::new(SetClock(AtomicI64::new(NOON))),
+            entropy: Arc::default(),
+            rules: Arc::new(rules),
+            policy: Arc::new(ArcSwap::from_pointee(policy(0))),
+        }
+    }
+
+    pub(super) fn ports(&self) -> Ports {
+        Ports {
+            journal: Box::new(self.ram.clone()),
+            store: Arc::new(self.ram.clone()),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            rules: self.rules.clone(),
+            policy: self.policy.clone(),
+        }
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.clock.now_micros()
+    }
+
+    pub(super) fn set_now(&self, now: i64) {
+        self.clock.0.store(now, Ordering::Relaxed);
+    }
+}
+
+/// Options for one shard on the test's own thread, whose ticks are made by hand.
+pub(super) fn by_hand() -> Options {
+    Options {
+        shards: 1,
+        hydration_threads: 1,
+        tick: std::time::Duration::from_secs(86_400),
+        idle_passivate: std::time::Duration::from_secs(10 * 86_400),
+        day_roll_spread: std::time::Duration::ZERO,
+        ..Options::default()
+    }
+}
+
+/// The parts, each run by hand.
+pub(super) struct World {
+    pub(super) ground: Ground,
+    pub(super) profiles: Profiles,
+    pub(super) shared: Arc<Shared>,
+    pub(super) local: Rc<Local>,
+    pub(super) committer: Committer,
+    pub(super) loader: Loader,
+    pub(super) results: mpsc::UnboundedReceiver<EventResult>,
+    sender: mpsc::UnboundedSender<EventResult>,
+    submitted: u64,
+    _roster: Addr<RosterActor>,
+}
+
+impl World {
+    pub(super) fn start(ground: Ground, options: Options) -> Self {
+        let Parts { shared, committer, mut loaders, mut events } = assemble(options, ground.ports());
+        let roster = RosterActor::new(Arc::clone(&shared), 0, events.pop().expect("one shard"));
+        let local = roster.local();
+        let (sender, results) = mpsc::unbounded_channel();
+        Self {
+            ground,
+            profiles: Profiles::over(Arc::clone(&shared)),
+            shared,
+            local,
+            committer,
+            loader: loaders.pop().expect("one thread"),
+            results,
+            sender,
+            submitted: 0,
+            _roster: roster.start(),
+        }
+    }
+
+    /// Submits an event; its index in the results.
+    pub(super) fn submit(&mut self, event: FeedEvent) -> u64 {
+        let index = self.submitted;
+        self.submitted += 1;
+        // What is refused at once answers like what is refused later: the reply comes back and is dropped.
+        let _ = self.profiles.submit(event, Instant::now(), Reply::stream(index, self.sender.clone()));
+        index
+    }
+
+    /// Lets the tasks run that can.
+    pub(super) async fn breathe(&self, turns: usize) {
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Runs everything until nothing is under way.
+    pub(super) async fn settle(&mut self) {
+        self.breathe(8).await;
+        while self.shared.permits.taken() > 0 || self.shared.roster.hydrating() > 0 || !self.shared.roster.is_quiet() {
+            self.committer.step(false);
+            self.loader.step(false);
+            self.breathe(8).await;
+        }
+    }
+
+    /// Submits and runs until the result is there.
+    pub(super) async fn apply(&mut self, event: FeedEvent) -> Status {
+        let index = self.submit(event);
+        self.settle().await;
+        let result = self.results.try_recv().expect("settled");
+        assert_eq!(result.index, index);
+        result.status
+    }
+
+    /// Reads and runs until the answer is there.
+    pub(super) async fn ask<T: 'static>(&mut self, question: impl Future<Output = T> + 'static) -> T {
+        let answer = actix_rt::spawn(question);
+        self.settle().await;
+        answer.await.expect("the question does not panic")
+    }
+
+    pub(super) async fn view(&mut self, number: usize, viewer: Viewer) -> Result<crate::View, crate::ReadError> {
+        let profiles = self.profiles.clone();
+        self.ask(async move { profiles.view(user(number), &viewer).await }).await
+    }
+
+    pub(super) fn set_fate(&self, fate: Fate) {
+        self.ground.ram.set_fate(fate);
+    }
+}
+
+/// Runs a test on an actix system of its own.
+pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
+    actix_rt::System::new().block_on(test)
+}
