@@ -1,1 +1,13 @@
-//! profile-server
+//! The front door: HTTP, live sockets, the command line, and the wiring of every other room.
+//!
+//! A table of contents, in reading order.
+
+pub mod cli;
+
+pub mod application;
+mod wiring;
+
+mod http;
+mod live;
+
+mod telemetry;

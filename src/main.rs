@@ -1,2 +1,10 @@
-//! profile-server
-fn main() {}
+//! The program: see `cli` for its commands.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    profile_server::cli::run(std::env::args_os())
+}

@@ -9,7 +9,7 @@ pub use options::{MasterKey, Options};
 mod error;
 pub use error::OpenError;
 mod open;
-pub use open::{Store, open};
+pub use open::{Closer, Store, open};
 mod dead_letters;
 pub use dead_letters::LetterBox;
 mod history;

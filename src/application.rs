@@ -1,0 +1,230 @@
+//! The server's life: built, running, drained.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer, rt};
+use arc_swap::ArcSwap;
+use config::Settings;
+use domain::access::{InvalidAccess, Policy};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use store::Closer;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::http::caller::Verifier;
+use crate::http::door::Door;
+use crate::http::{FeedMetrics, Surface};
+use crate::live::Sockets;
+use crate::telemetry::{self, metric};
+use crate::wiring::{self, House};
+
+/// Metrics are tidied, and the access table looked at, this often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Why the server does not start. One line each, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The access table.
+    #[error("access.toml: {0}")]
+    Access(#[from] InvalidAccess),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// An address is taken, or not this machine's.
+    #[error(
+        "cannot listen on `{address}`: {source}; stop what listens there, or choose another with `{flag}` (port 0 picks a free one)"
+    )]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that changes it.
+        flag: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The log or the metrics are there already.
+    #[error("cannot start the telemetry: {0}")]
+    Telemetry(String),
+    /// No thread, signal handler or limit could be had.
+    #[error("cannot start a thread or set a limit: {0}; check `ulimit`")]
+    Thread(io::Error),
+}
+
+/// A server that is bound and ready to run.
+pub struct Application {
+    public: Server,
+    admin: Server,
+    listen: SocketAddr,
+    admin_listen: SocketAddr,
+    stop: watch::Sender<bool>,
+    profiles: actors::Profiles,
+    closer: Closer,
+    upkeep: Upkeep,
+}
+
+impl Application {
+    /// Opens the store, starts the actors and binds both listeners. An actix system must run on this thread.
+    ///
+    /// # Errors
+    /// Says in one line why not, and what to do.
+    pub async fn build(settings: Settings, environment: &[(String, String)]) -> Result<Self, StartError> {
+        forbid_core_dumps().map_err(StartError::Thread)?;
+        let secrets = wiring::load_secrets(&settings, environment)?;
+        telemetry::init_log(&settings.log, &wiring::log_key(&secrets))
+            .map_err(|error| StartError::Telemetry(error.to_string()))?;
+        let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
+        let house = wiring::build(&settings, &secrets)?;
+        let development_key = secrets.development_secret.as_ref().map(|key| key.expose_secret());
+        let verifier = Verifier::new(development_key, settings.auth.clone(), wiring::wall_clock());
+        let (stop, closing) = watch::channel(false);
+        let House { profiles, rules, policy, clock, entropy, dead_letters, store, epoch, closer } = house;
+        let mut start = [0; 8];
+        entropy.fill(&mut start);
+        let door = Door {
+            profiles: profiles.clone(),
+            verifier,
+            rules,
+            clock,
+            dead_letters,
+            store,
+            epoch,
+            spool_dir: settings.data_dir.clone(),
+            sockets: Sockets::new(settings.live.max_sockets_per_caller),
+            http: settings.http.clone(),
+            live: settings.live.clone(),
+            feed_metrics: FeedMetrics::new(),
+            closing,
+        };
+        let surface = Surface::new(door, prometheus.clone(), u64::from_ne_bytes(start));
+        let (public, listen) = bind_public(&settings, surface.clone())?;
+        let (admin, admin_listen) = bind_admin(&settings, surface)?;
+        let upkeep = Upkeep { settings, policy, prometheus };
+        Ok(Self { public, admin, listen, admin_listen, stop, profiles, closer, upkeep })
+    }
+
+    /// What is printed when the server answers.
+    pub fn ready_line(&self) -> String {
+        json!({"event": "ready", "listen": self.listen.to_string(), "admin_listen": self.admin_listen.to_string()})
+            .to_string()
+    }
+
+    /// Where the API listens.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where metrics and administration listen.
+    pub fn admin_listen(&self) -> SocketAddr {
+        self.admin_listen
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains: requests, sockets, mailboxes; then everything is flushed.
+    ///
+    /// # Errors
+    /// A listener failed.
+    pub async fn run_until_stopped(self) -> io::Result<()> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (public, admin) = (self.public.handle(), self.admin.handle());
+        let serving = rt::spawn(self.public);
+        let serving_admin = rt::spawn(self.admin);
+        let upkeep = rt::spawn(self.upkeep.run());
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: draining requests, sockets and mailboxes");
+        // Sockets and streams hear of it and end by themselves, which the listener's own drain waits for.
+        let _ = self.stop.send(true);
+        drain(&public, serving).await?;
+        if !self.profiles.stop().await {
+            tracing::warn!("not everything could be drained in time; what was acknowledged is durable all the same");
+        }
+        drain(&admin, serving_admin).await?;
+        upkeep.abort();
+        let closer = self.closer;
+        match tokio::task::spawn_blocking(move || closer.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "no last checkpoint was made: the next start takes longer"),
+            Err(error) => tracing::error!(%error, "the store was not closed"),
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn drain(handle: &ServerHandle, serving: rt::task::JoinHandle<io::Result<()>>) -> io::Result<()> {
+    handle.stop(true).await;
+    serving.await.map_err(io::Error::other)?
+}
+
+fn bind_public(settings: &Settings, surface: Surface) -> Result<(Server, SocketAddr), StartError> {
+    let http = &settings.http;
+    let server = HttpServer::new(move || App::new().configure(|config| surface.routes(config)))
+        .workers(http.workers)
+        .keep_alive(http.keep_alive)
+        .client_request_timeout(http.client_header_timeout)
+        .shutdown_timeout(http.shutdown_timeout.as_secs())
+        .tcp_nodelay(true)
+        .disable_signals()
+        .bind(settings.listen)
+        .map_err(|source| StartError::Bind { address: settings.listen, flag: "--listen", source })?;
+    let address = server.addrs().first().copied().unwrap_or(settings.listen);
+    Ok((server.run(), address))
+}
+
+fn bind_admin(settings: &Settings, surface: Surface) -> Result<(Server, SocketAddr), StartError> {
+    let server = HttpServer::new(move || App::new().configure(|config| surface.admin_routes(config)))
+        .workers(1)
+        .client_request_timeout(settings.http.client_header_timeout)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .bind(settings.admin_listen)
+        .map_err(|source| StartError::Bind { address: settings.admin_listen, flag: "--admin-listen", source })?;
+    let address = server.addrs().first().copied().unwrap_or(settings.admin_listen);
+    Ok((server.run(), address))
+}
+
+/// A core dump would hold keys and profiles.
+fn forbid_core_dumps() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
+/// What is done beside serving.
+struct Upkeep {
+    settings: Settings,
+    policy: Arc<ArcSwap<Policy>>,
+    prometheus: PrometheusHandle,
+}
+
+impl Upkeep {
+    async fn run(self) {
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tick.tick().await;
+            self.prometheus.run_upkeep();
+            self.follow_access_table();
+        }
+    }
+
+    /// A change of `access.toml` is picked up; a table with a fault leaves the one in use.
+    fn follow_access_table(&self) {
+        match wiring::load_policy(&self.settings) {
+            Ok(policy) if policy.version != self.policy.load().version => {
+                tracing::info!(version = policy.version, "the access table has changed");
+                self.policy.store(Arc::new(policy));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the access table is not taken over; the one before stays in use"),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The command line: one file per command.
+//!
+//! Exit codes: 0 done, 1 failed, 2 used wrongly. An error is one line on stderr that names the remedy.
+
+mod config;
+mod serve;
+mod token;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+/// One live, canonical JSON document per citizen: merged, masked and served.
+#[derive(Parser)]
+#[command(name = "profile-server", version, arg_required_else_help = true, after_help = EXAMPLES)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  profile-server serve --data-dir var
+  profile-server token --data-dir var --sub usr_7Qm2Xr9TzKpA --role self
+  profile-server <command> --help";
+
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Arguments),
+    Token(token::Arguments),
+    Config(config::Arguments),
+}
+
+/// Runs the command that `arguments` name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(error) => return explain(&error),
+    };
+    let result = match line.command {
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Token(arguments) => token::run(arguments),
+        Command::Config(arguments) => config::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help goes to stdout whole; a wrong use is one line on stderr.
+fn explain(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            say(text.trim_end());
+            let asked = error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            ExitCode::from(if asked { 0 } else { 2 })
+        }
+        _ => {
+            let details = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+            let line = details.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+            complain(&format!("{}; see `profile-server --help`", line.trim_start_matches("error: ")));
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A line on stdout. A reader that went away is no error.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// A line on stderr, whatever the message's own line breaks.
+fn complain(message: &str) {
+    let line = message.split(['\n', '\r']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let _ = writeln!(io::stderr(), "profile-server: {line}");
+}

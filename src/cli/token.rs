@@ -1,0 +1,128 @@
+//! `token`: a token signed with the local development key.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use config::{Settings, Sources};
+use secrecy::ExposeSecret;
+use uuid::Uuid;
+
+use crate::http::caller::{Act, Audience, Claims, Role, sign};
+use crate::wiring;
+
+/// Prints a token signed with the local development key (development only).
+#[derive(Args)]
+#[command(after_help = "Examples:
+  profile-server token --sub usr_7Qm2Xr9TzKpA --role self
+  profile-server token --sub svc:dashboard --role service --scope 'profile:read live:many' --ttl 30d
+  profile-server token --sub agt:helper --role agent --act usr_7Qm2Xr9TzKpA --scope section:eligibility")]
+pub(super) struct Arguments {
+    /// Where the key lies, in `.env`; it is made where it is missing
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// More settings, over the embedded defaults
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Who the caller is: a user id, `svc:name`, `adm:…`, `aud:…` or `agt:…`
+    #[arg(long)]
+    sub: String,
+    /// `self`, `service`, `admin`, `auditor` or `agent`
+    #[arg(long, value_parser = |name: &str| Role::parse(name).ok_or("allowed: self, service, admin, auditor, agent"))]
+    role: Role,
+    /// Scopes, separated by spaces
+    #[arg(long, default_value = "")]
+    scope: String,
+    /// For whom an agent acts: a user id
+    #[arg(long, value_name = "USER")]
+    act: Option<String>,
+    /// How the caller authenticated, for example `mfa`; now is then the time of it
+    #[arg(long)]
+    amr: Vec<String>,
+    /// How long the token lives: a number and `s`, `m`, `h` or `d`
+    #[arg(long, default_value = "1h", value_parser = parse_ttl)]
+    ttl: Duration,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut sources = Sources { file: arguments.config.clone(), ..Sources::from_process() };
+    if let Some(data_dir) = &arguments.data_dir {
+        sources = sources.with("data_dir", data_dir.display(), "--data-dir");
+    }
+    let settings = Settings::load(&sources)?;
+    let secrets = wiring::load_secrets(&settings, &sources.environment)?;
+    let Some(key) = secrets.development_secret else {
+        bail!(
+            "tokens are signed in development only: get one from the identity service, or set `mode` = `development`"
+        );
+    };
+    let request = Request {
+        subject: arguments.sub,
+        role: arguments.role,
+        scope: arguments.scope,
+        act: arguments.act,
+        amr: arguments.amr,
+        ttl: arguments.ttl,
+    };
+    super::say(&make(request, &settings, key.expose_secret())?);
+    Ok(())
+}
+
+/// What a token is to say.
+pub(super) struct Request {
+    pub(super) subject: String,
+    pub(super) role: Role,
+    pub(super) scope: String,
+    pub(super) act: Option<String>,
+    pub(super) amr: Vec<String>,
+    pub(super) ttl: Duration,
+}
+
+/// Signs a token, refusing one that the server would refuse.
+pub(super) fn make(request: Request, settings: &Settings, key: &[u8; 32]) -> anyhow::Result<String> {
+    let prefix = request.role.subject_prefix();
+    if !request.subject.starts_with(prefix) {
+        bail!("`--sub` of the role `{}` must begin with `{prefix}`", request.role.name());
+    }
+    let longest = if request.role == Role::Service { settings.auth.max_service_life } else { settings.auth.max_life };
+    if request.ttl > longest || request.ttl.is_zero() {
+        bail!("`--ttl` of the role `{}` must be from 1 to {} seconds", request.role.name(), longest.as_secs());
+    }
+    if request.role == Role::Agent && request.act.is_none() {
+        bail!("an agent acts for a citizen: add `--act usr_…`");
+    }
+    let now = wiring::wall_clock().now_micros().div_euclid(1_000_000);
+    let mut id = [0; 16];
+    wiring::entropy().fill(&mut id);
+    let claims = Claims {
+        iss: settings.auth.issuer.clone(),
+        aud: Audience::One(settings.auth.audience.clone()),
+        sub: request.subject,
+        role: request.role.name().to_owned(),
+        scope: request.scope,
+        exp: now + i64::try_from(request.ttl.as_secs()).unwrap_or(i64::MAX - now),
+        nbf: now,
+        iat: now,
+        jti: Uuid::from_bytes(id).simple().to_string(),
+        auth_time: (!request.amr.is_empty()).then_some(now),
+        amr: request.amr,
+        act: request.act.map(|sub| Act { sub }),
+        tenant: None,
+    };
+    sign(&claims, key).context("could not sign the token")
+}
+
+fn parse_ttl(text: &str) -> Result<Duration, String> {
+    let wrong = || "allowed: a number and `s`, `m`, `h` or `d`, for example `30m`".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(count) * seconds))
+}

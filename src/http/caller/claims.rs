@@ -1,0 +1,99 @@
+//! What a token says, and turning that into a caller.
+
+use domain::access::Viewer;
+use domain::id::UserId;
+use domain::source::Source;
+use domain::table::{LeafSet, Member};
+use serde::{Deserialize, Serialize};
+
+use super::{Caller, Refusal, Role};
+
+/// The claims of an access token (RFC 9068).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Claims {
+    pub(crate) iss: String,
+    pub(crate) aud: Audience,
+    pub(crate) sub: String,
+    pub(crate) role: String,
+    #[serde(default)]
+    pub(crate) scope: String,
+    /// Seconds since the Unix epoch, as `nbf` and `iat`.
+    pub(crate) exp: i64,
+    pub(crate) nbf: i64,
+    pub(crate) iat: i64,
+    pub(crate) jti: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) amr: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) auth_time: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) act: Option<Act>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tenant: Option<String>,
+}
+
+/// One audience or several (RFC 7519, section 4.1.3).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    pub(super) fn names(&self, audience: &str) -> bool {
+        match self {
+            Self::One(name) => name == audience,
+            Self::Several(names) => names.iter().any(|name| name == audience),
+        }
+    }
+}
+
+/// For whom an agent acts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Act {
+    pub(crate) sub: String,
+}
+
+impl Claims {
+    /// The caller that these claims, already verified, describe.
+    pub(super) fn into_caller(self, ends_at: i64) -> Result<Caller, Refusal> {
+        let role = Role::parse(&self.role).ok_or(Refusal("the claim `role` names no role that is served"))?;
+        if self.sub.strip_prefix(role.subject_prefix()).is_none_or(str::is_empty) {
+            return Err(Refusal("the claim `role` does not go with the prefix of `sub`"));
+        }
+        let has = |scope: &str| self.scope.split_ascii_whitespace().any(|held| held == scope);
+        let viewer = match role {
+            Role::SelfCitizen => {
+                Viewer::SelfCitizen(UserId::parse(&self.sub).map_err(|_| Refusal("the claim `sub` is no user id"))?)
+            }
+            Role::Service => Viewer::Service {
+                profile_read: has("profile:read"),
+                third_party: has("third_party"),
+                ai_context: has("ai_context"),
+            },
+            Role::Admin => Viewer::Admin { profile_read: has("profile:read") },
+            Role::Auditor => Viewer::Auditor,
+            Role::Agent => Viewer::Agent { citizen: self.citizen()?, sections: self.sections() },
+        };
+        // Feeds are the engines': a person's token opens none, whatever its scopes say.
+        let feeds = match role {
+            Role::Service => Source::ALL.into_iter().filter(|source| has(&format!("feed:{}", source.name()))).collect(),
+            _ => Vec::new(),
+        };
+        let live_many = role == Role::Service && has("live:many");
+        Ok(Caller { subject: self.sub, role, viewer, feeds, live_many, ends_at })
+    }
+
+    fn citizen(&self) -> Result<UserId, Refusal> {
+        let act = self.act.as_ref().ok_or(Refusal("an agent's token needs the claim `act`"))?;
+        UserId::parse(&act.sub).map_err(|_| Refusal("the claim `act` names no user id"))
+    }
+
+    /// What the `section:` scopes leave; nothing without one.
+    fn sections(&self) -> LeafSet {
+        let scopes = self.scope.split_ascii_whitespace();
+        let members = scopes.filter_map(|scope| scope.strip_prefix("section:")).filter_map(Member::parse);
+        members.fold(LeafSet::EMPTY, |sections, member| sections.or(member.leaves()))
+    }
+}

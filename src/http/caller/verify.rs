@@ -1,0 +1,123 @@
+//! Verifying tokens, and signing them with the local development key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::port::clock::Clock;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use super::{Caller, Claims, Refusal, Role};
+
+/// RFC 9068, section 2.1.
+const TOKEN_TYPE: &str = "at+jwt";
+/// A longer token is not looked at.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Verifies tokens and remembers those that it verified, by hash, until they end.
+pub(crate) struct Verifier {
+    key: Option<DecodingKey>,
+    settings: config::Auth,
+    clock: Arc<dyn Clock>,
+    known: Cache<[u8; 32], Arc<Caller>>,
+}
+
+impl Verifier {
+    /// `key` is the local development key, absent in production; `clock` is the real one.
+    pub(crate) fn new(key: Option<&[u8; 32]>, settings: config::Auth, clock: Arc<dyn Clock>) -> Self {
+        let known = Cache::new(settings.token_cache_entries);
+        Self { key: key.map(|key| DecodingKey::from_secret(key)), settings, clock, known }
+    }
+
+    /// Seconds since the Unix epoch.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now_micros().div_euclid(1_000_000)
+    }
+
+    /// The caller that `token` speaks for.
+    pub(crate) fn caller(&self, token: &[u8]) -> Result<Arc<Caller>, Refusal> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Refusal("the token is too long"));
+        }
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        let now = self.now();
+        let caller = match self.known.get(&hash) {
+            Some(caller) => caller,
+            None => {
+                let caller = Arc::new(self.verify(token, now)?);
+                self.known.insert(hash, Arc::clone(&caller));
+                caller
+            }
+        };
+        if caller.ends_at < now {
+            self.known.invalidate(&hash);
+            return Err(Refusal("the token has expired"));
+        }
+        Ok(caller)
+    }
+
+    /// The checks of RFC 8725: the one algorithm that goes with the key, the type, the parties, the times.
+    fn verify(&self, token: &[u8], now: i64) -> Result<Caller, Refusal> {
+        let key = self.key.as_ref().ok_or(Refusal("no key is configured that could verify a token"))?;
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Times and parties are checked below, against the clock that was injected.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        let decoded = jsonwebtoken::decode::<Claims>(token, key, &validation)
+            .map_err(|_| Refusal("the token's form, algorithm, signature or claims are not what they must be"))?;
+        let kind = decoded.header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
+        if kind.strip_prefix("application/").unwrap_or(&kind) != TOKEN_TYPE {
+            return Err(Refusal("the header `typ` must be `at+jwt`"));
+        }
+        if decoded.header.crit.is_some() {
+            return Err(Refusal("the header `crit` names extensions that are not known here"));
+        }
+        let claims = decoded.claims;
+        if claims.iss != self.settings.issuer {
+            return Err(Refusal("the claim `iss` is not the issuer that is trusted here"));
+        }
+        if !claims.aud.names(&self.settings.audience) {
+            return Err(Refusal("the claim `aud` does not name this server"));
+        }
+        if claims.tenant.as_deref().is_some_and(|tenant| tenant != "0") {
+            return Err(Refusal("the claim `tenant` names no tenant of this server"));
+        }
+        let ends_at = self.check_times(&claims, now)?;
+        claims.into_caller(ends_at)
+    }
+
+    /// When the token stops to be accepted.
+    fn check_times(&self, claims: &Claims, now: i64) -> Result<i64, Refusal> {
+        let leeway = seconds(self.settings.leeway);
+        let longest = match Role::parse(&claims.role) {
+            Some(Role::Service) => self.settings.max_service_life,
+            _ => self.settings.max_life,
+        };
+        if claims.nbf > now + leeway || claims.iat > now + leeway {
+            return Err(Refusal("the token is not valid yet"));
+        }
+        if claims.exp <= claims.iat || claims.exp.saturating_sub(claims.iat) > seconds(longest) {
+            return Err(Refusal("the token's life, `exp` less `iat`, is longer than accepted"));
+        }
+        let ends_at = claims.exp + leeway;
+        if ends_at < now { Err(Refusal("the token has expired")) } else { Ok(ends_at) }
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Signs `claims` with the local development key.
+///
+/// # Errors
+/// The claims cannot be written as JSON.
+pub(crate) fn sign(claims: &Claims, key: &[u8; 32]) -> Result<String, jsonwebtoken::errors::Error> {
+    let header = Header { typ: Some(TOKEN_TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(key))
+}
+
+#[cfg(test)]
+mod tests;

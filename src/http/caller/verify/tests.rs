@@ -1,0 +1,158 @@
+//! Tokens as RFC 8725 wants them, and what is refused.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::http::caller::claims::Audience;
+
+const NOW: i64 = 1_800_000_000;
+const KEY: [u8; 32] = [9; 32];
+
+struct Fixed(i64);
+
+impl Clock for Fixed {
+    fn now_micros(&self) -> i64 {
+        self.0 * 1_000_000
+    }
+}
+
+fn verifier_at(now: i64) -> Verifier {
+    let settings = config::Settings::load(&config::Sources::default()).expect("the defaults").auth;
+    Verifier::new(Some(&KEY), settings, Arc::new(Fixed(now)))
+}
+
+fn claims() -> Claims {
+    Claims {
+        iss: "profile-server".to_owned(),
+        aud: Audience::One("profile-server".to_owned()),
+        sub: "svc:dashboard".to_owned(),
+        role: "service".to_owned(),
+        scope: "profile:read feed:identity".to_owned(),
+        exp: NOW + 3_600,
+        nbf: NOW,
+        iat: NOW,
+        jti: "1".to_owned(),
+        amr: Vec::new(),
+        auth_time: None,
+        act: None,
+        tenant: None,
+    }
+}
+
+/// A token of any header and claims, signed with the key.
+fn raw(header: &Value, claims: &Value) -> String {
+    let part = |value: &Value| {
+        use base64::Engine;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string())
+    };
+    let message = format!("{}.{}", part(header), part(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &EncodingKey::from_secret(&KEY), Algorithm::HS256)
+        .expect("a signature");
+    format!("{message}.{signature}")
+}
+
+#[track_caller]
+fn refused(token: &str, part: &str) {
+    let refusal = verifier_at(NOW).caller(token.as_bytes()).expect_err(part);
+    assert!(refusal.0.contains(part), "`{}` does not say `{part}`", refusal.0);
+}
+
+#[test]
+fn a_token_of_the_local_key_gives_its_caller() {
+    let token = sign(&claims(), &KEY).expect("a token");
+    let caller = verifier_at(NOW).caller(token.as_bytes()).expect("a caller");
+    assert_eq!((caller.subject.as_str(), caller.role), ("svc:dashboard", Role::Service));
+    assert_eq!(caller.feeds, [domain::source::Source::Identity]);
+    assert!(!caller.live_many && !caller.sees_serving());
+}
+
+#[test]
+fn each_claim_is_checked() {
+    type Change = fn(&mut Claims);
+    let cases: [(Change, &str); 13] = [
+        (|claims| claims.iss = "other".to_owned(), "`iss`"),
+        (|claims| claims.aud = Audience::Several(vec!["other".to_owned()]), "`aud`"),
+        (|claims| claims.sub = "adm:x".to_owned(), "prefix of `sub`"),
+        (|claims| claims.sub = "svc:".to_owned(), "prefix of `sub`"),
+        (|claims| claims.role = "legal".to_owned(), "`role`"),
+        (|claims| claims.role = "root".to_owned(), "`role`"),
+        (|claims| claims.tenant = Some("7".to_owned()), "`tenant`"),
+        (|claims| claims.nbf = NOW + 61, "not valid yet"),
+        (|claims| claims.iat = NOW + 61, "not valid yet"),
+        (|claims| claims.exp = NOW + 91 * 86_400, "life"),
+        (|claims| claims.exp = i64::MAX, "life"),
+        (|claims| claims.exp = claims.iat, "life"),
+        (
+            |claims| {
+                claims.iat = NOW - 3_600;
+                claims.exp = NOW - 61;
+            },
+            "expired",
+        ),
+    ];
+    for (change, part) in cases {
+        let mut wrong = claims();
+        change(&mut wrong);
+        refused(&sign(&wrong, &KEY).expect("a token"), part);
+    }
+    let mut person = claims();
+    person.sub = "usr_7Qm2Xr9TzKpA".to_owned();
+    person.role = "self".to_owned();
+    person.exp = NOW + 3_601;
+    refused(&sign(&person, &KEY).expect("a token"), "life");
+}
+
+#[test]
+fn header_and_signature_are_checked() {
+    let good = serde_json::to_value(claims()).expect("claims");
+    verifier_at(NOW).caller(raw(&json!({"alg": "HS256", "typ": "at+jwt"}), &good).as_bytes()).expect("the plain case");
+    for header in
+        [json!({"alg": "none", "typ": "at+jwt"}), json!({"alg": "HS384", "typ": "at+jwt"}), json!({"typ": "at+jwt"})]
+    {
+        refused(&raw(&header, &good), "algorithm");
+    }
+    refused(&raw(&json!({"alg": "HS256", "typ": "JWT"}), &good), "`typ`");
+    refused(&raw(&json!({"alg": "HS256"}), &good), "`typ`");
+    refused(&raw(&json!({"alg": "HS256", "typ": "at+jwt", "crit": ["exp"]}), &good), "`crit`");
+    refused(&sign(&claims(), &[8; 32]).expect("a token"), "signature");
+    refused("nonsense", "form");
+    for missing in ["iss", "aud", "sub", "role", "exp", "nbf", "iat", "jti"] {
+        let mut wrong = good.clone();
+        wrong.as_object_mut().expect("an object").remove(missing);
+        refused(&raw(&json!({"alg": "HS256", "typ": "at+jwt"}), &wrong), "claims");
+    }
+}
+
+#[test]
+fn a_remembered_token_ends_all_the_same() {
+    struct Moving(std::sync::atomic::AtomicI64);
+    impl Clock for Moving {
+        fn now_micros(&self) -> i64 {
+            self.0.load(std::sync::atomic::Ordering::Relaxed) * 1_000_000
+        }
+    }
+    let clock = Arc::new(Moving(NOW.into()));
+    let settings = config::Settings::load(&config::Sources::default()).expect("the defaults").auth;
+    let verifier = Verifier::new(Some(&KEY), settings, clock.clone());
+    let token = sign(&claims(), &KEY).expect("a token");
+    verifier.caller(token.as_bytes()).expect("a caller");
+    clock.0.store(NOW + 3_660, std::sync::atomic::Ordering::Relaxed);
+    verifier.caller(token.as_bytes()).expect("within the leeway");
+    clock.0.store(NOW + 3_661, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(verifier.caller(token.as_bytes()).map(|_| ()), Err(Refusal("the token has expired")));
+}
+
+#[test]
+fn an_agent_sees_only_the_sections_of_its_scopes() {
+    let mut agent = claims();
+    agent.sub = "agt:helper".to_owned();
+    agent.role = "agent".to_owned();
+    agent.scope = "section:eligibility feed:identity".to_owned();
+    refused(&sign(&agent, &KEY).expect("a token"), "`act`");
+    agent.act = Some(crate::http::caller::Act { sub: "usr_7Qm2Xr9TzKpA".to_owned() });
+    let token = sign(&agent, &KEY).expect("a token");
+    let caller = verifier_at(NOW).caller(token.as_bytes()).expect("a caller");
+    let domain::access::Viewer::Agent { sections, .. } = &caller.viewer else { panic!("an agent") };
+    assert_eq!(*sections, domain::table::Member::Eligibility.leaves());
+    assert!(caller.feeds.is_empty(), "feeds are the engines'");
+}

@@ -1,0 +1,175 @@
+//! `POST /api/v2/feeds/{source}`: feed events in, in one of three forms.
+
+mod intake;
+mod lines;
+mod outcome;
+mod spool;
+mod stream;
+
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use actors::Reply;
+use domain::pipeline::validate::{Rejection, split_batch, validate};
+use domain::source::Source;
+use metrics::Counter;
+use serde::Serialize;
+
+use super::body;
+use super::caller;
+use super::door::Door;
+use super::problem::{Code, Problem};
+use crate::telemetry::metric;
+use intake::Intake;
+use outcome::{Line, Outcome, Tally, Verdict};
+
+/// How long a single event may wait for its commit.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The form of a body.
+#[derive(Clone, Copy)]
+enum Form {
+    Single,
+    Batch,
+    Stream,
+}
+
+/// The answer to one event or a batch.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    tally: Tally,
+    results: Vec<Line<'a>>,
+}
+
+pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
+    let caller = caller::authenticate(&door.verifier, request.headers())?;
+    let source = Source::parse(request.match_info().query("source"))
+        .ok_or_else(|| Problem::new(Code::UnknownResource, "there is no feed of that name"))?;
+    if !caller.feeds.contains(&source) {
+        return Err(Problem::new(
+            Code::MissingScope,
+            "posting here needs a service's token with the scope `feed:{source}`",
+        ));
+    }
+    let form = form(request.headers())?;
+    let report_all = prefers_representation(request.headers());
+    if let Form::Stream = form {
+        return Ok(stream::answer(door, source, report_all, payload));
+    }
+    let received = Instant::now();
+    let (limit, pause) = match form {
+        Form::Single => (door.http.max_event_bytes, door.http.client_body_timeout),
+        _ => (door.http.max_body_bytes, door.http.client_body_timeout),
+    };
+    let body = body::read(request.headers(), payload, limit, pause).await?;
+    match form {
+        Form::Single => single(&door, source, report_all, &body, received).await,
+        _ => batch(&door, source, report_all, &body).await,
+    }
+}
+
+/// One event: its own status.
+async fn single(
+    door: &Door,
+    source: Source,
+    report_all: bool,
+    body: &[u8],
+    received: Instant,
+) -> Result<HttpResponse, Problem> {
+    let event = match validate(body, source, &door.rules, door.clock.now_micros()) {
+        Ok(event) => event,
+        Err(rejection) => {
+            door.dead_letters.keep(intake::dead_letter(&rejection, source, body, door.clock.now_micros()));
+            let problem = Problem::rejected(&rejection);
+            door.feed_metrics.count(source, Verdict::Rejected(problem.clone()).number());
+            return Err(problem);
+        }
+    };
+    let id = event.id.clone();
+    let (reply, result) = Reply::one();
+    // A reply that is handed back is dropped, and answers busy.
+    let _ = door.profiles.submit(event, received, reply);
+    let verdict = match tokio::time::timeout(COMMIT_TIMEOUT, result).await {
+        Ok(Ok(result)) => result.status.into(),
+        _ => Verdict::Busy,
+    };
+    door.feed_metrics.count(source, verdict.number());
+    if let Verdict::Busy = verdict {
+        return Err(Problem::new(Code::Busy, "the event was not acknowledged: send it again, which is always safe"));
+    }
+    let mut tally = Tally::default();
+    verdict.count(&mut tally);
+    let shown = report_all || !verdict.is_applied();
+    let outcome = Outcome { index: 0, id: Some(id.as_str().to_owned()), verdict };
+    Ok(HttpResponse::Ok().json(Answer { tally, results: shown.then(|| outcome.line()).into_iter().collect() }))
+}
+
+/// An array of events: each has its result.
+async fn batch(door: &Door, source: Source, report_all: bool, body: &[u8]) -> Result<HttpResponse, Problem> {
+    let events = split_batch(body).map_err(|rejection| Problem::malformed(&rejection))?;
+    let mut intake = Intake::new(door, source, report_all);
+    for event in events {
+        intake.take(event.get().as_bytes()).await;
+    }
+    intake.finish().await;
+    let mut outcomes: Vec<_> = intake.reports().collect();
+    outcomes.sort_unstable_by_key(|outcome| outcome.index);
+    let results = outcomes.iter().map(Outcome::line).collect();
+    Ok(HttpResponse::Ok().json(Answer { tally: intake.tally(), results }))
+}
+
+fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/cloudevents+json" => Ok(Form::Single),
+        "application/cloudevents-batch+json" => Ok(Form::Batch),
+        stream::CONTENT_TYPE => Ok(Form::Stream),
+        _ => Err(Problem::new(
+            Code::UnsupportedMediaType,
+            "allowed: application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson",
+        )),
+    }
+}
+
+/// `Prefer: return=representation` (RFC 7240).
+fn prefers_representation(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all("prefer").filter_map(|value| value.to_str().ok());
+    preferences
+        .flat_map(|list| list.split([',', ';']))
+        .any(|item| item.trim().eq_ignore_ascii_case("return=representation"))
+}
+
+impl Problem {
+    /// An event that was rejected, with every fault that was found.
+    pub(in crate::http) fn rejected(rejection: &Rejection) -> Self {
+        let problem = rejection.problem();
+        let faults = rejection.faults().iter();
+        faults.fold(
+            Self::of_event(problem.name(), problem.title(), problem.status(), rejection.detail().to_owned()),
+            |problem, fault| problem.at(fault.pointer.clone().unwrap_or_default(), fault.detail.clone()),
+        )
+    }
+
+    /// A body that could not be cut into events.
+    fn malformed(rejection: &Rejection) -> Self {
+        Self::new(Code::MalformedBody, rejection.detail().to_owned())
+    }
+}
+
+/// `profile_feed_events_total`, a handle for each source and status.
+pub(crate) struct FeedMetrics(Vec<Counter>);
+
+impl FeedMetrics {
+    pub(crate) fn new() -> Self {
+        let of = |source: Source| Verdict::NAMES.map(|status| metric::feed_events(source.name(), status));
+        Self(Source::ALL.into_iter().flat_map(of).collect())
+    }
+
+    fn count(&self, source: Source, verdict: usize) {
+        self.0[source as usize * Verdict::NAMES.len() + verdict].increment(1);
+    }
+}

@@ -1,0 +1,223 @@
+//! Answers that the client has not read yet.
+//!
+//! A client may send all of its stream before it reads the first answer. If the server then stopped reading,
+//! both would wait for ever; if it kept all answers in memory, the client could fill it. So answers wait in
+//! memory up to a bound, and then in an unlinked file of the data directory.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use actix_web::body::{BodySize, MessageBody};
+use bytes::{Bytes, BytesMut};
+
+/// Answers held in memory.
+const MEMORY: usize = 1 << 20;
+/// What is written to the file, and read from it, at once.
+const BLOCK: usize = 128 * 1024;
+/// Answers held in the file. Beyond it the stream is read no further until the client reads.
+const FILE: u64 = 1 << 30;
+
+/// Makes the two ends of a spool whose file, if it comes to one, lies in `directory`.
+pub(super) fn spool(directory: PathBuf) -> (Writer, Reader) {
+    let inner = Rc::new(RefCell::new(Inner {
+        directory,
+        oldest: BytesMut::new(),
+        file: None,
+        written: 0,
+        read: 0,
+        newest: BytesMut::new(),
+        closed: false,
+        failed: None,
+        abandoned: false,
+        reader: None,
+        writer: None,
+    }));
+    (Writer(Rc::clone(&inner)), Reader(inner))
+}
+
+/// In order of age: `oldest`, then the file, then `newest`, which waits to be written to it.
+struct Inner {
+    directory: PathBuf,
+    oldest: BytesMut,
+    file: Option<File>,
+    written: u64,
+    read: u64,
+    newest: BytesMut,
+    closed: bool,
+    failed: Option<io::Error>,
+    abandoned: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Inner {
+    fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let in_memory = self.newest.is_empty() && self.written == self.read;
+        if in_memory && self.oldest.len() + bytes.len() <= MEMORY {
+            self.oldest.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.newest.extend_from_slice(bytes);
+        if self.newest.len() >= BLOCK {
+            // Into the page cache, and rarely: not worth a thread.
+            let file = match &mut self.file {
+                Some(file) => file,
+                none => none.insert(tempfile::tempfile_in(&self.directory)?),
+            };
+            file.write_all_at(&self.newest, self.written)?;
+            self.written += self.newest.len() as u64;
+            self.newest.clear();
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) -> io::Result<Option<Bytes>> {
+        if !self.oldest.is_empty() {
+            let length = self.oldest.len().min(BLOCK);
+            return Ok(Some(self.oldest.split_to(length).freeze()));
+        }
+        if let Some(file) = self.file.as_ref().filter(|_| self.read < self.written) {
+            let length = usize::try_from(self.written - self.read).unwrap_or(BLOCK).min(BLOCK);
+            let mut block = BytesMut::zeroed(length);
+            file.read_exact_at(&mut block, self.read)?;
+            self.read += length as u64;
+            if self.read == self.written {
+                file.set_len(0)?;
+                (self.read, self.written) = (0, 0);
+            }
+            return Ok(Some(block.freeze()));
+        }
+        Ok((!self.newest.is_empty()).then(|| self.newest.split().freeze()))
+    }
+}
+
+/// The end that answers go in at.
+pub(super) struct Writer(Rc<RefCell<Inner>>);
+
+impl Writer {
+    /// Adds bytes.
+    pub(super) fn push(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut inner = self.0.borrow_mut();
+        inner.push(bytes)?;
+        if let Some(reader) = inner.reader.take() {
+            reader.wake();
+        }
+        Ok(())
+    }
+
+    /// Breaks the response off: the reader gets `error` in place of what is left.
+    pub(super) fn fail(&self, error: io::Error) {
+        self.0.borrow_mut().failed = Some(error);
+    }
+
+    /// Waits while the spool is full; `false` when nobody will read it any more.
+    pub(super) async fn has_room(&self) -> bool {
+        poll_fn(|context| {
+            let mut inner = self.0.borrow_mut();
+            if !inner.abandoned && inner.written - inner.read >= FILE {
+                inner.writer = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(!inner.abandoned)
+        })
+        .await
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let mut inner = self.0.borrow_mut();
+        inner.closed = true;
+        if let Some(reader) = inner.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// The end that answers come out at: the body of the response.
+pub(super) struct Reader(Rc<RefCell<Inner>>);
+
+impl MessageBody for Reader {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let mut inner = self.0.borrow_mut();
+        let popped = match inner.failed.take() {
+            Some(error) => Some(Err(error)),
+            None => inner.pop().transpose(),
+        };
+        match popped {
+            None if !inner.closed => {
+                inner.reader = Some(context.waker().clone());
+                Poll::Pending
+            }
+            popped => {
+                if let Some(writer) = inner.writer.take() {
+                    writer.wake();
+                }
+                Poll::Ready(popped)
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut inner = self.0.borrow_mut();
+        inner.abandoned = true;
+        if let Some(writer) = inner.writer.take() {
+            writer.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn everything_comes_out_in_order_through_memory_and_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (writer, mut reader) = spool(directory.path().to_owned());
+        let mut read = Vec::new();
+        let mut written = Vec::new();
+        for round in 0..4_u32 {
+            for number in 0..40_000_u32 {
+                let line = format!("{round} {number} {}\n", "x".repeat(50));
+                writer.push(line.as_bytes()).expect("room");
+                written.extend_from_slice(line.as_bytes());
+            }
+            assert!(writer.0.borrow().oldest.len() <= MEMORY && writer.0.borrow().newest.len() < 2 * BLOCK);
+            // Read a part, so that the next round meets a spool that is half full.
+            for _ in 0..5 * round {
+                let piece = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await;
+                read.extend_from_slice(&piece.expect("more").expect("a piece"));
+            }
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 0, "the file has no name");
+        drop(writer);
+        while let Some(piece) = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await {
+            read.extend_from_slice(&piece.expect("a piece"));
+        }
+        assert!(read == written);
+    }
+
+    #[actix_web::test]
+    async fn a_writer_learns_that_nobody_reads() {
+        let (writer, reader) = spool(std::env::temp_dir());
+        assert!(writer.has_room().await);
+        drop(reader);
+        assert!(!writer.has_room().await);
+    }
+}

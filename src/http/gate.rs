@@ -1,0 +1,101 @@
+//! The gate: what happens to every request on its way in and out.
+//!
+//! It gives the answer its request id, completes a problem with what only the request knows, and counts.
+//! It is on the path of every cache hit, so it formats nothing and allocates little.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{Error, HttpResponse, Resource, web};
+
+use super::problem::{Code, Problem};
+use super::request_id::{RequestIds, X_REQUEST_ID};
+use super::route::{HttpMetrics, Route};
+
+/// What actix asks of a service that requests go to.
+pub(super) trait Factory:
+    ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
+{
+}
+
+impl<T> Factory for T where
+    T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
+{
+}
+
+/// One worker's gate.
+#[derive(Clone)]
+pub(super) struct Gate {
+    ids: Rc<RequestIds>,
+    metrics: Arc<HttpMetrics>,
+}
+
+impl Gate {
+    pub(super) fn new(start: u64, metrics: Arc<HttpMetrics>) -> Self {
+        Self { ids: Rc::new(RequestIds::new(start)), metrics }
+    }
+
+    /// An address behind the gate, which answers `OPTIONS` and refuses methods that are not in `allowed`.
+    pub(super) fn resource(&self, path: &str, route: Route, allowed: &'static str) -> Resource<impl Factory + use<>> {
+        self.watch(route, web::resource(path))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(move || async move {
+                HttpResponse::NoContent().insert_header((header::ALLOW, HeaderValue::from_static(allowed))).finish()
+            }))
+            .default_service(web::to(
+                move || async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allowed)) },
+            ))
+    }
+
+    /// Every address that has no resource of its own; to be registered last.
+    pub(super) fn anywhere_else(&self) -> Resource<impl Factory + use<>> {
+        self.watch(Route::Unknown, web::resource("{path:.*}")).default_service(web::to(nothing_here))
+    }
+
+    fn watch(&self, route: Route, resource: Resource) -> Resource<impl Factory + use<>> {
+        let gate = self.clone();
+        resource.wrap_fn(move |request, service| {
+            let started = Instant::now();
+            let gate = gate.clone();
+            let answer = service.call(request);
+            async move { Ok(gate.finish(route, started, answer.await?)) }
+        })
+    }
+
+    fn finish(&self, route: Route, started: Instant, answer: ServiceResponse) -> ServiceResponse {
+        let id = self.ids.of(answer.request().headers());
+        let mut answer = complete(answer, &id);
+        let headers = answer.headers_mut();
+        headers.insert(X_REQUEST_ID.clone(), id);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let took = started.elapsed();
+        let (method, status) = (answer.request().method(), answer.status());
+        self.metrics.count(route, method, status, took);
+        tracing::debug!(%method, path = answer.request().path(), status = status.as_u16(), ?took, "answered");
+        answer
+    }
+}
+
+/// Replaces an error by its problem, with the request's path and id.
+fn complete(answer: ServiceResponse, id: &HeaderValue) -> ServiceResponse {
+    let Some(error) = answer.response().error() else { return answer };
+    let foreign;
+    let problem = match error.as_error::<Problem>() {
+        Some(problem) => problem,
+        None => {
+            tracing::error!(%error, "a request failed outside its handler");
+            foreign = Problem::new(Code::Internal, "the request could not be handled");
+            &foreign
+        }
+    };
+    let body = problem.answer(Some(answer.request().path()), id.to_str().ok());
+    answer.into_response(body.map_body(|_, body| BoxBody::new(body)))
+}
+
+/// What answers at every other address.
+async fn nothing_here() -> Result<HttpResponse, Problem> {
+    Err(Problem::new(Code::UnknownResource, "see the documentation for the addresses that there are"))
+}

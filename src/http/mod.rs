@@ -1,0 +1,92 @@
+//! HTTP: the route table, and a file per resource.
+
+mod admin;
+mod body;
+pub(crate) mod caller;
+mod completeness;
+mod conditional;
+mod consent;
+pub(crate) mod door;
+mod feed;
+mod gate;
+mod health;
+pub(crate) mod problem;
+pub(crate) mod profile;
+mod query;
+mod request_id;
+mod route;
+pub(crate) mod version;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{FromRequest, Handler, Resource, Responder};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::live;
+use door::Door;
+pub(crate) use feed::FeedMetrics;
+use gate::{Factory, Gate};
+use route::{HttpMetrics, Route};
+
+const GET: &str = "GET, HEAD, OPTIONS";
+
+/// What the workers of both listeners share.
+#[derive(Clone)]
+pub(crate) struct Surface {
+    pub(crate) door: Data<Door>,
+    pub(crate) prometheus: Data<PrometheusHandle>,
+    metrics: Arc<HttpMetrics>,
+    start: u64,
+}
+
+impl Surface {
+    /// `start` differs from one start of the server to the next.
+    pub(crate) fn new(door: Door, prometheus: PrometheusHandle, start: u64) -> Self {
+        Self { door: Data::new(door), prometheus: Data::new(prometheus), metrics: Arc::new(HttpMetrics::new()), start }
+    }
+
+    /// The routes of the public listener.
+    pub(crate) fn routes(&self, config: &mut ServiceConfig) {
+        let gate = Gate::new(self.start, Arc::clone(&self.metrics));
+        config.app_data(self.door.clone());
+        config.service(read(&gate, "/api/v2/profile/{user_id}", Route::Profile, profile::get));
+        config.service(read(&gate, "/api/v2/profile/{user_id}/completeness", Route::Completeness, completeness::get));
+        config.service(
+            gate.resource("/api/v2/profile/{user_id}/consent", Route::Consent, "PUT, OPTIONS")
+                .route(web::put().to(consent::put)),
+        );
+        config.service(
+            gate.resource("/api/v2/feeds/{source}", Route::Feed, "POST, OPTIONS").route(web::post().to(feed::post)),
+        );
+        config.service(gate.resource("/api/v2/live", Route::Live, "GET, OPTIONS").route(web::get().to(live::get)));
+        config.service(read(&gate, "/api/v2/schemas", Route::Schemas, version::list));
+        shared(&gate, config);
+    }
+
+    /// The routes of the admin listener.
+    pub(crate) fn admin_routes(&self, config: &mut ServiceConfig) {
+        let gate = Gate::new(self.start, Arc::clone(&self.metrics));
+        config.app_data(self.door.clone()).app_data(self.prometheus.clone());
+        config.service(read(&gate, "/metrics", Route::Metrics, admin::metrics));
+        config.service(read(&gate, "/version", Route::Version, admin::version));
+        shared(&gate, config);
+    }
+}
+
+/// The routes of both listeners, and what answers at every other address.
+fn shared(gate: &Gate, config: &mut ServiceConfig) {
+    config.service(read(gate, "/health/live", Route::Health, health::live));
+    config.service(read(gate, "/health/ready", Route::Health, health::ready));
+    config.service(gate.anywhere_else());
+}
+
+/// An address that is read.
+fn read<F, Args>(gate: &Gate, path: &str, route: Route, handler: F) -> Resource<impl Factory + use<F, Args>>
+where
+    F: Handler<Args>,
+    F::Output: Responder + 'static,
+    Args: FromRequest + 'static,
+{
+    gate.resource(path, route, GET).route(web::get().to(handler.clone())).route(web::head().to(handler))
+}

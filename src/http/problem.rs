@@ -1,0 +1,207 @@
+//! The one error map: every refusal as `application/problem+json` (RFC 9457).
+//!
+//! A handler returns a [`Problem`]; the door adds `instance` and `request_id`, which only the request knows.
+//! No problem carries an internal message or a value that was sent.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+/// What went wrong, as a caller can tell it apart: the tail of the problem's `type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    MalformedBody,
+    InvalidParameter,
+    AccessReasonMissing,
+    Unauthenticated,
+    InvalidToken,
+    MissingScope,
+    Forbidden,
+    UnknownUser,
+    UnknownResource,
+    MethodNotAllowed,
+    NotAcceptable,
+    RequestTimeout,
+    TooLarge,
+    UnsupportedMediaType,
+    Invalid,
+    UpgradeRequired,
+    TooManySockets,
+    Internal,
+    Busy,
+    Unavailable,
+    Timeout,
+}
+
+impl Code {
+    /// Name (the tail of `type`), status and title.
+    const fn row(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::MalformedBody => ("malformed-body", StatusCode::BAD_REQUEST, "The body is malformed"),
+            Self::InvalidParameter => ("invalid-parameter", StatusCode::BAD_REQUEST, "A parameter is not valid"),
+            Self::AccessReasonMissing => {
+                ("access-reason-missing", StatusCode::BAD_REQUEST, "The reason for this access is missing")
+            }
+            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "A token is needed"),
+            Self::InvalidToken => ("invalid-token", StatusCode::UNAUTHORIZED, "The token is not accepted"),
+            Self::MissingScope => ("missing-scope", StatusCode::FORBIDDEN, "The token lacks a scope"),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This caller may not do this"),
+            Self::UnknownUser => ("unknown-user", StatusCode::NOT_FOUND, "There is no such profile"),
+            Self::UnknownResource => ("unknown-resource", StatusCode::NOT_FOUND, "There is nothing at this address"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "This address does not take this method")
+            }
+            Self::NotAcceptable => ("not-acceptable", StatusCode::NOT_ACCEPTABLE, "Nothing acceptable is served"),
+            Self::RequestTimeout => ("request-timeout", StatusCode::REQUEST_TIMEOUT, "The body came too slowly"),
+            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::UnsupportedMediaType => {
+                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "This content type is not taken")
+            }
+            Self::Invalid => ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "The content is not valid"),
+            Self::UpgradeRequired => ("upgrade-required", StatusCode::UPGRADE_REQUIRED, "A WebSocket is needed here"),
+            Self::TooManySockets => ("too-many-sockets", StatusCode::TOO_MANY_REQUESTS, "Too many sockets are open"),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
+            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "The server is busy"),
+            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The server cannot do this now"),
+            Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT, "The request took too long"),
+        }
+    }
+}
+
+/// Where in the body a fault is, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct FieldError {
+    /// A JSON Pointer.
+    pub(crate) pointer: String,
+    /// What is wrong there; never the value.
+    pub(crate) detail: Cow<'static, str>,
+}
+
+/// One refusal.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem(Box<Inner>);
+
+#[derive(Debug, Clone)]
+struct Inner {
+    name: &'static str,
+    title: &'static str,
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    served: &'static [&'static str],
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// How a problem is written. A member that does not apply is absent.
+#[derive(Serialize)]
+pub(crate) struct Body<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    served: &'a [&'static str],
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let header = match code {
+            Code::Busy | Code::Unavailable => Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
+            Code::Unauthenticated => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Code::InvalidToken => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
+            }
+            _ => None,
+        };
+        let (name, status, title) = code.row();
+        let inner = Inner { name, title, status, detail: detail.into(), errors: Vec::new(), served: &[], header };
+        Self(Box::new(inner))
+    }
+
+    /// A problem that the domain names.
+    pub(crate) fn of_event(name: &'static str, title: &'static str, status: u16, detail: String) -> Self {
+        let mut problem = Self::new(Code::Invalid, detail);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        (problem.0.name, problem.0.title, problem.0.status) = (name, title, status);
+        problem
+    }
+
+    /// No such profile, or none that this caller may know of: one answer for both.
+    pub(crate) fn unknown_user() -> Self {
+        Self::new(Code::UnknownUser, "no profile of that id is there for this caller")
+    }
+
+    /// The method is not one of `allowed`.
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+        let mut problem = Self::new(Code::MethodNotAllowed, "the header `Allow` lists the methods of this address");
+        problem.0.header = Some((header::ALLOW, HeaderValue::from_static(allowed)));
+        problem
+    }
+
+    /// Nothing that the caller asked for is among `served`.
+    pub(crate) fn not_acceptable(detail: &'static str, served: &'static [&'static str]) -> Self {
+        let mut problem = Self::new(Code::NotAcceptable, detail);
+        problem.0.served = served;
+        problem
+    }
+
+    /// Names a place in the body.
+    pub(crate) fn at(mut self, pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
+    /// The problem as JSON: `instance` and `request_id` where there is a request of its own to name.
+    pub(crate) fn body<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> Body<'a> {
+        Body {
+            r#type: format!("/problems/{}", self.0.name),
+            title: self.0.title,
+            status: self.0.status.as_u16(),
+            detail: &self.0.detail,
+            instance,
+            request_id,
+            errors: &self.0.errors,
+            served: self.0.served,
+        }
+    }
+
+    /// The whole answer.
+    pub(crate) fn answer(&self, instance: Option<&str>, request_id: Option<&str>) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.0.status);
+        answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+        if let Some((name, value)) = &self.0.header {
+            answer.insert_header((name.clone(), value.clone()));
+        }
+        let body = serde_json::to_vec(&self.body(instance, request_id)).unwrap_or_default();
+        answer.body(body)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.name, self.0.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.answer(None, None)
+    }
+}

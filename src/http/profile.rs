@@ -1,0 +1,129 @@
+//! `GET` and `HEAD /api/v2/profile/{user_id}`: the profile as this caller may see it.
+//!
+//! A hit allocates the response's headers and little else: the body is the cache's own bytes.
+
+use std::future::Future;
+use std::time::Instant;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actors::{ReadError, View};
+use domain::id::UserId;
+use domain::pipeline::serialize;
+use domain::table::LeafSet;
+
+use super::caller::{self, Caller, Role};
+use super::conditional::{self, Representation};
+use super::door::Door;
+use super::problem::{Code, Problem};
+use super::query;
+
+static X_PROFILE_REVISION: HeaderName = HeaderName::from_static("x-profile-revision");
+static X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+static X_ACCESS_REASON: HeaderName = HeaderName::from_static("x-access-reason");
+
+const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.civic.profile+json;version=2.0");
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
+const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization");
+const HIT: HeaderValue = HeaderValue::from_static("hit");
+const MISS: HeaderValue = HeaderValue::from_static("miss");
+
+pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
+    let started = Instant::now();
+    let headers = request.headers();
+    let caller = caller::authenticate(&door.verifier, headers)?;
+    check_access(&caller, &request)?;
+    super::version::negotiate(headers, request.query_string())?;
+    let fields = query::find(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
+    let user = user_id(&request)?;
+    let view = within(&door, door.profiles.view(user, &caller.viewer)).await?;
+    Ok(answer(&door, &caller, headers, &view, fields, started))
+}
+
+fn answer(
+    door: &Door,
+    caller: &Caller,
+    headers: &HeaderMap,
+    view: &View,
+    fields: Option<LeafSet>,
+    started: Instant,
+) -> HttpResponse {
+    // `cache_hit` makes equal revisions differ in their bytes, for those who see it.
+    let weak = fields.is_some() && caller.sees_serving();
+    let representation = Representation { mask: view.mask, fields, generation: view.generation };
+    let etag = conditional::etag(door.epoch, view.revision, representation, weak);
+    if conditional::not_modified(headers, &etag) {
+        return common(HttpResponse::NotModified(), caller, view, etag, started).finish();
+    }
+    let mut answer = common(HttpResponse::Ok(), caller, view, etag, started);
+    answer.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
+    match fields {
+        None => answer.body(view.body.clone()),
+        Some(fields) => {
+            let cache_hit = caller.sees_serving().then_some(view.cache_hit);
+            answer.body(serialize::project(&view.body, fields, cache_hit))
+        }
+    }
+}
+
+fn common(
+    mut answer: HttpResponseBuilder,
+    caller: &Caller,
+    view: &View,
+    etag: HeaderValue,
+    started: Instant,
+) -> HttpResponseBuilder {
+    answer.insert_header((header::ETAG, etag));
+    answer.insert_header((header::CACHE_CONTROL, CACHE_CONTROL));
+    answer.insert_header((header::VARY, VARY));
+    answer.insert_header((X_PROFILE_REVISION.clone(), HeaderValue::from(view.revision)));
+    if caller.sees_serving() {
+        answer.insert_header((X_CACHE.clone(), if view.cache_hit { HIT } else { MISS }));
+        let took = started.elapsed().as_micros();
+        let timing = format!("view;dur={}.{:03}", took / 1_000, took % 1_000);
+        answer.insert_header((SERVER_TIMING.clone(), timing));
+    }
+    answer
+}
+
+/// The user id of the path. One that is none belongs to nobody, and gets the answer of an unknown one.
+pub(super) fn user_id(request: &HttpRequest) -> Result<UserId, Problem> {
+    UserId::parse(request.match_info().query("user_id")).map_err(|_| Problem::unknown_user())
+}
+
+/// An administrator says why, before anything is looked up.
+pub(crate) fn check_access(caller: &Caller, request: &HttpRequest) -> Result<(), Problem> {
+    if caller.role != Role::Admin {
+        return Ok(());
+    }
+    let reason =
+        request.headers().get(&X_ACCESS_REASON).and_then(|reason| reason.to_str().ok()).unwrap_or_default().trim();
+    if reason.is_empty() {
+        return Err(Problem::new(
+            Code::AccessReasonMissing,
+            "an administrator's read needs the header `X-Access-Reason`",
+        ));
+    }
+    tracing::info!(target: "audit", actor = caller.subject, action = "read", path = request.path(), reason, "administrative access");
+    Ok(())
+}
+
+/// Waits for a read, within the time that a request may take.
+pub(crate) async fn within<T>(door: &Door, read: impl Future<Output = Result<T, ReadError>>) -> Result<T, Problem> {
+    match tokio::time::timeout(door.http.request_timeout, read).await {
+        Ok(read) => read.map_err(Problem::from),
+        Err(_) => Err(Problem::new(Code::Timeout, "the profile could not be read in time")),
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unknown => Self::unknown_user(),
+            ReadError::Busy => Self::new(Code::Busy, "too many profiles are being loaded: ask again"),
+            ReadError::Unavailable => Self::new(Code::Unavailable, "the profile cannot be read now"),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a client says, and the small answers to it. The frames of profiles come from the actors.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::frame;
+use crate::http::problem::{Body, Problem};
+
+/// A message of the client.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Incoming {
+    /// Follow these users. The answer to each is its state.
+    Subscribe {
+        #[serde(default)]
+        id: Option<String>,
+        users: Vec<Followed>,
+        /// Sections and paths; all that may be seen without it.
+        #[serde(default)]
+        fields: Option<Vec<String>>,
+        #[serde(default)]
+        schema_version: Option<String>,
+    },
+    /// Follow these users no longer.
+    Unsubscribe {
+        #[serde(default)]
+        id: Option<String>,
+        user_ids: Vec<String>,
+    },
+    /// A newer token of the same caller.
+    Auth { token: String },
+    /// Are you there?
+    Ping {},
+}
+
+/// A user to follow.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Followed {
+    pub(super) user_id: String,
+    #[serde(default)]
+    pub(super) cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Answer<'a> {
+    Unsubscribed {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+    },
+    Pong {},
+    Error {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+        problem: Body<'a>,
+    },
+}
+
+fn encode(answer: &Answer<'_>) -> Bytes {
+    // Strings and numbers only: writing them cannot fail.
+    frame::text(&serde_json::to_vec(answer).unwrap_or_default())
+}
+
+pub(super) fn unsubscribed(id: Option<&str>) -> Bytes {
+    encode(&Answer::Unsubscribed { id })
+}
+
+pub(super) fn pong() -> Bytes {
+    encode(&Answer::Pong {})
+}
+
+pub(super) fn error(id: Option<&str>, user_id: Option<&str>, problem: &Problem) -> Bytes {
+    encode(&Answer::Error { id, user_id, problem: problem.body(None, None) })
+}

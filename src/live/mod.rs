@@ -1,0 +1,86 @@
+//! `GET /api/v2/live`: a WebSocket whose client follows profiles as they change.
+//!
+//! The response to the handshake streams frames that were encoded once for a whole mask class; a task of its
+//! own reads what the client sends. Read `session` for what a client may say, `outgoing` for what it gets.
+
+mod frame;
+mod message;
+mod outgoing;
+mod session;
+mod sockets;
+
+use std::rc::Rc;
+
+use actix_http::ws::{self, HandshakeError};
+use actix_web::body::BoxBody;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse, rt};
+
+use crate::http::caller;
+use crate::http::door::Door;
+use crate::http::problem::{Code, Problem};
+use crate::http::profile::check_access;
+use outgoing::{Openings, Outgoing};
+use session::Session;
+pub(crate) use sockets::Sockets;
+
+/// The one sub-protocol that is spoken.
+const PROTOCOL: &str = "civic-profile.v1";
+
+/// Answers of the session that may wait to be sent. A client that lets more pile up does not read.
+const WAITING_ANSWERS: usize = 64;
+
+pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
+    let caller = caller::authenticate(&door.verifier, request.headers())?;
+    check_access(&caller, &request)?;
+    let mut response = ws::handshake(request.head()).map_err(|error| refusal(&error))?;
+    if speaks_protocol(request.headers())? {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));
+    }
+    let place = door.sockets.enter(&caller.subject).ok_or_else(|| {
+        Problem::new(Code::TooManySockets, "close a socket first: `live.max_sockets_per_caller` are open")
+    })?;
+    let (control, answers) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
+    let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
+    let (again, ended) = tokio::sync::mpsc::unbounded_channel();
+    let openings = Rc::new(Openings::default());
+    let outgoing = Outgoing::new(answers, frames, Rc::clone(&openings), again);
+    let session = Session::new(door, caller, outlet, openings, control, ended);
+    rt::spawn(async move {
+        session.run(payload).await;
+        drop(place);
+    });
+    Ok(HttpResponse::from(response.message_body(BoxBody::new(outgoing)).map_err(|_| internal())?))
+}
+
+/// Whether the client asks for the protocol. One that names others only is refused; one that names none gets it.
+fn speaks_protocol(headers: &HeaderMap) -> Result<bool, Problem> {
+    let mut offered =
+        headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok()).peekable();
+    if offered.peek().is_none() {
+        return Ok(false);
+    }
+    match offered.flat_map(|list| list.split(',')).any(|name| name.trim() == PROTOCOL) {
+        true => Ok(true),
+        false => {
+            Err(Problem::new(Code::InvalidParameter, "the sub-protocol that is spoken here is `civic-profile.v1`"))
+        }
+    }
+}
+
+fn refusal(error: &HandshakeError) -> Problem {
+    match error {
+        HandshakeError::GetMethodRequired => Problem::method_not_allowed("GET, OPTIONS"),
+        HandshakeError::NoWebsocketUpgrade | HandshakeError::NoConnectionUpgrade => {
+            Problem::new(Code::UpgradeRequired, "ask with `Connection: Upgrade` and `Upgrade: websocket`")
+        }
+        HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion | HandshakeError::BadWebsocketKey => {
+            Problem::new(Code::InvalidParameter, "the handshake must follow RFC 6455, version 13")
+        }
+    }
+}
+
+fn internal() -> Problem {
+    Problem::new(Code::Internal, "the handshake could not be answered")
+}

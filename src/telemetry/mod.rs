@@ -1,0 +1,32 @@
+//! How the server speaks of itself: log lines behind the redaction layer, and metrics.
+//!
+//! Log lines go to stderr; stdout carries the ready line alone.
+
+pub(crate) mod metric;
+mod pattern;
+pub(crate) mod process;
+mod redaction;
+
+use std::sync::Arc;
+
+use config::LogFormat;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use redaction::Redactor;
+
+/// Installs the log for the whole process.
+///
+/// # Errors
+/// Another subscriber is there already.
+pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Result<(), TryInitError> {
+    let writer = redaction::RedactedStderr(Arc::new(Redactor::new(user_hash_key)));
+    // Actix repeats every broken connection as an error of its own: what a client does to its socket is no fault here.
+    let filter = EnvFilter::new(format!("{},actix_http=off,actix_server=warn", settings.level));
+    let log = fmt().with_env_filter(filter).with_writer(writer).with_target(true);
+    match settings.format {
+        LogFormat::Text => log.with_ansi(false).finish().try_init(),
+        LogFormat::Json => log.json().flatten_event(true).finish().try_init(),
+    }
+}

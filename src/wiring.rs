@@ -1,0 +1,191 @@
+//! The composition root: the only file that names concrete adapters. It reads like the wiring diagram.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use actors::{Ports, Profiles};
+use arc_swap::ArcSwap;
+use config::{AccessTable, Mode, Secrets, Settings};
+use domain::access::Policy;
+use domain::port::clock::{Clock, Entropy};
+use domain::port::dead_letters::DeadLetters;
+use domain::record::Replay;
+use domain::rules::{Limits, Rules};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::ExposeSecret;
+use sha2::Sha256;
+use store::{Closer, MasterKey};
+
+use crate::application::StartError;
+
+/// Every room, connected.
+pub(crate) struct House {
+    pub(crate) profiles: Profiles,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) policy: Arc<ArcSwap<Policy>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) dead_letters: Arc<dyn DeadLetters>,
+    pub(crate) store: store::Status,
+    pub(crate) epoch: u64,
+    pub(crate) closer: Closer,
+}
+
+/// Opens the store and starts the actors on it.
+pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<House, StartError> {
+    let rules = Arc::new(rules(settings)?);
+    let policy = Arc::new(ArcSwap::from_pointee(load_policy(settings)?));
+    let clock = assembly_clock(settings);
+    let entropy = entropy();
+    let master_key = MasterKey::new(1, *secrets.master_key.expose_secret());
+    let store = store::open(store_options(settings), &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
+    let ports = Ports {
+        journal: store.journal,
+        store: store.reader,
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        rules: Arc::clone(&rules),
+        policy: Arc::clone(&policy),
+    };
+    let profiles = Profiles::start(actor_options(settings, store.epoch), ports).map_err(StartError::Thread)?;
+    Ok(House {
+        profiles,
+        rules,
+        policy,
+        clock,
+        entropy,
+        dead_letters: store.dead_letters,
+        store: store.status,
+        epoch: store.epoch,
+        closer: store.closer,
+    })
+}
+
+fn store_options(settings: &Settings) -> store::Options {
+    store::Options {
+        segment_bytes: settings.journal.segment_bytes,
+        checkpoint_interval: settings.checkpoint.interval,
+        checkpoint_journal_bytes: settings.checkpoint.journal_bytes,
+        checkpoint_users_per_second: settings.checkpoint.users_per_second,
+        retain_journal_bytes: settings.journal.retain_bytes,
+        sled_cache_bytes: settings.store.sled_cache_bytes,
+        dead_letter_queue: settings.dead_letters.queue_capacity,
+        ..store::Options::new(&settings.data_dir)
+    }
+}
+
+fn actor_options(settings: &Settings, epoch: u64) -> actors::Options {
+    actors::Options {
+        shards: settings.actors.shards,
+        mailbox_capacity: settings.actors.mailbox_capacity,
+        commit_permits: settings.actors.commit_permits,
+        commit_queue_capacity: settings.commit.queue_capacity,
+        max_group: settings.commit.max_group,
+        max_live_actors: settings.actors.max_live_actors,
+        idle_passivate: settings.actors.idle_passivate,
+        hot_actors_per_shard: settings.actors.hot_actors_per_shard,
+        hydration_threads: settings.actors.hydration_threads,
+        hydration_queue: settings.actors.hydration_queue,
+        view_bytes: settings.cache.view_bytes,
+        view_idle: settings.cache.idle,
+        drain_timeout: settings.http.shutdown_timeout,
+        epoch,
+        ..actors::Options::default()
+    }
+}
+
+/// The rules of assembly and validation: facts, and what the operator set.
+pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
+    let profile = &settings.profile;
+    let districts = data::states().iter().map(|state| {
+        let slugs = data::districts(state.slug).unwrap_or_default().iter().map(|slug| (*slug).to_owned());
+        (state.slug.to_owned(), slugs.collect())
+    });
+    Ok(Rules {
+        zone: settings.time.zone.clone(),
+        districts: districts.collect(),
+        not_applicable: config::load_completeness(&settings.data_dir)?,
+        limits: Limits {
+            string_chars: profile.max_string_chars,
+            description_chars: profile.max_description_chars,
+            schemes: profile.max_schemes,
+            matched_rules: profile.max_matched_rules,
+            predicted_events: profile.max_predicted_events,
+            recommended_actions: profile.max_recommended_actions,
+            cohort_tags: profile.max_cohort_tags,
+            aggregated_metrics_bytes: profile.max_aggregated_metrics_bytes,
+            future_tolerance_micros: i64::try_from(settings.time.future_tolerance.as_micros()).unwrap_or(i64::MAX),
+            json_depth: settings.http.max_json_depth,
+        },
+    })
+}
+
+/// The access table, compiled. Called again to pick up a change.
+pub(crate) fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
+    Ok(Policy::compile(&AccessTable::load(&settings.data_dir)?.rules)?)
+}
+
+/// The secrets; in development they are made at the first start.
+///
+/// # Errors
+/// As [`Secrets::load`].
+pub(crate) fn load_secrets(settings: &Settings, environment: &[(String, String)]) -> Result<Secrets, config::Error> {
+    let mut randomness = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(io::Error::other);
+    Secrets::load(&settings.data_dir, settings.mode, environment, &mut randomness)
+}
+
+/// The key of the hash that stands for a user id in logs. It comes from the master key, so that the hash is the
+/// same after a restart.
+pub(crate) fn log_key(secrets: &Secrets) -> [u8; 32] {
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(secrets.master_key.expose_secret());
+    let mac = Hmac::<Sha256>::new(&block.into()).chain_update(b"profile-server: user ids in logs").finalize();
+    mac.into_bytes().into()
+}
+
+/// The clock of tokens, timers and limits.
+pub(crate) fn wall_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The system's randomness.
+pub(crate) fn entropy() -> Arc<dyn Entropy> {
+    Arc::new(SystemEntropy)
+}
+
+/// The clock of assembly, which may stand still in development.
+fn assembly_clock(settings: &Settings) -> Arc<dyn Clock> {
+    match settings.time.fixed_clock {
+        Some(instant) if settings.mode == Mode::Development => Arc::new(FixedClock(instant.as_microsecond())),
+        _ => wall_clock(),
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    fn now_micros(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+struct FixedClock(i64);
+
+impl Clock for FixedClock {
+    fn now_micros(&self) -> i64 {
+        self.0
+    }
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    /// # Panics
+    /// If the system has no randomness: no key may be made without.
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the system gives randomness");
+    }
+}
