@@ -70,6 +70,7 @@ fn store_options(settings: &Settings) -> store::Options {
         checkpoint_users_per_second: settings.checkpoint.users_per_second,
         retain_journal_bytes: settings.journal.retain_bytes,
         sled_cache_bytes: settings.store.sled_cache_bytes,
+        dictionary: Some(data::STATE_DICTIONARY.to_vec()),
         dead_letter_queue: settings.dead_letters.queue_capacity,
         ..store::Options::new(&settings.data_dir)
     }

@@ -22,5 +22,8 @@ pub fn example_events() -> &'static str {
     include_str!("../example/events.ndjson")
 }
 
+/// The zstd dictionary of stored states and histories; `examples/train_dictionary.rs` made it.
+pub const STATE_DICTIONARY: &[u8] = include_bytes!("../dictionary/state-1.zdict");
+
 /// The user id of the example citizen.
 pub const EXAMPLE_USER: &str = "usr_7Qm2Xr9TzKpA";

@@ -3,8 +3,11 @@
 //! Exit codes: 0 done, 1 failed, 2 used wrongly. An error is one line on stderr that names the remedy.
 
 mod config;
+mod demo;
+mod http_client;
 mod serve;
 mod token;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -22,6 +25,7 @@ struct CommandLine {
 }
 
 const EXAMPLES: &str = "Examples:
+  profile-server demo
   profile-server serve --data-dir var
   profile-server token --data-dir var --sub usr_7Qm2Xr9TzKpA --role self
   profile-server <command> --help";
@@ -31,6 +35,8 @@ enum Command {
     Serve(serve::Arguments),
     Token(token::Arguments),
     Config(config::Arguments),
+    Demo(demo::Arguments),
+    Watch(watch::Arguments),
 }
 
 /// Runs the command that `arguments` name.
@@ -43,6 +49,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Config(arguments) => config::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Watch(arguments) => watch::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -61,6 +61,7 @@ impl Surface {
         );
         config.service(gate.resource("/api/v2/live", Route::Live, "GET, OPTIONS").route(web::get().to(live::get)));
         config.service(read(&gate, "/api/v2/schemas", Route::Schemas, version::list));
+        config.service(read(&gate, "/api/v2/schemas/{version}", Route::Schema, version::get));
         shared(&gate, config);
     }
 

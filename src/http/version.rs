@@ -1,10 +1,14 @@
 //! Which version of the schema an answer is in: what is asked for, and what is served.
 
-use actix_web::HttpResponse;
+use std::sync::LazyLock;
+
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use domain::schema::profile_schema;
 use serde_json::json;
 
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::query;
 
 /// The versions that are served, newest first.
@@ -52,6 +56,15 @@ pub(super) async fn list() -> HttpResponse {
         .map(|version| json!({"version": version, "href": format!("/api/v2/schemas/{version}")}))
         .collect();
     HttpResponse::Ok().json(json!({"items": schemas}))
+}
+
+/// `GET /api/v2/schemas/{version}`: the JSON Schema of a version.
+pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    static SCHEMA: LazyLock<Bytes> = LazyLock::new(|| profile_schema().to_string().into());
+    if !SERVED.contains(&request.match_info().query("version")) {
+        return Err(Problem::new(Code::UnknownResource, "no such version is served: see /api/v2/schemas"));
+    }
+    Ok(HttpResponse::Ok().content_type("application/schema+json").body(SCHEMA.clone()))
 }
 
 #[cfg(test)]
