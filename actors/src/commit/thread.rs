@@ -44,6 +44,12 @@ impl Committer {
     fn commit(&mut self) {
         let started = Instant::now();
         let tickets = std::mem::take(&mut self.group.tickets);
+        if self.shared.journal_failed.load(Ordering::Relaxed) {
+            // Whatever came before has no certain fate, so nothing may follow it until a restart has found out:
+            // a record that is built on a lost one could otherwise find its sequence free.
+            self.group.records.clear();
+            return self.send(tickets.into_iter().map(Settled::Failed));
+        }
         let records = &self.group.records;
         let journal = self.journal.as_mut();
         let outcome = catch_unwind(AssertUnwindSafe(|| commit(journal, records, tickets)));

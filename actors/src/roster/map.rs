@@ -93,10 +93,11 @@ impl Roster {
         Ok(())
     }
 
-    /// Tells a live actor something that nobody else needs to know.
-    pub(crate) fn tell(&self, user: &UserId, request: Request) {
-        if let Some(Entry::Live(live)) = self.users.get(user).as_deref() {
-            let _ = live.send(request);
+    /// Tells a live actor something that nobody else needs to know. Whether it will hear of it.
+    pub(crate) fn tell(&self, user: &UserId, request: Request) -> bool {
+        match self.users.get(user).as_deref() {
+            Some(Entry::Live(live)) => live.send(request).is_ok(),
+            _ => false,
         }
     }
 

@@ -13,11 +13,11 @@ use crate::profile::Request;
 use crate::{ReadError, Status, Subscription};
 
 fn consent(time: i64, level: &str, third_party: bool) -> FeedEvent {
+    let (level, third_party) = (format!("\"{level}\""), third_party.to_string());
     let values = [
-        (RegisterPath::Leaf(Leaf::ConsentDataSharingLevel), Some(&*format!("\"{level}\"")).map(str::to_owned)),
-        (RegisterPath::Leaf(Leaf::ConsentThirdPartySharing), Some(third_party.to_string())),
+        (RegisterPath::Leaf(Leaf::ConsentDataSharingLevel), Some(&*level)),
+        (RegisterPath::Leaf(Leaf::ConsentThirdPartySharing), Some(&*third_party)),
     ];
-    let values: Vec<_> = values.iter().map(|(path, value)| (path.clone(), value.as_deref())).collect();
     event(user(1), &format!("consent-{time}"), time, Source::Consent, &values)
 }
 

@@ -3,8 +3,7 @@
 
 mod bounds;
 mod live;
+mod model;
 mod path;
-#[allow(dead_code, reason = "the model test follows")]
 mod ram;
-#[allow(dead_code, reason = "the model test follows")]
 mod world;

@@ -65,7 +65,7 @@ pub(super) fn event(
     let write = |(path, value): &(RegisterPath, Option<&str>)| Write {
         path: path.clone(),
         kind: source.kinds()[0],
-        value: value.map(|text| CanonicalJson::from_canonical(text)),
+        value: value.map(CanonicalJson::from_canonical),
     };
     let writes = values.iter().map(write).collect();
     FeedEvent { id: Text::from(id), source, user, time, registration: false, writes }

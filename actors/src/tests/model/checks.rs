@@ -1,0 +1,184 @@
+//! What a schedule's answers are checked against: the frames in the journal, and nothing else.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use domain::access::{Viewer, Visibility};
+use domain::day::Day;
+use domain::event::FeedEvent;
+use domain::pipeline::{Context, Outcome, Rolled, apply, roll, serialize};
+use domain::state::UserState;
+use domain::table::LeafSet;
+
+use super::super::world::{Ground, user};
+use crate::{ReadError, Status, View};
+
+/// What is durable, by user: every state that the frames lead to.
+pub(super) struct Durable {
+    ground: Ground,
+    users: Vec<User>,
+}
+
+#[derive(Default)]
+struct User {
+    /// By sequence, from 1.
+    states: Vec<UserState>,
+    /// The greatest revision in an answer.
+    acknowledged: u64,
+    /// Revisions that an event was told it made.
+    applied: HashSet<u64>,
+}
+
+impl Durable {
+    pub(super) fn new(ground: &Ground, users: usize) -> Self {
+        Self { ground: ground.clone(), users: (0..users).map(|_| User::default()).collect() }
+    }
+
+    /// Reads the new frames. That they continue each other, without gap or fork, is checked by replaying them.
+    pub(super) fn follow(&mut self, ground: &Ground) {
+        for (number, durable) in self.users.iter_mut().enumerate() {
+            let known = durable.states.len();
+            durable.states = ground.ram.states(&user(number), std::mem::take(&mut durable.states));
+            for index in known..durable.states.len() {
+                let state = &durable.states[index];
+                assert_eq!(state.sequence, index as u64 + 1);
+                let (revision, day, at) = match index.checked_sub(1).map(|before| &durable.states[before]) {
+                    None => (0, state.day, 0),
+                    Some(before) => (before.envelope.revision, before.day, before.envelope.generated_at),
+                };
+                assert!(state.envelope.revision == revision || state.envelope.revision == revision + 1);
+                assert!(state.day >= day && state.envelope.generated_at >= at, "time never goes back");
+            }
+        }
+    }
+
+    /// After a restart revisions that were never acknowledged may be there, or not; the others must.
+    pub(super) fn restart(&mut self, ground: &Ground) {
+        self.follow(ground);
+        for durable in &self.users {
+            assert!(durable.acknowledged <= durable.head().map_or(0, |head| head.envelope.revision));
+        }
+    }
+
+    pub(super) fn acknowledged(&self, number: usize) -> u64 {
+        self.users[number].acknowledged
+    }
+
+    pub(super) fn rolls(&self) -> usize {
+        let days = |user: &User| user.states.windows(2).filter(|pair| pair[0].day != pair[1].day).count();
+        self.users.iter().map(days).sum()
+    }
+
+    /// The newest state of a revision.
+    fn at(&self, number: usize, revision: u64) -> &UserState {
+        let states = self.users[number].states.iter().rev();
+        let mut found = states.filter(|state| state.envelope.revision == revision);
+        found.next().unwrap_or_else(|| panic!("revision {revision} is not durable"))
+    }
+
+    pub(super) fn head(&self, number: usize) -> Option<&UserState> {
+        self.users[number].head()
+    }
+
+    /// An answer speaks of what is durable, and a revision was made by one event. Whether it is an acknowledgement.
+    pub(super) fn check_answer(&mut self, event: &FeedEvent, status: Status) -> bool {
+        let number = (0..self.users.len()).find(|number| user(*number) == event.user).expect("a user of the model");
+        let durable = &mut self.users[number];
+        let revision = match status {
+            Status::Busy => return false,
+            Status::Applied { revision } => {
+                assert!(durable.applied.insert(revision), "two events made revision {revision}");
+                revision
+            }
+            Status::Unchanged { revision } | Status::Duplicate { revision } => revision,
+        };
+        let head = durable.head().expect("acknowledged before it was durable");
+        assert!(revision <= head.envelope.revision, "acknowledged before it was durable");
+        durable.acknowledged = durable.acknowledged.max(revision);
+        self.check_holds(event);
+        true
+    }
+
+    /// Sending an acknowledged event again finds nothing new in it.
+    pub(super) fn check_holds(&self, event: &FeedEvent) {
+        let number = (0..self.users.len()).find(|number| user(*number) == event.user).expect("a user of the model");
+        let head = Arc::new(self.head(number).expect("an acknowledged event is durable").clone());
+        let outcome = apply(Some(&head), || unreachable!("the user is known"), event, &self.context(head.day));
+        assert!(!matches!(outcome, Outcome::Changed(_)), "an acknowledged event is lost");
+    }
+
+    /// A view is of a durable revision, at least as new as what was acknowledged before it was asked for, of the day,
+    /// and byte for byte what the mask makes of it.
+    pub(super) fn check_view(
+        &self,
+        number: usize,
+        viewer: &Viewer,
+        acknowledged: u64,
+        day: Day,
+        answer: Result<View, ReadError>,
+    ) {
+        let view = match answer {
+            Ok(view) => view,
+            Err(ReadError::Busy) => return,
+            Err(ReadError::Unavailable) => panic!("the store reads well"),
+            Err(ReadError::Unknown) => {
+                // Unknown is right if no revision was acknowledged, or if some state since hides the user.
+                let since = self.users[number].states.iter().filter(|state| state.envelope.revision >= acknowledged);
+                let hides = since.map(|state| self.mask(number, viewer, state)).any(|mask| mask.is_none());
+                return assert!(acknowledged == 0 || hides, "a known user is unknown");
+            }
+        };
+        assert!(view.revision >= acknowledged, "read {} after {acknowledged} was acknowledged", view.revision);
+        let state = self.at(number, view.revision);
+        assert!(view.day >= day, "a view of yesterday");
+        let rolled = roll(&Arc::new(state.clone()), &self.context(view.day.max(state.day)));
+        assert!(matches!(rolled, Rolled::Same(_)) || view.day < state.day, "a view that the day has overtaken");
+        assert_eq!(view.body, serialize::view(state, view.mask), "revision {}", view.revision);
+    }
+
+    /// The mask of a viewer at one state, under the policy in force; `None` while it is hidden.
+    pub(super) fn mask(&self, number: usize, viewer: &Viewer, state: &UserState) -> Option<LeafSet> {
+        match self.ground.policy.load().visibility(viewer, &user(number), state.consent()) {
+            Visibility::Mask(mask) => Some(mask),
+            Visibility::Hidden => None,
+        }
+    }
+
+    /// The document of a revision as a subscriber must hold it.
+    pub(super) fn document(&self, number: usize, viewer: &Viewer, fields: LeafSet, revision: u64) -> Vec<u8> {
+        let state = self.at(number, revision);
+        let mask = self.mask(number, viewer, state).expect("nothing is sent of a user who is hidden");
+        serialize::view(state, mask.and(fields))
+    }
+
+    /// What goes out at `revision` holds no leaf that an acknowledged later revision took from the viewer.
+    pub(super) fn check_not_withdrawn(&self, number: usize, viewer: &Viewer, fields: LeafSet, revision: u64) {
+        let acknowledged = self.users[number].acknowledged;
+        if revision >= acknowledged {
+            return;
+        }
+        let mask = |revision| self.mask(number, viewer, self.at(number, revision)).map(|mask| mask.and(fields));
+        let (then, now) = (mask(revision), mask(acknowledged));
+        let withdrawn = then.unwrap_or_default().without(now.unwrap_or_default());
+        let hidden = then.is_some() && now.is_none();
+        assert!(
+            withdrawn.is_empty() && !hidden,
+            "revision {revision} went out after {acknowledged} withdrew {withdrawn:?}"
+        );
+    }
+
+    fn context(&self, day: Day) -> Context<'_> {
+        Context {
+            rules: &self.ground.rules,
+            rules_fingerprint: self.ground.rules.fingerprint(),
+            policy_version: self.ground.policy.load().version,
+            day,
+        }
+    }
+}
+
+impl User {
+    fn head(&self) -> Option<&UserState> {
+        self.states.last()
+    }
+}

@@ -1,0 +1,43 @@
+//! The commit protocol under thousands of random schedules.
+//!
+//! A seed decides everything: which events and questions come, which part runs next and for how long, which commits
+//! fail and how, which actors die, when the day turns. The checks are those of the protocol: reads-your-writes, no
+//! fork, no lost or double answer, no stale or uncommitted view, and subscribers whose document is a view after every
+//! frame.
+
+mod checks;
+mod schedule;
+mod subscriber;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use schedule::Schedule;
+
+/// Runs the schedules of many seeds; a failure names its seed.
+///
+/// `MODEL_SEED` runs one seed, `MODEL_SCHEDULES` another number of them.
+#[test]
+fn the_commit_protocol_holds_under_random_schedules() {
+    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
+    let first = number("MODEL_SEED").unwrap_or(1);
+    let count = if number("MODEL_SEED").is_some() { 1 } else { number("MODEL_SCHEDULES").unwrap_or(2_000) };
+    // Panics are injected by the thousand: their reports would bury the one that counts.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let injected = panic.payload().downcast_ref::<&str>().is_some_and(|text| *text == "injected");
+        if !injected {
+            report(panic);
+        }
+    }));
+    let mut seen = schedule::Seen::default();
+    for seed in first..first + count {
+        match catch_unwind(AssertUnwindSafe(|| super::world::run(async { Schedule::new(seed).run().await }))) {
+            Ok(one) => seen.add(&one),
+            Err(_) => panic!("schedule of seed {seed} failed: run it alone with MODEL_SEED={seed}"),
+        }
+    }
+    println!("schedules {first}..{}: {seen:?}", first + count);
+    if count >= 500 {
+        seen.everything_happened();
+    }
+}

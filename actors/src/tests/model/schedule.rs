@@ -1,0 +1,363 @@
+//! One schedule: what a seed makes happen, and in which order.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::access::Viewer;
+use domain::event::{FeedEvent, RegisterPath};
+use domain::source::Source;
+use domain::table::Leaf;
+use tokio::task::JoinHandle;
+
+use super::super::ram::{Chance, Fate};
+use super::super::world::{DAY, Ground, NOON, SERVICE, THIRD_PARTY, World, by_hand, citizen, event, policy, user};
+use super::checks::Durable;
+use super::subscriber::Subscriber;
+use crate::profile::Request;
+use crate::{Options, ReadError, Status, View};
+
+const USERS: usize = 3;
+const STEPS: usize = 120;
+
+/// How often the things happened that a schedule is about: a test that never sees them proves nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) applied: usize,
+    pub(super) unchanged: usize,
+    pub(super) duplicates: usize,
+    pub(super) busy: usize,
+    pub(super) views: usize,
+    pub(super) cache_hits: usize,
+    pub(super) patches: usize,
+    pub(super) profiles: usize,
+    pub(super) gone: usize,
+    pub(super) resyncs: usize,
+    pub(super) killed: usize,
+    pub(super) killed_in_flight: usize,
+    pub(super) passivated: usize,
+    pub(super) failed_groups: usize,
+    pub(super) refused: usize,
+    pub(super) restarts: usize,
+    pub(super) rolls: usize,
+}
+
+impl Seen {
+    fn counts(&self) -> [usize; 17] {
+        let Self { applied, unchanged, duplicates, busy, views, cache_hits, patches, profiles, gone, .. } = *self;
+        let Self { resyncs, killed, killed_in_flight, passivated, failed_groups, refused, restarts, rolls, .. } = *self;
+        [
+            applied,
+            unchanged,
+            duplicates,
+            busy,
+            views,
+            cache_hits,
+            patches,
+            profiles,
+            gone,
+            resyncs,
+            killed,
+            killed_in_flight,
+            passivated,
+            failed_groups,
+            refused,
+            restarts,
+            rolls,
+        ]
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q] = other.counts();
+        self.applied += a;
+        self.unchanged += b;
+        self.duplicates += c;
+        self.busy += d;
+        self.views += e;
+        self.cache_hits += f;
+        self.patches += g;
+        self.profiles += h;
+        self.gone += i;
+        self.resyncs += j;
+        self.killed += k;
+        self.killed_in_flight += l;
+        self.passivated += m;
+        self.failed_groups += n;
+        self.refused += o;
+        self.restarts += p;
+        self.rolls += q;
+    }
+
+    pub(super) fn everything_happened(&self) {
+        assert!(self.counts().iter().all(|count| *count >= 20), "something hardly ever happens: {self:?}");
+    }
+}
+
+/// A view that was asked for.
+struct Asked {
+    user: usize,
+    viewer: Viewer,
+    /// What had been acknowledged, and which day it was, when it was asked for.
+    acknowledged: u64,
+    day: domain::day::Day,
+    answer: JoinHandle<Result<View, ReadError>>,
+}
+
+pub(super) struct Schedule {
+    chance: Chance,
+    ground: Ground,
+    world: World,
+    /// What a restart would find, checked frame by frame.
+    durable: Durable,
+    /// Events whose result is out.
+    open: HashMap<u64, FeedEvent>,
+    /// Events that were acknowledged, over all restarts.
+    acknowledged: Vec<FeedEvent>,
+    asked: Vec<Asked>,
+    subscribers: Vec<Subscriber>,
+    seen: Seen,
+    policy: usize,
+    /// One in so many chances of a failure or a death is taken.
+    harshness: usize,
+}
+
+impl Schedule {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut chance = Chance(seed);
+        let harshness = chance.pick(&[1, 3, 6, 20]);
+        let ground = Ground::new();
+        let world = World::start(ground.clone(), options(&mut chance));
+        let durable = Durable::new(&ground, USERS);
+        Self {
+            chance,
+            ground,
+            world,
+            durable,
+            open: HashMap::new(),
+            acknowledged: Vec::new(),
+            asked: Vec::new(),
+            subscribers: Vec::new(),
+            seen: Seen::default(),
+            policy: 0,
+            harshness,
+        }
+    }
+
+    pub(super) async fn run(mut self) -> Seen {
+        for _ in 0..STEPS {
+            self.step().await;
+            self.check().await;
+        }
+        self.finish().await;
+        self.seen.rolls = self.durable.rolls();
+        self.seen.refused += self.ground.ram.refused();
+        self.seen
+    }
+
+    async fn step(&mut self) {
+        match self.chance.below(32) {
+            0..=5 => self.submit(),
+            6..=8 => self.ask(),
+            9 => self.subscribe(),
+            10 => self.unsubscribe(),
+            11..=14 => drop(self.world.committer.step(false)),
+            15..=18 => drop(self.world.loader.step(false)),
+            19..=25 => {
+                let turns = 1 + self.chance.below(6);
+                self.world.breathe(turns).await;
+            }
+            26 if self.chance.one_in(self.harshness) => self.fail_next_commit(),
+            27 if self.chance.one_in(self.harshness) => self.kill(),
+            28 => self.tick(),
+            29 if self.chance.one_in(3) => self.turn(),
+            30 if self.chance.one_in(12) => self.restart(),
+            _ => self.receive(),
+        }
+    }
+
+    fn receive(&mut self) {
+        for subscriber in &mut self.subscribers {
+            subscriber.receive(&self.durable, &mut self.seen);
+        }
+    }
+
+    fn submit(&mut self) {
+        for _ in 0..1 + self.chance.below(4) {
+            let again = self.chance.one_in(6) && !self.acknowledged.is_empty();
+            let event = match again {
+                true => self.chance.pick(&self.acknowledged),
+                false => random_event(&mut self.chance),
+            };
+            let index = self.world.submit(event.clone());
+            self.open.insert(index, event);
+        }
+    }
+
+    fn ask(&mut self) {
+        let number = self.chance.below(USERS);
+        let viewer = self.chance.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
+        let (profiles, asker) = (self.world.profiles.clone(), viewer.clone());
+        self.asked.push(Asked {
+            user: number,
+            viewer,
+            acknowledged: self.durable.acknowledged(number),
+            day: self.world.shared.today(),
+            answer: actix_rt::spawn(async move { profiles.view(user(number), &asker).await }),
+        });
+    }
+
+    fn subscribe(&mut self) {
+        if self.subscribers.len() >= 4 {
+            return;
+        }
+        let number = self.chance.below(USERS);
+        let viewer = self.chance.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
+        let fields = self.chance.one_in(3).then(|| domain::table::Member::Economic.leaves());
+        let capacity = 1 + self.chance.below(4);
+        self.subscribers.push(Subscriber::open(&self.world, number, viewer, fields, capacity));
+    }
+
+    fn unsubscribe(&mut self) {
+        if !self.subscribers.is_empty() && self.chance.one_in(2) {
+            let index = self.chance.below(self.subscribers.len());
+            self.subscribers.swap_remove(index).close(&self.world);
+        }
+    }
+
+    fn fail_next_commit(&mut self) {
+        let fate = if self.chance.one_in(20) { Fate::Unknown } else { Fate::NotTaken };
+        self.world.set_fate(if self.chance.one_in(20) { Fate::Panics } else { fate });
+        self.seen.failed_groups += 1;
+    }
+
+    fn kill(&mut self) {
+        let number = self.chance.below(USERS);
+        if !self.world.shared.roster.tell(&user(number), Request::Panic) {
+            return;
+        }
+        self.seen.killed += 1;
+        self.seen.killed_in_flight += usize::from(self.world.shared.permits.taken() > 0);
+    }
+
+    fn tick(&mut self) {
+        let live = self.world.local.slots.borrow().len();
+        self.world.local.on_tick();
+        self.seen.passivated += live - self.world.local.slots.borrow().len();
+    }
+
+    /// The clock, or the policy, turns.
+    fn turn(&mut self) {
+        match self.chance.below(5) {
+            0 => {
+                self.policy = 1 - self.policy;
+                self.ground.policy.store(policy(self.policy).into());
+                // What was queued under the old policy is allowed to go out until the next tick finds it.
+                self.world.local.on_tick();
+            }
+            1 => self.ground.set_now(self.ground.now() - DAY / 3),
+            _ => self.ground.set_now(self.ground.now() + DAY / 2),
+        }
+        // A clock that goes back takes the day back for those who have no answer yet.
+        let today = self.world.shared.today();
+        self.asked.iter_mut().for_each(|asked| asked.day = asked.day.min(today));
+    }
+
+    /// Everything that is not durable is gone; what was in limbo may be there or not.
+    fn restart(&mut self) {
+        for asked in self.asked.drain(..) {
+            asked.answer.abort();
+        }
+        self.subscribers.clear();
+        self.open.clear();
+        self.ground.ram.restart(self.chance.below(4));
+        self.world = World::start(self.ground.clone(), options(&mut self.chance));
+        self.durable.restart(&self.ground);
+        self.seen.restarts += 1;
+    }
+
+    async fn check(&mut self) {
+        self.durable.follow(&self.ground);
+        while let Ok(result) = self.world.results.try_recv() {
+            let event = self.open.remove(&result.index).expect("one result for each event");
+            match result.status {
+                Status::Applied { .. } => self.seen.applied += 1,
+                Status::Unchanged { .. } => self.seen.unchanged += 1,
+                Status::Duplicate { .. } => self.seen.duplicates += 1,
+                Status::Busy => self.seen.busy += 1,
+            }
+            if self.durable.check_answer(&event, result.status) {
+                self.acknowledged.push(event);
+            }
+        }
+        for index in (0..self.asked.len()).rev() {
+            if self.asked[index].answer.is_finished() {
+                let asked = self.asked.swap_remove(index);
+                let answer = asked.answer.await.expect("the question does not panic");
+                self.seen.views += usize::from(answer.is_ok());
+                self.seen.cache_hits += usize::from(answer.as_ref().is_ok_and(|view| view.cache_hit));
+                self.durable.check_view(asked.user, &asked.viewer, asked.acknowledged, asked.day, answer);
+            }
+        }
+    }
+
+    /// Lets everything finish, and checks what must hold when nothing is under way.
+    async fn finish(&mut self) {
+        self.ground.ram.set_fate(Fate::Taken);
+        self.world.settle().await;
+        self.check().await;
+        assert!(self.open.is_empty(), "every event has its result: {} have none", self.open.len());
+        assert!(self.asked.is_empty(), "every question has its answer");
+        assert_eq!(self.world.shared.permits.taken(), 0);
+        self.receive();
+        self.subscribers.iter().for_each(|subscriber| subscriber.check_complete(&self.durable));
+        for event in &self.acknowledged {
+            self.durable.check_holds(event);
+        }
+    }
+}
+
+fn options(chance: &mut Chance) -> Options {
+    Options {
+        mailbox_capacity: 2 + chance.below(10),
+        commit_permits: 1 + chance.below(20),
+        commit_queue_capacity: 4 + chance.below(20),
+        max_group: 1 + chance.below(4),
+        max_live_actors: 1 + chance.below(4),
+        idle_passivate: if chance.one_in(3) { Duration::ZERO } else { Duration::from_secs(86_400) },
+        hot_actors_per_shard: 1 + chance.below(2),
+        hydration_queue: 1 + chance.below(3),
+        ..by_hand()
+    }
+}
+
+/// Few users, few times, few values: so that stamps tie, values repeat and consent comes and goes.
+fn random_event(chance: &mut Chance) -> FeedEvent {
+    let number = chance.below(USERS);
+    let time = NOON - 100 + chance.below(60) as i64;
+    let id = format!("event-{}", chance.below(4));
+    let withdrawn = chance.one_in(8);
+    let value = |text: &str| (!withdrawn).then(|| text.to_owned());
+    let leaf = |leaf, text: &str| (RegisterPath::Leaf(leaf), value(text));
+    let (source, values) = match chance.below(6) {
+        0 => (Source::Metadata, vec![leaf(Leaf::EconomicIncomeBracket, chance.pick(&["\"0-2.5L\"", "\"2.5L-5L\""]))]),
+        1 => {
+            (Source::SelfEdit, vec![leaf(Leaf::EconomicEmploymentType, chance.pick(&["\"student\"", "\"salaried\""]))])
+        }
+        2 => (Source::SelfEdit, vec![leaf(Leaf::DemographicsState, chance.pick(&["\"goa\"", "\"kerala\""]))]),
+        3 | 4 => {
+            let level = chance.pick(&["\"minimal\"", "\"standard\"", "\"full\""]);
+            let third_party = chance.pick(&["true", "false"]);
+            let values =
+                vec![leaf(Leaf::ConsentDataSharingLevel, level), leaf(Leaf::ConsentThirdPartySharing, third_party)];
+            (Source::Consent, values)
+        }
+        _ => {
+            let (id, due) = (chance.pick(&["d1", "d2"]), chance.pick(&["2026-01-22", "2026-02-01"]));
+            let details = format!(
+                r#"{{"action_url":"/a","deadline_id":"{id}","description":"d","due_date":"{due}","priority":"low","type":"t"}}"#
+            );
+            (Source::Deadlines, vec![(RegisterPath::DeadlineDetails(id.into()), Some(details))])
+        }
+    };
+    let values: Vec<_> = values.iter().map(|(path, value)| (path.clone(), value.as_deref())).collect();
+    event(user(number), &id, time, source, &values)
+}
