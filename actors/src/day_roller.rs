@@ -23,6 +23,12 @@ impl DayRoller {
         Self { day, policy, todo: Vec::new(), per_tick: 0, ticks }
     }
 
+    /// Gives an actor that was too busy another turn.
+    fn again(&mut self, slot: SlotKey) {
+        self.todo.insert(0, slot);
+        self.per_tick = self.per_tick.max(1);
+    }
+
     /// The actors whose turn it is. `watched` lists all with live subscribers; it is asked for on a turn only.
     fn due(&mut self, today: Day, policy: u32, watched: impl FnOnce() -> Vec<SlotKey>) -> Vec<SlotKey> {
         if policy != self.policy {
@@ -53,7 +59,9 @@ impl Local {
         };
         let due = self.roller.borrow_mut().due(today, policy, watched);
         for slot in due {
-            self.with(slot, |core| core.refresh_outlets(self));
+            if self.with(slot, |core| core.refresh_outlets(self)) == Some(false) {
+                self.roller.borrow_mut().again(slot);
+            }
         }
     }
 }

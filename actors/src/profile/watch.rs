@@ -62,13 +62,14 @@ impl Core {
         }
     }
 
-    /// Rolls to today (the patch follows when it is durable) and follows the policy.
-    pub(crate) fn refresh_outlets(&mut self, local: &Local) {
-        if let Found::Head(_) | Found::Pending = self.find(local)
-            && let Some(head) = self.head(local)
-        {
+    /// Follows the policy and rolls to today; the patch follows when it is durable. `false` when the roll found the
+    /// system busy: then it is to be tried again, but nobody sees a moment longer what a new policy takes from them.
+    pub(crate) fn refresh_outlets(&mut self, local: &Local) -> bool {
+        let found = self.find(local);
+        if let Some(head) = self.head(local) {
             self.reclass(local, &head);
         }
+        !matches!(found, Found::Nothing(ReadError::Busy))
     }
 
     fn reclass(&mut self, local: &Local, head: &UserState) {

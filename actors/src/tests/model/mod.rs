@@ -17,10 +17,11 @@ use schedule::Schedule;
 ///
 /// `MODEL_SEED` runs one seed, `MODEL_SCHEDULES` another number of them.
 #[test]
+#[expect(clippy::print_stdout, reason = "says what the schedules came to; shown with --nocapture")]
 fn the_commit_protocol_holds_under_random_schedules() {
-    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
-    let first = number("MODEL_SEED").unwrap_or(1);
-    let count = if number("MODEL_SEED").is_some() { 1 } else { number("MODEL_SCHEDULES").unwrap_or(2_000) };
+    let seed = number("MODEL_SEED");
+    let first = seed.unwrap_or(1);
+    let count = if seed.is_some() { 1 } else { number("MODEL_SCHEDULES").unwrap_or(2_000) };
     // Panics are injected by the thousand: their reports would bury the one that counts.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -40,4 +41,9 @@ fn the_commit_protocol_holds_under_random_schedules() {
     if count >= 500 {
         seen.everything_happened();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's own knob: which seeds, how many")]
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }
