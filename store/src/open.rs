@@ -3,6 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use domain::port::clock::Entropy;
 use domain::port::journal::Journal;
@@ -17,10 +19,12 @@ use crate::keyring::{self, Keyring};
 use crate::options::{MasterKey, Options};
 use crate::reader::Reader;
 use crate::shared::{Parts, Shared};
-use crate::sled_store::{Meta, SledStore};
+use crate::sled_store::{self, Meta, SledStore};
 use crate::status::Status;
 
 const LOCK_FILE_NAME: &str = "LOCK";
+const LOCK_ATTEMPTS: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// An open store: its ends, to be handed out, and the handle that closes it.
 pub struct Store {
@@ -88,6 +92,7 @@ pub fn open(
 ) -> Result<Store, OpenError> {
     let lock = lock(&options.data_dir)?;
     let keyring = open_keyring(&options, master, &entropy)?;
+    remove_unfinished(&options.data_dir, &keyring)?;
     let sled = SledStore::open(&options)?;
     let meta = open_meta(&sled, &options.data_dir, &*entropy)?;
 
@@ -136,11 +141,15 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let path = data_dir.join(LOCK_FILE_NAME);
     let failed = |source| OpenError::Disk { doing: "lock", path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: data_dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    // The one before may be just ending, and a process that it forks holds the lock until it executes its program.
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
     }
+    Err(OpenError::Locked { path: data_dir.to_owned() })
 }
 
 /// Makes a directory that only its owner may enter, durable in its parent.
@@ -168,6 +177,16 @@ fn open_keyring(options: &Options, master: &MasterKey, entropy: &Arc<dyn Entropy
         Keyring::create(disk, data_dir, master, &**entropy)?;
     }
     Keyring::open(disk, data_dir, master, entropy.clone())
+}
+
+/// Removes what a crash left of the very first start: sled does not open its files when they are half made. The journal
+/// is begun when they are durable, and the keyring has slots when there is anything to lose.
+fn remove_unfinished(data_dir: &Path, keyring: &Keyring) -> Result<(), OpenError> {
+    let path = data_dir.join(sled_store::DIRECTORY);
+    if keyring.has_slots() || data_dir.join(journal::DIRECTORY).exists() || !path.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(&path).map_err(|source| OpenError::Disk { doing: "make anew", path, source })
 }
 
 fn open_meta(sled: &SledStore, data_dir: &Path, entropy: &dyn Entropy) -> Result<Meta, OpenError> {

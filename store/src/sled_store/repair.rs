@@ -35,11 +35,11 @@ pub(super) fn open_repaired(path: &Path, cache_bytes: u64) -> Result<sled::Db, O
     .map_err(|source| OpenError::Sled { doing: "open its files", source })
 }
 
-/// sled never syncs directories: a file that it made could vanish in a power cut.
-pub(super) fn sync_directories(data_dir: &Path, path: &Path) -> io::Result<()> {
-    for directory in [path.join("blobs"), path.to_owned(), data_dir.to_owned()] {
-        if directory.is_dir() {
-            File::open(directory)?.sync_all()?;
+/// sled never syncs its settings nor any directory: without this, what it made could vanish in a power cut.
+pub(super) fn sync_names(data_dir: &Path, path: &Path) -> io::Result<()> {
+    for made in [path.join("conf"), path.join("blobs"), path.to_owned(), data_dir.to_owned()] {
+        if made.exists() {
+            File::open(made)?.sync_all()?;
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary takes what it needs")]
 
+pub(crate) mod faulty_disk;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -5,4 +5,7 @@ mod kit;
 
 mod append;
 mod checkpoint;
+mod damage;
 mod dead_letters;
+mod faults;
+mod kill;

@@ -1,0 +1,208 @@
+//! Power cuts: what the store does to its files is recorded, images of the disk are rebuilt in which writes that no
+//! sync covers are lost at random, and each has to open with every acknowledged frame.
+//!
+//! Each run starts from an image that the run before left, so start-ups and their repairs are cut, too.
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod image;
+mod recording;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use image::{Disk, chance};
+use kit::{frames, open, options, record, seed, try_open, user};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use recording::{Operation, Recording};
+
+const ROOT: &str = "RECORDER_ROOT";
+const GROUP: &str = "STORE_TEST_GROUP";
+const GROUPS: &str = "STORE_TEST_GROUPS";
+const USERS: usize = 6000;
+
+/// (records in a group, groups in a run, images of it)
+const RUNS: [(usize, usize, usize); 8] = [
+    (1, 150, 30),
+    (16, 100, 30),
+    (256, 30, 30),
+    (1, 150, 25),
+    (4096, 5, 30),
+    (64, 60, 25),
+    (4096, 5, 30),
+    (1024, 10, 25),
+];
+
+fn body(number: usize, sequence: u64) -> Vec<u8> {
+    format!("{number}/{sequence}/").repeat(1 + (number + sequence as usize) % 8).into_bytes()
+}
+
+/// Not a test by itself: the process that is recorded. It appends beside checkpoints and notes what was acknowledged.
+#[test]
+fn child() {
+    let Some(root) = std::env::var_os(ROOT).map(PathBuf::from) else { return };
+    let number = |name: &str| std::env::var(name).expect(name).parse::<usize>().expect(name);
+    let mut options = options(&root.join("data"));
+    options.checkpoint_interval = Duration::from_millis(30);
+    let mut store = try_open(options, u64::from(std::process::id())).expect("the store opens");
+    let mut random = StdRng::seed_from_u64(std::process::id().into());
+    let mut notes = fs::File::options().create(true).append(true).open(root.join("acknowledged")).expect("a file");
+    let mut next = vec![0; USERS];
+    for _ in 0..number(GROUPS) {
+        let first = random.random_range(0..USERS);
+        let mut group = Vec::new();
+        let mut said = Vec::new();
+        for number in (first..first + number(GROUP)).map(|number| number % USERS) {
+            if next[number] == 0 {
+                let stored = store.reader.load(&user(number)).expect("reads");
+                next[number] = stored.map_or(1, |stored| stored.sequence + 1);
+            }
+            group.push(record(number, next[number], body(number, next[number])));
+            said.extend_from_slice(&(number as u32).to_le_bytes());
+            said.extend_from_slice(&(next[number] as u32).to_le_bytes());
+            next[number] += 1;
+        }
+        assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
+        notes.write_all(&said).expect("noted");
+    }
+    if random.random() {
+        store.closer.close().expect("closes");
+    }
+}
+
+fn compile_recorder(to: &Path) -> PathBuf {
+    let library = to.join("recorder.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/powercut/recorder.c");
+    let gcc = Command::new("gcc")
+        .args(["-shared", "-fPIC", "-O1", "-w", "-o"])
+        .arg(&library)
+        .args([source, "-ldl", "-pthread"])
+        .status();
+    assert!(gcc.expect("gcc is installed").success(), "the recorder compiles");
+    library
+}
+
+fn record_run(scratch: &Path, root: &Path, library: &Path, group: usize, groups: usize) -> Recording {
+    let log = scratch.join("log");
+    let status = Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", "child", "--nocapture", "--quiet"])
+        .env(ROOT, root)
+        .env("RECORDER_LOG", &log)
+        .env("LD_PRELOAD", library)
+        .env(GROUP, group.to_string())
+        .env(GROUPS, groups.to_string())
+        .stdout(std::process::Stdio::null())
+        .status();
+    assert!(status.expect("a child").success(), "the child ends well");
+    Recording::parse(fs::read(log).expect("a log"))
+}
+
+/// The most frames of each user that were acknowledged.
+type Acknowledged = Vec<u64>;
+
+/// Opens an image and looks for everything that was acknowledged.
+fn check(what: &str, data: &Path, acknowledged: &Acknowledged, random: &mut StdRng) {
+    let mut store = try_open(options(data), 1).unwrap_or_else(|error| panic!("{what}: {error}"));
+    for (number, &sequence) in acknowledged.iter().enumerate().filter(|(_, sequence)| **sequence > 0) {
+        let found = frames(&store, number);
+        let found_frames = found.len() as u64;
+        assert!(found_frames >= sequence, "{what}: user {number} has {found_frames} of {sequence} acknowledged frames");
+        for (frame, sequence) in found.iter().zip(1..) {
+            assert_eq!(frame, &body(number, sequence), "{what}: user {number}");
+        }
+    }
+    // It goes on from there.
+    let number = random.random_range(0..USERS);
+    let next = frames(&store, number).len() as u64 + 1;
+    store.journal.append(&[record(number, next, body(number, next))]).expect("taken")[0].expect("in sequence");
+    if random.random_bool(0.2) {
+        store.closer.checkpoint().expect("a checkpoint");
+        drop(store);
+        assert_eq!(frames(&open(data), number).len() as u64, next);
+    }
+}
+
+#[test]
+fn no_power_cut_loses_an_acknowledged_frame() {
+    let seed = seed();
+    let mut random = StdRng::seed_from_u64(seed);
+    let scratch = tempfile::tempdir().expect("a directory");
+    let library = compile_recorder(scratch.path());
+    let root = scratch.path().join("root");
+    let mut acknowledged: Acknowledged = vec![0; USERS];
+    fs::create_dir_all(root.join("data")).expect("a folder");
+    let mut images = 0;
+    for (group, groups, count) in RUNS {
+        let before = Disk::of(&root);
+        let recording = record_run(scratch.path(), &root, &library, group, groups);
+        let acks = acknowledgements(&recording, before.clone(), &root);
+        assert_eq!(acks.len(), groups, "every group was acknowledged");
+        check_recording(&root, &scratch.path().join("image"), before.clone(), &recording);
+        let mut left = None;
+        for number in 1..=count {
+            // Half of the cuts come right after an acknowledgement, when there is most to lose.
+            let moment = match random.random() {
+                true => acks[random.random_range(0..acks.len())].0 + 1,
+                false => random.random_range(0..=recording.operations.len()),
+            };
+            let mut told = acknowledged.clone();
+            for (number, sequence) in acks.iter().take_while(|ack| ack.0 < moment).flat_map(|ack| &ack.1) {
+                told[*number] = told[*number].max(*sequence);
+            }
+            let mut disk = before.clone();
+            recording.operations[..moment].iter().for_each(|operation| disk.apply(operation));
+            let data = scratch.path().join("image");
+            disk.cut(&root.join("data"), &data, &recording, &mut |durable, all| chance(durable, all, &mut random));
+            // The next run starts from the last image of this one, as the cut left it.
+            if number == count {
+                left = Some((Disk::of(&data), told.clone()));
+            }
+            let of = recording.operations.len();
+            let what = format!("groups of {group}, image {number}, cut at {moment} of {of}");
+            check(&what, &data, &told, &mut random);
+            images += 1;
+            fs::remove_dir_all(&data).expect("removed");
+        }
+        let (image, told) = left.expect("an image");
+        fs::remove_dir_all(&root).expect("removed");
+        image.cut(&scratch.path().join("image"), &root.join("data"), &recording, &mut |_, all| all);
+        acknowledged = told;
+    }
+    assert!(images >= 200, "{images} images");
+}
+
+/// A cut that loses nothing has to give what there is: else the recording is of no use.
+fn check_recording(root: &Path, image: &Path, mut disk: Disk, recording: &Recording) {
+    recording.operations.iter().for_each(|operation| disk.apply(operation));
+    disk.cut(&root.join("data"), image, recording, &mut |_, all| all);
+    for file in ["keyring", "sled/db", "sled/conf"] {
+        let (played, real) = (fs::read(image.join(file)), fs::read(root.join("data").join(file)));
+        let (played, real) = (played.expect("played"), real.expect("real"));
+        let differs = played.iter().zip(&real).position(|(played, real)| played != real);
+        assert!(differs.is_none() && played.len() == real.len(), "{file} was played wrong: {differs:?}");
+    }
+    fs::remove_dir_all(image).expect("removed");
+}
+
+/// When each group was acknowledged, as the number of an operation, and its (user, sequence) pairs.
+fn acknowledgements(recording: &Recording, mut disk: Disk, root: &Path) -> Vec<(usize, Vec<(usize, u64)>)> {
+    let notes = root.join("acknowledged");
+    let mut acks = Vec::new();
+    for (moment, operation) in recording.operations.iter().enumerate() {
+        disk.apply(operation);
+        let Operation::Wrote { descriptor, payload, .. } = operation else { continue };
+        if disk.path_of(*descriptor) == Some(&notes) {
+            let pair = |pair: &[u8]| {
+                let word = |at: usize| u32::from_le_bytes(pair[at..at + 4].try_into().expect("four bytes"));
+                (word(0) as usize, u64::from(word(4)))
+            };
+            acks.push((moment, recording.bytes[payload.clone()].chunks_exact(8).map(pair).collect()));
+        }
+    }
+    acks
+}

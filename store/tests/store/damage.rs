@@ -1,0 +1,182 @@
+//! Damaged files: a torn end is cut off, anything else is refused, and each refusal is one clear line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use store::{MasterKey, OpenError};
+
+use crate::kit::{KeepAll, SeededEntropy, frames, open, options, record, seed, try_open};
+
+const SEGMENT_HEADER: usize = 4096;
+const MARK_KIND: u8 = 0;
+
+/// A data directory whose user `n` has one frame in each of some groups, as a crash leaves it.
+fn crashed(dir: &Path, groups: u64) {
+    let mut store = open(dir);
+    for sequence in 1..=groups {
+        let group: Vec<_> = (0..20).map(|number| record(number, sequence, vec![sequence as u8; 100])).collect();
+        store.journal.append(&group).expect("taken");
+    }
+}
+
+fn last_segment(dir: &Path) -> PathBuf {
+    let mut files: Vec<_> =
+        fs::read_dir(dir.join("journal")).expect("a folder").map(|e| e.expect("one").path()).collect();
+    files.sort();
+    files.pop().expect("a segment")
+}
+
+/// The (offset, length, kind) of every record in a segment.
+fn records(bytes: &[u8]) -> Vec<(usize, usize, u8)> {
+    let mut found = Vec::new();
+    let mut at = SEGMENT_HEADER;
+    while let Some(length) = bytes[at..].first_chunk().map(|length| u32::from_le_bytes(*length) as usize) {
+        if length == 0 {
+            break;
+        }
+        found.push((at, length, bytes[at + 9]));
+        at += length;
+    }
+    found
+}
+
+#[track_caller]
+fn refusal(dir: &Path) -> OpenError {
+    match try_open(options(dir), 1) {
+        Ok(_) => panic!("the store opened"),
+        Err(error) => {
+            let line = error.to_string();
+            assert!(
+                !line.contains('\n') && !line.ends_with('.') && line.contains(": "),
+                "one line with a remedy: {line}"
+            );
+            error
+        }
+    }
+}
+
+#[test]
+fn a_torn_group_is_cut_off_and_nothing_else() {
+    let mut random = StdRng::seed_from_u64(seed());
+    for _ in 0..30 {
+        let dir = tempfile::tempdir().expect("a directory");
+        crashed(dir.path(), 5);
+        let path = last_segment(dir.path());
+        let mut bytes = fs::read(&path).expect("a segment");
+        let all = records(&bytes);
+        let marks: Vec<_> = all.iter().filter(|record| record.2 == MARK_KIND).collect();
+        let (group, end) = (marks[4].0, marks[5].0);
+        // The last mark was not written, and of the last group some pages or a run of bytes are missing.
+        bytes[end..].fill(0);
+        let from = random.random_range(group..end);
+        let to = random.random_range(from + 1..=end);
+        bytes[from..to].fill(0);
+        fs::write(&path, &bytes).expect("written");
+
+        let mut store = open(dir.path());
+        for number in 0..20 {
+            let found = frames(&store, number).len() as u64;
+            assert!((4..=5).contains(&found), "user {number} has {found} frames");
+            store.journal.append(&[record(number, found + 1, vec![9])]).expect("taken")[0].expect("in sequence");
+        }
+        drop(store);
+        open(dir.path());
+    }
+}
+
+#[test]
+fn a_flipped_bit_before_a_mark_is_refused_and_never_repaired() {
+    let mut random = StdRng::seed_from_u64(seed());
+    let dir = tempfile::tempdir().expect("a directory");
+    crashed(dir.path(), 100);
+    crashed_again(dir.path());
+    let paths: Vec<_> =
+        fs::read_dir(dir.path().join("journal")).expect("a folder").map(|e| e.expect("one").path()).collect();
+    assert!(paths.len() > 2);
+    let last = last_segment(dir.path());
+    for _ in 0..60 {
+        let path = &paths[random.random_range(0..paths.len())];
+        let good = fs::read(path).expect("a segment");
+        let all = records(&good);
+        let end = if *path == last { all.last().expect("a mark").0 } else { all.last().map_or(4096, |r| r.0 + r.1) };
+        // Of the header's page, 36 bytes are used. The last mark of a segment that is not the last was not needed.
+        let end = if *path != last && all.last().is_some_and(|r| r.2 == MARK_KIND) { end - 40 } else { end };
+        let at = random.random_range(0..36 + end - SEGMENT_HEADER);
+        let at = if at < 36 { at } else { at - 36 + SEGMENT_HEADER };
+        let mut bad = good.clone();
+        bad[at] ^= 1 << random.random_range(0..8);
+        fs::write(path, &bad).expect("written");
+        // Bytes 10 to 16 of a segment's header are reserved, but its checksum covers them.
+        let error = refusal(dir.path());
+        assert!(matches!(error, OpenError::Damaged { .. } | OpenError::NewerFormat { .. }), "byte {at}: {error}");
+        assert_eq!(fs::read(path).expect("a segment"), bad, "nothing was repaired");
+        fs::write(path, &good).expect("written");
+    }
+    let store = open(dir.path());
+    assert_eq!(frames(&store, 3).len(), 103);
+}
+
+/// A few more frames after a restart, so that there are segments of all sorts.
+fn crashed_again(dir: &Path) {
+    let mut store = open(dir);
+    for sequence in 101..=103 {
+        let group: Vec<_> = (0..20).map(|number| record(number, sequence, vec![1; 100])).collect();
+        store.journal.append(&group).expect("taken");
+    }
+}
+
+#[test]
+fn a_missing_piece_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    crashed(dir.path(), 100);
+    let keyring = dir.path().join("keyring");
+    let aside = dir.path().join("aside");
+    fs::rename(&keyring, &aside).expect("moved");
+    assert!(matches!(refusal(dir.path()), OpenError::KeyringMissing { .. }));
+    fs::rename(&aside, &keyring).expect("moved back");
+
+    let first = dir.path().join("journal/0000000001.segment");
+    fs::rename(&first, &aside).expect("moved");
+    assert!(refusal(dir.path()).to_string().contains("segment 1 is missing"));
+    fs::rename(&aside, &first).expect("moved back");
+
+    fs::rename(dir.path().join("sled"), &aside).expect("moved");
+    assert!(matches!(refusal(dir.path()), OpenError::Damaged { what: "sled's meta record", .. }));
+    fs::remove_dir_all(dir.path().join("sled")).expect("removed");
+    fs::rename(&aside, dir.path().join("sled")).expect("moved back");
+    assert_eq!(frames(&open(dir.path()), 0).len(), 100);
+}
+
+#[test]
+fn a_locked_directory_a_wrong_key_and_a_newer_format_are_told_apart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    assert!(matches!(refusal(dir.path()), OpenError::Locked { .. }));
+    drop(store);
+
+    let (wrong, fold) = (MasterKey::new(1, [1; 32]), std::sync::Arc::new(KeepAll));
+    let error = store::open(options(dir.path()), &wrong, fold, SeededEntropy::new(1)).err().expect("refused");
+    assert!(matches!(error, OpenError::WrongMasterKey { .. }), "{error}");
+
+    let segment = last_segment(dir.path());
+    let good = fs::read(&segment).expect("a segment");
+    let mut newer = good.clone();
+    newer[8] = 2;
+    fs::write(&segment, &newer).expect("written");
+    assert!(matches!(refusal(dir.path()), OpenError::NewerFormat { found: 2, supported: 1, .. }));
+    fs::write(&segment, &good).expect("written");
+    open(dir.path());
+}
+
+#[test]
+fn sleds_leftovers_of_a_kill_during_start_up_do_not_matter() {
+    let dir = tempfile::tempdir().expect("a directory");
+    crashed(dir.path(), 3);
+    open(dir.path()).closer.close().expect("closes");
+    fs::write(dir.path().join("sled/snap.00000000DEADBEEF.generating"), b"half").expect("written");
+    fs::write(dir.path().join("sled/snap.7FFFFFFFFFFFFFFF"), b"not a snapshot at all").expect("written");
+    assert_eq!(frames(&open(dir.path()), 5).len(), 3);
+    assert!(dir.path().join("sled/damaged-snap.7FFFFFFFFFFFFFFF").exists());
+}
