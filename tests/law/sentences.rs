@@ -155,6 +155,9 @@ fn a_deadline_is_done_until_a_newer_detection_reopens_it() {
     check(date(2026, 4, 1), &events, "/deadlines/completed_last_90d", json!(1));
     check(date(2026, 4, 2), &events, "/deadlines/completed_last_90d", json!(0));
     check(DAY, &events[1..], "/deadlines/completed_last_90d", json!(1));
+    let withdrawn = [&events[..], &[completed("b2", "2026-01-02T12:00:00Z", Value::Null)]].concat();
+    check(DAY, &withdrawn, "/deadlines/upcoming/0/deadline_id", json!("dl_1"));
+    check(DAY, &withdrawn, "/deadlines/completed_last_90d", json!(0));
     events.push(detected("c", "2026-01-03T00:00:00Z", "2026-01-21"));
     check(DAY, &events, "/deadlines/completed_last_90d", json!(0));
     check(DAY, &events, "/deadlines/upcoming/0/days_remaining", json!(0));

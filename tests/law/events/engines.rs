@@ -204,7 +204,8 @@ pub(super) fn deadline_detected(id: &str, random: &mut Random) -> Value {
 }
 
 pub(super) fn deadline_completed(id: &str, random: &mut Random) -> Value {
-    json!({ "deadline_id": id, "completed_at": time(random) })
+    let completed_at = if random.one_in(10) { Value::Null } else { json!(time(random)) };
+    json!({ "deadline_id": id, "completed_at": completed_at })
 }
 
 fn trust(hot_leaves: &[&'static str], random: &mut Random) -> Value {

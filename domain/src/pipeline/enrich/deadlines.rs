@@ -54,10 +54,11 @@ impl<'a> Item<'a> {
     }
 }
 
-/// A deadline is done while the completion's stamp is greater than the details'.
+/// A deadline is done while the completion's stamp is greater than the details'; a withdrawn completion completes nothing.
 fn is_done(document: &SourceDocument, id: &Text, details: &Register) -> bool {
     let completion = document.get(&RegisterPath::DeadlineCompletion(id.clone()), Kind::Inferred);
     completion
+        .filter(|completion| completion.value.is_some())
         .is_some_and(|completion| completion.compare_candidate(Source::Deadlines, details, Source::Deadlines).is_gt())
 }
 
