@@ -162,8 +162,8 @@ fn a_deadline_is_done_until_a_newer_detection_reopens_it() {
     check(DAY, &events, "/deadlines/completed_last_90d", json!(0));
     check(DAY, &events, "/deadlines/upcoming/0/days_remaining", json!(0));
     check(date(2026, 1, 22), &events, "/deadlines/overdue/0/days_remaining", json!(-1));
-    check(date(2027, 1, 21), &events, "/deadlines/overdue/0/days_remaining", json!(-365));
-    check(date(2027, 1, 22), &events, "/deadlines/overdue", json!([]));
+    check(date(2027, 1, 20), &events, "/deadlines/overdue/0/days_remaining", json!(-364));
+    check(date(2027, 1, 21), &events, "/deadlines/overdue", json!([]));
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) fn section(registers: &Registers, day: Date, world: &World) -> Option
             let mut item = details.clone();
             let remaining = days_between(day, due_date(&item));
             item["days_remaining"] = json!(remaining);
-            if remaining >= -365 {
+            if remaining > -365 {
                 shown.push(item);
             }
         }

@@ -14,7 +14,7 @@
 //! 5. `address: null` withdraws the three members that an address has.
 //! 6. A district is withheld when there is no winning state; a section that holds nothing but a withheld district is absent.
 //! 7. `deadlines` holds both lists, empty or not, as soon as there is any deadline register; `eligible_schemes` may be empty.
-//! 8. An overdue deadline is shown up to the 365th day after its due date.
+//! 8. An overdue deadline is gone on the 365th day after its due date.
 //! 9. The 256 deadlines shown are counted over both lists together.
 //! 10. `source_trace` entries of the trust source stand even where the named source has sent nothing.
 //! 11. A present leaf that does not apply counts on neither side of the completeness.

@@ -9,7 +9,7 @@ use crate::scan;
 use crate::source::{Kind, Source};
 use crate::table::Leaf;
 
-/// How long an overdue item stays in the view, in days after its due date.
+/// On which day after its due date an overdue item leaves the view.
 const OVERDUE_DAYS: i32 = 365;
 /// How far back completions count, in days.
 const COMPLETED_DAYS: i32 = 90;
@@ -29,7 +29,7 @@ pub(super) fn assemble(documents: &SourceDocuments, today: Day, rules: &Rules) -
             _ => {}
         }
     }
-    open.retain(|item| item.due.0 >= today.0 - OVERDUE_DAYS);
+    open.retain(|item| item.due.0 > today.0 - OVERDUE_DAYS);
     open.sort_unstable_by(|a, b| (a.due, a.id.as_str()).cmp(&(b.due, b.id.as_str())));
     open.truncate(SHOWN);
     let (overdue, upcoming) = open.split_at(open.partition_point(|item| item.due < today));
