@@ -1,0 +1,334 @@
+//! Who sees what: every reading route, for every caller, at every consent, against access.toml itself.
+//!
+//! What must be seen is worked out here from the table's text and the citizen's own view, by taking members out of
+//! a JSON value; it shares nothing with the masks of the server.
+
+use std::collections::BTreeSet;
+
+use domain::table::{FIELDS, Weight};
+use serde_json::{Map, Value, json};
+
+use crate::app::{App, USER, profile_path, spawn_app};
+use crate::client::{Answer, Request};
+use crate::token::Token;
+
+const OTHER: &str = "usr_SomebodyElse01";
+const ENVELOPE: [&str; 6] =
+    ["assembly_latency_ms", "generated_at", "profile_hash", "profile_id", "revision", "schema_version"];
+
+/// A caller, and the rows of the table that it reads by; none for whom there is no such profile.
+struct Reader {
+    name: &'static str,
+    token: Token,
+    rows: Option<&'static [&'static str]>,
+    /// It sees only those who share with third parties.
+    third_party: bool,
+    /// The sections that its scopes leave, if they narrow anything.
+    sections: Option<&'static [&'static str]>,
+}
+
+fn readers() -> Vec<Reader> {
+    let reader = |name, token, rows| Reader { name, token, rows, third_party: false, sections: None };
+    let service = |name, scope, rows| reader(name, Token::service(scope), rows);
+    let agent = |name, user: &str, scope, sections| Reader {
+        sections: Some(sections),
+        ..reader(name, Token::new("agent", "agt:helper", scope).with("act", json!({"sub": user})), Some(&["agent"]))
+    };
+    const READ: &[&str] = &["service.profile:read"];
+    const CONTEXT: &[&str] = &["service.profile:read", "service.ai_context"];
+    vec![
+        reader("the citizen", Token::citizen(USER), Some(&["self"])),
+        reader("another citizen", Token::citizen(OTHER), None),
+        service("a service without scopes", "", None),
+        service("an engine", "feed:identity live:many third_party ai_context", None),
+        service("a reading service", "profile:read", Some(READ)),
+        service("the prediction engine", "profile:read ai_context", Some(CONTEXT)),
+        Reader { third_party: true, ..service("a third party", "profile:read third_party", Some(READ)) },
+        Reader {
+            third_party: true,
+            ..service("a third party with context", "third_party ai_context profile:read", Some(CONTEXT))
+        },
+        reader("a reading admin", Token::new("admin", "adm:root", "profile:read"), Some(&["admin.profile:read"])),
+        reader("an operating admin", Token::new("admin", "adm:root", "operate"), None),
+        reader("an auditor", Token::new("auditor", "aud:one", "profile:read"), None),
+        agent("an agent without sections", USER, "", &[]),
+        agent(
+            "an agent",
+            USER,
+            "section:eligibility section:cohort_tags section:nonsense",
+            &["eligibility", "cohort_tags"],
+        ),
+        Reader { rows: None, ..agent("an agent of somebody else", OTHER, "section:eligibility", &["eligibility"]) },
+    ]
+}
+
+/// A consent, as events leave it; `None` is none on record.
+struct Consent {
+    level: Option<&'static str>,
+    third_party_sharing: Option<bool>,
+}
+
+const CONSENTS: [Consent; 7] = [
+    Consent { level: None, third_party_sharing: None },
+    Consent { level: None, third_party_sharing: Some(true) },
+    Consent { level: Some("minimal"), third_party_sharing: Some(false) },
+    Consent { level: Some("standard"), third_party_sharing: Some(false) },
+    Consent { level: Some("standard"), third_party_sharing: Some(true) },
+    Consent { level: Some("full"), third_party_sharing: Some(true) },
+    Consent { level: Some("full"), third_party_sharing: Some(false) },
+];
+
+/// The paths that a row shows at a level: the columns add up.
+fn paths(table: &toml::Value, row: &str, level: &str) -> BTreeSet<String> {
+    let row = row.split('.').fold(table, |table, name| &table[name]);
+    let columns = ["minimal", "standard", "full"];
+    let reached = columns.iter().position(|column| *column == level).unwrap();
+    let cells = columns[..=reached].iter().flat_map(|column| row[*column].as_array().unwrap());
+    cells.map(|path| path.as_str().unwrap().to_owned()).collect()
+}
+
+/// Whether `paths` show the leaf `path`.
+fn shows(paths: &BTreeSet<String>, path: &str) -> bool {
+    let section = format!("{}.*", path.split('.').next().unwrap());
+    ["*", path, section.as_str()].iter().any(|shown| paths.contains(*shown))
+}
+
+/// What of `whole` stays when only the leaves that `keep` accepts are shown. A section with nothing in it is absent.
+fn filtered(whole: &Value, keep: impl Fn(&str) -> bool) -> Map<String, Value> {
+    let mut kept = Map::new();
+    for (member, value) in whole.as_object().unwrap() {
+        let is_section = value.is_object();
+        if ENVELOPE.contains(&member.as_str()) || (!is_section && keep(member)) {
+            kept.insert(member.clone(), value.clone());
+        } else if is_section {
+            let fields = value.as_object().unwrap().iter().filter(|(name, _)| keep(&format!("{member}.{name}")));
+            let fields: Map<_, _> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+            if !fields.is_empty() {
+                kept.insert(member.clone(), fields.into());
+            }
+        }
+    }
+    kept
+}
+
+impl Reader {
+    /// What the reader must see of `whole`, by the table; `None` when there must be no such profile.
+    fn expected(&self, table: &toml::Value, whole: &Value, consent: &Consent) -> Option<Map<String, Value>> {
+        let rows = self.rows?;
+        if self.third_party && consent.third_party_sharing != Some(true) {
+            return None;
+        }
+        let level = consent.level.unwrap_or("minimal");
+        let shown = rows.iter().flat_map(|row| paths(table, row, level)).collect();
+        let in_sections =
+            |path: &str| self.sections.is_none_or(|sections| sections.contains(&path.split('.').next().unwrap()));
+        Some(filtered(whole, |path| shows(&shown, path) && in_sections(path)))
+    }
+
+    fn ask(&self, app: &App, method: &'static str, path: &str) -> Answer {
+        let request = Request::new(method, path).bearer(&app.sign(self.token.clone()));
+        app.send(if self.name.contains("admin") { request.header("x-access-reason", "a test") } else { request })
+    }
+}
+
+/// A server with the example citizen at `consent`.
+fn served(consent: &Consent) -> App {
+    let app = spawn_app();
+    for (source, event) in crate::app::example().into_iter().filter(|(source, _)| source != "consent") {
+        app.apply(&source, &event);
+    }
+    let mut body = Map::new();
+    if let Some(level) = consent.level {
+        body.insert("data_sharing_level".to_owned(), level.into());
+    }
+    if let Some(shared) = consent.third_party_sharing {
+        body.insert("third_party_sharing".to_owned(), shared.into());
+    }
+    if !body.is_empty() {
+        app.consent(USER, &body.into());
+    }
+    app
+}
+
+#[test]
+fn every_route_shows_each_caller_at_each_consent_what_the_table_says_byte_for_byte() {
+    let table: toml::Value = toml::from_str(include_str!("../../config/access.toml")).unwrap();
+    for consent in &CONSENTS {
+        let app = served(consent);
+        let whole = app.own_profile(USER).json();
+        for reader in readers() {
+            let expected = reader.expected(&table, &whole, consent);
+            let case = format!("{} at {:?}, sharing {:?}", reader.name, consent.level, consent.third_party_sharing);
+            match &expected {
+                Some(expected) => sees(&app, &reader, expected, &whole, &case),
+                None => sees_nobody(&app, &reader, &case),
+            }
+        }
+    }
+}
+
+/// GET, HEAD, sparse views, their `_meta` and ETags, and completeness.
+#[track_caller]
+fn sees(app: &App, reader: &Reader, expected: &Map<String, Value>, whole: &Value, case: &str) {
+    let get = reader.ask(app, "GET", &profile_path(USER));
+    let canonical = serde_json_canonicalizer::to_vec(&Value::Object(expected.clone())).unwrap();
+    assert_eq!(get.text(), std::str::from_utf8(&canonical).unwrap(), "{case}");
+    let head = reader.ask(app, "HEAD", &profile_path(USER));
+    assert_eq!((head.status, head.header("etag")), (200, get.header("etag")), "{case}");
+
+    // Asking for everything that there is shows no more, and tells of nothing else.
+    let sections: Vec<_> = whole.as_object().unwrap().keys().map(String::as_str).collect();
+    for fields in ["identity.display_name,consent", "nonsense", "demographics,deadlines.overdue", &sections.join(",")] {
+        let sparse = reader.ask(app, "GET", &format!("{}?fields={fields}", profile_path(USER)));
+        let asked: BTreeSet<_> = fields.split(',').collect();
+        let wanted = |path: &str| asked.contains(path) || asked.contains(path.split('.').next().unwrap());
+        let mut view = filtered(&Value::Object(expected.clone()), wanted);
+        let mut meta = json!({"assembly_latency_ms": whole["assembly_latency_ms"], "fields_included": leaves(&view)});
+        if reader.name == "the citizen" || reader.name.contains("admin") {
+            meta["cache_hit"] = true.into();
+        }
+        view.insert("_meta".to_owned(), meta);
+        let canonical = serde_json_canonicalizer::to_vec(&Value::Object(view)).unwrap();
+        assert_eq!(sparse.text(), std::str::from_utf8(&canonical).unwrap(), "{case}, fields={fields}");
+    }
+
+    let completeness = reader.ask(app, "GET", &format!("{}/completeness", profile_path(USER)));
+    if !expected.contains_key("profile_completeness_pct") {
+        assert_eq!((completeness.status, completeness.problem().as_str()), (404, "unknown-user"), "{case}");
+        return;
+    }
+    assert_eq!(completeness.json()["pct"], whole["profile_completeness_pct"], "{case}");
+}
+
+/// The dotted paths of a view, in the order of the document.
+fn leaves(view: &Map<String, Value>) -> Vec<String> {
+    let mut leaves = Vec::new();
+    for (member, value) in view.iter().filter(|(member, _)| !ENVELOPE.contains(&member.as_str())) {
+        match value.as_object() {
+            Some(fields) => leaves.extend(fields.keys().map(|name| format!("{member}.{name}"))),
+            None => leaves.push(member.clone()),
+        }
+    }
+    leaves
+}
+
+/// The same 404 as for a user who does not exist, on every route.
+#[track_caller]
+fn sees_nobody(app: &App, reader: &Reader, case: &str) {
+    for tail in ["", "?fields=identity", "/completeness"] {
+        let hidden = reader.ask(app, "GET", &format!("{}{tail}", profile_path(USER)));
+        let unknown = reader.ask(app, "GET", &format!("{}{tail}", profile_path("usr_NobodyAtAll000")));
+        assert_eq!((hidden.status, hidden.problem().as_str()), (404, "unknown-user"), "{case}");
+        assert_eq!(without_names(&hidden), without_names(&unknown), "{case}");
+    }
+}
+
+/// An answer without what names the request.
+fn without_names(answer: &Answer) -> (u16, Vec<(String, String)>, Value) {
+    let mut problem = answer.json();
+    for member in ["instance", "request_id"] {
+        problem[member].take();
+    }
+    let named = ["x-request-id", "date", "content-length"];
+    let headers = answer.headers.clone().into_iter().filter(|(name, _)| !named.contains(&name.as_str())).collect();
+    (answer.status, headers, problem)
+}
+
+#[test]
+fn completeness_names_only_what_its_reader_may_see() {
+    let table: toml::Value = toml::from_str(include_str!("../../config/access.toml")).unwrap();
+    let app = spawn_app();
+    let (source, event) = crate::app::example().swap_remove(0);
+    app.apply(&source, &event);
+    app.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
+    let present = leaves(app.own_profile(USER).json().as_object().unwrap());
+    let counted = FIELDS.iter().filter(|field| field.weight != Weight::None).map(|field| field.path);
+    let missing: BTreeSet<_> = counted.filter(|path| !present.iter().any(|there| there == path)).collect();
+    assert!(missing.len() > 10 && missing.contains("family.dependents"), "{missing:?}");
+    for reader in readers() {
+        let Some(rows) = reader.rows else { continue };
+        let shown = rows.iter().flat_map(|row| paths(&table, row, "full")).collect();
+        let visible = |path: &str| {
+            let in_sections = |sections: &[&str]| sections.contains(&path.split('.').next().unwrap());
+            shows(&shown, path) && reader.sections.is_none_or(in_sections)
+        };
+        let answer = reader.ask(&app, "GET", &format!("{}/completeness", profile_path(USER)));
+        if !visible("profile_completeness_pct") {
+            assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-user"), "{}", reader.name);
+            continue;
+        }
+        let answer = answer.json();
+        let named = answer["missing_fields"].as_array().unwrap().iter().map(|field| field["path"].as_str().unwrap());
+        let expected: BTreeSet<_> = missing.iter().copied().filter(|path| visible(path)).collect();
+        assert_eq!(named.collect::<BTreeSet<_>>(), expected, "{}", reader.name);
+        let sections: BTreeSet<_> = answer["sections"].as_object().unwrap().keys().map(String::as_str).collect();
+        let counted = FIELDS.iter().filter(|field| field.weight != Weight::None && visible(field.path));
+        assert_eq!(sections, counted.map(|field| field.member.name()).collect(), "{}", reader.name);
+    }
+}
+
+#[test]
+fn equal_masks_share_an_etag_and_different_ones_do_not() {
+    let app = served(&Consent { level: Some("standard"), third_party_sharing: None });
+    let tag = |reader: &Reader| reader.ask(&app, "GET", &profile_path(USER)).header("etag").to_owned();
+    let all = readers();
+    let of = |name: &str| tag(all.iter().find(|reader| reader.name == name).unwrap());
+    assert_eq!(of("the citizen"), of("a reading admin"));
+    let different: BTreeSet<_> =
+        ["the citizen", "a reading service", "the prediction engine", "an agent"].map(of).into();
+    assert_eq!(different.len(), 4);
+}
+
+#[test]
+fn only_the_citizen_changes_the_consent() {
+    let app = served(&Consent { level: Some("standard"), third_party_sharing: None });
+    let before = app.own_profile(USER);
+    let path = format!("{}/consent", profile_path(USER));
+    for reader in readers().into_iter().filter(|reader| reader.name != "the citizen") {
+        let request = Request::new("PUT", &path).bearer(&app.sign(reader.token.clone()));
+        let answer = app.send(request.body("application/json", r#"{"data_sharing_level":"full"}"#));
+        assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-user"), "{}", reader.name);
+    }
+    assert_eq!(app.own_profile(USER).body, before.body);
+}
+
+#[test]
+fn a_withdrawal_holds_from_the_very_next_read() {
+    let app = served(&Consent { level: Some("full"), third_party_sharing: Some(true) });
+    let read = || app.get(&profile_path(USER), Token::service("profile:read third_party"));
+    assert!(read().json().get("deadlines").is_some());
+    for (level, seen) in [("minimal", false), ("full", true), ("standard", false)] {
+        app.consent(USER, &json!({"data_sharing_level": level}));
+        assert_eq!(read().json().get("deadlines").is_some(), seen, "{level}");
+    }
+    app.consent(USER, &json!({"third_party_sharing": false}));
+    assert_eq!(read().status, 404);
+}
+
+#[test]
+fn an_administrator_must_say_why() {
+    let app = served(&CONSENTS[0]);
+    for user in [USER, "usr_NobodyAtAll000"] {
+        for tail in ["", "/completeness"] {
+            let answer =
+                app.get(&format!("{}{tail}", profile_path(user)), Token::new("admin", "adm:root", "profile:read"));
+            assert_eq!((answer.status, answer.problem().as_str()), (400, "access-reason-missing"), "{user}{tail}");
+        }
+    }
+}
+
+#[test]
+fn a_change_of_the_table_is_picked_up_without_a_restart() {
+    let app = served(&Consent { level: Some("minimal"), third_party_sharing: None });
+    let read = || app.get(&profile_path(USER), Token::service("profile:read"));
+    assert!(read().json().get("family").is_none());
+    let before = read().header("etag").to_owned();
+    let text = include_str!("../../config/access.toml");
+    let changed = text.replacen("\"identity.age_bracket\"]", "\"identity.age_bracket\", \"family.*\"]", 1);
+    std::fs::write(app.data_dir.path().join("access.toml"), changed).unwrap();
+    crate::app::eventually("the new table holds", || read().json().get("family").is_some());
+    assert_ne!(read().header("etag"), before);
+    std::fs::write(app.data_dir.path().join("access.toml"), "[self]").unwrap();
+    crate::app::eventually("the fault is reported", || app.log().contains("the one before stays in use"));
+    assert!(read().json().get("family").is_some());
+}

@@ -1,0 +1,195 @@
+//! A server of the test's own.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::{Answer, Request};
+use crate::token::Token;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_profile-server");
+/// The example's own now.
+pub(crate) const NOW: &str = "2026-01-21T12:00:00Z";
+pub(crate) const USER: &str = data::EXAMPLE_USER;
+
+/// A running server. It is killed when dropped.
+pub(crate) struct App {
+    child: Child,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
+    pub(crate) data_dir: TempDir,
+    pub(crate) key: Vec<u8>,
+}
+
+/// A server with the default settings, whose clock stands at [`NOW`].
+pub(crate) fn spawn_app() -> App {
+    spawn_app_with("")
+}
+
+/// The same with some settings.
+pub(crate) fn spawn_app_with(settings: &str) -> App {
+    let data_dir = TempDir::new().unwrap();
+    fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
+    start(data_dir)
+}
+
+/// Starts a server on a data directory that may hold something already.
+pub(crate) fn start(data_dir: TempDir) -> App {
+    let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
+    let mut child = serve(data_dir.path()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ready: Value =
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {}", read_log(data_dir.path())));
+    assert_eq!(ready["event"], "ready");
+    let address = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
+    let key = secret(data_dir.path(), "PROFILE_SERVER_DEV_SECRET");
+    App { listen: address("listen"), admin_listen: address("admin_listen"), child, data_dir, key }
+}
+
+/// The command that starts a server on free ports.
+pub(crate) fn serve(data_dir: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--fixed-clock", NOW]);
+    command.arg("--data-dir").arg(data_dir);
+    command
+}
+
+fn secret(data_dir: &Path, name: &str) -> Vec<u8> {
+    let text = fs::read_to_string(data_dir.join(".env")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
+    base64::engine::general_purpose::STANDARD.decode(line).unwrap()
+}
+
+fn read_log(data_dir: &Path) -> String {
+    fs::read_to_string(data_dir.join("test.log")).unwrap_or_default()
+}
+
+impl App {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything that the server wrote on stderr.
+    pub(crate) fn log(&self) -> String {
+        read_log(self.data_dir.path())
+    }
+
+    pub(crate) fn sign(&self, token: Token) -> String {
+        token.sign(&self.key)
+    }
+
+    pub(crate) fn send(&self, request: Request) -> Answer {
+        request.send(self.listen)
+    }
+
+    pub(crate) fn get(&self, path: &str, token: Token) -> Answer {
+        self.send(Request::new("GET", path).bearer(&self.sign(token)))
+    }
+
+    /// The example citizen's whole profile, as the citizen sees it.
+    #[track_caller]
+    pub(crate) fn own_profile(&self, user: &str) -> Answer {
+        let answer = self.get(&profile_path(user), Token::citizen(user));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
+    }
+
+    /// Posts one event to a feed, as the engine that holds its scope.
+    pub(crate) fn post(&self, source: &str, event: impl Into<Vec<u8>>) -> Answer {
+        self.post_as(source, "application/cloudevents+json", event)
+    }
+
+    pub(crate) fn post_as(&self, source: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+        let token = self.sign(Token::service(&format!("feed:{source}")));
+        self.send(Request::new("POST", feed_path(source)).bearer(&token).body(content_type, body))
+    }
+
+    /// Posts an event that must be applied.
+    #[track_caller]
+    pub(crate) fn apply(&self, source: &str, event: &Value) {
+        let answer = self.post(source, event.to_string());
+        assert_eq!((answer.status, &answer.json()["applied"]), (200, &json!(1)), "{answer:?}");
+    }
+
+    /// Posts the example citizen's thirteen events.
+    pub(crate) fn post_example(&self) {
+        for (source, event) in example() {
+            self.apply(&source, &event);
+        }
+    }
+
+    /// Replaces the citizen's consent.
+    #[track_caller]
+    pub(crate) fn consent(&self, user: &str, consent: &Value) {
+        let token = self.sign(Token::citizen(user));
+        let path = format!("{}/consent", profile_path(user));
+        let answer = self.send(Request::new("PUT", path).bearer(&token).body("application/json", consent.to_string()));
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// Asks the server to stop, and waits for it.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, TempDir) {
+        signal(self.pid(), "TERM");
+        let status = self.child.wait().unwrap();
+        (status, std::mem::replace(&mut self.data_dir, TempDir::new().unwrap()))
+    }
+
+    /// The figure of a metric whose line starts with `name`; 0 where there is none.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let metrics = Request::new("GET", "/metrics").send(self.admin_listen);
+        let line =
+            metrics.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
+        line.map_or(0.0, |figure| figure.parse().unwrap())
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap().success());
+}
+
+pub(crate) fn profile_path(user: &str) -> String {
+    format!("/api/v2/profile/{user}")
+}
+
+pub(crate) fn feed_path(source: &str) -> String {
+    format!("/api/v2/feeds/{source}")
+}
+
+/// The example citizen's events, each with its source.
+pub(crate) fn example() -> Vec<(String, Value)> {
+    let parsed = data::example_events().lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    parsed.map(|event| (event["source"].as_str().unwrap().rsplit('/').next().unwrap().to_owned(), event)).collect()
+}
+
+/// An event of the metadata engine that sets the years of residency, and nothing else.
+pub(crate) fn residency(user: &str, id: &str, time: &str, years: u32) -> Value {
+    json!({
+        "specversion": "1.0", "id": id, "source": "/engines/metadata", "type": "user.metadata.updated",
+        "subject": user, "time": time, "data": {"fields": {"demographics": {"residency_years": years}}},
+    })
+}
+
+/// Waits until `holds`, for at most some seconds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what}: it did not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

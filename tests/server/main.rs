@@ -1,0 +1,17 @@
+//! Black-box tests of the server: the real binary, over the wire.
+//!
+//! Every test starts its own server, on free ports, in its own data directory, with its own keys.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod app;
+mod client;
+mod token;
+
+mod access;
+mod bad_input;
+mod feeds;
+mod overload;
+mod profile;
+mod start_and_stop;
+mod tokens;

@@ -1,0 +1,208 @@
+//! Reading profiles.
+
+use serde_json::{Value, json};
+
+use crate::app::{App, USER, example, profile_path, spawn_app};
+use crate::client::{Answer, Request};
+use crate::token::Token;
+
+#[test]
+fn the_example_gives_what_its_readme_says_in_any_order() {
+    let events = example();
+    let orders: [Vec<usize>; 3] = [(0..13).collect(), (0..13).rev().collect(), (0..13).map(|n| n * 5 % 13).collect()];
+    for order in orders {
+        let app = spawn_app();
+        for &place in &order {
+            let (source, event) = &events[place];
+            let answer = app.post(source, event.to_string());
+            let tally = answer.json();
+            let taken = tally["applied"].as_u64().unwrap() + tally["unchanged"].as_u64().unwrap();
+            assert_eq!((answer.status, taken), (200, 1), "{answer:?} in {order:?}");
+        }
+        let profile = app.own_profile(USER).json();
+        assert_eq!(profile["economic"]["income_bracket"], "5L-10L");
+        assert_eq!(profile["demographics"]["residency_years"], 6);
+        assert_eq!(profile["demographics"]["state"], "karnataka");
+        assert_eq!(profile["eligibility"]["total_eligible"], 2);
+        assert_eq!(profile["eligibility"]["total_applied"], 2);
+        assert_eq!(profile["eligibility"]["total_active"], 0);
+        assert_eq!(profile["eligibility"]["potential_annual_benefit_inr"], 6000);
+        assert_eq!(profile["deadlines"]["upcoming"][0]["deadline_id"], "dl_itr_2026");
+        assert_eq!(profile["deadlines"]["completed_last_90d"], 1);
+        assert_eq!(profile["profile_completeness_pct"], 100);
+        assert_eq!(profile["trust"]["data_freshness_hours"], 252.5);
+        assert_eq!(profile["consent"]["consent_updated_at"], "2026-01-01T00:00:00Z");
+        assert_eq!(profile["risk_scores"]["overall"], 0.2);
+        let seen = app.get(&profile_path(USER), Token::service("profile:read")).json();
+        assert!(seen["eligibility"].is_object() && seen["demographics"]["state"].is_string());
+        assert!(seen["demographics"].get("pincode").is_none() && seen["family"].get("dependents").is_none());
+        assert!(seen.get("deadlines").is_none());
+    }
+}
+
+fn served() -> App {
+    let app = spawn_app();
+    app.post_example();
+    app
+}
+
+#[test]
+fn a_read_carries_the_headers_of_the_contract_and_no_others() {
+    let app = served();
+    let own = app.own_profile(USER);
+    let names: Vec<_> = own.headers.keys().map(String::as_str).collect();
+    let expected = [
+        "cache-control",
+        "connection",
+        "content-length",
+        "content-type",
+        "date",
+        "etag",
+        "server-timing",
+        "vary",
+        "x-cache",
+        "x-content-type-options",
+        "x-profile-revision",
+        "x-request-id",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(own.header("cache-control"), "private, no-cache");
+    assert_eq!(own.header("vary"), "Accept, Accept-Encoding, Authorization");
+    assert_eq!(own.header("content-type"), "application/vnd.civic.profile+json;version=2.0");
+    assert_eq!(own.header("x-profile-revision"), own.json()["revision"].to_string());
+    assert_eq!(app.own_profile(USER).header("x-cache"), "hit");
+
+    let service = app.get(&profile_path(USER), Token::service("profile:read"));
+    assert!(!service.headers.contains_key("x-cache") && !service.headers.contains_key("server-timing"), "{service:?}");
+}
+
+#[test]
+fn head_is_get_without_its_body() {
+    let app = served();
+    let token = app.sign(Token::service("profile:read"));
+    let get = app.send(Request::new("GET", profile_path(USER)).bearer(&token));
+    let head = app.send(Request::new("HEAD", profile_path(USER)).bearer(&token));
+    assert!(head.body.is_empty());
+    let kept = |answer: &Answer| {
+        let mut headers = answer.headers.clone();
+        headers.remove("x-request-id");
+        headers.remove("date");
+        (answer.status, headers)
+    };
+    assert_eq!(kept(&head), kept(&get));
+}
+
+#[test]
+fn an_unchanged_view_is_not_sent_again() {
+    let app = served();
+    let token = app.sign(Token::citizen(USER));
+    let ask = |tag: &str, path: &str| app.send(Request::new("GET", path).bearer(&token).header("if-none-match", tag));
+    for path in [profile_path(USER), format!("{}?fields=identity", profile_path(USER))] {
+        let tag = ask("\"none\"", &path).header("etag").to_owned();
+        let same = ask(&format!("\"other\", {tag}"), &path);
+        assert_eq!((same.status, same.body.len(), same.header("etag")), (304, 0, tag.as_str()));
+        assert!(same.headers.contains_key("x-profile-revision") && same.headers.contains_key("cache-control"));
+        assert_eq!(ask("*", &path).status, 304);
+    }
+    let before = app.own_profile(USER).header("etag").to_owned();
+    app.consent(USER, &json!({"analytics_opt_in": false}));
+    let after = ask(&before, &profile_path(USER));
+    assert_eq!(after.status, 200, "a new revision is a new tag");
+    assert_ne!(after.header("etag"), before);
+}
+
+#[test]
+fn a_sparse_view_holds_the_envelope_what_was_asked_for_and_meta() {
+    let app = served();
+    let whole = app.own_profile(USER).json();
+    let path = format!("{}?fields=eligibility,deadlines.upcoming,nonsense,identity.nothing", profile_path(USER));
+    let own = app.get(&path, Token::citizen(USER));
+    let mut expected = serde_json::Map::new();
+    for member in [
+        "assembly_latency_ms",
+        "generated_at",
+        "profile_hash",
+        "profile_id",
+        "revision",
+        "schema_version",
+        "eligibility",
+    ] {
+        expected.insert(member.to_owned(), whole[member].clone());
+    }
+    expected.insert("deadlines".to_owned(), json!({"upcoming": whole["deadlines"]["upcoming"]}));
+    let included: Vec<_> =
+        whole["eligibility"].as_object().unwrap().keys().map(|name| format!("eligibility.{name}")).collect();
+    let mut names = vec!["deadlines.upcoming".to_owned()];
+    names.extend(included);
+    expected.insert(
+        "_meta".to_owned(),
+        json!({"assembly_latency_ms": whole["assembly_latency_ms"], "cache_hit": true, "fields_included": names}),
+    );
+    assert_eq!(own.json(), Value::Object(expected));
+    assert!(own.header("etag").starts_with("W/\"e"), "bytes may differ by `cache_hit`");
+
+    let service = app.get(&path, Token::service("profile:read"));
+    assert!(service.header("etag").starts_with("\"e"));
+    assert!(service.json()["_meta"].get("cache_hit").is_none());
+    assert!(service.json().get("deadlines").is_none());
+}
+
+#[test]
+fn what_is_not_served_is_not_acceptable_and_says_what_is() {
+    let app = served();
+    let token = app.sign(Token::citizen(USER));
+    let ask = |accept: &str, query: &str| {
+        app.send(Request::new("GET", format!("{}{query}", profile_path(USER))).bearer(&token).header("accept", accept))
+    };
+    for (accept, query) in
+        [("application/vnd.civic.profile+json;version=1.0", ""), ("text/html", ""), ("*/*", "?schema_version=1.0")]
+    {
+        let answer = ask(accept, query);
+        assert_eq!((answer.status, answer.problem().as_str()), (406, "not-acceptable"));
+        assert_eq!(answer.json()["served"], json!(["2.0"]));
+    }
+    assert_eq!(ask("application/vnd.civic.profile+json;version=2.0", "?schema_version=2.0").status, 200);
+}
+
+#[test]
+fn a_method_or_address_that_is_not_there_is_a_problem() {
+    let app = spawn_app();
+    let deleted = app.send(Request::new("DELETE", profile_path(USER)));
+    assert_eq!((deleted.status, deleted.problem().as_str()), (405, "method-not-allowed"));
+    assert_eq!(deleted.header("allow"), "GET, HEAD, OPTIONS");
+    let options = app.send(Request::new("OPTIONS", "/api/v2/feeds/identity"));
+    assert_eq!((options.status, options.header("allow")), (204, "POST, OPTIONS"));
+    for path in ["/", "/api/v2", "/api/v2/profile", "/api/v2/profile/x/y", "/metrics", "/version"] {
+        let answer = app.send(Request::new("GET", path));
+        assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-resource"), "{path}");
+        assert_eq!(answer.json()["instance"], path);
+    }
+}
+
+#[test]
+fn a_request_id_of_the_callers_is_kept() {
+    let app = spawn_app();
+    let answer = app.send(Request::new("GET", "/nope").header("x-request-id", "trace-7"));
+    assert_eq!((answer.header("x-request-id"), answer.problem().as_str()), ("trace-7", "unknown-resource"));
+    let made = app.send(Request::new("GET", "/nope").header("x-request-id", "a b"));
+    assert!(made.header("x-request-id").len() > 20);
+}
+
+#[test]
+fn health_version_and_metrics_stand_where_they_should() {
+    let app = served();
+    for address in [app.listen, app.admin_listen] {
+        for path in ["/health/live", "/health/ready"] {
+            let answer = Request::new("GET", path).send(address);
+            assert_eq!((answer.status, answer.text()), (200, "ok\n"));
+        }
+    }
+    let version = Request::new("GET", "/version").send(app.admin_listen).json();
+    assert_eq!((&version["name"], &version["schema_versions"]), (&json!("profile-server"), &json!(["2.0"])));
+    app.own_profile(USER);
+    assert!(app.metric("profile_http_requests_total{route=\"profile\",method=\"GET\",status=\"200\"}") >= 1.0);
+    assert_eq!(app.metric("profile_feed_events_total{source=\"identity\",status=\"applied\"}"), 1.0);
+    assert!(app.metric("process_resident_memory_bytes") > 1e6);
+    let metrics = Request::new("GET", "/metrics").send(app.admin_listen);
+    assert!(!metrics.text().contains("usr_"), "no user id is a label");
+}

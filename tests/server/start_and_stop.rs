@@ -1,0 +1,248 @@
+//! Starting, failing to start, and stopping.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::app::{self, NOW, PROGRAM, USER, feed_path, residency, serve, spawn_app};
+use crate::client::{self, Chunked, Request};
+use crate::token::Token;
+
+/// Runs a command that must fail with `code`, with one line on stderr that holds `parts`, and nothing on stdout.
+#[track_caller]
+fn fails(command: &mut Command, code: i32, parts: &[&str]) {
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(code), 0), "{error}");
+    assert_eq!(error.trim_end().lines().count(), 1, "more than one line: {error}");
+    for part in parts {
+        assert!(error.contains(part), "`{error}` does not say `{part}`");
+    }
+}
+
+/// The data directory of a server that ran and stopped.
+fn used() -> TempDir {
+    let app = spawn_app();
+    app.post_example();
+    let (status, data_dir) = app.terminate();
+    assert_eq!(status.code(), Some(0));
+    data_dir
+}
+
+#[test]
+fn a_wrong_master_key_is_named() {
+    let data_dir = used();
+    let path = data_dir.path().join(".env");
+    let text = fs::read_to_string(&path).unwrap();
+    let line = text.lines().find(|line| line.starts_with("PROFILE_SERVER_MASTER_KEY=")).unwrap();
+    let other = "PROFILE_SERVER_MASTER_KEY=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    fs::write(&path, text.replace(line, other)).unwrap();
+    fails(&mut serve(data_dir.path()), 1, &["master key", "PROFILE_SERVER_MASTER_KEY"]);
+    fs::write(&path, text).unwrap();
+    let app = app::start(data_dir);
+    assert_eq!(app.own_profile(USER).json()["profile_completeness_pct"], 100, "nothing was harmed");
+}
+
+#[test]
+fn secrets_that_others_can_read_are_refused() {
+    let data_dir = used();
+    fs::set_permissions(data_dir.path().join(".env"), Permissions::from_mode(0o644)).unwrap();
+    fails(&mut serve(data_dir.path()), 1, &[".env", "chmod 600"]);
+}
+
+#[test]
+fn a_locked_data_directory_is_refused() {
+    let app = spawn_app();
+    fails(&mut serve(app.data_dir.path()), 1, &["in use by another process", "--data-dir"]);
+    assert_eq!(Request::new("GET", "/health/ready").send(app.listen).status, 200);
+}
+
+#[test]
+fn a_busy_port_is_refused() {
+    let taken = spawn_app();
+    for (flag, address) in [("--listen", taken.listen), ("--admin-listen", taken.admin_listen)] {
+        let data_dir = TempDir::new().unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        let place = arguments.iter().position(|argument| argument == flag).unwrap();
+        let mut command = Command::new(PROGRAM);
+        for (index, argument) in arguments.iter().enumerate() {
+            match index == place + 1 {
+                true => command.arg(address.to_string()),
+                false => command.arg(argument),
+            };
+        }
+        fails(command.arg("--data-dir").arg(data_dir.path()), 1, &[&address.to_string(), flag, "port 0"]);
+    }
+}
+
+#[test]
+fn a_store_of_a_newer_format_is_refused() {
+    let data_dir = used();
+    let path = data_dir.path().join("keyring");
+    let mut keyring = fs::read(&path).unwrap();
+    bump_format(&mut keyring);
+    fs::write(&path, keyring).unwrap();
+    fails(&mut serve(data_dir.path()), 1, &["format", "newer release"]);
+}
+
+/// Counts the keyring's format up: two bytes behind its magic.
+fn bump_format(keyring: &mut [u8]) {
+    let format = u16::from_le_bytes([keyring[8], keyring[9]]) + 1;
+    keyring[8..10].copy_from_slice(&format.to_le_bytes());
+}
+
+#[test]
+fn a_wrong_setting_is_named_with_what_is_allowed() {
+    let data_dir = TempDir::new().unwrap();
+    fs::write(data_dir.path().join("config.local.toml"), "[http]\nworkerz = 3").unwrap();
+    fails(&mut serve(data_dir.path()), 1, &["http.workerz", "config.local.toml", "workers"]);
+    fails(serve(data_dir.path()).env("PROFILE_SERVER__HTTP__WORKERS", "many"), 1, &["http.work"]);
+    fs::write(data_dir.path().join("config.local.toml"), "mode = \"production\"").unwrap();
+    fails(&mut serve(data_dir.path()), 1, &["fixed_clock"]);
+    fails(Command::new(PROGRAM).args(["serve", "--port", "1"]), 2, &["--port", "--help"]);
+    fails(Command::new(PROGRAM).args(["sevre"]), 2, &["sevre", "--help"]);
+}
+
+#[test]
+fn config_tells_the_origin_of_every_value() {
+    let data_dir = TempDir::new().unwrap();
+    let config = |action: &str| {
+        Command::new(PROGRAM)
+            .args(["config", action, "--data-dir"])
+            .arg(data_dir.path())
+            .env("PROFILE_SERVER__HTTP__WORKERS", "3")
+            .output()
+            .unwrap()
+    };
+    let printed = String::from_utf8(config("print").stdout).unwrap();
+    assert!(printed.contains("http.workers = 3  # environment `PROFILE_SERVER__HTTP__WORKERS`"), "{printed}");
+    assert!(printed.contains("flag `--data-dir`") && printed.contains("embedded `default.toml`"), "{printed}");
+    assert_eq!(config("check").status.code(), Some(0));
+    assert_eq!(fs::read_dir(data_dir.path()).unwrap().count(), 0, "asking makes nothing");
+    fs::write(data_dir.path().join("access.toml"), "[self]").unwrap();
+    let checked = config("check");
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(String::from_utf8(checked.stderr).unwrap().contains("access.toml"));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for command in [&["serve"][..], &["token"], &["config"], &["demo"], &["watch"], &[]] {
+        let output = Command::new(PROGRAM).args(command).arg("--help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(help.contains("Example") && help.contains("profile-server"), "{command:?}: {help}");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_stop() {
+    let app = spawn_app();
+    app.post_example();
+    let before = app.own_profile(USER);
+    let (status, data_dir) = app.terminate();
+    assert_eq!(status.code(), Some(0));
+    let app = app::start(data_dir);
+    let after = app.own_profile(USER);
+    assert_eq!((after.text(), after.header("etag")), (before.text(), before.header("etag")));
+    for (source, event) in app::example() {
+        assert_eq!(app.post(&source, event.to_string()).json()["duplicates"], 1, "{event}");
+    }
+    assert_eq!(app.own_profile(USER).text(), before.text());
+}
+
+#[test]
+fn a_stop_drains_streams_and_answers_what_they_sent() {
+    let app = spawn_app();
+    let token = app.sign(Token::service("feed:metadata"));
+    let request = Request::new("POST", feed_path("metadata")).bearer(&token).header("prefer", "return=representation");
+    let request = request.header("content-type", "application/x-ndjson").header("transfer-encoding", "chunked");
+    let mut write = client::connect(app.listen);
+    write.write_all(request.head().as_bytes()).unwrap();
+    let mut read = BufReader::new(write.try_clone().unwrap());
+    assert_eq!(client::read_head(&mut read).status, 200);
+    let user = |n: u32| format!("usr_Draining{n:06}");
+    for n in 0..200 {
+        let line = format!("{}\n", residency(&user(n), "one", "2026-01-10T00:00:00Z", n % 50));
+        write.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes()).unwrap();
+    }
+    let mut lines = BufReader::new(Chunked::new(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap();
+    assert!(first.contains("applied"), "{first}");
+    let (status, data_dir) = app.terminate();
+    assert_eq!(status.code(), Some(0));
+    let mut results: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
+    results.insert(0, serde_json::from_str(&first).unwrap());
+    let total = results.pop().unwrap();
+    assert_eq!(
+        (&total["problem"]["status"], total["applied"].as_u64()),
+        (&json!(503), Some(results.len() as u64)),
+        "{total}"
+    );
+
+    let app = app::start(data_dir);
+    for result in results {
+        let n = u32::try_from(result["index"].as_u64().unwrap()).unwrap();
+        assert_eq!(app.own_profile(&user(n)).json()["demographics"]["residency_years"], n % 50);
+    }
+}
+
+#[test]
+fn a_server_that_stops_says_so_to_health_and_lets_go_of_idle_connections() {
+    let app = spawn_app();
+    let idle = client::connect(app.listen);
+    let started = std::time::Instant::now();
+    let log = app.data_dir.path().join("test.log");
+    let (status, _data_dir) = app.terminate();
+    assert_eq!(status.code(), Some(0));
+    assert!(started.elapsed().as_secs() < 10, "an idle connection held the stop up");
+    drop(idle);
+    let _ = log;
+}
+
+#[test]
+fn no_core_is_dumped() {
+    let app = spawn_app();
+    let limits = fs::read_to_string(Path::new("/proc").join(app.pid().to_string()).join("limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(line.split_whitespace().nth(4), Some("0"), "{line}");
+}
+
+#[test]
+fn demo_shows_the_example_and_finds_it_again() {
+    let data_dir = TempDir::new().unwrap();
+    for expected in ["13 events of the example citizen were applied", "was here already"] {
+        let mut demo = Command::new(PROGRAM);
+        demo.args(["demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir.path());
+        let mut child = demo.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut banner = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        for line in lines.by_ref() {
+            banner.push_str(&line);
+            banner.push('\n');
+            if line.starts_with("Ctrl-C") {
+                break;
+            }
+        }
+        assert!(banner.contains(expected), "{banner}");
+        let after = |name: &str| banner.split(name).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+        let address = after("API        http://").replace("/api/v2", "").parse().unwrap();
+        let answer = Request::new("GET", app::profile_path(USER)).bearer(&after("CITIZEN=")).send(address);
+        assert_eq!(answer.json()["profile_completeness_pct"], 100);
+        let seen = Request::new("GET", app::profile_path(USER)).bearer(&after("SERVICE=")).send(address);
+        assert!(
+            seen.status == 200 && seen.json().get("family").is_some_and(|family| family.get("dependents").is_none())
+        );
+        app::signal(child.id(), "INT");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    let _ = NOW;
+}
