@@ -1,7 +1,5 @@
 //! Tokens, made apart from the server's own code.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
@@ -43,5 +41,5 @@ impl Token {
 
 /// Seconds since the Unix epoch.
 pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    jsonwebtoken::get_current_timestamp()
 }
