@@ -24,8 +24,6 @@ pub(crate) struct Ticket {
     pub(crate) shard: u16,
     /// Which of the shard's actors.
     pub(crate) slot: SlotKey,
-    /// Which of the actor's pending chains: a chain that failed ignores what comes later of it.
-    pub(crate) chain: u32,
     /// The record's sequence.
     pub(crate) sequence: u64,
     /// What is to be published; `None` where only registers changed.

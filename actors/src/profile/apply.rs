@@ -136,15 +136,8 @@ impl Core {
             kind: RecordKind::Change,
             body,
         };
-        let ticket = Ticket {
-            shard: local.index,
-            slot: self.slot,
-            chain: self.chain,
-            sequence: state.sequence,
-            delta,
-            observed_at,
-            permit,
-        };
+        let ticket =
+            Ticket { shard: local.index, slot: self.slot, sequence: state.sequence, delta, observed_at, permit };
         local.shared.commits.commit(record, ticket)?;
         self.pending.push_back(Pending { state, waiters });
         Ok(())

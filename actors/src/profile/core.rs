@@ -24,8 +24,6 @@ pub(crate) struct Core {
     pub(super) cell: Arc<HeadCell>,
     head: Head,
     pub(super) pending: VecDeque<Pending>,
-    /// Counts the chains that failed.
-    pub(super) chain: u32,
     pub(super) outlets: Option<Box<Outlets>>,
     /// What came while the user was hydrated.
     waiting: Vec<Request>,
@@ -78,7 +76,6 @@ impl Core {
             cell,
             head: state.map_or(Head::Unborn, Head::Unpacked),
             pending: VecDeque::new(),
-            chain: 0,
             outlets: None,
             waiting,
             used_at: tick,
@@ -197,7 +194,6 @@ impl Core {
 
     /// Fails the whole chain: the tip falls back to the head.
     pub(crate) fn fail_pending(&mut self) {
-        self.chain = self.chain.wrapping_add(1);
         for pending in std::mem::take(&mut self.pending) {
             pending.waiters.into_iter().for_each(|waiter| waiter.fail());
         }

@@ -26,9 +26,13 @@ impl Core {
         }
     }
 
+    /// Whether an outcome is that of the oldest pending state.
+    ///
+    /// Of a chain that failed at one sequence only later sequences are still to come, and they come before any of a
+    /// new chain, which begins at that very sequence: outcomes keep the order of the queue. So the sequence tells
+    /// them apart.
     fn is_next(&self, ticket: &Ticket) -> bool {
-        let next = self.pending.front().map(|pending| pending.state.sequence);
-        ticket.chain == self.chain && next == Some(ticket.sequence)
+        self.pending.front().is_some_and(|pending| pending.state.sequence == ticket.sequence)
     }
 
     /// In this order: the head moves, the head cell, publication, answers. So whoever has an answer reads what was

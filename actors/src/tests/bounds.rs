@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::ram::Fate;
 use super::world::{DAY, Ground, NOON, SERVICE, World, by_hand, citizen, income, run, user};
+use crate::hydration::Hydrated;
 use crate::profile::Request;
+use crate::roster::ShardEvent;
 use crate::{Options, ReadError, Status};
 
 const APPLIED: Status = Status::Applied { revision: 1 };
@@ -14,10 +16,10 @@ fn nothing_is_answered_or_shown_before_it_is_durable() {
     run(async {
         let mut world = World::start(Ground::new(), by_hand());
         world.submit(income(1, NOON, "0-2.5L"));
-        world.loader.step(false);
+        world.load();
         world.breathe(8).await;
         world.committer.step(false);
-        world.loader.step(false);
+        world.load();
         world.breathe(8).await;
         assert_eq!(world.shared.permits.taken(), 1, "merged and pending");
         assert!(world.results.try_recv().is_err());
@@ -118,6 +120,36 @@ fn a_full_commit_queue_is_busy_and_changes_nothing() {
 }
 
 #[test]
+fn a_failed_group_fails_all_that_was_built_on_it_at_once() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { max_group: 1, ..by_hand() });
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.submit(income(1, NOON + 1, "2.5L-5L"));
+        world.submit(income(1, NOON + 2, "5L-10L"));
+        world.breathe(8).await;
+        world.set_fate(Fate::NotTaken);
+        world.committer.step(false);
+        world.breathe(8).await;
+        let statuses: Vec<_> = std::iter::from_fn(|| world.results.try_recv().ok()).map(|r| r.status).collect();
+        assert_eq!(statuses, [Status::Busy, Status::Busy]);
+        assert_eq!(world.apply(income(1, NOON + 3, "10L-20L")).await, Status::Applied { revision: 2 });
+        assert_eq!(world.ground.ram.refused(), 1, "the second was on its way already");
+    });
+}
+
+#[test]
+fn an_actor_whose_first_requests_wait_does_not_passivate() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { idle_passivate: Duration::ZERO, ..by_hand() });
+        world.submit(income(1, NOON, "0-2.5L"));
+        world.local.handle(ShardEvent::Hydrated(vec![Hydrated { user: user(1), state: Ok(None) }]));
+        world.local.on_tick();
+        world.settle().await;
+        assert_eq!(world.results.try_recv().map(|result| result.status), Ok(APPLIED));
+    });
+}
+
+#[test]
 fn an_actor_that_a_panic_ended_is_hydrated_again_with_what_it_had_in_flight() {
     run(async {
         let mut world = World::start(Ground::new(), by_hand());
@@ -168,7 +200,7 @@ fn an_idle_actor_passivates_and_comes_back_and_a_busy_one_stays() {
         world.submit(income(2, NOON, "0-2.5L"));
         world.breathe(4).await;
         world.committer.step(false);
-        world.loader.step(false);
+        world.load();
         world.breathe(4).await;
         assert_eq!((world.local.slots.borrow().len(), world.shared.permits.taken()), (2, 1));
         world.submit(income(1, NOON + 1, "2.5L-5L"));

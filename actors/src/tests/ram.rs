@@ -35,11 +35,27 @@ struct Log {
     limbo: Vec<(UserId, u64, Vec<u8>)>,
     refuses: bool,
     refused: usize,
+    while_syncing: Interlude,
+}
+
+/// What happens elsewhere while a group is on its way.
+#[derive(Default)]
+struct Interlude(Option<Box<dyn FnOnce() + Send>>);
+
+impl std::fmt::Debug for Interlude {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interlude")
+    }
 }
 
 impl Ram {
     pub(super) fn set_fate(&self, fate: Fate) {
         self.0.lock().fate = fate;
+    }
+
+    /// Does something during the next sync.
+    pub(super) fn while_syncing(&self, interlude: impl FnOnce() + Send + 'static) {
+        self.0.lock().while_syncing = Interlude(Some(Box::new(interlude)));
     }
 
     /// How many frames a user has.
@@ -67,6 +83,7 @@ impl Ram {
     pub(super) fn restart(&self, kept: usize) {
         let mut log = self.0.lock();
         log.refuses = false;
+        log.while_syncing = Interlude::default();
         log.fate = Fate::Taken;
         for (user, sequence, body) in std::mem::take(&mut log.limbo).into_iter().take(kept) {
             let frames = log.frames.entry(user).or_default();
@@ -79,6 +96,8 @@ impl Ram {
 
 impl Journal for Ram {
     fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError> {
+        let interlude = self.0.lock().while_syncing.0.take();
+        interlude.into_iter().for_each(|interlude| interlude());
         let mut log = self.0.lock();
         let fate = std::mem::take(&mut log.fate);
         if log.refuses {

@@ -16,6 +16,7 @@ use domain::rules::Rules;
 use domain::source::Source;
 use domain::table::Leaf;
 use jiff::tz::TimeZone;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::ram::{Counting, Fate, Ram, SetClock};
@@ -143,7 +144,7 @@ pub(super) struct World {
     pub(super) shared: Arc<Shared>,
     pub(super) local: Rc<Local>,
     pub(super) committer: Committer,
-    pub(super) loader: Loader,
+    pub(super) loader: Arc<Mutex<Loader>>,
     pub(super) results: mpsc::UnboundedReceiver<EventResult>,
     sender: mpsc::UnboundedSender<EventResult>,
     submitted: u64,
@@ -162,7 +163,7 @@ impl World {
             shared,
             local,
             committer,
-            loader: loaders.pop().expect("one thread"),
+            loader: Arc::new(Mutex::new(loaders.pop().expect("one thread"))),
             results,
             sender,
             submitted: 0,
@@ -179,6 +180,19 @@ impl World {
         index
     }
 
+    /// Runs the hydration thread's next batch.
+    pub(super) fn load(&self) {
+        self.loader.lock().step(false);
+    }
+
+    /// Runs the hydration thread while the next group is on its way.
+    pub(super) fn load_while_syncing(&self) {
+        let loader = Arc::clone(&self.loader);
+        self.ground.ram.while_syncing(move || {
+            loader.lock().step(false);
+        });
+    }
+
     /// Lets the tasks run that can.
     pub(super) async fn breathe(&self, turns: usize) {
         for _ in 0..turns {
@@ -191,7 +205,7 @@ impl World {
         self.breathe(8).await;
         while self.shared.permits.taken() > 0 || self.shared.roster.hydrating() > 0 || !self.shared.roster.is_quiet() {
             self.committer.step(false);
-            self.loader.step(false);
+            self.load();
             self.breathe(8).await;
         }
     }

@@ -159,8 +159,13 @@ impl Schedule {
             6..=8 => self.ask(),
             9 => self.subscribe(),
             10 => self.unsubscribe(),
-            11..=14 => drop(self.world.committer.step(false)),
-            15..=18 => drop(self.world.loader.step(false)),
+            11..=14 => {
+                if self.chance.one_in(3) {
+                    self.world.load_while_syncing();
+                }
+                self.world.committer.step(false);
+            }
+            15..=18 => self.world.load(),
             19..=25 => {
                 let turns = 1 + self.chance.below(6);
                 self.world.breathe(turns).await;
