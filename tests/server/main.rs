@@ -11,6 +11,7 @@ mod token;
 mod access;
 mod bad_input;
 mod feeds;
+mod live;
 mod overload;
 mod profile;
 mod start_and_stop;
