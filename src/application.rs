@@ -79,9 +79,10 @@ impl Application {
     pub async fn build(settings: Settings, environment: &[(String, String)]) -> Result<Self, StartError> {
         forbid_core_dumps().map_err(StartError::Thread)?;
         let secrets = wiring::load_secrets(&settings, environment)?;
+        // The recorder comes first: whoever registers a metric before it is there counts into nothing.
+        let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
         telemetry::init_log(&settings.log, &wiring::log_key(&secrets))
             .map_err(|error| StartError::Telemetry(error.to_string()))?;
-        let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
         let house = wiring::build(&settings, &secrets)?;
         let development_key = secrets.development_secret.as_ref().map(|key| key.expose_secret());
         let verifier = Verifier::new(development_key, settings.auth.clone(), wiring::wall_clock());

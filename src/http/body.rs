@@ -8,13 +8,18 @@ use futures_util::StreamExt;
 
 use super::problem::{Code, Problem};
 
-/// The whole body, of at most `limit` bytes, whose pieces come at most `pause` apart.
+/// The whole body, of at most `limit` bytes.
 pub(super) async fn read(
+    settings: &config::Http,
     headers: &HeaderMap,
-    mut payload: Payload,
+    payload: Payload,
     limit: usize,
-    pause: Duration,
 ) -> Result<Bytes, Problem> {
+    let whole = collect(headers, payload, limit, settings.client_body_timeout);
+    tokio::time::timeout(settings.request_timeout, whole).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn collect(headers: &HeaderMap, mut payload: Payload, limit: usize, pause: Duration) -> Result<Bytes, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
@@ -29,14 +34,18 @@ pub(super) async fn read(
     Ok(body.freeze())
 }
 
-/// The next piece of a body; `None` at its end.
+/// The next piece of a body, which comes at most `pause` after the one before; `None` at its end.
 pub(super) async fn next(payload: &mut Payload, pause: Duration) -> Result<Option<Bytes>, Problem> {
     match tokio::time::timeout(pause, payload.next()).await {
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
         Ok(None) => Ok(None),
         Ok(Some(Err(_))) => Err(Problem::new(Code::MalformedBody, "the body broke off or is not framed as announced")),
-        Err(_) => Err(Problem::new(Code::RequestTimeout, "the next piece of the body did not come in time")),
+        Err(_) => Err(too_slow()),
     }
+}
+
+fn too_slow() -> Problem {
+    Problem::new(Code::RequestTimeout, "the body, or its next piece, did not come in time")
 }
 
 fn too_large() -> Problem {

@@ -29,7 +29,7 @@ pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>
         return Err(Problem::unknown_user());
     }
     check_content_type(request.headers())?;
-    let body = body::read(request.headers(), payload, MAX_BODY, door.http.client_body_timeout).await?;
+    let body = body::read(&door.http, request.headers(), payload, MAX_BODY).await?;
     // The actor gives the event its id and its time: later than all that it overwrites.
     let event = validate_own(&body, EventType::UserConsentUpdated, "", user, door.clock.now_micros(), &door.rules)
         .map_err(|rejection| Problem::rejected(&rejection))?;

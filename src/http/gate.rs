@@ -29,14 +29,16 @@ impl<T> Factory for T where
 
 /// One worker's gate.
 #[derive(Clone)]
-pub(super) struct Gate {
-    ids: Rc<RequestIds>,
+pub(super) struct Gate(Rc<Inner>);
+
+struct Inner {
+    ids: RequestIds,
     metrics: Arc<HttpMetrics>,
 }
 
 impl Gate {
     pub(super) fn new(start: u64, metrics: Arc<HttpMetrics>) -> Self {
-        Self { ids: Rc::new(RequestIds::new(start)), metrics }
+        Self(Rc::new(Inner { ids: RequestIds::new(start), metrics }))
     }
 
     /// An address behind the gate, which answers `OPTIONS` and refuses methods that are not in `allowed`.
@@ -66,14 +68,14 @@ impl Gate {
     }
 
     fn finish(&self, route: Route, started: Instant, answer: ServiceResponse) -> ServiceResponse {
-        let id = self.ids.of(answer.request().headers());
+        let id = self.0.ids.of(answer.request().headers());
         let mut answer = complete(answer, &id);
         let headers = answer.headers_mut();
         headers.insert(X_REQUEST_ID.clone(), id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let took = started.elapsed();
         let (method, status) = (answer.request().method(), answer.status());
-        self.metrics.count(route, method, status, took);
+        self.0.metrics.count(route, method, status, took);
         tracing::debug!(%method, path = answer.request().path(), status = status.as_u16(), ?took, "answered");
         answer
     }

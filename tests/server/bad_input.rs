@@ -212,6 +212,7 @@ fn no_answer_and_no_log_line_repeats_what_was_sent() {
     for leak in ["2341", USER, "eyJ"] {
         assert!(!log.contains(leak), "`{leak}` in {log}");
     }
+    assert!(app.metric("profile_redactions_total{kind=\"user_id\"}") > 0.0);
     for line in log.lines() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "no JSON: {line}");
     }

@@ -166,7 +166,7 @@ fn changes(count: u32) -> Vec<(&'static str, Value)> {
                 n,
                 "schemes",
                 "scheme.application.status_changed",
-                json!({"scheme_id": "sch_pm_kisan", "application_status": (if n % 2 == 0 { "approved" } else { "rejected" })}),
+                json!({"scheme_id": "sch_pm_kisan", "application_status": (if n.is_multiple_of(2) { "approved" } else { "rejected" })}),
             ),
         ),
     };

@@ -6,7 +6,7 @@ mod outcome;
 mod spool;
 mod stream;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Payload};
@@ -25,8 +25,10 @@ use crate::telemetry::metric;
 use intake::Intake;
 use outcome::{Line, Outcome, Tally, Verdict};
 
-/// How long a single event may wait for its commit.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Events of a batch: all their results are held until the last is there.
+const MAX_BATCH: usize = 100_000;
+/// Events of a batch after which the worker's other requests have their turn.
+const AT_A_TIME: usize = 64;
 
 /// The form of a body.
 #[derive(Clone, Copy)]
@@ -56,18 +58,17 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
     }
     let form = form(request.headers())?;
     let report_all = prefers_representation(request.headers());
-    if let Form::Stream = form {
-        return Ok(stream::answer(door, source, report_all, payload));
-    }
-    let received = Instant::now();
-    let (limit, pause) = match form {
-        Form::Single => (door.http.max_event_bytes, door.http.client_body_timeout),
-        _ => (door.http.max_body_bytes, door.http.client_body_timeout),
-    };
-    let body = body::read(request.headers(), payload, limit, pause).await?;
     match form {
-        Form::Single => single(&door, source, report_all, &body, received).await,
-        _ => batch(&door, source, report_all, &body).await,
+        Form::Single => {
+            let received = Instant::now();
+            let body = body::read(&door.http, request.headers(), payload, door.http.max_event_bytes).await?;
+            single(&door, source, report_all, &body, received).await
+        }
+        Form::Batch => {
+            let body = body::read(&door.http, request.headers(), payload, door.http.max_body_bytes).await?;
+            batch(&door, source, report_all, &body).await
+        }
+        Form::Stream => Ok(stream::answer(door, source, report_all, payload)),
     }
 }
 
@@ -83,16 +84,15 @@ async fn single(
         Ok(event) => event,
         Err(rejection) => {
             door.dead_letters.keep(intake::dead_letter(&rejection, source, body, door.clock.now_micros()));
-            let problem = Problem::rejected(&rejection);
-            door.feed_metrics.count(source, Verdict::Rejected(problem.clone()).number());
-            return Err(problem);
+            door.feed_metrics.count(source, Verdict::REJECTED);
+            return Err(Problem::rejected(&rejection));
         }
     };
     let id = event.id.clone();
     let (reply, result) = Reply::one();
     // A reply that is handed back is dropped, and answers busy.
     let _ = door.profiles.submit(event, received, reply);
-    let verdict = match tokio::time::timeout(COMMIT_TIMEOUT, result).await {
+    let verdict = match tokio::time::timeout(door.http.request_timeout, result).await {
         Ok(Ok(result)) => result.status.into(),
         _ => Verdict::Busy,
     };
@@ -110,9 +110,15 @@ async fn single(
 /// An array of events: each has its result.
 async fn batch(door: &Door, source: Source, report_all: bool, body: &[u8]) -> Result<HttpResponse, Problem> {
     let events = split_batch(body).map_err(|rejection| Problem::malformed(&rejection))?;
+    if events.len() > MAX_BATCH {
+        return Err(Problem::new(Code::TooLarge, "a batch has at most 100,000 events; stream more as NDJSON"));
+    }
     let mut intake = Intake::new(door, source, report_all);
-    for event in events {
+    for (index, event) in events.iter().enumerate() {
         intake.take(event.get().as_bytes()).await;
+        if index % AT_A_TIME == 0 {
+            tokio::task::yield_now().await;
+        }
     }
     intake.finish().await;
     let mut outcomes: Vec<_> = intake.reports().collect();

@@ -36,13 +36,16 @@ impl Verdict {
     /// Names in answers and metrics, by [`Verdict::number`].
     pub(super) const NAMES: [&str; 5] = ["applied", "unchanged", "duplicate", "busy", "rejected"];
 
+    /// The number of a rejection.
+    pub(super) const REJECTED: usize = 4;
+
     pub(super) const fn number(&self) -> usize {
         match self {
             Self::Applied(_) => 0,
             Self::Unchanged(_) => 1,
             Self::Duplicate(_) => 2,
             Self::Busy => 3,
-            Self::Rejected(_) => 4,
+            Self::Rejected(_) => Self::REJECTED,
         }
     }
 
