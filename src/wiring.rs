@@ -86,6 +86,7 @@ fn actor_options(settings: &Settings, epoch: u64) -> actors::Options {
         max_live_actors: settings.actors.max_live_actors,
         idle_passivate: settings.actors.idle_passivate,
         hot_actors_per_shard: settings.actors.hot_actors_per_shard,
+        dictionary: data::STATE_DICTIONARY,
         hydration_threads: settings.actors.hydration_threads,
         hydration_queue: settings.actors.hydration_queue,
         view_bytes: settings.cache.view_bytes,

@@ -19,6 +19,8 @@ mod profile;
 mod commit;
 mod hydration;
 
+mod compact;
+
 mod day_roller;
 mod head;
 mod hot_ring;

@@ -23,6 +23,8 @@ pub struct Options {
     pub idle_passivate: Duration,
     /// Actors of a shard that keep their state unpacked.
     pub hot_actors_per_shard: usize,
+    /// The zstd dictionary that idle states are compressed with; empty for none.
+    pub dictionary: &'static [u8],
     /// Threads that load cold users.
     pub hydration_threads: usize,
     /// Users that may wait to be loaded.
@@ -53,6 +55,7 @@ impl Default for Options {
             max_live_actors: 1_000_000,
             idle_passivate: Duration::from_secs(300),
             hot_actors_per_shard: 4_096,
+            dictionary: &[],
             hydration_threads: 2,
             hydration_queue: 4_096,
             view_bytes: 256 << 20,

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::id::UserId;
-use domain::record;
 use domain::state::UserState;
 use smallvec::SmallVec;
 
 use super::outlets::Outlets;
 use super::request::Request;
+use crate::compact::{Compact, Compactor};
 use crate::error::ReadError;
 use crate::head::HeadCell;
 use crate::reply::{Reply, Status};
@@ -40,7 +40,7 @@ enum Head {
     /// Nothing was ever committed.
     Unborn,
     /// As compact bytes: how idle actors keep it.
-    Packed(Box<[u8]>),
+    Packed(Compact),
     /// Ready for use.
     Unpacked(Arc<UserState>),
 }
@@ -116,7 +116,7 @@ impl Core {
     /// the user from the store.
     pub(super) fn head(&mut self, local: &Local) -> Option<Arc<UserState>> {
         if let Head::Packed(packed) = &mut self.head {
-            match record::unpack(std::mem::take(packed)) {
+            match local.compactor.unpack(&std::mem::take(packed)) {
                 Ok(state) => self.set_head(local, Arc::new(state)),
                 Err(error) => panic!("a state that was packed here does not unpack: {error}"),
             }
@@ -149,13 +149,15 @@ impl Core {
     }
 
     /// Packs the state when the ring's hand comes by the second time; `false` asks for a second chance.
-    pub(crate) fn cool(&mut self) -> bool {
+    pub(crate) fn cool(&mut self, compactor: &Compactor) -> bool {
         if std::mem::take(&mut self.used_since_hand) {
             return false;
         }
         self.in_ring = false;
-        if let Head::Unpacked(state) = &self.head {
-            self.head = Head::Packed(record::pack(state).into_boxed_slice());
+        if let Head::Unpacked(state) = &self.head
+            && let Some(compact) = compactor.pack(state)
+        {
+            self.head = Head::Packed(compact);
         }
         if self.pending.is_empty() {
             self.pending = VecDeque::new();

@@ -10,6 +10,7 @@ use domain::port::store::StoreError;
 
 use super::map::Live;
 use crate::commit::Settled;
+use crate::compact::Compactor;
 use crate::day_roller::DayRoller;
 use crate::error::ReadError;
 use crate::head::HeadCell;
@@ -41,12 +42,14 @@ pub(crate) struct Local {
     /// The position that the sweep goes on from.
     pub(crate) hand: Cell<usize>,
     hot: RefCell<HotRing>,
+    pub(crate) compactor: Compactor,
 }
 
 impl Local {
     pub(crate) fn new(shared: Arc<Shared>, index: u16) -> Rc<Self> {
         let hot = HotRing::new(shared.options.hot_actors_per_shard);
         let roller = DayRoller::new(shared.today(), shared.policy.load().version, shared.options.roll_ticks());
+        let compactor = Compactor::new(shared.options.dictionary);
         Rc::new(Self {
             shared,
             index,
@@ -55,6 +58,7 @@ impl Local {
             tick: Cell::new(0),
             hand: Cell::new(0),
             hot: RefCell::new(hot),
+            compactor,
         })
     }
 
@@ -107,7 +111,7 @@ impl Local {
         let slots = self.slots.borrow();
         self.hot.borrow_mut().push(slot, |other| match slots.get(other) {
             None => true,
-            Some(core) => core.try_borrow_mut().is_ok_and(|mut core| core.cool()),
+            Some(core) => core.try_borrow_mut().is_ok_and(|mut core| core.cool(&self.compactor)),
         });
     }
 
