@@ -10,7 +10,7 @@ mod profiles;
 
 pub mod outlet;
 mod reply;
-mod view;
+mod view_cache;
 
 mod roster;
 
@@ -24,7 +24,7 @@ mod compact;
 mod day_roller;
 mod head;
 mod hot_ring;
-mod metrics;
+mod metric;
 mod shared;
 mod slots;
 mod today;
@@ -38,4 +38,4 @@ pub use ports::Ports;
 pub use profile::{Completeness, Subscription};
 pub use profiles::{Counters, Profiles};
 pub use reply::{EventResult, Reply, Status};
-pub use view::View;
+pub use view_cache::View;

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::commit::{CommitQueue, Committer, Permits};
 use crate::error::{Busy, ReadError, WriteError};
 use crate::hydration::{LoadQueue, Loader};
-use crate::metrics::Metrics;
+use crate::metric::Metrics;
 use crate::options::Options;
 use crate::outlet::{CursorKey, OutletSender};
 use crate::ports::Ports;
@@ -26,7 +26,7 @@ use crate::reply::{Reply, Status};
 use crate::roster::{GetCounters, Roster, RosterActor, ShardEvent};
 use crate::shared::Shared;
 use crate::today::Today;
-use crate::view::{View, ViewCache};
+use crate::view_cache::{View, ViewCache};
 
 /// The live state of all users: what the front door holds. Cloning shares it.
 #[derive(Clone)]

@@ -14,13 +14,13 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::commit::{CommitQueue, Permits};
 use crate::hydration::LoadQueue;
-use crate::metrics::Metrics;
+use crate::metric::Metrics;
 use crate::options::Options;
 use crate::outlet::CursorKey;
 use crate::profile::Request;
 use crate::roster::{Roster, ShardEvent};
 use crate::today::Today;
-use crate::view::ViewCache;
+use crate::view_cache::ViewCache;
 
 pub(crate) struct Shared {
     pub(crate) options: Options,

@@ -11,7 +11,7 @@ use domain::state::UserState;
 use domain::table::LeafSet;
 use smallvec::SmallVec;
 
-use crate::metrics::Metrics;
+use crate::metric::Metrics;
 use crate::outlet::{self, CursorKey, Frame, FrameKind, OutletSender, Push};
 
 /// The outlets of one user. They all hold the revision of the head.

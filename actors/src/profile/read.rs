@@ -15,7 +15,7 @@ use super::core::{Core, Waiter};
 use super::request::{GetCompleteness, GetView, Request};
 use crate::error::ReadError;
 use crate::roster::Local;
-use crate::view::View;
+use crate::view_cache::View;
 
 /// How complete a profile is, as far as a viewer may see it.
 #[derive(Debug, Clone)]

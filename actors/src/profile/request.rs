@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::{Completeness, Subscription};
 use crate::error::ReadError;
 use crate::reply::Reply;
-use crate::view::View;
+use crate::view_cache::View;
 
 /// A request to a user. One type for all, so that a request can wait for its actor, and go to the next one if its
 /// actor ended.

@@ -1,0 +1,102 @@
+//! The actors themselves: bytes of each, and events a second through mailbox, merge, commit thread and answer.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use actors::{EventResult, Options, Profiles, Reply, Status};
+use domain::access::Viewer;
+use domain::event::FeedEvent;
+use domain::id::UserId;
+use tokio::sync::mpsc;
+
+use crate::ports::{accept, ports, rules, sample};
+
+/// Events that are under way at once.
+const WINDOW: usize = 8_192;
+
+pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
+    let options = Options {
+        max_live_actors: usize::MAX >> 1,
+        idle_passivate: Duration::from_secs(86_400),
+        hot_actors_per_shard: 256,
+        view_bytes: 0,
+        ..Options::default()
+    };
+    let profiles = Profiles::start(options, ports())?;
+    let (rules, sample) = (rules(), sample(actors));
+    let warm = sample.first_events(0).iter().map(|event| accept(event, &rules)).collect();
+    pour(&profiles, warm).await;
+
+    let before = resident_bytes();
+    let mut events = 0;
+    let started = Instant::now();
+    for index in (1..actors).collect::<Vec<_>>().chunks(512) {
+        let batch = index.iter().flat_map(|index| sample.first_events(*index));
+        let batch: Vec<_> = batch.map(|event| accept(&event, &rules)).collect();
+        events += batch.len();
+        pour(&profiles, batch).await;
+    }
+    let born = started.elapsed();
+    let bytes = resident_bytes().saturating_sub(before);
+    let live = profiles.observe().await.live_actors as u64;
+    println!(
+        "live actors: {live} of the sample population, {} B each (resident), {events} events in {born:.1?}",
+        bytes / live.max(1)
+    );
+
+    let batch: Vec<_> = (0..100_000).map(|n| accept(&sample.update(n % actors.min(200), n / 200), &rules)).collect();
+    let count = batch.len() as f64;
+    let started = Instant::now();
+    pour(&profiles, batch).await;
+    println!(
+        "hot actors: {:.0} events/s through mailbox, merge, commit thread and answer (a journal in RAM)",
+        count / started.elapsed().as_secs_f64()
+    );
+    read(&profiles, &sample.user_id(1)).await;
+    profiles.stop().await;
+    Ok(())
+}
+
+/// Submits all events, a bounded number at once and busy ones again, and waits for their results.
+async fn pour(profiles: &Profiles, events: Vec<FeedEvent>) {
+    let (sender, mut results) = mpsc::unbounded_channel();
+    let mut waiting: VecDeque<usize> = (0..events.len()).collect();
+    let mut open = 0;
+    while open > 0 || !waiting.is_empty() {
+        while open < WINDOW
+            && let Some(index) = waiting.pop_front()
+        {
+            let reply = Reply::stream(index as u64, sender.clone());
+            open += 1;
+            // A refused event answers busy by its reply, like one that finds no permit later.
+            drop(profiles.submit(events[index].clone(), Instant::now(), reply));
+        }
+        let mut settle = |result: EventResult| {
+            open -= 1;
+            if result.status == Status::Busy {
+                waiting.push_back(result.index as usize);
+            }
+        };
+        results.recv().await.into_iter().for_each(&mut settle);
+        while let Ok(result) = results.try_recv() {
+            settle(result);
+        }
+    }
+}
+
+async fn read(profiles: &Profiles, user: &str) {
+    let Ok(user) = UserId::parse(user) else { return };
+    let viewer = Viewer::SelfCitizen(user);
+    let count = 20_000;
+    let started = Instant::now();
+    for _ in 0..count {
+        let _ = profiles.view(user, &viewer).await;
+    }
+    println!("a view that asks the actor (cache off, one at a time): {:.1?}", started.elapsed() / count);
+}
+
+/// The resident set, from /proc.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4_096
+}
