@@ -16,6 +16,10 @@ use domain::port::store::{Fold, Folded, HistoryBlock, ProfileStore, StoreError};
 use rand::Rng;
 use store::{MasterKey, Options, Store};
 
+/// The server's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BODY_BYTES: usize = 300;
 const STATE_BYTES: usize = 900;
 const BLOCK_BYTES: usize = 4000;
@@ -72,7 +76,7 @@ fn main() {
     }
     timed("checkpoint of every user", users, || store.closer.checkpoint().expect("a checkpoint"));
     sequence += 1;
-    append(&mut store, "each user once, only sled knows it", users, 4096, sequence);
+    append(&mut store, "each user once, after a checkpoint", users, 4096, sequence);
     timed("checkpoint of every user again", users, || store.closer.checkpoint().expect("a checkpoint"));
     for (group, count) in [(64, 64_000), (16, 16_000), (1, 2_000)] {
         append(&mut store, "some users once more", count.min(users), group, sequence + 1);

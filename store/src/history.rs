@@ -7,7 +7,6 @@ use domain::port::store::{HistoryBlock, StoreError};
 
 use crate::seal::kind;
 use crate::shared::Shared;
-use crate::sled_store::Part;
 
 /// Reads history blocks.
 pub struct HistoryReader(pub(crate) Arc<Shared>);
@@ -31,13 +30,13 @@ impl HistoryReader {
         let shared = &*self.0;
         let hash = shared.hasher.hash(user);
         let mut history = History::default();
-        if let Some(tail) = shared.sled.record(&hash, Part::HistoryTail)? {
-            let key = shared.key(tail.slot, tail.generation)?;
-            history.tail = shared.sled.open_record(&key, kind::HISTORY_TAIL, &tail)?;
+        if let Some(record) = shared.sled.user(&hash)? {
+            let cipher = shared.cipher(record.slot, record.generation)?;
+            history.tail = shared.sled.open_user(&cipher, &record)?.tail;
         }
         for block in shared.sled.history(&hash)? {
-            let key = shared.key(block.slot, block.generation)?;
-            let body = shared.sled.open_record(&key, kind::HISTORY_BLOCK, &block)?;
+            let cipher = shared.cipher(block.slot, block.generation)?;
+            let body = shared.sled.open_record(&cipher, kind::HISTORY_BLOCK, &block)?;
             history.closed.push(HistoryBlock { first_revision: block.number, body });
         }
         Ok(history)

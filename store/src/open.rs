@@ -101,7 +101,7 @@ pub fn open(
     let disk = options.disk.clone();
     let failed = |source| OpenError::Disk { doing: "list the segments in", path: directory.clone(), source };
     let numbers = Segments::list(&*disk, &directory).map_err(failed)?;
-    let written = meta.checkpoint != Position::NONE || has_states(&sled)? || keyring.has_slots();
+    let written = meta.checkpoint != Position::NONE || has_users(&sled)? || keyring.has_slots();
     if numbers.is_empty() && written {
         let detail = "there are users, but no segment".to_owned();
         return Err(OpenError::Damaged { what: "the journal", detail });
@@ -116,7 +116,7 @@ pub fn open(
 
     let bell = Arc::new(Bell::new(options.checkpoint_journal_bytes));
     let shared = Arc::new(Shared::new(Parts { keyring, segments, index, sled, entropy, bell, lock }, tip.end));
-    let checkpointer = Checkpointer::new(shared.clone(), fold, &options);
+    let checkpointer = Checkpointer::new(shared.clone(), fold, &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
     let checkpoints = CheckpointThread::start(shared.clone(), checkpointer).map_err(no_thread)?;
     let letters = Arc::new(LetterBox::start(shared.clone(), options.dead_letter_queue).map_err(no_thread)?);
@@ -131,8 +131,8 @@ pub fn open(
     })
 }
 
-fn has_states(sled: &SledStore) -> Result<bool, OpenError> {
-    sled.has_states().map_err(|source| OpenError::Sled { doing: "read", source })
+fn has_users(sled: &SledStore) -> Result<bool, OpenError> {
+    sled.has_users().map_err(|source| OpenError::Sled { doing: "read", source })
 }
 
 /// Takes the data directory for this process, making it where it is missing.
@@ -194,7 +194,7 @@ fn open_meta(sled: &SledStore, data_dir: &Path, entropy: &dyn Entropy) -> Result
         return Ok(meta);
     }
     // The journal is only begun when the meta record is durable.
-    if has_states(sled)? || data_dir.join(journal::DIRECTORY).exists() {
+    if has_users(sled)? || data_dir.join(journal::DIRECTORY).exists() {
         let detail = "it is missing, but there is data".to_owned();
         return Err(OpenError::Damaged { what: "sled's meta record", detail });
     }

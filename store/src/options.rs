@@ -22,6 +22,9 @@ pub struct Options {
     /// The most users that a checkpoint writes a second. It takes its time, half the interval, within this bound, and
     /// stops pacing itself when the journal outgrows it.
     pub checkpoint_users_per_second: u32,
+    /// The newest sequences of as many users are kept in memory (60 bytes each), so that a record of theirs need not ask
+    /// sled what it has to continue.
+    pub known_users: usize,
     /// Checkpointed journal segments are kept until they exceed as many bytes. 0 = none is kept.
     pub retain_journal_bytes: u64,
     /// The bytes of sled pages that are held in memory.
@@ -44,6 +47,7 @@ impl Options {
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_journal_bytes: 1 << 30,
             checkpoint_users_per_second: 50_000,
+            known_users: 1_000_000,
             retain_journal_bytes: 0,
             sled_cache_bytes: 256 << 20,
             dictionary: None,

@@ -13,8 +13,11 @@ pub(crate) struct Reader(pub(crate) Arc<Shared>);
 impl ProfileStore for Reader {
     fn load(&self, user: &UserId) -> Result<Option<Stored>, StoreError> {
         let loaded = self.0.load(&self.0.hasher.hash(user))?;
-        let stored =
-            |Loaded { generation, sequence, state, frames, .. }| Stored { generation, sequence, state, frames };
-        Ok(loaded.map(stored))
+        Ok(loaded.map(|Loaded { generation, sequence, body, frames, .. }| Stored {
+            generation,
+            sequence,
+            state: body.map(|body| body.state),
+            frames,
+        }))
     }
 }

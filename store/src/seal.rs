@@ -17,10 +17,9 @@ pub(crate) mod kind {
     pub(crate) const SYSTEM_ROOT: u8 = 0xf1;
     pub(crate) const USER_HASH_KEY: u8 = 0xf2;
     pub(crate) const DATA_KEY: u8 = 0xf3;
-    pub(crate) const STATE: u8 = 0x80;
-    pub(crate) const HISTORY_TAIL: u8 = 0x81;
-    pub(crate) const HISTORY_BLOCK: u8 = 0x82;
-    pub(crate) const DEAD_LETTER: u8 = 0x83;
+    pub(crate) const USER: u8 = 0x80;
+    pub(crate) const HISTORY_BLOCK: u8 = 0x81;
+    pub(crate) const DEAD_LETTER: u8 = 0x82;
 }
 
 /// What a seal vouches for beside its content: a record that was moved or renamed does not open.

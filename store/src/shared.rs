@@ -11,8 +11,8 @@ use crate::checkpoint::Bell;
 use crate::journal::{Entry, Fetched, Index, Item, Position, Segments, parse};
 use crate::keyring::{Keyring, SlotFault};
 use crate::metric::Metrics;
-use crate::seal::{SecretKey, kind};
-use crate::sled_store::{Part, SealedRecord, SledStore};
+use crate::seal::{Cipher, kind};
+use crate::sled_store::{SealedRecord, SledStore, UserBody};
 use crate::status::Status;
 use crate::user_hash::{UserHash, UserHasher};
 
@@ -47,8 +47,8 @@ pub(crate) struct Loaded {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     pub(crate) sequence: u64,
-    pub(crate) key: SecretKey,
-    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) cipher: Cipher,
+    pub(crate) body: Option<UserBody>,
     pub(crate) frames: Vec<Vec<u8>>,
 }
 
@@ -96,10 +96,11 @@ impl Shared {
         if let Some(Entry { slot, generation, sequence, position }) = self.index.get(user) {
             return Ok(Some(Known { slot, generation, sequence, position }));
         }
-        let Some(state) = self.sled.record(user, Part::State)? else { return Ok(None) };
-        let key = self.key(state.slot, state.generation)?;
-        self.sled.open_record(&key, kind::STATE, &state)?;
-        let (slot, generation, sequence) = (state.slot, state.generation, state.number);
+        let Some(record) = self.sled.user(user)? else { return Ok(None) };
+        let cipher = self.cipher(record.slot, record.generation)?;
+        let authentic = cipher.open(&record.nonce, record.label(kind::USER), &record.sealed);
+        authentic.map_err(|_| damaged(format!("the seal of the record of slot {}", record.slot)))?;
+        let (slot, generation, sequence) = (record.slot, record.generation, record.number);
         Ok(Some(Known { slot, generation, sequence, position: Position::NONE }))
     }
 
@@ -110,8 +111,8 @@ impl Shared {
     pub(crate) fn load(&self, user: &UserHash) -> Result<Option<Loaded>, StoreError> {
         for _ in 0..LOAD_ATTEMPTS {
             let newest = self.index.get(user);
-            let state = self.sled.record(user, Part::State)?;
-            if let Some(loaded) = self.assemble(user, newest, state.as_ref())? {
+            let record = self.sled.user(user)?;
+            if let Some(loaded) = self.assemble(user, newest, record.as_ref())? {
                 return Ok(loaded);
             }
         }
@@ -119,13 +120,13 @@ impl Shared {
         Err(StoreError::Unavailable { doing: "loading a user", source })
     }
 
-    /// Loads a user whose state was read before, for the checkpoint: nobody else changes states or drops segments.
+    /// Loads a user whose record was read before, for the checkpoint: nobody else changes records or drops segments.
     pub(crate) fn load_after(
         &self,
         user: &UserHash,
-        state: Option<&SealedRecord>,
+        record: Option<&SealedRecord>,
     ) -> Result<Option<Loaded>, StoreError> {
-        let loaded = self.assemble(user, self.index.get(user), state)?;
+        let loaded = self.assemble(user, self.index.get(user), record)?;
         loaded.ok_or_else(|| damaged("the journal: a segment that no checkpoint covers is missing".to_owned()))
     }
 
@@ -134,22 +135,22 @@ impl Shared {
         &self,
         user: &UserHash,
         newest: Option<Entry>,
-        state: Option<&SealedRecord>,
+        record: Option<&SealedRecord>,
     ) -> Result<Option<Option<Loaded>>, StoreError> {
-        let (slot, generation) = match (&newest, state) {
+        let (slot, generation) = match (&newest, record) {
             (None, None) => return Ok(Some(None)),
             (Some(entry), None) => (entry.slot, entry.generation),
-            (Some(entry), Some(state)) if (entry.slot, entry.generation) != (state.slot, state.generation) => {
-                return Err(damaged("a state and a frame of one user name different slots".to_owned()));
+            (Some(entry), Some(record)) if (entry.slot, entry.generation) != (record.slot, record.generation) => {
+                return Err(damaged("a record and a frame of one user name different slots".to_owned()));
             }
-            (_, Some(state)) => (state.slot, state.generation),
+            (_, Some(record)) => (record.slot, record.generation),
         };
-        let key = self.key(slot, generation)?;
-        let folded = state.map_or(0, |state| state.number);
+        let cipher = self.cipher(slot, generation)?;
+        let folded = record.map_or(0, |record| record.number);
         let sequence = newest.map_or(0, |entry| entry.sequence).max(folded);
-        let Some(frames) = self.frames_since(user, newest, folded, &key)? else { return Ok(None) };
-        let state = state.map(|state| self.sled.open_record(&key, kind::STATE, state)).transpose()?;
-        Ok(Some(Some(Loaded { slot, generation, sequence, key, state, frames })))
+        let Some(frames) = self.frames_since(user, newest, folded, &cipher)? else { return Ok(None) };
+        let body = record.map(|record| self.sled.open_user(&cipher, record)).transpose()?;
+        Ok(Some(Some(Loaded { slot, generation, sequence, cipher, body, frames })))
     }
 
     /// Follows a user's chain back from its newest frame to the one after sequence `folded`, and returns the bodies in
@@ -159,10 +160,9 @@ impl Shared {
         user: &UserHash,
         newest: Option<Entry>,
         folded: u64,
-        key: &SecretKey,
+        cipher: &Cipher,
     ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         let Some(Entry { mut position, mut sequence, slot, generation }) = newest else { return Ok(Some(Vec::new())) };
-        let cipher = key.cipher();
         let mut bodies = Vec::new();
         while sequence > folded {
             let bytes = match self.segments.fetch(position) {
@@ -186,9 +186,9 @@ impl Shared {
         Ok(Some(bodies))
     }
 
-    /// A user's data key.
-    pub(crate) fn key(&self, slot: u32, generation: u32) -> Result<SecretKey, StoreError> {
-        self.keyring.data_key(slot, generation).map_err(|fault| match fault {
+    /// A user's data key, ready for use.
+    pub(crate) fn cipher(&self, slot: u32, generation: u32) -> Result<Cipher, StoreError> {
+        self.keyring.data_key(slot, generation).map(|key| key.cipher()).map_err(|fault| match fault {
             SlotFault::Unavailable(source) => {
                 StoreError::Unavailable { doing: "reading the keyring", source: source.into() }
             }

@@ -19,8 +19,8 @@ pub(crate) use thread::CheckpointThread;
 use crate::journal::Position;
 use crate::options::Options;
 use crate::seal::kind;
-use crate::shared::Shared;
-use crate::sled_store::{FoldedUser, Meta, SealedRecord};
+use crate::shared::{Loaded, Shared};
+use crate::sled_store::{FoldedUser, Meta, SealedRecord, UserBody};
 use crate::user_hash::UserHash;
 
 /// Users whose states change in one batch. sled's readers wait while a batch is applied, so it is small.
@@ -46,30 +46,33 @@ pub(crate) struct Checkpointer {
     interval: Duration,
     users_per_second: u32,
     retain_journal_bytes: u64,
-    /// One at a time: a fold relies on nobody else changing what it read.
-    running: Mutex<()>,
+    known_users: usize,
+    /// Up to where the journal is in sled. Locked by the one checkpoint that runs: a fold relies on nobody else
+    /// changing what it read.
+    folded_to: Mutex<Position>,
 }
 
 impl Checkpointer {
-    pub(crate) fn new(shared: Arc<Shared>, fold: Arc<dyn Fold>, options: &Options) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, fold: Arc<dyn Fold>, options: &Options, folded_to: Position) -> Self {
         Self {
             shared,
             fold,
             interval: options.checkpoint_interval,
             users_per_second: options.checkpoint_users_per_second,
             retain_journal_bytes: options.retain_journal_bytes,
-            running: Mutex::new(()),
+            known_users: options.known_users,
+            folded_to: Mutex::new(folded_to),
         }
     }
 
     /// Folds every user that is dirty now, and says up to where the journal is in sled. `hurry` says, again and again,
     /// whether to go on without pauses.
     pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
-        let _one = self.running.lock();
+        let mut folded_to = self.folded_to.lock();
         let shared = &*self.shared;
         // Read before the users: the index holds all frames before it.
         let end = shared.durable_end();
-        let users = shared.index.users();
+        let users = shared.index.users_since(*folded_to);
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
         let mut folded_users = 0;
         let mut failed = None;
@@ -94,7 +97,8 @@ impl Checkpointer {
             return Err(error.into());
         }
         shared.sled.set_meta(&Meta { epoch: shared.segments.epoch(), checkpoint: end, first_unused_slot: None })?;
-        shared.index.forget_before(end);
+        shared.index.forget_before(end, self.known_users);
+        *folded_to = end;
         shared.segments.drop_before(end.segment, self.retain_journal_bytes).map_err(CheckpointError::Segments)?;
         shared.metrics.journal_bytes.set(shared.segments.bytes() as f64);
         shared.metrics.keyring_bytes.set(shared.keyring.bytes() as f64);
@@ -115,29 +119,27 @@ impl Checkpointer {
 
     fn fold_user(&self, user: &UserHash) -> Result<Option<FoldedUser>, StoreError> {
         let shared = &*self.shared;
-        let before = shared.sled.parts(user)?;
-        let Some(loaded) = shared.load_after(user, before.state.as_ref())? else { return Ok(None) };
-        if loaded.frames.is_empty() {
+        let before = shared.sled.user(user)?;
+        let Some(loaded) = shared.load_after(user, before.as_ref())? else { return Ok(None) };
+        let Loaded { slot, generation, sequence, cipher, body, frames } = loaded;
+        if frames.is_empty() {
             return Ok(None);
         }
-        let key = &loaded.key;
-        let tail =
-            before.tail.as_ref().map(|tail| shared.sled.open_record(key, kind::HISTORY_TAIL, tail)).transpose()?;
-        let fold = || self.fold.fold(loaded.state.as_deref(), tail.as_deref(), &loaded.frames);
+        let (state, tail) = body.map(|body| (body.state, body.tail)).unzip();
+        let fold = || self.fold.fold(state.as_deref(), tail.as_deref().filter(|tail| !tail.is_empty()), &frames);
         // Rule code runs in the fold; its panic must not end all checkpoints.
         let Folded { state, closed, tail } = catch_unwind(AssertUnwindSafe(fold)).unwrap_or_else(|_| {
-            Err(StoreError::Damaged { what: format!("the frames of slot {}: their fold panics", loaded.slot) })
+            Err(StoreError::Damaged { what: format!("the frames of slot {slot}: their fold panics") })
         })?;
 
-        let seal = |kind, number, body: &[u8]| {
-            let record = SealedRecord::unsealed(loaded.slot, loaded.generation, number);
-            shared.sled.seal(key, kind, body, record, &*shared.entropy)
+        let seal_block = |HistoryBlock { first_revision, body }| {
+            let record = SealedRecord::unsealed(slot, generation, first_revision);
+            shared.sled.seal(&cipher, kind::HISTORY_BLOCK, &body, record, &*shared.entropy)
         };
-        let seal_block = |HistoryBlock { first_revision, body }| seal(kind::HISTORY_BLOCK, first_revision, &body);
+        let record = SealedRecord::unsealed(slot, generation, sequence);
         Ok(Some(FoldedUser {
             user: *user,
-            state: seal(kind::STATE, loaded.sequence, &state)?,
-            tail: (!tail.is_empty()).then(|| seal(kind::HISTORY_TAIL, loaded.sequence, &tail)).transpose()?,
+            record: shared.sled.seal_user(&cipher, &UserBody { state, tail }, record, &*shared.entropy)?,
             closed: closed.into_iter().map(seal_block).collect::<Result<_, _>>()?,
             before,
         }))

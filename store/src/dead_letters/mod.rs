@@ -13,7 +13,7 @@ use domain::port::dead_letters::{DeadLetter, DeadLetters};
 use domain::port::store::StoreError;
 use parking_lot::Mutex;
 
-use crate::seal::{SecretKey, kind};
+use crate::seal::{Cipher, kind};
 use crate::shared::Shared;
 use crate::sled_store::{LETTER_KEY_BYTES, SealedRecord};
 
@@ -44,8 +44,8 @@ impl LetterBox {
     pub fn read_all(&self) -> Result<Vec<DeadLetter>, StoreError> {
         let open = |letter: SealedRecord| {
             // The key of an erased user, or of a day that has passed, is gone, and the letter with it.
-            let key = self.shared.key(letter.slot, letter.generation).ok()?;
-            let body = self.shared.sled.open_record(&key, kind::DEAD_LETTER, &letter).ok()?;
+            let cipher = self.shared.cipher(letter.slot, letter.generation).ok()?;
+            let body = self.shared.sled.open_record(&cipher, kind::DEAD_LETTER, &letter).ok()?;
             body::decode(&body)
         };
         Ok(self.shared.sled.letters()?.into_iter().filter_map(open).collect())
@@ -107,27 +107,27 @@ enum LetterError {
 
 fn write(shared: &Shared, letter: &DeadLetter, day: u32) -> Result<(), LetterError> {
     let known = letter.user.map(|user| shared.last_known(&shared.hasher.hash(&user))).transpose()?.flatten();
-    let (slot, generation, key) = match known {
-        Some(known) => (known.slot, known.generation, shared.key(known.slot, known.generation)?),
+    let (slot, generation, cipher) = match known {
+        Some(known) => (known.slot, known.generation, shared.cipher(known.slot, known.generation)?),
         None => daily_key(shared, day)?,
     };
     let record = SealedRecord::unsealed(slot, generation, letter.rejected_at as u64);
-    let record = shared.sled.seal(&key, kind::DEAD_LETTER, &body::encode(letter), record, &*shared.entropy)?;
+    let record = shared.sled.seal(&cipher, kind::DEAD_LETTER, &body::encode(letter), record, &*shared.entropy)?;
     let mut key = letter_key(letter.rejected_at);
     shared.entropy.fill(&mut key[8..]);
     Ok(shared.sled.put_letter(&key, &record)?)
 }
 
 /// The key of a day: a slot of the keyring that is nobody's.
-fn daily_key(shared: &Shared, day: u32) -> Result<(u32, u32, SecretKey), LetterError> {
+fn daily_key(shared: &Shared, day: u32) -> Result<(u32, u32, Cipher), LetterError> {
     if let Some(slot) = shared.sled.daily_slot(day)? {
-        return Ok((slot, 1, shared.key(slot, 1)?));
+        return Ok((slot, 1, shared.cipher(slot, 1)?));
     }
     let issued = shared.keyring.take(1)?.pop().ok_or_else(|| std::io::Error::other("the keyring gave no slot"))?;
     shared.sled.set_daily_slot(day, issued.slot)?;
     // A crash before the flush would leave letters without a key that anybody knows of, so it comes first.
     shared.sled.flush()?;
-    Ok((issued.slot, 1, issued.key))
+    Ok((issued.slot, 1, issued.key.cipher()))
 }
 
 /// Destroys the keys of the days before `day` and removes all letters of those days.

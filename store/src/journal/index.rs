@@ -1,4 +1,4 @@
-//! Who has frames that no checkpoint holds yet, and where the newest of them lies.
+//! Who has frames that no checkpoint holds yet, where the newest of them lies, and what others must continue.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -19,7 +19,8 @@ pub(crate) struct Entry {
     pub(crate) position: Position,
 }
 
-/// The users with frames since the last checkpoint. Older frames are found along the chain in the frames themselves.
+/// All users with frames since the last checkpoint, and some of the others. A user's older frames are found along the
+/// chain in the frames themselves.
 pub(crate) struct Index {
     shards: Vec<RwLock<Shard>>,
 }
@@ -39,18 +40,23 @@ impl Index {
         self.shard(&user).write().insert(user, entry);
     }
 
-    /// All users in it, in the order of their hashes.
-    pub(crate) fn users(&self) -> Vec<UserHash> {
-        let mut users = Vec::with_capacity(self.len());
+    /// The users whose newest frame lies at `position` or behind, in the order of their hashes.
+    pub(crate) fn users_since(&self, position: Position) -> Vec<UserHash> {
+        let mut users = Vec::new();
         for shard in &self.shards {
-            users.extend(shard.read().keys());
+            let shard = shard.read();
+            users.extend(shard.iter().filter(|(_, entry)| entry.position >= position).map(|(user, _)| user));
         }
         users.sort_unstable();
         users
     }
 
-    /// Forgets the users whose newest frame lies before `position`.
-    pub(crate) fn forget_before(&self, position: Position) {
+    /// May forget users whose newest frame lies before `position`, because a checkpoint has it; does if there are more
+    /// than `keep`.
+    pub(crate) fn forget_before(&self, position: Position, keep: usize) {
+        if self.len() <= keep {
+            return;
+        }
         for shard in &self.shards {
             let mut shard = shard.write();
             shard.retain(|_, entry| entry.position >= position);

@@ -1,4 +1,4 @@
-//! sled behind the journal: states, history, dead letters, and the store's own facts.
+//! sled behind the journal: users, history, dead letters, and the store's own facts.
 //!
 //! sled acknowledges nothing. What a checkpoint wrote counts once [`SledStore::flush`] returned and the meta record
 //! says so; until then the journal has it, too.
@@ -8,6 +8,7 @@ mod letters;
 mod meta;
 mod record;
 mod repair;
+mod user_body;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -19,11 +20,12 @@ use parking_lot::RwLock;
 pub(crate) use letters::LETTER_KEY_BYTES;
 pub(crate) use meta::Meta;
 pub(crate) use record::SealedRecord;
+pub(crate) use user_body::UserBody;
 pub(crate) use write::FoldedUser;
 
 use crate::error::OpenError;
 use crate::options::Options;
-use crate::seal::SecretKey;
+use crate::seal::{Cipher, kind};
 use crate::sync_shim;
 use crate::user_hash::UserHash;
 use codec::Codec;
@@ -32,15 +34,6 @@ use codec::Codec;
 pub(crate) const DIRECTORY: &str = "sled";
 const META_KEY: &[u8] = b"meta";
 const PROOF_KEY: &[u8] = b"sync proof";
-
-/// What is kept of a user beside closed history. Both parts are in one tree, so that one batch replaces both or
-/// neither: a fold counts its frames into state and history alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Part {
-    State = 0,
-    HistoryTail = 1,
-}
 
 /// The open database.
 pub(crate) struct SledStore {
@@ -54,7 +47,7 @@ pub(crate) struct SledStore {
 pub(crate) struct Trees {
     db: sled::Db,
     meta: sled::Tree,
-    states: sled::Tree,
+    users: sled::Tree,
     history: sled::Tree,
     letters: sled::Tree,
     daily_keys: sled::Tree,
@@ -96,8 +89,8 @@ impl SledStore {
         self.with(|trees| trees.db.flush().map(|_| ()))
     }
 
-    pub(crate) fn has_states(&self) -> sled::Result<bool> {
-        self.with(|trees| Ok(!trees.states.is_empty()))
+    pub(crate) fn has_users(&self) -> sled::Result<bool> {
+        self.with(|trees| Ok(!trees.users.is_empty()))
     }
 
     /// The bytes of sled's log.
@@ -114,15 +107,32 @@ impl SledStore {
         Ok(())
     }
 
-    /// Reads a part of a user, sealed.
-    pub(crate) fn record(&self, user: &UserHash, part: Part) -> Result<Option<SealedRecord>, StoreError> {
-        self.with(|trees| Ok(read(&trees.states, &part_prefix(user, part)))).map_err(unavailable)?
+    /// Reads what the last checkpoint that saw a user wrote, sealed.
+    pub(crate) fn user(&self, user: &UserHash) -> Result<Option<SealedRecord>, StoreError> {
+        self.with(|trees| Ok(read(&trees.users, &user.0))).map_err(unavailable)?
+    }
+
+    /// Opens a user's record.
+    pub(crate) fn open_user(&self, cipher: &Cipher, record: &SealedRecord) -> Result<UserBody, StoreError> {
+        let damaged = || StoreError::Damaged { what: format!("the record of slot {}", record.slot) };
+        UserBody::decode(self.open_record(cipher, kind::USER, record)?).ok_or_else(damaged)
+    }
+
+    /// Seals a user's record.
+    pub(crate) fn seal_user(
+        &self,
+        cipher: &Cipher,
+        body: &UserBody,
+        record: SealedRecord,
+        entropy: &dyn Entropy,
+    ) -> Result<SealedRecord, StoreError> {
+        self.seal(cipher, kind::USER, &body.encode(), record, entropy)
     }
 
     /// Compresses and seals a record.
     pub(crate) fn seal(
         &self,
-        key: &SecretKey,
+        cipher: &Cipher,
         kind: u8,
         body: &[u8],
         mut record: SealedRecord,
@@ -134,14 +144,14 @@ impl SledStore {
         record.plain_bytes = u32::try_from(body.len())
             .map_err(|source| StoreError::Unavailable { doing: "sealing a huge record", source: source.into() })?;
         entropy.fill(&mut record.nonce);
-        key.cipher().seal(&record.nonce, record.label(kind), &mut record.sealed, 0);
+        cipher.seal(&record.nonce, record.label(kind), &mut record.sealed, 0);
         Ok(record)
     }
 
     /// Opens and decompresses a record.
-    pub(crate) fn open_record(&self, key: &SecretKey, kind: u8, record: &SealedRecord) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn open_record(&self, cipher: &Cipher, kind: u8, record: &SealedRecord) -> Result<Vec<u8>, StoreError> {
         let damaged = |what: &str| StoreError::Damaged { what: format!("{what} of slot {}", record.slot) };
-        let compressed = key.cipher().open(&record.nonce, record.label(kind), &record.sealed);
+        let compressed = cipher.open(&record.nonce, record.label(kind), &record.sealed);
         let compressed = compressed.map_err(|_| damaged("the seal of a record"))?;
         self.codec.decompress(&compressed, record.plain_bytes as usize).map_err(|_| damaged("the compression"))
     }
@@ -162,7 +172,7 @@ impl Trees {
         let tree = |name: &str| db.open_tree(name).map_err(sled);
         let trees = Self {
             meta: tree("meta")?,
-            states: tree("state")?,
+            users: tree("users")?,
             history: tree("history")?,
             letters: tree("dead letters")?,
             daily_keys: tree("daily keys")?,
@@ -192,13 +202,6 @@ fn next_proof(before: Option<&[u8]>) -> Option<Vec<u8>> {
 
 fn unavailable(source: sled::Error) -> StoreError {
     StoreError::Unavailable { doing: "using sled", source: Box::new(source) }
-}
-
-fn part_prefix(user: &UserHash, part: Part) -> Vec<u8> {
-    let mut prefix = Vec::with_capacity(19);
-    prefix.extend_from_slice(&user.0);
-    prefix.push(part as u8);
-    prefix
 }
 
 /// The key of a record's chunk: the record's prefix and the chunk's number, so that chunks lie side by side.

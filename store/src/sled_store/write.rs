@@ -3,60 +3,38 @@
 use domain::port::store::StoreError;
 
 use super::record::SealedRecord;
-use super::{Part, SledStore, chunk_key, part_prefix, read, unavailable};
+use super::{SledStore, chunk_key, read, unavailable};
 use crate::user_hash::UserHash;
-
-/// One user's parts as they are stored.
-pub(crate) struct Parts {
-    pub(crate) state: Option<SealedRecord>,
-    pub(crate) tail: Option<SealedRecord>,
-}
 
 /// One user after a fold.
 pub(crate) struct FoldedUser {
     pub(crate) user: UserHash,
-    pub(crate) state: SealedRecord,
-    /// `None` when no history block is open.
-    pub(crate) tail: Option<SealedRecord>,
+    /// State and open history.
+    pub(crate) record: SealedRecord,
     pub(crate) closed: Vec<SealedRecord>,
-    /// What stands in sled for this user until now.
-    pub(crate) before: Parts,
+    /// The record that stands in sled for this user until now.
+    pub(crate) before: Option<SealedRecord>,
 }
 
 impl SledStore {
-    /// Reads what a fold starts from. Only the checkpoint writes these, so the two parts fit together.
-    pub(crate) fn parts(&self, user: &UserHash) -> Result<Parts, StoreError> {
-        let parts = Parts { state: self.record(user, Part::State)?, tail: self.record(user, Part::HistoryTail)? };
-        let (state, tail) = (&parts.state, &parts.tail);
-        match tail {
-            Some(tail) if state.as_ref().is_none_or(|state| state.number != tail.number) => {
-                Err(StoreError::Damaged { what: format!("the history of slot {}: it is not its state's", tail.slot) })
-            }
-            _ => Ok(parts),
-        }
-    }
-
     /// Writes users that were folded. Nothing of it counts before a flush.
     ///
     /// Closed blocks come first: they never change, so a fold that is done again after a crash writes the same ones.
-    /// State and open history of a user change in one batch, or not at all.
     pub(crate) fn write(&self, users: &[FoldedUser]) -> sled::Result<()> {
-        let (mut history, mut states) = (sled::Batch::default(), sled::Batch::default());
+        let (mut history, mut records) = (sled::Batch::default(), sled::Batch::default());
         let mut any_closed = false;
-        for folded in users {
-            for block in &folded.closed {
+        for FoldedUser { user, record, closed, before } in users {
+            for block in closed {
                 any_closed = true;
-                put(&mut history, &history_prefix(&folded.user, block.number), Some(block), None);
+                put(&mut history, &history_prefix(user, block.number), block, None);
             }
-            let FoldedUser { user, state, tail, before, .. } = folded;
-            put(&mut states, &part_prefix(user, Part::State), Some(state), before.state.as_ref());
-            put(&mut states, &part_prefix(user, Part::HistoryTail), tail.as_ref(), before.tail.as_ref());
+            put(&mut records, &user.0, record, before.as_ref());
         }
         self.with(|trees| {
             if any_closed {
                 trees.history.apply_batch(history)?;
             }
-            trees.states.apply_batch(states)
+            trees.users.apply_batch(records)
         })
     }
 
@@ -82,8 +60,8 @@ fn history_prefix(user: &UserHash, first_revision: u64) -> Vec<u8> {
 }
 
 /// Puts a record in place of `before`, which may have had more chunks.
-fn put(batch: &mut sled::Batch, prefix: &[u8], record: Option<&SealedRecord>, before: Option<&SealedRecord>) {
-    let chunks = record.map(SealedRecord::chunks).unwrap_or_default();
+fn put(batch: &mut sled::Batch, prefix: &[u8], record: &SealedRecord, before: Option<&SealedRecord>) {
+    let chunks = record.chunks();
     for number in chunks.len() as u16..before.map_or(0, SealedRecord::count) {
         batch.remove(chunk_key(prefix, number));
     }

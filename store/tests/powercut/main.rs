@@ -44,6 +44,7 @@ fn body(number: usize, sequence: u64) -> Vec<u8> {
 
 /// Not a test by itself: the process that is recorded. It appends beside checkpoints and notes what was acknowledged.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
     let Some(root) = std::env::var_os(ROOT).map(PathBuf::from) else { return };
     let number = |name: &str| std::env::var(name).expect(name).parse::<usize>().expect(name);

@@ -7,7 +7,7 @@ use domain::port::store::HistoryBlock;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::kit::{BLOCK_FRAMES, frames, join, open, record, seed, split, user};
+use crate::kit::{BLOCK_FRAMES, frames, join, open, options, record, seed, split, try_open, user};
 
 #[test]
 fn a_checkpoint_moves_frames_into_state_and_history_and_lets_segments_go() {
@@ -37,18 +37,22 @@ fn a_checkpoint_moves_frames_into_state_and_history_and_lets_segments_go() {
 
 #[test]
 fn a_stale_incarnation_cannot_fork_a_user_after_a_checkpoint() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let mut store = open(dir.path());
-    for sequence in 1..=3 {
-        store.journal.append(&[record(1, sequence, vec![1])]).expect("taken")[0].expect("in sequence");
+    for known_users in [0, 1000] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut options = options(dir.path());
+        options.known_users = known_users;
+        let mut store = try_open(options, 1).expect("the store opens");
+        for sequence in 1..=3 {
+            store.journal.append(&[record(1, sequence, vec![1])]).expect("taken")[0].expect("in sequence");
+        }
+        store.closer.checkpoint().expect("a checkpoint");
+        let mut append = |sequence| store.journal.append(&[record(1, sequence, vec![2])]).expect("taken")[0];
+        for stale in [1, 2, 3, 5] {
+            assert_eq!(append(stale), Err(Refused { expected: 4 }));
+        }
+        assert_eq!(append(4), Ok(()));
+        assert_eq!(append(4), Err(Refused { expected: 5 }));
     }
-    store.closer.checkpoint().expect("a checkpoint");
-    let mut append = |sequence| store.journal.append(&[record(1, sequence, vec![2])]).expect("taken")[0];
-    for stale in [1, 2, 3, 5] {
-        assert_eq!(append(stale), Err(Refused { expected: 4 }));
-    }
-    assert_eq!(append(4), Ok(()));
-    assert_eq!(append(4), Err(Refused { expected: 5 }));
 }
 
 #[test]

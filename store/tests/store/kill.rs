@@ -20,6 +20,7 @@ fn body(number: usize, sequence: u64) -> Vec<u8> {
 
 /// Not a test by itself: the process that is killed. It appends for ever and says what was acknowledged.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
     let Some(dir) = std::env::var_os(DIRECTORY) else { return };
     let mut options = options(Path::new(&dir));
