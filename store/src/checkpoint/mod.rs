@@ -69,10 +69,16 @@ impl Checkpointer {
     /// whether to go on without pauses.
     pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let mut folded_to = self.folded_to.lock();
+        let end = self.fold_users(*folded_to, hurry).inspect_err(|error| self.after_failure(error))?;
+        *folded_to = end;
+        Ok(end)
+    }
+
+    fn fold_users(&self, from: Position, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let shared = &*self.shared;
         // Read before the users: the index holds all frames before it.
         let end = shared.durable_end();
-        let users = shared.index.users_since(*folded_to);
+        let users = shared.index.users_since(from);
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
         let mut folded_users = 0;
         let mut failed = None;
@@ -98,12 +104,22 @@ impl Checkpointer {
         }
         shared.sled.set_meta(&Meta { epoch: shared.segments.epoch(), checkpoint: end, first_unused_slot: None })?;
         shared.index.forget_before(end, self.known_users);
-        *folded_to = end;
         shared.segments.drop_before(end.segment, self.retain_journal_bytes).map_err(CheckpointError::Segments)?;
         shared.metrics.journal_bytes.set(shared.segments.bytes() as f64);
         shared.metrics.keyring_bytes.set(shared.keyring.bytes() as f64);
         shared.metrics.sled_bytes.set(shared.sled.bytes() as f64);
         Ok(end)
+    }
+
+    /// sled never gets over an I/O error; a user's damaged data is not sled's.
+    fn after_failure(&self, error: &CheckpointError) {
+        if matches!(error, CheckpointError::Fold(StoreError::Damaged { .. })) {
+            return;
+        }
+        match self.shared.sled.reopen() {
+            Ok(()) => tracing::warn!("sled failed ({error}) and was opened anew"),
+            Err(again) => tracing::error!("sled failed ({error}) and could not be opened anew: {again}"),
+        }
     }
 
     /// The last checkpoint, after which nothing is appended: the next start finds nothing to do.

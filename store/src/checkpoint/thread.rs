@@ -71,18 +71,8 @@ fn work(shared: &Shared, checkpointer: &Checkpointer) {
             Err(error) => {
                 tracing::error!("a checkpoint failed and will be tried again: {error}");
                 shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
-                if !matches!(error, CheckpointError::Fold(domain::port::store::StoreError::Damaged { .. })) {
-                    reopen(shared);
-                }
                 pause = RETRY.min(checkpointer.interval);
             }
         }
-    }
-}
-
-fn reopen(shared: &Shared) {
-    match shared.sled.reopen() {
-        Ok(()) => tracing::info!("sled was opened anew"),
-        Err(error) => tracing::error!("sled could not be opened anew: {error}"),
     }
 }

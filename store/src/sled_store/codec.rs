@@ -21,6 +21,12 @@ impl Codec {
         Self { dictionary, compressors: Mutex::default(), decompressors: Mutex::default() }
     }
 
+    /// Tells dictionaries apart; 0 = none. Bytes that were compressed with another one do not decompress to what they
+    /// were, and zstd does not always notice.
+    pub(super) fn dictionary_id(&self) -> u32 {
+        if self.dictionary.is_empty() { 0 } else { crc32c::crc32c(&self.dictionary).max(1) }
+    }
+
     pub(super) fn compress(&self, body: &[u8]) -> io::Result<Vec<u8>> {
         let idle = self.compressors.lock().pop();
         let mut context = match idle {

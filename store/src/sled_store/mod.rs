@@ -143,6 +143,7 @@ impl SledStore {
             compressed.map_err(|source| StoreError::Unavailable { doing: "compressing", source: source.into() })?;
         record.plain_bytes = u32::try_from(body.len())
             .map_err(|source| StoreError::Unavailable { doing: "sealing a huge record", source: source.into() })?;
+        record.dictionary = self.codec.dictionary_id();
         entropy.fill(&mut record.nonce);
         cipher.seal(&record.nonce, record.label(kind), &mut record.sealed, 0);
         Ok(record)
@@ -153,6 +154,9 @@ impl SledStore {
         let damaged = |what: &str| StoreError::Damaged { what: format!("{what} of slot {}", record.slot) };
         let compressed = cipher.open(&record.nonce, record.label(kind), &record.sealed);
         let compressed = compressed.map_err(|_| damaged("the seal of a record"))?;
+        if record.dictionary != self.codec.dictionary_id() {
+            return Err(damaged("the dictionary is not that of a record"));
+        }
         self.codec.decompress(&compressed, record.plain_bytes as usize).map_err(|_| damaged("the compression"))
     }
 

@@ -12,17 +12,21 @@ const SLOT_AT: usize = 4;
 const GENERATION_AT: usize = 8;
 const NUMBER_AT: usize = 12;
 const PLAIN_AT: usize = 20;
-const NONCE_AT: usize = 24;
+const DICTIONARY_AT: usize = 24;
+const NONCE_AT: usize = 28;
 const HEADER_BYTES: usize = NONCE_AT + NONCE_BYTES;
 
-/// A record, sealed. Its seal binds all of the header but `plain_bytes`, which only sizes a buffer.
+/// A record, sealed. Its seal binds what the header says about where it belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SealedRecord {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     /// The sequence or the revision.
     pub(crate) number: u64,
+    /// The body's size before compression.
     pub(crate) plain_bytes: u32,
+    /// The dictionary that it was compressed with; 0 = none.
+    pub(crate) dictionary: u32,
     pub(crate) nonce: [u8; NONCE_BYTES],
     pub(crate) sealed: Vec<u8>,
 }
@@ -35,7 +39,7 @@ impl SealedRecord {
 
     /// A record without its body yet.
     pub(crate) fn unsealed(slot: u32, generation: u32, number: u64) -> Self {
-        Self { slot, generation, number, plain_bytes: 0, nonce: [0; NONCE_BYTES], sealed: Vec::new() }
+        Self { slot, generation, number, plain_bytes: 0, dictionary: 0, nonce: [0; NONCE_BYTES], sealed: Vec::new() }
     }
 
     /// How many values it takes.
@@ -56,6 +60,7 @@ impl SealedRecord {
         first.extend_from_slice(&self.generation.to_le_bytes());
         first.extend_from_slice(&self.number.to_le_bytes());
         first.extend_from_slice(&self.plain_bytes.to_le_bytes());
+        first.extend_from_slice(&self.dictionary.to_le_bytes());
         first.extend_from_slice(&self.nonce);
         first.extend_from_slice(head);
         std::iter::once(first).chain(rest.chunks(MAX_VALUE_BYTES).map(<[u8]>::to_vec)).collect()
@@ -75,6 +80,7 @@ impl SealedRecord {
             generation: u32::from_le_bytes(array_at(header, GENERATION_AT)),
             number: u64::from_le_bytes(array_at(header, NUMBER_AT)),
             plain_bytes: u32::from_le_bytes(array_at(header, PLAIN_AT)),
+            dictionary: u32::from_le_bytes(array_at(header, DICTIONARY_AT)),
             nonce: array_at(header, NONCE_AT),
             sealed: sealed.to_vec(),
         })
@@ -93,12 +99,13 @@ mod tests {
 
     #[test]
     fn a_record_of_any_size_reads_back_from_values_below_the_bound() {
-        for size in [16, 3963, 3964, 3965, 7964, 7965, 100_000] {
+        for size in [16, 3959, 3960, 3961, 7960, 7961, 100_000] {
             let record = SealedRecord {
                 slot: 1,
                 generation: 2,
                 number: 3,
                 plain_bytes: 4,
+                dictionary: 6,
                 nonce: [5; 12],
                 sealed: (0..size).map(|byte| byte as u8).collect(),
             };

@@ -77,6 +77,27 @@ fn large_states_leave_no_blob_behind() {
     assert_eq!(frames(&open(dir.path()), 7), large);
 }
 
+#[test]
+fn what_one_dictionary_compressed_another_does_not_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut options = options(dir.path());
+    let words: Vec<u8> = (0..400_u32).flat_map(|word| format!("word-{}-", word * 7919 % 1009).into_bytes()).collect();
+    options.dictionary = Some(words.clone());
+    let mut store = try_open(options.clone(), 1).expect("the store opens");
+    store.journal.append(&[record(1, 1, words[100..1500].to_vec())]).expect("taken")[0].expect("in sequence");
+    store.closer.close().expect("closes");
+    drop((store.journal, store.reader, store.history, store.dead_letters));
+    let reopened = try_open(options.clone(), 1).expect("the store opens");
+    assert_eq!(frames(&reopened, 1), [words[100..1500].to_vec()]);
+    drop(reopened);
+    for other in [None, Some(words[1..].to_vec())] {
+        options.dictionary = other;
+        let store = try_open(options.clone(), 1).expect("the store opens");
+        let error = store.reader.load(&user(1)).expect_err("another dictionary");
+        assert!(error.to_string().contains("dictionary"), "{error}");
+    }
+}
+
 /// Random groups, refusals, checkpoints, clean and unclean restarts, compared with a map.
 #[test]
 fn the_store_holds_what_a_map_holds() {

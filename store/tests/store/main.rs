@@ -9,3 +9,4 @@ mod damage;
 mod dead_letters;
 mod faults;
 mod kill;
+mod sled_faults;
