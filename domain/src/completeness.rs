@@ -67,7 +67,7 @@ pub fn section_pcts(
     rules: &Rules,
     mask: LeafSet,
 ) -> impl Iterator<Item = (Member, u8)> {
-    let counted = applicable(value, rules).and(mask);
+    let counted = applicable(&|leaf| visible(leaf, value, mask), rules).and(mask);
     counted.members().map(move |member| (member, share(present, counted.and(member.leaves()))))
 }
 
@@ -80,7 +80,7 @@ pub fn missing_fields(
     mask: LeafSet,
     schemes_waiting: &dyn Fn(Leaf) -> u32,
 ) -> Vec<MissingField> {
-    let missing = applicable(value, rules).and(mask).without(present);
+    let missing = applicable(&|leaf| visible(leaf, value, mask), rules).and(mask).without(present);
     let mut fields: Vec<_> = missing
         .iter()
         .filter_map(|leaf| {
@@ -90,6 +90,11 @@ pub fn missing_fields(
         .collect();
     fields.sort_by_key(|field| (field.importance, std::cmp::Reverse(field.schemes_waiting), field.leaf.field().path));
     fields
+}
+
+/// What a viewer may know when a rule looks at a value: whether a visible leaf counts must not tell a hidden one.
+fn visible(leaf: Leaf, value: ValueOf<'_>, mask: LeafSet) -> Option<CanonicalJson> {
+    mask.has(leaf).then(|| value(leaf)).flatten()
 }
 
 /// The leaves that count for a profile with these values.
@@ -186,6 +191,21 @@ mod tests {
     fn the_weights_are_those_of_the_table() {
         // C, O and N: eleven, eight and four leaves.
         assert_eq!(weight(LeafSet::ALL), 3 * 11 + 2 * 8 + 4);
+    }
+
+    #[test]
+    fn a_listing_tells_nothing_of_a_hidden_leaf_that_a_rule_looks_at() {
+        let rules = rules();
+        let all = Member::ALL.iter().map(|member| member.leaves()).chain(FIELDS.iter().map(|f| LeafSet::only(f.leaf)));
+        for mask in all {
+            let seen = |value: ValueOf<'_>| {
+                let missing = missing_fields(LeafSet::EMPTY, value, &rules, mask, &|_| 0).len();
+                (missing, section_pcts(LeafSet::ALL, value, &rules, mask).collect::<Vec<_>>())
+            };
+            if !mask.has(Leaf::EconomicEmploymentType) {
+                assert_eq!(seen(&unemployed), seen(&nothing), "{mask:?}");
+            }
+        }
     }
 
     #[test]

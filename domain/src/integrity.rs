@@ -15,7 +15,7 @@ use crate::table::{LeafSet, Member};
 pub type Hash = [u8; 32];
 
 /// What salts depend on besides the member.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Salting<'a> {
     /// The user's integrity key.
     pub key: &'a [u8; 16],

@@ -10,7 +10,7 @@ use crate::table::{Leaf, Member};
 /// A user's state: source documents, the profile assembled from them, and what the next revision depends on.
 ///
 /// Persistent: a clone shares documents and sections, so that a chain of uncommitted states is cheap.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct UserState {
     /// The erasure generation, from 1.
     pub generation: u32,
@@ -56,9 +56,11 @@ impl UserState {
     pub fn salting(&self) -> Salting<'_> {
         Salting { key: &self.integrity_key, count: self.salt_count }
     }
+}
 
-    /// Drops what can be worked out anew, to save memory.
-    pub fn forget_hashes(&mut self) {
-        self.tree = None;
+impl std::fmt::Debug for UserState {
+    // Keys and values stay out of logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UserState(revision {}, sequence {})", self.envelope.revision, self.sequence)
     }
 }

@@ -52,6 +52,8 @@ fn answer(
 ) -> HttpResponse {
     // `cache_hit` makes equal revisions differ in their bytes, for those who see it.
     let weak = fields.is_some() && caller.sees_serving();
+    // A hidden name must not even move the ETag: it gets the silence of an unknown one.
+    let fields = fields.map(|fields| fields.and(view.mask));
     let representation = Representation { mask: view.mask, fields, generation: view.generation };
     let etag = conditional::etag(door.epoch, view.revision, representation, weak);
     if conditional::not_modified(headers, &etag) {

@@ -31,7 +31,7 @@ pub struct Context<'a> {
 }
 
 /// The random part of a new user.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Birth {
     /// The profile's id.
     pub profile_id: ProfileId,
@@ -203,8 +203,8 @@ fn newborn(birth: Birth, context: &Context<'_>) -> UserState {
 }
 
 impl Change {
-    /// The newest `generated_at` may not go backwards: no earlier time than this should be given to [`Self::finish`].
-    pub fn not_before(&self) -> i64 {
+    /// `generated_at` never goes backwards: an earlier time is lifted to this.
+    fn not_before(&self) -> i64 {
         self.next.envelope.generated_at
     }
 
