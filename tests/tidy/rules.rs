@@ -87,6 +87,22 @@ fn findings(rule: &Rule, sources: &[Code]) -> Vec<String> {
     findings
 }
 
+#[test]
+fn every_exception_is_still_needed() {
+    let sources = code::all();
+    let mut findings = Vec::new();
+    for rule in RULES {
+        for (place, _) in rule.except {
+            let mut there = sources.iter().filter(|file| file.path.starts_with(place)).peekable();
+            let used = there.any(|file| rule.names.iter().any(|name| mentions(&file.code, name)));
+            if !used {
+                findings.push(format!("nothing under `{place}` {}: take the exception back", rule.what));
+            }
+        }
+    }
+    none(findings);
+}
+
 /// A silenced lint says why; and the product expects it to fire, so that the exception goes when its cause goes.
 #[test]
 fn silenced_lints_say_why() {
