@@ -63,12 +63,16 @@ fn work(shared: &Shared, checkpointer: &Checkpointer) {
             return;
         }
         bell.start_over();
-        pause = match checkpointer.run(|| bell.is_due() || bell.is_closing()) {
-            Ok(_) => checkpointer.interval,
+        match checkpointer.run(|| bell.is_due() || bell.is_closing()) {
+            Ok(_) => {
+                shared.status.checkpoint(None);
+                pause = checkpointer.interval;
+            }
             Err(error) => {
                 tracing::error!("a checkpoint failed and will be tried again: {error}");
-                RETRY.min(checkpointer.interval)
+                shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
+                pause = RETRY.min(checkpointer.interval);
             }
-        };
+        }
     }
 }

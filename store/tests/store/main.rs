@@ -10,4 +10,3 @@ mod dead_letters;
 mod faults;
 mod kill;
 mod sled_faults;
-mod together;

@@ -1,0 +1,175 @@
+//! When requests are due.
+//!
+//! In an open loop the schedule knows nothing of the answers: request n is due n intervals after the start, whether
+//! or not earlier ones were answered. One that finds no free connection waits, and its latency counts all the same, so
+//! a server that stalls cannot hide it (no coordinated omission).
+
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+/// More wake-ups than this a second cost the machine more than they make the schedule finer.
+const SHORTEST_TICK: Duration = Duration::from_micros(50);
+
+/// How requests follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    /// The next one when one is answered, for so long.
+    Closed(Duration),
+    /// So many a second, for so long.
+    Open { rate: f64, length: Duration },
+}
+
+/// Tells connections when to send. For one thread.
+pub(crate) enum Pacer {
+    /// Until this instant.
+    Closed(Instant),
+    /// By schedule, and the task that runs it.
+    Open(Rc<Schedule>, AbortHandle),
+}
+
+/// The due times of an open loop.
+pub(crate) struct Schedule {
+    start: Instant,
+    interval: Duration,
+    total: u64,
+    taken: Cell<u64>,
+    due: Semaphore,
+}
+
+impl Pacer {
+    /// Starts now. The schedule runs in a local task.
+    pub(crate) fn start(pace: Pace) -> io::Result<Self> {
+        let (rate, length) = match pace {
+            Pace::Closed(length) => return Ok(Self::Closed(Instant::now() + length)),
+            Pace::Open { rate, length } => (rate, length),
+        };
+        let schedule = Rc::new(Schedule {
+            start: Instant::now(),
+            interval: Duration::from_secs_f64(1.0 / rate),
+            total: (rate * length.as_secs_f64()) as u64,
+            taken: Cell::new(0),
+            due: Semaphore::new(0),
+        });
+        let tick = schedule.interval.max(SHORTEST_TICK);
+        let timer = timer(tick)?;
+        let task = tokio::task::spawn_local(run(schedule.clone(), timer));
+        Ok(Self::Open(schedule, task.abort_handle()))
+    }
+
+    /// Waits until the next request is due and gives the instant it was due at; `None` when there is no more.
+    pub(crate) async fn next(&self) -> Option<Instant> {
+        match self {
+            Self::Closed(end) => Some(Instant::now()).filter(|now| now < end),
+            Self::Open(schedule, _) => {
+                schedule.due.acquire().await.ok()?.forget();
+                let number = schedule.taken.get();
+                if number == schedule.total {
+                    return None;
+                }
+                schedule.taken.set(number + 1);
+                Some(schedule.due_at(number))
+            }
+        }
+    }
+
+    /// How many requests were due and not taken.
+    pub(crate) fn unsent(&self) -> u64 {
+        match self {
+            Self::Closed(_) => 0,
+            Self::Open(schedule, _) => schedule.total - schedule.taken.get(),
+        }
+    }
+}
+
+impl Drop for Pacer {
+    fn drop(&mut self) {
+        if let Self::Open(_, task) = self {
+            task.abort();
+        }
+    }
+}
+
+impl Schedule {
+    fn due_at(&self, number: u64) -> Instant {
+        self.start + self.interval.mul_f64(number as f64)
+    }
+}
+
+/// Releases what is due, tick by tick; after the last nobody has to wait any more.
+async fn run(schedule: Rc<Schedule>, timer: AsyncFd<OwnedFd>) {
+    let mut released = 0;
+    while released < schedule.total {
+        tick(&timer).await;
+        let passed = schedule.start.elapsed().as_secs_f64() / schedule.interval.as_secs_f64();
+        let due = (passed as u64).min(schedule.total);
+        schedule.due.add_permits(usize::try_from(due - released).unwrap_or_default());
+        released = due;
+    }
+    schedule.due.add_permits(Semaphore::MAX_PERMITS / 2);
+}
+
+/// A timer of the system that ticks at this period: the runtime's own are good to a millisecond only.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe; what can go wrong is a descriptor that others close, and an `OwnedFd` is ours alone"
+)]
+fn timer(period: Duration) -> io::Result<AsyncFd<OwnedFd>> {
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    let seconds = i64::try_from(period.as_secs()).unwrap_or(i64::MAX);
+    let period = Timespec { tv_sec: seconds, tv_nsec: i64::from(period.subsec_nanos()) };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &Itimerspec { it_interval: period, it_value: period })?;
+    AsyncFd::new(timer)
+}
+
+async fn tick(timer: &AsyncFd<OwnedFd>) {
+    let Ok(mut ready) = timer.readable().await else { return };
+    let mut ticks = [0; 8];
+    let _ = ready.try_io(|timer| rustix::io::read(timer.get_ref(), &mut ticks).map_err(io::Error::from));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_loop_gives_out_its_schedule_however_late_it_is_asked() {
+        let pace = Pace::Open { rate: 10_000.0, length: Duration::from_millis(50) };
+        let given = crate::drive::local(async {
+            let pacer = Pacer::start(pace)?;
+            // A stall: what became due meanwhile keeps its own due time.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let mut given = Vec::new();
+            while let Some(due) = pacer.next().await {
+                assert!(due <= Instant::now());
+                given.push(due);
+            }
+            assert_eq!(pacer.unsent(), 0);
+            Ok(given)
+        })
+        .expect("a timer");
+        assert_eq!(given.len(), 500);
+        assert!(given.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_micros(100)));
+    }
+
+    #[test]
+    fn what_nobody_took_is_unsent() {
+        let pace = Pace::Open { rate: 1_000.0, length: Duration::from_millis(10) };
+        let unsent = crate::drive::local(async {
+            let pacer = Pacer::start(pace)?;
+            for _ in 0..4 {
+                pacer.next().await;
+            }
+            Ok(pacer.unsent())
+        });
+        assert_eq!(unsent.expect("a timer"), 6);
+    }
+}

@@ -1,0 +1,228 @@
+//! Feeding users to the server: an NDJSON stream per feed, all at the same time.
+
+use crate::http::{self, Lines, Upload};
+use crate::population::Feeds;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::ops::AddAssign;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::task::JoinSet;
+
+/// Lines that are sent at once, in bytes.
+const BATCH: usize = 32 * 1_024;
+
+/// The scopes of a token that may post to every feed.
+pub(crate) const ALL_FEEDS: &str = "feed:identity feed:metadata feed:self feed:eligibility feed:schemes feed:deadlines \
+                                    feed:trust feed:predictions feed:analytics feed:consent";
+
+/// What became of events.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
+pub(crate) struct Tally {
+    pub(crate) applied: u64,
+    pub(crate) unchanged: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) busy: u64,
+    pub(crate) rejected: u64,
+}
+
+impl Tally {
+    /// Events that the server answers for.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.applied + self.unchanged + self.duplicates
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.applied += other.applied;
+        self.unchanged += other.unchanged;
+        self.duplicates += other.duplicates;
+        self.busy += other.busy;
+        self.rejected += other.rejected;
+    }
+}
+
+/// What came of a feeding.
+pub(crate) struct Fed {
+    pub(crate) tally: Tally,
+    /// Lines sent, and their bytes.
+    pub(crate) sent: u64,
+    pub(crate) bytes: u64,
+    pub(crate) took: Duration,
+    /// Acknowledged events of each second. The server tells them in thousands, so single seconds are rough.
+    pub(crate) per_second: Vec<u64>,
+    /// What the server said of the first event that it rejected.
+    pub(crate) first_rejection: Option<String>,
+}
+
+/// What the streams share.
+#[derive(Default)]
+struct Shared {
+    /// By stream: what its last progress line told.
+    told: RefCell<Vec<Tally>>,
+    sent: Cell<u64>,
+    bytes: Cell<u64>,
+    first_rejection: RefCell<Option<String>>,
+}
+
+impl Shared {
+    fn acknowledged(&self) -> u64 {
+        self.told.borrow().iter().map(Tally::acknowledged).sum()
+    }
+}
+
+/// Sends all events of all users, but starts none after `limit`. `watch` is told the acknowledged events every second.
+pub(crate) async fn feed(
+    address: SocketAddr,
+    token: &str,
+    feeds: Rc<Feeds>,
+    limit: Duration,
+    watch: impl Fn(u64),
+) -> Result<Fed> {
+    let shared = Rc::new(Shared::default());
+    let start = Instant::now();
+    let end = start + limit;
+    let mut tasks = JoinSet::new();
+    for (number, name) in feeds.names().into_iter().enumerate() {
+        let (upload, lines) = http::open(address, &format!("/api/v2/feeds/{name}"), token).await?;
+        shared.told.borrow_mut().push(Tally::default());
+        let (feeds, shared) = (feeds.clone(), shared.clone());
+        tasks.spawn_local(async move {
+            // The way in stays open until the answer has ended.
+            let both = tokio::try_join!(send(feeds, name, upload, end, &shared), listen(number, lines, &shared));
+            both.map(drop).with_context(|| format!("feed `{name}`"))
+        });
+    }
+    let mut per_second = Vec::new();
+    let mut seconds = tokio::time::interval_at((start + Duration::from_secs(1)).into(), Duration::from_secs(1));
+    let mut before = 0;
+    loop {
+        tokio::select! {
+            task = tasks.join_next() => match task {
+                Some(task) => task.context("a stream's task died")??,
+                None => break,
+            },
+            _ = seconds.tick() => {
+                let now = shared.acknowledged();
+                per_second.push(now - before);
+                before = now;
+                watch(now);
+            }
+        }
+    }
+    let mut tally = Tally::default();
+    shared.told.borrow().iter().for_each(|told| tally += *told);
+    let first_rejection = shared.first_rejection.take();
+    let (sent, bytes) = (shared.sent.get(), shared.bytes.get());
+    Ok(Fed { tally, sent, bytes, took: start.elapsed(), per_second, first_rejection })
+}
+
+/// Makes users known before something else is measured; nothing may be refused.
+pub(crate) async fn make_known(address: SocketAddr, token: &str, feeds: Rc<Feeds>) -> Result<()> {
+    let fed = feed(address, token, feeds, Duration::from_secs(600), |_| {}).await?;
+    if fed.tally.acknowledged() != fed.sent {
+        let said = fed.first_rejection.unwrap_or_default();
+        bail!("of {} events {} were acknowledged: {said}", fed.sent, fed.tally.acknowledged());
+    }
+    Ok(())
+}
+
+async fn send(
+    feeds: Rc<Feeds>,
+    name: &str,
+    mut upload: Upload,
+    end: Instant,
+    shared: &Shared,
+) -> Result<OwnedWriteHalf> {
+    let (start, mut batch) = (feeds.start(name), Vec::with_capacity(BATCH * 2));
+    for offset in 0..feeds.users() {
+        let user = (start + offset) % feeds.users();
+        let lines = feeds.render(name, user, &mut batch);
+        shared.sent.set(shared.sent.get() + lines);
+        let is_last = offset + 1 == feeds.users() || Instant::now() > end;
+        if batch.len() >= BATCH || is_last {
+            shared.bytes.set(shared.bytes.get() + batch.len() as u64);
+            upload.send(&batch).await?;
+            batch.clear();
+        }
+        if is_last {
+            break;
+        }
+    }
+    upload.end().await
+}
+
+/// What kind of line of the answer it is: a result, progress, or the total. The latter two hold a tally beside it.
+#[derive(Deserialize)]
+struct Line<'a> {
+    progress: Option<u64>,
+    total: Option<u64>,
+    status: Option<&'a str>,
+    #[serde(borrow)]
+    problem: Option<&'a RawValue>,
+}
+
+async fn listen(number: usize, mut lines: Lines, shared: &Shared) -> Result<()> {
+    while let Some(text) = lines.next().await? {
+        let line: Line<'_> = serde_json::from_slice(text).context("a result that is no JSON")?;
+        if line.progress.or(line.total).is_some() {
+            shared.told.borrow_mut()[number] = serde_json::from_slice(text).context("a tally that is no JSON")?;
+        }
+        if line.status == Some("rejected") {
+            let text = || String::from_utf8_lossy(text).into_owned();
+            shared.first_rejection.borrow_mut().get_or_insert_with(text);
+        }
+        if line.total.is_some() {
+            return match line.problem {
+                Some(problem) => bail!("the server ended the stream: {problem}"),
+                None => Ok(()),
+            };
+        }
+    }
+    bail!("the results ended without a total")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::local;
+    use crate::fake::{self, Fake};
+
+    fn run(fake: Fake, users: u64) -> Result<Fed> {
+        local(async {
+            let address = fake::start(fake).await?;
+            feed(address, "token", Rc::new(Feeds::new(users, 3)), Duration::from_secs(60), |_| {}).await
+        })
+    }
+
+    #[test]
+    fn every_event_of_every_user_is_sent_and_counted() {
+        let fed = run(Fake::default(), 200).expect("fed");
+        let expected: u64 = {
+            let feeds = Feeds::new(200, 3);
+            let of_feed = |name| (0..200).map(|user| feeds.render(name, user, &mut Vec::new())).sum::<u64>();
+            feeds.names().into_iter().map(of_feed).sum()
+        };
+        assert_eq!((fed.sent, fed.tally.acknowledged()), (expected, expected));
+        assert!(fed.bytes > expected * 200, "{} bytes", fed.bytes);
+        assert_eq!(fed.first_rejection, None);
+    }
+
+    #[test]
+    fn what_was_rejected_is_counted_and_shown() {
+        let fed = run(Fake { reject_every: Some(10), ..Fake::default() }, 50).expect("fed");
+        assert_eq!(fed.tally.acknowledged() + fed.tally.rejected, fed.sent);
+        assert!(fed.tally.rejected > 0 && fed.first_rejection.expect("a rejection").contains("made up"));
+    }
+
+    #[test]
+    fn a_server_that_refuses_the_stream_is_an_error_that_says_so() {
+        let refused = run(Fake { status: 503, ..Fake::default() }, 5).err().expect("an error");
+        assert!(format!("{refused:#}").contains("answered 503"), "{refused:#}");
+    }
+}

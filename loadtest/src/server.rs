@@ -1,0 +1,166 @@
+//! The programs that are measured: started here, on free ports and throw-away data, and stopped again.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// What a program says on stdout when it is ready.
+#[derive(Deserialize)]
+struct Ready {
+    event: String,
+    listen: SocketAddr,
+    #[serde(default)]
+    admin_listen: Option<SocketAddr>,
+}
+
+/// A program that is ready for requests. It is killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    admin_listen: Option<SocketAddr>,
+    /// Kept open, so that the program never writes into a closed pipe.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// Starts a program and waits for its ready line.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let started = command.stdout(Stdio::piped()).spawn();
+        let mut child =
+            started.with_context(|| format!("could not start `{program}`: build it first, or give its path"))?;
+        let mut stdout = BufReader::new(child.stdout.take().context("no stdout")?);
+        let mut line = String::new();
+        stdout.read_line(&mut line).context("could not read the ready line")?;
+        let ready = serde_json::from_str::<Ready>(&line).ok().filter(|ready| ready.event == "ready");
+        let Some(ready) = ready else {
+            let _ = child.kill();
+            let status = child.wait().context("could not wait for the program")?;
+            bail!("`{program}` did not get ready ({status}); it said: `{}`", line.trim());
+        };
+        Ok(Self { child, listen: ready.listen, admin_listen: ready.admin_listen, _stdout: stdout })
+    }
+
+    /// Processor time used so far, of all threads.
+    pub(crate) fn cpu(&self) -> Duration {
+        /// The kernel tells times in hundredths of a second, whatever its own tick is.
+        const TICK: Duration = Duration::from_millis(10);
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // The name stands in parentheses and may hold anything; user and system time are the 14th and 15th fields.
+        let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
+        TICK * ticks.sum::<u32>()
+    }
+
+    /// Memory in use (resident), in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
+        kib.unwrap_or_default() * 1_024
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The profile server, on a data directory of its own.
+pub(crate) struct Server {
+    program: PathBuf,
+    data_dir: TempDir,
+    running: Running,
+}
+
+impl Server {
+    /// Starts the server with these settings (TOML) over its defaults.
+    pub(crate) fn start(program: &Path, scratch: &Path, settings: &str) -> Result<Self> {
+        let data_dir = tempfile::Builder::new().prefix("loadtest-").tempdir_in(scratch);
+        let data_dir = data_dir.with_context(|| format!("could not make a directory in `{}`", scratch.display()))?;
+        let config = data_dir.path().join("loadtest.toml");
+        fs::write(&config, settings).context("could not write the server's settings")?;
+        let log = data_dir.path().join("loadtest.log");
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--data-dir").arg(data_dir.path()).arg("--config").arg(&config);
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.stderr(File::create(&log).context("could not make the server's log")?);
+        let running = Running::start(&mut command).map_err(|error| match last_line(&log) {
+            Some(line) => error.context(format!("the server said `{line}`")),
+            None => error,
+        })?;
+        Ok(Self { program: program.to_owned(), data_dir, running })
+    }
+
+    /// Where the API listens.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.running.listen
+    }
+
+    /// Where metrics are told.
+    pub(crate) fn admin_listen(&self) -> Result<SocketAddr> {
+        self.running.admin_listen.context("the server did not name its admin listener")
+    }
+
+    /// The process.
+    pub(crate) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// A token signed with the server's development key.
+    pub(crate) fn token(&self, subject: &str, role: &str, scope: &str) -> Result<String> {
+        let output = Command::new(&self.program)
+            .arg("token")
+            .arg("--data-dir")
+            .arg(self.data_dir.path())
+            .args(["--sub", subject, "--role", role, "--scope", scope])
+            .output()
+            .context("could not ask for a token")?;
+        if !output.status.success() {
+            bail!("no token for `{subject}`: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8(output.stdout).context("a token that is no text")?.trim().to_owned())
+    }
+
+    /// Bytes on disk below the data directory.
+    pub(crate) fn disk(&self) -> u64 {
+        disk(self.data_dir.path())
+    }
+
+    /// Asks the server to stop (SIGTERM) and gives how long that took.
+    pub(crate) fn stop(mut self) -> Result<Duration> {
+        let start = std::time::Instant::now();
+        let pid = rustix::process::Pid::from_child(&self.running.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("could not signal the server")?;
+        let status = self.running.child.wait().context("could not wait for the server")?;
+        if !status.success() {
+            let last = last_line(&self.data_dir.path().join("loadtest.log")).unwrap_or_default();
+            bail!("the server stopped with {status} and said `{last}`");
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// The last thing that a program logged.
+fn last_line(log: &Path) -> Option<String> {
+    fs::read_to_string(log).ok()?.lines().last().map(str::to_owned)
+}
+
+fn disk(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else { return 0 };
+    let sizes = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => disk(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    sizes.sum()
+}
