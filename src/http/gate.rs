@@ -12,6 +12,7 @@ use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{Error, HttpResponse, Resource, web};
 
+use super::cors::Cors;
 use super::problem::{Code, Problem};
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::route::{HttpMetrics, Route};
@@ -34,11 +35,12 @@ pub(super) struct Gate(Rc<Inner>);
 struct Inner {
     ids: RequestIds,
     metrics: Arc<HttpMetrics>,
+    cors: Arc<Cors>,
 }
 
 impl Gate {
-    pub(super) fn new(start: u64, metrics: Arc<HttpMetrics>) -> Self {
-        Self(Rc::new(Inner { ids: RequestIds::new(start), metrics }))
+    pub(super) fn new(start: u64, metrics: Arc<HttpMetrics>, cors: Arc<Cors>) -> Self {
+        Self(Rc::new(Inner { ids: RequestIds::new(start), metrics, cors }))
     }
 
     /// An address behind the gate, which answers `OPTIONS` and refuses methods that are not in `allowed`.
@@ -73,6 +75,7 @@ impl Gate {
         let headers = answer.headers_mut();
         headers.insert(X_REQUEST_ID.clone(), id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.0.cors.allow(&mut answer);
         let took = started.elapsed();
         let (method, status) = (answer.request().method(), answer.status());
         self.0.metrics.count(route, method, status, took);

@@ -6,6 +6,7 @@ pub(crate) mod caller;
 mod completeness;
 mod conditional;
 mod consent;
+mod cors;
 pub(crate) mod door;
 mod feed;
 mod gate;
@@ -24,6 +25,7 @@ use actix_web::{FromRequest, Handler, Resource, Responder};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::live;
+use cors::Cors;
 use door::Door;
 pub(crate) use feed::FeedMetrics;
 use gate::{Factory, Gate};
@@ -37,18 +39,21 @@ pub(crate) struct Surface {
     pub(crate) door: Data<Door>,
     pub(crate) prometheus: Data<PrometheusHandle>,
     metrics: Arc<HttpMetrics>,
+    cors: Arc<Cors>,
     start: u64,
 }
 
 impl Surface {
     /// `start` differs from one start of the server to the next.
     pub(crate) fn new(door: Door, prometheus: PrometheusHandle, start: u64) -> Self {
-        Self { door: Data::new(door), prometheus: Data::new(prometheus), metrics: Arc::new(HttpMetrics::new()), start }
+        let cors = Arc::new(Cors::new(door.http.cors_origins.clone()));
+        let metrics = Arc::new(HttpMetrics::new());
+        Self { door: Data::new(door), prometheus: Data::new(prometheus), metrics, cors, start }
     }
 
     /// The routes of the public listener.
     pub(crate) fn routes(&self, config: &mut ServiceConfig) {
-        let gate = Gate::new(self.start, Arc::clone(&self.metrics));
+        let gate = Gate::new(self.start, Arc::clone(&self.metrics), Arc::clone(&self.cors));
         config.app_data(self.door.clone());
         config.service(read(&gate, "/api/v2/profile/{user_id}", Route::Profile, profile::get));
         config.service(read(&gate, "/api/v2/profile/{user_id}/completeness", Route::Completeness, completeness::get));
@@ -67,7 +72,7 @@ impl Surface {
 
     /// The routes of the admin listener.
     pub(crate) fn admin_routes(&self, config: &mut ServiceConfig) {
-        let gate = Gate::new(self.start, Arc::clone(&self.metrics));
+        let gate = Gate::new(self.start, Arc::clone(&self.metrics), Arc::clone(&self.cors));
         config.app_data(self.door.clone()).app_data(self.prometheus.clone());
         config.service(read(&gate, "/metrics", Route::Metrics, admin::metrics));
         config.service(read(&gate, "/version", Route::Version, admin::version));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{App, USER, example, profile_path, spawn_app};
+use crate::app::{App, USER, example, profile_path, spawn_app, spawn_app_with};
 use crate::client::{Answer, Request};
 use crate::token::Token;
 
@@ -205,4 +205,28 @@ fn health_version_and_metrics_stand_where_they_should() {
     assert!(app.metric("process_resident_memory_bytes") > 1e6);
     let metrics = Request::new("GET", "/metrics").send(app.admin_listen);
     assert!(!metrics.text().contains("usr_"), "no user id is a label");
+}
+
+#[test]
+fn pages_of_a_configured_origin_may_call_and_others_may_not() {
+    let app = spawn_app_with("[http]\ncors_origins = [\"https://dashboard.example.in\"]");
+    app.post_example();
+    let token = app.sign(Token::citizen(USER));
+    let ask = |method, origin: &str| {
+        let request = Request::new(method, profile_path(USER)).header("origin", origin);
+        app.send(request.header("access-control-request-method", "GET"))
+    };
+    let preflight = ask("OPTIONS", "https://dashboard.example.in");
+    assert_eq!(preflight.status, 204);
+    assert_eq!(preflight.header("access-control-allow-origin"), "https://dashboard.example.in");
+    assert_eq!(preflight.header("access-control-allow-methods"), "GET, HEAD, OPTIONS");
+    assert!(preflight.header("access-control-allow-headers").contains("authorization"));
+    for origin in ["https://example.in", "null", "https://dashboard.example.in.evil.example"] {
+        assert!(!ask("OPTIONS", origin).headers.contains_key("access-control-allow-origin"), "{origin}");
+    }
+    let request =
+        Request::new("GET", profile_path(USER)).bearer(&token).header("origin", "https://dashboard.example.in");
+    let read = app.send(request);
+    assert_eq!((read.status, read.header("access-control-allow-origin")), (200, "https://dashboard.example.in"));
+    assert!(read.header("access-control-expose-headers").contains("etag"));
 }
