@@ -3,6 +3,8 @@
 //! `cargo run --release -p data --example train_dictionary` writes `data/dictionary/state-1.zdict`. What was compressed
 //! with a dictionary can be read with the same one only: a better one gets the next number, beside this.
 
+#![expect(clippy::print_stdout, reason = "it says what it made")]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
@@ -27,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options { users: USERS, seed: 20_260_101, ..Options::default() };
     let (now, sample) = (options.base_time, Sample::new(options));
     let districts = data::states().iter().map(|state| {
-        let districts = data::districts(&state.slug).unwrap_or_default();
+        let districts = data::districts(state.slug).unwrap_or_default();
         (state.slug.to_string(), districts.iter().map(ToString::to_string).collect())
     });
     let rules = Rules {
