@@ -10,6 +10,8 @@ pub const COMMIT_DURATION: &str = "profile_commit_duration_seconds";
 pub const STORE_BYTES: &str = "profile_store_bytes";
 /// Dead letters that were dropped because their queue was full or their write failed.
 pub const DEAD_LETTERS_DROPPED: &str = "profile_dead_letters_dropped_total";
+/// Users whose frames could not be folded and are kept apart, sealed.
+pub const QUARANTINED_USERS: &str = "profile_store_quarantined_users";
 
 /// The registered handles.
 pub(crate) struct Metrics {
@@ -19,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) keyring_bytes: Gauge,
     pub(crate) sled_bytes: Gauge,
     pub(crate) dead_letters_dropped: Counter,
+    pub(crate) quarantined_users: Gauge,
 }
 
 impl Metrics {
@@ -31,6 +34,7 @@ impl Metrics {
             keyring_bytes: metrics::gauge!(STORE_BYTES, "tree" => "keyring"),
             sled_bytes: metrics::gauge!(STORE_BYTES, "tree" => "sled"),
             dead_letters_dropped: metrics::counter!(DEAD_LETTERS_DROPPED),
+            quarantined_users: metrics::gauge!(QUARANTINED_USERS),
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Options {
     /// A checkpoint starts early when the journal has grown by as many bytes since the last.
     pub checkpoint_journal_bytes: u64,
     /// The most users that a checkpoint writes a second. It takes its time, half the interval, within this bound, and
-    /// stops pacing itself when the journal outgrows it.
+    /// stops pacing itself when the journal outgrows it. 0 = no bound.
     pub checkpoint_users_per_second: u32,
     /// The newest sequences of as many users are kept in memory (60 bytes each), so that a record of theirs need not ask
     /// sled what it has to continue.

@@ -44,12 +44,28 @@ pub(crate) struct Known {
 
 /// What is stored of a user, opened.
 pub(crate) struct Loaded {
+    pub(crate) generation: u32,
+    pub(crate) sequence: u64,
+    pub(crate) body: Option<UserBody>,
+    pub(crate) frames: Vec<Vec<u8>>,
+}
+
+/// What is stored of a user: the record opened, the frames since yet to be.
+pub(crate) struct Unfolded {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     pub(crate) sequence: u64,
     pub(crate) cipher: Cipher,
     pub(crate) body: Option<UserBody>,
-    pub(crate) frames: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Link>,
+}
+
+/// A frame of a user's chain.
+pub(crate) struct Link {
+    position: Position,
+    pub(crate) length: usize,
+    /// Its bytes, and more; `None` where they were too many to hold.
+    bytes: Option<Vec<u8>>,
 }
 
 /// The parts of [`Shared`] that start-up made.
@@ -93,6 +109,7 @@ impl Shared {
 
     /// The newest frame of a user. A sequence that only sled knows is believed if its seal vouches for it.
     pub(crate) fn last_known(&self, user: &UserHash) -> Result<Option<Known>, StoreError> {
+        self.check_quarantine(user)?;
         if let Some(Entry { slot, generation, sequence, position }) = self.index.get(user) {
             return Ok(Some(Known { slot, generation, sequence, position }));
         }
@@ -110,24 +127,39 @@ impl Shared {
     /// if it also removes a segment that is needed here, sled has a newer state by then.
     pub(crate) fn load(&self, user: &UserHash) -> Result<Option<Loaded>, StoreError> {
         for _ in 0..LOAD_ATTEMPTS {
+            self.check_quarantine(user)?;
             let newest = self.index.get(user);
             let record = self.sled.user(user)?;
-            if let Some(loaded) = self.assemble(user, newest, record.as_ref())? {
-                return Ok(loaded);
+            if let Some(found) = self.assemble(user, newest, record.as_ref(), usize::MAX)? {
+                let Some(Unfolded { generation, sequence, cipher, body, chain, .. }) = found else { return Ok(None) };
+                let open = |link| self.open_link(link, &cipher).transpose();
+                let frames = chain.into_iter().filter_map(open).collect::<Result<_, _>>()?;
+                return Ok(Some(Loaded { generation, sequence, body, frames }));
             }
         }
         let source = "checkpoints kept overtaking it".into();
         Err(StoreError::Unavailable { doing: "loading a user", source })
     }
 
-    /// Loads a user whose record was read before, for the checkpoint: nobody else changes records or drops segments.
-    pub(crate) fn load_after(
+    /// What sled holds of a user in quarantine is not the newest that was acknowledged.
+    fn check_quarantine(&self, user: &UserHash) -> Result<(), StoreError> {
+        match self.sled.is_quarantined(user) {
+            true => Err(damaged(format!("frames of {user:?} could not be folded and are in quarantine"))),
+            false => Ok(()),
+        }
+    }
+
+    /// Finds a user whose record was read before, for the checkpoint: nobody else changes records or drops segments.
+    /// Of the frames since, as many bytes are held as `hold`; the rest is read again when its turn comes.
+    pub(crate) fn unfolded(
         &self,
         user: &UserHash,
+        entry: Entry,
         record: Option<&SealedRecord>,
-    ) -> Result<Option<Loaded>, StoreError> {
-        let loaded = self.assemble(user, self.index.get(user), record)?;
-        loaded.ok_or_else(|| damaged("the journal: a segment that no checkpoint covers is missing".to_owned()))
+        hold: usize,
+    ) -> Result<Unfolded, StoreError> {
+        let found = self.assemble(user, Some(entry), record, hold)?;
+        found.ok_or_else(gone)?.ok_or_else(|| damaged("a frame of nobody".to_owned()))
     }
 
     /// Puts together what the index and sled know. `None` if a segment has gone meanwhile.
@@ -136,7 +168,8 @@ impl Shared {
         user: &UserHash,
         newest: Option<Entry>,
         record: Option<&SealedRecord>,
-    ) -> Result<Option<Option<Loaded>>, StoreError> {
+        hold: usize,
+    ) -> Result<Option<Option<Unfolded>>, StoreError> {
         let (slot, generation) = match (&newest, record) {
             (None, None) => return Ok(Some(None)),
             (Some(entry), None) => (entry.slot, entry.generation),
@@ -148,42 +181,57 @@ impl Shared {
         let cipher = self.cipher(slot, generation)?;
         let folded = record.map_or(0, |record| record.number);
         let sequence = newest.map_or(0, |entry| entry.sequence).max(folded);
-        let Some(frames) = self.frames_since(user, newest, folded, &cipher)? else { return Ok(None) };
+        let Some(chain) = self.chain(user, newest, folded, hold)? else { return Ok(None) };
         let body = record.map(|record| self.sled.open_user(&cipher, record)).transpose()?;
-        Ok(Some(Some(Loaded { slot, generation, sequence, cipher, body, frames })))
+        Ok(Some(Some(Unfolded { slot, generation, sequence, cipher, body, chain })))
     }
 
-    /// Follows a user's chain back from its newest frame to the one after sequence `folded`, and returns the bodies in
+    /// Follows a user's chain back from its newest frame to the one after sequence `folded`, and returns the frames in
     /// the order of their sequences. `None` if a segment has gone meanwhile.
-    fn frames_since(
+    fn chain(
         &self,
         user: &UserHash,
         newest: Option<Entry>,
         folded: u64,
-        cipher: &Cipher,
-    ) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        hold: usize,
+    ) -> Result<Option<Vec<Link>>, StoreError> {
         let Some(Entry { mut position, mut sequence, slot, generation }) = newest else { return Ok(Some(Vec::new())) };
-        let mut bodies = Vec::new();
+        let (mut chain, mut held) = (Vec::new(), 0);
         while sequence > folded {
-            let bytes = match self.segments.fetch(position) {
-                Ok(Fetched::Bytes(bytes)) => bytes,
-                Ok(Fetched::Gone) => return Ok(None),
-                Err(source) => {
-                    return Err(StoreError::Unavailable { doing: "reading the journal", source: source.into() });
-                }
-            };
-            let Item::Frame { header, sealed, .. } = parse(&bytes) else {
+            let Some(bytes) = self.fetch(position)? else { return Ok(None) };
+            let Item::Frame { header, length, .. } = parse(&bytes) else {
                 return Err(damaged(format!("the journal at {position}")));
             };
             if (header.user, header.sequence, header.slot, header.generation) != (*user, sequence, slot, generation) {
                 return Err(damaged(format!("the journal's chain at {position}")));
             }
-            let body = cipher.open(&header.nonce, header.label(), sealed);
-            bodies.push(body.map_err(|_| damaged(format!("the seal of the journal's frame at {position}")))?);
-            (position, sequence) = (header.previous, sequence - 1);
+            let previous = header.previous;
+            held += length;
+            chain.push(Link { position, length, bytes: (held <= hold).then_some(bytes) });
+            (position, sequence) = (previous, sequence - 1);
         }
-        bodies.reverse();
-        Ok(Some(bodies))
+        chain.reverse();
+        Ok(Some(chain))
+    }
+
+    /// Opens a frame that [`Self::chain`] found. `None` if its segment has gone meanwhile.
+    pub(crate) fn open_link(&self, link: Link, cipher: &Cipher) -> Result<Option<Vec<u8>>, StoreError> {
+        let Link { position, bytes, .. } = link;
+        let Some(bytes) = bytes.map_or_else(|| self.fetch(position), |bytes| Ok(Some(bytes)))? else { return Ok(None) };
+        let Item::Frame { header, sealed, .. } = parse(&bytes) else {
+            return Err(damaged(format!("the journal at {position}")));
+        };
+        let body = cipher.open(&header.nonce, header.label(), sealed);
+        body.map(Some).map_err(|_| damaged(format!("the seal of the journal's frame at {position}")))
+    }
+
+    /// The bytes at a place in the journal; `None` if its segment has gone.
+    pub(crate) fn fetch(&self, position: Position) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.segments.fetch(position) {
+            Ok(Fetched::Bytes(bytes)) => Ok(Some(bytes)),
+            Ok(Fetched::Gone) => Ok(None),
+            Err(source) => Err(StoreError::Unavailable { doing: "reading the journal", source: source.into() }),
+        }
     }
 
     /// A user's data key, ready for use.
@@ -199,4 +247,8 @@ impl Shared {
 
 fn damaged(what: String) -> StoreError {
     StoreError::Damaged { what }
+}
+
+pub(crate) fn gone() -> StoreError {
+    damaged("the journal: a segment that no checkpoint covers is missing".to_owned())
 }

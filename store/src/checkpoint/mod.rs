@@ -4,6 +4,7 @@
 //! comes again, and the journal keeps everything until the meta record says, durably, that sled has it.
 
 mod bell;
+mod quarantine;
 mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,10 +17,10 @@ use parking_lot::Mutex;
 pub(crate) use bell::Bell;
 pub(crate) use thread::CheckpointThread;
 
-use crate::journal::Position;
+use crate::journal::{Entry, Position};
 use crate::options::Options;
 use crate::seal::kind;
-use crate::shared::{Loaded, Shared};
+use crate::shared::{Shared, Unfolded, gone};
 use crate::sled_store::{FoldedUser, Meta, SealedRecord, UserBody};
 use crate::user_hash::UserHash;
 
@@ -27,6 +28,8 @@ use crate::user_hash::UserHash;
 const BATCH_USERS: usize = 64;
 /// A checkpoint is never paced below this.
 const MIN_USERS_PER_SECOND: f64 = 5_000.0;
+/// The frames of one user are folded in slices of about as many bytes: a flood of one user's must fit in memory.
+const SLICE_BYTES: usize = 4 << 20;
 
 /// A checkpoint that did not finish. Nothing is lost: the journal keeps what it was to fold.
 #[derive(Debug, thiserror::Error)]
@@ -81,14 +84,14 @@ impl Checkpointer {
         let users = shared.index.users_since(from);
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
         let mut folded_users = 0;
-        let mut failed = None;
         for batch in users.chunks(BATCH_USERS) {
             let mut folded = Vec::with_capacity(batch.len());
             for user in batch {
-                match self.fold_user(user) {
+                let Some(entry) = shared.index.get(user) else { continue };
+                match self.fold_user(user, entry) {
                     Ok(user) => folded.extend(user),
-                    // The others are folded all the same, but the journal keeps what it has.
-                    Err(error @ StoreError::Damaged { .. }) => failed = Some(error),
+                    // One damaged user must not keep the journal from letting go of what is everybody else's.
+                    Err(StoreError::Damaged { what }) => self.set_aside(user, entry, from, &what)?,
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -99,9 +102,6 @@ impl Checkpointer {
             }
         }
         shared.sled.flush()?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
         shared.sled.set_meta(&Meta { epoch: shared.segments.epoch(), checkpoint: end, first_unused_slot: None })?;
         shared.index.forget_before(end, self.known_users);
         shared.segments.drop_before(end.segment, self.retain_journal_bytes).map_err(CheckpointError::Segments)?;
@@ -133,20 +133,35 @@ impl Checkpointer {
         Ok(shared.sled.set_meta(&meta)?)
     }
 
-    fn fold_user(&self, user: &UserHash) -> Result<Option<FoldedUser>, StoreError> {
+    fn fold_user(&self, user: &UserHash, entry: Entry) -> Result<Option<FoldedUser>, StoreError> {
         let shared = &*self.shared;
+        if shared.sled.is_quarantined(user) {
+            return Err(StoreError::Damaged { what: "earlier frames are in quarantine".to_owned() });
+        }
         let before = shared.sled.user(user)?;
-        let Some(loaded) = shared.load_after(user, before.as_ref())? else { return Ok(None) };
-        let Loaded { slot, generation, sequence, cipher, body, frames } = loaded;
-        if frames.is_empty() {
+        let stored = before.as_ref().map(|record| (record.slot, record.generation, record.number));
+        if stored == Some((entry.slot, entry.generation, entry.sequence)) {
             return Ok(None);
         }
-        let (state, tail) = body.map(|body| (body.state, body.tail)).unzip();
-        let fold = || self.fold.fold(state.as_deref(), tail.as_deref().filter(|tail| !tail.is_empty()), &frames);
-        // Rule code runs in the fold; its panic must not end all checkpoints.
-        let Folded { state, closed, tail } = catch_unwind(AssertUnwindSafe(fold)).unwrap_or_else(|_| {
-            Err(StoreError::Damaged { what: format!("the frames of slot {slot}: their fold panics") })
-        })?;
+        let Unfolded { slot, generation, sequence, cipher, body, chain } =
+            shared.unfolded(user, entry, before.as_ref(), SLICE_BYTES)?;
+        if chain.is_empty() {
+            return Ok(None);
+        }
+        let (mut state, mut tail) = body.map(|body| (body.state, body.tail)).unzip();
+        let mut closed = Vec::new();
+        let mut links = chain.into_iter().peekable();
+        while links.peek().is_some() {
+            let (mut frames, mut bytes) = (Vec::new(), 0);
+            while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= SLICE_BYTES) {
+                bytes += link.length;
+                frames.push(shared.open_link(link, &cipher)?.ok_or_else(gone)?);
+            }
+            let folded = self.fold_slice(slot, state.as_deref(), tail.as_deref(), &frames)?;
+            closed.extend(folded.closed);
+            (state, tail) = (Some(folded.state), Some(folded.tail));
+        }
+        let body = UserBody { state: state.unwrap_or_default(), tail: tail.unwrap_or_default() };
 
         let seal_block = |HistoryBlock { first_revision, body }| {
             let record = SealedRecord::unsealed(slot, generation, first_revision);
@@ -155,10 +170,24 @@ impl Checkpointer {
         let record = SealedRecord::unsealed(slot, generation, sequence);
         Ok(Some(FoldedUser {
             user: *user,
-            record: shared.sled.seal_user(&cipher, &UserBody { state, tail }, record, &*shared.entropy)?,
+            record: shared.sled.seal_user(&cipher, &body, record, &*shared.entropy)?,
             closed: closed.into_iter().map(seal_block).collect::<Result<_, _>>()?,
             before,
         }))
+    }
+
+    /// Rule code runs in the fold; its panic must not end all checkpoints.
+    fn fold_slice(
+        &self,
+        slot: u32,
+        state: Option<&[u8]>,
+        tail: Option<&[u8]>,
+        frames: &[Vec<u8>],
+    ) -> Result<Folded, StoreError> {
+        let fold = || self.fold.fold(state, tail.filter(|tail| !tail.is_empty()), frames);
+        catch_unwind(AssertUnwindSafe(fold)).unwrap_or_else(|_| {
+            Err(StoreError::Damaged { what: format!("the frames of slot {slot}: their fold panics") })
+        })
     }
 }
 
@@ -171,12 +200,27 @@ struct Pace {
 impl Pace {
     fn new(users: usize, interval: Duration, bound: u32) -> Self {
         let relaxed = users as f64 / (interval.as_secs_f64() / 2.0).max(0.001);
-        let users_per_second = relaxed.max(MIN_USERS_PER_SECOND).min(f64::from(bound.max(1)));
+        let bound = if bound == 0 { f64::INFINITY } else { f64::from(bound) };
+        let users_per_second = relaxed.max(MIN_USERS_PER_SECOND).min(bound);
         Self { start: Instant::now(), users_per_second }
     }
 
     fn pause(&self, done: usize) {
         let due = Duration::from_secs_f64(done as f64 / self.users_per_second);
         std::thread::sleep(due.saturating_sub(self.start.elapsed()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_of_zero_is_none() {
+        let pace = |users, bound| Pace::new(users, Duration::from_secs(60), bound).users_per_second;
+        assert_eq!(pace(3_000_000, 0), 100_000.0);
+        assert_eq!(pace(3_000_000, 50_000), 50_000.0);
+        assert_eq!(pace(30, 0), MIN_USERS_PER_SECOND);
+        assert_eq!(pace(30, 10), 10.0);
     }
 }

@@ -6,6 +6,7 @@
 mod codec;
 mod letters;
 mod meta;
+mod quarantine;
 mod record;
 mod repair;
 mod user_body;
@@ -29,6 +30,7 @@ use crate::seal::{Cipher, kind};
 use crate::sync_shim;
 use crate::user_hash::UserHash;
 use codec::Codec;
+use quarantine::Quarantined;
 
 /// The folder of sled in the data directory.
 pub(crate) const DIRECTORY: &str = "sled";
@@ -42,6 +44,7 @@ pub(crate) struct SledStore {
     codec: Codec,
     /// `None` while sled is being reopened, or failed to.
     trees: RwLock<Option<Trees>>,
+    quarantined: Quarantined,
 }
 
 pub(crate) struct Trees {
@@ -51,13 +54,16 @@ pub(crate) struct Trees {
     history: sled::Tree,
     letters: sled::Tree,
     daily_keys: sled::Tree,
+    quarantine: sled::Tree,
 }
 
 impl SledStore {
     /// Opens or makes the database, and proves that its sync is a real one.
     pub(crate) fn open(options: &Options) -> Result<Self, OpenError> {
         let trees = Trees::open(&options.data_dir, options.sled_cache_bytes)?;
+        let quarantined = Quarantined::read(&trees.quarantine);
         Ok(Self {
+            quarantined: quarantined.map_err(|source| OpenError::Sled { doing: "read", source })?,
             data_dir: options.data_dir.clone(),
             cache_bytes: options.sled_cache_bytes,
             codec: Codec::new(options.dictionary.clone()),
@@ -155,7 +161,9 @@ impl SledStore {
         let compressed = cipher.open(&record.nonce, record.label(kind), &record.sealed);
         let compressed = compressed.map_err(|_| damaged("the seal of a record"))?;
         if record.dictionary != self.codec.dictionary_id() {
-            return Err(damaged("the dictionary is not that of a record"));
+            // Nothing is wrong with the record: the release that made it reads it.
+            let source = format!("the record of slot {} was compressed with another one", record.slot).into();
+            return Err(StoreError::Unavailable { doing: "looking for a record's dictionary", source });
         }
         self.codec.decompress(&compressed, record.plain_bytes as usize).map_err(|_| damaged("the compression"))
     }
@@ -180,6 +188,7 @@ impl Trees {
             history: tree("history")?,
             letters: tree("dead letters")?,
             daily_keys: tree("daily keys")?,
+            quarantine: tree("quarantine")?,
             db: db.clone(),
         };
         let calls = sync_shim::calls();

@@ -1,0 +1,38 @@
+//! Users whose frames do not fold: they are set aside, sealed as they are, so that a checkpoint can go on.
+
+use super::{CheckpointError, Checkpointer};
+use crate::journal::{Entry, Item, Position, parse};
+use crate::user_hash::UserHash;
+
+impl Checkpointer {
+    /// Keeps the raw frames of a user that lie at `from` or behind: the journal is about to let go of them. What lies
+    /// before is in sled already, folded or set aside.
+    pub(super) fn set_aside(
+        &self,
+        user: &UserHash,
+        entry: Entry,
+        from: Position,
+        what: &str,
+    ) -> Result<(), CheckpointError> {
+        let sled = &self.shared.sled;
+        let (mut position, mut sequence, mut kept) = (entry.position, entry.sequence, 0);
+        while position >= from && sequence > 0 {
+            // Without the frame nobody knows where the ones before it lie.
+            let Some(bytes) = self.shared.fetch(position)? else { break };
+            let Item::Frame { header, length, .. } = parse(&bytes) else { break };
+            if (header.user, header.sequence) != (*user, sequence) {
+                break;
+            }
+            sled.quarantine_frame(user, sequence, &bytes[..length])?;
+            kept += 1;
+            (position, sequence) = (header.previous, sequence - 1);
+        }
+        if kept == 0 {
+            sled.quarantine_frame(user, entry.sequence, &[])?;
+        }
+        let users = sled.set_quarantined(*user);
+        self.shared.metrics.quarantined_users.set(users as f64);
+        tracing::error!("{user:?} does not fold ({what}): {kept} sealed frames of theirs are in quarantine");
+        Ok(())
+    }
+}

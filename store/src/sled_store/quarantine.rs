@@ -1,0 +1,54 @@
+//! Frames of users that a checkpoint could not fold, raw and sealed, by user and sequence.
+
+use std::collections::HashSet;
+
+use parking_lot::RwLock;
+
+use super::record::MAX_VALUE_BYTES;
+use super::{SledStore, chunk_key};
+use crate::user_hash::UserHash;
+
+/// Who is in quarantine: asked at every load, so it is kept in memory.
+#[derive(Default)]
+pub(super) struct Quarantined(RwLock<HashSet<UserHash>>);
+
+impl Quarantined {
+    /// Those whom the tree names.
+    pub(super) fn read(tree: &sled::Tree) -> sled::Result<Self> {
+        let mut users = HashSet::new();
+        for key in tree.iter().keys() {
+            users.extend(key?.first_chunk().copied().map(UserHash));
+        }
+        Ok(Self(RwLock::new(users)))
+    }
+}
+
+impl SledStore {
+    /// Keeps a frame; durable after the next flush.
+    pub(crate) fn quarantine_frame(&self, user: &UserHash, sequence: u64, frame: &[u8]) -> sled::Result<()> {
+        let prefix = [&user.0[..], &sequence.to_be_bytes()].concat();
+        let mut batch = sled::Batch::default();
+        // A frame that cannot be read leaves an empty value: the user is in quarantine all the same.
+        batch.insert(chunk_key(&prefix, 0), &frame[..frame.len().min(MAX_VALUE_BYTES)]);
+        for (number, chunk) in (0..).zip(frame.chunks(MAX_VALUE_BYTES)).skip(1) {
+            batch.insert(chunk_key(&prefix, number), chunk);
+        }
+        self.with(|trees| trees.quarantine.apply_batch(batch))
+    }
+
+    /// From now on every load of the user says that it is damaged. Returns how many users are in quarantine.
+    pub(crate) fn set_quarantined(&self, user: UserHash) -> usize {
+        let mut users = self.quarantined.0.write();
+        users.insert(user);
+        users.len()
+    }
+
+    pub(crate) fn is_quarantined(&self, user: &UserHash) -> bool {
+        self.quarantined.0.read().contains(user)
+    }
+
+    /// How many users are in quarantine.
+    pub(crate) fn quarantined_users(&self) -> usize {
+        self.quarantined.0.read().len()
+    }
+}
