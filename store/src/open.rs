@@ -116,6 +116,7 @@ pub fn open(
 
     let bell = Arc::new(Bell::new(options.checkpoint_journal_bytes));
     let shared = Arc::new(Shared::new(Parts { keyring, segments, index, sled, entropy, bell, lock }, tip.end));
+    shared.measure();
     let checkpointer = Checkpointer::new(shared.clone(), fold, &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
     let checkpoints = CheckpointThread::start(shared.clone(), checkpointer).map_err(no_thread)?;

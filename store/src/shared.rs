@@ -107,6 +107,13 @@ impl Shared {
         self.durable_end.store(end.to_u64(), Ordering::Release);
     }
 
+    /// Updates the gauges of what is on disk.
+    pub(crate) fn measure(&self) {
+        self.metrics.journal_bytes.set(self.segments.bytes() as f64);
+        self.metrics.keyring_bytes.set(self.keyring.bytes() as f64);
+        self.metrics.sled_bytes.set(self.sled.bytes() as f64);
+    }
+
     /// The newest frame of a user. A sequence that only sled knows is believed if its seal vouches for it.
     pub(crate) fn last_known(&self, user: &UserHash) -> Result<Option<Known>, StoreError> {
         self.check_quarantine(user)?;

@@ -73,6 +73,7 @@ impl Checkpointer {
     pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let mut folded_to = self.folded_to.lock();
         let end = self.fold_users(*folded_to, hurry).inspect_err(|error| self.after_failure(error))?;
+        self.shared.status.checkpoint(None);
         *folded_to = end;
         Ok(end)
     }
@@ -82,6 +83,11 @@ impl Checkpointer {
         // Read before the users: the index holds all frames before it.
         let end = shared.durable_end();
         let users = shared.index.users_since(from);
+        if users.is_empty() && end == from {
+            // There may be dead letters.
+            shared.sled.flush()?;
+            return Ok(end);
+        }
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
         let mut folded_users = 0;
         for batch in users.chunks(BATCH_USERS) {
@@ -105,14 +111,13 @@ impl Checkpointer {
         shared.sled.set_meta(&Meta { epoch: shared.segments.epoch(), checkpoint: end, first_unused_slot: None })?;
         shared.index.forget_before(end, self.known_users);
         shared.segments.drop_before(end.segment, self.retain_journal_bytes).map_err(CheckpointError::Segments)?;
-        shared.metrics.journal_bytes.set(shared.segments.bytes() as f64);
-        shared.metrics.keyring_bytes.set(shared.keyring.bytes() as f64);
-        shared.metrics.sled_bytes.set(shared.sled.bytes() as f64);
+        shared.measure();
         Ok(end)
     }
 
     /// sled never gets over an I/O error; a user's damaged data is not sled's.
     fn after_failure(&self, error: &CheckpointError) {
+        self.shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
         if matches!(error, CheckpointError::Fold(StoreError::Damaged { .. })) {
             return;
         }

@@ -63,16 +63,12 @@ fn work(shared: &Shared, checkpointer: &Checkpointer) {
             return;
         }
         bell.start_over();
-        match checkpointer.run(|| bell.is_due() || bell.is_closing()) {
-            Ok(_) => {
-                shared.status.checkpoint(None);
-                pause = checkpointer.interval;
-            }
+        pause = match checkpointer.run(|| bell.is_due() || bell.is_closing()) {
+            Ok(_) => checkpointer.interval,
             Err(error) => {
                 tracing::error!("a checkpoint failed and will be tried again: {error}");
-                shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
-                pause = RETRY.min(checkpointer.interval);
+                RETRY.min(checkpointer.interval)
             }
-        }
+        };
     }
 }

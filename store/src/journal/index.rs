@@ -36,8 +36,9 @@ impl Index {
         self.shard(user).read().get(user).copied()
     }
 
-    pub(crate) fn set(&self, user: UserHash, entry: Entry) {
-        self.shard(&user).write().insert(user, entry);
+    /// Sets a user's newest frame and returns the one before.
+    pub(crate) fn set(&self, user: UserHash, entry: Entry) -> Option<Entry> {
+        self.shard(&user).write().insert(user, entry)
     }
 
     /// The users whose newest frame lies at `position` or behind, in the order of their hashes.

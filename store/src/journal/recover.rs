@@ -113,18 +113,17 @@ fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan
         let place = Position::new(start.segment, scan.end);
         match frame::parse(&bytes[(scan.end - start.offset) as usize..]) {
             Item::Frame { header, length, .. } => {
-                let before = index.get(&header.user);
-                if let Some(before) = before.filter(|before| before.sequence + 1 != header.sequence) {
-                    let detail = format!("{place} holds sequence {} after {}", header.sequence, before.sequence);
-                    return Err(damaged(detail));
-                }
                 let entry = Entry {
                     slot: header.slot,
                     generation: header.generation,
                     sequence: header.sequence,
                     position: place,
                 };
-                index.set(header.user, entry);
+                let before = index.set(header.user, entry);
+                if let Some(before) = before.filter(|before| before.sequence + 1 != header.sequence) {
+                    let detail = format!("{place} holds sequence {} after {}", header.sequence, before.sequence);
+                    return Err(damaged(detail));
+                }
                 scan.end += length as u32;
             }
             Item::Mark { epoch: found, position } if found == epoch && position == place => {

@@ -10,3 +10,4 @@ mod dead_letters;
 mod faults;
 mod kill;
 mod sled_faults;
+mod together;

@@ -1,0 +1,73 @@
+//! Appending, loading and checkpoints at the same time.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::kit::{options, record, seed, split, try_open, user};
+
+const USERS: usize = 40;
+const ROUNDS: usize = 1500;
+
+#[test]
+fn a_load_beside_appends_and_checkpoints_sees_all_that_was_acknowledged_and_no_gap() {
+    let seed = seed();
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut options = options(dir.path());
+    options.segment_bytes = 16 << 10;
+    options.checkpoint_interval = Duration::from_millis(2);
+    options.known_users = 0;
+    let store = try_open(options, seed).expect("the store opens");
+    let acknowledged: Vec<AtomicU64> = (0..USERS).map(|_| AtomicU64::new(0)).collect();
+    let done = AtomicBool::new(false);
+    let (mut journal, reader) = (store.journal, store.reader);
+
+    thread::scope(|scope| {
+        let loaders: Vec<_> = (1..3)
+            .map(|loader| {
+                let (acknowledged, done, reader) = (&acknowledged, &done, reader.clone());
+                scope.spawn(move || {
+                    let mut random = StdRng::seed_from_u64(seed + loader);
+                    let mut loads = 0;
+                    while !done.load(Ordering::Acquire) {
+                        let number = random.random_range(0..USERS);
+                        let before = acknowledged[number].load(Ordering::Acquire);
+                        let stored = reader.load(&user(number)).expect("reads");
+                        let Some(stored) = stored else {
+                            assert_eq!(before, 0, "user {number} is not there");
+                            continue;
+                        };
+                        let mut all = split(&stored.state.unwrap_or_default()).expect("a state");
+                        all.extend(stored.frames);
+                        assert!(stored.sequence >= before, "user {number}: {} of {before}", stored.sequence);
+                        let expected = (1..=stored.sequence).map(|sequence| sequence.to_le_bytes().to_vec());
+                        assert!(all.into_iter().eq(expected), "user {number} has a gap");
+                        loads += 1;
+                    }
+                    loads
+                })
+            })
+            .collect();
+        let mut random = StdRng::seed_from_u64(seed);
+        for _ in 0..ROUNDS {
+            let first = random.random_range(0..USERS);
+            let numbers = (first..first + random.random_range(1..10)).map(|number| number % USERS);
+            let sequenced = |number: usize| (number, acknowledged[number].load(Ordering::Relaxed) + 1);
+            let group: Vec<_> = numbers.clone().map(sequenced).collect();
+            let body = |(number, sequence): (usize, u64)| record(number, sequence, sequence.to_le_bytes().to_vec());
+            let verdicts = journal.append(&group.iter().copied().map(body).collect::<Vec<_>>()).expect("taken");
+            for (verdict, (number, sequence)) in verdicts.into_iter().zip(group) {
+                verdict.expect("in sequence");
+                acknowledged[number].store(sequence, Ordering::Release);
+            }
+        }
+        done.store(true, Ordering::Release);
+        for loader in loaders {
+            assert!(loader.join().expect("no panic") > 0);
+        }
+    });
+    store.closer.close().expect("closes");
+}
