@@ -11,7 +11,7 @@ use crate::checkpoint::Bell;
 use crate::journal::{Entry, Fetched, Index, Item, Position, Segments, parse};
 use crate::keyring::{Keyring, SlotFault};
 use crate::metric::Metrics;
-use crate::seal::{Cipher, kind};
+use crate::seal::{Cipher, SecretKey, kind};
 use crate::sled_store::{SealedRecord, SledStore, UserBody};
 use crate::status::Status;
 use crate::user_hash::{UserHash, UserHasher};
@@ -112,6 +112,7 @@ impl Shared {
         self.metrics.journal_bytes.set(self.segments.bytes() as f64);
         self.metrics.keyring_bytes.set(self.keyring.bytes() as f64);
         self.metrics.sled_bytes.set(self.sled.bytes() as f64);
+        self.metrics.quarantined_users.set(self.sled.quarantined_users() as f64);
     }
 
     /// The newest frame of a user. A sequence that only sled knows is believed if its seal vouches for it.
@@ -243,7 +244,12 @@ impl Shared {
 
     /// A user's data key, ready for use.
     pub(crate) fn cipher(&self, slot: u32, generation: u32) -> Result<Cipher, StoreError> {
-        self.keyring.data_key(slot, generation).map(|key| key.cipher()).map_err(|fault| match fault {
+        self.data_key(slot, generation).map(|key| key.cipher())
+    }
+
+    /// A user's data key.
+    pub(crate) fn data_key(&self, slot: u32, generation: u32) -> Result<SecretKey, StoreError> {
+        self.keyring.data_key(slot, generation).map_err(|fault| match fault {
             SlotFault::Unavailable(source) => {
                 StoreError::Unavailable { doing: "reading the keyring", source: source.into() }
             }

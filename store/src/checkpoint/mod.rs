@@ -40,6 +40,8 @@ pub(crate) enum CheckpointError {
     Sled(#[from] sled::Error),
     #[error("old segments could not be removed: {0}")]
     Segments(#[source] std::io::Error),
+    #[error("it panicked")]
+    Panicked,
 }
 
 /// Folds dirty users into sled.
@@ -72,7 +74,10 @@ impl Checkpointer {
     /// whether to go on without pauses.
     pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let mut folded_to = self.folded_to.lock();
-        let end = self.fold_users(*folded_to, hurry).inspect_err(|error| self.after_failure(error))?;
+        let fold = AssertUnwindSafe(|| self.fold_users(*folded_to, hurry));
+        // A panic must not end the thread: the journal would grow until the disk is full, and nobody would know.
+        let end = catch_unwind(fold).unwrap_or(Err(CheckpointError::Panicked));
+        let end = end.inspect_err(|error| self.after_failure(error))?;
         self.shared.status.checkpoint(None);
         *folded_to = end;
         Ok(end)

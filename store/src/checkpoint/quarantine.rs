@@ -30,8 +30,7 @@ impl Checkpointer {
         if kept == 0 {
             sled.quarantine_frame(user, entry.sequence, &[])?;
         }
-        let users = sled.set_quarantined(*user);
-        self.shared.metrics.quarantined_users.set(users as f64);
+        sled.set_quarantined(*user);
         tracing::error!("{user:?} does not fold ({what}): {kept} sealed frames of theirs are in quarantine");
         Ok(())
     }

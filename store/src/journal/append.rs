@@ -1,6 +1,7 @@
 //! The one thread that appends: a group is one write and one sync.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -121,7 +122,10 @@ impl Journal for Appender {
         }
         let start = Instant::now();
         let shared = self.shared.clone();
-        let taken = Group::seal(&shared, records).map_err(JournalError::NotTaken).and_then(|mut group| {
+        // Nothing is written yet, so a panic harms this group alone.
+        let sealed = catch_unwind(AssertUnwindSafe(|| Group::seal(&shared, records)));
+        let sealed = sealed.unwrap_or_else(|_| Err(io::Error::other("sealing the group panicked")));
+        let taken = sealed.map_err(JournalError::NotTaken).and_then(|mut group| {
             if group.len() == 0 {
                 return Ok(group);
             }

@@ -1,14 +1,16 @@
 //! A group of frames, sealed, before it has a place in the journal.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::io;
 
 use domain::port::journal::{Record, Refused};
+use domain::port::store::StoreError;
 
 use super::frame::{self, FrameHeader, MARK_BYTES};
 use super::index::Entry;
 use super::position::Position;
-use crate::keyring::{Issued, SlotFault};
+use crate::keyring::Issued;
 use crate::seal::{NONCE_BYTES, SecretKey};
 use crate::shared::{Known, Shared};
 use crate::user_hash::UserHash;
@@ -69,13 +71,8 @@ impl Group {
         group.bytes.resize(MARK_BYTES, 0);
         let (nonces, _) = nonces.as_chunks::<NONCE_BYTES>();
         for (record, nonce) in records.iter().zip(nonces) {
-            match group.add(shared, record, nonce) {
-                Ok(verdict) => group.verdicts.push(verdict),
-                Err(error) => {
-                    group.give_back(shared);
-                    return Err(error);
-                }
-            }
+            let verdict = group.add(shared, record, nonce);
+            group.verdicts.push(verdict);
         }
         shared.keyring.give_back(std::mem::take(&mut group.unused));
         Ok(group)
@@ -117,53 +114,41 @@ impl Group {
         })
     }
 
-    fn add(&mut self, shared: &Shared, record: &Record, nonce: &[u8; NONCE_BYTES]) -> io::Result<Result<(), Refused>> {
+    /// What cannot be read of one user, for whatever reason, refuses that user's record alone: its actor ends, and the
+    /// next one says what is the matter when it hydrates.
+    fn add(&mut self, shared: &Shared, record: &Record, nonce: &[u8; NONCE_BYTES]) -> Result<(), Refused> {
         let user = shared.hasher.hash(&record.user);
         let (slot, key, previous) = match self.predecessor(shared, &user)? {
-            Ok(Some(last)) => {
+            Some(last) => {
                 // Only an erasure opens another generation.
                 if record.sequence != last.sequence + 1 || record.generation != last.generation {
-                    return Ok(Err(Refused { expected: last.sequence + 1 }));
+                    return Err(Refused { expected: last.sequence + 1 });
                 }
-                match shared.keyring.data_key(last.slot, last.generation) {
-                    Ok(key) => (last.slot, key, last.previous),
-                    Err(SlotFault::Unavailable(error)) => return Err(error),
-                    Err(SlotFault::Damaged { slot, what }) => {
-                        tracing::error!("slot {slot} of the keyring {what}: its user's record is refused");
-                        return Ok(Err(Refused { expected: 0 }));
-                    }
-                }
+                let key = shared.data_key(last.slot, last.generation).map_err(|error| unreadable(&error))?;
+                (last.slot, key, last.previous)
             }
-            Ok(None) => match self.first_slot(record) {
-                Some((slot, key)) => (slot, key, Previous::InJournal(Position::NONE)),
-                None => return Ok(Err(Refused { expected: 1 })),
-            },
-            Err(refused) => return Ok(Err(refused)),
+            None => {
+                let (slot, key) = self.first_slot(record).ok_or(Refused { expected: 1 })?;
+                (slot, key, Previous::InJournal(Position::NONE))
+            }
         };
         self.push(record, user, slot, &key, nonce, previous);
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// The newest frame of a user, in the group, the journal or a checkpoint.
-    fn predecessor(&self, shared: &Shared, user: &UserHash) -> io::Result<Result<Option<Predecessor>, Refused>> {
+    fn predecessor(&self, shared: &Shared, user: &UserHash) -> Result<Option<Predecessor>, Refused> {
         if let Some(&number) = self.newest.get(user) {
             let Sealed { slot, generation, sequence, .. } = self.frames[number];
-            return Ok(Ok(Some(Predecessor { slot, generation, sequence, previous: Previous::InGroup(number) })));
+            return Ok(Some(Predecessor { slot, generation, sequence, previous: Previous::InGroup(number) }));
         }
-        match shared.last_known(user) {
-            Ok(known) => Ok(Ok(known.map(|Known { slot, generation, sequence, position }| Predecessor {
-                slot,
-                generation,
-                sequence,
-                previous: Previous::InJournal(position),
-            }))),
-            // This user's own data is damaged; the actor learns it when it hydrates again.
-            Err(domain::port::store::StoreError::Damaged { what }) => {
-                tracing::error!("{what}: the record of its user is refused");
-                Ok(Err(Refused { expected: 0 }))
-            }
-            Err(error) => Err(io::Error::other(error)),
-        }
+        let known = shared.last_known(user).map_err(|error| unreadable(&error))?;
+        Ok(known.map(|Known { slot, generation, sequence, position }| Predecessor {
+            slot,
+            generation,
+            sequence,
+            previous: Previous::InJournal(position),
+        }))
     }
 
     /// A slot for a user who was never seen, if the record is one to begin with.
@@ -205,6 +190,12 @@ impl Group {
         self.newest.insert(user, self.frames.len());
         self.frames.push(Sealed { start, end, user, slot, sequence, generation, previous });
     }
+}
+
+fn unreadable(error: &StoreError) -> Refused {
+    let cause = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
+    tracing::error!("{error}{cause}: the record of its user is refused");
+    Refused { expected: 0 }
 }
 
 /// The place of byte `start` of a group that lies at `at`.

@@ -36,11 +36,9 @@ impl SledStore {
         self.with(|trees| trees.quarantine.apply_batch(batch))
     }
 
-    /// From now on every load of the user says that it is damaged. Returns how many users are in quarantine.
-    pub(crate) fn set_quarantined(&self, user: UserHash) -> usize {
-        let mut users = self.quarantined.0.write();
-        users.insert(user);
-        users.len()
+    /// From now on every load of the user says that it is damaged.
+    pub(crate) fn set_quarantined(&self, user: UserHash) {
+        self.quarantined.0.write().insert(user);
     }
 
     pub(crate) fn is_quarantined(&self, user: &UserHash) -> bool {

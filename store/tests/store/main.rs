@@ -9,5 +9,6 @@ mod damage;
 mod dead_letters;
 mod faults;
 mod kill;
+mod quarantine;
 mod sled_faults;
 mod together;
