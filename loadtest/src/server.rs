@@ -50,13 +50,7 @@ impl Running {
 
     /// Processor time used so far, of all threads.
     pub(crate) fn cpu(&self) -> Duration {
-        /// The kernel tells times in hundredths of a second, whatever its own tick is.
-        const TICK: Duration = Duration::from_millis(10);
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // The name stands in parentheses and may hold anything; user and system time are the 14th and 15th fields.
-        let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
-        TICK * ticks.sum::<u32>()
+        cpu_of(&self.child.id().to_string())
     }
 
     /// Memory in use (resident), in bytes.
@@ -66,6 +60,22 @@ impl Running {
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
         kib.unwrap_or_default() * 1_024
     }
+}
+
+/// Processor time that this program used so far.
+pub(crate) fn own_cpu() -> Duration {
+    cpu_of("self")
+}
+
+/// Processor time of a process, by its name under `/proc`.
+fn cpu_of(process: &str) -> Duration {
+    /// The kernel tells times in hundredths of a second, whatever its own tick is.
+    const TICK: Duration = Duration::from_millis(10);
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name stands in parentheses and may hold anything; user and system time are the 14th and 15th fields.
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
+    TICK * ticks.sum::<u32>()
 }
 
 impl Drop for Running {

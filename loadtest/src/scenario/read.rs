@@ -8,7 +8,7 @@ use crate::exposition::Exposition;
 use crate::http::{self, Connection};
 use crate::pace::Pace;
 use crate::report::{Goal, Outcome, grouped};
-use crate::server::{Running, Server};
+use crate::server::{Running, Server, own_cpu};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -37,6 +37,8 @@ struct Target<'a> {
     rates: Vec<f64>,
     /// Processor time per request in microseconds, by turn.
     cpu_us: Vec<f64>,
+    /// The same of this generator.
+    own_cpu_us: Vec<f64>,
 }
 
 impl Read {
@@ -71,7 +73,10 @@ impl Read {
         let request = http::get(&format!("/api/v2/profile/{}", data::EXAMPLE_USER), &token);
         let answer = copy_answer(server.listen(), &request).await?;
         let handler = answer.0.serve(&bench.baseline, workers)?;
-        let target = |name, process, request| Target { name, process, request, rates: Vec::new(), cpu_us: Vec::new() };
+        let target = |name, process, request| {
+            let (rates, cpu_us, own_cpu_us) = (Vec::new(), Vec::new(), Vec::new());
+            Target { name, process, request, rates, cpu_us, own_cpu_us }
+        };
         let mut targets = [
             target("server", server.running(), request),
             // As long as the server's request, so that both read the same.
@@ -86,11 +91,13 @@ impl Read {
         for turn in 1..=self.turns {
             for target in &mut targets {
                 bench.progress.step(format!("read: {about}, turn {turn} of {}, {}", self.turns, target.name));
-                let cpu_before = target.process.cpu();
+                let (cpu_before, own_before) = (target.process.cpu(), own_cpu());
                 let driven = self.closed(target, self.turn_s).await?;
-                let cpu = target.process.cpu() - cpu_before;
+                let (cpu, own) = (target.process.cpu() - cpu_before, own_cpu() - own_before);
+                let per_request = |time: Duration| time.as_secs_f64() * 1e6 / driven.served as f64;
                 target.rates.push(driven.rate());
-                target.cpu_us.push(cpu.as_secs_f64() * 1e6 / driven.served as f64);
+                target.cpu_us.push(per_request(cpu));
+                target.own_cpu_us.push(per_request(own));
             }
         }
         let mut open = Vec::new();
@@ -138,6 +145,8 @@ impl Read {
         outcome.figure("  processor time per request", cpu, "µs");
         outcome.figure("  of the bare handler, same headers", same_cpu, "µs");
         outcome.figure("  of the bare handler, bytes alone", bare_cpu, "µs");
+        outcome.figure("  of this generator", median(&targets[0].own_cpu_us), "µs");
+        outcome.figure("  ratio to the same headers, by processor time", same_cpu / cpu, "");
         let [server, handler] = [0, 1].map(|target| open[target].latency.summary());
         let rate = grouped(self.open_rate);
         outcome.figure(format!("  open loop at {rate} /s, p50"), server.p50_ms, "ms");
