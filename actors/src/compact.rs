@@ -35,10 +35,12 @@ impl Compactor {
     /// # Panics
     /// If the memory for them cannot be had.
     pub(crate) fn new(dictionary: &[u8]) -> Self {
-        let compressor = Compressor::with_dictionary(LEVEL, dictionary);
+        let mut compressor = Compressor::with_dictionary(LEVEL, dictionary).expect("a compression context can be made");
+        // Nobody else reads the bytes: the dictionary's name in each would be four bytes of nothing, a million times.
+        compressor.include_dictid(false).expect("the parameter is known");
         let decompressor = Decompressor::with_dictionary(dictionary);
         Self {
-            compressor: RefCell::new(compressor.expect("a compression context can be made")),
+            compressor: RefCell::new(compressor),
             decompressor: RefCell::new(decompressor.expect("a decompression context can be made")),
         }
     }

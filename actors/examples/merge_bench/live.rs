@@ -20,6 +20,7 @@ pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
         idle_passivate: Duration::from_secs(86_400),
         hot_actors_per_shard: 256,
         view_bytes: 0,
+        dictionary: data::STATE_DICTIONARY,
         ..Options::default()
     };
     let profiles = Profiles::start(options, ports())?;
