@@ -35,7 +35,7 @@ mod tests;
 pub use error::{Busy, ReadError, WriteError};
 pub use options::Options;
 pub use ports::Ports;
-pub use profile::{Completeness, Subscription};
+pub use profile::{Completeness, Subscription, UserCounters};
 pub use profiles::{Counters, Profiles};
 pub use reply::{EventResult, Reply, Status};
 pub use view_cache::View;

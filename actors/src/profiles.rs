@@ -20,10 +20,11 @@ use crate::options::Options;
 use crate::outlet::{CursorKey, OutletSender};
 use crate::ports::Ports;
 use crate::profile::{
-    ApplyFeedEvent, Completeness, GetCompleteness, GetView, OpenOutlet, Request, Subscription, WriteConsent,
+    ApplyFeedEvent, Completeness, GetCompleteness, GetView, OpenOutlet, Request, Subscription, UserCounters,
+    WriteConsent,
 };
 use crate::reply::{Reply, Status};
-use crate::roster::{GetCounters, Roster, RosterActor, ShardEvent};
+use crate::roster::{Observe, Roster, RosterActor, ShardEvent};
 use crate::shared::Shared;
 use crate::today::Today;
 use crate::view_cache::{View, ViewCache};
@@ -138,6 +139,12 @@ impl Profiles {
         Self { shared, running: Arc::default() }
     }
 
+    /// Ends a user's actor, where there is one, as a panic would.
+    #[cfg(test)]
+    pub(crate) fn panic_actor(&self, user: &UserId) -> bool {
+        self.shared.roster.tell(user, Request::Panic)
+    }
+
     /// Hands an event to its user's actor. Never blocks; the result comes by `reply`, once it is durable.
     ///
     /// # Errors
@@ -243,13 +250,20 @@ impl Profiles {
             ..Counters::default()
         };
         for shard in &self.running.shards {
-            if let Ok(counted) = shard.send(GetCounters).await {
+            if let Ok(counted) = shard.send(Observe).await {
                 counters.live_actors += counted.live_actors;
                 counters.unpacked_actors += counted.unpacked_actors;
                 counters.outlets += counted.outlets;
             }
         }
         counters
+    }
+
+    /// Counts what one user's actor holds; `None` for a user without one, who is not hydrated for it.
+    pub async fn observe_user(&self, user: UserId) -> Option<UserCounters> {
+        let (sender, answer) = oneshot::channel();
+        self.shared.roster.tell(&user, Request::Observe(sender));
+        answer.await.ok()
     }
 
     /// Takes no more events, waits until every mailbox is empty and every commit settled, and ends all threads.

@@ -52,6 +52,17 @@ pub(super) struct Pending {
     pub(super) waiters: SmallVec<[Waiter; 1]>,
 }
 
+/// What one user's actor holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserCounters {
+    /// States that wait for the journal.
+    pub pending: usize,
+    /// Live subscriptions.
+    pub outlets: usize,
+    /// Whether the state is ready for use, and not in its compact form.
+    pub is_unpacked: bool,
+}
+
 /// Who waits for a pending state.
 #[derive(Debug)]
 pub(super) enum Waiter {
@@ -104,9 +115,14 @@ impl Core {
             Request::GetCompleteness(request) => self.get_completeness(local, request),
             Request::OpenOutlet(request) => self.open_outlet(local, request),
             Request::PruneOutlets => self.prune_outlets(),
+            Request::Observe(answer) => drop(answer.send(self.observe())),
             #[cfg(test)]
             Request::Panic => panic!("injected"),
         }
+    }
+
+    fn observe(&self) -> UserCounters {
+        UserCounters { pending: self.pending.len(), outlets: self.outlets(), is_unpacked: self.is_unpacked() }
     }
 
     /// The committed state.

@@ -12,6 +12,7 @@ mod settle;
 mod watch;
 
 pub(crate) use self::core::Core;
+pub use self::core::UserCounters;
 pub(crate) use actor::ProfileActor;
 pub use read::Completeness;
 pub(crate) use request::{ApplyFeedEvent, GetCompleteness, GetView, OpenOutlet, Request, WriteConsent};

@@ -7,7 +7,7 @@ use domain::access::Viewer;
 use domain::event::{FeedEvent, Write};
 use tokio::sync::oneshot;
 
-use super::{Completeness, Subscription};
+use super::{Completeness, Subscription, UserCounters};
 use crate::error::ReadError;
 use crate::reply::Reply;
 use crate::view_cache::View;
@@ -23,6 +23,7 @@ pub(crate) enum Request {
     GetCompleteness(GetCompleteness),
     OpenOutlet(OpenOutlet),
     PruneOutlets,
+    Observe(oneshot::Sender<UserCounters>),
     #[cfg(test)]
     Panic,
 }
@@ -73,7 +74,7 @@ impl Request {
     /// Answers without an actor. A write's reply says busy by being dropped; whoever went away misses nothing.
     pub(crate) fn fail(self, error: ReadError) {
         match self {
-            Self::ApplyFeedEvent(_) | Self::WriteConsent(_) | Self::PruneOutlets => {}
+            Self::ApplyFeedEvent(_) | Self::WriteConsent(_) | Self::PruneOutlets | Self::Observe(_) => {}
             Self::GetView(GetView { answer, .. }) => drop(answer.send(Err(error))),
             Self::GetCompleteness(GetCompleteness { answer, .. }) => drop(answer.send(Err(error))),
             Self::OpenOutlet(OpenOutlet { answer, .. }) => drop(answer.send(Err(error))),

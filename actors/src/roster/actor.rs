@@ -77,7 +77,7 @@ impl Local {
 /// Asks a shard for its counters.
 #[derive(Debug, Message)]
 #[rtype(result = "ShardCounters")]
-pub(crate) struct GetCounters;
+pub(crate) struct Observe;
 
 /// What a shard counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, MessageResponse)]
@@ -87,10 +87,10 @@ pub(crate) struct ShardCounters {
     pub(crate) outlets: usize,
 }
 
-impl Handler<GetCounters> for RosterActor {
+impl Handler<Observe> for RosterActor {
     type Result = ShardCounters;
 
-    fn handle(&mut self, _: GetCounters, _: &mut Self::Context) -> ShardCounters {
+    fn handle(&mut self, _: Observe, _: &mut Self::Context) -> ShardCounters {
         let slots = self.local.slots.borrow();
         let mut counters = ShardCounters { live_actors: slots.len(), ..ShardCounters::default() };
         for core in (0..slots.positions()).filter_map(|position| slots.at(position)) {

@@ -5,6 +5,6 @@ mod local;
 mod map;
 mod sweep;
 
-pub(crate) use actor::{GetCounters, RosterActor};
+pub(crate) use actor::{Observe, RosterActor};
 pub(crate) use local::{Local, ShardEvent};
 pub(crate) use map::Roster;

@@ -7,7 +7,7 @@ use super::world::{DAY, Ground, NOON, SERVICE, World, by_hand, citizen, income, 
 use crate::hydration::Hydrated;
 use crate::profile::Request;
 use crate::roster::ShardEvent;
-use crate::{Options, ReadError, Status};
+use crate::{Options, ReadError, Status, UserCounters};
 
 const APPLIED: Status = Status::Applied { revision: 1 };
 
@@ -22,6 +22,11 @@ fn nothing_is_answered_or_shown_before_it_is_durable() {
         world.load();
         world.breathe(8).await;
         assert_eq!(world.shared.permits.taken(), 1, "merged and pending");
+        let profiles = world.profiles.clone();
+        let counters = actix_rt::spawn(async move { profiles.observe_user(user(1)).await });
+        world.breathe(8).await;
+        let expected = UserCounters { pending: 1, outlets: 0, is_unpacked: false };
+        assert_eq!(counters.await.expect("no panic"), Some(expected));
         assert!(world.results.try_recv().is_err());
         let profiles = world.profiles.clone();
         let early = actix_rt::spawn(async move { profiles.view(user(1), &citizen(1)).await.map(|view| view.revision) });

@@ -1,12 +1,15 @@
 //! The way of an event with the real threads: submitted, committed, answered, read.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use domain::event::RegisterPath;
 use domain::port::journal::{Journal, JournalError, Record, Refused};
+use domain::source::{Kind, Source};
+use domain::table::Leaf;
 use tokio::sync::mpsc;
 
-use super::ram::Ram;
+use super::ram::{Chance, Ram};
 use super::world::{Ground, NOON, citizen, income, run, user};
 use crate::{Options, Profiles, ReadError, Reply, Status};
 
@@ -68,6 +71,80 @@ fn thousands_of_events_over_one_channel_each_get_one_result_and_a_restart_finds_
             assert_eq!(view.revision, EVENTS as u64);
         }
         assert!(profiles.stop().await);
+    });
+}
+
+/// The races that the model, on one thread, cannot have: threads that send while actors passivate, die and hydrate.
+#[test]
+fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer() {
+    const USERS: usize = 10;
+    const THREADS: usize = 3;
+    const EVENTS: usize = 3_000;
+    run(async {
+        let options = Options {
+            shards: 2,
+            mailbox_capacity: 4,
+            commit_permits: 64,
+            commit_queue_capacity: 64,
+            max_group: 16,
+            max_live_actors: 4,
+            hydration_queue: 6,
+            idle_passivate: Duration::ZERO,
+            tick: Duration::from_millis(1),
+            hot_actors_per_shard: 1,
+            ..Options::default()
+        };
+        let of = |index: usize| {
+            income(index % USERS, NOON - 1_000_000 + index as i64, ["0-2.5L", "20L+"][index / USERS % 2])
+        };
+        let ground = Ground::new();
+        let profiles = Profiles::start(options, ground.ports()).expect("threads");
+        let (sender, mut results) = mpsc::unbounded_channel();
+        let senders = (0..THREADS).map(|thread| {
+            let (profiles, sender) = (profiles.clone(), sender.clone());
+            std::thread::spawn(move || {
+                let mut chance = Chance(thread as u64);
+                for index in (thread..THREADS * EVENTS).step_by(THREADS) {
+                    let mut reply = Reply::stream(index as u64, sender.clone());
+                    // Some give up: what is dropped answers busy.
+                    for _ in 0..100 {
+                        match profiles.submit(of(index), Instant::now(), reply) {
+                            Ok(()) => break,
+                            Err((_, back)) => reply = back,
+                        }
+                        std::thread::yield_now();
+                    }
+                    if chance.one_in(100) {
+                        profiles.panic_actor(&of(index).user);
+                    }
+                }
+            })
+        });
+        let senders: Vec<_> = senders.collect();
+        let (mut busy, mut acknowledged) = (0, [0; USERS]);
+        for _ in 0..THREADS * EVENTS {
+            let result =
+                tokio::time::timeout(Duration::from_secs(60), results.recv()).await.expect("each has a result");
+            let result = result.expect("the test holds a sender");
+            let newest = &mut acknowledged[result.index as usize % USERS];
+            match result.status {
+                Status::Busy => busy += 1,
+                _ => *newest = of(result.index as usize).time.max(*newest),
+            }
+        }
+        senders.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        assert!(busy < THREADS * EVENTS / 2, "hardly anything was taken: {busy} were busy");
+        assert!(profiles.stop().await);
+        assert_eq!(ground.ram.refused(), 0, "no two incarnations wrote side by side");
+        for (number, newest) in acknowledged.into_iter().enumerate() {
+            let states = ground.ram.states(&user(number), Vec::new());
+            let income = RegisterPath::Leaf(Leaf::EconomicIncomeBracket);
+            let head = states.last().expect("known");
+            let register = head.documents.get(Source::Metadata, &income, Kind::Verified).expect("written");
+            assert!(register.time >= newest, "an acknowledged event is lost");
+            let revisions = states.iter().map(|state| state.envelope.revision);
+            assert!(revisions.clone().zip(revisions.skip(1)).all(|(one, next)| next == one || next == one + 1));
+        }
     });
 }
 
