@@ -12,9 +12,8 @@ use config::Settings;
 use domain::access::{InvalidAccess, Policy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
-use serde_json::json;
 use store::Closer;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::http::caller::Verifier;
@@ -65,6 +64,8 @@ pub struct Application {
     admin: Server,
     listen: SocketAddr,
     admin_listen: SocketAddr,
+    /// SIGTERM and SIGINT, heard from before the ready line on.
+    signals: [Signal; 2],
     stop: watch::Sender<bool>,
     profiles: actors::Profiles,
     closer: Closer,
@@ -78,6 +79,8 @@ impl Application {
     /// Says in one line why not, and what to do.
     pub async fn build(settings: Settings, environment: &[(String, String)]) -> Result<Self, StartError> {
         forbid_core_dumps().map_err(StartError::Thread)?;
+        let hear = |kind| signal(kind).map_err(StartError::Thread);
+        let signals = [hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?];
         let secrets = wiring::load_secrets(&settings, environment)?;
         // The recorder comes first: whoever registers a metric before it is there counts into nothing.
         let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
@@ -109,13 +112,12 @@ impl Application {
         let (public, listen) = bind_public(&settings, surface.clone())?;
         let (admin, admin_listen) = bind_admin(&settings, surface)?;
         let upkeep = Upkeep { settings, policy, prometheus };
-        Ok(Self { public, admin, listen, admin_listen, stop, profiles, closer, upkeep })
+        Ok(Self { public, admin, listen, admin_listen, signals, stop, profiles, closer, upkeep })
     }
 
     /// What is printed when the server answers.
     pub fn ready_line(&self) -> String {
-        json!({"event": "ready", "listen": self.listen.to_string(), "admin_listen": self.admin_listen.to_string()})
-            .to_string()
+        format!(r#"{{"event":"ready","listen":"{}","admin_listen":"{}"}}"#, self.listen, self.admin_listen)
     }
 
     /// Where the API listens.
@@ -133,7 +135,7 @@ impl Application {
     /// # Errors
     /// A listener failed.
     pub async fn run_until_stopped(self) -> io::Result<()> {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let [mut terminate, mut interrupt] = self.signals;
         let (public, admin) = (self.public.handle(), self.admin.handle());
         let serving = rt::spawn(self.public);
         let serving_admin = rt::spawn(self.admin);

@@ -28,5 +28,8 @@ pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Resu
     match settings.format {
         LogFormat::Text => log.with_ansi(false).finish().try_init(),
         LogFormat::Json => log.json().flatten_event(true).finish().try_init(),
-    }
+    }?;
+    // A panic's message would go round the redaction layer.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a thread panicked")));
+    Ok(())
 }
