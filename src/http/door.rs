@@ -7,7 +7,6 @@ use actors::Profiles;
 use domain::port::clock::Clock;
 use domain::port::dead_letters::DeadLetters;
 use domain::rules::Rules;
-use store::Health;
 use tokio::sync::watch;
 
 use super::caller::Verifier;
@@ -47,8 +46,6 @@ pub(crate) struct Door {
 impl Door {
     /// Whether requests can be served: the store takes writes, and the server is not stopping.
     pub(crate) fn is_ready(&self) -> bool {
-        !*self.closing.borrow()
-            && !matches!(self.store.health(), Health::RefusingWrites { .. })
-            && self.profiles.is_ready()
+        !*self.closing.borrow() && self.store.takes_writes() && self.profiles.is_ready()
     }
 }
