@@ -1,0 +1,105 @@
+/*
+ * A disk that fails on command, for a server whose data lies on a sound one: loaded before libc (ld.so(8),
+ * LD_PRELOAD). It stands in for write, pwrite, fallocate, fsync, fdatasync and sync_file_range on regular
+ * files and directories below FAILING_DISK_UNDER, and follows the orders in the file FAILING_DISK_ORDERS, which the
+ * test changes while the server runs. Reads never fail.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { SOUND = 0, FAIL = 1, FAIL_ONCE = 2 };
+
+/* The file's content; tests/crash/disk.rs writes and reads it at these offsets. */
+struct orders {
+    uint8_t writes; /* FAIL: no room */
+    uint8_t syncs;  /* FAIL: input/output error; FAIL_ONCE: the next one only */
+    uint8_t unused[6];
+    uint64_t failed_writes;
+    uint64_t failed_syncs;
+};
+
+static struct orders sound;
+static volatile struct orders *orders = &sound;
+static const char *under = "";
+
+__attribute__((constructor)) static void begin(void) {
+    const char *path = getenv("FAILING_DISK_ORDERS");
+    const char *directory = getenv("FAILING_DISK_UNDER");
+    if (path == NULL || directory == NULL) return;
+    under = directory;
+    int fd = open(path, O_RDWR);
+    void *map = mmap(NULL, sizeof(struct orders), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd < 0 || map == MAP_FAILED) {
+        perror("failing_disk");
+        abort();
+    }
+    close(fd);
+    orders = map;
+}
+
+static int concerned(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path);
+    size_t wanted = strlen(under);
+    return length >= (ssize_t)wanted && memcmp(path, under, wanted) == 0;
+}
+
+static int no_room(int fd) {
+    if (orders->writes == SOUND || !concerned(fd)) return 0;
+    __atomic_fetch_add(&orders->failed_writes, 1, __ATOMIC_SEQ_CST);
+    errno = ENOSPC;
+    return 1;
+}
+
+static int no_sync(int fd) {
+    if (orders->syncs == SOUND || !concerned(fd)) return 0;
+    uint8_t once = FAIL_ONCE;
+    int first = __atomic_compare_exchange_n(&orders->syncs, &once, SOUND, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    if (!first && orders->syncs != FAIL) return 0;
+    __atomic_fetch_add(&orders->failed_syncs, 1, __ATOMIC_SEQ_CST);
+    errno = EIO;
+    return 1;
+}
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t write(int fd, const void *bytes, size_t count) {
+    return no_room(fd) ? -1 : NEXT(write)(fd, bytes, count);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
+    return no_room(fd) ? -1 : NEXT(pwrite)(fd, bytes, count, at);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
+    return no_room(fd) ? -1 : NEXT(pwrite64)(fd, bytes, count, at);
+}
+
+int fallocate(int fd, int mode, off_t at, off_t count) {
+    return no_room(fd) ? -1 : NEXT(fallocate)(fd, mode, at, count);
+}
+
+int fallocate64(int fd, int mode, off64_t at, off64_t count) {
+    return no_room(fd) ? -1 : NEXT(fallocate64)(fd, mode, at, count);
+}
+
+int fsync(int fd) {
+    return no_sync(fd) ? -1 : NEXT(fsync)(fd);
+}
+
+int fdatasync(int fd) {
+    return no_sync(fd) ? -1 : NEXT(fdatasync)(fd);
+}
+
+int sync_file_range(int fd, off64_t at, off64_t count, unsigned flags) {
+    return no_sync(fd) ? -1 : NEXT(sync_file_range)(fd, at, count, flags);
+}

@@ -1,0 +1,222 @@
+//! The server as a process: started on a directory of its own, killed without mercy.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::say;
+
+const SERVER: &str = env!("CARGO_BIN_EXE_profile-server");
+
+/// The instant at which assembly stands still: no day turns while a test runs.
+pub(crate) const CLOCK: &str = "2026-01-21T12:00:00Z";
+
+/// A start after a kill takes a fraction of this even on a busy machine.
+const START: Duration = Duration::from_secs(20);
+
+/// A place for one server: its data, its settings, what it logged.
+pub(crate) struct Place {
+    directory: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Place {
+    /// An empty one, on a disk: a file system in memory would hide what syncing costs.
+    pub(crate) fn new() -> Self {
+        let parent = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).expect("cargo's directory for tests");
+        let directory = TempDir::new_in(parent).expect("a directory");
+        let place = Self { directory, environment: Vec::new() };
+        // Small segments fill, and an unoptimised build looks through one in no time.
+        place.with("http.max_event_bytes", 65_536).with("journal.segment_mib", 1)
+    }
+
+    /// Sets `section.key`.
+    pub(crate) fn with(mut self, key: &str, value: impl ToString) -> Self {
+        let name = format!("PROFILE_SERVER__{}", key.to_uppercase().replace('.', "__"));
+        self.environment.push((name, value.to_string()));
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub(crate) fn with_variable(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Whether some checkpoint let the journal go: every start begins a segment, and nothing else removes one.
+    pub(crate) fn was_checkpointed(&self) -> bool {
+        !self.data_dir().join("journal/0000000001.segment").exists()
+    }
+
+    /// A file beside the data.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// What all servers of this place wrote to stderr.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.beside("stderr")).unwrap_or_default()
+    }
+
+    /// Begins a start and does not wait for it.
+    pub(crate) fn spawn(&self) -> Starting {
+        let log = File::options().create(true).append(true).open(self.beside("stderr")).expect("the log");
+        let mut child = self
+            .command("serve")
+            .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--fixed-clock", CLOCK])
+            .stderr(log)
+            .spawn()
+            .expect("the server's process");
+        let output = child.stdout.take().expect("a pipe");
+        let (sender, lines) = channel();
+        // Ends with the process.
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Starting { process: Process(child), lines }
+    }
+
+    /// Starts the server. It has to come up by itself.
+    #[track_caller]
+    pub(crate) fn start(&self) -> Server {
+        match self.spawn().ready() {
+            Ok(server) => server,
+            Err(status) => panic!("the server did not start: {status:?}"),
+        }
+    }
+
+    /// A token that the server signs for development.
+    pub(crate) fn token(&self, sub: &str, role: &str, scope: &str) -> String {
+        let output = self
+            .command("token")
+            .args(["--sub", sub, "--role", role, "--scope", scope, "--ttl", "1h"])
+            .output()
+            .expect("the token command");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "no token for `{sub}`: {complaint}");
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+
+    /// Nothing of the caller's environment reaches the server.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(SERVER);
+        command.arg(name).arg("--data-dir").arg(self.data_dir());
+        command.env_clear().envs(self.environment.iter().cloned());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Drop for Place {
+    /// A failed test shows what the server said last.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(40)..];
+            say(&format!("the server's last lines:\n{}", last.join("\n")));
+        }
+    }
+}
+
+/// A process that does not outlive its test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server that may not be ready yet.
+pub(crate) struct Starting {
+    process: Process,
+    lines: Receiver<String>,
+}
+
+impl Starting {
+    /// Waits until the server says that it is ready, or is gone: with which status (none: it hung).
+    pub(crate) fn ready(mut self) -> Result<Server, Option<ExitStatus>> {
+        let deadline = Instant::now() + START;
+        loop {
+            let line = match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => return Err(None),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.process.0.wait().ok()),
+            };
+            if let Some((listen, admin_listen)) = addresses(&line) {
+                return Ok(Server { process: self.process, listen, admin_listen });
+            }
+        }
+    }
+
+    /// SIGKILL. Says whether the server was ready by then.
+    pub(crate) fn kill(self) -> bool {
+        drop(self.process);
+        self.lines.iter().any(|line| addresses(&line).is_some())
+    }
+}
+
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let ready: Value = serde_json::from_str(line).ok().filter(|value: &Value| value["event"] == "ready")?;
+    let address = |name: &str| ready[name].as_str()?.trim_start_matches("http://").parse().ok();
+    Some((address("listen")?, address("admin_listen")?))
+}
+
+/// A server that is ready.
+pub(crate) struct Server {
+    process: Process,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
+}
+
+impl Server {
+    pub(crate) fn client(&self, token: &str) -> Client {
+        Client::connect(self.listen, token).expect("the server takes connections")
+    }
+
+    /// The status of `/health/ready`.
+    pub(crate) fn readiness(&self) -> u16 {
+        let mut client = Client::connect(self.admin_listen, "").expect("the server takes connections");
+        client.get("/health/ready").expect("an answer").status
+    }
+
+    /// SIGKILL, and the certainty that the process is gone. It has to have lived until then.
+    pub(crate) fn kill(mut self) {
+        if let Ok(Some(status)) = self.process.0.try_wait() {
+            panic!("the server ended by itself: {status}");
+        }
+    }
+}
+
+/// What lies below `directory`, by path, to see that nothing changed.
+pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            let mut bytes = Vec::new();
+            File::open(&path).and_then(|mut file| file.read_to_end(&mut bytes)).expect("a file");
+            found.push((path, bytes));
+        }
+    }
+    found.sort_unstable();
+    found
+}

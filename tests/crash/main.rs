@@ -1,0 +1,43 @@
+//! Crash tests: the real server in its own process, killed and starved at random moments. What it acknowledged has to
+//! be there when it starts again, by itself.
+//!
+//! `CRASH_SEED` chooses events and moments; a run prints its own. The moments are delays, so a seed brings back the
+//! same traffic, but only nearly the same instant of death.
+
+mod client;
+mod disk;
+mod faults;
+mod feed;
+mod harness;
+mod kill_at_start;
+mod kill_under_load;
+mod ledger;
+mod load;
+mod torn;
+mod verify;
+
+/// The law's random events of every type, withdrawals and claimed kinds among them.
+#[path = "../law"]
+#[allow(dead_code, reason = "the law looks at more of them")]
+mod law {
+    pub(crate) mod events;
+    pub(crate) mod random;
+}
+use law::{events, random};
+
+/// The seed of this run, different for each test.
+#[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment")]
+fn seeded(test: &str) -> random::Random {
+    let seed: u64 = match std::env::var("CRASH_SEED") {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("`CRASH_SEED` is not a whole number: `{text}`")),
+        Err(_) => 20_260_121,
+    };
+    say(&format!("{test}: CRASH_SEED={seed}"));
+    random::Random(test.bytes().fold(seed, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(byte.into())))
+}
+
+/// Says what a run did; the test harness shows it on failure, or with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "seeds and figures are for people")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
