@@ -39,7 +39,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<House, Sta
     let clock = assembly_clock(settings);
     let entropy = entropy();
     let master_key = MasterKey::new(1, *secrets.master_key.expose_secret());
-    let store = store::open(store_options(settings), &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
+    let options = store::Options { clock: Some(Arc::clone(&clock)), ..store_options(settings) };
+    let store = store::open(options, &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
     let ports = Ports {
         journal: store.journal,
         store: store.reader,
@@ -72,6 +73,7 @@ fn store_options(settings: &Settings) -> store::Options {
         sled_cache_bytes: settings.store.sled_cache_bytes,
         dictionary: Some(data::STATE_DICTIONARY.to_vec()),
         dead_letter_queue: settings.dead_letters.queue_capacity,
+        dead_letter_days: settings.dead_letters.retain_days,
         ..store::Options::new(&settings.data_dir)
     }
 }

@@ -1,6 +1,8 @@
 //! Start-up: lock, keyring, sled, journal, in this order.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -120,7 +122,7 @@ pub fn open(
     let checkpointer = Checkpointer::new(shared.clone(), fold, &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
     let checkpoints = CheckpointThread::start(shared.clone(), checkpointer).map_err(no_thread)?;
-    let letters = Arc::new(LetterBox::start(shared.clone(), options.dead_letter_queue).map_err(no_thread)?);
+    let letters = Arc::new(LetterBox::start(shared.clone(), &options).map_err(no_thread)?);
     Ok(Store {
         journal: Box::new(Appender::new(shared.clone(), options.segment_bytes, tip)),
         reader: Arc::new(Reader(shared.clone())),
@@ -153,18 +155,18 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
     Err(OpenError::Locked { path: data_dir.to_owned() })
 }
 
-/// Makes a directory that only its owner may enter, durable in its parent.
+/// Makes a directory that only its owner may enter, and those above it, each durable in its parent.
 fn make_directory(path: &Path) -> Result<(), OpenError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let made = || {
+    fn make(path: &Path) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());
         }
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        make(parent)?;
+        fs::DirBuilder::new().mode(0o700).create(path)?;
         File::open(parent)?.sync_all()
-    };
-    made().map_err(|source| OpenError::Disk { doing: "create the directory", path: path.to_owned(), source })
+    }
+    make(path).map_err(|source| OpenError::Disk { doing: "create the directory", path: path.to_owned(), source })
 }
 
 /// A new keyring is made only where nothing was ever sealed: it comes first, and is durable before anything else.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::port::clock::Clock;
 use zeroize::Zeroizing;
 
 use crate::disk::{Disk, RealDisk};
@@ -34,6 +35,12 @@ pub struct Options {
     pub dictionary: Option<Vec<u8>>,
     /// How many dead letters may wait to be written.
     pub dead_letter_queue: usize,
+    /// How many bytes of bodies those may have.
+    pub dead_letter_bytes: usize,
+    /// Dead letters are kept for as many days.
+    pub dead_letter_days: u32,
+    /// Says when dead letters are due to go; without one only the arrival of a new one does.
+    pub clock: Option<Arc<dyn Clock>>,
     /// The disk under journal and keyring.
     pub disk: Arc<dyn Disk>,
 }
@@ -52,6 +59,9 @@ impl Options {
             sled_cache_bytes: 256 << 20,
             dictionary: None,
             dead_letter_queue: 1024,
+            dead_letter_bytes: 64 << 20,
+            dead_letter_days: 30,
+            clock: None,
             disk: Arc::new(RealDisk),
         }
     }

@@ -4,10 +4,14 @@ use aes_gcm_siv::aead::{AeadInOut, KeyInit};
 use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce, Tag};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::user_hash::UserHash;
+
 /// Bytes of a nonce.
 pub(crate) const NONCE_BYTES: usize = 12;
 /// Bytes that a seal adds.
 pub(crate) const TAG_BYTES: usize = 16;
+/// Stands in labels of what is nobody's.
+pub(crate) const NOBODY: UserHash = UserHash([0; 16]);
 /// The only tenant so far.
 pub(crate) const TENANT: u32 = 0;
 
@@ -32,17 +36,20 @@ pub(crate) struct Label {
     pub(crate) generation: u32,
     /// The sequence or the revision.
     pub(crate) number: u64,
+    /// Whose it is; [`NOBODY`] if nobody's.
+    pub(crate) user: UserHash,
 }
 
 impl Label {
-    fn to_bytes(self) -> [u8; 22] {
-        let mut bytes = [0; 22];
+    fn to_bytes(self) -> [u8; 38] {
+        let mut bytes = [0; 38];
         bytes[0] = self.kind;
         bytes[1] = self.format;
         bytes[2..6].copy_from_slice(&self.tenant.to_le_bytes());
         bytes[6..10].copy_from_slice(&self.slot.to_le_bytes());
         bytes[10..14].copy_from_slice(&self.generation.to_le_bytes());
         bytes[14..22].copy_from_slice(&self.number.to_le_bytes());
+        bytes[22..].copy_from_slice(&self.user.0);
         bytes
     }
 }
@@ -133,7 +140,7 @@ impl Cipher {
 mod tests {
     use super::*;
 
-    const LABEL: Label = Label { kind: 1, format: 1, tenant: 0, slot: 7, generation: 1, number: 42 };
+    const LABEL: Label = Label { kind: 1, format: 1, tenant: 0, slot: 7, generation: 1, number: 42, user: NOBODY };
 
     #[test]
     fn a_seal_opens_under_its_own_key_and_label_only() {
@@ -151,6 +158,7 @@ mod tests {
             Label { slot: 8, ..LABEL },
             Label { generation: 2, ..LABEL },
             Label { number: 43, ..LABEL },
+            Label { user: UserHash([1; 16]), ..LABEL },
         ];
         for other in others {
             assert_eq!(cipher.open(&[9; 12], other, &sealed[4..]), Err(Unsealable), "{other:?}");

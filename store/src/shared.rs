@@ -11,7 +11,7 @@ use crate::checkpoint::Bell;
 use crate::journal::{Entry, Fetched, Index, Item, Position, Segments, parse};
 use crate::keyring::{Keyring, SlotFault};
 use crate::metric::Metrics;
-use crate::seal::{Cipher, SecretKey, kind};
+use crate::seal::{Cipher, SecretKey};
 use crate::sled_store::{SealedRecord, SledStore, UserBody};
 use crate::status::Status;
 use crate::user_hash::{UserHash, UserHasher};
@@ -123,7 +123,7 @@ impl Shared {
         }
         let Some(record) = self.sled.user(user)? else { return Ok(None) };
         let cipher = self.cipher(record.slot, record.generation)?;
-        let authentic = cipher.open(&record.nonce, record.label(kind::USER), &record.sealed);
+        let authentic = cipher.open(&record.nonce, record.label(), &record.sealed);
         authentic.map_err(|_| damaged(format!("the seal of the record of slot {}", record.slot)))?;
         let (slot, generation, sequence) = (record.slot, record.generation, record.number);
         Ok(Some(Known { slot, generation, sequence, position: Position::NONE }))

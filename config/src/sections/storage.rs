@@ -11,18 +11,14 @@ use crate::keys::Keys;
 pub struct Journal {
     /// Size of a preallocated segment.
     pub segment_bytes: u64,
-    /// Checkpointed segments older than this go.
-    pub retain: Duration,
     /// Checkpointed segments beyond this total go, oldest first.
     pub retain_bytes: u64,
 }
 
 impl Journal {
     pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
-        let hours: u64 = keys.integer("journal.retain_hours", 0..=8_760)?;
         Ok(Self {
             segment_bytes: keys.integer::<u64>("journal.segment_mib", 1..=1_024)? << 20,
-            retain: Duration::from_secs(hours * 3_600),
             retain_bytes: keys.integer("journal.retain_bytes", 0..=TIB)?,
         })
     }
@@ -65,17 +61,16 @@ impl Store {
 /// `[dead_letters]`
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    /// How long rejected events are kept.
-    pub retain: Duration,
+    /// How many days rejected events are kept.
+    pub retain_days: u32,
     /// How many may wait to be written.
     pub queue_capacity: usize,
 }
 
 impl DeadLetters {
     pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
-        let days: u64 = keys.integer("dead_letters.retain_days", 1..=365)?;
         Ok(Self {
-            retain: Duration::from_secs(days * 86_400),
+            retain_days: keys.integer("dead_letters.retain_days", 1..=365)?,
             queue_capacity: keys.integer("dead_letters.queue_capacity", 1..=MANY)?,
         })
     }

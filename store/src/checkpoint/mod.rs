@@ -174,10 +174,10 @@ impl Checkpointer {
         let body = UserBody { state: state.unwrap_or_default(), tail: tail.unwrap_or_default() };
 
         let seal_block = |HistoryBlock { first_revision, body }| {
-            let record = SealedRecord::unsealed(slot, generation, first_revision);
-            shared.sled.seal(&cipher, kind::HISTORY_BLOCK, &body, record, &*shared.entropy)
+            let record = SealedRecord::unsealed(kind::HISTORY_BLOCK, *user, slot, generation, first_revision);
+            shared.sled.seal(&cipher, &body, record, &*shared.entropy)
         };
-        let record = SealedRecord::unsealed(slot, generation, sequence);
+        let record = SealedRecord::unsealed(kind::USER, *user, slot, generation, sequence);
         Ok(Some(FoldedUser {
             user: *user,
             record: shared.sled.seal_user(&cipher, &body, record, &*shared.entropy)?,

@@ -1,4 +1,4 @@
-//! Dead letters: rejected events, sealed and kept for 30 days.
+//! Dead letters: rejected events, sealed and kept for some days.
 //!
 //! A letter whose subject has a slot is sealed under the subject's key, so an erasure takes it along. The others are
 //! sealed under a key of the day, which is destroyed when the day's letters are due to go.
@@ -6,35 +6,53 @@
 mod body;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use domain::port::clock::Clock;
 use domain::port::dead_letters::{DeadLetter, DeadLetters};
 use domain::port::store::StoreError;
 use parking_lot::Mutex;
 
-use crate::seal::{Cipher, kind};
-use crate::shared::Shared;
+use crate::options::Options;
+use crate::seal::{Cipher, NOBODY, kind};
+use crate::shared::{Known, Shared};
 use crate::sled_store::{LETTER_KEY_BYTES, SealedRecord};
 
 const MICROS_PER_DAY: i64 = 24 * 3600 * 1_000_000;
-/// How long letters are kept.
-const DAYS_KEPT: u32 = 30;
+/// How often old letters are looked for when no new one comes.
+const PURGE_PAUSE: Duration = Duration::from_secs(600);
 
 /// Takes dead letters and writes them on a thread of its own.
 pub struct LetterBox {
     shared: Arc<Shared>,
     queue: Mutex<Option<SyncSender<DeadLetter>>>,
+    waiting_bytes: Arc<AtomicUsize>,
+    max_bytes: usize,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl LetterBox {
-    pub(crate) fn start(shared: Arc<Shared>, capacity: usize) -> std::io::Result<Self> {
-        let (queue, letters) = sync_channel(capacity);
-        let worker = shared.clone();
-        let work = move || write_all(&worker, letters);
-        let writer = thread::Builder::new().name("dead letters".to_owned()).spawn(work)?;
-        Ok(Self { shared, queue: Mutex::new(Some(queue)), writer: Mutex::new(Some(writer)) })
+    pub(crate) fn start(shared: Arc<Shared>, options: &Options) -> std::io::Result<Self> {
+        let (queue, letters) = sync_channel(options.dead_letter_queue);
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let writer = Writer {
+            shared: shared.clone(),
+            waiting_bytes: waiting_bytes.clone(),
+            days_kept: options.dead_letter_days,
+            clock: options.clock.clone(),
+            purged_for: None,
+        };
+        let writer = thread::Builder::new().name("dead letters".to_owned()).spawn(move || writer.run(&letters))?;
+        Ok(Self {
+            shared,
+            queue: Mutex::new(Some(queue)),
+            waiting_bytes,
+            max_bytes: options.dead_letter_bytes,
+            writer: Mutex::new(Some(writer)),
+        })
     }
 
     /// Reads all letters that can still be opened, oldest first.
@@ -70,26 +88,71 @@ impl Drop for LetterBox {
 
 impl DeadLetters for LetterBox {
     fn keep(&self, letter: DeadLetter) {
-        let taken = self.queue.lock().as_ref().is_some_and(|queue| queue.try_send(letter).is_ok());
-        if !taken {
-            self.shared.metrics.dead_letters_dropped.increment(1);
+        let bytes = weight(&letter);
+        let room = |waiting: usize| waiting.checked_add(bytes).filter(|&all| all <= self.max_bytes);
+        let reserved = self.waiting_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok();
+        if reserved && self.queue.lock().as_ref().is_some_and(|queue| queue.try_send(letter).is_ok()) {
+            return;
         }
+        if reserved {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        self.shared.metrics.dead_letters_dropped.increment(1);
     }
 }
 
-fn write_all(shared: &Shared, letters: Receiver<DeadLetter>) {
-    let mut purged_for = None;
-    for letter in letters {
-        let day = day_of(letter.rejected_at);
-        if purged_for != Some(day) {
-            purged_for = Some(day);
-            if let Err(error) = purge(shared, day.saturating_sub(DAYS_KEPT)) {
-                tracing::error!("old dead letters could not be removed: {error}");
+fn weight(letter: &DeadLetter) -> usize {
+    letter.body.as_ref().map_or(0, Vec::len)
+}
+
+/// What the thread has.
+struct Writer {
+    shared: Arc<Shared>,
+    waiting_bytes: Arc<AtomicUsize>,
+    days_kept: u32,
+    clock: Option<Arc<dyn Clock>>,
+    /// The last day that old letters were removed on.
+    purged_for: Option<u32>,
+}
+
+impl Writer {
+    fn run(mut self, letters: &Receiver<DeadLetter>) {
+        self.purge_by_clock();
+        loop {
+            match letters.recv_timeout(PURGE_PAUSE) {
+                Ok(letter) => {
+                    self.take(&letter);
+                    self.waiting_bytes.fetch_sub(weight(&letter), Ordering::Relaxed);
+                }
+                Err(RecvTimeoutError::Timeout) => self.purge_by_clock(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        if let Err(error) = write(shared, &letter, day) {
+    }
+
+    fn take(&mut self, letter: &DeadLetter) {
+        let day = day_of(letter.rejected_at);
+        self.purge_on(day);
+        if let Err(error) = write(&self.shared, letter, day) {
             tracing::error!("a dead letter was dropped: {error}");
-            shared.metrics.dead_letters_dropped.increment(1);
+            self.shared.metrics.dead_letters_dropped.increment(1);
+        }
+    }
+
+    fn purge_by_clock(&mut self) {
+        if let Some(clock) = &self.clock {
+            self.purge_on(day_of(clock.now_micros()));
+        }
+    }
+
+    /// Once a day; a failure is tried again with the next letter.
+    fn purge_on(&mut self, day: u32) {
+        if self.purged_for == Some(day) {
+            return;
+        }
+        match purge(&self.shared, day.saturating_sub(self.days_kept)) {
+            Ok(()) => self.purged_for = Some(day),
+            Err(error) => tracing::error!("old dead letters could not be removed: {error}"),
         }
     }
 }
@@ -106,15 +169,20 @@ enum LetterError {
 }
 
 fn write(shared: &Shared, letter: &DeadLetter, day: u32) -> Result<(), LetterError> {
-    let known = letter.user.map(|user| shared.last_known(&shared.hasher.hash(&user))).transpose()?.flatten();
-    let (slot, generation, cipher) = match known {
-        Some(known) => (known.slot, known.generation, shared.cipher(known.slot, known.generation)?),
-        None => daily_key(shared, day)?,
+    let subject = letter.user.map(|user| shared.hasher.hash(&user));
+    let known = subject.map(|user| Ok::<_, StoreError>(shared.last_known(&user)?.map(|known| (user, known))));
+    let (user, slot, generation, cipher) = match known.transpose()?.flatten() {
+        Some((user, Known { slot, generation, .. })) => (user, slot, generation, shared.cipher(slot, generation)?),
+        None => {
+            let (slot, generation, cipher) = daily_key(shared, day)?;
+            (NOBODY, slot, generation, cipher)
+        }
     };
-    let record = SealedRecord::unsealed(slot, generation, letter.rejected_at as u64);
-    let record = shared.sled.seal(&cipher, kind::DEAD_LETTER, &body::encode(letter), record, &*shared.entropy)?;
+    let record = SealedRecord::unsealed(kind::DEAD_LETTER, user, slot, generation, letter.rejected_at as u64);
+    let record = shared.sled.seal(&cipher, &body::encode(letter), record, &*shared.entropy)?;
     let mut key = letter_key(letter.rejected_at);
-    shared.entropy.fill(&mut key[8..]);
+    shared.entropy.fill(&mut key[8..16]);
+    key[16..].copy_from_slice(&user.0);
     Ok(shared.sled.put_letter(&key, &record)?)
 }
 
@@ -144,7 +212,7 @@ fn day_of(micros: i64) -> u32 {
     micros.div_euclid(MICROS_PER_DAY).clamp(0, i64::from(u32::MAX)) as u32
 }
 
-/// Letters lie in the order of their rejection; the random part comes second.
+/// Letters lie in the order of their rejection; the random part and the user come behind it.
 fn letter_key(rejected_at: i64) -> [u8; LETTER_KEY_BYTES] {
     let mut key = [0; LETTER_KEY_BYTES];
     key[..8].copy_from_slice(&rejected_at.max(0).to_be_bytes());

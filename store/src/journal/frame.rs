@@ -3,6 +3,8 @@
 //! Both start alike (little-endian): length u32 (all of it), CRC-32C u32 (of the length and of all that follows),
 //! format u8, kind u8. A length of zero is where nothing was written yet.
 
+use domain::port::journal::RecordKind;
+
 use super::position::Position;
 use crate::seal::{Label, NONCE_BYTES, TAG_BYTES, TENANT};
 use crate::user_hash::UserHash;
@@ -10,6 +12,8 @@ use crate::user_hash::UserHash;
 /// The format of frames and marks.
 pub(crate) const FORMAT: u8 = 1;
 const MARK_KIND: u8 = 0;
+/// A load hands out the bodies of all frames as changes; another kind of frame has to be told apart there first.
+const NEWEST_KIND: u8 = RecordKind::Change as u8;
 const MARK_MAGIC: &[u8; 8] = b"PSJ-MARK";
 const START_BYTES: usize = 10;
 
@@ -53,6 +57,7 @@ impl FrameHeader {
             slot: self.slot,
             generation: self.generation,
             number: self.sequence,
+            user: self.user,
         }
     }
 
@@ -108,8 +113,12 @@ pub(crate) enum Item<'a> {
     Blank,
     /// These are not bytes that were written here, whole.
     Damaged,
-    /// A sound record of a format that is not known here.
-    Newer(u8),
+    /// A sound record of a format, kind or tenant that is not known here.
+    Newer {
+        what: &'static str,
+        found: u16,
+        supported: u16,
+    },
 }
 
 /// The length that the record at the start of `bytes` claims; 0 if there is none.
@@ -131,12 +140,23 @@ pub(crate) fn parse(bytes: &[u8]) -> Item<'_> {
         return Item::Damaged;
     }
     match (record[8], record[9]) {
-        (format, _) if format > FORMAT => Item::Newer(format),
+        (format, _) if format > FORMAT => {
+            Item::Newer { what: "a frame of the journal", found: format.into(), supported: FORMAT.into() }
+        }
         (_, MARK_KIND) if length == MARK_BYTES && record[MAGIC_AT..].starts_with(MARK_MAGIC) => Item::Mark {
             epoch: u64::from_le_bytes(array_at(record, EPOCH_AT)),
             position: Position::from_u64(u64::from_le_bytes(array_at(record, POSITION_AT))),
         },
         (_, kind) if kind != MARK_KIND && length >= HEADER_BYTES + TAG_BYTES => {
+            let tenant = u32::from_le_bytes(array_at(record, TENANT_AT));
+            if kind > NEWEST_KIND {
+                let (found, supported) = (kind.into(), NEWEST_KIND.into());
+                return Item::Newer { what: "the kind of a frame of the journal", found, supported };
+            }
+            if tenant != TENANT {
+                let found = u16::try_from(tenant).unwrap_or(u16::MAX);
+                return Item::Newer { what: "the tenant of a frame of the journal", found, supported: TENANT as u16 };
+            }
             let header = FrameHeader {
                 kind,
                 slot: u32::from_le_bytes(array_at(record, SLOT_AT)),
@@ -220,6 +240,15 @@ mod tests {
             assert!(matches!(parse(&flipped), Item::Damaged), "bit {bit}");
         }
         assert!(matches!(parse(&bytes[..bytes.len() - 1]), Item::Damaged));
+        for (at, what) in [(8, "a frame"), (9, "the kind"), (TENANT_AT, "the tenant")] {
+            let mut newer = bytes.clone();
+            newer[at] = 2;
+            finish(&mut newer, Position::NONE);
+            let Item::Newer { what: found, found: 2, .. } = parse(&newer) else {
+                panic!("{what}: {:?}", parse(&newer))
+            };
+            assert!(found.starts_with(what), "{found}");
+        }
         assert!(matches!(parse(&[0; 64]), Item::Blank));
     }
 

@@ -131,8 +131,7 @@ fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan
                 scan.end += MARK_BYTES as u32;
             }
             Item::Mark { .. } | Item::Blank | Item::Damaged => return Ok(scan),
-            Item::Newer(found) => {
-                let (what, found, supported) = ("a frame of the journal", found.into(), frame::FORMAT.into());
+            Item::Newer { what, found, supported } => {
                 return Err(OpenError::NewerFormat { what, found, supported });
             }
         }

@@ -4,7 +4,7 @@ use domain::port::clock::Entropy;
 
 use crate::error::OpenError;
 use crate::options::MasterKey;
-use crate::seal::{Cipher, Label, NONCE_BYTES, SecretKey, kind};
+use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, kind};
 
 pub(crate) const HEADER_BYTES: usize = 4096;
 const MAGIC: &[u8; 8] = b"PSKEYRNG";
@@ -106,7 +106,7 @@ fn purpose_nonce(kind: u8) -> [u8; NONCE_BYTES] {
 }
 
 fn label(kind: u8) -> Label {
-    Label { kind, format: 1, tenant: crate::seal::TENANT, slot: u32::MAX, generation: 0, number: 0 }
+    Label { kind, format: 1, tenant: crate::seal::TENANT, slot: u32::MAX, generation: 0, number: 0, user: NOBODY }
 }
 
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::header::HEADER_BYTES;
-use crate::seal::{Cipher, Label, NONCE_BYTES, SecretKey, TENANT, kind};
+use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, TENANT, kind};
 
 pub(super) const SLOT_BYTES: usize = 64;
 pub(super) const SLOTS_PER_PAGE: u64 = 64;
@@ -13,8 +13,10 @@ const FORMAT: u8 = 1;
 const LIVE: u8 = 1;
 const DESTROYED: u8 = 2;
 
+// Little-endian: state u8, format u8, kind u8, reserved u8, then these.
 const GENERATION_AT: usize = 4;
 const WRAPPED_AT: usize = 8;
+const TENANT_AT: usize = WRAPPED_AT + 48;
 const CRC_AT: usize = SLOT_BYTES - 4;
 
 /// A data key that cannot be had.
@@ -32,23 +34,20 @@ pub(super) fn offset(number: u32) -> u64 {
 }
 
 pub(super) fn encode(ring: &Cipher, number: u32, generation: u32, key: &SecretKey) -> [u8; SLOT_BYTES] {
-    let mut bytes = [0; SLOT_BYTES];
-    bytes[0] = LIVE;
-    bytes[1] = FORMAT;
-    bytes[GENERATION_AT..WRAPPED_AT].copy_from_slice(&generation.to_le_bytes());
-    let wrapped = ring.wrap(&nonce(number, generation), label(number, generation), key);
-    bytes[WRAPPED_AT..WRAPPED_AT + 48].copy_from_slice(&wrapped);
-    let crc = crc32c::crc32c(&bytes[..CRC_AT]);
-    bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
-    bytes
+    finished(LIVE, generation, ring.wrap(&nonce(number, generation), label(number, generation), key))
 }
 
 /// A slot whose key is gone.
 pub(super) fn destroyed(generation: u32) -> [u8; SLOT_BYTES] {
+    finished(DESTROYED, generation, [0; 48])
+}
+
+fn finished(state: u8, generation: u32, wrapped: [u8; 48]) -> [u8; SLOT_BYTES] {
     let mut bytes = [0; SLOT_BYTES];
-    bytes[0] = DESTROYED;
-    bytes[1] = FORMAT;
+    bytes[..3].copy_from_slice(&[state, FORMAT, kind::DATA_KEY]);
     bytes[GENERATION_AT..WRAPPED_AT].copy_from_slice(&generation.to_le_bytes());
+    bytes[WRAPPED_AT..TENANT_AT].copy_from_slice(&wrapped);
+    bytes[TENANT_AT..CRC_AT].copy_from_slice(&TENANT.to_le_bytes());
     let crc = crc32c::crc32c(&bytes[..CRC_AT]);
     bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
     bytes
@@ -67,7 +66,7 @@ pub(super) fn decode(
     if bytes[0] == DESTROYED {
         return Err(damaged("was destroyed"));
     }
-    if bytes[0] != LIVE || bytes[1] != FORMAT {
+    if bytes[..3] != [LIVE, FORMAT, kind::DATA_KEY] || bytes[TENANT_AT..CRC_AT] != TENANT.to_le_bytes() {
         return Err(damaged("holds no key of this format"));
     }
     if bytes[GENERATION_AT..WRAPPED_AT] != generation.to_le_bytes() {
@@ -89,5 +88,5 @@ fn nonce(number: u32, generation: u32) -> [u8; NONCE_BYTES] {
 }
 
 fn label(number: u32, generation: u32) -> Label {
-    Label { kind: kind::DATA_KEY, format: FORMAT, tenant: TENANT, slot: number, generation, number: 0 }
+    Label { kind: kind::DATA_KEY, format: FORMAT, tenant: TENANT, slot: number, generation, number: 0, user: NOBODY }
 }

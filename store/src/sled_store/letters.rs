@@ -4,9 +4,10 @@ use domain::port::store::StoreError;
 
 use super::record::SealedRecord;
 use super::{SledStore, chunk_key, read, unavailable};
+use crate::user_hash::UserHash;
 
-/// Bytes of a letter's key: when it was rejected, and a random part.
-pub(crate) const LETTER_KEY_BYTES: usize = 16;
+/// Bytes of a letter's key: when it was rejected, a random part, and the hash of its user.
+pub(crate) const LETTER_KEY_BYTES: usize = 32;
 
 impl SledStore {
     pub(crate) fn put_letter(&self, key: &[u8; LETTER_KEY_BYTES], letter: &SealedRecord) -> sled::Result<()> {
@@ -23,8 +24,10 @@ impl SledStore {
             let mut letters: Vec<SealedRecord> = Vec::new();
             for key in tree.iter().keys() {
                 let key = key.map_err(unavailable)?;
-                if let Some((prefix, [0, 0])) = key.split_last_chunk() {
-                    letters.extend(read(tree, prefix)?);
+                if let Some((prefix, [0, 0])) = key.split_last_chunk()
+                    && let Some(user) = prefix.last_chunk()
+                {
+                    letters.extend(read(tree, prefix, UserHash(*user))?);
                 }
             }
             Ok(letters)

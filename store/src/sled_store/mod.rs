@@ -115,7 +115,7 @@ impl SledStore {
 
     /// Reads what the last checkpoint that saw a user wrote, sealed.
     pub(crate) fn user(&self, user: &UserHash) -> Result<Option<SealedRecord>, StoreError> {
-        self.with(|trees| Ok(read(&trees.users, &user.0))).map_err(unavailable)?
+        self.with(|trees| Ok(read(&trees.users, &user.0, *user))).map_err(unavailable)?
     }
 
     /// Opens a user's record.
@@ -132,14 +132,13 @@ impl SledStore {
         record: SealedRecord,
         entropy: &dyn Entropy,
     ) -> Result<SealedRecord, StoreError> {
-        self.seal(cipher, kind::USER, &body.encode(), record, entropy)
+        self.seal(cipher, &body.encode(), record, entropy)
     }
 
     /// Compresses and seals a record.
     pub(crate) fn seal(
         &self,
         cipher: &Cipher,
-        kind: u8,
         body: &[u8],
         mut record: SealedRecord,
         entropy: &dyn Entropy,
@@ -151,14 +150,17 @@ impl SledStore {
             .map_err(|source| StoreError::Unavailable { doing: "sealing a huge record", source: source.into() })?;
         record.dictionary = self.codec.dictionary_id();
         entropy.fill(&mut record.nonce);
-        cipher.seal(&record.nonce, record.label(kind), &mut record.sealed, 0);
+        cipher.seal(&record.nonce, record.label(), &mut record.sealed, 0);
         Ok(record)
     }
 
     /// Opens and decompresses a record.
     pub(crate) fn open_record(&self, cipher: &Cipher, kind: u8, record: &SealedRecord) -> Result<Vec<u8>, StoreError> {
         let damaged = |what: &str| StoreError::Damaged { what: format!("{what} of slot {}", record.slot) };
-        let compressed = cipher.open(&record.nonce, record.label(kind), &record.sealed);
+        if record.kind != kind {
+            return Err(damaged("the kind of a record"));
+        }
+        let compressed = cipher.open(&record.nonce, record.label(), &record.sealed);
         let compressed = compressed.map_err(|_| damaged("the seal of a record"))?;
         if record.dictionary != self.codec.dictionary_id() {
             // Nothing is wrong with the record: the release that made it reads it.
@@ -225,15 +227,15 @@ fn chunk_key(prefix: &[u8], number: u16) -> Vec<u8> {
     key
 }
 
-/// Reads the record whose chunks lie under `prefix`.
-fn read(tree: &sled::Tree, prefix: &[u8]) -> Result<Option<SealedRecord>, StoreError> {
+/// Reads the record of `user` whose chunks lie under `prefix`.
+fn read(tree: &sled::Tree, prefix: &[u8], user: UserHash) -> Result<Option<SealedRecord>, StoreError> {
     let unavailable = |source: sled::Error| StoreError::Unavailable { doing: "reading sled", source: Box::new(source) };
     let damaged = || StoreError::Damaged { what: "a record's chunks in sled".to_owned() };
     let get = |number| tree.get(chunk_key(prefix, number)).map_err(unavailable);
     let Some(mut first) = get(0)? else { return Ok(None) };
     loop {
         let count = SealedRecord::chunk_count(&first).ok_or_else(damaged)?;
-        let mut record = SealedRecord::from_first(&first).ok_or_else(damaged)?;
+        let mut record = SealedRecord::from_first(&first, user).ok_or_else(damaged)?;
         let mut whole = true;
         for number in 1..count {
             match get(number)? {

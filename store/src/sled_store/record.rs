@@ -1,24 +1,29 @@
 //! A sealed record as sled holds it: a header in plain, the sealed body, cut into values that sled keeps in its log.
 
 use crate::seal::{Label, NONCE_BYTES, TENANT};
+use crate::user_hash::UserHash;
 
 /// The format of records.
 pub(crate) const FORMAT: u8 = 1;
 /// sled moves large pages to files that it never syncs, so no value comes near them.
 pub(crate) const MAX_VALUE_BYTES: usize = 4000;
 
-// Little-endian: format u8, reserved u8, chunks u16, then these.
+// Little-endian: format u8, kind u8, chunks u16, then these.
 const SLOT_AT: usize = 4;
 const GENERATION_AT: usize = 8;
 const NUMBER_AT: usize = 12;
 const PLAIN_AT: usize = 20;
 const DICTIONARY_AT: usize = 24;
-const NONCE_AT: usize = 28;
+const TENANT_AT: usize = 28;
+const NONCE_AT: usize = 32;
 const HEADER_BYTES: usize = NONCE_AT + NONCE_BYTES;
 
 /// A record, sealed. Its seal binds what the header says about where it belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SealedRecord {
+    pub(crate) kind: u8,
+    /// Whose it is: part of the seal and of the key that it lies under, so not stored again.
+    pub(crate) user: UserHash,
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     /// The sequence or the revision.
@@ -32,14 +37,15 @@ pub(crate) struct SealedRecord {
 }
 
 impl SealedRecord {
-    pub(crate) fn label(&self, kind: u8) -> Label {
-        let Self { slot, generation, number, .. } = *self;
-        Label { kind, format: FORMAT, tenant: TENANT, slot, generation, number }
+    pub(crate) fn label(&self) -> Label {
+        let Self { kind, user, slot, generation, number, .. } = *self;
+        Label { kind, format: FORMAT, tenant: TENANT, slot, generation, number, user }
     }
 
     /// A record without its body yet.
-    pub(crate) fn unsealed(slot: u32, generation: u32, number: u64) -> Self {
-        Self { slot, generation, number, plain_bytes: 0, dictionary: 0, nonce: [0; NONCE_BYTES], sealed: Vec::new() }
+    pub(crate) fn unsealed(kind: u8, user: UserHash, slot: u32, generation: u32, number: u64) -> Self {
+        let (plain_bytes, dictionary, nonce, sealed) = (0, 0, [0; NONCE_BYTES], Vec::new());
+        Self { kind, user, slot, generation, number, plain_bytes, dictionary, nonce, sealed }
     }
 
     /// How many values it takes.
@@ -54,13 +60,14 @@ impl SealedRecord {
         let (head, rest) = self.sealed.split_at(self.sealed.len().min(room));
         let count = self.count();
         let mut first = Vec::with_capacity(HEADER_BYTES + head.len());
-        first.extend_from_slice(&[FORMAT, 0]);
+        first.extend_from_slice(&[FORMAT, self.kind]);
         first.extend_from_slice(&count.to_le_bytes());
         first.extend_from_slice(&self.slot.to_le_bytes());
         first.extend_from_slice(&self.generation.to_le_bytes());
         first.extend_from_slice(&self.number.to_le_bytes());
         first.extend_from_slice(&self.plain_bytes.to_le_bytes());
         first.extend_from_slice(&self.dictionary.to_le_bytes());
+        first.extend_from_slice(&TENANT.to_le_bytes());
         first.extend_from_slice(&self.nonce);
         first.extend_from_slice(head);
         std::iter::once(first).chain(rest.chunks(MAX_VALUE_BYTES).map(<[u8]>::to_vec)).collect()
@@ -69,13 +76,17 @@ impl SealedRecord {
     /// How many values the record in this first one has.
     pub(crate) fn chunk_count(first: &[u8]) -> Option<u16> {
         let header = first.first_chunk::<HEADER_BYTES>()?;
-        (header[0] == FORMAT).then(|| u16::from_le_bytes([header[2], header[3]]))
+        let is_known = header[0] == FORMAT && header[TENANT_AT..NONCE_AT] == TENANT.to_le_bytes();
+        is_known.then(|| u16::from_le_bytes([header[2], header[3]]))
     }
 
     /// Reads the header of a first value and as much of the body as it holds; the rest is appended to `sealed`.
-    pub(crate) fn from_first(first: &[u8]) -> Option<Self> {
+    /// `user` is whose it has to be.
+    pub(crate) fn from_first(first: &[u8], user: UserHash) -> Option<Self> {
         let (header, sealed) = first.split_first_chunk::<HEADER_BYTES>()?;
         Some(Self {
+            kind: header[1],
+            user,
             slot: u32::from_le_bytes(array_at(header, SLOT_AT)),
             generation: u32::from_le_bytes(array_at(header, GENERATION_AT)),
             number: u64::from_le_bytes(array_at(header, NUMBER_AT)),
@@ -99,8 +110,10 @@ mod tests {
 
     #[test]
     fn a_record_of_any_size_reads_back_from_values_below_the_bound() {
-        for size in [16, 3959, 3960, 3961, 7960, 7961, 100_000] {
+        for size in [16, 3955, 3956, 3957, 7956, 7957, 100_000] {
             let record = SealedRecord {
+                kind: 7,
+                user: UserHash([8; 16]),
                 slot: 1,
                 generation: 2,
                 number: 3,
@@ -112,7 +125,7 @@ mod tests {
             let chunks = record.chunks();
             assert!(chunks.iter().all(|chunk| chunk.len() <= MAX_VALUE_BYTES));
             assert_eq!(SealedRecord::chunk_count(&chunks[0]), Some(chunks.len() as u16));
-            let mut back = SealedRecord::from_first(&chunks[0]).expect("a header");
+            let mut back = SealedRecord::from_first(&chunks[0], record.user).expect("a header");
             chunks[1..].iter().for_each(|chunk| back.sealed.extend_from_slice(chunk));
             assert_eq!(back, record, "{size}");
         }

@@ -46,7 +46,7 @@ impl SledStore {
                 let key = key.map_err(unavailable)?;
                 // A key is the block's prefix and a chunk's number; the block is read at its first chunk.
                 if let Some((prefix, [0, 0])) = key.split_last_chunk() {
-                    blocks.extend(read(tree, prefix)?);
+                    blocks.extend(read(tree, prefix, *user)?);
                 }
             }
             Ok(blocks)

@@ -1,8 +1,9 @@
 //! Dead letters are kept, sealed, and go when their time has come.
 
+use domain::port::clock::Clock;
 use domain::port::dead_letters::{DeadLetter, DeadLetters};
 
-use crate::kit::{open, record, user};
+use crate::kit::{open, options, record, try_open, user};
 
 const DAY: i64 = 24 * 3600 * 1_000_000;
 
@@ -59,4 +60,43 @@ fn letters_go_after_30_days_and_their_daily_key_with_them() {
     let keyring = std::fs::read(dir.path().join("keyring")).expect("the keyring");
     let states: Vec<u8> = keyring[4096..].chunks(64).take(3).map(|slot| slot[0]).collect();
     assert_eq!(states, [2, 1, 1], "the first day's slot is destroyed");
+}
+
+/// A clock that stands still.
+struct Day(i64);
+
+impl Clock for Day {
+    fn now_micros(&self) -> i64 {
+        self.0 * DAY
+    }
+}
+
+#[test]
+fn letters_go_at_a_start_too_after_the_days_that_were_set() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    for day in [100, 104] {
+        store.dead_letters.keep(letter(None, day * DAY + 5));
+    }
+    store.closer.close().expect("closes");
+    drop((store.journal, store.reader, store.history, store.dead_letters));
+    let mut options = options(dir.path());
+    options.dead_letter_days = 7;
+    options.clock = Some(std::sync::Arc::new(Day(110)));
+    let store = try_open(options, 1).expect("the store opens");
+    store.closer.close().expect("closes");
+    let days: Vec<_> = store.dead_letters.read_all().expect("reads").iter().map(|one| one.rejected_at / DAY).collect();
+    assert_eq!(days, [104]);
+}
+
+#[test]
+fn the_queue_is_bounded_by_bytes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut options = options(dir.path());
+    options.dead_letter_bytes = 10_000;
+    let store = try_open(options, 1).expect("the store opens");
+    store.dead_letters.keep(letter(None, DAY));
+    store.dead_letters.keep(DeadLetter { body: Some(vec![1; 9_000]), ..letter(None, DAY) });
+    store.closer.close().expect("closes");
+    assert_eq!(store.dead_letters.read_all().expect("reads").len(), 1, "the first has 11,000 bytes");
 }
