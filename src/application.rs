@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::http::caller::Verifier;
 use crate::http::door::Door;
-use crate::http::{FeedMetrics, Surface};
+use crate::http::{FeedMetrics, SpoolSpace, Surface};
 use crate::live::Sockets;
 use crate::telemetry::{self, metric};
 use crate::wiring::{self, House};
@@ -102,6 +102,7 @@ impl Application {
             store,
             epoch,
             spool_dir: settings.data_dir.clone(),
+            spool_space: SpoolSpace::default(),
             sockets: Sockets::new(settings.live.max_sockets_per_caller),
             http: settings.http.clone(),
             live: settings.live.clone(),

@@ -5,29 +5,39 @@ use std::time::Duration;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use super::problem::{Code, Problem};
 
-/// The whole body, of at most `limit` bytes.
-pub(super) async fn read(
-    settings: &config::Http,
-    headers: &HeaderMap,
-    payload: Payload,
-    limit: usize,
-) -> Result<Bytes, Problem> {
-    let whole = collect(headers, payload, limit, settings.client_body_timeout);
-    tokio::time::timeout(settings.request_timeout, whole).await.unwrap_or_else(|_| Err(too_slow()))
+/// How much a body may be, and until when.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// Bytes.
+    pub(super) size: usize,
+    /// What to do where there are more.
+    pub(super) advice: &'static str,
+    /// The request's own.
+    pub(super) deadline: Instant,
+    /// The longest pause between two pieces.
+    pub(super) pause: Duration,
 }
 
-async fn collect(headers: &HeaderMap, mut payload: Payload, limit: usize, pause: Duration) -> Result<Bytes, Problem> {
+/// The whole body.
+pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds) -> Result<Bytes, Problem> {
+    let whole = collect(headers, payload, bounds);
+    tokio::time::timeout_at(bounds.deadline, whole).await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn collect(headers: &HeaderMap, mut payload: Payload, bounds: Bounds) -> Result<Bytes, Problem> {
+    let Bounds { size, advice, pause, .. } = bounds;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > size) {
+        return Err(Problem::new(Code::TooLarge, advice));
     }
     let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
     while let Some(piece) = next(&mut payload, pause).await? {
-        if body.len() + piece.len() > limit {
-            return Err(too_large());
+        if body.len() + piece.len() > size {
+            return Err(Problem::new(Code::TooLarge, advice));
         }
         body.extend_from_slice(&piece);
     }
@@ -46,8 +56,4 @@ pub(super) async fn next(payload: &mut Payload, pause: Duration) -> Result<Optio
 
 fn too_slow() -> Problem {
     Problem::new(Code::RequestTimeout, "the body, or its next piece, did not come in time")
-}
-
-fn too_large() -> Problem {
-    Problem::new(Code::TooLarge, "the body has more bytes than are taken; send events as NDJSON to stream them")
 }

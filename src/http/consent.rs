@@ -11,7 +11,7 @@ use domain::event::EventType;
 use domain::pipeline::validate::validate_own;
 use serde_json::json;
 
-use super::body;
+use super::body::{self, Bounds};
 use super::caller;
 use super::door::Door;
 use super::problem::{Code, Problem};
@@ -22,6 +22,7 @@ const MAX_BODY: usize = 4 * 1024;
 
 pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
     let received = Instant::now();
+    let deadline = tokio::time::Instant::from_std(received) + door.http.request_timeout;
     let caller = caller::authenticate(&door.verifier, request.headers())?;
     let user = user_id(&request)?;
     // To anyone but the citizen there is nothing here, whether or not the user exists.
@@ -29,12 +30,22 @@ pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>
         return Err(Problem::unknown_user());
     }
     check_content_type(request.headers())?;
-    let body = body::read(&door.http, request.headers(), payload, MAX_BODY).await?;
+    let body = body::read(
+        request.headers(),
+        payload,
+        Bounds {
+            size: MAX_BODY,
+            advice: "a consent has at most 4 KiB",
+            deadline,
+            pause: door.http.client_body_timeout,
+        },
+    )
+    .await?;
     // The actor gives the event its id and its time: later than all that it overwrites.
     let event = validate_own(&body, EventType::UserConsentUpdated, "", user, door.clock.now_micros(), &door.rules)
         .map_err(|rejection| Problem::rejected(&rejection))?;
     let write = door.profiles.put_consent(user, event.writes, received);
-    let status = tokio::time::timeout(door.http.request_timeout, write)
+    let status = tokio::time::timeout_at(deadline, write)
         .await
         .map_err(|_| Problem::new(Code::Timeout, "the consent was not acknowledged in time: send it again"))?
         .map_err(|_| Problem::new(Code::Busy, "the consent was not acknowledged: send it again"))?;

@@ -10,7 +10,7 @@ use domain::rules::Rules;
 use tokio::sync::watch;
 
 use super::caller::Verifier;
-use super::feed::FeedMetrics;
+use super::feed::{FeedMetrics, SpoolSpace};
 use crate::live::Sockets;
 
 /// Everything behind the front door.
@@ -31,6 +31,8 @@ pub(crate) struct Door {
     pub(crate) epoch: u64,
     /// Where answers wait that a client does not read.
     pub(crate) spool_dir: PathBuf,
+    /// What the files of all spools hold.
+    pub(crate) spool_space: SpoolSpace,
     /// `[http]`
     pub(crate) http: config::Http,
     /// `[live]`

@@ -11,6 +11,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{Error, HttpResponse, Resource, web};
+use domain::id::UserId;
 
 use super::cors::Cors;
 use super::problem::{Code, Problem};
@@ -79,7 +80,9 @@ impl Gate {
         let took = started.elapsed();
         let (method, status) = (answer.request().method(), answer.status());
         self.0.metrics.count(route, method, status, took);
-        tracing::debug!(%method, path = answer.request().path(), status = status.as_u16(), ?took, "answered");
+        // Not the path: an id that is written in another way would pass the redaction of logs.
+        let user = || UserId::parse(answer.request().match_info().query("user_id")).ok();
+        tracing::debug!(%method, route = route.name(), user = user().as_ref().map(UserId::as_str), status = status.as_u16(), ?took, "answered");
         answer
     }
 }

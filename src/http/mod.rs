@@ -27,7 +27,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::live;
 use cors::Cors;
 use door::Door;
-pub(crate) use feed::FeedMetrics;
+pub(crate) use feed::{FeedMetrics, SpoolSpace};
 use gate::{Factory, Gate};
 use route::{HttpMetrics, Route};
 

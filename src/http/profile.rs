@@ -34,12 +34,26 @@ pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let started = Instant::now();
     let headers = request.headers();
     let caller = caller::authenticate(&door.verifier, headers)?;
-    check_access(&caller, &request)?;
+    let reason = AccessReason::of(&caller, headers)?;
     super::version::negotiate(headers, request.query_string())?;
     let fields = query::find(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
+    refuse_history(request.query_string())?;
     let user = user_id(&request)?;
+    reason.record(&caller, "read", &user);
+    check_sight(&caller, &user)?;
     let view = within(&door, door.profiles.view(user, &caller.viewer)).await?;
     Ok(answer(&door, &caller, headers, &view, fields, started))
+}
+
+/// What asks for another document than the newest must not get that one.
+fn refuse_history(query: &str) -> Result<(), Problem> {
+    match ["as_of", "revision", "include"].iter().any(|name| query::find(query, name).is_some()) {
+        true => Err(Problem::new(
+            Code::InvalidParameter,
+            "`as_of`, `revision` and `include` are not served: ask without them for the newest revision",
+        )),
+        false => Ok(()),
+    }
 }
 
 fn answer(
@@ -95,21 +109,38 @@ pub(super) fn user_id(request: &HttpRequest) -> Result<UserId, Problem> {
     UserId::parse(request.match_info().query("user_id")).map_err(|_| Problem::unknown_user())
 }
 
-/// An administrator says why, before anything is looked up.
-pub(crate) fn check_access(caller: &Caller, request: &HttpRequest) -> Result<(), Problem> {
-    if caller.role != Role::Admin {
-        return Ok(());
+/// Why an administrator looks; nobody else needs to say.
+pub(crate) struct AccessReason(Option<String>);
+
+impl AccessReason {
+    /// What the caller says, which an administrator must before anything is looked up.
+    pub(crate) fn of(caller: &Caller, headers: &HeaderMap) -> Result<Self, Problem> {
+        if caller.role != Role::Admin {
+            return Ok(Self(None));
+        }
+        let reason = headers.get(&X_ACCESS_REASON).and_then(|reason| reason.to_str().ok()).unwrap_or_default().trim();
+        if reason.is_empty() {
+            return Err(Problem::new(
+                Code::AccessReasonMissing,
+                "an administrator's read needs the header `X-Access-Reason`",
+            ));
+        }
+        Ok(Self(Some(reason.to_owned())))
     }
-    let reason =
-        request.headers().get(&X_ACCESS_REASON).and_then(|reason| reason.to_str().ok()).unwrap_or_default().trim();
-    if reason.is_empty() {
-        return Err(Problem::new(
-            Code::AccessReasonMissing,
-            "an administrator's read needs the header `X-Access-Reason`",
-        ));
+
+    /// Records an administrator's access to `user`, whose id the log replaces by its keyed hash.
+    pub(crate) fn record(&self, caller: &Caller, action: &'static str, user: &UserId) {
+        if let Some(reason) = &self.0 {
+            let (actor, user) = (caller.subject.as_str(), user.as_str());
+            tracing::info!(target: "audit", actor, action, user, reason, "administrative access");
+        }
     }
-    tracing::info!(target: "audit", actor = caller.subject, action = "read", path = request.path(), reason, "administrative access");
-    Ok(())
+}
+
+/// Refuses a caller who could not see this user whatever the user's state, before anything is looked up: how a look-up
+/// goes would tell whether the user exists.
+pub(crate) fn check_sight(caller: &Caller, user: &UserId) -> Result<(), Problem> {
+    if caller.viewer.may_ever_see(user) { Ok(()) } else { Err(Problem::unknown_user()) }
 }
 
 /// Waits for a read, within the time that a request may take.

@@ -39,7 +39,7 @@ impl Route {
         Self::Unknown,
     ];
 
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Profile => "profile",
             Self::Completeness => "completeness",

@@ -20,20 +20,20 @@ use actix_web::{HttpRequest, HttpResponse, rt};
 use crate::http::caller;
 use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
-use crate::http::profile::check_access;
+use crate::http::profile::AccessReason;
 use outgoing::{Openings, Outgoing};
-use session::Session;
+use session::{Channels, Session};
 pub(crate) use sockets::Sockets;
 
 /// The one sub-protocol that is spoken.
 const PROTOCOL: &str = "civic-profile.v1";
 
-/// Answers of the session that may wait to be sent. A client that lets more pile up does not read.
+/// Pieces of the session's answers that may wait to be sent, the close frame's place among them.
 const WAITING_ANSWERS: usize = 64;
 
 pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
     let caller = caller::authenticate(&door.verifier, request.headers())?;
-    check_access(&caller, &request)?;
+    let reason = AccessReason::of(&caller, request.headers())?;
     let mut response = ws::handshake(request.head()).map_err(|error| refusal(&error))?;
     if speaks_protocol(request.headers())? {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));
@@ -46,7 +46,9 @@ pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>
     let (again, ended) = tokio::sync::mpsc::unbounded_channel();
     let openings = Rc::new(Openings::default());
     let outgoing = Outgoing::new(answers, frames, Rc::clone(&openings), again);
-    let session = Session::new(door, caller, outlet, openings, control, ended);
+    let farewell = control.clone().try_reserve_owned().map_err(|_| internal())?;
+    let channels = Channels { outlet, openings, answers: control, farewell, ended };
+    let session = Session::new(door, caller, reason, channels);
     rt::spawn(async move {
         session.run(payload).await;
         drop(place);

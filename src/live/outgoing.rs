@@ -23,15 +23,19 @@ const PIECE: usize = 32 * 1024;
 #[derive(Default)]
 pub(super) struct Openings(RefCell<HashMap<u64, Opening>>);
 
-struct Opening {
-    id: Option<String>,
-    reset: bool,
+/// Members of a first frame.
+#[derive(Default)]
+pub(super) struct Opening {
+    /// The client's own name of its subscription.
+    pub(super) id: Option<String>,
+    /// A cursor was given in vain.
+    pub(super) reset: bool,
 }
 
 impl Openings {
-    /// The first frame of `subscription` shall carry `id`, and say whether a cursor was given in vain.
-    pub(super) fn expect(&self, subscription: u64, id: Option<String>, reset: bool) {
-        self.0.borrow_mut().insert(subscription, Opening { id, reset });
+    /// The first frame of `subscription` shall carry `opening`.
+    pub(super) fn expect(&self, subscription: u64, opening: Opening) {
+        self.0.borrow_mut().insert(subscription, opening);
     }
 
     /// No first frame will come.
@@ -39,9 +43,16 @@ impl Openings {
         self.0.borrow_mut().remove(&subscription);
     }
 
-    /// The members to put in, if this is the first frame.
-    fn take(&self, subscription: u64) -> Option<String> {
-        let Opening { id, reset } = self.0.borrow_mut().remove(&subscription)?;
+    /// What the first frame is to carry, if it is still to come.
+    pub(super) fn take(&self, subscription: u64) -> Option<Opening> {
+        self.0.borrow_mut().remove(&subscription)
+    }
+}
+
+impl Opening {
+    /// The members as they stand in an object that goes on behind them.
+    fn members(self) -> String {
+        let Self { id, reset } = self;
         let mut members = String::new();
         if let Some(id) = id {
             members.push_str("\"id\":");
@@ -51,7 +62,7 @@ impl Openings {
         if reset {
             members.push_str("\"reset\":true,");
         }
-        Some(members)
+        members
     }
 }
 
@@ -86,7 +97,7 @@ impl Outgoing {
         }
         match (frame.kind, frame.text.strip_prefix(b"{")) {
             (FrameKind::Profile | FrameKind::Gone, Some(rest)) => {
-                let members = self.openings.take(frame.subscription).unwrap_or_default();
+                let members = self.openings.take(frame.subscription).map_or(String::new(), Opening::members);
                 frame::put_text(piece, &[b"{", members.as_bytes(), rest]);
             }
             _ => frame::put_text(piece, &[&frame.text]),

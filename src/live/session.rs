@@ -15,16 +15,18 @@ use domain::id::UserId;
 use domain::pipeline::serialize;
 use domain::table::LeafSet;
 use futures_util::StreamExt;
-use tokio::sync::mpsc::{Sender, UnboundedReceiver};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::sync::mpsc::{OwnedPermit, Sender, UnboundedReceiver};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::frame;
 use super::message::{self, Followed, Incoming};
-use super::outgoing::Openings;
+use super::outgoing::{Opening, Openings};
 use crate::http::caller::{Caller, Role};
 use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
-use crate::http::{profile, version};
+use crate::http::profile::{self, AccessReason};
+use crate::http::version;
 
 /// The longest message of a client: room for a subscription to as many users as a socket may follow.
 const MAX_MESSAGE: usize = 128 * 1024;
@@ -33,16 +35,39 @@ const MAX_ID: usize = 128;
 /// The token has expired.
 const EXPIRED: CloseCode = CloseCode::Other(4401);
 
+/// Answers to one piece of the client's are sent together, but not more than so many bytes.
+const ANSWERS_AT_ONCE: usize = 32 * 1024;
+
 /// Why a socket ends.
-struct End(CloseCode, &'static str);
+enum End {
+    /// The client is gone: nobody is there to be told.
+    Gone,
+    /// A close frame says so.
+    Close(CloseCode, &'static str),
+}
+
+/// The session's ends of what leads to the client and back.
+pub(super) struct Channels {
+    pub(super) outlet: OutletSender,
+    pub(super) openings: Rc<Openings>,
+    pub(super) answers: Sender<Bytes>,
+    /// A place behind all answers, kept free for the close frame.
+    pub(super) farewell: OwnedPermit<Bytes>,
+    /// Subscriptions whose actor is no more.
+    pub(super) ended: UnboundedReceiver<(UserId, u64)>,
+}
 
 pub(super) struct Session {
     door: Data<Door>,
     caller: Arc<Caller>,
+    /// When the newest token ends.
+    ends: watch::Sender<Instant>,
+    /// Why an administrator looks.
+    reason: AccessReason,
     outlet: OutletSender,
     openings: Rc<Openings>,
     answers: Sender<Bytes>,
-    /// Subscriptions whose actor is no more.
+    farewell: Option<OwnedPermit<Bytes>>,
     ended: UnboundedReceiver<(UserId, u64)>,
     followed: HashMap<UserId, Following>,
     subscriptions: u64,
@@ -56,86 +81,116 @@ struct Following {
 }
 
 impl Session {
-    pub(super) fn new(
-        door: Data<Door>,
-        caller: Arc<Caller>,
-        outlet: OutletSender,
-        openings: Rc<Openings>,
-        answers: Sender<Bytes>,
-        ended: UnboundedReceiver<(UserId, u64)>,
-    ) -> Self {
-        let followed = HashMap::new();
-        Self { door, caller, outlet, openings, answers, ended, followed, subscriptions: 0, begun: None }
+    pub(super) fn new(door: Data<Door>, caller: Arc<Caller>, reason: AccessReason, channels: Channels) -> Self {
+        let Channels { outlet, openings, answers, farewell, ended } = channels;
+        let ends = watch::Sender::new(end_of(&door, &caller));
+        let (farewell, followed) = (Some(farewell), HashMap::new());
+        Self {
+            door,
+            caller,
+            ends,
+            reason,
+            outlet,
+            openings,
+            answers,
+            farewell,
+            ended,
+            followed,
+            subscriptions: 0,
+            begun: None,
+        }
     }
 
     /// Serves the client until one side ends it.
     pub(super) async fn run(mut self, payload: Payload) {
-        let End(code, reason) = self.serve(payload).await;
-        // A client that does not read any more misses the reason.
-        let _ = self.answers.try_send(frame::close(code, reason));
+        let end = self.serve(payload).await;
+        if let (End::Close(code, reason), Some(farewell)) = (end, self.farewell.take()) {
+            farewell.send(frame::close(code, reason));
+        }
         for (user, following) in &self.followed {
             self.door.profiles.unsubscribe(*user, following.subscription, &self.outlet);
         }
     }
 
-    async fn serve(&mut self, mut payload: Payload) -> End {
+    /// Whatever the session is at, it ends with the server, and with its token.
+    async fn serve(&mut self, payload: Payload) -> End {
+        let mut closing = self.door.closing.clone();
+        let ends = self.ends.subscribe();
+        tokio::select! {
+            biased;
+            _ = closing.wait_for(|closing| *closing) => End::Close(CloseCode::Away, "the server is stopping"),
+            () = passed(ends) => End::Close(EXPIRED, "the token has expired"),
+            end = self.converse(payload) => end,
+        }
+    }
+
+    async fn converse(&mut self, mut payload: Payload) -> End {
         let mut codec = Codec::new().max_size(MAX_MESSAGE);
         let mut read = BytesMut::new();
-        let mut closing = self.door.closing.clone();
         let heartbeat = self.door.live.heartbeat;
         let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         loop {
-            let expiry = Instant::now() + self.time_left();
-            tokio::select! {
-                _ = closing.wait_for(|closing| *closing) => return End(CloseCode::Away, "the server is stopping"),
-                () = sleep_until(expiry) => return End(EXPIRED, "the token has expired"),
+            let outcome = tokio::select! {
                 _ = beat.tick() => {
                     if heard.elapsed() > heartbeat * 2 {
-                        return End(CloseCode::Away, "nothing was heard for too long");
+                        return End::Close(CloseCode::Away, "nothing was heard for too long");
                     }
-                    if let Err(end) = self.answer(frame::ping()) {
-                        return end;
-                    }
+                    self.answer(frame::ping()).await
                 }
                 Some((user, subscription)) = self.ended.recv() => self.subscribe_again(user, subscription).await,
                 piece = payload.next() => {
-                    let Some(Ok(piece)) = piece else { return End(CloseCode::Abnormal, "") };
-                    heard = Instant::now();
+                    let Some(Ok(piece)) = piece else { return End::Gone };
                     read.extend_from_slice(&piece);
-                    if let Err(end) = self.take(&mut codec, &mut read).await {
-                        return end;
-                    }
+                    let outcome = self.take(&mut codec, &mut read).await;
+                    // After what it said was dealt with, which may take its time.
+                    heard = Instant::now();
+                    outcome
                 }
+            };
+            if let Err(end) = outcome {
+                return end;
             }
         }
-    }
-
-    fn time_left(&self) -> Duration {
-        // The token is accepted during the second that its end falls into.
-        Duration::from_secs(u64::try_from(self.caller.ends_at + 1 - self.door.verifier.now()).unwrap_or(0))
     }
 
     /// Handles every whole frame that was read.
     async fn take(&mut self, codec: &mut Codec, read: &mut BytesMut) -> Result<(), End> {
+        let mut answers = BytesMut::new();
         loop {
-            match codec.decode(read) {
-                Ok(None) => return Ok(()),
-                Ok(Some(Frame::Text(text))) => self.handle(&text).await?,
-                Ok(Some(Frame::Continuation(item))) => {
-                    if let Some(text) = self.assemble(item)? {
-                        self.handle(&text).await?;
-                    }
-                }
-                Ok(Some(Frame::Ping(payload))) => self.answer(frame::pong(&payload))?,
-                Ok(Some(Frame::Pong(_))) => {}
-                Ok(Some(Frame::Binary(_))) => return Err(End(CloseCode::Unsupported, "messages are text")),
-                Ok(Some(Frame::Close(_))) => return Err(End(CloseCode::Normal, "")),
-                Err(ProtocolError::Overflow) => return Err(End(CloseCode::Size, "the message is too long")),
-                Err(_) => return Err(End(CloseCode::Protocol, "the frame does not follow RFC 6455")),
+            let next = self.take_frame(codec.decode(read), &mut answers).await;
+            if answers.len() >= ANSWERS_AT_ONCE || !matches!(next, Ok(true)) {
+                self.answer(answers.split().freeze()).await?;
+            }
+            if !next? {
+                return Ok(());
             }
         }
+    }
+
+    /// Handles what was read; `false` where that is no whole frame.
+    async fn take_frame(
+        &mut self,
+        frame: Result<Option<Frame>, ProtocolError>,
+        answers: &mut BytesMut,
+    ) -> Result<bool, End> {
+        match frame {
+            Ok(None) => return Ok(false),
+            Ok(Some(Frame::Text(text))) => self.handle(&text, answers).await,
+            Ok(Some(Frame::Continuation(item))) => {
+                if let Some(text) = self.assemble(item)? {
+                    self.handle(&text, answers).await;
+                }
+            }
+            Ok(Some(Frame::Ping(payload))) => answers.extend_from_slice(&frame::pong(&payload)),
+            Ok(Some(Frame::Pong(_))) => {}
+            Ok(Some(Frame::Binary(_))) => return Err(End::Close(CloseCode::Unsupported, "messages are text")),
+            Ok(Some(Frame::Close(_))) => return Err(End::Close(CloseCode::Normal, "")),
+            Err(ProtocolError::Overflow) => return Err(End::Close(CloseCode::Size, "the message is too long")),
+            Err(_) => return Err(End::Close(CloseCode::Protocol, "the frame does not follow RFC 6455")),
+        }
+        Ok(true)
     }
 
     /// Puts a message in several frames together.
@@ -145,28 +200,27 @@ impl Session {
                 self.begun = Some(BytesMut::new());
                 (part, false)
             }
-            Item::FirstBinary(_) => return Err(End(CloseCode::Unsupported, "messages are text")),
+            Item::FirstBinary(_) => return Err(End::Close(CloseCode::Unsupported, "messages are text")),
             Item::Continue(part) => (part, false),
             Item::Last(part) => (part, true),
         };
         let Some(begun) = &mut self.begun else {
-            return Err(End(CloseCode::Protocol, "there is nothing to continue"));
+            return Err(End::Close(CloseCode::Protocol, "there is nothing to continue"));
         };
         if begun.len() + part.len() > MAX_MESSAGE {
-            return Err(End(CloseCode::Size, "the message is too long"));
+            return Err(End::Close(CloseCode::Size, "the message is too long"));
         }
         begun.extend_from_slice(&part);
         Ok(if is_last { self.begun.take().map(BytesMut::freeze) } else { None })
     }
 
-    async fn handle(&mut self, text: &[u8]) -> Result<(), End> {
-        let mut answers = BytesMut::new();
+    async fn handle(&mut self, text: &[u8], answers: &mut BytesMut) {
         match serde_json::from_slice(text) {
             Ok(Incoming::Subscribe { id, users, fields, schema_version }) => {
                 match check_subscription(id.as_deref(), schema_version.as_deref()) {
                     Ok(()) => {
                         let fields = fields.map(|names| serialize::parse_fields(&names.join(",")));
-                        self.subscribe(id.as_deref(), &users, fields, &mut answers).await;
+                        self.subscribe(id.as_deref(), &users, fields, answers).await;
                     }
                     Err(problem) => answers.extend_from_slice(&message::error(None, None, &problem)),
                 }
@@ -189,7 +243,6 @@ impl Session {
                 answers.extend_from_slice(&message::error(None, None, &problem));
             }
         }
-        self.answer(answers.freeze())
     }
 
     async fn subscribe(
@@ -201,7 +254,11 @@ impl Session {
     ) {
         for followed in users {
             let outcome = match UserId::parse(&followed.user_id) {
-                Ok(user) => self.follow(user, id, fields, followed.cursor.is_some()).await,
+                Ok(user) => {
+                    self.reason.record(&self.caller, "subscribe", &user);
+                    let opening = Opening { id: id.map(str::to_owned), reset: followed.cursor.is_some() };
+                    self.follow(user, fields, opening).await
+                }
                 Err(_) => Err(Problem::unknown_user()),
             };
             if let Err(problem) = outcome {
@@ -211,13 +268,8 @@ impl Session {
     }
 
     /// Follows a user from its state on. An earlier subscription to the same user ends.
-    async fn follow(
-        &mut self,
-        user: UserId,
-        id: Option<&str>,
-        fields: Option<LeafSet>,
-        had_cursor: bool,
-    ) -> Result<(), Problem> {
+    async fn follow(&mut self, user: UserId, fields: Option<LeafSet>, opening: Opening) -> Result<(), Problem> {
+        profile::check_sight(&self.caller, &user)?;
         self.unsubscribe(&user);
         if self.followed.len() >= self.door.live.max_subscriptions_per_socket {
             return Err(Problem::new(Code::Forbidden, "the socket follows as many users as it may: open another"));
@@ -230,15 +282,13 @@ impl Session {
         }
         self.subscriptions += 1;
         let subscription = self.subscriptions;
-        self.openings.expect(subscription, id.map(str::to_owned), had_cursor);
+        self.openings.expect(subscription, opening);
+        // Before the actor is asked: should the session end meanwhile, the subscription ends with it.
+        self.followed.insert(user, Following { subscription, fields });
         let opened = profile::within(&self.door, self.open(user, subscription, fields)).await;
-        match opened {
-            Ok(()) => drop(self.followed.insert(user, Following { subscription, fields })),
-            Err(_) => {
-                self.openings.forget(subscription);
-                // It may have been opened all the same, when the answer did not come in time.
-                self.door.profiles.unsubscribe(user, subscription, &self.outlet);
-            }
+        if opened.is_err() {
+            // It may have been opened all the same, when the answer did not come in time.
+            self.unsubscribe(&user);
         }
         opened
     }
@@ -249,14 +299,18 @@ impl Session {
     }
 
     /// The user's actor ended, so nothing more would come: the next one continues with the state.
-    async fn subscribe_again(&mut self, user: UserId, subscription: u64) {
+    async fn subscribe_again(&mut self, user: UserId, subscription: u64) -> Result<(), End> {
         let fields = match self.followed.get(&user) {
             Some(following) if following.subscription == subscription => following.fields,
             // The client has moved on.
-            _ => return,
+            _ => return Ok(()),
         };
-        if let Err(problem) = self.follow(user, None, fields, false).await {
-            let _ = self.answer(message::error(None, Some(user.as_str()), &problem));
+        // A first frame that was not sent yet is still owed.
+        let opening = self.openings.take(subscription).unwrap_or_default();
+        let id = opening.id.clone();
+        match self.follow(user, fields, opening).await {
+            Ok(()) => Ok(()),
+            Err(problem) => self.answer(message::error(id.as_deref(), Some(user.as_str()), &problem)).await,
         }
     }
 
@@ -276,14 +330,38 @@ impl Session {
                 "the token is of another caller or view: open another socket with it",
             ));
         }
+        self.ends.send_replace(end_of(&self.door, &caller));
         self.caller = caller;
         Ok(())
     }
 
-    fn answer(&self, frames: Bytes) -> Result<(), End> {
-        match frames.is_empty() {
-            true => Ok(()),
-            false => self.answers.try_send(frames).map_err(|_| End(CloseCode::Policy, "answers are not read")),
+    /// Sends frames. While answers are not read, nothing of the client's is read either; for too long, it ends.
+    async fn answer(&self, frames: Bytes) -> Result<(), End> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        match timeout(self.door.live.heartbeat * 2, self.answers.send(frames)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(End::Close(CloseCode::Policy, "answers are not read")),
+        }
+    }
+}
+
+/// When the caller's token stops to be accepted: after the second that its end falls into.
+fn end_of(door: &Door, caller: &Caller) -> Instant {
+    let left = (caller.ends_at + 1) * 1_000_000 - door.verifier.now_micros();
+    Instant::now() + Duration::from_micros(u64::try_from(left).unwrap_or(0))
+}
+
+/// Waits until the newest of `ends` has passed.
+async fn passed(mut ends: watch::Receiver<Instant>) {
+    loop {
+        let end = *ends.borrow_and_update();
+        tokio::select! {
+            () = sleep_until(end) => return,
+            // The session, which holds the sender, outlives this.
+            _ = ends.changed() => {}
         }
     }
 }

@@ -89,6 +89,8 @@ fn each_gets_its_own_problem_and_changes_nothing() {
     }
     let after = app.own_profile(USER);
     assert_eq!((after.text(), after.header("etag")), (before.text(), before.header("etag")));
+    let rejected = app.metric("profile_feed_events_total{source=\"metadata\",status=\"rejected\"}");
+    assert_eq!(rejected, cases().len() as f64, "each is counted, the too large one with them");
 }
 
 #[test]

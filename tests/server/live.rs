@@ -364,6 +364,41 @@ async fn what_breaks_the_protocol_ends_the_socket() {
 }
 
 #[tokio::test]
+async fn a_burst_of_pings_is_answered_whole_and_a_close_always_arrives() {
+    let app = seeded();
+    let mut client = Client::open(&app, Token::citizen(USER)).await;
+    for n in 0..1_000 {
+        client.socket.feed(Message::Ping(format!("{n}").into())).await.unwrap();
+    }
+    client.socket.feed(Message::binary(vec![1])).await.unwrap();
+    client.socket.flush().await.unwrap();
+    for n in 0..1_000 {
+        let pong = timeout(Duration::from_secs(5), client.socket.next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(pong, Message::Pong(format!("{n}").into()));
+    }
+    assert_eq!(client.receive().await, Err(1003));
+}
+
+#[tokio::test]
+async fn an_administrator_is_on_record_for_each_user_followed() {
+    let app = spawn_app_with("[log]\nlevel = \"debug\"");
+    app.post_example();
+    let mut client = Client::open(&app, Token::new("admin", "adm:root", "profile:read")).await;
+    client.subscribe(&[USER], None).await;
+    assert_eq!(client.next().await["type"], "profile");
+    let log = app.log();
+    let entry = log.lines().find(|line| line.contains("administrative access")).expect("an entry");
+    for part in ["actor=\"adm:root\"", "action=\"subscribe\"", "reason=\"a test\"", "user:"] {
+        assert!(entry.contains(part), "{entry}");
+    }
+    // An id that is written in another way is logged no other.
+    let path = profile_path(USER).replacen("usr_", "%75sr_", 1);
+    assert_eq!(app.get(&path, Token::citizen(USER)).status, 200);
+    let tail = USER.strip_prefix("usr_").unwrap();
+    assert!(!app.log().contains(tail), "{}", app.log());
+}
+
+#[tokio::test]
 async fn the_handshake_refuses_with_problems() {
     let app = seeded();
     let plain = app.send(Request::new("GET", "/api/v2/live").bearer(&app.sign(Token::citizen(USER))));

@@ -230,3 +230,12 @@ fn pages_of_a_configured_origin_may_call_and_others_may_not() {
     assert_eq!((read.status, read.header("access-control-allow-origin")), (200, "https://dashboard.example.in"));
     assert!(read.header("access-control-expose-headers").contains("etag"));
 }
+
+#[test]
+fn another_document_than_the_newest_is_refused() {
+    let app = served();
+    for query in ["as_of=2026-01-15T10:30:00Z", "revision=1", "fields=family&include=provenance"] {
+        let answer = app.get(&format!("{}?{query}", profile_path(USER)), Token::citizen(USER));
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid-parameter"), "{query}");
+    }
+}

@@ -37,6 +37,18 @@ pub enum Viewer {
     Auditor,
 }
 
+impl Viewer {
+    /// Whether there is a consent at which this viewer sees something of `user`. To others [`Policy::visibility`] is
+    /// always [`Visibility::Hidden`].
+    pub fn may_ever_see(&self, user: &UserId) -> bool {
+        match self {
+            Self::SelfCitizen(citizen) | Self::Agent { citizen, .. } => citizen == user,
+            Self::Service { profile_read, .. } | Self::Admin { profile_read } => *profile_read,
+            Self::Auditor => false,
+        }
+    }
+}
+
 /// The citizen's consent, as far as masks depend on it. Nothing on record is the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Consent {
@@ -65,4 +77,29 @@ pub enum Visibility {
     Hidden,
     /// The envelope and these leaves.
     Mask(LeafSet),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_never_see_is_always_met_by_hidden() {
+        let policy = Policy::compile(&AccessRules::default()).expect("an empty table");
+        let user = |id: &str| UserId::parse(id).expect("a user id");
+        let (one, other) = (user("usr_7Qm2Xr9TzKpA"), user("usr_SomebodyElse01"));
+        let mut viewers = vec![Viewer::SelfCitizen(one), Viewer::SelfCitizen(other), Viewer::Auditor];
+        viewers.extend([one, other].map(|citizen| Viewer::Agent { citizen, sections: LeafSet::ALL }));
+        viewers.extend([true, false].map(|profile_read| Viewer::Admin { profile_read }));
+        for bits in 0..8 {
+            let [profile_read, third_party, ai_context] = [1, 2, 4].map(|bit| bits & bit != 0);
+            viewers.push(Viewer::Service { profile_read, third_party, ai_context });
+        }
+        for viewer in viewers {
+            let consents =
+                [false, true].map(|third_party_sharing| Consent { third_party_sharing, ..Consent::default() });
+            let sees = consents.map(|consent| policy.visibility(&viewer, &one, consent) != Visibility::Hidden);
+            assert_eq!(viewer.may_ever_see(&one), sees.contains(&true), "{viewer:?}");
+        }
+    }
 }

@@ -35,6 +35,18 @@ pub(crate) fn in_event(event: &Json<'_>) -> bool {
     }
 }
 
+/// Whether text that could not be read as an event may hold class RED. Its members and values are not known, so every
+/// word counts as a name, and what cannot be searched as it stands (escapes, a display name, text that is no UTF-8)
+/// counts as found.
+pub(crate) fn in_unreadable(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return true };
+    text.contains("\\u")
+        || text.contains("display_name")
+        || text.contains('\0')
+        || text.split('"').any(names_red)
+        || in_text(text)
+}
+
 /// Whether `text` is a given name plus an initial: "Rajesh K.". More than that would be a full name, class RED.
 pub(crate) fn is_display_name(text: &str) -> bool {
     let Some((given, initial)) = text.split_once(' ') else { return false };
@@ -237,6 +249,22 @@ mod tests {
         {
             assert!(!is_display_name(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn text_that_is_no_event_is_searched_by_words() {
+        for text in [
+            &br#"{"full_name":"Raj"#[..],
+            br#"{"a":1,"dob":"1980"#,
+            br#"{"identity":{"display_name":"Rajesh Kumar"#,
+            br#"{"\u0066ull":"x"#,
+            br#"{"a":"2341 2341 2346"#,
+            b"{\"a\":\"\xff",
+            b"{\0\"\0a\0",
+        ] {
+            assert!(in_unreadable(text), "{}", String::from_utf8_lossy(text));
+        }
+        assert!(!in_unreadable(br#"{"id":"evt-1","scheme_name":"PM Kisan","data":{"amount":6000"#));
     }
 
     #[test]

@@ -30,9 +30,14 @@ impl Verifier {
         Self { key: key.map(|key| DecodingKey::from_secret(key)), settings, clock, known }
     }
 
+    /// Microseconds since the Unix epoch.
+    pub(crate) fn now_micros(&self) -> i64 {
+        self.clock.now_micros()
+    }
+
     /// Seconds since the Unix epoch.
-    pub(crate) fn now(&self) -> i64 {
-        self.clock.now_micros().div_euclid(1_000_000)
+    fn now(&self) -> i64 {
+        self.now_micros().div_euclid(1_000_000)
     }
 
     /// The caller that `token` speaks for.

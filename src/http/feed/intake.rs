@@ -1,6 +1,6 @@
 //! Taking the events of one request: validated and submitted in order, a bounded number under way.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actors::{EventResult, Reply};
 use domain::event::{FeedEvent, Text};
@@ -8,6 +8,7 @@ use domain::pipeline::validate::{Rejection, validate};
 use domain::port::dead_letters::DeadLetter;
 use domain::source::Source;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::time::{Instant, timeout_at};
 
 use super::outcome::{Outcome, Tally, Verdict};
 use crate::http::door::Door;
@@ -25,6 +26,7 @@ pub(super) struct Intake<'a> {
     door: &'a Door,
     source: Source,
     report_all: bool,
+    deadline: Option<Instant>,
     sender: UnboundedSender<EventResult>,
     results: UnboundedReceiver<EventResult>,
     under_way: UnderWay,
@@ -34,14 +36,16 @@ pub(super) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// Events of `source`. Applied ones are reported too when `report_all`.
-    pub(super) fn new(door: &'a Door, source: Source, report_all: bool) -> Self {
+    /// Events of `source`. Applied ones are reported too when `report_all`. What has no result at the deadline is
+    /// answered busy.
+    pub(super) fn new(door: &'a Door, source: Source, report_all: bool, deadline: Option<Instant>) -> Self {
         // Unbounded, but never more than the window is under way.
         let (sender, results) = mpsc::unbounded_channel();
         Self {
             door,
             source,
             report_all,
+            deadline,
             sender,
             results,
             under_way: UnderWay::default(),
@@ -58,8 +62,13 @@ impl<'a> Intake<'a> {
             return self.reject(&Rejection::too_large(limit, &text[..limit]), text);
         }
         self.settle_ready();
-        while self.under_way.len() >= WINDOW {
+        while self.under_way.len() >= WINDOW && !self.is_late() {
             self.settle_next().await;
+        }
+        if self.is_late() {
+            let index = self.taken;
+            self.taken += 1;
+            return self.conclude(Outcome { index, id: None, verdict: Verdict::Busy });
         }
         match self.validated(text) {
             Ok(event) => self.submit(event, text).await,
@@ -72,11 +81,20 @@ impl<'a> Intake<'a> {
         self.reject(&Rejection::too_large(self.door.http.max_event_bytes, b""), b"");
     }
 
-    /// Waits until every event that was taken has its result.
+    /// Waits until every event that was taken has its result, or the deadline is there.
     pub(super) async fn finish(&mut self) {
-        while self.under_way.len() > 0 {
+        while self.is_waiting() && !self.is_late() {
             self.settle_next().await;
         }
+        self.settle_ready();
+        // Whatever becomes of them, to send them again is safe.
+        for (index, id) in self.under_way.end_all() {
+            self.conclude(Outcome { index, id: Some(id.as_str().to_owned()), verdict: Verdict::Busy });
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Whether a result is still to come.
@@ -84,10 +102,15 @@ impl<'a> Intake<'a> {
         self.under_way.len() > 0
     }
 
-    /// Waits for one result; call it while [`Intake::is_waiting`].
+    /// Waits for one result, or the deadline; call it while [`Intake::is_waiting`].
     pub(super) async fn settle_next(&mut self) {
+        let next = self.results.recv();
         // The channel cannot end: this end holds a sender.
-        if let Some(result) = self.results.recv().await {
+        let next = match self.deadline {
+            Some(deadline) => timeout_at(deadline, next).await.unwrap_or(None),
+            None => next.await,
+        };
+        if let Some(result) = next {
             self.settle(result);
         }
         self.settle_ready();
@@ -108,7 +131,7 @@ impl<'a> Intake<'a> {
 
     /// Holds the stream up while the system is full, so that its events stay in order and the sender slows down.
     async fn submit(&mut self, event: FeedEvent, text: &[u8]) {
-        let received = Instant::now();
+        let received = std::time::Instant::now();
         let slot = self.under_way.begin(self.taken, event.id.clone());
         self.taken += 1;
         let mut reply = Reply::stream(slot, self.sender.clone());
@@ -118,7 +141,7 @@ impl<'a> Intake<'a> {
                 Ok(()) => return,
                 Err((_, reply)) => reply,
             };
-            if received.elapsed() > PATIENCE {
+            if received.elapsed() > PATIENCE || self.is_late() {
                 // A reply that is dropped answers busy.
                 return drop(reply);
             }
@@ -146,7 +169,7 @@ impl<'a> Intake<'a> {
     }
 
     fn reject(&mut self, rejection: &Rejection, text: &[u8]) {
-        self.door.dead_letters.keep(dead_letter(rejection, self.source, text, self.door.clock.now_micros()));
+        keep(self.door, rejection, self.source, text);
         let verdict = Verdict::Rejected(Problem::rejected(rejection));
         let index = self.taken;
         self.taken += 1;
@@ -162,8 +185,23 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// What is kept of a rejected event: not its body, where something in it looks like class RED.
-pub(super) fn dead_letter(rejection: &Rejection, source: Source, text: &[u8], now_micros: i64) -> DeadLetter {
+/// Counts a rejected event that came alone, and keeps it.
+pub(super) fn keep_rejected(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) {
+    keep(door, rejection, source, text);
+    door.feed_metrics.count(source, Verdict::REJECTED);
+}
+
+/// The same for one that was too large to be read.
+pub(super) fn keep_too_large(door: &Door, source: Source) {
+    keep_rejected(door, &Rejection::too_large(door.http.max_event_bytes, b""), source, b"");
+}
+
+fn keep(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) {
+    door.dead_letters.keep(dead_letter(rejection, source, text, door.clock.now_micros()));
+}
+
+/// What is kept of a rejected event: not its body, where something in it may be class RED.
+fn dead_letter(rejection: &Rejection, source: Source, text: &[u8], now_micros: i64) -> DeadLetter {
     DeadLetter {
         source: source.name().to_owned(),
         user: rejection.subject,
@@ -195,6 +233,11 @@ impl UnderWay {
         });
         self.slots[slot as usize] = Some((index, id));
         slot
+    }
+
+    fn end_all(&mut self) -> Vec<(u64, Text)> {
+        self.free.clear();
+        self.slots.drain(..).flatten().collect()
     }
 
     /// # Panics

@@ -8,22 +8,24 @@ mod stream;
 
 use std::time::Instant;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use actors::Reply;
 use domain::pipeline::validate::{Rejection, split_batch, validate};
 use domain::source::Source;
 use metrics::Counter;
 use serde::Serialize;
 
-use super::body;
+use super::body::{self, Bounds};
 use super::caller;
 use super::door::Door;
 use super::problem::{Code, Problem};
 use crate::telemetry::metric;
 use intake::Intake;
 use outcome::{Line, Outcome, Tally, Verdict};
+pub(crate) use spool::Space as SpoolSpace;
 
 /// Events of a batch: all their results are held until the last is there.
 const MAX_BATCH: usize = 100_000;
@@ -57,16 +59,25 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
         ));
     }
     let form = form(request.headers())?;
+    let received = Instant::now();
+    // One deadline for all that a request does, but for a stream, which has none.
+    let deadline = tokio::time::Instant::from_std(received) + door.http.request_timeout;
+    let bounds = |size, advice| Bounds { size, advice, deadline, pause: door.http.client_body_timeout };
     let report_all = prefers_representation(request.headers());
     match form {
         Form::Single => {
-            let received = Instant::now();
-            let body = body::read(&door.http, request.headers(), payload, door.http.max_event_bytes).await?;
+            let bounds = bounds(door.http.max_event_bytes, "one event has at most `http.max_event_bytes` bytes");
+            let body = body::read(request.headers(), payload, bounds).await.inspect_err(|problem| {
+                if problem.status_code() == StatusCode::PAYLOAD_TOO_LARGE {
+                    intake::keep_too_large(&door, source);
+                }
+            })?;
             single(&door, source, report_all, &body, received).await
         }
         Form::Batch => {
-            let body = body::read(&door.http, request.headers(), payload, door.http.max_body_bytes).await?;
-            batch(&door, source, report_all, &body).await
+            let advice = "a batch has at most `http.max_body_bytes` bytes: send its events as NDJSON to stream them";
+            let body = body::read(request.headers(), payload, bounds(door.http.max_body_bytes, advice)).await?;
+            batch(&door, source, report_all, &body, deadline).await
         }
         Form::Stream => Ok(stream::answer(door, source, report_all, payload)),
     }
@@ -83,8 +94,7 @@ async fn single(
     let event = match validate(body, source, &door.rules, door.clock.now_micros()) {
         Ok(event) => event,
         Err(rejection) => {
-            door.dead_letters.keep(intake::dead_letter(&rejection, source, body, door.clock.now_micros()));
-            door.feed_metrics.count(source, Verdict::REJECTED);
+            intake::keep_rejected(door, &rejection, source, body);
             return Err(Problem::rejected(&rejection));
         }
     };
@@ -92,10 +102,13 @@ async fn single(
     let (reply, result) = Reply::one();
     // A reply that is handed back is dropped, and answers busy.
     let _ = door.profiles.submit(event, received, reply);
-    let verdict = match tokio::time::timeout(door.http.request_timeout, result).await {
-        Ok(Ok(result)) => result.status.into(),
-        _ => Verdict::Busy,
-    };
+    let verdict =
+        match tokio::time::timeout_at(tokio::time::Instant::from_std(received) + door.http.request_timeout, result)
+            .await
+        {
+            Ok(Ok(result)) => result.status.into(),
+            _ => Verdict::Busy,
+        };
     door.feed_metrics.count(source, verdict.number());
     if let Verdict::Busy = verdict {
         return Err(Problem::new(Code::Busy, "the event was not acknowledged: send it again, which is always safe"));
@@ -107,13 +120,19 @@ async fn single(
     Ok(HttpResponse::Ok().json(Answer { tally, results: shown.then(|| outcome.line()).into_iter().collect() }))
 }
 
-/// An array of events: each has its result.
-async fn batch(door: &Door, source: Source, report_all: bool, body: &[u8]) -> Result<HttpResponse, Problem> {
+/// An array of events: each has its result. What has none at the deadline is answered busy.
+async fn batch(
+    door: &Door,
+    source: Source,
+    report_all: bool,
+    body: &[u8],
+    deadline: tokio::time::Instant,
+) -> Result<HttpResponse, Problem> {
     let events = split_batch(body).map_err(|rejection| Problem::malformed(&rejection))?;
     if events.len() > MAX_BATCH {
         return Err(Problem::new(Code::TooLarge, "a batch has at most 100,000 events; stream more as NDJSON"));
     }
-    let mut intake = Intake::new(door, source, report_all);
+    let mut intake = Intake::new(door, source, report_all, Some(deadline));
     for (index, event) in events.iter().enumerate() {
         intake.take(event.get().as_bytes()).await;
         if index % AT_A_TIME == 0 {

@@ -12,6 +12,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use actix_web::body::{BodySize, MessageBody};
@@ -21,13 +23,33 @@ use bytes::{Bytes, BytesMut};
 const MEMORY: usize = 1 << 20;
 /// What is written to the file, and read from it, at once.
 const BLOCK: usize = 128 * 1024;
-/// Answers held in the file. Beyond it the stream is read no further until the client reads.
-const FILE: u64 = 1 << 30;
+/// Answers that all streams together hold in files. Beyond it a stream that holds some is read no further until
+/// its client has read them.
+const FILES: u64 = 1 << 30;
 
-/// Makes the two ends of a spool whose file, if it comes to one, lies in `directory`.
-pub(super) fn spool(directory: PathBuf) -> (Writer, Reader) {
+/// The bytes in the files of all spools.
+#[derive(Clone, Default)]
+pub(crate) struct Space(Arc<AtomicU64>);
+
+impl Space {
+    fn take(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= FILES
+    }
+}
+
+/// Makes the two ends of a spool whose file, if it comes to one, lies in `directory` and takes of `space`.
+pub(super) fn spool(directory: PathBuf, space: Space) -> (Writer, Reader) {
     let inner = Rc::new(RefCell::new(Inner {
         directory,
+        space,
         oldest: BytesMut::new(),
         file: None,
         written: 0,
@@ -45,6 +67,7 @@ pub(super) fn spool(directory: PathBuf) -> (Writer, Reader) {
 /// In order of age: `oldest`, then the file, then `newest`, which waits to be written to it.
 struct Inner {
     directory: PathBuf,
+    space: Space,
     oldest: BytesMut,
     file: Option<File>,
     written: u64,
@@ -73,6 +96,7 @@ impl Inner {
             };
             file.write_all_at(&self.newest, self.written)?;
             self.written += self.newest.len() as u64;
+            self.space.take(self.newest.len() as u64);
             self.newest.clear();
         }
         Ok(())
@@ -90,11 +114,18 @@ impl Inner {
             self.read += length as u64;
             if self.read == self.written {
                 file.set_len(0)?;
+                self.space.give_back(self.written);
                 (self.read, self.written) = (0, 0);
             }
             return Ok(Some(block.freeze()));
         }
         Ok((!self.newest.is_empty()).then(|| self.newest.split().freeze()))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.space.give_back(self.written);
     }
 }
 
@@ -117,11 +148,12 @@ impl Writer {
         self.0.borrow_mut().failed = Some(error);
     }
 
-    /// Waits while the spool is full; `false` when nobody will read it any more.
+    /// Waits while answers of this spool lie in its file and no more may; `false` when nobody will read it any more.
     pub(super) async fn has_room(&self) -> bool {
         poll_fn(|context| {
             let mut inner = self.0.borrow_mut();
-            if !inner.abandoned && inner.written - inner.read >= FILE {
+            // A spool without a file is not held up by others: what it may add until it is asked again is little.
+            if !inner.abandoned && inner.written > 0 && inner.space.is_used_up() {
                 inner.writer = Some(context.waker().clone());
                 return Poll::Pending;
             }
@@ -189,7 +221,7 @@ mod tests {
     #[actix_web::test]
     async fn everything_comes_out_in_order_through_memory_and_file() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (writer, mut reader) = spool(directory.path().to_owned());
+        let (writer, mut reader) = spool(directory.path().to_owned(), Space::default());
         let mut read = Vec::new();
         let mut written = Vec::new();
         for round in 0..4_u32 {
@@ -215,9 +247,33 @@ mod tests {
 
     #[actix_web::test]
     async fn a_writer_learns_that_nobody_reads() {
-        let (writer, reader) = spool(std::env::temp_dir());
+        let (writer, reader) = spool(std::env::temp_dir(), Space::default());
         assert!(writer.has_room().await);
         drop(reader);
         assert!(!writer.has_room().await);
+    }
+
+    #[actix_web::test]
+    async fn spools_share_the_space_and_give_it_back() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let space = Space::default();
+        let (writer, mut reader) = spool(directory.path().to_owned(), space.clone());
+        let (other, _other_reader) = spool(directory.path().to_owned(), space.clone());
+        writer.push(&vec![b'x'; MEMORY]).expect("room");
+        writer.push(&vec![b'x'; BLOCK]).expect("room");
+        assert_eq!(space.0.load(Ordering::Relaxed), BLOCK as u64);
+        space.take(FILES);
+        assert!(other.has_room().await, "who has no file may go on");
+        let is_full = |writer: &Writer| futures_util::FutureExt::now_or_never(writer.has_room()).is_none();
+        assert!(is_full(&writer));
+        for _ in 0..=MEMORY / BLOCK {
+            let piece = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await;
+            assert_eq!(piece.expect("more").expect("a piece").len(), BLOCK);
+        }
+        assert!(!is_full(&writer), "all was read");
+        space.give_back(FILES);
+        writer.push(&vec![b'x'; 2 * MEMORY]).expect("room");
+        drop((writer, reader));
+        assert_eq!(space.0.load(Ordering::Relaxed), 0);
     }
 }

@@ -44,7 +44,7 @@ struct Total<'a> {
 
 /// Starts the task, and answers with what it will write.
 pub(super) fn answer(door: Data<Door>, source: Source, report_all: bool, payload: Payload) -> HttpResponse {
-    let (writer, reader) = spool::spool(door.spool_dir.clone());
+    let (writer, reader) = spool::spool(door.spool_dir.clone(), door.spool_space.clone());
     rt::spawn(async move {
         if let Err(error) = run(&door, source, report_all, payload, &writer).await {
             tracing::warn!(%error, "could not keep the results of a stream: its client must send it again");
@@ -55,7 +55,7 @@ pub(super) fn answer(door: Data<Door>, source: Source, report_all: bool, payload
 }
 
 async fn run(door: &Door, source: Source, report_all: bool, payload: Payload, out: &Writer) -> io::Result<()> {
-    let mut stream = Stream { intake: Intake::new(door, source, report_all), out, line: Vec::new(), told: 0 };
+    let mut stream = Stream { intake: Intake::new(door, source, report_all, None), out, line: Vec::new(), told: 0 };
     let ended = stream.read(door, payload).await?;
     stream.intake.finish().await;
     stream.report()?;
@@ -100,8 +100,9 @@ impl Stream<'_> {
                 }
             }
             self.report()?;
-            if !self.out.has_room().await {
-                return Ok(None);
+            tokio::select! {
+                is_read = self.out.has_room() => if !is_read { return Ok(None) },
+                _ = closing.wait_for(|closing| *closing) => return Ok(Some(stopping())),
             }
             // A payload that is always ready would keep the worker's other requests waiting.
             tokio::task::yield_now().await;

@@ -22,7 +22,7 @@ pub struct Rejection {
     pub event_type: Option<String>,
     /// Whom it is about.
     pub subject: Option<UserId>,
-    /// Something in the event looks like class RED: its body must not be kept.
+    /// Something in the event looks like class RED, or it could not be searched whole: its body must not be kept.
     pub red: bool,
 }
 
@@ -50,7 +50,9 @@ impl Rejection {
     /// The rejection of an event of more than `limit` bytes, of which `head` was read.
     pub fn too_large(limit: usize, head: &[u8]) -> Self {
         let detail = format!("an event has at most {limit} bytes").into();
-        Self::of_text(Fault { problem: Problem::EventTooLarge, pointer: None, detail }, head)
+        let fault = Fault { problem: Problem::EventTooLarge, pointer: None, detail };
+        // What stands behind the head was not searched.
+        Self { red: true, ..Self::of_text(fault, head) }
     }
 
     pub(super) fn unreadable(error: ReadError, bytes: &[u8]) -> Self {
@@ -83,7 +85,7 @@ impl Rejection {
         let mut head = Head::default();
         // It goes wrong somewhere; what stands before that is what can be known.
         let _ = (&mut serde_json::Deserializer::from_slice(bytes)).deserialize_map(&mut head);
-        let red = red::in_text(&String::from_utf8_lossy(bytes));
+        let red = red::in_unreadable(bytes);
         let Head { id, event_type, subject } = head;
         Self { faults: vec![fault], event_id: id, event_type, subject, red }
     }

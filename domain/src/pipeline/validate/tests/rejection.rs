@@ -45,6 +45,7 @@ fn a_rejection_names_its_event_as_far_as_it_could_be_read() {
     }
     let large = Rejection::too_large(1 << 20, cut);
     assert_eq!((large.problem().status(), large.event_id.as_deref()), (413, Some("evt-9")));
+    assert!(large.red, "what stands behind the head is not known");
 }
 
 #[test]
@@ -59,6 +60,8 @@ fn a_rejection_says_when_its_event_may_hold_class_red() {
     assert!(post_text(b"{\"note\":\"2341 2341 2346\"").red);
     assert!(!red(UserConsentUpdated, json!({"note": "hello"})));
     assert!(!red(IdentityVerified, json!({"identity": {"gender": "x", "display_name": "Rajesh K."}})));
+    assert!(post_text(b"{\"full_name\":\"Raj").red);
+    assert!(post_text(b"{\"dob\":1980,\"dob\":1981}").red);
     assert!(!post_text(b"{\"note\":").red);
 }
 
