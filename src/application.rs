@@ -3,12 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, rt};
 use arc_swap::ArcSwap;
-use config::Settings;
+use config::{AccessTable, Settings};
 use domain::access::{InvalidAccess, Policy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
@@ -112,7 +112,8 @@ impl Application {
         let surface = Surface::new(door, prometheus.clone(), u64::from_ne_bytes(start));
         let (public, listen) = bind_public(&settings, surface.clone())?;
         let (admin, admin_listen) = bind_admin(&settings, surface)?;
-        let upkeep = Upkeep { settings, policy, prometheus };
+        // Nothing was looked at: what changed since the table was read is picked up at the first tick.
+        let upkeep = Upkeep { settings, policy, access_table: None, prometheus };
         Ok(Self { public, admin, listen, admin_listen, signals, stop, profiles, closer, upkeep })
     }
 
@@ -138,21 +139,29 @@ impl Application {
     pub async fn run_until_stopped(self) -> io::Result<()> {
         let [mut terminate, mut interrupt] = self.signals;
         let (public, admin) = (self.public.handle(), self.admin.handle());
-        let serving = rt::spawn(self.public);
-        let serving_admin = rt::spawn(self.admin);
+        let mut serving = rt::spawn(self.public);
+        let mut serving_admin = rt::spawn(self.admin);
         let upkeep = rt::spawn(self.upkeep.run());
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let failure = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            ended = &mut serving => Some(ended_by_itself(ended)),
+            ended = &mut serving_admin => Some(ended_by_itself(ended)),
+        };
         tracing::info!("stopping: draining requests, sockets and mailboxes");
         // Sockets and streams hear of it and end by themselves, which the listener's own drain waits for.
         let _ = self.stop.send(true);
-        drain(&public, serving).await?;
+        match &failure {
+            None => drain(&public, serving).await?,
+            Some(_) => public.stop(true).await,
+        }
         if !self.profiles.stop().await {
             tracing::warn!("not everything could be drained in time; what was acknowledged is durable all the same");
         }
-        drain(&admin, serving_admin).await?;
+        match &failure {
+            None => drain(&admin, serving_admin).await?,
+            Some(_) => admin.stop(true).await,
+        }
         upkeep.abort();
         let closer = self.closer;
         match tokio::task::spawn_blocking(move || closer.close()).await {
@@ -161,7 +170,16 @@ impl Application {
             Err(error) => tracing::error!(%error, "the store was not closed"),
         }
         tracing::info!("stopped");
-        Ok(())
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+/// A listener ends when it is told to, and otherwise only with a fault.
+fn ended_by_itself(ended: Result<io::Result<()>, rt::task::JoinError>) -> io::Error {
+    match ended {
+        Ok(Ok(())) => io::Error::other("a listener ended by itself"),
+        Ok(Err(error)) => error,
+        Err(error) => io::Error::other(error),
     }
 }
 
@@ -207,11 +225,13 @@ fn forbid_core_dumps() -> io::Result<()> {
 struct Upkeep {
     settings: Settings,
     policy: Arc<ArcSwap<Policy>>,
+    /// The file as it was looked at last.
+    access_table: Option<(SystemTime, u64)>,
     prometheus: PrometheusHandle,
 }
 
 impl Upkeep {
-    async fn run(self) {
+    async fn run(mut self) {
         let mut tick = tokio::time::interval(TICK);
         loop {
             tick.tick().await;
@@ -220,8 +240,13 @@ impl Upkeep {
         }
     }
 
-    /// A change of `access.toml` is picked up; a table with a fault leaves the one in use.
-    fn follow_access_table(&self) {
+    /// A change of `access.toml` is picked up; a table with a fault leaves the one in use, and is named once.
+    fn follow_access_table(&mut self) {
+        let found = AccessTable::stamp(&self.settings.data_dir);
+        if found == self.access_table {
+            return;
+        }
+        self.access_table = found;
         match wiring::load_policy(&self.settings) {
             Ok(policy) if policy.version != self.policy.load().version => {
                 tracing::info!(version = policy.version, "the access table has changed");

@@ -1,6 +1,7 @@
 //! `access.toml`: who sees what, as data.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use domain::access::{AccessRules, Policy, ViewerRules};
 use serde::Deserialize;
@@ -30,6 +31,14 @@ impl AccessTable {
     /// that the profile does not have. The table in use before stays in use.
     pub fn load(data_dir: &Path) -> Result<Self, Error> {
         Self::from_file(&TableFile::find(data_dir, NAME, ACCESS_TOML)?)
+    }
+
+    /// When `access.toml` in the data directory was changed, and its length in bytes; `None` where there is none, and
+    /// the embedded table holds.
+    #[must_use]
+    pub fn stamp(data_dir: &Path) -> Option<(SystemTime, u64)> {
+        let found = std::fs::metadata(data_dir.join(NAME)).ok()?;
+        Some((found.modified().ok()?, found.len()))
     }
 
     fn from_file(file: &TableFile) -> Result<Self, Error> {

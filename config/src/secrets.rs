@@ -75,6 +75,22 @@ impl Secrets {
         Ok(Self { master_key, development_secret, origins })
     }
 
+    /// The same, but nothing is made: `None` where a first start of a development server would make keys. What is
+    /// there is checked all the same.
+    ///
+    /// # Errors
+    /// As [`Secrets::load`].
+    pub fn look(data_dir: &Path, mode: Mode, environment: &[(String, String)]) -> Result<Option<Self>, Error> {
+        let path = data_dir.join(FILE_NAME);
+        let file = DotEnv::read(&path, &NAMES)?;
+        if mode == Mode::Development && NAMES.iter().any(|name| is_missing(name, &file, environment)) {
+            NAMES.iter().try_for_each(|name| find(name, &file, &path, environment).map(drop))?;
+            return Ok(None);
+        }
+        let mut none_made = |_: &mut [u8]| Err(io::Error::other("no key is missing"));
+        Self::load(data_dir, mode, environment, &mut none_made).map(Some)
+    }
+
     /// Which secrets there are and where each comes from, a line each; the values are hidden.
     #[must_use]
     pub fn print(&self) -> String {
@@ -180,6 +196,20 @@ mod tests {
         let second = Secrets::load(&data_dir, Mode::Development, &[], &mut none_left).unwrap();
         assert_eq!(second.master_key.expose_secret(), &[7; 32]);
         assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn looking_makes_nothing_and_finds_what_is_broken() {
+        let dir = TempDir::new().unwrap();
+        assert!(Secrets::look(dir.path(), Mode::Development, &[]).unwrap().is_none());
+        let broken = [(MASTER_KEY.to_owned(), "c2hvcnQ=".to_owned())];
+        assert!(Secrets::look(dir.path(), Mode::Development, &broken).is_err());
+        assert!(Secrets::look(dir.path(), Mode::Production, &[]).is_err());
+        write(&dir, &format!("{MASTER_KEY}={ONES}\n"), 0o600);
+        assert!(Secrets::look(dir.path(), Mode::Development, &[]).unwrap().is_none());
+        assert!(Secrets::look(dir.path(), Mode::Production, &[]).unwrap().is_some());
+        let text = fs::read_to_string(dir.path().join(".env")).unwrap();
+        assert!(!text.contains(DEVELOPMENT_SECRET), "{text}");
     }
 
     #[test]

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use config::{AccessTable, Settings, Sources};
-
-use crate::wiring;
+use config::{AccessTable, Secrets, Settings, Sources};
 
 /// Checks or prints the resolved configuration.
 #[derive(Args)]
@@ -45,10 +43,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     AccessTable::load(&settings.data_dir)?;
     config::load_completeness(&settings.data_dir)?;
     // Secrets are made at the first start: asking for the configuration must not make them.
-    let secrets = match settings.data_dir.join(".env").exists() || settings.mode == config::Mode::Production {
-        true => Some(wiring::load_secrets(&settings, &sources.environment)?),
-        false => None,
-    };
+    let secrets = Secrets::look(&settings.data_dir, settings.mode, &sources.environment)?;
     match arguments.action {
         Action::Check(_) => super::say("the configuration is valid"),
         Action::Print(_) => {

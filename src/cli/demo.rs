@@ -51,7 +51,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
         rt::spawn(async move {
             match stage.fill().await {
                 Ok(news) => super::say(&stage.banner(&news)),
-                Err(error) => super::complain(&format!("the example could not be posted: {error:#}")),
+                Err(error) => super::complain(&format!("the example could not be posted: {}", super::line_of(&error))),
             }
         });
         application.run_until_stopped().await?;
@@ -145,7 +145,7 @@ Read the profile, as the citizen or as a service sees it:
 
 Watch it live:
 
-  {program} watch {user} --server {listen} --token "$CITIZEN"
+  PROFILE_SERVER_TOKEN="$CITIZEN" {program} watch {user} --server {listen}
 
 Post an event:
 

@@ -55,10 +55,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            complain(&line_of(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, each said once: most name theirs themselves.
+fn line_of(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => line,
+        said => format!("{said}: {cause}"),
+    })
 }
 
 /// Help goes to stdout whole; a wrong use is one line on stderr.

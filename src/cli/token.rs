@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use config::{Settings, Sources};
 use secrecy::ExposeSecret;
@@ -110,6 +110,8 @@ pub(super) fn make(request: Request, settings: &Settings, key: &[u8; 32]) -> any
         act: request.act.map(|sub| Act { sub }),
         tenant: None,
     };
+    // What is signed here must be taken there.
+    claims.clone().into_caller(claims.exp).map_err(|refusal| anyhow!("the server would refuse it: {}", refusal.0))?;
     sign(&claims, key).context("could not sign the token")
 }
 

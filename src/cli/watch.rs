@@ -17,16 +17,20 @@ use tokio::net::TcpStream;
 use super::http_client;
 use crate::wiring;
 
+/// The variable that holds the caller's token.
+const TOKEN: &str = "PROFILE_SERVER_TOKEN";
+
 /// Prints a user's profile, and then its patches as they happen.
 #[derive(Args)]
 #[command(after_help = "Example:
-  profile-server watch usr_7Qm2Xr9TzKpA --token \"$CITIZEN\"")]
+  PROFILE_SERVER_TOKEN=\"$CITIZEN\" profile-server watch usr_7Qm2Xr9TzKpA")]
 pub(super) struct Arguments {
     /// The user id
     user: String,
-    /// A token that may see the user
+    /// A token that may see the user, or `-` to read it from stdin; without it, the environment's
+    /// `PROFILE_SERVER_TOKEN`. One that stands here can be seen by every user of the machine
     #[arg(long)]
-    token: String,
+    token: Option<String>,
     /// Where the server listens
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     server: SocketAddr,
@@ -45,7 +49,8 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 async fn watch(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut socket = Socket::open(arguments.server, &arguments.token).await?;
+    let token = find_token(arguments.token.as_deref())?;
+    let mut socket = Socket::open(arguments.server, token.trim()).await?;
     let fields = arguments.fields.as_ref().map(|fields| fields.split(',').collect::<Vec<_>>());
     let mut subscribe = json!({"type": "subscribe", "id": "1", "users": [{"user_id": arguments.user}]});
     if let Some(fields) = fields {
@@ -61,6 +66,19 @@ async fn watch(arguments: &Arguments) -> anyhow::Result<()> {
                 bail!("the server closed the socket: {reason}");
             }
             _ => {}
+        }
+    }
+}
+
+fn find_token(given: Option<&str>) -> anyhow::Result<String> {
+    match given {
+        Some("-") => std::io::read_to_string(std::io::stdin()).context("the token could not be read from stdin"),
+        Some(token) => Ok(token.to_owned()),
+        None => {
+            let variable = config::process_environment().into_iter().find(|(name, _)| name == TOKEN);
+            let (_, token) = variable
+                .with_context(|| format!("there is no token: set `{TOKEN}`, or give it with `--token -` on stdin"))?;
+            Ok(token)
         }
     }
 }

@@ -29,7 +29,10 @@ pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Resu
         LogFormat::Text => log.with_ansi(false).finish().try_init(),
         LogFormat::Json => log.json().flatten_event(true).finish().try_init(),
     }?;
-    // A panic's message would go round the redaction layer.
-    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a thread panicked")));
+    // A panic would go round the redaction layer; its message may hold any value, so the place alone is logged.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a thread panicked");
+    }));
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! Following profiles over the WebSocket.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -15,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use crate::app::{App, PROGRAM, USER, profile_path, residency, signal, spawn_app, spawn_app_with};
+use crate::app::{App, USER, profile_path, residency, spawn_app, spawn_app_with};
 use crate::client::Request;
 use crate::token::{Token, now};
 
@@ -483,37 +481,4 @@ async fn a_silent_client_is_let_go() {
     assert!(timeout(Duration::from_secs(4), client.receive()).await.is_err(), "a client that answers pings stays");
     tokio::time::sleep(Duration::from_secs(4)).await;
     crate::app::eventually("the socket is closed", || app.metric("profile_live_connections") == 0.0);
-}
-
-#[test]
-fn the_watch_command_prints_the_profile_and_then_its_patches() {
-    let app = seeded();
-    let watch = |token: String| {
-        let mut command = Command::new(PROGRAM);
-        command.args([
-            "watch",
-            USER,
-            "--fields",
-            "demographics",
-            "--server",
-            &app.listen.to_string(),
-            "--token",
-            &token,
-        ]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let mut child = watch(app.sign(Token::citizen(USER)));
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    assert_eq!(lines.next().unwrap(), "revision 13");
-    let profile: Vec<_> = lines.by_ref().take_while(|line| line != "}").collect();
-    assert!(profile.iter().any(|line| line.contains("\"residency_years\": 6")), "{profile:?}");
-    app.apply("metadata", &residency(USER, "w", "2026-01-20T00:00:00Z", 33));
-    assert_eq!(lines.next().unwrap(), "revision 14, from 13");
-    assert_eq!(lines.next().unwrap(), "  ~ /demographics/residency_years 33");
-    signal(child.id(), "INT");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-
-    let refused = watch("nonsense".to_owned()).wait_with_output().unwrap();
-    let error = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!((refused.status.code(), error.contains("`profile-server token`")), (Some(1), true), "{error}");
 }

@@ -16,3 +16,4 @@ mod overload;
 mod profile;
 mod start_and_stop;
 mod tokens;
+mod watch;

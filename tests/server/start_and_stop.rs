@@ -23,6 +23,7 @@ fn fails(command: &mut Command, code: i32, parts: &[&str]) {
     for part in parts {
         assert!(error.contains(part), "`{error}` does not say `{part}`");
     }
+    assert!(error.matches("os error").count() < 2, "the cause is said twice: {error}");
 }
 
 /// The data directory of a server that ran and stopped.
@@ -126,10 +127,29 @@ fn config_tells_the_origin_of_every_value() {
     assert!(printed.contains("flag `--data-dir`") && printed.contains("embedded `default.toml`"), "{printed}");
     assert_eq!(config("check").status.code(), Some(0));
     assert_eq!(fs::read_dir(data_dir.path()).unwrap().count(), 0, "asking makes nothing");
+    let mut check = Command::new(PROGRAM);
+    check.args(["config", "check", "--data-dir"]).arg(data_dir.path()).env("PROFILE_SERVER_MASTER_KEY", "c2hvcnQ=");
+    fails(&mut check, 1, &["PROFILE_SERVER_MASTER_KEY", "32 bytes"]);
     fs::write(data_dir.path().join("access.toml"), "[self]").unwrap();
     let checked = config("check");
     assert_eq!(checked.status.code(), Some(1));
     assert!(String::from_utf8(checked.stderr).unwrap().contains("access.toml"));
+}
+
+#[test]
+fn no_token_is_printed_that_the_server_would_refuse() {
+    let data_dir = TempDir::new().unwrap();
+    for (role, subject, act) in [
+        ("self", "usr_x", None),
+        ("service", "svc:", None),
+        ("agent", "agt:a", Some("usr_x")),
+        ("admin", "svc:a", None),
+    ] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["token", "--sub", subject, "--role", role, "--data-dir"]).arg(data_dir.path());
+        act.map(|act| command.args(["--act", act]));
+        fails(&mut command, 1, &[]);
+    }
 }
 
 #[test]

@@ -57,7 +57,10 @@ pub(crate) struct Act {
 
 impl Claims {
     /// The caller that these claims, already verified, describe.
-    pub(super) fn into_caller(self, ends_at: i64) -> Result<Caller, Refusal> {
+    ///
+    /// # Errors
+    /// Names the claim that is not what it must be.
+    pub(crate) fn into_caller(self, ends_at: i64) -> Result<Caller, Refusal> {
         let role = Role::parse(&self.role).ok_or(Refusal("the claim `role` names no role that is served"))?;
         if self.sub.strip_prefix(role.subject_prefix()).is_none_or(str::is_empty) {
             return Err(Refusal("the claim `role` does not go with the prefix of `sub`"));

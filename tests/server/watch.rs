@@ -1,0 +1,33 @@
+//! The command `watch`.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::app::{PROGRAM, USER, residency, signal, spawn_app};
+use crate::token::Token;
+
+#[test]
+fn the_watch_command_prints_the_profile_and_then_its_patches() {
+    let app = spawn_app();
+    app.post_example();
+    let watch = |token: String| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["watch", USER, "--fields", "demographics", "--server", &app.listen.to_string()]);
+        command.env("PROFILE_SERVER_TOKEN", token);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut child = watch(app.sign(Token::citizen(USER)));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert_eq!(lines.next().unwrap(), "revision 13");
+    let profile: Vec<_> = lines.by_ref().take_while(|line| line != "}").collect();
+    assert!(profile.iter().any(|line| line.contains("\"residency_years\": 6")), "{profile:?}");
+    app.apply("metadata", &residency(USER, "w", "2026-01-20T00:00:00Z", 33));
+    assert_eq!(lines.next().unwrap(), "revision 14, from 13");
+    assert_eq!(lines.next().unwrap(), "  ~ /demographics/residency_years 33");
+    signal(child.id(), "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let refused = watch("nonsense".to_owned()).wait_with_output().unwrap();
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), error.contains("`profile-server token`")), (Some(1), true), "{error}");
+}
