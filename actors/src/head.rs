@@ -23,8 +23,11 @@ impl Stamp {
 /// One incarnation's head, shared by its roster entry, its actor and the views that were made of it.
 ///
 /// A view is current while its stamp equals the cell's. The cell moves before the revision is published or
-/// acknowledged, and is retired before a next incarnation can exist; so a slow reader that puts an old view back
-/// into the cache harms nobody: the view is never served.
+/// acknowledged; so a slow reader that puts an old view back into the cache harms nobody: the view is never served.
+///
+/// A cell outlives an actor that passivates, so that the views of its head stay good. The next incarnation goes on with
+/// the cell of the views in the cache if it begins at the very head that they show, and retires it if not. A cell is
+/// retired, too, when its actor ends in any other way.
 #[derive(Debug)]
 pub(crate) struct HeadCell {
     stamp: AtomicU64,
@@ -41,8 +44,14 @@ impl HeadCell {
         Stamp(self.stamp.load(Ordering::Acquire))
     }
 
+    /// Moves on to a newer head. A retired cell stays retired.
     pub(crate) fn advance(&self, state: &UserState) {
-        self.stamp.store(Stamp::of(state).0, Ordering::Release);
+        self.advance_to(Stamp::of(state));
+    }
+
+    fn advance_to(&self, stamp: Stamp) {
+        let next = |now: u64| (now != Stamp::RETIRED.0).then_some(stamp.0);
+        let _ = self.stamp.fetch_update(Ordering::Release, Ordering::Relaxed, next);
     }
 
     /// Makes every view of this incarnation stale, for ever.
@@ -63,5 +72,18 @@ impl HeadCell {
     /// Whether no message waits or is being handled.
     pub(crate) fn is_quiet(&self) -> bool {
         self.inbox.load(Ordering::Relaxed) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retired_cell_stays_retired() {
+        let cell = HeadCell::new(None);
+        cell.retire();
+        cell.advance_to(Stamp(7));
+        assert_eq!(cell.stamp(), Stamp::RETIRED);
     }
 }

@@ -15,8 +15,12 @@ pub struct Options {
     pub commit_permits: usize,
     /// Commits that wait for the commit thread.
     pub commit_queue_capacity: usize,
+    /// The most bytes of records that wait for the commit thread.
+    pub commit_queue_bytes: usize,
     /// The most records that share one sync.
     pub max_group: usize,
+    /// The most bytes of records that share one sync; a larger record has a group of its own.
+    pub max_group_bytes: usize,
     /// Live actors in the whole system before the longest idle passivate early.
     pub max_live_actors: usize,
     /// An actor that nothing was asked of for this long passivates.
@@ -51,7 +55,9 @@ impl Default for Options {
             roster_mailbox_capacity: 16,
             commit_permits: 16_384,
             commit_queue_capacity: 16_384,
+            commit_queue_bytes: 256 << 20,
             max_group: 4_096,
+            max_group_bytes: 16 << 20,
             max_live_actors: 1_000_000,
             idle_passivate: Duration::from_secs(300),
             hot_actors_per_shard: 4_096,

@@ -12,7 +12,7 @@ use domain::id::UserId;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::commit::{CommitQueue, Committer, Permits};
+use crate::commit::{Bounds, CommitQueue, Committer, Permits};
 use crate::error::{Busy, ReadError, WriteError};
 use crate::hydration::{LoadQueue, Loader};
 use crate::metric::Metrics;
@@ -81,7 +81,12 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
         cursors: CursorKey { epoch: options.epoch, key },
         roster: Roster::new(options.hydration_queue, options.mailbox_capacity),
         permits: Permits::new(options.commit_permits),
-        commits: CommitQueue::new(options.commit_queue_capacity),
+        commits: CommitQueue::new(Bounds {
+            records: options.commit_queue_capacity,
+            bytes: options.commit_queue_bytes,
+            group_records: options.max_group,
+            group_bytes: options.max_group_bytes,
+        }),
         loads: LoadQueue::default(),
         cache: ViewCache::new(options.view_bytes, options.view_idle),
         shards,

@@ -107,6 +107,18 @@ impl ViewCache {
         self.users.get(user).filter(|views| views.is_current(today))
     }
 
+    /// The head cell of a new incarnation that begins at `state`: that of the views which the last one left, if they
+    /// show this very head.
+    pub(crate) fn adopt(&self, user: &UserId, state: Option<&UserState>) -> Arc<HeadCell> {
+        if let (Some(state), Some(views)) = (state, self.users.get(user)) {
+            if views.cell.stamp() == Stamp::of(state) {
+                return Arc::clone(&views.cell);
+            }
+            views.cell.retire();
+        }
+        Arc::new(HeadCell::new(state))
+    }
+
     /// Keeps a view of the committed `state`, beside other classes of the same revision and day.
     pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, mask: LeafSet, body: Bytes) {
         let views = match self.current(&user, state.day) {

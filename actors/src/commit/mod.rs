@@ -10,7 +10,7 @@ use domain::delta::Delta;
 use domain::port::journal::Committed;
 
 pub(crate) use permits::{Permit, Permits};
-pub(crate) use queue::CommitQueue;
+pub(crate) use queue::{Bounds, CommitQueue};
 pub(crate) use thread::Committer;
 
 use crate::slots::SlotKey;

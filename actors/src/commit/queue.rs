@@ -17,13 +17,25 @@ use crate::error::Busy;
 pub(crate) struct CommitQueue {
     state: Mutex<State>,
     filled: Condvar,
-    capacity: usize,
+    bounds: Bounds,
+}
+
+/// What the queue and a group hold at most. A small event can make a large record, so bytes are bounded, too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) records: usize,
+    /// Of the bodies of the records that wait.
+    pub(crate) bytes: usize,
+    pub(crate) group_records: usize,
+    /// Of the bodies of a group with more than one record.
+    pub(crate) group_bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
     jobs: VecDeque<Job>,
     commits: usize,
+    bytes: usize,
     closed: bool,
 }
 
@@ -43,17 +55,19 @@ pub(crate) struct Group {
 }
 
 impl CommitQueue {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { state: Mutex::default(), filled: Condvar::new(), capacity }
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { state: Mutex::default(), filled: Condvar::new(), bounds }
     }
 
     /// Puts a record in, without waiting.
     pub(crate) fn commit(&self, record: Record, ticket: Ticket) -> Result<(), Busy> {
         let mut state = self.state.lock();
-        if state.closed || state.commits >= self.capacity {
+        let bytes = state.bytes + record.body.len();
+        if state.closed || state.commits >= self.bounds.records || bytes > self.bounds.bytes {
             return Err(Busy);
         }
         state.commits += 1;
+        state.bytes = bytes;
         state.jobs.push_back(Job::Commit(record, ticket));
         drop(state);
         self.filled.notify_one();
@@ -66,17 +80,25 @@ impl CommitQueue {
         self.filled.notify_one();
     }
 
-    /// Fills `group` with up to `max` records and the loads between them. Waits for the first if `wait` is set.
-    /// `false` when the queue is closed and empty.
-    pub(crate) fn take(&self, group: &mut Group, max: usize, wait: bool) -> bool {
+    /// Fills `group` with as many records as it may have and the loads between them. Waits for the first if `wait` is
+    /// set. `false` when the queue is closed and empty.
+    pub(crate) fn take(&self, group: &mut Group, wait: bool) -> bool {
         let mut state = self.state.lock();
         while wait && state.jobs.is_empty() && !state.closed {
             self.filled.wait(&mut state);
         }
-        while group.records.len() < max {
+        let mut bytes = 0;
+        while group.records.len() < self.bounds.group_records {
+            if let Some(Job::Commit(record, _)) = state.jobs.front() {
+                bytes += record.body.len();
+                if bytes > self.bounds.group_bytes && !group.records.is_empty() {
+                    break;
+                }
+            }
             match state.jobs.pop_front() {
                 Some(Job::Commit(record, ticket)) => {
                     state.commits -= 1;
+                    state.bytes -= record.body.len();
                     group.records.push(record);
                     group.tickets.push(ticket);
                 }

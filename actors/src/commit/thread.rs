@@ -32,7 +32,7 @@ impl Committer {
 
     /// Commits one group. `false` when there will be no further one.
     pub(crate) fn step(&mut self, wait: bool) -> bool {
-        let open = self.shared.commits.take(&mut self.group, self.shared.options.max_group, wait);
+        let open = self.shared.commits.take(&mut self.group, wait);
         if !self.group.records.is_empty() {
             self.commit();
         }

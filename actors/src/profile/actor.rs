@@ -34,7 +34,9 @@ impl Actor for ProfileActor {
     fn started(&mut self, _: &mut Self::Context) {
         let waiting = self.core.borrow_mut().take_waiting();
         for request in waiting {
-            self.core.borrow_mut().handle(&self.local, request);
+            let mut core = self.core.borrow_mut();
+            core.handle(&self.local, request);
+            core.message_out();
         }
     }
 }

@@ -81,6 +81,8 @@ impl Core {
         waiting: Vec<Request>,
         tick: u32,
     ) -> Self {
+        // They count as messages until they are handled: see `Profiles::stop`.
+        waiting.iter().for_each(|_| cell.message_in());
         Self {
             user,
             slot,
@@ -99,8 +101,11 @@ impl Core {
     /// Deals with one request.
     pub(crate) fn handle(&mut self, local: &Local, request: Request) {
         if self.detached {
-            // Another incarnation may be live by now: resolve again.
-            return local.redirect(request, self.user);
+            // Another incarnation may be live by now: resolve again. It has outlets of its own.
+            return match request {
+                Request::PruneOutlets => {}
+                request => local.redirect(request, self.user),
+            };
         }
         self.used_at = local.tick.get();
         self.keep_hot(local);
@@ -187,7 +192,7 @@ impl Core {
         if !idle || !local.shared.roster.passivate(&self.user, &self.cell) {
             return false;
         }
-        self.detach(local);
+        self.leave(local);
         local.shared.metrics.actors_passivated.increment(1);
         true
     }
@@ -195,26 +200,41 @@ impl Core {
     /// Cuts the actor off from the roster, its views and its subscribers. What is pending finishes or fails by
     /// itself; whoever waits for it is told busy. The actix side ends with its last address.
     pub(crate) fn detach(&mut self, local: &Local) {
-        if std::mem::replace(&mut self.detached, true) {
-            return;
+        if !self.detached {
+            self.cell.retire();
+            self.leave(local);
         }
-        self.cell.retire();
+    }
+
+    /// Cuts the actor off from the roster and its subscribers; its views stay good, as its head is the newest.
+    fn leave(&mut self, local: &Local) {
+        self.detached = true;
         local.shared.roster.remove(&self.user, &self.cell);
         local.slots.borrow_mut().remove(self.slot);
         local.count(-1);
-        self.fail_pending();
-        self.take_waiting().into_iter().for_each(|request| request.fail(ReadError::Busy));
+        self.take_pending().for_each(Waiter::fail);
+        for request in self.take_waiting() {
+            request.fail(ReadError::Busy);
+            self.message_out();
+        }
         if let Some(outlets) = self.outlets.take() {
             outlets.resync(&self.user);
         }
         self.head = Head::Unborn;
     }
 
-    /// Fails the whole chain: the tip falls back to the head.
-    pub(crate) fn fail_pending(&mut self) {
-        for pending in std::mem::take(&mut self.pending) {
-            pending.waiters.into_iter().for_each(|waiter| waiter.fail());
+    /// Fails the whole chain: the tip falls back to the head. Reads that waited for a turn of the day do without.
+    pub(crate) fn fail_pending(&mut self, local: &Local) {
+        for waiter in self.take_pending() {
+            match waiter {
+                Waiter::Read(request) => self.answer_from_head(local, *request),
+                waiter => waiter.fail(),
+            }
         }
+    }
+
+    fn take_pending(&mut self) -> impl Iterator<Item = Waiter> + use<> {
+        std::mem::take(&mut self.pending).into_iter().flat_map(|pending| pending.waiters)
     }
 
     pub(crate) fn take_waiting(&mut self) -> Vec<Request> {

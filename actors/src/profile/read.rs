@@ -1,6 +1,7 @@
 //! Reads, from the committed head.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use domain::table::{Leaf, LeafSet, Member};
 use super::apply::{context, is_rolled};
 use super::core::{Core, Waiter};
 use super::request::{GetCompleteness, GetView, Request};
-use crate::error::ReadError;
+use crate::error::{Busy, ReadError};
 use crate::roster::Local;
 use crate::view_cache::View;
 
@@ -34,6 +35,8 @@ pub struct Completeness {
 pub(super) enum Found {
     /// The committed head, of today.
     Head(Arc<UserState>),
+    /// The committed head, of a day or of rules that are over: the turn cannot be journalled now.
+    Stale(Arc<UserState>),
     /// A turn of the day is on its way to the journal: the read waits for it.
     Pending,
     /// No head.
@@ -48,8 +51,11 @@ impl Core {
         if is_rolled(&head, &context(&local.shared, now, Some(&head))) {
             return Found::Head(head);
         }
+        if local.shared.journal_failed.load(Ordering::Relaxed) {
+            return Found::Stale(head);
+        }
         match (self.roll(local, now), self.pending.is_empty()) {
-            (Err(busy), _) => Found::Nothing(busy.into()),
+            (Err(Busy), _) => Found::Stale(head),
             (Ok(()), false) => Found::Pending,
             (Ok(()), true) => self.head(local).map_or(Found::Nothing(ReadError::Unknown), Found::Head),
         }
@@ -64,24 +70,51 @@ impl Core {
     }
 
     pub(super) fn get_view(&mut self, local: &Local, request: GetView) {
-        let answer = match self.find(local) {
-            Found::Pending => return self.wait(Request::GetView(request)),
+        match self.find(local) {
+            Found::Pending => self.wait(Request::GetView(request)),
+            found => self.answer_view(local, request, found),
+        }
+    }
+
+    fn answer_view(&self, local: &Local, request: GetView, found: Found) {
+        let visible = |head: &UserState| self.visible(local, head, &request.viewer);
+        let answer = match found {
+            Found::Pending => Err(ReadError::Busy),
             Found::Nothing(error) => Err(error),
-            Found::Head(head) => self.visible(local, &head, &request.viewer).map(|mask| self.view(local, &head, mask)),
+            Found::Head(head) => visible(&head).map(|mask| self.view(local, &head, mask)),
+            // Not into the cache: the next read tries the turn again.
+            Found::Stale(head) => visible(&head).map(|mask| make(local, &head, mask)),
         };
         // Whoever does not wait any more needs no answer.
         let _ = request.answer.send(answer);
     }
 
     pub(super) fn get_completeness(&mut self, local: &Local, request: GetCompleteness) {
-        let answer = match self.find(local) {
-            Found::Pending => return self.wait(Request::GetCompleteness(request)),
+        match self.find(local) {
+            Found::Pending => self.wait(Request::GetCompleteness(request)),
+            found => self.answer_completeness(local, request, found),
+        }
+    }
+
+    fn answer_completeness(&self, local: &Local, request: GetCompleteness, found: Found) {
+        let answer = match found {
+            Found::Pending => Err(ReadError::Busy),
             Found::Nothing(error) => Err(error),
-            Found::Head(head) => {
+            Found::Head(head) | Found::Stale(head) => {
                 self.visible(local, &head, &request.viewer).and_then(|mask| measure(local, &head, mask))
             }
         };
         let _ = request.answer.send(answer);
+    }
+
+    /// Answers a read whose turn of the day was not journalled: the committed head is true of its own day.
+    pub(super) fn answer_from_head(&mut self, local: &Local, request: Request) {
+        let found = self.head(local).map_or(Found::Nothing(ReadError::Busy), Found::Stale);
+        match request {
+            Request::GetView(request) => self.answer_view(local, request, found),
+            Request::GetCompleteness(request) => self.answer_completeness(local, request, found),
+            other => other.fail(ReadError::Busy),
+        }
     }
 
     /// The viewer's mask. A user whom the viewer may not know of is unknown.
@@ -98,19 +131,17 @@ impl Core {
         if let Some(view) = shared.cache.current(&self.user, head.day).and_then(|views| views.get(mask)) {
             return view;
         }
-        let started = Instant::now();
-        let body = Bytes::from(serialize::view(head, mask));
-        shared.metrics.stage_serialize.record(started.elapsed());
-        shared.cache.insert(self.user, &self.cell, head, mask, body.clone());
-        View {
-            body,
-            revision: head.envelope.revision,
-            generation: head.generation,
-            mask,
-            day: head.day,
-            cache_hit: false,
-        }
+        let view = make(local, head, mask);
+        shared.cache.insert(self.user, &self.cell, head, mask, view.body.clone());
+        view
     }
+}
+
+fn make(local: &Local, head: &UserState, mask: LeafSet) -> View {
+    let started = Instant::now();
+    let body = Bytes::from(serialize::view(head, mask));
+    local.shared.metrics.stage_serialize.record(started.elapsed());
+    View { body, revision: head.envelope.revision, generation: head.generation, mask, day: head.day, cache_hit: false }
 }
 
 /// Only for viewers who see `profile_completeness_pct`; for others it is as if there were nothing.

@@ -18,7 +18,7 @@ impl Core {
             Settled::Committed(_) => self.detach(local),
             // What comes of a chain that failed already says nothing new.
             Settled::Refused(_) | Settled::Failed(_) if !is_next => {}
-            Settled::Failed(_) => self.fail_pending(),
+            Settled::Failed(_) => self.fail_pending(local),
             Settled::Refused(ticket) => {
                 tracing::warn!(sequence = ticket.sequence, "another incarnation of a profile actor wrote: it ends");
                 self.detach(local);

@@ -34,7 +34,7 @@ impl Core {
         let head = match self.find(local) {
             Found::Pending => return self.wait(Request::OpenOutlet(request)),
             Found::Nothing(error) => return Request::OpenOutlet(request).fail(error),
-            Found::Head(head) => head,
+            Found::Head(head) | Found::Stale(head) => head,
         };
         let OpenOutlet { subscription, answer } = request;
         let Subscription { id, viewer, fields, outlet: sender } = subscription;
@@ -69,7 +69,7 @@ impl Core {
         if let Some(head) = self.head(local) {
             self.reclass(local, &head);
         }
-        !matches!(found, Found::Nothing(ReadError::Busy))
+        !matches!(found, Found::Stale(_))
     }
 
     fn reclass(&mut self, local: &Local, head: &UserState) {

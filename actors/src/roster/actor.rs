@@ -1,5 +1,6 @@
 //! The RosterActor: one a shard, the way in for outcomes, hydrated users and ticks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -46,7 +47,9 @@ impl Actor for RosterActor {
 async fn drain(local: Rc<Local>, mut events: UnboundedReceiver<ShardEvent>) {
     let mut burst = Vec::with_capacity(BURST);
     while events.recv_many(&mut burst, BURST).await > 0 {
-        burst.drain(..).for_each(|event| local.handle(event));
+        for event in burst.drain(..) {
+            guard("an event", || local.handle(event));
+        }
         tokio::task::yield_now().await;
     }
 }
@@ -60,7 +63,14 @@ impl Handler<SweepTick> for RosterActor {
     type Result = ();
 
     fn handle(&mut self, _: SweepTick, _: &mut Self::Context) {
-        self.local.on_tick();
+        guard("a tick", || self.local.on_tick());
+    }
+}
+
+/// A panic that no one actor is to blame for must not end the shard.
+fn guard(what: &str, work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        tracing::error!("{what} of a shard panicked");
     }
 }
 

@@ -13,7 +13,6 @@ use crate::commit::Settled;
 use crate::compact::Compactor;
 use crate::day_roller::DayRoller;
 use crate::error::ReadError;
-use crate::head::HeadCell;
 use crate::hot_ring::HotRing;
 use crate::hydration::Hydrated;
 use crate::profile::{Core, ProfileActor, Request};
@@ -73,7 +72,7 @@ impl Local {
                 }
             }
             ShardEvent::CommitsLost => {
-                self.each(|core| core.fail_pending());
+                self.each(|core| core.fail_pending(self));
             }
             ShardEvent::Hydrated(users) => {
                 for user in users {
@@ -126,7 +125,7 @@ impl Local {
                 waiting.into_iter().for_each(|request| request.fail(ReadError::Unknown));
                 return None;
             }
-            let cell = Arc::new(HeadCell::new(state.as_deref()));
+            let cell = self.shared.cache.adopt(&user, state.as_deref());
             let core = self
                 .slots
                 .borrow_mut()

@@ -1,5 +1,6 @@
 //! The map from users to actors, and the way of every request.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -107,12 +108,13 @@ impl Roster {
     }
 
     /// Ends a user's hydration: `admit` gets the waiting requests and makes the actor; with `None` the user is
-    /// nobody's again.
+    /// nobody's again, and so they are when it panics.
     pub(crate) fn admit(&self, user: UserId, admit: impl FnOnce(Vec<Request>) -> Option<Live>) {
         let MapEntry::Occupied(mut occupied) = self.users.entry(user) else { return };
         let Entry::Hydrating(waiting) = occupied.get_mut() else { return };
         self.hydrating.fetch_sub(1, Ordering::Relaxed);
-        match admit(std::mem::take(waiting)) {
+        let waiting = std::mem::take(waiting);
+        match catch_unwind(AssertUnwindSafe(|| admit(waiting))).unwrap_or_default() {
             Some(live) => drop(occupied.insert(Entry::Live(live))),
             None => drop(occupied.remove()),
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::live::deadline;
 use super::ram::Fate;
 use super::world::{DAY, Ground, NOON, SERVICE, World, by_hand, citizen, income, run, user};
 use crate::hydration::Hydrated;
@@ -121,6 +122,75 @@ fn a_full_commit_queue_is_busy_and_changes_nothing() {
         world.settle().await;
         let statuses: Vec<_> = std::iter::from_fn(|| world.results.try_recv().ok()).map(|r| r.status).collect();
         assert_eq!(statuses, [Status::Busy, Status::Applied { revision: 2 }]);
+    });
+}
+
+#[test]
+fn a_commit_queue_full_of_bytes_is_busy_and_changes_nothing() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { commit_queue_bytes: 1_000, ..by_hand() });
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        for index in 1..=20 {
+            world.submit(income(1, NOON + index, ["2.5L-5L", "0-2.5L"][index as usize % 2]));
+        }
+        world.settle().await;
+        let statuses: Vec<_> = std::iter::from_fn(|| world.results.try_recv().ok()).map(|r| r.status).collect();
+        let applied = statuses.iter().filter(|status| matches!(status, Status::Applied { .. })).count();
+        assert!((1..20).contains(&applied) && statuses.contains(&Status::Busy), "{statuses:?}");
+        assert_eq!(world.ground.ram.frames(&user(1)), 1 + applied);
+        assert!(matches!(world.apply(income(1, NOON + 30, "5L-10L")).await, Status::Applied { .. }), "room again");
+    });
+}
+
+#[test]
+fn a_group_is_bounded_by_bytes_and_takes_one_record_at_least() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { max_group_bytes: 1, ..by_hand() });
+        for number in 0..3 {
+            world.apply(income(number, NOON, "0-2.5L")).await;
+        }
+        for number in 0..3 {
+            world.submit(income(number, NOON + 1, "2.5L-5L"));
+        }
+        world.breathe(8).await;
+        for committed in 1..=3 {
+            world.committer.step(false);
+            let frames: usize = (0..3).map(|number| world.ground.ram.frames(&user(number))).sum();
+            assert_eq!(frames, 3 + committed);
+        }
+        world.settle().await;
+    });
+}
+
+#[test]
+fn a_day_that_cannot_be_journalled_shows_the_head_of_its_own_day() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(deadline(NOON, "2026-01-25")).await;
+        let before = world.view(1, citizen(1)).await.expect("known");
+        world.ground.set_now(NOON + DAY);
+        world.set_fate(Fate::Unknown);
+        for _ in 0..2 {
+            let view = world.view(1, citizen(1)).await.expect("the head");
+            assert_eq!((view.revision, view.day, view.cache_hit), (1, before.day, false));
+        }
+    });
+}
+
+#[test]
+fn a_passivated_actors_views_stay_and_serve_its_next_incarnation() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { idle_passivate: Duration::ZERO, ..by_hand() });
+        let hit = |view: Result<crate::View, ReadError>| view.expect("known").cache_hit;
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        assert!(!hit(world.view(1, citizen(1)).await));
+        world.local.on_tick();
+        assert_eq!(world.local.slots.borrow().len(), 0);
+        assert!(hit(world.view(1, citizen(1)).await), "nobody is live");
+        assert!(!hit(world.view(1, SERVICE).await), "another class: it is live again");
+        assert!(hit(world.view(1, citizen(1)).await), "of the last incarnation");
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        assert!(!hit(world.view(1, citizen(1)).await), "another revision");
     });
 }
 

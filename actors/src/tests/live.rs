@@ -21,7 +21,7 @@ fn consent(time: i64, level: &str, third_party: bool) -> FeedEvent {
     event(user(1), &format!("consent-{time}"), time, Source::Consent, &values)
 }
 
-fn deadline(time: i64, due: &str) -> FeedEvent {
+pub(super) fn deadline(time: i64, due: &str) -> FeedEvent {
     let details = format!(
         r#"{{"action_url":"/a","deadline_id":"d","description":"d","due_date":"{due}","priority":"low","type":"t"}}"#
     );
