@@ -63,7 +63,7 @@ impl Default for Options {
             hot_actors_per_shard: 4_096,
             dictionary: &[],
             hydration_threads: 2,
-            hydration_queue: 4_096,
+            hydration_queue: 65_536,
             view_bytes: 256 << 20,
             view_idle: Duration::from_secs(60),
             day_roll_spread: Duration::from_secs(3_600),

@@ -93,12 +93,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the server with these settings (TOML) over its defaults.
-    pub(crate) fn start(program: &Path, scratch: &Path, settings: &str) -> Result<Self> {
+    /// Starts the server with these settings over its defaults.
+    pub(crate) fn start(program: &Path, scratch: &Path, settings: &toml::Table) -> Result<Self> {
         let data_dir = tempfile::Builder::new().prefix("loadtest-").tempdir_in(scratch);
         let data_dir = data_dir.with_context(|| format!("could not make a directory in `{}`", scratch.display()))?;
         let config = data_dir.path().join("loadtest.toml");
-        fs::write(&config, settings).context("could not write the server's settings")?;
+        fs::write(&config, settings.to_string()).context("could not write the server's settings")?;
         let log = data_dir.path().join("loadtest.log");
         let mut command = Command::new(program);
         command.arg("serve").arg("--data-dir").arg(data_dir.path()).arg("--config").arg(&config);

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ingest {
+    /// Settings of the server, over its defaults.
+    #[serde(default)]
+    pub(super) server: toml::Table,
     /// Distinct users.
     pub(crate) users: u64,
     seconds: u64,
@@ -24,7 +27,7 @@ pub(crate) struct Ingest {
 impl Ingest {
     pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
         bench.progress.step(format!("ingest: {} users, up to {} s", self.users, self.seconds));
-        let server = Server::start(&bench.server, &bench.scratch, "[log]\nlevel = \"warn\"\n")?;
+        let server = Server::start(&bench.server, &bench.scratch, &self.server)?;
         let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
         let feeds = Rc::new(Feeds::new(self.users, self.templates));
         let cpu_before = server.running().cpu();

@@ -24,6 +24,9 @@ use tokio::task::JoinSet;
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Live {
+    /// Settings of the server, over its defaults.
+    #[serde(default)]
+    pub(super) server: toml::Table,
     sockets: usize,
     events_per_second: u64,
     seconds: u64,
@@ -36,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 impl Live {
     pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
         bench.progress.step(format!("live: making {} users known", self.sockets));
-        let server = Server::start(&bench.server, &bench.scratch, "[log]\nlevel = \"warn\"\n")?;
+        let server = Server::start(&bench.server, &bench.scratch, &self.server)?;
         let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
         let users = self.sockets as u64;
         let feeds = Rc::new(Feeds::new(users, users));

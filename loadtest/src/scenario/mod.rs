@@ -62,21 +62,21 @@ impl Scenario {
         let mut settings: toml::Table = text.parse().context("the scenario is not valid TOML")?;
         let quick_settings = settings.remove("quick");
         if let Some(toml::Value::Table(over)) = quick_settings.filter(|_| quick) {
-            settings.extend(over);
+            merge(&mut settings, over);
         }
         for pair in overrides {
             let over: toml::Table =
                 pair.parse().with_context(|| format!("`{pair}` is no setting; write for example `users=100000`"))?;
-            if let Some(unknown) = over.keys().find(|key| !settings.contains_key(*key)) {
+            if let Some(unknown) = over.keys().find(|key| !settings.contains_key(*key) && *key != "server") {
                 let known: Vec<&str> = settings.keys().map(String::as_str).collect();
                 bail!("the scenario has no setting `{unknown}`; it has {}", known.join(", "));
             }
-            settings.extend(over);
+            merge(&mut settings, over);
         }
         settings.try_into().context("the scenario does not fit its kind")
     }
 
-    /// Runs it.
+    /// Runs it. Every kind may hold a table `server`: settings of the server, over its defaults.
     ///
     /// # Errors
     /// When the server does not start, stops, or answers what it should not.
@@ -92,6 +92,18 @@ impl Scenario {
         })
         .with_context(|| format!("scenario `{name}`"))?;
         Ok(outcome)
+    }
+}
+
+/// Puts settings over others, table by table.
+fn merge(settings: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (settings.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(value)) => merge(below, value),
+            (_, value) => {
+                settings.insert(key, value);
+            }
+        }
     }
 }
 
@@ -137,6 +149,16 @@ mod tests {
         assert_eq!(users(false, &[]), 1_000_000);
         assert_eq!(users(true, &[]), 20_000);
         assert_eq!(users(true, &["users=7"]), 7);
+    }
+
+    #[test]
+    fn settings_of_the_server_can_be_given_one_by_one() {
+        let (_, text) = find("post").expect("built in");
+        let overrides = ["server.http.workers=1", "server.http.keep_alive_s=9"].map(str::to_owned);
+        let Scenario::Post(post) = Scenario::read(&text, true, &overrides).expect("a scenario") else {
+            panic!("a post")
+        };
+        assert_eq!(post.server, "[http]\nkeep_alive_s = 9\nworkers = 1\n".parse().expect("TOML"));
     }
 
     #[test]

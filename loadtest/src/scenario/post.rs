@@ -18,6 +18,9 @@ use std::time::Duration;
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Post {
+    /// Settings of the server, over its defaults.
+    #[serde(default)]
+    pub(super) server: toml::Table,
     users: u64,
     connections: usize,
     requests: u64,
@@ -30,7 +33,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 impl Post {
     pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
         bench.progress.step(format!("post: making {} users known", self.users));
-        let server = Server::start(&bench.server, &bench.scratch, "[log]\nlevel = \"warn\"\n")?;
+        let server = Server::start(&bench.server, &bench.scratch, &self.server)?;
         let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
         let feeds = Rc::new(Feeds::new(self.users, self.users));
         feeding::make_known(server.listen(), &token, feeds.clone()).await?;

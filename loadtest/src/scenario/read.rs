@@ -19,6 +19,9 @@ use std::time::Duration;
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Read {
+    /// Settings of the server, over its defaults.
+    #[serde(default)]
+    pub(super) server: toml::Table,
     callers: Vec<String>,
     connections: usize,
     workers: Vec<usize>,
@@ -45,7 +48,8 @@ impl Read {
     pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
         outcome.detail("settings", self);
         for &workers in &self.workers {
-            let settings = format!("[http]\nworkers = {workers}\n[log]\nlevel = \"warn\"\n");
+            let mut settings = self.server.clone();
+            super::merge(&mut settings, format!("http.workers = {workers}").parse().context("settings")?);
             let server = Server::start(&bench.server, &bench.scratch, &settings)?;
             post_example(&server).await?;
             for caller in &self.callers {
