@@ -3,6 +3,7 @@
 use crate::access::{Consent, SharingLevel};
 use crate::day::Day;
 use crate::documents::SourceDocuments;
+use crate::id::ProfileId;
 use crate::integrity::{HashTree, Salting};
 use crate::profile::{Envelope, Profile};
 use crate::table::{Leaf, Member};
@@ -40,7 +41,44 @@ pub struct UserState {
     pub(crate) tree: Option<Box<HashTree>>,
 }
 
+/// What a user begins with.
+pub(crate) struct Beginning {
+    pub(crate) profile_id: ProfileId,
+    pub(crate) integrity_key: [u8; 16],
+    pub(crate) generation: u32,
+    pub(crate) first_revision: u64,
+    pub(crate) day: Day,
+    pub(crate) rules: u32,
+    pub(crate) policy: u32,
+}
+
 impl UserState {
+    /// The state before a generation's first frame: nothing is known yet.
+    pub(crate) fn new(beginning: Beginning) -> Self {
+        let Beginning { profile_id, integrity_key, generation, first_revision, day, rules, policy } = beginning;
+        Self {
+            generation,
+            sequence: 0,
+            first_revision,
+            day,
+            rules,
+            policy,
+            integrity_key,
+            salt_count: 0,
+            changed_at: [0; Member::COUNT],
+            envelope: Envelope {
+                profile_id,
+                revision: 0,
+                generated_at: 0,
+                assembly_latency_micros: 0,
+                profile_hash: [0; 32],
+            },
+            profile: Profile::default(),
+            documents: SourceDocuments::default(),
+            tree: None,
+        }
+    }
+
     /// The citizen's consent as this revision has it.
     pub fn consent(&self) -> Consent {
         let value = |leaf| self.profile.get(leaf).map(|value| value.as_str());

@@ -10,11 +10,11 @@ use crate::documents::SourceDocuments;
 use crate::event::{FeedEvent, Text, Write};
 use crate::id::ProfileId;
 use crate::integrity::HashTree;
-use crate::profile::{Envelope, Profile};
+use crate::profile::Profile;
 use crate::record;
 use crate::rules::Rules;
 use crate::source::Source;
-use crate::state::UserState;
+use crate::state::{Beginning, UserState};
 use crate::table::Member;
 
 /// What a step depends on besides the state and the event.
@@ -179,27 +179,15 @@ fn revise(next: &mut UserState, old: &Profile, changed: Touched, context: &Conte
 }
 
 fn newborn(birth: Birth, context: &Context<'_>) -> UserState {
-    UserState {
+    UserState::new(Beginning {
+        profile_id: birth.profile_id,
+        integrity_key: birth.integrity_key,
         generation: 1,
-        sequence: 0,
         first_revision: 1,
         day: context.day,
         rules: context.rules_fingerprint,
         policy: context.policy_version,
-        integrity_key: birth.integrity_key,
-        salt_count: 0,
-        changed_at: [0; Member::COUNT],
-        envelope: Envelope {
-            profile_id: birth.profile_id,
-            revision: 0,
-            generated_at: 0,
-            assembly_latency_micros: 0,
-            profile_hash: [0; 32],
-        },
-        profile: Profile::default(),
-        documents: SourceDocuments::default(),
-        tree: None,
-    }
+    })
 }
 
 impl Change {

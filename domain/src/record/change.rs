@@ -8,14 +8,13 @@ use super::history::Entry;
 use crate::canonical::CanonicalJson;
 use crate::day::Day;
 use crate::delta::Delta;
-use crate::documents::SourceDocuments;
 use crate::event::Write;
 use crate::id::ProfileId;
 use crate::pipeline::apply::Said;
-use crate::profile::{Envelope, Profile};
+use crate::profile::Envelope;
 use crate::source::Source;
-use crate::state::UserState;
-use crate::table::{Leaf, Member};
+use crate::state::{Beginning, UserState};
+use crate::table::Leaf;
 
 const BORN: u8 = 1;
 const REVISED: u8 = 2;
@@ -155,27 +154,15 @@ impl StoredChange {
     pub(super) fn apply(self, before: Option<UserState>) -> Result<UserState, DecodeError> {
         let mut state = match (before, self.born) {
             (Some(state), None) => state,
-            (None, Some((profile_id, integrity_key, generation))) => UserState {
+            (None, Some((profile_id, integrity_key, generation))) => UserState::new(Beginning {
+                profile_id,
+                integrity_key,
                 generation,
-                sequence: 0,
                 first_revision: self.revised.as_ref().map_or(1, |revised| revised.envelope.revision),
                 day: self.day,
                 rules: self.rules,
                 policy: self.policy,
-                integrity_key,
-                salt_count: 0,
-                changed_at: [0; Member::COUNT],
-                envelope: Envelope {
-                    profile_id,
-                    revision: 0,
-                    generated_at: 0,
-                    assembly_latency_micros: 0,
-                    profile_hash: [0; 32],
-                },
-                profile: Profile::default(),
-                documents: SourceDocuments::default(),
-                tree: None,
-            },
+            }),
             _ => return Err(DecodeError::Unknown { what: "predecessor" }),
         };
         state.sequence += 1;
