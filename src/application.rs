@@ -19,11 +19,11 @@ use tokio::sync::watch;
 use crate::http::caller::Verifier;
 use crate::http::door::Door;
 use crate::http::{FeedMetrics, SpoolSpace, Surface};
-use crate::live::Sockets;
+use crate::live::{Sockets, Tickets};
 use crate::telemetry::{self, metric};
 use crate::wiring::{self, House};
 
-/// Metrics are tidied, and the access table looked at, this often.
+/// Metrics are tidied, expired tickets forgotten, and the access table looked at, this often.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Why the server does not start. One line each, with the remedy.
@@ -93,6 +93,7 @@ impl Application {
         let House { profiles, rules, policy, clock, entropy, dead_letters, store, epoch, closer } = house;
         let mut start = [0; 8];
         entropy.fill(&mut start);
+        let tickets = Arc::new(Tickets::new(&settings.live, entropy));
         let door = Door {
             profiles: profiles.clone(),
             verifier,
@@ -104,6 +105,7 @@ impl Application {
             spool_dir: settings.data_dir.clone(),
             spool_space: SpoolSpace::default(),
             sockets: Sockets::new(settings.live.max_sockets_per_caller),
+            tickets: Arc::clone(&tickets),
             http: settings.http.clone(),
             live: settings.live.clone(),
             feed_metrics: FeedMetrics::new(),
@@ -113,7 +115,7 @@ impl Application {
         let (public, listen) = bind_public(&settings, surface.clone())?;
         let (admin, admin_listen) = bind_admin(&settings, surface)?;
         // Nothing was looked at: what changed since the table was read is picked up at the first tick.
-        let upkeep = Upkeep { settings, policy, access_table: None, prometheus };
+        let upkeep = Upkeep { settings, policy, access_table: None, tickets, prometheus };
         Ok(Self { public, admin, listen, admin_listen, signals, stop, profiles, closer, upkeep })
     }
 
@@ -227,6 +229,7 @@ struct Upkeep {
     policy: Arc<ArcSwap<Policy>>,
     /// The file as it was looked at last.
     access_table: Option<(SystemTime, u64)>,
+    tickets: Arc<Tickets>,
     prometheus: PrometheusHandle,
 }
 
@@ -236,6 +239,7 @@ impl Upkeep {
         loop {
             tick.tick().await;
             self.prometheus.run_upkeep();
+            self.tickets.sweep();
             self.follow_access_table();
         }
     }

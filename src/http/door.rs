@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::caller::Verifier;
 use super::feed::{FeedMetrics, SpoolSpace};
-use crate::live::Sockets;
+use crate::live::{Sockets, Tickets};
 
 /// Everything behind the front door.
 pub(crate) struct Door {
@@ -39,6 +39,8 @@ pub(crate) struct Door {
     pub(crate) live: config::Live,
     /// The open sockets.
     pub(crate) sockets: Sockets,
+    /// The tickets that open sockets.
+    pub(crate) tickets: Arc<Tickets>,
     /// Handles of the feeds' metrics.
     pub(crate) feed_metrics: FeedMetrics,
     /// Turns true when the server is to stop.

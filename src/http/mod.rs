@@ -11,9 +11,10 @@ pub(crate) mod door;
 mod feed;
 mod gate;
 mod health;
+pub(crate) mod origin;
 pub(crate) mod problem;
 pub(crate) mod profile;
-mod query;
+pub(crate) mod query;
 mod request_id;
 mod route;
 pub(crate) mod version;
@@ -65,6 +66,10 @@ impl Surface {
             gate.resource("/api/v2/feeds/{source}", Route::Feed, "POST, OPTIONS").route(web::post().to(feed::post)),
         );
         config.service(gate.resource("/api/v2/live", Route::Live, "GET, OPTIONS").route(web::get().to(live::get)));
+        config.service(
+            gate.resource("/api/v2/live/ticket", Route::LiveTicket, "POST, OPTIONS")
+                .route(web::post().to(live::ticket::post)),
+        );
         config.service(read(&gate, "/api/v2/schemas", Route::Schemas, version::list));
         config.service(read(&gate, "/api/v2/schemas/{version}", Route::Schema, version::get));
         shared(&gate, config);

@@ -19,6 +19,7 @@ pub(crate) enum Code {
     AccessReasonMissing,
     Unauthenticated,
     InvalidToken,
+    InvalidTicket,
     MissingScope,
     Forbidden,
     UnknownUser,
@@ -31,6 +32,7 @@ pub(crate) enum Code {
     Invalid,
     UpgradeRequired,
     TooManySockets,
+    TooManyTickets,
     Internal,
     Busy,
     Unavailable,
@@ -48,6 +50,7 @@ impl Code {
             }
             Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "A token is needed"),
             Self::InvalidToken => ("invalid-token", StatusCode::UNAUTHORIZED, "The token is not accepted"),
+            Self::InvalidTicket => ("invalid-ticket", StatusCode::UNAUTHORIZED, "The ticket is not accepted"),
             Self::MissingScope => ("missing-scope", StatusCode::FORBIDDEN, "The token lacks a scope"),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This caller may not do this"),
             Self::UnknownUser => ("unknown-user", StatusCode::NOT_FOUND, "There is no such profile"),
@@ -64,6 +67,7 @@ impl Code {
             Self::Invalid => ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "The content is not valid"),
             Self::UpgradeRequired => ("upgrade-required", StatusCode::UPGRADE_REQUIRED, "A WebSocket is needed here"),
             Self::TooManySockets => ("too-many-sockets", StatusCode::TOO_MANY_REQUESTS, "Too many sockets are open"),
+            Self::TooManyTickets => ("too-many-tickets", StatusCode::TOO_MANY_REQUESTS, "Too many tickets wait"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "The server is busy"),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The server cannot do this now"),
@@ -116,8 +120,12 @@ pub(crate) struct Body<'a> {
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let header = match code {
-            Code::Busy | Code::Unavailable => Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
-            Code::Unauthenticated => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Code::Busy | Code::Unavailable | Code::TooManyTickets => {
+                Some((header::RETRY_AFTER, HeaderValue::from_static("1")))
+            }
+            Code::Unauthenticated | Code::InvalidTicket => {
+                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
             Code::InvalidToken => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
             }

@@ -128,6 +128,11 @@ impl AccessReason {
         Ok(Self(Some(reason.to_owned())))
     }
 
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     /// Records an administrator's access to `user`, whose id the log replaces by its keyed hash.
     pub(crate) fn record(&self, caller: &Caller, action: &'static str, user: &UserId) {
         if let Some(reason) = &self.0 {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// The first value of the parameter `name`, decoded.
-pub(super) fn find<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+pub(crate) fn find<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     if query.is_empty() {
         return None;
     }

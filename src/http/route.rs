@@ -16,6 +16,7 @@ pub(super) enum Route {
     Consent,
     Feed,
     Live,
+    LiveTicket,
     Schemas,
     Schema,
     Health,
@@ -25,12 +26,13 @@ pub(super) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Profile,
         Self::Completeness,
         Self::Consent,
         Self::Feed,
         Self::Live,
+        Self::LiveTicket,
         Self::Schemas,
         Self::Schema,
         Self::Health,
@@ -46,6 +48,7 @@ impl Route {
             Self::Consent => "consent",
             Self::Feed => "feed",
             Self::Live => "live",
+            Self::LiveTicket => "live_ticket",
             Self::Schemas => "schemas",
             Self::Schema => "schema",
             Self::Health => "health",

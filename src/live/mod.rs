@@ -8,6 +8,8 @@ mod message;
 mod outgoing;
 mod session;
 mod sockets;
+pub(crate) mod ticket;
+mod tickets;
 
 use std::rc::Rc;
 
@@ -17,13 +19,12 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, rt};
 
-use crate::http::caller;
 use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
-use crate::http::profile::AccessReason;
 use outgoing::{Openings, Outgoing};
 use session::{Channels, Session};
 pub(crate) use sockets::Sockets;
+pub(crate) use tickets::Tickets;
 
 /// The one sub-protocol that is spoken.
 const PROTOCOL: &str = "civic-profile.v1";
@@ -32,8 +33,7 @@ const PROTOCOL: &str = "civic-profile.v1";
 const WAITING_ANSWERS: usize = 64;
 
 pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
-    let caller = caller::authenticate(&door.verifier, request.headers())?;
-    let reason = AccessReason::of(&caller, request.headers())?;
+    let (caller, reason) = ticket::admit(&request, &door)?;
     let mut response = ws::handshake(request.head()).map_err(|error| refusal(&error))?;
     if speaks_protocol(request.headers())? {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));

@@ -15,5 +15,6 @@ mod live;
 mod overload;
 mod profile;
 mod start_and_stop;
+mod tickets;
 mod tokens;
 mod watch;

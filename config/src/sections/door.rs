@@ -100,6 +100,12 @@ pub struct Live {
     pub outlet_queue_frames: usize,
     /// Time between two pings.
     pub heartbeat: Duration,
+    /// How long a ticket is good.
+    pub ticket_life: Duration,
+    /// Tickets of one caller that wait to be used.
+    pub max_tickets_per_caller: usize,
+    /// Tickets of all callers that wait to be used.
+    pub max_tickets: usize,
 }
 
 impl Live {
@@ -109,6 +115,9 @@ impl Live {
             max_subscriptions_per_socket: keys.integer("live.max_subscriptions_per_socket", 1..=MANY)?,
             outlet_queue_frames: keys.integer("live.outlet_queue_frames", 1..=MANY)?,
             heartbeat: keys.seconds("live.heartbeat_s", 1..=HOUR_S)?,
+            ticket_life: keys.seconds("live.ticket_life_s", 1..=300)?,
+            max_tickets_per_caller: keys.integer("live.max_tickets_per_caller", 1..=MANY)?,
+            max_tickets: keys.integer("live.max_tickets", 1..=MANY)?,
         })
     }
 }

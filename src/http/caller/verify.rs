@@ -35,6 +35,12 @@ impl Verifier {
         self.clock.now_micros()
     }
 
+    /// For how long the caller's token is accepted from now on: until the second that its end falls into is over.
+    pub(crate) fn left(&self, caller: &Caller) -> Duration {
+        let end = caller.ends_at.saturating_add(1).saturating_mul(1_000_000);
+        Duration::from_micros(u64::try_from(end.saturating_sub(self.now_micros())).unwrap_or(0))
+    }
+
     /// Seconds since the Unix epoch.
     fn now(&self) -> i64 {
         self.now_micros().div_euclid(1_000_000)

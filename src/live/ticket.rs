@@ -1,0 +1,53 @@
+//! `POST /api/v2/live/ticket`: a ticket that opens one socket; and who opens a socket, by header or by ticket.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::tickets::{SoldOut, Ticket};
+use crate::http::caller::{self, Caller};
+use crate::http::door::Door;
+use crate::http::problem::{Code, Problem};
+use crate::http::profile::AccessReason;
+use crate::http::{origin, query};
+
+pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
+    let origin = origin::check(&request, &door.http.cors_origins)?;
+    let caller = caller::authenticate(&door.verifier, request.headers())?;
+    let reason = AccessReason::of(&caller, request.headers())?;
+    // It is as good as the token that bought it, and no longer.
+    let expires_in_s = door.live.ticket_life.min(door.verifier.left(&caller)).as_secs();
+    let ticket = door.tickets.sell(Ticket { caller, reason, origin }).map_err(|SoldOut| {
+        Problem::new(Code::TooManyTickets, "as many tickets wait to be used as there may be: ask again")
+    })?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({ "ticket": ticket, "expires_in_s": expires_in_s })))
+}
+
+/// The caller of a handshake, and why an administrator looks.
+///
+/// # Errors
+/// A page from elsewhere; a token or ticket that is not accepted. A ticket that is named is spent whatever comes of it,
+/// and what was wrong with it is not told.
+pub(super) fn admit(request: &HttpRequest, door: &Door) -> Result<(Arc<Caller>, AccessReason), Problem> {
+    let named = query::find(request.query_string(), "ticket").map(|text| door.tickets.spend(&text));
+    let origin = origin::check(request, &door.http.cors_origins)?;
+    let Some(spent) = named else {
+        let caller = caller::authenticate(&door.verifier, request.headers())?;
+        let reason = AccessReason::of(&caller, request.headers())?;
+        return Ok((caller, reason));
+    };
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        return Err(Problem::new(Code::InvalidParameter, "name a ticket, or send `Authorization`: not both"));
+    }
+    spent
+        .filter(|ticket| ticket.origin == origin && !door.verifier.left(&ticket.caller).is_zero())
+        .map(|ticket| (ticket.caller, ticket.reason))
+        .ok_or_else(|| {
+            Problem::new(Code::InvalidTicket, "ask for a new one: each is good once, soon, and where it was asked for")
+        })
+}
