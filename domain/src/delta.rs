@@ -1,6 +1,9 @@
 //! What changed between two revisions, leaf by leaf.
 
 use crate::canonical::CanonicalJson;
+use crate::pipeline;
+use crate::record::Past;
+use crate::state::UserState;
 use crate::table::{LeafSet, Member};
 
 /// The change from revision `base` to `revision`.
@@ -30,6 +33,19 @@ pub struct LeafChange {
 }
 
 impl Delta {
+    /// The one change from a past revision to the head, whatever happened between.
+    pub fn between(past: &Past, head: &UserState) -> Self {
+        let (old, new) = (&past.profile, &head.profile);
+        let differing = Member::ALL.iter().copied().filter(|member| old.section(*member) != new.section(*member));
+        Self {
+            base: past.revision,
+            revision: head.envelope.revision,
+            before: old.present(),
+            after: new.present(),
+            changes: pipeline::changes(old, new, differing),
+        }
+    }
+
     /// The leaves that changed.
     pub fn changed(&self) -> LeafSet {
         self.changes.iter().map(|change| change.leaf).collect()

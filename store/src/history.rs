@@ -1,44 +1,31 @@
-//! A user's history, as far as checkpoints have folded it.
+//! Loading a user with as much history as is asked for.
 
-use std::sync::Arc;
-
-use domain::id::UserId;
 use domain::port::store::{HistoryBlock, StoreError};
 
 use crate::seal::kind;
-use crate::shared::Shared;
+use crate::shared::{Loaded, Shared};
+use crate::user_hash::UserHash;
 
-/// Reads history blocks.
-pub struct HistoryReader(pub(crate) Arc<Shared>);
-
-/// The folded history of one user.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct History {
-    /// The full blocks, oldest first.
-    pub closed: Vec<HistoryBlock>,
-    /// The open block's body; empty when there is none. When a checkpoint closes it during the read, it may be among
-    /// `closed`, too; it is never in neither.
-    pub tail: Vec<u8>,
-}
-
-impl HistoryReader {
-    /// Reads all blocks of a user.
+impl Shared {
+    /// Loads a user, and the closed history blocks that may hold revisions after `since`.
     ///
-    /// # Errors
-    /// The stored bytes could not be read, or are not what was written.
-    pub fn read(&self, user: &UserId) -> Result<History, StoreError> {
-        let shared = &*self.0;
-        let hash = shared.hasher.hash(user);
-        let mut history = History::default();
-        if let Some(record) = shared.sled.user(&hash)? {
-            let cipher = shared.cipher(record.slot, record.generation)?;
-            history.tail = shared.sled.open_user(&cipher, &record)?.tail;
+    /// The user's record, with the open block in it, is read before the closed ones. A checkpoint writes a closed block
+    /// before the record that no longer has it, so nothing falls between.
+    pub(crate) fn load_history(
+        &self,
+        user: &UserHash,
+        since: u64,
+    ) -> Result<Option<(Loaded, Vec<HistoryBlock>)>, StoreError> {
+        let Some(loaded) = self.load(user)? else { return Ok(None) };
+        let mut blocks = Vec::new();
+        for block in self.sled.history(user, since)? {
+            // What an earlier generation left behind is sealed under a key that is no more.
+            if block.generation == loaded.generation {
+                let cipher = self.cipher(block.slot, block.generation)?;
+                let body = self.sled.open_record(&cipher, kind::HISTORY_BLOCK, &block)?;
+                blocks.push(HistoryBlock { first_revision: block.number, body });
+            }
         }
-        for block in shared.sled.history(&hash)? {
-            let cipher = shared.cipher(block.slot, block.generation)?;
-            let body = shared.sled.open_record(&cipher, kind::HISTORY_BLOCK, &block)?;
-            history.closed.push(HistoryBlock { first_revision: block.number, body });
-        }
-        Ok(history)
+        Ok(Some((loaded, blocks)))
     }
 }

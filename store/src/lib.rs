@@ -12,12 +12,11 @@ mod open;
 pub use open::{Closer, Store, open};
 mod dead_letters;
 pub use dead_letters::LetterBox;
-mod history;
-pub use history::{History, HistoryReader};
 mod status;
 pub use status::{Health, Status};
 
 mod checkpoint;
+mod history;
 mod journal;
 mod keyring;
 mod reader;

@@ -15,7 +15,6 @@ use domain::port::store::{Fold, ProfileStore, StoreError};
 use crate::checkpoint::{Bell, CheckpointError, CheckpointThread, Checkpointer};
 use crate::dead_letters::LetterBox;
 use crate::error::OpenError;
-use crate::history::HistoryReader;
 use crate::journal::{self, Appender, Index, Position, Recovered, Segments};
 use crate::keyring::{self, Keyring};
 use crate::options::{MasterKey, Options};
@@ -32,10 +31,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 pub struct Store {
     /// The writing end, for the commit thread.
     pub journal: Box<dyn Journal>,
-    /// The reading end, for the hydration threads.
+    /// The reading end, for the hydration threads, and history.
     pub reader: Arc<dyn ProfileStore>,
-    /// Folded history.
-    pub history: HistoryReader,
     /// Takes rejected events.
     pub dead_letters: Arc<LetterBox>,
     /// Whether the store takes writes.
@@ -126,7 +123,6 @@ pub fn open(
     Ok(Store {
         journal: Box::new(Appender::new(shared.clone(), options.segment_bytes, tip)),
         reader: Arc::new(Reader(shared.clone())),
-        history: HistoryReader(shared.clone()),
         dead_letters: letters.clone(),
         status: shared.status.clone(),
         epoch: meta.epoch,

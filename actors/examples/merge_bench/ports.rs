@@ -11,7 +11,7 @@ use domain::id::UserId;
 use domain::pipeline::validate::validate;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::{Journal, JournalError, Record, Refused};
-use domain::port::store::{ProfileStore, StoreError, Stored};
+use domain::port::store::{ProfileStore, StoreError, Stored, StoredHistory};
 use domain::rules::Rules;
 use domain::source::Source;
 use jiff::tz::TimeZone;
@@ -42,6 +42,10 @@ impl Journal for Always {
 
 impl ProfileStore for Always {
     fn load(&self, _: &UserId) -> Result<Option<Stored>, StoreError> {
+        Ok(None)
+    }
+
+    fn load_history(&self, _: &UserId, _: u64) -> Result<Option<StoredHistory>, StoreError> {
         Ok(None)
     }
 }

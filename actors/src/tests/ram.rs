@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use domain::id::UserId;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::{Journal, JournalError, Record, Refused};
-use domain::port::store::{Fold, ProfileStore, StoreError, Stored};
+use domain::port::store::{Fold, ProfileStore, StoreError, Stored, StoredHistory};
 use domain::record;
 use domain::state::UserState;
 use parking_lot::Mutex;
@@ -130,11 +130,20 @@ impl Journal for Ram {
 impl ProfileStore for Ram {
     /// Half of the frames come as a checkpoint.
     fn load(&self, user: &UserId) -> Result<Option<Stored>, StoreError> {
+        Ok(self.load_history(user, 0)?.map(|history| history.stored))
+    }
+
+    fn load_history(&self, user: &UserId, _: u64) -> Result<Option<StoredHistory>, StoreError> {
         let log = self.0.lock();
         let Some(frames) = log.frames.get(user).filter(|frames| !frames.is_empty()) else { return Ok(None) };
         let (old, new) = frames.split_at(frames.len() / 2);
-        let state = if old.is_empty() { None } else { Some(record::Replay.fold(None, None, old)?.state) };
-        Ok(Some(Stored { generation: 1, sequence: frames.len() as u64, state, frames: new.to_vec() }))
+        let folded = if old.is_empty() { None } else { Some(record::Replay.fold(None, None, old)?) };
+        let (mut state, mut blocks, mut tail) = (None, Vec::new(), Vec::new());
+        if let Some(folded) = folded {
+            (state, blocks, tail) = (Some(folded.state), folded.closed, folded.tail);
+        }
+        let stored = Stored { generation: 1, sequence: frames.len() as u64, state, frames: new.to_vec() };
+        Ok(Some(StoredHistory { stored, blocks, tail }))
     }
 }
 

@@ -149,7 +149,9 @@ fn step(
 fn revise(next: &mut UserState, old: &Profile, changed: Touched, context: &Context<'_>) -> Delta {
     let base = next.envelope.revision;
     next.envelope.revision = base + 1;
-    let delta = diff::diff(old, &next.profile, changed, base);
+    let changes = diff::changes(old, &next.profile, changed.iter());
+    let (before, after) = (old.present(), next.profile.present());
+    let delta = Delta { base, revision: base + 1, before, after, changes };
     for member in changed.iter() {
         next.changed_at[member as usize] = base + 1;
     }

@@ -5,16 +5,15 @@ use std::cmp::Ordering;
 use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
-use super::merge::Touched;
-use crate::delta::{Delta, LeafChange};
+use crate::delta::LeafChange;
 use crate::profile::{Profile, Section};
 use crate::scan;
-use crate::table::{Leaf, ValueType};
+use crate::table::{Leaf, Member, ValueType};
 
-/// The difference of two profiles that differ in the members `changed` only.
-pub(super) fn diff(old: &Profile, new: &Profile, changed: Touched, base: u64) -> Delta {
+/// The leaves that differ between two profiles, looked for in the members `changed` only.
+pub(crate) fn changes(old: &Profile, new: &Profile, changed: impl Iterator<Item = Member>) -> Vec<LeafChange> {
     let mut changes = Vec::with_capacity(8);
-    for member in changed.iter() {
+    for member in changed {
         let (before, after) = (old.section(member), new.section(member));
         for leaf in member.leaves().iter() {
             let value = |section: Option<&Section>| section.and_then(|section| section.get(leaf)).cloned();
@@ -24,7 +23,7 @@ pub(super) fn diff(old: &Profile, new: &Profile, changed: Touched, base: u64) ->
             }
         }
     }
-    Delta { base, revision: base + 1, before: old.present(), after: new.present(), changes }
+    changes
 }
 
 /// The operations of one leaf's change, below a parent that stays.

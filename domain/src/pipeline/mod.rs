@@ -8,4 +8,6 @@ mod merge;
 pub mod serialize;
 pub mod validate;
 
+pub(crate) use diff::changes;
+
 pub use apply::{Birth, Change, Context, Finished, Outcome, Rolled, apply, roll};

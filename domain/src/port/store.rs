@@ -15,6 +15,20 @@ pub struct Stored {
     pub frames: Vec<Vec<u8>>,
 }
 
+/// What is stored of one user, with as much history as was asked for.
+///
+/// Every revision that was asked for is in `blocks`, in `tail`, or in the frames. When a checkpoint runs during the
+/// read, one may be in two of them, and `blocks` may hold revisions that are newer than the frames.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHistory {
+    /// The checkpoint and the frames since.
+    pub stored: Stored,
+    /// The closed blocks that may hold a revision that was asked for, oldest first.
+    pub blocks: Vec<HistoryBlock>,
+    /// The body of the open block that belongs to the checkpoint; empty when there is none.
+    pub tail: Vec<u8>,
+}
+
 /// Reads users from journal and checkpoints together. Blocks: call it on the hydration threads only.
 pub trait ProfileStore: Send + Sync {
     /// Loads one user; `None` for one who was never seen.
@@ -22,6 +36,12 @@ pub trait ProfileStore: Send + Sync {
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.
     fn load(&self, user: &UserId) -> Result<Option<Stored>, StoreError>;
+
+    /// Loads one user together with the history after revision `since`; `None` for one who was never seen.
+    ///
+    /// # Errors
+    /// The stored bytes could not be read, or are not what was written.
+    fn load_history(&self, user: &UserId, since: u64) -> Result<Option<StoredHistory>, StoreError>;
 }
 
 /// A read that failed.

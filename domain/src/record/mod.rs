@@ -6,12 +6,14 @@
 mod change;
 mod codec;
 mod history;
+mod rewind;
 mod state;
 
 pub(crate) use change::encode;
 pub use change::replay;
 pub use codec::DecodeError;
 pub use history::{Entry, Replay, entries, hydrate};
+pub use rewind::{Past, rewind};
 pub use state::{pack, unpack};
 
 /// The format of every body here. A body of another is refused.

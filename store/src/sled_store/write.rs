@@ -38,12 +38,22 @@ impl SledStore {
         })
     }
 
-    /// A user's closed history blocks, oldest first, sealed.
-    pub(crate) fn history(&self, user: &UserHash) -> Result<Vec<SealedRecord>, StoreError> {
+    /// A user's closed history blocks that may hold a revision after `since`, oldest first, sealed.
+    pub(crate) fn history(&self, user: &UserHash, since: u64) -> Result<Vec<SealedRecord>, StoreError> {
         let collect = |tree: &sled::Tree| {
+            // The block before the first that begins later may reach beyond `since`, too.
+            let upper = history_prefix(user, since.saturating_add(1));
+            let before = tree.range(&user.0[..]..=&chunk_key(&upper, u16::MAX)[..]).keys().next_back();
+            let first = match before.transpose().map_err(unavailable)? {
+                Some(key) => key.split_last_chunk::<2>().map_or_else(Vec::new, |(prefix, _)| prefix.to_vec()),
+                None => upper,
+            };
             let mut blocks: Vec<SealedRecord> = Vec::new();
-            for key in tree.scan_prefix(user.0).keys() {
+            for key in tree.range(first..).keys() {
                 let key = key.map_err(unavailable)?;
+                if !key.starts_with(&user.0) {
+                    break;
+                }
                 // A key is the block's prefix and a chunk's number; the block is read at its first chunk.
                 if let Some((prefix, [0, 0])) = key.split_last_chunk() {
                     blocks.extend(read(tree, prefix, *user)?);

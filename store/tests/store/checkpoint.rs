@@ -26,12 +26,12 @@ fn a_checkpoint_moves_frames_into_state_and_history_and_lets_segments_go() {
     let expected: Vec<_> = (1..=30).map(|sequence| vec![sequence as u8; 1000]).collect();
     assert_eq!(frames(&store, 3), expected);
 
-    let history = store.history.read(&user(3)).expect("reads");
+    let history = store.reader.load_history(&user(3), 0).expect("reads").expect("a user");
     let blocks = |(index, chunk): (usize, &[Vec<u8>])| HistoryBlock {
         first_revision: (index * BLOCK_FRAMES + 1) as u64,
         body: join(chunk),
     };
-    assert_eq!(history.closed, expected[..28].chunks(BLOCK_FRAMES).enumerate().map(blocks).collect::<Vec<_>>());
+    assert_eq!(history.blocks, expected[..28].chunks(BLOCK_FRAMES).enumerate().map(blocks).collect::<Vec<_>>());
     assert_eq!(split(&history.tail).expect("frames"), expected[28..]);
 }
 
@@ -71,7 +71,7 @@ fn large_states_leave_no_blob_behind() {
     }
     let large = frames(&store, 7);
     store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.history, store.dead_letters));
+    drop((store.journal, store.reader, store.dead_letters));
     let blobs = std::fs::read_dir(dir.path().join("sled/blobs")).expect("a folder").count();
     assert_eq!(blobs, 0, "sled never syncs blobs");
     assert_eq!(frames(&open(dir.path()), 7), large);
@@ -86,7 +86,7 @@ fn what_one_dictionary_compressed_another_does_not_read() {
     let mut store = try_open(options.clone(), 1).expect("the store opens");
     store.journal.append(&[record(1, 1, words[100..1500].to_vec())]).expect("taken")[0].expect("in sequence");
     store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.history, store.dead_letters));
+    drop((store.journal, store.reader, store.dead_letters));
     let reopened = try_open(options.clone(), 1).expect("the store opens");
     assert_eq!(frames(&reopened, 1), [words[100..1500].to_vec()]);
     drop(reopened);
@@ -129,7 +129,7 @@ fn the_store_holds_what_a_map_holds() {
             80..90 => store.closer.checkpoint().expect("a checkpoint"),
             90..95 => {
                 store.closer.close().expect("closes");
-                drop((store.journal, store.reader, store.history, store.dead_letters));
+                drop((store.journal, store.reader, store.dead_letters));
                 store = open(dir.path());
             }
             _ => {
@@ -143,8 +143,8 @@ fn the_store_holds_what_a_map_holds() {
     store.closer.checkpoint().expect("a checkpoint");
     for (number, all) in &model {
         assert_eq!(&frames(&store, *number), all);
-        let history = store.history.read(&user(*number)).expect("reads");
-        let mut told: Vec<_> = history.closed.iter().flat_map(|block| split(&block.body).expect("frames")).collect();
+        let history = store.reader.load_history(&user(*number), 0).expect("reads").expect("a user");
+        let mut told: Vec<_> = history.blocks.iter().flat_map(|block| split(&block.body).expect("frames")).collect();
         told.extend(split(&history.tail).expect("frames"));
         assert_eq!(&told, all, "history tells every frame once");
     }

@@ -8,6 +8,7 @@ mod checkpoint;
 mod damage;
 mod dead_letters;
 mod faults;
+mod history;
 mod kill;
 mod quarantine;
 mod sled_faults;

@@ -74,7 +74,8 @@ fn a_user_with_more_frames_than_fit_in_a_slice_folds_whole() {
     store.closer.checkpoint().expect("a checkpoint");
     let expected: Vec<_> = (1..=20).map(|sequence| vec![sequence; 600_000]).collect();
     assert!(frames(&store, 1) == expected, "all frames, in order");
-    assert_eq!(store.history.read(&user(1)).expect("reads").closed.len(), 5);
+    let history = store.reader.load_history(&user(1), 0).expect("reads").expect("a user");
+    assert_eq!(history.blocks.len(), 5);
 }
 
 /// Randomness that panics when told to.

@@ -1,0 +1,169 @@
+//! Random events over the whole field table, for the laws.
+
+#![allow(dead_code, reason = "each test binary takes what it needs")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::canonical::CanonicalJson;
+use domain::event::{FeedEvent, RegisterPath, Write};
+use domain::id::UserId;
+use domain::pipeline::serialize;
+use domain::rules::{Limits, NotApplicable, Rules};
+use domain::source::{Kind, Source};
+use domain::state::UserState;
+use domain::table::{FIELDS, Leaf, LeafSet, Owner, SetOf, ValueType};
+use serde_json::Value;
+
+/// SplitMix64: small, and the same everywhere.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len() as u64) as usize]
+    }
+}
+
+/// Rules with a few districts, and one leaf that need not be asked for.
+pub(crate) fn rules() -> Rules {
+    let districts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    Rules {
+        zone: jiff::tz::TimeZone::get("Asia/Kolkata").expect("the zone is bundled"),
+        districts: BTreeMap::from([
+            ("karnataka".to_owned(), districts(&["mysuru", "udupi"])),
+            ("kerala".to_owned(), districts(&["kochi"])),
+        ]),
+        not_applicable: vec![NotApplicable {
+            leaf: Leaf::EconomicTaxRegime,
+            when: Leaf::EconomicEmploymentType,
+            is_one_of: vec!["\"unemployed\"".to_owned()],
+        }],
+        limits: Limits::default(),
+    }
+}
+
+/// A random value of a leaf, in the form that validation would give it.
+fn value(leaf: Leaf, random: &mut Random) -> CanonicalJson {
+    let text = match leaf.field().value {
+        ValueType::Bool => return CanonicalJson::bool(random.below(2) == 0),
+        ValueType::Integer { min, .. } => return CanonicalJson::integer(min + random.below(4) as i64),
+        ValueType::Fraction => return CanonicalJson::number(random.below(5) as f64 / 10.0),
+        ValueType::Enum(words) => return CanonicalJson::string(words[random.below(words.len() as u64) as usize]),
+        ValueType::State => *random.pick(&["\"karnataka\"", "\"kerala\"", "\"goa\""]),
+        ValueType::Slug => *random.pick(&["\"mysuru\"", "\"udupi\"", "\"kochi\""]),
+        ValueType::Pincode => *random.pick(&["\"560001\"", "\"682001\""]),
+        ValueType::Token => *random.pick(&["\"tok_1\"", "\"tok_2\""]),
+        ValueType::DisplayName => *random.pick(&["\"Rajesh K.\"", "\"Éva \\\"Q\\\" S.\""]),
+        ValueType::Set(SetOf::Documents) => *random.pick(&["[\"aadhaar\"]", "[\"aadhaar\",\"pan\"]", "[]"]),
+        ValueType::Set(SetOf::Tags) => *random.pick(&["[\"a\"]", "[\"a\",\"b\"]"]),
+        ValueType::PredictedEvents => {
+            r#"[{"confidence":0.5,"estimated_date":"2026-06-01","event":"x","related_schemes":[]}]"#
+        }
+        ValueType::RecommendedActions => r#"[{"action":"apply","priority":1,"reason":"r"}]"#,
+        ValueType::SourceTrace => {
+            *random.pick(&["{\"identity\":\"verified_2026-01-10\"}", "{\"schemes\":\"x\",\"zeta\":\"y\"}"])
+        }
+        ValueType::Schemes => return schemes(random),
+        other => panic!("{other:?} is derived"),
+    };
+    CanonicalJson::from_canonical(text)
+}
+
+/// Lists that differ in an item or two, with names long enough for fine operations to pay.
+fn schemes(random: &mut Random) -> CanonicalJson {
+    let mut list = Vec::new();
+    for id in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        if random.below(4) > 0 {
+            let status = if random.below(6) == 0 { "active" } else { "not_applied" };
+            let benefit = if random.below(6) == 0 { "\"annual_benefit_inr\":6000," } else { "" };
+            let name = format!("A scheme, [called] {{{id}}}, {}", "x".repeat(150));
+            list.push(format!(
+                "{{{benefit}\"application_status\":\"{status}\",\"confidence\":0.5,\"matched_rules\":[\"r\"],\"scheme_id\":\"{id}\",\"scheme_name\":\"{name}\"}}"
+            ));
+        }
+    }
+    CanonicalJson::from_canonical(format!("[{}]", list.join(",")))
+}
+
+fn leaf_writes(source: Source, random: &mut Random) -> Vec<Write> {
+    let writable = |leaf: &Leaf| match leaf.field().owner {
+        Owner::Source(owner) => owner == source,
+        Owner::Shared => matches!(source, Source::Identity | Source::Metadata | Source::SelfEdit),
+        Owner::Derived => false,
+    };
+    let leaves: Vec<Leaf> = FIELDS.iter().map(|field| field.leaf).filter(writable).collect();
+    let kind = *random.pick(source.kinds());
+    let mut writes: Vec<Write> = Vec::new();
+    for leaf in leaves {
+        if random.below(3) == 0 {
+            let path = RegisterPath::Leaf(leaf);
+            if random.below(6) == 0 {
+                writes.extend(source.kinds().iter().map(|kind| Write { path: path.clone(), kind: *kind, value: None }));
+            } else {
+                writes.push(Write { path, kind, value: Some(value(leaf, random)) });
+            }
+        }
+    }
+    writes
+}
+
+/// A random event of any source.
+pub(crate) fn event(user: UserId, random: &mut Random) -> FeedEvent {
+    let source = *random.pick(&Source::ALL);
+    let one = |path, value: &str| {
+        vec![Write { path, kind: Kind::Inferred, value: Some(CanonicalJson::from_canonical(value.to_owned())) }]
+    };
+    let writes = match source {
+        Source::Schemes => one(RegisterPath::SchemeStatus((*random.pick(&["a", "b", "z"])).into()), "\"approved\""),
+        Source::Deadlines => {
+            let id = *random.pick(&["d1", "d2", "d3"]);
+            if random.below(3) == 0 {
+                one(RegisterPath::DeadlineCompletion(id.into()), "\"2026-01-20T06:58:00Z\"")
+            } else {
+                let due = *random.pick(&["2025-01-25", "2026-01-15", "2026-01-21", "2026-01-23", "2026-03-01"]);
+                let details = format!(
+                    "{{\"action_url\":\"/x?\\\"deadline_id\\\":\",\"deadline_id\":\"{id}\",\"description\":\"D\",\"due_date\":\"{due}\",\"priority\":\"low\",\"type\":\"t\"}}"
+                );
+                one(RegisterPath::DeadlineDetails(id.into()), &details)
+            }
+        }
+        Source::Trust if random.below(2) == 0 => one(
+            RegisterPath::SourceConfidence,
+            "{\"metadata\":{\"confidence\":0.9,\"fields\":[\"economic.*\",\"family.dependents\"]}}",
+        ),
+        Source::Analytics if random.below(3) == 0 => one(RegisterPath::AggregatedMetrics, "{\"n\":1}"),
+        _ => leaf_writes(source, random),
+    };
+    let base = 1_767_225_600_000_000; // 2026-01-01T00:00:00Z
+    FeedEvent {
+        id: format!("e{}", random.below(20)).into(),
+        source,
+        user,
+        time: base + (random.below(40) * 13 * 3_600) as i64 * 1_000_000,
+        registration: false,
+        writes,
+    }
+}
+
+/// A few masks, from nothing to everything.
+pub(crate) fn masks(random: &mut Random) -> Vec<LeafSet> {
+    let some =
+        |random: &mut Random| FIELDS.iter().map(|f| f.leaf).filter(|_| random.below(2) == 0).collect::<LeafSet>();
+    vec![LeafSet::EMPTY, LeafSet::ALL, some(random), some(random), LeafSet::only(random.pick(&FIELDS).leaf)]
+}
+
+/// The masked document, parsed.
+pub(crate) fn document(state: &UserState, mask: LeafSet) -> Value {
+    serde_json::from_slice(&serialize::view(state, mask)).expect("a view is JSON")
+}

@@ -1,0 +1,114 @@
+//! History, as rewinding reads it: nothing after the revision that was asked for is missing.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use domain::port::store::StoredHistory;
+use store::Store;
+
+use crate::kit::{BLOCK_FRAMES, open, record, split, user};
+
+/// The frame that made `revision`: a body that names it.
+fn body(revision: u64) -> Vec<u8> {
+    [&revision.to_le_bytes()[..], &[7; 150]].concat()
+}
+
+fn append(store: &mut Store, number: usize, revisions: impl Iterator<Item = u64>) {
+    for revision in revisions {
+        store.journal.append(&[record(number, revision, body(revision))]).expect("taken")[0].expect("in sequence");
+    }
+}
+
+/// Checks that what was read holds each revision after `since`, with its own body, and how many blocks it took.
+#[track_caller]
+fn check(history: &StoredHistory, since: u64) {
+    let folded = split(history.stored.state.as_deref().unwrap_or_default()).expect("frames").len() as u64;
+    assert_eq!(history.stored.sequence, folded + history.stored.frames.len() as u64);
+    let mut told = vec![None; history.stored.sequence as usize];
+    let mut tell = |first: u64, bodies: Vec<Vec<u8>>| {
+        for (revision, body) in (first..).zip(bodies) {
+            // Blocks may run ahead of the frames.
+            if let Some(place) = told.get_mut(revision as usize - 1) {
+                *place = Some(body);
+            }
+        }
+    };
+    for block in &history.blocks {
+        tell(block.first_revision, split(&block.body).expect("frames"));
+    }
+    let tail = split(&history.tail).expect("frames");
+    tell(folded - tail.len() as u64 + 1, tail);
+    tell(folded + 1, history.stored.frames.clone());
+    for revision in since + 1..=history.stored.sequence {
+        assert_eq!(told[revision as usize - 1], Some(body(revision)), "revision {revision}, asked after {since}");
+    }
+    // Where a block ends is not known before it is read, so there may be one too many.
+    let older = history.blocks.iter().filter(|block| block.first_revision + BLOCK_FRAMES as u64 - 1 <= since);
+    assert!(older.count() <= 1, "blocks before {since} are not read");
+}
+
+#[track_caller]
+fn check_all(store: &Store, number: usize, newest: u64) {
+    for since in 0..newest + 3 {
+        let history = store.reader.load_history(&user(number), since).expect("reads").expect("a user");
+        assert_eq!(history.stored.sequence, newest);
+        check(&history, since);
+    }
+}
+
+#[test]
+fn history_after_any_revision_is_whole_over_checkpoints_and_restarts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    let mut newest = 0;
+    // Neighbours in sled, and one who has no history at all.
+    append(&mut store, 2, 1..=9);
+    for more in [3, 4, 1, 13, 0, 2] {
+        append(&mut store, 1, newest + 1..=newest + more);
+        newest += more;
+        check_all(&store, 1, newest);
+        store.closer.checkpoint().expect("a checkpoint");
+        check_all(&store, 1, newest);
+    }
+    append(&mut store, 1, newest + 1..=newest + 2);
+    newest += 2;
+    drop(store);
+    let store = open(dir.path());
+    check_all(&store, 1, newest);
+    store.closer.close().expect("closes");
+    drop((store.journal, store.reader, store.dead_letters));
+    let store = open(dir.path());
+    check_all(&store, 1, newest);
+    check_all(&store, 2, 9);
+    assert!(store.reader.load_history(&user(3), 0).expect("reads").is_none());
+}
+
+#[test]
+fn history_is_whole_while_checkpoints_run() {
+    const REVISIONS: u64 = 1500;
+    let dir = tempfile::tempdir().expect("a directory");
+    let Store { mut journal, reader, closer, .. } = open(dir.path());
+    let (done, read) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                closer.checkpoint().expect("a checkpoint");
+            }
+        });
+        scope.spawn(|| {
+            let mut since = 0;
+            while !done.load(Ordering::Relaxed) {
+                let Some(history) = reader.load_history(&user(1), since).expect("reads") else { continue };
+                check(&history, since);
+                since = (since + 37) % (history.stored.sequence + 1);
+                read.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for revision in 1..=REVISIONS {
+            let taken = journal.append(&[record(1, revision, body(revision))]);
+            taken.expect("taken")[0].expect("in sequence");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(read.into_inner() > 0);
+}
