@@ -49,7 +49,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<House, Sta
         rules: Arc::clone(&rules),
         policy: Arc::clone(&policy),
     };
-    let profiles = Profiles::start(actor_options(settings, store.epoch), ports).map_err(StartError::Thread)?;
+    let options = actors::Options { epoch: store.epoch, cursor_key: cursor_key(secrets), ..actor_options(settings) };
+    let profiles = Profiles::start(options, ports).map_err(StartError::Thread)?;
     Ok(House {
         profiles,
         rules,
@@ -78,7 +79,7 @@ fn store_options(settings: &Settings) -> store::Options {
     }
 }
 
-fn actor_options(settings: &Settings, epoch: u64) -> actors::Options {
+fn actor_options(settings: &Settings) -> actors::Options {
     actors::Options {
         shards: settings.actors.shards,
         mailbox_capacity: settings.actors.mailbox_capacity,
@@ -94,7 +95,6 @@ fn actor_options(settings: &Settings, epoch: u64) -> actors::Options {
         view_bytes: settings.cache.view_bytes,
         view_idle: settings.cache.idle,
         drain_timeout: settings.http.shutdown_timeout,
-        epoch,
         ..actors::Options::default()
     }
 }
@@ -142,10 +142,19 @@ pub(crate) fn load_secrets(settings: &Settings, environment: &[(String, String)]
 /// The key of the hash that stands for a user id in logs. It comes from the master key, so that the hash is the
 /// same after a restart.
 pub(crate) fn log_key(secrets: &Secrets) -> [u8; 32] {
+    derived_key(secrets, b"profile-server: user ids in logs")
+}
+
+/// The key of the hash in cursors, the same after a restart, so that cursors stay good.
+fn cursor_key(secrets: &Secrets) -> [u8; 16] {
+    let key = derived_key(secrets, b"profile-server: cursors");
+    std::array::from_fn(|index| key[index])
+}
+
+fn derived_key(secrets: &Secrets, purpose: &[u8]) -> [u8; 32] {
     let mut block = [0; 64];
     block[..32].copy_from_slice(secrets.master_key.expose_secret());
-    let mac = Hmac::<Sha256>::new(&block.into()).chain_update(b"profile-server: user ids in logs").finalize();
-    mac.into_bytes().into()
+    Hmac::<Sha256>::new(&block.into()).chain_update(purpose).finalize().into_bytes().into()
 }
 
 /// The clock of tokens, timers and limits.

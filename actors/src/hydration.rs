@@ -6,27 +6,40 @@ use std::sync::Arc;
 
 use domain::id::UserId;
 use domain::port::store::{ProfileStore, StoreError};
-use domain::record;
+use domain::record::{self, Past};
 use domain::state::UserState;
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
 
+use crate::error::{Busy, ReadError};
 use crate::roster::ShardEvent;
 use crate::shared::Shared;
 
 /// The most users that one thread takes, and sends back, at once.
 const BATCH: usize = 64;
 
-/// Users that passed the barrier and wait to be loaded. Bounded by the roster, which counts those who wait.
-#[derive(Debug, Default)]
+/// What waits to be loaded.
+#[derive(Debug)]
 pub(crate) struct LoadQueue {
     state: Mutex<State>,
     filled: Condvar,
+    max_pasts: usize,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// Users that passed the barrier. Bounded by the roster, which counts those who wait.
     users: VecDeque<UserId>,
+    pasts: VecDeque<GetPast>,
     closed: bool,
+}
+
+/// Asks for a user's profile as it stood at a revision; answered with `None` where it cannot be reached.
+#[derive(Debug)]
+pub(crate) struct GetPast {
+    pub(crate) user: UserId,
+    pub(crate) revision: u64,
+    pub(crate) answer: oneshot::Sender<Result<Option<Past>, ReadError>>,
 }
 
 /// A user's stored state, or that there is none.
@@ -37,6 +50,23 @@ pub(crate) struct Hydrated {
 }
 
 impl LoadQueue {
+    /// At most `max_pasts` questions about the past may wait.
+    pub(crate) fn new(max_pasts: usize) -> Self {
+        Self { state: Mutex::default(), filled: Condvar::new(), max_pasts }
+    }
+
+    /// Lets a question wait. What it asks for is committed: it needs no barrier.
+    pub(crate) fn ask(&self, question: GetPast) -> Result<(), Busy> {
+        let mut state = self.state.lock();
+        if state.closed || state.pasts.len() >= self.max_pasts {
+            return Err(Busy);
+        }
+        state.pasts.push_back(question);
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
     pub(crate) fn push(&self, users: impl ExactSizeIterator<Item = UserId>) {
         if users.len() > 0 {
             self.state.lock().users.extend(users);
@@ -44,19 +74,28 @@ impl LoadQueue {
         }
     }
 
+    /// Whether a question waits.
+    #[cfg(test)]
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.state.lock().pasts.is_empty()
+    }
+
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.filled.notify_all();
     }
 
-    fn take(&self, batch: &mut Vec<UserId>, wait: bool) -> bool {
+    /// Takes some users and one question, so that neither waits for all of the other.
+    fn take(&self, batch: &mut Vec<UserId>, wait: bool) -> (Option<GetPast>, bool) {
         let mut state = self.state.lock();
-        while wait && state.users.is_empty() && !state.closed {
+        while wait && state.users.is_empty() && state.pasts.is_empty() && !state.closed {
             self.filled.wait(&mut state);
         }
         let count = state.users.len().min(BATCH);
         batch.extend(state.users.drain(..count));
-        !(batch.is_empty() && state.closed)
+        let question = state.pasts.pop_front();
+        let open = !(batch.is_empty() && question.is_none() && state.closed);
+        (question, open)
     }
 }
 
@@ -79,7 +118,7 @@ impl Loader {
 
     /// Loads one batch. `false` when there will be no further one.
     pub(crate) fn step(&mut self, wait: bool) -> bool {
-        let open = self.shared.loads.take(&mut self.batch, wait);
+        let (question, open) = self.shared.loads.take(&mut self.batch, wait);
         let mut by_shard: Vec<Vec<Hydrated>> = self.shared.shards.iter().map(|_| Vec::new()).collect();
         for user in self.batch.drain(..) {
             let state = load(self.store.as_ref(), &user);
@@ -94,13 +133,28 @@ impl Loader {
                 let _ = shard.send(ShardEvent::Hydrated(hydrated));
             }
         }
+        if let Some(GetPast { user, revision, answer }) = question {
+            let past = load_past(self.store.as_ref(), &user, revision);
+            // Whoever does not wait any more needs no answer.
+            let _ = answer.send(past.map_err(|error| {
+                let cause: &dyn std::error::Error = &error;
+                tracing::error!(error = cause, "a user's past could not be read");
+                ReadError::Unavailable
+            }));
+        }
         open
     }
 }
 
+fn load_past(store: &dyn ProfileStore, user: &UserId, revision: u64) -> Result<Option<Past>, StoreError> {
+    guarded(|| {
+        let Some(history) = store.load_history(user, revision)? else { return Ok(None) };
+        record::rewind(history, revision).map_err(|error| damaged(error.to_string()))
+    })
+}
+
 fn load(store: &dyn ProfileStore, user: &UserId) -> Result<Option<Arc<UserState>>, StoreError> {
-    let damaged = |what: String| StoreError::Damaged { what };
-    let hydrate = || {
+    guarded(|| {
         let Some(stored) = store.load(user)? else { return Ok(None) };
         let sequence = stored.sequence;
         let state = record::hydrate(stored).map_err(|error| damaged(error.to_string()))?;
@@ -110,6 +164,14 @@ fn load(store: &dyn ProfileStore, user: &UserId) -> Result<Option<Arc<UserState>
             }
             state => Ok(state.map(Arc::new)),
         }
-    };
-    catch_unwind(AssertUnwindSafe(hydrate)).unwrap_or_else(|_| Err(damaged("reading it panicked".to_owned())))
+    })
+}
+
+/// Stored bytes that make our own code panic are damaged.
+fn guarded<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged("reading it panicked".to_owned())))
+}
+
+fn damaged(what: String) -> StoreError {
+    StoreError::Damaged { what }
 }

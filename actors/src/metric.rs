@@ -2,6 +2,8 @@
 
 use metrics::{Counter, Gauge, Histogram};
 
+use crate::outlet::FrameKind;
+
 /// The handles. Histograms are in seconds, bytes or items, as their names say.
 pub(crate) struct Metrics {
     pub(crate) commit_group_size: Histogram,
@@ -16,9 +18,10 @@ pub(crate) struct Metrics {
     pub(crate) stage_mask: Histogram,
     pub(crate) stage_serialize: Histogram,
     pub(crate) stage_persist_publish: Histogram,
-    pub(crate) frames_profile: Counter,
-    pub(crate) frames_patch: Counter,
-    pub(crate) frames_gone: Counter,
+    frames_profile: Counter,
+    frames_patch: Counter,
+    frames_completeness: Counter,
+    frames_gone: Counter,
     pub(crate) live_coalesced: Counter,
     pub(crate) patch_bytes: Histogram,
     pub(crate) freshness: Histogram,
@@ -47,11 +50,22 @@ impl Metrics {
             stage_persist_publish: stage("persist_publish"),
             frames_profile: frames("profile"),
             frames_patch: frames("patch"),
+            frames_completeness: frames("completeness"),
             frames_gone: frames("gone"),
             live_coalesced: metrics::counter!("profile_live_coalesced_total"),
             patch_bytes: metrics::histogram!("profile_patch_bytes"),
             freshness: metrics::histogram!("profile_freshness_seconds"),
             completeness_pct: metrics::histogram!("profile_completeness_pct"),
+        }
+    }
+
+    /// The counter of live messages of a kind.
+    pub(crate) fn frames(&self, kind: FrameKind) -> &Counter {
+        match kind {
+            FrameKind::Profile => &self.frames_profile,
+            FrameKind::Patch => &self.frames_patch,
+            FrameKind::Completeness => &self.frames_completeness,
+            FrameKind::Gone | FrameKind::Resync => &self.frames_gone,
         }
     }
 }

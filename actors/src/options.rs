@@ -39,12 +39,14 @@ pub struct Options {
     pub view_idle: Duration,
     /// Over how long the users with live subscribers are rolled when the day turns.
     pub day_roll_spread: Duration,
-    /// How often a shard looks for idle actors, a new day and a new policy.
+    /// How often a shard looks for idle actors, a new day, a new policy, and what is held back from subscribers.
     pub tick: Duration,
     /// How long [`crate::Profiles::stop`] waits for what is under way.
     pub drain_timeout: Duration,
     /// The store's epoch, part of every cursor.
     pub epoch: u64,
+    /// Keeps what stands in cursors unreadable. The same after a restart, so that cursors stay good.
+    pub cursor_key: [u8; 16],
 }
 
 impl Default for Options {
@@ -70,6 +72,7 @@ impl Default for Options {
             tick: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),
             epoch: 1,
+            cursor_key: [0; 16],
         }
     }
 }

@@ -9,18 +9,19 @@ use actix::{Actor, Addr, Arbiter};
 use domain::access::{Viewer, Visibility};
 use domain::event::{FeedEvent, Write};
 use domain::id::UserId;
+use domain::record::Past;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::commit::{Bounds, CommitQueue, Committer, Permits};
 use crate::error::{Busy, ReadError, WriteError};
-use crate::hydration::{LoadQueue, Loader};
+use crate::hydration::{GetPast, LoadQueue, Loader};
 use crate::metric::Metrics;
 use crate::options::Options;
 use crate::outlet::{CursorKey, OutletSender};
 use crate::ports::Ports;
 use crate::profile::{
-    ApplyFeedEvent, Completeness, GetCompleteness, GetView, OpenOutlet, Request, Subscription, UserCounters,
+    ApplyFeedEvent, Completeness, GetCompleteness, GetView, OpenOutlet, Opened, Request, Subscription, UserCounters,
     WriteConsent,
 };
 use crate::reply::{Reply, Status};
@@ -73,12 +74,10 @@ pub(crate) struct Parts {
 pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
     let Ports { journal, store, clock, entropy, rules, policy } = ports;
     let (shards, events) = (0..options.shard_count()).map(|_| mpsc::unbounded_channel()).unzip();
-    let mut key = [0; 16];
-    entropy.fill(&mut key);
     let shared = Arc::new(Shared {
         rules_fingerprint: rules.fingerprint(),
         today: Today::new(rules.zone.clone(), clock.now_micros()),
-        cursors: CursorKey { epoch: options.epoch, key },
+        cursors: CursorKey { epoch: options.epoch, key: options.cursor_key },
         roster: Roster::new(options.hydration_queue, options.mailbox_capacity),
         permits: Permits::new(options.commit_permits),
         commits: CommitQueue::new(Bounds {
@@ -87,7 +86,7 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
             group_records: options.max_group,
             group_bytes: options.max_group_bytes,
         }),
-        loads: LoadQueue::default(),
+        loads: LoadQueue::new(options.hydration_queue),
         cache: ViewCache::new(options.view_bytes, options.view_idle),
         shards,
         live_actors: AtomicUsize::new(0),
@@ -215,12 +214,28 @@ impl Profiles {
         }
     }
 
-    /// Follows a user: the state is the first frame in the outlet, and every later one continues from it.
+    /// Follows a user: the state is the first frame in the outlet, or the way to it from the subscription's cursor,
+    /// and every later frame continues from it.
     ///
     /// # Errors
     /// As [`Self::view`].
     pub async fn subscribe(&self, user: UserId, subscription: Subscription) -> Result<(), ReadError> {
-        self.ask(user, |answer| Request::OpenOutlet(OpenOutlet { subscription, answer })).await
+        let mut past = None;
+        loop {
+            let subscription = subscription.clone();
+            let open = |answer| Request::OpenOutlet(OpenOutlet { subscription, past, answer });
+            match self.ask(user, open).await? {
+                Opened::Open => return Ok(()),
+                Opened::NeedsPast(revision) => past = Some(self.past(user, revision).await?),
+            }
+        }
+    }
+
+    /// The profile as it stood at a revision that was published; `None` where it cannot be reached.
+    async fn past(&self, user: UserId, revision: u64) -> Result<Option<Past>, ReadError> {
+        let (answer, past) = oneshot::channel();
+        self.shared.loads.ask(GetPast { user, revision, answer })?;
+        past.await.unwrap_or(Err(ReadError::Busy))
     }
 
     /// Ends a subscription: no frame of it comes out of the outlet any more.

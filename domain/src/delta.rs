@@ -33,6 +33,12 @@ pub struct LeafChange {
 }
 
 impl Delta {
+    /// No change, at the head.
+    pub fn none(head: &UserState) -> Self {
+        let (revision, present) = (head.envelope.revision, head.profile.present());
+        Self { base: revision, revision, before: present, after: present, changes: Vec::new() }
+    }
+
     /// The one change from a past revision to the head, whatever happened between.
     pub fn between(past: &Past, head: &UserState) -> Self {
         let (old, new) = (&past.profile, &head.profile);

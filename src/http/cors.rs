@@ -5,7 +5,7 @@ use actix_web::http::header::{self, HeaderValue};
 
 /// What a page may send beside what it always may.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, if-match, if-none-match, prefer, x-access-reason, x-request-id",
+    "authorization, content-type, if-match, if-none-match, last-event-id, prefer, x-access-reason, x-request-id",
 );
 /// What a page may read beside what it always may.
 const ANSWER_HEADERS: HeaderValue =

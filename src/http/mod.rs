@@ -59,6 +59,10 @@ impl Surface {
         config.service(read(&gate, "/api/v2/profile/{user_id}", Route::Profile, profile::get));
         config.service(read(&gate, "/api/v2/profile/{user_id}/completeness", Route::Completeness, completeness::get));
         config.service(
+            gate.resource("/api/v2/profile/{user_id}/events", Route::ProfileEvents, "GET, OPTIONS")
+                .route(web::get().to(live::sse::get)),
+        );
+        config.service(
             gate.resource("/api/v2/profile/{user_id}/consent", Route::Consent, "PUT, OPTIONS")
                 .route(web::put().to(consent::put)),
         );

@@ -150,6 +150,15 @@ impl Problem {
     }
 
     /// The method is not one of `allowed`.
+    pub(crate) fn too_many_sockets() -> Self {
+        Self::new(Code::TooManySockets, "close one first: `live.max_sockets_per_caller` sockets and streams are open")
+    }
+
+    /// Whether this is a problem of `code`.
+    pub(crate) fn is(&self, code: Code) -> bool {
+        self.0.name == code.row().0
+    }
+
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, "the header `Allow` lists the methods of this address");
         problem.0.header = Some((header::ALLOW, HeaderValue::from_static(allowed)));

@@ -105,7 +105,7 @@ fn common(
 }
 
 /// The user id of the path. One that is none belongs to nobody, and gets the answer of an unknown one.
-pub(super) fn user_id(request: &HttpRequest) -> Result<UserId, Problem> {
+pub(crate) fn user_id(request: &HttpRequest) -> Result<UserId, Problem> {
     UserId::parse(request.match_info().query("user_id")).map_err(|_| Problem::unknown_user())
 }
 

@@ -13,6 +13,7 @@ use crate::telemetry::metric;
 pub(super) enum Route {
     Profile,
     Completeness,
+    ProfileEvents,
     Consent,
     Feed,
     Live,
@@ -26,9 +27,10 @@ pub(super) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Profile,
         Self::Completeness,
+        Self::ProfileEvents,
         Self::Consent,
         Self::Feed,
         Self::Live,
@@ -45,6 +47,7 @@ impl Route {
         match self {
             Self::Profile => "profile",
             Self::Completeness => "completeness",
+            Self::ProfileEvents => "profile_events",
             Self::Consent => "consent",
             Self::Feed => "feed",
             Self::Live => "live",

@@ -18,14 +18,18 @@ const MEDIA_TYPE: &str = "application/vnd.civic.profile+json";
 
 /// Checks that what the caller asks for is served. No ask means the newest.
 pub(super) fn negotiate(headers: &HeaderMap, query: &str) -> Result<(), Problem> {
-    if let Some(version) = query::find(query, "schema_version")
-        && !SERVED.contains(&version.as_ref())
-    {
-        return Err(unknown());
-    }
+    negotiate_version(query)?;
     let Some(accept) = headers.get(header::ACCEPT) else { return Ok(()) };
     let accept = accept.to_str().map_err(|_| unknown())?;
     if accept.trim().is_empty() || accept.split(',').any(is_served) { Ok(()) } else { Err(unknown()) }
+}
+
+/// Checks the version that the query asks for, where the media type is another's to choose.
+pub(crate) fn negotiate_version(query: &str) -> Result<(), Problem> {
+    match query::find(query, "schema_version") {
+        Some(version) if !SERVED.contains(&version.as_ref()) => Err(unknown()),
+        _ => Ok(()),
+    }
 }
 
 /// Whether one range of an `Accept` header (RFC 9110, section 12.5.1) covers what is served.

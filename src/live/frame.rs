@@ -1,66 +1,56 @@
 //! WebSocket frames as a server sends them (RFC 6455): unmasked, so one encoding serves every socket.
 
 use actix_http::ws::CloseCode;
+use actors::outlet::text_header;
 use bytes::{BufMut, Bytes, BytesMut};
 
-const FINAL: u8 = 0x80;
-const TEXT: u8 = 0x1;
-const CLOSE: u8 = 0x8;
-const PING: u8 = 0x9;
-const PONG: u8 = 0xa;
-const LONGEST_HEADER: usize = 10;
+const FINAL_CLOSE: u8 = 0x88;
+const FINAL_PING: u8 = 0x89;
+const FINAL_PONG: u8 = 0x8a;
+/// The longest payload of a control frame.
+const LONGEST_CONTROL: usize = 125;
 
 /// A whole text message.
 pub(super) fn text(payload: &[u8]) -> Bytes {
-    encode(TEXT, payload)
+    let mut frame = BytesMut::new();
+    put_text(&mut frame, &[payload]);
+    frame.freeze()
 }
 
 /// Appends a whole text message whose payload comes in parts.
 pub(super) fn put_text(out: &mut BytesMut, parts: &[&[u8]]) {
-    let length = parts.iter().map(|part| part.len()).sum();
-    out.reserve(length + LONGEST_HEADER);
-    put_header(out, TEXT, length);
+    let (header, header_length) = text_header(parts.iter().map(|part| part.len()).sum());
+    out.put_slice(&header[..header_length]);
     parts.iter().for_each(|part| out.put_slice(part));
 }
 
 /// A ping.
 pub(super) fn ping() -> Bytes {
-    encode(PING, b"")
+    control(FINAL_PING, b"")
 }
 
 /// The answer to a ping, with its payload.
 pub(super) fn pong(payload: &[u8]) -> Bytes {
-    encode(PONG, payload)
+    control(FINAL_PONG, payload)
 }
 
-/// A close with its reason.
-pub(super) fn close(code: CloseCode, reason: &str) -> Bytes {
+/// A close with its reason; without a code it is an empty one.
+pub(super) fn close(code: Option<CloseCode>, reason: &str) -> Bytes {
     let mut payload = Vec::with_capacity(2 + reason.len());
-    payload.extend_from_slice(&u16::from(code).to_be_bytes());
-    payload.extend_from_slice(reason.as_bytes());
-    encode(CLOSE, &payload)
+    if let Some(code) = code {
+        payload.extend_from_slice(&u16::from(code).to_be_bytes());
+        payload.extend_from_slice(reason.as_bytes());
+    }
+    control(FINAL_CLOSE, &payload)
 }
 
-fn encode(opcode: u8, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(payload.len() + LONGEST_HEADER);
-    put_header(&mut frame, opcode, payload.len());
+fn control(first: u8, payload: &[u8]) -> Bytes {
+    let payload = &payload[..payload.len().min(LONGEST_CONTROL)];
+    let mut frame = BytesMut::with_capacity(2 + payload.len());
+    frame.put_u8(first);
+    frame.put_u8(payload.len() as u8);
     frame.put_slice(payload);
     frame.freeze()
-}
-
-fn put_header(out: &mut BytesMut, opcode: u8, length: usize) {
-    out.put_u8(FINAL | opcode);
-    match length {
-        0..=125 => out.put_u8(length as u8),
-        126..=0xffff => {
-            out.put_u8(126);
-            out.put_u16(length as u16);
-        }
-        _ => {
-            out.put_u8(127);
-            out.put_u64(length as u64);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -80,7 +70,7 @@ mod tests {
             assert_eq!(frame, Frame::Text(Bytes::from(payload)));
             assert!(bytes.is_empty());
         }
-        let mut bytes = BytesMut::from(&close(CloseCode::Other(4401), "expired")[..]);
+        let mut bytes = BytesMut::from(&close(Some(CloseCode::Other(4401)), "expired")[..]);
         let frame = Codec::new().client_mode().decode(&mut bytes).expect("a frame").expect("whole");
         let Frame::Close(Some(reason)) = frame else { panic!("a close") };
         assert_eq!((u16::from(reason.code), reason.description.as_deref()), (4401, Some("expired")));

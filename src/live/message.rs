@@ -50,6 +50,9 @@ enum Answer<'a> {
         id: Option<&'a str>,
     },
     Pong {},
+    Gone {
+        user_id: &'a str,
+    },
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a str>,
@@ -60,8 +63,17 @@ enum Answer<'a> {
 }
 
 fn encode(answer: &Answer<'_>) -> Bytes {
+    frame::text(text(answer).as_bytes())
+}
+
+fn text(answer: &Answer<'_>) -> String {
     // Strings and numbers only: writing them cannot fail.
-    frame::text(&serde_json::to_vec(answer).unwrap_or_default())
+    serde_json::to_string(answer).unwrap_or_default()
+}
+
+/// The text of an error that concerns the whole connection.
+pub(super) fn error_text(problem: &Problem) -> String {
+    text(&Answer::Error { id: None, user_id: None, problem: problem.body(None, None) })
 }
 
 pub(super) fn unsubscribed(id: Option<&str>) -> Bytes {
@@ -70,6 +82,10 @@ pub(super) fn unsubscribed(id: Option<&str>) -> Bytes {
 
 pub(super) fn pong() -> Bytes {
     encode(&Answer::Pong {})
+}
+
+pub(super) fn gone(user_id: &str) -> Bytes {
+    encode(&Answer::Gone { user_id })
 }
 
 pub(super) fn error(id: Option<&str>, user_id: Option<&str>, problem: &Problem) -> Bytes {

@@ -1,15 +1,19 @@
 //! `GET /api/v2/live`: a WebSocket whose client follows profiles as they change.
 //!
 //! The response to the handshake streams frames that were encoded once for a whole mask class; a task of its
-//! own reads what the client sends. Read `session` for what a client may say, `outgoing` for what it gets.
+//! own reads what the client sends. Read `wire` for how bytes become messages, `session` for what a client may
+//! say, `outgoing` for what it gets.
 
 mod frame;
 mod message;
 mod outgoing;
 mod session;
 mod sockets;
+pub(crate) mod sse;
+mod stay;
 pub(crate) mod ticket;
 mod tickets;
+mod wire;
 
 use std::rc::Rc;
 
@@ -38,9 +42,7 @@ pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>
     if speaks_protocol(request.headers())? {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));
     }
-    let place = door.sockets.enter(&caller.subject).ok_or_else(|| {
-        Problem::new(Code::TooManySockets, "close a socket first: `live.max_sockets_per_caller` are open")
-    })?;
+    let place = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
     let (control, answers) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
     let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
     let (again, ended) = tokio::sync::mpsc::unbounded_channel();

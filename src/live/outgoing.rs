@@ -11,7 +11,6 @@ use actix_web::body::{BodySize, MessageBody};
 use actors::outlet::{Frame, FrameKind, OutletReceiver};
 use bytes::{Bytes, BytesMut};
 use domain::id::UserId;
-use futures_util::Stream;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 
 use super::frame;
@@ -19,57 +18,42 @@ use super::frame;
 /// As much goes into one piece, so that many small frames cost one write.
 const PIECE: usize = 32 * 1024;
 
-/// What the first frame of a subscription says beside what everybody of its class gets.
+/// The clients' own names of their subscriptions, until the first frame of each went out.
 #[derive(Default)]
-pub(super) struct Openings(RefCell<HashMap<u64, Opening>>);
-
-/// Members of a first frame.
-#[derive(Default)]
-pub(super) struct Opening {
-    /// The client's own name of its subscription.
-    pub(super) id: Option<String>,
-    /// A cursor was given in vain.
-    pub(super) reset: bool,
-}
+pub(super) struct Openings(RefCell<HashMap<u64, Option<String>>>);
 
 impl Openings {
-    /// The first frame of `subscription` shall carry `opening`.
-    pub(super) fn expect(&self, subscription: u64, opening: Opening) {
-        self.0.borrow_mut().insert(subscription, opening);
+    /// The first frame of `subscription` shall carry `id`.
+    pub(super) fn expect(&self, subscription: u64, id: Option<String>) {
+        self.0.borrow_mut().insert(subscription, id);
     }
 
-    /// No first frame will come.
-    pub(super) fn forget(&self, subscription: u64) {
-        self.0.borrow_mut().remove(&subscription);
-    }
-
-    /// What the first frame is to carry, if it is still to come.
-    pub(super) fn take(&self, subscription: u64) -> Option<Opening> {
-        self.0.borrow_mut().remove(&subscription)
+    /// The name that the first frame is to carry, if it is still to come.
+    pub(super) fn take(&self, subscription: u64) -> Option<String> {
+        self.0.borrow_mut().remove(&subscription).flatten()
     }
 }
 
-impl Opening {
-    /// The members as they stand in an object that goes on behind them.
-    fn members(self) -> String {
-        let Self { id, reset } = self;
-        let mut members = String::new();
-        if let Some(id) = id {
-            members.push_str("\"id\":");
-            members.push_str(&serde_json::Value::from(id).to_string());
-            members.push(',');
-        }
-        if reset {
-            members.push_str("\"reset\":true,");
-        }
-        members
+/// The members of a frame that are its receiver's alone, as they stand in an object that goes on behind them.
+pub(super) fn own_members(id: Option<String>, reset: bool) -> String {
+    let mut members = String::new();
+    if let Some(id) = id {
+        members.push_str("\"id\":");
+        members.push_str(&serde_json::Value::from(id).to_string());
+        members.push(',');
     }
+    if reset {
+        members.push_str("\"reset\":true,");
+    }
+    members
 }
 
 /// The frames of a socket: the session's answers first, then the outlet's.
 pub(super) struct Outgoing {
     answers: Receiver<Bytes>,
-    frames: Pin<Box<dyn Stream<Item = Frame>>>,
+    frames: OutletReceiver,
+    /// What was taken from the outlet for this piece.
+    taken: Vec<Frame>,
     openings: Rc<Openings>,
     again: UnboundedSender<(UserId, u64)>,
 }
@@ -82,25 +66,41 @@ impl Outgoing {
         openings: Rc<Openings>,
         again: UnboundedSender<(UserId, u64)>,
     ) -> Self {
-        let frames = futures_util::stream::unfold(frames, |mut frames| async move {
-            let frame = frames.recv().await;
-            Some((frame, frames))
-        });
-        Self { answers, frames: Box::pin(frames), openings, again }
+        Self { answers, frames, taken: Vec::new(), openings, again }
+    }
+
+    /// Writes what was taken behind `piece`. One frame alone goes out as the very bytes that its class shares.
+    fn write(&mut self, mut piece: BytesMut) -> Bytes {
+        if let ([frame], true) = (self.taken.as_slice(), piece.is_empty())
+            && let Some(whole) = self.shared(frame)
+        {
+            self.taken.clear();
+            return whole;
+        }
+        self.taken.iter().for_each(|frame| self.put(frame, &mut piece));
+        self.taken.clear();
+        piece.freeze()
+    }
+
+    /// The bytes of a frame to which nothing is to be added.
+    fn shared(&self, frame: &Frame) -> Option<Bytes> {
+        let is_plain = frame.message.kind != FrameKind::Resync && !frame.reset && self.openings.0.borrow().is_empty();
+        is_plain.then(|| frame.message.framed().clone())
     }
 
     fn put(&self, frame: &Frame, piece: &mut BytesMut) {
-        if frame.kind == FrameKind::Resync {
+        let message = &frame.message;
+        match message.kind {
             // A session that ended needs no subscription any more.
-            let _ = self.again.send((frame.user, frame.subscription));
-            return;
-        }
-        match (frame.kind, frame.text.strip_prefix(b"{")) {
-            (FrameKind::Profile | FrameKind::Gone, Some(rest)) => {
-                let members = self.openings.take(frame.subscription).map_or(String::new(), Opening::members);
-                frame::put_text(piece, &[b"{", members.as_bytes(), rest]);
+            FrameKind::Resync => drop(self.again.send((frame.user, frame.subscription))),
+            FrameKind::Completeness => piece.extend_from_slice(message.framed()),
+            FrameKind::Profile | FrameKind::Patch | FrameKind::Gone => {
+                let own = own_members(self.openings.take(frame.subscription), frame.reset);
+                match message.text().strip_prefix(b"{") {
+                    Some(rest) if !own.is_empty() => frame::put_text(piece, &[b"{", own.as_bytes(), rest]),
+                    _ => piece.extend_from_slice(message.framed()),
+                }
             }
-            _ => frame::put_text(piece, &[&frame.text]),
         }
     }
 }
@@ -112,22 +112,26 @@ impl MessageBody for Outgoing {
         BodySize::Stream
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let this = self.get_mut();
         let mut piece = BytesMut::new();
         while piece.len() < PIECE {
-            match self.answers.poll_recv(context) {
+            match this.answers.poll_recv(context) {
                 Poll::Ready(Some(answer)) => piece.extend_from_slice(&answer),
                 // The session is over: nothing follows, whatever waits in the outlet.
                 Poll::Ready(None) if piece.is_empty() => return Poll::Ready(None),
-                Poll::Ready(None) => break,
-                Poll::Pending => match self.frames.as_mut().poll_next(context) {
-                    Poll::Ready(Some(frame)) => self.put(&frame, &mut piece),
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    Poll::Pending if piece.is_empty() => return Poll::Pending,
-                    Poll::Pending => break,
-                },
+                Poll::Ready(None) => return Poll::Ready(Some(Ok(piece.freeze()))),
+                Poll::Pending => break,
             }
         }
-        Poll::Ready(Some(Ok(piece.freeze())))
+        while piece.len() < PIECE && this.frames.poll_frames(context, &mut this.taken, PIECE - piece.len()).is_ready() {
+            let written = this.write(piece);
+            // What was taken may have been words to the session only.
+            if !written.is_empty() {
+                return Poll::Ready(Some(Ok(written)));
+            }
+            piece = BytesMut::new();
+        }
+        if piece.is_empty() { Poll::Pending } else { Poll::Ready(Some(Ok(piece.freeze()))) }
     }
 }

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_codec::Decoder;
-use actix_http::ws::{CloseCode, Codec, Frame, Item, ProtocolError};
+use actix_http::ws::CloseCode;
 use actix_web::web::{Data, Payload};
 use actors::Subscription;
 use actors::outlet::OutletSender;
@@ -16,12 +14,13 @@ use domain::pipeline::serialize;
 use domain::table::LeafSet;
 use futures_util::StreamExt;
 use tokio::sync::mpsc::{OwnedPermit, Sender, UnboundedReceiver};
-use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::frame;
 use super::message::{self, Followed, Incoming};
-use super::outgoing::{Opening, Openings};
+use super::outgoing::Openings;
+use super::stay::{Over, Stay};
+use super::wire::{Fault, Heard, Wire};
 use crate::http::caller::{Caller, Role};
 use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
@@ -60,8 +59,7 @@ pub(super) struct Channels {
 pub(super) struct Session {
     door: Data<Door>,
     caller: Arc<Caller>,
-    /// When the newest token ends.
-    ends: watch::Sender<Instant>,
+    stay: Stay,
     /// Why an administrator looks.
     reason: AccessReason,
     outlet: OutletSender,
@@ -71,8 +69,15 @@ pub(super) struct Session {
     ended: UnboundedReceiver<(UserId, u64)>,
     followed: HashMap<UserId, Following>,
     subscriptions: u64,
-    /// What the client sent of a message in several frames.
-    begun: Option<BytesMut>,
+}
+
+/// How a subscription begins.
+#[derive(Default)]
+struct Opening {
+    /// The client's own name of it.
+    id: Option<String>,
+    /// Where the client stands.
+    cursor: Option<String>,
 }
 
 struct Following {
@@ -83,29 +88,16 @@ struct Following {
 impl Session {
     pub(super) fn new(door: Data<Door>, caller: Arc<Caller>, reason: AccessReason, channels: Channels) -> Self {
         let Channels { outlet, openings, answers, farewell, ended } = channels;
-        let ends = watch::Sender::new(end_of(&door, &caller));
+        let stay = Stay::new(&door, &caller);
         let (farewell, followed) = (Some(farewell), HashMap::new());
-        Self {
-            door,
-            caller,
-            ends,
-            reason,
-            outlet,
-            openings,
-            answers,
-            farewell,
-            ended,
-            followed,
-            subscriptions: 0,
-            begun: None,
-        }
+        Self { door, caller, stay, reason, outlet, openings, answers, farewell, ended, followed, subscriptions: 0 }
     }
 
     /// Serves the client until one side ends it.
     pub(super) async fn run(mut self, payload: Payload) {
         let end = self.serve(payload).await;
         if let (End::Close(code, reason), Some(farewell)) = (end, self.farewell.take()) {
-            farewell.send(frame::close(code, reason));
+            farewell.send(frame::close(Some(code), reason));
         }
         for (user, following) in &self.followed {
             self.door.profiles.unsubscribe(*user, following.subscription, &self.outlet);
@@ -114,19 +106,19 @@ impl Session {
 
     /// Whatever the session is at, it ends with the server, and with its token.
     async fn serve(&mut self, payload: Payload) -> End {
-        let mut closing = self.door.closing.clone();
-        let ends = self.ends.subscribe();
+        let over = self.stay.over();
         tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => End::Close(CloseCode::Away, "the server is stopping"),
-            () = passed(ends) => End::Close(EXPIRED, "the token has expired"),
+            over = over => match over {
+                Over::Stopping => End::Close(CloseCode::Away, "the server is stopping"),
+                Over::Expired => End::Close(EXPIRED, "the token has expired"),
+            },
             end = self.converse(payload) => end,
         }
     }
 
     async fn converse(&mut self, mut payload: Payload) -> End {
-        let mut codec = Codec::new().max_size(MAX_MESSAGE);
-        let mut read = BytesMut::new();
+        let mut wire = Wire::new(MAX_MESSAGE);
         let heartbeat = self.door.live.heartbeat;
         let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -142,8 +134,8 @@ impl Session {
                 Some((user, subscription)) = self.ended.recv() => self.subscribe_again(user, subscription).await,
                 piece = payload.next() => {
                     let Some(Ok(piece)) = piece else { return End::Gone };
-                    read.extend_from_slice(&piece);
-                    let outcome = self.take(&mut codec, &mut read).await;
+                    wire.take(&piece);
+                    let outcome = self.hear(&mut wire).await;
                     // After what it said was dealt with, which may take its time.
                     heard = Instant::now();
                     outcome
@@ -155,67 +147,31 @@ impl Session {
         }
     }
 
-    /// Handles every whole frame that was read.
-    async fn take(&mut self, codec: &mut Codec, read: &mut BytesMut) -> Result<(), End> {
+    /// Deals with everything that was said whole.
+    async fn hear(&mut self, wire: &mut Wire) -> Result<(), End> {
         let mut answers = BytesMut::new();
         loop {
-            let next = self.take_frame(codec.decode(read), &mut answers).await;
-            if answers.len() >= ANSWERS_AT_ONCE || !matches!(next, Ok(true)) {
+            let heard = wire.next();
+            match &heard {
+                Ok(Some(Heard::Text(text))) => self.handle(text, &mut answers).await,
+                Ok(Some(Heard::Ping(payload))) => answers.extend_from_slice(&frame::pong(payload)),
+                Ok(Some(Heard::Pong | Heard::Close(_)) | None) | Err(_) => {}
+            }
+            let is_last = !matches!(heard, Ok(Some(Heard::Text(_) | Heard::Ping(_) | Heard::Pong)));
+            if is_last || answers.len() >= ANSWERS_AT_ONCE {
                 self.answer(answers.split().freeze()).await?;
             }
-            if !next? {
-                return Ok(());
+            match heard {
+                Ok(None) => return Ok(()),
+                Ok(Some(Heard::Close(_))) => return Err(End::Close(CloseCode::Normal, "")),
+                Ok(Some(_)) => {}
+                Err(Fault(code, reason)) => return Err(End::Close(code, reason)),
             }
         }
     }
 
-    /// Handles what was read; `false` where that is no whole frame.
-    async fn take_frame(
-        &mut self,
-        frame: Result<Option<Frame>, ProtocolError>,
-        answers: &mut BytesMut,
-    ) -> Result<bool, End> {
-        match frame {
-            Ok(None) => return Ok(false),
-            Ok(Some(Frame::Text(text))) => self.handle(&text, answers).await,
-            Ok(Some(Frame::Continuation(item))) => {
-                if let Some(text) = self.assemble(item)? {
-                    self.handle(&text, answers).await;
-                }
-            }
-            Ok(Some(Frame::Ping(payload))) => answers.extend_from_slice(&frame::pong(&payload)),
-            Ok(Some(Frame::Pong(_))) => {}
-            Ok(Some(Frame::Binary(_))) => return Err(End::Close(CloseCode::Unsupported, "messages are text")),
-            Ok(Some(Frame::Close(_))) => return Err(End::Close(CloseCode::Normal, "")),
-            Err(ProtocolError::Overflow) => return Err(End::Close(CloseCode::Size, "the message is too long")),
-            Err(_) => return Err(End::Close(CloseCode::Protocol, "the frame does not follow RFC 6455")),
-        }
-        Ok(true)
-    }
-
-    /// Puts a message in several frames together.
-    fn assemble(&mut self, item: Item) -> Result<Option<Bytes>, End> {
-        let (part, is_last) = match item {
-            Item::FirstText(part) => {
-                self.begun = Some(BytesMut::new());
-                (part, false)
-            }
-            Item::FirstBinary(_) => return Err(End::Close(CloseCode::Unsupported, "messages are text")),
-            Item::Continue(part) => (part, false),
-            Item::Last(part) => (part, true),
-        };
-        let Some(begun) = &mut self.begun else {
-            return Err(End::Close(CloseCode::Protocol, "there is nothing to continue"));
-        };
-        if begun.len() + part.len() > MAX_MESSAGE {
-            return Err(End::Close(CloseCode::Size, "the message is too long"));
-        }
-        begun.extend_from_slice(&part);
-        Ok(if is_last { self.begun.take().map(BytesMut::freeze) } else { None })
-    }
-
-    async fn handle(&mut self, text: &[u8], answers: &mut BytesMut) {
-        match serde_json::from_slice(text) {
+    async fn handle(&mut self, text: &str, answers: &mut BytesMut) {
+        match serde_json::from_str(text) {
             Ok(Incoming::Subscribe { id, users, fields, schema_version }) => {
                 match check_subscription(id.as_deref(), schema_version.as_deref()) {
                     Ok(()) => {
@@ -232,7 +188,7 @@ impl Session {
                 answers.extend_from_slice(&message::unsubscribed(id.as_deref()));
             }
             Ok(Incoming::Auth { token }) => {
-                if let Err(problem) = self.renew(&token) {
+                if let Err(problem) = self.renew(&token, answers).await {
                     answers.extend_from_slice(&message::error(None, None, &problem));
                 }
             }
@@ -256,7 +212,7 @@ impl Session {
             let outcome = match UserId::parse(&followed.user_id) {
                 Ok(user) => {
                     self.reason.record(&self.caller, "subscribe", &user);
-                    let opening = Opening { id: id.map(str::to_owned), reset: followed.cursor.is_some() };
+                    let opening = Opening { id: id.map(str::to_owned), cursor: followed.cursor.clone() };
                     self.follow(user, fields, opening).await
                 }
                 Err(_) => Err(Problem::unknown_user()),
@@ -282,10 +238,13 @@ impl Session {
         }
         self.subscriptions += 1;
         let subscription = self.subscriptions;
-        self.openings.expect(subscription, opening);
+        let Opening { id, cursor } = opening;
+        if id.is_some() {
+            self.openings.expect(subscription, id);
+        }
         // Before the actor is asked: should the session end meanwhile, the subscription ends with it.
         self.followed.insert(user, Following { subscription, fields });
-        let opened = profile::within(&self.door, self.open(user, subscription, fields)).await;
+        let opened = profile::within(&self.door, self.open(user, subscription, fields, cursor)).await;
         if opened.is_err() {
             // It may have been opened all the same, when the answer did not come in time.
             self.unsubscribe(&user);
@@ -293,9 +252,15 @@ impl Session {
         opened
     }
 
-    async fn open(&self, user: UserId, id: u64, fields: Option<LeafSet>) -> Result<(), actors::ReadError> {
-        let subscription = Subscription { id, viewer: self.caller.viewer.clone(), fields, outlet: self.outlet.clone() };
-        self.door.profiles.subscribe(user, subscription).await
+    async fn open(
+        &self,
+        user: UserId,
+        id: u64,
+        fields: Option<LeafSet>,
+        cursor: Option<String>,
+    ) -> Result<(), actors::ReadError> {
+        let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
+        self.door.profiles.subscribe(user, Subscription { id, viewer, fields, cursor, outlet }).await
     }
 
     /// The user's actor ended, so nothing more would come: the next one continues with the state.
@@ -306,9 +271,8 @@ impl Session {
             _ => return Ok(()),
         };
         // A first frame that was not sent yet is still owed.
-        let opening = self.openings.take(subscription).unwrap_or_default();
-        let id = opening.id.clone();
-        match self.follow(user, fields, opening).await {
+        let id = self.openings.take(subscription);
+        match self.follow(user, fields, Opening { id: id.clone(), cursor: None }).await {
             Ok(()) => Ok(()),
             Err(problem) => self.answer(message::error(id.as_deref(), Some(user.as_str()), &problem)).await,
         }
@@ -316,22 +280,35 @@ impl Session {
 
     fn unsubscribe(&mut self, user: &UserId) {
         if let Some(following) = self.followed.remove(user) {
-            self.openings.forget(following.subscription);
+            self.openings.take(following.subscription);
             self.door.profiles.unsubscribe(*user, following.subscription, &self.outlet);
         }
     }
 
-    /// A newer token lengthens the stay; it must be of the same caller, with the same view.
-    fn renew(&mut self, token: &str) -> Result<(), Problem> {
+    /// A newer token of the same caller lengthens the stay. Where it opens another view, every subscription begins
+    /// anew under that one: the very next frame of each holds nothing that is hidden now.
+    async fn renew(&mut self, token: &str, answers: &mut BytesMut) -> Result<(), Problem> {
         let caller = self.door.verifier.caller(token.as_bytes())?;
-        if caller.subject != self.caller.subject || caller.viewer != self.caller.viewer {
-            return Err(Problem::new(
-                Code::Forbidden,
-                "the token is of another caller or view: open another socket with it",
-            ));
+        if caller.subject != self.caller.subject {
+            return Err(Problem::new(Code::Forbidden, "the token is of another caller: open another socket with it"));
         }
-        self.ends.send_replace(end_of(&self.door, &caller));
-        self.caller = caller;
+        self.stay.lengthen(&self.door, &caller);
+        let before = std::mem::replace(&mut self.caller, caller);
+        if before.viewer != self.caller.viewer || before.live_many != self.caller.live_many {
+            let followed: Vec<_> = self.followed.iter().map(|(user, following)| (*user, following.fields)).collect();
+            followed.iter().for_each(|(user, _)| self.unsubscribe(user));
+            for (user, fields) in followed {
+                match self.follow(user, fields, Opening::default()).await {
+                    Ok(()) => {}
+                    Err(problem) if problem.is(Code::UnknownUser) => {
+                        answers.extend_from_slice(&message::gone(user.as_str()));
+                    }
+                    Err(problem) => {
+                        answers.extend_from_slice(&message::error(None, Some(user.as_str()), &problem));
+                    }
+                }
+            }
+        }
         Ok(())
     }
 
@@ -344,24 +321,6 @@ impl Session {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => Err(End::Close(CloseCode::Policy, "answers are not read")),
-        }
-    }
-}
-
-/// When the caller's token stops to be accepted: after the second that its end falls into.
-fn end_of(door: &Door, caller: &Caller) -> Instant {
-    let left = (caller.ends_at + 1) * 1_000_000 - door.verifier.now_micros();
-    Instant::now() + Duration::from_micros(u64::try_from(left).unwrap_or(0))
-}
-
-/// Waits until the newest of `ends` has passed.
-async fn passed(mut ends: watch::Receiver<Instant>) {
-    loop {
-        let end = *ends.borrow_and_update();
-        tokio::select! {
-            () = sleep_until(end) => return,
-            // The session, which holds the sender, outlives this.
-            _ = ends.changed() => {}
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Outlets: what live subscribers receive, and the bounded queue that it waits in.
 
-mod frame;
+mod cursor;
+mod message;
 mod queue;
 
-pub(crate) use frame::{CursorKey, gone, patch, profile, resync};
-pub use frame::{Frame, FrameKind};
+pub(crate) use cursor::CursorKey;
+pub use message::{FrameKind, Message, text_header};
 pub(crate) use queue::Push;
-pub use queue::{OutletReceiver, OutletSender, channel};
+pub use queue::{Frame, OutletReceiver, OutletSender, channel};

@@ -15,5 +15,5 @@ pub(crate) use self::core::Core;
 pub use self::core::UserCounters;
 pub(crate) use actor::ProfileActor;
 pub use read::Completeness;
-pub(crate) use request::{ApplyFeedEvent, GetCompleteness, GetView, OpenOutlet, Request, WriteConsent};
+pub(crate) use request::{ApplyFeedEvent, GetCompleteness, GetView, OpenOutlet, Opened, Request, WriteConsent};
 pub use watch::Subscription;

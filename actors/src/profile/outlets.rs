@@ -1,25 +1,29 @@
-//! A user's subscribers, and the frames that they share.
+//! A user's subscribers, and the messages that they share.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use domain::access::{Policy, Viewer, Visibility};
+use domain::completeness;
 use domain::delta::Delta;
 use domain::id::UserId;
 use domain::pipeline::mask;
+use domain::rules::Rules;
 use domain::state::UserState;
-use domain::table::LeafSet;
+use domain::table::{Leaf, LeafSet};
+use json_patch::Patch;
 use smallvec::SmallVec;
 
 use crate::metric::Metrics;
-use crate::outlet::{self, CursorKey, Frame, FrameKind, OutletSender, Push};
+use crate::outlet::{CursorKey, Frame, FrameKind, Message, OutletSender, Push};
 
-/// The outlets of one user. They all hold the revision of the head.
+/// The outlets of one user. Those of a class hold the same revision: the head, or the one that the class is held at.
 #[derive(Debug, Default)]
 pub(super) struct Outlets {
     outlets: Vec<Outlet>,
     /// The policy that the classes were worked out under.
     policy: u32,
+    /// The classes that saw nothing of the last revisions, and were not told of them yet.
+    held: SmallVec<[Held; 2]>,
 }
 
 /// One subscriber of the user.
@@ -33,37 +37,68 @@ pub(super) struct Outlet {
     pub(super) class: Option<LeafSet>,
 }
 
-/// What frames are made of.
+/// What a new outlet gets first.
+pub(super) enum First {
+    /// The whole document, since it holds nothing, or, with `reset`, nothing that can be continued.
+    Profile { reset: bool },
+    /// The way from what it holds to the head; the whole document where that is shorter.
+    Continue(Delta),
+}
+
+/// A class, and the revision that its outlets hold.
+#[derive(Debug)]
+struct Held {
+    class: LeafSet,
+    base: u64,
+}
+
+/// What messages are made of.
 pub(super) struct Studio<'a> {
     pub(super) user: &'a UserId,
     pub(super) state: &'a UserState,
     pub(super) policy: &'a Policy,
+    pub(super) rules: &'a Rules,
     pub(super) cursors: &'a CursorKey,
     pub(super) metrics: &'a Metrics,
 }
 
-/// Texts that were made already, by class.
-type Made = SmallVec<[(LeafSet, Bytes); 4]>;
+/// What was made already, by class.
+struct Made<T>(SmallVec<[(LeafSet, T); 4]>);
+
+/// One revision's messages to a class; none while it is held back.
+type Step = Option<(Arc<Message>, Option<Arc<Message>>)>;
 
 impl Outlets {
     pub(super) fn len(&self) -> usize {
         self.outlets.len()
     }
 
-    /// Adds an outlet with the whole document as its first frame, or says that the user is hidden from it.
-    pub(super) fn open(&mut self, mut outlet: Outlet, studio: &Studio<'_>) -> bool {
-        outlet.class = studio.class(&outlet);
-        let Some(class) = outlet.class else { return false };
+    /// Whether some class waits to be told of revisions that it saw nothing of.
+    pub(super) fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Adds an outlet, whose class the caller worked out, with its first message.
+    pub(super) fn open(&mut self, outlet: Outlet, class: LeafSet, first: First, studio: &Studio<'_>) {
+        // From here on the class is at the head.
+        self.tell_held(studio);
         if self.outlets.is_empty() {
             self.policy = studio.policy.version;
         }
-        let frame = studio.frame(&outlet, FrameKind::Profile, studio.profile(class));
-        studio.metrics.frames_profile.increment(1);
+        let profile = studio.profile(class);
+        let (message, reset) = match first {
+            First::Profile { reset } => (profile, reset),
+            First::Continue(delta) => {
+                let patch = studio.patch(delta.base, &mask::patch(&delta, class), class);
+                (Message::merge(studio.user, &[], &patch, &profile), false)
+            }
+        };
+        studio.metrics.frames(message.kind).increment(1);
         self.outlets.retain(|other| other.id != outlet.id || !other.sender.is_same(&outlet.sender));
+        let frame = Frame { reset, ..studio.frame(&outlet, message) };
         if outlet.sender.open(frame) != Push::Closed {
-            self.outlets.push(outlet);
+            self.outlets.push(Outlet { class: Some(class), ..outlet });
         }
-        true
     }
 
     /// Lets closed ones go; `false` when none is left.
@@ -73,33 +108,52 @@ impl Outlets {
     }
 
     /// Sends one revision's step: each class its own patch, encoded once; the whole document to those whose class
-    /// changed, and to those whose queue is full.
-    pub(super) fn publish(&mut self, delta: &Arc<Delta>, studio: &Studio<'_>) {
+    /// changed. Where a queue is full, one message takes the place of those that wait.
+    pub(super) fn publish(&mut self, delta: &Delta, studio: &Studio<'_>) {
         let reclass = delta.consent_changed() || self.policy != studio.policy.version;
         self.policy = studio.policy.version;
-        let (mut patches, mut profiles) = (Made::new(), Made::new());
+        let (mut steps, mut profiles) = (Made::new(), Made::new());
+        let held = &mut self.held;
         self.outlets.retain_mut(|outlet| {
-            if reclass && studio.class(outlet) != outlet.class {
+            if reclass && studio.class(&outlet.viewer, outlet.fields) != outlet.class {
                 return studio.show_anew(outlet, &mut profiles);
             }
             let Some(class) = outlet.class else { return true };
-            let text = once(&mut patches, class, || studio.patch(delta, class));
-            match outlet.sender.push(studio.frame(outlet, FrameKind::Patch, text)) {
-                Push::Queued => studio.metrics.frames_patch.increment(1),
-                Push::Closed => return false,
-                Push::Full => {
-                    studio.metrics.live_coalesced.increment(1);
-                    return studio.show_anew(outlet, &mut profiles);
-                }
+            // Those who come into a class get the head: nobody of it may be held back behind them.
+            let step = steps.once(class, || studio.step(delta, class, held, !reclass));
+            let Some((patch, completeness)) = step else { return true };
+            let sent = studio.send(outlet, patch, &mut profiles);
+            if let (Push::Queued, Some(completeness)) = (sent, completeness) {
+                studio.metrics.frames(FrameKind::Completeness).increment(1);
+                // One that finds no room is dropped: the patch has the percentage.
+                outlet.sender.push(studio.frame(outlet, completeness));
             }
-            true
+            sent != Push::Closed
         });
+        if reclass {
+            // Whoever was in a class that nobody is in any more has left it with a document.
+            self.held.clear();
+        }
+    }
+
+    /// Tells the classes that were held back that they saw nothing.
+    pub(super) fn tell_held(&mut self, studio: &Studio<'_>) {
+        let mut profiles = Made::new();
+        for Held { class, base } in std::mem::take(&mut self.held) {
+            let patch = studio.patch(base, &Patch::default(), class);
+            let of_class = |outlet: &&Outlet| outlet.class == Some(class);
+            for outlet in self.outlets.iter().filter(of_class) {
+                studio.send(outlet, Arc::clone(&patch), &mut profiles);
+            }
+        }
     }
 
     /// Tells everybody that nothing follows from this actor.
     pub(super) fn resync(&self, user: &UserId) {
+        let message = Arc::new(Message::resync());
         for outlet in &self.outlets {
-            outlet.sender.replace(outlet::resync(*user, outlet.id));
+            let message = Arc::clone(&message);
+            outlet.sender.replace(Frame { subscription: outlet.id, user: *user, reset: false, message });
         }
     }
 
@@ -109,61 +163,103 @@ impl Outlets {
             return;
         }
         self.policy = studio.policy.version;
+        self.tell_held(studio);
         let mut profiles = Made::new();
-        self.outlets
-            .retain_mut(|outlet| studio.class(outlet) == outlet.class || studio.show_anew(outlet, &mut profiles));
+        self.outlets.retain_mut(|outlet| {
+            studio.class(&outlet.viewer, outlet.fields) == outlet.class || studio.show_anew(outlet, &mut profiles)
+        });
     }
 }
 
 impl Studio<'_> {
-    fn class(&self, outlet: &Outlet) -> Option<LeafSet> {
-        match self.policy.visibility(&outlet.viewer, self.user, self.state.consent()) {
-            Visibility::Mask(mask) => Some(mask.and(outlet.fields)),
+    /// What a viewer is shown: mask and fields; `None` if the user is hidden from it.
+    pub(super) fn class(&self, viewer: &Viewer, fields: LeafSet) -> Option<LeafSet> {
+        match self.policy.visibility(viewer, self.user, self.state.consent()) {
+            Visibility::Mask(mask) => Some(mask.and(fields)),
             Visibility::Hidden => None,
         }
     }
 
     /// Drops what waits in the outlet's queue and sends what is visible now: the very next frame holds nothing that
     /// was withdrawn. `false` when the outlet is closed.
-    fn show_anew(&self, outlet: &mut Outlet, profiles: &mut Made) -> bool {
-        outlet.class = self.class(outlet);
-        let frame = match outlet.class {
-            Some(class) => {
-                self.metrics.frames_profile.increment(1);
-                self.frame(outlet, FrameKind::Profile, once(profiles, class, || self.profile(class)))
-            }
-            None => {
-                self.metrics.frames_gone.increment(1);
-                self.frame(outlet, FrameKind::Gone, outlet::gone(self.user))
-            }
+    fn show_anew(&self, outlet: &mut Outlet, profiles: &mut Made<Arc<Message>>) -> bool {
+        outlet.class = self.class(&outlet.viewer, outlet.fields);
+        let message = match outlet.class {
+            Some(class) => profiles.once(class, || self.profile(class)),
+            None => Arc::new(Message::gone(self.user)),
         };
-        outlet.sender.replace(frame) != Push::Closed
+        self.metrics.frames(message.kind).increment(1);
+        outlet.sender.replace(self.frame(outlet, message)) != Push::Closed
     }
 
-    fn profile(&self, class: LeafSet) -> Bytes {
-        outlet::profile(self.user, self.state, class, self.cursors)
+    fn send(&self, outlet: &Outlet, patch: Arc<Message>, profiles: &mut Made<Arc<Message>>) -> Push {
+        let Some(class) = outlet.class else { return Push::Queued };
+        let frame = self.frame(outlet, patch);
+        match outlet.sender.push(frame.clone()) {
+            Push::Full => {
+                self.metrics.live_coalesced.increment(1);
+                outlet.sender.merge(frame, &profiles.once(class, || self.profile(class)))
+            }
+            sent => {
+                self.metrics.frames(FrameKind::Patch).increment(1);
+                sent
+            }
+        }
     }
 
-    fn patch(&self, delta: &Delta, class: LeafSet) -> Bytes {
+    /// What a class gets of one revision. A class that sees nothing of it may be held back, to be told with the next.
+    fn step(&self, delta: &Delta, class: LeafSet, held: &mut SmallVec<[Held; 2]>, may_hold: bool) -> Step {
         let started = std::time::Instant::now();
         let patch = mask::patch(delta, class);
         self.metrics.stage_mask.record(started.elapsed());
-        let text = outlet::patch(self.user, self.state, delta.base, &patch, class, self.cursors);
-        self.metrics.patch_bytes.record(text.len() as f64);
-        text
+        let place = held.iter().position(|held| held.class == class);
+        if patch.is_empty() && may_hold {
+            if place.is_none() {
+                held.push(Held { class, base: delta.base });
+            }
+            return None;
+        }
+        let base = place.map_or(delta.base, |place| held.swap_remove(place).base);
+        let patch = self.patch(base, &patch, class);
+        self.metrics.patch_bytes.record(patch.text().len() as f64);
+        Some((patch, self.completeness(delta, class)))
     }
 
-    fn frame(&self, outlet: &Outlet, kind: FrameKind, text: Bytes) -> Frame {
-        let revision = self.state.envelope.revision;
-        Frame { subscription: outlet.id, user: *self.user, kind, revision, text }
+    /// The word of a change of the percentage, to those who may see it.
+    fn completeness(&self, delta: &Delta, class: LeafSet) -> Option<Arc<Message>> {
+        let pct = Leaf::ProfileCompletenessPct;
+        let change = delta.changes.iter().find(|change| class.has(pct) && change.leaf == pct)?;
+        let (old, new) = (change.old.as_ref()?.as_str(), change.new.as_ref()?.as_str());
+        let profile = &self.state.profile;
+        let value = |leaf| profile.get(leaf).cloned();
+        let missing = completeness::missing_fields(profile.present(), &value, self.rules, class, &|_| 0);
+        Some(Arc::new(Message::completeness(self.user, old, new, &missing)))
+    }
+
+    fn profile(&self, class: LeafSet) -> Arc<Message> {
+        Arc::new(Message::profile(self.user, self.state, class, self.cursors))
+    }
+
+    fn patch(&self, base: u64, patch: &Patch, class: LeafSet) -> Arc<Message> {
+        Arc::new(Message::patch(self.user, self.state, base, patch, class, self.cursors))
+    }
+
+    fn frame(&self, outlet: &Outlet, message: Arc<Message>) -> Frame {
+        Frame { subscription: outlet.id, user: *self.user, reset: false, message }
     }
 }
 
-fn once(made: &mut Made, class: LeafSet, make: impl FnOnce() -> Bytes) -> Bytes {
-    if let Some((_, text)) = made.iter().find(|(other, _)| *other == class) {
-        return text.clone();
+impl<T: Clone> Made<T> {
+    fn new() -> Self {
+        Self(SmallVec::new())
     }
-    let text = make();
-    made.push((class, text.clone()));
-    text
+
+    fn once(&mut self, class: LeafSet, make: impl FnOnce() -> T) -> T {
+        if let Some((_, made)) = self.0.iter().find(|(other, _)| *other == class) {
+            return made.clone();
+        }
+        let made = make();
+        self.0.push((class, made.clone()));
+        made
+    }
 }

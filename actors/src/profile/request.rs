@@ -5,6 +5,7 @@ use std::time::Instant;
 use actix::Message;
 use domain::access::Viewer;
 use domain::event::{FeedEvent, Write};
+use domain::record::Past;
 use tokio::sync::oneshot;
 
 use super::{Completeness, Subscription, UserCounters};
@@ -58,11 +59,22 @@ pub(crate) struct GetCompleteness {
     pub(crate) answer: oneshot::Sender<Result<Completeness, ReadError>>,
 }
 
-/// Adds a subscriber; answered when the first frame is in its queue.
+/// Adds a subscriber; answered when the first frame is in its queue, or when it needs the past for it.
 #[derive(Debug)]
 pub(crate) struct OpenOutlet {
     pub(crate) subscription: Subscription,
-    pub(crate) answer: oneshot::Sender<Result<(), ReadError>>,
+    /// The profile at the cursor's revision, where it was asked for; `None` in it where it cannot be reached.
+    pub(crate) past: Option<Option<Past>>,
+    pub(crate) answer: oneshot::Sender<Result<Opened, ReadError>>,
+}
+
+/// What came of opening an outlet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// It is open.
+    Open,
+    /// It can be continued with the profile as it stood at this revision: ask again with it.
+    NeedsPast(u64),
 }
 
 impl Request {

@@ -1,21 +1,26 @@
 //! Live subscribers: opening, publishing, following the day and the policy.
 
 use domain::access::Viewer;
+use domain::delta::Delta;
 use domain::port::journal::Committed;
+use domain::record::Past;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet};
 
 use super::core::Core;
-use super::outlets::{Outlet, Studio};
+use super::outlets::{First, Outlet, Studio};
 use super::read::Found;
-use super::request::{OpenOutlet, Request};
+use super::request::{OpenOutlet, Opened, Request};
 use crate::commit::Ticket;
 use crate::error::ReadError;
 use crate::outlet::OutletSender;
 use crate::roster::Local;
 
+/// A cursor that lies further back gets the whole document: reading the way there would cost more than it saves.
+const MOST_REVISIONS_BACK: u64 = 10_000;
+
 /// What a subscriber wants.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Subscription {
     /// Its number, unique among those that share the outlet.
     pub id: u64,
@@ -23,6 +28,8 @@ pub struct Subscription {
     pub viewer: Viewer,
     /// The leaves that it asks for; `None` asks for all.
     pub fields: Option<LeafSet>,
+    /// Where it stands, by what an earlier message of ours said.
+    pub cursor: Option<String>,
     /// Where its frames go.
     pub outlet: OutletSender,
 }
@@ -36,16 +43,39 @@ impl Core {
             Found::Nothing(error) => return Request::OpenOutlet(request).fail(error),
             Found::Head(head) | Found::Stale(head) => head,
         };
-        let OpenOutlet { subscription, answer } = request;
-        let Subscription { id, viewer, fields, outlet: sender } = subscription;
-        let outlet = Outlet { id, viewer, fields: fields.unwrap_or(LeafSet::ALL), sender, class: None };
+        let OpenOutlet { subscription, past, answer } = request;
+        // Whoever does not wait any more needs no answer.
+        let _ = answer.send(self.try_open(local, &head, subscription, past));
+    }
+
+    fn try_open(
+        &mut self,
+        local: &Local,
+        head: &UserState,
+        subscription: Subscription,
+        past: Option<Option<Past>>,
+    ) -> Result<Opened, ReadError> {
         // The others follow a new policy first, so that all stand on the same one.
-        self.reclass(local, &head);
+        self.reclass(local, head);
+        let Subscription { id, viewer, fields, cursor, outlet: sender } = subscription;
         let policy = local.shared.policy.load();
-        let outlets = self.outlets.get_or_insert_default();
-        let opened = outlets.open(outlet, &studio(local, &self.user, &head, &policy));
+        let studio = studio(local, &self.user, head, &policy);
+        let fields = fields.unwrap_or(LeafSet::ALL);
+        let class = studio.class(&viewer, fields).ok_or(ReadError::Unknown)?;
+        let revision = cursor.as_ref().map(|cursor| studio.cursors.revision(cursor, head, class));
+        let first = match (revision, past) {
+            (None, _) => First::Profile { reset: false },
+            (Some(Some(revision)), _) if revision == head.envelope.revision => First::Continue(Delta::none(head)),
+            (Some(Some(revision)), Some(Some(past))) if revision == past.revision => {
+                First::Continue(Delta::between(&past, head))
+            }
+            (Some(Some(revision)), None) if is_near(revision, head) => return Ok(Opened::NeedsPast(revision)),
+            (Some(_), _) => First::Profile { reset: true },
+        };
+        let outlet = Outlet { id, viewer, fields, sender, class: Some(class) };
+        self.outlets.get_or_insert_default().open(outlet, class, first, &studio);
         self.drop_empty_outlets();
-        let _ = answer.send(if opened { Ok(()) } else { Err(ReadError::Unknown) });
+        Ok(Opened::Open)
     }
 
     /// Stage 6: what is published is committed, or it would not be here.
@@ -57,7 +87,11 @@ impl Core {
         }
         if let Some(outlets) = &mut self.outlets {
             let policy = local.shared.policy.load();
+            let was_held_back = outlets.holds_back();
             outlets.publish(delta, &studio(local, &self.user, state, &policy));
+            if !was_held_back && outlets.holds_back() {
+                local.tell_held_soon(self.slot);
+            }
             self.drop_empty_outlets();
         }
     }
@@ -80,6 +114,15 @@ impl Core {
         }
     }
 
+    /// Tells those who saw nothing of the last revisions that there were some.
+    pub(crate) fn tell_held(&mut self, local: &Local) {
+        let Some(head) = self.head(local) else { return };
+        let policy = local.shared.policy.load();
+        if let Some(outlets) = &mut self.outlets {
+            outlets.tell_held(&studio(local, &self.user, &head, &policy));
+        }
+    }
+
     fn drop_empty_outlets(&mut self) {
         self.outlets.take_if(|outlets| outlets.len() == 0);
     }
@@ -95,6 +138,12 @@ impl Core {
     }
 }
 
+/// Whether the way from a revision to the head is worth reading.
+fn is_near(revision: u64, head: &UserState) -> bool {
+    let head = head.envelope.revision;
+    revision < head && head - revision <= MOST_REVISIONS_BACK
+}
+
 fn studio<'a>(
     local: &'a Local,
     user: &'a domain::id::UserId,
@@ -102,5 +151,5 @@ fn studio<'a>(
     policy: &'a domain::access::Policy,
 ) -> Studio<'a> {
     let shared = &local.shared;
-    Studio { user, state, policy, cursors: &shared.cursors, metrics: &shared.metrics }
+    Studio { user, state, policy, rules: &shared.rules, cursors: &shared.cursors, metrics: &shared.metrics }
 }

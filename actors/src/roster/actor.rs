@@ -78,6 +78,7 @@ impl Local {
     /// What a tick does.
     pub(crate) fn on_tick(&self) {
         self.tick.set(self.tick.get().wrapping_add(1));
+        self.tell_held();
         self.roll_day();
         self.sweep();
         self.make_room();

@@ -41,6 +41,8 @@ pub(crate) struct Local {
     /// The position that the sweep goes on from.
     pub(crate) hand: Cell<usize>,
     hot: RefCell<HotRing>,
+    /// The actors that hold something back from a class of subscribers.
+    held_back: RefCell<Vec<SlotKey>>,
     pub(crate) compactor: Compactor,
 }
 
@@ -57,6 +59,7 @@ impl Local {
             tick: Cell::new(0),
             hand: Cell::new(0),
             hot: RefCell::new(hot),
+            held_back: RefCell::default(),
             compactor,
         })
     }
@@ -112,6 +115,19 @@ impl Local {
             None => true,
             Some(core) => core.try_borrow_mut().is_ok_and(|mut core| core.cool(&self.compactor)),
         });
+    }
+
+    /// Has an actor tell at the next tick what it holds back from some of its subscribers.
+    pub(crate) fn tell_held_soon(&self, slot: SlotKey) {
+        self.held_back.borrow_mut().push(slot);
+    }
+
+    /// What was held back for up to a tick goes out.
+    pub(crate) fn tell_held(&self) {
+        let held_back = std::mem::take(&mut *self.held_back.borrow_mut());
+        for slot in held_back {
+            self.with(slot, |core| core.tell_held(self));
+        }
     }
 
     fn admit(self: &Rc<Self>, hydrated: Hydrated) {

@@ -35,7 +35,11 @@ async fn subscribe(
     outlet: &OutletSender,
 ) -> Result<(), ReadError> {
     let (profiles, outlet) = (world.profiles.clone(), outlet.clone());
-    world.ask(async move { profiles.subscribe(user(1), Subscription { id, viewer, fields: None, outlet }).await }).await
+    world
+        .ask(async move {
+            profiles.subscribe(user(1), Subscription { id, viewer, fields: None, cursor: None, outlet }).await
+        })
+        .await
 }
 
 fn frames(receiver: &mut OutletReceiver) -> Vec<Frame> {
@@ -43,11 +47,11 @@ fn frames(receiver: &mut OutletReceiver) -> Vec<Frame> {
 }
 
 fn kinds(receiver: &mut OutletReceiver) -> Vec<(FrameKind, u64)> {
-    frames(receiver).iter().map(|frame| (frame.kind, frame.revision)).collect()
+    frames(receiver).iter().map(|frame| (frame.message.kind, frame.message.revision)).collect()
 }
 
 fn json(frame: &Frame) -> Value {
-    serde_json::from_slice(&frame.text).expect("JSON")
+    serde_json::from_slice(frame.message.text()).expect("JSON")
 }
 
 #[test]
@@ -74,7 +78,7 @@ fn the_state_comes_first_and_patches_continue_it() {
         );
         assert!(patch["operations"].as_array().expect("a list").contains(&operation), "{patch}");
         assert_ne!(profile["cursor"], patch["cursor"]);
-        assert!(!second.text.windows(4).any(|text| text == b"\"id\""));
+        assert!(!second.message.text().windows(4).any(|text| text == b"\"id\""));
     });
 }
 
@@ -90,7 +94,7 @@ fn a_class_shares_the_bytes_of_a_frame() {
         world.apply(income(1, NOON + 1, "2.5L-5L")).await;
         let got = frames(&mut receiver);
         assert_eq!(got.len(), 2);
-        assert_eq!(got[0].text.as_ptr(), got[1].text.as_ptr());
+        assert_eq!(got[0].message.framed().as_ptr(), got[1].message.framed().as_ptr());
     });
 }
 
@@ -108,34 +112,123 @@ fn a_withdrawal_takes_back_what_waits_and_shows_what_is_left() {
         world.apply(consent(NOON + 1, "minimal", false)).await;
         let got = frames(&mut receiver);
         let of = |id| got.iter().filter(move |frame| frame.subscription == id);
-        assert_eq!(of(1).map(|frame| (frame.kind, frame.revision)).collect::<Vec<_>>(), [(FrameKind::Profile, 4)]);
-        assert!(of(1).all(|frame| !String::from_utf8_lossy(&frame.text).contains("income_bracket")));
-        assert_eq!(of(2).map(|frame| frame.kind).collect::<Vec<_>>(), [FrameKind::Gone]);
+        assert_eq!(
+            of(1).map(|frame| (frame.message.kind, frame.message.revision)).collect::<Vec<_>>(),
+            [(FrameKind::Profile, 4)]
+        );
+        assert!(of(1).all(|frame| !String::from_utf8_lossy(frame.message.text()).contains("income_bracket")));
+        assert_eq!(of(2).map(|frame| frame.message.kind).collect::<Vec<_>>(), [FrameKind::Gone]);
         let own = [FrameKind::Profile, FrameKind::Patch, FrameKind::Patch];
-        assert_eq!(of(3).map(|frame| frame.kind).collect::<Vec<_>>(), own, "the citizen's class stays");
+        assert_eq!(of(3).map(|frame| frame.message.kind).collect::<Vec<_>>(), own, "the citizen's class stays");
 
         world.apply(income(1, NOON + 2, "0-2.5L")).await;
-        let hidden = frames(&mut receiver);
-        assert!(hidden.iter().all(|frame| frame.subscription != 2), "nothing while it is hidden");
-        assert_eq!(json(&hidden[0])["operations"], serde_json::json!([]), "nothing visible, but no gap");
+        let own = frames(&mut receiver);
+        assert!(own.iter().all(|frame| frame.subscription == 3), "nothing visible waits, nothing hidden comes");
+        world.local.on_tick();
+        let told = frames(&mut receiver);
+        assert_eq!(told.iter().map(|frame| frame.subscription).collect::<Vec<_>>(), [1]);
+        assert_eq!(json(&told[0])["operations"], serde_json::json!([]), "nothing visible, but no gap");
 
         world.apply(consent(NOON + 3, "minimal", true)).await;
-        assert!(frames(&mut receiver).iter().any(|frame| frame.subscription == 2 && frame.kind == FrameKind::Profile));
+        assert!(
+            frames(&mut receiver)
+                .iter()
+                .any(|frame| frame.subscription == 2 && frame.message.kind == FrameKind::Profile)
+        );
     });
 }
 
 #[test]
-fn a_slow_client_gets_the_whole_document_and_no_gap() {
+fn a_slow_client_gets_one_patch_for_many_and_the_whole_document_where_that_is_shorter() {
     run(async {
         let mut world = World::start(Ground::new(), by_hand());
         world.apply(income(1, NOON, "0-2.5L")).await;
+        // So that a patch is much shorter than the document.
+        world.apply(deadline(NOON, "2026-01-25")).await;
         let (outlet, mut receiver) = channel(2);
         subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
-        for step in 1..=4 {
-            world.apply(income(1, NOON + step, ["0-2.5L", "2.5L-5L"][step as usize % 2])).await;
+        let mut step = 0;
+        let mut change = |world: &mut World| {
+            step += 1;
+            world.submit(income(1, NOON + step, ["0-2.5L", "2.5L-5L"][step as usize % 2]));
+        };
+        for _ in 0..3 {
+            change(&mut world);
+            world.settle().await;
         }
-        // Profile 1 and patch 2 filled it; 3 came as a whole document, and 4 had room again; 5 did not.
-        assert_eq!(kinds(&mut receiver), [(FrameKind::Profile, 5)]);
+        // The profile and one patch filled it; what cannot be appended to a document makes a new one, and 5 had room.
+        assert_eq!(kinds(&mut receiver), [(FrameKind::Profile, 4), (FrameKind::Patch, 5)]);
+        for _ in 0..4 {
+            change(&mut world);
+            world.settle().await;
+        }
+        let got = frames(&mut receiver);
+        let steps: Vec<_> = got.iter().map(|frame| (frame.message.base, frame.message.revision)).collect();
+        assert_eq!(steps, [(5, 8), (8, 9)], "6 and 7 filled it, 8 was appended to them, 9 had room");
+        assert_eq!(json(&got[0])["operations"].as_array().map(Vec::len), Some(3));
+        for _ in 0..20 {
+            change(&mut world);
+            world.settle().await;
+        }
+        assert!(frames(&mut receiver).iter().any(|frame| frame.message.kind == FrameKind::Profile), "that is shorter");
+    });
+}
+
+#[test]
+fn a_cursor_is_continued_with_the_way_to_the_head() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.apply(deadline(NOON, "2026-01-25")).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        let cursor = frames(&mut receiver)[0].message.cursor().map(str::to_owned);
+        let head = continue_from(&mut world, citizen(1), cursor.clone()).await;
+        assert_eq!((head.message.base, head.message.revision), (2, 2), "nothing happened");
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        world.apply(income(1, NOON + 2, "5L-10L")).await;
+
+        let way = continue_from(&mut world, citizen(1), cursor.clone()).await;
+        assert_eq!((way.message.kind, way.message.base, way.message.revision), (FrameKind::Patch, 2, 4));
+        let operation = serde_json::json!({"op": "replace", "path": "/economic/income_bracket", "value": "5L-10L"});
+        assert_eq!(json(&way)["operations"], serde_json::json!([operation]));
+
+        let other = continue_from(&mut world, SERVICE, cursor.clone()).await;
+        assert_eq!((other.message.kind, other.reset), (FrameKind::Profile, true), "a cursor of another class");
+        let forged = cursor.map(|cursor| cursor.replace("-r2-", "-r1-"));
+        assert!(continue_from(&mut world, citizen(1), forged).await.reset);
+    });
+}
+
+async fn continue_from(world: &mut World, viewer: domain::access::Viewer, cursor: Option<String>) -> Frame {
+    let (outlet, mut receiver) = channel(8);
+    let profiles = world.profiles.clone();
+    let subscription = Subscription { id: 9, viewer, fields: None, cursor, outlet };
+    let opened = world.ask(async move { profiles.subscribe(user(1), subscription).await }).await;
+    assert_eq!(opened, Ok(()));
+    receiver.try_recv().expect("the first frame")
+}
+
+#[test]
+fn a_change_of_completeness_is_told_to_those_who_may_know() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        subscribe(&mut world, 2, SERVICE, &outlet).await.expect("known");
+        frames(&mut receiver);
+        let state = [(RegisterPath::Leaf(Leaf::DemographicsState), Some("\"goa\""))];
+        world.apply(event(user(1), "state", NOON, Source::Metadata, &state)).await;
+        let told: Vec<_> =
+            frames(&mut receiver).into_iter().filter(|frame| frame.message.kind == FrameKind::Completeness).collect();
+        let [told] = told.as_slice() else { panic!("{} were told", told.len()) };
+        assert_eq!(told.subscription, 1);
+        let (text, view) = (json(told), world.view(1, citizen(1)).await.expect("known"));
+        let held: Value = serde_json::from_slice(&view.body).expect("JSON");
+        assert_eq!(text["new_pct"], held["profile_completeness_pct"]);
+        let missing = text["missing_fields"].as_array().expect("a list");
+        assert!(missing.contains(&"identity.category".into()) && !missing.contains(&"demographics.state".into()));
     });
 }
 
@@ -147,13 +240,13 @@ fn a_new_policy_is_followed_without_an_event() {
         world.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
         subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
-        assert!(String::from_utf8_lossy(&frames(&mut receiver)[0].text).contains("income_bracket"));
+        assert!(String::from_utf8_lossy(frames(&mut receiver)[0].message.text()).contains("income_bracket"));
         world.ground.policy.store(policy(1).into());
         world.local.on_tick();
         world.settle().await;
         let got = frames(&mut receiver);
-        assert_eq!(got.iter().map(|frame| frame.kind).collect::<Vec<_>>(), [FrameKind::Profile]);
-        assert!(!String::from_utf8_lossy(&got[0].text).contains("income_bracket"));
+        assert_eq!(got.iter().map(|frame| frame.message.kind).collect::<Vec<_>>(), [FrameKind::Profile]);
+        assert!(!String::from_utf8_lossy(got[0].message.text()).contains("income_bracket"));
         let view = world.view(1, SERVICE).await.expect("known");
         assert!(!String::from_utf8_lossy(&view.body).contains("income_bracket"));
     });

@@ -203,11 +203,16 @@ impl World {
     /// Runs everything until nothing is under way.
     pub(super) async fn settle(&mut self) {
         self.breathe(8).await;
-        while self.shared.permits.taken() > 0 || self.shared.roster.hydrating() > 0 || !self.shared.roster.is_quiet() {
+        while self.is_busy() {
             self.committer.step(false);
             self.load();
             self.breathe(8).await;
         }
+    }
+
+    fn is_busy(&self) -> bool {
+        let Shared { permits, roster, loads, .. } = &*self.shared;
+        permits.taken() > 0 || roster.hydrating() > 0 || !roster.is_quiet() || loads.is_asked()
     }
 
     /// Submits and runs until the result is there.

@@ -1,6 +1,6 @@
 //! One schedule: what a seed makes happen, and in which order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use domain::access::Viewer;
@@ -12,83 +12,61 @@ use tokio::task::JoinHandle;
 use super::super::ram::{Chance, Fate};
 use super::super::world::{DAY, Ground, NOON, SERVICE, THIRD_PARTY, World, by_hand, citizen, event, policy, user};
 use super::checks::Durable;
-use super::subscriber::Subscriber;
+use super::subscriber::{Client, Subscriber};
 use crate::profile::Request;
 use crate::{Options, ReadError, Status, View};
 
 const USERS: usize = 3;
-const STEPS: usize = 120;
+const STEPS: usize = 180;
 
-/// How often the things happened that a schedule is about: a test that never sees them proves nothing.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Seen {
-    pub(super) applied: usize,
-    pub(super) unchanged: usize,
-    pub(super) duplicates: usize,
-    pub(super) busy: usize,
-    pub(super) views: usize,
-    pub(super) cache_hits: usize,
-    pub(super) patches: usize,
-    pub(super) profiles: usize,
-    pub(super) gone: usize,
-    pub(super) resyncs: usize,
-    pub(super) killed: usize,
-    pub(super) killed_in_flight: usize,
-    pub(super) passivated: usize,
-    pub(super) failed_groups: usize,
-    pub(super) refused: usize,
-    pub(super) restarts: usize,
-    pub(super) rolls: usize,
-}
+/// What a schedule is about.
+const EVENTS: &[&str] = &[
+    "applied",
+    "unchanged",
+    "duplicates",
+    "busy",
+    "views",
+    "cache hits",
+    "patches",
+    "merged patches",
+    "empty patches",
+    "profiles",
+    "completeness",
+    "gone",
+    "resyncs",
+    "continued",
+    "resets",
+    "killed",
+    "killed in flight",
+    "passivated",
+    "failed groups",
+    "refused",
+    "restarts",
+    "rolls",
+];
+
+/// How often each thing happened: a test that never sees it proves nothing.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Seen(BTreeMap<&'static str, usize>);
 
 impl Seen {
-    fn counts(&self) -> [usize; 17] {
-        let Self { applied, unchanged, duplicates, busy, views, cache_hits, patches, profiles, gone, .. } = *self;
-        let Self { resyncs, killed, killed_in_flight, passivated, failed_groups, refused, restarts, rolls, .. } = *self;
-        [
-            applied,
-            unchanged,
-            duplicates,
-            busy,
-            views,
-            cache_hits,
-            patches,
-            profiles,
-            gone,
-            resyncs,
-            killed,
-            killed_in_flight,
-            passivated,
-            failed_groups,
-            refused,
-            restarts,
-            rolls,
-        ]
+    pub(super) fn saw(&mut self, what: &'static str) {
+        self.saw_times(what, 1);
+    }
+
+    fn saw_times(&mut self, what: &'static str, times: usize) {
+        assert!(EVENTS.contains(&what), "{what}");
+        *self.0.entry(what).or_default() += times;
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q] = other.counts();
-        self.applied += a;
-        self.unchanged += b;
-        self.duplicates += c;
-        self.busy += d;
-        self.views += e;
-        self.cache_hits += f;
-        self.patches += g;
-        self.profiles += h;
-        self.gone += i;
-        self.resyncs += j;
-        self.killed += k;
-        self.killed_in_flight += l;
-        self.passivated += m;
-        self.failed_groups += n;
-        self.refused += o;
-        self.restarts += p;
-        self.rolls += q;
+        other.0.iter().for_each(|(what, times)| self.saw_times(what, *times));
     }
 
     pub(super) fn everything_happened(&self) {
-        assert!(self.counts().iter().all(|count| *count >= 20), "something hardly ever happens: {self:?}");
+        for what in EVENTS {
+            assert!(self.0.get(what).is_some_and(|times| *times >= 20), "{what} hardly ever: {self:?}");
+        }
     }
 }
 
@@ -114,6 +92,8 @@ pub(super) struct Schedule {
     acknowledged: Vec<FeedEvent>,
     asked: Vec<Asked>,
     subscribers: Vec<Subscriber>,
+    /// Who left and may come back, with what they hold.
+    left: Vec<Client>,
     seen: Seen,
     policy: usize,
     /// One in so many chances of a failure or a death is taken.
@@ -136,6 +116,7 @@ impl Schedule {
             acknowledged: Vec::new(),
             asked: Vec::new(),
             subscribers: Vec::new(),
+            left: Vec::new(),
             seen: Seen::default(),
             policy: 0,
             harshness,
@@ -148,8 +129,8 @@ impl Schedule {
             self.check().await;
         }
         self.finish().await;
-        self.seen.rolls = self.durable.rolls();
-        self.seen.refused += self.ground.ram.refused();
+        self.seen.saw_times("rolls", self.durable.rolls());
+        self.seen.saw_times("refused", self.ground.ram.refused());
         self.seen
     }
 
@@ -214,24 +195,30 @@ impl Schedule {
         if self.subscribers.len() >= 4 {
             return;
         }
-        let number = self.chance.below(USERS);
-        let viewer = self.chance.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
-        let fields = self.chance.one_in(3).then(|| domain::table::Member::Economic.leaves());
+        let client = match !self.chance.one_in(4) && !self.left.is_empty() {
+            true => self.left.swap_remove(self.chance.below(self.left.len())),
+            false => {
+                let number = self.chance.below(USERS);
+                let viewer = self.chance.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
+                let fields = self.chance.one_in(3).then(|| domain::table::Member::Economic.leaves());
+                Client::new(number, viewer, fields)
+            }
+        };
         let capacity = 1 + self.chance.below(4);
-        self.subscribers.push(Subscriber::open(&self.world, number, viewer, fields, capacity));
+        self.subscribers.push(Subscriber::open(&self.world, client, capacity));
     }
 
     fn unsubscribe(&mut self) {
-        if !self.subscribers.is_empty() && self.chance.one_in(2) {
+        if !self.subscribers.is_empty() {
             let index = self.chance.below(self.subscribers.len());
-            self.subscribers.swap_remove(index).close(&self.world);
+            self.left.push(self.subscribers.swap_remove(index).close(&self.world));
         }
     }
 
     fn fail_next_commit(&mut self) {
         let fate = if self.chance.one_in(20) { Fate::Unknown } else { Fate::NotTaken };
         self.world.set_fate(if self.chance.one_in(20) { Fate::Panics } else { fate });
-        self.seen.failed_groups += 1;
+        self.seen.saw("failed groups");
     }
 
     fn kill(&mut self) {
@@ -239,14 +226,14 @@ impl Schedule {
         if !self.world.shared.roster.tell(&user(number), Request::Panic) {
             return;
         }
-        self.seen.killed += 1;
-        self.seen.killed_in_flight += usize::from(self.world.shared.permits.taken() > 0);
+        self.seen.saw("killed");
+        self.seen.saw_times("killed in flight", usize::from(self.world.shared.permits.taken() > 0));
     }
 
     fn tick(&mut self) {
         let live = self.world.local.slots.borrow().len();
         self.world.local.on_tick();
-        self.seen.passivated += live - self.world.local.slots.borrow().len();
+        self.seen.saw_times("passivated", live - self.world.local.slots.borrow().len());
     }
 
     /// The clock, or the policy, turns.
@@ -271,12 +258,12 @@ impl Schedule {
         for asked in self.asked.drain(..) {
             asked.answer.abort();
         }
-        self.subscribers.clear();
+        self.left.extend(self.subscribers.drain(..).map(Subscriber::lose));
         self.open.clear();
         self.ground.ram.restart(self.chance.below(4));
         self.world = World::start(self.ground.clone(), options(&mut self.chance));
         self.durable.restart(&self.ground);
-        self.seen.restarts += 1;
+        self.seen.saw("restarts");
     }
 
     async fn check(&mut self) {
@@ -284,10 +271,10 @@ impl Schedule {
         while let Ok(result) = self.world.results.try_recv() {
             let event = self.open.remove(&result.index).expect("one result for each event");
             match result.status {
-                Status::Applied { .. } => self.seen.applied += 1,
-                Status::Unchanged { .. } => self.seen.unchanged += 1,
-                Status::Duplicate { .. } => self.seen.duplicates += 1,
-                Status::Busy => self.seen.busy += 1,
+                Status::Applied { .. } => self.seen.saw("applied"),
+                Status::Unchanged { .. } => self.seen.saw("unchanged"),
+                Status::Duplicate { .. } => self.seen.saw("duplicates"),
+                Status::Busy => self.seen.saw("busy"),
             }
             if self.durable.check_answer(&event, result.status) {
                 self.acknowledged.push(event);
@@ -297,8 +284,9 @@ impl Schedule {
             if self.asked[index].answer.is_finished() {
                 let asked = self.asked.swap_remove(index);
                 let answer = asked.answer.await.expect("the question does not panic");
-                self.seen.views += usize::from(answer.is_ok());
-                self.seen.cache_hits += usize::from(answer.as_ref().is_ok_and(|view| view.cache_hit));
+                self.seen.saw_times("views", usize::from(answer.is_ok()));
+                let is_hit = answer.as_ref().is_ok_and(|view| view.cache_hit);
+                self.seen.saw_times("cache hits", usize::from(is_hit));
                 self.durable.check_view(asked.user, &asked.viewer, asked.acknowledged, asked.day, answer);
             }
         }
@@ -312,6 +300,13 @@ impl Schedule {
         assert!(self.open.is_empty(), "every event has its result: {} have none", self.open.len());
         assert!(self.asked.is_empty(), "every question has its answer");
         assert_eq!(self.world.shared.permits.taken(), 0);
+        // What is held back from those who see nothing of it goes out at a tick.
+        // The day may turn at the first.
+        for _ in 0..2 {
+            self.world.local.on_tick();
+            self.world.settle().await;
+        }
+        self.check().await;
         self.receive();
         self.subscribers.iter().for_each(|subscriber| subscriber.check_complete(&self.durable));
         for event in &self.acknowledged {

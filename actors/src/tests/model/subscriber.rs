@@ -1,7 +1,7 @@
 //! A subscriber that does what the protocol says, and looks closely.
 
 use domain::access::Viewer;
-use domain::table::LeafSet;
+use domain::table::{FIELDS, LeafSet};
 use json_patch::Patch;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -15,71 +15,118 @@ use crate::{ReadError, Subscription};
 
 const ID: u64 = 5;
 
-pub(super) struct Subscriber {
+/// Somebody who follows a user, and what they hold, be they connected or not.
+pub(super) struct Client {
     number: usize,
     viewer: Viewer,
     fields: Option<LeafSet>,
+    document: Option<(u64, Value)>,
+    cursor: Option<String>,
+}
+
+pub(super) struct Subscriber {
+    client: Client,
     outlet: OutletSender,
     frames: OutletReceiver,
     opening: JoinHandle<Result<(), ReadError>>,
-    /// What it holds.
-    document: Option<(u64, Value)>,
+    /// Whether a cursor was given that no frame answered yet.
+    asked_to_continue: bool,
     /// Whether its actor said that nothing follows.
     ended: bool,
 }
 
-impl Subscriber {
-    pub(super) fn open(world: &World, number: usize, viewer: Viewer, fields: Option<LeafSet>, capacity: usize) -> Self {
-        let (outlet, frames) = channel(capacity);
-        let profiles = world.profiles.clone();
-        let subscription = Subscription { id: ID, viewer: viewer.clone(), fields, outlet: outlet.clone() };
-        let opening = actix_rt::spawn(async move { profiles.subscribe(user(number), subscription).await });
-        Self { number, viewer, fields, outlet, frames, opening, document: None, ended: false }
+impl Client {
+    pub(super) fn new(number: usize, viewer: Viewer, fields: Option<LeafSet>) -> Self {
+        Self { number, viewer, fields, document: None, cursor: None }
     }
 
-    pub(super) fn close(mut self, world: &World) {
-        world.profiles.unsubscribe(user(self.number), ID, &self.outlet);
+    fn fields(&self) -> LeafSet {
+        self.fields.unwrap_or(LeafSet::ALL)
+    }
+}
+
+impl Subscriber {
+    pub(super) fn open(world: &World, client: Client, capacity: usize) -> Self {
+        let (outlet, frames) = channel(capacity);
+        let profiles = world.profiles.clone();
+        let Client { number, viewer, fields, cursor, .. } = &client;
+        let (user, cursor) = (user(*number), cursor.clone());
+        let asked_to_continue = cursor.is_some();
+        let subscription =
+            Subscription { id: ID, viewer: viewer.clone(), fields: *fields, cursor, outlet: outlet.clone() };
+        let opening = actix_rt::spawn(async move { profiles.subscribe(user, subscription).await });
+        Self { client, outlet, frames, opening, asked_to_continue, ended: false }
+    }
+
+    pub(super) fn close(mut self, world: &World) -> Client {
+        world.profiles.unsubscribe(user(self.client.number), ID, &self.outlet);
         assert!(self.frames.try_recv().is_none(), "a frame after the subscription ended");
+        self.lose()
+    }
+
+    /// The server is gone, whatever waited to be received.
+    pub(super) fn lose(self) -> Client {
+        self.opening.abort();
+        self.client
     }
 
     /// Takes all frames that wait.
     pub(super) fn receive(&mut self, durable: &Durable, seen: &mut Seen) {
         while let Some(frame) = self.frames.try_recv() {
             assert!(!self.ended, "a frame after the last");
-            match frame.kind {
-                FrameKind::Profile => {
-                    seen.profiles += 1;
-                    let mut text: Value = serde_json::from_slice(&frame.text).expect("JSON");
-                    self.document = Some((frame.revision, text["profile"].take()));
-                }
-                FrameKind::Patch => {
-                    seen.patches += 1;
-                    self.patch(&frame);
-                }
+            match frame.message.kind {
+                FrameKind::Profile => self.profile(&frame, seen),
+                FrameKind::Patch => self.patch(&frame, seen),
+                FrameKind::Completeness => self.completeness(&frame, seen),
                 FrameKind::Gone => {
-                    seen.gone += 1;
-                    self.document = None;
+                    seen.saw("gone");
+                    (self.client.document, self.client.cursor) = (None, None);
                 }
                 FrameKind::Resync => {
-                    seen.resyncs += 1;
+                    seen.saw("resyncs");
                     self.ended = true;
                 }
+            }
+            if let Some(cursor) = frame.message.cursor() {
+                self.client.cursor = Some(cursor.to_owned());
+                self.asked_to_continue = false;
             }
             self.check(durable, &frame);
         }
     }
 
-    fn patch(&mut self, frame: &Frame) {
-        let text: Value = serde_json::from_slice(&frame.text).expect("JSON");
-        let (revision, document) = self.document.as_mut().expect("a patch continues a document");
+    fn profile(&mut self, frame: &Frame, seen: &mut Seen) {
+        seen.saw("profiles");
+        assert!(!frame.reset || self.asked_to_continue, "a reset that nobody asked for");
+        if frame.reset {
+            seen.saw("resets");
+        }
+        self.client.document = Some((frame.message.revision, json(frame)["profile"].take()));
+    }
+
+    fn patch(&mut self, frame: &Frame, seen: &mut Seen) {
+        seen.saw("patches");
+        assert!(!frame.reset, "a patch continues");
+        let text = json(frame);
+        let (revision, document) = self.client.document.as_mut().expect("a patch continues a document");
         assert_eq!(text["base_revision"], *revision, "no revision is missed");
-        assert_eq!(text["revision"], frame.revision);
+        assert_eq!(text["revision"], frame.message.revision);
         let patch: Patch = serde_json::from_value(text["operations"].clone()).expect("a patch");
         json_patch::patch(document, &patch).expect("it applies");
         for (name, value) in text["envelope"].as_object().expect("an object") {
             document[name] = value.clone();
         }
-        *revision = frame.revision;
+        if self.asked_to_continue {
+            seen.saw("continued");
+        } else if frame.message.revision > *revision + 1 {
+            seen.saw("merged patches");
+        }
+        if patch.is_empty() {
+            seen.saw("empty patches");
+        }
+        let crosses = frame.message.revision / 64 != *revision / 64;
+        assert_eq!(text.get("view_hash").is_some(), crosses, "from {revision} to {}", frame.message.revision);
+        *revision = frame.message.revision;
         if let Some(hash) = text.get("view_hash") {
             let canonical = serde_json::to_vec(document).expect("JSON");
             let hex: String = Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -87,27 +134,46 @@ impl Subscriber {
         }
     }
 
+    /// It follows the patch that has the percentage, and names only what may be seen.
+    fn completeness(&self, frame: &Frame, seen: &mut Seen) {
+        seen.saw("completeness");
+        let text = json(frame);
+        let (_, document) = self.client.document.as_ref().expect("a change of what is held");
+        assert_eq!(text["new_pct"], document["profile_completeness_pct"]);
+        assert_ne!(text["new_pct"], text["old_pct"]);
+        for path in text["missing_fields"].as_array().expect("a list") {
+            let field = FIELDS.iter().find(|field| *path == field.path).expect("a field");
+            assert!(self.client.fields().has(field.leaf), "{path} was not asked for");
+        }
+    }
+
     /// After a frame the document is the view of its revision; and nothing that was withdrawn in an acknowledged
     /// revision is in it.
     fn check(&self, durable: &Durable, frame: &Frame) {
-        let Some((revision, document)) = &self.document else { return };
-        if frame.kind == FrameKind::Resync {
+        let Client { number, viewer, document, .. } = &self.client;
+        let Some((revision, document)) = document else { return };
+        let kind = frame.message.kind;
+        if kind == FrameKind::Resync {
             return;
         }
-        let fields = self.fields.unwrap_or(LeafSet::ALL);
-        let expected = durable.document(self.number, &self.viewer, fields, *revision);
+        let fields = self.client.fields();
+        let expected = durable.document(*number, viewer, fields, *revision);
         let expected: Value = serde_json::from_slice(&expected).expect("JSON");
-        assert_eq!(*document, expected, "after {:?} to revision {revision}", frame.kind);
-        durable.check_not_withdrawn(self.number, &self.viewer, fields, *revision);
+        assert_eq!(*document, expected, "after {kind:?} to revision {revision}");
+        durable.check_not_withdrawn(*number, viewer, fields, *revision);
     }
 
     /// When nothing is under way, it holds the head.
     pub(super) fn check_complete(&self, durable: &Durable) {
-        if self.ended || !self.opening.is_finished() {
+        if self.ended || self.asked_to_continue || !self.opening.is_finished() {
             return;
         }
-        let Some((revision, _)) = &self.document else { return };
-        let head = durable.head(self.number).expect("the subscriber knows of the user");
+        let Some((revision, _)) = &self.client.document else { return };
+        let head = durable.head(self.client.number).expect("the subscriber knows of the user");
         assert_eq!(*revision, head.envelope.revision, "a subscriber missed the last revisions");
     }
+}
+
+fn json(frame: &Frame) -> Value {
+    serde_json::from_slice(frame.message.text()).expect("JSON")
 }

@@ -1,0 +1,168 @@
+//! `GET /api/v2/profile/{user_id}/events`: the frames of one subscription as Server-Sent Events (the HTML standard's
+//! `text/event-stream`).
+//!
+//! The id of an event is the cursor, so that a client that comes back with `Last-Event-ID` is continued. A browser reads
+//! it with `fetch`, which can send the header `Authorization`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use actors::Subscription;
+use actors::outlet::{Frame, FrameKind, OutletReceiver, OutletSender};
+use bytes::{BufMut, Bytes, BytesMut};
+use domain::id::UserId;
+use domain::pipeline::serialize;
+use domain::table::LeafSet;
+use futures_util::Stream;
+use futures_util::future::{BoxFuture, FutureExt};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::outgoing::own_members;
+use super::sockets::Place;
+use super::stay::{Over, Stay};
+use crate::http::caller::{self, Caller};
+use crate::http::door::Door;
+use crate::http::problem::{Code, Problem};
+use crate::http::profile::{self, AccessReason};
+use crate::http::{query, version};
+
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// The only subscription of its outlet.
+const SUBSCRIPTION: u64 = 1;
+/// A comment, so that whatever lies between does not take the silence for the end.
+const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
+
+pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
+    let headers = request.headers();
+    let caller = caller::authenticate(&door.verifier, headers)?;
+    let reason = AccessReason::of(&caller, headers)?;
+    version::negotiate_version(request.query_string())?;
+    let fields = query::find(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
+    let user = profile::user_id(&request)?;
+    reason.record(&caller, "follow", &user);
+    profile::check_sight(&caller, &user)?;
+    let place = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
+    let cursor = headers.get(&LAST_EVENT_ID).map(|cursor| String::from_utf8_lossy(cursor.as_bytes()).into_owned());
+    let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
+    let mut beat = interval_at(Instant::now() + door.live.heartbeat, door.live.heartbeat);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let stay = Stay::new(&door, &caller);
+    let over = stay.over().boxed();
+    let events =
+        Events { door, caller, user, fields, outlet, frames, beat, over, ended: false, _stay: stay, _place: place };
+    events.follow(cursor).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, EVENT_STREAM))
+        .insert_header((header::CACHE_CONTROL, NO_STORE))
+        .streaming(events.stream()))
+}
+
+/// One stream of events.
+struct Events {
+    door: Data<Door>,
+    caller: Arc<Caller>,
+    user: UserId,
+    fields: Option<LeafSet>,
+    outlet: OutletSender,
+    frames: OutletReceiver,
+    beat: Interval,
+    over: BoxFuture<'static, Over>,
+    ended: bool,
+    _stay: Stay,
+    _place: Place,
+}
+
+impl Events {
+    async fn follow(&self, cursor: Option<String>) -> Result<(), Problem> {
+        let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
+        let subscription = Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, outlet };
+        profile::within(&self.door, self.door.profiles.subscribe(self.user, subscription)).await
+    }
+
+    fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        futures_util::stream::unfold(self, |mut events| async move {
+            let piece = events.next().await?;
+            Some((Ok(piece), events))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            over = &mut self.over => {
+                self.ended = true;
+                match over {
+                    Over::Stopping => None,
+                    Over::Expired => Some(error(&Problem::new(Code::InvalidToken, "the token has expired"))),
+                }
+            }
+            frame = self.frames.recv() => match frame.message.kind {
+                FrameKind::Resync => self.follow_again().await,
+                _ => Some(event(&frame)),
+            },
+            _ = self.beat.tick() => Some(HEARTBEAT),
+        }
+    }
+
+    /// The user's actor ended, so nothing more would come: the next one continues with the state.
+    async fn follow_again(&mut self) -> Option<Bytes> {
+        match self.follow(None).await {
+            Ok(()) => Some(HEARTBEAT),
+            Err(problem) => {
+                self.ended = true;
+                Some(error(&problem))
+            }
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.door.profiles.unsubscribe(self.user, SUBSCRIPTION, &self.outlet);
+    }
+}
+
+/// A frame as an event: its type, the cursor as its id, its text as the data.
+fn event(frame: &Frame) -> Bytes {
+    let message = &frame.message;
+    let name = match message.kind {
+        FrameKind::Profile => "profile",
+        FrameKind::Patch => "patch",
+        FrameKind::Completeness => "completeness",
+        FrameKind::Gone | FrameKind::Resync => "gone",
+    };
+    let mut out = BytesMut::with_capacity(message.text().len() + 128);
+    put(&mut out, "event: ", name);
+    if let Some(cursor) = message.cursor() {
+        put(&mut out, "id: ", cursor);
+    }
+    out.put_slice(b"data: {");
+    out.put_slice(own_members(None, frame.reset).as_bytes());
+    // JSON as it is written here has no line breaks.
+    out.put_slice(message.text().strip_prefix(b"{").unwrap_or_default());
+    out.put_slice(b"\n\n");
+    out.freeze()
+}
+
+fn error(problem: &Problem) -> Bytes {
+    let text = super::message::error_text(problem);
+    let mut out = BytesMut::new();
+    put(&mut out, "event: ", "error");
+    put(&mut out, "data: ", &text);
+    out.put_slice(b"\n");
+    out.freeze()
+}
+
+fn put(out: &mut BytesMut, field: &str, value: &str) {
+    out.put_slice(field.as_bytes());
+    out.put_slice(value.as_bytes());
+    out.put_u8(b'\n');
+}

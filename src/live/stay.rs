@@ -1,0 +1,68 @@
+//! How long a live connection may stay: as long as its caller's token is accepted, and as the server runs.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::http::caller::Caller;
+use crate::http::door::Door;
+
+/// The time that a connection has.
+pub(super) struct Stay {
+    /// When the newest token ends.
+    ends: watch::Sender<Instant>,
+    closing: watch::Receiver<bool>,
+}
+
+/// Why the time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    Stopping,
+    Expired,
+}
+
+impl Stay {
+    pub(super) fn new(door: &Door, caller: &Caller) -> Self {
+        Self { ends: watch::Sender::new(end_of(door, caller)), closing: door.closing.clone() }
+    }
+
+    /// Goes by a newer token.
+    pub(super) fn lengthen(&self, door: &Door, caller: &Caller) {
+        self.ends.send_replace(end_of(door, caller));
+    }
+
+    /// Waits until the time is over; what happens to the stay meanwhile counts.
+    pub(super) fn over(&self) -> impl Future<Output = Over> + use<> {
+        let (ends, mut closing) = (self.ends.subscribe(), self.closing.clone());
+        async move {
+            tokio::select! {
+                biased;
+                _ = closing.wait_for(|closing| *closing) => Over::Stopping,
+                () = passed(ends) => Over::Expired,
+            }
+        }
+    }
+}
+
+/// When the caller's token stops to be accepted: after the second that its end falls into.
+fn end_of(door: &Door, caller: &Caller) -> Instant {
+    let left = (caller.ends_at + 1) * 1_000_000 - door.verifier.now_micros();
+    Instant::now() + Duration::from_micros(u64::try_from(left).unwrap_or(0))
+}
+
+/// Waits until the newest of `ends` has passed.
+async fn passed(mut ends: watch::Receiver<Instant>) {
+    loop {
+        let end = *ends.borrow_and_update();
+        tokio::select! {
+            () = sleep_until(end) => return,
+            changed = ends.changed() => {
+                if changed.is_err() {
+                    // Nobody can lengthen it any more.
+                    return sleep_until(end).await;
+                }
+            }
+        }
+    }
+}
