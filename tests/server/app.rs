@@ -142,6 +142,13 @@ impl App {
         (status, std::mem::replace(&mut self.data_dir, TempDir::new().unwrap()))
     }
 
+    /// Ends the server as a crash would, and keeps what it wrote.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.data_dir, TempDir::new().unwrap())
+    }
+
     /// The figure of a metric whose line starts with `name`; 0 where there is none.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let metrics = Request::new("GET", "/metrics").send(self.admin_listen);

@@ -1,124 +1,29 @@
 //! Following profiles over the WebSocket.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use crate::app::{App, USER, profile_path, residency, spawn_app, spawn_app_with};
 use crate::client::Request;
+use crate::live_client::Client;
 use crate::token::{Token, now};
 
 const OTHER: &str = "usr_SomebodyElse01";
 
-/// A client that does as the contract says: it applies a patch iff it continues what it holds.
-struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    held: BTreeMap<String, Value>,
-}
-
-impl Client {
-    async fn open(app: &App, token: Token) -> Self {
-        Self::try_open(app, token, Some("civic-profile.v1")).await.unwrap()
-    }
-
-    async fn try_open(app: &App, token: Token, protocol: Option<&str>) -> Result<Self, Error> {
-        let mut request = format!("ws://{}/api/v2/live", app.listen).into_client_request().unwrap();
-        let headers = request.headers_mut();
-        headers.insert("authorization", format!("Bearer {}", app.sign(token)).parse().unwrap());
-        headers.insert("x-access-reason", "a test".parse().unwrap());
-        if let Some(protocol) = protocol {
-            headers.insert("sec-websocket-protocol", protocol.parse().unwrap());
-        }
-        let config = WebSocketConfig::default().read_buffer_size(2_048);
-        let (socket, response) = connect_async_with_config(request, Some(config), true).await?;
-        let agreed = response.headers().get("sec-websocket-protocol").map(|name| name.to_str().unwrap());
-        assert_eq!(agreed, protocol.map(|_| "civic-profile.v1"));
-        Ok(Self { socket, held: BTreeMap::new() })
-    }
-
-    async fn say(&mut self, message: &Value) {
-        self.socket.send(Message::text(message.to_string())).await.unwrap();
-    }
-
-    async fn subscribe(&mut self, users: &[&str], fields: Option<&[&str]>) {
-        let users: Vec<_> = users.iter().map(|user| json!({"user_id": user})).collect();
-        let mut message = json!({"type": "subscribe", "id": "7", "users": users, "schema_version": "2.0"});
-        if let Some(fields) = fields {
-            message["fields"] = json!(fields);
-        }
-        self.say(&message).await;
-    }
-
-    /// The next text frame, or the code that the socket was closed with.
-    async fn receive(&mut self) -> Result<Value, u16> {
-        loop {
-            match timeout(Duration::from_secs(20), self.socket.next()).await.expect("a frame comes") {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Close(Some(reason)))) => return Err(reason.code.into()),
-                Some(Ok(_)) => {}
-                closed => panic!("the socket ended without a close: {closed:?}"),
-            }
-        }
-    }
-
-    /// The next frame, taken over into what is held.
-    async fn next(&mut self) -> Value {
-        let frame = self.receive().await.expect("no close");
-        let user = frame["user_id"].as_str().unwrap_or_default().to_owned();
-        match frame["type"].as_str().unwrap() {
-            "profile" => drop(self.held.insert(user, frame["profile"].clone())),
-            "gone" => drop(self.held.remove(&user)),
-            "patch" => self.apply(&frame),
-            _ => {}
-        }
-        frame
-    }
-
-    fn apply(&mut self, frame: &Value) {
-        let held = self.held.get_mut(frame["user_id"].as_str().unwrap()).expect("something to patch");
-        assert_eq!(frame["base_revision"], held["revision"], "no gap");
-        let patch: json_patch::Patch = serde_json::from_value(frame["operations"].clone()).unwrap();
-        json_patch::patch(held, &patch).unwrap();
-        for (member, value) in frame["envelope"].as_object().unwrap() {
-            held[member] = value.clone();
-        }
-        assert_eq!(held["revision"], frame["revision"]);
-        if let Some(hash) = frame.get("view_hash") {
-            let canonical = serde_json_canonicalizer::to_vec(held).unwrap();
-            assert_eq!(hash, &hex::encode(Sha256::digest(canonical)));
-        }
-    }
-
-    /// Reads until the revision is held.
-    async fn reach(&mut self, user: &str, revision: &Value) {
-        while self.held.get(user).is_none_or(|held| held["revision"].as_u64() < revision.as_u64()) {
-            self.next().await;
-        }
-    }
-
-    /// Nothing comes any more.
-    async fn is_silent(&mut self) -> bool {
-        timeout(Duration::from_millis(300), self.socket.next()).await.is_err()
-    }
-}
-
-fn seeded() -> App {
+pub(crate) fn seeded() -> App {
     let app = spawn_app();
     app.post_example();
     app
 }
 
 /// Events of many kinds, each younger than all before it.
-fn changes(count: u32) -> Vec<(&'static str, Value)> {
+pub(crate) fn changes(count: u32) -> Vec<(&'static str, Value)> {
     let event = |n: u32, source: &str, name: &str, data: Value| {
         json!({
             "specversion": "1.0", "id": format!("chg-{n}"), "source": source, "type": name, "subject": USER,
@@ -232,7 +137,7 @@ async fn a_withdrawal_replaces_the_view_at_once() {
     assert_eq!((&back["type"], &back["profile"]), (&json!("profile"), &view_of(&app, "profile:read third_party")));
 }
 
-fn view_of(app: &App, scope: &str) -> Value {
+pub(crate) fn view_of(app: &App, scope: &str) -> Value {
     app.get(&profile_path(USER), Token::service(scope)).json()
 }
 
@@ -335,15 +240,6 @@ async fn what_cannot_be_done_is_an_error_and_the_socket_stays() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_cannot_be_continued_resets() {
-    let app = seeded();
-    let mut client = Client::open(&app, Token::citizen(USER)).await;
-    client.say(&json!({"type": "subscribe", "id": "1", "users": [{"user_id": USER, "cursor": "e1-r1-c0"}]})).await;
-    let state = client.next().await;
-    assert_eq!((&state["type"], &state["id"], &state["reset"]), (&json!("profile"), &json!("1"), &json!(true)));
-}
-
-#[tokio::test]
 async fn what_breaks_the_protocol_ends_the_socket() {
     let app = seeded();
     for (message, code) in [
@@ -355,6 +251,10 @@ async fn what_breaks_the_protocol_ends_the_socket() {
         let _ = client.socket.send(message).await;
         assert_eq!(client.receive().await, Err(code));
     }
+    let mut client = Client::open(&app, Token::citizen(USER)).await;
+    let text = Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true);
+    client.socket.send(Message::Frame(text)).await.unwrap();
+    assert_eq!(client.receive().await, Err(1007));
     let mut client = Client::open(&app, Token::citizen(USER)).await;
     client.socket.send(Message::Ping("echo".into())).await.unwrap();
     let pong = timeout(Duration::from_secs(5), client.socket.next()).await.unwrap().unwrap().unwrap();

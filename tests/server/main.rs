@@ -6,6 +6,7 @@
 
 mod app;
 mod client;
+mod live_client;
 mod token;
 
 mod access;
@@ -14,6 +15,8 @@ mod feeds;
 mod live;
 mod overload;
 mod profile;
+mod resume;
+mod sse;
 mod start_and_stop;
 mod tickets;
 mod tokens;

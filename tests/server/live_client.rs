@@ -1,0 +1,124 @@
+//! A client of the live protocol that does as the contract says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use crate::app::App;
+use crate::token::Token;
+
+/// It applies a patch iff it continues what it holds.
+pub(crate) struct Client {
+    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) held: BTreeMap<String, Value>,
+    /// By user, from the newest frame that had one.
+    pub(crate) cursors: BTreeMap<String, String>,
+}
+
+impl Client {
+    pub(crate) async fn open(app: &App, token: Token) -> Self {
+        Self::try_open(app, token, Some("civic-profile.v1")).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(app: &App, token: Token, protocol: Option<&str>) -> Result<Self, Error> {
+        let mut request = format!("ws://{}/api/v2/live", app.listen).into_client_request().unwrap();
+        let headers = request.headers_mut();
+        headers.insert("authorization", format!("Bearer {}", app.sign(token)).parse().unwrap());
+        headers.insert("x-access-reason", "a test".parse().unwrap());
+        if let Some(protocol) = protocol {
+            headers.insert("sec-websocket-protocol", protocol.parse().unwrap());
+        }
+        let config = WebSocketConfig::default().read_buffer_size(2_048);
+        let (socket, response) = connect_async_with_config(request, Some(config), true).await?;
+        let agreed = response.headers().get("sec-websocket-protocol").map(|name| name.to_str().unwrap());
+        assert_eq!(agreed, protocol.map(|_| "civic-profile.v1"));
+        Ok(Self { socket, held: BTreeMap::new(), cursors: BTreeMap::new() })
+    }
+
+    pub(crate) async fn say(&mut self, message: &Value) {
+        self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    pub(crate) async fn subscribe(&mut self, users: &[&str], fields: Option<&[&str]>) {
+        let users: Vec<_> = users.iter().map(|user| json!({"user_id": user})).collect();
+        let mut message = json!({"type": "subscribe", "id": "7", "users": users, "schema_version": "2.0"});
+        if let Some(fields) = fields {
+            message["fields"] = json!(fields);
+        }
+        self.say(&message).await;
+    }
+
+    /// The next text frame, or the code that the socket was closed with.
+    pub(crate) async fn receive(&mut self) -> Result<Value, u16> {
+        loop {
+            match timeout(Duration::from_secs(20), self.socket.next()).await.expect("a frame comes") {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(Some(reason)))) => return Err(reason.code.into()),
+                Some(Ok(_)) => {}
+                closed => panic!("the socket ended without a close: {closed:?}"),
+            }
+        }
+    }
+
+    /// The next frame, taken over into what is held.
+    pub(crate) async fn next(&mut self) -> Value {
+        let frame = self.receive().await.expect("no close");
+        let user = frame["user_id"].as_str().unwrap_or_default().to_owned();
+        match frame["type"].as_str().unwrap() {
+            "profile" => drop(self.held.insert(user.clone(), frame["profile"].clone())),
+            "gone" => drop((self.held.remove(&user), self.cursors.remove(&user))),
+            "patch" => self.apply(&frame),
+            _ => {}
+        }
+        if let Some(cursor) = frame["cursor"].as_str() {
+            self.cursors.insert(user, cursor.to_owned());
+        }
+        frame
+    }
+
+    /// Another socket that goes on where this one stood, with what it held.
+    pub(crate) async fn reconnect(self, app: &App, token: Token) -> Self {
+        let Self { held, cursors, .. } = self;
+        let mut client = Self::open(app, token).await;
+        let users: Vec<_> = cursors.iter().map(|(user, cursor)| json!({"user_id": user, "cursor": cursor})).collect();
+        (client.held, client.cursors) = (held, cursors);
+        client.say(&json!({"type": "subscribe", "id": "again", "users": users})).await;
+        client
+    }
+
+    fn apply(&mut self, frame: &Value) {
+        let held = self.held.get_mut(frame["user_id"].as_str().unwrap()).expect("something to patch");
+        assert_eq!(frame["base_revision"], held["revision"], "no gap");
+        let patch: json_patch::Patch = serde_json::from_value(frame["operations"].clone()).unwrap();
+        json_patch::patch(held, &patch).unwrap();
+        for (member, value) in frame["envelope"].as_object().unwrap() {
+            held[member] = value.clone();
+        }
+        assert_eq!(held["revision"], frame["revision"]);
+        if let Some(hash) = frame.get("view_hash") {
+            let canonical = serde_json_canonicalizer::to_vec(held).unwrap();
+            assert_eq!(hash, &hex::encode(Sha256::digest(canonical)));
+        }
+    }
+
+    /// Reads until the revision is held.
+    pub(crate) async fn reach(&mut self, user: &str, revision: &Value) {
+        while self.held.get(user).is_none_or(|held| held["revision"].as_u64() < revision.as_u64()) {
+            self.next().await;
+        }
+    }
+
+    /// Nothing comes any more.
+    pub(crate) async fn is_silent(&mut self) -> bool {
+        timeout(Duration::from_millis(300), self.socket.next()).await.is_err()
+    }
+}
