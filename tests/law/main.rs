@@ -6,6 +6,7 @@
 
 mod events;
 mod law;
+mod live;
 mod random;
 mod reference;
 mod sentences;

@@ -51,6 +51,10 @@ impl Domain {
         Self { fingerprint: rules.fingerprint(), rules }
     }
 
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// Validates an event's bytes; every event of the law is valid.
     pub(crate) fn accept(&self, event: &Value) -> FeedEvent {
         let source = event["source"].as_str().and_then(|source| Source::parse(source.rsplit('/').next()?));

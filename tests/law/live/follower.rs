@@ -1,0 +1,154 @@
+//! Somebody who follows the citizen, and believes nothing.
+
+use std::collections::BTreeMap;
+
+use actors::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
+use actors::{Profiles, Subscription};
+use domain::access::Viewer;
+use domain::id::UserId;
+use domain::table::LeafSet;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::promise;
+
+/// How often each thing happened: a test that never sees it proves nothing.
+#[derive(Debug, Default)]
+pub(super) struct Count(BTreeMap<&'static str, usize>);
+
+const EVENTS: [&str; 9] = [
+    "profiles",
+    "patches",
+    "empty patches",
+    "merged patches",
+    "continued",
+    "resets",
+    "view hashes",
+    "completeness",
+    "gone",
+];
+
+impl Count {
+    fn saw(&mut self, what: &'static str) {
+        *self.0.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        other.0.iter().for_each(|(what, times)| *self.0.entry(what).or_default() += times);
+    }
+
+    pub(super) fn everything_happened(&self) {
+        for what in EVENTS {
+            assert!(self.0.get(what).is_some_and(|times| *times >= 20), "{what} hardly ever: {self:?}");
+        }
+    }
+}
+
+pub(super) struct Follower {
+    user: UserId,
+    pub(super) viewer: Viewer,
+    pub(super) fields: Option<LeafSet>,
+    pub(super) held: Option<Value>,
+    cursor: Option<String>,
+    outlet: Option<(OutletSender, OutletReceiver)>,
+    asked_to_continue: bool,
+}
+
+impl Follower {
+    pub(super) fn new(user: UserId, viewer: Viewer, fields: Option<LeafSet>) -> Self {
+        Self { user, viewer, fields, held: None, cursor: None, outlet: None, asked_to_continue: false }
+    }
+
+    /// Subscribes, from where it stands. Whether the user is there for it.
+    pub(super) async fn open(&mut self, profiles: &Profiles, capacity: usize) -> bool {
+        let (sender, receiver) = channel(capacity);
+        self.asked_to_continue = self.cursor.is_some();
+        let subscription = Subscription {
+            id: 1,
+            viewer: self.viewer.clone(),
+            fields: self.fields,
+            cursor: self.cursor.clone(),
+            outlet: sender.clone(),
+        };
+        self.outlet = Some((sender, receiver));
+        profiles.subscribe(self.user, subscription).await.is_ok()
+    }
+
+    pub(super) fn close(&mut self, profiles: &Profiles) {
+        if let Some((sender, mut receiver)) = self.outlet.take() {
+            profiles.unsubscribe(self.user, 1, &sender);
+            assert!(receiver.try_recv().is_none(), "a frame after the subscription ended");
+        }
+    }
+
+    /// Takes over what waits. `own` is the citizen's profile, as it was acknowledged before.
+    pub(super) fn read(&mut self, own: &Value, count: &mut Count) {
+        while let Some(frame) = self.outlet.as_mut().and_then(|(_, receiver)| receiver.try_recv()) {
+            self.take(&frame, count);
+            if let Some(path) = self.held.as_ref().and_then(|held| promise::broken(&self.viewer, own, held)) {
+                panic!("{:?} holds {path} after {}", self.viewer, String::from_utf8_lossy(frame.message.text()));
+            }
+        }
+    }
+
+    fn take(&mut self, frame: &Frame, count: &mut Count) {
+        let text: Value = serde_json::from_slice(frame.message.text()).expect("JSON");
+        match frame.message.kind {
+            FrameKind::Profile => {
+                count.saw("profiles");
+                assert!(!frame.reset || self.asked_to_continue, "a reset that nobody asked for");
+                if frame.reset {
+                    count.saw("resets");
+                }
+                self.held = Some(text["profile"].clone());
+            }
+            FrameKind::Patch => self.patch(&text, count),
+            FrameKind::Completeness => {
+                count.saw("completeness");
+                let held = self.held.as_ref().expect("a change of what is held");
+                assert_eq!(text["new_pct"], held["profile_completeness_pct"]);
+            }
+            FrameKind::Gone => {
+                count.saw("gone");
+                (self.held, self.cursor) = (None, None);
+            }
+            FrameKind::Resync => panic!("no actor ends here"),
+        }
+        if let Some(cursor) = frame.message.cursor() {
+            self.cursor = Some(cursor.to_owned());
+            self.asked_to_continue = false;
+        }
+    }
+
+    fn patch(&mut self, text: &Value, count: &mut Count) {
+        count.saw("patches");
+        if self.asked_to_continue {
+            count.saw("continued");
+        }
+        let held = self.held.as_mut().expect("a patch continues a document");
+        assert_eq!(text["base_revision"], held["revision"], "no gap, and nothing twice");
+        let operations: json_patch::Patch = serde_json::from_value(text["operations"].clone()).expect("a patch");
+        json_patch::patch(held, &operations).unwrap_or_else(|error| panic!("{error}: {text}"));
+        for (name, value) in text["envelope"].as_object().expect("an object") {
+            held[name] = value.clone();
+        }
+        assert_eq!(held["revision"], text["revision"]);
+        if operations.is_empty() {
+            count.saw("empty patches");
+        }
+        let (base, revision) = (number(&text["base_revision"]), number(&text["revision"]));
+        if revision > base + 1 {
+            count.saw("merged patches");
+        }
+        assert_eq!(text.get("view_hash").is_some(), revision / 64 != base / 64);
+        if let Some(hash) = text.get("view_hash") {
+            count.saw("view hashes");
+            let canonical = serde_json_canonicalizer::to_vec(held).expect("canonical form");
+            assert_eq!(*hash, hex::encode(Sha256::digest(canonical)));
+        }
+    }
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().expect("a number")
+}
