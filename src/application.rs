@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::http::caller::Verifier;
 use crate::http::door::Door;
-use crate::http::{FeedMetrics, SpoolSpace, Surface};
+use crate::http::{FeedMetrics, SpoolSpace, Surface, unread};
 use crate::live::{Sockets, Tickets};
 use crate::telemetry::{self, metric};
 use crate::wiring::{self, House};
@@ -192,12 +192,14 @@ async fn drain(handle: &ServerHandle, serving: rt::task::JoinHandle<io::Result<(
 
 fn bind_public(settings: &Settings, surface: Surface) -> Result<(Server, SocketAddr), StartError> {
     let http = &settings.http;
+    let unread_timeout = http.unread_timeout;
     let server = HttpServer::new(move || App::new().configure(|config| surface.routes(config)))
         .workers(http.workers)
         .keep_alive(http.keep_alive)
         .client_request_timeout(http.client_header_timeout)
         .shutdown_timeout(http.shutdown_timeout.as_secs())
         .tcp_nodelay(true)
+        .on_connect(move |stream, data| unread::limit(stream, data, unread_timeout))
         .disable_signals()
         .bind(settings.listen)
         .map_err(|source| StartError::Bind { address: settings.listen, flag: "--listen", source })?;

@@ -17,6 +17,7 @@ pub(crate) mod profile;
 pub(crate) mod query;
 mod request_id;
 mod route;
+pub(crate) mod unread;
 pub(crate) mod version;
 
 use std::sync::Arc;

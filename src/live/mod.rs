@@ -6,6 +6,7 @@
 
 mod frame;
 mod message;
+mod open;
 mod outgoing;
 mod session;
 mod sockets;
@@ -15,6 +16,7 @@ pub(crate) mod ticket;
 mod tickets;
 mod wire;
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use actix_http::ws::{self, HandshakeError};
@@ -25,6 +27,8 @@ use actix_web::{HttpRequest, HttpResponse, rt};
 
 use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
+use crate::http::unread;
+use open::{Body, Open};
 use outgoing::{Openings, Outgoing};
 use session::{Channels, Session};
 pub(crate) use sockets::Sockets;
@@ -47,15 +51,20 @@ pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>
     let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
     let (again, ended) = tokio::sync::mpsc::unbounded_channel();
     let openings = Rc::new(Openings::default());
-    let outgoing = Outgoing::new(answers, frames, Rc::clone(&openings), again);
+    let open = Open::new(place, unread::take_socket(&request), door.http.unread_timeout);
+    let body = Body::new(Outgoing::new(answers, frames, Rc::clone(&openings), again), Rc::clone(&open));
     let farewell = control.clone().try_reserve_owned().map_err(|_| internal())?;
     let channels = Channels { outlet, openings, answers: control, farewell, ended };
-    let session = Session::new(door, caller, reason, channels);
+    let session = Session::new(door.clone(), caller, reason, channels);
     rt::spawn(async move {
-        session.run(payload).await;
-        drop(place);
+        let mut session = pin!(session.run(payload));
+        let end = tokio::select! {
+            end = &mut session => end,
+            () = open.cut_when_stuck() => session.await,
+        };
+        open.end(&end, *door.closing.borrow());
     });
-    Ok(HttpResponse::from(response.message_body(BoxBody::new(outgoing)).map_err(|_| internal())?))
+    Ok(HttpResponse::from(response.message_body(BoxBody::new(body)).map_err(|_| internal())?))
 }
 
 /// Whether the client asks for the protocol. One that names others only is refused; one that names none gets it.

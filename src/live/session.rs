@@ -32,13 +32,13 @@ const MAX_MESSAGE: usize = 128 * 1024;
 /// The longest `id`.
 const MAX_ID: usize = 128;
 /// The token has expired.
-const EXPIRED: CloseCode = CloseCode::Other(4401);
+pub(super) const EXPIRED: CloseCode = CloseCode::Other(4401);
 
 /// Answers to one piece of the client's are sent together, but not more than so many bytes.
 const ANSWERS_AT_ONCE: usize = 32 * 1024;
 
 /// Why a socket ends.
-enum End {
+pub(super) enum End {
     /// The client is gone: nobody is there to be told.
     Gone,
     /// A close frame says so.
@@ -94,14 +94,15 @@ impl Session {
     }
 
     /// Serves the client until one side ends it.
-    pub(super) async fn run(mut self, payload: Payload) {
+    pub(super) async fn run(mut self, payload: Payload) -> End {
         let end = self.serve(payload).await;
-        if let (End::Close(code, reason), Some(farewell)) = (end, self.farewell.take()) {
-            farewell.send(frame::close(Some(code), reason));
+        if let (End::Close(code, reason), Some(farewell)) = (&end, self.farewell.take()) {
+            farewell.send(frame::close(Some(*code), reason));
         }
         for (user, following) in &self.followed {
             self.door.profiles.unsubscribe(*user, following.subscription, &self.outlet);
         }
+        end
     }
 
     /// Whatever the session is at, it ends with the server, and with its token.

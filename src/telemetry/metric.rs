@@ -11,6 +11,7 @@ const REQUESTS: &str = "profile_http_requests_total";
 const REQUEST_DURATION: &str = "profile_http_request_duration_seconds";
 const FEED_EVENTS: &str = "profile_feed_events_total";
 const LIVE_CONNECTIONS: &str = "profile_live_connections";
+const LIVE_CLOSED: &str = "profile_live_closed_total";
 const REDACTIONS: &str = "profile_redactions_total";
 
 /// Requests answered, by route, method and status.
@@ -31,6 +32,36 @@ pub(crate) fn feed_events(source: &'static str, status: &'static str) -> Counter
 /// Open live sockets.
 pub(crate) fn live_connections() -> Gauge {
     gauge!(LIVE_CONNECTIONS)
+}
+
+/// Why a live socket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// Its client ended it, or is gone.
+    Client,
+    /// Its token has expired.
+    Expired,
+    /// Nothing was heard of its client.
+    Silent,
+    /// Its client did not read.
+    Stuck,
+    /// Its client broke the protocol.
+    Protocol,
+    /// The server is stopping.
+    Stopping,
+}
+
+/// Live sockets that ended, by reason.
+pub(crate) fn live_closed(closed: Closed) -> Counter {
+    let reason = match closed {
+        Closed::Client => "client",
+        Closed::Expired => "expired",
+        Closed::Silent => "silent",
+        Closed::Stuck => "stuck",
+        Closed::Protocol => "protocol",
+        Closed::Stopping => "stopping",
+    };
+    counter!(LIVE_CLOSED, "reason" => reason)
 }
 
 /// What the redaction layer replaced, by kind.

@@ -20,4 +20,5 @@ mod sse;
 mod start_and_stop;
 mod tickets;
 mod tokens;
+mod unread;
 mod watch;

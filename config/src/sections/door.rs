@@ -17,6 +17,8 @@ pub struct Http {
     pub client_header_timeout: Duration,
     /// How long a client may pause within a body.
     pub client_body_timeout: Duration,
+    /// How long a client may leave what it was sent unread.
+    pub unread_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
     /// How long draining may take.
@@ -38,6 +40,7 @@ impl Http {
             request_timeout: keys.seconds("http.request_timeout_s", 1..=HOUR_S)?,
             client_header_timeout: keys.seconds("http.client_header_timeout_s", 1..=HOUR_S)?,
             client_body_timeout: keys.seconds("http.client_body_timeout_s", 1..=HOUR_S)?,
+            unread_timeout: keys.seconds("http.unread_timeout_s", 1..=HOUR_S)?,
             keep_alive: keys.seconds("http.keep_alive_s", 1..=HOUR_S)?,
             shutdown_timeout: keys.seconds("http.shutdown_timeout_s", 1..=HOUR_S)?,
             max_event_bytes: keys.integer("http.max_event_bytes", 1_024..=64 * MIB)?,

@@ -22,6 +22,7 @@ use super::body::{self, Bounds};
 use super::caller;
 use super::door::Door;
 use super::problem::{Code, Problem};
+use super::unread;
 use crate::telemetry::metric;
 use intake::Intake;
 use outcome::{Line, Outcome, Tally, Verdict};
@@ -79,7 +80,7 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
             let body = body::read(request.headers(), payload, bounds(door.http.max_body_bytes, advice)).await?;
             batch(&door, source, report_all, &body, deadline).await
         }
-        Form::Stream => Ok(stream::answer(door, source, report_all, payload)),
+        Form::Stream => Ok(stream::answer(door, source, report_all, payload, unread::lift(&request))),
     }
 }
 

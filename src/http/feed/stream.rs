@@ -3,6 +3,7 @@
 //! A task of its own reads the request, so that it goes on being read while the client does not read the
 //! response; results wait in the spool.
 
+use std::future::pending;
 use std::io;
 
 use actix_web::http::header;
@@ -18,6 +19,7 @@ use super::spool::{self, Writer};
 use crate::http::body;
 use crate::http::door::Door;
 use crate::http::problem::{self, Code, Problem};
+use crate::http::unread::Lifted;
 
 pub(super) const CONTENT_TYPE: &str = "application/x-ndjson";
 
@@ -43,19 +45,37 @@ struct Total<'a> {
 }
 
 /// Starts the task, and answers with what it will write.
-pub(super) fn answer(door: Data<Door>, source: Source, report_all: bool, payload: Payload) -> HttpResponse {
+///
+/// `unread` lets the client leave results unread while it sends.
+pub(super) fn answer(
+    door: Data<Door>,
+    source: Source,
+    report_all: bool,
+    payload: Payload,
+    unread: Lifted,
+) -> HttpResponse {
     let (writer, reader) = spool::spool(door.spool_dir.clone(), door.spool_space.clone());
     rt::spawn(async move {
-        if let Err(error) = run(&door, source, report_all, payload, &writer).await {
+        if let Err(error) = run(&door, source, report_all, payload, &writer, &unread).await {
             tracing::warn!(%error, "could not keep the results of a stream: its client must send it again");
             writer.fail(error);
         }
+        drop(writer);
+        unread.end().await;
     });
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, CONTENT_TYPE)).body(reader)
 }
 
-async fn run(door: &Door, source: Source, report_all: bool, payload: Payload, out: &Writer) -> io::Result<()> {
-    let mut stream = Stream { intake: Intake::new(door, source, report_all, None), out, line: Vec::new(), told: 0 };
+async fn run(
+    door: &Door,
+    source: Source,
+    report_all: bool,
+    payload: Payload,
+    out: &Writer,
+    unread: &Lifted,
+) -> io::Result<()> {
+    let intake = Intake::new(door, source, report_all, None);
+    let mut stream = Stream { intake, out, unread, line: Vec::new(), told: 0 };
     let ended = stream.read(door, payload).await?;
     stream.intake.finish().await;
     stream.report()?;
@@ -67,6 +87,7 @@ async fn run(door: &Door, source: Source, report_all: bool, payload: Payload, ou
 struct Stream<'a> {
     intake: Intake<'a>,
     out: &'a Writer,
+    unread: &'a Lifted,
     line: Vec<u8>,
     /// Results at the last progress line.
     told: u64,
@@ -100,10 +121,18 @@ impl Stream<'_> {
                 }
             }
             self.report()?;
+            // Without room it goes on only when the client reads, which it now must.
+            let must_read = async {
+                self.unread.end().await;
+                pending::<()>().await
+            };
             tokio::select! {
+                biased;
                 is_read = self.out.has_room() => if !is_read { return Ok(None) },
                 _ = closing.wait_for(|closing| *closing) => return Ok(Some(stopping())),
+                () = must_read => {}
             }
+            self.unread.renew();
             // A payload that is always ready would keep the worker's other requests waiting.
             tokio::task::yield_now().await;
         }

@@ -1,0 +1,186 @@
+//! Clients that are there and do not read: they are let go, and nothing of them stays.
+
+use std::fs;
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use serde_json::json;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Message, client::client_with_config};
+
+use crate::app::{App, USER, eventually, feed_path, profile_path, spawn_app_with};
+use crate::client::{Chunked, Request, read_head};
+use crate::token::Token;
+
+const SOON: &str = "[http]\nunread_timeout_s = 1\n";
+
+/// A connection whose client's system takes a few KiB.
+fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    sockopt::set_socket_recv_buffer_size(&socket, 4_096).unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// The connections that the server holds on its public listener, and the unlinked files that answers wait in.
+fn held(app: &App) -> usize {
+    const LISTENS: &str = "0A";
+    let port = format!(":{:04X}", app.listen.port());
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+    let sockets = sockets.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    // Local address, remote address, state, and after some the inode: 0 where no process holds the socket any more.
+    let held = sockets.filter(|socket| socket[1].ends_with(&port) && socket[3] != LISTENS && socket[9] != "0").count();
+    let files = fs::read_dir(format!("/proc/{}/fd", app.pid())).unwrap();
+    let links = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
+    held + links.filter(|link| link.to_string_lossy().ends_with("(deleted)")).count()
+}
+
+fn memory_kib(app: &App) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", app.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Waits until nothing is left of any client.
+#[track_caller]
+fn nothing_is_held(app: &App) {
+    eventually("everything is closed", || held(app) == 0);
+}
+
+/// Events whose patches are long.
+fn long_changes(numbers: Range<u32>) -> String {
+    let tags: Vec<String> = (0..64).map(|n| format!("{n:0>200}")).collect();
+    let event = |n: u32| {
+        let time = format!("2026-01-21T{:02}:{:02}:{:02}Z", n / 3_600, n / 60 % 60, n % 60);
+        let tags: Vec<_> = tags.iter().map(|tag| format!("{n}{tag}")).collect();
+        json!({
+            "specversion": "1.0", "id": format!("t-{n}"), "source": "analytics", "type": "analytics.cohort.computed",
+            "subject": USER, "time": time, "data": {"cohort_tags": tags},
+        })
+    };
+    numbers.map(|n| format!("{}\n", event(n))).collect()
+}
+
+#[test]
+fn a_live_client_that_sends_and_never_reads_is_let_go() {
+    let app = spawn_app_with(SOON);
+    app.post_example();
+    // What the same load takes without the client is not its doing.
+    app.post_as("analytics", "application/x-ndjson", long_changes(0..1_000));
+    let mut request = format!("ws://{}/api/v2/live", app.listen).into_client_request().unwrap();
+    let token = format!("Bearer {}", app.sign(Token::citizen(USER)));
+    request.headers_mut().insert("authorization", token.parse().unwrap());
+    let config = WebSocketConfig::default().read_buffer_size(1_024);
+    let (mut socket, _) = client_with_config(request, narrow(app.listen), Some(config)).unwrap();
+    socket.send(Message::text(json!({"type": "subscribe", "users": [{"user_id": USER}]}).to_string())).unwrap();
+    assert!(socket.read().unwrap().to_text().unwrap().starts_with(r#"{"type":"profile""#));
+    assert_eq!(app.metric("profile_live_connections"), 1.0);
+    let memory = memory_kib(&app);
+
+    // It is heard of all the time, so its silence is not what ends it.
+    let pings = thread::spawn(move || {
+        while socket.send(Message::Pong("still here".into())).is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+        socket
+    });
+    let total = app.post_as("analytics", "application/x-ndjson", long_changes(1_000..2_000)).lines().pop().unwrap();
+    assert_eq!(total["applied"], 1_000, "it holds nobody up: {total}");
+    eventually("its socket is gone", || app.metric("profile_live_connections") == 0.0);
+    assert_eq!(app.metric("profile_live_closed_total{reason=\"stuck\"}"), 1.0);
+    nothing_is_held(&app);
+    // Its queue, of 256 frames of some 15 KiB, is bounded; what the system's buffers hold is not counted here.
+    let grown = memory_kib(&app).saturating_sub(memory);
+    assert!(grown < 48 * 1_024, "{grown} KiB");
+    pings.join().unwrap();
+}
+
+#[test]
+fn a_live_client_that_leaves_is_not_called_stuck() {
+    let app = spawn_app_with(SOON);
+    app.post_example();
+    let mut request = format!("ws://{}/api/v2/live", app.listen).into_client_request().unwrap();
+    let token = format!("Bearer {}", app.sign(Token::citizen(USER)));
+    request.headers_mut().insert("authorization", token.parse().unwrap());
+    let (mut socket, _) = client_with_config(request, narrow(app.listen), None).unwrap();
+    socket.send(Message::text(json!({"type": "ping"}).to_string())).unwrap();
+    assert!(socket.read().unwrap().is_text());
+    // Longer than the limit: an idle client is no stuck one.
+    thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(app.metric("profile_live_connections"), 1.0);
+    drop(socket);
+    eventually("its socket is gone", || app.metric("profile_live_connections") == 0.0);
+    assert_eq!(app.metric("profile_live_closed_total{reason=\"client\"}"), 1.0);
+}
+
+#[test]
+fn answers_that_nobody_reads_are_given_up() {
+    let app = spawn_app_with(SOON);
+    app.post_example();
+    let request = Request::new("GET", profile_path(USER)).bearer(&app.sign(Token::citizen(USER))).head();
+    let mut stream = narrow(app.listen);
+    let started = Instant::now();
+    // Until the server reads no more requests, and then until it is gone.
+    let error = loop {
+        if let Err(error) = stream.write_all(request.as_bytes()) {
+            break error;
+        }
+    };
+    assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    nothing_is_held(&app);
+}
+
+/// Begins a stream of which every line is rejected, with an answer many times as long.
+fn begin_stream(app: &App) -> TcpStream {
+    let token = app.sign(Token::service("feed:metadata"));
+    let head = Request::new("POST", feed_path("metadata"))
+        .bearer(&token)
+        .header("content-type", "application/x-ndjson")
+        .header("transfer-encoding", "chunked")
+        .head();
+    let mut stream = narrow(app.listen);
+    stream.write_all(head.as_bytes()).unwrap();
+    send_chunk(&mut stream, &"x\n".repeat(50_000));
+    stream
+}
+
+fn send_chunk(stream: &mut TcpStream, text: &str) {
+    stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).unwrap();
+}
+
+#[test]
+fn a_client_that_sends_all_of_its_stream_before_it_reads_is_not_cut_off() {
+    let app = spawn_app_with(SOON);
+    let mut stream = begin_stream(&app);
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(5) {
+        thread::sleep(Duration::from_millis(100));
+        send_chunk(&mut stream, "x\n");
+    }
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    let mut reader = BufReader::new(stream);
+    assert_eq!(read_head(&mut reader).status, 200);
+    let mut answer = String::new();
+    Chunked::new(reader).read_to_string(&mut answer).unwrap();
+    let total: serde_json::Value = serde_json::from_str(answer.lines().last().unwrap()).unwrap();
+    assert!(total["rejected"].as_u64() > Some(50_000), "{total}");
+}
+
+#[test]
+fn the_answer_of_a_stream_that_was_sent_is_to_be_read() {
+    let app = spawn_app_with(SOON);
+    let mut stream = begin_stream(&app);
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    eventually("its answer waits in a file", || held(&app) == 2);
+    nothing_is_held(&app);
+    drop(stream);
+}
