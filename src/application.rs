@@ -108,6 +108,7 @@ impl Application {
             tickets: Arc::clone(&tickets),
             http: settings.http.clone(),
             live: settings.live.clone(),
+            events: settings.events.clone(),
             feed_metrics: FeedMetrics::new(),
             closing,
         };

@@ -44,6 +44,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<House, Sta
     let ports = Ports {
         journal: store.journal,
         store: store.reader,
+        log: store.log,
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         rules: Arc::clone(&rules),
@@ -71,6 +72,7 @@ fn store_options(settings: &Settings) -> store::Options {
         checkpoint_journal_bytes: settings.checkpoint.journal_bytes,
         checkpoint_users_per_second: settings.checkpoint.users_per_second,
         retain_journal_bytes: settings.journal.retain_bytes,
+        retain_journal: settings.journal.retain,
         sled_cache_bytes: settings.store.sled_cache_bytes,
         dictionary: Some(data::STATE_DICTIONARY.to_vec()),
         dead_letter_queue: settings.dead_letters.queue_capacity,
@@ -95,6 +97,9 @@ fn actor_options(settings: &Settings) -> actors::Options {
         view_bytes: settings.cache.view_bytes,
         view_idle: settings.cache.idle,
         drain_timeout: settings.http.shutdown_timeout,
+        max_followers: settings.events.max_followers,
+        max_followers_per_caller: settings.events.max_followers_per_caller,
+        follower_cache_bytes: settings.events.cache_bytes,
         ..actors::Options::default()
     }
 }

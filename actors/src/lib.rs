@@ -16,6 +16,8 @@ mod roster;
 
 mod profile;
 
+pub mod follower;
+
 mod commit;
 mod hydration;
 

@@ -26,6 +26,10 @@ pub(crate) struct Metrics {
     pub(crate) patch_bytes: Histogram,
     pub(crate) freshness: Histogram,
     pub(crate) completeness_pct: Histogram,
+    pub(crate) followers: Gauge,
+    pub(crate) events_published: Counter,
+    pub(crate) events_skipped_nameless: Counter,
+    pub(crate) events_skipped_unreadable: Counter,
 }
 
 impl Metrics {
@@ -33,6 +37,7 @@ impl Metrics {
     pub(crate) fn register() -> Self {
         let stage = |stage| metrics::histogram!("profile_assembly_duration_seconds", "stage" => stage);
         let view = |result| metrics::counter!("profile_cache_requests_total", "layer" => "view", "result" => result);
+        let skipped = |why| metrics::counter!("profile_events_skipped_total", "why" => why);
         let frames = |kind| metrics::counter!("profile_live_frames_total", "kind" => kind);
         Self {
             commit_group_size: metrics::histogram!("profile_commit_group_size"),
@@ -56,6 +61,10 @@ impl Metrics {
             patch_bytes: metrics::histogram!("profile_patch_bytes"),
             freshness: metrics::histogram!("profile_freshness_seconds"),
             completeness_pct: metrics::histogram!("profile_completeness_pct"),
+            followers: metrics::gauge!("profile_event_followers"),
+            events_published: metrics::counter!("profile_events_published_total"),
+            events_skipped_nameless: skipped("nameless"),
+            events_skipped_unreadable: skipped("unreadable"),
         }
     }
 

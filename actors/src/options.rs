@@ -43,6 +43,12 @@ pub struct Options {
     pub tick: Duration,
     /// How long [`crate::Profiles::stop`] waits for what is under way.
     pub drain_timeout: Duration,
+    /// Followers of the journal at the same time, in all.
+    pub max_followers: usize,
+    /// The same of one caller.
+    pub max_followers_per_caller: usize,
+    /// The most bytes of profiles that followers remember, so that they need not rewind to them.
+    pub follower_cache_bytes: u64,
     /// The store's epoch, part of every cursor.
     pub epoch: u64,
     /// Keeps what stands in cursors unreadable. The same after a restart, so that cursors stay good.
@@ -71,6 +77,9 @@ impl Default for Options {
             day_roll_spread: Duration::from_secs(3_600),
             tick: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(30),
+            max_followers: 64,
+            max_followers_per_caller: 4,
+            follower_cache_bytes: 64 << 20,
             epoch: 1,
             cursor_key: [0; 16],
         }

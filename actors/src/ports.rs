@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use domain::access::Policy;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::Journal;
+use domain::port::log::EventLog;
 use domain::port::store::ProfileStore;
 use domain::rules::Rules;
 
@@ -15,6 +16,8 @@ pub struct Ports {
     pub journal: Box<dyn Journal>,
     /// What cold users are loaded from.
     pub store: Arc<dyn ProfileStore>,
+    /// The journal, for those who follow it.
+    pub log: Arc<dyn EventLog>,
     /// The time of assembly and of the day.
     pub clock: Arc<dyn Clock>,
     /// Makes the ids and keys of new users.

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::commit::{Bounds, CommitQueue, Committer, Permits};
 use crate::error::{Busy, ReadError, WriteError};
+use crate::follower::{Follow, FollowError, Follower, Followers};
 use crate::hydration::{GetPast, LoadQueue, Loader};
 use crate::metric::Metrics;
 use crate::options::Options;
@@ -72,7 +73,7 @@ pub(crate) struct Parts {
 
 /// Puts the parts together.
 pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
-    let Ports { journal, store, clock, entropy, rules, policy } = ports;
+    let Ports { journal, store, log, clock, entropy, rules, policy } = ports;
     let (shards, events) = (0..options.shard_count()).map(|_| mpsc::unbounded_channel()).unzip();
     let shared = Arc::new(Shared {
         rules_fingerprint: rules.fingerprint(),
@@ -88,6 +89,7 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
         }),
         loads: LoadQueue::new(options.hydration_queue),
         cache: ViewCache::new(options.view_bytes, options.view_idle),
+        followers: Followers::new(&options, log, Arc::clone(&store)),
         shards,
         live_actors: AtomicUsize::new(0),
         journal_failed: AtomicBool::new(false),
@@ -243,6 +245,14 @@ impl Profiles {
         outlet.close(subscription);
         // That suffices; the actor only frees its place sooner.
         self.shared.roster.tell(&user, Request::PruneOutlets);
+    }
+
+    /// Follows all users along the journal, for a caller who may.
+    ///
+    /// # Errors
+    /// The cursor is none, or not one to go on from; or there are too many followers.
+    pub async fn follow(&self, follow: Follow) -> Result<Follower, FollowError> {
+        Follower::start(Arc::clone(&self.shared), follow).await
     }
 
     async fn ask<T>(

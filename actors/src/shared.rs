@@ -13,6 +13,7 @@ use domain::rules::Rules;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::commit::{CommitQueue, Permits};
+use crate::follower::Followers;
 use crate::hydration::LoadQueue;
 use crate::metric::Metrics;
 use crate::options::Options;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) commits: CommitQueue,
     pub(crate) loads: LoadQueue,
     pub(crate) cache: ViewCache,
+    pub(crate) followers: Followers,
     // Unbounded, but what goes in was paid for: an outcome with a permit, a hydrated user with a place in the roster.
     pub(crate) shards: Vec<UnboundedSender<ShardEvent>>,
     pub(crate) live_actors: AtomicUsize,

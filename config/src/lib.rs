@@ -50,8 +50,8 @@ pub use error::Error;
 pub use origin::Origin;
 pub use secrets::{DEVELOPMENT_SECRET, Key, MASTER_KEY, Randomness, Secrets};
 pub use sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Http, Journal, Live, Log, LogFormat, ProfileLimits, Store,
-    Time,
+    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Events, Http, Journal, Live, Log, LogFormat, ProfileLimits,
+    Store, Time,
 };
 pub use settings::{Mode, Settings};
 pub use sources::{DEFAULT_TOML, Override, Sources, process_environment};

@@ -10,7 +10,7 @@ use toml::Value;
 use crate::hide::shown;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Http, Journal, Live, Log, ProfileLimits, Store, Time,
+    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Events, Http, Journal, Live, Log, ProfileLimits, Store, Time,
 };
 use crate::{Error, Sources, contradictions};
 
@@ -59,6 +59,8 @@ pub struct Settings {
     pub auth: Auth,
     /// `[live]`
     pub live: Live,
+    /// `[events]`
+    pub events: Events,
     /// `[log]`
     pub log: Log,
     /// `[dead_letters]`
@@ -94,6 +96,7 @@ impl Settings {
             profile: ProfileLimits::read(&keys)?,
             auth: Auth::read(&keys)?,
             live: Live::read(&keys)?,
+            events: Events::read(&keys)?,
             log: Log::read(&keys)?,
             dead_letters: DeadLetters::read(&keys)?,
             keys,

@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let id = (u128::from(user) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes();
             let birth = || Birth { profile_id: ProfileId::from_random(id), integrity_key: id };
             if let Outcome::Changed(change) = apply(state.as_ref(), birth, &event, &context) {
-                let finished = change.finish(now, 900);
+                let finished = change.finish(&event.user, now, 900);
                 frames.push(finished.body);
                 state = Some(finished.state);
             }

@@ -2,6 +2,7 @@
 
 use crate::canonical::CanonicalJson;
 use crate::pipeline;
+use crate::profile::Profile;
 use crate::record::Past;
 use crate::state::UserState;
 use crate::table::{LeafSet, Member};
@@ -41,11 +42,15 @@ impl Delta {
 
     /// The one change from a past revision to the head, whatever happened between.
     pub fn between(past: &Past, head: &UserState) -> Self {
-        let (old, new) = (&past.profile, &head.profile);
+        Self::of(past.revision, head.envelope.revision, &past.profile, &head.profile)
+    }
+
+    /// The change from one profile to another.
+    pub(crate) fn of(base: u64, revision: u64, old: &Profile, new: &Profile) -> Self {
         let differing = Member::ALL.iter().copied().filter(|member| old.section(*member) != new.section(*member));
         Self {
-            base: past.revision,
-            revision: head.envelope.revision,
+            base,
+            revision,
             before: old.present(),
             after: new.present(),
             changes: pipeline::changes(old, new, differing),

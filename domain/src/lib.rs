@@ -20,6 +20,7 @@ pub mod documents;
 pub mod integrity;
 pub mod pipeline;
 pub mod profile;
+pub mod publication;
 pub mod record;
 pub mod schema;
 pub mod state;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::access::{Consent, SharingLevel};
 use crate::canonical::{CanonicalJson, write_number};
 use crate::day::format_instant;
 use crate::id::ProfileId;
@@ -120,6 +121,17 @@ impl Profile {
     /// One leaf's value.
     pub fn get(&self, leaf: Leaf) -> Option<&CanonicalJson> {
         self.section(leaf.field().member)?.get(leaf)
+    }
+
+    /// The citizen's consent as the profile has it.
+    pub fn consent(&self) -> Consent {
+        let value = |leaf| self.get(leaf).map(CanonicalJson::as_str);
+        let level = match value(Leaf::ConsentDataSharingLevel) {
+            Some("\"full\"") => SharingLevel::Full,
+            Some("\"standard\"") => SharingLevel::Standard,
+            _ => SharingLevel::Minimal,
+        };
+        Consent { level, third_party_sharing: value(Leaf::ConsentThirdPartySharing) == Some("true") }
     }
 
     /// Puts a newly assembled member in the place of the old one; says whether that changed anything.

@@ -1,12 +1,12 @@
 //! Everything that is known of one user at one point of its history.
 
-use crate::access::{Consent, SharingLevel};
+use crate::access::Consent;
 use crate::day::Day;
 use crate::documents::SourceDocuments;
 use crate::id::ProfileId;
 use crate::integrity::{HashTree, Salting};
 use crate::profile::{Envelope, Profile};
-use crate::table::{Leaf, Member};
+use crate::table::Member;
 
 /// A user's state: source documents, the profile assembled from them, and what the next revision depends on.
 ///
@@ -81,13 +81,7 @@ impl UserState {
 
     /// The citizen's consent as this revision has it.
     pub fn consent(&self) -> Consent {
-        let value = |leaf| self.profile.get(leaf).map(|value| value.as_str());
-        let level = match value(Leaf::ConsentDataSharingLevel) {
-            Some("\"full\"") => SharingLevel::Full,
-            Some("\"standard\"") => SharingLevel::Standard,
-            _ => SharingLevel::Minimal,
-        };
-        Consent { level, third_party_sharing: value(Leaf::ConsentThirdPartySharing) == Some("true") }
+        self.profile.consent()
     }
 
     /// What the salts of this state's members depend on.

@@ -67,7 +67,7 @@ fn run_history(seed: u64) {
                     state = Some(same);
                 }
                 Rolled::Changed(change) => {
-                    let finished = change.finish(0, 7);
+                    let finished = change.finish(&user, 0, 7);
                     check_step(Some(before), &finished, &mut random);
                     frames.push(finished.body);
                     state = Some(finished.state);
@@ -81,7 +81,7 @@ fn run_history(seed: u64) {
         let birth = || Birth { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
         match apply(state.as_ref(), birth, &event, &context) {
             Outcome::Changed(change) => {
-                let finished = change.finish(event.time, 1234);
+                let finished = change.finish(&user, event.time, 1234);
                 check_step(state.as_ref(), &finished, &mut random);
                 frames.push(finished.body);
                 state = Some(finished.state);
@@ -150,7 +150,7 @@ fn the_root_hash_is_the_same_incrementally_and_from_scratch() {
         for _ in 0..20 {
             let event = event(user, &mut random);
             let step = |state: Option<&Arc<UserState>>| match apply(state, birth, &event, &context) {
-                Outcome::Changed(change) => Some(change.finish(event.time, 0).state),
+                Outcome::Changed(change) => Some(change.finish(&user, event.time, 0).state),
                 _ => state.cloned(),
             };
             if event.writes.is_empty() {

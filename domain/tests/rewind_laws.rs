@@ -38,7 +38,7 @@ fn history(random: &mut Random) -> Vec<Finished> {
             match roll(before, &context) {
                 Rolled::Same(same) => state = Some(same),
                 Rolled::Changed(change) => {
-                    steps.push(change.finish(0, 7));
+                    steps.push(change.finish(&user, 0, 7));
                     state = steps.last().map(|step| step.state.clone());
                 }
             }
@@ -48,7 +48,7 @@ fn history(random: &mut Random) -> Vec<Finished> {
             continue;
         }
         if let Outcome::Changed(change) = apply(state.as_ref(), birth, &event, &context) {
-            steps.push(change.finish(event.time, 1234));
+            steps.push(change.finish(&user, event.time, 1234));
             state = steps.last().map(|step| step.state.clone());
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Door {
     pub(crate) http: config::Http,
     /// `[live]`
     pub(crate) live: config::Live,
+    /// `[events]`
+    pub(crate) events: config::Events,
     /// The open sockets.
     pub(crate) sockets: Sockets,
     /// The tickets that open sockets.

@@ -8,6 +8,7 @@ mod conditional;
 mod consent;
 mod cors;
 pub(crate) mod door;
+mod events;
 mod feed;
 mod gate;
 mod health;
@@ -75,6 +76,8 @@ impl Surface {
             gate.resource("/api/v2/live/ticket", Route::LiveTicket, "POST, OPTIONS")
                 .route(web::post().to(live::ticket::post)),
         );
+        config
+            .service(gate.resource("/api/v2/events", Route::Events, "GET, OPTIONS").route(web::get().to(events::get)));
         config.service(read(&gate, "/api/v2/schemas", Route::Schemas, version::list));
         config.service(read(&gate, "/api/v2/schemas/{version}", Route::Schema, version::get));
         shared(&gate, config);

@@ -33,6 +33,8 @@ pub(crate) enum Code {
     UpgradeRequired,
     TooManySockets,
     TooManyTickets,
+    TooManyFollowers,
+    CursorGone,
     Internal,
     Busy,
     Unavailable,
@@ -68,6 +70,10 @@ impl Code {
             Self::UpgradeRequired => ("upgrade-required", StatusCode::UPGRADE_REQUIRED, "A WebSocket is needed here"),
             Self::TooManySockets => ("too-many-sockets", StatusCode::TOO_MANY_REQUESTS, "Too many sockets are open"),
             Self::TooManyTickets => ("too-many-tickets", StatusCode::TOO_MANY_REQUESTS, "Too many tickets wait"),
+            Self::TooManyFollowers => {
+                ("too-many-followers", StatusCode::TOO_MANY_REQUESTS, "Too many streams are open")
+            }
+            Self::CursorGone => ("cursor-gone", StatusCode::GONE, "The cursor cannot be continued"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "The server is busy"),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The server cannot do this now"),
@@ -97,6 +103,7 @@ struct Inner {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     served: &'static [&'static str],
+    oldest: Option<String>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -115,12 +122,14 @@ pub(crate) struct Body<'a> {
     errors: &'a [FieldError],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     served: &'a [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<&'a str>,
 }
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let header = match code {
-            Code::Busy | Code::Unavailable | Code::TooManyTickets => {
+            Code::Busy | Code::Unavailable | Code::TooManyTickets | Code::TooManyFollowers => {
                 Some((header::RETRY_AFTER, HeaderValue::from_static("1")))
             }
             Code::Unauthenticated | Code::InvalidTicket => {
@@ -132,7 +141,8 @@ impl Problem {
             _ => None,
         };
         let (name, status, title) = code.row();
-        let inner = Inner { name, title, status, detail: detail.into(), errors: Vec::new(), served: &[], header };
+        let (detail, errors) = (detail.into(), Vec::new());
+        let inner = Inner { name, title, status, detail, errors, served: &[], oldest: None, header };
         Self(Box::new(inner))
     }
 
@@ -172,6 +182,13 @@ impl Problem {
         problem
     }
 
+    /// A cursor that cannot be continued, and the oldest one that can.
+    pub(crate) fn cursor_gone(why: &'static str, oldest: String) -> Self {
+        let mut problem = Self::new(Code::CursorGone, format!("{why}; `oldest` is the oldest cursor that works"));
+        problem.0.oldest = Some(oldest);
+        problem
+    }
+
     /// Names a place in the body.
     pub(crate) fn at(mut self, pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
@@ -189,6 +206,7 @@ impl Problem {
             request_id,
             errors: &self.0.errors,
             served: self.0.served,
+            oldest: self.0.oldest.as_deref(),
         }
     }
 

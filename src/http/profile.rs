@@ -133,6 +133,14 @@ impl AccessReason {
         Self(None)
     }
 
+    /// Records an administrator's access to all users.
+    pub(super) fn record_of_all(&self, caller: &Caller, action: &'static str) {
+        if let Some(reason) = &self.0 {
+            let actor = caller.subject.as_str();
+            tracing::info!(target: "audit", actor, action, reason, "administrative access to all users");
+        }
+    }
+
     /// Records an administrator's access to `user`, whose id the log replaces by its keyed hash.
     pub(crate) fn record(&self, caller: &Caller, action: &'static str, user: &UserId) {
         if let Some(reason) = &self.0 {

@@ -18,6 +18,7 @@ pub(super) enum Route {
     Feed,
     Live,
     LiveTicket,
+    Events,
     Schemas,
     Schema,
     Health,
@@ -27,7 +28,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Profile,
         Self::Completeness,
         Self::ProfileEvents,
@@ -35,6 +36,7 @@ impl Route {
         Self::Feed,
         Self::Live,
         Self::LiveTicket,
+        Self::Events,
         Self::Schemas,
         Self::Schema,
         Self::Health,
@@ -52,6 +54,7 @@ impl Route {
             Self::Feed => "feed",
             Self::Live => "live",
             Self::LiveTicket => "live_ticket",
+            Self::Events => "events",
             Self::Schemas => "schemas",
             Self::Schema => "schema",
             Self::Health => "health",

@@ -177,6 +177,7 @@ mod tests {
             viewer: Viewer::Auditor,
             feeds: Vec::new(),
             live_many: false,
+            events_read: false,
             ends_at: i64::MAX,
         };
         Ticket { caller: Arc::new(caller), reason: AccessReason::none(), origin: None }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// Makes, finds and removes files.
 pub trait Disk: Send + Sync {
@@ -77,6 +78,12 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// The file system's own.
     fn length(&self) -> io::Result<u64>;
+
+    /// When the file was last written to, in microseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn written_at(&self) -> io::Result<i64>;
 }
 
 /// A write that did not finish.
@@ -178,5 +185,10 @@ impl DiskFile for RealFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn written_at(&self) -> io::Result<i64> {
+        let since = self.0.metadata()?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 }

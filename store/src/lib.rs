@@ -19,6 +19,7 @@ mod checkpoint;
 mod history;
 mod journal;
 mod keyring;
+mod log;
 mod reader;
 mod seal;
 mod shared;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::port::clock::Entropy;
 use domain::port::journal::Journal;
+use domain::port::log::EventLog;
 use domain::port::store::{Fold, ProfileStore, StoreError};
 
 use crate::checkpoint::{Bell, CheckpointError, CheckpointThread, Checkpointer};
@@ -17,6 +18,7 @@ use crate::dead_letters::LetterBox;
 use crate::error::OpenError;
 use crate::journal::{self, Appender, Index, Position, Recovered, Segments};
 use crate::keyring::{self, Keyring};
+use crate::log::Log;
 use crate::options::{MasterKey, Options};
 use crate::reader::Reader;
 use crate::shared::{Parts, Shared};
@@ -33,6 +35,8 @@ pub struct Store {
     pub journal: Box<dyn Journal>,
     /// The reading end, for the hydration threads, and history.
     pub reader: Arc<dyn ProfileStore>,
+    /// The journal, for those who follow it.
+    pub log: Arc<dyn EventLog>,
     /// Takes rejected events.
     pub dead_letters: Arc<LetterBox>,
     /// Whether the store takes writes.
@@ -107,6 +111,8 @@ pub fn open(
     }
     let segments = Segments::new(disk, directory.clone(), meta.epoch);
     let index = Index::new();
+    // The next checkpoint lets go of what is too old by then; until then there is room to be made.
+    segments.set_folded(meta.checkpoint.segment);
     let Recovered { tip, nothing_after_checkpoint } =
         journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index)?;
     if let Some(first) = meta.first_unused_slot.filter(|_| nothing_after_checkpoint) {
@@ -123,6 +129,7 @@ pub fn open(
     Ok(Store {
         journal: Box::new(Appender::new(shared.clone(), options.segment_bytes, tip)),
         reader: Arc::new(Reader(shared.clone())),
+        log: Arc::new(Log(shared.clone())),
         dead_letters: letters.clone(),
         status: shared.status.clone(),
         epoch: meta.epoch,

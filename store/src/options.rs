@@ -26,8 +26,10 @@ pub struct Options {
     /// The newest sequences of as many users are kept in memory (60 bytes each), so that a record of theirs need not ask
     /// sled what it has to continue.
     pub known_users: usize,
-    /// Checkpointed journal segments are kept until they exceed as many bytes. 0 = none is kept.
+    /// Checkpointed journal segments are kept for followers until they exceed as many bytes. 0 = none is kept.
     pub retain_journal_bytes: u64,
+    /// They are kept for so long at most, as [`Self::clock`] has it.
+    pub retain_journal: Duration,
     /// The bytes of sled pages that are held in memory.
     pub sled_cache_bytes: u64,
     /// A zstd dictionary for states and history, trained on the sample population. What was compressed with one
@@ -39,7 +41,8 @@ pub struct Options {
     pub dead_letter_bytes: usize,
     /// Dead letters are kept for as many days.
     pub dead_letter_days: u32,
-    /// Says when dead letters are due to go; without one only the arrival of a new one does.
+    /// Says when dead letters and journal segments are due to go. Without one only the arrival of a new letter does, and
+    /// segments go by their bytes alone.
     pub clock: Option<Arc<dyn Clock>>,
     /// The disk under journal and keyring.
     pub disk: Arc<dyn Disk>,
@@ -55,7 +58,8 @@ impl Options {
             checkpoint_journal_bytes: 1 << 30,
             checkpoint_users_per_second: 50_000,
             known_users: 1_000_000,
-            retain_journal_bytes: 0,
+            retain_journal_bytes: 4 << 30,
+            retain_journal: Duration::from_secs(24 * 3600),
             sled_cache_bytes: 256 << 20,
             dictionary: None,
             dead_letter_queue: 1024,

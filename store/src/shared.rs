@@ -8,7 +8,7 @@ use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
 
 use crate::checkpoint::Bell;
-use crate::journal::{Entry, Fetched, Index, Item, Position, Segments, parse};
+use crate::journal::{Entry, Fetched, Index, Item, Keep, Position, Segments, parse};
 use crate::keyring::{Keyring, SlotFault};
 use crate::metric::Metrics;
 use crate::seal::{Cipher, SecretKey};
@@ -105,6 +105,18 @@ impl Shared {
 
     pub(crate) fn set_durable_end(&self, end: Position) {
         self.durable_end.store(end.to_u64(), Ordering::Release);
+    }
+
+    /// A write is worth more than a follower's way back: on a full disk, the segments go that are kept for followers
+    /// alone. Says whether any did.
+    pub(crate) fn make_room(&self) -> bool {
+        match self.segments.drop_folded(Keep::NOTHING) {
+            Ok(any) => any,
+            Err(error) => {
+                tracing::warn!("the disk is full, and old segments of the journal could not be removed: {error}");
+                false
+            }
+        }
     }
 
     /// Updates the gauges of what is on disk.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::day::Day;
 use domain::event::FeedEvent;
-use domain::id::ProfileId;
+use domain::id::{ProfileId, UserId};
 use domain::pipeline::validate::validate;
 use domain::pipeline::{Birth, Context, Finished, Outcome, Rolled, apply, mask, roll, serialize};
 use domain::record::{pack, replay, unpack};
@@ -23,6 +23,11 @@ const ENVELOPE: [&str; 6] =
 
 /// 2030-01-01T00:00:00Z, after every event.
 const NOW_MICROS: i64 = 1_893_456_000_000_000;
+
+/// Whose frames the steps make.
+fn user() -> UserId {
+    UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id")
+}
 
 /// The domain's rules for a world.
 pub(crate) struct Domain {
@@ -79,7 +84,7 @@ impl Citizen<'_> {
         let Some(before) = &self.state else { return };
         match roll(before, &self.domain.context(self.day)) {
             Rolled::Same(state) => self.state = Some(state),
-            Rolled::Changed(change) => self.take(change.finish(0, 0)),
+            Rolled::Changed(change) => self.take(change.finish(&user(), 0, 0)),
         }
     }
 
@@ -88,7 +93,7 @@ impl Citizen<'_> {
         let birth = || Birth { profile_id: ProfileId::from_random([7; 16]), integrity_key: [9; 16] };
         match apply(self.state.as_ref(), birth, event, &self.domain.context(self.day)) {
             Outcome::Changed(change) => {
-                self.take(change.finish(0, 0));
+                self.take(change.finish(&user(), 0, 0));
                 true
             }
             Outcome::Unchanged | Outcome::Duplicate => false,

@@ -6,11 +6,13 @@
 
 mod app;
 mod client;
+mod follower;
 mod live_client;
 mod token;
 
 mod access;
 mod bad_input;
+mod events;
 mod feeds;
 mod live;
 mod overload;

@@ -64,7 +64,7 @@ pub(crate) fn measure() {
             let event = validate.time(|| accept(&event, &rules));
             let outcome = merge.time(|| apply(state.as_ref(), birth, &event, &context));
             let Outcome::Changed(change) = outcome else { continue };
-            let finished = finish.time(|| change.finish(NOW, 1));
+            let finished = finish.time(|| change.finish(&event.user, NOW, 1));
             record_bytes.push(finished.body.len());
             state = Some(finished.state);
             unchanged.time(|| apply(state.as_ref(), birth, &event, &context));
@@ -95,7 +95,7 @@ pub(crate) fn measure() {
 
 fn step(state: Option<Arc<UserState>>, event: &FeedEvent, context: &Context<'_>) -> Option<Arc<UserState>> {
     match apply(state.as_ref(), birth, event, context) {
-        Outcome::Changed(change) => Some(change.finish(NOW, 1).state),
+        Outcome::Changed(change) => Some(change.finish(&event.user, NOW, 1).state),
         Outcome::Unchanged | Outcome::Duplicate => state,
     }
 }

@@ -44,6 +44,8 @@ enum Job {
     Commit(Record, Ticket),
     // Not counted: the users that wait to be loaded have their own bound.
     Load(UserId),
+    // Not counted: so have followers.
+    Mark,
 }
 
 /// What comes out together: the records share one sync, and the loads come after them.
@@ -52,6 +54,8 @@ pub(crate) struct Group {
     pub(crate) records: Vec<Record>,
     pub(crate) tickets: Vec<Ticket>,
     pub(crate) loads: Vec<UserId>,
+    /// Whether somebody waits to hear how far the commits have come.
+    pub(crate) mark: bool,
 }
 
 impl CommitQueue {
@@ -80,6 +84,12 @@ impl CommitQueue {
         self.filled.notify_one();
     }
 
+    /// Lets those who follow the journal hear how far they may read once everything before is committed.
+    pub(crate) fn mark(&self) {
+        self.state.lock().jobs.push_back(Job::Mark);
+        self.filled.notify_one();
+    }
+
     /// Fills `group` with as many records as it may have and the loads between them. Waits for the first if `wait` is
     /// set. `false` when the queue is closed and empty.
     pub(crate) fn take(&self, group: &mut Group, wait: bool) -> bool {
@@ -103,6 +113,7 @@ impl CommitQueue {
                     group.tickets.push(ticket);
                 }
                 Some(Job::Load(user)) => group.loads.push(user),
+                Some(Job::Mark) => group.mark = true,
                 None => break,
             }
         }

@@ -33,8 +33,17 @@ impl Committer {
     /// Commits one group. `false` when there will be no further one.
     pub(crate) fn step(&mut self, wait: bool) -> bool {
         let open = self.shared.commits.take(&mut self.group, wait);
+        let horizon = &self.shared.followers.horizon;
+        let mark = std::mem::take(&mut self.group.mark) || (horizon.is_watched() && !self.group.records.is_empty());
         if !self.group.records.is_empty() {
             self.commit();
+        }
+        if mark {
+            // Behind the outcomes, in each shard's own order.
+            let mark = self.shared.followers.horizon.mark();
+            for shard in &self.shared.shards {
+                let _ = shard.send(ShardEvent::Passed(mark.clone()));
+            }
         }
         // Only now: whoever is loaded must find what was committed before.
         self.shared.loads.push(self.group.loads.drain(..));

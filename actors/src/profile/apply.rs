@@ -65,7 +65,9 @@ impl Core {
         let context = context(shared, now, tip.as_deref());
         let started = Instant::now();
         let merged = guard(|| match apply(tip.as_ref(), || birth(shared), event, &context) {
-            Outcome::Changed(change) => Merged::Changed(Box::new(change.finish(now, micros_since(received)))),
+            Outcome::Changed(change) => {
+                Merged::Changed(Box::new(change.finish(&self.user, now, micros_since(received))))
+            }
             Outcome::Unchanged => Merged::Unchanged,
             Outcome::Duplicate => Merged::Duplicate,
         })?;
@@ -105,7 +107,7 @@ impl Core {
         let started = Instant::now();
         let rolled = guard(|| match roll(&tip, &context) {
             Rolled::Same(state) => Err(state),
-            Rolled::Changed(change) => Ok(change.finish(now, micros_since(started))),
+            Rolled::Changed(change) => Ok(change.finish(&self.user, now, micros_since(started))),
         })?;
         match rolled {
             Ok(finished) => self.enqueue(local, finished, permit, None, SmallVec::new()),

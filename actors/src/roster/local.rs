@@ -13,6 +13,7 @@ use crate::commit::Settled;
 use crate::compact::Compactor;
 use crate::day_roller::DayRoller;
 use crate::error::ReadError;
+use crate::follower::Mark;
 use crate::hot_ring::HotRing;
 use crate::hydration::Hydrated;
 use crate::profile::{Core, ProfileActor, Request};
@@ -28,6 +29,8 @@ pub(crate) enum ShardEvent {
     CommitsLost,
     /// Users that were loaded.
     Hydrated(Vec<Hydrated>),
+    /// All outcomes up to a place in the journal have come before this.
+    Passed(Mark),
 }
 
 /// A shard's own state. Actors and the RosterActor of the shard hold it together; no other thread sees it.
@@ -77,6 +80,7 @@ impl Local {
             ShardEvent::CommitsLost => {
                 self.each(|core| core.fail_pending(self));
             }
+            ShardEvent::Passed(mark) => drop(mark),
             ShardEvent::Hydrated(users) => {
                 for user in users {
                     self.admit(user);

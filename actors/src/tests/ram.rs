@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use domain::id::UserId;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::{Journal, JournalError, Record, Refused};
+use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
 use domain::port::store::{Fold, ProfileStore, StoreError, Stored, StoredHistory};
 use domain::record;
 use domain::state::UserState;
@@ -30,6 +31,8 @@ pub(super) struct Ram(Arc<Mutex<Log>>);
 #[derive(Debug, Default)]
 struct Log {
     frames: BTreeMap<UserId, Vec<Vec<u8>>>,
+    /// Whose frames came, in order.
+    order: Vec<(UserId, u64)>,
     fate: Fate,
     /// What was written with an unknown fate: a restart decides.
     limbo: Vec<(UserId, u64, Vec<u8>)>,
@@ -89,6 +92,7 @@ impl Ram {
             let frames = log.frames.entry(user).or_default();
             if frames.len() as u64 + 1 == sequence {
                 frames.push(body);
+                log.order.push((user, sequence));
             }
         }
     }
@@ -118,6 +122,7 @@ impl Journal for Ram {
             let expected = frames.len() as u64 + 1;
             if record.sequence == expected {
                 frames.push(record.body.clone());
+                log.order.push((record.user, record.sequence));
                 return Ok(());
             }
             log.refused += 1;
@@ -144,6 +149,40 @@ impl ProfileStore for Ram {
         }
         let stored = Stored { generation: 1, sequence: frames.len() as u64, state, frames: new.to_vec() };
         Ok(Some(StoredHistory { stored, blocks, tail }))
+    }
+}
+
+/// A place is the number of the frames before it.
+impl EventLog for Ram {
+    fn end(&self) -> LogPosition {
+        LogPosition(self.0.lock().order.len() as u64)
+    }
+
+    fn oldest(&self) -> LogPosition {
+        LogPosition(0)
+    }
+
+    fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError> {
+        let log = self.0.lock();
+        let end = up_to.0.min(log.order.len() as u64);
+        if from.0 > log.order.len() as u64 {
+            return Err(LogError::Nowhere);
+        }
+        let mut batch = LogBatch { next: from, ..LogBatch::default() };
+        let mut bytes = 0;
+        for at in from.0..end {
+            let (user, sequence) = log.order[at as usize];
+            let frames = &log.frames[&user];
+            let body = frames[sequence as usize - 1].clone();
+            bytes += body.len();
+            if bytes > max_bytes && !batch.entries.is_empty() {
+                break;
+            }
+            batch.next = LogPosition(at + 1);
+            let (at, newest) = (LogPosition(at), frames.len() as u64);
+            batch.entries.push(LogEntry { at, next: batch.next, sequence, newest, body });
+        }
+        Ok(batch)
     }
 }
 

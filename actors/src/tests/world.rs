@@ -109,6 +109,7 @@ impl Ground {
         Ports {
             journal: Box::new(self.ram.clone()),
             store: Arc::new(self.ram.clone()),
+            log: Arc::new(self.ram.clone()),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             rules: self.rules.clone(),

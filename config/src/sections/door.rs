@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{HOUR_S, MANY, MIB};
+use super::{HOUR_S, MANY, MIB, TIB};
 use crate::Error;
 use crate::keys::Keys;
 
@@ -121,6 +121,30 @@ impl Live {
             ticket_life: keys.seconds("live.ticket_life_s", 1..=300)?,
             max_tickets_per_caller: keys.integer("live.max_tickets_per_caller", 1..=MANY)?,
             max_tickets: keys.integer("live.max_tickets", 1..=MANY)?,
+        })
+    }
+}
+
+/// `[events]`: bounds on those who follow all users.
+#[derive(Debug, Clone)]
+pub struct Events {
+    /// Streams at the same time, in all.
+    pub max_followers: usize,
+    /// Streams at the same time of one caller.
+    pub max_followers_per_caller: usize,
+    /// The most bytes of profiles that are remembered for them.
+    pub cache_bytes: u64,
+    /// The longest silence on a stream.
+    pub heartbeat: Duration,
+}
+
+impl Events {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+        Ok(Self {
+            max_followers: keys.integer("events.max_followers", 0..=MANY)?,
+            max_followers_per_caller: keys.integer("events.max_followers_per_caller", 1..=MANY)?,
+            cache_bytes: keys.integer("events.cache_bytes", 0..=TIB)?,
+            heartbeat: keys.seconds("events.heartbeat_s", 1..=HOUR_S)?,
         })
     }
 }

@@ -6,7 +6,7 @@ mod rules;
 mod state;
 mod storage;
 
-pub use door::{Auth, Http, Live};
+pub use door::{Auth, Events, Http, Live};
 pub use log::{Log, LogFormat};
 pub use rules::{ProfileLimits, Time};
 pub use state::{Actors, Cache, Commit};

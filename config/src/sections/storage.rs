@@ -13,6 +13,8 @@ pub struct Journal {
     pub segment_bytes: u64,
     /// Checkpointed segments beyond this total go, oldest first.
     pub retain_bytes: u64,
+    /// Checkpointed segments that are older go.
+    pub retain: Duration,
 }
 
 impl Journal {
@@ -20,6 +22,7 @@ impl Journal {
         Ok(Self {
             segment_bytes: keys.integer::<u64>("journal.segment_mib", 1..=1_024)? << 20,
             retain_bytes: keys.integer("journal.retain_bytes", 0..=TIB)?,
+            retain: Duration::from_secs(keys.integer::<u64>("journal.retain_hours", 0..=8_784)? * 3_600),
         })
     }
 }

@@ -58,6 +58,17 @@ pub struct Consent {
     pub third_party_sharing: bool,
 }
 
+impl Consent {
+    /// What both consents allow.
+    #[must_use]
+    pub fn least(self, other: Self) -> Self {
+        Self {
+            level: self.level.min(other.level),
+            third_party_sharing: self.third_party_sharing && other.third_party_sharing,
+        }
+    }
+}
+
 /// `consent.data_sharing_level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub enum SharingLevel {

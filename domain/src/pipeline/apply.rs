@@ -8,7 +8,7 @@ use crate::day::Day;
 use crate::delta::Delta;
 use crate::documents::SourceDocuments;
 use crate::event::{FeedEvent, Text, Write};
-use crate::id::ProfileId;
+use crate::id::{ProfileId, UserId};
 use crate::integrity::HashTree;
 use crate::profile::Profile;
 use crate::record;
@@ -198,16 +198,16 @@ impl Change {
         self.next.envelope.generated_at
     }
 
-    /// Gives the step its time, and makes the journal's record of it.
+    /// Gives the step of `user` its time, and makes the journal's record of it.
     ///
     /// `generated_at` is in microseconds since the Unix epoch; an earlier one than the last revision's is lifted to
     /// it. `latency` is in microseconds, from receipt to assembled. A step without a revision takes neither.
-    pub fn finish(mut self, generated_at: i64, latency: u32) -> Finished {
+    pub fn finish(mut self, user: &UserId, generated_at: i64, latency: u32) -> Finished {
         if self.delta.is_some() {
             self.next.envelope.generated_at = generated_at.max(self.not_before());
             self.next.envelope.assembly_latency_micros = latency;
         }
-        let body = record::encode(&self.next, self.born, self.event.as_ref(), self.delta.as_ref());
+        let body = record::encode(user, &self.next, self.born, self.event.as_ref(), self.delta.as_ref());
         Finished { state: Arc::new(self.next), delta: self.delta.map(Arc::new), body }
     }
 }

@@ -4,7 +4,7 @@ use json_patch::{Patch, PatchOperation};
 
 use super::diff::{add_section, leaf_operations, remove_section};
 use crate::delta::{Delta, LeafChange};
-use crate::profile::Section;
+use crate::profile::{Profile, Section};
 use crate::table::LeafSet;
 
 /// The patch from a viewer's view before to the view after, under one mask: diff(mask(a), mask(b)).
@@ -29,6 +29,21 @@ pub fn patch(delta: &Delta, mask: LeafSet) -> Patch {
         }
     }
     Patch(operations)
+}
+
+/// What one sees of a change whose mask changes with it: from what one mask leaves of the profile before to what the
+/// other leaves of the profile after. `delta` is the whole change.
+pub fn between(delta: &Delta, (old, old_mask): (&Profile, LeafSet), (new, new_mask): (&Profile, LeafSet)) -> Delta {
+    let (before, after) = (delta.before.and(old_mask), delta.after.and(new_mask));
+    let changes = if old_mask == new_mask {
+        delta.changes.iter().filter(|change| new_mask.has(change.leaf)).cloned().collect()
+    } else {
+        let value = |profile: &Profile, seen: LeafSet, leaf| profile.get(leaf).filter(|_| seen.has(leaf)).cloned();
+        let both = before.or(after).iter();
+        let changes = both.map(|leaf| LeafChange { leaf, old: value(old, before, leaf), new: value(new, after, leaf) });
+        changes.filter(|change| change.old != change.new).collect()
+    };
+    Delta { base: delta.base, revision: delta.revision, before, after, changes }
 }
 
 fn new_leaf(change: &LeafChange) -> Option<(crate::table::Leaf, crate::canonical::CanonicalJson)> {

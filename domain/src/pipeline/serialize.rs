@@ -1,13 +1,17 @@
 //! Stage 8, serialize: a masked view as bytes, by splicing canonical leaves. The document is its own RFC 8785 form.
 
-use crate::profile::{SCHEMA_VERSION, push_hex};
+use crate::profile::{Envelope, Profile, SCHEMA_VERSION, push_hex};
 use crate::scan;
 use crate::state::UserState;
 use crate::table::{LeafSet, Member};
 
 /// The whole document as a viewer with this mask sees it.
 pub fn view(state: &UserState, mask: LeafSet) -> Vec<u8> {
-    let envelope = &state.envelope;
+    document(&state.envelope, &state.profile, mask)
+}
+
+/// The whole document of a profile with this envelope, as a viewer with this mask sees it.
+pub fn document(envelope: &Envelope, profile: &Profile, mask: LeafSet) -> Vec<u8> {
     let mut hash = String::with_capacity(66);
     hash.push('"');
     push_hex(&mut hash, &envelope.profile_hash);
@@ -22,13 +26,13 @@ pub fn view(state: &UserState, mask: LeafSet) -> Vec<u8> {
     ];
     let mut fixed = fixed.iter().peekable();
     let mut out = Vec::with_capacity(1024);
-    let visible = state.profile.present().and(mask);
+    let visible = profile.present().and(mask);
     for member in visible.members() {
         while let Some((name, value)) = fixed.next_if(|(name, _)| *name < member.name()) {
             push_member(&mut out, name, value.as_bytes());
         }
         push_member(&mut out, member.name(), b"");
-        if let Some(section) = state.profile.section(member) {
+        if let Some(section) = profile.section(member) {
             section.write(mask, |piece| out.extend_from_slice(piece));
         }
     }

@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod dead_letters;
 pub mod journal;
+pub mod log;
 pub mod store;

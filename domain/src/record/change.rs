@@ -9,7 +9,7 @@ use crate::canonical::CanonicalJson;
 use crate::day::Day;
 use crate::delta::Delta;
 use crate::event::Write;
-use crate::id::ProfileId;
+use crate::id::{ProfileId, UserId};
 use crate::pipeline::apply::Said;
 use crate::profile::Envelope;
 use crate::source::Source;
@@ -19,30 +19,41 @@ use crate::table::Leaf;
 const BORN: u8 = 1;
 const REVISED: u8 = 2;
 const EVENT: u8 = 4;
+const USER: u8 = 8;
 
 /// A change as it is stored.
 pub(super) struct StoredChange {
-    born: Option<(ProfileId, [u8; 16], u32)>,
+    /// Whose it is. A hydration knows that anyway, so bodies did without it once.
+    pub(super) user: Option<UserId>,
+    pub(super) born: Option<(ProfileId, [u8; 16], u32)>,
     day: Day,
     rules: u32,
     policy: u32,
     event: Option<Said>,
-    revised: Option<Revised>,
+    pub(super) revised: Option<Revised>,
 }
 
 /// What a revision made.
-struct Revised {
-    envelope: Envelope,
+pub(super) struct Revised {
+    /// Without the profile's id, which only a birth says.
+    pub(super) envelope: Envelope,
     salt_count: u32,
-    leaves: Vec<(Leaf, Option<CanonicalJson>)>,
+    pub(super) leaves: Vec<(Leaf, Option<CanonicalJson>)>,
 }
 
-/// The body of the record that takes a user to `next`.
-pub(crate) fn encode(next: &UserState, born: bool, said: Option<&Said>, delta: Option<&Delta>) -> Vec<u8> {
+/// The body of the record that takes `user` to `next`.
+pub(crate) fn encode(
+    user: &UserId,
+    next: &UserState,
+    born: bool,
+    said: Option<&Said>,
+    delta: Option<&Delta>,
+) -> Vec<u8> {
     let mut out = Writer(Vec::with_capacity(512));
     out.u8(FORMAT);
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    out.u8(flag(born, BORN) | flag(delta.is_some(), REVISED) | flag(said.is_some(), EVENT));
+    out.u8(USER | flag(born, BORN) | flag(delta.is_some(), REVISED) | flag(said.is_some(), EVENT));
+    out.bytes(user.as_str().as_bytes());
     out.signed(i64::from(next.day.0));
     out.varint(u64::from(next.rules));
     out.varint(u64::from(next.policy));
@@ -88,6 +99,10 @@ pub(super) fn decode(body: &[u8]) -> Result<StoredChange, DecodeError> {
         return Err(DecodeError::Unknown { what: "record format" });
     }
     let flags = input.u8()?;
+    let user = match flags & USER {
+        0 => None,
+        _ => Some(UserId::parse(input.text()?.as_str()).map_err(|_| DecodeError::Unknown { what: "user id" })?),
+    };
     let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
     let (rules, policy) = (input.u32()?, input.u32()?);
     let born = match flags & BORN {
@@ -100,7 +115,7 @@ pub(super) fn decode(body: &[u8]) -> Result<StoredChange, DecodeError> {
     if !input.is_empty() {
         return Err(DecodeError::Unknown { what: "tail" });
     }
-    Ok(StoredChange { born, day, rules, policy, event, revised })
+    Ok(StoredChange { user, born, day, rules, policy, event, revised })
 }
 
 fn decode_event(input: &mut Reader) -> Result<Said, DecodeError> {

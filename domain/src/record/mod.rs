@@ -8,13 +8,15 @@ mod codec;
 mod history;
 mod rewind;
 mod state;
+mod step;
 
 pub(crate) use change::encode;
 pub use change::replay;
 pub use codec::DecodeError;
 pub use history::{Entry, Replay, entries, hydrate};
-pub use rewind::{Past, rewind};
+pub use rewind::{Past, consents_after, rewind};
 pub use state::{pack, unpack};
+pub use step::{Followed, Step, follow};
 
 /// The format of every body here. A body of another is refused.
 const FORMAT: u8 = 1;

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::change::decode;
 use super::codec::DecodeError;
 use super::history::{Entry, entries};
 use super::{replay, unpack};
+use crate::access::Consent;
 use crate::id::ProfileId;
 use crate::port::store::StoredHistory;
 use crate::profile::Profile;
 use crate::state::UserState;
+use crate::table::Member;
 
 /// A profile as it stood at a revision.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +52,35 @@ pub fn rewind(history: StoredHistory, revision: u64) -> Result<Option<Past>, Dec
     Ok(state.filter(|state| state.envelope.revision == revision).map(Past::of))
 }
 
+/// Every consent that the user had after `revision`, as far back as what was loaded reaches; oldest first, and never
+/// empty for a user who has a profile.
+///
+/// # Errors
+/// A body is not one of ours.
+pub fn consents_after(history: &StoredHistory, revision: u64) -> Result<Vec<(u64, Consent)>, DecodeError> {
+    let mut state = history.stored.state.clone().map(unpack).transpose()?;
+    let mut later = Vec::new();
+    if let Some(folded) = &state {
+        let bodies = history.blocks.iter().map(|block| &block.body[..]).chain([&history.tail[..]]);
+        let mut profile = folded.profile.clone();
+        for entry in entries_between(bodies, revision, folded.envelope.revision)?.into_values().rev() {
+            later.push((entry.revision, profile.consent()));
+            for (leaf, value) in entry.before.into_iter().filter(|(leaf, _)| Member::Consent.leaves().has(*leaf)) {
+                profile.set(leaf, value);
+            }
+        }
+        later.reverse();
+    }
+    for frame in &history.stored.frames {
+        let change = decode(frame)?;
+        let revised = change.revised.as_ref().map(|revised| revised.envelope.revision);
+        let next = change.apply(state)?;
+        later.extend(revised.filter(|revised| *revised > revision).map(|revised| (revised, next.consent())));
+        state = Some(next);
+    }
+    Ok(later)
+}
+
 fn reached(state: Option<&UserState>, revision: u64) -> bool {
     state.is_some_and(|state| state.envelope.revision >= revision)
 }
@@ -63,12 +95,7 @@ fn undo<'a>(
     if revision < first {
         return Ok(None);
     }
-    // An entry may be in a block and in the tail: they are the same.
-    let mut undone: BTreeMap<u64, Entry> = BTreeMap::new();
-    for body in bodies {
-        let later = entries(body)?.into_iter().filter(|entry| (revision + 1..=head).contains(&entry.revision));
-        undone.extend(later.map(|entry| (entry.revision, entry)));
-    }
+    let undone = entries_between(bodies, revision, head)?;
     if undone.len() as u64 != head - revision {
         return Ok(None);
     }
@@ -80,4 +107,19 @@ fn undo<'a>(
     }
     past.revision = revision;
     Ok(Some(past))
+}
+
+/// The entries of the revisions after `revision` and up to `head`. One may be in a block and in the tail: they are the
+/// same.
+fn entries_between<'a>(
+    bodies: impl Iterator<Item = &'a [u8]>,
+    revision: u64,
+    head: u64,
+) -> Result<BTreeMap<u64, Entry>, DecodeError> {
+    let mut found = BTreeMap::new();
+    for body in bodies {
+        let between = entries(body)?.into_iter().filter(|entry| entry.revision > revision && entry.revision <= head);
+        found.extend(between.map(|entry| (entry.revision, entry)));
+    }
+    Ok(found)
 }

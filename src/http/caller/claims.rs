@@ -85,7 +85,8 @@ impl Claims {
             _ => Vec::new(),
         };
         let live_many = role == Role::Service && has("live:many");
-        Ok(Caller { subject: self.sub, role, viewer, feeds, live_many, ends_at })
+        let events_read = matches!(role, Role::Service | Role::Admin) && has("events:read");
+        Ok(Caller { subject: self.sub, role, viewer, feeds, live_many, events_read, ends_at })
     }
 
     fn citizen(&self) -> Result<UserId, Refusal> {

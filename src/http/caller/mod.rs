@@ -71,6 +71,8 @@ pub(crate) struct Caller {
     pub(crate) feeds: Vec<Source>,
     /// Whether one socket of its may follow more than one user.
     pub(crate) live_many: bool,
+    /// Whether it may follow the events of all users.
+    pub(crate) events_read: bool,
     /// When the token stops to be accepted: its `exp` and the leeway, in seconds since the Unix epoch.
     pub(crate) ends_at: i64,
 }

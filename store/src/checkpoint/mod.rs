@@ -11,13 +11,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::port::clock::Clock;
 use domain::port::store::{Fold, Folded, HistoryBlock, StoreError};
 use parking_lot::Mutex;
 
 pub(crate) use bell::Bell;
 pub(crate) use thread::CheckpointThread;
 
-use crate::journal::{Entry, Position};
+use crate::disk::is_full;
+use crate::journal::{Entry, Keep, Position};
 use crate::options::Options;
 use crate::seal::kind;
 use crate::shared::{Shared, Unfolded, gone};
@@ -51,6 +53,8 @@ pub(crate) struct Checkpointer {
     interval: Duration,
     users_per_second: u32,
     retain_journal_bytes: u64,
+    retain_journal: Duration,
+    clock: Option<Arc<dyn Clock>>,
     known_users: usize,
     /// Up to where the journal is in sled. Locked by the one checkpoint that runs: a fold relies on nobody else
     /// changing what it read.
@@ -65,6 +69,8 @@ impl Checkpointer {
             interval: options.checkpoint_interval,
             users_per_second: options.checkpoint_users_per_second,
             retain_journal_bytes: options.retain_journal_bytes,
+            retain_journal: options.retain_journal,
+            clock: options.clock.clone(),
             known_users: options.known_users,
             folded_to: Mutex::new(folded_to),
         }
@@ -89,8 +95,9 @@ impl Checkpointer {
         let end = shared.durable_end();
         let users = shared.index.users_since(from);
         if users.is_empty() && end == from {
-            // There may be dead letters.
+            // There may be dead letters, and segments whose time is over.
             shared.sled.flush()?;
+            self.let_go(end)?;
             return Ok(end);
         }
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
@@ -115,9 +122,17 @@ impl Checkpointer {
         shared.sled.flush()?;
         shared.sled.set_meta(&Meta { epoch: shared.segments.epoch(), checkpoint: end, first_unused_slot: None })?;
         shared.index.forget_before(end, self.known_users);
-        shared.segments.drop_before(end.segment, self.retain_journal_bytes).map_err(CheckpointError::Segments)?;
+        self.let_go(end)?;
         shared.measure();
         Ok(end)
+    }
+
+    /// Removes the segments that nobody needs any more.
+    fn let_go(&self, end: Position) -> Result<(), CheckpointError> {
+        let age = i64::try_from(self.retain_journal.as_micros()).unwrap_or(i64::MAX);
+        let since = self.clock.as_ref().map_or(i64::MIN, |clock| clock.now_micros().saturating_sub(age));
+        let keep = Keep { bytes: self.retain_journal_bytes, since };
+        self.shared.segments.folded_before(end.segment, keep).map_err(CheckpointError::Segments)
     }
 
     /// sled never gets over an I/O error; a user's damaged data is not sled's.
@@ -125,6 +140,11 @@ impl Checkpointer {
         self.shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
         if matches!(error, CheckpointError::Fold(StoreError::Damaged { .. })) {
             return;
+        }
+        if let CheckpointError::Sled(sled::Error::Io(error)) = error
+            && is_full(error)
+        {
+            self.shared.make_room();
         }
         match self.shared.sled.reopen() {
             Ok(()) => tracing::warn!("sled failed ({error}) and was opened anew"),

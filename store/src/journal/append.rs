@@ -129,7 +129,11 @@ impl Journal for Appender {
             if group.len() == 0 {
                 return Ok(group);
             }
-            match self.write(&mut group) {
+            let mut written = self.write(&mut group);
+            if matches!(&written, Err(JournalError::NotTaken(error)) if is_full(error)) && shared.make_room() {
+                written = self.write(&mut group);
+            }
+            match written {
                 Ok(at) => {
                     for (user, entry) in group.entries(at) {
                         shared.index.set(user, entry);

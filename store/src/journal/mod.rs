@@ -9,11 +9,11 @@ mod recover;
 mod segment;
 
 pub(crate) use append::Appender;
-pub(crate) use frame::{Item, parse};
+pub(crate) use frame::{Item, MARK_BYTES, claimed_length, parse};
 pub(crate) use index::{Entry, Index};
 pub(crate) use position::Position;
 pub(crate) use recover::{Recovered, recover};
-pub(crate) use segment::{Fetched, Segments};
+pub(crate) use segment::{Fetched, HEADER_BYTES, HeaderFault, Keep, Segments};
 
 /// The folder of the segments in the data directory.
 pub(crate) const DIRECTORY: &str = "journal";

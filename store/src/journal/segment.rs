@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::RwLock;
 
@@ -84,11 +85,32 @@ pub(crate) struct Segments {
     directory: PathBuf,
     epoch: u64,
     files: RwLock<BTreeMap<u32, Arc<dyn DiskFile>>>,
+    /// All segments before this one are in a checkpoint: they are kept for followers alone.
+    folded_before: AtomicU32,
+}
+
+/// How much is kept of what is in a checkpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    pub(crate) bytes: u64,
+    /// What was written before this time goes, too. Microseconds since the Unix epoch.
+    pub(crate) since: i64,
+}
+
+impl Keep {
+    pub(crate) const NOTHING: Self = Self { bytes: 0, since: i64::MAX };
+}
+
+/// A segment to read from.
+pub(crate) struct Readable {
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where its valid bytes end, if another one says so.
+    pub(crate) end: Option<u32>,
 }
 
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, directory: PathBuf, epoch: u64) -> Self {
-        Self { disk, directory, epoch, files: RwLock::default() }
+        Self { disk, directory, epoch, files: RwLock::default(), folded_before: AtomicU32::new(0) }
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -149,22 +171,54 @@ impl Segments {
         Ok(Fetched::Bytes(bytes))
     }
 
-    /// Removes segments, oldest first, up to but without `number`, until the rest is within `keep_bytes`.
-    pub(crate) fn drop_before(&self, number: u32, keep_bytes: u64) -> io::Result<()> {
+    /// The number of the oldest segment.
+    pub(crate) fn oldest(&self) -> u32 {
+        self.files.read().keys().next().copied().unwrap_or(1)
+    }
+
+    /// A segment to read from; `None` where there is none of that number.
+    pub(crate) fn readable(&self, number: u32) -> Result<Option<Readable>, HeaderFault> {
+        let (file, next) = {
+            let files = self.files.read();
+            let Some(file) = files.get(&number) else { return Ok(None) };
+            (file.clone(), files.get(&(number + 1)).cloned())
+        };
+        let end = next.map(|next| SegmentHeader::read(&*next).map(|header| header.previous_end)).transpose()?;
+        Ok(Some(Readable { file, end }))
+    }
+
+    /// All segments before `number` are in a checkpoint.
+    pub(crate) fn set_folded(&self, number: u32) {
+        self.folded_before.store(number, Ordering::Relaxed);
+    }
+
+    /// All segments before `number` are in a checkpoint now. Removes them, oldest first, until the rest is to be kept.
+    pub(crate) fn folded_before(&self, number: u32, keep: Keep) -> io::Result<()> {
+        self.set_folded(number);
+        self.drop_folded(keep).map(|_| ())
+    }
+
+    /// Removes segments that are in a checkpoint, oldest first, until the rest is to be kept; says whether any went.
+    pub(crate) fn drop_folded(&self, keep: Keep) -> io::Result<bool> {
+        let number = self.folded_before.load(Ordering::Relaxed);
+        let mut any = false;
         let old: Vec<_> = self.files.read().range(..number).map(|(number, file)| (*number, file.clone())).collect();
         let mut excess = 0;
         for (_, file) in &old {
             excess += file.length()?;
         }
         for (number, file) in old {
-            if excess <= keep_bytes {
+            if excess <= keep.bytes && file.written_at()? >= keep.since {
                 break;
             }
             excess -= file.length()?;
-            self.files.write().remove(&number);
-            self.disk.remove(&self.path(number))?;
+            // The checkpoint and the commit thread may both be at it.
+            if self.files.write().remove(&number).is_some() {
+                self.disk.remove(&self.path(number))?;
+                any = true;
+            }
         }
-        Ok(())
+        Ok(any)
     }
 
     /// The bytes of all segments on disk.

@@ -150,4 +150,8 @@ impl DiskFile for FaultyFile {
     fn length(&self) -> io::Result<u64> {
         self.real.length()
     }
+
+    fn written_at(&self) -> io::Result<i64> {
+        self.real.written_at()
+    }
 }

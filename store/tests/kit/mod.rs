@@ -84,6 +84,7 @@ pub(crate) fn options(dir: &Path) -> Options {
     options.segment_bytes = 256 << 10;
     options.checkpoint_interval = Duration::from_secs(3600);
     options.sled_cache_bytes = 32 << 20;
+    options.retain_journal_bytes = 0;
     // Fewer than the tests have, so that sequences come from memory and from sled.
     options.known_users = 30;
     options

@@ -71,7 +71,7 @@ fn large_states_leave_no_blob_behind() {
     }
     let large = frames(&store, 7);
     store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.dead_letters));
+    drop((store.journal, store.reader, store.log, store.dead_letters));
     let blobs = std::fs::read_dir(dir.path().join("sled/blobs")).expect("a folder").count();
     assert_eq!(blobs, 0, "sled never syncs blobs");
     assert_eq!(frames(&open(dir.path()), 7), large);
@@ -86,7 +86,7 @@ fn what_one_dictionary_compressed_another_does_not_read() {
     let mut store = try_open(options.clone(), 1).expect("the store opens");
     store.journal.append(&[record(1, 1, words[100..1500].to_vec())]).expect("taken")[0].expect("in sequence");
     store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.dead_letters));
+    drop((store.journal, store.reader, store.log, store.dead_letters));
     let reopened = try_open(options.clone(), 1).expect("the store opens");
     assert_eq!(frames(&reopened, 1), [words[100..1500].to_vec()]);
     drop(reopened);
@@ -129,7 +129,7 @@ fn the_store_holds_what_a_map_holds() {
             80..90 => store.closer.checkpoint().expect("a checkpoint"),
             90..95 => {
                 store.closer.close().expect("closes");
-                drop((store.journal, store.reader, store.dead_letters));
+                drop((store.journal, store.reader, store.log, store.dead_letters));
                 store = open(dir.path());
             }
             _ => {

@@ -29,7 +29,7 @@ fn letters_of_users_and_of_nobody_are_read_back_and_are_never_in_plain() {
         store.dead_letters.keep(letter(number, 20_000 * DAY));
     }
     store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.dead_letters));
+    drop((store.journal, store.reader, store.log, store.dead_letters));
 
     let store = open(dir.path());
     let mut users: Vec<_> = store.dead_letters.read_all().expect("reads");
@@ -40,7 +40,7 @@ fn letters_of_users_and_of_nobody_are_read_back_and_are_never_in_plain() {
         assert_eq!((kept.body, kept.pointer, kept.rejected_at), (sent.body, sent.pointer, sent.rejected_at));
         assert_eq!((kept.event_id, kept.event_type), (sent.event_id, None));
     }
-    drop((store.journal, store.reader, store.dead_letters, store.closer));
+    drop((store.journal, store.reader, store.log, store.dead_letters, store.closer));
     let bytes = std::fs::read(dir.path().join("sled/db")).expect("sled's log");
     for plain in ["SECRET", "usr_", "eligibility"] {
         assert!(!bytes.windows(plain.len()).any(|window| window == plain.as_bytes()), "{plain}");
@@ -79,7 +79,7 @@ fn letters_go_at_a_start_too_after_the_days_that_were_set() {
         store.dead_letters.keep(letter(None, day * DAY + 5));
     }
     store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.dead_letters));
+    drop((store.journal, store.reader, store.log, store.dead_letters));
     let mut options = options(dir.path());
     options.dead_letter_days = 7;
     options.clock = Some(std::sync::Arc::new(Day(110)));

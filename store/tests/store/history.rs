@@ -76,7 +76,7 @@ fn history_after_any_revision_is_whole_over_checkpoints_and_restarts() {
     let store = open(dir.path());
     check_all(&store, 1, newest);
     store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.dead_letters));
+    drop((store.journal, store.reader, store.log, store.dead_letters));
     let store = open(dir.path());
     check_all(&store, 1, newest);
     check_all(&store, 2, 9);

@@ -10,6 +10,7 @@ mod dead_letters;
 mod faults;
 mod history;
 mod kill;
+mod log;
 mod quarantine;
 mod sled_faults;
 mod together;

@@ -89,7 +89,8 @@ impl Town {
         let policy = Policy::compile(&table.rules).expect("the embedded table");
         let ports = Ports {
             journal: Box::new(memory.clone()),
-            store: Arc::new(memory),
+            store: Arc::new(memory.clone()),
+            log: Arc::new(memory),
             clock: clock.clone(),
             entropy: Arc::new(Ones),
             rules: Arc::new(domain.rules().clone()),

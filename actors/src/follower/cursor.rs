@@ -1,0 +1,109 @@
+//! Cursors of followers: opaque, and good for whoever sees the same under the same policy.
+
+use domain::access::Viewer;
+use domain::port::log::LogPosition;
+use domain::profile::push_hex;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// Bytes of epoch, place and tag.
+const BYTES: usize = 8 + 8 + 16;
+
+/// Makes and reads cursors.
+pub(super) struct Cursors {
+    pub(super) epoch: u64,
+    pub(super) key: [u8; 16],
+}
+
+/// Whose cursors they are: a viewer under a version of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Audience([u8; 6]);
+
+/// Why a cursor leads nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is not in the form of a cursor.
+    Malformed,
+    /// The store was restored from a backup since, or is another one.
+    Epoch,
+    /// It was given to somebody who sees something else, or under another policy.
+    Audience,
+}
+
+impl Audience {
+    pub(super) fn new(viewer: &Viewer, policy_version: u32) -> Self {
+        let (role, scopes) = match viewer {
+            Viewer::Service { profile_read, third_party, ai_context } => {
+                (1, u8::from(*profile_read) | u8::from(*third_party) << 1 | u8::from(*ai_context) << 2)
+            }
+            Viewer::Admin { profile_read } => (2, u8::from(*profile_read)),
+            // They follow nobody but themselves, and not here.
+            Viewer::SelfCitizen(_) | Viewer::Agent { .. } | Viewer::Auditor => (0, 0),
+        };
+        let [a, b, c, d] = policy_version.to_be_bytes();
+        Self([role, scopes, a, b, c, d])
+    }
+}
+
+impl Cursors {
+    pub(super) fn write(&self, position: LogPosition, audience: Audience) -> String {
+        let mut text = String::with_capacity(2 * BYTES);
+        push_hex(&mut text, &self.epoch.to_be_bytes());
+        push_hex(&mut text, &position.0.to_be_bytes());
+        push_hex(&mut text, &self.tag(position, audience));
+        text
+    }
+
+    pub(super) fn read(&self, text: &str, audience: Audience) -> Result<LogPosition, Refusal> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 2 * BYTES || !text.bytes().all(is_digit) {
+            return Err(Refusal::Malformed);
+        }
+        let number = |from: usize| u64::from_str_radix(&text[from..from + 16], 16).map_err(|_| Refusal::Malformed);
+        let (epoch, position) = (number(0)?, LogPosition(number(16)?));
+        if epoch != self.epoch {
+            return Err(Refusal::Epoch);
+        }
+        // Nothing is gained by guessing: a place gives away no more than reading from the oldest one.
+        if self.write(position, audience) == text { Ok(position) } else { Err(Refusal::Audience) }
+    }
+
+    fn tag(&self, position: LogPosition, audience: Audience) -> [u8; 16] {
+        let mut block = [0; 64];
+        block[..16].copy_from_slice(&self.key);
+        let tag = Hmac::<Sha256>::new(&block.into())
+            .chain_update(b"events")
+            .chain_update(self.epoch.to_be_bytes())
+            .chain_update(position.0.to_be_bytes())
+            .chain_update(audience.0)
+            .finalize()
+            .into_bytes();
+        std::array::from_fn(|index| tag[index])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: Viewer = Viewer::Service { profile_read: true, third_party: false, ai_context: false };
+
+    #[test]
+    fn a_cursor_is_good_for_the_same_sight_under_the_same_policy_only() {
+        let cursors = Cursors { epoch: 7, key: [3; 16] };
+        let audience = Audience::new(&SERVICE, 1);
+        let cursor = cursors.write(LogPosition(99), audience);
+        assert_eq!(cursors.read(&cursor, audience), Ok(LogPosition(99)));
+        let other = Viewer::Service { profile_read: true, third_party: true, ai_context: false };
+        for other in [Audience::new(&SERVICE, 2), Audience::new(&other, 1)] {
+            assert_eq!(cursors.read(&cursor, other), Err(Refusal::Audience));
+        }
+        let restored = Cursors { epoch: 8, key: [3; 16] };
+        assert_eq!(restored.read(&cursor, audience), Err(Refusal::Epoch));
+        let moved = cursor.replacen("0000000000000063", "0000000000000064", 1);
+        assert_eq!(cursors.read(&moved, audience), Err(Refusal::Audience));
+        for bad in ["", "oldest", &cursor[1..], &cursor.to_uppercase(), &format!("{cursor}0")] {
+            assert_eq!(cursors.read(bad, audience), Err(Refusal::Malformed), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What followers remember of users, and how they find out what they do not.
+
+use std::sync::Arc;
+
+use domain::access::Consent;
+use domain::id::UserId;
+use domain::port::store::{ProfileStore, StoreError};
+use domain::record::{DecodeError, Past, consents_after, rewind};
+use moka::sync::Cache;
+
+/// What an entry takes beside its values.
+const OVERHEAD_BYTES: usize = 1024;
+
+/// Users as they were at some revisions, the least recently used of which are forgotten.
+pub(super) struct Memory {
+    store: Arc<dyn ProfileStore>,
+    known: Cache<(UserId, u64), Arc<Known>>,
+}
+
+/// A user at a revision.
+pub(super) struct Known {
+    pub(super) past: Past,
+    /// The consents of later revisions, up to that of frame `newest`.
+    later: Vec<(u64, Consent)>,
+    newest: u64,
+}
+
+impl Memory {
+    pub(super) fn new(store: Arc<dyn ProfileStore>, bytes: u64) -> Self {
+        let weigh = |_: &(UserId, u64), known: &Arc<Known>| {
+            let values: usize = known.past.profile.leaves().map(|(_, value)| value.as_bytes().len() + 32).sum();
+            u32::try_from(values + OVERHEAD_BYTES).unwrap_or(u32::MAX)
+        };
+        Self { store, known: Cache::builder().max_capacity(bytes).weigher(weigh).build() }
+    }
+
+    /// The user at `revision`; `None` where the store does not reach back to it.
+    pub(super) fn at(&self, user: &UserId, revision: u64) -> Result<Option<Arc<Known>>, StoreError> {
+        match self.known.get(&(*user, revision)) {
+            Some(known) => Ok(Some(known)),
+            None => self.load(user, revision),
+        }
+    }
+
+    /// The least of the consents that a user had after `revision`, up to frame `newest` at least. `before` is what is
+    /// known of an earlier revision, as [`Self::at`] gave it.
+    pub(super) fn later(
+        &self,
+        user: &UserId,
+        revision: u64,
+        newest: u64,
+        before: Option<&Known>,
+    ) -> Result<Later, StoreError> {
+        if let Some(known) = before.filter(|known| known.newest >= newest) {
+            return Ok(Later { consents: after(&known.later, revision), newest: known.newest });
+        }
+        let Some(history) = self.store.load_history(user, revision)? else { return Err(vanished()) };
+        let consents = consents_after(&history, revision).map_err(damaged)?;
+        Ok(Later { consents, newest: history.stored.sequence })
+    }
+
+    pub(super) fn remember(&self, user: &UserId, past: Past, later: Later) {
+        let Later { consents, newest } = later;
+        self.known.insert((*user, past.revision), Arc::new(Known { past, later: consents, newest }));
+    }
+
+    fn load(&self, user: &UserId, revision: u64) -> Result<Option<Arc<Known>>, StoreError> {
+        let Some(history) = self.store.load_history(user, revision)? else { return Err(vanished()) };
+        let newest = history.stored.sequence;
+        let later = consents_after(&history, revision).map_err(damaged)?;
+        let past = rewind(history, revision).map_err(damaged)?;
+        Ok(past.map(|past| Arc::new(Known { past, later, newest })))
+    }
+}
+
+/// The consents after a revision, as far as they are known.
+pub(super) struct Later {
+    consents: Vec<(u64, Consent)>,
+    /// Up to which frame that is.
+    newest: u64,
+}
+
+impl Later {
+    /// Of a frame that is the newest: nothing came after it.
+    pub(super) fn none(newest: u64) -> Self {
+        Self { consents: Vec::new(), newest }
+    }
+
+    /// Nobody asked.
+    pub(super) fn unknown() -> Self {
+        Self { consents: Vec::new(), newest: 0 }
+    }
+
+    /// What all of them allow.
+    pub(super) fn least(&self) -> Option<Consent> {
+        self.consents.iter().map(|(_, consent)| *consent).reduce(Consent::least)
+    }
+}
+
+fn after(consents: &[(u64, Consent)], revision: u64) -> Vec<(u64, Consent)> {
+    consents.iter().filter(|(of, _)| *of > revision).copied().collect()
+}
+
+fn damaged(error: DecodeError) -> StoreError {
+    StoreError::Damaged { what: error.to_string() }
+}
+
+fn vanished() -> StoreError {
+    StoreError::Damaged { what: "a frame's user is not in the store".to_owned() }
+}

@@ -1,0 +1,84 @@
+//! The types of published events.
+
+/// What a published event tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// A revision was assembled.
+    ProfileAssembled,
+    /// The way from one revision to the next.
+    ProfileDeltaGenerated,
+    /// The percentage of completeness changed.
+    ProfileCompletenessChanged,
+    /// A snapshot was taken. Nothing makes one yet.
+    ProfileSnapshotCreated,
+    /// A profile was erased. Nothing erases one yet.
+    ProfileErased,
+}
+
+impl EventType {
+    /// All types of the contract.
+    pub const ALL: [Self; 5] = [
+        Self::ProfileAssembled,
+        Self::ProfileDeltaGenerated,
+        Self::ProfileCompletenessChanged,
+        Self::ProfileSnapshotCreated,
+        Self::ProfileErased,
+    ];
+
+    /// The CloudEvents `type`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ProfileAssembled => "profile.assembled",
+            Self::ProfileDeltaGenerated => "profile.delta.generated",
+            Self::ProfileCompletenessChanged => "profile.completeness.changed",
+            Self::ProfileSnapshotCreated => "profile.snapshot.created",
+            Self::ProfileErased => "profile.erased",
+        }
+    }
+}
+
+/// A set of event types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventTypes(u8);
+
+/// A name that is no event type's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a name in the list is no type of published events")]
+pub struct UnknownEventType;
+
+impl EventTypes {
+    /// Every type.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// The types that a comma-separated list names.
+    ///
+    /// # Errors
+    /// A name is not one of [`EventType::name`].
+    pub fn parse(list: &str) -> Result<Self, UnknownEventType> {
+        list.split(',').try_fold(Self(0), |set, name| {
+            let found = EventType::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownEventType)?;
+            Ok(Self(set.0 | 1 << found as u8))
+        })
+    }
+
+    /// Whether `kind` is in the set.
+    pub const fn has(self, kind: EventType) -> bool {
+        self.0 & 1 << kind as u8 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_names_types_of_the_contract_and_nothing_else() {
+        let types = EventTypes::parse("profile.erased,profile.assembled").expect("two types");
+        let found: Vec<_> = EventType::ALL.into_iter().filter(|kind| types.has(*kind)).collect();
+        assert_eq!(found, [EventType::ProfileAssembled, EventType::ProfileErased]);
+        assert!(EventType::ALL.into_iter().all(|kind| EventTypes::ALL.has(kind)));
+        for bad in ["", "profile", "profile.assembled,", "profile.assembled profile.erased"] {
+            assert_eq!(EventTypes::parse(bad), Err(UnknownEventType), "{bad}");
+        }
+    }
+}

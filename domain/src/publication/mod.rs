@@ -1,0 +1,219 @@
+//! Published events: what one viewer is told of one step of one user (events.md, "Out").
+//!
+//! A patch of events applies to whatever its follower holds: where a follower may hold more than is to be seen, or
+//! nothing, it carries the whole document. So it does not matter under which consents a follower read what came before.
+
+mod kind;
+mod sight;
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+pub use kind::{EventType, EventTypes, UnknownEventType};
+pub use sight::Sight;
+
+use crate::access::Visibility;
+use crate::completeness;
+use crate::day::format_instant;
+use crate::delta::Delta;
+use crate::id::{ProfileId, UserId};
+use crate::pipeline::{mask, serialize};
+use crate::profile::{Envelope, Profile, SCHEMA_VERSION, push_hex};
+use crate::record::Past;
+use crate::rules::Rules;
+use crate::table::{Leaf, LeafSet};
+
+/// A user's step from one revision to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Transition<'a> {
+    /// Whose it is.
+    pub user: &'a UserId,
+    /// The profile before; `None` where there was none.
+    pub before: Option<&'a Past>,
+    /// The profile after.
+    pub after: &'a Past,
+    /// Its envelope.
+    pub envelope: &'a Envelope,
+    /// What changed.
+    pub delta: &'a Delta,
+}
+
+/// A published event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What it tells.
+    pub kind: EventType,
+    /// The members of the CloudEvent, without the braces around them.
+    pub members: String,
+}
+
+/// `patch_id`: the same whenever the same patch is made.
+pub fn patch_id(profile_id: ProfileId, base: u64, revision: u64) -> String {
+    derived_id("patch_", "patch", profile_id, base, revision)
+}
+
+/// The events of a step, in the order of their types.
+pub fn events(step: &Transition<'_>, sight: &Sight, types: EventTypes, rules: &Rules) -> Vec<Event> {
+    let mut events = Vec::with_capacity(3);
+    let mut push = |kind, data: &dyn Fn() -> String| {
+        if types.has(kind) {
+            events.push(Event { kind, members: members(step, kind, &data()) });
+        }
+    };
+    match (sight.held, sight.after) {
+        (Visibility::Hidden, Visibility::Hidden) => {}
+        (Visibility::Mask(_), Visibility::Hidden) => {
+            let empty = || delta_data(step, r#"[{"op":"replace","path":"","value":{}}]"#);
+            push(EventType::ProfileDeltaGenerated, &empty);
+        }
+        (_, Visibility::Mask(mask)) => {
+            let seen = Seen::new(step, sight, mask);
+            push(EventType::ProfileAssembled, &|| assembled_data(step, &seen));
+            push(EventType::ProfileDeltaGenerated, &|| delta_data(step, &operations(step, &seen)));
+            if let Some((old, new)) = seen.pcts() {
+                let data = || completeness_data(step, mask, (old, new), rules);
+                push(EventType::ProfileCompletenessChanged, &data);
+            }
+        }
+    }
+    events
+}
+
+/// A step as its viewer sees it.
+struct Seen {
+    /// From what the mask before left to what the mask after leaves.
+    delta: Delta,
+    mask: LeafSet,
+    /// What the follower may hold and must not any more.
+    withdrawn: LeafSet,
+    /// Whether the follower holds the document before.
+    continues: bool,
+}
+
+impl Seen {
+    fn new(step: &Transition<'_>, sight: &Sight, mask: LeafSet) -> Self {
+        let leaves = |sight| match sight {
+            Visibility::Mask(mask) => mask,
+            Visibility::Hidden => LeafSet::EMPTY,
+        };
+        let withdrawn = leaves(sight.held).without(mask);
+        let nothing = Profile::default();
+        let old = step.before.map_or(&nothing, |past| &past.profile);
+        let delta = mask::between(step.delta, (old, leaves(sight.before)), (&step.after.profile, mask));
+        let continues = sight.before != Visibility::Hidden && withdrawn.is_empty();
+        Self { delta, mask, withdrawn, continues }
+    }
+
+    /// The percentages before and after, where both are seen and differ.
+    fn pcts(&self) -> Option<(&str, &str)> {
+        let change = self.delta.changes.iter().find(|change| change.leaf == Leaf::ProfileCompletenessPct)?;
+        Some((change.old.as_ref()?.as_str(), change.new.as_ref()?.as_str()))
+    }
+}
+
+fn operations(step: &Transition<'_>, seen: &Seen) -> String {
+    let envelope = step.envelope;
+    if !seen.continues {
+        let view = serialize::document(envelope, &step.after.profile, seen.mask);
+        let view = String::from_utf8(view).unwrap_or_default();
+        return format!(r#"[{{"op":"add","path":"","value":{view}}}]"#);
+    }
+    let mut out = String::from("[");
+    for (name, value) in [
+        ("assembly_latency_ms", envelope.assembly_latency_ms().as_str().to_owned()),
+        ("generated_at", format!("\"{}\"", format_instant(envelope.generated_at))),
+        ("profile_hash", format!("\"{}\"", hex(&envelope.profile_hash))),
+        ("revision", envelope.revision.to_string()),
+    ] {
+        let _ = write!(out, r#"{{"op":"replace","path":"/{name}","value":{value}}},"#);
+    }
+    // Operations are JSON values already: writing them cannot fail.
+    let patch = serde_json::to_string(&mask::patch(&seen.delta, LeafSet::ALL)).unwrap_or_default();
+    match patch.strip_prefix('[') {
+        Some("]") | None => {
+            out.pop();
+            out.push(']');
+        }
+        Some(rest) => out.push_str(rest),
+    }
+    out
+}
+
+fn assembled_data(step: &Transition<'_>, seen: &Seen) -> String {
+    let sections = seen.delta.changed().or(seen.withdrawn).members();
+    let sections: Vec<String> = sections.map(|member| format!("\"{}\"", member.name())).collect();
+    let pct = step.after.profile.get(Leaf::ProfileCompletenessPct);
+    let pct = pct.filter(|_| seen.mask.has(Leaf::ProfileCompletenessPct));
+    let pct = pct.map_or_else(String::new, |pct| format!(r#""completeness_pct":{},"#, pct.as_str()));
+    format!(
+        r#"{{"changed_sections":[{}],{pct}"profile_hash":"{}","revision":{},"schema_version":"{SCHEMA_VERSION}","user_id":"{}"}}"#,
+        sections.join(","),
+        hex(&step.envelope.profile_hash),
+        step.envelope.revision,
+        step.user.as_str(),
+    )
+}
+
+fn delta_data(step: &Transition<'_>, operations: &str) -> String {
+    let (base, revision) = (step.delta.base, step.delta.revision);
+    format!(
+        r#"{{"base_revision":{base},"generated_at":"{}","operations":{operations},"patch_id":"{}","revision":{revision},"user_id":"{}"}}"#,
+        format_instant(step.envelope.generated_at),
+        patch_id(step.after.profile_id, base, revision),
+        step.user.as_str(),
+    )
+}
+
+fn completeness_data(step: &Transition<'_>, mask: LeafSet, (old, new): (&str, &str), rules: &Rules) -> String {
+    let profile = &step.after.profile;
+    let value = |leaf| profile.get(leaf).cloned();
+    // Which schemes wait for a field is not known to any source yet.
+    let missing = completeness::missing_fields(profile.present(), &value, rules, mask, &|_| 0);
+    let missing: Vec<String> = missing.iter().map(|field| format!("\"{}\"", field.leaf.field().path)).collect();
+    format!(
+        r#"{{"missing_fields":[{}],"new_pct":{new},"old_pct":{old},"user_id":"{}"}}"#,
+        missing.join(","),
+        step.user.as_str(),
+    )
+}
+
+/// The members of the CloudEvent (CloudEvents 1.0.2, JSON format) around `data`.
+fn members(step: &Transition<'_>, kind: EventType, data: &str) -> String {
+    let (base, revision) = (step.delta.base, step.delta.revision);
+    let name = kind.name();
+    let id = derived_id("evt_", name, step.after.profile_id, base, revision);
+    format!(
+        r#""specversion":"1.0","id":"{id}","source":"/api/v2/profile","type":"{name}","subject":"{}","time":"{}","datacontenttype":"application/json","data":{data}"#,
+        step.user.as_str(),
+        format_instant(step.envelope.generated_at),
+    )
+}
+
+/// An id in the form of a UUID of version 8 (RFC 9562), of nothing but what is in every envelope.
+fn derived_id(prefix: &str, of: &str, profile_id: ProfileId, base: u64, revision: u64) -> String {
+    let hash = Sha256::new()
+        .chain_update(profile_id.to_bytes())
+        .chain_update(base.to_be_bytes())
+        .chain_update(revision.to_be_bytes())
+        .chain_update(of)
+        .finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    bytes[6] = (bytes[6] & 0x0f) | 0x80;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let mut id = prefix.to_owned();
+    for (index, part) in [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]].iter().enumerate() {
+        if index > 0 {
+            id.push('-');
+        }
+        push_hex(&mut id, part);
+    }
+    id
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(2 * bytes.len());
+    push_hex(&mut out, bytes);
+    out
+}

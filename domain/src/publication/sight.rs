@@ -1,0 +1,40 @@
+//! What a viewer may be told of a step.
+
+use crate::access::{Consent, Policy, Viewer, Visibility};
+use crate::id::UserId;
+
+/// What a viewer may see of the two sides of a step.
+///
+/// A step is told under the consent of its own revision, but never under more than any later consent leaves: who reads
+/// the past after a withdrawal does not find there what was withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// Of the profile before.
+    pub before: Visibility,
+    /// Of the profile after. As a later consent binds both sides, this is never less than `before`.
+    pub after: Visibility,
+    /// What one may hold who was told of the profile before when it was new.
+    pub held: Visibility,
+}
+
+impl Sight {
+    /// The sight of a step from a profile with the consent `before`, or from none, to one with `after`; `later` is the
+    /// least consent that came after it, if any did.
+    pub fn new(
+        policy: &Policy,
+        viewer: &Viewer,
+        user: &UserId,
+        before: Option<Consent>,
+        after: Consent,
+        later: Option<Consent>,
+    ) -> Self {
+        let sees = |consent| policy.visibility(viewer, user, consent);
+        let of_before = |consent: Option<Consent>| consent.map_or(Visibility::Hidden, sees);
+        let after = later.map_or(after, |later| after.least(later));
+        Self {
+            before: of_before(before.map(|before| before.least(after))),
+            after: sees(after),
+            held: of_before(before),
+        }
+    }
+}

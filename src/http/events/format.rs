@@ -1,0 +1,93 @@
+//! The two forms of an event stream.
+
+use actix_web::http::header::{self, HeaderMap};
+use actors::follower::Batch;
+use bytes::Bytes;
+
+use crate::http::problem::Problem;
+
+const SSE: &str = "text/event-stream";
+const NDJSON: &str = "application/x-ndjson";
+const SERVED: &[&str] = &[SSE, NDJSON];
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Server-Sent Events (WHATWG HTML, section 9.2): `id` is the cursor.
+    Sse,
+    /// A CloudEvent a line. A line with nothing but a cursor says where the stream stands.
+    Ndjson,
+}
+
+impl Format {
+    /// What the caller takes; Server-Sent Events where it does not say.
+    pub(super) fn negotiate(headers: &HeaderMap) -> Result<Self, Problem> {
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
+        let ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+        let found = ranges.filter_map(|range| match range.to_ascii_lowercase().as_str() {
+            SSE | "text/*" | "*/*" | "" => Some(Self::Sse),
+            NDJSON | "application/*" => Some(Self::Ndjson),
+            _ => None,
+        });
+        let mut found = found;
+        found.next().ok_or_else(|| Problem::not_acceptable("`served` lists the forms of the stream", SERVED))
+    }
+
+    pub(super) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Sse => SSE,
+            Self::Ndjson => NDJSON,
+        }
+    }
+
+    /// The events, as they are sent.
+    pub(super) fn events(self, batch: &Batch) -> Bytes {
+        let mut out = String::with_capacity(batch.events.iter().map(|event| event.text.len() + 200).sum());
+        for event in &batch.events {
+            if self == Self::Sse {
+                out.push_str("id: ");
+                out.push_str(&event.cursor);
+                out.push_str("\nevent: ");
+                out.push_str(event.kind.name());
+                out.push_str("\ndata: ");
+            }
+            // Canonical JSON has no line breaks.
+            out.push_str(&event.text);
+            out.push_str(if self == Self::Sse { "\n\n" } else { "\n" });
+        }
+        out.into()
+    }
+
+    /// Says where the stream stands, and that it is alive. To a client of Server-Sent Events it is no event.
+    pub(super) fn heartbeat(self, cursor: &str) -> Bytes {
+        match self {
+            Self::Sse => format!(": alive\nid: {cursor}\n\n"),
+            Self::Ndjson => format!("{{\"cursor\":\"{cursor}\"}}\n"),
+        }
+        .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_first_form_that_is_served_is_taken() {
+        for (accept, format) in [
+            ("text/event-stream", Some(Format::Sse)),
+            ("application/x-ndjson", Some(Format::Ndjson)),
+            ("text/html, Application/X-NDJSON;q=0.9, */*", Some(Format::Ndjson)),
+            ("*/*", Some(Format::Sse)),
+            ("", Some(Format::Sse)),
+            ("application/json", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(Format::negotiate(&headers).ok(), format, "{accept}");
+        }
+        assert_eq!(Format::negotiate(&HeaderMap::new()).ok(), Some(Format::Sse));
+    }
+}

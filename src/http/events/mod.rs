@@ -1,0 +1,98 @@
+//! `GET /api/v2/events`: engines follow all users, as far as they may see them.
+//!
+//! The journal is the log (ADR 0006); `actors::follower` reads it and masks, and this streams what it gives.
+
+mod format;
+mod stream;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use actors::follower::{Follow, FollowError, From};
+use domain::publication::{EventTypes, UnknownEventType};
+
+use super::caller::{self, Caller, Role};
+use super::door::Door;
+use super::problem::{Code, Problem};
+use super::profile::AccessReason;
+use super::query;
+use format::Format;
+use stream::EventStream;
+
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Asks reverse proxies such as nginx to hand on what comes when it comes.
+static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
+    let headers = request.headers();
+    let caller = caller::authenticate(&door.verifier, headers)?;
+    check_scope(&caller)?;
+    let reason = AccessReason::of(&caller, headers)?;
+    let format = Format::negotiate(headers)?;
+    let types = types(request.query_string())?;
+    let from = from(request.query_string(), headers)?;
+    reason.record_of_all(&caller, "follow events");
+    let follow = Follow { caller: caller.subject.clone(), viewer: caller.viewer.clone(), types, from };
+    let follower = door.profiles.follow(follow).await?;
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(format.media_type())));
+    answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    answer.insert_header((X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")));
+    Ok(answer.streaming(EventStream::new(&door, &caller, follower, format).into_stream()))
+}
+
+fn check_scope(caller: &Caller) -> Result<(), Problem> {
+    match caller.role {
+        Role::Service | Role::Admin if caller.events_read => Ok(()),
+        Role::Service | Role::Admin => {
+            Err(Problem::new(Code::MissingScope, "the scope `events:read` is needed to follow all users"))
+        }
+        _ => Err(Problem::new(Code::Forbidden, "only services and administrators follow all users")),
+    }
+}
+
+fn types(query: &str) -> Result<EventTypes, Problem> {
+    let list = query::find(query, "types");
+    list.map_or(Ok(EventTypes::ALL), |list| EventTypes::parse(&list)).map_err(|UnknownEventType| {
+        Problem::new(
+            Code::InvalidParameter,
+            "`types` must be a comma-separated list of profile.assembled, profile.delta.generated, \
+             profile.completeness.changed, profile.snapshot.created and profile.erased",
+        )
+    })
+}
+
+/// A client of Server-Sent Events connects again with the address it had and the newest id, so the id counts.
+fn from(query: &str, headers: &HeaderMap) -> Result<From, Problem> {
+    let last = headers.get(&LAST_EVENT_ID).map(|id| id.to_str().map_err(|_| malformed())).transpose()?;
+    if let Some(last) = last.filter(|last| !last.is_empty()) {
+        return Ok(From::Cursor(last.to_owned()));
+    }
+    Ok(match query::find(query, "cursor").as_deref() {
+        None => From::Now,
+        Some("oldest") => From::Oldest,
+        Some(cursor) => From::Cursor(cursor.to_owned()),
+    })
+}
+
+fn malformed() -> Problem {
+    Problem::new(Code::InvalidParameter, "`cursor` must be `oldest`, or a cursor that came with an event")
+}
+
+impl std::convert::From<FollowError> for Problem {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Malformed => malformed(),
+            FollowError::Gone { why, oldest } => Self::cursor_gone(why, oldest),
+            FollowError::TooMany => {
+                Self::new(Code::TooManyFollowers, "close a stream first: `events.max_followers_per_caller` are open")
+            }
+            FollowError::Full => Self::new(Code::Busy, "too many callers follow: try again later"),
+            FollowError::Store(error) => {
+                let cause: &dyn std::error::Error = &error;
+                tracing::error!(error = cause, "the journal could not be followed");
+                Self::new(Code::Unavailable, "the events cannot be read now")
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The body of an event stream: what the follower gives, until the time is over.
+
+use std::io;
+use std::time::Duration;
+
+use actors::follower::Follower;
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::format::Format;
+use crate::http::caller::Caller;
+use crate::http::door::Door;
+
+/// How often the access table is looked at while nothing happens.
+const TICK: Duration = Duration::from_secs(1);
+
+/// A stream that is being written.
+pub(super) struct EventStream {
+    follower: Follower,
+    format: Format,
+    heartbeat: Duration,
+    /// When the caller's token stops to be accepted.
+    ends: Instant,
+    /// When the client must hear something.
+    due: Instant,
+    closing: watch::Receiver<bool>,
+    tick: tokio::time::Interval,
+}
+
+/// What a wait came to.
+enum Woken {
+    Over,
+    Silence,
+    Events,
+}
+
+impl EventStream {
+    pub(super) fn new(door: &Door, caller: &Caller, follower: Follower, format: Format) -> Self {
+        let left = (caller.ends_at + 1).saturating_mul(1_000_000).saturating_sub(door.verifier.now_micros());
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let now = Instant::now();
+        Self {
+            follower,
+            format,
+            heartbeat: door.events.heartbeat,
+            ends: now + Duration::from_micros(u64::try_from(left).unwrap_or(0)),
+            // At once: the client learns where it stands before anything happens.
+            due: now,
+            closing: door.closing.clone(),
+            tick,
+        }
+    }
+
+    /// The pieces of the body. The next one is worked out when the client has taken the one before.
+    pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> {
+        stream::unfold(self, |mut this| async move { this.next().await.map(|piece| (Ok(piece), this)) })
+    }
+
+    /// The next piece; `None` when the time is over. A client that comes again is told why.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let piece = match self.wait().await {
+                Woken::Over => return None,
+                Woken::Silence => self.format.heartbeat(&self.follower.cursor()),
+                Woken::Events => match self.follower.read().await {
+                    Ok(batch) if batch.events.is_empty() => continue,
+                    Ok(batch) => self.format.events(&batch),
+                    Err(ended) => {
+                        let cause: &dyn std::error::Error = &ended;
+                        tracing::info!(reason = cause, "an event stream ends");
+                        return None;
+                    }
+                },
+            };
+            self.due = Instant::now() + self.heartbeat;
+            return Some(piece);
+        }
+    }
+
+    async fn wait(&mut self) -> Woken {
+        loop {
+            // Not left to the timer, which may round up: the first word comes before any event.
+            if self.due <= Instant::now() {
+                return Woken::Silence;
+            }
+            tokio::select! {
+                biased;
+                _ = self.closing.wait_for(|closing| *closing) => return Woken::Over,
+                () = sleep_until(self.ends) => return Woken::Over,
+                () = sleep_until(self.due) => {}
+                () = self.follower.ready() => return Woken::Events,
+                _ = self.tick.tick() => if !self.follower.is_current() { return Woken::Over },
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The journal as a log: frames in their order, for those who follow it.
+
+use std::sync::Arc;
+
+use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
+use domain::port::store::StoreError;
+
+use crate::disk::{DiskFile, read_full_at};
+use crate::journal::{HEADER_BYTES, HeaderFault, Item, MARK_BYTES, Position, claimed_length, parse};
+use crate::shared::Shared;
+use crate::user_hash::UserHash;
+
+/// One read of a segment takes so many bytes, or one frame.
+const CHUNK_BYTES: usize = 128 << 10;
+
+/// Reads the journal in its order.
+pub(crate) struct Log(pub(crate) Arc<Shared>);
+
+impl EventLog for Log {
+    fn end(&self) -> LogPosition {
+        LogPosition(self.0.durable_end().to_u64())
+    }
+
+    fn oldest(&self) -> LogPosition {
+        LogPosition(Position::new(self.0.segments.oldest(), HEADER_BYTES).to_u64())
+    }
+
+    fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError> {
+        let end = self.0.durable_end();
+        let at = Position::from_u64(from.0);
+        if at > end {
+            return Err(LogError::Nowhere);
+        }
+        let up_to = Position::from_u64(up_to.0).min(end);
+        if at >= up_to {
+            return Ok(LogBatch { next: from, ..LogBatch::default() });
+        }
+        let mut walk = Walk { shared: &self.0, from: at, at, up_to, room: max_bytes, batch: LogBatch::default() };
+        while walk.segment()? {}
+        let batch = LogBatch { next: LogPosition(walk.at.to_u64()), ..walk.batch };
+        if batch.sealed > 0 {
+            tracing::warn!(frames = batch.sealed, "frames of the journal do not open: followers do not see them");
+        }
+        Ok(batch)
+    }
+}
+
+/// One read, segment by segment.
+struct Walk<'a> {
+    shared: &'a Shared,
+    from: Position,
+    at: Position,
+    up_to: Position,
+    /// How many bytes may still be taken.
+    room: usize,
+    batch: LogBatch,
+}
+
+impl Walk<'_> {
+    /// Reads on in the segment that the walk is at. `false` when that is all.
+    fn segment(&mut self) -> Result<bool, LogError> {
+        let number = self.at.segment;
+        let segments = &self.shared.segments;
+        let Some(segment) = segments.readable(number).map_err(|fault| unreadable(number, fault))? else {
+            let oldest = Position::new(segments.oldest(), HEADER_BYTES);
+            let gone = LogError::Gone { oldest: LogPosition(oldest.to_u64()) };
+            return Err(if self.at < oldest { gone } else { LogError::Nowhere });
+        };
+        if self.at.offset < HEADER_BYTES {
+            return Err(LogError::Nowhere);
+        }
+        let is_last = number == self.up_to.segment;
+        // What a segment holds behind its end was never acknowledged there.
+        let end = segment.end.unwrap_or(u32::MAX).min(if is_last { self.up_to.offset } else { u32::MAX });
+        while self.at.offset < end {
+            if !self.chunk(&*segment.file, end)? {
+                return Ok(false);
+            }
+        }
+        if !is_last {
+            self.at = Position::new(number + 1, HEADER_BYTES);
+        }
+        Ok(!is_last)
+    }
+
+    /// Takes the frames of one read, at least one. `false` when there is no room for more.
+    fn chunk(&mut self, file: &dyn DiskFile, end: u32) -> Result<bool, LogError> {
+        let left = (end - self.at.offset) as usize;
+        let mut bytes = vec![0; left.min(CHUNK_BYTES)];
+        read(file, &mut bytes, self.at.offset)?;
+        let claimed = claimed_length(&bytes);
+        if claimed > bytes.len() && claimed <= left {
+            bytes.resize(claimed, 0);
+            read(file, &mut bytes, self.at.offset)?;
+        }
+        let mut rest = &bytes[..];
+        let begin = self.at;
+        while !rest.is_empty() {
+            let length = match parse(rest) {
+                Item::Frame { length, .. } => {
+                    if self.batch.entries.len() as u64 + self.batch.sealed > 0 && length > self.room {
+                        return Ok(false);
+                    }
+                    self.frame(rest)?;
+                    self.room = self.room.saturating_sub(length);
+                    length
+                }
+                Item::Mark { position, .. } if position == self.at => MARK_BYTES,
+                // Cut by the end of the read: the next one begins with it.
+                _ if self.at != begin && (rest.len() < 4 || claimed_length(rest) > rest.len()) => return Ok(true),
+                _ if self.at == self.from => return Err(LogError::Nowhere),
+                _ => {
+                    let what = format!("the journal at {}", self.at);
+                    return Err(StoreError::Damaged { what }.into());
+                }
+            };
+            self.at.offset += length as u32;
+            rest = &rest[length..];
+        }
+        Ok(true)
+    }
+
+    /// The sequence of a user's newest frame: in memory, unless a checkpoint let it be forgotten.
+    fn newest(&self, user: &UserHash) -> Result<u64, StoreError> {
+        if let Some(entry) = self.shared.index.get(user) {
+            return Ok(entry.sequence);
+        }
+        Ok(self.shared.sled.user(user)?.map_or(0, |record| record.number))
+    }
+
+    /// Opens the frame at the start of `bytes`.
+    fn frame(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        let Item::Frame { header, sealed, length } = parse(bytes) else { return Ok(()) };
+        let cipher = match self.shared.cipher(header.slot, header.generation) {
+            Ok(cipher) => cipher,
+            Err(StoreError::Damaged { .. }) => {
+                self.batch.sealed += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match cipher.open(&header.nonce, header.label(), sealed) {
+            Ok(body) => self.batch.entries.push(LogEntry {
+                at: LogPosition(self.at.to_u64()),
+                next: LogPosition(Position::new(self.at.segment, self.at.offset + length as u32).to_u64()),
+                sequence: header.sequence,
+                newest: self.newest(&header.user)?.max(header.sequence),
+                body,
+            }),
+            Err(_) => self.batch.sealed += 1,
+        }
+        Ok(())
+    }
+}
+
+fn read(file: &dyn DiskFile, bytes: &mut [u8], offset: u32) -> Result<(), LogError> {
+    match read_full_at(file, bytes, u64::from(offset)) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(StoreError::Unavailable { doing: "reading the journal", source: source.into() }.into()),
+    }
+}
+
+fn unreadable(number: u32, fault: HeaderFault) -> LogError {
+    let error = match fault {
+        HeaderFault::Unavailable(source) => {
+            StoreError::Unavailable { doing: "reading the journal", source: source.into() }
+        }
+        HeaderFault::Damaged | HeaderFault::Newer(_) => {
+            StoreError::Damaged { what: format!("the header of segment {}", number + 1) }
+        }
+    };
+    error.into()
+}

@@ -1,0 +1,174 @@
+//! The journal as a log: whoever reads on from anywhere sees every frame, over restarts, faults and checkpoints.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use domain::port::clock::Clock;
+use domain::port::log::{EventLog, LogError, LogPosition};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use store::{Options, Store};
+
+use crate::kit::faulty_disk::{FaultyDisk, Plan};
+use crate::kit::{open, options, record, seed, try_open};
+
+const MAX: LogPosition = LogPosition(u64::MAX);
+
+/// Keeps all segments.
+fn keeping(dir: &Path) -> Options {
+    Options { retain_journal_bytes: 1 << 40, ..options(dir) }
+}
+
+fn append(store: &mut Store, number: usize, sequence: u64, length: usize) {
+    let mut body = vec![number as u8; length.max(16)];
+    body[..8].copy_from_slice(&sequence.to_le_bytes());
+    store.journal.append(&[record(number, sequence, body)]).expect("taken")[0].expect("in sequence");
+}
+
+/// Reads from `from` to the end in small batches: (user, sequence) and the place behind, in order.
+fn follow(log: &dyn EventLog, from: LogPosition, max_bytes: usize) -> Vec<(usize, u64, LogPosition)> {
+    let (mut at, mut told) = (from, Vec::new());
+    loop {
+        let batch = log.read(at, MAX, max_bytes).expect("reads");
+        for entry in &batch.entries {
+            let sequence = u64::from_le_bytes(entry.body[..8].try_into().expect("eight bytes"));
+            assert_eq!(sequence, entry.sequence);
+            assert!(at <= entry.at && entry.at < entry.next, "places grow");
+            assert!(entry.newest >= sequence);
+            told.push((usize::from(entry.body[8]), sequence, entry.next));
+        }
+        if batch.next == at {
+            assert!(batch.entries.is_empty());
+            return told;
+        }
+        at = batch.next;
+    }
+}
+
+fn names(told: &[(usize, u64, LogPosition)]) -> Vec<(usize, u64)> {
+    told.iter().map(|(number, sequence, _)| (*number, *sequence)).collect()
+}
+
+#[test]
+fn frames_come_in_their_order_over_segments_restarts_and_faults_from_anywhere() {
+    let mut random = StdRng::seed_from_u64(seed());
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let on_disk = || Options { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
+    let mut store = try_open(on_disk(), 1).expect("the store opens");
+    let (mut newest, mut all, mut places) = ([0; 6], Vec::new(), vec![(0, store.log.end())]);
+    for _ in 0..400 {
+        match random.random_range(0..100) {
+            0..90 => {
+                let number = random.random_range(0..6);
+                newest[number] += 1;
+                let length = if random.random_bool(0.05) { 200_000 } else { 2_000 };
+                append(&mut store, number, newest[number], length);
+                all.push((number, newest[number]));
+            }
+            90..94 => store.closer.checkpoint().expect("a checkpoint"),
+            94..97 => disk.set(Plan { path: "journal", syncs: 1, ..Plan::default() }),
+            _ => {
+                drop(store);
+                disk.set(Plan::default());
+                store = try_open(on_disk(), 1).expect("the store opens");
+            }
+        }
+        places.push((all.len(), store.log.end()));
+    }
+    assert_eq!(names(&follow(&*store.log, store.log.oldest(), 1)), all);
+    let told = follow(&*store.log, store.log.oldest(), 300_000);
+    assert_eq!(names(&told), all);
+    for (frame, (_, _, next)) in told.iter().enumerate().step_by(7) {
+        assert_eq!(names(&follow(&*store.log, *next, 50_000)), all[frame + 1..]);
+    }
+    // What was the end once still leads to all that came after it. A restart copies the last group, so it may repeat.
+    for (frame, place) in places.into_iter().step_by(5) {
+        let told = names(&follow(&*store.log, place, 1 << 20));
+        let repeated = told.len() - (all.len() - frame);
+        assert!(repeated <= 1, "one group at most is repeated");
+        assert_eq!(told, all[frame - repeated..]);
+    }
+}
+
+#[test]
+fn nothing_is_read_beyond_what_is_asked_or_durable() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    append(&mut store, 1, 1, 100);
+    let middle = store.log.end();
+    append(&mut store, 1, 2, 100);
+    let batch = store.log.read(store.log.oldest(), middle, 1 << 20).expect("reads");
+    assert_eq!((batch.entries.len(), batch.next), (1, middle));
+    let batch = store.log.read(middle, middle, 1 << 20).expect("reads");
+    assert_eq!((batch.entries.len(), batch.next), (0, middle));
+    let end = store.log.end();
+    for nowhere in [end.0 + 1, middle.0 + 1, middle.0 - 3, end.0 - 2, u64::MAX, store.log.oldest().0 - 1] {
+        let read = store.log.read(LogPosition(nowhere), MAX, 1 << 20);
+        assert!(matches!(read, Err(LogError::Nowhere)), "{nowhere}: {read:?}");
+    }
+}
+
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now_micros(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn fill(store: &mut Store, from: u64) {
+    for sequence in from..from + 100 {
+        append(store, 1, sequence, 20_000);
+    }
+}
+
+#[test]
+fn segments_are_kept_by_bytes_and_by_age_and_an_older_place_has_gone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    #[expect(clippy::disallowed_methods, reason = "files have the time of the system's clock")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_micros() as i64;
+    let clock = Arc::new(SetClock(AtomicI64::new(now)));
+    let mut options = keeping(dir.path());
+    options.clock = Some(clock.clone());
+    options.retain_journal = Duration::from_secs(3600);
+    options.retain_journal_bytes = 1 << 20;
+    let mut store = try_open(options.clone(), 1).expect("the store opens");
+    let (begin, segments) =
+        (store.log.oldest(), || std::fs::read_dir(dir.path().join("journal")).expect("a folder").count());
+    fill(&mut store, 1);
+    store.closer.checkpoint().expect("a checkpoint");
+    assert_eq!(segments(), 5, "a mebibyte of segments of 256 KiB, and the one that is written to");
+    let gone = store.log.read(begin, MAX, 1);
+    assert!(matches!(gone, Err(LogError::Gone { oldest }) if oldest == store.log.oldest()), "{gone:?}");
+    let kept = follow(&*store.log, store.log.oldest(), 1 << 20);
+    assert_eq!(kept.last().map(|(_, sequence, _)| *sequence), Some(100));
+
+    // They are there after a restart, too, and go by age without any new frame.
+    drop(store);
+    let store = try_open(options, 1).expect("the store opens");
+    assert_eq!(names(&follow(&*store.log, store.log.oldest(), 1 << 20)), names(&kept));
+    clock.0.fetch_add(3_700_000_000, Ordering::Relaxed);
+    store.closer.checkpoint().expect("a checkpoint");
+    assert_eq!(segments(), 1);
+}
+
+#[test]
+fn a_full_disk_lets_go_of_what_is_kept_for_followers() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let options = Options { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
+    let mut store = try_open(options, 1).expect("the store opens");
+    let segments = || std::fs::read_dir(dir.path().join("journal")).expect("a folder").count();
+    fill(&mut store, 1);
+    store.closer.checkpoint().expect("a checkpoint");
+    fill(&mut store, 101);
+    assert!(segments() > 14);
+    // The next segment finds no room, and the one after that does.
+    disk.set(Plan { path: "next.new", full: 1, ..Plan::default() });
+    fill(&mut store, 201);
+    assert!(disk.is_used_up());
+    let kept = names(&follow(&*store.log, store.log.oldest(), 1 << 20));
+    assert_eq!(kept.last(), Some(&(1, 300)));
+    assert!(kept[0].1 > 90 && kept[0].1 <= 101, "what no checkpoint has stays: {:?}", kept[0]);
+}

@@ -1,0 +1,374 @@
+//! Following all users along the journal.
+
+use std::ops::Range;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::app::{self, App, USER, example, profile_path, residency, signal, spawn_app, spawn_app_with};
+use crate::follower::{Follower, read_lines, refused, request};
+use crate::token::{Token, now};
+
+fn service() -> Token {
+    Token::service("events:read profile:read")
+}
+
+fn admin() -> Token {
+    Token::new("admin", "adm:test", "events:read profile:read")
+}
+
+/// The callers that may follow and see something, each with another sight.
+fn viewers() -> [Token; 4] {
+    let scopes = ["profile:read", "profile:read ai_context", "profile:read third_party"];
+    let [plain, context, third] = scopes.map(|scopes| Token::service(&format!("events:read {scopes}")));
+    [plain, context, third, admin()]
+}
+
+/// Gives `user` the example citizen's events, in another order for each user.
+fn populate(app: &App, user: &str, turn: usize) {
+    let mut events = example();
+    let middle = turn % events.len();
+    events.rotate_left(middle);
+    for (source, mut event) in events {
+        event["subject"] = json!(user);
+        let answer = app.post(&source, event.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+}
+
+fn revision(app: &App, user: &str) -> u64 {
+    app.own_profile(user).json()["revision"].as_u64().unwrap()
+}
+
+/// What the caller holds of each user from patches alone is what it reads, byte for byte.
+#[track_caller]
+fn holds_what_it_reads(app: &App, follower: &Follower, token: &Token, users: &[String]) {
+    for user in users {
+        let request = crate::client::Request::new("GET", profile_path(user)).bearer(&app.sign(token.clone()));
+        let answer = app.send(request.header("x-access-reason", "a test"));
+        let held = follower.held.get(user);
+        if answer.status == 404 {
+            assert!(held.is_none_or(|held| *held == json!({})), "{held:?}");
+        } else {
+            assert_eq!(held, Some(&answer.json()));
+            assert_eq!(serde_json_canonicalizer::to_vec(&held).unwrap(), answer.body);
+        }
+    }
+}
+
+/// A user whom every caller of [`viewers`] sees: what comes last in a test.
+const MARKER: &str = "usr_MarkerOfTheEnd";
+
+/// Makes a last event that every caller is told of, and says its revision.
+fn mark_end(app: &App) -> u64 {
+    let (source, mut event) = example().swap_remove(0);
+    event["subject"] = json!(MARKER);
+    app.post(&source, event.to_string());
+    app.consent(MARKER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
+    revision(app, MARKER)
+}
+
+#[test]
+fn the_patches_of_all_users_give_each_caller_exactly_what_it_reads() {
+    let app = spawn_app_with("[events]\nmax_followers_per_caller = 16\n");
+    let users: Vec<String> = (0..6).map(|number| format!("usr_Follower{number:04}")).collect();
+    let consents = [
+        json!({"data_sharing_level": "full", "third_party_sharing": true}),
+        json!({"data_sharing_level": "standard"}),
+        json!({"data_sharing_level": "minimal", "third_party_sharing": false}),
+        json!({"data_sharing_level": "standard", "third_party_sharing": true}),
+    ];
+    let mut live = viewers().map(|token| Follower::open(&app, token, ""));
+    for (turn, user) in users.iter().enumerate() {
+        populate(&app, user, turn);
+        for (step, consent) in consents.iter().cycle().skip(turn).take(1 + turn).enumerate() {
+            app.consent(user, consent);
+            let event = residency(user, &format!("{turn}-{step}"), &format!("2026-01-21T11:00:0{step}Z"), step as u32);
+            app.apply("metadata", &event);
+        }
+    }
+    let end = mark_end(&app);
+    for (token, follower) in viewers().into_iter().zip(&mut live) {
+        let mut late = Follower::open(&app, token.clone(), "cursor=oldest");
+        for follower in [follower, &mut late] {
+            follower.read_to(MARKER, end);
+            holds_what_it_reads(&app, follower, &token, &users);
+        }
+    }
+}
+
+#[test]
+fn an_event_tells_what_the_contract_says_and_the_same_again() {
+    let app = spawn_app();
+    app.post_example();
+    let end = mark_end(&app);
+    let told = |token| Follower::open(&app, token, "cursor=oldest").read_to(MARKER, end);
+    let events = told(admin());
+    let of = |kind: &str| {
+        let last = events.iter().rev().find(|event| event.kind == kind && event.event["subject"] == USER);
+        last.unwrap().event.clone()
+    };
+    let own = app.own_profile(USER).json();
+    let assembled = of("profile.assembled");
+    assert_eq!(assembled["time"], own["generated_at"]);
+    let data = &assembled["data"];
+    assert_eq!((&data["revision"], &data["profile_hash"]), (&own["revision"], &own["profile_hash"]));
+    assert_eq!((&data["schema_version"], &data["user_id"]), (&json!("2.0"), &json!(USER)));
+    assert_eq!(data["completeness_pct"], own["profile_completeness_pct"]);
+    assert!(data["changed_sections"].as_array().unwrap().iter().all(Value::is_string));
+    let delta = of("profile.delta.generated");
+    assert_eq!(delta["data"]["base_revision"].as_u64().unwrap() + 1, own["revision"].as_u64().unwrap());
+    assert!(delta["data"]["patch_id"].as_str().unwrap().starts_with("patch_"));
+    let completeness = of("profile.completeness.changed");
+    assert_eq!(completeness["data"]["new_pct"], own["profile_completeness_pct"]);
+    assert_ne!(completeness["data"]["old_pct"], completeness["data"]["new_pct"]);
+
+    // Whoever asks again gets the same bytes, and ids of events differ.
+    let texts = |events: &[crate::follower::Event]| events.iter().map(|event| event.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&told(admin())), texts(&events));
+    let mut ids: Vec<_> = events.iter().map(|event| event.event["id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), events.len());
+    // Ids are of nothing that a mask hides.
+    let seen = told(service());
+    let shared = seen.iter().filter(|seen| events.iter().any(|event| event.event["id"] == seen.event["id"]));
+    assert_eq!(shared.count(), seen.len());
+}
+
+#[test]
+fn what_was_withdrawn_is_found_nowhere_in_the_past() {
+    let app = spawn_app();
+    app.post_example();
+    app.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
+    let own = app.own_profile(USER).text().to_owned();
+    let mut live = Follower::open(&app, service(), "cursor=oldest");
+    let before = live.read_to(USER, revision(&app, USER));
+    // Found nowhere else in an event.
+    let secrets = ["5L-10L", "PM-KISAN", "pm_kisan", "mysuru", "employment_type", "eligible_schemes"];
+    let secrets: Vec<_> = secrets.into_iter().filter(|secret| own.contains(secret)).collect();
+    assert!(secrets.len() > 2, "{own}");
+    let found =
+        |events: &[crate::follower::Event], secret: &str| events.iter().any(|event| event.text.contains(secret));
+    assert!(secrets.iter().all(|secret| found(&before, secret)), "it was to be seen");
+
+    app.consent(USER, &json!({"data_sharing_level": "minimal", "third_party_sharing": false}));
+    let end = mark_end(&app);
+    let after = live.read_to(MARKER, end);
+    let late = Follower::open(&app, service(), "cursor=oldest").read_to(MARKER, end);
+    let again = Follower::open(&app, service(), &format!("cursor={}", before[2].cursor)).read_to(MARKER, end);
+    for secret in secrets {
+        for events in [&after, &late, &again] {
+            assert!(!found(events, secret), "{secret}");
+        }
+    }
+    holds_what_it_reads(&app, &live, &service(), &[USER.to_owned()]);
+    let third = Token::service("events:read profile:read third_party");
+    let third = Follower::open(&app, third, "cursor=oldest").read_to(MARKER, end);
+    let third: Vec<_> = third.iter().filter(|event| event.event["subject"] == USER).collect();
+    assert_eq!(third.len(), 1, "that there is nothing any more, once: {third:?}");
+    assert_eq!(third[0].event["data"]["operations"], json!([{"op": "replace", "path": "", "value": {}}]));
+}
+
+/// Kills a server without warning and starts another on its data.
+fn kill_and_start(mut app: App, settings: &str) -> App {
+    signal(app.pid(), "KILL");
+    let data_dir = std::mem::replace(&mut app.data_dir, TempDir::new().unwrap());
+    drop(app);
+    std::fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
+    app::start(data_dir)
+}
+
+#[test]
+fn a_follower_misses_nothing_over_kills_and_is_never_ahead_of_reads() {
+    let mut app = spawn_app();
+    let users: Vec<String> = (0..4).map(|number| format!("usr_Follower{number:04}")).collect();
+    let mut follower = Follower::open(&app, admin(), "cursor=oldest");
+    for round in 0..4 {
+        thread::scope(|scope| {
+            for (number, user) in users.iter().enumerate() {
+                let app = &app;
+                scope.spawn(move || {
+                    for step in 0..25 {
+                        let time = format!("2026-01-21T0{round}:{step:02}:00Z");
+                        app.apply(
+                            "metadata",
+                            &residency(user, &format!("{round}-{step}"), &time, step + number as u32),
+                        );
+                    }
+                });
+            }
+        });
+        let mut events = 0;
+        while events < 60 {
+            let event = follower.next().expect("the stream goes on");
+            if event.kind == "profile.delta.generated" {
+                events += 1;
+                let told = event.event["data"]["revision"].as_u64().unwrap();
+                let read = revision(&app, event.event["subject"].as_str().unwrap());
+                assert!(read >= told, "revision {told} was told, and {read} is read");
+            }
+        }
+        app = kill_and_start(app, "");
+        follower = follower.resume(&app, admin());
+    }
+    for user in &users {
+        follower.read_to(user, revision(&app, user));
+    }
+    holds_what_it_reads(&app, &follower, &admin(), &users);
+}
+
+#[test]
+fn only_what_was_asked_for_is_told() {
+    let app = spawn_app();
+    app.post_example();
+    let end = mark_end(&app);
+    let until = |line: &Value| line["subject"] == MARKER && line["data"]["revision"] == end;
+    let kinds = |query: &str| {
+        let lines = read_lines(&app, admin(), query, until);
+        let mut kinds: Vec<_> = lines.iter().map(|line| line["type"].as_str().unwrap().to_owned()).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    };
+    assert_eq!(kinds("cursor=oldest&types=profile.delta.generated"), ["profile.delta.generated"]);
+    assert_eq!(
+        kinds("types=profile.assembled,profile.completeness.changed,profile.erased&cursor=oldest"),
+        ["profile.assembled", "profile.completeness.changed"]
+    );
+}
+
+#[test]
+fn who_may_not_follow_or_asks_for_what_is_not_there_is_told() {
+    let app = spawn_app_with("[events]\nheartbeat_s = 1\nmax_followers = 2\nmax_followers_per_caller = 1\n");
+    app.post_example();
+    let ask = |token: Token, query: &str| refused(&app, request(&app, token, query));
+    assert_eq!(ask(Token::service("profile:read"), ""), (403, "missing-scope".to_owned()));
+    assert_eq!(ask(Token::citizen(USER), ""), (403, "forbidden".to_owned()));
+    assert_eq!(ask(Token::new("auditor", "aud:test", "events:read"), ""), (403, "forbidden".to_owned()));
+    for bad in ["types=profile", "types=", "cursor=", "cursor=newest", &format!("cursor={}", "g".repeat(64))] {
+        assert_eq!(ask(service(), bad), (400, "invalid-parameter".to_owned()), "{bad}");
+    }
+    let path = "/api/v2/events";
+    let silent = crate::client::Request::new("GET", path).bearer(&app.sign(admin()));
+    assert_eq!(refused(&app, silent), (400, "access-reason-missing".to_owned()));
+    assert_eq!(refused(&app, crate::client::Request::new("GET", path)), (401, "unauthenticated".to_owned()));
+    let json =
+        crate::client::Request::new("GET", path).bearer(&app.sign(service())).header("accept", "application/json");
+    assert_eq!(refused(&app, json), (406, "not-acceptable".to_owned()));
+
+    // A cursor is its caller's sight's, and its store's.
+    let cursor = Follower::open(&app, service(), "cursor=oldest").read_to(USER, 3).pop().unwrap().cursor;
+    let other_store = cursor.replacen(&cursor[..16], "0123456789abcdef", 1);
+    crate::app::eventually("the place is free again", || app.metric("profile_event_followers") == 0.0);
+    for (token, cursor) in [(viewers()[1].clone(), &cursor), (service(), &other_store)] {
+        let gone = Follower::try_open(&app, request(&app, token.clone(), &format!("cursor={cursor}")));
+        let gone = gone.err().unwrap();
+        assert_eq!((gone.status, gone.problem().as_str()), (410, "cursor-gone"));
+        let oldest = gone.json()["oldest"].as_str().unwrap().to_owned();
+        let from_there = Follower::open(&app, token, &format!("cursor={oldest}")).read_to(USER, 3);
+        assert_eq!(from_there[0].event["data"]["revision"], 1);
+        crate::app::eventually("the place is free again", || app.metric("profile_event_followers") == 0.0);
+    }
+
+    let first = Follower::open(&app, service(), "");
+    assert_eq!(ask(service(), ""), (429, "too-many-followers".to_owned()));
+    let second = Follower::open(&app, admin(), "");
+    let third = Token::service("events:read").with("sub", "svc:third");
+    assert_eq!(ask(third.clone(), ""), (503, "busy".to_owned()));
+    drop((first, second));
+    crate::app::eventually("the places are free again", || app.metric("profile_event_followers") == 0.0);
+    drop(Follower::open(&app, third, ""));
+}
+
+#[test]
+fn a_stream_ends_with_its_token_its_policy_and_its_server_and_is_heard_of_till_then() {
+    let app = spawn_app_with("[events]\nheartbeat_s = 1\n[auth]\nleeway_s = 0\n");
+    app.post_example();
+    let started = Instant::now();
+    let mut short = Follower::open(&app, service().with("exp", now() + 2), "");
+    assert!(short.next().is_none());
+    assert!(started.elapsed() < Duration::from_secs(10));
+
+    let mut follower = Follower::open(&app, service(), "");
+    follower.heartbeat();
+    let text = include_str!("../../config/access.toml");
+    let changed = text.replacen("\"identity.age_bracket\"]", "\"identity.age_bracket\", \"family.*\"]", 1);
+    std::fs::write(app.data_dir.path().join("access.toml"), changed).unwrap();
+    assert!(follower.next().is_none(), "cursors are of the table that was");
+    let gone = Follower::try_open(&app, request(&app, service(), &format!("cursor={}", follower.cursor)));
+    let gone = gone.err().unwrap();
+    assert_eq!((gone.status, gone.problem().as_str()), (410, "cursor-gone"));
+    let oldest = gone.json()["oldest"].as_str().unwrap().to_owned();
+
+    let mut last = Follower::open(&app, service(), &format!("cursor={oldest}"));
+    last.read_to(USER, 13);
+    let (status, _) = app.terminate();
+    assert_eq!(status.code(), Some(0));
+    while last.next().is_some() {}
+}
+
+/// Many residents, as a feed's lines.
+fn residents(users: usize, steps: Range<usize>) -> String {
+    let lines = (steps.start * users..steps.end * users).map(|number| {
+        let (user, step) = (number % users, number / users);
+        let time = format!("2026-01-{:02}T{:02}:{:02}:00Z", 1 + step / 1440, step / 60 % 24, step % 60);
+        residency(&format!("usr_Resident{user:08}"), &format!("e{step}"), &time, step as u32 % 100).to_string() + "\n"
+    });
+    lines.collect()
+}
+
+#[test]
+fn a_cursor_whose_segments_went_is_gone_and_the_oldest_one_works() {
+    let settings = "[journal]\nsegment_mib = 1\nretain_bytes = 0\n[http]\nmax_event_bytes = 262144\n\
+                    [checkpoint]\ninterval_s = 1\n";
+    let app = spawn_app_with(settings);
+    let begin = Follower::open(&app, service(), "cursor=oldest").cursor;
+    let step = std::cell::Cell::new(0);
+    let gone = || {
+        let next = step.replace(step.get() + 1);
+        let answer = app.post_as("metadata", "application/x-ndjson", residents(3_000, next..next + 1));
+        assert_eq!(answer.status, 200);
+        Follower::try_open(&app, request(&app, service(), &format!("cursor={begin}"))).err()
+    };
+    app::eventually("the first segment goes", || gone().is_some());
+    let gone = gone().unwrap();
+    assert_eq!((gone.status, gone.problem().as_str()), (410, "cursor-gone"));
+    let oldest = gone.json()["oldest"].as_str().unwrap().to_owned();
+    assert_ne!(oldest, begin);
+    // It may go, too, while it is on its way; the next answer says so.
+    let follower = Follower::try_open(&app, request(&app, service(), &format!("cursor={oldest}")));
+    assert!(follower.is_ok_and(|follower| follower.cursor == oldest));
+}
+
+#[test]
+fn a_long_backlog_streams_in_order_while_others_read() {
+    const USERS: usize = 1_000;
+    const EACH: usize = 100;
+    let app = spawn_app();
+    let answer = app.post_as("metadata", "application/x-ndjson", residents(USERS, 0..EACH));
+    assert_eq!(answer.lines().last().unwrap()["applied"], USERS * EACH);
+    let (mut told, mut slowest) = (0, Duration::ZERO);
+    let mut follower = Follower::open(&app, admin(), "cursor=oldest&types=profile.delta.generated");
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let (mut slowest, mut reads) = (Duration::ZERO, 0);
+            while reads < 200 {
+                let started = Instant::now();
+                revision(&app, &format!("usr_Resident{:08}", reads * 7 % USERS));
+                slowest = slowest.max(started.elapsed());
+                reads += 1;
+            }
+            slowest
+        });
+        while told < USERS * EACH {
+            follower.next().expect("the stream goes on");
+            told += 1;
+        }
+        slowest = reading.join().unwrap();
+    });
+    assert!(follower.revisions.values().all(|revision| *revision == EACH as u64));
+    assert!(slowest < Duration::from_secs(2), "a read took {slowest:?}");
+}

@@ -1,0 +1,181 @@
+//! A client of `GET /api/v2/events` that does as the contract says: it keeps a cursor and applies every patch.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::client::{Answer, Chunked, Request, connect, read_answer, read_head};
+use crate::token::Token;
+
+/// One event as it came.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) cursor: String,
+    pub(crate) kind: String,
+    pub(crate) event: Value,
+    /// The bytes of the event.
+    pub(crate) text: String,
+}
+
+/// An open stream of Server-Sent Events.
+pub(crate) struct Follower {
+    lines: BufReader<Chunked<BufReader<TcpStream>>>,
+    /// Where the stream stands, as the client knows.
+    pub(crate) cursor: String,
+    /// What the client holds of each user, from patches alone.
+    pub(crate) held: BTreeMap<String, Value>,
+    /// The revision of each user's newest patch.
+    pub(crate) revisions: BTreeMap<String, u64>,
+}
+
+/// The request for a stream, with what comes behind the question mark.
+pub(crate) fn request(app: &App, token: Token, query: &str) -> Request {
+    let request = Request::new("GET", format!("/api/v2/events?{query}")).bearer(&app.sign(token));
+    request.header("x-access-reason", "a test")
+}
+
+impl Follower {
+    pub(crate) fn open(app: &App, token: Token, query: &str) -> Self {
+        Self::try_open(app, request(app, token, query)).unwrap_or_else(|answer| panic!("{answer:?}"))
+    }
+
+    /// The stream, or the answer where there is none.
+    pub(crate) fn try_open(app: &App, request: Request) -> Result<Self, Box<Answer>> {
+        let mut stream = connect(app.listen);
+        stream.write_all(request.head().as_bytes()).unwrap();
+        let mut stream = BufReader::new(stream);
+        let head = read_head(&mut stream);
+        if head.status != 200 {
+            let length: usize = head.header("content-length").parse().unwrap();
+            let mut body = vec![0; length];
+            std::io::Read::read_exact(&mut stream, &mut body).unwrap();
+            return Err(Box::new(Answer { body, ..head }));
+        }
+        assert_eq!(head.header("content-type"), "text/event-stream");
+        assert_eq!(head.header("cache-control"), "no-store");
+        let lines = BufReader::new(Chunked::new(stream));
+        let mut this = Self { lines, cursor: String::new(), held: BTreeMap::new(), revisions: BTreeMap::new() };
+        assert!(this.step().unwrap().is_none(), "the stream begins with where it stands");
+        assert_eq!(this.cursor.len(), 64);
+        Ok(this)
+    }
+
+    /// Goes on from where this one stands, with what it holds.
+    pub(crate) fn resume(self, app: &App, token: Token) -> Self {
+        let request = request(app, token, "cursor=oldest").header("last-event-id", self.cursor);
+        let resumed = Self::try_open(app, request).unwrap_or_else(|answer| panic!("{answer:?}"));
+        Self { held: self.held, revisions: self.revisions, ..resumed }
+    }
+
+    /// One block of the stream: an event, or word that it is alive; `None` at the end.
+    #[expect(clippy::option_option, reason = "the end of a stream and a block without an event differ")]
+    fn step(&mut self) -> Option<Option<Event>> {
+        let (mut kind, mut data) = (String::new(), String::new());
+        loop {
+            let mut line = String::new();
+            if self.lines.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            let line = line.trim_end_matches('\n');
+            match line.split_once(": ") {
+                None if line.is_empty() => break,
+                Some(("id", id)) => self.cursor = id.to_owned(),
+                Some(("event", name)) => kind = name.to_owned(),
+                Some(("data", text)) => data = text.to_owned(),
+                _ => assert!(line.starts_with(':'), "{line}"),
+            }
+        }
+        if data.is_empty() {
+            return Some(None);
+        }
+        let event: Value = serde_json::from_str(&data).unwrap();
+        assert_eq!((&event["cursor"], &event["type"]), (&json!(self.cursor), &json!(kind)));
+        assert_eq!((&event["specversion"], &event["subject"]), (&json!("1.0"), &event["data"]["user_id"]));
+        Some(Some(Event { cursor: self.cursor.clone(), kind, event, text: data }))
+    }
+
+    /// Waits for word that the stream is alive.
+    pub(crate) fn heartbeat(&mut self) {
+        assert!(self.step().unwrap().is_none());
+    }
+
+    /// The next event, its patch applied; `None` at the end.
+    pub(crate) fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.step()? {
+                self.apply(&event);
+                return Some(event);
+            }
+        }
+    }
+
+    /// Reads until a patch of `user` leads to `revision`.
+    pub(crate) fn read_to(&mut self, user: &str, revision: u64) -> Vec<Event> {
+        let mut events = Vec::new();
+        while self.revisions.get(user).is_none_or(|reached| *reached < revision) {
+            events.push(self.next().expect("the stream goes on"));
+        }
+        events
+    }
+
+    fn apply(&mut self, event: &Event) {
+        if event.kind != "profile.delta.generated" {
+            return;
+        }
+        let data = &event.event["data"];
+        let user = data["user_id"].as_str().unwrap().to_owned();
+        let (base, revision) = (data["base_revision"].as_u64().unwrap(), data["revision"].as_u64().unwrap());
+        let reached = self.revisions.get(&user).copied();
+        if reached.is_some_and(|reached| revision <= reached) {
+            // It comes again: delivery is at least once.
+            return;
+        }
+        let patch: json_patch::Patch = serde_json::from_value(data["operations"].clone()).unwrap();
+        // A document that is whole needs none before it: what its user was meanwhile was not to be seen.
+        let whole = data["operations"][0]["path"] == "";
+        let continues = whole || reached.is_none_or(|reached| reached == base);
+        assert!(continues, "no gap: {reached:?} before {base}..{revision}");
+        if !whole && !self.held.contains_key(&user) {
+            // What came before is not known: a client that wants the document reads it.
+            self.revisions.insert(user, revision);
+            return;
+        }
+        let held = self.held.entry(user.clone()).or_default();
+        json_patch::patch(held, &patch).unwrap_or_else(|error| panic!("{error}: {patch}"));
+        self.revisions.insert(user, revision);
+    }
+}
+
+/// All that a stream of newline-delimited JSON holds up to where it stands still.
+pub(crate) fn read_lines(app: &App, token: Token, query: &str, until: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let mut stream = connect(app.listen);
+    let request = request(app, token, query).header("accept", "application/x-ndjson");
+    stream.write_all(request.head().as_bytes()).unwrap();
+    let mut stream = BufReader::new(stream);
+    let head = read_head(&mut stream);
+    assert_eq!((head.status, head.header("content-type")), (200, "application/x-ndjson"));
+    let mut lines = Vec::new();
+    for line in BufReader::new(Chunked::new(stream)).lines() {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert!(line["cursor"].is_string());
+        let last = until(&line);
+        if line.get("type").is_some() {
+            lines.push(line);
+        }
+        if last {
+            break;
+        }
+    }
+    lines
+}
+
+/// The refusal of a request for a stream.
+pub(crate) fn refused(app: &App, request: Request) -> (u16, String) {
+    let mut stream = connect(app.listen);
+    stream.write_all(request.head().as_bytes()).unwrap();
+    let answer = read_answer(&mut BufReader::new(stream), true);
+    (answer.status, answer.problem())
+}
