@@ -17,5 +17,6 @@ lint:
 ## bench: the figures of design goals, measured on this machine
 bench:
 	cargo build --release --workspace --bins --examples
+	npm ci --prefix loadtest/peers/ws || echo 'without Node 20 the fan-out is measured and compared with nothing'
 	cargo run --release -p actors --example merge_bench
 	cargo run --release -p loadtest -- run

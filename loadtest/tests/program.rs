@@ -22,14 +22,14 @@ fn help_has_examples_and_list_shows_the_settings() {
     let help = loadtest(&["run", "--help"]);
     assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("loadtest run --quick"));
     let list = String::from_utf8(loadtest(&["list"]).stdout).expect("text");
-    for name in ["read", "post", "live", "ingest"] {
+    for name in ["read", "post", "live", "fanout", "ingest"] {
         assert!(list.contains(&format!("kind = \"{name}\"")), "{list}");
     }
 }
 
 #[test]
 fn mistakes_are_told_in_one_line_with_the_remedy() {
-    fails(&["run", "--scenario", "reed"], 1, "one of read, post, live, ingest");
+    fails(&["run", "--scenario", "reed"], 1, "one of read, post, live, fanout, ingest");
     fails(&["run", "--scenario", "post", "--set", "user=5"], 1, "the scenario has no setting `user`");
     fails(&["run", "--scenario", "post", "--server", "no/such/server"], 1, "build it first, or give its path");
     fails(&["run", "--rate", "5"], 2, "unexpected argument");

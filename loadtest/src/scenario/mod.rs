@@ -1,5 +1,6 @@
 //! Scenarios: what is run, as files. Each kind has its settings and its run in one file.
 
+mod fanout;
 mod feeding;
 mod ingest;
 mod live;
@@ -13,10 +14,11 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// The scenarios that come with the program, in the order in which they run.
-pub(crate) const BUILT_IN: [(&str, &str); 4] = [
+pub(crate) const BUILT_IN: [(&str, &str); 5] = [
     ("read", include_str!("../../scenarios/read.toml")),
     ("post", include_str!("../../scenarios/post.toml")),
     ("live", include_str!("../../scenarios/live.toml")),
+    ("fanout", include_str!("../../scenarios/fanout.toml")),
     ("ingest", include_str!("../../scenarios/ingest.toml")),
 ];
 
@@ -32,6 +34,8 @@ pub(crate) enum Scenario {
     Post(post::Post),
     /// Event to frame.
     Live(live::Live),
+    /// One profile, many sockets.
+    Fanout(fanout::Fanout),
 }
 
 /// What a run works with.
@@ -88,6 +92,7 @@ impl Scenario {
                 Self::Ingest(ingest) => ingest.run(bench, &mut outcome).await,
                 Self::Post(post) => post.run(bench, &mut outcome).await,
                 Self::Live(live) => live.run(bench, &mut outcome).await,
+                Self::Fanout(fanout) => fanout.run(bench, &mut outcome).await,
             }
         })
         .with_context(|| format!("scenario `{name}`"))?;

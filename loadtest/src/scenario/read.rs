@@ -193,12 +193,12 @@ async fn copy_answer(address: SocketAddr, request: &[u8]) -> Result<(Answer, usi
 }
 
 /// The median of the ratios turn by turn: what disturbs one turn disturbs both sides of its ratio.
-fn ratio(rates: &[f64], others: &[f64]) -> f64 {
+pub(super) fn ratio(rates: &[f64], others: &[f64]) -> f64 {
     let ratios: Vec<f64> = rates.iter().zip(others).map(|(rate, other)| rate / other).collect();
     median(&ratios)
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
