@@ -175,6 +175,6 @@ mod tests {
         assert!(refused("user=7").contains("it has kind, seconds, templates, users"), "{}", refused("user=7"));
         assert!(refused("users").contains("write for example"), "{}", refused("users"));
         assert!(refused("users=\"many\"").contains("does not fit"), "{}", refused("users=\"many\""));
-        assert!(find("reed").expect_err("unknown").to_string().contains("read, post, live, ingest"));
+        assert!(find("reed").expect_err("unknown").to_string().contains("read, post, live, fanout, ingest"));
     }
 }
