@@ -90,6 +90,7 @@ fn actor_options(settings: &Settings) -> actors::Options {
         max_group: settings.commit.max_group,
         max_live_actors: settings.actors.max_live_actors,
         idle_passivate: settings.actors.idle_passivate,
+        day_roll_spread: settings.actors.day_roll_spread,
         hot_actors_per_shard: settings.actors.hot_actors_per_shard,
         dictionary: data::STATE_DICTIONARY,
         hydration_threads: settings.actors.hydration_threads,

@@ -19,6 +19,8 @@ pub struct Actors {
     pub max_live_actors: usize,
     /// An actor idle for this long passivates.
     pub idle_passivate: Duration,
+    /// Over how long the users with live subscribers are rolled when the day turns.
+    pub day_roll_spread: Duration,
     /// Actors per shard that keep their assembled parts unpacked.
     pub hot_actors_per_shard: usize,
     /// Threads that load cold users.
@@ -35,6 +37,7 @@ impl Actors {
             commit_permits: keys.integer("actors.commit_permits", 1..=MANY)?,
             max_live_actors: keys.integer("actors.max_live_actors", 1..=MANY)?,
             idle_passivate: keys.seconds("actors.idle_passivate_s", 1..=DAY_S)?,
+            day_roll_spread: keys.seconds("actors.day_roll_spread_s", 1..=DAY_S)?,
             hot_actors_per_shard: keys.integer("actors.hot_actors_per_shard", 1..=MANY)?,
             hydration_threads: keys.integer("actors.hydration_threads", 1..=1_024)?,
             hydration_queue: keys.integer("actors.hydration_queue", 1..=MANY)?,
