@@ -9,5 +9,7 @@ mod wiring;
 
 mod http;
 mod live;
+#[doc(hidden)]
+pub use live::echo::echo as websocket_echo;
 
 mod telemetry;

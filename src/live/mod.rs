@@ -4,6 +4,7 @@
 //! own reads what the client sends. Read `wire` for how bytes become messages, `session` for what a client may
 //! say, `outgoing` for what it gets.
 
+pub(crate) mod echo;
 mod frame;
 mod message;
 mod open;

@@ -156,7 +156,7 @@ impl Session {
             match &heard {
                 Ok(Some(Heard::Text(text))) => self.handle(text, &mut answers).await,
                 Ok(Some(Heard::Ping(payload))) => answers.extend_from_slice(&frame::pong(payload)),
-                Ok(Some(Heard::Pong | Heard::Close(_)) | None) | Err(_) => {}
+                Ok(Some(Heard::Binary(_) | Heard::Pong | Heard::Close(_)) | None) | Err(_) => {}
             }
             let is_last = !matches!(heard, Ok(Some(Heard::Text(_) | Heard::Ping(_) | Heard::Pong)));
             if is_last || answers.len() >= ANSWERS_AT_ONCE {
@@ -164,6 +164,7 @@ impl Session {
             }
             match heard {
                 Ok(None) => return Ok(()),
+                Ok(Some(Heard::Binary(_))) => return Err(End::Close(CloseCode::Unsupported, "messages are text")),
                 Ok(Some(Heard::Close(_))) => return Err(End::Close(CloseCode::Normal, "")),
                 Ok(Some(_)) => {}
                 Err(Fault(code, reason)) => return Err(End::Close(code, reason)),

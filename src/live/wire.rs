@@ -8,8 +8,10 @@ use bytestring::ByteString;
 /// What a client said.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// A whole message.
+    /// A whole message of text.
     Text(ByteString),
+    /// A whole message of bytes.
+    Binary(Bytes),
     /// To be answered with a pong of the same payload.
     Ping(Bytes),
     /// It is there.
@@ -27,8 +29,14 @@ pub(super) struct Wire {
     codec: Codec,
     read: BytesMut,
     /// What came so far of a message in several frames.
-    begun: Option<BytesMut>,
+    begun: Option<Begun>,
     max_message: usize,
+}
+
+/// The beginning of a message.
+struct Begun {
+    is_text: bool,
+    payload: BytesMut,
 }
 
 impl Wire {
@@ -50,38 +58,42 @@ impl Wire {
             };
             match frame {
                 Frame::Text(text) => return whole(text).map(Some),
+                Frame::Binary(bytes) => return Ok(Some(Heard::Binary(bytes))),
                 Frame::Continuation(item) => {
-                    if let Some(text) = self.assemble(item)? {
-                        return whole(text).map(Some);
+                    if let Some(message) = self.assemble(item)? {
+                        return Ok(Some(message));
                     }
                 }
                 Frame::Ping(payload) => return Ok(Some(Heard::Ping(payload))),
                 Frame::Pong(_) => return Ok(Some(Heard::Pong)),
                 Frame::Close(reason) => return Ok(Some(Heard::Close(reason))),
-                Frame::Binary(_) => return Err(Fault(CloseCode::Unsupported, "messages are text")),
             }
         }
     }
 
     /// Puts a message in several frames together.
-    fn assemble(&mut self, item: Item) -> Result<Option<Bytes>, Fault> {
+    fn assemble(&mut self, item: Item) -> Result<Option<Heard>, Fault> {
+        let is_text = matches!(item, Item::FirstText(_));
         let (part, is_last) = match item {
-            Item::FirstText(part) => {
-                self.begun = Some(BytesMut::new());
+            Item::FirstText(part) | Item::FirstBinary(part) => {
+                self.begun = Some(Begun { is_text, payload: BytesMut::new() });
                 (part, false)
             }
-            Item::FirstBinary(_) => return Err(Fault(CloseCode::Unsupported, "messages are text")),
             Item::Continue(part) => (part, false),
             Item::Last(part) => (part, true),
         };
         let Some(begun) = &mut self.begun else {
             return Err(Fault(CloseCode::Protocol, "there is nothing to continue"));
         };
-        if begun.len() + part.len() > self.max_message {
+        if begun.payload.len() + part.len() > self.max_message {
             return Err(Fault(CloseCode::Size, "the message is too long"));
         }
-        begun.extend_from_slice(&part);
-        Ok(if is_last { self.begun.take().map(BytesMut::freeze) } else { None })
+        begun.payload.extend_from_slice(&part);
+        match self.begun.take_if(|_| is_last) {
+            Some(Begun { is_text: true, payload }) => whole(payload.freeze()).map(Some),
+            Some(Begun { is_text: false, payload }) => Ok(Some(Heard::Binary(payload.freeze()))),
+            None => Ok(None),
+        }
     }
 }
 
