@@ -8,6 +8,7 @@ demo:
 ## test: every test of the workspace; installs what the foreign clients need
 test:
 	cargo test --workspace --all-targets
+	tests/clients/run
 
 ## lint: formatter and clippy, warnings denied
 lint:

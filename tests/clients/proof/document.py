@@ -1,0 +1,70 @@
+"""What a follower holds of one user, by the contract's rules for a client. No input or output here.
+
+An independent second copy of these rules stands in node/document.js.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+
+from .canonical import canonical_hash
+from .ledger import ENVELOPE
+
+
+class Fault(Exception):
+    """A frame that breaks the contract."""
+
+
+class Document:
+    """A profile that is followed."""
+
+    def __init__(self) -> None:
+        self.profile: dict[str, Any] | None = None
+        self.revision = 0
+        self.cursor: str | None = None
+        #: The highest revision ever held: what was published is durable, so nothing older may follow, ever.
+        self.newest = 0
+
+    def drop(self) -> None:
+        """Nothing is visible any more."""
+        self.profile, self.revision, self.cursor = None, 0, None
+
+    def replace(self, frame: dict[str, Any]) -> None:
+        """Takes a `profile` frame over."""
+        revision = frame["revision"]
+        if revision < self.newest:
+            raise Fault(f"revision {revision} follows {self.newest}")
+        if frame["profile"]["revision"] != revision:
+            raise Fault("the frame's revision is not the profile's")
+        self.profile = frame["profile"]
+        self._stand_at(frame)
+
+    def patch(self, frame: dict[str, Any]) -> str:
+        """Takes a `patch` frame: `applied`, `ignored` since it is known, or a `gap`."""
+        base, revision = frame["base_revision"], frame["revision"]
+        if self.profile is None:
+            raise Fault("there is nothing to patch")
+        if base != self.revision:
+            return "ignored" if revision <= self.revision else "gap"
+        jsonpatch.JsonPatch(frame["operations"]).apply(self.profile, in_place=True)
+        if not ENVELOPE.issuperset(frame["envelope"]):
+            raise Fault(f"`envelope` holds {sorted(frame['envelope'])}")
+        self.profile.update(frame["envelope"])
+        if self.profile["revision"] != revision:
+            raise Fault(f"the patch to {revision} leads to {self.profile['revision']}")
+        self._stand_at(frame)
+        return "applied"
+
+    def check_hash(self, frame: dict[str, Any]) -> bool:
+        """Compares `view_hash`; whether there was one."""
+        given = frame.get("view_hash")
+        if given is not None and given != canonical_hash(self.profile):
+            raise Fault(f"`view_hash` is {given}, what is held has {canonical_hash(self.profile)}")
+        return given is not None
+
+    def _stand_at(self, frame: dict[str, Any]) -> None:
+        self.revision = frame["revision"]
+        self.newest = max(self.newest, self.revision)
+        self.cursor = frame["cursor"]
