@@ -1,19 +1,54 @@
-//! Known facts: states, districts and the example citizen; and a small sample of made-up people.
+//! Known facts (states, districts, schemes, deadlines, the example citizen), and a made-up population that agrees
+//! with published figures: people, and the feed events about them.
 //!
 //! ```
 //! assert_eq!(data::states().len(), 36);
 //! assert!(data::districts("karnataka").is_some_and(|slugs| slugs.contains(&"bengaluru_urban")));
 //! assert_eq!(data::example_events().lines().count(), 13);
 //!
-//! let sample = data::sample::Sample::new(data::sample::Options::default());
-//! let first = sample.first_events(0); // post each to the feed of its source
+//! let population = data::Population::new(data::Options::default());
+//! let person = population.person(0);
+//! println!("{} {}., {} years", person.given_name, person.initial, person.age);
+//! let first = population.first_events(0); // post each to the feed of its source
 //! assert_eq!(first[0].source, "identity");
+//! for arrival in population.traffic(10_000).take(3) {
+//!     println!("{}", String::from_utf8_lossy(&arrival.event.json)); // all feeds, in the order of arrival
+//! }
 //! ```
 
+// Facts.
+mod census;
+mod condition;
+mod names;
+mod obligation;
 mod places;
-pub mod sample;
+mod scheme;
+pub mod words;
 
+// People, and what is computed about them.
+pub mod figures;
+mod outlook;
+pub mod person;
+mod verdict;
+
+// Events.
+mod event;
+mod population;
+mod traffic;
+
+// Tools.
+mod day;
+mod random;
+
+pub use condition::Conditions;
+pub use event::Event;
+pub use obligation::{Obligation, obligations};
+pub use person::Person;
 pub use places::{Kind, State, districts, states};
+pub use population::{Options, Population};
+pub use scheme::{Scheme, schemes};
+pub use traffic::{Arrival, Traffic};
+pub use verdict::{Verdict, verdicts};
 
 /// The example citizen: thirteen feed events, one a line, of every event type. Post each to the feed that
 /// the last segment of its `source` names; `data/example/README.md` says what must follow.

@@ -1,0 +1,60 @@
+//! Conditions over a person, as `facts/schemes.toml` and `facts/deadlines.toml` write them.
+
+use serde::Deserialize;
+
+use crate::person::Person;
+use crate::words::{Category, Employment, Gender, Income, Marital, RationCard, Settlement, TaxRegime, Trait};
+
+/// What must be true of a person, all of it. What is not named does not matter.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conditions {
+    age: Option<(u8, u8)>,
+    gender: Option<Vec<Gender>>,
+    category: Option<Vec<Category>>,
+    urban_rural: Option<Vec<Settlement>>,
+    income_bracket: Option<Vec<Income>>,
+    employment_type: Option<Vec<Employment>>,
+    tax_regime: Option<Vec<TaxRegime>>,
+    bpl_status: Option<bool>,
+    ration_card_type: Option<Vec<RationCard>>,
+    marital_status: Option<Vec<Marital>>,
+    #[serde(rename = "trait")]
+    quality: Option<Trait>,
+}
+
+impl Conditions {
+    /// Whether they hold for the person.
+    #[must_use]
+    pub fn hold(&self, person: &Person) -> bool {
+        // Cheap and selective ones first: this runs for every scheme of every person.
+        self.age.is_none_or(|(from, to)| (from..=to).contains(&person.age))
+            && among(&self.employment_type, person.work.employment)
+            && among(&self.income_bracket, Some(person.means.income))
+            && self.quality.is_none_or(|quality| person.traits.has_trait(quality))
+            && self.bpl_status.is_none_or(|poor| poor == person.means.poor)
+            && among(&self.gender, Some(person.gender))
+            && among(&self.category, Some(person.category))
+            && among(&self.urban_rural, Some(person.home.settlement))
+            && among(&self.tax_regime, person.work.tax_regime)
+            && among(&self.ration_card_type, Some(person.means.ration_card))
+            && among(&self.marital_status, Some(person.family.marital))
+    }
+
+    /// Whether a profile can tell that they hold. Where it cannot, the engine infers, and is less sure.
+    #[must_use]
+    pub const fn profile_can_tell(&self) -> bool {
+        self.quality.is_none()
+    }
+
+    /// Whether they ask for nothing.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        format!("{self:?}") == format!("{:?}", Self::default())
+    }
+}
+
+/// A value that is not there meets no condition.
+fn among<T: PartialEq>(words: &Option<Vec<T>>, value: Option<T>) -> bool {
+    words.as_ref().is_none_or(|words| value.is_some_and(|value| words.contains(&value)))
+}

@@ -1,0 +1,193 @@
+//! The sections that several sources write: identity's word, the metadata store's, the citizen's, and where they
+//! disagree.
+
+use super::json::Json;
+use crate::census::census;
+use crate::person::Person;
+use crate::random::Random;
+use crate::words::{Document, Employment, Income, RationCard, Settlement};
+
+/// Something that more than one source has an opinion on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topic {
+    District,
+    Settlement,
+    ResidencyYears,
+    Income,
+    Employment,
+    RationCard,
+    Dependents,
+    Members,
+    SchoolChildren,
+}
+
+/// Draws about a person's documents: what the identity source and the metadata store hold of them.
+const PAPERS: u64 = 1;
+
+/// How often the metadata store lacks a field that it could have: an assumption.
+const GAPS: f64 = 0.07;
+
+impl Topic {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::District,
+        Self::Settlement,
+        Self::ResidencyYears,
+        Self::Income,
+        Self::Employment,
+        Self::RationCard,
+        Self::Dependents,
+        Self::Members,
+        Self::SchoolChildren,
+    ];
+
+    /// Section and name.
+    const fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::District => ("demographics", "district"),
+            Self::Settlement => ("demographics", "urban_rural"),
+            Self::ResidencyYears => ("demographics", "residency_years"),
+            Self::Income => ("economic", "income_bracket"),
+            Self::Employment => ("economic", "employment_type"),
+            Self::RationCard => ("economic", "ration_card_type"),
+            Self::Dependents => ("family", "dependents"),
+            Self::Members => ("family", "members_count"),
+            Self::SchoolChildren => ("family", "children_school_age"),
+        }
+    }
+
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::District => "demographics.district",
+            Self::Settlement => "demographics.urban_rural",
+            Self::ResidencyYears => "demographics.residency_years",
+            Self::Income => "economic.income_bracket",
+            Self::Employment => "economic.employment_type",
+            Self::RationCard => "economic.ration_card_type",
+            Self::Dependents => "family.dependents",
+            Self::Members => "family.members_count",
+            Self::SchoolChildren => "family.children_school_age",
+        }
+    }
+
+    /// The value, or a near miss where a source is wrong.
+    pub(super) fn write(self, person: &Person, wrong: bool, json: &mut Json<'_>) {
+        let off = usize::from(wrong);
+        let (home, family) = (&person.home, &person.family);
+        match self {
+            Self::District if wrong => json.text(former_district(person)),
+            Self::District => json.text(home.district),
+            Self::Settlement => json.text(shifted(Settlement::ALL, home.settlement as usize, off).name()),
+            Self::ResidencyYears => json.number(u64::from(home.residency_years) + off as u64),
+            Self::Income => json.text(shifted(Income::ALL, person.means.income as usize, off).name()),
+            // A child before school has no work of any kind; its nearest word is the coming one.
+            Self::Employment => {
+                let word = person.work.employment.unwrap_or(Employment::Student);
+                json.text(shifted(Employment::ALL, word as usize, off).name());
+            }
+            Self::RationCard => json.text(shifted(RationCard::ALL, person.means.ration_card as usize, off).name()),
+            Self::Dependents => json.number(u64::from(family.dependents) + off as u64),
+            Self::Members => json.number(u64::from(family.members) + off as u64),
+            Self::SchoolChildren => json.number(u64::from(family.school_children()) + off as u64),
+        }
+    }
+}
+
+/// The word at `index`, or its neighbour.
+fn shifted<T: Copy>(words: &[T], index: usize, off: usize) -> T {
+    words[(index + off) % words.len()]
+}
+
+/// Where the person lived before, or where an old document says so.
+fn former_district(person: &Person) -> &'static str {
+    census().neighbour(person.home.state_index, &mut Random::of(person.key, PAPERS))
+}
+
+/// A merge patch over one topic.
+pub(super) fn patch(topic: Topic, json: &mut Json<'_>, value: impl FnOnce(&mut Json<'_>)) {
+    let (section, name) = topic.place();
+    json.section("fields", |json| {
+        json.section(section, |json| {
+            json.key(name);
+            value(json);
+        });
+    });
+}
+
+/// A merge patch that takes one topic back.
+pub(super) fn withdrawal(topic: Topic, json: &mut Json<'_>) {
+    patch(topic, json, |json| json.null());
+}
+
+pub(super) fn identity(person: &Person, stale: bool, json: &mut Json<'_>) {
+    json.key("identity_token");
+    json.text(&token(person));
+    json.section("identity", |json| {
+        json.word("display_name", &format!("{} {}.", person.given_name, person.initial));
+        json.word("age_bracket", person.age_bracket().name());
+        json.word("gender", person.gender.name());
+        json.word("category", person.category.name());
+        json.key("verified_documents");
+        json.array(|json| {
+            let shown = Document::ALL.iter().filter(|document| person.documents.has_document(**document));
+            shown.for_each(|document| json.text(document.name()));
+        });
+        json.key("delegation_active");
+        json.flag(person.is_delegated());
+    });
+    json.section("address", |json| {
+        json.word("state", person.home.state());
+        json.word("district", if stale { former_district(person) } else { person.home.district });
+        if !stale {
+            json.key("pincode");
+            json.text(&person.home.pincode.to_string());
+        }
+    });
+}
+
+/// Letters only: digits in a row could pass for a phone number.
+fn token(person: &Person) -> String {
+    let mut random = Random::of(person.key, PAPERS + 1);
+    let letters = (0..12).map(|_| char::from(b'a' + random.below(26) as u8));
+    "tok_".chars().chain(letters).collect()
+}
+
+/// All that the metadata store knows. Now and then it lacks a field, so that profiles differ in completeness.
+pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
+    let mut random = Random::of(person.key, PAPERS + 2);
+    let mut known = || !random.happens(GAPS);
+    let (means, work, family) = (&person.means, &person.work, &person.family);
+    let topics = |topics: &[Topic], known: &mut dyn FnMut() -> bool, json: &mut Json<'_>| {
+        for topic in topics.iter().filter(|_| known()) {
+            json.key(topic.place().1);
+            topic.write(person, false, json);
+        }
+    };
+    json.section("fields", |json| {
+        json.section("demographics", |json| {
+            topics(&[Topic::Settlement, Topic::ResidencyYears], &mut known, json);
+        });
+        json.section("economic", |json| {
+            topics(&[Topic::Income, Topic::RationCard], &mut known, json);
+            if let Some(employment) = work.employment {
+                json.word("employment_type", employment.name());
+            }
+            if let Some(regime) = work.tax_regime {
+                json.word("tax_regime", regime.name());
+            }
+            if known() {
+                json.key("bpl_status");
+                json.flag(means.poor);
+            }
+        });
+        json.section("family", |json| {
+            topics(&[Topic::Dependents, Topic::Members, Topic::SchoolChildren], &mut known, json);
+            if person.age >= 18 && known() {
+                json.word("marital_status", family.marital.name());
+            }
+            if known() {
+                json.key("senior_citizen_dependents");
+                json.number(family.elders.into());
+            }
+        });
+    });
+}

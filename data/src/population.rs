@@ -1,0 +1,146 @@
+//! The population: who there is, and single events about each.
+
+use crate::day::{DAY, SECOND};
+use crate::event::{self, Act, Event, Subject};
+use crate::person::Person;
+use crate::random::{Random, mix};
+use crate::traffic::{Launch, Traffic, first_acts, nth_act};
+
+/// What to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How many people there are; indices run from 0 to here.
+    pub users: u64,
+    /// Another seed gives other people.
+    pub seed: u64,
+    /// The time of the newest event, in microseconds since the Unix epoch. Give the clock's time; the
+    /// default is the noon of the example citizen, 2026-01-21T12:00:00Z.
+    pub base_time: i64,
+    /// Over how many days before `base_time` the events lie.
+    pub days: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { users: 1_000, seed: 1, base_time: 1_768_996_800_000_000, days: 30 }
+    }
+}
+
+/// A made-up population. Nothing is made before it is asked for, and nothing is kept: any person and any event can be
+/// had by number alone, so that threads can share the work and millions take no memory.
+#[derive(Debug, Clone)]
+pub struct Population {
+    pub(crate) options: Options,
+    pub(crate) launches: Vec<Launch>,
+}
+
+/// Draws about the times of a person's events.
+const TIMES: u64 = 2;
+
+impl Population {
+    /// A population.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let launches = Launch::all(&options);
+        Self { options, launches }
+    }
+
+    /// How many people there are.
+    #[must_use]
+    pub fn users(&self) -> u64 {
+        self.options.users
+    }
+
+    /// The user id of a person: `usr_S` and 11 letters or digits, different for each index.
+    #[must_use]
+    pub fn user_id(&self, index: u64) -> String {
+        const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        // 11 digits of base 62 hold any 64 bits, and `mix` gives no two indices the same.
+        let mut number = mix(index ^ mix(self.options.seed));
+        let mut id = String::with_capacity(16);
+        id.push_str("usr_S");
+        for _ in 0..11 {
+            id.push(char::from(DIGITS[(number % 62) as usize]));
+            number /= 62;
+        }
+        id
+    }
+
+    /// The index behind a user id; `None` where nobody has it. Looks at everyone.
+    #[must_use]
+    pub fn find(&self, user_id: &str) -> Option<u64> {
+        (0..self.users()).find(|index| self.user_id(*index) == user_id)
+    }
+
+    /// Who somebody is.
+    #[must_use]
+    pub fn person(&self, index: u64) -> Person {
+        Person::new(self.options.seed, index)
+    }
+
+    /// The events that make a person known, a second apart and oldest first: identity, metadata, consent, eligibility,
+    /// up to three deadlines, predictions, trust, analytics, perhaps a word of their own.
+    #[must_use]
+    pub fn first_events(&self, index: u64) -> Vec<Event> {
+        let (person, user_id) = (self.person(index), self.user_id(index));
+        let begin = self.begin(&person);
+        let acts = first_acts(&person, begin).into_iter().zip(0_u32..);
+        let events = acts.map(|(act, number)| {
+            let time = (begin + i64::from(number) * SECOND).min(self.options.base_time);
+            self.event(act, &person, &user_id, (index, number.into()), time)
+        });
+        events.collect()
+    }
+
+    /// The nth small change of a person, from 0, later than the one before it and not after `base_time`.
+    #[must_use]
+    pub fn update(&self, index: u64, n: u64) -> Event {
+        let person = self.person(index);
+        let rest = (self.options.base_time - self.begin(&person)) / 2;
+        let time = self.options.base_time - rest / i64::try_from(n.saturating_add(1)).unwrap_or(i64::MAX);
+        self.change(index, n, &person, time)
+    }
+
+    /// The same change at another time, in microseconds since the Unix epoch: for a trickle of events that
+    /// happen now.
+    #[must_use]
+    pub fn update_at(&self, index: u64, n: u64, time: i64) -> Event {
+        self.change(index, n, &self.person(index), time)
+    }
+
+    /// So many events about all of them, spread over the days, in the order in which they arrive.
+    #[must_use]
+    pub fn traffic(&self, events: u64) -> Traffic<'_> {
+        Traffic::new(self, events)
+    }
+
+    fn change(&self, index: u64, n: u64, person: &Person, time: i64) -> Event {
+        // Numbers of first events are small: changes begin behind them.
+        let number = n.saturating_add(FIRST_CHANGE);
+        self.event(nth_act(person, n), person, &self.user_id(index), (index, number), time)
+    }
+
+    fn event(&self, act: Act, person: &Person, user_id: &str, (index, number): (u64, u64), time: i64) -> Event {
+        let subject = Subject { person, user_id, index, number, time, unlaunched: None };
+        let mut json = Vec::with_capacity(1_024);
+        let source = event::write(act, &subject, &mut json);
+        Event { source, json }
+    }
+
+    /// When a person's first event is: in the older half of the days.
+    fn begin(&self, person: &Person) -> i64 {
+        let span = self.span();
+        self.options.base_time - span + Random::of(person.key, TIMES).below(span.unsigned_abs() / 2) as i64
+    }
+
+    /// The time that the events lie in, in microseconds.
+    pub(crate) fn span(&self) -> i64 {
+        i64::from(self.options.days.max(1)) * DAY
+    }
+}
+
+/// The number of a person's first change among their events.
+pub(crate) const FIRST_CHANGE: u64 = 100;
+
+#[cfg(test)]
+mod tests;

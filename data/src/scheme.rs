@@ -1,0 +1,101 @@
+//! Central schemes and whom they are for: `facts/schemes.toml`.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::condition::Conditions;
+use crate::day::{MonthDay, parse_month_day};
+use crate::person::Person;
+use crate::words::Document;
+
+/// A scheme of the central government, simplified.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scheme {
+    /// Its slug: `sch_pm_kisan`.
+    pub id: String,
+    /// Its name as people know it.
+    pub name: String,
+    /// The ministry behind it, without "Ministry of".
+    pub ministry: String,
+    /// What it gives, in a sentence.
+    pub benefit: String,
+    /// Cash or subsidy a year for one person, in rupees, where there is one.
+    pub annual_benefit_inr: Option<u32>,
+    /// Percent of the eligible who have it; rounded.
+    take_up: u8,
+    /// Last days of the yearly application windows; none where one may apply at any time.
+    #[serde(default, deserialize_with = "month_days")]
+    pub(crate) closes: Vec<MonthDay>,
+    /// Documents without which an application does not go through.
+    #[serde(default)]
+    pub needs: Vec<Document>,
+    /// By name; all of them must hold.
+    pub rules: BTreeMap<String, Conditions>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    scheme: Vec<Scheme>,
+}
+
+static SCHEMES: LazyLock<Vec<Scheme>> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
+    let file: File = toml::from_str(include_str!("../facts/schemes.toml")).expect("schemes.toml is well-formed");
+    file.scheme
+});
+
+/// All schemes, by subject.
+#[must_use]
+pub fn schemes() -> &'static [Scheme] {
+    &SCHEMES
+}
+
+impl Scheme {
+    /// Whether every rule holds for the person.
+    #[must_use]
+    pub fn accepts(&self, person: &Person) -> bool {
+        self.rules.values().all(|conditions| conditions.hold(person))
+    }
+
+    /// How many of the rules the profile alone cannot tell.
+    pub(crate) fn inferred_rules(&self) -> usize {
+        self.rules.values().filter(|conditions| !conditions.profile_can_tell()).count()
+    }
+
+    /// The share of the eligible who have it, from 0 to 1.
+    pub(crate) fn take_up(&self) -> f64 {
+        f64::from(self.take_up) / 100.0
+    }
+}
+
+/// Reads a list of `MM-DD`.
+pub(crate) fn month_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<MonthDay>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let read = |text: String| {
+        parse_month_day(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no day, as `07-31`")))
+    };
+    texts.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn there_are_at_least_forty_schemes_each_with_all_that_is_to_know() {
+        assert!(schemes().len() >= 40, "{}", schemes().len());
+        let ids: BTreeSet<&str> = schemes().iter().map(|scheme| scheme.id.as_str()).collect();
+        assert_eq!(ids.len(), schemes().len(), "ids are unique");
+        for scheme in schemes() {
+            assert!(scheme.id.starts_with("sch_") && scheme.benefit.len() > 10, "{scheme:?}");
+            assert!(!scheme.ministry.is_empty() && scheme.take_up <= 100, "{scheme:?}");
+            assert!((1..=4).contains(&scheme.rules.len()), "{scheme:?}");
+            assert!(scheme.rules.keys().all(|rule| rule.starts_with("rule_")), "{scheme:?}");
+            assert!(scheme.rules.values().all(|rule| !rule.is_empty()), "{}: a rule that asks for nothing", scheme.id);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! When things happen and when they arrive: India's day and the habits of engines. All of it is assumed.
+
+use crate::day::{DAY, Day, HOUR, MINUTE, SECOND};
+use crate::random::Random;
+
+/// Events by hour of the day in India: offices open at ten, people are back at their phones in the evening.
+pub(crate) const BY_HOUR: [f64; 24] = [
+    8.0, 5.0, 3.0, 3.0, 4.0, 8.0, 16.0, 30.0, 48.0, 70.0, 92.0, 98.0, 90.0, 72.0, 74.0, 82.0, 84.0, 76.0, 72.0, 80.0,
+    78.0, 60.0, 36.0, 18.0,
+];
+
+/// A time between two, by the rhythm of the day.
+pub(crate) fn instant(from: i64, to: i64, random: &mut Random) -> i64 {
+    let any = from + random.below(from.abs_diff(to).max(1)) as i64;
+    let of_day = random.weighted(&BY_HOUR) as i64 * HOUR + random.below(HOUR.unsigned_abs()) as i64;
+    // What falls outside the span on its first or last day stays where it was drawn.
+    let rhythmic = Day::of(any).start() + of_day;
+    if (from..to).contains(&rhythmic) { rhythmic } else { any }
+}
+
+/// One event in fifty comes hours or days late: an office without a line, a phone without a network.
+const STRAGGLERS: f64 = 0.02;
+
+/// How long a source takes to deliver, in microseconds.
+pub(crate) fn delay(source: &str, random: &mut Random) -> i64 {
+    let (least, most) = match source {
+        _ if random.happens(STRAGGLERS) => (6 * HOUR, 5 * DAY),
+        "self" | "consent" => (SECOND / 5, 3 * SECOND),
+        "identity" | "deadlines" => (SECOND, MINUTE),
+        // Departments send their books a few times a day.
+        "schemes" => (MINUTE, 3 * HOUR),
+        "metadata" => (10 * SECOND, 6 * HOUR),
+        _ => (5 * SECOND, 15 * MINUTE),
+    };
+    random.log_between(least as f64, most as f64) as i64
+}

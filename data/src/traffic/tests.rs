@@ -1,0 +1,213 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use domain::day::Day as CalendarDay;
+use domain::id::ProfileId;
+use domain::pipeline::validate::validate;
+use domain::pipeline::{Birth, Context, Outcome, apply, mask};
+use domain::rules::{Limits, Rules};
+use domain::source::Source;
+use domain::state::UserState;
+use domain::table::{FIELDS, Leaf, LeafSet, ValueType};
+use serde_json::Value;
+
+use super::rhythm::BY_HOUR;
+use super::*;
+use crate::Options;
+use crate::day::HOUR;
+
+const USERS: u64 = 1_600;
+const EVENTS: u64 = 40_000;
+
+fn population(seed: u64) -> Population {
+    Population::new(Options { users: USERS, seed, ..Options::default() })
+}
+
+fn rules() -> Rules {
+    let districts = |state: &str| crate::districts(state).unwrap().iter().map(|slug| slug.to_string()).collect();
+    Rules {
+        zone: jiff::tz::TimeZone::get("Asia/Kolkata").unwrap(),
+        districts: crate::states().iter().map(|state| (state.slug.to_owned(), districts(state.slug))).collect(),
+        not_applicable: Vec::new(),
+        limits: Limits::default(),
+    }
+}
+
+/// The hour of the day in India.
+fn hour(micros: i64) -> usize {
+    ((micros - Day::of(micros).start()) / HOUR) as usize
+}
+
+fn parsed(event: &Event) -> Value {
+    serde_json::from_slice(&event.json).unwrap()
+}
+
+fn micros(event: &Value) -> i64 {
+    event["time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_microsecond()
+}
+
+#[test]
+fn every_event_is_valid_and_all_types_and_words_occur() {
+    let (population, rules) = (population(1), rules());
+    let (mut types, mut words) = (BTreeSet::new(), BTreeSet::new());
+    for Arrival { at, event } in population.traffic(EVENTS) {
+        let source = Source::parse(event.source).unwrap();
+        if let Err(rejection) = validate(&event.json, source, &rules, at) {
+            panic!("{rejection} in {}", String::from_utf8_lossy(&event.json));
+        }
+        let json = parsed(&event);
+        types.insert(json["type"].as_str().unwrap().to_owned());
+        let data = &json["data"];
+        let sections = [("identity", &data["identity"]), ("demographics", &data["address"]), ("consent", data)];
+        let patched = ["demographics", "economic", "family"].map(|name| (name, &data["fields"][name]));
+        for (section, values) in sections.into_iter().chain(patched) {
+            for (name, value) in values.as_object().into_iter().flatten() {
+                words.insert((format!("{section}.{name}"), value.as_str().unwrap_or_default().to_owned()));
+            }
+        }
+    }
+    let known = domain::event::EventType::ALL.iter().map(|known| known.name().to_owned());
+    assert_eq!(types, known.collect());
+    for field in FIELDS.iter().filter(|field| !field.path.starts_with("trust.")) {
+        let ValueType::Enum(expected) = field.value else { continue };
+        for word in expected {
+            assert!(words.contains(&(field.path.to_owned(), (*word).to_owned())), "{} is never {word}", field.path);
+        }
+    }
+}
+
+#[test]
+fn events_arrive_in_order_after_they_were_observed_and_as_many_as_asked_for() {
+    let population = population(2);
+    let end = population.options.base_time;
+    let (mut last, mut count) = (0, 0);
+    for Arrival { at, event } in population.traffic(EVENTS) {
+        assert!(last <= at && micros(&parsed(&event)) <= at && at <= end);
+        (last, count) = (at, count + 1);
+    }
+    assert_eq!(count, EVENTS);
+}
+
+#[test]
+fn the_stream_is_the_same_however_it_is_cut_and_everyone_finds_their_part_in_it() {
+    let population = population(3);
+    let whole: Vec<Arrival> = population.traffic(6_000).collect();
+    let cut: Vec<Arrival> = Traffic { slices: 7, ..population.traffic(6_000) }.collect();
+    assert_eq!(whole, cut);
+    let mut by_user: HashMap<String, Vec<&Arrival>> = HashMap::new();
+    for arrival in &whole {
+        by_user.entry(parsed(&arrival.event)["subject"].as_str().unwrap().to_owned()).or_default().push(arrival);
+    }
+    for index in 0..200 {
+        let own = population.traffic(6_000).of_person(index);
+        let found = by_user.remove(&population.user_id(index)).unwrap_or_default();
+        assert!(own.iter().eq(found), "user {index}");
+    }
+    assert_ne!(whole[0], self::population(4).traffic(6_000).next().unwrap());
+}
+
+#[test]
+fn sources_are_late_repeat_themselves_take_back_and_disagree() {
+    let population = population(5);
+    let (mut newest, mut seen) = (HashMap::<String, i64>::new(), HashSet::new());
+    let mut levels: HashMap<String, BTreeSet<String>> = HashMap::new();
+    let mut incomes: HashMap<String, BTreeSet<String>> = HashMap::new();
+    let (mut out_of_order, mut late, mut repeats, mut withdrawals, mut inferred) = (0, 0, 0, 0, 0);
+    for Arrival { at, event } in population.traffic(EVENTS) {
+        let json = parsed(&event);
+        let (user, time) = (json["subject"].as_str().unwrap().to_owned(), micros(&json));
+        let before = newest.entry(user.clone()).or_insert(time);
+        out_of_order += u64::from(time < *before);
+        *before = time.max(*before);
+        late += u64::from(at - time > 6 * HOUR);
+        withdrawals += u64::from(event.json.windows(5).any(|text| text == b":null"));
+        inferred += u64::from(json["kind"] == "inferred");
+        repeats += u64::from(!seen.insert(event.json));
+        if let Some(level) = json["data"]["data_sharing_level"].as_str() {
+            levels.entry(user.clone()).or_default().insert(level.to_owned());
+        }
+        if let Some(income) = json["data"]["fields"]["economic"]["income_bracket"].as_str() {
+            incomes.entry(user).or_default().insert(income.to_owned());
+        }
+    }
+    let percent = |count: u64| count as f64 * 100.0 / EVENTS as f64;
+    for (what, share, least, most) in [
+        ("out of order", percent(out_of_order), 3.0, 25.0),
+        ("late by hours", percent(late), 1.0, 4.0),
+        ("twice", percent(repeats), 1.0, 4.0),
+        ("withdrawals", percent(withdrawals), 0.5, 5.0),
+        ("inferred", percent(inferred), 0.5, 5.0),
+    ] {
+        println!("{what}: {share:.1} %");
+        assert!((least..=most).contains(&share), "{what}: {share:.1} % is not within {least} to {most} %");
+    }
+    let several = |by_user: &HashMap<String, BTreeSet<String>>| by_user.values().filter(|set| set.len() > 1).count();
+    assert!(several(&levels) > 50, "{} change consent", several(&levels));
+    assert!(several(&incomes) > 50, "sources disagree about the income of {}", several(&incomes));
+}
+
+#[test]
+fn the_day_has_a_rhythm_and_a_launch_reaches_its_whole_state() {
+    let population = population(6);
+    let mut by_hour = [0_u64; 24];
+    let mut reached: BTreeMap<usize, HashSet<String>> = BTreeMap::new();
+    for Arrival { at, event } in population.traffic(EVENTS) {
+        by_hour[hour(at)] += 1;
+        let close = |launch: &&Launch| (0..3 * HOUR).contains(&(at - launch.at));
+        let Some(launch) = population.launches.iter().find(close).filter(|_| event.source == "eligibility") else {
+            continue;
+        };
+        reached.entry(launch.state).or_default().insert(parsed(&event)["subject"].as_str().unwrap().to_owned());
+    }
+    assert!(by_hour[11] > 5 * by_hour[3] && by_hour[19] > 3 * by_hour[23], "{by_hour:?} against {BY_HOUR:?}");
+    let after_begin = population.options.base_time - population.span() * 3 / 4;
+    let launch = population.launches.iter().find(|launch| launch.at > after_begin).unwrap();
+    let of_state = (0..USERS).filter(|index| population.person(*index).home.state_index == launch.state);
+    let (everyone, reached) = (of_state.count(), reached.get(&launch.state).map_or(0, HashSet::len));
+    // Who has few events has none left for it, and one in fifty arrives late.
+    assert!(everyone > 10 && reached * 10 > everyone * 6, "{reached} of {everyone}");
+}
+
+#[test]
+fn assembled_profiles_are_more_complete_than_promised() {
+    let (population, rules) = (population(8), rules());
+    let end = population.options.base_time;
+    let context = Context {
+        rules: &rules,
+        rules_fingerprint: rules.fingerprint(),
+        policy_version: 1,
+        day: CalendarDay::at(end, &rules.zone),
+    };
+    let birth = || Birth { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] };
+    let mut states: HashMap<Vec<u8>, Arc<UserState>> = HashMap::new();
+    let (mut events, mut event_bytes, mut patches, mut patch_bytes) = (0_u64, 0, 0_u64, 0);
+    for Arrival { event, .. } in population.traffic(EVENTS) {
+        (events, event_bytes) = (events + 1, event_bytes + event.json.len() as u64);
+        let accepted = validate(&event.json, Source::parse(event.source).unwrap(), &rules, end).unwrap();
+        let user = accepted.user.as_str().as_bytes().to_vec();
+        if let Outcome::Changed(change) = apply(states.get(&user), birth, &accepted, &context) {
+            let finished = change.finish(end, 1);
+            if let Some(delta) = finished.delta {
+                let bytes = serde_json::to_vec(&mask::patch(&delta, LeafSet::ALL)).unwrap().len() as u64;
+                (patches, patch_bytes) = (patches + 1, patch_bytes + bytes);
+            }
+            states.insert(user, finished.state);
+        }
+    }
+    let pct = |state: &Arc<UserState>| {
+        let pct = state.profile.get(Leaf::ProfileCompletenessPct).unwrap();
+        pct.as_str().parse::<f64>().unwrap()
+    };
+    let completeness = states.values().map(pct).sum::<f64>() / states.len() as f64;
+    let (event_mean, patch_mean) = (event_bytes / events, patch_bytes / patches);
+    println!("completeness {completeness:.1} %, mean event {event_mean} B, mean patch {patch_mean} B of {patches}");
+    assert_eq!(states.len() as u64, USERS);
+    assert!(completeness > 70.0, "{completeness} %");
+    assert!(patch_mean < 2_048, "{patch_mean} B");
+    // Of what sources disagreed about, the true value has won for most in the end.
+    let right = (0..USERS).filter(|index| {
+        let income = states[population.user_id(*index).as_bytes()].profile.get(Leaf::EconomicIncomeBracket).cloned();
+        income.is_none_or(|income| income.as_str().trim_matches('"') == population.person(*index).means.income.name())
+    });
+    assert!(right.count() as u64 * 100 > USERS * 90);
+}

@@ -1,0 +1,62 @@
+//! Eligibility, computed: which schemes accept a person, how surely, and how far the application has come.
+
+use crate::person::Person;
+use crate::random::Random;
+use crate::scheme::{Scheme, schemes};
+use crate::words::{Document, Status};
+
+/// What the engine says about a scheme that accepts a person.
+#[derive(Debug, Clone, Copy)]
+pub struct Verdict {
+    /// The scheme.
+    pub scheme: &'static Scheme,
+    /// How sure it is, in hundredths.
+    pub confidence: u8,
+    /// How far the application has come.
+    pub status: Status,
+}
+
+/// Draws about schemes start at these; the scheme's position is added.
+const STANDING: u64 = 1_000;
+const DOUBT: u64 = 2_000;
+
+/// Every scheme whose rules hold, in the order of [`schemes`].
+#[must_use]
+pub fn verdicts(person: &Person) -> Vec<Verdict> {
+    let accepted = schemes().iter().enumerate().filter(|(_, scheme)| scheme.accepts(person));
+    accepted.map(|(index, scheme)| verdict(person, index, scheme)).collect()
+}
+
+/// How far a person's application to a scheme has come; `None` where the scheme does not accept them.
+pub(crate) fn status_of(person: &Person, id: &str) -> Option<Status> {
+    let (index, scheme) = schemes().iter().enumerate().find(|(_, scheme)| scheme.id == id)?;
+    scheme.accepts(person).then(|| status(person, index, scheme))
+}
+
+/// Documents that the scheme asks for and the person has not shown.
+pub(crate) fn missing_documents(scheme: &Scheme, person: &Person) -> impl Iterator<Item = Document> {
+    let shown = person.documents;
+    scheme.needs.iter().copied().filter(move |document| !shown.has_document(*document))
+}
+
+fn verdict(person: &Person, index: usize, scheme: &'static Scheme) -> Verdict {
+    let missing = missing_documents(scheme, person).count();
+    // Less sure of what no profile can tell, and of what no document shows; and its model is never quite the same.
+    let doubt = Random::of(person.key, DOUBT + index as u64).below(8) as u8;
+    let confidence = 97 - doubt - 9 * scheme.inferred_rules() as u8 - 12 * missing as u8;
+    Verdict { scheme, confidence, status: status(person, index, scheme) }
+}
+
+fn status(person: &Person, index: usize, scheme: &Scheme) -> Status {
+    let mut random = Random::of(person.key, STANDING + index as u64);
+    if missing_documents(scheme, person).next().is_none() && random.happens(scheme.take_up()) {
+        return if random.happens(0.94) { Status::Active } else { Status::Approved };
+    }
+    match random.unit() {
+        ..0.62 => Status::NotApplied,
+        ..0.76 => Status::Applied,
+        ..0.86 => Status::UnderReview,
+        ..0.94 => Status::Rejected,
+        _ => Status::Lapsed,
+    }
+}
