@@ -1,4 +1,4 @@
-//! Idle states as compact bytes: packed, then compressed with the dictionary of the sample population.
+//! Idle states as compact bytes: packed, then compressed with the dictionary of the made-up population.
 
 use std::cell::RefCell;
 

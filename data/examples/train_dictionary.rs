@@ -1,16 +1,18 @@
-//! Trains the compression dictionary of stored states and histories, on the sample population only, never on people.
+//! Trains the compression dictionary of stored states and histories, on the made-up population only, never on people.
 //!
-//! `cargo run --release -p data --example train_dictionary` writes `data/dictionary/state-1.zdict`. What was compressed
-//! with a dictionary can be read with the same one only: a better one gets the next number, beside this.
+//! `cargo run --release -p data --example train_dictionary` writes `data/dictionary/state-1.zdict`, and says what it does
+//! to people whom it was not trained on, beside the one before. What was compressed with a dictionary can be read with
+//! the same one only: after the first release a better one gets the next number, beside this.
 
 #![expect(clippy::print_stdout, reason = "it says what it made")]
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use data::sample::{Options, Sample};
+use data::{Options, Population};
 use domain::day::Day;
 use domain::id::ProfileId;
 use domain::pipeline::validate::validate;
@@ -21,13 +23,52 @@ use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
 
-const USERS: u64 = 4000;
-const UPDATES: u64 = 6;
+/// Whom it learns from, and on whom it is tried.
+const TRAINING: Range<u64> = 0..4_000;
+const TRIAL: Range<u64> = 4_000..5_000;
+
+/// Most changes of a person after the first events.
+const UPDATES: u64 = 12;
 const DICTIONARY_BYTES: usize = 64 * 1024;
 
+/// Packed states, and histories.
+struct Bodies {
+    states: Vec<Vec<u8>>,
+    histories: Vec<Vec<u8>>,
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options { users: USERS, seed: 20_260_101, ..Options::default() };
-    let (now, sample) = (options.base_time, Sample::new(options));
+    let training = bodies(TRAINING)?;
+    let all: Vec<&[u8]> = training.states.iter().chain(&training.histories).map(Vec::as_slice).collect();
+    let dictionary = zstd::dict::from_samples(&all, DICTIONARY_BYTES)?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dictionary/state-1.zdict");
+    std::fs::write(&path, &dictionary)?;
+    let trial = bodies(TRIAL)?;
+    for (name, bodies) in [("states", &trial.states), ("histories", &trial.histories)] {
+        println!(
+            "{name}: mean {} bytes; compressed {} without a dictionary, {} with the one before, {} with the new one",
+            bodies.iter().map(Vec::len).sum::<usize>() / bodies.len(),
+            mean_compressed(bodies, &[])?,
+            mean_compressed(bodies, data::STATE_DICTIONARY)?,
+            mean_compressed(bodies, &dictionary)?,
+        );
+    }
+    Ok(())
+}
+
+/// At the level of the store.
+fn mean_compressed(bodies: &[Vec<u8>], dictionary: &[u8]) -> Result<usize, Box<dyn Error>> {
+    let mut compressor = zstd::bulk::Compressor::with_dictionary(1, dictionary)?;
+    let mut bytes = 0;
+    for body in bodies {
+        bytes += compressor.compress(body)?.len();
+    }
+    Ok(bytes / bodies.len())
+}
+
+fn bodies(users: Range<u64>) -> Result<Bodies, Box<dyn Error>> {
+    let options = Options { users: users.end, seed: 20_260_101, ..Options::default() };
+    let (now, population) = (options.base_time, Population::new(options));
     let districts = data::states().iter().map(|state| {
         let districts = data::districts(state.slug).unwrap_or_default();
         (state.slug.to_string(), districts.iter().map(ToString::to_string).collect())
@@ -44,10 +85,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         policy_version: 1,
         day: Day::at(now, &rules.zone),
     };
-    let mut bodies = Vec::new();
-    for user in 0..USERS {
-        let mut events = sample.first_events(user);
-        events.extend((0..user % UPDATES).map(|n| sample.update(user, n)));
+    let mut bodies = Bodies { states: Vec::new(), histories: Vec::new() };
+    for user in users {
+        let mut events = population.first_events(user);
+        events.extend((0..user % UPDATES).map(|n| population.update(user, n)));
         let mut state: Option<Arc<UserState>> = None;
         let mut frames = Vec::new();
         for event in events {
@@ -62,24 +103,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                 state = Some(finished.state);
             }
         }
-        bodies.extend(state.map(|state| pack(&state)));
-        bodies.push(Replay.fold(None, None, &frames)?.tail);
+        bodies.states.extend(state.map(|state| pack(&state)));
+        bodies.histories.push(Replay.fold(None, None, &frames)?.tail);
     }
-    let dictionary = zstd::dict::from_samples(&bodies, DICTIONARY_BYTES)?;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dictionary/state-1.zdict");
-    std::fs::write(&path, &dictionary)?;
-    let mut compressor = zstd::bulk::Compressor::with_dictionary(1, &dictionary)?;
-    let total: usize = bodies.iter().map(Vec::len).sum();
-    let mut packed = 0;
-    for body in &bodies {
-        packed += compressor.compress(body)?.len();
-    }
-    let count = bodies.len();
-    println!(
-        "{count} bodies, mean {} bytes, {} with the dictionary of {} bytes",
-        total / count,
-        packed / count,
-        dictionary.len()
-    );
-    Ok(())
+    Ok(bodies)
 }

@@ -51,6 +51,12 @@ impl Population {
         self.options.users
     }
 
+    /// What it was made of.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The user id of a person: `usr_S` and 11 letters or digits, different for each index.
     #[must_use]
     pub fn user_id(&self, index: u64) -> String {

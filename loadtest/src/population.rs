@@ -1,13 +1,13 @@
 //! Users and their events, rendered beforehand so that sending them costs next to nothing.
 
 use crate::wall_clock;
-use data::sample::{Event, Options, Sample};
+use data::{Event, Options, Population};
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// The sample population, whose newest events are of now.
-pub(crate) fn sample(users: u64) -> Sample {
-    Sample::new(Options { users, base_time: wall_clock::now_micros(), ..Options::default() })
+/// The population, whose newest events are of now.
+pub(crate) fn population(users: u64) -> Population {
+    Population::new(Options { users, base_time: wall_clock::now_micros(), ..Options::default() })
 }
 
 /// An event whose id and subject can be replaced.
@@ -51,7 +51,7 @@ impl Template {
 /// What makes users known, feed by feed: the events of a few people, given to any number of users.
 pub(crate) struct Feeds {
     users: u64,
-    sample: Sample,
+    people: Population,
     /// By feed, then by person: the person's events of that feed.
     templates: BTreeMap<&'static str, Vec<Vec<Template>>>,
 }
@@ -59,17 +59,19 @@ pub(crate) struct Feeds {
 impl Feeds {
     /// Makes the events of so many people.
     pub(crate) fn new(users: u64, people: u64) -> Self {
-        let sample = sample(users);
+        let population = population(users);
         let people = people.clamp(1, users);
         let mut templates: BTreeMap<&'static str, Vec<Vec<Template>>> = BTreeMap::new();
         for person in 0..people {
-            for event in sample.first_events(person) {
+            for event in population.first_events(person) {
                 let feed = templates.entry(event.source).or_default();
                 feed.resize_with(person as usize + 1, Vec::new);
                 feed[person as usize].push(Template::new(&event));
             }
         }
-        Self { users, sample, templates }
+        // Who has no event of a feed keeps a place in it: a user is the same person in every feed.
+        templates.values_mut().for_each(|feed| feed.resize_with(people as usize, Vec::new));
+        Self { users, people: population, templates }
     }
 
     /// The names of the feeds.
@@ -87,7 +89,7 @@ impl Feeds {
     pub(crate) fn render(&self, feed: &str, user: u64, out: &mut Vec<u8>) -> u64 {
         let Some(people) = self.templates.get(feed) else { return 0 };
         let events = &people[(user % people.len() as u64) as usize];
-        let user_id = self.sample.user_id(user);
+        let user_id = self.people.user_id(user);
         for (number, event) in events.iter().enumerate() {
             event.render(user, &user_id, number, out);
         }
@@ -95,8 +97,8 @@ impl Feeds {
     }
 
     /// The people behind the users.
-    pub(crate) fn sample(&self) -> &Sample {
-        &self.sample
+    pub(crate) fn people(&self) -> &Population {
+        &self.people
     }
 
     /// How many users there are.
@@ -112,11 +114,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn a_template_for_its_own_person_is_the_sample_event_but_for_its_id() {
+    fn a_template_for_its_own_person_is_the_event_but_for_its_id() {
         let feeds = Feeds::new(10, 10);
         let mut rendered = Vec::new();
         let mut expected = Vec::new();
-        for event in feeds.sample.first_events(3) {
+        for event in feeds.people.first_events(3) {
             let mut event: Value = serde_json::from_slice(&event.json).expect("JSON");
             event["id"].take();
             expected.push(event.to_string());

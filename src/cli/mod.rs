@@ -4,6 +4,7 @@
 
 mod config;
 mod demo;
+mod generate;
 mod http_client;
 mod serve;
 mod token;
@@ -28,6 +29,7 @@ const EXAMPLES: &str = "Examples:
   profile-server demo
   profile-server serve --data-dir var
   profile-server token --data-dir var --sub usr_7Qm2Xr9TzKpA --role self
+  profile-server generate --users 1000 --out var/events.ndjson
   profile-server <command> --help";
 
 #[derive(Subcommand)]
@@ -37,6 +39,7 @@ enum Command {
     Config(config::Arguments),
     Demo(demo::Arguments),
     Watch(watch::Arguments),
+    Generate(generate::Arguments),
 }
 
 /// Runs the command that `arguments` name.
@@ -51,6 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(arguments) => config::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Watch(arguments) => watch::run(arguments),
+        Command::Generate(arguments) => generate::run(arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

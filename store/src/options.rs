@@ -32,7 +32,7 @@ pub struct Options {
     pub retain_journal: Duration,
     /// The bytes of sled pages that are held in memory.
     pub sled_cache_bytes: u64,
-    /// A zstd dictionary for states and history, trained on the sample population. What was compressed with one
+    /// A zstd dictionary for states and history, trained on the made-up population. What was compressed with one
     /// can be read with the same one only.
     pub dictionary: Option<Vec<u8>>,
     /// How many dead letters may wait to be written.

@@ -41,7 +41,7 @@ const KEPT_IN: &[(&str, &[&str], &str)] = &[
     ("indicatif", &[ROOT, "loadtest"], "only programs have a terminal"),
     ("tempfile", &[ROOT, "loadtest"], "the demo's and the generator's throw-away data; elsewhere for tests only"),
     ("tokio-tungstenite", &["loadtest"], "the server has its own frames; clients are for tests and the generator"),
-    ("toml", &["config", "loadtest"], "settings and scenarios"),
+    ("toml", &["config", "data", "loadtest"], "settings, facts and scenarios"),
     ("getrandom", &[ROOT], "randomness comes in through the `Entropy` port"),
     ("rand", &[], "randomness comes in through the `Entropy` port; tests use seeds"),
 ];

@@ -9,7 +9,7 @@ use domain::event::FeedEvent;
 use domain::id::UserId;
 use tokio::sync::mpsc;
 
-use crate::ports::{accept, ports, rules, sample};
+use crate::ports::{accept, population, ports, rules};
 
 /// Events that are under way at once.
 const WINDOW: usize = 8_192;
@@ -24,15 +24,15 @@ pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
         ..Options::default()
     };
     let profiles = Profiles::start(options, ports())?;
-    let (rules, sample) = (rules(), sample(actors));
-    let warm = sample.first_events(0).iter().map(|event| accept(event, &rules)).collect();
+    let (rules, population) = (rules(), population(actors));
+    let warm = population.first_events(0).iter().map(|event| accept(event, &rules)).collect();
     pour(&profiles, warm).await;
 
     let before = resident_bytes();
     let mut events = 0;
     let started = Instant::now();
     for index in (1..actors).collect::<Vec<_>>().chunks(512) {
-        let batch = index.iter().flat_map(|index| sample.first_events(*index));
+        let batch = index.iter().flat_map(|index| population.first_events(*index));
         let batch: Vec<_> = batch.map(|event| accept(&event, &rules)).collect();
         events += batch.len();
         pour(&profiles, batch).await;
@@ -41,11 +41,12 @@ pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
     let bytes = resident_bytes().saturating_sub(before);
     let live = profiles.observe().await.live_actors as u64;
     println!(
-        "live actors: {live} of the sample population, {} B each (resident), {events} events in {born:.1?}",
+        "live actors: {live} of the made-up population, {} B each (resident), {events} events in {born:.1?}",
         bytes / live.max(1)
     );
 
-    let batch: Vec<_> = (0..100_000).map(|n| accept(&sample.update(n % actors.min(200), n / 200), &rules)).collect();
+    let batch: Vec<_> =
+        (0..100_000).map(|n| accept(&population.update(n % actors.min(200), n / 200), &rules)).collect();
     let count = batch.len() as f64;
     let (started, used) = (Instant::now(), processor_seconds());
     pour(&profiles, batch).await;
@@ -55,7 +56,7 @@ pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
         count / elapsed,
         used * 1e6 / count
     );
-    read(&profiles, &sample.user_id(1)).await;
+    read(&profiles, &population.user_id(1)).await;
     profiles.stop().await;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! cargo run --release -p actors --example merge_bench [LIVE_ACTORS]
 //! ```
 //!
-//! The events are those of the sample feed. Times are medians on one thread; memory is the resident set, as the
+//! The events are those of the made-up population. Times are medians on one thread; memory is the resident set, as the
 //! operating system counts it, with the server's allocator.
 #![expect(clippy::print_stdout, reason = "it prints figures")]
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actors::Ports;
 use arc_swap::ArcSwap;
-use data::sample::{Event, Options, Sample};
+use data::{Event, Options, Population};
 use domain::access::{AccessRules, Policy, ViewerRules};
 use domain::event::FeedEvent;
 use domain::id::UserId;
@@ -17,7 +17,7 @@ use domain::rules::Rules;
 use domain::source::Source;
 use jiff::tz::TimeZone;
 
-/// When everything happens: just after the newest event of the sample.
+/// When everything happens: just after the newest event of the population.
 pub(crate) const NOW: i64 = 1_769_000_000_000_000;
 
 struct Always;
@@ -93,8 +93,8 @@ pub(crate) fn ports() -> Ports {
     }
 }
 
-pub(crate) fn sample(users: u64) -> Sample {
-    Sample::new(Options { users, ..Options::default() })
+pub(crate) fn population(users: u64) -> Population {
+    Population::new(Options { users, ..Options::default() })
 }
 
 /// The event as the door hands it on.

@@ -12,7 +12,7 @@ use domain::record;
 use domain::state::UserState;
 use domain::table::LeafSet;
 
-use crate::ports::{NOW, accept, rules, sample};
+use crate::ports::{NOW, accept, population, rules};
 
 const USERS: u64 = 300;
 const UPDATES: u64 = 60;
@@ -43,7 +43,7 @@ pub(crate) fn measure() {
         policy_version: 1,
         day: Day::at(NOW, &rules.zone),
     };
-    let sample = sample(USERS);
+    let population = population(USERS);
     let mut validate = Stage("validate", Vec::new());
     let mut merge = Stage("merge, enrich, diff, hash", Vec::new());
     let mut finish = Stage("record for the journal", Vec::new());
@@ -56,11 +56,11 @@ pub(crate) fn measure() {
     let (mut patch_bytes, mut record_bytes, mut packed_bytes, mut view_bytes) = (vec![], vec![], vec![], vec![]);
     for index in 0..USERS {
         let mut state: Option<Arc<UserState>> = None;
-        for event in sample.first_events(index) {
+        for event in population.first_events(index) {
             state = step(state, &accept(&event, &rules), &context);
         }
         for n in 0..UPDATES {
-            let event = sample.update(index, n);
+            let event = population.update(index, n);
             let event = validate.time(|| accept(&event, &rules));
             let outcome = merge.time(|| apply(state.as_ref(), birth, &event, &context));
             let Outcome::Changed(change) = outcome else { continue };
@@ -80,7 +80,9 @@ pub(crate) fn measure() {
         let unpacked = unpack.time(|| record::unpack(packed));
         assert!(unpacked.is_ok(), "what was packed unpacks");
     }
-    println!("re-merge of a hot actor over the sample feed, {USERS} users of {UPDATES} updates each, medians:");
+    println!(
+        "re-merge of a hot actor over the population's changes, {USERS} users of {UPDATES} updates each, medians:"
+    );
     for stage in [validate, merge, finish, unchanged, masking, text, view, pack, unpack] {
         stage.print();
     }

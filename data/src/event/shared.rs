@@ -24,8 +24,10 @@ pub(crate) enum Topic {
 /// Draws about a person's documents: what the identity source and the metadata store hold of them.
 const PAPERS: u64 = 1;
 
-/// How often the metadata store lacks a field that it could have: an assumption.
-const GAPS: f64 = 0.07;
+/// How often a record of the metadata store lacks a field, at worst; the mean is a third of it. How often identity could
+/// not check the category. Both assumed: profiles shall differ in completeness.
+const WORST_GAPS: f64 = 0.8;
+const UNCHECKED_CATEGORY: f64 = 0.15;
 
 impl Topic {
     pub(crate) const ALL: [Self; 9] = [
@@ -125,7 +127,9 @@ pub(super) fn identity(person: &Person, stale: bool, json: &mut Json<'_>) {
         json.word("display_name", &format!("{} {}.", person.given_name, person.initial));
         json.word("age_bracket", person.age_bracket().name());
         json.word("gender", person.gender.name());
-        json.word("category", person.category.name());
+        if !Random::of(person.key, PAPERS + 3).happens(UNCHECKED_CATEGORY) {
+            json.word("category", person.category.name());
+        }
         json.key("verified_documents");
         json.array(|json| {
             let shown = Document::ALL.iter().filter(|document| person.documents.has_document(**document));
@@ -151,10 +155,11 @@ fn token(person: &Person) -> String {
     "tok_".chars().chain(letters).collect()
 }
 
-/// All that the metadata store knows. Now and then it lacks a field, so that profiles differ in completeness.
+/// All that the metadata store knows: nearly everything of some, little of others.
 pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
     let mut random = Random::of(person.key, PAPERS + 2);
-    let mut known = || !random.happens(GAPS);
+    let gaps = WORST_GAPS * random.unit().powi(2);
+    let mut known = || !random.happens(gaps);
     let (means, work, family) = (&person.means, &person.work, &person.family);
     let topics = |topics: &[Topic], known: &mut dyn FnMut() -> bool, json: &mut Json<'_>| {
         for topic in topics.iter().filter(|_| known()) {
@@ -168,7 +173,7 @@ pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
         });
         json.section("economic", |json| {
             topics(&[Topic::Income, Topic::RationCard], &mut known, json);
-            if let Some(employment) = work.employment {
+            if let Some(employment) = work.employment.filter(|_| known()) {
                 json.word("employment_type", employment.name());
             }
             if let Some(regime) = work.tax_regime {
@@ -180,7 +185,9 @@ pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
             }
         });
         json.section("family", |json| {
-            topics(&[Topic::Dependents, Topic::Members, Topic::SchoolChildren], &mut known, json);
+            // The size of the household is what every record has.
+            topics(&[Topic::Members], &mut || true, json);
+            topics(&[Topic::Dependents, Topic::SchoolChildren], &mut known, json);
             if person.age >= 18 && known() {
                 json.word("marital_status", family.marital.name());
             }

@@ -46,7 +46,7 @@ pub(crate) fn all(outcomes: &[Outcome]) -> Vec<Promise> {
         add(&format!("  {stage}, p99"), Goal::AtMost(most), "ms", told_by.stage(stage, 0.99));
     }
     add("cache hit ratio", Goal::AtLeast(85.0), "%", told_by.cache_hits());
-    add("mean completeness of the sample population", Goal::AtLeast(70.0), "%", told_by.completeness());
+    add("mean completeness of the population", Goal::AtLeast(70.0), "%", told_by.completeness());
     add("schema validation pass rate", Goal::AtLeast(99.9), "%", told_by.pass_rate());
     add("mean patch", Goal::AtMost(2_048.0), "B", told_by.figure("live", "mean patch"));
     add("history per user and month", Goal::AtMost(51_200.0), "B", None);

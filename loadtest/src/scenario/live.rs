@@ -49,7 +49,7 @@ impl Live {
         let board = Rc::new(Board::new(self.requests(&feeds, &token), self.sockets));
         let mut sockets = JoinSet::new();
         for user in 0..self.sockets {
-            let user_id = feeds.sample().user_id(user as u64);
+            let user_id = feeds.people().user_id(user as u64);
             let token = server.token(&user_id, "self", "")?;
             let socket = socket::subscribe(server.listen(), &user_id, &token).await?;
             sockets.spawn_local(socket::follow(socket, user, board.clone()));
@@ -102,7 +102,7 @@ impl Live {
         let start = wall_clock::now_micros();
         let render = |number: u64| {
             let time = start + (number * interval) as i64;
-            let event = feeds.sample().update_at(number % users, number / users, time);
+            let event = feeds.people().update_at(number % users, number / users, time);
             http::post_event(event.source, &event.json, token)
         };
         (0..count).map(render).collect()

@@ -40,7 +40,7 @@ impl Post {
 
         bench.progress.step("post: closed loop");
         let render = |number: u64| {
-            let event = feeds.sample().update(number % self.users, number / self.users);
+            let event = feeds.people().update(number % self.users, number / self.users);
             http::post_event(event.source, &event.json, &token)
         };
         let script = Once::new((0..self.requests).map(render).collect());

@@ -1,0 +1,97 @@
+//! Events to a file, to stdout, or to a file of each source.
+
+use std::fs::File;
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use data::Population;
+use domain::source::Source;
+use indicatif::{ProgressBar, ProgressStyle};
+
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// The bar moves every so many events.
+const STEP: u64 = 8_192;
+
+/// Writes the events, those of one source or all.
+pub(super) fn write(population: &Population, events: u64, only: Option<Source>, out: &Path) -> anyhow::Result<()> {
+    let mut sinks = Sinks::open(out)?;
+    match pour(population, events, only, &mut sinks) {
+        // Whoever read the pipe has enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other.with_context(|| format!("`{}` could not be written", out.display())),
+    }
+}
+
+fn pour(population: &Population, events: u64, only: Option<Source>, sinks: &mut Sinks) -> io::Result<()> {
+    let bar = bar(events);
+    let mut traffic = population.traffic(events);
+    let mut line = Vec::with_capacity(8_192);
+    let mut made = 0;
+    while let Some((source, _)) = traffic.next_into(&mut line) {
+        if only.is_none_or(|only| only.name() == source) {
+            line.push(b'\n');
+            sinks.of(source).write_all(&line)?;
+        }
+        line.clear();
+        made += 1;
+        if made % STEP == 0 {
+            bar.set_position(made);
+        }
+    }
+    bar.finish_and_clear();
+    sinks.flush()
+}
+
+/// On a terminal's stderr; hidden elsewhere.
+fn bar(events: u64) -> ProgressBar {
+    let bar = ProgressBar::new(events);
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos} of {len} events, {per_sec}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Where lines go: one place for all, or one for each source.
+enum Sinks {
+    One(BufWriter<Box<dyn Write>>),
+    BySource(Vec<(Source, BufWriter<File>)>),
+}
+
+impl Sinks {
+    fn open(out: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("`{}` cannot be written: give a file, a directory or `-`", out.display());
+        if out.as_os_str() == "-" {
+            return Ok(Self::One(BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout().lock()))));
+        }
+        if !out.is_dir() && !out.as_os_str().to_string_lossy().ends_with('/') {
+            let file = File::create(out).with_context(cannot)?;
+            return Ok(Self::One(BufWriter::with_capacity(BUFFER_BYTES, Box::new(file))));
+        }
+        std::fs::create_dir_all(out).with_context(cannot)?;
+        let create = |source: Source| {
+            let file = File::create(out.join(format!("{}.ndjson", source.name())))?;
+            Ok((source, BufWriter::with_capacity(BUFFER_BYTES, file)))
+        };
+        let files: io::Result<Vec<_>> = Source::ALL.into_iter().map(create).collect();
+        Ok(Self::BySource(files.with_context(cannot)?))
+    }
+
+    fn of(&mut self, source: &str) -> &mut dyn Write {
+        match self {
+            Self::One(all) => all,
+            Self::BySource(files) => {
+                let at = files.iter().position(|(of, _)| of.name() == source).unwrap_or_default();
+                &mut files[at].1
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::One(all) => all.flush(),
+            Self::BySource(files) => files.iter_mut().try_for_each(|(_, file)| file.flush()),
+        }
+    }
+}
