@@ -230,7 +230,6 @@ mod tests {
         let mut wrong = String::new();
         for line in &measured {
             let Figure { group, name, published, tolerance, .. } = &line.figure;
-            println!("{group:<14} {name:<36} published {published:>6.2}  model {:>6.2}  ±{tolerance}", line.model);
             if !line.holds() {
                 wrong += &format!("\n{group}, {name}: {:.2} is not within {tolerance} of {published}", line.model);
             }

@@ -14,6 +14,7 @@ mod access;
 mod bad_input;
 mod events;
 mod feeds;
+mod generate;
 mod live;
 mod overload;
 mod profile;

@@ -138,7 +138,6 @@ fn sources_are_late_repeat_themselves_take_back_and_disagree() {
         ("withdrawals", percent(withdrawals), 0.5, 5.0),
         ("inferred", percent(inferred), 0.5, 5.0),
     ] {
-        println!("{what}: {share:.1} %");
         assert!((least..=most).contains(&share), "{what}: {share:.1} % is not within {least} to {most} %");
     }
     let several = |by_user: &HashMap<String, BTreeSet<String>>| by_user.values().filter(|set| set.len() > 1).count();
@@ -169,6 +168,7 @@ fn the_day_has_a_rhythm_and_a_launch_reaches_its_whole_state() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "it says how large patches and events are")]
 fn assembled_profiles_are_more_complete_than_promised() {
     let (population, rules) = (population(8), rules());
     let end = population.options.base_time;

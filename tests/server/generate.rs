@@ -1,0 +1,86 @@
+//! `generate`: the command as a user types it.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+#[track_caller]
+fn generate(arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_profile-server")).arg("generate").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn lines(text: &[u8]) -> Vec<Value> {
+    text.split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_same_options_give_the_same_bytes_and_as_many_lines_as_asked_for() {
+    let options = ["--users", "40", "--events", "1000", "--seed", "9", "--days", "7"];
+    let (first, second) = (generate(&options), generate(&options));
+    assert_eq!(first.stdout, second.stdout);
+    assert!(first.stderr.is_empty(), "no progress bar where nobody watches");
+    assert_eq!(lines(&first.stdout).len(), 1_000);
+    assert_ne!(generate(&["--users", "40", "--events", "1000", "--days", "7"]).stdout, first.stdout);
+}
+
+#[test]
+fn each_source_can_have_its_own_file_or_be_asked_for_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("events/");
+    let options = ["--users", "30", "--events", "600"];
+    generate(&[&options[..], &["--out", out.to_str().unwrap()]].concat());
+    let mut all = 0;
+    for file in std::fs::read_dir(&out).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let events = lines(&std::fs::read(&path).unwrap());
+        assert!(events.iter().all(|event| event["source"] == format!("/engines/{name}")), "{name}");
+        let alone = generate(&[&options[..], &["--source", &name]].concat());
+        assert_eq!(lines(&alone.stdout), events, "{name}");
+        all += events.len();
+    }
+    assert_eq!(all, 600);
+}
+
+#[test]
+fn a_person_has_a_story_that_ends_in_the_profile() {
+    let options = ["--users", "30", "--events", "900"];
+    let story = String::from_utf8(generate(&[&options[..], &["--profile", "4"]].concat()).stdout).unwrap();
+    let user = story.split_whitespace().find(|word| word.starts_with("usr_")).unwrap();
+    let own = lines(&generate(&options).stdout).into_iter().filter(|event| event["subject"] == user).count();
+    assert!(story.contains(&format!("{own} events in the order of their arrival")), "{story}");
+    assert!(story.contains("identity     -> revision") && story.contains("\"profile_completeness_pct\""), "{story}");
+    assert!(story.lines().all(|line| line.chars().count() <= 100), "lines are short");
+    let by_id = generate(&[&options[..], &["--profile", user]].concat());
+    assert_eq!(String::from_utf8(by_id.stdout).unwrap(), story);
+}
+
+#[test]
+fn statistics_put_the_model_beside_what_was_published() {
+    let told = String::from_utf8(generate(&["--stats", "--users", "20000"]).stdout).unwrap();
+    for line in
+        ["Uttar Pradesh", "women at work", "Census of India 2011", "completeness of a profile", "withdraw a value"]
+    {
+        assert!(told.contains(line), "{line} in {told}");
+    }
+}
+
+#[test]
+fn a_wrong_use_is_one_line_that_names_the_remedy() {
+    for (arguments, remedy) in [
+        (&["--source", "gossip"][..], "the sources are identity"),
+        (&["--profile", "usr_Nobody123456"], "give a number"),
+        (&["--out", "/nowhere/at/all"], "give a file, a directory or `-`"),
+        (&["--users", "0"], "--users"),
+    ] {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_profile-server")).arg("generate").args(arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.lines().count() == 1 && error.contains(remedy), "{error}");
+    }
+}
