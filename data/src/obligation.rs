@@ -83,7 +83,7 @@ impl Duty {
     }
 }
 
-/// The next deadlines of a person, soonest first.
+/// The next deadlines of a person, in the order of the calendar's file: a position means the same from day to day.
 pub(crate) fn duties(person: &Person, today: Day) -> Vec<Duty> {
     let concern = |obligation: &&'static Obligation| {
         let has = |id: &String| verdict::status_of(person, id) == Some(Status::Active);
@@ -96,9 +96,7 @@ pub(crate) fn duties(person: &Person, today: Day) -> Vec<Duty> {
         };
         Duty { obligation, due }
     };
-    let mut duties: Vec<Duty> = obligations().iter().filter(concern).map(next).collect();
-    duties.sort_by_key(|duty| duty.due);
-    duties
+    obligations().iter().filter(concern).map(next).collect()
 }
 
 fn due<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Due, D::Error> {

@@ -3,7 +3,7 @@
 use crate::day::{DAY, SECOND};
 use crate::event::{self, Act, Event, Subject};
 use crate::person::Person;
-use crate::random::{Random, mix};
+use crate::random::{Random, mix, purpose};
 use crate::traffic::{Launch, Traffic, first_acts, nth_act};
 
 /// What to make.
@@ -33,9 +33,6 @@ pub struct Population {
     pub(crate) options: Options,
     pub(crate) launches: Vec<Launch>,
 }
-
-/// Draws about the times of a person's events.
-const TIMES: u64 = 2;
 
 impl Population {
     /// A population.
@@ -136,7 +133,7 @@ impl Population {
     /// When a person's first event is: in the older half of the days.
     fn begin(&self, person: &Person) -> i64 {
         let span = self.span();
-        self.options.base_time - span + Random::of(person.key, TIMES).below(span.unsigned_abs() / 2) as i64
+        self.options.base_time - span + Random::of(person.key, purpose::BEGIN).below(span.unsigned_abs() / 2) as i64
     }
 
     /// The time that the events lie in, in microseconds.

@@ -1,5 +1,28 @@
 //! A small deterministic generator: splitmix64 (Steele, Lea, Flood 2014). Not for secrets.
 
+/// What draws are about: each purpose has draws of its own, so that a new one changes no other. Where a purpose is
+/// about several things, the thing's number is added.
+pub(crate) mod purpose {
+    pub(crate) const PERSON: u64 = 0;
+    /// Where old documents say that the person lives.
+    pub(crate) const FORMER_HOME: u64 = 1;
+    pub(crate) const TOKEN: u64 = 2;
+    /// What the metadata store lacks.
+    pub(crate) const GAPS: u64 = 3;
+    /// What identity could not check.
+    pub(crate) const CHECKS: u64 = 4;
+    /// When the person comes in, if nobody plans it.
+    pub(crate) const BEGIN: u64 = 5;
+    pub(crate) const PLAN: u64 = 6;
+    pub(crate) const LAUNCHES: u64 = 1_000;
+    /// Applications, by scheme.
+    pub(crate) const STANDING: u64 = 2_000;
+    /// The eligibility engine's doubts, by scheme.
+    pub(crate) const DOUBT: u64 = 3_000;
+    pub(crate) const EVENTS: u64 = 1 << 32;
+    pub(crate) const EPISODES: u64 = 1 << 40;
+}
+
 /// Numbers that depend on a key alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
@@ -12,7 +35,7 @@ pub(crate) const fn mix(value: u64) -> u64 {
 }
 
 impl Random {
-    /// A generator of its own for each key and purpose.
+    /// A generator of its own for each key and [`purpose`].
     pub(crate) const fn of(key: u64, purpose: u64) -> Self {
         Self(mix(key ^ mix(purpose.wrapping_add(1))))
     }

@@ -1,7 +1,7 @@
 //! Eligibility, computed: which schemes accept a person, how surely, and how far the application has come.
 
 use crate::person::Person;
-use crate::random::Random;
+use crate::random::{Random, purpose};
 use crate::scheme::{Scheme, schemes};
 use crate::words::{Document, Status};
 
@@ -15,10 +15,6 @@ pub struct Verdict {
     /// How far the application has come.
     pub status: Status,
 }
-
-/// Draws about schemes start at these; the scheme's position is added.
-const STANDING: u64 = 1_000;
-const DOUBT: u64 = 2_000;
 
 /// Every scheme whose rules hold, in the order of [`schemes`].
 #[must_use]
@@ -42,13 +38,13 @@ pub(crate) fn missing_documents(scheme: &Scheme, person: &Person) -> impl Iterat
 fn verdict(person: &Person, index: usize, scheme: &'static Scheme) -> Verdict {
     let missing = missing_documents(scheme, person).count();
     // Less sure of what no profile can tell, and of what no document shows; and its model is never quite the same.
-    let doubt = Random::of(person.key, DOUBT + index as u64).below(8) as u8;
+    let doubt = Random::of(person.key, purpose::DOUBT + index as u64).below(8) as u8;
     let confidence = 97 - doubt - 9 * scheme.inferred_rules() as u8 - 12 * missing as u8;
     Verdict { scheme, confidence, status: status(person, index, scheme) }
 }
 
 fn status(person: &Person, index: usize, scheme: &Scheme) -> Status {
-    let mut random = Random::of(person.key, STANDING + index as u64);
+    let mut random = Random::of(person.key, purpose::STANDING + index as u64);
     if missing_documents(scheme, person).next().is_none() && random.happens(scheme.take_up()) {
         return if random.happens(0.94) { Status::Active } else { Status::Approved };
     }

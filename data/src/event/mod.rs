@@ -10,7 +10,7 @@ use crate::day::{Day, MINUTE};
 use crate::obligation::{Duty, duties};
 use crate::outlook;
 use crate::person::Person;
-use crate::random::Random;
+use crate::random::{Random, purpose};
 use crate::words::{Confidence, Sharing, Status};
 pub(crate) use shared::Topic;
 
@@ -113,9 +113,6 @@ pub(crate) struct Subject<'p> {
     pub(crate) unlaunched: Option<usize>,
 }
 
-/// Draws about single events start here; the event's number is added.
-const EVENTS: u64 = 1 << 32;
-
 /// Appends the event's JSON and gives whose feed it goes to.
 pub(crate) fn write(act: Act, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'static str {
     let (act, duties) = match act {
@@ -143,7 +140,7 @@ pub(crate) fn write(act: Act, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'sta
 
 fn data(act: Act, subject: &Subject<'_>, duties: &[Duty], json: &mut Json<'_>) {
     let Subject { person, time, number, .. } = *subject;
-    let random = &mut Random::of(person.key, EVENTS.wrapping_add(number));
+    let random = &mut Random::of(person.key, purpose::EVENTS.wrapping_add(number));
     match act {
         Act::Identity { stale } => shared::identity(person, stale, json),
         Act::Metadata => shared::metadata(person, json),

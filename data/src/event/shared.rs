@@ -4,7 +4,7 @@
 use super::json::Json;
 use crate::census::census;
 use crate::person::Person;
-use crate::random::Random;
+use crate::random::{Random, purpose};
 use crate::words::{Document, Employment, Income, RationCard, Settlement};
 
 /// Something that more than one source has an opinion on.
@@ -20,9 +20,6 @@ pub(crate) enum Topic {
     Members,
     SchoolChildren,
 }
-
-/// Draws about a person's documents: what the identity source and the metadata store hold of them.
-const PAPERS: u64 = 1;
 
 /// How often a record of the metadata store lacks a field, at worst; the mean is a third of it. How often identity could
 /// not check the category. Both assumed: profiles shall differ in completeness.
@@ -101,7 +98,7 @@ fn shifted<T: Copy>(words: &[T], index: usize, off: usize) -> T {
 
 /// Where the person lived before, or where an old document says so.
 fn former_district(person: &Person) -> &'static str {
-    census().neighbour(person.home.state_index, &mut Random::of(person.key, PAPERS))
+    census().neighbour(person.home.state_index, &mut Random::of(person.key, purpose::FORMER_HOME))
 }
 
 /// A merge patch over one topic.
@@ -127,7 +124,7 @@ pub(super) fn identity(person: &Person, stale: bool, json: &mut Json<'_>) {
         json.word("display_name", &format!("{} {}.", person.given_name, person.initial));
         json.word("age_bracket", person.age_bracket().name());
         json.word("gender", person.gender.name());
-        if !Random::of(person.key, PAPERS + 3).happens(UNCHECKED_CATEGORY) {
+        if !Random::of(person.key, purpose::CHECKS).happens(UNCHECKED_CATEGORY) {
             json.word("category", person.category.name());
         }
         json.key("verified_documents");
@@ -150,14 +147,14 @@ pub(super) fn identity(person: &Person, stale: bool, json: &mut Json<'_>) {
 
 /// Letters only: digits in a row could pass for a phone number.
 fn token(person: &Person) -> String {
-    let mut random = Random::of(person.key, PAPERS + 1);
+    let mut random = Random::of(person.key, purpose::TOKEN);
     let letters = (0..12).map(|_| char::from(b'a' + random.below(26) as u8));
     "tok_".chars().chain(letters).collect()
 }
 
 /// All that the metadata store knows: nearly everything of some, little of others.
 pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
-    let mut random = Random::of(person.key, PAPERS + 2);
+    let mut random = Random::of(person.key, purpose::GAPS);
     let gaps = WORST_GAPS * random.unit().powi(2);
     let mut known = || !random.happens(gaps);
     let (means, work, family) = (&person.means, &person.work, &person.family);

@@ -13,7 +13,7 @@ pub use work::Work;
 
 use crate::census::census;
 use crate::names;
-use crate::random::{Random, mix};
+use crate::random::{Random, mix, purpose};
 use crate::words::{
     AgeBracket, Category, Document, Employment, Gender, RationCard, Settlement, Sharing, Trait, WordSet,
 };
@@ -90,14 +90,12 @@ const EWS_OF_GENERAL: f64 = 0.18;
 /// How much people share. No figure is published: an assumption, shown as such by the statistics.
 pub(crate) const SHARING: [f64; 3] = [0.15, 0.60, 0.25];
 
-const TRAITS: u64 = 0;
-
 impl Person {
     /// The person of that number under that seed.
     #[must_use]
     pub fn new(seed: u64, index: u64) -> Self {
         let key = mix(seed ^ mix(index));
-        let random = &mut Random::of(key, TRAITS);
+        let random = &mut Random::of(key, purpose::PERSON);
         let place = census().draw(random);
         let gender = gender(census().states[place.state].women, random);
         let age = age(random);

@@ -3,7 +3,7 @@
 
 use crate::event::{Act, Topic};
 use crate::person::Person;
-use crate::random::Random;
+use crate::random::{Random, purpose};
 use crate::words::{Sharing, Status};
 
 const STEPS: usize = 8;
@@ -67,12 +67,9 @@ const STORIES: [(f64, [Step; STEPS]); 6] = [
     ),
 ];
 
-/// Draws about stories start here; the story's number is added.
-const EPISODES: u64 = 1 << 40;
-
 /// The nth change of a person, from 0.
 pub(crate) fn nth_act(person: &Person, n: u64) -> Act {
-    let random = &mut Random::of(person.key, EPISODES + n / STEPS as u64);
+    let random = &mut Random::of(person.key, purpose::EPISODES + n / STEPS as u64);
     let story = &STORIES[random.weighted(&STORIES.map(|(weight, _)| weight))].1;
     let (scheme, duty) = (random.below(64) as u8, random.below(4) as u8);
     let rejected = random.happens(0.2);

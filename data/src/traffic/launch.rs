@@ -3,7 +3,7 @@
 use crate::census::census;
 use crate::day::{DAY, Day, HOUR, MINUTE};
 use crate::population::Options;
-use crate::random::Random;
+use crate::random::{Random, purpose};
 use crate::scheme::schemes;
 
 /// One launch.
@@ -20,9 +20,6 @@ pub(crate) struct Launch {
 /// One every ten days, the first in the middle of its ten.
 const EVERY_DAYS: i64 = 10;
 
-/// Draws about launches.
-const LAUNCHES: u64 = 3;
-
 impl Launch {
     /// All launches of the span, at eleven in the morning, each in another state as far as there are states, the populous ones more often.
     pub(crate) fn all(options: &Options) -> Vec<Self> {
@@ -30,7 +27,7 @@ impl Launch {
         let count = (i64::from(options.days) / EVERY_DAYS).max(1);
         let mut launches: Vec<Self> = Vec::new();
         for number in 0..count {
-            let random = &mut Random::of(options.seed, LAUNCHES + number.unsigned_abs());
+            let random = &mut Random::of(options.seed, purpose::LAUNCHES + number.unsigned_abs());
             let state = census().draw(random).state;
             let scheme = random.below(schemes().len() as u64) as usize;
             let middle = (2 * number + 1) * EVERY_DAYS * DAY / 2;

@@ -20,15 +20,16 @@ use plan::{Planned, plan, share, unlaunched};
 /// The events of a slice of time are planned together, so that memory is bounded whatever the number of events.
 const SLICE_EVENTS: u64 = 500_000;
 
-/// Most deadlines that are found at the beginning.
+/// Most deadlines that are found at the beginning: the soonest.
 const FIRST_DUTIES: usize = 3;
 
 /// What makes a person known, in order.
 pub(crate) fn first_acts(person: &Person, begin: i64) -> Vec<Act> {
     let mut acts = Vec::with_capacity(13);
     acts.extend([Act::Identity { stale: false }, Act::Metadata, Act::Consented { sharing: None }, Act::Evaluated]);
-    let duties = duties(person, Day::of(begin)).len().min(FIRST_DUTIES);
-    acts.extend((0..duties as u8).map(|duty| Act::Due { duty }));
+    let mut duties: Vec<_> = duties(person, Day::of(begin)).iter().map(|duty| duty.due).zip(0..).collect();
+    duties.sort_unstable();
+    acts.extend(duties.into_iter().take(FIRST_DUTIES).map(|(_, duty)| Act::Due { duty }));
     acts.extend([Act::Predicted, Act::Trusted { topic: None }, Act::Counted]);
     // Four in ten also say something themselves.
     if person.key % 10 < 4 {

@@ -7,7 +7,7 @@ use crate::day::{MINUTE, SECOND};
 use crate::event::Act;
 use crate::person::Person;
 use crate::population::{FIRST_CHANGE, Population};
-use crate::random::Random;
+use crate::random::{Random, purpose};
 
 /// One arrival of one event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +22,6 @@ pub(crate) struct Planned {
 
 /// Deliveries that are repeats: an engine that did not hear the answer.
 const REPEATS: f64 = 0.03;
-
-/// Draws about plans.
-const PLAN: u64 = 4;
 
 /// Events of a person, with the same share for everyone who stands in the same place of sixteen: few have many.
 const ACTIVITY: [u64; 16] = [2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 7, 8, 10, 17];
@@ -43,7 +40,7 @@ pub(crate) fn share(index: u64, users: u64, events: u64) -> u64 {
 /// Adds a person's `count` events to the plan.
 pub(crate) fn plan(population: &Population, index: u64, count: u64, plan: &mut Vec<Planned>) {
     let (person, options) = (population.person(index), &population.options);
-    let random = &mut Random::of(person.key, PLAN);
+    let random = &mut Random::of(person.key, purpose::PLAN);
     let end = options.base_time;
     // People come in over the first quarter.
     let first = end - population.span();

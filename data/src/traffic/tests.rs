@@ -146,6 +146,23 @@ fn sources_are_late_repeat_themselves_take_back_and_disagree() {
 }
 
 #[test]
+fn deadlines_that_are_met_were_found() {
+    let population = population(9);
+    let mut said: HashSet<String> = HashSet::new();
+    let (mut met, mut of_found) = (0_u64, 0_u64);
+    let arrivals = || population.traffic(EVENTS).map(|arrival| parsed(&arrival.event));
+    let key = |event: &Value| format!("{} {}", event["subject"], event["data"]["deadline_id"]);
+    for event in arrivals().filter(|event| event["type"] == "deadline.detected") {
+        said.insert(key(&event));
+    }
+    for event in arrivals().filter(|event| event["type"] == "deadline.completed") {
+        met += 1;
+        of_found += u64::from(said.contains(&key(&event)));
+    }
+    assert!(met > 1_000 && of_found * 100 > met * 93, "{of_found} of {met}");
+}
+
+#[test]
 fn the_day_has_a_rhythm_and_a_launch_reaches_its_whole_state() {
     let population = population(6);
     let mut by_hour = [0_u64; 24];
