@@ -83,17 +83,17 @@ impl Act {
         self.envelope().1.trim_start_matches("/engines/")
     }
 
-    /// What can be said of this person: a child has no deadline, some have no scheme.
-    fn about(self, subject: &Subject<'_>) -> (Self, Vec<Duty>) {
-        let duties = match self {
-            Self::Due { .. } | Self::Met { .. } | Self::Predicted | Self::Risked => {
-                duties(subject.person, Day::of(subject.time))
-            }
-            _ => Vec::new(),
-        };
+    /// Whether it speaks of deadlines.
+    const fn is_about_duties(self) -> bool {
+        matches!(self, Self::Due { .. } | Self::Met { .. } | Self::Predicted | Self::Risked)
+    }
+
+    /// What can be said of this person: some have no deadline, some no scheme.
+    fn possible(self, person: &Person, duties: &[Duty]) -> Self {
         match self {
-            Self::Due { .. } | Self::Met { .. } if duties.is_empty() => (Self::Risked, duties),
-            _ => (self, duties),
+            Self::Due { .. } | Self::Met { .. } if duties.is_empty() => Self::Risked,
+            Self::Applied { .. } if !verdicts::has_any(person) => Self::Counted,
+            act => act,
         }
     }
 }
@@ -115,12 +115,10 @@ pub(crate) struct Subject<'p> {
 
 /// Appends the event's JSON and gives whose feed it goes to.
 pub(crate) fn write(act: Act, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'static str {
-    let (act, duties) = match act {
-        Act::Applied { .. } if !verdicts::has_any(subject) => (Act::Counted, Vec::new()),
-        act => act.about(subject),
-    };
+    let Subject { person, index, number, .. } = *subject;
+    let duties = if act.is_about_duties() { duties(person, Day::of(subject.time)) } else { Vec::new() };
+    let act = act.possible(person, &duties);
     let (short, path, sort) = act.envelope();
-    let Subject { index, number, .. } = *subject;
     Json::new(out).object(|json| {
         json.word("specversion", "1.0");
         json.word("id", &format!("{short}-{index}-{number}"));

@@ -5,6 +5,7 @@ use super::{Subject, risks};
 use crate::day::Day;
 use crate::obligation::Duty;
 use crate::outlook::{advice, ahead};
+use crate::person::Person;
 use crate::random::Random;
 use crate::scheme::schemes;
 use crate::verdict::{Verdict, verdicts};
@@ -20,8 +21,8 @@ fn launched(subject: &Subject<'_>) -> Vec<Verdict> {
 }
 
 /// Whether any scheme accepts the person.
-pub(super) fn has_any(subject: &Subject<'_>) -> bool {
-    schemes().iter().any(|scheme| scheme.accepts(subject.person))
+pub(super) fn has_any(person: &Person) -> bool {
+    schemes().iter().any(|scheme| scheme.accepts(person))
 }
 
 /// The full verdict.

@@ -37,46 +37,72 @@ pub(crate) fn share(index: u64, users: u64, events: u64) -> u64 {
     before(index + 1) - before(index)
 }
 
-/// Adds a person's `count` events to the plan.
+/// Adds a person's `count` events to the plan: what makes them known, then a launch, stories, and repeats of all that.
 pub(crate) fn plan(population: &Population, index: u64, count: u64, plan: &mut Vec<Planned>) {
-    let (person, options) = (population.person(index), &population.options);
-    let random = &mut Random::of(person.key, purpose::PLAN);
-    let end = options.base_time;
+    let person = population.person(index);
+    let random = Random::of(person.key, purpose::PLAN);
+    let end = population.options.base_time;
+    let mut life = Life { person: &person, index, end, random, from: plan.len(), left: count, plan };
     // People come in over the first quarter.
     let first = end - population.span();
-    let begin = instant(first, first + population.span() / 4, random);
-    let start = plan.len();
-    let mut add = |number, observed: i64, act: Act, random: &mut Random| {
-        let observed = observed.min(end);
-        let arrival = (observed + delay(act.source(), random)).min(end);
-        plan.push(Planned { arrival, index, number, observed, act });
-    };
-    let acts = first_acts(&person, begin);
-    let mut left = count;
-    for (number, act) in (0..).zip(acts).take(count.try_into().unwrap_or(usize::MAX)) {
-        add(
-            number,
-            begin + number as i64 * (20 * SECOND + random.below(2 * MINUTE.unsigned_abs()) as i64),
-            act,
-            random,
-        );
-        left -= 1;
-    }
+    let begin = instant(first, first + population.span() / 4, &mut life.random);
+    life.introduce(begin);
     let here = |launch: &&Launch| launch.state == person.home.state_index && launch.at > begin;
-    if let Some(launch) = population.launches.iter().find(here).filter(|_| left > 0) {
-        add(FIRST_CHANGE - 1, launch.reaches(random), Act::Evaluated, random);
-        left -= 1;
+    if let Some(launch) = population.launches.iter().find(here) {
+        let time = launch.reaches(&mut life.random);
+        life.add(FIRST_CHANGE - 1, time, Act::Evaluated);
     }
-    let repeats = (0..left).filter(|_| random.happens(REPEATS)).count() as u64;
-    let mut times: Vec<i64> = (repeats..left).map(|_| instant(begin, end, random)).collect();
-    times.sort_unstable();
-    for (n, time) in (0..).zip(times) {
-        add(FIRST_CHANGE + n, time, nth_act(&person, n), random);
+    life.go_on(begin);
+}
+
+/// A person's events while they are planned.
+struct Life<'p> {
+    person: &'p Person,
+    index: u64,
+    /// Nothing arrives after it.
+    end: i64,
+    random: Random,
+    /// Where in the plan the person's events begin.
+    from: usize,
+    /// How many may still come.
+    left: u64,
+    plan: &'p mut Vec<Planned>,
+}
+
+impl Life<'_> {
+    /// Adds an event, if one may still come.
+    fn add(&mut self, number: u64, time: i64, act: Act) {
+        if self.left == 0 {
+            return;
+        }
+        self.left -= 1;
+        let observed = time.min(self.end);
+        let arrival = (observed + delay(act.source(), &mut self.random)).min(self.end);
+        self.plan.push(Planned { arrival, index: self.index, number, observed, act });
     }
-    for _ in 0..repeats {
-        let again = plan[start + random.below((plan.len() - start) as u64) as usize];
-        let later = random.log_between(SECOND as f64, 20.0 * MINUTE as f64) as i64;
-        plan.push(Planned { arrival: (again.arrival + later).min(end), ..again });
+
+    /// What makes the person known, within the hour.
+    fn introduce(&mut self, begin: i64) {
+        let mut time = begin;
+        for (number, act) in (0..).zip(first_acts(self.person, begin)) {
+            self.add(number, time, act);
+            time += 20 * SECOND + self.random.below(5 * MINUTE.unsigned_abs()) as i64;
+        }
+    }
+
+    /// Stories until the end, and deliveries of what came before once more.
+    fn go_on(&mut self, begin: i64) {
+        let repeats = (0..self.left).filter(|_| self.random.happens(REPEATS)).count() as u64;
+        let mut times: Vec<i64> = (repeats..self.left).map(|_| instant(begin, self.end, &mut self.random)).collect();
+        times.sort_unstable();
+        for (n, time) in (0..).zip(times) {
+            self.add(FIRST_CHANGE + n, time, nth_act(self.person, n));
+        }
+        for _ in 0..repeats {
+            let again = self.plan[self.from + self.random.below((self.plan.len() - self.from) as u64) as usize];
+            let later = self.random.log_between(SECOND as f64, 20.0 * MINUTE as f64) as i64;
+            self.plan.push(Planned { arrival: (again.arrival + later).min(self.end), ..again });
+        }
     }
 }
 
