@@ -202,7 +202,7 @@ fn assembled_profiles_are_more_complete_than_promised() {
         let accepted = validate(&event.json, Source::parse(event.source).unwrap(), &rules, end).unwrap();
         let user = accepted.user.as_str().as_bytes().to_vec();
         if let Outcome::Changed(change) = apply(states.get(&user), birth, &accepted, &context) {
-            let finished = change.finish(end, 1);
+            let finished = change.finish(&accepted.user, end, 1);
             if let Some(delta) = finished.delta {
                 let bytes = serde_json::to_vec(&mask::patch(&delta, LeafSet::ALL)).unwrap().len() as u64;
                 (patches, patch_bytes) = (patches + 1, patch_bytes + bytes);

@@ -63,7 +63,7 @@ impl Assembly {
             Outcome::Duplicate => Effect::Duplicate,
             Outcome::Unchanged => Effect::Nothing,
             Outcome::Changed(change) => {
-                let finished = change.finish(arrival.at, 0);
+                let finished = change.finish(&event.user, arrival.at, 0);
                 self.states.insert(event.user, finished.state);
                 match finished.delta {
                     None => Effect::Provenance,
