@@ -19,14 +19,14 @@ const EVENTS_EACH: u64 = 25;
 /// Enough people for shares to hold to a tenth of a percent.
 const PEOPLE_OF_STATISTICS: u64 = 200_000;
 
-/// Makes feed events of a made-up population: NDJSON, a CloudEvent a line, in the order of arrival.
+/// Makes feed events of a made-up population, as NDJSON.
 ///
-/// The same options give the same bytes. Nobody in it is real. Each line belongs to the feed that the last segment of
+/// A line is a CloudEvent, and lines stand in the order in which events arrive. The same options give the same bytes. Nobody in it is real. Each line belongs to the feed that the last segment of
 /// its `source` names: post it to `/api/v2/feeds/{source}`. With a directory as `--out`, each source has its own file.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server generate --users 1000 --events 25000 --out var/events.ndjson
-  profile-server generate --users 1000 --out var/events/          (identity.ndjson, metadata.ndjson, …)
+  profile-server generate --users 1000 --out var/events/     (a file for each source)
   profile-server generate --source identity | head -1
   profile-server generate --profile 7
   profile-server generate --stats")]
