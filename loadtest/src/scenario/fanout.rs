@@ -72,7 +72,7 @@ impl Fanout {
         let poster = server.token("svc:loadtest", "service", ALL_FEEDS)?;
         let feeds = Rc::new(Feeds::new(1, 1));
         feeding::make_known(server.listen(), &poster, feeds.clone()).await?;
-        let user = feeds.sample().user_id(0);
+        let user = feeds.people().user_id(0);
         let events = Events { feeds, token: poster, start: wall_clock::now_micros(), made: Cell::new(0) };
 
         bench.progress.step(format!("fanout: opening {} sockets", self.sockets));
@@ -227,7 +227,7 @@ impl Events {
         let count = (seconds * PER_SECOND) as u64;
         self.made.set(from + count);
         let render = |number: u64| {
-            let event = self.feeds.sample().update_at(0, number, self.start + number as i64 * APART_MICROS);
+            let event = self.feeds.people().update_at(0, number, self.start + number as i64 * APART_MICROS);
             http::post_event(event.source, &event.json, &self.token)
         };
         Rc::new(Once::new((from..from + count).map(render).collect()))
