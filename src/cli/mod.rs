@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod generate;
 mod http_client;
+mod screen;
 mod serve;
 mod token;
 mod watch;

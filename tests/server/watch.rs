@@ -23,7 +23,7 @@ fn the_watch_command_prints_the_profile_and_then_its_patches() {
     assert!(profile.iter().any(|line| line.contains("\"residency_years\": 6")), "{profile:?}");
     app.apply("metadata", &residency(USER, "w", "2026-01-20T00:00:00Z", 33));
     assert_eq!(lines.next().unwrap(), "revision 14, from 13");
-    assert_eq!(lines.next().unwrap(), "  ~ /demographics/residency_years 33");
+    assert_eq!(lines.next().unwrap(), "  ~ demographics.residency_years 33");
     signal(child.id(), "INT");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 

@@ -1,0 +1,81 @@
+//! What a demo says when it is ready.
+
+use std::path::Path;
+
+use super::super::screen::{Colour, Screen};
+use super::{Hero, Stage, Tokens};
+
+impl Stage {
+    /// Addresses, tokens, and commands to paste. No line is longer than a narrow terminal is wide, but for the
+    /// commands that must be pasted whole.
+    pub(super) fn banner(&self, hero: &Hero, news: &str) -> String {
+        let screen = Screen::of_stdout();
+        let head = |text: &str| screen.paint(Colour::Cyan, text);
+        let Hero { id, name, .. } = hero;
+        let (listen, admin, program) = (self.listen, self.admin_listen, program());
+        let data = short(&self.settings.data_dir);
+        let tokens = short(&Tokens::path(&self.settings));
+        format!(
+            r#"
+{news}
+
+  {api}      http://{listen}/api/v2
+  {metrics}  http://{admin}/metrics
+  {files}     {data}
+  {citizen}  {name} {id}
+
+{first}
+
+  . {tokens}
+
+  It sets $API, $WHO and a token for each role: $CITIZEN ({name}),
+  $SERVICE, $THIRD_PARTY, $AGENT, $ADMIN and $AUDITOR, good for an
+  hour; the file always has fresh ones.
+
+{read}
+
+  curl -s $API/profile/$WHO -H "Authorization: Bearer $SERVICE"
+
+{watch}
+
+  {program} watch $WHO --server {listen}
+
+{lose}
+
+  curl -s -X PUT $API/profile/$WHO/consent \
+    -H "Authorization: Bearer $CITIZEN" \
+    -H "Content-Type: application/json" \
+    -d '{{"data_sharing_level":"minimal"}}'
+
+  Say "full" instead of "minimal" to give them back.
+
+{life} Ctrl-C stops the server; a second start
+finds the same data.
+"#,
+            life = match self.rate {
+                0 => "Nothing further happens by itself.".to_owned(),
+                rate => format!("Life goes on: {rate} events a second."),
+            },
+            api = head("API"),
+            metrics = head("metrics"),
+            files = head("data"),
+            citizen = head("citizen"),
+            first = head("In a second terminal, first:"),
+            read = head("1. Read the profile, as a service sees it:"),
+            watch = head("2. Watch it live (in a terminal of its own):"),
+            lose = head("3. Take consent back, and see the watcher lose fields:"),
+        )
+    }
+}
+
+/// This program as it can be called again.
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| short(&path))
+}
+
+/// The path as it can be typed here.
+fn short(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let inside = here.and_then(|here| path.strip_prefix(here).ok());
+    inside.unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,92 @@
+//! What a demo remembers of its first start: the same population must come out again.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use data::{Options, Population};
+use serde::{Deserialize, Serialize};
+
+use crate::wiring;
+
+const FILE_NAME: &str = "demo.json";
+/// How many citizens there are where nobody says.
+const USERS: u64 = 2_000;
+/// Over how many days their past lies.
+const DAYS: u32 = 30;
+const SEED: u64 = 1;
+
+/// The file's content, and where it lies.
+pub(super) struct Memory {
+    path: PathBuf,
+    kept: Kept,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    users: u64,
+    seed: u64,
+    days: u32,
+    /// The time of the first start, in microseconds since the Unix epoch: until then their past goes.
+    base_time: i64,
+    /// Whether everything was posted.
+    complete: bool,
+}
+
+impl Memory {
+    /// What is remembered in `data_dir`, or a new beginning.
+    ///
+    /// # Errors
+    /// Another number of citizens is there already, or the file cannot be read or written.
+    pub(super) fn of(data_dir: &Path, users: Option<u64>) -> anyhow::Result<Self> {
+        let path = data_dir.join(FILE_NAME);
+        let kept: Kept = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .with_context(|| format!("`{}` is not a demo's: choose another --data-dir", path.display()))?,
+            Err(error) if error.kind() == ErrorKind::NotFound => Kept {
+                users: users.unwrap_or(USERS),
+                seed: SEED,
+                days: DAYS,
+                base_time: wiring::wall_clock().now_micros(),
+                complete: false,
+            },
+            Err(error) => return Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
+        };
+        if let Some(users) = users.filter(|users| *users != kept.users) {
+            let there = kept.users;
+            bail!(
+                "`{}` has {there} citizens, not {users}: leave --users out, or choose another --data-dir",
+                data_dir.display()
+            );
+        }
+        let memory = Self { path, kept };
+        memory.write()?;
+        Ok(memory)
+    }
+
+    pub(super) fn population(&self) -> Population {
+        let Kept { users, seed, days, base_time, .. } = self.kept;
+        Population::new(Options { users, seed, base_time, days })
+    }
+
+    /// Whether everything was posted at an earlier start.
+    pub(super) fn is_complete(&self) -> bool {
+        self.kept.complete
+    }
+
+    /// Remembers that everything was posted.
+    pub(super) fn complete(&mut self) -> anyhow::Result<()> {
+        self.kept.complete = true;
+        self.write()
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        let write = || {
+            self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(&self.path, serde_json::to_vec_pretty(&self.kept)?)
+        };
+        write().with_context(|| format!("`{}` cannot be written", self.path.display()))
+    }
+}

@@ -1,0 +1,133 @@
+//! `demo`: a living server: a made-up population in it, and events that go on.
+
+mod banner;
+mod fill;
+mod memory;
+mod tokens;
+mod trickle;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use actix_web::rt;
+use anyhow::bail;
+use clap::Args;
+use config::{Settings, Sources};
+use data::Population;
+
+use super::http_client::{self, Call};
+use crate::application::Application;
+use memory::Memory;
+use tokens::Tokens;
+
+/// Starts a server with a made-up population in it, and says what to try.
+///
+/// The population is posted through the server's own feeds at the first start; later starts find it there. Nobody in
+/// it is real.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  profile-server demo
+  profile-server demo --users 50000 --rate 100 --data-dir var/crowd
+  profile-server demo --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --rate 0")]
+pub(super) struct Arguments {
+    /// Where it keeps its data; a second start finds it there
+    #[arg(long, value_name = "DIR", default_value = "var/demo")]
+    data_dir: PathBuf,
+    /// Where the API listens; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Where metrics and administration listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    admin_listen: String,
+    /// How many citizens there are [default: 2000, or as many as there are already]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    users: Option<u64>,
+    /// How many events go on to come in a second; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    rate: u32,
+}
+
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let sources = Sources::default()
+        .with("mode", "development", "demo")
+        .with("log.level", "warn", "demo")
+        .with("data_dir", arguments.data_dir.display(), "--data-dir")
+        .with("listen", arguments.listen, "--listen")
+        .with("admin_listen", arguments.admin_listen, "--admin-listen");
+    let settings = Settings::load(&sources)?;
+    let memory = Memory::of(&settings.data_dir, arguments.users)?;
+    actix::System::new().block_on(async {
+        let application = Application::build(settings.clone(), &[]).await?;
+        let stage = Stage {
+            listen: application.listen(),
+            admin_listen: application.admin_listen(),
+            rate: arguments.rate,
+            population: memory.population(),
+            settings,
+        };
+        rt::spawn(async move {
+            if let Err(error) = stage.play(memory).await {
+                super::complain(&format!("the demo cannot go on, but the server does: {}", super::line_of(&error)));
+            }
+        });
+        application.run_until_stopped().await?;
+        Ok(())
+    })
+}
+
+/// A running server to show.
+struct Stage {
+    listen: SocketAddr,
+    admin_listen: SocketAddr,
+    settings: Settings,
+    rate: u32,
+    population: Population,
+}
+
+impl Stage {
+    async fn play(&self, mut memory: Memory) -> anyhow::Result<()> {
+        let hero = self.hero();
+        let news = if memory.is_complete() {
+            format!("{} citizens were here already.", self.population.users())
+        } else {
+            let news = self.fill(&Tokens::make(&self.settings, &hero.id)?).await?;
+            self.share_all(&hero).await?;
+            memory.complete()?;
+            news
+        };
+        Tokens::make(&self.settings, &hero.id)?.write(self, &hero)?;
+        super::say(&self.banner(&hero, &news));
+        self.trickle(&hero).await
+    }
+
+    /// The citizen to show: a grown-up of whom much is known.
+    fn hero(&self) -> Hero {
+        let known = |index: &u64| {
+            let person = self.population.person(*index);
+            person.age >= 25 && person.documents.len() >= 2 && self.population.first_events(*index).len() >= 10
+        };
+        let index = (0..self.population.users().min(500)).find(known).unwrap_or(0);
+        let person = self.population.person(index);
+        let name = format!("{} {}.", person.given_name, person.initial);
+        Hero { index, id: self.population.user_id(index), name }
+    }
+
+    /// The hero shares everything, so that there is something to take back.
+    async fn share_all(&self, hero: &Hero) -> anyhow::Result<()> {
+        let token = Tokens::make(&self.settings, &hero.id)?.citizen;
+        let path = format!("/api/v2/profile/{}/consent", hero.id);
+        let consent = br#"{"data_sharing_level":"full","third_party_sharing":true}"#;
+        let call = Call { method: "PUT", path: &path, token: &token, body: ("application/json", consent) };
+        match http_client::send(self.listen, &call).await? {
+            (200, _) => Ok(()),
+            (status, body) => bail!("`{path}` answered {status}: {body}"),
+        }
+    }
+}
+
+/// The citizen to show.
+struct Hero {
+    index: u64,
+    id: String,
+    name: String,
+}
