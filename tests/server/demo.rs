@@ -1,0 +1,103 @@
+//! The command `demo`, as a newcomer starts it.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::app::{PROGRAM, eventually, profile_path, signal};
+use crate::client::{Answer, Request};
+
+/// A demo that has said its banner.
+struct Demo {
+    child: Child,
+    _stdout: BufReader<ChildStdout>,
+    banner: String,
+    /// What a shell has after it read the file that the banner names.
+    variables: BTreeMap<String, String>,
+}
+
+fn command(data_dir: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(["demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir"]);
+    command.arg(data_dir).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Demo {
+    fn start(data_dir: &Path, more: &[&str]) -> Self {
+        let mut child = command(data_dir, more).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut banner = String::new();
+        while !banner.contains("second start") {
+            assert!(stdout.read_line(&mut banner).unwrap() > 0, "it ended: {banner}");
+        }
+        let file = std::fs::read_to_string(data_dir.join("demo.env")).unwrap();
+        let exports = file.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        let variables = exports.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { child, _stdout: stdout, banner, variables }
+    }
+
+    fn get(&self, who: &str) -> Answer {
+        let listen: SocketAddr =
+            self.variables["API"].strip_prefix("http://").unwrap().strip_suffix("/api/v2").unwrap().parse().unwrap();
+        let path = profile_path(&self.variables["WHO"]);
+        Request::new("GET", path).bearer(&self.variables[who]).header("x-access-reason", "demo").send(listen)
+    }
+
+    /// As Ctrl-C does.
+    fn interrupt(mut self) {
+        signal(self.child.id(), "INT");
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        let mut complaints = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+        assert_eq!(complaints, "");
+    }
+}
+
+#[test]
+fn a_demo_lives_says_what_to_try_and_is_there_again() {
+    let directory = TempDir::new().unwrap();
+    let demo = Demo::start(directory.path(), &["--users", "40", "--rate", "50"]);
+    assert!(demo.banner.contains("40 citizens came to life"), "{}", demo.banner);
+    assert!(!demo.banner.contains('\x1b'), "no colours where nobody looks");
+    for command in ["curl -s $API/profile/$WHO", "watch $WHO --server", "curl -s -X PUT $API/profile/$WHO/consent"] {
+        assert!(demo.banner.contains(command), "{}", demo.banner);
+    }
+    for token in ["CITIZEN", "SERVICE", "THIRD_PARTY", "AGENT", "ADMIN"] {
+        assert_eq!(demo.get(token).status, 200, "{token}");
+    }
+    assert_eq!(demo.get("AUDITOR").status, 404);
+    let first = demo.get("CITIZEN").json();
+    assert!(first["profile_completeness_pct"].as_u64() > Some(60), "{first}");
+    eventually("life goes on", || demo.get("CITIZEN").json()["revision"] != first["revision"]);
+    let last = demo.get("CITIZEN").json()["revision"].as_u64();
+    demo.interrupt();
+
+    let again = Demo::start(directory.path(), &["--rate", "0"]);
+    assert!(again.banner.contains("40 citizens were here already"), "{}", again.banner);
+    let found = again.get("CITIZEN").json();
+    assert_eq!(found["profile_id"], first["profile_id"]);
+    assert!(found["revision"].as_u64() >= last);
+    again.interrupt();
+
+    let other = command(directory.path(), &["--users", "50"]).output().unwrap();
+    let complaint = String::from_utf8(other.stderr).unwrap();
+    assert_eq!((other.status.code(), complaint.contains("has 40 citizens, not 50")), (Some(1), true), "{complaint}");
+}
+
+#[test]
+fn a_demo_that_was_broken_off_is_completed_by_the_next_start() {
+    let directory = TempDir::new().unwrap();
+    let mut broken = command(directory.path(), &["--users", "400", "--rate", "0"]).spawn().unwrap();
+    eventually("it has begun", || directory.path().join("demo.json").exists());
+    broken.kill().unwrap();
+    broken.wait().unwrap();
+    let demo = Demo::start(directory.path(), &["--rate", "0"]);
+    assert!(demo.banner.contains("400 citizens came to life"), "{}", demo.banner);
+    assert_eq!(demo.get("SERVICE").status, 200);
+    demo.interrupt();
+}
