@@ -74,7 +74,7 @@ fn store_options(settings: &Settings) -> store::Options {
         retain_journal_bytes: settings.journal.retain_bytes,
         retain_journal: settings.journal.retain,
         sled_cache_bytes: settings.store.sled_cache_bytes,
-        dictionary: Some(data::STATE_DICTIONARY.to_vec()),
+        dictionaries: data::STATE_DICTIONARIES.iter().map(|dictionary| dictionary.to_vec()).collect(),
         dead_letter_queue: settings.dead_letters.queue_capacity,
         dead_letter_days: settings.dead_letters.retain_days,
         ..store::Options::new(&settings.data_dir)

@@ -1,8 +1,8 @@
 //! Trains the compression dictionary of stored states and histories, on the made-up population only, never on people.
 //!
-//! `cargo run --release -p data --example train_dictionary` writes `data/dictionary/state-1.zdict`, and says what it does
-//! to people whom it was not trained on, beside the one before. What was compressed with a dictionary can be read with
-//! the same one only: after the first release a better one gets the next number, beside this.
+//! `cargo run --release -p data --example train_dictionary` writes the next `data/dictionary/state-N.zdict`, and says what
+//! it does to people whom it was not trained on, beside the one before. What was compressed with a dictionary can be read
+//! with the same one only: so a better one is added to `STATE_DICTIONARIES`, and none is ever changed.
 
 #![expect(clippy::print_stdout, reason = "it says what it made")]
 
@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let training = bodies(TRAINING)?;
     let all: Vec<&[u8]> = training.states.iter().chain(&training.histories).map(Vec::as_slice).collect();
     let dictionary = zstd::dict::from_samples(&all, DICTIONARY_BYTES)?;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("dictionary/state-1.zdict");
+    let name = format!("dictionary/state-{}.zdict", data::STATE_DICTIONARIES.len() + 1);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     std::fs::write(&path, &dictionary)?;
     let trial = bodies(TRIAL)?;
     for (name, bodies) in [("states", &trial.states), ("histories", &trial.histories)] {

@@ -32,9 +32,9 @@ pub struct Options {
     pub retain_journal: Duration,
     /// The bytes of sled pages that are held in memory.
     pub sled_cache_bytes: u64,
-    /// A zstd dictionary for states and history, trained on the made-up population. What was compressed with one
-    /// can be read with the same one only.
-    pub dictionary: Option<Vec<u8>>,
+    /// The zstd dictionaries of states and history, newest last, trained on the made-up population. The newest
+    /// compresses. What was compressed with one can be read with that one only: none may ever be left out.
+    pub dictionaries: Vec<Vec<u8>>,
     /// How many dead letters may wait to be written.
     pub dead_letter_queue: usize,
     /// How many bytes of bodies those may have.
@@ -61,7 +61,7 @@ impl Options {
             retain_journal_bytes: 4 << 30,
             retain_journal: Duration::from_secs(24 * 3600),
             sled_cache_bytes: 256 << 20,
-            dictionary: None,
+            dictionaries: Vec::new(),
             dead_letter_queue: 1024,
             dead_letter_bytes: 64 << 20,
             dead_letter_days: 30,

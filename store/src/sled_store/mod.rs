@@ -66,7 +66,7 @@ impl SledStore {
             quarantined: quarantined.map_err(|source| OpenError::Sled { doing: "read", source })?,
             data_dir: options.data_dir.clone(),
             cache_bytes: options.sled_cache_bytes,
-            codec: Codec::new(options.dictionary.clone()),
+            codec: Codec::new(&options.dictionaries),
             trees: RwLock::new(Some(trees)),
         })
     }
@@ -162,12 +162,13 @@ impl SledStore {
         }
         let compressed = cipher.open(&record.nonce, record.label(), &record.sealed);
         let compressed = compressed.map_err(|_| damaged("the seal of a record"))?;
-        if record.dictionary != self.codec.dictionary_id() {
-            // Nothing is wrong with the record: the release that made it reads it.
-            let source = format!("the record of slot {} was compressed with another one", record.slot).into();
+        let plain_bytes = record.plain_bytes as usize;
+        let Some(body) = self.codec.decompress(&compressed, record.dictionary, plain_bytes) else {
+            // Nothing is wrong with the record: a newer release made it.
+            let source = format!("the record of slot {} was compressed with an unknown one", record.slot).into();
             return Err(StoreError::Unavailable { doing: "looking for a record's dictionary", source });
-        }
-        self.codec.decompress(&compressed, record.plain_bytes as usize).map_err(|_| damaged("the compression"))
+        };
+        body.map_err(|_| damaged("the compression"))
     }
 
     fn with<T>(&self, work: impl FnOnce(&Trees) -> sled::Result<T>) -> sled::Result<T> {

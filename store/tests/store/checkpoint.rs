@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use domain::port::journal::Refused;
 use domain::port::store::HistoryBlock;
+use store::Options;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -78,24 +79,31 @@ fn large_states_leave_no_blob_behind() {
 }
 
 #[test]
-fn what_one_dictionary_compressed_another_does_not_read() {
+fn every_record_is_read_with_the_dictionary_that_it_was_compressed_with() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut options = options(dir.path());
-    let words: Vec<u8> = (0..400_u32).flat_map(|word| format!("word-{}-", word * 7919 % 1009).into_bytes()).collect();
-    options.dictionary = Some(words.clone());
-    let mut store = try_open(options.clone(), 1).expect("the store opens");
-    store.journal.append(&[record(1, 1, words[100..1500].to_vec())]).expect("taken")[0].expect("in sequence");
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
-    let reopened = try_open(options.clone(), 1).expect("the store opens");
-    assert_eq!(frames(&reopened, 1), [words[100..1500].to_vec()]);
-    drop(reopened);
-    for other in [None, Some(words[1..].to_vec())] {
-        options.dictionary = other;
-        let store = try_open(options.clone(), 1).expect("the store opens");
-        let error = store.reader.load(&user(1)).expect_err("another dictionary");
-        assert!(error.to_string().contains("dictionary"), "{error}");
+    let words = |prime: u32| -> Vec<u8> {
+        (0..400_u32).flat_map(|word| format!("word-{}-", word * prime % 1009).into_bytes()).collect()
+    };
+    let (first, second) = (words(7919), words(104_729));
+    let body = |number: u32| first[100..1500 + number as usize].to_vec();
+    // Begun without one; then there were two, one after the other.
+    let all = [vec![], vec![first.clone()], vec![first.clone(), second.clone()]];
+    for (number, dictionaries) in (1..).zip(&all) {
+        let options = Options { dictionaries: dictionaries.clone(), ..options(dir.path()) };
+        let mut store = try_open(options, 1).expect("the store opens");
+        store.journal.append(&[record(number, 1, body(number))]).expect("taken")[0].expect("in sequence");
+        store.closer.close().expect("closes");
+        drop((store.journal, store.reader, store.log, store.dead_letters));
     }
+    let reopened = try_open(Options { dictionaries: all[2].clone(), ..options(dir.path()) }, 1).expect("it opens");
+    for number in 1..=3 {
+        assert_eq!(frames(&reopened, number), [body(number)]);
+    }
+    drop(reopened);
+    let forgetful = try_open(Options { dictionaries: vec![second], ..options(dir.path()) }, 1).expect("it opens");
+    assert_eq!(frames(&forgetful, 1), [body(1)]);
+    let error = forgetful.reader.load(&user(2)).expect_err("its dictionary is gone");
+    assert!(error.to_string().contains("dictionary"), "{error}");
 }
 
 /// Random groups, refusals, checkpoints, clean and unclean restarts, compared with a map.
