@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use domain::port::journal::Refused;
 use domain::port::store::HistoryBlock;
-use store::Options;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use store::Options;
 
 use crate::kit::{BLOCK_FRAMES, frames, join, open, options, record, seed, split, try_open, user};
 
@@ -85,7 +85,7 @@ fn every_record_is_read_with_the_dictionary_that_it_was_compressed_with() {
         (0..400_u32).flat_map(|word| format!("word-{}-", word * prime % 1009).into_bytes()).collect()
     };
     let (first, second) = (words(7919), words(104_729));
-    let body = |number: u32| first[100..1500 + number as usize].to_vec();
+    let body = |number: usize| first[100..1500 + number].to_vec();
     // Begun without one; then there were two, one after the other.
     let all = [vec![], vec![first.clone()], vec![first.clone(), second.clone()]];
     for (number, dictionaries) in (1..).zip(&all) {
