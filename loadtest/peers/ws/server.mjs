@@ -10,6 +10,8 @@ const WINDOW = 8;
 let revision = 1;
 let running = false;
 let underway = 0;
+// Whether the next turn is asked for: once, since turns that multiply would leave no time for anything else.
+let asked = false;
 
 const server = createServer((request, response) => {
   running = request.url === "/start";
@@ -37,7 +39,13 @@ function broadcast() {
       waiting -= 1;
       if (waiting === 0) {
         underway -= 1;
-        setImmediate(broadcast);
+        if (!asked) {
+          asked = true;
+          setImmediate(() => {
+            asked = false;
+            broadcast();
+          });
+        }
       }
     };
     for (const socket of sockets.clients) {
