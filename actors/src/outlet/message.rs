@@ -77,7 +77,7 @@ impl Message {
     /// `{"type":"profile",…}`: the state as a class sees it.
     pub(crate) fn profile(user: &UserId, state: &UserState, class: LeafSet, cursors: &CursorKey) -> Self {
         let mut text = Text::new("profile", user);
-        let cursor = text.string("cursor", &cursors.cursor(state, class));
+        let cursor = text.string("cursor", &cursors.cursor(user, state, class));
         text.raw("revision", state.envelope.revision.to_string().as_bytes());
         let view = text.raw("profile", &serialize::view(state, class));
         Self { revision: state.envelope.revision, cursor, view, ..text.finish(FrameKind::Profile) }
@@ -97,7 +97,7 @@ impl Message {
         // Operations are JSON values already: writing them cannot fail.
         let operations = serde_json::to_vec(patch).unwrap_or_default();
         let operations = operations.strip_prefix(b"[").and_then(|list| list.strip_suffix(b"]")).unwrap_or_default();
-        let step = Step { user, base, revision, cursor: &cursors.cursor(state, class) };
+        let step = Step { user, base, revision, cursor: &cursors.cursor(user, state, class) };
         let view_hash = step.hashes_view().then(|| Sha256::digest(serialize::view(state, class)).into());
         step.write(&[operations], &serialize::envelope(state), view_hash)
     }

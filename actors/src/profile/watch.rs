@@ -62,7 +62,7 @@ impl Core {
         let studio = studio(local, &self.user, head, &policy);
         let fields = fields.unwrap_or(LeafSet::ALL);
         let class = studio.class(&viewer, fields).ok_or(ReadError::Unknown)?;
-        let revision = cursor.as_ref().map(|cursor| studio.cursors.revision(cursor, head, class));
+        let revision = cursor.as_ref().map(|cursor| studio.cursors.revision(cursor, &self.user, head, class));
         let first = match (revision, past) {
             (None, _) => First::Profile { reset: false },
             (Some(Some(revision)), _) if revision == head.envelope.revision => First::Continue(Delta::none(head)),

@@ -200,6 +200,27 @@ fn a_cursor_is_continued_with_the_way_to_the_head() {
     });
 }
 
+#[test]
+fn a_cursor_of_one_user_does_not_show_what_was_hidden_of_another() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        world.apply(consent(NOON, "standard", false)).await;
+        // The other one shares from the first revision on what this one shares from the second.
+        world.apply(FeedEvent { user: user(2), ..consent(NOON, "standard", false) }).await;
+        let (outlet, mut receiver) = channel(8);
+        let (profiles, viewer) = (world.profiles.clone(), SERVICE);
+        let subscription = Subscription { id: 1, viewer, fields: None, cursor: None, outlet };
+        let opened = world.ask(async move { profiles.subscribe(user(2), subscription).await }).await;
+        assert_eq!(opened, Ok(()));
+        let first = receiver.try_recv().expect("the first frame");
+        assert_eq!(first.message.revision, 1);
+        let cursor = first.message.cursor().map(str::to_owned);
+        let frame = continue_from(&mut world, SERVICE, cursor).await;
+        assert_eq!((frame.message.kind, frame.reset), (FrameKind::Profile, true));
+    });
+}
+
 async fn continue_from(world: &mut World, viewer: domain::access::Viewer, cursor: Option<String>) -> Frame {
     let (outlet, mut receiver) = channel(8);
     let profiles = world.profiles.clone();
