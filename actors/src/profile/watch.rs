@@ -44,8 +44,13 @@ impl Core {
             Found::Head(head) | Found::Stale(head) => head,
         };
         let OpenOutlet { subscription, past, answer } = request;
-        // Whoever does not wait any more needs no answer.
-        let _ = answer.send(self.try_open(local, &head, subscription, past));
+        let (id, outlet) = (subscription.id, subscription.outlet.clone());
+        let opened = self.try_open(local, &head, subscription, past);
+        if answer.send(opened).is_err() {
+            // Whoever gave up waiting has closed it already, and that came to nothing: it was not open yet.
+            outlet.close(id);
+            self.prune_outlets();
+        }
     }
 
     fn try_open(

@@ -9,7 +9,7 @@ use super::world::{
     DAY, Ground, NOON, SERVICE, THIRD_PARTY, World, by_hand, citizen, event, income, policy, run, user,
 };
 use crate::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
-use crate::profile::Request;
+use crate::profile::{OpenOutlet, Request};
 use crate::{ReadError, Status, Subscription};
 
 fn consent(time: i64, level: &str, third_party: bool) -> FeedEvent {
@@ -79,6 +79,26 @@ fn the_state_comes_first_and_patches_continue_it() {
         assert!(patch["operations"].as_array().expect("a list").contains(&operation), "{patch}");
         assert_ne!(profile["cursor"], patch["cursor"]);
         assert!(!second.message.text().windows(4).any(|text| text == b"\"id\""));
+    });
+}
+
+#[test]
+fn a_subscription_that_nobody_waits_for_is_not_opened_behind_its_end() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(8);
+        let (answer, gave_up) = tokio::sync::oneshot::channel();
+        let subscription =
+            Subscription { id: 1, viewer: citizen(1), fields: None, cursor: None, outlet: outlet.clone() };
+        let open = Request::OpenOutlet(OpenOutlet { subscription, past: None, answer });
+        drop(gave_up);
+        world.profiles.unsubscribe(user(1), 1, &outlet);
+        world.shared.dispatch(user(1), open).expect("there is room");
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        assert_eq!(kinds(&mut receiver), []);
+        let counters = world.profiles.observe_user(user(1)).await.expect("an actor");
+        assert_eq!(counters.outlets, 0);
     });
 }
 
