@@ -119,7 +119,10 @@ impl Client<'_> {
             Visibility::Mask(mask) => mask,
             Visibility::Hidden => LeafSet::EMPTY,
         };
-        for event in events(&transition, &sight, EventTypes::ALL, self.rules) {
+        let told = events(&transition, &sight, EventTypes::ALL, self.rules);
+        let is_hidden_later = sight.after == Visibility::Hidden && self.sees(consents.1) != Visibility::Hidden;
+        assert!(told.is_empty() || !is_hidden_later, "a step of one who is hidden since is mentioned");
+        for event in told {
             let event: Value = serde_json::from_str(&format!("{{{}}}", event.members)).expect("JSON");
             let data = &event["data"];
             assert_eq!(data["user_id"], user.as_str());

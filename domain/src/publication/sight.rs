@@ -13,7 +13,8 @@ pub struct Sight {
     pub before: Visibility,
     /// Of the profile after. As a later consent binds both sides, this is never less than `before`.
     pub after: Visibility,
-    /// What one may hold who was told of the profile before when it was new.
+    /// What one may hold who was told of the profile before when it was new. Hidden where a later step takes the user
+    /// out of sight: that one says so, and this one says nothing, so that the past of a hidden user is not counted.
     pub held: Visibility,
 }
 
@@ -30,11 +31,13 @@ impl Sight {
     ) -> Self {
         let sees = |consent| policy.visibility(viewer, user, consent);
         let of_before = |consent: Option<Consent>| consent.map_or(Visibility::Hidden, sees);
-        let after = later.map_or(after, |later| after.least(later));
+        let own = sees(after);
+        let least = later.map_or(after, |later| after.least(later));
+        let is_hidden_later = sees(least) == Visibility::Hidden && own != Visibility::Hidden;
         Self {
-            before: of_before(before.map(|before| before.least(after))),
-            after: sees(after),
-            held: of_before(before),
+            before: of_before(before.map(|before| before.least(least))),
+            after: sees(least),
+            held: if is_hidden_later { Visibility::Hidden } else { of_before(before) },
         }
     }
 }
