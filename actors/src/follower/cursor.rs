@@ -1,4 +1,7 @@
 //! Cursors of followers: opaque, and good for whoever sees the same under the same policy.
+//!
+//! The place in them is not to be read: by how far it moves it would tell the length of frames, hidden values included,
+//! and how much happens to users of whom one may not know.
 
 use domain::access::Viewer;
 use domain::port::log::LogPosition;
@@ -6,7 +9,7 @@ use domain::profile::push_hex;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Bytes of epoch, place and tag.
+/// Bytes of epoch, sealed place and tag.
 const BYTES: usize = 8 + 8 + 16;
 
 /// Makes and reads cursors.
@@ -49,8 +52,9 @@ impl Cursors {
     pub(super) fn write(&self, position: LogPosition, audience: Audience) -> String {
         let mut text = String::with_capacity(2 * BYTES);
         push_hex(&mut text, &self.epoch.to_be_bytes());
-        push_hex(&mut text, &position.0.to_be_bytes());
-        push_hex(&mut text, &self.tag(position, audience));
+        let tag = self.tag(position, audience);
+        push_hex(&mut text, &(position.0 ^ self.pad(tag)).to_be_bytes());
+        push_hex(&mut text, &tag);
         text
     }
 
@@ -60,7 +64,9 @@ impl Cursors {
             return Err(Refusal::Malformed);
         }
         let number = |from: usize| u64::from_str_radix(&text[from..from + 16], 16).map_err(|_| Refusal::Malformed);
-        let (epoch, position) = (number(0)?, LogPosition(number(16)?));
+        let (epoch, sealed) = (number(0)?, number(16)?);
+        let tag = u128::from_str_radix(&text[32..], 16).map_err(|_| Refusal::Malformed)?.to_be_bytes();
+        let position = LogPosition(sealed ^ self.pad(tag));
         if epoch != self.epoch {
             return Err(Refusal::Epoch);
         }
@@ -69,9 +75,8 @@ impl Cursors {
     }
 
     fn tag(&self, position: LogPosition, audience: Audience) -> [u8; 16] {
-        let mut block = [0; 64];
-        block[..16].copy_from_slice(&self.key);
-        let tag = Hmac::<Sha256>::new(&block.into())
+        let tag = self
+            .mac()
             .chain_update(b"events")
             .chain_update(self.epoch.to_be_bytes())
             .chain_update(position.0.to_be_bytes())
@@ -79,6 +84,18 @@ impl Cursors {
             .finalize()
             .into_bytes();
         std::array::from_fn(|index| tag[index])
+    }
+
+    /// What seals the place: the tag is of it, so no pad serves two places.
+    fn pad(&self, tag: [u8; 16]) -> u64 {
+        let pad = self.mac().chain_update(b"place").chain_update(tag).finalize().into_bytes();
+        u64::from_be_bytes(std::array::from_fn(|index| pad[index]))
+    }
+
+    fn mac(&self) -> Hmac<Sha256> {
+        let mut block = [0; 64];
+        block[..16].copy_from_slice(&self.key);
+        Hmac::new(&block.into())
     }
 }
 
@@ -100,8 +117,11 @@ mod tests {
         }
         let restored = Cursors { epoch: 8, key: [3; 16] };
         assert_eq!(restored.read(&cursor, audience), Err(Refusal::Epoch));
-        let moved = cursor.replacen("0000000000000063", "0000000000000064", 1);
+        let (start, end) = cursor.split_at(31);
+        let moved = format!("{start}{}{}", if end.starts_with('0') { '1' } else { '0' }, &end[1..]);
         assert_eq!(cursors.read(&moved, audience), Err(Refusal::Audience));
+        let next = cursors.write(LogPosition(100), audience);
+        assert_ne!(cursor[16..30], next[16..30], "how far a place moves is not to be read");
         for bad in ["", "oldest", &cursor[1..], &cursor.to_uppercase(), &format!("{cursor}0")] {
             assert_eq!(cursors.read(bad, audience), Err(Refusal::Malformed), "{bad}");
         }
