@@ -6,6 +6,7 @@ use domain::access::Consent;
 use domain::id::UserId;
 use domain::port::store::{ProfileStore, StoreError};
 use domain::record::{DecodeError, Past, consents_after, rewind};
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 /// What an entry takes beside its values.
@@ -20,7 +21,7 @@ pub(super) struct Memory {
 /// A user at a revision.
 pub(super) struct Known {
     pub(super) past: Past,
-    /// The consents of later revisions, up to that of frame `newest`.
+    /// The consents of later revisions, up to that of frame `newest`, where they change.
     later: Vec<(u64, Consent)>,
     newest: u64,
 }
@@ -29,9 +30,12 @@ impl Memory {
     pub(super) fn new(store: Arc<dyn ProfileStore>, bytes: u64) -> Self {
         let weigh = |_: &(UserId, u64), known: &Arc<Known>| {
             let values: usize = known.past.profile.leaves().map(|(_, value)| value.as_bytes().len() + 32).sum();
-            u32::try_from(values + OVERHEAD_BYTES).unwrap_or(u32::MAX)
+            let later = known.later.len() * size_of::<(u64, Consent)>();
+            u32::try_from(values + later + OVERHEAD_BYTES).unwrap_or(u32::MAX)
         };
-        Self { store, known: Cache::builder().max_capacity(bytes).weigher(weigh).build() }
+        // A step is asked for about once, right after it was remembered: how often the others were says nothing.
+        let cache = Cache::builder().max_capacity(bytes).weigher(weigh).eviction_policy(EvictionPolicy::lru());
+        Self { store, known: cache.build() }
     }
 
     /// The user at `revision`; `None` where the store does not reach back to it.
@@ -42,8 +46,8 @@ impl Memory {
         }
     }
 
-    /// The least of the consents that a user had after `revision`, up to frame `newest` at least. `before` is what is
-    /// known of an earlier revision, as [`Self::at`] gave it.
+    /// The consents that a user had after `revision`, up to frame `newest` at least, but for those that go on from
+    /// `revision` itself. `before` is what is known of an earlier revision, as [`Self::at`] gave it.
     pub(super) fn later(
         &self,
         user: &UserId,
@@ -55,7 +59,7 @@ impl Memory {
             return Ok(Later { consents: after(&known.later, revision), newest: known.newest });
         }
         let Some(history) = self.store.load_history(user, revision)? else { return Err(vanished()) };
-        let consents = consents_after(&history, revision).map_err(damaged)?;
+        let consents = changes(consents_after(&history, revision).map_err(damaged)?);
         Ok(Later { consents, newest: history.stored.sequence })
     }
 
@@ -67,7 +71,7 @@ impl Memory {
     fn load(&self, user: &UserId, revision: u64) -> Result<Option<Arc<Known>>, StoreError> {
         let Some(history) = self.store.load_history(user, revision)? else { return Err(vanished()) };
         let newest = history.stored.sequence;
-        let later = consents_after(&history, revision).map_err(damaged)?;
+        let later = changes(consents_after(&history, revision).map_err(damaged)?);
         let past = rewind(history, revision).map_err(damaged)?;
         Ok(past.map(|past| Arc::new(Known { past, later, newest })))
     }
@@ -95,6 +99,13 @@ impl Later {
     pub(super) fn least(&self) -> Option<Consent> {
         self.consents.iter().map(|(_, consent)| *consent).reduce(Consent::least)
     }
+}
+
+/// The first of each run of equal ones. What goes on over a revision is the consent of that revision itself, so nothing
+/// is lost for whoever looks from there.
+fn changes(mut consents: Vec<(u64, Consent)>) -> Vec<(u64, Consent)> {
+    consents.dedup_by_key(|(_, consent)| *consent);
+    consents
 }
 
 fn after(consents: &[(u64, Consent)], revision: u64) -> Vec<(u64, Consent)> {

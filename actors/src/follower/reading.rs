@@ -16,6 +16,8 @@ use crate::shared::Shared;
 
 /// About how many bytes of frames one read takes: what a follower holds at a time is a small multiple of it.
 const READ_BYTES: usize = 64 << 10;
+/// Events of so many bytes end a read before its frames do: a short frame may bring the whole document.
+const EVENT_BYTES: usize = 512 << 10;
 
 /// Reads for one viewer under one policy.
 pub(super) struct Reading<'a> {
@@ -36,10 +38,10 @@ impl Reading<'_> {
         })?;
         let metrics = &self.shared.metrics;
         metrics.events_skipped_unreadable.increment(frames.sealed);
-        let mut published = Vec::new();
+        let (mut published, mut bytes, mut next) = (Vec::new(), 0, frames.next);
         for entry in &frames.entries {
             match self.events(entry) {
-                Ok(events) => self.publish(entry, events, &mut published),
+                Ok(events) => bytes += self.publish(entry, events, &mut published),
                 // One damaged user does not end everybody's stream.
                 Err(StoreError::Damaged { what }) => {
                     tracing::error!(what, "followers are not told of a frame that cannot be followed");
@@ -47,21 +49,29 @@ impl Reading<'_> {
                 }
                 Err(error) => return Err(error.into()),
             }
+            if bytes >= EVENT_BYTES {
+                next = entry.next;
+                break;
+            }
         }
         metrics.events_published.increment(published.len() as u64);
-        let cursor = followers.cursors.write(frames.next, self.audience);
-        Ok((Batch { events: published, cursor }, frames.next))
+        let cursor = followers.cursors.write(next, self.audience);
+        Ok((Batch { events: published, cursor }, next))
     }
 
-    /// All events of a frame but the last lead back to it: who saw only some of them sees them again.
-    fn publish(&self, entry: &LogEntry, events: Vec<Event>, out: &mut Vec<Published>) {
+    /// All events of a frame but the last lead back to it: who saw only some of them sees them again. Says how many
+    /// bytes they are.
+    fn publish(&self, entry: &LogEntry, events: Vec<Event>, out: &mut Vec<Published>) -> usize {
+        let mut bytes = 0;
         let last = events.len().saturating_sub(1);
         for (index, Event { kind, members }) in events.into_iter().enumerate() {
             let position = if index == last { entry.next } else { entry.at };
             let cursor = self.shared.followers.cursors.write(position, self.audience);
             let text = format!(r#"{{"cursor":"{cursor}",{members}}}"#);
+            bytes += text.len();
             out.push(Published { cursor, kind, text });
         }
+        bytes
     }
 
     fn events(&self, entry: &LogEntry) -> Result<Vec<Event>, StoreError> {
