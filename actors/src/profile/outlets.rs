@@ -136,12 +136,15 @@ impl Outlets {
         }
     }
 
-    /// Tells the classes that were held back that they saw nothing.
+    /// Tells the classes that were held back that they saw nothing. Whoever is to see something else by now, under a new
+    /// policy, gets that instead.
     pub(super) fn tell_held(&mut self, studio: &Studio<'_>) {
         let mut profiles = Made::new();
         for Held { class, base } in std::mem::take(&mut self.held) {
             let patch = studio.patch(base, &Patch::default(), class);
-            let of_class = |outlet: &&Outlet| outlet.class == Some(class);
+            let of_class = |outlet: &&Outlet| {
+                outlet.class == Some(class) && studio.class(&outlet.viewer, outlet.fields) == Some(class)
+            };
             for outlet in self.outlets.iter().filter(of_class) {
                 studio.send(outlet, Arc::clone(&patch), &mut profiles);
             }

@@ -60,11 +60,14 @@ impl Core {
         subscription: Subscription,
         past: Option<Option<Past>>,
     ) -> Result<Opened, ReadError> {
-        // The others follow a new policy first, so that all stand on the same one.
-        self.reclass(local, head);
         let Subscription { id, viewer, fields, cursor, outlet: sender } = subscription;
         let policy = local.shared.policy.load();
         let studio = studio(local, &self.user, head, &policy);
+        // The others follow a new policy first, so that all stand on the same one.
+        if let Some(outlets) = &mut self.outlets {
+            outlets.reclass(&studio);
+        }
+        self.outlets.take_if(|outlets| outlets.len() == 0);
         let fields = fields.unwrap_or(LeafSet::ALL);
         let class = studio.class(&viewer, fields).ok_or(ReadError::Unknown)?;
         let revision = cursor.as_ref().map(|cursor| studio.cursors.revision(cursor, &self.user, head, class));
@@ -124,7 +127,10 @@ impl Core {
         let Some(head) = self.head(local) else { return };
         let policy = local.shared.policy.load();
         if let Some(outlets) = &mut self.outlets {
-            outlets.tell_held(&studio(local, &self.user, &head, &policy));
+            let studio = studio(local, &self.user, &head, &policy);
+            outlets.reclass(&studio);
+            outlets.tell_held(&studio);
+            self.drop_empty_outlets();
         }
     }
 
