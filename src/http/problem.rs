@@ -159,7 +159,7 @@ impl Problem {
         Self::new(Code::UnknownUser, "no profile of that id is there for this caller")
     }
 
-    /// The method is not one of `allowed`.
+    /// The caller has as many sockets and streams as it may.
     pub(crate) fn too_many_sockets() -> Self {
         Self::new(Code::TooManySockets, "close one first: `live.max_sockets_per_caller` sockets and streams are open")
     }
@@ -169,6 +169,7 @@ impl Problem {
         self.0.name == code.row().0
     }
 
+    /// The method is not one of `allowed`.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, "the header `Allow` lists the methods of this address");
         problem.0.header = Some((header::ALLOW, HeaderValue::from_static(allowed)));
