@@ -1,7 +1,5 @@
 //! How long a live connection may stay: as long as its caller's token is accepted, and as the server runs.
 
-use std::time::Duration;
-
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -47,8 +45,7 @@ impl Stay {
 
 /// When the caller's token stops to be accepted: after the second that its end falls into.
 fn end_of(door: &Door, caller: &Caller) -> Instant {
-    let left = (caller.ends_at + 1) * 1_000_000 - door.verifier.now_micros();
-    Instant::now() + Duration::from_micros(u64::try_from(left).unwrap_or(0))
+    Instant::now() + door.verifier.left(caller)
 }
 
 /// Waits until the newest of `ends` has passed.

@@ -38,7 +38,6 @@ enum Woken {
 
 impl EventStream {
     pub(super) fn new(door: &Door, caller: &Caller, follower: Follower, format: Format) -> Self {
-        let left = (caller.ends_at + 1).saturating_mul(1_000_000).saturating_sub(door.verifier.now_micros());
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
@@ -46,7 +45,7 @@ impl EventStream {
             follower,
             format,
             heartbeat: door.events.heartbeat,
-            ends: now + Duration::from_micros(u64::try_from(left).unwrap_or(0)),
+            ends: now + door.verifier.left(caller),
             // At once: the client learns where it stands before anything happens.
             due: now,
             closing: door.closing.clone(),
