@@ -47,7 +47,8 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     reason.record(&caller, "follow", &user);
     profile::check_sight(&caller, &user)?;
     let place = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
-    let cursor = headers.get(&LAST_EVENT_ID).map(|cursor| String::from_utf8_lossy(cursor.as_bytes()).into_owned());
+    let cursor = headers.get(&LAST_EVENT_ID).filter(|cursor| !cursor.is_empty());
+    let cursor = cursor.map(|cursor| String::from_utf8_lossy(cursor.as_bytes()).into_owned());
     let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
     let mut beat = interval_at(Instant::now() + door.live.heartbeat, door.live.heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -141,8 +142,11 @@ fn event(frame: &Frame) -> Bytes {
     };
     let mut out = BytesMut::with_capacity(message.text().len() + 128);
     put(&mut out, "event: ", name);
-    if let Some(cursor) = message.cursor() {
-        put(&mut out, "id: ", cursor);
+    match (message.kind, message.cursor()) {
+        (_, Some(cursor)) => put(&mut out, "id: ", cursor),
+        // Makes the client forget its cursor together with the document that it went on from.
+        (FrameKind::Gone, None) => put(&mut out, "id: ", ""),
+        (_, None) => {}
     }
     out.put_slice(b"data: {");
     out.put_slice(own_members(None, frame.reset).as_bytes());

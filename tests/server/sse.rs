@@ -139,7 +139,7 @@ fn a_withdrawal_is_the_very_next_event() {
     assert_eq!((&*name, state["profile"].get("deadlines")), ("profile", None));
     app.consent(USER, &json!({"third_party_sharing": false}));
     let (name, id, _) = stream.expect();
-    assert_eq!((&*name, id), ("gone", None));
+    assert_eq!((&*name, id.as_deref()), ("gone", Some("")), "the cursor goes with the document");
 }
 
 #[test]
