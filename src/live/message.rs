@@ -50,9 +50,6 @@ enum Answer<'a> {
         id: Option<&'a str>,
     },
     Pong {},
-    Gone {
-        user_id: &'a str,
-    },
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a str>,
@@ -82,10 +79,6 @@ pub(super) fn unsubscribed(id: Option<&str>) -> Bytes {
 
 pub(super) fn pong() -> Bytes {
     encode(&Answer::Pong {})
-}
-
-pub(super) fn gone(user_id: &str) -> Bytes {
-    encode(&Answer::Gone { user_id })
 }
 
 pub(super) fn error(id: Option<&str>, user_id: Option<&str>, problem: &Problem) -> Bytes {

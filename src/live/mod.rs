@@ -17,7 +17,6 @@ pub(crate) mod ticket;
 mod tickets;
 mod wire;
 
-use std::pin::pin;
 use std::rc::Rc;
 
 use actix_http::ws::{self, HandshakeError};
@@ -57,12 +56,9 @@ pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>
     let farewell = control.clone().try_reserve_owned().map_err(|_| internal())?;
     let channels = Channels { outlet, openings, answers: control, farewell, ended };
     let session = Session::new(door.clone(), caller, reason, channels);
+    rt::spawn(Open::cut_when_stuck(Rc::downgrade(&open), door.http.unread_timeout));
     rt::spawn(async move {
-        let mut session = pin!(session.run(payload));
-        let end = tokio::select! {
-            end = &mut session => end,
-            () = open.cut_when_stuck() => session.await,
-        };
+        let end = session.run(payload).await;
         open.end(&end, *door.closing.borrow());
     });
     Ok(HttpResponse::from(response.message_body(BoxBody::new(body)).map_err(|_| internal())?))

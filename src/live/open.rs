@@ -2,10 +2,9 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::pending;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -48,16 +47,19 @@ impl Open {
         Rc::new(Self { _place: place, socket, unread_since, unread_timeout, closed })
     }
 
-    /// Cuts the connection off once its client has read nothing for too long. The kernel's own limit does not hold a
-    /// client that goes on sending: with whatever arrives it begins anew.
-    pub(super) async fn cut_when_stuck(&self) {
-        let Some(socket) = &self.socket else { return pending().await };
-        let mut tick = interval(self.unread_timeout / LOOKS);
-        while !self.is_stuck() {
+    /// Cuts the connection off once its client has read nothing for too long, be the session over or not. The kernel's
+    /// own limit does not hold a client that goes on sending: with whatever arrives it begins anew.
+    pub(super) async fn cut_when_stuck(open: Weak<Self>, unread_timeout: Duration) {
+        let mut tick = interval(unread_timeout / LOOKS);
+        loop {
             tick.tick().await;
+            let Some(open) = open.upgrade() else { return };
+            if let (true, Some(socket)) = (open.is_stuck(), &open.socket) {
+                // One that is gone already needs no cut.
+                let _ = shutdown(socket, Shutdown::Both);
+                return;
+            }
         }
-        // One that is gone already needs no cut.
-        let _ = shutdown(socket, Shutdown::Both);
     }
 
     /// The session is over. The reason is counted once the connection is gone too.

@@ -55,7 +55,15 @@ pub(super) struct Outgoing {
     /// What was taken from the outlet for this piece.
     taken: Vec<Frame>,
     openings: Rc<Openings>,
-    again: UnboundedSender<(UserId, u64)>,
+    again: UnboundedSender<Ended>,
+}
+
+/// A subscription whose actor is no more.
+pub(super) struct Ended {
+    pub(super) user: UserId,
+    pub(super) subscription: u64,
+    /// Whether a frame that says that it resets was not sent yet.
+    pub(super) owes_reset: bool,
 }
 
 impl Outgoing {
@@ -64,7 +72,7 @@ impl Outgoing {
         answers: Receiver<Bytes>,
         frames: OutletReceiver,
         openings: Rc<Openings>,
-        again: UnboundedSender<(UserId, u64)>,
+        again: UnboundedSender<Ended>,
     ) -> Self {
         Self { answers, frames, taken: Vec::new(), openings, again }
     }
@@ -92,7 +100,10 @@ impl Outgoing {
         let message = &frame.message;
         match message.kind {
             // A session that ended needs no subscription any more.
-            FrameKind::Resync => drop(self.again.send((frame.user, frame.subscription))),
+            FrameKind::Resync => {
+                let Frame { user, subscription, reset: owes_reset, .. } = *frame;
+                let _ = self.again.send(Ended { user, subscription, owes_reset });
+            }
             FrameKind::Completeness => piece.extend_from_slice(message.framed()),
             FrameKind::Profile | FrameKind::Patch | FrameKind::Gone => {
                 let own = own_members(self.openings.take(frame.subscription), frame.reset);

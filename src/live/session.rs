@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_http::ws::CloseCode;
 use actix_web::web::{Data, Payload};
@@ -18,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::frame;
 use super::message::{self, Followed, Incoming};
-use super::outgoing::Openings;
+use super::outgoing::{Ended, Openings};
 use super::stay::{Over, Stay};
 use super::wire::{Fault, Heard, Wire};
 use crate::http::caller::{Caller, Role};
@@ -37,6 +38,10 @@ pub(super) const EXPIRED: CloseCode = CloseCode::Other(4401);
 /// Answers to one piece of the client's are sent together, but not more than so many bytes.
 const ANSWERS_AT_ONCE: usize = 32 * 1024;
 
+/// How often a busy user is asked to be followed again, and after which pause.
+const ATTEMPTS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// Why a socket ends.
 pub(super) enum End {
     /// The client is gone: nobody is there to be told.
@@ -53,7 +58,7 @@ pub(super) struct Channels {
     /// A place behind all answers, kept free for the close frame.
     pub(super) farewell: OwnedPermit<Bytes>,
     /// Subscriptions whose actor is no more.
-    pub(super) ended: UnboundedReceiver<(UserId, u64)>,
+    pub(super) ended: UnboundedReceiver<Ended>,
 }
 
 pub(super) struct Session {
@@ -66,7 +71,7 @@ pub(super) struct Session {
     openings: Rc<Openings>,
     answers: Sender<Bytes>,
     farewell: Option<OwnedPermit<Bytes>>,
-    ended: UnboundedReceiver<(UserId, u64)>,
+    ended: UnboundedReceiver<Ended>,
     followed: HashMap<UserId, Following>,
     subscriptions: u64,
 }
@@ -78,6 +83,8 @@ struct Opening {
     id: Option<String>,
     /// Where the client stands.
     cursor: Option<String>,
+    /// Whether the user was followed before: then one who is hidden now is `gone`, and not unknown.
+    follows_on: bool,
 }
 
 struct Following {
@@ -132,7 +139,7 @@ impl Session {
                     }
                     self.answer(frame::ping()).await
                 }
-                Some((user, subscription)) = self.ended.recv() => self.subscribe_again(user, subscription).await,
+                Some(ended) = self.ended.recv() => self.subscribe_again(ended).await,
                 piece = payload.next() => {
                     let Some(Ok(piece)) = piece else { return End::Gone };
                     wire.take(&piece);
@@ -214,7 +221,8 @@ impl Session {
             let outcome = match UserId::parse(&followed.user_id) {
                 Ok(user) => {
                     self.reason.record(&self.caller, "subscribe", &user);
-                    let opening = Opening { id: id.map(str::to_owned), cursor: followed.cursor.clone() };
+                    let cursor = followed.cursor.clone();
+                    let opening = Opening { id: id.map(str::to_owned), cursor, follows_on: false };
                     self.follow(user, fields, opening).await
                 }
                 Err(_) => Err(Problem::unknown_user()),
@@ -227,7 +235,9 @@ impl Session {
 
     /// Follows a user from its state on. An earlier subscription to the same user ends.
     async fn follow(&mut self, user: UserId, fields: Option<LeafSet>, opening: Opening) -> Result<(), Problem> {
-        profile::check_sight(&self.caller, &user)?;
+        if !opening.follows_on {
+            profile::check_sight(&self.caller, &user)?;
+        }
         self.unsubscribe(&user);
         if self.followed.len() >= self.door.live.max_subscriptions_per_socket {
             return Err(Problem::new(Code::Forbidden, "the socket follows as many users as it may: open another"));
@@ -240,13 +250,13 @@ impl Session {
         }
         self.subscriptions += 1;
         let subscription = self.subscriptions;
-        let Opening { id, cursor } = opening;
+        let Opening { id, cursor, follows_on } = opening;
         if id.is_some() {
             self.openings.expect(subscription, id);
         }
         // Before the actor is asked: should the session end meanwhile, the subscription ends with it.
         self.followed.insert(user, Following { subscription, fields });
-        let opened = profile::within(&self.door, self.open(user, subscription, fields, cursor)).await;
+        let opened = profile::within(&self.door, self.open(user, subscription, fields, (cursor, follows_on))).await;
         if opened.is_err() {
             // It may have been opened all the same, when the answer did not come in time.
             self.unsubscribe(&user);
@@ -259,14 +269,16 @@ impl Session {
         user: UserId,
         id: u64,
         fields: Option<LeafSet>,
-        cursor: Option<String>,
+        (cursor, follows_on): (Option<String>, bool),
     ) -> Result<(), actors::ReadError> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
-        self.door.profiles.subscribe(user, Subscription { id, viewer, fields, cursor, outlet }).await
+        let subscription = Subscription { id, viewer, fields, cursor, follows_on, outlet };
+        self.door.profiles.subscribe(user, subscription).await
     }
 
     /// The user's actor ended, so nothing more would come: the next one continues with the state.
-    async fn subscribe_again(&mut self, user: UserId, subscription: u64) -> Result<(), End> {
+    async fn subscribe_again(&mut self, ended: Ended) -> Result<(), End> {
+        let Ended { user, subscription, owes_reset } = ended;
         let fields = match self.followed.get(&user) {
             Some(following) if following.subscription == subscription => following.fields,
             // The client has moved on.
@@ -274,9 +286,19 @@ impl Session {
         };
         // A first frame that was not sent yet is still owed.
         let id = self.openings.take(subscription);
-        match self.follow(user, fields, Opening { id: id.clone(), cursor: None }).await {
-            Ok(()) => Ok(()),
-            Err(problem) => self.answer(message::error(id.as_deref(), Some(user.as_str()), &problem)).await,
+        let mut left = ATTEMPTS;
+        loop {
+            // Nothing continues an empty cursor: so the answer says once more that it resets.
+            let cursor = owes_reset.then(String::new);
+            let opening = Opening { id: id.clone(), cursor, follows_on: true };
+            left -= 1;
+            match self.follow(user, fields, opening).await {
+                Ok(()) => return Ok(()),
+                Err(problem) if problem.is(Code::Busy) && left > 0 => tokio::time::sleep(PAUSE).await,
+                Err(problem) => {
+                    return self.answer(message::error(id.as_deref(), Some(user.as_str()), &problem)).await;
+                }
+            }
         }
     }
 
@@ -300,14 +322,9 @@ impl Session {
             let followed: Vec<_> = self.followed.iter().map(|(user, following)| (*user, following.fields)).collect();
             followed.iter().for_each(|(user, _)| self.unsubscribe(user));
             for (user, fields) in followed {
-                match self.follow(user, fields, Opening::default()).await {
-                    Ok(()) => {}
-                    Err(problem) if problem.is(Code::UnknownUser) => {
-                        answers.extend_from_slice(&message::gone(user.as_str()));
-                    }
-                    Err(problem) => {
-                        answers.extend_from_slice(&message::error(None, Some(user.as_str()), &problem));
-                    }
+                let opening = Opening { follows_on: true, ..Opening::default() };
+                if let Err(problem) = self.follow(user, fields, opening).await {
+                    answers.extend_from_slice(&message::error(None, Some(user.as_str()), &problem));
                 }
             }
         }

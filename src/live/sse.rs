@@ -29,6 +29,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::profile::{self, AccessReason};
 use crate::http::{query, version};
 
+static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -56,10 +57,12 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let over = stay.over().boxed();
     let events =
         Events { door, caller, user, fields, outlet, frames, beat, over, ended: false, _stay: stay, _place: place };
-    events.follow(cursor).await?;
+    events.follow(cursor, false).await?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, EVENT_STREAM))
         .insert_header((header::CACHE_CONTROL, NO_STORE))
+        // A proxy that collects a stream before it passes it on would make it no stream.
+        .insert_header((X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")))
         .streaming(events.stream()))
 }
 
@@ -79,9 +82,9 @@ struct Events {
 }
 
 impl Events {
-    async fn follow(&self, cursor: Option<String>) -> Result<(), Problem> {
+    async fn follow(&self, cursor: Option<String>, follows_on: bool) -> Result<(), Problem> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
-        let subscription = Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, outlet };
+        let subscription = Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, follows_on, outlet };
         profile::within(&self.door, self.door.profiles.subscribe(self.user, subscription)).await
     }
 
@@ -106,7 +109,7 @@ impl Events {
                 }
             }
             frame = self.frames.recv() => match frame.message.kind {
-                FrameKind::Resync => self.follow_again().await,
+                FrameKind::Resync => self.follow_again(frame.reset).await,
                 _ => Some(event(&frame)),
             },
             _ = self.beat.tick() => Some(HEARTBEAT),
@@ -114,8 +117,9 @@ impl Events {
     }
 
     /// The user's actor ended, so nothing more would come: the next one continues with the state.
-    async fn follow_again(&mut self) -> Option<Bytes> {
-        match self.follow(None).await {
+    async fn follow_again(&mut self, owes_reset: bool) -> Option<Bytes> {
+        // Nothing continues an empty cursor: so the answer says once more that it resets.
+        match self.follow(owes_reset.then(String::new), true).await {
             Ok(()) => Some(HEARTBEAT),
             Err(problem) => {
                 self.ended = true;

@@ -122,6 +122,19 @@ async fn a_token_of_the_same_caller_may_open_another_view() {
     app.apply("metadata", &residency(other, "s", "2026-01-11T00:00:00Z", 8));
     client.say(&json!({"type": "ping"})).await;
     assert_eq!(client.next().await, json!({"type": "pong"}), "nothing of those who are hidden");
+    app.consent(USER, &json!({"third_party_sharing": true}));
+    let back = client.next().await;
+    assert_eq!((&back["type"], &back["user_id"]), (&json!("profile"), &json!(USER)), "it is followed all the same");
+
+    client.say(&say("live:many")).await;
+    for _ in 0..2 {
+        assert_eq!(client.next().await["type"], "gone", "no scope to read at all");
+    }
+    client.say(&say("profile:read live:many")).await;
+    for _ in 0..2 {
+        assert_eq!(client.next().await["type"], "profile");
+    }
+    assert_eq!(client.held[USER], view_of(&app, "profile:read"));
 }
 
 #[tokio::test]

@@ -40,9 +40,11 @@ pub(super) struct Outlet {
 /// What a new outlet gets first.
 pub(super) enum First {
     /// The whole document, since it holds nothing, or, with `reset`, nothing that can be continued.
-    Profile { reset: bool },
+    Profile { class: LeafSet, reset: bool },
     /// The way from what it holds to the head; the whole document where that is shorter.
-    Continue(Delta),
+    Continue { class: LeafSet, delta: Delta },
+    /// The word that nothing is visible to it any more.
+    Gone,
 }
 
 /// A class, and the revision that its outlets hold.
@@ -79,25 +81,25 @@ impl Outlets {
     }
 
     /// Adds an outlet, whose class the caller worked out, with its first message.
-    pub(super) fn open(&mut self, outlet: Outlet, class: LeafSet, first: First, studio: &Studio<'_>) {
+    pub(super) fn open(&mut self, outlet: Outlet, first: First, studio: &Studio<'_>) {
         // From here on the class is at the head.
         self.tell_held(studio);
         if self.outlets.is_empty() {
             self.policy = studio.policy.version;
         }
-        let profile = studio.profile(class);
         let (message, reset) = match first {
-            First::Profile { reset } => (profile, reset),
-            First::Continue(delta) => {
+            First::Profile { class, reset } => (studio.profile(class), reset),
+            First::Continue { class, delta } => {
                 let patch = studio.patch(delta.base, &mask::patch(&delta, class), class);
-                (Message::merge(studio.user, &[], &patch, &profile), false)
+                (Message::merge(studio.user, &[], &patch, &studio.profile(class)), false)
             }
+            First::Gone => (Arc::new(Message::gone(studio.user)), false),
         };
         studio.metrics.frames(message.kind).increment(1);
         self.outlets.retain(|other| other.id != outlet.id || !other.sender.is_same(&outlet.sender));
         let frame = Frame { reset, ..studio.frame(&outlet, message) };
         if outlet.sender.open(frame) != Push::Closed {
-            self.outlets.push(Outlet { class: Some(class), ..outlet });
+            self.outlets.push(outlet);
         }
     }
 

@@ -113,6 +113,7 @@ impl Core {
         match request {
             Request::GetView(request) => self.answer_view(local, request, found),
             Request::GetCompleteness(request) => self.answer_completeness(local, request, found),
+            Request::OpenOutlet(request) => self.answer_open(local, request, found),
             other => other.fail(ReadError::Busy),
         }
     }

@@ -30,6 +30,9 @@ pub struct Subscription {
     pub fields: Option<LeafSet>,
     /// Where it stands, by what an earlier message of ours said.
     pub cursor: Option<String>,
+    /// Whether it followed the user before, with another view or another actor. Then a user who is hidden from it is
+    /// `gone` until that changes, and not unknown.
+    pub follows_on: bool,
     /// Where its frames go.
     pub outlet: OutletSender,
 }
@@ -38,14 +41,20 @@ impl Core {
     /// The state goes out from the head, and every later frame continues from it: both are made here, on one thread,
     /// so nothing can come between.
     pub(super) fn open_outlet(&mut self, local: &Local, request: OpenOutlet) {
-        let head = match self.find(local) {
-            Found::Pending => return self.wait(Request::OpenOutlet(request)),
-            Found::Nothing(error) => return Request::OpenOutlet(request).fail(error),
-            Found::Head(head) | Found::Stale(head) => head,
-        };
+        match self.find(local) {
+            Found::Pending => self.wait(Request::OpenOutlet(request)),
+            found => self.answer_open(local, request, found),
+        }
+    }
+
+    pub(super) fn answer_open(&mut self, local: &Local, request: OpenOutlet, found: Found) {
         let OpenOutlet { subscription, past, answer } = request;
         let (id, outlet) = (subscription.id, subscription.outlet.clone());
-        let opened = self.try_open(local, &head, subscription, past);
+        let opened = match found {
+            Found::Pending => Err(ReadError::Busy),
+            Found::Nothing(error) => Err(error),
+            Found::Head(head) | Found::Stale(head) => self.try_open(local, &head, subscription, past),
+        };
         if answer.send(opened).is_err() {
             // Whoever gave up waiting has closed it already, and that came to nothing: it was not open yet.
             outlet.close(id);
@@ -60,7 +69,7 @@ impl Core {
         subscription: Subscription,
         past: Option<Option<Past>>,
     ) -> Result<Opened, ReadError> {
-        let Subscription { id, viewer, fields, cursor, outlet: sender } = subscription;
+        let Subscription { id, viewer, fields, cursor, follows_on, outlet: sender } = subscription;
         let policy = local.shared.policy.load();
         let studio = studio(local, &self.user, head, &policy);
         // The others follow a new policy first, so that all stand on the same one.
@@ -69,19 +78,17 @@ impl Core {
         }
         self.outlets.take_if(|outlets| outlets.len() == 0);
         let fields = fields.unwrap_or(LeafSet::ALL);
-        let class = studio.class(&viewer, fields).ok_or(ReadError::Unknown)?;
-        let revision = cursor.as_ref().map(|cursor| studio.cursors.revision(cursor, &self.user, head, class));
-        let first = match (revision, past) {
-            (None, _) => First::Profile { reset: false },
-            (Some(Some(revision)), _) if revision == head.envelope.revision => First::Continue(Delta::none(head)),
-            (Some(Some(revision)), Some(Some(past))) if revision == past.revision => {
-                First::Continue(Delta::between(&past, head))
-            }
-            (Some(Some(revision)), None) if is_near(revision, head) => return Ok(Opened::NeedsPast(revision)),
-            (Some(_), _) => First::Profile { reset: true },
+        let class = studio.class(&viewer, fields);
+        let first = match class {
+            Some(class) => match first(&studio, &cursor, class, past) {
+                Ok(first) => first,
+                Err(revision) => return Ok(Opened::NeedsPast(revision)),
+            },
+            None if follows_on => First::Gone,
+            None => return Err(ReadError::Unknown),
         };
-        let outlet = Outlet { id, viewer, fields, sender, class: Some(class) };
-        self.outlets.get_or_insert_default().open(outlet, class, first, &studio);
+        let outlet = Outlet { id, viewer, fields, sender, class };
+        self.outlets.get_or_insert_default().open(outlet, first, &studio);
         self.drop_empty_outlets();
         Ok(Opened::Open)
     }
@@ -146,6 +153,27 @@ impl Core {
     /// How many subscribers there are.
     pub(crate) fn outlets(&self) -> usize {
         self.outlets.as_ref().map_or(0, |outlets| outlets.len())
+    }
+}
+
+/// What comes first of a class, or the revision whose profile it takes to say.
+fn first(
+    studio: &Studio<'_>,
+    cursor: &Option<String>,
+    class: LeafSet,
+    past: Option<Option<Past>>,
+) -> Result<First, u64> {
+    let Some(cursor) = cursor else { return Ok(First::Profile { class, reset: false }) };
+    let head = studio.state;
+    match (studio.cursors.revision(cursor, studio.user, head, class), past) {
+        (Some(revision), _) if revision == head.envelope.revision => {
+            Ok(First::Continue { class, delta: Delta::none(head) })
+        }
+        (Some(revision), Some(Some(past))) if revision == past.revision => {
+            Ok(First::Continue { class, delta: Delta::between(&past, head) })
+        }
+        (Some(revision), None) if is_near(revision, head) => Err(revision),
+        _ => Ok(First::Profile { class, reset: true }),
     }
 }
 

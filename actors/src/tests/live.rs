@@ -37,7 +37,9 @@ async fn subscribe(
     let (profiles, outlet) = (world.profiles.clone(), outlet.clone());
     world
         .ask(async move {
-            profiles.subscribe(user(1), Subscription { id, viewer, fields: None, cursor: None, outlet }).await
+            profiles
+                .subscribe(user(1), Subscription { id, viewer, fields: None, cursor: None, follows_on: false, outlet })
+                .await
         })
         .await
 }
@@ -89,8 +91,14 @@ fn a_subscription_that_nobody_waits_for_is_not_opened_behind_its_end() {
         world.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
         let (answer, gave_up) = tokio::sync::oneshot::channel();
-        let subscription =
-            Subscription { id: 1, viewer: citizen(1), fields: None, cursor: None, outlet: outlet.clone() };
+        let subscription = Subscription {
+            id: 1,
+            viewer: citizen(1),
+            fields: None,
+            cursor: None,
+            follows_on: false,
+            outlet: outlet.clone(),
+        };
         let open = Request::OpenOutlet(OpenOutlet { subscription, past: None, answer });
         drop(gave_up);
         world.profiles.unsubscribe(user(1), 1, &outlet);
@@ -230,7 +238,7 @@ fn a_cursor_of_one_user_does_not_show_what_was_hidden_of_another() {
         world.apply(FeedEvent { user: user(2), ..consent(NOON, "standard", false) }).await;
         let (outlet, mut receiver) = channel(8);
         let (profiles, viewer) = (world.profiles.clone(), SERVICE);
-        let subscription = Subscription { id: 1, viewer, fields: None, cursor: None, outlet };
+        let subscription = Subscription { id: 1, viewer, fields: None, cursor: None, follows_on: false, outlet };
         let opened = world.ask(async move { profiles.subscribe(user(2), subscription).await }).await;
         assert_eq!(opened, Ok(()));
         let first = receiver.try_recv().expect("the first frame");
@@ -244,7 +252,7 @@ fn a_cursor_of_one_user_does_not_show_what_was_hidden_of_another() {
 async fn continue_from(world: &mut World, viewer: domain::access::Viewer, cursor: Option<String>) -> Frame {
     let (outlet, mut receiver) = channel(8);
     let profiles = world.profiles.clone();
-    let subscription = Subscription { id: 9, viewer, fields: None, cursor, outlet };
+    let subscription = Subscription { id: 9, viewer, fields: None, cursor, follows_on: false, outlet };
     let opened = world.ask(async move { profiles.subscribe(user(1), subscription).await }).await;
     assert_eq!(opened, Ok(()));
     receiver.try_recv().expect("the first frame")

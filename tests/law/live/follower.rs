@@ -68,6 +68,7 @@ impl Follower {
             viewer: self.viewer.clone(),
             fields: self.fields,
             cursor: self.cursor.clone(),
+            follows_on: false,
             outlet: sender.clone(),
         };
         self.outlet = Some((sender, receiver));

@@ -52,8 +52,14 @@ impl Subscriber {
         let Client { number, viewer, fields, cursor, .. } = &client;
         let (user, cursor) = (user(*number), cursor.clone());
         let asked_to_continue = cursor.is_some();
-        let subscription =
-            Subscription { id: ID, viewer: viewer.clone(), fields: *fields, cursor, outlet: outlet.clone() };
+        let subscription = Subscription {
+            id: ID,
+            viewer: viewer.clone(),
+            fields: *fields,
+            cursor,
+            follows_on: false,
+            outlet: outlet.clone(),
+        };
         let opening = actix_rt::spawn(async move { profiles.subscribe(user, subscription).await });
         Self { client, outlet, frames, opening, asked_to_continue, ended: false }
     }
