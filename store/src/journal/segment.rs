@@ -214,7 +214,11 @@ impl Segments {
             excess -= file.length()?;
             // The checkpoint and the commit thread may both be at it.
             if self.files.write().remove(&number).is_some() {
-                self.disk.remove(&self.path(number))?;
+                if let Err(error) = self.disk.remove(&self.path(number)) {
+                    // Nothing newer goes before it: a follower that begins there would meet a gap.
+                    self.files.write().insert(number, file);
+                    return Err(error);
+                }
                 any = true;
             }
         }
