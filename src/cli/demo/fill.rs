@@ -29,10 +29,15 @@ struct Said {
 }
 
 impl Stage {
+    /// Events of the past, deliveries of the same one counted.
+    pub(super) fn events(&self) -> u64 {
+        self.population.users() * EVENTS_EACH
+    }
+
     /// Posts everything, and says what became of it.
     pub(super) async fn fill(&self, tokens: &Tokens) -> anyhow::Result<String> {
         let started = Instant::now();
-        let (users, total) = (self.population.users(), self.population.users() * EVENTS_EACH);
+        let (users, total) = (self.population.users(), self.events());
         let bar = bar(total);
         if !stderr().is_terminal() {
             super::super::say(&format!("posting {total} events about {users} citizens"));

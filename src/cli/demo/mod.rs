@@ -100,13 +100,12 @@ impl Stage {
         self.trickle(&hero).await
     }
 
-    /// The citizen to show: a grown-up of whom much is known.
+    /// The citizen to show: the grown-up of whom most is told.
     fn hero(&self) -> Hero {
-        let known = |index: &u64| {
-            let person = self.population.person(*index);
-            person.age >= 25 && person.documents.len() >= 2 && self.population.first_events(*index).len() >= 10
-        };
-        let index = (0..self.population.users().min(500)).find(known).unwrap_or(0);
+        let traffic = self.population.traffic(self.events());
+        let told = |index: &u64| traffic.of_person(*index).iter().map(|arrival| arrival.event.json.len()).sum::<usize>();
+        let grown_up = |index: &u64| self.population.person(*index).age >= 25;
+        let index = (0..self.population.users().min(100)).filter(grown_up).max_by_key(told).unwrap_or(0);
         let person = self.population.person(index);
         let name = format!("{} {}.", person.given_name, person.initial);
         Hero { index, id: self.population.user_id(index), name }

@@ -20,7 +20,8 @@ impl Stage {
         let mut made = Instant::now();
         let mut beat = interval(Duration::from_secs(1) / self.rate.max(1));
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for number in 0_u64.. {
+        // Numbers are not used again at the next start, for event ids come from them.
+        for number in wiring::wall_clock().now_micros().unsigned_abs() / 1_000.. {
             beat.tick().await;
             if made.elapsed() > FRESH {
                 (tokens, made) = (Tokens::make(&self.settings, &hero.id)?, Instant::now());
@@ -35,12 +36,14 @@ impl Stage {
     }
 
     async fn post_one(&self, hero: &Hero, number: u64, tokens: &Tokens) -> anyhow::Result<()> {
+        // Everybody's own events are numbered without a gap, so that their stories go on.
+        let users = self.population.users();
         let is_hero = number.is_multiple_of(HERO_EVERY);
-        // A stride without a common factor with the number of people comes by everybody.
-        let index = if is_hero { hero.index } else { number.wrapping_mul(7_919) % self.population.users() };
-        let event = self.population.update_at(index, number, wiring::wall_clock().now_micros());
-        if index == hero.index && event.source == "consent" {
-            // That is for whoever watches to change.
+        let others = number - number / HERO_EVERY;
+        let (index, n) = if is_hero { (hero.index, number / HERO_EVERY) } else { (others % users, others / users) };
+        let event = self.population.update_at(index, n, wiring::wall_clock().now_micros());
+        // The hero has a turn of their own, and their consent is for whoever watches to change.
+        if index == hero.index && (!is_hero || event.source == "consent") {
             return Ok(());
         }
         let path = format!("/api/v2/feeds/{}", event.source);
