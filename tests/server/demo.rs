@@ -90,6 +90,16 @@ fn a_demo_lives_says_what_to_try_and_is_there_again() {
 }
 
 #[test]
+fn a_demo_leaves_the_data_of_others_alone() {
+    let directory = TempDir::new().unwrap();
+    std::fs::create_dir(directory.path().join("journal")).unwrap();
+    let refused = command(directory.path(), &[]).output().unwrap();
+    let complaint = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), complaint.contains("choose another --data-dir")), (Some(1), true), "{complaint}");
+    assert!(!directory.path().join("demo.json").exists());
+}
+
+#[test]
 fn a_demo_that_was_broken_off_is_completed_by_the_next_start() {
     let directory = TempDir::new().unwrap();
     let mut broken = command(directory.path(), &["--users", "400", "--rate", "0"]).spawn().unwrap();

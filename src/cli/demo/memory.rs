@@ -39,19 +39,13 @@ impl Memory {
     /// What is remembered in `data_dir`, or a new beginning.
     ///
     /// # Errors
-    /// Another number of citizens is there already, or the file cannot be read or written.
+    /// Another number of citizens is there already, or data that is no demo's, or the file cannot be read or written.
     pub(super) fn of(data_dir: &Path, users: Option<u64>) -> anyhow::Result<Self> {
         let path = data_dir.join(FILE_NAME);
         let kept: Kept = match fs::read(&path) {
             Ok(text) => serde_json::from_slice(&text)
                 .with_context(|| format!("`{}` is not a demo's: choose another --data-dir", path.display()))?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Kept {
-                users: users.unwrap_or(USERS),
-                seed: SEED,
-                days: DAYS,
-                base_time: wiring::wall_clock().now_micros(),
-                complete: false,
-            },
+            Err(error) if error.kind() == ErrorKind::NotFound => return Self::begin(path, data_dir, users),
             Err(error) => return Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
         };
         if let Some(users) = users.filter(|users| *users != kept.users) {
@@ -61,6 +55,16 @@ impl Memory {
                 data_dir.display()
             );
         }
+        Ok(Self { path, kept })
+    }
+
+    /// A new beginning, remembered before the server makes its own files.
+    fn begin(path: PathBuf, data_dir: &Path, users: Option<u64>) -> anyhow::Result<Self> {
+        if data_dir.join("journal").exists() {
+            bail!("`{}` holds data that is no demo's: choose another --data-dir", data_dir.display());
+        }
+        let base_time = wiring::wall_clock().now_micros();
+        let kept = Kept { users: users.unwrap_or(USERS), seed: SEED, days: DAYS, base_time, complete: false };
         let memory = Self { path, kept };
         memory.write()?;
         Ok(memory)
