@@ -6,8 +6,7 @@ use super::super::screen::{Colour, Screen};
 use super::{Hero, Stage, Tokens};
 
 impl Stage {
-    /// Addresses, tokens, and commands to paste. No line is longer than a narrow terminal is wide, but for the
-    /// commands that must be pasted whole.
+    /// Addresses, tokens, and commands to paste. No line is longer than 80 columns, but for long paths.
     pub(super) fn banner(&self, hero: &Hero, news: &str) -> String {
         let screen = Screen::of_stdout();
         let head = |text: &str| screen.paint(Colour::Cyan, text);
@@ -68,9 +67,10 @@ finds the same data.
     }
 }
 
-/// This program as it can be called again.
+/// This program as it can be called again: a bare name would be looked for elsewhere.
 fn program() -> String {
-    std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| short(&path))
+    let path = std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| short(&path));
+    if path.contains('/') { path } else { format!("./{path}") }
 }
 
 /// The path as it can be typed here.
