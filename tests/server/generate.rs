@@ -78,6 +78,8 @@ fn a_wrong_use_is_one_line_that_names_the_remedy() {
         (&["--profile", "usr_Nobody123456"], "give a number"),
         (&["--out", "/nowhere/at/all"], "give a file, a directory or `-`"),
         (&["--users", "0"], "--users"),
+        (&["--users", "18446744073709551615"], "--users"),
+        (&["--stats", "--events", "10"], "--events"),
     ] {
         let output =
             Command::new(env!("CARGO_BIN_EXE_profile-server")).arg("generate").args(arguments).output().unwrap();

@@ -21,8 +21,9 @@ const PEOPLE_OF_STATISTICS: u64 = 200_000;
 
 /// Makes feed events of a made-up population, as NDJSON.
 ///
-/// A line is a CloudEvent, and lines stand in the order in which events arrive. The same options give the same bytes. Nobody in it is real. Each line belongs to the feed that the last segment of
-/// its `source` names: post it to `/api/v2/feeds/{source}`. With a directory as `--out`, each source has its own file.
+/// A line is a CloudEvent, and lines stand in the order in which events arrive. The same options give the same bytes.
+/// Nobody in it is real. Each line belongs to the feed that the last segment of its `source` names: post it to
+/// `/api/v2/feeds/{source}`. With a directory as `--out`, each source has its own file.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server generate --users 1000 --events 25000 --out var/events.ndjson
@@ -32,7 +33,7 @@ const PEOPLE_OF_STATISTICS: u64 = 200_000;
   profile-server generate --stats")]
 pub(super) struct Arguments {
     /// How many people there are [default: 2000; with --stats 200000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
     users: Option<u64>,
     /// How many events there are, deliveries of the same event counted [default: 25 a person]
     #[arg(long, value_name = "M")]
@@ -54,7 +55,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME", value_parser = source)]
     source: Option<Source>,
     /// Prints the population beside published figures, and what its traffic is like, and makes no events
-    #[arg(long, conflicts_with_all = ["out", "source", "profile"])]
+    #[arg(long, conflicts_with_all = ["out", "source", "profile", "events"])]
     stats: bool,
     /// Prints the story of one person, by number or user id: who they are, what each source said and what became of
     /// it, and the assembled profile
