@@ -135,6 +135,11 @@ impl Application {
         self.admin_listen
     }
 
+    /// Changes once the server begins to stop.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
     /// Serves until SIGTERM or SIGINT, then drains: requests, sockets, mailboxes; then everything is flushed.
     ///
     /// # Errors

@@ -95,7 +95,11 @@ fn a_demo_leaves_the_data_of_others_alone() {
     std::fs::create_dir(directory.path().join("journal")).unwrap();
     let refused = command(directory.path(), &[]).output().unwrap();
     let complaint = String::from_utf8(refused.stderr).unwrap();
-    assert_eq!((refused.status.code(), complaint.contains("choose another --data-dir")), (Some(1), true), "{complaint}");
+    assert_eq!(
+        (refused.status.code(), complaint.contains("choose another --data-dir")),
+        (Some(1), true),
+        "{complaint}"
+    );
     assert!(!directory.path().join("demo.json").exists());
 }
 
@@ -106,6 +110,12 @@ fn a_demo_that_was_broken_off_is_completed_by_the_next_start() {
     eventually("it has begun", || directory.path().join("demo.json").exists());
     broken.kill().unwrap();
     broken.wait().unwrap();
+    let mut stopped = command(directory.path(), &["--rate", "0"]).spawn().unwrap();
+    let mut stdout = BufReader::new(stopped.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    signal(stopped.id(), "INT");
+    let stopped = stopped.wait_with_output().unwrap();
+    assert_eq!((stopped.status.code(), String::from_utf8(stopped.stderr).unwrap().as_str()), (Some(0), ""));
     let demo = Demo::start(directory.path(), &["--rate", "0"]);
     assert!(demo.banner.contains("400 citizens came to life"), "{}", demo.banner);
     assert_eq!(demo.get("SERVICE").status, 200);

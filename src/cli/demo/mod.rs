@@ -65,9 +65,15 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
             population: memory.population(),
             settings,
         };
+        let mut closing = application.closing();
         rt::spawn(async move {
-            if let Err(error) = stage.play(memory).await {
-                super::complain(&format!("the demo cannot go on, but the server does: {}", super::line_of(&error)));
+            // A call that fails because the server stops is no news.
+            tokio::select! {
+                biased;
+                _ = closing.changed() => {}
+                Err(error) = stage.play(memory) => {
+                    super::complain(&format!("the demo cannot go on, but the server does: {}", super::line_of(&error)));
+                }
             }
         });
         application.run_until_stopped().await?;
@@ -103,7 +109,8 @@ impl Stage {
     /// The citizen to show: the grown-up of whom most is told.
     fn hero(&self) -> Hero {
         let traffic = self.population.traffic(self.events());
-        let told = |index: &u64| traffic.of_person(*index).iter().map(|arrival| arrival.event.json.len()).sum::<usize>();
+        let told =
+            |index: &u64| traffic.of_person(*index).iter().map(|arrival| arrival.event.json.len()).sum::<usize>();
         let grown_up = |index: &u64| self.population.person(*index).age >= 25;
         let index = (0..self.population.users().min(100)).filter(grown_up).max_by_key(told).unwrap_or(0);
         let person = self.population.person(index);

@@ -27,9 +27,8 @@ impl Stage {
                 (tokens, made) = (Tokens::make(&self.settings, &hero.id)?, Instant::now());
                 tokens.write(self, hero)?;
             }
-            if self.rate > 0 && self.post_one(hero, number, &tokens).await.is_err() {
-                // The server is stopping.
-                break;
+            if self.rate > 0 {
+                self.post_one(hero, number, &tokens).await?;
             }
         }
         Ok(())
