@@ -253,34 +253,3 @@ fn no_core_is_dumped() {
     let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(line.split_whitespace().nth(4), Some("0"), "{line}");
 }
-
-#[test]
-fn demo_shows_the_example_and_finds_it_again() {
-    let data_dir = TempDir::new().unwrap();
-    for expected in ["13 events of the example citizen were applied", "was here already"] {
-        let mut demo = Command::new(PROGRAM);
-        demo.args(["demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir.path());
-        let mut child = demo.stdout(Stdio::piped()).spawn().unwrap();
-        let mut banner = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        for line in lines.by_ref() {
-            banner.push_str(&line);
-            banner.push('\n');
-            if line.starts_with("Ctrl-C") {
-                break;
-            }
-        }
-        assert!(banner.contains(expected), "{banner}");
-        let after = |name: &str| banner.split(name).nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
-        let address = after("API        http://").replace("/api/v2", "").parse().unwrap();
-        let answer = Request::new("GET", app::profile_path(USER)).bearer(&after("CITIZEN=")).send(address);
-        assert_eq!(answer.json()["profile_completeness_pct"], 100);
-        let seen = Request::new("GET", app::profile_path(USER)).bearer(&after("SERVICE=")).send(address);
-        assert!(
-            seen.status == 200 && seen.json().get("family").is_some_and(|family| family.get("dependents").is_none())
-        );
-        app::signal(child.id(), "INT");
-        assert_eq!(child.wait().unwrap().code(), Some(0));
-    }
-}
