@@ -28,8 +28,9 @@ impl Stage {
   . {tokens}
 
   It sets $API, $WHO and a token for each role: $CITIZEN ({name}),
-  $SERVICE, $THIRD_PARTY, $AGENT, $ADMIN and $AUDITOR, good for an
-  hour; the file always has fresh ones.
+  $SERVICE, $THIRD_PARTY, $AGENT, $AUDITOR and $ADMIN, who must add
+  -H "X-Access-Reason: …". They live an hour or more; the file always
+  has fresh ones.
 
 {read}
 

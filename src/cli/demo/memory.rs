@@ -61,7 +61,7 @@ impl Memory {
     /// A new beginning, remembered before the server makes its own files.
     fn begin(path: PathBuf, data_dir: &Path, users: Option<u64>) -> anyhow::Result<Self> {
         if data_dir.join("journal").exists() {
-            bail!("`{}` holds data that is no demo's: choose another --data-dir", data_dir.display());
+            bail!("`{}` holds data that is no demo's: choose another --data-dir, or remove it", data_dir.display());
         }
         let base_time = wiring::wall_clock().now_micros();
         let kept = Kept { users: users.unwrap_or(USERS), seed: SEED, days: DAYS, base_time, complete: false };
