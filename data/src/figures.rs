@@ -205,17 +205,14 @@ fn figure(&(group, name, published, tolerance, source, measure): &Row) -> Figure
 fn state_shares(by_state: &[u64]) -> impl Iterator<Item = Measured> {
     let census = &crate::census::census().states;
     let (people, drawn) = (census.iter().map(|state| state.people).sum::<f64>(), by_state.iter().sum::<u64>().max(1));
-    states().iter().zip(census).zip(by_state).map(move |((state, facts), count)| Measured {
-        figure: Figure {
-            group: "state",
-            name: state.name.to_owned(),
-            published: facts.people / people * 100.0,
-            tolerance: 0.05 + facts.people / people * 3.0,
-            source: CENSUS,
-            unit: Unit::Percent,
-            measure: |_| None,
-        },
-        model: *count as f64 / drawn as f64 * 100.0,
+    states().iter().zip(census).zip(by_state).map(move |((state, facts), count)| {
+        let published = facts.people / people * 100.0;
+        // Of the smallest states few people are drawn: chance may take most of them, but not all.
+        let tolerance = 0.05_f64.min(published * 0.9) + published * 0.03;
+        let name = state.name.to_owned();
+        let (source, unit) = (CENSUS, Unit::Percent);
+        let figure = Figure { group: "state", name, published, tolerance, source, unit, measure: |_| None };
+        Measured { figure, model: *count as f64 / drawn as f64 * 100.0 }
     })
 }
 
