@@ -2,6 +2,9 @@
 //!
 //! Everybody else is rolled when next looked at.
 
+use std::sync::Arc;
+
+use domain::access::Policy;
 use domain::day::Day;
 
 use crate::roster::Local;
@@ -11,7 +14,8 @@ use crate::slots::SlotKey;
 #[derive(Debug)]
 pub(crate) struct DayRoller {
     day: Day,
-    policy: u32,
+    /// The one that was loaded last. One that came and went since has left its mark on some, though the table is the same.
+    policy: Arc<Policy>,
     todo: Vec<SlotKey>,
     per_tick: usize,
     ticks: u32,
@@ -19,7 +23,7 @@ pub(crate) struct DayRoller {
 
 impl DayRoller {
     /// Spreads each turn of the day over `ticks`.
-    pub(crate) fn new(day: Day, policy: u32, ticks: u32) -> Self {
+    pub(crate) fn new(day: Day, policy: Arc<Policy>, ticks: u32) -> Self {
         Self { day, policy, todo: Vec::new(), per_tick: 0, ticks }
     }
 
@@ -30,10 +34,10 @@ impl DayRoller {
     }
 
     /// The actors whose turn it is. `watched` lists all with live subscribers; it is asked for on a turn only.
-    fn due(&mut self, today: Day, policy: u32, watched: impl FnOnce() -> Vec<SlotKey>) -> Vec<SlotKey> {
-        if policy != self.policy {
+    fn due(&mut self, today: Day, policy: &Arc<Policy>, watched: impl FnOnce() -> Vec<SlotKey>) -> Vec<SlotKey> {
+        if !Arc::ptr_eq(policy, &self.policy) {
             // Something may be withdrawn: nobody waits for their turn.
-            self.policy = policy;
+            self.policy = Arc::clone(policy);
             self.day = self.day.max(today);
             self.todo.clear();
             return watched();
@@ -51,13 +55,13 @@ impl DayRoller {
 impl Local {
     /// Rolls the next users with live subscribers, if the day or the policy turned.
     pub(crate) fn roll_day(&self) {
-        let (today, policy) = (self.shared.today(), self.shared.policy.load().version);
+        let (today, policy) = (self.shared.today(), self.shared.policy.load_full());
         let watched = || {
             let slots = self.slots.borrow();
             let cores = (0..slots.positions()).filter_map(|position| slots.at(position));
             cores.filter(|core| core.borrow().outlets() > 0).map(|core| core.borrow().slot()).collect()
         };
-        let due = self.roller.borrow_mut().due(today, policy, watched);
+        let due = self.roller.borrow_mut().due(today, &policy, watched);
         for slot in due {
             if self.with(slot, |core| core.refresh_outlets(self)) == Some(false) {
                 self.roller.borrow_mut().again(slot);
@@ -68,9 +72,15 @@ impl Local {
 
 #[cfg(test)]
 mod tests {
+    use domain::access::AccessRules;
+
     use super::*;
     use crate::profile::Core;
     use crate::slots::Slots;
+
+    fn policy() -> Arc<Policy> {
+        Arc::new(Policy::compile(&AccessRules::default()).expect("an empty table"))
+    }
 
     fn keys(count: usize) -> Vec<SlotKey> {
         let mut slots = Slots::default();
@@ -80,18 +90,21 @@ mod tests {
     #[test]
     fn a_turn_of_the_day_is_spread_and_everybody_has_a_turn() {
         let watched = keys(10);
-        let mut roller = DayRoller::new(Day(1), 7, 4);
-        assert!(roller.due(Day(1), 7, || panic!("the day did not turn")).is_empty());
+        let policy = policy();
+        let mut roller = DayRoller::new(Day(1), Arc::clone(&policy), 4);
+        assert!(roller.due(Day(1), &policy, || panic!("the day did not turn")).is_empty());
         let mut rolled: Vec<usize> = Vec::new();
-        rolled.push(roller.due(Day(2), 7, || watched.clone()).len());
-        rolled.extend((0..4).map(|_| roller.due(Day(2), 7, || panic!("the day turned already")).len()));
+        rolled.push(roller.due(Day(2), &policy, || watched.clone()).len());
+        rolled.extend((0..4).map(|_| roller.due(Day(2), &policy, || panic!("the day turned already")).len()));
         assert_eq!(rolled, [3, 3, 3, 1, 0]);
     }
 
     #[test]
     fn a_new_policy_is_everybodys_turn_at_once() {
         let watched = keys(10);
-        let mut roller = DayRoller::new(Day(1), 7, 4);
-        assert_eq!(roller.due(Day(1), 8, || watched.clone()).len(), 10);
+        let policy = policy();
+        let mut roller = DayRoller::new(Day(1), Arc::clone(&policy), 4);
+        // The same table, loaded anew: between the two there may have been another.
+        assert_eq!(roller.due(Day(1), &self::policy(), || watched.clone()).len(), 10);
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Local {
 impl Local {
     pub(crate) fn new(shared: Arc<Shared>, index: u16) -> Rc<Self> {
         let hot = HotRing::new(shared.options.hot_actors_per_shard);
-        let roller = DayRoller::new(shared.today(), shared.policy.load().version, shared.options.roll_ticks());
+        let roller = DayRoller::new(shared.today(), shared.policy.load_full(), shared.options.roll_ticks());
         let compactor = Compactor::new(shared.options.dictionary);
         Rc::new(Self {
             shared,

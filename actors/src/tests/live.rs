@@ -52,6 +52,10 @@ fn kinds(receiver: &mut OutletReceiver) -> Vec<(FrameKind, u64)> {
     frames(receiver).iter().map(|frame| (frame.message.kind, frame.message.revision)).collect()
 }
 
+fn text(frame: &Frame) -> String {
+    String::from_utf8_lossy(frame.message.text()).into_owned()
+}
+
 fn json(frame: &Frame) -> Value {
     serde_json::from_slice(frame.message.text()).expect("JSON")
 }
@@ -298,6 +302,24 @@ fn a_new_policy_is_followed_without_an_event() {
         assert!(!String::from_utf8_lossy(got[0].message.text()).contains("income_bracket"));
         let view = world.view(1, SERVICE).await.expect("known");
         assert!(!String::from_utf8_lossy(&view.body).contains("income_bracket"));
+    });
+}
+
+#[test]
+fn a_policy_that_came_and_went_between_two_ticks_leaves_nothing_behind() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(consent(NOON, "standard", false)).await;
+        world.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
+        world.ground.policy.store(policy(1).into());
+        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        world.ground.policy.store(policy(0).into());
+        let shown = |got: &[Frame]| got.last().is_some_and(|frame| text(frame).contains("income_bracket"));
+        assert!(!shown(&frames(&mut receiver)));
+        world.local.on_tick();
+        assert!(shown(&frames(&mut receiver)), "the table is the same, and so is what it shows");
     });
 }
 
