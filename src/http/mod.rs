@@ -8,7 +8,7 @@ mod conditional;
 mod consent;
 mod cors;
 pub(crate) mod door;
-mod events;
+pub(crate) mod events;
 mod feed;
 mod gate;
 mod health;

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use actors::Subscription;
@@ -25,12 +25,11 @@ use super::sockets::Place;
 use super::stay::{Over, Stay};
 use crate::http::caller::{self, Caller};
 use crate::http::door::Door;
+use crate::http::events::{LAST_EVENT_ID, X_ACCEL_BUFFERING};
 use crate::http::problem::{Code, Problem};
 use crate::http::profile::{self, AccessReason};
 use crate::http::{query, version};
 
-static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The only subscription of its outlet.
@@ -61,7 +60,6 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, EVENT_STREAM))
         .insert_header((header::CACHE_CONTROL, NO_STORE))
-        // A proxy that collects a stream before it passes it on would make it no stream.
         .insert_header((X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")))
         .streaming(events.stream()))
 }

@@ -24,12 +24,11 @@ impl Format {
     pub(super) fn negotiate(headers: &HeaderMap) -> Result<Self, Problem> {
         let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
         let ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-        let found = ranges.filter_map(|range| match range.to_ascii_lowercase().as_str() {
+        let mut found = ranges.filter_map(|range| match range.to_ascii_lowercase().as_str() {
             SSE | "text/*" | "*/*" | "" => Some(Self::Sse),
             NDJSON | "application/*" => Some(Self::Ndjson),
             _ => None,
         });
-        let mut found = found;
         found.next().ok_or_else(|| Problem::not_acceptable("`served` lists the forms of the stream", SERVED))
     }
 

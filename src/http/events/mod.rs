@@ -19,9 +19,10 @@ use super::query;
 use format::Format;
 use stream::EventStream;
 
-static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Where a client of Server-Sent Events stands that connects again.
+pub(crate) static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Asks reverse proxies such as nginx to hand on what comes when it comes.
-static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(crate) static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
