@@ -14,7 +14,7 @@ pub struct Home {
     pub district: &'static str,
     /// Town or country.
     pub settlement: Settlement,
-    /// A postal index number that begins as those of the place do.
+    /// A postal index number of the district.
     pub pincode: u32,
     /// Years at the place.
     pub residency_years: u8,
@@ -40,7 +40,7 @@ impl Home {
             state_index: place.state,
             district: place.district,
             settlement,
-            pincode: random.pick(&place.pins) * 1_000 + random.range(1, 99) as u32,
+            pincode: random.pick(&place.pincodes),
             residency_years: if stayed { age } else { random.below(u64::from(age) + 1) as u8 },
         }
     }
