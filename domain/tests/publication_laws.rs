@@ -91,6 +91,8 @@ struct Client<'a> {
     rules: &'a Rules,
     viewer: Viewer,
     held: Option<Value>,
+    /// The newest step when it began: older ones are told as to a newcomer.
+    began: usize,
 }
 
 impl Client<'_> {
@@ -112,6 +114,7 @@ impl Client<'_> {
         let later = steps[index + 1..=head].iter().map(|step| step.state.consent()).reduce(Consent::least);
         let consents = (before.as_ref().map(|past| past.profile.consent()), after.profile.consent());
         let sight = Sight::new(self.policy, &self.viewer, &user(), consents.0, consents.1, later);
+        let sight = if index <= self.began { sight.of_newcomer() } else { sight };
         let user = user();
         let transition =
             Transition { user: &user, before: before.as_ref(), after: &after, envelope: &envelope, delta: &delta };
@@ -122,6 +125,8 @@ impl Client<'_> {
         let told = events(&transition, &sight, EventTypes::ALL, self.rules);
         let is_hidden_later = sight.after == Visibility::Hidden && self.sees(consents.1) != Visibility::Hidden;
         assert!(told.is_empty() || !is_hidden_later, "a step of one who is hidden since is mentioned");
+        let was_never_seen = index <= self.began && self.held.is_none() && sight.after == Visibility::Hidden;
+        assert!(told.is_empty() || !was_never_seen, "one is mentioned who was out of sight before the follower began");
         for event in told {
             let event: Value = serde_json::from_str(&format!("{{{}}}", event.members)).expect("JSON");
             let data = &event["data"];
@@ -159,8 +164,9 @@ fn run(seed: u64) {
     let steps = history(&mut random, &rules);
     // Frames that changed registers alone are followed, too, and say nothing.
     for viewer in viewers() {
-        let mut client = Client { policy: &policy, rules: &rules, viewer, held: None };
-        let (mut next, mut head) = (0, 0);
+        let began = random.below(steps.len().max(1) as u64) as usize;
+        let mut client = Client { policy: &policy, rules: &rules, viewer, held: None, began };
+        let (mut next, mut head) = (0, began);
         while next < steps.len() {
             // The head runs ahead of the follower, now more, now less.
             head = (head.max(next) + random.below(4) as usize * random.below(4) as usize).min(steps.len() - 1);

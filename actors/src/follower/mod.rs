@@ -17,7 +17,7 @@ use domain::port::store::{ProfileStore, StoreError};
 use domain::publication::{EventType, EventTypes};
 use tokio::sync::watch;
 
-use cursor::{Audience, Cursors, Refusal};
+use cursor::{Audience, Cursors, Refusal, Standing};
 pub(crate) use horizon::{Horizon, Mark};
 use memory::Memory;
 use places::{Place, Places};
@@ -128,12 +128,16 @@ impl Followers {
         }
     }
 
-    fn position(&self, from: &From, audience: Audience) -> Result<LogPosition, FollowError> {
-        let gone = |why, oldest| FollowError::Gone { why, oldest: self.cursors.write(oldest, audience) };
+    fn standing(&self, from: &From, audience: Audience) -> Result<Standing, FollowError> {
+        let began = self.log.end();
+        let gone = |why, oldest| {
+            let anew = Standing { position: oldest, began };
+            FollowError::Gone { why, oldest: self.cursors.write(anew, audience) }
+        };
         let oldest = || self.log.oldest();
-        let position = match from {
-            From::Now => return Ok(self.log.end()),
-            From::Oldest => return Ok(oldest()),
+        let standing = match from {
+            From::Now => return Ok(Standing { position: began, began }),
+            From::Oldest => return Ok(Standing { position: oldest(), began }),
             From::Cursor(cursor) => self.cursors.read(cursor, audience).map_err(|refusal| match refusal {
                 Refusal::Malformed => FollowError::Malformed,
                 Refusal::Epoch => gone("it is of another store, or of before a backup was restored", oldest()),
@@ -143,8 +147,8 @@ impl Followers {
             })?,
         };
         // One frame is read to see whether there is such a place.
-        match self.log.read(position, self.log.end(), 0) {
-            Ok(_) => Ok(position),
+        match self.log.read(standing.position, began, 0) {
+            Ok(_) => Ok(standing),
             Err(LogError::Gone { oldest }) => Err(gone("what came after it is not kept any more", oldest)),
             Err(LogError::Nowhere) => Err(gone("the journal has no such place", oldest())),
             Err(LogError::Store(error)) => Err(error.into()),
@@ -159,7 +163,7 @@ pub struct Follower {
     viewer: Viewer,
     types: EventTypes,
     policy_version: u32,
-    position: LogPosition,
+    standing: Standing,
     horizon: watch::Receiver<LogPosition>,
 }
 
@@ -170,24 +174,24 @@ impl Follower {
         let place = followers.places.enter(caller, shared.metrics.followers.clone())?;
         let policy_version = shared.policy.load().version;
         let audience = Audience::new(&viewer, policy_version);
-        let position = {
+        let standing = {
             let shared = Arc::clone(&shared);
-            blocking(move || shared.followers.position(&from, audience)).await?
+            blocking(move || shared.followers.standing(&from, audience)).await?
         };
         // Marks are made while somebody watches; what was committed before is behind this one.
         let horizon = followers.horizon.watch();
         shared.commits.mark();
-        Ok(Self { shared, _place: place, viewer, types, policy_version, position, horizon })
+        Ok(Self { shared, _place: place, viewer, types, policy_version, standing, horizon })
     }
 
     /// Where it stands.
     pub fn cursor(&self) -> String {
-        self.shared.followers.cursors.write(self.position, self.audience())
+        self.shared.followers.cursors.write(self.standing, self.audience())
     }
 
     /// Waits until there is something to read. May be given up and called again.
     pub async fn ready(&mut self) {
-        let position = self.position;
+        let position = self.standing.position;
         // The sender is shared with this follower: it is not gone.
         let _ = self.horizon.wait_for(|reached| *reached > position).await;
     }
@@ -207,13 +211,13 @@ impl Follower {
             return Err(Ended::Policy);
         }
         let up_to = *self.horizon.borrow_and_update();
-        let (shared, viewer, types, from) = (Arc::clone(&self.shared), self.viewer.clone(), self.types, self.position);
+        let (shared, viewer, types, from) = (Arc::clone(&self.shared), self.viewer.clone(), self.types, self.standing);
         let audience = self.audience();
         let read = move || {
             reading::Reading { shared: &shared, policy: &policy, viewer: &viewer, types, audience }.read(from, up_to)
         };
         let (batch, next) = blocking(read).await?;
-        self.position = next;
+        self.standing.position = next;
         Ok(batch)
     }
 

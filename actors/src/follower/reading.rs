@@ -9,7 +9,7 @@ use domain::port::store::StoreError;
 use domain::publication::{self, Event, EventTypes, Sight, Transition};
 use domain::record::{Followed, Step, follow};
 
-use super::cursor::Audience;
+use super::cursor::{Audience, Standing};
 use super::memory::{Known, Later};
 use super::{Batch, Ended, Published};
 use crate::shared::Shared;
@@ -30,9 +30,9 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// The events of the frames from `from` on, and where to go on.
-    pub(super) fn read(&self, from: LogPosition, up_to: LogPosition) -> Result<(Batch, LogPosition), Ended> {
+    pub(super) fn read(&self, from: Standing, up_to: LogPosition) -> Result<(Batch, LogPosition), Ended> {
         let followers = &self.shared.followers;
-        let frames = followers.log.read(from, up_to, READ_BYTES).map_err(|error| match error {
+        let frames = followers.log.read(from.position, up_to, READ_BYTES).map_err(|error| match error {
             LogError::Gone { .. } | LogError::Nowhere => Ended::Gone,
             LogError::Store(error) => Ended::Store(error),
         })?;
@@ -40,8 +40,8 @@ impl Reading<'_> {
         metrics.events_skipped_unreadable.increment(frames.sealed);
         let (mut published, mut bytes, mut next) = (Vec::new(), 0, frames.next);
         for entry in &frames.entries {
-            match self.events(entry) {
-                Ok(events) => bytes += self.publish(entry, events, &mut published),
+            match self.events(entry, from.began) {
+                Ok(events) => bytes += self.publish(entry, from.began, events, &mut published),
                 // One damaged user does not end everybody's stream.
                 Err(StoreError::Damaged { what }) => {
                     tracing::error!(what, "followers are not told of a frame that cannot be followed");
@@ -55,18 +55,18 @@ impl Reading<'_> {
             }
         }
         metrics.events_published.increment(published.len() as u64);
-        let cursor = followers.cursors.write(next, self.audience);
+        let cursor = followers.cursors.write(Standing { position: next, ..from }, self.audience);
         Ok((Batch { events: published, cursor }, next))
     }
 
     /// All events of a frame but the last lead back to it: who saw only some of them sees them again. Says how many
     /// bytes they are.
-    fn publish(&self, entry: &LogEntry, events: Vec<Event>, out: &mut Vec<Published>) -> usize {
+    fn publish(&self, entry: &LogEntry, began: LogPosition, events: Vec<Event>, out: &mut Vec<Published>) -> usize {
         let mut bytes = 0;
         let last = events.len().saturating_sub(1);
         for (index, Event { kind, members }) in events.into_iter().enumerate() {
             let position = if index == last { entry.next } else { entry.at };
-            let cursor = self.shared.followers.cursors.write(position, self.audience);
+            let cursor = self.shared.followers.cursors.write(Standing { position, began }, self.audience);
             let text = format!(r#"{{"cursor":"{cursor}",{members}}}"#);
             bytes += text.len();
             out.push(Published { cursor, kind, text });
@@ -74,7 +74,7 @@ impl Reading<'_> {
         bytes
     }
 
-    fn events(&self, entry: &LogEntry) -> Result<Vec<Event>, StoreError> {
+    fn events(&self, entry: &LogEntry, began: LogPosition) -> Result<Vec<Event>, StoreError> {
         let damaged = |error: domain::record::DecodeError| StoreError::Damaged { what: error.to_string() };
         let step = match follow(&entry.body).map_err(damaged)? {
             Followed::Step(step) => step,
@@ -97,6 +97,7 @@ impl Reading<'_> {
         let consents = (past.map(|past| past.profile.consent()), after.profile.consent());
         let later = self.later(entry, &step, before.as_ref(), consents)?;
         let sight = Sight::new(self.policy, self.viewer, &step.user, consents.0, consents.1, later.least());
+        let sight = if entry.at < began { sight.of_newcomer() } else { sight };
         let transition =
             Transition { user: &step.user, before: past, after: &after, envelope: &envelope, delta: &delta };
         let events = publication::events(&transition, &sight, self.types, &self.shared.rules);

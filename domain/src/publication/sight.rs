@@ -40,4 +40,11 @@ impl Sight {
             held: if is_hidden_later { Visibility::Hidden } else { of_before(before) },
         }
     }
+
+    /// The sight of one who began to follow after the step: who was out of sight by then was never in it, and is not
+    /// mentioned.
+    #[must_use]
+    pub const fn of_newcomer(self) -> Self {
+        Self { held: self.before, ..self }
+    }
 }
