@@ -116,6 +116,7 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
         zone: settings.time.zone.clone(),
         districts: districts.collect(),
         not_applicable: config::load_completeness(&settings.data_dir)?,
+        schemes_waiting: data::schemes_waiting(),
         limits: Limits {
             string_chars: profile.max_string_chars,
             description_chars: profile.max_description_chars,

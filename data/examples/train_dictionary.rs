@@ -78,6 +78,7 @@ fn bodies(users: Range<u64>) -> Result<Bodies, Box<dyn Error>> {
         zone: jiff::tz::TimeZone::get("Asia/Kolkata")?,
         districts: districts.collect::<BTreeMap<_, _>>(),
         not_applicable: Vec::new(),
+        schemes_waiting: Default::default(),
         limits: Limits::default(),
     };
     let context = Context {

@@ -1,5 +1,6 @@
 //! Conditions over a person, as `facts/schemes.toml` and `facts/deadlines.toml` write them.
 
+use domain::table::{Leaf, LeafSet};
 use serde::Deserialize;
 
 use crate::person::Person;
@@ -45,6 +46,24 @@ impl Conditions {
     #[must_use]
     pub const fn profile_can_tell(&self) -> bool {
         self.quality.is_none()
+    }
+
+    /// The leaves of a profile that they look at.
+    #[must_use]
+    pub fn leaves(&self) -> LeafSet {
+        let named = [
+            (self.age.is_some(), Leaf::IdentityAgeBracket),
+            (self.gender.is_some(), Leaf::IdentityGender),
+            (self.category.is_some(), Leaf::IdentityCategory),
+            (self.urban_rural.is_some(), Leaf::DemographicsUrbanRural),
+            (self.income_bracket.is_some(), Leaf::EconomicIncomeBracket),
+            (self.employment_type.is_some(), Leaf::EconomicEmploymentType),
+            (self.tax_regime.is_some(), Leaf::EconomicTaxRegime),
+            (self.bpl_status.is_some(), Leaf::EconomicBplStatus),
+            (self.ration_card_type.is_some(), Leaf::EconomicRationCardType),
+            (self.marital_status.is_some(), Leaf::FamilyMaritalStatus),
+        ];
+        named.into_iter().filter(|(is_named, _)| *is_named).map(|(_, leaf)| leaf).collect()
     }
 
     /// Whether they ask for nothing.

@@ -46,7 +46,7 @@ pub use obligation::{Obligation, obligations};
 pub use person::Person;
 pub use places::{Kind, State, districts, states};
 pub use population::{Options, Population};
-pub use scheme::{Scheme, schemes};
+pub use scheme::{Scheme, schemes, schemes_waiting};
 pub use traffic::{Arrival, Traffic};
 pub use verdict::{Verdict, verdicts};
 

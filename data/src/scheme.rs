@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use domain::table::{Leaf, LeafSet};
 use serde::{Deserialize, Deserializer};
 
 use crate::condition::Conditions;
@@ -47,6 +48,16 @@ static SCHEMES: LazyLock<Vec<Scheme>> = LazyLock::new(|| {
     file.scheme
 });
 
+/// How many of [`schemes`] need a leaf of the profile: for one of their rules, or as documents to apply with.
+#[must_use]
+pub fn schemes_waiting() -> BTreeMap<Leaf, u32> {
+    let mut waiting = BTreeMap::new();
+    for leaf in schemes().iter().flat_map(|scheme| scheme.leaves().iter()) {
+        *waiting.entry(leaf).or_default() += 1;
+    }
+    waiting
+}
+
 /// All schemes, by subject.
 #[must_use]
 pub fn schemes() -> &'static [Scheme] {
@@ -58,6 +69,13 @@ impl Scheme {
     #[must_use]
     pub fn accepts(&self, person: &Person) -> bool {
         self.rules.values().all(|conditions| conditions.hold(person))
+    }
+
+    /// The leaves of a profile that tell who may have it.
+    fn leaves(&self) -> LeafSet {
+        let documents = LeafSet::only(Leaf::IdentityVerifiedDocuments);
+        let needed = if self.needs.is_empty() { LeafSet::EMPTY } else { documents };
+        self.rules.values().map(Conditions::leaves).fold(needed, LeafSet::or)
     }
 
     /// How many of the rules the profile alone cannot tell.
@@ -84,6 +102,28 @@ pub(crate) fn month_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<V
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn as_many_schemes_wait_for_a_leaf_as_name_it() {
+        let waiting = schemes_waiting();
+        let named = |condition: &str| {
+            let asks = |conditions: &Conditions| format!("{conditions:?}").contains(&format!("{condition}: Some"));
+            schemes().iter().filter(|scheme| scheme.rules.values().any(asks)).count()
+        };
+        for (condition, leaf) in [
+            ("age", Leaf::IdentityAgeBracket),
+            ("category", Leaf::IdentityCategory),
+            ("income_bracket", Leaf::EconomicIncomeBracket),
+            ("employment_type", Leaf::EconomicEmploymentType),
+            ("marital_status", Leaf::FamilyMaritalStatus),
+        ] {
+            assert_eq!(waiting[&leaf] as usize, named(condition), "{condition}");
+            assert!((1..schemes().len()).contains(&named(condition)), "{condition}");
+        }
+        let with_documents = schemes().iter().filter(|scheme| !scheme.needs.is_empty()).count();
+        assert_eq!(waiting[&Leaf::IdentityVerifiedDocuments] as usize, with_documents);
+        assert!(!waiting.contains_key(&Leaf::DemographicsPincode), "no scheme asks for it");
+    }
 
     #[test]
     fn there_are_at_least_forty_schemes_each_with_all_that_is_to_know() {

@@ -20,6 +20,7 @@ fn main() {
         zone: TimeZone::UTC,
         districts: [("karnataka".to_owned(), ["bengaluru_urban".to_owned()].into())].into(),
         not_applicable: Vec::new(),
+        schemes_waiting: Default::default(),
         limits: Default::default(),
     };
     println!("{:>6} {:>9} {:>9}  event", "bytes", "parse ns", "all ns");

@@ -73,19 +73,14 @@ pub fn section_pcts(
 
 /// The applicable leaves within `mask` that are not present, the most valuable first: by importance, then by
 /// how many schemes wait for it, then by path.
-pub fn missing_fields(
-    present: LeafSet,
-    value: ValueOf<'_>,
-    rules: &Rules,
-    mask: LeafSet,
-    schemes_waiting: &dyn Fn(Leaf) -> u32,
-) -> Vec<MissingField> {
+pub fn missing_fields(present: LeafSet, value: ValueOf<'_>, rules: &Rules, mask: LeafSet) -> Vec<MissingField> {
     let missing = applicable(&|leaf| visible(leaf, value, mask), rules).and(mask).without(present);
     let mut fields: Vec<_> = missing
         .iter()
         .filter_map(|leaf| {
             let importance = Importance::of(leaf)?;
-            Some(MissingField { leaf, importance, reason: reason(leaf), schemes_waiting: schemes_waiting(leaf) })
+            let schemes_waiting = rules.schemes_waiting.get(&leaf).copied().unwrap_or_default();
+            Some(MissingField { leaf, importance, reason: reason(leaf), schemes_waiting })
         })
         .collect();
     fields.sort_by_key(|field| (field.importance, std::cmp::Reverse(field.schemes_waiting), field.leaf.field().path));
@@ -168,6 +163,7 @@ mod tests {
             zone: TimeZone::UTC,
             districts: Default::default(),
             not_applicable: vec![tax_regime],
+            schemes_waiting: Default::default(),
             limits: Default::default(),
         }
     }
@@ -199,7 +195,7 @@ mod tests {
         let all = Member::ALL.iter().map(|member| member.leaves()).chain(FIELDS.iter().map(|f| LeafSet::only(f.leaf)));
         for mask in all {
             let seen = |value: ValueOf<'_>| {
-                let missing = missing_fields(LeafSet::EMPTY, value, &rules, mask, &|_| 0).len();
+                let missing = missing_fields(LeafSet::EMPTY, value, &rules, mask).len();
                 (missing, section_pcts(LeafSet::ALL, value, &rules, mask).collect::<Vec<_>>())
             };
             if !mask.has(Leaf::EconomicEmploymentType) {
@@ -224,7 +220,7 @@ mod tests {
         assert_eq!(pct(without_regime, &unemployed, &rules()), 100);
         assert_eq!(pct(LeafSet::ALL, &unemployed, &rules()), 100);
         assert_eq!(pct(without_regime, &nothing, &rules()), 98);
-        assert!(missing_fields(without_regime, &unemployed, &rules(), LeafSet::ALL, &|_| 0).is_empty());
+        assert!(missing_fields(without_regime, &unemployed, &rules(), LeafSet::ALL).is_empty());
     }
 
     #[test]
@@ -234,10 +230,10 @@ mod tests {
 
     #[test]
     fn missing_fields_come_most_valuable_first_and_only_where_the_mask_allows() {
-        let waiting = |leaf| u32::from(leaf == Leaf::EconomicIncomeBracket) * 3;
+        let rules = Rules { schemes_waiting: [(Leaf::EconomicIncomeBracket, 3)].into(), ..rules() };
         let mask = Member::Economic.leaves().or(Member::Demographics.leaves());
         let present = LeafSet::only(Leaf::DemographicsState);
-        let fields = missing_fields(present, &nothing, &rules(), mask, &waiting);
+        let fields = missing_fields(present, &nothing, &rules, mask);
         let paths: Vec<_> = fields.iter().map(|field| field.leaf.field().path).collect();
         assert_eq!(
             paths,

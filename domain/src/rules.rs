@@ -15,6 +15,8 @@ pub struct Rules {
     pub districts: BTreeMap<String, BTreeSet<String>>,
     /// When a leaf does not count in completeness.
     pub not_applicable: Vec<NotApplicable>,
+    /// How many known schemes need a leaf, to tell whether somebody is eligible; none where it is left out.
+    pub schemes_waiting: BTreeMap<Leaf, u32>,
     /// The most that a value may hold.
     pub limits: Limits,
 }

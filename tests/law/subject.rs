@@ -51,6 +51,7 @@ impl Domain {
             zone: world.zone.clone(),
             districts: world.districts.clone(),
             not_applicable: config::load_completeness(nowhere).expect("the embedded rules"),
+            schemes_waiting: Default::default(),
             limits: Limits::default(),
         };
         Self { fingerprint: rules.fingerprint(), rules }

@@ -261,6 +261,17 @@ fn completeness_names_only_what_its_reader_may_see() {
         let named = answer["missing_fields"].as_array().unwrap().iter().map(|field| field["path"].as_str().unwrap());
         let expected: BTreeSet<_> = missing.iter().copied().filter(|path| visible(path)).collect();
         assert_eq!(named.collect::<BTreeSet<_>>(), expected, "{}", reader.name);
+        // Most valuable first; many schemes ask for the income, none for the years of residency.
+        let fields = answer["missing_fields"].as_array().unwrap().iter();
+        let value = |field: &Value| {
+            let importance =
+                ["nice_to_have", "optional", "critical"].iter().position(|name| field["importance"] == *name);
+            (importance.unwrap(), field["schemes_waiting"].as_u64().unwrap())
+        };
+        assert!(fields.clone().map(value).is_sorted_by(|first, second| first >= second), "{answer}");
+        let waiting = |path: &str| fields.clone().find(|field| field["path"] == path).map(|field| value(field).1);
+        assert!(waiting("economic.income_bracket").is_none_or(|schemes| schemes > 5), "{answer}");
+        assert!(waiting("demographics.residency_years").is_none_or(|schemes| schemes == 0), "{answer}");
         let sections: BTreeSet<_> = answer["sections"].as_object().unwrap().keys().map(String::as_str).collect();
         let counted = FIELDS.iter().filter(|field| field.weight != Weight::None && visible(field.path));
         assert_eq!(sections, counted.map(|field| field.member.name()).collect(), "{}", reader.name);

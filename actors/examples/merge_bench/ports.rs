@@ -74,6 +74,7 @@ pub(crate) fn rules() -> Rules {
         zone: TimeZone::get("Asia/Kolkata").unwrap_or(TimeZone::UTC),
         districts: districts.collect(),
         not_applicable: Vec::new(),
+        schemes_waiting: Default::default(),
         limits: Default::default(),
     }
 }

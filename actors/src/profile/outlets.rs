@@ -237,7 +237,7 @@ impl Studio<'_> {
         let (old, new) = (change.old.as_ref()?.as_str(), change.new.as_ref()?.as_str());
         let profile = &self.state.profile;
         let value = |leaf| profile.get(leaf).cloned();
-        let missing = completeness::missing_fields(profile.present(), &value, self.rules, class, &|_| 0);
+        let missing = completeness::missing_fields(profile.present(), &value, self.rules, class);
         Some(Arc::new(Message::completeness(self.user, old, new, &missing)))
     }
 

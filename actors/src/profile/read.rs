@@ -157,7 +157,6 @@ fn measure(local: &Local, head: &UserState, mask: LeafSet) -> Result<Completenes
         revision: head.envelope.revision,
         pct,
         sections: completeness::section_pcts(present, &value, rules, mask).collect(),
-        // Which schemes wait for a field is not known to any source yet.
-        missing: completeness::missing_fields(present, &value, rules, mask, &|_| 0),
+        missing: completeness::missing_fields(present, &value, rules, mask),
     })
 }

@@ -94,6 +94,7 @@ impl Ground {
             zone: TimeZone::get("Asia/Kolkata").expect("the zone is bundled"),
             districts: Default::default(),
             not_applicable: Vec::new(),
+            schemes_waiting: Default::default(),
             limits: Default::default(),
         };
         Self {

@@ -47,6 +47,7 @@ fn every_event_is_valid_about_its_user_and_has_its_own_id() {
         zone: jiff::tz::TimeZone::UTC,
         districts: crate::states().iter().map(|state| (state.slug.to_owned(), districts(state.slug))).collect(),
         not_applicable: Vec::new(),
+        schemes_waiting: Default::default(),
         limits: Limits::default(),
     };
     let population = population(2);

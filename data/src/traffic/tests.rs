@@ -29,6 +29,7 @@ fn rules() -> Rules {
         zone: jiff::tz::TimeZone::get("Asia/Kolkata").unwrap(),
         districts: crate::states().iter().map(|state| (state.slug.to_owned(), districts(state.slug))).collect(),
         not_applicable: Vec::new(),
+        schemes_waiting: Default::default(),
         limits: Limits::default(),
     }
 }

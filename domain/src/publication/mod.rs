@@ -168,8 +168,7 @@ fn delta_data(step: &Transition<'_>, operations: &str) -> String {
 fn completeness_data(step: &Transition<'_>, mask: LeafSet, (old, new): (&str, &str), rules: &Rules) -> String {
     let profile = &step.after.profile;
     let value = |leaf| profile.get(leaf).cloned();
-    // Which schemes wait for a field is not known to any source yet.
-    let missing = completeness::missing_fields(profile.present(), &value, rules, mask, &|_| 0);
+    let missing = completeness::missing_fields(profile.present(), &value, rules, mask);
     let missing: Vec<String> = missing.iter().map(|field| format!("\"{}\"", field.leaf.field().path)).collect();
     format!(
         r#"{{"missing_fields":[{}],"new_pct":{new},"old_pct":{old},"user_id":"{}"}}"#,

@@ -49,6 +49,7 @@ pub(crate) fn rules() -> Rules {
             when: Leaf::EconomicEmploymentType,
             is_one_of: vec!["\"unemployed\"".to_owned()],
         }],
+        schemes_waiting: Default::default(),
         limits: Limits::default(),
     }
 }

@@ -19,6 +19,7 @@ fn rules() -> Rules {
         zone: TimeZone::UTC,
         districts: [("karnataka".to_owned(), Default::default()), ("goa".to_owned(), Default::default())].into(),
         not_applicable: Vec::new(),
+        schemes_waiting: Default::default(),
         limits: Default::default(),
     }
 }
