@@ -1,10 +1,11 @@
 //! Just enough of an HTTP client to talk to the server from its own command line.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 
 /// What is asked, and with which right.
 pub(super) struct Call<'a> {
@@ -49,7 +50,7 @@ fn join_chunks(mut body: &str) -> anyhow::Result<String> {
     }
 }
 
-pub(super) async fn connect(address: SocketAddr) -> anyhow::Result<TcpStream> {
+pub(super) async fn connect(address: impl ToSocketAddrs + Display + Copy) -> anyhow::Result<TcpStream> {
     let stream = TcpStream::connect(address).await;
     stream.with_context(|| format!("cannot reach `{address}`: start the server there, or name another address"))
 }

@@ -59,6 +59,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if matches!(error.downcast_ref(), Some(Unsaid::Closed)) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&line_of(&error));
             ExitCode::FAILURE
@@ -93,9 +94,28 @@ fn explain(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// A line on stdout. A reader that went away is no error.
+/// A line on stdout, beside what the command does: that nobody reads it is no error.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// Why a line did not come out.
+#[derive(Debug, thiserror::Error)]
+enum Unsaid {
+    /// Whoever read stdout has enough: the command is done.
+    #[error("nobody reads stdout any more")]
+    Closed,
+    /// A full disk, most likely.
+    #[error("stdout cannot be written: {0}; make room, or send it elsewhere")]
+    Failed(io::Error),
+}
+
+/// A line on stdout that the command is there for.
+fn print_line(line: &str) -> Result<(), Unsaid> {
+    writeln!(io::stdout(), "{line}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Unsaid::Closed,
+        _ => Unsaid::Failed(error),
+    })
 }
 
 /// A line on stderr, whatever the message's own line breaks.

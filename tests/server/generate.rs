@@ -87,3 +87,21 @@ fn a_wrong_use_is_one_line_that_names_the_remedy() {
         assert!(!output.status.success() && error.lines().count() == 1 && error.contains(remedy), "{error}");
     }
 }
+
+#[test]
+fn a_full_disk_is_an_error_that_says_so_and_a_closed_pipe_is_none() {
+    for what in [&["--stats", "--users", "200"][..], &["--profile", "1", "--users", "5"], &["--users", "5"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_profile-server"));
+        let output = command.arg("generate").args(what).stdout(full).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{what:?}: {error}");
+        assert!(error.contains("No space left on device"), "{error}");
+
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_profile-server"));
+        let output = command.arg("generate").args(what).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.is_empty()), (Some(0), true), "{what:?}");
+    }
+}

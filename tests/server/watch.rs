@@ -12,7 +12,14 @@ fn the_watch_command_prints_the_profile_and_then_its_patches() {
     app.post_example();
     let watch = |token: String| {
         let mut command = Command::new(PROGRAM);
-        command.args(["watch", USER, "--fields", "demographics", "--server", &app.listen.to_string()]);
+        command.args([
+            "watch",
+            USER,
+            "--fields",
+            "demographics",
+            "--server",
+            &format!("localhost:{}", app.listen.port()),
+        ]);
         command.env("PROFILE_SERVER_TOKEN", token);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
@@ -25,6 +32,14 @@ fn the_watch_command_prints_the_profile_and_then_its_patches() {
     assert_eq!(lines.next().unwrap(), "revision 14, from 13");
     assert_eq!(lines.next().unwrap(), "  ~ demographics.residency_years 33");
     signal(child.id(), "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    // It ends when nobody reads any more.
+    let mut child = watch(app.sign(Token::citizen(USER)));
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert_eq!(first, "revision 14\n");
+    app.apply("metadata", &residency(USER, "x", "2026-01-21T00:00:00Z", 34));
     assert_eq!(child.wait().unwrap().code(), Some(0));
 
     let refused = watch("nonsense".to_owned()).wait_with_output().unwrap();

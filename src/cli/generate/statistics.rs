@@ -8,7 +8,7 @@ use domain::table::Leaf;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::say;
+use super::super::print_line;
 use super::assembly::{Assembly, Effect};
 
 /// People and events whose traffic is looked at.
@@ -20,19 +20,19 @@ const LATE_MICROS: i64 = 3_600 * 1_000_000;
 
 pub(super) fn print(population: &Population, until: Timestamp) -> anyhow::Result<()> {
     let people = (0..population.users()).map(|index| population.person(index));
-    say(&format!("{} people beside published figures; shares in percent\n", population.users()));
-    say(&format!("  {:<34} {:>9} {:>7} {:>7} {:>8}  source", "", "published", "model", "differs", "may by"));
+    print_line(&format!("{} people beside published figures; shares in percent\n", population.users()))?;
+    print_line(&format!("  {:<34} {:>9} {:>7} {:>7} {:>8}  source", "", "published", "model", "differs", "may by"))?;
     let measured = measure(people);
     let mut group = "";
     for line in &measured {
         if line.figure.group != group {
             group = line.figure.group;
-            say(group);
+            print_line(group)?;
         }
-        say(&row(line));
+        print_line(&row(line))?;
     }
     let apart = measured.iter().filter(|line| !line.holds()).count();
-    say(&format!("\n{apart} of {} figures are farther apart than they may be\n", measured.len()));
+    print_line(&format!("\n{apart} of {} figures are farther apart than they may be\n", measured.len()))?;
     traffic(population.options(), until)
 }
 
@@ -73,9 +73,9 @@ fn traffic(options: &Options, until: Timestamp) -> anyhow::Result<()> {
         }
     }
     let percent = |count: u64| count as f64 * 100.0 / EVENTS as f64;
-    say(&format!("{EVENTS} events of {USERS} people over {} days, percent", options.days));
+    print_line(&format!("{EVENTS} events of {USERS} people over {} days, percent", options.days))?;
     for (source, count) in by_source {
-        say(&format!("  {source:<34} {:>9.1}", percent(count)));
+        print_line(&format!("  {source:<34} {:>9.1}", percent(count)))?;
     }
     for (what, count) in [
         ("late by more than an hour", late),
@@ -83,15 +83,15 @@ fn traffic(options: &Options, until: Timestamp) -> anyhow::Result<()> {
         ("delivered again", repeated),
         ("withdraw a value", withdrawn),
     ] {
-        say(&format!("  {what:<34} {:>9.1}", percent(count)));
+        print_line(&format!("  {what:<34} {:>9.1}", percent(count)))?;
     }
     let complete = assembly.states().filter_map(|state| state.profile.get(Leaf::ProfileCompletenessPct));
     let complete: Vec<f64> = complete.filter_map(|pct| pct.as_str().parse().ok()).collect();
     let completeness = complete.iter().sum::<f64>() / complete.len().max(1) as f64;
-    say("means");
-    say(&format!("  {:<34} {:>9.1} %", "completeness of a profile", completeness));
-    say(&format!("  {:<34} {:>9} bytes", "event", bytes as u64 / EVENTS));
-    say(&format!("  {:<34} {:>9} bytes", "patch", patch_bytes / patches.max(1)));
-    say(&format!("  {:<34} {:>9.1} a person", "revisions", patches as f64 / USERS as f64));
+    print_line("means")?;
+    print_line(&format!("  {:<34} {:>9.1} %", "completeness of a profile", completeness))?;
+    print_line(&format!("  {:<34} {:>9} bytes", "event", bytes as u64 / EVENTS))?;
+    print_line(&format!("  {:<34} {:>9} bytes", "patch", patch_bytes / patches.max(1)))?;
+    print_line(&format!("  {:<34} {:>9.1} a person", "revisions", patches as f64 / USERS as f64))?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::super::say;
+use super::super::{Unsaid, print_line};
 use super::assembly::{Assembly, Effect};
 
 /// Columns of a line.
@@ -21,10 +21,10 @@ const WIDTH: usize = 100;
 const LATE_MICROS: i64 = 3_600 * 1_000_000;
 
 pub(super) fn print(population: &Population, index: u64, events: u64, until: Timestamp) -> anyhow::Result<()> {
-    introduce(population, index);
+    introduce(population, index)?;
     let arrivals = population.traffic(events).of_person(index);
     let count = arrivals.len();
-    say(&format!("\n{count} events in the order of their arrival, by the clock of India\n"));
+    print_line(&format!("\n{count} events in the order of their arrival, by the clock of India\n"))?;
     let (mut assembly, mut seen, mut newest) = (Assembly::new(until)?, HashSet::new(), i64::MIN);
     let zone = TimeZone::get("Asia/Kolkata")?;
     for arrival in &arrivals {
@@ -50,19 +50,19 @@ pub(super) fn print(population: &Population, index: u64, events: u64, until: Tim
         };
         let at = Timestamp::from_microsecond(arrival.at)?.to_zoned(zone.clone()).strftime("%d %b %H:%M:%S").to_string();
         let remarks = if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join(", ")) };
-        say(&format!("{at}  {:<12} -> {effect}{remarks}", arrival.event.source));
+        print_line(&format!("{at}  {:<12} -> {effect}{remarks}", arrival.event.source))?;
         let mut said = Vec::new();
         tell(&event["data"], "", &mut said);
-        wrap(&said.join(", "), "                 ");
+        wrap(&said.join(", "), "                 ")?;
     }
     let state = assembly.states().next().context("nobody has said anything: give more --events")?;
     let profile: Value = serde_json::from_slice(&serialize::view(state, LeafSet::ALL))?;
-    say("\nThe profile that comes of it\n");
-    say(&serde_json::to_string_pretty(&profile)?);
+    print_line("\nThe profile that comes of it\n")?;
+    print_line(&serde_json::to_string_pretty(&profile)?)?;
     Ok(())
 }
 
-fn introduce(population: &Population, index: u64) {
+fn introduce(population: &Population, index: u64) -> Result<(), Unsaid> {
     let person = population.person(index);
     let Person { home, means, work, family, .. } = &person;
     let employment = work.employment.map_or("too young for school", |employment| employment.name());
@@ -75,7 +75,7 @@ fn introduce(population: &Population, index: u64) {
     let verdicts = verdicts(&person);
     let active = verdicts.iter().filter(|verdict| verdict.status == Status::Active).count();
     let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.scheme.name.as_str()).collect();
-    say(&format!("{} {}., person {index}, {}\n", person.given_name, person.initial, population.user_id(index)));
+    print_line(&format!("{} {}., person {index}, {}\n", person.given_name, person.initial, population.user_id(index)))?;
     for (what, told) in [
         ("is", format!("{}, {}, {}", person.age, person.gender.name(), person.category.name())),
         ("lives in", format!("{}, {} ({}, {})", home.district, home.state(), home.settlement.name(), home.pincode)),
@@ -87,8 +87,9 @@ fn introduce(population: &Population, index: u64) {
         ("shares", person.consent.sharing.name().to_owned()),
         ("schemes", format!("{} accept them, {active} active: {}", names.len(), names.join(", "))),
     ] {
-        wrap(&format!("{what:<10} {told}"), "  ");
+        wrap(&format!("{what:<10} {told}"), "  ")?;
     }
+    Ok(())
 }
 
 /// An event's data as short phrases.
@@ -126,15 +127,15 @@ fn plain(value: &Value) -> String {
 }
 
 /// Prints text in lines that begin with `margin`.
-fn wrap(text: &str, margin: &str) {
+fn wrap(text: &str, margin: &str) -> Result<(), Unsaid> {
     let mut line = margin.to_owned();
     for word in text.split(' ') {
         if line.len() + word.len() >= WIDTH && line.len() > margin.len() {
-            say(line.trim_end());
+            print_line(line.trim_end())?;
             line = margin.to_owned();
         }
         line.push_str(word);
         line.push(' ');
     }
-    say(line.trim_end());
+    print_line(line.trim_end())
 }

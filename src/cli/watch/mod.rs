@@ -3,7 +3,6 @@
 mod document;
 mod socket;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_http::ws::{Frame, Message};
@@ -34,8 +33,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     token: Option<String>,
     /// Where the server listens
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    server: SocketAddr,
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = host_and_port)]
+    server: String,
     /// Sections and paths to follow, separated by commas; all without it
     #[arg(long, value_name = "FIELDS")]
     fields: Option<String>,
@@ -50,6 +49,13 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
             stopped = tokio::signal::ctrl_c() => Ok(stopped?),
         }
     })
+}
+
+fn host_and_port(text: &str) -> Result<String, String> {
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    let is_whole = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_port(port));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
+    if is_whole && is_plain { Ok(text.to_owned()) } else { Err("give a host and a port: `localhost:8080`".to_owned()) }
 }
 
 fn find_token(given: Option<&str>) -> anyhow::Result<String> {
@@ -86,7 +92,7 @@ impl Watcher {
     async fn watch(&mut self) -> anyhow::Result<()> {
         let mut told = false;
         loop {
-            let lost = match Socket::open(self.arguments.server, &self.token).await {
+            let lost = match Socket::open(&self.arguments.server, &self.token).await {
                 Ok(socket) => match self.converse(socket).await {
                     End::ForGood(error) => return Err(error),
                     End::Lost(error) => {
@@ -101,7 +107,7 @@ impl Watcher {
                 return Err(lost);
             }
             if !told {
-                super::say(&self.screen.paint(Colour::Yellow, "the server is gone: trying again"));
+                super::print_line(&self.screen.paint(Colour::Yellow, "the server is gone: trying again"))?;
                 told = true;
             }
             tokio::time::sleep(PAUSE).await;
@@ -157,30 +163,32 @@ impl Watcher {
         let mut frame: Value = serde_json::from_slice(text)?;
         match frame["type"].as_str().unwrap_or_default() {
             "profile" if self.document.is_empty() => {
-                self.headline(&frame, "");
-                super::say(&serde_json::to_string_pretty(&frame["profile"])?);
+                self.headline(&frame, "")?;
+                super::print_line(&serde_json::to_string_pretty(&frame["profile"])?)?;
                 self.document.replace(frame["profile"].take());
             }
             "profile" => {
-                self.headline(&frame, ", a new view");
+                self.headline(&frame, ", a new view")?;
                 let changes = self.document.replace(frame["profile"].take());
-                self.list(&changes);
+                self.list(&changes)?;
             }
             "patch" => {
                 let changes = self.document.patch(&frame)?;
                 // A revision of which nothing may be seen is no news.
                 if !changes.is_empty() {
-                    self.headline(&frame, &format!(", from {}", frame["base_revision"]));
-                    self.list(&changes);
+                    self.headline(&frame, &format!(", from {}", frame["base_revision"]))?;
+                    self.list(&changes)?;
                 }
             }
             "completeness" => {
                 let line = format!("completeness {} %, was {} %", frame["new_pct"], frame["old_pct"]);
-                super::say(&self.screen.paint(Colour::Cyan, &line));
+                super::print_line(&self.screen.paint(Colour::Cyan, &line))?;
             }
             "gone" => {
                 self.document.forget();
-                super::say(&self.screen.paint(Colour::Red, "gone: nothing of the profile may be seen any more"));
+                super::print_line(
+                    &self.screen.paint(Colour::Red, "gone: nothing of the profile may be seen any more"),
+                )?;
             }
             "error" => bail!("{}", frame["problem"]["detail"].as_str().unwrap_or("the server refused")),
             _ => {}
@@ -191,18 +199,19 @@ impl Watcher {
         Ok(())
     }
 
-    fn headline(&self, frame: &Value, more: &str) {
-        super::say(&self.screen.paint(Colour::Cyan, &format!("revision {}{more}", frame["revision"])));
+    fn headline(&self, frame: &Value, more: &str) -> Result<(), super::Unsaid> {
+        super::print_line(&self.screen.paint(Colour::Cyan, &format!("revision {}{more}", frame["revision"])))
     }
 
-    fn list(&self, changes: &[Change]) {
+    fn list(&self, changes: &[Change]) -> Result<(), super::Unsaid> {
         for change in changes {
             let (colour, line) = match change {
                 Change::Added(path, value) => (Colour::Green, format!("  + {path} {value}")),
                 Change::Changed(path, value) => (Colour::Yellow, format!("  ~ {path} {value}")),
                 Change::Removed(path) => (Colour::Red, format!("  - {path}")),
             };
-            super::say(&self.screen.paint(colour, &self.screen.fit(&line)));
+            super::print_line(&self.screen.paint(colour, &self.screen.fit(&line)))?;
         }
+        Ok(())
     }
 }

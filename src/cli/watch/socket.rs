@@ -1,7 +1,5 @@
 //! The client's end of a WebSocket.
 
-use std::net::SocketAddr;
-
 use actix_codec::{Decoder, Encoder};
 use actix_http::ws::{Codec, Frame, Message};
 use anyhow::{Context, bail};
@@ -38,7 +36,7 @@ impl From<std::io::Error> for Refused {
 }
 
 impl Socket {
-    pub(super) async fn open(server: SocketAddr, token: &str) -> Result<Self, Refused> {
+    pub(super) async fn open(server: &str, token: &str) -> Result<Self, Refused> {
         let mut stream = http_client::connect(server).await.map_err(Refused::Unreachable)?;
         let mut key = [0; 16];
         wiring::entropy().fill(&mut key);
