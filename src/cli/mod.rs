@@ -86,7 +86,8 @@ fn explain(error: &clap::Error) -> ExitCode {
             ExitCode::from(if asked { 0 } else { 2 })
         }
         _ => {
-            let details = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+            let is_detail = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more information");
+            let details = text.lines().map(str::trim).take_while(is_detail);
             let line = details.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
             complain(&format!("{}; see `profile-server --help`", line.trim_start_matches("error: ")));
             ExitCode::from(2)

@@ -61,7 +61,7 @@ impl Demo {
 #[test]
 fn a_demo_lives_says_what_to_try_and_is_there_again() {
     let directory = TempDir::new().unwrap();
-    let demo = Demo::start(directory.path(), &["--users", "40", "--rate", "50"]);
+    let demo = Demo::start(directory.path(), &["--users", "40", "--events-per-second", "50"]);
     assert!(demo.banner.contains("40 citizens came to life"), "{}", demo.banner);
     assert!(!demo.banner.contains('\x1b'), "no colours where nobody looks");
     for command in ["curl -s $API/profile/$WHO", "watch $WHO --server", "curl -s -X PUT $API/profile/$WHO/consent"] {
@@ -77,7 +77,7 @@ fn a_demo_lives_says_what_to_try_and_is_there_again() {
     let last = demo.get("CITIZEN").json()["revision"].as_u64();
     demo.interrupt();
 
-    let again = Demo::start(directory.path(), &["--rate", "0"]);
+    let again = Demo::start(directory.path(), &["--events-per-second", "0"]);
     assert!(again.banner.contains("40 citizens were here already"), "{}", again.banner);
     let found = again.get("CITIZEN").json();
     assert_eq!(found["profile_id"], first["profile_id"]);
@@ -106,17 +106,17 @@ fn a_demo_leaves_the_data_of_others_alone() {
 #[test]
 fn a_demo_that_was_broken_off_is_completed_by_the_next_start() {
     let directory = TempDir::new().unwrap();
-    let mut broken = command(directory.path(), &["--users", "400", "--rate", "0"]).spawn().unwrap();
+    let mut broken = command(directory.path(), &["--users", "400", "--events-per-second", "0"]).spawn().unwrap();
     eventually("it has begun", || directory.path().join("demo.json").exists());
     broken.kill().unwrap();
     broken.wait().unwrap();
-    let mut stopped = command(directory.path(), &["--rate", "0"]).spawn().unwrap();
+    let mut stopped = command(directory.path(), &["--events-per-second", "0"]).spawn().unwrap();
     let mut stdout = BufReader::new(stopped.stdout.take().unwrap());
     stdout.read_line(&mut String::new()).unwrap();
     signal(stopped.id(), "INT");
     let stopped = stopped.wait_with_output().unwrap();
     assert_eq!((stopped.status.code(), String::from_utf8(stopped.stderr).unwrap().as_str()), (Some(0), ""));
-    let demo = Demo::start(directory.path(), &["--rate", "0"]);
+    let demo = Demo::start(directory.path(), &["--events-per-second", "0"]);
     assert!(demo.banner.contains("400 citizens came to life"), "{}", demo.banner);
     assert_eq!(demo.get("SERVICE").status, 200);
     demo.interrupt();

@@ -27,10 +27,15 @@ impl Stage {
 
   . {tokens}
 
-  It sets $API, $WHO and a token for each role: $CITIZEN ({name}),
-  $SERVICE, $THIRD_PARTY, $AGENT, $AUDITOR and $ADMIN, who must add
-  -H "X-Access-Reason: …". They live an hour or more; the file always
-  has fresh ones.
+  It sets $API, $WHO and a token for each role. They live an hour or
+  more, and the file always has fresh ones.
+
+    $CITIZEN      self     {name}: sees everything
+    $SERVICE      service  svc:demo: as far as the citizen shares
+    $THIRD_PARTY  service  svc:third-party: if shared with third parties
+    $AGENT        agent    agt:demo: eligibility and deadlines
+    $ADMIN        admin    adm:demo: must say -H "X-Access-Reason: …"
+    $AUDITOR      auditor  aud:demo: sees no profile
 
 {read}
 
@@ -52,7 +57,7 @@ impl Stage {
 {life} Ctrl-C stops the server; a second start
 finds the same data.
 "#,
-            life = match self.rate {
+            life = match self.events_per_second {
                 0 => "Nothing further happens by itself.".to_owned(),
                 rate => format!("Life goes on: {rate} events a second."),
             },

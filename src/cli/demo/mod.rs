@@ -27,8 +27,8 @@ use tokens::Tokens;
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server demo
-  profile-server demo --users 50000 --rate 100 --data-dir var/crowd
-  profile-server demo --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --rate 0")]
+  profile-server demo --users 50000 --events-per-second 500 --data-dir var/crowd
+  profile-server demo --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --events-per-second 0")]
 pub(super) struct Arguments {
     /// Where it keeps its data; a second start finds it there
     #[arg(long, value_name = "DIR", default_value = "var/demo")]
@@ -43,8 +43,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     users: Option<u64>,
     /// How many events go on to come in a second; 0 for none
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=10_000))]
-    rate: u32,
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=10_000))]
+    events_per_second: u32,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
         let stage = Stage {
             listen: application.listen(),
             admin_listen: application.admin_listen(),
-            rate: arguments.rate,
+            events_per_second: arguments.events_per_second,
             population: memory.population(),
             settings,
         };
@@ -86,7 +86,7 @@ struct Stage {
     listen: SocketAddr,
     admin_listen: SocketAddr,
     settings: Settings,
-    rate: u32,
+    events_per_second: u32,
     population: Population,
 }
 

@@ -8,8 +8,8 @@ use super::super::http_client::{self, Call};
 use super::{Hero, Stage, Tokens};
 use crate::wiring;
 
-/// One event in so many is about the citizen to show.
-const HERO_EVERY: u64 = 4;
+/// At most one event in so many is about the citizen to show, and at most one a second.
+const HERO_EVERY: u32 = 4;
 /// Tokens live an hour: the file has fresh ones in time.
 const FRESH: Duration = Duration::from_secs(1_800);
 
@@ -18,7 +18,7 @@ impl Stage {
     pub(super) async fn trickle(&self, hero: &Hero) -> anyhow::Result<()> {
         let mut tokens = Tokens::make(&self.settings, &hero.id)?;
         let mut made = Instant::now();
-        let mut beat = interval(Duration::from_secs(1) / self.rate.max(1));
+        let mut beat = interval(Duration::from_secs(1) / self.events_per_second.max(1));
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Numbers are not used again at the next start, for event ids come from them.
         for number in wiring::wall_clock().now_micros().unsigned_abs() / 1_000.. {
@@ -27,7 +27,7 @@ impl Stage {
                 (tokens, made) = (Tokens::make(&self.settings, &hero.id)?, Instant::now());
                 tokens.write(self, hero)?;
             }
-            if self.rate > 0 {
+            if self.events_per_second > 0 {
                 self.post_one(hero, number, &tokens).await?;
             }
         }
@@ -37,9 +37,10 @@ impl Stage {
     async fn post_one(&self, hero: &Hero, number: u64, tokens: &Tokens) -> anyhow::Result<()> {
         // Everybody's own events are numbered without a gap, so that their stories go on.
         let users = self.population.users();
-        let is_hero = number.is_multiple_of(HERO_EVERY);
-        let others = number - number / HERO_EVERY;
-        let (index, n) = if is_hero { (hero.index, number / HERO_EVERY) } else { (others % users, others / users) };
+        let hero_every = u64::from(self.events_per_second.max(HERO_EVERY));
+        let is_hero = number.is_multiple_of(hero_every);
+        let others = number - number / hero_every;
+        let (index, n) = if is_hero { (hero.index, number / hero_every) } else { (others % users, others / users) };
         let event = self.population.update_at(index, n, wiring::wall_clock().now_micros());
         // The hero has a turn of their own, and their consent is for whoever watches to change.
         if index == hero.index && (!is_hero || event.source == "consent") {
