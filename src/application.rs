@@ -3,12 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, rt};
 use arc_swap::ArcSwap;
-use config::{AccessTable, Settings};
+use config::{AccessFile, Settings};
 use domain::access::{InvalidAccess, Policy};
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
@@ -116,7 +116,8 @@ impl Application {
         let (public, listen) = bind_public(&settings, surface.clone())?;
         let (admin, admin_listen) = bind_admin(&settings, surface)?;
         // Nothing was looked at: what changed since the table was read is picked up at the first tick.
-        let upkeep = Upkeep { settings, policy, access_table: None, tickets, prometheus };
+        let access_file = AccessFile::new(&settings.data_dir);
+        let upkeep = Upkeep { profiles: profiles.clone(), policy, access_file, tickets, prometheus };
         Ok(Self { public, admin, listen, admin_listen, signals, stop, profiles, closer, upkeep })
     }
 
@@ -233,10 +234,9 @@ fn forbid_core_dumps() -> io::Result<()> {
 
 /// What is done beside serving.
 struct Upkeep {
-    settings: Settings,
+    profiles: actors::Profiles,
     policy: Arc<ArcSwap<Policy>>,
-    /// The file as it was looked at last.
-    access_table: Option<(SystemTime, u64)>,
+    access_file: AccessFile,
     tickets: Arc<Tickets>,
     prometheus: PrometheusHandle,
 }
@@ -254,15 +254,15 @@ impl Upkeep {
 
     /// A change of `access.toml` is picked up; a table with a fault leaves the one in use, and is named once.
     fn follow_access_table(&mut self) {
-        let found = AccessTable::stamp(&self.settings.data_dir);
-        if found == self.access_table {
-            return;
-        }
-        self.access_table = found;
-        match wiring::load_policy(&self.settings) {
-            Ok(policy) if policy.version != self.policy.load().version => {
+        let mut look = || {
+            let table = self.access_file.look()?;
+            Ok::<_, StartError>(table.map(|table| Policy::compile(&table.rules)).transpose()?)
+        };
+        match look() {
+            Ok(Some(policy)) if policy.version != self.policy.load().version => {
                 tracing::info!(version = policy.version, "the access table has changed");
                 self.policy.store(Arc::new(policy));
+                self.profiles.follow_policy();
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the access table is not taken over; the one before stays in use"),

@@ -132,8 +132,8 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
     })
 }
 
-/// The access table, compiled. Called again to pick up a change.
-pub(crate) fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
+/// The access table, compiled.
+fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
     Ok(Policy::compile(&AccessTable::load(&settings.data_dir)?.rules)?)
 }
 

@@ -240,11 +240,13 @@ impl Profiles {
         past.await.unwrap_or(Err(ReadError::Busy))
     }
 
-    /// Ends a subscription: no frame of it comes out of the outlet any more.
-    pub fn unsubscribe(&self, user: UserId, subscription: u64, outlet: &OutletSender) {
-        outlet.close(subscription);
+    /// Ends a subscription: no frame of it comes out of the outlet any more. Says whether the client is still owed the
+    /// word that its cursor was not continued.
+    pub fn unsubscribe(&self, user: UserId, subscription: u64, outlet: &OutletSender) -> bool {
+        let owes_reset = outlet.close(subscription);
         // That suffices; the actor only frees its place sooner.
         self.shared.roster.tell(&user, Request::PruneOutlets);
+        owes_reset
     }
 
     /// Follows all users along the journal, for a caller who may.
@@ -264,6 +266,14 @@ impl Profiles {
         self.shared.dispatch(user, request(sender)).map_err(|_| Busy)?;
         // An actor that ends with the request in its mailbox gives no answer.
         answer.await.unwrap_or(Err(ReadError::Busy))
+    }
+
+    /// Has every subscriber's view follow a new policy at once, and not at the next tick. To be called when it is there.
+    pub fn follow_policy(&self) {
+        for shard in &self.shared.shards {
+            // A shard that is gone has no subscribers.
+            let _ = shard.send(ShardEvent::PolicyChanged);
+        }
     }
 
     /// Whether writes may succeed.

@@ -1,13 +1,14 @@
 //! `access.toml`: who sees what, as data.
 
-use std::path::Path;
-use std::time::SystemTime;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use domain::access::{AccessRules, Policy, ViewerRules};
 use serde::Deserialize;
 
-use crate::Error;
+use crate::sources::read_if_there;
 use crate::table_file::TableFile;
+use crate::{Error, Origin};
 
 /// The embedded table: the default of the specification, and the template for one's own.
 pub const ACCESS_TOML: &str = include_str!("../access.toml");
@@ -23,22 +24,13 @@ pub struct AccessTable {
 }
 
 impl AccessTable {
-    /// Reads `access.toml` in `data_dir`, or the embedded table where there is none. To pick up a change,
-    /// call it again; a policy compiled from the same table has the same version.
+    /// Reads `access.toml` in `data_dir`, or the embedded table where there is none. [`AccessFile`] picks up changes.
     ///
     /// # Errors
     /// A file that cannot be read, is not TOML, has an unknown or missing row or column, or names a path
-    /// that the profile does not have. The table in use before stays in use.
+    /// that the profile does not have.
     pub fn load(data_dir: &Path) -> Result<Self, Error> {
         Self::from_file(&TableFile::find(data_dir, NAME, ACCESS_TOML)?)
-    }
-
-    /// When `access.toml` in the data directory was changed, and its length in bytes; `None` where there is none, and
-    /// the embedded table holds.
-    #[must_use]
-    pub fn stamp(data_dir: &Path) -> Option<(SystemTime, u64)> {
-        let found = std::fs::metadata(data_dir.join(NAME)).ok()?;
-        Some((found.modified().ok()?, found.len()))
     }
 
     fn from_file(file: &TableFile) -> Result<Self, Error> {
@@ -52,6 +44,52 @@ impl AccessTable {
         };
         Policy::compile(&rules).map_err(|fault| file.refuse(&format!("\"{}\"", fault.path), fault.to_string()))?;
         Ok(Self { rules, integrity_services: raw.integrity.services })
+    }
+}
+
+/// `access.toml` in the data directory of a running server.
+#[derive(Debug)]
+pub struct AccessFile {
+    path: PathBuf,
+    seen: Found,
+}
+
+/// What a look at the file found.
+#[derive(Debug, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Text(String),
+    Unreadable(io::ErrorKind),
+}
+
+impl AccessFile {
+    /// The file in `data_dir`, not looked at yet.
+    #[must_use]
+    pub fn new(data_dir: &Path) -> Self {
+        Self { path: data_dir.join(NAME), seen: Found::Nothing }
+    }
+
+    /// The table, if the file holds something else than at the last look. The text itself is compared: a copy that
+    /// keeps time and length is a change, too. A policy compiled from the same table has the same version.
+    ///
+    /// # Errors
+    /// What [`AccessTable::load`] would refuse, and a file that has gone: the table in use stays in use. What an
+    /// operator has closed must not open while an editor puts a new file in the place of the old one. Each fault is
+    /// returned once.
+    pub fn look(&mut self) -> Result<Option<AccessTable>, Error> {
+        let read = read_if_there(&self.path);
+        let found = match &read {
+            Ok(Some(text)) => Found::Text(text.clone()),
+            Ok(None) => Found::Nothing,
+            Err(Error::File { source, .. }) => Found::Unreadable(source.kind()),
+            Err(_) => Found::Unreadable(io::ErrorKind::Other),
+        };
+        if found == self.seen {
+            return Ok(None);
+        }
+        self.seen = found;
+        let text = read?.ok_or_else(|| Error::TableGone { path: self.path.clone() })?;
+        AccessTable::from_file(&TableFile { text, origin: Origin::File(self.path.clone()) }).map(Some)
     }
 }
 
@@ -109,7 +147,6 @@ mod tests {
     use domain::table::{Leaf, LeafSet};
 
     use super::*;
-    use crate::Origin;
 
     /// What a service sees by the table of the specification ("Who sees what").
     fn service_sees(ai_context: bool, level: SharingLevel) -> Vec<&'static str> {
@@ -190,5 +227,30 @@ mod tests {
         std::fs::write(dir.path().join(NAME), "[self]").unwrap();
         let Error::Syntax { origin, .. } = AccessTable::load(dir.path()).unwrap_err() else { panic!("a syntax error") };
         assert_eq!(origin, Origin::File(dir.path().join(NAME)));
+    }
+    #[test]
+    fn a_file_is_told_of_when_its_text_changes_and_never_gives_way_to_the_embedded_table() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join(NAME);
+        let mut file = AccessFile::new(dir.path());
+        assert!(file.look().unwrap().is_none(), "the embedded table stays");
+        let table = |service: &str| ACCESS_TOML.replace("services = []", &format!("services = [\"{service}\"]"));
+        std::fs::write(&path, table("one")).unwrap();
+        assert_eq!(file.look().unwrap().unwrap().integrity_services, ["one"]);
+        assert!(file.look().unwrap().is_none());
+        // Of the same length, and as old.
+        let times = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::write(&path, table("two")).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(times).unwrap();
+        assert_eq!(file.look().unwrap().unwrap().integrity_services, ["two"]);
+
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(file.look(), Err(Error::TableGone { .. })));
+        assert!(file.look().unwrap().is_none(), "said once");
+        std::fs::write(&path, "[self]").unwrap();
+        assert!(matches!(file.look(), Err(Error::Syntax { .. })));
+        assert!(file.look().unwrap().is_none(), "said once");
+        std::fs::write(&path, table("two")).unwrap();
+        assert_eq!(file.look().unwrap().unwrap().integrity_services, ["two"]);
     }
 }

@@ -56,6 +56,15 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A table that was in use, and whose file is no more.
+    #[error(
+        "`{}` is gone: the table that it held stays in use; put one there, or restart for the embedded one",
+        path.display()
+    )]
+    TableGone {
+        /// The file.
+        path: PathBuf,
+    },
     /// Text that is not TOML, or a table of the wrong shape.
     #[error("{origin}, line {line}: {message}")]
     Syntax {

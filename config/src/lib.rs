@@ -13,7 +13,7 @@
 //! assert_eq!((settings.mode, settings.http.max_event_bytes), (Mode::Development, 1 << 20));
 //!
 //! let secrets = Secrets::load(&settings.data_dir, settings.mode, &sources.environment, &mut randomness)?;
-//! let access = AccessTable::load(&settings.data_dir)?; // again whenever the file may have changed
+//! let access = AccessTable::load(&settings.data_dir)?; // `AccessFile` picks up changes
 //! let not_applicable = load_completeness(&settings.data_dir)?;
 //! let printed = settings.print() + &secrets.print(); // `config print`
 //! # assert!(secrets.development_secret.is_some() && access.integrity_services.is_empty());
@@ -44,7 +44,7 @@ mod settings;
 mod sources;
 mod table_file;
 
-pub use access::{ACCESS_TOML, AccessTable};
+pub use access::{ACCESS_TOML, AccessFile, AccessTable};
 pub use completeness::{COMPLETENESS_TOML, load_completeness};
 pub use error::Error;
 pub use origin::Origin;

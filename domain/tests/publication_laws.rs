@@ -93,6 +93,10 @@ struct Client<'a> {
     held: Option<Value>,
     /// The newest step when it began: older ones are told as to a newcomer.
     began: usize,
+    /// Whether the user came into sight and is out of it again before it read the one or the other.
+    missed: bool,
+    /// Whether it forgot what it missed, as over a break, since the user came into sight.
+    forgot: bool,
 }
 
 impl Client<'_> {
@@ -114,7 +118,9 @@ impl Client<'_> {
         let later = steps[index + 1..=head].iter().map(|step| step.state.consent()).reduce(Consent::least);
         let consents = (before.as_ref().map(|past| past.profile.consent()), after.profile.consent());
         let sight = Sight::new(self.policy, &self.viewer, &user(), consents.0, consents.1, later);
-        let sight = if index <= self.began { sight.of_newcomer() } else { sight };
+        self.missed |= sight.is_missed;
+        let is_new_to_it = index <= self.began || (sight.hides() && std::mem::take(&mut self.missed));
+        let sight = if is_new_to_it { sight.of_newcomer() } else { sight };
         let user = user();
         let transition =
             Transition { user: &user, before: before.as_ref(), after: &after, envelope: &envelope, delta: &delta };
@@ -125,8 +131,12 @@ impl Client<'_> {
         let told = events(&transition, &sight, EventTypes::ALL, self.rules);
         let is_hidden_later = sight.after == Visibility::Hidden && self.sees(consents.1) != Visibility::Hidden;
         assert!(told.is_empty() || !is_hidden_later, "a step of one who is hidden since is mentioned");
-        let was_never_seen = index <= self.began && self.held.is_none() && sight.after == Visibility::Hidden;
-        assert!(told.is_empty() || !was_never_seen, "one is mentioned who was out of sight before the follower began");
+        let holds_none = self.held.as_ref().is_none_or(|held| *held == json!({}));
+        let names_unseen = holds_none && sight.after == Visibility::Hidden && !told.is_empty();
+        assert!(!names_unseen || self.forgot, "one is mentioned whom the follower never saw");
+        if sight.after == Visibility::Hidden && self.sees(consents.1) == Visibility::Hidden {
+            self.forgot = false;
+        }
         for event in told {
             let event: Value = serde_json::from_str(&format!("{{{}}}", event.members)).expect("JSON");
             let data = &event["data"];
@@ -165,10 +175,15 @@ fn run(seed: u64) {
     // Frames that changed registers alone are followed, too, and say nothing.
     for viewer in viewers() {
         let began = random.below(steps.len().max(1) as u64) as usize;
-        let mut client = Client { policy: &policy, rules: &rules, viewer, held: None, began };
+        let mut client =
+            Client { policy: &policy, rules: &rules, viewer, held: None, began, missed: false, forgot: false };
         let (mut next, mut head) = (0, began);
         while next < steps.len() {
             // The head runs ahead of the follower, now more, now less.
+            if random.below(6) == 0 {
+                client.forgot |= client.missed;
+                client.missed = false;
+            }
             head = (head.max(next) + random.below(4) as usize * random.below(4) as usize).min(steps.len() - 1);
             for _ in 0..random.below(5) {
                 if next <= head && next < steps.len() {

@@ -17,7 +17,7 @@ pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let user = user_id(&request)?;
     reason.record(&caller, "read completeness", &user);
     check_sight(&caller, &user)?;
-    let completeness = within(&door, door.profiles.completeness(user, &caller.viewer)).await?;
+    let completeness = within(&door, &caller.viewer, door.profiles.completeness(user, &caller.viewer)).await?;
     let cache_control = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     Ok(HttpResponse::Ok().insert_header(cache_control).json(answer(&completeness)))
 }

@@ -3,12 +3,13 @@
 //! A hit allocates the response's headers and little else: the body is the cache's own bytes.
 
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use actors::{ReadError, View};
+use domain::access::Viewer;
 use domain::id::UserId;
 use domain::pipeline::serialize;
 use domain::table::LeafSet;
@@ -41,7 +42,7 @@ pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let user = user_id(&request)?;
     reason.record(&caller, "read", &user);
     check_sight(&caller, &user)?;
-    let view = within(&door, door.profiles.view(user, &caller.viewer)).await?;
+    let view = within(&door, &caller.viewer, door.profiles.view(user, &caller.viewer)).await?;
     Ok(answer(&door, &caller, headers, &view, fields, started))
 }
 
@@ -156,9 +157,23 @@ pub(crate) fn check_sight(caller: &Caller, user: &UserId) -> Result<(), Problem>
     if caller.viewer.may_ever_see(user) { Ok(()) } else { Err(Problem::unknown_user()) }
 }
 
-/// Waits for a read, within the time that a request may take.
-pub(crate) async fn within<T>(door: &Door, read: impl Future<Output = Result<T, ReadError>>) -> Result<T, Problem> {
+/// Who may not know of some users is told "unknown" at a multiple of this time after it asked: a user who is hidden is
+/// found sooner than one who is nowhere, and the clock would tell them apart.
+const BEAT: Duration = Duration::from_millis(10);
+
+/// Waits for a read for `viewer`, within the time that a request may take.
+pub(crate) async fn within<T>(
+    door: &Door,
+    viewer: &Viewer,
+    read: impl Future<Output = Result<T, ReadError>>,
+) -> Result<T, Problem> {
+    let asked = tokio::time::Instant::now();
     match tokio::time::timeout(door.http.request_timeout, read).await {
+        Ok(Err(ReadError::Unknown)) if viewer.may_be_kept_in_the_dark() => {
+            let beats = asked.elapsed().as_millis() / BEAT.as_millis() + 1;
+            tokio::time::sleep_until(asked + BEAT * u32::try_from(beats).unwrap_or(u32::MAX)).await;
+            Err(ReadError::Unknown.into())
+        }
         Ok(read) => read.map_err(Problem::from),
         Err(_) => Err(Problem::new(Code::Timeout, "the profile could not be read in time")),
     }

@@ -92,6 +92,15 @@ struct Following {
     fields: Option<LeafSet>,
 }
 
+/// What a subscription that was ended is still owed by the one that goes on with it.
+struct Owed {
+    fields: Option<LeafSet>,
+    /// The client's own name, if the frame that carries it was not sent.
+    id: Option<String>,
+    /// Whether a frame that says that it resets was not sent.
+    reset: bool,
+}
+
 impl Session {
     pub(super) fn new(door: Data<Door>, caller: Arc<Caller>, reason: AccessReason, channels: Channels) -> Self {
         let Channels { outlet, openings, answers, farewell, ended } = channels;
@@ -161,12 +170,12 @@ impl Session {
         loop {
             let heard = wire.next();
             match &heard {
-                Ok(Some(Heard::Text(text))) => self.handle(text, &mut answers).await,
-                Ok(Some(Heard::Ping(payload))) => answers.extend_from_slice(&frame::pong(payload)),
+                Ok(Some(Heard::Text(text))) => self.handle(text, &mut answers).await?,
+                Ok(Some(Heard::Ping(payload))) => self.put(&frame::pong(payload), &mut answers).await?,
                 Ok(Some(Heard::Binary(_) | Heard::Pong | Heard::Close(_)) | None) | Err(_) => {}
             }
             let is_last = !matches!(heard, Ok(Some(Heard::Text(_) | Heard::Ping(_) | Heard::Pong)));
-            if is_last || answers.len() >= ANSWERS_AT_ONCE {
+            if is_last {
                 self.answer(answers.split().freeze()).await?;
             }
             match heard {
@@ -179,35 +188,41 @@ impl Session {
         }
     }
 
-    async fn handle(&mut self, text: &str, answers: &mut BytesMut) {
-        match serde_json::from_str(text) {
+    async fn handle(&mut self, text: &str, answers: &mut BytesMut) -> Result<(), End> {
+        let answer = match serde_json::from_str(text) {
             Ok(Incoming::Subscribe { id, users, fields, schema_version }) => {
-                match check_subscription(id.as_deref(), schema_version.as_deref()) {
+                let checked = check_id(id.as_deref())
+                    .and_then(|()| check_version(schema_version.as_deref()))
+                    .and_then(|()| check_users(&users));
+                match checked {
                     Ok(()) => {
                         let fields = fields.map(|names| serialize::parse_fields(&names.join(",")));
-                        self.subscribe(id.as_deref(), &users, fields, answers).await;
+                        return self.subscribe(id.as_deref(), &users, fields, answers).await;
                     }
-                    Err(problem) => answers.extend_from_slice(&message::error(None, None, &problem)),
+                    Err(problem) => message::error(id.filter(|id| id.len() <= MAX_ID).as_deref(), None, &problem),
                 }
             }
-            Ok(Incoming::Unsubscribe { id, user_ids }) => {
-                for user in user_ids.iter().filter_map(|id| UserId::parse(id).ok()) {
-                    self.unsubscribe(&user);
+            Ok(Incoming::Unsubscribe { id, user_ids }) => match check_id(id.as_deref()) {
+                Ok(()) => {
+                    for user in user_ids.iter().filter_map(|id| UserId::parse(id).ok()) {
+                        self.unsubscribe(&user);
+                    }
+                    message::unsubscribed(id.as_deref())
                 }
-                answers.extend_from_slice(&message::unsubscribed(id.as_deref()));
-            }
-            Ok(Incoming::Auth { token }) => {
-                if let Err(problem) = self.renew(&token, answers).await {
-                    answers.extend_from_slice(&message::error(None, None, &problem));
-                }
-            }
-            Ok(Incoming::Ping {}) => answers.extend_from_slice(&message::pong()),
+                Err(problem) => message::error(None, None, &problem),
+            },
+            Ok(Incoming::Auth { token }) => match self.renew(&token) {
+                Ok(followed) => return self.follow_all_on(followed, answers).await,
+                Err(problem) => message::error(None, None, &problem),
+            },
+            Ok(Incoming::Ping {}) => message::pong(),
             Err(_) => {
                 let problem =
                     Problem::new(Code::MalformedBody, "a message is a JSON object of a known `type` and its members");
-                answers.extend_from_slice(&message::error(None, None, &problem));
+                message::error(None, None, &problem)
             }
-        }
+        };
+        self.put(&answer, answers).await
     }
 
     async fn subscribe(
@@ -216,7 +231,7 @@ impl Session {
         users: &[Followed],
         fields: Option<LeafSet>,
         answers: &mut BytesMut,
-    ) {
+    ) -> Result<(), End> {
         for followed in users {
             let outcome = match UserId::parse(&followed.user_id) {
                 Ok(user) => {
@@ -228,9 +243,10 @@ impl Session {
                 Err(_) => Err(Problem::unknown_user()),
             };
             if let Err(problem) = outcome {
-                answers.extend_from_slice(&message::error(id, Some(&followed.user_id), &problem));
+                self.put(&message::error(id, Some(&followed.user_id), &problem), answers).await?;
             }
         }
+        Ok(())
     }
 
     /// Follows a user from its state on. An earlier subscription to the same user ends.
@@ -256,7 +272,10 @@ impl Session {
         }
         // Before the actor is asked: should the session end meanwhile, the subscription ends with it.
         self.followed.insert(user, Following { subscription, fields });
-        let opened = profile::within(&self.door, self.open(user, subscription, fields, (cursor, follows_on))).await;
+        let opened = {
+            let open = self.open(user, subscription, fields, (cursor, follows_on));
+            profile::within(&self.door, &self.caller.viewer, open).await
+        };
         if opened.is_err() {
             // It may have been opened all the same, when the answer did not come in time.
             self.unsubscribe(&user);
@@ -278,57 +297,68 @@ impl Session {
 
     /// The user's actor ended, so nothing more would come: the next one continues with the state.
     async fn subscribe_again(&mut self, ended: Ended) -> Result<(), End> {
-        let Ended { user, subscription, owes_reset } = ended;
+        let Ended { user, subscription, owes_reset: reset } = ended;
         let fields = match self.followed.get(&user) {
             Some(following) if following.subscription == subscription => following.fields,
             // The client has moved on.
             _ => return Ok(()),
         };
-        // A first frame that was not sent yet is still owed.
         let id = self.openings.take(subscription);
-        let mut left = ATTEMPTS;
-        loop {
-            // Nothing continues an empty cursor: so the answer says once more that it resets.
-            let cursor = owes_reset.then(String::new);
-            let opening = Opening { id: id.clone(), cursor, follows_on: true };
-            left -= 1;
-            match self.follow(user, fields, opening).await {
-                Ok(()) => return Ok(()),
-                Err(problem) if problem.is(Code::Busy) && left > 0 => tokio::time::sleep(PAUSE).await,
-                Err(problem) => {
-                    return self.answer(message::error(id.as_deref(), Some(user.as_str()), &problem)).await;
+        let mut answers = BytesMut::new();
+        self.follow_all_on(vec![(user, Owed { fields, id, reset })], &mut answers).await?;
+        self.answer(answers.freeze()).await
+    }
+
+    /// Goes on with users who were followed before, from their state.
+    async fn follow_all_on(&mut self, users: Vec<(UserId, Owed)>, answers: &mut BytesMut) -> Result<(), End> {
+        for (user, Owed { fields, id, reset }) in users {
+            let mut left = ATTEMPTS;
+            loop {
+                // Nothing continues an empty cursor: so the answer says once more that it resets.
+                let cursor = reset.then(String::new);
+                let opening = Opening { id: id.clone(), cursor, follows_on: true };
+                left -= 1;
+                match self.follow(user, fields, opening).await {
+                    Ok(()) => break,
+                    Err(problem) if problem.is(Code::Busy) && left > 0 => tokio::time::sleep(PAUSE).await,
+                    Err(problem) => {
+                        self.put(&message::error(id.as_deref(), Some(user.as_str()), &problem), answers).await?;
+                        break;
+                    }
                 }
             }
         }
+        Ok(())
     }
 
-    fn unsubscribe(&mut self, user: &UserId) {
-        if let Some(following) = self.followed.remove(user) {
-            self.openings.take(following.subscription);
-            self.door.profiles.unsubscribe(*user, following.subscription, &self.outlet);
-        }
+    /// Ends a subscription, and says what it is still owed.
+    fn unsubscribe(&mut self, user: &UserId) -> Option<Owed> {
+        let Following { subscription, fields } = self.followed.remove(user)?;
+        let id = self.openings.take(subscription);
+        let reset = self.door.profiles.unsubscribe(*user, subscription, &self.outlet);
+        Some(Owed { fields, id, reset })
     }
 
-    /// A newer token of the same caller lengthens the stay. Where it opens another view, every subscription begins
-    /// anew under that one: the very next frame of each holds nothing that is hidden now.
-    async fn renew(&mut self, token: &str, answers: &mut BytesMut) -> Result<(), Problem> {
+    /// A newer token of the same caller lengthens the stay. Where it opens another view, every subscription ends, to
+    /// begin anew under that one: the very next frame of each holds nothing that is hidden now.
+    fn renew(&mut self, token: &str) -> Result<Vec<(UserId, Owed)>, Problem> {
         let caller = self.door.verifier.caller(token.as_bytes())?;
         if caller.subject != self.caller.subject {
             return Err(Problem::new(Code::Forbidden, "the token is of another caller: open another socket with it"));
         }
         self.stay.lengthen(&self.door, &caller);
         let before = std::mem::replace(&mut self.caller, caller);
-        if before.viewer != self.caller.viewer || before.live_many != self.caller.live_many {
-            let followed: Vec<_> = self.followed.iter().map(|(user, following)| (*user, following.fields)).collect();
-            followed.iter().for_each(|(user, _)| self.unsubscribe(user));
-            for (user, fields) in followed {
-                let opening = Opening { follows_on: true, ..Opening::default() };
-                if let Err(problem) = self.follow(user, fields, opening).await {
-                    answers.extend_from_slice(&message::error(None, Some(user.as_str()), &problem));
-                }
-            }
+        if before.viewer == self.caller.viewer && before.live_many == self.caller.live_many {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let users: Vec<UserId> = self.followed.keys().copied().collect();
+        Ok(users.into_iter().filter_map(|user| Some((user, self.unsubscribe(&user)?))).collect())
+    }
+
+    /// Puts an answer behind the others. Many are sent in pieces, so that one message cannot make them pile up.
+    async fn put(&self, answer: &[u8], answers: &mut BytesMut) -> Result<(), End> {
+        answers.extend_from_slice(answer);
+        if answers.len() < ANSWERS_AT_ONCE { Ok(()) } else { self.answer(answers.split().freeze()).await }
     }
 
     /// Sends frames. While answers are not read, nothing of the client's is read either; for too long, it ends.
@@ -344,12 +374,24 @@ impl Session {
     }
 }
 
-fn check_subscription(id: Option<&str>, schema_version: Option<&str>) -> Result<(), Problem> {
-    if id.is_some_and(|id| id.len() > MAX_ID) {
-        return Err(Problem::new(Code::InvalidParameter, "an `id` has at most 128 bytes"));
+fn check_id(id: Option<&str>) -> Result<(), Problem> {
+    match id {
+        Some(id) if id.len() > MAX_ID => Err(Problem::new(Code::InvalidParameter, "an `id` has at most 128 bytes")),
+        _ => Ok(()),
     }
-    match schema_version {
+}
+
+fn check_version(asked: Option<&str>) -> Result<(), Problem> {
+    match asked {
         Some(asked) if !version::SERVED.contains(&asked) => Err(version::unknown()),
+        _ => Ok(()),
+    }
+}
+
+/// Every message has an answer, so one that asks for nothing is refused.
+fn check_users(users: &[Followed]) -> Result<(), Problem> {
+    match users {
+        [] => Err(Problem::new(Code::InvalidParameter, "`users` must name somebody to follow")),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! How many sockets are open, in all and for each caller.
+//! The sockets and streams that are open: counted in all, and bounded for each caller.
 
 use std::collections::HashMap;
 use std::sync::Arc;

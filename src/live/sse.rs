@@ -83,7 +83,8 @@ impl Events {
     async fn follow(&self, cursor: Option<String>, follows_on: bool) -> Result<(), Problem> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
         let subscription = Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, follows_on, outlet };
-        profile::within(&self.door, self.door.profiles.subscribe(self.user, subscription)).await
+        let open = self.door.profiles.subscribe(self.user, subscription);
+        profile::within(&self.door, &self.caller.viewer, open).await
     }
 
     fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {

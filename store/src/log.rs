@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::id::UserId;
 use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
 use domain::port::store::StoreError;
 
@@ -43,6 +44,18 @@ impl EventLog for Log {
         }
         Ok(batch)
     }
+
+    fn newest(&self, user: &UserId) -> Result<u64, StoreError> {
+        newest(&self.0, &self.0.hasher.hash(user))
+    }
+}
+
+/// The sequence of a user's newest frame: in memory, unless a checkpoint let it be forgotten.
+fn newest(shared: &Shared, user: &UserHash) -> Result<u64, StoreError> {
+    if let Some(entry) = shared.index.get(user) {
+        return Ok(entry.sequence);
+    }
+    Ok(shared.sled.user(user)?.map_or(0, |record| record.number))
 }
 
 /// One read, segment by segment.
@@ -120,14 +133,6 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// The sequence of a user's newest frame: in memory, unless a checkpoint let it be forgotten.
-    fn newest(&self, user: &UserHash) -> Result<u64, StoreError> {
-        if let Some(entry) = self.shared.index.get(user) {
-            return Ok(entry.sequence);
-        }
-        Ok(self.shared.sled.user(user)?.map_or(0, |record| record.number))
-    }
-
     /// Opens the frame at the start of `bytes`.
     fn frame(&mut self, bytes: &[u8]) -> Result<(), LogError> {
         let Item::Frame { header, sealed, length } = parse(bytes) else { return Ok(()) };
@@ -144,7 +149,7 @@ impl Walk<'_> {
                 at: LogPosition(self.at.to_u64()),
                 next: LogPosition(Position::new(self.at.segment, self.at.offset + length as u32).to_u64()),
                 sequence: header.sequence,
-                newest: self.newest(&header.user)?.max(header.sequence),
+                newest: newest(self.shared, &header.user)?.max(header.sequence),
                 body,
             }),
             Err(_) => self.batch.sealed += 1,

@@ -342,4 +342,12 @@ fn a_change_of_the_table_is_picked_up_without_a_restart() {
     std::fs::write(app.data_dir.path().join("access.toml"), "[self]").unwrap();
     crate::app::eventually("the fault is reported", || app.log().contains("the one before stays in use"));
     assert!(read().json().get("family").is_some());
+
+    // A file that is taken away does not open what it had closed.
+    let stricter = text.replacen("\"demographics.state\", ", "", 1);
+    std::fs::write(app.data_dir.path().join("access.toml"), stricter).unwrap();
+    crate::app::eventually("the stricter table holds", || read().json().get("demographics").is_none());
+    std::fs::remove_file(app.data_dir.path().join("access.toml")).unwrap();
+    crate::app::eventually("its absence is reported", || app.log().contains("is gone"));
+    assert!(read().json().get("demographics").is_none());
 }

@@ -176,8 +176,20 @@ fn what_was_withdrawn_is_found_nowhere_in_the_past() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0].event["data"]["operations"], json!([{"op": "replace", "path": "", "value": {}}]));
     // One who begins now does not hear of the user at all.
-    let told = of_user(Follower::open(&app, third(), "cursor=oldest").read_to(MARKER, end));
+    let newcomer = Follower::open(&app, third(), "cursor=oldest");
+    let cursor = newcomer.cursor.clone();
+    let told = of_user({ newcomer }.read_to(MARKER, end));
     assert!(told.is_empty(), "{told:?}");
+    // Nor does one who was away while the user came and went.
+    let away = "usr_CameAndWent01";
+    app.apply("metadata", &residency(away, "a", "2026-01-21T11:00:00Z", 3));
+    app.consent(away, &json!({"third_party_sharing": true}));
+    app.apply("metadata", &residency(away, "b", "2026-01-21T12:00:00Z", 4));
+    app.consent(away, &json!({"third_party_sharing": false}));
+    app.consent(MARKER, &json!({"data_sharing_level": "standard"}));
+    let told = Follower::open(&app, third(), &format!("cursor={cursor}")).read_to(MARKER, revision(&app, MARKER));
+    assert!(!told.iter().any(|event| event.text.contains(away)), "{told:?}");
+    assert!(told.iter().any(|event| event.text.contains(MARKER)), "others are told of");
 }
 
 /// Kills a server without warning and starts another on its data.

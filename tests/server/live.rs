@@ -225,6 +225,8 @@ async fn what_cannot_be_done_is_an_error_and_the_socket_stays() {
     for (message, problem) in [
         (json!({"type": "subscribe", "users": [], "schema_version": "1.0"}).to_string(), "not-acceptable"),
         (json!({"type": "subscribe", "id": long_id, "users": []}).to_string(), "invalid-parameter"),
+        (json!({"type": "subscribe", "users": []}).to_string(), "invalid-parameter"),
+        (json!({"type": "unsubscribe", "id": long_id, "user_ids": []}).to_string(), "invalid-parameter"),
         (json!({"type": "subscribe"}).to_string(), "malformed-body"),
         (json!({"type": "subscribe", "users": [], "more": 1}).to_string(), "malformed-body"),
         (json!({"type": "dance"}).to_string(), "malformed-body"),
@@ -235,8 +237,38 @@ async fn what_cannot_be_done_is_an_error_and_the_socket_stays() {
         let error = client.next().await;
         assert_eq!(error["problem"]["type"], format!("/problems/{problem}"), "{message}: {error}");
     }
+    // Whoever can be told by its name is.
+    client.say(&json!({"type": "subscribe", "id": "7", "users": [], "schema_version": "1.0"})).await;
+    let error = client.next().await;
+    assert_eq!((&error["type"], &error["id"]), (&json!("error"), &json!("7")), "{error}");
     client.say(&json!({"type": "ping"})).await;
     assert_eq!(client.next().await, json!({"type": "pong"}));
+}
+
+#[tokio::test]
+async fn an_answer_for_each_of_many_users_comes_however_late_it_is_read() {
+    let app = seeded();
+    let mut client = Client::open(&app, Token::citizen(USER)).await;
+    let users: Vec<_> = (0..1_000).map(|_| json!({"user_id": ""})).collect();
+    let id = "\u{1}".repeat(128);
+    for _ in 0..8 {
+        client.say(&json!({"type": "subscribe", "id": id, "users": users})).await;
+    }
+    for _ in 0..8_000 {
+        let error = client.next().await;
+        assert_eq!((&error["id"], &error["problem"]["type"]), (&json!(id), &json!("/problems/unknown-user")));
+    }
+}
+
+#[tokio::test]
+async fn hidden_and_unknown_users_are_denied_on_the_same_beat() {
+    let app = seeded();
+    let third = || Token::service("profile:read third_party");
+    for path in [profile_path(USER), profile_path("usr_NobodyAtAll000")] {
+        let asked = std::time::Instant::now();
+        assert_eq!(app.get(&path, third()).status, 404);
+        assert!(asked.elapsed() >= Duration::from_millis(10), "not at once, whoever it is");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Coming back with a cursor, and views that become others while they are followed.
 
+use futures_util::SinkExt;
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::app::{App, USER, profile_path, residency, spawn_app, start};
 use crate::live::{changes, seeded, view_of};
@@ -135,6 +137,34 @@ async fn a_token_of_the_same_caller_may_open_another_view() {
         assert_eq!(client.next().await["type"], "profile");
     }
     assert_eq!(client.held[USER], view_of(&app, "profile:read"));
+}
+
+#[tokio::test]
+async fn a_token_with_another_view_swallows_no_answer() {
+    let app = seeded();
+    let mut client = Client::open(&app, reader()).await;
+    let scopes = ["profile:read live:many ai_context", "profile:read live:many"];
+    for turn in 0..40 {
+        let id = format!("sub-{turn}");
+        let users = json!([{"user_id": USER, "cursor": "nonsense"}]);
+        // Sent together, so that the token often comes before the answer has gone out.
+        let subscribe = json!({"type": "subscribe", "id": id, "users": users}).to_string();
+        let auth = json!({"type": "auth", "token": app.sign(Token::service(scopes[turn % 2]))}).to_string();
+        client.socket.feed(Message::text(subscribe)).await.unwrap();
+        client.socket.feed(Message::text(auth)).await.unwrap();
+        client.socket.flush().await.unwrap();
+        client.say(&json!({"type": "ping"})).await;
+        let (mut named, mut reset, mut ponged) = (0, 0, false);
+        while !(ponged && named > 0) {
+            let frame = client.next().await;
+            ponged |= frame["type"] == "pong";
+            named += usize::from(frame["id"] == id);
+            reset += usize::from(frame["id"] == id && frame["reset"] == true);
+        }
+        assert_eq!((named, reset), (1, 1), "turn {turn}");
+        client.say(&json!({"type": "unsubscribe", "user_ids": [USER]})).await;
+        while client.next().await["type"] != "unsubscribed" {}
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use cursor::{Audience, Cursors, Refusal, Standing};
 pub(crate) use horizon::{Horizon, Mark};
 use memory::Memory;
 use places::{Place, Places};
+use reading::{Missed, Reading};
 
 use crate::options::Options;
 use crate::shared::Shared;
@@ -164,6 +165,7 @@ pub struct Follower {
     types: EventTypes,
     policy_version: u32,
     standing: Standing,
+    missed: Missed,
     horizon: watch::Receiver<LogPosition>,
 }
 
@@ -181,7 +183,7 @@ impl Follower {
         // Marks are made while somebody watches; what was committed before is behind this one.
         let horizon = followers.horizon.watch();
         shared.commits.mark();
-        Ok(Self { shared, _place: place, viewer, types, policy_version, standing, horizon })
+        Ok(Self { shared, _place: place, viewer, types, policy_version, standing, missed: Missed::default(), horizon })
     }
 
     /// Where it stands.
@@ -213,11 +215,14 @@ impl Follower {
         let up_to = *self.horizon.borrow_and_update();
         let (shared, viewer, types, from) = (Arc::clone(&self.shared), self.viewer.clone(), self.types, self.standing);
         let audience = self.audience();
+        let mut missed = std::mem::take(&mut self.missed);
         let read = move || {
-            reading::Reading { shared: &shared, policy: &policy, viewer: &viewer, types, audience }.read(from, up_to)
+            let reading = Reading { shared: &shared, policy: &policy, viewer: &viewer, types, audience };
+            reading.read(from, up_to, &mut missed).map(|read| (read, missed))
         };
-        let (batch, next) = blocking(read).await?;
+        let ((batch, next), missed) = blocking(read).await?;
         self.standing.position = next;
+        self.missed = missed;
         Ok(batch)
     }
 

@@ -1,5 +1,6 @@
 //! One read of a follower: frames in, events out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::access::{Consent, Policy, Viewer};
@@ -16,8 +17,37 @@ use crate::shared::Shared;
 
 /// About how many bytes of frames one read takes: what a follower holds at a time is a small multiple of it.
 const READ_BYTES: usize = 64 << 10;
-/// Events of so many bytes end a read before its frames do: a short frame may bring the whole document.
-const EVENT_BYTES: usize = 512 << 10;
+/// Events of so many bytes end a read before its frames do: a short frame may bring the whole document. What waits for a
+/// slow client was made before it waited, so it is not much.
+const EVENT_BYTES: usize = 64 << 10;
+/// As often the events are held against what happened while they were put together; beyond that, users never rest.
+const LOOKS_AGAIN: usize = 3;
+/// As many users are kept in mind who were missed; others are mentioned when they go out of sight.
+const MAX_MISSED: usize = 16_384;
+
+/// Users who came into sight and are out of it again further on, before the follower read the one or the other: it is
+/// told of neither.
+#[derive(Debug, Default)]
+pub(super) struct Missed(HashSet<UserId>);
+
+impl Missed {
+    fn add(&mut self, user: UserId) {
+        if self.0.len() < MAX_MISSED {
+            self.0.insert(user);
+        }
+    }
+
+    fn take(&mut self, user: &UserId) -> bool {
+        self.0.remove(user)
+    }
+}
+
+/// A frame, and what is told of it.
+struct Told {
+    entry: LogEntry,
+    user: UserId,
+    events: Vec<Event>,
+}
 
 /// Reads for one viewer under one policy.
 pub(super) struct Reading<'a> {
@@ -30,7 +60,12 @@ pub(super) struct Reading<'a> {
 
 impl Reading<'_> {
     /// The events of the frames from `from` on, and where to go on.
-    pub(super) fn read(&self, from: Standing, up_to: LogPosition) -> Result<(Batch, LogPosition), Ended> {
+    pub(super) fn read(
+        &self,
+        from: Standing,
+        up_to: LogPosition,
+        missed: &mut Missed,
+    ) -> Result<(Batch, LogPosition), Ended> {
         let followers = &self.shared.followers;
         let frames = followers.log.read(from.position, up_to, READ_BYTES).map_err(|error| match error {
             LogError::Gone { .. } | LogError::Nowhere => Ended::Gone,
@@ -38,54 +73,91 @@ impl Reading<'_> {
         })?;
         let metrics = &self.shared.metrics;
         metrics.events_skipped_unreadable.increment(frames.sealed);
-        let (mut published, mut bytes, mut next) = (Vec::new(), 0, frames.next);
-        for entry in &frames.entries {
-            match self.events(entry, from.began) {
-                Ok(events) => bytes += self.publish(entry, from.began, events, &mut published),
-                // One damaged user does not end everybody's stream.
-                Err(StoreError::Damaged { what }) => {
-                    tracing::error!(what, "followers are not told of a frame that cannot be followed");
-                    metrics.events_skipped_unreadable.increment(1);
+        let (mut told, mut bytes, mut next) = (Vec::new(), 0, frames.next);
+        for entry in frames.entries {
+            if let Some((user, events)) = self.events_of(&entry, from.began, missed)? {
+                bytes += events.iter().map(|event| event.members.len()).sum::<usize>();
+                let end = entry.next;
+                told.push(Told { entry, user, events });
+                if bytes >= EVENT_BYTES {
+                    next = end;
+                    break;
                 }
-                Err(error) => return Err(error.into()),
             }
-            if bytes >= EVENT_BYTES {
-                next = entry.next;
+        }
+        for _ in 0..LOOKS_AGAIN {
+            if !self.look_again(&mut told, from.began, missed)? {
                 break;
             }
         }
+        let mut published = Vec::new();
+        told.into_iter().for_each(|told| self.publish(told, from.began, &mut published));
         metrics.events_published.increment(published.len() as u64);
         let cursor = followers.cursors.write(Standing { position: next, ..from }, self.audience);
         Ok((Batch { events: published, cursor }, next))
     }
 
-    /// All events of a frame but the last lead back to it: who saw only some of them sees them again. Says how many
-    /// bytes they are.
-    fn publish(&self, entry: &LogEntry, began: LogPosition, events: Vec<Event>, out: &mut Vec<Published>) -> usize {
-        let mut bytes = 0;
+    /// What was acknowledged while the events were put together may have withdrawn something of them: those of users
+    /// who moved on are put together anew. Says whether any were.
+    fn look_again(&self, told: &mut [Told], began: LogPosition, missed: &mut Missed) -> Result<bool, Ended> {
+        let mut any = false;
+        for Told { entry, user, events } in told.iter_mut().filter(|told| !told.events.is_empty()) {
+            let newest = self.shared.followers.log.newest(user)?;
+            if newest > entry.newest {
+                entry.newest = newest;
+                *events = self.events_of(entry, began, missed)?.map_or_else(Vec::new, |(_, events)| events);
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
+    /// The events of a frame and whose they are. One damaged user does not end everybody's stream.
+    fn events_of(
+        &self,
+        entry: &LogEntry,
+        began: LogPosition,
+        missed: &mut Missed,
+    ) -> Result<Option<(UserId, Vec<Event>)>, Ended> {
+        match self.events(entry, began, missed) {
+            Ok(events) => Ok(events),
+            Err(StoreError::Damaged { what }) => {
+                tracing::error!(what, "followers are not told of a frame that cannot be followed");
+                self.shared.metrics.events_skipped_unreadable.increment(1);
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All events of a frame but the last lead back to it: who saw only some of them sees them again.
+    fn publish(&self, Told { entry, events, .. }: Told, began: LogPosition, out: &mut Vec<Published>) {
         let last = events.len().saturating_sub(1);
         for (index, Event { kind, members }) in events.into_iter().enumerate() {
             let position = if index == last { entry.next } else { entry.at };
             let cursor = self.shared.followers.cursors.write(Standing { position, began }, self.audience);
             let text = format!(r#"{{"cursor":"{cursor}",{members}}}"#);
-            bytes += text.len();
             out.push(Published { cursor, kind, text });
         }
-        bytes
     }
 
-    fn events(&self, entry: &LogEntry, began: LogPosition) -> Result<Vec<Event>, StoreError> {
+    fn events(
+        &self,
+        entry: &LogEntry,
+        began: LogPosition,
+        missed: &mut Missed,
+    ) -> Result<Option<(UserId, Vec<Event>)>, StoreError> {
         let damaged = |error: domain::record::DecodeError| StoreError::Damaged { what: error.to_string() };
         let step = match follow(&entry.body).map_err(damaged)? {
             Followed::Step(step) => step,
-            Followed::NoRevision => return Ok(Vec::new()),
+            Followed::NoRevision => return Ok(None),
             Followed::Nameless => {
                 self.shared.metrics.events_skipped_nameless.increment(1);
-                return Ok(Vec::new());
+                return Ok(None);
             }
         };
         if !self.viewer.may_ever_see(&step.user) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let memory = &self.shared.followers.memory;
         let before = match step.base() {
@@ -97,12 +169,16 @@ impl Reading<'_> {
         let consents = (past.map(|past| past.profile.consent()), after.profile.consent());
         let later = self.later(entry, &step, before.as_ref(), consents)?;
         let sight = Sight::new(self.policy, self.viewer, &step.user, consents.0, consents.1, later.least());
-        let sight = if entry.at < began { sight.of_newcomer() } else { sight };
+        if sight.is_missed {
+            missed.add(step.user);
+        }
+        let is_new_to_it = entry.at < began || (sight.hides() && missed.take(&step.user));
+        let sight = if is_new_to_it { sight.of_newcomer() } else { sight };
         let transition =
             Transition { user: &step.user, before: past, after: &after, envelope: &envelope, delta: &delta };
         let events = publication::events(&transition, &sight, self.types, &self.shared.rules);
         memory.remember(&step.user, after, later);
-        Ok(events)
+        Ok(Some((step.user, events)))
     }
 
     /// The consents after a step, where they could make a difference.

@@ -111,11 +111,14 @@ impl OutletSender {
         })
     }
 
-    /// Closes one subscription: what waits of it is dropped, and nothing of it comes out any more.
-    pub(crate) fn close(&self, subscription: u64) {
+    /// Closes one subscription: what waits of it is dropped, and nothing of it comes out any more. Says whether a
+    /// frame that resets was dropped.
+    pub(crate) fn close(&self, subscription: u64) -> bool {
         let mut queue = self.0.queue.lock();
         queue.subscriptions.remove(&subscription);
-        queue.take_back(subscription, drop);
+        let mut owes_reset = false;
+        queue.take_back(subscription, |frame| owes_reset |= frame.reset);
+        owes_reset
     }
 
     /// Whether a subscription still receives.
@@ -265,8 +268,9 @@ mod tests {
     #[test]
     fn a_closed_subscription_gives_nothing_and_takes_nothing() {
         let (sender, mut receiver) = channel(8);
-        sender.open(frame(1, 1));
-        sender.close(1);
+        sender.open(Frame { reset: true, ..frame(1, 1) });
+        assert!(sender.close(1), "the reset is still owed");
+        assert!(!sender.close(1));
         assert_eq!(sender.push(frame(1, 2)), Push::Closed);
         assert_eq!(sender.replace(frame(1, 2)), Push::Closed);
         assert_eq!(drain(&mut receiver), []);

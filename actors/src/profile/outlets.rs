@@ -126,9 +126,10 @@ impl Outlets {
             let Some((patch, completeness)) = step else { return true };
             let sent = studio.send(outlet, patch, &mut profiles);
             if let (Push::Queued, Some(completeness)) = (sent, completeness) {
-                studio.metrics.frames(FrameKind::Completeness).increment(1);
                 // One that finds no room is dropped: the patch has the percentage.
-                outlet.sender.push(studio.frame(outlet, completeness));
+                if outlet.sender.push(studio.frame(outlet, completeness)) == Push::Queued {
+                    studio.metrics.frames(FrameKind::Completeness).increment(1);
+                }
             }
             sent != Push::Closed
         });
@@ -205,10 +206,11 @@ impl Studio<'_> {
                 self.metrics.live_coalesced.increment(1);
                 outlet.sender.merge(frame, &profiles.once(class, || self.profile(class)))
             }
-            sent => {
+            Push::Queued => {
                 self.metrics.frames(FrameKind::Patch).increment(1);
-                sent
+                Push::Queued
             }
+            Push::Closed => Push::Closed,
         }
     }
 

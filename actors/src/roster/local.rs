@@ -29,6 +29,8 @@ pub(crate) enum ShardEvent {
     CommitsLost,
     /// Users that were loaded.
     Hydrated(Vec<Hydrated>),
+    /// There is a new policy.
+    PolicyChanged,
     /// All outcomes up to a place in the journal have come before this.
     Passed(Mark),
 }
@@ -80,6 +82,7 @@ impl Local {
             ShardEvent::CommitsLost => {
                 self.each(|core| core.fail_pending(self));
             }
+            ShardEvent::PolicyChanged => self.roll_day(),
             ShardEvent::Passed(mark) => drop(mark),
             ShardEvent::Hydrated(users) => {
                 for user in users {

@@ -184,6 +184,10 @@ impl EventLog for Ram {
         }
         Ok(batch)
     }
+
+    fn newest(&self, user: &UserId) -> Result<u64, StoreError> {
+        Ok(self.0.lock().frames.get(user).map_or(0, |frames| frames.len() as u64))
+    }
 }
 
 /// A clock that is set.

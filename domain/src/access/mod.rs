@@ -47,6 +47,11 @@ impl Viewer {
             Self::Auditor => false,
         }
     }
+
+    /// Whether there are users whom it would see at another consent, and of whom it must not know at theirs.
+    pub const fn may_be_kept_in_the_dark(&self) -> bool {
+        matches!(self, Self::Service { third_party: true, .. })
+    }
 }
 
 /// The citizen's consent, as far as masks depend on it. Nothing on record is the least.
@@ -111,6 +116,9 @@ mod tests {
                 [false, true].map(|third_party_sharing| Consent { third_party_sharing, ..Consent::default() });
             let sees = consents.map(|consent| policy.visibility(&viewer, &one, consent) != Visibility::Hidden);
             assert_eq!(viewer.may_ever_see(&one), sees.contains(&true), "{viewer:?}");
+            if sees == [false, true] {
+                assert!(viewer.may_be_kept_in_the_dark(), "{viewer:?}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The journal as a log: what followers read, in the order in which it became durable.
 
 use super::store::StoreError;
+use crate::id::UserId;
 
 /// A place between two frames. Places grow with the log and keep their meaning over restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -49,6 +50,12 @@ pub trait EventLog: Send + Sync {
     /// # Errors
     /// The place is not kept any more, or never was one, or could not be read.
     fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError>;
+
+    /// The sequence of a user's newest durable frame; 0 for one without any.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn newest(&self, user: &UserId) -> Result<u64, StoreError>;
 }
 
 /// A read of the log that failed.

@@ -16,6 +16,9 @@ pub struct Sight {
     /// What one may hold who was told of the profile before when it was new. Hidden where a later step takes the user
     /// out of sight: that one says so, and this one says nothing, so that the past of a hidden user is not counted.
     pub held: Visibility,
+    /// Whether the step brings the user into sight, and a later one takes them out again before anybody who reads it
+    /// now could see them.
+    pub is_missed: bool,
 }
 
 impl Sight {
@@ -34,15 +37,22 @@ impl Sight {
         let own = sees(after);
         let least = later.map_or(after, |later| after.least(later));
         let is_hidden_later = sees(least) == Visibility::Hidden && own != Visibility::Hidden;
+        let held = of_before(before);
         Self {
             before: of_before(before.map(|before| before.least(least))),
             after: sees(least),
-            held: if is_hidden_later { Visibility::Hidden } else { of_before(before) },
+            held: if is_hidden_later { Visibility::Hidden } else { held },
+            is_missed: is_hidden_later && held == Visibility::Hidden,
         }
     }
 
-    /// The sight of one who began to follow after the step: who was out of sight by then was never in it, and is not
-    /// mentioned.
+    /// Whether the step takes the user out of sight.
+    pub fn hides(&self) -> bool {
+        self.held != Visibility::Hidden && self.after == Visibility::Hidden
+    }
+
+    /// The sight of one who was not there when what came before was new: who is out of sight after the step was never
+    /// in it, and is not mentioned.
     #[must_use]
     pub const fn of_newcomer(self) -> Self {
         Self { held: self.before, ..self }

@@ -38,6 +38,10 @@ impl EventLog for Memory {
     fn read(&self, from: LogPosition, _: LogPosition, _: usize) -> Result<LogBatch, LogError> {
         Ok(LogBatch { next: from, ..LogBatch::default() })
     }
+
+    fn newest(&self, _: &UserId) -> Result<u64, StoreError> {
+        Ok(0)
+    }
 }
 
 impl ProfileStore for Memory {
