@@ -90,6 +90,22 @@ fn a_demo_lives_says_what_to_try_and_is_there_again() {
 }
 
 #[test]
+fn a_start_that_failed_leaves_no_citizens_behind() {
+    let directory = TempDir::new().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["demo", "--users", "50", "--data-dir"]).arg(directory.path());
+    // Where nothing is said on the command line, the environment counts.
+    command.env("PROFILE_SERVER__LISTEN", taken.local_addr().unwrap().to_string());
+    command.env("PROFILE_SERVER__ADMIN_LISTEN", "127.0.0.1:0");
+    let failed = command.output().unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{}", String::from_utf8_lossy(&failed.stderr));
+    let demo = Demo::start(directory.path(), &["--users", "60", "--events-per-second", "0"]);
+    assert!(demo.banner.contains("60 citizens came to life"), "{}", demo.banner);
+    demo.interrupt();
+}
+
+#[test]
 fn a_demo_leaves_the_data_of_others_alone() {
     let directory = TempDir::new().unwrap();
     std::fs::create_dir(directory.path().join("journal")).unwrap();

@@ -13,7 +13,7 @@ impl Stage {
         let Hero { id, name, .. } = hero;
         let (listen, admin, program) = (self.listen, self.admin_listen, program());
         let data = short(&self.settings.data_dir);
-        let tokens = short(&Tokens::path(&self.settings));
+        let tokens = typed(&Tokens::path(&self.settings));
         format!(
             r#"
 {news}
@@ -43,6 +43,7 @@ impl Stage {
 
 {watch}
 
+  . {tokens}
   {program} watch $WHO --server {listen}
 
 {lose}
@@ -65,23 +66,47 @@ finds the same data.
             metrics = head("metrics"),
             files = head("data"),
             citizen = head("citizen"),
-            first = head("In a second terminal, first:"),
+            first = head("In a second terminal, in this directory, first:"),
             read = head("1. Read the profile, as a service sees it:"),
-            watch = head("2. Watch it live (in a terminal of its own):"),
+            watch = head("2. Watch it live, in a third terminal:"),
             lose = head("3. Take consent back, and see the watcher lose fields:"),
         )
     }
 }
 
-/// This program as it can be called again: a bare name would be looked for elsewhere.
+/// This program as it can be called again.
 fn program() -> String {
-    let path = std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| short(&path));
-    if path.contains('/') { path } else { format!("./{path}") }
+    std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| typed(&path))
 }
 
-/// The path as it can be typed here.
+/// The path as a shell takes it here: a bare name would be looked for elsewhere, and blanks need quotes.
+fn typed(path: &Path) -> String {
+    let path = short(path);
+    let path = if path.contains('/') { path } else { format!("./{path}") };
+    let is_plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte));
+    if is_plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+/// The path as seen from here.
 fn short(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let inside = here.and_then(|here| path.strip_prefix(here).ok());
     inside.unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_a_path_as_it_is_shown() {
+        for (path, shown) in [
+            ("var/demo/demo.env", "var/demo/demo.env"),
+            ("demo.env", "./demo.env"),
+            ("with space/demo.env", "'with space/demo.env'"),
+            ("it's/$HOME", r"'it'\''s/$HOME'"),
+        ] {
+            assert_eq!(typed(Path::new(path)), shown);
+        }
+    }
 }

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the server said to the events of a feed.
 #[derive(Default)]
-struct Said {
+pub(super) struct Said {
     applied: u64,
     other: u64,
     busy: u64,
@@ -69,7 +69,7 @@ impl Stage {
     }
 
     /// Posts lines to a feed until none is busy. Sending again is always safe.
-    async fn post(&self, source: &str, lines: &[u8], tokens: &Tokens) -> anyhow::Result<Said> {
+    pub(super) async fn post(&self, source: &str, lines: &[u8], tokens: &Tokens) -> anyhow::Result<Said> {
         let path = format!("/api/v2/feeds/{source}");
         let body = ("application/x-ndjson", lines);
         let call = Call { method: "POST", path: &path, token: &tokens.service, body };

@@ -31,8 +31,19 @@ struct Kept {
     days: u32,
     /// The time of the first start, in microseconds since the Unix epoch: until then their past goes.
     base_time: i64,
-    /// Whether everything was posted.
-    complete: bool,
+    progress: Progress,
+}
+
+/// How far the first start came.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Progress {
+    /// Nobody is there yet.
+    Planned,
+    /// Something was posted, perhaps.
+    Begun,
+    /// Everything was posted.
+    Complete,
 }
 
 impl Memory {
@@ -49,6 +60,9 @@ impl Memory {
             Err(error) => return Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
         };
         if let Some(users) = users.filter(|users| *users != kept.users) {
+            if kept.progress == Progress::Planned {
+                return Self::remember(path, Some(users));
+            }
             let there = kept.users;
             bail!(
                 "`{}` has {there} citizens, not {users}: leave --users out, or choose another --data-dir",
@@ -63,8 +77,12 @@ impl Memory {
         if data_dir.join("journal").exists() {
             bail!("`{}` holds data that is no demo's: choose another --data-dir, or remove it", data_dir.display());
         }
-        let base_time = wiring::wall_clock().now_micros();
-        let kept = Kept { users: users.unwrap_or(USERS), seed: SEED, days: DAYS, base_time, complete: false };
+        Self::remember(path, users)
+    }
+
+    fn remember(path: PathBuf, users: Option<u64>) -> anyhow::Result<Self> {
+        let (users, base_time) = (users.unwrap_or(USERS), wiring::wall_clock().now_micros());
+        let kept = Kept { users, seed: SEED, days: DAYS, base_time, progress: Progress::Planned };
         let memory = Self { path, kept };
         memory.write()?;
         Ok(memory)
@@ -77,19 +95,22 @@ impl Memory {
 
     /// Whether everything was posted at an earlier start.
     pub(super) fn is_complete(&self) -> bool {
-        self.kept.complete
+        self.kept.progress == Progress::Complete
     }
 
-    /// Remembers that everything was posted.
-    pub(super) fn complete(&mut self) -> anyhow::Result<()> {
-        self.kept.complete = true;
+    /// Remembers how far this start has come.
+    pub(super) fn reach(&mut self, progress: Progress) -> anyhow::Result<()> {
+        self.kept.progress = progress;
         self.write()
     }
 
     fn write(&self) -> anyhow::Result<()> {
         let write = || {
             self.path.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(&self.path, serde_json::to_vec_pretty(&self.kept)?)
+            // Whole, or as it was: half a file would be nobody's.
+            let new = self.path.with_extension("json.new");
+            fs::write(&new, serde_json::to_vec_pretty(&self.kept)?)?;
+            fs::rename(&new, &self.path)
         };
         write().with_context(|| format!("`{}` cannot be written", self.path.display()))
     }

@@ -10,14 +10,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actix_web::rt;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use config::{Settings, Sources};
 use data::Population;
+use secrecy::SecretBox;
 
 use super::http_client::{self, Call};
 use crate::application::Application;
-use memory::Memory;
+use crate::wiring;
+use memory::{Memory, Progress};
 use tokens::Tokens;
 
 /// Starts a server with a made-up population in it, and says what to try.
@@ -33,12 +35,12 @@ pub(super) struct Arguments {
     /// Where it keeps its data; a second start finds it there
     #[arg(long, value_name = "DIR", default_value = "var/demo")]
     data_dir: PathBuf,
-    /// Where the API listens; port 0 picks a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: String,
-    /// Where metrics and administration listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
-    admin_listen: String,
+    /// Where the API listens; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where metrics and administration listen [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<String>,
     /// How many citizens there are [default: 2000, or as many as there are already]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     users: Option<u64>,
@@ -48,17 +50,22 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let sources = Sources::default()
+    let mut sources = Sources::from_process()
         .with("mode", "development", "demo")
         .with("log.level", "warn", "demo")
-        .with("data_dir", arguments.data_dir.display(), "--data-dir")
-        .with("listen", arguments.listen, "--listen")
-        .with("admin_listen", arguments.admin_listen, "--admin-listen");
+        .with("data_dir", arguments.data_dir.display(), "--data-dir");
+    let flags = [("listen", arguments.listen, "--listen"), ("admin_listen", arguments.admin_listen, "--admin-listen")];
+    for (key, value, flag) in flags {
+        sources = value.into_iter().fold(sources, |sources, value| sources.with(key, value, flag));
+    }
     let settings = Settings::load(&sources)?;
     let memory = Memory::of(&settings.data_dir, arguments.users)?;
     actix::System::new().block_on(async {
-        let application = Application::build(settings.clone(), &[]).await?;
+        let application = Application::build(settings.clone(), &sources.environment).await?;
+        // Made by now, if it was not there.
+        let secrets = wiring::load_secrets(&settings, &sources.environment)?;
         let stage = Stage {
+            key: secrets.development_secret.context("a demo needs the local development key")?,
             listen: application.listen(),
             admin_listen: application.admin_listen(),
             events_per_second: arguments.events_per_second,
@@ -86,6 +93,8 @@ struct Stage {
     listen: SocketAddr,
     admin_listen: SocketAddr,
     settings: Settings,
+    /// What signs the tokens.
+    key: SecretBox<[u8; 32]>,
     events_per_second: u32,
     population: Population,
 }
@@ -96,14 +105,19 @@ impl Stage {
         let news = if memory.is_complete() {
             format!("{} citizens were here already.", self.population.users())
         } else {
-            let news = self.fill(&Tokens::make(&self.settings, &hero.id)?).await?;
+            memory.reach(Progress::Begun)?;
+            let news = self.fill(&self.tokens(&hero)?).await?;
             self.share_all(&hero).await?;
-            memory.complete()?;
+            memory.reach(Progress::Complete)?;
             news
         };
-        Tokens::make(&self.settings, &hero.id)?.write(self, &hero)?;
+        self.tokens(&hero)?.write(self, &hero)?;
         super::say(&self.banner(&hero, &news));
         self.trickle(&hero).await
+    }
+
+    fn tokens(&self, hero: &Hero) -> anyhow::Result<Tokens> {
+        Tokens::make(&self.settings, &self.key, &hero.id)
     }
 
     /// The citizen to show: the grown-up of whom most is told.
@@ -120,7 +134,7 @@ impl Stage {
 
     /// The hero shares everything, so that there is something to take back.
     async fn share_all(&self, hero: &Hero) -> anyhow::Result<()> {
-        let token = Tokens::make(&self.settings, &hero.id)?.citizen;
+        let token = self.tokens(hero)?.citizen;
         let path = format!("/api/v2/profile/{}/consent", hero.id);
         let consent = br#"{"data_sharing_level":"full","third_party_sharing":true}"#;
         let call = Call { method: "PUT", path: &path, token: &token, body: ("application/json", consent) };

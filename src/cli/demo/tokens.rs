@@ -9,12 +9,11 @@ use std::time::Duration;
 use anyhow::Context;
 use config::Settings;
 use domain::source::Source;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretBox};
 
 use super::super::token;
 use super::{Hero, Stage};
 use crate::http::caller::Role;
-use crate::wiring;
 
 const FILE_NAME: &str = "demo.env";
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -30,9 +29,7 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    pub(super) fn make(settings: &Settings, citizen: &str) -> anyhow::Result<Self> {
-        let secrets = wiring::load_secrets(settings, &[])?;
-        let key = secrets.development_secret.context("a demo needs the local development key")?;
+    pub(super) fn make(settings: &Settings, key: &SecretBox<[u8; 32]>, citizen: &str) -> anyhow::Result<Self> {
         let make = |role, subject: &str, scope: &str, act: Option<&str>, ttl| {
             let (subject, scope, act) = (subject.to_owned(), scope.to_owned(), act.map(str::to_owned));
             let request = token::Request { subject, role, scope, act, amr: Vec::new(), ttl };

@@ -6,9 +6,11 @@ mod socket;
 use std::time::Duration;
 
 use actix_http::ws::{Frame, Message};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
 use clap::Args;
 use serde_json::{Value, json};
+use tokio::time::{Instant, interval_at, timeout};
 
 use super::screen::{Colour, Screen};
 use document::{Change, Document};
@@ -18,6 +20,10 @@ use socket::{Refused, Socket};
 const TOKEN: &str = "PROFILE_SERVER_TOKEN";
 /// How long to wait before the server is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The server is asked whether it is there this often,
+const PING: Duration = Duration::from_secs(10);
+/// and has so long to say anything.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Prints a user's profile, and then what changes in it, as it happens.
 ///
@@ -92,7 +98,9 @@ impl Watcher {
     async fn watch(&mut self) -> anyhow::Result<()> {
         let mut told = false;
         loop {
-            let lost = match Socket::open(&self.arguments.server, &self.token).await {
+            let open = timeout(SILENCE, Socket::open(&self.arguments.server, &self.token)).await;
+            let silent = || Refused::Unreachable(anyhow!("`{}` does not answer", self.arguments.server));
+            let lost = match open.unwrap_or_else(|_| Err(silent())) {
                 Ok(socket) => match self.converse(socket).await {
                     End::ForGood(error) => return Err(error),
                     End::Lost(error) => {
@@ -118,11 +126,24 @@ impl Watcher {
         if let Err(error) = socket.send(Message::Text(self.subscription().to_string().into())).await {
             return End::Lost(error);
         }
+        let (mut ping, mut heard) = (interval_at(Instant::now() + PING, PING), Instant::now());
         loop {
-            let frame = match socket.receive().await {
-                Ok(frame) => frame,
-                Err(error) => return End::Lost(error),
+            let frame = tokio::select! {
+                _ = ping.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return End::Lost(anyhow!("the server says nothing"));
+                    }
+                    if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
+                        return End::Lost(error);
+                    }
+                    continue;
+                }
+                frame = socket.receive() => match frame {
+                    Ok(frame) => frame,
+                    Err(error) => return End::Lost(error),
+                },
             };
+            heard = Instant::now();
             match frame {
                 Frame::Text(text) => {
                     if let Err(error) = self.show(&text) {
