@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use domain::access::{Consent, Policy, Viewer};
+use domain::access::{Consent, Policy, Viewer, Visibility};
 use domain::id::UserId;
 use domain::port::log::{LogEntry, LogError, LogPosition};
 use domain::port::store::StoreError;
@@ -42,11 +42,12 @@ impl Missed {
     }
 }
 
-/// A frame, and what is told of it.
+/// What is told of a frame.
 struct Told {
-    entry: LogEntry,
     user: UserId,
     events: Vec<Event>,
+    /// Whether they show something of the user, which may have been withdrawn since.
+    shows: bool,
 }
 
 /// Reads for one viewer under one policy.
@@ -75,10 +76,10 @@ impl Reading<'_> {
         metrics.events_skipped_unreadable.increment(frames.sealed);
         let (mut told, mut bytes, mut next) = (Vec::new(), 0, frames.next);
         for entry in frames.entries {
-            if let Some((user, events)) = self.events_of(&entry, from.began, missed)? {
-                bytes += events.iter().map(|event| event.members.len()).sum::<usize>();
+            if let Some(of_frame) = self.tell(&entry, from.began, missed)? {
+                bytes += of_frame.events.iter().map(|event| event.members.len()).sum::<usize>();
                 let end = entry.next;
-                told.push(Told { entry, user, events });
+                told.push((entry, of_frame));
                 if bytes >= EVENT_BYTES {
                     next = end;
                     break;
@@ -91,7 +92,7 @@ impl Reading<'_> {
             }
         }
         let mut published = Vec::new();
-        told.into_iter().for_each(|told| self.publish(told, from.began, &mut published));
+        told.into_iter().for_each(|(entry, told)| self.publish(&entry, told, from.began, &mut published));
         metrics.events_published.increment(published.len() as u64);
         let cursor = followers.cursors.write(Standing { position: next, ..from }, self.audience);
         Ok((Batch { events: published, cursor }, next))
@@ -99,28 +100,29 @@ impl Reading<'_> {
 
     /// What was acknowledged while the events were put together may have withdrawn something of them: those of users
     /// who moved on are put together anew. Says whether any were.
-    fn look_again(&self, told: &mut [Told], began: LogPosition, missed: &mut Missed) -> Result<bool, Ended> {
+    fn look_again(
+        &self,
+        told: &mut [(LogEntry, Told)],
+        began: LogPosition,
+        missed: &mut Missed,
+    ) -> Result<bool, Ended> {
         let mut any = false;
-        for Told { entry, user, events } in told.iter_mut().filter(|told| !told.events.is_empty()) {
-            let newest = self.shared.followers.log.newest(user)?;
+        for (entry, told) in told.iter_mut().filter(|(_, told)| told.shows) {
+            let newest = self.shared.followers.log.newest(&told.user)?;
             if newest > entry.newest {
                 entry.newest = newest;
-                *events = self.events_of(entry, began, missed)?.map_or_else(Vec::new, |(_, events)| events);
+                let nothing = Told { user: told.user, events: Vec::new(), shows: false };
+                *told = self.tell(entry, began, missed)?.unwrap_or(nothing);
                 any = true;
             }
         }
         Ok(any)
     }
 
-    /// The events of a frame and whose they are. One damaged user does not end everybody's stream.
-    fn events_of(
-        &self,
-        entry: &LogEntry,
-        began: LogPosition,
-        missed: &mut Missed,
-    ) -> Result<Option<(UserId, Vec<Event>)>, Ended> {
-        match self.events(entry, began, missed) {
-            Ok(events) => Ok(events),
+    /// What is told of a frame, if it is one of a step. One damaged user does not end everybody's stream.
+    fn tell(&self, entry: &LogEntry, began: LogPosition, missed: &mut Missed) -> Result<Option<Told>, Ended> {
+        match self.told(entry, began, missed) {
+            Ok(told) => Ok(told),
             Err(StoreError::Damaged { what }) => {
                 tracing::error!(what, "followers are not told of a frame that cannot be followed");
                 self.shared.metrics.events_skipped_unreadable.increment(1);
@@ -131,7 +133,7 @@ impl Reading<'_> {
     }
 
     /// All events of a frame but the last lead back to it: who saw only some of them sees them again.
-    fn publish(&self, Told { entry, events, .. }: Told, began: LogPosition, out: &mut Vec<Published>) {
+    fn publish(&self, entry: &LogEntry, Told { events, .. }: Told, began: LogPosition, out: &mut Vec<Published>) {
         let last = events.len().saturating_sub(1);
         for (index, Event { kind, members }) in events.into_iter().enumerate() {
             let position = if index == last { entry.next } else { entry.at };
@@ -141,12 +143,7 @@ impl Reading<'_> {
         }
     }
 
-    fn events(
-        &self,
-        entry: &LogEntry,
-        began: LogPosition,
-        missed: &mut Missed,
-    ) -> Result<Option<(UserId, Vec<Event>)>, StoreError> {
+    fn told(&self, entry: &LogEntry, began: LogPosition, missed: &mut Missed) -> Result<Option<Told>, StoreError> {
         let damaged = |error: domain::record::DecodeError| StoreError::Damaged { what: error.to_string() };
         let step = match follow(&entry.body).map_err(damaged)? {
             Followed::Step(step) => step,
@@ -178,7 +175,8 @@ impl Reading<'_> {
             Transition { user: &step.user, before: past, after: &after, envelope: &envelope, delta: &delta };
         let events = publication::events(&transition, &sight, self.types, &self.shared.rules);
         memory.remember(&step.user, after, later);
-        Ok(Some((step.user, events)))
+        let shows = sight.after != Visibility::Hidden && !events.is_empty();
+        Ok(Some(Told { user: step.user, events, shows }))
     }
 
     /// The consents after a step, where they could make a difference.
@@ -200,7 +198,7 @@ impl Reading<'_> {
         memory.later(&step.user, step.revision(), entry.newest, before.map(|known| &**known))
     }
 
-    fn sees(&self, user: &UserId, consent: Consent) -> domain::access::Visibility {
+    fn sees(&self, user: &UserId, consent: Consent) -> Visibility {
         self.policy.visibility(self.viewer, user, consent)
     }
 }
