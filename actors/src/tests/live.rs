@@ -12,7 +12,7 @@ use crate::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
 use crate::profile::{OpenOutlet, Request};
 use crate::{ReadError, Status, Subscription};
 
-fn consent(time: i64, level: &str, third_party: bool) -> FeedEvent {
+pub(super) fn consent(time: i64, level: &str, third_party: bool) -> FeedEvent {
     let (level, third_party) = (format!("\"{level}\""), third_party.to_string());
     let values = [
         (RegisterPath::Leaf(Leaf::ConsentDataSharingLevel), Some(&*level)),

@@ -2,6 +2,7 @@
 //! seed decides what happens when.
 
 mod bounds;
+mod follower;
 mod live;
 mod model;
 mod path;

@@ -155,7 +155,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn start(ground: Ground, options: Options) -> Self {
-        let Parts { shared, committer, mut loaders, mut events } = assemble(options, ground.ports());
+        let ports = ground.ports();
+        Self::start_with(ground, ports, options)
+    }
+
+    pub(super) fn start_with(ground: Ground, ports: Ports, options: Options) -> Self {
+        let Parts { shared, committer, mut loaders, mut events } = assemble(options, ports);
         let roster = RosterActor::new(Arc::clone(&shared), 0, events.pop().expect("one shard"));
         let local = roster.local();
         let (sender, results) = mpsc::unbounded_channel();
