@@ -138,6 +138,21 @@ mod tests {
     }
 
     #[test]
+    fn children_renew_their_aadhaar_at_five_and_fifteen_and_not_in_between() {
+        for person in (0..5_000).map(|index| Person::new(5, index)) {
+            let duties = duties(&person, Day::from_civil(2026, 1, 21), None);
+            let of_aadhaar = duties.iter().filter(|duty| duty.obligation.id.starts_with("dl_child_aadhaar"));
+            let ids: Vec<&str> = of_aadhaar.map(|duty| duty.obligation.id.as_str()).collect();
+            let expected: &[&str] = match person.age {
+                5 | 6 => &["dl_child_aadhaar_5"],
+                15 | 16 => &["dl_child_aadhaar_15"],
+                _ => &[],
+            };
+            assert_eq!(ids, expected, "{person:?}");
+        }
+    }
+
+    #[test]
     fn the_next_due_date_is_the_nearest_and_ids_tell_years_and_quarters_apart() {
         let obligation = |id: &str| obligations().iter().find(|obligation| obligation.id == id).unwrap();
         let duty = |id: &str, due| Duty { obligation: obligation(id), due };
