@@ -3,7 +3,9 @@
 use crate::day::{DAY, SECOND};
 use crate::event::{self, Act, Event, Subject};
 use crate::person::Person;
+use crate::places::states;
 use crate::random::{Random, mix, purpose};
+use crate::scheme::schemes;
 use crate::traffic::{Launch, Traffic, first_acts, nth_act};
 
 /// What to make.
@@ -119,6 +121,12 @@ impl Population {
     #[must_use]
     pub fn traffic(&self, events: u64) -> Traffic<'_> {
         Traffic::new(self, events)
+    }
+
+    /// The launches of the days: state, scheme and when, in microseconds since the Unix epoch.
+    pub fn launches(&self) -> impl Iterator<Item = (&'static str, &'static str, i64)> {
+        let named = |launch: &Launch| (states()[launch.state].slug, schemes()[launch.scheme].id.as_str(), launch.at);
+        self.launches.iter().map(named)
     }
 
     fn change(&self, index: u64, n: u64, person: &Person, time: i64) -> Event {

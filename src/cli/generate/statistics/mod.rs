@@ -1,28 +1,20 @@
-//! The tables of `--stats`: the population beside published figures, and what its traffic is like.
+//! The tables of `--stats`: the population beside published figures, the model alone, and what its traffic is like.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod traffic;
 
 use data::figures::{Measured, measure};
-use data::{Options, Population};
-use domain::table::Leaf;
+use data::{Population, Table};
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::super::print_line;
-use super::assembly::{Assembly, Effect};
-
-/// People and events whose traffic is looked at.
-const USERS: u64 = 2_000;
-const EVENTS: u64 = 50_000;
-
-/// An event is late when it arrives this long after it was observed.
-const LATE_MICROS: i64 = 3_600 * 1_000_000;
+use super::super::{Unsaid, print_line};
 
 pub(super) fn print(population: &Population, until: Timestamp) -> anyhow::Result<()> {
-    let people = (0..population.users()).map(|index| population.person(index));
-    print_line(&format!("{} people beside published figures; shares in percent\n", population.users()))?;
+    let people = || (0..population.users()).map(|index| population.person(index));
+    let (users, seed) = (population.users(), population.options().seed);
+    print_line(&format!("{users} people of seed {seed} beside published figures; shares in percent"))?;
+    print_line("(at least 200000 whatever --users is, so that chance hardly shows)\n")?;
     print_line(&format!("  {:<34} {:>9} {:>7} {:>7} {:>8}  source", "", "published", "model", "differs", "may by"))?;
-    let measured = measure(people);
+    let measured = measure(people());
     let mut group = "";
     for line in &measured {
         if line.figure.group != group {
@@ -33,7 +25,10 @@ pub(super) fn print(population: &Population, until: Timestamp) -> anyhow::Result
     }
     let apart = measured.iter().filter(|line| !line.holds()).count();
     print_line(&format!("\n{apart} of {} figures are farther apart than they may be\n", measured.len()))?;
-    traffic(population.options(), until)
+    print_line("The model alone: what it draws and computes, with nothing published beside it")?;
+    data::tables(people(), until.as_microsecond()).iter().try_for_each(show)?;
+    print_line("")?;
+    traffic::print(population.options(), until)
 }
 
 fn row(line: &Measured) -> String {
@@ -50,48 +45,18 @@ fn row(line: &Measured) -> String {
     )
 }
 
-/// What the events of a smaller population with the same seed and days are like, and the profiles that they make.
-fn traffic(options: &Options, until: Timestamp) -> anyhow::Result<()> {
-    let population = Population::new(Options { users: USERS, ..options.clone() });
-    let mut assembly = Assembly::new(until)?;
-    let (mut by_source, mut newest, mut seen) = (BTreeMap::<_, u64>::new(), HashMap::new(), HashSet::new());
-    let (mut bytes, mut late, mut overtaken, mut withdrawn, mut repeated) = (0, 0, 0, 0, 0);
-    let (mut patches, mut patch_bytes) = (0, 0);
-    for arrival in population.traffic(EVENTS) {
-        let event: Value = serde_json::from_slice(&arrival.event.json)?;
-        let time = event["time"].as_str().unwrap_or_default().parse::<Timestamp>()?.as_microsecond();
-        let before = newest.entry(event["subject"].to_string()).or_insert(time);
-        overtaken += u64::from(time < *before);
-        *before = time.max(*before);
-        late += u64::from(arrival.at - time > LATE_MICROS);
-        withdrawn += u64::from(event["data"].to_string().contains(":null"));
-        repeated += u64::from(!seen.insert(event["id"].to_string()));
-        bytes += arrival.event.json.len();
-        *by_source.entry(arrival.event.source).or_default() += 1;
-        if let Effect::Revision(_, patch) = assembly.take(&arrival)? {
-            (patches, patch_bytes) = (patches + 1, patch_bytes + patch);
-        }
+/// A table of the model alone.
+fn show(table: &Table) -> Result<(), Unsaid> {
+    print_line(&format!("\n  {}", table.title))?;
+    // One column may have a long name's room; many share the line.
+    let name_width = if table.columns.len() > 3 { 12 } else { 34 };
+    let name_width = table.rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default().max(name_width);
+    let width = if table.columns.len() > 5 { 8 } else { 10 };
+    let heads = table.columns.iter().map(|head| format!(" {:>width$}", head.chars().take(width).collect::<String>()));
+    print_line(&format!("  {:<name_width$}{}", "", heads.collect::<String>()))?;
+    for (name, cells) in &table.rows {
+        let cells: String = cells.iter().map(|cell| format!(" {cell:>width$.1}")).collect();
+        print_line(&format!("  {name:<name_width$}{cells}"))?;
     }
-    let percent = |count: u64| count as f64 * 100.0 / EVENTS as f64;
-    print_line(&format!("{EVENTS} events of {USERS} people over {} days, percent", options.days))?;
-    for (source, count) in by_source {
-        print_line(&format!("  {source:<34} {:>9.1}", percent(count)))?;
-    }
-    for (what, count) in [
-        ("late by more than an hour", late),
-        ("overtaken by a newer one", overtaken),
-        ("delivered again", repeated),
-        ("withdraw a value", withdrawn),
-    ] {
-        print_line(&format!("  {what:<34} {:>9.1}", percent(count)))?;
-    }
-    let complete = assembly.states().filter_map(|state| state.profile.get(Leaf::ProfileCompletenessPct));
-    let complete: Vec<f64> = complete.filter_map(|pct| pct.as_str().parse().ok()).collect();
-    let completeness = complete.iter().sum::<f64>() / complete.len().max(1) as f64;
-    print_line("means")?;
-    print_line(&format!("  {:<34} {:>9.1} %", "completeness of a profile", completeness))?;
-    print_line(&format!("  {:<34} {:>9} bytes", "event", bytes as u64 / EVENTS))?;
-    print_line(&format!("  {:<34} {:>9} bytes", "patch", patch_bytes / patches.max(1)))?;
-    print_line(&format!("  {:<34} {:>9.1} a person", "revisions", patches as f64 / USERS as f64))?;
     Ok(())
 }
