@@ -193,6 +193,7 @@ def main(path):
     circles = collections.defaultdict(collections.Counter)
     for (state, _), found in [*numbers.items(), *strays.items()]:
         circles[state].update(pincode // 10_000 for pincode in found)
+    print("# As of February 2026.")
     print("# Postal index numbers by district. Source: India Post, All India Pincode Directory, February 2026")
     print("# (data.gov.in, Government Open Data License - India). Made by `pincodes.py`; not to be edited.")
     print("# state, district, numbers")

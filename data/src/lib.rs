@@ -29,6 +29,7 @@ pub mod words;
 pub mod figures;
 mod outlook;
 pub mod person;
+mod tables;
 mod verdict;
 
 // Events.
@@ -47,6 +48,7 @@ pub use person::Person;
 pub use places::{Kind, State, districts, states};
 pub use population::{Options, Population};
 pub use scheme::{Scheme, schemes, schemes_waiting};
+pub use tables::{Table, tables};
 pub use traffic::{Arrival, Traffic};
 pub use verdict::{Verdict, verdicts};
 

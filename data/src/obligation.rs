@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use crate::condition::Conditions;
 use crate::day::{Day, MonthDay};
 use crate::person::Person;
-use crate::scheme::month_days;
+use crate::scheme::{month_days, schemes};
 use crate::verdict;
 use crate::words::{Priority, Status};
 
@@ -31,7 +31,7 @@ pub struct Obligation {
     #[serde(deserialize_with = "due")]
     due: Due,
     /// Only for those who have this scheme.
-    scheme: Option<String>,
+    pub(crate) scheme: Option<String>,
     who: Conditions,
 }
 
@@ -83,10 +83,12 @@ impl Duty {
     }
 }
 
-/// The next deadlines of a person, in the order of the calendar's file: a position means the same from day to day.
-pub(crate) fn duties(person: &Person, today: Day) -> Vec<Duty> {
+/// The next deadlines of a person, in the order of the calendar's file: a position means the same from day to day. Those
+/// of a scheme that is launched in these days (`new`, its position) concern nobody: nobody has it yet.
+pub(crate) fn duties(person: &Person, today: Day, new: Option<usize>) -> Vec<Duty> {
     let concern = |obligation: &&'static Obligation| {
-        let has = |id: &String| verdict::status_of(person, id) == Some(Status::Active);
+        let is_new = |id: &String| new.is_some_and(|scheme| schemes()[scheme].id == *id);
+        let has = |id: &String| !is_new(id) && verdict::status_of(person, id) == Some(Status::Active);
         obligation.who.hold(person) && obligation.scheme.as_ref().is_none_or(has)
     };
     let next = |obligation: &'static Obligation| {
@@ -132,6 +134,21 @@ mod tests {
             if let Some(id) = &obligation.scheme {
                 assert!(crate::schemes().iter().any(|scheme| scheme.id == *id), "{obligation:?}");
             }
+        }
+    }
+
+    #[test]
+    fn children_renew_their_aadhaar_at_five_and_fifteen_and_not_in_between() {
+        for person in (0..5_000).map(|index| Person::new(5, index)) {
+            let duties = duties(&person, Day::from_civil(2026, 1, 21), None);
+            let of_aadhaar = duties.iter().filter(|duty| duty.obligation.id.starts_with("dl_child_aadhaar"));
+            let ids: Vec<&str> = of_aadhaar.map(|duty| duty.obligation.id.as_str()).collect();
+            let expected: &[&str] = match person.age {
+                5 | 6 => &["dl_child_aadhaar_5"],
+                15 | 16 => &["dl_child_aadhaar_15"],
+                _ => &[],
+            };
+            assert_eq!(ids, expected, "{person:?}");
         }
     }
 

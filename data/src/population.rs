@@ -3,7 +3,9 @@
 use crate::day::{DAY, SECOND};
 use crate::event::{self, Act, Event, Subject};
 use crate::person::Person;
+use crate::places::states;
 use crate::random::{Random, mix, purpose};
+use crate::scheme::schemes;
 use crate::traffic::{Launch, Traffic, first_acts, nth_act};
 
 /// What to make.
@@ -87,10 +89,14 @@ impl Population {
     pub fn first_events(&self, index: u64) -> Vec<Event> {
         let (person, user_id) = (self.person(index), self.user_id(index));
         let begin = self.begin(&person);
-        let acts = first_acts(&person, begin).into_iter().zip(0_u32..);
+        let acts = first_acts(&person, begin, None).into_iter().zip(0_u32..);
         let events = acts.map(|(act, number)| {
             let time = (begin + i64::from(number) * SECOND).min(self.options.base_time);
-            self.event(act, &person, &user_id, (index, number.into()), time)
+            let number = number.into();
+            event_of(
+                act,
+                &Subject { person: &person, user_id: &user_id, index, number, time, changes: 0, launch: None },
+            )
         });
         events.collect()
     }
@@ -117,17 +123,18 @@ impl Population {
         Traffic::new(self, events)
     }
 
+    /// The launches of the days: state, scheme and when, in microseconds since the Unix epoch.
+    pub fn launches(&self) -> impl Iterator<Item = (&'static str, &'static str, i64)> {
+        let named = |launch: &Launch| (states()[launch.state].slug, schemes()[launch.scheme].id.as_str(), launch.at);
+        self.launches.iter().map(named)
+    }
+
     fn change(&self, index: u64, n: u64, person: &Person, time: i64) -> Event {
         // Numbers of first events are small: changes begin behind them.
         let number = n.saturating_add(FIRST_CHANGE);
-        self.event(nth_act(person, n), person, &self.user_id(index), (index, number), time)
-    }
-
-    fn event(&self, act: Act, person: &Person, user_id: &str, (index, number): (u64, u64), time: i64) -> Event {
-        let subject = Subject { person, user_id, index, number, time, unlaunched: None };
-        let mut json = Vec::with_capacity(1_024);
-        let source = event::write(act, &subject, &mut json);
-        Event { source, json }
+        let user_id = self.user_id(index);
+        let subject = Subject { person, user_id: &user_id, index, number, time, changes: n, launch: None };
+        event_of(nth_act(person, n), &subject)
     }
 
     /// When a person's first event is: in the older half of the days.
@@ -136,10 +143,21 @@ impl Population {
         self.options.base_time - span + Random::of(person.key, purpose::BEGIN).below(span.unsigned_abs() / 2) as i64
     }
 
+    /// The launch in a state, if there is one.
+    pub(crate) fn launch_in(&self, state: usize) -> Option<&Launch> {
+        self.launches.iter().find(|launch| launch.state == state)
+    }
+
     /// The time that the events lie in, in microseconds.
     pub(crate) fn span(&self) -> i64 {
         i64::from(self.options.days.max(1)) * DAY
     }
+}
+
+fn event_of(act: Act, subject: &Subject<'_>) -> Event {
+    let mut json = Vec::with_capacity(1_024);
+    let source = event::write(act, subject, &mut json);
+    Event { source, json }
 }
 
 /// The number of a person's first change among their events.

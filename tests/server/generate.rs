@@ -63,10 +63,24 @@ fn a_person_has_a_story_that_ends_in_the_profile() {
 
 #[test]
 fn statistics_put_the_model_beside_what_was_published() {
-    let told = String::from_utf8(generate(&["--stats", "--users", "20000"]).stdout).unwrap();
-    for line in
-        ["Uttar Pradesh", "women at work", "Census of India 2011", "completeness of a profile", "withdraw a value"]
-    {
+    let told = String::from_utf8(generate(&["--stats", "--users", "2000"]).stdout).unwrap();
+    for line in [
+        "Uttar Pradesh",
+        "women at work",
+        "Census of India 2011",
+        "completeness of a profile",
+        "withdraw a value",
+        "200000 people of seed 1",
+        "\n0 of ",
+        "not poor",
+        "sch_jan_dhan",
+        "dl_itr",
+        "graduation",
+        "change a consent",
+        "their last words disagree",
+        "by hour of the day",
+        "the launch of sch_",
+    ] {
         assert!(told.contains(line), "{line} in {told}");
     }
 }
@@ -78,12 +92,14 @@ fn a_wrong_use_is_one_line_that_names_the_remedy() {
         (&["--profile", "usr_Nobody123456"], "give a number"),
         (&["--out", "/nowhere/at/all"], "give a file, a directory or `-`"),
         (&["--users", "0"], "--users"),
-        (&["--users", "18446744073709551615"], "--users"),
+        (&["--users", "100000001"], "--users"),
+        (&["--users", "100", "--events", "50", "--profile", "3"], "give more --events"),
         (&["--stats", "--events", "10"], "--events"),
     ] {
         let output =
             Command::new(env!("CARGO_BIN_EXE_profile-server")).arg("generate").args(arguments).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.stdout.is_empty(), "{arguments:?} prints before it fails");
         assert!(!output.status.success() && error.lines().count() == 1 && error.contains(remedy), "{error}");
     }
 }

@@ -11,7 +11,9 @@ use crate::obligation::{Duty, duties};
 use crate::outlook;
 use crate::person::Person;
 use crate::random::{Random, purpose};
-use crate::words::{Confidence, Sharing, Status};
+use crate::traffic::{Launch, step};
+use crate::verdict::Verdict;
+use crate::words::{Confidence, Sharing};
 pub(crate) use shared::Topic;
 
 /// One feed event.
@@ -23,7 +25,7 @@ pub struct Event {
     pub json: Vec<u8>,
 }
 
-/// What an event says. Positions (of a scheme among the eligible, of a deadline among the next ones) wrap around.
+/// What an event says. Positions of a deadline among the next ones wrap around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     /// Identity checks who the person is and where they live; now and then from an old document.
@@ -42,8 +44,8 @@ pub(crate) enum Act {
     Consented { sharing: Option<Sharing> },
     /// The engine looks at every scheme.
     Evaluated,
-    /// An application moves on.
-    Applied { scheme: u8, status: Status },
+    /// An application moves on, where one is open.
+    Applied,
     /// A deadline is found.
     Due { duty: u8 },
     /// A deadline is met.
@@ -69,7 +71,7 @@ impl Act {
             Self::Edited { .. } | Self::Unsaid { .. } => ("slf", "/engines/self", "user.profile.edited"),
             Self::Consented { .. } => ("con", "/engines/consent", "user.consent.updated"),
             Self::Evaluated => ("elg", "/engines/eligibility", "eligibility.batch.computed"),
-            Self::Applied { .. } => ("sta", "/engines/schemes", "scheme.application.status_changed"),
+            Self::Applied => ("sta", "/engines/schemes", "scheme.application.status_changed"),
             Self::Due { .. } => ("ddl", "/engines/deadlines", "deadline.detected"),
             Self::Met { .. } => ("ddl", "/engines/deadlines", "deadline.completed"),
             Self::Predicted | Self::Risked => ("prd", "/engines/predictions", "prediction.generated"),
@@ -88,11 +90,11 @@ impl Act {
         matches!(self, Self::Due { .. } | Self::Met { .. } | Self::Predicted | Self::Risked)
     }
 
-    /// What can be said of this person: some have no deadline, some no scheme.
-    fn possible(self, person: &Person, duties: &[Duty]) -> Self {
+    /// What can be said of this person: some have no deadline, some no application that could move.
+    fn possible(self, duties: &[Duty], step: Option<&Verdict>) -> Self {
         match self {
             Self::Due { .. } | Self::Met { .. } if duties.is_empty() => Self::Risked,
-            Self::Applied { .. } if !verdicts::has_any(person) => Self::Counted,
+            Self::Applied if step.is_none() => Self::Counted,
             act => act,
         }
     }
@@ -109,15 +111,26 @@ pub(crate) struct Subject<'p> {
     pub(crate) number: u64,
     /// observed_at, in microseconds since the Unix epoch.
     pub(crate) time: i64,
-    /// A scheme that the person's state does not have yet, by its position.
-    pub(crate) unlaunched: Option<usize>,
+    /// How many of the person's changes come before it.
+    pub(crate) changes: u64,
+    /// The launch in the person's state, whether it is still to come or over.
+    pub(crate) launch: Option<&'p Launch>,
+}
+
+impl Subject<'_> {
+    /// The scheme that is new in these days, by its position.
+    fn new_scheme(&self) -> Option<usize> {
+        self.launch.map(|launch| launch.scheme)
+    }
 }
 
 /// Appends the event's JSON and gives whose feed it goes to.
 pub(crate) fn write(act: Act, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'static str {
     let Subject { person, index, number, .. } = *subject;
-    let duties = if act.is_about_duties() { duties(person, Day::of(subject.time)) } else { Vec::new() };
-    let act = act.possible(person, &duties);
+    let new = subject.new_scheme();
+    let duties = if act.is_about_duties() { duties(person, Day::of(subject.time), new) } else { Vec::new() };
+    let step = if act == Act::Applied { step(person, subject.changes, new) } else { None };
+    let act = act.possible(&duties, step.as_ref());
     let (short, path, sort) = act.envelope();
     Json::new(out).object(|json| {
         json.word("specversion", "1.0");
@@ -131,12 +144,12 @@ pub(crate) fn write(act: Act, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'sta
         if matches!(act, Act::Learned { inferred: true, .. }) {
             json.word("kind", "inferred");
         }
-        json.section("data", |json| data(act, subject, &duties, json));
+        json.section("data", |json| data(act, subject, (&duties, step.as_ref()), json));
     });
     act.source()
 }
 
-fn data(act: Act, subject: &Subject<'_>, duties: &[Duty], json: &mut Json<'_>) {
+fn data(act: Act, subject: &Subject<'_>, (duties, step): (&[Duty], Option<&Verdict>), json: &mut Json<'_>) {
     let Subject { person, time, number, .. } = *subject;
     let random = &mut Random::of(person.key, purpose::EVENTS.wrapping_add(number));
     match act {
@@ -148,7 +161,7 @@ fn data(act: Act, subject: &Subject<'_>, duties: &[Duty], json: &mut Json<'_>) {
         Act::Unlearned { topic } | Act::Unsaid { topic } => shared::withdrawal(topic, json),
         Act::Consented { sharing } => consent(person, sharing, json),
         Act::Evaluated => verdicts::batch(subject, json),
-        Act::Applied { scheme, status } => verdicts::status(subject, scheme, status, json),
+        Act::Applied => step.into_iter().for_each(|step| verdicts::status(step, json)),
         Act::Due { duty } => detected(&duties[usize::from(duty) % duties.len()], Day::of(time), json),
         Act::Met { duty } => {
             json.word("deadline_id", &duties[usize::from(duty) % duties.len()].id());

@@ -70,30 +70,60 @@ impl Topic {
 
     /// The value, or a near miss where a source is wrong.
     pub(super) fn write(self, person: &Person, wrong: bool, json: &mut Json<'_>) {
-        let off = usize::from(wrong);
         let (home, family) = (&person.home, &person.family);
+        let off = u64::from(wrong);
+        // Nobody takes a child for somebody who works or keeps a family.
+        let off_of_adults = if person.age < 18 { 0 } else { off };
         match self {
             Self::District if wrong => json.text(former_district(person)),
             Self::District => json.text(home.district),
-            Self::Settlement => json.text(shifted(Settlement::ALL, home.settlement as usize, off).name()),
-            Self::ResidencyYears => json.number(u64::from(home.residency_years) + off as u64),
-            Self::Income => json.text(shifted(Income::ALL, person.means.income as usize, off).name()),
+            Self::Settlement => json.text(near_settlement(home.settlement, wrong).name()),
+            // Nobody lives anywhere for longer than they live.
+            Self::ResidencyYears if home.residency_years == person.age => {
+                json.number(u64::from(home.residency_years).saturating_sub(off));
+            }
+            Self::ResidencyYears => json.number(u64::from(home.residency_years) + off),
+            Self::Income => json.text(near(Income::ALL, person.means.income as usize, wrong).name()),
             // A child before school has no work of any kind; its nearest word is the coming one.
             Self::Employment => {
                 let word = person.work.employment.unwrap_or(Employment::Student);
-                json.text(shifted(Employment::ALL, word as usize, off).name());
+                json.text(near_employment(word, off_of_adults > 0).name());
             }
-            Self::RationCard => json.text(shifted(RationCard::ALL, person.means.ration_card as usize, off).name()),
-            Self::Dependents => json.number(u64::from(family.dependents) + off as u64),
-            Self::Members => json.number(u64::from(family.members) + off as u64),
-            Self::SchoolChildren => json.number(u64::from(family.school_children()) + off as u64),
+            Self::RationCard => json.text(near(RationCard::ALL, person.means.ration_card as usize, wrong).name()),
+            Self::Dependents => json.number(u64::from(family.dependents) + off_of_adults),
+            Self::Members => json.number(u64::from(family.members) + off),
+            Self::SchoolChildren => json.number(u64::from(family.school_children()) + off_of_adults),
         }
     }
 }
 
-/// The word at `index`, or its neighbour.
-fn shifted<T: Copy>(words: &[T], index: usize, off: usize) -> T {
-    words[(index + off) % words.len()]
+/// The word at `index`, or where it is wrong the next one; the last has only one before it.
+fn near<T: Copy>(words: &[T], index: usize, wrong: bool) -> T {
+    match (wrong, index + 1 < words.len()) {
+        (false, _) => words[index],
+        (true, true) => words[index + 1],
+        (true, false) => words[index - 1],
+    }
+}
+
+/// What a semi-urban place may pass for, and what may pass for one.
+const fn near_settlement(settlement: Settlement, wrong: bool) -> Settlement {
+    match settlement {
+        _ if !wrong => settlement,
+        Settlement::Urban | Settlement::Rural => Settlement::SemiUrban,
+        Settlement::SemiUrban => Settlement::Urban,
+    }
+}
+
+/// What may be taken for the work: the words have no order to step along.
+const fn near_employment(employment: Employment, wrong: bool) -> Employment {
+    match employment {
+        _ if !wrong => employment,
+        Employment::SelfEmployed => Employment::Business,
+        Employment::Salaried | Employment::Business | Employment::Agriculture => Employment::SelfEmployed,
+        Employment::Pension | Employment::Student => Employment::Unemployed,
+        Employment::Unemployed => Employment::SelfEmployed,
+    }
 }
 
 /// Where the person lived before, or where an old document says so.
@@ -195,3 +225,6 @@ pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
         });
     });
 }
+
+#[cfg(test)]
+mod tests;

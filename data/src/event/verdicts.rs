@@ -5,24 +5,24 @@ use super::{Subject, risks};
 use crate::day::Day;
 use crate::obligation::Duty;
 use crate::outlook::{advice, ahead};
-use crate::person::Person;
 use crate::random::Random;
 use crate::scheme::schemes;
-use crate::verdict::{Verdict, verdicts};
-use crate::words::Status;
+use crate::traffic::standing;
+use crate::verdict::Verdict;
 
-/// What the person's state has by now.
-fn launched(subject: &Subject<'_>) -> Vec<Verdict> {
-    let mut verdicts = verdicts(subject.person);
-    if let Some(unlaunched) = subject.unlaunched {
-        verdicts.retain(|verdict| verdict.scheme.id != schemes()[unlaunched].id);
+impl Subject<'_> {
+    /// Whether the person's state has the scheme by now.
+    fn has_launched(&self, scheme: &str) -> bool {
+        let to_come = self.launch.filter(|launch| self.time < launch.at);
+        to_come.is_none_or(|launch| schemes()[launch.scheme].id != scheme)
     }
-    verdicts
 }
 
-/// Whether any scheme accepts the person.
-pub(super) fn has_any(person: &Person) -> bool {
-    schemes().iter().any(|scheme| scheme.accepts(person))
+/// What the person's state has by now, as it stands by now.
+fn launched(subject: &Subject<'_>) -> Vec<Verdict> {
+    let mut verdicts = standing(subject.person, subject.changes, subject.new_scheme());
+    verdicts.retain(|verdict| subject.has_launched(&verdict.scheme.id));
+    verdicts
 }
 
 /// The full verdict.
@@ -52,17 +52,10 @@ pub(super) fn batch(subject: &Subject<'_>, json: &mut Json<'_>) {
     });
 }
 
-/// A step of one application: of those still open, if there is one.
-pub(super) fn status(subject: &Subject<'_>, scheme: u8, status: Status, json: &mut Json<'_>) {
-    let all = verdicts(subject.person);
-    let open: Vec<&Verdict> = all.iter().filter(|verdict| verdict.status != Status::Active).collect();
-    let position = usize::from(scheme);
-    let chosen = match open.len() {
-        0 => all[position % all.len()].scheme,
-        count => open[position % count].scheme,
-    };
-    json.word("scheme_id", &chosen.id);
-    json.word("application_status", status.name());
+/// A step of one application.
+pub(super) fn status(step: &Verdict, json: &mut Json<'_>) {
+    json.word("scheme_id", &step.scheme.id);
+    json.word("application_status", step.status.name());
 }
 
 pub(super) fn predictions(subject: &Subject<'_>, duties: &[Duty], random: &mut Random, json: &mut Json<'_>) {
@@ -75,7 +68,8 @@ pub(super) fn predictions(subject: &Subject<'_>, duties: &[Duty], random: &mut R
                 json.key("estimated_date");
                 json.date("", event.day);
                 json.key("related_schemes");
-                json.array(|json| event.schemes.iter().for_each(|scheme| json.text(scheme)));
+                let related = event.schemes.iter().filter(|scheme| subject.has_launched(scheme));
+                json.array(|json| related.for_each(|scheme| json.text(scheme)));
                 json.key("confidence");
                 json.fraction(event.confidence);
             });

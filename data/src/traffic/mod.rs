@@ -1,5 +1,6 @@
 //! Traffic: what arrives at the server, in the order of arrival. Sources disagree, are late, deliver twice, take back.
 
+mod application;
 mod episode;
 mod launch;
 mod plan;
@@ -7,6 +8,7 @@ mod rhythm;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use application::{standing, step};
 pub(crate) use episode::nth_act;
 pub(crate) use launch::Launch;
 
@@ -15,7 +17,7 @@ use crate::event::{self, Act, Event, Subject, Topic};
 use crate::obligation::duties;
 use crate::person::Person;
 use crate::population::Population;
-use plan::{Planned, plan, share, unlaunched};
+use plan::{Planned, plan, share};
 
 /// The events of a slice of time are planned together, so that memory is bounded whatever the number of events.
 const SLICE_EVENTS: u64 = 500_000;
@@ -23,11 +25,11 @@ const SLICE_EVENTS: u64 = 500_000;
 /// Most deadlines that are found at the beginning: the soonest.
 const FIRST_DUTIES: usize = 3;
 
-/// What makes a person known, in order.
-pub(crate) fn first_acts(person: &Person, begin: i64) -> Vec<Act> {
+/// What makes a person known, in order; `new` is the position of a scheme that is launched in these days.
+pub(crate) fn first_acts(person: &Person, begin: i64, new: Option<usize>) -> Vec<Act> {
     let mut acts = Vec::with_capacity(13);
     acts.extend([Act::Identity { stale: false }, Act::Metadata, Act::Consented { sharing: None }, Act::Evaluated]);
-    let mut duties: Vec<_> = duties(person, Day::of(begin)).iter().map(|duty| duty.due).zip(0..).collect();
+    let mut duties: Vec<_> = duties(person, Day::of(begin), new).iter().map(|duty| duty.due).zip(0..).collect();
     duties.sort_unstable();
     acts.extend(duties.into_iter().take(FIRST_DUTIES).map(|(_, duty)| Act::Due { duty }));
     acts.extend([Act::Predicted, Act::Trusted { topic: None }, Act::Counted]);
@@ -93,10 +95,10 @@ impl<'p> Traffic<'p> {
     }
 
     fn write(&self, planned: &Planned, person: &Person, out: &mut Vec<u8>) -> &'static str {
-        let Planned { index, number, observed, act, .. } = *planned;
+        let Planned { index, number, observed: time, changes, act, .. } = *planned;
         let user_id = self.population.user_id(index);
-        let unlaunched = unlaunched(self.population, person, observed);
-        let subject = Subject { person, user_id: &user_id, index, number, time: observed, unlaunched };
+        let launch = self.population.launch_in(person.home.state_index);
+        let subject = Subject { person, user_id: &user_id, index, number, time, changes, launch };
         event::write(act, &subject, out)
     }
 

@@ -1,6 +1,5 @@
 //! Which events a person has, when they are observed and when they arrive.
 
-use super::launch::Launch;
 use super::rhythm::{delay, instant};
 use super::{first_acts, nth_act};
 use crate::day::{MINUTE, SECOND};
@@ -17,6 +16,8 @@ pub(crate) struct Planned {
     /// The event's number among the person's: an event that is delivered again keeps it.
     pub(crate) number: u64,
     pub(crate) observed: i64,
+    /// How many of the person's changes come before it.
+    pub(crate) changes: u64,
     pub(crate) act: Act,
 }
 
@@ -46,13 +47,10 @@ pub(crate) fn plan(population: &Population, index: u64, count: u64, plan: &mut V
     // People come in over the first quarter.
     let first = end - population.span();
     let begin = instant(first, first + population.span() / 4, &mut life.random);
-    life.introduce(begin);
-    let here = |launch: &&Launch| launch.state == person.home.state_index && launch.at > begin;
-    if let Some(launch) = population.launches.iter().find(here) {
-        let time = launch.reaches(&mut life.random);
-        life.add(FIRST_CHANGE - 1, time, Act::Evaluated);
-    }
-    life.go_on(begin);
+    let launch = population.launch_in(person.home.state_index);
+    let known = life.introduce(begin, launch.map(|launch| launch.scheme));
+    let reached = launch.filter(|launch| launch.at > begin).map(|launch| launch.reaches(&mut life.random));
+    life.go_on(known, reached);
 }
 
 /// A person's events while they are planned.
@@ -71,32 +69,41 @@ struct Life<'p> {
 
 impl Life<'_> {
     /// Adds an event, if one may still come.
-    fn add(&mut self, number: u64, time: i64, act: Act) {
+    fn add(&mut self, number: u64, changes: u64, time: i64, act: Act) {
         if self.left == 0 {
             return;
         }
         self.left -= 1;
         let observed = time.min(self.end);
         let arrival = (observed + delay(act.source(), &mut self.random)).min(self.end);
-        self.plan.push(Planned { arrival, index: self.index, number, observed, act });
+        self.plan.push(Planned { arrival, index: self.index, number, observed, changes, act });
     }
 
-    /// What makes the person known, within the hour.
-    fn introduce(&mut self, begin: i64) {
+    /// What makes the person known, within the hour; gives when it is over.
+    fn introduce(&mut self, begin: i64, new: Option<usize>) -> i64 {
         let mut time = begin;
-        for (number, act) in (0..).zip(first_acts(self.person, begin)) {
-            self.add(number, time, act);
+        for (number, act) in (0..).zip(first_acts(self.person, begin, new)) {
+            self.add(number, 0, time, act);
             time += 20 * SECOND + self.random.below(5 * MINUTE.unsigned_abs()) as i64;
         }
+        time
     }
 
-    /// Stories until the end, and deliveries of what came before once more.
-    fn go_on(&mut self, begin: i64) {
-        let repeats = (0..self.left).filter(|_| self.random.happens(REPEATS)).count() as u64;
-        let mut times: Vec<i64> = (repeats..self.left).map(|_| instant(begin, self.end, &mut self.random)).collect();
+    /// A look at everything when a launch reaches the person, stories until the end, and deliveries of what came before
+    /// once more.
+    fn go_on(&mut self, begin: i64, reached: Option<i64>) {
+        let reached = reached.filter(|_| self.left > 0);
+        let rest = self.left - u64::from(reached.is_some());
+        let repeats = (0..rest).filter(|_| self.random.happens(REPEATS)).count() as u64;
+        let mut times: Vec<i64> = (repeats..rest).map(|_| instant(begin, self.end, &mut self.random)).collect();
         times.sort_unstable();
+        if let Some(time) = reached {
+            // It is observed between two changes, and knows of those before it.
+            let before = times.partition_point(|change| *change < time) as u64;
+            self.add(FIRST_CHANGE - 1, before, time, Act::Evaluated);
+        }
         for (n, time) in (0..).zip(times) {
-            self.add(FIRST_CHANGE + n, time, nth_act(self.person, n));
+            self.add(FIRST_CHANGE + n, n, time, nth_act(self.person, n));
         }
         for _ in 0..repeats {
             let again = self.plan[self.from + self.random.below((self.plan.len() - self.from) as u64) as usize];
@@ -104,12 +111,6 @@ impl Life<'_> {
             self.plan.push(Planned { arrival: (again.arrival + later).min(self.end), ..again });
         }
     }
-}
-
-/// The scheme that a person's state does not have yet at a time.
-pub(crate) fn unlaunched(population: &Population, person: &Person, time: i64) -> Option<usize> {
-    let launch = population.launches.iter().find(|launch| launch.state == person.home.state_index)?;
-    (time < launch.at).then_some(launch.scheme)
 }
 
 #[cfg(test)]

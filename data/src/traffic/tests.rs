@@ -162,6 +162,91 @@ fn deadlines_that_are_met_were_found() {
     assert!(met.len() > 1_000 && of_found * 100 > met.len() * 93, "{of_found} of {}", met.len());
 }
 
+/// What events say about schemes, oldest first: user, scheme, whether it is a status change, status.
+fn told_of_schemes(events: impl Iterator<Item = Value>) -> Vec<(String, String, bool, String)> {
+    let mut events: Vec<(i64, Value)> = events.map(|event| (micros(&event), event)).collect();
+    events.sort_by_key(|(time, _)| *time);
+    let mut told = Vec::new();
+    for (_, event) in events {
+        let data = &event["data"];
+        let (items, is_step) = match event["type"].as_str().unwrap() {
+            "eligibility.batch.computed" => (data["schemes"].as_array().unwrap().iter().collect(), false),
+            "scheme.application.status_changed" => (vec![data], true),
+            _ => continue,
+        };
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let user = text(&event["subject"]);
+        let told_now = items.into_iter().map(|item| (text(&item["scheme_id"]), text(&item["application_status"])));
+        told.extend(told_now.map(|(scheme, status)| (user.clone(), scheme, is_step, status)));
+    }
+    told
+}
+
+#[test]
+fn applications_climb_the_ladder_rung_by_rung_and_later_batches_know_it() {
+    for seed in 1..=3 {
+        let mut standing: HashMap<(String, String), String> = HashMap::new();
+        let (mut steps, mut known) = (0, 0);
+        for (user, scheme, is_step, status) in
+            told_of_schemes(population(seed).traffic(EVENTS).map(|a| parsed(&a.event)))
+        {
+            let before = standing.insert((user, scheme.clone()), status.clone());
+            let Some(before) = before.filter(|before| *before != status) else { continue };
+            let is_next = matches!(
+                (before.as_str(), status.as_str()),
+                ("not_applied" | "rejected" | "lapsed", "applied")
+                    | ("applied", "under_review")
+                    | ("under_review", "approved" | "rejected")
+                    | ("approved", "active")
+            );
+            assert!(is_next, "{scheme}: {before}, then {status}, a step: {is_step}");
+            (steps, known) = (steps + u64::from(is_step), known + u64::from(!is_step));
+        }
+        assert!(steps > EVENTS / 20 && known == 0, "{steps} steps, {known} that only a batch tells");
+    }
+}
+
+#[test]
+fn the_longest_life_goes_on_without_a_step_back() {
+    const LADDER: [&str; 7] = ["not_applied", "applied", "under_review", "approved", "rejected", "active", "lapsed"];
+    let rung = |status: &str| LADDER.iter().position(|rung| *rung == status).unwrap();
+    let population = population(4);
+    for index in 0..30 {
+        let mut standing: HashMap<String, String> = HashMap::new();
+        let mut steps = 0;
+        for (_, scheme, is_step, status) in told_of_schemes((0..800).map(|n| parsed(&population.update(index, n)))) {
+            steps += u32::from(is_step);
+            let Some(before) = standing.insert(scheme, status.clone()) else { continue };
+            let begins_anew = matches!(before.as_str(), "rejected" | "lapsed") && status == "applied";
+            assert!(rung(&before) <= rung(&status) || begins_anew, "{before}, then {status} of user {index}");
+        }
+        assert!(steps > 15 || crate::verdicts(&population.person(index)).is_empty(), "{steps} of user {index}");
+    }
+}
+
+#[test]
+fn nothing_names_a_scheme_before_its_launch_and_its_state_has_it_afterwards() {
+    let (mut before, mut after) = (0, 0);
+    for seed in 1..=3 {
+        let population = population(seed);
+        let states: HashMap<String, usize> =
+            (0..USERS).map(|index| (population.user_id(index), population.person(index).home.state_index)).collect();
+        for Arrival { event, .. } in population.traffic(EVENTS) {
+            let json = parsed(&event);
+            let Some(launch) = population.launch_in(states[json["subject"].as_str().unwrap()]) else { continue };
+            let scheme = &crate::schemes()[launch.scheme].id;
+            let text = String::from_utf8(event.json).unwrap();
+            let of_scheme = |obligation: &&crate::Obligation| obligation.scheme.as_ref() == Some(scheme);
+            let deadlines = crate::obligations().iter().filter(of_scheme).map(|obligation| &obligation.id);
+            let named = deadlines.chain([scheme]).any(|id| text.contains(&format!("\"{id}")));
+            assert!(!named || micros(&json) >= launch.at, "{text}");
+            before += u32::from(micros(&json) < launch.at);
+            after += u32::from(named);
+        }
+    }
+    assert!(before > 5_000 && after > 100, "{before} before a launch, {after} name it afterwards");
+}
+
 #[test]
 fn the_day_has_a_rhythm_and_a_launch_reaches_its_whole_state() {
     let population = population(6);

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 /// Events of a person, where nobody says how many there are in all.
 const EVENTS_EACH: u64 = 25;
 
-/// Enough people for shares to hold to a tenth of a percent.
+/// Enough people for shares to hold to a tenth of a percent: statistics are of at least as many.
 const PEOPLE_OF_STATISTICS: u64 = 200_000;
 
 /// Makes feed events of a made-up population, as NDJSON.
@@ -32,8 +32,9 @@ const PEOPLE_OF_STATISTICS: u64 = 200_000;
   profile-server generate --profile 7
   profile-server generate --stats")]
 pub(super) struct Arguments {
-    /// How many people there are [default: 2000; with --stats 200000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
+    /// How many people there are [default: 2000; with --stats at least 200000]
+    // A hundred million are counted through in seconds before the first event comes.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     users: Option<u64>,
     /// How many events there are, deliveries of the same event counted [default: 25 a person]
     #[arg(long, value_name = "M")]
@@ -64,8 +65,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let fallback = if arguments.stats { PEOPLE_OF_STATISTICS } else { 2_000 };
-    let users = arguments.users.unwrap_or(fallback);
+    let least = if arguments.stats { PEOPLE_OF_STATISTICS } else { 1 };
+    let users = arguments.users.unwrap_or(2_000).max(least);
     let population = Population::new(Options {
         users,
         seed: arguments.seed,

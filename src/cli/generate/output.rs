@@ -20,7 +20,10 @@ pub(super) fn write(population: &Population, events: u64, only: Option<Source>, 
     match pour(population, events, only, &mut sinks) {
         // Whoever read the pipe has enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.with_context(|| format!("`{}` could not be written", out.display())),
+        other => other.with_context(|| {
+            let out = out.display();
+            format!("`{out}` could not be written: make room there, or give another place as `--out`")
+        }),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use data::words::{Document, Status};
 use data::{Person, Population, verdicts};
 use domain::pipeline::serialize;
@@ -21,8 +21,11 @@ const WIDTH: usize = 100;
 const LATE_MICROS: i64 = 3_600 * 1_000_000;
 
 pub(super) fn print(population: &Population, index: u64, events: u64, until: Timestamp) -> anyhow::Result<()> {
-    introduce(population, index)?;
     let arrivals = population.traffic(events).of_person(index);
+    if arrivals.is_empty() {
+        bail!("none of {events} events are about person {index}: give more --events, 25 a person say");
+    }
+    introduce(population, index)?;
     let count = arrivals.len();
     print_line(&format!("\n{count} events in the order of their arrival, by the clock of India\n"))?;
     let (mut assembly, mut seen, mut newest) = (Assembly::new(until)?, HashSet::new(), i64::MIN);
@@ -55,7 +58,7 @@ pub(super) fn print(population: &Population, index: u64, events: u64, until: Tim
         tell(&event["data"], "", &mut said);
         wrap(&said.join(", "), "                 ")?;
     }
-    let state = assembly.states().next().context("nobody has said anything: give more --events")?;
+    let state = assembly.states().next().context("nobody has said anything")?;
     let profile: Value = serde_json::from_slice(&serialize::view(state, LeafSet::ALL))?;
     print_line("\nThe profile that comes of it\n")?;
     print_line(&serde_json::to_string_pretty(&profile)?)?;

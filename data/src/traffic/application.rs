@@ -1,0 +1,122 @@
+//! How far applications have come. A story only says that one moves on; where it stands follows from the stories before,
+//! which are gone through again, so that a change needs no memory of the earlier ones and yet never contradicts them.
+
+use super::episode::{STEPS, Step, Story};
+use crate::person::Person;
+use crate::scheme::schemes;
+use crate::verdict::{Verdict, verdicts};
+use crate::words::Status;
+
+/// Stories that are gone through at most. Whenever as many are over, all that a person had or had asked for lapses, so
+/// that nothing before has to be known, and even the longest life has applications.
+const ERA: u64 = 16;
+
+/// What each scheme that accepts the person says before their nth change. A scheme that is launched in these days (`new`,
+/// its position) is one that nobody has applied for yet, and no story is about it.
+pub(crate) fn standing(person: &Person, n: u64, new: Option<usize>) -> Vec<Verdict> {
+    Applications::before(person, n, new).verdicts
+}
+
+/// Which application the nth change moves on, and where it stands then; `None` where none is open.
+pub(crate) fn step(person: &Person, n: u64, new: Option<usize>) -> Option<Verdict> {
+    let story = Story::of(person, n / STEPS as u64);
+    Applications::before(person, n, new).move_on(&story)
+}
+
+/// The applications of a person while their stories are told.
+struct Applications {
+    verdicts: Vec<Verdict>,
+    new: Option<&'static str>,
+    /// Those that have lapsed by the turn of an era and of which nobody has said so yet, as bits by position: there are
+    /// fewer schemes than bits.
+    untold: u64,
+    /// The one that the present story is about.
+    chosen: Option<usize>,
+}
+
+impl Applications {
+    fn before(person: &Person, n: u64, new: Option<usize>) -> Self {
+        let (current, told) = (n / STEPS as u64, n as usize % STEPS);
+        let first = current / ERA * ERA;
+        let new = new.map(|scheme| schemes()[scheme].id.as_str());
+        let mut applications = Self { verdicts: verdicts(person), new, untold: 0, chosen: None };
+        applications.begin(first > 0);
+        for number in first..=current {
+            let story = Story::of(person, number);
+            let told = if number == current { told } else { STEPS };
+            applications.chosen = None;
+            for _ in story.steps[..told].iter().filter(|step| **step == Step::Applied) {
+                applications.move_on(&story);
+            }
+        }
+        applications
+    }
+
+    fn begin(&mut self, lapsed: bool) {
+        for (at, verdict) in self.verdicts.iter_mut().enumerate() {
+            if self.new == Some(verdict.scheme.id.as_str()) {
+                verdict.status = Status::NotApplied;
+            } else if lapsed {
+                verdict.status = Status::Lapsed;
+                self.untold |= 1 << at;
+            }
+        }
+    }
+
+    fn move_on(&mut self, story: &Story) -> Option<Verdict> {
+        let at = self.chosen.or_else(|| self.choose(story.scheme))?;
+        self.chosen = Some(at);
+        let verdict = &mut self.verdicts[at];
+        if self.untold & 1 << at == 0 {
+            verdict.status = after(verdict.status, story.rejects)?;
+        }
+        self.untold &= !(1 << at);
+        Some(*verdict)
+    }
+
+    /// The position of one that can move.
+    fn choose(&self, position: usize) -> Option<usize> {
+        let can_move =
+            |verdict: &Verdict| verdict.status != Status::Active && self.new != Some(verdict.scheme.id.as_str());
+        let open = || (0..self.verdicts.len()).filter(|at| can_move(&self.verdicts[*at]));
+        open().nth(position.checked_rem(open().count())?)
+    }
+}
+
+/// The next rung of the ladder. Only what was turned down or has lapsed begins anew.
+const fn after(status: Status, rejects: bool) -> Option<Status> {
+    Some(match status {
+        Status::NotApplied | Status::Rejected | Status::Lapsed => Status::Applied,
+        Status::Applied => Status::UnderReview,
+        Status::UnderReview if rejects => Status::Rejected,
+        Status::UnderReview => Status::Approved,
+        Status::Approved => Status::Active,
+        Status::Active => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_what_stands_afterwards_and_the_longest_life_has_some() {
+        for person in (0..40).map(|index| Person::new(3, index)) {
+            for n in (0..150).chain(u64::MAX - 150..u64::MAX) {
+                let Some(step) = step(&person, n, None) else { continue };
+                // At the turn of an era everything lapses.
+                if (n + 1) % (ERA * STEPS as u64) != 0 && nth_is_application(&person, n) {
+                    let after = standing(&person, n + 1, None);
+                    let found = after.iter().find(|verdict| verdict.scheme.id == step.scheme.id).unwrap();
+                    assert_eq!(found.status, step.status, "{n} of {person:?}");
+                }
+            }
+            let last = (u64::MAX - 150..u64::MAX).filter(|n| step(&person, *n, None).is_some()).count();
+            assert!(last > 0 || verdicts(&person).is_empty(), "{person:?}");
+        }
+    }
+
+    fn nth_is_application(person: &Person, n: u64) -> bool {
+        Story::of(person, n / STEPS as u64).steps[n as usize % STEPS] == Step::Applied
+    }
+}
