@@ -42,9 +42,6 @@ fn check(history: &StoredHistory, since: u64) {
     for revision in since + 1..=history.stored.sequence {
         assert_eq!(told[revision as usize - 1], Some(body(revision)), "revision {revision}, asked after {since}");
     }
-    // Where a block ends is not known before it is read, so there may be one too many.
-    let older = history.blocks.iter().filter(|block| block.first_revision + BLOCK_FRAMES as u64 - 1 <= since);
-    assert!(older.count() <= 1, "blocks before {since} are not read");
 }
 
 #[track_caller]
@@ -53,6 +50,10 @@ fn check_all(store: &Store, number: usize, newest: u64) {
         let history = store.reader.load_history(&user(number), since).expect("reads").expect("a user");
         assert_eq!(history.stored.sequence, newest);
         check(&history, since);
+        // Where a block ends is not known before it is read, so there may be one too many. (And those that a checkpoint
+        // adds after the first was found; here none runs beside.)
+        let older = history.blocks.iter().filter(|block| block.first_revision + BLOCK_FRAMES as u64 - 1 <= since);
+        assert!(older.count() <= 1, "blocks before {since} are not read");
     }
 }
 
