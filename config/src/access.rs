@@ -228,6 +228,7 @@ mod tests {
         let Error::Syntax { origin, .. } = AccessTable::load(dir.path()).unwrap_err() else { panic!("a syntax error") };
         assert_eq!(origin, Origin::File(dir.path().join(NAME)));
     }
+
     #[test]
     fn a_file_is_told_of_when_its_text_changes_and_never_gives_way_to_the_embedded_table() {
         let dir = tempfile::TempDir::new().unwrap();

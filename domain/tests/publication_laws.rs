@@ -20,7 +20,10 @@ use serde_json::{Value, json};
 
 use crate::random_histories::{Random, document, event, rules};
 
-const HISTORIES: u64 = 150;
+const HISTORIES: u64 = 1_000;
+
+/// After all times of random events, in microseconds: 2030-01-01T00:00:00Z.
+const LATER: i64 = 1_893_456_000_000_000;
 
 fn user() -> UserId {
     UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id")
@@ -44,15 +47,22 @@ fn viewers() -> [Viewer; 4] {
     [service(false, false), service(false, true), service(true, false), Viewer::Admin { profile_read: true }]
 }
 
-/// A user's steps, in order; every third event is one that may change the consent.
+/// A user's steps, in order; many of the events may change the consent.
 fn history(random: &mut Random, rules: &Rules) -> Vec<Finished> {
     let context = Context { rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
     let birth = || Birth { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
     let mut steps: Vec<Finished> = Vec::new();
-    for _ in 0..random.below(30) + 2 {
+    // In every other history hardly anything but consents, each newer than the last: users come into sight and leave it
+    // again and again.
+    let is_fickle = random.below(2) == 0;
+    for number in 0..random.below(30) as i64 + 2 {
         let mut event = event(user(), random);
-        while random.below(3) == 0 && event.source != domain::source::Source::Consent {
+        let others = if is_fickle { 2 } else { 16 };
+        while random.below(24) >= others && event.source != domain::source::Source::Consent {
             event = random_histories::event(user(), random);
+        }
+        if is_fickle && event.source == domain::source::Source::Consent {
+            event.time = LATER + number;
         }
         let state: Option<&Arc<UserState>> = steps.last().map(|step| &step.state);
         if event.writes.is_empty() {
@@ -119,8 +129,8 @@ impl Client<'_> {
         let consents = (before.as_ref().map(|past| past.profile.consent()), after.profile.consent());
         let sight = Sight::new(self.policy, &self.viewer, &user(), consents.0, consents.1, later);
         self.missed |= sight.is_missed;
-        let is_new_to_it = index <= self.began || (sight.hides() && std::mem::take(&mut self.missed));
-        let sight = if is_new_to_it { sight.of_newcomer() } else { sight };
+        let was_missed = sight.hides() && std::mem::take(&mut self.missed);
+        let sight = if was_missed || index <= self.began { sight.of_newcomer() } else { sight };
         let user = user();
         let transition =
             Transition { user: &user, before: before.as_ref(), after: &after, envelope: &envelope, delta: &delta };

@@ -169,8 +169,9 @@ impl Reading<'_> {
         if sight.is_missed {
             missed.add(step.user);
         }
-        let is_new_to_it = entry.at < began || (sight.hides() && missed.take(&step.user));
-        let sight = if is_new_to_it { sight.of_newcomer() } else { sight };
+        // Taken at each step that hides, told or not: the next coming and going is another.
+        let was_missed = sight.hides() && missed.take(&step.user);
+        let sight = if was_missed || entry.at < began { sight.of_newcomer() } else { sight };
         let transition =
             Transition { user: &step.user, before: past, after: &after, envelope: &envelope, delta: &delta };
         let events = publication::events(&transition, &sight, self.types, &self.shared.rules);
