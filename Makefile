@@ -2,8 +2,10 @@
 .PHONY: demo test lint bench
 
 ## demo: start a living server on embedded defaults, with something to look at
+# On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops it, and make sees that it ended well
+# instead of being interrupted itself.
 demo:
-	cargo run --release -- demo
+	@if [ -t 0 ]; then set -m; fi; cargo run --release -- demo; exit $$?
 
 ## test: every test of the workspace; installs what the foreign clients need
 test:

@@ -40,6 +40,8 @@ ALIASES = {
         "kabirdham": "kabeerdham",
         "kanker": "uttar_bastar_kanker",
     },
+    # Shahdara was merged with its neighbours in December 2025; its offices lie in what is East Delhi now.
+    "delhi": {"shahdara": "east"},
     "gujarat": {
         "ahmadabad": "ahmedabad",
         "arvalli": "aravalli",
@@ -117,6 +119,7 @@ ALIASES = {
 
 # Districts that the directory does not know yet, with the one that they were carved from: they share its numbers.
 PARENTS = {
+    "andhra_pradesh": {"markapuram": "prakasam", "polavaram": "alluri_sitharama_raju"},
     "arunachal_pradesh": {"bichom": "west_kameng", "keyi_panyor": "lower_subansiri"},
     "assam": {"tamulpur": "baksa"},
     "chhattisgarh": {
@@ -126,6 +129,7 @@ PARENTS = {
         "sakti": "janjgir_champa",
         "sarangarh_bilaigarh": "raigarh",
     },
+    "delhi": {"central_north": "north_west", "old_delhi": "north", "outer_north": "north"},
     "gujarat": {"vav_tharad": "banaskantha"},
     "haryana": {"hansi": "hisar"},
     "ladakh": {"changthang": "leh", "drass": "kargil", "nubra": "leh", "sham": "leh", "zanskar": "kargil"},

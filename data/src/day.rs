@@ -22,6 +22,12 @@ impl Day {
         Self((micros + IST).div_euclid(DAY) as i32)
     }
 
+    /// The day of the week, from 0 for Monday to 6 for Sunday.
+    pub(crate) const fn weekday(self) -> usize {
+        // 1970-01-01 was a Thursday.
+        (self.0 + 3).rem_euclid(7) as usize
+    }
+
     /// When the day begins in India, in microseconds since the Unix epoch.
     pub(crate) const fn start(self) -> i64 {
         self.0 as i64 * DAY - IST
@@ -82,6 +88,7 @@ mod tests {
             let date = Date::new(year as i16, month as i8, of_month as i8).unwrap();
             assert_eq!(domain::day::Day::from_date(date).0, number);
             assert_eq!(Day::from_civil(year, month, of_month), day);
+            assert_eq!(day.weekday(), usize::from(date.weekday().to_monday_zero_offset().unsigned_abs()));
         }
     }
 

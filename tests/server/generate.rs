@@ -79,6 +79,7 @@ fn statistics_put_the_model_beside_what_was_published() {
         "change a consent",
         "their last words disagree",
         "by hour of the day",
+        "by day of the week",
         "the launch of sch_",
     ] {
         assert!(told.contains(line), "{line} in {told}");

@@ -16,11 +16,14 @@ use crate::day::Day;
 use crate::event::{self, Act, Event, Subject, Topic};
 use crate::obligation::duties;
 use crate::person::Person;
-use crate::population::Population;
+use crate::population::{FIRST_CHANGE, Population};
 use plan::{Planned, plan, share};
 
 /// The events of a slice of time are planned together, so that memory is bounded whatever the number of events.
 const SLICE_EVENTS: u64 = 500_000;
+
+/// Planning reports its progress every so many people.
+const PLANNING_STEP: u64 = 65_536;
 
 /// Most deadlines that are found at the beginning: the soonest.
 const FIRST_DUTIES: usize = 3;
@@ -59,12 +62,22 @@ pub struct Traffic<'p> {
     next_slice: u64,
     /// The present slice, last arrival first.
     planned: Vec<Planned>,
+    on_planning: Option<PlanningProgress<'p>>,
+}
+
+/// What [`Traffic::on_planning`] was given.
+struct PlanningProgress<'p>(Box<dyn FnMut(u64, u64) + 'p>);
+
+impl std::fmt::Debug for PlanningProgress<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("PlanningProgress")
+    }
 }
 
 impl<'p> Traffic<'p> {
     pub(crate) fn new(population: &'p Population, events: u64) -> Self {
         let slices = events.div_ceil(SLICE_EVENTS).max(1);
-        Self { population, events, slices, next_slice: 0, planned: Vec::new() }
+        Self { population, events, slices, next_slice: 0, planned: Vec::new(), on_planning: None }
     }
 
     /// Appends the JSON of the next event to `out`, without a line end. Gives whose feed it goes to and when it
@@ -94,6 +107,30 @@ impl<'p> Traffic<'p> {
         arrivals.collect()
     }
 
+    /// The change of a person that comes `later` changes after the last of this traffic, from 0, at `time` in
+    /// microseconds since the Unix epoch. It goes on from where the traffic left the person: applications, stories and
+    /// event ids continue.
+    #[must_use]
+    pub fn later_change(&self, index: u64, later: u64, time: i64) -> Event {
+        let mut plan = Vec::new();
+        self.plan_person(index, &mut plan);
+        let changes = plan.iter().filter_map(|planned| planned.number.checked_sub(FIRST_CHANGE)).max();
+        let changes = changes.map_or(0, |last| last + 1).saturating_add(later);
+        let person = self.population.person(index);
+        let number = changes.saturating_add(FIRST_CHANGE);
+        let act = nth_act(&person, changes);
+        let planned = Planned { arrival: time, index, number, observed: time, changes, act };
+        let mut json = Vec::with_capacity(1_024);
+        let source = self.write(&planned, &person, &mut json);
+        Event { source, json }
+    }
+
+    /// Calls `progress` with how many people were looked at and how many there are, while a slice of time is planned:
+    /// with millions of people that takes a while before the first event comes.
+    pub fn on_planning(&mut self, progress: impl FnMut(u64, u64) + 'p) {
+        self.on_planning = Some(PlanningProgress(Box::new(progress)));
+    }
+
     fn write(&self, planned: &Planned, person: &Person, out: &mut Vec<u8>) -> &'static str {
         let Planned { index, number, observed: time, changes, act, .. } = *planned;
         let user_id = self.population.user_id(index);
@@ -110,7 +147,13 @@ impl<'p> Traffic<'p> {
         let (begin, end) = (self.bound(self.next_slice), self.bound(self.next_slice + 1));
         self.next_slice += 1;
         let mut of_person = Vec::new();
-        for index in 0..self.population.users() {
+        let users = self.population.users();
+        for index in 0..users {
+            if let Some(PlanningProgress(progress)) = &mut self.on_planning
+                && index % PLANNING_STEP == 0
+            {
+                progress(index, users);
+            }
             self.plan_person(index, &mut of_person);
             self.planned.extend(of_person.drain(..).filter(|planned| (begin..end).contains(&planned.arrival)));
         }

@@ -1,4 +1,4 @@
-//! When things happen and when they arrive: India's day and the habits of engines. All of it is assumed.
+//! When things happen and when they arrive: India's day and week, and the habits of engines. All of it is assumed.
 
 use crate::day::{DAY, Day, HOUR, MINUTE, SECOND};
 use crate::random::Random;
@@ -9,13 +9,32 @@ pub(crate) const BY_HOUR: [f64; 24] = [
     78.0, 60.0, 36.0, 18.0,
 ];
 
-/// A time between two, by the rhythm of the day.
+/// Events by day of the week in India, Monday first: offices are closed on Sundays, and many on Saturdays.
+pub(crate) const BY_WEEKDAY: [f64; 7] = [100.0, 96.0, 94.0, 94.0, 90.0, 66.0, 40.0];
+
+/// How often a day is drawn before the last one drawn is taken, whatever its weight: a span may hold Sundays only.
+const DRAWS: usize = 8;
+
+/// A time between two, by the rhythms of the week and the day.
 pub(crate) fn instant(from: i64, to: i64, random: &mut Random) -> i64 {
-    let any = from + random.below(from.abs_diff(to).max(1)) as i64;
+    let any = by_weekday(from, to, random);
     let of_day = random.weighted(&BY_HOUR) as i64 * HOUR + random.below(HOUR.unsigned_abs()) as i64;
     // What falls outside the span on its first or last day stays where it was drawn.
     let rhythmic = Day::of(any).start() + of_day;
     if (from..to).contains(&rhythmic) { rhythmic } else { any }
+}
+
+/// A time between two, by the rhythm of the week alone.
+fn by_weekday(from: i64, to: i64, random: &mut Random) -> i64 {
+    let busiest = BY_WEEKDAY.iter().copied().fold(0.0, f64::max);
+    let mut any = from;
+    for _ in 0..DRAWS {
+        any = from + random.below(from.abs_diff(to).max(1)) as i64;
+        if random.happens(BY_WEEKDAY[Day::of(any).weekday()] / busiest) {
+            break;
+        }
+    }
+    any
 }
 
 /// One event in fifty comes hours or days late: an office without a line, a phone without a network.

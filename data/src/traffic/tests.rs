@@ -11,10 +11,10 @@ use domain::state::UserState;
 use domain::table::{FIELDS, Leaf, LeafSet, ValueType};
 use serde_json::Value;
 
-use super::rhythm::BY_HOUR;
+use super::rhythm::{BY_HOUR, BY_WEEKDAY};
 use super::*;
 use crate::Options;
-use crate::day::HOUR;
+use crate::day::{DAY, HOUR};
 
 const USERS: u64 = 1_600;
 const EVENTS: u64 = 40_000;
@@ -187,9 +187,16 @@ fn applications_climb_the_ladder_rung_by_rung_and_later_batches_know_it() {
     for seed in 1..=3 {
         let mut standing: HashMap<(String, String), String> = HashMap::new();
         let (mut steps, mut known) = (0, 0);
-        for (user, scheme, is_step, status) in
-            told_of_schemes(population(seed).traffic(EVENTS).map(|a| parsed(&a.event)))
-        {
+        let population = population(seed);
+        let traffic = || population.traffic(EVENTS);
+        // What comes after the traffic, as in a demo, goes on from it.
+        let rounds = (0..12).flat_map(|later| (0..USERS).map(move |index| (later, index)));
+        let later = rounds.map(|(later, index)| {
+            let time = population.options.base_time + (later as i64 + 1) * HOUR;
+            traffic().later_change(index, later, time)
+        });
+        let events = traffic().map(|arrival| arrival.event).chain(later);
+        for (user, scheme, is_step, status) in told_of_schemes(events.map(|event| parsed(&event))) {
             let before = standing.insert((user, scheme.clone()), status.clone());
             let Some(before) = before.filter(|before| *before != status) else { continue };
             let is_next = matches!(
@@ -248,12 +255,41 @@ fn nothing_names_a_scheme_before_its_launch_and_its_state_has_it_afterwards() {
 }
 
 #[test]
-fn the_day_has_a_rhythm_and_a_launch_reaches_its_whole_state() {
+fn event_ids_go_on_behind_the_traffic() {
+    let population = population(2);
+    let mut ids: HashSet<String> = HashSet::new();
+    let planned = population.traffic(EVENTS).map(|arrival| parsed(&arrival.event)["id"].to_string());
+    ids.extend(planned);
+    let traffic = population.traffic(EVENTS);
+    for (later, index) in (0..5).flat_map(|later| (0..USERS).map(move |index| (later, index))) {
+        let id = parsed(&traffic.later_change(index, later, population.options.base_time))["id"].to_string();
+        assert!(ids.insert(id.clone()), "{id} was there before");
+    }
+}
+
+#[test]
+fn planning_says_how_far_it_has_come() {
+    let population = Population::new(Options { users: 3 * PLANNING_STEP, ..Options::default() });
+    let seen = std::cell::RefCell::new(Vec::new());
+    let mut traffic = population.traffic(1_000);
+    traffic.on_planning(|people, of| seen.borrow_mut().push((people, of)));
+    assert!(traffic.next().is_some());
+    drop(traffic);
+    let users = population.users();
+    assert_eq!(*seen.borrow(), [(0, users), (PLANNING_STEP, users), (2 * PLANNING_STEP, users)]);
+}
+
+#[test]
+fn day_and_week_have_a_rhythm_and_a_launch_reaches_its_whole_state() {
     let population = population(6);
     let mut by_hour = [0_u64; 24];
+    let mut by_weekday = [0_u64; 7];
     let mut reached: BTreeMap<usize, HashSet<String>> = BTreeMap::new();
     for Arrival { at, event } in population.traffic(EVENTS) {
         by_hour[hour(at)] += 1;
+        // Whole weeks, after everybody has come in.
+        let weeks_before_end = (population.options.base_time - at) / (7 * DAY);
+        by_weekday[Day::of(at).weekday()] += u64::from(weeks_before_end < 2);
         let close = |launch: &&Launch| (0..3 * HOUR).contains(&(at - launch.at));
         let Some(launch) = population.launches.iter().find(close).filter(|_| event.source == "eligibility") else {
             continue;
@@ -261,6 +297,8 @@ fn the_day_has_a_rhythm_and_a_launch_reaches_its_whole_state() {
         reached.entry(launch.state).or_default().insert(parsed(&event)["subject"].as_str().unwrap().to_owned());
     }
     assert!(by_hour[11] > 5 * by_hour[3] && by_hour[19] > 3 * by_hour[23], "{by_hour:?} against {BY_HOUR:?}");
+    let (workday, sunday) = (by_weekday[..5].iter().sum::<u64>() / 5, by_weekday[6]);
+    assert!(sunday * 10 < workday * 7 && sunday * 4 > workday, "{by_weekday:?} against {BY_WEEKDAY:?}");
     let after_begin = population.options.base_time - population.span() * 3 / 4;
     let launch = population.launches.iter().find(|launch| launch.at > after_begin).unwrap();
     let of_state = (0..USERS).filter(|index| population.person(*index).home.state_index == launch.state);

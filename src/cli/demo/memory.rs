@@ -32,6 +32,19 @@ struct Kept {
     /// The time of the first start, in microseconds since the Unix epoch: until then their past goes.
     base_time: i64,
     progress: Progress,
+    /// The events that followed their past.
+    #[serde(default)]
+    turns: Turns,
+}
+
+/// How many events of the trickle were posted. The next start goes on from there, so that nobody's story begins anew.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Turns {
+    /// About everybody, in turn.
+    pub(super) everybody: u64,
+    /// About the citizen to show.
+    pub(super) hero: u64,
 }
 
 /// How far the first start came.
@@ -82,7 +95,8 @@ impl Memory {
 
     fn remember(path: PathBuf, users: Option<u64>) -> anyhow::Result<Self> {
         let (users, base_time) = (users.unwrap_or(USERS), wiring::wall_clock().now_micros());
-        let kept = Kept { users, seed: SEED, days: DAYS, base_time, progress: Progress::Planned };
+        let kept =
+            Kept { users, seed: SEED, days: DAYS, base_time, progress: Progress::Planned, turns: Turns::default() };
         let memory = Self { path, kept };
         memory.write()?;
         Ok(memory)
@@ -101,6 +115,20 @@ impl Memory {
     /// Remembers how far this start has come.
     pub(super) fn reach(&mut self, progress: Progress) -> anyhow::Result<()> {
         self.kept.progress = progress;
+        self.write()
+    }
+
+    /// The events of the trickle that were posted so far.
+    pub(super) fn turns(&self) -> Turns {
+        self.kept.turns
+    }
+
+    /// Remembers how many events of the trickle were posted.
+    pub(super) fn reach_turns(&mut self, turns: Turns) -> anyhow::Result<()> {
+        if turns == self.kept.turns {
+            return Ok(());
+        }
+        self.kept.turns = turns;
         self.write()
     }
 

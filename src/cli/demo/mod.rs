@@ -113,7 +113,7 @@ impl Stage {
         };
         self.tokens(&hero)?.write(self, &hero)?;
         super::say(&self.banner(&hero, &news));
-        self.trickle(&hero).await
+        self.trickle(&hero, &mut memory).await
     }
 
     fn tokens(&self, hero: &Hero) -> anyhow::Result<Tokens> {

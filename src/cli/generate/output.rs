@@ -30,6 +30,8 @@ pub(super) fn write(population: &Population, events: u64, only: Option<Source>, 
 fn pour(population: &Population, events: u64, only: Option<Source>, sinks: &mut Sinks) -> io::Result<()> {
     let bar = bar(events);
     let mut traffic = population.traffic(events);
+    let planning = bar.clone();
+    traffic.on_planning(move |people, of| planning.set_message(planning_message(people, of)));
     let mut line = Vec::with_capacity(8_192);
     let mut made = 0;
     while let Some((source, _)) = traffic.next_into(&mut line) {
@@ -39,7 +41,8 @@ fn pour(population: &Population, events: u64, only: Option<Source>, sinks: &mut 
         }
         line.clear();
         made += 1;
-        if made % STEP == 0 {
+        if made % STEP == 1 {
+            bar.set_message("");
             bar.set_position(made);
         }
     }
@@ -47,10 +50,15 @@ fn pour(population: &Population, events: u64, only: Option<Source>, sinks: &mut 
     sinks.flush()
 }
 
+/// What the bar says while a slice of time is planned.
+fn planning_message(people: u64, of: u64) -> String {
+    format!("planning {} %, ", people * 100 / of.max(1))
+}
+
 /// On a terminal's stderr; hidden elsewhere.
 fn bar(events: u64) -> ProgressBar {
     let bar = ProgressBar::new(events);
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos} of {len} events, {per_sec}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}{pos} of {len} events, {per_sec}, {eta} left") {
         bar.set_style(style);
     }
     bar

@@ -84,6 +84,8 @@ struct Talk {
     /// By user and field, the last word of each source.
     words: HashMap<(String, String), BTreeMap<&'static str, Value>>,
     by_hour: [u64; 24],
+    /// Monday first.
+    by_weekday: [u64; 7],
     /// Looks at everything by hour since the epoch, in India, and state.
     bursts: HashMap<(i64, &'static str), u64>,
 }
@@ -112,6 +114,8 @@ impl Talk {
     fn place(&mut self, at: i64, state: Option<&'static str>) {
         let hour = (at + INDIA_MICROS).div_euclid(HOUR_MICROS);
         self.by_hour[hour.rem_euclid(24) as usize] += 1;
+        // The first day of the epoch was a Thursday.
+        self.by_weekday[(hour.div_euclid(24) + 3).rem_euclid(7) as usize] += 1;
         if let Some(state) = state {
             *self.bursts.entry((hour, state)).or_default() += 1;
         }
@@ -129,6 +133,9 @@ impl Talk {
             let shares = counts.iter().map(|count| format!(" {:>5.1}", *count as f64 * 100.0 / EVENTS as f64));
             print_line(&format!("  from {:>2}{}", half * 12, shares.collect::<String>()))?;
         }
+        print_line("by day of the week in India, Monday first, percent")?;
+        let shares = self.by_weekday.iter().map(|count| format!(" {:>5.1}", *count as f64 * 100.0 / EVENTS as f64));
+        print_line(&format!("         {}", shares.collect::<String>()))?;
         // Of two hours as busy as each other the earlier is named.
         let busiest = self.bursts.iter().max_by_key(|((hour, state), count)| (**count, -hour, *state));
         if let Some(((hour, state), count)) = busiest {
