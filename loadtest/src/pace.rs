@@ -18,6 +18,8 @@ use tokio::task::AbortHandle;
 
 /// More wake-ups than this a second cost the machine more than they make the schedule finer.
 const SHORTEST_TICK: Duration = Duration::from_micros(50);
+/// Fewer wake-ups would release the requests of a slow schedule after they are due.
+const LONGEST_TICK: Duration = Duration::from_millis(1);
 
 /// How requests follow each other.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +61,7 @@ impl Pacer {
             taken: Cell::new(0),
             due: Semaphore::new(0),
         });
-        let tick = schedule.interval.max(SHORTEST_TICK);
+        let tick = schedule.interval.clamp(SHORTEST_TICK, LONGEST_TICK);
         let timer = timer(tick)?;
         let task = tokio::task::spawn_local(run(schedule.clone(), timer));
         Ok(Self::Open(schedule, task.abort_handle()))
@@ -110,7 +112,8 @@ async fn run(schedule: Rc<Schedule>, timer: AsyncFd<OwnedFd>) {
     while released < schedule.total {
         tick(&timer).await;
         let passed = schedule.start.elapsed().as_secs_f64() / schedule.interval.as_secs_f64();
-        let due = (passed as u64).min(schedule.total);
+        // The first request is due at the start.
+        let due = (passed as u64 + 1).min(schedule.total);
         schedule.due.add_permits(usize::try_from(due - released).unwrap_or_default());
         released = due;
     }
@@ -158,6 +161,28 @@ mod tests {
         .expect("a timer");
         assert_eq!(given.len(), 500);
         assert!(given.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_micros(100)));
+    }
+
+    /// A request that is released an interval late would count that interval as the server's.
+    #[test]
+    fn a_slow_schedule_releases_requests_when_they_are_due() {
+        let pace = Pace::Open { rate: 1.0, length: Duration::from_secs(3_600) };
+        crate::drive::local(async {
+            let pacer = Pacer::start(pace)?;
+            let start = Instant::now();
+            let due = pacer.next().await.expect("a request");
+            assert!(due <= start, "the first is due at the start");
+            Ok(())
+        })
+        .expect("a timer");
+        let Ok(Some(late)) = crate::drive::local(async {
+            let pacer = Pacer::start(Pace::Open { rate: 2.0, length: Duration::from_secs(1) })?;
+            pacer.next().await;
+            Ok(pacer.next().await.map(|due| due.elapsed()))
+        }) else {
+            panic!("no second request");
+        };
+        assert!(late < Duration::from_millis(400), "released {late:?} after it was due, nearly an interval");
     }
 
     #[test]
