@@ -1,5 +1,5 @@
 # Two commands for a newcomer: `make demo` and `make test`.
-.PHONY: demo test lint bench
+.PHONY: demo test lint bench attacks
 
 ## demo: start a living server on embedded defaults, with something to look at
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops it, and make sees that it ended well
@@ -23,3 +23,9 @@ bench:
 	npm ci --prefix loadtest/peers/ws || echo 'without Node 20 the fan-out is measured and compared with nothing'
 	cargo run --release -p actors --example merge_bench
 	cargo run --release -p loadtest -- run
+
+## attacks: what others notice of attacks, and what these cost. SERVER=FILE attacks another binary
+attacks:
+	cargo build --release --workspace --bins
+	target/release/loadtest run --scenario neighbours --scenario amplification --scenario bodies \
+		--scenario existence $(if $(SERVER),--server $(SERVER))

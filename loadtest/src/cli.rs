@@ -14,6 +14,7 @@ const EXAMPLES: &str = "Examples:
   loadtest run --scenario read --scenario post
   loadtest run --scenario ingest --set users=100000 --set seconds=60 --json report.json
   loadtest run --scenario my-own.toml
+  loadtest run --scenario neighbours --server old/profile-server
   loadtest list";
 
 /// Measures the profile server beside a bare handler, and prints what was measured beside the goals.
@@ -41,7 +42,7 @@ enum Command {
 
 #[derive(Args)]
 struct Run {
-    /// A scenario by name, or a file; may be repeated. All that come along without it
+    /// A scenario by name, or a file; may be repeated [default: read, post, live, fanout and ingest]
     #[arg(long = "scenario", value_name = "NAME")]
     scenarios: Vec<String>,
     /// Short runs, to see that everything works; the numbers say little
@@ -105,7 +106,7 @@ fn run(arguments: &Run) -> Result<()> {
 }
 
 fn list() -> Result<()> {
-    for (name, text) in scenario::BUILT_IN {
+    for (name, text) in scenario::known() {
         say(&format!("── {name} ──\n{text}\n"))?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! A server for tests: it answers what it is told to, and takes NDJSON apart.
+//! A server for tests: it answers what it is told to, reads bodies to their end, and takes NDJSON apart.
 
 use anyhow::Result;
 use std::cell::Cell;
@@ -40,14 +40,16 @@ pub(crate) async fn start(fake: Fake) -> Result<SocketAddr> {
 async fn serve(stream: TcpStream, fake: Rc<Fake>, seen: Rc<Cell<u64>>) -> Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
-        let (mut chunked, mut line) = (false, String::new());
+        let (mut chunked, mut length, mut line) = (false, 0, String::new());
         while line != "\r\n" {
             line.clear();
             if stream.read_line(&mut line).await? == 0 {
                 return Ok(());
             }
             chunked |= line.eq_ignore_ascii_case("transfer-encoding: chunked\r\n");
+            length = line.strip_prefix("Content-Length: ").map_or(Ok(length), |value| value.trim().parse())?;
         }
+        tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await?;
         seen.set(seen.get() + 1);
         if let Some((_, pause)) = fake.stall.filter(|(number, _)| *number == seen.get()) {
             tokio::time::sleep(pause).await;

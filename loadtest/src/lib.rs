@@ -6,8 +6,11 @@
 pub mod cli;
 mod scenario;
 
+mod attack;
 mod baseline;
+mod disk;
 mod population;
+mod random;
 mod server;
 
 mod drive;

@@ -1,5 +1,6 @@
 //! The programs that are measured: started here, on free ports and throw-away data, and stopped again.
 
+use crate::disk::Usage;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::fs::{self, File};
@@ -55,8 +56,18 @@ impl Running {
 
     /// Memory in use (resident), in bytes.
     pub(crate) fn memory(&self) -> u64 {
+        self.memory_as("VmRSS:")
+    }
+
+    /// The most memory that was ever in use (resident), in bytes; 0 once the process has ended.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        self.memory_as("VmHWM:")
+    }
+
+    /// A line of the process's status, by its name, in bytes.
+    fn memory_as(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse::<u64>().ok());
         kib.unwrap_or_default() * 1_024
     }
@@ -85,6 +96,20 @@ impl Drop for Running {
     }
 }
 
+/// The server's settings, in its data directory.
+const SETTINGS: &str = "loadtest.toml";
+/// The server's log, in its data directory.
+const LOG: &str = "loadtest.log";
+
+/// How a server ended.
+pub(crate) struct Stopped {
+    pub(crate) took: Duration,
+    /// Whether it ended by itself, with success.
+    pub(crate) clean: bool,
+    /// The most memory that was ever in use (resident), in bytes.
+    pub(crate) peak_memory: u64,
+}
+
 /// The profile server, on a data directory of its own.
 pub(crate) struct Server {
     program: PathBuf,
@@ -97,18 +122,18 @@ impl Server {
     pub(crate) fn start(program: &Path, scratch: &Path, settings: &toml::Table) -> Result<Self> {
         let data_dir = tempfile::Builder::new().prefix("loadtest-").tempdir_in(scratch);
         let data_dir = data_dir.with_context(|| format!("could not make a directory in `{}`", scratch.display()))?;
-        let config = data_dir.path().join("loadtest.toml");
+        let config = data_dir.path().join(SETTINGS);
         fs::write(&config, settings.to_string()).context("could not write the server's settings")?;
-        let log = data_dir.path().join("loadtest.log");
-        let mut command = Command::new(program);
-        command.arg("serve").arg("--data-dir").arg(data_dir.path()).arg("--config").arg(&config);
-        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        command.stderr(File::create(&log).context("could not make the server's log")?);
-        let running = Running::start(&mut command).map_err(|error| match last_line(&log) {
-            Some(line) => error.context(format!("the server said `{line}`")),
-            None => error,
-        })?;
+        let running = serve(program, data_dir.path())?;
         Ok(Self { program: program.to_owned(), data_dir, running })
+    }
+
+    /// Starts the server again on the same data. One that still runs is killed.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        let _ = self.running.child.kill();
+        self.running.child.wait().context("could not wait for the server")?;
+        self.running = serve(&self.program, self.data_dir.path())?;
+        Ok(())
     }
 
     /// Where the API listens.
@@ -146,6 +171,29 @@ impl Server {
         disk(self.data_dir.path())
     }
 
+    /// What lies below the data directory, without this program's own files.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage::below(self.data_dir.path(), &[SETTINGS, LOG])
+    }
+
+    /// Asks the server to stop (SIGTERM), which makes its last checkpoint, and kills it when that takes too long.
+    pub(crate) fn stop_within(&mut self, patience: Duration) -> Result<Stopped> {
+        let start = std::time::Instant::now();
+        let pid = rustix::process::Pid::from_child(&self.running.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("could not signal the server")?;
+        let mut peak_memory = 0;
+        while start.elapsed() < patience {
+            peak_memory = self.running.peak_memory().max(peak_memory);
+            if let Some(status) = self.running.child.try_wait().context("could not wait for the server")? {
+                return Ok(Stopped { took: start.elapsed(), clean: status.success(), peak_memory });
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.running.child.kill();
+        self.running.child.wait().context("could not wait for the server")?;
+        Ok(Stopped { took: start.elapsed(), clean: false, peak_memory })
+    }
+
     /// Asks the server to stop (SIGTERM) and gives how long that took.
     pub(crate) fn stop(mut self) -> Result<Duration> {
         let start = std::time::Instant::now();
@@ -153,11 +201,24 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("could not signal the server")?;
         let status = self.running.child.wait().context("could not wait for the server")?;
         if !status.success() {
-            let last = last_line(&self.data_dir.path().join("loadtest.log")).unwrap_or_default();
+            let last = last_line(&self.data_dir.path().join(LOG)).unwrap_or_default();
             bail!("the server stopped with {status} and said `{last}`");
         }
         Ok(start.elapsed())
     }
+}
+
+/// Starts the server on a data directory that holds its settings.
+fn serve(program: &Path, data_dir: &Path) -> Result<Running> {
+    let log = data_dir.join(LOG);
+    let mut command = Command::new(program);
+    command.arg("serve").arg("--data-dir").arg(data_dir).arg("--config").arg(data_dir.join(SETTINGS));
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.stderr(File::create(&log).context("could not make the server's log")?);
+    Running::start(&mut command).map_err(|error| match last_line(&log) {
+        Some(line) => error.context(format!("the server said `{line}`")),
+        None => error,
+    })
 }
 
 /// The last thing that a program logged.

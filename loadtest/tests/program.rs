@@ -22,7 +22,8 @@ fn help_has_examples_and_list_shows_the_settings() {
     let help = loadtest(&["run", "--help"]);
     assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).contains("loadtest run --quick"));
     let list = String::from_utf8(loadtest(&["list"]).stdout).expect("text");
-    for name in ["read", "post", "live", "fanout", "ingest"] {
+    let attacks = ["neighbours", "amplification", "bodies", "existence"];
+    for name in ["read", "post", "live", "fanout", "ingest"].into_iter().chain(attacks) {
         assert!(list.contains(&format!("kind = \"{name}\"")), "{list}");
     }
 }

@@ -2,9 +2,11 @@
 
 mod connection;
 mod head;
+mod large;
 mod stream;
 
 pub(crate) use connection::{Connection, Reply};
+pub(crate) use large::{Answered, send_large};
 pub(crate) use stream::{Lines, Upload, open};
 
 /// Renders a request without a body.
@@ -14,12 +16,26 @@ pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
 
 /// Renders the POST of one feed event.
 pub(crate) fn post_event(source: &str, json: &[u8], token: &str) -> Vec<u8> {
-    let mut request = format!(
-        "POST /api/v2/feeds/{source} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/cloudevents+json\r\nContent-Length: {}\r\n\r\n",
-        json.len()
-    )
-    .into_bytes();
+    let mut request = post_head(source, "application/cloudevents+json", json.len(), token);
     request.extend_from_slice(json);
     request
+}
+
+/// Renders the POST of an array of feed events.
+pub(crate) fn post_batch(source: &str, json: &[u8], token: &str) -> Vec<u8> {
+    let mut request = post_head(source, BATCH, json.len(), token);
+    request.extend_from_slice(json);
+    request
+}
+
+/// The content type of an array of feed events.
+pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
+
+/// Renders the head of a POST to a feed whose body has so many bytes.
+pub(crate) fn post_head(source: &str, content_type: &str, length: usize, token: &str) -> Vec<u8> {
+    format!(
+        "POST /api/v2/feeds/{source} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    .into_bytes()
 }

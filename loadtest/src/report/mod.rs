@@ -17,6 +17,8 @@ pub(crate) enum Goal {
     AtLeast(f64),
     /// This or less.
     AtMost(f64),
+    /// This or less, and anything above is missed: for shares, of which the double says little.
+    NotAbove(f64),
 }
 
 /// How a figure stands to its goal.
@@ -38,6 +40,7 @@ impl Goal {
         let (met, within_two) = match self {
             Self::AtLeast(goal) => (value >= goal, value * 2.0 >= goal),
             Self::AtMost(goal) => (value <= goal, value <= goal * 2.0),
+            Self::NotAbove(goal) => (value <= goal, false),
         };
         match (met, within_two) {
             (true, _) => Verdict::Met,
@@ -112,7 +115,7 @@ impl Report {
     #[must_use]
     pub(crate) fn new(outcomes: Vec<Outcome>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cores, promises: promises::all(&outcomes), outcomes }
+        Self { cores, promises: promises::of(&outcomes), outcomes }
     }
 
     /// The report for people.
@@ -132,6 +135,8 @@ mod tests {
         assert_eq!(verdicts, [Verdict::WithinTwo, Verdict::Met, Verdict::WithinTwo, Verdict::Missed]);
         let verdicts = [10.0, 10.1, 20.0, 20.1].map(|value| Goal::AtMost(10.0).verdict(value));
         assert_eq!(verdicts, [Verdict::Met, Verdict::WithinTwo, Verdict::WithinTwo, Verdict::Missed]);
+        let verdicts = [0.6, 0.61].map(|value| Goal::NotAbove(0.6).verdict(value));
+        assert_eq!(verdicts, [Verdict::Met, Verdict::Missed]);
     }
 
     #[test]

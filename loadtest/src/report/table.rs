@@ -22,7 +22,9 @@ pub(super) fn render(report: &Report) -> String {
         let verdict = promise.measured.map_or("", |it| said(promise.goal.verdict(it)));
         [promise.what.clone(), measured, wanted(promise.goal, promise.unit), verdict.to_owned()]
     });
-    table(&mut out, "the original design's own promises", ["", "measured", "promised", ""], rows.collect());
+    if !report.promises.is_empty() {
+        table(&mut out, "the original design's own promises", ["", "measured", "promised", ""], rows.collect());
+    }
     let _ = writeln!(
         out,
         "{} cores, shared by the server and this generator. Latencies of open loops count from when a request was due.",
@@ -42,7 +44,7 @@ fn said(verdict: Verdict) -> &'static str {
 fn wanted(goal: Goal, unit: &str) -> String {
     match goal {
         Goal::AtLeast(value) => format!("≥ {}", quantity(value, unit)),
-        Goal::AtMost(value) => format!("≤ {}", quantity(value, unit)),
+        Goal::AtMost(value) | Goal::NotAbove(value) => format!("≤ {}", quantity(value, unit)),
     }
 }
 

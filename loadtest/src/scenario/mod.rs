@@ -1,11 +1,17 @@
 //! Scenarios: what is run, as files. Each kind has its settings and its run in one file.
 
+mod amplification;
+mod bodies;
+mod existence;
 mod fanout;
 mod feeding;
 mod ingest;
 mod live;
+mod neighbours;
 mod post;
 mod read;
+
+pub(crate) use feeding::Tally;
 
 use crate::progress::Progress;
 use crate::report::Outcome;
@@ -22,6 +28,19 @@ pub(crate) const BUILT_IN: [(&str, &str); 5] = [
     ("ingest", include_str!("../../scenarios/ingest.toml")),
 ];
 
+/// Scenarios of attacks, which run when they are named.
+pub(crate) const ATTACKS: [(&str, &str); 4] = [
+    ("neighbours", include_str!("../../scenarios/neighbours.toml")),
+    ("amplification", include_str!("../../scenarios/amplification.toml")),
+    ("bodies", include_str!("../../scenarios/bodies.toml")),
+    ("existence", include_str!("../../scenarios/existence.toml")),
+];
+
+/// All scenarios that come with the program.
+pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
+    BUILT_IN.into_iter().chain(ATTACKS)
+}
+
 /// A scenario's settings.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -36,6 +55,14 @@ pub(crate) enum Scenario {
     Live(live::Live),
     /// One profile, many sockets.
     Fanout(fanout::Fanout),
+    /// Others' requests beside one busy user.
+    Neighbours(neighbours::Neighbours),
+    /// Bytes on disk and in memory per byte posted.
+    Amplification(amplification::Amplification),
+    /// Large bodies that are worth nothing.
+    Bodies(bodies::Bodies),
+    /// Hidden users and unknown ids.
+    Existence(existence::Existence),
 }
 
 /// What a run works with.
@@ -93,6 +120,10 @@ impl Scenario {
                 Self::Post(post) => post.run(bench, &mut outcome).await,
                 Self::Live(live) => live.run(bench, &mut outcome).await,
                 Self::Fanout(fanout) => fanout.run(bench, &mut outcome).await,
+                Self::Neighbours(neighbours) => neighbours.run(bench, &mut outcome).await,
+                Self::Amplification(amplification) => amplification.run(bench, &mut outcome).await,
+                Self::Bodies(bodies) => bodies.run(bench, &mut outcome).await,
+                Self::Existence(existence) => existence.run(bench, &mut outcome).await,
             }
         })
         .with_context(|| format!("scenario `{name}`"))?;
@@ -117,11 +148,11 @@ fn merge(settings: &mut toml::Table, over: toml::Table) {
 /// # Errors
 /// When there is neither.
 pub(crate) fn find(name: &str) -> Result<(String, String)> {
-    if let Some((name, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
-        return Ok(((*name).to_owned(), (*text).to_owned()));
+    if let Some((name, text)) = known().find(|(built_in, _)| *built_in == name) {
+        return Ok((name.to_owned(), text.to_owned()));
     }
     let path = Path::new(name);
-    let known = BUILT_IN.map(|(name, _)| name).join(", ");
+    let known = known().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("no scenario `{name}`: give the path of a file, or one of {known}"))?;
     let stem = path.file_stem().unwrap_or(path.as_os_str());
@@ -134,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_scenarios_that_come_along_can_be_read() {
-        for (name, text) in BUILT_IN {
+        for (name, text) in known() {
             for quick in [false, true] {
                 Scenario::read(text, quick, &[]).unwrap_or_else(|error| panic!("{name}: {error:#}"));
             }

@@ -1,0 +1,164 @@
+//! Users whose lists are as large as the server accepts.
+
+use super::burst;
+use crate::http::{self, Connection};
+use crate::random::Random;
+use crate::wall_clock;
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// The size of an eligibility batch.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchSize {
+    pub(crate) schemes: usize,
+    /// Matched rules of a scheme.
+    pub(crate) rules: usize,
+    /// Characters of a rule.
+    pub(crate) characters: usize,
+}
+
+impl BatchSize {
+    /// As the report names it.
+    pub(crate) fn name(&self) -> String {
+        format!("{} schemes × {} rules of {} characters", self.schemes, self.rules, self.characters)
+    }
+
+    /// The event, as a line. Its text does not compress well.
+    fn render(&self, user: &str) -> Vec<u8> {
+        let mut random = Random::new(1);
+        let schemes: Vec<String> = (0..self.schemes).map(|number| self.scheme(number, &mut random)).collect();
+        let data = format!(r#"{{"schemes":[{}]}}"#, schemes.join(","));
+        let mut out = Vec::new();
+        let kind = ["eligibility", "eligibility.batch.computed"];
+        burst::render(&mut out, kind, user, "batch", wall_clock::now_micros(), &data);
+        out
+    }
+
+    fn scheme(&self, number: usize, random: &mut Random) -> String {
+        let rules: Vec<String> = (0..self.rules).map(|_| format!("\"{}\"", letters(self.characters, random))).collect();
+        format!(
+            r#"{{"scheme_id":"{}","scheme_name":"{}","confidence":0.5,"matched_rules":[{}],"application_status":"not_applied"}}"#,
+            scheme_id(number),
+            letters(32, random),
+            rules.join(",")
+        )
+    }
+}
+
+/// The id of a large user's scheme.
+pub(crate) fn scheme_id(number: usize) -> String {
+    format!("sch_{number}")
+}
+
+/// The id of a large user's deadline.
+pub(crate) fn deadline_id(number: usize) -> String {
+    format!("large-{number}")
+}
+
+/// What the server accepted, and its bytes as they were sent.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Accepted<T> {
+    pub(crate) size: T,
+    pub(crate) bytes: usize,
+}
+
+/// Gives the user the first of these batches that the server accepts.
+pub(crate) async fn give_batch(
+    address: SocketAddr,
+    token: &str,
+    user: &str,
+    sizes: &[BatchSize],
+) -> Result<Accepted<BatchSize>> {
+    let mut connection = Connection::open(address).await?;
+    let mut refusal = String::new();
+    for &size in sizes {
+        let event = size.render(user);
+        let reply = connection.exchange(&http::post_event("eligibility", event.trim_ascii(), token)).await?;
+        match reply.status {
+            200 => return Ok(Accepted { size, bytes: event.len() }),
+            413 | 422 => refusal = String::from_utf8_lossy(reply.body).into_owned(),
+            _ => drop(reply.success()?),
+        }
+    }
+    bail!("the server accepts none of the eligibility batches: {refusal}")
+}
+
+/// Gives the user so many deadlines, whose descriptions have the first of these numbers of characters that the server
+/// accepts. A character has four bytes.
+pub(crate) async fn give_deadlines(
+    address: SocketAddr,
+    token: &str,
+    user: &str,
+    count: usize,
+    characters: &[usize],
+) -> Result<Accepted<usize>> {
+    let mut connection = Connection::open(address).await?;
+    let mut refusal = String::new();
+    for &size in characters {
+        let mut random = Random::new(2);
+        let events: Vec<Vec<u8>> = (0..count).map(|number| deadline(user, number, size, &mut random)).collect();
+        let batch = [b"[".as_slice(), &events.join(&b","[..]), b"]"].concat();
+        let reply = connection.exchange(&http::post_batch("deadlines", &batch, token)).await?;
+        let answer: Tally = serde_json::from_slice(reply.success()?).context("an answer that is no tally")?;
+        if answer.applied == count as u64 {
+            return Ok(Accepted { size, bytes: batch.len() });
+        }
+        refusal = String::from_utf8_lossy(reply.body).chars().take(500).collect();
+    }
+    bail!("the server accepts none of the deadlines: {refusal}")
+}
+
+#[derive(Deserialize)]
+struct Tally {
+    applied: u64,
+}
+
+fn deadline(user: &str, number: usize, characters: usize, random: &mut Random) -> Vec<u8> {
+    // A day each, and none of them overdue.
+    let due = format!("20{}-{:02}-{:02}", 90 + number / 28 / 12, 1 + number / 28 % 12, 1 + number % 28);
+    let data = format!(
+        r#"{{"deadline_id":"{}","type":"renewal","description":"{}","due_date":"{due}","priority":"low","action_url":"/a"}}"#,
+        deadline_id(number),
+        ideographs(characters, random)
+    );
+    let mut out = Vec::new();
+    let kind = ["deadlines", "deadline.detected"];
+    burst::render(&mut out, kind, user, &format!("large-{number}"), wall_clock::now_micros(), &data);
+    out.trim_ascii_end().to_vec()
+}
+
+/// Random small letters: no number that could be taken for a personal one.
+fn letters(count: usize, random: &mut Random) -> String {
+    (0..count).map(|_| char::from(b'a' + random.below(26) as u8)).collect()
+}
+
+/// Random ideographs of CJK Extension B, which have four bytes in UTF-8 and are in every normalisation form.
+fn ideographs(count: usize, random: &mut Random) -> String {
+    let ideograph = |random: &mut Random| char::from_u32(0x2_0000 + random.below(0xa000) as u32).unwrap_or('a');
+    (0..count).map(|_| ideograph(random)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn a_batch_has_the_size_it_says() {
+        let event = BatchSize { schemes: 256, rules: 16, characters: 225 }.render("usr_Attacker0000");
+        assert!((900_000..1_048_576).contains(&event.len()), "{} bytes", event.len());
+        let event: Value = serde_json::from_slice(&event).expect("JSON");
+        let schemes = event["data"]["schemes"].as_array().expect("schemes");
+        assert_eq!((schemes.len(), schemes[255]["matched_rules"].as_array().map(Vec::len)), (256, Some(16)));
+    }
+
+    #[test]
+    fn a_deadline_is_json_and_has_four_bytes_a_character() {
+        let event = deadline("usr_Attacker0000", 255, 100, &mut Random::new(1));
+        let event: Value = serde_json::from_slice(&event).expect("JSON");
+        assert_eq!(event["data"]["description"].as_str().map(str::len), Some(400));
+        assert_eq!(event["data"]["due_date"], "2090-10-04");
+    }
+}

@@ -1,0 +1,178 @@
+//! How much small events write and hold.
+
+use super::Bench;
+use super::feeding::ALL_FEEDS;
+use crate::attack::burst::{self, Lines};
+use crate::attack::fat::{BatchSize, give_batch, give_deadlines};
+use crate::attack::feeder::{self, Fed};
+use crate::report::{Goal, Outcome};
+use crate::server::Server;
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The settings.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Amplification {
+    /// Settings of the server, over its defaults.
+    #[serde(default)]
+    pub(super) server: toml::Table,
+    bursts: Vec<Burst>,
+    users: usize,
+    events: u64,
+    burst_s: f64,
+    answer_s: f64,
+    stop_s: f64,
+    batches: Vec<BatchSize>,
+    deadlines: usize,
+    description_characters: Vec<usize>,
+    goal_ratio: f64,
+    goal_memory_mb: f64,
+}
+
+/// What is posted.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Burst {
+    Statuses,
+    Deadlines,
+    Consents,
+}
+
+impl Burst {
+    fn source(self) -> &'static str {
+        match self {
+            Self::Statuses => "schemes",
+            Self::Deadlines => "deadlines",
+            Self::Consents => "consent",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Statuses => "status events",
+            Self::Deadlines => "deadline events",
+            Self::Consents => "consent events",
+        }
+    }
+}
+
+/// How large the users are, as the server accepted it.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Large {
+    batch: BatchSize,
+    batch_bytes: usize,
+    description_characters: usize,
+    deadlines_bytes: usize,
+}
+
+impl Amplification {
+    pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
+        for (number, &burst) in self.bursts.iter().enumerate() {
+            bench.progress.step(format!("amplification: {}", burst.name()));
+            let mut server = Server::start(&bench.server, &bench.scratch, &self.server)?;
+            let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
+            let large = self.make_large(&server, &token).await?;
+            if number == 0 {
+                outcome.figure(format!("large users: {}", large.batch.name()), large.batch_bytes as f64, "B");
+                let deadlines = format!("{} deadlines of {} characters", self.deadlines, large.description_characters);
+                outcome.figure(format!("  and {deadlines}"), large.deadlines_bytes as f64, "B");
+                outcome.detail("large", large);
+            }
+            self.measure(burst, large, &mut server, &token, outcome).await?;
+        }
+        outcome.detail("settings", self);
+        Ok(())
+    }
+
+    /// Gives every user the largest lists that the server accepts.
+    async fn make_large(&self, server: &Server, token: &str) -> Result<Large> {
+        let (mut sizes, mut characters, mut large) = (self.batches.clone(), self.description_characters.clone(), None);
+        for user in 0..self.users {
+            let user = user_id(user);
+            let batch = give_batch(server.listen(), token, &user, &sizes).await?;
+            let deadlines = give_deadlines(server.listen(), token, &user, self.deadlines, &characters).await?;
+            (sizes, characters) = (vec![batch.size], vec![deadlines.size]);
+            large = Some(Large {
+                batch: batch.size,
+                batch_bytes: batch.bytes,
+                description_characters: deadlines.size,
+                deadlines_bytes: deadlines.bytes,
+            });
+        }
+        large.context("the scenario has no users")
+    }
+
+    async fn measure(
+        &self,
+        burst: Burst,
+        large: Large,
+        server: &mut Server,
+        token: &str,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        let patience = Duration::from_secs_f64(self.stop_s);
+        server.stop_within(patience)?;
+        let before = server.usage();
+        server.restart()?;
+        let memory_before = server.running().memory();
+        let fed = self.feed(burst, large, server, token).await?;
+        let memory = server.running().peak_memory();
+        let stopped = server.stop_within(patience)?;
+        let grown = server.usage().since(before);
+        let memory = memory.max(stopped.peak_memory);
+        ensure!(fed.bytes > 0, "no {} were sent", burst.name());
+
+        // Events that the server did not take write nothing. Without a total nobody knows how many those are.
+        let accepted = fed.tally.acknowledged();
+        let share = if fed.totals == self.users as u64 { accepted as f64 / fed.sent as f64 } else { 1.0 };
+        let posted = fed.bytes as f64 * share;
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        outcome.figure(format!("{}, bytes posted", burst.name()), posted / 1e6, "MB");
+        outcome.figure("  events sent", fed.sent as f64, "");
+        outcome.figure("  accepted, as far as totals came", accepted as f64, "");
+        let ratio = grown.used as f64 / posted.max(1.0);
+        outcome.goal("  bytes on disk per byte posted", ratio, "", Goal::AtMost(self.goal_ratio));
+        outcome.figure("  growth on disk", mb(grown.used), "MB");
+        outcome.figure("    of it the journal", mb(grown.journal), "MB");
+        outcome.figure("    with preallocated blocks", mb(grown.allocated), "MB");
+        outcome.figure("    as lengths of files", mb(grown.logical), "MB");
+        outcome.figure("  memory before (resident)", mb(memory_before), "MB");
+        outcome.goal("  peak memory (resident)", mb(memory), "MB", Goal::AtMost(self.goal_memory_mb));
+        let how = if stopped.clean { "  stopped after" } else { "  killed, since it did not stop, after" };
+        outcome.figure(how, stopped.took.as_secs_f64(), "s");
+        let detail = json!({"fed": fed, "grown": grown, "before": before, "clean_stop": stopped.clean});
+        outcome.detail(burst.name(), detail);
+        Ok(())
+    }
+
+    async fn feed(&self, burst: Burst, large: Large, server: &Server, token: &str) -> Result<Fed> {
+        let (address, length) = (server.listen(), Duration::from_secs_f64(self.burst_s));
+        let patience = Duration::from_secs_f64(self.answer_s);
+        let (mut streams, mut fed) = (JoinSet::new(), Fed::default());
+        for user in 0..self.users {
+            let (lines, token) = (self.lines(burst, large, user_id(user)), token.to_owned());
+            let source = burst.source();
+            streams.spawn_local(async move { feeder::feed(address, source, &token, lines, length, patience).await });
+        }
+        while let Some(stream) = streams.join_next().await {
+            fed += stream.context("a stream's task died")??;
+        }
+        Ok(fed)
+    }
+
+    fn lines(&self, burst: Burst, large: Large, user: String) -> Lines {
+        match burst {
+            Burst::Statuses => burst::statuses(user, large.batch.schemes, self.events),
+            Burst::Deadlines => burst::deadlines(user, self.deadlines, self.events),
+            Burst::Consents => burst::consents(user, self.events),
+        }
+    }
+}
+
+fn user_id(number: usize) -> String {
+    format!("usr_Attacker{number:04}")
+}
