@@ -1,8 +1,8 @@
 //! An event's writes while its data is read. Faults are collected, so that an answer names more than the first.
 
 use super::check::{self, Members};
-use super::shape::Shape;
 use super::fault::MAX_REPORTED_FAULTS;
+use super::shape::Shape;
 use super::{At, Fault, Problem, RegisterPath, Write};
 use crate::canonical::CanonicalJson;
 use crate::json::Json;

@@ -258,10 +258,7 @@ fn unreadable(problem: ReadProblem) -> SplitError {
 
 impl State {
     fn skips_space(self) -> bool {
-        !matches!(
-            self,
-            Self::String { .. } | Self::Escape { .. } | Self::Hex { .. } | Self::Number(_) | Self::Word(_)
-        )
+        !matches!(self, Self::String { .. } | Self::Escape { .. } | Self::Hex { .. } | Self::Number(_) | Self::Word(_))
     }
 }
 

@@ -20,7 +20,8 @@ fn malformed(line: usize, column: usize) -> ReadProblem {
 #[test]
 fn items_are_found_however_the_text_arrives() {
     let text = " [ 1,-0.5e+3 ,\"a,]\\\"\\u00e9é\" ,\n[[],{}] , {\"b\":[null,{\"c\":false}],\"d\" : \"}\"},true ] \n";
-    let expected = ["1", "-0.5e+3", "\"a,]\\\"\\u00e9é\"", "[[],{}]", "{\"b\":[null,{\"c\":false}],\"d\" : \"}\"}", "true"];
+    let expected =
+        ["1", "-0.5e+3", "\"a,]\\\"\\u00e9é\"", "[[],{}]", "{\"b\":[null,{\"c\":false}],\"d\" : \"}\"}", "true"];
     for piece in 1..=text.len() {
         let items = split(text.as_bytes(), piece, 6).expect("an array");
         assert_eq!(items, expected.map(str::as_bytes), "pieces of {piece}");
@@ -82,8 +83,39 @@ fn text_that_is_no_array_is_refused_with_its_position() {
 /// Bytes that are often nearly an array.
 fn nearly_array() -> impl Strategy<Value = Vec<u8>> {
     const PARTS: [&str; 34] = [
-        "[", "]", "{", "}", ",", ":", "\"", "\"a\"", "\"a\":", "1", "0", "-", ".", "e", "E5", "+", "true", "false",
-        "null", "tru", " ", "\n", "\t", "\\", "\\n", "\\\"", "\\u00e9", "é", "\u{1}", "[]", "{}", "[1,2]", "-0.5e-7",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "\"",
+        "\"a\"",
+        "\"a\":",
+        "1",
+        "0",
+        "-",
+        ".",
+        "e",
+        "E5",
+        "+",
+        "true",
+        "false",
+        "null",
+        "tru",
+        " ",
+        "\n",
+        "\t",
+        "\\",
+        "\\n",
+        "\\\"",
+        "\\u00e9",
+        "é",
+        "\u{1}",
+        "[]",
+        "{}",
+        "[1,2]",
+        "-0.5e-7",
         "{\"a\":[1,{\"b\":null}]}",
     ];
     let parts = prop::collection::vec(prop::sample::select(&PARTS[..]), 0..24);
