@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, USER, eventually, feed_path, profile_path, residency, spawn_app, spawn_app_with};
 use crate::client::{self, Answer, Chunked, Request};
+use crate::live_client::Client;
 use crate::token::{Token, now};
 
 const SINGLE: &str = "application/cloudevents+json";
@@ -128,15 +131,15 @@ fn a_request_beyond_the_budget_is_refused_and_small_ones_are_not() {
     let growing = feed(&app, BATCH).header("transfer-encoding", "chunked");
     let body = [chunk(b"["), chunk(&[b' '; 300_000])].concat();
     assert_eq!(answer(begin(&app, &growing, &body)).status, 503, "or while it grows");
-    let streams: Vec<_> =
-        (0..2).map(|_| begin(&app, &feed(&app, NDJSON).header("content-length", "9"), b"x")).collect();
-    let statuses = streams.into_iter().map(|stream| client::read_head(&mut BufReader::new(stream)).status);
-    assert_eq!(statuses.collect::<Vec<_>>(), [200, 503], "a stream holds memory too");
+    let stream = || begin(&app, &feed(&app, NDJSON).header("content-length", "9"), b"x");
+    let open = stream();
+    assert_eq!(client::read_head(&mut BufReader::new(open.try_clone().unwrap())).status, 200);
+    assert_eq!(answer(stream()).status, 503, "a stream holds memory too");
 
-    app.apply("metadata", &residency(USER, "small", "2026-01-10T00:00:00Z", 5));
+    app.apply("metadata", &residency(USER, "small", "2026-01-20T00:00:00Z", 44));
     app.consent(USER, &json!({"data_sharing_level": "full"}));
 
-    drop(held);
+    drop((held, open));
     eventually("what broken connections held is free", || app.metric(IN_FLIGHT) == 0.0);
     let body = format!("[{}]", " ".repeat(399_998));
     assert_eq!(answer(begin(&app, &large(), body.as_bytes())).status, 200);
@@ -202,9 +205,11 @@ fn a_stream_ends_with_its_token() {
     let mut stream = begin(&app, &request.header("transfer-encoding", "chunked"), b"");
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     assert_eq!(client::read_head(&mut reader).status, 200);
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&has_ended);
     let sender = thread::spawn(move || {
-        // Until nobody reads it any more, and for long enough that only the token can have ended it.
-        for number in 0..600 {
+        // For long enough that only the token can have ended the stream.
+        for number in (0..600).take_while(|_| !stop.load(Ordering::Relaxed)) {
             let time = format!("2026-01-10T00:{:02}:{:02}Z", number / 60, number % 60);
             let event = format!("{}\n", residency(USER, &format!("event-{number}"), &time, number % 100));
             if stream.write_all(&chunk(event.as_bytes())).is_err() {
@@ -215,6 +220,7 @@ fn a_stream_ends_with_its_token() {
         let _ = stream.write_all(&chunk(b""));
     });
     let lines: Vec<String> = BufReader::new(Chunked::new(reader)).lines().map_while(Result::ok).collect();
+    has_ended.store(true, Ordering::Relaxed);
     let total: Value = serde_json::from_str(lines.iter().rfind(|line| !line.is_empty()).unwrap()).unwrap();
     assert_eq!(
         (&total["problem"]["type"], &total["problem"]["status"]),
@@ -226,4 +232,20 @@ fn a_stream_ends_with_its_token() {
     let years = app.own_profile(USER).json()["demographics"]["residency_years"].as_u64().unwrap();
     assert_eq!(years, (taken - 1) % 100, "{total}");
     sender.join().unwrap();
+}
+
+#[tokio::test]
+async fn lists_of_a_live_message_are_bounded() {
+    let app = spawn_app();
+    let mut client = Client::open(&app, Token::citizen(USER)).await;
+    for message in [
+        json!({"type": "unsubscribe", "user_ids": vec![""; 1_025]}),
+        json!({"type": "subscribe", "users": [{"user_id": USER}], "fields": vec!["family"; 257]}),
+    ] {
+        client.say(&message).await;
+        let error = client.next().await;
+        assert_eq!(error["problem"]["type"], "/problems/invalid-parameter", "{error}");
+    }
+    client.say(&json!({"type": "unsubscribe", "id": "1", "user_ids": vec![""; 1_024]})).await;
+    assert_eq!(client.next().await, json!({"type": "unsubscribed", "id": "1"}));
 }
