@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::http::caller::Verifier;
 use crate::http::door::Door;
+use crate::http::in_flight::InFlight;
 use crate::http::{FeedMetrics, SpoolSpace, Surface, unread};
 use crate::live::{Sockets, Tickets};
 use crate::telemetry::{self, metric};
@@ -106,6 +107,7 @@ impl Application {
             spool_space: SpoolSpace::default(),
             sockets: Sockets::new(settings.live.max_sockets_per_caller),
             tickets: Arc::clone(&tickets),
+            in_flight: InFlight::new(settings.http.in_flight_bytes),
             http: settings.http.clone(),
             live: settings.live.clone(),
             events: settings.events.clone(),

@@ -21,6 +21,11 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
         let allowed = format!("at most {}", settings.http.max_body_bytes);
         return Err(keys.contradicts("http.max_event_bytes", "http.max_body_bytes", allowed));
     }
+    // One body of the largest size must fit beside what is kept for small ones.
+    if settings.http.in_flight_bytes < 2 * settings.http.max_body_bytes {
+        let allowed = format!("{} or more", 2 * settings.http.max_body_bytes);
+        return Err(keys.contradicts("http.in_flight_bytes", "http.max_body_bytes", allowed));
+    }
     // A frame is an event's values sealed; twice the event leaves room for its header and the patch.
     if settings.journal.segment_bytes < 2 * settings.http.max_event_bytes as u64 {
         let allowed = "twice `http.max_event_bytes` or more";

@@ -162,6 +162,10 @@ fn contradictions_are_refused() {
         &["`admin_listen`", "`listen`"],
     );
     refused(&variable("PROFILE_SERVER__HTTP__MAX_BODY_BYTES", "2048"), &["max_event_bytes", "`2048`"]);
+    refused(
+        &variable("PROFILE_SERVER__HTTP__IN_FLIGHT_BYTES", "134_217_727"),
+        &["http.in_flight_bytes", "`134217727`", "134217728 or more", "http.max_body_bytes"],
+    );
     refused(&variable("PROFILE_SERVER__JOURNAL__SEGMENT_MIB", "1"), &["`journal.segment_mib` = `1`", "twice"]);
     let any_port = Sources::default().with("listen", "127.0.0.1:0", "-l").with("admin_listen", "127.0.0.1:0", "-a");
     assert!(Settings::load(&any_port).is_ok());

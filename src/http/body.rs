@@ -1,5 +1,6 @@
-//! Reading a body that is not streamed: bounded in size, and not slower than allowed.
+//! Reading a body that is not streamed: bounded in size, within the budget of all bodies, and not slower than allowed.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -7,11 +8,18 @@ use actix_web::web::{Bytes, BytesMut, Payload};
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
+use super::in_flight::{InFlight, Purpose, Reservation};
 use super::problem::{Code, Problem};
+
+/// How many bytes are taken and checked before the worker's other requests have their turn.
+const SLICE: usize = 64 * 1024;
+/// A body beyond this gets room for the largest one at once. The system gives the memory as it is written, and nothing
+/// is copied again and again while the body grows.
+const GROWS_TO: usize = 1 << 20;
 
 /// How much a body may be, and until when.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct Bounds<'a> {
     /// Bytes.
     pub(super) size: usize,
     /// What to do where there are more.
@@ -20,28 +28,86 @@ pub(super) struct Bounds {
     pub(super) deadline: Instant,
     /// The longest pause between two pieces.
     pub(super) pause: Duration,
+    /// The budget that the body counts in.
+    pub(super) in_flight: &'a InFlight,
+    /// What the body is for.
+    pub(super) purpose: Purpose,
 }
 
-/// The whole body.
-pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds) -> Result<Bytes, Problem> {
-    let whole = collect(headers, payload, bounds);
+/// A whole body. It counts in the budget until it is dropped.
+pub(super) struct Body {
+    bytes: Bytes,
+    _reservation: Reservation,
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads the whole body.
+pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds<'_>) -> Result<Body, Problem> {
+    read_checked(headers, payload, bounds, |_| Ok(())).await
+}
+
+/// Reads the whole body. `check` is given all that has come whenever something was added, and ends the reading by an
+/// error.
+pub(super) async fn read_checked(
+    headers: &HeaderMap,
+    payload: Payload,
+    bounds: Bounds<'_>,
+    check: impl FnMut(&[u8]) -> Result<(), Problem>,
+) -> Result<Body, Problem> {
+    refuse_encoding(headers)?;
+    let whole = collect(headers, payload, bounds, check);
     tokio::time::timeout_at(bounds.deadline, whole).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
-async fn collect(headers: &HeaderMap, mut payload: Payload, bounds: Bounds) -> Result<Bytes, Problem> {
-    let Bounds { size, advice, pause, .. } = bounds;
+async fn collect(
+    headers: &HeaderMap,
+    mut payload: Payload,
+    bounds: Bounds<'_>,
+    mut check: impl FnMut(&[u8]) -> Result<(), Problem>,
+) -> Result<Body, Problem> {
+    let Bounds { size, advice, pause, in_flight, purpose, .. } = bounds;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > size) {
         return Err(Problem::new(Code::TooLarge, advice));
     }
-    let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(64 * 1024));
+    let mut reservation = in_flight.reserve(purpose);
+    reservation.grow_to(announced.unwrap_or(0))?;
+    let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+    let mut since_yield = 0;
     while let Some(piece) = next(&mut payload, pause).await? {
         if body.len() + piece.len() > size {
             return Err(Problem::new(Code::TooLarge, advice));
         }
-        body.extend_from_slice(&piece);
+        for slice in piece.chunks(SLICE) {
+            reservation.grow_to(body.len() + slice.len())?;
+            if body.capacity() - body.len() < slice.len() && body.len() >= GROWS_TO {
+                body.reserve(size - body.len());
+            }
+            body.extend_from_slice(slice);
+            check(&body)?;
+            since_yield += slice.len();
+            if since_yield >= SLICE {
+                since_yield = 0;
+                tokio::task::yield_now().await;
+            }
+        }
     }
-    Ok(body.freeze())
+    Ok(Body { bytes: body.freeze(), _reservation: reservation })
+}
+
+/// Refuses a body with a content coding: it would be taken for what it is not.
+pub(super) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING);
+    let is_identity = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if codings.all(|coding| is_identity(coding.trim_ascii())) { Ok(()) } else { Err(Problem::unsupported_encoding()) }
 }
 
 /// The next piece of a body, which comes at most `pause` after the one before; `None` at its end.
@@ -56,4 +122,74 @@ pub(super) async fn next(payload: &mut Payload, pause: Duration) -> Result<Optio
 
 fn too_slow() -> Problem {
     Problem::new(Code::RequestTimeout, "the body, or its next piece, did not come in time")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use actix_web::FromRequest;
+    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_large_piece_is_checked_in_slices_between_which_others_have_their_turn() {
+        const SLICES: usize = 32;
+        let text = vec![b'x'; SLICES * SLICE];
+        let (request, mut payload) = TestRequest::default().set_payload(text.clone()).to_http_parts();
+        let payload = Payload::from_request(&request, &mut payload).await.expect("a payload");
+        let turns = Rc::new(Cell::new(0));
+        let others = Rc::clone(&turns);
+        let other = actix_web::rt::spawn(async move {
+            loop {
+                others.set(others.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        });
+        let in_flight = InFlight::new(16 * text.len());
+        let soon = Duration::from_secs(60);
+        let bounds = Bounds {
+            size: 2 * text.len(),
+            advice: "",
+            deadline: Instant::now() + soon,
+            pause: soon,
+            in_flight: &in_flight,
+            purpose: Purpose::Feed,
+        };
+        let (headers, mut checked, mut seen) = (HeaderMap::new(), 0, Vec::new());
+        let body = read_checked(&headers, payload, bounds, |text| {
+            assert!(text.len() - checked <= SLICE, "a slice at a time");
+            checked = text.len();
+            seen.push(turns.get());
+            Ok(())
+        });
+        let body = body.await.expect("a body");
+        other.abort();
+        assert_eq!(*body, text);
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
+        assert_eq!(body._reservation.bytes(), text.len());
+    }
+
+    #[test]
+    fn only_bodies_without_a_coding_are_taken() {
+        for (codings, taken) in [
+            (&[][..], true),
+            (&[""], true),
+            (&["identity"], true),
+            (&["Identity, ,identity"], true),
+            (&["gzip"], false),
+            (&["identity", "br"], false),
+            (&["identity,gzip"], false),
+            (&["aws-chunked"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for coding in codings {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+            }
+            assert_eq!(refuse_encoding(&headers).is_ok(), taken, "{codings:?}");
+        }
+    }
 }

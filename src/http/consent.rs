@@ -14,6 +14,7 @@ use serde_json::json;
 use super::body::{self, Bounds};
 use super::caller;
 use super::door::Door;
+use super::in_flight::Purpose;
 use super::problem::{Code, Problem};
 use super::profile::user_id;
 
@@ -38,6 +39,8 @@ pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>
             advice: "a consent has at most 4 KiB",
             deadline,
             pause: door.http.client_body_timeout,
+            in_flight: &door.in_flight,
+            purpose: Purpose::CitizenWrite,
         },
     )
     .await?;

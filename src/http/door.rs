@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::caller::Verifier;
 use super::feed::{FeedMetrics, SpoolSpace};
+use super::in_flight::InFlight;
 use crate::live::{Sockets, Tickets};
 
 /// Everything behind the front door.
@@ -33,6 +34,8 @@ pub(crate) struct Door {
     pub(crate) spool_dir: PathBuf,
     /// What the files of all spools hold.
     pub(crate) spool_space: SpoolSpace,
+    /// The budget of bodies and answers that are held in memory.
+    pub(crate) in_flight: InFlight,
     /// `[http]`
     pub(crate) http: config::Http,
     /// `[live]`

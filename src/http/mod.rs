@@ -12,6 +12,7 @@ pub(crate) mod events;
 mod feed;
 mod gate;
 mod health;
+pub(crate) mod in_flight;
 pub(crate) mod origin;
 pub(crate) mod problem;
 pub(crate) mod profile;

@@ -176,6 +176,13 @@ impl Problem {
         problem
     }
 
+    /// The body has a content coding (RFC 9110, section 8.4), and none is decoded.
+    pub(crate) fn unsupported_encoding() -> Self {
+        let mut problem = Self::new(Code::UnsupportedMediaType, "a body is taken without a `Content-Encoding` only");
+        problem.0.header = Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+        problem
+    }
+
     /// Nothing that the caller asked for is among `served`.
     pub(crate) fn not_acceptable(detail: &'static str, served: &'static [&'static str]) -> Self {
         let mut problem = Self::new(Code::NotAcceptable, detail);

@@ -12,7 +12,7 @@ mod outgoing;
 mod session;
 mod sockets;
 pub(crate) mod sse;
-mod stay;
+pub(crate) mod stay;
 pub(crate) mod ticket;
 mod tickets;
 mod wire;

@@ -32,6 +32,8 @@ use crate::http::version;
 const MAX_MESSAGE: usize = 128 * 1024;
 /// The longest `id`.
 const MAX_ID: usize = 128;
+/// Maximum number of names in `fields`: more than there are sections and paths.
+const MAX_FIELDS: usize = 256;
 /// The token has expired.
 pub(super) const EXPIRED: CloseCode = CloseCode::Other(4401);
 
@@ -193,6 +195,7 @@ impl Session {
             Ok(Incoming::Subscribe { id, users, fields, schema_version }) => {
                 let checked = check_id(id.as_deref())
                     .and_then(|()| check_version(schema_version.as_deref()))
+                    .and_then(|()| check_count("fields", fields.as_ref().map_or(0, Vec::len), MAX_FIELDS))
                     .and_then(|()| check_users(&users));
                 match checked {
                     Ok(()) => {
@@ -202,7 +205,9 @@ impl Session {
                     Err(problem) => message::error(id.filter(|id| id.len() <= MAX_ID).as_deref(), None, &problem),
                 }
             }
-            Ok(Incoming::Unsubscribe { id, user_ids }) => match check_id(id.as_deref()) {
+            Ok(Incoming::Unsubscribe { id, user_ids }) => match check_id(id.as_deref())
+                .and_then(|()| check_count("user_ids", user_ids.len(), self.door.live.max_subscriptions_per_socket))
+            {
                 Ok(()) => {
                     for user in user_ids.iter().filter_map(|id| UserId::parse(id).ok()) {
                         self.unsubscribe(&user);
@@ -386,6 +391,13 @@ fn check_version(asked: Option<&str>) -> Result<(), Problem> {
         Some(asked) if !version::SERVED.contains(&asked) => Err(version::unknown()),
         _ => Ok(()),
     }
+}
+
+fn check_count(name: &str, count: usize, most: usize) -> Result<(), Problem> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Problem::new(Code::InvalidParameter, format!("`{name}` has at most {most} entries")))
 }
 
 /// Every message has an answer, so one that asks for nothing is refused.

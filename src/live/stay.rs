@@ -1,4 +1,5 @@
-//! How long a live connection may stay: as long as its caller's token is accepted, and as the server runs.
+//! How long a connection that outlives its request may stay, a live one or a stream of feed events: as long as its
+//! caller's token is accepted, and as the server runs.
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -7,7 +8,7 @@ use crate::http::caller::Caller;
 use crate::http::door::Door;
 
 /// The time that a connection has.
-pub(super) struct Stay {
+pub(crate) struct Stay {
     /// When the newest token ends.
     ends: watch::Sender<Instant>,
     closing: watch::Receiver<bool>,
@@ -15,23 +16,31 @@ pub(super) struct Stay {
 
 /// Why the time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
+pub(crate) enum Over {
     Stopping,
     Expired,
 }
 
 impl Stay {
-    pub(super) fn new(door: &Door, caller: &Caller) -> Self {
+    pub(crate) fn new(door: &Door, caller: &Caller) -> Self {
         Self { ends: watch::Sender::new(end_of(door, caller)), closing: door.closing.clone() }
     }
 
     /// Goes by a newer token.
-    pub(super) fn lengthen(&self, door: &Door, caller: &Caller) {
+    pub(crate) fn lengthen(&self, door: &Door, caller: &Caller) {
         self.ends.send_replace(end_of(door, caller));
     }
 
+    /// Why the time is over, if it is.
+    pub(crate) fn is_over(&self) -> Option<Over> {
+        if *self.closing.borrow() {
+            return Some(Over::Stopping);
+        }
+        (*self.ends.borrow() <= Instant::now()).then_some(Over::Expired)
+    }
+
     /// Waits until the time is over; what happens to the stay meanwhile counts.
-    pub(super) fn over(&self) -> impl Future<Output = Over> + use<> {
+    pub(crate) fn over(&self) -> impl Future<Output = Over> + use<> {
         let (ends, mut closing) = (self.ends.subscribe(), self.closing.clone());
         async move {
             tokio::select! {

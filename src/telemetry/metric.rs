@@ -9,6 +9,7 @@ use super::pattern::Kind;
 
 const REQUESTS: &str = "profile_http_requests_total";
 const REQUEST_DURATION: &str = "profile_http_request_duration_seconds";
+const IN_FLIGHT_BYTES: &str = "profile_http_in_flight_bytes";
 const FEED_EVENTS: &str = "profile_feed_events_total";
 const LIVE_CONNECTIONS: &str = "profile_live_connections";
 const LIVE_CLOSED: &str = "profile_live_closed_total";
@@ -22,6 +23,11 @@ pub(crate) fn requests(route: &'static str, method: &'static str, status: u16) -
 /// How long requests of a route took, in seconds.
 pub(crate) fn request_duration(route: &'static str) -> Histogram {
     histogram!(REQUEST_DURATION, "route" => route)
+}
+
+/// Bytes of request bodies and feed answers that are held in memory.
+pub(crate) fn in_flight_bytes() -> Gauge {
+    gauge!(IN_FLIGHT_BYTES)
 }
 
 /// Feed events, by source and what became of them.

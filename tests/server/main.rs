@@ -12,6 +12,7 @@ mod token;
 
 mod access;
 mod bad_input;
+mod bodies;
 mod demo;
 mod events;
 mod feeds;

@@ -27,6 +27,10 @@ pub struct Http {
     pub max_event_bytes: usize,
     /// The largest body that is not streamed.
     pub max_body_bytes: usize,
+    /// The largest answer to a batch.
+    pub max_answer_bytes: usize,
+    /// Bytes of bodies and feed answers that are held in memory at the same time.
+    pub in_flight_bytes: usize,
     /// The deepest nesting of JSON.
     pub max_json_depth: usize,
     /// Origins that browsers may call from.
@@ -45,6 +49,8 @@ impl Http {
             shutdown_timeout: keys.seconds("http.shutdown_timeout_s", 1..=HOUR_S)?,
             max_event_bytes: keys.integer("http.max_event_bytes", 1_024..=64 * MIB)?,
             max_body_bytes: keys.integer("http.max_body_bytes", 1_024..=1_024 * MIB)?,
+            max_answer_bytes: keys.integer("http.max_answer_bytes", 16 * 1_024..=1_024 * MIB)?,
+            in_flight_bytes: keys.integer("http.in_flight_bytes", MIB..=TIB)?,
             max_json_depth: keys.integer("http.max_json_depth", 8..=120)?,
             cors_origins: keys.list(
                 "http.cors_origins",

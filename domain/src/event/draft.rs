@@ -1,6 +1,7 @@
 //! An event's writes while its data is read. Faults are collected, so that an answer names more than the first.
 
 use super::check::{self, Members};
+use super::fault::MAX_REPORTED_FAULTS;
 use super::shape::Shape;
 use super::{At, Fault, Problem, RegisterPath, Write};
 use crate::canonical::CanonicalJson;
@@ -9,8 +10,8 @@ use crate::rules::Rules;
 use crate::source::{Kind, Source};
 use crate::table::{FIELDS, Leaf, LeafSet, Member, Owner};
 
-/// More faults than this are not told.
-const MOST_FAULTS: usize = 16;
+/// Maximum number of faults that are kept of one event: one more than is reported, which shows that there are more.
+const MAX_FAULTS: usize = MAX_REPORTED_FAULTS + 1;
 
 /// What has been read of an event's data.
 pub(crate) struct Draft<'r> {
@@ -29,7 +30,7 @@ impl<'r> Draft<'r> {
 
     /// Keeps a fault.
     pub(crate) fn fault(&mut self, fault: Fault) {
-        if self.faults.len() < MOST_FAULTS {
+        if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
         }
     }

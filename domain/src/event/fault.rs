@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use super::Problem;
 
+/// Maximum number of faults of one event that are reported.
+pub(crate) const MAX_REPORTED_FAULTS: usize = 16;
+
 /// One thing that is wrong with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -36,6 +39,9 @@ enum Step<'a> {
 
 /// Longer names are no contract's, and stay out of pointers.
 const NAME_CHARS: usize = 64;
+/// Maximum length of a pointer. A longer one is cut after a step, so that it names an object further out: the names come
+/// from the event, and each may stand in sixteen faults.
+const POINTER_BYTES: usize = 512;
 
 impl<'a> At<'a> {
     /// The whole event.
@@ -61,23 +67,22 @@ impl<'a> At<'a> {
         for step in steps.iter().rev() {
             match step {
                 Step::Index(index) => pointer.push_str(&format!("/{index}")),
-                Step::Member(name) if is_presentable(name) => {
+                Step::Member(name) => {
                     pointer.push('/');
                     pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
                 }
-                // Then the pointer names the object that holds the member.
-                Step::Member(_) => break,
             }
         }
-        pointer
+        // Cut before a member whose name must not be repeated, it names the object that holds the member.
+        presentable(pointer)
     }
 }
 
-/// Cuts a pointer before the first member's name that must not be repeated in an answer.
+/// Cuts a pointer before the first member's name that must not be repeated in an answer, and where it becomes too long.
 pub(crate) fn presentable(pointer: String) -> String {
     let mut end = 0;
     for step in pointer.split('/').skip(1) {
-        if !is_presentable(&step.replace("~1", "/").replace("~0", "~")) {
+        if end + 1 + step.len() > POINTER_BYTES || !is_presentable(&step.replace("~1", "/").replace("~0", "~")) {
             return pointer[..end].to_owned();
         }
         end += step.len() + 1;
@@ -104,5 +109,7 @@ mod tests {
         assert_eq!(presentable("/data/2341 2341 2346/x".to_owned()), "/data");
         assert_eq!(presentable("/data/a~1b/0".to_owned()), "/data/a~1b/0");
         assert_eq!(presentable(String::new()), "");
+        let step = format!("/{}", "é".repeat(50));
+        assert_eq!(presentable(step.repeat(64)), step.repeat(5), "at most 512 bytes, and a whole step");
     }
 }

@@ -15,7 +15,7 @@ mod schemes;
 mod trust;
 
 pub(crate) mod check;
-mod fault;
+pub(crate) mod fault;
 mod problem;
 pub(crate) mod red;
 pub(crate) mod shape;

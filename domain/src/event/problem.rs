@@ -34,11 +34,11 @@ problems! {
     /// The text is not UTF-8.
     InvalidUtf8 = 400, "invalid-utf8", "The text is not UTF-8";
     /// An object gives a member twice.
-    DuplicateMember = 400, "duplicate-member", "An object gives a member twice";
+    DuplicateMember = 422, "duplicate-member", "An object gives a member twice";
     /// Arrays and objects nest too deep.
     TooDeep = 400, "too-deep", "Arrays and objects nest too deep";
     /// A number is beyond 2^53 in magnitude.
-    NumberTooLarge = 400, "number-too-large", "A number is beyond 2^53 in magnitude";
+    NumberTooLarge = 422, "number-too-large", "A number is beyond 2^53 in magnitude";
     /// The event has too many bytes.
     EventTooLarge = 413, "event-too-large", "The event has too many bytes";
 

@@ -1,10 +1,12 @@
 //! JSON as it comes in: a light tree that borrows from the text, read strictly.
 
 mod read;
+mod split;
 
 use std::borrow::Cow;
 
-pub use read::{ReadError, ReadProblem, parse, parse_canonical, split_array};
+pub use read::{ReadError, ReadProblem, parse, parse_canonical};
+pub use split::{ArraySplitter, SplitError};
 
 use crate::canonical::{write_integer, write_number, write_string};
 

@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::error::Category;
-use serde_json::value::RawValue;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Json, MAX_SAFE_INTEGER};
 use crate::canonical::CanonicalJson;
@@ -57,6 +55,8 @@ pub enum ReadProblem {
 
 /// Reads one JSON text.
 ///
+/// Text that is not JSON is reported as that, even where something before the fault would be refused in well-formed text.
+///
 /// A number that is written with a fraction or an exponent and reaches 2^53 is refused too:
 /// at that size it may stand for another one.
 ///
@@ -68,21 +68,22 @@ pub fn parse(bytes: &[u8], depth: usize) -> Result<Json<'_>, ReadError> {
     let fault = Fault { limit: depth, problem: Cell::new(None), path: RefCell::default() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Value { fault: &fault, depth_left: depth }.deserialize(&mut deserializer);
-    value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| fault.into_error(&error))
+    value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
+        let error = fault.into_error(&error);
+        // The strict reader stopped at its own rule, and has not looked at what follows.
+        match check_well_formed(text) {
+            Err(malformed) if !matches!(error.problem, ReadProblem::Malformed { .. }) => malformed,
+            _ => error,
+        }
+    })
 }
 
-/// Splits an array into the texts of its items, each to be read by itself.
-///
-/// # Errors
-/// Says what is wrong with the whole; what an item holds is not looked at beyond its being JSON.
-pub fn split_array(bytes: &[u8]) -> Result<Vec<&RawValue>, ReadError> {
-    serde_json::from_str(utf8(bytes)?).map_err(|error| {
-        let problem = match error.classify() {
-            Category::Data => ReadProblem::NotAnArray,
-            _ => ReadProblem::Malformed { line: error.line(), column: error.column() },
-        };
-        ReadError { problem, pointer: None }
-    })
+fn check_well_formed(text: &str) -> Result<(), ReadError> {
+    let malformed = |error: serde_json::Error| ReadProblem::Malformed { line: error.line(), column: error.column() };
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(IgnoredAny) => Ok(()),
+        Err(error) => Err(ReadError { problem: malformed(error), pointer: None }),
+    }
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, ReadError> {

@@ -57,8 +57,7 @@ fn depth_64_is_read_and_65_is_refused() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     assert!(parse(nested(64).as_bytes(), 64).is_ok());
     refused(nested(65).as_bytes(), ReadProblem::TooDeep { limit: 64 }, Some(&"/0".repeat(64)));
-    let error =
-        parse("[".repeat(1_000_000).as_bytes(), usize::MAX).expect_err("the stack is bounded whatever the limit");
+    let error = parse(nested(1_000_000).as_bytes(), usize::MAX).expect_err("the stack is bounded whatever the limit");
     assert!(matches!(error.problem, ReadProblem::TooDeep { .. }));
 }
 
@@ -79,6 +78,15 @@ fn numbers_beyond_2_to_the_53_are_refused_however_they_are_written() {
         "-1e999",
     ] {
         refused(format!(r#"{{"a":[0,{bad}]}}"#).as_bytes(), ReadProblem::NumberTooLarge, Some("/a/1"));
+    }
+}
+
+#[test]
+fn text_that_is_no_json_is_called_so_even_behind_another_fault() {
+    for text in [r#"{"a":1,"a":2,"b":x}"#, r#"{"a":1e999,"b":x1}"#, &("[".repeat(70) + "x")] {
+        let error = parse(text.as_bytes(), 64).expect_err("it is no JSON");
+        assert!(matches!(error.problem, ReadProblem::Malformed { .. }), "{text}: {error}");
+        assert_eq!(error.pointer, None);
     }
 }
 

@@ -4,8 +4,6 @@
 
 mod rejection;
 
-use serde_json::value::RawValue;
-
 pub use rejection::Rejection;
 
 use crate::event::draft::Draft;
@@ -66,15 +64,6 @@ pub fn validate_own(
     let Draft { registration, writes, .. } =
         drafted(event_type, source.kinds()[0], members, &At::ROOT, rules).map_err(reject)?;
     Ok(FeedEvent { id: id.into(), source, user, time, registration, writes })
-}
-
-/// Splits the body of a batch (`application/cloudevents-batch+json`) into its events, each to be validated by itself:
-/// what is wrong inside one is its own matter, as long as the body is JSON.
-///
-/// # Errors
-/// The body is not UTF-8 or no JSON array.
-pub fn split_batch(body: &[u8]) -> Result<Vec<&RawValue>, Rejection> {
-    json::split_array(body).map_err(|error| Rejection::unreadable(error, &[]))
 }
 
 fn drafted<'r>(

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use actors::follower::Follower;
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{Stream, stream};
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::format::Format;
 use crate::http::caller::Caller;
 use crate::http::door::Door;
+use crate::live::stay::{Over, Stay};
 
 /// How often the access table is looked at while nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -21,11 +22,10 @@ pub(super) struct EventStream {
     follower: Follower,
     format: Format,
     heartbeat: Duration,
-    /// When the caller's token stops to be accepted.
-    ends: Instant,
     /// When the client must hear something.
     due: Instant,
-    closing: watch::Receiver<bool>,
+    over: BoxFuture<'static, Over>,
+    _stay: Stay,
     tick: tokio::time::Interval,
 }
 
@@ -41,14 +41,15 @@ impl EventStream {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
+        let stay = Stay::new(door, caller);
         Self {
             follower,
             format,
             heartbeat: door.events.heartbeat,
-            ends: now + door.verifier.left(caller),
             // At once: the client learns where it stands before anything happens.
             due: now,
-            closing: door.closing.clone(),
+            over: stay.over().boxed(),
+            _stay: stay,
             tick,
         }
     }
@@ -87,8 +88,7 @@ impl EventStream {
             }
             tokio::select! {
                 biased;
-                _ = self.closing.wait_for(|closing| *closing) => return Woken::Over,
-                () = sleep_until(self.ends) => return Woken::Over,
+                _ = &mut self.over => return Woken::Over,
                 () = sleep_until(self.due) => {}
                 () = self.follower.ready() => return Woken::Events,
                 _ = self.tick.tick() => if !self.follower.is_current() { return Woken::Over },

@@ -18,6 +18,10 @@ use crate::http::problem::Problem;
 const WINDOW: usize = 4_096;
 /// How long a stream is held up before an event of it is answered busy.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How much is taken before the worker's other requests have their turn: bytes of events, to each of which something is
+/// added for what it costs whatever its size. About a millisecond.
+const TURN: usize = 32 * 1024;
+const EVENT_COST: usize = 256;
 /// How long it waits when nothing of its own is under way that could free a place.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -33,6 +37,8 @@ pub(super) struct Intake<'a> {
     taken: u64,
     tally: Tally,
     reports: Vec<Outcome>,
+    /// What was taken in this turn.
+    turn: usize,
 }
 
 impl<'a> Intake<'a> {
@@ -52,11 +58,25 @@ impl<'a> Intake<'a> {
             taken: 0,
             tally: Tally::default(),
             reports: Vec::new(),
+            turn: 0,
         }
     }
 
-    /// Takes the next event.
+    /// Takes the next event, and lets others work now and then.
     pub(super) async fn take(&mut self, text: &[u8]) {
+        self.take_event(text).await;
+        self.end_turn(text.len()).await;
+    }
+
+    async fn end_turn(&mut self, bytes: usize) {
+        self.turn += bytes + EVENT_COST;
+        if self.turn >= TURN {
+            self.turn = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn take_event(&mut self, text: &[u8]) {
         let limit = self.door.http.max_event_bytes;
         if text.len() > limit {
             return self.reject(&Rejection::too_large(limit, &text[..limit]), text);
@@ -77,8 +97,9 @@ impl<'a> Intake<'a> {
     }
 
     /// Takes an event that was too large to be kept.
-    pub(super) fn take_too_large(&mut self) {
+    pub(super) async fn take_too_large(&mut self) {
         self.reject(&Rejection::too_large(self.door.http.max_event_bytes, b""), b"");
+        self.end_turn(0).await;
     }
 
     /// Waits until every event that was taken has its result, or the deadline is there.

@@ -50,6 +50,11 @@ impl Lines {
         self.complete(Bytes::new())
     }
 
+    /// Bytes of the line that has begun.
+    pub(super) fn held(&self) -> usize {
+        self.begun.len()
+    }
+
     fn begin(&mut self, rest: &[u8]) {
         if self.overlong || self.begun.len() + rest.len() > self.limit + 1 {
             self.overlong = true;

@@ -1,8 +1,11 @@
 //! `POST /api/v2/feeds/{source}`: feed events in, in one of three forms.
 
+mod batch;
 mod intake;
 mod lines;
 mod outcome;
+mod prefer;
+mod results;
 mod spool;
 mod stream;
 
@@ -13,7 +16,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use actors::Reply;
-use domain::pipeline::validate::{Rejection, split_batch, validate};
+use domain::pipeline::validate::{Rejection, validate};
 use domain::source::Source;
 use metrics::Counter;
 use serde::Serialize;
@@ -21,17 +24,15 @@ use serde::Serialize;
 use super::body::{self, Bounds};
 use super::caller;
 use super::door::Door;
+use super::in_flight::Purpose;
 use super::problem::{Code, Problem};
 use super::unread;
+use crate::live::stay::Stay;
 use crate::telemetry::metric;
-use intake::Intake;
+use batch::Batch;
 use outcome::{Line, Outcome, Tally, Verdict};
+use prefer::prefers_representation;
 pub(crate) use spool::Space as SpoolSpace;
-
-/// Events of a batch: all their results are held until the last is there.
-const MAX_BATCH: usize = 100_000;
-/// Events of a batch after which the worker's other requests have their turn.
-const AT_A_TIME: usize = 64;
 
 /// The form of a body.
 #[derive(Clone, Copy)]
@@ -41,7 +42,7 @@ enum Form {
     Stream,
 }
 
-/// The answer to one event or a batch.
+/// The answer to one event.
 #[derive(Serialize)]
 struct Answer<'a> {
     #[serde(flatten)]
@@ -63,7 +64,14 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
     let received = Instant::now();
     // One deadline for all that a request does, but for a stream, which has none.
     let deadline = tokio::time::Instant::from_std(received) + door.http.request_timeout;
-    let bounds = |size, advice| Bounds { size, advice, deadline, pause: door.http.client_body_timeout };
+    let bounds = |size, advice| Bounds {
+        size,
+        advice,
+        deadline,
+        pause: door.http.client_body_timeout,
+        in_flight: &door.in_flight,
+        purpose: Purpose::Feed,
+    };
     let report_all = prefers_representation(request.headers());
     match form {
         Form::Single => {
@@ -77,10 +85,14 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
         }
         Form::Batch => {
             let advice = "a batch has at most `http.max_body_bytes` bytes: send its events as NDJSON to stream them";
-            let body = body::read(request.headers(), payload, bounds(door.http.max_body_bytes, advice)).await?;
-            batch(&door, source, report_all, &body, deadline).await
+            let batch = Batch::read(request.headers(), payload, bounds(door.http.max_body_bytes, advice)).await?;
+            Ok(batch.take(&door, source, report_all, deadline).await)
         }
-        Form::Stream => Ok(stream::answer(door, source, report_all, payload, unread::lift(&request))),
+        Form::Stream => {
+            body::refuse_encoding(request.headers())?;
+            let stay = Stay::new(&door, &caller);
+            stream::answer(door, source, report_all, payload, unread::lift(&request), stay)
+        }
     }
 }
 
@@ -121,32 +133,6 @@ async fn single(
     Ok(HttpResponse::Ok().json(Answer { tally, results: shown.then(|| outcome.line()).into_iter().collect() }))
 }
 
-/// An array of events: each has its result. What has none at the deadline is answered busy.
-async fn batch(
-    door: &Door,
-    source: Source,
-    report_all: bool,
-    body: &[u8],
-    deadline: tokio::time::Instant,
-) -> Result<HttpResponse, Problem> {
-    let events = split_batch(body).map_err(|rejection| Problem::malformed(&rejection))?;
-    if events.len() > MAX_BATCH {
-        return Err(Problem::new(Code::TooLarge, "a batch has at most 100,000 events; stream more as NDJSON"));
-    }
-    let mut intake = Intake::new(door, source, report_all, Some(deadline));
-    for (index, event) in events.iter().enumerate() {
-        intake.take(event.get().as_bytes()).await;
-        if index % AT_A_TIME == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-    intake.finish().await;
-    let mut outcomes: Vec<_> = intake.reports().collect();
-    outcomes.sort_unstable_by_key(|outcome| outcome.index);
-    let results = outcomes.iter().map(Outcome::line).collect();
-    Ok(HttpResponse::Ok().json(Answer { tally: intake.tally(), results }))
-}
-
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -161,28 +147,18 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
-/// `Prefer: return=representation` (RFC 7240).
-fn prefers_representation(headers: &HeaderMap) -> bool {
-    let preferences = headers.get_all("prefer").filter_map(|value| value.to_str().ok());
-    preferences
-        .flat_map(|list| list.split([',', ';']))
-        .any(|item| item.trim().eq_ignore_ascii_case("return=representation"))
-}
-
 impl Problem {
-    /// An event that was rejected, with every fault that was found.
+    /// An event that was rejected, with the faults that were found.
     pub(in crate::http) fn rejected(rejection: &Rejection) -> Self {
         let problem = rejection.problem();
+        let mut detail = rejection.detail().to_owned();
+        if rejection.has_more_faults() {
+            detail.push_str("; there are more faults than `errors` lists");
+        }
         let faults = rejection.faults().iter();
-        faults.fold(
-            Self::of_event(problem.name(), problem.title(), problem.status(), rejection.detail().to_owned()),
-            |problem, fault| problem.at(fault.pointer.clone().unwrap_or_default(), fault.detail.clone()),
-        )
-    }
-
-    /// A body that could not be cut into events.
-    fn malformed(rejection: &Rejection) -> Self {
-        Self::new(Code::MalformedBody, rejection.detail().to_owned())
+        faults.fold(Self::of_event(problem.name(), problem.title(), problem.status(), detail), |problem, fault| {
+            problem.at(fault.pointer.clone().unwrap_or_default(), fault.detail.clone())
+        })
     }
 }
 

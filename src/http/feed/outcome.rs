@@ -53,6 +53,10 @@ impl Verdict {
         matches!(self, Self::Applied(_))
     }
 
+    pub(super) const fn is_rejected(&self) -> bool {
+        matches!(self, Self::Rejected(_))
+    }
+
     fn revision(&self) -> Option<u64> {
         match self {
             // A user who has no revision yet has none to name.

@@ -2,7 +2,8 @@
 //!
 //! A client may send all of its stream before it reads the first answer. If the server then stopped reading,
 //! both would wait for ever; if it kept all answers in memory, the client could fill it. So answers wait in
-//! memory up to a bound, and then in an unlinked file of the data directory.
+//! memory up to a bound, or as long as the budget of all bodies and answers has room, and then in an unlinked file of
+//! the data directory.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -18,6 +19,8 @@ use std::task::{Context, Poll, Waker};
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
+
+use crate::http::in_flight::Reservation;
 
 /// Answers held in memory.
 const MEMORY: usize = 1 << 20;
@@ -45,11 +48,13 @@ impl Space {
     }
 }
 
-/// Makes the two ends of a spool whose file, if it comes to one, lies in `directory` and takes of `space`.
-pub(super) fn spool(directory: PathBuf, space: Space) -> (Writer, Reader) {
+/// Makes the two ends of a spool whose file, if it comes to one, lies in `directory` and takes of `space`. What is held
+/// in memory is reserved in `memory`, but for the block that goes to the file next.
+pub(super) fn spool(directory: PathBuf, space: Space, memory: Reservation) -> (Writer, Reader) {
     let inner = Rc::new(RefCell::new(Inner {
         directory,
         space,
+        memory,
         oldest: BytesMut::new(),
         file: None,
         written: 0,
@@ -68,6 +73,7 @@ pub(super) fn spool(directory: PathBuf, space: Space) -> (Writer, Reader) {
 struct Inner {
     directory: PathBuf,
     space: Space,
+    memory: Reservation,
     oldest: BytesMut,
     file: Option<File>,
     written: u64,
@@ -83,7 +89,8 @@ struct Inner {
 impl Inner {
     fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         let in_memory = self.newest.is_empty() && self.written == self.read;
-        if in_memory && self.oldest.len() + bytes.len() <= MEMORY {
+        let held = self.oldest.len() + bytes.len();
+        if in_memory && held <= MEMORY && self.memory.grow_to(held).is_ok() {
             self.oldest.extend_from_slice(bytes);
             return Ok(());
         }
@@ -105,7 +112,9 @@ impl Inner {
     fn pop(&mut self) -> io::Result<Option<Bytes>> {
         if !self.oldest.is_empty() {
             let length = self.oldest.len().min(BLOCK);
-            return Ok(Some(self.oldest.split_to(length).freeze()));
+            let block = self.oldest.split_to(length).freeze();
+            self.memory.shrink_to(self.oldest.len());
+            return Ok(Some(block));
         }
         if let Some(file) = self.file.as_ref().filter(|_| self.read < self.written) {
             let length = usize::try_from(self.written - self.read).unwrap_or(BLOCK).min(BLOCK);
@@ -217,6 +226,12 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::in_flight::{InFlight, Purpose};
+
+    /// A spool with memory for itself.
+    fn spool(directory: PathBuf, space: Space) -> (Writer, Reader) {
+        super::spool(directory, space, InFlight::new(16 * MEMORY).reserve(Purpose::Feed))
+    }
 
     #[actix_web::test]
     async fn everything_comes_out_in_order_through_memory_and_file() {
@@ -275,5 +290,23 @@ mod tests {
         writer.push(&vec![b'x'; 2 * MEMORY]).expect("room");
         drop((writer, reader));
         assert_eq!(space.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[actix_web::test]
+    async fn without_memory_answers_wait_in_the_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let budget = InFlight::new(16 * MEMORY);
+        let mut others = budget.reserve(Purpose::Feed);
+        others.grow_to(15 * MEMORY).expect("room");
+        let (writer, mut reader) =
+            super::spool(directory.path().to_owned(), Space::default(), budget.reserve(Purpose::Feed));
+        let line = vec![b'x'; BLOCK];
+        writer.push(&line).expect("room");
+        assert_eq!((writer.0.borrow().memory.bytes(), writer.0.borrow().written), (0, BLOCK as u64));
+        drop(others);
+        let piece = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await;
+        assert_eq!(piece.expect("more").expect("a piece"), line);
+        writer.push(&line).expect("room");
+        assert_eq!((writer.0.borrow().memory.bytes(), writer.0.borrow().written), (BLOCK, 0));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::future::pending;
 use std::io;
+use std::pin::{Pin, pin};
 
 use actix_web::http::header;
 use actix_web::web::{Data, Payload};
@@ -18,11 +19,15 @@ use super::outcome::Tally;
 use super::spool::{self, Writer};
 use crate::http::body;
 use crate::http::door::Door;
+use crate::http::in_flight::{Purpose, Reservation};
 use crate::http::problem::{self, Code, Problem};
 use crate::http::unread::Lifted;
+use crate::live::stay::{Over, Stay};
 
 pub(super) const CONTENT_TYPE: &str = "application/x-ndjson";
 
+/// What a stream holds in memory at the least: pieces on their way in and out.
+const HELD: usize = 128 * 1024;
 /// A progress line comes every so many results.
 const PROGRESS: u64 = 10_000;
 
@@ -46,91 +51,85 @@ struct Total<'a> {
 
 /// Starts the task, and answers with what it will write.
 ///
-/// `unread` lets the client leave results unread while it sends.
+/// `unread` lets the client leave results unread while it sends. The stream ends when `stay` is over.
+///
+/// # Errors
+/// Too many bytes are in flight.
 pub(super) fn answer(
     door: Data<Door>,
     source: Source,
     report_all: bool,
     payload: Payload,
     unread: Lifted,
-) -> HttpResponse {
-    let (writer, reader) = spool::spool(door.spool_dir.clone(), door.spool_space.clone());
+    stay: Stay,
+) -> Result<HttpResponse, Problem> {
+    let mut held = door.in_flight.reserve(Purpose::Feed);
+    held.grow_to(HELD)?;
+    let memory = door.in_flight.reserve(Purpose::Feed);
+    let (writer, reader) = spool::spool(door.spool_dir.clone(), door.spool_space.clone(), memory);
     rt::spawn(async move {
-        if let Err(error) = run(&door, source, report_all, payload, &writer, &unread).await {
+        let intake = Intake::new(&door, source, report_all, None);
+        let stream = Stream { intake, out: &writer, unread: &unread, stay, held, line: Vec::new(), told: 0 };
+        if let Err(error) = stream.run(&door, payload).await {
             tracing::warn!(%error, "could not keep the results of a stream: its client must send it again");
             writer.fail(error);
         }
         drop(writer);
         unread.end().await;
     });
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, CONTENT_TYPE)).body(reader)
-}
-
-async fn run(
-    door: &Door,
-    source: Source,
-    report_all: bool,
-    payload: Payload,
-    out: &Writer,
-    unread: &Lifted,
-) -> io::Result<()> {
-    let intake = Intake::new(door, source, report_all, None);
-    let mut stream = Stream { intake, out, unread, line: Vec::new(), told: 0 };
-    let ended = stream.read(door, payload).await?;
-    stream.intake.finish().await;
-    stream.report()?;
-    let tally = stream.intake.tally();
-    let problem = ended.as_ref().map(|problem| problem.body(None, None));
-    stream.write(&Total { total: tally.total(), tally, problem })
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, CONTENT_TYPE)).body(reader))
 }
 
 struct Stream<'a> {
     intake: Intake<'a>,
     out: &'a Writer,
     unread: &'a Lifted,
+    stay: Stay,
+    /// What of the budget the stream holds, the line that has begun among it.
+    held: Reservation,
     line: Vec<u8>,
     /// Results at the last progress line.
     told: u64,
 }
 
 impl Stream<'_> {
+    async fn run(mut self, door: &Door, payload: Payload) -> io::Result<()> {
+        let ended = self.read(door, payload).await?;
+        self.intake.finish().await;
+        self.report()?;
+        let tally = self.intake.tally();
+        let problem = ended.as_ref().map(|problem| problem.body(None, None));
+        self.write(&Total { total: tally.total(), tally, problem })
+    }
+
     /// Reads to the end of the body, or to what ends it early.
     async fn read(&mut self, door: &Door, mut payload: Payload) -> io::Result<Option<Problem>> {
         let mut lines = Lines::new(door.http.max_event_bytes);
-        let mut closing = door.closing.clone();
+        let mut over = pin!(self.stay.over());
         loop {
             let piece = tokio::select! {
+                biased;
+                over = &mut over => return Ok(Some(ended(over))),
                 () = self.intake.settle_next(), if self.intake.is_waiting() => None,
                 piece = body::next(&mut payload, door.http.client_body_timeout) => Some(piece),
-                _ = closing.wait_for(|closing| *closing) => return Ok(Some(stopping())),
             };
+            let is_last = matches!(piece, Some(Ok(None)));
             match piece {
-                None => {}
+                None | Some(Ok(None)) => {}
                 Some(Err(problem)) => return Ok(Some(problem)),
-                Some(Ok(Some(piece))) => {
-                    lines.push(piece);
-                    while let Some(line) = lines.next() {
-                        self.take(line).await;
-                    }
-                }
-                Some(Ok(None)) => {
-                    if let Some(line) = lines.finish() {
-                        self.take(line).await;
-                    }
-                    return Ok(None);
-                }
+                Some(Ok(Some(piece))) => lines.push(piece),
+            }
+            if let Some(problem) = self.take_all(&mut lines, is_last).await? {
+                return Ok(Some(problem));
             }
             self.report()?;
-            // Without room it goes on only when the client reads, which it now must.
-            let must_read = async {
-                self.unread.end().await;
-                pending::<()>().await
-            };
-            tokio::select! {
-                biased;
-                is_read = self.out.has_room() => if !is_read { return Ok(None) },
-                _ = closing.wait_for(|closing| *closing) => return Ok(Some(stopping())),
-                () = must_read => {}
+            if is_last {
+                return Ok(None);
+            }
+            match self.has_reader(over.as_mut()).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(over) => return Ok(Some(ended(over))),
             }
             self.unread.renew();
             // A payload that is always ready would keep the worker's other requests waiting.
@@ -138,10 +137,35 @@ impl Stream<'_> {
         }
     }
 
-    async fn take(&mut self, line: Line) {
-        match line {
-            Line::Whole(text) => self.intake.take(&text).await,
-            Line::TooLong => self.intake.take_too_large(),
+    /// Takes every line that is complete, unless the time is over.
+    async fn take_all(&mut self, lines: &mut Lines, is_last: bool) -> io::Result<Option<Problem>> {
+        while let Some(line) = lines.next().or_else(|| if is_last { lines.finish() } else { None }) {
+            if let Some(over) = self.stay.is_over() {
+                return Ok(Some(ended(over)));
+            }
+            match line {
+                Line::Whole(text) => self.intake.take(&text).await,
+                Line::TooLong => self.intake.take_too_large().await,
+            }
+            self.report()?;
+        }
+        // Two streams that both hold half of a line must not wait for each other.
+        self.held.shrink_to(HELD + lines.held());
+        Ok(self.held.grow_to(HELD + lines.held()).err().map(Problem::from))
+    }
+
+    /// Waits until answers may be added; `false` when nobody will read them any more, an error when the time is over.
+    async fn has_reader(&self, over: Pin<&mut impl Future<Output = Over>>) -> Result<bool, Over> {
+        // Without room it goes on only when the client reads, which it now must.
+        let must_read = async {
+            self.unread.end().await;
+            pending::<()>().await
+        };
+        tokio::select! {
+            biased;
+            is_read = self.out.has_room() => Ok(is_read),
+            over = over => Err(over),
+            () = must_read => Ok(true),
         }
     }
 
@@ -167,6 +191,9 @@ impl Stream<'_> {
     }
 }
 
-fn stopping() -> Problem {
-    Problem::new(Code::Unavailable, "the server is stopping: send again what has no result")
+fn ended(over: Over) -> Problem {
+    match over {
+        Over::Stopping => Problem::new(Code::Unavailable, "the server is stopping: send again what has no result"),
+        Over::Expired => Problem::new(Code::InvalidToken, "the token has expired: send again what has no result"),
+    }
 }

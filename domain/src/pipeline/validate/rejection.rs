@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::event::envelope::ID_CHARS;
+use crate::event::fault::MAX_REPORTED_FAULTS;
 use crate::event::{Fault, Problem, presentable, red};
 use crate::id::UserId;
 use crate::json::{Json, ReadError, ReadProblem};
@@ -42,9 +43,14 @@ impl Rejection {
         &self.fault().detail
     }
 
-    /// Everything that was found, the one that counts first.
+    /// What was found, the fault that counts first: at most 16.
     pub fn faults(&self) -> &[Fault] {
-        &self.faults
+        &self.faults[..self.faults.len().min(MAX_REPORTED_FAULTS)]
+    }
+
+    /// Whether the event has more faults than [`Rejection::faults`] gives.
+    pub fn has_more_faults(&self) -> bool {
+        self.faults.len() > MAX_REPORTED_FAULTS
     }
 
     /// The rejection of an event of more than `limit` bytes, of which `head` was read.

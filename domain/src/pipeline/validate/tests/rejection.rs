@@ -16,16 +16,17 @@ fn text_that_cannot_be_read_has_its_specific_problem() {
     let beyond = good.replace("true", "9007199254740993");
     let twice = good.replace("\"analytics_opt_in\":true", "\"analytics_opt_in\":true,\"analytics_opt_in\":true");
     let deep_at = format!("/data/analytics_opt_in{}", "/0".repeat(62));
-    for (text, problem, pointer) in [
-        (&good.as_bytes()[..good.len() - 1], Problem::MalformedJson, None),
-        (b"", Problem::MalformedJson, None),
-        (&bad_utf8, Problem::InvalidUtf8, None),
-        (deep.as_bytes(), Problem::TooDeep, Some(deep_at.as_str())),
-        (beyond.as_bytes(), Problem::NumberTooLarge, Some("/data/analytics_opt_in")),
-        (twice.as_bytes(), Problem::DuplicateMember, Some("/data/analytics_opt_in")),
+    for (text, problem, status, pointer) in [
+        (&good.as_bytes()[..good.len() - 1], Problem::MalformedJson, 400, None),
+        (b"", Problem::MalformedJson, 400, None),
+        (&bad_utf8, Problem::InvalidUtf8, 400, None),
+        (deep.as_bytes(), Problem::TooDeep, 400, Some(deep_at.as_str())),
+        (beyond.as_bytes(), Problem::NumberTooLarge, 422, Some("/data/analytics_opt_in")),
+        (twice.as_bytes(), Problem::DuplicateMember, 422, Some("/data/analytics_opt_in")),
     ] {
         let rejection = post_text(text);
-        assert_eq!((rejection.problem(), rejection.pointer(), rejection.problem().status()), (problem, pointer, 400));
+        let found = (rejection.problem(), rejection.problem().status(), rejection.pointer());
+        assert_eq!(found, (problem, status, pointer));
     }
     // One level less is a value of the wrong type.
     let deepest = good.replace("true", &("[".repeat(62) + &"]".repeat(62)));
@@ -95,28 +96,22 @@ fn a_pointer_stops_before_a_name_that_looks_like_class_red() {
 }
 
 #[test]
-fn a_batch_is_split_into_events_that_stand_for_themselves() {
+fn items_of_a_batch_stand_for_themselves() {
     let good = event(UserConsentUpdated, json!({"analytics_opt_in": true}));
     let body = format!("[{good}, {{\"a\":1,\"a\":1}} ,9007199254740993,{}]", "[".repeat(70) + &"]".repeat(70));
-    let events = split_batch(body.as_bytes()).expect("an array");
-    let problems: Vec<_> = events
-        .iter()
-        .map(|event| validate(event.get().as_bytes(), Source::Consent, &rules(), NOW).err().map(|r| r.problem()))
+    let items = crate::json::ArraySplitter::new(4).finish(body.as_bytes()).expect("an array");
+    let problems: Vec<_> = items
+        .into_iter()
+        .map(|item| validate(&body.as_bytes()[item], Source::Consent, &rules(), NOW).err().map(|r| r.problem()))
         .collect();
     assert_eq!(problems, [None, Some(Problem::DuplicateMember), Some(Problem::NumberTooLarge), Some(Problem::TooDeep)]);
-    assert!(split_batch(b"[]").expect("an array").is_empty());
 }
 
 #[test]
-fn a_body_that_is_no_batch_is_one_rejection() {
-    for (body, problem) in [
-        (&b"[1,"[..], Problem::MalformedJson),
-        (b"[1] 2", Problem::MalformedJson),
-        (b"", Problem::MalformedJson),
-        (b"[\"\xff\"]", Problem::InvalidUtf8),
-        (b"{}", Problem::WrongType),
-        (b"7", Problem::WrongType),
-    ] {
-        assert_eq!(split_batch(body).expect_err("no batch").problem(), problem);
+fn sixteen_faults_are_reported_and_that_there_are_more() {
+    for (count, reported, more) in [(15, 15, false), (16, 16, false), (17, 16, true), (1_000, 16, true)] {
+        let data = (0..count).map(|number| (format!("unknown_{number}"), json!(1))).collect::<serde_json::Map<_, _>>();
+        let rejection = post_text(event(UserConsentUpdated, json!(data)).to_string().as_bytes());
+        assert_eq!((rejection.faults().len(), rejection.has_more_faults()), (reported, more), "{count} faults");
     }
 }

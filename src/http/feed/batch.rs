@@ -1,0 +1,63 @@
+//! `application/cloudevents-batch+json`: an array of events, each with its result.
+
+use std::ops::Range;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::Payload;
+use domain::json::{ArraySplitter, SplitError};
+use domain::source::Source;
+use tokio::time::Instant;
+
+use super::intake::Intake;
+use super::results::Results;
+use crate::http::body::{self, Body, Bounds};
+use crate::http::door::Door;
+use crate::http::in_flight::Purpose;
+use crate::http::problem::{Code, Problem};
+
+/// Maximum number of events of a batch.
+const MAX_EVENTS: usize = 100_000;
+
+/// A body that was found to be an array, and the places of its events in it.
+pub(super) struct Batch {
+    body: Body,
+    events: Vec<Range<usize>>,
+}
+
+impl Batch {
+    /// Reads the body, which is checked and counted while it comes: one that is malformed or has too many events is
+    /// refused whole, before any of its events is taken.
+    pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds<'_>) -> Result<Self, Problem> {
+        let mut splitter = ArraySplitter::new(MAX_EVENTS);
+        let body = body::read_checked(headers, payload, bounds, |text| Ok(splitter.advance(text)?)).await?;
+        let events = splitter.finish(&body)?;
+        Ok(Self { body, events })
+    }
+
+    /// Takes the events one after the other. What has no result at the deadline is answered busy.
+    pub(super) async fn take(self, door: &Door, source: Source, report_all: bool, deadline: Instant) -> HttpResponse {
+        let mut intake = Intake::new(door, source, report_all, Some(deadline));
+        let mut results = Results::new(door.http.max_answer_bytes, door.in_flight.reserve(Purpose::Feed));
+        for event in self.events {
+            intake.take(&self.body[event]).await;
+            intake.reports().for_each(|outcome| results.add(&outcome));
+        }
+        intake.finish().await;
+        intake.reports().for_each(|outcome| results.add(&outcome));
+        let mut answer = HttpResponse::Ok();
+        answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        answer.body(results.into_answer(intake.tally()))
+    }
+}
+
+impl From<SplitError> for Problem {
+    fn from(error: SplitError) -> Self {
+        match error {
+            SplitError::Read(error) => Self::new(Code::MalformedBody, error.to_string()),
+            SplitError::TooManyItems { .. } => {
+                Self::new(Code::TooLarge, "a batch has at most 100,000 events; stream more as NDJSON")
+            }
+        }
+    }
+}
