@@ -10,6 +10,7 @@ pub mod canonical;
 pub mod day;
 pub mod json;
 pub mod scan;
+pub mod sensitive;
 
 pub mod event;
 pub mod rules;
@@ -27,4 +28,5 @@ pub mod state;
 
 pub mod access;
 
+pub mod metric;
 pub mod port;

@@ -106,14 +106,13 @@ fn specversion(value: &Json<'_>, at: &At<'_>) -> Result<(), Fault> {
 }
 
 fn id<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
-    check::clean(value, ID_CHARS, at)
+    let id = check::clean(value, ID_CHARS, at)?;
+    check::check_id_not_red(id, at)?;
+    Ok(id)
 }
 
 fn source(value: &Json<'_>, posted_to: Source, at: &At<'_>) -> Result<(), Fault> {
-    let text = check::clean(value, SOURCE_CHARS, at)?;
-    if !check::is_uri_text(text) {
-        return Err(Fault::new(Problem::InvalidFormat, at, "must be a URI reference"));
-    }
+    let text = check::uri_reference(value, SOURCE_CHARS, at)?;
     if last_segment(text) != posted_to.name() {
         let detail = format!("its last path segment must be `{}`, as in the request's path", posted_to.name());
         return Err(Fault::new(Problem::SourceMismatch, at, detail));
@@ -147,8 +146,11 @@ fn event_type(value: &Json<'_>, posted_to: Source, at: &At<'_>) -> Result<EventT
 }
 
 fn subject(value: &Json<'_>, at: &At<'_>) -> Result<UserId, Fault> {
-    UserId::parse(check::string(value, at)?)
-        .map_err(|error| Fault::new(Problem::InvalidSubject, at, format!("must match `{}`", error.expected)))
+    let text = check::string(value, at)?;
+    let user = UserId::parse(text)
+        .map_err(|error| Fault::new(Problem::InvalidSubject, at, format!("must match `{}`", error.expected)))?;
+    check::check_id_not_red(text, at)?;
+    Ok(user)
 }
 
 fn observed_at(value: &Json<'_>, limits: &Limits, now_micros: i64, at: &At<'_>) -> Result<i64, Fault> {

@@ -92,7 +92,7 @@ pub(crate) fn presentable(pointer: String) -> String {
 
 /// A member's name comes from the event too: it could be anything, even an Aadhaar number.
 fn is_presentable(name: &str) -> bool {
-    name.chars().count() <= NAME_CHARS && !name.chars().any(char::is_control) && !super::red::in_text(name)
+    name.chars().count() <= NAME_CHARS && !name.chars().any(char::is_control) && !crate::sensitive::in_text(name)
 }
 
 #[cfg(test)]

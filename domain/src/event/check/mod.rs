@@ -55,7 +55,7 @@ pub(crate) fn write(shape: Shape, value: &Json<'_>, at: &At<'_>, rules: &Rules, 
     }
 }
 
-pub(crate) use text::{clean, is_uri_text, item_id};
+pub(crate) use text::{check_id_not_red, clean, item_id, uri_reference};
 
 /// The members of an object, or the fault that it is none.
 pub(crate) fn object<'v, 'j>(value: &'v Json<'j>, at: &At<'_>) -> Result<&'v Members<'j>, Fault> {

@@ -1,9 +1,12 @@
 //! Checks of strings. None repeats the string it refuses.
 
+use std::borrow::Cow;
+
 use super::{is_date, string};
 use crate::event::{At, Fault, Problem, red};
 use crate::json::Json;
 use crate::rules::Rules;
+use crate::sensitive;
 
 /// Characters of a scheme's or a deadline's id, and of a token.
 const ID_CHARS: usize = 128;
@@ -31,11 +34,40 @@ pub(crate) fn free<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result
 
 /// Class RED.
 pub(super) fn check_not_red(text: &str, at: &At<'_>) -> Result<(), Fault> {
-    if red::in_text(text) {
-        let detail = "must not hold an Aadhaar number, a PAN or a phone number";
-        return Err(Fault::new(Problem::ClassRed, at, detail));
+    if sensitive::in_text(text) { Err(holds_red(at)) } else { Ok(()) }
+}
+
+/// Class RED in an id, which is searched by a narrower rule: ids of other systems must not be refused by chance.
+pub(crate) fn check_id_not_red(id: &str, at: &At<'_>) -> Result<(), Fault> {
+    if sensitive::in_id(id) { Err(holds_red(at)) } else { Ok(()) }
+}
+
+fn holds_red(at: &At<'_>) -> Fault {
+    Fault::new(Problem::ClassRed, at, "must not hold an Aadhaar number, a PAN or a phone number")
+}
+
+/// The text with its escapes (`%39`) read, as a search has to see it.
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
     }
-    Ok(())
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = |byte: &u8| char::from(*byte).to_digit(16);
+        match (first, after) {
+            (b'%', [high, low, tail @ ..]) if hex(high).is_some() && hex(low).is_some() => {
+                let value = hex(high).unwrap_or_default() * 16 + hex(low).unwrap_or_default();
+                bytes.push(value as u8);
+                rest = tail;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Text of any content: bounded, not empty, in form NFC, without control characters.
@@ -68,9 +100,11 @@ pub(crate) fn check_clean(text: &str, chars: usize, at: &At<'_>) -> Result<(), F
 /// `^[A-Za-z0-9_.:-]{1,128}$`.
 pub(crate) fn item_id<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
     let is_id_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
-    matching(value, at, "must match `^[A-Za-z0-9_.:-]{1,128}$`", |text| {
+    let id = matching(value, at, "must match `^[A-Za-z0-9_.:-]{1,128}$`", |text| {
         (1..=ID_CHARS).contains(&text.len()) && text.bytes().all(is_id_byte)
-    })
+    })?;
+    check_id_not_red(id, at)?;
+    Ok(id)
 }
 
 /// A date of the calendar.
@@ -79,11 +113,13 @@ pub(crate) fn date<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Faul
 }
 
 pub(super) fn token<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
-    matching(value, at, "must match `^tok_[A-Za-z0-9_-]{1,124}$`", |text| {
+    let token = matching(value, at, "must match `^tok_[A-Za-z0-9_-]{1,124}$`", |text| {
         let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
         let tail = text.strip_prefix("tok_").unwrap_or_default();
         (1..=ID_CHARS - 4).contains(&tail.len()) && tail.bytes().all(is_token_byte)
-    })
+    })?;
+    check_id_not_red(token, at)?;
+    Ok(token)
 }
 
 pub(super) fn display_name<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
@@ -107,6 +143,7 @@ pub(super) fn slug<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result
     let text =
         matching(value, at, "must match `^[a-z0-9_]+$`", |text| !text.is_empty() && text.bytes().all(is_slug_byte))?;
     check_clean(text, chars, at)?;
+    check_id_not_red(text, at)?;
     Ok(text)
 }
 
@@ -122,12 +159,22 @@ pub(super) fn path<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result
         text.starts_with('/') && !text.starts_with("//") && is_uri_text(text)
     })?;
     check_clean(text, chars, at)?;
-    check_not_red(text, at)?;
+    check_not_red(&percent_decoded(text), at)?;
+    Ok(text)
+}
+
+/// A URI reference that names a source.
+pub(crate) fn uri_reference<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result<&'v str, Fault> {
+    let text = clean(value, chars, at)?;
+    if !is_uri_text(text) {
+        return Err(Fault::new(Problem::InvalidFormat, at, "must be a URI reference"));
+    }
+    check_id_not_red(&percent_decoded(text), at)?;
     Ok(text)
 }
 
 /// Whether text consists of the characters of RFC 3986, and every `%` begins an escape.
-pub(crate) fn is_uri_text(text: &str) -> bool {
+fn is_uri_text(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.iter().enumerate().all(|(index, byte)| match byte {
         b'%' => bytes.get(index + 1..index + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)),

@@ -9,6 +9,7 @@ use crate::event::fault::MAX_REPORTED_FAULTS;
 use crate::event::{Fault, Problem, presentable, red};
 use crate::id::UserId;
 use crate::json::{Json, ReadError, ReadProblem};
+use crate::sensitive;
 
 /// A rejected event: what is wrong, and whose it was as far as that could be read.
 ///
@@ -113,7 +114,7 @@ impl std::error::Error for Rejection {}
 /// Text from a rejected event, if it may be shown and kept.
 fn keepable(text: &str) -> Option<String> {
     let short = text.chars().count() <= ID_CHARS;
-    (short && !text.chars().any(char::is_control) && !red::in_text(text)).then(|| text.to_owned())
+    (short && !text.chars().any(char::is_control) && !sensitive::in_text(text)).then(|| text.to_owned())
 }
 
 /// What the beginning of a text says of its event.

@@ -1,0 +1,102 @@
+//! Text as the searches see it: digits of any script and letters of any width are folded, invisible characters are gone.
+
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
+
+use super::digits::digit;
+use super::steps;
+
+/// One character, as far as the searches tell characters apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Glyph {
+    /// A decimal digit.
+    Digit(u8),
+    /// A letter from A to Z, in the case that it has.
+    Letter(u8),
+    /// A letter of another alphabet.
+    OtherLetter,
+    /// White space.
+    Space,
+    /// A character that people write between groups of digits.
+    Separator(char),
+    /// A plus sign.
+    Plus,
+    /// Anything else.
+    Other,
+}
+
+/// A glyph, and the bytes of the text that it stands for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Symbol {
+    pub(super) glyph: Glyph,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// Hands every visible character of the text to `visit`, folded. A character such as `⑩` gives several symbols.
+pub(super) fn fold(text: &str, mut visit: impl FnMut(Symbol)) {
+    for (start, character) in text.char_indices() {
+        steps::count(1);
+        let end = start + character.len_utf8();
+        let mut visit = |glyph| visit(Symbol { glyph, start, end });
+        if character.is_ascii() {
+            visit(ascii(character));
+        } else if let Some(digit) = digit(character) {
+            visit(Glyph::Digit(digit));
+        } else if is_invisible(character) {
+            // What nobody sees parts no digits.
+        } else if is_space(character) {
+            visit(Glyph::Space);
+        } else if is_separator(character) {
+            visit(Glyph::Separator(character));
+        } else {
+            decompose_compatible(character, |part| {
+                steps::count(1);
+                match digit(part) {
+                    Some(digit) => visit(Glyph::Digit(digit)),
+                    None if part.is_ascii() => visit(ascii(part)),
+                    None if is_combining_mark(part) => {}
+                    None if part.is_alphanumeric() => visit(Glyph::OtherLetter),
+                    None => visit(Glyph::Other),
+                }
+            });
+        }
+    }
+}
+
+fn ascii(character: char) -> Glyph {
+    match character {
+        '0'..='9' => Glyph::Digit(character as u8 - b'0'),
+        'A'..='Z' | 'a'..='z' => Glyph::Letter(character as u8),
+        ' ' | '\t'..='\r' => Glyph::Space,
+        '-' | '.' | ':' | '/' | '_' | '\\' | '|' | '~' | '(' | ')' | '[' | ']' => Glyph::Separator(character),
+        '+' => Glyph::Plus,
+        _ => Glyph::Other,
+    }
+}
+
+/// Unicode's format characters (category Cf), combining marks, and fillers that have no width.
+pub(super) fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+        | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+        | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+        || is_combining_mark(character)
+}
+
+/// White space of any kind, and the blank of Braille, which looks like it.
+pub(super) fn is_space(character: char) -> bool {
+    character.is_whitespace() || character == '\u{2800}'
+}
+
+/// Dashes (Unicode's category Pd and the minus sign) and dots in the middle of the line.
+pub(super) fn is_separator(character: char) -> bool {
+    matches!(character,
+        '\u{b7}' | '\u{58a}' | '\u{5be}' | '\u{1400}' | '\u{1806}' | '\u{2010}'..='\u{2015}' | '\u{2022}' | '\u{2024}'
+        | '\u{2027}' | '\u{203f}' | '\u{2040}' | '\u{2043}' | '\u{2044}' | '\u{2053}'..='\u{2054}' | '\u{2212}' | '\u{2215}'
+        | '\u{2219}' | '\u{22c5}' | '\u{2e17}' | '\u{2e1a}' | '\u{2e3a}'..='\u{2e3b}' | '\u{2e40}' | '\u{2e5d}'
+        | '\u{301c}' | '\u{3030}' | '\u{30a0}' | '\u{30fb}' | '\u{fe31}'..='\u{fe34}' | '\u{fe4d}'..='\u{fe4f}'
+        | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}' | '\u{10d6e}' | '\u{10ead}')
+}

@@ -1,0 +1,149 @@
+//! Groups of digits that may belong together: `98765 43210` is one run of two groups.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::glyph::{Glyph, Symbol};
+use super::steps;
+
+/// Digits of a group that are kept: longer groups are no number that is looked for.
+pub(super) const MOST_DIGITS: usize = 14;
+
+/// What stands between a group and the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gap {
+    /// White space alone.
+    Space,
+    /// This separator, perhaps with white space around it.
+    Separator(char),
+    /// Several kinds of separators.
+    Mixed,
+}
+
+/// Digits that stand side by side.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    digits: [u8; MOST_DIGITS],
+    /// How many digits the group has, also beyond those that are kept.
+    pub(super) length: usize,
+    pub(super) range: Range<usize>,
+    /// What parts it from the group before; without meaning for the first of a run.
+    pub(super) gap: Gap,
+    /// Where the plus sign is that stands before it.
+    pub(super) plus: Option<usize>,
+    /// Whether it stands inside a word that holds other digits and letters, as in a hash.
+    pub(super) mixed_before: bool,
+    /// Whether a letter follows at once.
+    pub(super) letter_after: bool,
+}
+
+impl Group {
+    /// The digits, or as many as are kept.
+    pub(super) fn digits(&self) -> &[u8] {
+        &self.digits[..self.length.min(MOST_DIGITS)]
+    }
+}
+
+/// Gathers groups from the symbols of a text, and shows each new one together with those that it continues.
+///
+/// Only as many groups are kept as can belong to one number, so that a long run costs no more per group than a short one.
+pub(super) struct Groups<F> {
+    run: VecDeque<Group>,
+    open: Option<Group>,
+    gap: Option<Gap>,
+    plus: Option<usize>,
+    word: Word,
+    visit: F,
+}
+
+/// What the word has been so far that the next symbol may continue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Outside,
+    Letters,
+    Mixed,
+}
+
+impl<F: FnMut(&[Group])> Groups<F> {
+    /// `visit` gets the groups of the run, the new one last.
+    pub(super) fn new(visit: F) -> Self {
+        Self {
+            run: VecDeque::with_capacity(MOST_DIGITS),
+            open: None,
+            gap: None,
+            plus: None,
+            word: Word::Outside,
+            visit,
+        }
+    }
+
+    pub(super) fn take(&mut self, symbol: Symbol) {
+        match symbol.glyph {
+            Glyph::Digit(digit) => return self.digit(digit, symbol),
+            Glyph::Letter(_) | Glyph::OtherLetter => {
+                let after_digits = self.open.is_some();
+                self.close(true);
+                self.end_run();
+                self.word = if after_digits || self.word == Word::Mixed { Word::Mixed } else { Word::Letters };
+                return;
+            }
+            Glyph::Space => {
+                self.close(false);
+                self.gap = self.gap.or(Some(Gap::Space));
+            }
+            Glyph::Separator(separator) => {
+                self.close(false);
+                self.gap = Some(match self.gap {
+                    None | Some(Gap::Space) => Gap::Separator(separator),
+                    Some(Gap::Separator(before)) if before == separator => Gap::Separator(separator),
+                    Some(_) => Gap::Mixed,
+                });
+            }
+            Glyph::Plus | Glyph::Other => {
+                self.close(false);
+                self.end_run();
+                self.plus = (symbol.glyph == Glyph::Plus).then_some(symbol.start);
+            }
+        }
+        self.word = Word::Outside;
+    }
+
+    pub(super) fn finish(mut self) {
+        self.close(false);
+    }
+
+    fn digit(&mut self, digit: u8, symbol: Symbol) {
+        let group = self.open.get_or_insert_with(|| Group {
+            digits: [0; MOST_DIGITS],
+            length: 0,
+            range: symbol.start..symbol.end,
+            gap: self.gap.unwrap_or(Gap::Mixed),
+            plus: self.plus,
+            mixed_before: self.word == Word::Mixed,
+            letter_after: false,
+        });
+        if let Some(place) = group.digits.get_mut(group.length) {
+            *place = digit;
+        }
+        group.length += 1;
+        group.range.end = symbol.end;
+        (self.gap, self.plus) = (None, None);
+    }
+
+    /// Ends the group that is open.
+    fn close(&mut self, letter_after: bool) {
+        let Some(mut group) = self.open.take() else { return };
+        group.letter_after = letter_after;
+        if self.run.len() == MOST_DIGITS {
+            self.run.pop_front();
+        }
+        self.run.push_back(group);
+        steps::count(self.run.len());
+        (self.visit)(self.run.make_contiguous());
+    }
+
+    fn end_run(&mut self) {
+        self.run.clear();
+        (self.gap, self.plus) = (None, None);
+    }
+}

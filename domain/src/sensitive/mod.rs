@@ -1,0 +1,192 @@
+//! Personal data and secrets in text: one definition for what validation refuses and for what logs hide.
+//!
+//! [`find`] gives everything that logs hide. What free text must not hold ([`in_text`]) is a part of it, and what ids
+//! must not hold ([`in_id`]) is a part of that again, so nothing that validation refuses stands in a log.
+//!
+//! Every search takes time in proportion to the text's length. Digits count in every script, letters in every width, and
+//! what is invisible does not count at all. docs/security.md lists what is found and what is not.
+
+mod digits;
+mod glyph;
+mod groups;
+mod numbers;
+mod secrets;
+mod steps;
+mod verhoeff;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use groups::Groups;
+use words::Words;
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A JSON Web Token.
+    Jwt,
+    /// A key in hex, base64 or PEM.
+    Key,
+    /// An e-mail address.
+    Email,
+    /// The number of a taxpayer under the goods and services tax; it holds a PAN.
+    Gstin,
+    /// A permanent account number of the income tax.
+    Pan,
+    /// The number of a voter's card.
+    VoterId,
+    /// The number of a passport.
+    Passport,
+    /// An Aadhaar number.
+    Aadhaar,
+    /// An Indian phone number.
+    Phone,
+    /// The id of a user of this server.
+    UserId,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Jwt,
+        Self::Key,
+        Self::Email,
+        Self::Gstin,
+        Self::Pan,
+        Self::VoterId,
+        Self::Passport,
+        Self::Aadhaar,
+        Self::Phone,
+        Self::UserId,
+    ];
+
+    /// The kind's name, as it stands in logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Key => "key",
+            Self::Email => "email",
+            Self::Gstin => "gstin",
+            Self::Pan => "pan",
+            Self::VoterId => "voter_id",
+            Self::Passport => "passport",
+            Self::Aadhaar => "aadhaar",
+            Self::Phone => "phone",
+            Self::UserId => "user_id",
+        }
+    }
+
+    /// Whether free text that holds it is refused. A GSTIN holds its owner's PAN.
+    const fn is_refused_in_text(self) -> bool {
+        matches!(self, Self::Aadhaar | Self::Pan | Self::Gstin | Self::Phone)
+    }
+}
+
+/// A place in a text, and what stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// What it is.
+    pub kind: Kind,
+    /// The bytes that it takes.
+    pub range: Range<usize>,
+}
+
+/// Everything in the text that must not stand in a log, by where it begins, the longest first. Spans may overlap.
+pub fn find(text: &str) -> Vec<Span> {
+    let mut spans = Vec::new();
+    secrets::find(text, |kind, range| spans.push(Span { kind, range }));
+    if may_hold_number(text) {
+        numbers_and_words(text, |found| spans.push(found.span));
+    }
+    spans.sort_by_key(|span| (span.range.start, std::cmp::Reverse(span.range.end)));
+    spans
+}
+
+/// Whether free text holds an Aadhaar number, a PAN or an Indian phone number.
+pub fn in_text(text: &str) -> bool {
+    let mut is_found = false;
+    if may_hold_number(text) {
+        numbers_and_words(text, |found| is_found |= found.span.kind.is_refused_in_text());
+    }
+    is_found
+}
+
+/// Whether an id holds one of them, written so that it is hardly there by chance: see docs/security.md.
+pub fn in_id(id: &str) -> bool {
+    let mut is_found = false;
+    if may_hold_number(id) {
+        for part in parts_around_uuids(id) {
+            numbers_and_words(part, |found| is_found |= found.stands_alone && found.span.kind.is_refused_in_text());
+        }
+    }
+    is_found
+}
+
+/// A number of a person or a document has at least four digits. Most text has fewer, and needs no closer look.
+fn may_hold_number(text: &str) -> bool {
+    let digits = if text.is_ascii() {
+        text.bytes().filter(u8::is_ascii_digit).count()
+    } else {
+        // A circled number has up to two digits.
+        text.chars()
+            .map(|c| if c.is_ascii() { usize::from(c.is_ascii_digit()) } else { 2 * usize::from(c.is_numeric()) })
+            .sum()
+    };
+    digits >= 4
+}
+
+struct Found {
+    span: Span,
+    /// Whether an id would hardly hold it by chance.
+    stands_alone: bool,
+}
+
+fn numbers_and_words(text: &str, mut found: impl FnMut(Found)) {
+    let mut spans = Vec::new();
+    let mut groups = Groups::new(|run: &[groups::Group]| {
+        numbers::ending_here(run, |kind, first| {
+            let groups = &run[first..];
+            let plus = groups[0].plus.filter(|_| kind == Kind::Phone);
+            let range = plus.unwrap_or(groups[0].range.start)..groups[groups.len() - 1].range.end;
+            let stands_alone = numbers::stands_alone(kind, groups);
+            spans.push(Found { span: Span { kind, range }, stands_alone });
+        });
+    });
+    let mut words = Words::new(|kind, range| found(Found { span: Span { kind, range }, stands_alone: true }));
+    glyph::fold(text, |symbol| {
+        groups.take(symbol);
+        words.take(symbol);
+    });
+    groups.finish();
+    words.finish();
+    spans.into_iter().for_each(found);
+}
+
+/// The id without the UUIDs (RFC 9562) in it, whose last part may consist of digits alone.
+fn parts_around_uuids(id: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(id);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let uuid =
+            (0..text.len().saturating_sub(UUID_BYTES - 1)).find(|at| is_uuid(&text.as_bytes()[*at..][..UUID_BYTES]));
+        let (part, after) = match uuid {
+            Some(at) => (&text[..at], Some(&text[at + UUID_BYTES..])),
+            None => (text, None),
+        };
+        rest = after;
+        Some(part)
+    })
+}
+
+const UUID_BYTES: usize = 36;
+
+fn is_uuid(bytes: &[u8]) -> bool {
+    let is_shaped = bytes.iter().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    });
+    is_shaped && bytes.iter().any(u8::is_ascii_alphabetic)
+}

@@ -1,0 +1,161 @@
+//! Aadhaar numbers and Indian phone numbers, in groups of digits as people write them.
+
+use super::Kind;
+use super::groups::{Gap, Group, MOST_DIGITS};
+use super::{steps, verhoeff};
+
+/// The numbers that end with the last group of the run: what each is, and the index of its first group.
+pub(super) fn ending_here(run: &[Group], mut found: impl FnMut(Kind, usize)) {
+    let mut digits = Digits::default();
+    for first in (0..run.len()).rev() {
+        steps::count(1);
+        if !digits.put_before(run[first].digits(), run[first].length) {
+            return;
+        }
+        let groups = &run[first..];
+        let kind = if is_aadhaar(groups, digits.all()) {
+            Kind::Aadhaar
+        } else if is_phone(groups, digits.all()) {
+            Kind::Phone
+        } else {
+            continue;
+        };
+        if !is_inside_helpline(run, first) {
+            found(kind, first);
+        }
+    }
+}
+
+/// Digits of some groups, gathered from the last to the first.
+struct Digits {
+    digits: [u8; MOST_DIGITS],
+    start: usize,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self { digits: [0; MOST_DIGITS], start: MOST_DIGITS }
+    }
+}
+
+impl Digits {
+    /// `false` when there are more digits than any number has.
+    fn put_before(&mut self, digits: &[u8], length: usize) -> bool {
+        let Some(start) = self.start.checked_sub(length) else { return false };
+        self.digits[start..self.start].copy_from_slice(digits);
+        self.start = start;
+        true
+    }
+
+    fn all(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+}
+
+/// Twelve digits, the first from 2, the last a check digit, in groups that an Aadhaar number is written in.
+fn is_aadhaar(groups: &[Group], digits: &[u8]) -> bool {
+    digits.len() == 12 && digits[0] >= 2 && is_aadhaar_shaped(groups) && verhoeff::holds(digits)
+}
+
+/// White space may part the digits anywhere. Other separators also stand in dates, times and addresses of machines,
+/// so with them the groups are long, or all alike.
+fn is_aadhaar_shaped(groups: &[Group]) -> bool {
+    if groups.len() > 1 && groups.iter().all(is_year) {
+        return false;
+    }
+    let mut gaps = groups[1..].iter().map(|group| group.gap);
+    if gaps.clone().all(|gap| gap == Gap::Space) || groups.iter().all(|group| group.length >= 4) {
+        return true;
+    }
+    let first = gaps.next();
+    let alike = groups.iter().all(|group| group.length == groups[0].length) && gaps.all(|gap| Some(gap) == first);
+    alike && !matches!(first, Some(Gap::Mixed | Gap::Separator('.' | ':')))
+}
+
+/// A year of the twentieth or twenty-first century: three of them in a row are no Aadhaar number.
+fn is_year(group: &Group) -> bool {
+    matches!(group.digits(), [1, 9, _, _] | [2, 0, _, _])
+}
+
+/// An Indian mobile number (ten digits from 6) or a landline number, with or without the country's or the trunk prefix.
+///
+/// A landline number is known by its prefix alone: `011-23456789`, `+91 11 2345 6789`.
+fn is_phone(groups: &[Group], digits: &[u8]) -> bool {
+    match digits {
+        [6..=9, rest @ ..] if rest.len() == 9 => groups.iter().all(is_long),
+        [0, rest @ ..] if rest.len() == 10 => is_trunk_call(groups, rest[0]),
+        [9, 1, rest @ ..] if groups[0].plus.is_some() => is_abroad(groups, 2, rest),
+        [0, 0, 9, 1, rest @ ..] if rest.len() == 10 => is_abroad(groups, 4, rest),
+        [9, 1, 6..=9, rest @ ..] if rest.len() == 9 => is_prefixed(groups, 2),
+        _ => false,
+    }
+}
+
+/// A date and an amount side by side have ten digits too; a phone number has no group of less than three.
+fn is_long(group: &Group) -> bool {
+    group.length > 2
+}
+
+/// Whether the first group is the prefix, or begins with it, and the other groups are long.
+fn is_prefixed(groups: &[Group], prefix: usize) -> bool {
+    groups[0].length >= prefix && groups[1..].iter().all(is_long)
+}
+
+/// `0` and ten digits: a mobile number, or a landline number whose area code stands by itself.
+fn is_trunk_call(groups: &[Group], first: u8) -> bool {
+    let is_landline = groups.len() > 1 && (3..=5).contains(&groups[0].length);
+    is_prefixed(groups, 1) && ((6..=9).contains(&first) || (first > 0 && is_landline))
+}
+
+/// What follows `+91` or `0091`: any number of the country but a help line, perhaps with the trunk prefix.
+fn is_abroad(groups: &[Group], prefix: usize, number: &[u8]) -> bool {
+    let number = match number {
+        [0, rest @ ..] if rest.len() == 10 => rest,
+        number => number,
+    };
+    let is_whole =
+        groups[0].length >= prefix && groups[1..].iter().all(|group| group.length != 1 || group.digits() == [0]);
+    is_whole && number.len() == 10 && number[0] > 0 && !starts_helpline(number)
+}
+
+/// Toll-free and shared-cost numbers belong to offices, and texts may hold them.
+fn starts_helpline(digits: &[u8]) -> bool {
+    matches!(digits, [1, 8, 0 | 6, 0, ..])
+}
+
+/// Whether the group continues a help line's number: `1800-890-1222`.
+fn is_inside_helpline(run: &[Group], at: usize) -> bool {
+    let mut between = 0;
+    for group in run[..at].iter().rev() {
+        steps::count(1);
+        if between > 6 {
+            return false;
+        }
+        if group.length == 4 && starts_helpline(group.digits()) {
+            return true;
+        }
+        between += group.length;
+    }
+    false
+}
+
+/// Whether groups that were found make a number that no id has by chance: not inside a hash, and no date with a count.
+pub(super) fn stands_alone(kind: Kind, groups: &[Group]) -> bool {
+    let (first, last) = (&groups[0], &groups[groups.len() - 1]);
+    let is_apart = !first.mixed_before && !last.letter_after;
+    let lengths = groups.iter().map(|group| group.length);
+    is_apart
+        && match (kind, groups.len()) {
+            (Kind::Aadhaar, 1) => !starts_with_date(first.digits()),
+            (Kind::Aadhaar, _) => lengths.eq([4, 4, 4]),
+            (_, 1) => true,
+            _ => first.plus.is_some() || first.digits()[0] == 0 || first.digits() == [9, 1] || lengths.eq([5, 5]),
+        }
+}
+
+/// Ids are often made of a date and a count.
+fn starts_with_date(digits: &[u8]) -> bool {
+    let number =
+        |range: std::ops::Range<usize>| digits[range].iter().fold(0, |number, digit| number * 10 + u32::from(*digit));
+    (1900..2100).contains(&number(0..4)) && (1..=12).contains(&number(4..6)) && (1..=31).contains(&number(6..8))
+}
