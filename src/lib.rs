@@ -13,3 +13,5 @@ mod live;
 pub use live::echo::echo as websocket_echo;
 
 mod telemetry;
+#[doc(hidden)]
+pub use telemetry::metric_page::page as metrics_page;

@@ -26,7 +26,7 @@ mod compact;
 mod day_roller;
 mod head;
 mod hot_ring;
-mod metric;
+pub mod metric;
 mod shared;
 mod slots;
 mod today;

@@ -1,13 +1,28 @@
-//! The metrics of the live state: each handle is registered once, and every name stands here.
+//! The metrics of the live state: every name and meaning stands in the table, every handle is registered once.
 
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::outlet::FrameKind;
 
+domain::metric_table! {
+    ASSEMBLY_DURATION = Histogram "profile_assembly_duration_seconds" ["stage"] Seconds: "Duration of a stage of assembly; merge, enrich and diff are measured together as `merge`.";
+    ACTORS_LIVE = Gauge "profile_actors_live" [] Count: "Users whose state is in memory now.";
+    ACTORS_HYDRATED = Counter "profile_actors_hydrated_total" [] Count: "Users whose state was loaded from the store.";
+    ACTORS_PASSIVATED = Counter "profile_actors_passivated_total" [] Count: "Users whose state left memory because nobody used it.";
+    MAILBOX_REJECTED = Counter "profile_mailbox_rejected_total" [] Count: "Messages to a user's actor that were refused because its mailbox was full.";
+    CACHE_REQUESTS = Counter "profile_cache_requests_total" ["layer", "result"] Count: "Look-ups in a cache, by cache and by hit or miss.";
+    LIVE_FRAMES = Counter "profile_live_frames_total" ["kind"] Count: "Frames handed to live subscribers, by kind.";
+    LIVE_COALESCED = Counter "profile_live_coalesced_total" [] Count: "Frames that were merged into another because their subscriber was slow.";
+    PATCH_BYTES = Histogram "profile_patch_bytes" [] Bytes: "Size of a patch to live subscribers.";
+    FRESHNESS = Histogram "profile_freshness_seconds" [] Seconds: "Time from the `time` of an event to its being visible to readers.";
+    COMPLETENESS_PCT = Histogram "profile_completeness_pct" [] Percent: "Completeness of a profile at each of its revisions.";
+    FOLLOWERS = Gauge "profile_event_followers" [] Count: "Streams of the events of all users that are open now.";
+    EVENTS_PUBLISHED = Counter "profile_events_published_total" [] Count: "Events handed to streams of the events of all users.";
+    EVENTS_SKIPPED = Counter "profile_events_skipped_total" ["why"] Count: "Frames of the journal that no stream of events could be told of.";
+}
+
 /// The handles. Histograms are in seconds, bytes or items, as their names say.
 pub(crate) struct Metrics {
-    pub(crate) commit_group_size: Histogram,
-    pub(crate) commit_duration: Histogram,
     pub(crate) actors_live: Gauge,
     pub(crate) actors_hydrated: Counter,
     pub(crate) actors_passivated: Counter,
@@ -35,17 +50,15 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Registers with the recorder that is installed now.
     pub(crate) fn register() -> Self {
-        let stage = |stage| metrics::histogram!("profile_assembly_duration_seconds", "stage" => stage);
-        let view = |result| metrics::counter!("profile_cache_requests_total", "layer" => "view", "result" => result);
-        let skipped = |why| metrics::counter!("profile_events_skipped_total", "why" => why);
-        let frames = |kind| metrics::counter!("profile_live_frames_total", "kind" => kind);
+        let stage = |stage| metrics::histogram!(ASSEMBLY_DURATION.name, "stage" => stage);
+        let view = |result| metrics::counter!(CACHE_REQUESTS.name, "layer" => "view", "result" => result);
+        let skipped = |why| metrics::counter!(EVENTS_SKIPPED.name, "why" => why);
+        let frames = |kind| metrics::counter!(LIVE_FRAMES.name, "kind" => kind);
         Self {
-            commit_group_size: metrics::histogram!("profile_commit_group_size"),
-            commit_duration: metrics::histogram!("profile_commit_duration_seconds"),
-            actors_live: metrics::gauge!("profile_actors_live"),
-            actors_hydrated: metrics::counter!("profile_actors_hydrated_total"),
-            actors_passivated: metrics::counter!("profile_actors_passivated_total"),
-            mailbox_rejected: metrics::counter!("profile_mailbox_rejected_total"),
+            actors_live: metrics::gauge!(ACTORS_LIVE.name),
+            actors_hydrated: metrics::counter!(ACTORS_HYDRATED.name),
+            actors_passivated: metrics::counter!(ACTORS_PASSIVATED.name),
+            mailbox_rejected: metrics::counter!(MAILBOX_REJECTED.name),
             view_hit: view("hit"),
             view_miss: view("miss"),
             // Merge, enrich and diff are one step of the domain, which has no clock: they are timed together.
@@ -57,12 +70,12 @@ impl Metrics {
             frames_patch: frames("patch"),
             frames_completeness: frames("completeness"),
             frames_gone: frames("gone"),
-            live_coalesced: metrics::counter!("profile_live_coalesced_total"),
-            patch_bytes: metrics::histogram!("profile_patch_bytes"),
-            freshness: metrics::histogram!("profile_freshness_seconds"),
-            completeness_pct: metrics::histogram!("profile_completeness_pct"),
-            followers: metrics::gauge!("profile_event_followers"),
-            events_published: metrics::counter!("profile_events_published_total"),
+            live_coalesced: metrics::counter!(LIVE_COALESCED.name),
+            patch_bytes: metrics::histogram!(PATCH_BYTES.name),
+            freshness: metrics::histogram!(FRESHNESS.name),
+            completeness_pct: metrics::histogram!(COMPLETENESS_PCT.name),
+            followers: metrics::gauge!(FOLLOWERS.name),
+            events_published: metrics::counter!(EVENTS_PUBLISHED.name),
             events_skipped_nameless: skipped("nameless"),
             events_skipped_unreadable: skipped("unreadable"),
         }

@@ -6,17 +6,17 @@ use actix_web::{HttpRequest, HttpResponse};
 use actors::Completeness;
 use serde_json::{Value, json};
 
+use super::access_reason::AccessReason;
 use super::caller;
 use super::door::Door;
 use super::problem::Problem;
-use super::profile::{AccessReason, check_sight, user_id, within};
+use super::profile::{check_sight, user_id, within};
 
 pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
     let caller = caller::authenticate(&door.verifier, request.headers())?;
-    let reason = AccessReason::of(&caller, request.headers())?;
     let user = user_id(&request)?;
-    reason.record(&caller, "read completeness", &user);
     check_sight(&caller, &user)?;
+    AccessReason::of(&caller, request.headers())?.record(&caller, "read completeness", &user);
     let completeness = within(&door, &caller.viewer, door.profiles.completeness(user, &caller.viewer)).await?;
     let cache_control = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     Ok(HttpResponse::Ok().insert_header(cache_control).json(answer(&completeness)))

@@ -1,5 +1,6 @@
 //! HTTP: the route table, and a file per resource.
 
+pub(crate) mod access_reason;
 mod admin;
 mod body;
 pub(crate) mod caller;

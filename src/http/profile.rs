@@ -14,7 +14,8 @@ use domain::id::UserId;
 use domain::pipeline::serialize;
 use domain::table::LeafSet;
 
-use super::caller::{self, Caller, Role};
+use super::access_reason::AccessReason;
+use super::caller::{self, Caller};
 use super::conditional::{self, Representation};
 use super::door::Door;
 use super::problem::{Code, Problem};
@@ -23,7 +24,6 @@ use super::query;
 static X_PROFILE_REVISION: HeaderName = HeaderName::from_static("x-profile-revision");
 static X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-static X_ACCESS_REASON: HeaderName = HeaderName::from_static("x-access-reason");
 
 const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.civic.profile+json;version=2.0");
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -35,13 +35,12 @@ pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let started = Instant::now();
     let headers = request.headers();
     let caller = caller::authenticate(&door.verifier, headers)?;
-    let reason = AccessReason::of(&caller, headers)?;
     super::version::negotiate(headers, request.query_string())?;
     let fields = query::find(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
     refuse_history(request.query_string())?;
     let user = user_id(&request)?;
-    reason.record(&caller, "read", &user);
     check_sight(&caller, &user)?;
+    AccessReason::of(&caller, headers)?.record(&caller, "read", &user);
     let view = within(&door, &caller.viewer, door.profiles.view(user, &caller.viewer)).await?;
     Ok(answer(&door, &caller, headers, &view, fields, started))
 }
@@ -108,47 +107,6 @@ fn common(
 /// The user id of the path. One that is none belongs to nobody, and gets the answer of an unknown one.
 pub(crate) fn user_id(request: &HttpRequest) -> Result<UserId, Problem> {
     UserId::parse(request.match_info().query("user_id")).map_err(|_| Problem::unknown_user())
-}
-
-/// Why an administrator looks; nobody else needs to say.
-pub(crate) struct AccessReason(Option<String>);
-
-impl AccessReason {
-    /// What the caller says, which an administrator must before anything is looked up.
-    pub(crate) fn of(caller: &Caller, headers: &HeaderMap) -> Result<Self, Problem> {
-        if caller.role != Role::Admin {
-            return Ok(Self(None));
-        }
-        let reason = headers.get(&X_ACCESS_REASON).and_then(|reason| reason.to_str().ok()).unwrap_or_default().trim();
-        if reason.is_empty() {
-            return Err(Problem::new(
-                Code::AccessReasonMissing,
-                "an administrator's read needs the header `X-Access-Reason`",
-            ));
-        }
-        Ok(Self(Some(reason.to_owned())))
-    }
-
-    #[cfg(test)]
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-
-    /// Records an administrator's access to all users.
-    pub(super) fn record_of_all(&self, caller: &Caller, action: &'static str) {
-        if let Some(reason) = &self.0 {
-            let actor = caller.subject.as_str();
-            tracing::info!(target: "audit", actor, action, reason, "administrative access to all users");
-        }
-    }
-
-    /// Records an administrator's access to `user`, whose id the log replaces by its keyed hash.
-    pub(crate) fn record(&self, caller: &Caller, action: &'static str, user: &UserId) {
-        if let Some(reason) = &self.0 {
-            let (actor, user) = (caller.subject.as_str(), user.as_str());
-            tracing::info!(target: "audit", actor, action, user, reason, "administrative access");
-        }
-    }
 }
 
 /// Refuses a caller who could not see this user whatever the user's state, before anything is looked up: how a look-up

@@ -22,10 +22,11 @@ use super::message::{self, Followed, Incoming};
 use super::outgoing::{Ended, Openings};
 use super::stay::{Over, Stay};
 use super::wire::{Fault, Heard, Wire};
+use crate::http::access_reason::AccessReason;
 use crate::http::caller::{Caller, Role};
 use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
-use crate::http::profile::{self, AccessReason};
+use crate::http::profile;
 use crate::http::version;
 
 /// The longest message of a client: room for a subscription to as many users as a socket may follow.
@@ -240,7 +241,9 @@ impl Session {
         for followed in users {
             let outcome = match UserId::parse(&followed.user_id) {
                 Ok(user) => {
-                    self.reason.record(&self.caller, "subscribe", &user);
+                    if self.caller.viewer.may_ever_see(&user) {
+                        self.reason.record(&self.caller, "subscribe", &user);
+                    }
                     let cursor = followed.cursor.clone();
                     let opening = Opening { id: id.map(str::to_owned), cursor, follows_on: false };
                     self.follow(user, fields, opening).await

@@ -23,11 +23,12 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::outgoing::own_members;
 use super::sockets::Place;
 use super::stay::{Over, Stay};
+use crate::http::access_reason::AccessReason;
 use crate::http::caller::{self, Caller};
 use crate::http::door::Door;
 use crate::http::events::{LAST_EVENT_ID, X_ACCEL_BUFFERING};
 use crate::http::problem::{Code, Problem};
-use crate::http::profile::{self, AccessReason};
+use crate::http::profile;
 use crate::http::{query, version};
 
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -40,12 +41,11 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
     let caller = caller::authenticate(&door.verifier, headers)?;
-    let reason = AccessReason::of(&caller, headers)?;
     version::negotiate_version(request.query_string())?;
     let fields = query::find(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
     let user = profile::user_id(&request)?;
-    reason.record(&caller, "follow", &user);
     profile::check_sight(&caller, &user)?;
+    AccessReason::of(&caller, headers)?.record(&caller, "follow", &user);
     let place = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
     let cursor = headers.get(&LAST_EVENT_ID).filter(|cursor| !cursor.is_empty());
     let cursor = cursor.map(|cursor| String::from_utf8_lossy(cursor.as_bytes()).into_owned());

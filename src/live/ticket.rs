@@ -8,10 +8,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::tickets::{SoldOut, Ticket};
+use crate::http::access_reason::AccessReason;
 use crate::http::caller::{self, Caller};
 use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
-use crate::http::profile::AccessReason;
 use crate::http::{origin, query};
 
 pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {

@@ -11,8 +11,8 @@ use domain::port::clock::Entropy;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
+use crate::http::access_reason::AccessReason;
 use crate::http::caller::Caller;
-use crate::http::profile::AccessReason;
 
 /// Random bytes of a ticket: nobody guesses one in its short life.
 const BYTES: usize = 32;

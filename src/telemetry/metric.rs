@@ -1,43 +1,46 @@
-//! The metrics of the front door, by their names; handles are registered once and kept.
+//! The metrics of the HTTP server and the logs, in a table; and the descriptions of all crates' metrics.
 
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use domain::metric::{Metric, MetricKind, MetricUnit};
+use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::pattern::Kind;
-
-const REQUESTS: &str = "profile_http_requests_total";
-const REQUEST_DURATION: &str = "profile_http_request_duration_seconds";
-const IN_FLIGHT_BYTES: &str = "profile_http_in_flight_bytes";
-const FEED_EVENTS: &str = "profile_feed_events_total";
-const LIVE_CONNECTIONS: &str = "profile_live_connections";
-const LIVE_CLOSED: &str = "profile_live_closed_total";
-const REDACTIONS: &str = "profile_redactions_total";
+domain::metric_table! {
+    REQUESTS = Counter "profile_http_requests_total" ["route", "method", "status"] Count: "Requests answered, by route, method and status.";
+    REQUEST_DURATION = Histogram "profile_http_request_duration_seconds" ["route"] Seconds: "Time from a request's head to its response's head.";
+    IN_FLIGHT_BYTES = Gauge "profile_http_in_flight_bytes" [] Bytes: "Bytes of request bodies and feed answers that are held in memory.";
+    FEED_EVENTS = Counter "profile_feed_events_total" ["source", "status"] Count: "Feed events, by source and by what became of them.";
+    LIVE_CONNECTIONS = Gauge "profile_live_connections" [] Count: "Live sockets and streams that are open now.";
+    LIVE_CLOSED = Counter "profile_live_closed_total" ["reason"] Count: "Live sockets that ended, by reason.";
+    REDACTIONS = Counter "profile_redactions_total" ["kind"] Count: "Sensitive values that were replaced in log lines, by kind.";
+    LOG_LINES_LOST = Counter "profile_log_lines_lost_total" [] Count: "Log lines that could not be written to stderr.";
+}
 
 /// Requests answered, by route, method and status.
 pub(crate) fn requests(route: &'static str, method: &'static str, status: u16) -> Counter {
-    counter!(REQUESTS, "route" => route, "method" => method, "status" => status.to_string())
+    counter!(REQUESTS.name, "route" => route, "method" => method, "status" => status.to_string())
 }
 
 /// How long requests of a route took, in seconds.
 pub(crate) fn request_duration(route: &'static str) -> Histogram {
-    histogram!(REQUEST_DURATION, "route" => route)
+    histogram!(REQUEST_DURATION.name, "route" => route)
 }
 
 /// Bytes of request bodies and feed answers that are held in memory.
 pub(crate) fn in_flight_bytes() -> Gauge {
-    gauge!(IN_FLIGHT_BYTES)
+    gauge!(IN_FLIGHT_BYTES.name)
 }
 
 /// Feed events, by source and what became of them.
 pub(crate) fn feed_events(source: &'static str, status: &'static str) -> Counter {
-    counter!(FEED_EVENTS, "source" => source, "status" => status)
+    counter!(FEED_EVENTS.name, "source" => source, "status" => status)
 }
 
 /// Open live sockets.
 pub(crate) fn live_connections() -> Gauge {
-    gauge!(LIVE_CONNECTIONS)
+    gauge!(LIVE_CONNECTIONS.name)
 }
 
 /// Why a live socket ended.
@@ -67,12 +70,17 @@ pub(crate) fn live_closed(closed: Closed) -> Counter {
         Closed::Protocol => "protocol",
         Closed::Stopping => "stopping",
     };
-    counter!(LIVE_CLOSED, "reason" => reason)
+    counter!(LIVE_CLOSED.name, "reason" => reason)
 }
 
 /// What the redaction layer replaced, by kind.
-pub(super) fn redactions(kind: Kind) -> Counter {
-    counter!(REDACTIONS, "kind" => kind.name())
+pub(super) fn redactions(kind: &'static str) -> Counter {
+    counter!(REDACTIONS.name, "kind" => kind)
+}
+
+/// Log lines that could not be written.
+pub(super) fn log_lines_lost() -> Counter {
+    counter!(LOG_LINES_LOST.name)
 }
 
 /// Buckets of durations, in seconds: 50 µs to 30 s.
@@ -92,11 +100,33 @@ const PERCENT: [f64; 10] = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0
 /// # Errors
 /// Another recorder is there already.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new()
+    let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_bytes".to_owned()), &SIZES)?
         .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZES)?
         .set_buckets_for_metric(Matcher::Suffix("_pct".to_owned()), &PERCENT)?
         .upkeep_timeout(Duration::from_secs(5))
-        .install_recorder()
+        .install_recorder()?;
+    all().for_each(describe);
+    Ok(handle)
+}
+
+/// The metrics of all crates.
+pub(super) fn all() -> impl Iterator<Item = &'static Metric> {
+    METRICS.iter().chain(actors::metric::METRICS).chain(store::metric::METRICS)
+}
+
+/// Tells the recorder what a metric means.
+fn describe(metric: &Metric) {
+    let unit = match metric.unit {
+        MetricUnit::Count => Unit::Count,
+        MetricUnit::Seconds => Unit::Seconds,
+        MetricUnit::Bytes => Unit::Bytes,
+        MetricUnit::Percent => Unit::Percent,
+    };
+    match metric.kind {
+        MetricKind::Counter => describe_counter!(metric.name, unit, metric.help),
+        MetricKind::Gauge => describe_gauge!(metric.name, unit, metric.help),
+        MetricKind::Histogram => describe_histogram!(metric.name, unit, metric.help),
+    }
 }

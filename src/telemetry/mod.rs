@@ -3,7 +3,8 @@
 //! Log lines go to stderr; stdout carries the ready line alone.
 
 pub(crate) mod metric;
-mod pattern;
+pub(crate) mod metric_page;
+mod output;
 pub(crate) mod process;
 mod redaction;
 
@@ -14,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use output::{LogOutput, MakeLine};
 use redaction::Redactor;
 
 /// Installs the log for the whole process.
@@ -21,18 +23,17 @@ use redaction::Redactor;
 /// # Errors
 /// Another subscriber is there already.
 pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Result<(), TryInitError> {
-    let writer = redaction::RedactedStderr(Arc::new(Redactor::new(user_hash_key)));
+    let output = Arc::new(LogOutput::new(settings, Redactor::new(user_hash_key)));
+    let writer = MakeLine(Arc::clone(&output));
     // Actix repeats every broken connection as an error of its own: what a client does to its socket is no fault here.
     let filter = EnvFilter::new(format!("{},actix_http=off,actix_server=warn", settings.level));
-    let log = fmt().with_env_filter(filter).with_writer(writer).with_target(true);
+    let log = fmt().with_env_filter(filter).with_writer(writer).with_target(true).log_internal_errors(false);
     match settings.format {
         LogFormat::Text => log.with_ansi(false).finish().try_init(),
         LogFormat::Json => log.json().flatten_event(true).finish().try_init(),
     }?;
-    // A panic would go round the redaction layer; its message may hold any value, so the place alone is logged.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a thread panicked");
+    std::panic::set_hook(Box::new(move |panic| {
+        output.put_panic(&panic.location().map(ToString::to_string).unwrap_or_default());
     }));
     Ok(())
 }

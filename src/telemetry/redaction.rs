@@ -1,26 +1,38 @@
 //! The redaction layer: it rewrites every formatted line, whatever crate wrote it, before it leaves.
 //!
-//! It works on the finished line, so no field, span or message can go round it.
+//! It works on the finished line, so no field, span or message can go round it. `domain::sensitive` says what is
+//! replaced; ids of users become a keyed hash, and fields with a sensitive name lose their value.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
-use std::sync::Arc;
+use std::ops::Range;
 
+use domain::sensitive::{self, Kind};
 use domain::table::{Class, FIELDS};
 use hmac::{Hmac, KeyInit, Mac};
 use metrics::Counter;
 use sha2::Sha256;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::metric;
-use super::pattern::{self, Kind};
 
 /// Finds what must not be logged, and says in its place what it was.
 pub(crate) struct Redactor {
     user_hash: Hmac<Sha256>,
     names: HashSet<&'static str>,
     found: [Counter; Kind::ALL.len()],
+    found_fields: Counter,
 }
+
+/// What is replaced.
+#[derive(Debug, Clone, Copy)]
+enum Reason {
+    /// It looks like something sensitive.
+    Pattern(Kind),
+    /// It is the value of a field with a sensitive name.
+    Field,
+}
+
+/// The longest name of a field that is looked up.
+const MAX_NAME: usize = 64;
 
 impl Redactor {
     /// `key` keys the hash that stands for a user id.
@@ -33,66 +45,100 @@ impl Redactor {
         Self {
             user_hash: Hmac::new(&block.into()),
             names: names.chain(["authorization", "cookie", "password", "secret", "token", "ticket"]).collect(),
-            found: Kind::ALL.map(metric::redactions),
+            found: Kind::ALL.map(|kind| metric::redactions(kind.name())),
+            found_fields: metric::redactions("field"),
         }
     }
 
     /// The line with everything found replaced.
     pub(crate) fn redact(&self, line: &str) -> String {
+        let mut spans: Vec<(Range<usize>, Reason)> = Vec::new();
+        self.named_values(line, |value| spans.push((value, Reason::Field)));
+        spans.extend(sensitive::find(line).into_iter().map(|span| (span.range, Reason::Pattern(span.kind))));
+        // The longest comes first, and of equals the field's value, because the sort is stable.
+        spans.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
         let mut out = String::with_capacity(line.len() + 16);
-        let mut rest = line;
-        let mut within_word = false;
-        while let Some(letter) = rest.chars().next() {
-            let mut taken = letter.len_utf8();
-            if within_word {
-                out.push(letter);
-            } else if let Some((kind, length)) = pattern::at_start_of_word(rest) {
-                self.replace(kind, &rest[..length], &mut out);
-                taken = length;
-            } else if let Some((value, length)) = self.named_value(rest) {
-                out.push_str(&rest[..value]);
-                self.replace(Kind::Field, &rest[value..length], &mut out);
-                taken = length;
-            } else {
-                out.push(letter);
+        let mut done = 0;
+        for (range, reason) in spans {
+            // A span may overlap the one before: then what is left of it is replaced.
+            let start = range.start.max(done);
+            if range.end > start {
+                out.push_str(&line[done..start]);
+                self.replace(reason, line, start..range.end, &mut out);
+                done = range.end;
             }
-            within_word = letter.is_alphanumeric() || letter == '_';
-            rest = &rest[taken..];
         }
+        out.push_str(&line[done..]);
         out
     }
 
-    fn replace(&self, kind: Kind, text: &str, out: &mut String) {
-        self.found[kind as usize].increment(1);
-        match kind {
-            Kind::UserId => {
-                let mac = self.user_hash.clone().chain_update(text).finalize().into_bytes();
-                out.push_str("user:");
-                out.push_str(&hex::encode(&mac[..8]));
+    fn replace(&self, reason: Reason, line: &str, range: Range<usize>, out: &mut String) {
+        let text = &line[range.clone()];
+        match reason {
+            Reason::Pattern(kind) => {
+                let counter = Kind::ALL.iter().zip(&self.found).find(|(other, _)| **other == kind);
+                counter.into_iter().for_each(|(_, counter)| counter.increment(1));
+                // A number of JSON becomes a string, so that a line of JSON stays one.
+                let quote = if is_json_number(line, &range) { "\"" } else { "" };
+                out.push_str(quote);
+                match kind {
+                    Kind::UserId if text.starts_with("usr_") => self.put_user_hash(text, out),
+                    kind => out.push_str(&format!("[{}]", kind.name())),
+                }
+                out.push_str(quote);
             }
-            // Between the quotes that it had, so that a line of JSON stays one.
-            Kind::Field => match ["\\\"", "\""].iter().find(|quote| text.starts_with(**quote)) {
-                Some(quote) => out.push_str(&format!("{quote}[redacted]{quote}")),
-                None => out.push_str("\"[redacted]\""),
-            },
-            kind => out.push_str(&format!("[{}]", kind.name())),
+            Reason::Field => {
+                self.found_fields.increment(1);
+                // Between the quotes that it had, for the same reason.
+                match ["\\\"", "\""].iter().find(|quote| text.starts_with(**quote)) {
+                    Some(quote) => out.push_str(&format!("{quote}[redacted]{quote}")),
+                    None => out.push_str("\"[redacted]\""),
+                }
+            }
         }
     }
 
-    /// `name=value` or `"name":value` with a sensitive name: where the value begins and ends.
-    fn named_value(&self, text: &str) -> Option<(usize, usize)> {
-        let name = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
-        let word = text[..name].to_ascii_lowercase();
-        let secret = ["_key", "_secret", "_token", "_password"].iter().any(|ending| word.ends_with(ending));
-        if name == 0 || !(secret || self.names.contains(word.as_str())) {
-            return None;
-        }
-        let after = text[name..].trim_start_matches(['"', '\\']);
-        let value = after.strip_prefix([':', '='])?.trim_start();
-        let start = text.len() - value.len();
-        let length = value_length(value);
-        (length > 0).then_some((start, start + length))
+    fn put_user_hash(&self, user: &str, out: &mut String) {
+        let mac = self.user_hash.clone().chain_update(user).finalize().into_bytes();
+        out.push_str("user:");
+        out.push_str(&hex::encode(&mac[..8]));
     }
+
+    /// The values of `name=value` and `"name":value` with a sensitive name. Looks at every byte a fixed number of times.
+    fn named_values(&self, line: &str, mut found: impl FnMut(Range<usize>)) {
+        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let mut at = 0;
+        while let Some(start) = line.as_bytes()[at..].iter().position(is_name).map(|skipped| at + skipped) {
+            let end = start + line.as_bytes()[start..].iter().take_while(|byte| is_name(byte)).count();
+            at = end;
+            if !self.is_sensitive(&line[start..end]) {
+                continue;
+            }
+            let after = line[end..].trim_start_matches(['"', '\\']);
+            let Some(value) = after.strip_prefix([':', '=']).map(str::trim_start) else { continue };
+            let value_at = line.len() - value.len();
+            let length = value_length(value);
+            if length > 0 {
+                at = value_at + length;
+                found(value_at..at);
+            }
+        }
+    }
+
+    fn is_sensitive(&self, name: &str) -> bool {
+        if name.len() > MAX_NAME {
+            return false;
+        }
+        let name = name.to_ascii_lowercase();
+        let is_secret = ["_key", "_secret", "_token", "_password"].iter().any(|ending| name.ends_with(ending));
+        is_secret || self.names.contains(name.as_str())
+    }
+}
+
+/// Whether the range is all of a number that is a member's value in JSON.
+fn is_json_number(line: &str, range: &Range<usize>) -> bool {
+    let before = &line[..range.start];
+    before.ends_with("\":") && !before.ends_with("\\\":") && line[range.end..].starts_with([',', '}'])
 }
 
 /// The bytes of one value: a quoted string, a bracketed group, or what stands before the next separator.
@@ -128,33 +174,11 @@ fn closing_quote(inner: &str, quote: &str) -> Option<usize> {
     }
 }
 
-/// Gives the formatter a writer behind the redactor.
-pub(super) struct RedactedStderr(pub(super) Arc<Redactor>);
-
-impl<'a> MakeWriter<'a> for RedactedStderr {
-    type Writer = RedactedLine<'a>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        RedactedLine(&self.0)
-    }
-}
-
-/// Takes a whole line at a time, which is how the formatter writes.
-pub(super) struct RedactedLine<'a>(&'a Redactor);
-
-impl Write for RedactedLine<'_> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        io::stderr().lock().write_all(self.0.redact(&String::from_utf8_lossy(line)).as_bytes())?;
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     #[track_caller]
@@ -168,6 +192,9 @@ mod tests {
         check("id 2341 2341 2346, pan ABCPE1234F", "id [aadhaar], pan [pan]");
         check("Bearer eyJhbGciOiJub25lIn0.eyJ4IjoxfQ.", "Bearer [jwt]");
         check("commit 00123456789012 took 12ms", "commit 00123456789012 took 12ms");
+        check("pay 9876543210@upi.in", "pay [email]");
+        check("2341 2341 2346@upi.in", "[aadhaar][email]");
+        check(r#"{"n":9876543210,"m":1}"#, r#"{"n":"[phone]","m":1}"#);
     }
 
     #[test]
@@ -188,5 +215,71 @@ mod tests {
         check("schemes: Some { category: Some(\"obc\"), n: 1 }", "schemes: Some { category: \"[redacted]\", n: 1 }");
         check("master_key=abc dev_secret=def", "master_key=\"[redacted]\" dev_secret=\"[redacted]\"");
         check(r#"{"message":"body {\"gender\":\"male\"}"}"#, r#"{"message":"body {\"gender\":\"[redacted]\"}"}"#);
+    }
+
+    #[test]
+    fn a_line_of_four_mebibytes_ends() {
+        let redactor = Redactor::new(&[7; 32]);
+        for part in ["a.a.", "token=", "gender\"\\", "token=\"\\", "98765 43210 ", "usr_abcdefghijkl@"] {
+            let line = part.repeat(4 * 1024 * 1024 / part.len());
+            assert!(!redactor.redact(&line).is_empty());
+        }
+    }
+
+    fn fragments() -> impl Strategy<Value = Vec<&'static str>> {
+        let fragments = vec![
+            "2341",
+            "2346",
+            "234123412346",
+            "98765",
+            "43210",
+            "9876543210",
+            "091",
+            "011",
+            "23456789",
+            "+91",
+            "0",
+            "६७",
+            "ABCPE",
+            "1234",
+            "F",
+            "ABCPE1234F",
+            "29ABCPE1234F1Z5",
+            "य",
+            "x",
+            "gender=",
+            "token",
+            "\"",
+            "@",
+            ".in",
+            "eyJ",
+            " ",
+            " ",
+            " ",
+            "-",
+            ".",
+            "/",
+            "_",
+            "(",
+            ")",
+            "\u{ad}",
+            "\u{200d}",
+            ",",
+            "=",
+        ];
+        prop::collection::vec(select(fragments), 0..24)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_validation_refuses_no_log_holds(fragments in fragments()) {
+            let text = fragments.concat();
+            let logged = Redactor::new(&[7; 32]).redact(&text);
+            prop_assert!(!sensitive::in_text(&logged), "{text:?} is logged as {logged:?}");
+            prop_assert!(!sensitive::in_text(&text) || logged != text, "{text:?} is refused, and logged as it is");
+            prop_assert!(!sensitive::in_id(&text) || sensitive::in_text(&text), "{text:?}");
+        }
     }
 }

@@ -1,17 +1,14 @@
-//! The metrics of this crate: every name once, every handle registered once.
+//! The metrics of this crate: every name and meaning stands in the table, every handle is registered once.
 
 use metrics::{Counter, Gauge, Histogram};
 
-/// Records in a group that one sync made durable.
-pub const COMMIT_GROUP_SIZE: &str = "profile_commit_group_size";
-/// Seconds from a group's first byte to its sync.
-pub const COMMIT_DURATION: &str = "profile_commit_duration_seconds";
-/// Bytes on disk, by `tree`: `journal`, `keyring`, `sled`.
-pub const STORE_BYTES: &str = "profile_store_bytes";
-/// Dead letters that were dropped because their queue was full or their write failed.
-pub const DEAD_LETTERS_DROPPED: &str = "profile_dead_letters_dropped_total";
-/// Users whose frames could not be folded and are kept apart, sealed.
-pub const QUARANTINED_USERS: &str = "profile_store_quarantined_users";
+domain::metric_table! {
+    COMMIT_GROUP_SIZE = Histogram "profile_commit_group_size" [] Count: "Records in a group that one sync made durable.";
+    COMMIT_DURATION = Histogram "profile_commit_duration_seconds" [] Seconds: "Time from the first byte of a group to the end of its sync.";
+    STORE_BYTES = Gauge "profile_store_bytes" ["tree"] Bytes: "Bytes on disk, of the journal, the keyring and sled.";
+    DEAD_LETTERS_DROPPED = Counter "profile_dead_letters_dropped_total" [] Count: "Dead letters that were dropped because their queue was full or their write failed.";
+    QUARANTINED_USERS = Gauge "profile_store_quarantined_users" [] Count: "Users whose frames could not be folded into sled and are kept apart, sealed.";
+}
 
 /// The registered handles.
 pub(crate) struct Metrics {
@@ -28,13 +25,13 @@ impl Metrics {
     /// Registers with the recorder that is installed now.
     pub(crate) fn register() -> Self {
         Self {
-            group_size: metrics::histogram!(COMMIT_GROUP_SIZE),
-            commit_duration: metrics::histogram!(COMMIT_DURATION),
-            journal_bytes: metrics::gauge!(STORE_BYTES, "tree" => "journal"),
-            keyring_bytes: metrics::gauge!(STORE_BYTES, "tree" => "keyring"),
-            sled_bytes: metrics::gauge!(STORE_BYTES, "tree" => "sled"),
-            dead_letters_dropped: metrics::counter!(DEAD_LETTERS_DROPPED),
-            quarantined_users: metrics::gauge!(QUARANTINED_USERS),
+            group_size: metrics::histogram!(COMMIT_GROUP_SIZE.name),
+            commit_duration: metrics::histogram!(COMMIT_DURATION.name),
+            journal_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "journal"),
+            keyring_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "keyring"),
+            sled_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "sled"),
+            dead_letters_dropped: metrics::counter!(DEAD_LETTERS_DROPPED.name),
+            quarantined_users: metrics::gauge!(QUARANTINED_USERS.name),
         }
     }
 }

@@ -43,7 +43,12 @@ pub(crate) fn spawn_app_with(settings: &str) -> App {
 /// Starts a server on a data directory that may hold something already.
 pub(crate) fn start(data_dir: TempDir) -> App {
     let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
-    let mut child = serve(data_dir.path()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    start_with_stderr(data_dir, log)
+}
+
+/// The same with a log that goes elsewhere.
+pub(crate) fn start_with_stderr(data_dir: TempDir, stderr: impl Into<Stdio>) -> App {
+    let mut child = serve(data_dir.path()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let ready: Value =

@@ -18,6 +18,7 @@ mod events;
 mod feeds;
 mod generate;
 mod live;
+mod logs;
 mod overload;
 mod profile;
 mod resume;

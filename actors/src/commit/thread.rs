@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use domain::port::journal::{Journal, JournalError, commit};
 
@@ -51,7 +50,6 @@ impl Committer {
     }
 
     fn commit(&mut self) {
-        let started = Instant::now();
         let tickets = std::mem::take(&mut self.group.tickets);
         if self.shared.journal_failed.load(Ordering::Relaxed) {
             // Whatever came before has no certain fate, so nothing may follow it until a restart has found out:
@@ -62,8 +60,6 @@ impl Committer {
         let records = &self.group.records;
         let journal = self.journal.as_mut();
         let outcome = catch_unwind(AssertUnwindSafe(|| commit(journal, records, tickets)));
-        self.shared.metrics.commit_group_size.record(records.len() as f64);
-        self.shared.metrics.commit_duration.record(started.elapsed());
         self.group.records.clear();
         match outcome {
             Ok(Ok(verdicts)) => self.send(verdicts.into_iter().map(|verdict| match verdict {

@@ -19,6 +19,8 @@ pub struct Log {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'static str,
+    /// Maximum number of bytes of a line; what is longer is cut.
+    pub max_line_bytes: usize,
 }
 
 impl Log {
@@ -27,6 +29,7 @@ impl Log {
         Ok(Self {
             format: keys.choice("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,
             level: keys.choice("log.level", &levels)?,
+            max_line_bytes: keys.integer("log.max_line_bytes", 1_024..=16_777_216)?,
         })
     }
 }

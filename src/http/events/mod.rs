@@ -11,10 +11,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use actors::follower::{Follow, FollowError, From};
 use domain::publication::{EventTypes, UnknownEventType};
 
+use super::access_reason::AccessReason;
 use super::caller::{self, Caller, Role};
 use super::door::Door;
 use super::problem::{Code, Problem};
-use super::profile::AccessReason;
 use super::query;
 use format::Format;
 use stream::EventStream;
