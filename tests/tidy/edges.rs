@@ -4,10 +4,10 @@ use crate::manifest::{self, Member};
 use crate::none;
 
 /// The root package: the front door.
-const ROOT: &str = "profile-server";
+pub(crate) const ROOT: &str = "profile-server";
 
 /// Every edge there may be between rooms, by normal and build dependencies. Tests may know all.
-const EDGES: &[(&str, &[&str])] = &[
+pub(crate) const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("kernels", &[]),
     ("config", &["domain"]),

@@ -5,6 +5,8 @@ mod code;
 mod edges;
 mod fixed_crates;
 mod manifest;
+mod metrics;
+mod needed;
 mod rules;
 mod text;
 mod tree;
