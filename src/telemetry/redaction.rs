@@ -31,6 +31,9 @@ enum Reason {
     Field,
 }
 
+/// How often the text between replacements is searched.
+const PASSES: usize = 3;
+
 /// The longest name of a field that is looked up.
 const MAX_NAME: usize = 64;
 
@@ -54,22 +57,33 @@ impl Redactor {
     pub(crate) fn redact(&self, line: &str) -> String {
         let mut spans: Vec<(Range<usize>, Reason)> = Vec::new();
         self.named_values(line, |value| spans.push((value, Reason::Field)));
-        spans.extend(sensitive::find(line).into_iter().map(|span| (span.range, Reason::Pattern(span.kind))));
+        let mut out = String::with_capacity(line.len() + 16);
+        self.redact_part(line, spans, PASSES, &mut out);
+        out
+    }
+
+    /// Replaces `spans` and all that is found in the text. What is left between is searched again, as it will stand
+    /// there: a word may begin where a number ended. The passes are few, so the work stays linear.
+    fn redact_part(&self, text: &str, mut spans: Vec<(Range<usize>, Reason)>, passes: usize, out: &mut String) {
+        if passes > 0 {
+            spans.extend(sensitive::find(text).into_iter().map(|span| (span.range, Reason::Pattern(span.kind))));
+        }
+        if spans.is_empty() {
+            return out.push_str(text);
+        }
         // The longest comes first, and of equals the field's value, because the sort is stable.
         spans.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
-        let mut out = String::with_capacity(line.len() + 16);
         let mut done = 0;
         for (range, reason) in spans {
             // A span may overlap the one before: then what is left of it is replaced.
             let start = range.start.max(done);
             if range.end > start {
-                out.push_str(&line[done..start]);
-                self.replace(reason, line, start..range.end, &mut out);
+                self.redact_part(&text[done..start], Vec::new(), passes.saturating_sub(1), out);
+                self.replace(reason, text, start..range.end, out);
                 done = range.end;
             }
         }
-        out.push_str(&line[done..]);
-        out
+        self.redact_part(&text[done..], Vec::new(), passes.saturating_sub(1), out);
     }
 
     fn replace(&self, reason: Reason, line: &str, range: Range<usize>, out: &mut String) {

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use crate::code::{self, mentions};
 use crate::edges::{EDGES, ROOT};
 use crate::manifest::{self, Member};
-use crate::none;
+use crate::{none, tree};
 
 /// Edges that no crate uses yet, each with the reason why the table already has it.
 const FUTURE_EDGES: &[(&str, &str, &str)] = &[
     ("adapters", "domain", "the crate of adapters to other systems is not there yet"),
     (ROOT, "adapters", "the crate of adapters to other systems is not there yet"),
     (ROOT, "kernels", "exports will hand columns to the kernels"),
+    ("loadtest", "domain", "scenarios read and write JSON as a foreign client does, and need no types so far"),
     ("actors", "kernels", "columns of live profiles will be kept beside the actors"),
 ];
 
@@ -45,28 +46,31 @@ fn every_edge_that_is_allowed_is_needed() {
 fn every_dependency_is_named_by_the_sources() {
     let members = manifest::members();
     let sources = code::all();
+    let stripped = |file: tree::File| (file.path, code::without_comments_and_literals(&file.text));
+    let files: Vec<(String, String)> = tree::rust_files().into_iter().map(stripped).collect();
     let mut findings = Vec::new();
     for member in &members {
-        let files: Vec<_> = sources.iter().filter(|file| is_of(member, &members, &file.path)).collect();
+        let is_own = |path: &str| is_of(member, &members, path);
+        // A normal dependency is there for the product; others are there for tests, also for those inside a file.
+        let product = sources.iter().filter(|file| !file.is_test && is_own(&file.path));
+        let product: Vec<&str> = product.map(|file| file.code.as_str()).collect();
+        let all = files.iter().filter(|(path, _)| is_own(path));
+        let all: Vec<&str> = all.map(|(_, code)| code.as_str()).collect();
         let table = manifest::table(member);
-        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        for (kind, places) in [("dependencies", &product), ("dev-dependencies", &all), ("build-dependencies", &all)] {
             let dependencies = table.get(kind).and_then(toml::Value::as_table);
-            for name in dependencies.into_iter().flat_map(toml::Table::keys) {
-                // Tests, too, may use a normal dependency; but a normal dependency is there for the product.
-                let krate = name.replace('-', "_");
-                let product_only = kind == "dependencies";
-                let is_named = files.iter().any(|file| !(product_only && file.is_test) && mentions(&file.code, &krate));
-                let is_excused = UNNAMED.iter().any(|(room, other, _)| *room == member.name && other == name);
+            let names: BTreeSet<&str> = dependencies.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+            for name in &names {
+                let is_named = places.iter().any(|code| mentions(code, &name.replace('-', "_")));
+                let is_excused = UNNAMED.iter().any(|(room, other, _)| (*room, other) == (member.name.as_str(), name));
                 match (is_named, is_excused) {
                     (false, false) => findings.push(format!("`{}` does not use its {kind} `{name}`", member.name)),
                     (true, true) => findings.push(format!("`{}` uses `{name}`: take the exception back", member.name)),
                     _ => {}
                 }
-            }
-            if kind == "dev-dependencies" {
-                let normal: BTreeSet<_> = member.normal.iter().collect();
-                let twice = dependencies.into_iter().flat_map(toml::Table::keys).filter(|name| normal.contains(name));
-                findings.extend(twice.map(|name| format!("`{}` lists `{name}` twice", member.name)));
+                if kind == "dev-dependencies" && member.normal.iter().any(|normal| normal == name) {
+                    findings.push(format!("`{}` lists `{name}` twice", member.name));
+                }
             }
         }
     }
