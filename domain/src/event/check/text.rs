@@ -1,6 +1,7 @@
 //! Checks of strings. None repeats the string it refuses.
 
 use super::{is_date, string};
+use crate::event::display_name::is_display_name;
 use crate::event::{At, Fault, Problem, red};
 use crate::json::Json;
 use crate::rules::Rules;
@@ -88,7 +89,7 @@ pub(super) fn token<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fau
 
 pub(super) fn display_name<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
     let text = clean(value, DISPLAY_NAME_CHARS, at)?;
-    if !red::is_display_name(text) {
+    if !is_display_name(text) {
         return Err(Fault::new(Problem::InvalidFormat, at, "must be a given name and an initial, as `Rajesh K.`"));
     }
     Ok(text)
