@@ -27,6 +27,7 @@ use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
 use crate::http::profile::{self, AccessReason};
 use crate::http::version;
+use crate::json_object::JsonObject;
 
 /// The longest message of a client: room for a subscription to as many users as a socket may follow.
 const MAX_MESSAGE: usize = 128 * 1024;
@@ -189,7 +190,7 @@ impl Session {
     }
 
     async fn handle(&mut self, text: &str, answers: &mut BytesMut) -> Result<(), End> {
-        let answer = match serde_json::from_str(text) {
+        let answer = match serde_json::from_str(text).map(|JsonObject(message)| message) {
             Ok(Incoming::Subscribe { id, users, fields, schema_version }) => {
                 let checked = check_id(id.as_deref())
                     .and_then(|()| check_version(schema_version.as_deref()))
@@ -228,11 +229,11 @@ impl Session {
     async fn subscribe(
         &mut self,
         id: Option<&str>,
-        users: &[Followed],
+        users: &[JsonObject<Followed>],
         fields: Option<LeafSet>,
         answers: &mut BytesMut,
     ) -> Result<(), End> {
-        for followed in users {
+        for JsonObject(followed) in users {
             let outcome = match UserId::parse(&followed.user_id) {
                 Ok(user) => {
                     self.reason.record(&self.caller, "subscribe", &user);
@@ -389,7 +390,7 @@ fn check_version(asked: Option<&str>) -> Result<(), Problem> {
 }
 
 /// Every message has an answer, so one that asks for nothing is refused.
-fn check_users(users: &[Followed]) -> Result<(), Problem> {
+fn check_users(users: &[JsonObject<Followed>]) -> Result<(), Problem> {
     match users {
         [] => Err(Problem::new(Code::InvalidParameter, "`users` must name somebody to follow")),
         _ => Ok(()),
