@@ -8,6 +8,7 @@ pub mod application;
 mod wiring;
 
 mod http;
+mod json_object;
 mod live;
 #[doc(hidden)]
 pub use live::echo::echo as websocket_echo;

@@ -19,16 +19,14 @@ const NAME: &str = "access.toml";
 pub struct AccessTable {
     /// What each viewer sees; `Policy::compile` takes it.
     pub rules: AccessRules,
-    /// Names of services that may read integrity leaves.
-    pub integrity_services: Vec<String>,
 }
 
 impl AccessTable {
     /// Reads `access.toml` in `data_dir`, or the embedded table where there is none. [`AccessFile`] picks up changes.
     ///
     /// # Errors
-    /// A file that cannot be read, is not TOML, has an unknown or missing row or column, or names a path
-    /// that the profile does not have.
+    /// A file that cannot be read, is not TOML, has an unknown or missing row or column, names a path that the
+    /// profile does not have, or lists a service under `[integrity]`.
     pub fn load(data_dir: &Path) -> Result<Self, Error> {
         Self::from_file(&TableFile::find(data_dir, NAME, ACCESS_TOML)?)
     }
@@ -43,7 +41,8 @@ impl AccessTable {
             admin: raw.admin.profile_read.into(),
         };
         Policy::compile(&rules).map_err(|fault| file.refuse(&format!("\"{}\"", fault.path), fault.to_string()))?;
-        Ok(Self { rules, integrity_services: raw.integrity.services })
+        raw.integrity.check(&file.origin)?;
+        Ok(Self { rules })
     }
 }
 
@@ -123,6 +122,21 @@ struct RawAdmin {
 #[serde(deny_unknown_fields)]
 struct RawIntegrity {
     services: Vec<String>,
+}
+
+impl RawIntegrity {
+    /// No route serves integrity leaves yet. A name that was accepted here would look like a permission and give none.
+    fn check(&self, origin: &Origin) -> Result<(), Error> {
+        if self.services.is_empty() {
+            return Ok(());
+        }
+        Err(Error::WrongValue {
+            key: "integrity.services".into(),
+            value: format!("{:?}", self.services).into(),
+            origin: origin.clone(),
+            allowed: "an empty list, because no route serves integrity leaves yet".into(),
+        })
+    }
 }
 
 /// Every column must be written down, so that nothing is opened or closed by leaving it out.
@@ -220,13 +234,31 @@ mod tests {
     #[test]
     fn a_table_in_the_data_directory_replaces_the_embedded_one() {
         let dir = tempfile::TempDir::new().unwrap();
-        assert!(AccessTable::load(dir.path()).unwrap().integrity_services.is_empty());
-        let text = ACCESS_TOML.replace("services = []", "services = [\"verifier\"]");
-        std::fs::write(dir.path().join(NAME), &text).unwrap();
-        assert_eq!(AccessTable::load(dir.path()).unwrap().integrity_services, ["verifier"]);
+        assert_eq!(AccessTable::load(dir.path()).unwrap().rules.agent.minimal, ["*"]);
+        std::fs::write(dir.path().join(NAME), agent_table("family.*")).unwrap();
+        assert_eq!(AccessTable::load(dir.path()).unwrap().rules.agent.minimal, ["family.*"]);
         std::fs::write(dir.path().join(NAME), "[self]").unwrap();
         let Error::Syntax { origin, .. } = AccessTable::load(dir.path()).unwrap_err() else { panic!("a syntax error") };
         assert_eq!(origin, Origin::File(dir.path().join(NAME)));
+    }
+
+    #[test]
+    fn a_service_under_integrity_is_refused_until_a_route_serves_leaves() {
+        let text = ACCESS_TOML.replace("services = []", "services = [\"verifier\"]");
+        let dir = tempfile::TempDir::new().unwrap();
+        let mut file = AccessFile::new(dir.path());
+        std::fs::write(dir.path().join(NAME), &text).unwrap();
+        for error in [AccessTable::load(dir.path()).unwrap_err(), file.look().unwrap_err()] {
+            let message = error.to_string();
+            for part in ["`integrity.services` = `[\"verifier\"]`", "access.toml", "an empty list"] {
+                assert!(message.contains(part), "{message}");
+            }
+        }
+    }
+
+    /// The embedded table, with another row for agents.
+    fn agent_table(path: &str) -> String {
+        ACCESS_TOML.replace("[agent]\nminimal = [\"*\"]", &format!("[agent]\nminimal = [\"{path}\"]"))
     }
 
     #[test]
@@ -235,15 +267,15 @@ mod tests {
         let path = dir.path().join(NAME);
         let mut file = AccessFile::new(dir.path());
         assert!(file.look().unwrap().is_none(), "the embedded table stays");
-        let table = |service: &str| ACCESS_TOML.replace("services = []", &format!("services = [\"{service}\"]"));
-        std::fs::write(&path, table("one")).unwrap();
-        assert_eq!(file.look().unwrap().unwrap().integrity_services, ["one"]);
+        let agent = |file: &mut AccessFile| file.look().unwrap().unwrap().rules.agent.minimal;
+        std::fs::write(&path, agent_table("eligibility.*")).unwrap();
+        assert_eq!(agent(&mut file), ["eligibility.*"]);
         assert!(file.look().unwrap().is_none());
         // Of the same length, and as old.
         let times = std::fs::metadata(&path).unwrap().modified().unwrap();
-        std::fs::write(&path, table("two")).unwrap();
+        std::fs::write(&path, agent_table("risk_scores.*")).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(times).unwrap();
-        assert_eq!(file.look().unwrap().unwrap().integrity_services, ["two"]);
+        assert_eq!(agent(&mut file), ["risk_scores.*"]);
 
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(file.look(), Err(Error::TableGone { .. })));
@@ -251,7 +283,7 @@ mod tests {
         std::fs::write(&path, "[self]").unwrap();
         assert!(matches!(file.look(), Err(Error::Syntax { .. })));
         assert!(file.look().unwrap().is_none(), "said once");
-        std::fs::write(&path, table("two")).unwrap();
-        assert_eq!(file.look().unwrap().unwrap().integrity_services, ["two"]);
+        std::fs::write(&path, agent_table("risk_scores.*")).unwrap();
+        assert_eq!(agent(&mut file), ["risk_scores.*"]);
     }
 }

@@ -16,7 +16,7 @@
 //! let access = AccessTable::load(&settings.data_dir)?; // `AccessFile` picks up changes
 //! let not_applicable = load_completeness(&settings.data_dir)?;
 //! let printed = settings.print() + &secrets.print(); // `config print`
-//! # assert!(secrets.development_secret.is_some() && access.integrity_services.is_empty());
+//! # assert!(secrets.development_secret.is_some() && !access.rules.agent.minimal.is_empty());
 //! # assert!(!not_applicable.is_empty() && printed.contains("(hidden)"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

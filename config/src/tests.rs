@@ -129,7 +129,9 @@ fn a_wrong_type_or_range_is_refused_with_what_is_allowed() {
     refused(&variable("PROFILE_SERVER__LISTEN", "8080"), &["`listen` = `8080`", "127.0.0.1:8080"]);
     refused(&variable("PROFILE_SERVER__LOG__LEVEL", "loud"), &["`loud`", "`error`, `warn`, `info`"]);
     refused(&variable("PROFILE_SERVER__TIME__ZONE", "Asia/Atlantis"), &["`Asia/Atlantis`", "IANA"]);
-    refused(&variable("PROFILE_SERVER__TIME__FIXED_CLOCK", "yesterday"), &["`yesterday`", "RFC 3339"]);
+    for clock in ["yesterday", "2026-01-21T12:00Z", "2026-01-21T12:00:00+05:30[Asia/Kolkata]"] {
+        refused(&variable("PROFILE_SERVER__TIME__FIXED_CLOCK", clock), &[clock, "RFC 3339"]);
+    }
     refused(&variable("PROFILE_SERVER__HTTP__CORS_ORIGINS", "*"), &["`[\"*\"]`", "list of origins"]);
 }
 

@@ -1,6 +1,6 @@
 //! The calendar day that every time-derived value is a function of.
 
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,7 +11,9 @@ pub struct Day(pub i32);
 impl Day {
     /// The day that `micros` since the Unix epoch falls on in `zone`.
     pub fn at(micros: i64, zone: &TimeZone) -> Self {
-        let instant = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH);
+        // The last hours of the year 9999 lie beyond what a time zone is applied to.
+        let nearest = if micros > 0 { Timestamp::MAX } else { Timestamp::MIN };
+        let instant = Timestamp::from_microsecond(micros).unwrap_or(nearest);
         Self::from_date(zone.to_datetime(instant).date())
     }
 
@@ -47,7 +49,14 @@ impl std::fmt::Display for Day {
 
 /// Writes an instant as RFC 3339 in UTC with as many decimals as it needs.
 pub fn format_instant(micros: i64) -> String {
-    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+    match Timestamp::from_microsecond(micros) {
+        Ok(instant) => instant.to_string(),
+        // The last hours of the year 9999, which have a place in the calendar all the same.
+        Err(_) => format!(
+            "{}Z",
+            DateTime::constant(1970, 1, 1, 0, 0, 0, 0).saturating_add(SignedDuration::from_micros(micros))
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -66,5 +75,8 @@ mod tests {
         assert_eq!(Day::parse("1969-12-31"), Some(Day(-1)));
         assert_eq!(format_instant(before + 1), "2026-01-20T18:30:00Z");
         assert_eq!(format_instant(before), "2026-01-20T18:29:59.999999Z");
+        let last = 253_402_300_799_000_000;
+        assert_eq!(format_instant(last), "9999-12-31T23:59:59Z");
+        assert!(Day::at(last, &zone) >= Day::parse("9999-12-31").expect("a day"));
     }
 }

@@ -9,7 +9,8 @@ use config::{Settings, Sources};
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use crate::http::caller::{Act, Audience, Claims, Role, sign};
+use crate::http::caller::{Act, Audience, Claims, NumericDate, Role, sign};
+use crate::json_object::JsonObject;
 use crate::wiring;
 
 /// Prints a token signed with the local development key (development only).
@@ -101,17 +102,20 @@ pub(super) fn make(request: Request, settings: &Settings, key: &[u8; 32]) -> any
         sub: request.subject,
         role: request.role.name().to_owned(),
         scope: request.scope,
-        exp: now + i64::try_from(request.ttl.as_secs()).unwrap_or(i64::MAX - now),
-        nbf: now,
-        iat: now,
+        exp: NumericDate::from_seconds(now.saturating_add_unsigned(request.ttl.as_secs())),
+        nbf: NumericDate::from_seconds(now),
+        iat: NumericDate::from_seconds(now),
         jti: Uuid::from_bytes(id).simple().to_string(),
-        auth_time: (!request.amr.is_empty()).then_some(now),
+        auth_time: (!request.amr.is_empty()).then_some(NumericDate::from_seconds(now)),
         amr: request.amr,
-        act: request.act.map(|sub| Act { sub }),
+        act: request.act.map(|sub| JsonObject(Act { sub })),
         tenant: None,
     };
     // What is signed here must be taken there.
-    claims.clone().into_caller(claims.exp).map_err(|refusal| anyhow!("the server would refuse it: {}", refusal.0))?;
+    claims
+        .clone()
+        .into_caller(claims.exp.seconds())
+        .map_err(|refusal| anyhow!("the server would refuse it: {}", refusal.0))?;
     sign(&claims, key).context("could not sign the token")
 }
 

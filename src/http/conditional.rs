@@ -1,8 +1,12 @@
-//! ETags and `If-None-Match`.
+//! ETags, `If-None-Match` and `If-Match`.
 
+use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 use domain::table::LeafSet;
+
+use super::headers::entity_tag::{Comparison, lists};
 
 /// What tells one view of a profile from another, beside the profile's revision.
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +48,20 @@ pub(super) fn etag(epoch: u64, revision: u64, view: Representation, weak: bool) 
     HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Whether the caller holds `etag` already: the weak comparison of RFC 9110, section 13.1.2.
+/// Whether the caller holds `etag` already (RFC 9110, section 13.1.2).
 pub(super) fn not_modified(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let Ok(current) = etag.to_str().map(opaque) else { return false };
-    headers.get_all(header::IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|list| {
-        // A comma never stands inside one of our tags, and a foreign tag never equals one.
-        list.split(',').any(|tag| tag.trim() == "*" || opaque(tag) == current)
-    })
+    lists(headers, &header::IF_NONE_MATCH, Some(etag), Comparison::Weak) == Some(true)
+}
+
+/// Whether an answer to a read must give way to a 412, because `If-Match` names another representation (RFC 9110,
+/// section 13.2.2, step 1, which comes before `If-None-Match`). An error goes first: section 13.2.1.
+pub(super) fn precondition_failed(answer: &ServiceResponse) -> bool {
+    let (request, status) = (answer.request(), answer.status());
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    is_read
+        && (status.is_success() || status == StatusCode::NOT_MODIFIED)
+        && lists(request.headers(), &header::IF_MATCH, answer.headers().get(header::ETAG), Comparison::Strong)
+            == Some(false)
 }
 
 #[cfg(test)]
@@ -88,5 +98,6 @@ mod tests {
         let text = tag.to_str().expect("ASCII");
         assert!(asked("*".to_owned()) && asked(text.to_owned()) && asked(format!("\"a\", W/{text}")));
         assert!(!asked("\"e1-r41-x0\"".to_owned()) && !not_modified(&HeaderMap::new(), &tag));
+        assert!(!asked("\"x,*,y\"".to_owned()), "`*` counts only as the whole value");
     }
 }

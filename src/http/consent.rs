@@ -14,6 +14,7 @@ use serde_json::json;
 use super::body::{self, Bounds};
 use super::caller;
 use super::door::Door;
+use super::headers;
 use super::in_flight::Purpose;
 use super::problem::{Code, Problem};
 use super::profile::user_id;
@@ -62,9 +63,7 @@ pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim();
-    match essence.eq_ignore_ascii_case("application/json") {
+    match headers::content_type(headers)? == "application/json" {
         true => Ok(()),
         false => Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/json")),
     }

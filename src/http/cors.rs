@@ -5,11 +5,12 @@ use actix_web::http::header::{self, HeaderValue};
 
 /// What a page may send beside what it always may.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, if-match, if-none-match, last-event-id, prefer, x-access-reason, x-request-id",
+    "authorization, baggage, content-type, if-match, if-none-match, last-event-id, prefer, traceparent, tracestate, \
+     x-access-reason, x-csrf-token, x-purpose, x-request-id",
 );
 /// What a page may read beside what it always may.
 const ANSWER_HEADERS: HeaderValue =
-    HeaderValue::from_static("allow, etag, retry-after, x-cache, x-profile-revision, x-request-id");
+    HeaderValue::from_static("allow, etag, retry-after, www-authenticate, x-cache, x-profile-revision, x-request-id");
 /// How long a page may remember the answer to its preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 

@@ -9,14 +9,19 @@ use std::time::Instant;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{Error, HttpResponse, Resource, web};
 use domain::id::UserId;
 
+use super::conditional;
 use super::cors::Cors;
 use super::problem::{Code, Problem};
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::route::{HttpMetrics, Route};
+
+/// How many seconds after a 429 or 503 a caller should try again, where the answer does not say otherwise.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// What actix asks of a service that requests go to.
 pub(super) trait Factory:
@@ -72,8 +77,12 @@ impl Gate {
 
     fn finish(&self, route: Route, started: Instant, answer: ServiceResponse) -> ServiceResponse {
         let id = self.0.ids.of(answer.request().headers());
-        let mut answer = complete(answer, &id);
+        let mut answer = complete(evaluated(answer), &id);
+        let is_temporary = matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let headers = answer.headers_mut();
+        if is_temporary && !headers.contains_key(header::RETRY_AFTER) {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
         headers.insert(X_REQUEST_ID.clone(), id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         self.0.cors.allow(&mut answer);
@@ -84,6 +93,17 @@ impl Gate {
         let user = || UserId::parse(answer.request().match_info().query("user_id")).ok();
         tracing::debug!(%method, route = route.name(), user = user().as_ref().map(UserId::as_str), status = status.as_u16(), ?took, "answered");
         answer
+    }
+}
+
+/// Replaces the answer to a read whose `If-Match` does not hold.
+fn evaluated(answer: ServiceResponse) -> ServiceResponse {
+    match conditional::precondition_failed(&answer) {
+        false => answer,
+        true => {
+            let detail = "no tag in `If-Match` is that of what would be sent: read without it for the current one";
+            ServiceResponse::from_err(Problem::new(Code::PreconditionFailed, detail), answer.into_parts().0)
+        }
     }
 }
 

@@ -12,9 +12,11 @@ pub(crate) mod door;
 pub(crate) mod events;
 mod feed;
 mod gate;
+pub(crate) mod headers;
 mod health;
 pub(crate) mod in_flight;
 pub(crate) mod origin;
+mod pages;
 pub(crate) mod problem;
 pub(crate) mod profile;
 pub(crate) mod query;
@@ -80,6 +82,8 @@ impl Surface {
         );
         config
             .service(gate.resource("/api/v2/events", Route::Events, "GET, OPTIONS").route(web::get().to(events::get)));
+        config.service(read(&gate, "/", Route::Home, pages::home::public));
+        config.service(read(&gate, "/docs/{name}", Route::Docs, pages::docs::get));
         config.service(read(&gate, "/api/v2/schemas", Route::Schemas, version::list));
         config.service(read(&gate, "/api/v2/schemas/{version}", Route::Schema, version::get));
         shared(&gate, config);
@@ -89,6 +93,7 @@ impl Surface {
     pub(crate) fn admin_routes(&self, config: &mut ServiceConfig) {
         let gate = Gate::new(self.start, Arc::clone(&self.metrics), Arc::clone(&self.cors));
         config.app_data(self.door.clone()).app_data(self.prometheus.clone());
+        config.service(read(&gate, "/", Route::Home, pages::home::admin));
         config.service(read(&gate, "/metrics", Route::Metrics, admin::metrics));
         config.service(read(&gate, "/version", Route::Version, admin::version));
         shared(&gate, config);
@@ -99,6 +104,8 @@ impl Surface {
 fn shared(gate: &Gate, config: &mut ServiceConfig) {
     config.service(read(gate, "/health/live", Route::Health, health::live));
     config.service(read(gate, "/health/ready", Route::Health, health::ready));
+    config.service(read(gate, "/problems", Route::Problems, pages::problems::list));
+    config.service(read(gate, "/problems/{code}", Route::Problems, pages::problems::get));
     config.service(gate.anywhere_else());
 }
 

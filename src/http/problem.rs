@@ -3,6 +3,8 @@
 //! A handler returns a [`Problem`]; the door adds `instance` and `request_id`, which only the request knows.
 //! No problem carries an internal message or a value that was sent.
 
+mod code;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -11,76 +13,10 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-/// What went wrong, as a caller can tell it apart: the tail of the problem's `type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
-    MalformedBody,
-    InvalidParameter,
-    AccessReasonMissing,
-    Unauthenticated,
-    InvalidToken,
-    InvalidTicket,
-    MissingScope,
-    Forbidden,
-    UnknownUser,
-    UnknownResource,
-    MethodNotAllowed,
-    NotAcceptable,
-    RequestTimeout,
-    TooLarge,
-    UnsupportedMediaType,
-    Invalid,
-    UpgradeRequired,
-    TooManySockets,
-    TooManyTickets,
-    TooManyFollowers,
-    CursorGone,
-    Internal,
-    Busy,
-    Unavailable,
-    Timeout,
-}
+pub(crate) use code::Code;
 
-impl Code {
-    /// Name (the tail of `type`), status and title.
-    const fn row(self) -> (&'static str, StatusCode, &'static str) {
-        match self {
-            Self::MalformedBody => ("malformed-body", StatusCode::BAD_REQUEST, "The body is malformed"),
-            Self::InvalidParameter => ("invalid-parameter", StatusCode::BAD_REQUEST, "A parameter is not valid"),
-            Self::AccessReasonMissing => {
-                ("access-reason-missing", StatusCode::BAD_REQUEST, "The reason for this access is missing")
-            }
-            Self::Unauthenticated => ("unauthenticated", StatusCode::UNAUTHORIZED, "A token is needed"),
-            Self::InvalidToken => ("invalid-token", StatusCode::UNAUTHORIZED, "The token is not accepted"),
-            Self::InvalidTicket => ("invalid-ticket", StatusCode::UNAUTHORIZED, "The ticket is not accepted"),
-            Self::MissingScope => ("missing-scope", StatusCode::FORBIDDEN, "The token lacks a scope"),
-            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "This caller may not do this"),
-            Self::UnknownUser => ("unknown-user", StatusCode::NOT_FOUND, "There is no such profile"),
-            Self::UnknownResource => ("unknown-resource", StatusCode::NOT_FOUND, "There is nothing at this address"),
-            Self::MethodNotAllowed => {
-                ("method-not-allowed", StatusCode::METHOD_NOT_ALLOWED, "This address does not take this method")
-            }
-            Self::NotAcceptable => ("not-acceptable", StatusCode::NOT_ACCEPTABLE, "Nothing acceptable is served"),
-            Self::RequestTimeout => ("request-timeout", StatusCode::REQUEST_TIMEOUT, "The body came too slowly"),
-            Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::UnsupportedMediaType => {
-                ("unsupported-media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "This content type is not taken")
-            }
-            Self::Invalid => ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "The content is not valid"),
-            Self::UpgradeRequired => ("upgrade-required", StatusCode::UPGRADE_REQUIRED, "A WebSocket is needed here"),
-            Self::TooManySockets => ("too-many-sockets", StatusCode::TOO_MANY_REQUESTS, "Too many sockets are open"),
-            Self::TooManyTickets => ("too-many-tickets", StatusCode::TOO_MANY_REQUESTS, "Too many tickets wait"),
-            Self::TooManyFollowers => {
-                ("too-many-followers", StatusCode::TOO_MANY_REQUESTS, "Too many streams are open")
-            }
-            Self::CursorGone => ("cursor-gone", StatusCode::GONE, "The cursor cannot be continued"),
-            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "The server failed"),
-            Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "The server is busy"),
-            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE, "The server cannot do this now"),
-            Self::Timeout => ("timeout", StatusCode::GATEWAY_TIMEOUT, "The request took too long"),
-        }
-    }
-}
+/// What `error` says in every 429: the word of the contract.
+const RATE_LIMIT_EXCEEDED: &str = "rate_limit_exceeded";
 
 /// Where in the body a fault is, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -104,7 +40,7 @@ struct Inner {
     errors: Vec<FieldError>,
     served: &'static [&'static str],
     oldest: Option<String>,
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// How a problem is written. A member that does not apply is absent.
@@ -124,25 +60,25 @@ pub(crate) struct Body<'a> {
     served: &'a [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
 }
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        let header = match code {
-            Code::Busy | Code::Unavailable | Code::TooManyTickets | Code::TooManyFollowers => {
-                Some((header::RETRY_AFTER, HeaderValue::from_static("1")))
-            }
-            Code::Unauthenticated | Code::InvalidTicket => {
-                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
-            }
-            Code::InvalidToken => {
-                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\"")))
-            }
-            _ => None,
+        let headers = match code {
+            Code::Unauthenticated | Code::InvalidTicket => challenge("Bearer"),
+            Code::InvalidToken => challenge("Bearer error=\"invalid_token\""),
+            Code::InvalidRequest => challenge("Bearer error=\"invalid_request\""),
+            // Part of the answer whatever was wrong with the handshake (RFC 6455, section 4.4).
+            Code::UpgradeRequired => vec![(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))],
+            _ => Vec::new(),
         };
-        let (name, status, title) = code.row();
+        let (name, title, status) = (code.name(), code.title(), code.status());
         let (detail, errors) = (detail.into(), Vec::new());
-        let inner = Inner { name, title, status, detail, errors, served: &[], oldest: None, header };
+        let inner = Inner { name, title, status, detail, errors, served: &[], oldest: None, headers };
         Self(Box::new(inner))
     }
 
@@ -166,20 +102,20 @@ impl Problem {
 
     /// Whether this is a problem of `code`.
     pub(crate) fn is(&self, code: Code) -> bool {
-        self.0.name == code.row().0
+        self.0.name == code.name()
     }
 
     /// The method is not one of `allowed`.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, "the header `Allow` lists the methods of this address");
-        problem.0.header = Some((header::ALLOW, HeaderValue::from_static(allowed)));
+        problem.0.headers.push((header::ALLOW, HeaderValue::from_static(allowed)));
         problem
     }
 
     /// The body has a content coding (RFC 9110, section 8.4), and none is decoded.
     pub(crate) fn unsupported_encoding() -> Self {
         let mut problem = Self::new(Code::UnsupportedMediaType, "a body is taken without a `Content-Encoding` only");
-        problem.0.header = Some((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+        problem.0.headers.push((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
         problem
     }
 
@@ -205,6 +141,7 @@ impl Problem {
 
     /// The problem as JSON: `instance` and `request_id` where there is a request of its own to name.
     pub(crate) fn body<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> Body<'a> {
+        let is_limit = self.0.status == StatusCode::TOO_MANY_REQUESTS;
         Body {
             r#type: format!("/problems/{}", self.0.name),
             title: self.0.title,
@@ -215,6 +152,8 @@ impl Problem {
             errors: &self.0.errors,
             served: self.0.served,
             oldest: self.0.oldest.as_deref(),
+            error: is_limit.then_some(RATE_LIMIT_EXCEEDED),
+            message: is_limit.then_some(&*self.0.detail),
         }
     }
 
@@ -223,12 +162,20 @@ impl Problem {
         let mut answer = HttpResponse::build(self.0.status);
         answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
         answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-        if let Some((name, value)) = &self.0.header {
+        if self.0.status == StatusCode::UPGRADE_REQUIRED {
+            answer.upgrade("websocket");
+        }
+        for (name, value) in &self.0.headers {
             answer.insert_header((name.clone(), value.clone()));
         }
         let body = serde_json::to_vec(&self.body(instance, request_id)).unwrap_or_default();
         answer.body(body)
     }
+}
+
+/// How the caller should authenticate itself (RFC 6750, section 3).
+fn challenge(text: &'static str) -> Vec<(HeaderName, HeaderValue)> {
+    vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))]
 }
 
 impl fmt::Display for Problem {

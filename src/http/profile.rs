@@ -36,7 +36,7 @@ pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let headers = request.headers();
     let caller = caller::authenticate(&door.verifier, headers)?;
     super::version::negotiate(headers, request.query_string())?;
-    let fields = query::find(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
+    let fields = query::list(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
     refuse_history(request.query_string())?;
     let user = user_id(&request)?;
     check_sight(&caller, &user)?;
@@ -47,7 +47,7 @@ pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
 
 /// What asks for another document than the newest must not get that one.
 fn refuse_history(query: &str) -> Result<(), Problem> {
-    match ["as_of", "revision", "include"].iter().any(|name| query::find(query, name).is_some()) {
+    match ["as_of", "revision", "include"].iter().any(|name| query::has(query, name)) {
         true => Err(Problem::new(
             Code::InvalidParameter,
             "`as_of`, `revision` and `include` are not served: ask without them for the newest revision",

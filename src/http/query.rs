@@ -1,19 +1,46 @@
-//! Parameters of a query string.
+//! Parameters of a query string, read as forms are (WHATWG URL, section 5.1): names and values are decoded, and `+`
+//! stands for a space in both.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-/// The first value of the parameter `name`, decoded.
-pub(crate) fn find<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    if query.is_empty() {
-        return None;
+use super::problem::{Code, Problem};
+
+/// Every value of the parameter `name`, decoded, in the order given.
+pub(crate) fn all<'a>(query: &'a str, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.filter(move |(given, _)| decode(given) == name).map(|(_, value)| decode(value))
+}
+
+/// Whether the parameter `name` is given, with or without a value.
+pub(crate) fn has(query: &str, name: &str) -> bool {
+    all(query, name).next().is_some()
+}
+
+/// The value of a parameter that may be given once.
+///
+/// # Errors
+/// It is given several times: which one counts would be a guess.
+pub(crate) fn single<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
+    let mut values = all(query, name);
+    let first = values.next();
+    match values.next() {
+        None => Ok(first),
+        Some(_) => Err(Problem::new(Code::InvalidParameter, format!("the parameter `{name}` must not be repeated"))),
     }
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let (_, value) = pairs.into_iter().find(|(given, _)| *given == name)?;
-    match value.contains('+') {
-        true => Some(percent_decode_str(&value.replace('+', " ")).decode_utf8_lossy().into_owned().into()),
-        false => Some(percent_decode_str(value).decode_utf8_lossy()),
+}
+
+/// The comma-separated list that a parameter holds; given several times, all of it is one list.
+pub(crate) fn list<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    all(query, name).reduce(|list, more| format!("{list},{more}").into())
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        false => text.into(),
+        true => percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned().into(),
     }
 }
 
@@ -22,10 +49,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_value_is_found_and_decoded() {
-        let query = "a=1&fields=eligibility%2Cdeadlines.upcoming&b&fields=no&c=x+y%2B";
-        assert_eq!(find(query, "fields").as_deref(), Some("eligibility,deadlines.upcoming"));
-        assert_eq!((find(query, "b").as_deref(), find(query, "c").as_deref()), (Some(""), Some("x y+")));
-        assert_eq!((find(query, "d"), find("", "a")), (None, None));
+    fn names_and_values_are_decoded() {
+        let query = "a=1&%66ields=eligibility%2Cdeadlines.upcoming&b&&c=x+y%2B&d+e=%zz";
+        let value = |name| single(query, name).expect("one value");
+        assert_eq!(value("fields").as_deref(), Some("eligibility,deadlines.upcoming"));
+        assert_eq!((value("b").as_deref(), value("c").as_deref()), (Some(""), Some("x y+")));
+        assert_eq!((value("d e").as_deref(), value("d"), value("")), (Some("%zz"), None, None));
+        assert!(has("as%5Fof=1", "as_of") && !has("as%5fof=1", "as%5fof") && !has("", "a"));
+        assert!(has("schema%5Fversion=1.0", "schema_version"));
+    }
+
+    #[test]
+    fn lists_are_joined_and_single_values_are_not_repeated() {
+        let query = "fields=a&x=1&fields=b,%20c&x=1";
+        assert_eq!(list(query, "fields").as_deref(), Some("a,b, c"));
+        assert_eq!(list(query, "y"), None);
+        assert!(single(query, "x").is_err_and(|problem| problem.is(Code::InvalidParameter)));
     }
 }

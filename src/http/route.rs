@@ -21,6 +21,9 @@ pub(super) enum Route {
     Events,
     Schemas,
     Schema,
+    Home,
+    Docs,
+    Problems,
     Health,
     Metrics,
     Version,
@@ -28,7 +31,7 @@ pub(super) enum Route {
 }
 
 impl Route {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Profile,
         Self::Completeness,
         Self::ProfileEvents,
@@ -39,6 +42,9 @@ impl Route {
         Self::Events,
         Self::Schemas,
         Self::Schema,
+        Self::Home,
+        Self::Docs,
+        Self::Problems,
         Self::Health,
         Self::Metrics,
         Self::Version,
@@ -57,6 +63,9 @@ impl Route {
             Self::Events => "events",
             Self::Schemas => "schemas",
             Self::Schema => "schema",
+            Self::Home => "home",
+            Self::Docs => "docs",
+            Self::Problems => "problems",
             Self::Health => "health",
             Self::Metrics => "metrics",
             Self::Version => "version",

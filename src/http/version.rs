@@ -2,51 +2,45 @@
 
 use std::sync::LazyLock;
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use domain::schema::profile_schema;
 use serde_json::json;
 
+use super::headers::accept::{self, Form};
 use super::problem::{Code, Problem};
 use super::query;
 
 /// The versions that are served, newest first.
 pub(crate) const SERVED: &[&str] = &["2.0"];
 
-const MEDIA_TYPE: &str = "application/vnd.civic.profile+json";
+/// The form of a profile. Whoever accepts JSON accepts it.
+const PROFILE: Form =
+    Form::new("application/vnd.civic.profile+json").with_parameter("version", SERVED[0]).with_alias("application/json");
+/// The form of the list of schemas.
+const LIST: Form = Form::new("application/json");
+/// The form of a schema.
+const SCHEMA: Form = Form::new("application/schema+json").with_alias("application/json");
 
 /// Checks that what the caller asks for is served. No ask means the newest.
 pub(super) fn negotiate(headers: &HeaderMap, query: &str) -> Result<(), Problem> {
     negotiate_version(query)?;
-    let Some(accept) = headers.get(header::ACCEPT) else { return Ok(()) };
-    let accept = accept.to_str().map_err(|_| unknown())?;
-    if accept.trim().is_empty() || accept.split(',').any(is_served) { Ok(()) } else { Err(unknown()) }
+    accept::choose(headers, &[PROFILE]).map(drop).ok_or_else(unknown)
 }
 
 /// Checks the version that the query asks for, where the media type is another's to choose.
 pub(crate) fn negotiate_version(query: &str) -> Result<(), Problem> {
-    match query::find(query, "schema_version") {
+    match query::single(query, "schema_version")? {
         Some(version) if !SERVED.contains(&version.as_ref()) => Err(unknown()),
         _ => Ok(()),
     }
 }
 
-/// Whether one range of an `Accept` header (RFC 9110, section 12.5.1) covers what is served.
-fn is_served(range: &str) -> bool {
-    let mut parts = range.split(';').map(str::trim);
-    let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let parameters = || parts.clone().filter_map(|parameter| parameter.split_once('='));
-    if parameters().any(|(name, value)| name.trim() == "q" && value.trim().parse() == Ok(0.0)) {
-        return false;
-    }
-    match media_type.as_str() {
-        "*/*" | "application/*" | "application/json" => true,
-        MEDIA_TYPE => parameters()
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case("version"))
-            .is_none_or(|(_, version)| SERVED.contains(&version.trim().trim_matches('"'))),
-        _ => false,
-    }
+/// Checks that the caller accepts the one form that a resource has.
+fn check_accepts(headers: &HeaderMap, form: Form, served: &'static [&'static str]) -> Result<(), Problem> {
+    let refused = || Problem::not_acceptable("`served` lists the form of this resource", served);
+    accept::choose(headers, &[form]).map(drop).ok_or_else(refused)
 }
 
 pub(crate) fn unknown() -> Problem {
@@ -54,26 +48,28 @@ pub(crate) fn unknown() -> Problem {
 }
 
 /// `GET /api/v2/schemas`: the versions.
-pub(super) async fn list() -> HttpResponse {
+pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    check_accepts(request.headers(), LIST, &["application/json"])?;
     let schemas: Vec<_> = SERVED
         .iter()
         .map(|version| json!({"version": version, "href": format!("/api/v2/schemas/{version}")}))
         .collect();
-    HttpResponse::Ok().json(json!({"items": schemas}))
+    Ok(HttpResponse::Ok().json(json!({"items": schemas})))
 }
 
 /// `GET /api/v2/schemas/{version}`: the JSON Schema of a version.
 pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    static SCHEMA: LazyLock<Bytes> = LazyLock::new(|| profile_schema().to_string().into());
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| profile_schema().to_string().into());
     if !SERVED.contains(&request.match_info().query("version")) {
         return Err(Problem::new(Code::UnknownResource, "no such version is served: see /api/v2/schemas"));
     }
-    Ok(HttpResponse::Ok().content_type("application/schema+json").body(SCHEMA.clone()))
+    check_accepts(request.headers(), SCHEMA, &["application/schema+json"])?;
+    Ok(HttpResponse::Ok().content_type("application/schema+json").body(TEXT.clone()))
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
+    use actix_web::http::header::{self, HeaderValue};
 
     use super::*;
 
@@ -101,9 +97,16 @@ mod tests {
 
     #[test]
     fn an_unknown_version_or_type_is_not_acceptable() {
-        for accept in ["application/vnd.civic.profile+json;version=1.0", "text/html", "application/json;q=0"] {
+        for accept in [
+            "application/vnd.civic.profile+json;version=1.0",
+            "text/html",
+            "application/json;q=0",
+            "application/vnd.civic.profile+json;q=0, */*",
+        ] {
             assert!(!asked(accept, ""), "{accept}");
         }
-        assert!(!asked("*/*", "schema_version=3.0"));
+        for query in ["schema_version=3.0", "schema%5Fversion=1.0", "schema_version=2.0&schema_version=2.0"] {
+            assert!(!asked("*/*", query), "{query}");
+        }
     }
 }

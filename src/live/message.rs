@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::frame;
 use crate::http::problem::{Body, Problem};
+use crate::json_object::JsonObject;
 
 /// A message of the client.
 #[derive(Debug, Deserialize)]
@@ -14,7 +15,7 @@ pub(super) enum Incoming {
     Subscribe {
         #[serde(default)]
         id: Option<String>,
-        users: Vec<Followed>,
+        users: Vec<JsonObject<Followed>>,
         /// Sections and paths; all that may be seen without it.
         #[serde(default)]
         fields: Option<Vec<String>>,

@@ -85,8 +85,11 @@ fn refusal(error: &HandshakeError) -> Problem {
         HandshakeError::NoWebsocketUpgrade | HandshakeError::NoConnectionUpgrade => {
             Problem::new(Code::UpgradeRequired, "ask with `Connection: Upgrade` and `Upgrade: websocket`")
         }
-        HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion | HandshakeError::BadWebsocketKey => {
-            Problem::new(Code::InvalidParameter, "the handshake must follow RFC 6455, version 13")
+        HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion => {
+            Problem::new(Code::UpgradeRequired, "ask with `Sec-WebSocket-Version: 13`")
+        }
+        HandshakeError::BadWebsocketKey => {
+            Problem::new(Code::InvalidParameter, "the header `Sec-WebSocket-Key` must hold 16 bytes in base64")
         }
     }
 }

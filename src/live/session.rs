@@ -28,6 +28,7 @@ use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
 use crate::http::profile;
 use crate::http::version;
+use crate::json_object::JsonObject;
 
 /// The longest message of a client: room for a subscription to as many users as a socket may follow.
 const MAX_MESSAGE: usize = 128 * 1024;
@@ -192,7 +193,7 @@ impl Session {
     }
 
     async fn handle(&mut self, text: &str, answers: &mut BytesMut) -> Result<(), End> {
-        let answer = match serde_json::from_str(text) {
+        let answer = match serde_json::from_str(text).map(|JsonObject(message)| message) {
             Ok(Incoming::Subscribe { id, users, fields, schema_version }) => {
                 let checked = check_id(id.as_deref())
                     .and_then(|()| check_version(schema_version.as_deref()))
@@ -234,11 +235,11 @@ impl Session {
     async fn subscribe(
         &mut self,
         id: Option<&str>,
-        users: &[Followed],
+        users: &[JsonObject<Followed>],
         fields: Option<LeafSet>,
         answers: &mut BytesMut,
     ) -> Result<(), End> {
-        for followed in users {
+        for JsonObject(followed) in users {
             let outcome = match UserId::parse(&followed.user_id) {
                 Ok(user) => {
                     if self.caller.viewer.may_ever_see(&user) {
@@ -404,7 +405,7 @@ fn check_count(name: &str, count: usize, most: usize) -> Result<(), Problem> {
 }
 
 /// Every message has an answer, so one that asks for nothing is refused.
-fn check_users(users: &[Followed]) -> Result<(), Problem> {
+fn check_users(users: &[JsonObject<Followed>]) -> Result<(), Problem> {
     match users {
         [] => Err(Problem::new(Code::InvalidParameter, "`users` must name somebody to follow")),
         _ => Ok(()),

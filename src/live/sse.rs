@@ -26,12 +26,14 @@ use super::stay::{Over, Stay};
 use crate::http::access_reason::AccessReason;
 use crate::http::caller::{self, Caller};
 use crate::http::door::Door;
-use crate::http::events::{LAST_EVENT_ID, X_ACCEL_BUFFERING};
+use crate::http::events::{X_ACCEL_BUFFERING, last_event_id};
+use crate::http::headers::accept::{self, Form};
 use crate::http::problem::{Code, Problem};
 use crate::http::profile;
 use crate::http::{query, version};
 
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const SSE: &str = "text/event-stream";
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static(SSE);
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The only subscription of its outlet.
 const SUBSCRIPTION: u64 = 1;
@@ -42,13 +44,15 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let headers = request.headers();
     let caller = caller::authenticate(&door.verifier, headers)?;
     version::negotiate_version(request.query_string())?;
-    let fields = query::find(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
+    if accept::choose(headers, &[Form::new(SSE)]).is_none() {
+        return Err(Problem::not_acceptable("`served` lists the form of the stream", &[SSE]));
+    }
+    let cursor = last_event_id(headers)?;
+    let fields = query::list(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
     let user = profile::user_id(&request)?;
     profile::check_sight(&caller, &user)?;
     AccessReason::of(&caller, headers)?.record(&caller, "follow", &user);
     let place = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
-    let cursor = headers.get(&LAST_EVENT_ID).filter(|cursor| !cursor.is_empty());
-    let cursor = cursor.map(|cursor| String::from_utf8_lossy(cursor.as_bytes()).into_owned());
     let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
     let mut beat = interval_at(Instant::now() + door.live.heartbeat, door.live.heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

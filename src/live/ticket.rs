@@ -34,9 +34,11 @@ pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpR
 /// A page from elsewhere; a token or ticket that is not accepted. A ticket that is named is spent whatever comes of it,
 /// and what was wrong with it is not told.
 pub(super) fn admit(request: &HttpRequest, door: &Door) -> Result<(Arc<Caller>, AccessReason), Problem> {
-    let named = query::find(request.query_string(), "ticket").map(|text| door.tickets.spend(&text));
+    let query = request.query_string();
+    let mut named: Vec<_> = query::all(query, "ticket").map(|text| door.tickets.spend(&text)).collect();
+    query::single(query, "ticket")?;
     let origin = origin::check(request, &door.http.cors_origins)?;
-    let Some(spent) = named else {
+    let Some(spent) = named.pop() else {
         let caller = caller::authenticate(&door.verifier, request.headers())?;
         let reason = AccessReason::of(&caller, request.headers())?;
         return Ok((caller, reason));

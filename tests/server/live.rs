@@ -232,6 +232,9 @@ async fn what_cannot_be_done_is_an_error_and_the_socket_stays() {
         (json!({"type": "dance"}).to_string(), "malformed-body"),
         ("{".to_owned(), "malformed-body"),
         ("[]".to_owned(), "malformed-body"),
+        (json!(["ping"]).to_string(), "malformed-body"),
+        (json!(["subscribe", "1", [{"user_id": USER}], null, null]).to_string(), "malformed-body"),
+        (json!({"type": "subscribe", "users": [[USER, null]]}).to_string(), "malformed-body"),
     ] {
         client.socket.send(Message::text(message.clone())).await.unwrap();
         let error = client.next().await;

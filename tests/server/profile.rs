@@ -172,7 +172,7 @@ fn a_method_or_address_that_is_not_there_is_a_problem() {
     assert_eq!(deleted.header("allow"), "GET, HEAD, OPTIONS");
     let options = app.send(Request::new("OPTIONS", "/api/v2/feeds/identity"));
     assert_eq!((options.status, options.header("allow")), (204, "POST, OPTIONS"));
-    for path in ["/", "/api/v2", "/api/v2/profile", "/api/v2/profile/x/y", "/metrics", "/version"] {
+    for path in ["/api/v2", "/api/v2/profile", "/api/v2/profile/x/y", "/metrics", "/version"] {
         let answer = app.send(Request::new("GET", path));
         assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-resource"), "{path}");
         assert_eq!(answer.json()["instance"], path);

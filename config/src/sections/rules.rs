@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::event::time::parse_micros;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -26,12 +27,17 @@ impl Time {
             .map_err(|_| keys.refuse("time.zone", "an IANA time zone, e.g. `Asia/Kolkata`"))?;
         let fixed_clock = match keys.text("time.fixed_clock")? {
             "" => None,
-            text => Some(text.parse().map_err(|_| {
+            text => Some(instant(text).ok_or_else(|| {
                 keys.refuse("time.fixed_clock", "an RFC 3339 instant, e.g. `2026-01-21T12:00:00Z`, or an empty string")
             })?),
         };
         Ok(Self { zone, future_tolerance: keys.seconds("time.future_tolerance_s", 0..=DAY_S)?, fixed_clock })
     }
+}
+
+/// The instant of an RFC 3339 time.
+fn instant(text: &str) -> Option<Timestamp> {
+    parse_micros(text).and_then(|micros| Timestamp::from_microsecond(micros).ok())
 }
 
 /// `[profile]`: bounds on what an event may say.

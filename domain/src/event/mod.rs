@@ -15,11 +15,12 @@ mod schemes;
 mod trust;
 
 pub(crate) mod check;
+mod display_name;
 pub(crate) mod fault;
 mod problem;
 pub(crate) mod red;
 pub(crate) mod shape;
-mod time;
+pub mod time;
 mod types;
 
 use bytestring::ByteString;

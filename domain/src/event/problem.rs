@@ -88,7 +88,7 @@ problems! {
     /// A list has too many items.
     TooMany = 422, "too-many", "A list has too many items";
     /// A value has too many bytes.
-    TooLarge = 422, "too-large", "A value is too large";
+    TooLarge = 422, "value-too-large", "A value is too large";
     /// Two items have the same id.
     DuplicateItem = 422, "duplicate-item", "Two items have the same id";
     /// A string is not in Unicode normalisation form C.

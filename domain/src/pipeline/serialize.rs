@@ -134,7 +134,7 @@ fn push_included(included: &mut String, member: &str, name: &str) {
 
 /// The leaves that a `fields` parameter names: sections, dotted paths, comma-separated. Unknown names name nothing.
 pub fn parse_fields(text: &str) -> LeafSet {
-    text.split(',').fold(LeafSet::EMPTY, |set, name| {
+    text.split(',').map(str::trim).fold(LeafSet::EMPTY, |set, name| {
         let leaves = match Member::parse(name) {
             Some(member) => member.leaves(),
             None => crate::table::Leaf::parse(name).map_or(LeafSet::EMPTY, LeafSet::only),

@@ -55,7 +55,7 @@ impl EventTypes {
     /// # Errors
     /// A name is not one of [`EventType::name`].
     pub fn parse(list: &str) -> Result<Self, UnknownEventType> {
-        list.split(',').try_fold(Self(0), |set, name| {
+        list.split(',').map(str::trim).try_fold(Self(0), |set, name| {
             let found = EventType::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownEventType)?;
             Ok(Self(set.0 | 1 << found as u8))
         })
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_list_names_types_of_the_contract_and_nothing_else() {
-        let types = EventTypes::parse("profile.erased,profile.assembled").expect("two types");
+        let types = EventTypes::parse("profile.erased, profile.assembled").expect("two types");
         let found: Vec<_> = EventType::ALL.into_iter().filter(|kind| types.has(*kind)).collect();
         assert_eq!(found, [EventType::ProfileAssembled, EventType::ProfileErased]);
         assert!(EventType::ALL.into_iter().all(|kind| EventTypes::ALL.has(kind)));

@@ -6,7 +6,9 @@ use domain::source::Source;
 use domain::table::{LeafSet, Member};
 use serde::{Deserialize, Serialize};
 
+use super::numeric_date::NumericDate;
 use super::{Caller, Refusal, Role};
+use crate::json_object::JsonObject;
 
 /// The claims of an access token (RFC 9068).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,17 +19,16 @@ pub(crate) struct Claims {
     pub(crate) role: String,
     #[serde(default)]
     pub(crate) scope: String,
-    /// Seconds since the Unix epoch, as `nbf` and `iat`.
-    pub(crate) exp: i64,
-    pub(crate) nbf: i64,
-    pub(crate) iat: i64,
+    pub(crate) exp: NumericDate,
+    pub(crate) nbf: NumericDate,
+    pub(crate) iat: NumericDate,
     pub(crate) jti: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) amr: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) auth_time: Option<i64>,
+    pub(crate) auth_time: Option<NumericDate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) act: Option<Act>,
+    pub(crate) act: Option<JsonObject<Act>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tenant: Option<String>,
 }
@@ -90,7 +91,7 @@ impl Claims {
     }
 
     fn citizen(&self) -> Result<UserId, Refusal> {
-        let act = self.act.as_ref().ok_or(Refusal("an agent's token needs the claim `act`"))?;
+        let JsonObject(act) = self.act.as_ref().ok_or(Refusal("an agent's token needs the claim `act`"))?;
         UserId::parse(&act.sub).map_err(|_| Refusal("the claim `act` names no user id"))
     }
 

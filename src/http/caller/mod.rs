@@ -1,6 +1,7 @@
 //! Who is calling: bearer tokens, checked as RFC 8725 wants them, verified once and remembered by hash.
 
 mod claims;
+mod numeric_date;
 mod verify;
 
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use actix_web::http::header::{self, HeaderMap};
 use domain::access::Viewer;
 use domain::source::Source;
 
+use super::headers;
 use super::problem::{Code, Problem};
 
 pub(crate) use claims::{Act, Audience, Claims};
+pub(crate) use numeric_date::NumericDate;
 pub(crate) use verify::{Verifier, sign};
 
 /// What a caller is. The name stands in the claim `role`.
@@ -96,7 +99,7 @@ impl From<Refusal> for Problem {
 
 /// The caller of a request.
 pub(crate) fn authenticate(verifier: &Verifier, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
-    let given = headers.get(header::AUTHORIZATION).ok_or_else(|| {
+    let given = headers::single(headers, &header::AUTHORIZATION)?.ok_or_else(|| {
         Problem::new(Code::Unauthenticated, "send `Authorization: Bearer` with a token from the identity service")
     })?;
     let token = bearer(given.as_bytes())

@@ -9,9 +9,11 @@ use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::{Caller, Claims, Refusal, Role};
+use crate::json_object::JsonObject;
 
 /// RFC 9068, section 2.1.
 const TOKEN_TYPE: &str = "at+jwt";
+const MICROS: i64 = 1_000_000;
 /// A longer token is not looked at.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
@@ -56,7 +58,7 @@ impl Verifier {
         let caller = match self.known.get(&hash) {
             Some(caller) => caller,
             None => {
-                let caller = Arc::new(self.verify(token, now)?);
+                let caller = Arc::new(self.verify(token, self.now_micros())?);
                 self.known.insert(hash, Arc::clone(&caller));
                 caller
             }
@@ -76,7 +78,7 @@ impl Verifier {
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        let decoded = jsonwebtoken::decode::<Claims>(token, key, &validation)
+        let decoded = jsonwebtoken::decode::<JsonObject<Claims>>(token, key, &validation)
             .map_err(|_| Refusal("the token's form, algorithm, signature or claims are not what they must be"))?;
         let kind = decoded.header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
         if kind.strip_prefix("application/").unwrap_or(&kind) != TOKEN_TYPE {
@@ -85,7 +87,7 @@ impl Verifier {
         if decoded.header.crit.is_some() {
             return Err(Refusal("the header `crit` names extensions that are not known here"));
         }
-        let claims = decoded.claims;
+        let JsonObject(claims) = decoded.claims;
         if claims.iss != self.settings.issuer {
             return Err(Refusal("the claim `iss` is not the issuer that is trusted here"));
         }
@@ -99,21 +101,24 @@ impl Verifier {
         claims.into_caller(ends_at)
     }
 
-    /// When the token stops to be accepted.
+    /// The second after which the token stops being accepted. `now` is in microseconds.
     fn check_times(&self, claims: &Claims, now: i64) -> Result<i64, Refusal> {
-        let leeway = seconds(self.settings.leeway);
         let longest = match Role::parse(&claims.role) {
             Some(Role::Service) => self.settings.max_service_life,
             _ => self.settings.max_life,
         };
-        if claims.nbf > now + leeway || claims.iat > now + leeway {
+        let leeway = self.settings.leeway;
+        let latest = now.saturating_add(seconds(leeway) * MICROS);
+        if claims.nbf.micros() > latest || claims.iat.micros() > latest {
             return Err(Refusal("the token is not valid yet"));
         }
-        if claims.exp <= claims.iat || claims.exp.saturating_sub(claims.iat) > seconds(longest) {
+        let life = claims.exp.micros().saturating_sub(claims.iat.micros());
+        // In whole seconds: the fractions of two times that a client added up need not differ exactly.
+        if life <= 0 || life / MICROS > seconds(longest) {
             return Err(Refusal("the token's life, `exp` less `iat`, is longer than accepted"));
         }
-        let ends_at = claims.exp + leeway;
-        if ends_at < now { Err(Refusal("the token has expired")) } else { Ok(ends_at) }
+        let ends_at = claims.exp.seconds() + seconds(leeway);
+        if ends_at < now.div_euclid(MICROS) { Err(Refusal("the token has expired")) } else { Ok(ends_at) }
     }
 }
 

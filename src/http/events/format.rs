@@ -1,14 +1,16 @@
 //! The two forms of an event stream.
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use actors::follower::Batch;
 use bytes::Bytes;
 
+use crate::http::headers::accept::{self, Form};
 use crate::http::problem::Problem;
 
 const SSE: &str = "text/event-stream";
 const NDJSON: &str = "application/x-ndjson";
 const SERVED: &[&str] = &[SSE, NDJSON];
+const FORMS: [Form; 2] = [Form::new(SSE), Form::new(NDJSON)];
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +24,11 @@ pub(super) enum Format {
 impl Format {
     /// What the caller takes; Server-Sent Events where it does not say.
     pub(super) fn negotiate(headers: &HeaderMap) -> Result<Self, Problem> {
-        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
-        let ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-        let mut found = ranges.filter_map(|range| match range.to_ascii_lowercase().as_str() {
-            SSE | "text/*" | "*/*" | "" => Some(Self::Sse),
-            NDJSON | "application/*" => Some(Self::Ndjson),
-            _ => None,
-        });
-        found.next().ok_or_else(|| Problem::not_acceptable("`served` lists the forms of the stream", SERVED))
+        match accept::choose(headers, &FORMS) {
+            Some(0) => Ok(Self::Sse),
+            Some(_) => Ok(Self::Ndjson),
+            None => Err(Problem::not_acceptable("`served` lists the forms of the stream", SERVED)),
+        }
     }
 
     pub(super) const fn media_type(self) -> &'static str {
@@ -69,16 +68,19 @@ impl Format {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
+    use actix_web::http::header::{self, HeaderValue};
 
     use super::*;
 
     #[test]
-    fn the_first_form_that_is_served_is_taken() {
+    fn the_form_of_the_greatest_weight_is_taken() {
         for (accept, format) in [
             ("text/event-stream", Some(Format::Sse)),
             ("application/x-ndjson", Some(Format::Ndjson)),
-            ("text/html, Application/X-NDJSON;q=0.9, */*", Some(Format::Ndjson)),
+            ("text/html, Application/X-NDJSON;q=0.9, */*;q=0.1", Some(Format::Ndjson)),
+            ("text/event-stream;q=0, application/x-ndjson", Some(Format::Ndjson)),
+            ("*/*;q=0.1, application/x-ndjson", Some(Format::Ndjson)),
+            ("text/event-stream;q=0", None),
             ("*/*", Some(Format::Sse)),
             ("", Some(Format::Sse)),
             ("application/json", None),

@@ -14,15 +14,19 @@ use domain::publication::{EventTypes, UnknownEventType};
 use super::access_reason::AccessReason;
 use super::caller::{self, Caller, Role};
 use super::door::Door;
+use super::headers;
 use super::problem::{Code, Problem};
 use super::query;
 use format::Format;
 use stream::EventStream;
 
 /// Where a client of Server-Sent Events stands that connects again.
-pub(crate) static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Asks reverse proxies such as nginx to hand on what comes when it comes.
 pub(crate) static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Bytes of the longest cursor that is looked at.
+const MAX_CURSOR: usize = 1_024;
 
 pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
@@ -53,7 +57,7 @@ fn check_scope(caller: &Caller) -> Result<(), Problem> {
 }
 
 fn types(query: &str) -> Result<EventTypes, Problem> {
-    let list = query::find(query, "types");
+    let list = query::list(query, "types");
     list.map_or(Ok(EventTypes::ALL), |list| EventTypes::parse(&list)).map_err(|UnknownEventType| {
         Problem::new(
             Code::InvalidParameter,
@@ -65,15 +69,25 @@ fn types(query: &str) -> Result<EventTypes, Problem> {
 
 /// A client of Server-Sent Events connects again with the address it had and the newest id, so the id counts.
 fn from(query: &str, headers: &HeaderMap) -> Result<From, Problem> {
-    let last = headers.get(&LAST_EVENT_ID).map(|id| id.to_str().map_err(|_| malformed())).transpose()?;
-    if let Some(last) = last.filter(|last| !last.is_empty()) {
-        return Ok(From::Cursor(last.to_owned()));
+    let cursor = query::single(query, "cursor")?;
+    if let Some(last) = last_event_id(headers)? {
+        return Ok(From::Cursor(last));
     }
-    Ok(match query::find(query, "cursor").as_deref() {
+    Ok(match cursor.as_deref() {
         None => From::Now,
         Some("oldest") => From::Oldest,
         Some(cursor) => From::Cursor(cursor.to_owned()),
     })
+}
+
+/// The cursor in `Last-Event-ID`; an empty one is none.
+///
+/// # Errors
+/// It is repeated, longer than any cursor, or not text.
+pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let given = headers::single(headers, &LAST_EVENT_ID)?.filter(|id| !id.is_empty());
+    let text = given.map(|id| id.to_str().ok().filter(|id| id.len() <= MAX_CURSOR).ok_or_else(malformed));
+    Ok(text.transpose()?.map(str::to_owned))
 }
 
 fn malformed() -> Problem {

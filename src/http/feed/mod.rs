@@ -12,7 +12,7 @@ mod stream;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use actors::Reply;
@@ -24,6 +24,7 @@ use serde::Serialize;
 use super::body::{self, Bounds};
 use super::caller;
 use super::door::Door;
+use super::headers;
 use super::in_flight::Purpose;
 use super::problem::{Code, Problem};
 use super::unread;
@@ -134,9 +135,7 @@ async fn single(
 }
 
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
+    match &*headers::content_type(headers)? {
         "application/cloudevents+json" => Ok(Form::Single),
         "application/cloudevents-batch+json" => Ok(Form::Batch),
         stream::CONTENT_TYPE => Ok(Form::Stream),

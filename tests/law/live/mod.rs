@@ -64,7 +64,7 @@ fn patches_commute_with_masks_and_nothing_withdrawn_goes_out() {
     let mut count = Count::default();
     for seed in crate::seeds(400) {
         let run = std::panic::AssertUnwindSafe(|| {
-            actix_rt::System::new().block_on(async { Town::start(seed).live(seed).await })
+            actix::System::new().block_on(async { Town::start(seed).live(seed).await })
         });
         match std::panic::catch_unwind(run) {
             Ok(one) => count.add(&one),

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::{is_date, string};
-use crate::event::{At, Fault, Problem, red};
+use crate::event::display_name::is_display_name;
+use crate::event::{At, Fault, Problem};
 use crate::json::Json;
 use crate::rules::Rules;
 use crate::sensitive;
@@ -124,7 +125,7 @@ pub(super) fn token<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fau
 
 pub(super) fn display_name<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
     let text = clean(value, DISPLAY_NAME_CHARS, at)?;
-    if !red::is_display_name(text) {
+    if !is_display_name(text) {
         return Err(Fault::new(Problem::InvalidFormat, at, "must be a given name and an initial, as `Rajesh K.`"));
     }
     Ok(text)

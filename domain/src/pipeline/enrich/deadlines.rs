@@ -3,7 +3,7 @@
 use crate::canonical::{CanonicalJson, write_integer};
 use crate::day::Day;
 use crate::documents::{Register, SourceDocument, SourceDocuments};
-use crate::event::{RegisterPath, Text};
+use crate::event::{RegisterPath, Text, time};
 use crate::rules::Rules;
 use crate::scan;
 use crate::source::{Kind, Source};
@@ -67,9 +67,9 @@ fn counts(document: &SourceDocument, id: &Text, completion: &Register, today: Da
     let details = document.get(&RegisterPath::DeadlineDetails(id.clone()), Kind::Inferred);
     let done = details
         .is_none_or(|details| completion.compare_candidate(Source::Deadlines, details, Source::Deadlines).is_gt());
-    let instant = completion.value.as_ref().and_then(|value| value.plain_str()?.parse::<jiff::Timestamp>().ok());
+    let instant = completion.value.as_ref().and_then(|value| time::parse_micros(value.plain_str()?));
     done && instant.is_some_and(|instant| {
-        let day = Day::at(instant.as_microsecond(), &rules.zone);
+        let day = Day::at(instant, &rules.zone);
         day <= today && day.0 > today.0 - COMPLETED_DAYS
     })
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::http::caller::NumericDate;
 use crate::http::caller::claims::Audience;
 
 const NOW: i64 = 1_800_000_000;
@@ -21,6 +22,10 @@ fn verifier_at(now: i64) -> Verifier {
     Verifier::new(Some(&KEY), settings, Arc::new(Fixed(now)))
 }
 
+fn seconds(seconds: i64) -> NumericDate {
+    NumericDate::from_seconds(seconds)
+}
+
 fn claims() -> Claims {
     Claims {
         iss: "profile-server".to_owned(),
@@ -28,9 +33,9 @@ fn claims() -> Claims {
         sub: "svc:dashboard".to_owned(),
         role: "service".to_owned(),
         scope: "profile:read feed:identity".to_owned(),
-        exp: NOW + 3_600,
-        nbf: NOW,
-        iat: NOW,
+        exp: seconds(NOW + 3_600),
+        nbf: seconds(NOW),
+        iat: seconds(NOW),
         jti: "1".to_owned(),
         amr: Vec::new(),
         auth_time: None,
@@ -77,15 +82,15 @@ fn each_claim_is_checked() {
         (|claims| claims.role = "legal".to_owned(), "`role`"),
         (|claims| claims.role = "root".to_owned(), "`role`"),
         (|claims| claims.tenant = Some("7".to_owned()), "`tenant`"),
-        (|claims| claims.nbf = NOW + 61, "not valid yet"),
-        (|claims| claims.iat = NOW + 61, "not valid yet"),
-        (|claims| claims.exp = NOW + 91 * 86_400, "life"),
-        (|claims| claims.exp = i64::MAX, "life"),
+        (|claims| claims.nbf = seconds(NOW + 61), "not valid yet"),
+        (|claims| claims.iat = seconds(NOW + 61), "not valid yet"),
+        (|claims| claims.exp = seconds(NOW + 91 * 86_400), "life"),
+        (|claims| claims.exp = seconds(i64::MAX), "life"),
         (|claims| claims.exp = claims.iat, "life"),
         (
             |claims| {
-                claims.iat = NOW - 3_600;
-                claims.exp = NOW - 61;
+                claims.iat = seconds(NOW - 3_600);
+                claims.exp = seconds(NOW - 61);
             },
             "expired",
         ),
@@ -98,7 +103,7 @@ fn each_claim_is_checked() {
     let mut person = claims();
     person.sub = "usr_7Qm2Xr9TzKpA".to_owned();
     person.role = "self".to_owned();
-    person.exp = NOW + 3_601;
+    person.exp = seconds(NOW + 3_601);
     refused(&sign(&person, &KEY).expect("a token"), "life");
 }
 
@@ -121,6 +126,34 @@ fn header_and_signature_are_checked() {
         wrong.as_object_mut().expect("an object").remove(missing);
         refused(&raw(&json!({"alg": "HS256", "typ": "at+jwt"}), &wrong), "claims");
     }
+}
+
+#[test]
+fn times_may_have_fractions_and_exponents() {
+    let header = json!({"alg": "HS256", "typ": "at+jwt"});
+    let good = serde_json::to_value(claims()).expect("claims");
+    for (claim, value) in
+        [("exp", "1800003599.5"), ("exp", "1.800003599e9"), ("nbf", "1800000059.9"), ("iat", "1799999999.25")]
+    {
+        let mut changed = good.clone();
+        changed[claim] = serde_json::from_str(value).expect("a number");
+        assert!(verifier_at(NOW).caller(raw(&header, &changed).as_bytes()).is_ok(), "{claim} {value}");
+    }
+    for (claim, value, part) in [
+        ("exp", "1807776001.5", "life"),
+        ("nbf", "1800000060.5", "not valid yet"),
+        ("exp", "\"1800003599\"", "claims"),
+        ("act", "[\"usr_7Qm2Xr9TzKpA\"]", "claims"),
+    ] {
+        let mut changed = good.clone();
+        changed[claim] = serde_json::from_str(value).expect("JSON");
+        refused(&raw(&header, &changed), part);
+    }
+    let list: Vec<_> = ["iss", "aud", "sub", "role", "scope", "exp", "nbf", "iat", "jti"]
+        .iter()
+        .map(|name| good[name].clone())
+        .collect();
+    refused(&raw(&header, &Value::Array(list)), "claims");
 }
 
 #[test]
@@ -149,7 +182,7 @@ fn an_agent_sees_only_the_sections_of_its_scopes() {
     agent.role = "agent".to_owned();
     agent.scope = "section:eligibility feed:identity".to_owned();
     refused(&sign(&agent, &KEY).expect("a token"), "`act`");
-    agent.act = Some(crate::http::caller::Act { sub: "usr_7Qm2Xr9TzKpA".to_owned() });
+    agent.act = Some(JsonObject(crate::http::caller::Act { sub: "usr_7Qm2Xr9TzKpA".to_owned() }));
     let token = sign(&agent, &KEY).expect("a token");
     let caller = verifier_at(NOW).caller(token.as_bytes()).expect("a caller");
     let domain::access::Viewer::Agent { sections, .. } = &caller.viewer else { panic!("an agent") };

@@ -1,0 +1,43 @@
+//! `/docs/{name}`: the guides of this repository that users of the API read, as they stood when the server was built.
+
+use std::sync::LazyLock;
+
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::Page;
+use crate::http::problem::{Code, Problem};
+
+/// The guides by name, each with the title of its page.
+pub(super) const GUIDES: [(&str, &str, &str); 4] = [
+    ("http", "Using the API over HTTP", include_str!("../../../docs/http.md")),
+    ("live", "Following profiles live", include_str!("../../../docs/live.md")),
+    ("events", "Following all users", include_str!("../../../docs/events.md")),
+    ("problems", "Problems", super::problems::SOURCE),
+];
+
+static PAGES: LazyLock<Vec<Page>> =
+    LazyLock::new(|| GUIDES.iter().map(|(_, title, markdown)| Page::new(title, *markdown)).collect());
+
+/// The guides link to each other as files, so that the links work in the repository too.
+pub(in crate::http) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let name = request.match_info().query("name");
+    let name = name.strip_suffix(".md").unwrap_or(name);
+    let index = GUIDES.iter().position(|(guide, ..)| *guide == name);
+    let index = index.ok_or_else(|| Problem::new(Code::UnknownResource, "there is no guide of that name: see `/`"))?;
+    PAGES[index].answer(request.headers())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guides_link_only_to_each_other_and_to_other_servers() {
+        for (guide, _, markdown) in GUIDES {
+            for target in markdown.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+                let known = GUIDES.iter().any(|(name, ..)| target == format!("{name}.md"));
+                assert!(known || target.is_empty() || target.starts_with("https://"), "{guide} links to `{target}`");
+            }
+        }
+    }
+}

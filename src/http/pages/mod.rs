@@ -1,0 +1,94 @@
+//! Pages for people: `/`, `/docs/…` and `/problems/…`. Each is written once, in Markdown, and served as HTML too.
+
+pub(super) mod docs;
+pub(super) mod home;
+pub(super) mod problems;
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use pulldown_cmark::{Options, Parser, html};
+use sha2::{Digest, Sha256};
+
+use super::headers::accept::{self, Form};
+use super::problem::Problem;
+
+const MARKDOWN: &str = "text/markdown; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// The forms of a page. A client that accepts everything, such as curl, gets Markdown; browsers ask for HTML.
+const FORMS: [Form; 4] =
+    [Form::new("text/markdown"), Form::new("text/html"), Form::new("text/plain"), Form::new("application/json")];
+const SERVED: &[&str] = &["text/markdown", "text/html", "text/plain"];
+const SERVED_WITH_JSON: &[&str] = &["text/markdown", "text/html", "text/plain", "application/json"];
+
+const STYLE: &str = include_str!("page.css");
+
+/// Nothing is loaded and no script runs; the style is known by its hash.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = STANDARD.encode(Sha256::digest(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::from_maybe_shared(Bytes::from(policy)).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+});
+
+/// One page, in every form that it has.
+pub(super) struct Page {
+    markdown: Bytes,
+    html: Bytes,
+    json: Option<Bytes>,
+}
+
+impl Page {
+    fn new(title: &str, markdown: impl Into<String>) -> Self {
+        let markdown = markdown.into();
+        Self { html: document(title, &markdown).into(), markdown: markdown.into(), json: None }
+    }
+
+    fn with_json(self, json: &serde_json::Value) -> Self {
+        Self { json: Some(json.to_string().into()), ..self }
+    }
+
+    /// The page in the form that the client prefers.
+    fn answer(&self, headers: &HeaderMap) -> Result<HttpResponse, Problem> {
+        let (forms, served) = match self.json {
+            Some(_) => (&FORMS[..], SERVED_WITH_JSON),
+            None => (&FORMS[..SERVED.len()], SERVED),
+        };
+        let chosen = accept::choose(headers, forms);
+        let (media_type, body) = match (chosen, &self.json) {
+            (Some(0), _) => (MARKDOWN, &self.markdown),
+            (Some(1), _) => (HTML, &self.html),
+            (Some(2), _) => (PLAIN, &self.markdown),
+            (Some(_), Some(json)) => (JSON, json),
+            _ => return Err(Problem::not_acceptable("`served` lists the forms of this page", served)),
+        };
+        Ok(HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(media_type)))
+            .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")))
+            .insert_header((header::VARY, HeaderValue::from_static("Accept")))
+            .insert_header((header::CONTENT_SECURITY_POLICY, POLICY.clone()))
+            .insert_header((header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
+            .body(body.clone()))
+    }
+}
+
+/// A whole HTML document. The Markdown is the project's own and nothing that was sent, so it is not sanitised.
+fn document(title: &str, markdown: &str) -> String {
+    let mut body = String::with_capacity(markdown.len() * 2);
+    html::push_html(&mut body, Parser::new_ext(markdown, Options::ENABLE_TABLES));
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n\
+         <nav aria-label=\"Pages of this server\"><a href=\"/\">Profile server</a> <a href=\"/problems\">Problems</a></nav>\n\
+         <main>\n{body}</main>\n</body>\n</html>\n"
+    )
+}

@@ -1,0 +1,77 @@
+//! The codes of problems that HTTP itself has. The domain names those of events.
+
+use actix_web::http::StatusCode;
+
+macro_rules! codes {
+    ($($variant:ident = $status:ident, $name:literal, $title:literal;)*) => {
+        /// What went wrong, as a caller can tell it apart: the tail of the problem's `type`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Code { $($variant),* }
+
+        impl Code {
+            /// Every code.
+            #[cfg(test)]
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The tail of `type`, in kebab case.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// One short sentence, the same for every occurrence.
+            pub(crate) const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),* }
+            }
+
+            /// The status of the answer.
+            pub(crate) const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),* }
+            }
+        }
+    };
+}
+
+// `docs/problems.md` has a section for each.
+codes! {
+    MalformedBody = BAD_REQUEST, "malformed-body", "The body is malformed";
+    InvalidParameter = BAD_REQUEST, "invalid-parameter", "A parameter is not valid";
+    InvalidRequest = BAD_REQUEST, "invalid-request", "The request contradicts itself";
+    AccessReasonMissing = BAD_REQUEST, "access-reason-missing", "The reason for this access is missing";
+    Unauthenticated = UNAUTHORIZED, "unauthenticated", "A token is needed";
+    InvalidToken = UNAUTHORIZED, "invalid-token", "The token is not accepted";
+    InvalidTicket = UNAUTHORIZED, "invalid-ticket", "The ticket is not accepted";
+    MissingScope = FORBIDDEN, "missing-scope", "The token lacks a scope";
+    Forbidden = FORBIDDEN, "forbidden", "This caller may not do this";
+    UnknownUser = NOT_FOUND, "unknown-user", "There is no such profile";
+    UnknownResource = NOT_FOUND, "unknown-resource", "There is nothing at this address";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not take this method";
+    NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Nothing acceptable is served";
+    RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The body came too slowly";
+    PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The condition of the request does not hold";
+    TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "This content type is not taken";
+    Invalid = UNPROCESSABLE_ENTITY, "invalid", "The content is not valid";
+    UpgradeRequired = UPGRADE_REQUIRED, "upgrade-required", "A WebSocket is needed here";
+    TooManySockets = TOO_MANY_REQUESTS, "too-many-sockets", "Too many sockets are open";
+    TooManyTickets = TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets wait";
+    TooManyFollowers = TOO_MANY_REQUESTS, "too-many-followers", "Too many streams are open";
+    CursorGone = GONE, "cursor-gone", "The cursor cannot be continued";
+    Internal = INTERNAL_SERVER_ERROR, "internal", "The server failed";
+    Busy = SERVICE_UNAVAILABLE, "busy", "The server is busy";
+    Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The server cannot do this now";
+    Timeout = GATEWAY_TIMEOUT, "timeout", "The request took too long";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_that_of_one_problem_only() {
+        let events = domain::event::Problem::ALL.iter().map(|problem| problem.name());
+        let names: Vec<_> = Code::ALL.iter().map(|code| code.name()).chain(events).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    }
+}
