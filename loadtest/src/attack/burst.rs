@@ -12,7 +12,7 @@ pub(crate) fn render(out: &mut Vec<u8>, [source, kind]: [&str; 2], user: &str, i
     // Writing to a vector cannot fail.
     let _ = writeln!(
         out,
-        r#"{{"specversion":"1.0","id":"{id}","source":"/engines/{source}","type":"{kind}","subject":"{user}","time":"{time}","data":{data}}}"#
+        r#"{{"specversion":"1.0","id":"{id}","source":"/{source}","type":"{kind}","subject":"{user}","time":"{time}","data":{data}}}"#
     );
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn statuses(user: String, schemes: usize, total: u64) -> Lines {
             STATUSES[round % STATUSES.len()]
         );
         let kind = ["schemes", "scheme.application.status_changed"];
-        render(out, kind, &user, &format!("status-{number}"), time, &data);
+        render(out, kind, &user, &number.to_string(), time, &data);
     })
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn statuses(user: String, schemes: usize, total: u64) -> Lines {
 pub(crate) fn deadlines(user: String, large: usize, total: u64) -> Lines {
     let changes = total.saturating_sub(large as u64);
     numbered(total, move |number, time, out| {
-        let id = format!("deadline-{number}");
+        let id = number.to_string();
         if number >= changes {
             let deadline = super::fat::deadline_id((number - changes) as usize);
             let data = format!(r#"{{"deadline_id":"{deadline}","completed_at":"{}"}}"#, wall_clock::rfc3339(time));
@@ -54,7 +54,7 @@ pub(crate) fn consents(user: String, total: u64) -> Lines {
     numbered(total, move |number, time, out| {
         let level = ["full", "minimal"][number as usize % 2];
         let data = format!(r#"{{"data_sharing_level":"{level}"}}"#);
-        render(out, ["consent", "user.consent.updated"], &user, &format!("consent-{number}"), time, &data);
+        render(out, ["consent", "user.consent.updated"], &user, &number.to_string(), time, &data);
     })
 }
 
@@ -95,7 +95,7 @@ mod tests {
             assert_ne!(event["data"]["application_status"], later["data"]["application_status"]);
         }
         assert!(events.windows(2).all(|pair| pair[0]["time"].as_str() < pair[1]["time"].as_str()));
-        assert!(events[0].to_string().len() < 260, "{}", events[0]);
+        assert!(events[0].to_string().len() < 220, "{}", events[0]);
     }
 
     #[test]

@@ -15,14 +15,18 @@ pub(crate) struct BatchSize {
     pub(crate) schemes: usize,
     /// Matched rules of a scheme.
     pub(crate) rules: usize,
-    /// Characters of a rule.
+    /// Characters of a rule, and of a scheme's name.
     pub(crate) characters: usize,
+    /// Whether a character has four bytes.
+    #[serde(default)]
+    pub(crate) wide: bool,
 }
 
 impl BatchSize {
     /// As the report names it.
     pub(crate) fn name(&self) -> String {
-        format!("{} schemes × {} rules of {} characters", self.schemes, self.rules, self.characters)
+        let wide = if self.wide { "four-byte " } else { "" };
+        format!("{} schemes × {} rules of {} {wide}characters", self.schemes, self.rules, self.characters)
     }
 
     /// The event, as a line. Its text does not compress well.
@@ -37,11 +41,13 @@ impl BatchSize {
     }
 
     fn scheme(&self, number: usize, random: &mut Random) -> String {
-        let rules: Vec<String> = (0..self.rules).map(|_| format!("\"{}\"", letters(self.characters, random))).collect();
+        let mut text =
+            || if self.wide { ideographs(self.characters, random) } else { letters(self.characters, random) };
+        let name = text();
+        let rules: Vec<String> = (0..self.rules).map(|_| format!("\"{}\"", text())).collect();
         format!(
-            r#"{{"scheme_id":"{}","scheme_name":"{}","confidence":0.5,"matched_rules":[{}],"application_status":"not_applied"}}"#,
+            r#"{{"scheme_id":"{}","scheme_name":"{name}","confidence":0.5,"matched_rules":[{}],"application_status":"not_applied"}}"#,
             scheme_id(number),
-            letters(32, random),
             rules.join(",")
         )
     }
@@ -49,12 +55,12 @@ impl BatchSize {
 
 /// The id of a large user's scheme.
 pub(crate) fn scheme_id(number: usize) -> String {
-    format!("sch_{number}")
+    format!("s{number}")
 }
 
 /// The id of a large user's deadline.
 pub(crate) fn deadline_id(number: usize) -> String {
-    format!("large-{number}")
+    format!("d{number}")
 }
 
 /// What the server accepted, and its bytes as they were sent.
@@ -147,11 +153,13 @@ mod tests {
 
     #[test]
     fn a_batch_has_the_size_it_says() {
-        let event = BatchSize { schemes: 256, rules: 16, characters: 225 }.render("usr_Attacker0000");
+        let event = BatchSize { schemes: 256, rules: 16, characters: 225, wide: false }.render("usr_Attacker0000");
         assert!((900_000..1_048_576).contains(&event.len()), "{} bytes", event.len());
         let event: Value = serde_json::from_slice(&event).expect("JSON");
         let schemes = event["data"]["schemes"].as_array().expect("schemes");
         assert_eq!((schemes.len(), schemes[255]["matched_rules"].as_array().map(Vec::len)), (256, Some(16)));
+        let wide = BatchSize { schemes: 14, rules: 16, characters: 64, wide: true }.render("usr_Attacker0000");
+        assert!((60_000..65_536).contains(&wide.len()), "{} bytes", wide.len());
     }
 
     #[test]

@@ -22,7 +22,8 @@ pub(crate) struct Fed {
     pub(crate) bytes: u64,
     /// What the server's total line said; zeros where it did not come in time.
     pub(crate) tally: Tally,
-    /// Streams whose total line came.
+    /// Streams, and those whose total line came.
+    pub(crate) requests: u64,
     pub(crate) totals: u64,
 }
 
@@ -31,6 +32,7 @@ impl AddAssign for Fed {
         self.sent += other.sent;
         self.bytes += other.bytes;
         self.tally += other.tally;
+        self.requests += other.requests;
         self.totals += other.totals;
     }
 }
@@ -78,6 +80,7 @@ pub(crate) async fn feed(
         sent: sent.get(),
         bytes: bytes.get(),
         tally: tally.unwrap_or_default(),
+        requests: 1,
         totals: u64::from(tally.is_some()),
     })
 }

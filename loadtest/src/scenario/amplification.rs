@@ -10,7 +10,9 @@ use crate::server::Server;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::time::Duration;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// The settings.
@@ -23,6 +25,7 @@ pub(crate) struct Amplification {
     bursts: Vec<Burst>,
     users: usize,
     events: u64,
+    events_per_request: u64,
     burst_s: f64,
     answer_s: f64,
     stop_s: f64,
@@ -126,16 +129,23 @@ impl Amplification {
         let memory = memory.max(stopped.peak_memory);
         ensure!(fed.bytes > 0, "no {} were sent", burst.name());
 
-        // Events that the server did not take write nothing. Without a total nobody knows how many those are.
-        let accepted = fed.tally.acknowledged();
-        let share = if fed.totals == self.users as u64 { accepted as f64 / fed.sent as f64 } else { 1.0 };
-        let posted = fed.bytes as f64 * share;
+        // Events that the server did not take write nothing. Where answers are missing, nobody knows which those are.
+        let (accepted, answered) = (fed.tally.acknowledged(), fed.totals == fed.requests);
+        let of_accepted = fed.bytes as f64 * accepted as f64 / fed.sent as f64;
+        let posted = if answered { of_accepted } else { fed.bytes as f64 };
+        ensure!(posted > 0.0, "none of the {} was accepted", burst.name());
         let mb = |bytes: u64| bytes as f64 / 1e6;
         outcome.figure(format!("{}, bytes posted", burst.name()), posted / 1e6, "MB");
         outcome.figure("  events sent", fed.sent as f64, "");
-        outcome.figure("  accepted, as far as totals came", accepted as f64, "");
-        let ratio = grown.used as f64 / posted.max(1.0);
-        outcome.goal("  bytes on disk per byte posted", ratio, "", Goal::AtMost(self.goal_ratio));
+        outcome.figure("  events accepted, as far as answers came", accepted as f64, "");
+        outcome.figure("  requests", fed.requests as f64, "");
+        outcome.figure("  requests whose answer did not come in time", (fed.requests - fed.totals) as f64, "");
+        let what = if answered { "" } else { ", at least" };
+        let ratio = grown.used as f64 / posted;
+        outcome.goal(format!("  bytes on disk per byte posted{what}"), ratio, "", Goal::AtMost(self.goal_ratio));
+        if !answered && accepted > 0 {
+            outcome.figure("  at most, per byte known to be accepted", grown.used as f64 / of_accepted, "");
+        }
         outcome.figure("  growth on disk", mb(grown.used), "MB");
         outcome.figure("    of it the journal", mb(grown.journal), "MB");
         outcome.figure("    with preallocated blocks", mb(grown.allocated), "MB");
@@ -155,8 +165,19 @@ impl Amplification {
         let (mut streams, mut fed) = (JoinSet::new(), Fed::default());
         for user in 0..self.users {
             let (lines, token) = (self.lines(burst, large, user_id(user)), token.to_owned());
-            let source = burst.source();
-            streams.spawn_local(async move { feeder::feed(address, source, &token, lines, length, patience).await });
+            let (source, per_request) = (burst.source(), self.events_per_request);
+            streams.spawn_local(async move {
+                let (end, mut fed, lines) = (Instant::now() + length, Fed::default(), Rc::new(RefCell::new(lines)));
+                loop {
+                    let piece = some_of(lines.clone(), per_request);
+                    let next = feeder::feed(address, source, &token, piece, length, patience).await?;
+                    fed += next;
+                    // One that was not answered in time ends the burst as well as the last one.
+                    if next.sent < per_request || next.totals == 0 || Instant::now() >= end {
+                        return anyhow::Ok(fed);
+                    }
+                }
+            });
         }
         while let Some(stream) = streams.join_next().await {
             fed += stream.context("a stream's task died")??;
@@ -173,6 +194,36 @@ impl Amplification {
     }
 }
 
+/// At most so many of these lines.
+fn some_of(lines: Rc<RefCell<Lines>>, most: u64) -> Lines {
+    let mut left = most;
+    Box::new(move |out| {
+        if left == 0 {
+            return false;
+        }
+        left -= 1;
+        lines.borrow_mut()(out)
+    })
+}
+
 fn user_id(number: usize) -> String {
     format!("usr_Attacker{number:04}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_cut_into_requests_and_none_of_its_events_is_lost() {
+        let lines = Rc::new(RefCell::new(burst::consents(user_id(0), 7)));
+        let counts = [0; 4].map(|_| {
+            let (mut piece, mut out, mut count) = (some_of(lines.clone(), 3), Vec::new(), 0);
+            while piece(&mut out) {
+                count += 1;
+            }
+            count
+        });
+        assert_eq!(counts, [3, 3, 1, 0]);
+    }
 }

@@ -122,7 +122,8 @@ impl Bodies {
             let status = answer.status.map_or("no answer".to_owned(), |status| format!("status {status}"));
             outcome.figure(format!("{name}: {status} after"), answer.first_byte.as_secs_f64() * 1e3, "ms");
             outcome.figure("  ended after", answer.took.as_secs_f64() * 1e3, "ms");
-            outcome.goal("  answer", mb(answer.bytes), "MB", Goal::AtMost(self.goal_answer_mb));
+            let goal = Goal::AtMost(self.goal_answer_mb * 1e3);
+            outcome.goal("  answer", answer.bytes as f64 / 1e3, "kB", goal);
         }
         if !answered.is_empty() {
             outcome.figure(format!("{name}: one body"), mb(bytes as u64), "MB");

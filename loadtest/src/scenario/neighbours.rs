@@ -141,8 +141,12 @@ impl Neighbours {
         }
         if phase.fed {
             outcome.figure(format!("{name}: events of the large user"), measured.fed.sent as f64, "");
-            outcome.figure("  acknowledged", measured.fed.tally.acknowledged() as f64, "");
-            outcome.figure("  busy", measured.fed.tally.busy as f64, "");
+            // Streams that the server falls behind with end without a total.
+            outcome.figure("  streams whose total came", measured.fed.totals as f64, "");
+            if measured.fed.totals > 0 {
+                outcome.figure("  acknowledged", measured.fed.tally.acknowledged() as f64, "");
+                outcome.figure("  busy", measured.fed.tally.busy as f64, "");
+            }
         }
         if attack {
             let what = format!("{name}: streams and sockets that the server ended");
