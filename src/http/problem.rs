@@ -9,6 +9,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use domain::port::dead_letters::LetterDropped;
 use serde::Serialize;
 
 /// What went wrong, as a caller can tell it apart: the tail of the problem's `type`.
@@ -104,6 +105,7 @@ struct Inner {
     errors: Vec<FieldError>,
     served: &'static [&'static str],
     oldest: Option<String>,
+    dropped_letter: Option<LetterDropped>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -124,6 +126,11 @@ pub(crate) struct Body<'a> {
     served: &'a [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<&'a str>,
+    /// Stands there when the rejected event is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter_reason: Option<&'static str>,
 }
 
 impl Problem {
@@ -142,7 +149,8 @@ impl Problem {
         };
         let (name, status, title) = code.row();
         let (detail, errors) = (detail.into(), Vec::new());
-        let inner = Inner { name, title, status, detail, errors, served: &[], oldest: None, header };
+        let (served, oldest, dropped_letter) = (&[], None, None);
+        let inner = Inner { name, title, status, detail, errors, served, oldest, dropped_letter, header };
         Self(Box::new(inner))
     }
 
@@ -203,6 +211,12 @@ impl Problem {
         self
     }
 
+    /// Says that the rejected event is not kept as a dead letter, and why.
+    pub(crate) fn with_dropped_letter(mut self, dropped: Option<LetterDropped>) -> Self {
+        self.0.dropped_letter = dropped;
+        self
+    }
+
     /// The problem as JSON: `instance` and `request_id` where there is a request of its own to name.
     pub(crate) fn body<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> Body<'a> {
         Body {
@@ -215,6 +229,8 @@ impl Problem {
             errors: &self.0.errors,
             served: self.0.served,
             oldest: self.0.oldest.as_deref(),
+            dead_letter: self.0.dropped_letter.map(|_| "dropped"),
+            dead_letter_reason: self.0.dropped_letter.map(LetterDropped::name),
         }
     }
 
