@@ -76,8 +76,7 @@ impl Status {
 
     fn takes_writes_at(&self, now: Instant) -> bool {
         let faults = self.0.lock();
-        let counts =
-            |(fault, at): &(AppendFault, Instant)| fault.lasts || now.saturating_duration_since(*at) < MEMORY;
+        let counts = |(fault, at): &(AppendFault, Instant)| fault.lasts || now.saturating_duration_since(*at) < MEMORY;
         faults.refusing.is_none() && !faults.append.as_ref().is_some_and(counts)
     }
 

@@ -71,9 +71,13 @@ fn restore(shared: &Shared, segment_bytes: u64) -> bool {
         true => segment.and_then(|()| trial(shared)),
         false => segment,
     };
-    shared.status.reserves(write.as_ref().err().or(reserve.as_ref().err()).map(|error| {
-        format!("nothing can be set aside for the next writes ({error})")
-    }));
+    shared.status.reserves(
+        write
+            .as_ref()
+            .err()
+            .or(reserve.as_ref().err())
+            .map(|error| format!("nothing can be set aside for the next writes ({error})")),
+    );
     write.is_ok() && reserve.is_ok()
 }
 

@@ -152,10 +152,8 @@ impl Checkpointer {
     fn after_failure(&self, error: &CheckpointError) {
         let shared = &*self.shared;
         shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
-        let is_sleds = !matches!(
-            error,
-            CheckpointError::Fold(StoreError::Damaged { .. }) | CheckpointError::NoReserve(_)
-        );
+        let is_sleds =
+            !matches!(error, CheckpointError::Fold(StoreError::Damaged { .. }) | CheckpointError::NoReserve(_));
         if !is_sleds && shared.sled.is_open() {
             return;
         }

@@ -46,7 +46,8 @@ impl LetterBox {
         let queue = Arc::new(Queue::new(options.dead_letter_queue_bytes));
         let writer = Writer::new(shared.clone(), account.clone(), queue.clone(), options.dead_letter_days);
         let writer = thread::Builder::new().name("dead letters".to_owned()).spawn(move || writer.run());
-        let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: options.data_dir.clone(), source };
+        let no_thread =
+            |source| OpenError::Disk { doing: "start a thread for", path: options.data_dir.clone(), source };
         Ok(Self { shared, account, queue, writer: Mutex::new(Some(writer.map_err(no_thread)?)) })
     }
 

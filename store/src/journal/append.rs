@@ -67,9 +67,7 @@ impl Appender {
             },
             Err(WriteFailed { partial: false, source }) if is_full(&source) => Err(JournalError::NotTaken(source)),
             Err(WriteFailed { partial: true, source }) if is_full(&source) => self.after_partial_write(group, source),
-            Err(WriteFailed { source, .. }) => {
-                self.write_elsewhere(group).map_err(|error| self.refuse(&source, error))
-            }
+            Err(WriteFailed { source, .. }) => self.write_elsewhere(group).map_err(|error| self.refuse(&source, error)),
         }
     }
 
