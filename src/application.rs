@@ -80,6 +80,7 @@ impl Application {
     /// Says in one line why not, and what to do.
     pub async fn build(settings: Settings, environment: &[(String, String)]) -> Result<Self, StartError> {
         forbid_core_dumps().map_err(StartError::Thread)?;
+        keep_files_private();
         let hear = |kind| signal(kind).map_err(StartError::Thread);
         let signals = [hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?];
         let secrets = wiring::load_secrets(&settings, environment)?;
@@ -228,10 +229,18 @@ fn bind_admin(settings: &Settings, surface: Surface) -> Result<(Server, SocketAd
     Ok((server.run(), address))
 }
 
-/// A core dump would hold keys and profiles.
+/// A core dump would hold keys and profiles. The limit keeps the kernel from writing a file, the other setting keeps it
+/// from handing the memory to a crash handler, which no limit concerns.
 fn forbid_core_dumps() -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// No file that the server makes is for anybody else.
+fn keep_files_private() {
+    use rustix::fs::Mode;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
 }
 
 /// What is done beside serving.

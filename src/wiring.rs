@@ -39,7 +39,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<House, Sta
     let clock = assembly_clock(settings);
     let entropy = entropy();
     let master_key = MasterKey::new(1, *secrets.master_key.expose_secret());
-    let options = store::Options { clock: Some(Arc::clone(&clock)), ..store_options(settings) };
+    // Retention keeps the real time, also where assembly's stands still.
+    let options = store::Options { clock: Some(wall_clock()), ..store_options(settings) };
     let store = store::open(options, &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
     let ports = Ports {
         journal: store.journal,
@@ -75,7 +76,10 @@ fn store_options(settings: &Settings) -> store::Options {
         retain_journal: settings.journal.retain,
         sled_cache_bytes: settings.store.sled_cache_bytes,
         dictionaries: data::STATE_DICTIONARIES.iter().map(|dictionary| dictionary.to_vec()).collect(),
-        dead_letter_queue: settings.dead_letters.queue_capacity,
+        confirm_clock: settings.store.confirm_clock,
+        dead_letter_queue_bytes: settings.dead_letters.queue_bytes,
+        dead_letter_source_bytes: settings.dead_letters.max_bytes_per_source,
+        dead_letter_total_bytes: settings.dead_letters.max_bytes,
         dead_letter_days: settings.dead_letters.retain_days,
         ..store::Options::new(&settings.data_dir)
     }
@@ -164,7 +168,7 @@ fn derived_key(secrets: &Secrets, purpose: &[u8]) -> [u8; 32] {
     Hmac::<Sha256>::new(&block.into()).chain_update(purpose).finalize().into_bytes().into()
 }
 
-/// The clock of tokens, timers and limits.
+/// The clock of tokens, timers, limits and retention.
 pub(crate) fn wall_clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }

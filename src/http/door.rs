@@ -53,8 +53,8 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Whether requests can be served: the store takes writes, and the server is not stopping.
+    /// Whether requests can be served: the store can be read and takes writes, and the server is not stopping.
     pub(crate) fn is_ready(&self) -> bool {
-        !*self.closing.borrow() && self.store.takes_writes() && self.profiles.is_ready()
+        !*self.closing.borrow() && self.store.is_ready() && self.profiles.is_ready()
     }
 }

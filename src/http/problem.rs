@@ -11,6 +11,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use domain::port::dead_letters::LetterDropped;
 use serde::Serialize;
 
 pub(crate) use code::Code;
@@ -40,6 +41,7 @@ struct Inner {
     errors: Vec<FieldError>,
     served: &'static [&'static str],
     oldest: Option<String>,
+    dropped_letter: Option<LetterDropped>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -64,6 +66,11 @@ pub(crate) struct Body<'a> {
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+    /// Stands there when the rejected event is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter_reason: Option<&'static str>,
 }
 
 impl Problem {
@@ -78,7 +85,8 @@ impl Problem {
         };
         let (name, title, status) = (code.name(), code.title(), code.status());
         let (detail, errors) = (detail.into(), Vec::new());
-        let inner = Inner { name, title, status, detail, errors, served: &[], oldest: None, headers };
+        let (served, oldest, dropped_letter) = (&[], None, None);
+        let inner = Inner { name, title, status, detail, errors, served, oldest, dropped_letter, headers };
         Self(Box::new(inner))
     }
 
@@ -139,6 +147,12 @@ impl Problem {
         self
     }
 
+    /// Says that the rejected event is not kept as a dead letter, and why.
+    pub(crate) fn with_dropped_letter(mut self, dropped: Option<LetterDropped>) -> Self {
+        self.0.dropped_letter = dropped;
+        self
+    }
+
     /// The problem as JSON: `instance` and `request_id` where there is a request of its own to name.
     pub(crate) fn body<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> Body<'a> {
         let is_limit = self.0.status == StatusCode::TOO_MANY_REQUESTS;
@@ -154,6 +168,8 @@ impl Problem {
             oldest: self.0.oldest.as_deref(),
             error: is_limit.then_some(RATE_LIMIT_EXCEEDED),
             message: is_limit.then_some(&*self.0.detail),
+            dead_letter: self.0.dropped_letter.map(|_| "dropped"),
+            dead_letter_reason: self.0.dropped_letter.map(LetterDropped::name),
         }
     }
 

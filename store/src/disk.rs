@@ -33,11 +33,20 @@ pub trait Disk: Send + Sync {
     /// The file system's own.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes the names in a directory durable: a new file can vanish in a power cut without it.
+    /// Opens a directory. Kept open, it needs no descriptor when its names have to be made durable.
     ///
     /// # Errors
     /// The file system's own.
-    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+    fn directory(&self, path: &Path) -> io::Result<Arc<dyn DiskDirectory>>;
+}
+
+/// An open directory.
+pub trait DiskDirectory: Send + Sync {
+    /// Makes the names in the directory durable: a new file can vanish in a power cut without it.
+    ///
+    /// # Errors
+    /// The file system's own.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// An open file. Positions are explicit, so that threads share it without a lock.
@@ -128,6 +137,12 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// Whether an error says that something has run out that may be there again later: room, or descriptors.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    is_full(error) || Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
+}
+
 /// The file system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
@@ -151,8 +166,16 @@ impl Disk for RealDisk {
         std::fs::remove_file(path)
     }
 
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+    fn directory(&self, path: &Path) -> io::Result<Arc<dyn DiskDirectory>> {
+        Ok(Arc::new(RealDirectory(File::open(path)?)))
+    }
+}
+
+struct RealDirectory(File);
+
+impl DiskDirectory for RealDirectory {
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
     }
 }
 

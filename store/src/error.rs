@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::disk::is_exhausted;
+
 /// A store that does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -39,6 +41,15 @@ pub enum OpenError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// Some of the data is there, and some that belongs to it is not.
+    #[error(
+        "`{}` is missing but there is data that belongs to it, and nothing was changed: mount it where it was, or restore the whole data directory from one backup",
+        path.display()
+    )]
+    PartMissing {
+        /// What should be there.
+        path: PathBuf,
+    },
     /// Written by a newer release.
     #[error("{what} has format {found}, this release reads up to {supported}: start the newer release that wrote it")]
     NewerFormat {
@@ -69,4 +80,14 @@ pub enum OpenError {
     /// The linked program lacks the replacement of `sync_file_range`, so sled's data would not survive a power cut.
     #[error("sled's sync was not replaced in this build: rebuild with `store` linked statically")]
     SyncNotReplaced,
+}
+
+impl OpenError {
+    /// Whether room or descriptors have run out.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        match self {
+            Self::Disk { source, .. } | Self::Sled { source: sled::Error::Io(source), .. } => is_exhausted(source),
+            _ => false,
+        }
+    }
 }

@@ -16,14 +16,20 @@ mod status;
 pub use status::{Health, Status};
 
 mod checkpoint;
+mod first_start;
 mod history;
 mod journal;
 mod keyring;
 mod log;
+mod permissions;
 mod reader;
+mod reserve;
+mod retention_clock;
 mod seal;
 mod shared;
+mod signal;
 mod sled_store;
+mod upkeep;
 mod user_hash;
 
 pub mod disk;

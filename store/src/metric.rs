@@ -1,12 +1,13 @@
 //! The metrics of this crate: every name and meaning stands in the table, every handle is registered once.
 
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Gauge, Histogram};
 
 domain::metric_table! {
     COMMIT_GROUP_SIZE = Histogram "profile_commit_group_size" [] Count: "Records in a group that one sync made durable.";
     COMMIT_DURATION = Histogram "profile_commit_duration_seconds" [] Seconds: "Time from the first byte of a group to the end of its sync.";
-    STORE_BYTES = Gauge "profile_store_bytes" ["tree"] Bytes: "Bytes on disk, of the journal, the keyring and sled.";
-    DEAD_LETTERS_DROPPED = Counter "profile_dead_letters_dropped_total" [] Count: "Dead letters that were dropped because their queue was full or their write failed.";
+    STORE_BYTES = Gauge "profile_store_bytes" ["tree"] Bytes: "Bytes on disk: of the journal, the keyring, sled, and of the dead letters, which are a part of sled.";
+    DEAD_LETTERS_DROPPED = Counter "profile_dead_letters_dropped_total" ["reason"] Count: "Dead letters that were not kept: source-limit, total-limit, queue-limit, closing or failed.";
+    CLOCK_AHEAD = Gauge "profile_store_clock_ahead_seconds" [] Seconds: "How far the wall clock is ahead of the time that retention goes by: above 0 while a jump has to prove itself.";
     QUARANTINED_USERS = Gauge "profile_store_quarantined_users" [] Count: "Users whose frames could not be folded into sled and are kept apart, sealed.";
 }
 
@@ -17,7 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) journal_bytes: Gauge,
     pub(crate) keyring_bytes: Gauge,
     pub(crate) sled_bytes: Gauge,
-    pub(crate) dead_letters_dropped: Counter,
+    pub(crate) dead_letter_bytes: Gauge,
+    pub(crate) clock_ahead: Gauge,
     pub(crate) quarantined_users: Gauge,
 }
 
@@ -30,8 +32,14 @@ impl Metrics {
             journal_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "journal"),
             keyring_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "keyring"),
             sled_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "sled"),
-            dead_letters_dropped: metrics::counter!(DEAD_LETTERS_DROPPED.name),
+            dead_letter_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "dead_letters"),
+            clock_ahead: metrics::gauge!(CLOCK_AHEAD.name),
             quarantined_users: metrics::gauge!(QUARANTINED_USERS.name),
         }
+    }
+
+    /// Counts a dead letter that was not kept.
+    pub(crate) fn dead_letter_dropped(&self, reason: &'static str) {
+        metrics::counter!(DEAD_LETTERS_DROPPED.name, "reason" => reason).increment(1);
     }
 }

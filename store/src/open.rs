@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -16,14 +16,19 @@ use domain::port::store::{Fold, ProfileStore, StoreError};
 use crate::checkpoint::{Bell, CheckpointError, CheckpointThread, Checkpointer};
 use crate::dead_letters::LetterBox;
 use crate::error::OpenError;
+use crate::first_start;
 use crate::journal::{self, Appender, Index, Position, Recovered, Segments};
 use crate::keyring::{self, Keyring};
 use crate::log::Log;
+use crate::metric::Metrics;
 use crate::options::{MasterKey, Options};
+use crate::permissions;
 use crate::reader::Reader;
+use crate::retention_clock::RetentionClock;
 use crate::shared::{Parts, Shared};
-use crate::sled_store::{self, Meta, SledStore};
+use crate::sled_store::{Meta, SledStore};
 use crate::status::Status;
+use crate::upkeep::Upkeep;
 
 const LOCK_FILE_NAME: &str = "LOCK";
 const LOCK_ATTEMPTS: u32 = 50;
@@ -52,6 +57,7 @@ pub struct Store {
 pub struct Closer {
     checkpoints: CheckpointThread,
     letters: Arc<LetterBox>,
+    upkeep: Upkeep,
 }
 
 impl Closer {
@@ -70,8 +76,9 @@ impl Closer {
     ///
     /// # Errors
     /// The checkpoint did not finish. The journal keeps what it was to fold.
-    pub fn close(self) -> Result<(), StoreError> {
+    pub fn close(mut self) -> Result<(), StoreError> {
         self.letters.close();
+        self.upkeep.stop();
         self.checkpoints.finish().map_err(not_folded)
     }
 }
@@ -95,37 +102,50 @@ pub fn open(
 ) -> Result<Store, OpenError> {
     let lock = lock(&options.data_dir)?;
     let keyring = open_keyring(&options, master, &entropy)?;
-    remove_unfinished(&options.data_dir, &keyring)?;
+    first_start::prepare(&*options.disk, &options.data_dir, &keyring)?;
     let sled = SledStore::open(&options)?;
     let meta = open_meta(&sled, &options.data_dir, &*entropy)?;
+    first_start::finish(&*options.disk, &options.data_dir)?;
 
     let directory = options.data_dir.join(journal::DIRECTORY);
+    let holds_data = sled.holds_data().map_err(|source| OpenError::Sled { doing: "read", source })?;
+    let written = meta.checkpoint != Position::NONE || holds_data || keyring.has_slots();
+    if written && !directory.exists() {
+        return Err(OpenError::PartMissing { path: directory });
+    }
     make_directory(&directory)?;
+    permissions::restrict(&directory)?;
     let disk = options.disk.clone();
     let failed = |source| OpenError::Disk { doing: "list the segments in", path: directory.clone(), source };
     let numbers = Segments::list(&*disk, &directory).map_err(failed)?;
-    let written = meta.checkpoint != Position::NONE || has_users(&sled)? || keyring.has_slots();
     if numbers.is_empty() && written {
         let detail = "there are users, but no segment".to_owned();
         return Err(OpenError::Damaged { what: "the journal", detail });
     }
-    let segments = Segments::new(disk, directory.clone(), meta.epoch);
+    let segments = Segments::new(disk, directory.clone(), meta.epoch).map_err(failed)?;
     let index = Index::new();
     // The next checkpoint lets go of what is too old by then; until then there is room to be made.
     segments.set_folded(meta.checkpoint.segment);
+    let give_up_reserve = || sled.reserve().release();
     let Recovered { tip, nothing_after_checkpoint } =
-        journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index)?;
+        journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index, &give_up_reserve)?;
     if let Some(first) = meta.first_unused_slot.filter(|_| nothing_after_checkpoint) {
         keyring.adopt_from(first);
     }
 
     let bell = Arc::new(Bell::new(options.checkpoint_journal_bytes));
-    let shared = Arc::new(Shared::new(Parts { keyring, segments, index, sled, entropy, bell, lock }, tip.end));
+    let metrics = Metrics::register();
+    let new_clock =
+        |wall| RetentionClock::new(wall, options.confirm_clock, meta.clock_minutes, metrics.clock_ahead.clone());
+    let retention_clock = options.clock.clone().map(new_clock);
+    let parts = Parts { keyring, segments, index, sled, entropy, bell, metrics, retention_clock, lock };
+    let shared = Arc::new(Shared::new(parts, tip.end));
     shared.measure();
     let checkpointer = Checkpointer::new(shared.clone(), fold, &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
+    let upkeep = Upkeep::start(shared.clone(), options.segment_bytes).map_err(no_thread)?;
     let checkpoints = CheckpointThread::start(shared.clone(), checkpointer).map_err(no_thread)?;
-    let letters = Arc::new(LetterBox::start(shared.clone(), &options).map_err(no_thread)?);
+    let letters = Arc::new(LetterBox::start(shared.clone(), &options)?);
     Ok(Store {
         journal: Box::new(Appender::new(shared.clone(), options.segment_bytes, tip)),
         reader: Arc::new(Reader(shared.clone())),
@@ -133,20 +153,18 @@ pub fn open(
         dead_letters: letters.clone(),
         status: shared.status.clone(),
         epoch: meta.epoch,
-        closer: Closer { checkpoints, letters },
+        closer: Closer { checkpoints, letters, upkeep },
     })
-}
-
-fn has_users(sled: &SledStore) -> Result<bool, OpenError> {
-    sled.has_users().map_err(|source| OpenError::Sled { doing: "read", source })
 }
 
 /// Takes the data directory for this process, making it where it is missing.
 fn lock(data_dir: &Path) -> Result<File, OpenError> {
     make_directory(data_dir)?;
+    permissions::restrict_directory(data_dir)?;
     let path = data_dir.join(LOCK_FILE_NAME);
     let failed = |source| OpenError::Disk { doing: "lock", path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+    permissions::restrict(&path)?;
     // The one before may be just ending, and a process that it forks holds the lock until it executes its program.
     for _ in 0..LOCK_ATTEMPTS {
         match file.try_lock() {
@@ -182,17 +200,8 @@ fn open_keyring(options: &Options, master: &MasterKey, entropy: &Arc<dyn Entropy
         }
         Keyring::create(disk, data_dir, master, &**entropy)?;
     }
+    permissions::restrict(&path)?;
     Keyring::open(disk, data_dir, master, entropy.clone())
-}
-
-/// Removes what a crash left of the very first start: sled does not open its files when they are half made. The journal
-/// is begun when they are durable, and the keyring has slots when there is anything to lose.
-fn remove_unfinished(data_dir: &Path, keyring: &Keyring) -> Result<(), OpenError> {
-    let path = data_dir.join(sled_store::DIRECTORY);
-    if keyring.has_slots() || data_dir.join(journal::DIRECTORY).exists() || !path.exists() {
-        return Ok(());
-    }
-    fs::remove_dir_all(&path).map_err(|source| OpenError::Disk { doing: "make anew", path, source })
 }
 
 fn open_meta(sled: &SledStore, data_dir: &Path, entropy: &dyn Entropy) -> Result<Meta, OpenError> {
@@ -200,13 +209,15 @@ fn open_meta(sled: &SledStore, data_dir: &Path, entropy: &dyn Entropy) -> Result
         return Ok(meta);
     }
     // The journal is only begun when the meta record is durable.
-    if has_users(sled)? || data_dir.join(journal::DIRECTORY).exists() {
+    let holds_data = sled.holds_data().map_err(|source| OpenError::Sled { doing: "read", source })?;
+    if holds_data || data_dir.join(journal::DIRECTORY).exists() {
         let detail = "it is missing, but there is data".to_owned();
         return Err(OpenError::Damaged { what: "sled's meta record", detail });
     }
     let mut epoch = [0; 8];
     entropy.fill(&mut epoch);
-    let meta = Meta { epoch: u64::from_le_bytes(epoch), checkpoint: Position::NONE, first_unused_slot: None };
+    let epoch = u64::from_le_bytes(epoch);
+    let meta = Meta { epoch, checkpoint: Position::NONE, first_unused_slot: None, clock_minutes: 0 };
     sled.set_meta(&meta).map_err(|source| OpenError::Sled { doing: "write", source })?;
     Ok(meta)
 }

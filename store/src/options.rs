@@ -35,15 +35,19 @@ pub struct Options {
     /// The zstd dictionaries of states and history, newest last, trained on the made-up population. The newest
     /// compresses. What was compressed with one can be read with that one only: none may ever be left out.
     pub dictionaries: Vec<Vec<u8>>,
-    /// How many dead letters may wait to be written.
-    pub dead_letter_queue: usize,
-    /// How many bytes of bodies those may have.
-    pub dead_letter_bytes: usize,
-    /// Dead letters are kept for as many days.
+    /// Maximum number of bytes of dead letters that wait to be written.
+    pub dead_letter_queue_bytes: usize,
+    /// Maximum number of bytes that the dead letters of one source take in the store.
+    pub dead_letter_source_bytes: u64,
+    /// Maximum number of bytes that all dead letters take in the store.
+    pub dead_letter_total_bytes: u64,
+    /// Days to keep dead letters.
     pub dead_letter_days: u32,
-    /// Says when dead letters and journal segments are due to go. Without one only the arrival of a new letter does, and
-    /// segments go by their bytes alone.
+    /// The wall clock, which says when dead letters and journal segments are due to go. Without one only the arrival of a
+    /// new letter does, and segments go by their bytes alone.
     pub clock: Option<Arc<dyn Clock>>,
+    /// After a jump of the wall clock forward, nothing is removed for its age until the new time has held this long.
+    pub confirm_clock: Duration,
     /// The disk under journal and keyring.
     pub disk: Arc<dyn Disk>,
 }
@@ -62,10 +66,12 @@ impl Options {
             retain_journal: Duration::from_secs(24 * 3600),
             sled_cache_bytes: 256 << 20,
             dictionaries: Vec::new(),
-            dead_letter_queue: 1024,
-            dead_letter_bytes: 64 << 20,
+            dead_letter_queue_bytes: 64 << 20,
+            dead_letter_source_bytes: 64 << 20,
+            dead_letter_total_bytes: 256 << 20,
             dead_letter_days: 30,
             clock: None,
+            confirm_clock: Duration::from_secs(3600),
             disk: Arc::new(RealDisk),
         }
     }

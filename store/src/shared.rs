@@ -11,7 +11,9 @@ use crate::checkpoint::Bell;
 use crate::journal::{Entry, Fetched, Index, Item, Keep, Position, Segments, parse};
 use crate::keyring::{Keyring, SlotFault};
 use crate::metric::Metrics;
+use crate::retention_clock::RetentionClock;
 use crate::seal::{Cipher, SecretKey};
+use crate::signal::Signal;
 use crate::sled_store::{SealedRecord, SledStore, UserBody};
 use crate::status::Status;
 use crate::user_hash::{UserHash, UserHasher};
@@ -29,6 +31,10 @@ pub(crate) struct Shared {
     pub(crate) status: Status,
     pub(crate) metrics: Metrics,
     pub(crate) bell: Arc<Bell>,
+    /// Decides what is removed for its age. Without one nothing is.
+    pub(crate) retention_clock: Option<RetentionClock>,
+    /// Wakes the upkeep thread.
+    pub(crate) upkeep_signal: Signal,
     durable_end: AtomicU64,
     _lock: File,
 }
@@ -76,13 +82,15 @@ pub(crate) struct Parts {
     pub(crate) sled: SledStore,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) bell: Arc<Bell>,
+    pub(crate) metrics: Metrics,
+    pub(crate) retention_clock: Option<RetentionClock>,
     /// The locked lock file.
     pub(crate) lock: File,
 }
 
 impl Shared {
     pub(crate) fn new(parts: Parts, durable_end: Position) -> Self {
-        let Parts { keyring, segments, index, sled, entropy, bell, lock } = parts;
+        let Parts { keyring, segments, index, sled, entropy, bell, metrics, retention_clock, lock } = parts;
         Self {
             hasher: UserHasher::new(keyring.user_hash_key()),
             keyring,
@@ -91,8 +99,10 @@ impl Shared {
             sled,
             entropy,
             status: Status::default(),
-            metrics: Metrics::register(),
+            metrics,
             bell,
+            retention_clock,
+            upkeep_signal: Signal::default(),
             durable_end: AtomicU64::new(durable_end.to_u64()),
             _lock: lock,
         }

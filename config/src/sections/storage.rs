@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DAY_S, MANY, TIB};
+use super::{DAY_S, TIB};
 use crate::Error;
 use crate::keys::Keys;
 
@@ -53,11 +53,16 @@ impl Checkpoint {
 pub struct Store {
     /// Pages of sled that are held in memory.
     pub sled_cache_bytes: u64,
+    /// How long a jump of the clock has to hold before anything is removed for its age.
+    pub confirm_clock: Duration,
 }
 
 impl Store {
     pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
-        Ok(Self { sled_cache_bytes: keys.integer("store.sled_cache_bytes", 1_048_576..=TIB)? })
+        Ok(Self {
+            sled_cache_bytes: keys.integer("store.sled_cache_bytes", 1_048_576..=TIB)?,
+            confirm_clock: keys.seconds("store.confirm_clock_s", 0..=DAY_S)?,
+        })
     }
 }
 
@@ -66,15 +71,21 @@ impl Store {
 pub struct DeadLetters {
     /// How many days rejected events are kept.
     pub retain_days: u32,
-    /// How many may wait to be written.
-    pub queue_capacity: usize,
+    /// Maximum number of bytes of one source's.
+    pub max_bytes_per_source: u64,
+    /// Maximum number of bytes of all.
+    pub max_bytes: u64,
+    /// Maximum number of bytes that wait to be written.
+    pub queue_bytes: usize,
 }
 
 impl DeadLetters {
     pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
         Ok(Self {
             retain_days: keys.integer("dead_letters.retain_days", 1..=365)?,
-            queue_capacity: keys.integer("dead_letters.queue_capacity", 1..=MANY)?,
+            max_bytes_per_source: keys.integer("dead_letters.max_bytes_per_source", 0..=TIB)?,
+            max_bytes: keys.integer("dead_letters.max_bytes", 0..=TIB)?,
+            queue_bytes: keys.integer("dead_letters.queue_bytes", 0..=TIB)?,
         })
     }
 }

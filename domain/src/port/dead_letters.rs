@@ -19,12 +19,45 @@ pub struct DeadLetter {
     pub pointer: Option<String>,
     /// The event as it was sent; absent where a value looks like class RED.
     pub body: Option<Vec<u8>>,
-    /// When it was rejected, in microseconds since the Unix epoch.
+    /// When it was rejected, in microseconds since the Unix epoch. A store with a clock of its own replaces it by that
+    /// clock's time: letters are kept for a number of days.
     pub rejected_at: i64,
+}
+
+/// Why a dead letter is not kept. The answer to the event says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LetterDropped {
+    /// The letters of its source take as many bytes as they may.
+    #[error("the dead letters of this source have reached their bound")]
+    SourceLimit,
+    /// All letters together take as many bytes as they may.
+    #[error("all dead letters together have reached their bound")]
+    TotalLimit,
+    /// More were rejected at a time than can wait to be written.
+    #[error("more events were rejected than dead letters can be written")]
+    QueueLimit,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Closing,
+}
+
+impl LetterDropped {
+    /// The name in answers and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SourceLimit => "source-limit",
+            Self::TotalLimit => "total-limit",
+            Self::QueueLimit => "queue-limit",
+            Self::Closing => "closing",
+        }
+    }
 }
 
 /// Keeps dead letters.
 pub trait DeadLetters: Send + Sync {
-    /// Keeps one, best effort: it never blocks, and drops (with a count in the metrics) when its queue is full.
-    fn keep(&self, letter: DeadLetter);
+    /// Keeps a letter. It never waits.
+    ///
+    /// # Errors
+    /// The letter is not kept, and why.
+    fn keep(&self, letter: DeadLetter) -> Result<(), LetterDropped>;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actors::{EventResult, Reply};
 use domain::event::{FeedEvent, Text};
 use domain::pipeline::validate::{Rejection, validate};
-use domain::port::dead_letters::DeadLetter;
+use domain::port::dead_letters::{DeadLetter, LetterDropped};
 use domain::source::Source;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, timeout_at};
@@ -190,8 +190,7 @@ impl<'a> Intake<'a> {
     }
 
     fn reject(&mut self, rejection: &Rejection, text: &[u8]) {
-        keep(self.door, rejection, self.source, text);
-        let verdict = Verdict::Rejected(Problem::rejected(rejection));
+        let verdict = Verdict::Rejected(keep(self.door, rejection, self.source, text));
         let index = self.taken;
         self.taken += 1;
         self.conclude(Outcome { index, id: rejection.event_id.clone(), verdict });
@@ -206,19 +205,23 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Counts a rejected event that came alone, and keeps it.
-pub(super) fn keep_rejected(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) {
-    keep(door, rejection, source, text);
+/// Counts a rejected event that came alone, and keeps it. Returns the problem to answer with.
+pub(super) fn keep_rejected(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
     door.feed_metrics.count(source, Verdict::REJECTED);
+    keep(door, rejection, source, text)
 }
 
-/// The same for one that was too large to be read.
-pub(super) fn keep_too_large(door: &Door, source: Source) {
-    keep_rejected(door, &Rejection::too_large(door.http.max_event_bytes, b""), source, b"");
+/// Counts and keeps one that was too large to be read. Returns why it was not kept, if it was not.
+pub(super) fn keep_too_large(door: &Door, source: Source) -> Option<LetterDropped> {
+    let rejection = Rejection::too_large(door.http.max_event_bytes, b"");
+    door.feed_metrics.count(source, Verdict::REJECTED);
+    door.dead_letters.keep(dead_letter(&rejection, source, b"", door.clock.now_micros())).err()
 }
 
-fn keep(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) {
-    door.dead_letters.keep(dead_letter(rejection, source, text, door.clock.now_micros()));
+/// Keeps a rejected event. Its problem says so where that was not possible.
+fn keep(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
+    let kept = door.dead_letters.keep(dead_letter(rejection, source, text, door.clock.now_micros()));
+    Problem::rejected(rejection).with_dropped_letter(kept.err())
 }
 
 /// What is kept of a rejected event: not its body, where something in it may be class RED.

@@ -77,10 +77,11 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
     match form {
         Form::Single => {
             let bounds = bounds(door.http.max_event_bytes, "one event has at most `http.max_event_bytes` bytes");
-            let body = body::read(request.headers(), payload, bounds).await.inspect_err(|problem| {
-                if problem.status_code() == StatusCode::PAYLOAD_TOO_LARGE {
-                    intake::keep_too_large(&door, source);
+            let body = body::read(request.headers(), payload, bounds).await.map_err(|problem| {
+                if problem.status_code() != StatusCode::PAYLOAD_TOO_LARGE {
+                    return problem;
                 }
+                problem.with_dropped_letter(intake::keep_too_large(&door, source))
             })?;
             single(&door, source, report_all, &body, received).await
         }
@@ -107,10 +108,7 @@ async fn single(
 ) -> Result<HttpResponse, Problem> {
     let event = match validate(body, source, &door.rules, door.clock.now_micros()) {
         Ok(event) => event,
-        Err(rejection) => {
-            intake::keep_rejected(door, &rejection, source, body);
-            return Err(Problem::rejected(&rejection));
-        }
+        Err(rejection) => return Err(intake::keep_rejected(door, &rejection, source, body)),
     };
     let id = event.id.clone();
     let (reply, result) = Reply::one();

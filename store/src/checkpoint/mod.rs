@@ -11,7 +11,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::port::clock::Clock;
 use domain::port::store::{Fold, Folded, HistoryBlock, StoreError};
 use parking_lot::Mutex;
 
@@ -21,6 +20,7 @@ pub(crate) use thread::CheckpointThread;
 use crate::disk::is_full;
 use crate::journal::{Entry, Keep, Position};
 use crate::options::Options;
+use crate::retention_clock::RetentionClock;
 use crate::seal::kind;
 use crate::shared::{Shared, Unfolded, gone};
 use crate::sled_store::{FoldedUser, Meta, SealedRecord, UserBody};
@@ -42,6 +42,8 @@ pub(crate) enum CheckpointError {
     Sled(#[from] sled::Error),
     #[error("old segments could not be removed: {0}")]
     Segments(#[source] std::io::Error),
+    #[error("there is no room to open sled anew, should a write fail: {0}")]
+    NoReserve(#[source] std::io::Error),
     #[error("it panicked")]
     Panicked,
 }
@@ -54,7 +56,6 @@ pub(crate) struct Checkpointer {
     users_per_second: u32,
     retain_journal_bytes: u64,
     retain_journal: Duration,
-    clock: Option<Arc<dyn Clock>>,
     known_users: usize,
     /// Up to where the journal is in sled. Locked by the one checkpoint that runs: a fold relies on nobody else
     /// changing what it read.
@@ -70,7 +71,6 @@ impl Checkpointer {
             users_per_second: options.checkpoint_users_per_second,
             retain_journal_bytes: options.retain_journal_bytes,
             retain_journal: options.retain_journal,
-            clock: options.clock.clone(),
             known_users: options.known_users,
             folded_to: Mutex::new(folded_to),
         }
@@ -98,8 +98,10 @@ impl Checkpointer {
             // There may be dead letters, and segments whose time is over.
             shared.sled.flush()?;
             self.let_go(end)?;
+            shared.measure();
             return Ok(end);
         }
+        self.reserve()?;
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
         let mut folded_users = 0;
         for batch in users.chunks(BATCH_USERS) {
@@ -120,7 +122,7 @@ impl Checkpointer {
             }
         }
         shared.sled.flush()?;
-        shared.sled.set_meta(&Meta { epoch: shared.segments.epoch(), checkpoint: end, first_unused_slot: None })?;
+        shared.sled.set_meta(&self.meta(end, None))?;
         shared.index.forget_before(end, self.known_users);
         self.let_go(end)?;
         shared.measure();
@@ -130,26 +132,43 @@ impl Checkpointer {
     /// Removes the segments that nobody needs any more.
     fn let_go(&self, end: Position) -> Result<(), CheckpointError> {
         let age = i64::try_from(self.retain_journal.as_micros()).unwrap_or(i64::MAX);
-        let since = self.clock.as_ref().map_or(i64::MIN, |clock| clock.now_micros().saturating_sub(age));
+        let clock = self.shared.retention_clock.as_ref();
+        let since = clock.map_or(i64::MIN, |clock| clock.now().saturating_sub(age));
         let keep = Keep { bytes: self.retain_journal_bytes, since };
         self.shared.segments.folded_before(end.segment, keep).map_err(CheckpointError::Segments)
     }
 
+    /// Nothing is written to sled without its reserve: on a full disk it fails, and then it has to be opened anew.
+    fn reserve(&self) -> Result<(), CheckpointError> {
+        let sled = &self.shared.sled;
+        let held = sled.ensure_reserve().or_else(|error| match is_full(&error) && self.shared.make_room() {
+            true => sled.ensure_reserve(),
+            false => Err(error),
+        });
+        held.map_err(CheckpointError::NoReserve)
+    }
+
     /// sled never gets over an I/O error; a user's damaged data is not sled's.
     fn after_failure(&self, error: &CheckpointError) {
-        self.shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
-        if matches!(error, CheckpointError::Fold(StoreError::Damaged { .. })) {
+        let shared = &*self.shared;
+        shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
+        let is_sleds =
+            !matches!(error, CheckpointError::Fold(StoreError::Damaged { .. }) | CheckpointError::NoReserve(_));
+        if !is_sleds && shared.sled.is_open() {
             return;
         }
         if let CheckpointError::Sled(sled::Error::Io(error)) = error
             && is_full(error)
         {
-            self.shared.make_room();
+            shared.make_room();
         }
-        match self.shared.sled.reopen() {
+        match shared.sled.reopen() {
             Ok(()) => tracing::warn!("sled failed ({error}) and was opened anew"),
             Err(again) => tracing::error!("sled failed ({error}) and could not be opened anew: {again}"),
         }
+        let closed = || format!("sled failed ({error}) and could not be opened anew");
+        shared.status.unreadable((!shared.sled.is_open()).then(closed));
+        shared.upkeep_signal.set();
     }
 
     /// The last checkpoint, after which nothing is appended: the next start finds nothing to do.
@@ -159,8 +178,12 @@ impl Checkpointer {
         // After a failed append, frames may be in the journal whose slots nothing else refers to.
         let clean = !shared.status.is_refusing();
         let first_unused_slot = clean.then(|| shared.keyring.first_unused());
-        let meta = Meta { epoch: shared.segments.epoch(), checkpoint, first_unused_slot };
-        Ok(shared.sled.set_meta(&meta)?)
+        Ok(shared.sled.set_meta(&self.meta(checkpoint, first_unused_slot))?)
+    }
+
+    fn meta(&self, checkpoint: Position, first_unused_slot: Option<u32>) -> Meta {
+        let clock_minutes = self.shared.retention_clock.as_ref().map_or(0, RetentionClock::minutes);
+        Meta { epoch: self.shared.segments.epoch(), checkpoint, first_unused_slot, clock_minutes }
     }
 
     fn fold_user(&self, user: &UserHash, entry: Entry) -> Result<Option<FoldedUser>, StoreError> {

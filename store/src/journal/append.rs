@@ -9,10 +9,12 @@ use domain::port::journal::{Journal, JournalError, Record, Refused};
 
 use super::frame::{self, MARK_BYTES};
 use super::group::Group;
+use super::last_page::LastPage;
 use super::position::Position;
 use super::segment::HEADER_BYTES;
-use crate::disk::{DiskFile, WriteFailed, is_full, write_all_at};
+use crate::disk::{DiskFile, WriteFailed, is_exhausted, is_full, write_all_at};
 use crate::shared::Shared;
+use crate::status::AppendFault;
 
 /// Offsets in a segment have 32 bits.
 const MAX_GROUP_BYTES: usize = (u32::MAX - HEADER_BYTES) as usize;
@@ -29,6 +31,7 @@ pub(crate) struct Appender {
     shared: Arc<Shared>,
     segment_bytes: u64,
     tip: Tip,
+    last_page: LastPage,
     /// A new segment was begun and may have a name already: it says where this one ends, so nothing more may go here.
     must_roll: bool,
     refusing: bool,
@@ -36,7 +39,8 @@ pub(crate) struct Appender {
 
 impl Appender {
     pub(crate) fn new(shared: Arc<Shared>, segment_bytes: u64, tip: Tip) -> Self {
-        Self { shared, segment_bytes, tip, must_roll: false, refusing: false }
+        let last_page = LastPage::read(tip.file.clone(), tip.end);
+        Self { shared, segment_bytes, tip, last_page, must_roll: false, refusing: false }
     }
 
     /// Makes `group` durable and says where it lies.
@@ -51,55 +55,93 @@ impl Appender {
         let at = self.tip.end;
         let epoch = self.shared.segments.epoch();
         let bytes = group.place(epoch, at);
-        let written = write_all_at(&*self.tip.file, bytes, u64::from(at.offset));
-        let failure = match written {
+        match write_all_at(&*self.tip.file, bytes, u64::from(at.offset)) {
             Ok(()) => match self.tip.file.sync_data() {
                 Ok(()) => {
                     self.tip.end.offset += bytes.len() as u32;
+                    self.last_page.extend(bytes);
                     self.mark_end();
-                    return Ok(at);
+                    Ok(at)
                 }
-                Err(error) => error,
+                Err(error) => self.after_failed_sync(group, error),
             },
-            Err(WriteFailed { partial: false, source }) if is_full(&source) => {
-                return Err(JournalError::NotTaken(source));
+            Err(WriteFailed { partial: false, source }) if is_full(&source) => Err(JournalError::NotTaken(source)),
+            Err(WriteFailed { partial: true, source }) if is_full(&source) => self.after_partial_write(group, source),
+            Err(WriteFailed { source, .. }) => self.write_elsewhere(group).map_err(|error| self.refuse(&source, error)),
+        }
+    }
+
+    /// The page that the group shares with acknowledged frames is of unknown content on the disk, too.
+    fn after_failed_sync(&mut self, group: &mut Group, failure: io::Error) -> Result<Position, JournalError> {
+        let acknowledged = self.tip.end;
+        tracing::warn!("the journal failed at {acknowledged} ({failure}): writing the group to a new segment");
+        let page = std::mem::replace(&mut self.last_page, LastPage::read(self.tip.file.clone(), acknowledged));
+        let at = self.write_elsewhere(group).map_err(|error| self.refuse(&failure, error))?;
+        if let Err(error) = page.write_again() {
+            self.refusing = true;
+            self.shared.status.refuse(format!(
+                "the journal failed at {acknowledged} ({failure}), and what was acknowledged right before it could not be \
+                 written again ({error}): check the disk, then restart after the next checkpoint"
+            ));
+        }
+        Ok(at)
+    }
+
+    /// The disk is full and has a part of the group. It goes to a new segment; if there is none, the part is cut off,
+    /// so that no start takes it up.
+    fn after_partial_write(&mut self, group: &mut Group, failure: io::Error) -> Result<Position, JournalError> {
+        let end = self.tip.end;
+        let Err(error) = self.write_elsewhere(group) else { return Ok(Position::new(end.segment + 1, HEADER_BYTES)) };
+        // The mark there is the group's first bytes.
+        let cut = self.tip.file.truncate(u64::from(end.offset) + MARK_BYTES as u64);
+        match cut.and_then(|()| self.tip.file.sync_data()) {
+            Ok(()) => {
+                self.must_roll = true;
+                Err(JournalError::NotTaken(failure))
             }
-            Err(WriteFailed { source, .. }) => source,
-        };
-        self.write_elsewhere(group, failure)
+            Err(_) => Err(self.refuse(&failure, error)),
+        }
     }
 
     /// The file is not to be trusted behind `tip.end`: a new one records that it ended there and takes the group.
-    fn write_elsewhere(&mut self, group: &mut Group, failure: io::Error) -> Result<Position, JournalError> {
-        let (old, at) = (self.tip.end, Position::new(self.tip.end.segment + 1, HEADER_BYTES));
-        tracing::warn!("the journal failed at {old} ({failure}): writing the group to a new segment");
-        let size = self.segment_size(group.bytes() + MARK_BYTES);
+    fn write_elsewhere(&mut self, group: &mut Group) -> io::Result<Position> {
+        let at = Position::new(self.tip.end.segment + 1, HEADER_BYTES);
         let bytes = group.place(self.shared.segments.epoch(), at);
-        match self.shared.segments.create(at.segment, old.offset, size, bytes) {
-            Ok(file) => {
-                let end = Position::new(at.segment, at.offset + bytes.len() as u32);
-                self.tip = Tip { file, end, capacity: size };
-                self.must_roll = false;
-                self.mark_end();
-                Ok(at)
-            }
-            Err(error) => {
-                self.refusing = true;
-                self.shared.status.refuse(format!(
-                    "the journal failed ({failure}), and so did a new segment ({error}): check the disk, then restart"
-                ));
-                Err(JournalError::UnknownFate(error))
-            }
+        let needed = bytes.len() + MARK_BYTES;
+        let mut begun = self.begin_segment(needed, bytes);
+        if begun.as_ref().is_err_and(is_full) && self.shared.make_room() {
+            begun = self.begin_segment(needed, bytes);
         }
+        begun?;
+        self.mark_end();
+        Ok(at)
     }
 
     fn roll(&mut self, needed: usize) -> io::Result<()> {
         self.must_roll = true;
+        self.begin_segment(needed, &[])
+    }
+
+    /// Goes on in a new segment that has `first` in it and room for `needed` bytes.
+    fn begin_segment(&mut self, needed: usize, first: &[u8]) -> io::Result<()> {
         let (number, size) = (self.tip.end.segment + 1, self.segment_size(needed));
-        let file = self.shared.segments.create(number, self.tip.end.offset, size, &[])?;
-        self.tip = Tip { file, end: Position::new(number, HEADER_BYTES), capacity: size };
+        let made = self.shared.segments.create(number, self.tip.end.offset, size, first);
+        // The next one is made ahead again, or what is missing is looked for.
+        self.shared.upkeep_signal.set();
+        let end = Position::new(number, HEADER_BYTES + first.len() as u32);
+        self.tip = Tip { file: made?, end, capacity: size };
+        self.last_page = LastPage::read(self.tip.file.clone(), end);
         self.must_roll = false;
         Ok(())
+    }
+
+    /// Nothing more is taken: nobody knows what the disk holds.
+    fn refuse(&mut self, failure: &io::Error, error: io::Error) -> JournalError {
+        self.refusing = true;
+        self.shared.status.refuse(format!(
+            "the journal failed ({failure}), and so did a new segment ({error}): check the disk, then restart"
+        ));
+        JournalError::UnknownFate(error)
     }
 
     /// A group is never split, so a huge one gets a larger segment.
@@ -152,10 +194,21 @@ impl Journal for Appender {
                 }
             }
         });
-        let fault = taken.as_ref().err().map(|error| format!("{error}: {}", cause(error)));
+        let fault = match &taken {
+            Ok(group) => group.no_slots.as_ref().map(|error| append_fault("no slots for new users", error)),
+            Err(error) => Some(append_fault(error, cause(error))),
+        };
+        if fault.is_some() {
+            shared.upkeep_signal.set();
+        }
         shared.status.append(fault);
         Ok(taken?.verdicts)
     }
+}
+
+/// What the disk has run out of is looked for again and again, so it lasts until it was found.
+fn append_fault(what: impl std::fmt::Display, cause: &io::Error) -> AppendFault {
+    AppendFault { reason: format!("{what}: {cause}"), lasts: is_exhausted(cause) }
 }
 
 fn cause(error: &JournalError) -> &io::Error {

@@ -10,6 +10,7 @@ use domain::port::store::StoreError;
 use super::frame::{self, FrameHeader, MARK_BYTES};
 use super::index::Entry;
 use super::position::Position;
+use crate::disk::is_full;
 use crate::keyring::Issued;
 use crate::seal::{NONCE_BYTES, SecretKey};
 use crate::shared::{Known, Shared};
@@ -25,6 +26,8 @@ pub(crate) struct Group {
     /// Slots that new users of the group took, and those that nobody needed.
     pub(crate) taken: Vec<Issued>,
     pub(crate) unused: Vec<Issued>,
+    /// Why new users of the group are refused.
+    pub(crate) no_slots: Option<io::Error>,
 }
 
 struct Sealed {
@@ -56,7 +59,11 @@ impl Group {
     pub(crate) fn seal(shared: &Shared, records: &[Record]) -> io::Result<Self> {
         let bodies: usize = records.iter().map(|record| record.body.len() + frame::HEADER_BYTES + 16).sum();
         let new_users = records.iter().filter(|record| record.sequence == 1).count();
-        let mut unused = shared.keyring.take(new_users)?;
+        let (mut unused, no_slots) = match take_slots(shared, new_users) {
+            Ok(slots) => (slots, None),
+            Err(error) if new_users == records.len() => return Err(error),
+            Err(error) => (shared.keyring.take_ready(new_users), Some(error)),
+        };
         unused.reverse();
         let mut nonces = vec![0; records.len() * NONCE_BYTES];
         shared.entropy.fill(&mut nonces);
@@ -67,6 +74,7 @@ impl Group {
             verdicts: Vec::with_capacity(records.len()),
             taken: Vec::new(),
             unused,
+            no_slots,
         };
         group.bytes.resize(MARK_BYTES, 0);
         let (nonces, _) = nonces.as_chunks::<NONCE_BYTES>();
@@ -128,7 +136,8 @@ impl Group {
                 (last.slot, key, last.previous)
             }
             None => {
-                let (slot, key) = self.first_slot(record).ok_or(Refused { expected: 1 })?;
+                let expected = if self.no_slots.is_some() { 0 } else { 1 };
+                let (slot, key) = self.first_slot(record).ok_or(Refused { expected })?;
                 (slot, key, Previous::InJournal(Position::NONE))
             }
         };
@@ -189,6 +198,15 @@ impl Group {
         let end = self.bytes.len();
         self.newest.insert(user, self.frames.len());
         self.frames.push(Sealed { start, end, user, slot, sequence, generation, previous });
+    }
+}
+
+/// Slots for new users. On a full disk what is kept for followers makes room for them.
+fn take_slots(shared: &Shared, count: usize) -> io::Result<Vec<Issued>> {
+    let taken = shared.keyring.take(count);
+    match &taken {
+        Err(error) if is_full(error) && shared.make_room() => shared.keyring.take(count),
+        _ => taken,
     }
 }
 

@@ -28,10 +28,12 @@ pub(crate) fn recover(
     checkpoint: Position,
     segment_bytes: u64,
     index: &Index,
+    give_up_reserve: &dyn Fn(),
 ) -> Result<Recovered, OpenError> {
+    let new = NewSegment { segments, bytes: segment_bytes, give_up_reserve };
     let first = checkpoint.segment.max(1);
     let Some(&last) = numbers.last() else {
-        let tip = start_segment(segments, 1, 0, segment_bytes, &[])?;
+        let tip = new.start(1, 0, &[])?;
         return Ok(Recovered { tip, nothing_after_checkpoint: true });
     };
     if let Some(missing) = (first..=last.max(first)).find(|number| numbers.binary_search(number).is_err()) {
@@ -55,19 +57,19 @@ pub(crate) fn recover(
         }
         (file, from) = (next, HEADER_BYTES);
     }
-    recover_last(segments, &*file, Position::new(last, from), checkpoint, segment_bytes, index, buffer)
+    recover_last(&new, &*file, Position::new(last, from), checkpoint, index, buffer)
 }
 
 /// The last segment may have a torn end, and its last group may not be synced.
 fn recover_last(
-    segments: &Segments,
+    new: &NewSegment<'_>,
     file: &dyn DiskFile,
     from: Position,
     checkpoint: Position,
-    segment_bytes: u64,
     index: &Index,
     mut buffer: Vec<u8>,
 ) -> Result<Recovered, OpenError> {
+    let segments = new.segments;
     let length = file.length().map_err(unreadable)?.saturating_sub(u64::from(from.offset));
     buffer.resize(length as usize, 0);
     let filled = read_full_at(file, &mut buffer, u64::from(from.offset)).map_err(unreadable)?;
@@ -87,8 +89,7 @@ fn recover_last(
     let tail = &bytes[(scan.synced - from.offset) as usize..(scan.end - from.offset) as usize];
     let next = Position::new(from.segment + 1, HEADER_BYTES);
     let (copy, moved) = copy_tail(tail, segments.epoch(), synced, next);
-    let size = segment_bytes.max(u64::from(HEADER_BYTES) + (copy.len() + MARK_BYTES) as u64);
-    let tip = start_segment(segments, next.segment, synced.offset, size, &copy)?;
+    let tip = new.start(next.segment, synced.offset, &copy)?;
     for (user, entry) in moved {
         index.set(user, entry);
     }
@@ -174,10 +175,22 @@ fn copy_tail(
     (copy, moved)
 }
 
-fn start_segment(segments: &Segments, number: u32, end: u32, bytes: u64, first: &[u8]) -> Result<Tip, OpenError> {
-    let file = segments.create(number, end, bytes, first).map_err(unreadable)?;
-    let capacity = file.length().map_err(unreadable)?;
-    Ok(Tip { file, end: Position::new(number, HEADER_BYTES + first.len() as u32), capacity })
+/// How start-up makes the segment that appending goes on in.
+struct NewSegment<'a> {
+    segments: &'a Segments,
+    bytes: u64,
+    give_up_reserve: &'a dyn Fn(),
+}
+
+impl NewSegment<'_> {
+    /// Makes segment `number`, with `first` in it; the one before ends at `end`.
+    fn start(&self, number: u32, end: u32, first: &[u8]) -> Result<Tip, OpenError> {
+        let bytes = self.bytes.max(u64::from(HEADER_BYTES) + (first.len() + MARK_BYTES) as u64);
+        let made = self.segments.create_first(number, end, bytes, first, self.give_up_reserve);
+        let file = made.map_err(unreadable)?;
+        let capacity = file.length().map_err(unreadable)?;
+        Ok(Tip { file, end: Position::new(number, HEADER_BYTES + first.len() as u32), capacity })
+    }
 }
 
 fn open_checked(segments: &Segments, number: u32) -> Result<(std::sync::Arc<dyn DiskFile>, SegmentHeader), OpenError> {

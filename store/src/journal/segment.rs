@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::frame;
 use super::position::Position;
-use crate::disk::{Disk, DiskFile, WriteFailed, read_full_at, write_all_at};
+use crate::disk::{Disk, DiskDirectory, DiskFile, WriteFailed, read_full_at, write_all_at};
 
 /// Groups start behind the header's page, so that no torn write of theirs can harm it.
 pub(crate) const HEADER_BYTES: u32 = 4096;
 const MAGIC: &[u8; 8] = b"PSJOURNL";
 /// The format of segments.
 pub(crate) const FORMAT: u16 = 1;
-const NEW_FILE_NAME: &str = "next.new";
+/// The file that becomes the next segment.
+pub(crate) const NEW_FILE_NAME: &str = "next.new";
 /// One read fetches most frames whole.
 const READ_BYTES: usize = 1024;
 
@@ -83,10 +84,19 @@ pub(crate) enum Fetched {
 pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
+    /// The open directory.
+    names: Arc<dyn DiskDirectory>,
     epoch: u64,
+    /// A segment that is made ahead: room and descriptor are there, header and number come when it is needed.
+    prepared: Mutex<Option<Prepared>>,
     files: RwLock<BTreeMap<u32, Arc<dyn DiskFile>>>,
     /// All segments before this one are in a checkpoint: they are kept for followers alone.
     folded_before: AtomicU32,
+}
+
+struct Prepared {
+    file: Arc<dyn DiskFile>,
+    bytes: u64,
 }
 
 /// How much is kept of what is in a checkpoint.
@@ -109,8 +119,10 @@ pub(crate) struct Readable {
 }
 
 impl Segments {
-    pub(crate) fn new(disk: Arc<dyn Disk>, directory: PathBuf, epoch: u64) -> Self {
-        Self { disk, directory, epoch, files: RwLock::default(), folded_before: AtomicU32::new(0) }
+    pub(crate) fn new(disk: Arc<dyn Disk>, directory: PathBuf, epoch: u64) -> io::Result<Self> {
+        let names = disk.directory(&directory)?;
+        let (prepared, files) = (Mutex::default(), RwLock::default());
+        Ok(Self { disk, directory, names, epoch, prepared, files, folded_before: AtomicU32::new(0) })
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -132,25 +144,78 @@ impl Segments {
         bytes: u64,
         first: &[u8],
     ) -> io::Result<Arc<dyn DiskFile>> {
-        let new_path = self.directory.join(NEW_FILE_NAME);
-        let file = self.disk.create(&new_path)?;
+        let mut prepared = self.prepared.lock();
+        let file = match prepared.take() {
+            Some(made) => {
+                if made.bytes < bytes
+                    && let Err(error) = made.file.allocate(bytes)
+                {
+                    *prepared = Some(made);
+                    return Err(error);
+                }
+                made.file
+            }
+            None => self.allocate(bytes)?,
+        };
         let header = SegmentHeader { epoch: self.epoch, number, previous_end };
-        let made = file
-            .allocate(bytes)
-            .and_then(|()| {
-                let start = [&header.encode(), first].concat();
-                write_all_at(&*file, &start, 0).map_err(|WriteFailed { source, .. }| source)
-            })
-            .and_then(|()| file.sync_data());
-        if let Err(error) = made {
+        let start = [&header.encode(), first].concat();
+        let made = write_all_at(&*file, &start, 0).map_err(|WriteFailed { source, .. }| source);
+        if let Err(error) = made.and_then(|()| file.sync_data()) {
             // Give the room back; a leftover is removed at the next start-up.
-            let _ = self.disk.remove(&new_path);
+            let _ = self.disk.remove(&self.new_path());
             return Err(error);
         }
-        self.disk.rename(&new_path, &self.path(number))?;
-        self.disk.sync_directory(&self.directory)?;
+        self.disk.rename(&self.new_path(), &self.path(number))?;
+        self.names.sync()?;
         self.files.write().insert(number, file.clone());
         Ok(file)
+    }
+
+    /// Makes the next segment ahead, so that its creation needs neither room nor a descriptor.
+    pub(crate) fn prepare(&self, bytes: u64) -> io::Result<()> {
+        let mut prepared = self.prepared.lock();
+        if prepared.is_none() {
+            let file = self.allocate(bytes)?;
+            if let Err(error) = file.sync_data() {
+                let _ = self.disk.remove(&self.new_path());
+                return Err(error);
+            }
+            *prepared = Some(Prepared { file, bytes });
+        }
+        Ok(())
+    }
+
+    /// Writes to the segment that is made ahead, where nothing counts yet: does the disk take writes?
+    pub(crate) fn try_write(&self) -> io::Result<()> {
+        let mut prepared = self.prepared.lock();
+        let Some(made) = &*prepared else { return Ok(()) };
+        let written = write_all_at(&*made.file, &[0; HEADER_BYTES as usize], 0);
+        let synced = written.map_err(|WriteFailed { source, .. }| source).and_then(|()| made.file.sync_data());
+        if synced.is_err() {
+            // A file whose sync failed is not to be trusted.
+            *prepared = None;
+            let _ = self.disk.remove(&self.new_path());
+        }
+        synced
+    }
+
+    /// A new file with room for `bytes` bytes.
+    fn allocate(&self, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.create(&self.new_path())?;
+        if let Err(error) = file.allocate(bytes) {
+            let _ = self.disk.remove(&self.new_path());
+            return Err(error);
+        }
+        Ok(file)
+    }
+
+    fn new_path(&self) -> PathBuf {
+        self.directory.join(NEW_FILE_NAME)
+    }
+
+    /// The newest segment.
+    pub(super) fn newest(&self) -> Option<Arc<dyn DiskFile>> {
+        self.files.read().values().next_back().cloned()
     }
 
     /// Reads the record at `position`.

@@ -53,7 +53,7 @@ impl Keyring {
             file.sync_data()?;
             // The name appears with the content behind it, or not at all.
             disk.rename(&new_path, &path)?;
-            disk.sync_directory(data_dir)
+            disk.directory(data_dir)?.sync()
         };
         made().map_err(|source| OpenError::Disk { doing: "create the keyring", path: path.clone(), source })
     }
@@ -105,6 +105,11 @@ impl Keyring {
             pool.refill(count, &*self.file, &self.ring, &*self.entropy)?;
         }
         Ok(pool.take(count))
+    }
+
+    /// Takes as many of `count` slots as are made already.
+    pub(crate) fn take_ready(&self, count: usize) -> Vec<Issued> {
+        self.pool.lock().take(count)
     }
 
     /// Takes back slots that nothing refers to, not even bytes that were half written.

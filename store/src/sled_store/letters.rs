@@ -1,30 +1,78 @@
 //! Dead letters in sled, and the slots of the daily keys that seal those of nobody.
 
+use std::collections::HashMap;
+
 use domain::port::store::StoreError;
 
 use super::record::SealedRecord;
 use super::{SledStore, chunk_key, read, unavailable};
+use crate::dead_letters::SourceTag;
 use crate::user_hash::UserHash;
 
-/// Bytes of a letter's key: when it was rejected, a random part, and the hash of its user.
-pub(crate) const LETTER_KEY_BYTES: usize = 32;
+/// Bytes of a letter's key: its source, when it was rejected, a random part, and the hash of its user.
+pub(crate) const LETTER_KEY_BYTES: usize = 36;
+const CHUNK_KEY_BYTES: usize = LETTER_KEY_BYTES + 2;
+/// Keys that one batch removes.
+const REMOVE_AT_ONCE: usize = 256;
 
+/// A letter to be stored.
+pub(crate) struct NewLetter {
+    pub(crate) key: [u8; LETTER_KEY_BYTES],
+    pub(crate) record: SealedRecord,
+}
+
+impl NewLetter {
+    /// The bytes of its keys and values.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.record.chunks().iter().map(|chunk| (CHUNK_KEY_BYTES + chunk.len()) as u64).sum()
+    }
+}
+
+// Beside the letters of a source lies, under its tag alone, the number of their bytes. It changes in the same batch as
+// they do, so that a crash leaves both or neither.
 impl SledStore {
-    pub(crate) fn put_letter(&self, key: &[u8; LETTER_KEY_BYTES], letter: &SealedRecord) -> sled::Result<()> {
-        let mut batch = sled::Batch::default();
-        for (number, chunk) in (0..).zip(letter.chunks()) {
-            batch.insert(chunk_key(key, number), chunk);
+    /// Writes letters, and the bytes that the letters of each source take with them.
+    pub(crate) fn put_letters(&self, letters: &[(SourceTag, NewLetter)]) -> sled::Result<()> {
+        let (mut batch, mut added) = (sled::Batch::default(), HashMap::<SourceTag, u64>::new());
+        for (tag, letter) in letters {
+            *added.entry(*tag).or_default() += letter.bytes();
+            for (number, chunk) in (0..).zip(letter.record.chunks()) {
+                batch.insert(chunk_key(&letter.key, number), chunk);
+            }
         }
-        self.with(|trees| trees.letters.apply_batch(batch))
+        self.with(|trees| {
+            for (tag, bytes) in added {
+                batch.insert(&tag, &(total(&trees.letters, tag)? + bytes).to_le_bytes());
+            }
+            trees.letters.apply_batch(batch)
+        })
     }
 
-    /// All letters, oldest first, sealed.
+    /// The bytes that the letters of each source take.
+    pub(crate) fn letter_bytes(&self) -> sled::Result<HashMap<SourceTag, u64>> {
+        self.with(|trees| {
+            let (mut found, mut from) = (HashMap::new(), SourceTag::default());
+            while let Some(entry) = trees.letters.range(from.as_slice()..).next() {
+                let (key, _) = entry?;
+                let Some(&tag) = key.first_chunk() else { break };
+                found.insert(tag, total(&trees.letters, tag)?);
+                match u32::from_be_bytes(tag).checked_add(1) {
+                    Some(next) => from = next.to_be_bytes(),
+                    None => break,
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// All letters, source by source, sealed.
     pub(crate) fn letters(&self) -> Result<Vec<SealedRecord>, StoreError> {
         let collect = |tree: &sled::Tree| {
             let mut letters: Vec<SealedRecord> = Vec::new();
             for key in tree.iter().keys() {
                 let key = key.map_err(unavailable)?;
-                if let Some((prefix, [0, 0])) = key.split_last_chunk()
+                if key.len() == CHUNK_KEY_BYTES
+                    && let Some((prefix, [0, 0])) = key.split_last_chunk()
                     && let Some(user) = prefix.last_chunk()
                 {
                     letters.extend(read(tree, prefix, UserHash(*user))?);
@@ -35,13 +83,27 @@ impl SledStore {
         self.with(|trees| Ok(collect(&trees.letters))).map_err(unavailable)?
     }
 
-    /// Removes the letters whose keys lie below `end`.
-    pub(crate) fn remove_letters_before(&self, end: &[u8; LETTER_KEY_BYTES]) -> sled::Result<()> {
+    /// Removes the letters of a source that were rejected before `end`, and says how many bytes the rest takes.
+    pub(crate) fn remove_letters_before(&self, tag: SourceTag, end: &[u8; 8]) -> sled::Result<u64> {
+        let end = [&tag[..], end].concat();
+        // The number of bytes lies first, under the tag itself.
+        let first = [&tag[..], &[0]].concat();
         self.with(|trees| {
-            for key in trees.letters.range(..end.as_slice()).keys() {
-                trees.letters.remove(key?)?;
+            let mut bytes = total(&trees.letters, tag)?;
+            loop {
+                let (mut batch, mut removed) = (sled::Batch::default(), 0);
+                for entry in trees.letters.range(&first[..]..&end[..]).take(REMOVE_AT_ONCE) {
+                    let (key, value) = entry?;
+                    bytes = bytes.saturating_sub((key.len() + value.len()) as u64);
+                    batch.remove(key);
+                    removed += 1;
+                }
+                if removed == 0 {
+                    return Ok(bytes);
+                }
+                batch.insert(&tag, &bytes.to_le_bytes());
+                trees.letters.apply_batch(batch)?;
             }
-            Ok(())
         })
     }
 
@@ -72,4 +134,10 @@ impl SledStore {
     pub(crate) fn remove_daily_slot(&self, day: u32) -> sled::Result<()> {
         self.with(|trees| trees.daily_keys.remove(day.to_be_bytes()).map(|_| ()))
     }
+}
+
+/// The bytes that the letters of a source take.
+fn total(letters: &sled::Tree, tag: SourceTag) -> sled::Result<u64> {
+    let bytes = letters.get(tag)?;
+    Ok(bytes.and_then(|bytes| bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))).unwrap_or(0))
 }

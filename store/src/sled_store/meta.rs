@@ -7,7 +7,8 @@ use crate::journal::Position;
 pub(crate) const FORMAT: u16 = 1;
 const BYTES: usize = 32;
 
-/// One value in sled, little-endian: format u16, epoch u64 at 8, checkpoint u64 at 16, first unused slot + 1 u32 at 24.
+/// One value in sled, little-endian: format u16, epoch u64 at 8, checkpoint u64 at 16, first unused slot + 1 u32 at 24,
+/// clock u32 at 28.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meta {
     /// Changes when a backup is restored. Drawn at random, so that another store in the same place differs, too.
@@ -17,6 +18,8 @@ pub(crate) struct Meta {
     /// After a clean shutdown: the first slot of the keyring that nothing refers to, provided that the journal ends at
     /// `checkpoint`.
     pub(crate) first_unused_slot: Option<u32>,
+    /// The time that retention went by then, in minutes since the Unix epoch; 0 = not known.
+    pub(crate) clock_minutes: u32,
 }
 
 impl Meta {
@@ -26,6 +29,7 @@ impl Meta {
         bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.checkpoint.to_u64().to_le_bytes());
         bytes[24..28].copy_from_slice(&self.first_unused_slot.map_or(0, |slot| slot + 1).to_le_bytes());
+        bytes[28..].copy_from_slice(&self.clock_minutes.to_le_bytes());
         bytes
     }
 
@@ -37,7 +41,12 @@ impl Meta {
         }
         let bytes: &[u8; BYTES] = bytes.try_into().map_err(|_| damaged())?;
         let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
-        let slot = u32::from_le_bytes(std::array::from_fn(|index| bytes[24 + index]));
-        Ok(Self { epoch: long(8), checkpoint: Position::from_u64(long(16)), first_unused_slot: slot.checked_sub(1) })
+        let short = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
+        Ok(Self {
+            epoch: long(8),
+            checkpoint: Position::from_u64(long(16)),
+            first_unused_slot: short(24).checked_sub(1),
+            clock_minutes: short(28),
+        })
     }
 }

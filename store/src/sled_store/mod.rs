@@ -12,20 +12,24 @@ mod repair;
 mod user_body;
 mod write;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
 use parking_lot::RwLock;
 
-pub(crate) use letters::LETTER_KEY_BYTES;
+pub(crate) use letters::{LETTER_KEY_BYTES, NewLetter};
 pub(crate) use meta::Meta;
 pub(crate) use record::SealedRecord;
 pub(crate) use user_body::UserBody;
 pub(crate) use write::FoldedUser;
 
 use crate::error::OpenError;
+use crate::journal;
 use crate::options::Options;
+use crate::permissions;
+use crate::reserve::Reserve;
 use crate::seal::{Cipher, kind};
 use crate::sync_shim;
 use crate::user_hash::UserHash;
@@ -44,6 +48,7 @@ pub(crate) struct SledStore {
     codec: Codec,
     /// `None` while sled is being reopened, or failed to.
     trees: RwLock<Option<Trees>>,
+    reserve: Reserve,
     quarantined: Quarantined,
 }
 
@@ -58,16 +63,30 @@ pub(crate) struct Trees {
 }
 
 impl SledStore {
-    /// Opens or makes the database, and proves that its sync is a real one.
+    /// Opens or makes the database, and proves that its sync is a real one. When the disk is full or no descriptor is left,
+    /// the reserve is given up for it.
     pub(crate) fn open(options: &Options) -> Result<Self, OpenError> {
-        let trees = Trees::open(&options.data_dir, options.sled_cache_bytes)?;
+        let (data_dir, cache_bytes) = (&options.data_dir, options.sled_cache_bytes);
+        let reserve = Reserve::find(options.disk.clone(), data_dir);
+        permissions::restrict(reserve.path())?;
+        let trees = match Trees::open(data_dir, cache_bytes) {
+            Err(error) if error.is_exhausted() => {
+                tracing::warn!("sled did not open ({error}): giving up the reserve, then trying again");
+                reserve.release();
+                // The journal makes it again, or does without.
+                let _ = options.disk.remove(&data_dir.join(journal::DIRECTORY).join(journal::NEW_FILE_NAME));
+                Trees::open(data_dir, cache_bytes)?
+            }
+            other => other?,
+        };
         let quarantined = Quarantined::read(&trees.quarantine);
         Ok(Self {
             quarantined: quarantined.map_err(|source| OpenError::Sled { doing: "read", source })?,
-            data_dir: options.data_dir.clone(),
-            cache_bytes: options.sled_cache_bytes,
+            data_dir: data_dir.clone(),
+            cache_bytes,
             codec: Codec::new(&options.dictionaries),
             trees: RwLock::new(Some(trees)),
+            reserve,
         })
     }
 
@@ -95,22 +114,56 @@ impl SledStore {
         self.with(|trees| trees.db.flush().map(|_| ()))
     }
 
-    pub(crate) fn has_users(&self) -> sled::Result<bool> {
-        self.with(|trees| Ok(!trees.users.is_empty()))
-    }
-
     /// The bytes of sled's log.
     pub(crate) fn bytes(&self) -> u64 {
         self.with(|trees| trees.db.size_on_disk()).unwrap_or(0)
     }
 
     /// Opens the files anew: sled never gets over an I/O error. All that was flushed is there, and the journal has the
-    /// rest.
+    /// rest. The failed handle still reads, so it goes only when there is what opening needs.
     pub(crate) fn reopen(&self) -> Result<(), OpenError> {
+        let _room = self.reserve.lock_room();
+        if self.is_open() {
+            let path = self.data_dir.clone();
+            let failed = |source| OpenError::Disk { doing: "set room aside in", path, source };
+            self.ensure_reserve().map_err(failed)?;
+        }
         let mut trees = self.trees.write();
         *trees = None;
+        self.reserve.release();
         *trees = Some(Trees::open(&self.data_dir, self.cache_bytes)?);
+        drop(trees);
+        if let Err(error) = self.ensure_reserve() {
+            tracing::warn!("sled was opened with the last room there was ({error}): nothing is written to it for now");
+        }
         Ok(())
+    }
+
+    /// Whether anything can be read.
+    pub(crate) fn is_open(&self) -> bool {
+        self.trees.read().is_some()
+    }
+
+    pub(crate) fn reserve(&self) -> &Reserve {
+        &self.reserve
+    }
+
+    /// Whether sled may be written to.
+    pub(crate) fn has_reserve(&self) -> bool {
+        self.reserve.is_held()
+    }
+
+    /// Sets aside what opening sled anew would take.
+    pub(crate) fn ensure_reserve(&self) -> io::Result<()> {
+        self.reserve.ensure(self.bytes())
+    }
+
+    /// Whether anything was ever kept here beside the meta record.
+    pub(crate) fn holds_data(&self) -> sled::Result<bool> {
+        self.with(|trees| {
+            let Trees { users, history, letters, daily_keys, quarantine, .. } = trees;
+            Ok([users, history, letters, daily_keys, quarantine].iter().any(|tree| !tree.is_empty()))
+        })
     }
 
     /// Reads what the last checkpoint that saw a user wrote, sealed.
@@ -203,9 +256,10 @@ impl Trees {
         }
         repair::sync_names(data_dir, &path).map_err(|source| OpenError::Disk {
             doing: "sync the files of",
-            path,
+            path: path.clone(),
             source,
         })?;
+        permissions::restrict(&path)?;
         Ok(trees)
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use store::disk::{Disk, DiskFile, RealDisk};
+use store::disk::{Disk, DiskDirectory, DiskFile, RealDisk};
 
 /// What fails. Each number counts down on use; `u32::MAX` is for ever.
 #[derive(Debug, Default, Clone)]
@@ -18,9 +18,19 @@ pub(crate) struct Plan {
     pub(crate) full: u32,
     /// As many writes stop halfway, and fail when they go on.
     pub(crate) torn: u32,
+    /// As many writes stop halfway, and find the disk full when they go on.
+    pub(crate) short: u32,
+    /// No room can be reserved.
+    pub(crate) no_room: bool,
+    /// The removal of a file makes room again.
+    pub(crate) room_by_removal: bool,
+    /// A failed sync loses whole pages, with what earlier syncs had made durable in them.
+    pub(crate) loses_pages: bool,
     /// As many writes succeed before any of the others fail.
     pub(crate) after_writes: u32,
 }
+
+const PAGE_BYTES: u64 = 4096;
 
 /// The failing disk.
 #[derive(Clone, Default)]
@@ -29,7 +39,14 @@ pub(crate) struct FaultyDisk(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     plan: Plan,
-    lost: Vec<(Arc<dyn DiskFile>, u64, usize)>,
+    lost: Vec<Lost>,
+}
+
+/// What is gone after a crash.
+struct Lost {
+    file: Arc<dyn DiskFile>,
+    offset: u64,
+    length: u64,
 }
 
 struct FaultyFile {
@@ -38,6 +55,7 @@ struct FaultyFile {
     disk: FaultyDisk,
     unsynced: Mutex<Vec<(u64, usize)>>,
     torn: Mutex<bool>,
+    full: Mutex<bool>,
 }
 
 impl FaultyDisk {
@@ -48,14 +66,15 @@ impl FaultyDisk {
     /// Whether all that was to fail did.
     pub(crate) fn is_used_up(&self) -> bool {
         let plan = &self.state().plan;
-        plan.syncs == 0 && plan.full == 0 && plan.torn == 0
+        plan.syncs == 0 && plan.full == 0 && plan.torn == 0 && plan.short == 0
     }
 
     /// Takes away what failed syncs have lost. The store must be closed.
     pub(crate) fn crash(&self) {
-        for (file, offset, length) in self.state().lost.drain(..) {
-            if offset < file.length().expect("a length") {
-                file.write_at(&vec![0; length], offset).expect("zeros");
+        for Lost { file, offset, length } in self.state().lost.drain(..) {
+            let end = (offset + length).min(file.length().expect("a length"));
+            if offset < end {
+                file.write_at(&vec![0; (end - offset) as usize], offset).expect("zeros");
             }
         }
     }
@@ -66,7 +85,8 @@ impl FaultyDisk {
 
     fn wrap(&self, real: Arc<dyn DiskFile>, path: &Path) -> Arc<dyn DiskFile> {
         let path = path.to_string_lossy().into_owned();
-        Arc::new(FaultyFile { real, path, disk: self.clone(), unsynced: Mutex::default(), torn: Mutex::default() })
+        let (disk, unsynced) = (self.clone(), Mutex::default());
+        Arc::new(FaultyFile { real, path, disk, unsynced, torn: Mutex::default(), full: Mutex::default() })
     }
 }
 
@@ -76,6 +96,12 @@ fn use_up(count: &mut u32) -> bool {
         *count -= 1;
     }
     left
+}
+
+/// Where a write begins and ends, or the pages that it touches do.
+fn pages(offset: u64, length: usize, whole: bool) -> (u64, u64) {
+    let end = offset + length as u64;
+    if whole { (offset / PAGE_BYTES * PAGE_BYTES, end.next_multiple_of(PAGE_BYTES)) } else { (offset, end) }
 }
 
 impl Disk for FaultyDisk {
@@ -92,11 +118,14 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove(path)
+        RealDisk.remove(path)?;
+        let plan = &mut self.state().plan;
+        plan.no_room &= !plan.room_by_removal;
+        Ok(())
     }
 
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync_directory(path)
+    fn directory(&self, path: &Path) -> io::Result<Arc<dyn DiskDirectory>> {
+        RealDisk.directory(path)
     }
 }
 
@@ -116,7 +145,13 @@ impl DiskFile for FaultyFile {
             if use_up(&mut state.plan.full) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            if length > 1 && use_up(&mut state.plan.torn) {
+            if std::mem::take(&mut *self.full.lock().expect("no panic while locked")) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            if length > 1 && use_up(&mut state.plan.short) {
+                length /= 2;
+                *self.full.lock().expect("no panic while locked") = true;
+            } else if length > 1 && use_up(&mut state.plan.torn) {
                 length /= 2;
                 *torn = true;
             }
@@ -129,15 +164,28 @@ impl DiskFile for FaultyFile {
         let mut state = self.disk.state();
         let unsynced = std::mem::take(&mut *self.unsynced.lock().expect("no panic while locked"));
         if self.path.contains(state.plan.path) && state.plan.after_writes == 0 && use_up(&mut state.plan.syncs) {
-            state.lost.extend(unsynced.into_iter().map(|(offset, length)| (self.real.clone(), offset, length)));
+            let whole = state.plan.loses_pages;
+            let lost = |(offset, length)| {
+                let (start, end) = pages(offset, length, whole);
+                Lost { file: self.real.clone(), offset: start, length: end - start }
+            };
+            state.lost.extend(unsynced.into_iter().map(lost));
             return Err(io::Error::from_raw_os_error(5));
+        }
+        // A page that was written again is written as a whole.
+        for (offset, length) in unsynced {
+            let (start, end) = pages(offset, length, true);
+            state.lost.retain(|lost| {
+                !Arc::ptr_eq(&lost.file, &self.real) || lost.offset >= end || lost.offset + lost.length <= start
+            });
         }
         self.real.sync_data()
     }
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.disk.state();
-        if self.path.contains(state.plan.path) && state.plan.after_writes == 0 && use_up(&mut state.plan.full) {
+        let concerned = self.path.contains(state.plan.path) && state.plan.after_writes == 0;
+        if concerned && (state.plan.no_room || use_up(&mut state.plan.full)) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.real.allocate(bytes)

@@ -4,7 +4,7 @@
 
 pub(crate) mod faulty_disk;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -85,6 +85,8 @@ pub(crate) fn options(dir: &Path) -> Options {
     options.checkpoint_interval = Duration::from_secs(3600);
     options.sled_cache_bytes = 32 << 20;
     options.retain_journal_bytes = 0;
+    // A test's clock jumps as it likes.
+    options.confirm_clock = Duration::ZERO;
     // Fewer than the tests have, so that sequences come from memory and from sled.
     options.known_users = 30;
     options
@@ -99,6 +101,20 @@ pub(crate) fn try_open(options: Options, seed: u64) -> Result<Store, OpenError> 
 #[track_caller]
 pub(crate) fn open(dir: &Path) -> Store {
     try_open(options(dir), 1).unwrap_or_else(|error| panic!("the store opens: {error}"))
+}
+
+/// The segments of the journal, oldest first. The one that is made ahead is not among them.
+pub(crate) fn segment_paths(dir: &Path) -> Vec<PathBuf> {
+    let names = std::fs::read_dir(dir.join("journal")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "segment");
+    let mut paths: Vec<_> = names.filter(is_segment).collect();
+    paths.sort();
+    paths
+}
+
+/// How many segments the journal has.
+pub(crate) fn segments(dir: &Path) -> usize {
+    segment_paths(dir).len()
 }
 
 /// User number `number`.

@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::Options;
 
+use crate::kit;
 use crate::kit::{BLOCK_FRAMES, frames, join, open, options, record, seed, split, try_open, user};
 
 #[test]
@@ -18,7 +19,7 @@ fn a_checkpoint_moves_frames_into_state_and_history_and_lets_segments_go() {
         let group: Vec<_> = (0..20).map(|number| record(number, sequence, vec![sequence as u8; 1000])).collect();
         store.journal.append(&group).expect("taken");
     }
-    let segments = || std::fs::read_dir(dir.path().join("journal")).expect("a folder").count();
+    let segments = || kit::segments(dir.path());
     assert!(segments() > 2);
     store.closer.checkpoint().expect("a checkpoint");
     assert_eq!(segments(), 1);

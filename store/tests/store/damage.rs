@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{MasterKey, OpenError};
 
-use crate::kit::{KeepAll, SeededEntropy, frames, open, options, record, seed, try_open};
+use crate::kit::{KeepAll, SeededEntropy, frames, open, options, record, seed, segment_paths, try_open};
 
 const SEGMENT_HEADER: usize = 4096;
 const MARK_KIND: u8 = 0;
@@ -22,10 +22,7 @@ fn crashed(dir: &Path, groups: u64) {
 }
 
 fn last_segment(dir: &Path) -> PathBuf {
-    let mut files: Vec<_> =
-        fs::read_dir(dir.join("journal")).expect("a folder").map(|e| e.expect("one").path()).collect();
-    files.sort();
-    files.pop().expect("a segment")
+    segment_paths(dir).pop().expect("a segment")
 }
 
 /// The (offset, length, kind) of every record in a segment.
@@ -92,8 +89,7 @@ fn a_flipped_bit_before_a_mark_is_refused_and_never_repaired() {
     let dir = tempfile::tempdir().expect("a directory");
     crashed(dir.path(), 100);
     crashed_again(dir.path());
-    let paths: Vec<_> =
-        fs::read_dir(dir.path().join("journal")).expect("a folder").map(|e| e.expect("one").path()).collect();
+    let paths = segment_paths(dir.path());
     assert!(paths.len() > 2);
     let last = last_segment(dir.path());
     for _ in 0..60 {
@@ -143,10 +139,47 @@ fn a_missing_piece_is_named() {
     fs::rename(&aside, &first).expect("moved back");
 
     fs::rename(dir.path().join("sled"), &aside).expect("moved");
-    assert!(matches!(refusal(dir.path()), OpenError::Damaged { what: "sled's meta record", .. }));
-    fs::remove_dir_all(dir.path().join("sled")).expect("removed");
+    assert!(matches!(refusal(dir.path()), OpenError::PartMissing { path } if path == dir.path().join("sled")));
+    assert!(!dir.path().join("sled").exists(), "nothing was made in its place");
     fs::rename(&aside, dir.path().join("sled")).expect("moved back");
     assert_eq!(frames(&open(dir.path()), 0).len(), 100);
+}
+
+#[test]
+fn a_store_whose_journal_is_not_mounted_and_whose_keyring_is_of_the_first_day_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(open(dir.path()));
+    let (keyring, first_day) = (dir.path().join("keyring"), dir.path().join("first day"));
+    fs::copy(&keyring, &first_day).expect("a copy");
+    let mut store = open(dir.path());
+    store.journal.append(&[record(1, 1, vec![1])]).expect("taken")[0].expect("in sequence");
+    store.closer.close().expect("closes");
+    drop((store.journal, store.reader, store.log, store.dead_letters));
+
+    let (journal, aside) = (dir.path().join("journal"), dir.path().join("aside"));
+    let today = fs::read(&keyring).expect("the keyring");
+    fs::rename(&journal, &aside).expect("moved");
+    fs::copy(&first_day, &keyring).expect("restored");
+    assert!(matches!(refusal(dir.path()), OpenError::PartMissing { path } if path == journal));
+    fs::write(&keyring, today).expect("restored");
+    assert!(matches!(refusal(dir.path()), OpenError::PartMissing { path } if path == journal));
+    fs::rename(&aside, &journal).expect("mounted");
+    assert_eq!(frames(&open(dir.path()), 1).len(), 1);
+}
+
+#[test]
+fn sleds_files_of_a_first_start_that_was_cut_short_are_made_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    drop(open(dir.path()));
+    fs::remove_dir_all(dir.path().join("journal")).expect("removed");
+    fs::write(dir.path().join("sled.unfinished"), b"").expect("written");
+    fs::write(dir.path().join("sled/db"), b"half made").expect("written");
+    fs::write(dir.path().join("sled/conf"), b"half made, and no settings of ours").expect("written");
+    let mut store = open(dir.path());
+    store.journal.append(&[record(1, 1, vec![1])]).expect("taken")[0].expect("in sequence");
+    drop(store);
+    assert!(!dir.path().join("sled.unfinished").exists());
+    assert_eq!(frames(&open(dir.path()), 1).len(), 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use store::{Health, Store};
 
 use crate::kit::faulty_disk::{FaultyDisk, Plan};
-use crate::kit::{frames, open, options, record, seed, try_open};
+use crate::kit::{frames, open, options, record, seed, segments, try_open};
 
 const FOR_EVER: u32 = u32::MAX;
 
@@ -153,6 +153,10 @@ fn whatever_fails_acknowledged_frames_stay_and_refused_ones_stay_away() {
                 syncs: count(&mut random),
                 full: count(&mut random),
                 torn: count(&mut random),
+                short: random.random_range(0..2),
+                no_room: random.random_bool(0.2),
+                room_by_removal: random.random_bool(0.5),
+                loses_pages: false,
                 after_writes: random.random_range(0..30),
             });
             for _ in 0..20 {
@@ -170,5 +174,156 @@ fn whatever_fails_acknowledged_frames_stay_and_refused_ones_stay_away() {
             disk.set(Plan::default());
             disk.crash();
         }
+    }
+}
+
+#[test]
+fn a_keyring_that_finds_no_room_refuses_new_users_alone() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let mut store = open_on(dir.path(), &disk);
+    append(&mut store, 1).expect("taken");
+    disk.set(Plan { path: "keyring", full: FOR_EVER, ..Plan::default() });
+    let mut group: Vec<_> = (10..3000).map(|number| record(number, 1, vec![1])).collect();
+    group.push(record(1, 2, 2_u64.to_le_bytes().to_vec()));
+    let verdicts = store.journal.append(&group).expect("taken");
+    assert_eq!(verdicts.last(), Some(&Ok(())), "a user who has a slot is served");
+    let refused = verdicts.iter().filter(|verdict| verdict.is_err()).count();
+    assert!(refused > 1000, "{refused} of 2,990 new users");
+    assert!(!store.status.takes_writes(), "readiness says so");
+    disk.set(Plan::default());
+    let again: Vec<_> = (10..3000).filter(|number| frames(&store, *number).is_empty()).collect();
+    assert_eq!(again.len(), refused, "who is refused is not there");
+    let group: Vec<_> = again.iter().map(|number| record(*number, 1, vec![1])).collect();
+    assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
+    assert!(store.status.takes_writes());
+}
+
+/// Fills segments that a checkpoint has, so that they are there for followers alone.
+fn with_folded_segments(dir: &Path, disk: &FaultyDisk) -> Store {
+    let mut options = options(dir);
+    options.disk = std::sync::Arc::new(disk.clone());
+    options.retain_journal_bytes = 1 << 40;
+    let mut store = try_open(options, 1).expect("the store opens");
+    for sequence in 1..=40 {
+        store.journal.append(&[record(7, sequence, vec![7; 20_000])]).expect("taken")[0].expect("in sequence");
+    }
+    store.closer.checkpoint().expect("a checkpoint");
+    assert!(segments(dir) > 2);
+    store
+}
+
+#[test]
+fn a_keyring_on_a_full_disk_takes_the_room_that_is_kept_for_followers() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let mut store = with_folded_segments(dir.path(), &disk);
+    let before = segments(dir.path());
+    disk.set(Plan { path: "keyring", full: 1, ..Plan::default() });
+    let group: Vec<_> = (10..3000).map(|number| record(number, 1, vec![1])).collect();
+    assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
+    assert!(disk.is_used_up() && segments(dir.path()) < before);
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_of_a_write_takes_the_room_that_is_kept_for_followers() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let mut store = with_folded_segments(dir.path(), &disk);
+    let before = segments(dir.path());
+    // The segment that is made ahead takes the first group, and only a removal makes room for another.
+    for (sequence, no_room) in [(1, true), (2, false)] {
+        disk.set(Plan { path: "journal", short: 1, no_room, room_by_removal: true, ..Plan::default() });
+        append(&mut store, sequence).expect("taken");
+        assert!(disk.is_used_up());
+        wait_for(|| segments(dir.path()) < before);
+    }
+    assert!(store.status.takes_writes());
+    drop(store);
+    assert_eq!(sequences(&open(dir.path())), [1, 2]);
+}
+
+#[test]
+fn a_disk_that_is_full_in_the_middle_of_a_write_takes_nothing_and_recovers() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let mut store = open_on(dir.path(), &disk);
+    append(&mut store, 1).expect("taken");
+    // The segment that is made ahead takes the first of them, and no other can be made.
+    disk.set(Plan { path: "journal", short: 1, no_room: true, ..Plan::default() });
+    append(&mut store, 2).expect("taken, in the next segment");
+    disk.set(Plan { path: "journal", short: 1, no_room: true, ..Plan::default() });
+    let group = [record(1, 3, 3_u64.to_le_bytes().to_vec()), record(9, 1, vec![9; 3000])];
+    assert!(matches!(store.journal.append(&group), Err(JournalError::NotTaken(_))));
+    assert!(disk.is_used_up());
+    assert!(!store.status.takes_writes());
+    assert!(!matches!(store.status.health(), Health::RefusingWrites { .. }), "not for good");
+    // Nothing of the group is there after a crash.
+    let crashed = tempfile::tempdir().expect("a directory");
+    copy(dir.path(), crashed.path());
+    let after = open(crashed.path());
+    assert_eq!((sequences(&after), frames(&after, 9).len()), (vec![1, 2], 0));
+    drop(after);
+
+    disk.set(Plan::default());
+    append(&mut store, 3).expect("taken");
+    wait_for(|| store.status.health() == Health::Ok);
+    drop(store);
+    assert_eq!(sequences(&open(dir.path())), [1, 2, 3]);
+}
+
+/// A copy of a data directory as a crash would leave it.
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let to = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            std::fs::create_dir(&to).expect("a folder");
+            copy(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn a_failed_sync_takes_nothing_of_the_page_before_it_along() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let mut store = open_on(dir.path(), &disk);
+    for sequence in 1..=3 {
+        append(&mut store, sequence).expect("taken");
+    }
+    for sequence in 4..=8 {
+        disk.set(Plan { path: "journal", syncs: 1, loses_pages: true, ..Plan::default() });
+        append(&mut store, sequence).expect("taken, in a new segment");
+        assert!(disk.is_used_up());
+    }
+    assert_eq!(store.status.health(), Health::Ok);
+    drop(store);
+    disk.crash();
+    assert_eq!(sequences(&open(dir.path())), (1..=8).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_disk_does_not_stop_the_roll_to_the_next_segment() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let mut store = open_on(dir.path(), &disk);
+    disk.set(Plan { path: "journal", no_room: true, ..Plan::default() });
+    let mut taken = 0;
+    while let Ok(verdicts) = store.journal.append(&[record(1, taken + 1, vec![1; 20_000])]) {
+        verdicts[0].expect("in sequence");
+        taken += 1;
+    }
+    assert!(taken > 13, "{taken} groups of 20,000 bytes: more than a segment has");
+    assert!(!store.status.takes_writes());
+    disk.set(Plan::default());
+    // Nobody writes meanwhile.
+    wait_for(|| store.status.takes_writes());
+    store.journal.append(&[record(1, taken + 1, vec![1])]).expect("taken")[0].expect("in sequence");
+}
+
+/// Waits for something that comes by itself.
+#[track_caller]
+fn wait_for(is_there: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_there() {
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "it does not come");
+        std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }

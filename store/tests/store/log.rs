@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{Options, Store};
 
+use crate::kit;
 use crate::kit::faulty_disk::{FaultyDisk, Plan};
 use crate::kit::{open, options, record, seed, try_open};
 
@@ -145,8 +146,7 @@ fn segments_are_kept_by_bytes_and_by_age_and_an_older_place_has_gone() {
     options.retain_journal = Duration::from_secs(3600);
     options.retain_journal_bytes = 1 << 20;
     let mut store = try_open(options.clone(), 1).expect("the store opens");
-    let (begin, segments) =
-        (store.log.oldest(), || std::fs::read_dir(dir.path().join("journal")).expect("a folder").count());
+    let (begin, segments) = (store.log.oldest(), || kit::segments(dir.path()));
     fill(&mut store, 1);
     store.closer.checkpoint().expect("a checkpoint");
     assert_eq!(segments(), 5, "a mebibyte of segments of 256 KiB, and the one that is written to");
@@ -169,7 +169,7 @@ fn a_full_disk_lets_go_of_what_is_kept_for_followers() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let options = Options { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
     let mut store = try_open(options, 1).expect("the store opens");
-    let segments = || std::fs::read_dir(dir.path().join("journal")).expect("a folder").count();
+    let segments = || kit::segments(dir.path());
     fill(&mut store, 1);
     store.closer.checkpoint().expect("a checkpoint");
     fill(&mut store, 101);
@@ -181,4 +181,32 @@ fn a_full_disk_lets_go_of_what_is_kept_for_followers() {
     let kept = names(&follow(&*store.log, store.log.oldest(), 1 << 20));
     assert_eq!(kept.last(), Some(&(1, 300)));
     assert!(kept[0].1 > 90 && kept[0].1 <= 101, "what no checkpoint has stays: {:?}", kept[0]);
+}
+
+#[test]
+fn a_jump_of_the_clock_takes_no_segment_from_followers() {
+    let dir = tempfile::tempdir().expect("a directory");
+    #[expect(clippy::disallowed_methods, reason = "files have the time of the system's clock")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_micros() as i64;
+    let clock = Arc::new(SetClock(AtomicI64::new(now)));
+    let options = Options {
+        clock: Some(clock.clone()),
+        retain_journal: Duration::from_secs(24 * 3600),
+        confirm_clock: Duration::from_secs(3600),
+        ..keeping(dir.path())
+    };
+    let mut store = try_open(options.clone(), 1).expect("the store opens");
+    fill(&mut store, 1);
+    store.closer.checkpoint().expect("a checkpoint");
+    let kept = kit::segments(dir.path());
+    clock.0.fetch_add(400 * 24 * 3_600_000_000, Ordering::Relaxed);
+    for _ in 0..3 {
+        store.closer.checkpoint().expect("a checkpoint");
+        assert_eq!(kit::segments(dir.path()), kept);
+    }
+    store.closer.close().expect("closes");
+    drop((store.journal, store.reader, store.log, store.dead_letters));
+    let store = try_open(options, 1).expect("the store opens");
+    store.closer.checkpoint().expect("a checkpoint");
+    assert_eq!(kit::segments(dir.path()), kept + 1, "a start begins one");
 }

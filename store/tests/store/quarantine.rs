@@ -9,6 +9,7 @@ use domain::port::journal::{JournalError, Refused};
 use domain::port::store::{Fold, Folded, StoreError};
 use store::{Health, Store};
 
+use crate::kit;
 use crate::kit::{KeepAll, SeededEntropy, frames, master, open, options, record, user};
 
 const SEGMENT_HEADER: u64 = 4096;
@@ -32,7 +33,7 @@ fn is_damaged(store: &Store, number: usize) {
 #[test]
 fn a_checkpoint_sets_a_damaged_user_aside_and_goes_on() {
     let dir = tempfile::tempdir().expect("a directory");
-    let segments = || std::fs::read_dir(dir.path().join("journal")).expect("a folder").count();
+    let segments = || kit::segments(dir.path());
     let mut store =
         store::open(options(dir.path()), &master(), Arc::new(Panicky), SeededEntropy::new(1)).expect("opens");
     for number in 0..4 {

@@ -1,0 +1,197 @@
+//! The thread that writes letters and removes old ones.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::port::dead_letters::DeadLetter;
+use domain::port::store::StoreError;
+
+use super::account::{Account, SourceTag};
+use super::body;
+use super::queue::{Next, Queue, Waiting};
+use crate::seal::{Cipher, NOBODY, kind};
+use crate::shared::{Known, Shared};
+use crate::sled_store::{LETTER_KEY_BYTES, NewLetter, SealedRecord};
+use crate::user_hash::UserHash;
+
+const MICROS_PER_DAY: i64 = 24 * 3600 * 1_000_000;
+/// How often old letters are looked for when no new one comes.
+const PURGE_PAUSE: Duration = Duration::from_secs(600);
+/// How soon letters that could not be written are tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// One batch has at most so many letters, and bytes: sled's readers wait while it is applied.
+const BATCH_LETTERS: usize = 64;
+const BATCH_BYTES: usize = 256 << 10;
+
+/// What the thread has.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    account: Arc<Account>,
+    queue: Arc<Queue>,
+    days_kept: u32,
+    /// The last day that old letters were removed on.
+    purged_for: Option<u32>,
+}
+
+/// A letter that could not be written, or an old one that could not be removed.
+#[derive(Debug, thiserror::Error)]
+enum LetterError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("sled failed: {0}")]
+    Sled(#[from] sled::Error),
+    #[error("the keyring failed: {0}")]
+    Keyring(#[from] std::io::Error),
+    #[error("the disk is full")]
+    NoRoom,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, account: Arc<Account>, queue: Arc<Queue>, days_kept: u32) -> Self {
+        Self { shared, account, queue, days_kept, purged_for: None }
+    }
+
+    pub(super) fn run(mut self) {
+        self.measure();
+        self.purge_by_clock();
+        loop {
+            match self.queue.next(BATCH_LETTERS, BATCH_BYTES, PURGE_PAUSE) {
+                Next::Letters(batch) => {
+                    self.write_or_wait(&batch);
+                    self.queue.written(&batch);
+                    self.measure();
+                }
+                Next::Nothing => self.purge_by_clock(),
+                Next::Closed => return,
+            }
+        }
+    }
+
+    fn measure(&self) {
+        self.shared.metrics.dead_letter_bytes.set(self.account.total() as f64);
+    }
+
+    /// Writes a batch. While the store cannot take it, the letters wait, and those behind them find the queue full.
+    fn write_or_wait(&mut self, batch: &[Waiting]) {
+        let mut was_told = false;
+        loop {
+            let Err(error) = self.write(batch) else { return };
+            if !was_told {
+                tracing::error!("dead letters could not be written and wait: {error}");
+                was_told = true;
+            }
+            if self.queue.pause(RETRY) {
+                break;
+            }
+        }
+        tracing::error!("{} dead letters were dropped: the store closes and cannot take them", batch.len());
+        for waiting in batch {
+            self.drop_letter(waiting);
+        }
+    }
+
+    fn drop_letter(&self, waiting: &Waiting) {
+        self.account.release(waiting.tag, waiting.reserved);
+        self.shared.metrics.dead_letter_dropped("failed");
+    }
+
+    fn write(&mut self, batch: &[Waiting]) -> Result<(), LetterError> {
+        // A write that meets a full disk costs sled its open files.
+        if !self.shared.sled.has_reserve() {
+            return Err(LetterError::NoRoom);
+        }
+        let (mut sealed, mut unused, mut dropped) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
+        for waiting in batch {
+            let day = day_of(waiting.letter.rejected_at);
+            self.purge_on(day);
+            match seal(&self.shared, &waiting.letter, day, waiting.tag) {
+                Ok(letter) => {
+                    unused.push((waiting.tag, waiting.reserved.saturating_sub(letter.bytes())));
+                    sealed.push((waiting.tag, letter));
+                }
+                Err(LetterError::Store(error @ StoreError::Damaged { .. })) => {
+                    tracing::error!("a dead letter was dropped: {error}");
+                    dropped.push(waiting);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.shared.sled.put_letters(&sealed)?;
+        unused.into_iter().for_each(|(tag, bytes)| self.account.release(tag, bytes));
+        dropped.into_iter().for_each(|waiting| self.drop_letter(waiting));
+        Ok(())
+    }
+
+    fn purge_by_clock(&mut self) {
+        if let Some(clock) = &self.shared.retention_clock {
+            self.purge_on(day_of(clock.now()));
+        }
+    }
+
+    /// Once a day; a failure is tried again with the next letter.
+    fn purge_on(&mut self, day: u32) {
+        if self.purged_for == Some(day) {
+            return;
+        }
+        match self.purge(day.saturating_sub(self.days_kept)) {
+            Ok(()) => self.purged_for = Some(day),
+            Err(error) => tracing::error!("old dead letters could not be removed: {error}"),
+        }
+        self.measure();
+    }
+
+    /// Destroys the keys of the days before `day` and removes all letters of those days.
+    fn purge(&mut self, day: u32) -> Result<(), LetterError> {
+        let end = (i64::from(day) * MICROS_PER_DAY).to_be_bytes();
+        for (tag, bytes) in self.shared.sled.letter_bytes()? {
+            let left = self.shared.sled.remove_letters_before(tag, &end)?;
+            self.account.release(tag, bytes.saturating_sub(left));
+        }
+        for (day, slot) in self.shared.sled.daily_slots_before(day)? {
+            self.shared.keyring.destroy(slot, 1)?;
+            self.shared.sled.remove_daily_slot(day)?;
+        }
+        Ok(())
+    }
+}
+
+fn seal(shared: &Shared, letter: &DeadLetter, day: u32, tag: SourceTag) -> Result<NewLetter, LetterError> {
+    let subject = letter.user.map(|user| shared.hasher.hash(&user));
+    let known = subject.map(|user| Ok::<_, StoreError>(shared.last_known(&user)?.map(|known| (user, known))));
+    let (user, slot, generation, cipher) = match known.transpose()?.flatten() {
+        Some((user, Known { slot, generation, .. })) => (user, slot, generation, shared.cipher(slot, generation)?),
+        None => {
+            let (slot, generation, cipher) = daily_key(shared, day)?;
+            (NOBODY, slot, generation, cipher)
+        }
+    };
+    let record = SealedRecord::unsealed(kind::DEAD_LETTER, user, slot, generation, letter.rejected_at as u64);
+    let record = shared.sled.seal(&cipher, &body::encode(letter), record, &*shared.entropy)?;
+    Ok(NewLetter { key: letter_key(shared, letter, tag, &user), record })
+}
+
+/// Letters of a source lie in the order of their rejection; a random part and the user come behind it.
+fn letter_key(shared: &Shared, letter: &DeadLetter, tag: SourceTag, user: &UserHash) -> [u8; LETTER_KEY_BYTES] {
+    let mut key = [0; LETTER_KEY_BYTES];
+    key[..4].copy_from_slice(&tag);
+    key[4..12].copy_from_slice(&letter.rejected_at.max(0).to_be_bytes());
+    shared.entropy.fill(&mut key[12..20]);
+    key[20..].copy_from_slice(&user.0);
+    key
+}
+
+/// The key of a day: a slot of the keyring that is nobody's.
+fn daily_key(shared: &Shared, day: u32) -> Result<(u32, u32, Cipher), LetterError> {
+    if let Some(slot) = shared.sled.daily_slot(day)? {
+        return Ok((slot, 1, shared.cipher(slot, 1)?));
+    }
+    let issued = shared.keyring.take(1)?.pop().ok_or_else(|| std::io::Error::other("the keyring gave no slot"))?;
+    shared.sled.set_daily_slot(day, issued.slot)?;
+    // A crash before the flush would leave letters without a key that anybody knows of, so it comes first.
+    shared.sled.flush()?;
+    Ok((issued.slot, 1, issued.key.cipher()))
+}
+
+fn day_of(micros: i64) -> u32 {
+    micros.div_euclid(MICROS_PER_DAY).clamp(0, i64::from(u32::MAX)) as u32
+}

@@ -1,0 +1,67 @@
+//! The segment that start-up begins, on a full disk too: what is stored can be read then, and writes wait for room.
+
+use std::io;
+use std::sync::Arc;
+
+use super::frame::MARK_BYTES;
+use super::segment::{HEADER_BYTES, Keep, Segments};
+use crate::disk::{DiskFile, is_full, read_full_at};
+
+const PAGE_BYTES: usize = 4096;
+/// One read takes so many bytes.
+const CHUNK_BYTES: u64 = 1 << 20;
+
+impl Segments {
+    /// Makes a segment of `bytes` bytes, or a smaller one that holds `first` where there is no room. What is kept for
+    /// followers alone, and what was reserved in the segment before and not used, goes first. `give_up_reserve` makes the
+    /// last room.
+    pub(super) fn create_first(
+        &self,
+        number: u32,
+        previous_end: u32,
+        bytes: u64,
+        first: &[u8],
+        give_up_reserve: &dyn Fn(),
+    ) -> io::Result<Arc<dyn DiskFile>> {
+        let has_no_room = |result: &io::Result<_>| result.as_ref().err().is_some_and(is_full);
+        let create = |bytes| self.create(number, previous_end, bytes, first);
+        let mut result = create(bytes);
+        if has_no_room(&result) && self.drop_folded(Keep::NOTHING)? {
+            result = create(bytes);
+        }
+        if has_no_room(&result) && self.cut_blank_end(previous_end)? {
+            result = create(bytes);
+        }
+        let smallest = (HEADER_BYTES as usize + first.len() + MARK_BYTES).next_multiple_of(PAGE_BYTES) as u64;
+        if has_no_room(&result) {
+            tracing::warn!("the disk is full: nothing can be written until there is room");
+            result = create(smallest);
+        }
+        if has_no_room(&result) {
+            give_up_reserve();
+            result = create(smallest);
+        }
+        result
+    }
+
+    /// Cuts the zeros off the newest segment's end, but nothing before `end`. Says whether there were any.
+    fn cut_blank_end(&self, end: u32) -> io::Result<bool> {
+        let Some(file) = self.newest() else { return Ok(false) };
+        let length = file.length()?;
+        let mut cut = length;
+        while cut > u64::from(end) {
+            let start = cut.saturating_sub(CHUNK_BYTES).max(end.into());
+            let mut chunk = vec![0; (cut - start) as usize];
+            let filled = read_full_at(&*file, &mut chunk, start)?;
+            if let Some(last) = chunk[..filled].iter().rposition(|&byte| byte != 0) {
+                cut = start + last as u64 + 1;
+                break;
+            }
+            cut = start;
+        }
+        if cut < length {
+            file.truncate(cut)?;
+        }
+        Ok(cut < length)
+    }
+}

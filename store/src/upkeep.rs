@@ -1,0 +1,91 @@
+//! The thread that makes things ready before they are needed, and finds out when what failed works again.
+//!
+//! The journal's next segment is made ahead, so that a full disk or a lack of descriptors does not stop a write at the
+//! moment of the roll. What is missing is tried again every second until it is there; a write that the disk refused is
+//! followed by trial writes, so that readiness comes back without anybody's event.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::disk::is_full;
+use crate::shared::Shared;
+
+/// How soon what is missing is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often all is looked at when nothing is missing.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The running thread. It ends when this is dropped.
+pub(crate) struct Upkeep {
+    shared: Arc<Shared>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Upkeep {
+    /// Makes ready what can be, and starts the thread. Segments have `segment_bytes` bytes.
+    pub(crate) fn start(shared: Arc<Shared>, segment_bytes: u64) -> io::Result<Self> {
+        let complete = restore(&shared, segment_bytes);
+        let worker = shared.clone();
+        let work = move || work(&worker, segment_bytes, complete);
+        let handle = thread::Builder::new().name("upkeep".to_owned()).spawn(work)?;
+        Ok(Self { shared, handle: Some(handle) })
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.shared.upkeep_signal.close();
+        if let Some(handle) = self.handle.take() {
+            // It ends by itself; a panic in it was reported by the panic hook.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn work(shared: &Shared, segment_bytes: u64, mut complete: bool) {
+    while shared.upkeep_signal.wait(if complete { IDLE } else { RETRY }) {
+        let before = complete;
+        complete = restore(shared, segment_bytes);
+        if complete && !before {
+            tracing::info!("the store has its reserves again");
+        }
+    }
+}
+
+/// Makes ready what is missing; says whether nothing is missing any more.
+fn restore(shared: &Shared, segment_bytes: u64) -> bool {
+    let _room = shared.sled.reserve().lock_room();
+    let prepare = || shared.segments.prepare(segment_bytes);
+    let segment = prepare().or_else(|error| match is_full(&error) && shared.make_room() {
+        true => prepare(),
+        false => Err(error),
+    });
+    let reserve = shared.sled.ensure_reserve();
+    let write = match shared.status.is_append_failing() {
+        true => segment.and_then(|()| trial(shared)),
+        false => segment,
+    };
+    shared.status.reserves(
+        write
+            .as_ref()
+            .err()
+            .or(reserve.as_ref().err())
+            .map(|error| format!("nothing can be set aside for the next writes ({error})")),
+    );
+    write.is_ok() && reserve.is_ok()
+}
+
+/// Does what the next write will need. After that it is likely to be taken.
+fn trial(shared: &Shared) -> io::Result<()> {
+    shared.segments.try_write()?;
+    let slots = shared.keyring.take(1)?;
+    shared.keyring.give_back(slots);
+    shared.status.append_works();
+    Ok(())
+}
