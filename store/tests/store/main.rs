@@ -3,6 +3,10 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+#[path = "../../../domain/tests/fat_user/mod.rs"]
+mod fat_user;
+
+mod amplification;
 mod append;
 mod checkpoint;
 mod damage;
@@ -10,6 +14,7 @@ mod dead_letters;
 mod faults;
 mod history;
 mod kill;
+mod load;
 mod log;
 mod quarantine;
 mod sled_faults;
