@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::id::UserId;
 use domain::port::store::{ProfileStore, StoreError};
-use domain::record::{self, Past};
+use domain::record::{Hydration, Past, Rewind};
 use domain::state::UserState;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -15,8 +15,10 @@ use crate::error::{Busy, ReadError};
 use crate::roster::ShardEvent;
 use crate::shared::Shared;
 
-/// The most users that one thread takes, and sends back, at once.
+/// Maximum number of users that one thread takes, and sends back, at once.
 const BATCH: usize = 64;
+/// A thread sends back what it has loaded once it has read this many bytes, so that large users do not add up.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// What waits to be loaded.
 #[derive(Debug)]
@@ -120,19 +122,22 @@ impl Loader {
     pub(crate) fn step(&mut self, wait: bool) -> bool {
         let (question, open) = self.shared.loads.take(&mut self.batch, wait);
         let mut by_shard: Vec<Vec<Hydrated>> = self.shared.shards.iter().map(|_| Vec::new()).collect();
+        let mut bytes = 0;
         for user in self.batch.drain(..) {
-            let state = load(self.store.as_ref(), &user);
+            let mut hydration = Hydration::default();
+            let state = load(self.store.as_ref(), &user, &mut hydration);
             if let Err(error) = &state {
                 let cause: &dyn std::error::Error = error;
                 tracing::error!(error = cause, "a user could not be hydrated");
             }
             by_shard[self.shared.shard_of(&user)].push(Hydrated { user, state });
-        }
-        for (shard, hydrated) in self.shared.shards.iter().zip(by_shard) {
-            if !hydrated.is_empty() {
-                let _ = shard.send(ShardEvent::Hydrated(hydrated));
+            bytes += hydration.loaded_bytes();
+            if bytes >= BATCH_BYTES {
+                send_back(&self.shared, &mut by_shard);
+                bytes = 0;
             }
         }
+        send_back(&self.shared, &mut by_shard);
         if let Some(GetPast { user, revision, answer }) = question {
             let past = load_past(self.store.as_ref(), &user, revision);
             // Whoever does not wait any more needs no answer.
@@ -146,19 +151,30 @@ impl Loader {
     }
 }
 
+fn send_back(shared: &Shared, by_shard: &mut [Vec<Hydrated>]) {
+    for (shard, hydrated) in shared.shards.iter().zip(by_shard) {
+        if !hydrated.is_empty() {
+            let _ = shard.send(ShardEvent::Hydrated(std::mem::take(hydrated)));
+        }
+    }
+}
+
 fn load_past(store: &dyn ProfileStore, user: &UserId, revision: u64) -> Result<Option<Past>, StoreError> {
     guarded(|| {
-        let Some(history) = store.load_history(user, revision)? else { return Ok(None) };
-        record::rewind(history, revision).map_err(|error| damaged(error.to_string()))
+        let mut rewind = Rewind::to(revision);
+        store.load_history(user, revision, &mut rewind)?;
+        Ok(rewind.finish().past)
     })
 }
 
-fn load(store: &dyn ProfileStore, user: &UserId) -> Result<Option<Arc<UserState>>, StoreError> {
+fn load(
+    store: &dyn ProfileStore,
+    user: &UserId,
+    hydration: &mut Hydration,
+) -> Result<Option<Arc<UserState>>, StoreError> {
     guarded(|| {
-        let Some(stored) = store.load(user)? else { return Ok(None) };
-        let sequence = stored.sequence;
-        let state = record::hydrate(stored).map_err(|error| damaged(error.to_string()))?;
-        match state {
+        let Some(sequence) = store.load(user, hydration)? else { return Ok(None) };
+        match hydration.take_state() {
             Some(state) if state.sequence != sequence => {
                 Err(damaged(format!("the frames lead to sequence {} and not to {sequence}", state.sequence)))
             }

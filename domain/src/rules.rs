@@ -37,16 +37,24 @@ pub struct NotApplicable {
 pub struct Limits {
     /// Characters of a string.
     pub string_chars: usize,
+    /// Characters of a scheme's or a deadline's id, and of the name of a matched rule.
+    pub id_chars: usize,
     /// Characters of a description.
     pub description_chars: usize,
     /// Schemes of a batch.
     pub schemes: usize,
+    /// Bytes of a batch in canonical form.
+    pub eligibility_batch_bytes: usize,
     /// Matched rules of a scheme.
     pub matched_rules: usize,
     /// Predicted events.
     pub predicted_events: usize,
+    /// Bytes of all predicted events in canonical form.
+    pub predicted_events_bytes: usize,
     /// Recommended actions.
     pub recommended_actions: usize,
+    /// Bytes of all recommended actions in canonical form.
+    pub recommended_actions_bytes: usize,
     /// Cohort tags.
     pub cohort_tags: usize,
     /// Bytes of `aggregated_metrics` in canonical form.
@@ -60,12 +68,16 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            string_chars: 256,
-            description_chars: 1024,
+            string_chars: 128,
+            id_chars: 64,
+            description_chars: 512,
             schemes: 256,
+            eligibility_batch_bytes: 64 << 10,
             matched_rules: 16,
             predicted_events: 64,
+            predicted_events_bytes: 16 << 10,
             recommended_actions: 64,
+            recommended_actions_bytes: 16 << 10,
             cohort_tags: 64,
             aggregated_metrics_bytes: 4096,
             future_tolerance_micros: 5 * 60 * 1_000_000,

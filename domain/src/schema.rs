@@ -100,7 +100,7 @@ fn shape_schema(shape: Shape, limits: &Limits) -> Value {
             json!({"type": "string", "pattern": "^[a-z0-9_]+$", "maxLength": limits.string_chars})
         }
         Shape::Pincode => pattern("^[1-9][0-9]{5}$"),
-        Shape::ItemId => pattern("^[A-Za-z0-9_.:-]{1,128}$"),
+        Shape::ItemId => pattern(&format!("^[A-Za-z0-9_.:-]{{1,{}}}$", limits.id_chars)),
         Shape::Date => json!({"type": "string", "format": "date"}),
         Shape::Path => json!({"type": "string", "pattern": "^/([^/]|$)", "maxLength": limits.string_chars}),
         Shape::Text(limit) => text(limit(limits)),
@@ -112,15 +112,18 @@ fn shape_schema(shape: Shape, limits: &Limits) -> Value {
                 "type": "array", "items": text(limits.string_chars), "maxItems": limit(limits), "uniqueItems": true,
             })
         }
-        Shape::Texts(limit) => {
-            json!({"type": "array", "items": text(limits.string_chars), "maxItems": limit(limits)})
+        Shape::RuleNames(limit) => {
+            json!({"type": "array", "items": text(limits.id_chars), "maxItems": limit(limits)})
         }
         Shape::ItemIds(limit) => {
             json!({"type": "array", "items": shape_schema(Shape::ItemId, limits), "maxItems": limit(limits)})
         }
-        Shape::Items(item, limit) => {
-            json!({"type": "array", "items": item_schema(item, limits), "maxItems": limit(limits)})
-        }
+        Shape::Items(item, count, bytes) => json!({
+            "type": "array",
+            "items": item_schema(item, limits),
+            "maxItems": count(limits),
+            "x-max-canonical-bytes": bytes(limits),
+        }),
         Shape::SourceTrace => {
             let date = "(verified|synced|computed)_[0-9]{4}-[0-9]{2}-[0-9]{2}";
             json!({

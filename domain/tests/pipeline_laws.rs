@@ -9,13 +9,13 @@ use std::sync::Arc;
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
 use domain::pipeline::{Birth, Context, Finished, Outcome, Rolled, apply, mask, roll, serialize};
-use domain::port::store::{Fold, Stored};
-use domain::record::{Replay, entries, hydrate, pack, replay, unpack};
+use domain::port::store::{Checkpointed, Fold};
+use domain::record::{Hydration, Replay, entries, pack, replay, unpack};
 use domain::state::UserState;
 use domain::table::LeafSet;
 use serde_json::Value;
 
-use crate::random_histories::{Random, document, event, masks, rules};
+use crate::random_histories::{Random, Stored, document, event, masks, rules};
 
 const HISTORIES: u64 = 400;
 
@@ -98,19 +98,21 @@ fn run_history(seed: u64) {
 fn check_history(state: Option<Arc<UserState>>, frames: &[Vec<u8>], random: &mut Random) {
     let Some(state) = state else { return };
     let split = random.below(frames.len() as u64 + 1) as usize;
-    let mut stored = Stored { generation: 1, sequence: state.sequence, state: None, frames: frames[split..].to_vec() };
-    let mut tail = Vec::new();
+    let mut stored = Stored { frames: frames[split..].to_vec(), ..Stored::default() };
     let mut history = Vec::new();
     if split > 0 {
         let folded = Replay.fold(None, None, &frames[..split]).expect("frames fold");
         history.extend(folded.closed.iter().flat_map(|block| entries(&block.body).expect("a block reads")));
-        (stored.state, tail) = (Some(folded.state), folded.tail);
+        stored.checkpointed = Checkpointed { state: Some(folded.state), tail: folded.tail };
     }
-    let hydrated = hydrate(stored.clone()).expect("bodies are ours").expect("there is a state");
+    let mut hydration = Hydration::default();
+    stored.visit(&mut hydration);
+    let hydrated = hydration.take_state().expect("there is a state");
     assert_eq!((&hydrated.profile, &hydrated.documents), (&state.profile, &state.documents));
     assert_eq!((hydrated.envelope, hydrated.changed_at), (state.envelope, state.changed_at));
+    let Checkpointed { state: packed, mut tail } = stored.checkpointed;
     if split < frames.len() {
-        let folded = Replay.fold(stored.state.as_deref(), Some(&tail), &frames[split..]).expect("frames fold");
+        let folded = Replay.fold(packed.as_deref(), Some(&tail), &frames[split..]).expect("frames fold");
         history.extend(folded.closed.iter().flat_map(|block| entries(&block.body).expect("a block reads")));
         tail = folded.tail;
     }
@@ -119,9 +121,7 @@ fn check_history(state: Option<Arc<UserState>>, frames: &[Vec<u8>], random: &mut
     assert_eq!(revisions, (1..=state.envelope.revision).collect::<Vec<_>>(), "no revision is missing");
     let mut profile = state.profile.clone();
     for entry in history.iter().rev() {
-        for (leaf, value) in &entry.before {
-            profile.set(*leaf, value.clone());
-        }
+        entry.undo(&mut profile).expect("the entry follows");
     }
     assert_eq!(profile.present(), LeafSet::EMPTY, "undoing everything leaves nothing");
 }

@@ -7,17 +7,18 @@ mod random_histories;
 
 use std::sync::Arc;
 
+use domain::access::Consent;
 use domain::day::Day;
 use domain::delta::Delta;
 use domain::id::{ProfileId, UserId};
 use domain::pipeline::{Birth, Context, Finished, Outcome, Rolled, apply, mask, roll};
-use domain::port::store::{Fold, HistoryBlock, Stored, StoredHistory};
-use domain::record::{Replay, rewind};
+use domain::port::store::{Checkpointed, Fold, HistoryBlock};
+use domain::record::{Past, Replay, Rewind, Rewound};
 use domain::state::UserState;
 use domain::table::LeafSet;
 use serde_json::Value;
 
-use crate::random_histories::{Random, document, event, masks, rules};
+use crate::random_histories::{Random, Stored, document, event, masks, rules};
 
 const HISTORIES: u64 = 120;
 
@@ -56,9 +57,8 @@ fn history(random: &mut Random) -> Vec<Finished> {
 }
 
 /// Cuts the frames at random places, and folds all runs but the last, as checkpoints do.
-fn store(steps: &[Finished], random: &mut Random) -> StoredHistory {
+fn store(steps: &[Finished], random: &mut Random) -> Stored {
     let mut frames: Vec<Vec<u8>> = steps.iter().map(|step| step.body.clone()).collect();
-    let sequence = frames.len() as u64;
     let (mut state, mut tail): (Option<Vec<u8>>, Vec<u8>) = (None, Vec::new());
     let mut blocks: Vec<HistoryBlock> = Vec::new();
     while random.below(4) > 0 {
@@ -79,7 +79,30 @@ fn store(steps: &[Finished], random: &mut Random) -> StoredHistory {
         let first_revision = domain::record::entries(&tail).expect("a tail")[0].revision;
         blocks.extend(later.closed.into_iter().chain([HistoryBlock { first_revision, body: later.tail }]));
     }
-    StoredHistory { stored: Stored { generation: 1, sequence, state, frames }, blocks, tail }
+    Stored { checkpointed: Checkpointed { state, tail }, blocks, frames }
+}
+
+/// The profile at `revision`, if it is reachable; asked for in both ways.
+fn rewind(stored: &Stored, revision: u64) -> Rewound {
+    let (mut past, mut with_consents) = (Rewind::to(revision), Rewind::with_later_consents(revision));
+    stored.visit(&mut past);
+    stored.visit(&mut with_consents);
+    let rewound = with_consents.finish();
+    assert_eq!(past.finish().past, rewound.past);
+    rewound
+}
+
+fn past(stored: &Stored, revision: u64) -> Option<Past> {
+    rewind(stored, revision).past
+}
+
+/// The consents of the steps after `revision`, of a run of equal ones the first.
+fn later_consents(steps: &[Finished], revision: u64) -> Vec<(u64, Consent)> {
+    let revisions = steps.iter().filter(|step| step.delta.is_some()).map(|step| &step.state);
+    let later = revisions.filter(|state| state.envelope.revision > revision);
+    let mut consents: Vec<_> = later.map(|state| (state.envelope.revision, state.consent())).collect();
+    consents.dedup_by_key(|(_, consent)| *consent);
+    consents
 }
 
 fn follow(past: &UserState, patch: &Delta, head: &UserState, mask: LeafSet) {
@@ -102,7 +125,9 @@ fn run(seed: u64) {
     for step in &steps {
         let state = &step.state;
         let revision = state.envelope.revision;
-        let past = rewind(stored.clone(), revision).expect("bodies are ours").expect("the revision is reachable");
+        let rewound = rewind(&stored, revision);
+        assert_eq!(rewound.later, later_consents(&steps, revision), "consents after {revision}");
+        let past = rewound.past.expect("the revision is reachable");
         assert_eq!((past.revision, past.profile_id), (revision, state.envelope.profile_id));
         assert_eq!(past.profile, state.profile, "revision {revision} comes back");
         let between = Delta::between(&past, head);
@@ -113,7 +138,7 @@ fn run(seed: u64) {
         }
     }
     for beyond in [0, head.envelope.revision + 1, u64::MAX] {
-        assert_eq!(rewind(stored.clone(), beyond).expect("bodies are ours"), None);
+        assert_eq!(past(&stored, beyond), None);
     }
 }
 
@@ -136,9 +161,9 @@ fn without_its_blocks_only_what_the_frames_tell_is_reachable() {
     let bodies: Vec<Vec<u8>> = steps.iter().map(|step| step.body.clone()).collect();
     let (old, new) = bodies.split_at(bodies.len() / 2);
     let folded = Replay.fold(None, None, old).expect("frames fold");
-    let stored = Stored { generation: 1, sequence: 1, state: Some(folded.state), frames: new.to_vec() };
-    let history = StoredHistory { stored, blocks: Vec::new(), tail: Vec::new() };
-    let reachable = |revision| rewind(history.clone(), revision).expect("bodies are ours").is_some();
+    let checkpointed = Checkpointed { state: Some(folded.state), tail: Vec::new() };
+    let stored = Stored { checkpointed, blocks: Vec::new(), frames: new.to_vec() };
+    let reachable = |revision| past(&stored, revision).is_some();
     let folded_to = steps[old.len() - 1].state.envelope.revision;
     let head = steps.last().expect("a history").state.envelope.revision;
     assert!(folded_to > 1 && head > folded_to);

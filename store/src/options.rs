@@ -18,7 +18,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// The longest time between two checkpoints.
     pub checkpoint_interval: Duration,
-    /// A checkpoint starts early when the journal has grown by as many bytes since the last.
+    /// A checkpoint starts early when the journal has grown by as many bytes since the last, but not sooner than 10 seconds
+    /// or a sixth of the interval after it.
     pub checkpoint_journal_bytes: u64,
     /// The most users that a checkpoint writes a second. It takes its time, half the interval, within this bound, and
     /// stops pacing itself when the journal outgrows it. 0 = no bound.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::port::clock::Entropy;
-use domain::port::store::StoreError;
+use domain::port::store::{Checkpointed, LoadVisitor, StoreError};
 
 use crate::checkpoint::Bell;
 use crate::journal::{Entry, Fetched, Index, Item, Keep, Position, Segments, parse};
@@ -20,6 +20,10 @@ use crate::user_hash::{UserHash, UserHasher};
 
 /// How often a load starts over because a checkpoint overtook it.
 const LOAD_ATTEMPTS: usize = 8;
+
+/// Frames of one user are held in memory up to this many bytes. Those of a longer chain are read one by one when their
+/// turn comes.
+pub(crate) const HELD_BYTES: usize = 4 << 20;
 
 pub(crate) struct Shared {
     pub(crate) keyring: Keyring,
@@ -48,14 +52,6 @@ pub(crate) struct Known {
     pub(crate) position: Position,
 }
 
-/// What is stored of a user, opened.
-pub(crate) struct Loaded {
-    pub(crate) generation: u32,
-    pub(crate) sequence: u64,
-    pub(crate) body: Option<UserBody>,
-    pub(crate) frames: Vec<Vec<u8>>,
-}
-
 /// What is stored of a user: the record opened, the frames since yet to be.
 pub(crate) struct Unfolded {
     pub(crate) slot: u32,
@@ -70,7 +66,7 @@ pub(crate) struct Unfolded {
 pub(crate) struct Link {
     position: Position,
     pub(crate) length: usize,
-    /// Its bytes, and more; `None` where they were too many to hold.
+    /// Its bytes; `None` where those of the whole chain are too many to hold.
     bytes: Option<Vec<u8>>,
 }
 
@@ -151,24 +147,54 @@ impl Shared {
         Ok(Some(Known { slot, generation, sequence, position: Position::NONE }))
     }
 
-    /// Loads a user: the state of the last checkpoint and the frames since.
+    /// Hands the state of the last checkpoint, the history after revision `since` if one is given, and the frames since
+    /// the checkpoint to `visitor`. Returns the sequence of the newest frame.
     ///
     /// The index is read before sled. A checkpoint writes sled before the index forgets, so nothing falls between;
     /// if it also removes a segment that is needed here, sled has a newer state by then.
-    pub(crate) fn load(&self, user: &UserHash) -> Result<Option<Loaded>, StoreError> {
+    pub(crate) fn load(
+        &self,
+        user: &UserHash,
+        since: Option<u64>,
+        visitor: &mut dyn LoadVisitor,
+    ) -> Result<Option<u64>, StoreError> {
         for _ in 0..LOAD_ATTEMPTS {
             self.check_quarantine(user)?;
             let newest = self.index.get(user);
             let record = self.sled.user(user)?;
-            if let Some(found) = self.assemble(user, newest, record.as_ref(), usize::MAX)? {
-                let Some(Unfolded { generation, sequence, cipher, body, chain, .. }) = found else { return Ok(None) };
-                let open = |link| self.open_link(link, &cipher).transpose();
-                let frames = chain.into_iter().filter_map(open).collect::<Result<_, _>>()?;
-                return Ok(Some(Loaded { generation, sequence, body, frames }));
+            let Some(found) = self.assemble(user, newest, record.as_ref())? else { continue };
+            let Some(unfolded) = found else { return Ok(None) };
+            let sequence = unfolded.sequence;
+            if self.visit(user, since, unfolded, visitor)? {
+                return Ok(Some(sequence));
             }
         }
         let source = "checkpoints kept overtaking it".into();
         Err(StoreError::Unavailable { doing: "loading a user", source })
+    }
+
+    /// Hands what was found of a user to `visitor`. `false` if a segment has gone meanwhile.
+    fn visit(
+        &self,
+        user: &UserHash,
+        since: Option<u64>,
+        unfolded: Unfolded,
+        visitor: &mut dyn LoadVisitor,
+    ) -> Result<bool, StoreError> {
+        let Unfolded { generation, cipher, body, chain, .. } = unfolded;
+        let UserBody { state, tail } = body.unwrap_or_default();
+        visitor.checkpoint(Checkpointed { state: (!state.is_empty()).then_some(state), tail })?;
+        if let Some(since) = since {
+            self.visit_history(user, generation, since, visitor)?;
+        }
+        for link in chain {
+            if visitor.is_done() {
+                break;
+            }
+            let Some(frame) = self.open_link(link, &cipher)? else { return Ok(false) };
+            visitor.frame(&frame)?;
+        }
+        Ok(true)
     }
 
     /// What sled holds of a user in quarantine is not the newest that was acknowledged.
@@ -180,15 +206,13 @@ impl Shared {
     }
 
     /// Finds a user whose record was read before, for the checkpoint: nobody else changes records or drops segments.
-    /// Of the frames since, as many bytes are held as `hold`; the rest is read again when its turn comes.
     pub(crate) fn unfolded(
         &self,
         user: &UserHash,
         entry: Entry,
         record: Option<&SealedRecord>,
-        hold: usize,
     ) -> Result<Unfolded, StoreError> {
-        let found = self.assemble(user, Some(entry), record, hold)?;
+        let found = self.assemble(user, Some(entry), record)?;
         found.ok_or_else(gone)?.ok_or_else(|| damaged("a frame of nobody".to_owned()))
     }
 
@@ -198,7 +222,6 @@ impl Shared {
         user: &UserHash,
         newest: Option<Entry>,
         record: Option<&SealedRecord>,
-        hold: usize,
     ) -> Result<Option<Option<Unfolded>>, StoreError> {
         let (slot, generation) = match (&newest, record) {
             (None, None) => return Ok(Some(None)),
@@ -211,20 +234,14 @@ impl Shared {
         let cipher = self.cipher(slot, generation)?;
         let folded = record.map_or(0, |record| record.number);
         let sequence = newest.map_or(0, |entry| entry.sequence).max(folded);
-        let Some(chain) = self.chain(user, newest, folded, hold)? else { return Ok(None) };
+        let Some(chain) = self.chain(user, newest, folded)? else { return Ok(None) };
         let body = record.map(|record| self.sled.open_user(&cipher, record)).transpose()?;
         Ok(Some(Some(Unfolded { slot, generation, sequence, cipher, body, chain })))
     }
 
     /// Follows a user's chain back from its newest frame to the one after sequence `folded`, and returns the frames in
     /// the order of their sequences. `None` if a segment has gone meanwhile.
-    fn chain(
-        &self,
-        user: &UserHash,
-        newest: Option<Entry>,
-        folded: u64,
-        hold: usize,
-    ) -> Result<Option<Vec<Link>>, StoreError> {
+    fn chain(&self, user: &UserHash, newest: Option<Entry>, folded: u64) -> Result<Option<Vec<Link>>, StoreError> {
         let Some(Entry { mut position, mut sequence, slot, generation }) = newest else { return Ok(Some(Vec::new())) };
         let (mut chain, mut held) = (Vec::new(), 0);
         while sequence > folded {
@@ -236,8 +253,12 @@ impl Shared {
                 return Err(damaged(format!("the journal's chain at {position}")));
             }
             let previous = header.previous;
+            if held <= HELD_BYTES && held + length > HELD_BYTES {
+                chain.iter_mut().for_each(|link: &mut Link| link.bytes = None);
+            }
             held += length;
-            chain.push(Link { position, length, bytes: (held <= hold).then_some(bytes) });
+            // A copy, since what was read goes on behind the frame.
+            chain.push(Link { position, length, bytes: (held <= HELD_BYTES).then(|| bytes[..length].to_vec()) });
             (position, sequence) = (previous, sequence - 1);
         }
         chain.reverse();

@@ -12,7 +12,7 @@ use domain::pipeline::validate::validate;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::{Journal, JournalError, Record, Refused};
 use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
-use domain::port::store::{ProfileStore, StoreError, Stored, StoredHistory};
+use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
 use domain::rules::Rules;
 use domain::source::Source;
 use jiff::tz::TimeZone;
@@ -42,11 +42,11 @@ impl Journal for Always {
 }
 
 impl ProfileStore for Always {
-    fn load(&self, _: &UserId) -> Result<Option<Stored>, StoreError> {
+    fn load(&self, _: &UserId, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         Ok(None)
     }
 
-    fn load_history(&self, _: &UserId, _: u64) -> Result<Option<StoredHistory>, StoreError> {
+    fn load_history(&self, _: &UserId, _: u64, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         Ok(None)
     }
 }

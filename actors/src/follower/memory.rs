@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::access::Consent;
 use domain::id::UserId;
 use domain::port::store::{ProfileStore, StoreError};
-use domain::record::{DecodeError, Past, consents_after, rewind};
+use domain::record::{Past, Rewind, Rewound};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
@@ -58,9 +58,9 @@ impl Memory {
         if let Some(known) = before.filter(|known| known.newest >= newest) {
             return Ok(Later { consents: after(&known.later, revision), newest: known.newest });
         }
-        let Some(history) = self.store.load_history(user, revision)? else { return Err(vanished()) };
-        let consents = changes(consents_after(&history, revision).map_err(damaged)?);
-        Ok(Later { consents, newest: history.stored.sequence })
+        let mut rewind = Rewind::with_later_consents(revision);
+        let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(vanished)?;
+        Ok(Later { consents: rewind.finish().later, newest })
     }
 
     pub(super) fn remember(&self, user: &UserId, past: Past, later: Later) {
@@ -69,10 +69,9 @@ impl Memory {
     }
 
     fn load(&self, user: &UserId, revision: u64) -> Result<Option<Arc<Known>>, StoreError> {
-        let Some(history) = self.store.load_history(user, revision)? else { return Err(vanished()) };
-        let newest = history.stored.sequence;
-        let later = changes(consents_after(&history, revision).map_err(damaged)?);
-        let past = rewind(history, revision).map_err(damaged)?;
+        let mut rewind = Rewind::with_later_consents(revision);
+        let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(vanished)?;
+        let Rewound { past, later } = rewind.finish();
         Ok(past.map(|past| Arc::new(Known { past, later, newest })))
     }
 }
@@ -101,19 +100,10 @@ impl Later {
     }
 }
 
-/// The first of each run of equal ones. What goes on over a revision is the consent of that revision itself, so nothing
-/// is lost for whoever looks from there.
-fn changes(mut consents: Vec<(u64, Consent)>) -> Vec<(u64, Consent)> {
-    consents.dedup_by_key(|(_, consent)| *consent);
-    consents
-}
-
+/// Of a run of equal consents only the first is known. What goes on over a revision is the consent of that revision
+/// itself, so nothing is lost for a reader who starts there.
 fn after(consents: &[(u64, Consent)], revision: u64) -> Vec<(u64, Consent)> {
     consents.iter().filter(|(of, _)| *of > revision).copied().collect()
-}
-
-fn damaged(error: DecodeError) -> StoreError {
-    StoreError::Damaged { what: error.to_string() }
 }
 
 fn vanished() -> StoreError {

@@ -9,7 +9,7 @@ use domain::id::UserId;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::{Journal, JournalError, Record, Refused};
 use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
-use domain::port::store::{Fold, ProfileStore, StoreError, Stored, StoredHistory};
+use domain::port::store::{Checkpointed, Fold, LoadVisitor, ProfileStore, StoreError};
 use domain::record;
 use domain::state::UserState;
 use parking_lot::Mutex;
@@ -134,21 +134,23 @@ impl Journal for Ram {
 
 impl ProfileStore for Ram {
     /// Half of the frames come as a checkpoint.
-    fn load(&self, user: &UserId) -> Result<Option<Stored>, StoreError> {
-        Ok(self.load_history(user, 0)?.map(|history| history.stored))
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+        self.load_history(user, 0, visitor)
     }
 
-    fn load_history(&self, user: &UserId, _: u64) -> Result<Option<StoredHistory>, StoreError> {
+    fn load_history(&self, user: &UserId, _: u64, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         let log = self.0.lock();
         let Some(frames) = log.frames.get(user).filter(|frames| !frames.is_empty()) else { return Ok(None) };
         let (old, new) = frames.split_at(frames.len() / 2);
         let folded = if old.is_empty() { None } else { Some(record::Replay.fold(None, None, old)?) };
-        let (mut state, mut blocks, mut tail) = (None, Vec::new(), Vec::new());
+        let (mut checkpointed, mut blocks) = (Checkpointed::default(), Vec::new());
         if let Some(folded) = folded {
-            (state, blocks, tail) = (Some(folded.state), folded.closed, folded.tail);
+            (checkpointed, blocks) = (Checkpointed { state: Some(folded.state), tail: folded.tail }, folded.closed);
         }
-        let stored = Stored { generation: 1, sequence: frames.len() as u64, state, frames: new.to_vec() };
-        Ok(Some(StoredHistory { stored, blocks, tail }))
+        visitor.checkpoint(checkpointed)?;
+        blocks.iter().rev().try_for_each(|block| visitor.block(&block.body))?;
+        new.iter().try_for_each(|frame| visitor.frame(frame))?;
+        Ok(Some(frames.len() as u64))
     }
 }
 

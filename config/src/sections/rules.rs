@@ -6,7 +6,7 @@ use domain::event::time::parse_micros;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{DAY_S, MIB};
+use super::DAY_S;
 use crate::Error;
 use crate::keys::Keys;
 
@@ -45,16 +45,24 @@ fn instant(text: &str) -> Option<Timestamp> {
 pub struct ProfileLimits {
     /// Characters of a string.
     pub max_string_chars: usize,
+    /// Characters of a scheme's or a deadline's id, and of the name of a matched rule.
+    pub max_id_chars: usize,
     /// Characters of a deadline's description.
     pub max_description_chars: usize,
     /// Schemes in a batch.
     pub max_schemes: usize,
+    /// A batch in its canonical form.
+    pub max_eligibility_batch_bytes: usize,
     /// Matched rules of a scheme.
     pub max_matched_rules: usize,
     /// Predicted events.
     pub max_predicted_events: usize,
+    /// All predicted events in their canonical form.
+    pub max_predicted_events_bytes: usize,
     /// Recommended actions.
     pub max_recommended_actions: usize,
+    /// All recommended actions in their canonical form.
+    pub max_recommended_actions_bytes: usize,
     /// Cohort tags.
     pub max_cohort_tags: usize,
     /// `aggregated_metrics` in its canonical form.
@@ -65,14 +73,20 @@ impl ProfileLimits {
     pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
         let count = |name: &str, range| keys.integer(&format!("profile.{name}"), range);
         Ok(Self {
-            max_string_chars: count("max_string_chars", 16..=65_536)?,
-            max_description_chars: count("max_description_chars", 16..=65_536)?,
-            max_schemes: count("max_schemes", 1..=4_096)?,
-            max_matched_rules: count("max_matched_rules", 1..=4_096)?,
-            max_predicted_events: count("max_predicted_events", 1..=4_096)?,
-            max_recommended_actions: count("max_recommended_actions", 1..=4_096)?,
-            max_cohort_tags: count("max_cohort_tags", 1..=4_096)?,
-            max_aggregated_metrics_bytes: count("max_aggregated_metrics_bytes", 64..=MIB)?,
+            // A completion of 200 bytes can take a whole deadline out of a profile and bring another in. So the size of
+            // a deadline bounds how many bytes are stored for each byte posted, and must not grow.
+            max_string_chars: count("max_string_chars", 16..=128)?,
+            max_id_chars: count("max_id_chars", 16..=64)?,
+            max_description_chars: count("max_description_chars", 16..=512)?,
+            max_schemes: count("max_schemes", 1..=1_024)?,
+            max_eligibility_batch_bytes: count("max_eligibility_batch_bytes", 1_024..=262_144)?,
+            max_matched_rules: count("max_matched_rules", 1..=256)?,
+            max_predicted_events: count("max_predicted_events", 1..=256)?,
+            max_predicted_events_bytes: count("max_predicted_events_bytes", 1_024..=65_536)?,
+            max_recommended_actions: count("max_recommended_actions", 1..=256)?,
+            max_recommended_actions_bytes: count("max_recommended_actions_bytes", 1_024..=65_536)?,
+            max_cohort_tags: count("max_cohort_tags", 1..=256)?,
+            max_aggregated_metrics_bytes: count("max_aggregated_metrics_bytes", 64..=16_384)?,
         })
     }
 }

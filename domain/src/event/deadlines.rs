@@ -24,7 +24,9 @@ pub(super) fn read_completed(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<
     }
     let Some(id) = find(data, "deadline_id") else { return draft.missing(at, "deadline_id") };
     let Some(completed_at) = find(data, "completed_at") else { return draft.missing(at, "completed_at") };
-    let Some(id) = draft.accept(check::item_id(id, &at.member("deadline_id"))) else { return };
+    let Some(id) = draft.accept(check::item_id(id, draft.rules.limits.id_chars, &at.member("deadline_id"))) else {
+        return;
+    };
     let path = RegisterPath::DeadlineCompletion(id.into());
     if *completed_at == Json::Null {
         return draft.withdraw(path);

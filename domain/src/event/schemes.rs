@@ -11,7 +11,7 @@ pub(super) fn read(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
     }
     let Some(id) = find(data, "scheme_id") else { return draft.missing(at, "scheme_id") };
     let Some(status) = find(data, "application_status") else { return draft.missing(at, "application_status") };
-    if let Some(id) = draft.accept(check::item_id(id, &at.member("scheme_id"))) {
+    if let Some(id) = draft.accept(check::item_id(id, draft.rules.limits.id_chars, &at.member("scheme_id"))) {
         let path = RegisterPath::SchemeStatus(id.into());
         draft.register(path, Shape::Word(STATUSES), status, &at.member("application_status"));
     }

@@ -30,12 +30,12 @@ pub(crate) enum Shape {
     WordSet(&'static [&'static str]),
     /// A set of free texts, sorted bytewise.
     TextSet(Limit),
-    /// Free texts in the order they were sent in.
-    Texts(Limit),
+    /// Names of rules in the order they were sent in.
+    RuleNames(Limit),
     /// Ids in the order they were sent in.
     ItemIds(Limit),
-    /// A list of objects.
-    Items(&'static Item, Limit),
+    /// A list of objects: how many there may be, and of how many bytes in canonical form.
+    Items(&'static Item, Limit, Limit),
     SourceTrace,
     SourceConfidence,
     /// Any object whose canonical form is small enough.
@@ -88,7 +88,7 @@ pub(crate) static SCHEME: Item = Item {
         member("application_status", Required, Shape::Word(STATUSES)),
         member("confidence", Required, Shape::Fraction),
         member("deadline", Optional, Shape::Date),
-        member("matched_rules", Required, Shape::Texts(|limits| limits.matched_rules)),
+        member("matched_rules", Required, Shape::RuleNames(|limits| limits.matched_rules)),
         member("scheme_id", Required, Shape::ItemId),
         member("scheme_name", Required, Shape::Text(STRING)),
     ],
@@ -147,9 +147,17 @@ impl Shape {
             ValueType::Pincode => Self::Pincode,
             ValueType::Set(SetOf::Documents) => Self::WordSet(&DOCUMENTS),
             ValueType::Set(SetOf::Tags) => Self::TextSet(|limits| limits.cohort_tags),
-            ValueType::Schemes => Self::Items(&SCHEME, |limits| limits.schemes),
-            ValueType::PredictedEvents => Self::Items(&PREDICTED_EVENT, |limits| limits.predicted_events),
-            ValueType::RecommendedActions => Self::Items(&RECOMMENDED_ACTION, |limits| limits.recommended_actions),
+            ValueType::Schemes => {
+                Self::Items(&SCHEME, |limits| limits.schemes, |limits| limits.eligibility_batch_bytes)
+            }
+            ValueType::PredictedEvents => {
+                let bytes = |limits: &Limits| limits.predicted_events_bytes;
+                Self::Items(&PREDICTED_EVENT, |limits| limits.predicted_events, bytes)
+            }
+            ValueType::RecommendedActions => {
+                let bytes = |limits: &Limits| limits.recommended_actions_bytes;
+                Self::Items(&RECOMMENDED_ACTION, |limits| limits.recommended_actions, bytes)
+            }
             ValueType::SourceTrace => Self::SourceTrace,
             // Deadlines are lists of registers: no event holds the list.
             ValueType::Count | ValueType::Percent | ValueType::Hours | ValueType::Instant | ValueType::Deadlines => {

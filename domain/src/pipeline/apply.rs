@@ -62,6 +62,7 @@ pub enum Rolled {
 /// A step that is worked out but has no time yet.
 #[derive(Debug)]
 pub struct Change {
+    before: Profile,
     next: UserState,
     delta: Option<Delta>,
     born: bool,
@@ -142,7 +143,7 @@ fn step(
     next.day = context.day;
     next.rules = context.rules_fingerprint;
     let delta = (born || !changed.is_empty()).then(|| revise(&mut next, &old, changed, context));
-    Change { next, delta, born, event: None }
+    Change { before: old, next, delta, born, event: None }
 }
 
 /// Makes the next revision: counts it, moves the salts where they must, and hashes what changed.
@@ -207,7 +208,7 @@ impl Change {
             self.next.envelope.generated_at = generated_at.max(self.not_before());
             self.next.envelope.assembly_latency_micros = latency;
         }
-        let body = record::encode(user, &self.next, self.born, self.event.as_ref(), self.delta.as_ref());
+        let body = record::encode(user, &self.before, &self.next, self.born, self.event.as_ref(), self.delta.as_ref());
         Finished { state: Arc::new(self.next), delta: self.delta.map(Arc::new), body }
     }
 }

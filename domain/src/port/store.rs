@@ -2,46 +2,60 @@
 
 use crate::id::UserId;
 
-/// All that is stored of one user that is needed to hydrate: the last checkpoint and the frames after it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The current erasure generation.
-    pub generation: u32,
-    /// The sequence of the newest frame.
-    pub sequence: u64,
-    /// The state body of the last checkpoint, if there was one.
+/// What the last checkpoint stored of one user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checkpointed {
+    /// The state body; `None` if no checkpoint has seen the user yet.
     pub state: Option<Vec<u8>>,
-    /// The bodies of the frames since, in sequence order.
-    pub frames: Vec<Vec<u8>>,
+    /// The body of the open history block; empty when there is none.
+    pub tail: Vec<u8>,
 }
 
-/// What is stored of one user, with as much history as was asked for.
-///
-/// Every revision that was asked for is in `blocks`, in `tail`, or in the frames. When a checkpoint runs during the
-/// read, one may be in two of them, and `blocks` may hold revisions that are newer than the frames.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredHistory {
-    /// The checkpoint and the frames since.
-    pub stored: Stored,
-    /// The closed blocks that may hold a revision that was asked for, oldest first.
-    pub blocks: Vec<HistoryBlock>,
-    /// The body of the open block that belongs to the checkpoint; empty when there is none.
-    pub tail: Vec<u8>,
+/// Receives what is stored of one user piece by piece, so that a load holds a few of the pieces at a time, however many
+/// there are.
+pub trait LoadVisitor {
+    /// The last checkpoint. It comes first. When it comes again, the load has started over, and all that came before is
+    /// void.
+    ///
+    /// # Errors
+    /// The visitor cannot read the body. The load ends with this error, as with those of the other methods.
+    fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError>;
+
+    /// The body of a closed history block. Blocks come before all frames, the newest first. When a checkpoint runs during
+    /// the load, blocks may repeat revisions of the open block, and may hold revisions that are newer than the frames.
+    ///
+    /// # Errors
+    /// See [`Self::checkpoint`].
+    fn block(&mut self, body: &[u8]) -> Result<(), StoreError>;
+
+    /// The body of a frame since the checkpoint. Frames come in the order of their sequences.
+    ///
+    /// # Errors
+    /// See [`Self::checkpoint`].
+    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError>;
+
+    /// Whether the visitor needs no further piece.
+    fn is_done(&self) -> bool {
+        false
+    }
 }
 
 /// Reads users from journal and checkpoints together. Blocks: call it on the hydration threads only.
 pub trait ProfileStore: Send + Sync {
-    /// Loads one user; `None` for one who was never seen.
+    /// Hands the last checkpoint of one user and the frames since to `visitor`, and returns the sequence of the newest
+    /// frame; `None` for a user who was never seen.
     ///
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.
-    fn load(&self, user: &UserId) -> Result<Option<Stored>, StoreError>;
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError>;
 
-    /// Loads one user together with the history after revision `since`; `None` for one who was never seen.
+    /// As [`Self::load`], with the closed history blocks that may hold a revision after `since`. Every such revision is
+    /// in one of them, in the open block, or in the frames.
     ///
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.
-    fn load_history(&self, user: &UserId, since: u64) -> Result<Option<StoredHistory>, StoreError>;
+    fn load_history(&self, user: &UserId, since: u64, visitor: &mut dyn LoadVisitor)
+    -> Result<Option<u64>, StoreError>;
 }
 
 /// A read that failed.

@@ -1,17 +1,15 @@
 //! One step of a user's state.
 
-use bytes::Bytes;
-
 use super::FORMAT;
 use super::codec::{DecodeError, Reader, Writer};
 use super::history::Entry;
-use crate::canonical::CanonicalJson;
+use super::leaf_value::{LeafValue, set_leaves};
 use crate::day::Day;
 use crate::delta::Delta;
 use crate::event::Write;
 use crate::id::{ProfileId, UserId};
 use crate::pipeline::apply::Said;
-use crate::profile::Envelope;
+use crate::profile::{Envelope, Profile};
 use crate::source::Source;
 use crate::state::{Beginning, UserState};
 use crate::table::Leaf;
@@ -38,12 +36,13 @@ pub(super) struct Revised {
     /// Without the profile's id, which only a birth says.
     pub(super) envelope: Envelope,
     salt_count: u32,
-    pub(super) leaves: Vec<(Leaf, Option<CanonicalJson>)>,
+    pub(super) leaves: Vec<(Leaf, LeafValue)>,
 }
 
-/// The body of the record that takes `user` to `next`.
+/// The body of the record that takes `user` from the profile `before` to `next`.
 pub(crate) fn encode(
     user: &UserId,
+    before: &Profile,
     next: &UserState,
     born: bool,
     said: Option<&Said>,
@@ -81,12 +80,12 @@ pub(crate) fn encode(
         out.varint(u64::from(next.salt_count));
         out.varint(delta.changes.len() as u64);
         for change in &delta.changes {
-            out.u8(change.leaf.field().number);
             // Most leaves are just what a write said: name the write (from 1) instead of repeating the value.
             let same = change.new.as_ref().and_then(|new| writes.iter().position(|w| w.value.as_ref() == Some(new)));
             out.varint(same.map_or(0, |index| index as u64 + 1));
-            if same.is_none() {
-                out.value(change.new.as_ref());
+            match same {
+                Some(_) => out.u8(change.leaf.field().number),
+                None => out.leaf(change.leaf, &LeafValue::between(change.leaf, before, change.new.as_ref())),
             }
         }
     }
@@ -94,7 +93,7 @@ pub(crate) fn encode(
 }
 
 pub(super) fn decode(body: &[u8]) -> Result<StoredChange, DecodeError> {
-    let mut input = Reader::new(Bytes::copy_from_slice(body));
+    let mut input = Reader::copying(body);
     if input.u8()? != FORMAT {
         return Err(DecodeError::Unknown { what: "record format" });
     }
@@ -137,24 +136,23 @@ fn decode_revised(input: &mut Reader, writes: &[Write]) -> Result<Revised, Decod
         profile_hash: input.array()?,
     };
     let salt_count = input.u32()?;
-    let leaves = (0..input.count()?).map(|_| {
-        let leaf = input.leaf()?;
-        let value = match input.varint()? as usize {
-            0 => input.value()?,
-            index => writes.get(index - 1).ok_or(DecodeError::Unknown { what: "write" })?.value.clone(),
-        };
-        Ok((leaf, value))
+    let leaves = (0..input.count()?).map(|_| match input.varint()? as usize {
+        0 => input.leaf_value(),
+        index => {
+            let write = writes.get(index - 1).ok_or(DecodeError::Unknown { what: "write" })?;
+            Ok((input.leaf()?, LeafValue::whole(write.value.clone())))
+        }
     });
     let leaves = leaves.collect::<Result<_, _>>()?;
     Ok(Revised { envelope, salt_count, leaves })
 }
 
 impl StoredChange {
-    /// The history entry of the change: the leaves that it set, with the values that they had in `before`.
+    /// The history entry of the change from `before` to `after`: the leaves that it set, with the values that they had.
     /// `None` for a change that made no revision.
-    pub(super) fn entry(&self, before: Option<&UserState>) -> Option<Entry> {
+    pub(super) fn entry(&self, before: &Profile, after: &Profile) -> Option<Entry> {
         let Revised { envelope, salt_count, leaves } = self.revised.as_ref()?;
-        let old = |leaf: Leaf| before.and_then(|state| state.profile.get(leaf).cloned());
+        let old = |leaf: Leaf| LeafValue::between(leaf, after, before.get(leaf));
         Some(Entry {
             revision: envelope.revision,
             generated_at: envelope.generated_at,
@@ -166,10 +164,11 @@ impl StoredChange {
         })
     }
 
-    pub(super) fn apply(self, before: Option<UserState>) -> Result<UserState, DecodeError> {
-        let mut state = match (before, self.born) {
+    /// The state that the change makes of `before`.
+    pub(super) fn apply(&self, before: Option<UserState>) -> Result<UserState, DecodeError> {
+        let mut state = match (before, &self.born) {
             (Some(state), None) => state,
-            (None, Some((profile_id, integrity_key, generation))) => UserState::new(Beginning {
+            (None, &Some((profile_id, integrity_key, generation))) => UserState::new(Beginning {
                 profile_id,
                 integrity_key,
                 generation,
@@ -190,13 +189,13 @@ impl StoredChange {
                 state.documents.write(said.source, said.time, &said.id, write);
             }
         }
-        if let Some(revised) = self.revised {
+        if let Some(revised) = &self.revised {
             state.envelope = Envelope { profile_id: state.envelope.profile_id, ..revised.envelope };
             state.salt_count = revised.salt_count;
-            for (leaf, value) in revised.leaves {
+            for (leaf, _) in &revised.leaves {
                 state.changed_at[leaf.field().member as usize] = revised.envelope.revision;
-                state.profile.set(leaf, value);
             }
+            set_leaves(&mut state.profile, &revised.leaves)?;
         }
         Ok(state)
     }

@@ -91,14 +91,21 @@ const TAG_SCHEME_STATUS: u8 = 0xf2;
 const TAG_DEADLINE_DETAILS: u8 = 0xf3;
 const TAG_DEADLINE_COMPLETION: u8 = 0xf4;
 
-/// Reads what [`Writer`] wrote. Values share the one buffer.
+/// Reads what [`Writer`] wrote.
 pub(super) struct Reader {
     rest: Bytes,
+    copies: bool,
 }
 
 impl Reader {
+    /// Reads values that share the one buffer.
     pub(super) fn new(bytes: Bytes) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, copies: false }
+    }
+
+    /// Reads values that have buffers of their own, so that a small value does not keep a large record in memory.
+    pub(super) fn copying(bytes: &[u8]) -> Self {
+        Self { rest: Bytes::copy_from_slice(bytes), copies: true }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -149,8 +156,20 @@ impl Reader {
         Ok(array)
     }
 
+    /// Bytes with their length in front.
+    pub(super) fn bytes(&mut self) -> Result<Bytes, DecodeError> {
+        let length = self.varint()? as usize;
+        self.value_bytes(length, "bytes")
+    }
+
+    fn value_bytes(&mut self, length: usize, doing: &'static str) -> Result<Bytes, DecodeError> {
+        let bytes = self.take(length, doing)?;
+        Ok(if self.copies { Bytes::copy_from_slice(&bytes) } else { bytes })
+    }
+
     fn utf8(&mut self, length: usize) -> Result<ByteString, DecodeError> {
-        ByteString::try_from(self.take(length, "text")?).map_err(|_| DecodeError::Unknown { what: "text encoding" })
+        let bytes = self.value_bytes(length, "text")?;
+        ByteString::try_from(bytes).map_err(|_| DecodeError::Unknown { what: "text encoding" })
     }
 
     pub(super) fn text(&mut self) -> Result<Text, DecodeError> {

@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use super::change::decode;
 use super::codec::{DecodeError, Reader, Writer};
+use super::leaf_value::{LeafValue, set_leaves};
 use super::{FORMAT, pack, replay, unpack};
-use crate::canonical::CanonicalJson;
 use crate::day::Day;
-use crate::port::store::{Fold, Folded, HistoryBlock, StoreError, Stored};
+use crate::port::store::{Checkpointed, Fold, Folded, HistoryBlock, LoadVisitor, StoreError};
+use crate::profile::Profile;
 use crate::state::UserState;
-use crate::table::Leaf;
+use crate::table::{Leaf, Member};
 
 /// How many bytes an open block grows to before it is closed, uncompressed.
 const BLOCK_BYTES: usize = 16 * 1024;
@@ -33,16 +34,61 @@ pub struct Entry {
     /// Its salt count.
     pub salt_count: u32,
     /// The leaves that it changed, with the values that they had before.
-    pub before: Vec<(Leaf, Option<CanonicalJson>)>,
+    pub before: Vec<(Leaf, LeafValue)>,
 }
 
-/// The state that a user's stored bodies make.
-///
-/// # Errors
-/// A body is not one of ours.
-pub fn hydrate(stored: Stored) -> Result<Option<UserState>, DecodeError> {
-    let state = stored.state.map(unpack).transpose()?;
-    stored.frames.iter().try_fold(state, |state, frame| replay(state, frame).map(Some))
+impl Entry {
+    /// Makes the profile before the revision of the profile that the revision made.
+    ///
+    /// # Errors
+    /// `profile` is not the one that the revision made.
+    pub fn undo(&self, profile: &mut Profile) -> Result<(), DecodeError> {
+        set_leaves(profile, &self.before)
+    }
+
+    /// As [`Self::undo`], of the member `consent` alone: its leaves are never edits of others.
+    pub(super) fn undo_consent(&self, profile: &mut Profile) -> Result<(), DecodeError> {
+        let is_consent = |(leaf, _): &&(Leaf, LeafValue)| leaf.field().member == Member::Consent;
+        let leaves: Vec<_> = self.before.iter().filter(is_consent).cloned().collect();
+        set_leaves(profile, &leaves)
+    }
+}
+
+/// Folds a user's stored bodies into the user's state as they are loaded.
+#[derive(Debug, Default)]
+pub struct Hydration {
+    state: Option<UserState>,
+    bytes: usize,
+}
+
+impl Hydration {
+    /// Takes the state out; `None` for a user without any frame.
+    pub fn take_state(&mut self) -> Option<UserState> {
+        self.state.take()
+    }
+
+    /// The bytes of all bodies that were loaded: at least about what the state takes in memory.
+    pub fn loaded_bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl LoadVisitor for Hydration {
+    fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError> {
+        self.bytes = checkpointed.state.as_ref().map_or(0, Vec::len);
+        self.state = checkpointed.state.map(unpack).transpose()?;
+        Ok(())
+    }
+
+    fn block(&mut self, _: &[u8]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError> {
+        self.bytes += body.len();
+        self.state = Some(replay(self.state.take(), body)?);
+        Ok(())
+    }
 }
 
 /// The checkpoint's fold.
@@ -51,7 +97,13 @@ pub struct Replay;
 
 impl Fold for Replay {
     fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError> {
-        fold(state, tail, frames).map_err(|error| StoreError::Damaged { what: error.to_string() })
+        Ok(fold(state, tail, frames)?)
+    }
+}
+
+impl From<DecodeError> for StoreError {
+    fn from(error: DecodeError) -> Self {
+        Self::Damaged { what: error.to_string() }
     }
 }
 
@@ -61,7 +113,9 @@ fn fold(state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result
     let mut open = Writer(tail.map_or_else(Vec::new, <[u8]>::to_vec));
     for frame in frames {
         let change = decode(frame)?;
-        if let Some(entry) = change.entry(state.as_ref()) {
+        let before = state.as_ref().map_or_else(Profile::default, |state| state.profile.clone());
+        let next = change.apply(state)?;
+        if let Some(entry) = change.entry(&before, &next.profile) {
             write_entry(&mut open, &entry);
         }
         if open.0.len() >= BLOCK_BYTES {
@@ -69,7 +123,7 @@ fn fold(state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result
             let first_revision = entries(&body)?.first().map_or(0, |entry| entry.revision);
             closed.push(HistoryBlock { first_revision, body });
         }
-        state = Some(change.apply(state)?);
+        state = Some(next);
     }
     let state = state.ok_or(DecodeError::Truncated { doing: "a user without frames" })?;
     Ok(Folded { state: pack(&state), closed, tail: open.0 })
@@ -87,8 +141,7 @@ fn write_entry(out: &mut Writer, entry: &Entry) {
     out.varint(u64::from(entry.salt_count));
     out.varint(entry.before.len() as u64);
     for (leaf, value) in &entry.before {
-        out.u8(leaf.field().number);
-        out.value(value.as_ref());
+        out.leaf(*leaf, value);
     }
 }
 
@@ -97,7 +150,7 @@ fn write_entry(out: &mut Writer, entry: &Entry) {
 /// # Errors
 /// The body is not one of ours.
 pub fn entries(block: &[u8]) -> Result<Vec<Entry>, DecodeError> {
-    let mut input = Reader::new(Bytes::copy_from_slice(block));
+    let mut input = Reader::copying(block);
     if input.is_empty() {
         return Ok(Vec::new());
     }
@@ -116,6 +169,6 @@ fn read_entry(input: &mut Reader) -> Result<Entry, DecodeError> {
     let (assembly_latency_micros, profile_hash) = (input.u32()?, input.array()?);
     let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
     let salt_count = input.u32()?;
-    let before = (0..input.count()?).map(|_| Ok((input.leaf()?, input.value()?))).collect::<Result<_, _>>()?;
+    let before = (0..input.count()?).map(|_| input.leaf_value()).collect::<Result<_, _>>()?;
     Ok(Entry { revision, generated_at, assembly_latency_micros, profile_hash, day, salt_count, before })
 }

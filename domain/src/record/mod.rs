@@ -5,7 +5,9 @@
 
 mod change;
 mod codec;
+mod edit;
 mod history;
+mod leaf_value;
 mod rewind;
 mod state;
 mod step;
@@ -13,8 +15,9 @@ mod step;
 pub(crate) use change::encode;
 pub use change::replay;
 pub use codec::DecodeError;
-pub use history::{Entry, Replay, entries, hydrate};
-pub use rewind::{Past, consents_after, rewind};
+pub use history::{Entry, Hydration, Replay, entries};
+pub use leaf_value::LeafValue;
+pub use rewind::{Past, Rewind, Rewound};
 pub use state::{pack, unpack};
 pub use step::{Followed, Step, follow};
 

@@ -1,17 +1,14 @@
 //! The profile of a past revision.
 
-use std::collections::BTreeMap;
-
 use super::change::decode;
 use super::codec::DecodeError;
-use super::history::{Entry, entries};
-use super::{replay, unpack};
+use super::history::entries;
+use super::unpack;
 use crate::access::Consent;
 use crate::id::ProfileId;
-use crate::port::store::StoredHistory;
+use crate::port::store::{Checkpointed, LoadVisitor, StoreError};
 use crate::profile::Profile;
 use crate::state::UserState;
-use crate::table::Member;
 
 /// A profile as it stood at a revision.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,101 +22,134 @@ pub struct Past {
 }
 
 impl Past {
-    fn of(state: UserState) -> Self {
+    fn of(state: &UserState) -> Self {
         let UserState { envelope, profile, .. } = state;
-        Self { profile_id: envelope.profile_id, revision: envelope.revision, profile }
+        Self { profile_id: envelope.profile_id, revision: envelope.revision, profile: profile.clone() }
     }
 }
 
-/// Rewinds a user to `revision`; `None` where what was loaded does not reach it: it is newer than the newest frame,
-/// older than the generation, or before the history that was asked for.
-///
-/// # Errors
-/// A body is not one of ours.
-pub fn rewind(history: StoredHistory, revision: u64) -> Result<Option<Past>, DecodeError> {
-    let StoredHistory { stored, blocks, tail } = history;
-    let mut state = stored.state.map(unpack).transpose()?;
-    if let Some(folded) = state.take_if(|state| state.envelope.revision > revision) {
-        let bodies = blocks.iter().map(|block| &block.body[..]).chain([&tail[..]]);
-        return undo(folded, bodies, revision);
+/// Goes back to a revision of a user, as the user's history is loaded.
+#[derive(Debug)]
+pub struct Rewind {
+    revision: u64,
+    to_head: bool,
+    state: Option<UserState>,
+    /// The profile while entries are undone, from the checkpoint's revision back.
+    walking: Option<Past>,
+    /// Whether an entry was missing on the way.
+    has_gap: bool,
+    past: Option<Past>,
+    /// The consents of the checkpoint and the revisions before it, newest first, and of those after it.
+    before: Vec<(u64, Consent)>,
+    after: Vec<(u64, Consent)>,
+}
+
+/// What [`Rewind`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rewound {
+    /// The profile at the revision; `None` where what was loaded does not reach it: it is newer than the newest frame,
+    /// older than the generation, or before the history that was asked for.
+    pub past: Option<Past>,
+    /// The consents that the user had after the revision, as far back as what was loaded reaches, oldest first. Of a run
+    /// of equal ones there is the first.
+    pub later: Vec<(u64, Consent)>,
+}
+
+impl Rewind {
+    /// Goes back to `revision`, and needs nothing that came after it.
+    pub fn to(revision: u64) -> Self {
+        let (before, after) = (Vec::new(), Vec::new());
+        Self { revision, to_head: false, state: None, walking: None, has_gap: false, past: None, before, after }
     }
-    for frame in &stored.frames {
-        if reached(state.as_ref(), revision) {
-            break;
+
+    /// Goes back to `revision`, and looks at the consents after it up to the newest frame.
+    pub fn with_later_consents(revision: u64) -> Self {
+        Self { to_head: true, ..Self::to(revision) }
+    }
+
+    /// What was found in all that was loaded.
+    pub fn finish(mut self) -> Rewound {
+        self.before.reverse();
+        self.before.append(&mut self.after);
+        self.before.dedup_by_key(|(_, consent)| *consent);
+        Rewound { past: self.past, later: self.before }
+    }
+
+    /// Undoes the entries of one body, which is older than those before it or repeats some of their entries.
+    fn undo(&mut self, body: &[u8]) -> Result<(), DecodeError> {
+        let Some(mut now) = self.walking.take() else { return Ok(()) };
+        for entry in entries(body)?.iter().rev().filter(|entry| entry.revision > self.revision) {
+            if entry.revision > now.revision {
+                continue;
+            }
+            if entry.revision < now.revision {
+                self.has_gap = true;
+                now.revision = entry.revision;
+            }
+            note(&mut self.before, entry.revision, now.profile.consent());
+            match self.has_gap {
+                false => entry.undo(&mut now.profile)?,
+                // No profile can be told any more, but the consents can.
+                true => entry.undo_consent(&mut now.profile)?,
+            }
+            now.revision -= 1;
         }
-        state = Some(replay(state, frame)?);
+        if now.revision == self.revision && !self.has_gap {
+            self.past = Some(now);
+        } else {
+            self.walking = Some(now);
+        }
+        Ok(())
     }
-    Ok(state.filter(|state| state.envelope.revision == revision).map(Past::of))
 }
 
-/// Every consent that the user had after `revision`, as far back as what was loaded reaches; oldest first, and never
-/// empty for a user who has a profile.
-///
-/// # Errors
-/// A body is not one of ours.
-pub fn consents_after(history: &StoredHistory, revision: u64) -> Result<Vec<(u64, Consent)>, DecodeError> {
-    let mut state = history.stored.state.clone().map(unpack).transpose()?;
-    let mut later = Vec::new();
-    if let Some(folded) = &state {
-        let bodies = history.blocks.iter().map(|block| &block.body[..]).chain([&history.tail[..]]);
-        let mut profile = folded.profile.clone();
-        for entry in entries_between(bodies, revision, folded.envelope.revision)?.into_values().rev() {
-            later.push((entry.revision, profile.consent()));
-            for (leaf, value) in entry.before.into_iter().filter(|(leaf, _)| Member::Consent.leaves().has(*leaf)) {
-                profile.set(leaf, value);
+/// Notes a consent, going back: of a run of equal ones the oldest stays.
+fn note(consents: &mut Vec<(u64, Consent)>, revision: u64, consent: Consent) {
+    match consents.last_mut() {
+        Some(newer) if newer.1 == consent => newer.0 = revision,
+        _ => consents.push((revision, consent)),
+    }
+}
+
+impl LoadVisitor for Rewind {
+    fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError> {
+        let to_head = self.to_head;
+        *self = Self { to_head, ..Self::to(self.revision) };
+        self.state = checkpointed.state.map(unpack).transpose()?;
+        if let Some(state) = &self.state {
+            if state.envelope.revision == self.revision {
+                self.past = Some(Past::of(state));
+            } else if state.envelope.revision > self.revision {
+                self.walking = Some(Past::of(state));
+                // A revision before the first has no profile.
+                self.has_gap = self.revision < state.first_revision;
             }
         }
-        later.reverse();
+        Ok(self.undo(&checkpointed.tail)?)
     }
-    for frame in &history.stored.frames {
-        let change = decode(frame)?;
-        let revised = change.revised.as_ref().map(|revised| revised.envelope.revision);
-        let next = change.apply(state)?;
-        later.extend(revised.filter(|revised| *revised > revision).map(|revised| (revised, next.consent())));
-        state = Some(next);
-    }
-    Ok(later)
-}
 
-fn reached(state: Option<&UserState>, revision: u64) -> bool {
-    state.is_some_and(|state| state.envelope.revision >= revision)
-}
+    fn block(&mut self, body: &[u8]) -> Result<(), StoreError> {
+        Ok(self.undo(body)?)
+    }
 
-/// Gives the leaves back, newest entry first, what they held before every revision after `revision`.
-fn undo<'a>(
-    state: UserState,
-    bodies: impl Iterator<Item = &'a [u8]>,
-    revision: u64,
-) -> Result<Option<Past>, DecodeError> {
-    let (head, first) = (state.envelope.revision, state.first_revision);
-    if revision < first {
-        return Ok(None);
-    }
-    let undone = entries_between(bodies, revision, head)?;
-    if undone.len() as u64 != head - revision {
-        return Ok(None);
-    }
-    let mut past = Past::of(state);
-    for entry in undone.into_values().rev() {
-        for (leaf, value) in entry.before {
-            past.profile.set(leaf, value);
+    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError> {
+        let change = decode(body)?;
+        let next = change.apply(self.state.take())?;
+        let made = change.revised.as_ref().map(|revised| revised.envelope.revision);
+        if made == Some(self.revision) {
+            self.past = Some(Past::of(&next));
         }
+        if let Some(made) = made.filter(|made| *made > self.revision)
+            && self.after.last().is_none_or(|(_, consent)| *consent != next.consent())
+        {
+            self.after.push((made, next.consent()));
+        }
+        self.state = Some(next);
+        Ok(())
     }
-    past.revision = revision;
-    Ok(Some(past))
-}
 
-/// The entries of the revisions after `revision` and up to `head`. One may be in a block and in the tail: they are the
-/// same.
-fn entries_between<'a>(
-    bodies: impl Iterator<Item = &'a [u8]>,
-    revision: u64,
-    head: u64,
-) -> Result<BTreeMap<u64, Entry>, DecodeError> {
-    let mut found = BTreeMap::new();
-    for body in bodies {
-        let between = entries(body)?.into_iter().filter(|entry| entry.revision > revision && entry.revision <= head);
-        found.extend(between.map(|entry| (entry.revision, entry)));
+    fn is_done(&self) -> bool {
+        // Frames can only lead further away from what a checkpoint is beyond.
+        !self.to_head && (self.past.is_some() || self.walking.is_some())
     }
-    Ok(found)
 }

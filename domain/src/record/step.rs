@@ -3,7 +3,7 @@
 use super::Past;
 use super::change::decode;
 use super::codec::DecodeError;
-use crate::canonical::CanonicalJson;
+use super::leaf_value::{LeafValue, set_leaves};
 use crate::delta::Delta;
 use crate::id::{ProfileId, UserId};
 use crate::profile::{Envelope, Profile};
@@ -16,7 +16,7 @@ pub struct Step {
     pub user: UserId,
     born: Option<ProfileId>,
     envelope: Envelope,
-    leaves: Vec<(Leaf, Option<CanonicalJson>)>,
+    leaves: Vec<(Leaf, LeafValue)>,
 }
 
 /// What a frame is to those who follow.
@@ -69,9 +69,7 @@ impl Step {
             return Err(DecodeError::Unknown { what: "predecessor" });
         };
         let mut profile = old.clone();
-        for (leaf, value) in &self.leaves {
-            profile.set(*leaf, value.clone());
-        }
+        set_leaves(&mut profile, &self.leaves)?;
         let envelope = Envelope { profile_id, ..self.envelope };
         let (base, revision) = (envelope.revision - 1, envelope.revision);
         let delta = Delta::of(base, revision, &old, &profile);

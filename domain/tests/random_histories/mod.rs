@@ -8,6 +8,7 @@ use domain::canonical::CanonicalJson;
 use domain::event::{FeedEvent, RegisterPath, Write};
 use domain::id::UserId;
 use domain::pipeline::serialize;
+use domain::port::store::{Checkpointed, HistoryBlock, LoadVisitor};
 use domain::rules::{Limits, NotApplicable, Rules};
 use domain::source::{Kind, Source};
 use domain::state::UserState;
@@ -32,6 +33,30 @@ impl Random {
 
     pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len() as u64) as usize]
+    }
+}
+
+/// What a store holds of one user.
+#[derive(Clone, Default)]
+pub(crate) struct Stored {
+    pub(crate) checkpointed: Checkpointed,
+    /// Oldest first.
+    pub(crate) blocks: Vec<HistoryBlock>,
+    pub(crate) frames: Vec<Vec<u8>>,
+}
+
+impl Stored {
+    /// Hands everything to a visitor, as a store does.
+    pub(crate) fn visit(&self, visitor: &mut dyn LoadVisitor) {
+        visitor.checkpoint(self.checkpointed.clone()).expect("bodies are ours");
+        for block in self.blocks.iter().rev() {
+            visitor.block(&block.body).expect("bodies are ours");
+        }
+        for frame in &self.frames {
+            if !visitor.is_done() {
+                visitor.frame(frame).expect("bodies are ours");
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Wakes the checkpoint thread: the journal has grown, or the store closes.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -57,11 +57,14 @@ impl Bell {
         self.due_at.store(self.appended.load(Ordering::Relaxed) + self.limit, Ordering::Relaxed);
     }
 
-    /// Waits until the bell rings, `longest` at most.
-    pub(crate) fn wait(&self, longest: Duration) {
+    /// Waits until the store closes, or the journal has grown too much and `shortest` is over, or `longest` is over.
+    pub(crate) fn wait(&self, shortest: Duration, longest: Duration) {
+        let start = Instant::now();
         let mut guard = self.lock.lock();
-        if !self.is_due() && !self.is_closing() {
-            self.rung.wait_for(&mut guard, longest);
+        while !self.is_closing() {
+            let pause = if self.is_due() { shortest.min(longest) } else { longest };
+            let Some(rest) = pause.checked_sub(start.elapsed()).filter(|rest| !rest.is_zero()) else { return };
+            self.rung.wait_for(&mut guard, rest);
         }
     }
 
@@ -69,5 +72,28 @@ impl Bell {
         // Under the lock, so that it cannot fall between the waiter's look and its sleep.
         let _guard = self.lock.lock();
         self.rung.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_grows_fast_does_not_bring_checkpoints_close_together() {
+        let bell = Bell::new(100);
+        let wait = || {
+            let start = Instant::now();
+            bell.wait(Duration::from_millis(40), Duration::from_secs(3600));
+            start.elapsed()
+        };
+        for _ in 0..3 {
+            bell.appended(1000);
+            assert!(bell.is_due());
+            assert!(wait() >= Duration::from_millis(40));
+            bell.start_over();
+        }
+        bell.close();
+        wait();
     }
 }

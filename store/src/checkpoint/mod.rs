@@ -22,7 +22,7 @@ use crate::journal::{Entry, Keep, Position};
 use crate::options::Options;
 use crate::retention_clock::RetentionClock;
 use crate::seal::kind;
-use crate::shared::{Shared, Unfolded, gone};
+use crate::shared::{HELD_BYTES, Shared, Unfolded, gone};
 use crate::sled_store::{FoldedUser, Meta, SealedRecord, UserBody};
 use crate::user_hash::UserHash;
 
@@ -30,8 +30,6 @@ use crate::user_hash::UserHash;
 const BATCH_USERS: usize = 64;
 /// A checkpoint is never paced below this.
 const MIN_USERS_PER_SECOND: f64 = 5_000.0;
-/// The frames of one user are folded in slices of about as many bytes: a flood of one user's must fit in memory.
-const SLICE_BYTES: usize = 4 << 20;
 
 /// A checkpoint that did not finish. Nothing is lost: the journal keeps what it was to fold.
 #[derive(Debug, thiserror::Error)]
@@ -197,7 +195,7 @@ impl Checkpointer {
             return Ok(None);
         }
         let Unfolded { slot, generation, sequence, cipher, body, chain } =
-            shared.unfolded(user, entry, before.as_ref(), SLICE_BYTES)?;
+            shared.unfolded(user, entry, before.as_ref())?;
         if chain.is_empty() {
             return Ok(None);
         }
@@ -206,7 +204,8 @@ impl Checkpointer {
         let mut links = chain.into_iter().peekable();
         while links.peek().is_some() {
             let (mut frames, mut bytes) = (Vec::new(), 0);
-            while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= SLICE_BYTES) {
+            // A flood of one user's frames must fit in memory.
+            while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= HELD_BYTES) {
                 bytes += link.length;
                 frames.push(shared.open_link(link, &cipher)?.ok_or_else(gone)?);
             }

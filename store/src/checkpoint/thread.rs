@@ -10,6 +10,8 @@ use crate::shared::Shared;
 
 /// How soon a failed checkpoint is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// Time between two checkpoints, however fast the journal grows: each writes the whole state of every user that changed.
+const SPACING: Duration = Duration::from_secs(10);
 
 /// The running thread. Dropped without [`Self::finish`], it ends without a last checkpoint, as in a crash.
 pub(crate) struct CheckpointThread {
@@ -57,8 +59,10 @@ impl Drop for CheckpointThread {
 fn work(shared: &Shared, checkpointer: &Checkpointer) {
     let bell = &*shared.bell;
     let mut pause = checkpointer.interval;
+    // Short intervals are for tests; the spacing is always a part of the interval.
+    let spacing = SPACING.min(checkpointer.interval / 6);
     loop {
-        bell.wait(pause);
+        bell.wait(spacing, pause);
         if bell.is_closing() {
             return;
         }

@@ -4,7 +4,7 @@ use crate::error::OpenError;
 use crate::journal::Position;
 
 /// The format of the store as a whole.
-pub(crate) const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 2;
 const BYTES: usize = 32;
 
 /// One value in sled, little-endian: format u16, epoch u64 at 8, checkpoint u64 at 16, first unused slot + 1 u32 at 24,

@@ -38,8 +38,8 @@ impl SledStore {
         })
     }
 
-    /// A user's closed history blocks that may hold a revision after `since`, oldest first, sealed.
-    pub(crate) fn history(&self, user: &UserHash, since: u64) -> Result<Vec<SealedRecord>, StoreError> {
+    /// The keys of a user's closed history blocks that may hold a revision after `since`, oldest first.
+    pub(crate) fn history(&self, user: &UserHash, since: u64) -> Result<Vec<HistoryKey>, StoreError> {
         let collect = |tree: &sled::Tree| {
             // The block before the first that begins later may reach beyond `since`, too.
             let upper = history_prefix(user, since.saturating_add(1));
@@ -48,22 +48,30 @@ impl SledStore {
                 Some(key) => key.split_last_chunk::<2>().map_or_else(Vec::new, |(prefix, _)| prefix.to_vec()),
                 None => upper,
             };
-            let mut blocks: Vec<SealedRecord> = Vec::new();
+            let mut blocks = Vec::new();
             for key in tree.range(first..).keys() {
                 let key = key.map_err(unavailable)?;
                 if !key.starts_with(&user.0) {
                     break;
                 }
-                // A key is the block's prefix and a chunk's number; the block is read at its first chunk.
+                // A key is the block's prefix and a chunk's number; the first chunk stands for the block.
                 if let Some((prefix, [0, 0])) = key.split_last_chunk() {
-                    blocks.extend(read(tree, prefix, *user)?);
+                    blocks.extend(prefix.try_into().map(HistoryKey));
                 }
             }
             Ok(blocks)
         };
         self.with(|trees| Ok(collect(&trees.history))).map_err(unavailable)?
     }
+
+    /// A closed history block, sealed.
+    pub(crate) fn history_block(&self, user: &UserHash, key: &HistoryKey) -> Result<Option<SealedRecord>, StoreError> {
+        self.with(|trees| Ok(read(&trees.history, &key.0, *user))).map_err(unavailable)?
+    }
 }
+
+/// Names a history block in sled: the hash of its user and its first revision.
+pub(crate) struct HistoryKey([u8; 24]);
 
 fn history_prefix(user: &UserHash, first_revision: u64) -> Vec<u8> {
     [&user.0[..], &first_revision.to_be_bytes()].concat()

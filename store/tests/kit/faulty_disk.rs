@@ -39,6 +39,7 @@ pub(crate) struct FaultyDisk(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     plan: Plan,
+    reads: usize,
     lost: Vec<Lost>,
 }
 
@@ -61,6 +62,11 @@ struct FaultyFile {
 impl FaultyDisk {
     pub(crate) fn set(&self, plan: Plan) {
         self.state().plan = plan;
+    }
+
+    /// How many reads there were.
+    pub(crate) fn reads(&self) -> usize {
+        self.state().reads
     }
 
     /// Whether all that was to fail did.
@@ -131,6 +137,7 @@ impl Disk for FaultyDisk {
 
 impl DiskFile for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk.state().reads += 1;
         self.real.read_at(buffer, offset)
     }
 

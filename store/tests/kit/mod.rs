@@ -11,7 +11,7 @@ use std::time::Duration;
 use domain::id::UserId;
 use domain::port::clock::Entropy;
 use domain::port::journal::{Record, RecordKind};
-use domain::port::store::{Fold, Folded, HistoryBlock, StoreError};
+use domain::port::store::{Checkpointed, Fold, Folded, HistoryBlock, LoadVisitor, ProfileStore, StoreError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::{MasterKey, OpenError, Options, Store};
@@ -127,14 +127,65 @@ pub(crate) fn record(number: usize, sequence: u64, body: Vec<u8>) -> Record {
     Record { user: user(number), generation: 1, sequence, kind: RecordKind::Change, body }
 }
 
+/// All that a load told of a user.
+#[derive(Default)]
+pub(crate) struct Loaded {
+    /// The sequence of the newest frame.
+    pub(crate) sequence: u64,
+    pub(crate) checkpointed: Checkpointed,
+    /// Closed history blocks, oldest first.
+    pub(crate) blocks: Vec<Vec<u8>>,
+    /// Frames since the checkpoint.
+    pub(crate) frames: Vec<Vec<u8>>,
+}
+
+impl Loaded {
+    /// All frames, folded or not.
+    #[track_caller]
+    pub(crate) fn all(&self) -> Vec<Vec<u8>> {
+        let mut all = split(self.checkpointed.state.as_deref().unwrap_or_default()).expect("a state");
+        all.extend_from_slice(&self.frames);
+        assert_eq!(self.sequence, all.len() as u64, "the sequence counts the frames");
+        all
+    }
+}
+
+impl LoadVisitor for Loaded {
+    fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError> {
+        *self = Self { checkpointed, ..Self::default() };
+        Ok(())
+    }
+
+    fn block(&mut self, body: &[u8]) -> Result<(), StoreError> {
+        self.blocks.insert(0, body.to_vec());
+        Ok(())
+    }
+
+    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError> {
+        self.frames.push(body.to_vec());
+        Ok(())
+    }
+}
+
+/// Loads user number `number`.
+pub(crate) fn try_load(reader: &dyn ProfileStore, number: usize) -> Result<Option<Loaded>, StoreError> {
+    let mut loaded = Loaded::default();
+    let sequence = reader.load(&user(number), &mut loaded)?;
+    Ok(sequence.map(|sequence| Loaded { sequence, ..loaded }))
+}
+
+/// Loads user number `number` with the history after revision `since`.
+#[track_caller]
+pub(crate) fn load_history(reader: &dyn ProfileStore, number: usize, since: u64) -> Option<Loaded> {
+    let mut loaded = Loaded::default();
+    let sequence = reader.load_history(&user(number), since, &mut loaded).expect("the store reads");
+    sequence.map(|sequence| Loaded { sequence, ..loaded })
+}
+
 /// All frames of a user that the store has, folded or not.
 #[track_caller]
 pub(crate) fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {
-    let Some(stored) = store.reader.load(&user(number)).expect("the store reads") else { return Vec::new() };
-    let mut all = split(&stored.state.unwrap_or_default()).expect("a state");
-    all.extend(stored.frames);
-    assert_eq!(stored.sequence, all.len() as u64, "the sequence counts the frames");
-    all
+    try_load(&*store.reader, number).expect("the store reads").map_or_else(Vec::new, |loaded| loaded.all())
 }
 
 /// A seed to print: of the clock, or of `STORE_TEST_SEED` to repeat a run.

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use image::{Disk, chance};
-use kit::{frames, open, options, record, seed, try_open, user};
+use kit::{frames, open, options, record, seed, try_load, try_open};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use recording::{Operation, Recording};
@@ -60,8 +60,8 @@ fn child() {
         let mut said = Vec::new();
         for number in (first..first + number(GROUP)).map(|number| number % USERS) {
             if next[number] == 0 {
-                let stored = store.reader.load(&user(number)).expect("reads");
-                next[number] = stored.map_or(1, |stored| stored.sequence + 1);
+                let loaded = try_load(&*store.reader, number).expect("reads");
+                next[number] = loaded.map_or(1, |loaded| loaded.sequence + 1);
             }
             group.push(record(number, next[number], body(number, next[number])));
             said.extend_from_slice(&(number as u32).to_le_bytes());

@@ -2,13 +2,13 @@
 
 use domain::port::journal::Refused;
 
-use crate::kit::{frames, open, record, user};
+use crate::kit::{frames, open, record, try_load};
 
 #[test]
 fn what_was_appended_is_loaded_before_and_after_a_restart() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = open(dir.path());
-    assert!(store.reader.load(&user(1)).expect("reads").is_none());
+    assert!(try_load(&*store.reader, 1).expect("reads").is_none());
     let first =
         store.journal.append(&[record(1, 1, b"a".to_vec()), record(2, 1, b"b".to_vec()), record(1, 2, vec![7; 5000])]);
     assert_eq!(first.expect("taken"), [Ok(()), Ok(()), Ok(())]);

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use domain::port::journal::Refused;
-use domain::port::store::HistoryBlock;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::Options;
 
 use crate::kit;
-use crate::kit::{BLOCK_FRAMES, frames, join, open, options, record, seed, split, try_open, user};
+use crate::kit::{BLOCK_FRAMES, frames, join, load_history, open, options, record, seed, split, try_load, try_open};
 
 #[test]
 fn a_checkpoint_moves_frames_into_state_and_history_and_lets_segments_go() {
@@ -23,18 +22,14 @@ fn a_checkpoint_moves_frames_into_state_and_history_and_lets_segments_go() {
     assert!(segments() > 2);
     store.closer.checkpoint().expect("a checkpoint");
     assert_eq!(segments(), 1);
-    let stored = store.reader.load(&user(3)).expect("reads").expect("a user");
-    assert_eq!((stored.sequence, stored.frames.len()), (30, 0));
+    let loaded = try_load(&*store.reader, 3).expect("reads").expect("a user");
+    assert_eq!((loaded.sequence, loaded.frames.len()), (30, 0));
     let expected: Vec<_> = (1..=30).map(|sequence| vec![sequence as u8; 1000]).collect();
     assert_eq!(frames(&store, 3), expected);
 
-    let history = store.reader.load_history(&user(3), 0).expect("reads").expect("a user");
-    let blocks = |(index, chunk): (usize, &[Vec<u8>])| HistoryBlock {
-        first_revision: (index * BLOCK_FRAMES + 1) as u64,
-        body: join(chunk),
-    };
-    assert_eq!(history.blocks, expected[..28].chunks(BLOCK_FRAMES).enumerate().map(blocks).collect::<Vec<_>>());
-    assert_eq!(split(&history.tail).expect("frames"), expected[28..]);
+    let history = load_history(&*store.reader, 3, 0).expect("a user");
+    assert_eq!(history.blocks, expected[..28].chunks(BLOCK_FRAMES).map(join).collect::<Vec<_>>());
+    assert_eq!(split(&history.checkpointed.tail).expect("frames"), expected[28..]);
 }
 
 #[test]
@@ -103,7 +98,7 @@ fn every_record_is_read_with_the_dictionary_that_it_was_compressed_with() {
     drop(reopened);
     let forgetful = try_open(Options { dictionaries: vec![second], ..options(dir.path()) }, 1).expect("it opens");
     assert_eq!(frames(&forgetful, 1), [body(1)]);
-    let error = forgetful.reader.load(&user(2)).expect_err("its dictionary is gone");
+    let Err(error) = try_load(&*forgetful.reader, 2) else { panic!("its dictionary is gone") };
     assert!(error.to_string().contains("dictionary"), "{error}");
 }
 
@@ -152,9 +147,9 @@ fn the_store_holds_what_a_map_holds() {
     store.closer.checkpoint().expect("a checkpoint");
     for (number, all) in &model {
         assert_eq!(&frames(&store, *number), all);
-        let history = store.reader.load_history(&user(*number), 0).expect("reads").expect("a user");
-        let mut told: Vec<_> = history.blocks.iter().flat_map(|block| split(&block.body).expect("frames")).collect();
-        told.extend(split(&history.tail).expect("frames"));
+        let history = load_history(&*store.reader, *number, 0).expect("a user");
+        let mut told: Vec<_> = history.blocks.iter().flat_map(|block| split(block).expect("frames")).collect();
+        told.extend(split(&history.checkpointed.tail).expect("frames"));
         assert_eq!(&told, all, "history tells every frame once");
     }
 }

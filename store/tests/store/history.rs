@@ -3,14 +3,19 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use domain::port::store::StoredHistory;
 use store::Store;
 
-use crate::kit::{BLOCK_FRAMES, open, record, split, user};
+use crate::kit::{BLOCK_FRAMES, Loaded, load_history, open, record, split};
 
 /// The frame that made `revision`: a body that names it.
 fn body(revision: u64) -> Vec<u8> {
     [&revision.to_le_bytes()[..], &[7; 150]].concat()
+}
+
+/// The revision that the first frame of a block names.
+fn first_revision(block: &[u8]) -> u64 {
+    let frames = split(block).expect("frames");
+    u64::from_le_bytes(*frames[0].first_chunk().expect("a revision"))
 }
 
 fn append(store: &mut Store, number: usize, revisions: impl Iterator<Item = u64>) {
@@ -21,10 +26,9 @@ fn append(store: &mut Store, number: usize, revisions: impl Iterator<Item = u64>
 
 /// Checks that what was read holds each revision after `since`, with its own body, and how many blocks it took.
 #[track_caller]
-fn check(history: &StoredHistory, since: u64) {
-    let folded = split(history.stored.state.as_deref().unwrap_or_default()).expect("frames").len() as u64;
-    assert_eq!(history.stored.sequence, folded + history.stored.frames.len() as u64);
-    let mut told = vec![None; history.stored.sequence as usize];
+fn check(history: &Loaded, since: u64) {
+    let folded = (history.all().len() - history.frames.len()) as u64;
+    let mut told = vec![None; history.sequence as usize];
     let mut tell = |first: u64, bodies: Vec<Vec<u8>>| {
         for (revision, body) in (first..).zip(bodies) {
             // Blocks may run ahead of the frames.
@@ -34,12 +38,12 @@ fn check(history: &StoredHistory, since: u64) {
         }
     };
     for block in &history.blocks {
-        tell(block.first_revision, split(&block.body).expect("frames"));
+        tell(first_revision(block), split(block).expect("frames"));
     }
-    let tail = split(&history.tail).expect("frames");
+    let tail = split(&history.checkpointed.tail).expect("frames");
     tell(folded - tail.len() as u64 + 1, tail);
-    tell(folded + 1, history.stored.frames.clone());
-    for revision in since + 1..=history.stored.sequence {
+    tell(folded + 1, history.frames.clone());
+    for revision in since + 1..=history.sequence {
         assert_eq!(told[revision as usize - 1], Some(body(revision)), "revision {revision}, asked after {since}");
     }
 }
@@ -47,12 +51,12 @@ fn check(history: &StoredHistory, since: u64) {
 #[track_caller]
 fn check_all(store: &Store, number: usize, newest: u64) {
     for since in 0..newest + 3 {
-        let history = store.reader.load_history(&user(number), since).expect("reads").expect("a user");
-        assert_eq!(history.stored.sequence, newest);
+        let history = load_history(&*store.reader, number, since).expect("a user");
+        assert_eq!(history.sequence, newest);
         check(&history, since);
         // Where a block ends is not known before it is read, so there may be one too many. (And those that a checkpoint
         // adds after the first was found; here none runs beside.)
-        let older = history.blocks.iter().filter(|block| block.first_revision + BLOCK_FRAMES as u64 - 1 <= since);
+        let older = history.blocks.iter().filter(|block| first_revision(block) + BLOCK_FRAMES as u64 - 1 <= since);
         assert!(older.count() <= 1, "blocks before {since} are not read");
     }
 }
@@ -81,7 +85,7 @@ fn history_after_any_revision_is_whole_over_checkpoints_and_restarts() {
     let store = open(dir.path());
     check_all(&store, 1, newest);
     check_all(&store, 2, 9);
-    assert!(store.reader.load_history(&user(3), 0).expect("reads").is_none());
+    assert!(load_history(&*store.reader, 3, 0).is_none());
 }
 
 #[test]
@@ -99,9 +103,9 @@ fn history_is_whole_while_checkpoints_run() {
         scope.spawn(|| {
             let mut since = 0;
             while !done.load(Ordering::Relaxed) {
-                let Some(history) = reader.load_history(&user(1), since).expect("reads") else { continue };
+                let Some(history) = load_history(&*reader, 1, since) else { continue };
                 check(&history, since);
-                since = (since + 37) % (history.stored.sequence + 1);
+                since = (since + 37) % (history.sequence + 1);
                 read.fetch_add(1, Ordering::Relaxed);
             }
         });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::kit::{frames, open, options, record, seed, try_open, user};
+use crate::kit::{frames, open, options, record, seed, try_load, try_open, user};
 
 const DIRECTORY: &str = "STORE_TEST_KILL_DIRECTORY";
 const USERS: usize = 40;
@@ -27,7 +27,7 @@ fn child() {
     options.checkpoint_interval = Duration::from_millis(5);
     let mut store = try_open(options, u64::from(std::process::id())).expect("the store opens");
     let mut next: Vec<u64> = (0..USERS)
-        .map(|number| store.reader.load(&user(number)).expect("reads").map_or(1, |stored| stored.sequence + 1))
+        .map(|number| try_load(&*store.reader, number).expect("reads").map_or(1, |loaded| loaded.sequence + 1))
         .collect();
     for round in 0.. {
         let group: Vec<_> = (0..USERS)

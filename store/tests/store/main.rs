@@ -3,6 +3,10 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+#[path = "../../../domain/tests/fat_user/mod.rs"]
+mod fat_user;
+
+mod amplification;
 mod append;
 mod checkpoint;
 mod damage;
@@ -11,6 +15,7 @@ mod faults;
 mod full_disk;
 mod history;
 mod kill;
+mod load;
 mod log;
 mod permissions;
 mod quarantine;

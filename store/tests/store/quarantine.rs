@@ -10,7 +10,7 @@ use domain::port::store::{Fold, Folded, StoreError};
 use store::{Health, Store};
 
 use crate::kit;
-use crate::kit::{KeepAll, SeededEntropy, frames, master, open, options, record, user};
+use crate::kit::{KeepAll, SeededEntropy, frames, load_history, master, open, options, record, try_load};
 
 const SEGMENT_HEADER: u64 = 4096;
 
@@ -26,7 +26,7 @@ impl Fold for Panicky {
 
 #[track_caller]
 fn is_damaged(store: &Store, number: usize) {
-    let error = store.reader.load(&user(number)).expect_err("damaged");
+    let Err(error) = try_load(&*store.reader, number) else { panic!("damaged") };
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
 }
 
@@ -75,7 +75,7 @@ fn a_user_with_more_frames_than_fit_in_a_slice_folds_whole() {
     store.closer.checkpoint().expect("a checkpoint");
     let expected: Vec<_> = (1..=20).map(|sequence| vec![sequence; 600_000]).collect();
     assert!(frames(&store, 1) == expected, "all frames, in order");
-    let history = store.reader.load_history(&user(1), 0).expect("reads").expect("a user");
+    let history = load_history(&*store.reader, 1, 0).expect("a user");
     assert_eq!(history.blocks.len(), 5);
 }
 

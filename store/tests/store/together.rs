@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::kit::{options, record, seed, split, try_open, user};
+use crate::kit::{options, record, seed, try_load, try_open};
 
 const USERS: usize = 40;
 const ROUNDS: usize = 1500;
@@ -35,16 +35,13 @@ fn a_load_beside_appends_and_checkpoints_sees_all_that_was_acknowledged_and_no_g
                     while !done.load(Ordering::Acquire) {
                         let number = random.random_range(0..USERS);
                         let before = acknowledged[number].load(Ordering::Acquire);
-                        let stored = reader.load(&user(number)).expect("reads");
-                        let Some(stored) = stored else {
+                        let Some(loaded) = try_load(&*reader, number).expect("reads") else {
                             assert_eq!(before, 0, "user {number} is not there");
                             continue;
                         };
-                        let mut all = split(&stored.state.unwrap_or_default()).expect("a state");
-                        all.extend(stored.frames);
-                        assert!(stored.sequence >= before, "user {number}: {} of {before}", stored.sequence);
-                        let expected = (1..=stored.sequence).map(|sequence| sequence.to_le_bytes().to_vec());
-                        assert!(all.into_iter().eq(expected), "user {number} has a gap");
+                        assert!(loaded.sequence >= before, "user {number}: {} of {before}", loaded.sequence);
+                        let expected = (1..=loaded.sequence).map(|sequence| sequence.to_le_bytes().to_vec());
+                        assert!(loaded.all().into_iter().eq(expected), "user {number} has a gap");
                         loads += 1;
                     }
                     loads

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::id::UserId;
 use domain::port::journal::{Journal, JournalError, Record, Refused};
 use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
-use domain::port::store::{ProfileStore, StoreError, Stored, StoredHistory};
+use domain::port::store::{Checkpointed, LoadVisitor, ProfileStore, StoreError};
 use parking_lot::Mutex;
 
 /// The frames of every user.
@@ -45,14 +45,15 @@ impl EventLog for Memory {
 }
 
 impl ProfileStore for Memory {
-    fn load(&self, user: &UserId) -> Result<Option<Stored>, StoreError> {
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         let users = self.0.lock();
-        let frames = users.get(user).cloned();
-        Ok(frames.map(|frames| Stored { generation: 1, sequence: frames.len() as u64, state: None, frames }))
+        let Some(frames) = users.get(user) else { return Ok(None) };
+        visitor.checkpoint(Checkpointed::default())?;
+        frames.iter().try_for_each(|frame| visitor.frame(frame))?;
+        Ok(Some(frames.len() as u64))
     }
 
-    fn load_history(&self, user: &UserId, _: u64) -> Result<Option<StoredHistory>, StoreError> {
-        let stored = self.load(user)?;
-        Ok(stored.map(|stored| StoredHistory { stored, blocks: Vec::new(), tail: Vec::new() }))
+    fn load_history(&self, user: &UserId, _: u64, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+        self.load(user, visitor)
     }
 }

@@ -1,6 +1,6 @@
 //! Checks of closed objects: schemes, deadlines, predicted events, recommended actions.
 
-use super::{Members, array, object, write};
+use super::{Members, array, object, too_large, write};
 use crate::event::shape::{Item, Presence};
 use crate::event::{At, Fault, Problem};
 use crate::json::Json;
@@ -44,21 +44,26 @@ pub(crate) fn write_item(
     Ok(())
 }
 
-/// Checks a list of items and appends it: by key where the items have one, else as it was sent.
+/// Checks a list of items and appends it: by key where the items have one, else as it was sent. The limits are of items,
+/// and of bytes in canonical form.
 pub(super) fn write_items(
     item: &Item,
     value: &Json<'_>,
-    limit: usize,
+    (max_items, max_bytes): (usize, usize),
     at: &At<'_>,
     rules: &Rules,
     out: &mut String,
 ) -> Result<(), Fault> {
-    let list = array(value, limit, at)?;
+    let list = array(value, max_items, at)?;
     let mut text = String::with_capacity(list.len() * 192);
     let mut written = Vec::with_capacity(list.len());
     for (index, value) in list.iter().enumerate() {
         let (here, start) = (at.index(index), text.len());
         write_item(item, object(value, &here)?, &here, rules, &mut text)?;
+        // The list adds two brackets, and a comma between two items.
+        if text.len() + index + 2 > max_bytes {
+            return Err(too_large(max_bytes, at));
+        }
         let key = item.key.and_then(|key| value.get(key)?.as_str()).unwrap_or_default();
         written.push((key, index, start..text.len()));
     }

@@ -31,7 +31,7 @@ pub(crate) fn write(shape: Shape, value: &Json<'_>, at: &At<'_>, rules: &Rules, 
         Shape::State => write_plain(text::state(value, rules, at)?, out),
         Shape::Slug => write_plain(text::slug(value, rules.limits.string_chars, at)?, out),
         Shape::Pincode => write_plain(text::pincode(value, at)?, out),
-        Shape::ItemId => write_plain(text::item_id(value, at)?, out),
+        Shape::ItemId => write_plain(text::item_id(value, rules.limits.id_chars, at)?, out),
         Shape::Date => write_plain(text::date(value, at)?, out),
         Shape::Path => write_plain(text::path(value, rules.limits.string_chars, at)?, out),
         Shape::Text(limit) => {
@@ -43,12 +43,18 @@ pub(crate) fn write(shape: Shape, value: &Json<'_>, at: &At<'_>, rules: &Rules, 
             let chars = rules.limits.string_chars;
             lists::write_set(value, limit(&rules.limits), at, out, |item, at| text::free(item, chars, at))
         }
-        Shape::Texts(limit) => {
-            let chars = rules.limits.string_chars;
+        Shape::RuleNames(limit) => {
+            let chars = rules.limits.id_chars;
             lists::write_list(value, limit(&rules.limits), at, out, |item, at| text::free(item, chars, at))
         }
-        Shape::ItemIds(limit) => lists::write_list(value, limit(&rules.limits), at, out, text::item_id),
-        Shape::Items(item, limit) => items::write_items(item, value, limit(&rules.limits), at, rules, out),
+        Shape::ItemIds(limit) => {
+            let chars = rules.limits.id_chars;
+            lists::write_list(value, limit(&rules.limits), at, out, |item, at| text::item_id(item, chars, at))
+        }
+        Shape::Items(item, count, bytes) => {
+            let limits = (count(&rules.limits), bytes(&rules.limits));
+            items::write_items(item, value, limits, at, rules, out)
+        }
         Shape::SourceTrace => objects::write_source_trace(value, at, out),
         Shape::SourceConfidence => objects::write_source_confidence(value, at, out),
         Shape::Metrics => objects::write_metrics(value, &rules.limits, at, out),
@@ -73,6 +79,10 @@ fn array<'v, 'j>(value: &'v Json<'j>, limit: usize, at: &At<'_>) -> Result<&'v [
         return Err(Fault::new(Problem::TooMany, at, format!("must have at most {limit} items")));
     }
     Ok(items)
+}
+
+fn too_large(bytes: usize, at: &At<'_>) -> Fault {
+    Fault::new(Problem::TooLarge, at, format!("must have at most {bytes} bytes in canonical form"))
 }
 
 fn wrong_type(at: &At<'_>, detail: &'static str) -> Fault {

@@ -1,7 +1,7 @@
 //! Checks of the objects whose members are not fixed: what trust says of sources, and analytics' metrics.
 
 use super::lists::write_strings;
-use super::{Members, array, is_date, object, string, text, write_fraction};
+use super::{Members, array, is_date, object, string, text, too_large, write_fraction};
 use crate::canonical::write_string;
 use crate::event::{At, Fault, Problem};
 use crate::json::Json;
@@ -47,7 +47,7 @@ pub(super) fn write_metrics(value: &Json<'_>, limits: &Limits, at: &At<'_>, out:
     value.write_canonical(out);
     let bytes = limits.aggregated_metrics_bytes;
     if out.len() - start > bytes {
-        return Err(Fault::new(Problem::TooLarge, at, format!("must have at most {bytes} bytes in canonical form")));
+        return Err(too_large(bytes, at));
     }
     Ok(())
 }

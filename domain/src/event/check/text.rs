@@ -9,8 +9,8 @@ use crate::json::Json;
 use crate::rules::Rules;
 use crate::sensitive;
 
-/// Characters of a scheme's or a deadline's id, and of a token.
-const ID_CHARS: usize = 128;
+/// Characters of a token.
+const TOKEN_CHARS: usize = 128;
 
 /// Characters of a display name.
 const DISPLAY_NAME_CHARS: usize = 64;
@@ -98,12 +98,14 @@ pub(crate) fn check_clean(text: &str, chars: usize, at: &At<'_>) -> Result<(), F
     Ok(())
 }
 
-/// `^[A-Za-z0-9_.:-]{1,128}$`.
-pub(crate) fn item_id<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
+/// `^[A-Za-z0-9_.:-]+$`, of at most `chars` characters.
+pub(crate) fn item_id<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result<&'v str, Fault> {
     let is_id_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
-    let id = matching(value, at, "must match `^[A-Za-z0-9_.:-]{1,128}$`", |text| {
-        (1..=ID_CHARS).contains(&text.len()) && text.bytes().all(is_id_byte)
-    })?;
+    let id = string(value, at)?;
+    if !(1..=chars).contains(&id.len()) || !id.bytes().all(is_id_byte) {
+        let detail = format!("must match `^[A-Za-z0-9_.:-]{{1,{chars}}}$`");
+        return Err(Fault::new(Problem::InvalidFormat, at, detail));
+    }
     check_id_not_red(id, at)?;
     Ok(id)
 }
@@ -117,7 +119,7 @@ pub(super) fn token<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fau
     let token = matching(value, at, "must match `^tok_[A-Za-z0-9_-]{1,124}$`", |text| {
         let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
         let tail = text.strip_prefix("tok_").unwrap_or_default();
-        (1..=ID_CHARS - 4).contains(&tail.len()) && tail.bytes().all(is_token_byte)
+        (1..=TOKEN_CHARS - 4).contains(&tail.len()) && tail.bytes().all(is_token_byte)
     })?;
     check_id_not_red(token, at)?;
     Ok(token)

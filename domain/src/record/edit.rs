@@ -1,0 +1,209 @@
+//! The difference of two values of one leaf, as pieces of the old value and the bytes between them.
+//!
+//! A list whose items have an id can be long while an event changes one member of one item. A record then holds the
+//! pieces that changed, and refers to the rest.
+
+use bytes::Bytes;
+
+use super::codec::{DecodeError, Reader, Writer};
+use crate::canonical::CanonicalJson;
+use crate::profile::Profile;
+use crate::scan;
+use crate::table::{Leaf, ValueType};
+
+/// The text that an edit of a leaf refers to.
+///
+/// The two lists of deadlines share one base, so that an item that moves between them is not written again.
+pub(super) struct Base {
+    text: String,
+    /// Where the first of the values in it ends.
+    split: usize,
+    /// Where the leaf's own old value begins.
+    own: usize,
+}
+
+impl Base {
+    /// The base of `leaf` in `profile`; `None` for a leaf that is always written whole.
+    pub(super) fn new(leaf: Leaf, profile: &Profile) -> Option<Self> {
+        let value = |leaf| profile.get(leaf).map_or("", CanonicalJson::as_str);
+        let (first, second) = match leaf.field().value {
+            ValueType::Schemes | ValueType::SourceTrace => (value(leaf), ""),
+            ValueType::Deadlines => (value(Leaf::DeadlinesOverdue), value(Leaf::DeadlinesUpcoming)),
+            _ => return None,
+        };
+        let own = if leaf == Leaf::DeadlinesUpcoming { first.len() } else { 0 };
+        let base = Self { text: [first, second].concat(), split: first.len(), own };
+        (!base.text.is_empty()).then_some(base)
+    }
+
+    /// The values of which the text consists.
+    fn values(&self) -> [&str; 2] {
+        self.text.split_at(self.split).into()
+    }
+}
+
+/// A value that is told as an edit of a base.
+///
+/// Encoded: the base's length, then for each piece the bytes before it with their length, how far it begins behind the
+/// end of the last one, and its length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Edit(pub(super) Bytes);
+
+impl Edit {
+    /// The edit that makes `target` of the base; `None` where writing `target` is shorter.
+    pub(super) fn between(leaf: Leaf, base: &Base, target: &str) -> Option<Self> {
+        let mut builder = Builder::new(base);
+        match leaf.field().value {
+            ValueType::SourceTrace => builder.object(&base.text, target),
+            ValueType::Schemes => builder.list("scheme_id", target)?,
+            _ => builder.list("deadline_id", target)?,
+        }
+        let encoded = builder.finish();
+        (encoded.len() < target.len()).then(|| Self(encoded.into()))
+    }
+
+    /// The value that the edit makes of its base.
+    pub(super) fn apply(&self, base: &Base) -> Result<CanonicalJson, DecodeError> {
+        const DAMAGED: DecodeError = DecodeError::Unknown { what: "piece of a value" };
+        let base = base.text.as_bytes();
+        let mut input = Reader::new(self.0.clone());
+        if input.varint()? != base.len() as u64 {
+            return Err(DecodeError::Unknown { what: "base of an edit" });
+        }
+        let (mut value, mut last) = (Vec::with_capacity(base.len() + self.0.len()), 0_usize);
+        while !input.is_empty() {
+            value.extend_from_slice(&input.bytes()?);
+            let start =
+                last.checked_add_signed(isize::try_from(input.signed()?).map_err(|_| DAMAGED)?).ok_or(DAMAGED)?;
+            let end =
+                usize::try_from(input.varint()?).ok().and_then(|length| start.checked_add(length)).ok_or(DAMAGED)?;
+            value.extend_from_slice(base.get(start..end).ok_or(DAMAGED)?);
+            last = end;
+        }
+        let text = String::from_utf8(value).map_err(|_| DecodeError::Unknown { what: "text encoding" })?;
+        Ok(CanonicalJson::from_canonical(text))
+    }
+}
+
+/// Builds an edit from the front of the target to its end.
+struct Builder<'b> {
+    base: &'b Base,
+    out: Writer,
+    /// Bytes of the target that come before the piece.
+    insert: Vec<u8>,
+    /// The piece, a range of the base; empty while none is known.
+    start: usize,
+    end: usize,
+    /// The end of the last piece that was written.
+    last: usize,
+}
+
+impl<'b> Builder<'b> {
+    fn new(base: &'b Base) -> Self {
+        let mut out = Writer(Vec::with_capacity(64));
+        out.varint(base.text.len() as u64);
+        Self { base, out, insert: Vec::new(), start: base.own, end: base.own, last: 0 }
+    }
+
+    /// The target goes on with `text`, which may or may not stand behind the current piece of the base.
+    fn push(&mut self, text: &str) {
+        let mut text = text.as_bytes();
+        if self.insert.is_empty() || self.end > self.start {
+            let behind = &self.base.text.as_bytes()[self.end..];
+            let common = text.iter().zip(behind).take_while(|(a, b)| a == b).count();
+            self.end += common;
+            text = &text[common..];
+        }
+        if text.is_empty() {
+            return;
+        }
+        if self.end > self.start {
+            self.flush();
+        }
+        self.insert.extend_from_slice(text);
+    }
+
+    /// The target goes on with `piece`, a slice of the base.
+    fn copy(&mut self, piece: &str) {
+        let (mut start, end) = self.range_of(piece);
+        if self.end > self.start {
+            if start == self.end {
+                self.end = end;
+                return;
+            }
+            self.flush();
+        }
+        // What was taken for new right before the piece may stand there in the base, too.
+        let base = self.base.text.as_bytes();
+        while start > 0 && self.insert.last().is_some_and(|byte| *byte == base[start - 1]) {
+            self.insert.pop();
+            start -= 1;
+        }
+        (self.start, self.end) = (start, end);
+    }
+
+    /// Where a slice of the base lies in it.
+    fn range_of(&self, slice: &str) -> (usize, usize) {
+        let start = slice.as_ptr() as usize - self.base.text.as_ptr() as usize;
+        (start, start + slice.len())
+    }
+
+    fn flush(&mut self) {
+        self.out.bytes(&self.insert);
+        self.out.signed(self.start as i64 - self.last as i64);
+        self.out.varint((self.end - self.start) as u64);
+        self.insert.clear();
+        self.last = self.end;
+        self.start = self.end;
+    }
+
+    /// A list whose items are told apart by the member `key`; `None` where an item has no such member.
+    fn list(&mut self, key: &str, target: &str) -> Option<()> {
+        let mut known: Vec<(&'b str, &'b str)> = Vec::new();
+        for item in self.base.values().into_iter().flat_map(scan::elements) {
+            known.push((scan::text_member(item, key)?, item));
+        }
+        known.sort_unstable();
+        let mut before = "[";
+        for item in scan::elements(target) {
+            self.push(before);
+            before = ",";
+            let id = scan::text_member(item, key)?;
+            match known.binary_search_by(|(known, _)| known.cmp(&id)) {
+                Ok(index) if known[index].1 == item => self.copy(known[index].1),
+                Ok(index) => self.object(known[index].1, item),
+                Err(_) => self.push(item),
+            }
+        }
+        self.push(if before == "[" { "[]" } else { "]" });
+        Some(())
+    }
+
+    /// An object, against `old`, a slice of the base. Canonical members are sorted.
+    fn object(&mut self, old: &'b str, target: &str) {
+        let mut known = scan::members(old).peekable();
+        let mut before = "{";
+        for (name, value) in scan::members(target) {
+            self.push(before);
+            before = ",";
+            while known.next_if(|(other, _)| *other < name).is_some() {}
+            match known.next_if(|(other, _)| *other == name) {
+                Some((name, same)) if same == value => {
+                    let (start, end) = (self.range_of(name).0 - 1, self.range_of(same).1);
+                    let base = self.base;
+                    self.copy(&base.text[start..end]);
+                }
+                _ => ["\"", name, "\":", value].into_iter().for_each(|text| self.push(text)),
+            }
+        }
+        self.push(if before == "{" { "{}" } else { "}" });
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.flush();
+        self.out.0
+    }
+}
+
+#[cfg(test)]
+mod tests;
