@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
 
-use crate::http::in_flight::Reservation;
+use crate::http::in_flight::{NoRoom, Reservation};
 
 /// Answers held in memory.
 const MEMORY: usize = 1 << 20;
@@ -49,8 +49,12 @@ impl Space {
 }
 
 /// Makes the two ends of a spool whose file, if it comes to one, lies in `directory` and takes of `space`. What is held
-/// in memory is reserved in `memory`, but for the block that goes to the file next.
-pub(super) fn spool(directory: PathBuf, space: Space, memory: Reservation) -> (Writer, Reader) {
+/// in memory is reserved in `memory`.
+///
+/// # Errors
+/// There is no room for the block that goes to the file next, which every spool reserves.
+pub(super) fn spool(directory: PathBuf, space: Space, mut memory: Reservation) -> Result<(Writer, Reader), NoRoom> {
+    memory.grow_to(BLOCK)?;
     let inner = Rc::new(RefCell::new(Inner {
         directory,
         space,
@@ -66,7 +70,7 @@ pub(super) fn spool(directory: PathBuf, space: Space, memory: Reservation) -> (W
         reader: None,
         writer: None,
     }));
-    (Writer(Rc::clone(&inner)), Reader(inner))
+    Ok((Writer(Rc::clone(&inner)), Reader(inner)))
 }
 
 /// In order of age: `oldest`, then the file, then `newest`, which waits to be written to it.
@@ -90,7 +94,7 @@ impl Inner {
     fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         let in_memory = self.newest.is_empty() && self.written == self.read;
         let held = self.oldest.len() + bytes.len();
-        if in_memory && held <= MEMORY && self.memory.grow_to(held).is_ok() {
+        if in_memory && held <= MEMORY && self.memory.grow_to(BLOCK + held).is_ok() {
             self.oldest.extend_from_slice(bytes);
             return Ok(());
         }
@@ -113,7 +117,7 @@ impl Inner {
         if !self.oldest.is_empty() {
             let length = self.oldest.len().min(BLOCK);
             let block = self.oldest.split_to(length).freeze();
-            self.memory.shrink_to(self.oldest.len());
+            self.memory.shrink_to(BLOCK + self.oldest.len());
             return Ok(Some(block));
         }
         if let Some(file) = self.file.as_ref().filter(|_| self.read < self.written) {
@@ -230,7 +234,7 @@ mod tests {
 
     /// A spool with memory for itself.
     fn spool(directory: PathBuf, space: Space) -> (Writer, Reader) {
-        super::spool(directory, space, InFlight::new(16 * MEMORY).reserve(Purpose::Feed))
+        super::spool(directory, space, InFlight::new(16 * MEMORY).reserve(Purpose::Feed)).expect("room")
     }
 
     #[actix_web::test]
@@ -297,16 +301,16 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let budget = InFlight::new(16 * MEMORY);
         let mut others = budget.reserve(Purpose::Feed);
-        others.grow_to(15 * MEMORY).expect("room");
+        others.grow_to(15 * MEMORY - BLOCK).expect("room");
         let (writer, mut reader) =
-            super::spool(directory.path().to_owned(), Space::default(), budget.reserve(Purpose::Feed));
+            super::spool(directory.path().to_owned(), Space::default(), budget.reserve(Purpose::Feed)).expect("room");
         let line = vec![b'x'; BLOCK];
         writer.push(&line).expect("room");
-        assert_eq!((writer.0.borrow().memory.bytes(), writer.0.borrow().written), (0, BLOCK as u64));
+        assert_eq!((writer.0.borrow().memory.bytes(), writer.0.borrow().written), (BLOCK, BLOCK as u64));
         drop(others);
         let piece = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await;
         assert_eq!(piece.expect("more").expect("a piece"), line);
         writer.push(&line).expect("room");
-        assert_eq!((writer.0.borrow().memory.bytes(), writer.0.borrow().written), (BLOCK, 0));
+        assert_eq!((writer.0.borrow().memory.bytes(), writer.0.borrow().written), (2 * BLOCK, 0));
     }
 }

@@ -26,8 +26,6 @@ use crate::live::stay::{Over, Stay};
 
 pub(super) const CONTENT_TYPE: &str = "application/x-ndjson";
 
-/// What a stream holds in memory at the least: pieces on their way in and out.
-const HELD: usize = 128 * 1024;
 /// A progress line comes every so many results.
 const PROGRESS: u64 = 10_000;
 
@@ -63,10 +61,9 @@ pub(super) fn answer(
     unread: Lifted,
     stay: Stay,
 ) -> Result<HttpResponse, Problem> {
-    let mut held = door.in_flight.reserve(Purpose::Feed);
-    held.grow_to(HELD)?;
+    let held = door.in_flight.reserve(Purpose::Feed);
     let memory = door.in_flight.reserve(Purpose::Feed);
-    let (writer, reader) = spool::spool(door.spool_dir.clone(), door.spool_space.clone(), memory);
+    let (writer, reader) = spool::spool(door.spool_dir.clone(), door.spool_space.clone(), memory)?;
     rt::spawn(async move {
         let intake = Intake::new(&door, source, report_all, None);
         let stream = Stream { intake, out: &writer, unread: &unread, stay, held, line: Vec::new(), told: 0 };
@@ -85,7 +82,7 @@ struct Stream<'a> {
     out: &'a Writer,
     unread: &'a Lifted,
     stay: Stay,
-    /// What of the budget the stream holds, the line that has begun among it.
+    /// The line that has begun, in the budget.
     held: Reservation,
     line: Vec<u8>,
     /// Results at the last progress line.
@@ -150,8 +147,8 @@ impl Stream<'_> {
             self.report()?;
         }
         // Two streams that both hold half of a line must not wait for each other.
-        self.held.shrink_to(HELD + lines.held());
-        Ok(self.held.grow_to(HELD + lines.held()).err().map(Problem::from))
+        self.held.shrink_to(lines.held());
+        Ok(self.held.grow_to(lines.held()).err().map(Problem::from))
     }
 
     /// Waits until answers may be added; `false` when nobody will read them any more, an error when the time is over.
