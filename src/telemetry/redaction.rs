@@ -278,6 +278,8 @@ mod tests {
             ")",
             "\u{ad}",
             "\u{200d}",
+            "\t",
+            "\u{300}",
             ",",
             "=",
         ];
@@ -293,6 +295,11 @@ mod tests {
             let logged = Redactor::new(&[7; 32]).redact(&text);
             prop_assert!(!sensitive::in_text(&logged), "{text:?} is logged as {logged:?}");
             prop_assert!(!sensitive::in_text(&text) || logged != text, "{text:?} is refused, and logged as it is");
+            // Fields are logged as Rust or JSON write them, with escapes.
+            for written in [format!("{text:?}"), serde_json::json!(text).to_string()] {
+                let logged = Redactor::new(&[7; 32]).redact(&written);
+                prop_assert!(!sensitive::in_text(&text) || logged != written, "{text:?} is logged as {logged:?}");
+            }
             prop_assert!(!sensitive::in_id(&text) || sensitive::in_text(&text), "{text:?}");
         }
     }

@@ -34,10 +34,13 @@ pub(super) struct Symbol {
 
 /// Hands every visible character of the text to `visit`, folded. A character such as `⑩` gives several symbols.
 pub(super) fn fold(text: &str, mut visit: impl FnMut(Symbol)) {
-    for (start, character) in text.char_indices() {
+    let mut start = 0;
+    while let Some(character) = text[start..].chars().next() {
         steps::count(1);
-        let end = start + character.len_utf8();
-        let mut visit = |glyph| visit(Symbol { glyph, start, end });
+        let (character, length) = escaped(&text[start..]).unwrap_or((character, character.len_utf8()));
+        let end = start + length;
+        let from = std::mem::replace(&mut start, end);
+        let mut visit = |glyph| visit(Symbol { glyph, start: from, end });
         if character.is_ascii() {
             visit(ascii(character));
         } else if let Some(digit) = digit(character) {
@@ -61,6 +64,24 @@ pub(super) fn fold(text: &str, mut visit: impl FnMut(Symbol)) {
             });
         }
     }
+}
+
+/// The character that an escape at the start of the text stands for, and the bytes that the escape takes.
+///
+/// Logs hold text as Rust or JSON write it: what was invisible in it stands there as `\u{200b}` or `\u200b`.
+fn escaped(text: &str) -> Option<(char, usize)> {
+    let escape = text.strip_prefix('\\')?;
+    if escape.starts_with(['n', 'r', 't']) {
+        return Some((' ', 2));
+    }
+    let code = escape.strip_prefix('u')?;
+    let (digits, length) = match code.strip_prefix('{') {
+        Some(code) => code.bytes().take(7).position(|byte| byte == b'}').map(|end| (&code[..end], end + 4))?,
+        None => (code.get(..4)?, 6),
+    };
+    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let character = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
+    character.filter(|_| is_hex).map(|character| (character, length))
 }
 
 fn ascii(character: char) -> Glyph {

@@ -37,6 +37,11 @@ pub(super) const REFUSED: &[&str] = &[
     "2\u{200d}3\u{200d}4\u{200d}1 2341 2346",
     "2\u{fe0f}\u{20e3}3\u{fe0f}\u{20e3}4\u{fe0f}\u{20e3}123412346",
     "2341\u{a0}2341\u{3000}2346",
+    // As Rust and JSON escape what is invisible.
+    r"2341\u{200b}2341\u{200b}2346",
+    r"2341\u200b2341\u200B2346",
+    r"98765\t43210",
+    r"\u096f\u096e\u096d\u096c\u096b 43210",
     "2341\u{202f}2341\u{2009}2346",
     // PANs.
     "pan ABCPE1234F",
@@ -106,6 +111,7 @@ const TAKEN: &[&str] = &[
     "dial 112, 1098 or 155261",
     "version 10.20.30.40 of 192.168.1.1:8080",
     "pincode 560001, ward 12/34",
+    r"a\u{zz} \u12 \u{ \",
     "PM-KISAN instalment 17 of 2026-27",
 ];
 
