@@ -56,7 +56,7 @@ enum Answer<'a> {
         id: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         user_id: Option<&'a str>,
-        problem: Body<'a>,
+        problem: Box<Body<'a>>,
     },
 }
 
@@ -71,7 +71,7 @@ fn text(answer: &Answer<'_>) -> String {
 
 /// The text of an error that concerns the whole connection.
 pub(super) fn error_text(problem: &Problem) -> String {
-    text(&Answer::Error { id: None, user_id: None, problem: problem.body(None, None) })
+    text(&Answer::Error { id: None, user_id: None, problem: Box::new(problem.body(None, None)) })
 }
 
 pub(super) fn unsubscribed(id: Option<&str>) -> Bytes {
@@ -83,5 +83,5 @@ pub(super) fn pong() -> Bytes {
 }
 
 pub(super) fn error(id: Option<&str>, user_id: Option<&str>, problem: &Problem) -> Bytes {
-    encode(&Answer::Error { id, user_id, problem: problem.body(None, None) })
+    encode(&Answer::Error { id, user_id, problem: Box::new(problem.body(None, None)) })
 }

@@ -106,7 +106,7 @@ fn all_problems_and_guides_are_listed_and_there() {
     for target in pages {
         check_html(&ask(app.listen, &target, BROWSER));
     }
-    for guide in ["http", "live", "events", "problems", "http.md"] {
+    for guide in ["http", "feeds", "live", "events", "security", "problems", "http.md"] {
         check_html(&ask(app.listen, &format!("/docs/{guide}"), BROWSER));
     }
     assert_eq!(app.send(Request::new("GET", "/docs/nothing")).problem(), "unknown-resource");

@@ -8,10 +8,12 @@ use super::Page;
 use crate::http::problem::{Code, Problem};
 
 /// The guides by name, each with the title of its page.
-pub(super) const GUIDES: [(&str, &str, &str); 4] = [
+pub(super) const GUIDES: [(&str, &str, &str); 6] = [
     ("http", "Using the API over HTTP", include_str!("../../../docs/http.md")),
+    ("feeds", "Posting feed events", include_str!("../../../docs/feeds.md")),
     ("live", "Following profiles live", include_str!("../../../docs/live.md")),
     ("events", "Following all users", include_str!("../../../docs/events.md")),
+    ("security", "Sensitive values", include_str!("../../../docs/security.md")),
     ("problems", "Problems", super::problems::SOURCE),
 ];
 
