@@ -280,3 +280,20 @@ impl Upkeep {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    #[test]
+    fn no_core_dump_is_written_or_piped_and_the_process_still_reads_about_itself() {
+        super::forbid_core_dumps().unwrap();
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        // The process metrics come from there.
+        for name in ["stat", "limits", "status"] {
+            assert!(std::fs::read_to_string(format!("/proc/self/{name}")).is_ok(), "{name}");
+        }
+        assert!(std::fs::read_dir("/proc/self/fd").unwrap().count() > 0);
+    }
+}

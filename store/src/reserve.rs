@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile, WriteFailed, write_all_at};
 
 /// The file's name in the data directory.
 const FILE_NAME: &str = "reserve";
@@ -24,6 +24,8 @@ const PART_BYTES: u64 = 1 << 20;
 const SLED_BYTES_PER_BYTE: u64 = 32;
 /// As many descriptors are open for nothing.
 const DESCRIPTORS: usize = 8;
+/// sled needs no more than these to open. While it is closed, others may have taken the one that was its own.
+const ENOUGH_DESCRIPTORS: usize = 5;
 
 /// The reserve of one data directory.
 pub(crate) struct Reserve {
@@ -36,6 +38,8 @@ pub(crate) struct Reserve {
 
 #[derive(Default)]
 struct Held {
+    /// Open all the time, so that a trial write needs no descriptor.
+    file: Option<Arc<dyn DiskFile>>,
     bytes: u64,
     /// How large it has to be.
     wanted: u64,
@@ -46,8 +50,9 @@ impl Reserve {
     /// The reserve that an earlier start left, if it did.
     pub(crate) fn find(disk: Arc<dyn Disk>, data_dir: &Path) -> Self {
         let path = data_dir.join(FILE_NAME);
-        let bytes = disk.open(&path).and_then(|file| file.length()).unwrap_or(0);
-        let held = Mutex::new(Held { bytes, ..Held::default() });
+        let file = disk.open(&path).ok();
+        let bytes = file.as_ref().and_then(|file| file.length().ok()).unwrap_or(0);
+        let held = Mutex::new(Held { file, bytes, ..Held::default() });
         Self { disk, path, held, room: Mutex::default() }
     }
 
@@ -58,15 +63,27 @@ impl Reserve {
     /// Makes the reserve as large as a sled of `sled_bytes` needs it.
     pub(crate) fn ensure(&self, sled_bytes: u64) -> io::Result<()> {
         let mut held = self.held.lock();
+        let room = self.ensure_room(&mut held, sled_bytes);
         while held.descriptors.len() < DESCRIPTORS {
-            held.descriptors.push(File::open("/dev/null")?);
+            match File::open("/dev/null") {
+                Ok(file) => held.descriptors.push(file),
+                Err(_) if held.descriptors.len() >= ENOUGH_DESCRIPTORS => break,
+                Err(error) => return Err(error),
+            }
         }
+        room
+    }
+
+    fn ensure_room(&self, held: &mut Held, sled_bytes: u64) -> io::Result<()> {
         let wanted = STEP_BYTES + (sled_bytes / SLED_BYTES_PER_BYTE).next_multiple_of(STEP_BYTES);
         held.wanted = wanted;
         if held.bytes >= wanted {
             return Ok(());
         }
-        let file = if held.bytes > 0 { self.disk.open(&self.path) } else { self.disk.create(&self.path) }?;
+        let file = match &held.file {
+            Some(file) => file.clone(),
+            None => self.disk.create(&self.path)?,
+        };
         let mut bytes = wanted;
         let mut failure = None;
         // A smaller one is of use, too: it helps the next start.
@@ -80,8 +97,11 @@ impl Reserve {
             };
             bytes -= PART_BYTES;
         }
-        if held.bytes == 0 {
+        if held.bytes > 0 {
+            held.file = Some(file);
+        } else {
             // What was found of it is of no use.
+            held.file = None;
             let _ = self.disk.remove(&self.path);
         }
         failure.map_or(Ok(()), Err)
@@ -90,19 +110,26 @@ impl Reserve {
     /// Whether sled may be written to: should that fail, its files can be opened anew.
     pub(crate) fn is_held(&self) -> bool {
         let held = self.held.lock();
-        held.bytes > 0 && held.bytes >= held.wanted && held.descriptors.len() == DESCRIPTORS
+        held.bytes > 0 && held.bytes >= held.wanted && held.descriptors.len() >= ENOUGH_DESCRIPTORS
     }
 
     /// Gives everything up.
     pub(crate) fn release(&self) {
         let mut held = self.held.lock();
         held.descriptors.clear();
-        if held.bytes > 0 {
+        if held.file.take().is_some() {
             match self.disk.remove(&self.path) {
                 Ok(()) => held.bytes = 0,
                 Err(error) => tracing::warn!("the reserve `{}` could not be given up: {error}", self.path.display()),
             }
         }
+    }
+
+    /// Writes to the reserve, where nothing counts: does the disk take writes?
+    pub(crate) fn try_write(&self) -> io::Result<()> {
+        let Some(file) = self.held.lock().file.clone() else { return Ok(()) };
+        write_all_at(&*file, &[0; 4096], 0).map_err(|WriteFailed { source, .. }| source)?;
+        file.sync_data()
     }
 
     /// While this is held, nobody else takes room in advance.

@@ -61,12 +61,13 @@ fn work(shared: &Shared, segment_bytes: u64, mut complete: bool) {
 /// Makes ready what is missing; says whether nothing is missing any more.
 fn restore(shared: &Shared, segment_bytes: u64) -> bool {
     let _room = shared.sled.reserve().lock_room();
+    // First, since without it nothing could be read after a failure of sled.
+    let reserve = shared.sled.ensure_reserve();
     let prepare = || shared.segments.prepare(segment_bytes);
     let segment = prepare().or_else(|error| match is_full(&error) && shared.make_room() {
         true => prepare(),
         false => Err(error),
     });
-    let reserve = shared.sled.ensure_reserve();
     let write = match shared.status.is_append_failing() {
         true => segment.and_then(|()| trial(shared)),
         false => segment,

@@ -42,13 +42,22 @@ pub(crate) fn spawn_app_with(settings: &str) -> App {
 
 /// Starts a server on a data directory that may hold something already.
 pub(crate) fn start(data_dir: TempDir) -> App {
+    start_at(data_dir, NOW)
+}
+
+/// The same, with another time for assembly.
+pub(crate) fn start_at(data_dir: TempDir, clock: &str) -> App {
     let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
-    start_with_stderr(data_dir, log)
+    run(serve_at(data_dir.path(), clock), data_dir, log)
 }
 
 /// The same with a log that goes elsewhere.
 pub(crate) fn start_with_stderr(data_dir: TempDir, stderr: impl Into<Stdio>) -> App {
-    let mut child = serve(data_dir.path()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    run(serve(data_dir.path()), data_dir, stderr)
+}
+
+fn run(mut command: Command, data_dir: TempDir, stderr: impl Into<Stdio>) -> App {
+    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let ready: Value =
@@ -61,8 +70,12 @@ pub(crate) fn start_with_stderr(data_dir: TempDir, stderr: impl Into<Stdio>) -> 
 
 /// The command that starts a server on free ports.
 pub(crate) fn serve(data_dir: &Path) -> Command {
+    serve_at(data_dir, NOW)
+}
+
+fn serve_at(data_dir: &Path, clock: &str) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--fixed-clock", NOW]);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--fixed-clock", clock]);
     command.arg("--data-dir").arg(data_dir);
     command
 }

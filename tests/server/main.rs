@@ -23,6 +23,7 @@ mod overload;
 mod pages;
 mod profile;
 mod resume;
+mod retention;
 mod sse;
 mod standards;
 mod start_and_stop;

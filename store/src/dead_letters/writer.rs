@@ -96,10 +96,7 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[Waiting]) -> Result<(), LetterError> {
-        // A write that meets a full disk costs sled its open files.
-        if !self.shared.sled.has_reserve() {
-            return Err(LetterError::NoRoom);
-        }
+        self.check_room()?;
         let (mut sealed, mut unused, mut dropped) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
         for waiting in batch {
             let day = day_of(waiting.letter.rejected_at);
@@ -122,6 +119,11 @@ impl Writer {
         Ok(())
     }
 
+    /// A write that meets a full disk costs sled its open files.
+    fn check_room(&self) -> Result<(), LetterError> {
+        if self.shared.sled.has_reserve() { Ok(()) } else { Err(LetterError::NoRoom) }
+    }
+
     fn purge_by_clock(&mut self) {
         if let Some(clock) = &self.shared.retention_clock {
             self.purge_on(day_of(clock.now()));
@@ -142,6 +144,7 @@ impl Writer {
 
     /// Destroys the keys of the days before `day` and removes all letters of those days.
     fn purge(&mut self, day: u32) -> Result<(), LetterError> {
+        self.check_room()?;
         let end = (i64::from(day) * MICROS_PER_DAY).to_be_bytes();
         for (tag, bytes) in self.shared.sled.letter_bytes()? {
             let left = self.shared.sled.remove_letters_before(tag, &end)?;

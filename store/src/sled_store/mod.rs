@@ -126,17 +126,18 @@ impl SledStore {
         if self.is_open() {
             let path = self.data_dir.clone();
             let failed = |source| OpenError::Disk { doing: "set room aside in", path, source };
-            self.ensure_reserve().map_err(failed)?;
+            self.ensure_reserve().and_then(|()| self.reserve.try_write()).map_err(failed)?;
         }
         let mut trees = self.trees.write();
         *trees = None;
         self.reserve.release();
-        *trees = Some(Trees::open(&self.data_dir, self.cache_bytes)?);
+        let opened = Trees::open(&self.data_dir, self.cache_bytes).map(|opened| *trees = Some(opened));
         drop(trees);
+        // At once, before anybody else takes what was given up.
         if let Err(error) = self.ensure_reserve() {
-            tracing::warn!("sled was opened with the last room there was ({error}): nothing is written to it for now");
+            tracing::warn!("the reserve is used up ({error}): nothing is written to sled for now");
         }
-        Ok(())
+        opened
     }
 
     /// Whether anything can be read.

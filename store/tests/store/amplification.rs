@@ -48,7 +48,7 @@ impl Burst {
 
     /// Changes the user a little.
     fn touch(&mut self) {
-        let consent = format!(r#"{{"analytics_opt_in":{}}}"#, self.sequence % 2 == 0);
+        let consent = format!(r#"{{"analytics_opt_in":{}}}"#, self.sequence.is_multiple_of(2));
         self.meter.post("user.consent.updated", "consent", &consent);
         self.append();
     }

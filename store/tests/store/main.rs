@@ -11,6 +11,7 @@ mod append;
 mod checkpoint;
 mod damage;
 mod dead_letters;
+mod descriptors;
 mod faults;
 mod full_disk;
 mod history;

@@ -10,8 +10,18 @@ use crate::kit::{frames, open, options, record, try_open};
 
 const DIRECTORY: &str = "STORE_TEST_SLED_DIRECTORY";
 
-fn trigger(dir: &Path) -> PathBuf {
+/// While this file is there, writes to sled's log fail.
+pub(crate) fn trigger(dir: &Path) -> PathBuf {
     dir.join("fail")
+}
+
+/// Compiles the library that makes them fail.
+pub(crate) fn failing_sled(dir: &Path) -> PathBuf {
+    let library = dir.join("failing_sled.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/store/failing_sled.c");
+    let gcc = Command::new("gcc").args(["-shared", "-fPIC", "-o"]).arg(&library).args([source, "-ldl"]).status();
+    assert!(gcc.expect("gcc is installed").success(), "the library compiles");
+    library
 }
 
 /// Not a test by itself: its writes to sled fail while the trigger is there.
@@ -47,10 +57,7 @@ fn child() {
 #[test]
 fn an_io_error_of_sled_delays_checkpoints_and_nothing_else() {
     let dir = tempfile::tempdir().expect("a directory");
-    let library = dir.path().join("failing_sled.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/store/failing_sled.c");
-    let gcc = Command::new("gcc").args(["-shared", "-fPIC", "-o"]).arg(&library).args([source, "-ldl"]).status();
-    assert!(gcc.expect("gcc is installed").success(), "the library compiles");
+    let library = failing_sled(dir.path());
     let status = Command::new(std::env::current_exe().expect("a path"))
         .args(["--exact", "sled_faults::child", "--nocapture"])
         .env(DIRECTORY, dir.path())
