@@ -14,6 +14,7 @@ use domain::record::{Replay, pack};
 use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
+use jiff::tz::TimeZone;
 
 /// The bound: bytes of frames and history for each byte posted.
 pub(crate) const BOUND: usize = 40;
@@ -31,10 +32,10 @@ pub(crate) fn user() -> UserId {
     UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id")
 }
 
-fn rules() -> Rules {
+fn rules(zone: TimeZone) -> Rules {
     let districts = ["mysuru", "udupi"].map(str::to_owned).into_iter().collect::<BTreeSet<_>>();
     Rules {
-        zone: jiff::tz::TimeZone::get("Asia/Kolkata").expect("the zone is bundled"),
+        zone,
         districts: BTreeMap::from([("karnataka".to_owned(), districts)]),
         not_applicable: Vec::new(),
         schemes_waiting: Default::default(),
@@ -67,14 +68,14 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Nobody yet.
-    pub(crate) fn new() -> Self {
-        Self { rules: rules(), day: TODAY, state: None, seconds: 0, posted: 0, base: None, frames: Vec::new() }
+    /// Nobody yet, in a calendar of that zone.
+    pub(crate) fn new(zone: TimeZone) -> Self {
+        Self { rules: rules(zone), day: TODAY, state: None, seconds: 0, posted: 0, base: None, frames: Vec::new() }
     }
 
     /// A user with a profile of every member as large as it can be.
     pub(crate) fn fat() -> Self {
-        let mut meter = Self::new();
+        let mut meter = Self::new(TimeZone::UTC);
         meter.grow();
         meter.start_over();
         meter

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use domain::port::journal::{Record, RecordKind};
 use domain::record::Replay;
+use jiff::tz::TimeZone;
 use store::Store;
 
 use crate::fat_user::{BOUND, Meter, SCHEMES, deadline_id, scheme_id, user};
@@ -32,7 +33,7 @@ impl Burst {
         // All frames lie in one segment, so that the distance of two places is the bytes between them.
         options.segment_bytes = 64 << 20;
         let store = store::open(options, &master(), Arc::new(Replay), SeededEntropy::new(1)).expect("the store opens");
-        let meter = Meter::new();
+        let meter = Meter::new(TimeZone::UTC);
         let mut burst = Self { directory, store, meter, sequence: 0, checkpoints: 0, journal: 0, sled: 0 };
         burst.meter.grow();
         burst.append();
