@@ -173,6 +173,11 @@ impl Problem {
         }
     }
 
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
     /// The whole answer.
     pub(crate) fn answer(&self, instance: Option<&str>, request_id: Option<&str>) -> HttpResponse {
         let mut answer = HttpResponse::build(self.0.status);
