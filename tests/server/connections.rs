@@ -7,14 +7,15 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketType};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::app::{App, USER, eventually, feed_path, residency, spawn_app, spawn_app_with, spawn_app_with_open_files};
+use crate::app::{App, eventually, feed_path, residency, spawn_app, spawn_app_with, spawn_app_with_open_files};
 use crate::client::{Answer, Request, connect, read_answer};
 use crate::token::Token;
 
 /// Few threads, so that a small limit of open files leaves room for connections on every machine.
-const SMALL: &str = "[http]\nworkers = 2\n[actors]\nshards = 2\n[journal]\nsegment_mib = 2\n";
+const SMALL: &str = "[http]\nworkers = 2\nclient_header_timeout_s = 3_600\n[actors]\nshards = 2\n\
+                     [journal]\nsegment_mib = 2\n[checkpoint]\ninterval_s = 1\n";
 
 fn open_files(app: &App) -> usize {
     fs::read_dir(format!("/proc/{}/fd", app.pid())).unwrap().count()
@@ -67,6 +68,11 @@ fn refusal(address: SocketAddr) -> Option<Answer> {
     Some(read_answer(&mut answer.as_slice(), true))
 }
 
+/// An event about a user of its own.
+fn new_user(number: u32) -> Value {
+    residency(&format!("usr_{number:0>12}"), &format!("e-{number}"), "2026-01-21T09:00:00Z", number % 100)
+}
+
 #[test]
 fn when_no_more_connections_are_let_in_everything_else_goes_on() {
     let app = spawn_app_with_open_files(256, SMALL);
@@ -94,15 +100,18 @@ fn when_no_more_connections_are_let_in_everything_else_goes_on() {
 
     // Within it: new segments of the journal are begun, and the access table is followed.
     let token = app.sign(Token::service("feed:metadata"));
-    for minute in 1..=20 {
-        let mut event = residency(USER, &format!("e-{minute}"), &format!("2026-01-21T11:{minute:02}:00Z"), minute);
-        event["padding"] = "x".repeat(200_000).into();
+    let segments = || fs::read_dir(app.data_dir.path().join("journal")).unwrap().count();
+    let before = segments();
+    for round in 0..5 {
+        let events: Vec<_> = (round * 2_000..(round + 1) * 2_000).map(new_user).collect();
         let request = Request::new("POST", feed_path("metadata")).bearer(&token);
-        let (stream, answer) = ask(own, &request.body("application/cloudevents+json", event.to_string()));
-        assert_eq!((answer.status, &answer.json()["applied"]), (200, &json!(1)), "{answer:?}");
+        let request = request.body("application/cloudevents-batch+json", serde_json::to_vec(&events).unwrap());
+        let (stream, answer) = ask(own, &request);
+        assert_eq!((answer.status, &answer.json()["applied"]), (200, &json!(2_000)), "{}", answer.text());
         own = stream;
     }
-    let table = config::ACCESS_TOML.replace("\"identity.gender\", ", "");
+    assert!(segments() > before, "new segments were begun");
+    let table = config::ACCESS_TOML.replace("  \"identity.gender\",\n", "");
     assert_ne!(table, config::ACCESS_TOML);
     fs::write(app.data_dir.path().join("access.toml"), table).unwrap();
     eventually("the access table is taken over", || app.log().contains("the access table has changed"));
