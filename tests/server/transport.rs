@@ -224,6 +224,7 @@ fn requests_that_cannot_be_parsed_are_answered_with_a_problem() {
     assert_eq!(refusal(&only(rest)), (400, "malformed-request".to_owned()));
     assert!(app.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"414\"}") >= 3.0);
     nothing_is_held(&app);
+    assert!(!app.log().contains("ERROR"), "what clients do wrong is no error of the server: {}", app.log());
 }
 
 /// The answer to a request that then closes its half.

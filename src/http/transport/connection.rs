@@ -237,15 +237,17 @@ impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.closing.is_some() {
-            // What would follow the last answer is not sent.
-            return this.poll_closing(context).map_ok(|()| bytes.len());
+            // Nothing follows the last answer.
+            return this.poll_closing(context).map(|_| Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let mut bytes = bytes;
         if !matches!(this.state().phase.get(), Phase::Busy)
             && let Some((at, status)) = parser_answer::find(bytes)
         {
             if at == 0 {
-                return this.refuse_unparsed(status, context).map_ok(|()| bytes.len());
+                // An error, once the answer was read: the dispatcher would log what is the client's fault.
+                let refused = this.refuse_unparsed(status, context);
+                return refused.map(|_| Err(io::ErrorKind::ConnectionAborted.into()));
             }
             bytes = &bytes[..at];
         }
