@@ -82,11 +82,13 @@ fn a_body_that_never_ends_holds_no_connection() {
         let head = request.head();
         let mut stream = connect(app.listen);
         stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(b"5\r\nhello\r\n").unwrap();
+        // The beginning of an array, so that no form is refused before it is waited for.
+        stream.write_all(b"5\r\n[    \r\n").unwrap();
         // The whole answer, and the end of the connection.
         let sent = rest_of(&mut stream);
         let answer = read_answer(&mut sent.as_slice(), true);
-        assert_eq!((answer.status, answer.header("connection")), (status, "close"), "{head}");
+        assert_eq!(answer.status, status, "{head}");
+        assert!(answer.header("connection").contains("close"), "{head}{answer:?}");
         if answer.headers.get("content-type").is_some_and(|of| of == "application/x-ndjson") {
             assert_eq!(answer.lines().last().unwrap()["problem"]["status"], 408, "{}", answer.text());
         }
