@@ -57,7 +57,7 @@ pub(crate) fn nothing_is_held(app: &App) {
 
 /// Events whose patches are long.
 fn long_changes(numbers: Range<u32>) -> String {
-    let tags: Vec<String> = (0..64).map(|n| format!("{n:0>200}")).collect();
+    let tags: Vec<String> = (0..64).map(|n| format!("{n:x>200}")).collect();
     let event = |n: u32| {
         let time = format!("2026-01-21T{:02}:{:02}:{:02}Z", n / 3_600, n / 60 % 60, n % 60);
         let tags: Vec<_> = tags.iter().map(|tag| format!("{n}{tag}")).collect();
