@@ -57,7 +57,7 @@ pub(crate) fn nothing_is_held(app: &App) {
 
 /// Events whose patches are long.
 fn long_changes(numbers: Range<u32>) -> String {
-    let tags: Vec<String> = (0..64).map(|n| format!("{n:x>200}")).collect();
+    let tags: Vec<String> = (0..64).map(|n| format!("{n:x>100}")).collect();
     let event = |n: u32| {
         let time = format!("2026-01-21T{:02}:{:02}:{:02}Z", n / 3_600, n / 60 % 60, n % 60);
         let tags: Vec<_> = tags.iter().map(|tag| format!("{n}{tag}")).collect();
@@ -97,7 +97,7 @@ fn a_live_client_that_sends_and_never_reads_is_let_go() {
     eventually("its socket is gone", || app.metric("profile_live_connections") == 0.0);
     assert_eq!(app.metric("profile_live_closed_total{reason=\"stuck\"}"), 1.0);
     nothing_is_held(&app);
-    // Its queue, of 256 frames of some 15 KiB, is bounded; what the system's buffers hold is not counted here.
+    // Its queue, of 256 frames of some 8 KiB, is bounded; what the system's buffers hold is not counted here.
     let grown = memory_kib(&app).saturating_sub(memory);
     assert!(grown < 48 * 1_024, "{grown} KiB");
     pings.join().unwrap();
