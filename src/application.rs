@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer, rt};
+use actix_server::{Server, ServerHandle};
+use actix_web::rt;
 use arc_swap::ArcSwap;
 use config::{AccessFile, Settings};
 use domain::access::{InvalidAccess, Policy};
@@ -19,7 +19,9 @@ use tokio::sync::watch;
 use crate::http::caller::Verifier;
 use crate::http::door::Door;
 use crate::http::in_flight::InFlight;
-use crate::http::{FeedMetrics, SpoolSpace, Surface, unread};
+use crate::http::transport::descriptors::{self, ADMIN_CONNECTIONS, TooFewDescriptors};
+use crate::http::transport::{ConnectionLimits, Listener, Timeouts};
+use crate::http::{FeedMetrics, SpoolSpace, Surface};
 use crate::live::{Sockets, Tickets};
 use crate::telemetry::{self, metric};
 use crate::wiring::{self, House};
@@ -57,6 +59,9 @@ pub enum StartError {
     /// No thread, signal handler or limit could be had.
     #[error("cannot start a thread or set a limit: {0}; check `ulimit`")]
     Thread(io::Error),
+    /// The limit of open files is too low.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
 }
 
 /// A server that is bound and ready to run.
@@ -81,6 +86,7 @@ impl Application {
     pub async fn build(settings: Settings, environment: &[(String, String)]) -> Result<Self, StartError> {
         forbid_core_dumps().map_err(StartError::Thread)?;
         keep_files_private();
+        descriptors::raise_limit().map_err(StartError::Thread)?;
         let hear = |kind| signal(kind).map_err(StartError::Thread);
         let signals = [hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?];
         let secrets = wiring::load_secrets(&settings, environment)?;
@@ -115,9 +121,11 @@ impl Application {
             feed_metrics: FeedMetrics::new(),
             closing,
         };
-        let surface = Surface::new(door, prometheus.clone(), u64::from_ne_bytes(start));
-        let (public, listen) = bind_public(&settings, surface.clone())?;
-        let (admin, admin_listen) = bind_admin(&settings, surface)?;
+        let start = u64::from_ne_bytes(start);
+        let surface = Surface::new(door, prometheus.clone(), start);
+        let limits = descriptors::public_limits(&settings.http)?;
+        let (public, listen) = bind_public(&settings, limits, start, surface.clone())?;
+        let (admin, admin_listen) = bind_admin(&settings, start, surface)?;
         // Nothing was looked at: what changed since the table was read is picked up at the first tick.
         let access_file = AccessFile::new(&settings.data_dir);
         let upkeep = Upkeep { profiles: profiles.clone(), policy, access_file, tickets, prometheus };
@@ -200,33 +208,43 @@ async fn drain(handle: &ServerHandle, serving: rt::task::JoinHandle<io::Result<(
     serving.await.map_err(io::Error::other)?
 }
 
-fn bind_public(settings: &Settings, surface: Surface) -> Result<(Server, SocketAddr), StartError> {
-    let http = &settings.http;
-    let unread_timeout = http.unread_timeout;
-    let server = HttpServer::new(move || App::new().configure(|config| surface.routes(config)))
-        .workers(http.workers)
-        .keep_alive(http.keep_alive)
-        .client_request_timeout(http.client_header_timeout)
-        .shutdown_timeout(http.shutdown_timeout.as_secs())
-        .tcp_nodelay(true)
-        .on_connect(move |stream, data| unread::limit(stream, data, unread_timeout))
-        .disable_signals()
-        .bind(settings.listen)
-        .map_err(|source| StartError::Bind { address: settings.listen, flag: "--listen", source })?;
-    let address = server.addrs().first().copied().unwrap_or(settings.listen);
-    Ok((server.run(), address))
+fn bind_public(
+    settings: &Settings,
+    limits: ConnectionLimits,
+    start: u64,
+    surface: Surface,
+) -> Result<(Server, SocketAddr), StartError> {
+    let listener = Listener {
+        name: "public",
+        workers: settings.http.workers,
+        limits,
+        timeouts: Timeouts::new(&settings.http),
+        shutdown_timeout: settings.http.shutdown_timeout,
+        start,
+    };
+    let address = settings.listen;
+    listener.bind(address, move |config| surface.routes(config)).map_err(|source| StartError::Bind {
+        address,
+        flag: "--listen",
+        source,
+    })
 }
 
-fn bind_admin(settings: &Settings, surface: Surface) -> Result<(Server, SocketAddr), StartError> {
-    let server = HttpServer::new(move || App::new().configure(|config| surface.admin_routes(config)))
-        .workers(1)
-        .client_request_timeout(settings.http.client_header_timeout)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .bind(settings.admin_listen)
-        .map_err(|source| StartError::Bind { address: settings.admin_listen, flag: "--admin-listen", source })?;
-    let address = server.addrs().first().copied().unwrap_or(settings.admin_listen);
-    Ok((server.run(), address))
+fn bind_admin(settings: &Settings, start: u64, surface: Surface) -> Result<(Server, SocketAddr), StartError> {
+    let listener = Listener {
+        name: "admin",
+        workers: 1,
+        limits: ConnectionLimits { connections: ADMIN_CONNECTIONS, per_address: None },
+        timeouts: Timeouts::new(&settings.http),
+        shutdown_timeout: Duration::from_secs(1),
+        start,
+    };
+    let address = settings.admin_listen;
+    listener.bind(address, move |config| surface.admin_routes(config)).map_err(|source| StartError::Bind {
+        address,
+        flag: "--admin-listen",
+        source,
+    })
 }
 
 /// A core dump would hold keys and profiles. The limit keeps the kernel from writing a file, the other setting keeps it

@@ -50,22 +50,17 @@ impl AccessTable {
 #[derive(Debug)]
 pub struct AccessFile {
     path: PathBuf,
-    seen: Found,
-}
-
-/// What a look at the file found.
-#[derive(Debug, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    Text(String),
-    Unreadable(io::ErrorKind),
+    /// The text that the file held when it was last read; `None` while there was no file.
+    seen: Option<String>,
+    /// Why the file could not be read at the last look.
+    fault: Option<io::ErrorKind>,
 }
 
 impl AccessFile {
     /// The file in `data_dir`, not looked at yet.
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join(NAME), seen: Found::Nothing }
+        Self { path: data_dir.join(NAME), seen: None, fault: None }
     }
 
     /// The table, if the file holds something else than at the last look. The text itself is compared: a copy that
@@ -76,18 +71,23 @@ impl AccessFile {
     /// operator has closed must not open while an editor puts a new file in the place of the old one. Each fault is
     /// returned once.
     pub fn look(&mut self) -> Result<Option<AccessTable>, Error> {
-        let read = read_if_there(&self.path);
-        let found = match &read {
-            Ok(Some(text)) => Found::Text(text.clone()),
-            Ok(None) => Found::Nothing,
-            Err(Error::File { source, .. }) => Found::Unreadable(source.kind()),
-            Err(_) => Found::Unreadable(io::ErrorKind::Other),
+        let found = match read_if_there(&self.path) {
+            Ok(found) => found,
+            // What the file holds is not known, so nothing that was known of it changes.
+            Err(error) => {
+                let kind = match &error {
+                    Error::File { source, .. } => source.kind(),
+                    _ => io::ErrorKind::Other,
+                };
+                return if self.fault.replace(kind) == Some(kind) { Ok(None) } else { Err(error) };
+            }
         };
+        self.fault = None;
         if found == self.seen {
             return Ok(None);
         }
-        self.seen = found;
-        let text = read?.ok_or_else(|| Error::TableGone { path: self.path.clone() })?;
+        self.seen.clone_from(&found);
+        let text = found.ok_or_else(|| Error::TableGone { path: self.path.clone() })?;
         AccessTable::from_file(&TableFile { text, origin: Origin::File(self.path.clone()) }).map(Some)
     }
 }
@@ -285,5 +285,30 @@ mod tests {
         assert!(file.look().unwrap().is_none(), "said once");
         std::fs::write(&path, agent_table("risk_scores.*")).unwrap();
         assert_eq!(agent(&mut file), ["risk_scores.*"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_for_a_while_is_not_gone() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join(NAME);
+        // A directory in its place cannot be read as a file.
+        let unreadable = |file: &mut AccessFile| {
+            std::fs::create_dir(&path).unwrap();
+            assert!(matches!(file.look(), Err(Error::File { .. })));
+            assert!(file.look().unwrap().is_none(), "said once");
+            std::fs::remove_dir(&path).unwrap();
+        };
+        let mut file = AccessFile::new(dir.path());
+        unreadable(&mut file);
+        assert!(file.look().unwrap().is_none(), "there never was one, so none is gone");
+        std::fs::write(&path, ACCESS_TOML).unwrap();
+        assert!(file.look().unwrap().is_some());
+        std::fs::remove_file(&path).unwrap();
+        unreadable(&mut file);
+        std::fs::write(&path, ACCESS_TOML).unwrap();
+        assert!(file.look().unwrap().is_none(), "it is the table in use");
+        std::fs::remove_file(&path).unwrap();
+        unreadable(&mut file);
+        assert!(matches!(file.look(), Err(Error::TableGone { .. })));
     }
 }

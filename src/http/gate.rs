@@ -7,16 +7,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix_service::apply_fn_factory;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{Error, HttpResponse, Resource, web};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{Error, HttpRequest, HttpResponse, Resource, web};
 use domain::id::UserId;
+use futures_util::future::Either;
 
 use super::conditional;
 use super::cors::Cors;
 use super::problem::{Code, Problem};
+use super::request_head;
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::route::{HttpMetrics, Route};
 
@@ -52,7 +55,7 @@ impl Gate {
     /// An address behind the gate, which answers `OPTIONS` and refuses methods that are not in `allowed`.
     pub(super) fn resource(&self, path: &str, route: Route, allowed: &'static str) -> Resource<impl Factory + use<>> {
         self.watch(route, web::resource(path))
-            .route(web::method(actix_web::http::Method::OPTIONS).to(move || async move {
+            .route(web::method(Method::OPTIONS).to(move || async move {
                 HttpResponse::NoContent().insert_header((header::ALLOW, HeaderValue::from_static(allowed))).finish()
             }))
             .default_service(web::to(
@@ -65,14 +68,35 @@ impl Gate {
         self.watch(Route::Unknown, web::resource("{path:.*}")).default_service(web::to(nothing_here))
     }
 
+    /// What answers requests that name no address of this server: `OPTIONS *`, which is about the server as a whole, and
+    /// targets of proxies.
+    pub(super) fn without_address(&self) -> impl Factory + use<> {
+        let gate = self.clone();
+        apply_fn_factory(web::to(about_the_server), move |request, service: &_| {
+            gate.clone().watched(Route::Unknown, request, service)
+        })
+    }
+
     fn watch(&self, route: Route, resource: Resource) -> Resource<impl Factory + use<>> {
         let gate = self.clone();
-        resource.wrap_fn(move |request, service| {
-            let started = Instant::now();
-            let gate = gate.clone();
-            let answer = service.call(request);
-            async move { Ok(gate.finish(route, started, answer.await?)) }
-        })
+        resource.wrap_fn(move |request, service| gate.clone().watched(route, request, service))
+    }
+
+    fn watched<S>(
+        self,
+        route: Route,
+        request: ServiceRequest,
+        service: &S,
+    ) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
+    where
+        S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+    {
+        let started = Instant::now();
+        let answer = match request_head::check(request.headers()) {
+            Ok(()) => Either::Left(service.call(request)),
+            Err(problem) => Either::Right(std::future::ready(Ok(request.error_response(problem)))),
+        };
+        async move { Ok(self.finish(route, started, answer.await?)) }
     }
 
     fn finish(&self, route: Route, started: Instant, answer: ServiceResponse) -> ServiceResponse {
@@ -119,11 +143,27 @@ fn complete(answer: ServiceResponse, id: &HeaderValue) -> ServiceResponse {
             &foreign
         }
     };
-    let body = problem.answer(Some(answer.request().path()), id.to_str().ok());
+    let uri = answer.request().uri();
+    // A target of proxies has no path.
+    let instance = if uri.path().is_empty() { uri.to_string() } else { uri.path().to_owned() };
+    let body = problem.answer(Some(&instance), id.to_str().ok());
     answer.into_response(body.map_body(|_, body| BoxBody::new(body)))
 }
 
 /// What answers at every other address.
 async fn nothing_here() -> Result<HttpResponse, Problem> {
     Err(Problem::new(Code::UnknownResource, "see the documentation for the addresses that there are"))
+}
+
+/// Methods that some address of the server takes.
+const SERVER_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
+
+async fn about_the_server(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    match *request.method() {
+        Method::OPTIONS => Ok(HttpResponse::NoContent()
+            .insert_header((header::ALLOW, HeaderValue::from_static(SERVER_METHODS)))
+            .finish()),
+        Method::CONNECT => Err(Problem::method_not_allowed(SERVER_METHODS)),
+        _ => nothing_here().await,
+    }
 }

@@ -20,9 +20,11 @@ mod pages;
 pub(crate) mod problem;
 pub(crate) mod profile;
 pub(crate) mod query;
+mod request_head;
 mod request_id;
 mod route;
-pub(crate) mod unread;
+pub(crate) mod transport;
+mod unread;
 pub(crate) mod version;
 
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::live;
 use cors::Cors;
 use door::Door;
-pub(crate) use feed::{FeedMetrics, SpoolSpace};
+pub(crate) use feed::{FeedMetrics, SPOOL_FILES, SpoolSpace};
 use gate::{Factory, Gate};
 use route::{HttpMetrics, Route};
 
@@ -107,6 +109,7 @@ fn shared(gate: &Gate, config: &mut ServiceConfig) {
     config.service(read(gate, "/problems", Route::Problems, pages::problems::list));
     config.service(read(gate, "/problems/{code}", Route::Problems, pages::problems::get));
     config.service(gate.anywhere_else());
+    config.default_service(gate.without_address());
 }
 
 /// An address that is read.

@@ -7,6 +7,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 
 use super::problem::{Code, Problem};
+use super::transport;
 
 /// The origin of the page that asks, which must be the server's own or one of `allowed`; `None` where no page asks.
 ///
@@ -16,7 +17,7 @@ pub(crate) fn check(request: &HttpRequest, allowed: &[String]) -> Result<Option<
     let refused =
         || Problem::new(Code::Forbidden, "pages of this origin may not: `http.cors_origins` lists those that may");
     let origin = given(request.headers()).map_err(|Unreadable| refused())?;
-    let own = || own(request.app_config().local_addr());
+    let own = || own(transport::listen_address(request));
     match origin {
         Some(origin) if !allowed.iter().any(|known| known == origin) && !own().iter().any(|own| own == origin) => {
             Err(refused())

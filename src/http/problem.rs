@@ -80,7 +80,11 @@ impl Problem {
             Code::InvalidToken => challenge("Bearer error=\"invalid_token\""),
             Code::InvalidRequest => challenge("Bearer error=\"invalid_request\""),
             // Part of the answer whatever was wrong with the handshake (RFC 6455, section 4.4).
-            Code::UpgradeRequired => vec![(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))],
+            Code::UpgradeRequired => vec![
+                // `Connection: upgrade` comes with it.
+                (header::UPGRADE, HeaderValue::from_static("websocket")),
+                (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+            ],
             _ => Vec::new(),
         };
         let (name, title, status) = (code.name(), code.title(), code.status());
@@ -173,14 +177,16 @@ impl Problem {
         }
     }
 
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
     /// The whole answer.
     pub(crate) fn answer(&self, instance: Option<&str>, request_id: Option<&str>) -> HttpResponse {
         let mut answer = HttpResponse::build(self.0.status);
         answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
         answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-        if self.0.status == StatusCode::UPGRADE_REQUIRED {
-            answer.upgrade("websocket");
-        }
         for (name, value) in &self.0.headers {
             answer.insert_header((name.clone(), value.clone()));
         }

@@ -31,7 +31,8 @@ impl RequestIds {
         }
     }
 
-    fn make(&self) -> HeaderValue {
+    /// A new id.
+    pub(super) fn make(&self) -> HeaderValue {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let number = self.next.get();
         self.next.set(number.wrapping_add(1));

@@ -21,13 +21,14 @@ use std::rc::Rc;
 
 use actix_http::ws::{self, HandshakeError};
 use actix_web::body::BoxBody;
+use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, rt};
 
 use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
-use crate::http::unread;
+use crate::http::transport;
 use open::{Body, Open};
 use outgoing::{Openings, Outgoing};
 use session::{Channels, Session};
@@ -42,6 +43,10 @@ const WAITING_ANSWERS: usize = 64;
 
 pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
     let (caller, reason) = ticket::admit(&request, &door)?;
+    if request.version() < Version::HTTP_11 {
+        // RFC 9110, section 7.8: `Upgrade` in a request of HTTP/1.0 is ignored.
+        return Err(Problem::new(Code::UpgradeRequired, "ask for the WebSocket over HTTP/1.1"));
+    }
     let mut response = ws::handshake(request.head()).map_err(|error| refusal(&error))?;
     if speaks_protocol(request.headers())? {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));
@@ -51,12 +56,11 @@ pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>
     let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
     let (again, ended) = tokio::sync::mpsc::unbounded_channel();
     let openings = Rc::new(Openings::default());
-    let open = Open::new(place, unread::take_socket(&request), door.http.unread_timeout);
+    let open = Open::new(place, transport::connection(&request).cloned());
     let body = Body::new(Outgoing::new(answers, frames, Rc::clone(&openings), again), Rc::clone(&open));
     let farewell = control.clone().try_reserve_owned().map_err(|_| internal())?;
     let channels = Channels { outlet, openings, answers: control, farewell, ended };
     let session = Session::new(door.clone(), caller, reason, channels);
-    rt::spawn(Open::cut_when_stuck(Rc::downgrade(&open), door.http.unread_timeout));
     rt::spawn(async move {
         let end = session.run(payload).await;
         open.end(&end, *door.closing.borrow());

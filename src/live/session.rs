@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::ws::CloseCode;
+use actix_http::ws::{CloseCode, CloseReason};
 use actix_web::web::{Data, Payload};
 use actors::Subscription;
 use actors::outlet::OutletSender;
@@ -52,6 +52,8 @@ pub(super) enum End {
     Gone,
     /// A close frame says so.
     Close(CloseCode, &'static str),
+    /// The client ends it with a close frame, which is answered with this code.
+    ByClient(CloseCode),
 }
 
 /// The session's ends of what leads to the client and back.
@@ -116,8 +118,13 @@ impl Session {
     /// Serves the client until one side ends it.
     pub(super) async fn run(mut self, payload: Payload) -> End {
         let end = self.serve(payload).await;
-        if let (End::Close(code, reason), Some(farewell)) = (&end, self.farewell.take()) {
-            farewell.send(frame::close(Some(*code), reason));
+        let close = match &end {
+            End::Gone => None,
+            End::Close(code, reason) => Some((*code, *reason)),
+            End::ByClient(code) => Some((*code, "")),
+        };
+        if let (Some((code, reason)), Some(farewell)) = (close, self.farewell.take()) {
+            farewell.send(frame::close(Some(code), reason));
         }
         for (user, following) in &self.followed {
             self.door.profiles.unsubscribe(*user, following.subscription, &self.outlet);
@@ -185,7 +192,7 @@ impl Session {
             match heard {
                 Ok(None) => return Ok(()),
                 Ok(Some(Heard::Binary(_))) => return Err(End::Close(CloseCode::Unsupported, "messages are text")),
-                Ok(Some(Heard::Close(_))) => return Err(End::Close(CloseCode::Normal, "")),
+                Ok(Some(Heard::Close(reason))) => return Err(End::ByClient(answered_code(reason.as_ref()))),
                 Ok(Some(_)) => {}
                 Err(Fault(code, reason)) => return Err(End::Close(code, reason)),
             }
@@ -381,6 +388,13 @@ impl Session {
             Err(_) => Err(End::Close(CloseCode::Policy, "answers are not read")),
         }
     }
+}
+
+/// The code that answers a client's close frame: its own where it is one that applications choose (RFC 6455, sections
+/// 5.5.1 and 7.4.2).
+fn answered_code(reason: Option<&CloseReason>) -> CloseCode {
+    let own = reason.map(|reason| reason.code).filter(|code| (3_000..5_000).contains(&u16::from(*code)));
+    own.unwrap_or(CloseCode::Normal)
 }
 
 fn check_id(id: Option<&str>) -> Result<(), Problem> {

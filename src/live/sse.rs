@@ -30,7 +30,7 @@ use crate::http::events::{X_ACCEL_BUFFERING, last_event_id};
 use crate::http::headers::accept::{self, Form};
 use crate::http::problem::{Code, Problem};
 use crate::http::profile;
-use crate::http::{query, version};
+use crate::http::{query, transport, version};
 
 const SSE: &str = "text/event-stream";
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static(SSE);
@@ -61,6 +61,7 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let events =
         Events { door, caller, user, fields, outlet, frames, beat, over, ended: false, _stay: stay, _place: place };
     events.follow(cursor, false).await?;
+    transport::begin_event_stream(&request);
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, EVENT_STREAM))
         .insert_header((header::CACHE_CONTROL, NO_STORE))

@@ -10,6 +10,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 domain::metric_table! {
     REQUESTS = Counter "profile_http_requests_total" ["route", "method", "status"] Count: "Requests answered, by route, method and status.";
     REQUEST_DURATION = Histogram "profile_http_request_duration_seconds" ["route"] Seconds: "Time from a request's head to its response's head.";
+    CONNECTIONS = Gauge "profile_http_connections" ["listener"] Count: "Connections that are open now, by listener: `public` or `admin`.";
+    CONNECTIONS_REFUSED = Counter "profile_http_connections_refused_total" ["listener", "limit"] Count: "Connections that were refused, by listener and by the limit that was reached: `connections` or `address`.";
     IN_FLIGHT_BYTES = Gauge "profile_http_in_flight_bytes" [] Bytes: "Bytes of request bodies and feed answers that are held in memory.";
     FEED_EVENTS = Counter "profile_feed_events_total" ["source", "status"] Count: "Feed events, by source and by what became of them.";
     LIVE_CONNECTIONS = Gauge "profile_live_connections" [] Count: "Live sockets and streams that are open now.";
@@ -31,6 +33,16 @@ pub(crate) fn request_duration(route: &'static str) -> Histogram {
 /// Bytes of request bodies and feed answers that are held in memory.
 pub(crate) fn in_flight_bytes() -> Gauge {
     gauge!(IN_FLIGHT_BYTES.name)
+}
+
+/// Open connections of a listener.
+pub(crate) fn connections(listener: &'static str) -> Gauge {
+    gauge!(CONNECTIONS.name, "listener" => listener)
+}
+
+/// Connections that a listener refused, by the limit that was reached.
+pub(crate) fn connections_refused(listener: &'static str, limit: &'static str) -> Counter {
+    counter!(CONNECTIONS_REFUSED.name, "listener" => listener, "limit" => limit)
 }
 
 /// Feed events, by source and what became of them.

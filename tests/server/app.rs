@@ -40,6 +40,17 @@ pub(crate) fn spawn_app_with(settings: &str) -> App {
     start(data_dir)
 }
 
+/// A server with some settings that may open `files` files.
+pub(crate) fn spawn_app_with_open_files(files: u32, settings: &str) -> App {
+    let data_dir = TempDir::new().unwrap();
+    fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
+    let server = serve(data_dir.path());
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -n {files}; exec \"$0\" \"$@\"")).arg(PROGRAM).args(server.get_args());
+    let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
+    run(command, data_dir, log)
+}
+
 /// Starts a server on a data directory that may hold something already.
 pub(crate) fn start(data_dir: TempDir) -> App {
     start_at(data_dir, NOW)

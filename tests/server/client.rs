@@ -94,6 +94,11 @@ impl Request {
         head + "\r\n"
     }
 
+    /// The body.
+    pub(crate) fn content(&self) -> &[u8] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
     /// Sends it on a connection of its own.
     pub(crate) fn send(self, address: SocketAddr) -> Answer {
         let has_body = self.method != "HEAD";

@@ -30,9 +30,9 @@ const USES: &[Use] = &[
     Use {
         name: "actix-web",
         room: ROOT,
-        place: "src/application.rs",
-        names: &["actix_web", "HttpServer"],
-        purpose: "the HTTP server",
+        place: "src/http/transport/listener.rs",
+        names: &["actix_web", "App", "HttpService"],
+        purpose: "the HTTP server, over connections of our own (ADR 0009)",
     },
     Use { name: "tokio", room: ROOT, place: "src/live/", names: &["tokio"], purpose: "time-outs and channels" },
     Use { name: "serde", room: "config", place: "config/src/", names: &["Deserialize"], purpose: "settings" },

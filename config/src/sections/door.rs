@@ -21,6 +21,10 @@ pub struct Http {
     pub unread_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
+    /// Connections of the API, in all.
+    pub max_connections: usize,
+    /// Connections of one client address; 0 is no bound.
+    pub max_connections_per_address: usize,
     /// How long draining may take.
     pub shutdown_timeout: Duration,
     /// The largest feed event.
@@ -46,6 +50,8 @@ impl Http {
             client_body_timeout: keys.seconds("http.client_body_timeout_s", 1..=HOUR_S)?,
             unread_timeout: keys.seconds("http.unread_timeout_s", 1..=HOUR_S)?,
             keep_alive: keys.seconds("http.keep_alive_s", 1..=HOUR_S)?,
+            max_connections: keys.integer("http.max_connections", 1..=MANY)?,
+            max_connections_per_address: keys.integer("http.max_connections_per_address", 0..=MANY)?,
             shutdown_timeout: keys.seconds("http.shutdown_timeout_s", 1..=HOUR_S)?,
             max_event_bytes: keys.integer("http.max_event_bytes", 1_024..=64 * MIB)?,
             max_body_bytes: keys.integer("http.max_body_bytes", 1_024..=1_024 * MIB)?,

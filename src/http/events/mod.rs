@@ -16,7 +16,7 @@ use super::caller::{self, Caller, Role};
 use super::door::Door;
 use super::headers;
 use super::problem::{Code, Problem};
-use super::query;
+use super::{query, transport};
 use format::Format;
 use stream::EventStream;
 
@@ -39,6 +39,7 @@ pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     reason.record_of_all(&caller, "follow events");
     let follow = Follow { caller: caller.subject.clone(), viewer: caller.viewer.clone(), types, from };
     let follower = door.profiles.follow(follow).await?;
+    transport::begin_event_stream(&request);
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(format.media_type())));
     answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));

@@ -33,7 +33,7 @@ use crate::telemetry::metric;
 use batch::Batch;
 use outcome::{Line, Outcome, Tally, Verdict};
 use prefer::prefers_representation;
-pub(crate) use spool::Space as SpoolSpace;
+pub(crate) use spool::{MAX_FILES as SPOOL_FILES, Space as SpoolSpace};
 
 /// The form of a body.
 #[derive(Clone, Copy)]

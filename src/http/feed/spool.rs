@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use actix_web::body::{BodySize, MessageBody};
@@ -30,21 +30,41 @@ const BLOCK: usize = 128 * 1024;
 /// its client has read them.
 const FILES: u64 = 1 << 30;
 
-/// The bytes in the files of all spools.
+/// Maximum number of files of all spools: each is an open descriptor. Without one, a stream is read no further until its
+/// client has read what waits in memory.
+pub(crate) const MAX_FILES: usize = 32;
+
+/// The bytes in the files of all spools, and the number of the files.
 #[derive(Clone, Default)]
-pub(crate) struct Space(Arc<AtomicU64>);
+pub(crate) struct Space(Arc<Used>);
+
+#[derive(Default)]
+struct Used {
+    bytes: AtomicU64,
+    files: AtomicUsize,
+}
 
 impl Space {
     fn take(&self, bytes: u64) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn give_back(&self, bytes: u64) {
-        self.0.fetch_sub(bytes, Ordering::Relaxed);
+        self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn is_used_up(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= FILES
+        self.0.bytes.load(Ordering::Relaxed) >= FILES
+    }
+
+    /// Counts one more file, if there may be one.
+    fn take_file(&self) -> bool {
+        let one_more = |files: usize| (files < MAX_FILES).then_some(files + 1);
+        self.0.files.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    fn give_back_file(&self) {
+        self.0.files.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -101,16 +121,29 @@ impl Inner {
         self.newest.extend_from_slice(bytes);
         if self.newest.len() >= BLOCK {
             // Into the page cache, and rarely: not worth a thread.
-            let file = match &mut self.file {
-                Some(file) => file,
-                none => none.insert(tempfile::tempfile_in(&self.directory)?),
-            };
+            self.open_file()?;
+            let Some(file) = &self.file else { return Ok(()) };
             file.write_all_at(&self.newest, self.written)?;
             self.written += self.newest.len() as u64;
             self.space.take(self.newest.len() as u64);
             self.newest.clear();
         }
         Ok(())
+    }
+
+    /// Makes the file, if there is none yet and there may be one.
+    fn open_file(&mut self) -> io::Result<()> {
+        if self.file.is_none() && self.space.take_file() {
+            let made = tempfile::tempfile_in(&self.directory).inspect_err(|_| self.space.give_back_file())?;
+            self.file = Some(made);
+        }
+        Ok(())
+    }
+
+    /// Whether the stream must wait for its reader.
+    fn is_full(&self) -> bool {
+        let waits_for_file = self.file.is_none() && self.newest.len() >= BLOCK;
+        waits_for_file || (self.written > 0 && self.space.is_used_up())
     }
 
     fn pop(&mut self) -> io::Result<Option<Bytes>> {
@@ -139,6 +172,9 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.space.give_back(self.written);
+        if self.file.is_some() {
+            self.space.give_back_file();
+        }
     }
 }
 
@@ -161,12 +197,12 @@ impl Writer {
         self.0.borrow_mut().failed = Some(error);
     }
 
-    /// Waits while answers of this spool lie in its file and no more may; `false` when nobody will read it any more.
+    /// Waits while answers of this spool lie in its file and no more may, or need a file and may have none; `false` when nobody will read it any more.
     pub(super) async fn has_room(&self) -> bool {
         poll_fn(|context| {
             let mut inner = self.0.borrow_mut();
             // A spool without a file is not held up by others: what it may add until it is asked again is little.
-            if !inner.abandoned && inner.written > 0 && inner.space.is_used_up() {
+            if !inner.abandoned && inner.is_full() {
                 inner.writer = Some(context.waker().clone());
                 return Poll::Pending;
             }
@@ -280,7 +316,7 @@ mod tests {
         let (other, _other_reader) = spool(directory.path().to_owned(), space.clone());
         writer.push(&vec![b'x'; MEMORY]).expect("room");
         writer.push(&vec![b'x'; BLOCK]).expect("room");
-        assert_eq!(space.0.load(Ordering::Relaxed), BLOCK as u64);
+        assert_eq!(space.0.bytes.load(Ordering::Relaxed), BLOCK as u64);
         space.take(FILES);
         assert!(other.has_room().await, "who has no file may go on");
         let is_full = |writer: &Writer| futures_util::FutureExt::now_or_never(writer.has_room()).is_none();
@@ -293,7 +329,34 @@ mod tests {
         space.give_back(FILES);
         writer.push(&vec![b'x'; 2 * MEMORY]).expect("room");
         drop((writer, reader));
-        assert_eq!(space.0.load(Ordering::Relaxed), 0);
+        assert_eq!(space.0.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[actix_web::test]
+    async fn the_number_of_files_is_bounded_and_given_back() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let space = Space::default();
+        let full = || {
+            let (writer, reader) = spool(directory.path().to_owned(), space.clone());
+            writer.push(&vec![b'x'; MEMORY]).expect("room");
+            writer.push(&vec![b'y'; BLOCK]).expect("room");
+            (writer, reader)
+        };
+        let spools: Vec<_> = (0..MAX_FILES).map(|_| full()).collect();
+        assert_eq!(space.0.files.load(Ordering::Relaxed), MAX_FILES);
+        let (writer, mut reader) = full();
+        let waits = |writer: &Writer| futures_util::FutureExt::now_or_never(writer.has_room()).is_none();
+        assert!(waits(&writer) && writer.0.borrow().file.is_none(), "no file is left for it");
+        drop(spools);
+        assert_eq!(space.0.files.load(Ordering::Relaxed), 0);
+        writer.push(b"z").expect("room");
+        assert!(!waits(&writer) && writer.0.borrow().file.is_some(), "there is one again");
+        drop(writer);
+        let mut read = Vec::new();
+        while let Some(piece) = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await {
+            read.extend_from_slice(&piece.expect("a piece"));
+        }
+        assert!(read == [vec![b'x'; MEMORY], vec![b'y'; BLOCK], b"z".to_vec()].concat());
     }
 
     #[actix_web::test]

@@ -46,7 +46,7 @@ codes! {
     UnknownResource = NOT_FOUND, "unknown-resource", "There is nothing at this address";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not take this method";
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Nothing acceptable is served";
-    RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The body came too slowly";
+    RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request came too slowly";
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The condition of the request does not hold";
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "This content type is not taken";
@@ -60,6 +60,9 @@ codes! {
     Busy = SERVICE_UNAVAILABLE, "busy", "The server is busy";
     Unavailable = SERVICE_UNAVAILABLE, "unavailable", "The server cannot do this now";
     Timeout = GATEWAY_TIMEOUT, "timeout", "The request took too long";
+    MalformedRequest = BAD_REQUEST, "malformed-request", "The request is malformed";
+    UriTooLong = URI_TOO_LONG, "uri-too-long", "The address is too long";
+    HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "The headers of the request are too large";
 }
 
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! The process's limit of open files, and how many of them connections may use.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::ConnectionLimits;
+use super::listener::ACCEPTED_BEYOND_LIMIT;
+use crate::http::SPOOL_FILES;
+
+/// Connections of the admin listener.
+pub(crate) const ADMIN_CONNECTIONS: usize = 32;
+/// Descriptors kept free for segments of the journal, sled, checkpoints, configuration files and name look-ups.
+const RESERVED: usize = 64;
+/// Descriptors of one server thread: its event queue, its wakers, and their spares.
+const PER_THREAD: usize = 4;
+/// Descriptors that are taken to be open where the system does not say how many are.
+const TYPICALLY_OPEN: usize = 128;
+/// The smallest number of connections that is worth a start.
+const FEWEST_CONNECTIONS: usize = 8;
+
+/// The limit of open files does not leave room for connections.
+#[derive(Debug, thiserror::Error)]
+#[error("the limit of {limit} open files leaves no room for connections: raise it with `ulimit -n {needed}` or more")]
+pub struct TooFewDescriptors {
+    limit: usize,
+    needed: usize,
+}
+
+/// Raises the soft limit of open files to the hard one. Most systems give a process 1,024 unless it asks for more.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn raise_limit() -> io::Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return Ok(());
+    }
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// The limits of the public listener: those of `settings`, lowered where the limit of open files asks for it, which is
+/// logged. Call it when the store is open: its descriptors are counted as they are then.
+///
+/// # Errors
+/// No connection would fit.
+pub(crate) fn public_limits(settings: &config::Http) -> Result<ConnectionLimits, TooFewDescriptors> {
+    let wanted = ConnectionLimits {
+        connections: settings.max_connections,
+        per_address: Some(settings.max_connections_per_address).filter(|most| *most > 0),
+    };
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(wanted) };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let others = open_now() + of_listeners(settings.workers) + SPOOL_FILES + RESERVED;
+    let room = limit.saturating_sub(others);
+    if room < FEWEST_CONNECTIONS {
+        return Err(TooFewDescriptors { limit, needed: others + FEWEST_CONNECTIONS });
+    }
+    if room < wanted.connections {
+        tracing::warn!(
+            "`http.max_connections` = {} is lowered to {room}: the process may open {limit} files (`ulimit -n`)",
+            wanted.connections
+        );
+    }
+    Ok(ConnectionLimits { connections: wanted.connections.min(room), ..wanted })
+}
+
+/// Descriptors that both listeners and their threads will open, without the connections of the public one.
+fn of_listeners(workers: usize) -> usize {
+    // Each listener has a thread that accepts; the admin listener has one worker.
+    let threads = workers + 1 + 2;
+    threads * PER_THREAD + (workers + 1) * ACCEPTED_BEYOND_LIMIT + ADMIN_CONNECTIONS
+}
+
+fn open_now() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(TYPICALLY_OPEN, Iterator::count)
+}

@@ -1,0 +1,164 @@
+//! How many connections are let in, and what goes on when no more are.
+
+use std::fs;
+use std::io::{BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketType};
+use serde_json::{Value, json};
+
+use crate::app::{App, eventually, feed_path, residency, spawn_app, spawn_app_with, spawn_app_with_open_files};
+use crate::client::{Answer, Request, connect, read_answer};
+use crate::token::Token;
+
+/// Few threads, so that a small limit of open files leaves room for connections on every machine.
+const SMALL: &str = "[http]\nworkers = 2\nclient_header_timeout_s = 3_600\n[actors]\nshards = 2\n\
+                     [journal]\nsegment_mib = 2\n[checkpoint]\ninterval_s = 1\n";
+
+fn open_files(app: &App) -> usize {
+    app.metric("process_open_fds") as usize
+}
+
+/// The number when it has not changed for a while: what asks for metrics opens files, too.
+fn open_files_at_rest(app: &App) -> usize {
+    let mut seen = vec![open_files(app)];
+    while seen.len() < 10 {
+        thread::sleep(Duration::from_millis(50));
+        let now = open_files(app);
+        seen.retain(|before| *before == now);
+        seen.push(now);
+    }
+    seen[0]
+}
+
+/// A connection that stays open, and the answer to what was asked on it.
+fn ask(mut stream: TcpStream, request: &Request) -> (TcpStream, Answer) {
+    stream.write_all(request.head().as_bytes()).unwrap();
+    stream.write_all(request.content()).unwrap();
+    let answer = read_answer(&mut BufReader::new(&stream), true);
+    (stream, answer)
+}
+
+fn health() -> Request {
+    Request::new("GET", "/health/live")
+}
+
+#[test]
+fn a_connection_takes_one_descriptor() {
+    const CONNECTIONS: usize = 40;
+    let app = spawn_app();
+    assert_eq!(app.send(health()).status, 200);
+    let open = || app.metric("profile_http_connections{listener=\"public\"}");
+    eventually("the first is closed", || open() == 0.0);
+    let before = open_files_at_rest(&app);
+    let streams: Vec<_> = (0..CONNECTIONS).map(|_| ask(connect(app.listen), &health()).0).collect();
+    assert_eq!(open(), CONNECTIONS as f64);
+    eventually("each takes one descriptor", || open_files(&app) == before + CONNECTIONS);
+    drop(streams);
+    eventually("all are given back", || open() == 0.0 && open_files(&app) == before);
+}
+
+/// The answer that a refused connection gets, if it comes before the connection is reset.
+fn refusal(address: SocketAddr) -> Option<Answer> {
+    let mut stream = connect(address);
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok().filter(|length| *length > 0)?;
+    Some(read_answer(&mut answer.as_slice(), true))
+}
+
+/// An event about a user of its own.
+fn new_user(number: u32) -> Value {
+    residency(&format!("usr_{number:0>12}"), &format!("e-{number}"), "2026-01-21T09:00:00Z", number % 100)
+}
+
+#[test]
+fn when_no_more_connections_are_let_in_everything_else_goes_on() {
+    let app = spawn_app_with_open_files(256, SMALL);
+    app.post_example();
+    let log = app.log();
+    assert_eq!(log.matches("`http.max_connections` = 16384 is lowered to").count(), 1, "{log}");
+    let refused = || app.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"connections\"}");
+    let (mut own, _) = ask(connect(app.listen), &health());
+    let mut idle = Vec::new();
+    while refused() == 0.0 {
+        idle.push(connect(app.listen));
+        assert!(idle.len() < 256, "the limit of open files bounds the connections");
+        if idle.len() % 8 == 0 {
+            // Those that were let in keep their place while they are asked something from time to time.
+            (own, _) = ask(own, &health());
+        }
+    }
+    assert!(idle.len() > 8, "{}", idle.len());
+
+    // Beyond the limit: a short answer, at once.
+    let answer = refusal(app.listen).expect("an answer");
+    assert_eq!((answer.status, answer.header("retry-after"), answer.header("connection")), (503, "1", "close"));
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
+
+    // Within it: new segments of the journal are begun, and the access table is followed.
+    let token = app.sign(Token::service("feed:metadata"));
+    let segments = || fs::read_dir(app.data_dir.path().join("journal")).unwrap().count();
+    let before = segments();
+    for round in 0..5 {
+        let events: Vec<_> = (round * 2_000..(round + 1) * 2_000).map(new_user).collect();
+        let request = Request::new("POST", feed_path("metadata")).bearer(&token);
+        let request = request.body("application/cloudevents-batch+json", serde_json::to_vec(&events).unwrap());
+        let (stream, answer) = ask(own, &request);
+        assert_eq!((answer.status, &answer.json()["applied"]), (200, &json!(2_000)), "{}", answer.text());
+        own = stream;
+    }
+    assert!(segments() > before, "new segments were begun");
+    let table = config::ACCESS_TOML.replace("  \"identity.gender\",\n", "");
+    assert_ne!(table, config::ACCESS_TOML);
+    fs::write(app.data_dir.path().join("access.toml"), table).unwrap();
+    eventually("the access table is taken over", || app.log().contains("the access table has changed"));
+    assert!(!app.log().contains("is gone"), "{}", app.log());
+    assert_eq!(ask(own, &Request::new("GET", "/health/ready")).1.status, 200);
+    // The admin listener has connections of its own.
+    assert_eq!(Request::new("GET", "/health/ready").send(app.admin_listen).status, 200);
+
+    drop(idle);
+    eventually("there is room again", || app.metric("profile_http_connections{listener=\"public\"}") < 2.0);
+    assert_eq!(app.send(health()).status, 200);
+}
+
+#[test]
+fn a_start_without_room_for_connections_says_what_is_needed() {
+    let data_dir = tempfile::TempDir::new().unwrap();
+    fs::write(data_dir.path().join("config.local.toml"), SMALL).unwrap();
+    let server = crate::app::serve(data_dir.path());
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 128; exec \"$0\" \"$@\"", crate::app::PROGRAM]).args(server.get_args());
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{error}");
+    assert!(error.lines().last().unwrap().contains("ulimit -n"), "{error}");
+}
+
+/// A connection from an address of this machine's own.
+fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::from(source), 0))).unwrap();
+    rustix::net::connect(&socket, &address).unwrap();
+    TcpStream::from(socket)
+}
+
+#[test]
+fn one_address_cannot_take_all_connections() {
+    let app = spawn_app_with("[http]\nmax_connections_per_address = 3\n");
+    let held: Vec<_> = (0..3).map(|_| ask(connect(app.listen), &health()).0).collect();
+    assert_eq!(refusal(app.listen).expect("an answer").status, 503);
+    let limit = "profile_http_connections_refused_total{listener=\"public\",limit=\"address\"}";
+    assert_eq!(app.metric(limit), 1.0);
+    assert_eq!(ask(connect_from([127, 0, 0, 2], app.listen), &health()).1.status, 200);
+    drop(held);
+    eventually("there is room again", || {
+        let mut stream = connect(app.listen);
+        let asked = stream.write_all(health().head().as_bytes());
+        let mut first = [0; 12];
+        asked.is_ok() && stream.read_exact(&mut first).is_ok() && first.ends_with(b"200")
+    });
+}

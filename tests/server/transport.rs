@@ -1,0 +1,373 @@
+//! How connections end, and what is answered to requests that no handler sees.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::app::{App, USER, eventually, feed_path, profile_path, spawn_app, spawn_app_with};
+use crate::client::{Answer, Request, connect, read_answer, read_head};
+use crate::token::Token;
+use crate::unread::nothing_is_held;
+
+/// Everything that the server sends to who sends `request`, up to the end of the connection.
+fn all_of(address: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let mut stream = connect(address);
+    stream.write_all(request).unwrap();
+    rest_of(&mut stream)
+}
+
+fn rest_of(stream: &mut TcpStream) -> Vec<u8> {
+    let mut sent = Vec::new();
+    stream.read_to_end(&mut sent).unwrap();
+    sent
+}
+
+/// The only answer among what was sent.
+#[track_caller]
+fn only(sent: &[u8]) -> Answer {
+    let mut rest = sent;
+    let answer = read_answer(&mut rest, true);
+    assert!(rest.is_empty(), "more than one answer: {}", String::from_utf8_lossy(sent));
+    answer
+}
+
+/// Checks what every answer has that the server gives below its handlers, and returns status and problem.
+#[track_caller]
+fn refusal(answer: &Answer) -> (u16, String) {
+    assert_eq!(answer.header("content-type"), "application/problem+json", "{answer:?}");
+    assert_eq!(answer.header("connection"), "close");
+    let problem = answer.json();
+    assert_eq!(problem["status"], answer.status);
+    assert_eq!(problem["request_id"], answer.header("x-request-id"));
+    assert!(!answer.header("x-request-id").is_empty() && problem["detail"].is_string(), "{problem}");
+    (answer.status, problem["type"].as_str().unwrap().strip_prefix("/problems/").unwrap().to_owned())
+}
+
+fn head(method: &'static str, path: impl Into<String>) -> Request {
+    Request::new(method, path).header("transfer-encoding", "chunked")
+}
+
+#[test]
+fn a_body_that_never_ends_holds_no_connection() {
+    let app = spawn_app_with("[http]\nclient_body_timeout_s = 1\n");
+    app.post_example();
+    let [own, feeder] = [Token::citizen(USER), Token::service("feed:metadata")].map(|token| app.sign(token));
+    let feed = || head("POST", feed_path("metadata")).bearer(&feeder);
+    let consent = format!("{}/consent", profile_path(USER));
+    let cases = [
+        (200, head("GET", "/health/live")),
+        (404, head("POST", "/nope")),
+        (401, head("POST", feed_path("metadata"))),
+        (415, feed()),
+        (200, head("GET", profile_path(USER)).bearer(&own)),
+        (304, head("GET", profile_path(USER)).bearer(&own).header("if-none-match", "*")),
+        (204, head("OPTIONS", profile_path(USER))),
+        (405, head("DELETE", profile_path(USER))),
+        (401, head("PUT", consent.as_str())),
+        (408, head("PUT", consent.as_str()).bearer(&own).header("content-type", "application/json")),
+        (408, feed().header("content-type", "application/cloudevents+json")),
+        (408, feed().header("content-type", "application/cloudevents-batch+json")),
+        (200, feed().header("content-type", "application/x-ndjson")),
+        (426, head("GET", "/api/v2/live").bearer(&own)),
+    ];
+    // What is announced by its length, too.
+    let sized = [
+        (200, Request::new("GET", "/health/live").header("content-length", "100")),
+        (404, Request::new("POST", "/nope").header("content-length", "100")),
+    ];
+    let streams = cases.into_iter().chain(sized).map(|(status, request)| {
+        let head = request.head();
+        let mut stream = connect(app.listen);
+        stream.write_all(head.as_bytes()).unwrap();
+        // The beginning of an array, so that no form is refused before it is waited for.
+        stream.write_all(b"5\r\n[    \r\n").unwrap();
+        // The whole answer, and the end of the connection.
+        let sent = rest_of(&mut stream);
+        let answer = read_answer(&mut sent.as_slice(), true);
+        assert_eq!(answer.status, status, "{head}");
+        assert!(answer.header("connection").contains("close"), "{head}{answer:?}");
+        if answer.headers.get("content-type").is_some_and(|of| of == "application/x-ndjson") {
+            assert_eq!(answer.lines().last().unwrap()["problem"]["status"], 408, "{}", answer.text());
+        }
+        stream
+    });
+    let streams: Vec<_> = streams.collect();
+    // The clients' own ends are still open.
+    nothing_is_held(&app);
+    drop(streams);
+}
+
+#[test]
+fn a_body_that_was_read_to_its_end_keeps_the_connection() {
+    let app = spawn_app();
+    let mut stream = connect(app.listen);
+    let token = app.sign(Token::service("feed:metadata"));
+    for number in 0..3 {
+        let event =
+            crate::app::residency(USER, &format!("e-{number}"), &format!("2026-01-0{}T00:00:00Z", number + 1), number);
+        let event = event.to_string();
+        let head =
+            head("POST", feed_path("metadata")).bearer(&token).header("content-type", "application/cloudevents+json");
+        write!(stream, "{}{:x}\r\n{event}\r\n0\r\n\r\n", head.head(), event.len()).unwrap();
+        let answer = read_answer(&mut BufReader::new(&stream), true);
+        assert_eq!((answer.status, answer.headers.get("connection")), (200, None), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_client_that_is_refused_while_it_sends_reads_the_answer() {
+    let app = spawn_app();
+    let head = Request::new("POST", "/nope").header("content-length", (8 << 20).to_string()).head();
+    let mut stream = connect(app.listen);
+    stream.write_all(head.as_bytes()).unwrap();
+    // Sends all of it before it reads.
+    stream.write_all(&vec![b'x'; 8 << 20]).unwrap();
+    assert_eq!(only(&rest_of(&mut stream)).problem(), "unknown-resource");
+}
+
+#[test]
+fn a_broken_body_is_answered_once() {
+    let app = spawn_app();
+    let token = app.sign(Token::service("feed:metadata"));
+    let head =
+        head("POST", feed_path("metadata")).bearer(&token).header("content-type", "application/cloudevents+json");
+    let answer = only(&all_of(app.listen, format!("{}5\r\nhello\r\nnonsense\r\n", head.head()).as_bytes()));
+    assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-body"));
+}
+
+#[test]
+fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
+    let app = spawn_app_with("[http]\nclient_header_timeout_s = 1\n");
+    let begun = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ";
+    assert_eq!(refusal(&only(&all_of(app.listen, begun))), (408, "request-timeout".to_owned()));
+
+    let whole = Request::new("GET", "/health/live").head();
+    let mut stream = connect(app.listen);
+    for _ in 0..3 {
+        stream.write_all(whole.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut BufReader::new(&stream), true).status, 200);
+    }
+    // Byte by byte, so that something comes all the time.
+    let mut slow = stream.try_clone().unwrap();
+    let dripping = thread::spawn(move || {
+        for byte in begun.iter().chain(std::iter::repeat(&b'x')) {
+            if slow.write_all(&[*byte]).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    assert_eq!(refusal(&only(&rest_of(&mut stream))), (408, "request-timeout".to_owned()));
+    stream.shutdown(Shutdown::Both).unwrap();
+    dripping.join().unwrap();
+
+    // Who says nothing is told nothing.
+    assert!(all_of(app.listen, b"").is_empty());
+    nothing_is_held(&app);
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let app = spawn_app_with("[http]\nkeep_alive_s = 1\nclient_header_timeout_s = 1\n");
+    app.post_example();
+    let mut stream = connect(app.listen);
+    stream.write_all(Request::new("GET", "/health/live").head().as_bytes()).unwrap();
+    assert_eq!(only(&rest_of(&mut stream)).status, 200);
+
+    let own = app.sign(Token::citizen(USER));
+    let mut stream = connect(app.listen);
+    let events = Request::new("GET", format!("{}/events", profile_path(USER))).bearer(&own);
+    stream.write_all(events.head().as_bytes()).unwrap();
+    thread::sleep(Duration::from_secs(4));
+    let token = app.sign(Token::service("feed:metadata"));
+    let event = crate::app::residency(USER, "e", "2026-01-20T00:00:00Z", 33).to_string();
+    let post = Request::new("POST", feed_path("metadata")).bearer(&token).body("application/cloudevents+json", event);
+    assert_eq!(post.send(app.listen).status, 200);
+    let lines = BufReader::new(stream).lines().map_while(Result::ok);
+    assert!(lines.into_iter().any(|line| line == "event: patch"), "it goes on");
+}
+
+#[test]
+fn requests_that_cannot_be_parsed_are_answered_with_a_problem() {
+    let app = spawn_app();
+    let long = |length: usize| format!("GET /health/live?{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(length));
+    let headers = |count: usize, length: usize| {
+        let lines = (0..count).map(|n| format!("X-{n}: {}\r\n", "a".repeat(length)));
+        format!("GET /health/live HTTP/1.1\r\nHost: x\r\n{}\r\n", lines.collect::<String>())
+    };
+    let get = "GET /health/live HTTP/1.1\r\n";
+    let cases = [
+        ("nonsense\r\n\r\n".to_owned(), 400, "malformed-request"),
+        (format!("{get}\r\n"), 400, "malformed-request"),
+        (format!("{get}Host: x\r\nHost: y\r\n\r\n"), 400, "malformed-request"),
+        (format!("{get}Host: x\r\nContent-Length: -1\r\n\r\n"), 400, "malformed-request"),
+        (format!("{get}Host: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"), 400, "malformed-request"),
+        (format!("{get}Host: x\r\nTransfer-Encoding: gzip\r\n\r\n"), 400, "malformed-request"),
+        ("POST / HTTP/1.0\r\n\r\n".to_owned(), 400, "malformed-request"),
+        ("GET / HTTP/3.0\r\nHost: x\r\n\r\n".to_owned(), 400, "malformed-request"),
+        (long(20_000), 414, "uri-too-long"),
+        (long(70_000), 414, "uri-too-long"),
+        (long(400_000), 414, "uri-too-long"),
+        (headers(100, 1), 431, "headers-too-large"),
+        (headers(20, 10_000), 431, "headers-too-large"),
+    ];
+    for (request, status, problem) in cases {
+        let sent = all_of(app.listen, request.as_bytes());
+        assert_eq!(refusal(&only(&sent)), (status, problem.to_owned()), "{}", &request[..request.len().min(80)]);
+    }
+    assert_eq!(only_close(&app, &long(10_000)).status, 200, "long, and not too long");
+    // Behind a request that is fine.
+    let sent = all_of(app.listen, format!("{get}Host: x\r\n\r\n{get}\r\n").as_bytes());
+    let mut rest = sent.as_slice();
+    assert_eq!(read_answer(&mut rest, true).status, 200);
+    assert_eq!(refusal(&only(rest)), (400, "malformed-request".to_owned()));
+    assert!(app.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"414\"}") >= 3.0);
+    nothing_is_held(&app);
+    assert!(!app.log().contains("ERROR"), "what clients do wrong is no error of the server: {}", app.log());
+}
+
+/// The answer to a request that then closes its half.
+fn only_close(app: &App, request: &str) -> Answer {
+    let mut stream = connect(app.listen);
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    only(&rest_of(&mut stream))
+}
+
+#[test]
+fn every_target_and_host_has_its_answer() {
+    let app = spawn_app();
+    let answer = only_close(&app, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!((answer.status, answer.header("allow")), (204, "GET, HEAD, POST, PUT, OPTIONS"));
+    assert!(!answer.header("x-request-id").is_empty());
+    for (line, status, problem) in [
+        ("CONNECT a:80", 405, "method-not-allowed"),
+        ("GET *", 404, "unknown-resource"),
+        ("GET http://x/nope", 404, "unknown-resource"),
+    ] {
+        let answer = only_close(&app, &format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{line}");
+    }
+    for (host, status) in [("a b/c", 400), ("user@host", 400), ("x:8080", 200), ("[::1]:80", 200), ("", 200)] {
+        let answer = only_close(&app, &format!("GET /health/live HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(answer.status, status, "`{host}`");
+        if status == 400 {
+            assert_eq!(answer.problem(), "malformed-request");
+        }
+    }
+}
+
+#[test]
+fn streams_for_clients_of_http_1_0_have_no_chunks() {
+    let app = spawn_app();
+    app.post_example();
+    let events = format!("GET {}/events HTTP/1.0\r\n", profile_path(USER));
+    let token = app.sign(Token::citizen(USER));
+    let mut stream = connect(app.listen);
+    write!(stream, "{events}Host: x\r\nConnection: keep-alive\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+    let mut reader = BufReader::new(stream);
+    let head = read_head(&mut reader);
+    assert_eq!((head.status, head.headers.get("transfer-encoding"), head.headers.get("connection")), (200, None, None));
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert_eq!(line, "event: profile\n");
+
+    let token = app.sign(Token::service("feed:metadata"));
+    let event = crate::app::residency(USER, "e", "2026-01-20T00:00:00Z", 34);
+    let request = format!(
+        "POST {} HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/x-ndjson\r\n\
+         Content-Length: {}\r\n\r\n{event}\n",
+        feed_path("metadata"),
+        event.to_string().len() + 1,
+    );
+    let sent = String::from_utf8(all_of(app.listen, request.as_bytes())).unwrap();
+    let (head, body) = sent.split_once("\r\n\r\n").unwrap();
+    assert!(!head.contains("transfer-encoding") && head.starts_with("HTTP/1.0 200"), "{head}");
+    let total: serde_json::Value = serde_json::from_str(body.lines().last().unwrap()).unwrap();
+    assert_eq!((&total["total"], &total["applied"]), (&json!(1), &json!(1)), "{body}");
+}
+
+#[test]
+fn a_websocket_is_not_opened_over_http_1_0() {
+    let app = spawn_app();
+    let token = app.sign(Token::citizen(USER));
+    let request = format!(
+        "GET /api/v2/live HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    let answer = only(&all_of(app.listen, request.as_bytes()));
+    assert_eq!((answer.status, answer.problem().as_str()), (426, "upgrade-required"));
+}
+
+/// Opens a stream, and returns its status and connection.
+fn open(address: SocketAddr, request: &Request) -> (u16, TcpStream) {
+    let mut stream = connect(address);
+    stream.write_all(request.head().as_bytes()).unwrap();
+    let status = read_head(&mut BufReader::new(&stream)).status;
+    (status, stream)
+}
+
+#[test]
+fn a_stream_whose_client_is_gone_gives_its_place_back() {
+    // Nothing is sent on them that would fail.
+    let settings = "[live]\nheartbeat_s = 3_600\nmax_sockets_per_caller = 3\n[events]\nheartbeat_s = 3_600\nmax_followers_per_caller = 3\n";
+    let app = spawn_app_with(settings);
+    app.post_example();
+    let own = app.sign(Token::citizen(USER));
+    let own = Request::new("GET", format!("{}/events", profile_path(USER))).bearer(&own);
+    let all = crate::follower::request(&app, Token::service("profile:read events:read"), "");
+    for request in [own, all] {
+        let streams: Vec<_> = (0..3).map(|_| open(app.listen, &request)).collect();
+        assert!(streams.iter().all(|(status, _)| *status == 200));
+        assert_eq!(open(app.listen, &request).0, 429);
+        let mut streams = streams.into_iter().map(|(_, stream)| stream);
+        // One closes, one closes its half only, one is reset.
+        drop(streams.next());
+        let half = streams.next().unwrap();
+        half.shutdown(Shutdown::Write).unwrap();
+        let reset = streams.next().unwrap();
+        rustix::net::sockopt::set_socket_linger(&reset, Some(Duration::ZERO)).unwrap();
+        drop(reset);
+        eventually("all places are free", || {
+            let again: Vec<_> = (0..3).map(|_| open(app.listen, &request)).collect();
+            again.iter().all(|(status, _)| *status == 200)
+        });
+    }
+    nothing_is_held(&app);
+}
+
+#[test]
+fn a_stream_of_events_takes_no_more_requests_than_it_must() {
+    let app = spawn_app();
+    app.post_example();
+    let own = app.sign(Token::citizen(USER));
+    let request = Request::new("GET", format!("{}/events", profile_path(USER))).bearer(&own);
+    let (status, mut stream) = open(app.listen, &request);
+    assert_eq!(status, 200);
+    let more = Request::new("GET", "/health/live").head().repeat(4_000);
+    let _ = stream.write_all(more.as_bytes());
+    let _ = stream.read_to_end(&mut Vec::new());
+    nothing_is_held(&app);
+}
+
+#[actix_web::test]
+async fn a_socket_that_its_client_closes_is_closed_at_once_with_its_code() {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+    let app = spawn_app();
+    for (sent, answered) in [(1_000, 1_000), (4_000, 4_000), (4_999, 4_999), (3_000, 3_000), (1_001, 1_000)] {
+        let mut client = crate::live_client::Client::open(&app, Token::citizen(USER)).await;
+        let started = Instant::now();
+        let close = CloseFrame { code: sent.into(), reason: "".into() };
+        client.socket.send(Message::Close(Some(close))).await.unwrap();
+        assert_eq!(client.receive().await, Err(answered), "{sent}");
+        // Ends when the server has closed its half.
+        assert!(client.socket.next().await.is_none());
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    }
+}
