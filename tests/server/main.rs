@@ -15,6 +15,7 @@ mod bad_input;
 mod bodies;
 mod demo;
 mod events;
+mod fairness;
 mod feeds;
 mod generate;
 mod live;
