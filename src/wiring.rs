@@ -89,7 +89,13 @@ fn actor_options(settings: &Settings) -> actors::Options {
     actors::Options {
         shards: settings.actors.shards,
         mailbox_capacity: settings.actors.mailbox_capacity,
+        mailbox_reads: settings.actors.mailbox_reads,
+        mailbox_own_writes: settings.actors.mailbox_own_writes,
+        waiting_bytes: settings.actors.waiting_bytes,
+        reserve_percent: settings.actors.reserve_percent,
         commit_permits: settings.actors.commit_permits,
+        permit_bytes: settings.commit.permit_bytes,
+        max_lag_bytes: settings.checkpoint.max_lag_bytes,
         commit_queue_capacity: settings.commit.queue_capacity,
         max_group: settings.commit.max_group,
         max_live_actors: settings.actors.max_live_actors,
@@ -160,10 +166,9 @@ pub(crate) fn log_key(secrets: &Secrets) -> [u8; 32] {
     derived_key(secrets, b"profile-server: user ids in logs")
 }
 
-/// The key of the hash in cursors, the same after a restart, so that cursors stay good.
-fn cursor_key(secrets: &Secrets) -> [u8; 16] {
-    let key = derived_key(secrets, b"profile-server: cursors");
-    std::array::from_fn(|index| key[index])
+/// The key that seals cursors, the same after a restart, so that cursors stay good.
+fn cursor_key(secrets: &Secrets) -> [u8; 32] {
+    derived_key(secrets, b"profile-server: cursors")
 }
 
 fn derived_key(secrets: &Secrets, purpose: &[u8]) -> [u8; 32] {

@@ -53,19 +53,21 @@ impl DayRoller {
 }
 
 impl Local {
-    /// Rolls the next users with live subscribers, if the day or the policy turned.
-    pub(crate) fn roll_day(&self) {
+    /// The actors with live subscribers that are to follow a new day or policy now.
+    pub(crate) fn due(&self) -> Vec<SlotKey> {
         let (today, policy) = (self.shared.today(), self.shared.policy.load_full());
         let watched = || {
             let slots = self.slots.borrow();
             let cores = (0..slots.positions()).filter_map(|position| slots.at(position));
             cores.filter(|core| core.borrow().outlets() > 0).map(|core| core.borrow().slot()).collect()
         };
-        let due = self.roller.borrow_mut().due(today, &policy, watched);
-        for slot in due {
-            if self.with(slot, |core| core.refresh_outlets(self)) == Some(false) {
-                self.roller.borrow_mut().again(slot);
-            }
+        self.roller.borrow_mut().due(today, &policy, watched)
+    }
+
+    /// Has one actor's subscribers follow the day and the policy; later, if the system is too busy for the day.
+    pub(crate) fn refresh(&self, slot: SlotKey) {
+        if self.with(slot, |core| core.refresh_outlets(self)) == Some(false) {
+            self.roller.borrow_mut().again(slot);
         }
     }
 }

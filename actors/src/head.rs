@@ -1,8 +1,11 @@
 //! The head cell: what readers check a cached view against, without asking the actor.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use domain::access::{Consent, SharingLevel};
 use domain::state::UserState;
+
+use crate::priority::Pool;
 
 /// A user's committed (generation, revision) in one word: 20 bits and 44 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +34,33 @@ impl Stamp {
 #[derive(Debug)]
 pub(crate) struct HeadCell {
     stamp: AtomicU64,
-    inbox: AtomicU32,
+    /// The head's consent, so that reads for callers who must not learn whether the user exists
+    /// need not ask the actor.
+    consent: AtomicU8,
+    inbox: Pool,
+}
+
+/// Set where there is a head.
+const KNOWN: u8 = 1;
+const THIRD_PARTY: u8 = 2;
+const LEVELS: [(u8, SharingLevel); 3] =
+    [(0, SharingLevel::Minimal), (4, SharingLevel::Standard), (8, SharingLevel::Full)];
+
+fn pack(consent: Consent) -> u8 {
+    let level = LEVELS.into_iter().find(|(_, level)| *level == consent.level).map_or(0, |(bits, _)| bits);
+    KNOWN | level | if consent.third_party_sharing { THIRD_PARTY } else { 0 }
+}
+
+fn unpack(bits: u8) -> Option<Consent> {
+    let (_, level) = LEVELS.into_iter().find(|(of_level, _)| bits & 12 == *of_level)?;
+    (bits & KNOWN != 0).then_some(Consent { level, third_party_sharing: bits & THIRD_PARTY != 0 })
 }
 
 impl HeadCell {
     pub(crate) fn new(state: Option<&UserState>) -> Self {
         let stamp = state.map_or(Stamp::NONE, Stamp::of);
-        Self { stamp: AtomicU64::new(stamp.0), inbox: AtomicU32::new(0) }
+        let consent = state.map_or(0, |state| pack(state.consent()));
+        Self { stamp: AtomicU64::new(stamp.0), consent: AtomicU8::new(consent), inbox: Pool::default() }
     }
 
     pub(crate) fn stamp(&self) -> Stamp {
@@ -46,6 +69,7 @@ impl HeadCell {
 
     /// Moves on to a newer head. A retired cell stays retired.
     pub(crate) fn advance(&self, state: &UserState) {
+        self.consent.store(pack(state.consent()), Ordering::Release);
         self.advance_to(Stamp::of(state));
     }
 
@@ -59,25 +83,47 @@ impl HeadCell {
         self.stamp.store(Stamp::RETIRED.0, Ordering::Release);
     }
 
-    /// Counts a message into the actor's mailbox. The roster's lock, not this counter, orders it with passivation.
-    pub(crate) fn message_in(&self) {
-        self.inbox.fetch_add(1, Ordering::Relaxed);
+    /// The consent at the head; `None` while there is no head.
+    pub(crate) fn consent(&self) -> Option<Consent> {
+        unpack(self.consent.load(Ordering::Acquire))
+    }
+
+    /// Counts a message into the actor's mailbox if fewer than `limit` are in it. The roster's lock, not this counter,
+    /// orders it with passivation.
+    pub(crate) fn message_in(&self, limit: usize) -> bool {
+        self.inbox.try_take(limit)
+    }
+
+    /// Counts messages that waited for the actor before it had a mailbox.
+    pub(crate) fn messages_in(&self, messages: usize) {
+        self.inbox.add(messages);
     }
 
     /// Counts a message out: it was handled, or did not get in.
     pub(crate) fn message_out(&self) {
-        self.inbox.fetch_sub(1, Ordering::Relaxed);
+        self.inbox.give_back(1);
     }
 
     /// Whether no message waits or is being handled.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.inbox.load(Ordering::Relaxed) == 0
+        self.inbox.taken() == 0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_consent_beside_a_head_is_the_heads() {
+        assert_eq!(HeadCell::new(None).consent(), None);
+        for (_, level) in LEVELS {
+            for third_party_sharing in [false, true] {
+                let consent = Consent { level, third_party_sharing };
+                assert_eq!(unpack(pack(consent)), Some(consent));
+            }
+        }
+    }
 
     #[test]
     fn a_retired_cell_stays_retired() {

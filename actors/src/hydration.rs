@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::error::{Busy, ReadError};
+use crate::existence::LookUp;
 use crate::roster::ShardEvent;
 use crate::shared::Shared;
 
@@ -33,6 +34,8 @@ struct State {
     /// Users that passed the barrier. Bounded by the roster, which counts those who wait.
     users: VecDeque<UserId>,
     pasts: VecDeque<GetPast>,
+    /// Look-ups that passed the barrier, too. Bounded where they begin.
+    look_ups: VecDeque<LookUp>,
     closed: bool,
 }
 
@@ -76,6 +79,13 @@ impl LoadQueue {
         }
     }
 
+    pub(crate) fn push_look_ups(&self, look_ups: impl ExactSizeIterator<Item = LookUp>) {
+        if look_ups.len() > 0 {
+            self.state.lock().look_ups.extend(look_ups);
+            self.filled.notify_all();
+        }
+    }
+
     /// Whether a question waits.
     #[cfg(test)]
     pub(crate) fn is_asked(&self) -> bool {
@@ -87,30 +97,46 @@ impl LoadQueue {
         self.filled.notify_all();
     }
 
-    /// Takes some users and one question, so that neither waits for all of the other.
-    fn take(&self, batch: &mut Vec<UserId>, wait: bool) -> (Option<GetPast>, bool) {
+    /// Takes some users, some look-ups and one question, so that none waits for all of the others.
+    fn take(&self, work: &mut Work, wait: bool) -> bool {
         let mut state = self.state.lock();
-        while wait && state.users.is_empty() && state.pasts.is_empty() && !state.closed {
+        while wait && state.is_empty() && !state.closed {
             self.filled.wait(&mut state);
         }
+        let is_last = state.is_empty() && state.closed;
         let count = state.users.len().min(BATCH);
-        batch.extend(state.users.drain(..count));
-        let question = state.pasts.pop_front();
-        let open = !(batch.is_empty() && question.is_none() && state.closed);
-        (question, open)
+        work.users.extend(state.users.drain(..count));
+        let count = state.look_ups.len().min(BATCH);
+        work.look_ups.extend(state.look_ups.drain(..count));
+        work.question = state.pasts.pop_front();
+        !is_last
     }
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.pasts.is_empty() && self.look_ups.is_empty()
+    }
+}
+
+/// What one thread does next.
+#[derive(Debug, Default)]
+struct Work {
+    users: Vec<UserId>,
+    look_ups: Vec<LookUp>,
+    question: Option<GetPast>,
 }
 
 /// One hydration thread's work.
 pub(crate) struct Loader {
     store: Arc<dyn ProfileStore>,
     shared: Arc<Shared>,
-    batch: Vec<UserId>,
+    work: Work,
 }
 
 impl Loader {
     pub(crate) fn new(store: Arc<dyn ProfileStore>, shared: Arc<Shared>) -> Self {
-        Self { store, shared, batch: Vec::with_capacity(BATCH) }
+        Self { store, shared, work: Work::default() }
     }
 
     /// Runs until the queue is closed and empty.
@@ -120,10 +146,10 @@ impl Loader {
 
     /// Loads one batch. `false` when there will be no further one.
     pub(crate) fn step(&mut self, wait: bool) -> bool {
-        let (question, open) = self.shared.loads.take(&mut self.batch, wait);
+        let open = self.shared.loads.take(&mut self.work, wait);
         let mut by_shard: Vec<Vec<Hydrated>> = self.shared.shards.iter().map(|_| Vec::new()).collect();
         let mut bytes = 0;
-        for user in self.batch.drain(..) {
+        for user in self.work.users.drain(..) {
             let mut hydration = Hydration::default();
             let state = load(self.store.as_ref(), &user, &mut hydration);
             if let Err(error) = &state {
@@ -138,7 +164,10 @@ impl Loader {
             }
         }
         send_back(&self.shared, &mut by_shard);
-        if let Some(GetPast { user, revision, answer }) = question {
+        for look_up in self.work.look_ups.drain(..) {
+            look_up.run(self.store.as_ref());
+        }
+        if let Some(GetPast { user, revision, answer }) = self.work.question.take() {
             let past = load_past(self.store.as_ref(), &user, revision);
             // Whoever does not wait any more needs no answer.
             let _ = answer.send(past.map_err(|error| {
@@ -167,7 +196,8 @@ fn load_past(store: &dyn ProfileStore, user: &UserId, revision: u64) -> Result<O
     })
 }
 
-fn load(
+/// Loads a user's state. Blocks.
+pub(crate) fn load(
     store: &dyn ProfileStore,
     user: &UserId,
     hydration: &mut Hydration,

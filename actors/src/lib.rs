@@ -12,16 +12,20 @@ pub mod outlet;
 mod reply;
 mod view_cache;
 
+mod priority;
 mod roster;
+mod turn;
 
 mod profile;
 
 pub mod follower;
 
 mod commit;
+mod existence;
 mod hydration;
 
 mod compact;
+mod cursor_cipher;
 
 mod day_roller;
 mod head;

@@ -2,17 +2,33 @@
 
 use std::time::Duration;
 
+use crate::priority::Limits;
+
 /// The settings of the live state. Every queue and mailbox has its bound here.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Arbiters (threads) that the actors are spread over; 0 is one per core.
     pub shards: usize,
-    /// Messages that wait at one ProfileActor, or for one user who is being hydrated.
+    /// Feed events that wait at one ProfileActor, or for one user who is being hydrated.
     pub mailbox_capacity: usize,
+    /// Reads that may wait there beside them. Feeds never use these places.
+    pub mailbox_reads: usize,
+    /// The citizen's own writes that may wait there beside feeds and reads, which never use these places.
+    pub mailbox_own_writes: usize,
+    /// Maximum number of bytes of feed events that wait for their users, in the whole system.
+    pub waiting_bytes: usize,
+    /// Places that reads have beyond each bound of the whole system, and own writes once more, in percent of the bound:
+    /// of users that wait to be loaded, permits and their bytes, and the commit queue.
+    pub reserve_percent: usize,
     /// Messages that wait at the RosterActor of a shard (ticks and questions alone: no request passes through it).
     pub roster_mailbox_capacity: usize,
     /// Commits that may be pending in the whole system.
     pub commit_permits: usize,
+    /// Maximum number of bytes that pending commits keep in memory.
+    pub permit_bytes: usize,
+    /// Feeds get no permits while the journal holds more bytes than this that are in no checkpoint, and fewer permits
+    /// from half of it on.
+    pub max_lag_bytes: u64,
     /// Commits that wait for the commit thread.
     pub commit_queue_capacity: usize,
     /// The most bytes of records that wait for the commit thread.
@@ -52,7 +68,7 @@ pub struct Options {
     /// The store's epoch, part of every cursor.
     pub epoch: u64,
     /// Keeps what stands in cursors unreadable. The same after a restart, so that cursors stay good.
-    pub cursor_key: [u8; 16],
+    pub cursor_key: [u8; 32],
 }
 
 impl Default for Options {
@@ -60,8 +76,14 @@ impl Default for Options {
         Self {
             shards: 0,
             mailbox_capacity: 64,
+            mailbox_reads: 256,
+            mailbox_own_writes: 64,
+            waiting_bytes: 256 << 20,
+            reserve_percent: 10,
             roster_mailbox_capacity: 16,
             commit_permits: 65_536,
+            permit_bytes: 256 << 20,
+            max_lag_bytes: u64::MAX,
             commit_queue_capacity: 65_536,
             commit_queue_bytes: 256 << 20,
             max_group: 4_096,
@@ -81,7 +103,7 @@ impl Default for Options {
             max_followers_per_caller: 4,
             follower_cache_bytes: 64 << 20,
             epoch: 1,
-            cursor_key: [0; 16],
+            cursor_key: [0; 32],
         }
     }
 }
@@ -94,6 +116,21 @@ impl Options {
             shards => shards,
         }
         .min(usize::from(u16::MAX))
+    }
+
+    /// The bounds of a mailbox, by class.
+    pub(crate) fn mailbox_limits(&self) -> Limits {
+        Limits::new(self.mailbox_capacity, self.mailbox_reads, self.mailbox_own_writes)
+    }
+
+    /// A bound of the whole system, with its reserves.
+    pub(crate) fn limits(&self, bound: usize) -> Limits {
+        Limits::of_places(bound, self.reserve_percent)
+    }
+
+    /// The same in bytes.
+    pub(crate) fn byte_limits(&self, bound: usize) -> Limits {
+        Limits::of_bytes(bound, self.reserve_percent)
     }
 
     /// How many ticks an actor may be idle.

@@ -13,7 +13,8 @@ use domain::record::Past;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::commit::{Bounds, CommitQueue, Committer, Permits};
+use crate::commit::{Bounds, CommitQueue, Committer, Lag, PermitLimits, Permits};
+use crate::cursor_cipher::CursorCipher;
 use crate::error::{Busy, ReadError, WriteError};
 use crate::follower::{Follow, FollowError, Follower, Followers};
 use crate::hydration::{GetPast, LoadQueue, Loader};
@@ -21,13 +22,14 @@ use crate::metric::Metrics;
 use crate::options::Options;
 use crate::outlet::{CursorKey, OutletSender};
 use crate::ports::Ports;
+use crate::priority::Share;
 use crate::profile::{
     ApplyFeedEvent, Completeness, GetCompleteness, GetView, OpenOutlet, Opened, Request, Subscription, UserCounters,
     WriteConsent,
 };
 use crate::reply::{Reply, Status};
 use crate::roster::{Observe, Roster, RosterActor, ShardEvent};
-use crate::shared::Shared;
+use crate::shared::{ShardKey, Shared};
 use crate::today::Today;
 use crate::view_cache::{View, ViewCache};
 
@@ -59,6 +61,8 @@ pub struct Counters {
     pub hydrating: usize,
     /// Commits that are pending.
     pub pending_commits: usize,
+    /// Bytes that they keep in memory.
+    pub pending_bytes: usize,
     /// Bytes of cached views.
     pub view_bytes: u64,
 }
@@ -75,21 +79,31 @@ pub(crate) struct Parts {
 pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
     let Ports { journal, store, log, clock, entropy, rules, policy } = ports;
     let (shards, events) = (0..options.shard_count()).map(|_| mpsc::unbounded_channel()).unzip();
+    let cipher = Arc::new(CursorCipher::new(&options.cursor_key));
+    let permits = PermitLimits {
+        commits: options.limits(options.commit_permits),
+        bytes: options.byte_limits(options.permit_bytes),
+    };
+    let lag = Lag { store: Arc::clone(&store), max_bytes: options.max_lag_bytes };
+    let followers = Followers::new(&options, log, Arc::clone(&store), Arc::clone(&cipher), Arc::clone(&entropy));
     let shared = Arc::new(Shared {
         rules_fingerprint: rules.fingerprint(),
         today: Today::new(rules.zone.clone(), clock.now_micros()),
-        cursors: CursorKey { epoch: options.epoch, key: options.cursor_key },
-        roster: Roster::new(options.hydration_queue, options.mailbox_capacity),
-        permits: Permits::new(options.commit_permits),
+        cursors: CursorKey { epoch: options.epoch, cipher },
+        roster: Roster::new(options.limits(options.hydration_queue), options.mailbox_limits()),
+        permits: Permits::new(permits, lag),
         commits: CommitQueue::new(Bounds {
-            records: options.commit_queue_capacity,
-            bytes: options.commit_queue_bytes,
+            records: options.limits(options.commit_queue_capacity),
+            bytes: options.byte_limits(options.commit_queue_bytes),
             group_records: options.max_group,
             group_bytes: options.max_group_bytes,
         }),
         loads: LoadQueue::new(options.hydration_queue),
+        look_ups: Arc::default(),
+        waiting_bytes: Arc::default(),
+        shard_key: ShardKey::new(&*entropy),
         cache: ViewCache::new(options.view_bytes, options.view_idle),
-        followers: Followers::new(&options, log, Arc::clone(&store)),
+        followers,
         shards,
         live_actors: AtomicUsize::new(0),
         journal_failed: AtomicBool::new(false),
@@ -159,8 +173,10 @@ impl Profiles {
         if self.shared.closing.load(Ordering::Relaxed) {
             return Err((Busy, reply));
         }
+        let (pool, limit) = (&self.shared.waiting_bytes, self.shared.options.waiting_bytes);
+        let Some(room) = Share::take(pool, size_of_event(&event), limit) else { return Err((Busy, reply)) };
         let user = event.user;
-        let request = Request::ApplyFeedEvent(ApplyFeedEvent { event, received, reply });
+        let request = Request::ApplyFeedEvent(ApplyFeedEvent { event, received, reply, room });
         self.shared.dispatch(user, request).map_err(|request| match *request {
             Request::ApplyFeedEvent(ApplyFeedEvent { reply, .. }) => (Busy, reply),
             _ => unreachable!("what was sent comes back"),
@@ -174,19 +190,19 @@ impl Profiles {
     pub async fn view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
         if let Some(hit) = self.cached_view(&user, viewer) {
             self.shared.metrics.view_hit.increment(1);
-            return hit;
+            return Ok(hit);
         }
         self.shared.metrics.view_miss.increment(1);
-        let viewer = viewer.clone();
-        self.ask(user, |answer| Request::GetView(GetView { viewer, answer })).await
+        self.ask_for(user, viewer, |viewer, answer| Request::GetView(GetView { viewer, answer })).await
     }
 
     /// One look into the cache: the head cell, the day and the mask decide whether what it holds may be served.
-    fn cached_view(&self, user: &UserId, viewer: &Viewer) -> Option<Result<View, ReadError>> {
+    fn cached_view(&self, user: &UserId, viewer: &Viewer) -> Option<View> {
         let views = self.shared.cache.current(user, self.shared.today())?;
         match self.shared.policy.load().visibility(viewer, user, views.consent) {
-            Visibility::Mask(mask) => views.get(mask).map(Ok),
-            Visibility::Hidden => Some(Err(ReadError::Unknown)),
+            Visibility::Mask(mask) => views.get(mask),
+            // A denial takes its own way, which is the same for users who are nowhere.
+            Visibility::Hidden => None,
         }
     }
 
@@ -195,8 +211,7 @@ impl Profiles {
     /// # Errors
     /// As [`Self::view`]; unknown, too, for viewers who do not see it.
     pub async fn completeness(&self, user: UserId, viewer: &Viewer) -> Result<Completeness, ReadError> {
-        let viewer = viewer.clone();
-        self.ask(user, |answer| Request::GetCompleteness(GetCompleteness { viewer, answer })).await
+        self.ask_for(user, viewer, |viewer, answer| Request::GetCompleteness(GetCompleteness { viewer, answer })).await
     }
 
     /// Makes and commits the event of the citizen's consent. Its time is the greatest of now and a microsecond after
@@ -222,15 +237,20 @@ impl Profiles {
     /// # Errors
     /// As [`Self::view`].
     pub async fn subscribe(&self, user: UserId, subscription: Subscription) -> Result<(), ReadError> {
-        let mut past = None;
-        loop {
+        let open = |past| {
             let subscription = subscription.clone();
-            let open = |answer| Request::OpenOutlet(OpenOutlet { subscription, past, answer });
-            match self.ask(user, open).await? {
-                Opened::Open => return Ok(()),
-                Opened::NeedsPast(revision) => past = Some(self.past(user, revision).await?),
-            }
+            move |answer| Request::OpenOutlet(OpenOutlet { subscription, past, answer })
+        };
+        // A caller who followed the user before knows that it exists.
+        let mut opened = match subscription.follows_on {
+            true => self.ask(user, open(None)).await?,
+            false => self.ask_for(user, &subscription.viewer, |_, answer| open(None)(answer)).await?,
+        };
+        while let Opened::NeedsPast(revision) = opened {
+            let past = self.past(user, revision).await?;
+            opened = self.ask(user, open(Some(past))).await?;
         }
+        Ok(())
     }
 
     /// The profile as it stood at a revision that was published; `None` where it cannot be reached.
@@ -255,6 +275,28 @@ impl Profiles {
     /// The cursor is none, or not one to go on from; or there are too many followers.
     pub async fn follow(&self, follow: Follow) -> Result<Follower, FollowError> {
         Follower::start(Arc::clone(&self.shared), follow).await
+    }
+
+    /// Asks a user's actor for a viewer. Callers who must not learn whether a user exists are told "unknown" in the same
+    /// way for hidden and for unknown users.
+    async fn ask_for<T>(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        request: impl FnOnce(Viewer, oneshot::Sender<Result<T, ReadError>>) -> Request,
+    ) -> Result<T, ReadError> {
+        let is_told_all = !viewer.may_be_kept_in_the_dark();
+        if !is_told_all && !self.shared.is_shown(user, viewer).await? {
+            return Err(ReadError::Unknown);
+        }
+        match self.ask(user, |answer| request(viewer.clone(), answer)).await {
+            // It was hidden meanwhile.
+            Err(ReadError::Unknown) if !is_told_all => {
+                self.shared.look_up_nobody().await?;
+                Err(ReadError::Unknown)
+            }
+            answer => answer,
+        }
     }
 
     async fn ask<T>(
@@ -286,6 +328,7 @@ impl Profiles {
         let mut counters = Counters {
             hydrating: self.shared.roster.hydrating(),
             pending_commits: self.shared.permits.taken(),
+            pending_bytes: self.shared.permits.bytes(),
             view_bytes: self.shared.cache.bytes(),
             ..Counters::default()
         };
@@ -338,4 +381,10 @@ impl Profiles {
             && self.shared.commits.is_empty()
             && self.shared.permits.taken() == 0
     }
+}
+
+/// About the bytes that an event takes while it waits.
+fn size_of_event(event: &FeedEvent) -> usize {
+    let value = |write: &Write| write.value.as_ref().map_or(0, |value| value.as_bytes().len());
+    size_of::<FeedEvent>() + event.writes.iter().map(|write| size_of::<Write>() + value(write)).sum::<usize>()
 }

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use domain::access::Consent;
 use domain::day::Day;
 use domain::id::UserId;
+use domain::pipeline::serialize;
 use domain::state::UserState;
 use domain::table::LeafSet;
 use moka::sync::Cache;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::head::{HeadCell, Stamp};
+use crate::outlet::Message;
 
 /// A profile as one mask class sees it, at one revision.
 #[derive(Debug, Clone)]
@@ -44,10 +46,16 @@ pub(crate) struct UserViews {
     pub(crate) consent: Consent,
     // One or two classes read most users.
     classes: SmallVec<[(LeafSet, Bytes); 2]>,
+    /// Messages of live subscriptions that hold the whole document, by class. A client that subscribes again and again
+    /// is served these bytes.
+    messages: SmallVec<[(LeafSet, Arc<Message>); 1]>,
 }
 
+/// Maximum number of cached messages of a user: `fields` gives a client the choice of many classes.
+const MAX_MESSAGES: usize = 4;
+
 impl UserViews {
-    fn new(cell: &Arc<HeadCell>, state: &UserState, mask: LeafSet, body: Bytes) -> Self {
+    fn new(cell: &Arc<HeadCell>, state: &UserState) -> Self {
         Self {
             cell: Arc::clone(cell),
             stamp: Stamp::of(state),
@@ -55,7 +63,8 @@ impl UserViews {
             generation: state.generation,
             day: state.day,
             consent: state.consent(),
-            classes: smallvec![(mask, body)],
+            classes: SmallVec::new(),
+            messages: SmallVec::new(),
         }
     }
 
@@ -80,7 +89,8 @@ impl UserViews {
     fn weight(&self) -> u32 {
         // What the entry costs beside its bodies was measured with moka's own bookkeeping: about 300 bytes.
         let bodies: usize = self.classes.iter().map(|(_, body)| body.len() + 64).sum();
-        u32::try_from(bodies + 300).unwrap_or(u32::MAX)
+        let messages: usize = self.messages.iter().map(|(_, message)| message.framed().len() + 256).sum();
+        u32::try_from(bodies + messages + 300).unwrap_or(u32::MAX)
     }
 }
 
@@ -121,15 +131,45 @@ impl ViewCache {
 
     /// Keeps a view of the committed `state`, beside other classes of the same revision and day.
     pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, mask: LeafSet, body: Bytes) {
-        let views = match self.current(&user, state.day) {
-            Some(views) if views.day == state.day => {
-                let mut views = UserViews::clone(&views);
-                views.classes.retain(|(class, _)| *class != mask);
-                views.classes.push((mask, body));
-                views
+        self.change(user, cell, state, |views| {
+            views.classes.retain(|(class, _)| *class != mask);
+            views.classes.push((mask, body));
+        });
+    }
+
+    /// The message with the whole document of the committed `state`, which is the head, for a class; `make` makes it of
+    /// the serialised view, where it is not cached.
+    pub(crate) fn message(
+        &self,
+        user: &UserId,
+        cell: &Arc<HeadCell>,
+        state: &UserState,
+        class: LeafSet,
+        make: impl FnOnce(&[u8]) -> Message,
+    ) -> Arc<Message> {
+        let views = self.current(user, state.day);
+        if let Some((_, message)) = views.iter().flat_map(|views| &views.messages).find(|(of, _)| *of == class) {
+            return Arc::clone(message);
+        }
+        let view = views.and_then(|views| views.get(class)).map(|view| view.body);
+        let message = Arc::new(make(&view.unwrap_or_else(|| serialize::view(state, class).into())));
+        self.change(*user, cell, state, |views| {
+            if views.messages.len() >= MAX_MESSAGES {
+                views.messages.remove(0);
             }
-            _ => UserViews::new(cell, state, mask, body),
+            views.messages.push((class, Arc::clone(&message)));
+            // A view of the same class need not be there twice.
+            views.classes.iter_mut().filter(|(of, _)| *of == class).for_each(|(_, body)| *body = message.view());
+        });
+        message
+    }
+
+    fn change(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, change: impl FnOnce(&mut UserViews)) {
+        let mut views = match self.current(&user, state.day) {
+            Some(views) if views.day == state.day => UserViews::clone(&views),
+            _ => UserViews::new(cell, state),
         };
+        change(&mut views);
         self.users.insert(user, Arc::new(views));
     }
 

@@ -31,5 +31,10 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
         let allowed = "twice `http.max_event_bytes` or more";
         return Err(keys.contradicts("journal.segment_mib", "http.max_event_bytes", allowed));
     }
+    // A checkpoint must be due before feeds have to wait for it, and have time to catch up.
+    if settings.checkpoint.max_lag_bytes / 2 < settings.checkpoint.journal_bytes {
+        let allowed = "twice `checkpoint.journal_bytes` or more";
+        return Err(keys.contradicts("checkpoint.max_lag_bytes", "checkpoint.journal_bytes", allowed));
+    }
     Ok(())
 }

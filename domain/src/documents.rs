@@ -75,7 +75,7 @@ impl Register {
         by_time.then_with(|| source.name().cmp(other_source.name())).then_with(|| self.compare_stamp(other))
     }
 
-    fn key(&self) -> (&RegisterPath, Kind) {
+    pub(crate) fn key(&self) -> (&RegisterPath, Kind) {
         (&self.path, self.kind)
     }
 }

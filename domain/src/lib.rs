@@ -18,6 +18,7 @@ pub mod rules;
 pub mod completeness;
 pub mod delta;
 pub mod documents;
+mod footprint;
 pub mod integrity;
 pub mod pipeline;
 pub mod profile;

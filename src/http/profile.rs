@@ -115,9 +115,16 @@ pub(crate) fn check_sight(caller: &Caller, user: &UserId) -> Result<(), Problem>
     if caller.viewer.may_ever_see(user) { Ok(()) } else { Err(Problem::unknown_user()) }
 }
 
-/// Who may not know of some users is told "unknown" at a multiple of this time after it asked: a user who is hidden is
-/// found sooner than one who is nowhere, and the clock would tell them apart.
-const BEAT: Duration = Duration::from_millis(10);
+/// Callers who must not learn whether a user exists are told "unknown" at a multiple of this time after they asked. All
+/// denials take the same way (ADR 0012); what is left is that loading a hidden user for the first time takes longer than
+/// finding nobody, and that the response time would reveal it.
+const DENIAL_QUANTUM: Duration = Duration::from_millis(50);
+
+/// How long after it asked a caller is told "unknown" when that is known after `elapsed`.
+fn denial_time(elapsed: Duration) -> Duration {
+    let quanta = elapsed.as_nanos() / DENIAL_QUANTUM.as_nanos() + 1;
+    DENIAL_QUANTUM * u32::try_from(quanta).unwrap_or(u32::MAX)
+}
 
 /// Waits for a read for `viewer`, within the time that a request may take.
 pub(crate) async fn within<T>(
@@ -128,8 +135,7 @@ pub(crate) async fn within<T>(
     let asked = tokio::time::Instant::now();
     match tokio::time::timeout(door.http.request_timeout, read).await {
         Ok(Err(ReadError::Unknown)) if viewer.may_be_kept_in_the_dark() => {
-            let beats = asked.elapsed().as_millis() / BEAT.as_millis() + 1;
-            tokio::time::sleep_until(asked + BEAT * u32::try_from(beats).unwrap_or(u32::MAX)).await;
+            tokio::time::sleep_until(asked + denial_time(asked.elapsed())).await;
             Err(ReadError::Unknown.into())
         }
         Ok(read) => read.map_err(Problem::from),
@@ -143,6 +149,23 @@ impl From<ReadError> for Problem {
             ReadError::Unknown => Self::unknown_user(),
             ReadError::Busy => Self::new(Code::Busy, "too many profiles are being loaded: ask again"),
             ReadError::Unavailable => Self::new(Code::Unavailable, "the profile cannot be read now"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_less_than_a_quantum_is_denied_at_the_same_time() {
+        let quantum = DENIAL_QUANTUM;
+        let instant = Duration::from_nanos(1);
+        for elapsed in [Duration::ZERO, instant, quantum / 2, quantum - instant] {
+            assert_eq!(denial_time(elapsed), quantum);
+        }
+        for elapsed in [quantum, quantum + instant, 2 * quantum - instant] {
+            assert_eq!(denial_time(elapsed), 2 * quantum);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One socket: what its client says, and how long it may stay.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,26 +205,28 @@ impl Session {
                 let checked = check_id(id.as_deref())
                     .and_then(|()| check_version(schema_version.as_deref()))
                     .and_then(|()| check_count("fields", fields.as_ref().map_or(0, Vec::len), MAX_FIELDS))
-                    .and_then(|()| check_users(&users));
+                    .and_then(|()| each_once(users, self.door.live.max_subscriptions_per_socket));
                 match checked {
-                    Ok(()) => {
+                    Ok(users) => {
                         let fields = fields.map(|names| serialize::parse_fields(&names.join(",")));
                         return self.subscribe(id.as_deref(), &users, fields, answers).await;
                     }
                     Err(problem) => message::error(id.filter(|id| id.len() <= MAX_ID).as_deref(), None, &problem),
                 }
             }
-            Ok(Incoming::Unsubscribe { id, user_ids }) => match check_id(id.as_deref())
-                .and_then(|()| check_count("user_ids", user_ids.len(), self.door.live.max_subscriptions_per_socket))
-            {
-                Ok(()) => {
-                    for user in user_ids.iter().filter_map(|id| UserId::parse(id).ok()) {
-                        self.unsubscribe(&user);
+            Ok(Incoming::Unsubscribe { id, user_ids }) => {
+                let users: HashSet<&str> = user_ids.iter().map(String::as_str).collect();
+                let most = self.door.live.max_subscriptions_per_socket;
+                match check_id(id.as_deref()).and_then(|()| check_count("user_ids", users.len(), most)) {
+                    Ok(()) => {
+                        for user in users.into_iter().filter_map(|id| UserId::parse(id).ok()) {
+                            self.unsubscribe(&user);
+                        }
+                        message::unsubscribed(id.as_deref())
                     }
-                    message::unsubscribed(id.as_deref())
+                    Err(problem) => message::error(id.filter(|id| id.len() <= MAX_ID).as_deref(), None, &problem),
                 }
-                Err(problem) => message::error(None, None, &problem),
-            },
+            }
             Ok(Incoming::Auth { token }) => match self.renew(&token) {
                 Ok(followed) => return self.follow_all_on(followed, answers).await,
                 Err(problem) => message::error(None, None, &problem),
@@ -242,11 +244,11 @@ impl Session {
     async fn subscribe(
         &mut self,
         id: Option<&str>,
-        users: &[JsonObject<Followed>],
+        users: &[Followed],
         fields: Option<LeafSet>,
         answers: &mut BytesMut,
     ) -> Result<(), End> {
-        for JsonObject(followed) in users {
+        for followed in users {
             let outcome = match UserId::parse(&followed.user_id) {
                 Ok(user) => {
                     if self.caller.viewer.may_ever_see(&user) {
@@ -418,10 +420,16 @@ fn check_count(name: &str, count: usize, most: usize) -> Result<(), Problem> {
     Err(Problem::new(Code::InvalidParameter, format!("`{name}` has at most {most} entries")))
 }
 
-/// Every message has an answer, so one that asks for nothing is refused.
-fn check_users(users: &[JsonObject<Followed>]) -> Result<(), Problem> {
-    match users {
-        [] => Err(Problem::new(Code::InvalidParameter, "`users` must name somebody to follow")),
-        _ => Ok(()),
+/// The users of a message, each once: the last entry of a user counts, as if the entries had come one by one. Every
+/// message has an answer, so one that asks for nothing is refused.
+fn each_once(users: Vec<JsonObject<Followed>>, most: usize) -> Result<Vec<Followed>, Problem> {
+    if users.is_empty() {
+        return Err(Problem::new(Code::InvalidParameter, "`users` must name somebody to follow"));
     }
+    let mut seen = HashSet::new();
+    let is_last: Vec<bool> =
+        users.iter().rev().map(|JsonObject(followed)| seen.insert(followed.user_id.as_str())).collect();
+    check_count("users", seen.len(), most)?;
+    let with_last = users.into_iter().zip(is_last.into_iter().rev());
+    Ok(with_last.filter_map(|(JsonObject(user), is_last)| is_last.then_some(user)).collect())
 }

@@ -7,7 +7,7 @@ use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
 use domain::port::store::StoreError;
 
 use crate::disk::{DiskFile, read_full_at};
-use crate::journal::{HEADER_BYTES, HeaderFault, Item, MARK_BYTES, Position, claimed_length, parse};
+use crate::journal::{HEADER_BYTES, HeaderFault, Item, MARK_BYTES, Moved, Position, claimed_length, parse};
 use crate::shared::Shared;
 use crate::user_hash::UserHash;
 
@@ -36,7 +36,15 @@ impl EventLog for Log {
         if at >= up_to {
             return Ok(LogBatch { next: from, ..LogBatch::default() });
         }
-        let mut walk = Walk { shared: &self.0, from: at, at, up_to, room: max_bytes, batch: LogBatch::default() };
+        let mut walk = Walk {
+            shared: &self.0,
+            from: at,
+            at,
+            up_to,
+            moved: Moved::NOTHING,
+            room: max_bytes,
+            batch: LogBatch::default(),
+        };
         while walk.segment()? {}
         let batch = LogBatch { next: LogPosition(walk.at.to_u64()), ..walk.batch };
         if batch.sealed > 0 {
@@ -64,6 +72,8 @@ struct Walk<'a> {
     from: Position,
     at: Position,
     up_to: Position,
+    /// What start-up moved to the segment that the walk is in.
+    moved: Moved,
     /// How many bytes may still be taken.
     room: usize,
     batch: LogBatch,
@@ -82,6 +92,7 @@ impl Walk<'_> {
         if self.at.offset < HEADER_BYTES {
             return Err(LogError::Nowhere);
         }
+        self.moved = segment.moved;
         let is_last = number == self.up_to.segment;
         // What a segment holds behind its end was never acknowledged there.
         let end = segment.end.unwrap_or(u32::MAX).min(if is_last { self.up_to.offset } else { u32::MAX });
@@ -147,6 +158,7 @@ impl Walk<'_> {
         match cipher.open(&header.nonce, header.label(), sealed) {
             Ok(body) => self.batch.entries.push(LogEntry {
                 at: LogPosition(self.at.to_u64()),
+                origin: LogPosition(self.moved.origin_of(self.at).to_u64()),
                 next: LogPosition(Position::new(self.at.segment, self.at.offset + length as u32).to_u64()),
                 sequence: header.sequence,
                 newest: newest(self.shared, &header.user)?.max(header.sequence),

@@ -134,6 +134,8 @@ pub fn open(
     }
 
     let bell = Arc::new(Bell::new(options.checkpoint_journal_bytes));
+    // What the last run left to be folded counts as if it were appended now.
+    bell.appended(segments.bytes_between(meta.checkpoint, tip.end).map_err(failed)?);
     let metrics = Metrics::register();
     let new_clock =
         |wall| RetentionClock::new(wall, options.confirm_clock, meta.clock_minutes, metrics.clock_ahead.clone());

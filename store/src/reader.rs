@@ -23,4 +23,8 @@ impl ProfileStore for Reader {
     ) -> Result<Option<u64>, StoreError> {
         self.0.load(&self.0.hasher.hash(user), Some(since), visitor)
     }
+
+    fn unfolded_bytes(&self) -> u64 {
+        self.0.bell.unfolded()
+    }
 }

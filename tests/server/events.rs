@@ -125,8 +125,10 @@ fn an_event_tells_what_the_contract_says_and_the_same_again() {
     assert_eq!(completeness["data"]["new_pct"], own["profile_completeness_pct"]);
     assert_ne!(completeness["data"]["old_pct"], completeness["data"]["new_pct"]);
 
-    // Whoever asks again gets the same bytes, and ids of events differ.
-    let texts = |events: &[crate::follower::Event]| events.iter().map(|event| event.text.clone()).collect::<Vec<_>>();
+    // A second request gets the same bytes but for the cursor, and ids of events differ.
+    let texts = |events: &[crate::follower::Event]| {
+        events.iter().map(|event| event.text.replace(&event.cursor, "")).collect::<Vec<_>>()
+    };
     assert_eq!(texts(&told(admin())), texts(&events));
     let mut ids: Vec<_> = events.iter().map(|event| event.event["id"].to_string()).collect();
     ids.sort();
@@ -357,10 +359,9 @@ fn a_cursor_whose_segments_went_is_gone_and_the_oldest_one_works() {
     let gone = gone().unwrap();
     assert_eq!((gone.status, gone.problem().as_str()), (410, "cursor-gone"));
     let oldest = gone.json()["oldest"].as_str().unwrap().to_owned();
-    assert_ne!(oldest, begin);
     // It may go, too, while it is on its way; the next answer says so.
     let follower = Follower::try_open(&app, request(&app, service(), &format!("cursor={oldest}")));
-    assert!(follower.is_ok_and(|follower| follower.cursor == oldest));
+    assert!(follower.is_ok());
 }
 
 #[test]
@@ -391,4 +392,57 @@ fn a_long_backlog_streams_in_order_while_others_read() {
     });
     assert!(follower.revisions.values().all(|revision| *revision == EACH as u64));
     assert!(slowest < Duration::from_secs(2), "a read took {slowest:?}");
+}
+
+/// Wipes the mark at the end of the newest segment of the journal. It is written without a sync: a power cut may take it.
+fn lose_the_last_mark(data_dir: &std::path::Path) {
+    let entries = std::fs::read_dir(data_dir.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let path = entries.filter(|path| path.extension().is_some_and(|kind| kind == "segment")).max().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let magic = bytes.windows(8).rposition(|window| window == b"PSJ-MARK").unwrap();
+    bytes[magic - 16..magic + 24].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn after_a_power_cut_who_began_after_a_withdrawal_is_told_nothing_of_the_user() {
+    let third = || Token::service("profile:read third_party events:read");
+    let app = spawn_app();
+    app.post_example();
+    app.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
+    app.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": false}));
+    let began = Follower::open(&app, third(), "");
+    let data_dir = app.kill();
+    lose_the_last_mark(data_dir.path());
+    let app = app::start(data_dir);
+    let end = mark_end(&app);
+    let told = began.resume(&app, third()).read_to(MARKER, end);
+    assert!(told.iter().all(|event| event.event["subject"] == MARKER), "{told:?}");
+}
+
+#[test]
+fn heartbeats_do_not_show_whether_anything_happened_to_users_who_are_hidden() {
+    let third = || Token::service("profile:read third_party events:read");
+    let app = spawn_app_with("[events]\nheartbeat_s = 1\nmax_followers_per_caller = 16\n");
+    app.post_example();
+    let mut follower = Follower::open(&app, third(), "");
+    let mut cursors = vec![follower.cursor.clone()];
+    for round in 0..4 {
+        if round >= 2 {
+            app.apply("metadata", &residency(USER, &format!("r-{round}"), "2026-01-20T00:00:00Z", 40 + round));
+        }
+        follower.heartbeat();
+        cursors.push(follower.cursor.clone());
+    }
+    for (index, one) in cursors.iter().enumerate() {
+        assert_eq!(one.len(), cursors[0].len());
+        assert!(
+            cursors[index + 1..].iter().all(|other| other != one),
+            "each is another, whatever happened: {cursors:?}"
+        );
+    }
+    // And each of them is good.
+    for cursor in cursors {
+        Follower::open(&app, third(), &format!("cursor={cursor}"));
+    }
 }

@@ -59,7 +59,7 @@ impl Follower {
         let lines = BufReader::new(Chunked::new(stream));
         let mut this = Self { lines, cursor: String::new(), held: BTreeMap::new(), revisions: BTreeMap::new() };
         assert!(this.step().unwrap().is_none(), "the stream begins with where it stands");
-        assert_eq!(this.cursor.len(), 80);
+        assert_eq!(this.cursor.len(), 104);
         Ok(this)
     }
 

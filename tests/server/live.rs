@@ -252,7 +252,7 @@ async fn what_cannot_be_done_is_an_error_and_the_socket_stays() {
 async fn an_answer_for_each_of_many_users_comes_however_late_it_is_read() {
     let app = seeded();
     let mut client = Client::open(&app, Token::citizen(USER)).await;
-    let users: Vec<_> = (0..1_000).map(|_| json!({"user_id": ""})).collect();
+    let users: Vec<_> = (0..1_000).map(|n| json!({"user_id": format!("{n}")})).collect();
     let id = "\u{1}".repeat(128);
     for _ in 0..8 {
         client.say(&json!({"type": "subscribe", "id": id, "users": users})).await;
@@ -264,14 +264,40 @@ async fn an_answer_for_each_of_many_users_comes_however_late_it_is_read() {
 }
 
 #[tokio::test]
-async fn hidden_and_unknown_users_are_denied_on_the_same_beat() {
+async fn a_message_follows_each_user_once_and_the_last_entry_counts() {
     let app = seeded();
-    let third = || Token::service("profile:read third_party");
-    for path in [profile_path(USER), profile_path("usr_NobodyAtAll000")] {
-        let asked = std::time::Instant::now();
-        assert_eq!(app.get(&path, third()).status, 404);
-        assert!(asked.elapsed() >= Duration::from_millis(10), "not at once, whoever it is");
-    }
+    let mut client = Client::open(&app, Token::citizen(USER)).await;
+    client.subscribe(&[USER], None).await;
+    client.next().await;
+    let cursor = client.cursors[USER].clone();
+    let mut users: Vec<_> = (0..1_500).map(|_| json!({"user_id": USER})).collect();
+    users.push(json!({"user_id": USER, "cursor": cursor}));
+    client.say(&json!({"type": "subscribe", "id": "8", "users": users})).await;
+    let frame = client.next().await;
+    assert_eq!((&frame["type"], &frame["id"]), (&json!("patch"), &json!("8")), "it goes on from the cursor: {frame}");
+    assert!(client.is_silent().await, "one answer for one user");
+    let many: Vec<_> = (0..3_000).map(|_| USER).collect();
+    client.say(&json!({"type": "unsubscribe", "id": "9", "user_ids": many})).await;
+    assert_eq!(client.next().await, json!({"type": "unsubscribed", "id": "9"}));
+}
+
+#[tokio::test]
+async fn a_message_with_more_users_than_a_socket_may_follow_is_one_error_and_does_nothing() {
+    let app = spawn_app_with("[live]\nmax_subscriptions_per_socket = 2");
+    app.post_example();
+    let mut client = Client::open(&app, Token::service("profile:read live:many")).await;
+    client.subscribe(&[USER, OTHER, "usr_NobodyAtAll000"], None).await;
+    let error = client.next().await;
+    let expected = (&json!("error"), &json!("7"), None, &json!("/problems/invalid-parameter"));
+    assert_eq!((&error["type"], &error["id"], error.get("user_id"), &error["problem"]["type"]), expected);
+    assert!(client.is_silent().await, "nobody is followed");
+    client.subscribe(&[USER], None).await;
+    assert_eq!(client.next().await["type"], "profile");
+    client.say(&json!({"type": "unsubscribe", "id": "8", "user_ids": [USER, OTHER, "usr_NobodyAtAll000"]})).await;
+    let error = client.next().await;
+    assert_eq!((&error["id"], &error["problem"]["type"]), (&json!("8"), &json!("/problems/invalid-parameter")));
+    app.apply("metadata", &residency(USER, "x", "2026-01-20T00:00:00Z", 44));
+    assert_eq!(client.next().await["type"], "patch", "the user is followed still");
 }
 
 #[tokio::test]
@@ -359,7 +385,8 @@ async fn sockets_and_subscriptions_are_bounded() {
     );
     let _other = Client::open(&app, Token::citizen(USER)).await;
     assert_eq!(app.metric("profile_live_connections"), 3.0);
-    first.subscribe(&["usr_Bounded0000000", "usr_Bounded0000001", "usr_Bounded0000002"], None).await;
+    first.subscribe(&["usr_Bounded0000000", "usr_Bounded0000001"], None).await;
+    first.subscribe(&["usr_Bounded0000002"], None).await;
     let mut kinds = Vec::new();
     for _ in 0..3 {
         kinds.push(first.next().await["type"].as_str().unwrap().to_owned());

@@ -16,6 +16,7 @@ mod bodies;
 mod connections;
 mod demo;
 mod events;
+mod fairness;
 mod feeds;
 mod generate;
 mod live;

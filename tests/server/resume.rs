@@ -69,10 +69,11 @@ async fn what_cannot_be_continued_resets_and_says_so() {
         }
         message
     };
-    let forged = cursor.replacen("-r", "-r1", 1);
-    let foreign = cursor.replacen('e', "e1", 1);
+    let (start, last) = cursor.split_at(cursor.len() - 1);
+    let forged = format!("{start}{}", if last == "0" { "1" } else { "0" });
+    let longer = format!("{cursor}00");
     for (cursor, fields) in
-        [("", None), ("e1-r1-c0", None), (&*forged, None), (&*foreign, None), (&*cursor, Some("economic"))]
+        [("", None), ("e1-r1-c0", None), (&*forged, None), (&*longer, None), (&*cursor, Some("economic"))]
     {
         client.say(&subscribe(cursor.to_owned(), fields)).await;
         let state = client.next().await;

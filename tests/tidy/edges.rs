@@ -27,7 +27,7 @@ const KEPT_IN: &[(&str, &[&str], &str)] = &[
     ("actix-http", &[ROOT], "the front door"),
     ("actix-ws", &[ROOT], "the front door"),
     ("sled", &["store"], "the durable state has one owner, who knows sled's traps"),
-    ("aes-gcm-siv", &["store"], "what leaves for the disk is sealed in one place"),
+    ("aes-gcm-siv", &["store", "actors"], "what leaves for the disk is sealed in one place, cursors in another"),
     ("arrow", &["store"], "export files are written behind a port"),
     ("parquet", &["store"], "export files are written behind a port"),
     ("cudarc", &["kernels"], "devices are the leaf's own affair"),

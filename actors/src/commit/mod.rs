@@ -9,7 +9,7 @@ use std::sync::Arc;
 use domain::delta::Delta;
 use domain::port::journal::Committed;
 
-pub(crate) use permits::{Permit, Permits};
+pub(crate) use permits::{Lag, Permit, PermitLimits, Permits};
 pub(crate) use queue::{Bounds, CommitQueue};
 pub(crate) use thread::Committer;
 

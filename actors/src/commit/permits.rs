@@ -1,58 +1,175 @@
-//! Commit permits: the one bound on everything that is pending.
+//! Commit permits: the one bound on everything that is pending, in commits and in bytes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::port::store::ProfileStore;
 
 use crate::error::Busy;
+use crate::priority::{Limits, Pool, Priority};
 
-/// A fixed number of permits.
-#[derive(Debug)]
+/// The bounds of everything that is pending.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PermitLimits {
+    /// Of the number of commits.
+    pub(crate) commits: Limits,
+    /// Of the bytes that pending states and their records keep in memory.
+    pub(crate) bytes: Limits,
+}
+
+/// A bounded number of permits.
 pub(crate) struct Permits {
-    free: AtomicUsize,
-    total: usize,
+    commits: Pool,
+    bytes: Pool,
+    limits: PermitLimits,
+    lag: Lag,
 }
 
 /// One commit's right to be pending; dropped, it is free again.
-#[derive(Debug)]
-pub(crate) struct Permit(Arc<Permits>);
+pub(crate) struct Permit {
+    permits: Arc<Permits>,
+    priority: Priority,
+    bytes: usize,
+}
+
+/// How far the checkpoint is behind the journal. What feeds append faster than it is folded would fill the disk.
+pub(crate) struct Lag {
+    pub(crate) store: Arc<dyn ProfileStore>,
+    pub(crate) max_bytes: u64,
+}
+
+impl Lag {
+    /// Of `permits`, as many as feeds may have now: all up to half of the bound, none from the bound on, and fewer and
+    /// fewer in between, so that feeds slow down before they are refused.
+    fn pace(&self, permits: usize) -> usize {
+        let half = self.max_bytes / 2;
+        let unfolded = self.store.unfolded_bytes();
+        if unfolded <= half {
+            return permits;
+        }
+        let left = self.max_bytes.saturating_sub(unfolded) as f64 / (self.max_bytes - half) as f64;
+        (permits as f64 * left).ceil() as usize
+    }
+}
 
 impl Permits {
-    pub(crate) fn new(total: usize) -> Arc<Self> {
-        Arc::new(Self { free: AtomicUsize::new(total), total })
+    pub(crate) fn new(limits: PermitLimits, lag: Lag) -> Arc<Self> {
+        Arc::new(Self { commits: Pool::default(), bytes: Pool::default(), limits, lag })
     }
 
-    /// Takes a permit, or says busy at once.
-    pub(crate) fn take(self: &Arc<Self>) -> Result<Permit, Busy> {
-        let one_less = |free: usize| free.checked_sub(1);
-        match self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
-            Ok(_) => Ok(Permit(Arc::clone(self))),
-            Err(_) => Err(Busy),
+    /// Takes a permit, or says busy at once. The bytes are known after the merge only, so one commit may reach beyond
+    /// their bound: the next one is refused then.
+    pub(crate) fn take(self: &Arc<Self>, priority: Priority) -> Result<Permit, Busy> {
+        let limit = self.limits.commits.of(priority);
+        let limit = if priority == Priority::Feed { self.lag.pace(limit) } else { limit };
+        if self.bytes.taken() >= self.limits.bytes.of(priority) || !self.commits.try_take(limit) {
+            return Err(Busy);
         }
+        Ok(Permit { permits: Arc::clone(self), priority, bytes: 0 })
     }
 
     /// How many are taken.
     pub(crate) fn taken(&self) -> usize {
-        self.total - self.free.load(Ordering::Relaxed)
+        self.commits.taken()
+    }
+
+    /// How many bytes are pending.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.taken()
+    }
+}
+
+impl Permit {
+    /// Counts what the commit keeps in memory until its outcome is dealt with.
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.permits.bytes.add(bytes);
+    }
+
+    /// The class of the request that it was taken for.
+    pub(crate) fn priority(&self) -> Priority {
+        self.priority
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.free.fetch_add(1, Ordering::Relaxed);
+        self.permits.bytes.give_back(self.bytes);
+        self.permits.commits.give_back(1);
+    }
+}
+
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Permit({:?}, {} bytes)", self.priority, self.bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use domain::id::UserId;
+    use domain::port::store::{LoadVisitor, StoreError};
+
     use super::*;
+
+    /// A store whose checkpoint is behind by what the test says.
+    #[derive(Default)]
+    struct Behind(AtomicU64);
+
+    impl ProfileStore for Behind {
+        fn load(&self, _: &UserId, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+            Ok(None)
+        }
+
+        fn load_history(&self, _: &UserId, _: u64, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+            Ok(None)
+        }
+
+        fn unfolded_bytes(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn permits(commits: usize, bytes: usize) -> (Arc<Permits>, Arc<Behind>) {
+        let store = Arc::new(Behind::default());
+        let limits = PermitLimits { commits: Limits::new(commits, 1, 1), bytes: Limits::new(bytes, 100, 100) };
+        (Permits::new(limits, Lag { store: store.clone(), max_bytes: 1_000 }), store)
+    }
 
     #[test]
     fn a_permit_is_free_again_when_it_is_dropped() {
-        let permits = Permits::new(1);
-        let permit = permits.take().expect("one is free");
-        assert_eq!((permits.take().err(), permits.taken()), (Some(Busy), 1));
+        let (permits, _) = permits(1, 100);
+        let permit = permits.take(Priority::Feed).expect("one is free");
+        assert_eq!((permits.take(Priority::Feed).err(), permits.taken()), (Some(Busy), 1));
         drop(permit);
         assert_eq!(permits.taken(), 0);
-        assert!(permits.take().is_ok());
+        assert!(permits.take(Priority::Feed).is_ok());
+    }
+
+    #[test]
+    fn bytes_are_counted_from_the_merge_until_the_permit_is_dropped() {
+        let (permits, _) = permits(10, 100);
+        let mut permit = permits.take(Priority::Feed).expect("one is free");
+        permit.charge(150);
+        assert_eq!((permits.bytes(), permits.take(Priority::Feed).err()), (150, Some(Busy)));
+        assert!(permits.take(Priority::Read).is_ok());
+        let mut read = permits.take(Priority::Read).expect("there is a reserve");
+        read.charge(60);
+        assert_eq!(permits.take(Priority::Read).err(), Some(Busy));
+        assert!(permits.take(Priority::OwnWrite).is_ok(), "there is another for own writes");
+        drop((permit, read));
+        assert_eq!((permits.bytes(), permits.taken()), (0, 0));
+    }
+
+    #[test]
+    fn feeds_slow_down_while_the_checkpoint_is_behind_and_nobody_else_does() {
+        let (permits, store) = permits(100, 100);
+        let free = |priority| std::iter::from_fn(|| permits.take(priority).ok()).collect::<Vec<_>>().len();
+        for (unfolded, feeds) in [(0, 100), (500, 100), (750, 50), (999, 1), (1_000, 0), (u64::MAX, 0)] {
+            store.0.store(unfolded, Ordering::Relaxed);
+            assert_eq!(free(Priority::Feed), feeds, "{unfolded} bytes behind");
+            assert_eq!((free(Priority::Read), free(Priority::OwnWrite)), (101, 102));
+        }
     }
 }

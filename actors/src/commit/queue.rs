@@ -8,6 +8,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Ticket;
 use crate::error::Busy;
+use crate::existence::LookUp;
+use crate::priority::Limits;
 
 /// Records to commit and users to load, in one order.
 ///
@@ -23,9 +25,9 @@ pub(crate) struct CommitQueue {
 /// What the queue and a group hold at most. A small event can make a large record, so bytes are bounded, too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    pub(crate) records: usize,
+    pub(crate) records: Limits,
     /// Of the bodies of the records that wait.
-    pub(crate) bytes: usize,
+    pub(crate) bytes: Limits,
     pub(crate) group_records: usize,
     /// Of the bodies of a group with more than one record.
     pub(crate) group_bytes: usize,
@@ -44,6 +46,8 @@ enum Job {
     Commit(Record, Ticket),
     // Not counted: the users that wait to be loaded have their own bound.
     Load(UserId),
+    // Not counted: so have look-ups.
+    LookUp(LookUp),
     // Not counted: so have followers.
     Mark,
 }
@@ -54,6 +58,7 @@ pub(crate) struct Group {
     pub(crate) records: Vec<Record>,
     pub(crate) tickets: Vec<Ticket>,
     pub(crate) loads: Vec<UserId>,
+    pub(crate) look_ups: Vec<LookUp>,
     /// Whether somebody waits to hear how far the commits have come.
     pub(crate) mark: bool,
 }
@@ -63,11 +68,14 @@ impl CommitQueue {
         Self { state: Mutex::default(), filled: Condvar::new(), bounds }
     }
 
-    /// Puts a record in, without waiting.
+    /// Puts a record in, without waiting. The class of its permit says how much of the queue it may use.
     pub(crate) fn commit(&self, record: Record, ticket: Ticket) -> Result<(), Busy> {
+        let priority = ticket.permit.priority();
         let mut state = self.state.lock();
         let bytes = state.bytes + record.body.len();
-        if state.closed || state.commits >= self.bounds.records || bytes > self.bounds.bytes {
+        let is_full = state.commits >= self.bounds.records.of(priority) || bytes > self.bounds.bytes.of(priority);
+        // A record that is larger than the bound is taken when nothing else waits.
+        if state.closed || (is_full && state.commits > 0) {
             return Err(Busy);
         }
         state.commits += 1;
@@ -81,6 +89,12 @@ impl CommitQueue {
     /// Lets `user` be loaded once everything before is committed.
     pub(crate) fn load(&self, user: UserId) {
         self.state.lock().jobs.push_back(Job::Load(user));
+        self.filled.notify_one();
+    }
+
+    /// Lets a look-up be done once everything before is committed.
+    pub(crate) fn look_up(&self, look_up: LookUp) {
+        self.state.lock().jobs.push_back(Job::LookUp(look_up));
         self.filled.notify_one();
     }
 
@@ -113,11 +127,12 @@ impl CommitQueue {
                     group.tickets.push(ticket);
                 }
                 Some(Job::Load(user)) => group.loads.push(user),
+                Some(Job::LookUp(look_up)) => group.look_ups.push(look_up),
                 Some(Job::Mark) => group.mark = true,
                 None => break,
             }
         }
-        !(group.records.is_empty() && group.loads.is_empty() && state.closed)
+        !(group.records.is_empty() && group.loads.is_empty() && group.look_ups.is_empty() && state.closed)
     }
 
     /// Refuses further records and lets the commit thread end when it is through.

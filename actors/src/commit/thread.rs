@@ -46,6 +46,7 @@ impl Committer {
         }
         // Only now: whoever is loaded must find what was committed before.
         self.shared.loads.push(self.group.loads.drain(..));
+        self.shared.loads.push_look_ups(self.group.look_ups.drain(..));
         open
     }
 

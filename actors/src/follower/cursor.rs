@@ -1,16 +1,20 @@
 //! Cursors of followers: opaque, and good for whoever sees the same under the same policy.
 //!
-//! The place in them is not to be read: by how far it moves it would tell the length of frames, hidden values included,
-//! and how much happens to users of whom one may not know.
+//! Each time one is made it is another text, whether or not its place has moved: a follower who sees nothing must not
+//! learn that something happened to users of whom it may not know.
+
+use std::sync::Arc;
 
 use domain::access::Viewer;
+use domain::port::clock::Entropy;
 use domain::port::log::LogPosition;
-use domain::profile::push_hex;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 
-/// Bytes of epoch, sealed standing and tag.
-const BYTES: usize = 8 + 16 + 16;
+use crate::cursor_cipher::{CursorCipher, NONCE_BYTES, TAG_BYTES, from_hex, to_hex};
+
+const EPOCH_BYTES: usize = 8;
+/// The two places of a standing.
+const CONTENT_BYTES: usize = 16;
+const SEALED_BYTES: usize = CONTENT_BYTES + TAG_BYTES;
 
 /// Where a follower stands, over all its streams that went on from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +28,8 @@ pub(super) struct Standing {
 /// Makes and reads cursors.
 pub(super) struct Cursors {
     pub(super) epoch: u64,
-    pub(super) key: [u8; 16],
+    pub(super) cipher: Arc<CursorCipher>,
+    pub(super) entropy: Arc<dyn Entropy>,
 }
 
 /// Whose cursors they are: a viewer under a version of the policy.
@@ -58,67 +63,78 @@ impl Audience {
 }
 
 impl Cursors {
+    /// The epoch, a nonce, and the sealed standing, in hexadecimal.
     pub(super) fn write(&self, standing: Standing, audience: Audience) -> String {
-        let mut text = String::with_capacity(2 * BYTES);
-        push_hex(&mut text, &self.epoch.to_be_bytes());
-        let tag = self.tag(standing, audience);
-        let both = u128::from(standing.position.0) << 64 | u128::from(standing.began.0);
-        push_hex(&mut text, &(both ^ self.pad(tag)).to_be_bytes());
-        push_hex(&mut text, &tag);
-        text
+        let mut nonce = [0; NONCE_BYTES];
+        self.entropy.fill(&mut nonce);
+        let mut content = [0; CONTENT_BYTES];
+        content[..8].copy_from_slice(&standing.position.0.to_be_bytes());
+        content[8..].copy_from_slice(&standing.began.0.to_be_bytes());
+        let sealed = self.cipher.seal(&nonce, &content, &self.scope(audience));
+        to_hex(&[&self.epoch.to_be_bytes(), &nonce, &sealed])
     }
 
     pub(super) fn read(&self, text: &str, audience: Audience) -> Result<Standing, Refusal> {
-        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() != 2 * BYTES || !text.bytes().all(is_digit) {
-            return Err(Refusal::Malformed);
-        }
-        let number = |digits: &str| u128::from_str_radix(digits, 16).map_err(|_| Refusal::Malformed);
-        let (epoch, sealed, tag) = (number(&text[..16])?, number(&text[16..48])?, number(&text[48..])?.to_be_bytes());
-        if epoch != u128::from(self.epoch) {
+        let bytes: [u8; EPOCH_BYTES + NONCE_BYTES + SEALED_BYTES] = from_hex(text).ok_or(Refusal::Malformed)?;
+        let (epoch, rest) = bytes.split_at(EPOCH_BYTES);
+        let (nonce, sealed) = rest.split_at(NONCE_BYTES);
+        if epoch != self.epoch.to_be_bytes() {
             return Err(Refusal::Epoch);
         }
-        let both = sealed ^ self.pad(tag);
-        let standing = Standing { position: LogPosition((both >> 64) as u64), began: LogPosition(both as u64) };
-        // Nothing is gained by guessing: a place gives away no more than reading from the oldest one.
-        if self.write(standing, audience) == text { Ok(standing) } else { Err(Refusal::Audience) }
+        let nonce = nonce.try_into().map_err(|_| Refusal::Malformed)?;
+        let content = self.cipher.open::<CONTENT_BYTES>(nonce, sealed, &self.scope(audience));
+        let both = u128::from_be_bytes(content.ok_or(Refusal::Audience)?);
+        Ok(Standing { position: LogPosition((both >> 64) as u64), began: LogPosition(both as u64) })
     }
 
-    fn tag(&self, standing: Standing, audience: Audience) -> [u8; 16] {
-        let tag = self
-            .mac()
-            .chain_update(b"events")
-            .chain_update(self.epoch.to_be_bytes())
-            .chain_update(standing.position.0.to_be_bytes())
-            .chain_update(standing.began.0.to_be_bytes())
-            .chain_update(audience.0)
-            .finalize()
-            .into_bytes();
-        std::array::from_fn(|index| tag[index])
-    }
-
-    /// What seals the standing: the tag is of it, so no pad serves two of them.
-    fn pad(&self, tag: [u8; 16]) -> u128 {
-        let pad = self.mac().chain_update(b"place").chain_update(tag).finalize().into_bytes();
-        u128::from_be_bytes(std::array::from_fn(|index| pad[index]))
-    }
-
-    fn mac(&self) -> Hmac<Sha256> {
-        let mut block = [0; 64];
-        block[..16].copy_from_slice(&self.key);
-        Hmac::new(&block.into())
+    /// What a cursor is bound to beside its content.
+    fn scope(&self, audience: Audience) -> Vec<u8> {
+        [&b"events"[..], &self.epoch.to_be_bytes(), &audience.0].concat()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     const SERVICE: Viewer = Viewer::Service { profile_read: true, third_party: false, ai_context: false };
 
+    /// Bytes that are never the same.
+    #[derive(Default)]
+    struct Counting(AtomicU64);
+
+    impl Entropy for Counting {
+        fn fill(&self, bytes: &mut [u8]) {
+            let count = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+            bytes.iter_mut().zip(count.into_iter().cycle()).for_each(|(byte, count)| *byte = count);
+        }
+    }
+
+    fn of_epoch(epoch: u64) -> Cursors {
+        let entropy = Arc::new(Counting::default());
+        Cursors { epoch, cipher: Arc::new(CursorCipher::new(&[3; 32])), entropy }
+    }
+
+    #[test]
+    fn whether_a_place_has_moved_is_not_to_be_seen() {
+        let (cursors, audience) = (of_epoch(7), Audience::new(&SERVICE, 1));
+        let at = |position| Standing { position: LogPosition(position), began: LogPosition(5) };
+        let written = [5, 5, 6, u64::MAX].map(|position| cursors.write(at(position), audience));
+        for (index, one) in written.iter().enumerate() {
+            assert_eq!(one.len(), written[0].len());
+            for other in &written[index + 1..] {
+                let same = (0..one.len()).filter(|place| one[*place..=*place] == other[*place..=*place]).count();
+                // All have the epoch. Of the rest, equal digits are chance.
+                assert!(same < one.len() / 2, "{one} {other}");
+            }
+        }
+    }
+
     #[test]
     fn a_cursor_is_good_for_the_same_sight_under_the_same_policy_only() {
-        let cursors = Cursors { epoch: 7, key: [3; 16] };
+        let cursors = of_epoch(7);
         let audience = Audience::new(&SERVICE, 1);
         let at = |position| Standing { position: LogPosition(position), began: LogPosition(u64::MAX) };
         let cursor = cursors.write(at(99), audience);
@@ -127,15 +143,11 @@ mod tests {
         for other in [Audience::new(&SERVICE, 2), Audience::new(&other, 1)] {
             assert_eq!(cursors.read(&cursor, other), Err(Refusal::Audience));
         }
-        let restored = Cursors { epoch: 8, key: [3; 16] };
+        let restored = of_epoch(8);
         assert_eq!(restored.read(&cursor, audience), Err(Refusal::Epoch));
-        let (start, end) = cursor.split_at(31);
+        let (start, end) = cursor.split_at(51);
         let moved = format!("{start}{}{}", if end.starts_with('0') { '1' } else { '0' }, &end[1..]);
         assert_eq!(cursors.read(&moved, audience), Err(Refusal::Audience));
-        let next = cursors.write(at(100), audience);
-        for (from, to) in [(16, 30), (32, 46)] {
-            assert_ne!(cursor[from..to], next[from..to], "how far a place moves is not to be read");
-        }
         for bad in ["", "oldest", &cursor[1..], &cursor.to_uppercase(), &format!("{cursor}0")] {
             assert_eq!(cursors.read(bad, audience), Err(Refusal::Malformed), "{bad}");
         }

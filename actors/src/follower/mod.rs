@@ -12,6 +12,7 @@ mod reading;
 use std::sync::Arc;
 
 use domain::access::Viewer;
+use domain::port::clock::Entropy;
 use domain::port::log::{EventLog, LogError, LogPosition};
 use domain::port::store::{ProfileStore, StoreError};
 use domain::publication::{EventType, EventTypes};
@@ -23,6 +24,7 @@ use memory::Memory;
 use places::{Place, Places};
 use reading::{Missed, Reading};
 
+use crate::cursor_cipher::CursorCipher;
 use crate::options::Options;
 use crate::shared::Shared;
 
@@ -119,12 +121,18 @@ pub(crate) struct Followers {
 }
 
 impl Followers {
-    pub(crate) fn new(options: &Options, log: Arc<dyn EventLog>, store: Arc<dyn ProfileStore>) -> Self {
+    pub(crate) fn new(
+        options: &Options,
+        log: Arc<dyn EventLog>,
+        store: Arc<dyn ProfileStore>,
+        cipher: Arc<CursorCipher>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
         Self {
             horizon: Arc::new(Horizon::new(Arc::clone(&log))),
             log,
             memory: Memory::new(store, options.follower_cache_bytes),
-            cursors: Cursors { epoch: options.epoch, key: options.cursor_key },
+            cursors: Cursors { epoch: options.epoch, cipher, entropy },
             places: Places::new(options.max_followers, options.max_followers_per_caller),
         }
     }

@@ -171,7 +171,8 @@ impl Reading<'_> {
         }
         // Taken at each step that hides, told or not: the next coming and going is another.
         let was_missed = sight.hides() && missed.take(&step.user);
-        let sight = if was_missed || entry.at < began { sight.of_newcomer() } else { sight };
+        // Where the frame lay when it became durable: start-up may have moved it to a later place since.
+        let sight = if was_missed || entry.origin < began { sight.of_newcomer() } else { sight };
         let transition =
             Transition { user: &step.user, before: past, after: &after, envelope: &envelope, delta: &delta };
         let events = publication::events(&transition, &sight, self.types, &self.shared.rules);

@@ -69,17 +69,24 @@ impl Message {
         Some(self.part(&self.cursor)).filter(|cursor| !cursor.is_empty())
     }
 
+    /// The document of a profile message; it shares the message's bytes.
+    pub(crate) fn view(&self) -> Bytes {
+        self.framed.slice(self.text_at + self.view.start..self.text_at + self.view.end)
+    }
+
     /// A part of the text, which is UTF-8 throughout.
     fn part(&self, range: &Range<usize>) -> &str {
         std::str::from_utf8(&self.text()[range.clone()]).unwrap_or_default()
     }
 
     /// `{"type":"profile",…}`: the state as a class sees it.
-    pub(crate) fn profile(user: &UserId, state: &UserState, class: LeafSet, cursors: &CursorKey) -> Self {
+    ///
+    /// `view` is the state as the class sees it, serialised.
+    pub(crate) fn profile(user: &UserId, state: &UserState, class: LeafSet, view: &[u8], cursors: &CursorKey) -> Self {
         let mut text = Text::new("profile", user);
         let cursor = text.string("cursor", &cursors.cursor(user, state, class));
         text.raw("revision", state.envelope.revision.to_string().as_bytes());
-        let view = text.raw("profile", &serialize::view(state, class));
+        let view = text.raw("profile", view);
         Self { revision: state.envelope.revision, cursor, view, ..text.finish(FrameKind::Profile) }
     }
 

@@ -4,51 +4,76 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use actix::prelude::*;
+use tokio::task::yield_now;
 
 use super::Core;
 use super::request::Request;
+use crate::priority::Priority;
 use crate::roster::Local;
+use crate::turn::Turn;
 
 /// One user's actor.
 ///
 /// Its state stands in a cell that the shard holds too, since the outcomes of commits come to the shard. Nothing is
-/// awaited while it is borrowed. No timer, stream or future is ever attached to the actor: a million of them must fit.
+/// awaited while it is borrowed. No timer or stream is ever attached to the actor, and no future but the pause at the end
+/// of a turn: a million of them must fit.
 pub(crate) struct ProfileActor {
     core: Rc<RefCell<Core>>,
     local: Rc<Local>,
+    turn: Turn,
 }
 
 impl ProfileActor {
     /// Starts the actor on this thread's arbiter. It ends when its last address is dropped.
     pub(crate) fn launch(core: Rc<RefCell<Core>>, local: Rc<Local>) -> Addr<Self> {
         let mut context = Context::new();
-        context.set_mailbox_capacity(local.shared.options.mailbox_capacity);
-        context.run(Self { core, local })
+        // The roster's counters hold the bounds, each class's own. The mailbox must not be full before they say so.
+        context.set_mailbox_capacity(local.shared.options.mailbox_limits().of(Priority::OwnWrite) + 1);
+        context.run(Self { core, local, turn: Turn::default() })
+    }
+
+    /// Deals with one request, and says whether the turn is over.
+    fn handle_one(&mut self, request: Request) -> bool {
+        let (core, local) = (&self.core, &self.local);
+        self.turn.work(|| {
+            let mut core = core.borrow_mut();
+            core.handle(local, request);
+            // Last, so that a request that is being handled still counts: see `Profiles::stop`.
+            core.message_out();
+        })
+    }
+
+    /// Deals with what waited for the actor. It comes before what is in the mailbox: that is not looked at while the
+    /// context waits.
+    fn handle_waiting(&mut self, context: &mut Context<Self>) {
+        loop {
+            let next = self.core.borrow_mut().next_waiting();
+            let Some(request) = next else { return };
+            if self.handle_one(request) {
+                let pause = yield_now().into_actor(self);
+                return context.wait(pause.map(|(), actor, context| actor.handle_waiting(context)));
+            }
+        }
     }
 }
 
 impl Actor for ProfileActor {
     type Context = Context<Self>;
 
-    /// What waited for the actor comes before what is in its mailbox.
-    fn started(&mut self, _: &mut Self::Context) {
-        let waiting = self.core.borrow_mut().take_waiting();
-        for request in waiting {
-            let mut core = self.core.borrow_mut();
-            core.handle(&self.local, request);
-            core.message_out();
-        }
+    fn started(&mut self, context: &mut Self::Context) {
+        self.handle_waiting(context);
     }
 }
 
 impl Handler<Request> for ProfileActor {
     type Result = ();
 
-    fn handle(&mut self, request: Request, _: &mut Self::Context) {
-        let mut core = self.core.borrow_mut();
-        core.handle(&self.local, request);
-        // Last, so that a request that is being handled still counts: see `Profiles::stop`.
-        core.message_out();
+    /// actix polls a mailbox until it is empty, which one that is filled all the time never is: so the actor pauses when
+    /// its turn is over, and the other actors and tasks of the shard get theirs.
+    fn handle(&mut self, request: Request, context: &mut Self::Context) {
+        if self.handle_one(request) {
+            context.wait(yield_now().into_actor(self));
+        }
     }
 }
 

@@ -17,9 +17,14 @@ use super::core::{Core, Pending, Waiter};
 use super::request::{ApplyFeedEvent, WriteConsent};
 use crate::commit::{Permit, Ticket};
 use crate::error::Busy;
+use crate::priority::Priority;
 use crate::reply::{Reply, Status};
 use crate::roster::Local;
 use crate::shared::Shared;
+
+/// What a pending commit takes beside its state and its record's body: the ticket, the delta, the reply, and their
+/// places in the queues.
+const PENDING_BYTES: usize = 512;
 
 /// What a merge came to.
 enum Merged {
@@ -30,9 +35,9 @@ enum Merged {
 
 impl Core {
     pub(super) fn apply_event(&mut self, local: &Local, request: ApplyFeedEvent) {
-        let ApplyFeedEvent { event, received, reply } = request;
+        let ApplyFeedEvent { event, received, reply, room: _room } = request;
         // A reply that is dropped says busy: nothing has changed.
-        let _: Result<(), Busy> = self.merge(local, &event, received, reply);
+        let _: Result<(), Busy> = self.merge(local, &event, received, reply, Priority::Feed);
     }
 
     /// The time is the greatest of now and a microsecond after the newest stamp in the registers that are written,
@@ -52,15 +57,22 @@ impl Core {
             registration: false,
             writes,
         };
-        let _: Result<(), Busy> = self.merge(local, &event, received, reply);
+        let _: Result<(), Busy> = self.merge(local, &event, received, reply, Priority::OwnWrite);
     }
 
     /// Merges `event` into the tip. The permit comes before the merge: without one nothing has changed.
-    fn merge(&mut self, local: &Local, event: &FeedEvent, received: Instant, reply: Reply) -> Result<(), Busy> {
+    fn merge(
+        &mut self,
+        local: &Local,
+        event: &FeedEvent,
+        received: Instant,
+        reply: Reply,
+        priority: Priority,
+    ) -> Result<(), Busy> {
         let shared = &local.shared;
         let now = shared.clock.now_micros();
-        self.roll(local, now)?;
-        let permit = shared.permits.take()?;
+        self.roll(local, now, priority)?;
+        let permit = shared.permits.take(priority)?;
         let tip = self.tip(local);
         let context = context(shared, now, tip.as_deref());
         let started = Instant::now();
@@ -72,7 +84,7 @@ impl Core {
             Outcome::Duplicate => Merged::Duplicate,
         })?;
         shared.metrics.stage_merge.record(started.elapsed());
-        let revision = tip.map_or(0, |tip| tip.envelope.revision);
+        let revision = tip.as_ref().map_or(0, |tip| tip.envelope.revision);
         match merged {
             Merged::Changed(finished) => {
                 let revision = finished.state.envelope.revision;
@@ -80,7 +92,8 @@ impl Core {
                     Some(_) => Status::Applied { revision },
                     None => Status::Unchanged { revision },
                 };
-                self.enqueue(local, *finished, permit, Some(event.time), smallvec![Waiter::Event(reply, status)])?;
+                let waiters = smallvec![Waiter::Event(reply, status)];
+                self.enqueue(local, *finished, tip.as_deref(), permit, Some(event.time), waiters)?;
             }
             Merged::Unchanged => self.answer_with_tip(reply, Status::Unchanged { revision }),
             Merged::Duplicate => self.answer_with_tip(reply, Status::Duplicate { revision }),
@@ -97,20 +110,20 @@ impl Core {
     }
 
     /// Brings the tip to today's day and to the rules in force.
-    pub(super) fn roll(&mut self, local: &Local, now: i64) -> Result<(), Busy> {
+    pub(super) fn roll(&mut self, local: &Local, now: i64, priority: Priority) -> Result<(), Busy> {
         let Some(tip) = self.tip(local) else { return Ok(()) };
         let context = context(&local.shared, now, Some(&tip));
         if is_rolled(&tip, &context) {
             return Ok(());
         }
-        let permit = local.shared.permits.take()?;
+        let permit = local.shared.permits.take(priority)?;
         let started = Instant::now();
         let rolled = guard(|| match roll(&tip, &context) {
             Rolled::Same(state) => Err(state),
             Rolled::Changed(change) => Ok(change.finish(&self.user, now, micros_since(started))),
         })?;
         match rolled {
-            Ok(finished) => self.enqueue(local, finished, permit, None, SmallVec::new()),
+            Ok(finished) => self.enqueue(local, finished, Some(&tip), permit, None, SmallVec::new()),
             Err(state) => {
                 match self.pending.back_mut() {
                     Some(pending) => pending.state = state,
@@ -126,11 +139,13 @@ impl Core {
         &mut self,
         local: &Local,
         finished: Finished,
-        permit: Permit,
+        before: Option<&UserState>,
+        mut permit: Permit,
         observed_at: Option<i64>,
         waiters: SmallVec<[Waiter; 1]>,
     ) -> Result<(), Busy> {
         let Finished { state, delta, body } = finished;
+        permit.charge(PENDING_BYTES + body.len() + state.bytes_beyond(before));
         let record = Record {
             user: self.user,
             generation: state.generation,

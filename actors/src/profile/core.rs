@@ -25,7 +25,7 @@ pub(crate) struct Core {
     head: Head,
     pub(super) pending: VecDeque<Pending>,
     pub(super) outlets: Option<Box<Outlets>>,
-    /// What came while the user was hydrated.
+    /// What came while the user was hydrated, the first last.
     waiting: Vec<Request>,
     /// The shard's tick of the last request.
     used_at: u32,
@@ -78,11 +78,12 @@ impl Core {
         slot: SlotKey,
         cell: Arc<HeadCell>,
         state: Option<Arc<UserState>>,
-        waiting: Vec<Request>,
+        mut waiting: Vec<Request>,
         tick: u32,
     ) -> Self {
         // They count as messages until they are handled: see `Profiles::stop`.
-        waiting.iter().for_each(|_| cell.message_in());
+        cell.messages_in(waiting.len());
+        waiting.reverse();
         Self {
             user,
             slot,
@@ -213,7 +214,7 @@ impl Core {
         local.slots.borrow_mut().remove(self.slot);
         local.count(-1);
         self.take_pending().for_each(Waiter::fail);
-        for request in self.take_waiting() {
+        while let Some(request) = self.next_waiting() {
             request.fail(ReadError::Busy);
             self.message_out();
         }
@@ -237,8 +238,9 @@ impl Core {
         std::mem::take(&mut self.pending).into_iter().flat_map(|pending| pending.waiters)
     }
 
-    pub(crate) fn take_waiting(&mut self) -> Vec<Request> {
-        std::mem::take(&mut self.waiting)
+    /// The next request of those that came while the user was hydrated.
+    pub(crate) fn next_waiting(&mut self) -> Option<Request> {
+        self.waiting.pop()
     }
 
     pub(crate) fn message_out(&self) {

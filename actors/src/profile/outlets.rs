@@ -6,15 +6,17 @@ use domain::access::{Policy, Viewer, Visibility};
 use domain::completeness;
 use domain::delta::Delta;
 use domain::id::UserId;
-use domain::pipeline::mask;
+use domain::pipeline::{mask, serialize};
 use domain::rules::Rules;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet};
 use json_patch::Patch;
 use smallvec::SmallVec;
 
+use crate::head::HeadCell;
 use crate::metric::Metrics;
 use crate::outlet::{CursorKey, Frame, FrameKind, Message, OutletSender, Push};
+use crate::view_cache::ViewCache;
 
 /// The outlets of one user. Those of a class hold the same revision: the head, or the one that the class is held at.
 #[derive(Debug, Default)]
@@ -60,6 +62,8 @@ pub(super) struct Studio<'a> {
     pub(super) state: &'a UserState,
     pub(super) policy: &'a Policy,
     pub(super) rules: &'a Rules,
+    pub(super) cell: &'a Arc<HeadCell>,
+    pub(super) cache: &'a ViewCache,
     pub(super) cursors: &'a CursorKey,
     pub(super) metrics: &'a Metrics,
 }
@@ -88,10 +92,10 @@ impl Outlets {
             self.policy = studio.policy.version;
         }
         let (message, reset) = match first {
-            First::Profile { class, reset } => (studio.profile(class), reset),
+            First::Profile { class, reset } => (studio.cached_profile(class), reset),
             First::Continue { class, delta } => {
                 let patch = studio.patch(delta.base, &mask::patch(&delta, class), class);
-                (Message::merge(studio.user, &[], &patch, &studio.profile(class)), false)
+                (Message::merge(studio.user, &[], &patch, &studio.cached_profile(class)), false)
             }
             First::Gone => (Arc::new(Message::gone(studio.user)), false),
         };
@@ -244,7 +248,14 @@ impl Studio<'_> {
     }
 
     fn profile(&self, class: LeafSet) -> Arc<Message> {
-        Arc::new(Message::profile(self.user, self.state, class, self.cursors))
+        let view = serialize::view(self.state, class);
+        Arc::new(Message::profile(self.user, self.state, class, &view, self.cursors))
+    }
+
+    /// The same of the head, from the cache: a client may ask for it again and again.
+    fn cached_profile(&self, class: LeafSet) -> Arc<Message> {
+        let make = |view: &[u8]| Message::profile(self.user, self.state, class, view, self.cursors);
+        self.cache.message(self.user, self.cell, self.state, class, make)
     }
 
     fn patch(&self, base: u64, patch: &Patch, class: LeafSet) -> Arc<Message> {

@@ -15,6 +15,7 @@ use super::apply::{context, is_rolled};
 use super::core::{Core, Waiter};
 use super::request::{GetCompleteness, GetView, Request};
 use crate::error::{Busy, ReadError};
+use crate::priority::Priority;
 use crate::roster::Local;
 use crate::view_cache::View;
 
@@ -54,7 +55,7 @@ impl Core {
         if local.shared.journal_failed.load(Ordering::Relaxed) {
             return Found::Stale(head);
         }
-        match (self.roll(local, now), self.pending.is_empty()) {
+        match (self.roll(local, now, Priority::Read), self.pending.is_empty()) {
             (Err(Busy), _) => Found::Stale(head),
             (Ok(()), false) => Found::Pending,
             (Ok(()), true) => self.head(local).map_or(Found::Nothing(ReadError::Unknown), Found::Head),

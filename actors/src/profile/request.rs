@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Completeness, Subscription, UserCounters};
 use crate::error::ReadError;
+use crate::priority::{Priority, Share};
 use crate::reply::Reply;
 use crate::view_cache::View;
 
@@ -35,6 +36,8 @@ pub(crate) struct ApplyFeedEvent {
     pub(crate) event: FeedEvent,
     pub(crate) received: Instant,
     pub(crate) reply: Reply,
+    /// Its part of the memory that waiting events may take.
+    pub(crate) room: Share,
 }
 
 /// Makes an event of the citizen's consent, later than all that it overwrites.
@@ -78,6 +81,21 @@ pub(crate) enum Opened {
 }
 
 impl Request {
+    /// The class of the request, which says how much of a bounded resource it may use.
+    pub(crate) fn priority(&self) -> Priority {
+        match self {
+            Self::ApplyFeedEvent(_) => Priority::Feed,
+            Self::WriteConsent(_) => Priority::OwnWrite,
+            Self::GetView(_)
+            | Self::GetCompleteness(_)
+            | Self::OpenOutlet(_)
+            | Self::PruneOutlets
+            | Self::Observe(_) => Priority::Read,
+            #[cfg(test)]
+            Self::Panic => Priority::Read,
+        }
+    }
+
     /// Whether a user who is not known yet gets an actor for it.
     pub(crate) fn is_write(&self) -> bool {
         matches!(self, Self::ApplyFeedEvent(_) | Self::WriteConsent(_))

@@ -1,5 +1,7 @@
 //! Live subscribers: opening, publishing, following the day and the policy.
 
+use std::sync::Arc;
+
 use domain::access::Viewer;
 use domain::delta::Delta;
 use domain::port::journal::Committed;
@@ -13,6 +15,7 @@ use super::read::Found;
 use super::request::{OpenOutlet, Opened, Request};
 use crate::commit::Ticket;
 use crate::error::ReadError;
+use crate::head::HeadCell;
 use crate::outlet::OutletSender;
 use crate::roster::Local;
 
@@ -71,7 +74,7 @@ impl Core {
     ) -> Result<Opened, ReadError> {
         let Subscription { id, viewer, fields, cursor, follows_on, outlet: sender } = subscription;
         let policy = local.shared.policy.load();
-        let studio = studio(local, &self.user, head, &policy);
+        let studio = studio(local, &self.user, &self.cell, head, &policy);
         // The others follow a new policy first, so that all stand on the same one.
         if let Some(outlets) = &mut self.outlets {
             outlets.reclass(&studio);
@@ -103,7 +106,7 @@ impl Core {
         if let Some(outlets) = &mut self.outlets {
             let policy = local.shared.policy.load();
             let was_held_back = outlets.holds_back();
-            outlets.publish(delta, &studio(local, &self.user, state, &policy));
+            outlets.publish(delta, &studio(local, &self.user, &self.cell, state, &policy));
             if !was_held_back && outlets.holds_back() {
                 local.tell_held_soon(self.slot);
             }
@@ -124,7 +127,7 @@ impl Core {
     fn reclass(&mut self, local: &Local, head: &UserState) {
         let policy = local.shared.policy.load();
         if let Some(outlets) = &mut self.outlets {
-            outlets.reclass(&studio(local, &self.user, head, &policy));
+            outlets.reclass(&studio(local, &self.user, &self.cell, head, &policy));
             self.drop_empty_outlets();
         }
     }
@@ -134,7 +137,7 @@ impl Core {
         let Some(head) = self.head(local) else { return };
         let policy = local.shared.policy.load();
         if let Some(outlets) = &mut self.outlets {
-            let studio = studio(local, &self.user, &head, &policy);
+            let studio = studio(local, &self.user, &self.cell, &head, &policy);
             outlets.reclass(&studio);
             outlets.tell_held(&studio);
             self.drop_empty_outlets();
@@ -186,9 +189,19 @@ fn is_near(revision: u64, head: &UserState) -> bool {
 fn studio<'a>(
     local: &'a Local,
     user: &'a domain::id::UserId,
+    cell: &'a Arc<HeadCell>,
     state: &'a UserState,
     policy: &'a domain::access::Policy,
 ) -> Studio<'a> {
     let shared = &local.shared;
-    Studio { user, state, policy, rules: &shared.rules, cursors: &shared.cursors, metrics: &shared.metrics }
+    Studio {
+        user,
+        state,
+        policy,
+        rules: &shared.rules,
+        cell,
+        cache: &shared.cache,
+        cursors: &shared.cursors,
+        metrics: &shared.metrics,
+    }
 }

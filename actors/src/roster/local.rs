@@ -69,30 +69,6 @@ impl Local {
         })
     }
 
-    /// Deals with one event.
-    pub(crate) fn handle(self: &Rc<Self>, event: ShardEvent) {
-        match event {
-            ShardEvent::Settled(settled) => {
-                for one in settled {
-                    // Called on the actor's state and not sent to its mailbox, which may be full: a bounded way back
-                    // would deadlock.
-                    self.with(one.ticket().slot, |core| core.settle(self, one));
-                }
-            }
-            ShardEvent::CommitsLost => {
-                self.each(|core| core.fail_pending(self));
-            }
-            ShardEvent::PolicyChanged => self.roll_day(),
-            ShardEvent::Passed(mark) => drop(mark),
-            ShardEvent::Hydrated(users) => {
-                for user in users {
-                    self.admit(user);
-                }
-                self.make_room();
-            }
-        }
-    }
-
     /// Runs `with` on an actor's state. If it panics, that actor ends and no other is harmed.
     pub(crate) fn with<R>(&self, slot: SlotKey, with: impl FnOnce(&mut Core) -> R) -> Option<R> {
         let core = self.slots.borrow().get(slot)?;
@@ -129,15 +105,13 @@ impl Local {
         self.held_back.borrow_mut().push(slot);
     }
 
-    /// What was held back for up to a tick goes out.
-    pub(crate) fn tell_held(&self) {
-        let held_back = std::mem::take(&mut *self.held_back.borrow_mut());
-        for slot in held_back {
-            self.with(slot, |core| core.tell_held(self));
-        }
+    /// The actors that hold something back, which is to go out now.
+    pub(super) fn take_held_back(&self) -> Vec<SlotKey> {
+        std::mem::take(&mut *self.held_back.borrow_mut())
     }
 
-    fn admit(self: &Rc<Self>, hydrated: Hydrated) {
+    /// Makes the actor of a user that was loaded.
+    pub(super) fn admit(self: &Rc<Self>, hydrated: Hydrated) {
         let Hydrated { user, state } = hydrated;
         let state = match state {
             Ok(state) => state,

@@ -2,16 +2,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::Addr;
 use actix::prelude::SendError;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry as MapEntry;
+use domain::access::Consent;
 use domain::id::UserId;
 
 use crate::commit::CommitQueue;
 use crate::head::HeadCell;
+use crate::priority::{Limits, Pool, Priority};
 use crate::profile::{ProfileActor, Request};
 
 /// The roster. A request to a live actor is one look-up and one `try_send`; a request to a user without one waits in
@@ -22,9 +23,18 @@ use crate::profile::{ProfileActor, Request};
 #[derive(Debug)]
 pub(crate) struct Roster {
     users: DashMap<UserId, Entry>,
-    hydrating: AtomicUsize,
-    max_hydrating: usize,
-    max_waiting: usize,
+    hydrating: Pool,
+    max_hydrating: Limits,
+    max_waiting: Limits,
+}
+
+/// What the roster knows of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// There is an actor; with the consent at its head, if it has one.
+    Live(Option<Consent>),
+    /// There is none, or it is on its way.
+    Cold,
 }
 
 #[derive(Debug)]
@@ -42,22 +52,25 @@ pub(crate) struct Live {
 
 impl Live {
     #[expect(clippy::result_large_err, reason = "the request comes back by value and goes on to somebody else")]
-    fn send(&self, request: Request) -> Result<(), SendError<Request>> {
-        self.cell.message_in();
+    fn send(&self, request: Request, limits: Limits) -> Result<(), SendError<Request>> {
+        if !self.cell.message_in(limits.of(request.priority())) {
+            return Err(SendError::Full(request));
+        }
         self.addr.try_send(request).inspect_err(|_| self.cell.message_out())
     }
 }
 
 impl Roster {
-    /// `max_hydrating` users may wait to be loaded, with `max_waiting` requests each.
-    pub(crate) fn new(max_hydrating: usize, max_waiting: usize) -> Self {
-        Self { users: DashMap::new(), hydrating: AtomicUsize::new(0), max_hydrating, max_waiting }
+    /// `max_hydrating` users may wait to be loaded; `max_waiting` requests of each wait with it, or in its mailbox.
+    pub(crate) fn new(max_hydrating: Limits, max_waiting: Limits) -> Self {
+        Self { users: DashMap::new(), hydrating: Pool::default(), max_hydrating, max_waiting }
     }
 
     /// Takes a request to its user's actor, or lets it wait for one. Never blocks; a full queue hands it back.
     pub(crate) fn dispatch(&self, user: UserId, request: Request, commits: &CommitQueue) -> Result<(), Box<Request>> {
+        let (priority, limits) = (request.priority(), self.max_waiting);
         let request = match self.users.get(&user).as_deref() {
-            Some(Entry::Live(live)) => match live.send(request) {
+            Some(Entry::Live(live)) => match live.send(request, limits) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Full(request)) => return Err(Box::new(request)),
                 Err(SendError::Closed(request)) => request,
@@ -66,22 +79,22 @@ impl Roster {
         };
         match self.users.entry(user) {
             MapEntry::Vacant(vacant) => {
-                if !self.reserve() {
+                if !self.reserve(priority) {
                     return Err(Box::new(request));
                 }
                 vacant.insert(Entry::Hydrating(vec![request]));
                 commits.load(user);
             }
             MapEntry::Occupied(mut occupied) => match occupied.get_mut() {
-                Entry::Hydrating(waiting) if waiting.len() >= self.max_waiting => return Err(Box::new(request)),
+                Entry::Hydrating(waiting) if waiting.len() >= limits.of(priority) => return Err(Box::new(request)),
                 Entry::Hydrating(waiting) => waiting.push(request),
-                Entry::Live(live) => match live.send(request) {
+                Entry::Live(live) => match live.send(request, limits) {
                     Ok(()) => {}
                     Err(SendError::Full(request)) => return Err(Box::new(request)),
                     // A panic ended it: hydrate again.
                     Err(SendError::Closed(request)) => {
                         live.cell.retire();
-                        if !self.reserve() {
+                        if !self.reserve(priority) {
                             occupied.remove();
                             return Err(Box::new(request));
                         }
@@ -97,14 +110,21 @@ impl Roster {
     /// Tells a live actor something that nobody else needs to know. Whether it will hear of it.
     pub(crate) fn tell(&self, user: &UserId, request: Request) -> bool {
         match self.users.get(user).as_deref() {
-            Some(Entry::Live(live)) => live.send(request).is_ok(),
+            Some(Entry::Live(live)) => live.send(request, self.max_waiting).is_ok(),
             _ => false,
         }
     }
 
-    fn reserve(&self) -> bool {
-        let one_more = |count: usize| (count < self.max_hydrating).then_some(count + 1);
-        self.hydrating.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    /// What is known of a user. Nobody is asked, and nothing waits.
+    pub(crate) fn presence(&self, user: &UserId) -> Presence {
+        match self.users.get(user).as_deref() {
+            Some(Entry::Live(live)) => Presence::Live(live.cell.consent()),
+            Some(Entry::Hydrating(_)) | None => Presence::Cold,
+        }
+    }
+
+    fn reserve(&self, priority: Priority) -> bool {
+        self.hydrating.try_take(self.max_hydrating.of(priority))
     }
 
     /// Ends a user's hydration: `admit` gets the waiting requests and makes the actor; with `None` the user is
@@ -112,7 +132,7 @@ impl Roster {
     pub(crate) fn admit(&self, user: UserId, admit: impl FnOnce(Vec<Request>) -> Option<Live>) {
         let MapEntry::Occupied(mut occupied) = self.users.entry(user) else { return };
         let Entry::Hydrating(waiting) = occupied.get_mut() else { return };
-        self.hydrating.fetch_sub(1, Ordering::Relaxed);
+        self.hydrating.give_back(1);
         let waiting = std::mem::take(waiting);
         match catch_unwind(AssertUnwindSafe(|| admit(waiting))).unwrap_or_default() {
             Some(live) => drop(occupied.insert(Entry::Live(live))),
@@ -133,7 +153,7 @@ impl Roster {
 
     /// How many users wait to be loaded.
     pub(crate) fn hydrating(&self) -> usize {
-        self.hydrating.load(Ordering::Relaxed)
+        self.hydrating.taken()
     }
 
     /// Whether no message waits for anybody. Looks at every user.

@@ -4,7 +4,8 @@ mod actor;
 mod local;
 mod map;
 mod sweep;
+mod turns;
 
 pub(crate) use actor::{Observe, RosterActor};
 pub(crate) use local::{Local, ShardEvent};
-pub(crate) use map::Roster;
+pub(crate) use map::{Presence, Roster};

@@ -6,13 +6,17 @@ use super::Local;
 const STEP: usize = 1_024;
 
 impl Local {
-    /// Looks at the next actors for those that were idle long enough, and for closed outlets.
-    pub(crate) fn sweep(&self) {
-        let idle = self.shared.options.idle_ticks();
+    /// How many actors are to be looked at in a tick: so many that each is looked at within half the idle time.
+    pub(super) fn sweep_length(&self) -> usize {
         let positions = self.slots.borrow().positions();
-        // Often enough that everybody is looked at within half the idle time.
-        let per_tick = (2 * positions).div_ceil(idle.max(1) as usize);
-        for _ in 0..per_tick.clamp(STEP.min(positions), positions) {
+        let per_tick = (2 * positions).div_ceil(self.shared.options.idle_ticks().max(1) as usize);
+        per_tick.clamp(STEP.min(positions), positions)
+    }
+
+    /// Looks at the next actors for those that were idle long enough, and for closed outlets.
+    pub(super) fn sweep(&self, actors: usize) {
+        let idle = self.shared.options.idle_ticks();
+        for _ in 0..actors {
             let Some(core) = self.next() else { continue };
             let mut core = core.borrow_mut();
             core.prune_outlets();
@@ -30,7 +34,8 @@ impl Local {
             return;
         }
         let positions = self.slots.borrow().positions();
-        let mut oldest: Vec<_> = (0..STEP.max(2 * over).min(positions)).filter_map(|_| self.next()).collect();
+        let mut oldest: Vec<_> =
+            (0..(2 * over).clamp(STEP, 2 * STEP).min(positions)).filter_map(|_| self.next()).collect();
         oldest.sort_by_key(|core| core.borrow().used_at());
         oldest.iter().filter(|core| core.borrow_mut().passivate(self)).take(over).for_each(drop);
     }

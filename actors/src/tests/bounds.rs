@@ -8,6 +8,7 @@ use super::world::{DAY, Ground, NOON, SERVICE, World, by_hand, citizen, income, 
 use crate::hydration::Hydrated;
 use crate::profile::Request;
 use crate::roster::ShardEvent;
+use crate::turn::Turn;
 use crate::{Options, ReadError, Status, UserCounters};
 
 const APPLIED: Status = Status::Applied { revision: 1 };
@@ -217,7 +218,8 @@ fn an_actor_whose_first_requests_wait_does_not_passivate() {
     run(async {
         let mut world = World::start(Ground::new(), Options { idle_passivate: Duration::ZERO, ..by_hand() });
         world.submit(income(1, NOON, "0-2.5L"));
-        world.local.handle(ShardEvent::Hydrated(vec![Hydrated { user: user(1), state: Ok(None) }]));
+        let hydrated = ShardEvent::Hydrated(vec![Hydrated { user: user(1), state: Ok(None) }]);
+        world.local.handle(hydrated, &mut Turn::default()).await;
         world.local.on_tick();
         world.settle().await;
         assert_eq!(world.results.try_recv().map(|result| result.status), Ok(APPLIED));

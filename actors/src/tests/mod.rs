@@ -2,6 +2,8 @@
 //! seed decides what happens when.
 
 mod bounds;
+mod existence;
+mod fairness;
 mod follower;
 mod live;
 mod model;

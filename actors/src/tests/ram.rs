@@ -39,6 +39,7 @@ struct Log {
     refuses: bool,
     refused: usize,
     while_syncing: Interlude,
+    unfolded: u64,
 }
 
 /// What happens elsewhere while a group is on its way.
@@ -59,6 +60,11 @@ impl Ram {
     /// Does something during the next sync.
     pub(super) fn while_syncing(&self, interlude: impl FnOnce() + Send + 'static) {
         self.0.lock().while_syncing = Interlude(Some(Box::new(interlude)));
+    }
+
+    /// Says how far the checkpoint is behind.
+    pub(super) fn set_unfolded(&self, bytes: u64) {
+        self.0.lock().unfolded = bytes;
     }
 
     /// How many frames a user has.
@@ -152,6 +158,10 @@ impl ProfileStore for Ram {
         new.iter().try_for_each(|frame| visitor.frame(frame))?;
         Ok(Some(frames.len() as u64))
     }
+
+    fn unfolded_bytes(&self) -> u64 {
+        self.0.lock().unfolded
+    }
 }
 
 /// A place is the number of the frames before it.
@@ -182,7 +192,7 @@ impl EventLog for Ram {
             }
             batch.next = LogPosition(at + 1);
             let (at, newest) = (LogPosition(at), frames.len() as u64);
-            batch.entries.push(LogEntry { at, next: batch.next, sequence, newest, body });
+            batch.entries.push(LogEntry { at, origin: at, next: batch.next, sequence, newest, body });
         }
         Ok(batch)
     }

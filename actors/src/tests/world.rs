@@ -218,8 +218,9 @@ impl World {
     }
 
     fn is_busy(&self) -> bool {
-        let Shared { permits, roster, loads, .. } = &*self.shared;
-        permits.taken() > 0 || roster.hydrating() > 0 || !roster.is_quiet() || loads.is_asked()
+        let Shared { permits, roster, loads, look_ups, .. } = &*self.shared;
+        let is_reading = loads.is_asked() || look_ups.taken() > 0;
+        permits.taken() > 0 || roster.hydrating() > 0 || !roster.is_quiet() || is_reading
     }
 
     /// Submits and runs until the result is there.

@@ -11,8 +11,16 @@ use crate::keys::Keys;
 pub struct Actors {
     /// Arbiters that the roster is spread over, at least 1.
     pub shards: usize,
-    /// Messages that wait at one ProfileActor.
+    /// Maximum number of feed events that wait at one ProfileActor.
     pub mailbox_capacity: usize,
+    /// Maximum number of reads that wait there beside them.
+    pub mailbox_reads: usize,
+    /// Maximum number of a citizen's own writes that wait there beside both.
+    pub mailbox_own_writes: usize,
+    /// Maximum number of bytes of feed events that wait at all of them.
+    pub waiting_bytes: usize,
+    /// What reads, and own writes once more, may use beyond the bounds of the whole system, in percent of each.
+    pub reserve_percent: usize,
     /// Commits that may be pending in the whole system.
     pub commit_permits: usize,
     /// Live actors before idle ones passivate early.
@@ -34,6 +42,10 @@ impl Actors {
         Ok(Self {
             shards: keys.threads("actors.shards", cores)?,
             mailbox_capacity: keys.integer("actors.mailbox_capacity", 1..=MANY)?,
+            mailbox_reads: keys.integer("actors.mailbox_reads", 1..=MANY)?,
+            mailbox_own_writes: keys.integer("actors.mailbox_own_writes", 1..=MANY)?,
+            waiting_bytes: keys.integer("actors.waiting_bytes", 1..=TIB)?,
+            reserve_percent: keys.integer("actors.reserve_percent", 1..=100)?,
             commit_permits: keys.integer("actors.commit_permits", 1..=MANY)?,
             max_live_actors: keys.integer("actors.max_live_actors", 1..=MANY)?,
             idle_passivate: keys.seconds("actors.idle_passivate_s", 1..=DAY_S)?,
@@ -52,6 +64,8 @@ pub struct Commit {
     pub queue_capacity: usize,
     /// Most frames that share one sync.
     pub max_group: usize,
+    /// Maximum number of bytes that pending commits keep in memory.
+    pub permit_bytes: usize,
 }
 
 impl Commit {
@@ -59,6 +73,7 @@ impl Commit {
         Ok(Self {
             queue_capacity: keys.integer("commit.queue_capacity", 1..=MANY)?,
             max_group: keys.integer("commit.max_group", 1..=65_536)?,
+            permit_bytes: keys.integer("commit.permit_bytes", 1..=TIB)?,
         })
     }
 }

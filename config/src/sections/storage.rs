@@ -36,6 +36,8 @@ pub struct Checkpoint {
     pub journal_bytes: u64,
     /// The most users that are written a second; 0 = no bound.
     pub users_per_second: u32,
+    /// Maximum number of bytes of journal in no checkpoint before feeds are refused.
+    pub max_lag_bytes: u64,
 }
 
 impl Checkpoint {
@@ -44,6 +46,7 @@ impl Checkpoint {
             interval: keys.seconds("checkpoint.interval_s", 1..=DAY_S)?,
             journal_bytes: keys.integer("checkpoint.journal_bytes", 1_024..=TIB)?,
             users_per_second: keys.integer("checkpoint.users_per_second", 0..=10_000_000)?,
+            max_lag_bytes: keys.integer("checkpoint.max_lag_bytes", 2_048..=TIB)?,
         })
     }
 }

@@ -14,6 +14,9 @@ pub struct LogEntry {
     pub at: LogPosition,
     /// The place right behind the frame.
     pub next: LogPosition,
+    /// The place where the frame lay when it became durable, which is `at` unless start-up has moved it. In this order
+    /// frames became durable.
+    pub origin: LogPosition,
     /// The user's own count of frames.
     pub sequence: u64,
     /// The sequence of the user's newest frame.

@@ -56,6 +56,11 @@ pub trait ProfileStore: Send + Sync {
     /// The stored bytes could not be read, or are not what was written.
     fn load_history(&self, user: &UserId, since: u64, visitor: &mut dyn LoadVisitor)
     -> Result<Option<u64>, StoreError>;
+
+    /// How many bytes the journal holds that are in no checkpoint yet. 0 for a store without checkpoints.
+    fn unfolded_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// A read that failed.

@@ -7,8 +7,10 @@ use parking_lot::{Condvar, Mutex};
 
 /// Shared by the appender, which counts bytes, and the checkpoint thread, which waits.
 pub(crate) struct Bell {
-    /// Bytes appended since start-up.
+    /// Bytes appended since start-up, and those of before that no checkpoint had then.
     appended: AtomicU64,
+    /// How many of them a checkpoint has.
+    folded: AtomicU64,
     /// The count at which the next checkpoint is due.
     due_at: AtomicU64,
     limit: u64,
@@ -22,6 +24,7 @@ impl Bell {
     pub(crate) fn new(limit: u64) -> Self {
         Self {
             appended: AtomicU64::new(0),
+            folded: AtomicU64::new(0),
             due_at: AtomicU64::new(limit),
             limit,
             closing: AtomicBool::new(false),
@@ -50,6 +53,26 @@ impl Bell {
     /// Whether the journal has grown too much.
     pub(crate) fn is_due(&self) -> bool {
         self.appended.load(Ordering::Relaxed) >= self.due_at.load(Ordering::Relaxed)
+    }
+
+    /// The count of bytes that a checkpoint has if it folds everything that is durable from here on.
+    pub(crate) fn count(&self) -> u64 {
+        self.appended.load(Ordering::Acquire)
+    }
+
+    /// A checkpoint has all bytes up to this count.
+    pub(crate) fn set_folded(&self, count: u64) {
+        self.folded.fetch_max(count, Ordering::AcqRel);
+    }
+
+    /// How many bytes no checkpoint has.
+    pub(crate) fn unfolded(&self) -> u64 {
+        self.count().saturating_sub(self.folded.load(Ordering::Acquire))
+    }
+
+    /// Whether checkpoints are so far behind that one must not take its time.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.unfolded() / 2 >= self.limit
     }
 
     /// Counts from now on for the next checkpoint.

@@ -78,11 +78,14 @@ impl Checkpointer {
     /// whether to go on without pauses.
     pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let mut folded_to = self.folded_to.lock();
+        // Counted before the end is read: what is counted later may lie behind the end.
+        let count = self.shared.bell.count();
         let fold = AssertUnwindSafe(|| self.fold_users(*folded_to, hurry));
         // A panic must not end the thread: the journal would grow until the disk is full, and nobody would know.
         let end = catch_unwind(fold).unwrap_or(Err(CheckpointError::Panicked));
         let end = end.inspect_err(|error| self.after_failure(error))?;
         self.shared.status.checkpoint(None);
+        self.shared.bell.set_folded(count);
         *folded_to = end;
         Ok(end)
     }

@@ -67,7 +67,7 @@ fn work(shared: &Shared, checkpointer: &Checkpointer) {
             return;
         }
         bell.start_over();
-        pause = match checkpointer.run(|| bell.is_due() || bell.is_closing()) {
+        pause = match checkpointer.run(|| bell.is_due() || bell.is_behind() || bell.is_closing()) {
             Ok(_) => checkpointer.interval,
             Err(error) => {
                 tracing::error!("a checkpoint failed and will be tried again: {error}");

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::frame::MARK_BYTES;
-use super::segment::{HEADER_BYTES, Keep, Segments};
+use super::segment::{HEADER_BYTES, Keep, Moved, Segments};
 use crate::disk::{DiskFile, is_full, read_full_at};
 
 const PAGE_BYTES: usize = 4096;
@@ -20,11 +20,11 @@ impl Segments {
         number: u32,
         previous_end: u32,
         bytes: u64,
-        first: &[u8],
+        (first, moved): (&[u8], Moved),
         give_up_reserve: &dyn Fn(),
     ) -> io::Result<Arc<dyn DiskFile>> {
         let has_no_room = |result: &io::Result<_>| result.as_ref().err().is_some_and(is_full);
-        let create = |bytes| self.create(number, previous_end, bytes, first);
+        let create = |bytes| self.create_with(number, previous_end, bytes, first, moved);
         let mut result = create(bytes);
         if has_no_room(&result) && self.drop_folded(Keep::NOTHING)? {
             result = create(bytes);

@@ -15,7 +15,7 @@ pub(crate) use frame::{Item, MARK_BYTES, claimed_length, parse};
 pub(crate) use index::{Entry, Index};
 pub(crate) use position::Position;
 pub(crate) use recover::{Recovered, recover};
-pub(crate) use segment::{Fetched, HEADER_BYTES, HeaderFault, Keep, NEW_FILE_NAME, Segments};
+pub(crate) use segment::{Fetched, HEADER_BYTES, HeaderFault, Keep, Moved, NEW_FILE_NAME, Segments};
 
 /// The folder of the segments in the data directory.
 pub(crate) const DIRECTORY: &str = "journal";

@@ -9,7 +9,7 @@ use super::append::Tip;
 use super::frame::{self, Item, MARK_BYTES};
 use super::index::{Entry, Index};
 use super::position::Position;
-use super::segment::{FORMAT, HEADER_BYTES, HeaderFault, SegmentHeader, Segments};
+use super::segment::{FORMAT, HEADER_BYTES, HeaderFault, Moved, SegmentHeader, Segments};
 use crate::disk::{DiskFile, read_full_at};
 use crate::error::OpenError;
 
@@ -33,7 +33,7 @@ pub(crate) fn recover(
     let new = NewSegment { segments, bytes: segment_bytes, give_up_reserve };
     let first = checkpoint.segment.max(1);
     let Some(&last) = numbers.last() else {
-        let tip = new.start(1, 0, &[])?;
+        let tip = new.start(1, 0, &[], Moved::NOTHING)?;
         return Ok(Recovered { tip, nothing_after_checkpoint: true });
     };
     if let Some(missing) = (first..=last.max(first)).find(|number| numbers.binary_search(number).is_err()) {
@@ -45,7 +45,8 @@ pub(crate) fn recover(
 
     let mut buffer = Vec::new();
     let mut from = checkpoint.offset.max(HEADER_BYTES);
-    let mut file = open_checked(segments, first)?.0;
+    let (mut file, header) = open_checked(segments, first)?;
+    let mut moved = header.moved;
     for number in first..last {
         let (next, header) = open_checked(segments, number + 1)?;
         let end = header.previous_end.max(from);
@@ -55,15 +56,15 @@ pub(crate) fn recover(
         if scan.end != end {
             return Err(damaged(format!("{} cannot be read", Position::new(number, scan.end))));
         }
-        (file, from) = (next, HEADER_BYTES);
+        (file, from, moved) = (next, HEADER_BYTES, header.moved);
     }
-    recover_last(&new, &*file, Position::new(last, from), checkpoint, index, buffer)
+    recover_last(&new, (&*file, moved), Position::new(last, from), checkpoint, index, buffer)
 }
 
 /// The last segment may have a torn end, and its last group may not be synced.
 fn recover_last(
     new: &NewSegment<'_>,
-    file: &dyn DiskFile,
+    (file, moved): (&dyn DiskFile, Moved),
     from: Position,
     checkpoint: Position,
     index: &Index,
@@ -88,9 +89,14 @@ fn recover_last(
     let synced = Position::new(from.segment, scan.synced);
     let tail = &bytes[(scan.synced - from.offset) as usize..(scan.end - from.offset) as usize];
     let next = Position::new(from.segment + 1, HEADER_BYTES);
-    let (copy, moved) = copy_tail(tail, segments.epoch(), synced, next);
-    let tip = new.start(next.segment, synced.offset, &copy)?;
-    for (user, entry) in moved {
+    let (copy, entries) = copy_tail(tail, segments.epoch(), synced, next);
+    // Followers compare places with those that they were given earlier, so a group keeps the place that it had first.
+    let moved = match copy.len() as u32 {
+        0 => Moved::NOTHING,
+        bytes => Moved { origin: moved.origin_of(synced), bytes },
+    };
+    let tip = new.start(next.segment, synced.offset, &copy, moved)?;
+    for (user, entry) in entries {
         index.set(user, entry);
     }
     // The rest of the old segment is of no use, and what was torn there should not linger.
@@ -184,9 +190,9 @@ struct NewSegment<'a> {
 
 impl NewSegment<'_> {
     /// Makes segment `number`, with `first` in it; the one before ends at `end`.
-    fn start(&self, number: u32, end: u32, first: &[u8]) -> Result<Tip, OpenError> {
+    fn start(&self, number: u32, end: u32, first: &[u8], moved: Moved) -> Result<Tip, OpenError> {
         let bytes = self.bytes.max(u64::from(HEADER_BYTES) + (first.len() + MARK_BYTES) as u64);
-        let made = self.segments.create_first(number, end, bytes, first, self.give_up_reserve);
+        let made = self.segments.create_first(number, end, bytes, (first, moved), self.give_up_reserve);
         let file = made.map_err(unreadable)?;
         let capacity = file.length().map_err(unreadable)?;
         Ok(Tip { file, end: Position::new(number, HEADER_BYTES + first.len() as u32), capacity })

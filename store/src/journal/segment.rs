@@ -23,14 +23,40 @@ pub(crate) const NEW_FILE_NAME: &str = "next.new";
 const READ_BYTES: usize = 1024;
 
 /// The start of a segment file (little-endian): magic, format u16, epoch u64 at 16, number u32 at 24, previous end
-/// u32 at 28, CRC-32C u32 at 32.
+/// u32 at 28, moved bytes u32 at 32, their origin u64 at 40, CRC-32C u32 at 48.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     pub(crate) epoch: u64,
     pub(crate) number: u32,
     /// Where the valid bytes of segment `number - 1` end. What lies behind was never acknowledged there.
     pub(crate) previous_end: u32,
+    pub(crate) moved: Moved,
 }
+
+/// The group at the start of a segment, if start-up moved it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// Where it lay when it became durable.
+    pub(crate) origin: Position,
+    /// Its length, mark included; 0 where nothing was moved.
+    pub(crate) bytes: u32,
+}
+
+impl Moved {
+    pub(crate) const NOTHING: Self = Self { origin: Position::NONE, bytes: 0 };
+
+    /// Where what lies at `position` of this segment lay when it became durable.
+    pub(crate) fn origin_of(self, position: Position) -> Position {
+        match position.offset.checked_sub(HEADER_BYTES).filter(|offset| *offset < self.bytes) {
+            Some(offset) => Position::new(self.origin.segment, self.origin.offset + offset),
+            None => position,
+        }
+    }
+}
+
+/// Bytes of the header that are used.
+const USED_BYTES: usize = 52;
+const CRC_AT: usize = USED_BYTES - 4;
 
 /// Why a segment's header does not read.
 #[derive(Debug)]
@@ -48,13 +74,15 @@ impl SegmentHeader {
         bytes[16..24].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[24..28].copy_from_slice(&self.number.to_le_bytes());
         bytes[28..32].copy_from_slice(&self.previous_end.to_le_bytes());
-        let crc = crc32c::crc32c(&bytes[..32]);
-        bytes[32..36].copy_from_slice(&crc.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.moved.bytes.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.moved.origin.to_u64().to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..CRC_AT]);
+        bytes[CRC_AT..USED_BYTES].copy_from_slice(&crc.to_le_bytes());
         bytes
     }
 
     pub(crate) fn read(file: &dyn DiskFile) -> Result<Self, HeaderFault> {
-        let mut bytes = [0; 36];
+        let mut bytes = [0; USED_BYTES];
         let filled = read_full_at(file, &mut bytes, 0).map_err(HeaderFault::Unavailable)?;
         if filled < bytes.len() || !bytes.starts_with(MAGIC) {
             return Err(HeaderFault::Damaged);
@@ -63,12 +91,13 @@ impl SegmentHeader {
         if format > FORMAT {
             return Err(HeaderFault::Newer(format));
         }
-        if crc32c::crc32c(&bytes[..32]).to_le_bytes() != bytes[32..36] {
+        if crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes() != bytes[CRC_AT..] {
             return Err(HeaderFault::Damaged);
         }
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let epoch = u64::from(word(16)) | u64::from(word(20)) << 32;
-        Ok(Self { epoch, number: word(24), previous_end: word(28) })
+        let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+        let moved = Moved { bytes: word(32), origin: Position::from_u64(long(40)) };
+        Ok(Self { epoch: long(16), number: word(24), previous_end: word(28), moved })
     }
 }
 
@@ -116,6 +145,7 @@ pub(crate) struct Readable {
     pub(crate) file: Arc<dyn DiskFile>,
     /// Where its valid bytes end, if another one says so.
     pub(crate) end: Option<u32>,
+    pub(crate) moved: Moved,
 }
 
 impl Segments {
@@ -144,6 +174,18 @@ impl Segments {
         bytes: u64,
         first: &[u8],
     ) -> io::Result<Arc<dyn DiskFile>> {
+        self.create_with(number, previous_end, bytes, first, Moved::NOTHING)
+    }
+
+    /// The same for a group that was moved.
+    pub(crate) fn create_with(
+        &self,
+        number: u32,
+        previous_end: u32,
+        bytes: u64,
+        first: &[u8],
+        moved: Moved,
+    ) -> io::Result<Arc<dyn DiskFile>> {
         let mut prepared = self.prepared.lock();
         let file = match prepared.take() {
             Some(made) => {
@@ -157,7 +199,7 @@ impl Segments {
             }
             None => self.allocate(bytes)?,
         };
-        let header = SegmentHeader { epoch: self.epoch, number, previous_end };
+        let header = SegmentHeader { epoch: self.epoch, number, previous_end, moved };
         let start = [&header.encode(), first].concat();
         let made = write_all_at(&*file, &start, 0).map_err(|WriteFailed { source, .. }| source);
         if let Err(error) = made.and_then(|()| file.sync_data()) {
@@ -249,7 +291,8 @@ impl Segments {
             (file.clone(), files.get(&(number + 1)).cloned())
         };
         let end = next.map(|next| SegmentHeader::read(&*next).map(|header| header.previous_end)).transpose()?;
-        Ok(Some(Readable { file, end }))
+        let moved = SegmentHeader::read(&*file)?.moved;
+        Ok(Some(Readable { file, end, moved }))
     }
 
     /// All segments before `number` are in a checkpoint.
@@ -290,6 +333,15 @@ impl Segments {
         Ok(any)
     }
 
+    /// About how many bytes lie between two places.
+    pub(crate) fn bytes_between(&self, from: Position, to: Position) -> io::Result<u64> {
+        let mut bytes = behind_header(u64::from(to.offset));
+        for (_, file) in self.files.read().range(from.segment.min(to.segment)..to.segment) {
+            bytes += behind_header(file.length()?);
+        }
+        Ok(bytes.saturating_sub(behind_header(u64::from(from.offset))))
+    }
+
     /// The bytes of all segments on disk.
     pub(crate) fn bytes(&self) -> u64 {
         self.files.read().values().map(|file| file.length().unwrap_or(0)).sum()
@@ -314,4 +366,8 @@ impl Segments {
     fn path(&self, number: u32) -> PathBuf {
         self.directory.join(format!("{number:010}.segment"))
     }
+}
+
+fn behind_header(offset: u64) -> u64 {
+    offset.saturating_sub(u64::from(HEADER_BYTES))
 }

@@ -153,3 +153,24 @@ fn the_store_holds_what_a_map_holds() {
         assert_eq!(&told, all, "history tells every frame once");
     }
 }
+
+#[test]
+fn how_much_is_in_no_checkpoint_is_known_over_restarts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    assert_eq!(store.reader.unfolded_bytes(), 0);
+    for sequence in 1..=100 {
+        store.journal.append(&[record(1, sequence, vec![7; 10_000])]).expect("taken");
+    }
+    let unfolded = store.reader.unfolded_bytes();
+    assert!((1_000_000..1_100_000).contains(&unfolded), "{unfolded}");
+    drop(store);
+    let store = open(dir.path());
+    let after_a_crash = store.reader.unfolded_bytes();
+    assert!((1_000_000..1_500_000).contains(&after_a_crash), "about as much, counted by segments: {after_a_crash}");
+    store.closer.checkpoint().expect("a checkpoint");
+    assert_eq!(store.reader.unfolded_bytes(), 0);
+    store.closer.close().expect("a last checkpoint");
+    drop((store.journal, store.reader, store.log, store.dead_letters));
+    assert_eq!(open(dir.path()).reader.unfolded_bytes(), 0);
+}

@@ -97,14 +97,14 @@ fn a_flipped_bit_before_a_mark_is_refused_and_never_repaired() {
         let good = fs::read(path).expect("a segment");
         let all = records(&good);
         let end = if *path == last { all.last().expect("a mark").0 } else { all.last().map_or(4096, |r| r.0 + r.1) };
-        // Of the header's page, 36 bytes are used. The last mark of a segment that is not the last was not needed.
+        // Of the header's page, 52 bytes are used. The last mark of a segment that is not the last was not needed.
         let end = if *path != last && all.last().is_some_and(|r| r.2 == MARK_KIND) { end - 40 } else { end };
-        let at = random.random_range(0..36 + end - SEGMENT_HEADER);
-        let at = if at < 36 { at } else { at - 36 + SEGMENT_HEADER };
+        let at = random.random_range(0..52 + end - SEGMENT_HEADER);
+        let at = if at < 52 { at } else { at - 52 + SEGMENT_HEADER };
         let mut bad = good.clone();
         bad[at] ^= 1 << random.random_range(0..8);
         fs::write(path, &bad).expect("written");
-        // Bytes 10 to 16 of a segment's header are reserved, but its checksum covers them.
+        // Bytes 10 to 16 and 36 to 40 of a segment's header are reserved, but its checksum covers them.
         let error = refusal(dir.path());
         assert!(matches!(error, OpenError::Damaged { .. } | OpenError::NewerFormat { .. }), "byte {at}: {error}");
         assert_eq!(fs::read(path).expect("a segment"), bad, "nothing was repaired");

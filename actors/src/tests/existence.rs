@@ -1,0 +1,248 @@
+//! Callers who must not learn whether a user exists do not, under load and in faults.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use domain::access::Viewer;
+use domain::id::UserId;
+use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
+use parking_lot::Mutex;
+
+use super::live::consent;
+use super::ram::Ram;
+use super::world::{Ground, NOON, THIRD_PARTY, World, by_hand, income, run, user};
+use crate::outlet::channel;
+use crate::{Options, ReadError, Subscription};
+
+/// A store that counts what is asked of it, and fails as it is told to.
+struct Watched {
+    ram: Ram,
+    look_ups: AtomicUsize,
+    is_down: std::sync::atomic::AtomicBool,
+    /// Users whose own bytes do not read.
+    damaged: Mutex<HashSet<UserId>>,
+    /// Users whose own bytes cannot be had now.
+    unavailable: Mutex<HashSet<UserId>>,
+}
+
+impl Watched {
+    fn new(ram: Ram) -> Arc<Self> {
+        Arc::new(Self {
+            ram,
+            look_ups: AtomicUsize::default(),
+            is_down: false.into(),
+            damaged: Mutex::default(),
+            unavailable: Mutex::default(),
+        })
+    }
+}
+
+impl ProfileStore for Watched {
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+        self.look_ups.fetch_add(1, Ordering::Relaxed);
+        if self.is_down.load(Ordering::Relaxed) || self.unavailable.lock().contains(user) {
+            return Err(StoreError::Unavailable { doing: "reading", source: "the test says so".into() });
+        }
+        if self.damaged.lock().contains(user) {
+            return Err(StoreError::Damaged { what: "the test says so".to_owned() });
+        }
+        self.ram.load(user, visitor)
+    }
+
+    fn load_history(
+        &self,
+        user: &UserId,
+        since: u64,
+        visitor: &mut dyn LoadVisitor,
+    ) -> Result<Option<u64>, StoreError> {
+        self.ram.load_history(user, since, visitor)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Question {
+    View,
+    Completeness,
+    Subscription,
+}
+
+const QUESTIONS: [Question; 3] = [Question::View, Question::Completeness, Question::Subscription];
+
+/// What a caller can see of an answer, and what it cost.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    answer: Option<ReadError>,
+    /// Look-ups in the store before the answer, and in all.
+    look_ups: (usize, usize),
+    /// Whether it came only after the commit queue, and only after the hydration thread.
+    waited: (bool, bool),
+}
+
+async fn ask(world: &mut World, store: &Watched, asked: UserId, question: Question) -> Seen {
+    let before = store.look_ups.load(Ordering::Relaxed);
+    let count = || store.look_ups.load(Ordering::Relaxed) - before;
+    let profiles = world.profiles.clone();
+    let answer = actix_rt::spawn(async move {
+        match question {
+            Question::View => profiles.view(asked, &THIRD_PARTY).await.err(),
+            Question::Completeness => profiles.completeness(asked, &THIRD_PARTY).await.err(),
+            Question::Subscription => {
+                let (outlet, _frames) = channel(8);
+                let subscription =
+                    Subscription { id: 1, viewer: THIRD_PARTY, fields: None, cursor: None, follows_on: false, outlet };
+                profiles.subscribe(asked, subscription).await.err()
+            }
+        }
+    });
+    world.breathe(16).await;
+    world.load();
+    world.breathe(16).await;
+    let waited_for_commits = !answer.is_finished() && count() == 0;
+    world.committer.step(false);
+    world.breathe(16).await;
+    let waited_for_loads = !answer.is_finished() && count() == 0;
+    world.load();
+    let before_answer = count();
+    world.breathe(16).await;
+    assert!(answer.is_finished(), "one pass through the queue and one through the hydration thread answer it");
+    let answer = answer.await.expect("no panic");
+    world.settle().await;
+    Seen { answer, look_ups: (before_answer, count()), waited: (waited_for_commits, waited_for_loads) }
+}
+
+/// A user who shares with nobody and is live, one who is cold, and an id of nobody.
+async fn hidden_and_unknown(store: &Arc<Watched>, ground: Ground, options: Options) -> (World, [UserId; 3]) {
+    let ports = crate::Ports { store: store.clone(), ..ground.ports() };
+    let mut seeding = World::start(ground.clone(), by_hand());
+    seeding.apply(income(1, NOON, "0-2.5L")).await;
+    seeding.apply(consent(NOON, "full", false)).await;
+    seeding.apply(income(2, NOON, "0-2.5L")).await;
+    let mut world = World::start_with(ground, ports, options);
+    world.view(1, super::world::citizen(1)).await.expect("known");
+    (world, [user(1), user(2), user(3)])
+}
+
+async fn all_alike(world: &mut World, store: &Watched, users: [UserId; 3], question: Question) -> Seen {
+    let mut seen = Vec::new();
+    for asked in users {
+        seen.push(ask(world, store, asked, question).await);
+    }
+    let last = seen.pop().expect("three were asked for");
+    assert!(seen.iter().all(|one| *one == last), "{question:?}: {seen:?} and of nobody {last:?}");
+    last
+}
+
+#[test]
+fn hidden_and_unknown_users_cost_the_same_and_get_the_same_answer() {
+    run(async {
+        for question in QUESTIONS {
+            let ground = Ground::new();
+            let store = Watched::new(ground.ram.clone());
+            let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+            let seen = all_alike(&mut world, &store, users, question).await;
+            assert_eq!((seen.answer, seen.waited), (Some(ReadError::Unknown), (true, true)), "{question:?}");
+            assert!(seen.look_ups.0 > 0);
+        }
+    });
+}
+
+#[test]
+fn every_fault_looks_the_same_for_hidden_and_unknown_users() {
+    run(async {
+        for question in QUESTIONS {
+            let ground = Ground::new();
+            let store = Watched::new(ground.ram.clone());
+            let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+            store.is_down.store(true, Ordering::Relaxed);
+            let down = all_alike(&mut world, &store, users, question).await;
+            assert_eq!(down.answer, Some(ReadError::Unavailable), "{question:?}");
+            store.is_down.store(false, Ordering::Relaxed);
+
+            let ground = Ground::new();
+            let store = Watched::new(ground.ram.clone());
+            let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+            store.damaged.lock().extend([user(1), user(2)]);
+            let damaged = all_alike(&mut world, &store, users, question).await;
+            assert_eq!(damaged.answer, Some(ReadError::Unknown), "{question:?}");
+            store.damaged.lock().clear();
+            store.unavailable.lock().extend([user(1), user(2)]);
+            let unavailable = all_alike(&mut world, &store, users, question).await;
+            assert_eq!(unavailable.answer, Some(ReadError::Unknown), "{question:?}");
+        }
+    });
+}
+
+#[test]
+fn a_user_who_is_fed_beyond_measure_is_denied_like_nobody() {
+    run(async {
+        let ground = Ground::new();
+        let store = Watched::new(ground.ram.clone());
+        let tiny = Options { mailbox_capacity: 1, mailbox_reads: 1, mailbox_own_writes: 1, ..by_hand() };
+        let (mut world, users) = hidden_and_unknown(&store, ground, tiny).await;
+        for question in QUESTIONS {
+            // Both the mailbox of the one and the waiting list of the other are full, of reads too.
+            for number in [1, 2] {
+                for step in 0..4 {
+                    world.submit(income(number, NOON + 1 + step, "2.5L-5L"));
+                    let profiles = world.profiles.clone();
+                    actix_rt::spawn(
+                        async move { profiles.completeness(user(number), &super::world::SERVICE).await.err() },
+                    );
+                }
+            }
+            tokio::task::yield_now().await;
+            let answers = users.map(|asked| {
+                let profiles = world.profiles.clone();
+                actix_rt::spawn(async move {
+                    match question {
+                        Question::View => profiles.view(asked, &THIRD_PARTY).await.err(),
+                        _ => profiles.completeness(asked, &THIRD_PARTY).await.err(),
+                    }
+                })
+            });
+            world.settle().await;
+            for answer in answers {
+                assert_eq!(answer.await.expect("no panic"), Some(ReadError::Unknown), "{question:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn who_shares_is_found_live_and_cold_and_is_denied_once_that_ends() {
+    run(async {
+        let ground = Ground::new();
+        let mut seeding = World::start(ground.clone(), by_hand());
+        seeding.apply(income(1, NOON, "0-2.5L")).await;
+        seeding.apply(consent(NOON, "full", true)).await;
+        let mut world = World::start(ground, by_hand());
+        assert_eq!(world.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(2), "cold");
+        assert_eq!(world.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(2), "live");
+        world.apply(consent(NOON + 1, "full", false)).await;
+        assert_eq!(world.view(1, THIRD_PARTY).await.err(), Some(ReadError::Unknown));
+        world.apply(consent(NOON + 2, "full", true)).await;
+        assert_eq!(world.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(4));
+    });
+}
+
+#[test]
+fn too_many_look_ups_are_busy_for_every_user() {
+    run(async {
+        let ground = Ground::new();
+        let store = Watched::new(ground.ram.clone());
+        let (mut world, users) = hidden_and_unknown(&store, ground, Options { hydration_queue: 1, ..by_hand() }).await;
+        let ask = |world: &World, asked: UserId, viewer: Viewer| {
+            let profiles = world.profiles.clone();
+            actix_rt::spawn(async move { profiles.view(asked, &viewer).await.err() })
+        };
+        let first = ask(&world, user(9), THIRD_PARTY);
+        world.breathe(4).await;
+        let refused = users.map(|asked| ask(&world, asked, THIRD_PARTY));
+        world.settle().await;
+        assert_eq!(first.await.expect("no panic"), Some(ReadError::Unknown));
+        for answer in refused {
+            assert_eq!(answer.await.expect("no panic"), Some(ReadError::Busy));
+        }
+    });
+}

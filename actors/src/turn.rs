@@ -1,0 +1,62 @@
+//! Turns: how long one actor, or one task of a shard, works before the others of the shard get theirs (ADR 0011).
+//!
+//! actix polls a mailbox until it is empty, and a mailbox that others fill as fast as it is emptied never is.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// Maximum number of messages in one turn.
+pub(crate) const MAX_MESSAGES: u32 = 32;
+/// A turn is over when its messages have taken this long.
+const MAX_TIME: Duration = Duration::from_millis(1);
+
+/// What was done since the last pause.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    messages: u32,
+    spent_nanos: u32,
+}
+
+impl Turn {
+    /// Does one piece of work and says whether the turn is over: then the caller pauses, and begins another one.
+    pub(crate) fn work(&mut self, work: impl FnOnce()) -> bool {
+        let started = Instant::now();
+        work();
+        self.messages += 1;
+        let nanos = u32::try_from(started.elapsed().as_nanos()).unwrap_or(u32::MAX);
+        self.spent_nanos = self.spent_nanos.saturating_add(nanos);
+        let is_over = self.messages >= MAX_MESSAGES || u128::from(self.spent_nanos) >= MAX_TIME.as_nanos();
+        if is_over {
+            *self = Self::default();
+        }
+        is_over
+    }
+
+    /// Does one piece of work of a shard, then pauses if the turn is over. A panic that no one actor is to blame for
+    /// must not end the shard.
+    pub(crate) async fn work_guarded(&mut self, what: &str, work: impl FnOnce()) {
+        let guarded = || {
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                tracing::error!("{what} of a shard panicked");
+            }
+        };
+        if self.work(guarded) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_after_some_tens_of_messages_or_a_long_one() {
+        let mut turn = Turn::default();
+        let long = MAX_TIME;
+        assert!(turn.work(|| std::thread::sleep(long)), "one message may be long");
+        // On a busy machine a turn may end sooner, but never later.
+        let messages = (1..).find(|_| turn.work(|| {})).expect("a turn ends");
+        assert!(messages <= MAX_MESSAGES);
+    }
+}

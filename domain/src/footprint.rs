@@ -1,0 +1,123 @@
+//! How much memory a state takes beside the one that it was made from.
+
+use std::ptr;
+
+use crate::canonical::CanonicalJson;
+use crate::documents::{Register, SourceDocument};
+use crate::integrity::HashTree;
+use crate::profile::Section;
+use crate::source::Source;
+use crate::state::UserState;
+use crate::table::{Leaf, Member};
+
+impl UserState {
+    /// The bytes of memory that this state holds and `before` does not: the members and documents that were copied to be
+    /// changed, and the values in them that are new. What both share counts for neither, so the sum over a chain of states
+    /// is what the chain holds beside its first one.
+    ///
+    /// A value that a register and a leaf share is counted for each of them. Ids and other short texts are not counted.
+    pub fn bytes_beyond(&self, before: Option<&Self>) -> usize {
+        let tree = self.tree.as_ref().map_or(0, |_| size_of::<HashTree>());
+        let sections = Member::ALL.iter().map(|member| {
+            let old = before.and_then(|before| before.profile.section(*member));
+            self.profile.section(*member).map_or(0, |section| section_bytes(section, old))
+        });
+        let documents = Source::ALL.into_iter().map(|source| {
+            let old = before.and_then(|before| before.documents.of(source));
+            self.documents.of(source).map_or(0, |document| document_bytes(document, old))
+        });
+        size_of::<Self>() + tree + sections.sum::<usize>() + documents.sum::<usize>()
+    }
+}
+
+fn section_bytes(section: &Section, old: Option<&Section>) -> usize {
+    if old.is_some_and(|old| ptr::eq(old, section)) {
+        return 0;
+    }
+    let value = |(leaf, value): &(Leaf, CanonicalJson)| new_bytes(value, old.and_then(|old| old.get(*leaf)));
+    size_of_val(section.leaves()) + section.leaves().iter().map(value).sum::<usize>()
+}
+
+fn document_bytes(document: &SourceDocument, old: Option<&SourceDocument>) -> usize {
+    if old.is_some_and(|old| ptr::eq(old, document)) {
+        return 0;
+    }
+    let mut old = old.map_or(&[][..], SourceDocument::registers).iter().peekable();
+    let value = |register: &Register| {
+        // Both are in the order of their keys.
+        while old.next_if(|old| old.key() < register.key()).is_some() {}
+        let old = old.next_if(|old| old.key() == register.key()).and_then(|old| old.value.as_ref());
+        register.value.as_ref().map_or(0, |value| new_bytes(value, old))
+    };
+    size_of_val(document.registers()) + document.registers().iter().map(value).sum::<usize>()
+}
+
+/// The bytes of a value, unless it shares them with the old one.
+fn new_bytes(value: &CanonicalJson, old: Option<&CanonicalJson>) -> usize {
+    let is_shared = old.is_some_and(|old| ptr::eq(old.as_bytes(), value.as_bytes()));
+    if is_shared { 0 } else { value.as_bytes().len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::day::Day;
+    use crate::event::{RegisterPath, Text, Write};
+    use crate::id::ProfileId;
+    use crate::state::Beginning;
+
+    const LARGE: usize = 100_000;
+
+    fn set(state: &mut UserState, leaf: Leaf, time: i64, text: &str) {
+        let value = CanonicalJson::string(text);
+        let write =
+            Write { path: RegisterPath::Leaf(leaf), kind: Source::Metadata.kinds()[0], value: Some(value.clone()) };
+        state.documents.write(Source::Metadata, time, &Text::from("event"), &write);
+        state.profile.set(leaf, Some(value));
+    }
+
+    fn large() -> UserState {
+        let mut state = UserState::new(Beginning {
+            profile_id: ProfileId::from_random([1; 16]),
+            integrity_key: [0; 16],
+            generation: 1,
+            first_revision: 1,
+            day: Day(1),
+            rules: 0,
+            policy: 0,
+        });
+        set(&mut state, Leaf::DemographicsDistrict, 1, &"x".repeat(LARGE));
+        state
+    }
+
+    #[test]
+    fn what_is_shared_with_the_state_before_is_not_counted() {
+        let before = large();
+        assert!(before.bytes_beyond(None) > LARGE);
+        assert_eq!(before.clone().bytes_beyond(Some(&before)), size_of::<UserState>());
+        let mut next = before.clone();
+        set(&mut next, Leaf::DemographicsState, 2, "goa");
+        let beyond = next.bytes_beyond(Some(&before));
+        assert!(
+            beyond > size_of::<UserState>() && beyond < LARGE / 10,
+            "the section is copied, not its values: {beyond}"
+        );
+    }
+
+    #[test]
+    fn a_value_that_replaces_another_is_counted() {
+        let before = large();
+        let mut next = before.clone();
+        set(&mut next, Leaf::DemographicsDistrict, 2, &"y".repeat(LARGE));
+        assert!(next.bytes_beyond(Some(&before)) > LARGE);
+        let mut chain = 0;
+        let mut tip = before;
+        for time in 2..12 {
+            let mut next = tip.clone();
+            set(&mut next, Leaf::DemographicsDistrict, time, &format!("{time}{}", "y".repeat(LARGE)));
+            chain += next.bytes_beyond(Some(&tip));
+            tip = next;
+        }
+        assert!(chain > 10 * LARGE, "each state of a chain holds its own");
+    }
+}
