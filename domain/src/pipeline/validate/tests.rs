@@ -1,6 +1,8 @@
 mod accepted;
+mod class_red;
 mod data;
 mod envelope;
+mod limits;
 mod property;
 mod rejection;
 
