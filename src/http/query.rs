@@ -16,7 +16,7 @@ pub(crate) fn all<'a>(query: &'a str, name: &str) -> impl Iterator<Item = Cow<'a
 
 /// Whether the parameter `name` is given, with or without a value.
 pub(crate) fn has(query: &str, name: &str) -> bool {
-    all(query, name).next().is_some()
+    !query.is_empty() && all(query, name).next().is_some()
 }
 
 /// The value of a parameter that may be given once.
@@ -24,6 +24,10 @@ pub(crate) fn has(query: &str, name: &str) -> bool {
 /// # Errors
 /// It is given several times: which one counts would be a guess.
 pub(crate) fn single<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
+    // Most reads have no query, and each asks for several names.
+    if query.is_empty() {
+        return Ok(None);
+    }
     let mut values = all(query, name);
     let first = values.next();
     match values.next() {
@@ -34,6 +38,9 @@ pub(crate) fn single<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, st
 
 /// The comma-separated list that a parameter holds; given several times, all of it is one list.
 pub(crate) fn list<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    if query.is_empty() {
+        return None;
+    }
     all(query, name).reduce(|list, more| format!("{list},{more}").into())
 }
 

@@ -36,9 +36,10 @@ impl RequestIds {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let number = self.next.get();
         self.next.set(number.wrapping_add(1));
-        let mut text = Vec::with_capacity(self.prefix.len() + 8);
+        let digits: [u8; 8] = std::array::from_fn(|index| HEX[(number >> ((7 - index) * 4)) as usize & 15]);
+        let mut text = Vec::with_capacity(self.prefix.len() + digits.len());
         text.extend_from_slice(self.prefix.as_bytes());
-        text.extend((0..8).rev().map(|place| HEX[(number >> (place * 4)) as usize & 15]));
+        text.extend_from_slice(&digits);
         HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or(HeaderValue::from_static("-"))
     }
 }

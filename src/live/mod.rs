@@ -9,6 +9,7 @@ mod frame;
 mod message;
 mod open;
 mod outgoing;
+mod read_pace;
 mod session;
 mod sockets;
 pub(crate) mod sse;

@@ -20,6 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use super::frame;
 use super::message::{self, Followed, Incoming};
 use super::outgoing::{Ended, Openings};
+use super::read_pace::ReadPace;
 use super::stay::{Over, Stay};
 use super::wire::{Fault, Heard, Wire};
 use crate::http::access_reason::AccessReason;
@@ -151,6 +152,7 @@ impl Session {
         let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
+        let mut pace = ReadPace::new(self.door.live.read_bytes_per_s, heard);
         loop {
             let outcome = tokio::select! {
                 _ = beat.tick() => {
@@ -160,8 +162,9 @@ impl Session {
                     self.answer(frame::ping()).await
                 }
                 Some(ended) = self.ended.recv() => self.subscribe_again(ended).await,
-                piece = payload.next() => {
+                piece = async { pace.wait().await; payload.next().await } => {
                     let Some(Ok(piece)) = piece else { return End::Gone };
+                    pace.count(piece.len(), Instant::now());
                     wire.take(&piece);
                     let outcome = self.hear(&mut wire).await;
                     // After what it said was dealt with, which may take its time.

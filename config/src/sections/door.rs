@@ -111,6 +111,8 @@ pub struct Live {
     pub max_sockets_per_caller: usize,
     /// Users that one socket may follow.
     pub max_subscriptions_per_socket: usize,
+    /// Bytes of messages that one socket is read in a second, beyond a burst of as many.
+    pub read_bytes_per_s: usize,
     /// Frames that wait for a slow client before they are merged.
     pub outlet_queue_frames: usize,
     /// Time between two pings.
@@ -128,6 +130,7 @@ impl Live {
         Ok(Self {
             max_sockets_per_caller: keys.integer("live.max_sockets_per_caller", 1..=MANY)?,
             max_subscriptions_per_socket: keys.integer("live.max_subscriptions_per_socket", 1..=MANY)?,
+            read_bytes_per_s: keys.integer("live.read_bytes_per_s", 1_024..=1_024 * MIB)?,
             outlet_queue_frames: keys.integer("live.outlet_queue_frames", 1..=MANY)?,
             heartbeat: keys.seconds("live.heartbeat_s", 1..=HOUR_S)?,
             ticket_life: keys.seconds("live.ticket_life_s", 1..=300)?,

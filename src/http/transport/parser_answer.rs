@@ -9,6 +9,8 @@ use actix_web::http::StatusCode;
 const LENGTHS: std::ops::RangeInclusive<usize> = 60..=200;
 const END: &[u8] = b"\r\n\r\n";
 const VERSION: &[u8] = b"HTTP/1.";
+/// Where the status stands in the status line: behind `HTTP/1.1 `.
+const STATUS_AT: usize = 9;
 
 /// Where in `written` the parser's answer begins, and its status; `None` if there is none at the end.
 pub(super) fn find(written: &[u8]) -> Option<(usize, StatusCode)> {
@@ -16,18 +18,21 @@ pub(super) fn find(written: &[u8]) -> Option<(usize, StatusCode)> {
         return None;
     }
     let tail = written.len().saturating_sub(*LENGTHS.end());
-    let at = tail + written[tail..].windows(VERSION.len()).rposition(|window| window == VERSION)?;
+    let at = tail + memchr::memmem::rfind(&written[tail..], VERSION)?;
+    // Most of what comes here is the answer of a handler without body, such as 304.
+    if !matches!(written.get(at + STATUS_AT), Some(b'4' | b'5')) {
+        return None;
+    }
     let head = std::str::from_utf8(&written[at..]).ok()?;
     let (status_line, headers) = head.split_once("\r\n")?;
     let status = StatusCode::from_bytes(status_line.split(' ').nth(1)?.as_bytes()).ok()?;
-    let is_error = status.is_client_error() || status.is_server_error();
     let mut headers = headers.split("\r\n").filter(|line| !line.is_empty());
     let is_bare = headers.clone().any(|line| line == "content-length: 0")
         && headers.all(|line| {
             let name = line.split(':').next().unwrap_or_default();
             matches!(name, "content-length" | "connection" | "date")
         });
-    (is_error && is_bare && LENGTHS.contains(&head.len())).then_some((at, status))
+    (is_bare && LENGTHS.contains(&head.len())).then_some((at, status))
 }
 
 #[cfg(test)]
