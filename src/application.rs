@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_server::{Server, ServerHandle};
 use actix_web::rt;
+use actix_web::web::ServiceConfig;
 use arc_swap::ArcSwap;
 use config::{AccessFile, Settings};
 use domain::access::{InvalidAccess, Policy};
@@ -222,12 +223,7 @@ fn bind_public(
         shutdown_timeout: settings.http.shutdown_timeout,
         start,
     };
-    let address = settings.listen;
-    listener.bind(address, move |config| surface.routes(config)).map_err(|source| StartError::Bind {
-        address,
-        flag: "--listen",
-        source,
-    })
+    bind(listener, settings.listen, "--listen", move |config| surface.routes(config))
 }
 
 fn bind_admin(settings: &Settings, start: u64, surface: Surface) -> Result<(Server, SocketAddr), StartError> {
@@ -239,12 +235,17 @@ fn bind_admin(settings: &Settings, start: u64, surface: Surface) -> Result<(Serv
         shutdown_timeout: Duration::from_secs(1),
         start,
     };
-    let address = settings.admin_listen;
-    listener.bind(address, move |config| surface.admin_routes(config)).map_err(|source| StartError::Bind {
-        address,
-        flag: "--admin-listen",
-        source,
-    })
+    bind(listener, settings.admin_listen, "--admin-listen", move |config| surface.admin_routes(config))
+}
+
+/// Binds a listener; `flag` is the one that changes its address.
+fn bind(
+    listener: Listener,
+    address: SocketAddr,
+    flag: &'static str,
+    routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
+) -> Result<(Server, SocketAddr), StartError> {
+    listener.bind(address, routes).map_err(|source| StartError::Bind { address, flag, source })
 }
 
 /// A core dump would hold keys and profiles. The limit keeps the kernel from writing a file, the other setting keeps it

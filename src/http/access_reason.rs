@@ -5,6 +5,7 @@ use domain::id::UserId;
 use unicode_normalization::UnicodeNormalization;
 
 use super::caller::{Caller, Role};
+use super::headers;
 use super::problem::{Code, Problem};
 
 static X_ACCESS_REASON: HeaderName = HeaderName::from_static("x-access-reason");
@@ -22,12 +23,13 @@ impl AccessReason {
     /// replaced when the reason is logged, as everywhere in logs.
     ///
     /// # Errors
-    /// An administrator must give a reason, of at most 256 characters, without control characters.
+    /// An administrator must give one reason, of at most 256 characters, without control characters.
     pub(crate) fn of(caller: &Caller, headers: &HeaderMap) -> Result<Self, Problem> {
         if caller.role != Role::Admin {
             return Ok(Self(None));
         }
-        let given = headers.get(&X_ACCESS_REASON).map(|value| value.as_bytes().trim_ascii()).unwrap_or_default();
+        let given = headers::single(headers, &X_ACCESS_REASON)?.map(|value| value.as_bytes().trim_ascii());
+        let given = given.unwrap_or_default();
         if given.is_empty() {
             return Err(Problem::new(
                 Code::AccessReasonMissing,

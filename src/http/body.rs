@@ -4,19 +4,16 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::web::{Bytes, Payload};
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
+use super::headers;
 use super::in_flight::{InFlight, Purpose, Reservation};
 use super::problem::{Code, Problem};
 
 /// How many bytes are taken and checked before the worker's other requests have their turn.
 const SLICE: usize = 64 * 1024;
-/// A body beyond this gets room for the largest one at once. The system gives the memory as it is written, and nothing
-/// is copied again and again while the body grows.
-const GROWS_TO: usize = 1 << 20;
-
 /// How much a body may be, and until when.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds<'a> {
@@ -36,7 +33,7 @@ pub(super) struct Bounds<'a> {
 
 /// A whole body. It counts in the budget until it is dropped.
 pub(super) struct Body {
-    bytes: Bytes,
+    bytes: Vec<u8>,
     _reservation: Reservation,
 }
 
@@ -79,7 +76,7 @@ async fn collect(
     }
     let mut reservation = in_flight.reserve(purpose);
     reservation.grow_to(announced.unwrap_or(0))?;
-    let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+    let mut body = Vec::with_capacity(announced.unwrap_or(0));
     let mut since_yield = 0;
     while let Some(piece) = next(&mut payload, pause).await? {
         if body.len() + piece.len() > size {
@@ -87,9 +84,7 @@ async fn collect(
         }
         for slice in piece.chunks(SLICE) {
             reservation.grow_to(body.len() + slice.len())?;
-            if body.capacity() - body.len() < slice.len() && body.len() >= GROWS_TO {
-                body.reserve(size - body.len());
-            }
+            make_room(&mut body, slice.len(), size);
             body.extend_from_slice(slice);
             check(&body)?;
             since_yield += slice.len();
@@ -99,15 +94,26 @@ async fn collect(
             }
         }
     }
-    Ok(Body { bytes: body.freeze(), _reservation: reservation })
+    Ok(Body { bytes: body, _reservation: reservation })
+}
+
+/// Makes room for `more` bytes, which do not make the body larger than `size`: twice as much as there was, and never more
+/// than the largest body takes.
+fn make_room(body: &mut Vec<u8>, more: usize, size: usize) {
+    let needed = body.len() + more;
+    if body.capacity() < needed {
+        let capacity = (2 * body.capacity()).clamp(needed, size.max(needed));
+        body.reserve_exact(capacity - body.len());
+    }
 }
 
 /// Refuses a body with a content coding: it would be taken for what it is not.
 pub(super) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    let codings = headers.get_all(header::CONTENT_ENCODING);
-    let is_identity = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
-    let mut codings = codings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if codings.all(|coding| is_identity(coding.trim_ascii())) { Ok(()) } else { Err(Problem::unsupported_encoding()) }
+    let mut codings = headers::elements(headers, &header::CONTENT_ENCODING);
+    match codings.all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
+        true => Ok(()),
+        false => Err(Problem::unsupported_encoding()),
+    }
 }
 
 /// The next piece of a body, which comes at most `pause` after the one before; `None` at its end.
@@ -171,6 +177,25 @@ mod tests {
         assert_eq!(*body, text);
         assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
         assert_eq!(body._reservation.bytes(), text.len());
+    }
+
+    #[test]
+    fn room_for_a_body_doubles_up_to_the_largest_body() {
+        const MIB: usize = 1 << 20;
+        let (mut body, size) = (Vec::new(), 64 * MIB);
+        let mut capacities = Vec::new();
+        while body.len() < 3 * MIB {
+            make_room(&mut body, SLICE, size);
+            body.extend_from_slice(&[b'x'; SLICE]);
+            assert!(body.capacity() <= 2 * body.len());
+            if capacities.last() != Some(&body.capacity()) {
+                capacities.push(body.capacity());
+            }
+        }
+        assert_eq!(capacities, [SLICE, 2 * SLICE, 4 * SLICE, 8 * SLICE, MIB, 2 * MIB, 4 * MIB]);
+        body.resize(4 * MIB, b'x');
+        make_room(&mut body, SLICE, 5 * MIB);
+        assert_eq!(body.capacity(), 5 * MIB);
     }
 
     #[test]

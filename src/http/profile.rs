@@ -116,7 +116,7 @@ pub(crate) fn check_sight(caller: &Caller, user: &UserId) -> Result<(), Problem>
 }
 
 /// Callers who must not learn whether a user exists are told "unknown" at a multiple of this time after they asked. All
-/// denials take the same way (ADR 0012); what is left is that loading a hidden user for the first time takes longer than
+/// denials take the same path (ADR 0012); what is left is that loading a hidden user for the first time takes longer than
 /// finding nobody, and that the response time would reveal it.
 const DENIAL_QUANTUM: Duration = Duration::from_millis(50);
 

@@ -28,6 +28,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, rt};
 
 use crate::http::door::Door;
+use crate::http::headers;
 use crate::http::problem::{Code, Problem};
 use crate::http::transport;
 use open::{Body, Open};
@@ -71,12 +72,11 @@ pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>
 
 /// Whether the client asks for the protocol. One that names others only is refused; one that names none gets it.
 fn speaks_protocol(headers: &HeaderMap) -> Result<bool, Problem> {
-    let mut offered =
-        headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).filter_map(|value| value.to_str().ok()).peekable();
+    let mut offered = headers::elements(headers, &header::SEC_WEBSOCKET_PROTOCOL).peekable();
     if offered.peek().is_none() {
         return Ok(false);
     }
-    match offered.flat_map(|list| list.split(',')).any(|name| name.trim() == PROTOCOL) {
+    match offered.any(|name| name == PROTOCOL.as_bytes()) {
         true => Ok(true),
         false => {
             Err(Problem::new(Code::InvalidParameter, "the sub-protocol that is spoken here is `civic-profile.v1`"))

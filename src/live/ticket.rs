@@ -17,6 +17,8 @@ use crate::http::{origin, query};
 pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
     let origin = origin::check(&request, &door.http.cors_origins)?;
     let caller = caller::authenticate(&door.verifier, request.headers())?;
+    // Asked for whatever the scope: an `auth` message on the socket may bring a token that opens profiles, and then nobody
+    // asks again.
     let reason = AccessReason::of(&caller, request.headers())?;
     // It is as good as the token that bought it, and no longer.
     let expires_in_s = door.live.ticket_life.min(door.verifier.left(&caller)).as_secs();
@@ -28,7 +30,7 @@ pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpR
         .json(json!({ "ticket": ticket, "expires_in_s": expires_in_s })))
 }
 
-/// The caller of a handshake, and why an administrator looks.
+/// The caller of a handshake, and why an administrator looks: asked for whatever the scope, as for a ticket.
 ///
 /// # Errors
 /// A page from elsewhere; a token or ticket that is not accepted. A ticket that is named is spent whatever comes of it,

@@ -76,6 +76,9 @@ fn a_reason_is_taken_in_any_language_and_bounded() {
         assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid-parameter"));
         assert!(!app.log().contains(&reason));
     }
+    let twice = Request::new("GET", profile_path(USER)).bearer(&app.sign(admin()));
+    let answer = app.send(twice.header("x-access-reason", "complaint 42").header("x-access-reason", "complaint 43"));
+    assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid-request"));
 }
 
 #[test]

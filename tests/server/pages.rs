@@ -61,7 +61,9 @@ fn every_address_that_the_root_names_is_there() {
     for address in [app.listen, app.admin_listen] {
         let root = ask(address, "/", "application/json").json();
         for named in root["addresses"].as_array().unwrap() {
-            let path = named["path"].as_str().unwrap().replace("{user_id}", USER).replace("{source}", "metadata");
+            let values = [("{user_id}", USER), ("{source}", "metadata"), ("{version}", "2.0"), ("{name}", "http")];
+            let named_path = named["path"].as_str().unwrap().to_owned();
+            let path = values.into_iter().fold(named_path, |path, (name, value)| path.replace(name, value));
             let options = Request::new("OPTIONS", &path).send(address);
             let methods: Vec<_> =
                 named["methods"].as_array().unwrap().iter().map(|method| method.as_str().unwrap()).collect();

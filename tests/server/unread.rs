@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, client::client_with_config};
 
-use crate::app::{App, USER, eventually, feed_path, profile_path, spawn_app_with};
+use crate::app::{App, USER, eventually, feed_path, profile_path, residency, spawn_app_with};
 use crate::client::{Chunked, Request, read_head};
 use crate::token::Token;
 
@@ -38,9 +38,14 @@ pub(crate) fn held(app: &App) -> usize {
     let sockets = sockets.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
     // Local address, remote address, state, and after some the inode: 0 where no process holds the socket any more.
     let held = sockets.filter(|socket| socket[1].ends_with(&port) && socket[3] != LISTENS && socket[9] != "0").count();
+    held + unlinked_files(app)
+}
+
+/// The files that answers wait in.
+fn unlinked_files(app: &App) -> usize {
     let files = fs::read_dir(format!("/proc/{}/fd", app.pid())).unwrap();
     let links = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
-    held + links.filter(|link| link.to_string_lossy().ends_with("(deleted)")).count()
+    links.filter(|link| link.to_string_lossy().ends_with("(deleted)")).count()
 }
 
 fn memory_kib(app: &App) -> u64 {
@@ -161,15 +166,20 @@ fn answers_that_nobody_reads_are_given_up() {
 
 /// Begins a stream of which every line is rejected, with an answer many times as long.
 fn begin_stream(app: &App) -> TcpStream {
-    let token = app.sign(Token::service("feed:metadata"));
-    let head = Request::new("POST", feed_path("metadata"))
+    let mut stream = open_stream(app, "metadata");
+    send_chunk(&mut stream, &"x\n".repeat(50_000));
+    stream
+}
+
+fn open_stream(app: &App, source: &str) -> TcpStream {
+    let token = app.sign(Token::service(&format!("feed:{source}")));
+    let head = Request::new("POST", feed_path(source))
         .bearer(&token)
         .header("content-type", "application/x-ndjson")
         .header("transfer-encoding", "chunked")
         .head();
     let mut stream = narrow(app.listen);
     stream.write_all(head.as_bytes()).unwrap();
-    send_chunk(&mut stream, &"x\n".repeat(50_000));
     stream
 }
 
@@ -203,4 +213,61 @@ fn the_answer_of_a_stream_that_was_sent_is_to_be_read() {
     eventually("its answer waits in a file", || held(&app) == 2);
     nothing_is_held(&app);
     drop(stream);
+}
+
+/// Events that are rejected, each with a result of some 8 KiB.
+fn long_rejections(count: usize) -> String {
+    let mut event = residency(USER, "faulty", "2026-01-10T00:00:00Z", 1);
+    let members = (0..16).map(|n| (format!("{n:x>450}"), json!(1)));
+    event["data"]["fields"]["demographics"] = members.collect::<serde_json::Map<_, _>>().into();
+    format!("{event}\n").repeat(count)
+}
+
+/// The number once it has not changed for a while.
+fn at_rest(number: impl Fn() -> u64) -> u64 {
+    let mut seen = vec![number()];
+    while seen.len() < 10 {
+        thread::sleep(Duration::from_millis(100));
+        let now = number();
+        seen.retain(|before| *before == now);
+        seen.push(now);
+    }
+    seen[0]
+}
+
+#[test]
+fn a_stream_without_a_file_stops_between_two_lines_and_goes_on_when_another_gives_one_back() {
+    const FILES: usize = 32;
+    const LINES: u64 = 32_768;
+    // Memory for what every stream reserves, and for little more: results go to files.
+    let app = spawn_app_with(
+        "[http]\nin_flight_bytes = 4_800_000\nmax_body_bytes = 1_000_000\nmax_event_bytes = 100_000\n\
+         client_body_timeout_s = 600\nunread_timeout_s = 600\n",
+    );
+    let open = |source| {
+        let stream = open_stream(&app, source);
+        assert_eq!(read_head(&mut BufReader::new(&stream)).status, 200);
+        stream
+    };
+    let mut others: Vec<_> = (0..FILES).map(|_| open("metadata")).collect();
+    let mut last = open("analytics");
+    let events = long_rejections(150);
+    others.iter_mut().for_each(|other| send_chunk(other, &events));
+    eventually("every file is taken", || unlinked_files(&app) == FILES);
+
+    let rejected = || app.metric("profile_feed_events_total{source=\"analytics\",status=\"rejected\"}") as u64;
+    let sending = thread::spawn(move || {
+        send_chunk(&mut last, &"x\n".repeat(LINES as usize));
+        last.write_all(b"0\r\n\r\n").unwrap();
+        last
+    });
+    eventually("some lines are taken", || rejected() > 0);
+    let taken = at_rest(rejected);
+    assert!(taken < LINES / 2, "{taken} results of one piece wait in memory");
+    drop(others);
+    eventually("all lines are taken before anything is read", || rejected() == LINES);
+    let mut answer = String::new();
+    Chunked::new(BufReader::new(sending.join().unwrap())).read_to_string(&mut answer).unwrap();
+    let total: serde_json::Value = serde_json::from_str(answer.lines().last().unwrap()).unwrap();
+    assert_eq!(total["total"], LINES);
 }

@@ -16,14 +16,17 @@ use crate::http::problem::Problem;
 
 /// Events of one request that wait for their result.
 const WINDOW: usize = 4_096;
-/// How long a stream is held up before an event of it is answered busy.
+/// How long a stream is held up before an event of it is answered busy. While no feed gets a permit, because the checkpoint
+/// is far behind, a stream advances by one event in this time.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How much is taken before the worker's other requests have their turn: bytes of events, to each of which something is
 /// added for what it costs whatever its size. About a millisecond.
 const TURN: usize = 32 * 1024;
 const EVENT_COST: usize = 256;
-/// How long it waits when nothing of its own is under way that could free a place.
+/// How long it waits when nothing of its own is under way that could free a place: at first, and at most. The pause
+/// doubles, since every try validates the event again.
 const PAUSE: Duration = Duration::from_millis(5);
+const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// One request's events.
 pub(super) struct Intake<'a> {
@@ -150,13 +153,14 @@ impl<'a> Intake<'a> {
         validate(text, self.source, &self.door.rules, self.door.clock.now_micros())
     }
 
-    /// Holds the stream up while the system is full, so that its events stay in order and the sender slows down.
+    /// Holds the stream up while the system is full, or slows feeds down because the checkpoint is behind: so its events
+    /// stay in order, and nothing more of the body is read until this one was taken or answered.
     async fn submit(&mut self, event: FeedEvent, text: &[u8]) {
         let received = std::time::Instant::now();
         let slot = self.under_way.begin(self.taken, event.id.clone());
         self.taken += 1;
         let mut reply = Reply::stream(slot, self.sender.clone());
-        let mut event = event;
+        let (mut event, mut pause) = (event, PAUSE);
         loop {
             reply = match self.door.profiles.submit(event, received, reply) {
                 Ok(()) => return,
@@ -167,7 +171,10 @@ impl<'a> Intake<'a> {
                 return drop(reply);
             }
             match self.under_way.len() {
-                0 | 1 => tokio::time::sleep(PAUSE).await,
+                0 | 1 => {
+                    tokio::time::sleep(pause).await;
+                    pause = (2 * pause).min(MAX_PAUSE);
+                }
                 _ => self.settle_next().await,
             }
             // It was valid, and is again: to keep a copy of each would cost more than this rare case.

@@ -11,7 +11,7 @@ use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,6 +19,7 @@ use std::task::{Context, Poll, Waker};
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
+use tokio::sync::Notify;
 
 use crate::http::in_flight::{NoRoom, Reservation};
 
@@ -42,6 +43,8 @@ pub(crate) struct Space(Arc<Used>);
 struct Used {
     bytes: AtomicU64,
     files: AtomicUsize,
+    /// Wakes the spools that wait for bytes or for a file, whichever stream they belong to.
+    freed: Notify,
 }
 
 impl Space {
@@ -50,7 +53,10 @@ impl Space {
     }
 
     fn give_back(&self, bytes: u64) {
-        self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let before = self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if before >= FILES && before - bytes < FILES {
+            self.0.freed.notify_waiters();
+        }
     }
 
     fn is_used_up(&self) -> bool {
@@ -64,7 +70,9 @@ impl Space {
     }
 
     fn give_back_file(&self) {
-        self.0.files.fetch_sub(1, Ordering::Relaxed);
+        if self.0.files.fetch_sub(1, Ordering::Relaxed) == MAX_FILES {
+            self.0.freed.notify_waiters();
+        }
     }
 }
 
@@ -119,19 +127,25 @@ impl Inner {
             return Ok(());
         }
         self.newest.extend_from_slice(bytes);
-        if self.newest.len() >= BLOCK {
-            // Into the page cache, and rarely: not worth a thread.
-            self.open_file()?;
-            let Some(file) = &self.file else { return Ok(()) };
-            file.write_all_at(&self.newest, self.written)?;
-            self.written += self.newest.len() as u64;
-            self.space.take(self.newest.len() as u64);
-            self.newest.clear();
+        self.write_block()
+    }
+
+    /// Writes `newest` to the file, if it is a block and there is a file or may be one.
+    fn write_block(&mut self) -> io::Result<()> {
+        if self.newest.len() < BLOCK {
+            return Ok(());
         }
+        self.open_file()?;
+        let Some(file) = &self.file else { return Ok(()) };
+        // Into the page cache, and rarely: not worth a thread.
+        file.write_all_at(&self.newest, self.written)?;
+        self.written += self.newest.len() as u64;
+        self.space.take(self.newest.len() as u64);
+        self.newest.clear();
         Ok(())
     }
 
-    /// Makes the file, if there is none yet and there may be one.
+    /// Makes the file, if there is none and there may be one.
     fn open_file(&mut self) -> io::Result<()> {
         if self.file.is_none() && self.space.take_file() {
             let made = tempfile::tempfile_in(&self.directory).inspect_err(|_| self.space.give_back_file())?;
@@ -140,10 +154,28 @@ impl Inner {
         Ok(())
     }
 
-    /// Whether the stream must wait for its reader.
+    /// Gives the file, which was read to its end, back: another stream may need it more.
+    fn close_file(&mut self) {
+        if self.file.take().is_some() {
+            self.space.give_back(self.written);
+            self.space.give_back_file();
+            (self.read, self.written) = (0, 0);
+        }
+    }
+
+    /// Whether nothing more may be added for now.
     fn is_full(&self) -> bool {
         let waits_for_file = self.file.is_none() && self.newest.len() >= BLOCK;
         waits_for_file || (self.written > 0 && self.space.is_used_up())
+    }
+
+    /// Whether more may be added, once what waited for a file has been written; `None` if not yet.
+    fn make_room(&mut self) -> io::Result<Option<bool>> {
+        if self.abandoned {
+            return Ok(Some(false));
+        }
+        self.write_block()?;
+        Ok((!self.is_full()).then_some(true))
     }
 
     fn pop(&mut self) -> io::Result<Option<Bytes>> {
@@ -159,9 +191,7 @@ impl Inner {
             file.read_exact_at(&mut block, self.read)?;
             self.read += length as u64;
             if self.read == self.written {
-                file.set_len(0)?;
-                self.space.give_back(self.written);
-                (self.read, self.written) = (0, 0);
+                self.close_file();
             }
             return Ok(Some(block.freeze()));
         }
@@ -171,10 +201,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.space.give_back(self.written);
-        if self.file.is_some() {
-            self.space.give_back_file();
-        }
+        self.close_file();
     }
 }
 
@@ -197,18 +224,37 @@ impl Writer {
         self.0.borrow_mut().failed = Some(error);
     }
 
-    /// Waits while answers of this spool lie in its file and no more may, or need a file and may have none; `false` when nobody will read it any more.
-    pub(super) async fn has_room(&self) -> bool {
-        poll_fn(|context| {
-            let mut inner = self.0.borrow_mut();
-            // A spool without a file is not held up by others: what it may add until it is asked again is little.
-            if !inner.abandoned && inner.is_full() {
-                inner.writer = Some(context.waker().clone());
-                return Poll::Pending;
+    /// Whether nothing more may be added before [`Writer::has_room`] has returned.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.borrow().is_full()
+    }
+
+    /// Waits until more may be added: the client reads, or another stream gives back what this one waits for. `false`
+    /// when nobody will read it any more.
+    ///
+    /// A spool without a file does not wait for bytes in files: what it may add until it is asked again is little.
+    ///
+    /// # Errors
+    /// What waited for a file could not be written to it.
+    pub(super) async fn has_room(&self) -> io::Result<bool> {
+        let space = self.0.borrow().space.clone();
+        loop {
+            // Made before the look, so that nothing that is given back in between is missed.
+            let mut freed = pin!(space.0.freed.notified());
+            let room = poll_fn(|context| {
+                let mut inner = self.0.borrow_mut();
+                match inner.make_room().transpose() {
+                    Some(room) => Poll::Ready(Some(room)),
+                    None => {
+                        inner.writer = Some(context.waker().clone());
+                        freed.as_mut().poll(context).map(|()| None)
+                    }
+                }
+            });
+            if let Some(room) = room.await {
+                return room;
             }
-            Poll::Ready(!inner.abandoned)
-        })
-        .await
+        }
     }
 }
 
@@ -273,6 +319,10 @@ mod tests {
         super::spool(directory, space, InFlight::new(16 * MEMORY).reserve(Purpose::Feed)).expect("room")
     }
 
+    fn waits(writer: &Writer) -> bool {
+        futures_util::FutureExt::now_or_never(writer.has_room()).is_none()
+    }
+
     #[actix_web::test]
     async fn everything_comes_out_in_order_through_memory_and_file() {
         let directory = tempfile::tempdir().expect("a directory");
@@ -303,9 +353,9 @@ mod tests {
     #[actix_web::test]
     async fn a_writer_learns_that_nobody_reads() {
         let (writer, reader) = spool(std::env::temp_dir(), Space::default());
-        assert!(writer.has_room().await);
+        assert!(writer.has_room().await.expect("room"));
         drop(reader);
-        assert!(!writer.has_room().await);
+        assert!(!writer.has_room().await.expect("an end"));
     }
 
     #[actix_web::test]
@@ -318,14 +368,13 @@ mod tests {
         writer.push(&vec![b'x'; BLOCK]).expect("room");
         assert_eq!(space.0.bytes.load(Ordering::Relaxed), BLOCK as u64);
         space.take(FILES);
-        assert!(other.has_room().await, "who has no file may go on");
-        let is_full = |writer: &Writer| futures_util::FutureExt::now_or_never(writer.has_room()).is_none();
-        assert!(is_full(&writer));
+        assert!(other.has_room().await.expect("room"), "who has no file may go on");
+        assert!(waits(&writer));
         for _ in 0..=MEMORY / BLOCK {
             let piece = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await;
             assert_eq!(piece.expect("more").expect("a piece").len(), BLOCK);
         }
-        assert!(!is_full(&writer), "all was read");
+        assert!(!waits(&writer), "all was read");
         space.give_back(FILES);
         writer.push(&vec![b'x'; 2 * MEMORY]).expect("room");
         drop((writer, reader));
@@ -345,18 +394,55 @@ mod tests {
         let spools: Vec<_> = (0..MAX_FILES).map(|_| full()).collect();
         assert_eq!(space.0.files.load(Ordering::Relaxed), MAX_FILES);
         let (writer, mut reader) = full();
-        let waits = |writer: &Writer| futures_util::FutureExt::now_or_never(writer.has_room()).is_none();
         assert!(waits(&writer) && writer.0.borrow().file.is_none(), "no file is left for it");
+        let waiting = actix_web::rt::spawn(async move {
+            let has_room = writer.has_room().await.expect("room");
+            (writer, has_room)
+        });
+        tokio::task::yield_now().await;
         drop(spools);
-        assert_eq!(space.0.files.load(Ordering::Relaxed), 0);
+        let (writer, has_room) = waiting.await.expect("it ends");
+        assert!(has_room && writer.0.borrow().file.is_some(), "the others' end woke it, and it has a file");
+        assert_eq!(space.0.files.load(Ordering::Relaxed), 1);
         writer.push(b"z").expect("room");
-        assert!(!waits(&writer) && writer.0.borrow().file.is_some(), "there is one again");
         drop(writer);
         let mut read = Vec::new();
         while let Some(piece) = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await {
             read.extend_from_slice(&piece.expect("a piece"));
         }
         assert!(read == [vec![b'x'; MEMORY], vec![b'y'; BLOCK], b"z".to_vec()].concat());
+    }
+
+    #[actix_web::test]
+    async fn a_file_that_was_read_to_its_end_is_given_back() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let space = Space::default();
+        let (writer, mut reader) = spool(directory.path().to_owned(), space.clone());
+        for _ in 0..2 {
+            writer.push(&vec![b'x'; MEMORY]).expect("room");
+            writer.push(&vec![b'y'; BLOCK]).expect("room");
+            assert_eq!((space.0.files.load(Ordering::Relaxed), writer.0.borrow().file.is_some()), (1, true));
+            for _ in 0..=MEMORY / BLOCK {
+                let piece = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await;
+                assert_eq!(piece.expect("more").expect("a piece").len(), BLOCK);
+            }
+            assert_eq!((space.0.files.load(Ordering::Relaxed), writer.0.borrow().file.is_some()), (0, false));
+            assert_eq!(space.0.bytes.load(Ordering::Relaxed), 0);
+        }
+    }
+
+    #[actix_web::test]
+    async fn bytes_that_another_stream_gives_back_wake_the_writer() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let space = Space::default();
+        let (writer, _reader) = spool(directory.path().to_owned(), space.clone());
+        writer.push(&vec![b'x'; MEMORY + BLOCK]).expect("room");
+        space.take(FILES);
+        let waiting = actix_web::rt::spawn(async move { writer.has_room().await.expect("room") });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        space.give_back(FILES);
+        assert!(waiting.await.expect("it ends"));
     }
 
     #[actix_web::test]

@@ -5,6 +5,7 @@
 
 use std::future::pending;
 use std::io;
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 
 use actix_web::http::header;
@@ -116,54 +117,74 @@ impl Stream<'_> {
                 Some(Err(problem)) => return Ok(Some(problem)),
                 Some(Ok(Some(piece))) => lines.push(piece),
             }
-            if let Some(problem) = self.take_all(&mut lines, is_last).await? {
-                return Ok(Some(problem));
+            if let ControlFlow::Break(ended) = self.take_all(&mut lines, is_last, over.as_mut()).await? {
+                return Ok(ended);
             }
             self.report()?;
             if is_last {
                 return Ok(None);
             }
-            match self.has_reader(over.as_mut()).await {
-                Ok(true) => {}
-                Ok(false) => return Ok(None),
-                Err(over) => return Ok(Some(ended(over))),
+            if let ControlFlow::Break(ended) = self.wait_for_room(over.as_mut()).await? {
+                return Ok(ended);
             }
-            self.unread.renew();
             // A payload that is always ready would keep the worker's other requests waiting.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Takes every line that is complete, unless the time is over.
-    async fn take_all(&mut self, lines: &mut Lines, is_last: bool) -> io::Result<Option<Problem>> {
+    /// Takes every line that is complete, unless the stream ends. One piece may hold many thousands of lines, each with
+    /// a result that is longer than itself: so there must be room before every line, not only before every piece.
+    async fn take_all(
+        &mut self,
+        lines: &mut Lines,
+        is_last: bool,
+        mut over: Pin<&mut impl Future<Output = Over>>,
+    ) -> io::Result<ControlFlow<Option<Problem>>> {
         while let Some(line) = lines.next().or_else(|| if is_last { lines.finish() } else { None }) {
             if let Some(over) = self.stay.is_over() {
-                return Ok(Some(ended(over)));
+                return Ok(ControlFlow::Break(Some(ended(over))));
             }
             match line {
                 Line::Whole(text) => self.intake.take(&text).await,
                 Line::TooLong => self.intake.take_too_large().await,
             }
             self.report()?;
+            if self.out.is_full() {
+                let waited = self.wait_for_room(over.as_mut()).await?;
+                if waited.is_break() {
+                    return Ok(waited);
+                }
+            }
         }
         // Two streams that both hold half of a line must not wait for each other.
         self.held.shrink_to(lines.held());
-        Ok(self.held.grow_to(lines.held()).err().map(Problem::from))
+        Ok(match self.held.grow_to(lines.held()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(no_room) => ControlFlow::Break(Some(no_room.into())),
+        })
     }
 
-    /// Waits until answers may be added; `false` when nobody will read them any more, an error when the time is over.
-    async fn has_reader(&self, over: Pin<&mut impl Future<Output = Over>>) -> Result<bool, Over> {
-        // Without room it goes on only when the client reads, which it now must.
+    /// Waits until results may be added. Breaks when nobody will read them any more, or with a problem when the time is
+    /// over.
+    async fn wait_for_room(
+        &self,
+        over: Pin<&mut impl Future<Output = Over>>,
+    ) -> io::Result<ControlFlow<Option<Problem>>> {
+        // The client may have to read now, but the stream also goes on when another one gives a file back.
         let must_read = async {
             self.unread.end().await;
             pending::<()>().await
         };
         tokio::select! {
             biased;
-            is_read = self.out.has_room() => Ok(is_read),
-            over = over => Err(over),
-            () = must_read => Ok(true),
+            has_room = self.out.has_room() => if !has_room? {
+                return Ok(ControlFlow::Break(None));
+            },
+            over = over => return Ok(ControlFlow::Break(Some(ended(over)))),
+            () = must_read => {}
         }
+        self.unread.renew();
+        Ok(ControlFlow::Continue(()))
     }
 
     fn report(&mut self) -> io::Result<()> {

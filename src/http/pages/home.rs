@@ -12,16 +12,18 @@ use crate::http::problem::Problem;
 /// An address: methods, path, what it gives.
 type Address = (&'static str, &'static str, &'static str);
 
-const PUBLIC: [Address; 12] = [
+const PUBLIC: [Address; 14] = [
     ("GET, HEAD", "/api/v2/profile/{user_id}", "a profile, as the caller may see it"),
     ("GET, HEAD", "/api/v2/profile/{user_id}/completeness", "what is missing in a profile"),
     ("PUT", "/api/v2/profile/{user_id}/consent", "the citizen's consent"),
     ("GET", "/api/v2/profile/{user_id}/events", "changes of a profile, as Server-Sent Events"),
     ("POST", "/api/v2/feeds/{source}", "feed events in: one, a batch, or a stream of NDJSON"),
-    ("GET", "/api/v2/live", "changes of profiles, over a WebSocket"),
+    ("GET", "/api/v2/live", "changes of profiles, over a WebSocket; takes a ticket in place of the token"),
     ("POST", "/api/v2/live/ticket", "a ticket with which a page opens a WebSocket"),
     ("GET", "/api/v2/events", "changes of all profiles, as Server-Sent Events or NDJSON"),
-    ("GET, HEAD", "/api/v2/schemas", "JSON Schemas of profiles"),
+    ("GET, HEAD", "/api/v2/schemas", "versions of the profile and their JSON Schemas"),
+    ("GET, HEAD", "/api/v2/schemas/{version}", "the JSON Schema of one version"),
+    ("GET, HEAD", "/docs/{name}", "a guide of those listed below"),
     ("GET, HEAD", "/problems", "what every error means and what to do about it"),
     ("GET, HEAD", "/health/live", "whether the server answers"),
     ("GET, HEAD", "/health/ready", "whether the server takes requests"),
@@ -43,8 +45,8 @@ pub(in crate::http) async fn public(request: HttpRequest) -> Result<HttpResponse
     static PAGE: LazyLock<Page> = LazyLock::new(|| {
         let guides: Vec<_> = GUIDES.iter().map(|(name, title, _)| format!("- [{title}](/docs/{name})\n")).collect();
         let markdown = format!(
-            "# Profile server\n\n{ABOUT}\n\nEvery address under `/api` except the schemas needs a bearer token: \
-             `Authorization: Bearer …`.\n\n## Addresses\n\n{}\n## Documentation\n\n{}",
+            "# Profile server\n\n{ABOUT}\n\nEvery address under `/api` except the schemas needs a bearer token, \
+             `Authorization: Bearer …`; `/api/v2/live` takes a bearer token or a ticket.\n\n## Addresses\n\n{}\n## Documentation\n\n{}",
             table(&PUBLIC),
             guides.concat()
         );
