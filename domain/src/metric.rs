@@ -16,13 +16,13 @@ pub enum MetricKind {
 /// What the figures are counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricUnit {
-    /// Things.
+    /// A plain count.
     Count,
     /// Seconds.
     Seconds,
     /// Bytes.
     Bytes,
-    /// Hundredths of a whole.
+    /// Percent, 0 to 100.
     Percent,
 }
 

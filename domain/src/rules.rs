@@ -17,7 +17,7 @@ pub struct Rules {
     pub not_applicable: Vec<NotApplicable>,
     /// How many known schemes need a leaf, to tell whether somebody is eligible; none where it is left out.
     pub schemes_waiting: BTreeMap<Leaf, u32>,
-    /// The most that a value may hold.
+    /// Limits on what a value may hold.
     pub limits: Limits,
 }
 
@@ -32,36 +32,36 @@ pub struct NotApplicable {
     pub is_one_of: Vec<String>,
 }
 
-/// The most that values may hold.
+/// Limits on what values may hold.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Characters of a string.
+    /// Maximum number of characters of a string.
     pub string_chars: usize,
-    /// Characters of a scheme's or a deadline's id, and of the name of a matched rule.
+    /// Maximum number of characters of a scheme's or a deadline's id, and of the name of a matched rule.
     pub id_chars: usize,
-    /// Characters of a description.
+    /// Maximum number of characters of a description.
     pub description_chars: usize,
-    /// Schemes of a batch.
+    /// Maximum number of schemes of a batch.
     pub schemes: usize,
-    /// Bytes of a batch in canonical form.
+    /// Maximum size of a batch in canonical form, in bytes.
     pub eligibility_batch_bytes: usize,
-    /// Matched rules of a scheme.
+    /// Maximum number of matched rules of a scheme.
     pub matched_rules: usize,
-    /// Predicted events.
+    /// Maximum number of predicted events.
     pub predicted_events: usize,
-    /// Bytes of all predicted events in canonical form.
+    /// Maximum size of all predicted events in canonical form, in bytes.
     pub predicted_events_bytes: usize,
-    /// Recommended actions.
+    /// Maximum number of recommended actions.
     pub recommended_actions: usize,
-    /// Bytes of all recommended actions in canonical form.
+    /// Maximum size of all recommended actions in canonical form, in bytes.
     pub recommended_actions_bytes: usize,
-    /// Cohort tags.
+    /// Maximum number of cohort tags.
     pub cohort_tags: usize,
-    /// Bytes of `aggregated_metrics` in canonical form.
+    /// Maximum size of `aggregated_metrics` in canonical form, in bytes.
     pub aggregated_metrics_bytes: usize,
     /// How far ahead of the clock an event's `time` may be, in microseconds.
     pub future_tolerance_micros: i64,
-    /// How deep JSON may nest.
+    /// Maximum nesting depth of JSON.
     pub json_depth: usize,
 }
 

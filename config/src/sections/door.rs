@@ -11,7 +11,7 @@ use crate::keys::Keys;
 pub struct Http {
     /// Threads that serve requests, at least 1.
     pub workers: usize,
-    /// The most that a request may take; streams are exempt.
+    /// How long a request may take; streams are exempt.
     pub request_timeout: Duration,
     /// How long a client may take to send its headers.
     pub client_header_timeout: Duration,
@@ -21,21 +21,21 @@ pub struct Http {
     pub unread_timeout: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// Connections of the API, in all.
+    /// Maximum number of connections of the API, in all.
     pub max_connections: usize,
-    /// Connections of one client address; 0 is no bound.
+    /// Maximum number of connections of one client address; 0 is no bound.
     pub max_connections_per_address: usize,
     /// How long draining may take.
     pub shutdown_timeout: Duration,
-    /// The largest feed event.
+    /// Maximum size of a feed event.
     pub max_event_bytes: usize,
-    /// The largest body that is not streamed.
+    /// Maximum size of a body that is not streamed.
     pub max_body_bytes: usize,
-    /// The largest answer to a batch.
+    /// Maximum size of the answer to a batch.
     pub max_answer_bytes: usize,
-    /// Bytes of bodies and feed answers that are held in memory at the same time.
+    /// Maximum size of the bodies and feed answers that are held in memory at the same time.
     pub in_flight_bytes: usize,
-    /// The deepest nesting of JSON.
+    /// Maximum nesting depth of JSON.
     pub max_json_depth: usize,
     /// Origins that browsers may call from.
     pub cors_origins: Vec<String>,
@@ -86,7 +86,7 @@ pub struct Auth {
     pub max_life: Duration,
     /// The longest accepted life of a token of a service.
     pub max_service_life: Duration,
-    /// Verified tokens that are remembered.
+    /// Maximum number of verified tokens that are remembered.
     pub token_cache_entries: u64,
 }
 
@@ -107,21 +107,21 @@ impl Auth {
 /// `[live]`: bounds on live outlets.
 #[derive(Debug, Clone)]
 pub struct Live {
-    /// Sockets that one caller may hold.
+    /// Maximum number of sockets that one caller may hold.
     pub max_sockets_per_caller: usize,
-    /// Users that one socket may follow.
+    /// Maximum number of users that one socket may follow.
     pub max_subscriptions_per_socket: usize,
-    /// Bytes of messages that one socket is read in a second, beyond a burst of as many.
+    /// Maximum number of bytes of messages that one socket is read in a second, beyond a burst of as many.
     pub read_bytes_per_s: usize,
-    /// Frames that wait for a slow client before they are merged.
+    /// Maximum number of frames that wait for a slow client before they are merged.
     pub outlet_queue_frames: usize,
     /// Time between two pings.
     pub heartbeat: Duration,
     /// How long a ticket is good.
     pub ticket_life: Duration,
-    /// Tickets of one caller that wait to be used.
+    /// Maximum number of tickets of one caller that wait to be used.
     pub max_tickets_per_caller: usize,
-    /// Tickets of all callers that wait to be used.
+    /// Maximum number of tickets of all callers that wait to be used.
     pub max_tickets: usize,
 }
 
@@ -143,11 +143,11 @@ impl Live {
 /// `[events]`: bounds on those who follow all users.
 #[derive(Debug, Clone)]
 pub struct Events {
-    /// Streams at the same time, in all.
+    /// Maximum number of streams at the same time, in all.
     pub max_followers: usize,
-    /// Streams at the same time of one caller.
+    /// Maximum number of streams at the same time of one caller.
     pub max_followers_per_caller: usize,
-    /// The most bytes of profiles that are remembered for them.
+    /// Maximum size of the profiles that are remembered for them.
     pub cache_bytes: u64,
     /// The longest silence on a stream.
     pub heartbeat: Duration,

@@ -43,29 +43,29 @@ fn instant(text: &str) -> Option<Timestamp> {
 /// `[profile]`: bounds on what an event may say.
 #[derive(Debug, Clone)]
 pub struct ProfileLimits {
-    /// Characters of a string.
+    /// Maximum number of characters of a string.
     pub max_string_chars: usize,
-    /// Characters of a scheme's or a deadline's id, and of the name of a matched rule.
+    /// Maximum number of characters of a scheme's or a deadline's id, and of the name of a matched rule.
     pub max_id_chars: usize,
-    /// Characters of a deadline's description.
+    /// Maximum number of characters of a deadline's description.
     pub max_description_chars: usize,
-    /// Schemes in a batch.
+    /// Maximum number of schemes in a batch.
     pub max_schemes: usize,
-    /// A batch in its canonical form.
+    /// Maximum size of a batch in its canonical form.
     pub max_eligibility_batch_bytes: usize,
-    /// Matched rules of a scheme.
+    /// Maximum number of matched rules of a scheme.
     pub max_matched_rules: usize,
-    /// Predicted events.
+    /// Maximum number of predicted events.
     pub max_predicted_events: usize,
-    /// All predicted events in their canonical form.
+    /// Maximum size of all predicted events in their canonical form.
     pub max_predicted_events_bytes: usize,
-    /// Recommended actions.
+    /// Maximum number of recommended actions.
     pub max_recommended_actions: usize,
-    /// All recommended actions in their canonical form.
+    /// Maximum size of all recommended actions in their canonical form.
     pub max_recommended_actions_bytes: usize,
-    /// Cohort tags.
+    /// Maximum number of cohort tags.
     pub max_cohort_tags: usize,
-    /// `aggregated_metrics` in its canonical form.
+    /// Maximum size of `aggregated_metrics` in its canonical form.
     pub max_aggregated_metrics_bytes: usize,
 }
 

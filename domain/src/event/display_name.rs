@@ -79,18 +79,21 @@ fn is_syllable(text: &str) -> bool {
 /// The names of Latin letters in the Indian scripts, in the notation of [`sound`]: independent vowels are `A i u e o`,
 /// vowel signs `1` (aa) to `5` (o), consonants their Latin counterparts. Letters whose names are one syllable (`ಕೆ`,
 /// `बी`) are not listed.
-const LETTER_NAMES: [&str; 30] = [
-    "ef", "e:p", // F
+const LETTER_NAMES: &[&str] = &[
+    "ef", "e:p", "ep", // F
     "ec", "ecc", "eic", "h4c", // H
-    "Ai",  // I
+    "Ai", "Ay", // I
     "el", "em", "en",  // L M N
     "k2u", // Q
     "Ar", "es", "iu", // R S U
-    "dbly3", "dbl3", "dbl2u", "db2ly3", "dp2ly3", "dp3ly3", // W
+    "dbly3", "dbl3", "dbl2u", "d1bl2u", "db2ly3", "dp2ly3", "dp3ly3", // W
     "eks",    // X
     "v1i", "v1y", "oy", "oy1i", // Y
-    "jd", "j4d", "icd", "isd", "s4d", // Z
+    "jd", "j4d", "icd", "isd", "is4d", "s4d", // Z
 ];
+
+/// The names of Z in Tamil, whose one letter for t and d would let surnames pass as the other names: `ஷேட்`.
+const TAMIL_Z: [&str; 3] = ["j4d", "icd", "isd"];
 
 fn is_letter_name(text: &str) -> bool {
     let script = |c: char| c as u32 >> 7;
@@ -99,18 +102,21 @@ fn is_letter_name(text: &str) -> bool {
     let sounds: Option<String> = letters()
         .filter_map(|c| match (script(c) == script(first)).then(|| sound(c)) {
             Some(Some(Sound::Silent)) => None,
-            Some(Some(Sound::Heard(sound))) => Some(Some(sound)),
+            Some(Some(Sound::Letter(sound))) => Some(Some(sound)),
             _ => Some(None),
         })
         .collect();
-    sounds.is_some_and(|sounds| LETTER_NAMES.contains(&&*sounds))
+    sounds.is_some_and(|sounds| {
+        let may_be_t = text.contains('\u{b9f}') && sounds.ends_with('d');
+        if may_be_t { TAMIL_Z.contains(&&*sounds) } else { LETTER_NAMES.contains(&&*sounds) }
+    })
 }
 
 /// What a character adds to the name of a letter.
 enum Sound {
     /// A virama, nukta or addak: spellings with and without it are the same name.
     Silent,
-    Heard(char),
+    Letter(char),
 }
 
 /// The sound of a character of the blocks from Devanagari to Malayalam. They are laid out alike (ISCII), so one table by
@@ -120,9 +126,11 @@ fn sound(c: char) -> Option<Sound> {
     if !(0x0900..=0x0d7f).contains(&code) {
         return None;
     }
-    let heard = match code {
+    let letter = match code {
         0x0972 => 'e',          // Marathi candra a
-        0x0b71 => 'v',          // Odia wa
+        0x09f0 => 'r',          // Assamese ra
+        0x09f1 | 0x0b71 => 'v', // Assamese wa, Odia wa
+        0x0b9f => 'd',          // Tamil has one letter for t and d
         0x0d7a | 0x0d7b => 'n', // Malayalam chillus
         0x0d7c => 'r',
         0x0d7d | 0x0d7e => 'l',
@@ -139,7 +147,7 @@ fn sound(c: char) -> Option<Sound> {
             0x15 => 'k',
             0x1a => 'c',
             0x1c | 0x1d => 'j',
-            0x1f | 0x21 => 'd',
+            0x21 => 'd',
             0x23 | 0x28 | 0x29 => 'n',
             0x2a => 'p',
             0x2b => 'f',
@@ -158,7 +166,7 @@ fn sound(c: char) -> Option<Sound> {
             _ => return None,
         },
     };
-    Some(Sound::Heard(heard))
+    Some(Sound::Letter(letter))
 }
 
 #[cfg(test)]
@@ -201,15 +209,15 @@ mod tests {
     fn initials_spelled_as_letter_names_are_initials() {
         // F H I L M N Q R S U W X Y Z, as far as they have more than one syllable.
         let by_script = [
-            "एफ एफ़ एच आई एल एम एन क्यू आर एस यू डब्ल्यू डब्लू एक्स वाई वाय जेड ज़ेड",
-            "এফ এইচ আই এল এম এন কিউ আর এস ইউ ডব্লিউ এক্স ওয়াই জেড",
+            "एफ एफ़ एच आई आय एल एम एन क्यू आर एस यू डब्ल्यू डब्लू एक्स वाई वाय जेड ज़ेड",
+            "আৰ ৱাই ডাব্লিউ এফ এইচ আই এল এম এন কিউ আর এস ইউ ডব্লিউ এক্স ওয়াই জেড",
             "ਐਫ ਐਚ ਆਈ ਐਲ ਐਮ ਐਨ ਆਰ ਐੱਸ ਐਸ ਡਬਲਯੂ ਐਕਸ ਵਾਈ ਜ਼ੈੱਡ",
             "એફ એચ આઈ એલ એમ એન આર એસ ડબલ્યુ એક્સ વાય ઝેડ",
             "ଏଫ୍ ଏଚ୍ ଆଇ ଏଲ୍ ଏମ୍ ଏନ୍ ଆର୍ ଏସ୍ ଡବ୍ଲ୍ୟୁ ଏକ୍ସ ୱାଇ ଜେଡ୍",
-            "எஃப் எச் ஹெச் ஐ எல் எம் என் ஆர் எஸ் டபிள்யூ எக்ஸ் ஒய் இசட் இஸட் க்யூ",
+            "எஃப் எப் எச் ஹெச் ஐ எல் எம் என் ஆர் எஸ் டபிள்யூ எக்ஸ் ஒய் இசட் இஸட் க்யூ",
             "ఎఫ్ హెచ్ ఎచ్ ఐ ఎల్ ఎమ్ ఎం ఎన్ ఆర్ ఎస్ డబ్ల్యూ ఎక్స్ వై జెడ్",
             "ಎಫ್ ಹೆಚ್ ಎಚ್ ಐ ಎಲ್ ಎಂ ಎಮ್ ಎನ್ ಆರ್ ಎಸ್ ಡಬ್ಲ್ಯೂ ಎಕ್ಸ್ ವೈ ಝಡ್ ಜೆಡ್",
-            "എഫ് എച്ച് എച് ഐ എൽ എം എൻ ആർ എസ് ഡബ്ല്യു എക്സ് വൈ ഇസഡ് സെഡ്",
+            "എഫ് എച്ച് എച് ഐ എൽ എം എൻ ആർ എസ് ഡബ്ല്യു എക്സ് വൈ ഇസഡ് ഇസെഡ് സെഡ്",
         ];
         for initial in by_script.iter().flat_map(|names| names.split(' ')) {
             check(&[&format!("Rajesh {initial}.")], true);
@@ -223,6 +231,10 @@ mod tests {
         let surnames = "राव दास सेन शर्मा ओझा आर्य वर्मा राम एसके দাস সেন রায় ਸਿੰਘ પટેલ ଦାସ ராவ் குமார் రావు నాయుడు ರಾವ್ ഗൗഡ നായർ";
         for surname in surnames.split(' ') {
             check(&[&format!("Rajesh {surname}."), &format!("Rajesh {surname}")], false);
+        }
+        for name in ["राजेश शेट.", "राजेश जट.", "ರಾಜೇಶ್ ಶೇಟ್.", "ராஜ் ஷேட்.", "ராஜ் ஜட்.", "ਗੁਰਪ੍ਰੀਤ ਜੱਟ."]
+        {
+            check(&[name], false);
         }
         // Letters of two scripts are the name of none.
         check(&["Rajesh एস."], false);

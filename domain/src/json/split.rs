@@ -103,7 +103,8 @@ impl ArraySplitter {
     /// # Errors
     /// The text cannot become an array of at most the limit of items, whatever follows.
     pub fn advance(&mut self, text: &[u8]) -> Result<(), SplitError> {
-        self.check_utf8(text)?;
+        let invalid = self.check_utf8(text);
+        // What stands before a wrong byte is scanned first, so that the first fault is reported however the text is cut.
         // A character that is cut is left for the next time.
         let text = &text[..self.valid];
         while let Some(&byte) = text.get(self.at) {
@@ -116,7 +117,7 @@ impl ArraySplitter {
                 self.at += plain_bytes(&text[self.at..]);
             }
         }
-        Ok(())
+        invalid
     }
 
     /// Scans the rest of `text`, which is whole now, and gives the place of each item.

@@ -20,6 +20,8 @@ pub(super) enum Glyph {
     Separator(char),
     /// A plus sign.
     Plus,
+    /// Another mark that a list or a query may have between groups of digits.
+    Mark,
     /// Anything else.
     Other,
 }
@@ -32,12 +34,24 @@ pub(super) struct Symbol {
     pub(super) end: usize,
 }
 
+/// How a percent sign is read that stands before two hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Percent {
+    /// As the sign itself.
+    Sign,
+    /// As the start of an escape (RFC 3986, section 2.1).
+    Escape,
+}
+
+/// The most backslashes that are read as one escape: those of text that was escaped four times.
+const MAX_BACKSLASHES: usize = 8;
+
 /// Hands every visible character of the text to `visit`, folded. A character such as `⑩` gives several symbols.
-pub(super) fn fold(text: &str, mut visit: impl FnMut(Symbol)) {
+pub(super) fn fold(text: &str, percent: Percent, mut visit: impl FnMut(Symbol)) {
     let mut start = 0;
     while let Some(character) = text[start..].chars().next() {
         steps::count(1);
-        let (character, length) = escaped(&text[start..]).unwrap_or((character, character.len_utf8()));
+        let (character, length) = escaped(&text[start..], percent).unwrap_or((character, character.len_utf8()));
         let end = start + length;
         let from = std::mem::replace(&mut start, end);
         let mut visit = |glyph| visit(Symbol { glyph, start: from, end });
@@ -46,7 +60,7 @@ pub(super) fn fold(text: &str, mut visit: impl FnMut(Symbol)) {
         } else if let Some(digit) = digit(character) {
             visit(Glyph::Digit(digit));
         } else if is_invisible(character) {
-            // What nobody sees parts no digits.
+            // Invisible characters do not separate digits.
         } else if is_space(character) {
             visit(Glyph::Space);
         } else if is_separator(character) {
@@ -67,21 +81,83 @@ pub(super) fn fold(text: &str, mut visit: impl FnMut(Symbol)) {
 }
 
 /// The character that an escape at the start of the text stands for, and the bytes that the escape takes.
-///
-/// Logs hold text as Rust or JSON write it: what was invisible in it stands there as `\u{200b}` or `\u200b`.
-fn escaped(text: &str) -> Option<(char, usize)> {
-    let escape = text.strip_prefix('\\')?;
-    if escape.starts_with(['n', 'r', 't']) {
-        return Some((' ', 2));
+fn escaped(text: &str, percent: Percent) -> Option<(char, usize)> {
+    match text.as_bytes().first()? {
+        b'\\' => backslash_escape(text),
+        b'%' if percent == Percent::Escape => percent_escape(text.as_bytes()),
+        _ => None,
     }
-    let code = escape.strip_prefix('u')?;
-    let (digits, length) = match code.strip_prefix('{') {
-        Some(code) => code.bytes().take(7).position(|byte| byte == b'}').map(|end| (&code[..end], end + 4))?,
-        None => (code.get(..4)?, 6),
+}
+
+/// Logs hold text as Rust or JSON write it: what was invisible in it stands there as `\u{200b}` or `\u200b`. Each
+/// time that text is escaped once more, its backslashes double; what is over stands for itself.
+fn backslash_escape(text: &str) -> Option<(char, usize)> {
+    let backslashes = leading_backslashes(text);
+    if backslashes > MAX_BACKSLASHES || !backslashes.is_power_of_two() {
+        return None;
+    }
+    let escape = &text[backslashes..];
+    let (character, length) = match escape.as_bytes().first()? {
+        b'n' | b'r' | b't' => (' ', 1),
+        b'u' => unicode_escape(escape, backslashes)?,
+        _ => return None,
     };
+    Some((character, backslashes + length))
+}
+
+fn leading_backslashes(text: &str) -> usize {
+    text.bytes().take(MAX_BACKSLASHES + 1).take_while(|byte| *byte == b'\\').count()
+}
+
+/// An escape that begins with `u`, without its backslashes.
+fn unicode_escape(escape: &str, backslashes: usize) -> Option<(char, usize)> {
+    if let Some(code) = escape.strip_prefix("u{") {
+        let end = code.bytes().take(7).position(|byte| byte == b'}')?;
+        return Some((char::from_u32(hex(&code[..end])?)?, end + 3));
+    }
+    let first = hex(escape.get(1..5)?)?;
+    if let Some(character) = char::from_u32(first) {
+        return Some((character, 5));
+    }
+    // JSON writes a character above U+FFFF as two surrogates (RFC 8259, section 7).
+    let rest = &escape[5..];
+    if leading_backslashes(rest) != backslashes {
+        return None;
+    }
+    let second = hex(rest[backslashes..].strip_prefix('u')?.get(..4)?)?;
+    let units = [u16::try_from(first).ok()?, u16::try_from(second).ok()?];
+    let character = char::decode_utf16(units).next()?.ok()?;
+    Some((character, 5 + backslashes + 5))
+}
+
+fn hex(digits: &str) -> Option<u32> {
     let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let character = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32);
-    character.filter(|_| is_hex).map(|character| (character, length))
+    u32::from_str_radix(digits, 16).ok().filter(|_| is_hex)
+}
+
+/// The character of the one to four escapes such as `%E0%A5%A8` at the start of the text.
+fn percent_escape(text: &[u8]) -> Option<(char, usize)> {
+    let mut bytes = [0; 4];
+    for count in 0..bytes.len() {
+        let Some(byte) = text.get(count * 3..).and_then(percent_byte) else { break };
+        bytes[count] = byte;
+        if let Some(character) = std::str::from_utf8(&bytes[..=count]).ok().and_then(|text| text.chars().next()) {
+            return Some((character, count * 3 + 3));
+        }
+    }
+    percent_byte(text).map(|_| (char::REPLACEMENT_CHARACTER, 3))
+}
+
+/// The byte of the escape at the start of the text.
+fn percent_byte(text: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = text else { return None };
+    let value = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    Some(value(high)? * 16 + value(low)?)
+}
+
+/// Whether the text reads otherwise where `%` begins an escape.
+pub(super) fn has_percent_escape(text: &str) -> bool {
+    text.as_bytes().windows(3).any(|bytes| percent_byte(bytes).is_some())
 }
 
 fn ascii(character: char) -> Glyph {
@@ -91,6 +167,7 @@ fn ascii(character: char) -> Glyph {
         ' ' | '\t'..='\r' => Glyph::Space,
         '-' | '.' | ':' | '/' | '_' | '\\' | '|' | '~' | '(' | ')' | '[' | ']' => Glyph::Separator(character),
         '+' => Glyph::Plus,
+        ',' | ';' | '*' | '#' | '=' | '&' | '?' | '@' | '!' | '$' | '\'' => Glyph::Mark,
         _ => Glyph::Other,
     }
 }

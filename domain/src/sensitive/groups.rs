@@ -7,7 +7,7 @@ use super::glyph::{Glyph, Symbol};
 use super::steps;
 
 /// Digits of a group that are kept: longer groups are no number that is looked for.
-pub(super) const MOST_DIGITS: usize = 14;
+pub(super) const MAX_DIGITS: usize = 14;
 
 /// What stands between a group and the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +18,14 @@ pub(super) enum Gap {
     Separator(char),
     /// Several kinds of separators.
     Mixed,
+    /// One mark such as a comma or a plus sign, and nothing else.
+    Mark,
 }
 
 /// Digits that stand side by side.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
-    digits: [u8; MOST_DIGITS],
+    digits: [u8; MAX_DIGITS],
     /// How many digits the group has, also beyond those that are kept.
     pub(super) length: usize,
     pub(super) range: Range<usize>,
@@ -40,7 +42,7 @@ pub(super) struct Group {
 impl Group {
     /// The digits, or as many as are kept.
     pub(super) fn digits(&self) -> &[u8] {
-        &self.digits[..self.length.min(MOST_DIGITS)]
+        &self.digits[..self.length.min(MAX_DIGITS)]
     }
 }
 
@@ -67,14 +69,7 @@ enum Word {
 impl<F: FnMut(&[Group])> Groups<F> {
     /// `visit` gets the groups of the run, the new one last.
     pub(super) fn new(visit: F) -> Self {
-        Self {
-            run: VecDeque::with_capacity(MOST_DIGITS),
-            open: None,
-            gap: None,
-            plus: None,
-            word: Word::Outside,
-            visit,
-        }
+        Self { run: VecDeque::with_capacity(MAX_DIGITS), open: None, gap: None, plus: None, word: Word::Outside, visit }
     }
 
     pub(super) fn take(&mut self, symbol: Symbol) {
@@ -89,20 +84,30 @@ impl<F: FnMut(&[Group])> Groups<F> {
             }
             Glyph::Space => {
                 self.close(false);
+                self.end_run_after_mark();
                 self.gap = self.gap.or(Some(Gap::Space));
             }
             Glyph::Separator(separator) => {
                 self.close(false);
+                self.end_run_after_mark();
                 self.gap = Some(match self.gap {
                     None | Some(Gap::Space) => Gap::Separator(separator),
                     Some(Gap::Separator(before)) if before == separator => Gap::Separator(separator),
                     Some(_) => Gap::Mixed,
                 });
             }
-            Glyph::Plus | Glyph::Other => {
+            Glyph::Plus | Glyph::Mark => {
+                let after_digits = self.open.is_some();
+                self.close(false);
+                match after_digits {
+                    true => self.gap = Some(Gap::Mark),
+                    false => self.end_run(),
+                }
+                self.plus = (symbol.glyph == Glyph::Plus).then_some(symbol.start);
+            }
+            Glyph::Other => {
                 self.close(false);
                 self.end_run();
-                self.plus = (symbol.glyph == Glyph::Plus).then_some(symbol.start);
             }
         }
         self.word = Word::Outside;
@@ -114,7 +119,7 @@ impl<F: FnMut(&[Group])> Groups<F> {
 
     fn digit(&mut self, digit: u8, symbol: Symbol) {
         let group = self.open.get_or_insert_with(|| Group {
-            digits: [0; MOST_DIGITS],
+            digits: [0; MAX_DIGITS],
             length: 0,
             range: symbol.start..symbol.end,
             gap: self.gap.unwrap_or(Gap::Mixed),
@@ -134,12 +139,20 @@ impl<F: FnMut(&[Group])> Groups<F> {
     fn close(&mut self, letter_after: bool) {
         let Some(mut group) = self.open.take() else { return };
         group.letter_after = letter_after;
-        if self.run.len() == MOST_DIGITS {
+        if self.run.len() == MAX_DIGITS {
             self.run.pop_front();
         }
         self.run.push_back(group);
         steps::count(self.run.len());
         (self.visit)(self.run.make_contiguous());
+    }
+
+    /// A mark with something else beside it belongs to a sentence or a sum, not to a number.
+    fn end_run_after_mark(&mut self) {
+        if self.gap == Some(Gap::Mark) {
+            self.run.clear();
+            self.gap = None;
+        }
     }
 
     fn end_run(&mut self) {

@@ -20,6 +20,7 @@ mod tests;
 
 use std::ops::Range;
 
+use glyph::Percent;
 use groups::Groups;
 use words::Words;
 
@@ -114,7 +115,7 @@ pub fn in_text(text: &str) -> bool {
     is_found
 }
 
-/// Whether an id holds one of them, written so that it is hardly there by chance: see docs/security.md.
+/// Whether an id holds one of them, in a form that is unlikely to occur by chance: see docs/security.md.
 pub fn in_id(id: &str) -> bool {
     let mut is_found = false;
     if may_hold_number(id) {
@@ -140,11 +141,19 @@ fn may_hold_number(text: &str) -> bool {
 
 struct Found {
     span: Span,
-    /// Whether an id would hardly hold it by chance.
+    /// Whether its form is unlikely to occur in an id by chance.
     stands_alone: bool,
 }
 
+/// Searches the text as it stands and, where `%` may begin an escape, also with its escapes read.
 fn numbers_and_words(text: &str, mut found: impl FnMut(Found)) {
+    numbers_and_words_as(text, Percent::Sign, &mut found);
+    if glyph::has_percent_escape(text) {
+        numbers_and_words_as(text, Percent::Escape, &mut found);
+    }
+}
+
+fn numbers_and_words_as(text: &str, percent: Percent, mut found: impl FnMut(Found)) {
     let mut spans = Vec::new();
     let mut groups = Groups::new(|run: &[groups::Group]| {
         numbers::ending_here(run, |kind, first| {
@@ -155,8 +164,8 @@ fn numbers_and_words(text: &str, mut found: impl FnMut(Found)) {
             spans.push(Found { span: Span { kind, range }, stands_alone });
         });
     });
-    let mut words = Words::new(|kind, range| found(Found { span: Span { kind, range }, stands_alone: true }));
-    glyph::fold(text, |symbol| {
+    let mut words = Words::new(|kind, range, stands_alone| found(Found { span: Span { kind, range }, stands_alone }));
+    glyph::fold(text, percent, |symbol| {
         groups.take(symbol);
         words.take(symbol);
     });

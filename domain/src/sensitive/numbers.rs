@@ -1,7 +1,7 @@
 //! Aadhaar numbers and Indian phone numbers, in groups of digits as people write them.
 
 use super::Kind;
-use super::groups::{Gap, Group, MOST_DIGITS};
+use super::groups::{Gap, Group, MAX_DIGITS};
 use super::{steps, verhoeff};
 
 /// The numbers that end with the last group of the run: what each is, and the index of its first group.
@@ -20,7 +20,7 @@ pub(super) fn ending_here(run: &[Group], mut found: impl FnMut(Kind, usize)) {
         } else {
             continue;
         };
-        if !is_inside_helpline(run, first) {
+        if kind != Kind::Phone || !is_inside_helpline(run, first) {
             found(kind, first);
         }
     }
@@ -28,13 +28,13 @@ pub(super) fn ending_here(run: &[Group], mut found: impl FnMut(Kind, usize)) {
 
 /// Digits of some groups, gathered from the last to the first.
 struct Digits {
-    digits: [u8; MOST_DIGITS],
+    digits: [u8; MAX_DIGITS],
     start: usize,
 }
 
 impl Default for Digits {
     fn default() -> Self {
-        Self { digits: [0; MOST_DIGITS], start: MOST_DIGITS }
+        Self { digits: [0; MAX_DIGITS], start: MAX_DIGITS }
     }
 }
 
@@ -58,37 +58,88 @@ fn is_aadhaar(groups: &[Group], digits: &[u8]) -> bool {
 }
 
 /// White space may part the digits anywhere. Other separators also stand in dates, times and addresses of machines,
-/// so with them the groups are long, or all alike.
+/// so with them the groups are long, or all alike. Marks such as a comma also stand in lists, so with them there are
+/// three groups of four.
 fn is_aadhaar_shaped(groups: &[Group]) -> bool {
     if groups.len() > 1 && groups.iter().all(is_year) {
         return false;
     }
-    let mut gaps = groups[1..].iter().map(|group| group.gap);
-    if gaps.clone().all(|gap| gap == Gap::Space) || groups.iter().all(|group| group.length >= 4) {
+    if groups[1..].iter().all(|group| group.gap == Gap::Space) {
         return true;
     }
+    // A financial year and a count: `2025-2026-0009`.
+    if groups[..2].iter().all(is_year) {
+        return false;
+    }
+    if has_mark(groups) {
+        return lengths(groups).eq([4, 4, 4]);
+    }
+    groups.iter().all(|group| group.length >= 4) || is_even(groups)
+}
+
+/// Whether a mark such as a comma stands between the groups.
+fn has_mark(groups: &[Group]) -> bool {
+    groups[1..].iter().any(|group| group.gap == Gap::Mark)
+}
+
+fn lengths(groups: &[Group]) -> impl Iterator<Item = usize> {
+    groups.iter().map(|group| group.length)
+}
+
+/// Whether all groups have one length, and one separator that neither dates nor addresses of machines have.
+fn is_even(groups: &[Group]) -> bool {
+    let mut gaps = groups[1..].iter().map(|group| group.gap);
     let first = gaps.next();
-    let alike = groups.iter().all(|group| group.length == groups[0].length) && gaps.all(|gap| Some(gap) == first);
-    alike && !matches!(first, Some(Gap::Mixed | Gap::Separator('.' | ':')))
+    lengths(groups).all(|length| length == groups[0].length)
+        && gaps.all(|gap| Some(gap) == first)
+        && !matches!(first, Some(Gap::Mixed | Gap::Separator('.' | ':')))
 }
 
 /// A year of the twentieth or twenty-first century: three of them in a row are no Aadhaar number.
 fn is_year(group: &Group) -> bool {
-    matches!(group.digits(), [1, 9, _, _] | [2, 0, _, _])
+    group.length == 4 && is_in_two_centuries(group.digits())
 }
 
 /// An Indian mobile number (ten digits from 6) or a landline number, with or without the country's or the trunk prefix.
 ///
 /// A landline number is known by its prefix alone: `011-23456789`, `+91 11 2345 6789`.
 fn is_phone(groups: &[Group], digits: &[u8]) -> bool {
+    if has_mark(groups) {
+        return lengths(groups).eq([5, 5]) && digits[0] >= 6;
+    }
     match digits {
-        [6..=9, rest @ ..] if rest.len() == 9 => groups.iter().all(is_long),
+        [6..=9, rest @ ..] if rest.len() == 9 => is_mobile_shaped(groups),
         [0, rest @ ..] if rest.len() == 10 => is_trunk_call(groups, rest[0]),
         [9, 1, rest @ ..] if groups[0].plus.is_some() => is_abroad(groups, 2, rest),
         [0, 0, 9, 1, rest @ ..] if rest.len() == 10 => is_abroad(groups, 4, rest),
         [9, 1, 6..=9, rest @ ..] if rest.len() == 9 => is_prefixed(groups, 2),
         _ => false,
     }
+}
+
+/// Long groups, or pairs or single digits with one separator that no date has.
+fn is_mobile_shaped(groups: &[Group]) -> bool {
+    if groups.iter().all(is_long) {
+        return !is_number_of_year(groups);
+    }
+    groups[0].length <= 2 && is_even(groups) && groups[1].gap != Gap::Separator('/')
+}
+
+/// A pincode or the number of a file, and a year, a financial year or a month: `712345/2026`, `6001/202526`.
+fn is_number_of_year(groups: &[Group]) -> bool {
+    let [first, last] = groups else { return false };
+    match (first.length, last.digits()) {
+        (6, _) => is_year(last),
+        (4, digits @ ([1, 9, ..] | [2, 0, ..])) => {
+            let (year, rest) = (number(&digits[..4]), number(&digits[4..]));
+            rest == (year + 1) % 100 || (1..=12).contains(&rest)
+        }
+        _ => false,
+    }
+}
+
+fn number(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |number, digit| number * 10 + u32::from(*digit))
 }
 
 /// A date and an amount side by side have ten digits too; a phone number has no group of less than three.
@@ -123,39 +174,63 @@ fn starts_helpline(digits: &[u8]) -> bool {
     matches!(digits, [1, 8, 0 | 6, 0, ..])
 }
 
-/// Whether the group continues a help line's number: `1800-890-1222`.
+/// Whether groups that look like a phone number continue the number of a help line: `1800-890-1222-333`.
 fn is_inside_helpline(run: &[Group], at: usize) -> bool {
+    // So many digits in a row, or such groups, are no part of a help line's number.
+    if run[at..].len() == 1 || lengths(&run[at..]).eq([5, 5]) {
+        return false;
+    }
     let mut between = 0;
-    for group in run[..at].iter().rev() {
+    for index in (1..=at).rev() {
         steps::count(1);
-        if between > 6 {
+        let before = &run[index - 1];
+        if run[index].gap == Gap::Mark || between >= HELPLINE_DIGITS {
             return false;
         }
-        if group.length == 4 && starts_helpline(group.digits()) {
+        if before.length == 4 && starts_helpline(before.digits()) {
             return true;
         }
-        between += group.length;
+        between += before.length;
     }
     false
 }
+
+/// The fewest digits that follow `1800` in the number of a help line.
+const HELPLINE_DIGITS: usize = 6;
 
 /// Whether groups that were found make a number that no id has by chance: not inside a hash, and no date with a count.
 pub(super) fn stands_alone(kind: Kind, groups: &[Group]) -> bool {
     let (first, last) = (&groups[0], &groups[groups.len() - 1]);
     let is_apart = !first.mixed_before && !last.letter_after;
-    let lengths = groups.iter().map(|group| group.length);
+    let mut digits = Digits::default();
+    let is_whole = groups.iter().rev().all(|group| digits.put_before(group.digits(), group.length));
+    let digits = digits.all();
     is_apart
+        && is_whole
         && match (kind, groups.len()) {
-            (Kind::Aadhaar, 1) => !starts_with_date(first.digits()),
-            (Kind::Aadhaar, _) => lengths.eq([4, 4, 4]),
+            (Kind::Aadhaar, count) => {
+                (count == 1 || lengths(groups).eq([4, 4, 4])) && !starts_with_date(digits) && !starts_with_years(digits)
+            }
             (_, 1) => true,
-            _ => first.plus.is_some() || first.digits()[0] == 0 || first.digits() == [9, 1] || lengths.eq([5, 5]),
+            _ => {
+                let has_prefix = first.plus.is_some() || digits[0] == 0 || (digits.len() == 12 && first.length == 2);
+                has_prefix || lengths(groups).eq([5, 5])
+            }
         }
 }
 
 /// Ids are often made of a date and a count.
 fn starts_with_date(digits: &[u8]) -> bool {
-    let number =
-        |range: std::ops::Range<usize>| digits[range].iter().fold(0, |number, digit| number * 10 + u32::from(*digit));
-    (1900..2100).contains(&number(0..4)) && (1..=12).contains(&number(4..6)) && (1..=31).contains(&number(6..8))
+    is_in_two_centuries(&digits[..4])
+        && (1..=12).contains(&number(&digits[4..6]))
+        && (1..=31).contains(&number(&digits[6..8]))
+}
+
+/// Or of a financial year and a count.
+fn starts_with_years(digits: &[u8]) -> bool {
+    is_in_two_centuries(&digits[..4]) && is_in_two_centuries(&digits[4..8])
+}
+
+fn is_in_two_centuries(year: &[u8]) -> bool {
+    matches!(year, [1, 9, ..] | [2, 0, ..])
 }

@@ -51,7 +51,7 @@ fn emails(text: &str, mut found: impl FnMut(Range<usize>)) {
 /// JSON Web Tokens: base64url parts with dots between, the first an object.
 fn tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
     /// Parts of an encrypted token; a signed one has three.
-    const MOST_PARTS: usize = 5;
+    const MAX_PARTS: usize = 5;
     let mut parts: Vec<Range<usize>> = Vec::new();
     let mut end_of = |parts: &mut Vec<Range<usize>>| {
         if parts.len() > 1 {
@@ -59,7 +59,7 @@ fn tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
                 let Some(start) = start_of_object(bytes, part) else { continue };
                 let rest = &parts[index..];
                 if rest.len() > 1 {
-                    let last = &rest[rest.len().min(MOST_PARTS) - 1];
+                    let last = &rest[rest.len().min(MAX_PARTS) - 1];
                     // A token without a signature ends with a dot.
                     let dot = usize::from(rest.len() == 2 && bytes.get(last.end) == Some(&b'.'));
                     found(start..last.end + dot);
@@ -114,11 +114,11 @@ fn keys(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
 
 /// PEM blocks, up to the end of the text where the last one is cut off.
 fn pem_blocks(text: &str, mut found: impl FnMut(Range<usize>)) {
-    const MOST_AFTER: usize = 64;
+    const MAX_AFTER: usize = 64;
     let mut from = 0;
     while let Some(start) = text[from..].find("-----BEGIN ").map(|at| from + at) {
         let end = text[start..].find("-----END").map_or(text.len(), |at| {
-            let mut end = text.len().min(start + at + MOST_AFTER);
+            let mut end = text.len().min(start + at + MAX_AFTER);
             while !text.is_char_boundary(end) {
                 end += 1;
             }

@@ -6,7 +6,7 @@ use super::Kind;
 use super::glyph::{Glyph, Symbol};
 
 /// The longest word that is looked for.
-const MOST_CHARS: usize = 15;
+const MAX_CHARS: usize = 15;
 
 /// `A` is a letter, `9` a digit, `X` either, `H` a letter that says what sort of holder the number has.
 const PAN: &[u8] = b"AAAHA9999A";
@@ -17,7 +17,7 @@ const PASSPORT: &[u8] = b"A9999999";
 /// A word of ASCII letters and digits.
 #[derive(Debug, Clone)]
 struct Word {
-    bytes: [u8; MOST_CHARS],
+    bytes: [u8; MAX_CHARS],
     /// How many characters the word has, also beyond those that are kept.
     length: usize,
     range: Range<usize>,
@@ -29,7 +29,7 @@ struct Word {
 
 impl Word {
     fn text(&self) -> &[u8] {
-        if self.foreign || self.length > MOST_CHARS { &[] } else { &self.bytes[..self.length] }
+        if self.foreign || self.length > MAX_CHARS { &[] } else { &self.bytes[..self.length] }
     }
 }
 
@@ -42,8 +42,8 @@ pub(super) struct Words<F> {
     found: F,
 }
 
-impl<F: FnMut(Kind, Range<usize>)> Words<F> {
-    /// `found` gets what each number is, and where it stands.
+impl<F: FnMut(Kind, Range<usize>, bool)> Words<F> {
+    /// `found` gets what each number is, where it stands, and whether it is one word.
     pub(super) fn new(found: F) -> Self {
         Self { open: None, before: [None, None], gap: usize::MAX, found }
     }
@@ -53,12 +53,13 @@ impl<F: FnMut(Kind, Range<usize>)> Words<F> {
             Glyph::Digit(digit) => Some(b'0' + digit),
             Glyph::Letter(letter) => Some(letter),
             Glyph::OtherLetter => None,
-            Glyph::Space | Glyph::Separator(_) => return self.close(1),
-            Glyph::Plus | Glyph::Other => return self.close(usize::MAX),
+            // A plus sign is a space in a query.
+            Glyph::Space | Glyph::Separator(_) | Glyph::Plus => return self.close(1),
+            Glyph::Mark | Glyph::Other => return self.close(usize::MAX),
         };
         let joined = (1..=3).contains(&self.gap);
         let word = self.open.get_or_insert(Word {
-            bytes: [0; MOST_CHARS],
+            bytes: [0; MAX_CHARS],
             length: 0,
             range: symbol.start..symbol.end,
             foreign: false,
@@ -82,16 +83,17 @@ impl<F: FnMut(Kind, Range<usize>)> Words<F> {
         self.gap = self.gap.saturating_add(gap);
         let Some(word) = self.open.take() else { return };
         if let Some(kind) = kind_of(word.text()) {
-            (self.found)(kind, word.range.clone());
+            (self.found)(kind, word.range.clone(), true);
         } else if let Some(start) = self.start_of_spaced_pan(&word) {
-            (self.found)(Kind::Pan, start..word.range.end);
+            (self.found)(Kind::Pan, start..word.range.end, false);
         }
         self.before = [self.before[1].take(), Some(word)];
     }
 
     /// Where a PAN begins that ends with `last` and is written as `ABCPE 1234 F`, `ABCPE 1234F` or `ABCPE1234 F`.
     ///
-    /// In capitals only, because small words and a year would make one too easily: "since 2019 a".
+    /// In capitals only, because small words and a number would make one too easily: "slept 1234 a". Never with a year:
+    /// `BATCH-2025-A`.
     fn start_of_spaced_pan(&self, last: &Word) -> Option<usize> {
         let second = self.before[1].as_ref().filter(|_| last.joined)?;
         let first = match (second.length, last.length) {
@@ -102,14 +104,15 @@ impl<F: FnMut(Kind, Range<usize>)> Words<F> {
         let head = if first.range.start == second.range.start { &[] } else { first.text() };
         let text = [head, second.text(), last.text()].concat();
         let is_capital = |byte: &u8| byte.is_ascii_digit() || byte.is_ascii_uppercase();
-        (fits(&text, PAN) && text.iter().all(is_capital)).then_some(first.range.start)
+        (fits(&text, PAN) && text.iter().all(is_capital) && !has_year(&text)).then_some(first.range.start)
     }
 }
 
 fn kind_of(word: &[u8]) -> Option<Kind> {
-    // People write their PAN in small letters too. The others are too short of a pattern for that.
+    // People write their PAN in small letters too, but so do they a word and a year: `batch2025a`. The patterns of a
+    // voter's card and a passport would fit too many words.
     let is_capital = !word.iter().any(u8::is_ascii_lowercase);
-    if fits(word, PAN) {
+    if fits(word, PAN) && (is_capital || !has_year(word)) {
         Some(Kind::Pan)
     } else if fits(word, GSTIN) {
         Some(Kind::Gstin)
@@ -120,6 +123,11 @@ fn kind_of(word: &[u8]) -> Option<Kind> {
     } else {
         None
     }
+}
+
+/// Whether the digits of what fits [`PAN`] are a year of the twentieth or twenty-first century.
+fn has_year(pan: &[u8]) -> bool {
+    matches!(&pan[5..7], b"19" | b"20")
 }
 
 fn fits(word: &[u8], pattern: &[u8]) -> bool {

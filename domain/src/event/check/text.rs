@@ -1,7 +1,5 @@
 //! Checks of strings. None repeats the string it refuses.
 
-use std::borrow::Cow;
-
 use super::{is_date, string};
 use crate::event::display_name::is_display_name;
 use crate::event::{At, Fault, Problem};
@@ -45,30 +43,6 @@ pub(crate) fn check_id_not_red(id: &str, at: &At<'_>) -> Result<(), Fault> {
 
 fn holds_red(at: &At<'_>) -> Fault {
     Fault::new(Problem::ClassRed, at, "must not hold an Aadhaar number, a PAN or a phone number")
-}
-
-/// The text with its escapes (`%39`) read, as a search has to see it.
-fn percent_decoded(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = |byte: &u8| char::from(*byte).to_digit(16);
-        match (first, after) {
-            (b'%', [high, low, tail @ ..]) if hex(high).is_some() && hex(low).is_some() => {
-                let value = hex(high).unwrap_or_default() * 16 + hex(low).unwrap_or_default();
-                bytes.push(value as u8);
-                rest = tail;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Text of any content: bounded, not empty, in form NFC, without control characters.
@@ -162,7 +136,7 @@ pub(super) fn path<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) -> Result
         text.starts_with('/') && !text.starts_with("//") && is_uri_text(text)
     })?;
     check_clean(text, chars, at)?;
-    check_not_red(&percent_decoded(text), at)?;
+    check_not_red(text, at)?;
     Ok(text)
 }
 
@@ -172,7 +146,7 @@ pub(crate) fn uri_reference<'v>(value: &'v Json<'_>, chars: usize, at: &At<'_>) 
     if !is_uri_text(text) {
         return Err(Fault::new(Problem::InvalidFormat, at, "must be a URI reference"));
     }
-    check_id_not_red(&percent_decoded(text), at)?;
+    check_id_not_red(text, at)?;
     Ok(text)
 }
 

@@ -70,6 +70,8 @@ fn text_that_is_no_array_is_refused_with_its_position() {
         (b"\xef\xbb\xbf[]", malformed(1, 1)),
         (b"[\"\xff\"]", ReadProblem::InvalidUtf8 { offset: 2 }),
         (b"[\"\xc3", ReadProblem::InvalidUtf8 { offset: 2 }),
+        (b"[1,,\xff]", malformed(1, 4)),
+        (b" {\xff", ReadProblem::NotAnArray),
         (b" {}", ReadProblem::NotAnArray),
         (b"7", ReadProblem::NotAnArray),
     ] {

@@ -81,7 +81,7 @@ impl Rejection {
         let red = faults.iter().any(|fault| fault.problem == Problem::ClassRed) || red::in_event(event);
         Self {
             faults,
-            event_id: text("id").and_then(keepable),
+            event_id: text("id").and_then(keepable_id),
             event_type: text("type").and_then(keepable),
             subject: text("subject").and_then(|text| UserId::parse(text).ok()),
             red,
@@ -111,10 +111,18 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
+/// The id of a rejected event, if it may be shown and kept: the rule is that of the check of ids.
+fn keepable_id(id: &str) -> Option<String> {
+    (is_short_and_visible(id) && !sensitive::in_id(id)).then(|| id.to_owned())
+}
+
 /// Text from a rejected event, if it may be shown and kept.
 fn keepable(text: &str) -> Option<String> {
-    let short = text.chars().count() <= ID_CHARS;
-    (short && !text.chars().any(char::is_control) && !sensitive::in_text(text)).then(|| text.to_owned())
+    (is_short_and_visible(text) && !sensitive::in_text(text)).then(|| text.to_owned())
+}
+
+fn is_short_and_visible(text: &str) -> bool {
+    text.chars().count() <= ID_CHARS && !text.chars().any(char::is_control)
 }
 
 /// What the beginning of a text says of its event.
@@ -135,7 +143,7 @@ impl<'de> Visitor<'de> for &mut Head {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<String>()? {
             match name.as_str() {
-                "id" => self.id = keepable(&members.next_value::<String>()?),
+                "id" => self.id = keepable_id(&members.next_value::<String>()?),
                 "type" => self.event_type = keepable(&members.next_value::<String>()?),
                 "subject" => self.subject = UserId::parse(&members.next_value::<String>()?).ok(),
                 _ => {

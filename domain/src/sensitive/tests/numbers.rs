@@ -43,6 +43,35 @@ pub(super) const REFUSED: &[&str] = &[
     r"98765\t43210",
     r"\u096f\u096e\u096d\u096c\u096b 43210",
     "2341\u{202f}2341\u{2009}2346",
+    // Behind the number of a help line.
+    "Rs 1800 2341 2341 2346",
+    "1860 234123412346",
+    "1800 9876543210",
+    "1800-11-0001 / 98765 43210",
+    "1800-11-0001, 987-654-3210",
+    // Marks that lists and queries have.
+    "2341,2341,2346",
+    "2341;2341;2346",
+    "2341*2341*2346",
+    "2341#2341#2346",
+    "2341=2341=2346",
+    "2341+2341+2346",
+    "98765,43210",
+    "/call?n=98765+43210&x=1",
+    "/pan?n=ABCPE+1234+F",
+    // As URIs escape text, in ASCII and beyond, and a percent sign that is none.
+    "2341%202341%202346",
+    "%32%33%34%31 2341 2346",
+    "2341%E2%80%892341%c2%ad2346",
+    "%E0%A5%A8%E0%A5%A9%E0%A5%AA%E0%A5%A723412346",
+    "ABCPE%31234F",
+    "5%234123412346",
+    "5%9876543210",
+    // A character above U+FFFF as JSON escapes it, once and twice.
+    r"\ud835\udfd0341 2341 2346",
+    r"\\uD835\\uDFD0341 2341 2346",
+    // A backslash before an escape, which Rust writes so.
+    r"5\\\u{ad}9876543210",
     // PANs.
     "pan ABCPE1234F",
     "abcpe1234f",
@@ -66,6 +95,10 @@ pub(super) const REFUSED: &[&str] = &[
     "98765.43210",
     "98765/43210",
     "987-654-3210",
+    "98 76 54 32 10",
+    "98-76-54-32-10",
+    "9 8 7 6 5 4 3 2 1 0",
+    "9-8-7-6-5-4-3-2-1-0",
     "+91 98 76 54 32 10",
     "09876543210",
     "0 98765 43210",
@@ -113,6 +146,25 @@ const TAKEN: &[&str] = &[
     "pincode 560001, ward 12/34",
     r"a\u{zz} \u12 \u{ \",
     "PM-KISAN instalment 17 of 2026-27",
+    "BATCH 2025 A",
+    "STATE-1999-A",
+    "MARCH2026 B",
+    "batch2025a",
+    "Batch2025A",
+    "return 2025-2026-0003 and 2025-2026-0009",
+    "712345/2026",
+    "682001 2026",
+    "File 612345/2026-27",
+    "Bill 6001/202526",
+    "Bill 6001/202601",
+    "5000, 6000, 7502 rupees",
+    "5000 + 6000 + 7502",
+    "60000, 90000",
+    "60000 + 90000",
+    "7.6.5.4.3.2.1.0.9.8",
+    "98/76/54/32/10",
+    "98:76:54:32:10",
+    r"\ud835 \udfd0 100% 7%zz",
 ];
 
 /// Ids that are refused.
@@ -135,8 +187,18 @@ const REFUSED_IDS: &[&str] = &[
 const TAKEN_IDS: &[&str] = &[
     "pm_kisan",
     "2026-000123",
-    "202601210005",
-    "dl-20260121-0005",
+    "202601210003",
+    "dl-20260121-0003",
+    "evt-2026-0121-0003",
+    "itr-2025-2026-0009",
+    "202520260009",
+    "BATCH-2025-A",
+    "STATE_2025_A",
+    "MARCH-2026-B",
+    "BATCH-0012-A",
+    "batch2025a",
+    "91-76-54-32-10",
+    "9198-7654-3210",
     "evt-1767225600123456",
     "1767225600123",
     "01ARZ3NDEKTSV4RRFFQ69G5FAV",
@@ -162,6 +224,17 @@ fn other_text_is_left_alone() {
     for text in TAKEN {
         assert!(!in_text(text), "{text}: {:?}", find(text));
     }
+}
+
+/// Without the rules for dates and years these would be refused as Aadhaar numbers.
+#[test]
+fn ids_of_dates_and_counts_have_a_check_digit() {
+    for id in ["202601210003", "202520260009"] {
+        let digits: Vec<u8> = id.bytes().map(|byte| byte - b'0').collect();
+        assert!(verhoeff::holds(&digits), "{id}");
+        assert!(TAKEN_IDS.contains(&id), "{id}");
+    }
+    assert!(in_text("202601210003"), "the rule for dates is for ids alone");
 }
 
 #[test]

@@ -64,8 +64,10 @@ fn class_red_is_refused_in_every_script_and_with_every_separator() {
         let event = event(DeadlineDetected, with(deadline(), "description", json!(taken)));
         assert!(post(DeadlineDetected, &event).is_ok(), "{taken}");
     }
-    let data = with(deadline(), "action_url", json!("/call?n=%39876543210"));
-    refuse(DeadlineDetected, data, Problem::ClassRed, "/data/action_url");
+    for red in ["/call?n=%39876543210", "/call?n=98765+43210", "/id/2341%202341%202346", "/id?a=2341,2341,2346"] {
+        let data = with(deadline(), "action_url", json!(red));
+        refuse(DeadlineDetected, data, Problem::ClassRed, "/data/action_url");
+    }
 }
 
 #[test]
@@ -91,7 +93,13 @@ fn class_red_is_refused_in_ids() {
     ] {
         assert!(refuse(event_type, data, Problem::ClassRed, pointer).red);
     }
-    for id in ["01ARZ3NDEKTSV4RRFFQ69G5FAV", "0198f0c2-7b1e-7cc3-98c4-234123412346", "2026-000123", "202601210005"] {
+    for id in [
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "0198f0c2-7b1e-7cc3-98c4-234123412346",
+        "2026-000123",
+        "202601210003",
+        "itr-2025-2026-0009",
+    ] {
         let data = status(id);
         assert!(post(SchemeApplicationStatusChanged, &event(SchemeApplicationStatusChanged, data)).is_ok(), "{id}");
     }

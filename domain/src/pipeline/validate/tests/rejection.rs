@@ -44,6 +44,9 @@ fn a_rejection_names_its_event_as_far_as_it_could_be_read() {
     for text in [&b"\xff\xfe"[..], b"[1,2]", br#"{"id":7}"#, br#"{"id":"234123412346","x":1}"#] {
         assert_eq!(post_text(text).event_id, None);
     }
+    let date_and_count = post_text(br#"{"id":"evt-2026-0121-0003","type":"2026-0121-0003","x":1}"#);
+    assert_eq!(date_and_count.event_id.as_deref(), Some("evt-2026-0121-0003"), "ids have a narrower rule");
+    assert_eq!(date_and_count.event_type, None);
     let large = Rejection::too_large(1 << 20, cut);
     assert_eq!((large.problem().status(), large.event_id.as_deref()), (413, Some("evt-9")));
     assert!(large.red, "what stands behind the head is not known");
