@@ -3,18 +3,19 @@
 //! Such a caller gets the answer of an unknown user for one who does not share with third parties. Neither the answer nor
 //! its time may tell the two apart, under load and in a fault too. So the decision is not left to the user's actor, whose
 //! mailbox may be full: a live user's consent is read beside its head, and every denial, of whomever, takes one way:
-//! through the commit queue, then two look-ups on a hydration thread.
+//! through the commit queue, then two look-ups on a hydration thread. Callers who ask for one id at the same time share
+//! them: otherwise many questions at once would take as many times as long as the user's state takes to be loaded.
 
 use domain::access::{Consent, Viewer, Visibility};
 use domain::id::UserId;
 use domain::port::store::{ProfileStore, StoreError};
 use domain::record::Hydration;
-use tokio::sync::oneshot;
 
 use crate::error::{Busy, ReadError};
+use crate::flights::Flight;
 use crate::hydration::load;
 use crate::priority::Share;
-use crate::profile::{GetView, Request};
+use crate::profile::Request;
 use crate::roster::Presence;
 use crate::shared::Shared;
 
@@ -25,13 +26,15 @@ pub(crate) struct LookUp {
     /// An id that nobody has. A store that fails for it fails for everybody; one that fails for `user` alone would tell
     /// that the user exists.
     control: UserId,
-    answer: oneshot::Sender<Result<Option<Consent>, ReadError>>,
-    _place: Share,
+    flight: Flight,
 }
 
 impl LookUp {
     /// Does the look-up. Blocks.
-    pub(crate) fn run(self, store: &dyn ProfileStore) {
+    ///
+    /// Then the same id is asked for once more, for nobody: a hidden user becomes live, so that it is not loaded again and
+    /// again, and for an unknown one this does the same work, and finds nothing. Only with that the look-up is over.
+    pub(crate) fn run(mut self, shared: &Shared, store: &dyn ProfileStore) {
         let found = load(store, &self.user, &mut Hydration::default());
         let control = load(store, &self.control, &mut Hydration::default());
         let (answer, fault) = match (found, control) {
@@ -39,10 +42,13 @@ impl LookUp {
             (Ok(state), Ok(_)) => (Ok(state.map(|state| state.consent())), None),
             (Err(error), Ok(_)) => (Ok(None), Some(error)),
         };
-        // The caller may have stopped waiting.
-        let _ = self.answer.send(answer);
+        self.flight.answer(answer);
         if let Some(error) = fault {
             report(&error);
+        }
+        if answer.is_ok() {
+            // Where there is no room for it, it is dropped, and the look-up is over at once.
+            let _ = shared.dispatch(self.user, Request::WakeUp(self.flight));
         }
     }
 }
@@ -59,35 +65,33 @@ impl Shared {
     /// As for an unknown user: too many look-ups wait, or the store fails for everybody.
     pub(crate) async fn is_shown(&self, user: UserId, viewer: &Viewer) -> Result<bool, ReadError> {
         let is_shown = |consent| self.policy.load().visibility(viewer, &user, consent) != Visibility::Hidden;
-        let subject = match self.roster.presence(&user) {
+        let is_live = match self.roster.presence(&user) {
             Presence::Live(Some(consent)) if is_shown(consent) => return Ok(true),
-            // Its state is not looked at, so that its size does not tell: somebody unknown is looked up in its place.
-            Presence::Live(_) => self.nobody(),
-            Presence::Cold => user,
+            Presence::Live(_) => true,
+            Presence::Cold => false,
         };
-        if self.look_up(subject).await?.is_some_and(is_shown) {
-            return Ok(true);
-        }
-        // The next request finds the user live, so that repeated requests do not load a hidden user again and again. For
-        // an unknown one this does the same work, and finds nothing.
-        let (answer, _) = oneshot::channel();
-        let _ = self.dispatch(subject, Request::GetView(GetView { viewer: viewer.clone(), answer }));
-        Ok(false)
+        // A stale "shown" does no harm, as the user's actor decides for itself. A stale denial is one of the time when the
+        // question was under way: who has begun to share meanwhile is live, and was found so above.
+        Ok(self.look_up(user, is_live).await?.is_some_and(is_shown))
     }
 
-    /// Takes the way of a denial once, and finds nobody.
+    /// Takes the way of a denial once, for a user who is live and hidden, and finds nobody.
     ///
     /// # Errors
     /// As [`Self::is_shown`].
-    pub(crate) async fn look_up_nobody(&self) -> Result<(), ReadError> {
-        self.look_up(self.nobody()).await.map(|_| ())
+    pub(crate) async fn look_up_nobody(&self, user: UserId) -> Result<(), ReadError> {
+        self.look_up(user, true).await.map(|_| ())
     }
 
-    async fn look_up(&self, user: UserId) -> Result<Option<Consent>, ReadError> {
+    async fn look_up(&self, user: UserId, is_live: bool) -> Result<Option<Consent>, ReadError> {
         let place = Share::take(&self.look_ups, 1, self.options.hydration_queue).ok_or(Busy)?;
-        let (answer, found) = oneshot::channel();
-        self.commits.look_up(LookUp { user, control: self.nobody(), answer, _place: place });
-        // It is dropped when the live state stops.
+        let (found, flight) = self.flights.join((user, is_live), place);
+        if let Some(flight) = flight {
+            // The state of a live user is not looked at, so that its size does not tell: somebody unknown is looked up in
+            // its place.
+            let user = if is_live { self.nobody() } else { user };
+            self.commits.look_up(LookUp { user, control: self.nobody(), flight })?;
+        }
         found.await.unwrap_or(Err(ReadError::Busy))
     }
 

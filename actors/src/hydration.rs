@@ -165,7 +165,7 @@ impl Loader {
         }
         send_back(&self.shared, &mut by_shard);
         for look_up in self.work.look_ups.drain(..) {
-            look_up.run(self.store.as_ref());
+            look_up.run(&self.shared, self.store.as_ref());
         }
         if let Some(GetPast { user, revision, answer }) = self.work.question.take() {
             let past = load_past(self.store.as_ref(), &user, revision);

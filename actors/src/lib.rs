@@ -4,6 +4,7 @@
 //! follows the commit protocol: permit, merge, journal, and only then head, publication and answer.
 
 mod error;
+mod flights;
 mod options;
 mod ports;
 mod profiles;

@@ -3,12 +3,15 @@
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::outlet::FrameKind;
+use crate::priority::Priority;
 
 domain::metric_table! {
     ASSEMBLY_DURATION = Histogram "profile_assembly_duration_seconds" ["stage"] Seconds: "Duration of a stage of assembly; merge, enrich and diff are measured together as `merge`.";
     ACTORS_LIVE = Gauge "profile_actors_live" [] Count: "Users whose state is in memory now.";
     ACTORS_HYDRATED = Counter "profile_actors_hydrated_total" [] Count: "Users whose state was loaded from the store.";
     ACTORS_PASSIVATED = Counter "profile_actors_passivated_total" [] Count: "Users whose state left memory because nobody used it.";
+    CHECKPOINT_LAG = Gauge "profile_checkpoint_lag_bytes" [] Bytes: "Journal that is not written to the store yet.";
+    PERMITS_REFUSED = Counter "profile_permits_refused_total" ["class"] Count: "Writes that were refused because too much waits to be committed or written to the store, by class: feed, read (the turn of a day), own_write.";
     MAILBOX_REJECTED = Counter "profile_mailbox_rejected_total" [] Count: "Messages to a user's actor that were refused because its mailbox was full.";
     CACHE_REQUESTS = Counter "profile_cache_requests_total" ["layer", "result"] Count: "Look-ups in a cache, by cache and by hit or miss.";
     LIVE_FRAMES = Counter "profile_live_frames_total" ["kind"] Count: "Frames handed to live subscribers, by kind.";
@@ -18,7 +21,7 @@ domain::metric_table! {
     COMPLETENESS_PCT = Histogram "profile_completeness_pct" [] Percent: "Completeness of a profile at each of its revisions.";
     FOLLOWERS = Gauge "profile_event_followers" [] Count: "Streams of the events of all users that are open now.";
     EVENTS_PUBLISHED = Counter "profile_events_published_total" [] Count: "Events handed to streams of the events of all users.";
-    EVENTS_SKIPPED = Counter "profile_events_skipped_total" ["why"] Count: "Frames of the journal that no stream of events could be told of.";
+    EVENTS_SKIPPED = Counter "profile_events_skipped_total" ["why"] Count: "Journal frames that event streams had to skip, by reason.";
 }
 
 /// The handles. Histograms are in seconds, bytes or items, as their names say.
@@ -27,6 +30,10 @@ pub(crate) struct Metrics {
     pub(crate) actors_hydrated: Counter,
     pub(crate) actors_passivated: Counter,
     pub(crate) mailbox_rejected: Counter,
+    pub(crate) checkpoint_lag: Gauge,
+    refused_feed: Counter,
+    refused_read: Counter,
+    refused_own_write: Counter,
     pub(crate) view_hit: Counter,
     pub(crate) view_miss: Counter,
     pub(crate) stage_merge: Histogram,
@@ -53,12 +60,17 @@ impl Metrics {
         let stage = |stage| metrics::histogram!(ASSEMBLY_DURATION.name, "stage" => stage);
         let view = |result| metrics::counter!(CACHE_REQUESTS.name, "layer" => "view", "result" => result);
         let skipped = |why| metrics::counter!(EVENTS_SKIPPED.name, "why" => why);
+        let refused = |class| metrics::counter!(PERMITS_REFUSED.name, "class" => class);
         let frames = |kind| metrics::counter!(LIVE_FRAMES.name, "kind" => kind);
         Self {
             actors_live: metrics::gauge!(ACTORS_LIVE.name),
             actors_hydrated: metrics::counter!(ACTORS_HYDRATED.name),
             actors_passivated: metrics::counter!(ACTORS_PASSIVATED.name),
             mailbox_rejected: metrics::counter!(MAILBOX_REJECTED.name),
+            checkpoint_lag: metrics::gauge!(CHECKPOINT_LAG.name),
+            refused_feed: refused("feed"),
+            refused_read: refused("read"),
+            refused_own_write: refused("own_write"),
             view_hit: view("hit"),
             view_miss: view("miss"),
             // Merge, enrich and diff are one step of the domain, which has no clock: they are timed together.
@@ -78,6 +90,15 @@ impl Metrics {
             events_published: metrics::counter!(EVENTS_PUBLISHED.name),
             events_skipped_nameless: skipped("nameless"),
             events_skipped_unreadable: skipped("unreadable"),
+        }
+    }
+
+    /// The counter of permits that were refused to a class.
+    pub(crate) fn permits_refused(&self, priority: Priority) -> &Counter {
+        match priority {
+            Priority::Feed => &self.refused_feed,
+            Priority::Read => &self.refused_read,
+            Priority::OwnWrite => &self.refused_own_write,
         }
     }
 

@@ -100,6 +100,7 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
         }),
         loads: LoadQueue::new(options.hydration_queue),
         look_ups: Arc::default(),
+        flights: Arc::default(),
         waiting_bytes: Arc::default(),
         shard_key: ShardKey::new(&*entropy),
         cache: ViewCache::new(options.view_bytes, options.view_idle),
@@ -168,9 +169,10 @@ impl Profiles {
     /// Hands an event to its user's actor. Never blocks; the result comes by `reply`, once it is durable.
     ///
     /// # Errors
-    /// A bound was reached: nothing was taken.
+    /// A bound was reached, or there is no commit permit for feeds: nothing was taken. So a stream can wait, which it could
+    /// not do for an event that its user's actor refuses.
     pub fn submit(&self, event: FeedEvent, received: Instant, reply: Reply) -> Result<(), (Busy, Reply)> {
-        if self.shared.closing.load(Ordering::Relaxed) {
+        if self.shared.closing.load(Ordering::Relaxed) || !self.shared.takes_feed_events() {
             return Err((Busy, reply));
         }
         let (pool, limit) = (&self.shared.waiting_bytes, self.shared.options.waiting_bytes);
@@ -292,7 +294,7 @@ impl Profiles {
         match self.ask(user, |answer| request(viewer.clone(), answer)).await {
             // It was hidden meanwhile.
             Err(ReadError::Unknown) if !is_told_all => {
-                self.shared.look_up_nobody().await?;
+                self.shared.look_up_nobody(user).await?;
                 Err(ReadError::Unknown)
             }
             answer => answer,
@@ -359,16 +361,23 @@ impl Profiles {
         }
         let drained = self.is_drained();
         self.shared.commits.close();
-        self.shared.loads.close();
         let threads = std::mem::take(&mut *self.running.threads.lock());
         let arbiters = std::mem::take(&mut *self.running.arbiters.lock());
         for arbiter in &arbiters {
             arbiter.stop();
         }
+        let shared = Arc::clone(&self.shared);
         let join = move || {
-            let threads = threads.into_iter().map(|thread| thread.join());
+            let mut threads = threads.into_iter();
+            // The commit thread is the first. What it hands on is still loaded.
+            let committed = threads.next().is_none_or(|commit| commit.join().is_ok());
+            shared.loads.close();
+            let threads = threads.map(|thread| thread.join());
             let arbiters = arbiters.into_iter().map(|arbiter| arbiter.join());
-            threads.chain(arbiters).all(|ended| ended.is_ok())
+            let ended = threads.chain(arbiters).fold(committed, |ended, one| ended && one.is_ok());
+            // Nobody is left who would make their actors.
+            shared.roster.refuse_waiting();
+            ended
         };
         let ended = tokio::task::spawn_blocking(join).await;
         drained && ended.unwrap_or(false)

@@ -13,13 +13,15 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::commit::{CommitQueue, Permits};
+use crate::commit::{CommitQueue, Permit, Permits};
+use crate::error::Busy;
+use crate::flights::Flights;
 use crate::follower::Followers;
 use crate::hydration::LoadQueue;
 use crate::metric::Metrics;
 use crate::options::Options;
 use crate::outlet::CursorKey;
-use crate::priority::Pool;
+use crate::priority::{Pool, Priority};
 use crate::profile::Request;
 use crate::roster::{Roster, ShardEvent};
 use crate::today::Today;
@@ -40,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) loads: LoadQueue,
     /// Look-ups that wait, of callers who must not learn whether a user exists.
     pub(crate) look_ups: Arc<Pool>,
+    pub(crate) flights: Arc<Flights>,
     /// Bytes of feed events that wait for their users.
     pub(crate) waiting_bytes: Arc<Pool>,
     pub(crate) shard_key: ShardKey,
@@ -87,6 +90,21 @@ impl Shared {
     pub(crate) fn dispatch(&self, user: UserId, request: Request) -> Result<(), Box<Request>> {
         let sent = self.roster.dispatch(user, request, &self.commits);
         sent.inspect_err(|_| self.metrics.mailbox_rejected.increment(1))
+    }
+
+    /// Takes a permit for a commit, or says busy at once.
+    pub(crate) fn take_permit(&self, priority: Priority) -> Result<Permit, Busy> {
+        let permit = self.permits.take(priority);
+        permit.inspect_err(|_| self.metrics.permits_refused(priority).increment(1))
+    }
+
+    /// Whether an event of a feed could have a permit now. It is refused otherwise, before it waits for anything.
+    pub(crate) fn takes_feed_events(&self) -> bool {
+        let is_open = self.permits.is_open(Priority::Feed);
+        if !is_open {
+            self.metrics.permits_refused(Priority::Feed).increment(1);
+        }
+        is_open
     }
 
     /// Random bytes.

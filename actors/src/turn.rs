@@ -10,14 +10,33 @@ pub(crate) const MAX_MESSAGES: u32 = 32;
 /// A turn is over when its messages have taken this long.
 const MAX_TIME: Duration = Duration::from_millis(1);
 
+/// The longest turn of a shard's outcomes.
+const MAX_OUTCOME_TIME: Duration = Duration::from_millis(20);
+
 /// What was done since the last pause.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Turn {
     messages: u32,
     spent_nanos: u32,
+    is_of_outcomes: bool,
+    /// How long the turn may take.
+    time: Duration,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { messages: 0, spent_nanos: 0, is_of_outcomes: false, time: MAX_TIME }
+    }
 }
 
 impl Turn {
+    /// The turn of what many actors wait for: outcomes of commits, and users that were loaded. Between two of them each
+    /// busy actor has a turn, however many there are. So their number is not bounded, and they may take as long as the
+    /// others took since the last pause, up to a bound: otherwise many actors would make more commits than are settled.
+    pub(crate) fn of_outcomes() -> Self {
+        Self { is_of_outcomes: true, ..Self::default() }
+    }
+
     /// Does one piece of work and says whether the turn is over: then the caller pauses, and begins another one.
     pub(crate) fn work(&mut self, work: impl FnOnce()) -> bool {
         let started = Instant::now();
@@ -25,9 +44,10 @@ impl Turn {
         self.messages += 1;
         let nanos = u32::try_from(started.elapsed().as_nanos()).unwrap_or(u32::MAX);
         self.spent_nanos = self.spent_nanos.saturating_add(nanos);
-        let is_over = self.messages >= MAX_MESSAGES || u128::from(self.spent_nanos) >= MAX_TIME.as_nanos();
+        let is_counted = !self.is_of_outcomes && self.messages >= MAX_MESSAGES;
+        let is_over = is_counted || u128::from(self.spent_nanos) >= self.time.as_nanos();
         if is_over {
-            *self = Self::default();
+            (self.messages, self.spent_nanos) = (0, 0);
         }
         is_over
     }
@@ -41,7 +61,11 @@ impl Turn {
             }
         };
         if self.work(guarded) {
+            let paused = Instant::now();
             tokio::task::yield_now().await;
+            if self.is_of_outcomes {
+                self.time = paused.elapsed().clamp(MAX_TIME, MAX_OUTCOME_TIME);
+            }
         }
     }
 }

@@ -26,6 +26,14 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
         let allowed = format!("{} or more", 2 * settings.http.max_body_bytes);
         return Err(keys.contradicts("http.in_flight_bytes", "http.max_body_bytes", allowed));
     }
+    if settings.http.max_connections_per_address > settings.http.max_connections {
+        let allowed = format!("at most {}, or 0 for no bound", settings.http.max_connections);
+        return Err(keys.contradicts("http.max_connections_per_address", "http.max_connections", allowed));
+    }
+    if settings.dead_letters.max_bytes_per_source > settings.dead_letters.max_bytes {
+        let allowed = format!("at most {}", settings.dead_letters.max_bytes);
+        return Err(keys.contradicts("dead_letters.max_bytes_per_source", "dead_letters.max_bytes", allowed));
+    }
     // A frame is an event's values sealed; twice the event leaves room for its header and the patch.
     if settings.journal.segment_bytes < 2 * settings.http.max_event_bytes as u64 {
         let allowed = "twice `http.max_event_bytes` or more";

@@ -169,6 +169,19 @@ fn contradictions_are_refused() {
         &["http.in_flight_bytes", "`134217727`", "134217728 or more", "http.max_body_bytes"],
     );
     refused(&variable("PROFILE_SERVER__JOURNAL__SEGMENT_MIB", "1"), &["`journal.segment_mib` = `1`", "twice"]);
+    refused(
+        &variable("PROFILE_SERVER__HTTP__MAX_CONNECTIONS", "100"),
+        &["`http.max_connections_per_address` = `4096`", "at most 100, or 0", "http.max_connections"],
+    );
+    let mut behind_a_proxy = variable("PROFILE_SERVER__HTTP__MAX_CONNECTIONS", "100");
+    behind_a_proxy.environment.push(("PROFILE_SERVER__HTTP__MAX_CONNECTIONS_PER_ADDRESS".to_owned(), "0".to_owned()));
+    assert!(Settings::load(&behind_a_proxy).is_ok());
+    refused(
+        &variable("PROFILE_SERVER__DEAD_LETTERS__MAX_BYTES", "1000"),
+        &["`dead_letters.max_bytes_per_source` = `67108864`", "at most 1000", "dead_letters.max_bytes"],
+    );
+    refused(&variable("PROFILE_SERVER__ACTORS__WAITING_BYTES", "1000"), &["actors.waiting_bytes", "1048576"]);
+    refused(&variable("PROFILE_SERVER__COMMIT__PERMIT_BYTES", "1000"), &["commit.permit_bytes", "1048576"]);
     let any_port = Sources::default().with("listen", "127.0.0.1:0", "-l").with("admin_listen", "127.0.0.1:0", "-a");
     assert!(Settings::load(&any_port).is_ok());
 }

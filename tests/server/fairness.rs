@@ -14,11 +14,11 @@ const TINY: &str = "
 mailbox_capacity = 1
 commit_permits = 1
 hydration_queue = 1
-waiting_bytes = 1
+waiting_bytes = 1_048_576
 [commit]
 queue_capacity = 1
 max_group = 1
-permit_bytes = 1
+permit_bytes = 1_048_576
 ";
 
 /// Lets the streams end, also when an assertion fails beside them.

@@ -56,15 +56,32 @@ impl Permits {
         Arc::new(Self { commits: Pool::default(), bytes: Pool::default(), limits, lag })
     }
 
-    /// Takes a permit, or says busy at once. The bytes are known after the merge only, so one commit may reach beyond
-    /// their bound: the next one is refused then.
+    /// Takes a permit, or says busy at once. The bytes are known after the merge only, so one commit of each shard may
+    /// reach beyond their bound: the next one is refused then.
     pub(crate) fn take(self: &Arc<Self>, priority: Priority) -> Result<Permit, Busy> {
-        let limit = self.limits.commits.of(priority);
-        let limit = if priority == Priority::Feed { self.lag.pace(limit) } else { limit };
-        if self.bytes.taken() >= self.limits.bytes.of(priority) || !self.commits.try_take(limit) {
+        if self.are_bytes_taken(priority) || !self.commits.try_take(self.limit(priority)) {
             return Err(Busy);
         }
         Ok(Permit { permits: Arc::clone(self), priority, bytes: 0 })
+    }
+
+    /// Whether a permit could be had now. Takes none: it may be gone a moment later.
+    pub(crate) fn is_open(&self, priority: Priority) -> bool {
+        !self.are_bytes_taken(priority) && self.commits.taken() < self.limit(priority)
+    }
+
+    fn are_bytes_taken(&self, priority: Priority) -> bool {
+        self.bytes.taken() >= self.limits.bytes.of(priority)
+    }
+
+    fn limit(&self, priority: Priority) -> usize {
+        let limit = self.limits.commits.of(priority);
+        if priority == Priority::Feed { self.lag.pace(limit) } else { limit }
+    }
+
+    /// Bytes of journal that are in no checkpoint.
+    pub(crate) fn lag_bytes(&self) -> u64 {
+        self.lag.store.unfolded_bytes()
     }
 
     /// How many are taken.
@@ -169,6 +186,7 @@ mod tests {
         for (unfolded, feeds) in [(0, 100), (500, 100), (750, 50), (999, 1), (1_000, 0), (u64::MAX, 0)] {
             store.0.store(unfolded, Ordering::Relaxed);
             assert_eq!(free(Priority::Feed), feeds, "{unfolded} bytes behind");
+            assert_eq!(permits.is_open(Priority::Feed), feeds > 0, "{unfolded} bytes behind");
             assert_eq!((free(Priority::Read), free(Priority::OwnWrite)), (101, 102));
         }
     }

@@ -86,16 +86,25 @@ impl CommitQueue {
         Ok(())
     }
 
-    /// Lets `user` be loaded once everything before is committed.
-    pub(crate) fn load(&self, user: UserId) {
-        self.state.lock().jobs.push_back(Job::Load(user));
-        self.filled.notify_one();
+    /// Lets `user` be loaded once everything before is committed. Busy when the queue is closed: nobody would take it out.
+    pub(crate) fn load(&self, user: UserId) -> Result<(), Busy> {
+        self.push(Job::Load(user))
     }
 
-    /// Lets a look-up be done once everything before is committed.
-    pub(crate) fn look_up(&self, look_up: LookUp) {
-        self.state.lock().jobs.push_back(Job::LookUp(look_up));
+    /// Lets a look-up be done once everything before is committed. Busy when the queue is closed.
+    pub(crate) fn look_up(&self, look_up: LookUp) -> Result<(), Busy> {
+        self.push(Job::LookUp(look_up))
+    }
+
+    fn push(&self, job: Job) -> Result<(), Busy> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Busy);
+        }
+        state.jobs.push_back(job);
+        drop(state);
         self.filled.notify_one();
+        Ok(())
     }
 
     /// Lets those who follow the journal hear how far they may read once everything before is committed.
@@ -135,7 +144,7 @@ impl CommitQueue {
         !(group.records.is_empty() && group.loads.is_empty() && group.look_ups.is_empty() && state.closed)
     }
 
-    /// Refuses further records and lets the commit thread end when it is through.
+    /// Refuses whatever comes from now on, and lets the commit thread end when it is through with what came before.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
         self.filled.notify_all();

@@ -32,15 +32,17 @@ impl ProfileActor {
         context.run(Self { core, local, turn: Turn::default() })
     }
 
-    /// Deals with one request, and says whether the turn is over.
+    /// Deals with one request, and says whether the actor is to pause: when its turn is over. One that is cut off does
+    /// not pause: what is left in its mailbox goes on to the user's next actor, and newer requests go there directly.
     fn handle_one(&mut self, request: Request) -> bool {
         let (core, local) = (&self.core, &self.local);
-        self.turn.work(|| {
+        let is_over = self.turn.work(|| {
             let mut core = core.borrow_mut();
             core.handle(local, request);
             // Last, so that a request that is being handled still counts: see `Profiles::stop`.
             core.message_out();
-        })
+        });
+        is_over && !self.core.borrow().is_detached()
     }
 
     /// Deals with what waited for the actor. It comes before what is in the mailbox: that is not looked at while the

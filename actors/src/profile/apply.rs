@@ -72,7 +72,7 @@ impl Core {
         let shared = &local.shared;
         let now = shared.clock.now_micros();
         self.roll(local, now, priority)?;
-        let permit = shared.permits.take(priority)?;
+        let permit = shared.take_permit(priority)?;
         let tip = self.tip(local);
         let context = context(shared, now, tip.as_deref());
         let started = Instant::now();
@@ -116,7 +116,7 @@ impl Core {
         if is_rolled(&tip, &context) {
             return Ok(());
         }
-        let permit = local.shared.permits.take(priority)?;
+        let permit = local.shared.take_permit(priority)?;
         let started = Instant::now();
         let rolled = guard(|| match roll(&tip, &context) {
             Rolled::Same(state) => Err(state),

@@ -121,6 +121,7 @@ impl Core {
             Request::GetCompleteness(request) => self.get_completeness(local, request),
             Request::OpenOutlet(request) => self.open_outlet(local, request),
             Request::PruneOutlets => self.prune_outlets(),
+            Request::WakeUp(flight) => drop(flight),
             Request::Observe(answer) => drop(answer.send(self.observe())),
             #[cfg(test)]
             Request::Panic => panic!("injected"),
@@ -241,6 +242,11 @@ impl Core {
     /// The next request of those that came while the user was hydrated.
     pub(crate) fn next_waiting(&mut self) -> Option<Request> {
         self.waiting.pop()
+    }
+
+    /// Whether the actor is cut off, and only redirects what is still in its mailbox.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached
     }
 
     pub(crate) fn message_out(&self) {

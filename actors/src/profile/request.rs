@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{Completeness, Subscription, UserCounters};
 use crate::error::ReadError;
+use crate::flights::Flight;
 use crate::priority::{Priority, Share};
 use crate::reply::Reply;
 use crate::view_cache::View;
@@ -25,6 +26,8 @@ pub(crate) enum Request {
     GetCompleteness(GetCompleteness),
     OpenOutlet(OpenOutlet),
     PruneOutlets,
+    /// Asks for nothing: the user is live then, where it exists, and a look-up is over.
+    WakeUp(Flight),
     Observe(oneshot::Sender<UserCounters>),
     #[cfg(test)]
     Panic,
@@ -90,6 +93,7 @@ impl Request {
             | Self::GetCompleteness(_)
             | Self::OpenOutlet(_)
             | Self::PruneOutlets
+            | Self::WakeUp(_)
             | Self::Observe(_) => Priority::Read,
             #[cfg(test)]
             Self::Panic => Priority::Read,
@@ -104,7 +108,11 @@ impl Request {
     /// Answers without an actor. A write's reply says busy by being dropped; whoever went away misses nothing.
     pub(crate) fn fail(self, error: ReadError) {
         match self {
-            Self::ApplyFeedEvent(_) | Self::WriteConsent(_) | Self::PruneOutlets | Self::Observe(_) => {}
+            Self::ApplyFeedEvent(_)
+            | Self::WriteConsent(_)
+            | Self::PruneOutlets
+            | Self::WakeUp(_)
+            | Self::Observe(_) => {}
             Self::GetView(GetView { answer, .. }) => drop(answer.send(Err(error))),
             Self::GetCompleteness(GetCompleteness { answer, .. }) => drop(answer.send(Err(error))),
             Self::OpenOutlet(OpenOutlet { answer, .. }) => drop(answer.send(Err(error))),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use domain::port::store::StoreError;
+use tokio::sync::Notify;
 
 use super::map::Live;
 use crate::commit::Settled;
@@ -49,6 +50,8 @@ pub(crate) struct Local {
     /// The actors that hold something back from a class of subscribers.
     held_back: RefCell<Vec<SlotKey>>,
     pub(crate) compactor: Compactor,
+    /// Tells the shard's tick task that there is a new policy.
+    pub(super) policy_changed: Notify,
 }
 
 impl Local {
@@ -66,6 +69,7 @@ impl Local {
             hot: RefCell::new(hot),
             held_back: RefCell::default(),
             compactor,
+            policy_changed: Notify::new(),
         })
     }
 

@@ -11,6 +11,7 @@ use domain::access::Consent;
 use domain::id::UserId;
 
 use crate::commit::CommitQueue;
+use crate::error::ReadError;
 use crate::head::HeadCell;
 use crate::priority::{Limits, Pool, Priority};
 use crate::profile::{ProfileActor, Request};
@@ -79,11 +80,10 @@ impl Roster {
         };
         match self.users.entry(user) {
             MapEntry::Vacant(vacant) => {
-                if !self.reserve(priority) {
+                if !self.begin_load(user, priority, commits) {
                     return Err(Box::new(request));
                 }
                 vacant.insert(Entry::Hydrating(vec![request]));
-                commits.load(user);
             }
             MapEntry::Occupied(mut occupied) => match occupied.get_mut() {
                 Entry::Hydrating(waiting) if waiting.len() >= limits.of(priority) => return Err(Box::new(request)),
@@ -94,12 +94,11 @@ impl Roster {
                     // A panic ended it: hydrate again.
                     Err(SendError::Closed(request)) => {
                         live.cell.retire();
-                        if !self.reserve(priority) {
+                        if !self.begin_load(user, priority, commits) {
                             occupied.remove();
                             return Err(Box::new(request));
                         }
                         occupied.insert(Entry::Hydrating(vec![request]));
-                        commits.load(user);
                     }
                 },
             },
@@ -123,8 +122,30 @@ impl Roster {
         }
     }
 
-    fn reserve(&self, priority: Priority) -> bool {
-        self.hydrating.try_take(self.max_hydrating.of(priority))
+    /// Has a user loaded if there is a place for it. Called while the user's entry is locked: what is loaded finds it.
+    fn begin_load(&self, user: UserId, priority: Priority, commits: &CommitQueue) -> bool {
+        if !self.hydrating.try_take(self.max_hydrating.of(priority)) {
+            return false;
+        }
+        let is_begun = commits.load(user).is_ok();
+        if !is_begun {
+            self.hydrating.give_back(1);
+        }
+        is_begun
+    }
+
+    /// Refuses every request that waits for a user to be loaded, once nothing is loaded any more.
+    pub(crate) fn refuse_waiting(&self) {
+        let mut refused = Vec::new();
+        self.users.retain(|_, entry| match entry {
+            Entry::Live(_) => true,
+            Entry::Hydrating(waiting) => {
+                self.hydrating.give_back(1);
+                refused.append(waiting);
+                false
+            }
+        });
+        refused.into_iter().for_each(|request| request.fail(ReadError::Busy));
     }
 
     /// Ends a user's hydration: `admit` gets the waiting requests and makes the actor; with `None` the user is

@@ -4,7 +4,6 @@
 use std::rc::Rc;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::Local;
@@ -19,24 +18,26 @@ const SWEEP_PIECE: usize = 16;
 
 /// Deals with what comes from the commit thread and the hydration threads, in its order.
 pub(super) async fn drain(local: Rc<Local>, mut events: UnboundedReceiver<ShardEvent>) {
-    let (mut turn, mut burst) = (Turn::default(), Vec::with_capacity(BURST));
+    let (mut turn, mut burst) = (Turn::of_outcomes(), Vec::with_capacity(BURST));
     while events.recv_many(&mut burst, BURST).await > 0 {
         for event in burst.drain(..) {
             local.handle(event, &mut turn).await;
         }
-        yield_now().await;
     }
 }
 
-/// Looks after the shard at every tick. One that is missed is made up for by the next.
+/// Looks after the shard at every tick, and at once when the policy is another one. A tick that is missed is made up for by
+/// the next.
 pub(super) async fn tick(local: Rc<Local>) {
     let period = local.shared.options.tick;
     let mut ticks = interval_at(Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut turn = Turn::default();
     loop {
-        ticks.tick().await;
-        let mut upkeep = local.begin_tick();
+        let mut upkeep = tokio::select! {
+            _ = ticks.tick() => local.begin_tick(),
+            () = local.policy_changed.notified() => Upkeep { due: local.due().into_iter(), ..Upkeep::default() },
+        };
         local.look_after(&mut upkeep, &mut turn).await;
     }
 }
@@ -71,10 +72,8 @@ impl Local {
             ShardEvent::CommitsLost => {
                 turn.work_guarded("a lost group", || self.each(|core| core.fail_pending(self))).await;
             }
-            ShardEvent::PolicyChanged => {
-                let mut upkeep = Upkeep { due: self.due().into_iter(), ..Upkeep::default() };
-                self.look_after(&mut upkeep, turn).await;
-            }
+            // It takes long where many users are followed, and the outcomes behind it must not wait.
+            ShardEvent::PolicyChanged => self.policy_changed.notify_one(),
             ShardEvent::Passed(mark) => drop(mark),
             ShardEvent::Hydrated(users) => {
                 for user in users {
@@ -88,6 +87,9 @@ impl Local {
     /// Counts a tick, and says what it has to do.
     pub(crate) fn begin_tick(&self) -> Upkeep {
         self.tick.set(self.tick.get().wrapping_add(1));
+        if self.index == 0 {
+            self.shared.metrics.checkpoint_lag.set(self.shared.permits.lag_bytes() as f64);
+        }
         Upkeep {
             held_back: self.take_held_back().into_iter(),
             due: self.due().into_iter(),
@@ -96,11 +98,13 @@ impl Local {
         }
     }
 
-    async fn look_after(&self, upkeep: &mut Upkeep, turn: &mut Turn) {
+    pub(crate) async fn look_after(&self, upkeep: &mut Upkeep, turn: &mut Turn) {
         let mut is_more = true;
         while is_more {
-            is_more = false;
-            turn.work_guarded("a tick", || is_more = self.step(upkeep)).await;
+            // A step that panics was one of several, too: each step takes out what it does before it does it.
+            let mut was_step = true;
+            turn.work_guarded("a tick", || was_step = self.step(upkeep)).await;
+            is_more = was_step;
         }
     }
 

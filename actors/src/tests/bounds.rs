@@ -293,6 +293,27 @@ fn an_idle_actor_passivates_and_comes_back_and_a_busy_one_stays() {
 }
 
 #[test]
+#[expect(clippy::await_holding_refcell_ref, reason = "it is what makes the step panic")]
+fn a_step_of_a_tick_that_panics_does_not_end_the_tick() {
+    run(async {
+        let mut world = World::start(Ground::new(), Options { idle_passivate: Duration::ZERO, ..by_hand() });
+        for number in 0..40 {
+            world.apply(income(number, NOON, "0-2.5L")).await;
+        }
+        let core = world.local.slots.borrow().at(0).expect("an actor");
+        let held = core.borrow_mut();
+        let mut upkeep = world.local.begin_tick();
+        world.local.look_after(&mut upkeep, &mut Turn::default()).await;
+        drop(held);
+        let left = world.local.slots.borrow().len();
+        assert!(
+            (1..40).contains(&left),
+            "{left} are left: the piece with the first one panicked, and the others were done"
+        );
+    });
+}
+
+#[test]
 fn over_the_bound_the_longest_idle_go() {
     run(async {
         let mut world = World::start(Ground::new(), Options { max_live_actors: 2, ..by_hand() });

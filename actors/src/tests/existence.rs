@@ -147,6 +147,88 @@ fn hidden_and_unknown_users_cost_the_same_and_get_the_same_answer() {
     });
 }
 
+/// The answers to many questions for one user, asked at the same time.
+fn ask_many(world: &World, asked: UserId) -> Vec<tokio::task::JoinHandle<Option<ReadError>>> {
+    let ask = |_| {
+        let profiles = world.profiles.clone();
+        actix_rt::spawn(async move { profiles.view(asked, &THIRD_PARTY).await.err() })
+    };
+    (0..50).map(ask).collect()
+}
+
+async fn all_denied(answers: Vec<tokio::task::JoinHandle<Option<ReadError>>>) {
+    for answer in answers {
+        assert_eq!(answer.await.expect("no panic"), Some(ReadError::Unknown));
+    }
+}
+
+#[test]
+fn many_questions_at_once_cost_what_one_costs() {
+    run(async {
+        let ground = Ground::new();
+        let store = Watched::new(ground.ram.clone());
+        let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+        for asked in users {
+            let before = store.look_ups.load(Ordering::Relaxed);
+            let answers = ask_many(&world, asked);
+            world.settle().await;
+            all_denied(answers).await;
+            let look_ups = store.look_ups.load(Ordering::Relaxed) - before;
+            assert_eq!(look_ups, 3, "{asked:?}: the id, that of nobody, and the id once more");
+        }
+    });
+}
+
+#[test]
+fn who_asks_while_a_hidden_user_becomes_live_waits_for_that_as_for_nobody() {
+    run(async {
+        let ground = Ground::new();
+        let store = Watched::new(ground.ram.clone());
+        let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+        for asked in users {
+            let before = store.look_ups.load(Ordering::Relaxed);
+            let first = ask_many(&world, asked);
+            world.breathe(8).await;
+            world.committer.step(false);
+            world.load();
+            all_denied(first).await;
+            let second = ask_many(&world, asked);
+            world.breathe(8).await;
+            assert!(second.iter().all(|answer| !answer.is_finished()), "{asked:?}");
+            world.settle().await;
+            all_denied(second).await;
+            assert_eq!(store.look_ups.load(Ordering::Relaxed) - before, 3, "{asked:?}");
+        }
+    });
+}
+
+#[test]
+fn nobody_waits_for_an_answer_once_the_live_state_has_stopped() {
+    run(async {
+        let ground = Ground::new();
+        let store = Watched::new(ground.ram.clone());
+        let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+        let waits = world.submit(income(7, NOON, "0-2.5L"));
+        assert!(world.results.try_recv().is_err());
+        world.shared.commits.close();
+        world.shared.roster.refuse_waiting();
+        assert_eq!(world.results.try_recv().map(|result| result.index), Ok(waits), "it is refused");
+        for asked in users {
+            for viewer in [THIRD_PARTY, super::world::SERVICE] {
+                if asked == user(1) && viewer == super::world::SERVICE {
+                    continue;
+                }
+                let profiles = world.profiles.clone();
+                let answer = actix_rt::spawn(async move { profiles.view(asked, &viewer).await.err() });
+                world.breathe(4).await;
+                assert!(answer.is_finished(), "{asked:?}");
+                assert_eq!(answer.await.expect("no panic"), Some(ReadError::Busy), "{asked:?}");
+            }
+        }
+        assert_eq!((world.shared.roster.hydrating(), world.shared.look_ups.taken()), (0, 0));
+    });
+}
+
 #[test]
 fn every_fault_looks_the_same_for_hidden_and_unknown_users() {
     run(async {

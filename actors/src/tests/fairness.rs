@@ -14,11 +14,12 @@ use crate::outlet::channel;
 use crate::profile::{GetView, Request};
 use crate::turn::MAX_MESSAGES;
 use crate::view_cache::View;
-use crate::{Options, ReadError, Status, Subscription};
+use crate::{Options, ReadError, Reply, Status, Subscription};
 
 /// Asks for a user's view again as soon as it is answered, in the very step that answers: the user's mailbox is never
 /// empty when its actor looks at it.
 struct Refill {
+    number: usize,
     shared: Arc<crate::shared::Shared>,
     answered: AtomicUsize,
     stop_at: usize,
@@ -26,14 +27,19 @@ struct Refill {
 }
 
 impl Refill {
+    fn new(world: &World, number: usize, stop_at: usize) -> Arc<Self> {
+        let (shared, answered) = (world.shared.clone(), AtomicUsize::new(0));
+        Arc::new(Self { number, shared, answered, stop_at, waiting: Mutex::default() })
+    }
+
     fn ask(self: &Arc<Self>) {
         let (answer, receiver) = oneshot::channel();
         let mut receiver = Box::pin(receiver);
         let waker = Waker::from(Arc::clone(self));
         assert!(receiver.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         self.waiting.lock().push(*std::pin::Pin::into_inner(receiver));
-        let request = Request::GetView(GetView { viewer: citizen(1), answer });
-        self.shared.dispatch(user(1), request).expect("there is room");
+        let request = Request::GetView(GetView { viewer: citizen(self.number), answer });
+        self.shared.dispatch(user(self.number), request).expect("there is room");
     }
 
     fn answered(&self) -> usize {
@@ -57,12 +63,7 @@ fn a_mailbox_that_is_never_empty_keeps_no_other_actor_and_no_outcome_of_the_shar
         world.apply(income(2, NOON, "0-2.5L")).await;
         // Without turns, all of it would be answered before anybody else is.
         let stop_at = 100_000;
-        let refill = Arc::new(Refill {
-            shared: world.shared.clone(),
-            answered: AtomicUsize::new(0),
-            stop_at,
-            waiting: Mutex::default(),
-        });
+        let refill = Refill::new(&world, 1, stop_at);
         for _ in 0..8 {
             refill.ask();
         }
@@ -85,6 +86,36 @@ fn a_mailbox_that_is_never_empty_keeps_no_other_actor_and_no_outcome_of_the_shar
         let meanwhile = refill.answered() - before;
         assert!(meanwhile <= 16 * MAX_MESSAGES as usize, "{meanwhile} messages came before one of another user");
         assert!(refill.answered() < stop_at, "the mailbox was never empty");
+    });
+}
+
+#[test]
+fn outcomes_do_not_wait_for_a_turn_of_every_busy_user_again_and_again() {
+    run(async {
+        let users = 600;
+        let mut world = World::start(Ground::new(), by_hand());
+        for number in 0..users {
+            world.submit(income(number, NOON, "0-2.5L"));
+        }
+        world.settle().await;
+        while world.results.try_recv().is_ok() {}
+        for number in 0..users {
+            world.submit(income(number, NOON + 1, "2.5L-5L"));
+        }
+        while world.shared.permits.taken() < users {
+            world.breathe(1).await;
+        }
+        let refills: Vec<_> = (0..users).map(|number| Refill::new(&world, number, 100_000)).collect();
+        refills.iter().for_each(Refill::ask);
+        world.committer.step(false);
+        let mut settled = 0;
+        while settled < users {
+            world.breathe(1).await;
+            settled += std::iter::from_fn(|| world.results.try_recv().ok()).count();
+        }
+        // A turn of outcomes that is as short as that of an actor deals with 32 of them: that makes 19 rounds.
+        let rounds = refills.iter().map(|refill| refill.answered()).sum::<usize>() / (users * MAX_MESSAGES as usize);
+        assert!(rounds < 12, "{rounds} rounds of all busy users came before the outcomes of one group");
     });
 }
 
@@ -171,7 +202,9 @@ fn while_the_checkpoint_is_behind_only_own_writes_and_reads_go_on() {
         let mut world = World::start(ground.clone(), Options { max_lag_bytes: 1_000, ..by_hand() });
         world.apply(income(1, NOON, "0-2.5L")).await;
         ground.ram.set_unfolded(1_000);
-        assert_eq!(world.apply(income(1, NOON + 1, "2.5L-5L")).await, Status::Busy);
+        let (reply, _result) = Reply::one();
+        let refused = world.profiles.submit(income(1, NOON + 1, "2.5L-5L"), std::time::Instant::now(), reply);
+        assert!(refused.is_err(), "the event is handed back, so that its stream can wait");
         let (profiles, writes) = (world.profiles.clone(), consent_writes());
         let put = async move { profiles.put_consent(user(1), writes, std::time::Instant::now()).await };
         assert_eq!(world.ask(put).await, Ok(Status::Applied { revision: 2 }));

@@ -10,6 +10,8 @@ use super::world::{
 };
 use crate::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
 use crate::profile::{OpenOutlet, Request};
+use crate::roster::ShardEvent;
+use crate::turn::Turn;
 use crate::{ReadError, Status, Subscription};
 
 pub(super) fn consent(time: i64, level: &str, third_party: bool) -> FeedEvent {
@@ -307,6 +309,22 @@ fn a_new_policy_is_followed_without_an_event() {
         assert!(!String::from_utf8_lossy(got[0].message.text()).contains("income_bracket"));
         let view = world.view(1, SERVICE).await.expect("known");
         assert!(!String::from_utf8_lossy(&view.body).contains("income_bracket"));
+    });
+}
+
+#[test]
+fn a_new_policy_is_followed_beside_the_outcomes_and_not_before_them() {
+    run(async {
+        let mut world = World::start(Ground::new(), by_hand());
+        world.apply(consent(NOON, "standard", false)).await;
+        let (outlet, mut receiver) = channel(8);
+        subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
+        frames(&mut receiver);
+        world.ground.policy.store(policy(1).into());
+        world.local.handle(ShardEvent::PolicyChanged, &mut Turn::default()).await;
+        assert_eq!(frames(&mut receiver).len(), 0, "whatever comes next from the commit thread has its turn first");
+        world.breathe(8).await;
+        assert_eq!(kinds(&mut receiver).len(), 1, "without a tick");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DAY_S, MANY, TIB};
+use super::{DAY_S, MANY, MIB, TIB};
 use crate::Error;
 use crate::keys::Keys;
 
@@ -44,7 +44,7 @@ impl Actors {
             mailbox_capacity: keys.integer("actors.mailbox_capacity", 1..=MANY)?,
             mailbox_reads: keys.integer("actors.mailbox_reads", 1..=MANY)?,
             mailbox_own_writes: keys.integer("actors.mailbox_own_writes", 1..=MANY)?,
-            waiting_bytes: keys.integer("actors.waiting_bytes", 1..=TIB)?,
+            waiting_bytes: keys.integer("actors.waiting_bytes", MIB..=TIB)?,
             reserve_percent: keys.integer("actors.reserve_percent", 1..=100)?,
             commit_permits: keys.integer("actors.commit_permits", 1..=MANY)?,
             max_live_actors: keys.integer("actors.max_live_actors", 1..=MANY)?,
@@ -73,7 +73,7 @@ impl Commit {
         Ok(Self {
             queue_capacity: keys.integer("commit.queue_capacity", 1..=MANY)?,
             max_group: keys.integer("commit.max_group", 1..=65_536)?,
-            permit_bytes: keys.integer("commit.permit_bytes", 1..=TIB)?,
+            permit_bytes: keys.integer("commit.permit_bytes", MIB..=TIB)?,
         })
     }
 }
