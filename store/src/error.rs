@@ -60,6 +60,18 @@ pub enum OpenError {
         /// The newest that is understood.
         supported: u16,
     },
+    /// Written by an older program. Formats are not converted.
+    #[error(
+        "{what} has format {found}, and this server reads format {supported} alone; nothing was changed: keep the program that wrote it for it, or start with an empty data directory"
+    )]
+    OlderFormat {
+        /// Which file.
+        what: &'static str,
+        /// Its format.
+        found: u16,
+        /// The one that is understood.
+        supported: u16,
+    },
     /// What is stored is not what was written, and nothing was changed.
     #[error("{what} is damaged ({detail}), and nothing was repaired: check the disk, then restore from a backup")]
     Damaged {
@@ -83,6 +95,15 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Another format than the one that is understood.
+    pub(crate) fn other_format(what: &'static str, found: u16, supported: u16) -> Self {
+        if found > supported {
+            Self::NewerFormat { what, found, supported }
+        } else {
+            Self::OlderFormat { what, found, supported }
+        }
+    }
+
     /// Whether room or descriptors have run out.
     pub(crate) fn is_exhausted(&self) -> bool {
         match self {

@@ -15,6 +15,7 @@ pub use dead_letters::LetterBox;
 mod status;
 pub use status::{Health, Status};
 
+mod chain;
 mod checkpoint;
 mod first_start;
 mod history;

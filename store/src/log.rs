@@ -182,7 +182,7 @@ fn unreadable(number: u32, fault: HeaderFault) -> LogError {
         HeaderFault::Unavailable(source) => {
             StoreError::Unavailable { doing: "reading the journal", source: source.into() }
         }
-        HeaderFault::Damaged | HeaderFault::Newer(_) => {
+        HeaderFault::Damaged | HeaderFault::Format(_) => {
             StoreError::Damaged { what: format!("the header of segment {}", number + 1) }
         }
     };

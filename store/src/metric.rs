@@ -7,7 +7,7 @@ domain::metric_table! {
     COMMIT_DURATION = Histogram "profile_commit_duration_seconds" [] Seconds: "Time from the first byte of a group to the end of its sync.";
     STORE_BYTES = Gauge "profile_store_bytes" ["tree"] Bytes: "Bytes on disk: of the journal, the keyring, sled, and of the dead letters, which are a part of sled.";
     DEAD_LETTERS_DROPPED = Counter "profile_dead_letters_dropped_total" ["reason"] Count: "Dead letters that were not kept: source-limit, total-limit, queue-limit, closing or failed.";
-    CLOCK_AHEAD = Gauge "profile_store_clock_ahead_seconds" [] Seconds: "How far the wall clock is ahead of the time that retention goes by: above 0 while a jump has to prove itself.";
+    CLOCK_AHEAD = Gauge "profile_store_clock_ahead_seconds" [] Seconds: "How far the wall clock is ahead of the time that retention goes by: above 0 while a forward jump waits for `store.confirm_clock_s`.";
     QUARANTINED_USERS = Gauge "profile_store_quarantined_users" [] Count: "Users whose frames could not be folded into sled and are kept apart, sealed.";
 }
 

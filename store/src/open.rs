@@ -101,13 +101,14 @@ pub fn open(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
     let lock = lock(&options.data_dir)?;
+    let directory = options.data_dir.join(journal::DIRECTORY);
+    journal::check_format(&*options.disk, &directory)?;
     let keyring = open_keyring(&options, master, &entropy)?;
     first_start::prepare(&*options.disk, &options.data_dir, &keyring)?;
     let sled = SledStore::open(&options)?;
     let meta = open_meta(&sled, &options.data_dir, &*entropy)?;
     first_start::finish(&*options.disk, &options.data_dir)?;
 
-    let directory = options.data_dir.join(journal::DIRECTORY);
     let holds_data = sled.holds_data().map_err(|source| OpenError::Sled { doing: "read", source })?;
     let written = meta.checkpoint != Position::NONE || holds_data || keyring.has_slots();
     if written && !directory.exists() {
@@ -122,7 +123,7 @@ pub fn open(
         let detail = "there are users, but no segment".to_owned();
         return Err(OpenError::Damaged { what: "the journal", detail });
     }
-    let segments = Segments::new(disk, directory.clone(), meta.epoch).map_err(failed)?;
+    let segments = Segments::new(disk, directory.clone(), meta.epoch, sled.reserve().room()).map_err(failed)?;
     let index = Index::new();
     // The next checkpoint lets go of what is too old by then; until then there is room to be made.
     segments.set_folded(meta.checkpoint.segment);

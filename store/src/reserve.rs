@@ -27,13 +27,16 @@ const DESCRIPTORS: usize = 8;
 /// sled needs no more than these to open. While it is closed, others may have taken the one that was its own.
 const ENOUGH_DESCRIPTORS: usize = 5;
 
+/// Held by whoever takes room on the disk that may be the reserve's, while that is given up. It comes before all other
+/// locks but the checkpoint's own.
+pub(crate) type Room = Arc<Mutex<()>>;
+
 /// The reserve of one data directory.
 pub(crate) struct Reserve {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     held: Mutex<Held>,
-    /// Held by whoever takes room that may be the reserve's, while that is given up.
-    room: Mutex<()>,
+    room: Room,
 }
 
 #[derive(Default)]
@@ -53,7 +56,7 @@ impl Reserve {
         let file = disk.open(&path).ok();
         let bytes = file.as_ref().and_then(|file| file.length().ok()).unwrap_or(0);
         let held = Mutex::new(Held { file, bytes, ..Held::default() });
-        Self { disk, path, held, room: Mutex::default() }
+        Self { disk, path, held, room: Room::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -135,5 +138,9 @@ impl Reserve {
     /// While this is held, nobody else takes room in advance.
     pub(crate) fn lock_room(&self) -> MutexGuard<'_, ()> {
         self.room.lock()
+    }
+
+    pub(crate) fn room(&self) -> Room {
+        self.room.clone()
     }
 }

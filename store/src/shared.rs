@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use domain::port::clock::Entropy;
 use domain::port::store::{Checkpointed, LoadVisitor, StoreError};
 
+use crate::chain::{Chain, ChainBuilder, Link};
 use crate::checkpoint::Bell;
 use crate::journal::{Entry, Fetched, Index, Item, Keep, Position, Segments, parse};
-use crate::keyring::{Keyring, SlotFault};
+use crate::keyring::{Issued, Keyring, SlotFault};
 use crate::metric::Metrics;
 use crate::retention_clock::RetentionClock;
 use crate::seal::{Cipher, SecretKey};
@@ -20,10 +21,6 @@ use crate::user_hash::{UserHash, UserHasher};
 
 /// How often a load starts over because a checkpoint overtook it.
 const LOAD_ATTEMPTS: usize = 8;
-
-/// Frames of one user are held in memory up to this many bytes. Those of a longer chain are read one by one when their
-/// turn comes.
-pub(crate) const HELD_BYTES: usize = 4 << 20;
 
 pub(crate) struct Shared {
     pub(crate) keyring: Keyring,
@@ -59,15 +56,7 @@ pub(crate) struct Unfolded {
     pub(crate) sequence: u64,
     pub(crate) cipher: Cipher,
     pub(crate) body: Option<UserBody>,
-    pub(crate) chain: Vec<Link>,
-}
-
-/// A frame of a user's chain.
-pub(crate) struct Link {
-    position: Position,
-    pub(crate) length: usize,
-    /// Its bytes; `None` where those of the whole chain are too many to hold.
-    bytes: Option<Vec<u8>>,
+    pub(crate) chain: Chain,
 }
 
 /// The parts of [`Shared`] that start-up made.
@@ -123,6 +112,17 @@ impl Shared {
                 false
             }
         }
+    }
+
+    /// Takes slots of the keyring, which may grow for it: not while the room that was given up for sled is free.
+    pub(crate) fn take_slots(&self, count: usize) -> std::io::Result<Vec<Issued>> {
+        let made = self.keyring.take_ready(count);
+        if made.len() == count {
+            return Ok(made);
+        }
+        self.keyring.give_back(made);
+        let _room = self.sled.reserve().lock_room();
+        self.keyring.take(count)
     }
 
     /// Updates the gauges of what is on disk.
@@ -187,7 +187,7 @@ impl Shared {
         if let Some(since) = since {
             self.visit_history(user, generation, since, visitor)?;
         }
-        for link in chain {
+        for link in chain.links() {
             if visitor.is_done() {
                 break;
             }
@@ -241,9 +241,11 @@ impl Shared {
 
     /// Follows a user's chain back from its newest frame to the one after sequence `folded`, and returns the frames in
     /// the order of their sequences. `None` if a segment has gone meanwhile.
-    fn chain(&self, user: &UserHash, newest: Option<Entry>, folded: u64) -> Result<Option<Vec<Link>>, StoreError> {
-        let Some(Entry { mut position, mut sequence, slot, generation }) = newest else { return Ok(Some(Vec::new())) };
-        let (mut chain, mut held) = (Vec::new(), 0);
+    fn chain(&self, user: &UserHash, newest: Option<Entry>, folded: u64) -> Result<Option<Chain>, StoreError> {
+        let mut chain = ChainBuilder::default();
+        let Some(Entry { mut position, mut sequence, slot, generation }) = newest else {
+            return Ok(Some(chain.finish()));
+        };
         while sequence > folded {
             let Some(bytes) = self.fetch(position)? else { return Ok(None) };
             let Item::Frame { header, length, .. } = parse(&bytes) else {
@@ -253,22 +255,18 @@ impl Shared {
                 return Err(damaged(format!("the journal's chain at {position}")));
             }
             let previous = header.previous;
-            if held <= HELD_BYTES && held + length > HELD_BYTES {
-                chain.iter_mut().for_each(|link: &mut Link| link.bytes = None);
-            }
-            held += length;
-            // A copy, since what was read goes on behind the frame.
-            chain.push(Link { position, length, bytes: (held <= HELD_BYTES).then(|| bytes[..length].to_vec()) });
+            chain.push(position, &bytes[..length]);
             (position, sequence) = (previous, sequence - 1);
         }
-        chain.reverse();
-        Ok(Some(chain))
+        Ok(Some(chain.finish()))
     }
 
     /// Opens a frame that [`Self::chain`] found. `None` if its segment has gone meanwhile.
     pub(crate) fn open_link(&self, link: Link, cipher: &Cipher) -> Result<Option<Vec<u8>>, StoreError> {
         let Link { position, bytes, .. } = link;
-        let Some(bytes) = bytes.map_or_else(|| self.fetch(position), |bytes| Ok(Some(bytes)))? else { return Ok(None) };
+        let Some(bytes) = bytes.map_or_else(|| self.fetch(position), |bytes| Ok(Some(bytes.into_vec())))? else {
+            return Ok(None);
+        };
         let Item::Frame { header, sealed, .. } = parse(&bytes) else {
             return Err(damaged(format!("the journal at {position}")));
         };

@@ -85,6 +85,7 @@ fn restore(shared: &Shared, segment_bytes: u64) -> bool {
 /// Does what the next write will need. After that it is likely to be taken.
 fn trial(shared: &Shared) -> io::Result<()> {
     shared.segments.try_write()?;
+    // The caller has the room for it.
     let slots = shared.keyring.take(1)?;
     shared.keyring.give_back(slots);
     shared.status.append_works();

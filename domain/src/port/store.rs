@@ -14,8 +14,8 @@ pub struct Checkpointed {
 /// Receives what is stored of one user piece by piece, so that a load holds a few of the pieces at a time, however many
 /// there are.
 pub trait LoadVisitor {
-    /// The last checkpoint. It comes first. When it comes again, the load has started over, and all that came before is
-    /// void.
+    /// The last checkpoint. It comes first. When it comes again, the load has started over, and the visitor discards what
+    /// it received before.
     ///
     /// # Errors
     /// The visitor cannot read the body. The load ends with this error, as with those of the other methods.

@@ -11,6 +11,10 @@ use crate::profile::Profile;
 use crate::scan;
 use crate::table::{Leaf, ValueType};
 
+/// The longest value that is stored as an edit; a longer one is stored whole. A short edit can name the same piece many
+/// times, so this bounds the memory that a damaged one asks for.
+const MAX_VALUE_BYTES: usize = 4 << 20;
+
 /// The text that an edit of a leaf refers to.
 ///
 /// The two lists of deadlines share one base, so that an item that moves between them is not written again.
@@ -42,7 +46,7 @@ impl Base {
     }
 }
 
-/// A value that is told as an edit of a base.
+/// A value encoded as an edit of a base.
 ///
 /// Encoded: the base's length, then for each piece the bytes before it with their length, how far it begins behind the
 /// end of the last one, and its length.
@@ -50,8 +54,11 @@ impl Base {
 pub(super) struct Edit(pub(super) Bytes);
 
 impl Edit {
-    /// The edit that makes `target` of the base; `None` where writing `target` is shorter.
+    /// The edit that makes `target` of the base; `None` where writing `target` is shorter, or it is too long.
     pub(super) fn between(leaf: Leaf, base: &Base, target: &str) -> Option<Self> {
+        if target.len() > MAX_VALUE_BYTES {
+            return None;
+        }
         let mut builder = Builder::new(base);
         match leaf.field().value {
             ValueType::SourceTrace => builder.object(&base.text, target),
@@ -70,14 +77,19 @@ impl Edit {
         if input.varint()? != base.len() as u64 {
             return Err(DecodeError::Unknown { what: "base of an edit" });
         }
-        let (mut value, mut last) = (Vec::with_capacity(base.len() + self.0.len()), 0_usize);
+        let expected = (base.len() + self.0.len()).min(MAX_VALUE_BYTES);
+        let (mut value, mut last) = (Vec::with_capacity(expected), 0_usize);
+        let mut append = |part: &[u8]| match value.len() + part.len() <= MAX_VALUE_BYTES {
+            true => Ok(value.extend_from_slice(part)),
+            false => Err(DecodeError::Unknown { what: "length of a value" }),
+        };
         while !input.is_empty() {
-            value.extend_from_slice(&input.bytes()?);
+            append(&input.bytes()?)?;
             let start =
                 last.checked_add_signed(isize::try_from(input.signed()?).map_err(|_| DAMAGED)?).ok_or(DAMAGED)?;
             let end =
                 usize::try_from(input.varint()?).ok().and_then(|length| start.checked_add(length)).ok_or(DAMAGED)?;
-            value.extend_from_slice(base.get(start..end).ok_or(DAMAGED)?);
+            append(base.get(start..end).ok_or(DAMAGED)?)?;
             last = end;
         }
         let text = String::from_utf8(value).map_err(|_| DecodeError::Unknown { what: "text encoding" })?;

@@ -89,7 +89,7 @@ impl Rewind {
             note(&mut self.before, entry.revision, now.profile.consent());
             match self.has_gap {
                 false => entry.undo(&mut now.profile)?,
-                // No profile can be told any more, but the consents can.
+                // The profile can no longer be reconstructed, but the consents can.
                 true => entry.undo_consent(&mut now.profile)?,
             }
             now.revision -= 1;

@@ -34,7 +34,7 @@ impl Bell {
     }
 
     pub(crate) fn appended(&self, bytes: u64) {
-        let before = self.appended.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.appended.fetch_add(bytes, Ordering::AcqRel);
         let due_at = self.due_at.load(Ordering::Relaxed);
         if before < due_at && before + bytes >= due_at {
             self.ring();

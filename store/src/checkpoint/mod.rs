@@ -17,12 +17,13 @@ use parking_lot::Mutex;
 pub(crate) use bell::Bell;
 pub(crate) use thread::CheckpointThread;
 
+use crate::chain::HELD_BYTES;
 use crate::disk::is_full;
 use crate::journal::{Entry, Keep, Position};
 use crate::options::Options;
 use crate::retention_clock::RetentionClock;
 use crate::seal::kind;
-use crate::shared::{HELD_BYTES, Shared, Unfolded, gone};
+use crate::shared::{Shared, Unfolded, gone};
 use crate::sled_store::{FoldedUser, Meta, SealedRecord, UserBody};
 use crate::user_hash::UserHash;
 
@@ -84,9 +85,13 @@ impl Checkpointer {
         // A panic must not end the thread: the journal would grow until the disk is full, and nobody would know.
         let end = catch_unwind(fold).unwrap_or(Err(CheckpointError::Panicked));
         let end = end.inspect_err(|error| self.after_failure(error))?;
-        self.shared.status.checkpoint(None);
+        // It counts, whether or not the journal can let go of what is folded now.
         self.shared.bell.set_folded(count);
         *folded_to = end;
+        let let_go = catch_unwind(AssertUnwindSafe(|| self.let_go(end))).unwrap_or(Err(CheckpointError::Panicked));
+        self.shared.measure();
+        let_go.inspect_err(|error| self.after_failure(error))?;
+        self.shared.status.checkpoint(None);
         Ok(end)
     }
 
@@ -98,8 +103,6 @@ impl Checkpointer {
         if users.is_empty() && end == from {
             // There may be dead letters, and segments whose time is over.
             shared.sled.flush()?;
-            self.let_go(end)?;
-            shared.measure();
             return Ok(end);
         }
         self.reserve()?;
@@ -125,8 +128,6 @@ impl Checkpointer {
         shared.sled.flush()?;
         shared.sled.set_meta(&self.meta(end, None))?;
         shared.index.forget_before(end, self.known_users);
-        self.let_go(end)?;
-        shared.measure();
         Ok(end)
     }
 
@@ -149,12 +150,16 @@ impl Checkpointer {
         held.map_err(CheckpointError::NoReserve)
     }
 
-    /// sled never gets over an I/O error; a user's damaged data is not sled's.
+    /// sled never gets over an I/O error; a user's damaged data and a segment that stays are not sled's.
     fn after_failure(&self, error: &CheckpointError) {
         let shared = &*self.shared;
         shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
-        let is_sleds =
-            !matches!(error, CheckpointError::Fold(StoreError::Damaged { .. }) | CheckpointError::NoReserve(_));
+        let is_sleds = !matches!(
+            error,
+            CheckpointError::Fold(StoreError::Damaged { .. })
+                | CheckpointError::NoReserve(_)
+                | CheckpointError::Segments(_)
+        );
         if !is_sleds && shared.sled.is_open() {
             return;
         }
@@ -174,7 +179,13 @@ impl Checkpointer {
 
     /// The last checkpoint, after which nothing is appended: the next start finds nothing to do.
     pub(crate) fn run_last(&self) -> Result<(), CheckpointError> {
-        let checkpoint = self.run(|| true)?;
+        let checkpoint = match self.run(|| true) {
+            Err(error @ CheckpointError::Segments(_)) => {
+                tracing::warn!("the last checkpoint is complete, but {error}");
+                *self.folded_to.lock()
+            }
+            other => other?,
+        };
         let shared = &*self.shared;
         // After a failed append, frames may be in the journal whose slots nothing else refers to.
         let clean = !shared.status.is_refusing();
@@ -204,7 +215,7 @@ impl Checkpointer {
         }
         let (mut state, mut tail) = body.map(|body| (body.state, body.tail)).unzip();
         let mut closed = Vec::new();
-        let mut links = chain.into_iter().peekable();
+        let mut links = chain.links().peekable();
         while links.peek().is_some() {
             let (mut frames, mut bytes) = (Vec::new(), 0);
             // A flood of one user's frames must fit in memory.

@@ -23,39 +23,71 @@ pub(super) struct Limits {
 /// Bytes that are stored or will be: shared by those who hand letters in and the thread that writes them.
 pub(super) struct Account {
     limits: Limits,
-    bytes: Mutex<HashMap<SourceTag, u64>>,
+    sources: Mutex<HashMap<SourceTag, Held>>,
+}
+
+/// Of one source.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    /// Bytes in the store.
+    stored: u64,
+    /// Room set aside for letters that are not written yet.
+    reserved: u64,
+}
+
+impl Held {
+    fn bytes(self) -> u64 {
+        self.stored + self.reserved
+    }
 }
 
 impl Account {
     /// Begins with what is stored.
     pub(super) fn new(limits: Limits, stored: HashMap<SourceTag, u64>) -> Self {
-        Self { limits, bytes: Mutex::new(stored) }
+        let account = Self { limits, sources: Mutex::default() };
+        account.set_stored(stored);
+        account
+    }
+
+    /// Puts what was counted in the store in the place of what was known of it. What is set aside stays.
+    pub(super) fn set_stored(&self, counted: HashMap<SourceTag, u64>) {
+        let mut sources = self.sources.lock();
+        sources.values_mut().for_each(|held| held.stored = 0);
+        for (tag, stored) in counted {
+            sources.entry(tag).or_default().stored = stored;
+        }
+        sources.retain(|_, held| held.bytes() > 0);
     }
 
     /// Sets room for a letter aside.
     pub(super) fn reserve(&self, tag: SourceTag, bytes: u64) -> Result<(), LetterDropped> {
-        let mut all = self.bytes.lock();
-        if all.get(&tag).copied().unwrap_or(0) + bytes > self.limits.per_source {
+        let mut sources = self.sources.lock();
+        if sources.get(&tag).map_or(0, |held| held.bytes()) + bytes > self.limits.per_source {
             return Err(LetterDropped::SourceLimit);
         }
-        if all.values().sum::<u64>() + bytes > self.limits.all {
+        if sum(&sources) + bytes > self.limits.all {
             return Err(LetterDropped::TotalLimit);
         }
-        *all.entry(tag).or_default() += bytes;
+        sources.entry(tag).or_default().reserved += bytes;
         Ok(())
     }
 
-    /// Gives bytes back: a letter is gone, or takes less than was set aside.
-    pub(super) fn release(&self, tag: SourceTag, bytes: u64) {
-        if let Some(held) = self.bytes.lock().get_mut(&tag) {
-            *held = held.saturating_sub(bytes);
+    /// A letter is written: it takes `stored` bytes where `reserved` were set aside. A letter that is not kept takes none.
+    pub(super) fn settle(&self, tag: SourceTag, reserved: u64, stored: u64) {
+        if let Some(held) = self.sources.lock().get_mut(&tag) {
+            held.reserved = held.reserved.saturating_sub(reserved);
+            held.stored += stored;
         }
     }
 
     /// The bytes of all letters.
     pub(super) fn total(&self) -> u64 {
-        self.bytes.lock().values().sum()
+        sum(&self.sources.lock())
     }
+}
+
+fn sum(sources: &HashMap<SourceTag, Held>) -> u64 {
+    sources.values().map(|held| held.bytes()).sum()
 }
 
 #[cfg(test)]
@@ -69,7 +101,18 @@ mod tests {
         assert_eq!(account.reserve(tag("a"), 40), Ok(()));
         assert_eq!(account.reserve(tag("b"), 51), Err(LetterDropped::TotalLimit));
         assert_eq!(account.reserve(tag("b"), 50), Ok(()));
-        account.release(tag("a"), 10);
+        account.settle(tag("a"), 40, 30);
         assert_eq!((account.total(), account.reserve(tag("a"), 10)), (140, Ok(())));
+    }
+
+    #[test]
+    fn what_is_counted_again_replaces_what_is_stored_and_leaves_what_waits() {
+        let account =
+            Account::new(Limits { per_source: 100, all: 150 }, HashMap::from([(tag("a"), 60), (tag("b"), 5)]));
+        assert_eq!(account.reserve(tag("a"), 20), Ok(()));
+        account.set_stored(HashMap::from([(tag("a"), 10), (tag("c"), 1)]));
+        assert_eq!(account.total(), 31);
+        account.settle(tag("a"), 20, 15);
+        assert_eq!((account.total(), account.reserve(tag("a"), 76)), (26, Err(LetterDropped::SourceLimit)));
     }
 }

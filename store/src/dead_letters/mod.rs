@@ -89,7 +89,7 @@ impl LetterBox {
         }
         let (tag, reserved) = (tag(&letter.source), bound(&letter));
         self.account.reserve(tag, reserved)?;
-        self.queue.push(Waiting { letter, tag, reserved }).inspect_err(|_| self.account.release(tag, reserved))
+        self.queue.push(Waiting { letter, tag, reserved }).inspect_err(|_| self.account.settle(tag, reserved, 0))
     }
 }
 

@@ -15,8 +15,8 @@ use crate::sled_store::{LETTER_KEY_BYTES, NewLetter, SealedRecord};
 use crate::user_hash::UserHash;
 
 const MICROS_PER_DAY: i64 = 24 * 3600 * 1_000_000;
-/// How often old letters are looked for when no new one comes.
-const PURGE_PAUSE: Duration = Duration::from_secs(600);
+/// How often the thread looks for what there is to do when no letter comes.
+const PAUSE: Duration = Duration::from_secs(60);
 /// How soon letters that could not be written are tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// One batch has at most so many letters, and bytes: sled's readers wait while it is applied.
@@ -31,6 +31,8 @@ pub(super) struct Writer {
     days_kept: u32,
     /// The last day that old letters were removed on.
     purged_for: Option<u32>,
+    /// How often sled had been opened anew when the letters in it were counted.
+    counted_at: u64,
 }
 
 /// A letter that could not be written, or an old one that could not be removed.
@@ -48,20 +50,24 @@ enum LetterError {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, account: Arc<Account>, queue: Arc<Queue>, days_kept: u32) -> Self {
-        Self { shared, account, queue, days_kept, purged_for: None }
+        Self { shared, account, queue, days_kept, purged_for: None, counted_at: 0 }
     }
 
     pub(super) fn run(mut self) {
         self.measure();
         self.purge_by_clock();
         loop {
-            match self.queue.next(BATCH_LETTERS, BATCH_BYTES, PURGE_PAUSE) {
+            match self.queue.next(BATCH_LETTERS, BATCH_BYTES, PAUSE) {
                 Next::Letters(batch) => {
+                    self.recount_after_reopen();
                     self.write_or_wait(&batch);
                     self.queue.written(&batch);
                     self.measure();
                 }
-                Next::Nothing => self.purge_by_clock(),
+                Next::Nothing => {
+                    self.recount_after_reopen();
+                    self.purge_by_clock();
+                }
                 Next::Closed => return,
             }
         }
@@ -69,6 +75,26 @@ impl Writer {
 
     fn measure(&self) {
         self.shared.metrics.dead_letter_bytes.set(self.account.total() as f64);
+    }
+
+    /// What was written after sled's last flush is not there when it was opened anew.
+    fn recount_after_reopen(&mut self) {
+        if self.counted_at != self.shared.sled.reopens() {
+            self.recount();
+        }
+    }
+
+    /// Sets the account to what sled holds. This thread alone writes letters, so it changes no other number.
+    fn recount(&mut self) {
+        let reopens = self.shared.sled.reopens();
+        match self.shared.sled.letter_bytes() {
+            Ok(stored) => {
+                self.account.set_stored(stored);
+                self.counted_at = reopens;
+                self.measure();
+            }
+            Err(error) => tracing::error!("the dead letters could not be counted: {error}"),
+        }
     }
 
     /// Writes a batch. While the store cannot take it, the letters wait, and those behind them find the queue full.
@@ -91,19 +117,19 @@ impl Writer {
     }
 
     fn drop_letter(&self, waiting: &Waiting) {
-        self.account.release(waiting.tag, waiting.reserved);
+        self.account.settle(waiting.tag, waiting.reserved, 0);
         self.shared.metrics.dead_letter_dropped("failed");
     }
 
     fn write(&mut self, batch: &[Waiting]) -> Result<(), LetterError> {
         self.check_room()?;
-        let (mut sealed, mut unused, mut dropped) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
+        let (mut sealed, mut written, mut dropped) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
         for waiting in batch {
             let day = day_of(waiting.letter.rejected_at);
             self.purge_on(day);
             match seal(&self.shared, &waiting.letter, day, waiting.tag) {
                 Ok(letter) => {
-                    unused.push((waiting.tag, waiting.reserved.saturating_sub(letter.bytes())));
+                    written.push((waiting.tag, waiting.reserved, letter.bytes()));
                     sealed.push((waiting.tag, letter));
                 }
                 Err(LetterError::Store(error @ StoreError::Damaged { .. })) => {
@@ -114,7 +140,7 @@ impl Writer {
             }
         }
         self.shared.sled.put_letters(&sealed)?;
-        unused.into_iter().for_each(|(tag, bytes)| self.account.release(tag, bytes));
+        written.into_iter().for_each(|(tag, reserved, stored)| self.account.settle(tag, reserved, stored));
         dropped.into_iter().for_each(|waiting| self.drop_letter(waiting));
         Ok(())
     }
@@ -135,20 +161,21 @@ impl Writer {
         if self.purged_for == Some(day) {
             return;
         }
-        match self.purge(day.saturating_sub(self.days_kept)) {
+        let purged = self.purge(day.saturating_sub(self.days_kept));
+        // One that failed may have removed some.
+        self.recount();
+        match purged {
             Ok(()) => self.purged_for = Some(day),
             Err(error) => tracing::error!("old dead letters could not be removed: {error}"),
         }
-        self.measure();
     }
 
     /// Destroys the keys of the days before `day` and removes all letters of those days.
     fn purge(&mut self, day: u32) -> Result<(), LetterError> {
         self.check_room()?;
         let end = (i64::from(day) * MICROS_PER_DAY).to_be_bytes();
-        for (tag, bytes) in self.shared.sled.letter_bytes()? {
-            let left = self.shared.sled.remove_letters_before(tag, &end)?;
-            self.account.release(tag, bytes.saturating_sub(left));
+        for tag in self.shared.sled.letter_bytes()?.into_keys() {
+            self.shared.sled.remove_letters_before(tag, &end)?;
         }
         for (day, slot) in self.shared.sled.daily_slots_before(day)? {
             self.shared.keyring.destroy(slot, 1)?;
@@ -188,7 +215,7 @@ fn daily_key(shared: &Shared, day: u32) -> Result<(u32, u32, Cipher), LetterErro
     if let Some(slot) = shared.sled.daily_slot(day)? {
         return Ok((slot, 1, shared.cipher(slot, 1)?));
     }
-    let issued = shared.keyring.take(1)?.pop().ok_or_else(|| std::io::Error::other("the keyring gave no slot"))?;
+    let issued = shared.take_slots(1)?.pop().ok_or_else(|| std::io::Error::other("the keyring gave no slot"))?;
     shared.sled.set_daily_slot(day, issued.slot)?;
     // A crash before the flush would leave letters without a key that anybody knows of, so it comes first.
     shared.sled.flush()?;

@@ -76,6 +76,7 @@ impl Appender {
         let acknowledged = self.tip.end;
         tracing::warn!("the journal failed at {acknowledged} ({failure}): writing the group to a new segment");
         let page = std::mem::replace(&mut self.last_page, LastPage::read(self.tip.file.clone(), acknowledged));
+        // First: it shows that the disk takes writes. On one that does not, writing acknowledged bytes again could cost them.
         let at = self.write_elsewhere(group).map_err(|error| self.refuse(&failure, error))?;
         if let Err(error) = page.write_again() {
             self.refusing = true;
@@ -92,8 +93,10 @@ impl Appender {
     fn after_partial_write(&mut self, group: &mut Group, failure: io::Error) -> Result<Position, JournalError> {
         let end = self.tip.end;
         let Err(error) = self.write_elsewhere(group) else { return Ok(Position::new(end.segment + 1, HEADER_BYTES)) };
+        // The new one may have its name already, with the group in it.
+        let gone = self.shared.segments.take_back(end.segment + 1);
         // The mark there is the group's first bytes.
-        let cut = self.tip.file.truncate(u64::from(end.offset) + MARK_BYTES as u64);
+        let cut = gone.and_then(|()| self.tip.file.truncate(u64::from(end.offset) + MARK_BYTES as u64));
         match cut.and_then(|()| self.tip.file.sync_data()) {
             Ok(()) => {
                 self.must_roll = true;

@@ -203,9 +203,9 @@ impl Group {
 
 /// Slots for new users. On a full disk what is kept for followers makes room for them.
 fn take_slots(shared: &Shared, count: usize) -> io::Result<Vec<Issued>> {
-    let taken = shared.keyring.take(count);
+    let taken = shared.take_slots(count);
     match &taken {
-        Err(error) if is_full(error) && shared.make_room() => shared.keyring.take(count),
+        Err(error) if is_full(error) && shared.make_room() => shared.take_slots(count),
         _ => taken,
     }
 }

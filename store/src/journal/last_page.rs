@@ -17,25 +17,38 @@ const PAGE_BYTES: u32 = 64 << 10;
 pub(super) struct LastPage {
     file: Arc<dyn DiskFile>,
     start: u32,
+    end: u32,
     bytes: Vec<u8>,
+    /// Whether `bytes` are all between `start` and `end`. What could not be read is missing.
+    whole: bool,
 }
 
 impl LastPage {
-    /// Reads the page before `end`, which was just synced. One that does not read is not there to be written again.
+    /// Reads the page before `end`, which was just synced. One that does not read cannot be written again.
     pub(super) fn read(file: Arc<dyn DiskFile>, end: Position) -> Self {
         let start = page(end.offset);
         let mut bytes = vec![0; (end.offset - start) as usize];
-        let filled = read_full_at(&*file, &mut bytes, u64::from(start)).unwrap_or(0);
-        bytes.truncate(filled);
-        Self { file, start, bytes }
+        let whole = read_full_at(&*file, &mut bytes, u64::from(start)).is_ok_and(|filled| filled == bytes.len());
+        if !whole {
+            bytes.clear();
+        }
+        Self { file, start, end: end.offset, bytes, whole }
     }
 
     /// More was acknowledged.
     pub(super) fn extend(&mut self, group: &[u8]) {
-        let end = self.start + (self.bytes.len() + group.len()) as u32;
+        let end = self.end + group.len() as u32;
         let start = page(end);
-        if start > self.start {
-            let kept = (end - start) as usize;
+        self.end = end;
+        let kept = (end - start) as usize;
+        if !self.whole {
+            // It is again when the group covers all of the page that is the last one now.
+            self.start = start;
+            self.whole = kept <= group.len();
+            if self.whole {
+                self.bytes.extend_from_slice(&group[group.len() - kept..]);
+            }
+        } else if start > self.start {
             let of_old = kept.saturating_sub(group.len());
             self.bytes.drain(..self.bytes.len() - of_old);
             self.bytes.extend_from_slice(&group[group.len() - (kept - of_old)..]);
@@ -47,6 +60,9 @@ impl LastPage {
 
     /// Writes the page once more, durable when it returns.
     pub(super) fn write_again(&self) -> io::Result<()> {
+        if !self.whole {
+            return Err(io::Error::other("it could not be read before"));
+        }
         write_all_at(&*self.file, &self.bytes, u64::from(self.start)).map_err(|WriteFailed { source, .. }| source)?;
         self.file.sync_data()
     }
@@ -79,5 +95,62 @@ mod tests {
         let mut read = vec![0; end - page.start as usize];
         file.read_at(&mut read, u64::from(page.start)).expect("read");
         assert_eq!(read, page.bytes);
+    }
+
+    /// A file that gives half of what is asked for, and then nothing.
+    struct Short(Arc<dyn DiskFile>);
+
+    impl DiskFile for Short {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            if offset % 4096 > 0 {
+                return Err(io::Error::from_raw_os_error(5));
+            }
+            let half = buffer.len() / 2;
+            self.0.read_at(&mut buffer[..half], offset)
+        }
+
+        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+            self.0.write_at(bytes, offset)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.0.sync_data()
+        }
+
+        fn allocate(&self, bytes: u64) -> io::Result<()> {
+            self.0.allocate(bytes)
+        }
+
+        fn truncate(&self, bytes: u64) -> io::Result<()> {
+            self.0.truncate(bytes)
+        }
+
+        fn length(&self) -> io::Result<u64> {
+            self.0.length()
+        }
+
+        fn written_at(&self) -> io::Result<i64> {
+            self.0.written_at()
+        }
+    }
+
+    #[test]
+    fn a_page_that_was_not_read_overwrites_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("file");
+        let file = RealDisk.create(&path).expect("a file");
+        let all: Vec<u8> = (0..300_000_u32).map(|byte| (byte % 251) as u8).collect();
+        file.write_at(&all, 0).expect("written");
+        let mut end = 5000;
+        let mut page = LastPage::read(Arc::new(Short(file)), Position::new(1, end as u32));
+        for length in [10, 59_000] {
+            page.extend(&all[end..end + length]);
+            end += length;
+            page.write_again().expect_err("nobody knows what to write");
+        }
+        // The first page that was acknowledged as a whole since then is known.
+        page.extend(&all[end..end + 70_000]);
+        page.write_again().expect("written");
+        assert_eq!(std::fs::read(&path).expect("the file"), all);
     }
 }

@@ -2,6 +2,7 @@
 
 mod append;
 mod first_segment;
+mod format;
 mod frame;
 mod group;
 mod index;
@@ -11,6 +12,7 @@ mod recover;
 mod segment;
 
 pub(crate) use append::Appender;
+pub(crate) use format::check_format;
 pub(crate) use frame::{Item, MARK_BYTES, claimed_length, parse};
 pub(crate) use index::{Entry, Index};
 pub(crate) use position::Position;

@@ -6,10 +6,11 @@
 //! in the page cache prove nothing: if their sync failed before a crash, they read well and are not on the disk.)
 
 use super::append::Tip;
+use super::format::other_format;
 use super::frame::{self, Item, MARK_BYTES};
 use super::index::{Entry, Index};
 use super::position::Position;
-use super::segment::{FORMAT, HEADER_BYTES, HeaderFault, Moved, SegmentHeader, Segments};
+use super::segment::{HEADER_BYTES, HeaderFault, Moved, SegmentHeader, Segments};
 use crate::disk::{DiskFile, read_full_at};
 use crate::error::OpenError;
 
@@ -204,9 +205,7 @@ fn open_checked(segments: &Segments, number: u32) -> Result<(std::sync::Arc<dyn 
     let header = SegmentHeader::read(&*file).map_err(|fault| match fault {
         HeaderFault::Unavailable(source) => unreadable(source),
         HeaderFault::Damaged => damaged(format!("the header of segment {number} cannot be read")),
-        HeaderFault::Newer(found) => {
-            OpenError::NewerFormat { what: "a segment of the journal", found, supported: FORMAT }
-        }
+        HeaderFault::Format(found) => other_format(found),
     })?;
     if (header.number, header.epoch) != (number, segments.epoch()) {
         return Err(damaged(format!("segment {number} belongs elsewhere")));

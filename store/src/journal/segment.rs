@@ -11,12 +11,13 @@ use parking_lot::{Mutex, RwLock};
 use super::frame;
 use super::position::Position;
 use crate::disk::{Disk, DiskDirectory, DiskFile, WriteFailed, read_full_at, write_all_at};
+use crate::reserve::Room;
 
 /// Groups start behind the header's page, so that no torn write of theirs can harm it.
 pub(crate) const HEADER_BYTES: u32 = 4096;
 const MAGIC: &[u8; 8] = b"PSJOURNL";
 /// The format of segments.
-pub(crate) const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 2;
 /// The file that becomes the next segment.
 pub(crate) const NEW_FILE_NAME: &str = "next.new";
 /// One read fetches most frames whole.
@@ -63,7 +64,8 @@ const CRC_AT: usize = USED_BYTES - 4;
 pub(crate) enum HeaderFault {
     Unavailable(io::Error),
     Damaged,
-    Newer(u16),
+    /// It has another format than this one.
+    Format(u16),
 }
 
 impl SegmentHeader {
@@ -88,8 +90,9 @@ impl SegmentHeader {
             return Err(HeaderFault::Damaged);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if format > FORMAT {
-            return Err(HeaderFault::Newer(format));
+        // No format has the number 0.
+        if format != FORMAT && format != 0 {
+            return Err(HeaderFault::Format(format));
         }
         if crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes() != bytes[CRC_AT..] {
             return Err(HeaderFault::Damaged);
@@ -118,6 +121,7 @@ pub(crate) struct Segments {
     epoch: u64,
     /// A segment that is made ahead: room and descriptor are there, header and number come when it is needed.
     prepared: Mutex<Option<Prepared>>,
+    room: Room,
     files: RwLock<BTreeMap<u32, Arc<dyn DiskFile>>>,
     /// All segments before this one are in a checkpoint: they are kept for followers alone.
     folded_before: AtomicU32,
@@ -149,10 +153,10 @@ pub(crate) struct Readable {
 }
 
 impl Segments {
-    pub(crate) fn new(disk: Arc<dyn Disk>, directory: PathBuf, epoch: u64) -> io::Result<Self> {
+    pub(crate) fn new(disk: Arc<dyn Disk>, directory: PathBuf, epoch: u64, room: Room) -> io::Result<Self> {
         let names = disk.directory(&directory)?;
         let (prepared, files) = (Mutex::default(), RwLock::default());
-        Ok(Self { disk, directory, names, epoch, prepared, files, folded_before: AtomicU32::new(0) })
+        Ok(Self { disk, directory, names, epoch, prepared, room, files, folded_before: AtomicU32::new(0) })
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -187,6 +191,13 @@ impl Segments {
         moved: Moved,
     ) -> io::Result<Arc<dyn DiskFile>> {
         let mut prepared = self.prepared.lock();
+        let mut _room = None;
+        if prepared.as_ref().is_none_or(|made| made.bytes < bytes) {
+            // It takes room, which may be what was given up for sled. The upkeep thread takes the locks in this order, too.
+            drop(prepared);
+            _room = Some(self.room.lock());
+            prepared = self.prepared.lock();
+        }
         let file = match prepared.take() {
             Some(made) => {
                 if made.bytes < bytes
@@ -211,6 +222,15 @@ impl Segments {
         self.names.sync()?;
         self.files.write().insert(number, file.clone());
         Ok(file)
+    }
+
+    /// Takes back a segment that was to be made and may have its name already; durable when it returns.
+    pub(crate) fn take_back(&self, number: u32) -> io::Result<()> {
+        match self.disk.remove(&self.path(number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.names.sync()
     }
 
     /// Makes the next segment ahead, so that its creation needs neither room nor a descriptor.
@@ -370,4 +390,31 @@ impl Segments {
 
 fn behind_header(offset: u64) -> u64 {
     offset.saturating_sub(u64::from(HEADER_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::disk::RealDisk;
+
+    #[test]
+    fn a_segment_that_was_not_made_ahead_waits_for_the_room_that_sled_is_given() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let room = Room::default();
+        let segments = Segments::new(Arc::new(RealDisk), dir.path().to_owned(), 1, room.clone()).expect("a journal");
+        segments.prepare(16_384).expect("made ahead");
+        let given_up = room.lock();
+        segments.create(1, 0, 16_384, &[]).expect("it takes no room");
+        let (sender, made) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| sender.send(segments.create(2, 4096, 16_384, &[]).is_ok()));
+            made.recv_timeout(Duration::from_millis(200)).expect_err("it waits");
+            drop(given_up);
+            assert_eq!(made.recv(), Ok(true));
+        });
+    }
 }

@@ -83,8 +83,8 @@ impl SledStore {
         self.with(|trees| Ok(collect(&trees.letters))).map_err(unavailable)?
     }
 
-    /// Removes the letters of a source that were rejected before `end`, and says how many bytes the rest takes.
-    pub(crate) fn remove_letters_before(&self, tag: SourceTag, end: &[u8; 8]) -> sled::Result<u64> {
+    /// Removes the letters of a source that were rejected before `end`.
+    pub(crate) fn remove_letters_before(&self, tag: SourceTag, end: &[u8; 8]) -> sled::Result<()> {
         let end = [&tag[..], end].concat();
         // The number of bytes lies first, under the tag itself.
         let first = [&tag[..], &[0]].concat();
@@ -99,7 +99,7 @@ impl SledStore {
                     removed += 1;
                 }
                 if removed == 0 {
-                    return Ok(bytes);
+                    return Ok(());
                 }
                 batch.insert(&tag, &bytes.to_le_bytes());
                 trees.letters.apply_batch(batch)?;

@@ -4,7 +4,7 @@ use crate::error::OpenError;
 use crate::journal::Position;
 
 /// The format of the store as a whole.
-pub(crate) const FORMAT: u16 = 2;
+pub(crate) const FORMAT: u16 = 3;
 const BYTES: usize = 32;
 
 /// One value in sled, little-endian: format u16, epoch u64 at 8, checkpoint u64 at 16, first unused slot + 1 u32 at 24,
@@ -36,8 +36,8 @@ impl Meta {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, OpenError> {
         let damaged = || OpenError::Damaged { what: "sled's meta record", detail: "its length is wrong".to_owned() };
         let format = bytes.first_chunk().map(|format| u16::from_le_bytes(*format)).ok_or_else(damaged)?;
-        if format > FORMAT {
-            return Err(OpenError::NewerFormat { what: "the store", found: format, supported: FORMAT });
+        if format != FORMAT {
+            return Err(OpenError::other_format("the store", format, FORMAT));
         }
         let bytes: &[u8; BYTES] = bytes.try_into().map_err(|_| damaged())?;
         let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
@@ -48,5 +48,27 @@ impl Meta {
             first_unused_slot: short(24).checked_sub(1),
             clock_minutes: short(28),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_format_is_named_and_not_read() {
+        let (checkpoint, first_unused_slot) = (Position::new(3, 4096), Some(7));
+        let meta = Meta { epoch: 5, checkpoint, first_unused_slot, clock_minutes: 9 };
+        let bytes = meta.encode();
+        assert_eq!(Meta::decode(&bytes).expect("it was written"), meta);
+        // The formats 1 and 2 had the same layout, but for the minutes; what lay beside the record differed.
+        for older in [1, 2] {
+            let mut bytes = bytes;
+            bytes[..2].copy_from_slice(&u16::to_le_bytes(older));
+            let error = Meta::decode(&bytes).expect_err("refused");
+            assert!(matches!(error, OpenError::OlderFormat { found, supported: 3, .. } if found == older), "{error}");
+        }
+        let error = Meta::decode(&[&[4, 0], &bytes[2..], &[0]].concat()).expect_err("refused");
+        assert!(matches!(error, OpenError::NewerFormat { found: 4, supported: 3, .. }), "{error}");
     }
 }

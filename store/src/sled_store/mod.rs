@@ -14,6 +14,7 @@ mod write;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
@@ -49,6 +50,7 @@ pub(crate) struct SledStore {
     /// `None` while sled is being reopened, or failed to.
     trees: RwLock<Option<Trees>>,
     reserve: Reserve,
+    reopens: AtomicU64,
     quarantined: Quarantined,
 }
 
@@ -87,6 +89,7 @@ impl SledStore {
             codec: Codec::new(&options.dictionaries),
             trees: RwLock::new(Some(trees)),
             reserve,
+            reopens: AtomicU64::new(0),
         })
     }
 
@@ -133,11 +136,17 @@ impl SledStore {
         self.reserve.release();
         let opened = Trees::open(&self.data_dir, self.cache_bytes).map(|opened| *trees = Some(opened));
         drop(trees);
+        self.reopens.fetch_add(1, Ordering::AcqRel);
         // At once, before anybody else takes what was given up.
         if let Err(error) = self.ensure_reserve() {
             tracing::warn!("the reserve is used up ({error}): nothing is written to sled for now");
         }
         opened
+    }
+
+    /// How often sled was opened anew. What was not flushed before is gone from it.
+    pub(crate) fn reopens(&self) -> u64 {
+        self.reopens.load(Ordering::Acquire)
     }
 
     /// Whether anything can be read.

@@ -24,6 +24,10 @@ pub(crate) struct Plan {
     pub(crate) no_room: bool,
     /// The removal of a file makes room again.
     pub(crate) room_by_removal: bool,
+    /// No file can be removed.
+    pub(crate) no_removal: bool,
+    /// As many syncs of a directory fail.
+    pub(crate) name_syncs: u32,
     /// A failed sync loses whole pages, with what earlier syncs had made durable in them.
     pub(crate) loses_pages: bool,
     /// As many writes succeed before any of the others fail.
@@ -72,7 +76,7 @@ impl FaultyDisk {
     /// Whether all that was to fail did.
     pub(crate) fn is_used_up(&self) -> bool {
         let plan = &self.state().plan;
-        plan.syncs == 0 && plan.full == 0 && plan.torn == 0 && plan.short == 0
+        plan.syncs == 0 && plan.full == 0 && plan.torn == 0 && plan.short == 0 && plan.name_syncs == 0
     }
 
     /// Takes away what failed syncs have lost. The store must be closed.
@@ -124,14 +128,34 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove(path)?;
         let plan = &mut self.state().plan;
+        if plan.no_removal && path.to_string_lossy().contains(plan.path) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        RealDisk.remove(path)?;
         plan.no_room &= !plan.room_by_removal;
         Ok(())
     }
 
     fn directory(&self, path: &Path) -> io::Result<Arc<dyn DiskDirectory>> {
-        RealDisk.directory(path)
+        let path_text = path.to_string_lossy().into_owned();
+        Ok(Arc::new(FaultyDirectory { real: RealDisk.directory(path)?, path: path_text, disk: self.clone() }))
+    }
+}
+
+struct FaultyDirectory {
+    real: Arc<dyn DiskDirectory>,
+    path: String,
+    disk: FaultyDisk,
+}
+
+impl DiskDirectory for FaultyDirectory {
+    fn sync(&self) -> io::Result<()> {
+        let plan = &mut self.disk.state().plan;
+        if self.path.contains(plan.path) && use_up(&mut plan.name_syncs) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        self.real.sync()
     }
 }
 

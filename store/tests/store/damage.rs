@@ -196,9 +196,9 @@ fn a_locked_directory_a_wrong_key_and_a_newer_format_are_told_apart() {
     let segment = last_segment(dir.path());
     let good = fs::read(&segment).expect("a segment");
     let mut newer = good.clone();
-    newer[8] = 2;
+    newer[8] = 3;
     fs::write(&segment, &newer).expect("written");
-    assert!(matches!(refusal(dir.path()), OpenError::NewerFormat { found: 2, supported: 1, .. }));
+    assert!(matches!(refusal(dir.path()), OpenError::NewerFormat { found: 3, supported: 2, .. }));
     fs::write(&segment, &good).expect("written");
     open(dir.path());
 }
@@ -212,4 +212,44 @@ fn sleds_leftovers_of_a_kill_during_start_up_do_not_matter() {
     fs::write(dir.path().join("sled/snap.7FFFFFFFFFFFFFFF"), b"not a snapshot at all").expect("written");
     assert_eq!(frames(&open(dir.path()), 5).len(), 3);
     assert!(dir.path().join("sled/damaged-snap.7FFFFFFFFFFFFFFF").exists());
+}
+
+/// All files of a data directory, with their content.
+fn content(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.append(&mut content(&path));
+        } else {
+            all.push((path.clone(), fs::read(path).expect("a file")));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn a_store_of_an_older_format_is_refused_before_anything_is_changed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    crashed(dir.path(), 3);
+    for path in segment_paths(dir.path()) {
+        // As format 1 had it: the checksum of 32 bytes right behind them, and nothing else.
+        let mut bytes = fs::read(&path).expect("a segment");
+        bytes[8..10].copy_from_slice(&1_u16.to_le_bytes());
+        bytes[32..52].fill(0);
+        let crc = crc32c(&bytes[..32]);
+        bytes[32..36].copy_from_slice(&crc.to_le_bytes());
+        fs::write(&path, &bytes).expect("written");
+    }
+    let before = content(dir.path());
+    let error = refusal(dir.path());
+    assert!(matches!(error, OpenError::OlderFormat { found: 1, supported: 2, .. }), "{error}");
+    assert!(error.to_string().contains("start with an empty data directory"), "{error}");
+    assert!(content(dir.path()) == before, "nothing was changed");
+}
+
+fn crc32c(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }

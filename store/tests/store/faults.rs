@@ -156,6 +156,8 @@ fn whatever_fails_acknowledged_frames_stay_and_refused_ones_stay_away() {
                 short: random.random_range(0..2),
                 no_room: random.random_bool(0.2),
                 room_by_removal: random.random_bool(0.5),
+                no_removal: false,
+                name_syncs: random.random_range(0..2),
                 loses_pages: false,
                 after_writes: random.random_range(0..30),
             });
@@ -298,6 +300,55 @@ fn a_failed_sync_takes_nothing_of_the_page_before_it_along() {
     drop(store);
     disk.crash();
     assert_eq!(sequences(&open(dir.path())), (1..=8).collect::<Vec<_>>());
+}
+
+/// The disk is full in the middle of a write, and the new segment's name cannot be made durable `name_syncs` times.
+fn append_without_names(name_syncs: u32) -> (Result<(), JournalError>, Vec<u64>) {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let mut store = open_on(dir.path(), &disk);
+    append(&mut store, 1).expect("taken");
+    disk.set(Plan { path: "journal", short: 1, name_syncs, ..Plan::default() });
+    let appended = append(&mut store, 2);
+    assert!(disk.is_used_up());
+    let crashed = tempfile::tempdir().expect("a directory");
+    copy(dir.path(), crashed.path());
+    (appended, sequences(&open(crashed.path())))
+}
+
+#[test]
+fn a_group_that_was_not_taken_is_not_left_in_a_segment_whose_name_failed() {
+    let (appended, found) = append_without_names(1);
+    assert!(matches!(appended, Err(JournalError::NotTaken(_))), "{appended:?}");
+    assert_eq!(found, [1]);
+    let (appended, _) = append_without_names(2);
+    assert!(matches!(appended, Err(JournalError::UnknownFate(_))), "it may be there: {appended:?}");
+}
+
+#[test]
+fn a_segment_that_cannot_be_removed_delays_nothing_else() {
+    use std::os::unix::fs::MetadataExt;
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let mut store = open_on(dir.path(), &disk);
+    for sequence in 1..=40 {
+        store.journal.append(&[record(7, sequence, vec![7; 20_000])]).expect("taken")[0].expect("in sequence");
+    }
+    // sled's reserve is made anew whenever sled is opened anew.
+    let reserve = || std::fs::metadata(dir.path().join("reserve")).expect("the reserve").ino();
+    let (before, count) = (reserve(), segments(dir.path()));
+    disk.set(Plan { path: ".segment", no_removal: true, ..Plan::default() });
+    store.closer.checkpoint().expect_err("the segments stay");
+    assert!(matches!(store.status.health(), Health::Degraded { .. }));
+    assert_eq!(store.reader.unfolded_bytes(), 0, "feeds do not wait for the removal");
+    assert_eq!((reserve(), segments(dir.path())), (before, count));
+    disk.set(Plan::default());
+    store.closer.checkpoint().expect("a checkpoint");
+    assert_eq!(store.status.health(), Health::Ok);
+    assert!(segments(dir.path()) < count);
+    disk.set(Plan { path: ".segment", no_removal: true, ..Plan::default() });
+    for sequence in 41..=80 {
+        store.journal.append(&[record(7, sequence, vec![7; 20_000])]).expect("taken")[0].expect("in sequence");
+    }
+    store.closer.close().expect("the last checkpoint is complete");
 }
 
 #[test]

@@ -147,3 +147,28 @@ fn one_item_that_changes_comes_or_goes_costs_about_its_own_bytes() {
     assert!(size(&before, &without) < 40, "{}", size(&before, &without));
     assert!((300..item + 40).contains(&size(&without, &before)), "{} of {item}", size(&without, &before));
 }
+
+#[test]
+fn an_edit_cannot_ask_for_more_than_a_bounded_value() {
+    let mut profile = Profile::default();
+    let list = format!("[{}]", item("scheme_id", "a", &[("b".to_owned(), "x".repeat(1 << 20))]));
+    profile.set(Leaf::EligibilityEligibleSchemes, Some(CanonicalJson::from_canonical(list)));
+    let base = Base::new(Leaf::EligibilityEligibleSchemes, &profile).expect("a base");
+    // Each piece is the whole base.
+    let edit = |pieces| {
+        let mut out = Writer(Vec::new());
+        out.varint(base.text.len() as u64);
+        for piece in 0..pieces {
+            out.bytes(&[]);
+            out.signed(if piece == 0 { 0 } else { -(base.text.len() as i64) });
+            out.varint(base.text.len() as u64);
+        }
+        Edit(out.0.into())
+    };
+    assert_eq!(edit(3).apply(&base).expect("short enough").as_str().len(), 3 * base.text.len());
+    assert!(matches!(edit(4).apply(&base), Err(DecodeError::Unknown { what: "length of a value" })));
+
+    let long = item("scheme_id", "c", &[("b".to_owned(), "x".repeat(MAX_VALUE_BYTES))]);
+    let both = format!("{},{long}]", &base.text[..base.text.len() - 1]);
+    assert!(Edit::between(Leaf::EligibilityEligibleSchemes, &base, &both).is_none(), "it is stored whole");
+}
