@@ -221,6 +221,7 @@ fn bind_public(
         timeouts: Timeouts::new(&settings.http),
         shutdown_timeout: settings.http.shutdown_timeout,
         start,
+        clock: wiring::wall_clock(),
     };
     let address = settings.listen;
     listener.bind(address, move |config| surface.routes(config)).map_err(|source| StartError::Bind {
@@ -238,6 +239,7 @@ fn bind_admin(settings: &Settings, start: u64, surface: Surface) -> Result<(Serv
         timeouts: Timeouts::new(&settings.http),
         shutdown_timeout: Duration::from_secs(1),
         start,
+        clock: wiring::wall_clock(),
     };
     let address = settings.admin_listen;
     listener.bind(address, move |config| surface.admin_routes(config)).map_err(|source| StartError::Bind {
