@@ -222,6 +222,7 @@ fn bind_public(
         timeouts: Timeouts::new(&settings.http),
         shutdown_timeout: settings.http.shutdown_timeout,
         start,
+        clock: wiring::wall_clock(),
     };
     bind(listener, settings.listen, "--listen", move |config| surface.routes(config))
 }
@@ -234,6 +235,7 @@ fn bind_admin(settings: &Settings, start: u64, surface: Surface) -> Result<(Serv
         timeouts: Timeouts::new(&settings.http),
         shutdown_timeout: Duration::from_secs(1),
         start,
+        clock: wiring::wall_clock(),
     };
     bind(listener, settings.admin_listen, "--admin-listen", move |config| surface.admin_routes(config))
 }

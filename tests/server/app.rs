@@ -42,11 +42,16 @@ pub(crate) fn spawn_app_with(settings: &str) -> App {
 
 /// A server with some settings that may open `files` files.
 pub(crate) fn spawn_app_with_open_files(files: u32, settings: &str) -> App {
+    spawn_app_under(&format!("ulimit -n {files}"), settings)
+}
+
+/// A server with some settings, started by a shell that has run `limits` before.
+pub(crate) fn spawn_app_under(limits: &str, settings: &str) -> App {
     let data_dir = TempDir::new().unwrap();
     fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
     let server = serve(data_dir.path());
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("ulimit -n {files}; exec \"$0\" \"$@\"")).arg(PROGRAM).args(server.get_args());
+    command.arg("-c").arg(format!("{limits}; exec \"$0\" \"$@\"")).arg(PROGRAM).args(server.get_args());
     let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
     run(command, data_dir, log)
 }

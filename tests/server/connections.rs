@@ -9,7 +9,9 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 
-use crate::app::{App, eventually, feed_path, residency, spawn_app, spawn_app_with, spawn_app_with_open_files};
+use crate::app::{
+    App, eventually, feed_path, residency, spawn_app, spawn_app_under, spawn_app_with, spawn_app_with_open_files,
+};
 use crate::client::{Answer, Request, connect, read_answer};
 use crate::token::Token;
 
@@ -75,7 +77,7 @@ fn new_user(number: u32) -> Value {
 
 #[test]
 fn when_no_more_connections_are_let_in_everything_else_goes_on() {
-    let app = spawn_app_with_open_files(256, SMALL);
+    let app = spawn_app_with_open_files(256, &SMALL.replace("[http]", "[http]\nmax_connections_per_address = 0"));
     app.post_example();
     let log = app.log();
     assert_eq!(log.matches("`http.max_connections` = 16384 is lowered to").count(), 1, "{log}");
@@ -96,6 +98,8 @@ fn when_no_more_connections_are_let_in_everything_else_goes_on() {
     let answer = refusal(app.listen).expect("an answer");
     assert_eq!((answer.status, answer.header("retry-after"), answer.header("connection")), (503, "1", "close"));
     assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert!(answer.header("date").ends_with(" GMT"), "{answer:?}");
+    assert_eq!(app.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"503\"}"), 0.0);
     assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
 
     // Within it: new segments of the journal are begun, and the access table is followed.
@@ -138,6 +142,16 @@ fn a_start_without_room_for_connections_says_what_is_needed() {
     assert!(error.lines().last().unwrap().contains("ulimit -n"), "{error}");
 }
 
+#[test]
+fn a_start_raises_the_limit_of_open_files() {
+    let app = spawn_app_under("ulimit -Sn 256 && test $(ulimit -Hn) -gt 256", SMALL);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", app.pid())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let figures: Vec<&str> = line.split_ascii_whitespace().collect();
+    assert_eq!(figures[0], figures[1], "{line}");
+    assert_ne!(figures[0], "256");
+}
+
 /// A connection from an address of this machine's own.
 fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
@@ -161,4 +175,17 @@ fn one_address_cannot_take_all_connections() {
         let mut first = [0; 12];
         asked.is_ok() && stream.read_exact(&mut first).is_ok() && first.ends_with(b"200")
     });
+}
+
+#[test]
+fn one_address_cannot_take_all_connections_where_few_files_may_be_open() {
+    let app = spawn_app_with_open_files(256, SMALL);
+    let refused = || app.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"address\"}");
+    let mut held = Vec::new();
+    while refused() == 0.0 {
+        held.push(connect(app.listen));
+        assert!(held.len() < 256, "the limit of open files bounds the connections");
+    }
+    assert_eq!(app.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"connections\"}"), 0.0);
+    assert_eq!(ask(connect_from([127, 0, 0, 2], app.listen), &health()).1.status, 200);
 }

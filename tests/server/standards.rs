@@ -65,7 +65,7 @@ fn a_stream_has_the_form_that_the_client_prefers() {
         (&["*/*"], "text/event-stream"),
         (&[], "text/event-stream"),
     ];
-    // A stream that was closed may keep its place for a while, and a caller has four.
+    // A caller of its own for each: the streams before may still be open, and a caller has four.
     for (number, (lines, form)) in cases.into_iter().enumerate() {
         let app_token = app.sign(Token::new("service", &format!("svc:{number}"), "profile:read events:read"));
         let request = with_lines(Request::new("GET", "/api/v2/events").bearer(&app_token), "accept", lines);

@@ -13,9 +13,10 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, client::client_with_config};
 
-use crate::app::{App, USER, eventually, feed_path, profile_path, residency, spawn_app_with};
-use crate::client::{Chunked, Request, read_head};
+use crate::app::{App, USER, eventually, feed_path, profile_path, residency, spawn_app, spawn_app_with};
+use crate::client::{Chunked, Request, read_answer, read_head};
 use crate::token::Token;
+use crate::transport::refusal;
 
 const SOON: &str = "[http]\nunread_timeout_s = 1\n";
 
@@ -46,6 +47,35 @@ fn unlinked_files(app: &App) -> usize {
     let files = fs::read_dir(format!("/proc/{}/fd", app.pid())).unwrap();
     let links = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
     links.filter(|link| link.to_string_lossy().ends_with("(deleted)")).count()
+}
+
+/// Bytes sent that clients have not taken yet, of each connection of the public listener.
+fn untaken(app: &App) -> Vec<u64> {
+    let port = format!(":{:04X}", app.listen.port());
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+    let sockets = sockets.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let sockets = sockets.filter(|socket| socket[1].ends_with(&port));
+    let queued = sockets.map(|socket| u64::from_str_radix(socket[4].split(':').next().unwrap(), 16).unwrap());
+    let mut queued: Vec<u64> = queued.filter(|bytes| *bytes > 0).collect();
+    queued.sort_unstable();
+    queued
+}
+
+/// Processor time that the server has used, in ticks of a hundredth of a second.
+fn processor_ticks(app: &App) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", app.pid())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// Waits until `clients` connections take nothing, and the server does next to nothing.
+#[track_caller]
+fn at_rest(app: &App, clients: usize) {
+    eventually("the server waits for its clients", || {
+        let (queued, ticks) = (untaken(app), processor_ticks(app));
+        thread::sleep(Duration::from_secs(1));
+        queued.len() == clients && untaken(app) == queued && processor_ticks(app) - ticks < 10
+    });
 }
 
 fn memory_kib(app: &App) -> u64 {
@@ -162,6 +192,59 @@ fn answers_that_nobody_reads_are_given_up() {
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     nothing_is_held(&app);
+}
+
+#[test]
+fn requests_that_are_sent_ahead_wait_and_are_all_answered() {
+    const REQUESTS: usize = 20_000;
+    let app = spawn_app();
+    let mut stream = narrow(app.listen);
+    stream.set_write_timeout(None).unwrap();
+    let mut sender = stream.try_clone().unwrap();
+    let ahead = Request::new("GET", "/health/live").head().repeat(REQUESTS);
+    // The last one is refused, behind all answers.
+    let last = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(100_000));
+    let sending = thread::spawn(move || sender.write_all((ahead + &last).as_bytes()).unwrap());
+    at_rest(&app, 1);
+    let mut reader = BufReader::new(&mut stream);
+    for number in 0..REQUESTS {
+        assert_eq!(read_answer(&mut reader, true).status, 200, "{number}");
+    }
+    assert_eq!(refusal(&read_answer(&mut reader, true)), (414, "uri-too-long".to_owned()));
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    sending.join().unwrap();
+}
+
+#[test]
+fn requests_with_bodies_that_are_sent_ahead_wait() {
+    let app = spawn_app();
+    let stream = narrow(app.listen);
+    let mut sender = stream.try_clone().unwrap();
+    let request = Request::new("GET", "/health/live").body("text/plain", "a");
+    let ahead = format!("{}a", request.head()).repeat(20_000);
+    let sending = thread::spawn(move || sender.write_all(ahead.as_bytes()));
+    at_rest(&app, 1);
+    drop(app);
+    let _ = sending.join().unwrap();
+}
+
+#[test]
+fn little_is_held_by_the_system_for_who_does_not_read_a_stream() {
+    let app = spawn_app();
+    app.post_example();
+    let token = app.sign(Token::citizen(USER));
+    let own = Request::new("GET", format!("{}/events", profile_path(USER))).bearer(&token);
+    let all = crate::follower::request(&app, Token::service("profile:read events:read"), "");
+    let streams = [own, all].map(|request| {
+        let mut stream = narrow(app.listen);
+        stream.write_all(request.head().as_bytes()).unwrap();
+        assert_eq!(read_head(&mut BufReader::new(&stream)).status, 200);
+        stream
+    });
+    app.post_as("analytics", "application/x-ndjson", long_changes(0..1_000));
+    at_rest(&app, 2);
+    assert!(untaken(&app).iter().all(|bytes| *bytes < 640 * 1_024), "{:?}", untaken(&app));
+    drop(streams);
 }
 
 /// Begins a stream of which every line is rejected, with an answer many times as long.

@@ -15,6 +15,7 @@ use super::admission::Admission;
 use super::closing::Closing;
 use super::handle::{ConnectionHandle, ConnectionState, Phase};
 use super::parser_answer;
+use super::reading::{READ_AT_ONCE, poll_read_at_most};
 use super::write_timeout::BlockedWrite;
 use crate::http::problem::Code;
 
@@ -22,9 +23,6 @@ use crate::http::problem::Code;
 const MAX_REQUEST_LINE: usize = 16 * 1024;
 /// Maximum number of bytes that the client of a stream may send while it follows it.
 const MAX_BESIDE_STREAM: usize = 16 * 1024;
-/// How often the dispatcher may run without reading before the connection is given up. It runs without end while a
-/// client has sent more requests ahead than it takes and does not read their answers.
-const MAX_IDLE_RUNS: u32 = 10_000;
 
 /// The one owner of an accepted socket. Dropping it closes the socket, whoever holds a handle.
 pub(super) struct Connection {
@@ -36,9 +34,9 @@ pub(super) struct Connection {
     closing: Option<Closing>,
     /// Length of the request line as far as it came; `None` once it is whole.
     request_line: Option<usize>,
-    beside_stream: usize,
+    /// What may be read before the dispatcher has its turn.
+    at_once: usize,
     is_read_to_end: bool,
-    idle_runs: u32,
 }
 
 impl Connection {
@@ -50,9 +48,8 @@ impl Connection {
             blocked_write: None,
             closing: None,
             request_line: Some(0),
-            beside_stream: 0,
+            at_once: READ_AT_ONCE,
             is_read_to_end: false,
-            idle_runs: 0,
         }
     }
 
@@ -80,21 +77,64 @@ impl Connection {
     }
 
     fn refuse(&mut self, code: Code, detail: &'static str, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let last = self.state().worker.refusal(code, detail);
+        let last = self.state().worker.refuse_request(code, detail);
         self.close_behind(last, context)
+    }
+
+    /// Whether the client has to wait: it has a request that is being answered, or an answer that it does not read.
+    fn is_held(&self) -> bool {
+        let state = self.state();
+        match state.phase.get() {
+            Phase::Busy => !state.ends_with_client.get() && state.reading.of_body() == 0,
+            Phase::Fresh(_) | Phase::Head(_) | Phase::Idle(_) => self.blocked_write.is_some(),
+        }
+    }
+
+    /// Reads as much as may be read now.
+    fn poll_some(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let state = &*self.handle.0;
+        let is_body = matches!(state.phase.get(), Phase::Busy) && !state.ends_with_client.get();
+        let most = if is_body { state.reading.of_body() } else { self.at_once };
+        if most == 0 {
+            self.at_once = READ_AT_ONCE;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = out.filled().len();
+        let read = poll_read_at_most(&mut *open_stream(state)?, context, out, most);
+        let count = out.filled().len() - before;
+        if is_body {
+            state.reading.took(count);
+        } else {
+            self.at_once -= count;
+        }
+        read
+    }
+
+    /// An error if the answer is a stream whose client has left, perhaps before the stream began.
+    fn check_follower(&self) -> io::Result<()> {
+        let has_left = self.is_read_to_end && self.state().ends_with_client.get();
+        if has_left { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     /// Takes note of bytes that came; `false` if the request line is too long.
     fn note_received(&mut self, received: &[u8]) -> io::Result<bool> {
-        match self.state().phase.get() {
+        let phase = self.state().phase.get();
+        let received =
+            if let Phase::Fresh(_) | Phase::Idle(_) = phase { without_blank_lines(received) } else { received };
+        if received.is_empty() {
+            return Ok(true);
+        }
+        match phase {
             Phase::Idle(_) => {
                 self.state().phase.set(Phase::Head(Instant::now()));
                 self.request_line = Some(0);
             }
             Phase::Fresh(since) => self.state().phase.set(Phase::Head(since)),
             Phase::Busy if self.state().ends_with_client.get() => {
-                self.beside_stream += received.len();
-                if self.beside_stream > MAX_BESIDE_STREAM {
+                let beside = self.state().beside_stream.get() + received.len();
+                self.state().beside_stream.set(beside);
+                if beside > MAX_BESIDE_STREAM {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
             }
@@ -149,8 +189,8 @@ impl Connection {
     }
 
     fn refuse_unparsed(&mut self, status: StatusCode, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.state().body_failed.get() {
-            // The handler of this very request has answered it.
+        if self.state().body_failed.get() || self.state().is_body_unfinished.get() {
+            // The handler of this very request has answered it, before or after the fault in its body was seen.
             return self.close_behind(Bytes::new(), context);
         }
         let (code, detail) = match status {
@@ -161,13 +201,6 @@ impl Connection {
             _ => (Code::MalformedRequest, "the request is not framed as RFC 9112 has it"),
         };
         self.refuse(code, detail, context)
-    }
-
-    /// Notes that the dispatcher runs; an error if it does nothing else.
-    fn count_run(&mut self) -> io::Result<()> {
-        self.idle_runs += 1;
-        let is_stuck = self.idle_runs > MAX_IDLE_RUNS && !self.is_read_to_end && !self.state().has_body.get();
-        if is_stuck { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -200,19 +233,18 @@ impl Drop for Connection {
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.idle_runs = 0;
         if this.closing.is_some() {
             return this.poll_closing(context);
         }
+        if this.is_held() {
+            this.state().reading.hold(context);
+            return Poll::Pending;
+        }
         let before = out.filled().len();
-        let read = Pin::new(&mut *open_stream(this.state())?).poll_read(context, out);
-        match read {
+        match this.poll_some(context, out) {
             Poll::Ready(Ok(())) if out.filled().len() == before => {
                 this.is_read_to_end = true;
-                match this.state().ends_with_client.get() {
-                    true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
-                    false => Poll::Ready(Ok(())),
-                }
+                Poll::Ready(this.check_follower())
             }
             Poll::Ready(Ok(())) => {
                 if this.note_received(&out.filled()[before..])? {
@@ -253,7 +285,7 @@ impl AsyncWrite for Connection {
         }
         let written = this.write(context, bytes);
         if written.is_pending() {
-            this.count_run()?;
+            this.check_follower()?;
         }
         written
     }
@@ -262,8 +294,11 @@ impl AsyncWrite for Connection {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.closing.is_none() {
+            this.check_follower()?;
             this.arm_read_timer(context);
-            this.count_run()?;
+            if !this.is_held() {
+                this.state().reading.go_on();
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -276,6 +311,12 @@ impl AsyncWrite for Connection {
         }
         this.poll_closing(context)
     }
+}
+
+/// A server skips blank lines before a request (RFC 9112, section 2.2).
+fn without_blank_lines(received: &[u8]) -> &[u8] {
+    let blank = received.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    &received[blank..]
 }
 
 /// The socket, which is there as long as its owner is.

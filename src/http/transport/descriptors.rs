@@ -56,13 +56,21 @@ pub(crate) fn public_limits(settings: &config::Http) -> Result<ConnectionLimits,
     if room < FEWEST_CONNECTIONS {
         return Err(TooFewDescriptors { limit, needed: others + FEWEST_CONNECTIONS });
     }
-    if room < wanted.connections {
-        tracing::warn!(
-            "`http.max_connections` = {} is lowered to {room}: the process may open {limit} files (`ulimit -n`)",
-            wanted.connections
-        );
+    if room >= wanted.connections {
+        return Ok(wanted);
     }
-    Ok(ConnectionLimits { connections: wanted.connections.min(room), ..wanted })
+    tracing::warn!(
+        "`http.max_connections` = {} is lowered to {room}, and `http.max_connections_per_address` in proportion: the \
+         process may open {limit} files (`ulimit -n`)",
+        wanted.connections
+    );
+    Ok(lowered(wanted, room))
+}
+
+/// So many connections, and the same share of them for one address.
+fn lowered(wanted: ConnectionLimits, connections: usize) -> ConnectionLimits {
+    let share = |most: usize| (most.saturating_mul(connections) / wanted.connections).max(1);
+    ConnectionLimits { connections, per_address: wanted.per_address.map(share) }
 }
 
 /// Descriptors that both listeners and their threads will open, without the connections of the public one.
@@ -74,4 +82,19 @@ fn of_listeners(workers: usize) -> usize {
 
 fn open_now() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(TYPICALLY_OPEN, Iterator::count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_keeps_its_share_of_fewer_connections() {
+        for (most, share) in [(4_096, Some(200)), (16_384, Some(800)), (1, Some(1))] {
+            let wanted = ConnectionLimits { connections: 16_384, per_address: Some(most) };
+            assert_eq!(lowered(wanted, 800).per_address, share, "{most}");
+        }
+        let unbounded = lowered(ConnectionLimits { connections: 16_384, per_address: None }, 800);
+        assert_eq!((unbounded.connections, unbounded.per_address), (800, None));
+    }
 }

@@ -1,7 +1,7 @@
 //! One request and its answer, as their connection sees them.
 //!
 //! Between the dispatcher and the application stands [`Exchanges`]. It tells the connection when a request begins and
-//! when its answer is complete. It also shares the request's body with the handler, and lets go of it only at the end of
+//! when its answer is complete, and that more of a body is wanted. It also shares the body with the handler, and lets go of it only at the end of
 //! the answer: the dispatcher closes a connection whose request body has an owner and is not read to its end, but waits
 //! without end for the rest of a chunked body that nobody owns.
 
@@ -72,10 +72,10 @@ where
     fn call(&self, mut request: Request) -> Self::Future {
         let connection = request.conn_data::<ConnectionHandle>().cloned();
         let is_old = request.version() < Version::HTTP_11;
-        let body = SharedBody::take_from(&mut request);
         if let Some(connection) = &connection {
-            connection.0.begin_exchange(body.is_some());
+            connection.0.begin_exchange();
         }
+        let body = SharedBody::take_from(&mut request, connection.clone());
         let exchange = Exchange { connection, body };
         Answer { is_old, exchange: Some(exchange), answer: self.0.call(request) }
     }
@@ -174,18 +174,20 @@ impl MessageBody for AnswerBody {
 struct SharedBody(Rc<BodyState>);
 
 struct BodyState {
+    connection: Option<ConnectionHandle>,
     payload: RefCell<Payload>,
     has_failed: Cell<bool>,
 }
 
 impl SharedBody {
     /// Puts itself in the place of the request's body, if there is one.
-    fn take_from(request: &mut Request) -> Option<Self> {
+    fn take_from(request: &mut Request, connection: Option<ConnectionHandle>) -> Option<Self> {
         let payload = match request.take_payload() {
             Payload::None => return None,
             payload => payload,
         };
-        let body = Self(Rc::new(BodyState { payload: RefCell::new(payload), has_failed: Cell::new(false) }));
+        let (payload, has_failed) = (RefCell::new(payload), Cell::new(false));
+        let body = Self(Rc::new(BodyState { connection, payload, has_failed }));
         *request.payload() = Payload::Stream { payload: Box::pin(body.clone()) };
         Some(body)
     }
@@ -194,6 +196,12 @@ impl SharedBody {
         let piece = Pin::new(&mut *self.0.payload.borrow_mut()).poll_next(context);
         if let Poll::Ready(Some(Err(_))) = piece {
             self.0.has_failed.set(true);
+        }
+        if let Some(connection) = &self.0.connection {
+            match piece {
+                Poll::Pending => connection.0.reading.want_body(),
+                Poll::Ready(_) => connection.0.reading.want_no_body(),
+            }
         }
         piece
     }

@@ -9,6 +9,7 @@ use actix_web::rt::net::TcpStream;
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use tokio::time::Instant;
 
+use super::reading::Reading;
 use super::worker::Worker;
 
 /// What the system may hold for the client of a stream, in bytes. The system itself would go to megabytes; but what
@@ -30,7 +31,7 @@ pub(super) struct ConnectionState {
     pub(super) write_timeout: Cell<Option<Duration>>,
     /// How often the time-out was suspended.
     pub(super) suspensions: Cell<u64>,
-    /// Whether the connection was cut off since its client did not read.
+    /// Whether the connection was closed because its client did not read.
     pub(super) was_unread: Cell<bool>,
     /// The newest request was answered before its body had come to its end; the dispatcher ends the connection then.
     pub(super) is_body_unfinished: Cell<bool>,
@@ -38,8 +39,9 @@ pub(super) struct ConnectionState {
     pub(super) body_failed: Cell<bool>,
     /// The answer at hand is a stream that ends when the client closes the connection.
     pub(super) ends_with_client: Cell<bool>,
-    /// The request at hand has a body.
-    pub(super) has_body: Cell<bool>,
+    /// How many bytes have come while the client follows the stream at hand.
+    pub(super) beside_stream: Cell<usize>,
+    pub(super) reading: Reading,
 }
 
 /// What a connection is at.
@@ -68,7 +70,8 @@ impl ConnectionHandle {
             is_body_unfinished: Cell::new(false),
             body_failed: Cell::new(false),
             ends_with_client: Cell::new(false),
-            has_body: Cell::new(false),
+            beside_stream: Cell::new(0),
+            reading: Reading::default(),
         }));
         handle.set_write_timeout(Some(write_timeout));
         handle
@@ -90,6 +93,7 @@ impl ConnectionHandle {
     /// stream has nothing more to send. Holds for the answer at hand.
     pub(super) fn end_with_client(&self) {
         self.0.ends_with_client.set(true);
+        self.0.reading.go_on();
     }
 
     /// How long the client may leave answers unread while that is not suspended.
@@ -129,7 +133,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Whether the connection was cut off since its client did not read.
+    /// Whether the connection was closed because its client did not read.
     pub(crate) fn was_unread(&self) -> bool {
         self.0.was_unread.get()
     }
@@ -137,10 +141,11 @@ impl ConnectionHandle {
 
 impl ConnectionState {
     /// A request begins to be answered.
-    pub(super) fn begin_exchange(&self, has_body: bool) {
+    pub(super) fn begin_exchange(&self) {
         self.phase.set(Phase::Busy);
-        self.has_body.set(has_body);
         self.body_failed.set(false);
+        self.beside_stream.set(0);
+        self.reading.want_no_body();
     }
 
     /// The answer was handed over whole, or will not come.

@@ -13,6 +13,7 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service};
 use actix_web::App;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::ServiceConfig;
+use domain::port::clock::Clock;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketType, recv, send, shutdown, sockopt};
 
 use super::admission::{Admissions, ConnectionLimits};
@@ -60,6 +61,8 @@ pub(crate) struct Listener {
     pub(crate) shutdown_timeout: Duration,
     /// Differs from one start of the server to the next.
     pub(crate) start: u64,
+    /// The clock of answers that no handler gives.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Listener {
@@ -82,7 +85,7 @@ impl Listener {
             .disable_signals();
         let stopping = builder.graceful_shutdown_signal();
         let server = builder.listen(self.name, socket, move || {
-            let worker = Rc::new(Worker::new(address, self.timeouts, self.start));
+            let worker = Rc::new(Worker::new(address, self.timeouts, self.start, Arc::clone(&self.clock)));
             let (admissions, stopping, routes) = (Arc::clone(&admissions), stopping.clone(), routes.clone());
             let http = HttpService::build()
                 // `Connection` has time-outs of its own, which cover more and cost less.

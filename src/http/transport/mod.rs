@@ -14,6 +14,7 @@ mod exchange;
 mod handle;
 mod listener;
 mod parser_answer;
+mod reading;
 mod worker;
 mod write_timeout;
 

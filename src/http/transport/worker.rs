@@ -1,9 +1,13 @@
 //! What the connections of one worker thread share.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::HttpDate;
 use bytes::{BufMut, Bytes, BytesMut};
+use domain::port::clock::Clock;
 
 use super::Timeouts;
 use crate::http::problem::{Code, Problem};
@@ -15,31 +19,38 @@ pub(super) struct Worker {
     pub(super) listen: SocketAddr,
     pub(super) timeouts: Timeouts,
     ids: RequestIds,
+    clock: Arc<dyn Clock>,
 }
 
 impl Worker {
     /// `start` differs from one start of the server to the next.
-    pub(super) fn new(listen: SocketAddr, timeouts: Timeouts, start: u64) -> Self {
-        Self { listen, timeouts, ids: RequestIds::new(start) }
+    pub(super) fn new(listen: SocketAddr, timeouts: Timeouts, start: u64, clock: Arc<dyn Clock>) -> Self {
+        Self { listen, timeouts, ids: RequestIds::new(start), clock }
     }
 
-    /// A complete answer for a request that never reached a handler. It ends the connection, and is counted.
+    /// The answer to a request that never reached a handler, which is counted.
+    pub(super) fn refuse_request(&self, code: Code, detail: &'static str) -> Bytes {
+        metric::requests("unknown", "other", Problem::new(code, detail).status().as_u16()).increment(1);
+        self.refusal(code, detail)
+    }
+
+    /// A complete answer that no handler gives. It ends the connection.
     pub(super) fn refusal(&self, code: Code, detail: &'static str) -> Bytes {
         let problem = Problem::new(code, detail);
         let id = self.ids.make();
         let id = id.to_str().unwrap_or_default();
         let body = serde_json::to_vec(&problem.body(None, Some(id))).unwrap_or_default();
         let status = problem.status();
-        metric::requests("unknown", "other", status.as_u16()).increment(1);
-        write_answer(status, id, &body)
+        let now = Duration::from_micros(u64::try_from(self.clock.now_micros()).unwrap_or_default());
+        write_answer(status, (UNIX_EPOCH + now).into(), id, &body)
     }
 }
 
-fn write_answer(status: StatusCode, id: &str, body: &[u8]) -> Bytes {
+fn write_answer(status: StatusCode, date: HttpDate, id: &str, body: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(512 + body.len());
     let reason = status.canonical_reason().unwrap_or_default();
     out.put_slice(format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).as_bytes());
-    out.put_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
+    out.put_slice(format!("content-length: {}\r\ndate: {date}\r\n", body.len()).as_bytes());
     out.put_slice(b"connection: close\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n");
     out.put_slice(b"x-content-type-options: nosniff\r\nx-request-id: ");
     out.put_slice(id.as_bytes());
