@@ -54,6 +54,10 @@ pub(super) fn fold(text: &str, percent: Percent, mut visit: impl FnMut(Symbol)) 
         let (character, length) = escaped(&text[start..], percent).unwrap_or((character, character.len_utf8()));
         let end = start + length;
         let from = std::mem::replace(&mut start, end);
+        // Escaping doubles a backslash: the second must not widen the gap between two words.
+        if character == '\\' && text[..from].ends_with('\\') {
+            continue;
+        }
         let mut visit = |glyph| visit(Symbol { glyph, start: from, end });
         if character.is_ascii() {
             visit(ascii(character));

@@ -72,6 +72,7 @@ pub(super) const REFUSED: &[&str] = &[
     r"\\uD835\\uDFD0341 2341 2346",
     // A backslash before an escape, which Rust writes so.
     r"5\\\u{ad}9876543210",
+    r"ABCPE1234\\  F",
     // PANs.
     "pan ABCPE1234F",
     "abcpe1234f",
