@@ -35,8 +35,8 @@ impl Core {
         self.pending.front().is_some_and(|pending| pending.state.sequence == ticket.sequence)
     }
 
-    /// In this order: the head moves, the head cell, publication, answers. So whoever has an answer reads what was
-    /// answered, and no frame runs ahead of a read.
+    /// In this order: the head moves, the head cell, publication, the permit, answers. So whoever has an answer reads what
+    /// was answered, and no frame runs ahead of a read.
     fn advance(&mut self, local: &Local, ticket: Committed<Ticket>) {
         let started = std::time::Instant::now();
         let Some(pending) = self.pending.pop_front() else { return };
@@ -48,6 +48,9 @@ impl Core {
             let micros = local.shared.clock.now_micros().saturating_sub(observed_at).max(0);
             metrics.freshness.record(micros as f64 / 1e6);
         }
+        // The commit is no longer pending. Its permit is free before anybody has an answer: who sends the next event on it
+        // must not be refused for the one before.
+        drop(ticket.into_inner().permit);
         for waiter in pending.waiters {
             match waiter {
                 Waiter::Event(reply, status) => reply.answer(status),
@@ -55,7 +58,5 @@ impl Core {
             }
         }
         metrics.stage_persist_publish.record(started.elapsed());
-        // Only now is the commit no longer pending.
-        drop(ticket.into_inner().permit);
     }
 }
