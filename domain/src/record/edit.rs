@@ -79,9 +79,12 @@ impl Edit {
         }
         let expected = (base.len() + self.0.len()).min(MAX_VALUE_BYTES);
         let (mut value, mut last) = (Vec::with_capacity(expected), 0_usize);
-        let mut append = |part: &[u8]| match value.len() + part.len() <= MAX_VALUE_BYTES {
-            true => Ok(value.extend_from_slice(part)),
-            false => Err(DecodeError::Unknown { what: "length of a value" }),
+        let mut append = |part: &[u8]| {
+            if value.len() + part.len() > MAX_VALUE_BYTES {
+                return Err(DecodeError::Unknown { what: "length of a value" });
+            }
+            value.extend_from_slice(part);
+            Ok(())
         };
         while !input.is_empty() {
             append(&input.bytes()?)?;

@@ -102,7 +102,7 @@ mod tests {
 
     impl DiskFile for Short {
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-            if offset % 4096 > 0 {
+            if !offset.is_multiple_of(4096) {
                 return Err(io::Error::from_raw_os_error(5));
             }
             let half = buffer.len() / 2;
