@@ -70,7 +70,7 @@ fn processor_ticks(app: &App) -> u64 {
 
 /// Waits until `clients` connections take nothing, and the server does next to nothing.
 #[track_caller]
-fn at_rest(app: &App, clients: usize) {
+fn clients_wait(app: &App, clients: usize) {
     eventually("the server waits for its clients", || {
         let (queued, ticks) = (untaken(app), processor_ticks(app));
         thread::sleep(Duration::from_secs(1));
@@ -205,7 +205,7 @@ fn requests_that_are_sent_ahead_wait_and_are_all_answered() {
     // The last one is refused, behind all answers.
     let last = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(100_000));
     let sending = thread::spawn(move || sender.write_all((ahead + &last).as_bytes()).unwrap());
-    at_rest(&app, 1);
+    clients_wait(&app, 1);
     let mut reader = BufReader::new(&mut stream);
     for number in 0..REQUESTS {
         assert_eq!(read_answer(&mut reader, true).status, 200, "{number}");
@@ -223,7 +223,7 @@ fn requests_with_bodies_that_are_sent_ahead_wait() {
     let request = Request::new("GET", "/health/live").body("text/plain", "a");
     let ahead = format!("{}a", request.head()).repeat(20_000);
     let sending = thread::spawn(move || sender.write_all(ahead.as_bytes()));
-    at_rest(&app, 1);
+    clients_wait(&app, 1);
     drop(app);
     let _ = sending.join().unwrap();
 }
@@ -242,7 +242,7 @@ fn little_is_held_by_the_system_for_who_does_not_read_a_stream() {
         stream
     });
     app.post_as("analytics", "application/x-ndjson", long_changes(0..1_000));
-    at_rest(&app, 2);
+    clients_wait(&app, 2);
     assert!(untaken(&app).iter().all(|bytes| *bytes < 640 * 1_024), "{:?}", untaken(&app));
     drop(streams);
 }
