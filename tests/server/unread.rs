@@ -299,7 +299,7 @@ fn the_answer_of_a_stream_that_was_sent_is_to_be_read() {
 }
 
 /// The number once it has not changed for a while.
-fn at_rest(number: impl Fn() -> u64) -> u64 {
+fn unchanging(number: impl Fn() -> u64) -> u64 {
     let mut seen = vec![number()];
     while seen.len() < 10 {
         thread::sleep(Duration::from_millis(100));
@@ -338,7 +338,7 @@ fn a_stream_without_a_file_stops_between_two_lines_and_goes_on_when_another_give
         last
     });
     eventually("some lines are taken", || rejected() > 0);
-    let taken = at_rest(rejected);
+    let taken = unchanging(rejected);
     assert!(taken < LINES / 2, "{taken} results of one piece wait in memory");
     drop(others);
     eventually("all lines are taken before anything is read", || rejected() == LINES);
