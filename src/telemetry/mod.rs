@@ -26,7 +26,9 @@ pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Resu
     let output = Arc::new(LogOutput::new(settings, Redactor::new(user_hash_key)));
     let writer = MakeLine(Arc::clone(&output));
     // Actix repeats every broken connection as an error of its own: what a client does to its socket is no fault here.
-    let filter = EnvFilter::new(format!("{},actix_http=off,actix_server=warn", settings.level));
+    // And a connection that comes while the server stops finds no worker, which is no fault either.
+    let filter =
+        EnvFilter::new(format!("{},actix_http=off,actix_server=warn,actix_server::accept=off", settings.level));
     let log = fmt().with_env_filter(filter).with_writer(writer).with_target(true).log_internal_errors(false);
     match settings.format {
         LogFormat::Text => log.with_ansi(false).finish().try_init(),
