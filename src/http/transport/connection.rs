@@ -141,7 +141,7 @@ impl Connection {
             Phase::Head(_) | Phase::Busy => {}
         }
         if let Some(length) = self.request_line {
-            let end = received.iter().position(|byte| *byte == b'\n');
+            let end = memchr::memchr(b'\n', received);
             let length = length + end.unwrap_or(received.len());
             self.request_line = end.is_none().then_some(length);
             return Ok(length <= MAX_REQUEST_LINE);
