@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::app::{App, USER, eventually, feed_path, profile_path, spawn_app, spawn_app_with};
+use crate::app::{App, USER, eventually, feed_path, profile_path, residency, spawn_app, spawn_app_with};
 use crate::client::{Answer, Request, connect, read_answer, read_head};
 use crate::token::Token;
 use crate::unread::nothing_is_held;
@@ -399,6 +399,53 @@ fn a_stream_of_events_takes_no_more_requests_than_it_must() {
     let _ = stream.write_all(more.as_bytes());
     let _ = stream.read_to_end(&mut Vec::new());
     nothing_is_held(&app);
+}
+
+#[test]
+fn every_request_of_a_pipeline_is_answered_in_its_turn() {
+    let app = spawn_app();
+    app.post_example();
+    let feeder = app.sign(Token::service("feed:metadata"));
+    let own = app.sign(Token::citizen(USER));
+    // Far more than the parser takes at once; posts wait for their user's actor, reads do not.
+    let years: Vec<u32> = (0..200).map(|index| index % 90).collect();
+    let mut requests = Vec::new();
+    for (index, years) in years.iter().enumerate() {
+        let time = format!("2026-01-16T10:{:02}:{:02}Z", index / 60, index % 60);
+        let event = residency(USER, &format!("pipelined-{index}"), &time, *years);
+        let post = Request::new("POST", feed_path("metadata"))
+            .bearer(&feeder)
+            .body("application/cloudevents+json", event.to_string());
+        requests.extend([post, Request::new("GET", profile_path(USER)).bearer(&own)]);
+    }
+    let sent: Vec<u8> =
+        requests.iter().flat_map(|request| [request.head().as_bytes(), request.content()].concat()).collect();
+    let years_of_last = years[years.len() - 1];
+    let mut is_first = true;
+    for piece in [sent.len(), 10_000, 700] {
+        let mut stream = connect(app.listen);
+        let mut answers = BufReader::new(stream.try_clone().unwrap());
+        let sent = sent.clone();
+        let sending = thread::spawn(move || sent.chunks(piece).for_each(|piece| stream.write_all(piece).unwrap()));
+        for (index, years) in years.iter().enumerate() {
+            assert_eq!(read_answer(&mut answers, true).status, 200, "event {index} in pieces of {piece}");
+            let profile = read_answer(&mut answers, true).json();
+            // What is posted again is a duplicate: the last event holds.
+            let wanted = if is_first { *years } else { years_of_last };
+            assert_eq!(profile["demographics"]["residency_years"], wanted, "after event {index} in pieces of {piece}");
+        }
+        sending.join().unwrap();
+        is_first = false;
+    }
+    // All of these come at once, and the parser has no room for them before the first is answered.
+    let event = residency(USER, "first-of-many", "2026-01-16T11:00:00Z", 3).to_string();
+    let post = Request::new("POST", feed_path("metadata")).bearer(&feeder).body("application/cloudevents+json", event);
+    let mut sent = [post.head().as_bytes(), post.content()].concat();
+    sent.extend(Request::new("GET", "/health/live").head().repeat(100).into_bytes());
+    let mut stream = connect(app.listen);
+    stream.write_all(&sent).unwrap();
+    let mut answers = BufReader::new(stream);
+    assert!((0..=100).all(|_| read_answer(&mut answers, true).status == 200));
 }
 
 #[actix_web::test]

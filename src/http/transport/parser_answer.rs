@@ -18,7 +18,9 @@ pub(super) fn find(written: &[u8]) -> Option<(usize, StatusCode)> {
         return None;
     }
     let tail = written.len().saturating_sub(*LENGTHS.end());
-    let at = tail + memchr::memmem::rfind(&written[tail..], VERSION)?;
+    let at = memchr::memrchr_iter(VERSION[0], &written[tail..])
+        .map(|at| tail + at)
+        .find(|at| written[*at..].starts_with(VERSION))?;
     // Most of what comes here is the answer of a handler without body, such as 304.
     if !matches!(written.get(at + STATUS_AT), Some(b'4' | b'5')) {
         return None;

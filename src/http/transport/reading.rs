@@ -54,9 +54,14 @@ impl Reading {
         self.held.set(Some(context.waker().clone()));
     }
 
+    /// Ends the hold, and returns what wakes the dispatcher; `None` if nothing was held.
+    pub(super) fn release(&self) -> Option<Waker> {
+        self.held.take()
+    }
+
     /// Reading goes on, if it was held.
     pub(super) fn go_on(&self) {
-        if let Some(waker) = self.held.take() {
+        if let Some(waker) = self.release() {
             waker.wake();
         }
     }

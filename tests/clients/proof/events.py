@@ -84,7 +84,8 @@ class Events:
             "delegation_active": self._pick(True, False),
         }
         address = {"state": state, "district": district, "pincode": pincode}
-        token = f"tok_{self._random.randrange(16**10):010x}"
+        # 128 bits: of ten hexadecimal digits, one in 300 is a telephone number, and refused as such.
+        token = f"tok_{self._random.randrange(16**32):032x}"
         return {"identity_token": token, "identity": identity, "address": address}
 
     def _attributes(self) -> Data:
