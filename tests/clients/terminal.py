@@ -6,6 +6,7 @@
 import os
 import pathlib
 import pty
+import signal
 import stat
 import sys
 import tempfile
@@ -39,11 +40,16 @@ def main():
         cargo.chmod(cargo.stat().st_mode | stat.S_IXUSR)
         child, terminal = pty.fork()
         if child == 0:
+            # A shell that starts this test in the background has it ignore interrupts, and children inherit that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             environment = {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
             # What an outer make hands down would make this one part of it.
             for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
                 environment.pop(name, None)
             os.execvpe("make", ["make", "-C", str(root), "demo"], environment)
+        # A demo that does not stop is a failure, not a test without end.
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+        signal.alarm(60)
         read_until(terminal, b"ready")
         os.write(terminal, b"\x03")
         seen = read_until(terminal, b"drained")
