@@ -1,5 +1,5 @@
 # Two commands for a newcomer: `make demo` and `make test`.
-.PHONY: demo test lint bench attacks
+.PHONY: demo test lint bench attacks pictures
 
 ## demo: start a living server on embedded defaults, with something to look at
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops it, and make sees that it ended well
@@ -29,3 +29,8 @@ attacks:
 	cargo build --release --workspace --bins
 	target/release/loadtest run --scenario neighbours --scenario amplification --scenario bodies \
 		--scenario existence $(if $(SERVER),--server $(SERVER))
+
+## pictures: the pictures of the README, made anew from a real run. PROGRAM=FILE shows another binary
+pictures:
+	$(if $(PROGRAM),,cargo build --release --bin profile-server)
+	python3 docs/pictures/make.py $(PROGRAM)
