@@ -1,5 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`.
-.PHONY: demo test lint bench attacks pictures
+# `make check` is for while you edit.
+.PHONY: demo test check lint bench attacks pictures
 
 ## demo: start a living server on embedded defaults, with something to look at
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops it, and make sees that it ended well
@@ -16,6 +17,10 @@ test:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+
+## check: formatter, linter and unit tests; for while you edit
+check: lint
+	cargo test --workspace --lib
 
 ## bench: the figures of design goals, measured on this machine
 bench:
