@@ -407,7 +407,7 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
     app.post_example();
     let feeder = app.sign(Token::service("feed:metadata"));
     let own = app.sign(Token::citizen(USER));
-    // Far more than the parser takes at once; posts wait for their user's actor, reads do not.
+    // Posts wait for their user's actor, reads do not.
     let years: Vec<u32> = (0..200).map(|index| index % 90).collect();
     let mut requests = Vec::new();
     for (index, years) in years.iter().enumerate() {
@@ -437,7 +437,7 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
         sending.join().unwrap();
         is_first = false;
     }
-    // All of these come at once, and the parser has no room for them before the first is answered.
+    // Many come at once behind one that has to wait, and nothing comes after them that could wake the server.
     let event = residency(USER, "first-of-many", "2026-01-16T11:00:00Z", 3).to_string();
     let post = Request::new("POST", feed_path("metadata")).bearer(&feeder).body("application/cloudevents+json", event);
     let mut sent = [post.head().as_bytes(), post.content()].concat();

@@ -27,9 +27,9 @@ pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Op
 /// # Errors
 /// Several lines, as [`single`].
 pub(crate) fn content_type(headers: &HeaderMap) -> Result<String, Problem> {
-    let given = single(headers, &header::CONTENT_TYPE)?.map(HeaderValue::as_bytes).unwrap_or_default();
-    let media_type = given.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    Ok(std::str::from_utf8(media_type).unwrap_or_default().to_ascii_lowercase())
+    let given = single(headers, &header::CONTENT_TYPE)?.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = given.split_once(';').map_or(given, |(media_type, _)| media_type);
+    Ok(media_type.trim_ascii().to_ascii_lowercase())
 }
 
 /// The elements of a list field over all its lines (RFC 9110, sections 5.3 and 5.6.1), without the empty ones.
