@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::id::UserId;
 use domain::port::store::{ProfileStore, StoreError};
-use domain::record::{Hydration, Past, Rewind};
+use domain::record::{Hydration, PastProfile, Rewind};
 use domain::state::UserState;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -44,7 +44,7 @@ struct State {
 pub(crate) struct GetPast {
     pub(crate) user: UserId,
     pub(crate) revision: u64,
-    pub(crate) answer: oneshot::Sender<Result<Option<Past>, ReadError>>,
+    pub(crate) answer: oneshot::Sender<Result<Option<PastProfile>, ReadError>>,
 }
 
 /// A user's stored state, or that there is none.
@@ -188,9 +188,9 @@ fn send_back(shared: &Shared, by_shard: &mut [Vec<Hydrated>]) {
     }
 }
 
-fn load_past(store: &dyn ProfileStore, user: &UserId, revision: u64) -> Result<Option<Past>, StoreError> {
+fn load_past(store: &dyn ProfileStore, user: &UserId, revision: u64) -> Result<Option<PastProfile>, StoreError> {
     guarded(|| {
-        let mut rewind = Rewind::to(revision);
+        let mut rewind = Rewind::new(revision);
         store.load_history(user, revision, &mut rewind)?;
         Ok(rewind.finish().past)
     })

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Arbiter};
 use domain::access::{Viewer, Visibility};
-use domain::event::{FeedEvent, Write};
+use domain::event::{FeedEvent, RegisterWrite};
 use domain::id::UserId;
-use domain::record::Past;
+use domain::record::PastProfile;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
@@ -221,7 +221,12 @@ impl Profiles {
     ///
     /// # Errors
     /// It was not acknowledged.
-    pub async fn put_consent(&self, user: UserId, writes: Vec<Write>, received: Instant) -> Result<Status, WriteError> {
+    pub async fn put_consent(
+        &self,
+        user: UserId,
+        writes: Vec<RegisterWrite>,
+        received: Instant,
+    ) -> Result<Status, WriteError> {
         let (reply, result) = Reply::one();
         let request = Request::WriteConsent(WriteConsent { writes, received, reply });
         if self.shared.closing.load(Ordering::Relaxed) || self.shared.dispatch(user, request).is_err() {
@@ -256,7 +261,7 @@ impl Profiles {
     }
 
     /// The profile as it stood at a revision that was published; `None` where it cannot be reached.
-    async fn past(&self, user: UserId, revision: u64) -> Result<Option<Past>, ReadError> {
+    async fn past(&self, user: UserId, revision: u64) -> Result<Option<PastProfile>, ReadError> {
         let (answer, past) = oneshot::channel();
         self.shared.loads.ask(GetPast { user, revision, answer })?;
         past.await.unwrap_or(Err(ReadError::Busy))
@@ -287,7 +292,7 @@ impl Profiles {
         viewer: &Viewer,
         request: impl FnOnce(Viewer, oneshot::Sender<Result<T, ReadError>>) -> Request,
     ) -> Result<T, ReadError> {
-        let is_told_all = !viewer.may_be_kept_in_the_dark();
+        let is_told_all = !viewer.existence_may_be_hidden();
         if !is_told_all && !self.shared.is_shown(user, viewer).await? {
             return Err(ReadError::Unknown);
         }
@@ -394,6 +399,6 @@ impl Profiles {
 
 /// About the bytes that an event takes while it waits.
 fn size_of_event(event: &FeedEvent) -> usize {
-    let value = |write: &Write| write.value.as_ref().map_or(0, |value| value.as_bytes().len());
-    size_of::<FeedEvent>() + event.writes.iter().map(|write| size_of::<Write>() + value(write)).sum::<usize>()
+    let value = |write: &RegisterWrite| write.value.as_ref().map_or(0, |value| value.as_bytes().len());
+    size_of::<FeedEvent>() + event.writes.iter().map(|write| size_of::<RegisterWrite>() + value(write)).sum::<usize>()
 }

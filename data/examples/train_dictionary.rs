@@ -12,11 +12,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use data::{Options, Population};
+use data::{Population, PopulationOptions};
 use domain::day::Day;
 use domain::id::ProfileId;
 use domain::pipeline::validate::validate;
-use domain::pipeline::{Birth, Context, Outcome, apply};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply};
 use domain::port::store::Fold;
 use domain::record::{Replay, pack};
 use domain::rules::{Limits, Rules};
@@ -68,7 +68,7 @@ fn mean_compressed(bodies: &[Vec<u8>], dictionary: &[u8]) -> Result<usize, Box<d
 }
 
 fn bodies(users: Range<u64>) -> Result<Bodies, Box<dyn Error>> {
-    let options = Options { users: users.end, seed: 20_260_101, ..Options::default() };
+    let options = PopulationOptions { users: users.end, seed: 20_260_101, ..PopulationOptions::default() };
     let (now, population) = (options.base_time, Population::new(options));
     let districts = data::states().iter().map(|state| {
         let districts = data::districts(state.slug).unwrap_or_default();
@@ -81,7 +81,7 @@ fn bodies(users: Range<u64>) -> Result<Bodies, Box<dyn Error>> {
         schemes_waiting: Default::default(),
         limits: Limits::default(),
     };
-    let context = Context {
+    let context = AssemblyContext {
         rules: &rules,
         rules_fingerprint: rules.fingerprint(),
         policy_version: 1,
@@ -98,8 +98,8 @@ fn bodies(users: Range<u64>) -> Result<Bodies, Box<dyn Error>> {
             let event = validate(&event.json, source, &rules, now).map_err(|rejection| format!("{rejection:?}"))?;
             // Random parts differ from user to user, so that the dictionary does not learn them.
             let id = (u128::from(user) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_le_bytes();
-            let birth = || Birth { profile_id: ProfileId::from_random(id), integrity_key: id };
-            if let Outcome::Changed(change) = apply(state.as_ref(), birth, &event, &context) {
+            let new_user = || NewUser { profile_id: ProfileId::from_random(id), integrity_key: id };
+            if let ApplyOutcome::Changed(change) = apply(state.as_ref(), new_user, &event, &context) {
                 let finished = change.finish(&event.user, now, 900);
                 frames.push(finished.body);
                 state = Some(finished.state);

@@ -8,7 +8,7 @@ use crate::random::Random;
 
 /// A district, with the people who live there.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct CensusDistrict {
     /// The position of its state in [`states`].
     pub(crate) state: usize,
     /// Its slug.
@@ -40,7 +40,7 @@ pub(crate) struct StateFacts {
 #[derive(Debug)]
 pub(crate) struct Census {
     pub(crate) states: Vec<StateFacts>,
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<CensusDistrict>,
     cumulative: Vec<f64>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn census() -> &'static Census {
 
 impl Census {
     /// A place, as often as people live there.
-    pub(crate) fn draw(&self, random: &mut Random) -> &Place {
+    pub(crate) fn draw(&self, random: &mut Random) -> &CensusDistrict {
         let all = self.cumulative.last().copied().unwrap_or_default();
         let at = random.unit() * all;
         let index = self.cumulative.partition_point(|people| *people <= at);
@@ -91,7 +91,7 @@ impl Census {
                 let pincodes = pincodes.remove(&(state.slug, *district))?;
                 all += people;
                 cumulative.push(all);
-                places.push(Place { state: index, district, urban: towns / people, pincodes });
+                places.push(CensusDistrict { state: index, district, urban: towns / people, pincodes });
             }
         }
         Some(Self { states, places, cumulative })
@@ -180,7 +180,7 @@ mod tests {
             ("puducherry", "yanam", 533_464),
         ] {
             let holders = census.places.iter().filter(|place| place.pincodes.contains(&pincode));
-            let named = |place: &&Place| (states()[place.state].slug, place.district) == (state, district);
+            let named = |place: &&CensusDistrict| (states()[place.state].slug, place.district) == (state, district);
             assert!(holders.clone().any(|place| named(&place)), "{pincode} is in {district}");
             assert!(holders.count() <= 2, "{pincode} is nowhere else, but across a border");
         }

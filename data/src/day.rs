@@ -18,7 +18,7 @@ pub(crate) type MonthDay = (u8, u8);
 
 impl Day {
     /// The day on which an instant falls in India.
-    pub(crate) const fn of(micros: i64) -> Self {
+    pub(crate) const fn from_micros(micros: i64) -> Self {
         Self((micros + IST).div_euclid(DAY) as i32)
     }
 
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_day_turns_at_midnight_in_india_and_the_next_one_is_today_or_later() {
         let day = Day::from_civil(2026, 7, 31);
-        assert_eq!((Day::of(day.start()), Day::of(day.start() - 1)), (day, day.plus(-1)));
+        assert_eq!((Day::from_micros(day.start()), Day::from_micros(day.start() - 1)), (day, day.plus(-1)));
         assert_eq!(day.next((7, 31)), day);
         assert_eq!(day.plus(1).next((7, 31)).civil(), (2027, 7, 31));
         assert_eq!((parse_month_day("07-31"), parse_month_day("13-01")), (Some((7, 31)), None));

@@ -6,7 +6,7 @@
 //! assert!(data::districts("karnataka").is_some_and(|slugs| slugs.contains(&"bengaluru_urban")));
 //! assert_eq!(data::example_events().lines().count(), 13);
 //!
-//! let population = data::Population::new(data::Options::default());
+//! let population = data::Population::new(data::PopulationOptions::default());
 //! let person = population.person(0);
 //! println!("{} {}., {} years", person.given_name, person.initial, person.age);
 //! let first = population.first_events(0); // post each to the feed of its source
@@ -42,15 +42,15 @@ mod day;
 mod random;
 
 pub use condition::Conditions;
-pub use event::Event;
+pub use event::GeneratedEvent;
 pub use obligation::{Obligation, obligations};
 pub use person::Person;
-pub use places::{Kind, State, districts, states};
-pub use population::{Options, Population};
+pub use places::{State, StateKind, districts, states};
+pub use population::{Population, PopulationOptions};
 pub use scheme::{Scheme, schemes, schemes_waiting};
 pub use tables::{Table, tables};
 pub use traffic::{Arrival, Traffic};
-pub use verdict::{Verdict, verdicts};
+pub use verdict::{SchemeVerdict, verdicts};
 
 /// The example citizen: thirteen feed events, one a line, of every event type. Post each to the feed that
 /// the last segment of its `source` names; `data/example/README.md` says what must follow.

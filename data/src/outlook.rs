@@ -4,12 +4,12 @@ use crate::day::Day;
 use crate::obligation::Duty;
 use crate::person::Person;
 use crate::scheme::{Scheme, schemes};
-use crate::verdict::{Verdict, missing_documents};
+use crate::verdict::{SchemeVerdict, missing_documents};
 use crate::words::{Document, Employment, Gender, Income, Marital, RationCard, Settlement, Sharing, Status, Trait};
 
 /// A life event that is likely.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+pub(crate) struct PredictedEvent {
     pub(crate) event: &'static str,
     pub(crate) day: Day,
     pub(crate) schemes: Vec<&'static str>,
@@ -29,10 +29,10 @@ pub(crate) struct Advice {
 pub(crate) type Risks = [u8; 4];
 
 /// The likely events, most certain first.
-pub(crate) fn ahead(person: &Person, today: Day) -> Vec<Ahead> {
+pub(crate) fn ahead(person: &Person, today: Day) -> Vec<PredictedEvent> {
     let mut ahead = Vec::new();
     let mut add = |event, day, schemes: &[&'static str], confidence| {
-        ahead.push(Ahead { event, day, schemes: schemes.to_vec(), confidence });
+        ahead.push(PredictedEvent { event, day, schemes: schemes.to_vec(), confidence });
     };
     let birthday = today.plus(1).next(person.birthday);
     let school_year = today.next((6, 1));
@@ -82,13 +82,14 @@ fn opening(person: &Person) -> Vec<&'static str> {
 }
 
 /// What to do next, most useful first: at most four things.
-pub(crate) fn advice(person: &Person, verdicts: &[Verdict], duties: &[Duty], today: Day) -> Vec<Advice> {
+pub(crate) fn advice(person: &Person, verdicts: &[SchemeVerdict], duties: &[Duty], today: Day) -> Vec<Advice> {
     let mut advice = Vec::new();
     let soon = duties.iter().filter(|duty| duty.due <= today.plus(45)).count();
     if soon > 0 {
         advice.push(Advice { action: "meet_deadline", scheme: None, reason: "a deadline is near" });
     }
-    let mut open: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.status == Status::NotApplied).collect();
+    let mut open: Vec<&SchemeVerdict> =
+        verdicts.iter().filter(|verdict| verdict.status == Status::NotApplied).collect();
     open.sort_by_key(|verdict| std::cmp::Reverse(verdict.scheme.annual_benefit_inr.unwrap_or(0)));
     for verdict in open.into_iter().take(2) {
         let lacking = missing_documents(verdict.scheme, person).next().is_some();

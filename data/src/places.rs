@@ -13,7 +13,7 @@ pub struct State {
     /// The official name in English.
     pub name: &'static str,
     /// State or union territory.
-    pub kind: Kind,
+    pub kind: StateKind,
     /// The region it is generalised to in exports: `north south east west central north_east`.
     pub region: &'static str,
 }
@@ -21,7 +21,7 @@ pub struct State {
 /// What a [`State`] is by the constitution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum StateKind {
     /// One of the 28.
     State,
     /// One of the 8.
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn there_are_28_states_and_8_union_territories() {
         let count = |kind| states().iter().filter(|state| state.kind == kind).count();
-        assert_eq!((count(Kind::State), count(Kind::UnionTerritory)), (28, 8));
+        assert_eq!((count(StateKind::State), count(StateKind::UnionTerritory)), (28, 8));
         assert!(states().is_sorted_by(|a, b| a.slug < b.slug), "sorted, so unique");
         let regions = ["north", "south", "east", "west", "central", "north_east"];
         for state in states() {

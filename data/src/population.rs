@@ -1,7 +1,7 @@
 //! The population: who there is, and single events about each.
 
 use crate::day::{DAY, SECOND};
-use crate::event::{self, Act, Event, Subject};
+use crate::event::{self, EventContent, GeneratedEvent, Subject};
 use crate::person::Person;
 use crate::places::states;
 use crate::random::{Random, mix, purpose};
@@ -10,7 +10,7 @@ use crate::traffic::{Launch, Traffic, first_acts, nth_act};
 
 /// What to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct PopulationOptions {
     /// How many people there are; indices run from 0 to here.
     pub users: u64,
     /// Another seed gives other people.
@@ -22,7 +22,7 @@ pub struct Options {
     pub days: u32,
 }
 
-impl Default for Options {
+impl Default for PopulationOptions {
     fn default() -> Self {
         Self { users: 1_000, seed: 1, base_time: 1_768_996_800_000_000, days: 30 }
     }
@@ -32,14 +32,14 @@ impl Default for Options {
 /// had by number alone, so that threads can share the work and millions take no memory.
 #[derive(Debug, Clone)]
 pub struct Population {
-    pub(crate) options: Options,
+    pub(crate) options: PopulationOptions,
     pub(crate) launches: Vec<Launch>,
 }
 
 impl Population {
     /// A population.
     #[must_use]
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: PopulationOptions) -> Self {
         let launches = Launch::all(&options);
         Self { options, launches }
     }
@@ -52,7 +52,7 @@ impl Population {
 
     /// What it was made of.
     #[must_use]
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &PopulationOptions {
         &self.options
     }
 
@@ -86,7 +86,7 @@ impl Population {
     /// The events that make a person known, a second apart and oldest first: identity, metadata, consent, eligibility,
     /// up to three deadlines, predictions, trust, analytics, perhaps a word of their own.
     #[must_use]
-    pub fn first_events(&self, index: u64) -> Vec<Event> {
+    pub fn first_events(&self, index: u64) -> Vec<GeneratedEvent> {
         let (person, user_id) = (self.person(index), self.user_id(index));
         let begin = self.begin(&person);
         let acts = first_acts(&person, begin, None).into_iter().zip(0_u32..);
@@ -103,7 +103,7 @@ impl Population {
 
     /// The nth small change of a person, from 0, later than the one before it and not after `base_time`.
     #[must_use]
-    pub fn update(&self, index: u64, n: u64) -> Event {
+    pub fn update(&self, index: u64, n: u64) -> GeneratedEvent {
         let person = self.person(index);
         let rest = (self.options.base_time - self.begin(&person)) / 2;
         let time = self.options.base_time - rest / i64::try_from(n.saturating_add(1)).unwrap_or(i64::MAX);
@@ -113,7 +113,7 @@ impl Population {
     /// The same change at another time, in microseconds since the Unix epoch: for a trickle of events that
     /// happen now.
     #[must_use]
-    pub fn update_at(&self, index: u64, n: u64, time: i64) -> Event {
+    pub fn update_at(&self, index: u64, n: u64, time: i64) -> GeneratedEvent {
         self.change(index, n, &self.person(index), time)
     }
 
@@ -129,7 +129,7 @@ impl Population {
         self.launches.iter().map(named)
     }
 
-    fn change(&self, index: u64, n: u64, person: &Person, time: i64) -> Event {
+    fn change(&self, index: u64, n: u64, person: &Person, time: i64) -> GeneratedEvent {
         // Numbers of first events are small: changes begin behind them.
         let number = n.saturating_add(FIRST_CHANGE);
         let user_id = self.user_id(index);
@@ -140,7 +140,7 @@ impl Population {
     /// When a person's first event is: in the older half of the days.
     fn begin(&self, person: &Person) -> i64 {
         let span = self.span();
-        self.options.base_time - span + Random::of(person.key, purpose::BEGIN).below(span.unsigned_abs() / 2) as i64
+        self.options.base_time - span + Random::new(person.key, purpose::BEGIN).below(span.unsigned_abs() / 2) as i64
     }
 
     /// The launch in a state, if there is one.
@@ -154,10 +154,10 @@ impl Population {
     }
 }
 
-fn event_of(act: Act, subject: &Subject<'_>) -> Event {
+fn event_of(act: EventContent, subject: &Subject<'_>) -> GeneratedEvent {
     let mut json = Vec::with_capacity(1_024);
     let source = event::write(act, subject, &mut json);
-    Event { source, json }
+    GeneratedEvent { source, json }
 }
 
 /// The number of a person's first change among their events.

@@ -36,7 +36,7 @@ pub(crate) const fn mix(value: u64) -> u64 {
 
 impl Random {
     /// A generator of its own for each key and [`purpose`].
-    pub(crate) const fn of(key: u64, purpose: u64) -> Self {
+    pub(crate) const fn new(key: u64, purpose: u64) -> Self {
         Self(mix(key ^ mix(purpose.wrapping_add(1))))
     }
 
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn weights_are_kept() {
-        let mut random = Random::of(1, 2);
+        let mut random = Random::new(1, 2);
         let mut counts = [0_u32; 3];
         for _ in 0..30_000 {
             counts[random.weighted(&[1.0, 0.0, 2.0])] += 1;
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn ranges_include_both_ends() {
-        let mut random = Random::of(3, 4);
+        let mut random = Random::new(3, 4);
         let drawn: std::collections::BTreeSet<i64> = (0..100).map(|_| random.range(-1, 1)).collect();
         assert_eq!(drawn.into_iter().collect::<Vec<_>>(), [-1, 0, 1]);
         assert!((0..1_000).map(|_| random.log_between(2.0, 50.0)).all(|number| (2.0..50.0).contains(&number)));

@@ -26,55 +26,58 @@ const LARGEST: usize = 12;
 /// The tables of some people at a time, in microseconds since the Unix epoch.
 #[must_use]
 pub fn tables(people: impl Iterator<Item = Person>, time: i64) -> Vec<Table> {
-    let today = Day::of(time);
+    let today = Day::from_micros(time);
     let incomes = || Income::ALL.iter().map(|income| income.name());
     let ages = || AgeBracket::ALL.iter().map(|bracket| bracket.name());
-    let mut shares =
-        Cross::new("income, percent of people; only up to 5 lakh and over 20 lakh are published", ["all"], incomes());
+    let mut shares = CrossTable::new(
+        "income, percent of people; only up to 5 lakh and over 20 lakh are published",
+        ["all"],
+        incomes(),
+    );
     let work = Employment::ALL.iter().map(|word| word.name());
-    let mut working = Cross::new("income by work, percent of each bracket from 15 on", incomes(), work);
+    let mut working = CrossTable::new("income by work, percent of each bracket from 15 on", incomes(), work);
     let regimes = TaxRegime::ALL.iter().map(|word| word.name()).chain(["not asked"]);
-    let mut taxed = Cross::new("income by tax regime, percent of adults of each bracket", incomes(), regimes);
+    let mut taxed = CrossTable::new("income by tax regime, percent of adults of each bracket", incomes(), regimes);
     let cards = RationCard::ALL.iter().map(|word| word.name());
-    let mut fed = Cross::new("poverty by ration card, percent", ["poor", "not poor"], cards);
+    let mut fed = CrossTable::new("poverty by ration card, percent", ["poor", "not poor"], cards);
     let family = ["married %", "parents %", "dependents"];
-    let mut families = Cross::new("family by age; dependents: mean number", ages(), family);
-    let mut eligible = Cross::new("schemes, percent of people", ["eligible", "have it"], ids_of_schemes());
+    let mut families = CrossTable::new("family by age; dependents: mean number", ages(), family);
+    let mut eligible = CrossTable::new("schemes, percent of people", ["eligible", "have it"], ids_of_schemes());
     let calendar = obligations().iter().map(|obligation| obligation.id.as_str());
-    let mut due = Cross::new("deadlines, percent of people who have them", ["people"], calendar);
-    let mut events = Cross::new("predicted life events, percent of each age group", ages(), []);
+    let mut due = CrossTable::new("deadlines, percent of people who have them", ["people"], calendar);
+    let mut events = CrossTable::new("predicted life events, percent of each age group", ages(), []);
     for person in people {
         let (income, age) = (person.means.income as usize, person.age_bracket() as usize);
-        shares.meet(0, [(income, 100.0)]);
+        shares.count(0, [(income, 100.0)]);
         if person.age >= 15 {
-            working.meet(income, person.work.employment.map(|word| (word as usize, 100.0)));
+            working.count(income, person.work.employment.map(|word| (word as usize, 100.0)));
         }
         if person.age >= 18 {
-            taxed.meet(income, [(person.work.tax_regime.map_or(TaxRegime::ALL.len(), |word| word as usize), 100.0)]);
+            taxed.count(income, [(person.work.tax_regime.map_or(TaxRegime::ALL.len(), |word| word as usize), 100.0)]);
         }
-        fed.meet(usize::from(!person.means.poor), [(person.means.ration_card as usize, 100.0)]);
+        fed.count(usize::from(!person.means.poor), [(person.means.ration_card as usize, 100.0)]);
         let percent = |holds: bool| f64::from(u8::from(holds)) * 100.0;
         let (is_married, is_parent) = (person.family.is_married(), person.family.children().next().is_some());
         let dependents = f64::from(person.family.dependents);
-        families.meet(age, [(0, percent(is_married)), (1, percent(is_parent)), (2, dependents)]);
+        families.count(age, [(0, percent(is_married)), (1, percent(is_parent)), (2, dependents)]);
         let verdicts = verdicts(&person);
         let of = |id: &str| schemes().iter().position(|scheme| scheme.id == id).unwrap_or_default();
         let accepted: Vec<(usize, bool)> =
             verdicts.iter().map(|verdict| (of(&verdict.scheme.id), verdict.status == Status::Active)).collect();
-        eligible.meet(0, accepted.iter().map(|(scheme, _)| (*scheme, 100.0)));
-        eligible.meet(1, accepted.iter().filter(|(_, has)| *has).map(|(scheme, _)| (*scheme, 100.0)));
+        eligible.count(0, accepted.iter().map(|(scheme, _)| (*scheme, 100.0)));
+        eligible.count(1, accepted.iter().filter(|(_, has)| *has).map(|(scheme, _)| (*scheme, 100.0)));
         let position = |id: &str| obligations().iter().position(|known| known.id == id).unwrap_or_default();
-        due.meet(0, duties(&person, today, None).iter().map(|duty| (position(&duty.obligation.id), 100.0)));
+        due.count(0, duties(&person, today, None).iter().map(|duty| (position(&duty.obligation.id), 100.0)));
         let ahead: Vec<usize> = ahead(&person, today).iter().map(|event| events.column(event.event)).collect();
-        events.meet(age, ahead.into_iter().map(|column| (column, 100.0)));
+        events.count(age, ahead.into_iter().map(|column| (column, 100.0)));
     }
-    let crossed = [working, taxed, fed, families].map(Cross::table);
-    let mut shares = shares.turned().table();
+    let crossed = [working, taxed, fed, families].map(CrossTable::table);
+    let mut shares = shares.transposed().table();
     let assumed = shares.rows.iter_mut().filter(|(name, _)| name != Income::Over20.name());
     assumed.for_each(|(name, _)| name.push_str(" (assumed)"));
     let mut tables = vec![shares];
     tables.extend(crossed);
-    tables.extend([largest(eligible.turned().table()), due.turned().table(), events.turned().table()]);
+    tables.extend([largest(eligible.transposed().table()), due.transposed().table(), events.transposed().table()]);
     tables
 }
 
@@ -94,7 +97,7 @@ fn largest(mut table: Table) -> Table {
 }
 
 /// A table while people are counted: each cell is a mean over the people of its row.
-struct Cross {
+struct CrossTable {
     title: &'static str,
     columns: Vec<&'static str>,
     rows: Vec<&'static str>,
@@ -102,7 +105,7 @@ struct Cross {
     sums: Vec<Vec<f64>>,
 }
 
-impl Cross {
+impl CrossTable {
     fn new(
         title: &'static str,
         rows: impl IntoIterator<Item = &'static str>,
@@ -113,7 +116,7 @@ impl Cross {
     }
 
     /// Counts somebody in a row.
-    fn meet(&mut self, row: usize, cells: impl IntoIterator<Item = (usize, f64)>) {
+    fn count(&mut self, row: usize, cells: impl IntoIterator<Item = (usize, f64)>) {
         self.people[row] += 1.0;
         cells.into_iter().for_each(|(column, by)| self.sums[row][column] += by);
     }
@@ -128,7 +131,7 @@ impl Cross {
     }
 
     /// With means in place of sums, and columns for rows.
-    fn turned(self) -> Self {
+    fn transposed(self) -> Self {
         let mean = |row: usize, column: usize| self.sums[row][column] / self.people[row].max(1.0);
         let sums = |column| (0..self.rows.len()).map(|row| mean(row, column)).collect();
         let sums: Vec<Vec<f64>> = (0..self.columns.len()).map(sums).collect();

@@ -7,7 +7,7 @@ use crate::words::{Document, Status};
 
 /// What the engine says about a scheme that accepts a person.
 #[derive(Debug, Clone, Copy)]
-pub struct Verdict {
+pub struct SchemeVerdict {
     /// The scheme.
     pub scheme: &'static Scheme,
     /// How sure it is, in hundredths.
@@ -18,7 +18,7 @@ pub struct Verdict {
 
 /// Every scheme whose rules hold, in the order of [`schemes`].
 #[must_use]
-pub fn verdicts(person: &Person) -> Vec<Verdict> {
+pub fn verdicts(person: &Person) -> Vec<SchemeVerdict> {
     let accepted = schemes().iter().enumerate().filter(|(_, scheme)| scheme.accepts(person));
     accepted.map(|(index, scheme)| verdict(person, index, scheme)).collect()
 }
@@ -35,16 +35,16 @@ pub(crate) fn missing_documents(scheme: &Scheme, person: &Person) -> impl Iterat
     scheme.needs.iter().copied().filter(move |document| !shown.has_document(*document))
 }
 
-fn verdict(person: &Person, index: usize, scheme: &'static Scheme) -> Verdict {
+fn verdict(person: &Person, index: usize, scheme: &'static Scheme) -> SchemeVerdict {
     let missing = missing_documents(scheme, person).count();
     // Less sure of what no profile can tell, and of what no document shows; and its model is never quite the same.
-    let doubt = Random::of(person.key, purpose::DOUBT + index as u64).below(8) as u8;
+    let doubt = Random::new(person.key, purpose::DOUBT + index as u64).below(8) as u8;
     let confidence = 97 - doubt - 9 * scheme.inferred_rules() as u8 - 12 * missing as u8;
-    Verdict { scheme, confidence, status: status(person, index, scheme) }
+    SchemeVerdict { scheme, confidence, status: status(person, index, scheme) }
 }
 
 fn status(person: &Person, index: usize, scheme: &Scheme) -> Status {
-    let mut random = Random::of(person.key, purpose::STANDING + index as u64);
+    let mut random = Random::new(person.key, purpose::STANDING + index as u64);
     if missing_documents(scheme, person).next().is_none() && random.happens(scheme.take_up()) {
         return if random.happens(0.94) { Status::Active } else { Status::Approved };
     }

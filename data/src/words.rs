@@ -70,7 +70,7 @@ words! {
 impl AgeBracket {
     /// The bracket of an age in completed years.
     #[must_use]
-    pub const fn of(age: u8) -> Self {
+    pub const fn for_age(age: u8) -> Self {
         match age {
             0..=17 => Self::Child,
             18..=29 => Self::Young,
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn brackets_hold_their_ages() {
         for (age, name) in [(0, "0-17"), (17, "0-17"), (18, "18-29"), (40, "30-40"), (41, "41-59"), (60, "60+")] {
-            assert_eq!(AgeBracket::of(age).name(), name);
+            assert_eq!(AgeBracket::for_age(age).name(), name);
         }
     }
 }

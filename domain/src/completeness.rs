@@ -21,7 +21,7 @@ pub enum Importance {
 
 impl Importance {
     /// What the table's weight says; `None` for a leaf that is not counted.
-    pub fn of(leaf: Leaf) -> Option<Self> {
+    pub fn for_leaf(leaf: Leaf) -> Option<Self> {
         match leaf.field().weight {
             Weight::Critical => Some(Self::Critical),
             Weight::Optional => Some(Self::Optional),
@@ -78,7 +78,7 @@ pub fn missing_fields(present: LeafSet, value: ValueOf<'_>, rules: &Rules, mask:
     let mut fields: Vec<_> = missing
         .iter()
         .filter_map(|leaf| {
-            let importance = Importance::of(leaf)?;
+            let importance = Importance::for_leaf(leaf)?;
             let schemes_waiting = rules.schemes_waiting.get(&leaf).copied().unwrap_or_default();
             Some(MissingField { leaf, importance, reason: reason(leaf), schemes_waiting })
         })

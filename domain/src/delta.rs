@@ -3,7 +3,7 @@
 use crate::canonical::CanonicalJson;
 use crate::pipeline;
 use crate::profile::Profile;
-use crate::record::Past;
+use crate::record::PastProfile;
 use crate::state::UserState;
 use crate::table::{LeafSet, Member};
 
@@ -41,12 +41,12 @@ impl Delta {
     }
 
     /// The one change from a past revision to the head, whatever happened between.
-    pub fn between(past: &Past, head: &UserState) -> Self {
-        Self::of(past.revision, head.envelope.revision, &past.profile, &head.profile)
+    pub fn between(past: &PastProfile, head: &UserState) -> Self {
+        Self::new(past.revision, head.envelope.revision, &past.profile, &head.profile)
     }
 
     /// The change from one profile to another.
-    pub(crate) fn of(base: u64, revision: u64, old: &Profile, new: &Profile) -> Self {
+    pub(crate) fn new(base: u64, revision: u64, old: &Profile, new: &Profile) -> Self {
         let differing = Member::ALL.iter().copied().filter(|member| old.section(*member) != new.section(*member));
         Self {
             base,

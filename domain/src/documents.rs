@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::canonical::CanonicalJson;
-use crate::event::{RegisterPath, Text, Write};
-use crate::source::{Kind, Source};
+use crate::event::{RegisterPath, RegisterWrite, SharedText};
+use crate::source::{Source, ValueKind};
 use crate::table::Leaf;
 
 /// How many overlays are kept: those with the greatest stamps.
@@ -33,22 +33,22 @@ pub struct Register {
     /// The register's path.
     pub path: RegisterPath,
     /// The register's kind.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// The stamp's observed_at: microseconds since the Unix epoch.
     pub time: i64,
     /// The stamp's event id.
-    pub event_id: Text,
+    pub event_id: SharedText,
     /// The value; `None` is withdrawn.
     pub value: Option<CanonicalJson>,
 }
 
 /// What became of one write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
+pub enum WriteOutcome {
     /// Its stamp is the greatest: the register holds it now.
     Taken,
     /// The register holds this very stamp already.
-    Held,
+    Duplicate,
     /// The register holds a greater stamp, or the write falls beyond the bounds.
     Superseded,
 }
@@ -75,7 +75,7 @@ impl Register {
         by_time.then_with(|| source.name().cmp(other_source.name())).then_with(|| self.compare_stamp(other))
     }
 
-    pub(crate) fn key(&self) -> (&RegisterPath, Kind) {
+    pub(crate) fn key(&self) -> (&RegisterPath, ValueKind) {
         (&self.path, self.kind)
     }
 }
@@ -87,7 +87,7 @@ impl SourceDocument {
     }
 
     /// One register.
-    pub fn get(&self, path: &RegisterPath, kind: Kind) -> Option<&Register> {
+    pub fn get(&self, path: &RegisterPath, kind: ValueKind) -> Option<&Register> {
         let index = self.registers.binary_search_by(|register| register.key().cmp(&(path, kind))).ok()?;
         self.registers.get(index)
     }
@@ -97,15 +97,15 @@ impl SourceDocument {
         self.registers.iter().map(|register| register.time).max()
     }
 
-    fn write(&mut self, new: Register) -> Written {
+    fn write(&mut self, new: Register) -> WriteOutcome {
         match self.registers.binary_search_by(|register| register.key().cmp(&new.key())) {
             Ok(index) => match new.compare_stamp(&self.registers[index]) {
                 Ordering::Greater => {
                     self.registers[index] = new;
-                    Written::Taken
+                    WriteOutcome::Taken
                 }
-                Ordering::Equal => Written::Held,
-                Ordering::Less => Written::Superseded,
+                Ordering::Equal => WriteOutcome::Duplicate,
+                Ordering::Less => WriteOutcome::Superseded,
             },
             Err(index) => {
                 let family = std::mem::discriminant(&new.path);
@@ -121,27 +121,27 @@ impl SourceDocument {
     }
 
     /// Lets the smallest stamp of a family go when the family is over its bound. By stamp, never by arrival.
-    fn evict(&mut self, family: std::mem::Discriminant<RegisterPath>, kept: usize, inserted: usize) -> Written {
+    fn evict(&mut self, family: std::mem::Discriminant<RegisterPath>, kept: usize, inserted: usize) -> WriteOutcome {
         let of_family = || self.registers.iter().enumerate().filter(|(_, r)| std::mem::discriminant(&r.path) == family);
         if kept == usize::MAX || of_family().count() <= kept {
-            return Written::Taken;
+            return WriteOutcome::Taken;
         }
         let smallest = of_family().min_by(|(_, a), (_, b)| a.compare_stamp(b).then_with(|| a.path.cmp(&b.path)));
-        let Some((index, _)) = smallest else { return Written::Taken };
+        let Some((index, _)) = smallest else { return WriteOutcome::Taken };
         self.registers.remove(index);
-        if index == inserted { Written::Superseded } else { Written::Taken }
+        if index == inserted { WriteOutcome::Superseded } else { WriteOutcome::Taken }
     }
 }
 
 impl SourceDocuments {
     /// What `source` says, if it ever said anything.
-    pub fn of(&self, source: Source) -> Option<&SourceDocument> {
+    pub fn document(&self, source: Source) -> Option<&SourceDocument> {
         self.by_source[source as usize].as_deref()
     }
 
     /// The register of (path, source, kind).
-    pub fn get(&self, source: Source, path: &RegisterPath, kind: Kind) -> Option<&Register> {
-        self.of(source)?.get(path, kind)
+    pub fn get(&self, source: Source, path: &RegisterPath, kind: ValueKind) -> Option<&Register> {
+        self.document(source)?.get(path, kind)
     }
 
     /// The register of a leaf that one source owns, whose kind is that source's only one.
@@ -150,7 +150,7 @@ impl SourceDocuments {
     }
 
     /// Writes one value with its stamp; the greatest stamp stays.
-    pub fn write(&mut self, source: Source, time: i64, event_id: &Text, write: &Write) -> Written {
+    pub fn write(&mut self, source: Source, time: i64, event_id: &SharedText, write: &RegisterWrite) -> WriteOutcome {
         let register = Register {
             path: write.path.clone(),
             kind: write.kind,
@@ -161,8 +161,8 @@ impl SourceDocuments {
         // An event that changes nothing must not copy the document: look before the shared one is taken apart.
         if let Some(held) = self.get(source, &register.path, register.kind) {
             match register.compare_stamp(held) {
-                Ordering::Equal => return Written::Held,
-                Ordering::Less => return Written::Superseded,
+                Ordering::Equal => return WriteOutcome::Duplicate,
+                Ordering::Less => return WriteOutcome::Superseded,
                 Ordering::Greater => {}
             }
         }
@@ -177,6 +177,6 @@ impl SourceDocuments {
 
     /// The documents there are.
     pub fn iter(&self) -> impl Iterator<Item = (Source, &SourceDocument)> {
-        Source::ALL.into_iter().filter_map(|source| Some((source, self.of(source)?)))
+        Source::ALL.into_iter().filter_map(|source| Some((source, self.document(source)?)))
     }
 }

@@ -23,8 +23,8 @@ impl UserState {
             self.profile.section(*member).map_or(0, |section| section_bytes(section, old))
         });
         let documents = Source::ALL.into_iter().map(|source| {
-            let old = before.and_then(|before| before.documents.of(source));
-            self.documents.of(source).map_or(0, |document| document_bytes(document, old))
+            let old = before.and_then(|before| before.documents.document(source));
+            self.documents.document(source).map_or(0, |document| document_bytes(document, old))
         });
         size_of::<Self>() + tree + sections.sum::<usize>() + documents.sum::<usize>()
     }
@@ -62,22 +62,25 @@ fn new_bytes(value: &CanonicalJson, old: Option<&CanonicalJson>) -> usize {
 mod tests {
     use super::*;
     use crate::day::Day;
-    use crate::event::{RegisterPath, Text, Write};
+    use crate::event::{RegisterPath, RegisterWrite, SharedText};
     use crate::id::ProfileId;
-    use crate::state::Beginning;
+    use crate::state::NewGeneration;
 
     const LARGE: usize = 100_000;
 
     fn set(state: &mut UserState, leaf: Leaf, time: i64, text: &str) {
         let value = CanonicalJson::string(text);
-        let write =
-            Write { path: RegisterPath::Leaf(leaf), kind: Source::Metadata.kinds()[0], value: Some(value.clone()) };
-        state.documents.write(Source::Metadata, time, &Text::from("event"), &write);
+        let write = RegisterWrite {
+            path: RegisterPath::Leaf(leaf),
+            kind: Source::Metadata.kinds()[0],
+            value: Some(value.clone()),
+        };
+        state.documents.write(Source::Metadata, time, &SharedText::from("event"), &write);
         state.profile.set(leaf, Some(value));
     }
 
     fn large() -> UserState {
-        let mut state = UserState::new(Beginning {
+        let mut state = UserState::new(NewGeneration {
             profile_id: ProfileId::from_random([1; 16]),
             integrity_key: [0; 16],
             generation: 1,

@@ -60,7 +60,7 @@ fn section_schema(member: Member, limits: &Limits) -> Value {
 }
 
 fn field_schema(field: &Field, limits: &Limits) -> Value {
-    let mut schema = match (field.value, Shape::of(field.leaf)) {
+    let mut schema = match (field.value, Shape::for_leaf(field.leaf)) {
         (_, Some(shape)) => shape_schema(shape, limits),
         (ValueType::Deadlines, None) => {
             let item = item_schema(&DEADLINE, limits);

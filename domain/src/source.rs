@@ -71,12 +71,12 @@ impl Source {
     }
 
     /// The kinds that this source may claim, its default first.
-    pub const fn kinds(self) -> &'static [Kind] {
+    pub const fn kinds(self) -> &'static [ValueKind] {
         match self {
-            Self::Identity => &[Kind::Verified],
-            Self::Metadata => &[Kind::Verified, Kind::UserProvided, Kind::Inferred],
-            Self::SelfEdit => &[Kind::UserProvided],
-            _ => &[Kind::Inferred],
+            Self::Identity => &[ValueKind::Verified],
+            Self::Metadata => &[ValueKind::Verified, ValueKind::UserProvided, ValueKind::Inferred],
+            Self::SelfEdit => &[ValueKind::UserProvided],
+            _ => &[ValueKind::Inferred],
         }
     }
 }
@@ -84,7 +84,7 @@ impl Source {
 /// Where a value comes from. The number is stored: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Kind {
+pub enum ValueKind {
     /// Checked against a document.
     Verified = 0,
     /// The citizen's word.
@@ -93,7 +93,7 @@ pub enum Kind {
     Inferred = 2,
 }
 
-impl Kind {
+impl ValueKind {
     /// The kind's name in events and provenance.
     pub const fn name(self) -> &'static str {
         match self {

@@ -42,7 +42,7 @@ pub struct UserState {
 }
 
 /// What a user begins with.
-pub(crate) struct Beginning {
+pub(crate) struct NewGeneration {
     pub(crate) profile_id: ProfileId,
     pub(crate) integrity_key: [u8; 16],
     pub(crate) generation: u32,
@@ -54,8 +54,8 @@ pub(crate) struct Beginning {
 
 impl UserState {
     /// The state before a generation's first frame: nothing is known yet.
-    pub(crate) fn new(beginning: Beginning) -> Self {
-        let Beginning { profile_id, integrity_key, generation, first_revision, day, rules, policy } = beginning;
+    pub(crate) fn new(beginning: NewGeneration) -> Self {
+        let NewGeneration { profile_id, integrity_key, generation, first_revision, day, rules, policy } = beginning;
         Self {
             generation,
             sequence: 0,

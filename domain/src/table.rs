@@ -194,7 +194,7 @@ impl Leaf {
     }
 
     /// The leaf called `name` in `member`.
-    pub fn of(member: Member, name: &str) -> Option<Self> {
+    pub fn in_member(member: Member, name: &str) -> Option<Self> {
         member.leaves().iter().find(|leaf| leaf.field().name == name)
     }
 }

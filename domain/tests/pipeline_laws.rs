@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
-use domain::pipeline::{Birth, Context, Finished, Outcome, Rolled, apply, mask, roll, serialize};
+use domain::pipeline::{
+    ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll, serialize,
+};
 use domain::port::store::{Checkpointed, Fold};
 use domain::record::{Hydration, Replay, entries, pack, replay, unpack};
 use domain::state::UserState;
@@ -20,7 +22,7 @@ use crate::random_histories::{Random, Stored, document, event, masks, rules};
 const HISTORIES: u64 = 400;
 
 /// Applies a masked patch and the envelope as a client would.
-fn follow(before: &UserState, finished: &Finished, mask: LeafSet) -> Value {
+fn follow(before: &UserState, finished: &FinishedChange, mask: LeafSet) -> Value {
     let mut followed = document(before, mask);
     if let Some(delta) = &finished.delta {
         let patch = mask::patch(delta, mask);
@@ -33,7 +35,7 @@ fn follow(before: &UserState, finished: &Finished, mask: LeafSet) -> Value {
     followed
 }
 
-fn check_step(before: Option<&Arc<UserState>>, finished: &Finished, random: &mut Random) {
+fn check_step(before: Option<&Arc<UserState>>, finished: &FinishedChange, random: &mut Random) {
     let after = &finished.state;
     let replayed = replay(before.map(|state| UserState::clone(state)), &finished.body).expect("a record replays");
     assert_eq!(pack(&replayed), pack(after), "replay gives the state");
@@ -53,7 +55,7 @@ fn run_history(seed: u64) {
     let mut random = Random(seed);
     let rules = rules();
     let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
-    let mut context = Context { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
+    let mut context = AssemblyContext { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
     let mut state: Option<Arc<UserState>> = None;
     let mut frames: Vec<Vec<u8>> = Vec::new();
     for _ in 0..random.below(40) + 1 {
@@ -61,12 +63,12 @@ fn run_history(seed: u64) {
         context.day.0 += i32::from(turn) * random.below(40) as i32;
         if let Some(before) = state.as_ref().filter(|_| turn) {
             match roll(before, &context) {
-                Rolled::Same(same) => {
+                RollOutcome::Same(same) => {
                     assert_eq!((same.day, same.sequence), (context.day, before.sequence));
                     assert_eq!(same.profile, before.profile);
                     state = Some(same);
                 }
-                Rolled::Changed(change) => {
+                RollOutcome::Changed(change) => {
                     let finished = change.finish(&user, 0, 7);
                     check_step(Some(before), &finished, &mut random);
                     frames.push(finished.body);
@@ -78,17 +80,17 @@ fn run_history(seed: u64) {
         if event.writes.is_empty() {
             continue;
         }
-        let birth = || Birth { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
-        match apply(state.as_ref(), birth, &event, &context) {
-            Outcome::Changed(change) => {
+        let new_user = || NewUser { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
+        match apply(state.as_ref(), new_user, &event, &context) {
+            ApplyOutcome::Changed(change) => {
                 let finished = change.finish(&user, event.time, 1234);
                 check_step(state.as_ref(), &finished, &mut random);
                 frames.push(finished.body);
                 state = Some(finished.state);
-                let again = apply(state.as_ref(), birth, &event, &context);
-                assert!(matches!(again, Outcome::Duplicate), "the same event again is a duplicate");
+                let again = apply(state.as_ref(), new_user, &event, &context);
+                assert!(matches!(again, ApplyOutcome::Duplicate), "the same event again is a duplicate");
             }
-            Outcome::Duplicate | Outcome::Unchanged => {}
+            ApplyOutcome::Duplicate | ApplyOutcome::Unchanged => {}
         }
     }
     check_history(state, &frames, &mut random);
@@ -142,15 +144,15 @@ fn random_histories_keep_the_laws() {
 fn the_root_hash_is_the_same_incrementally_and_from_scratch() {
     let rules = rules();
     let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
-    let context = Context { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
-    let birth = || Birth { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
+    let context = AssemblyContext { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
+    let new_user = || NewUser { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
     for seed in 0..50 {
         let mut random = Random(seed);
         let (mut warm, mut cold): (Option<Arc<UserState>>, Option<Arc<UserState>>) = (None, None);
         for _ in 0..20 {
             let event = event(user, &mut random);
-            let step = |state: Option<&Arc<UserState>>| match apply(state, birth, &event, &context) {
-                Outcome::Changed(change) => Some(change.finish(&user, event.time, 0).state),
+            let step = |state: Option<&Arc<UserState>>| match apply(state, new_user, &event, &context) {
+                ApplyOutcome::Changed(change) => Some(change.finish(&user, event.time, 0).state),
                 _ => state.cloned(),
             };
             if event.writes.is_empty() {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use domain::access::{AccessRules, Consent, Policy, Viewer, ViewerRules, Visibility};
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
-use domain::pipeline::{Birth, Context, Finished, Outcome, apply};
-use domain::publication::{EventType, EventTypes, Sight, Transition, events};
-use domain::record::{Followed, Past, follow};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, apply};
+use domain::publication::{PublishedEventType, PublishedEventTypes, StepVisibility, Transition, events};
+use domain::record::{FrameStep, PastProfile, follow};
 use domain::rules::Rules;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet, Member};
@@ -48,10 +48,10 @@ fn viewers() -> [Viewer; 4] {
 }
 
 /// A user's steps, in order; many of the events may change the consent.
-fn history(random: &mut Random, rules: &Rules) -> Vec<Finished> {
-    let context = Context { rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
-    let birth = || Birth { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
-    let mut steps: Vec<Finished> = Vec::new();
+fn history(random: &mut Random, rules: &Rules) -> Vec<FinishedChange> {
+    let context = AssemblyContext { rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
+    let new_user = || NewUser { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
+    let mut steps: Vec<FinishedChange> = Vec::new();
     // In every other history hardly anything but consents, each newer than the last: users come into sight and leave it
     // again and again.
     let is_fickle = random.below(2) == 0;
@@ -68,7 +68,7 @@ fn history(random: &mut Random, rules: &Rules) -> Vec<Finished> {
         if event.writes.is_empty() {
             continue;
         }
-        if let Outcome::Changed(change) = apply(state, birth, &event, &context) {
+        if let ApplyOutcome::Changed(change) = apply(state, new_user, &event, &context) {
             steps.push(change.finish(&user(), event.time, 1234));
         }
     }
@@ -86,7 +86,7 @@ fn named(operation: &Value) -> LeafSet {
     };
     // The others are the envelope's.
     let Some(member) = Member::parse(name) else { return LeafSet::EMPTY };
-    let leaf = |name: &str| LeafSet::only(Leaf::of(member, name).expect("a leaf"));
+    let leaf = |name: &str| LeafSet::only(Leaf::in_member(member, name).expect("a leaf"));
     match (names.next(), operation["value"].as_object()) {
         _ if member.is_leaf() => member.leaves(),
         (Some(name), _) => leaf(name),
@@ -115,9 +115,9 @@ impl Client<'_> {
     }
 
     /// Reads the step `index` while `head` is the newest one.
-    fn read(&mut self, steps: &[Finished], index: usize, head: usize) {
-        let Followed::Step(step) = follow(&steps[index].body).expect("a body of ours") else { return };
-        let past = |state: &UserState| Past {
+    fn read(&mut self, steps: &[FinishedChange], index: usize, head: usize) {
+        let FrameStep::Revision(step) = follow(&steps[index].body).expect("a body of ours") else { return };
+        let past = |state: &UserState| PastProfile {
             profile_id: state.envelope.profile_id,
             revision: state.envelope.revision,
             profile: state.profile.clone(),
@@ -127,10 +127,10 @@ impl Client<'_> {
         assert_eq!((&after.profile, envelope), (&steps[index].state.profile, steps[index].state.envelope));
         let later = steps[index + 1..=head].iter().map(|step| step.state.consent()).reduce(Consent::least);
         let consents = (before.as_ref().map(|past| past.profile.consent()), after.profile.consent());
-        let sight = Sight::new(self.policy, &self.viewer, &user(), consents.0, consents.1, later);
+        let sight = StepVisibility::new(self.policy, &self.viewer, &user(), consents.0, consents.1, later);
         self.missed |= sight.is_missed;
         let was_missed = sight.hides() && std::mem::take(&mut self.missed);
-        let sight = if was_missed || index <= self.began { sight.of_newcomer() } else { sight };
+        let sight = if was_missed || index <= self.began { sight.for_new_follower() } else { sight };
         let user = user();
         let transition =
             Transition { user: &user, before: before.as_ref(), after: &after, envelope: &envelope, delta: &delta };
@@ -138,7 +138,7 @@ impl Client<'_> {
             Visibility::Mask(mask) => mask,
             Visibility::Hidden => LeafSet::EMPTY,
         };
-        let told = events(&transition, &sight, EventTypes::ALL, self.rules);
+        let told = events(&transition, &sight, PublishedEventTypes::ALL, self.rules);
         let is_hidden_later = sight.after == Visibility::Hidden && self.sees(consents.1) != Visibility::Hidden;
         assert!(told.is_empty() || !is_hidden_later, "a step of one who is hidden since is mentioned");
         let holds_none = self.held.as_ref().is_none_or(|held| *held == json!({}));
@@ -151,7 +151,7 @@ impl Client<'_> {
             let event: Value = serde_json::from_str(&format!("{{{}}}", event.members)).expect("JSON");
             let data = &event["data"];
             assert_eq!(data["user_id"], user.as_str());
-            if event["type"] == EventType::ProfileDeltaGenerated.name() {
+            if event["type"] == PublishedEventType::ProfileDeltaGenerated.name() {
                 let patch: json_patch::Patch = serde_json::from_value(data["operations"].clone()).expect("a patch");
                 for operation in data["operations"].as_array().expect("a list") {
                     assert!(named(operation).is_within(allowed), "{operation} is not to be seen");

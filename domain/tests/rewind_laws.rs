@@ -11,9 +11,9 @@ use domain::access::Consent;
 use domain::day::Day;
 use domain::delta::Delta;
 use domain::id::{ProfileId, UserId};
-use domain::pipeline::{Birth, Context, Finished, Outcome, Rolled, apply, mask, roll};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll};
 use domain::port::store::{Checkpointed, Fold, HistoryBlock};
-use domain::record::{Past, Replay, Rewind, Rewound};
+use domain::record::{PastProfile, Replay, Rewind, RewindResult};
 use domain::state::UserState;
 use domain::table::LeafSet;
 use serde_json::Value;
@@ -26,19 +26,19 @@ const HISTORIES: u64 = 120;
 const CHANGING: [&str; 4] = ["assembly_latency_ms", "generated_at", "profile_hash", "revision"];
 
 /// A user's steps, in order.
-fn history(random: &mut Random) -> Vec<Finished> {
+fn history(random: &mut Random) -> Vec<FinishedChange> {
     let rules = rules();
     let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
-    let mut context = Context { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
-    let birth = || Birth { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
-    let mut steps: Vec<Finished> = Vec::new();
+    let mut context = AssemblyContext { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
+    let new_user = || NewUser { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
+    let mut steps: Vec<FinishedChange> = Vec::new();
     let mut state: Option<Arc<UserState>> = None;
     for _ in 0..random.below(60) + 1 {
         if let Some(before) = state.as_ref().filter(|_| random.below(8) == 0) {
             context.day.0 += random.below(40) as i32;
             match roll(before, &context) {
-                Rolled::Same(same) => state = Some(same),
-                Rolled::Changed(change) => {
+                RollOutcome::Same(same) => state = Some(same),
+                RollOutcome::Changed(change) => {
                     steps.push(change.finish(&user, 0, 7));
                     state = steps.last().map(|step| step.state.clone());
                 }
@@ -48,7 +48,7 @@ fn history(random: &mut Random) -> Vec<Finished> {
         if event.writes.is_empty() {
             continue;
         }
-        if let Outcome::Changed(change) = apply(state.as_ref(), birth, &event, &context) {
+        if let ApplyOutcome::Changed(change) = apply(state.as_ref(), new_user, &event, &context) {
             steps.push(change.finish(&user, event.time, 1234));
             state = steps.last().map(|step| step.state.clone());
         }
@@ -57,7 +57,7 @@ fn history(random: &mut Random) -> Vec<Finished> {
 }
 
 /// Cuts the frames at random places, and folds all runs but the last, as checkpoints do.
-fn store(steps: &[Finished], random: &mut Random) -> Stored {
+fn store(steps: &[FinishedChange], random: &mut Random) -> Stored {
     let mut frames: Vec<Vec<u8>> = steps.iter().map(|step| step.body.clone()).collect();
     let (mut state, mut tail): (Option<Vec<u8>>, Vec<u8>) = (None, Vec::new());
     let mut blocks: Vec<HistoryBlock> = Vec::new();
@@ -83,8 +83,8 @@ fn store(steps: &[Finished], random: &mut Random) -> Stored {
 }
 
 /// The profile at `revision`, if it is reachable; asked for in both ways.
-fn rewind(stored: &Stored, revision: u64) -> Rewound {
-    let (mut past, mut with_consents) = (Rewind::to(revision), Rewind::with_later_consents(revision));
+fn rewind(stored: &Stored, revision: u64) -> RewindResult {
+    let (mut past, mut with_consents) = (Rewind::new(revision), Rewind::with_later_consents(revision));
     stored.visit(&mut past);
     stored.visit(&mut with_consents);
     let rewound = with_consents.finish();
@@ -92,12 +92,12 @@ fn rewind(stored: &Stored, revision: u64) -> Rewound {
     rewound
 }
 
-fn past(stored: &Stored, revision: u64) -> Option<Past> {
+fn past(stored: &Stored, revision: u64) -> Option<PastProfile> {
     rewind(stored, revision).past
 }
 
 /// The consents of the steps after `revision`, of a run of equal ones the first.
-fn later_consents(steps: &[Finished], revision: u64) -> Vec<(u64, Consent)> {
+fn later_consents(steps: &[FinishedChange], revision: u64) -> Vec<(u64, Consent)> {
     let revisions = steps.iter().filter(|step| step.delta.is_some()).map(|step| &step.state);
     let later = revisions.filter(|state| state.envelope.revision > revision);
     let mut consents: Vec<_> = later.map(|state| (state.envelope.revision, state.consent())).collect();

@@ -1,13 +1,13 @@
 //! Users and their events, rendered beforehand so that sending them costs next to nothing.
 
 use crate::wall_clock;
-use data::{Event, Options, Population};
+use data::{GeneratedEvent, Population, PopulationOptions};
 use std::collections::BTreeMap;
 use std::io::Write;
 
 /// The population, whose newest events are of now.
 pub(crate) fn population(users: u64) -> Population {
-    Population::new(Options { users, base_time: wall_clock::now_micros(), ..Options::default() })
+    Population::new(PopulationOptions { users, base_time: wall_clock::now_micros(), ..PopulationOptions::default() })
 }
 
 /// An event whose id and subject can be replaced.
@@ -20,7 +20,7 @@ struct Template {
 }
 
 impl Template {
-    fn new(event: &Event) -> Self {
+    fn new(event: &GeneratedEvent) -> Self {
         let json = String::from_utf8_lossy(&event.json);
         let value_of = |name: &str| {
             let start = json.find(name).map_or(0, |at| at + name.len());

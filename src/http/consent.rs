@@ -7,8 +7,8 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use actors::Status;
 use domain::access::Viewer;
-use domain::event::EventType;
-use domain::pipeline::validate::validate_own;
+use domain::event::FeedEventType;
+use domain::pipeline::validate::validate_consent_put;
 use serde_json::json;
 
 use super::body::{self, Bounds};
@@ -46,8 +46,9 @@ pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>
     )
     .await?;
     // The actor gives the event its id and its time: later than all that it overwrites.
-    let event = validate_own(&body, EventType::UserConsentUpdated, "", user, door.clock.now_micros(), &door.rules)
-        .map_err(|rejection| Problem::rejected(&rejection))?;
+    let event =
+        validate_consent_put(&body, FeedEventType::UserConsentUpdated, "", user, door.clock.now_micros(), &door.rules)
+            .map_err(|rejection| Problem::rejected(&rejection))?;
     let write = door.profiles.put_consent(user, event.writes, received);
     let status = tokio::time::timeout_at(deadline, write)
         .await

@@ -134,7 +134,7 @@ pub(crate) async fn within<T>(
 ) -> Result<T, Problem> {
     let asked = tokio::time::Instant::now();
     match tokio::time::timeout(door.http.request_timeout, read).await {
-        Ok(Err(ReadError::Unknown)) if viewer.may_be_kept_in_the_dark() => {
+        Ok(Err(ReadError::Unknown)) if viewer.existence_may_be_hidden() => {
             tokio::time::sleep_until(asked + denial_time(asked.elapsed())).await;
             Err(ReadError::Unknown.into())
         }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use domain::sensitive::{self, Kind};
+use domain::sensitive::{self, SensitiveKind};
 use domain::table::{Class, FIELDS};
 use hmac::{Hmac, KeyInit, Mac};
 use metrics::Counter;
@@ -18,7 +18,7 @@ use super::metric;
 pub(crate) struct Redactor {
     user_hash: Hmac<Sha256>,
     names: HashSet<&'static str>,
-    found: [Counter; Kind::ALL.len()],
+    found: [Counter; SensitiveKind::ALL.len()],
     found_fields: Counter,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Redactor {
 #[derive(Debug, Clone, Copy)]
 enum Reason {
     /// It looks like something sensitive.
-    Pattern(Kind),
+    Pattern(SensitiveKind),
     /// It is the value of a field with a sensitive name.
     Field,
 }
@@ -48,7 +48,7 @@ impl Redactor {
         Self {
             user_hash: Hmac::new(&block.into()),
             names: names.chain(["authorization", "cookie", "password", "secret", "token", "ticket"]).collect(),
-            found: Kind::ALL.map(|kind| metric::redactions(kind.name())),
+            found: SensitiveKind::ALL.map(|kind| metric::redactions(kind.name())),
             found_fields: metric::redactions("field"),
         }
     }
@@ -90,13 +90,13 @@ impl Redactor {
         let text = &line[range.clone()];
         match reason {
             Reason::Pattern(kind) => {
-                let counter = Kind::ALL.iter().zip(&self.found).find(|(other, _)| **other == kind);
+                let counter = SensitiveKind::ALL.iter().zip(&self.found).find(|(other, _)| **other == kind);
                 counter.into_iter().for_each(|(_, counter)| counter.increment(1));
                 // A number of JSON becomes a string, so that a line of JSON stays one.
                 let quote = if is_json_number(line, &range) { "\"" } else { "" };
                 out.push_str(quote);
                 match kind {
-                    Kind::UserId if text.starts_with("usr_") => self.put_user_hash(text, out),
+                    SensitiveKind::UserId if text.starts_with("usr_") => self.put_user_hash(text, out),
                     kind => out.push_str(&format!("[{}]", kind.name())),
                 }
                 out.push_str(quote);

@@ -6,7 +6,9 @@ use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::id::{ProfileId, UserId};
 use domain::pipeline::validate::validate;
-use domain::pipeline::{Birth, Context, Finished, Outcome, Rolled, apply, mask, roll, serialize};
+use domain::pipeline::{
+    ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll, serialize,
+};
 use domain::record::{pack, replay, unpack};
 use domain::rules::{Limits, Rules};
 use domain::source::Source;
@@ -73,8 +75,8 @@ impl Domain {
         Citizen { domain: self, day: Day(0), state: None, every_step_is_checked: false }
     }
 
-    fn context(&self, day: Day) -> Context<'_> {
-        Context { rules: &self.rules, rules_fingerprint: self.fingerprint, policy_version: 1, day }
+    fn context(&self, day: Day) -> AssemblyContext<'_> {
+        AssemblyContext { rules: &self.rules, rules_fingerprint: self.fingerprint, policy_version: 1, day }
     }
 }
 
@@ -84,20 +86,20 @@ impl Citizen<'_> {
         self.day = Day::from_date(day);
         let Some(before) = &self.state else { return };
         match roll(before, &self.domain.context(self.day)) {
-            Rolled::Same(state) => self.state = Some(state),
-            Rolled::Changed(change) => self.take(change.finish(&user(), 0, 0)),
+            RollOutcome::Same(state) => self.state = Some(state),
+            RollOutcome::Changed(change) => self.take(change.finish(&user(), 0, 0)),
         }
     }
 
     /// Merges one event; says whether it changed anything, be it a register alone.
     pub(crate) fn apply(&mut self, event: &FeedEvent) -> bool {
-        let birth = || Birth { profile_id: ProfileId::from_random([7; 16]), integrity_key: [9; 16] };
-        match apply(self.state.as_ref(), birth, event, &self.domain.context(self.day)) {
-            Outcome::Changed(change) => {
+        let new_user = || NewUser { profile_id: ProfileId::from_random([7; 16]), integrity_key: [9; 16] };
+        match apply(self.state.as_ref(), new_user, event, &self.domain.context(self.day)) {
+            ApplyOutcome::Changed(change) => {
                 self.take(change.finish(&user(), 0, 0));
                 true
             }
-            Outcome::Unchanged | Outcome::Duplicate => false,
+            ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => false,
         }
     }
 
@@ -110,7 +112,7 @@ impl Citizen<'_> {
     }
 
     /// Moves to the next state.
-    fn take(&mut self, finished: Finished) {
+    fn take(&mut self, finished: FinishedChange) {
         if self.every_step_is_checked {
             check_step(self.state.as_deref(), &finished);
         }
@@ -125,7 +127,7 @@ impl Citizen<'_> {
 }
 
 /// The journal record and the patch of a step lead to the state and the document that it made.
-fn check_step(before: Option<&UserState>, finished: &Finished) {
+fn check_step(before: Option<&UserState>, finished: &FinishedChange) {
     let replayed = replay(before.cloned(), &finished.body).expect("a journal record");
     assert_eq!(pack(&replayed), pack(&finished.state), "the journal record gives another state");
     let mut patched = before.map_or_else(|| json!({}), document);

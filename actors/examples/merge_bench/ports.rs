@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use actors::Ports;
 use arc_swap::ArcSwap;
-use data::{Event, Options, Population};
+use data::{GeneratedEvent, Population, PopulationOptions};
 use domain::access::{AccessRules, Policy, ViewerRules};
 use domain::event::FeedEvent;
 use domain::id::UserId;
 use domain::pipeline::validate::validate;
 use domain::port::clock::{Clock, Entropy};
-use domain::port::journal::{Journal, JournalError, Record, Refused};
+use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
 use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
 use domain::rules::Rules;
@@ -36,7 +36,7 @@ impl Entropy for Always {
 
 /// Takes everything and keeps nothing.
 impl Journal for Always {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError> {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
         Ok(group.iter().map(|_| Ok(())).collect())
     }
 }
@@ -99,11 +99,11 @@ pub(crate) fn ports() -> Ports {
 }
 
 pub(crate) fn population(users: u64) -> Population {
-    Population::new(Options { users, ..Options::default() })
+    Population::new(PopulationOptions { users, ..PopulationOptions::default() })
 }
 
 /// The event as the door hands it on.
-pub(crate) fn accept(event: &Event, rules: &Rules) -> FeedEvent {
+pub(crate) fn accept(event: &GeneratedEvent, rules: &Rules) -> FeedEvent {
     let source = Source::parse(event.source).unwrap_or_else(|| panic!("`{}` is no source", event.source));
     validate(&event.json, source, rules, NOW).unwrap_or_else(|rejection| panic!("{}", rejection.detail()))
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::id::ProfileId;
-use domain::pipeline::{Birth, Context, Outcome, apply, mask, serialize};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply, mask, serialize};
 use domain::record;
 use domain::state::UserState;
 use domain::table::LeafSet;
@@ -37,7 +37,7 @@ impl Stage {
 
 pub(crate) fn measure() {
     let rules = rules();
-    let context = Context {
+    let context = AssemblyContext {
         rules: &rules,
         rules_fingerprint: rules.fingerprint(),
         policy_version: 1,
@@ -62,12 +62,12 @@ pub(crate) fn measure() {
         for n in 0..UPDATES {
             let event = population.update(index, n);
             let event = validate.time(|| accept(&event, &rules));
-            let outcome = merge.time(|| apply(state.as_ref(), birth, &event, &context));
-            let Outcome::Changed(change) = outcome else { continue };
+            let outcome = merge.time(|| apply(state.as_ref(), new_user, &event, &context));
+            let ApplyOutcome::Changed(change) = outcome else { continue };
             let finished = finish.time(|| change.finish(&event.user, NOW, 1));
             record_bytes.push(finished.body.len());
             state = Some(finished.state);
-            unchanged.time(|| apply(state.as_ref(), birth, &event, &context));
+            unchanged.time(|| apply(state.as_ref(), new_user, &event, &context));
             if let Some(delta) = finished.delta {
                 let patch = masking.time(|| mask::patch(&delta, LeafSet::ALL));
                 patch_bytes.push(text.time(|| serde_json::to_vec(&patch)).map_or(0, |text| text.len()));
@@ -95,15 +95,15 @@ pub(crate) fn measure() {
     );
 }
 
-fn step(state: Option<Arc<UserState>>, event: &FeedEvent, context: &Context<'_>) -> Option<Arc<UserState>> {
-    match apply(state.as_ref(), birth, event, context) {
-        Outcome::Changed(change) => Some(change.finish(&event.user, NOW, 1).state),
-        Outcome::Unchanged | Outcome::Duplicate => state,
+fn step(state: Option<Arc<UserState>>, event: &FeedEvent, context: &AssemblyContext<'_>) -> Option<Arc<UserState>> {
+    match apply(state.as_ref(), new_user, event, context) {
+        ApplyOutcome::Changed(change) => Some(change.finish(&event.user, NOW, 1).state),
+        ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => state,
     }
 }
 
-fn birth() -> Birth {
-    Birth { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] }
+fn new_user() -> NewUser {
+    NewUser { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] }
 }
 
 fn mean(values: &[usize]) -> usize {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::access::Consent;
 use domain::id::UserId;
 use domain::port::store::{ProfileStore, StoreError};
-use domain::record::{Past, Rewind, Rewound};
+use domain::record::{PastProfile, Rewind, RewindResult};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
@@ -20,7 +20,7 @@ pub(super) struct Memory {
 
 /// A user at a revision.
 pub(super) struct Known {
-    pub(super) past: Past,
+    pub(super) past: PastProfile,
     /// The consents of later revisions, up to that of frame `newest`, where they change.
     later: Vec<(u64, Consent)>,
     newest: u64,
@@ -63,7 +63,7 @@ impl Memory {
         Ok(Later { consents: rewind.finish().later, newest })
     }
 
-    pub(super) fn remember(&self, user: &UserId, past: Past, later: Later) {
+    pub(super) fn remember(&self, user: &UserId, past: PastProfile, later: Later) {
         let Later { consents, newest } = later;
         self.known.insert((*user, past.revision), Arc::new(Known { past, later: consents, newest }));
     }
@@ -71,7 +71,7 @@ impl Memory {
     fn load(&self, user: &UserId, revision: u64) -> Result<Option<Arc<Known>>, StoreError> {
         let mut rewind = Rewind::with_later_consents(revision);
         let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(vanished)?;
-        let Rewound { past, later } = rewind.finish();
+        let RewindResult { past, later } = rewind.finish();
         Ok(past.map(|past| Arc::new(Known { past, later, newest })))
     }
 }

@@ -15,7 +15,7 @@ use domain::access::Viewer;
 use domain::port::clock::Entropy;
 use domain::port::log::{EventLog, LogError, LogPosition};
 use domain::port::store::{ProfileStore, StoreError};
-use domain::publication::{EventType, EventTypes};
+use domain::publication::{PublishedEventType, PublishedEventTypes};
 use tokio::sync::watch;
 
 use cursor::{Audience, Cursors, Refusal, Standing};
@@ -36,7 +36,7 @@ pub struct Follow {
     /// What it may see.
     pub viewer: Viewer,
     /// The events that it wants.
-    pub types: EventTypes,
+    pub types: PublishedEventTypes,
     /// Where it begins.
     pub from: From,
 }
@@ -97,7 +97,7 @@ pub struct Published {
     /// Where to go on once it is taken care of.
     pub cursor: String,
     /// What it tells.
-    pub kind: EventType,
+    pub kind: PublishedEventType,
     /// The CloudEvent, with the extension attribute `cursor`.
     pub text: String,
 }
@@ -170,7 +170,7 @@ pub struct Follower {
     shared: Arc<Shared>,
     _place: Place,
     viewer: Viewer,
-    types: EventTypes,
+    types: PublishedEventTypes,
     policy_version: u32,
     standing: Standing,
     missed: Missed,

@@ -7,8 +7,8 @@ use domain::access::{Consent, Policy, Viewer, Visibility};
 use domain::id::UserId;
 use domain::port::log::{LogEntry, LogError, LogPosition};
 use domain::port::store::StoreError;
-use domain::publication::{self, Event, EventTypes, Sight, Transition};
-use domain::record::{Followed, Step, follow};
+use domain::publication::{self, PublishedEvent, PublishedEventTypes, StepVisibility, Transition};
+use domain::record::{FrameStep, RevisionStep, follow};
 
 use super::cursor::{Audience, Standing};
 use super::memory::{Known, Later};
@@ -45,7 +45,7 @@ impl Missed {
 /// What is told of a frame.
 struct Told {
     user: UserId,
-    events: Vec<Event>,
+    events: Vec<PublishedEvent>,
     /// Whether they show something of the user, which may have been withdrawn since.
     shows: bool,
 }
@@ -55,7 +55,7 @@ pub(super) struct Reading<'a> {
     pub(super) shared: &'a Shared,
     pub(super) policy: &'a Policy,
     pub(super) viewer: &'a Viewer,
-    pub(super) types: EventTypes,
+    pub(super) types: PublishedEventTypes,
     pub(super) audience: Audience,
 }
 
@@ -135,7 +135,7 @@ impl Reading<'_> {
     /// All events of a frame but the last lead back to it: who saw only some of them sees them again.
     fn publish(&self, entry: &LogEntry, Told { events, .. }: Told, began: LogPosition, out: &mut Vec<Published>) {
         let last = events.len().saturating_sub(1);
-        for (index, Event { kind, members }) in events.into_iter().enumerate() {
+        for (index, PublishedEvent { kind, members }) in events.into_iter().enumerate() {
             let position = if index == last { entry.next } else { entry.at };
             let cursor = self.shared.followers.cursors.write(Standing { position, began }, self.audience);
             let text = format!(r#"{{"cursor":"{cursor}",{members}}}"#);
@@ -146,9 +146,9 @@ impl Reading<'_> {
     fn told(&self, entry: &LogEntry, began: LogPosition, missed: &mut Missed) -> Result<Option<Told>, StoreError> {
         let damaged = |error: domain::record::DecodeError| StoreError::Damaged { what: error.to_string() };
         let step = match follow(&entry.body).map_err(damaged)? {
-            Followed::Step(step) => step,
-            Followed::NoRevision => return Ok(None),
-            Followed::Nameless => {
+            FrameStep::Revision(step) => step,
+            FrameStep::NoRevision => return Ok(None),
+            FrameStep::UnknownUser => {
                 self.shared.metrics.events_skipped_nameless.increment(1);
                 return Ok(None);
             }
@@ -165,14 +165,14 @@ impl Reading<'_> {
         let (after, envelope, delta) = step.take(past).map_err(damaged)?;
         let consents = (past.map(|past| past.profile.consent()), after.profile.consent());
         let later = self.later(entry, &step, before.as_ref(), consents)?;
-        let sight = Sight::new(self.policy, self.viewer, &step.user, consents.0, consents.1, later.least());
+        let sight = StepVisibility::new(self.policy, self.viewer, &step.user, consents.0, consents.1, later.least());
         if sight.is_missed {
             missed.add(step.user);
         }
         // Taken at each step that hides, told or not: the next coming and going is another.
         let was_missed = sight.hides() && missed.take(&step.user);
         // Where the frame lay when it became durable: start-up may have moved it to a later place since.
-        let sight = if was_missed || entry.origin < began { sight.of_newcomer() } else { sight };
+        let sight = if was_missed || entry.origin < began { sight.for_new_follower() } else { sight };
         let transition =
             Transition { user: &step.user, before: past, after: &after, envelope: &envelope, delta: &delta };
         let events = publication::events(&transition, &sight, self.types, &self.shared.rules);
@@ -185,7 +185,7 @@ impl Reading<'_> {
     fn later(
         &self,
         entry: &LogEntry,
-        step: &Step,
+        step: &RevisionStep,
         before: Option<&Arc<Known>>,
         (old, new): (Option<Consent>, Consent),
     ) -> Result<Later, StoreError> {

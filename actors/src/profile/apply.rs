@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::event::{FeedEvent, Text, Write};
+use domain::event::{FeedEvent, RegisterWrite, SharedText};
 use domain::id::ProfileId;
-use domain::pipeline::apply::{Birth, Context, Finished, Outcome, Rolled, apply, roll};
+use domain::pipeline::apply::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll};
 use domain::port::journal::{Record, RecordKind};
 use domain::profile::push_hex;
 use domain::source::Source;
@@ -28,7 +28,7 @@ const PENDING_BYTES: usize = 512;
 
 /// What a merge came to.
 enum Merged {
-    Changed(Box<Finished>),
+    Changed(Box<FinishedChange>),
     Unchanged,
     Duplicate,
 }
@@ -50,7 +50,7 @@ impl Core {
         push_hex(&mut id, &local.shared.random::<16>());
         let now = local.shared.clock.now_micros();
         let event = FeedEvent {
-            id: Text::from(id),
+            id: SharedText::from(id),
             source: Source::Consent,
             user: self.user,
             time: newest.map_or(now, |newest| now.max(newest + 1)),
@@ -76,12 +76,12 @@ impl Core {
         let tip = self.tip(local);
         let context = context(shared, now, tip.as_deref());
         let started = Instant::now();
-        let merged = guard(|| match apply(tip.as_ref(), || birth(shared), event, &context) {
-            Outcome::Changed(change) => {
+        let merged = guard(|| match apply(tip.as_ref(), || new_user(shared), event, &context) {
+            ApplyOutcome::Changed(change) => {
                 Merged::Changed(Box::new(change.finish(&self.user, now, micros_since(received))))
             }
-            Outcome::Unchanged => Merged::Unchanged,
-            Outcome::Duplicate => Merged::Duplicate,
+            ApplyOutcome::Unchanged => Merged::Unchanged,
+            ApplyOutcome::Duplicate => Merged::Duplicate,
         })?;
         shared.metrics.stage_merge.record(started.elapsed());
         let revision = tip.as_ref().map_or(0, |tip| tip.envelope.revision);
@@ -119,8 +119,8 @@ impl Core {
         let permit = local.shared.take_permit(priority)?;
         let started = Instant::now();
         let rolled = guard(|| match roll(&tip, &context) {
-            Rolled::Same(state) => Err(state),
-            Rolled::Changed(change) => Ok(change.finish(&self.user, now, micros_since(started))),
+            RollOutcome::Same(state) => Err(state),
+            RollOutcome::Changed(change) => Ok(change.finish(&self.user, now, micros_since(started))),
         })?;
         match rolled {
             Ok(finished) => self.enqueue(local, finished, Some(&tip), permit, None, SmallVec::new()),
@@ -138,13 +138,13 @@ impl Core {
     fn enqueue(
         &mut self,
         local: &Local,
-        finished: Finished,
+        finished: FinishedChange,
         before: Option<&UserState>,
         mut permit: Permit,
         observed_at: Option<i64>,
         waiters: SmallVec<[Waiter; 1]>,
     ) -> Result<(), Busy> {
-        let Finished { state, delta, body } = finished;
+        let FinishedChange { state, delta, body } = finished;
         permit.charge(PENDING_BYTES + body.len() + state.bytes_beyond(before));
         let record = Record {
             user: self.user,
@@ -162,9 +162,9 @@ impl Core {
 }
 
 /// What a step depends on. The day never goes back, whatever the clock does.
-pub(super) fn context<'a>(shared: &'a Shared, now: i64, state: Option<&UserState>) -> Context<'a> {
+pub(super) fn context<'a>(shared: &'a Shared, now: i64, state: Option<&UserState>) -> AssemblyContext<'a> {
     let today = shared.today.day(now);
-    Context {
+    AssemblyContext {
         rules: &shared.rules,
         rules_fingerprint: shared.rules_fingerprint,
         policy_version: shared.policy.load().version,
@@ -173,7 +173,7 @@ pub(super) fn context<'a>(shared: &'a Shared, now: i64, state: Option<&UserState
 }
 
 /// Whether a state is of the context's day and rules.
-pub(super) fn is_rolled(state: &UserState, context: &Context<'_>) -> bool {
+pub(super) fn is_rolled(state: &UserState, context: &AssemblyContext<'_>) -> bool {
     state.day == context.day && state.rules == context.rules_fingerprint
 }
 
@@ -185,11 +185,11 @@ fn guard<R>(rules: impl FnOnce() -> R) -> Result<R, Busy> {
     })
 }
 
-fn birth(shared: &Shared) -> Birth {
-    Birth { profile_id: ProfileId::from_random(shared.random()), integrity_key: shared.random() }
+fn new_user(shared: &Shared) -> NewUser {
+    NewUser { profile_id: ProfileId::from_random(shared.random()), integrity_key: shared.random() }
 }
 
-fn newest_stamp(state: &Arc<UserState>, write: &Write) -> Option<i64> {
+fn newest_stamp(state: &Arc<UserState>, write: &RegisterWrite) -> Option<i64> {
     state.documents.get(Source::Consent, &write.path, write.kind).map(|register| register.time)
 }
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use actix::Message;
 use domain::access::Viewer;
-use domain::event::{FeedEvent, Write};
-use domain::record::Past;
+use domain::event::{FeedEvent, RegisterWrite};
+use domain::record::PastProfile;
 use tokio::sync::oneshot;
 
 use super::{Completeness, Subscription, UserCounters};
@@ -46,7 +46,7 @@ pub(crate) struct ApplyFeedEvent {
 /// Makes an event of the citizen's consent, later than all that it overwrites.
 #[derive(Debug)]
 pub(crate) struct WriteConsent {
-    pub(crate) writes: Vec<Write>,
+    pub(crate) writes: Vec<RegisterWrite>,
     pub(crate) received: Instant,
     pub(crate) reply: Reply,
 }
@@ -70,7 +70,7 @@ pub(crate) struct GetCompleteness {
 pub(crate) struct OpenOutlet {
     pub(crate) subscription: Subscription,
     /// The profile at the cursor's revision, where it was asked for; `None` in it where it cannot be reached.
-    pub(crate) past: Option<Option<Past>>,
+    pub(crate) past: Option<Option<PastProfile>>,
     pub(crate) answer: oneshot::Sender<Result<Opened, ReadError>>,
 }
 

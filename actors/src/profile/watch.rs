@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::access::Viewer;
 use domain::delta::Delta;
 use domain::port::journal::Committed;
-use domain::record::Past;
+use domain::record::PastProfile;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet};
 
@@ -70,7 +70,7 @@ impl Core {
         local: &Local,
         head: &UserState,
         subscription: Subscription,
-        past: Option<Option<Past>>,
+        past: Option<Option<PastProfile>>,
     ) -> Result<Opened, ReadError> {
         let Subscription { id, viewer, fields, cursor, follows_on, outlet: sender } = subscription;
         let policy = local.shared.policy.load();
@@ -164,7 +164,7 @@ fn first(
     studio: &Studio<'_>,
     cursor: &Option<String>,
     class: LeafSet,
-    past: Option<Option<Past>>,
+    past: Option<Option<PastProfile>>,
 ) -> Result<First, u64> {
     let Some(cursor) = cursor else { return Ok(First::Profile { class, reset: false }) };
     let head = studio.state;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 
-use domain::event::Write;
+use domain::event::RegisterWrite;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -119,7 +119,7 @@ fn outcomes_do_not_wait_for_a_turn_of_every_busy_user_again_and_again() {
     });
 }
 
-fn consent_writes() -> Vec<Write> {
+fn consent_writes() -> Vec<RegisterWrite> {
     consent(0, "minimal", false).writes
 }
 

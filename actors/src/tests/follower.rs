@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use domain::id::UserId;
 use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
 use domain::port::store::StoreError;
-use domain::publication::EventTypes;
+use domain::publication::PublishedEventTypes;
 
 use super::live::consent;
 use super::ram::Ram;
@@ -44,7 +44,8 @@ impl EventLog for Behind {
 
 async fn read(world: &mut World) -> Batch {
     let profiles = world.profiles.clone();
-    let follow = Follow { caller: "svc:test".to_owned(), viewer: SERVICE, types: EventTypes::ALL, from: From::Oldest };
+    let follow =
+        Follow { caller: "svc:test".to_owned(), viewer: SERVICE, types: PublishedEventTypes::ALL, from: From::Oldest };
     let mut follower = world.ask(async move { profiles.follow(follow).await }).await.expect("it may follow");
     // The mark that it waits for passes the commit thread and the shard.
     world.committer.step(false);

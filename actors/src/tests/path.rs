@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::event::RegisterPath;
-use domain::port::journal::{Journal, JournalError, Record, Refused};
-use domain::source::{Kind, Source};
+use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
+use domain::source::{Source, ValueKind};
 use domain::table::Leaf;
 use tokio::sync::mpsc;
 
@@ -140,7 +140,7 @@ fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer(
             let states = ground.ram.states(&user(number), Vec::new());
             let income = RegisterPath::Leaf(Leaf::EconomicIncomeBracket);
             let head = states.last().expect("known");
-            let register = head.documents.get(Source::Metadata, &income, Kind::Verified).expect("written");
+            let register = head.documents.get(Source::Metadata, &income, ValueKind::Verified).expect("written");
             assert!(register.time >= newest, "an acknowledged event is lost");
             let revisions = states.iter().map(|state| state.envelope.revision);
             assert!(revisions.clone().zip(revisions.skip(1)).all(|(one, next)| next == one || next == one + 1));
@@ -152,7 +152,7 @@ fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer(
 struct Held(Ram, std::sync::mpsc::Receiver<()>);
 
 impl Journal for Held {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError> {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
         self.1.recv().expect("told to go on");
         self.0.append(group)
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use domain::id::UserId;
 use domain::port::clock::{Clock, Entropy};
-use domain::port::journal::{Journal, JournalError, Record, Refused};
+use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
 use domain::port::store::{Checkpointed, Fold, LoadVisitor, ProfileStore, StoreError};
 use domain::record;
@@ -105,7 +105,7 @@ impl Ram {
 }
 
 impl Journal for Ram {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError> {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
         let interlude = self.0.lock().while_syncing.0.take();
         interlude.into_iter().for_each(|interlude| interlude());
         let mut log = self.0.lock();
@@ -132,7 +132,7 @@ impl Journal for Ram {
                 return Ok(());
             }
             log.refused += 1;
-            Err(Refused { expected })
+            Err(OutOfSequence { expected })
         };
         Ok(group.iter().map(take).collect())
     }

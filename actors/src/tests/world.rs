@@ -9,7 +9,7 @@ use actix::{Actor, Addr};
 use arc_swap::ArcSwap;
 use domain::access::{AccessRules, Policy, Viewer, ViewerRules};
 use domain::canonical::CanonicalJson;
-use domain::event::{FeedEvent, RegisterPath, Text, Write};
+use domain::event::{FeedEvent, RegisterPath, RegisterWrite, SharedText};
 use domain::id::UserId;
 use domain::port::clock::Clock;
 use domain::rules::Rules;
@@ -63,13 +63,13 @@ pub(super) fn event(
     source: Source,
     values: &[(RegisterPath, Option<&str>)],
 ) -> FeedEvent {
-    let write = |(path, value): &(RegisterPath, Option<&str>)| Write {
+    let write = |(path, value): &(RegisterPath, Option<&str>)| RegisterWrite {
         path: path.clone(),
         kind: source.kinds()[0],
         value: value.map(CanonicalJson::from_canonical),
     };
     let writes = values.iter().map(write).collect();
-    FeedEvent { id: Text::from(id), source, user, time, registration: false, writes }
+    FeedEvent { id: SharedText::from(id), source, user, time, registration: false, writes }
 }
 
 pub(super) fn income(number: usize, time: i64, bracket: &str) -> FeedEvent {

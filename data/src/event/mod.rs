@@ -12,13 +12,13 @@ use crate::outlook;
 use crate::person::Person;
 use crate::random::{Random, purpose};
 use crate::traffic::{Launch, step};
-use crate::verdict::Verdict;
+use crate::verdict::SchemeVerdict;
 use crate::words::{Confidence, Sharing};
 pub(crate) use shared::Topic;
 
 /// One feed event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct GeneratedEvent {
     /// Whose feed it goes to: the last segment of `/api/v2/feeds/{source}`.
     pub source: &'static str,
     /// A CloudEvent in one line of JSON, without a line end.
@@ -27,19 +27,19 @@ pub struct Event {
 
 /// What an event says. Positions of a deadline among the next ones wrap around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Act {
+pub(crate) enum EventContent {
     /// Identity checks who the person is and where they live; now and then from an old document.
     Identity { stale: bool },
     /// All that the metadata store knows.
     Metadata,
     /// The metadata store learns one thing: by a check, or by inference, rightly or not.
-    Learned { topic: Topic, inferred: bool, wrong: bool },
+    MetadataChanged { topic: Topic, inferred: bool, wrong: bool },
     /// The metadata store takes one thing back.
-    Unlearned { topic: Topic },
+    MetadataWithdrawn { topic: Topic },
     /// The citizen says one thing.
     Edited { topic: Topic, wrong: bool },
     /// The citizen takes one thing back.
-    Unsaid { topic: Topic },
+    EditWithdrawn { topic: Topic },
     /// The citizen's usual consent, or another level for a while.
     Consented { sharing: Option<Sharing> },
     /// The engine looks at every scheme.
@@ -60,15 +60,15 @@ pub(crate) enum Act {
     Counted,
 }
 
-impl Act {
+impl EventContent {
     /// Short name, `source` and `type`.
     const fn envelope(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Identity { .. } => ("idn", "/engines/identity", "identity.verified"),
-            Self::Metadata | Self::Learned { .. } | Self::Unlearned { .. } => {
+            Self::Metadata | Self::MetadataChanged { .. } | Self::MetadataWithdrawn { .. } => {
                 ("met", "/engines/metadata", "user.metadata.updated")
             }
-            Self::Edited { .. } | Self::Unsaid { .. } => ("slf", "/engines/self", "user.profile.edited"),
+            Self::Edited { .. } | Self::EditWithdrawn { .. } => ("slf", "/engines/self", "user.profile.edited"),
             Self::Consented { .. } => ("con", "/engines/consent", "user.consent.updated"),
             Self::Evaluated => ("elg", "/engines/eligibility", "eligibility.batch.computed"),
             Self::Applied => ("sta", "/engines/schemes", "scheme.application.status_changed"),
@@ -91,7 +91,7 @@ impl Act {
     }
 
     /// What can be said of this person: some have no deadline, some no application that could move.
-    fn possible(self, duties: &[Duty], step: Option<&Verdict>) -> Self {
+    fn possible(self, duties: &[Duty], step: Option<&SchemeVerdict>) -> Self {
         match self {
             Self::Due { .. } | Self::Met { .. } if duties.is_empty() => Self::Risked,
             Self::Applied if step.is_none() => Self::Counted,
@@ -125,11 +125,11 @@ impl Subject<'_> {
 }
 
 /// Appends the event's JSON and gives whose feed it goes to.
-pub(crate) fn write(act: Act, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'static str {
+pub(crate) fn write(act: EventContent, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'static str {
     let Subject { person, index, number, .. } = *subject;
     let new = subject.new_scheme();
-    let duties = if act.is_about_duties() { duties(person, Day::of(subject.time), new) } else { Vec::new() };
-    let step = if act == Act::Applied { step(person, subject.changes, new) } else { None };
+    let duties = if act.is_about_duties() { duties(person, Day::from_micros(subject.time), new) } else { Vec::new() };
+    let step = if act == EventContent::Applied { step(person, subject.changes, new) } else { None };
     let act = act.possible(&duties, step.as_ref());
     let (short, path, sort) = act.envelope();
     Json::new(out).object(|json| {
@@ -141,7 +141,7 @@ pub(crate) fn write(act: Act, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'sta
         json.key("time");
         json.time(subject.time);
         json.word("datacontenttype", "application/json");
-        if matches!(act, Act::Learned { inferred: true, .. }) {
+        if matches!(act, EventContent::MetadataChanged { inferred: true, .. }) {
             json.word("kind", "inferred");
         }
         json.section("data", |json| data(act, subject, (&duties, step.as_ref()), json));
@@ -149,29 +149,36 @@ pub(crate) fn write(act: Act, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'sta
     act.source()
 }
 
-fn data(act: Act, subject: &Subject<'_>, (duties, step): (&[Duty], Option<&Verdict>), json: &mut Json<'_>) {
+fn data(
+    act: EventContent,
+    subject: &Subject<'_>,
+    (duties, step): (&[Duty], Option<&SchemeVerdict>),
+    json: &mut Json<'_>,
+) {
     let Subject { person, time, number, .. } = *subject;
-    let random = &mut Random::of(person.key, purpose::EVENTS.wrapping_add(number));
+    let random = &mut Random::new(person.key, purpose::EVENTS.wrapping_add(number));
     match act {
-        Act::Identity { stale } => shared::identity(person, stale, json),
-        Act::Metadata => shared::metadata(person, json),
-        Act::Learned { topic, wrong, .. } | Act::Edited { topic, wrong } => {
+        EventContent::Identity { stale } => shared::identity(person, stale, json),
+        EventContent::Metadata => shared::metadata(person, json),
+        EventContent::MetadataChanged { topic, wrong, .. } | EventContent::Edited { topic, wrong } => {
             shared::patch(topic, json, |json| topic.write(person, wrong, json));
         }
-        Act::Unlearned { topic } | Act::Unsaid { topic } => shared::withdrawal(topic, json),
-        Act::Consented { sharing } => consent(person, sharing, json),
-        Act::Evaluated => verdicts::batch(subject, json),
-        Act::Applied => step.into_iter().for_each(|step| verdicts::status(step, json)),
-        Act::Due { duty } => detected(&duties[usize::from(duty) % duties.len()], Day::of(time), json),
-        Act::Met { duty } => {
+        EventContent::MetadataWithdrawn { topic } | EventContent::EditWithdrawn { topic } => {
+            shared::withdrawal(topic, json)
+        }
+        EventContent::Consented { sharing } => consent(person, sharing, json),
+        EventContent::Evaluated => verdicts::batch(subject, json),
+        EventContent::Applied => step.into_iter().for_each(|step| verdicts::status(step, json)),
+        EventContent::Due { duty } => detected(&duties[usize::from(duty) % duties.len()], Day::from_micros(time), json),
+        EventContent::Met { duty } => {
             json.word("deadline_id", &duties[usize::from(duty) % duties.len()].id());
             json.key("completed_at");
             json.time(time - random.range(1, 300) * MINUTE);
         }
-        Act::Predicted => verdicts::predictions(subject, duties, random, json),
-        Act::Risked => json.section("risk_scores", |json| risks(subject, duties, random, json)),
-        Act::Trusted { topic } => trust(subject, topic, random, json),
-        Act::Counted => cohorts(person, random, json),
+        EventContent::Predicted => verdicts::predictions(subject, duties, random, json),
+        EventContent::Risked => json.section("risk_scores", |json| risks(subject, duties, random, json)),
+        EventContent::Trusted { topic } => trust(subject, topic, random, json),
+        EventContent::Counted => cohorts(person, random, json),
     }
 }
 
@@ -197,7 +204,7 @@ fn detected(duty: &Duty, today: Day, json: &mut Json<'_>) {
 }
 
 fn risks(subject: &Subject<'_>, duties: &[Duty], random: &mut Random, json: &mut Json<'_>) {
-    let risks = outlook::risks(subject.person, duties, Day::of(subject.time), random.below(10) as u8);
+    let risks = outlook::risks(subject.person, duties, Day::from_micros(subject.time), random.below(10) as u8);
     let names = ["deadline_miss_risk", "benefit_lapse_risk", "tax_penalty_risk", "document_expiry_risk"];
     for (name, risk) in names.into_iter().zip(risks) {
         json.key(name);
@@ -215,7 +222,7 @@ fn trust(subject: &Subject<'_>, topic: Option<Topic>, random: &mut Random, json:
     json.word("overall_confidence", overall.name());
     json.section("source_trace", |json| {
         json.key("identity");
-        json.date("verified_", Day::of(subject.time).plus(-(random.below(5) as i32)));
+        json.date("verified_", Day::from_micros(subject.time).plus(-(random.below(5) as i32)));
     });
     if let Some(topic) = topic {
         json.section("source_confidence", |json| {

@@ -128,7 +128,7 @@ const fn near_employment(employment: Employment, wrong: bool) -> Employment {
 
 /// Where the person lived before, or where an old document says so.
 fn former_district(person: &Person) -> &'static str {
-    census().neighbour(person.home.state_index, &mut Random::of(person.key, purpose::FORMER_HOME))
+    census().neighbour(person.home.state_index, &mut Random::new(person.key, purpose::FORMER_HOME))
 }
 
 /// A merge patch over one topic.
@@ -154,7 +154,7 @@ pub(super) fn identity(person: &Person, stale: bool, json: &mut Json<'_>) {
         json.word("display_name", &format!("{} {}.", person.given_name, person.initial));
         json.word("age_bracket", person.age_bracket().name());
         json.word("gender", person.gender.name());
-        if !Random::of(person.key, purpose::CHECKS).happens(UNCHECKED_CATEGORY) {
+        if !Random::new(person.key, purpose::CHECKS).happens(UNCHECKED_CATEGORY) {
             json.word("category", person.category.name());
         }
         json.key("verified_documents");
@@ -177,14 +177,14 @@ pub(super) fn identity(person: &Person, stale: bool, json: &mut Json<'_>) {
 
 /// Letters only: digits in a row could pass for a phone number.
 fn token(person: &Person) -> String {
-    let mut random = Random::of(person.key, purpose::TOKEN);
+    let mut random = Random::new(person.key, purpose::TOKEN);
     let letters = (0..12).map(|_| char::from(b'a' + random.below(26) as u8));
     "tok_".chars().chain(letters).collect()
 }
 
 /// All that the metadata store knows: nearly everything of some, little of others.
 pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
-    let mut random = Random::of(person.key, purpose::GAPS);
+    let mut random = Random::new(person.key, purpose::GAPS);
     let gaps = WORST_GAPS * random.unit().powi(2);
     let mut known = || !random.happens(gaps);
     let (means, work, family) = (&person.means, &person.work, &person.family);

@@ -8,7 +8,7 @@ use crate::outlook::{advice, ahead};
 use crate::random::Random;
 use crate::scheme::schemes;
 use crate::traffic::standing;
-use crate::verdict::Verdict;
+use crate::verdict::SchemeVerdict;
 
 impl Subject<'_> {
     /// Whether the person's state has the scheme by now.
@@ -19,7 +19,7 @@ impl Subject<'_> {
 }
 
 /// What the person's state has by now, as it stands by now.
-fn launched(subject: &Subject<'_>) -> Vec<Verdict> {
+fn launched(subject: &Subject<'_>) -> Vec<SchemeVerdict> {
     let mut verdicts = standing(subject.person, subject.changes, subject.new_scheme());
     verdicts.retain(|verdict| subject.has_launched(&verdict.scheme.id));
     verdicts
@@ -27,10 +27,10 @@ fn launched(subject: &Subject<'_>) -> Vec<Verdict> {
 
 /// The full verdict.
 pub(super) fn batch(subject: &Subject<'_>, json: &mut Json<'_>) {
-    let today = Day::of(subject.time);
+    let today = Day::from_micros(subject.time);
     json.key("schemes");
     json.array(|json| {
-        for Verdict { scheme, confidence, status } in launched(subject) {
+        for SchemeVerdict { scheme, confidence, status } in launched(subject) {
             json.object(|json| {
                 json.word("scheme_id", &scheme.id);
                 json.word("scheme_name", &scheme.name);
@@ -53,13 +53,13 @@ pub(super) fn batch(subject: &Subject<'_>, json: &mut Json<'_>) {
 }
 
 /// A step of one application.
-pub(super) fn status(step: &Verdict, json: &mut Json<'_>) {
+pub(super) fn status(step: &SchemeVerdict, json: &mut Json<'_>) {
     json.word("scheme_id", &step.scheme.id);
     json.word("application_status", step.status.name());
 }
 
 pub(super) fn predictions(subject: &Subject<'_>, duties: &[Duty], random: &mut Random, json: &mut Json<'_>) {
-    let today = Day::of(subject.time);
+    let today = Day::from_micros(subject.time);
     json.key("predicted_events");
     json.array(|json| {
         for event in ahead(subject.person, today) {

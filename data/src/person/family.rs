@@ -104,7 +104,7 @@ impl Family {
                     self.ages[usize::from(self.count)] = child;
                     self.count += 1;
                 }
-                // Most of the grown-up still live at home until they marry.
+                // Most of the adult children still live at home until they marry.
                 Some(child) if child < 25 => self.members += u8::from(random.happens(0.6)),
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! Where somebody lives.
 
-use crate::census::Place;
+use crate::census::CensusDistrict;
 use crate::places::states;
 use crate::random::Random;
 use crate::words::Settlement;
@@ -29,7 +29,7 @@ const CITY: f64 = 0.65;
 const NEVER_MOVED: f64 = 0.63;
 
 impl Home {
-    pub(super) fn draw(place: &Place, age: u8, random: &mut Random) -> Self {
+    pub(super) fn draw(place: &CensusDistrict, age: u8, random: &mut Random) -> Self {
         let settlement = match random.happens(place.urban) {
             false => Settlement::Rural,
             true if place.urban < CITY && random.happens(SMALL_TOWN) => Settlement::SemiUrban,

@@ -48,12 +48,12 @@ pub struct Person {
     /// What schemes ask for and no profile holds.
     pub traits: WordSet,
     /// How much they usually share.
-    pub consent: Consent,
+    pub consent: ConsentChoice,
 }
 
 /// What somebody agreed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Consent {
+pub struct ConsentChoice {
     /// How much is shared.
     pub sharing: Sharing,
     /// Whether analytics may use it.
@@ -95,7 +95,7 @@ impl Person {
     #[must_use]
     pub fn new(seed: u64, index: u64) -> Self {
         let key = mix(seed ^ mix(index));
-        let random = &mut Random::of(key, purpose::PERSON);
+        let random = &mut Random::new(key, purpose::PERSON);
         let place = census().draw(random);
         let gender = gender(census().states[place.state].women, random);
         let age = age(random);
@@ -130,7 +130,7 @@ impl Person {
     /// The bracket of the age.
     #[must_use]
     pub const fn age_bracket(&self) -> AgeBracket {
-        AgeBracket::of(self.age)
+        AgeBracket::for_age(self.age)
     }
 
     /// Whether somebody else acts for them: parents for a child, sometimes a child for parents.
@@ -216,14 +216,14 @@ fn category(state: usize, random: &mut Random) -> Category {
     }
 }
 
-fn consent(random: &mut Random) -> Consent {
+fn consent(random: &mut Random) -> ConsentChoice {
     let sharing = Sharing::ALL[random.weighted(&SHARING)];
     let (analytics, third_parties) = match sharing {
         Sharing::Minimal => (0.2, 0.0),
         Sharing::Standard => (0.75, 0.12),
         Sharing::Full => (0.95, 0.5),
     };
-    Consent { sharing, analytics: random.happens(analytics), third_parties: random.happens(third_parties) }
+    ConsentChoice { sharing, analytics: random.happens(analytics), third_parties: random.happens(third_parties) }
 }
 
 #[cfg(test)]

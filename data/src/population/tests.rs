@@ -9,15 +9,15 @@ use serde_json::Value;
 use super::*;
 
 fn population(seed: u64) -> Population {
-    Population::new(Options { users: 400, seed, ..Options::default() })
+    Population::new(PopulationOptions { users: 400, seed, ..PopulationOptions::default() })
 }
 
-fn parsed(event: &Event) -> Value {
+fn parsed(event: &GeneratedEvent) -> Value {
     serde_json::from_slice(&event.json).unwrap()
 }
 
 /// The first events of a person and some updates.
-fn life(population: &Population, index: u64) -> Vec<Event> {
+fn life(population: &Population, index: u64) -> Vec<GeneratedEvent> {
     let updates = (0..40).map(|n| population.update(index, n));
     population.first_events(index).into_iter().chain(updates).collect()
 }

@@ -1,10 +1,10 @@
 //! How far applications have come. A story only says that one moves on; where it stands follows from the stories before,
 //! which are gone through again, so that a change needs no memory of the earlier ones and yet never contradicts them.
 
-use super::episode::{STEPS, Step, Story};
+use super::episode::{Episode, EpisodeStep, STEPS};
 use crate::person::Person;
 use crate::scheme::schemes;
-use crate::verdict::{Verdict, verdicts};
+use crate::verdict::{SchemeVerdict, verdicts};
 use crate::words::Status;
 
 /// Stories that are gone through at most. Whenever as many are over, all that a person had or had asked for lapses, so
@@ -13,23 +13,23 @@ const ERA: u64 = 16;
 
 /// What each scheme that accepts the person says before their nth change. A scheme that is launched in these days (`new`,
 /// its position) is one that nobody has applied for yet, and no story is about it.
-pub(crate) fn standing(person: &Person, n: u64, new: Option<usize>) -> Vec<Verdict> {
+pub(crate) fn standing(person: &Person, n: u64, new: Option<usize>) -> Vec<SchemeVerdict> {
     Applications::before(person, n, new).verdicts
 }
 
 /// Which application the nth change moves on, and where it stands then; `None` where none is open.
-pub(crate) fn step(person: &Person, n: u64, new: Option<usize>) -> Option<Verdict> {
-    let story = Story::of(person, n / STEPS as u64);
+pub(crate) fn step(person: &Person, n: u64, new: Option<usize>) -> Option<SchemeVerdict> {
+    let story = Episode::new(person, n / STEPS as u64);
     Applications::before(person, n, new).move_on(&story)
 }
 
 /// The applications of a person while their stories are told.
 struct Applications {
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<SchemeVerdict>,
     new: Option<&'static str>,
     /// Those that have lapsed by the turn of an era and of which nobody has said so yet, as bits by position: there are
     /// fewer schemes than bits.
-    untold: u64,
+    unreported: u64,
     /// The one that the present story is about.
     chosen: Option<usize>,
 }
@@ -39,13 +39,13 @@ impl Applications {
         let (current, told) = (n / STEPS as u64, n as usize % STEPS);
         let first = current / ERA * ERA;
         let new = new.map(|scheme| schemes()[scheme].id.as_str());
-        let mut applications = Self { verdicts: verdicts(person), new, untold: 0, chosen: None };
+        let mut applications = Self { verdicts: verdicts(person), new, unreported: 0, chosen: None };
         applications.begin(first > 0);
         for number in first..=current {
-            let story = Story::of(person, number);
+            let story = Episode::new(person, number);
             let told = if number == current { told } else { STEPS };
             applications.chosen = None;
-            for _ in story.steps[..told].iter().filter(|step| **step == Step::Applied) {
+            for _ in story.steps[..told].iter().filter(|step| **step == EpisodeStep::Applied) {
                 applications.move_on(&story);
             }
         }
@@ -58,26 +58,26 @@ impl Applications {
                 verdict.status = Status::NotApplied;
             } else if lapsed {
                 verdict.status = Status::Lapsed;
-                self.untold |= 1 << at;
+                self.unreported |= 1 << at;
             }
         }
     }
 
-    fn move_on(&mut self, story: &Story) -> Option<Verdict> {
+    fn move_on(&mut self, story: &Episode) -> Option<SchemeVerdict> {
         let at = self.chosen.or_else(|| self.choose(story.scheme))?;
         self.chosen = Some(at);
         let verdict = &mut self.verdicts[at];
-        if self.untold & 1 << at == 0 {
+        if self.unreported & 1 << at == 0 {
             verdict.status = after(verdict.status, story.rejects)?;
         }
-        self.untold &= !(1 << at);
+        self.unreported &= !(1 << at);
         Some(*verdict)
     }
 
     /// The position of one that can move.
     fn choose(&self, position: usize) -> Option<usize> {
         let can_move =
-            |verdict: &Verdict| verdict.status != Status::Active && self.new != Some(verdict.scheme.id.as_str());
+            |verdict: &SchemeVerdict| verdict.status != Status::Active && self.new != Some(verdict.scheme.id.as_str());
         let open = || (0..self.verdicts.len()).filter(|at| can_move(&self.verdicts[*at]));
         open().nth(position.checked_rem(open().count())?)
     }
@@ -117,6 +117,6 @@ mod tests {
     }
 
     fn nth_is_application(person: &Person, n: u64) -> bool {
-        Story::of(person, n / STEPS as u64).steps[n as usize % STEPS] == Step::Applied
+        Episode::new(person, n / STEPS as u64).steps[n as usize % STEPS] == EpisodeStep::Applied
     }
 }

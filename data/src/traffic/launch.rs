@@ -2,7 +2,7 @@
 
 use crate::census::census;
 use crate::day::{DAY, Day, HOUR, MINUTE};
-use crate::population::Options;
+use crate::population::PopulationOptions;
 use crate::random::{Random, purpose};
 use crate::scheme::schemes;
 
@@ -22,17 +22,17 @@ const EVERY_DAYS: i64 = 10;
 
 impl Launch {
     /// All launches of the span, at eleven in the morning, each in another state as far as there are states, the populous ones more often.
-    pub(crate) fn all(options: &Options) -> Vec<Self> {
+    pub(crate) fn all(options: &PopulationOptions) -> Vec<Self> {
         let begin = options.base_time - i64::from(options.days.max(1)) * DAY;
         let count = (i64::from(options.days) / EVERY_DAYS).max(1);
         let mut launches: Vec<Self> = Vec::new();
         for number in 0..count {
-            let random = &mut Random::of(options.seed, purpose::LAUNCHES + number.unsigned_abs());
+            let random = &mut Random::new(options.seed, purpose::LAUNCHES + number.unsigned_abs());
             let state = census().draw(random).state;
             let scheme = random.below(schemes().len() as u64) as usize;
             let middle = (2 * number + 1) * EVERY_DAYS * DAY / 2;
             let about = begin + middle.min(i64::from(options.days.max(1)) * DAY * 3 / 4);
-            let at = Day::of(about).start() + 11 * HOUR;
+            let at = Day::from_micros(about).start() + 11 * HOUR;
             if !launches.iter().any(|launch| launch.state == state) {
                 launches.push(Self { state, scheme, at });
             }

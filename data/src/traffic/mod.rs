@@ -13,7 +13,7 @@ pub(crate) use episode::nth_act;
 pub(crate) use launch::Launch;
 
 use crate::day::Day;
-use crate::event::{self, Act, Event, Subject, Topic};
+use crate::event::{self, EventContent, GeneratedEvent, Subject, Topic};
 use crate::obligation::duties;
 use crate::person::Person;
 use crate::population::{FIRST_CHANGE, Population};
@@ -29,16 +29,22 @@ const PLANNING_STEP: u64 = 65_536;
 const FIRST_DUTIES: usize = 3;
 
 /// What makes a person known, in order; `new` is the position of a scheme that is launched in these days.
-pub(crate) fn first_acts(person: &Person, begin: i64, new: Option<usize>) -> Vec<Act> {
+pub(crate) fn first_acts(person: &Person, begin: i64, new: Option<usize>) -> Vec<EventContent> {
     let mut acts = Vec::with_capacity(13);
-    acts.extend([Act::Identity { stale: false }, Act::Metadata, Act::Consented { sharing: None }, Act::Evaluated]);
-    let mut duties: Vec<_> = duties(person, Day::of(begin), new).iter().map(|duty| duty.due).zip(0..).collect();
+    acts.extend([
+        EventContent::Identity { stale: false },
+        EventContent::Metadata,
+        EventContent::Consented { sharing: None },
+        EventContent::Evaluated,
+    ]);
+    let mut duties: Vec<_> =
+        duties(person, Day::from_micros(begin), new).iter().map(|duty| duty.due).zip(0..).collect();
     duties.sort_unstable();
-    acts.extend(duties.into_iter().take(FIRST_DUTIES).map(|(_, duty)| Act::Due { duty }));
-    acts.extend([Act::Predicted, Act::Trusted { topic: None }, Act::Counted]);
+    acts.extend(duties.into_iter().take(FIRST_DUTIES).map(|(_, duty)| EventContent::Due { duty }));
+    acts.extend([EventContent::Predicted, EventContent::Trusted { topic: None }, EventContent::Counted]);
     // Four in ten also say something themselves.
     if person.key % 10 < 4 {
-        acts.push(Act::Edited { topic: Topic::ALL[(person.key / 10 % 9) as usize], wrong: false });
+        acts.push(EventContent::Edited { topic: Topic::ALL[(person.key / 10 % 9) as usize], wrong: false });
     }
     acts
 }
@@ -49,7 +55,7 @@ pub struct Arrival {
     /// When it arrives, in microseconds since the Unix epoch: after its `time`.
     pub at: i64,
     /// The event.
-    pub event: Event,
+    pub event: GeneratedEvent,
 }
 
 /// All events of a population in the order of their arrival, made as they are asked for.
@@ -102,7 +108,7 @@ impl<'p> Traffic<'p> {
         let arrivals = plan.iter().map(|planned| {
             let mut json = Vec::with_capacity(1_024);
             let source = self.write(planned, &person, &mut json);
-            Arrival { at: planned.arrival, event: Event { source, json } }
+            Arrival { at: planned.arrival, event: GeneratedEvent { source, json } }
         });
         arrivals.collect()
     }
@@ -111,7 +117,7 @@ impl<'p> Traffic<'p> {
     /// microseconds since the Unix epoch. It goes on from where the traffic left the person: applications, stories and
     /// event ids continue.
     #[must_use]
-    pub fn later_change(&self, index: u64, later: u64, time: i64) -> Event {
+    pub fn later_change(&self, index: u64, later: u64, time: i64) -> GeneratedEvent {
         let mut plan = Vec::new();
         self.plan_person(index, &mut plan);
         let changes = plan.iter().filter_map(|planned| planned.number.checked_sub(FIRST_CHANGE)).max();
@@ -122,7 +128,7 @@ impl<'p> Traffic<'p> {
         let planned = Planned { arrival: time, index, number, observed: time, changes, act };
         let mut json = Vec::with_capacity(1_024);
         let source = self.write(&planned, &person, &mut json);
-        Event { source, json }
+        GeneratedEvent { source, json }
     }
 
     /// Calls `progress` with how many people were looked at and how many there are, while a slice of time is planned:
@@ -191,6 +197,6 @@ impl Iterator for Traffic<'_> {
     fn next(&mut self) -> Option<Arrival> {
         let mut json = Vec::with_capacity(1_024);
         let (source, at) = self.next_into(&mut json)?;
-        Some(Arrival { at, event: Event { source, json } })
+        Some(Arrival { at, event: GeneratedEvent { source, json } })
     }
 }

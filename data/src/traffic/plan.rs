@@ -3,7 +3,7 @@
 use super::rhythm::{delay, instant};
 use super::{first_acts, nth_act};
 use crate::day::{MINUTE, SECOND};
-use crate::event::Act;
+use crate::event::EventContent;
 use crate::person::Person;
 use crate::population::{FIRST_CHANGE, Population};
 use crate::random::{Random, purpose};
@@ -18,7 +18,7 @@ pub(crate) struct Planned {
     pub(crate) observed: i64,
     /// How many of the person's changes come before it.
     pub(crate) changes: u64,
-    pub(crate) act: Act,
+    pub(crate) act: EventContent,
 }
 
 /// Deliveries that are repeats: an engine that did not hear the answer.
@@ -41,9 +41,9 @@ pub(crate) fn share(index: u64, users: u64, events: u64) -> u64 {
 /// Adds a person's `count` events to the plan: what makes them known, then a launch, stories, and repeats of all that.
 pub(crate) fn plan(population: &Population, index: u64, count: u64, plan: &mut Vec<Planned>) {
     let person = population.person(index);
-    let random = Random::of(person.key, purpose::PLAN);
+    let random = Random::new(person.key, purpose::PLAN);
     let end = population.options.base_time;
-    let mut life = Life { person: &person, index, end, random, from: plan.len(), left: count, plan };
+    let mut life = PersonPlan { person: &person, index, end, random, from: plan.len(), left: count, plan };
     // People come in over the first quarter.
     let first = end - population.span();
     let begin = instant(first, first + population.span() / 4, &mut life.random);
@@ -54,7 +54,7 @@ pub(crate) fn plan(population: &Population, index: u64, count: u64, plan: &mut V
 }
 
 /// A person's events while they are planned.
-struct Life<'p> {
+struct PersonPlan<'p> {
     person: &'p Person,
     index: u64,
     /// Nothing arrives after it.
@@ -67,9 +67,9 @@ struct Life<'p> {
     plan: &'p mut Vec<Planned>,
 }
 
-impl Life<'_> {
+impl PersonPlan<'_> {
     /// Adds an event, if one may still come.
-    fn add(&mut self, number: u64, changes: u64, time: i64, act: Act) {
+    fn add(&mut self, number: u64, changes: u64, time: i64, act: EventContent) {
         if self.left == 0 {
             return;
         }
@@ -100,7 +100,7 @@ impl Life<'_> {
         if let Some(time) = reached {
             // It is observed between two changes, and knows of those before it.
             let before = times.partition_point(|change| *change < time) as u64;
-            self.add(FIRST_CHANGE - 1, before, time, Act::Evaluated);
+            self.add(FIRST_CHANGE - 1, before, time, EventContent::Evaluated);
         }
         for (n, time) in (0..).zip(times) {
             self.add(FIRST_CHANGE + n, n, time, nth_act(self.person, n));

@@ -20,7 +20,7 @@ pub(crate) fn instant(from: i64, to: i64, random: &mut Random) -> i64 {
     let any = by_weekday(from, to, random);
     let of_day = random.weighted(&BY_HOUR) as i64 * HOUR + random.below(HOUR.unsigned_abs()) as i64;
     // What falls outside the span on its first or last day stays where it was drawn.
-    let rhythmic = Day::of(any).start() + of_day;
+    let rhythmic = Day::from_micros(any).start() + of_day;
     if (from..to).contains(&rhythmic) { rhythmic } else { any }
 }
 
@@ -30,7 +30,7 @@ fn by_weekday(from: i64, to: i64, random: &mut Random) -> i64 {
     let mut any = from;
     for _ in 0..DRAWS {
         any = from + random.below(from.abs_diff(to).max(1)) as i64;
-        if random.happens(BY_WEEKDAY[Day::of(any).weekday()] / busiest) {
+        if random.happens(BY_WEEKDAY[Day::from_micros(any).weekday()] / busiest) {
             break;
         }
     }

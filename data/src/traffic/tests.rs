@@ -4,7 +4,7 @@ use std::sync::Arc;
 use domain::day::Day as CalendarDay;
 use domain::id::ProfileId;
 use domain::pipeline::validate::validate;
-use domain::pipeline::{Birth, Context, Outcome, apply, mask};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply, mask};
 use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
@@ -13,14 +13,14 @@ use serde_json::Value;
 
 use super::rhythm::{BY_HOUR, BY_WEEKDAY};
 use super::*;
-use crate::Options;
+use crate::PopulationOptions;
 use crate::day::{DAY, HOUR};
 
 const USERS: u64 = 1_600;
 const EVENTS: u64 = 40_000;
 
 fn population(seed: u64) -> Population {
-    Population::new(Options { users: USERS, seed, ..Options::default() })
+    Population::new(PopulationOptions { users: USERS, seed, ..PopulationOptions::default() })
 }
 
 fn rules() -> Rules {
@@ -36,10 +36,10 @@ fn rules() -> Rules {
 
 /// The hour of the day in India.
 fn hour(micros: i64) -> usize {
-    ((micros - Day::of(micros).start()) / HOUR) as usize
+    ((micros - Day::from_micros(micros).start()) / HOUR) as usize
 }
 
-fn parsed(event: &Event) -> Value {
+fn parsed(event: &GeneratedEvent) -> Value {
     serde_json::from_slice(&event.json).unwrap()
 }
 
@@ -67,7 +67,7 @@ fn every_event_is_valid_and_all_types_and_words_occur() {
             }
         }
     }
-    let known = domain::event::EventType::ALL.iter().map(|known| known.name().to_owned());
+    let known = domain::event::FeedEventType::ALL.iter().map(|known| known.name().to_owned());
     assert_eq!(types, known.collect());
     for field in FIELDS.iter().filter(|field| !field.path.starts_with("trust.")) {
         let ValueType::Enum(expected) = field.value else { continue };
@@ -269,7 +269,7 @@ fn event_ids_go_on_behind_the_traffic() {
 
 #[test]
 fn planning_says_how_far_it_has_come() {
-    let population = Population::new(Options { users: 3 * PLANNING_STEP, ..Options::default() });
+    let population = Population::new(PopulationOptions { users: 3 * PLANNING_STEP, ..PopulationOptions::default() });
     let seen = std::cell::RefCell::new(Vec::new());
     let mut traffic = population.traffic(1_000);
     traffic.on_planning(|people, of| seen.borrow_mut().push((people, of)));
@@ -289,7 +289,7 @@ fn day_and_week_have_a_rhythm_and_a_launch_reaches_its_whole_state() {
         by_hour[hour(at)] += 1;
         // Whole weeks, after everybody has come in.
         let weeks_before_end = (population.options.base_time - at) / (7 * DAY);
-        by_weekday[Day::of(at).weekday()] += u64::from(weeks_before_end < 2);
+        by_weekday[Day::from_micros(at).weekday()] += u64::from(weeks_before_end < 2);
         let close = |launch: &&Launch| (0..3 * HOUR).contains(&(at - launch.at));
         let Some(launch) = population.launches.iter().find(close).filter(|_| event.source == "eligibility") else {
             continue;
@@ -312,20 +312,20 @@ fn day_and_week_have_a_rhythm_and_a_launch_reaches_its_whole_state() {
 fn assembled_profiles_are_more_complete_than_promised() {
     let (population, rules) = (population(8), rules());
     let end = population.options.base_time;
-    let context = Context {
+    let context = AssemblyContext {
         rules: &rules,
         rules_fingerprint: rules.fingerprint(),
         policy_version: 1,
         day: CalendarDay::at(end, &rules.zone),
     };
-    let birth = || Birth { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] };
+    let new_user = || NewUser { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] };
     let mut states: HashMap<Vec<u8>, Arc<UserState>> = HashMap::new();
     let (mut events, mut event_bytes, mut patches, mut patch_bytes) = (0_u64, 0, 0_u64, 0);
     for Arrival { event, .. } in population.traffic(EVENTS) {
         (events, event_bytes) = (events + 1, event_bytes + event.json.len() as u64);
         let accepted = validate(&event.json, Source::parse(event.source).unwrap(), &rules, end).unwrap();
         let user = accepted.user.as_str().as_bytes().to_vec();
-        if let Outcome::Changed(change) = apply(states.get(&user), birth, &accepted, &context) {
+        if let ApplyOutcome::Changed(change) = apply(states.get(&user), new_user, &accepted, &context) {
             let finished = change.finish(&accepted.user, end, 1);
             if let Some(delta) = finished.delta {
                 let bytes = serde_json::to_vec(&mask::patch(&delta, LeafSet::ALL)).unwrap().len() as u64;

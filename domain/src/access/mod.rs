@@ -49,7 +49,7 @@ impl Viewer {
     }
 
     /// Whether there are users whom it would see at another consent, and of whom it must not know at theirs.
-    pub const fn may_be_kept_in_the_dark(&self) -> bool {
+    pub const fn existence_may_be_hidden(&self) -> bool {
         matches!(self, Self::Service { third_party: true, .. })
     }
 }
@@ -117,7 +117,7 @@ mod tests {
             let sees = consents.map(|consent| policy.visibility(&viewer, &one, consent) != Visibility::Hidden);
             assert_eq!(viewer.may_ever_see(&one), sees.contains(&true), "{viewer:?}");
             if sees == [false, true] {
-                assert!(viewer.may_be_kept_in_the_dark(), "{viewer:?}");
+                assert!(viewer.existence_may_be_hidden(), "{viewer:?}");
             }
         }
     }

@@ -1,14 +1,14 @@
 //! `user.consent.updated`: what the citizen consents to. The data is the section itself.
 
-use super::At;
+use super::Location;
 use super::check::Members;
 use super::draft::Draft;
 use crate::table::{Leaf, Member};
 
-pub(super) fn read(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
+pub(super) fn read(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     for (name, value) in data {
         let here = at.member(name);
-        match Leaf::of(Member::Consent, name) {
+        match Leaf::in_member(Member::Consent, name) {
             Some(leaf) => draft.leaf(leaf, value, &here),
             None => draft.refuse(name, &here),
         }

@@ -3,13 +3,13 @@
 use super::check::{self, Members};
 use super::draft::{Draft, find};
 use super::shape::DEADLINE;
-use super::{At, Fault, Problem, RegisterPath, time};
+use super::{EventFault, EventProblem, Location, RegisterPath, time};
 use crate::canonical::CanonicalJson;
 use crate::day::format_instant;
 use crate::json::Json;
 
 /// The event's data is the deadline.
-pub(super) fn read_detected(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
+pub(super) fn read_detected(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     let mut out = String::with_capacity(192);
     let written = check::write_item(&DEADLINE, data, at, draft.rules, &mut out);
     if draft.accept(written).is_some() {
@@ -18,7 +18,7 @@ pub(super) fn read_detected(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'
     }
 }
 
-pub(super) fn read_completed(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
+pub(super) fn read_completed(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     for (name, _) in data.iter().filter(|(name, _)| name != "deadline_id" && name != "completed_at") {
         draft.refuse(name, &at.member(name));
     }
@@ -37,7 +37,7 @@ pub(super) fn read_completed(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<
     }
 }
 
-fn completion_time(value: &Json<'_>, at: &At<'_>) -> Result<i64, Fault> {
+fn completion_time(value: &Json<'_>, at: &Location<'_>) -> Result<i64, EventFault> {
     let text = check::string(value, at)?;
-    time::parse_micros(text).ok_or_else(|| Fault::new(Problem::InvalidTime, at, "must be an RFC 3339 time"))
+    time::parse_micros(text).ok_or_else(|| EventFault::new(EventProblem::InvalidTime, at, "must be an RFC 3339 time"))
 }

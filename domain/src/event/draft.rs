@@ -3,11 +3,11 @@
 use super::check::{self, Members};
 use super::fault::MAX_REPORTED_FAULTS;
 use super::shape::Shape;
-use super::{At, Fault, Problem, RegisterPath, Write};
+use super::{EventFault, EventProblem, Location, RegisterPath, RegisterWrite};
 use crate::canonical::CanonicalJson;
 use crate::json::Json;
 use crate::rules::Rules;
-use crate::source::{Kind, Source};
+use crate::source::{Source, ValueKind};
 use crate::table::{FIELDS, Leaf, LeafSet, Member, Owner};
 
 /// Maximum number of faults that are kept of one event: one more than is reported, which shows that there are more.
@@ -17,50 +17,50 @@ const MAX_FAULTS: usize = MAX_REPORTED_FAULTS + 1;
 pub(crate) struct Draft<'r> {
     pub(crate) rules: &'r Rules,
     source: Source,
-    kind: Kind,
-    pub(crate) writes: Vec<Write>,
+    kind: ValueKind,
+    pub(crate) writes: Vec<RegisterWrite>,
     pub(crate) registration: bool,
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Vec<EventFault>,
 }
 
 impl<'r> Draft<'r> {
-    pub(crate) fn new(source: Source, kind: Kind, rules: &'r Rules) -> Self {
+    pub(crate) fn new(source: Source, kind: ValueKind, rules: &'r Rules) -> Self {
         Self { rules, source, kind, writes: Vec::with_capacity(4), registration: false, faults: Vec::new() }
     }
 
     /// Keeps a fault.
-    pub(crate) fn fault(&mut self, fault: Fault) {
+    pub(crate) fn fault(&mut self, fault: EventFault) {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
         }
     }
 
     /// Keeps the fault, if it is one.
-    pub(crate) fn accept<T>(&mut self, result: Result<T, Fault>) -> Option<T> {
+    pub(crate) fn accept<T>(&mut self, result: Result<T, EventFault>) -> Option<T> {
         result.map_err(|fault| self.fault(fault)).ok()
     }
 
     /// Says that a member must be there.
-    pub(crate) fn missing(&mut self, at: &At<'_>, name: &'static str) {
-        self.fault(Fault::new(Problem::MissingMember, &at.member(name), "must be there"));
+    pub(crate) fn missing(&mut self, at: &Location<'_>, name: &'static str) {
+        self.fault(EventFault::new(EventProblem::MissingMember, &at.member(name), "must be there"));
     }
 
     /// Says why a member cannot be written here: the server derives it, another source owns it, or nobody knows it.
-    pub(crate) fn refuse(&mut self, name: &str, at: &At<'_>) {
+    pub(crate) fn refuse(&mut self, name: &str, at: &Location<'_>) {
         let derived =
             |field: &&crate::table::Field| field.owner == Owner::Derived && (field.name == name || field.path == name);
         let fault = if name == "days_remaining" || FIELDS.iter().find(derived).is_some() {
-            Fault::new(Problem::DerivedMember, at, "is derived and cannot be sent")
+            EventFault::new(EventProblem::DerivedMember, at, "is derived and cannot be sent")
         } else if Member::parse(name).is_some() {
-            Fault::new(Problem::NotOwner, at, "belongs to another source or another place of the event")
+            EventFault::new(EventProblem::NotOwner, at, "belongs to another source or another place of the event")
         } else {
-            Fault::new(Problem::UnknownMember, at, "is no member of this object")
+            EventFault::new(EventProblem::UnknownMember, at, "is no member of this object")
         };
         self.fault(fault);
     }
 
     /// A register's whole value, or `null` to withdraw it.
-    pub(crate) fn register(&mut self, path: RegisterPath, shape: Shape, value: &Json<'_>, at: &At<'_>) {
+    pub(crate) fn register(&mut self, path: RegisterPath, shape: Shape, value: &Json<'_>, at: &Location<'_>) {
         if *value == Json::Null {
             return self.withdraw(path);
         }
@@ -72,22 +72,22 @@ impl<'r> Draft<'r> {
     }
 
     /// A leaf of the profile.
-    pub(crate) fn leaf(&mut self, leaf: Leaf, value: &Json<'_>, at: &At<'_>) {
-        match Shape::of(leaf) {
+    pub(crate) fn leaf(&mut self, leaf: Leaf, value: &Json<'_>, at: &Location<'_>) {
+        match Shape::for_leaf(leaf) {
             Some(shape) => self.register(RegisterPath::Leaf(leaf), shape, value, at),
             None => self.refuse(leaf.field().name, at),
         }
     }
 
     /// Some leaves of a section: an object, or `null` to withdraw them all.
-    pub(crate) fn section(&mut self, member: Member, writable: LeafSet, value: &Json<'_>, at: &At<'_>) {
+    pub(crate) fn section(&mut self, member: Member, writable: LeafSet, value: &Json<'_>, at: &Location<'_>) {
         if *value == Json::Null {
             return writable.iter().for_each(|leaf| self.withdraw(RegisterPath::Leaf(leaf)));
         }
         let Some(members) = self.accept(check::object(value, at)) else { return };
         for (name, value) in members {
             let here = at.member(name);
-            match Leaf::of(member, name).filter(|leaf| writable.has(*leaf)) {
+            match Leaf::in_member(member, name).filter(|leaf| writable.has(*leaf)) {
                 Some(leaf) => self.leaf(leaf, value, &here),
                 None => self.refuse(name, &here),
             }
@@ -96,13 +96,13 @@ impl<'r> Draft<'r> {
 
     /// A register's checked value.
     pub(crate) fn write(&mut self, path: RegisterPath, value: CanonicalJson) {
-        self.writes.push(Write { path, kind: self.kind, value: Some(value) });
+        self.writes.push(RegisterWrite { path, kind: self.kind, value: Some(value) });
     }
 
     /// Withdraws a path in every kind that the source may claim, so that no older claim of another kind comes back.
     pub(crate) fn withdraw(&mut self, path: RegisterPath) {
         for kind in self.source.kinds() {
-            self.writes.push(Write { path: path.clone(), kind: *kind, value: None });
+            self.writes.push(RegisterWrite { path: path.clone(), kind: *kind, value: None });
         }
     }
 }

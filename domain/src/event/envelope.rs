@@ -1,11 +1,11 @@
 //! The envelope: CloudEvents 1.0 in its JSON form.
 
 use super::check::{self, Members};
-use super::{At, EventType, Fault, Problem, time};
+use super::{EventFault, EventProblem, FeedEventType, Location, time};
 use crate::id::UserId;
 use crate::json::Json;
 use crate::rules::Limits;
-use crate::source::{Kind, Source};
+use crate::source::{Source, ValueKind};
 
 /// Characters of an event's id.
 pub(crate) const ID_CHARS: usize = 128;
@@ -14,30 +14,30 @@ pub(crate) const ID_CHARS: usize = 128;
 const SOURCE_CHARS: usize = 256;
 
 /// An event's envelope, checked.
-pub(crate) struct Envelope<'e, 'j> {
+pub(crate) struct EventEnvelope<'e, 'j> {
     pub(crate) id: &'e str,
-    pub(crate) event_type: EventType,
+    pub(crate) event_type: FeedEventType,
     pub(crate) user: UserId,
     pub(crate) time: i64,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
     pub(crate) data: &'e Members<'j>,
 }
 
 /// The attributes of an event by name, `null` read as absent (CloudEvents JSON format §2.3).
 struct Attributes<'e, 'j> {
     members: &'e Members<'j>,
-    faults: Vec<Fault>,
+    faults: Vec<EventFault>,
 }
 
-impl<'e, 'j> Envelope<'e, 'j> {
+impl<'e, 'j> EventEnvelope<'e, 'j> {
     /// Reads the envelope of an event that was posted to the path of `posted_to`.
     pub(crate) fn read(
         event: &'e Json<'j>,
         posted_to: Source,
         limits: &Limits,
         now_micros: i64,
-    ) -> Result<Self, Vec<Fault>> {
-        let members = check::object(event, &At::ROOT).map_err(|fault| vec![fault])?;
+    ) -> Result<Self, Vec<EventFault>> {
+        let members = check::object(event, &Location::ROOT).map_err(|fault| vec![fault])?;
         let mut attributes = Attributes { members, faults: Vec::new() };
         attributes.check_names();
         attributes.required("specversion", specversion);
@@ -63,10 +63,14 @@ impl<'e, 'j> Attributes<'e, 'j> {
     fn required<T>(
         &mut self,
         name: &'static str,
-        check: impl FnOnce(&'e Json<'j>, &At<'_>) -> Result<T, Fault>,
+        check: impl FnOnce(&'e Json<'j>, &Location<'_>) -> Result<T, EventFault>,
     ) -> Option<T> {
         if !self.members.iter().any(|(member, value)| member == name && *value != Json::Null) {
-            self.faults.push(Fault::new(Problem::MissingMember, &At::ROOT.member(name), "must be there"));
+            self.faults.push(EventFault::new(
+                EventProblem::MissingMember,
+                &Location::ROOT.member(name),
+                "must be there",
+            ));
         }
         self.optional(name, check)
     }
@@ -74,22 +78,22 @@ impl<'e, 'j> Attributes<'e, 'j> {
     fn optional<T>(
         &mut self,
         name: &'static str,
-        check: impl FnOnce(&'e Json<'j>, &At<'_>) -> Result<T, Fault>,
+        check: impl FnOnce(&'e Json<'j>, &Location<'_>) -> Result<T, EventFault>,
     ) -> Option<T> {
         let (_, value) = self.members.iter().find(|(member, value)| member == name && *value != Json::Null)?;
-        check(value, &At::ROOT.member(name)).map_err(|fault| self.faults.push(fault)).ok()
+        check(value, &Location::ROOT.member(name)).map_err(|fault| self.faults.push(fault)).ok()
     }
 
     /// Extensions are ignored, as long as their names are legal: lower-case letters and digits.
     fn check_names(&mut self) {
         for (name, _) in self.members {
-            let at = At::ROOT.member(name);
+            let at = Location::ROOT.member(name);
             if name == "data_base64" {
                 let detail = "cannot be read: send JSON as `data`";
-                self.faults.push(Fault::new(Problem::UnsupportedContentType, &at, detail));
+                self.faults.push(EventFault::new(EventProblem::UnsupportedContentType, &at, detail));
             } else if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
                 let detail = "an attribute's name must match `^[a-z0-9]+$`";
-                self.faults.push(Fault::new(Problem::InvalidAttributeName, &at, detail));
+                self.faults.push(EventFault::new(EventProblem::InvalidAttributeName, &at, detail));
             }
             if !self.faults.is_empty() {
                 break;
@@ -98,24 +102,24 @@ impl<'e, 'j> Attributes<'e, 'j> {
     }
 }
 
-fn specversion(value: &Json<'_>, at: &At<'_>) -> Result<(), Fault> {
+fn specversion(value: &Json<'_>, at: &Location<'_>) -> Result<(), EventFault> {
     if check::string(value, at)? == "1.0" {
         return Ok(());
     }
-    Err(Fault::new(Problem::UnsupportedSpecversion, at, "must be `1.0`"))
+    Err(EventFault::new(EventProblem::UnsupportedSpecversion, at, "must be `1.0`"))
 }
 
-fn id<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
+fn id<'v>(value: &'v Json<'_>, at: &Location<'_>) -> Result<&'v str, EventFault> {
     let id = check::clean(value, ID_CHARS, at)?;
     check::check_id_not_red(id, at)?;
     Ok(id)
 }
 
-fn source(value: &Json<'_>, posted_to: Source, at: &At<'_>) -> Result<(), Fault> {
+fn source(value: &Json<'_>, posted_to: Source, at: &Location<'_>) -> Result<(), EventFault> {
     let text = check::uri_reference(value, SOURCE_CHARS, at)?;
     if last_segment(text) != posted_to.name() {
         let detail = format!("its last path segment must be `{}`, as in the request's path", posted_to.name());
-        return Err(Fault::new(Problem::SourceMismatch, at, detail));
+        return Err(EventFault::new(EventProblem::SourceMismatch, at, detail));
     }
     Ok(())
 }
@@ -134,59 +138,60 @@ fn last_segment(reference: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-fn event_type(value: &Json<'_>, posted_to: Source, at: &At<'_>) -> Result<EventType, Fault> {
-    let Some(event_type) = EventType::parse(check::string(value, at)?) else {
-        return Err(Fault::new(Problem::UnknownType, at, "is the type of no feed event"));
+fn event_type(value: &Json<'_>, posted_to: Source, at: &Location<'_>) -> Result<FeedEventType, EventFault> {
+    let Some(event_type) = FeedEventType::parse(check::string(value, at)?) else {
+        return Err(EventFault::new(EventProblem::UnknownType, at, "is the type of no feed event"));
     };
     if event_type.source() != posted_to {
         let detail = format!("only the source `{}` may send this type", event_type.source().name());
-        return Err(Fault::new(Problem::WrongSource, at, detail));
+        return Err(EventFault::new(EventProblem::WrongSource, at, detail));
     }
     Ok(event_type)
 }
 
-fn subject(value: &Json<'_>, at: &At<'_>) -> Result<UserId, Fault> {
+fn subject(value: &Json<'_>, at: &Location<'_>) -> Result<UserId, EventFault> {
     let text = check::string(value, at)?;
-    let user = UserId::parse(text)
-        .map_err(|error| Fault::new(Problem::InvalidSubject, at, format!("must match `{}`", error.expected)))?;
+    let user = UserId::parse(text).map_err(|error| {
+        EventFault::new(EventProblem::InvalidSubject, at, format!("must match `{}`", error.expected))
+    })?;
     check::check_id_not_red(text, at)?;
     Ok(user)
 }
 
-fn observed_at(value: &Json<'_>, limits: &Limits, now_micros: i64, at: &At<'_>) -> Result<i64, Fault> {
+fn observed_at(value: &Json<'_>, limits: &Limits, now_micros: i64, at: &Location<'_>) -> Result<i64, EventFault> {
     let Some(micros) = time::parse_micros(check::string(value, at)?) else {
-        return Err(Fault::new(Problem::InvalidTime, at, "must be an RFC 3339 time"));
+        return Err(EventFault::new(EventProblem::InvalidTime, at, "must be an RFC 3339 time"));
     };
     if micros < time::YEAR_2000 {
-        return Err(Fault::new(Problem::TimeTooOld, at, "must not be before 2000-01-01T00:00:00Z"));
+        return Err(EventFault::new(EventProblem::TimeTooOld, at, "must not be before 2000-01-01T00:00:00Z"));
     }
     let tolerance = limits.future_tolerance_micros;
     if micros > now_micros.saturating_add(tolerance) {
         let detail = format!("must be at most {} seconds ahead of the server's clock", tolerance / 1_000_000);
-        return Err(Fault::new(Problem::TimeInFuture, at, detail));
+        return Err(EventFault::new(EventProblem::TimeInFuture, at, detail));
     }
     Ok(micros)
 }
 
 /// `application/json`, or any media type with the suffix `+json`.
-fn content_type(value: &Json<'_>, at: &At<'_>) -> Result<(), Fault> {
+fn content_type(value: &Json<'_>, at: &Location<'_>) -> Result<(), EventFault> {
     let text = check::string(value, at)?;
     let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let subtype = media_type.split_once('/').map_or("", |(_, subtype)| subtype);
     if subtype == "json" || subtype.ends_with("+json") {
         return Ok(());
     }
-    Err(Fault::new(Problem::UnsupportedContentType, at, "must be `application/json`"))
+    Err(EventFault::new(EventProblem::UnsupportedContentType, at, "must be `application/json`"))
 }
 
-fn kind(value: &Json<'_>, posted_to: Source, at: &At<'_>) -> Result<Kind, Fault> {
-    let Some(kind) = Kind::parse(check::string(value, at)?) else {
+fn kind(value: &Json<'_>, posted_to: Source, at: &Location<'_>) -> Result<ValueKind, EventFault> {
+    let Some(kind) = ValueKind::parse(check::string(value, at)?) else {
         let detail = "must be one of `verified`, `user_provided`, `inferred`";
-        return Err(Fault::new(Problem::UnknownValue, at, detail));
+        return Err(EventFault::new(EventProblem::UnknownValue, at, detail));
     };
     if !posted_to.kinds().contains(&kind) {
         let detail = format!("the source `{}` may not claim this kind", posted_to.name());
-        return Err(Fault::new(Problem::KindNotAllowed, at, detail));
+        return Err(EventFault::new(EventProblem::KindNotAllowed, at, detail));
     }
     Ok(kind)
 }

@@ -2,37 +2,37 @@
 
 use std::borrow::Cow;
 
-use super::Problem;
+use super::EventProblem;
 
 /// Maximum number of faults of one event that are reported.
 pub(crate) const MAX_REPORTED_FAULTS: usize = 16;
 
 /// One thing that is wrong with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct EventFault {
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: EventProblem,
     /// Where, as a JSON Pointer into the event; `None` where the text is no JSON.
     pub pointer: Option<String>,
     /// What would be right: names of known members, limits and allowed words, never a value from the event.
     pub detail: Cow<'static, str>,
 }
 
-impl Fault {
-    pub(crate) fn new(problem: Problem, at: &At<'_>, detail: impl Into<Cow<'static, str>>) -> Self {
+impl EventFault {
+    pub(crate) fn new(problem: EventProblem, at: &Location<'_>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { problem, pointer: Some(at.pointer()), detail: detail.into() }
     }
 }
 
 /// A place in an event: a chain on the stack, so that the way costs nothing unless there is a fault.
 #[derive(Clone, Copy)]
-pub(crate) struct At<'a> {
-    step: Step<'a>,
-    outer: Option<&'a At<'a>>,
+pub(crate) struct Location<'a> {
+    step: PointerToken<'a>,
+    outer: Option<&'a Location<'a>>,
 }
 
 #[derive(Clone, Copy)]
-enum Step<'a> {
+enum PointerToken<'a> {
     Member(&'a str),
     Index(usize),
 }
@@ -43,16 +43,16 @@ const NAME_CHARS: usize = 64;
 /// from the event, and each may stand in sixteen faults.
 const POINTER_BYTES: usize = 512;
 
-impl<'a> At<'a> {
+impl<'a> Location<'a> {
     /// The whole event.
-    pub(crate) const ROOT: At<'static> = At { step: Step::Index(0), outer: None };
+    pub(crate) const ROOT: Location<'static> = Location { step: PointerToken::Index(0), outer: None };
 
     pub(crate) fn member(&'a self, name: &'a str) -> Self {
-        At { step: Step::Member(name), outer: Some(self) }
+        Location { step: PointerToken::Member(name), outer: Some(self) }
     }
 
     pub(crate) fn index(&'a self, index: usize) -> Self {
-        At { step: Step::Index(index), outer: Some(self) }
+        Location { step: PointerToken::Index(index), outer: Some(self) }
     }
 
     /// The JSON Pointer (RFC 6901).
@@ -66,23 +66,23 @@ impl<'a> At<'a> {
         let mut pointer = String::new();
         for step in steps.iter().rev() {
             match step {
-                Step::Index(index) => pointer.push_str(&format!("/{index}")),
-                Step::Member(name) => {
+                PointerToken::Index(index) => pointer.push_str(&format!("/{index}")),
+                PointerToken::Member(name) => {
                     pointer.push('/');
                     pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
                 }
             }
         }
         // Cut before a member whose name must not be repeated, it names the object that holds the member.
-        presentable(pointer)
+        cut_to_repeatable(pointer)
     }
 }
 
 /// Cuts a pointer before the first member's name that must not be repeated in an answer, and where it becomes too long.
-pub(crate) fn presentable(pointer: String) -> String {
+pub(crate) fn cut_to_repeatable(pointer: String) -> String {
     let mut end = 0;
     for step in pointer.split('/').skip(1) {
-        if end + 1 + step.len() > POINTER_BYTES || !is_presentable(&step.replace("~1", "/").replace("~0", "~")) {
+        if end + 1 + step.len() > POINTER_BYTES || !may_be_repeated(&step.replace("~1", "/").replace("~0", "~")) {
             return pointer[..end].to_owned();
         }
         end += step.len() + 1;
@@ -91,7 +91,7 @@ pub(crate) fn presentable(pointer: String) -> String {
 }
 
 /// A member's name comes from the event too: it could be anything, even an Aadhaar number.
-fn is_presentable(name: &str) -> bool {
+fn may_be_repeated(name: &str) -> bool {
     name.chars().count() <= NAME_CHARS && !name.chars().any(char::is_control) && !crate::sensitive::in_text(name)
 }
 
@@ -101,15 +101,15 @@ mod tests {
 
     #[test]
     fn a_pointer_is_escaped_and_stops_before_what_must_not_be_repeated() {
-        let root = At::ROOT;
+        let root = Location::ROOT;
         let (data, long) = (root.member("data"), "x".repeat(65));
         let (item, secret) = (data.index(3), data.member("2341 2341 2346"));
         assert_eq!((root.pointer(), item.member("a/~b").pointer()), (String::new(), "/data/3/a~1~0b".to_owned()));
         assert_eq!((secret.member("x").pointer(), item.member(&long).pointer()), ("/data".into(), "/data/3".into()));
-        assert_eq!(presentable("/data/2341 2341 2346/x".to_owned()), "/data");
-        assert_eq!(presentable("/data/a~1b/0".to_owned()), "/data/a~1b/0");
-        assert_eq!(presentable(String::new()), "");
+        assert_eq!(cut_to_repeatable("/data/2341 2341 2346/x".to_owned()), "/data");
+        assert_eq!(cut_to_repeatable("/data/a~1b/0".to_owned()), "/data/a~1b/0");
+        assert_eq!(cut_to_repeatable(String::new()), "");
         let step = format!("/{}", "é".repeat(50));
-        assert_eq!(presentable(step.repeat(64)), step.repeat(5), "at most 512 bytes, and a whole step");
+        assert_eq!(cut_to_repeatable(step.repeat(64)), step.repeat(5), "at most 512 bytes, and a whole step");
     }
 }

@@ -1,11 +1,11 @@
 //! `user.metadata.updated` and `user.profile.edited`: a merge patch (RFC 7396) over the shared sections.
 
-use super::At;
+use super::Location;
 use super::check::{self, Members};
 use super::draft::{Draft, find, writable};
 use crate::table::Member;
 
-pub(super) fn read(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
+pub(super) fn read(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     for (name, _) in data.iter().filter(|(name, _)| name != "fields") {
         draft.refuse(name, &at.member(name));
     }

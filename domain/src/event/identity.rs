@@ -2,7 +2,7 @@
 
 use super::check::Members;
 use super::draft::{Draft, writable};
-use super::{At, Fault, Problem};
+use super::{EventFault, EventProblem, Location};
 use crate::table::{Leaf, LeafSet, Member};
 
 /// What an address may say: shared leaves, which identity writes as `verified`.
@@ -10,7 +10,7 @@ const ADDRESS: LeafSet = LeafSet::only(Leaf::DemographicsState)
     .or(LeafSet::only(Leaf::DemographicsDistrict))
     .or(LeafSet::only(Leaf::DemographicsPincode));
 
-pub(super) fn read(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
+pub(super) fn read(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     for (name, value) in data {
         let here = at.member(name);
         match name.as_ref() {
@@ -19,7 +19,7 @@ pub(super) fn read(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
             "address" => draft.section(Member::Demographics, ADDRESS, value, &here),
             "registration" => match value.as_bool() {
                 Some(registration) => draft.registration = registration,
-                None => draft.fault(Fault::new(Problem::WrongType, &here, "must be `true` or `false`")),
+                None => draft.fault(EventFault::new(EventProblem::WrongType, &here, "must be `true` or `false`")),
             },
             _ => draft.refuse(name, &here),
         }

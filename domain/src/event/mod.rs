@@ -27,27 +27,32 @@ use bytestring::ByteString;
 
 use crate::canonical::CanonicalJson;
 use crate::id::UserId;
-use crate::source::{Kind, Source};
+use crate::source::{Source, ValueKind};
 use crate::table::Leaf;
 
-pub use fault::Fault;
-pub(crate) use fault::{At, presentable};
-pub use problem::Problem;
-pub use types::EventType;
+pub use fault::EventFault;
+pub(crate) use fault::{Location, cut_to_repeatable};
+pub use problem::EventProblem;
+pub use types::FeedEventType;
 
 /// Reads the data of an event into the draft.
-pub(crate) fn read_data(event_type: EventType, data: &check::Members<'_>, at: &At<'_>, draft: &mut draft::Draft<'_>) {
+pub(crate) fn read_data(
+    event_type: FeedEventType,
+    data: &check::Members<'_>,
+    at: &Location<'_>,
+    draft: &mut draft::Draft<'_>,
+) {
     match event_type {
-        EventType::IdentityVerified => identity::read(data, at, draft),
-        EventType::UserMetadataUpdated | EventType::UserProfileEdited => fields::read(data, at, draft),
-        EventType::EligibilityBatchComputed => eligibility::read(data, at, draft),
-        EventType::SchemeApplicationStatusChanged => schemes::read(data, at, draft),
-        EventType::DeadlineDetected => deadlines::read_detected(data, at, draft),
-        EventType::DeadlineCompleted => deadlines::read_completed(data, at, draft),
-        EventType::TrustScoreUpdated => trust::read(data, at, draft),
-        EventType::PredictionGenerated => predictions::read(data, at, draft),
-        EventType::AnalyticsCohortComputed => analytics::read(data, at, draft),
-        EventType::UserConsentUpdated => consent::read(data, at, draft),
+        FeedEventType::IdentityVerified => identity::read(data, at, draft),
+        FeedEventType::UserMetadataUpdated | FeedEventType::UserProfileEdited => fields::read(data, at, draft),
+        FeedEventType::EligibilityBatchComputed => eligibility::read(data, at, draft),
+        FeedEventType::SchemeApplicationStatusChanged => schemes::read(data, at, draft),
+        FeedEventType::DeadlineDetected => deadlines::read_detected(data, at, draft),
+        FeedEventType::DeadlineCompleted => deadlines::read_completed(data, at, draft),
+        FeedEventType::TrustScoreUpdated => trust::read(data, at, draft),
+        FeedEventType::PredictionGenerated => predictions::read(data, at, draft),
+        FeedEventType::AnalyticsCohortComputed => analytics::read(data, at, draft),
+        FeedEventType::UserConsentUpdated => consent::read(data, at, draft),
     }
 }
 
@@ -55,7 +60,7 @@ pub(crate) fn read_data(event_type: EventType, data: &check::Members<'_>, at: &A
 #[derive(Debug, Clone)]
 pub struct FeedEvent {
     /// The event's id, unique per source by promise only.
-    pub id: Text,
+    pub id: SharedText,
     /// Who sent it.
     pub source: Source,
     /// Whom it is about.
@@ -65,16 +70,16 @@ pub struct FeedEvent {
     /// Whether it opens a new generation after an erasure.
     pub registration: bool,
     /// What it says. A path and kind occurs at most once.
-    pub writes: Vec<Write>,
+    pub writes: Vec<RegisterWrite>,
 }
 
 /// One value for one register.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Write {
+pub struct RegisterWrite {
     /// The register's path.
     pub path: RegisterPath,
     /// The register's kind.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// The value; `None` withdraws. Sets and lists are in their final order already.
     pub value: Option<CanonicalJson>,
 }
@@ -90,18 +95,18 @@ pub enum RegisterPath {
     /// Kept, not in the profile.
     AggregatedMetrics,
     /// The overlay of one scheme: an application_status, by scheme_id.
-    SchemeStatus(Text),
+    SchemeStatus(SharedText),
     /// One deadline without days_remaining, by deadline_id.
-    DeadlineDetails(Text),
+    DeadlineDetails(SharedText),
     /// When one deadline was completed: an RFC 3339 time in UTC, by deadline_id.
-    DeadlineCompletion(Text),
+    DeadlineCompletion(SharedText),
 }
 
 /// Short text that many registers share: an event id, an item's id.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(ByteString);
+pub struct SharedText(ByteString);
 
-impl Text {
+impl SharedText {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -113,20 +118,20 @@ impl Text {
     }
 }
 
-impl From<&str> for Text {
+impl From<&str> for SharedText {
     fn from(text: &str) -> Self {
         Self(text.into())
     }
 }
 
-impl From<String> for Text {
+impl From<String> for SharedText {
     fn from(text: String) -> Self {
         Self(text.into())
     }
 }
 
-impl std::fmt::Debug for Text {
+impl std::fmt::Debug for SharedText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Text({} bytes)", self.0.len())
+        write!(f, "SharedText({} bytes)", self.0.len())
     }
 }

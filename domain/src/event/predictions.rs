@@ -1,11 +1,11 @@
 //! `prediction.generated`: predictions and risks.
 
-use super::At;
+use super::Location;
 use super::check::Members;
 use super::draft::{Draft, writable};
 use crate::table::{Leaf, Member};
 
-pub(super) fn read(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
+pub(super) fn read(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     for (name, value) in data {
         let here = at.member(name);
         match name.as_ref() {

@@ -4,9 +4,9 @@ macro_rules! problems {
     ($($(#[$doc:meta])* $variant:ident = $status:literal, $name:literal, $title:literal;)*) => {
         /// What is wrong with a feed event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Problem { $($(#[$doc])* $variant),* }
+        pub enum EventProblem { $($(#[$doc])* $variant),* }
 
-        impl Problem {
+        impl EventProblem {
             /// Every problem.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
@@ -107,11 +107,11 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_in_kebab_case() {
-        let names: BTreeSet<_> = Problem::ALL.iter().map(|problem| problem.name()).collect();
-        assert_eq!(names.len(), Problem::ALL.len());
+        let names: BTreeSet<_> = EventProblem::ALL.iter().map(|problem| problem.name()).collect();
+        assert_eq!(names.len(), EventProblem::ALL.len());
         assert!(
             names.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'))
         );
-        assert!(Problem::ALL.iter().all(|problem| matches!(problem.status(), 400 | 413 | 422)));
+        assert!(EventProblem::ALL.iter().all(|problem| matches!(problem.status(), 400 | 413 | 422)));
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn in_event(event: &Json<'_>) -> bool {
 /// Whether text that could not be read as an event may hold class RED. Its members and values are not known, so every
 /// word counts as a name, and what cannot be searched as it stands (escapes, a display name, text that is no UTF-8)
 /// counts as found.
-pub(crate) fn in_unreadable(bytes: &[u8]) -> bool {
+pub(crate) fn may_hold_red(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return true };
     text.contains("\\u")
         || text.contains("display_name")
@@ -85,9 +85,9 @@ mod tests {
             b"{\"a\":\"\xff",
             b"{\0\"\0a\0",
         ] {
-            assert!(in_unreadable(text), "{}", String::from_utf8_lossy(text));
+            assert!(may_hold_red(text), "{}", String::from_utf8_lossy(text));
         }
-        assert!(!in_unreadable(br#"{"id":"evt-1","scheme_name":"PM Kisan","data":{"amount":6000"#));
+        assert!(!may_hold_red(br#"{"id":"evt-1","scheme_name":"PM Kisan","data":{"amount":6000"#));
     }
 
     #[test]

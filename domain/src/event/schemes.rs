@@ -3,9 +3,9 @@
 use super::check::{self, Members};
 use super::draft::{Draft, find};
 use super::shape::{STATUSES, Shape};
-use super::{At, RegisterPath};
+use super::{Location, RegisterPath};
 
-pub(super) fn read(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
+pub(super) fn read(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     for (name, _) in data.iter().filter(|(name, _)| name != "scheme_id" && name != "application_status") {
         draft.refuse(name, &at.member(name));
     }

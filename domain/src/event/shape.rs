@@ -134,7 +134,7 @@ pub(crate) static RECOMMENDED_ACTION: Item = Item {
 
 impl Shape {
     /// What a source may send for a leaf; `None` for what only the server writes.
-    pub(crate) fn of(leaf: Leaf) -> Option<Self> {
+    pub(crate) fn for_leaf(leaf: Leaf) -> Option<Self> {
         Some(match leaf.field().value {
             ValueType::Bool => Self::Bool,
             ValueType::Integer { min, max } => Self::Integer { min, max },

@@ -3,10 +3,10 @@
 use super::check::Members;
 use super::draft::Draft;
 use super::shape::Shape;
-use super::{At, RegisterPath};
+use super::{Location, RegisterPath};
 use crate::table::Leaf;
 
-pub(super) fn read(data: &Members<'_>, at: &At<'_>, draft: &mut Draft<'_>) {
+pub(super) fn read(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     for (name, value) in data {
         let here = at.member(name);
         match name.as_ref() {

@@ -6,9 +6,9 @@ macro_rules! types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $source:ident;)*) => {
         /// A type of feed event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum EventType { $($(#[$doc])* $variant),* }
+        pub enum FeedEventType { $($(#[$doc])* $variant),* }
 
-        impl EventType {
+        impl FeedEventType {
             /// Every type.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
@@ -50,7 +50,7 @@ types! {
     UserConsentUpdated = "user.consent.updated", Consent;
 }
 
-impl EventType {
+impl FeedEventType {
     /// The type of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|event_type| event_type.name() == name)

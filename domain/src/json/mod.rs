@@ -5,7 +5,7 @@ mod split;
 
 use std::borrow::Cow;
 
-pub use read::{ReadError, ReadProblem, parse, parse_canonical};
+pub use read::{JsonError, JsonProblem, parse, parse_canonical};
 pub use split::{ArraySplitter, SplitError};
 
 use crate::canonical::{write_integer, write_number, write_string};

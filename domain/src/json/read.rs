@@ -12,16 +12,16 @@ use crate::canonical::CanonicalJson;
 /// Text that is not the JSON that is read here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
-pub struct ReadError {
+pub struct JsonError {
     /// What is wrong.
-    pub problem: ReadProblem,
+    pub problem: JsonProblem,
     /// Where, as a JSON Pointer; `None` where the text is no JSON, so that no pointer is meaningful.
     pub pointer: Option<String>,
 }
 
 /// What is wrong with a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ReadProblem {
+pub enum JsonProblem {
     /// Not JSON.
     #[error("the text is not JSON: it goes wrong at line {line}, column {column}")]
     Malformed {
@@ -63,32 +63,32 @@ pub enum ReadProblem {
 /// # Errors
 /// Says what is wrong and where; an object that gives a name twice, `depth` + 1 nested arrays or objects
 /// and numbers beyond 2^53 are errors.
-pub fn parse(bytes: &[u8], depth: usize) -> Result<Json<'_>, ReadError> {
+pub fn parse(bytes: &[u8], depth: usize) -> Result<Json<'_>, JsonError> {
     let text = utf8(bytes)?;
-    let fault = Fault { limit: depth, problem: Cell::new(None), path: RefCell::default() };
+    let fault = ReadFault { limit: depth, problem: Cell::new(None), path: RefCell::default() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Value { fault: &fault, depth_left: depth }.deserialize(&mut deserializer);
     value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
         let error = fault.into_error(&error);
         // The strict reader stopped at its own rule, and has not looked at what follows.
         match check_well_formed(text) {
-            Err(malformed) if !matches!(error.problem, ReadProblem::Malformed { .. }) => malformed,
+            Err(malformed) if !matches!(error.problem, JsonProblem::Malformed { .. }) => malformed,
             _ => error,
         }
     })
 }
 
-fn check_well_formed(text: &str) -> Result<(), ReadError> {
-    let malformed = |error: serde_json::Error| ReadProblem::Malformed { line: error.line(), column: error.column() };
+fn check_well_formed(text: &str) -> Result<(), JsonError> {
+    let malformed = |error: serde_json::Error| JsonProblem::Malformed { line: error.line(), column: error.column() };
     match serde_json::from_str::<IgnoredAny>(text) {
         Ok(IgnoredAny) => Ok(()),
-        Err(error) => Err(ReadError { problem: malformed(error), pointer: None }),
+        Err(error) => Err(JsonError { problem: malformed(error), pointer: None }),
     }
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, ReadError> {
+fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
     std::str::from_utf8(bytes)
-        .map_err(|error| ReadError { problem: ReadProblem::InvalidUtf8 { offset: error.valid_up_to() }, pointer: None })
+        .map_err(|error| JsonError { problem: JsonProblem::InvalidUtf8 { offset: error.valid_up_to() }, pointer: None })
 }
 
 /// Reads a value that this server wrote. Bytes that are no JSON, which only a broken store could hold, read as null.
@@ -99,15 +99,15 @@ pub fn parse_canonical(value: &CanonicalJson) -> Json<'_> {
 }
 
 /// What went wrong, kept beside serde's error, which can carry text only.
-struct Fault {
+struct ReadFault {
     limit: usize,
-    problem: Cell<Option<ReadProblem>>,
+    problem: Cell<Option<JsonProblem>>,
     /// The way to the fault, innermost step first: it grows while the error travels out.
     path: RefCell<Vec<String>>,
 }
 
-impl Fault {
-    fn raise<E: serde::de::Error>(&self, problem: ReadProblem) -> E {
+impl ReadFault {
+    fn raise<E: serde::de::Error>(&self, problem: JsonProblem) -> E {
         self.problem.set(Some(problem));
         E::custom("refused")
     }
@@ -116,26 +116,26 @@ impl Fault {
         self.path.borrow_mut().push(name.replace('~', "~0").replace('/', "~1"));
     }
 
-    fn into_error(self, error: &serde_json::Error) -> ReadError {
+    fn into_error(self, error: &serde_json::Error) -> JsonError {
         let problem = self.problem.get().unwrap_or_else(|| {
             // serde_json keeps the reason to itself; only its text tells these apart.
             let text = error.to_string();
             if text.starts_with("number out of range") {
-                ReadProblem::NumberTooLarge
+                JsonProblem::NumberTooLarge
             } else if text.starts_with("recursion limit exceeded") {
-                ReadProblem::TooDeep { limit: self.limit }
+                JsonProblem::TooDeep { limit: self.limit }
             } else {
-                ReadProblem::Malformed { line: error.line(), column: error.column() }
+                JsonProblem::Malformed { line: error.line(), column: error.column() }
             }
         });
-        let pointer = (!matches!(problem, ReadProblem::Malformed { .. })).then(|| {
+        let pointer = (!matches!(problem, JsonProblem::Malformed { .. })).then(|| {
             self.path.take().iter().rev().fold(String::new(), |mut pointer, step| {
                 pointer.push('/');
                 pointer.push_str(step);
                 pointer
             })
         });
-        ReadError { problem, pointer }
+        JsonError { problem, pointer }
     }
 }
 
@@ -144,7 +144,7 @@ const FEW_MEMBERS: usize = 16;
 
 #[derive(Clone, Copy)]
 struct Value<'f> {
-    fault: &'f Fault,
+    fault: &'f ReadFault,
     depth_left: usize,
 }
 
@@ -152,13 +152,13 @@ impl Value<'_> {
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
         match self.depth_left.checked_sub(1) {
             Some(depth_left) => Ok(Self { depth_left, ..self }),
-            None => Err(self.fault.raise(ReadProblem::TooDeep { limit: self.fault.limit })),
+            None => Err(self.fault.raise(JsonProblem::TooDeep { limit: self.fault.limit })),
         }
     }
 
     fn duplicate<E: serde::de::Error>(self, name: &str) -> E {
         self.fault.step(name);
-        self.fault.raise(ReadProblem::DuplicateMember)
+        self.fault.raise(JsonProblem::DuplicateMember)
     }
 }
 
@@ -187,7 +187,7 @@ impl<'de> Visitor<'de> for Value<'_> {
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Json<'de>, E> {
         if value < -MAX_SAFE_INTEGER {
-            return Err(self.fault.raise(ReadProblem::NumberTooLarge));
+            return Err(self.fault.raise(JsonProblem::NumberTooLarge));
         }
         Ok(Json::Integer(value))
     }
@@ -195,13 +195,13 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Json<'de>, E> {
         match i64::try_from(value) {
             Ok(value) if value <= MAX_SAFE_INTEGER => Ok(Json::Integer(value)),
-            _ => Err(self.fault.raise(ReadProblem::NumberTooLarge)),
+            _ => Err(self.fault.raise(JsonProblem::NumberTooLarge)),
         }
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Json<'de>, E> {
         if value.abs() >= MAX_SAFE_INTEGER as f64 {
-            return Err(self.fault.raise(ReadProblem::NumberTooLarge));
+            return Err(self.fault.raise(JsonProblem::NumberTooLarge));
         }
         Ok(if value.fract() == 0.0 { Json::Integer(value as i64) } else { Json::Number(value) })
     }

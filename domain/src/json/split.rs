@@ -5,14 +5,14 @@
 
 use std::ops::Range;
 
-use super::{ReadError, ReadProblem};
+use super::{JsonError, JsonProblem};
 
 /// Why an array could not be split.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
     /// The text is no JSON array.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(#[from] JsonError),
     /// The array has more items than allowed. What follows the first item too many was not read.
     #[error("the array has more than {limit} items")]
     TooManyItems {
@@ -78,7 +78,7 @@ enum Number {
     ExponentDigits,
 }
 
-enum Fault {
+enum SplitFault {
     Unexpected,
     NotAnArray,
     TooManyItems,
@@ -127,11 +127,11 @@ impl ArraySplitter {
     pub fn finish(mut self, text: &[u8]) -> Result<Vec<Range<usize>>, SplitError> {
         self.advance(text)?;
         if self.valid < text.len() {
-            return Err(unreadable(ReadProblem::InvalidUtf8 { offset: self.valid }));
+            return Err(unreadable(JsonProblem::InvalidUtf8 { offset: self.valid }));
         }
         match self.state {
             State::Done => Ok(self.items),
-            _ => Err(self.error(text, &Fault::Unexpected)),
+            _ => Err(self.error(text, &SplitFault::Unexpected)),
         }
     }
 
@@ -141,7 +141,7 @@ impl ArraySplitter {
             Err(error) => {
                 self.valid += error.valid_up_to();
                 if error.error_len().is_some() {
-                    return Err(unreadable(ReadProblem::InvalidUtf8 { offset: self.valid }));
+                    return Err(unreadable(JsonProblem::InvalidUtf8 { offset: self.valid }));
                 }
             }
         }
@@ -149,13 +149,13 @@ impl ArraySplitter {
     }
 
     /// The state after `byte`.
-    fn step(&mut self, byte: u8) -> Result<State, Fault> {
+    fn step(&mut self, byte: u8) -> Result<State, SplitFault> {
         if is_space(byte) && self.state.skips_space() {
             return Ok(self.state);
         }
         match (self.state, byte) {
             (State::Start, b'[') => Ok(self.open(byte)),
-            (State::Start, byte) if begins_value(byte) => Err(Fault::NotAnArray),
+            (State::Start, byte) if begins_value(byte) => Err(SplitFault::NotAnArray),
             (State::ValueOrEnd, b']') | (State::NameOrEnd, b'}') => Ok(self.close()),
             (State::ValueOrEnd | State::Value, byte) => self.begin_value(byte),
             (State::NameOrEnd | State::Name, b'"') => Ok(State::String { is_name: true }),
@@ -178,22 +178,22 @@ impl ArraySplitter {
                     self.state = self.end_value(self.at);
                     self.step(byte)
                 }
-                None => Err(Fault::Unexpected),
+                None => Err(SplitFault::Unexpected),
             },
             (State::Word([next, rest @ ..]), byte) if *next == byte => {
                 Ok(if rest.is_empty() { self.end_value(self.at + 1) } else { State::Word(rest) })
             }
-            _ => Err(Fault::Unexpected),
+            _ => Err(SplitFault::Unexpected),
         }
     }
 
-    fn begin_value(&mut self, byte: u8) -> Result<State, Fault> {
+    fn begin_value(&mut self, byte: u8) -> Result<State, SplitFault> {
         if !begins_value(byte) {
-            return Err(Fault::Unexpected);
+            return Err(SplitFault::Unexpected);
         }
         if self.nesting.depth == 1 {
             if self.items.len() == self.limit {
-                return Err(Fault::TooManyItems);
+                return Err(SplitFault::TooManyItems);
             }
             self.item_start = self.at;
         }
@@ -209,12 +209,12 @@ impl ArraySplitter {
         })
     }
 
-    fn after_value(&mut self, byte: u8) -> Result<State, Fault> {
+    fn after_value(&mut self, byte: u8) -> Result<State, SplitFault> {
         match (byte, self.nesting.is_in_object()) {
             (b',', true) => Ok(State::Name),
             (b',', false) => Ok(State::Value),
             (b'}', true) | (b']', false) => Ok(self.close()),
-            _ => Err(Fault::Unexpected),
+            _ => Err(SplitFault::Unexpected),
         }
     }
 
@@ -237,24 +237,24 @@ impl ArraySplitter {
         State::CommaOrEnd
     }
 
-    fn error(&self, text: &[u8], fault: &Fault) -> SplitError {
+    fn error(&self, text: &[u8], fault: &SplitFault) -> SplitError {
         match fault {
-            Fault::TooManyItems => SplitError::TooManyItems { limit: self.limit },
-            Fault::NotAnArray => unreadable(ReadProblem::NotAnArray),
-            Fault::Unexpected => {
+            SplitFault::TooManyItems => SplitError::TooManyItems { limit: self.limit },
+            SplitFault::NotAnArray => unreadable(JsonProblem::NotAnArray),
+            SplitFault::Unexpected => {
                 // As serde_json counts: a control character in a string is not read, any other wrong byte is.
                 let wrong = if let State::String { .. } = self.state { 0 } else { 1 };
                 let read = &text[..text.len().min(self.at + wrong)];
                 let line_start = memchr::memrchr(b'\n', read).map_or(0, |newline| newline + 1);
                 let line = 1 + memchr::memchr_iter(b'\n', read).count();
-                unreadable(ReadProblem::Malformed { line, column: read.len() - line_start })
+                unreadable(JsonProblem::Malformed { line, column: read.len() - line_start })
             }
         }
     }
 }
 
-fn unreadable(problem: ReadProblem) -> SplitError {
-    SplitError::Read(ReadError { problem, pointer: None })
+fn unreadable(problem: JsonProblem) -> SplitError {
+    SplitError::Read(JsonError { problem, pointer: None })
 }
 
 impl State {

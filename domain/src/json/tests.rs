@@ -8,7 +8,7 @@ fn canonical(text: &str) -> String {
 }
 
 #[track_caller]
-fn refused(text: &[u8], problem: ReadProblem, pointer: Option<&str>) {
+fn refused(text: &[u8], problem: JsonProblem, pointer: Option<&str>) {
     let error = parse(text, 64).expect_err("the text is refused");
     assert_eq!((error.problem, error.pointer.as_deref()), (problem, pointer));
 }
@@ -32,22 +32,22 @@ fn strings_borrow_from_the_text() {
 
 #[test]
 fn text_that_is_no_json_is_refused_with_its_position() {
-    refused(b"", ReadProblem::Malformed { line: 1, column: 0 }, None);
-    refused(br#"{"a":}"#, ReadProblem::Malformed { line: 1, column: 6 }, None);
-    refused(b"{\"a\":1}\n x", ReadProblem::Malformed { line: 2, column: 2 }, None);
-    refused(br#"["\ud800"]"#, ReadProblem::Malformed { line: 1, column: 9 }, None);
-    refused(b"[NaN]", ReadProblem::Malformed { line: 1, column: 2 }, None);
-    refused(b"[\"\xff\"]", ReadProblem::InvalidUtf8 { offset: 2 }, None);
+    refused(b"", JsonProblem::Malformed { line: 1, column: 0 }, None);
+    refused(br#"{"a":}"#, JsonProblem::Malformed { line: 1, column: 6 }, None);
+    refused(b"{\"a\":1}\n x", JsonProblem::Malformed { line: 2, column: 2 }, None);
+    refused(br#"["\ud800"]"#, JsonProblem::Malformed { line: 1, column: 9 }, None);
+    refused(b"[NaN]", JsonProblem::Malformed { line: 1, column: 2 }, None);
+    refused(b"[\"\xff\"]", JsonProblem::InvalidUtf8 { offset: 2 }, None);
 }
 
 #[test]
 fn a_member_given_twice_is_refused_in_small_and_large_objects() {
-    refused(br#"{"a":[{"b/c":1,"b/c":1}]}"#, ReadProblem::DuplicateMember, Some("/a/0/b~1c"));
-    refused(br#"{"a":1,"\u0061":2}"#, ReadProblem::DuplicateMember, Some("/a"));
+    refused(br#"{"a":[{"b/c":1,"b/c":1}]}"#, JsonProblem::DuplicateMember, Some("/a/0/b~1c"));
+    refused(br#"{"a":1,"\u0061":2}"#, JsonProblem::DuplicateMember, Some("/a"));
     let members = |count: usize| (0..count).map(|i| format!(r#""m{i}":0,"#)).collect::<String>();
     for count in [15, 16, 17, 1000] {
         let text = format!(r#"{{"x":{{{}"m7":1}}}}"#, members(count));
-        refused(text.as_bytes(), ReadProblem::DuplicateMember, Some("/x/m7"));
+        refused(text.as_bytes(), JsonProblem::DuplicateMember, Some("/x/m7"));
         assert!(parse(text.replace("m7\":1", "m\":1").as_bytes(), 64).is_ok());
     }
 }
@@ -56,9 +56,9 @@ fn a_member_given_twice_is_refused_in_small_and_large_objects() {
 fn depth_64_is_read_and_65_is_refused() {
     let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     assert!(parse(nested(64).as_bytes(), 64).is_ok());
-    refused(nested(65).as_bytes(), ReadProblem::TooDeep { limit: 64 }, Some(&"/0".repeat(64)));
+    refused(nested(65).as_bytes(), JsonProblem::TooDeep { limit: 64 }, Some(&"/0".repeat(64)));
     let error = parse(nested(1_000_000).as_bytes(), usize::MAX).expect_err("the stack is bounded whatever the limit");
-    assert!(matches!(error.problem, ReadProblem::TooDeep { .. }));
+    assert!(matches!(error.problem, JsonProblem::TooDeep { .. }));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn numbers_beyond_2_to_the_53_are_refused_however_they_are_written() {
         "1e999",
         "-1e999",
     ] {
-        refused(format!(r#"{{"a":[0,{bad}]}}"#).as_bytes(), ReadProblem::NumberTooLarge, Some("/a/1"));
+        refused(format!(r#"{{"a":[0,{bad}]}}"#).as_bytes(), JsonProblem::NumberTooLarge, Some("/a/1"));
     }
 }
 
@@ -85,7 +85,7 @@ fn numbers_beyond_2_to_the_53_are_refused_however_they_are_written() {
 fn text_that_is_no_json_is_called_so_even_behind_another_fault() {
     for text in [r#"{"a":1,"a":2,"b":x}"#, r#"{"a":1e999,"b":x1}"#, &("[".repeat(70) + "x")] {
         let error = parse(text.as_bytes(), 64).expect_err("it is no JSON");
-        assert!(matches!(error.problem, ReadProblem::Malformed { .. }), "{text}: {error}");
+        assert!(matches!(error.problem, JsonProblem::Malformed { .. }), "{text}: {error}");
         assert_eq!(error.pointer, None);
     }
 }

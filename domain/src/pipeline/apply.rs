@@ -7,19 +7,19 @@ use super::{diff, enrich};
 use crate::day::Day;
 use crate::delta::Delta;
 use crate::documents::SourceDocuments;
-use crate::event::{FeedEvent, Text, Write};
+use crate::event::{FeedEvent, RegisterWrite, SharedText};
 use crate::id::{ProfileId, UserId};
 use crate::integrity::HashTree;
 use crate::profile::Profile;
 use crate::record;
 use crate::rules::Rules;
 use crate::source::Source;
-use crate::state::{Beginning, UserState};
+use crate::state::{NewGeneration, UserState};
 use crate::table::Member;
 
 /// What a step depends on besides the state and the event.
 #[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
+pub struct AssemblyContext<'a> {
     /// The rules.
     pub rules: &'a Rules,
     /// `rules.fingerprint()`, worked out once.
@@ -32,7 +32,7 @@ pub struct Context<'a> {
 
 /// The random part of a new user.
 #[derive(Clone, Copy)]
-pub struct Birth {
+pub struct NewUser {
     /// The profile's id.
     pub profile_id: ProfileId,
     /// The key of the hash tree's salts.
@@ -41,9 +41,9 @@ pub struct Birth {
 
 /// What an event did.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum ApplyOutcome {
     /// Something to make durable.
-    Changed(Box<Change>),
+    Changed(Box<StateChange>),
     /// Every value is older than what its register holds.
     Unchanged,
     /// A stamp still holds this very event.
@@ -52,35 +52,35 @@ pub enum Outcome {
 
 /// What the turn of the day, or new rules, did.
 #[derive(Debug)]
-pub enum Rolled {
+pub enum RollOutcome {
     /// The profile is the same; the state carries the new day. Nothing to make durable.
     Same(Arc<UserState>),
     /// Something to make durable.
-    Changed(Box<Change>),
+    Changed(Box<StateChange>),
 }
 
 /// A step that is worked out but has no time yet.
 #[derive(Debug)]
-pub struct Change {
+pub struct StateChange {
     before: Profile,
     next: UserState,
     delta: Option<Delta>,
-    born: bool,
-    event: Option<Said>,
+    is_new: bool,
+    event: Option<AppliedEvent>,
 }
 
 /// What of an event the registers took.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct AppliedEvent {
     pub(crate) source: Source,
     pub(crate) time: i64,
-    pub(crate) id: Text,
-    pub(crate) writes: Vec<Write>,
+    pub(crate) id: SharedText,
+    pub(crate) writes: Vec<RegisterWrite>,
 }
 
 /// A step that is ready for the journal.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedChange {
     /// The state after it.
     pub state: Arc<UserState>,
     /// The change of the profile; `None` where only registers changed (no revision was made).
@@ -92,38 +92,38 @@ pub struct Finished {
 /// Applies one event. The caller has rolled `before` to the context's day, rules and policy already.
 pub fn apply(
     before: Option<&Arc<UserState>>,
-    birth: impl FnOnce() -> Birth,
+    new_user: impl FnOnce() -> NewUser,
     event: &FeedEvent,
-    context: &Context<'_>,
-) -> Outcome {
+    context: &AssemblyContext<'_>,
+) -> ApplyOutcome {
     let documents = before.map_or_else(SourceDocuments::default, |state| state.documents.clone());
     let merged = merge(documents, event);
     if merged.taken.is_empty() && before.is_some() {
-        return if merged.held { Outcome::Duplicate } else { Outcome::Unchanged };
+        return if merged.is_duplicate { ApplyOutcome::Duplicate } else { ApplyOutcome::Unchanged };
     }
-    let said = Said { source: event.source, time: event.time, id: event.id.clone(), writes: merged.taken };
-    let base = before.map_or_else(|| newborn(birth(), context), |state| UserState::clone(state));
+    let applied = AppliedEvent { source: event.source, time: event.time, id: event.id.clone(), writes: merged.taken };
+    let base = before.map_or_else(|| new_state(new_user(), context), |state| UserState::clone(state));
     let change = step(base, before.is_none(), merged.documents, merged.touched, context);
-    Outcome::Changed(Box::new(Change { event: Some(said), ..change }))
+    ApplyOutcome::Changed(Box::new(StateChange { event: Some(applied), ..change }))
 }
 
 /// Brings a state to the context's day and rules. Neither ever goes back: the caller's day is at least the state's.
-pub fn roll(before: &Arc<UserState>, context: &Context<'_>) -> Rolled {
+pub fn roll(before: &Arc<UserState>, context: &AssemblyContext<'_>) -> RollOutcome {
     let touched = if before.rules == context.rules_fingerprint { enrich::time_derived() } else { Touched::ALL };
     let change = step(UserState::clone(before), false, before.documents.clone(), touched, context);
     match change.delta {
-        Some(_) => Rolled::Changed(Box::new(change)),
-        None => Rolled::Same(Arc::new(UserState { sequence: before.sequence, ..change.next })),
+        Some(_) => RollOutcome::Changed(Box::new(change)),
+        None => RollOutcome::Same(Arc::new(UserState { sequence: before.sequence, ..change.next })),
     }
 }
 
 fn step(
     mut next: UserState,
-    born: bool,
+    is_new: bool,
     documents: SourceDocuments,
     touched: Touched,
-    context: &Context<'_>,
-) -> Change {
+    context: &AssemblyContext<'_>,
+) -> StateChange {
     let old = next.profile.clone();
     let mut changed = Touched::default();
     for member in touched.iter().filter(|member| *member != Member::ProfileCompletenessPct) {
@@ -131,7 +131,7 @@ fn step(
             changed.insert(member);
         }
     }
-    let moved = born || !changed.is_empty() || next.rules != context.rules_fingerprint;
+    let moved = is_new || !changed.is_empty() || next.rules != context.rules_fingerprint;
     if moved {
         let pct = enrich::completeness_pct(&next.profile, context.rules);
         if next.profile.replace(Member::ProfileCompletenessPct, pct) {
@@ -142,12 +142,12 @@ fn step(
     next.sequence += 1;
     next.day = context.day;
     next.rules = context.rules_fingerprint;
-    let delta = (born || !changed.is_empty()).then(|| revise(&mut next, &old, changed, context));
-    Change { before: old, next, delta, born, event: None }
+    let delta = (is_new || !changed.is_empty()).then(|| revise(&mut next, &old, changed, context));
+    StateChange { before: old, next, delta, is_new, event: None }
 }
 
 /// Makes the next revision: counts it, moves the salts where they must, and hashes what changed.
-fn revise(next: &mut UserState, old: &Profile, changed: Touched, context: &Context<'_>) -> Delta {
+fn revise(next: &mut UserState, old: &Profile, changed: Touched, context: &AssemblyContext<'_>) -> Delta {
     let base = next.envelope.revision;
     next.envelope.revision = base + 1;
     let changes = diff::changes(old, &next.profile, changed.iter());
@@ -181,10 +181,10 @@ fn revise(next: &mut UserState, old: &Profile, changed: Touched, context: &Conte
     delta
 }
 
-fn newborn(birth: Birth, context: &Context<'_>) -> UserState {
-    UserState::new(Beginning {
-        profile_id: birth.profile_id,
-        integrity_key: birth.integrity_key,
+fn new_state(new_user: NewUser, context: &AssemblyContext<'_>) -> UserState {
+    UserState::new(NewGeneration {
+        profile_id: new_user.profile_id,
+        integrity_key: new_user.integrity_key,
         generation: 1,
         first_revision: 1,
         day: context.day,
@@ -193,7 +193,7 @@ fn newborn(birth: Birth, context: &Context<'_>) -> UserState {
     })
 }
 
-impl Change {
+impl StateChange {
     /// `generated_at` never goes backwards: an earlier time is lifted to this.
     fn not_before(&self) -> i64 {
         self.next.envelope.generated_at
@@ -203,12 +203,13 @@ impl Change {
     ///
     /// `generated_at` is in microseconds since the Unix epoch; an earlier one than the last revision's is lifted to
     /// it. `latency` is in microseconds, from receipt to assembled. A step without a revision takes neither.
-    pub fn finish(mut self, user: &UserId, generated_at: i64, latency: u32) -> Finished {
+    pub fn finish(mut self, user: &UserId, generated_at: i64, latency: u32) -> FinishedChange {
         if self.delta.is_some() {
             self.next.envelope.generated_at = generated_at.max(self.not_before());
             self.next.envelope.assembly_latency_micros = latency;
         }
-        let body = record::encode(user, &self.before, &self.next, self.born, self.event.as_ref(), self.delta.as_ref());
-        Finished { state: Arc::new(self.next), delta: self.delta.map(Arc::new), body }
+        let body =
+            record::encode(user, &self.before, &self.next, self.is_new, self.event.as_ref(), self.delta.as_ref());
+        FinishedChange { state: Arc::new(self.next), delta: self.delta.map(Arc::new), body }
     }
 }

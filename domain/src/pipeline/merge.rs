@@ -1,7 +1,7 @@
 //! Stage 2, merge: one event's writes into the source documents.
 
-use crate::documents::{SourceDocuments, Written};
-use crate::event::{FeedEvent, RegisterPath, Write};
+use crate::documents::{SourceDocuments, WriteOutcome};
+use crate::event::{FeedEvent, RegisterPath, RegisterWrite};
 use crate::source::Source;
 use crate::table::Member;
 
@@ -10,9 +10,9 @@ pub(super) struct Merged {
     /// The documents with the event in them.
     pub(super) documents: SourceDocuments,
     /// The writes that the registers took, in the event's order.
-    pub(super) taken: Vec<Write>,
+    pub(super) taken: Vec<RegisterWrite>,
     /// Whether a register holds a stamp of this very event already.
-    pub(super) held: bool,
+    pub(super) is_duplicate: bool,
     /// The members that must be assembled anew.
     pub(super) touched: Touched,
 }
@@ -48,28 +48,28 @@ impl FromIterator<Member> for Touched {
 /// Merges `event` into `documents`.
 pub(super) fn merge(mut documents: SourceDocuments, event: &FeedEvent) -> Merged {
     let mut taken = Vec::with_capacity(event.writes.len());
-    let mut held = false;
+    let mut is_duplicate = false;
     let before = newest(&documents, event.source);
     let mut touched = Touched::default();
     for write in &event.writes {
         match documents.write(event.source, event.time, &event.id, write) {
-            Written::Taken => {
+            WriteOutcome::Taken => {
                 touch(&write.path, &mut touched);
                 taken.push(write.clone());
             }
-            Written::Held => held = true,
-            Written::Superseded => {}
+            WriteOutcome::Duplicate => is_duplicate = true,
+            WriteOutcome::Superseded => {}
         }
     }
     if newest(&documents, event.source) != before {
         // source_trace and data_freshness_hours follow the newest stamp of every source.
         touched.insert(Member::Trust);
     }
-    Merged { documents, taken, held, touched }
+    Merged { documents, taken, is_duplicate, touched }
 }
 
 fn newest(documents: &SourceDocuments, source: Source) -> Option<i64> {
-    documents.of(source)?.newest()
+    documents.document(source)?.newest()
 }
 
 /// The members whose assembly reads the register.

@@ -10,4 +10,4 @@ pub mod validate;
 
 pub(crate) use diff::changes;
 
-pub use apply::{Birth, Change, Context, Finished, Outcome, Rolled, apply, roll};
+pub use apply::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, StateChange, apply, roll};

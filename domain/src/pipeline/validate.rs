@@ -7,12 +7,12 @@ mod rejection;
 pub use rejection::Rejection;
 
 use crate::event::draft::Draft;
-use crate::event::envelope::Envelope;
-use crate::event::{At, EventType, Fault, FeedEvent, Problem, check, read_data};
+use crate::event::envelope::EventEnvelope;
+use crate::event::{EventFault, EventProblem, FeedEvent, FeedEventType, Location, check, read_data};
 use crate::id::UserId;
 use crate::json::{self, Json};
 use crate::rules::Rules;
-use crate::source::{Kind, Source};
+use crate::source::{Source, ValueKind};
 
 /// Validates one event in the JSON form of CloudEvents 1.0 that was posted to the path of `posted_to`.
 /// `now_micros` is the clock's reading in microseconds since the Unix epoch.
@@ -37,9 +37,9 @@ pub fn validate_json(
     now_micros: i64,
 ) -> Result<FeedEvent, Rejection> {
     let reject = |faults| Rejection::of_event(faults, event);
-    let envelope = Envelope::read(event, posted_to, &rules.limits, now_micros).map_err(reject)?;
-    let Envelope { id, event_type, user, time, kind, data } = envelope;
-    let draft = drafted(event_type, kind, data, &At::ROOT.member("data"), rules).map_err(reject)?;
+    let envelope = EventEnvelope::read(event, posted_to, &rules.limits, now_micros).map_err(reject)?;
+    let EventEnvelope { id, event_type, user, time, kind, data } = envelope;
+    let draft = drafted(event_type, kind, data, &Location::ROOT.member("data"), rules).map_err(reject)?;
     let Draft { registration, writes, .. } = draft;
     Ok(FeedEvent { id: id.into(), source: posted_to, user, time, registration, writes })
 }
@@ -49,9 +49,9 @@ pub fn validate_json(
 ///
 /// # Errors
 /// As [`validate`].
-pub fn validate_own(
+pub fn validate_consent_put(
     data: &[u8],
-    event_type: EventType,
+    event_type: FeedEventType,
     id: &str,
     user: UserId,
     time: i64,
@@ -59,24 +59,24 @@ pub fn validate_own(
 ) -> Result<FeedEvent, Rejection> {
     let data = json::parse(data, rules.limits.json_depth).map_err(|error| Rejection::unreadable(error, data))?;
     let reject = |faults| Rejection::of_event(faults, &data);
-    let members = check::object(&data, &At::ROOT).map_err(|fault| reject(vec![fault]))?;
+    let members = check::object(&data, &Location::ROOT).map_err(|fault| reject(vec![fault]))?;
     let source = event_type.source();
     let Draft { registration, writes, .. } =
-        drafted(event_type, source.kinds()[0], members, &At::ROOT, rules).map_err(reject)?;
+        drafted(event_type, source.kinds()[0], members, &Location::ROOT, rules).map_err(reject)?;
     Ok(FeedEvent { id: id.into(), source, user, time, registration, writes })
 }
 
 fn drafted<'r>(
-    event_type: EventType,
-    kind: Kind,
+    event_type: FeedEventType,
+    kind: ValueKind,
     data: &check::Members<'_>,
-    at: &At<'_>,
+    at: &Location<'_>,
     rules: &'r Rules,
-) -> Result<Draft<'r>, Vec<Fault>> {
+) -> Result<Draft<'r>, Vec<EventFault>> {
     let mut draft = Draft::new(event_type.source(), kind, rules);
     read_data(event_type, data, at, &mut draft);
     if draft.writes.is_empty() && draft.faults.is_empty() {
-        draft.fault(Fault::new(Problem::NothingSaid, at, "holds no value"));
+        draft.fault(EventFault::new(EventProblem::NothingSaid, at, "holds no value"));
     }
     if draft.faults.is_empty() { Ok(draft) } else { Err(draft.faults) }
 }

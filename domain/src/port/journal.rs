@@ -43,13 +43,13 @@ pub trait Journal: Send {
     /// # Errors
     /// The whole group failed. [`JournalError::NotTaken`]: nothing of it will ever be seen again.
     /// [`JournalError::UnknownFate`]: it may or may not be there after a restart.
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError>;
+    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError>;
 }
 
 /// A record whose sequence does not continue its user's frames: another incarnation of its actor wrote since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the record does not continue its user's frames: sequence {expected} comes next")]
-pub struct Refused {
+pub struct OutOfSequence {
     /// The sequence that would have been taken.
     pub expected: u64,
 }
@@ -83,7 +83,7 @@ impl<T> Committed<T> {
 }
 
 /// What became of one element of a group.
-pub type Verdict<T> = Result<Committed<T>, (Refused, T)>;
+pub type CommitResult<T> = Result<Committed<T>, (OutOfSequence, T)>;
 
 /// Makes `group` durable and turns each element into a [`Committed`], or hands it back.
 ///
@@ -98,13 +98,13 @@ pub fn commit<T>(
     journal: &mut dyn Journal,
     records: &[Record],
     payloads: Vec<T>,
-) -> Result<Vec<Verdict<T>>, (JournalError, Vec<T>)> {
+) -> Result<Vec<CommitResult<T>>, (JournalError, Vec<T>)> {
     assert_eq!(records.len(), payloads.len(), "a payload for each record");
     match journal.append(records) {
         Err(error) => Err((error, payloads)),
         Ok(results) => {
             assert_eq!(results.len(), payloads.len(), "the journal answers for each record");
-            let verdict = |(result, payload): (Result<(), Refused>, T)| match result {
+            let verdict = |(result, payload): (Result<(), OutOfSequence>, T)| match result {
                 Ok(()) => Ok(Committed(payload)),
                 Err(refused) => Err((refused, payload)),
             };

@@ -2,7 +2,7 @@
 
 /// What a published event tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventType {
+pub enum PublishedEventType {
     /// A revision was assembled.
     ProfileAssembled,
     /// The way from one revision to the next.
@@ -15,7 +15,7 @@ pub enum EventType {
     ProfileErased,
 }
 
-impl EventType {
+impl PublishedEventType {
     /// All types of the contract.
     pub const ALL: [Self; 5] = [
         Self::ProfileAssembled,
@@ -39,30 +39,30 @@ impl EventType {
 
 /// A set of event types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventTypes(u8);
+pub struct PublishedEventTypes(u8);
 
 /// A name that is no event type's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name in the list is no type of published events")]
 pub struct UnknownEventType;
 
-impl EventTypes {
+impl PublishedEventTypes {
     /// Every type.
     pub const ALL: Self = Self(u8::MAX);
 
     /// The types that a comma-separated list names.
     ///
     /// # Errors
-    /// A name is not one of [`EventType::name`].
+    /// A name is not one of [`PublishedEventType::name`].
     pub fn parse(list: &str) -> Result<Self, UnknownEventType> {
         list.split(',').map(str::trim).try_fold(Self(0), |set, name| {
-            let found = EventType::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownEventType)?;
+            let found = PublishedEventType::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownEventType)?;
             Ok(Self(set.0 | 1 << found as u8))
         })
     }
 
     /// Whether `kind` is in the set.
-    pub const fn has(self, kind: EventType) -> bool {
+    pub const fn has(self, kind: PublishedEventType) -> bool {
         self.0 & 1 << kind as u8 != 0
     }
 }
@@ -73,12 +73,12 @@ mod tests {
 
     #[test]
     fn a_list_names_types_of_the_contract_and_nothing_else() {
-        let types = EventTypes::parse("profile.erased, profile.assembled").expect("two types");
-        let found: Vec<_> = EventType::ALL.into_iter().filter(|kind| types.has(*kind)).collect();
-        assert_eq!(found, [EventType::ProfileAssembled, EventType::ProfileErased]);
-        assert!(EventType::ALL.into_iter().all(|kind| EventTypes::ALL.has(kind)));
+        let types = PublishedEventTypes::parse("profile.erased, profile.assembled").expect("two types");
+        let found: Vec<_> = PublishedEventType::ALL.into_iter().filter(|kind| types.has(*kind)).collect();
+        assert_eq!(found, [PublishedEventType::ProfileAssembled, PublishedEventType::ProfileErased]);
+        assert!(PublishedEventType::ALL.into_iter().all(|kind| PublishedEventTypes::ALL.has(kind)));
         for bad in ["", "profile", "profile.assembled,", "profile.assembled profile.erased"] {
-            assert_eq!(EventTypes::parse(bad), Err(UnknownEventType), "{bad}");
+            assert_eq!(PublishedEventTypes::parse(bad), Err(UnknownEventType), "{bad}");
         }
     }
 }

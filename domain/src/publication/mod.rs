@@ -10,8 +10,8 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-pub use kind::{EventType, EventTypes, UnknownEventType};
-pub use sight::Sight;
+pub use kind::{PublishedEventType, PublishedEventTypes, UnknownEventType};
+pub use sight::StepVisibility;
 
 use crate::access::Visibility;
 use crate::completeness;
@@ -20,7 +20,7 @@ use crate::delta::Delta;
 use crate::id::{ProfileId, UserId};
 use crate::pipeline::{mask, serialize};
 use crate::profile::{Envelope, Profile, SCHEMA_VERSION, push_hex};
-use crate::record::Past;
+use crate::record::PastProfile;
 use crate::rules::Rules;
 use crate::table::{Leaf, LeafSet};
 
@@ -30,9 +30,9 @@ pub struct Transition<'a> {
     /// Whose it is.
     pub user: &'a UserId,
     /// The profile before; `None` where there was none.
-    pub before: Option<&'a Past>,
+    pub before: Option<&'a PastProfile>,
     /// The profile after.
-    pub after: &'a Past,
+    pub after: &'a PastProfile,
     /// Its envelope.
     pub envelope: &'a Envelope,
     /// What changed.
@@ -41,9 +41,9 @@ pub struct Transition<'a> {
 
 /// A published event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct PublishedEvent {
     /// What it tells.
-    pub kind: EventType,
+    pub kind: PublishedEventType,
     /// The members of the CloudEvent, without the braces around them.
     pub members: String,
 }
@@ -54,26 +54,31 @@ pub fn patch_id(profile_id: ProfileId, base: u64, revision: u64) -> String {
 }
 
 /// The events of a step, in the order of their types.
-pub fn events(step: &Transition<'_>, sight: &Sight, types: EventTypes, rules: &Rules) -> Vec<Event> {
+pub fn events(
+    step: &Transition<'_>,
+    sight: &StepVisibility,
+    types: PublishedEventTypes,
+    rules: &Rules,
+) -> Vec<PublishedEvent> {
     let mut events = Vec::with_capacity(3);
     let mut push = |kind, data: &dyn Fn() -> String| {
         if types.has(kind) {
-            events.push(Event { kind, members: members(step, kind, &data()) });
+            events.push(PublishedEvent { kind, members: members(step, kind, &data()) });
         }
     };
     match (sight.held, sight.after) {
         (Visibility::Hidden, Visibility::Hidden) => {}
         (Visibility::Mask(_), Visibility::Hidden) => {
             let empty = || delta_data(step, r#"[{"op":"replace","path":"","value":{}}]"#);
-            push(EventType::ProfileDeltaGenerated, &empty);
+            push(PublishedEventType::ProfileDeltaGenerated, &empty);
         }
         (_, Visibility::Mask(mask)) => {
-            let seen = Seen::new(step, sight, mask);
-            push(EventType::ProfileAssembled, &|| assembled_data(step, &seen));
-            push(EventType::ProfileDeltaGenerated, &|| delta_data(step, &operations(step, &seen)));
+            let seen = VisibleStep::new(step, sight, mask);
+            push(PublishedEventType::ProfileAssembled, &|| assembled_data(step, &seen));
+            push(PublishedEventType::ProfileDeltaGenerated, &|| delta_data(step, &operations(step, &seen)));
             if let Some((old, new)) = seen.pcts() {
                 let data = || completeness_data(step, mask, (old, new), rules);
-                push(EventType::ProfileCompletenessChanged, &data);
+                push(PublishedEventType::ProfileCompletenessChanged, &data);
             }
         }
     }
@@ -81,7 +86,7 @@ pub fn events(step: &Transition<'_>, sight: &Sight, types: EventTypes, rules: &R
 }
 
 /// A step as its viewer sees it.
-struct Seen {
+struct VisibleStep {
     /// From what the mask before left to what the mask after leaves.
     delta: Delta,
     mask: LeafSet,
@@ -91,8 +96,8 @@ struct Seen {
     continues: bool,
 }
 
-impl Seen {
-    fn new(step: &Transition<'_>, sight: &Sight, mask: LeafSet) -> Self {
+impl VisibleStep {
+    fn new(step: &Transition<'_>, sight: &StepVisibility, mask: LeafSet) -> Self {
         let leaves = |sight| match sight {
             Visibility::Mask(mask) => mask,
             Visibility::Hidden => LeafSet::EMPTY,
@@ -112,7 +117,7 @@ impl Seen {
     }
 }
 
-fn operations(step: &Transition<'_>, seen: &Seen) -> String {
+fn operations(step: &Transition<'_>, seen: &VisibleStep) -> String {
     let envelope = step.envelope;
     if !seen.continues {
         let view = serialize::document(envelope, &step.after.profile, seen.mask);
@@ -140,7 +145,7 @@ fn operations(step: &Transition<'_>, seen: &Seen) -> String {
     out
 }
 
-fn assembled_data(step: &Transition<'_>, seen: &Seen) -> String {
+fn assembled_data(step: &Transition<'_>, seen: &VisibleStep) -> String {
     let sections = seen.delta.changed().or(seen.withdrawn).members();
     let sections: Vec<String> = sections.map(|member| format!("\"{}\"", member.name())).collect();
     let pct = step.after.profile.get(Leaf::ProfileCompletenessPct);
@@ -178,7 +183,7 @@ fn completeness_data(step: &Transition<'_>, mask: LeafSet, (old, new): (&str, &s
 }
 
 /// The members of the CloudEvent (CloudEvents 1.0.2, JSON format) around `data`.
-fn members(step: &Transition<'_>, kind: EventType, data: &str) -> String {
+fn members(step: &Transition<'_>, kind: PublishedEventType, data: &str) -> String {
     let (base, revision) = (step.delta.base, step.delta.revision);
     let name = kind.name();
     let id = derived_id("evt_", name, step.after.profile_id, base, revision);

@@ -8,7 +8,7 @@ use crate::id::UserId;
 /// A step is told under the consent of its own revision, but never under more than any later consent leaves: who reads
 /// the past after a withdrawal does not find there what was withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sight {
+pub struct StepVisibility {
     /// Of the profile before.
     pub before: Visibility,
     /// Of the profile after. As a later consent binds both sides, this is never less than `before`.
@@ -21,7 +21,7 @@ pub struct Sight {
     pub is_missed: bool,
 }
 
-impl Sight {
+impl StepVisibility {
     /// The sight of a step from a profile with the consent `before`, or from none, to one with `after`; `later` is the
     /// least consent that came after it, if any did.
     pub fn new(
@@ -54,7 +54,7 @@ impl Sight {
     /// The sight of one who was not there when what came before was new: who is out of sight after the step was never
     /// in it, and is not mentioned.
     #[must_use]
-    pub const fn of_newcomer(self) -> Self {
+    pub const fn for_new_follower(self) -> Self {
         Self { held: self.before, ..self }
     }
 }

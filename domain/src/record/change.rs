@@ -2,19 +2,19 @@
 
 use super::FORMAT;
 use super::codec::{DecodeError, Reader, Writer};
-use super::history::Entry;
+use super::history::HistoryEntry;
 use super::leaf_value::{LeafValue, set_leaves};
 use crate::day::Day;
 use crate::delta::Delta;
-use crate::event::Write;
+use crate::event::RegisterWrite;
 use crate::id::{ProfileId, UserId};
-use crate::pipeline::apply::Said;
+use crate::pipeline::apply::AppliedEvent;
 use crate::profile::{Envelope, Profile};
 use crate::source::Source;
-use crate::state::{Beginning, UserState};
+use crate::state::{NewGeneration, UserState};
 use crate::table::Leaf;
 
-const BORN: u8 = 1;
+const NEW_GENERATION: u8 = 1;
 const REVISED: u8 = 2;
 const EVENT: u8 = 4;
 const USER: u8 = 8;
@@ -23,17 +23,17 @@ const USER: u8 = 8;
 pub(super) struct StoredChange {
     /// Whose it is. A hydration knows that anyway, so bodies did without it once.
     pub(super) user: Option<UserId>,
-    pub(super) born: Option<(ProfileId, [u8; 16], u32)>,
+    pub(super) new_generation: Option<(ProfileId, [u8; 16], u32)>,
     day: Day,
     rules: u32,
     policy: u32,
-    event: Option<Said>,
+    event: Option<AppliedEvent>,
     pub(super) revised: Option<Revised>,
 }
 
 /// What a revision made.
 pub(super) struct Revised {
-    /// Without the profile's id, which only a birth says.
+    /// Without the profile's id, which only the first change of a generation holds.
     pub(super) envelope: Envelope,
     salt_count: u32,
     pub(super) leaves: Vec<(Leaf, LeafValue)>,
@@ -44,28 +44,28 @@ pub(crate) fn encode(
     user: &UserId,
     before: &Profile,
     next: &UserState,
-    born: bool,
-    said: Option<&Said>,
+    is_new: bool,
+    applied: Option<&AppliedEvent>,
     delta: Option<&Delta>,
 ) -> Vec<u8> {
     let mut out = Writer(Vec::with_capacity(512));
     out.u8(FORMAT);
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    out.u8(USER | flag(born, BORN) | flag(delta.is_some(), REVISED) | flag(said.is_some(), EVENT));
+    out.u8(USER | flag(is_new, NEW_GENERATION) | flag(delta.is_some(), REVISED) | flag(applied.is_some(), EVENT));
     out.bytes(user.as_str().as_bytes());
     out.signed(i64::from(next.day.0));
     out.varint(u64::from(next.rules));
     out.varint(u64::from(next.policy));
-    if born {
+    if is_new {
         out.fixed(&next.envelope.profile_id.to_bytes());
         out.fixed(&next.integrity_key);
         out.varint(u64::from(next.generation));
     }
-    let writes = said.map_or(&[][..], |said| &said.writes);
-    if let Some(said) = said {
-        out.u8(said.source as u8);
-        out.signed(said.time);
-        out.bytes(said.id.as_str().as_bytes());
+    let writes = applied.map_or(&[][..], |applied| &applied.writes);
+    if let Some(applied) = applied {
+        out.u8(applied.source as u8);
+        out.signed(applied.time);
+        out.bytes(applied.id.as_str().as_bytes());
         out.varint(writes.len() as u64);
         for write in writes {
             out.path(&write.path, write.kind);
@@ -80,7 +80,7 @@ pub(crate) fn encode(
         out.varint(u64::from(next.salt_count));
         out.varint(delta.changes.len() as u64);
         for change in &delta.changes {
-            // Most leaves are just what a write said: name the write (from 1) instead of repeating the value.
+            // Most leaves are just what a write set: name the write (from 1) instead of repeating the value.
             let same = change.new.as_ref().and_then(|new| writes.iter().position(|w| w.value.as_ref() == Some(new)));
             out.varint(same.map_or(0, |index| index as u64 + 1));
             match same {
@@ -104,30 +104,30 @@ pub(super) fn decode(body: &[u8]) -> Result<StoredChange, DecodeError> {
     };
     let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
     let (rules, policy) = (input.u32()?, input.u32()?);
-    let born = match flags & BORN {
+    let new_generation = match flags & NEW_GENERATION {
         0 => None,
         _ => Some((ProfileId::from_bytes(input.array()?), input.array()?, input.u32()?)),
     };
     let event = if flags & EVENT == 0 { None } else { Some(decode_event(&mut input)?) };
-    let writes = event.as_ref().map_or(&[][..], |said: &Said| &said.writes);
+    let writes = event.as_ref().map_or(&[][..], |applied: &AppliedEvent| &applied.writes);
     let revised = if flags & REVISED == 0 { None } else { Some(decode_revised(&mut input, writes)?) };
     if !input.is_empty() {
         return Err(DecodeError::Unknown { what: "tail" });
     }
-    Ok(StoredChange { user, born, day, rules, policy, event, revised })
+    Ok(StoredChange { user, new_generation, day, rules, policy, event, revised })
 }
 
-fn decode_event(input: &mut Reader) -> Result<Said, DecodeError> {
+fn decode_event(input: &mut Reader) -> Result<AppliedEvent, DecodeError> {
     let source = Source::from_number(input.u8()?).ok_or(DecodeError::Unknown { what: "source" })?;
     let (time, id) = (input.signed()?, input.text()?);
     let writes = (0..input.count()?).map(|_| {
         let (path, kind) = input.path()?;
-        Ok(Write { path, kind, value: input.value()? })
+        Ok(RegisterWrite { path, kind, value: input.value()? })
     });
-    Ok(Said { source, time, id, writes: writes.collect::<Result<_, _>>()? })
+    Ok(AppliedEvent { source, time, id, writes: writes.collect::<Result<_, _>>()? })
 }
 
-fn decode_revised(input: &mut Reader, writes: &[Write]) -> Result<Revised, DecodeError> {
+fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revised, DecodeError> {
     let envelope = Envelope {
         profile_id: ProfileId::from_bytes([0; 16]),
         revision: input.varint()?,
@@ -150,10 +150,10 @@ fn decode_revised(input: &mut Reader, writes: &[Write]) -> Result<Revised, Decod
 impl StoredChange {
     /// The history entry of the change from `before` to `after`: the leaves that it set, with the values that they had.
     /// `None` for a change that made no revision.
-    pub(super) fn entry(&self, before: &Profile, after: &Profile) -> Option<Entry> {
+    pub(super) fn entry(&self, before: &Profile, after: &Profile) -> Option<HistoryEntry> {
         let Revised { envelope, salt_count, leaves } = self.revised.as_ref()?;
         let old = |leaf: Leaf| LeafValue::between(leaf, after, before.get(leaf));
-        Some(Entry {
+        Some(HistoryEntry {
             revision: envelope.revision,
             generated_at: envelope.generated_at,
             assembly_latency_micros: envelope.assembly_latency_micros,
@@ -166,9 +166,9 @@ impl StoredChange {
 
     /// The state that the change makes of `before`.
     pub(super) fn apply(&self, before: Option<UserState>) -> Result<UserState, DecodeError> {
-        let mut state = match (before, &self.born) {
+        let mut state = match (before, &self.new_generation) {
             (Some(state), None) => state,
-            (None, &Some((profile_id, integrity_key, generation))) => UserState::new(Beginning {
+            (None, &Some((profile_id, integrity_key, generation))) => UserState::new(NewGeneration {
                 profile_id,
                 integrity_key,
                 generation,
@@ -184,9 +184,9 @@ impl StoredChange {
         state.rules = self.rules;
         state.policy = self.policy;
         state.tree = None;
-        if let Some(said) = &self.event {
-            for write in &said.writes {
-                state.documents.write(said.source, said.time, &said.id, write);
+        if let Some(applied) = &self.event {
+            for write in &applied.writes {
+                state.documents.write(applied.source, applied.time, &applied.id, write);
             }
         }
         if let Some(revised) = &self.revised {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::canonical::CanonicalJson;
-use crate::event::{RegisterPath, Text};
-use crate::source::Kind;
+use crate::event::{RegisterPath, SharedText};
+use crate::source::ValueKind;
 use crate::table::Leaf;
 
 /// A stored body that is not one of ours.
@@ -67,7 +67,7 @@ impl Writer {
     }
 
     /// A path with its kind: leaves below 64, the others above, the kind in the second byte with the id.
-    pub(super) fn path(&mut self, path: &RegisterPath, kind: Kind) {
+    pub(super) fn path(&mut self, path: &RegisterPath, kind: ValueKind) {
         let (tag, id) = match path {
             RegisterPath::Leaf(leaf) => (leaf.field().number, None),
             RegisterPath::SourceConfidence => (TAG_SOURCE_CONFIDENCE, None),
@@ -172,9 +172,9 @@ impl Reader {
         ByteString::try_from(bytes).map_err(|_| DecodeError::Unknown { what: "text encoding" })
     }
 
-    pub(super) fn text(&mut self) -> Result<Text, DecodeError> {
+    pub(super) fn text(&mut self) -> Result<SharedText, DecodeError> {
         let length = self.varint()? as usize;
-        Ok(Text::from_stored(self.utf8(length)?))
+        Ok(SharedText::from_stored(self.utf8(length)?))
     }
 
     pub(super) fn value(&mut self) -> Result<Option<CanonicalJson>, DecodeError> {
@@ -188,9 +188,9 @@ impl Reader {
         Leaf::from_number(self.u8()?).ok_or(DecodeError::Unknown { what: "leaf" })
     }
 
-    pub(super) fn path(&mut self) -> Result<(RegisterPath, Kind), DecodeError> {
+    pub(super) fn path(&mut self) -> Result<(RegisterPath, ValueKind), DecodeError> {
         let tag = self.u8()?;
-        let kind = Kind::from_number(self.u8()?).ok_or(DecodeError::Unknown { what: "kind" })?;
+        let kind = ValueKind::from_number(self.u8()?).ok_or(DecodeError::Unknown { what: "kind" })?;
         let path = match tag {
             TAG_SOURCE_CONFIDENCE => RegisterPath::SourceConfidence,
             TAG_AGGREGATED_METRICS => RegisterPath::AggregatedMetrics,

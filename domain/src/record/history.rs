@@ -20,7 +20,7 @@ const BLOCK_BYTES: usize = 16 * 1024;
 
 /// What one revision changed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
+pub struct HistoryEntry {
     /// The revision.
     pub revision: u64,
     /// When it was generated, in microseconds since the Unix epoch.
@@ -37,7 +37,7 @@ pub struct Entry {
     pub before: Vec<(Leaf, LeafValue)>,
 }
 
-impl Entry {
+impl HistoryEntry {
     /// Makes the profile before the revision of the profile that the revision made.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ fn fold(state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result
     Ok(Folded { state: pack(&state), closed, tail: open.0 })
 }
 
-fn write_entry(out: &mut Writer, entry: &Entry) {
+fn write_entry(out: &mut Writer, entry: &HistoryEntry) {
     if out.0.is_empty() {
         out.u8(FORMAT);
     }
@@ -149,7 +149,7 @@ fn write_entry(out: &mut Writer, entry: &Entry) {
 ///
 /// # Errors
 /// The body is not one of ours.
-pub fn entries(block: &[u8]) -> Result<Vec<Entry>, DecodeError> {
+pub fn entries(block: &[u8]) -> Result<Vec<HistoryEntry>, DecodeError> {
     let mut input = Reader::copying(block);
     if input.is_empty() {
         return Ok(Vec::new());
@@ -164,11 +164,11 @@ pub fn entries(block: &[u8]) -> Result<Vec<Entry>, DecodeError> {
     Ok(entries)
 }
 
-fn read_entry(input: &mut Reader) -> Result<Entry, DecodeError> {
+fn read_entry(input: &mut Reader) -> Result<HistoryEntry, DecodeError> {
     let (revision, generated_at) = (input.varint()?, input.signed()?);
     let (assembly_latency_micros, profile_hash) = (input.u32()?, input.array()?);
     let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
     let salt_count = input.u32()?;
     let before = (0..input.count()?).map(|_| input.leaf_value()).collect::<Result<_, _>>()?;
-    Ok(Entry { revision, generated_at, assembly_latency_micros, profile_hash, day, salt_count, before })
+    Ok(HistoryEntry { revision, generated_at, assembly_latency_micros, profile_hash, day, salt_count, before })
 }

@@ -15,11 +15,11 @@ mod step;
 pub(crate) use change::encode;
 pub use change::replay;
 pub use codec::DecodeError;
-pub use history::{Entry, Hydration, Replay, entries};
+pub use history::{HistoryEntry, Hydration, Replay, entries};
 pub use leaf_value::LeafValue;
-pub use rewind::{Past, Rewind, Rewound};
+pub use rewind::{PastProfile, Rewind, RewindResult};
 pub use state::{pack, unpack};
-pub use step::{Followed, Step, follow};
+pub use step::{FrameStep, RevisionStep, follow};
 
 /// The format of every body here. A body of another is refused.
 const FORMAT: u8 = 1;

@@ -12,7 +12,7 @@ use crate::state::UserState;
 
 /// A profile as it stood at a revision.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Past {
+pub struct PastProfile {
     /// Whose profile it is.
     pub profile_id: ProfileId,
     /// The revision.
@@ -21,8 +21,8 @@ pub struct Past {
     pub profile: Profile,
 }
 
-impl Past {
-    fn of(state: &UserState) -> Self {
+impl PastProfile {
+    fn from_state(state: &UserState) -> Self {
         let UserState { envelope, profile, .. } = state;
         Self { profile_id: envelope.profile_id, revision: envelope.revision, profile: profile.clone() }
     }
@@ -35,10 +35,10 @@ pub struct Rewind {
     to_head: bool,
     state: Option<UserState>,
     /// The profile while entries are undone, from the checkpoint's revision back.
-    walking: Option<Past>,
+    walking: Option<PastProfile>,
     /// Whether an entry was missing on the way.
     has_gap: bool,
-    past: Option<Past>,
+    past: Option<PastProfile>,
     /// The consents of the checkpoint and the revisions before it, newest first, and of those after it.
     before: Vec<(u64, Consent)>,
     after: Vec<(u64, Consent)>,
@@ -46,10 +46,10 @@ pub struct Rewind {
 
 /// What [`Rewind`] found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rewound {
+pub struct RewindResult {
     /// The profile at the revision; `None` where what was loaded does not reach it: it is newer than the newest frame,
     /// older than the generation, or before the history that was asked for.
-    pub past: Option<Past>,
+    pub past: Option<PastProfile>,
     /// The consents that the user had after the revision, as far back as what was loaded reaches, oldest first. Of a run
     /// of equal ones there is the first.
     pub later: Vec<(u64, Consent)>,
@@ -57,22 +57,22 @@ pub struct Rewound {
 
 impl Rewind {
     /// Goes back to `revision`, and needs nothing that came after it.
-    pub fn to(revision: u64) -> Self {
+    pub fn new(revision: u64) -> Self {
         let (before, after) = (Vec::new(), Vec::new());
         Self { revision, to_head: false, state: None, walking: None, has_gap: false, past: None, before, after }
     }
 
     /// Goes back to `revision`, and looks at the consents after it up to the newest frame.
     pub fn with_later_consents(revision: u64) -> Self {
-        Self { to_head: true, ..Self::to(revision) }
+        Self { to_head: true, ..Self::new(revision) }
     }
 
     /// What was found in all that was loaded.
-    pub fn finish(mut self) -> Rewound {
+    pub fn finish(mut self) -> RewindResult {
         self.before.reverse();
         self.before.append(&mut self.after);
         self.before.dedup_by_key(|(_, consent)| *consent);
-        Rewound { past: self.past, later: self.before }
+        RewindResult { past: self.past, later: self.before }
     }
 
     /// Undoes the entries of one body, which is older than those before it or repeats some of their entries.
@@ -114,13 +114,13 @@ fn note(consents: &mut Vec<(u64, Consent)>, revision: u64, consent: Consent) {
 impl LoadVisitor for Rewind {
     fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError> {
         let to_head = self.to_head;
-        *self = Self { to_head, ..Self::to(self.revision) };
+        *self = Self { to_head, ..Self::new(self.revision) };
         self.state = checkpointed.state.map(unpack).transpose()?;
         if let Some(state) = &self.state {
             if state.envelope.revision == self.revision {
-                self.past = Some(Past::of(state));
+                self.past = Some(PastProfile::from_state(state));
             } else if state.envelope.revision > self.revision {
-                self.walking = Some(Past::of(state));
+                self.walking = Some(PastProfile::from_state(state));
                 // A revision before the first has no profile.
                 self.has_gap = self.revision < state.first_revision;
             }
@@ -137,7 +137,7 @@ impl LoadVisitor for Rewind {
         let next = change.apply(self.state.take())?;
         let made = change.revised.as_ref().map(|revised| revised.envelope.revision);
         if made == Some(self.revision) {
-            self.past = Some(Past::of(&next));
+            self.past = Some(PastProfile::from_state(&next));
         }
         if let Some(made) = made.filter(|made| *made > self.revision)
             && self.after.last().is_none_or(|(_, consent)| *consent != next.consent())

@@ -6,7 +6,7 @@ use super::FORMAT;
 use super::codec::{DecodeError, Reader, Writer};
 use crate::day::Day;
 use crate::documents::{Register, SourceDocuments};
-use crate::event::{RegisterPath, Text};
+use crate::event::{RegisterPath, SharedText};
 use crate::id::ProfileId;
 use crate::profile::{Envelope, Profile};
 use crate::source::Source;
@@ -57,7 +57,7 @@ fn pack_documents<'a>(out: &mut Writer, documents: &'a SourceDocuments) -> Vec<&
     let mut all = Vec::with_capacity(64);
     out.varint(documents.iter().count() as u64);
     for (source, document) in documents.iter() {
-        let mut events: Vec<(i64, &Text)> = document.registers().iter().map(|r| (r.time, &r.event_id)).collect();
+        let mut events: Vec<(i64, &SharedText)> = document.registers().iter().map(|r| (r.time, &r.event_id)).collect();
         events.sort_unstable();
         events.dedup();
         out.u8(source as u8);

@@ -54,13 +54,13 @@ pub(super) struct Groups<F> {
     open: Option<Group>,
     gap: Option<Gap>,
     plus: Option<usize>,
-    word: Word,
+    word: WordState,
     visit: F,
 }
 
 /// What the word has been so far that the next symbol may continue.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum WordState {
     Outside,
     Letters,
     Mixed,
@@ -69,7 +69,14 @@ enum Word {
 impl<F: FnMut(&[Group])> Groups<F> {
     /// `visit` gets the groups of the run, the new one last.
     pub(super) fn new(visit: F) -> Self {
-        Self { run: VecDeque::with_capacity(MAX_DIGITS), open: None, gap: None, plus: None, word: Word::Outside, visit }
+        Self {
+            run: VecDeque::with_capacity(MAX_DIGITS),
+            open: None,
+            gap: None,
+            plus: None,
+            word: WordState::Outside,
+            visit,
+        }
     }
 
     pub(super) fn take(&mut self, symbol: Symbol) {
@@ -79,7 +86,8 @@ impl<F: FnMut(&[Group])> Groups<F> {
                 let after_digits = self.open.is_some();
                 self.close(true);
                 self.end_run();
-                self.word = if after_digits || self.word == Word::Mixed { Word::Mixed } else { Word::Letters };
+                self.word =
+                    if after_digits || self.word == WordState::Mixed { WordState::Mixed } else { WordState::Letters };
                 return;
             }
             Glyph::Space => {
@@ -110,7 +118,7 @@ impl<F: FnMut(&[Group])> Groups<F> {
                 self.end_run();
             }
         }
-        self.word = Word::Outside;
+        self.word = WordState::Outside;
     }
 
     pub(super) fn finish(mut self) {
@@ -124,7 +132,7 @@ impl<F: FnMut(&[Group])> Groups<F> {
             range: symbol.start..symbol.end,
             gap: self.gap.unwrap_or(Gap::Mixed),
             plus: self.plus,
-            mixed_before: self.word == Word::Mixed,
+            mixed_before: self.word == WordState::Mixed,
             letter_after: false,
         });
         if let Some(place) = group.digits.get_mut(group.length) {

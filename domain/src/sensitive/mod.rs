@@ -26,7 +26,7 @@ use words::Words;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum SensitiveKind {
     /// A JSON Web Token.
     Jwt,
     /// A key in hex, base64 or PEM.
@@ -49,7 +49,7 @@ pub enum Kind {
     UserId,
 }
 
-impl Kind {
+impl SensitiveKind {
     /// Every kind.
     pub const ALL: [Self; 10] = [
         Self::Jwt,
@@ -88,17 +88,17 @@ impl Kind {
 
 /// A place in a text, and what stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct SensitiveSpan {
     /// What it is.
-    pub kind: Kind,
+    pub kind: SensitiveKind,
     /// The bytes that it takes.
     pub range: Range<usize>,
 }
 
 /// Everything in the text that must not stand in a log, by where it begins, the longest first. Spans may overlap.
-pub fn find(text: &str) -> Vec<Span> {
+pub fn find(text: &str) -> Vec<SensitiveSpan> {
     let mut spans = Vec::new();
-    secrets::find(text, |kind, range| spans.push(Span { kind, range }));
+    secrets::find(text, |kind, range| spans.push(SensitiveSpan { kind, range }));
     if may_hold_number(text) {
         numbers_and_words(text, |found| spans.push(found.span));
     }
@@ -139,32 +139,33 @@ fn may_hold_number(text: &str) -> bool {
     digits >= 4
 }
 
-struct Found {
-    span: Span,
+struct Finding {
+    span: SensitiveSpan,
     /// Whether its form is unlikely to occur in an id by chance.
     stands_alone: bool,
 }
 
 /// Searches the text as it stands and, where `%` may begin an escape, also with its escapes read.
-fn numbers_and_words(text: &str, mut found: impl FnMut(Found)) {
+fn numbers_and_words(text: &str, mut found: impl FnMut(Finding)) {
     numbers_and_words_as(text, Percent::Sign, &mut found);
     if glyph::has_percent_escape(text) {
         numbers_and_words_as(text, Percent::Escape, &mut found);
     }
 }
 
-fn numbers_and_words_as(text: &str, percent: Percent, mut found: impl FnMut(Found)) {
+fn numbers_and_words_as(text: &str, percent: Percent, mut found: impl FnMut(Finding)) {
     let mut spans = Vec::new();
     let mut groups = Groups::new(|run: &[groups::Group]| {
         numbers::ending_here(run, |kind, first| {
             let groups = &run[first..];
-            let plus = groups[0].plus.filter(|_| kind == Kind::Phone);
+            let plus = groups[0].plus.filter(|_| kind == SensitiveKind::Phone);
             let range = plus.unwrap_or(groups[0].range.start)..groups[groups.len() - 1].range.end;
             let stands_alone = numbers::stands_alone(kind, groups);
-            spans.push(Found { span: Span { kind, range }, stands_alone });
+            spans.push(Finding { span: SensitiveSpan { kind, range }, stands_alone });
         });
     });
-    let mut words = Words::new(|kind, range, stands_alone| found(Found { span: Span { kind, range }, stands_alone }));
+    let mut words =
+        Words::new(|kind, range, stands_alone| found(Finding { span: SensitiveSpan { kind, range }, stands_alone }));
     glyph::fold(text, percent, |symbol| {
         groups.take(symbol);
         words.take(symbol);

@@ -1,11 +1,11 @@
 //! Aadhaar numbers and Indian phone numbers, in groups of digits as people write them.
 
-use super::Kind;
+use super::SensitiveKind;
 use super::groups::{Gap, Group, MAX_DIGITS};
 use super::{steps, verhoeff};
 
 /// The numbers that end with the last group of the run: what each is, and the index of its first group.
-pub(super) fn ending_here(run: &[Group], mut found: impl FnMut(Kind, usize)) {
+pub(super) fn ending_here(run: &[Group], mut found: impl FnMut(SensitiveKind, usize)) {
     let mut digits = Digits::default();
     for first in (0..run.len()).rev() {
         steps::count(1);
@@ -14,13 +14,13 @@ pub(super) fn ending_here(run: &[Group], mut found: impl FnMut(Kind, usize)) {
         }
         let groups = &run[first..];
         let kind = if is_aadhaar(groups, digits.all()) {
-            Kind::Aadhaar
+            SensitiveKind::Aadhaar
         } else if is_phone(groups, digits.all()) {
-            Kind::Phone
+            SensitiveKind::Phone
         } else {
             continue;
         };
-        if kind != Kind::Phone || !is_inside_helpline(run, first) {
+        if kind != SensitiveKind::Phone || !is_inside_helpline(run, first) {
             found(kind, first);
         }
     }
@@ -199,7 +199,7 @@ fn is_inside_helpline(run: &[Group], at: usize) -> bool {
 const HELPLINE_DIGITS: usize = 6;
 
 /// Whether groups that were found make a number that no id has by chance: not inside a hash, and no date with a count.
-pub(super) fn stands_alone(kind: Kind, groups: &[Group]) -> bool {
+pub(super) fn stands_alone(kind: SensitiveKind, groups: &[Group]) -> bool {
     let (first, last) = (&groups[0], &groups[groups.len() - 1]);
     let is_apart = !first.mixed_before && !last.letter_after;
     let mut digits = Digits::default();
@@ -208,7 +208,7 @@ pub(super) fn stands_alone(kind: Kind, groups: &[Group]) -> bool {
     is_apart
         && is_whole
         && match (kind, groups.len()) {
-            (Kind::Aadhaar, count) => {
+            (SensitiveKind::Aadhaar, count) => {
                 (count == 1 || lengths(groups).eq([4, 4, 4])) && !starts_with_date(digits) && !starts_with_years(digits)
             }
             (_, 1) => true,

@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
-use super::{Kind, steps};
+use super::{SensitiveKind, steps};
 
 /// Finds all of them. Each part looks at every byte a fixed number of times.
-pub(super) fn find(text: &str, mut found: impl FnMut(Kind, Range<usize>)) {
-    emails(text, |range| found(Kind::Email, range));
-    tokens(text.as_bytes(), |range| found(Kind::Jwt, range));
-    keys(text.as_bytes(), |range| found(Kind::Key, range));
-    pem_blocks(text, |range| found(Kind::Key, range));
-    user_ids(text, |range| found(Kind::UserId, range));
+pub(super) fn find(text: &str, mut found: impl FnMut(SensitiveKind, Range<usize>)) {
+    emails(text, |range| found(SensitiveKind::Email, range));
+    tokens(text.as_bytes(), |range| found(SensitiveKind::Jwt, range));
+    keys(text.as_bytes(), |range| found(SensitiveKind::Key, range));
+    pem_blocks(text, |range| found(SensitiveKind::Key, range));
+    user_ids(text, |range| found(SensitiveKind::UserId, range));
 }
 
 /// The bytes that satisfy `allowed`, as the longest runs.

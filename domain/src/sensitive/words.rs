@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Kind;
+use super::SensitiveKind;
 use super::glyph::{Glyph, Symbol};
 
 /// The longest word that is looked for.
@@ -42,7 +42,7 @@ pub(super) struct Words<F> {
     found: F,
 }
 
-impl<F: FnMut(Kind, Range<usize>, bool)> Words<F> {
+impl<F: FnMut(SensitiveKind, Range<usize>, bool)> Words<F> {
     /// `found` gets what each number is, where it stands, and whether it is one word.
     pub(super) fn new(found: F) -> Self {
         Self { open: None, before: [None, None], gap: usize::MAX, found }
@@ -85,7 +85,7 @@ impl<F: FnMut(Kind, Range<usize>, bool)> Words<F> {
         if let Some(kind) = kind_of(word.text()) {
             (self.found)(kind, word.range.clone(), true);
         } else if let Some(start) = self.start_of_spaced_pan(&word) {
-            (self.found)(Kind::Pan, start..word.range.end, false);
+            (self.found)(SensitiveKind::Pan, start..word.range.end, false);
         }
         self.before = [self.before[1].take(), Some(word)];
     }
@@ -108,18 +108,18 @@ impl<F: FnMut(Kind, Range<usize>, bool)> Words<F> {
     }
 }
 
-fn kind_of(word: &[u8]) -> Option<Kind> {
+fn kind_of(word: &[u8]) -> Option<SensitiveKind> {
     // People write their PAN in small letters too, but so do they a word and a year: `batch2025a`. The patterns of a
     // voter's card and a passport would fit too many words.
     let is_capital = !word.iter().any(u8::is_ascii_lowercase);
     if fits(word, PAN) && (is_capital || !has_year(word)) {
-        Some(Kind::Pan)
+        Some(SensitiveKind::Pan)
     } else if fits(word, GSTIN) {
-        Some(Kind::Gstin)
+        Some(SensitiveKind::Gstin)
     } else if is_capital && fits(word, VOTER_ID) {
-        Some(Kind::VoterId)
+        Some(SensitiveKind::VoterId)
     } else if is_capital && fits(word, PASSPORT) {
-        Some(Kind::Passport)
+        Some(SensitiveKind::Passport)
     } else {
         None
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
 use domain::pipeline::validate::validate;
-use domain::pipeline::{Birth, Context, Outcome, Rolled, apply, roll};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, RollOutcome, apply, roll};
 use domain::port::store::Fold;
 use domain::record::{Replay, pack};
 use domain::rules::{Limits, Rules};
@@ -112,9 +112,9 @@ impl Meter {
         let event = validate(text.as_bytes(), Source::parse(source).expect("a source"), &self.rules, now)
             .unwrap_or_else(|rejection| panic!("{rejection:?}"));
         self.posted += text.len();
-        let birth = || Birth { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
-        let context = Context { rules: &self.rules, rules_fingerprint: 1, policy_version: 1, day: self.day };
-        if let Outcome::Changed(change) = apply(self.state.as_ref(), birth, &event, &context) {
+        let new_user = || NewUser { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
+        let context = AssemblyContext { rules: &self.rules, rules_fingerprint: 1, policy_version: 1, day: self.day };
+        if let ApplyOutcome::Changed(change) = apply(self.state.as_ref(), new_user, &event, &context) {
             let finished = change.finish(&user(), event.time, 1234);
             self.frames.push(finished.body);
             self.state = Some(finished.state);
@@ -156,8 +156,10 @@ impl Meter {
     pub(crate) fn turn(&mut self, days: i32) {
         self.start_over();
         self.day.0 += days;
-        let context = Context { rules: &self.rules, rules_fingerprint: 1, policy_version: 1, day: self.day };
-        let Rolled::Changed(change) = roll(self.state.as_ref().expect("a state"), &context) else { panic!("a roll") };
+        let context = AssemblyContext { rules: &self.rules, rules_fingerprint: 1, policy_version: 1, day: self.day };
+        let RollOutcome::Changed(change) = roll(self.state.as_ref().expect("a state"), &context) else {
+            panic!("a roll")
+        };
         let finished = change.finish(&user(), 0, 1234);
         self.frames = vec![finished.body];
         self.state = Some(finished.state);

@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::canonical::CanonicalJson;
-use domain::event::{FeedEvent, RegisterPath, Write};
+use domain::event::{FeedEvent, RegisterPath, RegisterWrite};
 use domain::id::UserId;
 use domain::pipeline::serialize;
 use domain::port::store::{Checkpointed, HistoryBlock, LoadVisitor};
 use domain::rules::{Limits, NotApplicable, Rules};
-use domain::source::{Kind, Source};
+use domain::source::{Source, ValueKind};
 use domain::state::UserState;
 use domain::table::{FIELDS, Leaf, LeafSet, Owner, SetOf, ValueType};
 use serde_json::Value;
@@ -122,7 +122,7 @@ fn schemes(random: &mut Random) -> CanonicalJson {
     CanonicalJson::from_canonical(format!("[{}]", list.join(",")))
 }
 
-fn leaf_writes(source: Source, random: &mut Random) -> Vec<Write> {
+fn leaf_writes(source: Source, random: &mut Random) -> Vec<RegisterWrite> {
     let writable = |leaf: &Leaf| match leaf.field().owner {
         Owner::Source(owner) => owner == source,
         Owner::Shared => matches!(source, Source::Identity | Source::Metadata | Source::SelfEdit),
@@ -130,14 +130,18 @@ fn leaf_writes(source: Source, random: &mut Random) -> Vec<Write> {
     };
     let leaves: Vec<Leaf> = FIELDS.iter().map(|field| field.leaf).filter(writable).collect();
     let kind = *random.pick(source.kinds());
-    let mut writes: Vec<Write> = Vec::new();
+    let mut writes: Vec<RegisterWrite> = Vec::new();
     for leaf in leaves {
         if random.below(3) == 0 {
             let path = RegisterPath::Leaf(leaf);
             if random.below(6) == 0 {
-                writes.extend(source.kinds().iter().map(|kind| Write { path: path.clone(), kind: *kind, value: None }));
+                writes.extend(source.kinds().iter().map(|kind| RegisterWrite {
+                    path: path.clone(),
+                    kind: *kind,
+                    value: None,
+                }));
             } else {
-                writes.push(Write { path, kind, value: Some(value(leaf, random)) });
+                writes.push(RegisterWrite { path, kind, value: Some(value(leaf, random)) });
             }
         }
     }
@@ -148,7 +152,11 @@ fn leaf_writes(source: Source, random: &mut Random) -> Vec<Write> {
 pub(crate) fn event(user: UserId, random: &mut Random) -> FeedEvent {
     let source = *random.pick(&Source::ALL);
     let one = |path, value: &str| {
-        vec![Write { path, kind: Kind::Inferred, value: Some(CanonicalJson::from_canonical(value.to_owned())) }]
+        vec![RegisterWrite {
+            path,
+            kind: ValueKind::Inferred,
+            value: Some(CanonicalJson::from_canonical(value.to_owned())),
+        }]
     };
     let writes = match source {
         Source::Schemes => one(RegisterPath::SchemeStatus((*random.pick(&["a", "b", "z"])).into()), "\"approved\""),

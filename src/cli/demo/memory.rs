@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use data::{Options, Population};
+use data::{Population, PopulationOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::wiring;
@@ -104,7 +104,7 @@ impl Memory {
 
     pub(super) fn population(&self) -> Population {
         let Kept { users, seed, days, base_time, .. } = self.kept;
-        Population::new(Options { users, seed, base_time, days })
+        Population::new(PopulationOptions { users, seed, base_time, days })
     }
 
     /// Whether everything was posted at an earlier start.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use data::Event;
+use data::GeneratedEvent;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::memory::{Memory, Turns};
@@ -57,7 +57,7 @@ impl Stage {
         }
     }
 
-    async fn post_all(&self, events: Vec<Event>, tokens: &Tokens) -> anyhow::Result<()> {
+    async fn post_all(&self, events: Vec<GeneratedEvent>, tokens: &Tokens) -> anyhow::Result<()> {
         let mut feeds: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
         for event in events {
             let lines = feeds.entry(event.source).or_default();
@@ -72,7 +72,7 @@ impl Stage {
 
     /// The event with this number since the start; none where its turn is left out. Everybody has their turns one after
     /// the other, so that their stories go on.
-    fn event(&self, hero: &Hero, number: u64, turns: &mut Turns) -> Option<Event> {
+    fn event(&self, hero: &Hero, number: u64, turns: &mut Turns) -> Option<GeneratedEvent> {
         let is_hero = number.is_multiple_of(u64::from(self.events_per_second.max(HERO_EVERY)));
         let turn = if is_hero { &mut turns.hero } else { &mut turns.everybody };
         let users = self.population.users();

@@ -9,7 +9,7 @@ use data::Arrival;
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
 use domain::pipeline::validate::validate;
-use domain::pipeline::{Birth, Context, Outcome, apply, mask};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply, mask};
 use domain::rules::Rules;
 use domain::source::Source;
 use domain::state::UserState;
@@ -51,18 +51,18 @@ impl Assembly {
         let now = self.until.as_microsecond();
         let event = validate(&arrival.event.json, source, &self.rules, now)
             .map_err(|rejection| anyhow::anyhow!("an event was rejected: {rejection}"))?;
-        let context = Context {
+        let context = AssemblyContext {
             rules: &self.rules,
             rules_fingerprint: self.rules_fingerprint,
             policy_version: 1,
             day: Day::at(now, &self.rules.zone),
         };
         // Not random, so that a story is the same each time.
-        let birth = || Birth { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] };
-        Ok(match apply(self.states.get(&event.user), birth, &event, &context) {
-            Outcome::Duplicate => Effect::Duplicate,
-            Outcome::Unchanged => Effect::Nothing,
-            Outcome::Changed(change) => {
+        let new_user = || NewUser { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] };
+        Ok(match apply(self.states.get(&event.user), new_user, &event, &context) {
+            ApplyOutcome::Duplicate => Effect::Duplicate,
+            ApplyOutcome::Unchanged => Effect::Nothing,
+            ApplyOutcome::Changed(change) => {
                 let finished = change.finish(&event.user, arrival.at, 0);
                 self.states.insert(event.user, finished.state);
                 match finished.delta {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use data::{Options, Population};
+use data::{Population, PopulationOptions};
 use domain::source::Source;
 use jiff::Timestamp;
 
@@ -67,7 +67,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let least = if arguments.stats { PEOPLE_OF_STATISTICS } else { 1 };
     let users = arguments.users.unwrap_or(2_000).max(least);
-    let population = Population::new(Options {
+    let population = Population::new(PopulationOptions {
         users,
         seed: arguments.seed,
         base_time: arguments.until.as_microsecond(),

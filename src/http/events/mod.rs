@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use actors::follower::{Follow, FollowError, From};
-use domain::publication::{EventTypes, UnknownEventType};
+use domain::publication::{PublishedEventTypes, UnknownEventType};
 
 use super::access_reason::AccessReason;
 use super::caller::{self, Caller, Role};
@@ -57,9 +57,9 @@ fn check_scope(caller: &Caller) -> Result<(), Problem> {
     }
 }
 
-fn types(query: &str) -> Result<EventTypes, Problem> {
+fn types(query: &str) -> Result<PublishedEventTypes, Problem> {
     let list = query::list(query, "types");
-    list.map_or(Ok(EventTypes::ALL), |list| EventTypes::parse(&list)).map_err(|UnknownEventType| {
+    list.map_or(Ok(PublishedEventTypes::ALL), |list| PublishedEventTypes::parse(&list)).map_err(|UnknownEventType| {
         Problem::new(
             Code::InvalidParameter,
             "`types` must be a comma-separated list of profile.assembled, profile.delta.generated, \

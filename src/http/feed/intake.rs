@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::{EventResult, Reply};
-use domain::event::{FeedEvent, Text};
+use domain::event::{FeedEvent, SharedText};
 use domain::pipeline::validate::{Rejection, validate};
 use domain::port::dead_letters::{DeadLetter, LetterDropped};
 use domain::source::Source;
@@ -248,7 +248,7 @@ fn dead_letter(rejection: &Rejection, source: Source, text: &[u8], now_micros: i
 /// The events under way: each has a slot, whose number stands in its reply.
 #[derive(Default)]
 struct UnderWay {
-    slots: Vec<Option<(u64, Text)>>,
+    slots: Vec<Option<(u64, SharedText)>>,
     free: Vec<u64>,
 }
 
@@ -257,7 +257,7 @@ impl UnderWay {
         self.slots.len() - self.free.len()
     }
 
-    fn begin(&mut self, index: u64, id: Text) -> u64 {
+    fn begin(&mut self, index: u64, id: SharedText) -> u64 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() as u64 - 1
@@ -266,14 +266,14 @@ impl UnderWay {
         slot
     }
 
-    fn end_all(&mut self) -> Vec<(u64, Text)> {
+    fn end_all(&mut self) -> Vec<(u64, SharedText)> {
         self.free.clear();
         self.slots.drain(..).flatten().collect()
     }
 
     /// # Panics
     /// If nothing is under way in `slot`: a reply was answered twice.
-    fn end(&mut self, slot: u64) -> (u64, Text) {
+    fn end(&mut self, slot: u64) -> (u64, SharedText) {
         self.free.push(slot);
         self.slots[slot as usize].take().expect("a reply answers once")
     }

@@ -53,7 +53,7 @@ mod tests {
     /// Every code that an answer can carry, with status and title.
     fn codes() -> BTreeMap<&'static str, (u16, &'static str)> {
         let of_http = Code::ALL.iter().map(|code| (code.name(), (code.status().as_u16(), code.title())));
-        let of_events = domain::event::Problem::ALL.iter();
+        let of_events = domain::event::EventProblem::ALL.iter();
         of_http.chain(of_events.map(|problem| (problem.name(), (problem.status(), problem.title())))).collect()
     }
 

@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_name_is_that_of_one_problem_only() {
-        let events = domain::event::Problem::ALL.iter().map(|problem| problem.name());
+        let events = domain::event::EventProblem::ALL.iter().map(|problem| problem.name());
         let names: Vec<_> = Code::ALL.iter().map(|code| code.name()).chain(events).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
     }

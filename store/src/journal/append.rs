@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::port::journal::{Journal, JournalError, Record, Refused};
+use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 
 use super::frame::{self, MARK_BYTES};
 use super::group::Group;
@@ -161,7 +161,7 @@ impl Appender {
 }
 
 impl Journal for Appender {
-    fn append(&mut self, records: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError> {
+    fn append(&mut self, records: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
         if self.refusing {
             return Err(JournalError::UnknownFate(io::Error::other("the journal refuses writes until restart")));
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 
-use domain::port::journal::{Record, Refused};
+use domain::port::journal::{OutOfSequence, Record};
 use domain::port::store::StoreError;
 
 use super::frame::{self, FrameHeader, MARK_BYTES};
@@ -22,7 +22,7 @@ pub(crate) struct Group {
     frames: Vec<Sealed>,
     /// The newest frame of each user in the group, by number.
     newest: HashMap<UserHash, usize>,
-    pub(crate) verdicts: Vec<Result<(), Refused>>,
+    pub(crate) verdicts: Vec<Result<(), OutOfSequence>>,
     /// Slots that new users of the group took, and those that nobody needed.
     pub(crate) taken: Vec<Issued>,
     pub(crate) unused: Vec<Issued>,
@@ -124,20 +124,20 @@ impl Group {
 
     /// What cannot be read of one user, for whatever reason, refuses that user's record alone: its actor ends, and the
     /// next one says what is the matter when it hydrates.
-    fn add(&mut self, shared: &Shared, record: &Record, nonce: &[u8; NONCE_BYTES]) -> Result<(), Refused> {
+    fn add(&mut self, shared: &Shared, record: &Record, nonce: &[u8; NONCE_BYTES]) -> Result<(), OutOfSequence> {
         let user = shared.hasher.hash(&record.user);
         let (slot, key, previous) = match self.predecessor(shared, &user)? {
             Some(last) => {
                 // Only an erasure opens another generation.
                 if record.sequence != last.sequence + 1 || record.generation != last.generation {
-                    return Err(Refused { expected: last.sequence + 1 });
+                    return Err(OutOfSequence { expected: last.sequence + 1 });
                 }
                 let key = shared.data_key(last.slot, last.generation).map_err(|error| unreadable(&error))?;
                 (last.slot, key, last.previous)
             }
             None => {
                 let expected = if self.no_slots.is_some() { 0 } else { 1 };
-                let (slot, key) = self.first_slot(record).ok_or(Refused { expected })?;
+                let (slot, key) = self.first_slot(record).ok_or(OutOfSequence { expected })?;
                 (slot, key, Previous::InJournal(Position::NONE))
             }
         };
@@ -146,7 +146,7 @@ impl Group {
     }
 
     /// The newest frame of a user, in the group, the journal or a checkpoint.
-    fn predecessor(&self, shared: &Shared, user: &UserHash) -> Result<Option<Predecessor>, Refused> {
+    fn predecessor(&self, shared: &Shared, user: &UserHash) -> Result<Option<Predecessor>, OutOfSequence> {
         if let Some(&number) = self.newest.get(user) {
             let Sealed { slot, generation, sequence, .. } = self.frames[number];
             return Ok(Some(Predecessor { slot, generation, sequence, previous: Previous::InGroup(number) }));
@@ -210,10 +210,10 @@ fn take_slots(shared: &Shared, count: usize) -> io::Result<Vec<Issued>> {
     }
 }
 
-fn unreadable(error: &StoreError) -> Refused {
+fn unreadable(error: &StoreError) -> OutOfSequence {
     let cause = error.source().map(|source| format!(" ({source})")).unwrap_or_default();
     tracing::error!("{error}{cause}: the record of its user is refused");
-    Refused { expected: 0 }
+    OutOfSequence { expected: 0 }
 }
 
 /// The place of byte `start` of a group that lies at `at`.

@@ -1,6 +1,6 @@
 //! Appending and loading.
 
-use domain::port::journal::Refused;
+use domain::port::journal::OutOfSequence;
 
 use crate::kit::{frames, open, record, try_load};
 
@@ -31,10 +31,10 @@ fn a_record_that_does_not_continue_its_user_is_refused_and_harms_nobody() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = open(dir.path());
     let mut append = |number, sequence| store.journal.append(&[record(number, sequence, vec![1])]).expect("taken")[0];
-    assert_eq!(append(1, 2), Err(Refused { expected: 1 }));
+    assert_eq!(append(1, 2), Err(OutOfSequence { expected: 1 }));
     assert_eq!(append(1, 1), Ok(()));
-    assert_eq!(append(1, 1), Err(Refused { expected: 2 }));
-    assert_eq!(append(1, 3), Err(Refused { expected: 2 }));
+    assert_eq!(append(1, 1), Err(OutOfSequence { expected: 2 }));
+    assert_eq!(append(1, 3), Err(OutOfSequence { expected: 2 }));
     let mixed = store.journal.append(&[
         record(1, 9, vec![9]),
         record(1, 2, vec![2]),
@@ -42,7 +42,7 @@ fn a_record_that_does_not_continue_its_user_is_refused_and_harms_nobody() {
         record(3, 1, vec![1]),
         record(1, 3, vec![3]),
     ]);
-    let refused = |expected| Err(Refused { expected });
+    let refused = |expected| Err(OutOfSequence { expected });
     assert_eq!(mixed.expect("taken"), [refused(2), Ok(()), refused(3), Ok(()), Ok(())]);
     assert_eq!(frames(&store, 1), [[1], [2], [3]]);
 

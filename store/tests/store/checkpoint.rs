@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::port::journal::Refused;
+use domain::port::journal::OutOfSequence;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::Options;
@@ -45,10 +45,10 @@ fn a_stale_incarnation_cannot_fork_a_user_after_a_checkpoint() {
         store.closer.checkpoint().expect("a checkpoint");
         let mut append = |sequence| store.journal.append(&[record(1, sequence, vec![2])]).expect("taken")[0];
         for stale in [1, 2, 3, 5] {
-            assert_eq!(append(stale), Err(Refused { expected: 4 }));
+            assert_eq!(append(stale), Err(OutOfSequence { expected: 4 }));
         }
         assert_eq!(append(4), Ok(()));
-        assert_eq!(append(4), Err(Refused { expected: 5 }));
+        assert_eq!(append(4), Err(OutOfSequence { expected: 5 }));
     }
 }
 
@@ -123,7 +123,7 @@ fn the_store_holds_what_a_map_holds() {
                     let mut body = vec![0; length];
                     random.fill(&mut body[..]);
                     group.push(record(number, sequence, body.clone()));
-                    expected.push(if sequence == next { Ok(()) } else { Err(Refused { expected: next }) });
+                    expected.push(if sequence == next { Ok(()) } else { Err(OutOfSequence { expected: next }) });
                     if sequence == next {
                         all.push(body);
                     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::port::clock::Entropy;
-use domain::port::journal::{JournalError, Refused};
+use domain::port::journal::{JournalError, OutOfSequence};
 use domain::port::store::{Fold, Folded, StoreError};
 use store::{Health, Store};
 
@@ -44,7 +44,7 @@ fn a_checkpoint_sets_a_damaged_user_aside_and_goes_on() {
     let keyring = std::fs::File::options().write(true).open(dir.path().join("keyring")).expect("the keyring");
     keyring.write_all_at(&[0xff; 4], SEGMENT_HEADER + 64 + 20).expect("written");
     store.journal.append(&[record(2, 2, b"panic".to_vec())]).expect("taken")[0].expect("in sequence");
-    assert_eq!(store.journal.append(&[record(1, 2, vec![1])]).expect("taken")[0], Err(Refused { expected: 0 }));
+    assert_eq!(store.journal.append(&[record(1, 2, vec![1])]).expect("taken")[0], Err(OutOfSequence { expected: 0 }));
     for sequence in 2..500 {
         store.journal.append(&[record(3, sequence, vec![3; 2000])]).expect("taken")[0].expect("in sequence");
     }
@@ -54,12 +54,12 @@ fn a_checkpoint_sets_a_damaged_user_aside_and_goes_on() {
     assert_eq!((frames(&store, 0).len(), frames(&store, 3).len()), (1, 499));
     is_damaged(&store, 1);
     is_damaged(&store, 2);
-    assert_eq!(store.journal.append(&[record(2, 3, vec![1])]).expect("taken")[0], Err(Refused { expected: 0 }));
+    assert_eq!(store.journal.append(&[record(2, 3, vec![1])]).expect("taken")[0], Err(OutOfSequence { expected: 0 }));
     drop(store);
 
     let mut store = open(dir.path());
     is_damaged(&store, 2);
-    assert_eq!(store.journal.append(&[record(2, 3, vec![1])]).expect("taken")[0], Err(Refused { expected: 0 }));
+    assert_eq!(store.journal.append(&[record(2, 3, vec![1])]).expect("taken")[0], Err(OutOfSequence { expected: 0 }));
     store.journal.append(&[record(3, 500, vec![3])]).expect("taken")[0].expect("in sequence");
     store.closer.checkpoint().expect("a checkpoint");
     assert_eq!(frames(&store, 3).len(), 500);

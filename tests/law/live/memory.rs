@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::id::UserId;
-use domain::port::journal::{Journal, JournalError, Record, Refused};
+use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
 use domain::port::store::{Checkpointed, LoadVisitor, ProfileStore, StoreError};
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 pub(super) struct Memory(Arc<Mutex<BTreeMap<UserId, Vec<Vec<u8>>>>>);
 
 impl Journal for Memory {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), Refused>>, JournalError> {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
         let mut users = self.0.lock();
         for record in group {
             let frames = users.entry(record.user).or_default();

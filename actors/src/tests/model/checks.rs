@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::access::{Viewer, Visibility};
 use domain::day::Day;
 use domain::event::FeedEvent;
-use domain::pipeline::{Context, Outcome, Rolled, apply, roll, serialize};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, RollOutcome, apply, roll, serialize};
 use domain::state::UserState;
 use domain::table::LeafSet;
 
@@ -104,7 +104,7 @@ impl Durable {
         let number = (0..self.users.len()).find(|number| user(*number) == event.user).expect("a user of the model");
         let head = Arc::new(self.head(number).expect("an acknowledged event is durable").clone());
         let outcome = apply(Some(&head), || unreachable!("the user is known"), event, &self.context(head.day));
-        assert!(!matches!(outcome, Outcome::Changed(_)), "an acknowledged event is lost");
+        assert!(!matches!(outcome, ApplyOutcome::Changed(_)), "an acknowledged event is lost");
     }
 
     /// A view is of a durable revision, at least as new as what was acknowledged before it was asked for, of the day,
@@ -133,7 +133,7 @@ impl Durable {
         // Where the turn of the day was not journalled, the head is shown as it is, but never from the cache.
         assert!(view.day >= day || !view.cache_hit, "a cached view of yesterday");
         let rolled = roll(&Arc::new(state.clone()), &self.context(view.day.max(state.day)));
-        assert!(matches!(rolled, Rolled::Same(_)) || view.day < state.day, "a view that the day has overtaken");
+        assert!(matches!(rolled, RollOutcome::Same(_)) || view.day < state.day, "a view that the day has overtaken");
         assert_eq!(view.body, serialize::view(state, view.mask), "revision {}", view.revision);
     }
 
@@ -168,8 +168,8 @@ impl Durable {
         );
     }
 
-    fn context(&self, day: Day) -> Context<'_> {
-        Context {
+    fn context(&self, day: Day) -> AssemblyContext<'_> {
+        AssemblyContext {
             rules: &self.ground.rules,
             rules_fingerprint: self.ground.rules.fingerprint(),
             policy_version: self.ground.policy.load().version,

@@ -2,7 +2,7 @@
 
 use super::{Members, array, object, too_large, write};
 use crate::event::shape::{Item, Presence};
-use crate::event::{At, Fault, Problem};
+use crate::event::{EventFault, EventProblem, Location};
 use crate::json::Json;
 use crate::rules::Rules;
 
@@ -10,18 +10,28 @@ use crate::rules::Rules;
 pub(crate) fn write_item(
     item: &Item,
     members: &Members<'_>,
-    at: &At<'_>,
+    at: &Location<'_>,
     rules: &Rules,
     out: &mut String,
-) -> Result<(), Fault> {
+) -> Result<(), EventFault> {
     for (name, _) in members {
         let known = item.members.iter().find(|member| member.name == name);
         match known.map(|member| member.presence) {
             Some(Presence::Required | Presence::Optional) => {}
             Some(Presence::Derived) => {
-                return Err(Fault::new(Problem::DerivedMember, &at.member(name), "is derived and cannot be sent"));
+                return Err(EventFault::new(
+                    EventProblem::DerivedMember,
+                    &at.member(name),
+                    "is derived and cannot be sent",
+                ));
             }
-            None => return Err(Fault::new(Problem::UnknownMember, &at.member(name), "is no member of this object")),
+            None => {
+                return Err(EventFault::new(
+                    EventProblem::UnknownMember,
+                    &at.member(name),
+                    "is no member of this object",
+                ));
+            }
         }
     }
     out.push('{');
@@ -29,7 +39,7 @@ pub(crate) fn write_item(
     for member in item.members {
         let Some((_, value)) = members.iter().find(|(name, _)| name == member.name) else {
             if member.presence == Presence::Required {
-                return Err(Fault::new(Problem::MissingMember, &at.member(member.name), "must be there"));
+                return Err(EventFault::new(EventProblem::MissingMember, &at.member(member.name), "must be there"));
             }
             continue;
         };
@@ -50,10 +60,10 @@ pub(super) fn write_items(
     item: &Item,
     value: &Json<'_>,
     (max_items, max_bytes): (usize, usize),
-    at: &At<'_>,
+    at: &Location<'_>,
     rules: &Rules,
     out: &mut String,
-) -> Result<(), Fault> {
+) -> Result<(), EventFault> {
     let list = array(value, max_items, at)?;
     let mut text = String::with_capacity(list.len() * 192);
     let mut written = Vec::with_capacity(list.len());
@@ -71,7 +81,11 @@ pub(super) fn write_items(
         written.sort_unstable_by_key(|(key, index, _)| (*key, *index));
         if let Some(pair) = written.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             let here = at.index(pair[1].1);
-            return Err(Fault::new(Problem::DuplicateItem, &here.member(key), "is the id of an earlier item"));
+            return Err(EventFault::new(
+                EventProblem::DuplicateItem,
+                &here.member(key),
+                "is the id of an earlier item",
+            ));
         }
     }
     out.push('[');

@@ -2,17 +2,17 @@
 
 use super::array;
 use crate::canonical::write_string;
-use crate::event::{At, Fault};
+use crate::event::{EventFault, Location};
 use crate::json::Json;
 
 /// A set: sorted bytewise; an item that is sent twice counts once.
 pub(super) fn write_set<'v>(
     value: &'v Json<'_>,
     limit: usize,
-    at: &At<'_>,
+    at: &Location<'_>,
     out: &mut String,
-    check: impl Fn(&'v Json<'_>, &At<'_>) -> Result<&'v str, Fault>,
-) -> Result<(), Fault> {
+    check: impl Fn(&'v Json<'_>, &Location<'_>) -> Result<&'v str, EventFault>,
+) -> Result<(), EventFault> {
     let items = array(value, limit, at)?.iter().enumerate();
     let mut texts = items.map(|(index, item)| check(item, &at.index(index))).collect::<Result<Vec<_>, _>>()?;
     texts.sort_unstable();
@@ -25,10 +25,10 @@ pub(super) fn write_set<'v>(
 pub(super) fn write_list<'v>(
     value: &'v Json<'_>,
     limit: usize,
-    at: &At<'_>,
+    at: &Location<'_>,
     out: &mut String,
-    check: impl Fn(&'v Json<'_>, &At<'_>) -> Result<&'v str, Fault>,
-) -> Result<(), Fault> {
+    check: impl Fn(&'v Json<'_>, &Location<'_>) -> Result<&'v str, EventFault>,
+) -> Result<(), EventFault> {
     out.push('[');
     for (index, item) in array(value, limit, at)?.iter().enumerate() {
         if index > 0 {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 pub(crate) use items::write_item;
 
 use super::shape::Shape;
-use super::{At, Fault, Problem};
+use super::{EventFault, EventProblem, Location};
 use crate::canonical::{write_integer, write_number, write_string};
 use crate::day::Day;
 use crate::json::Json;
@@ -20,7 +20,13 @@ use crate::rules::Rules;
 pub(crate) type Members<'j> = [(Cow<'j, str>, Json<'j>)];
 
 /// Checks that `value` has the shape, and appends it to `out` in canonical form.
-pub(crate) fn write(shape: Shape, value: &Json<'_>, at: &At<'_>, rules: &Rules, out: &mut String) -> Result<(), Fault> {
+pub(crate) fn write(
+    shape: Shape,
+    value: &Json<'_>,
+    at: &Location<'_>,
+    rules: &Rules,
+    out: &mut String,
+) -> Result<(), EventFault> {
     match shape {
         Shape::Bool => write_bool(value, at, out),
         Shape::Integer { min, max } => write_integer_within(value, min, max, at, out),
@@ -64,57 +70,63 @@ pub(crate) fn write(shape: Shape, value: &Json<'_>, at: &At<'_>, rules: &Rules, 
 pub(crate) use text::{check_id_not_red, clean, item_id, uri_reference};
 
 /// The members of an object, or the fault that it is none.
-pub(crate) fn object<'v, 'j>(value: &'v Json<'j>, at: &At<'_>) -> Result<&'v Members<'j>, Fault> {
+pub(crate) fn object<'v, 'j>(value: &'v Json<'j>, at: &Location<'_>) -> Result<&'v Members<'j>, EventFault> {
     value.as_object().ok_or_else(|| wrong_type(at, "must be an object"))
 }
 
 /// The text, or the fault that it is none.
-pub(crate) fn string<'v>(value: &'v Json<'_>, at: &At<'_>) -> Result<&'v str, Fault> {
+pub(crate) fn string<'v>(value: &'v Json<'_>, at: &Location<'_>) -> Result<&'v str, EventFault> {
     value.as_str().ok_or_else(|| wrong_type(at, "must be a string"))
 }
 
-fn array<'v, 'j>(value: &'v Json<'j>, limit: usize, at: &At<'_>) -> Result<&'v [Json<'j>], Fault> {
+fn array<'v, 'j>(value: &'v Json<'j>, limit: usize, at: &Location<'_>) -> Result<&'v [Json<'j>], EventFault> {
     let items = value.as_array().ok_or_else(|| wrong_type(at, "must be an array"))?;
     if items.len() > limit {
-        return Err(Fault::new(Problem::TooMany, at, format!("must have at most {limit} items")));
+        return Err(EventFault::new(EventProblem::TooMany, at, format!("must have at most {limit} items")));
     }
     Ok(items)
 }
 
-fn too_large(bytes: usize, at: &At<'_>) -> Fault {
-    Fault::new(Problem::TooLarge, at, format!("must have at most {bytes} bytes in canonical form"))
+fn too_large(bytes: usize, at: &Location<'_>) -> EventFault {
+    EventFault::new(EventProblem::TooLarge, at, format!("must have at most {bytes} bytes in canonical form"))
 }
 
-fn wrong_type(at: &At<'_>, detail: &'static str) -> Fault {
-    Fault::new(Problem::WrongType, at, detail)
+fn wrong_type(at: &Location<'_>, detail: &'static str) -> EventFault {
+    EventFault::new(EventProblem::WrongType, at, detail)
 }
 
-fn write_bool(value: &Json<'_>, at: &At<'_>, out: &mut String) -> Result<(), Fault> {
+fn write_bool(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Result<(), EventFault> {
     let value = value.as_bool().ok_or_else(|| wrong_type(at, "must be `true` or `false`"))?;
     out.push_str(if value { "true" } else { "false" });
     Ok(())
 }
 
-fn write_integer_within(value: &Json<'_>, min: i64, max: i64, at: &At<'_>, out: &mut String) -> Result<(), Fault> {
+fn write_integer_within(
+    value: &Json<'_>,
+    min: i64,
+    max: i64,
+    at: &Location<'_>,
+    out: &mut String,
+) -> Result<(), EventFault> {
     let integer = value.as_i64().ok_or_else(|| wrong_type(at, "must be an integer"))?;
     if !(min..=max).contains(&integer) {
-        return Err(Fault::new(Problem::OutOfRange, at, format!("must be an integer from {min} to {max}")));
+        return Err(EventFault::new(EventProblem::OutOfRange, at, format!("must be an integer from {min} to {max}")));
     }
     write_integer(out, integer);
     Ok(())
 }
 
-fn write_fraction(value: &Json<'_>, at: &At<'_>, out: &mut String) -> Result<(), Fault> {
+fn write_fraction(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Result<(), EventFault> {
     let number = value.as_f64().ok_or_else(|| wrong_type(at, "must be a number"))?;
     if !(0.0..=1.0).contains(&number) {
-        return Err(Fault::new(Problem::OutOfRange, at, "must be a number from 0 to 1"));
+        return Err(EventFault::new(EventProblem::OutOfRange, at, "must be a number from 0 to 1"));
     }
     write_number(out, number);
     Ok(())
 }
 
 /// Text that is known to need no escape.
-fn write_plain(text: &str, out: &mut String) -> Result<(), Fault> {
+fn write_plain(text: &str, out: &mut String) -> Result<(), EventFault> {
     out.push('"');
     out.push_str(text);
     out.push('"');

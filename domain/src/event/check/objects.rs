@@ -3,20 +3,20 @@
 use super::lists::write_strings;
 use super::{Members, array, is_date, object, string, text, too_large, write_fraction};
 use crate::canonical::write_string;
-use crate::event::{At, Fault, Problem};
+use crate::event::{EventFault, EventProblem, Location};
 use crate::json::Json;
 use crate::rules::Limits;
 use crate::source::Source;
 use crate::table::{FIELDS, Leaf, Member};
 
 /// Source to "verified_/synced_/computed_" + date.
-pub(super) fn write_source_trace(value: &Json<'_>, at: &At<'_>, out: &mut String) -> Result<(), Fault> {
+pub(super) fn write_source_trace(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Result<(), EventFault> {
     write_by_source(value, at, out, |value, at, out| {
         let text = string(value, at)?;
         let date = ["verified_", "synced_", "computed_"].iter().find_map(|prefix| text.strip_prefix(prefix));
         if !date.is_some_and(is_date) {
             let detail = "must be `verified_`, `synced_` or `computed_` and a date, as `YYYY-MM-DD`";
-            return Err(Fault::new(Problem::InvalidFormat, at, detail));
+            return Err(EventFault::new(EventProblem::InvalidFormat, at, detail));
         }
         write_string(out, text);
         Ok(())
@@ -24,11 +24,15 @@ pub(super) fn write_source_trace(value: &Json<'_>, at: &At<'_>, out: &mut String
 }
 
 /// Source to {confidence, fields}: how far the source is to be believed about these fields.
-pub(super) fn write_source_confidence(value: &Json<'_>, at: &At<'_>, out: &mut String) -> Result<(), Fault> {
+pub(super) fn write_source_confidence(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Result<(), EventFault> {
     write_by_source(value, at, out, |value, at, out| {
         let members = object(value, at)?;
         if let Some((name, _)) = members.iter().find(|(name, _)| name != "confidence" && name != "fields") {
-            return Err(Fault::new(Problem::UnknownMember, &at.member(name), "must be `confidence` or `fields`"));
+            return Err(EventFault::new(
+                EventProblem::UnknownMember,
+                &at.member(name),
+                "must be `confidence` or `fields`",
+            ));
         }
         out.push_str("{\"confidence\":");
         write_fraction(required(members, "confidence", at)?, &at.member("confidence"), out)?;
@@ -40,7 +44,12 @@ pub(super) fn write_source_confidence(value: &Json<'_>, at: &At<'_>, out: &mut S
 }
 
 /// Any object, as long as its canonical form is small and its strings are clean.
-pub(super) fn write_metrics(value: &Json<'_>, limits: &Limits, at: &At<'_>, out: &mut String) -> Result<(), Fault> {
+pub(super) fn write_metrics(
+    value: &Json<'_>,
+    limits: &Limits,
+    at: &Location<'_>,
+    out: &mut String,
+) -> Result<(), EventFault> {
     object(value, at)?;
     check_strings(value, limits, at)?;
     let start = out.len();
@@ -52,7 +61,7 @@ pub(super) fn write_metrics(value: &Json<'_>, limits: &Limits, at: &At<'_>, out:
     Ok(())
 }
 
-fn check_strings(value: &Json<'_>, limits: &Limits, at: &At<'_>) -> Result<(), Fault> {
+fn check_strings(value: &Json<'_>, limits: &Limits, at: &Location<'_>) -> Result<(), EventFault> {
     match value {
         Json::String(string) => check_string(string, limits, at),
         Json::Array(items) => {
@@ -66,7 +75,7 @@ fn check_strings(value: &Json<'_>, limits: &Limits, at: &At<'_>) -> Result<(), F
     }
 }
 
-fn check_string(string: &str, limits: &Limits, at: &At<'_>) -> Result<(), Fault> {
+fn check_string(string: &str, limits: &Limits, at: &Location<'_>) -> Result<(), EventFault> {
     text::check_clean(string, limits.string_chars, at)?;
     text::check_not_red(string, at)
 }
@@ -74,13 +83,13 @@ fn check_string(string: &str, limits: &Limits, at: &At<'_>) -> Result<(), Fault>
 /// Appends an object from sources to what `write` makes of each value.
 fn write_by_source(
     value: &Json<'_>,
-    at: &At<'_>,
+    at: &Location<'_>,
     out: &mut String,
-    write: impl Fn(&Json<'_>, &At<'_>, &mut String) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    write: impl Fn(&Json<'_>, &Location<'_>, &mut String) -> Result<(), EventFault>,
+) -> Result<(), EventFault> {
     let members = object(value, at)?;
     if let Some((name, _)) = members.iter().find(|(name, _)| Source::parse(name).is_none()) {
-        return Err(Fault::new(Problem::UnknownMember, &at.member(name), "is no source"));
+        return Err(EventFault::new(EventProblem::UnknownMember, &at.member(name), "is no source"));
     }
     let mut sorted: Vec<_> = members.iter().collect();
     sorted.sort_unstable_by_key(|(name, _)| name);
@@ -98,7 +107,7 @@ fn write_by_source(
 }
 
 /// Dotted paths of the profile, or `section.*`.
-fn write_fields(value: &Json<'_>, at: &At<'_>, out: &mut String) -> Result<(), Fault> {
+fn write_fields(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Result<(), EventFault> {
     let items = array(value, FIELDS.len() + Member::COUNT, at)?;
     let path = |(index, item): (usize, _)| {
         let at = at.index(index);
@@ -106,7 +115,7 @@ fn write_fields(value: &Json<'_>, at: &At<'_>, out: &mut String) -> Result<(), F
         let section = path.strip_suffix(".*").and_then(Member::parse).is_some_and(|member| !member.is_leaf());
         if !section && Leaf::parse(path).is_none() {
             let detail = "must be the dotted path of a field, or a section and `.*`";
-            return Err(Fault::new(Problem::UnknownValue, &at, detail));
+            return Err(EventFault::new(EventProblem::UnknownValue, &at, detail));
         }
         Ok(path)
     };
@@ -115,7 +124,13 @@ fn write_fields(value: &Json<'_>, at: &At<'_>, out: &mut String) -> Result<(), F
     Ok(())
 }
 
-fn required<'v, 'j>(members: &'v Members<'j>, name: &'static str, at: &At<'_>) -> Result<&'v Json<'j>, Fault> {
+fn required<'v, 'j>(
+    members: &'v Members<'j>,
+    name: &'static str,
+    at: &Location<'_>,
+) -> Result<&'v Json<'j>, EventFault> {
     let member = members.iter().find(|(member, _)| member == name);
-    member.map(|(_, value)| value).ok_or_else(|| Fault::new(Problem::MissingMember, &at.member(name), "must be there"))
+    member
+        .map(|(_, value)| value)
+        .ok_or_else(|| EventFault::new(EventProblem::MissingMember, &at.member(name), "must be there"))
 }

@@ -13,8 +13,8 @@ fn split(text: &[u8], piece: usize, limit: usize) -> Result<Vec<&[u8]>, SplitErr
     Ok(splitter.finish(text)?.into_iter().map(|item| &text[item]).collect())
 }
 
-fn malformed(line: usize, column: usize) -> ReadProblem {
-    ReadProblem::Malformed { line, column }
+fn malformed(line: usize, column: usize) -> JsonProblem {
+    JsonProblem::Malformed { line, column }
 }
 
 #[test]
@@ -68,12 +68,12 @@ fn text_that_is_no_array_is_refused_with_its_position() {
         (b"[\"\n\"]", malformed(1, 2)),
         (b"[\"\\x\"]", malformed(1, 4)),
         (b"\xef\xbb\xbf[]", malformed(1, 1)),
-        (b"[\"\xff\"]", ReadProblem::InvalidUtf8 { offset: 2 }),
-        (b"[\"\xc3", ReadProblem::InvalidUtf8 { offset: 2 }),
+        (b"[\"\xff\"]", JsonProblem::InvalidUtf8 { offset: 2 }),
+        (b"[\"\xc3", JsonProblem::InvalidUtf8 { offset: 2 }),
         (b"[1,,\xff]", malformed(1, 4)),
-        (b" {\xff", ReadProblem::NotAnArray),
-        (b" {}", ReadProblem::NotAnArray),
-        (b"7", ReadProblem::NotAnArray),
+        (b" {\xff", JsonProblem::NotAnArray),
+        (b" {}", JsonProblem::NotAnArray),
+        (b"7", JsonProblem::NotAnArray),
     ] {
         for piece in [1, 2, 3, 100] {
             let error = split(text, piece, 9).expect_err("it is refused");
@@ -163,7 +163,7 @@ fn assert_agrees(text: &[u8], piece: usize) {
         }
         (Err(error), Err(SplitError::Read(found))) => {
             // How a hexadecimal escape goes wrong, and what stands where no array begins, is said less exactly there.
-            if error.classify() != Category::Data && found.problem != ReadProblem::NotAnArray && !utf8.contains("\\u") {
+            if error.classify() != Category::Data && found.problem != JsonProblem::NotAnArray && !utf8.contains("\\u") {
                 assert_eq!(found.problem, malformed(error.line(), error.column()), "{utf8:?}");
             }
         }

@@ -3,10 +3,10 @@
 use crate::canonical::{CanonicalJson, write_integer};
 use crate::day::Day;
 use crate::documents::{Register, SourceDocument, SourceDocuments};
-use crate::event::{RegisterPath, Text, time};
+use crate::event::{RegisterPath, SharedText, time};
 use crate::rules::Rules;
 use crate::scan;
-use crate::source::{Kind, Source};
+use crate::source::{Source, ValueKind};
 use crate::table::Leaf;
 
 /// On which day after its due date an overdue item leaves the view.
@@ -17,13 +17,13 @@ const COMPLETED_DAYS: i32 = 90;
 const SHOWN: usize = 256;
 
 pub(super) fn assemble(documents: &SourceDocuments, today: Day, rules: &Rules) -> Vec<(Leaf, CanonicalJson)> {
-    let Some(document) = documents.of(Source::Deadlines) else { return Vec::new() };
-    let mut open: Vec<Item<'_>> = Vec::new();
+    let Some(document) = documents.document(Source::Deadlines) else { return Vec::new() };
+    let mut open: Vec<OpenDeadline<'_>> = Vec::new();
     let mut completed = 0;
     for register in document.registers() {
         match &register.path {
             RegisterPath::DeadlineDetails(id) if !is_done(document, id, register) => {
-                open.extend(Item::new(id, register))
+                open.extend(OpenDeadline::new(id, register))
             }
             RegisterPath::DeadlineCompletion(id) if counts(document, id, register, today, rules) => completed += 1,
             _ => {}
@@ -41,30 +41,30 @@ pub(super) fn assemble(documents: &SourceDocuments, today: Day, rules: &Rules) -
 }
 
 /// A deadline that is not done.
-struct Item<'a> {
+struct OpenDeadline<'a> {
     due: Day,
-    id: &'a Text,
+    id: &'a SharedText,
     details: &'a str,
 }
 
-impl<'a> Item<'a> {
-    fn new(id: &'a Text, register: &'a Register) -> Option<Self> {
+impl<'a> OpenDeadline<'a> {
+    fn new(id: &'a SharedText, register: &'a Register) -> Option<Self> {
         let details = register.value.as_ref()?.as_str();
         Some(Self { due: Day::parse(scan::text_member(details, "due_date")?)?, id, details })
     }
 }
 
 /// A deadline is done while the completion's stamp is greater than the details'; a withdrawn completion completes nothing.
-fn is_done(document: &SourceDocument, id: &Text, details: &Register) -> bool {
-    let completion = document.get(&RegisterPath::DeadlineCompletion(id.clone()), Kind::Inferred);
+fn is_done(document: &SourceDocument, id: &SharedText, details: &Register) -> bool {
+    let completion = document.get(&RegisterPath::DeadlineCompletion(id.clone()), ValueKind::Inferred);
     completion
         .filter(|completion| completion.value.is_some())
         .is_some_and(|completion| completion.compare_candidate(Source::Deadlines, details, Source::Deadlines).is_gt())
 }
 
 /// Whether a completion counts: its deadline is done now, and it fell into the last days. Details may be missing.
-fn counts(document: &SourceDocument, id: &Text, completion: &Register, today: Day, rules: &Rules) -> bool {
-    let details = document.get(&RegisterPath::DeadlineDetails(id.clone()), Kind::Inferred);
+fn counts(document: &SourceDocument, id: &SharedText, completion: &Register, today: Day, rules: &Rules) -> bool {
+    let details = document.get(&RegisterPath::DeadlineDetails(id.clone()), ValueKind::Inferred);
     let done = details
         .is_none_or(|details| completion.compare_candidate(Source::Deadlines, details, Source::Deadlines).is_gt());
     let instant = completion.value.as_ref().and_then(|value| time::parse_micros(value.plain_str()?));
@@ -74,7 +74,7 @@ fn counts(document: &SourceDocument, id: &Text, completion: &Register, today: Da
     })
 }
 
-fn list(items: &[Item<'_>], today: Day) -> CanonicalJson {
+fn list(items: &[OpenDeadline<'_>], today: Day) -> CanonicalJson {
     let mut out = String::with_capacity(2 + items.iter().map(|item| item.details.len() + 24).sum::<usize>());
     out.push('[');
     for (index, item) in items.iter().enumerate() {

@@ -4,7 +4,7 @@ use crate::canonical::CanonicalJson;
 use crate::documents::SourceDocuments;
 use crate::event::RegisterPath;
 use crate::scan;
-use crate::source::{Kind, Source};
+use crate::source::{Source, ValueKind};
 use crate::table::Leaf;
 
 pub(super) fn assemble(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)> {
@@ -14,7 +14,7 @@ pub(super) fn assemble(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)
     let (mut eligible, mut applied, mut active, mut benefit) = (0, 0, 0, 0);
     schemes.push('[');
     for text in scan::elements(batch.as_str()) {
-        let scheme = Scheme::read(text);
+        let scheme = SchemeFields::read(text);
         let overlay = overlay(documents, scheme.id);
         let status = overlay.map_or(scheme.status, CanonicalJson::as_str);
         eligible += 1;
@@ -40,13 +40,13 @@ pub(super) fn assemble(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)
 
 /// What the totals need of a scheme, as slices of its text.
 #[derive(Default)]
-struct Scheme<'a> {
+struct SchemeFields<'a> {
     id: &'a str,
     status: &'a str,
     annual_benefit_inr: i64,
 }
 
-impl<'a> Scheme<'a> {
+impl<'a> SchemeFields<'a> {
     fn read(text: &'a str) -> Self {
         let mut scheme = Self::default();
         for (name, value) in scan::members(text) {
@@ -63,8 +63,8 @@ impl<'a> Scheme<'a> {
 
 /// The overlay of a scheme, whatever the batch's time.
 fn overlay<'a>(documents: &'a SourceDocuments, id: &str) -> Option<&'a CanonicalJson> {
-    let document = documents.of(Source::Schemes)?;
-    document.get(&RegisterPath::SchemeStatus(id.into()), Kind::Inferred)?.value.as_ref()
+    let document = documents.document(Source::Schemes)?;
+    document.get(&RegisterPath::SchemeStatus(id.into()), ValueKind::Inferred)?.value.as_ref()
 }
 
 fn push_with_status(out: &mut String, scheme: &str, own: &str, status: &str) {

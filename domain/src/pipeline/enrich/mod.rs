@@ -64,7 +64,7 @@ fn shared(member: Member, documents: &SourceDocuments, rules: &Rules) -> Vec<(Le
 
 fn consent(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)> {
     let mut leaves = owned(Member::Consent, documents);
-    if let Some(newest) = documents.of(Source::Consent).and_then(|document| document.newest()) {
+    if let Some(newest) = documents.document(Source::Consent).and_then(|document| document.newest()) {
         let updated_at = CanonicalJson::string(&format_instant(newest));
         let index = leaves.partition_point(|(leaf, _)| *leaf < Leaf::ConsentConsentUpdatedAt);
         leaves.insert(index, (Leaf::ConsentConsentUpdatedAt, updated_at));

@@ -6,9 +6,9 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::event::envelope::ID_CHARS;
 use crate::event::fault::MAX_REPORTED_FAULTS;
-use crate::event::{Fault, Problem, presentable, red};
+use crate::event::{EventFault, EventProblem, cut_to_repeatable, red};
 use crate::id::UserId;
-use crate::json::{Json, ReadError, ReadProblem};
+use crate::json::{Json, JsonError, JsonProblem};
 use crate::sensitive;
 
 /// A rejected event: what is wrong, and whose it was as far as that could be read.
@@ -17,7 +17,7 @@ use crate::sensitive;
 #[derive(Debug, Clone)]
 pub struct Rejection {
     /// The first is the one that counts.
-    faults: Vec<Fault>,
+    faults: Vec<EventFault>,
     /// The event's id.
     pub event_id: Option<String>,
     /// The event's type.
@@ -30,7 +30,7 @@ pub struct Rejection {
 
 impl Rejection {
     /// What is wrong.
-    pub fn problem(&self) -> Problem {
+    pub fn problem(&self) -> EventProblem {
         self.fault().problem
     }
 
@@ -45,7 +45,7 @@ impl Rejection {
     }
 
     /// What was found, the fault that counts first: at most 16.
-    pub fn faults(&self) -> &[Fault] {
+    pub fn faults(&self) -> &[EventFault] {
         &self.faults[..self.faults.len().min(MAX_REPORTED_FAULTS)]
     }
 
@@ -57,28 +57,31 @@ impl Rejection {
     /// The rejection of an event of more than `limit` bytes, of which `head` was read.
     pub fn too_large(limit: usize, head: &[u8]) -> Self {
         let detail = format!("an event has at most {limit} bytes").into();
-        let fault = Fault { problem: Problem::EventTooLarge, pointer: None, detail };
+        let fault = EventFault { problem: EventProblem::EventTooLarge, pointer: None, detail };
         // What stands behind the head was not searched.
         Self { red: true, ..Self::of_text(fault, head) }
     }
 
-    pub(super) fn unreadable(error: ReadError, bytes: &[u8]) -> Self {
+    pub(super) fn unreadable(error: JsonError, bytes: &[u8]) -> Self {
         let problem = match error.problem {
-            ReadProblem::Malformed { .. } => Problem::MalformedJson,
-            ReadProblem::NotAnArray => Problem::WrongType,
-            ReadProblem::InvalidUtf8 { .. } => Problem::InvalidUtf8,
-            ReadProblem::DuplicateMember => Problem::DuplicateMember,
-            ReadProblem::TooDeep { .. } => Problem::TooDeep,
-            ReadProblem::NumberTooLarge => Problem::NumberTooLarge,
+            JsonProblem::Malformed { .. } => EventProblem::MalformedJson,
+            JsonProblem::NotAnArray => EventProblem::WrongType,
+            JsonProblem::InvalidUtf8 { .. } => EventProblem::InvalidUtf8,
+            JsonProblem::DuplicateMember => EventProblem::DuplicateMember,
+            JsonProblem::TooDeep { .. } => EventProblem::TooDeep,
+            JsonProblem::NumberTooLarge => EventProblem::NumberTooLarge,
         };
-        let fault =
-            Fault { problem, pointer: error.pointer.map(presentable), detail: error.problem.to_string().into() };
+        let fault = EventFault {
+            problem,
+            pointer: error.pointer.map(cut_to_repeatable),
+            detail: error.problem.to_string().into(),
+        };
         Self::of_text(fault, bytes)
     }
 
-    pub(super) fn of_event(faults: Vec<Fault>, event: &Json<'_>) -> Self {
+    pub(super) fn of_event(faults: Vec<EventFault>, event: &Json<'_>) -> Self {
         let text = |name| event.get(name).and_then(Json::as_str);
-        let red = faults.iter().any(|fault| fault.problem == Problem::ClassRed) || red::in_event(event);
+        let red = faults.iter().any(|fault| fault.problem == EventProblem::ClassRed) || red::in_event(event);
         Self {
             faults,
             event_id: text("id").and_then(keepable_id),
@@ -88,16 +91,16 @@ impl Rejection {
         }
     }
 
-    fn of_text(fault: Fault, bytes: &[u8]) -> Self {
-        let mut head = Head::default();
+    fn of_text(fault: EventFault, bytes: &[u8]) -> Self {
+        let mut head = ReadableAttributes::default();
         // It goes wrong somewhere; what stands before that is what can be known.
         let _ = (&mut serde_json::Deserializer::from_slice(bytes)).deserialize_map(&mut head);
-        let red = red::in_unreadable(bytes);
-        let Head { id, event_type, subject } = head;
+        let red = red::may_hold_red(bytes);
+        let ReadableAttributes { id, event_type, subject } = head;
         Self { faults: vec![fault], event_id: id, event_type, subject, red }
     }
 
-    fn fault(&self) -> &Fault {
+    fn fault(&self) -> &EventFault {
         // Every constructor puts one in.
         &self.faults[0]
     }
@@ -127,13 +130,13 @@ fn is_short_and_visible(text: &str) -> bool {
 
 /// What the beginning of a text says of its event.
 #[derive(Default)]
-struct Head {
+struct ReadableAttributes {
     id: Option<String>,
     event_type: Option<String>,
     subject: Option<UserId>,
 }
 
-impl<'de> Visitor<'de> for &mut Head {
+impl<'de> Visitor<'de> for &mut ReadableAttributes {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -27,7 +27,7 @@ fn rules() -> Rules {
 }
 
 /// An event of that type from its own source.
-fn event(event_type: EventType, data: Value) -> Value {
+fn event(event_type: FeedEventType, data: Value) -> Value {
     json!({
         "specversion": "1.0",
         "id": "evt-1",
@@ -40,12 +40,12 @@ fn event(event_type: EventType, data: Value) -> Value {
 }
 
 /// Posts an event to the path of its type's source.
-fn post(event_type: EventType, event: &Value) -> Result<FeedEvent, Rejection> {
+fn post(event_type: FeedEventType, event: &Value) -> Result<FeedEvent, Rejection> {
     validate(event.to_string().as_bytes(), event_type.source(), &rules(), NOW)
 }
 
 #[track_caller]
-fn assert_refused(result: Result<FeedEvent, Rejection>, problem: Problem, pointer: &str) -> Rejection {
+fn assert_refused(result: Result<FeedEvent, Rejection>, problem: EventProblem, pointer: &str) -> Rejection {
     let rejection = result.expect_err("the event is refused");
     let at = (rejection.problem().name(), rejection.pointer());
     assert_eq!(at, (problem.name(), Some(pointer)), "{rejection}");

@@ -7,37 +7,45 @@ mod unicode;
 use super::*;
 
 /// The kinds and the texts of what is found.
-fn found(text: &str) -> Vec<(Kind, &str)> {
+fn found(text: &str) -> Vec<(SensitiveKind, &str)> {
     find(text).into_iter().map(|span| (span.kind, &text[span.range])).collect()
 }
 
 #[test]
 fn each_pattern_covers_what_it_names_and_no_more() {
     for (text, kind, covered) in [
-        ("2341 2341 2346 of", Kind::Aadhaar, "2341 2341 2346"),
-        ("234123412346,", Kind::Aadhaar, "234123412346"),
-        ("it is ABCPE1234F.", Kind::Pan, "ABCPE1234F"),
-        ("29ABCPE1234F1Z5", Kind::Gstin, "29ABCPE1234F1Z5"),
-        ("ABC1234567", Kind::VoterId, "ABC1234567"),
-        ("M1234567", Kind::Passport, "M1234567"),
-        ("call +91 98765 43210", Kind::Phone, "+91 98765 43210"),
-        ("9876543210", Kind::Phone, "9876543210"),
-        ("<a.b+c@example.co.in.>", Kind::Email, "a.b+c@example.co.in"),
-        ("राम@उदाहरण.भारत", Kind::Email, "राम@उदाहरण.भारत"),
-        ("x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln rest", Kind::Jwt, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"),
-        ("Bearer eyJhbGciOiJub25lIn0.eyJ4IjoxfQ.", Kind::Jwt, "eyJhbGciOiJub25lIn0.eyJ4IjoxfQ."),
-        ("k=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= x", Kind::Key, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
-        ("a usr_7Qm2Xr9TzKpA/x", Kind::UserId, "usr_7Qm2Xr9TzKpA"),
+        ("2341 2341 2346 of", SensitiveKind::Aadhaar, "2341 2341 2346"),
+        ("234123412346,", SensitiveKind::Aadhaar, "234123412346"),
+        ("it is ABCPE1234F.", SensitiveKind::Pan, "ABCPE1234F"),
+        ("29ABCPE1234F1Z5", SensitiveKind::Gstin, "29ABCPE1234F1Z5"),
+        ("ABC1234567", SensitiveKind::VoterId, "ABC1234567"),
+        ("M1234567", SensitiveKind::Passport, "M1234567"),
+        ("call +91 98765 43210", SensitiveKind::Phone, "+91 98765 43210"),
+        ("9876543210", SensitiveKind::Phone, "9876543210"),
+        ("<a.b+c@example.co.in.>", SensitiveKind::Email, "a.b+c@example.co.in"),
+        ("राम@उदाहरण.भारत", SensitiveKind::Email, "राम@उदाहरण.भारत"),
+        (
+            "x eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln rest",
+            SensitiveKind::Jwt,
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
+        ),
+        ("Bearer eyJhbGciOiJub25lIn0.eyJ4IjoxfQ.", SensitiveKind::Jwt, "eyJhbGciOiJub25lIn0.eyJ4IjoxfQ."),
+        (
+            "k=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE= x",
+            SensitiveKind::Key,
+            "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
+        ),
+        ("a usr_7Qm2Xr9TzKpA/x", SensitiveKind::UserId, "usr_7Qm2Xr9TzKpA"),
     ] {
         let found = found(text);
         assert!(found.contains(&(kind, covered)), "{text}: {found:?}");
     }
     let hex = "0a".repeat(32);
-    assert_eq!(found(&hex)[0], (Kind::Key, hex.as_str()));
+    assert_eq!(found(&hex)[0], (SensitiveKind::Key, hex.as_str()));
     let pem = "-----BEGIN PRIVATE KEY-----\\nMC4CAQ\\n-----END PRIVATE KEY-----";
-    assert!(found(&format!("key {pem}")).contains(&(Kind::Key, pem)));
+    assert!(found(&format!("key {pem}")).contains(&(SensitiveKind::Key, pem)));
     let cut = "-----BEGIN PRIVATE KEY-----\\nMC4CAQ";
-    assert_eq!(found(cut), [(Kind::Key, cut)], "a block that is cut off is a key all the same");
+    assert_eq!(found(cut), [(SensitiveKind::Key, cut)], "a block that is cut off is a key all the same");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use data::{Options, Population};
+use data::{Population, PopulationOptions};
 use domain::table::Leaf;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -23,8 +23,8 @@ const LATE_MICROS: i64 = HOUR_MICROS;
 const INDIA_MICROS: i64 = HOUR_MICROS * 11 / 2;
 
 /// What the events of a smaller population with the same seed and days are like, and the profiles that they make.
-pub(super) fn print(options: &Options, until: Timestamp) -> anyhow::Result<()> {
-    let population = Population::new(Options { users: USERS, ..options.clone() });
+pub(super) fn print(options: &PopulationOptions, until: Timestamp) -> anyhow::Result<()> {
+    let population = Population::new(PopulationOptions { users: USERS, ..options.clone() });
     let mut assembly = Assembly::new(until)?;
     let (mut by_source, mut newest, mut seen) = (BTreeMap::<_, u64>::new(), HashMap::new(), HashSet::new());
     let (mut bytes, mut late, mut overtaken, mut withdrawn, mut repeated) = (0, 0, 0, 0, 0);

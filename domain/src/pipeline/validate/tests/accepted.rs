@@ -1,13 +1,13 @@
 //! What accepted events become.
 
 use super::*;
-use crate::event::EventType::*;
+use crate::event::FeedEventType::*;
 use crate::event::RegisterPath;
-use crate::source::Kind;
+use crate::source::ValueKind;
 use crate::table::Leaf;
 
 /// What data is written: `path kind value` a line, `-` where it withdraws.
-fn writes(event_type: EventType, data: Value) -> Vec<String> {
+fn writes(event_type: FeedEventType, data: Value) -> Vec<String> {
     let accepted = post(event_type, &event(event_type, data)).unwrap_or_else(|error| panic!("{error}"));
     let path = |path: &RegisterPath| match path {
         RegisterPath::Leaf(leaf) => leaf.field().path.to_owned(),
@@ -16,7 +16,7 @@ fn writes(event_type: EventType, data: Value) -> Vec<String> {
         RegisterPath::DeadlineCompletion(id) => format!("completion/{}", id.as_str()),
         other => format!("{other:?}"),
     };
-    let line = |write: &crate::event::Write| {
+    let line = |write: &crate::event::RegisterWrite| {
         let value = write.value.as_ref().map_or("-", |value| value.as_str());
         format!("{} {} {value}", path(&write.path), write.kind.name())
     };
@@ -29,7 +29,7 @@ fn writes(event_type: EventType, data: Value) -> Vec<String> {
 fn the_examples_are_accepted() {
     for line in EXAMPLES.lines() {
         let value: Value = serde_json::from_str(line).expect("JSON");
-        let event_type = EventType::parse(value["type"].as_str().expect("a type")).expect("a known type");
+        let event_type = FeedEventType::parse(value["type"].as_str().expect("a type")).expect("a known type");
         let event = post(event_type, &value).unwrap_or_else(|error| panic!("{error} in {line}"));
         assert_eq!((event.source, event.user.as_str()), (event_type.source(), "usr_7Qm2Xr9TzKpA"));
         assert_eq!((event.id.as_str(), event.registration), (value["id"].as_str().expect("an id"), false));
@@ -196,18 +196,18 @@ fn an_integer_is_an_integer_however_it_is_written() {
 #[test]
 fn the_servers_own_events_pass_the_same_checks() {
     let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
-    let own = |data: &[u8]| validate_own(data, UserConsentUpdated, "own-1", user, 7, &rules());
+    let own = |data: &[u8]| validate_consent_put(data, UserConsentUpdated, "own-1", user, 7, &rules());
     let event = own(br#"{"data_sharing_level":"full"}"#).expect("accepted");
     assert_eq!((event.id.as_str(), event.source, event.user, event.time), ("own-1", Source::Consent, user, 7));
     assert_eq!(event.writes.len(), 1);
     assert_eq!(event.writes[0].path, RegisterPath::Leaf(Leaf::ConsentDataSharingLevel));
-    assert_eq!(event.writes[0].kind, Kind::Inferred);
-    assert_refused(own(br#"{"data_sharing_level":"all"}"#), Problem::UnknownValue, "/data_sharing_level");
-    assert_refused(own(b"{}"), Problem::NothingSaid, "");
-    assert_refused(own(b"[]"), Problem::WrongType, "");
+    assert_eq!(event.writes[0].kind, ValueKind::Inferred);
+    assert_refused(own(br#"{"data_sharing_level":"all"}"#), EventProblem::UnknownValue, "/data_sharing_level");
+    assert_refused(own(b"{}"), EventProblem::NothingSaid, "");
+    assert_refused(own(b"[]"), EventProblem::WrongType, "");
     assert_refused(
         own(br#"{"analytics_opt_in":true,"analytics_opt_in":true}"#),
-        Problem::DuplicateMember,
+        EventProblem::DuplicateMember,
         "/analytics_opt_in",
     );
 }

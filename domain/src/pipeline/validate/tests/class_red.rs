@@ -2,7 +2,7 @@
 
 use super::data::{action, deadline, predicted, refuse, scheme, with};
 use super::*;
-use crate::event::EventType::*;
+use crate::event::FeedEventType::*;
 
 #[test]
 fn class_red_is_refused_wherever_text_is_free() {
@@ -40,7 +40,7 @@ fn class_red_is_refused_wherever_text_is_free() {
         (AnalyticsCohortComputed, json!({"aggregated_metrics": {"a": [{"b": red}]}}), "/data/aggregated_metrics/a/0/b"),
         (AnalyticsCohortComputed, json!({"aggregated_metrics": {"9876543210": 1}}), "/data/aggregated_metrics"),
     ] {
-        assert!(refuse(event_type, data, Problem::ClassRed, pointer).red);
+        assert!(refuse(event_type, data, EventProblem::ClassRed, pointer).red);
     }
 }
 
@@ -58,7 +58,7 @@ fn class_red_is_refused_in_every_script_and_with_every_separator() {
         "011-23456789",
     ] {
         let data = with(deadline(), "description", json!(red));
-        refuse(DeadlineDetected, data, Problem::ClassRed, "/data/description");
+        refuse(DeadlineDetected, data, EventProblem::ClassRed, "/data/description");
     }
     for taken in ["help line 1800-123-4567", "due 31.07.2026 10:30", "Rs 6,000.00 by 2026-07-31"] {
         let event = event(DeadlineDetected, with(deadline(), "description", json!(taken)));
@@ -66,7 +66,7 @@ fn class_red_is_refused_in_every_script_and_with_every_separator() {
     }
     for red in ["/call?n=%39876543210", "/call?n=98765+43210", "/id/2341%202341%202346", "/id?a=2341,2341,2346"] {
         let data = with(deadline(), "action_url", json!(red));
-        refuse(DeadlineDetected, data, Problem::ClassRed, "/data/action_url");
+        refuse(DeadlineDetected, data, EventProblem::ClassRed, "/data/action_url");
     }
 }
 
@@ -91,7 +91,7 @@ fn class_red_is_refused_in_ids() {
         ),
         (IdentityVerified, json!({"identity_token": "tok_234123412346"}), "/data/identity_token"),
     ] {
-        assert!(refuse(event_type, data, Problem::ClassRed, pointer).red);
+        assert!(refuse(event_type, data, EventProblem::ClassRed, pointer).red);
     }
     for id in [
         "01ARZ3NDEKTSV4RRFFQ69G5FAV",

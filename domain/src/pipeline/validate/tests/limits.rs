@@ -2,7 +2,7 @@
 
 use super::data::{action, deadline, predicted, refuse, scheme, with};
 use super::*;
-use crate::event::EventType::*;
+use crate::event::FeedEventType::*;
 
 #[test]
 fn values_of_exactly_the_limit_are_accepted_and_one_more_is_not() {
@@ -11,13 +11,13 @@ fn values_of_exactly_the_limit_are_accepted_and_one_more_is_not() {
     assert!(post(EligibilityBatchComputed, &event(EligibilityBatchComputed, json!({"schemes": [long]}))).is_ok());
     let rule = with(scheme("s"), "matched_rules", json!(["r", "ऋ".repeat(65)]));
     let data = json!({"schemes": [rule]});
-    refuse(EligibilityBatchComputed, data, Problem::TooLong, "/data/schemes/0/matched_rules/1");
+    refuse(EligibilityBatchComputed, data, EventProblem::TooLong, "/data/schemes/0/matched_rules/1");
     let long = with(with(deadline(), "deadline_id", json!("d".repeat(64))), "description", json!("😀".repeat(512)));
     assert!(post(DeadlineDetected, &event(DeadlineDetected, long)).is_ok());
     let status = json!({"scheme_id": "s".repeat(65), "application_status": "applied"});
-    refuse(SchemeApplicationStatusChanged, status, Problem::InvalidFormat, "/data/scheme_id");
+    refuse(SchemeApplicationStatusChanged, status, EventProblem::InvalidFormat, "/data/scheme_id");
     let completed = json!({"deadline_id": "d".repeat(65), "completed_at": null});
-    refuse(DeadlineCompleted, completed, Problem::InvalidFormat, "/data/deadline_id");
+    refuse(DeadlineCompleted, completed, EventProblem::InvalidFormat, "/data/deadline_id");
 }
 
 /// An item from its number and a text.
@@ -63,6 +63,6 @@ fn lists_are_bounded_in_bytes_of_their_canonical_form() {
     for (event_type, name, bytes, item) in cases {
         let data = |bytes| json!({name: list_of(bytes, item)});
         assert!(post(event_type, &event(event_type, data(bytes))).is_ok(), "{name}");
-        refuse(event_type, data(bytes + 1), Problem::TooLarge, &format!("/data/{name}"));
+        refuse(event_type, data(bytes + 1), EventProblem::TooLarge, &format!("/data/{name}"));
     }
 }

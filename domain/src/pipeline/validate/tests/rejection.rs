@@ -1,7 +1,7 @@
 //! What a rejection says, and what it must not say.
 
 use super::*;
-use crate::event::EventType::{DeadlineDetected, IdentityVerified, UserConsentUpdated};
+use crate::event::FeedEventType::{DeadlineDetected, IdentityVerified, UserConsentUpdated};
 
 fn post_text(text: &[u8]) -> Rejection {
     validate(text, Source::Consent, &rules(), NOW).expect_err("the text is refused")
@@ -17,12 +17,12 @@ fn text_that_cannot_be_read_has_its_specific_problem() {
     let twice = good.replace("\"analytics_opt_in\":true", "\"analytics_opt_in\":true,\"analytics_opt_in\":true");
     let deep_at = format!("/data/analytics_opt_in{}", "/0".repeat(62));
     for (text, problem, status, pointer) in [
-        (&good.as_bytes()[..good.len() - 1], Problem::MalformedJson, 400, None),
-        (b"", Problem::MalformedJson, 400, None),
-        (&bad_utf8, Problem::InvalidUtf8, 400, None),
-        (deep.as_bytes(), Problem::TooDeep, 400, Some(deep_at.as_str())),
-        (beyond.as_bytes(), Problem::NumberTooLarge, 422, Some("/data/analytics_opt_in")),
-        (twice.as_bytes(), Problem::DuplicateMember, 422, Some("/data/analytics_opt_in")),
+        (&good.as_bytes()[..good.len() - 1], EventProblem::MalformedJson, 400, None),
+        (b"", EventProblem::MalformedJson, 400, None),
+        (&bad_utf8, EventProblem::InvalidUtf8, 400, None),
+        (deep.as_bytes(), EventProblem::TooDeep, 400, Some(deep_at.as_str())),
+        (beyond.as_bytes(), EventProblem::NumberTooLarge, 422, Some("/data/analytics_opt_in")),
+        (twice.as_bytes(), EventProblem::DuplicateMember, 422, Some("/data/analytics_opt_in")),
     ] {
         let rejection = post_text(text);
         let found = (rejection.problem(), rejection.problem().status(), rejection.pointer());
@@ -30,7 +30,7 @@ fn text_that_cannot_be_read_has_its_specific_problem() {
     }
     // One level less is a value of the wrong type.
     let deepest = good.replace("true", &("[".repeat(62) + &"]".repeat(62)));
-    assert_eq!(post_text(deepest.as_bytes()).problem(), Problem::WrongType);
+    assert_eq!(post_text(deepest.as_bytes()).problem(), EventProblem::WrongType);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn no_value_of_the_event_stands_in_a_rejection() {
 fn a_pointer_stops_before_a_name_that_looks_like_class_red() {
     let with_name = |name: &str| event(UserConsentUpdated, json!({name: true}));
     for name in ["2341 2341 2346", "ABCPE1234F", &"x".repeat(65), "a\nb"] {
-        assert_refused(post(UserConsentUpdated, &with_name(name)), Problem::UnknownMember, "/data");
+        assert_refused(post(UserConsentUpdated, &with_name(name)), EventProblem::UnknownMember, "/data");
         let twice = format!("{{\"data\":{{{0}:1,{0}:1}}}}", json!(name));
         assert_eq!(post_text(twice.as_bytes()).pointer(), Some("/data"));
     }
@@ -107,7 +107,10 @@ fn items_of_a_batch_stand_for_themselves() {
         .into_iter()
         .map(|item| validate(&body.as_bytes()[item], Source::Consent, &rules(), NOW).err().map(|r| r.problem()))
         .collect();
-    assert_eq!(problems, [None, Some(Problem::DuplicateMember), Some(Problem::NumberTooLarge), Some(Problem::TooDeep)]);
+    assert_eq!(
+        problems,
+        [None, Some(EventProblem::DuplicateMember), Some(EventProblem::NumberTooLarge), Some(EventProblem::TooDeep)]
+    );
 }
 
 #[test]
