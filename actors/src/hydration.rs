@@ -5,8 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use domain::id::UserId;
+use domain::past::PastProfile;
 use domain::port::store::{ProfileStore, StoreError};
-use domain::record::{Hydration, PastProfile, Rewind};
+use domain::record::{Hydration, Rewind};
 use domain::state::UserState;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;

@@ -9,7 +9,7 @@ use actix::{Actor, Addr, Arbiter};
 use domain::access::{Viewer, Visibility};
 use domain::event::{FeedEvent, RegisterWrite};
 use domain::id::UserId;
-use domain::record::PastProfile;
+use domain::past::PastProfile;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 

@@ -1,9 +1,8 @@
 //! What changed between two revisions, leaf by leaf.
 
 use crate::canonical::CanonicalJson;
-use crate::pipeline;
-use crate::profile::Profile;
-use crate::record::PastProfile;
+use crate::past::PastProfile;
+use crate::profile::{Profile, Section};
 use crate::state::UserState;
 use crate::table::{LeafSet, Member};
 
@@ -48,13 +47,7 @@ impl Delta {
     /// The change from one profile to another.
     pub(crate) fn new(base: u64, revision: u64, old: &Profile, new: &Profile) -> Self {
         let differing = Member::ALL.iter().copied().filter(|member| old.section(*member) != new.section(*member));
-        Self {
-            base,
-            revision,
-            before: old.present(),
-            after: new.present(),
-            changes: pipeline::changes(old, new, differing),
-        }
+        Self { base, revision, before: old.present(), after: new.present(), changes: changes(old, new, differing) }
     }
 
     /// The leaves that changed.
@@ -66,4 +59,20 @@ impl Delta {
     pub fn consent_changed(&self) -> bool {
         !self.changed().and(Member::Consent.leaves()).is_empty()
     }
+}
+
+/// The leaves that differ between two profiles, looked for in the members `changed` only.
+pub(crate) fn changes(old: &Profile, new: &Profile, changed: impl Iterator<Item = Member>) -> Vec<LeafChange> {
+    let mut changes = Vec::with_capacity(8);
+    for member in changed {
+        let (before, after) = (old.section(member), new.section(member));
+        for leaf in member.leaves().iter() {
+            let value = |section: Option<&Section>| section.and_then(|section| section.get(leaf)).cloned();
+            let (old, new) = (value(before), value(after));
+            if old != new {
+                changes.push(LeafChange { leaf, old, new });
+            }
+        }
+    }
+    changes
 }

@@ -20,6 +20,7 @@ pub mod delta;
 pub mod documents;
 mod footprint;
 pub mod integrity;
+pub mod past;
 pub mod pipeline;
 pub mod profile;
 pub mod publication;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use domain::access::Consent;
 use domain::id::UserId;
+use domain::past::PastProfile;
 use domain::port::store::{ProfileStore, StoreError};
-use domain::record::{PastProfile, Rewind, RewindResult};
+use domain::record::{Rewind, RewindResult};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix::Message;
 use domain::access::Viewer;
 use domain::event::{FeedEvent, RegisterWrite};
-use domain::record::PastProfile;
+use domain::past::PastProfile;
 use tokio::sync::oneshot;
 
 use super::{Completeness, Subscription, UserCounters};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use domain::access::Viewer;
 use domain::delta::Delta;
+use domain::past::PastProfile;
 use domain::port::journal::Committed;
-use domain::record::PastProfile;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet};
 

@@ -5,6 +5,7 @@ pub(crate) mod draft;
 pub(crate) mod envelope;
 
 mod analytics;
+mod applied;
 mod consent;
 mod deadlines;
 mod eligibility;
@@ -30,6 +31,7 @@ use crate::id::UserId;
 use crate::source::{Source, ValueKind};
 use crate::table::Leaf;
 
+pub(crate) use applied::AppliedEvent;
 pub use fault::EventFault;
 pub(crate) use fault::{Location, cut_to_repeatable};
 pub use problem::EventProblem;

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
+use super::enrich;
 use super::merge::{Touched, merge};
-use super::{diff, enrich};
 use crate::day::Day;
-use crate::delta::Delta;
+use crate::delta::{Delta, changes};
 use crate::documents::SourceDocuments;
-use crate::event::{FeedEvent, RegisterWrite, SharedText};
+use crate::event::{AppliedEvent, FeedEvent};
 use crate::id::{ProfileId, UserId};
 use crate::integrity::HashTree;
 use crate::profile::Profile;
 use crate::record;
 use crate::rules::Rules;
-use crate::source::Source;
 use crate::state::{NewGeneration, UserState};
 use crate::table::Member;
 
@@ -67,15 +66,6 @@ pub struct StateChange {
     delta: Option<Delta>,
     is_new: bool,
     event: Option<AppliedEvent>,
-}
-
-/// What of an event the registers took.
-#[derive(Debug)]
-pub(crate) struct AppliedEvent {
-    pub(crate) source: Source,
-    pub(crate) time: i64,
-    pub(crate) id: SharedText,
-    pub(crate) writes: Vec<RegisterWrite>,
 }
 
 /// A step that is ready for the journal.
@@ -150,7 +140,7 @@ fn step(
 fn revise(next: &mut UserState, old: &Profile, changed: Touched, context: &AssemblyContext<'_>) -> Delta {
     let base = next.envelope.revision;
     next.envelope.revision = base + 1;
-    let changes = diff::changes(old, &next.profile, changed.iter());
+    let changes = changes(old, &next.profile, changed.iter());
     let (before, after) = (old.present(), next.profile.present());
     let delta = Delta { base, revision: base + 1, before, after, changes };
     for member in changed.iter() {

@@ -6,25 +6,9 @@ use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation
 use serde_json::Value;
 
 use crate::delta::LeafChange;
-use crate::profile::{Profile, Section};
+use crate::profile::Section;
 use crate::scan;
-use crate::table::{Leaf, Member, ValueType};
-
-/// The leaves that differ between two profiles, looked for in the members `changed` only.
-pub(crate) fn changes(old: &Profile, new: &Profile, changed: impl Iterator<Item = Member>) -> Vec<LeafChange> {
-    let mut changes = Vec::with_capacity(8);
-    for member in changed {
-        let (before, after) = (old.section(member), new.section(member));
-        for leaf in member.leaves().iter() {
-            let value = |section: Option<&Section>| section.and_then(|section| section.get(leaf)).cloned();
-            let (old, new) = (value(before), value(after));
-            if old != new {
-                changes.push(LeafChange { leaf, old, new });
-            }
-        }
-    }
-    changes
-}
+use crate::table::{Leaf, ValueType};
 
 /// The operations of one leaf's change, below a parent that stays.
 pub(super) fn leaf_operations(change: &LeafChange, out: &mut Vec<PatchOperation>) {

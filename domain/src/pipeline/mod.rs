@@ -8,6 +8,4 @@ mod merge;
 pub mod serialize;
 pub mod validate;
 
-pub(crate) use diff::changes;
-
 pub use apply::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, StateChange, apply, roll};

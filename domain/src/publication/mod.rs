@@ -18,9 +18,9 @@ use crate::completeness;
 use crate::day::format_instant;
 use crate::delta::Delta;
 use crate::id::{ProfileId, UserId};
+use crate::past::PastProfile;
 use crate::pipeline::{mask, serialize};
 use crate::profile::{Envelope, Profile, SCHEMA_VERSION, push_hex};
-use crate::record::PastProfile;
 use crate::rules::Rules;
 use crate::table::{Leaf, LeafSet};
 

@@ -2,13 +2,12 @@
 
 use super::FORMAT;
 use super::codec::{DecodeError, Reader, Writer};
-use super::history::HistoryEntry;
+use super::entry::HistoryEntry;
 use super::leaf_value::{LeafValue, set_leaves};
 use crate::day::Day;
 use crate::delta::Delta;
-use crate::event::RegisterWrite;
+use crate::event::{AppliedEvent, RegisterWrite};
 use crate::id::{ProfileId, UserId};
-use crate::pipeline::apply::AppliedEvent;
 use crate::profile::{Envelope, Profile};
 use crate::source::Source;
 use crate::state::{NewGeneration, UserState};

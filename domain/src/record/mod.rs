@@ -6,6 +6,7 @@
 mod change;
 mod codec;
 mod edit;
+mod entry;
 mod history;
 mod leaf_value;
 mod rewind;
@@ -15,9 +16,10 @@ mod step;
 pub(crate) use change::encode;
 pub use change::replay;
 pub use codec::DecodeError;
-pub use history::{HistoryEntry, Hydration, Replay, entries};
+pub use entry::{HistoryEntry, entries};
+pub use history::{Hydration, Replay};
 pub use leaf_value::LeafValue;
-pub use rewind::{PastProfile, Rewind, RewindResult};
+pub use rewind::{Rewind, RewindResult};
 pub use state::{pack, unpack};
 pub use step::{FrameStep, RevisionStep, follow};
 

@@ -2,31 +2,12 @@
 
 use super::change::decode;
 use super::codec::DecodeError;
-use super::history::entries;
+use super::entry::entries;
 use super::unpack;
 use crate::access::Consent;
-use crate::id::ProfileId;
+use crate::past::PastProfile;
 use crate::port::store::{Checkpointed, LoadVisitor, StoreError};
-use crate::profile::Profile;
 use crate::state::UserState;
-
-/// A profile as it stood at a revision.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PastProfile {
-    /// Whose profile it is.
-    pub profile_id: ProfileId,
-    /// The revision.
-    pub revision: u64,
-    /// All members but the envelope.
-    pub profile: Profile,
-}
-
-impl PastProfile {
-    fn from_state(state: &UserState) -> Self {
-        let UserState { envelope, profile, .. } = state;
-        Self { profile_id: envelope.profile_id, revision: envelope.revision, profile: profile.clone() }
-    }
-}
 
 /// Goes back to a revision of a user, as the user's history is loaded.
 #[derive(Debug)]

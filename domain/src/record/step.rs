@@ -1,11 +1,11 @@
 //! A frame as those read it who follow the journal: whose it is, and what its revision made of the profile.
 
-use super::PastProfile;
 use super::change::decode;
 use super::codec::DecodeError;
 use super::leaf_value::{LeafValue, set_leaves};
 use crate::delta::Delta;
 use crate::id::{ProfileId, UserId};
+use crate::past::PastProfile;
 use crate::profile::{Envelope, Profile};
 use crate::table::Leaf;
 
