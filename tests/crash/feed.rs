@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, Response};
+use crate::client::Client;
 use crate::events::Case;
+use crate::http::Response;
 use crate::random::Random;
 
 const ONE_EVENT: &str = "application/cloudevents+json";
@@ -141,7 +142,7 @@ pub(crate) fn post(client: &mut Client, event: &Event) -> io::Result<Fate> {
     match response.status {
         200 => Ok(Fate::read(&response.json()["results"][0])),
         503 => Ok(Fate::Unknown),
-        _ => panic!("{} answers {}", event.line, response.text()),
+        _ => panic!("{} gets {response:?}", event.line),
     }
 }
 
@@ -172,6 +173,6 @@ pub(crate) fn profile(client: &mut Client, user: &str) -> Option<Value> {
     match response.status {
         200 => Some(response.json()),
         404 => None,
-        _ => panic!("the profile of {user}: {}", response.text()),
+        _ => panic!("the profile of {user}: {response:?}"),
     }
 }

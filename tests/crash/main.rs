@@ -9,6 +9,9 @@ mod disk;
 mod faults;
 mod feed;
 mod harness;
+#[path = "../support/http.rs"]
+#[allow(dead_code, reason = "shared with the server tests, which use other parts")]
+mod http;
 mod kill_at_start;
 mod kill_under_load;
 mod ledger;

@@ -9,7 +9,7 @@ use domain::table::{FIELDS, Weight};
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, USER, profile_path, spawn_app};
-use crate::client::{Answer, Request};
+use crate::http::{Request, Response};
 use crate::token::Token;
 
 const OTHER: &str = "usr_SomebodyElse01";
@@ -125,7 +125,7 @@ impl Reader {
         Some(filtered(whole, |path| shows(&shown, path) && in_sections(path)))
     }
 
-    fn ask(&self, app: &App, method: &'static str, path: &str) -> Answer {
+    fn ask(&self, app: &App, method: &'static str, path: &str) -> Response {
         let request = Request::new(method, path).bearer(&app.sign(self.token.clone()));
         app.send(if self.name.contains("admin") { request.header("x-access-reason", "a test") } else { request })
     }
@@ -224,7 +224,7 @@ fn sees_nobody(app: &App, reader: &Reader, case: &str) {
 }
 
 /// An answer without what names the request.
-fn without_names(answer: &Answer) -> (u16, Vec<(String, String)>, Value) {
+fn without_names(answer: &Response) -> (u16, Vec<(String, String)>, Value) {
     let mut problem = answer.json();
     for member in ["instance", "request_id"] {
         problem[member].take();

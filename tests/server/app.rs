@@ -11,7 +11,7 @@ use base64::Engine;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{Answer, Request};
+use crate::http::{Request, Response};
 use crate::token::Token;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_profile-server");
@@ -120,28 +120,28 @@ impl App {
         token.sign(&self.key)
     }
 
-    pub(crate) fn send(&self, request: Request) -> Answer {
+    pub(crate) fn send(&self, request: Request) -> Response {
         request.send(self.listen)
     }
 
-    pub(crate) fn get(&self, path: &str, token: Token) -> Answer {
+    pub(crate) fn get(&self, path: &str, token: Token) -> Response {
         self.send(Request::new("GET", path).bearer(&self.sign(token)))
     }
 
     /// The example citizen's whole profile, as the citizen sees it.
     #[track_caller]
-    pub(crate) fn own_profile(&self, user: &str) -> Answer {
+    pub(crate) fn own_profile(&self, user: &str) -> Response {
         let answer = self.get(&profile_path(user), Token::citizen(user));
         assert_eq!(answer.status, 200, "{answer:?}");
         answer
     }
 
     /// Posts one event to a feed, as the engine that holds its scope.
-    pub(crate) fn post(&self, source: &str, event: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) fn post(&self, source: &str, event: impl Into<Vec<u8>>) -> Response {
         self.post_as(source, "application/cloudevents+json", event)
     }
 
-    pub(crate) fn post_as(&self, source: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub(crate) fn post_as(&self, source: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Response {
         let token = self.sign(Token::service(&format!("feed:{source}")));
         self.send(Request::new("POST", feed_path(source)).bearer(&token).body(content_type, body))
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{App, USER, residency, spawn_app};
-use crate::client::Request;
+use crate::http::Request;
 use crate::token::Token;
 
 const MIB: usize = 1 << 20;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app::{App, USER, eventually, feed_path, profile_path, residency, spawn_app, spawn_app_with};
-use crate::client::{self, Answer, Chunked, Request};
+use crate::http::{self, BodyReader, Request, Response};
 use crate::live_client::Client;
 use crate::token::{Token, now};
 
@@ -29,15 +29,15 @@ fn feed(app: &App, form: &str) -> Request {
 
 /// Sends the head of a request, and then `body`, which may be a part of what the head announces.
 fn begin(app: &App, request: &Request, body: &[u8]) -> TcpStream {
-    let mut stream = client::connect(app.listen);
+    let mut stream = http::connect(app.listen);
     stream.write_all(request.head().as_bytes()).unwrap();
     // A server that refuses early may close before it has read everything.
     let _ = stream.write_all(body);
     stream
 }
 
-fn answer(stream: TcpStream) -> Answer {
-    client::read_answer(&mut BufReader::new(stream), true)
+fn answer(stream: TcpStream) -> Response {
+    http::read_response(&mut BufReader::new(stream), true)
 }
 
 fn chunk(text: &[u8]) -> Vec<u8> {
@@ -71,7 +71,7 @@ fn a_batch_of_too_many_events_is_refused_while_it_is_read() {
     let before = peak_memory(&app);
     let whole = many(64 * MIB - 2);
     let request = feed(&app, BATCH).header("content-length", whole.len().to_string());
-    let mut stream = client::connect(app.listen);
+    let mut stream = http::connect(app.listen);
     let mut writer = stream.try_clone().unwrap();
     stream.write_all(request.head().as_bytes()).unwrap();
     thread::scope(|scope| {
@@ -133,7 +133,7 @@ fn a_request_beyond_the_budget_is_refused_and_small_ones_are_not() {
     assert_eq!(answer(begin(&app, &growing, &body)).status, 503, "or while it grows");
     let stream = || begin(&app, &feed(&app, NDJSON).header("content-length", "9"), b"x");
     let open = stream();
-    assert_eq!(client::read_head(&mut BufReader::new(open.try_clone().unwrap())).status, 200);
+    assert_eq!(http::read_head(&mut BufReader::new(open.try_clone().unwrap())).status, 200);
     assert_eq!(answer(stream()).status, 503, "a stream holds memory too");
 
     app.apply("metadata", &residency(USER, "small", "2026-01-20T00:00:00Z", 44));
@@ -204,7 +204,7 @@ fn a_stream_ends_with_its_token() {
     let request = Request::new("POST", feed_path("metadata")).bearer(&token).header("content-type", NDJSON);
     let mut stream = begin(&app, &request.header("transfer-encoding", "chunked"), b"");
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    assert_eq!(client::read_head(&mut reader).status, 200);
+    assert_eq!(http::read_head(&mut reader).status, 200);
     let has_ended = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&has_ended);
     let sender = thread::spawn(move || {
@@ -219,7 +219,7 @@ fn a_stream_ends_with_its_token() {
         }
         let _ = stream.write_all(&chunk(b""));
     });
-    let lines: Vec<String> = BufReader::new(Chunked::new(reader)).lines().map_while(Result::ok).collect();
+    let lines: Vec<String> = BufReader::new(BodyReader::chunked(reader)).lines().map_while(Result::ok).collect();
     has_ended.store(true, Ordering::Relaxed);
     let total: Value = serde_json::from_str(lines.iter().rfind(|line| !line.is_empty()).unwrap()).unwrap();
     assert_eq!(

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::app::{
     App, eventually, feed_path, residency, spawn_app, spawn_app_under, spawn_app_with, spawn_app_with_open_files,
 };
-use crate::client::{Answer, Request, connect, read_answer};
+use crate::http::{Request, Response, connect, read_response};
 use crate::token::Token;
 
 /// Few threads, so that a small limit of open files leaves room for connections on every machine.
@@ -36,10 +36,10 @@ fn open_files_at_rest(app: &App) -> usize {
 }
 
 /// A connection that stays open, and the answer to what was asked on it.
-fn ask(mut stream: TcpStream, request: &Request) -> (TcpStream, Answer) {
+fn ask(mut stream: TcpStream, request: &Request) -> (TcpStream, Response) {
     stream.write_all(request.head().as_bytes()).unwrap();
     stream.write_all(request.content()).unwrap();
-    let answer = read_answer(&mut BufReader::new(&stream), true);
+    let answer = read_response(&mut BufReader::new(&stream), true);
     (stream, answer)
 }
 
@@ -63,11 +63,11 @@ fn a_connection_takes_one_descriptor() {
 }
 
 /// The answer that a refused connection gets, if it comes before the connection is reset.
-fn refusal(address: SocketAddr) -> Option<Answer> {
+fn refusal(address: SocketAddr) -> Option<Response> {
     let mut stream = connect(address);
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok().filter(|length| *length > 0)?;
-    Some(read_answer(&mut answer.as_slice(), true))
+    Some(read_response(&mut answer.as_slice(), true))
 }
 
 /// An event about a user of its own.

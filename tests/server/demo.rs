@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::app::{PROGRAM, eventually, profile_path, signal};
-use crate::client::{Answer, Request};
+use crate::http::{Request, Response};
 
 /// A demo that has said its banner.
 struct Demo {
@@ -41,7 +41,7 @@ impl Demo {
         Self { child, _stdout: stdout, banner, variables }
     }
 
-    fn get(&self, who: &str) -> Answer {
+    fn get(&self, who: &str) -> Response {
         let listen: SocketAddr =
             self.variables["API"].strip_prefix("http://").unwrap().strip_suffix("/api/v2").unwrap().parse().unwrap();
         let path = profile_path(&self.variables["WHO"]);

@@ -46,7 +46,7 @@ fn revision(app: &App, user: &str) -> u64 {
 #[track_caller]
 fn holds_what_it_reads(app: &App, follower: &Follower, token: &Token, users: &[String]) {
     for user in users {
-        let request = crate::client::Request::new("GET", profile_path(user)).bearer(&app.sign(token.clone()));
+        let request = crate::http::Request::new("GET", profile_path(user)).bearer(&app.sign(token.clone()));
         let answer = app.send(request.header("x-access-reason", "a test"));
         let held = follower.held.get(user);
         if answer.status == 404 {
@@ -274,11 +274,10 @@ fn who_may_not_follow_or_asks_for_what_is_not_there_is_told() {
         assert_eq!(ask(service(), bad), (400, "invalid-parameter".to_owned()), "{bad}");
     }
     let path = "/api/v2/events";
-    let silent = crate::client::Request::new("GET", path).bearer(&app.sign(admin()));
+    let silent = crate::http::Request::new("GET", path).bearer(&app.sign(admin()));
     assert_eq!(refused(&app, silent), (400, "access-reason-missing".to_owned()));
-    assert_eq!(refused(&app, crate::client::Request::new("GET", path)), (401, "unauthenticated".to_owned()));
-    let json =
-        crate::client::Request::new("GET", path).bearer(&app.sign(service())).header("accept", "application/json");
+    assert_eq!(refused(&app, crate::http::Request::new("GET", path)), (401, "unauthenticated".to_owned()));
+    let json = crate::http::Request::new("GET", path).bearer(&app.sign(service())).header("accept", "application/json");
     assert_eq!(refused(&app, json), (406, "not-acceptable".to_owned()));
 
     // A cursor is its caller's sight's, and its store's.

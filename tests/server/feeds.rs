@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app::{App, USER, example, feed_path, residency, spawn_app};
-use crate::client::{self, Chunked, Request};
+use crate::http::{self, BodyReader, Request};
 use crate::token::Token;
 
 const NDJSON: &str = "application/x-ndjson";
@@ -27,7 +27,7 @@ fn lines(events: &[Value]) -> String {
 fn a_single_event_tells_what_became_of_it() {
     let app = spawn_app();
     let event = residency(USER, "a", "2026-01-10T00:00:00Z", 5);
-    let tally = |answer: client::Answer| {
+    let tally = |answer: http::Response| {
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     };
@@ -111,7 +111,7 @@ fn a_stream_tells_of_its_progress() {
 fn a_client_that_waits_for_each_result_gets_it_before_it_sends_the_next() {
     let app = spawn_app();
     let (mut write, read) = open_stream(&app, "metadata");
-    let mut read = BufReader::new(Chunked::new(read));
+    let mut read = BufReader::new(BodyReader::chunked(read));
     for (index, event) in days(5).iter().enumerate() {
         send_chunk(&mut write, &lines(std::slice::from_ref(event)));
         let mut line = String::new();
@@ -132,10 +132,10 @@ fn open_stream(app: &App, source: &str) -> (std::net::TcpStream, BufReader<std::
         .header("prefer", "return=representation")
         .header("content-type", NDJSON)
         .header("transfer-encoding", "chunked");
-    let mut write = client::connect(app.listen);
+    let mut write = http::connect(app.listen);
     write.write_all(request.head().as_bytes()).unwrap();
     let mut read = BufReader::new(write.try_clone().unwrap());
-    assert_eq!(client::read_head(&mut read).status, 200);
+    assert_eq!(http::read_head(&mut read).status, 200);
     (write, read)
 }
 
@@ -156,7 +156,7 @@ fn a_client_that_sends_a_million_lines_before_it_reads_does_not_hang() {
     let token = app.sign(Token::service("feed:metadata"));
     let head = Request::new("POST", feed_path("metadata")).bearer(&token).header("content-type", NDJSON);
     let head = head.header("content-length", (block.len() * LINES / 1_000).to_string()).head();
-    let mut write = client::connect(app.listen);
+    let mut write = http::connect(app.listen);
     write.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
     write.write_all(head.as_bytes()).unwrap();
     for _ in 0..LINES / 1_000 {
@@ -165,9 +165,10 @@ fn a_client_that_sends_a_million_lines_before_it_reads_does_not_hang() {
     let held = resident_bytes(&app) - before;
     assert!(held < 96 << 20, "{held} bytes more are held while nothing is read");
     let mut read = BufReader::new(write);
-    assert_eq!(client::read_head(&mut read).status, 200);
+    assert_eq!(http::read_head(&mut read).status, 200);
     let (mut rejected, mut last) = (0, String::new());
-    for line in BufReader::new(Chunked::new(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty()) {
+    for line in BufReader::new(BodyReader::chunked(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty())
+    {
         rejected += usize::from(line.contains("\"status\":\"rejected\""));
         last = line;
     }
@@ -207,7 +208,8 @@ fn a_body_that_comes_too_slowly_is_given_up() {
     let (mut write, read) = open_stream(&app, "metadata");
     send_chunk(&mut write, &lines(&days(2)));
     let mut found = Vec::new();
-    for line in BufReader::new(Chunked::new(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty()) {
+    for line in BufReader::new(BodyReader::chunked(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty())
+    {
         found.push(serde_json::from_str::<Value>(&line).unwrap());
     }
     let last = found.pop().unwrap();
@@ -216,9 +218,9 @@ fn a_body_that_comes_too_slowly_is_given_up() {
     let token = app.sign(Token::service("feed:metadata"));
     let request = Request::new("POST", feed_path("metadata")).bearer(&token);
     let request = request.header("content-type", "application/cloudevents+json").header("content-length", "100");
-    let mut stream = client::connect(app.listen);
+    let mut stream = http::connect(app.listen);
     stream.write_all(request.head().as_bytes()).unwrap();
-    let answer = client::read_answer(&mut BufReader::new(stream), true);
+    let answer = http::read_response(&mut BufReader::new(stream), true);
     assert_eq!((answer.status, answer.problem().as_str()), (408, "request-timeout"));
 }
 

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::client::{Answer, Chunked, Request, connect, read_answer, read_head};
+use crate::http::{BodyReader, Request, Response, connect, read_head, read_response};
 use crate::token::Token;
 
 /// One event as it came.
@@ -22,7 +22,7 @@ pub(crate) struct Event {
 
 /// An open stream of Server-Sent Events.
 pub(crate) struct Follower {
-    lines: BufReader<Chunked<BufReader<TcpStream>>>,
+    lines: BufReader<BodyReader<BufReader<TcpStream>>>,
     /// Where the stream stands, as the client knows.
     pub(crate) cursor: String,
     /// What the client holds of each user, from patches alone.
@@ -43,7 +43,7 @@ impl Follower {
     }
 
     /// The stream, or the answer where there is none.
-    pub(crate) fn try_open(app: &App, request: Request) -> Result<Self, Box<Answer>> {
+    pub(crate) fn try_open(app: &App, request: Request) -> Result<Self, Box<Response>> {
         let mut stream = connect(app.listen);
         stream.write_all(request.head().as_bytes()).unwrap();
         let mut stream = BufReader::new(stream);
@@ -52,11 +52,11 @@ impl Follower {
             let length: usize = head.header("content-length").parse().unwrap();
             let mut body = vec![0; length];
             std::io::Read::read_exact(&mut stream, &mut body).unwrap();
-            return Err(Box::new(Answer { body, ..head }));
+            return Err(Box::new(Response { body, ..head }));
         }
         assert_eq!(head.header("content-type"), "text/event-stream");
         assert_eq!(head.header("cache-control"), "no-store");
-        let lines = BufReader::new(Chunked::new(stream));
+        let lines = BufReader::new(BodyReader::chunked(stream));
         let mut this = Self { lines, cursor: String::new(), held: BTreeMap::new(), revisions: BTreeMap::new() };
         assert!(this.step().unwrap().is_none(), "the stream begins with where it stands");
         assert_eq!(this.cursor.len(), 104);
@@ -158,7 +158,7 @@ pub(crate) fn read_lines(app: &App, token: Token, query: &str, until: impl Fn(&V
     let head = read_head(&mut stream);
     assert_eq!((head.status, head.header("content-type")), (200, "application/x-ndjson"));
     let mut lines = Vec::new();
-    for line in BufReader::new(Chunked::new(stream)).lines() {
+    for line in BufReader::new(BodyReader::chunked(stream)).lines() {
         let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
         assert!(line["cursor"].is_string());
         let last = until(&line);
@@ -176,6 +176,6 @@ pub(crate) fn read_lines(app: &App, token: Token, query: &str, until: impl Fn(&V
 pub(crate) fn refused(app: &App, request: Request) -> (u16, String) {
     let mut stream = connect(app.listen);
     stream.write_all(request.head().as_bytes()).unwrap();
-    let answer = read_answer(&mut BufReader::new(stream), true);
+    let answer = read_response(&mut BufReader::new(stream), true);
     (answer.status, answer.problem())
 }

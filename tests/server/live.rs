@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::app::{App, USER, profile_path, residency, spawn_app, spawn_app_with};
-use crate::client::Request;
+use crate::http::Request;
 use crate::live_client::Client;
 use crate::token::{Token, now};
 

@@ -6,7 +6,7 @@ use std::io::{Read, pipe};
 use tempfile::TempDir;
 
 use crate::app::{App, USER, eventually, profile_path, spawn_app, spawn_app_with, start_with_stderr};
-use crate::client::{Answer, Request};
+use crate::http::{Request, Response};
 use crate::token::Token;
 
 const LOST: &str = "profile_log_lines_lost_total";
@@ -15,7 +15,7 @@ fn admin() -> Token {
     Token::new("admin", "adm:root", "profile:read")
 }
 
-fn read_as(app: &App, token: Token, reason: &str) -> Answer {
+fn read_as(app: &App, token: Token, reason: &str) -> Response {
     let request = Request::new("GET", profile_path(USER)).bearer(&app.sign(token));
     app.send(request.header("x-access-reason", reason))
 }

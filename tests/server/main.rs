@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod app;
-mod client;
 mod follower;
+#[path = "../support/http.rs"]
+#[allow(dead_code, reason = "shared with the crash tests, which use other parts")]
+mod http;
 mod live_client;
 mod token;
 

@@ -6,7 +6,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::app::{App, residency, spawn_app_with};
-use crate::client::Answer;
+use crate::http::Response;
 
 const TINY: &str = "
 [actors]
@@ -58,7 +58,7 @@ fn a_full_system_answers_busy_and_keeps_what_it_acknowledged() {
     }
 }
 
-fn post(app: &App, number: usize) -> Answer {
+fn post(app: &App, number: usize) -> Response {
     let years = u32::try_from(number % 100).unwrap();
     app.post("metadata", residency(&user(number), "one", "2026-01-10T00:00:00Z", years).to_string())
 }

@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 
 use crate::app::{App, USER, profile_path, spawn_app};
-use crate::client::{Answer, Request};
+use crate::http::{Request, Response};
 use crate::token::Token;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
 
-fn ask(address: SocketAddr, path: &str, accept: &str) -> Answer {
+fn ask(address: SocketAddr, path: &str, accept: &str) -> Response {
     Request::new("GET", path).header("accept", accept).send(address)
 }
 
 /// What every HTML page has.
 #[track_caller]
-fn check_html(page: &Answer) {
+fn check_html(page: &Response) {
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
     let policy = page.header("content-security-policy");
     assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
@@ -28,7 +28,7 @@ fn check_html(page: &Answer) {
 }
 
 /// The addresses that a page links to on the same server.
-fn links(page: &Answer) -> Vec<String> {
+fn links(page: &Response) -> Vec<String> {
     let targets = page.text().split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
     targets.filter(|target| !target.starts_with("https://")).map(str::to_owned).collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{App, USER, example, profile_path, spawn_app, spawn_app_with};
-use crate::client::{Answer, Request};
+use crate::http::{Request, Response};
 use crate::token::Token;
 
 #[test]
@@ -83,7 +83,7 @@ fn head_is_get_without_its_body() {
     let get = app.send(Request::new("GET", profile_path(USER)).bearer(&token));
     let head = app.send(Request::new("HEAD", profile_path(USER)).bearer(&token));
     assert!(head.body.is_empty());
-    let kept = |answer: &Answer| {
+    let kept = |answer: &Response| {
         let mut headers = answer.headers.clone();
         headers.remove("x-request-id");
         headers.remove("date");

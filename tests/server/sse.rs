@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::app::{App, USER, profile_path, spawn_app_with};
-use crate::client::Request;
+use crate::http::Request;
 use crate::live::{changes, seeded, view_of};
 use crate::token::{Token, now};
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::app::{App, USER, profile_path, residency, spawn_app, spawn_app_with};
-use crate::client::{Answer, Request};
+use crate::http::{Request, Response};
 use crate::token::{Token, now};
 
 fn served() -> App {
@@ -44,11 +44,11 @@ fn accept_is_one_list_with_weights() {
 }
 
 /// The head of the answer to a request for a stream, which has no end.
-fn open_stream(app: &App, request: &Request) -> Answer {
+fn open_stream(app: &App, request: &Request) -> Response {
     use std::io::{BufReader, Write};
-    let mut socket = crate::client::connect(app.listen);
+    let mut socket = crate::http::connect(app.listen);
     socket.write_all(request.head().as_bytes()).unwrap();
-    crate::client::read_head(&mut BufReader::new(socket))
+    crate::http::read_head(&mut BufReader::new(socket))
 }
 
 #[test]
@@ -303,10 +303,10 @@ fn what_is_refused_for_now_says_when_to_try_again() {
         ("/api/v2/events".to_owned(), "too-many-followers"),
     ] {
         use std::io::{BufReader, Write};
-        let mut held = crate::client::connect(app.listen);
+        let mut held = crate::http::connect(app.listen);
         held.write_all(Request::new("GET", &path).bearer(&token).head().as_bytes()).unwrap();
         let mut held = BufReader::new(held);
-        assert_eq!(crate::client::read_head(&mut held).status, 200);
+        assert_eq!(crate::http::read_head(&mut held).status, 200);
         let refused = app.send(Request::new("GET", &path).bearer(&token));
         assert_eq!((refused.status, refused.problem().as_str()), (429, problem));
         assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::{self, PROGRAM, USER, feed_path, residency, serve, spawn_app};
-use crate::client::{self, Chunked, Request};
+use crate::http::{self, BodyReader, Request};
 use crate::token::Token;
 
 /// Runs a command that must fail with `code`, with one line on stderr that holds `parts`, and nothing on stdout.
@@ -184,16 +184,17 @@ fn a_stop_drains_streams_and_answers_what_they_sent() {
     let token = app.sign(Token::service("feed:metadata"));
     let request = Request::new("POST", feed_path("metadata")).bearer(&token).header("prefer", "return=representation");
     let request = request.header("content-type", "application/x-ndjson").header("transfer-encoding", "chunked");
-    let mut write = client::connect(app.listen);
+    let mut write = http::connect(app.listen);
     write.write_all(request.head().as_bytes()).unwrap();
     let mut read = BufReader::new(write.try_clone().unwrap());
-    assert_eq!(client::read_head(&mut read).status, 200);
+    assert_eq!(http::read_head(&mut read).status, 200);
     let user = |n: u32| format!("usr_Draining{n:06}");
     for n in 0..200 {
         let line = format!("{}\n", residency(&user(n), "one", "2026-01-10T00:00:00Z", n % 50));
         write.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes()).unwrap();
     }
-    let mut lines = BufReader::new(Chunked::new(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty());
+    let mut lines =
+        BufReader::new(BodyReader::chunked(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty());
     let first = lines.next().unwrap();
     assert!(first.contains("applied"), "{first}");
     let (status, data_dir) = app.terminate();
@@ -217,10 +218,10 @@ fn a_stop_drains_streams_and_answers_what_they_sent() {
 #[test]
 fn an_idle_connection_does_not_hold_a_stop_up() {
     let app = spawn_app();
-    let mut idle = client::connect(app.listen);
+    let mut idle = http::connect(app.listen);
     let request = Request::new("GET", "/health/live").head();
     idle.write_all(request.as_bytes()).unwrap();
-    assert_eq!(client::read_answer(&mut BufReader::new(idle.try_clone().unwrap()), true).status, 200);
+    assert_eq!(http::read_response(&mut BufReader::new(idle.try_clone().unwrap()), true).status, 200);
     let started = std::time::Instant::now();
     let (status, _data_dir) = app.terminate();
     assert_eq!(status.code(), Some(0));

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
 use crate::app::{App, USER, spawn_app_with};
-use crate::client::{Answer, Request, connect, read_answer};
+use crate::http::{Request, Response, connect, read_response};
 use crate::token::{Token, now};
 
 const PAGE: &str = "https://pages.example";
@@ -25,7 +25,7 @@ fn app_with(settings: &str) -> App {
 }
 
 /// Asks for a ticket as a page of `origin` does.
-fn ask(app: &App, token: Token, origin: Option<&str>) -> Answer {
+fn ask(app: &App, token: Token, origin: Option<&str>) -> Response {
     let request = Request::new("POST", "/api/v2/live/ticket").bearer(&app.sign(token));
     app.send(origin.into_iter().fold(request, |request, origin| request.header("origin", origin)))
 }
@@ -38,7 +38,7 @@ fn buy(app: &App, token: Token, origin: Option<&str>) -> String {
 }
 
 /// A handshake, sent as text. The stream is a socket where the answer says 101.
-fn shake(app: &App, path: &str, headers: &[(&str, &str)]) -> (Answer, TcpStream) {
+fn shake(app: &App, path: &str, headers: &[(&str, &str)]) -> (Response, TcpStream) {
     let request = Request::new("GET", path)
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")
@@ -48,12 +48,12 @@ fn shake(app: &App, path: &str, headers: &[(&str, &str)]) -> (Answer, TcpStream)
     let mut stream = connect(app.listen);
     stream.write_all(request.head().as_bytes()).unwrap();
     // The server says nothing of its own accord before it is asked, so nothing is lost in the reader's buffer.
-    let answer = read_answer(&mut BufReader::new(&stream), true);
+    let answer = read_response(&mut BufReader::new(&stream), true);
     (answer, stream)
 }
 
 /// A handshake with a ticket, as a page of `origin` sends it.
-fn open(app: &App, ticket: &str, origin: Option<&str>) -> (Answer, TcpStream) {
+fn open(app: &App, ticket: &str, origin: Option<&str>) -> (Response, TcpStream) {
     let headers: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
     shake(app, &format!("/api/v2/live?ticket={ticket}"), &headers)
 }
@@ -66,7 +66,7 @@ struct Socket(WebSocket<TcpStream>);
 
 impl Socket {
     #[track_caller]
-    fn of((answer, stream): (Answer, TcpStream)) -> Self {
+    fn of((answer, stream): (Response, TcpStream)) -> Self {
         assert_eq!(answer.status, 101, "{answer:?}");
         Self(WebSocket::from_raw_socket(stream, Role::Client, None))
     }
@@ -173,7 +173,7 @@ fn what_is_wrong_with_a_ticket_is_not_told() {
     for refusal in refusals.iter().chain([&refused_foreign]) {
         assert_eq!((refusal.status, refusal.problem().as_str()), (401, "invalid-ticket"));
         assert_eq!(refusal.header("www-authenticate"), "Bearer");
-        let [mut told, mut expected] = [refusal, &refused_foreign].map(Answer::json);
+        let [mut told, mut expected] = [refusal, &refused_foreign].map(Response::json);
         told["request_id"] = Value::Null;
         expected["request_id"] = Value::Null;
         assert_eq!(told, expected);

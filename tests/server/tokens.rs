@@ -4,7 +4,7 @@ use jsonwebtoken::{Algorithm, Header};
 use serde_json::json;
 
 use crate::app::{PROGRAM, USER, profile_path, spawn_app};
-use crate::client::Request;
+use crate::http::Request;
 use crate::token::{Token, now};
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::app::{App, USER, eventually, feed_path, profile_path, residency, spawn_app, spawn_app_with};
-use crate::client::{Answer, Request, connect, read_answer, read_head};
+use crate::http::{Request, Response, connect, read_head, read_response};
 use crate::token::Token;
 use crate::unread::nothing_is_held;
 
@@ -27,16 +27,16 @@ fn rest_of(stream: &mut TcpStream) -> Vec<u8> {
 
 /// The only answer among what was sent.
 #[track_caller]
-fn only(sent: &[u8]) -> Answer {
+fn only(sent: &[u8]) -> Response {
     let mut rest = sent;
-    let answer = read_answer(&mut rest, true);
+    let answer = read_response(&mut rest, true);
     assert!(rest.is_empty(), "more than one answer: {}", String::from_utf8_lossy(sent));
     answer
 }
 
 /// Checks what every answer has that the server gives below its handlers, and returns status and problem.
 #[track_caller]
-pub(crate) fn refusal(answer: &Answer) -> (u16, String) {
+pub(crate) fn refusal(answer: &Response) -> (u16, String) {
     assert_eq!(answer.header("content-type"), "application/problem+json", "{answer:?}");
     assert_eq!(answer.header("connection"), "close");
     assert!(answer.header("date").ends_with(" GMT"), "{answer:?}");
@@ -87,7 +87,7 @@ fn a_body_that_never_ends_holds_no_connection() {
         stream.write_all(b"5\r\n[    \r\n").unwrap();
         // The whole answer, and the end of the connection.
         let sent = rest_of(&mut stream);
-        let answer = read_answer(&mut sent.as_slice(), true);
+        let answer = read_response(&mut sent.as_slice(), true);
         assert_eq!(answer.status, status, "{head}");
         assert!(answer.header("connection").contains("close"), "{head}{answer:?}");
         if answer.headers.get("content-type").is_some_and(|of| of == "application/x-ndjson") {
@@ -113,7 +113,7 @@ fn a_body_that_was_read_to_its_end_keeps_the_connection() {
         let head =
             head("POST", feed_path("metadata")).bearer(&token).header("content-type", "application/cloudevents+json");
         write!(stream, "{}{:x}\r\n{event}\r\n0\r\n\r\n", head.head(), event.len()).unwrap();
-        let answer = read_answer(&mut BufReader::new(&stream), true);
+        let answer = read_response(&mut BufReader::new(&stream), true);
         assert_eq!((answer.status, answer.headers.get("connection")), (200, None), "{answer:?}");
     }
 }
@@ -170,7 +170,7 @@ fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
     let mut stream = connect(app.listen);
     for _ in 0..3 {
         stream.write_all(whole.as_bytes()).unwrap();
-        assert_eq!(read_answer(&mut BufReader::new(&stream), true).status, 200);
+        assert_eq!(read_response(&mut BufReader::new(&stream), true).status, 200);
     }
     // Byte by byte, so that something comes all the time.
     let mut slow = stream.try_clone().unwrap();
@@ -192,7 +192,7 @@ fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
     let mut stream = connect(app.listen);
     for _ in 0..2 {
         stream.write_all(whole.as_bytes()).unwrap();
-        assert_eq!(read_answer(&mut BufReader::new(&stream), true).status, 200);
+        assert_eq!(read_response(&mut BufReader::new(&stream), true).status, 200);
         stream.write_all(b"\r\n").unwrap();
         // Longer than a head may take.
         thread::sleep(Duration::from_secs(2));
@@ -255,7 +255,7 @@ fn requests_that_cannot_be_parsed_are_answered_with_a_problem() {
     // Behind a request that is fine.
     let sent = all_of(app.listen, format!("{get}Host: x\r\n\r\n{get}\r\n").as_bytes());
     let mut rest = sent.as_slice();
-    assert_eq!(read_answer(&mut rest, true).status, 200);
+    assert_eq!(read_response(&mut rest, true).status, 200);
     assert_eq!(refusal(&only(rest)), (400, "malformed-request".to_owned()));
     assert!(app.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"414\"}") >= 3.0);
     nothing_is_held(&app);
@@ -263,7 +263,7 @@ fn requests_that_cannot_be_parsed_are_answered_with_a_problem() {
 }
 
 /// The answer to a request that then closes its half.
-fn only_close(app: &App, request: &str) -> Answer {
+fn only_close(app: &App, request: &str) -> Response {
     let mut stream = connect(app.listen);
     stream.write_all(request.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
@@ -428,8 +428,8 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
         let sent = sent.clone();
         let sending = thread::spawn(move || sent.chunks(piece).for_each(|piece| stream.write_all(piece).unwrap()));
         for (index, years) in years.iter().enumerate() {
-            assert_eq!(read_answer(&mut answers, true).status, 200, "event {index} in pieces of {piece}");
-            let profile = read_answer(&mut answers, true).json();
+            assert_eq!(read_response(&mut answers, true).status, 200, "event {index} in pieces of {piece}");
+            let profile = read_response(&mut answers, true).json();
             // What is posted again is a duplicate: the last event holds.
             let wanted = if is_first { *years } else { years_of_last };
             assert_eq!(profile["demographics"]["residency_years"], wanted, "after event {index} in pieces of {piece}");
@@ -445,7 +445,7 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
     let mut stream = connect(app.listen);
     stream.write_all(&sent).unwrap();
     let mut answers = BufReader::new(stream);
-    assert!((0..=100).all(|_| read_answer(&mut answers, true).status == 200));
+    assert!((0..=100).all(|_| read_response(&mut answers, true).status == 200));
 }
 
 #[actix_web::test]

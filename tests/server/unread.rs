@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, client::client_with_config};
 
 use crate::app::{App, USER, eventually, feed_path, profile_path, spawn_app, spawn_app_with};
-use crate::client::{Chunked, Request, read_answer, read_head};
+use crate::http::{BodyReader, Request, read_head, read_response};
 use crate::token::Token;
 use crate::transport::refusal;
 
@@ -208,9 +208,9 @@ fn requests_that_are_sent_ahead_wait_and_are_all_answered() {
     clients_wait(&app, 1);
     let mut reader = BufReader::new(&mut stream);
     for number in 0..REQUESTS {
-        assert_eq!(read_answer(&mut reader, true).status, 200, "{number}");
+        assert_eq!(read_response(&mut reader, true).status, 200, "{number}");
     }
-    assert_eq!(refusal(&read_answer(&mut reader, true)), (414, "uri-too-long".to_owned()));
+    assert_eq!(refusal(&read_response(&mut reader, true)), (414, "uri-too-long".to_owned()));
     assert_eq!(reader.read(&mut [0]).unwrap(), 0);
     sending.join().unwrap();
 }
@@ -283,7 +283,7 @@ fn a_client_that_sends_all_of_its_stream_before_it_reads_is_not_cut_off() {
     let mut reader = BufReader::new(stream);
     assert_eq!(read_head(&mut reader).status, 200);
     let mut answer = String::new();
-    Chunked::new(reader).read_to_string(&mut answer).unwrap();
+    BodyReader::chunked(reader).read_to_string(&mut answer).unwrap();
     let total: serde_json::Value = serde_json::from_str(answer.lines().last().unwrap()).unwrap();
     assert!(total["rejected"].as_u64() > Some(50_000), "{total}");
 }
@@ -343,7 +343,7 @@ fn a_stream_without_a_file_stops_between_two_lines_and_goes_on_when_another_give
     drop(others);
     eventually("all lines are taken before anything is read", || rejected() == LINES);
     let mut answer = String::new();
-    Chunked::new(BufReader::new(sending.join().unwrap())).read_to_string(&mut answer).unwrap();
+    BodyReader::chunked(BufReader::new(sending.join().unwrap())).read_to_string(&mut answer).unwrap();
     let total: serde_json::Value = serde_json::from_str(answer.lines().last().unwrap()).unwrap();
     assert_eq!(total["total"], LINES);
 }
