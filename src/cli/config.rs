@@ -1,11 +1,15 @@
 //! `config check` and `config print`.
 
-use std::path::PathBuf;
-
 use clap::{Args, Subcommand};
-use config::{AccessTable, Secrets, Settings, Sources};
+use config::{AccessTable, Secrets, Settings};
 
-/// Checks or prints the resolved configuration.
+use super::output::print_notice;
+use super::settings::SettingsArguments;
+
+/// Checks or prints the configuration that the server would use.
+///
+/// The configuration comes from the built-in defaults, the file given with --config, `config.local.toml` in the data
+/// directory, the environment and the command line; the later ones override the earlier ones.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server config check --config production.toml
@@ -17,40 +21,31 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Says whether the server would accept its configuration
-    Check(Place),
-    /// Prints every value with its origin; secrets are hidden
-    Print(Place),
-}
-
-#[derive(Args)]
-struct Place {
-    /// The data directory, whose `config.local.toml` and tables count too
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// More settings, over the embedded defaults
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    /// Checks whether the server would start with this configuration
+    #[command(after_help = "Example:
+  profile-server config check --config production.toml")]
+    Check(SettingsArguments),
+    /// Prints every setting with its origin; secrets are hidden
+    #[command(after_help = "Example:
+  profile-server config print --data-dir var")]
+    Print(SettingsArguments),
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let (Action::Check(place) | Action::Print(place)) = &arguments.action;
-    let mut sources = Sources { file: place.config.clone(), ..Sources::from_process() };
-    if let Some(data_dir) = &place.data_dir {
-        sources = sources.with("data_dir", data_dir.display(), "--data-dir");
-    }
+    let (Action::Check(from) | Action::Print(from)) = &arguments.action;
+    let sources = from.sources();
     let settings = Settings::load(&sources)?;
     AccessTable::load(&settings.data_dir)?;
     config::load_completeness(&settings.data_dir)?;
-    // Secrets are made at the first start: asking for the configuration must not make them.
+    // The server creates secrets at its first start; this command must not.
     let secrets = Secrets::look(&settings.data_dir, settings.mode, &sources.environment)?;
     match arguments.action {
-        Action::Check(_) => super::say("the configuration is valid"),
+        Action::Check(_) => print_notice("the configuration is valid"),
         Action::Print(_) => {
-            super::say(settings.print().trim_end());
+            print_notice(settings.print().trim_end());
             match secrets {
-                Some(secrets) => super::say(secrets.print().trim_end()),
-                None => super::say("# secrets are made in `.env` of the data directory at the first start"),
+                Some(secrets) => print_notice(secrets.print().trim_end()),
+                None => print_notice("# secrets are created in `.env` of the data directory at the first start"),
             }
         }
     }

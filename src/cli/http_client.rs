@@ -1,77 +1,35 @@
-//! Just enough of an HTTP client to talk to the server from its own command line.
+//! HTTP requests from the command line to the server.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
 
-use anyhow::{Context, bail};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, ToSocketAddrs};
+use anyhow::Context;
+use bytes::Bytes;
+use ureq::Agent;
+use ureq::http::Request;
 
-/// What is asked, and with which right.
-pub(super) struct Call<'a> {
+/// A request with a body, and the caller's token.
+pub(super) struct Call {
     pub(super) method: &'static str,
-    pub(super) path: &'a str,
-    pub(super) token: &'a str,
-    /// Its media type and bytes.
-    pub(super) body: (&'static str, &'a [u8]),
+    pub(super) path: String,
+    pub(super) token: String,
+    pub(super) content_type: &'static str,
+    pub(super) body: Bytes,
 }
 
-/// Sends a call on a connection of its own, and gives the answer's status and body.
-pub(super) async fn send(address: SocketAddr, call: &Call<'_>) -> anyhow::Result<(u16, String)> {
-    let Call { method, path, token, body: (content_type, body) } = call;
-    let mut stream = connect(address).await?;
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
-         content-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("the answer has no end of its head")?;
-    let is_chunked = head.lines().any(|line| line.eq_ignore_ascii_case("transfer-encoding: chunked"));
-    Ok((status(head)?, if is_chunked { join_chunks(body)? } else { body.to_owned() }))
+/// Sends a request over a connection of its own, on a thread that may block. Returns the status and the body.
+pub(super) async fn send(address: SocketAddr, call: Call) -> anyhow::Result<(u16, String)> {
+    tokio::task::spawn_blocking(move || send_blocking(address, call)).await.context("the request's thread panicked")?
 }
 
-/// Puts a chunked body together (RFC 9112, section 7.1).
-fn join_chunks(mut body: &str) -> anyhow::Result<String> {
-    let mut whole = String::with_capacity(body.len());
-    loop {
-        let (size, rest) = body.split_once("\r\n").context("a chunk has no size")?;
-        let size = usize::from_str_radix(size, 16).context("the size of a chunk is no number")?;
-        if size == 0 {
-            return Ok(whole);
-        }
-        let rest = rest.get(size..).and_then(|next| Some((&rest[..size], next.strip_prefix("\r\n")?)));
-        let (chunk, next) = rest.context("a chunk is shorter than it says")?;
-        whole.push_str(chunk);
-        body = next;
-    }
-}
-
-pub(super) async fn connect(address: impl ToSocketAddrs + Display + Copy) -> anyhow::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await;
-    stream.with_context(|| format!("cannot reach `{address}`: start the server there, or name another address"))
-}
-
-/// The status of an answer's head.
-pub(super) fn status(head: &str) -> anyhow::Result<u16> {
-    match head.split(' ').nth(1).and_then(|code| code.parse().ok()) {
-        Some(status) => Ok(status),
-        None => bail!("the answer is not HTTP"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_make_the_body() {
-        assert_eq!(join_chunks("4\r\nprof\r\n3\r\nile\r\n0\r\n\r\n").ok().as_deref(), Some("profile"));
-        for broken in ["", "4\r\nprof", "9\r\nprof\r\n0\r\n\r\n", "x\r\n\r\n", "4\r\nprofile\r\n0\r\n"] {
-            assert!(join_chunks(broken).is_err(), "{broken}");
-        }
-    }
+fn send_blocking(address: SocketAddr, call: Call) -> anyhow::Result<(u16, String)> {
+    let Call { method, path, token, content_type, body } = call;
+    let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+    let request = request.header("authorization", format!("Bearer {token}")).header("content-type", content_type);
+    let request = request.body(body.as_ref()).context("the request is malformed")?;
+    // The server is this process, so neither a proxy nor a kept connection is of use.
+    let config = Agent::config_builder().http_status_as_error(false).proxy(None).max_idle_connections(0).build();
+    let response = Agent::new_with_config(config).run(request);
+    let mut response = response.with_context(|| format!("no response from `{address}`"))?;
+    let body = response.body_mut().read_to_string().context("could not read the response")?;
+    Ok((response.status().as_u16(), body))
 }

@@ -1,64 +1,60 @@
-//! `token`: a token signed with the local development key.
+//! `token`: signs a token with the local development key.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use config::{Settings, Sources};
+use config::Settings;
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
+use super::output::print_notice;
+use super::settings::SettingsArguments;
 use crate::http::caller::{Act, Audience, Claims, NumericDate, Role, sign};
 use crate::json_object::JsonObject;
 use crate::wiring;
 
 /// Prints a token signed with the local development key (development only).
+///
+/// The key is in `.env` of the data directory, and is created if it is missing.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server token --sub usr_7Qm2Xr9TzKpA --role self
   profile-server token --sub svc:dashboard --role service --scope 'profile:read live:many' --ttl 30d
   profile-server token --sub agt:helper --role agent --act usr_7Qm2Xr9TzKpA --scope section:eligibility")]
 pub(super) struct Arguments {
-    /// Where the key lies, in `.env`; it is made where it is missing
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// More settings, over the embedded defaults
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Who the caller is: a user id, `svc:name`, `adm:…`, `aud:…` or `agt:…`
+    #[command(flatten)]
+    settings: SettingsArguments,
+    /// The caller: a user id, or `svc:NAME`, `adm:NAME`, `aud:NAME` or `agt:NAME`
     #[arg(long)]
     sub: String,
-    /// `self`, `service`, `admin`, `auditor` or `agent`
+    /// Role of the caller: `self`, `service`, `admin`, `auditor` or `agent`
     #[arg(long, value_parser = |name: &str| Role::parse(name).ok_or("allowed: self, service, admin, auditor, agent"))]
     role: Role,
     /// Scopes, separated by spaces
     #[arg(long, default_value = "")]
     scope: String,
-    /// For whom an agent acts: a user id
+    /// User id of the citizen that an agent acts for
     #[arg(long, value_name = "USER")]
     act: Option<String>,
-    /// How the caller authenticated, for example `mfa`; now is then the time of it
+    /// How the caller authenticated, for example `mfa`; may be repeated. The time of authentication is now
     #[arg(long)]
     amr: Vec<String>,
-    /// How long the token lives: a number and `s`, `m`, `h` or `d`
+    /// How long the token is valid: a number followed by `s`, `m`, `h` or `d`
     #[arg(long, default_value = "1h", value_parser = parse_ttl)]
     ttl: Duration,
 }
 
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let mut sources = Sources { file: arguments.config.clone(), ..Sources::from_process() };
-    if let Some(data_dir) = &arguments.data_dir {
-        sources = sources.with("data_dir", data_dir.display(), "--data-dir");
-    }
+    let sources = arguments.settings.sources();
     let settings = Settings::load(&sources)?;
     let secrets = wiring::load_secrets(&settings, &sources.environment)?;
     let Some(key) = secrets.development_secret else {
         bail!(
-            "tokens are signed in development only: get one from the identity service, or set `mode` = `development`"
+            "tokens are signed in development only: get one from the identity service, or set `mode` to `development`"
         );
     };
-    let request = Request {
+    let request = TokenRequest {
         subject: arguments.sub,
         role: arguments.role,
         scope: arguments.scope,
@@ -66,12 +62,12 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
         amr: arguments.amr,
         ttl: arguments.ttl,
     };
-    super::say(&make(request, &settings, key.expose_secret())?);
+    print_notice(&sign_token(request, &settings, key.expose_secret())?);
     Ok(())
 }
 
-/// What a token is to say.
-pub(super) struct Request {
+/// The claims to put into a token.
+pub(super) struct TokenRequest {
     pub(super) subject: String,
     pub(super) role: Role,
     pub(super) scope: String,
@@ -80,18 +76,18 @@ pub(super) struct Request {
     pub(super) ttl: Duration,
 }
 
-/// Signs a token, refusing one that the server would refuse.
-pub(super) fn make(request: Request, settings: &Settings, key: &[u8; 32]) -> anyhow::Result<String> {
+/// Signs a token. Fails if the server would refuse it.
+pub(super) fn sign_token(request: TokenRequest, settings: &Settings, key: &[u8; 32]) -> anyhow::Result<String> {
     let prefix = request.role.subject_prefix();
     if !request.subject.starts_with(prefix) {
-        bail!("`--sub` of the role `{}` must begin with `{prefix}`", request.role.name());
+        bail!("`--sub` of the role `{}` must start with `{prefix}`", request.role.name());
     }
     let longest = if request.role == Role::Service { settings.auth.max_service_life } else { settings.auth.max_life };
     if request.ttl > longest || request.ttl.is_zero() {
         bail!("`--ttl` of the role `{}` must be from 1 to {} seconds", request.role.name(), longest.as_secs());
     }
     if request.role == Role::Agent && request.act.is_none() {
-        bail!("an agent acts for a citizen: add `--act usr_…`");
+        bail!("an agent acts for a citizen: add `--act` with the user id");
     }
     let now = wiring::wall_clock().now_micros().div_euclid(1_000_000);
     let mut id = [0; 16];
@@ -111,24 +107,23 @@ pub(super) fn make(request: Request, settings: &Settings, key: &[u8; 32]) -> any
         act: request.act.map(|sub| JsonObject(Act { sub })),
         tenant: None,
     };
-    // What is signed here must be taken there.
     claims
         .clone()
         .into_caller(claims.exp.seconds())
-        .map_err(|refusal| anyhow!("the server would refuse it: {}", refusal.0))?;
+        .map_err(|refusal| anyhow!("the server would refuse this token: {}", refusal.0))?;
     sign(&claims, key).context("could not sign the token")
 }
 
 fn parse_ttl(text: &str) -> Result<Duration, String> {
-    let wrong = || "allowed: a number and `s`, `m`, `h` or `d`, for example `30m`".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
+    let invalid = || "allowed: a number followed by `s`, `m`, `h` or `d`, for example `30m`".to_owned();
+    let unit = text.chars().last().ok_or_else(invalid)?;
     let seconds = match unit {
         's' => 1,
         'm' => 60,
         'h' => 3_600,
         'd' => 86_400,
-        _ => return Err(wrong()),
+        _ => return Err(invalid()),
     };
-    let count: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let count: u32 = text[..text.len() - 1].parse().map_err(|_| invalid())?;
     Ok(Duration::from_secs(u64::from(count) * seconds))
 }

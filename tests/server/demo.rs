@@ -32,7 +32,7 @@ impl Demo {
         let mut child = command(data_dir, more).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
-        while !banner.contains("second start") {
+        while !banner.contains("The next start continues") {
             assert!(stdout.read_line(&mut banner).unwrap() > 0, "it ended: {banner}");
         }
         let file = std::fs::read_to_string(data_dir.join("demo.env")).unwrap();
@@ -62,7 +62,7 @@ impl Demo {
 fn a_demo_lives_says_what_to_try_and_is_there_again() {
     let directory = TempDir::new().unwrap();
     let demo = Demo::start(directory.path(), &["--users", "40", "--events-per-second", "50"]);
-    assert!(demo.banner.contains("40 citizens came to life"), "{}", demo.banner);
+    assert!(demo.banner.contains("Loaded 40 citizens"), "{}", demo.banner);
     assert!(!demo.banner.contains('\x1b'), "no colours where nobody looks");
     for command in ["curl -s $API/profile/$WHO", "watch $WHO --server", "curl -s -X PUT $API/profile/$WHO/consent"] {
         assert!(demo.banner.contains(command), "{}", demo.banner);
@@ -78,7 +78,7 @@ fn a_demo_lives_says_what_to_try_and_is_there_again() {
     demo.interrupt();
 
     let again = Demo::start(directory.path(), &["--events-per-second", "0"]);
-    assert!(again.banner.contains("40 citizens were here already"), "{}", again.banner);
+    assert!(again.banner.contains("Found 40 citizens"), "{}", again.banner);
     let found = again.get("CITIZEN").json();
     assert_eq!(found["profile_id"], first["profile_id"]);
     assert!(found["revision"].as_u64() >= last);
@@ -101,7 +101,7 @@ fn a_start_that_failed_leaves_no_citizens_behind() {
     let failed = command.output().unwrap();
     assert_eq!(failed.status.code(), Some(1), "{}", String::from_utf8_lossy(&failed.stderr));
     let demo = Demo::start(directory.path(), &["--users", "60", "--events-per-second", "0"]);
-    assert!(demo.banner.contains("60 citizens came to life"), "{}", demo.banner);
+    assert!(demo.banner.contains("Loaded 60 citizens"), "{}", demo.banner);
     demo.interrupt();
 }
 
@@ -133,7 +133,7 @@ fn a_demo_that_was_broken_off_is_completed_by_the_next_start() {
     let stopped = stopped.wait_with_output().unwrap();
     assert_eq!((stopped.status.code(), String::from_utf8(stopped.stderr).unwrap().as_str()), (Some(0), ""));
     let demo = Demo::start(directory.path(), &["--events-per-second", "0"]);
-    assert!(demo.banner.contains("400 citizens came to life"), "{}", demo.banner);
+    assert!(demo.banner.contains("Loaded 400 citizens"), "{}", demo.banner);
     assert_eq!(demo.get("SERVICE").status, 200);
     demo.interrupt();
 }

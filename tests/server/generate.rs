@@ -53,9 +53,9 @@ fn a_person_has_a_story_that_ends_in_the_profile() {
     let story = String::from_utf8(generate(&[&options[..], &["--profile", "4"]].concat()).stdout).unwrap();
     let user = story.split_whitespace().find(|word| word.starts_with("usr_")).unwrap();
     let own = lines(&generate(&options).stdout).into_iter().filter(|event| event["subject"] == user).count();
-    assert!(story.contains(&format!("{own} events in the order of their arrival")), "{story}");
+    assert!(story.contains(&format!("{own} events in order of arrival")), "{story}");
     assert!(story.contains("identity     -> revision") && story.contains("\"profile_completeness_pct\""), "{story}");
-    let told = story.lines().take_while(|line| *line != "The profile that comes of it");
+    let told = story.lines().take_while(|line| *line != "The resulting profile");
     assert!(told.into_iter().all(|line| line.chars().count() <= 100), "lines are short");
     let by_id = generate(&[&options[..], &["--profile", user]].concat());
     assert_eq!(String::from_utf8(by_id.stdout).unwrap(), story);
@@ -70,14 +70,14 @@ fn statistics_put_the_model_beside_what_was_published() {
         "Census of India 2011",
         "completeness of a profile",
         "withdraw a value",
-        "200000 people of seed 1",
+        "200000 people, seed 1",
         "\n0 of ",
         "not poor",
         "sch_jan_dhan",
         "dl_itr",
         "graduation",
         "change a consent",
-        "their last words disagree",
+        "their latest values differ",
         "by hour of the day",
         "by day of the week",
         "the launch of sch_",
@@ -89,7 +89,7 @@ fn statistics_put_the_model_beside_what_was_published() {
 #[test]
 fn a_wrong_use_is_one_line_that_names_the_remedy() {
     for (arguments, remedy) in [
-        (&["--source", "gossip"][..], "the sources are identity"),
+        (&["--source", "gossip"][..], "allowed: identity"),
         (&["--profile", "usr_Nobody123456"], "give a number"),
         (&["--out", "/nowhere/at/all"], "give a file, a directory or `-`"),
         (&["--users", "0"], "--users"),

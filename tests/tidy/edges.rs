@@ -40,8 +40,9 @@ const KEPT_IN: &[(&str, &[&str], &str)] = &[
     ("clap", &[ROOT, "loadtest"], "only programs have arguments"),
     ("indicatif", &[ROOT, "loadtest"], "only programs have a terminal"),
     ("tempfile", &[ROOT, "loadtest"], "the demo's and the generator's throw-away data; elsewhere for tests only"),
-    ("tokio-tungstenite", &["loadtest"], "the server has its own frames; clients are for tests and the generator"),
+    ("tokio-tungstenite", &[ROOT, "loadtest"], "clients: `watch` and the generator; the server writes its own frames"),
     ("toml", &["config", "data", "loadtest"], "settings, facts and scenarios"),
+    ("ureq", &[ROOT], "the demo posts events to its own server"),
     ("getrandom", &[ROOT], "randomness comes in through the `Entropy` port"),
     ("rand", &[], "randomness comes in through the `Entropy` port; tests use seeds"),
 ];

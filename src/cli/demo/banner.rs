@@ -1,40 +1,40 @@
-//! What a demo says when it is ready.
+//! The banner that a demo prints when it is ready.
 
 use std::path::Path;
 
-use super::super::screen::{Colour, Screen};
-use super::{Hero, Stage, Tokens};
+use super::super::terminal::{Colour, Terminal};
+use super::server::DemoServer;
+use super::tokens::Tokens;
 
-impl Stage {
-    /// Addresses, tokens, and commands to paste. No line is longer than 80 columns, but for long paths.
-    pub(super) fn banner(&self, hero: &Hero, news: &str) -> String {
-        let screen = Screen::of_stdout();
-        let head = |text: &str| screen.paint(Colour::Cyan, text);
-        let Hero { id, name, .. } = hero;
-        let (listen, admin, program) = (self.listen, self.admin_listen, program());
-        let data = short(&self.settings.data_dir);
-        let tokens = typed(&Tokens::path(&self.settings));
-        format!(
-            r#"
-{news}
+/// Renders addresses, tokens and commands to paste. Lines have at most 80 columns, except where a path is long.
+pub(super) fn render(server: &DemoServer, summary: &str) -> String {
+    let terminal = Terminal::from_stdout();
+    let heading = |text: &str| terminal.paint(Colour::Cyan, text);
+    let (id, name) = (&server.sample_citizen.id, &server.sample_citizen.name);
+    let (listen, admin, program) = (server.listen, server.admin_listen, program());
+    let data_dir = relative(&server.settings.data_dir);
+    let token_file = shell_path(&Tokens::path(&server.settings));
+    format!(
+        r#"
+{summary}
 
   {api}      http://{listen}/api/v2
   {metrics}  http://{admin}/metrics
-  {files}     {data}
+  {data}     {data_dir}
   {citizen}  {name} {id}
 
 {first}
 
-  . {tokens}
+  . {token_file}
 
-  It sets $API, $WHO and a token for each role. They live an hour or
-  more, and the file always has fresh ones.
+  This sets $API, $WHO (the citizen) and one token for each role. The
+  tokens are valid for an hour or more; the file always has new ones.
 
-    $CITIZEN      self     {name}: sees everything
-    $SERVICE      service  svc:demo: as far as the citizen shares
+    $CITIZEN      self     {name}: sees the whole profile
+    $SERVICE      service  svc:demo: what the citizen shares
     $THIRD_PARTY  service  svc:third-party: if shared with third parties
     $AGENT        agent    agt:demo: eligibility and deadlines
-    $ADMIN        admin    adm:demo: must say -H "X-Access-Reason: …"
+    $ADMIN        admin    adm:demo: needs -H "X-Access-Reason: …"
     $AUDITOR      auditor  aud:demo: sees no profile
 
 {read}
@@ -43,52 +43,52 @@ impl Stage {
 
 {watch}
 
-  . {tokens}
+  . {token_file}
   {program} watch $WHO --server {listen}
 
-{lose}
+{withdraw}
 
   curl -s -X PUT $API/profile/$WHO/consent \
     -H "Authorization: Bearer $CITIZEN" \
     -H "Content-Type: application/json" \
     -d '{{"data_sharing_level":"minimal"}}'
 
-  Say "full" instead of "minimal" to give them back.
+  With "full" instead of "minimal" the fields come back.
 
-{life} Ctrl-C stops the server; a second start
-finds the same data.
+{events} Press Ctrl-C to stop the server.
+The next start continues with the same data.
 "#,
-            life = match self.events_per_second {
-                0 => "Nothing further happens by itself.".to_owned(),
-                rate => format!("Life goes on: {rate} events a second."),
-            },
-            api = head("API"),
-            metrics = head("metrics"),
-            files = head("data"),
-            citizen = head("citizen"),
-            first = head("In a second terminal, in this directory, first:"),
-            read = head("1. Read the profile, as a service sees it:"),
-            watch = head("2. Watch it live, in a third terminal:"),
-            lose = head("3. Take consent back, and see the watcher lose fields:"),
-        )
-    }
+        events = match server.events_per_second {
+            0 => "No new events are posted.".to_owned(),
+            rate => format!("{rate} new events are posted every second."),
+        },
+        api = heading("API"),
+        metrics = heading("metrics"),
+        data = heading("data"),
+        citizen = heading("citizen"),
+        first = heading("In a second terminal, in this directory, load the tokens:"),
+        read = heading("1. Read the profile, as a service sees it:"),
+        watch = heading("2. Watch it live, in a third terminal:"),
+        withdraw = heading("3. Withdraw consent, and watch the fields disappear:"),
+    )
 }
 
-/// This program as it can be called again.
+/// The path of this program, quoted for a shell.
 fn program() -> String {
-    std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| typed(&path))
+    std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| shell_path(&path))
 }
 
-/// The path as a shell takes it here: a bare name would be looked for elsewhere, and blanks need quotes.
-fn typed(path: &Path) -> String {
-    let path = short(path);
+/// Renders a path for a shell in the current directory: quoted where needed, and never a bare name, which a shell would
+/// look for in `PATH`.
+fn shell_path(path: &Path) -> String {
+    let path = relative(path);
     let path = if path.contains('/') { path } else { format!("./{path}") };
     let is_plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte));
     if is_plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
-/// The path as seen from here.
-fn short(path: &Path) -> String {
+/// Renders a path relative to the current directory if it is inside.
+fn relative(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let inside = here.and_then(|here| path.strip_prefix(here).ok());
     inside.unwrap_or(path).display().to_string()
@@ -99,14 +99,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shell_takes_a_path_as_it_is_shown() {
-        for (path, shown) in [
+    fn a_shell_reads_a_path_as_it_was() {
+        for (path, expected) in [
             ("var/demo/demo.env", "var/demo/demo.env"),
             ("demo.env", "./demo.env"),
             ("with space/demo.env", "'with space/demo.env'"),
             ("it's/$HOME", r"'it'\''s/$HOME'"),
         ] {
-            assert_eq!(typed(Path::new(path)), shown);
+            assert_eq!(shell_path(Path::new(path)), expected);
         }
     }
 }

@@ -1,87 +1,72 @@
-//! Life goes on: a trickle of events, some of them about the citizen to show.
+//! Posts new events while the demo runs, some of them about the sample citizen.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use data::GeneratedEvent;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::memory::{Memory, Turns};
-use super::{Hero, Stage, Tokens};
+use super::super::output::{error_line, print_error};
+use super::server::DemoServer;
+use super::state::{DemoState, NewEventCount};
 use crate::wiring;
 
-/// At most one event in so many is about the citizen to show, and at most one a second.
-const HERO_EVERY: u32 = 4;
-/// What has come due is posted this often.
-const BEAT: Duration = Duration::from_millis(50);
-/// At most so many at once: a server that cannot follow is not pressed.
-const AT_ONCE: usize = 1_000;
-/// Tokens live an hour: the file has fresh ones in time.
-const FRESH: Duration = Duration::from_secs(1_800);
-/// How far the trickle has come is written down this often.
-const REMEMBERED: Duration = Duration::from_secs(2);
-/// How long nothing is posted after something went wrong.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The sample citizen gets at most one event in this many, and at most one a second.
+const SAMPLE_CITIZEN_EVERY: u32 = 4;
+/// How often the events that are due are posted.
+const POST_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum number of events to post at a time. The others that are due are skipped.
+const MAX_BATCH_EVENTS: usize = 1_000;
+/// How often new tokens are written. The shortest are valid for an hour.
+const TOKEN_INTERVAL: Duration = Duration::from_secs(1_800);
+/// How often the number of posted events is saved.
+const SAVE_INTERVAL: Duration = Duration::from_secs(2);
+/// How long to wait after an error.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-impl Stage {
-    /// Posts events until the server stops. What goes wrong is said, and life goes on.
-    pub(super) async fn trickle(&self, hero: &Hero, memory: &mut Memory) -> anyhow::Result<()> {
-        let (mut tokens, mut made) = (self.tokens(hero)?, Instant::now());
-        let (mut turns, mut remembered) = (memory.turns(), Instant::now());
-        let mut beat = interval(BEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (started, mut posted) = (Instant::now(), 0);
-        loop {
-            beat.tick().await;
-            if made.elapsed() > FRESH {
-                (tokens, made) = (self.tokens(hero)?, Instant::now());
-                tokens.write(self, hero)?;
-            }
-            let due = (started.elapsed().as_secs_f64() * f64::from(self.events_per_second)) as u64;
-            let mut after = turns;
-            let events = (posted..due).take(AT_ONCE).filter_map(|number| self.event(hero, number, &mut after));
-            match self.post_all(events.collect(), &tokens).await {
-                Ok(()) => turns = after,
-                // The same events are posted again: what was applied already changes nothing.
-                Err(error) => {
-                    super::super::complain(&format!("the demo's events: {}", super::super::line_of(&error)));
-                    sleep(PAUSE).await;
-                }
-            }
-            // What was too much is let go.
-            posted = due;
-            if remembered.elapsed() > REMEMBERED {
-                memory.reach_turns(turns)?;
-                remembered = Instant::now();
+/// Posts events until the future is dropped. Errors of a feed are printed, and do not end it.
+pub(super) async fn post_new_events(server: &DemoServer, state: &mut DemoState) -> anyhow::Result<()> {
+    let (mut tokens, mut signed_at) = (server.sign_tokens()?, Instant::now());
+    let (mut count, mut saved_at) = (state.new_events(), Instant::now());
+    let mut ticks = interval(POST_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (started, mut posted) = (Instant::now(), 0);
+    loop {
+        ticks.tick().await;
+        if signed_at.elapsed() > TOKEN_INTERVAL {
+            (tokens, signed_at) = (server.sign_tokens()?, Instant::now());
+            tokens.write(&server.settings, server.listen, &server.sample_citizen.id)?;
+        }
+        let due = (started.elapsed().as_secs_f64() * f64::from(server.events_per_second)) as u64;
+        let mut count_after = count;
+        let numbers = (posted..due).take(MAX_BATCH_EVENTS);
+        let events: Vec<_> = numbers.filter_map(|number| next_event(server, number, &mut count_after)).collect();
+        match server.post(events.into_iter(), &tokens).await {
+            Ok(_) => count = count_after,
+            // The count stays, so the same events are posted again. Those that were applied change nothing then.
+            Err(error) => {
+                print_error(&format!("could not post the demo's events: {}", error_line(&error)));
+                sleep(RETRY_DELAY).await;
             }
         }
-    }
-
-    async fn post_all(&self, events: Vec<GeneratedEvent>, tokens: &Tokens) -> anyhow::Result<()> {
-        let mut feeds: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
-        for event in events {
-            let lines = feeds.entry(event.source).or_default();
-            lines.extend_from_slice(&event.json);
-            lines.push(b'\n');
+        posted = due;
+        if saved_at.elapsed() > SAVE_INTERVAL {
+            state.set_new_events(count)?;
+            saved_at = Instant::now();
         }
-        for (source, lines) in feeds {
-            self.post(source, &lines, tokens).await?;
-        }
-        Ok(())
     }
+}
 
-    /// The event with this number since the start; none where its turn is left out. Everybody has their turns one after
-    /// the other, so that their stories go on.
-    fn event(&self, hero: &Hero, number: u64, turns: &mut Turns) -> Option<GeneratedEvent> {
-        let is_hero = number.is_multiple_of(u64::from(self.events_per_second.max(HERO_EVERY)));
-        let turn = if is_hero { &mut turns.hero } else { &mut turns.everybody };
-        let users = self.population.users();
-        let (index, later) = if is_hero { (hero.index, *turn) } else { (*turn % users, *turn / users) };
-        *turn += 1;
-        let traffic = self.population.traffic(self.events());
-        let event = traffic.later_change(index, later, wiring::wall_clock().now_micros());
-        // The hero has a turn of their own, and their consent is for whoever watches to change.
-        let is_left_out = index == hero.index && (!is_hero || event.source == "consent");
-        (!is_left_out).then_some(event)
-    }
+/// Makes the event with this number since the start, or none where it would be about the sample citizen's consent, which
+/// belongs to the visitor, or about the sample citizen out of its own turn.
+fn next_event(server: &DemoServer, number: u64, count: &mut NewEventCount) -> Option<GeneratedEvent> {
+    let every = u64::from(server.events_per_second.max(SAMPLE_CITIZEN_EVERY));
+    let (sample, users) = (server.sample_citizen.index, server.population.users());
+    let is_sample_turn = number.is_multiple_of(every);
+    let turn = if is_sample_turn { &mut count.sample_citizen } else { &mut count.everybody };
+    let (index, change) = if is_sample_turn { (sample, *turn) } else { (*turn % users, *turn / users) };
+    *turn += 1;
+    let history = server.population.traffic(server.history_events);
+    let event = history.later_change(index, change, wiring::wall_clock().now_micros());
+    let is_skipped = index == sample && (!is_sample_turn || event.source == "consent");
+    (!is_skipped).then_some(event)
 }

@@ -1,4 +1,4 @@
-//! Profiles as the server would assemble them, in memory: the pure stages alone, on the embedded rules.
+//! Assembles profiles in memory as the server would, with the built-in rules.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 use crate::wiring;
 
-/// The profiles so far.
+/// The profiles assembled so far.
 pub(super) struct Assembly {
     rules: Rules,
     rules_fingerprint: u32,
@@ -26,28 +26,28 @@ pub(super) struct Assembly {
     states: HashMap<UserId, Arc<UserState>>,
 }
 
-/// What an event did.
-pub(super) enum Effect {
-    /// It made this revision, with a patch of so many bytes.
-    Revision(u64, usize),
-    /// It only changed where values come from.
+/// What an event did to its profile.
+pub(super) enum EventEffect {
+    /// It made a new revision.
+    Revision { revision: u64, patch_bytes: usize },
+    /// It changed only the provenance of values.
     Provenance,
-    /// Its values were older or the same.
-    Nothing,
-    /// It had been there before.
+    /// Its values were older, or the same.
+    Unchanged,
+    /// It was a repeated delivery.
     Duplicate,
 }
 
 impl Assembly {
-    /// No profile yet. They are assembled for the day of `until`.
+    /// Starts without profiles. They are assembled for the day of `until`.
     pub(super) fn new(until: Timestamp) -> anyhow::Result<Self> {
         let rules = wiring::rules(&Settings::load(&Sources::default())?)?;
         Ok(Self { rules_fingerprint: rules.fingerprint(), rules, until, states: HashMap::new() })
     }
 
-    /// Takes one event as the server would.
-    pub(super) fn take(&mut self, arrival: &Arrival) -> anyhow::Result<Effect> {
-        let source = Source::parse(arrival.event.source).context("an event of no source")?;
+    /// Validates and applies one event.
+    pub(super) fn apply_arrival(&mut self, arrival: &Arrival) -> anyhow::Result<EventEffect> {
+        let source = Source::parse(arrival.event.source).context("an event has an unknown source")?;
         let now = self.until.as_microsecond();
         let event = validate(&arrival.event.json, source, &self.rules, now)
             .map_err(|rejection| anyhow::anyhow!("an event was rejected: {rejection}"))?;
@@ -57,26 +57,26 @@ impl Assembly {
             policy_version: 1,
             day: Day::at(now, &self.rules.zone),
         };
-        // Not random, so that a story is the same each time.
+        // Constants instead of random numbers, so that the output is the same each time.
         let new_user = || NewUser { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] };
         Ok(match apply(self.states.get(&event.user), new_user, &event, &context) {
-            ApplyOutcome::Duplicate => Effect::Duplicate,
-            ApplyOutcome::Unchanged => Effect::Nothing,
+            ApplyOutcome::Duplicate => EventEffect::Duplicate,
+            ApplyOutcome::Unchanged => EventEffect::Unchanged,
             ApplyOutcome::Changed(change) => {
                 let finished = change.finish(&event.user, arrival.at, 0);
                 self.states.insert(event.user, finished.state);
                 match finished.delta {
-                    None => Effect::Provenance,
+                    None => EventEffect::Provenance,
                     Some(delta) => {
                         let patch = serde_json::to_vec(&mask::patch(&delta, LeafSet::ALL))?;
-                        Effect::Revision(delta.revision, patch.len())
+                        EventEffect::Revision { revision: delta.revision, patch_bytes: patch.len() }
                     }
                 }
             }
         })
     }
 
-    /// Everyone's profile.
+    /// The states of all citizens.
     pub(super) fn states(&self) -> impl Iterator<Item = &Arc<UserState>> {
         self.states.values()
     }

@@ -1,4 +1,4 @@
-//! Events to a file, to stdout, or to a file of each source.
+//! Writes events to a file, to stdout, or to one file per source.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -11,24 +11,24 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// The bar moves every so many events.
-const STEP: u64 = 8_192;
+/// Number of events between two moves of the progress bar.
+const BAR_STEP: u64 = 8_192;
 
-/// Writes the events, those of one source or all.
+/// Generates and writes events, of all sources or of `only` one.
 pub(super) fn write(population: &Population, events: u64, only: Option<Source>, out: &Path) -> anyhow::Result<()> {
     let mut sinks = Sinks::open(out)?;
-    match pour(population, events, only, &mut sinks) {
-        // Whoever read the pipe has enough.
+    match write_events(population, events, only, &mut sinks) {
+        // The reader of a pipe has closed it.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.with_context(|| {
             let out = out.display();
-            format!("`{out}` could not be written: make room there, or give another place as `--out`")
+            format!("could not write `{out}`: free some space, or give another `--out`")
         }),
     }
 }
 
-fn pour(population: &Population, events: u64, only: Option<Source>, sinks: &mut Sinks) -> io::Result<()> {
-    let bar = bar(events);
+fn write_events(population: &Population, events: u64, only: Option<Source>, sinks: &mut Sinks) -> io::Result<()> {
+    let bar = progress_bar(events);
     let mut traffic = population.traffic(events);
     let planning = bar.clone();
     traffic.on_planning(move |people, of| planning.set_message(planning_message(people, of)));
@@ -37,11 +37,11 @@ fn pour(population: &Population, events: u64, only: Option<Source>, sinks: &mut 
     while let Some((source, _)) = traffic.next_into(&mut line) {
         if only.is_none_or(|only| only.name() == source) {
             line.push(b'\n');
-            sinks.of(source).write_all(&line)?;
+            sinks.for_source(source).write_all(&line)?;
         }
         line.clear();
         made += 1;
-        if made % STEP == 1 {
+        if made % BAR_STEP == 1 {
             bar.set_message("");
             bar.set_position(made);
         }
@@ -50,13 +50,13 @@ fn pour(population: &Population, events: u64, only: Option<Source>, sinks: &mut 
     sinks.flush()
 }
 
-/// What the bar says while a slice of time is planned.
+/// The message of the bar while a slice of time is planned.
 fn planning_message(people: u64, of: u64) -> String {
     format!("planning {} %, ", people * 100 / of.max(1))
 }
 
-/// On a terminal's stderr; hidden elsewhere.
-fn bar(events: u64) -> ProgressBar {
+/// A bar on stderr, which is hidden if stderr is no terminal.
+fn progress_bar(events: u64) -> ProgressBar {
     let bar = ProgressBar::new(events);
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {msg}{pos} of {len} events, {per_sec}, {eta} left") {
         bar.set_style(style);
@@ -64,7 +64,7 @@ fn bar(events: u64) -> ProgressBar {
     bar
 }
 
-/// Where lines go: one place for all, or one for each source.
+/// Writers for the lines: one for all, or one per source.
 enum Sinks {
     One(BufWriter<Box<dyn Write>>),
     BySource(Vec<(Source, BufWriter<File>)>),
@@ -72,7 +72,7 @@ enum Sinks {
 
 impl Sinks {
     fn open(out: &Path) -> anyhow::Result<Self> {
-        let cannot = || format!("`{}` cannot be written: give a file, a directory or `-`", out.display());
+        let cannot = || format!("cannot write `{}`: give a file, a directory or `-`", out.display());
         if out.as_os_str() == "-" {
             return Ok(Self::One(BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout().lock()))));
         }
@@ -89,7 +89,7 @@ impl Sinks {
         Ok(Self::BySource(files.with_context(cannot)?))
     }
 
-    fn of(&mut self, source: &str) -> &mut dyn Write {
+    fn for_source(&mut self, source: &str) -> &mut dyn Write {
         match self {
             Self::One(all) => all,
             Self::BySource(files) => {

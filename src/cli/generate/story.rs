@@ -1,4 +1,4 @@
-//! The story of `--profile`: who somebody is, what was said about them and when, and the profile that comes of it.
+//! The output of `--profile`: one person, the events about them in order of arrival, and the resulting profile.
 
 use std::collections::HashSet;
 
@@ -11,23 +11,25 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use super::super::{Unsaid, print_line};
-use super::assembly::{Assembly, Effect};
+use super::super::output::{StdoutError, print_line};
+use super::assembly::{Assembly, EventEffect};
 
-/// Columns of a line.
-const WIDTH: usize = 100;
+/// Maximum number of columns of a line.
+const MAX_COLUMNS: usize = 100;
 
-/// What is told about an event when it arrives this long after it was observed.
-const LATE_MICROS: i64 = 3_600 * 1_000_000;
+const HOUR_MICROS: i64 = 3_600 * 1_000_000;
+
+/// An event is marked as late if it arrives this long after it was observed.
+const LATE_MICROS: i64 = HOUR_MICROS;
 
 pub(super) fn print(population: &Population, index: u64, events: u64, until: Timestamp) -> anyhow::Result<()> {
     let arrivals = population.traffic(events).of_person(index);
     if arrivals.is_empty() {
-        bail!("none of {events} events are about person {index}: give more --events, 25 a person say");
+        bail!("none of the {events} events is about person {index}: give more --events, for example 25 per person");
     }
-    introduce(population, index)?;
+    print_person(population, index)?;
     let count = arrivals.len();
-    print_line(&format!("\n{count} events in the order of their arrival, by the clock of India\n"))?;
+    print_line(&format!("\n{count} events in order of arrival, times of India\n"))?;
     let (mut assembly, mut seen, mut newest) = (Assembly::new(until)?, HashSet::new(), i64::MIN);
     let zone = TimeZone::get("Asia/Kolkata")?;
     for arrival in &arrivals {
@@ -35,37 +37,37 @@ pub(super) fn print(population: &Population, index: u64, events: u64, until: Tim
         let observed = event["time"].as_str().unwrap_or_default().parse::<Timestamp>()?.as_microsecond();
         let mut remarks = Vec::new();
         if !seen.insert(event["id"].to_string()) {
-            remarks.push("again".to_owned());
+            remarks.push("repeated".to_owned());
         }
         if arrival.at - observed > LATE_MICROS {
-            remarks.push(format!("{} h late", (arrival.at - observed) / LATE_MICROS));
+            remarks.push(format!("{} h late", (arrival.at - observed) / HOUR_MICROS));
         }
         if observed < newest {
             remarks.push("overtaken".to_owned());
         }
         newest = newest.max(observed);
         remarks.extend(event["kind"].as_str().map(str::to_owned));
-        let effect = match assembly.take(arrival)? {
-            Effect::Revision(revision, _) => format!("revision {revision}"),
-            Effect::Provenance => "the same values, newly attested".to_owned(),
-            Effect::Nothing => "nothing new".to_owned(),
-            Effect::Duplicate => "known already".to_owned(),
+        let effect = match assembly.apply_arrival(arrival)? {
+            EventEffect::Revision { revision, .. } => format!("revision {revision}"),
+            EventEffect::Provenance => "new provenance, same values".to_owned(),
+            EventEffect::Unchanged => "no change".to_owned(),
+            EventEffect::Duplicate => "duplicate".to_owned(),
         };
         let at = Timestamp::from_microsecond(arrival.at)?.to_zoned(zone.clone()).strftime("%d %b %H:%M:%S").to_string();
         let remarks = if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join(", ")) };
         print_line(&format!("{at}  {:<12} -> {effect}{remarks}", arrival.event.source))?;
-        let mut said = Vec::new();
-        tell(&event["data"], "", &mut said);
-        wrap(&said.join(", "), "                 ")?;
+        let mut phrases = Vec::new();
+        describe(&event["data"], "", &mut phrases);
+        wrap(&phrases.join(", "), "                 ")?;
     }
-    let state = assembly.states().next().context("nobody has said anything")?;
+    let state = assembly.states().next().context("no event was applied")?;
     let profile: Value = serde_json::from_slice(&serialize::view(state, LeafSet::ALL))?;
-    print_line("\nThe profile that comes of it\n")?;
+    print_line("\nThe resulting profile\n")?;
     print_line(&serde_json::to_string_pretty(&profile)?)?;
     Ok(())
 }
 
-fn introduce(population: &Population, index: u64) -> Result<(), Unsaid> {
+fn print_person(population: &Population, index: u64) -> Result<(), StdoutError> {
     let person = population.person(index);
     let Person { home, means, work, family, .. } = &person;
     let employment = work.employment.map_or("too young for school", |employment| employment.name());
@@ -79,24 +81,24 @@ fn introduce(population: &Population, index: u64) -> Result<(), Unsaid> {
     let active = verdicts.iter().filter(|verdict| verdict.status == Status::Active).count();
     let names: Vec<&str> = verdicts.iter().map(|verdict| verdict.scheme.name.as_str()).collect();
     print_line(&format!("{} {}., person {index}, {}\n", person.given_name, person.initial, population.user_id(index)))?;
-    for (what, told) in [
-        ("is", format!("{}, {}, {}", person.age, person.gender.name(), person.category.name())),
+    for (label, text) in [
+        ("person", format!("{}, {}, {}", person.age, person.gender.name(), person.category.name())),
         ("lives in", format!("{}, {} ({}, {})", home.district, home.state(), home.settlement.name(), home.pincode)),
-        ("for", format!("{} years", home.residency_years)),
-        ("works", format!("{employment}; tax regime: {regime}")),
+        ("residence", format!("{} years", home.residency_years)),
+        ("work", format!("{employment}; tax regime: {regime}")),
         ("household", format!("{} a year{poor}; ration card: {}", means.income.name(), means.ration_card.name())),
         ("family", format!("{}, {} in the household; children: {children}", family.marital.name(), family.members)),
-        ("papers", papers.join(", ")),
-        ("shares", person.consent.sharing.name().to_owned()),
+        ("documents", papers.join(", ")),
+        ("consent", person.consent.sharing.name().to_owned()),
         ("schemes", format!("{} accept them, {active} active: {}", names.len(), names.join(", "))),
     ] {
-        wrap(&format!("{what:<10} {told}"), "  ")?;
+        wrap(&format!("{label:<10} {text}"), "  ")?;
     }
     Ok(())
 }
 
-/// An event's data as short phrases.
-fn tell(value: &Value, path: &str, said: &mut Vec<String>) {
+/// Describes an event's data in short phrases.
+fn describe(value: &Value, path: &str, phrases: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {
@@ -104,7 +106,7 @@ fn tell(value: &Value, path: &str, said: &mut Vec<String>) {
                     "" | "fields" => name.clone(),
                     path => format!("{path}.{name}"),
                 };
-                tell(value, &path, said);
+                describe(value, &path, phrases);
             }
         }
         Value::Array(items) => {
@@ -118,10 +120,10 @@ fn tell(value: &Value, path: &str, said: &mut Vec<String>) {
                 }
                 item => plain(item),
             });
-            said.push(format!("{path} [{}]", names.collect::<Vec<_>>().join(", ")));
+            phrases.push(format!("{path} [{}]", names.collect::<Vec<_>>().join(", ")));
         }
-        Value::Null => said.push(format!("{path} withdrawn")),
-        value => said.push(format!("{path} {}", plain(value))),
+        Value::Null => phrases.push(format!("{path} withdrawn")),
+        value => phrases.push(format!("{path} {}", plain(value))),
     }
 }
 
@@ -129,11 +131,11 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Prints text in lines that begin with `margin`.
-fn wrap(text: &str, margin: &str) -> Result<(), Unsaid> {
+/// Prints text in lines that start with `margin`.
+fn wrap(text: &str, margin: &str) -> Result<(), StdoutError> {
     let mut line = margin.to_owned();
     for word in text.split(' ') {
-        if line.len() + word.len() >= WIDTH && line.len() > margin.len() {
+        if line.len() + word.len() >= MAX_COLUMNS && line.len() > margin.len() {
             print_line(line.trim_end())?;
             line = margin.to_owned();
         }

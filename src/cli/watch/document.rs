@@ -1,61 +1,62 @@
-//! What is held of the profile, and how it changes.
+//! The watched profile, and the differences between two versions of it.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 use serde_json::{Map, Value};
 
-/// One line's worth of change.
+/// A change of one path, which is printed as one line.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Change {
-    /// A path and its new value.
+    /// A path that is new, and its value.
     Added(String, String),
     /// A path and its new value.
     Changed(String, String),
-    /// A path that is gone.
+    /// A path that was removed.
     Removed(String),
 }
 
-/// The profile as the server last said it.
+/// The profile as of the last frame.
 #[derive(Debug, Default)]
 pub(super) struct Document {
-    held: Option<Value>,
-    /// Where to go on from.
+    /// `None` before the first frame, and while the profile is not visible.
+    profile: Option<Value>,
+    /// The cursor to continue from after a reconnect.
     pub(super) cursor: Option<String>,
 }
 
-/// Members that change with every revision, and say nothing of the person.
+/// Members that change with every revision and do not describe the citizen.
 const ENVELOPE: [&str; 6] =
     ["schema_version", "profile_id", "revision", "generated_at", "assembly_latency_ms", "profile_hash"];
 
 impl Document {
     pub(super) fn is_empty(&self) -> bool {
-        self.held.is_none()
+        self.profile.is_none()
     }
 
-    /// Takes a whole profile, and says what is new about it.
+    /// Replaces the profile, and returns the differences.
     pub(super) fn replace(&mut self, profile: Value) -> Vec<Change> {
-        let before = self.held.replace(profile);
-        differences(before.as_ref(), self.held.as_ref())
+        let before = self.profile.replace(profile);
+        differences(before.as_ref(), self.profile.as_ref())
     }
 
-    /// Takes a patch (RFC 6902) and the envelope beside it.
+    /// Applies the patch (RFC 6902) and the envelope of a frame, and returns the differences.
     ///
     /// # Errors
-    /// It does not continue what is held.
-    pub(super) fn patch(&mut self, frame: &Value) -> anyhow::Result<Vec<Change>> {
-        let held = self.held.as_mut().context("a patch came before the profile")?;
-        let before = held.clone();
+    /// There is no profile yet, or the patch does not apply to it.
+    pub(super) fn apply_patch(&mut self, frame: &Value) -> anyhow::Result<Vec<Change>> {
+        let profile = self.profile.as_mut().context("the server sent a patch before the profile")?;
+        let before = profile.clone();
         let operations: json_patch::Patch = serde_json::from_value(frame["operations"].clone())?;
-        json_patch::patch(held, &operations)?;
+        json_patch::patch(profile, &operations)?;
         for (name, value) in frame["envelope"].as_object().into_iter().flatten() {
-            held[name] = value.clone();
+            profile[name] = value.clone();
         }
-        Ok(differences(Some(&before), Some(held)))
+        Ok(differences(Some(&before), Some(profile)))
     }
 
-    /// Nothing may be seen any more.
-    pub(super) fn forget(&mut self) {
+    /// Forgets the profile and the cursor, after the profile has become invisible.
+    pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 }
@@ -66,7 +67,7 @@ fn differences(before: Option<&Value>, after: Option<&Value>) -> Vec<Change> {
     changes
 }
 
-/// Walks both down to where they differ. What is new or gone is one change, however much it holds.
+/// Compares two values recursively. A value that was added or removed is one change, whatever it contains.
 fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &mut Vec<Change>) {
     match (before, after) {
         (Some(before), Some(after)) if before == after => {}
@@ -93,7 +94,7 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, changes: &
 
 type Items<'a> = BTreeMap<&'a str, &'a Value>;
 
-/// Lists whose items have ids, by these: so an item that only moved is not shown.
+/// Two lists by the ids of their items, so that an item that only moved is not a change. `None` if an item has no id.
 fn by_id<'a>(before: &'a [Value], after: &'a [Value]) -> Option<(Items<'a>, Items<'a>)> {
     let keyed = |items: &'a [Value]| -> Option<Items<'a>> {
         items.iter().map(|item| Some((id(item.as_object()?)?, item))).collect()
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_withdrawal_shows_as_lost_fields_and_a_moved_item_not_at_all() {
+    fn a_withdrawal_removes_fields_and_a_moved_item_is_no_change() {
         let mut document = Document::default();
         let item = |id: &str, days: u32| json!({"deadline_id": id, "days_remaining": days});
         let deadlines = json!({"upcoming": [item("a", 3), item("b", 4)]});
@@ -125,7 +126,7 @@ mod tests {
             ],
             "envelope": {"revision": 2},
         });
-        let mut changes = document.patch(&patch).expect("it applies");
+        let mut changes = document.apply_patch(&patch).expect("it applies");
         changes.sort();
         assert_eq!(
             changes,
@@ -138,6 +139,6 @@ mod tests {
                 Change::Removed("economic".to_owned()),
             ]
         );
-        assert!(document.patch(&json!({"operations": [{"op": "remove", "path": "/economic"}]})).is_err());
+        assert!(document.apply_patch(&json!({"operations": [{"op": "remove", "path": "/economic"}]})).is_err());
     }
 }

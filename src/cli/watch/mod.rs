@@ -1,47 +1,51 @@
-//! `watch`: a user's profile, live.
+//! `watch`: prints a user's profile and its changes, live.
 
 mod document;
 mod socket;
 
 use std::time::Duration;
 
-use actix_http::ws::{Frame, Message};
 use anyhow::{Context, anyhow, bail};
-use bytes::Bytes;
 use clap::Args;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::screen::{Colour, Screen};
+use super::output::{StdoutError, print_line};
+use super::terminal::{Colour, Terminal};
 use document::{Change, Document};
-use socket::{Refused, Socket};
+use socket::{OpenError, Socket};
 
-/// The variable that holds the caller's token.
+/// Environment variable that holds the caller's token.
 const TOKEN: &str = "PROFILE_SERVER_TOKEN";
-/// How long to wait before the server is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
-/// The server is asked whether it is there this often,
-const PING: Duration = Duration::from_secs(10);
-/// and has so long to say anything.
-const SILENCE: Duration = Duration::from_secs(30);
+/// How long to wait before connecting again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// How often to ping the server.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How long the server may send nothing before the connection counts as lost.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Prints a user's profile, and then what changes in it, as it happens.
+/// Prints a user's profile, and then each change as it happens.
 ///
-/// When the server goes away it is asked again every second, and the profile goes on from where it stood.
+/// If the connection is lost, the command connects again every second and continues where it stopped. Ctrl-C ends it.
 #[derive(Args)]
-#[command(after_help = "Example:
-  PROFILE_SERVER_TOKEN=\"$CITIZEN\" profile-server watch usr_7Qm2Xr9TzKpA")]
+#[command(after_help = "Examples:
+  PROFILE_SERVER_TOKEN=\"$CITIZEN\" profile-server watch usr_7Qm2Xr9TzKpA
+  profile-server watch usr_7Qm2Xr9TzKpA --fields eligibility,deadlines.upcoming --server localhost:8080")]
 pub(super) struct Arguments {
-    /// The user id
+    /// User id of the citizen
     user: String,
-    /// A token that may see the user, or `-` to read it from stdin; without it, the environment's
-    /// `PROFILE_SERVER_TOKEN`. One that stands here can be seen by every user of the machine
+    /// Token that may read the profile, or `-` to read it from stdin [default: the environment variable
+    /// PROFILE_SERVER_TOKEN]. Other users of the machine can see a token on the command line
     #[arg(long)]
     token: Option<String>,
-    /// Where the server listens
+    /// Address of the server
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = host_and_port)]
     server: String,
-    /// Sections and paths to follow, separated by commas; all without it
+    /// Sections and paths to show, separated by commas [default: all]
     #[arg(long, value_name = "FIELDS")]
     fields: Option<String>,
 }
@@ -49,7 +53,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         let token = find_token(arguments.token.as_deref())?;
-        let mut watcher = Watcher { arguments, token, document: Document::default(), screen: Screen::of_stdout() };
+        let (document, terminal) = (Document::default(), Terminal::from_stdout());
+        let mut watcher = Watcher { arguments, token, document, terminal };
         tokio::select! {
             watched = watcher.watch() => watched,
             stopped = tokio::signal::ctrl_c() => Ok(stopped?),
@@ -66,102 +71,95 @@ fn host_and_port(text: &str) -> Result<String, String> {
 
 fn find_token(given: Option<&str>) -> anyhow::Result<String> {
     let token = match given {
-        Some("-") => std::io::read_to_string(std::io::stdin()).context("the token could not be read from stdin")?,
+        Some("-") => std::io::read_to_string(std::io::stdin()).context("could not read the token from stdin")?,
         Some(token) => token.to_owned(),
         None => {
             let variable = config::process_environment().into_iter().find(|(name, _)| name == TOKEN);
-            let (_, token) = variable
-                .with_context(|| format!("there is no token: set `{TOKEN}`, or give it with `--token -` on stdin"))?;
+            let (_, token) = variable.with_context(|| {
+                format!("no token: set the environment variable `{TOKEN}`, or give it on stdin with `--token -`")
+            })?;
             token
         }
     };
     Ok(token.trim().to_owned())
 }
 
+/// Follows one profile over any number of connections.
 struct Watcher {
     arguments: Arguments,
     token: String,
     document: Document,
-    screen: Screen,
+    terminal: Terminal,
 }
 
-/// Why a conversation ended.
-enum End {
-    /// The connection is gone; another may do.
+/// Why a connection ended.
+enum ConnectionEnd {
+    /// The connection was lost; a new one may work.
     Lost(anyhow::Error),
-    /// There is nothing more to see.
-    ForGood(anyhow::Error),
+    /// A new connection would end in the same way.
+    Permanent(anyhow::Error),
 }
 
 impl Watcher {
-    /// Follows the profile over as many connections as it takes.
+    /// Connects, and connects again whenever a connection is lost.
     async fn watch(&mut self) -> anyhow::Result<()> {
-        let mut told = false;
+        let mut is_announced = false;
         loop {
-            let open = timeout(SILENCE, Socket::open(&self.arguments.server, &self.token)).await;
-            let silent = || Refused::Unreachable(anyhow!("`{}` does not answer", self.arguments.server));
-            let lost = match open.unwrap_or_else(|_| Err(silent())) {
-                Ok(socket) => match self.converse(socket).await {
-                    End::ForGood(error) => return Err(error),
-                    End::Lost(error) => {
-                        told = false;
+            let opened = timeout(SERVER_TIMEOUT, socket::open(&self.arguments.server, &self.token)).await;
+            let no_response = || OpenError::Temporary(anyhow!("`{}` does not respond", self.arguments.server));
+            let lost = match opened.unwrap_or_else(|_| Err(no_response())) {
+                Ok(socket) => match self.follow(socket).await {
+                    ConnectionEnd::Permanent(error) => return Err(error),
+                    ConnectionEnd::Lost(error) => {
+                        is_announced = false;
                         error
                     }
                 },
-                Err(Refused::ForGood(error)) => return Err(error),
-                Err(Refused::Unreachable(error)) => error,
+                Err(OpenError::Permanent(error)) => return Err(error),
+                Err(OpenError::Temporary(error)) => error,
             };
             if self.document.is_empty() {
                 return Err(lost);
             }
-            if !told {
-                super::print_line(&self.screen.paint(Colour::Yellow, "the server is gone: trying again"))?;
-                told = true;
+            if !is_announced {
+                print_line(&self.terminal.paint(Colour::Yellow, "connection lost: connecting again"))?;
+                is_announced = true;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 
-    async fn converse(&mut self, mut socket: Socket) -> End {
-        if let Err(error) = socket.send(Message::Text(self.subscription().to_string().into())).await {
-            return End::Lost(error);
+    /// Subscribes and prints frames until the connection ends. The library answers the server's pings.
+    async fn follow(&mut self, mut socket: Socket) -> ConnectionEnd {
+        if let Err(error) = socket.send(Message::text(self.subscription().to_string())).await {
+            return ConnectionEnd::Lost(error.into());
         }
-        let (mut ping, mut heard) = (interval_at(Instant::now() + PING, PING), Instant::now());
+        let (mut ping, mut received_at) = (interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL), Instant::now());
         loop {
-            let frame = tokio::select! {
+            let message = tokio::select! {
                 _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE {
-                        return End::Lost(anyhow!("the server says nothing"));
+                    if received_at.elapsed() > SERVER_TIMEOUT {
+                        return ConnectionEnd::Lost(anyhow!("the server sends nothing"));
                     }
-                    if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
-                        return End::Lost(error);
+                    if let Err(error) = socket.send(Message::Ping(Default::default())).await {
+                        return ConnectionEnd::Lost(error.into());
                     }
                     continue;
                 }
-                frame = socket.receive() => match frame {
-                    Ok(frame) => frame,
-                    Err(error) => return End::Lost(error),
+                message = socket.next() => match message {
+                    Some(Ok(message)) => message,
+                    Some(Err(error)) => return ConnectionEnd::Lost(error.into()),
+                    None => return ConnectionEnd::Lost(anyhow!("the server closed the connection")),
                 },
             };
-            heard = Instant::now();
-            match frame {
-                Frame::Text(text) => {
-                    if let Err(error) = self.show(&text) {
-                        return End::ForGood(error);
+            received_at = Instant::now();
+            match message {
+                Message::Text(text) => {
+                    if let Err(error) = self.print_frame(&text) {
+                        return ConnectionEnd::Permanent(error);
                     }
                 }
-                Frame::Ping(payload) => {
-                    if let Err(error) = socket.send(Message::Pong(payload)).await {
-                        return End::Lost(error);
-                    }
-                }
-                Frame::Close(reason) => {
-                    let code = reason.as_ref().map_or(1005, |reason| u16::from(reason.code));
-                    let said = reason.and_then(|reason| reason.description).unwrap_or_default();
-                    let error = anyhow::anyhow!("the server closed the socket: {said}");
-                    // Going away: it may come back.
-                    return if code == 1001 { End::Lost(error) } else { End::ForGood(error) };
-                }
+                Message::Close(reason) => return close_end(reason),
                 _ => {}
             }
         }
@@ -179,39 +177,39 @@ impl Watcher {
         subscribe
     }
 
-    /// Prints one frame: the first profile whole, and then a line for each change.
-    fn show(&mut self, text: &[u8]) -> anyhow::Result<()> {
-        let mut frame: Value = serde_json::from_slice(text)?;
+    /// Prints one frame: the first profile as a whole, and then a line for each change.
+    fn print_frame(&mut self, text: &str) -> anyhow::Result<()> {
+        let mut frame: Value = serde_json::from_str(text)?;
         match frame["type"].as_str().unwrap_or_default() {
             "profile" if self.document.is_empty() => {
-                self.headline(&frame, "")?;
-                super::print_line(&serde_json::to_string_pretty(&frame["profile"])?)?;
+                self.print_heading(&frame, "")?;
+                print_line(&serde_json::to_string_pretty(&frame["profile"])?)?;
                 self.document.replace(frame["profile"].take());
             }
             "profile" => {
-                self.headline(&frame, ", a new view")?;
+                self.print_heading(&frame, ", a new profile")?;
                 let changes = self.document.replace(frame["profile"].take());
-                self.list(&changes)?;
+                self.print_changes(&changes)?;
             }
             "patch" => {
-                let changes = self.document.patch(&frame)?;
-                // A revision of which nothing may be seen is no news.
+                let changes = self.document.apply_patch(&frame)?;
+                // A revision may change only what this caller cannot see.
                 if !changes.is_empty() {
-                    self.headline(&frame, &format!(", from {}", frame["base_revision"]))?;
-                    self.list(&changes)?;
+                    self.print_heading(&frame, &format!(", from {}", frame["base_revision"]))?;
+                    self.print_changes(&changes)?;
                 }
             }
             "completeness" => {
                 let line = format!("completeness {} %, was {} %", frame["new_pct"], frame["old_pct"]);
-                super::print_line(&self.screen.paint(Colour::Cyan, &line))?;
+                print_line(&self.terminal.paint(Colour::Cyan, &line))?;
             }
             "gone" => {
-                self.document.forget();
-                super::print_line(
-                    &self.screen.paint(Colour::Red, "gone: nothing of the profile may be seen any more"),
-                )?;
+                self.document.clear();
+                print_line(&self.terminal.paint(Colour::Red, "gone: the profile is no longer visible to this caller"))?;
             }
-            "error" => bail!("{}", frame["problem"]["detail"].as_str().unwrap_or("the server refused")),
+            "error" => {
+                bail!("{}", frame["problem"]["detail"].as_str().unwrap_or("the server refused the subscription"))
+            }
             _ => {}
         }
         if let Some(cursor) = frame["cursor"].as_str() {
@@ -220,19 +218,27 @@ impl Watcher {
         Ok(())
     }
 
-    fn headline(&self, frame: &Value, more: &str) -> Result<(), super::Unsaid> {
-        super::print_line(&self.screen.paint(Colour::Cyan, &format!("revision {}{more}", frame["revision"])))
+    fn print_heading(&self, frame: &Value, more: &str) -> Result<(), StdoutError> {
+        print_line(&self.terminal.paint(Colour::Cyan, &format!("revision {}{more}", frame["revision"])))
     }
 
-    fn list(&self, changes: &[Change]) -> Result<(), super::Unsaid> {
+    fn print_changes(&self, changes: &[Change]) -> Result<(), StdoutError> {
         for change in changes {
             let (colour, line) = match change {
                 Change::Added(path, value) => (Colour::Green, format!("  + {path} {value}")),
                 Change::Changed(path, value) => (Colour::Yellow, format!("  ~ {path} {value}")),
                 Change::Removed(path) => (Colour::Red, format!("  - {path}")),
             };
-            super::print_line(&self.screen.paint(colour, &self.screen.fit(&line)))?;
+            print_line(&self.terminal.paint(colour, &self.terminal.fit(&line)))?;
         }
         Ok(())
     }
+}
+
+/// Decides by the close frame whether another connection makes sense: a server that is going away may come back.
+fn close_end(frame: Option<CloseFrame>) -> ConnectionEnd {
+    let (code, reason) =
+        frame.map_or((CloseCode::Status, String::new()), |frame| (frame.code, frame.reason.to_string()));
+    let error = anyhow!("the server closed the connection: {reason}");
+    if code == CloseCode::Away { ConnectionEnd::Lost(error) } else { ConnectionEnd::Permanent(error) }
 }

@@ -1,4 +1,4 @@
-//! The tables of `--stats`: the population beside published figures, the model alone, and what its traffic is like.
+//! The tables of `--stats`: the population next to published figures, the model by itself, and its traffic.
 
 mod traffic;
 
@@ -6,14 +6,14 @@ use data::figures::{Measured, measure};
 use data::{Population, Table};
 use jiff::Timestamp;
 
-use super::super::{Unsaid, print_line};
+use super::super::output::{StdoutError, print_line};
 
 pub(super) fn print(population: &Population, until: Timestamp) -> anyhow::Result<()> {
     let people = || (0..population.users()).map(|index| population.person(index));
     let (users, seed) = (population.users(), population.options().seed);
-    print_line(&format!("{users} people of seed {seed} beside published figures; shares in percent"))?;
-    print_line("(at least 200000 whatever --users is, so that chance hardly shows)\n")?;
-    print_line(&format!("  {:<34} {:>9} {:>7} {:>7} {:>8}  source", "", "published", "model", "differs", "may by"))?;
+    print_line(&format!("{users} people, seed {seed}, next to published figures; shares in percent"))?;
+    print_line("(at least 200000 people, so that random variation is small)\n")?;
+    print_line(&format!("  {:<34} {:>9} {:>7} {:>7} {:>8}  source", "", "published", "model", "differs", "allowed"))?;
     let measured = measure(people());
     let mut group = "";
     for line in &measured {
@@ -24,9 +24,9 @@ pub(super) fn print(population: &Population, until: Timestamp) -> anyhow::Result
         print_line(&row(line))?;
     }
     let apart = measured.iter().filter(|line| !line.holds()).count();
-    print_line(&format!("\n{apart} of {} figures are farther apart than they may be\n", measured.len()))?;
-    print_line("The model alone: what it draws and computes, with nothing published beside it")?;
-    data::tables(people(), until.as_microsecond()).iter().try_for_each(show)?;
+    print_line(&format!("\n{apart} of {} figures differ by more than is allowed\n", measured.len()))?;
+    print_line("Figures of the model without a published counterpart")?;
+    data::tables(people(), until.as_microsecond()).iter().try_for_each(print_table)?;
     print_line("")?;
     traffic::print(population.options(), until)
 }
@@ -45,10 +45,10 @@ fn row(line: &Measured) -> String {
     )
 }
 
-/// A table of the model alone.
-fn show(table: &Table) -> Result<(), Unsaid> {
+/// Prints a table without published figures.
+fn print_table(table: &Table) -> Result<(), StdoutError> {
     print_line(&format!("\n  {}", table.title))?;
-    // One column may have a long name's room; many share the line.
+    // With few columns there is room for long names.
     let name_width = if table.columns.len() > 3 { 12 } else { 34 };
     let name_width = table.rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default().max(name_width);
     let width = if table.columns.len() > 5 { 8 } else { 10 };

@@ -1,4 +1,4 @@
-//! What the events are like: who speaks, how late, how often sources disagree, and when most of it comes.
+//! Statistics of events: shares by source, lateness, disagreement of sources, and distribution over time.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,29 +7,29 @@ use domain::table::Leaf;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::super::{Unsaid, print_line};
-use super::super::assembly::{Assembly, Effect};
+use super::super::super::output::{StdoutError, print_line};
+use super::super::assembly::{Assembly, EventEffect};
 
-/// People and events whose traffic is looked at.
+/// Number of people and events in the sample.
 const USERS: u64 = 2_000;
 const EVENTS: u64 = 50_000;
 
 const HOUR_MICROS: i64 = 3_600 * 1_000_000;
 
-/// An event is late when it arrives this long after it was observed.
+/// An event is late if it arrives this long after it was observed.
 const LATE_MICROS: i64 = HOUR_MICROS;
 
-/// India's clock is ahead of UTC.
-const INDIA_MICROS: i64 = HOUR_MICROS * 11 / 2;
+/// Offset of Indian time from UTC.
+const INDIA_OFFSET_MICROS: i64 = HOUR_MICROS * 11 / 2;
 
-/// What the events of a smaller population with the same seed and days are like, and the profiles that they make.
+/// Prints statistics of the events of a small population with the same seed and days, and of the resulting profiles.
 pub(super) fn print(options: &PopulationOptions, until: Timestamp) -> anyhow::Result<()> {
     let population = Population::new(PopulationOptions { users: USERS, ..options.clone() });
     let mut assembly = Assembly::new(until)?;
     let (mut by_source, mut newest, mut seen) = (BTreeMap::<_, u64>::new(), HashMap::new(), HashSet::new());
     let (mut bytes, mut late, mut overtaken, mut withdrawn, mut repeated) = (0, 0, 0, 0, 0);
     let (mut patches, mut patch_bytes) = (0, 0);
-    let mut talk = Talk::default();
+    let mut statistics = TrafficStatistics::default();
     let state_of = |index| (population.user_id(index), population.person(index).home.state());
     let states: HashMap<String, &str> = (0..USERS).map(state_of).collect();
     for arrival in population.traffic(EVENTS) {
@@ -38,15 +38,15 @@ pub(super) fn print(options: &PopulationOptions, until: Timestamp) -> anyhow::Re
         let before = newest.entry(event["subject"].to_string()).or_insert(time);
         overtaken += u64::from(time < *before);
         *before = time.max(*before);
-        talk.hear(&event, arrival.event.source);
+        statistics.add_event(&event, arrival.event.source);
         let state = event["subject"].as_str().and_then(|user| states.get(user)).copied();
-        talk.place(arrival.at, state.filter(|_| arrival.event.source == "eligibility"));
+        statistics.add_arrival(arrival.at, state.filter(|_| arrival.event.source == "eligibility"));
         late += u64::from(arrival.at - time > LATE_MICROS);
         withdrawn += u64::from(event["data"].to_string().contains(":null"));
         repeated += u64::from(!seen.insert(event["id"].to_string()));
         bytes += arrival.event.json.len();
         *by_source.entry(arrival.event.source).or_default() += 1;
-        if let Effect::Revision(_, patch) = assembly.take(&arrival)? {
+        if let EventEffect::Revision { patch_bytes: patch, .. } = assembly.apply_arrival(&arrival)? {
             (patches, patch_bytes) = (patches + 1, patch_bytes + patch);
         }
     }
@@ -57,14 +57,14 @@ pub(super) fn print(options: &PopulationOptions, until: Timestamp) -> anyhow::Re
     }
     for (what, count) in [
         ("late by more than an hour", late),
-        ("overtaken by a newer one", overtaken),
-        ("delivered again", repeated),
+        ("older than one that came before", overtaken),
+        ("repeated deliveries", repeated),
         ("withdraw a value", withdrawn),
-        ("change a consent", talk.consent_changes),
+        ("change a consent", statistics.consent_changes),
     ] {
         print_line(&format!("  {what:<34} {:>9.1}", percent(count)))?;
     }
-    talk.print(&population)?;
+    statistics.print(&population)?;
     let complete = assembly.states().filter_map(|state| state.profile.get(Leaf::ProfileCompletenessPct));
     let complete: Vec<f64> = complete.filter_map(|pct| pct.as_str().parse().ok()).collect();
     let completeness = complete.iter().sum::<f64>() / complete.len().max(1) as f64;
@@ -72,26 +72,26 @@ pub(super) fn print(options: &PopulationOptions, until: Timestamp) -> anyhow::Re
     print_line(&format!("  {:<34} {:>9.1} %", "completeness of a profile", completeness))?;
     print_line(&format!("  {:<34} {:>9} bytes", "event", bytes as u64 / EVENTS))?;
     print_line(&format!("  {:<34} {:>9} bytes", "patch", patch_bytes / patches.max(1)))?;
-    print_line(&format!("  {:<34} {:>9.1} a person", "revisions", patches as f64 / USERS as f64))?;
+    print_line(&format!("  {:<34} {:>9.1} per person", "revisions", patches as f64 / USERS as f64))?;
     Ok(())
 }
 
-/// What is heard while events go by.
+/// Counts over a sequence of events.
 #[derive(Default)]
-struct Talk {
+struct TrafficStatistics {
     consent_changes: u64,
     consents: HashMap<String, Value>,
-    /// By user and field, the last word of each source.
-    words: HashMap<(String, String), BTreeMap<&'static str, Value>>,
+    /// The latest value of each source, by user and field.
+    values: HashMap<(String, String), BTreeMap<&'static str, Value>>,
     by_hour: [u64; 24],
-    /// Monday first.
+    /// From Monday.
     by_weekday: [u64; 7],
-    /// Looks at everything by hour since the epoch, in India, and state.
+    /// Eligibility batches by hour since the epoch, in Indian time, and by state.
     bursts: HashMap<(i64, &'static str), u64>,
 }
 
-impl Talk {
-    fn hear(&mut self, event: &Value, source: &'static str) {
+impl TrafficStatistics {
+    fn add_event(&mut self, event: &Value, source: &'static str) {
         let (user, data) = (event["subject"].to_string(), &event["data"]);
         if source == "consent" {
             let before = self.consents.insert(user.clone(), data.clone());
@@ -101,33 +101,34 @@ impl Talk {
         let address = data.get("address").map(|address| ("demographics", address));
         for (section, fields) in sections.map(|(name, fields)| (name.as_str(), fields)).chain(address) {
             for (name, value) in fields.as_object().into_iter().flatten() {
-                let words = self.words.entry((user.clone(), format!("{section}.{name}"))).or_default();
+                let values = self.values.entry((user.clone(), format!("{section}.{name}"))).or_default();
                 match value {
-                    Value::Null => drop(words.remove(source)),
-                    value => drop(words.insert(source, value.clone())),
+                    Value::Null => drop(values.remove(source)),
+                    value => drop(values.insert(source, value.clone())),
                 }
             }
         }
     }
 
-    /// Counts an event's hour, and its state where somebody was looked at anew.
-    fn place(&mut self, at: i64, state: Option<&'static str>) {
-        let hour = (at + INDIA_MICROS).div_euclid(HOUR_MICROS);
+    /// Counts the hour of an arrival, and the state if it is an eligibility batch.
+    fn add_arrival(&mut self, at: i64, state: Option<&'static str>) {
+        let hour = (at + INDIA_OFFSET_MICROS).div_euclid(HOUR_MICROS);
         self.by_hour[hour.rem_euclid(24) as usize] += 1;
-        // The first day of the epoch was a Thursday.
+        // 1 January 1970 was a Thursday.
         self.by_weekday[(hour.div_euclid(24) + 3).rem_euclid(7) as usize] += 1;
         if let Some(state) = state {
             *self.bursts.entry((hour, state)).or_default() += 1;
         }
     }
 
-    fn print(&self, population: &Population) -> Result<(), Unsaid> {
-        let told: Vec<_> = self.words.values().filter(|words| words.len() > 1).collect();
-        let is_disputed = |words: &BTreeMap<_, Value>| words.values().any(|word| Some(word) != words.values().next());
-        let disputed = told.iter().filter(|words| is_disputed(words)).count();
-        let share = disputed as f64 * 100.0 / told.len().max(1) as f64;
-        print_line("where several sources tell the same field of a person")?;
-        print_line(&format!("  {:<34} {share:>9.1} of {}", "their last words disagree", told.len()))?;
+    fn print(&self, population: &Population) -> Result<(), StdoutError> {
+        let shared: Vec<_> = self.values.values().filter(|values| values.len() > 1).collect();
+        let is_disputed =
+            |values: &BTreeMap<_, Value>| values.values().any(|value| Some(value) != values.values().next());
+        let disputed = shared.iter().filter(|values| is_disputed(values)).count();
+        let share = disputed as f64 * 100.0 / shared.len().max(1) as f64;
+        print_line("where several sources report the same field of a person")?;
+        print_line(&format!("  {:<34} {share:>9.1} of {}", "their latest values differ", shared.len()))?;
         print_line("by hour of the day in India, percent")?;
         for (half, counts) in self.by_hour.chunks(12).enumerate() {
             let shares = counts.iter().map(|count| format!(" {:>5.1}", *count as f64 * 100.0 / EVENTS as f64));
@@ -136,12 +137,13 @@ impl Talk {
         print_line("by day of the week in India, Monday first, percent")?;
         let shares = self.by_weekday.iter().map(|count| format!(" {:>5.1}", *count as f64 * 100.0 / EVENTS as f64));
         print_line(&format!("         {}", shares.collect::<String>()))?;
-        // Of two hours as busy as each other the earlier is named.
+        // If two hours are equally busy, the earlier one.
         let busiest = self.bursts.iter().max_by_key(|((hour, state), count)| (**count, -hour, *state));
         if let Some(((hour, state), count)) = busiest {
-            let is_then = |at: i64| (0..=1).contains(&(hour - (at + INDIA_MICROS).div_euclid(HOUR_MICROS)));
+            let is_then = |at: i64| (0..=1).contains(&(hour - (at + INDIA_OFFSET_MICROS).div_euclid(HOUR_MICROS)));
             let launch = population.launches().find(|(of, _, at)| of == state && is_then(*at));
-            let cause = launch.map_or("no launch".to_owned(), |(_, scheme, _)| format!("the launch of {scheme}"));
+            let cause =
+                launch.map_or("no scheme launch".to_owned(), |(_, scheme, _)| format!("the launch of {scheme}"));
             print_line("largest burst of eligibility batches in one hour and state")?;
             print_line(&format!("  {count} batches in {state}: {cause}"))?;
         }
