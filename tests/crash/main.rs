@@ -10,7 +10,7 @@ mod faults;
 mod feed;
 mod harness;
 #[path = "../support/http.rs"]
-#[allow(dead_code, reason = "shared with the server tests, which use other parts")]
+#[allow(dead_code, clippy::unwrap_used, reason = "shared with the server tests, which use other parts and may unwrap")]
 mod http;
 mod kill_at_start;
 mod kill_under_load;
