@@ -1,5 +1,5 @@
-//! What the server's reads are compared with: a bare actix handler, in a process of its own, that sends bytes it was
-//! given beforehand. `/same` sends headers and body, `/bare` the body alone.
+//! The baseline for reads: a bare actix handler in a process of its own that sends a prepared response. `/same` sends
+//! headers and body, `/bare` only the body.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Data};
@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use crate::server::Running;
+use crate::server::Process;
 
-/// The path that sends headers and body.
+/// The path that returns headers and body.
 pub(crate) const SAME: &str = "/same";
-/// The path that sends the body alone.
+/// The path that returns only the body.
 pub(crate) const BARE: &str = "/bare";
 
-/// What is sent. Goes to the handler's process on stdin, as JSON.
+/// The response to send. The handler's process reads it from stdin, as JSON.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct StoredResponse {
     headers: Vec<(String, String)>,
     body: String,
 }
 
-impl Answer {
-    /// Takes the answer of another server apart. What every server adds by itself is left out.
-    pub(crate) fn copy(head: &[u8], body: &[u8]) -> Self {
+impl StoredResponse {
+    /// Takes over a response of the server, without the headers that every HTTP server adds.
+    pub(crate) fn from_response(head: &[u8], body: &[u8]) -> Self {
         const BY_ITSELF: [&str; 4] = ["content-length", "date", "connection", "transfer-encoding"];
         let head = String::from_utf8_lossy(head);
         let headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
@@ -34,50 +34,52 @@ impl Answer {
         Self { headers, body: String::from_utf8_lossy(body).into_owned() }
     }
 
-    /// How many headers are sent beside those that every server adds.
+    /// Number of headers, without those that every HTTP server adds.
     pub(crate) fn header_count(&self) -> usize {
         self.headers.len()
     }
 
-    /// Starts a process that sends this.
-    pub(crate) fn serve(&self, program: &std::path::Path, workers: usize) -> Result<Running> {
-        let mut file = tempfile::tempfile().context("could not make a file for the answer")?;
-        file.write_all(&serde_json::to_vec(self).context("an answer that is no JSON")?)
+    /// Starts a process that serves this response.
+    pub(crate) fn serve(&self, program: &std::path::Path, workers: usize) -> Result<Process> {
+        let mut file = tempfile::tempfile().context("could not make a file for the response")?;
+        file.write_all(&serde_json::to_vec(self).context("an response that is not JSON")?)
             .context("could not write it")?;
         std::io::Seek::rewind(&mut file).context("could not rewind it")?;
         let mut command = Command::new(program);
         command.args(["baseline", "--workers", &workers.to_string()]).stdin(Stdio::from(file));
-        Running::start(&mut command)
+        Process::start(&mut command)
     }
 }
 
-struct Prepared {
+struct PreparedResponse {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
 }
 
-async fn same(prepared: Data<Prepared>) -> HttpResponse {
-    let mut answer = HttpResponse::Ok();
+async fn same(prepared: Data<PreparedResponse>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
     for (name, value) in &prepared.headers {
-        answer.insert_header((name.clone(), value.clone()));
+        response.insert_header((name.clone(), value.clone()));
     }
-    answer.body(prepared.body.clone())
+    response.body(prepared.body.clone())
 }
 
-async fn bare(prepared: Data<Prepared>) -> HttpResponse {
+async fn bare(prepared: Data<PreparedResponse>) -> HttpResponse {
     HttpResponse::Ok().body(prepared.body.clone())
 }
 
 /// Runs the handler until it is killed.
 pub(crate) fn run(workers: usize) -> Result<()> {
-    let mut answer = Vec::new();
-    std::io::stdin().read_to_end(&mut answer).context("could not read the answer from stdin")?;
-    let Answer { headers, body } = serde_json::from_slice(&answer).context("the answer on stdin is no JSON")?;
+    let mut response = Vec::new();
+    std::io::stdin().read_to_end(&mut response).context("could not read the response from stdin")?;
+    let StoredResponse { headers, body } =
+        serde_json::from_slice(&response).context("the response on stdin is not JSON")?;
     let headers: Result<Vec<_>> = headers
         .into_iter()
         .map(|(name, value)| Ok((HeaderName::try_from(name)?, HeaderValue::try_from(value)?)))
         .collect();
-    let prepared = Data::new(Prepared { headers: headers.context("a header that cannot be sent")?, body: body.into() });
+    let prepared =
+        Data::new(PreparedResponse { headers: headers.context("a header that cannot be sent")?, body: body.into() });
     actix_web::rt::System::new().block_on(async move {
         let routes = move || {
             let app = App::new().app_data(prepared.clone());
@@ -87,8 +89,8 @@ pub(crate) fn run(workers: usize) -> Result<()> {
         let server = server.bind(("127.0.0.1", 0)).context("could not bind a port")?;
         let listen = server.addrs().first().copied().context("no address was bound")?;
         let mut stdout = std::io::stdout();
-        writeln!(stdout, r#"{{"event":"ready","listen":"{listen}"}}"#).context("could not say that it is ready")?;
-        stdout.flush().context("could not say that it is ready")?;
+        writeln!(stdout, r#"{{"event":"ready","listen":"{listen}"}}"#).context("could not write the ready line")?;
+        stdout.flush().context("could not write the ready line")?;
         server.run().await.context("the bare handler failed")
     })
 }

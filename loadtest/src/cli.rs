@@ -1,7 +1,7 @@
-//! The command line.
+//! The command line of the load generator.
 
 use crate::report::Report;
-use crate::scenario::{self, BUILT_IN, Bench, Scenario};
+use crate::scenario::{self, BUILT_IN, RunEnvironment, Scenario};
 use crate::{baseline, scenario::find};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -17,7 +17,7 @@ const EXAMPLES: &str = "Examples:
   loadtest run --scenario neighbours --server old/profile-server
   loadtest list";
 
-/// Measures the profile server beside a bare handler, and prints what was measured beside the goals.
+/// Measures the profile server, and prints the figures next to their goals.
 #[derive(Parser)]
 #[command(name = "loadtest", version, after_help = EXAMPLES)]
 struct Arguments {
@@ -27,12 +27,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run scenarios: starts the server by itself, on free ports and throw-away data
+    /// Runs scenarios. Starts the server by itself, on free ports and with temporary data
     #[command(after_help = EXAMPLES)]
     Run(Run),
-    /// Show the scenarios that come along, with their settings
+    /// Prints the built-in scenarios with their settings
     List,
-    /// The bare handler that reads are compared with; `run` starts it by itself
+    /// Runs the bare handler that reads are compared with; `run` starts it by itself
     #[command(hide = true)]
     Baseline {
         #[arg(long, default_value_t = 2)]
@@ -42,27 +42,28 @@ enum Command {
 
 #[derive(Args)]
 struct Run {
-    /// A scenario by name, or a file; may be repeated [default: read, post, live, fanout and ingest]
+    /// Name of a built-in scenario, or path of a scenario file; may be repeated [default: read, post, live, fanout,
+    /// ingest]
     #[arg(long = "scenario", value_name = "NAME")]
     scenarios: Vec<String>,
-    /// Short runs, to see that everything works; the numbers say little
+    /// Makes short runs to see whether everything works; their figures are not meaningful
     #[arg(long)]
     quick: bool,
-    /// Another value for a setting of the scenario, as `users=100000`; may be repeated
+    /// Overrides a setting of the scenario, for example `users=100000`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// The server's program [default: beside this one]
+    /// Path of the server's program [default: `profile-server` in the folder of this program]
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
-    /// Where throw-away data may lie: on the disk that is to be measured [default: the system's temporary directory]
+    /// Folder for temporary data, on the disk to measure [default: the system's temporary directory]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
-    /// Write the report to this file too, with all details
+    /// Also writes the report with all details to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// Exit codes: 0 done (whatever the numbers say), 1 failed, 2 wrong usage.
+/// Runs the program. Exit codes: 0 success, whether or not goals are met; 1 failure; 2 invalid arguments.
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
@@ -94,24 +95,24 @@ fn run(arguments: &Run) -> Result<()> {
     }
     let server = arguments.server.clone().unwrap_or_else(|| this.with_file_name("profile-server"));
     ensure!(server.exists(), "no server at `{}`: build it first, or give its path with `--server`", server.display());
-    let bench = Bench::new(server, this, scratch);
-    let outcomes: Result<Vec<_>> = scenarios.iter().map(|(scenario, name)| scenario.run(name, &bench)).collect();
-    drop(bench);
-    let report = Report::new(outcomes?);
+    let environment = RunEnvironment::new(server, this, scratch);
+    let reports: Result<Vec<_>> = scenarios.iter().map(|(scenario, name)| scenario.run(name, &environment)).collect();
+    drop(environment);
+    let report = Report::new(reports?);
     if let Some(path) = &arguments.json {
-        let json = serde_json::to_vec_pretty(&report).context("a report that is no JSON")?;
+        let json = serde_json::to_vec_pretty(&report).context("could not render the report as JSON")?;
         std::fs::write(path, json).with_context(|| format!("could not write `{}`", path.display()))?;
     }
-    say(&report.text())
+    print(&report.text())
 }
 
 fn list() -> Result<()> {
     for (name, text) in scenario::known() {
-        say(&format!("── {name} ──\n{text}\n"))?;
+        print(&format!("── {name} ──\n{text}\n"))?;
     }
     Ok(())
 }
 
-fn say(text: &str) -> Result<()> {
+fn print(text: &str) -> Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("could not write to stdout")
 }

@@ -1,39 +1,39 @@
-//! What a data directory takes on disk.
+//! Disk usage of a data directory.
 
 use serde::Serialize;
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-/// The server's folder of preallocated files.
+/// The folder of the journal, whose files are preallocated.
 const JOURNAL: &str = "journal";
-/// The unit of `st_blocks`, whatever the file system's own is.
+/// The unit of `st_blocks` on every file system.
 const BLOCK: u64 = 512;
-/// How much is read at once in search of the end of what was written.
+/// Number of bytes to read at a time.
 const PIECE: u64 = 1_024 * 1_024;
 
-/// Bytes below a directory.
+/// Bytes in a directory and its subdirectories.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Usage {
-    /// Lengths of the files.
+pub(crate) struct DiskUsage {
+    /// Sum of the files' lengths.
     pub(crate) logical: u64,
-    /// Allocated blocks of the files.
+    /// Sum of the files' allocated blocks.
     pub(crate) allocated: u64,
-    /// Allocated blocks, without the part of the journal's preallocated files that nothing was written to yet.
+    /// Allocated blocks without the unwritten part of the journal's preallocated files.
     pub(crate) used: u64,
     /// The journal's share of `used`.
     pub(crate) journal: u64,
 }
 
-impl Usage {
-    /// Adds up all files below a folder; those of these names, directly in it, are left out.
+impl DiskUsage {
+    /// Adds up all files in a folder and its subfolders, except those directly in it whose name is in `without`.
     pub(crate) fn below(folder: &Path, without: &[&str]) -> Self {
         let mut usage = Self::default();
         usage.add(folder, without, false);
         usage
     }
 
-    /// How much more this is than an earlier one.
+    /// The growth since an earlier measurement.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             logical: self.logical.saturating_sub(before.logical),
@@ -66,7 +66,7 @@ impl Usage {
     }
 }
 
-/// Where the last byte that is not 0 ends; the file's length where it cannot be read.
+/// The length up to the last byte that is not 0, or the file's whole length if it cannot be read.
 fn written(path: &Path, length: u64) -> u64 {
     let Ok(file) = File::open(path) else { return length };
     let mut piece = vec![0; PIECE as usize];
@@ -98,11 +98,11 @@ mod tests {
         segment.write_all_at(&vec![0; 2 * PIECE as usize], 3 * PIECE).expect("written");
         fs::write(folder.path().join("db"), vec![0; 8_192]).expect("written");
         fs::write(folder.path().join("log"), "left out").expect("written");
-        let usage = Usage::below(folder.path(), &["log"]);
+        let usage = DiskUsage::below(folder.path(), &["log"]);
         assert_eq!(usage.logical, 5 * PIECE + 8_192);
         assert_eq!(usage.journal, 3 * PIECE);
         assert_eq!(usage.allocated - usage.used, 2 * PIECE);
-        let nothing = Usage::default();
+        let nothing = DiskUsage::default();
         assert_eq!((usage.since(usage), nothing.since(usage)), (nothing, nothing));
     }
 }

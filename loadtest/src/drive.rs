@@ -1,4 +1,4 @@
-//! Connections that send what a script says, when the pace says so.
+//! Connections that send the requests of a script at a given pace.
 
 use crate::http::{Connection, Reply};
 use crate::latency::Latency;
@@ -10,37 +10,37 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, LocalSet};
 
-/// What is sent. For one thread.
+/// The requests to send, for one thread.
 pub(crate) trait Script {
-    /// The next request, and its number; `None` when there is none left. It was due at that instant.
+    /// Returns the next request and its number, or `None` if there are no more. The request was due at `due`.
     fn next(&self, due: Instant) -> Option<(usize, &[u8])>;
 
-    /// Is told each answer.
-    fn answered(&self, _number: usize, _reply: &Reply<'_>) {}
+    /// Receives each response.
+    fn on_response(&self, _number: usize, _reply: &Reply<'_>) {}
 }
 
-/// One request, again and again.
-pub(crate) struct Again(pub(crate) Vec<u8>);
+/// Repeats one request without end.
+pub(crate) struct RepeatedRequest(pub(crate) Vec<u8>);
 
-impl Script for Again {
+impl Script for RepeatedRequest {
     fn next(&self, _due: Instant) -> Option<(usize, &[u8])> {
         Some((0, &self.0))
     }
 }
 
-/// Each request once.
-pub(crate) struct Once {
+/// Sends each request once.
+pub(crate) struct RequestList {
     requests: Vec<Vec<u8>>,
     next: Cell<usize>,
 }
 
-impl Once {
+impl RequestList {
     pub(crate) fn new(requests: Vec<Vec<u8>>) -> Self {
         Self { requests, next: Cell::new(0) }
     }
 }
 
-impl Script for Once {
+impl Script for RequestList {
     fn next(&self, _due: Instant) -> Option<(usize, &[u8])> {
         let number = self.next.get();
         self.next.set(number + 1);
@@ -48,38 +48,38 @@ impl Script for Once {
     }
 }
 
-/// What came of it.
-pub(crate) struct Driven {
-    /// Answers with status 200.
+/// What was sent, and how it was answered.
+pub(crate) struct DriveResult {
+    /// Responses with status 200.
     pub(crate) served: u64,
-    /// Answers with status 503.
+    /// Responses with status 503.
     pub(crate) busy: u64,
-    /// Other answers.
+    /// Responses with another status.
     pub(crate) refused: u64,
     /// Requests that were due and not sent, because the server fell too far behind.
     pub(crate) unsent: u64,
     pub(crate) took: Duration,
-    /// Of every answer, from when its request was due.
+    /// Latency of every response, from when its request was due.
     pub(crate) latency: Latency,
 }
 
-impl Driven {
-    /// Served requests a second.
+impl DriveResult {
+    /// Served requests per second.
     pub(crate) fn rate(&self) -> f64 {
         self.served as f64 / self.took.as_secs_f64()
     }
 }
 
-/// How long an open loop may go on after its schedule has ended.
+/// How long requests may be sent after the end of the schedule.
 const OVERTIME: Duration = Duration::from_secs(5);
 
-/// Sends a script over so many connections. To be called within a [`LocalSet`], by [`local`].
+/// Sends a script over a number of connections. The caller runs in a [`LocalSet`], see [`local`].
 pub(crate) async fn drive(
     address: SocketAddr,
     connections: usize,
     script: Rc<impl Script + 'static>,
     pace: Pace,
-) -> Result<Driven> {
+) -> Result<DriveResult> {
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
         open.push(Connection::open(address).await?);
@@ -87,7 +87,8 @@ pub(crate) async fn drive(
     let cut = match pace {
         Pace::Closed(length) | Pace::Open { length, .. } => Instant::now() + length + OVERTIME,
     };
-    let driven = Driven { served: 0, busy: 0, refused: 0, unsent: 0, took: Duration::ZERO, latency: Latency::new() };
+    let driven =
+        DriveResult { served: 0, busy: 0, refused: 0, unsent: 0, took: Duration::ZERO, latency: Latency::new() };
     let driven = Rc::new(RefCell::new(driven));
     let start = Instant::now();
     let pacer = Rc::new(Pacer::start(pace).context("could not make a timer")?);
@@ -100,7 +101,7 @@ pub(crate) async fn drive(
                     break;
                 };
                 let reply = connection.exchange(request).await?;
-                script.answered(number, &reply);
+                script.on_response(number, &reply);
                 let mut driven = driven.borrow_mut();
                 driven.latency.record(due.elapsed());
                 match reply.status {
@@ -113,11 +114,11 @@ pub(crate) async fn drive(
         });
     }
     while let Some(task) = tasks.join_next().await {
-        task.context("a connection's task died")??;
+        task.context("a connection's task panicked")??;
     }
     let took = start.elapsed();
-    let driven = Rc::into_inner(driven).context("a connection is still at work")?;
-    Ok(Driven { took, unsent: pacer.unsent(), ..driven.into_inner() })
+    let driven = Rc::into_inner(driven).context("a connection is still in use")?;
+    Ok(DriveResult { took, unsent: pacer.unsent(), ..driven.into_inner() })
 }
 
 /// Runs a future on this thread, with local tasks.
@@ -130,13 +131,13 @@ pub(crate) fn local<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{self, Fake};
+    use crate::fake_server::{self, FakeServer};
     use crate::http;
 
-    fn run(fake: Fake, connections: usize, pace: Pace) -> Driven {
+    fn run(fake: FakeServer, connections: usize, pace: Pace) -> DriveResult {
         local(async {
-            let address = fake::start(fake).await?;
-            drive(address, connections, Rc::new(Again(http::get("/", ""))), pace).await
+            let address = fake_server::start(fake).await?;
+            drive(address, connections, Rc::new(RepeatedRequest(http::get("/", ""))), pace).await
         })
         .expect("driven")
     }
@@ -148,8 +149,8 @@ mod tests {
     #[test]
     fn a_script_is_sent_once_and_to_its_end() {
         let driven = local(async {
-            let address = fake::start(Fake::default()).await?;
-            let script = Once::new(vec![http::get("/", ""); 57]);
+            let address = fake_server::start(FakeServer::default()).await?;
+            let script = RequestList::new(vec![http::get("/", ""); 57]);
             drive(address, 4, Rc::new(script), Pace::Closed(Duration::from_secs(60))).await
         });
         let driven = driven.expect("driven");
@@ -157,18 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_told_apart_by_status() {
+    fn responses_are_counted_by_status() {
         for (status, expected) in [(200, (50, 0, 0)), (503, (0, 50, 0)), (404, (0, 0, 50))] {
-            let driven = run(Fake { status, ..Fake::default() }, 2, open(1_000.0, 50));
+            let driven = run(FakeServer { status, ..FakeServer::default() }, 2, open(1_000.0, 50));
             assert_eq!((driven.served, driven.busy, driven.refused), expected, "{status}");
         }
     }
 
-    /// One request that takes long makes those behind it late: an open loop says so, a closed one hides it.
+    /// A slow request delays those behind it. An open loop shows that, a closed loop hides it.
     #[test]
     fn an_open_loop_counts_what_waits_behind_a_stall() {
         let stall = Duration::from_millis(200);
-        let fake = || Fake { stall: Some((20, stall)), ..Fake::default() };
+        let fake = || FakeServer { stall: Some((20, stall)), ..FakeServer::default() };
         let open = run(fake(), 1, open(500.0, 400));
         assert_eq!((open.served, open.unsent), (200, 0));
         assert!(open.latency.ms(0.7) > 20.0, "the 30 % behind the stall are late: {} ms", open.latency.ms(0.7));

@@ -1,21 +1,21 @@
-//! What the server says of itself: metrics in Prometheus' text format.
+//! The server's metrics, in the text format of Prometheus.
 
 use crate::http::{self, Connection};
 use anyhow::Result;
 use std::net::SocketAddr;
 
-/// Samples of one scrape.
+/// The samples of one scrape.
 #[derive(Default)]
-pub(crate) struct Exposition(Vec<Sample>);
+pub(crate) struct Exposition(Vec<MetricSample>);
 
-struct Sample {
+struct MetricSample {
     name: String,
     /// Pairs of name and value.
     labels: Vec<(String, String)>,
     value: f64,
 }
 
-impl Sample {
+impl MetricSample {
     fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
     }
@@ -26,33 +26,33 @@ impl Sample {
 }
 
 impl Exposition {
-    /// Asks the admin listener.
+    /// Requests the metrics from the admin listener.
     pub(crate) async fn scrape(address: SocketAddr) -> Result<Self> {
         let mut connection = Connection::open(address).await?;
         let reply = connection.exchange(&http::get("/metrics", "")).await?;
         Ok(Self::parse(&String::from_utf8_lossy(reply.success()?)))
     }
 
-    /// Reads the text; lines that are no samples are left out.
+    /// Parses the text. Lines that are not samples are ignored.
     pub(crate) fn parse(text: &str) -> Self {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(parse_sample).collect())
     }
 
-    /// The sum of all samples with this name and these labels; `None` where there is none.
+    /// The sum of all samples with this name and these labels, or `None` if there are none.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut values = self.0.iter().filter(|sample| sample.is(name, labels)).map(|sample| sample.value).peekable();
         values.peek()?;
         Some(values.sum())
     }
 
-    /// The mean of what a histogram or summary has seen.
+    /// The mean of a histogram or summary.
     pub(crate) fn mean(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let count = self.sum(&format!("{name}_count"), labels).filter(|count| *count > 0.0)?;
         Some(self.sum(&format!("{name}_sum"), labels)? / count)
     }
 
-    /// A quantile: of a histogram the upper bound of its bucket, of a summary what it says (the greatest, where
-    /// several match).
+    /// A quantile. For a histogram it is the upper bound of the bucket, for a summary the greatest of the samples that
+    /// match.
     pub(crate) fn quantile(&self, name: &str, labels: &[(&str, &str)], quantile: f64) -> Option<f64> {
         let buckets = format!("{name}_bucket");
         let mut bounds: Vec<(f64, f64)> = Vec::new();
@@ -73,8 +73,8 @@ impl Exposition {
     }
 }
 
-/// `name{label="value",…} number`.
-fn parse_sample(line: &str) -> Option<Sample> {
+/// Parses `name{label="value",…} number`.
+fn parse_sample(line: &str) -> Option<MetricSample> {
     let (series, value) = line.rsplit_once(' ')?;
     let value = value.parse().ok()?;
     let (name, labels) = series.split_once('{').unwrap_or((series, ""));
@@ -85,7 +85,7 @@ fn parse_sample(line: &str) -> Option<Sample> {
         labels.push((label.trim_start_matches(',').to_owned(), after[..end].to_owned()));
         rest = &after[end + 1..];
     }
-    Some(Sample { name: name.trim().to_owned(), labels, value })
+    Some(MetricSample { name: name.trim().to_owned(), labels, value })
 }
 
 #[cfg(test)]

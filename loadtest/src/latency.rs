@@ -1,17 +1,17 @@
-//! Latencies, in a histogram of three significant digits.
+//! Latencies, in a histogram with three significant digits.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::time::Duration;
 
-/// What was measured, in nanoseconds.
+/// A histogram of durations in nanoseconds.
 pub(crate) struct Latency(Histogram<u64>);
 
 impl Latency {
-    /// Nothing yet.
+    /// Makes an empty histogram.
     pub(crate) fn new() -> Self {
         const LONGEST: u64 = 3_600 * 1_000_000_000;
-        // Three digits are within hdrhistogram's range of 0 to 5.
+        // hdrhistogram allows 0 to 5 digits.
         Self(Histogram::new_with_max(LONGEST, 3).unwrap_or_else(|_| unreachable!("an hour at 3 digits is allowed")))
     }
 
@@ -20,19 +20,19 @@ impl Latency {
         self.0.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// How many were added.
+    /// Number of measurements.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The quantile, from 0 to 1, in milliseconds.
+    /// The value at a quantile from 0 to 1, in milliseconds.
     pub(crate) fn ms(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1e6
     }
 
-    /// What a report keeps.
-    pub(crate) fn summary(&self) -> Summary {
-        Summary {
+    /// The figures for a report.
+    pub(crate) fn summary(&self) -> LatencySummary {
+        LatencySummary {
             count: self.count(),
             p50_ms: self.ms(0.5),
             p90_ms: self.ms(0.9),
@@ -46,8 +46,8 @@ impl Latency {
 
 /// The usual quantiles, in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Summary {
-    /// How many were measured.
+pub(crate) struct LatencySummary {
+    /// Number of measurements.
     pub(crate) count: u64,
     /// The median.
     pub p50_ms: f64,

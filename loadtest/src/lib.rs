@@ -1,5 +1,5 @@
-//! An honest load generator: it schedules what it sends and counts latency from the schedule, compares with a bare
-//! handler in the same run, and prints what was measured beside what was wanted.
+//! A load generator that measures latency from a schedule, compares the server with a bare handler in the same run, and
+//! prints the figures next to their goals.
 //!
 //! It speaks HTTP and WebSocket only. In reading order:
 
@@ -12,16 +12,18 @@ mod disk;
 mod population;
 mod random;
 mod server;
+mod tally;
 
 mod drive;
 mod exposition;
 mod http;
 mod latency;
 mod pace;
+mod statistics;
 
 mod progress;
 mod report;
 mod wall_clock;
 
 #[cfg(test)]
-mod fake;
+mod fake_server;

@@ -1,8 +1,8 @@
-//! When requests are due.
+//! The schedule of requests.
 //!
-//! In an open loop the schedule knows nothing of the answers: request n is due n intervals after the start, whether
-//! or not earlier ones were answered. One that finds no free connection waits, and its latency counts all the same, so
-//! a server that stalls cannot hide it (no coordinated omission).
+//! In an open loop the schedule does not depend on responses: request n is due n intervals after the start, whether or
+//! not earlier ones were answered. A request that finds no free connection waits, and its waiting time counts as
+//! latency, so a stall of the server is visible (no coordinated omission).
 
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
@@ -16,25 +16,25 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
-/// More wake-ups than this a second cost the machine more than they make the schedule finer.
+/// Minimum interval of the timer. More wake-ups would cost more than a finer schedule is worth.
 const SHORTEST_TICK: Duration = Duration::from_micros(50);
-/// Fewer wake-ups would release the requests of a slow schedule after they are due.
+/// Maximum interval of the timer. Fewer wake-ups would release requests late.
 const LONGEST_TICK: Duration = Duration::from_millis(1);
 
-/// How requests follow each other.
+/// When the next request is sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// The next one when one is answered, for so long.
+    /// When the previous one was answered, for this long.
     Closed(Duration),
-    /// So many a second, for so long.
+    /// At a fixed rate per second, for this long.
     Open { rate: f64, length: Duration },
 }
 
-/// Tells connections when to send. For one thread.
+/// Releases requests to the connections of one thread.
 pub(crate) enum Pacer {
-    /// Until this instant.
+    /// Requests are released until this instant.
     Closed(Instant),
-    /// By schedule, and the task that runs it.
+    /// Requests are released by a schedule, which a task runs.
     Open(Rc<Schedule>, AbortHandle),
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Schedule {
 }
 
 impl Pacer {
-    /// Starts now. The schedule runs in a local task.
+    /// Starts the schedule, which runs in a local task.
     pub(crate) fn start(pace: Pace) -> io::Result<Self> {
         let (rate, length) = match pace {
             Pace::Closed(length) => return Ok(Self::Closed(Instant::now() + length)),
@@ -67,7 +67,7 @@ impl Pacer {
         Ok(Self::Open(schedule, task.abort_handle()))
     }
 
-    /// Waits until the next request is due and gives the instant it was due at; `None` when there is no more.
+    /// Waits until the next request is due. Returns when it was due, or `None` if there are no more.
     pub(crate) async fn next(&self) -> Option<Instant> {
         match self {
             Self::Closed(end) => Some(Instant::now()).filter(|now| now < end),
@@ -83,7 +83,7 @@ impl Pacer {
         }
     }
 
-    /// How many requests were due and not taken.
+    /// Number of requests that were due and not taken.
     pub(crate) fn unsent(&self) -> u64 {
         match self {
             Self::Closed(_) => 0,
@@ -106,7 +106,7 @@ impl Schedule {
     }
 }
 
-/// Releases what is due, tick by tick; after the last nobody has to wait any more.
+/// Releases the requests that are due at each tick, and all waiting connections at the end.
 async fn run(schedule: Rc<Schedule>, timer: AsyncFd<OwnedFd>) {
     let mut released = 0;
     while released < schedule.total {
@@ -120,7 +120,7 @@ async fn run(schedule: Rc<Schedule>, timer: AsyncFd<OwnedFd>) {
     schedule.due.add_permits(Semaphore::MAX_PERMITS / 2);
 }
 
-/// A timer of the system that ticks at this period: the runtime's own are good to a millisecond only.
+/// A timer of the operating system with this period. The timers of tokio have a resolution of a millisecond.
 #[expect(
     deprecated,
     reason = "its successor is unsafe; what can go wrong is a descriptor that others close, and an `OwnedFd` is ours alone"
@@ -144,11 +144,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_open_loop_gives_out_its_schedule_however_late_it_is_asked() {
+    fn an_open_loop_keeps_its_schedule_when_requests_are_taken_late() {
         let pace = Pace::Open { rate: 10_000.0, length: Duration::from_millis(50) };
         let given = crate::drive::local(async {
             let pacer = Pacer::start(pace)?;
-            // A stall: what became due meanwhile keeps its own due time.
+            // Requests that become due during this stall keep their due times.
             tokio::time::sleep(Duration::from_millis(30)).await;
             let mut given = Vec::new();
             while let Some(due) = pacer.next().await {
@@ -163,7 +163,7 @@ mod tests {
         assert!(given.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_micros(100)));
     }
 
-    /// A request that is released an interval late would count that interval as the server's.
+    /// A late release would count as latency of the server.
     #[test]
     fn a_slow_schedule_releases_requests_when_they_are_due() {
         let pace = Pace::Open { rate: 1.0, length: Duration::from_secs(3_600) };
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_took_is_unsent() {
+    fn requests_that_were_not_taken_are_unsent() {
         let pace = Pace::Open { rate: 1_000.0, length: Duration::from_millis(10) };
         let unsent = crate::drive::local(async {
             let pacer = Pacer::start(pace)?;

@@ -1,25 +1,25 @@
-//! Users and their events, rendered beforehand so that sending them costs next to nothing.
+//! Users and their events, rendered before the run so that sending them costs little.
 
 use crate::wall_clock;
 use data::{GeneratedEvent, Population, PopulationOptions};
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// The population, whose newest events are of now.
+/// Makes a population whose newest events are from now.
 pub(crate) fn population(users: u64) -> Population {
     Population::new(PopulationOptions { users, base_time: wall_clock::now_micros(), ..PopulationOptions::default() })
 }
 
 /// An event whose id and subject can be replaced.
-struct Template {
-    /// Up to the id.
+struct EventTemplate {
+    /// The text before the id.
     before_id: Vec<u8>,
-    /// From the id to the subject.
+    /// The text between the id and the subject.
     before_subject: Vec<u8>,
     after_subject: Vec<u8>,
 }
 
-impl Template {
+impl EventTemplate {
     fn new(event: &GeneratedEvent) -> Self {
         let json = String::from_utf8_lossy(&event.json);
         let value_of = |name: &str| {
@@ -36,7 +36,7 @@ impl Template {
         }
     }
 
-    /// Adds the event as a line, for another user.
+    /// Appends the event as a line, with another user and a new id.
     fn render(&self, user: u64, user_id: &str, number: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.before_id);
         // Writing to a vector cannot fail.
@@ -48,28 +48,28 @@ impl Template {
     }
 }
 
-/// What makes users known, feed by feed: the events of a few people, given to any number of users.
+/// The first events of users, by feed: those of a few people, rendered for any number of users.
 pub(crate) struct Feeds {
     users: u64,
     people: Population,
-    /// By feed, then by person: the person's events of that feed.
-    templates: BTreeMap<&'static str, Vec<Vec<Template>>>,
+    /// The events by feed and by person.
+    templates: BTreeMap<&'static str, Vec<Vec<EventTemplate>>>,
 }
 
 impl Feeds {
-    /// Makes the events of so many people.
+    /// Makes the events of `people` people, for `users` users.
     pub(crate) fn new(users: u64, people: u64) -> Self {
         let population = population(users);
         let people = people.clamp(1, users);
-        let mut templates: BTreeMap<&'static str, Vec<Vec<Template>>> = BTreeMap::new();
+        let mut templates: BTreeMap<&'static str, Vec<Vec<EventTemplate>>> = BTreeMap::new();
         for person in 0..people {
             for event in population.first_events(person) {
                 let feed = templates.entry(event.source).or_default();
                 feed.resize_with(person as usize + 1, Vec::new);
-                feed[person as usize].push(Template::new(&event));
+                feed[person as usize].push(EventTemplate::new(&event));
             }
         }
-        // Who has no event of a feed keeps a place in it: a user is the same person in every feed.
+        // People without an event keep an empty entry, so that a user is the same person in every feed.
         templates.values_mut().for_each(|feed| feed.resize_with(people as usize, Vec::new));
         Self { users, people: population, templates }
     }
@@ -79,13 +79,13 @@ impl Feeds {
         self.templates.keys().copied().collect()
     }
 
-    /// Where a feed starts: each at other users.
+    /// The user that a feed starts with, which is another one for each feed.
     pub(crate) fn start(&self, feed: &str) -> u64 {
         let position = self.templates.keys().position(|name| *name == feed).unwrap_or_default() as u64;
         self.users * position / self.templates.len() as u64
     }
 
-    /// Adds what the feed says of the user with that index, a line each; gives how many lines.
+    /// Appends the user's events of a feed as lines. Returns their number.
     pub(crate) fn render(&self, feed: &str, user: u64, out: &mut Vec<u8>) -> u64 {
         let Some(people) = self.templates.get(feed) else { return 0 };
         let events = &people[(user % people.len() as u64) as usize];
@@ -96,12 +96,12 @@ impl Feeds {
         events.len() as u64
     }
 
-    /// The people behind the users.
+    /// The population that the events come from.
     pub(crate) fn people(&self) -> &Population {
         &self.people
     }
 
-    /// How many users there are.
+    /// Number of users.
     pub(crate) fn users(&self) -> u64 {
         self.users
     }

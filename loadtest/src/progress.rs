@@ -1,14 +1,14 @@
-//! What is being done, on stderr: as a bar where somebody watches, else a line when something starts.
+//! Progress on stderr: a spinner on a terminal, elsewhere a line for each step.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-/// Tells how far the run is.
+/// Shows the current step.
 pub(crate) struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Bars on a terminal only.
+    /// Starts the spinner if stderr is a terminal.
     pub(crate) fn new() -> Self {
         Self(std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
@@ -20,7 +20,7 @@ impl Progress {
         }))
     }
 
-    /// The next thing starts.
+    /// Starts the next step.
     pub(crate) fn step(&self, what: impl Into<String>) {
         match &self.0 {
             Some(bar) => bar.set_message(what.into()),
@@ -30,7 +30,7 @@ impl Progress {
         }
     }
 
-    /// How it goes; for a terminal only.
+    /// Shows details of the current step, on a terminal only.
     pub(crate) fn show(&self, what: impl FnOnce() -> String) {
         if let Some(bar) = &self.0 {
             bar.set_message(what());

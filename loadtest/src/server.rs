@@ -1,6 +1,6 @@
-//! The programs that are measured: started here, on free ports and throw-away data, and stopped again.
+//! Starts and stops the programs that are measured, on free ports and temporary data.
 
-use crate::disk::Usage;
+use crate::disk::DiskUsage;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::fs::{self, File};
@@ -11,9 +11,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What a program says on stdout when it is ready.
+/// The line that a program prints on stdout when it is ready.
 #[derive(Deserialize)]
-struct Ready {
+struct ReadyLine {
     event: String,
     listen: SocketAddr,
     #[serde(default)]
@@ -21,16 +21,16 @@ struct Ready {
 }
 
 /// A program that is ready for requests. It is killed when dropped.
-pub(crate) struct Running {
+pub(crate) struct Process {
     child: Child,
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) listen: SocketAddr,
     admin_listen: Option<SocketAddr>,
-    /// Kept open, so that the program never writes into a closed pipe.
+    /// Kept open, so that the program does not get a broken pipe.
     _stdout: BufReader<ChildStdout>,
 }
 
-impl Running {
+impl Process {
     /// Starts a program and waits for its ready line.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
@@ -40,31 +40,31 @@ impl Running {
         let mut stdout = BufReader::new(child.stdout.take().context("no stdout")?);
         let mut line = String::new();
         stdout.read_line(&mut line).context("could not read the ready line")?;
-        let ready = serde_json::from_str::<Ready>(&line).ok().filter(|ready| ready.event == "ready");
+        let ready = serde_json::from_str::<ReadyLine>(&line).ok().filter(|ready| ready.event == "ready");
         let Some(ready) = ready else {
             let _ = child.kill();
             let status = child.wait().context("could not wait for the program")?;
-            bail!("`{program}` did not get ready ({status}); it said: `{}`", line.trim());
+            bail!("`{program}` did not get ready ({status}); its output was `{}`", line.trim());
         };
         Ok(Self { child, listen: ready.listen, admin_listen: ready.admin_listen, _stdout: stdout })
     }
 
-    /// Processor time used so far, of all threads.
+    /// Processor time that all threads have used so far.
     pub(crate) fn cpu(&self) -> Duration {
         cpu_of(&self.child.id().to_string())
     }
 
-    /// Memory in use (resident), in bytes.
+    /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         self.memory_as("VmRSS:")
     }
 
-    /// The most memory that was ever in use (resident), in bytes; 0 once the process has ended.
+    /// Peak resident memory in bytes, or 0 after the process has ended.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.memory_as("VmHWM:")
     }
 
-    /// A line of the process's status, by its name, in bytes.
+    /// A value of `/proc/PID/status` in bytes, by the start of its line.
     fn memory_as(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -73,23 +73,23 @@ impl Running {
     }
 }
 
-/// Processor time that this program used so far.
+/// Processor time that this program has used so far.
 pub(crate) fn own_cpu() -> Duration {
     cpu_of("self")
 }
 
-/// Processor time of a process, by its name under `/proc`.
+/// Processor time of a process, by its name in `/proc`.
 fn cpu_of(process: &str) -> Duration {
-    /// The kernel tells times in hundredths of a second, whatever its own tick is.
+    /// The unit of times in `/proc`.
     const TICK: Duration = Duration::from_millis(10);
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // The name stands in parentheses and may hold anything; user and system time are the 14th and 15th fields.
+    // The name is in parentheses and may contain any character. User and system time are fields 14 and 15.
     let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
     TICK * ticks.sum::<u32>()
 }
 
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -101,24 +101,24 @@ const SETTINGS: &str = "loadtest.toml";
 /// The server's log, in its data directory.
 const LOG: &str = "loadtest.log";
 
-/// How a server ended.
-pub(crate) struct Stopped {
+/// How a server stopped.
+pub(crate) struct StopResult {
     pub(crate) took: Duration,
-    /// Whether it ended by itself, with success.
+    /// Whether it stopped by itself, with exit code 0.
     pub(crate) clean: bool,
-    /// The most memory that was ever in use (resident), in bytes.
+    /// Peak resident memory in bytes.
     pub(crate) peak_memory: u64,
 }
 
-/// The profile server, on a data directory of its own.
+/// The profile server with a temporary data directory.
 pub(crate) struct Server {
     program: PathBuf,
     data_dir: TempDir,
-    running: Running,
+    running: Process,
 }
 
 impl Server {
-    /// Starts the server with these settings over its defaults.
+    /// Starts the server with settings that override its defaults.
     pub(crate) fn start(program: &Path, scratch: &Path, settings: &toml::Table) -> Result<Self> {
         let data_dir = tempfile::Builder::new().prefix("loadtest-").tempdir_in(scratch);
         let data_dir = data_dir.with_context(|| format!("could not make a directory in `{}`", scratch.display()))?;
@@ -128,7 +128,7 @@ impl Server {
         Ok(Self { program: program.to_owned(), data_dir, running })
     }
 
-    /// Starts the server again on the same data. One that still runs is killed.
+    /// Kills the server if it still runs, and starts it again on the same data.
     pub(crate) fn restart(&mut self) -> Result<()> {
         let _ = self.running.child.kill();
         self.running.child.wait().context("could not wait for the server")?;
@@ -136,22 +136,22 @@ impl Server {
         Ok(())
     }
 
-    /// Where the API listens.
+    /// The address of the API.
     pub(crate) fn listen(&self) -> SocketAddr {
         self.running.listen
     }
 
-    /// Where metrics are told.
+    /// The address of the admin listener.
     pub(crate) fn admin_listen(&self) -> Result<SocketAddr> {
-        self.running.admin_listen.context("the server did not name its admin listener")
+        self.running.admin_listen.context("the server printed no address of its admin listener")
     }
 
     /// The process.
-    pub(crate) fn running(&self) -> &Running {
+    pub(crate) fn running(&self) -> &Process {
         &self.running
     }
 
-    /// A token signed with the server's development key.
+    /// Gets a token that is signed with the server's development key.
     pub(crate) fn token(&self, subject: &str, role: &str, scope: &str) -> Result<String> {
         let output = Command::new(&self.program)
             .arg("token")
@@ -159,25 +159,26 @@ impl Server {
             .arg(self.data_dir.path())
             .args(["--sub", subject, "--role", role, "--scope", scope])
             .output()
-            .context("could not ask for a token")?;
+            .context("could not run the token command")?;
         if !output.status.success() {
             bail!("no token for `{subject}`: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
-        Ok(String::from_utf8(output.stdout).context("a token that is no text")?.trim().to_owned())
+        Ok(String::from_utf8(output.stdout).context("a token that is not text")?.trim().to_owned())
     }
 
-    /// Bytes on disk below the data directory.
+    /// Sum of the lengths of all files in the data directory.
     pub(crate) fn disk(&self) -> u64 {
         disk(self.data_dir.path())
     }
 
-    /// What lies below the data directory, without this program's own files.
-    pub(crate) fn usage(&self) -> Usage {
-        Usage::below(self.data_dir.path(), &[SETTINGS, LOG])
+    /// Disk usage of the data directory without this program's own files.
+    pub(crate) fn usage(&self) -> DiskUsage {
+        DiskUsage::below(self.data_dir.path(), &[SETTINGS, LOG])
     }
 
-    /// Asks the server to stop (SIGTERM), which makes its last checkpoint, and kills it when that takes too long.
-    pub(crate) fn stop_within(&mut self, patience: Duration) -> Result<Stopped> {
+    /// Stops the server with SIGTERM, so that it makes its last checkpoint, and kills it if it takes longer than
+    /// `patience`.
+    pub(crate) fn stop_within(&mut self, patience: Duration) -> Result<StopResult> {
         let start = std::time::Instant::now();
         let pid = rustix::process::Pid::from_child(&self.running.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).context("could not signal the server")?;
@@ -185,16 +186,16 @@ impl Server {
         while start.elapsed() < patience {
             peak_memory = self.running.peak_memory().max(peak_memory);
             if let Some(status) = self.running.child.try_wait().context("could not wait for the server")? {
-                return Ok(Stopped { took: start.elapsed(), clean: status.success(), peak_memory });
+                return Ok(StopResult { took: start.elapsed(), clean: status.success(), peak_memory });
             }
             std::thread::sleep(Duration::from_millis(10));
         }
         let _ = self.running.child.kill();
         self.running.child.wait().context("could not wait for the server")?;
-        Ok(Stopped { took: start.elapsed(), clean: false, peak_memory })
+        Ok(StopResult { took: start.elapsed(), clean: false, peak_memory })
     }
 
-    /// Asks the server to stop (SIGTERM) and gives how long that took.
+    /// Stops the server with SIGTERM, and returns how long that took.
     pub(crate) fn stop(mut self) -> Result<Duration> {
         let start = std::time::Instant::now();
         let pid = rustix::process::Pid::from_child(&self.running.child);
@@ -202,26 +203,26 @@ impl Server {
         let status = self.running.child.wait().context("could not wait for the server")?;
         if !status.success() {
             let last = last_line(&self.data_dir.path().join(LOG)).unwrap_or_default();
-            bail!("the server stopped with {status} and said `{last}`");
+            bail!("the server stopped with {status}; its last log line is `{last}`");
         }
         Ok(start.elapsed())
     }
 }
 
-/// Starts the server on a data directory that holds its settings.
-fn serve(program: &Path, data_dir: &Path) -> Result<Running> {
+/// Starts the server on a data directory that contains its settings.
+fn serve(program: &Path, data_dir: &Path) -> Result<Process> {
     let log = data_dir.join(LOG);
     let mut command = Command::new(program);
     command.arg("serve").arg("--data-dir").arg(data_dir).arg("--config").arg(data_dir.join(SETTINGS));
     command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
     command.stderr(File::create(&log).context("could not make the server's log")?);
-    Running::start(&mut command).map_err(|error| match last_line(&log) {
-        Some(line) => error.context(format!("the server said `{line}`")),
+    Process::start(&mut command).map_err(|error| match last_line(&log) {
+        Some(line) => error.context(format!("the last log line is `{line}`")),
         None => error,
     })
 }
 
-/// The last thing that a program logged.
+/// The last line of a log.
 fn last_line(log: &Path) -> Option<String> {
     fs::read_to_string(log).ok()?.lines().last().map(str::to_owned)
 }

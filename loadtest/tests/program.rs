@@ -9,11 +9,11 @@ fn loadtest(arguments: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn fails(arguments: &[&str], code: i32, says: &str) {
+fn fails(arguments: &[&str], code: i32, expected: &str) {
     let output = loadtest(arguments);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
-    assert!(stderr.contains(says), "{stderr}");
+    assert!(stderr.contains(expected), "{stderr}");
     assert!(code == 2 || stderr.lines().count() == 1, "one line: {stderr}");
 }
 
@@ -29,7 +29,7 @@ fn help_has_examples_and_list_shows_the_settings() {
 }
 
 #[test]
-fn mistakes_are_told_in_one_line_with_the_remedy() {
+fn a_mistake_is_one_line_that_says_how_to_fix_it() {
     fails(&["run", "--scenario", "reed"], 1, "one of read, post, live, fanout, ingest");
     fails(&["run", "--scenario", "post", "--set", "user=5"], 1, "the scenario has no setting `user`");
     fails(&["run", "--scenario", "post", "--server", "no/such/server"], 1, "build it first, or give its path");
@@ -37,7 +37,7 @@ fn mistakes_are_told_in_one_line_with_the_remedy() {
 }
 
 #[test]
-fn a_server_that_does_not_get_ready_is_told_with_its_last_words() {
+fn a_server_that_does_not_get_ready_is_reported_with_its_last_log_line() {
     let folder = tempfile::tempdir().expect("a directory");
     let server = folder.path().join("server");
     std::fs::write(&server, "#!/bin/sh\necho 'the port is busy' >&2\nexit 1\n").expect("written");
@@ -58,15 +58,15 @@ fn the_bare_handler_sends_what_it_was_given() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program runs");
-    let answer = br#"{"headers":[["etag","\"e1-r42-x7\""],["x-profile-revision","42"]],"body":"{\"revision\":42}"}"#;
-    handler.stdin.take().expect("stdin").write_all(answer).expect("written");
+    let response = br#"{"headers":[["etag","\"e1-r42-x7\""],["x-profile-revision","42"]],"body":"{\"revision\":42}"}"#;
+    handler.stdin.take().expect("stdin").write_all(response).expect("written");
     let mut ready = String::new();
     BufReader::new(handler.stdout.take().expect("stdout")).read_line(&mut ready).expect("a line");
     let ready: serde_json::Value = serde_json::from_str(&ready).expect("JSON");
     let address = ready["listen"].as_str().expect("an address");
 
-    let same = ask(address, "/same");
-    let bare = ask(address, "/bare");
+    let same = get(address, "/same");
+    let bare = get(address, "/bare");
     handler.kill().expect("running");
     handler.wait().expect("ended");
     for answer in [&same, &bare] {
@@ -76,7 +76,7 @@ fn the_bare_handler_sends_what_it_was_given() {
     assert!(!bare.contains("etag"), "{bare}");
 }
 
-fn ask(address: &str, path: &str) -> String {
+fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("connected");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
     let mut answer = String::new();

@@ -1,29 +1,19 @@
-//! Small events that cost the server most: each changes a little of a user with large lists.
+//! Small events that are expensive for the server: each changes a small part of a user with large lists.
 
+use super::event::{deadline_id, render, scheme_id};
 use crate::wall_clock;
-use std::io::Write;
 
-/// Gives a burst's events one by one, each as a line; false when there is none left.
-pub(crate) type Lines = Box<dyn FnMut(&mut Vec<u8>) -> bool>;
+/// Appends the next event of a burst as a line. Returns false if there are no more.
+pub(crate) type EventLines = Box<dyn FnMut(&mut Vec<u8>) -> bool>;
 
-/// Renders a feed event as a line. `data` is JSON.
-pub(crate) fn render(out: &mut Vec<u8>, [source, kind]: [&str; 2], user: &str, id: &str, time: i64, data: &str) {
-    let time = wall_clock::rfc3339(time);
-    // Writing to a vector cannot fail.
-    let _ = writeln!(
-        out,
-        r#"{{"specversion":"1.0","id":"{id}","source":"/{source}","type":"{kind}","subject":"{user}","time":"{time}","data":{data}}}"#
-    );
-}
-
-/// Changes of status, scheme after scheme, each other than the one before it. `total` bounds them.
-pub(crate) fn statuses(user: String, schemes: usize, total: u64) -> Lines {
+/// Up to `total` changes of status, round-robin over the schemes. Each differs from the one before.
+pub(crate) fn statuses(user: String, schemes: usize, total: u64) -> EventLines {
     const STATUSES: [&str; 3] = ["applied", "under_review", "not_applied"];
     numbered(total, move |number, time, out| {
         let (scheme, round) = (number as usize % schemes, number as usize / schemes);
         let data = format!(
             r#"{{"scheme_id":"{}","application_status":"{}"}}"#,
-            super::fat::scheme_id(scheme),
+            scheme_id(scheme),
             STATUSES[round % STATUSES.len()]
         );
         let kind = ["schemes", "scheme.application.status_changed"];
@@ -31,13 +21,13 @@ pub(crate) fn statuses(user: String, schemes: usize, total: u64) -> Lines {
     })
 }
 
-/// A short deadline that changes again and again; the last events complete the user's large ones.
-pub(crate) fn deadlines(user: String, large: usize, total: u64) -> Lines {
+/// Changes of one short deadline. The last events complete the user's large deadlines.
+pub(crate) fn deadlines(user: String, large: usize, total: u64) -> EventLines {
     let changes = total.saturating_sub(large as u64);
     numbered(total, move |number, time, out| {
         let id = number.to_string();
         if number >= changes {
-            let deadline = super::fat::deadline_id((number - changes) as usize);
+            let deadline = deadline_id((number - changes) as usize);
             let data = format!(r#"{{"deadline_id":"{deadline}","completed_at":"{}"}}"#, wall_clock::rfc3339(time));
             return render(out, ["deadlines", "deadline.completed"], &user, &id, time, &data);
         }
@@ -49,8 +39,8 @@ pub(crate) fn deadlines(user: String, large: usize, total: u64) -> Lines {
     })
 }
 
-/// Changes of consent, which open and close the large lists to services.
-pub(crate) fn consents(user: String, total: u64) -> Lines {
+/// Changes of consent, which show the large lists to services and hide them again.
+pub(crate) fn consents(user: String, total: u64) -> EventLines {
     numbered(total, move |number, time, out| {
         let level = ["full", "minimal"][number as usize % 2];
         let data = format!(r#"{{"data_sharing_level":"{level}"}}"#);
@@ -58,8 +48,8 @@ pub(crate) fn consents(user: String, total: u64) -> Lines {
     })
 }
 
-/// Events with a number from 0 and a time that rises by a microsecond.
-fn numbered(total: u64, mut render: impl FnMut(u64, i64, &mut Vec<u8>) + 'static) -> Lines {
+/// Makes events with numbers from 0, one microsecond apart.
+fn numbered(total: u64, mut render: impl FnMut(u64, i64, &mut Vec<u8>) + 'static) -> EventLines {
     let start = wall_clock::now_micros();
     let mut number = 0;
     Box::new(move |out| {
@@ -77,7 +67,7 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    fn all(mut lines: Lines) -> Vec<Value> {
+    fn all(mut lines: EventLines) -> Vec<Value> {
         let mut out = Vec::new();
         while lines(&mut out) {}
         out.split(|&byte| byte == b'\n')

@@ -1,8 +1,9 @@
-//! What the scenarios of attacks share: who attacks, with what, and who is measured beside it.
+//! The parts of attack scenarios: events, streams and sockets of the attacker, and the requests of others.
 
 pub(crate) mod burst;
-pub(crate) mod fat;
+pub(crate) mod event;
 pub(crate) mod feeder;
+pub(crate) mod large_user;
 pub(crate) mod probe;
 pub(crate) mod sockets;
 pub(crate) mod threshold;

@@ -1,11 +1,11 @@
-//! Requests of others beside an attack: an open loop in which every request has a time-out, so that a server that
-//! stalls is measured and does not hold the run.
+//! Requests of others during an attack: an open loop in which every request has a timeout, so that a stall of the
+//! server is measured and does not block the run.
 
 use crate::drive::local;
 use crate::http::Connection;
 use crate::latency::Latency;
 use crate::pace::{Pace, Pacer};
-use crate::report::{Goal, Outcome};
+use crate::report::{Goal, ScenarioReport};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::json;
@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// When and where the requests are sent.
+/// Where and how often requests are sent.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
+pub(crate) struct ProbePlan {
     pub(crate) address: SocketAddr,
-    /// Rounds a second.
+    /// Rounds per second.
     pub(crate) rate: f64,
     pub(crate) length: Duration,
     pub(crate) connections: usize,
@@ -29,50 +29,50 @@ pub(crate) struct Plan {
     pub(crate) timeout: Duration,
 }
 
-/// What came of the requests of one kind.
-pub(crate) struct Answers {
-    /// From when the request was due. Unanswered requests count with the time that they waited.
+/// The results of one kind of request.
+pub(crate) struct ProbeStats {
+    /// Latency from when a request was due. Unanswered requests count with the time that they waited.
     pub(crate) latency: Latency,
-    /// Answers by status.
+    /// Number of responses by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
-    /// Requests that were given up, because no answer came in time or the connection broke.
+    /// Requests without a response in time, or whose connection was lost.
     pub(crate) unanswered: u64,
     /// Requests that were due and not sent, because all connections were waiting.
     pub(crate) unsent: u64,
 }
 
-impl Answers {
+impl ProbeStats {
     fn new() -> Self {
         Self { latency: Latency::new(), statuses: BTreeMap::new(), unanswered: 0, unsent: 0 }
     }
 
-    /// How many answers had this status.
+    /// Number of responses with a status.
     pub(crate) fn count(&self, status: u16) -> u64 {
         self.statuses.get(&status).copied().unwrap_or_default()
     }
 
-    /// Adds the figures to a report; `goal` is wanted of p99, in milliseconds.
-    pub(crate) fn report(&self, name: &str, goal: Option<f64>, outcome: &mut Outcome) {
+    /// Adds the figures to a report; `goal` is the goal for p99 in milliseconds.
+    pub(crate) fn report(&self, name: &str, goal: Option<f64>, report: &mut ScenarioReport) {
         let summary = self.latency.summary();
-        outcome.figure(format!("{name}, p50"), summary.p50_ms, "ms");
+        report.figure(format!("{name}, p50"), summary.p50_ms, "ms");
         match goal {
-            Some(goal) => outcome.goal(format!("{name}, p99"), summary.p99_ms, "ms", Goal::AtMost(goal)),
-            None => outcome.figure(format!("{name}, p99"), summary.p99_ms, "ms"),
+            Some(goal) => report.goal(format!("{name}, p99"), summary.p99_ms, "ms", Goal::AtMost(goal)),
+            None => report.figure(format!("{name}, p99"), summary.p99_ms, "ms"),
         }
-        outcome.figure(format!("{name}, longest"), summary.max_ms, "ms");
+        report.figure(format!("{name}, longest"), summary.max_ms, "ms");
         for (what, count) in [
             ("answers 503 and 504", self.count(503) + self.count(504)),
             ("unanswered in time, or due and not sent", self.unanswered + self.unsent),
         ] {
             match goal {
-                Some(_) => outcome.goal(format!("  {what}"), count as f64, "", Goal::AtMost(0.0)),
-                None if count > 0 => outcome.figure(format!("  {what}"), count as f64, ""),
+                Some(_) => report.goal(format!("  {what}"), count as f64, "", Goal::AtMost(0.0)),
+                None if count > 0 => report.figure(format!("  {what}"), count as f64, ""),
                 None => {}
             }
         }
     }
 
-    /// Everything, for the JSON file.
+    /// All results, for the JSON file.
     pub(crate) fn detail(&self) -> impl Serialize {
         json!({
             "latency": self.latency.summary(),
@@ -83,18 +83,18 @@ impl Answers {
     }
 }
 
-/// Sends rounds of requests, which `round` renders by their number. The requests of a round follow each other: the
-/// first is due by the schedule, each other when the one before it is answered. After one without an answer, the round
-/// is over. Gives the answers by place in the round.
+/// Sends rounds of requests, which `round` renders by their number. The first request of a round is due by the schedule,
+/// each other one when the one before it was answered. A request without a response ends the round. Returns the results
+/// by position in the round.
 pub(crate) async fn probe<const N: usize>(
-    plan: Plan,
+    plan: ProbePlan,
     round: impl Fn(u64) -> [Vec<u8>; N] + 'static,
-) -> Result<[Answers; N]> {
+) -> Result<[ProbeStats; N]> {
     let cut = Instant::now() + plan.length + plan.timeout;
     let pace = Pace::Open { rate: plan.rate, length: plan.length };
     let pacer = Rc::new(Pacer::start(pace).context("could not make a timer")?);
     let (number, round) = (Rc::new(Cell::new(0)), Rc::new(round));
-    let answers = Rc::new(RefCell::new(std::array::from_fn::<_, N, _>(|_| Answers::new())));
+    let answers = Rc::new(RefCell::new(std::array::from_fn::<_, N, _>(|_| ProbeStats::new())));
     let mut tasks = JoinSet::new();
     for _ in 0..plan.connections {
         let (pacer, number, round, answers) = (pacer.clone(), number.clone(), round.clone(), answers.clone());
@@ -124,46 +124,46 @@ pub(crate) async fn probe<const N: usize>(
         });
     }
     while let Some(task) = tasks.join_next().await {
-        task.context("a connection's task died")?;
+        task.context("a connection's task panicked")?;
     }
     Ok(Rc::into_inner(answers).context("a connection is still at work")?.into_inner())
 }
 
-/// Sends a request over the connection, or a new one; `None` where no answer came in time.
-pub(crate) async fn exchange(connection: &mut Option<Connection>, plan: Plan, request: &[u8]) -> Option<u16> {
+/// Sends a request over the connection, or over a new one. Returns the status, or `None` if no response came in time.
+pub(crate) async fn exchange(connection: &mut Option<Connection>, plan: ProbePlan, request: &[u8]) -> Option<u16> {
     let work = async {
         let mut open = match connection.take() {
             Some(open) => open,
             None => Connection::open(plan.address).await.ok()?,
         };
         let status = open.exchange(request).await.ok()?.status;
-        // One that broke, or still waits for an answer, is not used again.
+        // A connection that was lost or still waits for a response is not used again.
         *connection = Some(open);
         Some(status)
     };
     timeout(plan.timeout, work).await.ok().flatten()
 }
 
-/// Runs a future on a thread of its own, with local tasks: what is measured there does not wait for the attack's work.
+/// Runs a future on a thread of its own, so that the measurement does not wait for the attack's work.
 pub(crate) async fn on_thread<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>>,
 {
-    tokio::task::spawn_blocking(move || local(work())).await.context("a thread of requests died")?
+    tokio::task::spawn_blocking(move || local(work())).await.context("the thread of requests panicked")?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::{self, Fake};
+    use crate::fake_server::{self, FakeServer};
     use crate::http;
 
-    fn run(fake: Fake, connections: usize) -> [Answers; 2] {
+    fn run(fake: FakeServer, connections: usize) -> [ProbeStats; 2] {
         local(async {
-            let address = fake::start(fake).await?;
+            let address = fake_server::start(fake).await?;
             let (length, timeout) = (Duration::from_millis(200), Duration::from_millis(100));
-            let plan = Plan { address, rate: 100.0, length, connections, timeout };
+            let plan = ProbePlan { address, rate: 100.0, length, connections, timeout };
             probe(plan, |_| [http::get("/first", ""), http::get("/second", "")]).await
         })
         .expect("probed")
@@ -171,15 +171,15 @@ mod tests {
 
     #[test]
     fn every_request_of_a_round_is_counted_apart() {
-        let [first, second] = run(Fake { status: 503, ..Fake::default() }, 4);
+        let [first, second] = run(FakeServer { status: 503, ..FakeServer::default() }, 4);
         assert_eq!((first.count(503), second.count(503)), (20, 20));
         assert_eq!((first.unanswered, first.unsent, first.latency.count()), (0, 0, 20));
     }
 
     #[test]
-    fn a_server_that_stalls_is_counted_and_does_not_hold_the_run() {
+    fn a_server_that_stalls_is_counted_and_does_not_block_the_run() {
         let stall = Some((5, Duration::from_secs(3_600)));
-        let [first, second] = run(Fake { stall, ..Fake::default() }, 1);
+        let [first, second] = run(FakeServer { stall, ..FakeServer::default() }, 1);
         assert_eq!((first.unanswered, second.unanswered), (1, 0));
         assert!(first.latency.ms(1.0) >= 100.0, "{} ms", first.latency.ms(1.0));
         assert_eq!(first.count(200) + first.unanswered + first.unsent, 20, "none is lost");

@@ -1,4 +1,4 @@
-//! Live sockets of a caller who asks for more than it reads.
+//! Live sockets of a caller that subscribes and does not read.
 
 use anyhow::{Context, Result};
 use futures_util::SinkExt;
@@ -8,8 +8,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-/// Opens a socket and subscribes to the caller so many times in each message, until the server takes no more; reads
-/// nothing. Ends when the server closes the socket.
+/// Opens a socket and sends subscriptions to the caller, `times` of them in each message, without reading. Returns when
+/// the server closes the socket.
 pub(crate) async fn subscribe_unread(address: SocketAddr, user: &str, times: usize, token: &str) -> Result<()> {
     let mut request = format!("ws://{address}/api/v2/live").into_client_request().context("a request for a socket")?;
     let headers = request.headers_mut();

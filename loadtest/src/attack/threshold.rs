@@ -1,40 +1,40 @@
-//! How well two groups can be told apart by a number or a status, and how well chance would do.
+//! How well a number or a status distinguishes two groups, compared with chance.
 
 use crate::random::Random;
 use serde::Serialize;
 
-/// One measurement: the group's member that it was made of, and what was measured.
+/// A measured value of one member of a group.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sample {
-    /// The position of the member in the list of all members.
+pub(crate) struct Measurement {
+    /// Index of the member in the list of all members.
     pub(crate) member: usize,
     pub(crate) value: f64,
 }
 
-/// How well the groups are told apart. 0.5 is chance and 1 is always, but the best rule is chosen after the fact, so
-/// that small samples give more than 0.5 by chance as well.
+/// Share of measurements that a rule puts into the right group. 1 is perfect. Chance gives more than 0.5 in small
+/// samples, because the best rule is chosen after the fact.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Accuracy {
-    /// The share that the best rule puts into the right group.
+    /// The share for the best rule.
     pub(crate) best: f64,
-    /// The median of the same over groups that were drawn by lot.
+    /// The median of the share over random groupings.
     pub(crate) chance: f64,
-    /// What 99 in 100 of them do not exceed.
+    /// The 99th percentile of the share over random groupings.
     pub(crate) chance_99: f64,
 }
 
-/// How many times the groups are drawn by lot.
+/// Number of random groupings.
 const DRAWS: usize = 1_000;
 
-/// Applies the best single threshold. `groups` tells of each member whether it belongs to the second group.
-pub(crate) fn by_threshold(samples: &[Sample], groups: &[bool]) -> Accuracy {
+/// Applies the best single threshold. `groups` says for each member whether it belongs to the second group.
+pub(crate) fn by_threshold(samples: &[Measurement], groups: &[bool]) -> Accuracy {
     let mut sorted = samples.to_vec();
     sorted.sort_by(|a, b| a.value.total_cmp(&b.value));
     compare(groups, |groups| best_threshold(&sorted, groups))
 }
 
-/// Puts every value, such as a status, to the group where it is more frequent.
-pub(crate) fn by_value(samples: &[Sample], groups: &[bool]) -> Accuracy {
+/// Assigns every value, such as a status, to the group in which it is more frequent.
+pub(crate) fn by_value(samples: &[Measurement], groups: &[bool]) -> Accuracy {
     let mut sorted = samples.to_vec();
     sorted.sort_by(|a, b| a.value.total_cmp(&b.value));
     compare(groups, |groups| {
@@ -46,7 +46,7 @@ pub(crate) fn by_value(samples: &[Sample], groups: &[bool]) -> Accuracy {
     })
 }
 
-/// Members keep their samples when groups are drawn by lot, since samples of one member resemble each other.
+/// A random grouping keeps the measurements of a member together, because they resemble each other.
 fn compare(groups: &[bool], accuracy: impl Fn(&[bool]) -> f64) -> Accuracy {
     let best = accuracy(groups);
     let (mut random, mut drawn) = (Random::new(1), groups.to_vec());
@@ -60,11 +60,12 @@ fn compare(groups: &[bool], accuracy: impl Fn(&[bool]) -> f64) -> Accuracy {
     Accuracy { best, chance: by_lot[DRAWS / 2], chance_99: by_lot[DRAWS * 99 / 100 - 1] }
 }
 
-/// The share that the best threshold, in the better of both directions, puts right. Equal values are not parted.
-fn best_threshold(sorted: &[Sample], groups: &[bool]) -> f64 {
+/// The share that the best threshold assigns correctly, in the better of the two directions. Equal values stay
+/// together.
+fn best_threshold(sorted: &[Measurement], groups: &[bool]) -> f64 {
     let total = sorted.len();
     let seconds = sorted.iter().filter(|sample| groups[sample.member]).count();
-    // With everything above the threshold, the second group is right.
+    // With the threshold below all values, the second group is correct.
     let mut right = seconds;
     let mut best = right.max(total - right);
     for equal in sorted.chunk_by(|a, b| a.value == b.value) {
@@ -84,12 +85,12 @@ fn best_threshold(sorted: &[Sample], groups: &[bool]) -> f64 {
 mod tests {
     use super::*;
 
-    fn samples(values: &[f64]) -> Vec<Sample> {
-        values.iter().enumerate().map(|(member, &value)| Sample { member, value }).collect()
+    fn samples(values: &[f64]) -> Vec<Measurement> {
+        values.iter().enumerate().map(|(member, &value)| Measurement { member, value }).collect()
     }
 
     #[test]
-    fn groups_that_a_threshold_parts_are_told_apart() {
+    fn a_threshold_distinguishes_separate_groups() {
         let values: Vec<f64> = (0..24).map(f64::from).collect();
         let groups: Vec<bool> = (0..24).map(|member| member >= 12).collect();
         let apart = by_threshold(&samples(&values), &groups);
@@ -99,20 +100,20 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_alternate_are_told_apart_by_chance_only() {
+    fn alternating_groups_are_distinguished_by_chance_only() {
         let values: Vec<f64> = (0..200).map(f64::from).collect();
         let groups: Vec<bool> = (0..200).map(|member| member % 2 == 1).collect();
         let alike = by_threshold(&samples(&values), &groups);
         assert!(alike.best < 0.52 && alike.best <= alike.chance_99, "{alike:?}");
-        assert_eq!(by_threshold(&samples(&[5.0; 200]), &groups).best, 0.5, "equal values are not parted");
+        assert_eq!(by_threshold(&samples(&[5.0; 200]), &groups).best, 0.5, "equal values stay together");
     }
 
     #[test]
-    fn a_status_that_one_group_alone_gets_tells() {
+    fn a_status_that_only_one_group_gets_distinguishes_the_groups() {
         let groups: Vec<bool> = (0..40).map(|member| member >= 20).collect();
         let statuses: Vec<f64> = (0..40).map(|member| if member < 10 { 503.0 } else { 404.0 }).collect();
-        let told = by_value(&samples(&statuses), &groups);
-        assert!(told.best == 0.75 && told.chance_99 < 0.75, "{told:?}");
+        let accuracy = by_value(&samples(&statuses), &groups);
+        assert!(accuracy.best == 0.75 && accuracy.chance_99 < 0.75, "{accuracy:?}");
         assert_eq!(by_value(&samples(&[404.0; 40]), &groups).best, 0.5);
     }
 }

@@ -1,27 +1,27 @@
-//! One kept connection: a request out, its whole answer in.
+//! A persistent connection: it sends a request and reads the whole response.
 
-use super::head::{self, Framing, Head};
-use super::stream::Chunks;
+use super::chunks::ChunkDecoder;
+use super::head::{self, Framing, ResponseHead};
 use anyhow::{Context, Result, bail};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// Room that a read is given at least.
+/// Initial size of the buffer.
 const ROOM: usize = 16 * 1_024;
 
 /// A connection to the server.
 pub(crate) struct Connection {
     pub(super) stream: TcpStream,
-    /// What was received of the answer, and zeros behind it.
+    /// The received part of the response, followed by zeros.
     buffer: Vec<u8>,
     filled: usize,
-    /// The body, where it came in chunks.
+    /// The decoded body of a chunked response.
     joined: Vec<u8>,
 }
 
-/// An answer; it lives in the connection's buffer.
+/// A response, borrowed from the connection's buffer.
 pub(crate) struct Reply<'a> {
     pub(crate) status: u16,
     /// The status line and headers.
@@ -30,7 +30,7 @@ pub(crate) struct Reply<'a> {
 }
 
 impl Reply<'_> {
-    /// The body, if the status says success; else an error that shows it.
+    /// Returns the body of a successful response, or an error that contains the body.
     pub(crate) fn success(&self) -> Result<&[u8]> {
         if self.status != 200 {
             bail!("the server answered {}: {}", self.status, String::from_utf8_lossy(self.body));
@@ -40,14 +40,14 @@ impl Reply<'_> {
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects to the server.
     pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("could not connect to `{address}`"))?;
         stream.set_nodelay(true).context("could not set TCP_NODELAY")?;
         Ok(Self { stream, buffer: vec![0; ROOM], filled: 0, joined: Vec::new() })
     }
 
-    /// Sends a rendered request and reads its answer to the end.
+    /// Sends a rendered request and reads the whole response.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Reply<'_>> {
         self.stream.write_all(request).await.context("could not send the request")?;
         let head = self.head().await?;
@@ -65,7 +65,7 @@ impl Connection {
             }
             Framing::Chunked => {
                 self.joined.clear();
-                let mut chunks = Chunks::default();
+                let mut chunks = ChunkDecoder::default();
                 let mut at = head.bytes;
                 while !chunks.take(&self.buffer[at..self.filled], &mut self.joined)? {
                     at = self.filled;
@@ -77,8 +77,8 @@ impl Connection {
         }
     }
 
-    /// Reads until the head is there.
-    async fn head(&mut self) -> Result<Head> {
+    /// Reads until the head is complete.
+    async fn head(&mut self) -> Result<ResponseHead> {
         loop {
             if let Some(head) = head::parse(&self.buffer[..self.filled])? {
                 return Ok(head);

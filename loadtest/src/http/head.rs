@@ -2,26 +2,26 @@
 
 use anyhow::{Context, Result, bail};
 
-/// How the body ends.
+/// How the end of the body is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// After so many bytes.
+    /// The body has this many bytes.
     Length(usize),
-    /// With an empty chunk.
+    /// The body is chunked.
     Chunked,
 }
 
-/// What a generator needs of a head.
+/// The parts of a response's head that the generator needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) framing: Framing,
-    /// Bytes up to the body.
+    /// Number of bytes before the body.
     pub(super) bytes: usize,
 }
 
-/// Reads a head, if all of it is there.
-pub(super) fn parse(received: &[u8]) -> Result<Option<Head>> {
+/// Parses a head. Returns `None` if it is incomplete.
+pub(super) fn parse(received: &[u8]) -> Result<Option<ResponseHead>> {
     let Some(end) = find_end(received) else {
         return Ok(None);
     };
@@ -33,11 +33,11 @@ pub(super) fn parse(received: &[u8]) -> Result<Option<Head>> {
     };
     let mut framing = Framing::Length(0);
     for line in lines {
-        // Most lines are told apart by their first letter.
+        // The first letter excludes most lines.
         match line.first().map(u8::to_ascii_lowercase) {
             Some(b'c') => {
                 if let Some(length) = value_of(line, b"content-length:") {
-                    framing = Framing::Length(number(length).context("a Content-Length that is no number")?);
+                    framing = Framing::Length(number(length).context("a Content-Length that is not a number")?);
                 }
             }
             Some(b't') if value_of(line, b"transfer-encoding:").is_some() => framing = Framing::Chunked,
@@ -47,10 +47,10 @@ pub(super) fn parse(received: &[u8]) -> Result<Option<Head>> {
     if matches!(status, 204 | 304) {
         framing = Framing::Length(0);
     }
-    Ok(Some(Head { status: status as u16, framing, bytes: end }))
+    Ok(Some(ResponseHead { status: status as u16, framing, bytes: end }))
 }
 
-/// Where the body starts.
+/// The position of the body.
 fn find_end(received: &[u8]) -> Option<usize> {
     const END: &[u8] = b"\r\n\r\n";
     let mut from = 0;
@@ -63,7 +63,7 @@ fn find_end(received: &[u8]) -> Option<usize> {
     None
 }
 
-/// The value of the header line, if it has this name (in lower case, with the colon).
+/// The value of a header line, if its name is `name` (in lower case, with the colon).
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (given, value) = line.split_at_checked(name.len())?;
     given.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
@@ -80,7 +80,7 @@ mod tests {
     #[track_caller]
     fn check(head: &str, expected: Option<(u16, Framing)>) {
         let parsed = parse(head.as_bytes()).expect("a head");
-        let expected = expected.map(|(status, framing)| Head {
+        let expected = expected.map(|(status, framing)| ResponseHead {
             status,
             framing,
             bytes: head.find("\r\n\r\n").expect("an end") + 4,
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_tell_status_and_framing() {
+    fn a_head_has_a_status_and_a_framing() {
         check("HTTP/1.1 200 OK\r\ncontent-length: 12\r\nX: y\r\n\r\nhello", Some((200, Framing::Length(12))));
         check("HTTP/1.1 200 OK\r\nContent-Type: a\r\nContent-Length:7\r\n\r\n", Some((200, Framing::Length(7))));
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n", Some((200, Framing::Chunked)));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_response_is_an_error() {
+    fn text_that_is_not_a_response_is_an_error() {
         assert!(parse(b"SSH-2.0-OpenSSH\r\n\r\n").is_err());
         assert!(parse(b"HTTP/1.1 200 OK\r\ncontent-length: many\r\n\r\n").is_err());
     }

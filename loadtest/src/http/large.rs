@@ -1,7 +1,8 @@
-//! One large body on a connection of its own, whose answer may come before the body was taken and is only counted.
+//! Sends a large body over a connection of its own. The response may come before the server has read the body, and is
+//! only counted.
 
-use super::head::{self, Framing, Head};
-use super::stream::Chunks;
+use super::chunks::ChunkDecoder;
+use super::head::{self, Framing, ResponseHead};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,36 +10,36 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// What is sent and read at once.
+/// Number of bytes to send or read at a time.
 const PIECE: usize = 64 * 1_024;
 
-/// What came of a large request.
+/// The response to a large request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Answered {
-    /// `None` where no answer came, in time or at all.
+pub(crate) struct LargeResponse {
+    /// `None` if no response came in time.
     pub(crate) status: Option<u16>,
-    /// From the first byte sent to the first byte of the answer.
+    /// Time from the first byte sent to the first byte of the response.
     pub(crate) first_byte: Duration,
-    /// From the first byte sent to the end.
+    /// Time from the first byte sent to the end of the response.
     pub(crate) took: Duration,
-    /// Bytes of the answer, with its head.
+    /// Number of bytes of the response, including its head.
     pub(crate) bytes: u64,
 }
 
-/// Follows an answer to its end and keeps no more of it than the head.
+/// Finds the end of a response, and keeps only its head.
 #[derive(Default)]
-struct Answer {
-    /// What was received of the head, until it is whole.
+struct ResponseCounter {
+    /// The part of the head that was received, until it is complete.
     start: Vec<u8>,
-    head: Option<Head>,
-    /// Bytes of the body so far.
+    head: Option<ResponseHead>,
+    /// Number of bytes of the body so far.
     body: usize,
-    chunks: Chunks,
+    chunks: ChunkDecoder,
     discarded: Vec<u8>,
 }
 
-impl Answer {
-    /// Takes the next piece; true when the answer has ended.
+impl ResponseCounter {
+    /// Takes the next piece. Returns true at the end of the response.
     fn take(&mut self, piece: &[u8]) -> Result<bool> {
         if let Some(head) = self.head {
             return self.take_body(head.framing, piece);
@@ -62,25 +63,31 @@ impl Answer {
     }
 }
 
-/// Sends a request's head and body, and reads until the answer has ended, the connection breaks, or the time is over.
-pub(crate) async fn send_large(address: SocketAddr, head: &[u8], body: &[u8], limit: Duration) -> Result<Answered> {
+/// Sends a request's head and body, and reads until the end of the response, the end of the connection, or the time
+/// limit.
+pub(crate) async fn send_large(
+    address: SocketAddr,
+    head: &[u8],
+    body: &[u8],
+    limit: Duration,
+) -> Result<LargeResponse> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("could not connect to `{address}`"))?;
     let (mut reader, mut writer) = stream.into_split();
     let start = Instant::now();
-    let mut answered = Answered { status: None, first_byte: limit, took: limit, bytes: 0 };
+    let mut answered = LargeResponse { status: None, first_byte: limit, took: limit, bytes: 0 };
     let send = async {
         let mut sent = writer.write_all(head).await;
         for piece in body.chunks(PIECE) {
             sent = match sent {
                 Ok(()) => writer.write_all(piece).await,
-                // The server does not take the rest; its answer may be there all the same.
+                // The server does not read the rest, but it may have responded.
                 Err(_) => break,
             };
         }
         std::future::pending::<()>().await;
     };
     let read = async {
-        let (mut answer, mut piece) = (Answer::default(), vec![0; PIECE]);
+        let (mut answer, mut piece) = (ResponseCounter::default(), vec![0; PIECE]);
         while let Ok(count @ 1..) = reader.read(&mut piece).await {
             if answered.bytes == 0 {
                 answered.first_byte = start.elapsed();
@@ -111,12 +118,12 @@ pub(crate) async fn send_large(address: SocketAddr, head: &[u8], body: &[u8], li
 mod tests {
     use super::*;
     use crate::drive::local;
-    use crate::fake::{self, Fake};
+    use crate::fake_server::{self, FakeServer};
     use crate::http;
 
-    fn send(fake: Fake, limit: Duration) -> Answered {
+    fn send(fake: FakeServer, limit: Duration) -> LargeResponse {
         local(async {
-            let address = fake::start(fake).await?;
+            let address = fake_server::start(fake).await?;
             let body = vec![b'1'; 3_000_000];
             send_large(address, &http::post_head("identity", http::BATCH, body.len(), "token"), &body, limit).await
         })
@@ -125,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_answer_is_counted_and_its_status_is_known() {
-        let answered = send(Fake { status: 413, ..Fake::default() }, Duration::from_secs(60));
+        let answered = send(FakeServer { status: 413, ..FakeServer::default() }, Duration::from_secs(60));
         assert_eq!(
             (answered.status, answered.bytes),
             (Some(413), "HTTP/1.1 413 x\r\nContent-Length: 5\r\n\r\nhello".len() as u64)
@@ -134,9 +141,9 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_answer_is_given_up() {
+    fn a_server_that_does_not_respond_is_given_up() {
         let stall = Some((1, Duration::from_secs(60)));
-        let answered = send(Fake { stall, ..Fake::default() }, Duration::from_millis(50));
+        let answered = send(FakeServer { stall, ..FakeServer::default() }, Duration::from_millis(50));
         assert_eq!((answered.status, answered.bytes), (None, 0));
     }
 }

@@ -1,13 +1,16 @@
-//! HTTP/1.1, as much of it as a generator needs: requests rendered beforehand, connections that are kept.
+//! A small HTTP/1.1 client. The generator shares the machine with the server that it measures, so it sends requests
+//! that were rendered before the run and parses only what it needs; a general client costs several times as much per
+//! request.
 
+mod chunks;
 mod connection;
 mod head;
 mod large;
 mod stream;
 
 pub(crate) use connection::{Connection, Reply};
-pub(crate) use large::{Answered, send_large};
-pub(crate) use stream::{Lines, Upload, open};
+pub(crate) use large::{LargeResponse, send_large};
+pub(crate) use stream::{ResponseLines, Upload, open_stream};
 
 /// Renders a request without a body.
 pub(crate) fn get(path: &str, token: &str) -> Vec<u8> {
@@ -31,7 +34,7 @@ pub(crate) fn post_batch(source: &str, json: &[u8], token: &str) -> Vec<u8> {
 /// The content type of an array of feed events.
 pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
 
-/// Renders the head of a POST to a feed whose body has so many bytes.
+/// Renders the head of a POST to a feed; the body has `length` bytes.
 pub(crate) fn post_head(source: &str, content_type: &str, length: usize, token: &str) -> Vec<u8> {
     format!(
         "POST /api/v2/feeds/{source} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\

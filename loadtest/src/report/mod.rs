@@ -1,4 +1,4 @@
-//! What was measured, beside what was wanted.
+//! The report: measured figures and their goals.
 
 pub(crate) mod promises;
 mod table;
@@ -9,91 +9,91 @@ use crate::exposition::Exposition;
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a figure should be.
+/// The goal for a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
-    /// This or more.
+    /// The figure should be at least this.
     AtLeast(f64),
-    /// This or less.
+    /// The figure should be at most this.
     AtMost(f64),
-    /// This or less, and anything above is missed: for shares, of which the double says little.
+    /// The figure should be at most this, and a figure above it counts as missed even within a factor of two. For
+    /// shares.
     NotAbove(f64),
 }
 
-/// How a figure stands to its goal.
+/// Whether a figure meets its goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
+pub(crate) enum GoalStatus {
     /// The goal is reached.
     Met,
-    /// Less than a factor of two is missing.
+    /// The goal is missed by less than a factor of two.
     WithinTwo,
-    /// More is missing.
+    /// The goal is missed by more.
     Missed,
 }
 
 impl Goal {
-    /// Compares.
+    /// Compares a figure with the goal.
     #[must_use]
-    pub(crate) fn verdict(self, value: f64) -> Verdict {
+    pub(crate) fn status(self, value: f64) -> GoalStatus {
         let (met, within_two) = match self {
             Self::AtLeast(goal) => (value >= goal, value * 2.0 >= goal),
             Self::AtMost(goal) => (value <= goal, value <= goal * 2.0),
             Self::NotAbove(goal) => (value <= goal, false),
         };
         match (met, within_two) {
-            (true, _) => Verdict::Met,
-            (false, true) => Verdict::WithinTwo,
-            (false, false) => Verdict::Missed,
+            (true, _) => GoalStatus::Met,
+            (false, true) => GoalStatus::WithinTwo,
+            (false, false) => GoalStatus::Missed,
         }
     }
 }
 
-/// One number.
+/// A measured number.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Figure {
     /// What was measured.
     pub(crate) what: String,
-    /// The number.
     pub(crate) value: f64,
     /// Its unit; empty for ratios and counts.
     pub(crate) unit: &'static str,
-    /// What it should be, if anything is wanted of it.
+    /// The goal, if there is one.
     pub(crate) goal: Option<Goal>,
 }
 
-/// What a scenario gave.
+/// The results of one scenario.
 #[derive(Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct ScenarioReport {
     /// The scenario's name.
     pub(crate) scenario: String,
-    /// The numbers, in the order of the report.
+    /// The figures, in the order of the report.
     pub(crate) figures: Vec<Figure>,
-    /// Everything else: its settings, series over time, whole latency summaries.
+    /// Details for the JSON file: settings, series over time, latency summaries.
     pub(crate) details: Value,
-    /// The server's own metrics at the end.
+    /// The server's metrics at the end of the scenario.
     #[serde(skip)]
     pub(crate) exposition: Exposition,
 }
 
-impl Outcome {
+impl ScenarioReport {
     pub(crate) fn new(scenario: &str) -> Self {
         let details = Value::Object(serde_json::Map::new());
         Self { scenario: scenario.to_owned(), figures: Vec::new(), details, exposition: Exposition::default() }
     }
 
-    /// Adds a number of which nothing is wanted.
+    /// Adds a figure without a goal.
     pub(crate) fn figure(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
         self.figures.push(Figure { what: what.into(), value, unit, goal: None });
     }
 
-    /// Adds a number with its goal.
+    /// Adds a figure with a goal.
     pub(crate) fn goal(&mut self, what: impl Into<String>, value: f64, unit: &'static str, goal: Goal) {
         self.figures.push(Figure { what: what.into(), value, unit, goal: Some(goal) });
     }
 
-    /// Keeps a detail for the JSON file.
+    /// Adds a detail for the JSON file.
     pub(crate) fn detail(&mut self, name: &str, value: impl Serialize) {
         self.details[name] = serde_json::to_value(value).unwrap_or_default();
     }
@@ -102,23 +102,24 @@ impl Outcome {
 /// The whole report.
 #[derive(Serialize)]
 pub(crate) struct Report {
-    /// How many cores the machine has; the generator takes its share of them.
+    /// Number of cores, which the server and the generator share.
     pub(crate) cores: usize,
-    /// What each scenario gave.
-    pub(crate) outcomes: Vec<Outcome>,
-    /// The original design's own promises.
+    /// The results of each scenario.
+    #[serde(rename = "outcomes")]
+    pub(crate) scenarios: Vec<ScenarioReport>,
+    /// The targets that the original design named for itself.
     pub(crate) promises: Vec<promises::Promise>,
 }
 
 impl Report {
-    /// Puts the outcomes together.
+    /// Makes a report of the scenarios that were run.
     #[must_use]
-    pub(crate) fn new(outcomes: Vec<Outcome>) -> Self {
+    pub(crate) fn new(scenarios: Vec<ScenarioReport>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { cores, promises: promises::of(&outcomes), outcomes }
+        Self { cores, promises: promises::from_reports(&scenarios), scenarios }
     }
 
-    /// The report for people.
+    /// Renders the report as text.
     #[must_use]
     pub(crate) fn text(&self) -> String {
         table::render(self)
@@ -131,23 +132,23 @@ mod tests {
 
     #[test]
     fn a_goal_is_met_near_or_missed() {
-        let verdicts = [39.0, 40.0, 20.0, 19.9].map(|value| Goal::AtLeast(40.0).verdict(value));
-        assert_eq!(verdicts, [Verdict::WithinTwo, Verdict::Met, Verdict::WithinTwo, Verdict::Missed]);
-        let verdicts = [10.0, 10.1, 20.0, 20.1].map(|value| Goal::AtMost(10.0).verdict(value));
-        assert_eq!(verdicts, [Verdict::Met, Verdict::WithinTwo, Verdict::WithinTwo, Verdict::Missed]);
-        let verdicts = [0.6, 0.61].map(|value| Goal::NotAbove(0.6).verdict(value));
-        assert_eq!(verdicts, [Verdict::Met, Verdict::Missed]);
+        let statuses = [39.0, 40.0, 20.0, 19.9].map(|value| Goal::AtLeast(40.0).status(value));
+        assert_eq!(statuses, [GoalStatus::WithinTwo, GoalStatus::Met, GoalStatus::WithinTwo, GoalStatus::Missed]);
+        let statuses = [10.0, 10.1, 20.0, 20.1].map(|value| Goal::AtMost(10.0).status(value));
+        assert_eq!(statuses, [GoalStatus::Met, GoalStatus::WithinTwo, GoalStatus::WithinTwo, GoalStatus::Missed]);
+        let statuses = [0.6, 0.61].map(|value| Goal::NotAbove(0.6).status(value));
+        assert_eq!(statuses, [GoalStatus::Met, GoalStatus::Missed]);
     }
 
     #[test]
     fn the_report_shows_figures_goals_and_what_could_not_be_measured() {
-        let mut outcome = Outcome::new("post");
-        outcome.goal("one-event POSTs", 12_500.0, "/s", Goal::AtLeast(25_000.0));
-        outcome.figure("p50", 0.123_4, "ms");
-        let text = Report::new(vec![outcome]).text();
+        let mut report = ScenarioReport::new("post");
+        report.goal("one-event POSTs", 12_500.0, "/s", Goal::AtLeast(25_000.0));
+        report.figure("p50", 0.123_4, "ms");
+        let text = Report::new(vec![report]).text();
         assert!(text.contains("one-event POSTs"), "{text}");
         assert!(text.contains("12,500 /s") && text.contains("≥ 25,000 /s") && text.contains("within 2 ×"), "{text}");
         assert!(text.contains("0.123 ms"), "{text}");
-        assert!(text.contains("encryption") && text.contains("not measured here"), "{text}");
+        assert!(text.contains("encryption") && text.contains("not measured"), "{text}");
     }
 }

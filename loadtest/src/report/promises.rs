@@ -1,25 +1,24 @@
-//! What the original design promised for itself (a floor, not the goal), and what was measured of it.
+//! The targets of the original design, which are a minimum and not the goals, and the measured values.
 
-use super::{Goal, Outcome};
+use super::{Goal, ScenarioReport};
 use crate::exposition::Exposition;
 use serde::Serialize;
 
-/// One promise.
+/// A target of the original design.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Promise {
     /// What was promised.
     pub(crate) what: String,
-    /// The promise.
+    /// The target.
     pub(crate) goal: Goal,
-    /// Its unit.
     pub(crate) unit: &'static str,
-    /// What was measured; nothing where the scenarios that ran cannot tell.
+    /// The measured value, or `None` if no scenario that ran measures it.
     pub(crate) measured: Option<f64>,
 }
 
 const ASSEMBLY: &str = "profile_assembly_duration_seconds";
 
-/// The stages of an assembly, by their label, and the milliseconds that each may take.
+/// The stages of an assembly by their label, and the maximum milliseconds of each.
 const STAGES: [(&str, f64); 10] = [
     ("trigger", 5.0),
     ("routing", 2.0),
@@ -33,91 +32,91 @@ const STAGES: [(&str, f64); 10] = [
     ("persist_publish", 20.0),
 ];
 
-/// The scenarios that measure any of them.
+/// The scenarios that measure any of the targets.
 const MEASURED_BY: [&str; 4] = ["read", "post", "live", "ingest"];
 
-/// All of them, unless no scenario ran that measures any.
-pub(crate) fn of(outcomes: &[Outcome]) -> Vec<Promise> {
-    let any = outcomes.iter().any(|outcome| MEASURED_BY.contains(&outcome.scenario.as_str()));
-    if any { all(outcomes) } else { Vec::new() }
+/// Returns all targets, or none if no scenario ran that measures any.
+pub(crate) fn from_reports(reports: &[ScenarioReport]) -> Vec<Promise> {
+    let any = reports.iter().any(|report| MEASURED_BY.contains(&report.scenario.as_str()));
+    if any { all(reports) } else { Vec::new() }
 }
 
-/// All of them, in the order in which they were made.
-fn all(outcomes: &[Outcome]) -> Vec<Promise> {
-    let told_by = Told(outcomes);
+/// Returns all targets, in the order of the original design.
+fn all(reports: &[ScenarioReport]) -> Vec<Promise> {
+    let sources = PromiseSources(reports);
     let mut promises = Vec::new();
     let mut add = |what: &str, goal, unit, measured| {
         promises.push(Promise { what: what.to_owned(), goal, unit, measured });
     };
-    add("assembly, p50", Goal::AtMost(100.0), "ms", told_by.assembly(0.5));
-    add("assembly, p99", Goal::AtMost(200.0), "ms", told_by.assembly(0.99));
+    add("assembly, p50", Goal::AtMost(100.0), "ms", sources.assembly(0.5));
+    add("assembly, p99", Goal::AtMost(200.0), "ms", sources.assembly(0.99));
     for (stage, most) in STAGES {
-        add(&format!("  {stage}, p99"), Goal::AtMost(most), "ms", told_by.stage(stage, 0.99));
+        add(&format!("  {stage}, p99"), Goal::AtMost(most), "ms", sources.stage(stage, 0.99));
     }
-    add("cache hit ratio", Goal::AtLeast(85.0), "%", told_by.cache_hits());
-    add("mean completeness of the population", Goal::AtLeast(70.0), "%", told_by.completeness());
-    add("schema validation pass rate", Goal::AtLeast(99.9), "%", told_by.pass_rate());
-    add("mean patch", Goal::AtMost(2_048.0), "B", told_by.figure("live", "mean patch"));
+    add("cache hit ratio", Goal::AtLeast(85.0), "%", sources.cache_hits());
+    add("mean completeness of the population", Goal::AtLeast(70.0), "%", sources.completeness());
+    add("schema validation pass rate", Goal::AtLeast(99.9), "%", sources.pass_rate());
+    add("mean patch", Goal::AtMost(2_048.0), "B", sources.figure("live", "mean patch"));
     add("history per user and month", Goal::AtMost(51_200.0), "B", None);
-    add("assemblies", Goal::AtLeast(5_000.0), "/s", told_by.figure("ingest", "durable events"));
-    add("freshness, p99", Goal::AtMost(30_000.0), "ms", told_by.figure("live", "event to frame, p99"));
-    add("metadata read, p95", Goal::AtMost(20.0), "ms", told_by.detail("read", "open_p95_ms"));
-    add("metadata write, p95", Goal::AtMost(50.0), "ms", told_by.detail("post", "open_p95_ms"));
+    add("assemblies", Goal::AtLeast(5_000.0), "/s", sources.figure("ingest", "durable events"));
+    add("freshness, p99", Goal::AtMost(30_000.0), "ms", sources.figure("live", "event to frame, p99"));
+    add("metadata read, p95", Goal::AtMost(20.0), "ms", sources.detail("read", "open_p95_ms"));
+    add("metadata write, p95", Goal::AtMost(50.0), "ms", sources.detail("post", "open_p95_ms"));
     add("encryption, per field", Goal::AtMost(5.0), "ms", None);
     promises
 }
 
-/// Where the answers are looked up.
-struct Told<'a>(&'a [Outcome]);
+/// The reports from which measured values are taken.
+struct PromiseSources<'a>(&'a [ScenarioReport]);
 
-impl Told<'_> {
-    /// What the first of these scenarios that ran and can tell says.
-    fn first(&self, scenarios: &[&str], ask: impl Fn(&Exposition) -> Option<f64>) -> Option<f64> {
-        let ran = scenarios.iter().filter_map(|name| self.0.iter().find(|outcome| outcome.scenario == *name));
-        ran.into_iter().find_map(|outcome| ask(&outcome.exposition))
+impl PromiseSources<'_> {
+    /// Reads a value from the metrics of the first of these scenarios that has it.
+    fn first(&self, scenarios: &[&str], read: impl Fn(&Exposition) -> Option<f64>) -> Option<f64> {
+        let ran = scenarios.iter().filter_map(|name| self.0.iter().find(|report| report.scenario == *name));
+        ran.into_iter().find_map(|report| read(&report.exposition))
     }
 
-    /// A quantile of one stage, in milliseconds. A bucket's upper bound, so rather too much than too little.
+    /// A quantile of one stage in milliseconds. It is the upper bound of a bucket, so not less than the real value.
     fn stage(&self, stage: &str, quantile: f64) -> Option<f64> {
-        let ask = |told: &Exposition| told.quantile(ASSEMBLY, &[("stage", stage)], quantile);
-        self.first(&["live", "post", "ingest"], ask).map(|seconds| seconds * 1_000.0)
+        let read = |metrics: &Exposition| metrics.quantile(ASSEMBLY, &[("stage", stage)], quantile);
+        self.first(&["live", "post", "ingest"], read).map(|seconds| seconds * 1_000.0)
     }
 
-    /// No more than the sum of what the stages took.
+    /// The sum over the stages, which is an upper bound of the quantile of the sum.
     fn assembly(&self, quantile: f64) -> Option<f64> {
         STAGES.iter().filter_map(|(stage, _)| self.stage(stage, quantile)).reduce(|sum, stage| sum + stage)
     }
 
     fn cache_hits(&self) -> Option<f64> {
         const REQUESTS: &str = "profile_cache_requests_total";
-        self.first(&["read"], |told| {
-            let hits = told.sum(REQUESTS, &[("result", "hit")])?;
-            Some(100.0 * hits / told.sum(REQUESTS, &[])?)
+        self.first(&["read"], |metrics| {
+            let hits = metrics.sum(REQUESTS, &[("result", "hit")])?;
+            Some(100.0 * hits / metrics.sum(REQUESTS, &[])?)
         })
     }
 
     fn completeness(&self) -> Option<f64> {
-        // Not of an ingest, which is over before every engine has spoken of every user.
-        self.first(&["post", "live"], |told| told.mean("profile_completeness_pct", &[]))
+        // An ingest run ends before every user has events from every source.
+        self.first(&["post", "live"], |metrics| metrics.mean("profile_completeness_pct", &[]))
     }
 
     fn pass_rate(&self) -> Option<f64> {
         const EVENTS: &str = "profile_feed_events_total";
-        self.first(&["ingest", "post", "live"], |told| {
-            let rejected = told.sum(EVENTS, &[("status", "rejected")]).unwrap_or_default();
-            let all = told.sum(EVENTS, &[]).filter(|all| *all > 0.0)?;
+        self.first(&["ingest", "post", "live"], |metrics| {
+            let rejected = metrics.sum(EVENTS, &[("status", "rejected")]).unwrap_or_default();
+            let all = metrics.sum(EVENTS, &[]).filter(|all| *all > 0.0)?;
             Some(100.0 * (1.0 - rejected / all))
         })
     }
 
     fn figure(&self, scenario: &str, what: &str) -> Option<f64> {
-        let outcome = self.0.iter().find(|outcome| outcome.scenario == scenario)?;
-        outcome.figures.iter().find(|figure| figure.what == what).map(|figure| figure.value)
+        let report = self.0.iter().find(|report| report.scenario == scenario)?;
+        report.figures.iter().find(|figure| figure.what == what).map(|figure| figure.value)
     }
 
     fn detail(&self, scenario: &str, name: &str) -> Option<f64> {
-        let outcome = self.0.iter().find(|outcome| outcome.scenario == scenario)?;
-        outcome.details.get(name)?.as_f64()
+        let report = self.0.iter().find(|report| report.scenario == scenario)?;
+        report.details.get(name)?.as_f64()
     }
 }
 
@@ -127,7 +126,7 @@ mod tests {
 
     #[test]
     fn promises_are_looked_up_in_metrics_and_figures() {
-        let mut ingest = Outcome::new("ingest");
+        let mut ingest = ScenarioReport::new("ingest");
         ingest.figure("durable events", 41_000.0, "/s");
         ingest.exposition = Exposition::parse(
             "profile_assembly_duration_seconds_bucket{stage=\"merge\",le=\"0.00005\"} 99\n\
@@ -143,6 +142,6 @@ mod tests {
         assert_eq!(measured("  fetch, p99"), None);
         assert_eq!(measured("schema validation pass rate"), Some(99.9));
         assert_eq!(measured("freshness, p99"), None);
-        assert!(of(&[Outcome::new("bodies")]).is_empty(), "nothing of them is measured there");
+        assert!(from_reports(&[ScenarioReport::new("bodies")]).is_empty(), "nothing of them is measured there");
     }
 }

@@ -1,54 +1,54 @@
-//! The report as text.
+//! Renders the report as text.
 
-use super::{Goal, Report, Verdict};
+use super::{Goal, GoalStatus, Report};
 use std::fmt::Write;
 
-/// Renders everything.
+/// Renders the whole report.
 pub(super) fn render(report: &Report) -> String {
     let mut out = String::new();
-    for outcome in &report.outcomes {
-        let rows = outcome.figures.iter().map(|figure| {
+    for scenario in &report.scenarios {
+        let rows = scenario.figures.iter().map(|figure| {
             let measured = quantity(figure.value, figure.unit);
-            let (goal, verdict) = match figure.goal {
-                Some(goal) => (wanted(goal, figure.unit), said(goal.verdict(figure.value))),
+            let (goal, status) = match figure.goal {
+                Some(goal) => (goal_text(goal, figure.unit), status_text(goal.status(figure.value))),
                 None => (String::new(), ""),
             };
-            [figure.what.clone(), measured, goal, verdict.to_owned()]
+            [figure.what.clone(), measured, goal, status.to_owned()]
         });
-        table(&mut out, &outcome.scenario, ["", "measured", "goal", ""], rows.collect());
+        table(&mut out, &scenario.scenario, ["", "measured", "goal", ""], rows.collect());
     }
     let rows = report.promises.iter().map(|promise| {
-        let measured = promise.measured.map_or_else(|| "not measured here".to_owned(), |it| quantity(it, promise.unit));
-        let verdict = promise.measured.map_or("", |it| said(promise.goal.verdict(it)));
-        [promise.what.clone(), measured, wanted(promise.goal, promise.unit), verdict.to_owned()]
+        let measured = promise.measured.map_or_else(|| "not measured".to_owned(), |it| quantity(it, promise.unit));
+        let status = promise.measured.map_or("", |it| status_text(promise.goal.status(it)));
+        [promise.what.clone(), measured, goal_text(promise.goal, promise.unit), status.to_owned()]
     });
     if !report.promises.is_empty() {
-        table(&mut out, "the original design's own promises", ["", "measured", "promised", ""], rows.collect());
+        table(&mut out, "targets of the original design", ["", "measured", "target", ""], rows.collect());
     }
     let _ = writeln!(
         out,
-        "{} cores, shared by the server and this generator. Latencies of open loops count from when a request was due.",
+        "{} cores, shared by the server and this generator. In open loops, latency counts from when a request was due.",
         report.cores
     );
     out
 }
 
-fn said(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Met => "met",
-        Verdict::WithinTwo => "within 2 ×",
-        Verdict::Missed => "missed",
+fn status_text(status: GoalStatus) -> &'static str {
+    match status {
+        GoalStatus::Met => "met",
+        GoalStatus::WithinTwo => "within 2 ×",
+        GoalStatus::Missed => "missed",
     }
 }
 
-fn wanted(goal: Goal, unit: &str) -> String {
+fn goal_text(goal: Goal, unit: &str) -> String {
     match goal {
         Goal::AtLeast(value) => format!("≥ {}", quantity(value, unit)),
         Goal::AtMost(value) | Goal::NotAbove(value) => format!("≤ {}", quantity(value, unit)),
     }
 }
 
-/// A number with three or four digits that say something, and its unit.
+/// Formats a number with three or four significant digits, and its unit.
 fn quantity(value: f64, unit: &str) -> String {
     let mut text = match value.abs() {
         0.0 => "0".to_owned(),
@@ -64,12 +64,12 @@ fn quantity(value: f64, unit: &str) -> String {
     text
 }
 
-/// 0.900 as 0.9.
+/// Removes trailing zeros: 0.900 becomes 0.9.
 fn trimmed(number: &str) -> String {
     number.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// 1234567 as 1,234,567.
+/// Groups digits: 1234567 becomes 1,234,567.
 pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut out = String::new();
@@ -93,8 +93,8 @@ fn table(out: &mut String, title: &str, heads: [&str; 4], rows: Vec<[String; 4]>
     let [first, second, third, _] = widths;
     let _ = writeln!(out, "{title:<first$}  {:>second$}  {:>third$}  {}", heads[1], heads[2], heads[3]);
     let _ = writeln!(out, "{}", "─".repeat(widths.iter().sum::<usize>() + 6));
-    for [what, measured, goal, verdict] in rows {
-        let line = format!("{what:<first$}  {measured:>second$}  {goal:>third$}  {verdict}");
+    for [what, measured, goal, status] in rows {
+        let line = format!("{what:<first$}  {measured:>second$}  {goal:>third$}  {status}");
         let _ = writeln!(out, "{}", line.trim_end());
     }
     out.push('\n');

@@ -1,11 +1,11 @@
-//! How much small events write and hold.
+//! Measures how much disk and memory small events cost.
 
-use super::Bench;
+use super::RunEnvironment;
 use super::feeding::ALL_FEEDS;
-use crate::attack::burst::{self, Lines};
-use crate::attack::fat::{BatchSize, give_batch, give_deadlines};
-use crate::attack::feeder::{self, Fed};
-use crate::report::{Goal, Outcome};
+use crate::attack::burst::{self, EventLines};
+use crate::attack::feeder::{self, BurstResult};
+use crate::attack::large_user::{BatchSize, give_batch, give_deadlines};
+use crate::report::{Goal, ScenarioReport};
 use crate::server::Server;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -15,11 +15,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// The settings.
+/// The settings of the scenario file.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Amplification {
-    /// Settings of the server, over its defaults.
+pub(crate) struct AmplificationScenario {
+    /// Settings of the server that override its defaults.
     #[serde(default)]
     pub(super) server: toml::Table,
     bursts: Vec<Burst>,
@@ -36,7 +36,7 @@ pub(crate) struct Amplification {
     goal_memory_mb: f64,
 }
 
-/// What is posted.
+/// The kind of events.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Burst {
@@ -63,43 +63,43 @@ impl Burst {
     }
 }
 
-/// How large the users are, as the server accepted it.
+/// The size of the users' lists that the server accepted.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Large {
+struct LargeUser {
     batch: BatchSize,
     batch_bytes: usize,
     description_characters: usize,
     deadlines_bytes: usize,
 }
 
-impl Amplification {
-    pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
+impl AmplificationScenario {
+    pub(super) async fn run(&self, environment: &RunEnvironment, report: &mut ScenarioReport) -> Result<()> {
         for (number, &burst) in self.bursts.iter().enumerate() {
-            bench.progress.step(format!("amplification: {}", burst.name()));
-            let mut server = Server::start(&bench.server, &bench.scratch, &self.server)?;
+            environment.progress.step(format!("amplification: {}", burst.name()));
+            let mut server = Server::start(&environment.server, &environment.scratch, &self.server)?;
             let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
             let large = self.make_large(&server, &token).await?;
             if number == 0 {
-                outcome.figure(format!("large users: {}", large.batch.name()), large.batch_bytes as f64, "B");
+                report.figure(format!("large users: {}", large.batch.name()), large.batch_bytes as f64, "B");
                 let deadlines = format!("{} deadlines of {} characters", self.deadlines, large.description_characters);
-                outcome.figure(format!("  and {deadlines}"), large.deadlines_bytes as f64, "B");
-                outcome.detail("large", large);
+                report.figure(format!("  and {deadlines}"), large.deadlines_bytes as f64, "B");
+                report.detail("large", large);
             }
-            self.measure(burst, large, &mut server, &token, outcome).await?;
+            self.measure(burst, large, &mut server, &token, report).await?;
         }
-        outcome.detail("settings", self);
+        report.detail("settings", self);
         Ok(())
     }
 
     /// Gives every user the largest lists that the server accepts.
-    async fn make_large(&self, server: &Server, token: &str) -> Result<Large> {
+    async fn make_large(&self, server: &Server, token: &str) -> Result<LargeUser> {
         let (mut sizes, mut characters, mut large) = (self.batches.clone(), self.description_characters.clone(), None);
         for user in 0..self.users {
             let user = user_id(user);
             let batch = give_batch(server.listen(), token, &user, &sizes).await?;
             let deadlines = give_deadlines(server.listen(), token, &user, self.deadlines, &characters).await?;
             (sizes, characters) = (vec![batch.size], vec![deadlines.size]);
-            large = Some(Large {
+            large = Some(LargeUser {
                 batch: batch.size,
                 batch_bytes: batch.bytes,
                 description_characters: deadlines.size,
@@ -112,10 +112,10 @@ impl Amplification {
     async fn measure(
         &self,
         burst: Burst,
-        large: Large,
+        large: LargeUser,
         server: &mut Server,
         token: &str,
-        outcome: &mut Outcome,
+        report: &mut ScenarioReport,
     ) -> Result<()> {
         let patience = Duration::from_secs_f64(self.stop_s);
         server.stop_within(patience)?;
@@ -129,50 +129,51 @@ impl Amplification {
         let memory = memory.max(stopped.peak_memory);
         ensure!(fed.bytes > 0, "no {} were sent", burst.name());
 
-        // Events that the server did not take write nothing. Where answers are missing, nobody knows which those are.
+        // Events that were not accepted write nothing. If responses are missing, the accepted events are unknown.
         let (accepted, answered) = (fed.tally.acknowledged(), fed.totals == fed.requests);
         let of_accepted = fed.bytes as f64 * accepted as f64 / fed.sent as f64;
         let posted = if answered { of_accepted } else { fed.bytes as f64 };
         ensure!(posted > 0.0, "none of the {} was accepted", burst.name());
         let mb = |bytes: u64| bytes as f64 / 1e6;
-        outcome.figure(format!("{}, bytes posted", burst.name()), posted / 1e6, "MB");
-        outcome.figure("  events sent", fed.sent as f64, "");
-        outcome.figure("  events accepted, as far as answers came", accepted as f64, "");
-        outcome.figure("  requests", fed.requests as f64, "");
-        outcome.figure("  requests whose answer did not come in time", (fed.requests - fed.totals) as f64, "");
+        report.figure(format!("{}, bytes posted", burst.name()), posted / 1e6, "MB");
+        report.figure("  events sent", fed.sent as f64, "");
+        report.figure("  events accepted, as far as answers came", accepted as f64, "");
+        report.figure("  requests", fed.requests as f64, "");
+        report.figure("  requests whose answer did not come in time", (fed.requests - fed.totals) as f64, "");
         let what = if answered { "" } else { ", at least" };
         let ratio = grown.used as f64 / posted;
-        outcome.goal(format!("  bytes on disk per byte posted{what}"), ratio, "", Goal::AtMost(self.goal_ratio));
+        report.goal(format!("  bytes on disk per byte posted{what}"), ratio, "", Goal::AtMost(self.goal_ratio));
         if !answered && accepted > 0 {
-            outcome.figure("  at most, per byte known to be accepted", grown.used as f64 / of_accepted, "");
+            report.figure("  at most, per byte known to be accepted", grown.used as f64 / of_accepted, "");
         }
-        outcome.figure("  growth on disk", mb(grown.used), "MB");
-        outcome.figure("    of it the journal", mb(grown.journal), "MB");
-        outcome.figure("    with preallocated blocks", mb(grown.allocated), "MB");
-        outcome.figure("    as lengths of files", mb(grown.logical), "MB");
-        outcome.figure("  memory before (resident)", mb(memory_before), "MB");
-        outcome.goal("  peak memory (resident)", mb(memory), "MB", Goal::AtMost(self.goal_memory_mb));
+        report.figure("  growth on disk", mb(grown.used), "MB");
+        report.figure("    of it the journal", mb(grown.journal), "MB");
+        report.figure("    with preallocated blocks", mb(grown.allocated), "MB");
+        report.figure("    as lengths of files", mb(grown.logical), "MB");
+        report.figure("  memory before (resident)", mb(memory_before), "MB");
+        report.goal("  peak memory (resident)", mb(memory), "MB", Goal::AtMost(self.goal_memory_mb));
         let how = if stopped.clean { "  stopped after" } else { "  killed, since it did not stop, after" };
-        outcome.figure(how, stopped.took.as_secs_f64(), "s");
+        report.figure(how, stopped.took.as_secs_f64(), "s");
         let detail = json!({"fed": fed, "grown": grown, "before": before, "clean_stop": stopped.clean});
-        outcome.detail(burst.name(), detail);
+        report.detail(burst.name(), detail);
         Ok(())
     }
 
-    async fn feed(&self, burst: Burst, large: Large, server: &Server, token: &str) -> Result<Fed> {
+    async fn feed(&self, burst: Burst, large: LargeUser, server: &Server, token: &str) -> Result<BurstResult> {
         let (address, length) = (server.listen(), Duration::from_secs_f64(self.burst_s));
         let patience = Duration::from_secs_f64(self.answer_s);
-        let (mut streams, mut fed) = (JoinSet::new(), Fed::default());
+        let (mut streams, mut fed) = (JoinSet::new(), BurstResult::default());
         for user in 0..self.users {
             let (lines, token) = (self.lines(burst, large, user_id(user)), token.to_owned());
             let (source, per_request) = (burst.source(), self.events_per_request);
             streams.spawn_local(async move {
-                let (end, mut fed, lines) = (Instant::now() + length, Fed::default(), Rc::new(RefCell::new(lines)));
+                let (end, mut fed, lines) =
+                    (Instant::now() + length, BurstResult::default(), Rc::new(RefCell::new(lines)));
                 loop {
-                    let piece = some_of(lines.clone(), per_request);
+                    let piece = take_lines(lines.clone(), per_request);
                     let next = feeder::feed(address, source, &token, piece, length, patience).await?;
                     fed += next;
-                    // One that was not answered in time ends the burst as well as the last one.
+                    // A request without a response in time ends the burst.
                     if next.sent < per_request || next.totals == 0 || Instant::now() >= end {
                         return anyhow::Ok(fed);
                     }
@@ -180,12 +181,12 @@ impl Amplification {
             });
         }
         while let Some(stream) = streams.join_next().await {
-            fed += stream.context("a stream's task died")??;
+            fed += stream.context("a stream's task panicked")??;
         }
         Ok(fed)
     }
 
-    fn lines(&self, burst: Burst, large: Large, user: String) -> Lines {
+    fn lines(&self, burst: Burst, large: LargeUser, user: String) -> EventLines {
         match burst {
             Burst::Statuses => burst::statuses(user, large.batch.schemes, self.events),
             Burst::Deadlines => burst::deadlines(user, self.deadlines, self.events),
@@ -194,8 +195,8 @@ impl Amplification {
     }
 }
 
-/// At most so many of these lines.
-fn some_of(lines: Rc<RefCell<Lines>>, most: u64) -> Lines {
+/// Takes at most `most` of the lines.
+fn take_lines(lines: Rc<RefCell<EventLines>>, most: u64) -> EventLines {
     let mut left = most;
     Box::new(move |out| {
         if left == 0 {
@@ -218,7 +219,7 @@ mod tests {
     fn a_burst_is_cut_into_requests_and_none_of_its_events_is_lost() {
         let lines = Rc::new(RefCell::new(burst::consents(user_id(0), 7)));
         let counts = [0; 4].map(|_| {
-            let (mut piece, mut out, mut count) = (some_of(lines.clone(), 3), Vec::new(), 0);
+            let (mut piece, mut out, mut count) = (take_lines(lines.clone(), 3), Vec::new(), 0);
             while piece(&mut out) {
                 count += 1;
             }

@@ -1,11 +1,11 @@
-//! Large bodies that are worth nothing.
+//! Large useless bodies.
 
-use super::Bench;
+use super::RunEnvironment;
 use super::feeding::{self, ALL_FEEDS};
-use crate::attack::probe::{Answers, Plan, on_thread, probe};
-use crate::http::{self, Answered, send_large};
+use crate::attack::probe::{ProbePlan, ProbeStats, on_thread, probe};
+use crate::http::{self, LargeResponse, send_large};
 use crate::population::Feeds;
-use crate::report::{Goal, Outcome};
+use crate::report::{Goal, ScenarioReport};
 use crate::server::Server;
 use crate::wall_clock;
 use anyhow::{Context, Result};
@@ -15,11 +15,11 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// The settings.
+/// The settings of the scenario file.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Bodies {
-    /// Settings of the server, over its defaults.
+pub(crate) struct BodiesScenario {
+    /// Settings of the server that override its defaults.
     #[serde(default)]
     pub(super) server: toml::Table,
     elements_bytes: usize,
@@ -35,11 +35,11 @@ pub(crate) struct Bodies {
     goal_answer_mb: f64,
 }
 
-/// How long the others have the server to themselves before the bodies come.
+/// How long the others run before the bodies are sent.
 const LEAD: Duration = Duration::from_millis(500);
 
-impl Bodies {
-    pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
+impl BodiesScenario {
+    pub(super) async fn run(&self, environment: &RunEnvironment, report: &mut ScenarioReport) -> Result<()> {
         let elements = Rc::new(elements(self.elements_bytes));
         let rejected = Rc::new(rejected(self.rejected, self.faults));
         let phases = [
@@ -49,10 +49,10 @@ impl Bodies {
             (format!("{} rejected events", self.rejected), rejected, 1),
         ];
         for (name, body, count) in phases {
-            bench.progress.step(format!("bodies: {name}"));
-            self.phase(&name, &body, count, bench, outcome).await?;
+            environment.progress.step(format!("bodies: {name}"));
+            self.phase(&name, &body, count, environment, report).await?;
         }
-        outcome.detail("settings", self);
+        report.detail("settings", self);
         Ok(())
     }
 
@@ -61,16 +61,16 @@ impl Bodies {
         name: &str,
         body: &Rc<Vec<u8>>,
         count: usize,
-        bench: &Bench,
-        outcome: &mut Outcome,
+        environment: &RunEnvironment,
+        report: &mut ScenarioReport,
     ) -> Result<()> {
-        let server = Server::start(&bench.server, &bench.scratch, &self.server)?;
+        let server = Server::start(&environment.server, &environment.scratch, &self.server)?;
         let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
         let feeds = Rc::new(Feeds::new(1, 1));
-        feeding::make_known(server.listen(), &token, feeds.clone()).await?;
+        feeding::load_users(server.listen(), &token, feeds.clone()).await?;
         let reader = server.token("svc:dashboard", "service", "profile:read")?;
         let get = http::get(&format!("/api/v2/profile/{}", feeds.people().user_id(0)), &reader);
-        let plan = Plan {
+        let plan = ProbePlan {
             address: server.listen(),
             rate: self.rate,
             length: Duration::from_secs_f64(self.phase_s),
@@ -87,23 +87,23 @@ impl Bodies {
         tokio::time::sleep(LEAD).await;
         let memory_before = server.running().memory();
         let answered = self.send(&server, &token, body, count).await?;
-        let others = others.await.context("the others' task died")??;
+        let others = others.await.context("the others' task panicked")??;
         let memory = [memory_before, server.running().peak_memory(), server.running().memory()];
-        self.report(name, body.len(), &answered, &others, memory, outcome);
+        self.report(name, body.len(), &answered, &others, memory, report);
         Ok(())
     }
 
-    /// Sends the body so many times at once.
-    async fn send(&self, server: &Server, token: &str, body: &Rc<Vec<u8>>, count: usize) -> Result<Vec<Answered>> {
+    /// Sends the body `count` times at the same time.
+    async fn send(&self, server: &Server, token: &str, body: &Rc<Vec<u8>>, count: usize) -> Result<Vec<LargeResponse>> {
         let (address, mut sends, mut answered) = (server.listen(), JoinSet::new(), Vec::new());
-        // As long as others are measured, and as an answer may take.
+        // As long as the others are measured, plus the time of a response.
         let limit = Duration::from_secs_f64(self.phase_s + self.timeout_s);
         for _ in 0..count {
             let (head, body) = (http::post_head("metadata", http::BATCH, body.len(), token), body.clone());
             sends.spawn_local(async move { send_large(address, &head, &body, limit).await });
         }
         while let Some(send) = sends.join_next().await {
-            answered.push(send.context("a body's task died")??);
+            answered.push(send.context("a body's task panicked")??);
         }
         Ok(answered)
     }
@@ -112,40 +112,40 @@ impl Bodies {
         &self,
         name: &str,
         bytes: usize,
-        answered: &[Answered],
-        others: &[Answers; 2],
+        answered: &[LargeResponse],
+        others: &[ProbeStats; 2],
         [before, peak, after]: [u64; 3],
-        outcome: &mut Outcome,
+        report: &mut ScenarioReport,
     ) {
         let mb = |bytes: u64| bytes as f64 / 1e6;
         for answer in answered {
             let status = answer.status.map_or("no answer".to_owned(), |status| format!("status {status}"));
-            outcome.figure(format!("{name}: {status} after"), answer.first_byte.as_secs_f64() * 1e3, "ms");
-            outcome.figure("  ended after", answer.took.as_secs_f64() * 1e3, "ms");
+            report.figure(format!("{name}: {status} after"), answer.first_byte.as_secs_f64() * 1e3, "ms");
+            report.figure("  ended after", answer.took.as_secs_f64() * 1e3, "ms");
             let goal = Goal::AtMost(self.goal_answer_mb * 1e3);
-            outcome.goal("  answer", answer.bytes as f64 / 1e3, "kB", goal);
+            report.goal("  answer", answer.bytes as f64 / 1e3, "kB", goal);
         }
         if !answered.is_empty() {
-            outcome.figure(format!("{name}: one body"), mb(bytes as u64), "MB");
+            report.figure(format!("{name}: one body"), mb(bytes as u64), "MB");
         }
-        outcome.figure(format!("{name}: memory before (resident)"), mb(before), "MB");
-        outcome.goal(format!("{name}: peak memory"), mb(peak), "MB", Goal::AtMost(self.goal_memory_mb));
-        outcome.figure(format!("{name}: memory after"), mb(after), "MB");
+        report.figure(format!("{name}: memory before (resident)"), mb(before), "MB");
+        report.goal(format!("{name}: peak memory"), mb(peak), "MB", Goal::AtMost(self.goal_memory_mb));
+        report.figure(format!("{name}: memory after"), mb(after), "MB");
         let goal = (!answered.is_empty()).then_some(self.goal_p99_ms);
         for (answers, what) in others.iter().zip(["GET /health/live", "GET of a profile"]) {
-            answers.report(&format!("{name}: {what}"), goal, outcome);
-            outcome.detail(&format!("{name}: {what}"), answers.detail());
+            answers.report(&format!("{name}: {what}"), goal, report);
+            report.detail(&format!("{name}: {what}"), answers.detail());
         }
         let bodies = answered.iter().map(|answer| {
             let millis = |time: Duration| time.as_secs_f64() * 1e3;
             json!({"status": answer.status, "bytes": answer.bytes,
                    "first_byte_ms": millis(answer.first_byte), "took_ms": millis(answer.took)})
         });
-        outcome.detail(&format!("{name}: bodies"), bodies.collect::<Vec<_>>());
+        report.detail(&format!("{name}: bodies"), bodies.collect::<Vec<_>>());
     }
 }
 
-/// `[1,1,…,1]` of about so many bytes, and no more.
+/// Renders `[1,1,…,1]` with at most this many bytes.
 fn elements(bytes: usize) -> Vec<u8> {
     let mut body = b"[1".to_vec();
     body.reserve(bytes);
@@ -156,7 +156,7 @@ fn elements(bytes: usize) -> Vec<u8> {
     body
 }
 
-/// A batch of so many events with so many unknown members each.
+/// Renders a batch of events with `faults` unknown members each.
 fn rejected(events: usize, faults: usize) -> Vec<u8> {
     let members: Vec<String> = (0..faults).map(|number| format!("\"{number}\":1")).collect();
     let time = wall_clock::rfc3339(wall_clock::now_micros());

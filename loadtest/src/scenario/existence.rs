@@ -1,17 +1,18 @@
-//! Whether hidden users and unknown ids are told apart.
+//! Measures whether a caller can tell hidden users from unknown ids.
 
-use super::Bench;
+use super::RunEnvironment;
 use super::feeding::{self, ALL_FEEDS};
-use super::read::median;
-use crate::attack::burst::{self, Lines};
+use crate::attack::burst::EventLines;
+use crate::attack::event;
 use crate::attack::feeder;
-use crate::attack::probe::{Plan, exchange, on_thread};
-use crate::attack::threshold::{Accuracy, Sample, by_threshold, by_value};
+use crate::attack::probe::{ProbePlan, exchange, on_thread};
+use crate::attack::threshold::{Accuracy, Measurement, by_threshold, by_value};
 use crate::http::{self, Connection};
 use crate::population::{Feeds, population};
 use crate::random::Random;
-use crate::report::{Goal, Outcome};
+use crate::report::{Goal, ScenarioReport};
 use crate::server::Server;
+use crate::statistics::median;
 use crate::wall_clock;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -22,11 +23,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// The settings.
+/// The settings of the scenario file.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Existence {
-    /// Settings of the server, over its defaults.
+pub(crate) struct ExistenceScenario {
+    /// Settings of the server that override its defaults.
     #[serde(default)]
     pub(super) server: toml::Table,
     ids: u64,
@@ -38,44 +39,44 @@ pub(crate) struct Existence {
     others: u64,
 }
 
-/// One answer to one probe.
+/// The response to one probe.
 #[derive(Debug, Clone, Copy)]
-struct Probed {
-    /// The position of the id: hidden ones first, unknown ones after them.
+struct ProbeResult {
+    /// Index of the id. Hidden ids come first, then unknown ids.
     id: usize,
     took: Duration,
-    /// 0 where no answer came in time.
+    /// 0 if no response came in time.
     status: u16,
 }
 
-/// How long the feeds have before the first probe.
+/// How long the feeds run before the first probe.
 const LEAD: Duration = Duration::from_millis(300);
 
-impl Existence {
-    pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
+impl ExistenceScenario {
+    pub(super) async fn run(&self, environment: &RunEnvironment, report: &mut ScenarioReport) -> Result<()> {
         let (hidden, all) = (self.ids, self.ids * 2);
-        let server = Server::start(&bench.server, &bench.scratch, &self.server)?;
+        let server = Server::start(&environment.server, &environment.scratch, &self.server)?;
         let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
-        // Behind the hidden users come those whom nobody knows, and behind them those who keep the server busy.
+        // First the hidden users, then the unknown ids, then the users whose events keep the server busy.
         let people = population(all + self.others);
         let user_ids: Vec<String> = (0..all + self.others).map(|user| people.user_id(user)).collect();
-        feeding::make_known(server.listen(), &token, Rc::new(Feeds::new(hidden, hidden))).await?;
+        feeding::load_users(server.listen(), &token, Rc::new(Feeds::new(hidden, hidden))).await?;
         for user in &user_ids[..hidden as usize] {
-            hide(&server, &token, user).await?;
+            withdraw_consent(&server, &token, user).await?;
         }
         for (name, about) in
             [("others are fed", &user_ids[all as usize..]), ("they are fed", &user_ids[..hidden as usize])]
         {
-            bench.progress.step(format!("existence: {name}"));
+            environment.progress.step(format!("existence: {name}"));
             let probed = self.phase(&server, &token, about, &user_ids[..all as usize]).await?;
-            self.report(name, &probed, outcome);
+            self.report(name, &probed, report);
         }
-        outcome.detail("settings", self);
+        report.detail("settings", self);
         Ok(())
     }
 
-    /// Feeds some users and probes all ids meanwhile.
-    async fn phase(&self, server: &Server, token: &str, about: &[String], ids: &[String]) -> Result<Vec<Probed>> {
+    /// Posts events about the users in `about` while it probes all ids.
+    async fn phase(&self, server: &Server, token: &str, about: &[String], ids: &[String]) -> Result<Vec<ProbeResult>> {
         let (address, timeout) = (server.listen(), Duration::from_secs_f64(self.timeout_s));
         let length = Duration::from_secs_f64(self.phase_s);
         let mut feeders = JoinSet::new();
@@ -89,31 +90,31 @@ impl Existence {
         let requests: Vec<Vec<u8>> =
             ids.iter().map(|id| http::get(&format!("/api/v2/profile/{id}"), &reader)).collect();
         let (probes, connections) = (self.probes, self.connections);
-        let plan = Plan { address, rate: 0.0, length, connections, timeout };
+        let plan = ProbePlan { address, rate: 0.0, length, connections, timeout };
         let probed = on_thread(move || async move { probe_all(plan, requests, probes).await }).await?;
         feeders.abort_all();
         ensure!(probed.iter().all(|probed| probed.status != 200), "a hidden user was shown");
         Ok(probed)
     }
 
-    fn report(&self, name: &str, probed: &[Probed], outcome: &mut Outcome) {
+    fn report(&self, name: &str, probed: &[ProbeResult], report: &mut ScenarioReport) {
         let groups: Vec<bool> = (0..self.ids * 2).map(|id| id >= self.ids).collect();
         for (group, second) in [("hidden", false), ("unknown", true)] {
-            let of_group: Vec<&Probed> = probed.iter().filter(|probed| groups[probed.id] == second).collect();
+            let of_group: Vec<&ProbeResult> = probed.iter().filter(|probed| groups[probed.id] == second).collect();
             let mut statuses: BTreeMap<u16, u64> = BTreeMap::new();
             of_group.iter().for_each(|probed| *statuses.entry(probed.status).or_default() += 1);
             for (status, count) in &statuses {
                 let status = if *status == 0 { "unanswered in time".to_owned() } else { format!("status {status}") };
-                outcome.figure(format!("{name}: {group}, {status}"), *count as f64, "");
+                report.figure(format!("{name}: {group}, {status}"), *count as f64, "");
             }
             let medians: Vec<f64> = medians(&of_group).iter().map(|sample| sample.value).collect();
-            outcome.figure(format!("{name}: {group}, lowest median of an id"), least(&medians), "ms");
-            outcome.figure("  the middle one", median(&medians), "ms");
-            outcome.figure("  the highest", -least(&medians.iter().map(|ms| -ms).collect::<Vec<_>>()), "ms");
-            outcome.detail(&format!("{name}: {group}"), json!({"statuses": statuses, "medians_ms": medians}));
+            report.figure(format!("{name}: {group}, lowest median of an id"), least(&medians), "ms");
+            report.figure("  the middle one", median(&medians), "ms");
+            report.figure("  the highest", -least(&medians.iter().map(|ms| -ms).collect::<Vec<_>>()), "ms");
+            report.detail(&format!("{name}: {group}"), json!({"statuses": statuses, "medians_ms": medians}));
         }
-        let sample = |value: fn(&Probed) -> f64| -> Vec<Sample> {
-            probed.iter().map(|probed| Sample { member: probed.id, value: value(probed) }).collect()
+        let sample = |value: fn(&ProbeResult) -> f64| -> Vec<Measurement> {
+            probed.iter().map(|probed| Measurement { member: probed.id, value: value(probed) }).collect()
         };
         let by_median = by_threshold(&medians(&probed.iter().collect::<Vec<_>>()), &groups);
         let by_probe = by_threshold(&sample(|probed| probed.took.as_secs_f64()), &groups);
@@ -121,47 +122,47 @@ impl Existence {
         for (what, accuracy) in
             [("the median time of an id", by_median), ("the time of a probe", by_probe), ("the status", by_status)]
         {
-            tell(&format!("{name}: told apart by {what}"), accuracy, outcome);
-            outcome.detail(&format!("{name}: by {what}"), accuracy);
+            add_accuracy(&format!("{name}: told apart by {what}"), accuracy, report);
+            report.detail(&format!("{name}: by {what}"), accuracy);
         }
     }
 }
 
-fn tell(what: &str, accuracy: Accuracy, outcome: &mut Outcome) {
-    // No better than 99 of 100 groups that were drawn by lot.
-    outcome.goal(what, accuracy.best, "", Goal::NotAbove(accuracy.chance_99));
-    outcome.figure("  by chance, in the middle", accuracy.chance, "");
+fn add_accuracy(what: &str, accuracy: Accuracy, report: &mut ScenarioReport) {
+    // The goal is the 99th percentile over random groupings.
+    report.goal(what, accuracy.best, "", Goal::NotAbove(accuracy.chance_99));
+    report.figure("  by chance, in the middle", accuracy.chance, "");
 }
 
-/// Withdraws what a third party may see.
-async fn hide(server: &Server, token: &str, user: &str) -> Result<()> {
+/// Withdraws a user's consent to sharing with third parties.
+async fn withdraw_consent(server: &Server, token: &str, user: &str) -> Result<()> {
     let mut event = Vec::new();
     let time = wall_clock::now_micros();
     let kind = ["consent", "user.consent.updated"];
-    burst::render(&mut event, kind, user, "hide", time, r#"{"third_party_sharing":false}"#);
+    event::render(&mut event, kind, user, "withdraw_consent", time, r#"{"third_party_sharing":false}"#);
     let mut connection = Connection::open(server.listen()).await?;
     let reply = connection.exchange(&http::post_event("consent", event.trim_ascii_end(), token)).await?;
     reply.success().context("a user could not be hidden").map(drop)
 }
 
-/// Small changes of these users, one after the other, without end.
-fn trickle(users: Vec<String>) -> Lines {
+/// Makes an endless sequence of small changes, round-robin over the users.
+fn trickle(users: Vec<String>) -> EventLines {
     let (mut number, start) = (0, wall_clock::now_micros());
     Box::new(move |out| {
         let user = &users[number % users.len()];
         let data = format!(r#"{{"fields":{{"family":{{"dependents":{}}}}}}}"#, (number / users.len()) % 9);
         let kind = ["metadata", "user.metadata.updated"];
-        burst::render(out, kind, user, &format!("t{number}"), start + number as i64, &data);
+        event::render(out, kind, user, &format!("t{number}"), start + number as i64, &data);
         number += 1;
         true
     })
 }
 
-/// Asks for every id so often, in random order, until the time is over.
-async fn probe_all(plan: Plan, requests: Vec<Vec<u8>>, probes: usize) -> Result<Vec<Probed>> {
+/// Requests every id `probes` times in random order, until the time limit.
+async fn probe_all(plan: ProbePlan, requests: Vec<Vec<u8>>, probes: usize) -> Result<Vec<ProbeResult>> {
     let (mut order, mut random) = (Vec::new(), Random::new(1));
     for _ in 0..probes {
-        // Round by round, so that all ids have been asked for alike when the time is over.
+        // In rounds, so that all ids have about the same number of probes at the time limit.
         let mut round: Vec<usize> = (0..requests.len()).collect();
         random.shuffle(&mut round);
         order.extend(round);
@@ -179,23 +180,23 @@ async fn probe_all(plan: Plan, requests: Vec<Vec<u8>>, probes: usize) -> Result<
                 let Some(id) = order.borrow_mut().pop() else { break };
                 let start = Instant::now();
                 let status = exchange(&mut connection, plan, &requests[id]).await.unwrap_or_default();
-                probed.borrow_mut().push(Probed { id, took: start.elapsed(), status });
+                probed.borrow_mut().push(ProbeResult { id, took: start.elapsed(), status });
             }
         });
     }
     while let Some(task) = tasks.join_next().await {
-        task.context("a connection's task died")?;
+        task.context("a connection's task panicked")?;
     }
     Ok(shared.2.take())
 }
 
 /// The median time of each id, in milliseconds.
-fn medians(probed: &[&Probed]) -> Vec<Sample> {
+fn medians(probed: &[&ProbeResult]) -> Vec<Measurement> {
     let mut of_id: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for probed in probed {
         of_id.entry(probed.id).or_default().push(probed.took.as_secs_f64() * 1e3);
     }
-    of_id.into_iter().map(|(member, times)| Sample { member, value: median(&times) }).collect()
+    of_id.into_iter().map(|(member, times)| Measurement { member, value: median(&times) }).collect()
 }
 
 fn least(values: &[f64]) -> f64 {
@@ -206,14 +207,14 @@ fn least(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::drive::local;
-    use crate::fake::{self, Fake};
+    use crate::fake_server::{self, FakeServer};
 
     #[test]
-    fn every_id_is_asked_for_alike() {
+    fn every_id_has_the_same_number_of_probes() {
         let probed = local(async {
-            let address = fake::start(Fake { status: 404, ..Fake::default() }).await?;
+            let address = fake_server::start(FakeServer { status: 404, ..FakeServer::default() }).await?;
             let (length, timeout) = (Duration::from_secs(60), Duration::from_secs(60));
-            let plan = Plan { address, rate: 0.0, length, connections: 3, timeout };
+            let plan = ProbePlan { address, rate: 0.0, length, connections: 3, timeout };
             probe_all(plan, vec![http::get("/", ""); 10], 5).await
         })
         .expect("probed");

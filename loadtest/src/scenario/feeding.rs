@@ -1,100 +1,74 @@
-//! Feeding users to the server: an NDJSON stream per feed, all at the same time.
+//! Posts the events of many users: one NDJSON stream per feed, all at the same time.
 
-use crate::http::{self, Lines, Upload};
+use crate::http::{self, ResponseLines, Upload};
 use crate::population::Feeds;
+use crate::tally::Tally;
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::ops::AddAssign;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::task::JoinSet;
 
-/// Lines that are sent at once, in bytes.
+/// Number of bytes to send at a time.
 const BATCH: usize = 32 * 1_024;
 
 /// The scopes of a token that may post to every feed.
 pub(crate) const ALL_FEEDS: &str = "feed:identity feed:metadata feed:self feed:eligibility feed:schemes feed:deadlines \
                                     feed:trust feed:predictions feed:analytics feed:consent";
 
-/// What became of events.
-#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize)]
-pub(crate) struct Tally {
-    pub(crate) applied: u64,
-    pub(crate) unchanged: u64,
-    pub(crate) duplicates: u64,
-    pub(crate) busy: u64,
-    pub(crate) rejected: u64,
-}
-
-impl Tally {
-    /// Events that the server answers for.
-    pub(crate) fn acknowledged(&self) -> u64 {
-        self.applied + self.unchanged + self.duplicates
-    }
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Self) {
-        self.applied += other.applied;
-        self.unchanged += other.unchanged;
-        self.duplicates += other.duplicates;
-        self.busy += other.busy;
-        self.rejected += other.rejected;
-    }
-}
-
-/// What came of a feeding.
-pub(crate) struct Fed {
+/// The result of posting events.
+pub(crate) struct FeedingResult {
     pub(crate) tally: Tally,
-    /// Lines sent, and their bytes.
+    /// Number of lines sent, and of their bytes.
     pub(crate) sent: u64,
     pub(crate) bytes: u64,
     pub(crate) took: Duration,
-    /// Acknowledged events of each second. The server tells them in thousands, so single seconds are rough.
+    /// Acknowledged events in each second. The server reports progress in thousands of events, so single seconds are
+    /// inexact.
     pub(crate) per_second: Vec<u64>,
-    /// What the server said of the first event that it rejected.
+    /// The result line of the first rejected event.
     pub(crate) first_rejection: Option<String>,
 }
 
-/// What the streams share.
+/// Counts of all streams.
 #[derive(Default)]
-struct Shared {
-    /// By stream: what its last progress line told.
-    told: RefCell<Vec<Tally>>,
+struct FeedingProgress {
+    /// The latest tally of each stream.
+    tallies: RefCell<Vec<Tally>>,
     sent: Cell<u64>,
     bytes: Cell<u64>,
     first_rejection: RefCell<Option<String>>,
 }
 
-impl Shared {
+impl FeedingProgress {
     fn acknowledged(&self) -> u64 {
-        self.told.borrow().iter().map(Tally::acknowledged).sum()
+        self.tallies.borrow().iter().map(Tally::acknowledged).sum()
     }
 }
 
-/// Sends all events of all users, but starts none after `limit`. `watch` is told the acknowledged events every second.
+/// Sends all events of all users until `limit`. Calls `watch` every second with the number of acknowledged events.
 pub(crate) async fn feed(
     address: SocketAddr,
     token: &str,
     feeds: Rc<Feeds>,
     limit: Duration,
     watch: impl Fn(u64),
-) -> Result<Fed> {
-    let shared = Rc::new(Shared::default());
+) -> Result<FeedingResult> {
+    let shared = Rc::new(FeedingProgress::default());
     let start = Instant::now();
     let end = start + limit;
     let mut tasks = JoinSet::new();
     for (number, name) in feeds.names().into_iter().enumerate() {
-        let (upload, lines) = http::open(address, &format!("/api/v2/feeds/{name}"), token).await?;
-        shared.told.borrow_mut().push(Tally::default());
+        let (upload, lines) = http::open_stream(address, &format!("/api/v2/feeds/{name}"), token).await?;
+        shared.tallies.borrow_mut().push(Tally::default());
         let (feeds, shared) = (feeds.clone(), shared.clone());
         tasks.spawn_local(async move {
-            // The way in stays open until the answer has ended.
-            let both = tokio::try_join!(send(feeds, name, upload, end, &shared), listen(number, lines, &shared));
+            // The write half is kept until the response has ended.
+            let both = tokio::try_join!(send(feeds, name, upload, end, &shared), read_results(number, lines, &shared));
             both.map(drop).with_context(|| format!("feed `{name}`"))
         });
     }
@@ -104,7 +78,7 @@ pub(crate) async fn feed(
     loop {
         tokio::select! {
             task = tasks.join_next() => match task {
-                Some(task) => task.context("a stream's task died")??,
+                Some(task) => task.context("a stream's task panicked")??,
                 None => break,
             },
             _ = seconds.tick() => {
@@ -116,14 +90,14 @@ pub(crate) async fn feed(
         }
     }
     let mut tally = Tally::default();
-    shared.told.borrow().iter().for_each(|told| tally += *told);
+    shared.tallies.borrow().iter().for_each(|tallies| tally += *tallies);
     let first_rejection = shared.first_rejection.take();
     let (sent, bytes) = (shared.sent.get(), shared.bytes.get());
-    Ok(Fed { tally, sent, bytes, took: start.elapsed(), per_second, first_rejection })
+    Ok(FeedingResult { tally, sent, bytes, took: start.elapsed(), per_second, first_rejection })
 }
 
-/// Makes users known before something else is measured; nothing may be refused.
-pub(crate) async fn make_known(address: SocketAddr, token: &str, feeds: Rc<Feeds>) -> Result<()> {
+/// Posts the events of all users before a measurement. Fails if an event is not acknowledged.
+pub(crate) async fn load_users(address: SocketAddr, token: &str, feeds: Rc<Feeds>) -> Result<()> {
     let fed = feed(address, token, feeds, Duration::from_secs(600), |_| {}).await?;
     if fed.tally.acknowledged() != fed.sent {
         let said = fed.first_rejection.unwrap_or_default();
@@ -137,7 +111,7 @@ async fn send(
     name: &str,
     mut upload: Upload,
     end: Instant,
-    shared: &Shared,
+    shared: &FeedingProgress,
 ) -> Result<OwnedWriteHalf> {
     let (start, mut batch) = (feeds.start(name), Vec::with_capacity(BATCH * 2));
     for offset in 0..feeds.users() {
@@ -157,9 +131,9 @@ async fn send(
     upload.end().await
 }
 
-/// What kind of line of the answer it is: a result, progress, or the total. The latter two hold a tally beside it.
+/// A line of the response: a result, progress, or the total. Progress and total also contain a tally.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct ResultLine<'a> {
     progress: Option<u64>,
     total: Option<u64>,
     status: Option<&'a str>,
@@ -167,11 +141,11 @@ struct Line<'a> {
     problem: Option<&'a RawValue>,
 }
 
-async fn listen(number: usize, mut lines: Lines, shared: &Shared) -> Result<()> {
+async fn read_results(number: usize, mut lines: ResponseLines, shared: &FeedingProgress) -> Result<()> {
     while let Some(text) = lines.next().await? {
-        let line: Line<'_> = serde_json::from_slice(text).context("a result that is no JSON")?;
+        let line: ResultLine<'_> = serde_json::from_slice(text).context("a result that is not JSON")?;
         if line.progress.or(line.total).is_some() {
-            shared.told.borrow_mut()[number] = serde_json::from_slice(text).context("a tally that is no JSON")?;
+            shared.tallies.borrow_mut()[number] = serde_json::from_slice(text).context("a tally that is not JSON")?;
         }
         if line.status == Some("rejected") {
             let text = || String::from_utf8_lossy(text).into_owned();
@@ -191,18 +165,18 @@ async fn listen(number: usize, mut lines: Lines, shared: &Shared) -> Result<()> 
 mod tests {
     use super::*;
     use crate::drive::local;
-    use crate::fake::{self, Fake};
+    use crate::fake_server::{self, FakeServer};
 
-    fn run(fake: Fake, users: u64) -> Result<Fed> {
+    fn run(fake: FakeServer, users: u64) -> Result<FeedingResult> {
         local(async {
-            let address = fake::start(fake).await?;
+            let address = fake_server::start(fake).await?;
             feed(address, "token", Rc::new(Feeds::new(users, 3)), Duration::from_secs(60), |_| {}).await
         })
     }
 
     #[test]
     fn every_event_of_every_user_is_sent_and_counted() {
-        let fed = run(Fake::default(), 200).expect("fed");
+        let fed = run(FakeServer::default(), 200).expect("fed");
         let expected: u64 = {
             let feeds = Feeds::new(200, 3);
             let of_feed = |name| (0..200).map(|user| feeds.render(name, user, &mut Vec::new())).sum::<u64>();
@@ -215,14 +189,14 @@ mod tests {
 
     #[test]
     fn what_was_rejected_is_counted_and_shown() {
-        let fed = run(Fake { reject_every: Some(10), ..Fake::default() }, 50).expect("fed");
+        let fed = run(FakeServer { reject_every: Some(10), ..FakeServer::default() }, 50).expect("fed");
         assert_eq!(fed.tally.acknowledged() + fed.tally.rejected, fed.sent);
         assert!(fed.tally.rejected > 0 && fed.first_rejection.expect("a rejection").contains("made up"));
     }
 
     #[test]
     fn a_server_that_refuses_the_stream_is_an_error_that_says_so() {
-        let refused = run(Fake { status: 503, ..Fake::default() }, 5).err().expect("an error");
+        let refused = run(FakeServer { status: 503, ..FakeServer::default() }, 5).err().expect("an error");
         assert!(format!("{refused:#}").contains("answered 503"), "{refused:#}");
     }
 }

@@ -1,4 +1,4 @@
-//! Scenarios: what is run, as files. Each kind has its settings and its run in one file.
+//! Scenarios. Each kind has a file with its settings and its run.
 
 mod amplification;
 mod bodies;
@@ -11,15 +11,13 @@ mod neighbours;
 mod post;
 mod read;
 
-pub(crate) use feeding::Tally;
-
 use crate::progress::Progress;
-use crate::report::Outcome;
+use crate::report::ScenarioReport;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// The scenarios that come with the program, in the order in which they run.
+/// The built-in scenarios that run by default, in this order.
 pub(crate) const BUILT_IN: [(&str, &str); 5] = [
     ("read", include_str!("../../scenarios/read.toml")),
     ("post", include_str!("../../scenarios/post.toml")),
@@ -28,7 +26,7 @@ pub(crate) const BUILT_IN: [(&str, &str); 5] = [
     ("ingest", include_str!("../../scenarios/ingest.toml")),
 ];
 
-/// Scenarios of attacks, which run when they are named.
+/// The built-in attack scenarios, which run only when they are named.
 pub(crate) const ATTACKS: [(&str, &str); 4] = [
     ("neighbours", include_str!("../../scenarios/neighbours.toml")),
     ("amplification", include_str!("../../scenarios/amplification.toml")),
@@ -36,7 +34,7 @@ pub(crate) const ATTACKS: [(&str, &str); 4] = [
     ("existence", include_str!("../../scenarios/existence.toml")),
 ];
 
-/// All scenarios that come with the program.
+/// All built-in scenarios, as names and texts.
 pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
     BUILT_IN.into_iter().chain(ATTACKS)
 }
@@ -46,38 +44,38 @@ pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Scenario {
     /// GET of a hot profile.
-    Read(read::Read),
+    Read(read::ReadScenario),
     /// Durable NDJSON ingest.
-    Ingest(ingest::Ingest),
-    /// One event a request.
-    Post(post::Post),
-    /// Event to frame.
-    Live(live::Live),
-    /// One profile, many sockets.
-    Fanout(fanout::Fanout),
-    /// Others' requests beside one busy user.
-    Neighbours(neighbours::Neighbours),
+    Ingest(ingest::IngestScenario),
+    /// Posts one event per request.
+    Post(post::PostScenario),
+    /// Latency from event to frame.
+    Live(live::LiveScenario),
+    /// Patches of one profile to many sockets.
+    Fanout(fanout::FanoutScenario),
+    /// Requests of others during an attack by one user.
+    Neighbours(neighbours::NeighboursScenario),
     /// Bytes on disk and in memory per byte posted.
-    Amplification(amplification::Amplification),
-    /// Large bodies that are worth nothing.
-    Bodies(bodies::Bodies),
-    /// Hidden users and unknown ids.
-    Existence(existence::Existence),
+    Amplification(amplification::AmplificationScenario),
+    /// Large useless bodies.
+    Bodies(bodies::BodiesScenario),
+    /// Whether hidden users can be told from unknown ids.
+    Existence(existence::ExistenceScenario),
 }
 
-/// What a run works with.
-pub(crate) struct Bench {
+/// The programs and folders that a run uses.
+pub(crate) struct RunEnvironment {
     /// The server's program.
     pub(crate) server: PathBuf,
-    /// This program, which also holds the bare handler.
+    /// This program, which also runs the bare handler.
     pub(crate) baseline: PathBuf,
-    /// Where throw-away data may lie.
+    /// Folder for temporary data.
     pub(crate) scratch: PathBuf,
     pub(crate) progress: Progress,
 }
 
-impl Bench {
-    /// Says on stderr what is being done.
+impl RunEnvironment {
+    /// Makes an environment with progress on stderr.
     #[must_use]
     pub(crate) fn new(server: PathBuf, baseline: PathBuf, scratch: PathBuf) -> Self {
         Self { server, baseline, scratch, progress: Progress::new() }
@@ -85,10 +83,10 @@ impl Bench {
 }
 
 impl Scenario {
-    /// Reads a scenario: `text` with its `[quick]` table over it where `quick`, and `key=value` pairs over that.
+    /// Parses a scenario. With `quick`, its `[quick]` table overrides the settings; `key=value` pairs override both.
     ///
     /// # Errors
-    /// When the text is no scenario, or a key or value does not fit.
+    /// The text is not a scenario, or a key or value does not fit.
     pub(crate) fn read(text: &str, quick: bool, overrides: &[String]) -> Result<Self> {
         let mut settings: toml::Table = text.parse().context("the scenario is not valid TOML")?;
         let quick_settings = settings.remove("quick");
@@ -97,7 +95,7 @@ impl Scenario {
         }
         for pair in overrides {
             let over: toml::Table =
-                pair.parse().with_context(|| format!("`{pair}` is no setting; write for example `users=100000`"))?;
+                pair.parse().with_context(|| format!("`{pair}` is not a setting; write for example `users=100000`"))?;
             if let Some(unknown) = over.keys().find(|key| !settings.contains_key(*key) && *key != "server") {
                 let known: Vec<&str> = settings.keys().map(String::as_str).collect();
                 bail!("the scenario has no setting `{unknown}`; it has {}", known.join(", "));
@@ -107,31 +105,31 @@ impl Scenario {
         settings.try_into().context("the scenario does not fit its kind")
     }
 
-    /// Runs it. Every kind may hold a table `server`: settings of the server, over its defaults.
+    /// Runs the scenario. Every kind may contain a table `server` with settings that override the server's defaults.
     ///
     /// # Errors
-    /// When the server does not start, stops, or answers what it should not.
-    pub(crate) fn run(&self, name: &str, bench: &Bench) -> Result<Outcome> {
-        let mut outcome = Outcome::new(name);
+    /// The server does not start, stops early, or gives an unexpected response.
+    pub(crate) fn run(&self, name: &str, environment: &RunEnvironment) -> Result<ScenarioReport> {
+        let mut report = ScenarioReport::new(name);
         crate::drive::local(async {
             match self {
-                Self::Read(read) => read.run(bench, &mut outcome).await,
-                Self::Ingest(ingest) => ingest.run(bench, &mut outcome).await,
-                Self::Post(post) => post.run(bench, &mut outcome).await,
-                Self::Live(live) => live.run(bench, &mut outcome).await,
-                Self::Fanout(fanout) => fanout.run(bench, &mut outcome).await,
-                Self::Neighbours(neighbours) => neighbours.run(bench, &mut outcome).await,
-                Self::Amplification(amplification) => amplification.run(bench, &mut outcome).await,
-                Self::Bodies(bodies) => bodies.run(bench, &mut outcome).await,
-                Self::Existence(existence) => existence.run(bench, &mut outcome).await,
+                Self::Read(read) => read.run(environment, &mut report).await,
+                Self::Ingest(ingest) => ingest.run(environment, &mut report).await,
+                Self::Post(post) => post.run(environment, &mut report).await,
+                Self::Live(live) => live.run(environment, &mut report).await,
+                Self::Fanout(fanout) => fanout.run(environment, &mut report).await,
+                Self::Neighbours(neighbours) => neighbours.run(environment, &mut report).await,
+                Self::Amplification(amplification) => amplification.run(environment, &mut report).await,
+                Self::Bodies(bodies) => bodies.run(environment, &mut report).await,
+                Self::Existence(existence) => existence.run(environment, &mut report).await,
             }
         })
         .with_context(|| format!("scenario `{name}`"))?;
-        Ok(outcome)
+        Ok(report)
     }
 }
 
-/// Puts settings over others, table by table.
+/// Overrides settings with others, recursively.
 fn merge(settings: &mut toml::Table, over: toml::Table) {
     for (key, value) in over {
         match (settings.get_mut(&key), value) {
@@ -143,10 +141,10 @@ fn merge(settings: &mut toml::Table, over: toml::Table) {
     }
 }
 
-/// Finds a scenario: one that comes with the program, by name, or a file.
+/// Finds a scenario by its built-in name or its path. Returns its name and its text.
 ///
 /// # Errors
-/// When there is neither.
+/// There is neither a built-in scenario nor a file.
 pub(crate) fn find(name: &str) -> Result<(String, String)> {
     if let Some((name, text)) = known().find(|(built_in, _)| *built_in == name) {
         return Ok((name.to_owned(), text.to_owned()));
@@ -164,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scenarios_that_come_along_can_be_read() {
+    fn the_built_in_scenarios_are_valid() {
         for (name, text) in known() {
             for quick in [false, true] {
                 Scenario::read(text, quick, &[]).unwrap_or_else(|error| panic!("{name}: {error:#}"));
@@ -198,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_a_remedy() {
+    fn a_setting_that_does_not_fit_is_an_error_that_says_how_to_fix_it() {
         let refused = |overrides: &str| {
             let (_, text) = find("ingest").expect("built in");
             format!("{:#}", Scenario::read(&text, false, &[overrides.to_owned()]).expect_err("refused"))

@@ -1,25 +1,26 @@
-//! GET of a hot profile, beside a bare handler.
+//! Reads a hot profile, and compares the rate with that of a bare handler.
 
-use super::Bench;
+use super::RunEnvironment;
 use super::feeding::ALL_FEEDS;
-use crate::baseline::{self, Answer};
-use crate::drive::{Again, Driven, drive};
+use crate::baseline::{self, StoredResponse};
+use crate::drive::{DriveResult, RepeatedRequest, drive};
 use crate::exposition::Exposition;
 use crate::http::{self, Connection};
 use crate::pace::Pace;
-use crate::report::{Goal, Outcome, grouped};
-use crate::server::{Running, Server, own_cpu};
+use crate::report::{Goal, ScenarioReport, grouped};
+use crate::server::{Process, Server, own_cpu};
+use crate::statistics::{median, ratio};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The settings.
+/// The settings of the scenario file.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Read {
-    /// Settings of the server, over its defaults.
+pub(crate) struct ReadScenario {
+    /// Settings of the server that override its defaults.
     #[serde(default)]
     pub(super) server: toml::Table,
     callers: Vec<String>,
@@ -31,31 +32,31 @@ pub(crate) struct Read {
     open_s: f64,
 }
 
-/// Someone who is asked.
+/// A server or handler to measure.
 struct Target<'a> {
     name: &'static str,
-    process: &'a Running,
+    process: &'a Process,
     request: Vec<u8>,
-    /// Requests a second, by turn.
+    /// Requests per second in each turn.
     rates: Vec<f64>,
-    /// Processor time per request in microseconds, by turn.
+    /// The target's processor time per request in microseconds, in each turn.
     cpu_us: Vec<f64>,
-    /// The same of this generator.
+    /// This generator's processor time per request in microseconds, in each turn.
     own_cpu_us: Vec<f64>,
 }
 
-impl Read {
-    pub(super) async fn run(&self, bench: &Bench, outcome: &mut Outcome) -> Result<()> {
-        outcome.detail("settings", self);
+impl ReadScenario {
+    pub(super) async fn run(&self, environment: &RunEnvironment, report: &mut ScenarioReport) -> Result<()> {
+        report.detail("settings", self);
         for &workers in &self.workers {
             let mut settings = self.server.clone();
             super::merge(&mut settings, format!("http.workers = {workers}").parse().context("settings")?);
-            let server = Server::start(&bench.server, &bench.scratch, &settings)?;
+            let server = Server::start(&environment.server, &environment.scratch, &settings)?;
             post_example(&server).await?;
             for caller in &self.callers {
-                self.compare(bench, &server, workers, caller, outcome).await?;
+                self.compare(environment, &server, workers, caller, report).await?;
             }
-            outcome.exposition = Exposition::scrape(server.admin_listen()?).await?;
+            report.exposition = Exposition::scrape(server.admin_listen()?).await?;
             server.stop()?;
         }
         Ok(())
@@ -63,11 +64,11 @@ impl Read {
 
     async fn compare(
         &self,
-        bench: &Bench,
+        environment: &RunEnvironment,
         server: &Server,
         workers: usize,
         caller: &str,
-        outcome: &mut Outcome,
+        report: &mut ScenarioReport,
     ) -> Result<()> {
         let token = match caller {
             "service" => server.token("svc:dashboard", "service", "profile:read")?,
@@ -75,15 +76,15 @@ impl Read {
             _ => bail!("no caller `{caller}`: allowed are `service` and `self`"),
         };
         let request = http::get(&format!("/api/v2/profile/{}", data::EXAMPLE_USER), &token);
-        let answer = copy_answer(server.listen(), &request).await?;
-        let handler = answer.0.serve(&bench.baseline, workers)?;
+        let answer = fetch_response(server.listen(), &request).await?;
+        let handler = answer.0.serve(&environment.baseline, workers)?;
         let target = |name, process, request| {
             let (rates, cpu_us, own_cpu_us) = (Vec::new(), Vec::new(), Vec::new());
             Target { name, process, request, rates, cpu_us, own_cpu_us }
         };
         let mut targets = [
             target("server", server.running(), request),
-            // As long as the server's request, so that both read the same.
+            // The same token, so that the requests are equally long.
             target("same headers", &handler, http::get(baseline::SAME, &token)),
             target("bare", &handler, http::get(baseline::BARE, &token)),
         ];
@@ -94,7 +95,7 @@ impl Read {
         }
         for turn in 1..=self.turns {
             for target in &mut targets {
-                bench.progress.step(format!("read: {about}, turn {turn} of {}, {}", self.turns, target.name));
+                environment.progress.step(format!("read: {about}, turn {turn} of {}, {}", self.turns, target.name));
                 let (cpu_before, own_before) = (target.process.cpu(), own_cpu());
                 let driven = self.closed(target, self.turn_s).await?;
                 let (cpu, own) = (target.process.cpu() - cpu_before, own_cpu() - own_before);
@@ -106,77 +107,77 @@ impl Read {
         }
         let mut open = Vec::new();
         for target in &targets[..2] {
-            bench.progress.step(format!("read: {about}, open loop, {}", target.name));
+            environment.progress.step(format!("read: {about}, open loop, {}", target.name));
             open.push(self.open(target).await?);
         }
-        self.tell(&about, workers, &answer, &targets, &open, outcome);
+        self.add_figures(&about, workers, &answer, &targets, &open, report);
         Ok(())
     }
 
-    async fn closed(&self, target: &Target<'_>, seconds: f64) -> Result<Driven> {
+    async fn closed(&self, target: &Target<'_>, seconds: f64) -> Result<DriveResult> {
         self.drive(target, Pace::Closed(Duration::from_secs_f64(seconds))).await
     }
 
-    async fn open(&self, target: &Target<'_>) -> Result<Driven> {
+    async fn open(&self, target: &Target<'_>) -> Result<DriveResult> {
         self.drive(target, Pace::Open { rate: self.open_rate, length: Duration::from_secs_f64(self.open_s) }).await
     }
 
-    async fn drive(&self, target: &Target<'_>, pace: Pace) -> Result<Driven> {
-        let script = Rc::new(Again(target.request.clone()));
+    async fn drive(&self, target: &Target<'_>, pace: Pace) -> Result<DriveResult> {
+        let script = Rc::new(RepeatedRequest(target.request.clone()));
         let driven = drive(target.process.listen, self.connections, script, pace).await?;
-        ensure!(driven.refused + driven.busy == 0, "{} answered {} times with an error", target.name, driven.refused);
-        ensure!(driven.served > 0, "{} answered nothing", target.name);
+        ensure!(driven.refused + driven.busy == 0, "{} returned {} errors", target.name, driven.refused);
+        ensure!(driven.served > 0, "{} returned nothing", target.name);
         Ok(driven)
     }
 
-    fn tell(
+    fn add_figures(
         &self,
         about: &str,
         workers: usize,
-        (answer, bytes): &(Answer, usize),
+        (answer, bytes): &(StoredResponse, usize),
         targets: &[Target<'_>; 3],
-        open: &[Driven],
-        outcome: &mut Outcome,
+        open: &[DriveResult],
+        report: &mut ScenarioReport,
     ) {
         let [rate, same, bare] = [0, 1, 2].map(|target| median(&targets[target].rates));
         let [cpu, same_cpu, bare_cpu] = [0, 1, 2].map(|target| median(&targets[target].cpu_us));
-        outcome.figure(format!("GET, {about}"), rate, "/s");
-        outcome.figure(format!("  bare handler, same {} headers and {bytes} bytes", answer.header_count()), same, "/s");
-        outcome.figure("  bare handler, the bytes alone", bare, "/s");
+        report.figure(format!("GET, {about}"), rate, "/s");
+        report.figure(format!("  bare handler, same {} headers and {bytes} bytes", answer.header_count()), same, "/s");
+        report.figure("  bare handler, the bytes alone", bare, "/s");
         let [to_same, to_bare] = [1, 2].map(|target| ratio(&targets[0].rates, &targets[target].rates));
-        outcome.goal("  ratio to the same headers", to_same, "", Goal::AtLeast(0.9));
+        report.goal("  ratio to the same headers", to_same, "", Goal::AtLeast(0.9));
         let bare_goal = Goal::AtLeast(if workers == 1 { 0.55 } else { 0.8 });
-        outcome.goal("  ratio to the bytes alone", to_bare, "", bare_goal);
-        outcome.figure("  processor time per request", cpu, "µs");
-        outcome.figure("  of the bare handler, same headers", same_cpu, "µs");
-        outcome.figure("  of the bare handler, bytes alone", bare_cpu, "µs");
-        outcome.figure("  of this generator", median(&targets[0].own_cpu_us), "µs");
-        outcome.figure("  ratio to the same headers, by processor time", same_cpu / cpu, "");
+        report.goal("  ratio to the bytes alone", to_bare, "", bare_goal);
+        report.figure("  processor time per request", cpu, "µs");
+        report.figure("  of the bare handler, same headers", same_cpu, "µs");
+        report.figure("  of the bare handler, bytes alone", bare_cpu, "µs");
+        report.figure("  of this generator", median(&targets[0].own_cpu_us), "µs");
+        report.figure("  ratio to the same headers, by processor time", same_cpu / cpu, "");
         let [server, handler] = [0, 1].map(|target| open[target].latency.summary());
         let rate = grouped(self.open_rate);
-        outcome.figure(format!("  open loop at {rate} /s, p50"), server.p50_ms, "ms");
-        outcome.figure(format!("  open loop at {rate} /s, p99"), server.p99_ms, "ms");
-        outcome.goal("  p99 to the bare handler's", server.p99_ms / handler.p99_ms, "", Goal::AtMost(2.0));
-        outcome.goal("  due and not sent", open[0].unsent as f64, "", Goal::AtMost(0.0));
-        outcome.detail(&format!("open loop, {about}"), [server, handler]);
-        if outcome.details.get("open_p95_ms").is_none() {
-            outcome.detail("open_p95_ms", server.p95_ms);
+        report.figure(format!("  open loop at {rate} /s, p50"), server.p50_ms, "ms");
+        report.figure(format!("  open loop at {rate} /s, p99"), server.p99_ms, "ms");
+        report.goal("  p99 to the bare handler's", server.p99_ms / handler.p99_ms, "", Goal::AtMost(2.0));
+        report.goal("  due and not sent", open[0].unsent as f64, "", Goal::AtMost(0.0));
+        report.detail(&format!("open loop, {about}"), [server, handler]);
+        if report.details.get("open_p95_ms").is_none() {
+            report.detail("open_p95_ms", server.p95_ms);
         }
     }
 }
 
-/// What an event says of its feed.
+/// The part of an event that names its feed.
 #[derive(Deserialize)]
-struct Event<'a> {
+struct ExampleEvent<'a> {
     source: &'a str,
 }
 
-/// Posts the example citizen's events, one by one.
+/// Posts the example citizen's events one by one.
 async fn post_example(server: &Server) -> Result<()> {
     let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
     let mut connection = Connection::open(server.listen()).await?;
     for line in data::example_events().lines() {
-        let event: Event<'_> = serde_json::from_str(line).context("an event of the example citizen")?;
+        let event: ExampleEvent<'_> = serde_json::from_str(line).context("an event of the example citizen")?;
         let feed = event.source.rsplit('/').next().unwrap_or_default();
         let reply = connection.exchange(&http::post_event(feed, line.as_bytes(), &token)).await?;
         reply.success().context("the example citizen's events")?;
@@ -184,22 +185,10 @@ async fn post_example(server: &Server) -> Result<()> {
     Ok(())
 }
 
-/// Asks once, to know what the bare handler has to send; and how many bytes of body that is.
-async fn copy_answer(address: SocketAddr, request: &[u8]) -> Result<(Answer, usize)> {
+/// Requests the profile once, as the response for the bare handler. Returns it with the length of its body.
+async fn fetch_response(address: SocketAddr, request: &[u8]) -> Result<(StoredResponse, usize)> {
     let mut connection = Connection::open(address).await?;
     let reply = connection.exchange(request).await?;
     let bytes = reply.success().context("the hot profile")?.len();
-    Ok((Answer::copy(reply.head, reply.body), bytes))
-}
-
-/// The median of the ratios turn by turn: what disturbs one turn disturbs both sides of its ratio.
-pub(super) fn ratio(rates: &[f64], others: &[f64]) -> f64 {
-    let ratios: Vec<f64> = rates.iter().zip(others).map(|(rate, other)| rate / other).collect();
-    median(&ratios)
-}
-
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    Ok((StoredResponse::from_response(reply.head, reply.body), bytes))
 }

@@ -1,13 +1,13 @@
-//! Frames taken apart (RFC 6455), as cheaply as can be: the receivers share the machine with what is measured.
+//! A minimal parser of WebSocket frames (RFC 6455). The receivers share the machine with the server that is measured.
 
 use anyhow::{Context, Result, ensure};
 
-/// A frame of a server: unmasked, and not in parts.
+/// An unmasked and unfragmented frame, as servers send it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
+pub(super) struct WebSocketFrame<'a> {
     pub(super) opcode: u8,
     pub(super) payload: &'a [u8],
-    /// Bytes of all of it.
+    /// Number of bytes of the frame with its header.
     pub(super) length: usize,
 }
 
@@ -18,25 +18,25 @@ pub(super) const PING: u8 = 9;
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
 
-/// The first frame, if all of it is there.
-pub(super) fn first(received: &[u8]) -> Result<Option<Frame<'_>>> {
+/// Parses the first frame. Returns `None` if it is incomplete.
+pub(super) fn parse_first(received: &[u8]) -> Result<Option<WebSocketFrame<'_>>> {
     let [start, length, rest @ ..] = received else { return Ok(None) };
     ensure!(start & FINAL != 0 && length & MASKED == 0, "a frame that is masked or in parts");
     let (payload_length, header) = match (*length, rest) {
         (126, [a, b, ..]) => (usize::from(u16::from_be_bytes([*a, *b])), 4),
         (127, [a, b, c, d, e, f, g, h, ..]) => {
             let length = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
-            (usize::try_from(length).context("a huge frame")?, 10)
+            (usize::try_from(length).context("a frame that is too large")?, 10)
         }
         (126 | 127, _) => return Ok(None),
         (length, _) => (usize::from(length), 2),
     };
     let whole = header + payload_length;
-    Ok(received.get(header..whole).map(|payload| Frame { opcode: start & 0x0f, payload, length: whole }))
+    Ok(received.get(header..whole).map(|payload| WebSocketFrame { opcode: start & 0x0f, payload, length: whole }))
 }
 
-/// A frame of a client, of at most 65,535 bytes; the mask is zero, which changes nothing.
-pub(super) fn of_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
+/// Renders a client's frame with at most 65,535 bytes. Its mask is zero, which leaves the payload unchanged.
+pub(super) fn client_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![FINAL | opcode];
     match u8::try_from(payload.len()) {
         Ok(length @ 0..=125) => frame.push(MASKED | length),
@@ -50,7 +50,8 @@ pub(super) fn of_client(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The number of a member whose name is given as `"name":`; members of frames stand in a fixed order, the numbers early.
+/// Finds the number of a member, whose name is given as `"name":`. The server writes members in a fixed order with the
+/// numbers near the start.
 pub(super) fn number(text: &[u8], name: &[u8]) -> Option<u64> {
     let start = text.windows(name.len()).position(|window| window == name)? + name.len();
     let digits = text[start..].iter().take_while(|byte| byte.is_ascii_digit());
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_found_when_it_is_whole() {
+    fn a_frame_is_parsed_when_it_is_complete() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let header = match length {
                 0..=125 => vec![0x81, length as u8],
@@ -71,13 +72,13 @@ mod tests {
             };
             let mut bytes = [header, vec![b'x'; length]].concat();
             for cut in [0, 1, 2, 3, 9, bytes.len() - 1] {
-                assert_eq!(first(&bytes[..cut.min(bytes.len() - 1)]).expect("no error"), None);
+                assert_eq!(parse_first(&bytes[..cut.min(bytes.len() - 1)]).expect("no error"), None);
             }
             bytes.push(0x81);
-            let frame = first(&bytes).expect("no error").expect("whole");
+            let frame = parse_first(&bytes).expect("no error").expect("whole");
             assert_eq!((frame.opcode, frame.payload.len(), frame.length), (TEXT, length, bytes.len() - 1));
         }
-        assert!(first(&[0x01, 0]).is_err() && first(&[0x81, 0x80]).is_err());
+        assert!(parse_first(&[0x01, 0]).is_err() && parse_first(&[0x81, 0x80]).is_err());
     }
 
     #[test]
@@ -89,8 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_is_masked() {
-        assert_eq!(of_client(TEXT, b"hi"), [0x81, 0x82, 0, 0, 0, 0, b'h', b'i']);
-        assert_eq!(of_client(TEXT, &[b'x'; 200])[..4], [0x81, 0x80 | 126, 0, 200]);
+    fn the_frames_of_a_client_are_masked() {
+        assert_eq!(client_frame(TEXT, b"hi"), [0x81, 0x82, 0, 0, 0, 0, b'h', b'i']);
+        assert_eq!(client_frame(TEXT, &[b'x'; 200])[..4], [0x81, 0x80 | 126, 0, 200]);
     }
 }

@@ -1,4 +1,4 @@
-//! A client that reads and counts, and looks at no more of a frame than the revisions it goes from and to.
+//! A client that counts frames. Of a frame it reads only the two revisions.
 
 use super::frames::{self, CLOSE, PING, TEXT};
 use anyhow::{Context, Result, bail, ensure};
@@ -10,77 +10,77 @@ use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What is read at once.
+/// Size of the read buffer in bytes.
 const ROOM: usize = 128 * 1_024;
-/// Of so many patches one is parsed, to see that it is one.
+/// One patch in this many is parsed as a check.
 const SAMPLED: u64 = 1_024;
 
-/// What all sockets have seen.
+/// Counts over all sockets.
 #[derive(Default)]
-pub(super) struct Board {
-    seen: Cell<Seen>,
+pub(super) struct FrameCounter {
+    counts: Cell<FrameCounts>,
     profiles: Cell<usize>,
-    /// Where every socket reads to, one after the other.
+    /// A read buffer that all sockets share.
     room: RefCell<Vec<u8>>,
 }
 
-/// Patches since the last look.
+/// Counts of patches since the last call of [`FrameCounter::take`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct FrameCounts {
     pub(super) frames: u64,
-    /// Revisions that they went on by.
+    /// Number of revisions that the patches cover.
     pub(super) steps: u64,
-    /// Frames of more than one revision.
+    /// Frames that cover more than one revision.
     pub(super) merged: u64,
     bytes: u64,
 }
 
-impl Seen {
-    /// Bytes of a frame's text.
+impl FrameCounts {
+    /// Mean number of bytes of a frame's text.
     pub(super) fn mean_frame(&self) -> f64 {
         self.bytes as f64 / self.frames.max(1) as f64
     }
 }
 
-impl Board {
-    /// What was seen since the last time.
-    pub(super) fn take(&self) -> Seen {
-        self.seen.take()
+impl FrameCounter {
+    /// Returns the counts since the last call, and resets them.
+    pub(super) fn take(&self) -> FrameCounts {
+        self.counts.take()
     }
 
-    /// Whole documents that came, ever.
+    /// Number of whole profiles received since the start.
     pub(super) fn profiles(&self) -> usize {
         self.profiles.get()
     }
 
-    /// Notes a text; `held` is the revision that the socket has.
-    fn text(&self, text: &[u8], held: &mut u64) -> Result<()> {
+    /// Counts a text frame; `held` is the socket's current revision.
+    fn on_text(&self, text: &[u8], held: &mut u64) -> Result<()> {
         if text.starts_with(br#"{"type":"patch""#) {
             let base = frames::number(text, br#""base_revision":"#).context("a patch without a base")?;
             let revision = frames::number(text, br#","revision":"#).context("a patch without a revision")?;
-            ensure!(base == *held && revision > base, "a gap: from {held} came {base} to {revision}");
+            ensure!(base == *held && revision > base, "a gap: a patch from {base} to {revision} after revision {held}");
             *held = revision;
-            let mut seen = self.seen.get();
-            seen.frames += 1;
-            seen.steps += revision - base;
-            seen.merged += u64::from(revision > base + 1);
-            seen.bytes += text.len() as u64;
-            self.seen.set(seen);
-            if seen.frames.is_multiple_of(SAMPLED) {
-                let patch: Value = serde_json::from_slice(text).context("a patch that is no JSON")?;
+            let mut counts = self.counts.get();
+            counts.frames += 1;
+            counts.steps += revision - base;
+            counts.merged += u64::from(revision > base + 1);
+            counts.bytes += text.len() as u64;
+            self.counts.set(counts);
+            if counts.frames.is_multiple_of(SAMPLED) {
+                let patch: Value = serde_json::from_slice(text).context("a patch that is not JSON")?;
                 ensure!(patch["revision"] == revision, "a patch whose revision is elsewhere");
             }
         } else if text.starts_with(br#"{"type":"profile""#) {
             *held = frames::number(text, br#","revision":"#).context("a profile without a revision")?;
             self.profiles.set(self.profiles.get() + 1);
         } else if !text.starts_with(br#"{"type":"completeness""#) {
-            bail!("instead of a patch came `{}`", String::from_utf8_lossy(text));
+            bail!("expected a patch, received `{}`", String::from_utf8_lossy(text));
         }
         Ok(())
     }
 }
 
-/// Renders a handshake.
+/// Renders the request that opens a WebSocket.
 pub(super) fn handshake(path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut request = format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -92,13 +92,13 @@ pub(super) fn handshake(path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     (request + "\r\n").into_bytes()
 }
 
-/// A socket, and what it has received behind the handshake's answer.
+/// A socket, and the bytes received after the response to the handshake.
 pub(super) struct Socket {
     stream: TcpStream,
     rest: Vec<u8>,
 }
 
-/// Opens a socket, and subscribes if there is something to say.
+/// Opens a socket, and sends the subscription if there is one.
 pub(super) async fn open(address: SocketAddr, handshake: &[u8], subscribe: Option<&str>) -> Result<Socket> {
     const END: &[u8] = b"\r\n\r\n";
     let mut stream = TcpStream::connect(address).await.context("could not connect a socket")?;
@@ -111,35 +111,35 @@ pub(super) async fn open(address: SocketAddr, handshake: &[u8], subscribe: Optio
         }
         ensure!(stream.read_buf(&mut rest).await.context("no answer to a handshake")? > 0, "a handshake was cut off");
     };
-    ensure!(rest.starts_with(b"HTTP/1.1 101 "), "no socket: `{}`", String::from_utf8_lossy(&rest));
+    ensure!(rest.starts_with(b"HTTP/1.1 101 "), "the server refused a socket: `{}`", String::from_utf8_lossy(&rest));
     rest.drain(..end);
     if let Some(subscribe) = subscribe {
-        stream.write_all(&frames::of_client(TEXT, subscribe.as_bytes())).await.context("could not subscribe")?;
+        stream.write_all(&frames::client_frame(TEXT, subscribe.as_bytes())).await.context("could not subscribe")?;
     }
     Ok(Socket { stream, rest })
 }
 
-/// Reads and counts until the server ends it.
-pub(super) async fn follow(socket: Socket, board: Rc<Board>) -> Result<()> {
+/// Reads and counts frames until the server closes the socket.
+pub(super) async fn follow(socket: Socket, counter: Rc<FrameCounter>) -> Result<()> {
     let Socket { mut stream, mut rest } = socket;
     let mut held = 0;
     loop {
         let pongs = {
-            let mut room = board.room.borrow_mut();
+            let mut room = counter.room.borrow_mut();
             room.resize(ROOM, 0);
-            // What is left of an unfinished frame stands before what comes.
+            // The start of an incomplete frame comes before the new bytes.
             room[..rest.len()].copy_from_slice(&rest);
             match stream.try_read(&mut room[rest.len()..]) {
                 Ok(0) => bail!("the server closed a socket"),
                 Ok(count) => {
                     let received = &room[..rest.len() + count];
-                    let (taken, pongs) = take(received, &board, &mut held)?;
+                    let (taken, pongs) = take(received, &counter, &mut held)?;
                     rest = received[taken..].to_vec();
                     Some(pongs)
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock && rest.is_empty() => None,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let (taken, pongs) = take(&room[..rest.len()], &board, &mut held)?;
+                    let (taken, pongs) = take(&room[..rest.len()], &counter, &mut held)?;
                     rest.drain(..taken);
                     Some(pongs).filter(|_| taken > 0)
                 }
@@ -154,13 +154,13 @@ pub(super) async fn follow(socket: Socket, board: Rc<Board>) -> Result<()> {
     }
 }
 
-/// Takes every whole frame; gives how many bytes they are, and the answers to pings.
-fn take(received: &[u8], board: &Board, held: &mut u64) -> Result<(usize, Vec<u8>)> {
+/// Takes all complete frames. Returns their number of bytes, and the pongs to send.
+fn take(received: &[u8], counter: &FrameCounter, held: &mut u64) -> Result<(usize, Vec<u8>)> {
     let (mut at, mut pongs) = (0, Vec::new());
-    while let Some(frame) = frames::first(&received[at..])? {
+    while let Some(frame) = frames::parse_first(&received[at..])? {
         match frame.opcode {
-            TEXT => board.text(frame.payload, held)?,
-            PING => pongs.extend(frames::of_client(0xa, frame.payload)),
+            TEXT => counter.on_text(frame.payload, held)?,
+            PING => pongs.extend(frames::client_frame(0xa, frame.payload)),
             CLOSE => bail!("the server closed a socket: {}", String::from_utf8_lossy(frame.payload)),
             _ => {}
         }
@@ -183,19 +183,19 @@ mod tests {
 
     #[test]
     fn revisions_are_counted_and_none_may_be_missing() {
-        let (board, mut held) = (Board::default(), 0);
+        let (counter, mut held) = (FrameCounter::default(), 0);
         let state = frame(r#"{"type":"profile","user_id":"u","cursor":"c","revision":7,"profile":{"revision":7}}"#);
         let ping = vec![0x80 | PING, 1, b'p'];
         let mut received = [state, patch(7, 8), ping, patch(8, 11)].concat();
         let whole = received.len();
         received.extend(&patch(11, 12)[..9]);
-        let (taken, pongs) = take(&received, &board, &mut held).expect("frames");
-        assert_eq!((taken, held, board.profiles()), (whole, 11, 1));
-        assert_eq!(pongs, frames::of_client(0xa, b"p"));
-        let seen = board.take();
-        assert_eq!((seen.frames, seen.steps, seen.merged), (2, 4, 1));
-        assert_eq!(board.take(), Seen::default());
-        assert!(take(&patch(12, 13), &board, &mut held).is_err(), "a gap");
-        assert!(take(&frame(r#"{"type":"error"}"#), &board, &mut held).is_err());
+        let (taken, pongs) = take(&received, &counter, &mut held).expect("frames");
+        assert_eq!((taken, held, counter.profiles()), (whole, 11, 1));
+        assert_eq!(pongs, frames::client_frame(0xa, b"p"));
+        let counts = counter.take();
+        assert_eq!((counts.frames, counts.steps, counts.merged), (2, 4, 1));
+        assert_eq!(counter.take(), FrameCounts::default());
+        assert!(take(&patch(12, 13), &counter, &mut held).is_err(), "a gap");
+        assert!(take(&frame(r#"{"type":"error"}"#), &counter, &mut held).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! A server for tests: it answers what it is told to, reads bodies to their end, and takes NDJSON apart.
+//! A fake server for tests. It reads whole bodies, and counts lines of NDJSON.
 
 use anyhow::Result;
 use std::cell::Cell;
@@ -8,23 +8,23 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How it behaves.
-pub(crate) struct Fake {
+/// The behaviour of a fake server.
+pub(crate) struct FakeServer {
     pub(crate) status: u16,
-    /// The request with this number, of all connections, is answered so much later.
+    /// Delays the response to the request with this number, counted over all connections.
     pub(crate) stall: Option<(u64, Duration)>,
-    /// Of a stream every so many-th line is rejected.
+    /// Rejects one line of a stream in this many.
     pub(crate) reject_every: Option<u64>,
 }
 
-impl Default for Fake {
+impl Default for FakeServer {
     fn default() -> Self {
         Self { status: 200, stall: None, reject_every: None }
     }
 }
 
-/// Starts it on a free port, in local tasks.
-pub(crate) async fn start(fake: Fake) -> Result<SocketAddr> {
+/// Starts the server on a free port, in local tasks.
+pub(crate) async fn start(fake: FakeServer) -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     let (fake, seen) = (Rc::new(fake), Rc::new(Cell::new(0)));
@@ -36,8 +36,8 @@ pub(crate) async fn start(fake: Fake) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// Answers until the client goes. A client that breaks off is no concern of this.
-async fn serve(stream: TcpStream, fake: Rc<Fake>, seen: Rc<Cell<u64>>) -> Result<()> {
+/// Responds until the client closes the connection.
+async fn serve(stream: TcpStream, fake: Rc<FakeServer>, seen: Rc<Cell<u64>>) -> Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let (mut chunked, mut length, mut line) = (false, 0, String::new());
@@ -63,7 +63,7 @@ async fn serve(stream: TcpStream, fake: Rc<Fake>, seen: Rc<Cell<u64>>) -> Result
     }
 }
 
-async fn take_stream(stream: &mut BufReader<TcpStream>, fake: &Fake) -> Result<()> {
+async fn take_stream(stream: &mut BufReader<TcpStream>, fake: &FakeServer) -> Result<()> {
     stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
     let (mut size, mut body) = (String::new(), Vec::new());
     loop {

@@ -1,8 +1,9 @@
 //! Users whose lists are as large as the server accepts.
 
-use super::burst;
+use super::event::{self, deadline_id, scheme_id};
 use crate::http::{self, Connection};
 use crate::random::Random;
+use crate::tally::Tally;
 use crate::wall_clock;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -13,30 +14,30 @@ use std::net::SocketAddr;
 #[serde(deny_unknown_fields)]
 pub(crate) struct BatchSize {
     pub(crate) schemes: usize,
-    /// Matched rules of a scheme.
+    /// Number of matched rules of a scheme.
     pub(crate) rules: usize,
-    /// Characters of a rule, and of a scheme's name.
+    /// Number of characters of a rule, and of a scheme's name.
     pub(crate) characters: usize,
-    /// Whether a character has four bytes.
+    /// Whether each character has four bytes.
     #[serde(default)]
     pub(crate) wide: bool,
 }
 
 impl BatchSize {
-    /// As the report names it.
+    /// The name in the report.
     pub(crate) fn name(&self) -> String {
         let wide = if self.wide { "four-byte " } else { "" };
         format!("{} schemes × {} rules of {} {wide}characters", self.schemes, self.rules, self.characters)
     }
 
-    /// The event, as a line. Its text does not compress well.
+    /// Renders the event as a line. Its text is random and hardly compresses.
     fn render(&self, user: &str) -> Vec<u8> {
         let mut random = Random::new(1);
         let schemes: Vec<String> = (0..self.schemes).map(|number| self.scheme(number, &mut random)).collect();
         let data = format!(r#"{{"schemes":[{}]}}"#, schemes.join(","));
         let mut out = Vec::new();
         let kind = ["eligibility", "eligibility.batch.computed"];
-        burst::render(&mut out, kind, user, "batch", wall_clock::now_micros(), &data);
+        event::render(&mut out, kind, user, "batch", wall_clock::now_micros(), &data);
         out
     }
 
@@ -53,24 +54,14 @@ impl BatchSize {
     }
 }
 
-/// The id of a large user's scheme.
-pub(crate) fn scheme_id(number: usize) -> String {
-    format!("s{number}")
-}
-
-/// The id of a large user's deadline.
-pub(crate) fn deadline_id(number: usize) -> String {
-    format!("d{number}")
-}
-
-/// What the server accepted, and its bytes as they were sent.
+/// The size that the server accepted, and the number of bytes sent.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Accepted<T> {
     pub(crate) size: T,
     pub(crate) bytes: usize,
 }
 
-/// Gives the user the first of these batches that the server accepts.
+/// Posts eligibility batches of these sizes until the server accepts one.
 pub(crate) async fn give_batch(
     address: SocketAddr,
     token: &str,
@@ -91,8 +82,7 @@ pub(crate) async fn give_batch(
     bail!("the server accepts none of the eligibility batches: {refusal}")
 }
 
-/// Gives the user so many deadlines, whose descriptions have the first of these numbers of characters that the server
-/// accepts. A character has four bytes.
+/// Posts `count` deadlines, with descriptions of these numbers of four-byte characters, until the server accepts all.
 pub(crate) async fn give_deadlines(
     address: SocketAddr,
     token: &str,
@@ -116,13 +106,8 @@ pub(crate) async fn give_deadlines(
     bail!("the server accepts none of the deadlines: {refusal}")
 }
 
-#[derive(Deserialize)]
-struct Tally {
-    applied: u64,
-}
-
 fn deadline(user: &str, number: usize, characters: usize, random: &mut Random) -> Vec<u8> {
-    // A day each, and none of them overdue.
+    // Each on a day of its own, and none overdue.
     let due = format!("20{}-{:02}-{:02}", 90 + number / 28 / 12, 1 + number / 28 % 12, 1 + number % 28);
     let data = format!(
         r#"{{"deadline_id":"{}","type":"renewal","description":"{}","due_date":"{due}","priority":"low","action_url":"/a"}}"#,
@@ -131,16 +116,16 @@ fn deadline(user: &str, number: usize, characters: usize, random: &mut Random) -
     );
     let mut out = Vec::new();
     let kind = ["deadlines", "deadline.detected"];
-    burst::render(&mut out, kind, user, &format!("large-{number}"), wall_clock::now_micros(), &data);
+    event::render(&mut out, kind, user, &format!("large-{number}"), wall_clock::now_micros(), &data);
     out.trim_ascii_end().to_vec()
 }
 
-/// Random small letters: no number that could be taken for a personal one.
+/// Random lower-case letters, without digits that could look like a personal number.
 fn letters(count: usize, random: &mut Random) -> String {
     (0..count).map(|_| char::from(b'a' + random.below(26) as u8)).collect()
 }
 
-/// Random ideographs of CJK Extension B, which have four bytes in UTF-8 and are in every normalisation form.
+/// Random ideographs of CJK Extension B. They have four bytes in UTF-8, and normalisation does not change them.
 fn ideographs(count: usize, random: &mut Random) -> String {
     let ideograph = |random: &mut Random| char::from_u32(0x2_0000 + random.below(0xa000) as u32).unwrap_or('a');
     (0..count).map(|_| ideograph(random)).collect()
