@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::events::Case;
 use crate::random::Random;
-use crate::reference::World;
+use crate::reference::Fixture;
 use crate::subject::Domain;
 use crate::{case, expected, seeds, sentences};
 
@@ -38,16 +38,16 @@ impl Schedule {
 }
 
 /// Why the domain breaks the law on a case, if it does; a panic is a breach too.
-fn breach(case: &Case, seed: u64, world: &World, domain: &Domain) -> Option<String> {
-    let judged = std::panic::catch_unwind(|| difference_in_any_order(case, seed, world, domain));
+fn breach(case: &Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Option<String> {
+    let judged = std::panic::catch_unwind(|| difference_in_any_order(case, seed, fixture, domain));
     judged.unwrap_or_else(|_| Some("with the panic printed above".to_owned()))
 }
 
-fn difference_in_any_order(case: &Case, seed: u64, world: &World, domain: &Domain) -> Option<String> {
+fn difference_in_any_order(case: &Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Option<String> {
     let mut random = Random(seed.wrapping_mul(3));
     let accepted: Vec<FeedEvent> = case.events.iter().map(|event| domain.accept(event)).collect();
     let last_day = *case.days.last().expect("a day");
-    let all = expected(&case.events, last_day, world);
+    let all = expected(&case.events, last_day, fixture);
     for round in 0..ORDERS {
         let schedule = Schedule::draw(accepted.len(), &case.days, &mut random);
         let mut citizen = domain.citizen();
@@ -64,7 +64,7 @@ fn difference_in_any_order(case: &Case, seed: u64, world: &World, domain: &Domai
             let due = match (day == last_day, round) {
                 (true, _) => all.clone(),
                 // What has come so far stands on its own too; in one order, as the reference is slow.
-                (false, 0) => expected(&seen, day, world),
+                (false, 0) => expected(&seen, day, fixture),
                 (false, _) => continue,
             };
             if citizen.profile() != due {
@@ -86,14 +86,14 @@ fn difference(day: Date, seen: &[Value], expected: Option<String>, found: Option
 }
 
 /// Takes ever smaller runs of events away as long as the law stays broken.
-fn smallest(mut case: Case, seed: u64, world: &World, domain: &Domain) -> Case {
+fn smallest(mut case: Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Case {
     let mut run = case.events.len() / 2;
     while run > 0 {
         let mut start = 0;
         while start < case.events.len() && case.events.len() > 1 {
             let mut fewer = case.clone();
             fewer.events.drain(start..(start + run).min(case.events.len()));
-            if !fewer.events.is_empty() && any_breach(&fewer, seed, world, domain).is_some() {
+            if !fewer.events.is_empty() && any_breach(&fewer, seed, fixture, domain).is_some() {
                 case = fewer;
             } else {
                 start += run;
@@ -105,19 +105,19 @@ fn smallest(mut case: Case, seed: u64, world: &World, domain: &Domain) -> Case {
 }
 
 /// A few draws: with other events the same seed gives other schedules.
-fn any_breach(case: &Case, seed: u64, world: &World, domain: &Domain) -> Option<String> {
-    (0..8).find_map(|draw| breach(case, seed.wrapping_add(draw), world, domain))
+fn any_breach(case: &Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Option<String> {
+    (0..8).find_map(|draw| breach(case, seed.wrapping_add(draw), fixture, domain))
 }
 
 #[test]
 fn assembly_is_order_free() {
-    let world = sentences::world();
-    let domain = Domain::new(&world);
+    let fixture = sentences::fixture();
+    let domain = Domain::new(&fixture);
     for seed in seeds(20_000) {
         let case = case(seed);
-        if let Some(first) = breach(&case, seed, &world, &domain) {
-            let small = smallest(case, seed, &world, &domain);
-            let reason = any_breach(&small, seed, &world, &domain).unwrap_or(first);
+        if let Some(first) = breach(&case, seed, &fixture, &domain) {
+            let small = smallest(case, seed, &fixture, &domain);
+            let reason = any_breach(&small, seed, &fixture, &domain).unwrap_or(first);
             panic!("LAW_SEED={seed} LAW_CASES=1 breaks the law {reason}");
         }
     }
@@ -125,8 +125,8 @@ fn assembly_is_order_free() {
 
 #[test]
 fn the_record_and_the_patch_of_every_step_lead_to_its_profile() {
-    let world = sentences::world();
-    let domain = Domain::new(&world);
+    let fixture = sentences::fixture();
+    let domain = Domain::new(&fixture);
     for seed in seeds(1_000) {
         let case = Case::small(seed);
         let mut citizen = domain.citizen();

@@ -15,7 +15,7 @@ mod subject;
 use events::Case;
 use jiff::civil::Date;
 use random::Random;
-use reference::World;
+use reference::Fixture;
 use serde_json::Value;
 
 /// One set in this many exceeds the bounds: every seed that this number divides.
@@ -40,8 +40,8 @@ fn case(seed: u64) -> Case {
 }
 
 /// The reference's profile in canonical form.
-fn expected(events: &[Value], day: Date, world: &World) -> Option<String> {
-    let profile = reference::profile(events, day, world)?;
+fn expected(events: &[Value], day: Date, fixture: &Fixture) -> Option<String> {
+    let profile = reference::profile(events, day, fixture)?;
     Some(serde_json_canonicalizer::to_string(&profile).expect("canonical form"))
 }
 
@@ -52,16 +52,16 @@ fn example_events() -> Vec<Value> {
 
 #[test]
 fn the_reference_is_order_free_by_itself() {
-    let world = sentences::world();
+    let fixture = sentences::fixture();
     for seed in seeds(1_000) {
         let Case { mut events, days, .. } = case(seed);
-        let before: Vec<_> = days.iter().map(|day| expected(&events, *day, &world)).collect();
+        let before: Vec<_> = days.iter().map(|day| expected(&events, *day, &fixture)).collect();
         let mut random = Random(seed);
         let again = events[random.below(events.len())].clone();
         events.push(again);
         random.shuffle(&mut events);
         for (day, before) in days.iter().zip(before) {
-            assert_eq!(before, expected(&events, *day, &world), "LAW_SEED={seed} LAW_CASES=1, on {day}");
+            assert_eq!(before, expected(&events, *day, &fixture), "LAW_SEED={seed} LAW_CASES=1, on {day}");
         }
     }
 }

@@ -5,14 +5,14 @@ use jiff::civil::{Date, date};
 use serde_json::{Value, json};
 
 use crate::random::Random;
-use crate::reference::{World, profile};
+use crate::reference::{Fixture, profile};
 
 const DAY: Date = date(2026, 1, 21);
 
 /// India as the server knows it, in its default time zone.
-pub(crate) fn world() -> World {
+pub(crate) fn fixture() -> Fixture {
     let districts = |state: &str| data::districts(state).into_iter().flatten().map(|slug| (*slug).to_owned()).collect();
-    World {
+    Fixture {
         zone: jiff::tz::TimeZone::get("Asia/Kolkata").expect("a bundled zone"),
         districts: data::states().iter().map(|state| (state.slug.to_owned(), districts(state.slug))).collect(),
     }
@@ -47,7 +47,7 @@ fn trust(source: &str, confidence: f64, field: &str) -> Value {
 
 #[track_caller]
 fn check(day: Date, events: &[Value], pointer: &str, expected: Value) {
-    let profile = profile(events, day, &world()).expect("a profile");
+    let profile = profile(events, day, &fixture()).expect("a profile");
     assert_eq!(profile.pointer(pointer).unwrap_or(&Value::Null), &expected, "{pointer} of {profile:#}");
 }
 

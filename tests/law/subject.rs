@@ -17,7 +17,7 @@ use domain::table::LeafSet;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use crate::reference::World;
+use crate::reference::Fixture;
 
 /// The members outside every mask, which no law binds.
 const ENVELOPE: [&str; 6] =
@@ -31,7 +31,7 @@ fn user() -> UserId {
     UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id")
 }
 
-/// The domain's rules for a world.
+/// The domain's rules for a fixture.
 pub(crate) struct Domain {
     rules: Rules,
     fingerprint: u32,
@@ -47,11 +47,11 @@ pub(crate) struct Citizen<'a> {
 }
 
 impl Domain {
-    pub(crate) fn new(world: &World) -> Self {
+    pub(crate) fn new(fixture: &Fixture) -> Self {
         let nowhere = std::path::Path::new("/nonexistent");
         let rules = Rules {
-            zone: world.zone.clone(),
-            districts: world.districts.clone(),
+            zone: fixture.zone.clone(),
+            districts: fixture.districts.clone(),
             not_applicable: config::load_completeness(nowhere).expect("the embedded rules"),
             schemes_waiting: Default::default(),
             limits: Limits::default(),

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use domain::table::{FIELDS, Weight};
 use serde_json::{Map, Value, json};
 
-use crate::app::{App, USER, profile_path, spawn_app};
 use crate::http::{Request, Response};
+use crate::test_server::{TestServer, USER, profile_path, start_server};
 use crate::token::Token;
 
 const OTHER: &str = "usr_SomebodyElse01";
@@ -125,17 +125,17 @@ impl Reader {
         Some(filtered(whole, |path| shows(&shown, path) && in_sections(path)))
     }
 
-    fn ask(&self, app: &App, method: &'static str, path: &str) -> Response {
-        let request = Request::new(method, path).bearer(&app.sign(self.token.clone()));
-        app.send(if self.name.contains("admin") { request.header("x-access-reason", "a test") } else { request })
+    fn ask(&self, server: &TestServer, method: &'static str, path: &str) -> Response {
+        let request = Request::new(method, path).bearer(&server.sign(self.token.clone()));
+        server.send(if self.name.contains("admin") { request.header("x-access-reason", "a test") } else { request })
     }
 }
 
 /// A server with the example citizen at `consent`.
-fn served(consent: &Consent) -> App {
-    let app = spawn_app();
-    for (source, event) in crate::app::example().into_iter().filter(|(source, _)| source != "consent") {
-        app.apply(&source, &event);
+fn served(consent: &Consent) -> TestServer {
+    let server = start_server();
+    for (source, event) in crate::test_server::example().into_iter().filter(|(source, _)| source != "consent") {
+        server.apply(&source, &event);
     }
     let mut body = Map::new();
     if let Some(level) = consent.level {
@@ -145,23 +145,23 @@ fn served(consent: &Consent) -> App {
         body.insert("third_party_sharing".to_owned(), shared.into());
     }
     if !body.is_empty() {
-        app.consent(USER, &body.into());
+        server.consent(USER, &body.into());
     }
-    app
+    server
 }
 
 #[test]
 fn every_route_shows_each_caller_at_each_consent_what_the_table_says_byte_for_byte() {
     let table: toml::Value = toml::from_str(include_str!("../../config/access.toml")).unwrap();
     for consent in &CONSENTS {
-        let app = served(consent);
-        let whole = app.own_profile(USER).json();
+        let server = served(consent);
+        let whole = server.own_profile(USER).json();
         for reader in readers() {
             let expected = reader.expected(&table, &whole, consent);
             let case = format!("{} at {:?}, sharing {:?}", reader.name, consent.level, consent.third_party_sharing);
             match &expected {
-                Some(expected) => sees(&app, &reader, expected, &whole, &case),
-                None => sees_nobody(&app, &reader, &case),
+                Some(expected) => sees(&server, &reader, expected, &whole, &case),
+                None => sees_nobody(&server, &reader, &case),
             }
         }
     }
@@ -169,17 +169,17 @@ fn every_route_shows_each_caller_at_each_consent_what_the_table_says_byte_for_by
 
 /// GET, HEAD, sparse views, their `_meta` and ETags, and completeness.
 #[track_caller]
-fn sees(app: &App, reader: &Reader, expected: &Map<String, Value>, whole: &Value, case: &str) {
-    let get = reader.ask(app, "GET", &profile_path(USER));
+fn sees(server: &TestServer, reader: &Reader, expected: &Map<String, Value>, whole: &Value, case: &str) {
+    let get = reader.ask(server, "GET", &profile_path(USER));
     let canonical = serde_json_canonicalizer::to_vec(&Value::Object(expected.clone())).unwrap();
     assert_eq!(get.text(), std::str::from_utf8(&canonical).unwrap(), "{case}");
-    let head = reader.ask(app, "HEAD", &profile_path(USER));
+    let head = reader.ask(server, "HEAD", &profile_path(USER));
     assert_eq!((head.status, head.header("etag")), (200, get.header("etag")), "{case}");
 
     // Asking for everything that there is shows no more, and tells of nothing else.
     let sections: Vec<_> = whole.as_object().unwrap().keys().map(String::as_str).collect();
     for fields in ["identity.display_name,consent", "nonsense", "demographics,deadlines.overdue", &sections.join(",")] {
-        let sparse = reader.ask(app, "GET", &format!("{}?fields={fields}", profile_path(USER)));
+        let sparse = reader.ask(server, "GET", &format!("{}?fields={fields}", profile_path(USER)));
         let asked: BTreeSet<_> = fields.split(',').collect();
         let wanted = |path: &str| asked.contains(path) || asked.contains(path.split('.').next().unwrap());
         let mut view = filtered(&Value::Object(expected.clone()), wanted);
@@ -192,7 +192,7 @@ fn sees(app: &App, reader: &Reader, expected: &Map<String, Value>, whole: &Value
         assert_eq!(sparse.text(), std::str::from_utf8(&canonical).unwrap(), "{case}, fields={fields}");
     }
 
-    let completeness = reader.ask(app, "GET", &format!("{}/completeness", profile_path(USER)));
+    let completeness = reader.ask(server, "GET", &format!("{}/completeness", profile_path(USER)));
     if !expected.contains_key("profile_completeness_pct") {
         assert_eq!((completeness.status, completeness.problem().as_str()), (404, "unknown-user"), "{case}");
         return;
@@ -214,10 +214,10 @@ fn leaves(view: &Map<String, Value>) -> Vec<String> {
 
 /// The same 404 as for a user who does not exist, on every route.
 #[track_caller]
-fn sees_nobody(app: &App, reader: &Reader, case: &str) {
+fn sees_nobody(server: &TestServer, reader: &Reader, case: &str) {
     for tail in ["", "?fields=identity", "/completeness"] {
-        let hidden = reader.ask(app, "GET", &format!("{}{tail}", profile_path(USER)));
-        let unknown = reader.ask(app, "GET", &format!("{}{tail}", profile_path("usr_NobodyAtAll000")));
+        let hidden = reader.ask(server, "GET", &format!("{}{tail}", profile_path(USER)));
+        let unknown = reader.ask(server, "GET", &format!("{}{tail}", profile_path("usr_NobodyAtAll000")));
         assert_eq!((hidden.status, hidden.problem().as_str()), (404, "unknown-user"), "{case}");
         assert_eq!(without_names(&hidden), without_names(&unknown), "{case}");
     }
@@ -237,11 +237,11 @@ fn without_names(answer: &Response) -> (u16, Vec<(String, String)>, Value) {
 #[test]
 fn completeness_names_only_what_its_reader_may_see() {
     let table: toml::Value = toml::from_str(include_str!("../../config/access.toml")).unwrap();
-    let app = spawn_app();
-    let (source, event) = crate::app::example().swap_remove(0);
-    app.apply(&source, &event);
-    app.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
-    let present = leaves(app.own_profile(USER).json().as_object().unwrap());
+    let server = start_server();
+    let (source, event) = crate::test_server::example().swap_remove(0);
+    server.apply(&source, &event);
+    server.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
+    let present = leaves(server.own_profile(USER).json().as_object().unwrap());
     let counted = FIELDS.iter().filter(|field| field.weight != Weight::None).map(|field| field.path);
     let missing: BTreeSet<_> = counted.filter(|path| !present.iter().any(|there| there == path)).collect();
     assert!(missing.len() > 10 && missing.contains("family.dependents"), "{missing:?}");
@@ -252,7 +252,7 @@ fn completeness_names_only_what_its_reader_may_see() {
             let in_sections = |sections: &[&str]| sections.contains(&path.split('.').next().unwrap());
             shows(&shown, path) && reader.sections.is_none_or(in_sections)
         };
-        let answer = reader.ask(&app, "GET", &format!("{}/completeness", profile_path(USER)));
+        let answer = reader.ask(&server, "GET", &format!("{}/completeness", profile_path(USER)));
         if !visible("profile_completeness_pct") {
             assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-user"), "{}", reader.name);
             continue;
@@ -280,8 +280,8 @@ fn completeness_names_only_what_its_reader_may_see() {
 
 #[test]
 fn equal_masks_share_an_etag_and_different_ones_do_not() {
-    let app = served(&Consent { level: Some("standard"), third_party_sharing: None });
-    let tag = |reader: &Reader| reader.ask(&app, "GET", &profile_path(USER)).header("etag").to_owned();
+    let server = served(&Consent { level: Some("standard"), third_party_sharing: None });
+    let tag = |reader: &Reader| reader.ask(&server, "GET", &profile_path(USER)).header("etag").to_owned();
     let all = readers();
     let of = |name: &str| tag(all.iter().find(|reader| reader.name == name).unwrap());
     assert_eq!(of("the citizen"), of("a reading admin"));
@@ -292,37 +292,37 @@ fn equal_masks_share_an_etag_and_different_ones_do_not() {
 
 #[test]
 fn only_the_citizen_changes_the_consent() {
-    let app = served(&Consent { level: Some("standard"), third_party_sharing: None });
-    let before = app.own_profile(USER);
+    let server = served(&Consent { level: Some("standard"), third_party_sharing: None });
+    let before = server.own_profile(USER);
     let path = format!("{}/consent", profile_path(USER));
     for reader in readers().into_iter().filter(|reader| reader.name != "the citizen") {
-        let request = Request::new("PUT", &path).bearer(&app.sign(reader.token.clone()));
-        let answer = app.send(request.body("application/json", r#"{"data_sharing_level":"full"}"#));
+        let request = Request::new("PUT", &path).bearer(&server.sign(reader.token.clone()));
+        let answer = server.send(request.body("application/json", r#"{"data_sharing_level":"full"}"#));
         assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-user"), "{}", reader.name);
     }
-    assert_eq!(app.own_profile(USER).body, before.body);
+    assert_eq!(server.own_profile(USER).body, before.body);
 }
 
 #[test]
 fn a_withdrawal_holds_from_the_very_next_read() {
-    let app = served(&Consent { level: Some("full"), third_party_sharing: Some(true) });
-    let read = || app.get(&profile_path(USER), Token::service("profile:read third_party"));
+    let server = served(&Consent { level: Some("full"), third_party_sharing: Some(true) });
+    let read = || server.get(&profile_path(USER), Token::service("profile:read third_party"));
     assert!(read().json().get("deadlines").is_some());
     for (level, seen) in [("minimal", false), ("full", true), ("standard", false)] {
-        app.consent(USER, &json!({"data_sharing_level": level}));
+        server.consent(USER, &json!({"data_sharing_level": level}));
         assert_eq!(read().json().get("deadlines").is_some(), seen, "{level}");
     }
-    app.consent(USER, &json!({"third_party_sharing": false}));
+    server.consent(USER, &json!({"third_party_sharing": false}));
     assert_eq!(read().status, 404);
 }
 
 #[test]
 fn an_administrator_must_say_why() {
-    let app = served(&CONSENTS[0]);
+    let server = served(&CONSENTS[0]);
     for user in [USER, "usr_NobodyAtAll000"] {
         for tail in ["", "/completeness"] {
             let answer =
-                app.get(&format!("{}{tail}", profile_path(user)), Token::new("admin", "adm:root", "profile:read"));
+                server.get(&format!("{}{tail}", profile_path(user)), Token::new("admin", "adm:root", "profile:read"));
             assert_eq!((answer.status, answer.problem().as_str()), (400, "access-reason-missing"), "{user}{tail}");
         }
     }
@@ -330,24 +330,24 @@ fn an_administrator_must_say_why() {
 
 #[test]
 fn a_change_of_the_table_is_picked_up_without_a_restart() {
-    let app = served(&Consent { level: Some("minimal"), third_party_sharing: None });
-    let read = || app.get(&profile_path(USER), Token::service("profile:read"));
+    let server = served(&Consent { level: Some("minimal"), third_party_sharing: None });
+    let read = || server.get(&profile_path(USER), Token::service("profile:read"));
     assert!(read().json().get("family").is_none());
     let before = read().header("etag").to_owned();
     let text = include_str!("../../config/access.toml");
     let changed = text.replacen("\"identity.age_bracket\"]", "\"identity.age_bracket\", \"family.*\"]", 1);
-    std::fs::write(app.data_dir.path().join("access.toml"), changed).unwrap();
-    crate::app::eventually("the new table holds", || read().json().get("family").is_some());
+    std::fs::write(server.data_dir.path().join("access.toml"), changed).unwrap();
+    crate::test_server::eventually("the new table holds", || read().json().get("family").is_some());
     assert_ne!(read().header("etag"), before);
-    std::fs::write(app.data_dir.path().join("access.toml"), "[self]").unwrap();
-    crate::app::eventually("the fault is reported", || app.log().contains("the one before stays in use"));
+    std::fs::write(server.data_dir.path().join("access.toml"), "[self]").unwrap();
+    crate::test_server::eventually("the fault is reported", || server.log().contains("the one before stays in use"));
     assert!(read().json().get("family").is_some());
 
     // A file that is taken away does not open what it had closed.
     let stricter = text.replacen("\"demographics.state\", ", "", 1);
-    std::fs::write(app.data_dir.path().join("access.toml"), stricter).unwrap();
-    crate::app::eventually("the stricter table holds", || read().json().get("demographics").is_none());
-    std::fs::remove_file(app.data_dir.path().join("access.toml")).unwrap();
-    crate::app::eventually("its absence is reported", || app.log().contains("is gone"));
+    std::fs::write(server.data_dir.path().join("access.toml"), stricter).unwrap();
+    crate::test_server::eventually("the stricter table holds", || read().json().get("demographics").is_none());
+    std::fs::remove_file(server.data_dir.path().join("access.toml")).unwrap();
+    crate::test_server::eventually("its absence is reported", || server.log().contains("is gone"));
     assert!(read().json().get("demographics").is_none());
 }

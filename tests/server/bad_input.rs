@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{App, USER, residency, spawn_app};
 use crate::http::Request;
+use crate::test_server::{TestServer, USER, residency, start_server};
 use crate::token::Token;
 
 const MIB: usize = 1 << 20;
@@ -73,53 +73,53 @@ fn cases() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
     ]
 }
 
-fn seeded() -> App {
-    let app = spawn_app();
-    app.post_example();
-    app
+fn seeded() -> TestServer {
+    let server = start_server();
+    server.post_example();
+    server
 }
 
 #[test]
 fn each_gets_its_own_problem_and_changes_nothing() {
-    let app = seeded();
-    let before = app.own_profile(USER);
+    let server = seeded();
+    let before = server.own_profile(USER);
     for (case, body, status, problem) in cases() {
-        let answer = app.post("metadata", body);
+        let answer = server.post("metadata", body);
         assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{case}: {}", answer.text());
         let errors = answer.json()["errors"].clone();
         assert!(status != 422 || errors[0]["pointer"].is_string(), "{case}: a 422 says where: {errors}");
     }
-    let after = app.own_profile(USER);
+    let after = server.own_profile(USER);
     assert_eq!((after.text(), after.header("etag")), (before.text(), before.header("etag")));
-    let rejected = app.metric("profile_feed_events_total{source=\"metadata\",status=\"rejected\"}");
+    let rejected = server.metric("profile_feed_events_total{source=\"metadata\",status=\"rejected\"}");
     assert_eq!(rejected, cases().len() as f64, "each is counted, the too large one with them");
 }
 
 #[test]
 fn limits_are_exact() {
-    let app = seeded();
+    let server = seeded();
     let deep = text("\"data\":", &format!("\"extension\":{},\"data\":", nested(63)));
     for (case, body) in [("1 MiB", padded(MIB)), ("depth 64", deep)] {
-        assert_eq!(app.post("metadata", body).status, 200, "{case}");
+        assert_eq!(server.post("metadata", body).status, 200, "{case}");
     }
     let ahead = residency(USER, "ahead", "2026-01-21T12:05:00Z", 3).to_string();
-    assert_eq!(app.post("metadata", ahead).status, 200, "five minutes ahead");
+    assert_eq!(server.post("metadata", ahead).status, 200, "five minutes ahead");
 }
 
 #[test]
 fn a_claimed_kind_must_be_the_sources_own() {
-    let app = seeded();
+    let server = seeded();
     let consent = json!({
         "specversion": "1.0", "id": "c", "source": "consent", "type": "user.consent.updated", "subject": USER,
         "time": "2026-01-20T00:00:00Z", "kind": "verified", "data": {"data_sharing_level": "full"},
     });
-    let answer = app.post("consent", consent.to_string());
+    let answer = server.post("consent", consent.to_string());
     assert_eq!((answer.status, answer.problem().as_str()), (422, "kind-not-allowed"));
 }
 
 #[test]
 fn one_bad_event_never_fails_its_neighbours() {
-    let app = seeded();
+    let server = seeded();
     let good = |number: u32| residency(USER, &format!("ok-{number}"), "2026-01-20T00:00:00Z", number).to_string();
     // What breaks the array itself, and what is too large for a body's part, is not for a batch.
     let fit = |case: &str| {
@@ -141,7 +141,7 @@ fn one_bad_event_never_fails_its_neighbours() {
         ("application/cloudevents-batch+json", format!("[{}]", events.join(","))),
         ("application/x-ndjson", events.join("\n")),
     ] {
-        let answer = app.post_as("metadata", form, body);
+        let answer = server.post_as("metadata", form, body);
         assert_eq!(answer.status, 200, "{form}");
         let (tally, mut results) = match form {
             "application/x-ndjson" => (answer.lines().pop().unwrap(), answer.lines()),
@@ -161,14 +161,14 @@ fn one_bad_event_never_fails_its_neighbours() {
 
 #[test]
 fn a_wholly_malformed_body_is_refused_whole() {
-    let app = seeded();
+    let server = seeded();
     for body in ["", "{}", "[1", "[{\"a\":\"\\x\"}]", "7"] {
-        let answer = app.post_as("metadata", "application/cloudevents-batch+json", body);
+        let answer = server.post_as("metadata", "application/cloudevents-batch+json", body);
         assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-body"), "`{body}`");
     }
-    let empty = app.post_as("metadata", "application/cloudevents-batch+json", "[]");
+    let empty = server.post_as("metadata", "application/cloudevents-batch+json", "[]");
     assert_eq!((empty.status, &empty.json()["results"]), (200, &json!([])));
-    let lines = app.post_as("metadata", "application/x-ndjson", "\n\r\n  \n");
+    let lines = server.post_as("metadata", "application/x-ndjson", "\n\r\n  \n");
     assert_eq!(
         lines.lines(),
         [json!({"total": 0, "applied": 0, "unchanged": 0, "duplicates": 0, "busy": 0, "rejected": 0})]
@@ -177,19 +177,19 @@ fn a_wholly_malformed_body_is_refused_whole() {
 
 #[test]
 fn a_body_of_another_type_or_size_is_refused() {
-    let app = crate::app::spawn_app_with("[http]\nmax_event_bytes = 50_000\nmax_body_bytes = 100_000");
+    let server = crate::test_server::start_server_with("[http]\nmax_event_bytes = 50_000\nmax_body_bytes = 100_000");
     for form in ["application/json", "text/plain", ""] {
-        let answer = app.post_as("metadata", form, "{}");
+        let answer = server.post_as("metadata", form, "{}");
         assert_eq!((answer.status, answer.problem().as_str()), (415, "unsupported-media-type"), "{form}");
     }
-    let answer = app.post_as("metadata", "application/cloudevents-batch+json", vec![b' '; 100_001]);
+    let answer = server.post_as("metadata", "application/cloudevents-batch+json", vec![b' '; 100_001]);
     assert_eq!((answer.status, answer.problem().as_str()), (413, "too-large"));
 }
 
 #[test]
 fn bad_consents_change_nothing() {
-    let app = seeded();
-    let before = app.own_profile(USER);
+    let server = seeded();
+    let before = server.own_profile(USER);
     let path = format!("/api/v2/profile/{USER}/consent");
     for (body, status, problem) in [
         ("", 400, "malformed-json"),
@@ -201,29 +201,29 @@ fn bad_consents_change_nothing() {
         (r#"{"consent_updated_at":"2026-01-01T00:00:00Z"}"#, 422, "derived-member"),
         (r#"{"analytics_opt_in":true,"analytics_opt_in":false}"#, 422, "duplicate-member"),
     ] {
-        let request = Request::new("PUT", &path).bearer(&app.sign(Token::citizen(USER)));
-        let answer = app.send(request.body("application/json", body));
+        let request = Request::new("PUT", &path).bearer(&server.sign(Token::citizen(USER)));
+        let answer = server.send(request.body("application/json", body));
         assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{body}: {}", answer.text());
     }
-    let request = Request::new("PUT", &path).bearer(&app.sign(Token::citizen(USER)));
-    assert_eq!(app.send(request.body("text/plain", "{}")).status, 415);
-    assert_eq!(app.own_profile(USER).text(), before.text());
+    let request = Request::new("PUT", &path).bearer(&server.sign(Token::citizen(USER)));
+    assert_eq!(server.send(request.body("text/plain", "{}")).status, 415);
+    assert_eq!(server.own_profile(USER).text(), before.text());
 }
 
 #[test]
 fn no_answer_and_no_log_line_repeats_what_was_sent() {
-    let app = crate::app::spawn_app_with("[log]\nlevel = \"trace\"\nformat = \"json\"");
+    let server = crate::test_server::start_server_with("[log]\nlevel = \"trace\"\nformat = \"json\"");
     let secret = "2341 2341 2346";
     let body = event(|event| event["data"]["fields"] = json!({"demographics": {"district": secret, secret: 1}}));
-    let answer = app.post("metadata", body);
+    let answer = server.post("metadata", body);
     assert_eq!((answer.status, answer.text().contains("2341")), (422, false), "{}", answer.text());
-    app.get(&format!("/api/v2/profile/{USER}"), Token::citizen(USER));
-    let log = app.log();
+    server.get(&format!("/api/v2/profile/{USER}"), Token::citizen(USER));
+    let log = server.log();
     assert!(log.contains("answered") && log.contains("user:"), "the log holds something: {log}");
     for leak in ["2341", USER, "eyJ"] {
         assert!(!log.contains(leak), "`{leak}` in {log}");
     }
-    assert!(app.metric("profile_redactions_total{kind=\"user_id\"}") > 0.0);
+    assert!(server.metric("profile_redactions_total{kind=\"user_id\"}") > 0.0);
     for line in log.lines() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "no JSON: {line}");
     }

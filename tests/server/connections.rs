@@ -9,26 +9,27 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 
-use crate::app::{
-    App, eventually, feed_path, residency, spawn_app, spawn_app_under, spawn_app_with, spawn_app_with_open_files,
-};
 use crate::http::{Request, Response, connect, read_response};
+use crate::test_server::{
+    TestServer, eventually, feed_path, residency, start_server, start_server_under, start_server_with,
+    start_server_with_open_files,
+};
 use crate::token::Token;
 
 /// Few threads, so that a small limit of open files leaves room for connections on every machine.
 const SMALL: &str = "[http]\nworkers = 2\nclient_header_timeout_s = 3_600\n[actors]\nshards = 2\n\
                      [journal]\nsegment_mib = 2\n[checkpoint]\ninterval_s = 1\n";
 
-fn open_files(app: &App) -> usize {
-    app.metric("process_open_fds") as usize
+fn open_files(server: &TestServer) -> usize {
+    server.metric("process_open_fds") as usize
 }
 
 /// The number when it has not changed for a while: what asks for metrics opens files, too.
-fn open_files_at_rest(app: &App) -> usize {
-    let mut seen = vec![open_files(app)];
+fn open_files_at_rest(server: &TestServer) -> usize {
+    let mut seen = vec![open_files(server)];
     while seen.len() < 10 {
         thread::sleep(Duration::from_millis(50));
-        let now = open_files(app);
+        let now = open_files(server);
         seen.retain(|before| *before == now);
         seen.push(now);
     }
@@ -50,16 +51,16 @@ fn health() -> Request {
 #[test]
 fn a_connection_takes_one_descriptor() {
     const CONNECTIONS: usize = 40;
-    let app = spawn_app();
-    assert_eq!(app.send(health()).status, 200);
-    let open = || app.metric("profile_http_connections{listener=\"public\"}");
+    let server = start_server();
+    assert_eq!(server.send(health()).status, 200);
+    let open = || server.metric("profile_http_connections{listener=\"public\"}");
     eventually("the first is closed", || open() == 0.0);
-    let before = open_files_at_rest(&app);
-    let streams: Vec<_> = (0..CONNECTIONS).map(|_| ask(connect(app.listen), &health()).0).collect();
+    let before = open_files_at_rest(&server);
+    let streams: Vec<_> = (0..CONNECTIONS).map(|_| ask(connect(server.listen), &health()).0).collect();
     assert_eq!(open(), CONNECTIONS as f64);
-    eventually("each takes one descriptor", || open_files(&app) == before + CONNECTIONS);
+    eventually("each takes one descriptor", || open_files(&server) == before + CONNECTIONS);
     drop(streams);
-    eventually("all are given back", || open() == 0.0 && open_files(&app) == before);
+    eventually("all are given back", || open() == 0.0 && open_files(&server) == before);
 }
 
 /// The answer that a refused connection gets, if it comes before the connection is reset.
@@ -77,15 +78,15 @@ fn new_user(number: u32) -> Value {
 
 #[test]
 fn when_no_more_connections_are_let_in_everything_else_goes_on() {
-    let app = spawn_app_with_open_files(256, &SMALL.replace("[http]", "[http]\nmax_connections_per_address = 0"));
-    app.post_example();
-    let log = app.log();
+    let server = start_server_with_open_files(256, &SMALL.replace("[http]", "[http]\nmax_connections_per_address = 0"));
+    server.post_example();
+    let log = server.log();
     assert_eq!(log.matches("`http.max_connections` = 16384 is lowered to").count(), 1, "{log}");
-    let refused = || app.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"connections\"}");
-    let (mut own, _) = ask(connect(app.listen), &health());
+    let refused = || server.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"connections\"}");
+    let (mut own, _) = ask(connect(server.listen), &health());
     let mut idle = Vec::new();
     while refused() == 0.0 {
-        idle.push(connect(app.listen));
+        idle.push(connect(server.listen));
         assert!(idle.len() < 256, "the limit of open files bounds the connections");
         if idle.len() % 8 == 0 {
             // Those that were let in keep their place while they are asked something from time to time.
@@ -95,16 +96,16 @@ fn when_no_more_connections_are_let_in_everything_else_goes_on() {
     assert!(idle.len() > 8, "{}", idle.len());
 
     // Beyond the limit: a short answer, at once.
-    let answer = refusal(app.listen).expect("an answer");
+    let answer = refusal(server.listen).expect("an answer");
     assert_eq!((answer.status, answer.header("retry-after"), answer.header("connection")), (503, "1", "close"));
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert!(answer.header("date").ends_with(" GMT"), "{answer:?}");
-    assert_eq!(app.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"503\"}"), 0.0);
+    assert_eq!(server.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"503\"}"), 0.0);
     assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
 
     // Within it: new segments of the journal are begun, and the access table is followed.
-    let token = app.sign(Token::service("feed:metadata"));
-    let segments = || fs::read_dir(app.data_dir.path().join("journal")).unwrap().count();
+    let token = server.sign(Token::service("feed:metadata"));
+    let segments = || fs::read_dir(server.data_dir.path().join("journal")).unwrap().count();
     let before = segments();
     for round in 0..5 {
         let events: Vec<_> = (round * 2_000..(round + 1) * 2_000).map(new_user).collect();
@@ -117,25 +118,25 @@ fn when_no_more_connections_are_let_in_everything_else_goes_on() {
     assert!(segments() > before, "new segments were begun");
     let table = config::ACCESS_TOML.replace("  \"identity.gender\",\n", "");
     assert_ne!(table, config::ACCESS_TOML);
-    fs::write(app.data_dir.path().join("access.toml"), table).unwrap();
-    eventually("the access table is taken over", || app.log().contains("the access table has changed"));
-    assert!(!app.log().contains("is gone"), "{}", app.log());
+    fs::write(server.data_dir.path().join("access.toml"), table).unwrap();
+    eventually("the access table is taken over", || server.log().contains("the access table has changed"));
+    assert!(!server.log().contains("is gone"), "{}", server.log());
     assert_eq!(ask(own, &Request::new("GET", "/health/ready")).1.status, 200);
     // The admin listener has connections of its own.
-    assert_eq!(Request::new("GET", "/health/ready").send(app.admin_listen).status, 200);
+    assert_eq!(Request::new("GET", "/health/ready").send(server.admin_listen).status, 200);
 
     drop(idle);
-    eventually("there is room again", || app.metric("profile_http_connections{listener=\"public\"}") < 2.0);
-    assert_eq!(app.send(health()).status, 200);
+    eventually("there is room again", || server.metric("profile_http_connections{listener=\"public\"}") < 2.0);
+    assert_eq!(server.send(health()).status, 200);
 }
 
 #[test]
 fn a_start_without_room_for_connections_says_what_is_needed() {
     let data_dir = tempfile::TempDir::new().unwrap();
     fs::write(data_dir.path().join("config.local.toml"), SMALL).unwrap();
-    let server = crate::app::serve(data_dir.path());
+    let server = crate::test_server::serve(data_dir.path());
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", "ulimit -n 128; exec \"$0\" \"$@\"", crate::app::PROGRAM]).args(server.get_args());
+    command.args(["-c", "ulimit -n 128; exec \"$0\" \"$@\"", crate::test_server::PROGRAM]).args(server.get_args());
     let output = command.output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{error}");
@@ -144,8 +145,8 @@ fn a_start_without_room_for_connections_says_what_is_needed() {
 
 #[test]
 fn a_start_raises_the_limit_of_open_files() {
-    let app = spawn_app_under("ulimit -Sn 256 && test $(ulimit -Hn) -gt 256", SMALL);
-    let limits = fs::read_to_string(format!("/proc/{}/limits", app.pid())).unwrap();
+    let server = start_server_under("ulimit -Sn 256 && test $(ulimit -Hn) -gt 256", SMALL);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
     let figures: Vec<&str> = line.split_ascii_whitespace().collect();
     assert_eq!(figures[0], figures[1], "{line}");
@@ -162,15 +163,15 @@ fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
 
 #[test]
 fn one_address_cannot_take_all_connections() {
-    let app = spawn_app_with("[http]\nmax_connections_per_address = 3\n");
-    let held: Vec<_> = (0..3).map(|_| ask(connect(app.listen), &health()).0).collect();
-    assert_eq!(refusal(app.listen).expect("an answer").status, 503);
+    let server = start_server_with("[http]\nmax_connections_per_address = 3\n");
+    let held: Vec<_> = (0..3).map(|_| ask(connect(server.listen), &health()).0).collect();
+    assert_eq!(refusal(server.listen).expect("an answer").status, 503);
     let limit = "profile_http_connections_refused_total{listener=\"public\",limit=\"address\"}";
-    assert_eq!(app.metric(limit), 1.0);
-    assert_eq!(ask(connect_from([127, 0, 0, 2], app.listen), &health()).1.status, 200);
+    assert_eq!(server.metric(limit), 1.0);
+    assert_eq!(ask(connect_from([127, 0, 0, 2], server.listen), &health()).1.status, 200);
     drop(held);
     eventually("there is room again", || {
-        let mut stream = connect(app.listen);
+        let mut stream = connect(server.listen);
         let asked = stream.write_all(health().head().as_bytes());
         let mut first = [0; 12];
         asked.is_ok() && stream.read_exact(&mut first).is_ok() && first.ends_with(b"200")
@@ -179,13 +180,13 @@ fn one_address_cannot_take_all_connections() {
 
 #[test]
 fn one_address_cannot_take_all_connections_where_few_files_may_be_open() {
-    let app = spawn_app_with_open_files(256, SMALL);
-    let refused = || app.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"address\"}");
+    let server = start_server_with_open_files(256, SMALL);
+    let refused = || server.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"address\"}");
     let mut held = Vec::new();
     while refused() == 0.0 {
-        held.push(connect(app.listen));
+        held.push(connect(server.listen));
         assert!(held.len() < 256, "the limit of open files bounds the connections");
     }
-    assert_eq!(app.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"connections\"}"), 0.0);
-    assert_eq!(ask(connect_from([127, 0, 0, 2], app.listen), &health()).1.status, 200);
+    assert_eq!(server.metric("profile_http_connections_refused_total{listener=\"public\",limit=\"connections\"}"), 0.0);
+    assert_eq!(ask(connect_from([127, 0, 0, 2], server.listen), &health()).1.status, 200);
 }

@@ -8,8 +8,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::app::{PROGRAM, eventually, profile_path, signal};
 use crate::http::{Request, Response};
+use crate::test_server::{PROGRAM, eventually, profile_path, signal};
 
 /// A demo that has said its banner.
 struct Demo {

@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::app::{App, USER, profile_path, residency, spawn_app_with};
+use crate::test_server::{TestServer, USER, profile_path, residency, start_server_with};
 use crate::token::Token;
 
 /// What feeds may use is used up at once.
@@ -31,11 +31,11 @@ impl Drop for Stop<'_> {
 }
 
 /// Runs `beside` while six streams post events of one user as fast as they are taken.
-fn beside_six_streams(app: &App, user: &str, beside: impl FnOnce()) {
+fn beside_six_streams(server: &TestServer, user: &str, beside: impl FnOnce()) {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
         for stream in 0..6 {
-            let (app, ended) = (&app, &ended);
+            let (server, ended) = (&server, &ended);
             scope.spawn(move || {
                 for round in 0.. {
                     if ended.load(Ordering::Relaxed) {
@@ -46,7 +46,7 @@ fn beside_six_streams(app: &App, user: &str, beside: impl FnOnce()) {
                         residency(user, &format!("{stream}-{round}-{n}"), &time, n % 90).to_string()
                     };
                     let body = (0..200).map(event).collect::<Vec<_>>().join("\n");
-                    app.post_as("metadata", "application/x-ndjson", body);
+                    server.post_as("metadata", "application/x-ndjson", body);
                 }
             });
         }
@@ -57,39 +57,39 @@ fn beside_six_streams(app: &App, user: &str, beside: impl FnOnce()) {
 
 #[test]
 fn streams_about_one_user_refuse_neither_consent_nor_reads() {
-    let app = spawn_app_with(TINY);
-    app.post_example();
-    beside_six_streams(&app, USER, || {
+    let server = start_server_with(TINY);
+    server.post_example();
+    beside_six_streams(&server, USER, || {
         for round in 0..40 {
             let level = ["minimal", "standard", "full"][round % 3];
-            app.consent(USER, &json!({"data_sharing_level": level}));
-            let own = app.own_profile(USER).json();
+            server.consent(USER, &json!({"data_sharing_level": level}));
+            let own = server.own_profile(USER).json();
             assert_eq!(own["consent"]["data_sharing_level"], level, "what is acknowledged is read");
             for path in [profile_path(USER), format!("{}/completeness", profile_path(USER))] {
-                let answer = app.get(&path, Token::service("profile:read"));
+                let answer = server.get(&path, Token::service("profile:read"));
                 assert_ne!(answer.status, 503, "{answer:?}");
             }
         }
-        assert!(app.metric("profile_mailbox_rejected_total") > 0.0, "the streams are held up");
+        assert!(server.metric("profile_mailbox_rejected_total") > 0.0, "the streams are held up");
     });
 }
 
 #[test]
 fn a_hidden_user_who_is_fed_is_denied_like_nobody() {
-    let app = spawn_app_with(TINY);
-    app.post_example();
-    beside_six_streams(&app, USER, || {
+    let server = start_server_with(TINY);
+    server.post_example();
+    beside_six_streams(&server, USER, || {
         for round in 0..20 {
             for user in [USER.to_owned(), format!("usr_NobodyAtAll{round:03}")] {
                 for path in [profile_path(&user), format!("{}/completeness", profile_path(&user))] {
-                    let answer = app.get(&path, Token::service("profile:read third_party"));
+                    let answer = server.get(&path, Token::service("profile:read third_party"));
                     assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-user"), "{user}");
                 }
                 let path = format!("{}/events", profile_path(&user));
-                let answer = app.get(&path, Token::service("profile:read third_party"));
+                let answer = server.get(&path, Token::service("profile:read third_party"));
                 assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-user"), "{user}");
             }
         }
-        assert!(app.metric("profile_mailbox_rejected_total") > 0.0, "the streams are held up");
+        assert!(server.metric("profile_mailbox_rejected_total") > 0.0, "the streams are held up");
     });
 }

@@ -6,8 +6,8 @@ use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
-use crate::app::App;
 use crate::http::{BodyReader, Request, Response, connect, read_head, read_response};
+use crate::test_server::TestServer;
 use crate::token::Token;
 
 /// One event as it came.
@@ -32,19 +32,19 @@ pub(crate) struct Follower {
 }
 
 /// The request for a stream, with what comes behind the question mark.
-pub(crate) fn request(app: &App, token: Token, query: &str) -> Request {
-    let request = Request::new("GET", format!("/api/v2/events?{query}")).bearer(&app.sign(token));
+pub(crate) fn request(server: &TestServer, token: Token, query: &str) -> Request {
+    let request = Request::new("GET", format!("/api/v2/events?{query}")).bearer(&server.sign(token));
     request.header("x-access-reason", "a test")
 }
 
 impl Follower {
-    pub(crate) fn open(app: &App, token: Token, query: &str) -> Self {
-        Self::try_open(app, request(app, token, query)).unwrap_or_else(|answer| panic!("{answer:?}"))
+    pub(crate) fn open(server: &TestServer, token: Token, query: &str) -> Self {
+        Self::try_open(server, request(server, token, query)).unwrap_or_else(|answer| panic!("{answer:?}"))
     }
 
     /// The stream, or the answer where there is none.
-    pub(crate) fn try_open(app: &App, request: Request) -> Result<Self, Box<Response>> {
-        let mut stream = connect(app.listen);
+    pub(crate) fn try_open(server: &TestServer, request: Request) -> Result<Self, Box<Response>> {
+        let mut stream = connect(server.listen);
         stream.write_all(request.head().as_bytes()).unwrap();
         let mut stream = BufReader::new(stream);
         let head = read_head(&mut stream);
@@ -64,9 +64,9 @@ impl Follower {
     }
 
     /// Goes on from where this one stands, with what it holds.
-    pub(crate) fn resume(self, app: &App, token: Token) -> Self {
-        let request = request(app, token, "cursor=oldest").header("last-event-id", self.cursor);
-        let resumed = Self::try_open(app, request).unwrap_or_else(|answer| panic!("{answer:?}"));
+    pub(crate) fn resume(self, server: &TestServer, token: Token) -> Self {
+        let request = request(server, token, "cursor=oldest").header("last-event-id", self.cursor);
+        let resumed = Self::try_open(server, request).unwrap_or_else(|answer| panic!("{answer:?}"));
         Self { held: self.held, revisions: self.revisions, ..resumed }
     }
 
@@ -150,9 +150,9 @@ impl Follower {
 }
 
 /// All that a stream of newline-delimited JSON holds up to where it stands still.
-pub(crate) fn read_lines(app: &App, token: Token, query: &str, until: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let mut stream = connect(app.listen);
-    let request = request(app, token, query).header("accept", "application/x-ndjson");
+pub(crate) fn read_lines(server: &TestServer, token: Token, query: &str, until: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let mut stream = connect(server.listen);
+    let request = request(server, token, query).header("accept", "application/x-ndjson");
     stream.write_all(request.head().as_bytes()).unwrap();
     let mut stream = BufReader::new(stream);
     let head = read_head(&mut stream);
@@ -173,8 +173,8 @@ pub(crate) fn read_lines(app: &App, token: Token, query: &str, until: impl Fn(&V
 }
 
 /// The refusal of a request for a stream.
-pub(crate) fn refused(app: &App, request: Request) -> (u16, String) {
-    let mut stream = connect(app.listen);
+pub(crate) fn refused(server: &TestServer, request: Request) -> (u16, String) {
+    let mut stream = connect(server.listen);
     stream.write_all(request.head().as_bytes()).unwrap();
     let answer = read_response(&mut BufReader::new(stream), true);
     (answer.status, answer.problem())

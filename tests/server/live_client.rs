@@ -13,26 +13,26 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use crate::app::App;
+use crate::test_server::TestServer;
 use crate::token::Token;
 
 /// It applies a patch iff it continues what it holds.
-pub(crate) struct Client {
+pub(crate) struct LiveClient {
     pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(crate) held: BTreeMap<String, Value>,
     /// By user, from the newest frame that had one.
     pub(crate) cursors: BTreeMap<String, String>,
 }
 
-impl Client {
-    pub(crate) async fn open(app: &App, token: Token) -> Self {
-        Self::try_open(app, token, Some("civic-profile.v1")).await.unwrap()
+impl LiveClient {
+    pub(crate) async fn open(server: &TestServer, token: Token) -> Self {
+        Self::try_open(server, token, Some("civic-profile.v1")).await.unwrap()
     }
 
-    pub(crate) async fn try_open(app: &App, token: Token, protocol: Option<&str>) -> Result<Self, Error> {
-        let mut request = format!("ws://{}/api/v2/live", app.listen).into_client_request().unwrap();
+    pub(crate) async fn try_open(server: &TestServer, token: Token, protocol: Option<&str>) -> Result<Self, Error> {
+        let mut request = format!("ws://{}/api/v2/live", server.listen).into_client_request().unwrap();
         let headers = request.headers_mut();
-        headers.insert("authorization", format!("Bearer {}", app.sign(token)).parse().unwrap());
+        headers.insert("authorization", format!("Bearer {}", server.sign(token)).parse().unwrap());
         headers.insert("x-access-reason", "a test".parse().unwrap());
         if let Some(protocol) = protocol {
             headers.insert("sec-websocket-protocol", protocol.parse().unwrap());
@@ -44,7 +44,7 @@ impl Client {
         Ok(Self { socket, held: BTreeMap::new(), cursors: BTreeMap::new() })
     }
 
-    pub(crate) async fn say(&mut self, message: &Value) {
+    pub(crate) async fn send(&mut self, message: &Value) {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
     }
 
@@ -54,7 +54,7 @@ impl Client {
         if let Some(fields) = fields {
             message["fields"] = json!(fields);
         }
-        self.say(&message).await;
+        self.send(&message).await;
     }
 
     /// The next text frame, or the code that the socket was closed with.
@@ -86,12 +86,12 @@ impl Client {
     }
 
     /// Another socket that goes on where this one stood, with what it held.
-    pub(crate) async fn reconnect(self, app: &App, token: Token) -> Self {
+    pub(crate) async fn reconnect(self, server: &TestServer, token: Token) -> Self {
         let Self { held, cursors, .. } = self;
-        let mut client = Self::open(app, token).await;
+        let mut client = Self::open(server, token).await;
         let users: Vec<_> = cursors.iter().map(|(user, cursor)| json!({"user_id": user, "cursor": cursor})).collect();
         (client.held, client.cursors) = (held, cursors);
-        client.say(&json!({"type": "subscribe", "id": "again", "users": users})).await;
+        client.send(&json!({"type": "subscribe", "id": "again", "users": users})).await;
         client
     }
 
@@ -117,8 +117,9 @@ impl Client {
         }
     }
 
-    /// Nothing comes any more.
-    pub(crate) async fn is_silent(&mut self) -> bool {
-        timeout(Duration::from_millis(300), self.socket.next()).await.is_err()
+    /// Checks that the server has sent nothing more: the next frame is the pong to a ping.
+    pub(crate) async fn expect_silence(&mut self) {
+        self.send(&json!({"type": "ping"})).await;
+        assert_eq!(self.receive().await, Ok(json!({"type": "pong"})));
     }
 }

@@ -4,12 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod app;
 mod follower;
 #[path = "../support/http.rs"]
 #[allow(dead_code, reason = "shared with the crash tests, which use other parts")]
 mod http;
 mod live_client;
+mod test_server;
 mod token;
 
 mod access;

@@ -5,8 +5,8 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::app::{App, residency, spawn_app_with};
 use crate::http::Response;
+use crate::test_server::{TestServer, residency, start_server_with};
 
 const TINY: &str = "
 [actors]
@@ -24,16 +24,16 @@ fn user(number: usize) -> String {
 
 #[test]
 fn a_full_system_answers_busy_and_keeps_what_it_acknowledged() {
-    let app = spawn_app_with(TINY);
+    let server = start_server_with(TINY);
     let acknowledged = Mutex::new(Vec::new());
     let busy = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for thread in 0..32 {
-            let (app, acknowledged, busy) = (&app, &acknowledged, &busy);
+            let (server, acknowledged, busy) = (&server, &acknowledged, &busy);
             scope.spawn(move || {
                 for round in 0..20 {
                     let number = thread % 8 * 100 + round;
-                    let answer = post(app, number);
+                    let answer = post(server, number);
                     match answer.status {
                         200 => acknowledged.lock().unwrap().push(number),
                         _ => busy.lock().unwrap().push(answer),
@@ -50,31 +50,31 @@ fn a_full_system_answers_busy_and_keeps_what_it_acknowledged() {
     let acknowledged = acknowledged.into_inner().unwrap();
     assert!(!acknowledged.is_empty());
     for number in acknowledged {
-        assert_eq!(app.own_profile(&user(number)).json()["demographics"]["residency_years"], number % 100);
+        assert_eq!(server.own_profile(&user(number)).json()["demographics"]["residency_years"], number % 100);
     }
     // And it is well again, for whoever was turned away.
     for number in 0..20 {
-        crate::app::eventually("a place is free", || post(&app, number).status == 200);
+        crate::test_server::eventually("a place is free", || post(&server, number).status == 200);
     }
 }
 
-fn post(app: &App, number: usize) -> Response {
+fn post(server: &TestServer, number: usize) -> Response {
     let years = u32::try_from(number % 100).unwrap();
-    app.post("metadata", residency(&user(number), "one", "2026-01-10T00:00:00Z", years).to_string())
+    server.post("metadata", residency(&user(number), "one", "2026-01-10T00:00:00Z", years).to_string())
 }
 
 #[test]
 fn a_stream_is_read_slower_instead() {
-    let app = spawn_app_with(TINY);
+    let server = start_server_with(TINY);
     let events: Vec<_> = (0..500).map(|number| residency(&user(number), "one", "2026-01-10T00:00:00Z", 7)).collect();
     let body: String = events.iter().map(|event| format!("{event}\n")).collect();
-    let total = app.post_as("metadata", "application/x-ndjson", body.clone()).lines().pop().unwrap();
+    let total = server.post_as("metadata", "application/x-ndjson", body.clone()).lines().pop().unwrap();
     assert_eq!((&total["total"], &total["rejected"]), (&json!(500), &json!(0)), "{total}");
     assert!(total["applied"].as_u64() > Some(400), "{total}");
     // What was answered busy may be sent again, with all that was not.
-    crate::app::eventually("all of it is taken", || {
-        let total = app.post_as("metadata", "application/x-ndjson", body.clone()).lines().pop().unwrap();
+    crate::test_server::eventually("all of it is taken", || {
+        let total = server.post_as("metadata", "application/x-ndjson", body.clone()).lines().pop().unwrap();
         total["duplicates"] == 500
     });
-    assert_eq!(app.own_profile(&user(499)).json()["demographics"]["residency_years"], 7);
+    assert_eq!(server.own_profile(&user(499)).json()["demographics"]["residency_years"], 7);
 }

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::app::{App, USER, profile_path, spawn_app};
 use crate::http::{Request, Response};
+use crate::test_server::{TestServer, USER, profile_path, start_server};
 use crate::token::Token;
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
@@ -35,8 +35,8 @@ fn links(page: &Response) -> Vec<String> {
 
 #[test]
 fn the_root_greets_a_browser_and_its_links_lead_somewhere() {
-    let app = spawn_app();
-    for address in [app.listen, app.admin_listen] {
+    let server = start_server();
+    for address in [server.listen, server.admin_listen] {
         let page = ask(address, "/", BROWSER);
         check_html(&page);
         assert!(page.text().contains("Profile server") && links(&page).len() >= 5, "{}", page.text());
@@ -57,8 +57,8 @@ fn the_root_greets_a_browser_and_its_links_lead_somewhere() {
 
 #[test]
 fn every_address_that_the_root_names_is_there() {
-    let app = spawn_app();
-    for address in [app.listen, app.admin_listen] {
+    let server = start_server();
+    for address in [server.listen, server.admin_listen] {
         let root = ask(address, "/", "application/json").json();
         for named in root["addresses"].as_array().unwrap() {
             let values = [("{user_id}", USER), ("{source}", "metadata"), ("{version}", "2.0"), ("{name}", "http")];
@@ -75,18 +75,18 @@ fn every_address_that_the_root_names_is_there() {
 
 #[test]
 fn the_type_of_a_problem_leads_to_its_page() {
-    let app = spawn_app();
-    let problems = |app: &App| {
+    let server = start_server();
+    let problems = |server: &TestServer| {
         [
-            app.send(Request::new("GET", "/nope")),
-            app.send(Request::new("GET", profile_path(USER))),
-            app.get(&profile_path(USER), Token::citizen(USER)),
-            app.post("metadata", "{}"),
+            server.send(Request::new("GET", "/nope")),
+            server.send(Request::new("GET", profile_path(USER))),
+            server.get(&profile_path(USER), Token::citizen(USER)),
+            server.post("metadata", "{}"),
         ]
     };
-    for problem in problems(&app) {
+    for problem in problems(&server) {
         let (code, target) = (problem.problem(), problem.json()["type"].as_str().unwrap().to_owned());
-        for address in [app.listen, app.admin_listen] {
+        for address in [server.listen, server.admin_listen] {
             let page = ask(address, &target, BROWSER);
             check_html(&page);
             assert!(page.text().contains(problem.json()["title"].as_str().unwrap()), "{code}");
@@ -95,21 +95,21 @@ fn the_type_of_a_problem_leads_to_its_page() {
             assert!(text.text().starts_with(&format!("# {code}\n")), "{}", text.text());
         }
     }
-    assert_eq!(app.send(Request::new("GET", "/problems/nothing")).problem(), "unknown-resource");
+    assert_eq!(server.send(Request::new("GET", "/problems/nothing")).problem(), "unknown-resource");
 }
 
 #[test]
 fn all_problems_and_guides_are_listed_and_there() {
-    let app = spawn_app();
-    let list = ask(app.listen, "/problems", BROWSER);
+    let server = start_server();
+    let list = ask(server.listen, "/problems", BROWSER);
     check_html(&list);
     let pages: Vec<_> = links(&list).into_iter().filter(|target| target.starts_with("/problems/")).collect();
     assert!(pages.len() > 50, "{pages:?}");
     for target in pages {
-        check_html(&ask(app.listen, &target, BROWSER));
+        check_html(&ask(server.listen, &target, BROWSER));
     }
     for guide in ["http", "feeds", "live", "events", "security", "problems", "http.md"] {
-        check_html(&ask(app.listen, &format!("/docs/{guide}"), BROWSER));
+        check_html(&ask(server.listen, &format!("/docs/{guide}"), BROWSER));
     }
-    assert_eq!(app.send(Request::new("GET", "/docs/nothing")).problem(), "unknown-resource");
+    assert_eq!(server.send(Request::new("GET", "/docs/nothing")).problem(), "unknown-resource");
 }

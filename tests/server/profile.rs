@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{App, USER, example, profile_path, spawn_app, spawn_app_with};
 use crate::http::{Request, Response};
+use crate::test_server::{TestServer, USER, example, profile_path, start_server, start_server_with};
 use crate::token::Token;
 
 #[test]
@@ -11,15 +11,15 @@ fn the_example_gives_what_its_readme_says_in_any_order() {
     let events = example();
     let orders: [Vec<usize>; 3] = [(0..13).collect(), (0..13).rev().collect(), (0..13).map(|n| n * 5 % 13).collect()];
     for order in orders {
-        let app = spawn_app();
+        let server = start_server();
         for &place in &order {
             let (source, event) = &events[place];
-            let answer = app.post(source, event.to_string());
+            let answer = server.post(source, event.to_string());
             let tally = answer.json();
             let taken = tally["applied"].as_u64().unwrap() + tally["unchanged"].as_u64().unwrap();
             assert_eq!((answer.status, taken), (200, 1), "{answer:?} in {order:?}");
         }
-        let profile = app.own_profile(USER).json();
+        let profile = server.own_profile(USER).json();
         assert_eq!(profile["economic"]["income_bracket"], "5L-10L");
         assert_eq!(profile["demographics"]["residency_years"], 6);
         assert_eq!(profile["demographics"]["state"], "karnataka");
@@ -33,23 +33,23 @@ fn the_example_gives_what_its_readme_says_in_any_order() {
         assert_eq!(profile["trust"]["data_freshness_hours"], 252.5);
         assert_eq!(profile["consent"]["consent_updated_at"], "2026-01-01T00:00:00Z");
         assert_eq!(profile["risk_scores"]["overall"], 0.2);
-        let seen = app.get(&profile_path(USER), Token::service("profile:read")).json();
+        let seen = server.get(&profile_path(USER), Token::service("profile:read")).json();
         assert!(seen["eligibility"].is_object() && seen["demographics"]["state"].is_string());
         assert!(seen["demographics"].get("pincode").is_none() && seen["family"].get("dependents").is_none());
         assert!(seen.get("deadlines").is_none());
     }
 }
 
-fn served() -> App {
-    let app = spawn_app();
-    app.post_example();
-    app
+fn served() -> TestServer {
+    let server = start_server();
+    server.post_example();
+    server
 }
 
 #[test]
 fn a_read_carries_the_headers_of_the_contract_and_no_others() {
-    let app = served();
-    let own = app.own_profile(USER);
+    let server = served();
+    let own = server.own_profile(USER);
     let names: Vec<_> = own.headers.keys().map(String::as_str).collect();
     let expected = [
         "cache-control",
@@ -70,18 +70,18 @@ fn a_read_carries_the_headers_of_the_contract_and_no_others() {
     assert_eq!(own.header("vary"), "Accept, Accept-Encoding, Authorization");
     assert_eq!(own.header("content-type"), "application/vnd.civic.profile+json;version=2.0");
     assert_eq!(own.header("x-profile-revision"), own.json()["revision"].to_string());
-    assert_eq!(app.own_profile(USER).header("x-cache"), "hit");
+    assert_eq!(server.own_profile(USER).header("x-cache"), "hit");
 
-    let service = app.get(&profile_path(USER), Token::service("profile:read"));
+    let service = server.get(&profile_path(USER), Token::service("profile:read"));
     assert!(!service.headers.contains_key("x-cache") && !service.headers.contains_key("server-timing"), "{service:?}");
 }
 
 #[test]
 fn head_is_get_without_its_body() {
-    let app = served();
-    let token = app.sign(Token::service("profile:read"));
-    let get = app.send(Request::new("GET", profile_path(USER)).bearer(&token));
-    let head = app.send(Request::new("HEAD", profile_path(USER)).bearer(&token));
+    let server = served();
+    let token = server.sign(Token::service("profile:read"));
+    let get = server.send(Request::new("GET", profile_path(USER)).bearer(&token));
+    let head = server.send(Request::new("HEAD", profile_path(USER)).bearer(&token));
     assert!(head.body.is_empty());
     let kept = |answer: &Response| {
         let mut headers = answer.headers.clone();
@@ -94,9 +94,10 @@ fn head_is_get_without_its_body() {
 
 #[test]
 fn an_unchanged_view_is_not_sent_again() {
-    let app = served();
-    let token = app.sign(Token::citizen(USER));
-    let ask = |tag: &str, path: &str| app.send(Request::new("GET", path).bearer(&token).header("if-none-match", tag));
+    let server = served();
+    let token = server.sign(Token::citizen(USER));
+    let ask =
+        |tag: &str, path: &str| server.send(Request::new("GET", path).bearer(&token).header("if-none-match", tag));
     for path in [profile_path(USER), format!("{}?fields=identity", profile_path(USER))] {
         let tag = ask("\"none\"", &path).header("etag").to_owned();
         let same = ask(&format!("\"other\", {tag}"), &path);
@@ -104,8 +105,8 @@ fn an_unchanged_view_is_not_sent_again() {
         assert!(same.headers.contains_key("x-profile-revision") && same.headers.contains_key("cache-control"));
         assert_eq!(ask("*", &path).status, 304);
     }
-    let before = app.own_profile(USER).header("etag").to_owned();
-    app.consent(USER, &json!({"analytics_opt_in": false}));
+    let before = server.own_profile(USER).header("etag").to_owned();
+    server.consent(USER, &json!({"analytics_opt_in": false}));
     let after = ask(&before, &profile_path(USER));
     assert_eq!(after.status, 200, "a new revision is a new tag");
     assert_ne!(after.header("etag"), before);
@@ -113,10 +114,10 @@ fn an_unchanged_view_is_not_sent_again() {
 
 #[test]
 fn a_sparse_view_holds_the_envelope_what_was_asked_for_and_meta() {
-    let app = served();
-    let whole = app.own_profile(USER).json();
+    let server = served();
+    let whole = server.own_profile(USER).json();
     let path = format!("{}?fields=eligibility,deadlines.upcoming,nonsense,identity.nothing", profile_path(USER));
-    let own = app.get(&path, Token::citizen(USER));
+    let own = server.get(&path, Token::citizen(USER));
     let mut expected = serde_json::Map::new();
     for member in [
         "assembly_latency_ms",
@@ -141,7 +142,7 @@ fn a_sparse_view_holds_the_envelope_what_was_asked_for_and_meta() {
     assert_eq!(own.json(), Value::Object(expected));
     assert!(own.header("etag").starts_with("W/\"e"), "bytes may differ by `cache_hit`");
 
-    let service = app.get(&path, Token::service("profile:read"));
+    let service = server.get(&path, Token::service("profile:read"));
     assert!(service.header("etag").starts_with("\"e"));
     assert!(service.json()["_meta"].get("cache_hit").is_none());
     assert!(service.json().get("deadlines").is_none());
@@ -149,10 +150,11 @@ fn a_sparse_view_holds_the_envelope_what_was_asked_for_and_meta() {
 
 #[test]
 fn what_is_not_served_is_not_acceptable_and_says_what_is() {
-    let app = served();
-    let token = app.sign(Token::citizen(USER));
+    let server = served();
+    let token = server.sign(Token::citizen(USER));
     let ask = |accept: &str, query: &str| {
-        app.send(Request::new("GET", format!("{}{query}", profile_path(USER))).bearer(&token).header("accept", accept))
+        server
+            .send(Request::new("GET", format!("{}{query}", profile_path(USER))).bearer(&token).header("accept", accept))
     };
     for (accept, query) in
         [("application/vnd.civic.profile+json;version=1.0", ""), ("text/html", ""), ("*/*", "?schema_version=1.0")]
@@ -166,14 +168,14 @@ fn what_is_not_served_is_not_acceptable_and_says_what_is() {
 
 #[test]
 fn a_method_or_address_that_is_not_there_is_a_problem() {
-    let app = spawn_app();
-    let deleted = app.send(Request::new("DELETE", profile_path(USER)));
+    let server = start_server();
+    let deleted = server.send(Request::new("DELETE", profile_path(USER)));
     assert_eq!((deleted.status, deleted.problem().as_str()), (405, "method-not-allowed"));
     assert_eq!(deleted.header("allow"), "GET, HEAD, OPTIONS");
-    let options = app.send(Request::new("OPTIONS", "/api/v2/feeds/identity"));
+    let options = server.send(Request::new("OPTIONS", "/api/v2/feeds/identity"));
     assert_eq!((options.status, options.header("allow")), (204, "POST, OPTIONS"));
     for path in ["/api/v2", "/api/v2/profile", "/api/v2/profile/x/y", "/metrics", "/version"] {
-        let answer = app.send(Request::new("GET", path));
+        let answer = server.send(Request::new("GET", path));
         assert_eq!((answer.status, answer.problem().as_str()), (404, "unknown-resource"), "{path}");
         assert_eq!(answer.json()["instance"], path);
     }
@@ -181,40 +183,40 @@ fn a_method_or_address_that_is_not_there_is_a_problem() {
 
 #[test]
 fn a_request_id_of_the_callers_is_kept() {
-    let app = spawn_app();
-    let answer = app.send(Request::new("GET", "/nope").header("x-request-id", "trace-7"));
+    let server = start_server();
+    let answer = server.send(Request::new("GET", "/nope").header("x-request-id", "trace-7"));
     assert_eq!((answer.header("x-request-id"), answer.problem().as_str()), ("trace-7", "unknown-resource"));
-    let made = app.send(Request::new("GET", "/nope").header("x-request-id", "a b"));
+    let made = server.send(Request::new("GET", "/nope").header("x-request-id", "a b"));
     assert!(made.header("x-request-id").len() > 20);
 }
 
 #[test]
 fn health_version_and_metrics_stand_where_they_should() {
-    let app = served();
-    for address in [app.listen, app.admin_listen] {
+    let server = served();
+    for address in [server.listen, server.admin_listen] {
         for path in ["/health/live", "/health/ready"] {
             let answer = Request::new("GET", path).send(address);
             assert_eq!((answer.status, answer.text()), (200, "ok\n"));
         }
     }
-    let version = Request::new("GET", "/version").send(app.admin_listen).json();
+    let version = Request::new("GET", "/version").send(server.admin_listen).json();
     assert_eq!((&version["name"], &version["schema_versions"]), (&json!("profile-server"), &json!(["2.0"])));
-    app.own_profile(USER);
-    assert!(app.metric("profile_http_requests_total{route=\"profile\",method=\"GET\",status=\"200\"}") >= 1.0);
-    assert_eq!(app.metric("profile_feed_events_total{source=\"identity\",status=\"applied\"}"), 1.0);
-    assert!(app.metric("process_resident_memory_bytes") > 1e6);
-    let metrics = Request::new("GET", "/metrics").send(app.admin_listen);
+    server.own_profile(USER);
+    assert!(server.metric("profile_http_requests_total{route=\"profile\",method=\"GET\",status=\"200\"}") >= 1.0);
+    assert_eq!(server.metric("profile_feed_events_total{source=\"identity\",status=\"applied\"}"), 1.0);
+    assert!(server.metric("process_resident_memory_bytes") > 1e6);
+    let metrics = Request::new("GET", "/metrics").send(server.admin_listen);
     assert!(!metrics.text().contains("usr_"), "no user id is a label");
 }
 
 #[test]
 fn pages_of_a_configured_origin_may_call_and_others_may_not() {
-    let app = spawn_app_with("[http]\ncors_origins = [\"https://dashboard.example.in\"]");
-    app.post_example();
-    let token = app.sign(Token::citizen(USER));
+    let server = start_server_with("[http]\ncors_origins = [\"https://dashboard.example.in\"]");
+    server.post_example();
+    let token = server.sign(Token::citizen(USER));
     let ask = |method, origin: &str| {
         let request = Request::new(method, profile_path(USER)).header("origin", origin);
-        app.send(request.header("access-control-request-method", "GET"))
+        server.send(request.header("access-control-request-method", "GET"))
     };
     let preflight = ask("OPTIONS", "https://dashboard.example.in");
     assert_eq!(preflight.status, 204);
@@ -226,16 +228,16 @@ fn pages_of_a_configured_origin_may_call_and_others_may_not() {
     }
     let request =
         Request::new("GET", profile_path(USER)).bearer(&token).header("origin", "https://dashboard.example.in");
-    let read = app.send(request);
+    let read = server.send(request);
     assert_eq!((read.status, read.header("access-control-allow-origin")), (200, "https://dashboard.example.in"));
     assert!(read.header("access-control-expose-headers").contains("etag"));
 }
 
 #[test]
 fn another_document_than_the_newest_is_refused() {
-    let app = served();
+    let server = served();
     for query in ["as_of=2026-01-15T10:30:00Z", "revision=1", "fields=family&include=provenance"] {
-        let answer = app.get(&format!("{}?{query}", profile_path(USER)), Token::citizen(USER));
+        let answer = server.get(&format!("{}?{query}", profile_path(USER)), Token::citizen(USER));
         assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid-parameter"), "{query}");
     }
 }

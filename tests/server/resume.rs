@@ -4,61 +4,61 @@ use futures_util::SinkExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::app::{App, USER, profile_path, residency, spawn_app, start};
 use crate::live::{changes, seeded, view_of};
-use crate::live_client::Client;
+use crate::live_client::LiveClient;
+use crate::test_server::{TestServer, USER, profile_path, residency, start_on, start_server};
 use crate::token::Token;
 
 fn reader() -> Token {
     Token::service("profile:read live:many")
 }
 
-fn post(app: &App, changes: &[(&'static str, serde_json::Value)]) {
+fn post(server: &TestServer, changes: &[(&'static str, serde_json::Value)]) {
     for (source, event) in changes {
-        app.apply(source, event);
+        server.apply(source, event);
     }
 }
 
 #[tokio::test]
 async fn a_cursor_is_continued_over_connections_checkpoints_and_a_crash() {
-    let app = seeded();
-    app.consent(USER, &json!({"data_sharing_level": "full"}));
+    let server = seeded();
+    server.consent(USER, &json!({"data_sharing_level": "full"}));
     let changes = changes(42);
-    let mut own = Client::open(&app, Token::citizen(USER)).await;
-    let mut other = Client::open(&app, reader()).await;
+    let mut own = LiveClient::open(&server, Token::citizen(USER)).await;
+    let mut other = LiveClient::open(&server, reader()).await;
     for client in [&mut own, &mut other] {
         client.subscribe(&[USER], None).await;
         client.next().await;
     }
     // Nothing happened since.
-    let mut own = own.reconnect(&app, Token::citizen(USER)).await;
+    let mut own = own.reconnect(&server, Token::citizen(USER)).await;
     let still = own.next().await;
     assert_eq!((&still["type"], &still["id"], &still["operations"]), (&json!("patch"), &json!("again"), &json!([])));
 
-    post(&app, &changes[..14]);
-    let mut own = own.reconnect(&app, Token::citizen(USER)).await;
+    post(&server, &changes[..14]);
+    let mut own = own.reconnect(&server, Token::citizen(USER)).await;
     let way = own.next().await;
     assert_eq!((&way["type"], &way["id"], way.get("reset")), (&json!("patch"), &json!("again"), None), "{way}");
-    assert_eq!(own.held[USER], app.own_profile(USER).json());
+    assert_eq!(own.held[USER], server.own_profile(USER).json());
 
     // A clean stop folds everything into the checkpoint and the history; a crash leaves it in the journal.
-    post(&app, &changes[14..28]);
-    let app = start(app.terminate().1);
-    post(&app, &changes[28..]);
-    let app = start(app.kill());
+    post(&server, &changes[14..28]);
+    let server = start_on(server.terminate().1);
+    post(&server, &changes[28..]);
+    let server = start_on(server.kill());
     for (client, token) in [(own, Token::citizen(USER)), (other, reader())] {
-        let mut client = client.reconnect(&app, token.clone()).await;
+        let mut client = client.reconnect(&server, token.clone()).await;
         let way = client.next().await;
         assert_eq!((&way["id"], way.get("reset")), (&json!("again"), None), "{way}");
-        assert_eq!(client.held[USER], app.get(&profile_path(USER), token).json());
+        assert_eq!(client.held[USER], server.get(&profile_path(USER), token).json());
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_continued_resets_and_says_so() {
-    let app = seeded();
-    app.consent(USER, &json!({"data_sharing_level": "full"}));
-    let mut client = Client::open(&app, reader()).await;
+    let server = seeded();
+    server.consent(USER, &json!({"data_sharing_level": "full"}));
+    let mut client = LiveClient::open(&server, reader()).await;
     client.subscribe(&[USER], None).await;
     client.next().await;
     let cursor = client.cursors[USER].clone();
@@ -75,7 +75,7 @@ async fn what_cannot_be_continued_resets_and_says_so() {
     for (cursor, fields) in
         [("", None), ("e1-r1-c0", None), (&*forged, None), (&*longer, None), (&*cursor, Some("economic"))]
     {
-        client.say(&subscribe(cursor.to_owned(), fields)).await;
+        client.send(&subscribe(cursor.to_owned(), fields)).await;
         let state = client.next().await;
         assert_eq!(
             (&state["type"], &state["id"], &state["reset"]),
@@ -83,78 +83,78 @@ async fn what_cannot_be_continued_resets_and_says_so() {
             "{cursor}: {state}"
         );
     }
-    client.say(&subscribe(cursor.clone(), None)).await;
+    client.send(&subscribe(cursor.clone(), None)).await;
     assert_eq!(client.next().await["type"], "patch", "the cursor itself is good");
-    app.consent(USER, &json!({"data_sharing_level": "minimal"}));
+    server.consent(USER, &json!({"data_sharing_level": "minimal"}));
     let narrower = client.next().await;
     assert_eq!((&narrower["type"], narrower.get("reset")), (&json!("profile"), None));
-    client.say(&subscribe(cursor.clone(), None)).await;
+    client.send(&subscribe(cursor.clone(), None)).await;
     assert_eq!(client.next().await["reset"], true, "the view is another now");
-    app.consent(USER, &json!({"data_sharing_level": "full"}));
+    server.consent(USER, &json!({"data_sharing_level": "full"}));
     client.next().await;
-    client.say(&subscribe(cursor, None)).await;
+    client.send(&subscribe(cursor, None)).await;
     let way = client.receive().await.unwrap();
     assert_eq!((&way["type"], way.get("reset")), (&json!("patch"), None), "and now it is the same again");
 }
 
 #[tokio::test]
 async fn a_token_of_the_same_caller_may_open_another_view() {
-    let app = seeded();
+    let server = seeded();
     let other = "usr_SomebodyElse01";
-    app.apply("metadata", &residency(other, "r", "2026-01-10T00:00:00Z", 7));
-    app.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": false}));
-    let mut client = Client::open(&app, Token::service("profile:read ai_context live:many")).await;
+    server.apply("metadata", &residency(other, "r", "2026-01-10T00:00:00Z", 7));
+    server.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": false}));
+    let mut client = LiveClient::open(&server, Token::service("profile:read ai_context live:many")).await;
     client.subscribe(&[USER, other], None).await;
     for _ in 0..2 {
         client.next().await;
     }
     assert!(client.held[USER].get("predictions").is_some());
-    let say = |scope: &str| json!({"type": "auth", "token": app.sign(Token::service(scope))});
+    let say = |scope: &str| json!({"type": "auth", "token": server.sign(Token::service(scope))});
 
-    client.say(&say("profile:read live:many")).await;
+    client.send(&say("profile:read live:many")).await;
     for _ in 0..2 {
         let frame = client.next().await;
         assert_eq!((&frame["type"], frame["profile"].get("predictions")), (&json!("profile"), None));
     }
-    assert_eq!(client.held[USER], view_of(&app, "profile:read"));
+    assert_eq!(client.held[USER], view_of(&server, "profile:read"));
 
-    client.say(&say("profile:read third_party live:many")).await;
+    client.send(&say("profile:read third_party live:many")).await;
     for _ in 0..2 {
         assert_eq!(client.next().await["type"], "gone");
     }
-    app.apply("metadata", &residency(other, "s", "2026-01-11T00:00:00Z", 8));
-    client.say(&json!({"type": "ping"})).await;
+    server.apply("metadata", &residency(other, "s", "2026-01-11T00:00:00Z", 8));
+    client.send(&json!({"type": "ping"})).await;
     assert_eq!(client.next().await, json!({"type": "pong"}), "nothing of those who are hidden");
-    app.consent(USER, &json!({"third_party_sharing": true}));
+    server.consent(USER, &json!({"third_party_sharing": true}));
     let back = client.next().await;
     assert_eq!((&back["type"], &back["user_id"]), (&json!("profile"), &json!(USER)), "it is followed all the same");
 
-    client.say(&say("live:many")).await;
+    client.send(&say("live:many")).await;
     for _ in 0..2 {
         assert_eq!(client.next().await["type"], "gone", "no scope to read at all");
     }
-    client.say(&say("profile:read live:many")).await;
+    client.send(&say("profile:read live:many")).await;
     for _ in 0..2 {
         assert_eq!(client.next().await["type"], "profile");
     }
-    assert_eq!(client.held[USER], view_of(&app, "profile:read"));
+    assert_eq!(client.held[USER], view_of(&server, "profile:read"));
 }
 
 #[tokio::test]
 async fn a_token_with_another_view_swallows_no_answer() {
-    let app = seeded();
-    let mut client = Client::open(&app, reader()).await;
+    let server = seeded();
+    let mut client = LiveClient::open(&server, reader()).await;
     let scopes = ["profile:read live:many ai_context", "profile:read live:many"];
     for turn in 0..40 {
         let id = format!("sub-{turn}");
         let users = json!([{"user_id": USER, "cursor": "nonsense"}]);
         // Sent together, so that the token often comes before the answer has gone out.
         let subscribe = json!({"type": "subscribe", "id": id, "users": users}).to_string();
-        let auth = json!({"type": "auth", "token": app.sign(Token::service(scopes[turn % 2]))}).to_string();
+        let auth = json!({"type": "auth", "token": server.sign(Token::service(scopes[turn % 2]))}).to_string();
         client.socket.feed(Message::text(subscribe)).await.unwrap();
         client.socket.feed(Message::text(auth)).await.unwrap();
         client.socket.flush().await.unwrap();
-        client.say(&json!({"type": "ping"})).await;
+        client.send(&json!({"type": "ping"})).await;
         let (mut named, mut reset, mut ponged) = (0, 0, false);
         while !(ponged && named > 0) {
             let frame = client.next().await;
@@ -163,35 +163,35 @@ async fn a_token_with_another_view_swallows_no_answer() {
             reset += usize::from(frame["id"] == id && frame["reset"] == true);
         }
         assert_eq!((named, reset), (1, 1), "turn {turn}");
-        client.say(&json!({"type": "unsubscribe", "user_ids": [USER]})).await;
+        client.send(&json!({"type": "unsubscribe", "user_ids": [USER]})).await;
         while client.next().await["type"] != "unsubscribed" {}
     }
 }
 
 #[tokio::test]
 async fn live_clients_follow_the_access_table() {
-    let app = seeded();
-    app.consent(USER, &json!({"data_sharing_level": "full"}));
-    let mut client = Client::open(&app, reader()).await;
+    let server = seeded();
+    server.consent(USER, &json!({"data_sharing_level": "full"}));
+    let mut client = LiveClient::open(&server, reader()).await;
     client.subscribe(&[USER], None).await;
     assert!(client.next().await["profile"].get("deadlines").is_some());
     let table = include_str!("../../config/access.toml");
     let changed = table.replace("  \"deadlines.*\",\n", "");
     assert_ne!(table, changed);
-    std::fs::write(app.data_dir.path().join("access.toml"), changed).unwrap();
+    std::fs::write(server.data_dir.path().join("access.toml"), changed).unwrap();
     let frame = client.next().await;
     assert_eq!((&frame["type"], frame["profile"].get("deadlines")), (&json!("profile"), None));
-    std::fs::write(app.data_dir.path().join("access.toml"), table).unwrap();
+    std::fs::write(server.data_dir.path().join("access.toml"), table).unwrap();
     assert!(client.next().await["profile"].get("deadlines").is_some(), "and it grows again");
 }
 
 #[tokio::test]
 async fn a_change_of_completeness_is_told_to_those_who_may_see_it() {
-    let app = spawn_app();
+    let server = start_server();
     let event = residency(USER, "a", "2026-01-10T00:00:00Z", 7);
-    app.apply("metadata", &event);
-    let mut own = Client::open(&app, Token::citizen(USER)).await;
-    let mut service = Client::open(&app, reader()).await;
+    server.apply("metadata", &event);
+    let mut own = LiveClient::open(&server, Token::citizen(USER)).await;
+    let mut service = LiveClient::open(&server, reader()).await;
     for client in [&mut own, &mut service] {
         client.subscribe(&[USER], None).await;
         client.next().await;
@@ -199,7 +199,7 @@ async fn a_change_of_completeness_is_told_to_those_who_may_see_it() {
     let old = own.held[USER]["profile_completeness_pct"].clone();
     let mut event = residency(USER, "b", "2026-01-11T00:00:00Z", 7);
     event["data"]["fields"] = json!({"demographics": {"state": "karnataka"}, "economic": {"income_bracket": "0-2.5L"}});
-    app.apply("metadata", &event);
+    server.apply("metadata", &event);
     assert_eq!(own.next().await["type"], "patch");
     let told = own.next().await;
     let new = &own.held[USER]["profile_completeness_pct"];
@@ -210,7 +210,7 @@ async fn a_change_of_completeness_is_told_to_those_who_may_see_it() {
 
     // At the least consent a service sees the state, and neither the percentage nor a word of it.
     assert_eq!(service.next().await["operations"][0]["path"], "/demographics");
-    app.consent(USER, &json!({"data_sharing_level": "minimal"}));
+    server.consent(USER, &json!({"data_sharing_level": "minimal"}));
     let next = service.next().await;
     assert_eq!((&next["type"], &next["operations"]), (&json!("patch"), &json!([])), "{next}");
 }

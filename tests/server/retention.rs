@@ -3,24 +3,22 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{self, App, residency, spawn_app_with};
 use crate::follower::{Follower, request};
+use crate::test_server::{self, TestServer, residency, start_server_with};
 use crate::token::Token;
 
 const LETTER_BYTES: &str = "profile_store_bytes{tree=\"dead_letters\"}";
 
 #[test]
 fn an_event_that_is_rejected_beyond_the_bound_says_that_it_is_not_kept() {
-    let app = spawn_app_with("[dead_letters]\nmax_bytes_per_source = 20000\n");
+    let server = start_server_with("[dead_letters]\nmax_bytes_per_source = 20000\n");
     let bad = |number: usize| json!({"id": format!("bad-{number}"), "note": "x".repeat(500)}).to_string();
     let lines: String = (0..200).map(|number| bad(number) + "\n").collect();
-    let answer = app.post_as("metadata", "application/x-ndjson", lines);
+    let answer = server.post_as("metadata", "application/x-ndjson", lines);
     assert_eq!(answer.status, 200);
     let results: Vec<Value> = answer.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let rejected: Vec<_> = results.iter().filter(|line| line["status"] == "rejected").collect();
@@ -32,25 +30,25 @@ fn an_event_that_is_rejected_beyond_the_bound_says_that_it_is_not_kept() {
     assert!(rejected[0]["problem"].get("dead_letter").is_none());
 
     // One event that comes alone says so as well. Letters that were written may take less than was set aside for them.
-    let single = |_| app.post("metadata", bad(1)).json();
+    let single = |_| server.post("metadata", bad(1)).json();
     let single = (0..500).map(single).find(|problem| problem.get("dead_letter").is_some()).unwrap();
     assert_eq!((&single["dead_letter"], &single["dead_letter_reason"]), (&json!("dropped"), &json!("source-limit")));
     // Another source has its own bound.
-    assert!(app.post("identity", bad(1)).json().get("dead_letter").is_none());
-    app::eventually("the letters are written", || {
-        let bytes = app.metric(LETTER_BYTES);
+    assert!(server.post("identity", bad(1)).json().get("dead_letter").is_none());
+    test_server::eventually("the letters are written", || {
+        let bytes = server.metric(LETTER_BYTES);
         bytes > 1_000.0 && bytes <= 40_000.0
     });
 }
 
-fn sled_bytes(app: &App) -> f64 {
-    app.metric("profile_store_bytes{tree=\"sled\"}")
+fn sled_bytes(server: &TestServer) -> f64 {
+    server.metric("profile_store_bytes{tree=\"sled\"}")
 }
 
 #[test]
 fn letters_alone_show_in_the_size_of_the_store() {
-    let app = spawn_app_with("[checkpoint]\ninterval_s = 1\n");
-    let before = sled_bytes(&app);
+    let server = start_server_with("[checkpoint]\ninterval_s = 1\n");
+    let before = sled_bytes(&server);
     // Letters that hardly compress; digits might be somebody's number, and then no body is kept.
     let word = |n: u64| {
         let bits = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -58,8 +56,8 @@ fn letters_alone_show_in_the_size_of_the_store() {
     };
     let note = |line: u64| (0..1_500).flat_map(|n| word(line * 1_500 + n)).collect::<String>();
     let lines: String = (0..200).map(|line| json!({"note": note(line)}).to_string() + "\n").collect();
-    assert_eq!(app.post_as("metadata", "application/x-ndjson", lines).status, 200);
-    app::eventually("the checkpoint without a user measures", || sled_bytes(&app) > before + 1_000_000.0);
+    assert_eq!(server.post_as("metadata", "application/x-ndjson", lines).status, 200);
+    test_server::eventually("the checkpoint without a user measures", || sled_bytes(&server) > before + 1_000_000.0);
 }
 
 #[test]
@@ -67,18 +65,24 @@ fn a_fixed_clock_makes_nothing_old() {
     let data_dir = TempDir::new().unwrap();
     let settings = "[journal]\nsegment_mib = 1\n[http]\nmax_event_bytes = 262144\n[checkpoint]\ninterval_s = 1\n";
     fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
-    let app = app::start_at(data_dir, "2040-01-01T00:00:00Z");
+    let server = test_server::start_at(data_dir, "2040-01-01T00:00:00Z");
     let service = || Token::service("events:read profile:read");
-    let begin = Follower::open(&app, service(), "cursor=oldest").cursor;
-    let events: String = (0..6_000)
-        .map(|user| residency(&format!("usr_Resident{user:08}"), "e", "2026-01-10T00:00:00Z", 5).to_string() + "\n")
-        .collect();
-    let before = sled_bytes(&app);
-    assert_eq!(app.post_as("metadata", "application/x-ndjson", events).status, 200);
-    app::eventually("a checkpoint has the events", || sled_bytes(&app) > before + 500_000.0);
-    // What is old goes at the next checkpoint.
-    thread::sleep(Duration::from_secs(3));
-    let follower = Follower::try_open(&app, request(&app, service(), &format!("cursor={begin}")));
+    let begin = Follower::open(&server, service(), "cursor=oldest").cursor;
+    let event = |user: u32, minute: u32| {
+        let (id, time) = (format!("e-{minute}"), format!("2026-01-10T00:{minute:02}:00Z"));
+        residency(&format!("usr_Resident{:08}", minute * 6_000 + user), &id, &time, 5).to_string() + "\n"
+    };
+    let events = |minute| (0..6_000).map(|user| event(user, minute)).collect::<String>();
+    let before = sled_bytes(&server);
+    assert_eq!(server.post_as("metadata", "application/x-ndjson", events(0)).status, 200);
+    test_server::eventually("a checkpoint has the events", || sled_bytes(&server) > before + 500_000.0);
+    // Old segments go at a later checkpoint. Wait for two more.
+    for minute in 1..3 {
+        let before = sled_bytes(&server);
+        assert_eq!(server.post_as("metadata", "application/x-ndjson", events(minute)).status, 200);
+        test_server::eventually("another checkpoint", || sled_bytes(&server) > before + 500_000.0);
+    }
+    let follower = Follower::try_open(&server, request(&server, service(), &format!("cursor={begin}")));
     assert!(follower.is_ok(), "the journal of a moment ago is there");
 }
 
@@ -100,13 +104,13 @@ fn open_to_others(directory: &Path) -> Vec<String> {
 
 #[test]
 fn neither_files_nor_core_dumps_are_for_others() {
-    let app = spawn_app_with("[checkpoint]\ninterval_s = 1\n");
-    app.post_example();
-    let own = ["config.local.toml", "test.log"].map(|name| app.data_dir.path().join(name).display().to_string());
-    let found = open_to_others(app.data_dir.path());
+    let server = start_server_with("[checkpoint]\ninterval_s = 1\n");
+    server.post_example();
+    let own = ["config.local.toml", "test.log"].map(|name| server.data_dir.path().join(name).display().to_string());
+    let found = open_to_others(server.data_dir.path());
     let others: Vec<_> = found.iter().filter(|line| !own.iter().any(|own| line.starts_with(own.as_str()))).collect();
     assert!(others.is_empty(), "{others:?}");
-    let limits = fs::read_to_string(format!("/proc/{}/limits", app.pid())).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::app::{App, USER, profile_path, spawn_app_with};
 use crate::http::Request;
 use crate::live::{changes, seeded, view_of};
+use crate::test_server::{TestServer, USER, profile_path, start_server_with};
 use crate::token::{Token, now};
 
 /// One event, as the HTML standard reads it.
@@ -23,10 +23,10 @@ struct Event {
 struct Stream(BufReader<TcpStream>);
 
 impl Stream {
-    fn open(app: &App, path: &str, token: Token, headers: &str) -> Self {
-        let mut socket = TcpStream::connect(app.listen).unwrap();
+    fn open(server: &TestServer, path: &str, token: Token, headers: &str) -> Self {
+        let mut socket = TcpStream::connect(server.listen).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let token = app.sign(token);
+        let token = server.sign(token);
         write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}\r\n").unwrap();
         let mut stream = Self(BufReader::new(socket));
         let head: Vec<String> = std::iter::from_fn(|| Some(stream.line()).filter(|line| !line.is_empty())).collect();
@@ -90,18 +90,18 @@ fn apply(held: &mut Value, patch: &Value) {
 
 #[test]
 fn a_stream_follows_the_profile_and_goes_on_from_the_last_event() {
-    let app = seeded();
-    app.consent(USER, &json!({"data_sharing_level": "full"}));
+    let server = seeded();
+    server.consent(USER, &json!({"data_sharing_level": "full"}));
     let token = || Token::service("profile:read");
-    let mut stream = Stream::open(&app, &path(), token(), "");
+    let mut stream = Stream::open(&server, &path(), token(), "");
     let (name, mut cursor, state) = stream.expect();
     assert_eq!((&*name, cursor.as_deref()), ("profile", state["cursor"].as_str()));
     let mut held = state["profile"].clone();
     let changes = changes(30);
     for (source, event) in &changes[..15] {
-        app.apply(source, event);
+        server.apply(source, event);
     }
-    let now = view_of(&app, "profile:read");
+    let now = view_of(&server, "profile:read");
     while held["revision"] != now["revision"] {
         let (name, id, frame) = stream.expect();
         if name == "patch" {
@@ -113,58 +113,58 @@ fn a_stream_follows_the_profile_and_goes_on_from_the_last_event() {
     drop(stream);
 
     for (source, event) in &changes[15..] {
-        app.apply(source, event);
+        server.apply(source, event);
     }
     let last = format!("Last-Event-ID: {}\r\n", cursor.unwrap());
-    let (name, _, way) = Stream::open(&app, &path(), token(), &last).expect();
+    let (name, _, way) = Stream::open(&server, &path(), token(), &last).expect();
     assert_eq!((&*name, way.get("reset")), ("patch", None));
     apply(&mut held, &way);
-    assert_eq!(held, view_of(&app, "profile:read"));
+    assert_eq!(held, view_of(&server, "profile:read"));
 
-    let (name, _, state) = Stream::open(&app, &path(), token(), "Last-Event-ID: nonsense\r\n").expect();
+    let (name, _, state) = Stream::open(&server, &path(), token(), "Last-Event-ID: nonsense\r\n").expect();
     assert_eq!((&*name, &state["reset"]), ("profile", &json!(true)));
     let sparse = format!("{}?fields=deadlines", path());
-    let (_, _, state) = Stream::open(&app, &sparse, token(), "").expect();
+    let (_, _, state) = Stream::open(&server, &sparse, token(), "").expect();
     assert!(state["profile"].get("deadlines").is_some() && state["profile"].get("demographics").is_none());
 }
 
 #[test]
 fn a_withdrawal_is_the_very_next_event() {
-    let app = seeded();
-    app.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
-    let mut stream = Stream::open(&app, &path(), Token::service("profile:read third_party"), "");
+    let server = seeded();
+    server.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
+    let mut stream = Stream::open(&server, &path(), Token::service("profile:read third_party"), "");
     assert!(stream.expect().2["profile"].get("deadlines").is_some());
-    app.consent(USER, &json!({"data_sharing_level": "minimal"}));
+    server.consent(USER, &json!({"data_sharing_level": "minimal"}));
     let (name, _, state) = stream.expect();
     assert_eq!((&*name, state["profile"].get("deadlines")), ("profile", None));
-    app.consent(USER, &json!({"third_party_sharing": false}));
+    server.consent(USER, &json!({"third_party_sharing": false}));
     let (name, id, _) = stream.expect();
     assert_eq!((&*name, id.as_deref()), ("gone", Some("")), "the cursor goes with the document");
 }
 
 #[test]
 fn a_stream_ends_with_its_token_and_with_the_server() {
-    let app = seeded();
+    let server = seeded();
     let ending = Token::citizen(USER).with("iat", now() - 600).with("exp", now() - 58);
-    let mut stream = Stream::open(&app, &path(), ending, "");
+    let mut stream = Stream::open(&server, &path(), ending, "");
     stream.expect();
     let (name, _, error) = stream.expect();
     assert_eq!((&*name, &error["problem"]["type"]), ("error", &json!("/problems/invalid-token")));
     assert!(stream.next().is_none());
 
-    let mut stream = Stream::open(&app, &path(), Token::citizen(USER), "");
+    let mut stream = Stream::open(&server, &path(), Token::citizen(USER), "");
     stream.expect();
-    let stopping = std::thread::spawn(move || app.terminate());
+    let stopping = std::thread::spawn(move || server.terminate());
     assert!(stream.next().is_none());
     assert_eq!(stopping.join().unwrap().0.code(), Some(0));
 }
 
 #[test]
 fn what_cannot_be_followed_is_refused_before_the_stream() {
-    let app = spawn_app_with("[live]\nmax_sockets_per_caller = 1\nheartbeat_s = 1");
-    app.post_example();
+    let server = start_server_with("[live]\nmax_sockets_per_caller = 1\nheartbeat_s = 1");
+    server.post_example();
     let refused = |path: &str, token: Token| {
-        let answer = app.send(Request::new("GET", path).bearer(&app.sign(token)));
+        let answer = server.send(Request::new("GET", path).bearer(&server.sign(token)));
         (answer.status, answer.problem())
     };
     let hidden = Token::service("profile:read third_party");
@@ -175,8 +175,8 @@ fn what_cannot_be_followed_is_refused_before_the_stream() {
     assert_eq!(refused(&path(), admin), (400, "access-reason-missing".to_owned()));
     let old = format!("{}?schema_version=1.0", path());
     assert_eq!(refused(&old, Token::citizen(USER)), (406, "not-acceptable".to_owned()));
-    let stream = Stream::open(&app, &path(), Token::citizen(USER), "");
+    let stream = Stream::open(&server, &path(), Token::citizen(USER), "");
     assert_eq!(refused(&path(), Token::citizen(USER)), (429, "too-many-sockets".to_owned()));
     drop(stream);
-    crate::app::eventually("the place is free again", || app.metric("profile_live_connections") == 0.0);
+    crate::test_server::eventually("the place is free again", || server.metric("profile_live_connections") == 0.0);
 }

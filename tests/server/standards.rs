@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{App, USER, profile_path, residency, spawn_app, spawn_app_with};
 use crate::http::{Request, Response};
+use crate::test_server::{TestServer, USER, profile_path, residency, start_server, start_server_with};
 use crate::token::{Token, now};
 
-fn served() -> App {
-    let app = spawn_app();
-    app.post_example();
-    app
+fn served() -> TestServer {
+    let server = start_server();
+    server.post_example();
+    server
 }
 
 /// A request for the example citizen's profile, by the citizen.
-fn read(app: &App, query: &str) -> Request {
-    Request::new("GET", format!("{}{query}", profile_path(USER))).bearer(&app.sign(Token::citizen(USER)))
+fn read(server: &TestServer, query: &str) -> Request {
+    Request::new("GET", format!("{}{query}", profile_path(USER))).bearer(&server.sign(Token::citizen(USER)))
 }
 
 fn with_lines(request: Request, name: &str, lines: &[&str]) -> Request {
@@ -23,7 +23,7 @@ fn with_lines(request: Request, name: &str, lines: &[&str]) -> Request {
 
 #[test]
 fn accept_is_one_list_with_weights() {
-    let app = served();
+    let server = served();
     let cases: [(&[&str], u16); 6] = [
         (&["text/html", "application/json"], 200),
         (&["application/json", "text/html"], 200),
@@ -33,9 +33,9 @@ fn accept_is_one_list_with_weights() {
         (&["application/vnd.civic.profile+json;q=0, */*"], 406),
     ];
     for (lines, status) in cases {
-        assert_eq!(app.send(with_lines(read(&app, ""), "accept", lines)).status, status, "{lines:?}");
+        assert_eq!(server.send(with_lines(read(&server, ""), "accept", lines)).status, status, "{lines:?}");
     }
-    let schema = |accept: &str| app.send(Request::new("GET", "/api/v2/schemas/2.0").header("accept", accept));
+    let schema = |accept: &str| server.send(Request::new("GET", "/api/v2/schemas/2.0").header("accept", accept));
     assert_eq!((schema("*/*;q=0.1").status, schema("application/schema+json").status), (200, 200));
     assert_eq!(
         (schema("application/json;q=0").status, schema("text/html").problem().as_str()),
@@ -44,19 +44,19 @@ fn accept_is_one_list_with_weights() {
 }
 
 /// The head of the answer to a request for a stream, which has no end.
-fn open_stream(app: &App, request: &Request) -> Response {
+fn open_stream(server: &TestServer, request: &Request) -> Response {
     use std::io::{BufReader, Write};
-    let mut socket = crate::http::connect(app.listen);
+    let mut socket = crate::http::connect(server.listen);
     socket.write_all(request.head().as_bytes()).unwrap();
     crate::http::read_head(&mut BufReader::new(socket))
 }
 
 #[test]
 fn a_stream_has_the_form_that_the_client_prefers() {
-    let app = served();
-    let token = app.sign(Token::service("profile:read events:read"));
+    let server = served();
+    let token = server.sign(Token::service("profile:read events:read"));
     let ask = |path: &str, lines: &[&str]| {
-        open_stream(&app, &with_lines(Request::new("GET", path).bearer(&token), "accept", lines))
+        open_stream(&server, &with_lines(Request::new("GET", path).bearer(&token), "accept", lines))
     };
     let cases: [(&[&str], &str); 5] = [
         (&["text/event-stream;q=0, application/x-ndjson"], "application/x-ndjson"),
@@ -67,31 +67,31 @@ fn a_stream_has_the_form_that_the_client_prefers() {
     ];
     // A caller of its own for each: the streams before may still be open, and a caller has four.
     for (number, (lines, form)) in cases.into_iter().enumerate() {
-        let app_token = app.sign(Token::new("service", &format!("svc:{number}"), "profile:read events:read"));
+        let app_token = server.sign(Token::new("service", &format!("svc:{number}"), "profile:read events:read"));
         let request = with_lines(Request::new("GET", "/api/v2/events").bearer(&app_token), "accept", lines);
-        let answer = open_stream(&app, &request);
+        let answer = open_stream(&server, &request);
         assert_eq!((answer.status, answer.header("content-type")), (200, form), "{lines:?}");
     }
     let own = format!("{}/events", profile_path(USER));
     for path in ["/api/v2/events", &own] {
         assert_eq!(ask(path, &["text/event-stream;q=0"]).status, 406, "{path}");
         assert_eq!(ask(path, &["application/json"]).status, 406, "{path}");
-        let head = app.send(Request::new("HEAD", path).bearer(&token));
+        let head = server.send(Request::new("HEAD", path).bearer(&token));
         assert_eq!((head.status, head.header("allow")), (405, "GET, OPTIONS"), "a stream has no useful HEAD: {path}");
         let long = Request::new("GET", path).bearer(&token).header("last-event-id", "x".repeat(2_000));
-        assert_eq!(app.send(long).problem(), "invalid-parameter", "{path}");
+        assert_eq!(server.send(long).problem(), "invalid-parameter", "{path}");
         let twice = Request::new("GET", path).bearer(&token).header("last-event-id", "a").header("last-event-id", "b");
-        assert_eq!(app.send(twice).problem(), "invalid-request", "{path}");
+        assert_eq!(server.send(twice).problem(), "invalid-request", "{path}");
     }
 }
 
 #[test]
 fn conditions_on_reads_are_evaluated_in_the_order_of_rfc_9110() {
-    let app = served();
-    let tag = app.send(read(&app, "")).header("etag").to_owned();
+    let server = served();
+    let tag = server.send(read(&server, "")).header("etag").to_owned();
     let ask = |headers: &[(&str, &str)]| {
-        let request = headers.iter().fold(read(&app, ""), |request, (name, value)| request.header(name, *value));
-        app.send(request)
+        let request = headers.iter().fold(read(&server, ""), |request, (name, value)| request.header(name, *value));
+        server.send(request)
     };
     let listed = format!("\"a,b\", W/\"*\", {tag}");
     let weak = format!("W/{tag}");
@@ -116,18 +116,18 @@ fn conditions_on_reads_are_evaluated_in_the_order_of_rfc_9110() {
         assert!(status != 412 || answer.problem() == "precondition-failed", "{answer:?}");
     }
     // A resource without a tag matches `*` alone; an error goes before the condition; a withdrawal has none.
-    let other = |path: &str, value: &str| app.send(Request::new("GET", path).header("if-match", value)).status;
+    let other = |path: &str, value: &str| server.send(Request::new("GET", path).header("if-match", value)).status;
     assert_eq!((other("/api/v2/schemas", "\"x\""), other("/api/v2/schemas", "*")), (412, 200));
     assert_eq!((other("/nope", "\"x\""), other("/health/live", "\"x\"")), (404, 412));
     let consent =
-        Request::new("PUT", format!("{}/consent", profile_path(USER))).bearer(&app.sign(Token::citizen(USER)));
+        Request::new("PUT", format!("{}/consent", profile_path(USER))).bearer(&server.sign(Token::citizen(USER)));
     let consent = consent.header("if-match", "\"x\"").body("application/json", r#"{"analytics_opt_in":false}"#);
-    assert_eq!(app.send(consent).status, 200);
+    assert_eq!(server.send(consent).status, 200);
 }
 
 #[test]
 fn names_of_parameters_are_decoded_and_lists_are_joined() {
-    let app = served();
+    let server = served();
     for (query, status) in [
         ("?schema%5Fversion=1.0", 406),
         ("?as%5Fof=2020-01-01T00:00:00Z", 400),
@@ -135,9 +135,9 @@ fn names_of_parameters_are_decoded_and_lists_are_joined() {
         ("?schema_version=2.0&schema_version=2.0", 400),
         ("?unknown=1&unknown=2", 200),
     ] {
-        assert_eq!(app.send(read(&app, query)).status, status, "{query}");
+        assert_eq!(server.send(read(&server, query)).status, status, "{query}");
     }
-    let sparse = |query: &str| app.send(read(&app, query)).json()["_meta"]["fields_included"].clone();
+    let sparse = |query: &str| server.send(read(&server, query)).json()["_meta"]["fields_included"].clone();
     let both = json!(["consent.analytics_opt_in", "demographics.state"]);
     for query in [
         "?fields=consent.analytics_opt_in,demographics.state",
@@ -149,8 +149,8 @@ fn names_of_parameters_are_decoded_and_lists_are_joined() {
         assert_eq!(sparse(query), both, "{query}");
     }
     let follow = |query: &str| {
-        let token = app.sign(Token::service("profile:read events:read"));
-        open_stream(&app, &Request::new("GET", format!("/api/v2/events{query}")).bearer(&token)).status
+        let token = server.sign(Token::service("profile:read events:read"));
+        open_stream(&server, &Request::new("GET", format!("/api/v2/events{query}")).bearer(&token)).status
     };
     assert_eq!(follow("?types=profile.assembled,%20profile.erased"), 200);
     assert_eq!(follow("?types=profile.assembled&types=profile.erased"), 200);
@@ -160,27 +160,27 @@ fn names_of_parameters_are_decoded_and_lists_are_joined() {
 
 #[test]
 fn a_header_that_may_stand_once_is_refused_twice() {
-    let app = served();
-    let (own, other) = (app.sign(Token::citizen(USER)), app.sign(Token::service("profile:read")));
+    let server = served();
+    let (own, other) = (server.sign(Token::citizen(USER)), server.sign(Token::service("profile:read")));
     for tokens in [[&own, &other], [&other, &own], [&own, &own]] {
         let request =
             tokens.iter().fold(Request::new("GET", profile_path(USER)), |request, token| request.bearer(token));
-        let answer = app.send(request);
+        let answer = server.send(request);
         assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid-request"));
         assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_request\"");
     }
-    let feed = Request::new("POST", "/api/v2/feeds/metadata").bearer(&app.sign(Token::service("feed:metadata")));
+    let feed = Request::new("POST", "/api/v2/feeds/metadata").bearer(&server.sign(Token::service("feed:metadata")));
     let feed = feed.header("content-type", "application/x-ndjson").body("application/cloudevents+json", "{}");
-    assert_eq!(app.send(feed).problem(), "invalid-request");
+    assert_eq!(server.send(feed).problem(), "invalid-request");
 }
 
 #[test]
 fn times_in_tokens_may_have_fractions() {
-    let app = served();
+    let server = served();
     let soon = now() + 600;
     for exp in [format!("{soon}.5"), format!("{soon}.0"), format!("{}e-1", soon * 10)] {
         let token = Token::citizen(USER).with("exp", serde_json::from_str::<Value>(&exp).unwrap());
-        assert_eq!(app.get(&profile_path(USER), token).status, 200, "{exp}");
+        assert_eq!(server.get(&profile_path(USER), token).status, 200, "{exp}");
     }
 }
 
@@ -194,7 +194,7 @@ fn completed(at: &str) -> String {
 
 #[test]
 fn times_of_events_follow_rfc_3339() {
-    let app = served();
+    let server = served();
     for at in [
         "1985-04-12T00:59:59.999999999999999Z",
         "2026-01-10T06:00:00.0000000000Z",
@@ -202,12 +202,12 @@ fn times_of_events_follow_rfc_3339() {
         "2016-12-31T23:59:60Z",
         "2017-01-01T05:29:60+05:30",
     ] {
-        assert_eq!(app.post("deadlines", completed(at)).status, 200, "{at}");
+        assert_eq!(server.post("deadlines", completed(at)).status, 200, "{at}");
     }
     for at in ["1998-12-31T22:59:60Z", "1998-12-31T23:58:60Z", "2026-01-10T12:34:60Z"] {
-        assert_eq!(app.post("deadlines", completed(at)).problem(), "invalid-time", "{at}");
+        assert_eq!(server.post("deadlines", completed(at)).problem(), "invalid-time", "{at}");
     }
-    let at = |time: &str| app.post("metadata", residency(USER, time, time, 3).to_string());
+    let at = |time: &str| server.post("metadata", residency(USER, time, time, 3).to_string());
     assert_eq!(at("2026-01-10T06:00:00.999999999999999Z").status, 200);
     assert_eq!(at("9999-12-31T23:59:59Z").problem(), "time-in-future");
     for time in ["2026-01-10T12:34:60Z", "2016-12-31T22:59:60Z"] {
@@ -217,22 +217,22 @@ fn times_of_events_follow_rfc_3339() {
 
 #[test]
 fn a_value_of_a_leap_second_is_later_than_the_one_before() {
-    let app = spawn_app();
+    let server = start_server();
     for (years, time) in [(1, "2016-12-31T23:59:59.9Z"), (2, "2016-12-31T23:59:60.5Z"), (3, "2017-01-01T00:00:00Z")] {
-        app.apply("metadata", &residency(USER, time, time, years));
-        assert_eq!(app.own_profile(USER).json()["demographics"]["residency_years"], years, "{time}");
+        server.apply("metadata", &residency(USER, time, time, years));
+        assert_eq!(server.own_profile(USER).json()["demographics"]["residency_years"], years, "{time}");
     }
 }
 
 #[test]
 fn display_names_are_written_as_people_write_them() {
-    let app = served();
+    let server = served();
     let post = |name: &str| {
         let event = json!({
             "specversion": "1.0", "id": name, "source": "/engines/identity", "type": "identity.verified",
             "subject": USER, "time": "2026-01-20T00:00:00Z", "data": {"identity": {"display_name": name}},
         });
-        app.post("identity", event.to_string())
+        server.post("identity", event.to_string())
     };
     for name in ["ರಾಜ್\u{200c}ಕುಮಾರ್ ಕೆ.", "రాజ్\u{200c}కుమార్ కె.", "പ്രവീണ്\u{200d} കെ.", "राजेश एस.", "ரவி ஆர்.", "Md. K."]
     {
@@ -245,9 +245,9 @@ fn display_names_are_written_as_people_write_them() {
 
 #[test]
 fn a_page_may_send_trace_context_and_the_headers_of_the_api() {
-    let app = spawn_app_with("[http]\ncors_origins = [\"https://d.example\"]");
+    let server = start_server_with("[http]\ncors_origins = [\"https://d.example\"]");
     let preflight = Request::new("OPTIONS", profile_path(USER)).header("origin", "https://d.example");
-    let answer = app.send(preflight.header("access-control-request-method", "GET"));
+    let answer = server.send(preflight.header("access-control-request-method", "GET"));
     let allowed: Vec<_> = answer.header("access-control-allow-headers").split(", ").collect();
     for name in [
         "authorization",
@@ -269,11 +269,11 @@ fn a_page_may_send_trace_context_and_the_headers_of_the_api() {
 
 #[test]
 fn a_refused_handshake_says_what_would_be_right() {
-    let app = served();
+    let server = served();
     let ask = |headers: &[(&str, &str)]| {
-        let request = Request::new("GET", "/api/v2/live").bearer(&app.sign(Token::citizen(USER)));
+        let request = Request::new("GET", "/api/v2/live").bearer(&server.sign(Token::citizen(USER)));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, *value));
-        open_stream(&app, &request)
+        open_stream(&server, &request)
     };
     let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket")];
     let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
@@ -295,19 +295,19 @@ fn a_refused_handshake_says_what_would_be_right() {
 
 #[test]
 fn what_is_refused_for_now_says_when_to_try_again() {
-    let app = spawn_app_with("[live]\nmax_sockets_per_caller = 1\n[events]\nmax_followers_per_caller = 1");
-    app.post_example();
-    let token = app.sign(Token::service("profile:read events:read"));
+    let server = start_server_with("[live]\nmax_sockets_per_caller = 1\n[events]\nmax_followers_per_caller = 1");
+    server.post_example();
+    let token = server.sign(Token::service("profile:read events:read"));
     for (path, problem) in [
         (format!("{}/events", profile_path(USER)), "too-many-sockets"),
         ("/api/v2/events".to_owned(), "too-many-followers"),
     ] {
         use std::io::{BufReader, Write};
-        let mut held = crate::http::connect(app.listen);
+        let mut held = crate::http::connect(server.listen);
         held.write_all(Request::new("GET", &path).bearer(&token).head().as_bytes()).unwrap();
         let mut held = BufReader::new(held);
         assert_eq!(crate::http::read_head(&mut held).status, 200);
-        let refused = app.send(Request::new("GET", &path).bearer(&token));
+        let refused = server.send(Request::new("GET", &path).bearer(&token));
         assert_eq!((refused.status, refused.problem().as_str()), (429, problem));
         assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0));
         let body = refused.json();

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::app::{self, PROGRAM, USER, feed_path, residency, serve, spawn_app};
 use crate::http::{self, BodyReader, Request};
+use crate::test_server::{self, PROGRAM, USER, feed_path, residency, serve, start_server};
 use crate::token::Token;
 
 /// Runs a command that must fail with `code`, with one line on stderr that holds `parts`, and nothing on stdout.
@@ -28,9 +28,9 @@ fn fails(command: &mut Command, code: i32, parts: &[&str]) {
 
 /// The data directory of a server that ran and stopped.
 fn used() -> TempDir {
-    let app = spawn_app();
-    app.post_example();
-    let (status, data_dir) = app.terminate();
+    let server = start_server();
+    server.post_example();
+    let (status, data_dir) = server.terminate();
     assert_eq!(status.code(), Some(0));
     data_dir
 }
@@ -45,8 +45,8 @@ fn a_wrong_master_key_is_named() {
     fs::write(&path, text.replace(line, other)).unwrap();
     fails(&mut serve(data_dir.path()), 1, &["master key", "PROFILE_SERVER_MASTER_KEY"]);
     fs::write(&path, text).unwrap();
-    let app = app::start(data_dir);
-    assert_eq!(app.own_profile(USER).json()["profile_completeness_pct"], 100, "nothing was harmed");
+    let server = test_server::start_on(data_dir);
+    assert_eq!(server.own_profile(USER).json()["profile_completeness_pct"], 100, "nothing was harmed");
 }
 
 #[test]
@@ -58,14 +58,14 @@ fn secrets_that_others_can_read_are_refused() {
 
 #[test]
 fn a_locked_data_directory_is_refused() {
-    let app = spawn_app();
-    fails(&mut serve(app.data_dir.path()), 1, &["in use by another process", "--data-dir"]);
-    assert_eq!(Request::new("GET", "/health/ready").send(app.listen).status, 200);
+    let server = start_server();
+    fails(&mut serve(server.data_dir.path()), 1, &["in use by another process", "--data-dir"]);
+    assert_eq!(Request::new("GET", "/health/ready").send(server.listen).status, 200);
 }
 
 #[test]
 fn a_busy_port_is_refused() {
-    let taken = spawn_app();
+    let taken = start_server();
     for (flag, address) in [("--listen", taken.listen), ("--admin-listen", taken.admin_listen)] {
         let data_dir = TempDir::new().unwrap();
         let mut command = Command::new(PROGRAM);
@@ -164,27 +164,27 @@ fn every_command_has_help_with_an_example() {
 
 #[test]
 fn what_was_acknowledged_is_there_after_a_stop() {
-    let app = spawn_app();
-    app.post_example();
-    let before = app.own_profile(USER);
-    let (status, data_dir) = app.terminate();
+    let server = start_server();
+    server.post_example();
+    let before = server.own_profile(USER);
+    let (status, data_dir) = server.terminate();
     assert_eq!(status.code(), Some(0));
-    let app = app::start(data_dir);
-    let after = app.own_profile(USER);
+    let server = test_server::start_on(data_dir);
+    let after = server.own_profile(USER);
     assert_eq!((after.text(), after.header("etag")), (before.text(), before.header("etag")));
-    for (source, event) in app::example() {
-        assert_eq!(app.post(&source, event.to_string()).json()["duplicates"], 1, "{event}");
+    for (source, event) in test_server::example() {
+        assert_eq!(server.post(&source, event.to_string()).json()["duplicates"], 1, "{event}");
     }
-    assert_eq!(app.own_profile(USER).text(), before.text());
+    assert_eq!(server.own_profile(USER).text(), before.text());
 }
 
 #[test]
 fn a_stop_drains_streams_and_answers_what_they_sent() {
-    let app = spawn_app();
-    let token = app.sign(Token::service("feed:metadata"));
+    let server = start_server();
+    let token = server.sign(Token::service("feed:metadata"));
     let request = Request::new("POST", feed_path("metadata")).bearer(&token).header("prefer", "return=representation");
     let request = request.header("content-type", "application/x-ndjson").header("transfer-encoding", "chunked");
-    let mut write = http::connect(app.listen);
+    let mut write = http::connect(server.listen);
     write.write_all(request.head().as_bytes()).unwrap();
     let mut read = BufReader::new(write.try_clone().unwrap());
     assert_eq!(http::read_head(&mut read).status, 200);
@@ -197,7 +197,7 @@ fn a_stop_drains_streams_and_answers_what_they_sent() {
         BufReader::new(BodyReader::chunked(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty());
     let first = lines.next().unwrap();
     assert!(first.contains("applied"), "{first}");
-    let (status, data_dir) = app.terminate();
+    let (status, data_dir) = server.terminate();
     assert_eq!(status.code(), Some(0));
     let mut results: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
     results.insert(0, serde_json::from_str(&first).unwrap());
@@ -208,22 +208,22 @@ fn a_stop_drains_streams_and_answers_what_they_sent() {
         "{total}"
     );
 
-    let app = app::start(data_dir);
+    let server = test_server::start_on(data_dir);
     for result in results {
         let n = u32::try_from(result["index"].as_u64().unwrap()).unwrap();
-        assert_eq!(app.own_profile(&user(n)).json()["demographics"]["residency_years"], n % 50);
+        assert_eq!(server.own_profile(&user(n)).json()["demographics"]["residency_years"], n % 50);
     }
 }
 
 #[test]
 fn an_idle_connection_does_not_hold_a_stop_up() {
-    let app = spawn_app();
-    let mut idle = http::connect(app.listen);
+    let server = start_server();
+    let mut idle = http::connect(server.listen);
     let request = Request::new("GET", "/health/live").head();
     idle.write_all(request.as_bytes()).unwrap();
     assert_eq!(http::read_response(&mut BufReader::new(idle.try_clone().unwrap()), true).status, 200);
     let started = std::time::Instant::now();
-    let (status, _data_dir) = app.terminate();
+    let (status, _data_dir) = server.terminate();
     assert_eq!(status.code(), Some(0));
     assert!(started.elapsed().as_secs() < 10, "it was waited for");
     drop(idle);
@@ -235,7 +235,7 @@ fn the_ready_line_is_the_one_of_the_contract() {
     let mut child = serve(data_dir.path()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    app::signal(child.id(), "INT");
+    test_server::signal(child.id(), "INT");
     assert_eq!(child.wait().unwrap().code(), Some(0), "a signal right after the line is heard");
     let ports: Vec<_> = line.split("127.0.0.1:").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     let [listen, admin_listen] = ports[..] else { panic!("two addresses: {line}") };
@@ -249,8 +249,8 @@ fn the_ready_line_is_the_one_of_the_contract() {
 
 #[test]
 fn no_core_is_dumped() {
-    let app = spawn_app();
-    let limits = fs::read_to_string(Path::new("/proc").join(app.pid().to_string()).join("limits")).unwrap();
+    let server = start_server();
+    let limits = fs::read_to_string(Path::new("/proc").join(server.pid().to_string()).join("limits")).unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(line.split_whitespace().nth(4), Some("0"), "{line}");
 }

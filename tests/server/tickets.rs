@@ -10,42 +10,42 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Message, WebSocket};
 
-use crate::app::{App, USER, spawn_app_with};
 use crate::http::{Request, Response, connect, read_response};
+use crate::test_server::{TestServer, USER, start_server_with};
 use crate::token::{Token, now};
 
 const PAGE: &str = "https://pages.example";
 const ELSEWHERE: &str = "https://elsewhere.example";
 const ORIGINS: &str = "[http]\ncors_origins = [\"https://pages.example\"]\n";
 
-fn app_with(settings: &str) -> App {
-    let app = spawn_app_with(&format!("{ORIGINS}{settings}"));
-    app.post_example();
-    app
+fn server_with(settings: &str) -> TestServer {
+    let server = start_server_with(&format!("{ORIGINS}{settings}"));
+    server.post_example();
+    server
 }
 
 /// Asks for a ticket as a page of `origin` does.
-fn ask(app: &App, token: Token, origin: Option<&str>) -> Response {
-    let request = Request::new("POST", "/api/v2/live/ticket").bearer(&app.sign(token));
-    app.send(origin.into_iter().fold(request, |request, origin| request.header("origin", origin)))
+fn request_ticket(server: &TestServer, token: Token, origin: Option<&str>) -> Response {
+    let request = Request::new("POST", "/api/v2/live/ticket").bearer(&server.sign(token));
+    server.send(origin.into_iter().fold(request, |request, origin| request.header("origin", origin)))
 }
 
 #[track_caller]
-fn buy(app: &App, token: Token, origin: Option<&str>) -> String {
-    let answer = ask(app, token, origin);
+fn issue(server: &TestServer, token: Token, origin: Option<&str>) -> String {
+    let answer = request_ticket(server, token, origin);
     assert_eq!((answer.status, answer.header("cache-control")), (201, "no-store"), "{answer:?}");
     answer.json()["ticket"].as_str().unwrap().to_owned()
 }
 
 /// A handshake, sent as text. The stream is a socket where the answer says 101.
-fn shake(app: &App, path: &str, headers: &[(&str, &str)]) -> (Response, TcpStream) {
+fn handshake(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> (Response, TcpStream) {
     let request = Request::new("GET", path)
         .header("connection", "Upgrade")
         .header("upgrade", "websocket")
         .header("sec-websocket-version", "13")
         .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     let request = headers.iter().fold(request, |request, (name, value)| request.header(name, *value));
-    let mut stream = connect(app.listen);
+    let mut stream = connect(server.listen);
     stream.write_all(request.head().as_bytes()).unwrap();
     // The server says nothing of its own accord before it is asked, so nothing is lost in the reader's buffer.
     let answer = read_response(&mut BufReader::new(&stream), true);
@@ -53,20 +53,20 @@ fn shake(app: &App, path: &str, headers: &[(&str, &str)]) -> (Response, TcpStrea
 }
 
 /// A handshake with a ticket, as a page of `origin` sends it.
-fn open(app: &App, ticket: &str, origin: Option<&str>) -> (Response, TcpStream) {
+fn open(server: &TestServer, ticket: &str, origin: Option<&str>) -> (Response, TcpStream) {
     let headers: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
-    shake(app, &format!("/api/v2/live?ticket={ticket}"), &headers)
+    handshake(server, &format!("/api/v2/live?ticket={ticket}"), &headers)
 }
 
-fn status(app: &App, ticket: &str, origin: Option<&str>) -> u16 {
-    open(app, ticket, origin).0.status
+fn status(server: &TestServer, ticket: &str, origin: Option<&str>) -> u16 {
+    open(server, ticket, origin).0.status
 }
 
 struct Socket(WebSocket<TcpStream>);
 
 impl Socket {
     #[track_caller]
-    fn of((answer, stream): (Response, TcpStream)) -> Self {
+    fn new((answer, stream): (Response, TcpStream)) -> Self {
         assert_eq!(answer.status, 101, "{answer:?}");
         Self(WebSocket::from_raw_socket(stream, Role::Client, None))
     }
@@ -80,22 +80,22 @@ impl Socket {
 
 #[test]
 fn a_ticket_opens_one_socket_as_its_caller() {
-    let app = app_with("");
-    let answer = ask(&app, Token::citizen(USER), Some(PAGE));
+    let server = server_with("");
+    let answer = request_ticket(&server, Token::citizen(USER), Some(PAGE));
     assert_eq!((answer.status, &answer.json()["expires_in_s"]), (201, &json!(30)), "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), PAGE);
     let ticket = answer.json()["ticket"].as_str().unwrap().to_owned();
     assert_eq!(ticket.len(), 43, "256 bits in base64url");
-    let state = Socket::of(open(&app, &ticket, Some(PAGE))).subscribe();
-    assert_eq!((&state["type"], &state["profile"]), (&json!("profile"), &app.own_profile(USER).json()));
-    assert_eq!(status(&app, &ticket, Some(PAGE)), 401);
+    let state = Socket::new(open(&server, &ticket, Some(PAGE))).subscribe();
+    assert_eq!((&state["type"], &state["profile"]), (&json!("profile"), &server.own_profile(USER).json()));
+    assert_eq!(status(&server, &ticket, Some(PAGE)), 401);
 }
 
 #[test]
 fn a_ticket_is_good_for_the_origin_that_bought_it() {
-    let app = app_with("");
-    let own = format!("http://{}", app.listen);
-    let localhost = format!("http://localhost:{}", app.listen.port());
+    let server = server_with("");
+    let own = format!("http://{}", server.listen);
+    let localhost = format!("http://localhost:{}", server.listen.port());
     for (bought, opened, expected) in [
         (None, None, 101),
         (Some(PAGE), Some(PAGE), 101),
@@ -106,17 +106,17 @@ fn a_ticket_is_good_for_the_origin_that_bought_it() {
         (None, Some(PAGE), 401),
         (Some(PAGE), Some(ELSEWHERE), 403),
     ] {
-        let ticket = buy(&app, Token::citizen(USER), bought);
-        assert_eq!(status(&app, &ticket, opened), expected, "bought by {bought:?}, opened by {opened:?}");
-        assert_eq!(status(&app, &ticket, bought), 401, "spent by {opened:?}, whatever came of it");
+        let ticket = issue(&server, Token::citizen(USER), bought);
+        assert_eq!(status(&server, &ticket, opened), expected, "bought by {bought:?}, opened by {opened:?}");
+        assert_eq!(status(&server, &ticket, bought), 401, "spent by {opened:?}, whatever came of it");
     }
 }
 
 #[test]
 fn pages_from_elsewhere_get_neither_tickets_nor_sockets() {
-    let app = app_with("");
-    let token = format!("Bearer {}", app.sign(Token::citizen(USER)));
-    let own = format!("http://{}", app.listen);
+    let server = server_with("");
+    let token = format!("Bearer {}", server.sign(Token::citizen(USER)));
+    let own = format!("http://{}", server.listen);
     for (origins, expected) in [
         (&[][..], 101),
         (&[PAGE], 101),
@@ -130,11 +130,11 @@ fn pages_from_elsewhere_get_neither_tickets_nor_sockets() {
     ] {
         let mut headers = vec![("authorization", token.as_str())];
         headers.extend(origins.iter().map(|origin| ("origin", *origin)));
-        let (answer, _) = shake(&app, "/api/v2/live", &headers);
+        let (answer, _) = handshake(&server, "/api/v2/live", &headers);
         assert_eq!(answer.status, expected, "{origins:?}");
         if expected == 403 {
             assert_eq!(answer.problem(), "forbidden");
-            let asked = ask(&app, Token::citizen(USER), origins.first().copied());
+            let asked = request_ticket(&server, Token::citizen(USER), origins.first().copied());
             assert_eq!(asked.status, if origins.len() == 1 { 403 } else { 201 }, "{origins:?}");
         }
     }
@@ -142,14 +142,14 @@ fn pages_from_elsewhere_get_neither_tickets_nor_sockets() {
 
 #[test]
 fn of_many_who_present_a_ticket_at_once_one_gets_in() {
-    let app = app_with("");
+    let server = server_with("");
     for _ in 0..8 {
-        let ticket = buy(&app, Token::citizen(USER), None);
+        let ticket = issue(&server, Token::citizen(USER), None);
         let start = Barrier::new(12);
         let admitted = thread::scope(|scope| {
             let race = || {
                 start.wait();
-                status(&app, &ticket, None)
+                status(&server, &ticket, None)
             };
             let racers: Vec<_> = (0..12).map(|_| scope.spawn(race)).collect();
             racers.into_iter().map(|racer| racer.join().unwrap()).filter(|status| *status == 101).count()
@@ -160,16 +160,16 @@ fn of_many_who_present_a_ticket_at_once_one_gets_in() {
 
 #[test]
 fn what_is_wrong_with_a_ticket_is_not_told() {
-    let app = app_with("[live]\nticket_life_s = 1");
-    let spent = buy(&app, Token::citizen(USER), None);
-    Socket::of(open(&app, &spent, None));
-    let foreign = buy(&app, Token::citizen(USER), Some(PAGE));
-    let expired = buy(&app, Token::citizen(USER), None);
+    let server = server_with("[live]\nticket_life_s = 1");
+    let spent = issue(&server, Token::citizen(USER), None);
+    Socket::new(open(&server, &spent, None));
+    let foreign = issue(&server, Token::citizen(USER), Some(PAGE));
+    let expired = issue(&server, Token::citizen(USER), None);
     let unknown = "A".repeat(43);
-    let refused_foreign = open(&app, &foreign, None).0;
+    let refused_foreign = open(&server, &foreign, None).0;
     thread::sleep(Duration::from_millis(1_100));
     let others = [spent.as_str(), expired.as_str(), unknown.as_str(), "", "%00%ff"];
-    let refusals = others.map(|ticket| open(&app, ticket, None).0);
+    let refusals = others.map(|ticket| open(&server, ticket, None).0);
     for refusal in refusals.iter().chain([&refused_foreign]) {
         assert_eq!((refusal.status, refusal.problem().as_str()), (401, "invalid-ticket"));
         assert_eq!(refusal.header("www-authenticate"), "Bearer");
@@ -182,74 +182,74 @@ fn what_is_wrong_with_a_ticket_is_not_told() {
 
 #[test]
 fn a_ticket_and_its_socket_end_with_the_token() {
-    let app = app_with("");
+    let server = server_with("");
     // Accepted for another two seconds or so: the leeway is sixty.
     let ending = Token::citizen(USER).with("iat", now() - 600).with("exp", now() - 58);
-    let answer = ask(&app, ending.clone(), None);
+    let answer = request_ticket(&server, ending.clone(), None);
     assert!(answer.json()["expires_in_s"].as_u64() <= Some(3), "{answer:?}");
-    let late = buy(&app, ending, None);
-    let mut socket = Socket::of(open(&app, answer.json()["ticket"].as_str().unwrap(), None));
+    let late = issue(&server, ending, None);
+    let mut socket = Socket::new(open(&server, answer.json()["ticket"].as_str().unwrap(), None));
     assert_eq!(socket.subscribe()["type"], "profile");
     let Message::Close(Some(reason)) = socket.0.read().unwrap() else { panic!("no close") };
     assert_eq!(u16::from(reason.code), 4401);
-    assert_eq!(status(&app, &late, None), 401);
+    assert_eq!(status(&server, &late, None), 401);
 }
 
 #[test]
 fn a_ticket_beside_a_token_is_refused_and_spent() {
-    let app = app_with("");
-    let ticket = buy(&app, Token::citizen(USER), None);
-    let token = format!("Bearer {}", app.sign(Token::citizen(USER)));
+    let server = server_with("");
+    let ticket = issue(&server, Token::citizen(USER), None);
+    let token = format!("Bearer {}", server.sign(Token::citizen(USER)));
     let path = format!("/api/v2/live?ticket={ticket}");
-    let (answer, _) = shake(&app, &path, &[("authorization", &token)]);
+    let (answer, _) = handshake(&server, &path, &[("authorization", &token)]);
     assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid-parameter"));
-    assert_eq!(status(&app, &ticket, None), 401);
-    let plain = buy(&app, Token::citizen(USER), None);
-    let answer = app.send(Request::new("GET", format!("/api/v2/live?ticket={plain}")));
+    assert_eq!(status(&server, &ticket, None), 401);
+    let plain = issue(&server, Token::citizen(USER), None);
+    let answer = server.send(Request::new("GET", format!("/api/v2/live?ticket={plain}")));
     assert_eq!((answer.status, answer.problem().as_str()), (426, "upgrade-required"));
-    assert_eq!(status(&app, &plain, None), 401, "a request that was no handshake spends it too");
+    assert_eq!(status(&server, &plain, None), 401, "a request that was no handshake spends it too");
 }
 
 #[test]
 fn the_reason_of_an_administrator_goes_with_the_ticket() {
-    let app = app_with("[log]\nlevel = \"debug\"");
+    let server = server_with("[log]\nlevel = \"debug\"");
     let admin = || Token::new("admin", "adm:root", "profile:read");
-    let without = ask(&app, admin(), None);
+    let without = request_ticket(&server, admin(), None);
     assert_eq!((without.status, without.problem().as_str()), (400, "access-reason-missing"));
-    let request = Request::new("POST", "/api/v2/live/ticket").bearer(&app.sign(admin()));
-    let answer = app.send(request.header("x-access-reason", "complaint 42"));
+    let request = Request::new("POST", "/api/v2/live/ticket").bearer(&server.sign(admin()));
+    let answer = server.send(request.header("x-access-reason", "complaint 42"));
     let ticket = answer.json()["ticket"].as_str().unwrap().to_owned();
-    assert_eq!(Socket::of(open(&app, &ticket, None)).subscribe()["type"], "profile");
-    let log = app.log();
+    assert_eq!(Socket::new(open(&server, &ticket, None)).subscribe()["type"], "profile");
+    let log = server.log();
     let entry = log.lines().find(|line| line.contains("administrative access")).expect("an entry");
     assert!(entry.contains("reason=\"complaint 42\"") && entry.contains("action=\"subscribe\""), "{entry}");
 }
 
 #[test]
 fn tickets_are_bounded() {
-    let app = app_with("[live]\nmax_tickets_per_caller = 2\nmax_tickets = 3");
+    let server = server_with("[live]\nmax_tickets_per_caller = 2\nmax_tickets = 3");
     let service = || Token::service("profile:read");
-    let [first, second, third] = [(); 3].map(|()| buy(&app, service(), None));
-    assert_eq!(status(&app, &first, None), 401, "the caller's oldest went first");
-    buy(&app, Token::citizen(USER), None);
-    let full = ask(&app, Token::citizen("usr_SomebodyElse01"), None);
+    let [first, second, third] = [(); 3].map(|()| issue(&server, service(), None));
+    assert_eq!(status(&server, &first, None), 401, "the caller's oldest went first");
+    issue(&server, Token::citizen(USER), None);
+    let full = request_ticket(&server, Token::citizen("usr_SomebodyElse01"), None);
     assert_eq!((full.status, full.problem().as_str(), full.header("retry-after")), (429, "too-many-tickets", "1"));
-    assert_eq!([second, third].map(|ticket| status(&app, &ticket, None)), [101, 101]);
-    buy(&app, Token::citizen("usr_SomebodyElse01"), None);
+    assert_eq!([second, third].map(|ticket| status(&server, &ticket, None)), [101, 101]);
+    issue(&server, Token::citizen("usr_SomebodyElse01"), None);
 }
 
 #[test]
 fn only_a_caller_gets_a_ticket() {
-    let app = app_with("");
-    let anonymous = app.send(Request::new("POST", "/api/v2/live/ticket"));
+    let server = server_with("");
+    let anonymous = server.send(Request::new("POST", "/api/v2/live/ticket"));
     assert_eq!((anonymous.status, anonymous.problem().as_str()), (401, "unauthenticated"));
-    let read = app.get("/api/v2/live/ticket", Token::citizen(USER));
+    let read = server.get("/api/v2/live/ticket", Token::citizen(USER));
     assert_eq!((read.status, read.header("allow")), (405, "POST, OPTIONS"));
     let preflight = Request::new("OPTIONS", "/api/v2/live/ticket")
         .header("origin", PAGE)
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "authorization, x-access-reason");
-    let allowed = app.send(preflight);
+    let allowed = server.send(preflight);
     assert_eq!(allowed.header("access-control-allow-origin"), PAGE);
     assert!(allowed.header("access-control-allow-methods").contains("POST"));
     assert!(allowed.header("access-control-allow-headers").contains("authorization"));
@@ -257,13 +257,13 @@ fn only_a_caller_gets_a_ticket() {
 
 #[test]
 fn a_ticket_stands_in_no_log_and_no_metric() {
-    let app = app_with("[log]\nlevel = \"trace\"");
-    let ticket = buy(&app, Token::citizen(USER), None);
-    assert_eq!(Socket::of(open(&app, &ticket, None)).subscribe()["type"], "profile");
-    let refused = open(&app, &ticket, None).0;
+    let server = server_with("[log]\nlevel = \"trace\"");
+    let ticket = issue(&server, Token::citizen(USER), None);
+    assert_eq!(Socket::new(open(&server, &ticket, None)).subscribe()["type"], "profile");
+    let refused = open(&server, &ticket, None).0;
     assert!(!refused.text().contains(&ticket), "{refused:?}");
-    let metrics = Request::new("GET", "/metrics").send(app.admin_listen);
+    let metrics = Request::new("GET", "/metrics").send(server.admin_listen);
     assert!(metrics.text().contains("live_ticket") && !metrics.text().contains(&ticket));
-    let log = app.log();
+    let log = server.log();
     assert!(log.contains("live_ticket") && !log.contains(&ticket), "{log}");
 }

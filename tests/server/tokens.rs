@@ -3,47 +3,47 @@
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::json;
 
-use crate::app::{PROGRAM, USER, profile_path, spawn_app};
 use crate::http::Request;
+use crate::test_server::{PROGRAM, USER, profile_path, start_server};
 use crate::token::{Token, now};
 
 #[test]
 fn without_a_good_token_there_is_nothing() {
-    let app = spawn_app();
-    app.post_example();
+    let server = start_server();
+    server.post_example();
     let good = Token::citizen(USER);
     let refused: [(&str, String); 9] = [
         ("another key", good.sign(b"another key of thirty-two bytes!")),
-        ("another type", app.sign(Token { header: Header::new(Algorithm::HS256), ..good.clone() })),
-        ("another issuer", app.sign(good.clone().with("iss", "other"))),
-        ("another audience", app.sign(good.clone().with("aud", "other"))),
-        ("expired", app.sign(good.clone().with("iat", now() - 600).with("exp", now() - 120))),
-        ("not yet", app.sign(good.clone().with("nbf", now() + 120))),
-        ("too long a life", app.sign(good.clone().with("exp", now() + 7_200))),
-        ("a role that does not go with the subject", app.sign(good.clone().with("role", "service"))),
-        ("a reserved role", app.sign(Token::new("legal", "leg:one", "profile:read"))),
+        ("another type", server.sign(Token { header: Header::new(Algorithm::HS256), ..good.clone() })),
+        ("another issuer", server.sign(good.clone().with("iss", "other"))),
+        ("another audience", server.sign(good.clone().with("aud", "other"))),
+        ("expired", server.sign(good.clone().with("iat", now() - 600).with("exp", now() - 120))),
+        ("not yet", server.sign(good.clone().with("nbf", now() + 120))),
+        ("too long a life", server.sign(good.clone().with("exp", now() + 7_200))),
+        ("a role that does not go with the subject", server.sign(good.clone().with("role", "service"))),
+        ("a reserved role", server.sign(Token::new("legal", "leg:one", "profile:read"))),
     ];
     for (case, token) in refused {
-        let answer = app.send(Request::new("GET", profile_path(USER)).bearer(&token));
+        let answer = server.send(Request::new("GET", profile_path(USER)).bearer(&token));
         assert_eq!((answer.status, answer.problem().as_str()), (401, "invalid-token"), "{case}");
         assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
     }
     for header in ["", "Basic YTpi", "Bearer", "Bearer "] {
-        let answer = app.send(Request::new("GET", profile_path(USER)).header("authorization", header));
+        let answer = server.send(Request::new("GET", profile_path(USER)).header("authorization", header));
         assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthenticated"), "`{header}`");
     }
-    let none = app.send(Request::new("GET", profile_path(USER)));
+    let none = server.send(Request::new("GET", profile_path(USER)));
     assert_eq!((none.status, none.header("www-authenticate")), (401, "Bearer"));
-    assert_eq!(app.get(&profile_path(USER), good).status, 200);
+    assert_eq!(server.get(&profile_path(USER), good).status, 200);
 }
 
 #[test]
 fn a_feed_opens_to_the_service_that_holds_its_scope() {
-    let app = spawn_app();
+    let server = start_server();
     let event = data::example_events().lines().next().unwrap();
     let post = |token: Token, path: &str| {
-        let request = Request::new("POST", path).bearer(&app.sign(token));
-        app.send(request.body("application/cloudevents+json", event))
+        let request = Request::new("POST", path).bearer(&server.sign(token));
+        server.send(request.body("application/cloudevents+json", event))
     };
     for token in [
         Token::service("feed:metadata profile:read"),
@@ -57,19 +57,19 @@ fn a_feed_opens_to_the_service_that_holds_its_scope() {
         assert_eq!((answer.status, answer.problem().as_str()), (403, "missing-scope"), "{:?}", token.claims);
     }
     assert_eq!(post(Token::service("feed:identity"), "/api/v2/feeds/nothing").problem(), "unknown-resource");
-    assert_eq!(app.get(&profile_path(USER), Token::citizen(USER)).status, 404, "nothing was taken");
+    assert_eq!(server.get(&profile_path(USER), Token::citizen(USER)).status, 404, "nothing was taken");
     assert_eq!(post(Token::service("feed:consent feed:identity"), "/api/v2/feeds/identity").status, 200);
 }
 
 #[test]
 fn the_token_command_signs_what_the_server_accepts() {
-    let app = spawn_app();
-    app.post_example();
+    let server = start_server();
+    server.post_example();
     let token = |arguments: &[&str]| {
         let output = std::process::Command::new(PROGRAM)
             .arg("token")
             .arg("--data-dir")
-            .arg(app.data_dir.path())
+            .arg(server.data_dir.path())
             .args(arguments)
             .output()
             .unwrap();
@@ -77,10 +77,10 @@ fn the_token_command_signs_what_the_server_accepts() {
     };
     let (code, own, _) = token(&["--sub", USER, "--role", "self"]);
     assert_eq!(code, Some(0));
-    assert_eq!(app.send(Request::new("GET", profile_path(USER)).bearer(own.trim())).status, 200);
+    assert_eq!(server.send(Request::new("GET", profile_path(USER)).bearer(own.trim())).status, 200);
     let (_, agent, _) =
         token(&["--sub", "agt:x", "--role", "agent", "--act", USER, "--scope", "section:family", "--ttl", "5m"]);
-    let seen = app.send(Request::new("GET", profile_path(USER)).bearer(agent.trim())).json();
+    let seen = server.send(Request::new("GET", profile_path(USER)).bearer(agent.trim())).json();
     assert!(seen.get("family").is_some() && seen.get("economic").is_none());
     for (arguments, code, part) in [
         (&["--sub", USER, "--role", "service"][..], 1, "must begin with `svc:`"),

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::app::{App, USER, eventually, feed_path, profile_path, residency, spawn_app, spawn_app_with};
 use crate::http::{Request, Response, connect, read_head, read_response};
+use crate::test_server::{
+    TestServer, USER, eventually, feed_path, profile_path, residency, start_server, start_server_with,
+};
 use crate::token::Token;
 use crate::unread::nothing_is_held;
 
@@ -53,9 +55,9 @@ fn head(method: &'static str, path: impl Into<String>) -> Request {
 
 #[test]
 fn a_body_that_never_ends_holds_no_connection() {
-    let app = spawn_app_with("[http]\nclient_body_timeout_s = 1\n");
-    app.post_example();
-    let [own, feeder] = [Token::citizen(USER), Token::service("feed:metadata")].map(|token| app.sign(token));
+    let server = start_server_with("[http]\nclient_body_timeout_s = 1\n");
+    server.post_example();
+    let [own, feeder] = [Token::citizen(USER), Token::service("feed:metadata")].map(|token| server.sign(token));
     let feed = || head("POST", feed_path("metadata")).bearer(&feeder);
     let consent = format!("{}/consent", profile_path(USER));
     let cases = [
@@ -81,7 +83,7 @@ fn a_body_that_never_ends_holds_no_connection() {
     ];
     let streams = cases.into_iter().chain(sized).map(|(status, request)| {
         let head = request.head();
-        let mut stream = connect(app.listen);
+        let mut stream = connect(server.listen);
         stream.write_all(head.as_bytes()).unwrap();
         // The beginning of an array, so that no form is refused before it is waited for.
         stream.write_all(b"5\r\n[    \r\n").unwrap();
@@ -97,18 +99,22 @@ fn a_body_that_never_ends_holds_no_connection() {
     });
     let streams: Vec<_> = streams.collect();
     // The clients' own ends are still open.
-    nothing_is_held(&app);
+    nothing_is_held(&server);
     drop(streams);
 }
 
 #[test]
 fn a_body_that_was_read_to_its_end_keeps_the_connection() {
-    let app = spawn_app();
-    let mut stream = connect(app.listen);
-    let token = app.sign(Token::service("feed:metadata"));
+    let server = start_server();
+    let mut stream = connect(server.listen);
+    let token = server.sign(Token::service("feed:metadata"));
     for number in 0..3 {
-        let event =
-            crate::app::residency(USER, &format!("e-{number}"), &format!("2026-01-0{}T00:00:00Z", number + 1), number);
+        let event = crate::test_server::residency(
+            USER,
+            &format!("e-{number}"),
+            &format!("2026-01-0{}T00:00:00Z", number + 1),
+            number,
+        );
         let event = event.to_string();
         let head =
             head("POST", feed_path("metadata")).bearer(&token).header("content-type", "application/cloudevents+json");
@@ -120,9 +126,9 @@ fn a_body_that_was_read_to_its_end_keeps_the_connection() {
 
 #[test]
 fn a_client_that_is_refused_while_it_sends_reads_the_answer() {
-    let app = spawn_app();
+    let server = start_server();
     let head = Request::new("POST", "/nope").header("content-length", (8 << 20).to_string()).head();
-    let mut stream = connect(app.listen);
+    let mut stream = connect(server.listen);
     stream.write_all(head.as_bytes()).unwrap();
     // Sends all of it before it reads.
     stream.write_all(&vec![b'x'; 8 << 20]).unwrap();
@@ -131,17 +137,17 @@ fn a_client_that_is_refused_while_it_sends_reads_the_answer() {
 
 #[test]
 fn a_broken_body_is_answered_once() {
-    let app = spawn_app();
-    let token = app.sign(Token::service("feed:metadata"));
+    let server = start_server();
+    let token = server.sign(Token::service("feed:metadata"));
     let head =
         head("POST", feed_path("metadata")).bearer(&token).header("content-type", "application/cloudevents+json");
-    let answer = only(&all_of(app.listen, format!("{}5\r\nhello\r\nnonsense\r\n", head.head()).as_bytes()));
+    let answer = only(&all_of(server.listen, format!("{}5\r\nhello\r\nnonsense\r\n", head.head()).as_bytes()));
     assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-body"));
     // The answer is complete before the fault is seen, also that of a profile whose view is in the cache: a handler that
     // still waits then is given up, and the connection closed.
-    app.post_example();
-    let own = app.sign(Token::citizen(USER));
-    assert_eq!(app.own_profile(USER).status, 200);
+    server.post_example();
+    let own = server.sign(Token::citizen(USER));
+    assert_eq!(server.own_profile(USER).status, 200);
     let get = || self::head("GET", profile_path(USER)).bearer(&own);
     let cases = [
         (204, self::head("OPTIONS", profile_path(USER))),
@@ -153,7 +159,7 @@ fn a_broken_body_is_answered_once() {
     ];
     for (status, request) in cases {
         for body in ["nonsense\r\n", "5\r\nhello\r\nnonsense\r\n"] {
-            let sent = all_of(app.listen, format!("{}{body}", request.head()).as_bytes());
+            let sent = all_of(server.listen, format!("{}{body}", request.head()).as_bytes());
             assert!(!sent.is_empty(), "no answer: {}{body}", request.head());
             assert_eq!(only(&sent).status, status, "{}", request.head());
         }
@@ -162,12 +168,12 @@ fn a_broken_body_is_answered_once() {
 
 #[test]
 fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
-    let app = spawn_app_with("[http]\nclient_header_timeout_s = 1\n");
+    let server = start_server_with("[http]\nclient_header_timeout_s = 1\n");
     let begun = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ";
-    assert_eq!(refusal(&only(&all_of(app.listen, begun))), (408, "request-timeout".to_owned()));
+    assert_eq!(refusal(&only(&all_of(server.listen, begun))), (408, "request-timeout".to_owned()));
 
     let whole = Request::new("GET", "/health/live").head();
-    let mut stream = connect(app.listen);
+    let mut stream = connect(server.listen);
     for _ in 0..3 {
         stream.write_all(whole.as_bytes()).unwrap();
         assert_eq!(read_response(&mut BufReader::new(&stream), true).status, 200);
@@ -187,44 +193,49 @@ fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
     dripping.join().unwrap();
 
     // Who says nothing is told nothing, and blank lines say nothing.
-    assert!(all_of(app.listen, b"").is_empty());
-    assert!(all_of(app.listen, b"\r\n\r\n").is_empty());
-    let mut stream = connect(app.listen);
+    assert!(all_of(server.listen, b"").is_empty());
+    assert!(all_of(server.listen, b"\r\n\r\n").is_empty());
+    let mut stream = connect(server.listen);
     for _ in 0..2 {
         stream.write_all(whole.as_bytes()).unwrap();
         assert_eq!(read_response(&mut BufReader::new(&stream), true).status, 200);
         stream.write_all(b"\r\n").unwrap();
-        // Longer than a head may take.
-        thread::sleep(Duration::from_secs(2));
+        // An unfinished head times out meanwhile.
+        assert_eq!(only(&all_of(server.listen, begun)).status, 408);
     }
     drop(stream);
-    nothing_is_held(&app);
+    nothing_is_held(&server);
 }
 
 #[test]
 fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
-    let app = spawn_app_with("[http]\nkeep_alive_s = 1\nclient_header_timeout_s = 1\n");
-    app.post_example();
-    let mut stream = connect(app.listen);
+    let server = start_server_with("[http]\nkeep_alive_s = 1\nclient_header_timeout_s = 1\n");
+    server.post_example();
+    let mut stream = connect(server.listen);
     stream.write_all(Request::new("GET", "/health/live").head().as_bytes()).unwrap();
     assert_eq!(only(&rest_of(&mut stream)).status, 200);
 
-    let own = app.sign(Token::citizen(USER));
-    let mut stream = connect(app.listen);
+    let own = server.sign(Token::citizen(USER));
+    let mut stream = connect(server.listen);
     let events = Request::new("GET", format!("{}/events", profile_path(USER))).bearer(&own);
     stream.write_all(events.head().as_bytes()).unwrap();
-    thread::sleep(Duration::from_secs(4));
-    let token = app.sign(Token::service("feed:metadata"));
-    let event = crate::app::residency(USER, "e", "2026-01-20T00:00:00Z", 33).to_string();
+    // Two idle connections, one after the other, time out meanwhile.
+    for _ in 0..2 {
+        let mut idle = connect(server.listen);
+        idle.write_all(Request::new("GET", "/health/live").head().as_bytes()).unwrap();
+        assert_eq!(only(&rest_of(&mut idle)).status, 200);
+    }
+    let token = server.sign(Token::service("feed:metadata"));
+    let event = crate::test_server::residency(USER, "e", "2026-01-20T00:00:00Z", 33).to_string();
     let post = Request::new("POST", feed_path("metadata")).bearer(&token).body("application/cloudevents+json", event);
-    assert_eq!(post.send(app.listen).status, 200);
+    assert_eq!(post.send(server.listen).status, 200);
     let lines = BufReader::new(stream).lines().map_while(Result::ok);
     assert!(lines.into_iter().any(|line| line == "event: patch"), "it goes on");
 }
 
 #[test]
 fn requests_that_cannot_be_parsed_are_answered_with_a_problem() {
-    let app = spawn_app();
+    let server = start_server();
     let long = |length: usize| format!("GET /health/live?{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(length));
     let headers = |count: usize, length: usize| {
         let lines = (0..count).map(|n| format!("X-{n}: {}\r\n", "a".repeat(length)));
@@ -248,23 +259,23 @@ fn requests_that_cannot_be_parsed_are_answered_with_a_problem() {
         (headers(20, 10_000), 431, "headers-too-large"),
     ];
     for (request, status, problem) in cases {
-        let sent = all_of(app.listen, request.as_bytes());
+        let sent = all_of(server.listen, request.as_bytes());
         assert_eq!(refusal(&only(&sent)), (status, problem.to_owned()), "{}", &request[..request.len().min(80)]);
     }
-    assert_eq!(only_close(&app, &long(10_000)).status, 200, "long, and not too long");
+    assert_eq!(only_close(&server, &long(10_000)).status, 200, "long, and not too long");
     // Behind a request that is fine.
-    let sent = all_of(app.listen, format!("{get}Host: x\r\n\r\n{get}\r\n").as_bytes());
+    let sent = all_of(server.listen, format!("{get}Host: x\r\n\r\n{get}\r\n").as_bytes());
     let mut rest = sent.as_slice();
     assert_eq!(read_response(&mut rest, true).status, 200);
     assert_eq!(refusal(&only(rest)), (400, "malformed-request".to_owned()));
-    assert!(app.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"414\"}") >= 3.0);
-    nothing_is_held(&app);
-    assert!(!app.log().contains("ERROR"), "what clients do wrong is no error of the server: {}", app.log());
+    assert!(server.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"414\"}") >= 3.0);
+    nothing_is_held(&server);
+    assert!(!server.log().contains("ERROR"), "what clients do wrong is no error of the server: {}", server.log());
 }
 
 /// The answer to a request that then closes its half.
-fn only_close(app: &App, request: &str) -> Response {
-    let mut stream = connect(app.listen);
+fn only_close(server: &TestServer, request: &str) -> Response {
+    let mut stream = connect(server.listen);
     stream.write_all(request.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     only(&rest_of(&mut stream))
@@ -272,8 +283,8 @@ fn only_close(app: &App, request: &str) -> Response {
 
 #[test]
 fn every_target_and_host_has_its_answer() {
-    let app = spawn_app();
-    let answer = only_close(&app, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n");
+    let server = start_server();
+    let answer = only_close(&server, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!((answer.status, answer.header("allow")), (204, "GET, HEAD, POST, PUT, OPTIONS"));
     assert!(!answer.header("x-request-id").is_empty());
     for (line, status, problem) in [
@@ -281,11 +292,11 @@ fn every_target_and_host_has_its_answer() {
         ("GET *", 404, "unknown-resource"),
         ("GET http://x/nope", 404, "unknown-resource"),
     ] {
-        let answer = only_close(&app, &format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        let answer = only_close(&server, &format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"));
         assert_eq!((answer.status, answer.problem().as_str()), (status, problem), "{line}");
     }
     for (host, status) in [("a b/c", 400), ("user@host", 400), ("x:8080", 200), ("[::1]:80", 200), ("", 200)] {
-        let answer = only_close(&app, &format!("GET /health/live HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let answer = only_close(&server, &format!("GET /health/live HTTP/1.1\r\nHost: {host}\r\n\r\n"));
         assert_eq!(answer.status, status, "`{host}`");
         if status == 400 {
             assert_eq!(answer.problem(), "malformed-request");
@@ -295,11 +306,11 @@ fn every_target_and_host_has_its_answer() {
 
 #[test]
 fn streams_for_clients_of_http_1_0_have_no_chunks() {
-    let app = spawn_app();
-    app.post_example();
+    let server = start_server();
+    server.post_example();
     let events = format!("GET {}/events HTTP/1.0\r\n", profile_path(USER));
-    let token = app.sign(Token::citizen(USER));
-    let mut stream = connect(app.listen);
+    let token = server.sign(Token::citizen(USER));
+    let mut stream = connect(server.listen);
     write!(stream, "{events}Host: x\r\nConnection: keep-alive\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
     let mut reader = BufReader::new(stream);
     let head = read_head(&mut reader);
@@ -308,15 +319,15 @@ fn streams_for_clients_of_http_1_0_have_no_chunks() {
     reader.read_line(&mut line).unwrap();
     assert_eq!(line, "event: profile\n");
 
-    let token = app.sign(Token::service("feed:metadata"));
-    let event = crate::app::residency(USER, "e", "2026-01-20T00:00:00Z", 34);
+    let token = server.sign(Token::service("feed:metadata"));
+    let event = crate::test_server::residency(USER, "e", "2026-01-20T00:00:00Z", 34);
     let request = format!(
         "POST {} HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/x-ndjson\r\n\
          Content-Length: {}\r\n\r\n{event}\n",
         feed_path("metadata"),
         event.to_string().len() + 1,
     );
-    let sent = String::from_utf8(all_of(app.listen, request.as_bytes())).unwrap();
+    let sent = String::from_utf8(all_of(server.listen, request.as_bytes())).unwrap();
     let (head, body) = sent.split_once("\r\n\r\n").unwrap();
     assert!(!head.contains("transfer-encoding") && head.starts_with("HTTP/1.0 200"), "{head}");
     let total: serde_json::Value = serde_json::from_str(body.lines().last().unwrap()).unwrap();
@@ -325,13 +336,13 @@ fn streams_for_clients_of_http_1_0_have_no_chunks() {
 
 #[test]
 fn a_websocket_is_not_opened_over_http_1_0() {
-    let app = spawn_app();
-    let token = app.sign(Token::citizen(USER));
+    let server = start_server();
+    let token = server.sign(Token::citizen(USER));
     let request = format!(
         "GET /api/v2/live HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {token}\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
-    let answer = only(&all_of(app.listen, request.as_bytes()));
+    let answer = only(&all_of(server.listen, request.as_bytes()));
     assert_eq!((answer.status, answer.problem().as_str()), (426, "upgrade-required"));
 }
 
@@ -355,15 +366,15 @@ fn ask_and_leave(address: SocketAddr, request: &Request) -> TcpStream {
 fn a_stream_whose_client_is_gone_gives_its_place_back() {
     // Nothing is sent on them that would fail.
     let settings = "[live]\nheartbeat_s = 3_600\nmax_sockets_per_caller = 3\n[events]\nheartbeat_s = 3_600\nmax_followers_per_caller = 3\n";
-    let app = spawn_app_with(settings);
-    app.post_example();
-    let own = app.sign(Token::citizen(USER));
+    let server = start_server_with(settings);
+    server.post_example();
+    let own = server.sign(Token::citizen(USER));
     let own = Request::new("GET", format!("{}/events", profile_path(USER))).bearer(&own);
-    let all = crate::follower::request(&app, Token::service("profile:read events:read"), "");
+    let all = crate::follower::request(&server, Token::service("profile:read events:read"), "");
     for request in [own, all] {
-        let streams: Vec<_> = (0..3).map(|_| open(app.listen, &request)).collect();
+        let streams: Vec<_> = (0..3).map(|_| open(server.listen, &request)).collect();
         assert!(streams.iter().all(|(status, _)| *status == 200));
-        assert_eq!(open(app.listen, &request).0, 429);
+        assert_eq!(open(server.listen, &request).0, 429);
         let mut streams = streams.into_iter().map(|(_, stream)| stream);
         // One closes, one closes its half only, one is reset.
         drop(streams.next());
@@ -373,40 +384,40 @@ fn a_stream_whose_client_is_gone_gives_its_place_back() {
         rustix::net::sockopt::set_socket_linger(&reset, Some(Duration::ZERO)).unwrap();
         drop(reset);
         eventually("all places are free", || {
-            let again: Vec<_> = (0..3).map(|_| open(app.listen, &request)).collect();
+            let again: Vec<_> = (0..3).map(|_| open(server.listen, &request)).collect();
             again.iter().all(|(status, _)| *status == 200)
         });
         // Some close their half before the stream begins.
-        let left: Vec<_> = (0..3).map(|_| ask_and_leave(app.listen, &request)).collect();
+        let left: Vec<_> = (0..3).map(|_| ask_and_leave(server.listen, &request)).collect();
         eventually("all places are free again", || {
-            let again: Vec<_> = (0..3).map(|_| open(app.listen, &request)).collect();
+            let again: Vec<_> = (0..3).map(|_| open(server.listen, &request)).collect();
             again.iter().all(|(status, _)| *status == 200)
         });
         drop(left);
     }
-    nothing_is_held(&app);
+    nothing_is_held(&server);
 }
 
 #[test]
 fn a_stream_of_events_takes_no_more_requests_than_it_must() {
-    let app = spawn_app();
-    app.post_example();
-    let own = app.sign(Token::citizen(USER));
+    let server = start_server();
+    server.post_example();
+    let own = server.sign(Token::citizen(USER));
     let request = Request::new("GET", format!("{}/events", profile_path(USER))).bearer(&own);
-    let (status, mut stream) = open(app.listen, &request);
+    let (status, mut stream) = open(server.listen, &request);
     assert_eq!(status, 200);
     let more = Request::new("GET", "/health/live").head().repeat(4_000);
     let _ = stream.write_all(more.as_bytes());
     let _ = stream.read_to_end(&mut Vec::new());
-    nothing_is_held(&app);
+    nothing_is_held(&server);
 }
 
 #[test]
 fn every_request_of_a_pipeline_is_answered_in_its_turn() {
-    let app = spawn_app();
-    app.post_example();
-    let feeder = app.sign(Token::service("feed:metadata"));
-    let own = app.sign(Token::citizen(USER));
+    let server = start_server();
+    server.post_example();
+    let feeder = server.sign(Token::service("feed:metadata"));
+    let own = server.sign(Token::citizen(USER));
     // Posts wait for their user's actor, reads do not.
     let years: Vec<u32> = (0..200).map(|index| index % 90).collect();
     let mut requests = Vec::new();
@@ -423,7 +434,7 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
     let years_of_last = years[years.len() - 1];
     let mut is_first = true;
     for piece in [sent.len(), 10_000, 700] {
-        let mut stream = connect(app.listen);
+        let mut stream = connect(server.listen);
         let mut answers = BufReader::new(stream.try_clone().unwrap());
         let sent = sent.clone();
         let sending = thread::spawn(move || sent.chunks(piece).for_each(|piece| stream.write_all(piece).unwrap()));
@@ -442,7 +453,7 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
     let post = Request::new("POST", feed_path("metadata")).bearer(&feeder).body("application/cloudevents+json", event);
     let mut sent = [post.head().as_bytes(), post.content()].concat();
     sent.extend(Request::new("GET", "/health/live").head().repeat(100).into_bytes());
-    let mut stream = connect(app.listen);
+    let mut stream = connect(server.listen);
     stream.write_all(&sent).unwrap();
     let mut answers = BufReader::new(stream);
     assert!((0..=100).all(|_| read_response(&mut answers, true).status == 200));
@@ -454,10 +465,10 @@ async fn a_socket_that_its_client_closes_is_closed_at_once_with_its_code() {
     use tokio_tungstenite::tungstenite::Message;
     use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-    let app = spawn_app();
+    let server = start_server();
     let mut shortest = Duration::MAX;
     for (sent, answered) in [(1_000, 1_000), (4_000, 4_000), (4_999, 4_999), (3_000, 3_000), (1_001, 1_000)] {
-        let mut client = crate::live_client::Client::open(&app, Token::citizen(USER)).await;
+        let mut client = crate::live_client::LiveClient::open(&server, Token::citizen(USER)).await;
         let started = Instant::now();
         let close = CloseFrame { code: sent.into(), reason: "".into() };
         client.socket.send(Message::Close(Some(close))).await.unwrap();

@@ -10,11 +10,11 @@ use domain::table::LeafSet;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::promise;
+use super::visibility;
 
 /// How often each thing happened: a test that never sees it proves nothing.
 #[derive(Debug, Default)]
-pub(super) struct Count(BTreeMap<&'static str, usize>);
+pub(super) struct Coverage(BTreeMap<&'static str, usize>);
 
 const EVENTS: [&str; 9] = [
     "profiles",
@@ -28,8 +28,8 @@ const EVENTS: [&str; 9] = [
     "gone",
 ];
 
-impl Count {
-    fn saw(&mut self, what: &'static str) {
+impl Coverage {
+    fn record(&mut self, what: &'static str) {
         *self.0.entry(what).or_default() += 1;
     }
 
@@ -37,7 +37,7 @@ impl Count {
         other.0.iter().for_each(|(what, times)| *self.0.entry(what).or_default() += times);
     }
 
-    pub(super) fn everything_happened(&self) {
+    pub(super) fn assert_complete(&self) {
         for what in EVENTS {
             assert!(self.0.get(what).is_some_and(|times| *times >= 20), "{what} hardly ever: {self:?}");
         }
@@ -83,34 +83,35 @@ impl Follower {
     }
 
     /// Takes over what waits. `own` is the citizen's profile, as it was acknowledged before.
-    pub(super) fn read(&mut self, own: &Value, count: &mut Count) {
+    pub(super) fn read(&mut self, own: &Value, coverage: &mut Coverage) {
         while let Some(frame) = self.outlet.as_mut().and_then(|(_, receiver)| receiver.try_recv()) {
-            self.take(&frame, count);
-            if let Some(path) = self.held.as_ref().and_then(|held| promise::broken(&self.viewer, own, held)) {
+            self.take(&frame, coverage);
+            if let Some(path) = self.held.as_ref().and_then(|held| visibility::forbidden_path(&self.viewer, own, held))
+            {
                 panic!("{:?} holds {path} after {}", self.viewer, String::from_utf8_lossy(frame.message.text()));
             }
         }
     }
 
-    fn take(&mut self, frame: &Frame, count: &mut Count) {
+    fn take(&mut self, frame: &Frame, coverage: &mut Coverage) {
         let text: Value = serde_json::from_slice(frame.message.text()).expect("JSON");
         match frame.message.kind {
             FrameKind::Profile => {
-                count.saw("profiles");
+                coverage.record("profiles");
                 assert!(!frame.reset || self.asked_to_continue, "a reset that nobody asked for");
                 if frame.reset {
-                    count.saw("resets");
+                    coverage.record("resets");
                 }
                 self.held = Some(text["profile"].clone());
             }
-            FrameKind::Patch => self.patch(&text, count),
+            FrameKind::Patch => self.patch(&text, coverage),
             FrameKind::Completeness => {
-                count.saw("completeness");
+                coverage.record("completeness");
                 let held = self.held.as_ref().expect("a change of what is held");
                 assert_eq!(text["new_pct"], held["profile_completeness_pct"]);
             }
             FrameKind::Gone => {
-                count.saw("gone");
+                coverage.record("gone");
                 (self.held, self.cursor) = (None, None);
             }
             FrameKind::Resync => panic!("no actor ends here"),
@@ -121,10 +122,10 @@ impl Follower {
         }
     }
 
-    fn patch(&mut self, text: &Value, count: &mut Count) {
-        count.saw("patches");
+    fn patch(&mut self, text: &Value, coverage: &mut Coverage) {
+        coverage.record("patches");
         if self.asked_to_continue {
-            count.saw("continued");
+            coverage.record("continued");
         }
         let held = self.held.as_mut().expect("a patch continues a document");
         assert_eq!(text["base_revision"], held["revision"], "no gap, and nothing twice");
@@ -135,15 +136,15 @@ impl Follower {
         }
         assert_eq!(held["revision"], text["revision"]);
         if operations.is_empty() {
-            count.saw("empty patches");
+            coverage.record("empty patches");
         }
         let (base, revision) = (number(&text["base_revision"]), number(&text["revision"]));
         if revision > base + 1 {
-            count.saw("merged patches");
+            coverage.record("merged patches");
         }
         assert_eq!(text.get("view_hash").is_some(), revision / 64 != base / 64);
         if let Some(hash) = text.get("view_hash") {
-            count.saw("view hashes");
+            coverage.record("view hashes");
             let canonical = serde_json_canonicalizer::to_vec(held).expect("canonical form");
             assert_eq!(*hash, hex::encode(Sha256::digest(canonical)));
         }

@@ -4,8 +4,8 @@
 //! It runs on the actors themselves, over a journal in memory. `LAW_SEED` and `LAW_CASES` choose the histories.
 
 mod follower;
-mod memory;
-mod promise;
+mod memory_store;
+mod visibility;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -24,8 +24,8 @@ use crate::events::{Case, SUBJECT};
 use crate::random::Random;
 use crate::sentences;
 use crate::subject::Domain;
-use follower::{Count, Follower};
-use memory::Memory;
+use follower::{Coverage, Follower};
+use memory_store::MemoryStore;
 
 /// 2026-01-21T06:30:00Z, noon in India.
 const NOON: i64 = 1_768_977_000_000_000;
@@ -34,26 +34,26 @@ const CASES: u64 = 6;
 const DAY: i64 = 86_400_000_000;
 
 /// A clock that the test moves.
-struct SetClock(AtomicI64);
+struct ManualClock(AtomicI64);
 
-impl Clock for SetClock {
+impl Clock for ManualClock {
     fn now_micros(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-struct Ones;
+struct ConstantEntropy;
 
-impl Entropy for Ones {
+impl Entropy for ConstantEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(1);
     }
 }
 
 /// A running system, and all that is asked of it.
-struct Town {
+struct Harness {
     profiles: Profiles,
-    clock: Arc<SetClock>,
+    clock: Arc<ManualClock>,
     domain: Domain,
     random: Random,
 }
@@ -61,30 +61,30 @@ struct Town {
 #[test]
 #[expect(clippy::print_stdout, reason = "says what the histories came to; shown with --nocapture")]
 fn patches_commute_with_masks_and_nothing_withdrawn_goes_out() {
-    let mut count = Count::default();
+    let mut coverage = Coverage::default();
     for seed in crate::seeds(400) {
         let run = std::panic::AssertUnwindSafe(|| {
-            actix::System::new().block_on(async { Town::start(seed).live(seed).await })
+            actix::System::new().block_on(async { Harness::start(seed).run(seed).await })
         });
         match std::panic::catch_unwind(run) {
-            Ok(one) => count.add(&one),
+            Ok(one) => coverage.add(&one),
             Err(panic) => {
                 println!("LAW_SEED={seed} LAW_CASES=1 brings it back");
                 std::panic::resume_unwind(panic);
             }
         }
     }
-    println!("{count:?}");
+    println!("{coverage:?}");
     if crate::setting("LAW_CASES", 400) >= 400 {
-        count.everything_happened();
+        coverage.assert_complete();
     }
 }
 
-impl Town {
+impl Harness {
     fn start(seed: u64) -> Self {
-        let domain = Domain::new(&sentences::world());
-        let clock = Arc::new(SetClock(AtomicI64::new(NOON)));
-        let memory = Memory::default();
+        let domain = Domain::new(&sentences::fixture());
+        let clock = Arc::new(ManualClock(AtomicI64::new(NOON)));
+        let memory = MemoryStore::default();
         let table = config::AccessTable::load(std::path::Path::new("/nonexistent")).expect("the embedded table");
         let policy = Policy::compile(&table.rules).expect("the embedded table");
         let ports = Ports {
@@ -92,7 +92,7 @@ impl Town {
             store: Arc::new(memory.clone()),
             log: Arc::new(memory),
             clock: clock.clone(),
-            entropy: Arc::new(Ones),
+            entropy: Arc::new(ConstantEntropy),
             rules: Arc::new(domain.rules().clone()),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
         };
@@ -102,8 +102,8 @@ impl Town {
     }
 
     /// Lets a history happen while followers come, go, read and do not read; then all of them hold what a read gives.
-    async fn live(mut self, seed: u64) -> Count {
-        let mut count = Count::default();
+    async fn run(mut self, seed: u64) -> Coverage {
+        let mut coverage = Coverage::default();
         let (mut followers, mut away): (Vec<Follower>, Vec<Follower>) = (Vec::new(), Vec::new());
         for event in self.history(seed) {
             self.submit(event).await;
@@ -114,7 +114,7 @@ impl Town {
                 0..=3 if followers.len() < 6 => {
                     let mut follower = match away.pop() {
                         Some(follower) if !self.random.one_in(3) => follower,
-                        _ => self.newcomer(),
+                        _ => self.new_follower(),
                     };
                     if follower.open(&self.profiles, 1 + self.random.below(4)).await {
                         followers.push(follower);
@@ -130,19 +130,19 @@ impl Town {
             let own = self.own_view().await;
             for follower in &mut followers {
                 if self.random.one_in(2) {
-                    follower.read(&own, &mut count);
+                    follower.read(&own, &mut coverage);
                 }
             }
         }
         for mut follower in followers {
             let end = Instant::now() + Duration::from_secs(10);
-            while !self.is_at_the_head(&mut follower, &mut count).await {
+            while !self.is_at_the_head(&mut follower, &mut coverage).await {
                 assert!(Instant::now() < end, "a follower never comes to the head");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
         assert!(self.profiles.stop().await);
-        count
+        coverage
     }
 
     /// Some cases' events, with consent given and withdrawn between them more often than the cases do.
@@ -170,7 +170,7 @@ impl Town {
         assert_ne!(result.status, Status::Busy);
     }
 
-    fn newcomer(&mut self) -> Follower {
+    fn new_follower(&mut self) -> Follower {
         let subject = UserId::parse(SUBJECT).expect("an id");
         let viewer = match self.random.below(6) {
             0 => Viewer::SelfCitizen(subject),
@@ -202,9 +202,9 @@ impl Town {
         serde_json::from_slice(&view.body).expect("JSON")
     }
 
-    async fn is_at_the_head(&self, follower: &mut Follower, count: &mut Count) -> bool {
+    async fn is_at_the_head(&self, follower: &mut Follower, coverage: &mut Coverage) -> bool {
         let own = self.own_view().await;
-        follower.read(&own, count);
+        follower.read(&own, coverage);
         let subject = UserId::parse(SUBJECT).expect("an id");
         match self.profiles.view(subject, &follower.viewer).await {
             Err(_) => follower.held.is_none(),

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
-use super::World;
+use super::Fixture;
 use super::registers::{Register, Registers};
 use super::time::{local_date, micros};
 
 /// The section; absent without any deadline register.
-pub(crate) fn section(registers: &Registers, day: Date, world: &World) -> Option<Value> {
+pub(crate) fn section(registers: &Registers, day: Date, fixture: &Fixture) -> Option<Value> {
     let of = |family: &'static str, id: &str| {
         registers.family(family).find(|(found, _)| *found == id).map(|(_, register)| register)
     };
@@ -25,7 +25,7 @@ pub(crate) fn section(registers: &Registers, day: Date, world: &World) -> Option
         let (details, completion) = (of("details/", id), of("completion/", id));
         if is_done(details, completion) {
             let completed_at = completion.and_then(|register| register.value.as_ref()).and_then(Value::as_str);
-            let age = days_between(local_date(micros(completed_at.expect("a completion")), world), day);
+            let age = days_between(local_date(micros(completed_at.expect("a completion")), fixture), day);
             completed_last_90d += u32::from((0..90).contains(&age));
         } else if let Some(details) = details.and_then(|register| register.value.as_ref()) {
             let mut item = details.clone();

@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
-use super::World;
+use super::Fixture;
 use super::registers::Registers;
 use super::sections::winning_leaves;
 use super::time::{local_date, rfc_3339};
 
 /// Trust: there from the first event of any source but consent and self.
-pub(crate) fn trust(registers: &Registers, day: Date, world: &World) -> Option<Value> {
+pub(crate) fn trust(registers: &Registers, day: Date, fixture: &Fixture) -> Option<Value> {
     let newest = newest_micros_by_source(registers);
     let fresh = newest.iter().filter(|(source, _)| !["consent", "self"].contains(source));
     let oldest = *fresh.map(|(_, micros)| micros).min()?;
     let mut section = Map::new();
-    section.insert("data_freshness_hours".to_owned(), freshness_hours(oldest, day, world));
-    section.insert("source_trace".to_owned(), source_trace(registers, &newest, world));
+    section.insert("data_freshness_hours".to_owned(), freshness_hours(oldest, day, fixture));
+    section.insert("source_trace".to_owned(), source_trace(registers, &newest, fixture));
     if let Some(overall) = registers.winning_value("trust.overall_confidence") {
         section.insert("overall_confidence".to_owned(), overall);
     }
@@ -38,16 +38,16 @@ fn newest_micros_by_source(registers: &Registers) -> BTreeMap<&str, i64> {
 }
 
 /// Hours from `oldest` to 00:00 of the day, rounded half up to one decimal, not below 0.
-fn freshness_hours(oldest: i64, day: Date, world: &World) -> Value {
+fn freshness_hours(oldest: i64, day: Date, fixture: &Fixture) -> Value {
     const MICROS_PER_TENTH: i64 = 360_000_000;
-    let midnight = day.to_zoned(world.zone.clone()).expect("within range").timestamp().as_microsecond();
+    let midnight = day.to_zoned(fixture.zone.clone()).expect("within range").timestamp().as_microsecond();
     let tenths = (midnight - oldest + MICROS_PER_TENTH / 2).div_euclid(MICROS_PER_TENTH).max(0);
     #[expect(clippy::cast_precision_loss, reason = "tenths of hours since 2000 are far below 2^53")]
     let hours = tenths as f64 / 10.0;
     json!(hours)
 }
 
-fn source_trace(registers: &Registers, newest: &BTreeMap<&str, i64>, world: &World) -> Value {
+fn source_trace(registers: &Registers, newest: &BTreeMap<&str, i64>, fixture: &Fixture) -> Value {
     let mut trace = Map::new();
     for (source, micros) in newest {
         let prefix = match *source {
@@ -55,7 +55,7 @@ fn source_trace(registers: &Registers, newest: &BTreeMap<&str, i64>, world: &Wor
             "metadata" | "self" | "schemes" | "deadlines" | "consent" => "synced",
             _ => "computed",
         };
-        let date = local_date(*micros, world);
+        let date = local_date(*micros, fixture);
         trace.insert((*source).to_owned(), json!(format!("{prefix}_{date}")));
     }
     if let Some(Value::Object(sent)) = registers.winning_value("trust.source_trace") {

@@ -35,7 +35,7 @@ use serde_json::{Map, Value, json};
 use registers::Registers;
 
 /// What the profile depends on beside the events and the day.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     /// The configured time zone.
     pub(crate) zone: TimeZone,
     /// State slug to the slugs of its districts.
@@ -43,11 +43,11 @@ pub(crate) struct World {
 }
 
 /// The profile (envelope aside) that all accepted `events` of one user give on `day`; `None` without any event.
-pub(crate) fn profile(events: &[Value], day: Date, world: &World) -> Option<Value> {
+pub(crate) fn profile(events: &[Value], day: Date, fixture: &Fixture) -> Option<Value> {
     if events.is_empty() {
         return None;
     }
-    let registers = Registers::of(events);
+    let registers = Registers::from_events(events);
     let mut profile = Map::new();
     let mut put = |member: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -56,14 +56,14 @@ pub(crate) fn profile(events: &[Value], day: Date, world: &World) -> Option<Valu
     };
     put("identity_token", registers.winning_value("identity_token"));
     put("identity", sections::plain(&registers, "identity"));
-    put("demographics", sections::demographics(&registers, world));
+    put("demographics", sections::demographics(&registers, fixture));
     put("economic", sections::plain(&registers, "economic"));
     put("family", sections::plain(&registers, "family"));
     put("eligibility", sections::eligibility(&registers));
-    put("deadlines", deadlines::section(&registers, day, world));
+    put("deadlines", deadlines::section(&registers, day, fixture));
     put("risk_scores", sections::risk_scores(&registers));
     put("predictions", sections::predictions(&registers));
-    put("trust", derived::trust(&registers, day, world));
+    put("trust", derived::trust(&registers, day, fixture));
     put("cohort_tags", registers.winning_value("cohort_tags"));
     put("consent", derived::consent(&registers));
     let pct = completeness::percentage(&profile);

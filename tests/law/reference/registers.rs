@@ -45,7 +45,7 @@ pub(crate) struct Registers(pub(crate) Vec<Register>);
 
 impl Registers {
     /// Lets every event write, keeps the greatest stamp of each register, then applies the bounds.
-    pub(crate) fn of(events: &[Value]) -> Self {
+    pub(crate) fn from_events(events: &[Value]) -> Self {
         let mut kept = BTreeMap::new();
         for write in events.iter().flat_map(writes) {
             let key = (write.path.clone(), write.source.clone(), write.kind.clone());

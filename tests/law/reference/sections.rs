@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::World;
+use super::Fixture;
 use super::registers::{Registers, leaves};
 
 /// The winning value of each leaf; absent where no leaf has one.
@@ -21,11 +21,11 @@ fn present(section: Map<String, Value>) -> Option<Value> {
 }
 
 /// As any plain section, but a district has to lie in the state shown beside it.
-pub(crate) fn demographics(registers: &Registers, world: &World) -> Option<Value> {
+pub(crate) fn demographics(registers: &Registers, fixture: &Fixture) -> Option<Value> {
     let mut section = winning_leaves(registers, "demographics");
     let lies_in_state = |district: &str| {
         let state = section.get("state").and_then(Value::as_str);
-        state.and_then(|state| world.districts.get(state)).is_some_and(|districts| districts.contains(district))
+        state.and_then(|state| fixture.districts.get(state)).is_some_and(|districts| districts.contains(district))
     };
     if section.get("district").and_then(Value::as_str).is_some_and(|district| !lies_in_state(district)) {
         section.remove("district");

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::World;
+use super::Fixture;
 
 /// The microsecond that an RFC 3339 text falls into.
 pub(crate) fn micros(text: &str) -> i64 {
@@ -12,8 +12,8 @@ pub(crate) fn micros(text: &str) -> i64 {
 }
 
 /// The day that a time falls on in the configured zone.
-pub(crate) fn local_date(micros: i64, world: &World) -> Date {
-    Timestamp::from_microsecond(micros).expect("within range").to_zoned(world.zone.clone()).date()
+pub(crate) fn local_date(micros: i64, fixture: &Fixture) -> Date {
+    Timestamp::from_microsecond(micros).expect("within range").to_zoned(fixture.zone.clone()).date()
 }
 
 /// RFC 3339 in UTC with the shortest fraction, none where it is zero.

@@ -20,7 +20,7 @@ const AI_STANDARD: [&str; 2] = ["predictions.*", "trust.*"];
 const AI_FULL: [&str; 2] = ["economic.*", "family.*"];
 
 /// The first path of `held` that the viewer may not hold at the consent in `own`, the citizen's whole profile.
-pub(super) fn broken(viewer: &Viewer, own: &Value, held: &Value) -> Option<String> {
+pub(super) fn forbidden_path(viewer: &Viewer, own: &Value, held: &Value) -> Option<String> {
     let paths = paths(held);
     match viewer {
         Viewer::SelfCitizen(_) | Viewer::Admin { .. } => None,

@@ -11,9 +11,9 @@ use parking_lot::Mutex;
 
 /// The frames of every user.
 #[derive(Clone, Default)]
-pub(super) struct Memory(Arc<Mutex<BTreeMap<UserId, Vec<Vec<u8>>>>>);
+pub(super) struct MemoryStore(Arc<Mutex<BTreeMap<UserId, Vec<Vec<u8>>>>>);
 
-impl Journal for Memory {
+impl Journal for MemoryStore {
     fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
         let mut users = self.0.lock();
         for record in group {
@@ -26,7 +26,7 @@ impl Journal for Memory {
 }
 
 /// Nobody follows it.
-impl EventLog for Memory {
+impl EventLog for MemoryStore {
     fn end(&self) -> LogPosition {
         LogPosition(0)
     }
@@ -44,7 +44,7 @@ impl EventLog for Memory {
     }
 }
 
-impl ProfileStore for Memory {
+impl ProfileStore for MemoryStore {
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         let users = self.0.lock();
         let Some(frames) = users.get(user) else { return Ok(None) };

@@ -20,7 +20,7 @@ pub(crate) const NOW: &str = "2026-01-21T12:00:00Z";
 pub(crate) const USER: &str = data::EXAMPLE_USER;
 
 /// A running server. It is killed when dropped.
-pub(crate) struct App {
+pub(crate) struct TestServer {
     child: Child,
     pub(crate) listen: SocketAddr,
     pub(crate) admin_listen: SocketAddr,
@@ -29,24 +29,24 @@ pub(crate) struct App {
 }
 
 /// A server with the default settings, whose clock stands at [`NOW`].
-pub(crate) fn spawn_app() -> App {
-    spawn_app_with("")
+pub(crate) fn start_server() -> TestServer {
+    start_server_with("")
 }
 
 /// The same with some settings.
-pub(crate) fn spawn_app_with(settings: &str) -> App {
+pub(crate) fn start_server_with(settings: &str) -> TestServer {
     let data_dir = TempDir::new().unwrap();
     fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
-    start(data_dir)
+    start_on(data_dir)
 }
 
 /// A server with some settings that may open `files` files.
-pub(crate) fn spawn_app_with_open_files(files: u32, settings: &str) -> App {
-    spawn_app_under(&format!("ulimit -n {files}"), settings)
+pub(crate) fn start_server_with_open_files(files: u32, settings: &str) -> TestServer {
+    start_server_under(&format!("ulimit -n {files}"), settings)
 }
 
 /// A server with some settings, started by a shell that has run `limits` before.
-pub(crate) fn spawn_app_under(limits: &str, settings: &str) -> App {
+pub(crate) fn start_server_under(limits: &str, settings: &str) -> TestServer {
     let data_dir = TempDir::new().unwrap();
     fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
     let server = serve(data_dir.path());
@@ -57,22 +57,22 @@ pub(crate) fn spawn_app_under(limits: &str, settings: &str) -> App {
 }
 
 /// Starts a server on a data directory that may hold something already.
-pub(crate) fn start(data_dir: TempDir) -> App {
+pub(crate) fn start_on(data_dir: TempDir) -> TestServer {
     start_at(data_dir, NOW)
 }
 
 /// The same, with another time for assembly.
-pub(crate) fn start_at(data_dir: TempDir, clock: &str) -> App {
+pub(crate) fn start_at(data_dir: TempDir, clock: &str) -> TestServer {
     let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
     run(serve_at(data_dir.path(), clock), data_dir, log)
 }
 
 /// The same with a log that goes elsewhere.
-pub(crate) fn start_with_stderr(data_dir: TempDir, stderr: impl Into<Stdio>) -> App {
+pub(crate) fn start_with_stderr(data_dir: TempDir, stderr: impl Into<Stdio>) -> TestServer {
     run(serve(data_dir.path()), data_dir, stderr)
 }
 
-fn run(mut command: Command, data_dir: TempDir, stderr: impl Into<Stdio>) -> App {
+fn run(mut command: Command, data_dir: TempDir, stderr: impl Into<Stdio>) -> TestServer {
     let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -81,7 +81,7 @@ fn run(mut command: Command, data_dir: TempDir, stderr: impl Into<Stdio>) -> App
     assert_eq!(ready["event"], "ready");
     let address = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
     let key = secret(data_dir.path(), "PROFILE_SERVER_DEV_SECRET");
-    App { listen: address("listen"), admin_listen: address("admin_listen"), child, data_dir, key }
+    TestServer { listen: address("listen"), admin_listen: address("admin_listen"), child, data_dir, key }
 }
 
 /// The command that starts a server on free ports.
@@ -106,7 +106,7 @@ fn read_log(data_dir: &Path) -> String {
     fs::read_to_string(data_dir.join("test.log")).unwrap_or_default()
 }
 
-impl App {
+impl TestServer {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -192,7 +192,7 @@ impl App {
     }
 }
 
-impl Drop for App {
+impl Drop for TestServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -233,4 +233,10 @@ pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
         assert!(started.elapsed() < Duration::from_secs(20), "{what}: it did not come");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Prints a figure that depends on the machine. The test harness shows it with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "figures are for people")]
+pub(crate) fn print_figure(what: &str, figure: impl std::fmt::Debug) {
+    println!("{what}: {figure:?}");
 }
