@@ -22,10 +22,10 @@ use crate::http::door::Door;
 use crate::http::in_flight::InFlight;
 use crate::http::transport::descriptors::{self, ADMIN_CONNECTIONS, TooFewDescriptors};
 use crate::http::transport::{ConnectionLimits, Listener, Timeouts};
-use crate::http::{FeedMetrics, SpoolSpace, Surface};
+use crate::http::{FeedMetrics, Routes, SpoolSpace};
 use crate::live::{Sockets, Tickets};
 use crate::telemetry::{self, metric};
-use crate::wiring::{self, House};
+use crate::wiring::{self, Components};
 
 /// Metrics are tidied, expired tickets forgotten, and the access table looked at, this often.
 const TICK: Duration = Duration::from_secs(1);
@@ -95,11 +95,11 @@ impl Application {
         let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
         telemetry::init_log(&settings.log, &wiring::log_key(&secrets))
             .map_err(|error| StartError::Telemetry(error.to_string()))?;
-        let house = wiring::build(&settings, &secrets)?;
+        let components = wiring::build(&settings, &secrets)?;
         let development_key = secrets.development_secret.as_ref().map(|key| key.expose_secret());
         let verifier = Verifier::new(development_key, settings.auth.clone(), wiring::wall_clock());
         let (stop, closing) = watch::channel(false);
-        let House { profiles, rules, policy, clock, entropy, dead_letters, store, epoch, closer } = house;
+        let Components { profiles, rules, policy, clock, entropy, dead_letters, store, epoch, closer } = components;
         let mut start = [0; 8];
         entropy.fill(&mut start);
         let tickets = Arc::new(Tickets::new(&settings.live, entropy));
@@ -123,10 +123,10 @@ impl Application {
             closing,
         };
         let start = u64::from_ne_bytes(start);
-        let surface = Surface::new(door, prometheus.clone(), start);
+        let routes = Routes::new(door, prometheus.clone(), start);
         let limits = descriptors::public_limits(&settings.http)?;
-        let (public, listen) = bind_public(&settings, limits, start, surface.clone())?;
-        let (admin, admin_listen) = bind_admin(&settings, start, surface)?;
+        let (public, listen) = bind_public(&settings, limits, start, routes.clone())?;
+        let (admin, admin_listen) = bind_admin(&settings, start, routes)?;
         // Nothing was looked at: what changed since the table was read is picked up at the first tick.
         let access_file = AccessFile::new(&settings.data_dir);
         let upkeep = Upkeep { profiles: profiles.clone(), policy, access_file, tickets, prometheus };
@@ -213,7 +213,7 @@ fn bind_public(
     settings: &Settings,
     limits: ConnectionLimits,
     start: u64,
-    surface: Surface,
+    routes: Routes,
 ) -> Result<(Server, SocketAddr), StartError> {
     let listener = Listener {
         name: "public",
@@ -224,10 +224,10 @@ fn bind_public(
         start,
         clock: wiring::wall_clock(),
     };
-    bind(listener, settings.listen, "--listen", move |config| surface.routes(config))
+    bind(listener, settings.listen, "--listen", move |config| routes.routes(config))
 }
 
-fn bind_admin(settings: &Settings, start: u64, surface: Surface) -> Result<(Server, SocketAddr), StartError> {
+fn bind_admin(settings: &Settings, start: u64, routes: Routes) -> Result<(Server, SocketAddr), StartError> {
     let listener = Listener {
         name: "admin",
         workers: 1,
@@ -237,7 +237,7 @@ fn bind_admin(settings: &Settings, start: u64, surface: Surface) -> Result<(Serv
         start,
         clock: wiring::wall_clock(),
     };
-    bind(listener, settings.admin_listen, "--admin-listen", move |config| surface.admin_routes(config))
+    bind(listener, settings.admin_listen, "--admin-listen", move |config| routes.admin_routes(config))
 }
 
 /// Binds a listener; `flag` is the one that changes its address.

@@ -20,7 +20,7 @@ use store::{Closer, MasterKey};
 use crate::application::StartError;
 
 /// Every room, connected.
-pub(crate) struct House {
+pub(crate) struct Components {
     pub(crate) profiles: Profiles,
     pub(crate) rules: Arc<Rules>,
     pub(crate) policy: Arc<ArcSwap<Policy>>,
@@ -33,7 +33,7 @@ pub(crate) struct House {
 }
 
 /// Opens the store and starts the actors on it.
-pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<House, StartError> {
+pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components, StartError> {
     let rules = Arc::new(rules(settings)?);
     let policy = Arc::new(ArcSwap::from_pointee(load_policy(settings)?));
     let clock = assembly_clock(settings);
@@ -53,7 +53,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<House, Sta
     };
     let options = actors::Options { epoch: store.epoch, cursor_key: cursor_key(secrets), ..actor_options(settings) };
     let profiles = Profiles::start(options, ports).map_err(StartError::Thread)?;
-    Ok(House {
+    Ok(Components {
         profiles,
         rules,
         policy,

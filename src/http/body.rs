@@ -16,7 +16,7 @@ use super::problem::{Code, Problem};
 const SLICE: usize = 64 * 1024;
 /// How much a body may be, and until when.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds<'a> {
+pub(super) struct BodyLimits<'a> {
     /// Bytes.
     pub(super) size: usize,
     /// What to do where there are more.
@@ -32,12 +32,12 @@ pub(super) struct Bounds<'a> {
 }
 
 /// A whole body. It counts in the budget until it is dropped.
-pub(super) struct Body {
+pub(super) struct RequestBody {
     bytes: Vec<u8>,
     _reservation: Reservation,
 }
 
-impl Deref for Body {
+impl Deref for RequestBody {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -46,7 +46,11 @@ impl Deref for Body {
 }
 
 /// Reads the whole body.
-pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds<'_>) -> Result<Body, Problem> {
+pub(super) async fn read(
+    headers: &HeaderMap,
+    payload: Payload,
+    bounds: BodyLimits<'_>,
+) -> Result<RequestBody, Problem> {
     read_checked(headers, payload, bounds, |_| Ok(())).await
 }
 
@@ -55,9 +59,9 @@ pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds<'
 pub(super) async fn read_checked(
     headers: &HeaderMap,
     payload: Payload,
-    bounds: Bounds<'_>,
+    bounds: BodyLimits<'_>,
     check: impl FnMut(&[u8]) -> Result<(), Problem>,
-) -> Result<Body, Problem> {
+) -> Result<RequestBody, Problem> {
     refuse_encoding(headers)?;
     let whole = collect(headers, payload, bounds, check);
     tokio::time::timeout_at(bounds.deadline, whole).await.unwrap_or_else(|_| Err(too_slow()))
@@ -66,10 +70,10 @@ pub(super) async fn read_checked(
 async fn collect(
     headers: &HeaderMap,
     mut payload: Payload,
-    bounds: Bounds<'_>,
+    bounds: BodyLimits<'_>,
     mut check: impl FnMut(&[u8]) -> Result<(), Problem>,
-) -> Result<Body, Problem> {
-    let Bounds { size, advice, pause, in_flight, purpose, .. } = bounds;
+) -> Result<RequestBody, Problem> {
+    let BodyLimits { size, advice, pause, in_flight, purpose, .. } = bounds;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > size) {
         return Err(Problem::new(Code::TooLarge, advice));
@@ -84,7 +88,7 @@ async fn collect(
         }
         for slice in piece.chunks(SLICE) {
             reservation.grow_to(body.len() + slice.len())?;
-            make_room(&mut body, slice.len(), size);
+            reserve_capacity(&mut body, slice.len(), size);
             body.extend_from_slice(slice);
             check(&body)?;
             since_yield += slice.len();
@@ -94,12 +98,12 @@ async fn collect(
             }
         }
     }
-    Ok(Body { bytes: body, _reservation: reservation })
+    Ok(RequestBody { bytes: body, _reservation: reservation })
 }
 
 /// Makes room for `more` bytes, which do not make the body larger than `size`: twice as much as there was, and never more
 /// than the largest body takes.
-fn make_room(body: &mut Vec<u8>, more: usize, size: usize) {
+fn reserve_capacity(body: &mut Vec<u8>, more: usize, size: usize) {
     let needed = body.len() + more;
     if body.capacity() < needed {
         let capacity = (2 * body.capacity()).clamp(needed, size.max(needed));
@@ -157,7 +161,7 @@ mod tests {
         });
         let in_flight = InFlight::new(16 * text.len());
         let soon = Duration::from_secs(60);
-        let bounds = Bounds {
+        let bounds = BodyLimits {
             size: 2 * text.len(),
             advice: "",
             deadline: Instant::now() + soon,
@@ -185,7 +189,7 @@ mod tests {
         let (mut body, size) = (Vec::new(), 64 * MIB);
         let mut capacities = Vec::new();
         while body.len() < 3 * MIB {
-            make_room(&mut body, SLICE, size);
+            reserve_capacity(&mut body, SLICE, size);
             body.extend_from_slice(&[b'x'; SLICE]);
             assert!(body.capacity() <= 2 * body.len());
             if capacities.last() != Some(&body.capacity()) {
@@ -194,7 +198,7 @@ mod tests {
         }
         assert_eq!(capacities, [SLICE, 2 * SLICE, 4 * SLICE, 8 * SLICE, MIB, 2 * MIB, 4 * MIB]);
         body.resize(4 * MIB, b'x');
-        make_room(&mut body, SLICE, 5 * MIB);
+        reserve_capacity(&mut body, SLICE, 5 * MIB);
         assert_eq!(body.capacity(), 5 * MIB);
     }
 

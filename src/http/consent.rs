@@ -11,7 +11,7 @@ use domain::event::FeedEventType;
 use domain::pipeline::validate::validate_consent_put;
 use serde_json::json;
 
-use super::body::{self, Bounds};
+use super::body::{self, BodyLimits};
 use super::caller;
 use super::door::Door;
 use super::headers;
@@ -35,7 +35,7 @@ pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>
     let body = body::read(
         request.headers(),
         payload,
-        Bounds {
+        BodyLimits {
             size: MAX_BODY,
             advice: "a consent has at most 4 KiB",
             deadline,

@@ -18,9 +18,9 @@ const SMALL: usize = 64 * 1024;
 
 /// The budget, shared by all workers.
 #[derive(Clone)]
-pub(crate) struct InFlight(Arc<Inner>);
+pub(crate) struct InFlight(Arc<BudgetState>);
 
-struct Inner {
+struct BudgetState {
     limit: usize,
     used: AtomicUsize,
     gauge: Gauge,
@@ -44,12 +44,12 @@ pub(crate) struct Reservation {
 
 /// The budget has no room for what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoRoom;
+pub(crate) struct BudgetExceeded;
 
 impl InFlight {
     /// A budget of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Inner { limit, used: AtomicUsize::new(0), gauge: metric::in_flight_bytes() }))
+        Self(Arc::new(BudgetState { limit, used: AtomicUsize::new(0), gauge: metric::in_flight_bytes() }))
     }
 
     /// An empty reservation, to be grown.
@@ -74,12 +74,12 @@ impl Reservation {
     ///
     /// # Errors
     /// There is no room for them; what was reserved before stays.
-    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), NoRoom> {
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
         let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else { return Ok(()) };
         let ceiling = self.budget.ceiling(self.purpose, bytes);
         let fits = |used: usize| used.checked_add(more).filter(|used| *used <= ceiling);
         let inner = &self.budget.0;
-        inner.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| NoRoom)?;
+        inner.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| BudgetExceeded)?;
         inner.gauge.increment(more as f64);
         self.bytes = bytes;
         Ok(())
@@ -105,8 +105,8 @@ impl Drop for Reservation {
     }
 }
 
-impl From<NoRoom> for Problem {
-    fn from(NoRoom: NoRoom) -> Self {
+impl From<BudgetExceeded> for Problem {
+    fn from(BudgetExceeded: BudgetExceeded) -> Self {
         Self::new(Code::Busy, "too many bytes of requests and answers are in flight: send it again")
     }
 }
@@ -117,7 +117,7 @@ mod tests {
 
     const LIMIT: usize = 32 << 20;
 
-    fn grown(budget: &InFlight, purpose: Purpose, bytes: usize) -> Result<Reservation, NoRoom> {
+    fn grown(budget: &InFlight, purpose: Purpose, bytes: usize) -> Result<Reservation, BudgetExceeded> {
         let mut reservation = budget.reserve(purpose);
         reservation.grow_to(bytes).map(|()| reservation)
     }
@@ -127,7 +127,7 @@ mod tests {
         let budget = InFlight::new(LIMIT);
         let mut first = grown(&budget, Purpose::Feed, 16 << 20).expect("room");
         let mut second = grown(&budget, Purpose::Feed, 8 << 20).expect("room");
-        assert_eq!(second.grow_to(16 << 20), Err(NoRoom), "the reserve is for small ones");
+        assert_eq!(second.grow_to(16 << 20), Err(BudgetExceeded), "the reserve is for small ones");
         assert_eq!(second.bytes(), 8 << 20);
         first.shrink_to(4 << 20);
         assert_eq!(second.grow_to(16 << 20), Ok(()));
@@ -151,6 +151,6 @@ mod tests {
         let budget = InFlight::new(LIMIT);
         let _large = grown(&budget, Purpose::Feed, 30 << 20).expect("room");
         let mut small = grown(&budget, Purpose::Feed, SMALL).expect("room");
-        assert_eq!(small.grow_to(SMALL + 1), Err(NoRoom));
+        assert_eq!(small.grow_to(SMALL + 1), Err(BudgetExceeded));
     }
 }

@@ -30,10 +30,10 @@ pub(crate) struct FieldError {
 
 /// One refusal.
 #[derive(Debug, Clone)]
-pub(crate) struct Problem(Box<Inner>);
+pub(crate) struct Problem(Box<ProblemParts>);
 
 #[derive(Debug, Clone)]
-struct Inner {
+struct ProblemParts {
     name: &'static str,
     title: &'static str,
     status: StatusCode,
@@ -47,7 +47,7 @@ struct Inner {
 
 /// How a problem is written. A member that does not apply is absent.
 #[derive(Serialize)]
-pub(crate) struct Body<'a> {
+pub(crate) struct ProblemBody<'a> {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -90,8 +90,8 @@ impl Problem {
         let (name, title, status) = (code.name(), code.title(), code.status());
         let (detail, errors) = (detail.into(), Vec::new());
         let (served, oldest, dropped_letter) = (&[], None, None);
-        let inner = Inner { name, title, status, detail, errors, served, oldest, dropped_letter, headers };
-        Self(Box::new(inner))
+        let parts = ProblemParts { name, title, status, detail, errors, served, oldest, dropped_letter, headers };
+        Self(Box::new(parts))
     }
 
     /// A problem that the domain names.
@@ -158,9 +158,9 @@ impl Problem {
     }
 
     /// The problem as JSON: `instance` and `request_id` where there is a request of its own to name.
-    pub(crate) fn body<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> Body<'a> {
+    pub(crate) fn body<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> ProblemBody<'a> {
         let is_limit = self.0.status == StatusCode::TOO_MANY_REQUESTS;
-        Body {
+        ProblemBody {
             r#type: format!("/problems/{}", self.0.name),
             title: self.0.title,
             status: self.0.status.as_u16(),

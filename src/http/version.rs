@@ -8,7 +8,7 @@ use bytes::Bytes;
 use domain::schema::profile_schema;
 use serde_json::json;
 
-use super::headers::accept::{self, Form};
+use super::headers::accept::{self, ServedType};
 use super::problem::{Code, Problem};
 use super::query;
 
@@ -16,12 +16,13 @@ use super::query;
 pub(crate) const SERVED: &[&str] = &["2.0"];
 
 /// The form of a profile. Whoever accepts JSON accepts it.
-const PROFILE: Form =
-    Form::new("application/vnd.civic.profile+json").with_parameter("version", SERVED[0]).with_alias("application/json");
+const PROFILE: ServedType = ServedType::new("application/vnd.civic.profile+json")
+    .with_parameter("version", SERVED[0])
+    .with_alias("application/json");
 /// The form of the list of schemas.
-const LIST: Form = Form::new("application/json");
+const LIST: ServedType = ServedType::new("application/json");
 /// The form of a schema.
-const SCHEMA: Form = Form::new("application/schema+json").with_alias("application/json");
+const SCHEMA: ServedType = ServedType::new("application/schema+json").with_alias("application/json");
 
 /// Checks that what the caller asks for is served. No ask means the newest.
 pub(super) fn negotiate(headers: &HeaderMap, query: &str) -> Result<(), Problem> {
@@ -38,7 +39,7 @@ pub(crate) fn negotiate_version(query: &str) -> Result<(), Problem> {
 }
 
 /// Checks that the caller accepts the one form that a resource has.
-fn check_accepts(headers: &HeaderMap, form: Form, served: &'static [&'static str]) -> Result<(), Problem> {
+fn check_accepts(headers: &HeaderMap, form: ServedType, served: &'static [&'static str]) -> Result<(), Problem> {
     let refused = || Problem::not_acceptable("`served` lists the form of this resource", served);
     accept::choose(headers, &[form]).map(drop).ok_or_else(refused)
 }

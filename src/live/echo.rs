@@ -1,4 +1,4 @@
-//! An echo over the very layers that speak RFC 6455 here, `wire` and `frame`: what conformance suites want to talk to.
+//! An echo over the very layers that speak RFC 6455 here, `message_reader` and `frame`: what conformance suites want to talk to.
 
 use std::convert::Infallible;
 
@@ -12,7 +12,7 @@ use futures_util::stream::poll_fn;
 use tokio::sync::mpsc::{Sender, channel};
 
 use super::frame;
-use super::wire::{Fault, Heard, Wire};
+use super::message_reader::{ClientMessage, MessageReader, ProtocolViolation};
 
 /// As long as the longest message of the suites.
 const MAX_MESSAGE: usize = 16 << 20;
@@ -34,17 +34,17 @@ pub async fn echo(request: HttpRequest, payload: Payload) -> actix_web::Result<H
 
 /// Reads until one side ends it, and says goodbye.
 async fn converse(mut payload: Payload, out: Sender<Bytes>) {
-    let mut wire = Wire::new(MAX_MESSAGE);
+    let mut reader = MessageReader::new(MAX_MESSAGE);
     while let Some(Ok(piece)) = payload.next().await {
-        wire.take(&piece);
+        reader.take(&piece);
         loop {
-            let (frame, is_last) = match wire.next() {
+            let (frame, is_last) = match reader.next() {
                 Ok(None) => break,
                 Ok(Some(heard)) => match answer(heard) {
                     Some(answer) => answer,
                     None => continue,
                 },
-                Err(Fault(code, reason)) => (frame::close(Some(code), reason), true),
+                Err(ProtocolViolation(code, reason)) => (frame::close(Some(code), reason), true),
             };
             if out.send(frame).await.is_err() || is_last {
                 return;
@@ -54,13 +54,13 @@ async fn converse(mut payload: Payload, out: Sender<Bytes>) {
 }
 
 /// What is sent for what was heard, and whether it is the last.
-fn answer(heard: Heard) -> Option<(Bytes, bool)> {
+fn answer(heard: ClientMessage) -> Option<(Bytes, bool)> {
     Some(match heard {
-        Heard::Text(text) => (frame::text(text.as_bytes()), false),
-        Heard::Binary(bytes) => (binary(&bytes), false),
-        Heard::Ping(payload) => (frame::pong(&payload), false),
-        Heard::Pong => return None,
-        Heard::Close(_) => (frame::close(Some(CloseCode::Normal), ""), true),
+        ClientMessage::Text(text) => (frame::text(text.as_bytes()), false),
+        ClientMessage::Binary(bytes) => (binary(&bytes), false),
+        ClientMessage::Ping(payload) => (frame::pong(&payload), false),
+        ClientMessage::Pong => return None,
+        ClientMessage::Close(_) => (frame::close(Some(CloseCode::Normal), ""), true),
     })
 }
 

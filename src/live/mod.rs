@@ -1,22 +1,21 @@
 //! `GET /api/v2/live`: a WebSocket whose client follows profiles as they change.
 //!
 //! The response to the handshake streams frames that were encoded once for a whole mask class; a task of its
-//! own reads what the client sends. Read `wire` for how bytes become messages, `session` for what a client may
+//! own reads what the client sends. Read `message_reader` for how bytes become messages, `session` for what a client may
 //! say, `outgoing` for what it gets.
 
+mod connection;
 pub(crate) mod echo;
 mod frame;
 mod message;
-mod open;
+mod message_reader;
 mod outgoing;
 mod read_pace;
 mod session;
 mod sockets;
 pub(crate) mod sse;
-pub(crate) mod stay;
 pub(crate) mod ticket;
 mod tickets;
-mod wire;
 
 use std::rc::Rc;
 
@@ -31,8 +30,8 @@ use crate::http::door::Door;
 use crate::http::headers;
 use crate::http::problem::{Code, Problem};
 use crate::http::transport;
-use open::{Body, Open};
-use outgoing::{Openings, Outgoing};
+use connection::{LiveBody, LiveConnection};
+use outgoing::{Outgoing, PendingIds};
 use session::{Channels, Session};
 pub(crate) use sockets::Sockets;
 pub(crate) use tickets::Tickets;
@@ -53,15 +52,15 @@ pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>
     if speaks_protocol(request.headers())? {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));
     }
-    let place = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
+    let slot = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
     let (control, answers) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
     let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
     let (again, ended) = tokio::sync::mpsc::unbounded_channel();
-    let openings = Rc::new(Openings::default());
-    let open = Open::new(place, transport::connection(&request).cloned());
-    let body = Body::new(Outgoing::new(answers, frames, Rc::clone(&openings), again), Rc::clone(&open));
-    let farewell = control.clone().try_reserve_owned().map_err(|_| internal())?;
-    let channels = Channels { outlet, openings, answers: control, farewell, ended };
+    let pending_ids = Rc::new(PendingIds::default());
+    let open = LiveConnection::new(slot, transport::connection(&request).cloned());
+    let body = LiveBody::new(Outgoing::new(answers, frames, Rc::clone(&pending_ids), again), Rc::clone(&open));
+    let close_permit = control.clone().try_reserve_owned().map_err(|_| internal())?;
+    let channels = Channels { outlet, pending_ids, answers: control, close_permit, ended };
     let session = Session::new(door.clone(), caller, reason, channels);
     rt::spawn(async move {
         let end = session.run(payload).await;

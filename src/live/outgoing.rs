@@ -20,9 +20,9 @@ const PIECE: usize = 32 * 1024;
 
 /// The clients' own names of their subscriptions, until the first frame of each went out.
 #[derive(Default)]
-pub(super) struct Openings(RefCell<HashMap<u64, Option<String>>>);
+pub(super) struct PendingIds(RefCell<HashMap<u64, Option<String>>>);
 
-impl Openings {
+impl PendingIds {
     /// The first frame of `subscription` shall carry `id`.
     pub(super) fn expect(&self, subscription: u64, id: Option<String>) {
         self.0.borrow_mut().insert(subscription, id);
@@ -54,12 +54,12 @@ pub(super) struct Outgoing {
     frames: OutletReceiver,
     /// What was taken from the outlet for this piece.
     taken: Vec<Frame>,
-    openings: Rc<Openings>,
-    again: UnboundedSender<Ended>,
+    pending_ids: Rc<PendingIds>,
+    again: UnboundedSender<ActorEnded>,
 }
 
 /// A subscription whose actor is no more.
-pub(super) struct Ended {
+pub(super) struct ActorEnded {
     pub(super) user: UserId,
     pub(super) subscription: u64,
     /// Whether a frame that says that it resets was not sent yet.
@@ -71,10 +71,10 @@ impl Outgoing {
     pub(super) fn new(
         answers: Receiver<Bytes>,
         frames: OutletReceiver,
-        openings: Rc<Openings>,
-        again: UnboundedSender<Ended>,
+        pending_ids: Rc<PendingIds>,
+        again: UnboundedSender<ActorEnded>,
     ) -> Self {
-        Self { answers, frames, taken: Vec::new(), openings, again }
+        Self { answers, frames, taken: Vec::new(), pending_ids, again }
     }
 
     /// Writes what was taken behind `piece`. One frame alone goes out as the very bytes that its class shares.
@@ -92,7 +92,8 @@ impl Outgoing {
 
     /// The bytes of a frame to which nothing is to be added.
     fn shared(&self, frame: &Frame) -> Option<Bytes> {
-        let is_plain = frame.message.kind != FrameKind::Resync && !frame.reset && self.openings.0.borrow().is_empty();
+        let is_plain =
+            frame.message.kind != FrameKind::Resync && !frame.reset && self.pending_ids.0.borrow().is_empty();
         is_plain.then(|| frame.message.framed().clone())
     }
 
@@ -102,11 +103,11 @@ impl Outgoing {
             // A session that ended needs no subscription any more.
             FrameKind::Resync => {
                 let Frame { user, subscription, reset: owes_reset, .. } = *frame;
-                let _ = self.again.send(Ended { user, subscription, owes_reset });
+                let _ = self.again.send(ActorEnded { user, subscription, owes_reset });
             }
             FrameKind::Completeness => piece.extend_from_slice(message.framed()),
             FrameKind::Profile | FrameKind::Patch | FrameKind::Gone => {
-                let own = own_members(self.openings.take(frame.subscription), frame.reset);
+                let own = own_members(self.pending_ids.take(frame.subscription), frame.reset);
                 match message.text().strip_prefix(b"{") {
                     Some(rest) if !own.is_empty() => frame::put_text(piece, &[b"{", own.as_bytes(), rest]),
                     _ => piece.extend_from_slice(message.framed()),

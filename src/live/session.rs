@@ -1,4 +1,4 @@
-//! One socket: what its client says, and how long it may stay.
+//! One socket: what its client says, and when it ends.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -18,14 +18,14 @@ use tokio::sync::mpsc::{OwnedPermit, Sender, UnboundedReceiver};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::frame;
-use super::message::{self, Followed, Incoming};
-use super::outgoing::{Ended, Openings};
+use super::message::{self, ClientRequest, RequestedUser};
+use super::message_reader::{ClientMessage, MessageReader, ProtocolViolation};
+use super::outgoing::{ActorEnded, PendingIds};
 use super::read_pace::ReadPace;
-use super::stay::{Over, Stay};
-use super::wire::{Fault, Heard, Wire};
 use crate::http::access_reason::AccessReason;
 use crate::http::caller::{Caller, Role};
 use crate::http::door::Door;
+use crate::http::expiry::{Expired, Expiry};
 use crate::http::problem::{Code, Problem};
 use crate::http::profile;
 use crate::http::version;
@@ -48,7 +48,7 @@ const ATTEMPTS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Why a socket ends.
-pub(super) enum End {
+pub(super) enum SessionEnd {
     /// The client is gone: nobody is there to be told.
     Gone,
     /// A close frame says so.
@@ -60,32 +60,32 @@ pub(super) enum End {
 /// The session's ends of what leads to the client and back.
 pub(super) struct Channels {
     pub(super) outlet: OutletSender,
-    pub(super) openings: Rc<Openings>,
+    pub(super) pending_ids: Rc<PendingIds>,
     pub(super) answers: Sender<Bytes>,
     /// A place behind all answers, kept free for the close frame.
-    pub(super) farewell: OwnedPermit<Bytes>,
+    pub(super) close_permit: OwnedPermit<Bytes>,
     /// Subscriptions whose actor is no more.
-    pub(super) ended: UnboundedReceiver<Ended>,
+    pub(super) ended: UnboundedReceiver<ActorEnded>,
 }
 
 pub(super) struct Session {
     door: Data<Door>,
     caller: Arc<Caller>,
-    stay: Stay,
+    expiry: Expiry,
     /// Why an administrator looks.
     reason: AccessReason,
     outlet: OutletSender,
-    openings: Rc<Openings>,
+    pending_ids: Rc<PendingIds>,
     answers: Sender<Bytes>,
-    farewell: Option<OwnedPermit<Bytes>>,
-    ended: UnboundedReceiver<Ended>,
+    close_permit: Option<OwnedPermit<Bytes>>,
+    ended: UnboundedReceiver<ActorEnded>,
     followed: HashMap<UserId, Following>,
     subscriptions: u64,
 }
 
 /// How a subscription begins.
 #[derive(Default)]
-struct Opening {
+struct SubscriptionStart {
     /// The client's own name of it.
     id: Option<String>,
     /// Where the client stands.
@@ -100,7 +100,7 @@ struct Following {
 }
 
 /// What a subscription that was ended is still owed by the one that goes on with it.
-struct Owed {
+struct Resumption {
     fields: Option<LeafSet>,
     /// The client's own name, if the frame that carries it was not sent.
     id: Option<String>,
@@ -110,22 +110,34 @@ struct Owed {
 
 impl Session {
     pub(super) fn new(door: Data<Door>, caller: Arc<Caller>, reason: AccessReason, channels: Channels) -> Self {
-        let Channels { outlet, openings, answers, farewell, ended } = channels;
-        let stay = Stay::new(&door, &caller);
-        let (farewell, followed) = (Some(farewell), HashMap::new());
-        Self { door, caller, stay, reason, outlet, openings, answers, farewell, ended, followed, subscriptions: 0 }
+        let Channels { outlet, pending_ids, answers, close_permit, ended } = channels;
+        let expiry = Expiry::new(&door, &caller);
+        let (close_permit, followed) = (Some(close_permit), HashMap::new());
+        Self {
+            door,
+            caller,
+            expiry,
+            reason,
+            outlet,
+            pending_ids,
+            answers,
+            close_permit,
+            ended,
+            followed,
+            subscriptions: 0,
+        }
     }
 
     /// Serves the client until one side ends it.
-    pub(super) async fn run(mut self, payload: Payload) -> End {
+    pub(super) async fn run(mut self, payload: Payload) -> SessionEnd {
         let end = self.serve(payload).await;
         let close = match &end {
-            End::Gone => None,
-            End::Close(code, reason) => Some((*code, *reason)),
-            End::ByClient(code) => Some((*code, "")),
+            SessionEnd::Gone => None,
+            SessionEnd::Close(code, reason) => Some((*code, *reason)),
+            SessionEnd::ByClient(code) => Some((*code, "")),
         };
-        if let (Some((code, reason)), Some(farewell)) = (close, self.farewell.take()) {
-            farewell.send(frame::close(Some(code), reason));
+        if let (Some((code, reason)), Some(close_permit)) = (close, self.close_permit.take()) {
+            close_permit.send(frame::close(Some(code), reason));
         }
         for (user, following) in &self.followed {
             self.door.profiles.unsubscribe(*user, following.subscription, &self.outlet);
@@ -134,20 +146,20 @@ impl Session {
     }
 
     /// Whatever the session is at, it ends with the server, and with its token.
-    async fn serve(&mut self, payload: Payload) -> End {
-        let over = self.stay.over();
+    async fn serve(&mut self, payload: Payload) -> SessionEnd {
+        let expired = self.expiry.expired();
         tokio::select! {
             biased;
-            over = over => match over {
-                Over::Stopping => End::Close(CloseCode::Away, "the server is stopping"),
-                Over::Expired => End::Close(EXPIRED, "the token has expired"),
+            expired = expired => match expired {
+                Expired::Stopping => SessionEnd::Close(CloseCode::Away, "the server is stopping"),
+                Expired::Token => SessionEnd::Close(EXPIRED, "the token has expired"),
             },
             end = self.converse(payload) => end,
         }
     }
 
-    async fn converse(&mut self, mut payload: Payload) -> End {
-        let mut wire = Wire::new(MAX_MESSAGE);
+    async fn converse(&mut self, mut payload: Payload) -> SessionEnd {
+        let mut reader = MessageReader::new(MAX_MESSAGE);
         let heartbeat = self.door.live.heartbeat;
         let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -157,16 +169,16 @@ impl Session {
             let outcome = tokio::select! {
                 _ = beat.tick() => {
                     if heard.elapsed() > heartbeat * 2 {
-                        return End::Close(CloseCode::Away, "nothing was heard for too long");
+                        return SessionEnd::Close(CloseCode::Away, "nothing was heard for too long");
                     }
                     self.answer(frame::ping()).await
                 }
                 Some(ended) = self.ended.recv() => self.subscribe_again(ended).await,
                 piece = async { pace.wait().await; payload.next().await } => {
-                    let Some(Ok(piece)) = piece else { return End::Gone };
+                    let Some(Ok(piece)) = piece else { return SessionEnd::Gone };
                     pace.count(piece.len(), Instant::now());
-                    wire.take(&piece);
-                    let outcome = self.hear(&mut wire).await;
+                    reader.take(&piece);
+                    let outcome = self.on_bytes(&mut reader).await;
                     // After what it said was dealt with, which may take its time.
                     heard = Instant::now();
                     outcome
@@ -179,32 +191,37 @@ impl Session {
     }
 
     /// Deals with everything that was said whole.
-    async fn hear(&mut self, wire: &mut Wire) -> Result<(), End> {
+    async fn on_bytes(&mut self, reader: &mut MessageReader) -> Result<(), SessionEnd> {
         let mut answers = BytesMut::new();
         loop {
-            let heard = wire.next();
+            let heard = reader.next();
             match &heard {
-                Ok(Some(Heard::Text(text))) => self.handle(text, &mut answers).await?,
-                Ok(Some(Heard::Ping(payload))) => self.put(&frame::pong(payload), &mut answers).await?,
-                Ok(Some(Heard::Binary(_) | Heard::Pong | Heard::Close(_)) | None) | Err(_) => {}
+                Ok(Some(ClientMessage::Text(text))) => self.handle(text, &mut answers).await?,
+                Ok(Some(ClientMessage::Ping(payload))) => self.put(&frame::pong(payload), &mut answers).await?,
+                Ok(Some(ClientMessage::Binary(_) | ClientMessage::Pong | ClientMessage::Close(_)) | None) | Err(_) => {}
             }
-            let is_last = !matches!(heard, Ok(Some(Heard::Text(_) | Heard::Ping(_) | Heard::Pong)));
+            let is_last =
+                !matches!(heard, Ok(Some(ClientMessage::Text(_) | ClientMessage::Ping(_) | ClientMessage::Pong)));
             if is_last {
                 self.answer(answers.split().freeze()).await?;
             }
             match heard {
                 Ok(None) => return Ok(()),
-                Ok(Some(Heard::Binary(_))) => return Err(End::Close(CloseCode::Unsupported, "messages are text")),
-                Ok(Some(Heard::Close(reason))) => return Err(End::ByClient(answered_code(reason.as_ref()))),
+                Ok(Some(ClientMessage::Binary(_))) => {
+                    return Err(SessionEnd::Close(CloseCode::Unsupported, "messages are text"));
+                }
+                Ok(Some(ClientMessage::Close(reason))) => {
+                    return Err(SessionEnd::ByClient(answered_code(reason.as_ref())));
+                }
                 Ok(Some(_)) => {}
-                Err(Fault(code, reason)) => return Err(End::Close(code, reason)),
+                Err(ProtocolViolation(code, reason)) => return Err(SessionEnd::Close(code, reason)),
             }
         }
     }
 
-    async fn handle(&mut self, text: &str, answers: &mut BytesMut) -> Result<(), End> {
+    async fn handle(&mut self, text: &str, answers: &mut BytesMut) -> Result<(), SessionEnd> {
         let answer = match serde_json::from_str(text).map(|JsonObject(message)| message) {
-            Ok(Incoming::Subscribe { id, users, fields, schema_version }) => {
+            Ok(ClientRequest::Subscribe { id, users, fields, schema_version }) => {
                 let checked = check_id(id.as_deref())
                     .and_then(|()| check_version(schema_version.as_deref()))
                     .and_then(|()| check_count("fields", fields.as_ref().map_or(0, Vec::len), MAX_FIELDS))
@@ -217,7 +234,7 @@ impl Session {
                     Err(problem) => message::error(id.filter(|id| id.len() <= MAX_ID).as_deref(), None, &problem),
                 }
             }
-            Ok(Incoming::Unsubscribe { id, user_ids }) => {
+            Ok(ClientRequest::Unsubscribe { id, user_ids }) => {
                 let users: HashSet<&str> = user_ids.iter().map(String::as_str).collect();
                 let most = self.door.live.max_subscriptions_per_socket;
                 match check_id(id.as_deref()).and_then(|()| check_count("user_ids", users.len(), most)) {
@@ -230,11 +247,11 @@ impl Session {
                     Err(problem) => message::error(id.filter(|id| id.len() <= MAX_ID).as_deref(), None, &problem),
                 }
             }
-            Ok(Incoming::Auth { token }) => match self.renew(&token) {
+            Ok(ClientRequest::Auth { token }) => match self.renew(&token) {
                 Ok(followed) => return self.follow_all_on(followed, answers).await,
                 Err(problem) => message::error(None, None, &problem),
             },
-            Ok(Incoming::Ping {}) => message::pong(),
+            Ok(ClientRequest::Ping {}) => message::pong(),
             Err(_) => {
                 let problem =
                     Problem::new(Code::MalformedBody, "a message is a JSON object of a known `type` and its members");
@@ -247,10 +264,10 @@ impl Session {
     async fn subscribe(
         &mut self,
         id: Option<&str>,
-        users: &[Followed],
+        users: &[RequestedUser],
         fields: Option<LeafSet>,
         answers: &mut BytesMut,
-    ) -> Result<(), End> {
+    ) -> Result<(), SessionEnd> {
         for followed in users {
             let outcome = match UserId::parse(&followed.user_id) {
                 Ok(user) => {
@@ -258,8 +275,8 @@ impl Session {
                         self.reason.record(&self.caller, "subscribe", &user);
                     }
                     let cursor = followed.cursor.clone();
-                    let opening = Opening { id: id.map(str::to_owned), cursor, follows_on: false };
-                    self.follow(user, fields, opening).await
+                    let start = SubscriptionStart { id: id.map(str::to_owned), cursor, follows_on: false };
+                    self.follow(user, fields, start).await
                 }
                 Err(_) => Err(Problem::unknown_user()),
             };
@@ -271,8 +288,8 @@ impl Session {
     }
 
     /// Follows a user from its state on. An earlier subscription to the same user ends.
-    async fn follow(&mut self, user: UserId, fields: Option<LeafSet>, opening: Opening) -> Result<(), Problem> {
-        if !opening.follows_on {
+    async fn follow(&mut self, user: UserId, fields: Option<LeafSet>, start: SubscriptionStart) -> Result<(), Problem> {
+        if !start.follows_on {
             profile::check_sight(&self.caller, &user)?;
         }
         self.unsubscribe(&user);
@@ -287,9 +304,9 @@ impl Session {
         }
         self.subscriptions += 1;
         let subscription = self.subscriptions;
-        let Opening { id, cursor, follows_on } = opening;
+        let SubscriptionStart { id, cursor, follows_on } = start;
         if id.is_some() {
-            self.openings.expect(subscription, id);
+            self.pending_ids.expect(subscription, id);
         }
         // Before the actor is asked: should the session end meanwhile, the subscription ends with it.
         self.followed.insert(user, Following { subscription, fields });
@@ -317,29 +334,33 @@ impl Session {
     }
 
     /// The user's actor ended, so nothing more would come: the next one continues with the state.
-    async fn subscribe_again(&mut self, ended: Ended) -> Result<(), End> {
-        let Ended { user, subscription, owes_reset: reset } = ended;
+    async fn subscribe_again(&mut self, ended: ActorEnded) -> Result<(), SessionEnd> {
+        let ActorEnded { user, subscription, owes_reset: reset } = ended;
         let fields = match self.followed.get(&user) {
             Some(following) if following.subscription == subscription => following.fields,
             // The client has moved on.
             _ => return Ok(()),
         };
-        let id = self.openings.take(subscription);
+        let id = self.pending_ids.take(subscription);
         let mut answers = BytesMut::new();
-        self.follow_all_on(vec![(user, Owed { fields, id, reset })], &mut answers).await?;
+        self.follow_all_on(vec![(user, Resumption { fields, id, reset })], &mut answers).await?;
         self.answer(answers.freeze()).await
     }
 
     /// Goes on with users who were followed before, from their state.
-    async fn follow_all_on(&mut self, users: Vec<(UserId, Owed)>, answers: &mut BytesMut) -> Result<(), End> {
-        for (user, Owed { fields, id, reset }) in users {
+    async fn follow_all_on(
+        &mut self,
+        users: Vec<(UserId, Resumption)>,
+        answers: &mut BytesMut,
+    ) -> Result<(), SessionEnd> {
+        for (user, Resumption { fields, id, reset }) in users {
             let mut left = ATTEMPTS;
             loop {
                 // Nothing continues an empty cursor: so the answer says once more that it resets.
                 let cursor = reset.then(String::new);
-                let opening = Opening { id: id.clone(), cursor, follows_on: true };
+                let start = SubscriptionStart { id: id.clone(), cursor, follows_on: true };
                 left -= 1;
-                match self.follow(user, fields, opening).await {
+                match self.follow(user, fields, start).await {
                     Ok(()) => break,
                     Err(problem) if problem.is(Code::Busy) && left > 0 => tokio::time::sleep(PAUSE).await,
                     Err(problem) => {
@@ -353,21 +374,21 @@ impl Session {
     }
 
     /// Ends a subscription, and says what it is still owed.
-    fn unsubscribe(&mut self, user: &UserId) -> Option<Owed> {
+    fn unsubscribe(&mut self, user: &UserId) -> Option<Resumption> {
         let Following { subscription, fields } = self.followed.remove(user)?;
-        let id = self.openings.take(subscription);
+        let id = self.pending_ids.take(subscription);
         let reset = self.door.profiles.unsubscribe(*user, subscription, &self.outlet);
-        Some(Owed { fields, id, reset })
+        Some(Resumption { fields, id, reset })
     }
 
-    /// A newer token of the same caller lengthens the stay. Where it opens another view, every subscription ends, to
+    /// A newer token of the same caller extends the time that the connection has. Where it opens another view, every subscription ends, to
     /// begin anew under that one: the very next frame of each holds nothing that is hidden now.
-    fn renew(&mut self, token: &str) -> Result<Vec<(UserId, Owed)>, Problem> {
+    fn renew(&mut self, token: &str) -> Result<Vec<(UserId, Resumption)>, Problem> {
         let caller = self.door.verifier.caller(token.as_bytes())?;
         if caller.subject != self.caller.subject {
             return Err(Problem::new(Code::Forbidden, "the token is of another caller: open another socket with it"));
         }
-        self.stay.lengthen(&self.door, &caller);
+        self.expiry.extend(&self.door, &caller);
         let before = std::mem::replace(&mut self.caller, caller);
         if before.viewer == self.caller.viewer && before.live_many == self.caller.live_many {
             return Ok(Vec::new());
@@ -377,20 +398,20 @@ impl Session {
     }
 
     /// Puts an answer behind the others. Many are sent in pieces, so that one message cannot make them pile up.
-    async fn put(&self, answer: &[u8], answers: &mut BytesMut) -> Result<(), End> {
+    async fn put(&self, answer: &[u8], answers: &mut BytesMut) -> Result<(), SessionEnd> {
         answers.extend_from_slice(answer);
         if answers.len() < ANSWERS_AT_ONCE { Ok(()) } else { self.answer(answers.split().freeze()).await }
     }
 
     /// Sends frames. While answers are not read, nothing of the client's is read either; for too long, it ends.
-    async fn answer(&self, frames: Bytes) -> Result<(), End> {
+    async fn answer(&self, frames: Bytes) -> Result<(), SessionEnd> {
         if frames.is_empty() {
             return Ok(());
         }
         match timeout(self.door.live.heartbeat * 2, self.answers.send(frames)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => Err(End::Close(CloseCode::Policy, "answers are not read")),
+            Ok(Err(_)) => Err(SessionEnd::Gone),
+            Err(_) => Err(SessionEnd::Close(CloseCode::Policy, "answers are not read")),
         }
     }
 }
@@ -425,7 +446,7 @@ fn check_count(name: &str, count: usize, most: usize) -> Result<(), Problem> {
 
 /// The users of a message, each once: the last entry of a user counts, as if the entries had come one by one. Every
 /// message has an answer, so one that asks for nothing is refused.
-fn each_once(users: Vec<JsonObject<Followed>>, most: usize) -> Result<Vec<Followed>, Problem> {
+fn each_once(users: Vec<JsonObject<RequestedUser>>, most: usize) -> Result<Vec<RequestedUser>, Problem> {
     if users.is_empty() {
         return Err(Problem::new(Code::InvalidParameter, "`users` must name somebody to follow"));
     }

@@ -22,8 +22,8 @@ impl Sockets {
         Self { by_caller: Arc::default(), most, open: metric::live_connections() }
     }
 
-    /// A place for one more socket of `caller`, if there is one; it is free again when dropped.
-    pub(super) fn enter(&self, caller: &str) -> Option<Place> {
+    /// A slot for one more socket of `caller`, if there is one; it is free again when dropped.
+    pub(super) fn enter(&self, caller: &str) -> Option<SocketSlot> {
         let mut by_caller = self.by_caller.lock();
         let count = by_caller.entry(caller.to_owned()).or_default();
         if *count >= self.most {
@@ -31,17 +31,17 @@ impl Sockets {
         }
         *count += 1;
         self.open.increment(1);
-        Some(Place { sockets: self.clone(), caller: caller.to_owned() })
+        Some(SocketSlot { sockets: self.clone(), caller: caller.to_owned() })
     }
 }
 
-/// A socket's place.
-pub(super) struct Place {
+/// A socket's slot.
+pub(super) struct SocketSlot {
     sockets: Sockets,
     caller: String,
 }
 
-impl Drop for Place {
+impl Drop for SocketSlot {
     fn drop(&mut self) {
         let mut by_caller = self.sockets.by_caller.lock();
         if let Some(count) = by_caller.get_mut(&self.caller) {

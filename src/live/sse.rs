@@ -21,13 +21,13 @@ use futures_util::future::{BoxFuture, FutureExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::outgoing::own_members;
-use super::sockets::Place;
-use super::stay::{Over, Stay};
+use super::sockets::SocketSlot;
 use crate::http::access_reason::AccessReason;
 use crate::http::caller::{self, Caller};
 use crate::http::door::Door;
 use crate::http::events::{X_ACCEL_BUFFERING, last_event_id};
-use crate::http::headers::accept::{self, Form};
+use crate::http::expiry::{Expired, Expiry};
+use crate::http::headers::accept::{self, ServedType};
 use crate::http::problem::{Code, Problem};
 use crate::http::profile;
 use crate::http::{query, transport, version};
@@ -44,7 +44,7 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let headers = request.headers();
     let caller = caller::authenticate(&door.verifier, headers)?;
     version::negotiate_version(request.query_string())?;
-    if accept::choose(headers, &[Form::new(SSE)]).is_none() {
+    if accept::choose(headers, &[ServedType::new(SSE)]).is_none() {
         return Err(Problem::not_acceptable("`served` lists the form of the stream", &[SSE]));
     }
     let cursor = last_event_id(headers)?;
@@ -52,14 +52,25 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let user = profile::user_id(&request)?;
     profile::check_sight(&caller, &user)?;
     AccessReason::of(&caller, headers)?.record(&caller, "follow", &user);
-    let place = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
+    let slot = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
     let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
     let mut beat = interval_at(Instant::now() + door.live.heartbeat, door.live.heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let stay = Stay::new(&door, &caller);
-    let over = stay.over().boxed();
-    let events =
-        Events { door, caller, user, fields, outlet, frames, beat, over, ended: false, _stay: stay, _place: place };
+    let expiry = Expiry::new(&door, &caller);
+    let expired = expiry.expired().boxed();
+    let events = ProfileEventStream {
+        door,
+        caller,
+        user,
+        fields,
+        outlet,
+        frames,
+        beat,
+        expired,
+        ended: false,
+        _expiry: expiry,
+        _slot: slot,
+    };
     events.follow(cursor, false).await?;
     transport::begin_event_stream(&request);
     Ok(HttpResponse::Ok()
@@ -70,7 +81,7 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
 }
 
 /// One stream of events.
-struct Events {
+struct ProfileEventStream {
     door: Data<Door>,
     caller: Arc<Caller>,
     user: UserId,
@@ -78,13 +89,13 @@ struct Events {
     outlet: OutletSender,
     frames: OutletReceiver,
     beat: Interval,
-    over: BoxFuture<'static, Over>,
+    expired: BoxFuture<'static, Expired>,
     ended: bool,
-    _stay: Stay,
-    _place: Place,
+    _expiry: Expiry,
+    _slot: SocketSlot,
 }
 
-impl Events {
+impl ProfileEventStream {
     async fn follow(&self, cursor: Option<String>, follows_on: bool) -> Result<(), Problem> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
         let subscription = Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, follows_on, outlet };
@@ -105,11 +116,11 @@ impl Events {
         }
         tokio::select! {
             biased;
-            over = &mut self.over => {
+            expired = &mut self.expired => {
                 self.ended = true;
-                match over {
-                    Over::Stopping => None,
-                    Over::Expired => Some(error(&Problem::new(Code::InvalidToken, "the token has expired"))),
+                match expired {
+                    Expired::Stopping => None,
+                    Expired::Token => Some(error(&Problem::new(Code::InvalidToken, "the token has expired"))),
                 }
             }
             frame = self.frames.recv() => match frame.message.kind {
@@ -133,7 +144,7 @@ impl Events {
     }
 }
 
-impl Drop for Events {
+impl Drop for ProfileEventStream {
     fn drop(&mut self) {
         self.door.profiles.unsubscribe(self.user, SUBSCRIPTION, &self.outlet);
     }

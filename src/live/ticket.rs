@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::tickets::{SoldOut, Ticket};
+use super::tickets::{Ticket, TooManyTickets};
 use crate::http::access_reason::AccessReason;
 use crate::http::caller::{self, Caller};
 use crate::http::door::Door;
@@ -22,7 +22,7 @@ pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpR
     let reason = AccessReason::of(&caller, request.headers())?;
     // It is as good as the token that bought it, and no longer.
     let expires_in_s = door.live.ticket_life.min(door.verifier.left(&caller)).as_secs();
-    let ticket = door.tickets.sell(Ticket { caller, reason, origin }).map_err(|SoldOut| {
+    let ticket = door.tickets.issue(Ticket { caller, reason, origin }).map_err(|TooManyTickets| {
         Problem::new(Code::TooManyTickets, "as many tickets wait to be used as there may be: ask again")
     })?;
     Ok(HttpResponse::Created()
@@ -37,7 +37,7 @@ pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpR
 /// and what was wrong with it is not told.
 pub(super) fn admit(request: &HttpRequest, door: &Door) -> Result<(Arc<Caller>, AccessReason), Problem> {
     let query = request.query_string();
-    let mut named: Vec<_> = query::all(query, "ticket").map(|text| door.tickets.spend(&text)).collect();
+    let mut named: Vec<_> = query::all(query, "ticket").map(|text| door.tickets.redeem(&text)).collect();
     query::single(query, "ticket")?;
     let origin = origin::check(request, &door.http.cors_origins)?;
     let Some(spent) = named.pop() else {

@@ -27,17 +27,17 @@ pub(crate) struct Tickets {
     life: Duration,
     most_per_caller: usize,
     most: usize,
-    held: Mutex<Held>,
+    table: Mutex<TicketTable>,
 }
 
 #[derive(Default)]
-struct Held {
+struct TicketTable {
     by_hash: HashMap<Hash, Outstanding>,
     /// By number, which is the order of their ends, since all live equally long.
     by_end: BTreeMap<u64, (Instant, Hash)>,
     /// Each caller's, the oldest first.
     by_caller: HashMap<String, VecDeque<Hash>>,
-    sold: u64,
+    issued: u64,
 }
 
 struct Outstanding {
@@ -56,7 +56,7 @@ pub(super) struct Ticket {
 
 /// As many tickets are outstanding as there may be.
 #[derive(Debug)]
-pub(super) struct SoldOut;
+pub(super) struct TooManyTickets;
 
 impl Tickets {
     /// No ticket yet. Bounds and life as `settings` say.
@@ -66,49 +66,49 @@ impl Tickets {
             life: settings.ticket_life,
             most_per_caller: settings.max_tickets_per_caller,
             most: settings.max_tickets,
-            held: Mutex::default(),
+            table: Mutex::default(),
         }
     }
 
     /// A new ticket. Of a caller who has as many as one may, the oldest is void from now on.
-    pub(super) fn sell(&self, ticket: Ticket) -> Result<String, SoldOut> {
+    pub(super) fn issue(&self, ticket: Ticket) -> Result<String, TooManyTickets> {
         let mut random = [0; BYTES];
         self.entropy.fill(&mut random);
         let text = URL_SAFE_NO_PAD.encode(random);
         let now = Instant::now();
-        let mut held = self.held.lock();
-        held.sweep(now);
+        let mut table = self.table.lock();
+        table.sweep(now);
         let caller = &ticket.caller.subject;
-        if held.by_caller.get(caller).is_some_and(|tickets| tickets.len() >= self.most_per_caller) {
-            held.drop_oldest_of(caller);
+        if table.by_caller.get(caller).is_some_and(|tickets| tickets.len() >= self.most_per_caller) {
+            table.drop_oldest_of(caller);
         }
-        if held.by_hash.len() >= self.most {
-            return Err(SoldOut);
+        if table.by_hash.len() >= self.most {
+            return Err(TooManyTickets);
         }
-        held.add(now + self.life, hash(&text), ticket);
+        table.add(now + self.life, hash(&text), ticket);
         Ok(text)
     }
 
     /// Takes a ticket: whatever comes of it, it is spent.
-    pub(super) fn spend(&self, text: &str) -> Option<Ticket> {
+    pub(super) fn redeem(&self, text: &str) -> Option<Ticket> {
         let hash = hash(text);
-        let mut held = self.held.lock();
-        held.sweep(Instant::now());
-        held.take(&hash)
+        let mut table = self.table.lock();
+        table.sweep(Instant::now());
+        table.take(&hash)
     }
 
     /// Forgets those that have expired.
     pub(crate) fn sweep(&self) {
-        self.held.lock().sweep(Instant::now());
+        self.table.lock().sweep(Instant::now());
     }
 }
 
-impl Held {
+impl TicketTable {
     fn add(&mut self, end: Instant, hash: Hash, ticket: Ticket) {
-        self.sold += 1;
-        self.by_end.insert(self.sold, (end, hash));
+        self.issued += 1;
+        self.by_end.insert(self.issued, (end, hash));
         self.by_caller.entry(ticket.caller.subject.clone()).or_default().push_back(hash);
-        self.by_hash.insert(hash, Outstanding { number: self.sold, ticket });
+        self.by_hash.insert(hash, Outstanding { number: self.issued, ticket });
     }
 
     fn take(&mut self, hash: &Hash) -> Option<Ticket> {
@@ -116,7 +116,7 @@ impl Held {
         self.by_end.remove(&number);
         let caller = &ticket.caller.subject;
         if let Some(tickets) = self.by_caller.get_mut(caller) {
-            tickets.retain(|held| held != hash);
+            tickets.retain(|table| table != hash);
             if tickets.is_empty() {
                 self.by_caller.remove(caller);
             }
@@ -131,7 +131,8 @@ impl Held {
     }
 
     fn sweep(&mut self, now: Instant) {
-        while let Some((_, hash)) = self.by_end.first_key_value().map(|(_, held)| *held).filter(|(end, _)| *end <= now)
+        while let Some((_, hash)) =
+            self.by_end.first_key_value().map(|(_, table)| *table).filter(|(end, _)| *end <= now)
         {
             self.take(&hash);
         }
@@ -167,7 +168,7 @@ mod tests {
 
     fn tickets(life: Duration) -> Tickets {
         let entropy = Arc::new(Counting(AtomicU8::new(0)));
-        Tickets { entropy, life, most_per_caller: 2, most: 5, held: Mutex::default() }
+        Tickets { entropy, life, most_per_caller: 2, most: 5, table: Mutex::default() }
     }
 
     fn of(subject: &str) -> Ticket {
@@ -188,42 +189,42 @@ mod tests {
     #[test]
     fn a_ticket_has_256_bits_and_is_good_once() {
         let tickets = tickets(LONG);
-        let text = tickets.sell(of("svc:a")).expect("a ticket");
+        let text = tickets.issue(of("svc:a")).expect("a ticket");
         assert_eq!(URL_SAFE_NO_PAD.decode(&text).map(|bytes| bytes.len()), Ok(32));
-        assert!(tickets.spend(&format!("{text}A")).is_none());
-        assert!(tickets.spend(&text).is_some_and(|ticket| ticket.caller.subject == "svc:a"));
-        assert!(tickets.spend(&text).is_none());
-        assert!(tickets.held.lock().is_empty());
+        assert!(tickets.redeem(&format!("{text}A")).is_none());
+        assert!(tickets.redeem(&text).is_some_and(|ticket| ticket.caller.subject == "svc:a"));
+        assert!(tickets.redeem(&text).is_none());
+        assert!(tickets.table.lock().is_empty());
     }
 
     #[test]
     fn the_oldest_of_a_caller_goes_first_and_nobody_elses() {
         let tickets = tickets(LONG);
         let [first, second, other, third] =
-            ["svc:a", "svc:a", "svc:b", "svc:a"].map(|caller| tickets.sell(of(caller)).expect("a ticket"));
-        assert!(tickets.spend(&first).is_none());
-        assert!([second, other, third].iter().all(|text| tickets.spend(text).is_some()));
+            ["svc:a", "svc:a", "svc:b", "svc:a"].map(|caller| tickets.issue(of(caller)).expect("a ticket"));
+        assert!(tickets.redeem(&first).is_none());
+        assert!([second, other, third].iter().all(|text| tickets.redeem(text).is_some()));
     }
 
     #[test]
     fn no_caller_can_use_up_what_there_is_for_all() {
         let tickets = tickets(LONG);
         for _ in 0..100 {
-            tickets.sell(of("svc:greedy")).expect("a ticket");
+            tickets.issue(of("svc:greedy")).expect("a ticket");
         }
-        let texts = ["svc:a", "svc:b", "svc:c"].map(|caller| tickets.sell(of(caller)).expect("a ticket"));
-        assert!(tickets.sell(of("svc:late")).is_err());
-        assert!(tickets.spend(&texts[0]).is_some());
-        assert!(tickets.sell(of("svc:late")).is_ok());
+        let texts = ["svc:a", "svc:b", "svc:c"].map(|caller| tickets.issue(of(caller)).expect("a ticket"));
+        assert!(tickets.issue(of("svc:late")).is_err());
+        assert!(tickets.redeem(&texts[0]).is_some());
+        assert!(tickets.issue(of("svc:late")).is_ok());
     }
 
     #[test]
     fn nothing_is_left_of_expired_ones() {
         let tickets = tickets(Duration::ZERO);
-        let text = tickets.sell(of("svc:a")).expect("a ticket");
-        assert!(tickets.spend(&text).is_none());
-        tickets.sell(of("svc:a")).expect("a ticket");
+        let text = tickets.issue(of("svc:a")).expect("a ticket");
+        assert!(tickets.redeem(&text).is_none());
+        tickets.issue(of("svc:a")).expect("a ticket");
         tickets.sweep();
-        assert!(tickets.held.lock().is_empty());
+        assert!(tickets.table.lock().is_empty());
     }
 }

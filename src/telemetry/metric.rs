@@ -57,7 +57,7 @@ pub(crate) fn live_connections() -> Gauge {
 
 /// Why a live socket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Closed {
+pub(crate) enum LiveEndReason {
     /// Its client ended it, or is gone.
     Client,
     /// Its token has expired.
@@ -73,14 +73,14 @@ pub(crate) enum Closed {
 }
 
 /// Live sockets that ended, by reason.
-pub(crate) fn live_closed(closed: Closed) -> Counter {
+pub(crate) fn live_closed(closed: LiveEndReason) -> Counter {
     let reason = match closed {
-        Closed::Client => "client",
-        Closed::Expired => "expired",
-        Closed::Silent => "silent",
-        Closed::Stuck => "stuck",
-        Closed::Protocol => "protocol",
-        Closed::Stopping => "stopping",
+        LiveEndReason::Client => "client",
+        LiveEndReason::Expired => "expired",
+        LiveEndReason::Silent => "silent",
+        LiveEndReason::Stuck => "stuck",
+        LiveEndReason::Protocol => "protocol",
+        LiveEndReason::Stopping => "stopping",
     };
     counter!(LIVE_CLOSED.name, "reason" => reason)
 }

@@ -131,17 +131,17 @@ fn bounded(line: String, max_bytes: usize, format: LogFormat) -> String {
 pub(super) struct MakeLine(pub(super) Arc<LogOutput>);
 
 impl<'a> MakeWriter<'a> for MakeLine {
-    type Writer = Line<'a>;
+    type Writer = LineWriter<'a>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line(&self.0)
+        LineWriter(&self.0)
     }
 }
 
 /// Takes a whole line at a time, which is how the formatter writes. It never fails.
-pub(super) struct Line<'a>(&'a LogOutput);
+pub(super) struct LineWriter<'a>(&'a LogOutput);
 
-impl Write for Line<'_> {
+impl Write for LineWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.put(line);
         Ok(line.len())

@@ -7,7 +7,7 @@ use domain::table::{LeafSet, Member};
 use serde::{Deserialize, Serialize};
 
 use super::numeric_date::NumericDate;
-use super::{Caller, Refusal, Role};
+use super::{Caller, Role, TokenError};
 use crate::json_object::JsonObject;
 
 /// The claims of an access token (RFC 9068).
@@ -61,15 +61,15 @@ impl Claims {
     ///
     /// # Errors
     /// Names the claim that is not what it must be.
-    pub(crate) fn into_caller(self, ends_at: i64) -> Result<Caller, Refusal> {
-        let role = Role::parse(&self.role).ok_or(Refusal("the claim `role` names no role that is served"))?;
+    pub(crate) fn into_caller(self, ends_at: i64) -> Result<Caller, TokenError> {
+        let role = Role::parse(&self.role).ok_or(TokenError("the claim `role` names no role that is served"))?;
         if self.sub.strip_prefix(role.subject_prefix()).is_none_or(str::is_empty) {
-            return Err(Refusal("the claim `role` does not go with the prefix of `sub`"));
+            return Err(TokenError("the claim `role` does not go with the prefix of `sub`"));
         }
         let has = |scope: &str| self.scope.split_ascii_whitespace().any(|held| held == scope);
         let viewer = match role {
             Role::SelfCitizen => {
-                Viewer::SelfCitizen(UserId::parse(&self.sub).map_err(|_| Refusal("the claim `sub` is no user id"))?)
+                Viewer::SelfCitizen(UserId::parse(&self.sub).map_err(|_| TokenError("the claim `sub` is no user id"))?)
             }
             Role::Service => Viewer::Service {
                 profile_read: has("profile:read"),
@@ -90,9 +90,9 @@ impl Claims {
         Ok(Caller { subject: self.sub, role, viewer, feeds, live_many, events_read, ends_at })
     }
 
-    fn citizen(&self) -> Result<UserId, Refusal> {
-        let JsonObject(act) = self.act.as_ref().ok_or(Refusal("an agent's token needs the claim `act`"))?;
-        UserId::parse(&act.sub).map_err(|_| Refusal("the claim `act` names no user id"))
+    fn citizen(&self) -> Result<UserId, TokenError> {
+        let JsonObject(act) = self.act.as_ref().ok_or(TokenError("an agent's token needs the claim `act`"))?;
+        UserId::parse(&act.sub).map_err(|_| TokenError("the claim `act` names no user id"))
     }
 
     /// What the `section:` scopes leave; nothing without one.

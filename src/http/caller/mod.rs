@@ -89,10 +89,10 @@ impl Caller {
 
 /// Why a token is not accepted, for the caller to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal(pub(crate) &'static str);
+pub(crate) struct TokenError(pub(crate) &'static str);
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<TokenError> for Problem {
+    fn from(refusal: TokenError) -> Self {
         Self::new(Code::InvalidToken, refusal.0)
     }
 }

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::{Caller, Claims, Refusal, Role};
+use super::{Caller, Claims, Role, TokenError};
 use crate::json_object::JsonObject;
 
 /// RFC 9068, section 2.1.
@@ -49,9 +49,9 @@ impl Verifier {
     }
 
     /// The caller that `token` speaks for.
-    pub(crate) fn caller(&self, token: &[u8]) -> Result<Arc<Caller>, Refusal> {
+    pub(crate) fn caller(&self, token: &[u8]) -> Result<Arc<Caller>, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(Refusal("the token is too long"));
+            return Err(TokenError("the token is too long"));
         }
         let hash: [u8; 32] = Sha256::digest(token).into();
         let now = self.now();
@@ -65,44 +65,44 @@ impl Verifier {
         };
         if caller.ends_at < now {
             self.known.invalidate(&hash);
-            return Err(Refusal("the token has expired"));
+            return Err(TokenError("the token has expired"));
         }
         Ok(caller)
     }
 
     /// The checks of RFC 8725: the one algorithm that goes with the key, the type, the parties, the times.
-    fn verify(&self, token: &[u8], now: i64) -> Result<Caller, Refusal> {
-        let key = self.key.as_ref().ok_or(Refusal("no key is configured that could verify a token"))?;
+    fn verify(&self, token: &[u8], now: i64) -> Result<Caller, TokenError> {
+        let key = self.key.as_ref().ok_or(TokenError("no key is configured that could verify a token"))?;
         let mut validation = Validation::new(Algorithm::HS256);
         // Times and parties are checked below, against the clock that was injected.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let decoded = jsonwebtoken::decode::<JsonObject<Claims>>(token, key, &validation)
-            .map_err(|_| Refusal("the token's form, algorithm, signature or claims are not what they must be"))?;
+            .map_err(|_| TokenError("the token's form, algorithm, signature or claims are not what they must be"))?;
         let kind = decoded.header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
         if kind.strip_prefix("application/").unwrap_or(&kind) != TOKEN_TYPE {
-            return Err(Refusal("the header `typ` must be `at+jwt`"));
+            return Err(TokenError("the header `typ` must be `at+jwt`"));
         }
         if decoded.header.crit.is_some() {
-            return Err(Refusal("the header `crit` names extensions that are not known here"));
+            return Err(TokenError("the header `crit` names extensions that are not known here"));
         }
         let JsonObject(claims) = decoded.claims;
         if claims.iss != self.settings.issuer {
-            return Err(Refusal("the claim `iss` is not the issuer that is trusted here"));
+            return Err(TokenError("the claim `iss` is not the issuer that is trusted here"));
         }
         if !claims.aud.names(&self.settings.audience) {
-            return Err(Refusal("the claim `aud` does not name this server"));
+            return Err(TokenError("the claim `aud` does not name this server"));
         }
         if claims.tenant.as_deref().is_some_and(|tenant| tenant != "0") {
-            return Err(Refusal("the claim `tenant` names no tenant of this server"));
+            return Err(TokenError("the claim `tenant` names no tenant of this server"));
         }
         let ends_at = self.check_times(&claims, now)?;
         claims.into_caller(ends_at)
     }
 
     /// The second after which the token stops being accepted. `now` is in microseconds.
-    fn check_times(&self, claims: &Claims, now: i64) -> Result<i64, Refusal> {
+    fn check_times(&self, claims: &Claims, now: i64) -> Result<i64, TokenError> {
         let longest = match Role::parse(&claims.role) {
             Some(Role::Service) => self.settings.max_service_life,
             _ => self.settings.max_life,
@@ -110,15 +110,15 @@ impl Verifier {
         let leeway = self.settings.leeway;
         let latest = now.saturating_add(seconds(leeway) * MICROS);
         if claims.nbf.micros() > latest || claims.iat.micros() > latest {
-            return Err(Refusal("the token is not valid yet"));
+            return Err(TokenError("the token is not valid yet"));
         }
         let life = claims.exp.micros().saturating_sub(claims.iat.micros());
         // In whole seconds: the fractions of two times that a client added up need not differ exactly.
         if life <= 0 || life / MICROS > seconds(longest) {
-            return Err(Refusal("the token's life, `exp` less `iat`, is longer than accepted"));
+            return Err(TokenError("the token's life, `exp` less `iat`, is longer than accepted"));
         }
         let ends_at = claims.exp.seconds() + seconds(leeway);
-        if ends_at < now.div_euclid(MICROS) { Err(Refusal("the token has expired")) } else { Ok(ends_at) }
+        if ends_at < now.div_euclid(MICROS) { Err(TokenError("the token has expired")) } else { Ok(ends_at) }
     }
 }
 

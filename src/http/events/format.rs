@@ -4,13 +4,13 @@ use actix_web::http::header::HeaderMap;
 use actors::follower::Batch;
 use bytes::Bytes;
 
-use crate::http::headers::accept::{self, Form};
+use crate::http::headers::accept::{self, ServedType};
 use crate::http::problem::Problem;
 
 const SSE: &str = "text/event-stream";
 const NDJSON: &str = "application/x-ndjson";
 const SERVED: &[&str] = &[SSE, NDJSON];
-const FORMS: [Form; 2] = [Form::new(SSE), Form::new(NDJSON)];
+const FORMS: [ServedType; 2] = [ServedType::new(SSE), ServedType::new(NDJSON)];
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

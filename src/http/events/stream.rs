@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::format::Format;
 use crate::http::caller::Caller;
 use crate::http::door::Door;
-use crate::live::stay::{Over, Stay};
+use crate::http::expiry::{Expired, Expiry};
 
 /// How often the access table is looked at while nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -24,14 +24,14 @@ pub(super) struct EventStream {
     heartbeat: Duration,
     /// When the client must hear something.
     due: Instant,
-    over: BoxFuture<'static, Over>,
-    _stay: Stay,
+    expired: BoxFuture<'static, Expired>,
+    _expiry: Expiry,
     tick: tokio::time::Interval,
 }
 
 /// What a wait came to.
 enum Woken {
-    Over,
+    Expired,
     Silence,
     Events,
 }
@@ -41,15 +41,15 @@ impl EventStream {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
-        let stay = Stay::new(door, caller);
+        let expiry = Expiry::new(door, caller);
         Self {
             follower,
             format,
             heartbeat: door.events.heartbeat,
             // At once: the client learns where it stands before anything happens.
             due: now,
-            over: stay.over().boxed(),
-            _stay: stay,
+            expired: expiry.expired().boxed(),
+            _expiry: expiry,
             tick,
         }
     }
@@ -63,7 +63,7 @@ impl EventStream {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             let piece = match self.wait().await {
-                Woken::Over => return None,
+                Woken::Expired => return None,
                 Woken::Silence => self.format.heartbeat(&self.follower.cursor()),
                 Woken::Events => match self.follower.read().await {
                     Ok(batch) if batch.events.is_empty() => continue,
@@ -88,10 +88,10 @@ impl EventStream {
             }
             tokio::select! {
                 biased;
-                _ = &mut self.over => return Woken::Over,
+                _ = &mut self.expired => return Woken::Expired,
                 () = sleep_until(self.due) => {}
                 () = self.follower.ready() => return Woken::Events,
-                _ = self.tick.tick() => if !self.follower.is_current() { return Woken::Over },
+                _ = self.tick.tick() => if !self.follower.is_current() { return Woken::Expired },
             }
         }
     }

@@ -9,9 +9,9 @@ use domain::json::{ArraySplitter, SplitError};
 use domain::source::Source;
 use tokio::time::Instant;
 
+use super::batch_results::BatchResults;
 use super::intake::Intake;
-use super::results::Results;
-use crate::http::body::{self, Body, Bounds};
+use crate::http::body::{self, BodyLimits, RequestBody};
 use crate::http::door::Door;
 use crate::http::in_flight::Purpose;
 use crate::http::problem::{Code, Problem};
@@ -21,14 +21,14 @@ const MAX_EVENTS: usize = 100_000;
 
 /// A body that was found to be an array, and the places of its events in it.
 pub(super) struct Batch {
-    body: Body,
+    body: RequestBody,
     events: Vec<Range<usize>>,
 }
 
 impl Batch {
     /// Reads the body, which is checked and counted while it comes: one that is malformed or has too many events is
     /// refused whole, before any of its events is taken.
-    pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: Bounds<'_>) -> Result<Self, Problem> {
+    pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: BodyLimits<'_>) -> Result<Self, Problem> {
         let mut splitter = ArraySplitter::new(MAX_EVENTS);
         let body = body::read_checked(headers, payload, bounds, |text| Ok(splitter.advance(text)?)).await?;
         let events = splitter.finish(&body)?;
@@ -38,7 +38,7 @@ impl Batch {
     /// Takes the events one after the other. What has no result at the deadline is answered busy.
     pub(super) async fn take(self, door: &Door, source: Source, report_all: bool, deadline: Instant) -> HttpResponse {
         let mut intake = Intake::new(door, source, report_all, Some(deadline));
-        let mut results = Results::new(door.http.max_answer_bytes, door.in_flight.reserve(Purpose::Feed));
+        let mut results = BatchResults::new(door.http.max_answer_bytes, door.in_flight.reserve(Purpose::Feed));
         for event in self.events {
             intake.take(&self.body[event]).await;
             intake.reports().for_each(|outcome| results.add(&outcome));

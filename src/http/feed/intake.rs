@@ -10,7 +10,7 @@ use domain::source::Source;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, timeout_at};
 
-use super::outcome::{Outcome, Tally, Verdict};
+use super::result::{FeedResult, FeedStatus, Tally};
 use crate::http::door::Door;
 use crate::http::problem::Problem;
 
@@ -36,10 +36,10 @@ pub(super) struct Intake<'a> {
     deadline: Option<Instant>,
     sender: UnboundedSender<EventResult>,
     results: UnboundedReceiver<EventResult>,
-    under_way: UnderWay,
+    pending: PendingEvents,
     taken: u64,
     tally: Tally,
-    reports: Vec<Outcome>,
+    reports: Vec<FeedResult>,
     /// What was taken in this turn.
     turn: usize,
 }
@@ -57,7 +57,7 @@ impl<'a> Intake<'a> {
             deadline,
             sender,
             results,
-            under_way: UnderWay::default(),
+            pending: PendingEvents::default(),
             taken: 0,
             tally: Tally::default(),
             reports: Vec::new(),
@@ -85,13 +85,13 @@ impl<'a> Intake<'a> {
             return self.reject(&Rejection::too_large(limit, &text[..limit]), text);
         }
         self.settle_ready();
-        while self.under_way.len() >= WINDOW && !self.is_late() {
+        while self.pending.len() >= WINDOW && !self.is_late() {
             self.settle_next().await;
         }
         if self.is_late() {
             let index = self.taken;
             self.taken += 1;
-            return self.conclude(Outcome { index, id: None, verdict: Verdict::Busy });
+            return self.conclude(FeedResult { index, id: None, status: FeedStatus::Busy });
         }
         match self.validated(text) {
             Ok(event) => self.submit(event, text).await,
@@ -112,8 +112,8 @@ impl<'a> Intake<'a> {
         }
         self.settle_ready();
         // Whatever becomes of them, to send them again is safe.
-        for (index, id) in self.under_way.end_all() {
-            self.conclude(Outcome { index, id: Some(id.as_str().to_owned()), verdict: Verdict::Busy });
+        for (index, id) in self.pending.end_all() {
+            self.conclude(FeedResult { index, id: Some(id.as_str().to_owned()), status: FeedStatus::Busy });
         }
     }
 
@@ -123,7 +123,7 @@ impl<'a> Intake<'a> {
 
     /// Whether a result is still to come.
     pub(super) fn is_waiting(&self) -> bool {
-        self.under_way.len() > 0
+        self.pending.len() > 0
     }
 
     /// Waits for one result, or the deadline; call it while [`Intake::is_waiting`].
@@ -145,7 +145,7 @@ impl<'a> Intake<'a> {
     }
 
     /// The outcomes to be reported since the last call.
-    pub(super) fn reports(&mut self) -> impl Iterator<Item = Outcome> {
+    pub(super) fn reports(&mut self) -> impl Iterator<Item = FeedResult> {
         self.reports.drain(..)
     }
 
@@ -157,7 +157,7 @@ impl<'a> Intake<'a> {
     /// stay in order, and nothing more of the body is read until this one was taken or answered.
     async fn submit(&mut self, event: FeedEvent, text: &[u8]) {
         let received = std::time::Instant::now();
-        let slot = self.under_way.begin(self.taken, event.id.clone());
+        let slot = self.pending.begin(self.taken, event.id.clone());
         self.taken += 1;
         let mut reply = Reply::stream(slot, self.sender.clone());
         let (mut event, mut pause) = (event, PAUSE);
@@ -170,7 +170,7 @@ impl<'a> Intake<'a> {
                 // A reply that is dropped answers busy.
                 return drop(reply);
             }
-            match self.under_way.len() {
+            match self.pending.len() {
                 0 | 1 => {
                     tokio::time::sleep(pause).await;
                     pause = (2 * pause).min(MAX_PAUSE);
@@ -192,21 +192,21 @@ impl<'a> Intake<'a> {
     }
 
     fn settle(&mut self, result: EventResult) {
-        let (index, id) = self.under_way.end(result.index);
-        self.conclude(Outcome { index, id: Some(id.as_str().to_owned()), verdict: result.status.into() });
+        let (index, id) = self.pending.end(result.index);
+        self.conclude(FeedResult { index, id: Some(id.as_str().to_owned()), status: result.status.into() });
     }
 
     fn reject(&mut self, rejection: &Rejection, text: &[u8]) {
-        let verdict = Verdict::Rejected(keep(self.door, rejection, self.source, text));
+        let status = FeedStatus::Rejected(keep(self.door, rejection, self.source, text));
         let index = self.taken;
         self.taken += 1;
-        self.conclude(Outcome { index, id: rejection.event_id.clone(), verdict });
+        self.conclude(FeedResult { index, id: rejection.event_id.clone(), status });
     }
 
-    fn conclude(&mut self, outcome: Outcome) {
-        outcome.verdict.count(&mut self.tally);
-        self.door.feed_metrics.count(self.source, outcome.verdict.number());
-        if self.report_all || !outcome.verdict.is_applied() {
+    fn conclude(&mut self, outcome: FeedResult) {
+        outcome.status.count(&mut self.tally);
+        self.door.feed_metrics.count(self.source, outcome.status.number());
+        if self.report_all || !outcome.status.is_applied() {
             self.reports.push(outcome);
         }
     }
@@ -214,14 +214,14 @@ impl<'a> Intake<'a> {
 
 /// Counts a rejected event that came alone, and keeps it. Returns the problem to answer with.
 pub(super) fn keep_rejected(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
-    door.feed_metrics.count(source, Verdict::REJECTED);
+    door.feed_metrics.count(source, FeedStatus::REJECTED);
     keep(door, rejection, source, text)
 }
 
 /// Counts and keeps one that was too large to be read. Returns why it was not kept, if it was not.
 pub(super) fn keep_too_large(door: &Door, source: Source) -> Option<LetterDropped> {
     let rejection = Rejection::too_large(door.http.max_event_bytes, b"");
-    door.feed_metrics.count(source, Verdict::REJECTED);
+    door.feed_metrics.count(source, FeedStatus::REJECTED);
     door.dead_letters.keep(dead_letter(&rejection, source, b"", door.clock.now_micros())).err()
 }
 
@@ -247,12 +247,12 @@ fn dead_letter(rejection: &Rejection, source: Source, text: &[u8], now_micros: i
 
 /// The events under way: each has a slot, whose number stands in its reply.
 #[derive(Default)]
-struct UnderWay {
+struct PendingEvents {
     slots: Vec<Option<(u64, SharedText)>>,
     free: Vec<u64>,
 }
 
-impl UnderWay {
+impl PendingEvents {
     fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }

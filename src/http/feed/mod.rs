@@ -1,11 +1,11 @@
 //! `POST /api/v2/feeds/{source}`: feed events in, in one of three forms.
 
 mod batch;
+mod batch_results;
 mod intake;
-mod lines;
-mod outcome;
+mod line_splitter;
 mod prefer;
-mod results;
+mod result;
 mod spool;
 mod stream;
 
@@ -21,23 +21,23 @@ use domain::source::Source;
 use metrics::Counter;
 use serde::Serialize;
 
-use super::body::{self, Bounds};
+use super::body::{self, BodyLimits};
 use super::caller;
 use super::door::Door;
 use super::headers;
 use super::in_flight::Purpose;
 use super::problem::{Code, Problem};
-use super::unread;
-use crate::live::stay::Stay;
+use super::write_timeout;
+use crate::http::expiry::Expiry;
 use crate::telemetry::metric;
 use batch::Batch;
-use outcome::{Line, Outcome, Tally, Verdict};
 use prefer::prefers_representation;
-pub(crate) use spool::{MAX_FILES as SPOOL_FILES, Space as SpoolSpace};
+use result::{FeedResult, FeedStatus, ResultLine, Tally};
+pub(crate) use spool::{MAX_FILES as SPOOL_FILES, SpoolSpace};
 
 /// The form of a body.
 #[derive(Clone, Copy)]
-enum Form {
+enum FeedFormat {
     Single,
     Batch,
     Stream,
@@ -45,10 +45,10 @@ enum Form {
 
 /// The answer to one event.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct SingleAnswer<'a> {
     #[serde(flatten)]
     tally: Tally,
-    results: Vec<Line<'a>>,
+    results: Vec<ResultLine<'a>>,
 }
 
 pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
@@ -61,11 +61,11 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
             "posting here needs a service's token with the scope `feed:{source}`",
         ));
     }
-    let form = form(request.headers())?;
+    let format = format(request.headers())?;
     let received = Instant::now();
     // One deadline for all that a request does, but for a stream, which has none.
     let deadline = tokio::time::Instant::from_std(received) + door.http.request_timeout;
-    let bounds = |size, advice| Bounds {
+    let bounds = |size, advice| BodyLimits {
         size,
         advice,
         deadline,
@@ -74,8 +74,8 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
         purpose: Purpose::Feed,
     };
     let report_all = prefers_representation(request.headers());
-    match form {
-        Form::Single => {
+    match format {
+        FeedFormat::Single => {
             let bounds = bounds(door.http.max_event_bytes, "one event has at most `http.max_event_bytes` bytes");
             let body = body::read(request.headers(), payload, bounds).await.map_err(|problem| {
                 if problem.status_code() != StatusCode::PAYLOAD_TOO_LARGE {
@@ -85,15 +85,15 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, door: Data<Door
             })?;
             single(&door, source, report_all, &body, received).await
         }
-        Form::Batch => {
+        FeedFormat::Batch => {
             let advice = "a batch has at most `http.max_body_bytes` bytes: send its events as NDJSON to stream them";
             let batch = Batch::read(request.headers(), payload, bounds(door.http.max_body_bytes, advice)).await?;
             Ok(batch.take(&door, source, report_all, deadline).await)
         }
-        Form::Stream => {
+        FeedFormat::Stream => {
             body::refuse_encoding(request.headers())?;
-            let stay = Stay::new(&door, &caller);
-            stream::answer(door, source, report_all, payload, unread::lift(&request), stay)
+            let expiry = Expiry::new(&door, &caller);
+            stream::answer(door, source, report_all, payload, write_timeout::suspend(&request), expiry)
         }
     }
 }
@@ -114,29 +114,29 @@ async fn single(
     let (reply, result) = Reply::one();
     // A reply that is handed back is dropped, and answers busy.
     let _ = door.profiles.submit(event, received, reply);
-    let verdict =
+    let status =
         match tokio::time::timeout_at(tokio::time::Instant::from_std(received) + door.http.request_timeout, result)
             .await
         {
             Ok(Ok(result)) => result.status.into(),
-            _ => Verdict::Busy,
+            _ => FeedStatus::Busy,
         };
-    door.feed_metrics.count(source, verdict.number());
-    if let Verdict::Busy = verdict {
+    door.feed_metrics.count(source, status.number());
+    if let FeedStatus::Busy = status {
         return Err(Problem::new(Code::Busy, "the event was not acknowledged: send it again, which is always safe"));
     }
     let mut tally = Tally::default();
-    verdict.count(&mut tally);
-    let shown = report_all || !verdict.is_applied();
-    let outcome = Outcome { index: 0, id: Some(id.as_str().to_owned()), verdict };
-    Ok(HttpResponse::Ok().json(Answer { tally, results: shown.then(|| outcome.line()).into_iter().collect() }))
+    status.count(&mut tally);
+    let shown = report_all || !status.is_applied();
+    let result = FeedResult { index: 0, id: Some(id.as_str().to_owned()), status };
+    Ok(HttpResponse::Ok().json(SingleAnswer { tally, results: shown.then(|| result.line()).into_iter().collect() }))
 }
 
-fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+fn format(headers: &HeaderMap) -> Result<FeedFormat, Problem> {
     match &*headers::content_type(headers)? {
-        "application/cloudevents+json" => Ok(Form::Single),
-        "application/cloudevents-batch+json" => Ok(Form::Batch),
-        stream::CONTENT_TYPE => Ok(Form::Stream),
+        "application/cloudevents+json" => Ok(FeedFormat::Single),
+        "application/cloudevents-batch+json" => Ok(FeedFormat::Batch),
+        stream::CONTENT_TYPE => Ok(FeedFormat::Stream),
         _ => Err(Problem::new(
             Code::UnsupportedMediaType,
             "allowed: application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson",
@@ -164,11 +164,11 @@ pub(crate) struct FeedMetrics(Vec<Counter>);
 
 impl FeedMetrics {
     pub(crate) fn new() -> Self {
-        let of = |source: Source| Verdict::NAMES.map(|status| metric::feed_events(source.name(), status));
+        let of = |source: Source| FeedStatus::NAMES.map(|status| metric::feed_events(source.name(), status));
         Self(Source::ALL.into_iter().flat_map(of).collect())
     }
 
-    fn count(&self, source: Source, verdict: usize) {
-        self.0[source as usize * Verdict::NAMES.len() + verdict].increment(1);
+    fn count(&self, source: Source, status: usize) {
+        self.0[source as usize * FeedStatus::NAMES.len() + status].increment(1);
     }
 }

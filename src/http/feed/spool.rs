@@ -21,7 +21,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
-use crate::http::in_flight::{NoRoom, Reservation};
+use crate::http::in_flight::{BudgetExceeded, Reservation};
 
 /// Answers held in memory.
 const MEMORY: usize = 1 << 20;
@@ -37,7 +37,7 @@ pub(crate) const MAX_FILES: usize = 32;
 
 /// The bytes in the files of all spools, and the number of the files.
 #[derive(Clone, Default)]
-pub(crate) struct Space(Arc<Used>);
+pub(crate) struct SpoolSpace(Arc<Used>);
 
 #[derive(Default)]
 struct Used {
@@ -47,7 +47,7 @@ struct Used {
     freed: Notify,
 }
 
-impl Space {
+impl SpoolSpace {
     fn take(&self, bytes: u64) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -81,9 +81,13 @@ impl Space {
 ///
 /// # Errors
 /// There is no room for the block that goes to the file next, which every spool reserves.
-pub(super) fn spool(directory: PathBuf, space: Space, mut memory: Reservation) -> Result<(Writer, Reader), NoRoom> {
+pub(super) fn spool(
+    directory: PathBuf,
+    space: SpoolSpace,
+    mut memory: Reservation,
+) -> Result<(Writer, Reader), BudgetExceeded> {
     memory.grow_to(BLOCK)?;
-    let inner = Rc::new(RefCell::new(Inner {
+    let state = Rc::new(RefCell::new(SpoolState {
         directory,
         space,
         memory,
@@ -98,13 +102,13 @@ pub(super) fn spool(directory: PathBuf, space: Space, mut memory: Reservation) -
         reader: None,
         writer: None,
     }));
-    Ok((Writer(Rc::clone(&inner)), Reader(inner)))
+    Ok((Writer(Rc::clone(&state)), Reader(state)))
 }
 
 /// In order of age: `oldest`, then the file, then `newest`, which waits to be written to it.
-struct Inner {
+struct SpoolState {
     directory: PathBuf,
-    space: Space,
+    space: SpoolSpace,
     memory: Reservation,
     oldest: BytesMut,
     file: Option<File>,
@@ -118,7 +122,7 @@ struct Inner {
     writer: Option<Waker>,
 }
 
-impl Inner {
+impl SpoolState {
     fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         let in_memory = self.newest.is_empty() && self.written == self.read;
         let held = self.oldest.len() + bytes.len();
@@ -199,21 +203,21 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for SpoolState {
     fn drop(&mut self) {
         self.close_file();
     }
 }
 
 /// The end that answers go in at.
-pub(super) struct Writer(Rc<RefCell<Inner>>);
+pub(super) struct Writer(Rc<RefCell<SpoolState>>);
 
 impl Writer {
     /// Adds bytes.
     pub(super) fn push(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut inner = self.0.borrow_mut();
-        inner.push(bytes)?;
-        if let Some(reader) = inner.reader.take() {
+        let mut state = self.0.borrow_mut();
+        state.push(bytes)?;
+        if let Some(reader) = state.reader.take() {
             reader.wake();
         }
         Ok(())
@@ -242,11 +246,11 @@ impl Writer {
             // Made before the look, so that nothing that is given back in between is missed.
             let mut freed = pin!(space.0.freed.notified());
             let room = poll_fn(|context| {
-                let mut inner = self.0.borrow_mut();
-                match inner.make_room().transpose() {
+                let mut state = self.0.borrow_mut();
+                match state.make_room().transpose() {
                     Some(room) => Poll::Ready(Some(room)),
                     None => {
-                        inner.writer = Some(context.waker().clone());
+                        state.writer = Some(context.waker().clone());
                         freed.as_mut().poll(context).map(|()| None)
                     }
                 }
@@ -260,16 +264,16 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let mut inner = self.0.borrow_mut();
-        inner.closed = true;
-        if let Some(reader) = inner.reader.take() {
+        let mut state = self.0.borrow_mut();
+        state.closed = true;
+        if let Some(reader) = state.reader.take() {
             reader.wake();
         }
     }
 }
 
 /// The end that answers come out at: the body of the response.
-pub(super) struct Reader(Rc<RefCell<Inner>>);
+pub(super) struct Reader(Rc<RefCell<SpoolState>>);
 
 impl MessageBody for Reader {
     type Error = io::Error;
@@ -279,18 +283,18 @@ impl MessageBody for Reader {
     }
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let mut inner = self.0.borrow_mut();
-        let popped = match inner.failed.take() {
+        let mut state = self.0.borrow_mut();
+        let popped = match state.failed.take() {
             Some(error) => Some(Err(error)),
-            None => inner.pop().transpose(),
+            None => state.pop().transpose(),
         };
         match popped {
-            None if !inner.closed => {
-                inner.reader = Some(context.waker().clone());
+            None if !state.closed => {
+                state.reader = Some(context.waker().clone());
                 Poll::Pending
             }
             popped => {
-                if let Some(writer) = inner.writer.take() {
+                if let Some(writer) = state.writer.take() {
                     writer.wake();
                 }
                 Poll::Ready(popped)
@@ -301,9 +305,9 @@ impl MessageBody for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let mut inner = self.0.borrow_mut();
-        inner.abandoned = true;
-        if let Some(writer) = inner.writer.take() {
+        let mut state = self.0.borrow_mut();
+        state.abandoned = true;
+        if let Some(writer) = state.writer.take() {
             writer.wake();
         }
     }
@@ -315,7 +319,7 @@ mod tests {
     use crate::http::in_flight::{InFlight, Purpose};
 
     /// A spool with memory for itself.
-    fn spool(directory: PathBuf, space: Space) -> (Writer, Reader) {
+    fn spool(directory: PathBuf, space: SpoolSpace) -> (Writer, Reader) {
         super::spool(directory, space, InFlight::new(16 * MEMORY).reserve(Purpose::Feed)).expect("room")
     }
 
@@ -326,7 +330,7 @@ mod tests {
     #[actix_web::test]
     async fn everything_comes_out_in_order_through_memory_and_file() {
         let directory = tempfile::tempdir().expect("a directory");
-        let (writer, mut reader) = spool(directory.path().to_owned(), Space::default());
+        let (writer, mut reader) = spool(directory.path().to_owned(), SpoolSpace::default());
         let mut read = Vec::new();
         let mut written = Vec::new();
         for round in 0..4_u32 {
@@ -352,7 +356,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_writer_learns_that_nobody_reads() {
-        let (writer, reader) = spool(std::env::temp_dir(), Space::default());
+        let (writer, reader) = spool(std::env::temp_dir(), SpoolSpace::default());
         assert!(writer.has_room().await.expect("room"));
         drop(reader);
         assert!(!writer.has_room().await.expect("an end"));
@@ -361,7 +365,7 @@ mod tests {
     #[actix_web::test]
     async fn spools_share_the_space_and_give_it_back() {
         let directory = tempfile::tempdir().expect("a directory");
-        let space = Space::default();
+        let space = SpoolSpace::default();
         let (writer, mut reader) = spool(directory.path().to_owned(), space.clone());
         let (other, _other_reader) = spool(directory.path().to_owned(), space.clone());
         writer.push(&vec![b'x'; MEMORY]).expect("room");
@@ -384,7 +388,7 @@ mod tests {
     #[actix_web::test]
     async fn the_number_of_files_is_bounded_and_given_back() {
         let directory = tempfile::tempdir().expect("a directory");
-        let space = Space::default();
+        let space = SpoolSpace::default();
         let full = || {
             let (writer, reader) = spool(directory.path().to_owned(), space.clone());
             writer.push(&vec![b'x'; MEMORY]).expect("room");
@@ -416,7 +420,7 @@ mod tests {
     #[actix_web::test]
     async fn a_file_that_was_read_to_its_end_is_given_back() {
         let directory = tempfile::tempdir().expect("a directory");
-        let space = Space::default();
+        let space = SpoolSpace::default();
         let (writer, mut reader) = spool(directory.path().to_owned(), space.clone());
         for _ in 0..2 {
             writer.push(&vec![b'x'; MEMORY]).expect("room");
@@ -434,7 +438,7 @@ mod tests {
     #[actix_web::test]
     async fn bytes_that_another_stream_gives_back_wake_the_writer() {
         let directory = tempfile::tempdir().expect("a directory");
-        let space = Space::default();
+        let space = SpoolSpace::default();
         let (writer, _reader) = spool(directory.path().to_owned(), space.clone());
         writer.push(&vec![b'x'; MEMORY + BLOCK]).expect("room");
         space.take(FILES);
@@ -452,7 +456,8 @@ mod tests {
         let mut others = budget.reserve(Purpose::Feed);
         others.grow_to(15 * MEMORY - BLOCK).expect("room");
         let (writer, mut reader) =
-            super::spool(directory.path().to_owned(), Space::default(), budget.reserve(Purpose::Feed)).expect("room");
+            super::spool(directory.path().to_owned(), SpoolSpace::default(), budget.reserve(Purpose::Feed))
+                .expect("room");
         let line = vec![b'x'; BLOCK];
         writer.push(&line).expect("room");
         assert_eq!((writer.0.borrow().memory.bytes(), writer.0.borrow().written), (BLOCK, BLOCK as u64));

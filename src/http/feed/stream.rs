@@ -15,15 +15,15 @@ use domain::source::Source;
 use serde::Serialize;
 
 use super::intake::Intake;
-use super::lines::{Line, Lines};
-use super::outcome::Tally;
+use super::line_splitter::{Line, LineSplitter};
+use super::result::Tally;
 use super::spool::{self, Writer};
 use crate::http::body;
 use crate::http::door::Door;
+use crate::http::expiry::{Expired, Expiry};
 use crate::http::in_flight::{Purpose, Reservation};
 use crate::http::problem::{self, Code, Problem};
-use crate::http::unread::Lifted;
-use crate::live::stay::{Over, Stay};
+use crate::http::write_timeout::WriteTimeoutGuard;
 
 pub(super) const CONTENT_TYPE: &str = "application/x-ndjson";
 
@@ -45,12 +45,12 @@ struct Total<'a> {
     #[serde(flatten)]
     tally: Tally,
     #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<problem::Body<'a>>,
+    problem: Option<problem::ProblemBody<'a>>,
 }
 
 /// Starts the task, and answers with what it will write.
 ///
-/// `unread` lets the client leave results unread while it sends. The stream ends when `stay` is over.
+/// `write_timeout` lets the client leave results unread while it sends. The stream ends when `expiry` says so.
 ///
 /// # Errors
 /// Too many bytes are in flight.
@@ -59,21 +59,29 @@ pub(super) fn answer(
     source: Source,
     report_all: bool,
     payload: Payload,
-    unread: Lifted,
-    stay: Stay,
+    write_timeout: WriteTimeoutGuard,
+    expiry: Expiry,
 ) -> Result<HttpResponse, Problem> {
     let held = door.in_flight.reserve(Purpose::Feed);
     let memory = door.in_flight.reserve(Purpose::Feed);
     let (writer, reader) = spool::spool(door.spool_dir.clone(), door.spool_space.clone(), memory)?;
     rt::spawn(async move {
         let intake = Intake::new(&door, source, report_all, None);
-        let stream = Stream { intake, out: &writer, unread: &unread, stay, held, line: Vec::new(), told: 0 };
+        let stream = Stream {
+            intake,
+            out: &writer,
+            write_timeout: &write_timeout,
+            expiry,
+            held,
+            line: Vec::new(),
+            last_progress: 0,
+        };
         if let Err(error) = stream.run(&door, payload).await {
             tracing::warn!(%error, "could not keep the results of a stream: its client must send it again");
             writer.fail(error);
         }
         drop(writer);
-        unread.end().await;
+        write_timeout.end().await;
     });
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, CONTENT_TYPE)).body(reader))
 }
@@ -81,13 +89,13 @@ pub(super) fn answer(
 struct Stream<'a> {
     intake: Intake<'a>,
     out: &'a Writer,
-    unread: &'a Lifted,
-    stay: Stay,
+    write_timeout: &'a WriteTimeoutGuard,
+    expiry: Expiry,
     /// The line that has begun, in the budget.
     held: Reservation,
     line: Vec<u8>,
     /// Results at the last progress line.
-    told: u64,
+    last_progress: u64,
 }
 
 impl Stream<'_> {
@@ -102,12 +110,12 @@ impl Stream<'_> {
 
     /// Reads to the end of the body, or to what ends it early.
     async fn read(&mut self, door: &Door, mut payload: Payload) -> io::Result<Option<Problem>> {
-        let mut lines = Lines::new(door.http.max_event_bytes);
-        let mut over = pin!(self.stay.over());
+        let mut lines = LineSplitter::new(door.http.max_event_bytes);
+        let mut expired = pin!(self.expiry.expired());
         loop {
             let piece = tokio::select! {
                 biased;
-                over = &mut over => return Ok(Some(ended(over))),
+                expired = &mut expired => return Ok(Some(ended(expired))),
                 () = self.intake.settle_next(), if self.intake.is_waiting() => None,
                 piece = body::next(&mut payload, door.http.client_body_timeout) => Some(piece),
             };
@@ -117,14 +125,14 @@ impl Stream<'_> {
                 Some(Err(problem)) => return Ok(Some(problem)),
                 Some(Ok(Some(piece))) => lines.push(piece),
             }
-            if let ControlFlow::Break(ended) = self.take_all(&mut lines, is_last, over.as_mut()).await? {
+            if let ControlFlow::Break(ended) = self.take_all(&mut lines, is_last, expired.as_mut()).await? {
                 return Ok(ended);
             }
             self.report()?;
             if is_last {
                 return Ok(None);
             }
-            if let ControlFlow::Break(ended) = self.wait_for_room(over.as_mut()).await? {
+            if let ControlFlow::Break(ended) = self.wait_for_room(expired.as_mut()).await? {
                 return Ok(ended);
             }
             // A payload that is always ready would keep the worker's other requests waiting.
@@ -136,13 +144,13 @@ impl Stream<'_> {
     /// a result that is longer than itself: so there must be room before every line, not only before every piece.
     async fn take_all(
         &mut self,
-        lines: &mut Lines,
+        lines: &mut LineSplitter,
         is_last: bool,
-        mut over: Pin<&mut impl Future<Output = Over>>,
+        mut expired: Pin<&mut impl Future<Output = Expired>>,
     ) -> io::Result<ControlFlow<Option<Problem>>> {
         while let Some(line) = lines.next().or_else(|| if is_last { lines.finish() } else { None }) {
-            if let Some(over) = self.stay.is_over() {
-                return Ok(ControlFlow::Break(Some(ended(over))));
+            if let Some(expired) = self.expiry.is_expired() {
+                return Ok(ControlFlow::Break(Some(ended(expired))));
             }
             match line {
                 Line::Whole(text) => self.intake.take(&text).await,
@@ -150,7 +158,7 @@ impl Stream<'_> {
             }
             self.report()?;
             if self.out.is_full() {
-                let waited = self.wait_for_room(over.as_mut()).await?;
+                let waited = self.wait_for_room(expired.as_mut()).await?;
                 if waited.is_break() {
                     return Ok(waited);
                 }
@@ -168,11 +176,11 @@ impl Stream<'_> {
     /// over.
     async fn wait_for_room(
         &self,
-        over: Pin<&mut impl Future<Output = Over>>,
+        expired: Pin<&mut impl Future<Output = Expired>>,
     ) -> io::Result<ControlFlow<Option<Problem>>> {
         // The client may have to read now, but the stream also goes on when another one gives a file back.
         let must_read = async {
-            self.unread.end().await;
+            self.write_timeout.end().await;
             pending::<()>().await
         };
         tokio::select! {
@@ -180,10 +188,10 @@ impl Stream<'_> {
             has_room = self.out.has_room() => if !has_room? {
                 return Ok(ControlFlow::Break(None));
             },
-            over = over => return Ok(ControlFlow::Break(Some(ended(over)))),
+            expired = expired => return Ok(ControlFlow::Break(Some(ended(expired)))),
             () = must_read => {}
         }
-        self.unread.renew();
+        self.write_timeout.renew();
         Ok(ControlFlow::Continue(()))
     }
 
@@ -194,8 +202,8 @@ impl Stream<'_> {
         }
         let tally = self.intake.tally();
         let reached = tally.total() / PROGRESS * PROGRESS;
-        if reached > self.told {
-            self.told = reached;
+        if reached > self.last_progress {
+            self.last_progress = reached;
             self.write(&Progress { progress: tally.total(), tally })?;
         }
         Ok(())
@@ -209,9 +217,9 @@ impl Stream<'_> {
     }
 }
 
-fn ended(over: Over) -> Problem {
+fn ended(over: Expired) -> Problem {
     match over {
-        Over::Stopping => Problem::new(Code::Unavailable, "the server is stopping: send again what has no result"),
-        Over::Expired => Problem::new(Code::InvalidToken, "the token has expired: send again what has no result"),
+        Expired::Stopping => Problem::new(Code::Unavailable, "the server is stopping: send again what has no result"),
+        Expired::Token => Problem::new(Code::InvalidToken, "the token has expired: send again what has no result"),
     }
 }

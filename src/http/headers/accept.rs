@@ -8,13 +8,13 @@ use super::{elements, parts};
 
 /// A form in which a resource can be served.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Form {
+pub(crate) struct ServedType {
     media_type: &'static str,
     parameter: Option<(&'static str, &'static str)>,
     alias: Option<&'static str>,
 }
 
-impl Form {
+impl ServedType {
     /// A form of this media type, in lower case.
     pub(crate) const fn new(media_type: &'static str) -> Self {
         Self { media_type, parameter: None, alias: None }
@@ -90,11 +90,11 @@ fn parse_weight(text: &str) -> Option<u16> {
 
 /// The index of the form that the client prefers; `None` if it accepts none. The most specific range decides about each
 /// form. Among forms of equal weight the more exactly named one wins, then the earlier range, then the earlier form.
-pub(crate) fn choose(headers: &HeaderMap, forms: &[Form]) -> Option<usize> {
+pub(crate) fn choose(headers: &HeaderMap, forms: &[ServedType]) -> Option<usize> {
     if elements(headers, &header::ACCEPT).next().is_none() {
         return Some(0);
     }
-    let preference = |(index, form): (usize, &Form)| {
+    let preference = |(index, form): (usize, &ServedType)| {
         let ranges = elements(headers, &header::ACCEPT).filter_map(Range::parse).enumerate();
         let fitting =
             ranges.filter_map(|(place, range)| Some((form.specificity(&range)?, Reverse(place), range.weight)));
@@ -109,11 +109,11 @@ mod tests {
     use super::super::tests::map;
     use super::*;
 
-    const STREAMS: [Form; 2] = [Form::new("text/event-stream"), Form::new("application/x-ndjson")];
-    const PROFILE: [Form; 1] =
-        [Form::new("application/vnd.x+json").with_parameter("version", "2.0").with_alias("application/json")];
+    const STREAMS: [ServedType; 2] = [ServedType::new("text/event-stream"), ServedType::new("application/x-ndjson")];
+    const PROFILE: [ServedType; 1] =
+        [ServedType::new("application/vnd.x+json").with_parameter("version", "2.0").with_alias("application/json")];
 
-    fn chosen(lines: &[&str], forms: &[Form]) -> Option<usize> {
+    fn chosen(lines: &[&str], forms: &[ServedType]) -> Option<usize> {
         choose(&map(header::ACCEPT, lines), forms)
     }
 

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use pulldown_cmark::{Options, Parser, html};
 use sha2::{Digest, Sha256};
 
-use super::headers::accept::{self, Form};
+use super::headers::accept::{self, ServedType};
 use super::problem::Problem;
 
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
@@ -23,8 +23,12 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// The forms of a page. A client that accepts everything, such as curl, gets Markdown; browsers ask for HTML.
-const FORMS: [Form; 4] =
-    [Form::new("text/markdown"), Form::new("text/html"), Form::new("text/plain"), Form::new("application/json")];
+const FORMS: [ServedType; 4] = [
+    ServedType::new("text/markdown"),
+    ServedType::new("text/html"),
+    ServedType::new("text/plain"),
+    ServedType::new("application/json"),
+];
 const SERVED: &[&str] = &["text/markdown", "text/html", "text/plain"];
 const SERVED_WITH_JSON: &[&str] = &["text/markdown", "text/html", "text/plain", "application/json"];
 

@@ -12,11 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::admission::Admission;
+use super::blocked_write::BlockedWrite;
 use super::closing::Closing;
 use super::handle::{ConnectionHandle, ConnectionState, Phase};
 use super::parser_answer;
-use super::reading::{READ_AT_ONCE, poll_read_at_most};
-use super::write_timeout::BlockedWrite;
+use super::read_control::{READ_AT_ONCE, poll_read_at_most};
 use crate::http::problem::Code;
 
 /// Maximum length of a request line, in bytes.
@@ -341,6 +341,6 @@ fn open_stream(state: &ConnectionState) -> io::Result<RefMut<'_, TcpStream>> {
 /// The kernel gives a connection up whose client does not read.
 fn note_timeout<T>(state: &ConnectionState, outcome: &io::Result<T>) {
     if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-        state.was_unread.set(true);
+        state.write_timed_out.set(true);
     }
 }

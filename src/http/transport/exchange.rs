@@ -62,7 +62,7 @@ where
 {
     type Response = Response<AnswerBody>;
     type Error = Infallible;
-    type Future = Answer<S::Future>;
+    type Future = AnswerFuture<S::Future>;
 
     fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         // Applications are always ready.
@@ -77,7 +77,7 @@ where
         }
         let body = SharedBody::take_from(&mut request, connection.clone());
         let exchange = Exchange { connection, body };
-        Answer { is_old, exchange: Some(exchange), answer: self.0.call(request) }
+        AnswerFuture { is_old, exchange: Some(exchange), answer: self.0.call(request) }
     }
 }
 
@@ -108,13 +108,13 @@ impl Drop for Exchange {
 }
 
 /// The answer to come.
-pub(super) struct Answer<F> {
+pub(super) struct AnswerFuture<F> {
     is_old: bool,
     exchange: Option<Exchange>,
     answer: F,
 }
 
-impl<F> Future for Answer<F>
+impl<F> Future for AnswerFuture<F>
 where
     F: Future<Output = Result<ServiceResponse<BoxBody>, actix_web::Error>> + Unpin,
 {

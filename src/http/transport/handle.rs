@@ -9,7 +9,7 @@ use actix_web::rt::net::TcpStream;
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use tokio::time::Instant;
 
-use super::reading::Reading;
+use super::read_control::ReadControl;
 use super::worker::Worker;
 
 /// What the system may hold for the client of a stream, in bytes. The system itself would go to megabytes; but what
@@ -32,7 +32,7 @@ pub(super) struct ConnectionState {
     /// How often the time-out was suspended.
     pub(super) suspensions: Cell<u64>,
     /// Whether the connection was closed because its client did not read.
-    pub(super) was_unread: Cell<bool>,
+    pub(super) write_timed_out: Cell<bool>,
     /// The newest request was answered before its body had come to its end; the dispatcher ends the connection then.
     pub(super) is_body_unfinished: Cell<bool>,
     /// The body of the newest request was not framed as HTTP wants it, and its handler has answered that.
@@ -41,7 +41,7 @@ pub(super) struct ConnectionState {
     pub(super) ends_with_client: Cell<bool>,
     /// How many bytes have come while the client follows the stream at hand.
     pub(super) beside_stream: Cell<usize>,
-    pub(super) reading: Reading,
+    pub(super) reading: ReadControl,
 }
 
 /// What a connection is at.
@@ -59,19 +59,19 @@ pub(super) enum Phase {
 
 impl ConnectionHandle {
     pub(super) fn new(stream: TcpStream, worker: Rc<Worker>) -> Self {
-        let write_timeout = worker.timeouts.unread;
+        let write_timeout = worker.timeouts.write;
         let handle = Self(Rc::new(ConnectionState {
             stream: RefCell::new(Some(stream)),
             worker,
             phase: Cell::new(Phase::Fresh(Instant::now())),
             write_timeout: Cell::new(None),
             suspensions: Cell::new(0),
-            was_unread: Cell::new(false),
+            write_timed_out: Cell::new(false),
             is_body_unfinished: Cell::new(false),
             body_failed: Cell::new(false),
             ends_with_client: Cell::new(false),
             beside_stream: Cell::new(0),
-            reading: Reading::default(),
+            reading: ReadControl::default(),
         }));
         handle.set_write_timeout(Some(write_timeout));
         handle
@@ -98,7 +98,7 @@ impl ConnectionHandle {
 
     /// How long the client may leave answers unread while that is not suspended.
     pub(crate) fn usual_write_timeout(&self) -> Duration {
-        self.0.worker.timeouts.unread
+        self.0.worker.timeouts.write
     }
 
     /// The number of a new suspension of the time-out, which [`Self::suspend_write_timeout`] begins. A later suspension
@@ -134,8 +134,8 @@ impl ConnectionHandle {
     }
 
     /// Whether the connection was closed because its client did not read.
-    pub(crate) fn was_unread(&self) -> bool {
-        self.0.was_unread.get()
+    pub(crate) fn write_timed_out(&self) -> bool {
+        self.0.write_timed_out.get()
     }
 }
 

@@ -36,17 +36,13 @@ pub(crate) struct Timeouts {
     /// For the next request.
     pub(crate) keep_alive: Duration,
     /// For reading some of an answer.
-    pub(crate) unread: Duration,
+    pub(crate) write: Duration,
 }
 
 impl Timeouts {
     /// Those of `settings`.
     pub(crate) fn new(settings: &config::Http) -> Self {
-        Self {
-            header: settings.client_header_timeout,
-            keep_alive: settings.keep_alive,
-            unread: settings.unread_timeout,
-        }
+        Self { header: settings.client_header_timeout, keep_alive: settings.keep_alive, write: settings.unread_timeout }
     }
 }
 

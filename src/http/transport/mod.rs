@@ -7,6 +7,7 @@
 //! `exchange` for what a request and its answer do to their connection.
 
 mod admission;
+mod blocked_write;
 mod closing;
 mod connection;
 pub(crate) mod descriptors;
@@ -14,9 +15,8 @@ mod exchange;
 mod handle;
 mod listener;
 mod parser_answer;
-mod reading;
+mod read_control;
 mod worker;
-mod write_timeout;
 
 use std::net::SocketAddr;
 

@@ -172,7 +172,7 @@ fn a_remembered_token_ends_all_the_same() {
     clock.0.store(NOW + 3_660, std::sync::atomic::Ordering::Relaxed);
     verifier.caller(token.as_bytes()).expect("within the leeway");
     clock.0.store(NOW + 3_661, std::sync::atomic::Ordering::Relaxed);
-    assert_eq!(verifier.caller(token.as_bytes()).map(|_| ()), Err(Refusal("the token has expired")));
+    assert_eq!(verifier.caller(token.as_bytes()).map(|_| ()), Err(TokenError("the token has expired")));
 }
 
 #[test]

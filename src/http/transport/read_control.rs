@@ -20,14 +20,14 @@ const BODY_AT_ONCE: usize = 64 * 1024;
 
 /// What a connection and the request that it answers agree on.
 #[derive(Default)]
-pub(super) struct Reading {
+pub(super) struct ReadControl {
     /// How many bytes the handler of the request waits for.
     body: Cell<usize>,
     /// Wakes the dispatcher, which was told to wait.
     held: Cell<Option<Waker>>,
 }
 
-impl Reading {
+impl ReadControl {
     /// How many bytes of the request's body may be read now.
     pub(super) fn of_body(&self) -> usize {
         self.body.get()

@@ -12,20 +12,20 @@ pub(super) enum Line {
 }
 
 /// Cuts lines. Blank ones are skipped. It holds at most one line and one piece.
-pub(super) struct Lines {
+pub(super) struct LineSplitter {
     limit: usize,
     piece: Bytes,
     begun: BytesMut,
     overlong: bool,
 }
 
-impl Lines {
-    /// Lines of at most `limit` bytes.
+impl LineSplitter {
+    /// Splits into lines of at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
         Self { limit, piece: Bytes::new(), begun: BytesMut::new(), overlong: false }
     }
 
-    /// Adds a piece, once [`Lines::next`] has given all lines of the one before.
+    /// Adds a piece, once [`LineSplitter::next`] has given all lines of the one before.
     pub(super) fn push(&mut self, piece: Bytes) {
         debug_assert!(self.piece.is_empty(), "the piece before is used up");
         self.piece = piece;
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn cut(text: &[u8], piece: usize, limit: usize) -> Vec<Line> {
-        let mut lines = Lines::new(limit);
+        let mut lines = LineSplitter::new(limit);
         let mut found = Vec::new();
         for piece in text.chunks(piece) {
             lines.push(Bytes::copy_from_slice(piece));
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_not_kept() {
-        let mut lines = Lines::new(16);
+        let mut lines = LineSplitter::new(16);
         for _ in 0..1_000 {
             lines.push(Bytes::from(vec![b'x'; 1_000]));
             assert!(lines.next().is_none());

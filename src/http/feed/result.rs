@@ -3,7 +3,7 @@
 use actors::Status;
 use serde::Serialize;
 
-use crate::http::problem::{Body, Problem};
+use crate::http::problem::{Problem, ProblemBody};
 
 /// How many events came to what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ impl Tally {
 
 /// What became of one event.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum FeedStatus {
     Applied(u64),
     Unchanged(u64),
     Duplicate(u64),
@@ -32,8 +32,8 @@ pub(super) enum Verdict {
     Rejected(Problem),
 }
 
-impl Verdict {
-    /// Names in answers and metrics, by [`Verdict::number`].
+impl FeedStatus {
+    /// Names in answers and metrics, by [`FeedStatus::number`].
     pub(super) const NAMES: [&str; 5] = ["applied", "unchanged", "duplicate", "busy", "rejected"];
 
     /// The number of a rejection.
@@ -78,7 +78,7 @@ impl Verdict {
     }
 }
 
-impl From<Status> for Verdict {
+impl From<Status> for FeedStatus {
     fn from(status: Status) -> Self {
         match status {
             Status::Applied { revision } => Self::Applied(revision),
@@ -91,17 +91,17 @@ impl From<Status> for Verdict {
 
 /// One event of a request, and what became of it.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct FeedResult {
     /// The event's place in the request, from 0.
     pub(super) index: u64,
     /// The event's id, where it could be read.
     pub(super) id: Option<String>,
-    pub(super) verdict: Verdict,
+    pub(super) status: FeedStatus,
 }
 
-/// How an outcome is written.
+/// How a result is written.
 #[derive(Serialize)]
-pub(super) struct Line<'a> {
+pub(super) struct ResultLine<'a> {
     index: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
@@ -109,18 +109,18 @@ pub(super) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Body<'a>>,
+    problem: Option<ProblemBody<'a>>,
 }
 
-impl Outcome {
-    pub(super) fn line(&self) -> Line<'_> {
-        Line {
+impl FeedResult {
+    pub(super) fn line(&self) -> ResultLine<'_> {
+        ResultLine {
             index: self.index,
             id: self.id.as_deref(),
-            status: Verdict::NAMES[self.verdict.number()],
-            revision: self.verdict.revision(),
-            problem: match &self.verdict {
-                Verdict::Rejected(problem) => Some(problem.body(None, None)),
+            status: FeedStatus::NAMES[self.status.number()],
+            revision: self.status.revision(),
+            problem: match &self.status {
+                FeedStatus::Rejected(problem) => Some(problem.body(None, None)),
                 _ => None,
             },
         }

@@ -1,4 +1,4 @@
-//! How long a connection that outlives its request may stay, a live one or a stream of feed events: as long as its
+//! How long a connection that outlives its request may stay open, a live one or a stream of feed events: as long as its
 //! caller's token is accepted, and as the server runs.
 
 use tokio::sync::watch;
@@ -8,7 +8,7 @@ use crate::http::caller::Caller;
 use crate::http::door::Door;
 
 /// The time that a connection has.
-pub(crate) struct Stay {
+pub(crate) struct Expiry {
     /// When the newest token ends.
     ends: watch::Sender<Instant>,
     closing: watch::Receiver<bool>,
@@ -16,37 +16,37 @@ pub(crate) struct Stay {
 
 /// Why the time is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Over {
+pub(crate) enum Expired {
     Stopping,
-    Expired,
+    Token,
 }
 
-impl Stay {
+impl Expiry {
     pub(crate) fn new(door: &Door, caller: &Caller) -> Self {
         Self { ends: watch::Sender::new(end_of(door, caller)), closing: door.closing.clone() }
     }
 
     /// Goes by a newer token.
-    pub(crate) fn lengthen(&self, door: &Door, caller: &Caller) {
+    pub(crate) fn extend(&self, door: &Door, caller: &Caller) {
         self.ends.send_replace(end_of(door, caller));
     }
 
-    /// Why the time is over, if it is.
-    pub(crate) fn is_over(&self) -> Option<Over> {
+    /// Why the connection has expired, if it has.
+    pub(crate) fn is_expired(&self) -> Option<Expired> {
         if *self.closing.borrow() {
-            return Some(Over::Stopping);
+            return Some(Expired::Stopping);
         }
-        (*self.ends.borrow() <= Instant::now()).then_some(Over::Expired)
+        (*self.ends.borrow() <= Instant::now()).then_some(Expired::Token)
     }
 
-    /// Waits until the time is over; what happens to the stay meanwhile counts.
-    pub(crate) fn over(&self) -> impl Future<Output = Over> + use<> {
+    /// Waits until the time is over; a call of [`Self::extend`] meanwhile counts.
+    pub(crate) fn expired(&self) -> impl Future<Output = Expired> + use<> {
         let (ends, mut closing) = (self.ends.subscribe(), self.closing.clone());
         async move {
             tokio::select! {
                 biased;
-                _ = closing.wait_for(|closing| *closing) => Over::Stopping,
-                () = passed(ends) => Over::Expired,
+                _ = closing.wait_for(|closing| *closing) => Expired::Stopping,
+                () = passed(ends) => Expired::Token,
             }
         }
     }
@@ -65,7 +65,7 @@ async fn passed(mut ends: watch::Receiver<Instant>) {
             () = sleep_until(end) => return,
             changed = ends.changed() => {
                 if changed.is_err() {
-                    // Nobody can lengthen it any more.
+                    // Nobody can extend it any more.
                     return sleep_until(end).await;
                 }
             }

@@ -23,7 +23,7 @@ pub(super) struct BlockedWrite {
 
 impl BlockedWrite {
     pub(super) fn new(state: &ConnectionState) -> Self {
-        Self { since: Instant::now(), tick: Box::pin(sleep(state.worker.timeouts.unread / TRIES)) }
+        Self { since: Instant::now(), tick: Box::pin(sleep(state.worker.timeouts.write / TRIES)) }
     }
 
     /// Waits until the connection takes some of `bytes`, tried from time to time; an error once it has taken nothing
@@ -44,13 +44,13 @@ impl BlockedWrite {
             }
             match state.write_timeout.get() {
                 Some(timeout) if self.since.elapsed() >= timeout => {
-                    state.was_unread.set(true);
+                    state.write_timed_out.set(true);
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 Some(_) => {}
                 None => self.since = Instant::now(),
             }
-            let next = Instant::now() + state.worker.timeouts.unread / TRIES;
+            let next = Instant::now() + state.worker.timeouts.write / TRIES;
             self.tick.as_mut().reset(next);
         }
         Poll::Pending

@@ -1,4 +1,4 @@
-//! The gate: what happens to every request on its way in and out.
+//! The layer: what happens to every request on its way in and out.
 //!
 //! It gives the answer its request id, completes a problem with what only the request knows, and counts.
 //! It is on the path of every cache hit, so it formats nothing and allocates little.
@@ -27,19 +27,19 @@ use super::route::{HttpMetrics, Route};
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// What actix asks of a service that requests go to.
-pub(super) trait Factory:
+pub(super) trait ResourceFactory:
     ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
 {
 }
 
-impl<T> Factory for T where
+impl<T> ResourceFactory for T where
     T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
 {
 }
 
-/// One worker's gate.
+/// One worker's layer.
 #[derive(Clone)]
-pub(super) struct Gate(Rc<Inner>);
+pub(super) struct RequestLayer(Rc<Inner>);
 
 struct Inner {
     ids: RequestIds,
@@ -47,13 +47,18 @@ struct Inner {
     cors: Arc<Cors>,
 }
 
-impl Gate {
+impl RequestLayer {
     pub(super) fn new(start: u64, metrics: Arc<HttpMetrics>, cors: Arc<Cors>) -> Self {
         Self(Rc::new(Inner { ids: RequestIds::new(start), metrics, cors }))
     }
 
-    /// An address behind the gate, which answers `OPTIONS` and refuses methods that are not in `allowed`.
-    pub(super) fn resource(&self, path: &str, route: Route, allowed: &'static str) -> Resource<impl Factory + use<>> {
+    /// An address behind the layer, which answers `OPTIONS` and refuses methods that are not in `allowed`.
+    pub(super) fn resource(
+        &self,
+        path: &str,
+        route: Route,
+        allowed: &'static str,
+    ) -> Resource<impl ResourceFactory + use<>> {
         self.watch(route, web::resource(path))
             .route(web::method(Method::OPTIONS).to(move || async move {
                 HttpResponse::NoContent().insert_header((header::ALLOW, HeaderValue::from_static(allowed))).finish()
@@ -64,22 +69,22 @@ impl Gate {
     }
 
     /// Every address that has no resource of its own; to be registered last.
-    pub(super) fn anywhere_else(&self) -> Resource<impl Factory + use<>> {
+    pub(super) fn anywhere_else(&self) -> Resource<impl ResourceFactory + use<>> {
         self.watch(Route::Unknown, web::resource("{path:.*}")).default_service(web::to(nothing_here))
     }
 
     /// What answers requests that name no address of this server: `OPTIONS *`, which is about the server as a whole, and
     /// targets of proxies.
-    pub(super) fn without_address(&self) -> impl Factory + use<> {
-        let gate = self.clone();
+    pub(super) fn without_address(&self) -> impl ResourceFactory + use<> {
+        let layer = self.clone();
         apply_fn_factory(web::to(about_the_server), move |request, service: &_| {
-            gate.clone().watched(Route::Unknown, request, service)
+            layer.clone().watched(Route::Unknown, request, service)
         })
     }
 
-    fn watch(&self, route: Route, resource: Resource) -> Resource<impl Factory + use<>> {
-        let gate = self.clone();
-        resource.wrap_fn(move |request, service| gate.clone().watched(route, request, service))
+    fn watch(&self, route: Route, resource: Resource) -> Resource<impl ResourceFactory + use<>> {
+        let layer = self.clone();
+        resource.wrap_fn(move |request, service| layer.clone().watched(route, request, service))
     }
 
     fn watched<S>(

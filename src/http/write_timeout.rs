@@ -8,22 +8,22 @@ use actix_web::HttpRequest;
 use super::transport::{self, ConnectionHandle};
 
 /// Suspends the time-out on the request's connection.
-pub(super) fn lift(request: &HttpRequest) -> Lifted {
+pub(super) fn suspend(request: &HttpRequest) -> WriteTimeoutGuard {
     let connection = transport::connection(request).cloned();
     let number = connection.as_ref().map_or(0, ConnectionHandle::new_suspension);
-    let lifted = Lifted { number, connection, is_over: Cell::new(true) };
-    lifted.renew();
-    lifted
+    let guard = WriteTimeoutGuard { number, connection, is_over: Cell::new(true) };
+    guard.renew();
+    guard
 }
 
 /// A time-out that is suspended. It keeps no connection open.
-pub(super) struct Lifted {
+pub(super) struct WriteTimeoutGuard {
     number: u64,
     connection: Option<ConnectionHandle>,
     is_over: Cell<bool>,
 }
 
-impl Lifted {
+impl WriteTimeoutGuard {
     /// The client has to read from now on, for which it has the usual time.
     pub(super) async fn end(&self) {
         let Some(connection) = &self.connection else { return };

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use super::outcome::{Outcome, Tally};
+use super::result::{FeedResult, Tally};
 use crate::http::in_flight::Reservation;
 
 /// What is handed to the connection at once, more or less.
@@ -20,7 +20,7 @@ const PIECE: usize = 32 * 1024;
 const OVERHEAD: usize = 64;
 
 /// The results of a batch, written as JSON and in the order of the batch.
-pub(super) struct Results {
+pub(super) struct BatchResults {
     lines: BTreeMap<u64, Box<[u8]>>,
     limit: usize,
     /// Bytes of all results, and of those of rejected events.
@@ -34,7 +34,7 @@ pub(super) struct Results {
     reservation: Reservation,
 }
 
-impl Results {
+impl BatchResults {
     /// Room for results of at most `limit` bytes, of which rejected events have a half at most: they may not crowd out
     /// those that tell a client what to send again.
     pub(super) fn new(limit: usize, reservation: Reservation) -> Self {
@@ -51,14 +51,14 @@ impl Results {
     }
 
     /// Adds a result. Where it does not fit, it is only counted.
-    pub(super) fn add(&mut self, outcome: &Outcome) {
-        let is_rejected = outcome.verdict.is_rejected();
+    pub(super) fn add(&mut self, result: &FeedResult) {
+        let is_rejected = result.status.is_rejected();
         if self.is_full || (is_rejected && self.is_full_of_rejected) {
             self.omitted += 1;
             return;
         }
         // Strings and numbers only: writing them cannot fail.
-        let line = serde_json::to_vec(&outcome.line()).unwrap_or_default();
+        let line = serde_json::to_vec(&result.line()).unwrap_or_default();
         let rejected_bytes = self.rejected_bytes + if is_rejected { line.len() + 1 } else { 0 };
         let bytes = self.bytes + line.len() + 1;
         if rejected_bytes > self.limit / 2 {
@@ -73,11 +73,11 @@ impl Results {
             return;
         }
         (self.bytes, self.rejected_bytes) = (bytes, rejected_bytes);
-        self.lines.insert(outcome.index, line.into_boxed_slice());
+        self.lines.insert(result.index, line.into_boxed_slice());
     }
 
     /// The answer's body.
-    pub(super) fn into_answer(self, tally: Tally) -> Answer {
+    pub(super) fn into_answer(self, tally: Tally) -> BatchAnswer {
         let mut head = serde_json::to_string(&tally).unwrap_or_default();
         head.truncate(head.trim_end_matches('}').len());
         head.push_str(",\"results\":[");
@@ -88,12 +88,12 @@ impl Results {
         // A comma before each result but the first.
         let size = head.len() + self.bytes.saturating_sub(1) + tail.len();
         let Self { lines, reservation, .. } = self;
-        Answer { size: size as u64, head: Some(head), lines, is_first: true, tail: Some(tail), reservation }
+        BatchAnswer { size: size as u64, head: Some(head), lines, is_first: true, tail: Some(tail), reservation }
     }
 }
 
 /// The body of the answer. What was handed to the connection is released.
-pub(super) struct Answer {
+pub(super) struct BatchAnswer {
     size: u64,
     head: Option<String>,
     lines: BTreeMap<u64, Box<[u8]>>,
@@ -102,7 +102,7 @@ pub(super) struct Answer {
     reservation: Reservation,
 }
 
-impl Answer {
+impl BatchAnswer {
     fn next_piece(&mut self) -> Option<Bytes> {
         let mut piece = self.head.take().unwrap_or_default().into_bytes();
         let mut released = 0;
@@ -122,7 +122,7 @@ impl Answer {
     }
 }
 
-impl MessageBody for Answer {
+impl MessageBody for BatchAnswer {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -139,25 +139,25 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::http::feed::outcome::Verdict;
+    use crate::http::feed::result::FeedStatus;
     use crate::http::in_flight::{InFlight, Purpose};
     use crate::http::problem::{Code, Problem};
 
     const MIB: usize = 1 << 20;
 
-    fn results(limit: usize, budget: &InFlight) -> Results {
-        Results::new(limit, budget.reserve(Purpose::Feed))
+    fn results(limit: usize, budget: &InFlight) -> BatchResults {
+        BatchResults::new(limit, budget.reserve(Purpose::Feed))
     }
 
-    fn outcome(index: u64, verdict: Verdict) -> Outcome {
-        Outcome { index, id: Some(format!("event-{index}")), verdict }
+    fn result(index: u64, status: FeedStatus) -> FeedResult {
+        FeedResult { index, id: Some(format!("event-{index}")), status }
     }
 
-    fn rejected(index: u64) -> Outcome {
-        outcome(index, Verdict::Rejected(Problem::new(Code::Invalid, "x".repeat(1_000))))
+    fn rejected(index: u64) -> FeedResult {
+        result(index, FeedStatus::Rejected(Problem::new(Code::Invalid, "x".repeat(1_000))))
     }
 
-    fn read(mut answer: Answer) -> Value {
+    fn read(mut answer: BatchAnswer) -> Value {
         let mut text = Vec::new();
         while let Some(piece) = answer.next_piece() {
             assert!(piece.len() < PIECE + 2_000, "a piece is bounded");
@@ -173,7 +173,7 @@ mod tests {
         let budget = InFlight::new(64 * MIB);
         for count in [0, 1, 2, 1_000_u64] {
             let mut results = results(MIB, &budget);
-            (0..count).rev().for_each(|index| results.add(&outcome(index, Verdict::Applied(index + 1))));
+            (0..count).rev().for_each(|index| results.add(&result(index, FeedStatus::Applied(index + 1))));
             let answer = read(results.into_answer(Tally { applied: count, ..Tally::default() }));
             assert_eq!((&answer["applied"], answer.get("results_omitted")), (&json!(count), None));
             let found: Vec<_> = answer["results"].as_array().expect("results").iter().collect();
@@ -189,7 +189,7 @@ mod tests {
         let budget = InFlight::new(64 * MIB);
         let mut results = results(MIB, &budget);
         (0..2_000).for_each(|index| results.add(&rejected(index)));
-        results.add(&outcome(2_000, Verdict::Busy));
+        results.add(&result(2_000, FeedStatus::Busy));
         assert!(results.rejected_bytes <= MIB / 2 && results.reservation.bytes() < MIB);
         let answer = read(results.into_answer(Tally { rejected: 2_000, busy: 1, ..Tally::default() }));
         let listed = answer["results"].as_array().expect("results");
@@ -202,7 +202,7 @@ mod tests {
     fn an_answer_beyond_the_budget_is_cut_and_not_refused() {
         let budget = InFlight::new(2 * MIB);
         let mut results = results(16 * MIB, &budget);
-        (0..100_000).for_each(|index| results.add(&outcome(index, Verdict::Applied(1))));
+        (0..100_000).for_each(|index| results.add(&result(index, FeedStatus::Applied(1))));
         assert!(results.omitted > 0 && results.reservation.bytes() <= 2 * MIB);
         let omitted = results.omitted;
         assert_eq!(read(results.into_answer(Tally::default()))["results_omitted"], omitted);
