@@ -8,62 +8,23 @@ use std::time::Duration;
 use actix_server::{Server, ServerHandle};
 use actix_web::rt;
 use actix_web::web::ServiceConfig;
-use arc_swap::ArcSwap;
-use config::{AccessFile, Settings};
-use domain::access::{InvalidAccess, Policy};
+use config::{AccessFile, Secrets, Settings};
+use domain::port::clock::Entropy;
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::ExposeSecret;
 use store::Closer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::http::caller::Verifier;
-use crate::http::door::Door;
-use crate::http::in_flight::InFlight;
-use crate::http::transport::descriptors::{self, ADMIN_CONNECTIONS, TooFewDescriptors};
+use crate::handler_states;
+use crate::http::transport::descriptors::{self, ADMIN_CONNECTIONS};
 use crate::http::transport::{ConnectionLimits, Listener, Timeouts};
-use crate::http::{FeedMetrics, Routes, SpoolSpace};
-use crate::live::{Sockets, Tickets};
+use crate::http::{Routes, SPOOL_FILES};
+use crate::live::Tickets;
+use crate::process;
+use crate::start_error::StartError;
 use crate::telemetry::{self, metric};
+use crate::upkeep::Upkeep;
 use crate::wiring::{self, Components};
-
-/// Metrics are tidied, expired tickets forgotten, and the access table looked at, this often.
-const TICK: Duration = Duration::from_secs(1);
-
-/// Why the server does not start. One line each, with the remedy.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration.
-    #[error(transparent)]
-    Config(#[from] config::Error),
-    /// The access table.
-    #[error("access.toml: {0}")]
-    Access(#[from] InvalidAccess),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] store::OpenError),
-    /// An address is taken, or not this machine's.
-    #[error(
-        "cannot listen on `{address}`: {source}; stop what listens there, or choose another with `{flag}` (port 0 picks a free one)"
-    )]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// The flag that changes it.
-        flag: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The log or the metrics are there already.
-    #[error("cannot start the telemetry: {0}")]
-    Telemetry(String),
-    /// No thread, signal handler or limit could be had.
-    #[error("cannot start a thread or set a limit: {0}; check `ulimit`")]
-    Thread(io::Error),
-    /// The limit of open files is too low.
-    #[error(transparent)]
-    Descriptors(#[from] TooFewDescriptors),
-}
 
 /// A server that is bound and ready to run.
 pub struct Application {
@@ -83,53 +44,33 @@ impl Application {
     /// Opens the store, starts the actors and binds both listeners. An actix system must run on this thread.
     ///
     /// # Errors
-    /// Says in one line why not, and what to do.
+    /// Names in one line the cause and the remedy.
     pub async fn build(settings: Settings, environment: &[(String, String)]) -> Result<Self, StartError> {
-        forbid_core_dumps().map_err(StartError::Thread)?;
-        keep_files_private();
+        process::forbid_core_dumps().map_err(StartError::Thread)?;
+        process::keep_files_private();
         descriptors::raise_limit().map_err(StartError::Thread)?;
-        let hear = |kind| signal(kind).map_err(StartError::Thread);
-        let signals = [hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?];
+        let signals = catch_signals()?;
         let secrets = wiring::load_secrets(&settings, environment)?;
-        // The recorder comes first: whoever registers a metric before it is there counts into nothing.
-        let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
-        telemetry::init_log(&settings.log, &wiring::log_key(&secrets))
-            .map_err(|error| StartError::Telemetry(error.to_string()))?;
+        let prometheus = start_telemetry(&settings, &secrets)?;
         let components = wiring::build(&settings, &secrets)?;
-        let development_key = secrets.development_secret.as_ref().map(|key| key.expose_secret());
-        let verifier = Verifier::new(development_key, settings.auth.clone(), wiring::wall_clock());
         let (stop, closing) = watch::channel(false);
-        let Components { profiles, rules, policy, clock, entropy, dead_letters, store, epoch, closer } = components;
-        let mut start = [0; 8];
-        entropy.fill(&mut start);
-        let tickets = Arc::new(Tickets::new(&settings.live, entropy));
-        let door = Door {
-            profiles: profiles.clone(),
-            verifier,
-            rules,
-            clock,
-            dead_letters,
-            store,
-            epoch,
-            spool_dir: settings.data_dir.clone(),
-            spool_space: SpoolSpace::default(),
-            sockets: Sockets::new(settings.live.max_sockets_per_caller),
+        let tickets = Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy)));
+        let upkeep = Upkeep {
+            profiles: components.profiles.clone(),
+            policy: Arc::clone(&components.policy),
+            // The first round finds what changed since the table was read.
+            access_file: AccessFile::new(&settings.data_dir),
             tickets: Arc::clone(&tickets),
-            in_flight: InFlight::new(settings.http.in_flight_bytes),
-            http: settings.http.clone(),
-            live: settings.live.clone(),
-            events: settings.events.clone(),
-            feed_metrics: FeedMetrics::new(),
-            closing,
+            prometheus: prometheus.clone(),
         };
-        let start = u64::from_ne_bytes(start);
-        let routes = Routes::new(door, prometheus.clone(), start);
-        let limits = descriptors::public_limits(&settings.http)?;
+        let verifier = wiring::verifier(&settings, &secrets);
+        let states = handler_states::build(&settings, &components, verifier, tickets, prometheus, closing);
+        let start = random_number(&*components.entropy);
+        let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
+        let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
         let (public, listen) = bind_public(&settings, limits, start, routes.clone())?;
         let (admin, admin_listen) = bind_admin(&settings, start, routes)?;
-        // Nothing was looked at: what changed since the table was read is picked up at the first tick.
-        let access_file = AccessFile::new(&settings.data_dir);
-        let upkeep = Upkeep { profiles: profiles.clone(), policy, access_file, tickets, prometheus };
+        let Components { profiles, closer, .. } = components;
         Ok(Self { public, admin, listen, admin_listen, signals, stop, profiles, closer, upkeep })
     }
 
@@ -195,6 +136,27 @@ impl Application {
     }
 }
 
+/// Catches SIGTERM and SIGINT from now on.
+fn catch_signals() -> Result<[Signal; 2], StartError> {
+    let catch = |kind| signal(kind).map_err(StartError::Thread);
+    Ok([catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?])
+}
+
+/// Installs the metrics, then the log. A metric that is registered before its recorder counts nothing, so the recorder
+/// comes before everything else.
+fn start_telemetry(settings: &Settings, secrets: &Secrets) -> Result<PrometheusHandle, StartError> {
+    let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
+    telemetry::init_log(&settings.log, &wiring::log_key(secrets))
+        .map_err(|error| StartError::Telemetry(error.to_string()))?;
+    Ok(prometheus)
+}
+
+fn random_number(entropy: &dyn Entropy) -> u64 {
+    let mut bytes = [0; 8];
+    entropy.fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
+}
+
 /// A listener ends when it is told to, and otherwise only with a fault.
 fn ended_by_itself(ended: Result<io::Result<()>, rt::task::JoinError>) -> io::Error {
     match ended {
@@ -224,7 +186,7 @@ fn bind_public(
         start,
         clock: wiring::wall_clock(),
     };
-    bind(listener, settings.listen, "--listen", move |config| routes.routes(config))
+    bind(listener, settings.listen, "--listen", move |config| routes.register_public(config))
 }
 
 fn bind_admin(settings: &Settings, start: u64, routes: Routes) -> Result<(Server, SocketAddr), StartError> {
@@ -237,7 +199,7 @@ fn bind_admin(settings: &Settings, start: u64, routes: Routes) -> Result<(Server
         start,
         clock: wiring::wall_clock(),
     };
-    bind(listener, settings.admin_listen, "--admin-listen", move |config| routes.admin_routes(config))
+    bind(listener, settings.admin_listen, "--admin-listen", move |config| routes.register_admin(config))
 }
 
 /// Binds a listener; `flag` is the one that changes its address.
@@ -248,73 +210,4 @@ fn bind(
     routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
 ) -> Result<(Server, SocketAddr), StartError> {
     listener.bind(address, routes).map_err(|source| StartError::Bind { address, flag, source })
-}
-
-/// A core dump would hold keys and profiles. The limit keeps the kernel from writing a file, the other setting keeps it
-/// from handing the memory to a crash handler, which no limit concerns.
-fn forbid_core_dumps() -> io::Result<()> {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
-}
-
-/// No file that the server makes is for anybody else.
-fn keep_files_private() {
-    use rustix::fs::Mode;
-    rustix::process::umask(Mode::RWXG | Mode::RWXO);
-}
-
-/// What is done beside serving.
-struct Upkeep {
-    profiles: actors::Profiles,
-    policy: Arc<ArcSwap<Policy>>,
-    access_file: AccessFile,
-    tickets: Arc<Tickets>,
-    prometheus: PrometheusHandle,
-}
-
-impl Upkeep {
-    async fn run(mut self) {
-        let mut tick = tokio::time::interval(TICK);
-        loop {
-            tick.tick().await;
-            self.prometheus.run_upkeep();
-            self.tickets.sweep();
-            self.follow_access_table();
-        }
-    }
-
-    /// A change of `access.toml` is picked up; a table with a fault leaves the one in use, and is named once.
-    fn follow_access_table(&mut self) {
-        let mut look = || {
-            let table = self.access_file.look()?;
-            Ok::<_, StartError>(table.map(|table| Policy::compile(&table.rules)).transpose()?)
-        };
-        match look() {
-            Ok(Some(policy)) if policy.version != self.policy.load().version => {
-                tracing::info!(version = policy.version, "the access table has changed");
-                self.policy.store(Arc::new(policy));
-                self.profiles.follow_policy();
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the access table is not taken over; the one before stays in use"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
-
-    #[test]
-    fn no_core_dump_is_written_or_piped_and_the_process_still_reads_about_itself() {
-        super::forbid_core_dumps().unwrap();
-        assert_eq!(getrlimit(Resource::Core).current, Some(0));
-        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
-        // The process metrics come from there.
-        for name in ["stat", "limits", "status"] {
-            assert!(std::fs::read_to_string(format!("/proc/self/{name}")).is_ok(), "{name}");
-        }
-        assert!(std::fs::read_dir("/proc/self/fd").unwrap().count() > 0);
-    }
 }

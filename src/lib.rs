@@ -1,10 +1,14 @@
-//! The front door: HTTP, live sockets, the command line, and the wiring of every other room.
+//! The server: HTTP, live sockets, the command line, and the wiring of all other crates.
 //!
 //! A table of contents, in reading order.
 
 pub mod cli;
 
 pub mod application;
+mod handler_states;
+mod process;
+pub mod start_error;
+mod upkeep;
 mod wiring;
 
 mod http;

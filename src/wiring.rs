@@ -17,9 +17,10 @@ use secrecy::ExposeSecret;
 use sha2::Sha256;
 use store::{Closer, MasterKey};
 
-use crate::application::StartError;
+use crate::http::request::caller::Verifier;
+use crate::start_error::StartError;
 
-/// Every room, connected.
+/// The parts that the server is made of, connected with each other.
 pub(crate) struct Components {
     pub(crate) profiles: Profiles,
     pub(crate) rules: Arc<Rules>,
@@ -158,6 +159,12 @@ fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
 pub(crate) fn load_secrets(settings: &Settings, environment: &[(String, String)]) -> Result<Secrets, config::Error> {
     let mut randomness = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(io::Error::other);
     Secrets::load(&settings.data_dir, settings.mode, environment, &mut randomness)
+}
+
+/// The verifier of tokens, with the local development key where there is one.
+pub(crate) fn verifier(settings: &Settings, secrets: &Secrets) -> Verifier {
+    let development_key = secrets.development_secret.as_ref().map(|key| key.expose_secret());
+    Verifier::new(development_key, settings.auth.clone(), wall_clock())
 }
 
 /// The key of the hash that stands for a user id in logs. It comes from the master key, so that the hash is the

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::output::print_notice;
 use super::settings::SettingsArguments;
-use crate::http::caller::{Act, Audience, Claims, NumericDate, Role, sign};
+use crate::http::request::caller::{Act, Audience, Claims, NumericDate, Role, sign};
 use crate::json_object::JsonObject;
 use crate::wiring;
 

@@ -16,6 +16,6 @@ pub(super) async fn version() -> HttpResponse {
     HttpResponse::Ok().json(json!({
         "name": env!("CARGO_PKG_NAME"),
         "version": env!("CARGO_PKG_VERSION"),
-        "schema_versions": super::version::SERVED,
+        "schema_versions": super::request::schema_version::SERVED,
     }))
 }

@@ -1,4 +1,5 @@
-//! `GET /api/v2/profile/{user_id}/completeness`: what is there, what is missing, as far as this caller may see.
+//! `GET /api/v2/profile/{user_id}/completeness`: which fields of a profile are filled and which are missing, within
+//! what the caller may see.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
@@ -6,18 +7,20 @@ use actix_web::{HttpRequest, HttpResponse};
 use actors::Completeness;
 use serde_json::{Value, json};
 
-use super::access_reason::AccessReason;
-use super::caller;
-use super::door::Door;
 use super::problem::Problem;
-use super::profile::{check_sight, user_id, within};
+use super::read_state::ProfileReadState;
+use super::request::access::{check_visibility, read_within, user_id};
+use super::request::access_reason::AccessReason;
+use super::request::caller;
 
-pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
-    let caller = caller::authenticate(&door.verifier, request.headers())?;
+/// Answers with the completeness of the sections that the caller may see.
+pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> Result<HttpResponse, Problem> {
+    let caller = caller::authenticate(&state.verifier, request.headers())?;
     let user = user_id(&request)?;
-    check_sight(&caller, &user)?;
+    check_visibility(&caller, &user)?;
     AccessReason::of(&caller, request.headers())?.record(&caller, "read completeness", &user);
-    let completeness = within(&door, &caller.viewer, door.profiles.completeness(user, &caller.viewer)).await?;
+    let read = state.profiles.completeness(user, &caller.viewer);
+    let completeness = read_within(state.request_timeout, &caller.viewer, read).await?;
     let cache_control = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     Ok(HttpResponse::Ok().insert_header(cache_control).json(answer(&completeness)))
 }

@@ -1,33 +1,56 @@
 //! `PUT /api/v2/profile/{user_id}/consent`: the citizen's consent, which becomes a `user.consent.updated`.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::Status;
+use actors::{Profiles, Status};
 use domain::access::Viewer;
 use domain::event::FeedEventType;
 use domain::pipeline::validate::validate_consent_put;
+use domain::port::clock::Clock;
+use domain::rules::Rules;
 use serde_json::json;
 
-use super::body::{self, BodyLimits};
-use super::caller;
-use super::door::Door;
-use super::headers;
-use super::in_flight::Purpose;
 use super::problem::{Code, Problem};
-use super::profile::user_id;
+use super::request::access::user_id;
+use super::request::body::{self, BodyLimits};
+use super::request::caller::{self, Verifier};
+use super::request::headers;
+use super::request::in_flight::{InFlight, Purpose};
 
-/// Three small members.
+/// Maximum size of the body, in bytes.
 const MAX_BODY: usize = 4 * 1024;
 
-pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
+/// State of `PUT /api/v2/profile/{user_id}/consent`.
+pub(crate) struct ConsentState {
+    pub(crate) profiles: Profiles,
+    pub(crate) verifier: Arc<Verifier>,
+    /// The rules of validation.
+    pub(crate) rules: Arc<Rules>,
+    /// The clock that times of the body are checked against.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The memory budget of request bodies.
+    pub(crate) in_flight: InFlight,
+    /// How long a request may take.
+    pub(crate) request_timeout: Duration,
+    /// The longest pause between two pieces of the body.
+    pub(crate) body_timeout: Duration,
+}
+
+/// Stores the citizen's consent and answers with the revision that holds it.
+pub(super) async fn put(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<ConsentState>,
+) -> Result<HttpResponse, Problem> {
     let received = Instant::now();
-    let deadline = tokio::time::Instant::from_std(received) + door.http.request_timeout;
-    let caller = caller::authenticate(&door.verifier, request.headers())?;
+    let deadline = tokio::time::Instant::from_std(received) + state.request_timeout;
+    let caller = caller::authenticate(&state.verifier, request.headers())?;
     let user = user_id(&request)?;
-    // To anyone but the citizen there is nothing here, whether or not the user exists.
+    // Everybody but the citizen gets the answer of an unknown user, whether or not the user exists.
     if caller.viewer != Viewer::SelfCitizen(user) {
         return Err(Problem::unknown_user());
     }
@@ -39,17 +62,23 @@ pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>
             size: MAX_BODY,
             advice: "a consent has at most 4 KiB",
             deadline,
-            pause: door.http.client_body_timeout,
-            in_flight: &door.in_flight,
+            pause: state.body_timeout,
+            in_flight: &state.in_flight,
             purpose: Purpose::CitizenWrite,
         },
     )
     .await?;
-    // The actor gives the event its id and its time: later than all that it overwrites.
-    let event =
-        validate_consent_put(&body, FeedEventType::UserConsentUpdated, "", user, door.clock.now_micros(), &door.rules)
-            .map_err(|rejection| Problem::rejected(&rejection))?;
-    let write = door.profiles.put_consent(user, event.writes, received);
+    // The actor gives the event its id and its time, which is later than those of all values that it overwrites.
+    let event = validate_consent_put(
+        &body,
+        FeedEventType::UserConsentUpdated,
+        "",
+        user,
+        state.clock.now_micros(),
+        &state.rules,
+    )
+    .map_err(|rejection| Problem::rejected(&rejection))?;
+    let write = state.profiles.put_consent(user, event.writes, received);
     let status = tokio::time::timeout_at(deadline, write)
         .await
         .map_err(|_| Problem::new(Code::Timeout, "the consent was not acknowledged in time: send it again"))?
@@ -64,8 +93,9 @@ pub(super) async fn put(request: HttpRequest, payload: Payload, door: Data<Door>
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    match headers::content_type(headers)? == "application/json" {
-        true => Ok(()),
-        false => Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/json")),
+    if headers::content_type(headers)? == "application/json" {
+        Ok(())
+    } else {
+        Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/json"))
     }
 }

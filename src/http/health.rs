@@ -1,22 +1,37 @@
-//! `/health/live` and `/health/ready`: ok or not, and nothing else.
+//! `/health/live` and `/health/ready`: the status alone, without details.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Data;
+use actors::Profiles;
+use tokio::sync::watch;
 
-use super::door::Door;
+/// Knows whether the server can serve requests.
+pub(crate) struct Readiness {
+    pub(crate) profiles: Profiles,
+    pub(crate) store: store::Status,
+    /// Turns true when the server stops.
+    pub(crate) closing: watch::Receiver<bool>,
+}
 
-/// The process answers.
+impl Readiness {
+    /// Whether requests can be served: the store can be read and accepts writes, and the server is not stopping.
+    fn is_ready(&self) -> bool {
+        !*self.closing.borrow() && self.store.is_ready() && self.profiles.is_ready()
+    }
+}
+
+/// Answers 200 while the process runs.
 pub(super) async fn live() -> HttpResponse {
-    state(true)
+    answer(true)
 }
 
-/// Requests can be served.
-pub(super) async fn ready(door: Data<Door>) -> HttpResponse {
-    state(door.is_ready())
+/// Answers 200 while requests can be served, else 503.
+pub(super) async fn ready(readiness: Data<Readiness>) -> HttpResponse {
+    answer(readiness.is_ready())
 }
 
-fn state(is_ok: bool) -> HttpResponse {
+fn answer(is_ok: bool) -> HttpResponse {
     let mut answer = if is_ok { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.insert_header((header::CACHE_CONTROL, "no-store"));
     answer.content_type("text/plain; charset=utf-8").body(if is_ok { "ok\n" } else { "not ok\n" })

@@ -11,6 +11,7 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use domain::pipeline::validate::Rejection;
 use domain::port::dead_letters::LetterDropped;
 use serde::Serialize;
 
@@ -102,6 +103,19 @@ impl Problem {
         problem
     }
 
+    /// An event that was rejected, with the faults that were found.
+    pub(crate) fn rejected(rejection: &Rejection) -> Self {
+        let problem = rejection.problem();
+        let mut detail = rejection.detail().to_owned();
+        if rejection.has_more_faults() {
+            detail.push_str("; there are more faults than `errors` lists");
+        }
+        let faults = rejection.faults().iter();
+        faults.fold(Self::of_event(problem.name(), problem.title(), problem.status(), detail), |problem, fault| {
+            problem.at(fault.pointer.clone().unwrap_or_default(), fault.detail.clone())
+        })
+    }
+
     /// No such profile, or none that this caller may know of: one answer for both.
     pub(crate) fn unknown_user() -> Self {
         Self::new(Code::UnknownUser, "no profile of that id is there for this caller")
@@ -117,10 +131,10 @@ impl Problem {
         self.0.name == code.name()
     }
 
-    /// The method is not one of `allowed`.
-    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+    /// The address does not accept the method; `allow` lists those that it accepts.
+    pub(crate) fn method_not_allowed(allow: HeaderValue) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, "the header `Allow` lists the methods of this address");
-        problem.0.headers.push((header::ALLOW, HeaderValue::from_static(allowed)));
+        problem.0.headers.push((header::ALLOW, allow));
         problem
     }
 

@@ -1,7 +1,7 @@
-//! The layer: what happens to every request on its way in and out.
+//! The layer around every route.
 //!
-//! It gives the answer its request id, completes a problem with what only the request knows, and counts.
-//! It is on the path of every cache hit, so it formats nothing and allocates little.
+//! It gives the answer its request id, adds the path and the request id to a problem, allows cross-origin reads, and
+//! counts. Every cache hit passes it, so it formats nothing and allocates little.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,17 +16,21 @@ use actix_web::{Error, HttpRequest, HttpResponse, Resource, web};
 use domain::id::UserId;
 use futures_util::future::Either;
 
-use super::conditional;
 use super::cors::Cors;
 use super::problem::{Code, Problem};
+use super::request::conditional;
 use super::request_head;
 use super::request_id::{RequestIds, X_REQUEST_ID};
-use super::route::{HttpMetrics, Route};
+use super::route::Route;
+use super::route_metrics::RouteMetrics;
 
-/// How many seconds after a 429 or 503 a caller should try again, where the answer does not say otherwise.
+/// Seconds after which to try again after a 429 or 503, where the answer does not say otherwise.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// What actix asks of a service that requests go to.
+/// The label `route` of requests for addresses that are not in the route table.
+const UNKNOWN: &str = "unknown";
+
+/// Makes the service of a resource, as actix requires it.
 pub(super) trait ResourceFactory:
     ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
 {
@@ -37,59 +41,69 @@ impl<T> ResourceFactory for T where
 {
 }
 
-/// One worker's layer.
+/// One worker's layer, which is put around each of its routes.
 #[derive(Clone)]
-pub(super) struct RequestLayer(Rc<Inner>);
+pub(super) struct RequestLayer(Rc<LayerState>);
 
-struct Inner {
+struct LayerState {
     ids: RequestIds,
-    metrics: Arc<HttpMetrics>,
     cors: Arc<Cors>,
 }
 
+/// The layer around one route.
+struct RouteLayer {
+    layer: RequestLayer,
+    metrics: RouteMetrics,
+}
+
 impl RequestLayer {
-    pub(super) fn new(start: u64, metrics: Arc<HttpMetrics>, cors: Arc<Cors>) -> Self {
-        Self(Rc::new(Inner { ids: RequestIds::new(start), metrics, cors }))
+    /// `start` differs from one start of the server to the next and is part of request ids.
+    pub(super) fn new(start: u64, cors: Arc<Cors>) -> Self {
+        Self(Rc::new(LayerState { ids: RequestIds::new(start), cors }))
     }
 
-    /// An address behind the layer, which answers `OPTIONS` and refuses methods that are not in `allowed`.
-    pub(super) fn resource(
-        &self,
-        path: &str,
-        route: Route,
-        allowed: &'static str,
-    ) -> Resource<impl ResourceFactory + use<>> {
-        self.watch(route, web::resource(path))
-            .route(web::method(Method::OPTIONS).to(move || async move {
-                HttpResponse::NoContent().insert_header((header::ALLOW, HeaderValue::from_static(allowed))).finish()
+    /// Returns the resource of a route, which answers `OPTIONS` and refuses methods that the route does not have.
+    pub(super) fn resource(&self, route: &Route) -> Resource<impl ResourceFactory + use<>> {
+        let (allow, allowed) = (route.allow(), route.allow());
+        let resource = self.watch(route.name, web::resource(route.path));
+        let with_method =
+            |resource: Resource<_>, method: &Method| resource.route((route.handler)().method(method.clone()));
+        route
+            .methods
+            .iter()
+            .fold(resource, with_method)
+            .route(web::method(Method::OPTIONS).to(move || std::future::ready(options(&allow))))
+            .default_service(web::to(move || {
+                std::future::ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allowed.clone())))
             }))
-            .default_service(web::to(
-                move || async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allowed)) },
-            ))
     }
 
-    /// Every address that has no resource of its own; to be registered last.
+    /// Returns the resource of every address that has none of its own; to be registered last.
     pub(super) fn anywhere_else(&self) -> Resource<impl ResourceFactory + use<>> {
-        self.watch(Route::Unknown, web::resource("{path:.*}")).default_service(web::to(nothing_here))
+        self.watch(UNKNOWN, web::resource("{path:.*}")).default_service(web::to(unknown_address))
     }
 
-    /// What answers requests that name no address of this server: `OPTIONS *`, which is about the server as a whole, and
-    /// targets of proxies.
-    pub(super) fn without_address(&self) -> impl ResourceFactory + use<> {
-        let layer = self.clone();
-        apply_fn_factory(web::to(about_the_server), move |request, service: &_| {
-            layer.clone().watched(Route::Unknown, request, service)
-        })
+    /// Returns the service of requests that name no address of this server: `OPTIONS *`, which asks about the server as
+    /// a whole, and requests for a proxy. `allow` holds the methods that some address accepts.
+    pub(super) fn without_address(&self, allow: HeaderValue) -> impl ResourceFactory + use<> {
+        let route = self.around(UNKNOWN);
+        let service = web::to(move |request: HttpRequest| std::future::ready(without_address(&request, &allow)));
+        apply_fn_factory(service, move |request, service: &_| Rc::clone(&route).call(request, service))
     }
 
-    fn watch(&self, route: Route, resource: Resource) -> Resource<impl ResourceFactory + use<>> {
-        let layer = self.clone();
-        resource.wrap_fn(move |request, service| layer.clone().watched(route, request, service))
+    fn watch(&self, name: &'static str, resource: Resource) -> Resource<impl ResourceFactory + use<>> {
+        let route = self.around(name);
+        resource.wrap_fn(move |request, service| Rc::clone(&route).call(request, service))
     }
 
-    fn watched<S>(
-        self,
-        route: Route,
+    fn around(&self, name: &'static str) -> Rc<RouteLayer> {
+        Rc::new(RouteLayer { layer: self.clone(), metrics: RouteMetrics::new(name) })
+    }
+}
+
+impl RouteLayer {
+    fn call<S>(
+        self: Rc<Self>,
         request: ServiceRequest,
         service: &S,
     ) -> impl Future<Output = Result<ServiceResponse, Error>> + use<S>
@@ -101,11 +115,12 @@ impl RequestLayer {
             Ok(()) => Either::Left(service.call(request)),
             Err(problem) => Either::Right(std::future::ready(Ok(request.error_response(problem)))),
         };
-        async move { Ok(self.finish(route, started, answer.await?)) }
+        async move { Ok(self.finish(started, answer.await?)) }
     }
 
-    fn finish(&self, route: Route, started: Instant, answer: ServiceResponse) -> ServiceResponse {
-        let id = self.0.ids.of(answer.request().headers());
+    fn finish(&self, started: Instant, answer: ServiceResponse) -> ServiceResponse {
+        let state = &self.layer.0;
+        let id = state.ids.of(answer.request().headers());
         let mut answer = complete(evaluated(answer), &id);
         let is_temporary = matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let headers = answer.headers_mut();
@@ -114,26 +129,24 @@ impl RequestLayer {
         }
         headers.insert(X_REQUEST_ID.clone(), id);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        self.0.cors.allow(&mut answer);
+        state.cors.allow(&mut answer);
         let took = started.elapsed();
         let (method, status) = (answer.request().method(), answer.status());
-        self.0.metrics.count(route, method, status, took);
-        // Not the path: an id that is written in another way would pass the redaction of logs.
+        self.metrics.count(method, status, took);
+        // Not the path: the redaction of logs would not recognise an id in another spelling.
         let user = || UserId::parse(answer.request().match_info().query("user_id")).ok();
-        tracing::debug!(%method, route = route.name(), user = user().as_ref().map(UserId::as_str), status = status.as_u16(), ?took, "answered");
+        tracing::debug!(%method, route = self.metrics.name(), user = user().as_ref().map(UserId::as_str), status = status.as_u16(), ?took, "answered");
         answer
     }
 }
 
 /// Replaces the answer to a read whose `If-Match` does not hold.
 fn evaluated(answer: ServiceResponse) -> ServiceResponse {
-    match conditional::precondition_failed(&answer) {
-        false => answer,
-        true => {
-            let detail = "no tag in `If-Match` is that of what would be sent: read without it for the current one";
-            ServiceResponse::from_err(Problem::new(Code::PreconditionFailed, detail), answer.into_parts().0)
-        }
+    if !conditional::precondition_failed(&answer) {
+        return answer;
     }
+    let detail = "no entity tag in `If-Match` is the current one: read without it to get the current one";
+    ServiceResponse::from_err(Problem::new(Code::PreconditionFailed, detail), answer.into_parts().0)
 }
 
 /// Replaces an error by its problem, with the request's path and id.
@@ -149,26 +162,29 @@ fn complete(answer: ServiceResponse, id: &HeaderValue) -> ServiceResponse {
         }
     };
     let uri = answer.request().uri();
-    // A target of proxies has no path.
+    // The target of a request for a proxy has no path.
     let instance = if uri.path().is_empty() { uri.to_string() } else { uri.path().to_owned() };
     let body = problem.answer(Some(&instance), id.to_str().ok());
     answer.into_response(body.map_body(|_, body| BoxBody::new(body)))
 }
 
-/// What answers at every other address.
-async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Problem::new(Code::UnknownResource, "see the documentation for the addresses that there are"))
+/// Answers requests for an address that is not in the route table.
+async fn unknown_address() -> Result<HttpResponse, Problem> {
+    Err(no_such_address())
 }
 
-/// Methods that some address of the server takes.
-const SERVER_METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
+fn no_such_address() -> Problem {
+    Problem::new(Code::UnknownResource, "there is nothing at this address: `/` lists the addresses of this server")
+}
 
-async fn about_the_server(request: HttpRequest) -> Result<HttpResponse, Problem> {
+fn options(allow: &HeaderValue) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((header::ALLOW, allow.clone())).finish()
+}
+
+fn without_address(request: &HttpRequest, allow: &HeaderValue) -> Result<HttpResponse, Problem> {
     match *request.method() {
-        Method::OPTIONS => Ok(HttpResponse::NoContent()
-            .insert_header((header::ALLOW, HeaderValue::from_static(SERVER_METHODS)))
-            .finish()),
-        Method::CONNECT => Err(Problem::method_not_allowed(SERVER_METHODS)),
-        _ => nothing_here().await,
+        Method::OPTIONS => Ok(options(allow)),
+        Method::CONNECT => Err(Problem::method_not_allowed(allow.clone())),
+        _ => Err(no_such_address()),
     }
 }

@@ -14,6 +14,7 @@ mod read_pace;
 mod session;
 mod sockets;
 pub(crate) mod sse;
+mod state;
 pub(crate) mod ticket;
 mod tickets;
 
@@ -26,14 +27,14 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, rt};
 
-use crate::http::door::Door;
-use crate::http::headers;
 use crate::http::problem::{Code, Problem};
+use crate::http::request::headers;
 use crate::http::transport;
 use connection::{LiveBody, LiveConnection};
 use outgoing::{Outgoing, PendingIds};
 use session::{Channels, Session};
 pub(crate) use sockets::Sockets;
+pub(crate) use state::LiveState;
 pub(crate) use tickets::Tickets;
 
 /// The one sub-protocol that is spoken.
@@ -42,8 +43,12 @@ const PROTOCOL: &str = "civic-profile.v1";
 /// Pieces of the session's answers that may wait to be sent, the close frame's place among them.
 const WAITING_ANSWERS: usize = 64;
 
-pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>) -> Result<HttpResponse, Problem> {
-    let (caller, reason) = ticket::admit(&request, &door)?;
+pub(crate) async fn get(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<LiveState>,
+) -> Result<HttpResponse, Problem> {
+    let (caller, reason) = ticket::admit(&request, &state)?;
     if request.version() < Version::HTTP_11 {
         // RFC 9110, section 7.8: `Upgrade` in a request of HTTP/1.0 is ignored.
         return Err(Problem::new(Code::UpgradeRequired, "ask for the WebSocket over HTTP/1.1"));
@@ -52,19 +57,19 @@ pub(crate) async fn get(request: HttpRequest, payload: Payload, door: Data<Door>
     if speaks_protocol(request.headers())? {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));
     }
-    let slot = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
+    let slot = state.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
     let (control, answers) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
-    let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
+    let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
     let (again, ended) = tokio::sync::mpsc::unbounded_channel();
     let pending_ids = Rc::new(PendingIds::default());
     let open = LiveConnection::new(slot, transport::connection(&request).cloned());
     let body = LiveBody::new(Outgoing::new(answers, frames, Rc::clone(&pending_ids), again), Rc::clone(&open));
     let close_permit = control.clone().try_reserve_owned().map_err(|_| internal())?;
     let channels = Channels { outlet, pending_ids, answers: control, close_permit, ended };
-    let session = Session::new(door.clone(), caller, reason, channels);
+    let session = Session::new(state.clone(), caller, reason, channels);
     rt::spawn(async move {
         let end = session.run(payload).await;
-        open.end(&end, *door.closing.borrow());
+        open.end(&end, *state.closing.borrow());
     });
     Ok(HttpResponse::from(response.message_body(BoxBody::new(body)).map_err(|_| internal())?))
 }
@@ -85,7 +90,7 @@ fn speaks_protocol(headers: &HeaderMap) -> Result<bool, Problem> {
 
 fn refusal(error: &HandshakeError) -> Problem {
     match error {
-        HandshakeError::GetMethodRequired => Problem::method_not_allowed("GET, OPTIONS"),
+        HandshakeError::GetMethodRequired => Problem::method_not_allowed(HeaderValue::from_static("GET, OPTIONS")),
         HandshakeError::NoWebsocketUpgrade | HandshakeError::NoConnectionUpgrade => {
             Problem::new(Code::UpgradeRequired, "ask with `Connection: Upgrade` and `Upgrade: websocket`")
         }

@@ -22,13 +22,13 @@ use super::message::{self, ClientRequest, RequestedUser};
 use super::message_reader::{ClientMessage, MessageReader, ProtocolViolation};
 use super::outgoing::{ActorEnded, PendingIds};
 use super::read_pace::ReadPace;
-use crate::http::access_reason::AccessReason;
-use crate::http::caller::{Caller, Role};
-use crate::http::door::Door;
-use crate::http::expiry::{Expired, Expiry};
+use super::state::LiveState;
 use crate::http::problem::{Code, Problem};
-use crate::http::profile;
-use crate::http::version;
+use crate::http::request::access::{check_visibility, read_within};
+use crate::http::request::access_reason::AccessReason;
+use crate::http::request::caller::{Caller, Role};
+use crate::http::request::expiry::{Expired, Expiry};
+use crate::http::request::schema_version;
 use crate::json_object::JsonObject;
 
 /// The longest message of a client: room for a subscription to as many users as a socket may follow.
@@ -69,7 +69,7 @@ pub(super) struct Channels {
 }
 
 pub(super) struct Session {
-    door: Data<Door>,
+    state: Data<LiveState>,
     caller: Arc<Caller>,
     expiry: Expiry,
     /// Why an administrator looks.
@@ -109,12 +109,12 @@ struct Resumption {
 }
 
 impl Session {
-    pub(super) fn new(door: Data<Door>, caller: Arc<Caller>, reason: AccessReason, channels: Channels) -> Self {
+    pub(super) fn new(state: Data<LiveState>, caller: Arc<Caller>, reason: AccessReason, channels: Channels) -> Self {
         let Channels { outlet, pending_ids, answers, close_permit, ended } = channels;
-        let expiry = Expiry::new(&door, &caller);
+        let expiry = state.expiry(&caller);
         let (close_permit, followed) = (Some(close_permit), HashMap::new());
         Self {
-            door,
+            state,
             caller,
             expiry,
             reason,
@@ -140,7 +140,7 @@ impl Session {
             close_permit.send(frame::close(Some(code), reason));
         }
         for (user, following) in &self.followed {
-            self.door.profiles.unsubscribe(*user, following.subscription, &self.outlet);
+            self.state.profiles.unsubscribe(*user, following.subscription, &self.outlet);
         }
         end
     }
@@ -160,11 +160,11 @@ impl Session {
 
     async fn converse(&mut self, mut payload: Payload) -> SessionEnd {
         let mut reader = MessageReader::new(MAX_MESSAGE);
-        let heartbeat = self.door.live.heartbeat;
+        let heartbeat = self.state.settings.heartbeat;
         let mut beat = interval_at(Instant::now() + heartbeat, heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
-        let mut pace = ReadPace::new(self.door.live.read_bytes_per_s, heard);
+        let mut pace = ReadPace::new(self.state.settings.read_bytes_per_s, heard);
         loop {
             let outcome = tokio::select! {
                 _ = beat.tick() => {
@@ -225,7 +225,7 @@ impl Session {
                 let checked = check_id(id.as_deref())
                     .and_then(|()| check_version(schema_version.as_deref()))
                     .and_then(|()| check_count("fields", fields.as_ref().map_or(0, Vec::len), MAX_FIELDS))
-                    .and_then(|()| each_once(users, self.door.live.max_subscriptions_per_socket));
+                    .and_then(|()| each_once(users, self.state.settings.max_subscriptions_per_socket));
                 match checked {
                     Ok(users) => {
                         let fields = fields.map(|names| serialize::parse_fields(&names.join(",")));
@@ -236,7 +236,7 @@ impl Session {
             }
             Ok(ClientRequest::Unsubscribe { id, user_ids }) => {
                 let users: HashSet<&str> = user_ids.iter().map(String::as_str).collect();
-                let most = self.door.live.max_subscriptions_per_socket;
+                let most = self.state.settings.max_subscriptions_per_socket;
                 match check_id(id.as_deref()).and_then(|()| check_count("user_ids", users.len(), most)) {
                     Ok(()) => {
                         for user in users.into_iter().filter_map(|id| UserId::parse(id).ok()) {
@@ -290,10 +290,10 @@ impl Session {
     /// Follows a user from its state on. An earlier subscription to the same user ends.
     async fn follow(&mut self, user: UserId, fields: Option<LeafSet>, start: SubscriptionStart) -> Result<(), Problem> {
         if !start.follows_on {
-            profile::check_sight(&self.caller, &user)?;
+            check_visibility(&self.caller, &user)?;
         }
         self.unsubscribe(&user);
-        if self.followed.len() >= self.door.live.max_subscriptions_per_socket {
+        if self.followed.len() >= self.state.settings.max_subscriptions_per_socket {
             return Err(Problem::new(Code::Forbidden, "the socket follows as many users as it may: open another"));
         }
         if !self.followed.is_empty() && self.caller.role == Role::Service && !self.caller.live_many {
@@ -312,7 +312,7 @@ impl Session {
         self.followed.insert(user, Following { subscription, fields });
         let opened = {
             let open = self.open(user, subscription, fields, (cursor, follows_on));
-            profile::within(&self.door, &self.caller.viewer, open).await
+            read_within(self.state.request_timeout, &self.caller.viewer, open).await
         };
         if opened.is_err() {
             // It may have been opened all the same, when the answer did not come in time.
@@ -330,7 +330,7 @@ impl Session {
     ) -> Result<(), actors::ReadError> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
         let subscription = Subscription { id, viewer, fields, cursor, follows_on, outlet };
-        self.door.profiles.subscribe(user, subscription).await
+        self.state.profiles.subscribe(user, subscription).await
     }
 
     /// The user's actor ended, so nothing more would come: the next one continues with the state.
@@ -377,18 +377,18 @@ impl Session {
     fn unsubscribe(&mut self, user: &UserId) -> Option<Resumption> {
         let Following { subscription, fields } = self.followed.remove(user)?;
         let id = self.pending_ids.take(subscription);
-        let reset = self.door.profiles.unsubscribe(*user, subscription, &self.outlet);
+        let reset = self.state.profiles.unsubscribe(*user, subscription, &self.outlet);
         Some(Resumption { fields, id, reset })
     }
 
     /// A newer token of the same caller extends the time that the connection has. Where it opens another view, every subscription ends, to
     /// begin anew under that one: the very next frame of each holds nothing that is hidden now.
     fn renew(&mut self, token: &str) -> Result<Vec<(UserId, Resumption)>, Problem> {
-        let caller = self.door.verifier.caller(token.as_bytes())?;
+        let caller = self.state.verifier.caller(token.as_bytes())?;
         if caller.subject != self.caller.subject {
             return Err(Problem::new(Code::Forbidden, "the token is of another caller: open another socket with it"));
         }
-        self.expiry.extend(&self.door, &caller);
+        self.expiry.extend(&self.state.verifier, &caller);
         let before = std::mem::replace(&mut self.caller, caller);
         if before.viewer == self.caller.viewer && before.live_many == self.caller.live_many {
             return Ok(Vec::new());
@@ -408,7 +408,7 @@ impl Session {
         if frames.is_empty() {
             return Ok(());
         }
-        match timeout(self.door.live.heartbeat * 2, self.answers.send(frames)).await {
+        match timeout(self.state.settings.heartbeat * 2, self.answers.send(frames)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(SessionEnd::Gone),
             Err(_) => Err(SessionEnd::Close(CloseCode::Policy, "answers are not read")),
@@ -432,7 +432,7 @@ fn check_id(id: Option<&str>) -> Result<(), Problem> {
 
 fn check_version(asked: Option<&str>) -> Result<(), Problem> {
     match asked {
-        Some(asked) if !version::SERVED.contains(&asked) => Err(version::unknown()),
+        Some(asked) if !schema_version::SERVED.contains(&asked) => Err(schema_version::unknown()),
         _ => Ok(()),
     }
 }

@@ -22,44 +22,43 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::outgoing::own_members;
 use super::sockets::SocketSlot;
-use crate::http::access_reason::AccessReason;
-use crate::http::caller::{self, Caller};
-use crate::http::door::Door;
-use crate::http::events::{X_ACCEL_BUFFERING, last_event_id};
-use crate::http::expiry::{Expired, Expiry};
-use crate::http::headers::accept::{self, ServedType};
+use super::state::LiveState;
 use crate::http::problem::{Code, Problem};
-use crate::http::profile;
-use crate::http::{query, transport, version};
+use crate::http::request::access::{check_visibility, read_within, user_id};
+use crate::http::request::access_reason::AccessReason;
+use crate::http::request::caller::{self, Caller};
+use crate::http::request::event_stream::{EVENT_STREAM, X_ACCEL_BUFFERING, last_event_id};
+use crate::http::request::expiry::{Expired, Expiry};
+use crate::http::request::headers::accept::{self, ServedType};
+use crate::http::request::{query, schema_version};
+use crate::http::transport;
 
-const SSE: &str = "text/event-stream";
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static(SSE);
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The only subscription of its outlet.
 const SUBSCRIPTION: u64 = 1;
 /// A comment, so that whatever lies between does not take the silence for the end.
 const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 
-pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(request: HttpRequest, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
-    let caller = caller::authenticate(&door.verifier, headers)?;
-    version::negotiate_version(request.query_string())?;
-    if accept::choose(headers, &[ServedType::new(SSE)]).is_none() {
-        return Err(Problem::not_acceptable("`served` lists the form of the stream", &[SSE]));
+    let caller = caller::authenticate(&state.verifier, headers)?;
+    schema_version::negotiate_version(request.query_string())?;
+    if accept::choose(headers, &[ServedType::new(EVENT_STREAM)]).is_none() {
+        return Err(Problem::not_acceptable("`served` lists the form of the stream", &[EVENT_STREAM]));
     }
     let cursor = last_event_id(headers)?;
     let fields = query::list(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
-    let user = profile::user_id(&request)?;
-    profile::check_sight(&caller, &user)?;
+    let user = user_id(&request)?;
+    check_visibility(&caller, &user)?;
     AccessReason::of(&caller, headers)?.record(&caller, "follow", &user);
-    let slot = door.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
-    let (outlet, frames) = actors::outlet::channel(door.live.outlet_queue_frames);
-    let mut beat = interval_at(Instant::now() + door.live.heartbeat, door.live.heartbeat);
+    let slot = state.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
+    let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
+    let mut beat = interval_at(Instant::now() + state.settings.heartbeat, state.settings.heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let expiry = Expiry::new(&door, &caller);
+    let expiry = state.expiry(&caller);
     let expired = expiry.expired().boxed();
     let events = ProfileEventStream {
-        door,
+        state,
         caller,
         user,
         fields,
@@ -74,7 +73,7 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     events.follow(cursor, false).await?;
     transport::begin_event_stream(&request);
     Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, EVENT_STREAM))
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)))
         .insert_header((header::CACHE_CONTROL, NO_STORE))
         .insert_header((X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")))
         .streaming(events.stream()))
@@ -82,7 +81,7 @@ pub(crate) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
 
 /// One stream of events.
 struct ProfileEventStream {
-    door: Data<Door>,
+    state: Data<LiveState>,
     caller: Arc<Caller>,
     user: UserId,
     fields: Option<LeafSet>,
@@ -99,8 +98,8 @@ impl ProfileEventStream {
     async fn follow(&self, cursor: Option<String>, follows_on: bool) -> Result<(), Problem> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
         let subscription = Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, follows_on, outlet };
-        let open = self.door.profiles.subscribe(self.user, subscription);
-        profile::within(&self.door, &self.caller.viewer, open).await
+        let open = self.state.profiles.subscribe(self.user, subscription);
+        read_within(self.state.request_timeout, &self.caller.viewer, open).await
     }
 
     fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -146,7 +145,7 @@ impl ProfileEventStream {
 
 impl Drop for ProfileEventStream {
     fn drop(&mut self) {
-        self.door.profiles.unsubscribe(self.user, SUBSCRIPTION, &self.outlet);
+        self.state.profiles.unsubscribe(self.user, SUBSCRIPTION, &self.outlet);
     }
 }
 

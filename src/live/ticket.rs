@@ -7,22 +7,22 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::state::LiveState;
 use super::tickets::{Ticket, TooManyTickets};
-use crate::http::access_reason::AccessReason;
-use crate::http::caller::{self, Caller};
-use crate::http::door::Door;
 use crate::http::problem::{Code, Problem};
-use crate::http::{origin, query};
+use crate::http::request::access_reason::AccessReason;
+use crate::http::request::caller::{self, Caller};
+use crate::http::request::{origin, query};
 
-pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
-    let origin = origin::check(&request, &door.http.cors_origins)?;
-    let caller = caller::authenticate(&door.verifier, request.headers())?;
+pub(crate) async fn post(request: HttpRequest, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
+    let origin = origin::check(&request, &state.cors_origins)?;
+    let caller = caller::authenticate(&state.verifier, request.headers())?;
     // Asked for whatever the scope: an `auth` message on the socket may bring a token that opens profiles, and then nobody
     // asks again.
     let reason = AccessReason::of(&caller, request.headers())?;
     // It is as good as the token that bought it, and no longer.
-    let expires_in_s = door.live.ticket_life.min(door.verifier.left(&caller)).as_secs();
-    let ticket = door.tickets.issue(Ticket { caller, reason, origin }).map_err(|TooManyTickets| {
+    let expires_in_s = state.settings.ticket_life.min(state.verifier.left(&caller)).as_secs();
+    let ticket = state.tickets.issue(Ticket { caller, reason, origin }).map_err(|TooManyTickets| {
         Problem::new(Code::TooManyTickets, "as many tickets wait to be used as there may be: ask again")
     })?;
     Ok(HttpResponse::Created()
@@ -35,13 +35,13 @@ pub(crate) async fn post(request: HttpRequest, door: Data<Door>) -> Result<HttpR
 /// # Errors
 /// A page from elsewhere; a token or ticket that is not accepted. A ticket that is named is spent whatever comes of it,
 /// and what was wrong with it is not told.
-pub(super) fn admit(request: &HttpRequest, door: &Door) -> Result<(Arc<Caller>, AccessReason), Problem> {
+pub(super) fn admit(request: &HttpRequest, state: &LiveState) -> Result<(Arc<Caller>, AccessReason), Problem> {
     let query = request.query_string();
-    let mut named: Vec<_> = query::all(query, "ticket").map(|text| door.tickets.redeem(&text)).collect();
+    let mut named: Vec<_> = query::all(query, "ticket").map(|text| state.tickets.redeem(&text)).collect();
     query::single(query, "ticket")?;
-    let origin = origin::check(request, &door.http.cors_origins)?;
+    let origin = origin::check(request, &state.cors_origins)?;
     let Some(spent) = named.pop() else {
-        let caller = caller::authenticate(&door.verifier, request.headers())?;
+        let caller = caller::authenticate(&state.verifier, request.headers())?;
         let reason = AccessReason::of(&caller, request.headers())?;
         return Ok((caller, reason));
     };
@@ -49,7 +49,7 @@ pub(super) fn admit(request: &HttpRequest, door: &Door) -> Result<(Arc<Caller>, 
         return Err(Problem::new(Code::InvalidParameter, "name a ticket, or send `Authorization`: not both"));
     }
     spent
-        .filter(|ticket| ticket.origin == origin && !door.verifier.left(&ticket.caller).is_zero())
+        .filter(|ticket| ticket.origin == origin && !state.verifier.left(&ticket.caller).is_zero())
         .map(|ticket| (ticket.caller, ticket.reason))
         .ok_or_else(|| {
             Problem::new(Code::InvalidTicket, "ask for a new one: each is good once, soon, and where it was asked for")

@@ -11,8 +11,8 @@ use domain::port::clock::Entropy;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::http::access_reason::AccessReason;
-use crate::http::caller::Caller;
+use crate::http::request::access_reason::AccessReason;
+use crate::http::request::caller::Caller;
 
 /// Random bytes of a ticket: nobody guesses one in its short life.
 const BYTES: usize = 32;
@@ -155,7 +155,7 @@ mod tests {
     use domain::access::Viewer;
 
     use super::*;
-    use crate::http::caller::Role;
+    use crate::http::request::caller::Role;
 
     /// Bytes that differ from call to call.
     struct Counting(AtomicU8);

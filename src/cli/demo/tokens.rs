@@ -13,7 +13,7 @@ use domain::source::Source;
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::super::token::{TokenRequest, sign_token};
-use crate::http::caller::Role;
+use crate::http::request::caller::Role;
 
 const FILE_NAME: &str = "demo.env";
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -4,13 +4,13 @@ use actix_web::http::header::HeaderMap;
 use actors::follower::Batch;
 use bytes::Bytes;
 
-use crate::http::headers::accept::{self, ServedType};
 use crate::http::problem::Problem;
+use crate::http::request::event_stream::EVENT_STREAM;
+use crate::http::request::headers::accept::{self, ServedType};
 
-const SSE: &str = "text/event-stream";
 const NDJSON: &str = "application/x-ndjson";
-const SERVED: &[&str] = &[SSE, NDJSON];
-const FORMS: [ServedType; 2] = [ServedType::new(SSE), ServedType::new(NDJSON)];
+const SERVED: &[&str] = &[EVENT_STREAM, NDJSON];
+const FORMS: [ServedType; 2] = [ServedType::new(EVENT_STREAM), ServedType::new(NDJSON)];
 
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Format {
 
     pub(super) const fn media_type(self) -> &'static str {
         match self {
-            Self::Sse => SSE,
+            Self::Sse => EVENT_STREAM,
             Self::Ndjson => NDJSON,
         }
     }

@@ -1,36 +1,44 @@
-//! `GET /api/v2/events`: engines follow all users, as far as they may see them.
+//! `GET /api/v2/events`: engines follow the events of all users, within what they may see.
 //!
-//! The journal is the log (ADR 0006); `actors::follower` reads it and masks, and this streams what it gives.
+//! The journal is the log (ADR 0006); `actors::follower` reads it and masks, and this handler streams the result.
 
 mod format;
 mod stream;
 
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use actors::Profiles;
 use actors::follower::{Follow, FollowError, From};
 use domain::publication::{PublishedEventTypes, UnknownEventType};
+use tokio::sync::watch;
 
-use super::access_reason::AccessReason;
-use super::caller::{self, Caller, Role};
-use super::door::Door;
-use super::headers;
 use super::problem::{Code, Problem};
-use super::{query, transport};
+use super::request::access_reason::AccessReason;
+use super::request::caller::{self, Caller, Role, Verifier};
+use super::request::expiry::Expiry;
+use super::request::{event_stream, query};
+use super::transport;
 use format::Format;
 use stream::EventStream;
 
-/// Where a client of Server-Sent Events stands that connects again.
-static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Asks reverse proxies such as nginx to hand on what comes when it comes.
-pub(crate) static X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// State of `GET /api/v2/events`.
+pub(crate) struct EventsState {
+    pub(crate) profiles: Profiles,
+    pub(crate) verifier: Arc<Verifier>,
+    /// The longest silence of a stream.
+    pub(crate) heartbeat: Duration,
+    /// Turns true when the server stops.
+    pub(crate) closing: watch::Receiver<bool>,
+}
 
-/// Bytes of the longest cursor that is looked at.
-const MAX_CURSOR: usize = 1_024;
-
-pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpResponse, Problem> {
+/// Answers with a stream of the events of all users, masked for the caller.
+pub(super) async fn get(request: HttpRequest, state: Data<EventsState>) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
-    let caller = caller::authenticate(&door.verifier, headers)?;
+    let caller = caller::authenticate(&state.verifier, headers)?;
     check_scope(&caller)?;
     let reason = AccessReason::of(&caller, headers)?;
     let format = Format::negotiate(headers)?;
@@ -38,13 +46,14 @@ pub(super) async fn get(request: HttpRequest, door: Data<Door>) -> Result<HttpRe
     let from = from(request.query_string(), headers)?;
     reason.record_of_all(&caller, "follow events");
     let follow = Follow { caller: caller.subject.clone(), viewer: caller.viewer.clone(), types, from };
-    let follower = door.profiles.follow(follow).await?;
+    let follower = state.profiles.follow(follow).await?;
+    let expiry = Expiry::new(&state.verifier, &caller, state.closing.clone());
     transport::begin_event_stream(&request);
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(format.media_type())));
     answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    answer.insert_header((X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")));
-    Ok(answer.streaming(EventStream::new(&door, &caller, follower, format).into_stream()))
+    answer.insert_header((event_stream::X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")));
+    Ok(answer.streaming(EventStream::new(follower, format, state.heartbeat, expiry).into_stream()))
 }
 
 fn check_scope(caller: &Caller) -> Result<(), Problem> {
@@ -71,7 +80,7 @@ fn types(query: &str) -> Result<PublishedEventTypes, Problem> {
 /// A client of Server-Sent Events connects again with the address it had and the newest id, so the id counts.
 fn from(query: &str, headers: &HeaderMap) -> Result<From, Problem> {
     let cursor = query::single(query, "cursor")?;
-    if let Some(last) = last_event_id(headers)? {
+    if let Some(last) = event_stream::last_event_id(headers)? {
         return Ok(From::Cursor(last));
     }
     Ok(match cursor.as_deref() {
@@ -81,24 +90,10 @@ fn from(query: &str, headers: &HeaderMap) -> Result<From, Problem> {
     })
 }
 
-/// The cursor in `Last-Event-ID`; an empty one is none.
-///
-/// # Errors
-/// It is repeated, longer than any cursor, or not text.
-pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let given = headers::single(headers, &LAST_EVENT_ID)?.filter(|id| !id.is_empty());
-    let text = given.map(|id| id.to_str().ok().filter(|id| id.len() <= MAX_CURSOR).ok_or_else(malformed));
-    Ok(text.transpose()?.map(str::to_owned))
-}
-
-fn malformed() -> Problem {
-    Problem::new(Code::InvalidParameter, "`cursor` must be `oldest`, or a cursor that came with an event")
-}
-
 impl std::convert::From<FollowError> for Problem {
     fn from(error: FollowError) -> Self {
         match error {
-            FollowError::Malformed => malformed(),
+            FollowError::Malformed => event_stream::malformed_cursor(),
             FollowError::Gone { why, oldest } => Self::cursor_gone(why, oldest),
             FollowError::TooMany => {
                 Self::new(Code::TooManyFollowers, "close a stream first: `events.max_followers_per_caller` are open")

@@ -10,9 +10,7 @@ use futures_util::{Stream, stream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::format::Format;
-use crate::http::caller::Caller;
-use crate::http::door::Door;
-use crate::http::expiry::{Expired, Expiry};
+use crate::http::request::expiry::{Expired, Expiry};
 
 /// How often the access table is looked at while nothing happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -37,15 +35,15 @@ enum Woken {
 }
 
 impl EventStream {
-    pub(super) fn new(door: &Door, caller: &Caller, follower: Follower, format: Format) -> Self {
+    /// Returns the stream of what `follower` reads. It is never silent for longer than `heartbeat`, and ends with `expiry`.
+    pub(super) fn new(follower: Follower, format: Format, heartbeat: Duration, expiry: Expiry) -> Self {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
-        let expiry = Expiry::new(door, caller);
         Self {
             follower,
             format,
-            heartbeat: door.events.heartbeat,
+            heartbeat,
             // At once: the client learns where it stands before anything happens.
             due: now,
             expired: expiry.expired().boxed(),

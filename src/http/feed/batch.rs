@@ -11,10 +11,10 @@ use tokio::time::Instant;
 
 use super::batch_results::BatchResults;
 use super::intake::Intake;
-use crate::http::body::{self, BodyLimits, RequestBody};
-use crate::http::door::Door;
-use crate::http::in_flight::Purpose;
+use super::state::FeedState;
 use crate::http::problem::{Code, Problem};
+use crate::http::request::body::{self, BodyLimits, RequestBody};
+use crate::http::request::in_flight::Purpose;
 
 /// Maximum number of events of a batch.
 const MAX_EVENTS: usize = 100_000;
@@ -36,9 +36,15 @@ impl Batch {
     }
 
     /// Takes the events one after the other. What has no result at the deadline is answered busy.
-    pub(super) async fn take(self, door: &Door, source: Source, report_all: bool, deadline: Instant) -> HttpResponse {
-        let mut intake = Intake::new(door, source, report_all, Some(deadline));
-        let mut results = BatchResults::new(door.http.max_answer_bytes, door.in_flight.reserve(Purpose::Feed));
+    pub(super) async fn take(
+        self,
+        state: &FeedState,
+        source: Source,
+        report_all: bool,
+        deadline: Instant,
+    ) -> HttpResponse {
+        let mut intake = Intake::new(state, source, report_all, Some(deadline));
+        let mut results = BatchResults::new(state.limits.max_answer_bytes, state.in_flight.reserve(Purpose::Feed));
         for event in self.events {
             intake.take(&self.body[event]).await;
             intake.reports().for_each(|outcome| results.add(&outcome));

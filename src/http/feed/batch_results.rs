@@ -12,7 +12,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use super::result::{FeedResult, Tally};
-use crate::http::in_flight::Reservation;
+use crate::http::request::in_flight::Reservation;
 
 /// What is handed to the connection at once, more or less.
 const PIECE: usize = 32 * 1024;
@@ -140,8 +140,8 @@ mod tests {
 
     use super::*;
     use crate::http::feed::result::FeedStatus;
-    use crate::http::in_flight::{InFlight, Purpose};
     use crate::http::problem::{Code, Problem};
+    use crate::http::request::in_flight::{InFlight, Purpose};
 
     const MIB: usize = 1 << 20;
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, timeout_at};
 
 use super::result::{FeedResult, FeedStatus, Tally};
-use crate::http::door::Door;
+use super::state::FeedState;
 use crate::http::problem::Problem;
 
 /// Events of one request that wait for their result.
@@ -30,7 +30,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(100);
 
 /// One request's events.
 pub(super) struct Intake<'a> {
-    door: &'a Door,
+    state: &'a FeedState,
     source: Source,
     report_all: bool,
     deadline: Option<Instant>,
@@ -47,11 +47,11 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     /// Events of `source`. Applied ones are reported too when `report_all`. What has no result at the deadline is
     /// answered busy.
-    pub(super) fn new(door: &'a Door, source: Source, report_all: bool, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(state: &'a FeedState, source: Source, report_all: bool, deadline: Option<Instant>) -> Self {
         // Unbounded, but never more than the window is under way.
         let (sender, results) = mpsc::unbounded_channel();
         Self {
-            door,
+            state,
             source,
             report_all,
             deadline,
@@ -80,7 +80,7 @@ impl<'a> Intake<'a> {
     }
 
     async fn take_event(&mut self, text: &[u8]) {
-        let limit = self.door.http.max_event_bytes;
+        let limit = self.state.limits.max_event_bytes;
         if text.len() > limit {
             return self.reject(&Rejection::too_large(limit, &text[..limit]), text);
         }
@@ -101,7 +101,7 @@ impl<'a> Intake<'a> {
 
     /// Takes an event that was too large to be kept.
     pub(super) async fn take_too_large(&mut self) {
-        self.reject(&Rejection::too_large(self.door.http.max_event_bytes, b""), b"");
+        self.reject(&Rejection::too_large(self.state.limits.max_event_bytes, b""), b"");
         self.end_turn(0).await;
     }
 
@@ -150,7 +150,7 @@ impl<'a> Intake<'a> {
     }
 
     fn validated(&self, text: &[u8]) -> Result<FeedEvent, Rejection> {
-        validate(text, self.source, &self.door.rules, self.door.clock.now_micros())
+        validate(text, self.source, &self.state.rules, self.state.clock.now_micros())
     }
 
     /// Holds the stream up while the system is full, or slows feeds down because the checkpoint is behind: so its events
@@ -162,7 +162,7 @@ impl<'a> Intake<'a> {
         let mut reply = Reply::stream(slot, self.sender.clone());
         let (mut event, mut pause) = (event, PAUSE);
         loop {
-            reply = match self.door.profiles.submit(event, received, reply) {
+            reply = match self.state.profiles.submit(event, received, reply) {
                 Ok(()) => return,
                 Err((_, reply)) => reply,
             };
@@ -197,7 +197,7 @@ impl<'a> Intake<'a> {
     }
 
     fn reject(&mut self, rejection: &Rejection, text: &[u8]) {
-        let status = FeedStatus::Rejected(keep(self.door, rejection, self.source, text));
+        let status = FeedStatus::Rejected(keep(self.state, rejection, self.source, text));
         let index = self.taken;
         self.taken += 1;
         self.conclude(FeedResult { index, id: rejection.event_id.clone(), status });
@@ -205,7 +205,7 @@ impl<'a> Intake<'a> {
 
     fn conclude(&mut self, outcome: FeedResult) {
         outcome.status.count(&mut self.tally);
-        self.door.feed_metrics.count(self.source, outcome.status.number());
+        self.state.metrics.count(self.source, outcome.status.number());
         if self.report_all || !outcome.status.is_applied() {
             self.reports.push(outcome);
         }
@@ -213,21 +213,21 @@ impl<'a> Intake<'a> {
 }
 
 /// Counts a rejected event that came alone, and keeps it. Returns the problem to answer with.
-pub(super) fn keep_rejected(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
-    door.feed_metrics.count(source, FeedStatus::REJECTED);
-    keep(door, rejection, source, text)
+pub(super) fn keep_rejected(state: &FeedState, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
+    state.metrics.count(source, FeedStatus::REJECTED);
+    keep(state, rejection, source, text)
 }
 
 /// Counts and keeps one that was too large to be read. Returns why it was not kept, if it was not.
-pub(super) fn keep_too_large(door: &Door, source: Source) -> Option<LetterDropped> {
-    let rejection = Rejection::too_large(door.http.max_event_bytes, b"");
-    door.feed_metrics.count(source, FeedStatus::REJECTED);
-    door.dead_letters.keep(dead_letter(&rejection, source, b"", door.clock.now_micros())).err()
+pub(super) fn keep_too_large(state: &FeedState, source: Source) -> Option<LetterDropped> {
+    let rejection = Rejection::too_large(state.limits.max_event_bytes, b"");
+    state.metrics.count(source, FeedStatus::REJECTED);
+    state.dead_letters.keep(dead_letter(&rejection, source, b"", state.clock.now_micros())).err()
 }
 
 /// Keeps a rejected event. Its problem says so where that was not possible.
-fn keep(door: &Door, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
-    let kept = door.dead_letters.keep(dead_letter(rejection, source, text, door.clock.now_micros()));
+fn keep(state: &FeedState, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
+    let kept = state.dead_letters.keep(dead_letter(rejection, source, text, state.clock.now_micros()));
     Problem::rejected(rejection).with_dropped_letter(kept.err())
 }
 

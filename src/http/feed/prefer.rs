@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
-use crate::http::headers::{elements, parts};
+use crate::http::request::headers::{elements, parts};
 
 static PREFER: HeaderName = HeaderName::from_static("prefer");
 

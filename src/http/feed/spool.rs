@@ -21,7 +21,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
-use crate::http::in_flight::{BudgetExceeded, Reservation};
+use crate::http::request::in_flight::{BudgetExceeded, Reservation};
 
 /// Answers held in memory.
 const MEMORY: usize = 1 << 20;
@@ -316,7 +316,7 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::in_flight::{InFlight, Purpose};
+    use crate::http::request::in_flight::{InFlight, Purpose};
 
     /// A spool with memory for itself.
     fn spool(directory: PathBuf, space: SpoolSpace) -> (Writer, Reader) {

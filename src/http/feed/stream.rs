@@ -18,12 +18,12 @@ use super::intake::Intake;
 use super::line_splitter::{Line, LineSplitter};
 use super::result::Tally;
 use super::spool::{self, Writer};
-use crate::http::body;
-use crate::http::door::Door;
-use crate::http::expiry::{Expired, Expiry};
-use crate::http::in_flight::{Purpose, Reservation};
+use super::state::FeedState;
 use crate::http::problem::{self, Code, Problem};
-use crate::http::write_timeout::WriteTimeoutGuard;
+use crate::http::request::body;
+use crate::http::request::expiry::{Expired, Expiry};
+use crate::http::request::in_flight::{Purpose, Reservation};
+use crate::http::request::write_timeout::WriteTimeoutGuard;
 
 pub(super) const CONTENT_TYPE: &str = "application/x-ndjson";
 
@@ -55,18 +55,18 @@ struct Total<'a> {
 /// # Errors
 /// Too many bytes are in flight.
 pub(super) fn answer(
-    door: Data<Door>,
+    state: Data<FeedState>,
     source: Source,
     report_all: bool,
     payload: Payload,
     write_timeout: WriteTimeoutGuard,
     expiry: Expiry,
 ) -> Result<HttpResponse, Problem> {
-    let held = door.in_flight.reserve(Purpose::Feed);
-    let memory = door.in_flight.reserve(Purpose::Feed);
-    let (writer, reader) = spool::spool(door.spool_dir.clone(), door.spool_space.clone(), memory)?;
+    let held = state.in_flight.reserve(Purpose::Feed);
+    let memory = state.in_flight.reserve(Purpose::Feed);
+    let (writer, reader) = spool::spool(state.spool_dir.clone(), state.spool_space.clone(), memory)?;
     rt::spawn(async move {
-        let intake = Intake::new(&door, source, report_all, None);
+        let intake = Intake::new(&state, source, report_all, None);
         let stream = Stream {
             intake,
             out: &writer,
@@ -76,7 +76,7 @@ pub(super) fn answer(
             line: Vec::new(),
             last_progress: 0,
         };
-        if let Err(error) = stream.run(&door, payload).await {
+        if let Err(error) = stream.run(&state, payload).await {
             tracing::warn!(%error, "could not keep the results of a stream: its client must send it again");
             writer.fail(error);
         }
@@ -99,8 +99,8 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    async fn run(mut self, door: &Door, payload: Payload) -> io::Result<()> {
-        let ended = self.read(door, payload).await?;
+    async fn run(mut self, state: &FeedState, payload: Payload) -> io::Result<()> {
+        let ended = self.read(state, payload).await?;
         self.intake.finish().await;
         self.report()?;
         let tally = self.intake.tally();
@@ -109,15 +109,15 @@ impl Stream<'_> {
     }
 
     /// Reads to the end of the body, or to what ends it early.
-    async fn read(&mut self, door: &Door, mut payload: Payload) -> io::Result<Option<Problem>> {
-        let mut lines = LineSplitter::new(door.http.max_event_bytes);
+    async fn read(&mut self, state: &FeedState, mut payload: Payload) -> io::Result<Option<Problem>> {
+        let mut lines = LineSplitter::new(state.limits.max_event_bytes);
         let mut expired = pin!(self.expiry.expired());
         loop {
             let piece = tokio::select! {
                 biased;
                 expired = &mut expired => return Ok(Some(ended(expired))),
                 () = self.intake.settle_next(), if self.intake.is_waiting() => None,
-                piece = body::next(&mut payload, door.http.client_body_timeout) => Some(piece),
+                piece = body::next(&mut payload, state.limits.body_timeout) => Some(piece),
             };
             let is_last = matches!(piece, Some(Ok(None)));
             match piece {

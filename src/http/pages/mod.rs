@@ -14,8 +14,8 @@ use bytes::Bytes;
 use pulldown_cmark::{Options, Parser, html};
 use sha2::{Digest, Sha256};
 
-use super::headers::accept::{self, ServedType};
 use super::problem::Problem;
+use crate::http::request::headers::accept::{self, ServedType};
 
 const MARKDOWN: &str = "text/markdown; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";

@@ -4,9 +4,8 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::ConnectionLimits;
+use super::admission::ConnectionLimits;
 use super::listener::ACCEPTED_BEYOND_LIMIT;
-use crate::http::SPOOL_FILES;
 
 /// Connections of the admin listener.
 pub(crate) const ADMIN_CONNECTIONS: usize = 32;
@@ -40,18 +39,22 @@ pub(crate) fn raise_limit() -> io::Result<()> {
 }
 
 /// The limits of the public listener: those of `settings`, lowered where the limit of open files asks for it, which is
-/// logged. Call it when the store is open: its descriptors are counted as they are then.
+/// logged. To be called once the store is open: the descriptors that are open by then are counted. `other_files` is the
+/// number of files that handlers may open.
 ///
 /// # Errors
 /// No connection would fit.
-pub(crate) fn public_limits(settings: &config::Http) -> Result<ConnectionLimits, TooFewDescriptors> {
+pub(crate) fn public_limits(
+    settings: &config::Http,
+    other_files: usize,
+) -> Result<ConnectionLimits, TooFewDescriptors> {
     let wanted = ConnectionLimits {
         connections: settings.max_connections,
         per_address: Some(settings.max_connections_per_address).filter(|most| *most > 0),
     };
     let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(wanted) };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let others = open_now() + of_listeners(settings.workers) + SPOOL_FILES + RESERVED;
+    let others = open_now() + of_listeners(settings.workers) + other_files + RESERVED;
     let room = limit.saturating_sub(others);
     if room < FEWEST_CONNECTIONS {
         return Err(TooFewDescriptors { limit, needed: others + FEWEST_CONNECTIONS });

@@ -20,6 +20,7 @@ use super::admission::{Admissions, ConnectionLimits};
 use super::connection::Connection;
 use super::exchange::ExchangesFactory;
 use super::handle::ConnectionHandle;
+use super::timeouts::Timeouts;
 use super::worker::Worker;
 use crate::http::problem::Code;
 
@@ -27,24 +28,6 @@ use crate::http::problem::Code;
 pub(super) const ACCEPTED_BEYOND_LIMIT: usize = 8;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 2_048;
-
-/// How long a client may take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeouts {
-    /// For a request line and headers.
-    pub(crate) header: Duration,
-    /// For the next request.
-    pub(crate) keep_alive: Duration,
-    /// For reading some of an answer.
-    pub(crate) write: Duration,
-}
-
-impl Timeouts {
-    /// Those of `settings`.
-    pub(crate) fn new(settings: &config::Http) -> Self {
-        Self { header: settings.client_header_timeout, keep_alive: settings.keep_alive, write: settings.unread_timeout }
-    }
-}
 
 /// What a listener serves, and within which limits.
 pub(crate) struct Listener {

@@ -16,6 +16,7 @@ mod handle;
 mod listener;
 mod parser_answer;
 mod read_control;
+mod timeouts;
 mod worker;
 
 use std::net::SocketAddr;
@@ -24,7 +25,8 @@ use actix_web::HttpRequest;
 
 pub(crate) use admission::ConnectionLimits;
 pub(crate) use handle::ConnectionHandle;
-pub(crate) use listener::{Listener, Timeouts};
+pub(crate) use listener::Listener;
+pub(crate) use timeouts::Timeouts;
 
 /// The connection that a request came on; `None` where the request did not come from a listener of ours.
 pub(crate) fn connection(request: &HttpRequest) -> Option<&ConnectionHandle> {

@@ -9,7 +9,7 @@ use actix_web::http::header::HttpDate;
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::port::clock::Clock;
 
-use super::Timeouts;
+use super::timeouts::Timeouts;
 use crate::http::problem::{Code, Problem};
 use crate::http::request_id::RequestIds;
 use crate::telemetry::metric;

@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::caller::{Caller, Role};
 use super::headers;
-use super::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 
 static X_ACCESS_REASON: HeaderName = HeaderName::from_static("x-access-reason");
 
@@ -50,7 +50,7 @@ impl AccessReason {
     }
 
     /// Records an administrator's access to all users.
-    pub(super) fn record_of_all(&self, caller: &Caller, action: &'static str) {
+    pub(crate) fn record_of_all(&self, caller: &Caller, action: &'static str) {
         if let Some(reason) = &self.0 {
             let actor = caller.subject.as_str();
             tracing::info!(target: "audit", actor, action, reason, "administrative access to all users");

@@ -10,13 +10,13 @@ use super::headers::entity_tag::{Comparison, lists};
 
 /// What tells one view of a profile from another, beside the profile's revision.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Representation {
+pub(crate) struct Representation {
     /// What the caller may see.
-    pub(super) mask: LeafSet,
+    pub(crate) mask: LeafSet,
     /// The sparse fieldset that was asked for.
-    pub(super) fields: Option<LeafSet>,
+    pub(crate) fields: Option<LeafSet>,
     /// The erasure generation.
-    pub(super) generation: u32,
+    pub(crate) generation: u32,
 }
 
 impl Representation {
@@ -39,7 +39,7 @@ fn mix(word: u64) -> u64 {
 }
 
 /// `"e1-r42-x7"`: the store's epoch, the revision, the view; weak where the bytes may differ (`cache_hit`).
-pub(super) fn etag(epoch: u64, revision: u64, view: Representation, weak: bool) -> HeaderValue {
+pub(crate) fn etag(epoch: u64, revision: u64, view: Representation, weak: bool) -> HeaderValue {
     use std::io::Write;
     let mut text = Vec::with_capacity(40);
     let prefix = if weak { "W/" } else { "" };
@@ -49,13 +49,13 @@ pub(super) fn etag(epoch: u64, revision: u64, view: Representation, weak: bool) 
 }
 
 /// Whether the caller holds `etag` already (RFC 9110, section 13.1.2).
-pub(super) fn not_modified(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+pub(crate) fn not_modified(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     lists(headers, &header::IF_NONE_MATCH, Some(etag), Comparison::Weak) == Some(true)
 }
 
 /// Whether an answer to a read must give way to a 412, because `If-Match` names another representation (RFC 9110,
 /// section 13.2.2, step 1, which comes before `If-None-Match`). An error goes first: section 13.2.1.
-pub(super) fn precondition_failed(answer: &ServiceResponse) -> bool {
+pub(crate) fn precondition_failed(answer: &ServiceResponse) -> bool {
     let (request, status) = (answer.request(), answer.status());
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     is_read

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::caller::NumericDate;
-use crate::http::caller::claims::Audience;
+use crate::http::request::caller::NumericDate;
+use crate::http::request::caller::claims::Audience;
 
 const NOW: i64 = 1_800_000_000;
 const KEY: [u8; 32] = [9; 32];
@@ -182,7 +182,7 @@ fn an_agent_sees_only_the_sections_of_its_scopes() {
     agent.role = "agent".to_owned();
     agent.scope = "section:eligibility feed:identity".to_owned();
     refused(&sign(&agent, &KEY).expect("a token"), "`act`");
-    agent.act = Some(JsonObject(crate::http::caller::Act { sub: "usr_7Qm2Xr9TzKpA".to_owned() }));
+    agent.act = Some(JsonObject(crate::http::request::caller::Act { sub: "usr_7Qm2Xr9TzKpA".to_owned() }));
     let token = sign(&agent, &KEY).expect("a token");
     let caller = verifier_at(NOW).caller(token.as_bytes()).expect("a caller");
     let domain::access::Viewer::Agent { sections, .. } = &caller.viewer else { panic!("an agent") };

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 
-use super::problem::{Code, Problem};
-use super::transport;
+use crate::http::problem::{Code, Problem};
+use crate::http::transport;
 
 /// The origin of the page that asks, which must be the server's own or one of `allowed`; `None` where no page asks.
 ///

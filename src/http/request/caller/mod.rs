@@ -11,7 +11,7 @@ use domain::access::Viewer;
 use domain::source::Source;
 
 use super::headers;
-use super::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 
 pub(crate) use claims::{Act, Audience, Claims};
 pub(crate) use numeric_date::NumericDate;

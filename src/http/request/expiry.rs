@@ -1,37 +1,39 @@
-//! How long a connection that outlives its request may stay open, a live one or a stream of feed events: as long as its
-//! caller's token is accepted, and as the server runs.
+//! How long a connection that outlives its request stays open, a live one or a stream of feed events: as long as its
+//! caller's token is accepted and the server runs.
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::http::caller::Caller;
-use crate::http::door::Door;
+use super::caller::{Caller, Verifier};
 
-/// The time that a connection has.
+/// The time at which a connection expires.
 pub(crate) struct Expiry {
-    /// When the newest token ends.
+    /// When the newest token expires.
     ends: watch::Sender<Instant>,
     closing: watch::Receiver<bool>,
 }
 
-/// Why the time is over.
+/// Why a connection has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expired {
+    /// The server is stopping.
     Stopping,
+    /// The caller's token has expired.
     Token,
 }
 
 impl Expiry {
-    pub(crate) fn new(door: &Door, caller: &Caller) -> Self {
-        Self { ends: watch::Sender::new(end_of(door, caller)), closing: door.closing.clone() }
+    /// Returns the expiry of a connection of `caller`; `closing` turns true when the server stops.
+    pub(crate) fn new(verifier: &Verifier, caller: &Caller, closing: watch::Receiver<bool>) -> Self {
+        Self { ends: watch::Sender::new(token_end(verifier, caller)), closing }
     }
 
-    /// Goes by a newer token.
-    pub(crate) fn extend(&self, door: &Door, caller: &Caller) {
-        self.ends.send_replace(end_of(door, caller));
+    /// Moves the expiry to that of a newer token.
+    pub(crate) fn extend(&self, verifier: &Verifier, caller: &Caller) {
+        self.ends.send_replace(token_end(verifier, caller));
     }
 
-    /// Why the connection has expired, if it has.
+    /// Returns why the connection has expired; `None` while it has not.
     pub(crate) fn is_expired(&self) -> Option<Expired> {
         if *self.closing.borrow() {
             return Some(Expired::Stopping);
@@ -39,7 +41,7 @@ impl Expiry {
         (*self.ends.borrow() <= Instant::now()).then_some(Expired::Token)
     }
 
-    /// Waits until the time is over; a call of [`Self::extend`] meanwhile counts.
+    /// Waits until the connection expires. [`Self::extend`] counts meanwhile.
     pub(crate) fn expired(&self) -> impl Future<Output = Expired> + use<> {
         let (ends, mut closing) = (self.ends.subscribe(), self.closing.clone());
         async move {
@@ -52,9 +54,9 @@ impl Expiry {
     }
 }
 
-/// When the caller's token stops to be accepted: after the second that its end falls into.
-fn end_of(door: &Door, caller: &Caller) -> Instant {
-    Instant::now() + door.verifier.left(caller)
+/// Returns when the caller's token stops being accepted: after the second that its end falls into.
+fn token_end(verifier: &Verifier, caller: &Caller) -> Instant {
+    Instant::now() + verifier.left(caller)
 }
 
 /// Waits until the newest of `ends` has passed.
@@ -65,7 +67,7 @@ async fn passed(mut ends: watch::Receiver<Instant>) {
             () = sleep_until(end) => return,
             changed = ends.changed() => {
                 if changed.is_err() {
-                    // Nobody can extend it any more.
+                    // The sender is gone, so the end cannot move any more.
                     return sleep_until(end).await;
                 }
             }

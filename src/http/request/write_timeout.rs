@@ -5,10 +5,10 @@ use std::cell::Cell;
 
 use actix_web::HttpRequest;
 
-use super::transport::{self, ConnectionHandle};
+use crate::http::transport::{self, ConnectionHandle};
 
 /// Suspends the time-out on the request's connection.
-pub(super) fn suspend(request: &HttpRequest) -> WriteTimeoutGuard {
+pub(crate) fn suspend(request: &HttpRequest) -> WriteTimeoutGuard {
     let connection = transport::connection(request).cloned();
     let number = connection.as_ref().map_or(0, ConnectionHandle::new_suspension);
     let guard = WriteTimeoutGuard { number, connection, is_over: Cell::new(true) };
@@ -17,7 +17,7 @@ pub(super) fn suspend(request: &HttpRequest) -> WriteTimeoutGuard {
 }
 
 /// A time-out that is suspended. It keeps no connection open.
-pub(super) struct WriteTimeoutGuard {
+pub(crate) struct WriteTimeoutGuard {
     number: u64,
     connection: Option<ConnectionHandle>,
     is_over: Cell<bool>,
@@ -25,7 +25,7 @@ pub(super) struct WriteTimeoutGuard {
 
 impl WriteTimeoutGuard {
     /// The client has to read from now on, for which it has the usual time.
-    pub(super) async fn end(&self) {
+    pub(crate) async fn end(&self) {
         let Some(connection) = &self.connection else { return };
         tokio::time::sleep(connection.usual_write_timeout()).await;
         self.is_over.set(true);
@@ -33,7 +33,7 @@ impl WriteTimeoutGuard {
     }
 
     /// If the client had to read meanwhile, it need not any more.
-    pub(super) fn renew(&self) {
+    pub(crate) fn renew(&self) {
         if let Some(connection) = self.connection.as_ref().filter(|_| self.is_over.take()) {
             connection.suspend_write_timeout(self.number);
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics::Gauge;
 
-use super::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 use crate::telemetry::metric;
 
 /// The part of the budget that large reservations leave free for small ones.

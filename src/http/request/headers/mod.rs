@@ -6,7 +6,7 @@ pub(crate) mod entity_tag;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 
 /// The value of a field that may stand once.
 ///
@@ -38,7 +38,7 @@ pub(crate) fn elements<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl It
 }
 
 /// The parts between separators, without the blanks around them. A separator in a quoted string separates nothing.
-pub(super) fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
     let is_separator = move |byte: &u8| {
         match byte {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 
 /// Every value of the parameter `name`, decoded, in the order given.
 pub(crate) fn all<'a>(query: &'a str, name: &str) -> impl Iterator<Item = Cow<'a, str>> {

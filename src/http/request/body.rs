@@ -10,29 +10,29 @@ use tokio::time::Instant;
 
 use super::headers;
 use super::in_flight::{InFlight, Purpose, Reservation};
-use super::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 
 /// How many bytes are taken and checked before the worker's other requests have their turn.
 const SLICE: usize = 64 * 1024;
 /// How much a body may be, and until when.
 #[derive(Clone, Copy)]
-pub(super) struct BodyLimits<'a> {
+pub(crate) struct BodyLimits<'a> {
     /// Bytes.
-    pub(super) size: usize,
+    pub(crate) size: usize,
     /// What to do where there are more.
-    pub(super) advice: &'static str,
+    pub(crate) advice: &'static str,
     /// The request's own.
-    pub(super) deadline: Instant,
+    pub(crate) deadline: Instant,
     /// The longest pause between two pieces.
-    pub(super) pause: Duration,
+    pub(crate) pause: Duration,
     /// The budget that the body counts in.
-    pub(super) in_flight: &'a InFlight,
+    pub(crate) in_flight: &'a InFlight,
     /// What the body is for.
-    pub(super) purpose: Purpose,
+    pub(crate) purpose: Purpose,
 }
 
 /// A whole body. It counts in the budget until it is dropped.
-pub(super) struct RequestBody {
+pub(crate) struct RequestBody {
     bytes: Vec<u8>,
     _reservation: Reservation,
 }
@@ -46,7 +46,7 @@ impl Deref for RequestBody {
 }
 
 /// Reads the whole body.
-pub(super) async fn read(
+pub(crate) async fn read(
     headers: &HeaderMap,
     payload: Payload,
     bounds: BodyLimits<'_>,
@@ -56,7 +56,7 @@ pub(super) async fn read(
 
 /// Reads the whole body. `check` is given all that has come whenever something was added, and ends the reading by an
 /// error.
-pub(super) async fn read_checked(
+pub(crate) async fn read_checked(
     headers: &HeaderMap,
     payload: Payload,
     bounds: BodyLimits<'_>,
@@ -112,7 +112,7 @@ fn reserve_capacity(body: &mut Vec<u8>, more: usize, size: usize) {
 }
 
 /// Refuses a body with a content coding: it would be taken for what it is not.
-pub(super) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let mut codings = headers::elements(headers, &header::CONTENT_ENCODING);
     match codings.all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
         true => Ok(()),
@@ -121,7 +121,7 @@ pub(super) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// The next piece of a body, which comes at most `pause` after the one before; `None` at its end.
-pub(super) async fn next(payload: &mut Payload, pause: Duration) -> Result<Option<Bytes>, Problem> {
+pub(crate) async fn next(payload: &mut Payload, pause: Duration) -> Result<Option<Bytes>, Problem> {
     match tokio::time::timeout(pause, payload.next()).await {
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
         Ok(None) => Ok(None),

@@ -1,0 +1,95 @@
+//! What the handlers of each feature are given: the one place where settings and components are handed to them.
+
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use config::Settings;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+
+use crate::http::request::caller::Verifier;
+use crate::http::request::in_flight::InFlight;
+use crate::http::{
+    ConsentState, EventsState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness,
+    SpoolSpace,
+};
+use crate::live::{LiveState, Sockets, Tickets};
+use crate::wiring::Components;
+
+/// Returns the state of every feature. `closing` turns true when the server stops.
+pub(crate) fn build(
+    settings: &Settings,
+    components: &Components,
+    verifier: Verifier,
+    tickets: Arc<Tickets>,
+    prometheus: PrometheusHandle,
+    closing: watch::Receiver<bool>,
+) -> HandlerStates {
+    let verifier = Arc::new(verifier);
+    let in_flight = InFlight::new(settings.http.in_flight_bytes);
+    let profiles = &components.profiles;
+    HandlerStates {
+        profile_reads: Data::new(ProfileReadState {
+            profiles: profiles.clone(),
+            verifier: Arc::clone(&verifier),
+            epoch: components.epoch,
+            request_timeout: settings.http.request_timeout,
+        }),
+        consent: Data::new(ConsentState {
+            profiles: profiles.clone(),
+            verifier: Arc::clone(&verifier),
+            rules: Arc::clone(&components.rules),
+            clock: Arc::clone(&components.clock),
+            in_flight: in_flight.clone(),
+            request_timeout: settings.http.request_timeout,
+            body_timeout: settings.http.client_body_timeout,
+        }),
+        feed: Data::new(feed(settings, components, &verifier, in_flight, closing.clone())),
+        live: Data::new(LiveState {
+            profiles: profiles.clone(),
+            verifier: Arc::clone(&verifier),
+            sockets: Sockets::new(settings.live.max_sockets_per_caller),
+            tickets,
+            settings: settings.live.clone(),
+            cors_origins: settings.http.cors_origins.clone(),
+            request_timeout: settings.http.request_timeout,
+            closing: closing.clone(),
+        }),
+        events: Data::new(EventsState {
+            profiles: profiles.clone(),
+            verifier,
+            heartbeat: settings.events.heartbeat,
+            closing: closing.clone(),
+        }),
+        readiness: Data::new(Readiness { profiles: profiles.clone(), store: components.store.clone(), closing }),
+        prometheus: Data::new(prometheus),
+    }
+}
+
+fn feed(
+    settings: &Settings,
+    components: &Components,
+    verifier: &Arc<Verifier>,
+    in_flight: InFlight,
+    closing: watch::Receiver<bool>,
+) -> FeedState {
+    FeedState {
+        profiles: components.profiles.clone(),
+        verifier: Arc::clone(verifier),
+        rules: Arc::clone(&components.rules),
+        clock: Arc::clone(&components.clock),
+        dead_letters: Arc::clone(&components.dead_letters),
+        in_flight,
+        limits: FeedLimits {
+            max_event_bytes: settings.http.max_event_bytes,
+            max_body_bytes: settings.http.max_body_bytes,
+            max_answer_bytes: settings.http.max_answer_bytes,
+            request_timeout: settings.http.request_timeout,
+            body_timeout: settings.http.client_body_timeout,
+        },
+        spool_dir: settings.data_dir.clone(),
+        spool_space: SpoolSpace::default(),
+        metrics: FeedMetrics::new(),
+        closing,
+    }
+}

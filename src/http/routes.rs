@@ -1,0 +1,220 @@
+//! The route table: one row an address. Everything about addresses is made from it.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderValue;
+use actix_web::web::{self, Data, ServiceConfig};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::consent::ConsentState;
+use super::cors::Cors;
+use super::events::EventsState;
+use super::feed::FeedState;
+use super::health::Readiness;
+use super::pages::home::HomePage;
+use super::read_state::ProfileReadState;
+use super::request_layer::RequestLayer;
+use super::route::{READ, Route, allow};
+use super::{admin, completeness, consent, events, feed, health, pages, profile, schemas};
+use crate::live::{self, LiveState};
+
+/// The addresses of the public listener alone.
+static PUBLIC: [Route; 12] = [
+    Route {
+        path: "/api/v2/profile/{user_id}",
+        name: "profile",
+        methods: READ,
+        handler: || web::to(profile::get),
+        summary: Some("a profile, as the caller may see it"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/completeness",
+        name: "completeness",
+        methods: READ,
+        handler: || web::to(completeness::get),
+        summary: Some("which fields of a profile are missing"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/consent",
+        name: "consent",
+        methods: &[Method::PUT],
+        handler: || web::to(consent::put),
+        summary: Some("the citizen's consent"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/events",
+        name: "profile_events",
+        methods: &[Method::GET],
+        handler: || web::to(live::sse::get),
+        summary: Some("changes of a profile, as Server-Sent Events"),
+    },
+    Route {
+        path: "/api/v2/feeds/{source}",
+        name: "feed",
+        methods: &[Method::POST],
+        handler: || web::to(feed::post),
+        summary: Some("feed events in: one, a batch, or a stream of NDJSON"),
+    },
+    Route {
+        path: "/api/v2/live",
+        name: "live",
+        methods: &[Method::GET],
+        handler: || web::to(live::get),
+        summary: Some("changes of profiles, over a WebSocket; accepts a ticket in place of the token"),
+    },
+    Route {
+        path: "/api/v2/live/ticket",
+        name: "live_ticket",
+        methods: &[Method::POST],
+        handler: || web::to(live::ticket::post),
+        summary: Some("a ticket with which a page opens a WebSocket"),
+    },
+    Route {
+        path: "/api/v2/events",
+        name: "events",
+        methods: &[Method::GET],
+        handler: || web::to(events::get),
+        summary: Some("changes of all profiles, as Server-Sent Events or NDJSON"),
+    },
+    Route {
+        path: "/api/v2/schemas",
+        name: "schemas",
+        methods: READ,
+        handler: || web::to(schemas::list),
+        summary: Some("versions of the profile and their JSON Schemas"),
+    },
+    Route {
+        path: "/api/v2/schemas/{version}",
+        name: "schema",
+        methods: READ,
+        handler: || web::to(schemas::get),
+        summary: Some("the JSON Schema of one version"),
+    },
+    Route {
+        path: "/docs/{name}",
+        name: "docs",
+        methods: READ,
+        handler: || web::to(pages::docs::get),
+        summary: Some("a guide of those listed below"),
+    },
+    Route { path: "/", name: "home", methods: READ, handler: || web::to(pages::home::get), summary: None },
+];
+
+/// The addresses of the admin listener alone.
+static ADMIN: [Route; 3] = [
+    Route {
+        path: "/metrics",
+        name: "metrics",
+        methods: READ,
+        handler: || web::to(admin::metrics),
+        summary: Some("metrics in the text format of Prometheus"),
+    },
+    Route {
+        path: "/version",
+        name: "version",
+        methods: READ,
+        handler: || web::to(admin::version),
+        summary: Some("the version of the server and of its schemas"),
+    },
+    Route { path: "/", name: "home", methods: READ, handler: || web::to(pages::home::get), summary: None },
+];
+
+/// The addresses of both listeners.
+static SHARED: [Route; 4] = [
+    Route {
+        path: "/problems",
+        name: "problems",
+        methods: READ,
+        handler: || web::to(pages::problems::list),
+        summary: Some("what every error means and what to do about it"),
+    },
+    Route {
+        path: "/problems/{code}",
+        name: "problems",
+        methods: READ,
+        handler: || web::to(pages::problems::get),
+        summary: None,
+    },
+    Route {
+        path: "/health/live",
+        name: "health",
+        methods: READ,
+        handler: || web::to(health::live),
+        summary: Some("whether the server answers"),
+    },
+    Route {
+        path: "/health/ready",
+        name: "health",
+        methods: READ,
+        handler: || web::to(health::ready),
+        summary: Some("whether the server can serve requests"),
+    },
+];
+
+/// What the handlers of each feature are given.
+#[derive(Clone)]
+pub(crate) struct HandlerStates {
+    pub(crate) profile_reads: Data<ProfileReadState>,
+    pub(crate) consent: Data<ConsentState>,
+    pub(crate) feed: Data<FeedState>,
+    pub(crate) live: Data<LiveState>,
+    pub(crate) events: Data<EventsState>,
+    pub(crate) readiness: Data<Readiness>,
+    pub(crate) prometheus: Data<PrometheusHandle>,
+}
+
+/// The routes of both listeners, which every worker registers for itself.
+#[derive(Clone)]
+pub(crate) struct Routes {
+    states: HandlerStates,
+    cors: Arc<Cors>,
+    public_home: Data<HomePage>,
+    admin_home: Data<HomePage>,
+    start: u64,
+}
+
+impl Routes {
+    /// Returns the routes for these states. Pages of `cors_origins` may read answers. `start` differs from one start of
+    /// the server to the next and is part of request ids.
+    pub(crate) fn new(states: HandlerStates, cors_origins: Vec<String>, start: u64) -> Self {
+        Self {
+            states,
+            cors: Arc::new(Cors::new(cors_origins)),
+            public_home: Data::new(HomePage::public(PUBLIC.iter().chain(&SHARED))),
+            admin_home: Data::new(HomePage::admin(ADMIN.iter().chain(&SHARED))),
+            start,
+        }
+    }
+
+    /// Registers the routes of the public listener.
+    pub(crate) fn register_public(&self, config: &mut ServiceConfig) {
+        let states = self.states.clone();
+        config.app_data(states.profile_reads).app_data(states.consent).app_data(states.feed);
+        config.app_data(states.live).app_data(states.events).app_data(states.readiness);
+        config.app_data(self.public_home.clone());
+        self.register(PUBLIC.iter().chain(&SHARED), config);
+    }
+
+    /// Registers the routes of the admin listener.
+    pub(crate) fn register_admin(&self, config: &mut ServiceConfig) {
+        let states = self.states.clone();
+        config.app_data(states.readiness).app_data(states.prometheus).app_data(self.admin_home.clone());
+        self.register(ADMIN.iter().chain(&SHARED), config);
+    }
+
+    fn register(&self, routes: impl Iterator<Item = &'static Route>, config: &mut ServiceConfig) {
+        let layer = RequestLayer::new(self.start, Arc::clone(&self.cors));
+        for route in routes {
+            config.service(layer.resource(route));
+        }
+        config.service(layer.anywhere_else());
+        config.default_service(layer.without_address(server_methods()));
+    }
+}
+
+/// Returns the methods that some address of the server accepts, as the value of `Allow`.
+fn server_methods() -> HeaderValue {
+    let all = [Method::GET, Method::HEAD, Method::POST, Method::PUT];
+    allow(all.iter().filter(|method| PUBLIC.iter().any(|route| route.methods.contains(method))))
+}

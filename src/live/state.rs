@@ -1,0 +1,37 @@
+//! What the handlers of live sockets, profile streams and tickets share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::Profiles;
+use tokio::sync::watch;
+
+use super::sockets::Sockets;
+use super::tickets::Tickets;
+use crate::http::request::caller::{Caller, Verifier};
+use crate::http::request::expiry::Expiry;
+
+/// State of `/api/v2/live`, `/api/v2/live/ticket` and `/api/v2/profile/{user_id}/events`.
+pub(crate) struct LiveState {
+    pub(crate) profiles: Profiles,
+    pub(crate) verifier: Arc<Verifier>,
+    /// The open sockets and streams.
+    pub(crate) sockets: Sockets,
+    /// The tickets that were issued and not redeemed.
+    pub(crate) tickets: Arc<Tickets>,
+    /// `[live]`
+    pub(crate) settings: config::Live,
+    /// Origins of pages that may open a socket, beside the server's own.
+    pub(crate) cors_origins: Vec<String>,
+    /// How long a read of a profile may take.
+    pub(crate) request_timeout: Duration,
+    /// Turns true when the server stops.
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+impl LiveState {
+    /// Returns the expiry of a connection that `caller` opens now.
+    pub(super) fn expiry(&self, caller: &Caller) -> Expiry {
+        Expiry::new(&self.verifier, caller, self.closing.clone())
+    }
+}
