@@ -83,7 +83,7 @@ fn the_token_command_signs_what_the_server_accepts() {
     let seen = server.send(Request::new("GET", profile_path(USER)).bearer(agent.trim())).json();
     assert!(seen.get("family").is_some() && seen.get("economic").is_none());
     for (arguments, code, part) in [
-        (&["--sub", USER, "--role", "service"][..], 1, "must begin with `svc:`"),
+        (&["--sub", USER, "--role", "service"][..], 1, "must start with `svc:`"),
         (&["--sub", USER, "--role", "self", "--ttl", "2h"], 1, "`--ttl`"),
         (&["--sub", "agt:x", "--role", "agent"], 1, "--act"),
         (&["--sub", USER, "--role", "king"], 2, "self, service, admin"),
