@@ -2,6 +2,7 @@
 //! environment, randomness) may come in. Each table entry and each exception says why.
 
 mod code;
+mod configuration;
 mod edges;
 mod fixed_crates;
 mod manifest;
