@@ -28,7 +28,7 @@ pub(crate) struct Components {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
-    pub(crate) store: store::Status,
+    pub(crate) store: store::StoreStatus,
     pub(crate) epoch: u64,
     pub(crate) closer: Closer,
 }
@@ -41,7 +41,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
     let entropy = entropy();
     let master_key = MasterKey::new(1, *secrets.master_key.expose_secret());
     // Retention keeps the real time, also where assembly's stands still.
-    let options = store::Options { clock: Some(wall_clock()), ..store_options(settings) };
+    let options = store::StoreOptions { clock: Some(wall_clock()), ..store_options(settings) };
     let store = store::open(options, &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
     let ports = Ports {
         journal: store.journal,
@@ -67,8 +67,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
     })
 }
 
-fn store_options(settings: &Settings) -> store::Options {
-    store::Options {
+fn store_options(settings: &Settings) -> store::StoreOptions {
+    store::StoreOptions {
         segment_bytes: settings.journal.segment_bytes,
         checkpoint_interval: settings.checkpoint.interval,
         checkpoint_journal_bytes: settings.checkpoint.journal_bytes,
@@ -82,7 +82,7 @@ fn store_options(settings: &Settings) -> store::Options {
         dead_letter_source_bytes: settings.dead_letters.max_bytes_per_source,
         dead_letter_total_bytes: settings.dead_letters.max_bytes,
         dead_letter_days: settings.dead_letters.retain_days,
-        ..store::Options::new(&settings.data_dir)
+        ..store::StoreOptions::new(&settings.data_dir)
     }
 }
 

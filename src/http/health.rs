@@ -9,7 +9,7 @@ use tokio::sync::watch;
 /// Knows whether the server can serve requests.
 pub(crate) struct Readiness {
     pub(crate) profiles: Profiles,
-    pub(crate) store: store::Status,
+    pub(crate) store: store::StoreStatus,
     /// Turns true when the server stops.
     pub(crate) closing: watch::Receiver<bool>,
 }

@@ -14,7 +14,7 @@ use domain::port::clock::Entropy;
 use domain::port::journal::{Record, RecordKind};
 use domain::port::store::{Checkpointed, Fold, Folded, HistoryBlock, LoadVisitor, ProfileStore, StoreError};
 use rand::Rng;
-use store::{MasterKey, Options, Store};
+use store::{MasterKey, Store, StoreOptions};
 
 /// The server's allocator.
 #[global_allocator]
@@ -49,7 +49,7 @@ impl Entropy for OsEntropy {
 }
 
 fn open(directory: &Path) -> Store {
-    let mut options = Options::new(directory);
+    let mut options = StoreOptions::new(directory);
     options.checkpoint_interval = Duration::from_secs(86_400);
     options.checkpoint_journal_bytes = u64::MAX / 2;
     store::open(options, &MasterKey::new(1, [1; 32]), Arc::new(SizedFold), Arc::new(OsEntropy)).expect("opens")

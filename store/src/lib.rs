@@ -5,15 +5,15 @@
 //! Bodies are opaque here: the domain says what a record holds and how records fold into a state.
 
 mod options;
-pub use options::{MasterKey, Options};
+pub use options::{MasterKey, StoreOptions};
 mod error;
 pub use error::OpenError;
 mod open;
 pub use open::{Closer, Store, open};
 mod dead_letters;
-pub use dead_letters::LetterBox;
+pub use dead_letters::DeadLetterStore;
 mod status;
-pub use status::{Health, Status};
+pub use status::{StoreHealth, StoreStatus};
 
 mod chain;
 mod checkpoint;

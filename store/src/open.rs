@@ -14,20 +14,20 @@ use domain::port::log::EventLog;
 use domain::port::store::{Fold, ProfileStore, StoreError};
 
 use crate::checkpoint::{Bell, CheckpointError, CheckpointThread, Checkpointer};
-use crate::dead_letters::LetterBox;
+use crate::dead_letters::DeadLetterStore;
 use crate::error::OpenError;
 use crate::first_start;
 use crate::journal::{self, Appender, Index, Position, Recovered, Segments};
 use crate::keyring::{self, Keyring};
 use crate::log::Log;
 use crate::metric::Metrics;
-use crate::options::{MasterKey, Options};
+use crate::options::{MasterKey, StoreOptions};
 use crate::permissions;
 use crate::reader::Reader;
 use crate::retention_clock::RetentionClock;
 use crate::shared::{Parts, Shared};
 use crate::sled_store::{Meta, SledStore};
-use crate::status::Status;
+use crate::status::StoreStatus;
 use crate::upkeep::Upkeep;
 
 const LOCK_FILE_NAME: &str = "LOCK";
@@ -43,9 +43,9 @@ pub struct Store {
     /// The journal, for those who follow it.
     pub log: Arc<dyn EventLog>,
     /// Takes rejected events.
-    pub dead_letters: Arc<LetterBox>,
+    pub dead_letters: Arc<DeadLetterStore>,
     /// Whether the store takes writes.
-    pub status: Status,
+    pub status: StoreStatus,
     /// Changes when a backup is restored; part of every ETag and cursor.
     pub epoch: u64,
     /// Closes the store.
@@ -56,7 +56,7 @@ pub struct Store {
 /// has more to do.
 pub struct Closer {
     checkpoints: CheckpointThread,
-    letters: Arc<LetterBox>,
+    letters: Arc<DeadLetterStore>,
     upkeep: Upkeep,
 }
 
@@ -95,7 +95,7 @@ fn not_folded(error: CheckpointError) -> StoreError {
 /// # Errors
 /// Says in one line why not, and what to do. Nothing is repaired that would lose acknowledged data.
 pub fn open(
-    options: Options,
+    options: StoreOptions,
     master: &MasterKey,
     fold: Arc<dyn Fold>,
     entropy: Arc<dyn Entropy>,
@@ -148,7 +148,7 @@ pub fn open(
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
     let upkeep = Upkeep::start(shared.clone(), options.segment_bytes).map_err(no_thread)?;
     let checkpoints = CheckpointThread::start(shared.clone(), checkpointer).map_err(no_thread)?;
-    let letters = Arc::new(LetterBox::start(shared.clone(), &options)?);
+    let letters = Arc::new(DeadLetterStore::start(shared.clone(), &options)?);
     Ok(Store {
         journal: Box::new(Appender::new(shared.clone(), options.segment_bytes, tip)),
         reader: Arc::new(Reader(shared.clone())),
@@ -194,7 +194,7 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
 }
 
 /// A new keyring is made only where nothing was ever sealed: it comes first, and is durable before anything else.
-fn open_keyring(options: &Options, master: &MasterKey, entropy: &Arc<dyn Entropy>) -> Result<Keyring, OpenError> {
+fn open_keyring(options: &StoreOptions, master: &MasterKey, entropy: &Arc<dyn Entropy>) -> Result<Keyring, OpenError> {
     let (disk, data_dir) = (&*options.disk, &options.data_dir);
     let path = data_dir.join(keyring::FILE_NAME);
     if !path.exists() {

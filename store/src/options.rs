@@ -11,7 +11,7 @@ use crate::disk::{Disk, RealDisk};
 
 /// How the store runs. The root maps its configuration onto it.
 #[derive(Clone)]
-pub struct Options {
+pub struct StoreOptions {
     /// The data directory: made where it is missing, locked while the store is open.
     pub data_dir: PathBuf,
     /// The size of a journal segment in bytes.
@@ -53,7 +53,7 @@ pub struct Options {
     pub disk: Arc<dyn Disk>,
 }
 
-impl Options {
+impl StoreOptions {
     /// The defaults, for the store in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {

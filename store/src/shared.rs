@@ -16,7 +16,7 @@ use crate::retention_clock::RetentionClock;
 use crate::seal::{Cipher, SecretKey};
 use crate::signal::Signal;
 use crate::sled_store::{SealedRecord, SledStore, UserBody};
-use crate::status::Status;
+use crate::status::StoreStatus;
 use crate::user_hash::{UserHash, UserHasher};
 
 /// How often a load starts over because a checkpoint overtook it.
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     pub(crate) sled: SledStore,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) status: Status,
+    pub(crate) status: StoreStatus,
     pub(crate) metrics: Metrics,
     pub(crate) bell: Arc<Bell>,
     /// Decides what is removed for its age. Without one nothing is.
@@ -83,7 +83,7 @@ impl Shared {
             index,
             sled,
             entropy,
-            status: Status::default(),
+            status: StoreStatus::default(),
             metrics,
             bell,
             retention_clock,

@@ -11,7 +11,7 @@ const MEMORY: Duration = Duration::from_secs(10);
 
 /// How well the store works.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
+pub enum StoreHealth {
     /// All is well.
     Ok,
     /// Something does not work now and is tried again: the last group was not taken, nothing can be read, a checkpoint
@@ -29,7 +29,7 @@ pub enum Health {
 
 /// The store's health, shared by its threads and whoever asks.
 #[derive(Debug, Clone, Default)]
-pub struct Status(Arc<Mutex<Faults>>);
+pub struct StoreStatus(Arc<Mutex<Faults>>);
 
 #[derive(Debug, Default)]
 struct Faults {
@@ -48,18 +48,18 @@ pub(crate) struct AppendFault {
     pub(crate) lasts: bool,
 }
 
-impl Status {
+impl StoreStatus {
     /// The worst of what is known.
-    pub fn health(&self) -> Health {
+    pub fn health(&self) -> StoreHealth {
         let faults = self.0.lock();
         if let Some(reason) = &faults.refusing {
-            return Health::RefusingWrites { reason: reason.clone() };
+            return StoreHealth::RefusingWrites { reason: reason.clone() };
         }
         let append = faults.append.as_ref().map(|(fault, _)| &fault.reason);
         let all = [faults.unreadable.as_ref(), append, faults.checkpoint.as_ref(), faults.reserves.as_ref()];
         match all.into_iter().flatten().next() {
-            Some(reason) => Health::Degraded { reason: reason.clone() },
-            None => Health::Ok,
+            Some(reason) => StoreHealth::Degraded { reason: reason.clone() },
+            None => StoreHealth::Ok,
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_group_that_was_not_taken_counts_until_one_is_or_for_a_while() {
-        let status = Status::default();
+        let status = StoreStatus::default();
         assert!(status.takes_writes());
         status.checkpoint(Some("sled failed".to_owned()));
         assert!(status.is_ready());
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_lack_counts_for_as_long_as_it_lasts() {
-        let status = Status::default();
+        let status = StoreStatus::default();
         status.append(fault(true));
         assert!(!status.takes_writes_at(Instant::now() + 1000 * MEMORY));
         status.append_works();
@@ -153,10 +153,10 @@ mod tests {
 
     #[test]
     fn a_store_that_cannot_be_read_is_not_ready() {
-        let status = Status::default();
+        let status = StoreStatus::default();
         status.unreadable(Some("sled is closed".to_owned()));
         assert!(status.takes_writes() && !status.is_ready());
-        assert!(matches!(status.health(), Health::Degraded { .. }));
+        assert!(matches!(status.health(), StoreHealth::Degraded { .. }));
         status.unreadable(None);
         assert!(status.is_ready());
     }

@@ -20,7 +20,7 @@ pub(crate) use thread::CheckpointThread;
 use crate::chain::HELD_BYTES;
 use crate::disk::is_full;
 use crate::journal::{Entry, Keep, Position};
-use crate::options::Options;
+use crate::options::StoreOptions;
 use crate::retention_clock::RetentionClock;
 use crate::seal::kind;
 use crate::shared::{Shared, Unfolded, gone};
@@ -62,7 +62,7 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(crate) fn new(shared: Arc<Shared>, fold: Arc<dyn Fold>, options: &Options, folded_to: Position) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, fold: Arc<dyn Fold>, options: &StoreOptions, folded_to: Position) -> Self {
         Self {
             shared,
             fold,

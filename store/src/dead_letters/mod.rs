@@ -22,7 +22,7 @@ use queue::{Queue, Waiting};
 use writer::Writer;
 
 use crate::error::OpenError;
-use crate::options::Options;
+use crate::options::StoreOptions;
 use crate::seal::kind;
 use crate::shared::Shared;
 use crate::sled_store::SealedRecord;
@@ -31,15 +31,15 @@ use crate::sled_store::SealedRecord;
 const OVERHEAD_BYTES: u64 = 256;
 
 /// Takes dead letters and writes them on a thread of its own.
-pub struct LetterBox {
+pub struct DeadLetterStore {
     shared: Arc<Shared>,
     account: Arc<Account>,
     queue: Arc<Queue>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl LetterBox {
-    pub(crate) fn start(shared: Arc<Shared>, options: &Options) -> Result<Self, OpenError> {
+impl DeadLetterStore {
+    pub(crate) fn start(shared: Arc<Shared>, options: &StoreOptions) -> Result<Self, OpenError> {
         let stored = shared.sled.letter_bytes().map_err(|source| OpenError::Sled { doing: "read", source })?;
         let limits = Limits { per_source: options.dead_letter_source_bytes, all: options.dead_letter_total_bytes };
         let account = Arc::new(Account::new(limits, stored));
@@ -93,13 +93,13 @@ impl LetterBox {
     }
 }
 
-impl Drop for LetterBox {
+impl Drop for DeadLetterStore {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-impl DeadLetters for LetterBox {
+impl DeadLetters for DeadLetterStore {
     fn keep(&self, letter: DeadLetter) -> Result<(), LetterDropped> {
         self.take(letter).inspect_err(|dropped| self.shared.metrics.dead_letter_dropped(dropped.name()))
     }

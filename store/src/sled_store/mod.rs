@@ -28,7 +28,7 @@ pub(crate) use write::FoldedUser;
 
 use crate::error::OpenError;
 use crate::journal;
-use crate::options::Options;
+use crate::options::StoreOptions;
 use crate::permissions;
 use crate::reserve::Reserve;
 use crate::seal::{Cipher, kind};
@@ -67,7 +67,7 @@ pub(crate) struct Trees {
 impl SledStore {
     /// Opens or makes the database, and proves that its sync is a real one. When the disk is full or no descriptor is left,
     /// the reserve is given up for it.
-    pub(crate) fn open(options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: &StoreOptions) -> Result<Self, OpenError> {
         let (data_dir, cache_bytes) = (&options.data_dir, options.sled_cache_bytes);
         let reserve = Reserve::find(options.disk.clone(), data_dir);
         permissions::restrict(reserve.path())?;

@@ -14,7 +14,7 @@ use domain::port::journal::{Record, RecordKind};
 use domain::port::store::{Checkpointed, Fold, Folded, HistoryBlock, LoadVisitor, ProfileStore, StoreError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use store::{MasterKey, OpenError, Options, Store};
+use store::{MasterKey, OpenError, Store, StoreOptions};
 
 /// Bytes that a seed fixes.
 pub(crate) struct SeededEntropy(Mutex<StdRng>);
@@ -79,8 +79,8 @@ pub(crate) fn master() -> MasterKey {
 }
 
 /// Options for tests: small segments, and a checkpoint only when the test asks.
-pub(crate) fn options(dir: &Path) -> Options {
-    let mut options = Options::new(dir);
+pub(crate) fn options(dir: &Path) -> StoreOptions {
+    let mut options = StoreOptions::new(dir);
     options.segment_bytes = 256 << 10;
     options.checkpoint_interval = Duration::from_secs(3600);
     options.sled_cache_bytes = 32 << 20;
@@ -93,7 +93,7 @@ pub(crate) fn options(dir: &Path) -> Options {
 }
 
 /// Opens the store in `dir`.
-pub(crate) fn try_open(options: Options, seed: u64) -> Result<Store, OpenError> {
+pub(crate) fn try_open(options: StoreOptions, seed: u64) -> Result<Store, OpenError> {
     store::open(options, &master(), Arc::new(KeepAll), SeededEntropy::new(seed))
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::port::journal::OutOfSequence;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::Options;
+use store::StoreOptions;
 
 use crate::kit;
 use crate::kit::{BLOCK_FRAMES, frames, join, load_history, open, options, record, seed, split, try_load, try_open};
@@ -85,18 +85,18 @@ fn every_record_is_read_with_the_dictionary_that_it_was_compressed_with() {
     // Begun without one; then there were two, one after the other.
     let all = [vec![], vec![first.clone()], vec![first.clone(), second.clone()]];
     for (number, dictionaries) in (1..).zip(&all) {
-        let options = Options { dictionaries: dictionaries.clone(), ..options(dir.path()) };
+        let options = StoreOptions { dictionaries: dictionaries.clone(), ..options(dir.path()) };
         let mut store = try_open(options, 1).expect("the store opens");
         store.journal.append(&[record(number, 1, body(number))]).expect("taken")[0].expect("in sequence");
         store.closer.close().expect("closes");
         drop((store.journal, store.reader, store.log, store.dead_letters));
     }
-    let reopened = try_open(Options { dictionaries: all[2].clone(), ..options(dir.path()) }, 1).expect("it opens");
+    let reopened = try_open(StoreOptions { dictionaries: all[2].clone(), ..options(dir.path()) }, 1).expect("it opens");
     for number in 1..=3 {
         assert_eq!(frames(&reopened, number), [body(number)]);
     }
     drop(reopened);
-    let forgetful = try_open(Options { dictionaries: vec![second], ..options(dir.path()) }, 1).expect("it opens");
+    let forgetful = try_open(StoreOptions { dictionaries: vec![second], ..options(dir.path()) }, 1).expect("it opens");
     assert_eq!(frames(&forgetful, 1), [body(1)]);
     let Err(error) = try_load(&*forgetful.reader, 2) else { panic!("its dictionary is gone") };
     assert!(error.to_string().contains("dictionary"), "{error}");

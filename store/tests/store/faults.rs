@@ -5,7 +5,7 @@ use std::path::Path;
 use domain::port::journal::JournalError;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::{Health, Store};
+use store::{Store, StoreHealth};
 
 use crate::kit::faulty_disk::{FaultyDisk, Plan};
 use crate::kit::{frames, open, options, record, seed, segments, try_open};
@@ -38,7 +38,7 @@ fn a_sync_that_fails_once_costs_nothing_and_loses_nothing() {
     append(&mut store, 2).expect("taken, in a new segment");
     assert!(disk.is_used_up());
     append(&mut store, 3).expect("taken");
-    assert_eq!(store.status.health(), Health::Ok);
+    assert_eq!(store.status.health(), StoreHealth::Ok);
     assert_eq!(sequences(&store), [1, 2, 3]);
     drop(store);
     disk.crash();
@@ -68,7 +68,7 @@ fn a_sync_that_fails_for_ever_refuses_writes_until_restart() {
     append(&mut store, 1).expect("taken");
     disk.set(Plan { path: "journal", syncs: FOR_EVER, ..Plan::default() });
     assert!(matches!(append(&mut store, 2), Err(JournalError::UnknownFate(_))));
-    assert!(matches!(store.status.health(), Health::RefusingWrites { .. }));
+    assert!(matches!(store.status.health(), StoreHealth::RefusingWrites { .. }));
     disk.set(Plan::default());
     assert!(matches!(append(&mut store, 2), Err(JournalError::UnknownFate(_))), "until restart");
     assert_eq!(sequences(&store), [1], "readers see only what was acknowledged");
@@ -77,7 +77,7 @@ fn a_sync_that_fails_for_ever_refuses_writes_until_restart() {
     disk.crash();
 
     let mut store = open(dir.path());
-    assert_eq!(store.status.health(), Health::Ok);
+    assert_eq!(store.status.health(), StoreHealth::Ok);
     assert_eq!(sequences(&store), [1]);
     append(&mut store, 2).expect("taken again");
 }
@@ -90,13 +90,13 @@ fn a_full_disk_takes_nothing_and_harms_nothing() {
     disk.set(Plan { path: "journal", full: FOR_EVER, ..Plan::default() });
     for _ in 0..3 {
         assert!(matches!(append(&mut store, 2), Err(JournalError::NotTaken(_))));
-        assert!(matches!(store.status.health(), Health::Degraded { .. }));
+        assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
         assert_eq!(sequences(&store), [1]);
     }
     disk.set(Plan::default());
     append(&mut store, 2).expect("taken");
     // What is set aside for the next writes follows in the background.
-    wait_for(|| store.status.health() == Health::Ok);
+    wait_for(|| store.status.health() == StoreHealth::Ok);
 
     // No room for another segment, while this one has some left: what comes later must not end up behind its end.
     disk.set(Plan { path: "next.new", full: FOR_EVER, ..Plan::default() });
@@ -256,7 +256,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_write_takes_nothing_and_recovers() {
     assert!(matches!(store.journal.append(&group), Err(JournalError::NotTaken(_))));
     assert!(disk.is_used_up());
     assert!(!store.status.takes_writes());
-    assert!(!matches!(store.status.health(), Health::RefusingWrites { .. }), "not for good");
+    assert!(!matches!(store.status.health(), StoreHealth::RefusingWrites { .. }), "not for good");
     // Nothing of the group is there after a crash.
     let crashed = tempfile::tempdir().expect("a directory");
     copy(dir.path(), crashed.path());
@@ -266,7 +266,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_write_takes_nothing_and_recovers() {
 
     disk.set(Plan::default());
     append(&mut store, 3).expect("taken");
-    wait_for(|| store.status.health() == Health::Ok);
+    wait_for(|| store.status.health() == StoreHealth::Ok);
     drop(store);
     assert_eq!(sequences(&open(dir.path())), [1, 2, 3]);
 }
@@ -297,7 +297,7 @@ fn a_failed_sync_takes_nothing_of_the_page_before_it_along() {
         append(&mut store, sequence).expect("taken, in a new segment");
         assert!(disk.is_used_up());
     }
-    assert_eq!(store.status.health(), Health::Ok);
+    assert_eq!(store.status.health(), StoreHealth::Ok);
     drop(store);
     disk.crash();
     assert_eq!(sequences(&open(dir.path())), (1..=8).collect::<Vec<_>>());
@@ -338,12 +338,12 @@ fn a_segment_that_cannot_be_removed_delays_nothing_else() {
     let (before, count) = (reserve(), segments(dir.path()));
     disk.set(Plan { path: ".segment", no_removal: true, ..Plan::default() });
     store.closer.checkpoint().expect_err("the segments stay");
-    assert!(matches!(store.status.health(), Health::Degraded { .. }));
+    assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
     assert_eq!(store.reader.unfolded_bytes(), 0, "feeds do not wait for the removal");
     assert_eq!((reserve(), segments(dir.path())), (before, count));
     disk.set(Plan::default());
     store.closer.checkpoint().expect("a checkpoint");
-    assert_eq!(store.status.health(), Health::Ok);
+    assert_eq!(store.status.health(), StoreHealth::Ok);
     assert!(segments(dir.path()) < count);
     disk.set(Plan { path: ".segment", no_removal: true, ..Plan::default() });
     for sequence in 41..=80 {

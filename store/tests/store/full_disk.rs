@@ -11,7 +11,7 @@ use domain::port::journal::JournalError;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::disk::{Disk, DiskDirectory, DiskFile, RealDisk};
-use store::{Health, Options, Store};
+use store::{Store, StoreHealth, StoreOptions};
 
 use crate::kit::{frames, options, record, try_open};
 
@@ -41,7 +41,7 @@ impl SmallDisk {
         self.set(usage(&self.data()));
     }
 
-    fn options(&self) -> Options {
+    fn options(&self) -> StoreOptions {
         let mut options = options(&self.data());
         options.disk = Arc::new(self.clone());
         options.known_users = 0;
@@ -148,7 +148,7 @@ impl Known {
             }
         }
         assert!(!store.status.takes_writes() && !store.status.is_ready());
-        assert!(matches!(store.status.health(), Health::Degraded { .. }));
+        assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
     }
 
     #[track_caller]
@@ -179,7 +179,7 @@ fn child() {
         for _ in 0..3 {
             store.closer.checkpoint().expect_err("sled finds no room");
             known.all_read(&store);
-            assert!(matches!(store.status.health(), Health::Degraded { .. }));
+            assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
         }
         if round > 0 {
             // A start on the full disk, after a crash.

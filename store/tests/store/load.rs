@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::port::store::{Checkpointed, LoadVisitor, StoreError};
-use store::Options;
+use store::StoreOptions;
 
 use crate::kit::faulty_disk::FaultyDisk;
 use crate::kit::{frames, options, record, try_open, user};
@@ -43,7 +43,7 @@ fn observe(count: u64, bytes: usize, wanted: usize) -> Observer {
     let directory = tempfile::tempdir().expect("a directory");
     let disk = FaultyDisk::default();
     let open = || {
-        let options = Options { disk: Arc::new(disk.clone()), ..options(directory.path()) };
+        let options = StoreOptions { disk: Arc::new(disk.clone()), ..options(directory.path()) };
         try_open(options, 1).expect("the store opens")
     };
     let mut store = open();

@@ -10,7 +10,7 @@ use domain::port::journal::JournalError;
 use domain::port::log::{EventLog, LogError, LogPosition};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::{Options, Store};
+use store::{Store, StoreOptions};
 
 use crate::kit;
 use crate::kit::faulty_disk::{FaultyDisk, Plan};
@@ -19,8 +19,8 @@ use crate::kit::{open, options, record, seed, try_open};
 const MAX: LogPosition = LogPosition(u64::MAX);
 
 /// Keeps all segments.
-fn keeping(dir: &Path) -> Options {
-    Options { retain_journal_bytes: 1 << 40, ..options(dir) }
+fn keeping(dir: &Path) -> StoreOptions {
+    StoreOptions { retain_journal_bytes: 1 << 40, ..options(dir) }
 }
 
 fn try_append(store: &mut Store, number: usize, sequence: u64, length: usize) -> Result<(), JournalError> {
@@ -62,7 +62,7 @@ fn names(told: &[(usize, u64, LogPosition)]) -> Vec<(usize, u64)> {
 fn frames_come_in_their_order_over_segments_restarts_and_faults_from_anywhere() {
     let mut random = StdRng::seed_from_u64(seed());
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
-    let on_disk = || Options { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
+    let on_disk = || StoreOptions { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
     let mut store = try_open(on_disk(), 1).expect("the store opens");
     let (mut newest, mut all, mut places) = ([0; 6], Vec::new(), vec![(0, store.log.end())]);
     for _ in 0..400 {
@@ -212,7 +212,7 @@ fn segments_are_kept_by_bytes_and_by_age_and_an_older_place_has_gone() {
 #[test]
 fn a_full_disk_lets_go_of_what_is_kept_for_followers() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
-    let options = Options { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
+    let options = StoreOptions { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
     let mut store = try_open(options, 1).expect("the store opens");
     let segments = || kit::segments(dir.path());
     fill(&mut store, 1);
@@ -234,7 +234,7 @@ fn a_jump_of_the_clock_takes_no_segment_from_followers() {
     #[expect(clippy::disallowed_methods, reason = "files have the time of the system's clock")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_micros() as i64;
     let clock = Arc::new(SetClock(AtomicI64::new(now)));
-    let options = Options {
+    let options = StoreOptions {
         clock: Some(clock.clone()),
         retain_journal: Duration::from_secs(24 * 3600),
         confirm_clock: Duration::from_secs(3600),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::port::clock::Entropy;
 use domain::port::journal::{JournalError, OutOfSequence};
 use domain::port::store::{Fold, Folded, StoreError};
-use store::{Health, Store};
+use store::{Store, StoreHealth};
 
 use crate::kit;
 use crate::kit::{KeepAll, SeededEntropy, frames, load_history, master, open, options, record, try_load};
@@ -50,7 +50,7 @@ fn a_checkpoint_sets_a_damaged_user_aside_and_goes_on() {
     }
     assert!(segments() > 2);
     store.closer.checkpoint().expect("a checkpoint");
-    assert_eq!((segments(), store.status.health()), (1, Health::Ok));
+    assert_eq!((segments(), store.status.health()), (1, StoreHealth::Ok));
     assert_eq!((frames(&store, 0).len(), frames(&store, 3).len()), (1, 499));
     is_damaged(&store, 1);
     is_damaged(&store, 2);
@@ -99,8 +99,8 @@ fn a_panic_fails_one_group_or_one_checkpoint_and_nothing_after_it() {
     assert!(matches!(store.journal.append(&[record(1, 2, vec![2])]), Err(JournalError::NotTaken(_))));
     store.closer.checkpoint().expect_err("a panic");
     entropy.1.store(false, Ordering::Relaxed);
-    assert!(matches!(store.status.health(), Health::Degraded { .. }));
+    assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
     store.journal.append(&[record(1, 2, vec![2])]).expect("taken")[0].expect("in sequence");
     store.closer.checkpoint().expect("a checkpoint");
-    assert_eq!((store.status.health(), frames(&store, 1).len()), (Health::Ok, 2));
+    assert_eq!((store.status.health(), frames(&store, 1).len()), (StoreHealth::Ok, 2));
 }

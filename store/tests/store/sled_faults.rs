@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use store::{Health, Store};
+use store::{Store, StoreHealth};
 
 use crate::kit::{frames, open, options, record, try_open};
 
@@ -33,7 +33,7 @@ fn child() {
     options.checkpoint_interval = Duration::from_millis(20);
     let mut store = try_open(options, 1).expect("the store opens");
     let mut sequence = 0;
-    let mut append_until = |store: &mut Store, wanted: fn(&Health) -> bool| {
+    let mut append_until = |store: &mut Store, wanted: fn(&StoreHealth) -> bool| {
         let start = Instant::now();
         while !wanted(&store.status.health()) {
             assert!(start.elapsed() < Duration::from_secs(60), "health is {:?}", store.status.health());
@@ -46,9 +46,9 @@ fn child() {
     };
     for _ in 0..2 {
         std::fs::write(trigger(&dir), "").expect("written");
-        append_until(&mut store, |health| matches!(health, Health::Degraded { .. }));
+        append_until(&mut store, |health| matches!(health, StoreHealth::Degraded { .. }));
         std::fs::remove_file(trigger(&dir)).expect("removed");
-        let appended = append_until(&mut store, |health| *health == Health::Ok);
+        let appended = append_until(&mut store, |health| *health == StoreHealth::Ok);
         assert_eq!(frames(&store, 1).len() as u64, appended);
     }
     store.closer.close().expect("closes");
