@@ -1,6 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`.
 # `make check` is for while you edit.
-.PHONY: demo test check lint bench attacks pictures
+.PHONY: demo test check lint bench attacks instructions pictures
 
 ## demo: start a living server on embedded defaults, with something to look at
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops it, and make sees that it ended well
@@ -34,6 +34,11 @@ attacks:
 	cargo build --release --workspace --bins
 	target/release/loadtest run --scenario neighbours --scenario amplification --scenario bodies \
 		--scenario existence $(if $(SERVER),--server $(SERVER))
+
+## instructions: what one request costs in instructions, under valgrind. SERVER=FILE is compared with
+instructions:
+	cargo build --release --bin profile-server
+	python3 loadtest/instructions/count.py $(SERVER) target/release/profile-server
 
 ## pictures: the pictures of the README, made anew from a real run. PROGRAM=FILE shows another binary
 pictures:
