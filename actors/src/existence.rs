@@ -1,81 +1,67 @@
 //! Reads for callers who must not learn whether a user exists (ADR 0012).
 //!
-//! Such a caller gets the answer of an unknown user for one who does not share with third parties. Neither the answer nor
-//! its time may tell the two apart, under load and in a fault too. So the decision is not left to the user's actor, whose
-//! mailbox may be full: a live user's consent is read beside its head, and every denial, of whomever, takes one way:
+//! For a user who does not share with third parties, such a caller gets the answer of an unknown user. Neither the answer
+//! nor the response time may show the difference, under load and in faults too. The user's actor cannot decide this, as
+//! its mailbox may be full. So a live user's consent is read beside its head, and every denial takes the same way:
 //! through the commit queue, then two look-ups on a hydration thread. Callers who ask for one id at the same time share
-//! them: otherwise many questions at once would take as many times as long as the user's state takes to be loaded.
+//! the look-ups; otherwise the time for many questions at once would grow with the size of the user's state.
 
 use domain::access::{Consent, Viewer, Visibility};
 use domain::id::UserId;
-use domain::port::store::{ProfileStore, StoreError};
+use domain::port::store::ProfileStore;
 use domain::record::Hydration;
 
 use crate::error::{Busy, ReadError};
-use crate::flights::Flight;
-use crate::hydration::load;
+use crate::load::load;
+use crate::look_up::LookUp;
 use crate::priority::Share;
-use crate::profile::Request;
+use crate::request::Request;
 use crate::roster::Presence;
-use crate::shared::Shared;
+use crate::runtime::Runtime;
 
-/// Looks a user up in the store, without an actor.
-#[derive(Debug)]
-pub(crate) struct LookUp {
-    user: UserId,
-    /// An id that nobody has. A store that fails for it fails for everybody; one that fails for `user` alone would tell
-    /// that the user exists.
-    control: UserId,
-    flight: Flight,
-}
-
-impl LookUp {
-    /// Does the look-up. Blocks.
-    ///
-    /// Then the same id is asked for once more, for nobody: a hidden user becomes live, so that it is not loaded again and
-    /// again, and for an unknown one this does the same work, and finds nothing. Only with that the look-up is over.
-    pub(crate) fn run(mut self, shared: &Shared, store: &dyn ProfileStore) {
-        let found = load(store, &self.user, &mut Hydration::default());
-        let control = load(store, &self.control, &mut Hydration::default());
-        let (answer, fault) = match (found, control) {
-            (found, Err(error)) => (Err(ReadError::Unavailable), Some(found.err().unwrap_or(error))),
-            (Ok(state), Ok(_)) => (Ok(state.map(|state| state.consent())), None),
-            (Err(error), Ok(_)) => (Ok(None), Some(error)),
-        };
-        self.flight.answer(answer);
-        if let Some(error) = fault {
-            report(&error);
-        }
-        if answer.is_ok() {
-            // Where there is no room for it, it is dropped, and the look-up is over at once.
-            let _ = shared.dispatch(self.user, Request::WakeUp(self.flight));
-        }
+/// Does a look-up in the store, without an actor. Blocks.
+///
+/// After the answer, the same id is asked for once more, without a caller. A hidden user becomes live by that, so that it
+/// is not loaded again and again; for an unknown user it does the same work and finds nothing. The look-up ends after it.
+pub(crate) fn run_look_up(runtime: &Runtime, store: &dyn ProfileStore, look_up: LookUp) {
+    let LookUp { user, control, mut flight } = look_up;
+    let found = load(store, &user, &mut Hydration::default());
+    let control = load(store, &control, &mut Hydration::default());
+    let (answer, fault) = match (found, control) {
+        (found, Err(error)) => (Err(ReadError::Unavailable), Some(found.err().unwrap_or(error))),
+        (Ok(state), Ok(_)) => (Ok(state.map(|state| state.consent())), None),
+        (Err(error), Ok(_)) => (Ok(None), Some(error)),
+    };
+    flight.answer(answer);
+    if let Some(error) = fault {
+        let cause: &dyn std::error::Error = &error;
+        tracing::error!(error = cause, "a user could not be looked up");
+    }
+    if answer.is_ok() {
+        // If there is no room for the request, it is dropped, and the look-up ends at once.
+        let _ = runtime.dispatch(user, Request::WakeUp(flight));
     }
 }
 
-fn report(error: &StoreError) {
-    let cause: &dyn std::error::Error = error;
-    tracing::error!(error = cause, "a user could not be looked up");
-}
-
-impl Shared {
-    /// Whether a viewer may know of a user whose existence may be hidden from it.
+impl Runtime {
+    /// Returns whether a viewer may know of a user whose existence may be hidden from it.
     ///
     /// # Errors
-    /// As for an unknown user: too many look-ups wait, or the store fails for everybody.
+    /// The same as for an unknown user: too many look-ups wait, or the store fails for every user.
     pub(crate) async fn is_shown(&self, user: UserId, viewer: &Viewer) -> Result<bool, ReadError> {
-        let is_shown = |consent| self.policy.load().visibility(viewer, &user, consent) != Visibility::Hidden;
+        let policy = &self.services.policy;
+        let is_shown = |consent| policy.load().visibility(viewer, &user, consent) != Visibility::Hidden;
         let is_live = match self.roster.presence(&user) {
             Presence::Live(Some(consent)) if is_shown(consent) => return Ok(true),
             Presence::Live(_) => true,
             Presence::Cold => false,
         };
-        // A stale "shown" does no harm, as the user's actor decides for itself. A stale denial is one of the time when the
-        // question was under way: who has begun to share meanwhile is live, and was found so above.
+        // An outdated "shown" does no harm, as the user's actor decides again. An outdated denial was right while the
+        // question was under way: a user who has begun to share since is live, and was found so above.
         Ok(self.look_up(user, is_live).await?.is_some_and(is_shown))
     }
 
-    /// Takes the way of a denial once, for a user who is live and hidden, and finds nobody.
+    /// Spends the time of a denial on a user that is live and hidden. The result is dropped.
     ///
     /// # Errors
     /// As [`Self::is_shown`].
@@ -84,21 +70,21 @@ impl Shared {
     }
 
     async fn look_up(&self, user: UserId, is_live: bool) -> Result<Option<Consent>, ReadError> {
-        let place = Share::take(&self.look_ups, 1, self.options.hydration_queue).ok_or(Busy)?;
-        let (found, flight) = self.flights.join((user, is_live), place);
+        let share = Share::take(&self.look_ups, 1, self.services.options.hydration_queue).ok_or(Busy)?;
+        let (result, flight) = self.flights.join((user, is_live), share);
         if let Some(flight) = flight {
-            // The state of a live user is not looked at, so that its size does not tell: somebody unknown is looked up in
-            // its place.
-            let user = if is_live { self.nobody() } else { user };
-            self.commits.look_up(LookUp { user, control: self.nobody(), flight })?;
+            // For a live user an unknown id is looked up in its place: otherwise the size of the user's state would show
+            // in the response time.
+            let user = if is_live { self.unknown_id() } else { user };
+            self.services.commits.look_up(LookUp { user, control: self.unknown_id(), flight })?;
         }
-        found.await.unwrap_or(Err(ReadError::Busy))
+        result.await.unwrap_or(Err(ReadError::Busy))
     }
 
-    /// An id that nobody has, as good as certainly.
-    fn nobody(&self) -> UserId {
+    /// Returns a random id, which nobody has.
+    fn unknown_id(&self) -> UserId {
         let mut id = "usr_".to_owned();
-        domain::profile::push_hex(&mut id, &self.random::<16>());
+        domain::profile::push_hex(&mut id, &self.services.random::<16>());
         UserId::parse(&id).unwrap_or_else(|_| unreachable!("32 hexadecimal digits are an id"))
     }
 }

@@ -1,4 +1,5 @@
-//! Look-ups that callers share: however many ask for one id at the same time, it is looked up once (ADR 0012).
+//! Look-ups that callers share ("single flight"): an id that many callers ask for at the same time is looked up once
+//! (ADR 0012).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,67 +12,72 @@ use tokio::sync::oneshot;
 use crate::error::ReadError;
 use crate::priority::Share;
 
-/// What a look-up finds: a user's consent, or that there is no such user.
-pub(crate) type Found = Result<Option<Consent>, ReadError>;
+/// The result of a look-up: the user's consent; `None` if the user does not exist.
+pub(crate) type LookUpResult = Result<Option<Consent>, ReadError>;
 
-/// Which look-ups can be shared: those of one id. One that was begun while the user was live looks somebody else up in its
-/// place, so it is not shared with those that began while the user was not.
+/// What the callers of one look-up have in common: the id, and whether the user was live when they asked. For a live user
+/// another id is looked up in its place, so the two cannot be shared.
 pub(crate) type FlightKey = (UserId, bool);
 
-/// The look-ups under way, with those who wait for each.
+/// The look-ups in progress, and the callers that wait for each.
 #[derive(Debug, Default)]
-pub(crate) struct Flights(Mutex<HashMap<FlightKey, Vec<Waiter>>>);
+pub(crate) struct Flights(Mutex<HashMap<FlightKey, Vec<WaitingCaller>>>);
 
-/// A caller who waits for a look-up that somebody began.
+/// A caller that waits for a look-up.
 #[derive(Debug)]
-struct Waiter {
-    answer: oneshot::Sender<Found>,
-    _place: Share,
+struct WaitingCaller {
+    answer: oneshot::Sender<LookUpResult>,
+    _share: Share,
 }
 
-/// A look-up under way. When it is dropped, it is over, and whoever still waits for it has its answer.
+/// A look-up in progress. It ends when it is dropped, and answers the callers that still wait.
 #[derive(Debug)]
 pub(crate) struct Flight {
     flights: Arc<Flights>,
     key: FlightKey,
-    found: Found,
+    result: LookUpResult,
 }
 
 impl Flights {
-    /// Waits for the look-up of `key`. The second value is there if nobody waited yet: then the caller is to begin it.
-    pub(crate) fn join(self: &Arc<Self>, key: FlightKey, place: Share) -> (oneshot::Receiver<Found>, Option<Flight>) {
-        let (answer, found) = oneshot::channel();
-        let waiter = Waiter { answer, _place: place };
+    /// Adds a caller to the look-up of `key`, and returns where the result arrives. The second value is there if no such
+    /// look-up is in progress: then the caller must start it.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        key: FlightKey,
+        share: Share,
+    ) -> (oneshot::Receiver<LookUpResult>, Option<Flight>) {
+        let (answer, result) = oneshot::channel();
+        let waiter = WaitingCaller { answer, _share: share };
         let mut flights = self.0.lock();
         if let Some(waiting) = flights.get_mut(&key) {
             waiting.push(waiter);
-            return (found, None);
+            return (result, None);
         }
         flights.insert(key, vec![waiter]);
         drop(flights);
-        (found, Some(Flight { flights: Arc::clone(self), key, found: Err(ReadError::Busy) }))
+        (result, Some(Flight { flights: Arc::clone(self), key, result: Err(ReadError::Busy) }))
     }
 }
 
 impl Flight {
-    /// Answers those who wait now. Those who come later, while the look-up is not over, have the same answer at its end.
-    pub(crate) fn answer(&mut self, found: Found) {
-        self.found = found;
+    /// Answers the callers that wait now. Those that join later, before the look-up ends, get the same result at its end.
+    pub(crate) fn answer(&mut self, result: LookUpResult) {
+        self.result = result;
         let waiting = self.flights.0.lock().get_mut(&self.key).map(std::mem::take);
-        tell(waiting, found);
+        answer_all(waiting, result);
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         let waiting = self.flights.0.lock().remove(&self.key);
-        tell(waiting, self.found);
+        answer_all(waiting, self.result);
     }
 }
 
-fn tell(waiting: Option<Vec<Waiter>>, found: Found) {
+fn answer_all(waiting: Option<Vec<WaitingCaller>>, result: LookUpResult) {
     for waiter in waiting.into_iter().flatten() {
         // The caller may have stopped waiting.
-        let _ = waiter.answer.send(found);
+        let _ = waiter.answer.send(result);
     }
 }

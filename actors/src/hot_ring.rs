@@ -2,7 +2,7 @@
 
 use crate::slots::SlotKey;
 
-/// A bounded ring with a second chance (CLOCK): no timer and no list per actor.
+/// A bounded ring with a second chance (the CLOCK algorithm): it needs no timer and no list per actor.
 #[derive(Debug)]
 pub(crate) struct HotRing {
     ring: Vec<SlotKey>,
@@ -11,18 +11,19 @@ pub(crate) struct HotRing {
 }
 
 impl HotRing {
+    /// Returns an empty ring for `capacity` actors, at least one.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { ring: Vec::new(), hand: 0, capacity: capacity.max(1) }
     }
 
-    /// Takes a newcomer in, and asks `cool` about those in its way: `true` means that the actor is packed now (or
-    /// gone), `false` that it was used since the hand last passed and stays.
+    /// Adds an actor. If the ring is full, it takes the place of the first one that `cool` returns `true` for: that
+    /// actor is packed now, or gone. `false` means that it was used since the hand last passed, and stays.
     pub(crate) fn push(&mut self, newcomer: SlotKey, mut cool: impl FnMut(SlotKey) -> bool) {
         if self.ring.len() < self.capacity {
             self.ring.push(newcomer);
             return;
         }
-        // Twice around at most: the first time takes every second chance.
+        // Two rounds suffice: after the first, no actor has its second chance left.
         for _ in 0..2 * self.ring.len() {
             let place = self.hand;
             self.hand = (self.hand + 1) % self.ring.len();
@@ -31,7 +32,7 @@ impl HotRing {
                 return;
             }
         }
-        // Nobody could be cooled: one over the bound rather than one forgotten.
+        // No actor could be packed: one over the capacity is better than one that is never packed.
         self.ring.push(newcomer);
     }
 }

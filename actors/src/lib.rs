@@ -1,40 +1,63 @@
-//! Live state: one actix actor per active user.
+//! Live state: one actix actor for each active user.
 //!
-//! A table of contents, in reading order. [`Profiles`] is the handle that the front door holds; everything behind it
-//! follows the commit protocol: permit, merge, journal, and only then head, publication and answer.
+//! [`Profiles`] is the handle that the server holds. Behind it, every write follows the commit protocol: permit, merge,
+//! journal, and only then the new head, publication and the answer.
+//!
+//! The modules, from the handle down. Each names only modules below it:
+//!
+//! - `profiles`: the handle. `assemble` and `running`: how the parts are made, started and stopped.
+//! - `committer`, `loader`: the commit thread and the hydration threads. `existence`: denials that do not show whether a
+//!   user exists.
+//! - `runtime`: the actors and their shards, and what all threads share.
+//! - `profile`: one user's live state, without actix. It is called with an environment and returns effects.
+//! - `roster`, `commit`, `load_queue`, `follower`: the map of the live users, the queues, and the readers of the journal.
+//! - `request`, `reply`, `error`, `outlet`, `view_cache`: what is asked, and what is answered.
+//!
+//! Words: a user is *hydrated* when its state is loaded and it gets an actor, and *passivated* when it loses it again.
+//! The *head* of a user is its newest committed state. An *outlet* is the bounded queue of one live subscriber, and its
+//! *class* is the set of leaves that the subscriber may see. A *slot* is an actor's place in its shard.
 
+mod assemble;
 mod error;
-mod flights;
 mod options;
 mod ports;
 mod profiles;
+mod running;
 
-pub mod outlet;
-mod reply;
-mod view_cache;
+mod committer;
+mod existence;
+mod loader;
 
-mod priority;
-mod roster;
-mod turn;
+mod runtime;
 
 mod profile;
 
-pub mod follower;
-
 mod commit;
-mod existence;
-mod hydration;
+pub mod follower;
+mod load;
+mod load_queue;
+mod roster;
+mod services;
+mod shard_event;
+
+pub mod outlet;
+mod reply;
+mod request;
+mod view_cache;
 
 mod compact;
 mod cursor_cipher;
-
 mod day_roller;
+mod flights;
 mod head;
 mod hot_ring;
+mod look_up;
 pub mod metric;
-mod shared;
+mod priority;
+mod shard_key;
 mod slots;
 mod today;
+mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +65,7 @@ mod tests;
 pub use error::{Busy, ReadError, WriteError};
 pub use options::Options;
 pub use ports::Ports;
-pub use profile::{Completeness, Subscription, UserCounters};
 pub use profiles::{Counters, Profiles};
 pub use reply::{EventResult, Reply, Status};
+pub use request::{Completeness, Subscription, UserCounters};
 pub use view_cache::View;

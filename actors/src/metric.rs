@@ -24,7 +24,8 @@ domain::metric_table! {
     EVENTS_SKIPPED = Counter "profile_events_skipped_total" ["why"] Count: "Journal frames that event streams had to skip, by reason.";
 }
 
-/// The handles. Histograms are in seconds, bytes or items, as their names say.
+/// The handles of the metrics. A clone records into the same metrics.
+#[derive(Clone)]
 pub(crate) struct Metrics {
     pub(crate) actors_live: Gauge,
     pub(crate) actors_hydrated: Counter,

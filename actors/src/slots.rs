@@ -1,71 +1,94 @@
-//! A shard's actors by number: what the commit thread's outcomes, the hot ring and the sweep find them by.
+//! A shard's actors by number. Outcomes of commits, the hot ring and the sweep name an actor by its number.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::profile::Core;
-
-/// An actor's place in its shard. A place that is used again gets another incarnation.
+/// The number of an actor in its shard. An index that is used again gets another incarnation, so an old key never finds
+/// the new actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlotKey {
     index: u32,
     incarnation: u32,
 }
 
-/// The places of one shard.
-#[derive(Debug, Default)]
-pub(crate) struct Slots {
-    slots: Vec<Slot>,
+/// The slots of one shard. Each holds the state of one actor, or is free.
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    slots: Vec<Slot<T>>,
     free: Vec<u32>,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
+#[derive(Debug)]
+struct Slot<T> {
     incarnation: u32,
-    core: Option<Rc<RefCell<Core>>>,
+    state: Option<Rc<RefCell<T>>>,
 }
 
-impl Slots {
-    /// Makes a core in a free place.
-    pub(crate) fn insert(&mut self, make: impl FnOnce(SlotKey) -> Core) -> Rc<RefCell<Core>> {
+impl<T> Slots<T> {
+    /// Puts a new state into a free slot. `make` receives the slot's key.
+    pub(crate) fn insert(&mut self, make: impl FnOnce(SlotKey) -> T) -> Rc<RefCell<T>> {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
+            self.slots.push(Slot { incarnation: 0, state: None });
             (self.slots.len() - 1) as u32
         });
         let slot = &mut self.slots[index as usize];
-        let core = Rc::new(RefCell::new(make(SlotKey { index, incarnation: slot.incarnation })));
-        slot.core = Some(Rc::clone(&core));
-        core
+        let state = Rc::new(RefCell::new(make(SlotKey { index, incarnation: slot.incarnation })));
+        slot.state = Some(Rc::clone(&state));
+        state
     }
 
-    /// Frees a place. Nothing that still names it will find another actor there.
+    /// Frees a slot. From then on its key finds nothing.
     pub(crate) fn remove(&mut self, key: SlotKey) {
         if let Some(slot) = self.slots.get_mut(key.index as usize).filter(|slot| slot.incarnation == key.incarnation)
-            && slot.core.take().is_some()
+            && slot.state.take().is_some()
         {
             slot.incarnation = slot.incarnation.wrapping_add(1);
             self.free.push(key.index);
         }
     }
 
-    /// The core in that place, if it is still the one that the key was made for.
-    pub(crate) fn get(&self, key: SlotKey) -> Option<Rc<RefCell<Core>>> {
+    /// Returns the state that `key` was made for; `None` if its slot was freed since.
+    pub(crate) fn get(&self, key: SlotKey) -> Option<Rc<RefCell<T>>> {
         let slot = self.slots.get(key.index as usize).filter(|slot| slot.incarnation == key.incarnation)?;
-        slot.core.clone()
+        slot.state.clone()
     }
 
-    /// The core at a bare position, whoever it is.
-    pub(crate) fn at(&self, position: usize) -> Option<Rc<RefCell<Core>>> {
-        self.slots.get(position)?.core.clone()
+    /// Returns the state at an index, of whatever incarnation.
+    pub(crate) fn at(&self, index: usize) -> Option<Rc<RefCell<T>>> {
+        self.slots.get(index)?.state.clone()
     }
 
-    /// How many positions there are, free ones too.
-    pub(crate) fn positions(&self) -> usize {
+    /// Returns the number of slots, free ones included.
+    pub(crate) fn capacity(&self) -> usize {
         self.slots.len()
     }
 
-    /// How many actors there are.
+    /// Returns the number of actors.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_does_not_find_the_next_actor_in_its_slot() {
+        let mut slots = Slots::default();
+        let key = *slots.insert(|key| key).borrow();
+        assert!(slots.get(key).is_some());
+        slots.remove(key);
+        let next = *slots.insert(|key| key).borrow();
+        assert!(slots.get(key).is_none());
+        assert_eq!(slots.get(next).map(|state| *state.borrow()), Some(next));
+        slots.remove(key);
+        assert_eq!((slots.len(), slots.capacity()), (1, 1), "an old key frees nothing");
     }
 }

@@ -23,7 +23,7 @@ const USES: &[Use] = &[
     Use {
         name: "actix",
         room: "actors",
-        place: "actors/src/profile/",
+        place: "actors/src/runtime/",
         names: &["actix", "Actor", "Handler"],
         purpose: "each active user is an actix actor",
     },

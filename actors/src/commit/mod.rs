@@ -1,52 +1,50 @@
-//! The commit thread and the way to it: queue, permits, groups.
+//! The way to the commit thread: permits, the queue and its groups.
 
 mod permits;
 mod queue;
-mod thread;
 
 use std::sync::Arc;
 
 use domain::delta::Delta;
 use domain::port::journal::Committed;
 
-pub(crate) use permits::{Lag, Permit, PermitLimits, Permits};
-pub(crate) use queue::{Bounds, CommitQueue};
-pub(crate) use thread::Committer;
+pub(crate) use permits::{CheckpointLag, Permit, PermitLimits, Permits};
+pub(crate) use queue::{CommitGroup, CommitLimits, CommitQueue};
 
 use crate::slots::SlotKey;
 
 /// What travels with a record through the commit thread and back to the actor that made it.
 ///
-/// The delta goes along, and only along: so nobody can publish it without the journal's word.
+/// The ticket owns the delta, so nobody can publish it before the journal has taken the record.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    /// The shard and the slot of the actor.
+    /// The shard of the actor.
     pub(crate) shard: u16,
-    /// Which of the shard's actors.
+    /// The slot of the actor in its shard.
     pub(crate) slot: SlotKey,
     /// The record's sequence.
     pub(crate) sequence: u64,
-    /// What is to be published; `None` where only registers changed.
+    /// What is to be published; `None` if only registers changed.
     pub(crate) delta: Option<Arc<Delta>>,
-    /// The event's time in microseconds, for the freshness of what it made visible.
+    /// The event's time in microseconds since the Unix epoch, for the freshness metric.
     pub(crate) observed_at: Option<i64>,
     /// Given back when the actor has dealt with the outcome.
     pub(crate) permit: Permit,
 }
 
-/// What became of a record.
+/// The outcome of the commit of one record.
 #[derive(Debug)]
-pub(crate) enum Settled {
-    /// Durable.
+pub(crate) enum CommitOutcome {
+    /// The record is durable.
     Committed(Committed<Ticket>),
-    /// Another incarnation of the actor wrote since.
+    /// The journal refused the record, as another incarnation of the actor has written since.
     Refused(Ticket),
-    /// Its group failed: not taken, or of unknown fate.
+    /// The group failed: it was not taken, or its fate is unknown.
     Failed(Ticket),
 }
 
-impl Settled {
-    /// The ticket, whatever became of it.
+impl CommitOutcome {
+    /// Returns the record's ticket.
     pub(crate) fn ticket(&self) -> &Ticket {
         match self {
             Self::Committed(ticket) => ticket.get(),

@@ -1,4 +1,4 @@
-//! Commit permits: the one bound on everything that is pending, in commits and in bytes.
+//! Commit permits: they limit everything that is pending, in commits and in bytes.
 
 use std::sync::Arc;
 
@@ -7,40 +7,41 @@ use domain::port::store::ProfileStore;
 use crate::error::Busy;
 use crate::priority::{Limits, Pool, Priority};
 
-/// The bounds of everything that is pending.
+/// Limits of everything that is pending.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PermitLimits {
-    /// Of the number of commits.
+    /// Maximum number of commits.
     pub(crate) commits: Limits,
-    /// Of the bytes that pending states and their records keep in memory.
+    /// Maximum number of bytes that pending states and their records keep in memory.
     pub(crate) bytes: Limits,
 }
 
-/// A bounded number of permits.
+/// Hands out permits within the limits.
 pub(crate) struct Permits {
     commits: Pool,
     bytes: Pool,
     limits: PermitLimits,
-    lag: Lag,
+    lag: CheckpointLag,
 }
 
-/// One commit's right to be pending; dropped, it is free again.
+/// The permit of one pending commit, given back when it is dropped.
 pub(crate) struct Permit {
     permits: Arc<Permits>,
     priority: Priority,
     bytes: usize,
 }
 
-/// How far the checkpoint is behind the journal. What feeds append faster than it is folded would fill the disk.
-pub(crate) struct Lag {
+/// How far the checkpoint is behind the journal. Feeds that append faster than the checkpoint advances would fill the disk,
+/// so they get fewer permits.
+pub(crate) struct CheckpointLag {
     pub(crate) store: Arc<dyn ProfileStore>,
     pub(crate) max_bytes: u64,
 }
 
-impl Lag {
-    /// Of `permits`, as many as feeds may have now: all up to half of the bound, none from the bound on, and fewer and
-    /// fewer in between, so that feeds slow down before they are refused.
-    fn pace(&self, permits: usize) -> usize {
+impl CheckpointLag {
+    /// Returns how many of `permits` feeds may have now: all of them up to half of the maximum lag, none from the maximum
+    /// on, and ever fewer in between, so that feeds slow down before they are refused.
+    fn permits_for_feeds(&self, permits: usize) -> usize {
         let half = self.max_bytes / 2;
         let unfolded = self.store.unfolded_bytes();
         if unfolded <= half {
@@ -52,12 +53,13 @@ impl Lag {
 }
 
 impl Permits {
-    pub(crate) fn new(limits: PermitLimits, lag: Lag) -> Arc<Self> {
+    /// Returns permits of which none is taken.
+    pub(crate) fn new(limits: PermitLimits, lag: CheckpointLag) -> Arc<Self> {
         Arc::new(Self { commits: Pool::default(), bytes: Pool::default(), limits, lag })
     }
 
-    /// Takes a permit, or says busy at once. The bytes are known after the merge only, so one commit of each shard may
-    /// reach beyond their bound: the next one is refused then.
+    /// Takes a permit, or returns busy at once. A commit's bytes are known only after its merge, so one commit of each
+    /// shard may go beyond the limit; the next one is refused.
     pub(crate) fn take(self: &Arc<Self>, priority: Priority) -> Result<Permit, Busy> {
         if self.are_bytes_taken(priority) || !self.commits.try_take(self.limit(priority)) {
             return Err(Busy);
@@ -65,7 +67,7 @@ impl Permits {
         Ok(Permit { permits: Arc::clone(self), priority, bytes: 0 })
     }
 
-    /// Whether a permit could be had now. Takes none: it may be gone a moment later.
+    /// Returns whether a permit is free now. It takes none, so the permit may be gone a moment later.
     pub(crate) fn is_open(&self, priority: Priority) -> bool {
         !self.are_bytes_taken(priority) && self.commits.taken() < self.limit(priority)
     }
@@ -76,33 +78,33 @@ impl Permits {
 
     fn limit(&self, priority: Priority) -> usize {
         let limit = self.limits.commits.of(priority);
-        if priority == Priority::Feed { self.lag.pace(limit) } else { limit }
+        if priority == Priority::Feed { self.lag.permits_for_feeds(limit) } else { limit }
     }
 
-    /// Bytes of journal that are in no checkpoint.
+    /// Returns the bytes of the journal that are in no checkpoint.
     pub(crate) fn lag_bytes(&self) -> u64 {
         self.lag.store.unfolded_bytes()
     }
 
-    /// How many are taken.
+    /// Returns the number of permits that are taken.
     pub(crate) fn taken(&self) -> usize {
         self.commits.taken()
     }
 
-    /// How many bytes are pending.
+    /// Returns the bytes that are pending.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.taken()
     }
 }
 
 impl Permit {
-    /// Counts what the commit keeps in memory until its outcome is dealt with.
+    /// Adds bytes that the commit keeps in memory until its outcome is dealt with.
     pub(crate) fn charge(&mut self, bytes: usize) {
         self.bytes += bytes;
         self.permits.bytes.add(bytes);
     }
 
-    /// The class of the request that it was taken for.
+    /// Returns the class of the request that the permit was taken for.
     pub(crate) fn priority(&self) -> Priority {
         self.priority
     }
@@ -130,11 +132,11 @@ mod tests {
 
     use super::*;
 
-    /// A store whose checkpoint is behind by what the test says.
+    /// A store whose checkpoint is behind by a number of bytes that the test sets.
     #[derive(Default)]
-    struct Behind(AtomicU64);
+    struct LaggingStore(AtomicU64);
 
-    impl ProfileStore for Behind {
+    impl ProfileStore for LaggingStore {
         fn load(&self, _: &UserId, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
             Ok(None)
         }
@@ -148,10 +150,10 @@ mod tests {
         }
     }
 
-    fn permits(commits: usize, bytes: usize) -> (Arc<Permits>, Arc<Behind>) {
-        let store = Arc::new(Behind::default());
+    fn permits(commits: usize, bytes: usize) -> (Arc<Permits>, Arc<LaggingStore>) {
+        let store = Arc::new(LaggingStore::default());
         let limits = PermitLimits { commits: Limits::new(commits, 1, 1), bytes: Limits::new(bytes, 100, 100) };
-        (Permits::new(limits, Lag { store: store.clone(), max_bytes: 1_000 }), store)
+        (Permits::new(limits, CheckpointLag { store: store.clone(), max_bytes: 1_000 }), store)
     }
 
     #[test]

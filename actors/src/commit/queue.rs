@@ -8,33 +8,35 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Ticket;
 use crate::error::Busy;
-use crate::existence::LookUp;
+use crate::look_up::LookUp;
 use crate::priority::Limits;
 
-/// Records to commit and users to load, in one order.
+/// Records to commit, users to load and look-ups to do, in one order.
 ///
-/// A load in the queue is the barrier of the protocol: it comes out after every record that was put in before it,
-/// so a user is read only when the commits of the last incarnation are through.
+/// The order is the barrier of the commit protocol: a load leaves the queue after every record that was put in before
+/// it, so a user is read only after the commits of its last incarnation.
 #[derive(Debug)]
 pub(crate) struct CommitQueue {
-    state: Mutex<State>,
+    waiting: Mutex<WaitingJobs>,
     filled: Condvar,
-    bounds: Bounds,
+    limits: CommitLimits,
 }
 
-/// What the queue and a group hold at most. A small event can make a large record, so bytes are bounded, too.
+/// Limits of the queue and of a group. Bytes are limited too, as a small event can make a large record.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct CommitLimits {
+    /// Maximum number of records that wait.
     pub(crate) records: Limits,
-    /// Of the bodies of the records that wait.
+    /// Maximum number of bytes of the bodies of the records that wait.
     pub(crate) bytes: Limits,
+    /// Maximum number of records of a group.
     pub(crate) group_records: usize,
-    /// Of the bodies of a group with more than one record.
+    /// Maximum number of bytes of the bodies of a group with more than one record.
     pub(crate) group_bytes: usize,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WaitingJobs {
     jobs: VecDeque<Job>,
     commits: usize,
     bytes: usize,
@@ -44,94 +46,95 @@ struct State {
 #[derive(Debug)]
 enum Job {
     Commit(Record, Ticket),
-    // Not counted: the users that wait to be loaded have their own bound.
+    // Not counted: the roster limits the users that wait to be loaded.
     Load(UserId),
-    // Not counted: so have look-ups.
+    // Not counted: look-ups are limited where they begin.
     LookUp(LookUp),
-    // Not counted: so have followers.
+    // Not counted: followers are limited.
     Mark,
 }
 
-/// What comes out together: the records share one sync, and the loads come after them.
+/// What leaves the queue together. The records share one sync; loads and look-ups come after it.
 #[derive(Debug, Default)]
-pub(crate) struct Group {
+pub(crate) struct CommitGroup {
     pub(crate) records: Vec<Record>,
     pub(crate) tickets: Vec<Ticket>,
     pub(crate) loads: Vec<UserId>,
     pub(crate) look_ups: Vec<LookUp>,
-    /// Whether somebody waits to hear how far the commits have come.
+    /// Whether a follower waits for the horizon to move.
     pub(crate) mark: bool,
 }
 
 impl CommitQueue {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { state: Mutex::default(), filled: Condvar::new(), bounds }
+    /// Returns an empty queue.
+    pub(crate) fn new(limits: CommitLimits) -> Self {
+        Self { waiting: Mutex::default(), filled: Condvar::new(), limits }
     }
 
-    /// Puts a record in, without waiting. The class of its permit says how much of the queue it may use.
+    /// Adds a record. Never waits. The class of its permit decides how much of the queue it may use.
     pub(crate) fn commit(&self, record: Record, ticket: Ticket) -> Result<(), Busy> {
         let priority = ticket.permit.priority();
-        let mut state = self.state.lock();
-        let bytes = state.bytes + record.body.len();
-        let is_full = state.commits >= self.bounds.records.of(priority) || bytes > self.bounds.bytes.of(priority);
-        // A record that is larger than the bound is taken when nothing else waits.
-        if state.closed || (is_full && state.commits > 0) {
+        let mut waiting = self.waiting.lock();
+        let bytes = waiting.bytes + record.body.len();
+        let is_full = waiting.commits >= self.limits.records.of(priority) || bytes > self.limits.bytes.of(priority);
+        // A record that is larger than the limit is taken when no other waits.
+        if waiting.closed || (is_full && waiting.commits > 0) {
             return Err(Busy);
         }
-        state.commits += 1;
-        state.bytes = bytes;
-        state.jobs.push_back(Job::Commit(record, ticket));
-        drop(state);
+        waiting.commits += 1;
+        waiting.bytes = bytes;
+        waiting.jobs.push_back(Job::Commit(record, ticket));
+        drop(waiting);
         self.filled.notify_one();
         Ok(())
     }
 
-    /// Lets `user` be loaded once everything before is committed. Busy when the queue is closed: nobody would take it out.
+    /// Has `user` loaded after everything before is committed. Busy if the queue is closed.
     pub(crate) fn load(&self, user: UserId) -> Result<(), Busy> {
         self.push(Job::Load(user))
     }
 
-    /// Lets a look-up be done once everything before is committed. Busy when the queue is closed.
+    /// Has a look-up done after everything before is committed. Busy if the queue is closed.
     pub(crate) fn look_up(&self, look_up: LookUp) -> Result<(), Busy> {
         self.push(Job::LookUp(look_up))
     }
 
     fn push(&self, job: Job) -> Result<(), Busy> {
-        let mut state = self.state.lock();
-        if state.closed {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
             return Err(Busy);
         }
-        state.jobs.push_back(job);
-        drop(state);
+        waiting.jobs.push_back(job);
+        drop(waiting);
         self.filled.notify_one();
         Ok(())
     }
 
-    /// Lets those who follow the journal hear how far they may read once everything before is committed.
+    /// Has the followers' horizon move to the end of everything before.
     pub(crate) fn mark(&self) {
-        self.state.lock().jobs.push_back(Job::Mark);
+        self.waiting.lock().jobs.push_back(Job::Mark);
         self.filled.notify_one();
     }
 
-    /// Fills `group` with as many records as it may have and the loads between them. Waits for the first if `wait` is
-    /// set. `false` when the queue is closed and empty.
-    pub(crate) fn take(&self, group: &mut Group, wait: bool) -> bool {
-        let mut state = self.state.lock();
-        while wait && state.jobs.is_empty() && !state.closed {
-            self.filled.wait(&mut state);
+    /// Fills `group` with as many records as it may have, and with the loads and look-ups between them. Waits for the
+    /// first job if `wait` is set. Returns `false` when the queue is closed and empty.
+    pub(crate) fn take(&self, group: &mut CommitGroup, wait: bool) -> bool {
+        let mut waiting = self.waiting.lock();
+        while wait && waiting.jobs.is_empty() && !waiting.closed {
+            self.filled.wait(&mut waiting);
         }
         let mut bytes = 0;
-        while group.records.len() < self.bounds.group_records {
-            if let Some(Job::Commit(record, _)) = state.jobs.front() {
+        while group.records.len() < self.limits.group_records {
+            if let Some(Job::Commit(record, _)) = waiting.jobs.front() {
                 bytes += record.body.len();
-                if bytes > self.bounds.group_bytes && !group.records.is_empty() {
+                if bytes > self.limits.group_bytes && !group.records.is_empty() {
                     break;
                 }
             }
-            match state.jobs.pop_front() {
+            match waiting.jobs.pop_front() {
                 Some(Job::Commit(record, ticket)) => {
-                    state.commits -= 1;
-                    state.bytes -= record.body.len();
+                    waiting.commits -= 1;
+                    waiting.bytes -= record.body.len();
                     group.records.push(record);
                     group.tickets.push(ticket);
                 }
@@ -141,17 +144,17 @@ impl CommitQueue {
                 None => break,
             }
         }
-        !(group.records.is_empty() && group.loads.is_empty() && group.look_ups.is_empty() && state.closed)
+        !(group.records.is_empty() && group.loads.is_empty() && group.look_ups.is_empty() && waiting.closed)
     }
 
-    /// Refuses whatever comes from now on, and lets the commit thread end when it is through with what came before.
+    /// Refuses all further jobs. The commit thread ends when it has done those before.
     pub(crate) fn close(&self) {
-        self.state.lock().closed = true;
+        self.waiting.lock().closed = true;
         self.filled.notify_all();
     }
 
-    /// Whether nothing waits.
+    /// Returns whether no job waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.state.lock().jobs.is_empty()
+        self.waiting.lock().jobs.is_empty()
     }
 }

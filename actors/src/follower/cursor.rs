@@ -1,7 +1,7 @@
-//! Cursors of followers: opaque, and good for whoever sees the same under the same policy.
+//! Cursors of followers: opaque, and valid for every caller with the same scopes under the same policy.
 //!
-//! Each time one is made it is another text, whether or not its place has moved: a follower who sees nothing must not
-//! learn that something happened to users of whom it may not know.
+//! Every cursor is a new text, whether or not its position has moved. Otherwise a follower that receives nothing would
+//! learn from its cursor that something happened to users that are hidden from it.
 
 use std::sync::Arc;
 
@@ -12,49 +12,50 @@ use domain::port::log::LogPosition;
 use crate::cursor_cipher::{CursorCipher, NONCE_BYTES, TAG_BYTES, from_hex, to_hex};
 
 const EPOCH_BYTES: usize = 8;
-/// The two places of a standing.
+/// Bytes of the two journal positions of a [`CursorPosition`].
 const CONTENT_BYTES: usize = 16;
 const SEALED_BYTES: usize = CONTENT_BYTES + TAG_BYTES;
 
-/// Where a follower stands, over all its streams that went on from each other.
+/// A follower's position in the journal. It continues over all of the client's streams that resume each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Standing {
-    /// Behind what it has seen.
-    pub(super) position: LogPosition,
-    /// Where the journal ended when it began: of what had been withdrawn by then it was told nothing, ever.
+pub(super) struct CursorPosition {
+    /// The position after everything that the follower has read.
+    pub(super) at: LogPosition,
+    /// The end of the journal when the first of the streams began. The follower never received what had been withdrawn
+    /// before it.
     pub(super) began: LogPosition,
 }
 
-/// Makes and reads cursors.
+/// Writes and reads the cursors of one store.
 pub(super) struct Cursors {
     pub(super) epoch: u64,
     pub(super) cipher: Arc<CursorCipher>,
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
-/// Whose cursors they are: a viewer under a version of the policy.
+/// Who may use a cursor: callers with the same role and scopes, under one version of the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Audience([u8; 6]);
+pub(super) struct CursorScope([u8; 6]);
 
-/// Why a cursor leads nowhere.
+/// Why a cursor is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is not in the form of a cursor.
+    /// The text does not have the form of a cursor.
     Malformed,
-    /// The store was restored from a backup since, or is another one.
+    /// It was made by another store, or before a backup was restored.
     Epoch,
-    /// It was given to somebody who sees something else, or under another policy.
-    Audience,
+    /// It was made for a caller with other scopes, or under another policy.
+    Scope,
 }
 
-impl Audience {
+impl CursorScope {
     pub(super) fn new(viewer: &Viewer, policy_version: u32) -> Self {
         let (role, scopes) = match viewer {
             Viewer::Service { profile_read, third_party, ai_context } => {
                 (1, u8::from(*profile_read) | u8::from(*third_party) << 1 | u8::from(*ai_context) << 2)
             }
             Viewer::Admin { profile_read } => (2, u8::from(*profile_read)),
-            // They follow nobody but themselves, and not here.
+            // They may not follow all users.
             Viewer::SelfCitizen(_) | Viewer::Agent { .. } | Viewer::Auditor => (0, 0),
         };
         let [a, b, c, d] = policy_version.to_be_bytes();
@@ -63,18 +64,19 @@ impl Audience {
 }
 
 impl Cursors {
-    /// The epoch, a nonce, and the sealed standing, in hexadecimal.
-    pub(super) fn write(&self, standing: Standing, audience: Audience) -> String {
+    /// Returns the epoch, a nonce and the sealed position, in hexadecimal.
+    pub(super) fn write(&self, position: CursorPosition, scope: CursorScope) -> String {
         let mut nonce = [0; NONCE_BYTES];
         self.entropy.fill(&mut nonce);
         let mut content = [0; CONTENT_BYTES];
-        content[..8].copy_from_slice(&standing.position.0.to_be_bytes());
-        content[8..].copy_from_slice(&standing.began.0.to_be_bytes());
-        let sealed = self.cipher.seal(&nonce, &content, &self.scope(audience));
+        content[..8].copy_from_slice(&position.at.0.to_be_bytes());
+        content[8..].copy_from_slice(&position.began.0.to_be_bytes());
+        let sealed = self.cipher.seal(&nonce, &content, &self.associated_data(scope));
         to_hex(&[&self.epoch.to_be_bytes(), &nonce, &sealed])
     }
 
-    pub(super) fn read(&self, text: &str, audience: Audience) -> Result<Standing, Refusal> {
+    /// Returns the position of a cursor that was written for `scope`.
+    pub(super) fn read(&self, text: &str, scope: CursorScope) -> Result<CursorPosition, Refusal> {
         let bytes: [u8; EPOCH_BYTES + NONCE_BYTES + SEALED_BYTES] = from_hex(text).ok_or(Refusal::Malformed)?;
         let (epoch, rest) = bytes.split_at(EPOCH_BYTES);
         let (nonce, sealed) = rest.split_at(NONCE_BYTES);
@@ -82,14 +84,14 @@ impl Cursors {
             return Err(Refusal::Epoch);
         }
         let nonce = nonce.try_into().map_err(|_| Refusal::Malformed)?;
-        let content = self.cipher.open::<CONTENT_BYTES>(nonce, sealed, &self.scope(audience));
-        let both = u128::from_be_bytes(content.ok_or(Refusal::Audience)?);
-        Ok(Standing { position: LogPosition((both >> 64) as u64), began: LogPosition(both as u64) })
+        let content = self.cipher.open::<CONTENT_BYTES>(nonce, sealed, &self.associated_data(scope));
+        let both = u128::from_be_bytes(content.ok_or(Refusal::Scope)?);
+        Ok(CursorPosition { at: LogPosition((both >> 64) as u64), began: LogPosition(both as u64) })
     }
 
-    /// What a cursor is bound to beside its content.
-    fn scope(&self, audience: Audience) -> Vec<u8> {
-        [&b"events"[..], &self.epoch.to_be_bytes(), &audience.0].concat()
+    /// Returns the associated data of the seal.
+    fn associated_data(&self, scope: CursorScope) -> Vec<u8> {
+        [&b"events"[..], &self.epoch.to_be_bytes(), &scope.0].concat()
     }
 }
 
@@ -101,7 +103,7 @@ mod tests {
 
     const SERVICE: Viewer = Viewer::Service { profile_read: true, third_party: false, ai_context: false };
 
-    /// Bytes that are never the same.
+    /// Bytes that differ at every call.
     #[derive(Default)]
     struct Counting(AtomicU64);
 
@@ -118,10 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn whether_a_place_has_moved_is_not_to_be_seen() {
-        let (cursors, audience) = (of_epoch(7), Audience::new(&SERVICE, 1));
-        let at = |position| Standing { position: LogPosition(position), began: LogPosition(5) };
-        let written = [5, 5, 6, u64::MAX].map(|position| cursors.write(at(position), audience));
+    fn a_cursor_does_not_show_whether_its_position_has_moved() {
+        let (cursors, scope) = (of_epoch(7), CursorScope::new(&SERVICE, 1));
+        let at = |position| CursorPosition { at: LogPosition(position), began: LogPosition(5) };
+        let written = [5, 5, 6, u64::MAX].map(|position| cursors.write(at(position), scope));
         for (index, one) in written.iter().enumerate() {
             assert_eq!(one.len(), written[0].len());
             for other in &written[index + 1..] {
@@ -133,23 +135,23 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_good_for_the_same_sight_under_the_same_policy_only() {
+    fn a_cursor_is_valid_for_the_same_scopes_under_the_same_policy_only() {
         let cursors = of_epoch(7);
-        let audience = Audience::new(&SERVICE, 1);
-        let at = |position| Standing { position: LogPosition(position), began: LogPosition(u64::MAX) };
-        let cursor = cursors.write(at(99), audience);
-        assert_eq!(cursors.read(&cursor, audience), Ok(at(99)));
+        let scope = CursorScope::new(&SERVICE, 1);
+        let at = |position| CursorPosition { at: LogPosition(position), began: LogPosition(u64::MAX) };
+        let cursor = cursors.write(at(99), scope);
+        assert_eq!(cursors.read(&cursor, scope), Ok(at(99)));
         let other = Viewer::Service { profile_read: true, third_party: true, ai_context: false };
-        for other in [Audience::new(&SERVICE, 2), Audience::new(&other, 1)] {
-            assert_eq!(cursors.read(&cursor, other), Err(Refusal::Audience));
+        for other in [CursorScope::new(&SERVICE, 2), CursorScope::new(&other, 1)] {
+            assert_eq!(cursors.read(&cursor, other), Err(Refusal::Scope));
         }
         let restored = of_epoch(8);
-        assert_eq!(restored.read(&cursor, audience), Err(Refusal::Epoch));
+        assert_eq!(restored.read(&cursor, scope), Err(Refusal::Epoch));
         let (start, end) = cursor.split_at(51);
         let moved = format!("{start}{}{}", if end.starts_with('0') { '1' } else { '0' }, &end[1..]);
-        assert_eq!(cursors.read(&moved, audience), Err(Refusal::Audience));
+        assert_eq!(cursors.read(&moved, scope), Err(Refusal::Scope));
         for bad in ["", "oldest", &cursor[1..], &cursor.to_uppercase(), &format!("{cursor}0")] {
-            assert_eq!(cursors.read(bad, audience), Err(Refusal::Malformed), "{bad}");
+            assert_eq!(cursors.read(bad, scope), Err(Refusal::Malformed), "{bad}");
         }
     }
 }

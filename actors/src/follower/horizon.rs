@@ -1,4 +1,5 @@
-//! How far followers may read: no further than every read already shows.
+//! The horizon: the high watermark in the journal that followers may read up to. Up to it, every read of a profile
+//! already shows what the journal holds.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,18 +7,20 @@ use std::sync::Arc;
 use domain::port::log::{EventLog, LogPosition};
 use tokio::sync::watch;
 
-/// The place in the journal up to which every actor has its outcomes. It moves while somebody watches.
+/// The position in the journal up to which every actor has dealt with the outcomes of its commits. It moves only while
+/// somebody watches it.
 pub(crate) struct Horizon {
     log: Arc<dyn EventLog>,
     reached: watch::Sender<LogPosition>,
 }
 
-/// Goes through the channel of every shard, behind the outcomes of all that the journal held when it was made. When the
-/// last shard has dropped it, they have all been dealt with.
+/// Moves the horizon when it has passed all shards. A copy goes through the channel of every shard, after the outcomes
+/// of all frames that the journal held when the mark was made. When the last shard drops its copy, all of them have been
+/// dealt with.
 #[derive(Clone)]
-pub(crate) struct Mark(Arc<Reached>);
+pub(crate) struct HorizonMark(Arc<MarkedEnd>);
 
-struct Reached {
+struct MarkedEnd {
     horizon: Arc<Horizon>,
     end: LogPosition,
 }
@@ -31,18 +34,19 @@ impl Horizon {
         self.reached.subscribe()
     }
 
-    /// Whether it is worth a mark that something was committed.
+    /// Returns whether somebody watches, so that a commit needs a mark.
     pub(crate) fn is_watched(&self) -> bool {
         self.reached.receiver_count() > 0
     }
 
-    /// A mark at the journal's end. To be made by the commit thread, when the outcomes are on their way.
-    pub(crate) fn mark(self: &Arc<Self>) -> Mark {
-        Mark(Arc::new(Reached { horizon: Arc::clone(self), end: self.log.end() }))
+    /// Returns a mark at the end of the journal. Only the commit thread may call this, after it has sent all outcomes to
+    /// the shards.
+    pub(crate) fn mark(self: &Arc<Self>) -> HorizonMark {
+        HorizonMark(Arc::new(MarkedEnd { horizon: Arc::clone(self), end: self.log.end() }))
     }
 }
 
-impl Drop for Reached {
+impl Drop for MarkedEnd {
     fn drop(&mut self) {
         self.horizon.reached.send_if_modified(|reached| {
             let further = self.end > *reached;
@@ -52,8 +56,8 @@ impl Drop for Reached {
     }
 }
 
-impl fmt::Debug for Mark {
+impl fmt::Debug for HorizonMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mark({})", self.0.end.0)
+        write!(f, "HorizonMark({})", self.0.end.0)
     }
 }

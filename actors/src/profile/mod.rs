@@ -1,19 +1,21 @@
-//! The ProfileActor: one user's live state.
+//! One user's live state, and all rules of how it changes. It knows no actix and no roster: the shard calls it, with an
+//! [`Environment`], and carries out its [`Effects`].
 //!
-//! Read `core` first, then `apply` (an event becomes pending), `settle` (pending becomes the head), `read` and `watch`.
+//! Read `state` first, then `apply` (an event becomes pending), `settle` (pending becomes the head), `read` and
+//! `subscribers`.
 
-mod actor;
 mod apply;
-mod core;
+mod environment;
+mod frame_builder;
+mod handle;
+mod outlet;
 mod outlets;
+mod per_class;
 mod read;
-mod request;
 mod settle;
-mod watch;
+mod state;
+mod subscribers;
 
-pub(crate) use self::core::Core;
-pub use self::core::UserCounters;
-pub(crate) use actor::ProfileActor;
-pub use read::Completeness;
-pub(crate) use request::{ApplyFeedEvent, GetCompleteness, GetView, OpenOutlet, Opened, Request, WriteConsent};
-pub use watch::Subscription;
+pub(crate) use environment::{Effects, Environment};
+pub(crate) use settle::AfterSettle;
+pub(crate) use state::ProfileState;

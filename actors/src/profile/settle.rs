@@ -1,62 +1,73 @@
-//! Pending becomes the head, or fails.
+//! A pending state becomes the head, or fails.
 
 use std::sync::Arc;
 
 use domain::port::journal::Committed;
 
-use super::core::{Core, Waiter};
-use crate::commit::{Settled, Ticket};
-use crate::roster::Local;
+use super::environment::Environment;
+use super::state::{ProfileState, Waiter};
+use crate::commit::{CommitOutcome, Ticket};
 
-impl Core {
+/// What the shard must do with an actor after the outcome of one of its commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum AfterSettle {
+    /// The actor goes on.
+    Keep,
+    /// The actor's head is not the newest: it must end, so that the next request hydrates the user.
+    Detach,
+}
+
+impl ProfileState {
     /// Deals with the outcome of one commit.
-    pub(crate) fn settle(&mut self, local: &Local, settled: Settled) {
-        let is_next = self.is_next(settled.ticket());
-        match settled {
-            Settled::Committed(ticket) if is_next => self.advance(local, ticket),
-            // The journal took what this actor had given up: its head is not the newest. The next request hydrates.
-            Settled::Committed(_) => self.detach(local),
-            // What comes of a chain that failed already says nothing new.
-            Settled::Refused(_) | Settled::Failed(_) if !is_next => {}
-            Settled::Failed(_) => self.fail_pending(local),
-            Settled::Refused(ticket) => {
+    pub(crate) fn settle(&mut self, environment: &Environment<'_>, outcome: CommitOutcome) -> AfterSettle {
+        let is_next = self.is_next(outcome.ticket());
+        match outcome {
+            CommitOutcome::Committed(ticket) if is_next => self.advance(environment, ticket),
+            // The journal took a record that this actor had given up.
+            CommitOutcome::Committed(_) => return AfterSettle::Detach,
+            // The rest of a chain that has failed already.
+            CommitOutcome::Refused(_) | CommitOutcome::Failed(_) if !is_next => {}
+            CommitOutcome::Failed(_) => self.fail_pending(environment),
+            CommitOutcome::Refused(ticket) => {
                 tracing::warn!(sequence = ticket.sequence, "another incarnation of a profile actor wrote: it ends");
-                self.detach(local);
+                return AfterSettle::Detach;
             }
         }
+        AfterSettle::Keep
     }
 
-    /// Whether an outcome is that of the oldest pending state.
+    /// Returns whether an outcome is that of the oldest pending state.
     ///
-    /// Of a chain that failed at one sequence only later sequences are still to come, and they come before any of a
-    /// new chain, which begins at that very sequence: outcomes keep the order of the queue. So the sequence tells
-    /// them apart.
+    /// The sequence decides it. After a chain failed at one sequence, only outcomes of later sequences are left of it. A
+    /// new chain begins at the sequence that failed, and its outcomes come after them, as outcomes keep the order of the
+    /// queue.
     fn is_next(&self, ticket: &Ticket) -> bool {
         self.pending.front().is_some_and(|pending| pending.state.sequence == ticket.sequence)
     }
 
-    /// In this order: the head moves, the head cell, publication, the permit, answers. So whoever has an answer reads what
-    /// was answered, and no frame runs ahead of a read.
-    fn advance(&mut self, local: &Local, ticket: Committed<Ticket>) {
+    /// Makes the oldest pending state the head. The order matters: head, head cell, publication, permit, answers. A
+    /// caller that has its answer reads what was answered, and no frame is ahead of a read.
+    fn advance(&mut self, environment: &Environment<'_>, ticket: Committed<Ticket>) {
         let started = std::time::Instant::now();
         let Some(pending) = self.pending.pop_front() else { return };
-        self.set_head(local, Arc::clone(&pending.state));
+        self.set_head(Arc::clone(&pending.state));
         self.cell.advance(&pending.state);
-        self.publish(local, &pending.state, &ticket);
-        let metrics = &local.shared.metrics;
+        self.publish(environment, &pending.state, &ticket);
+        let services = environment.services;
         if let Some(observed_at) = ticket.get().observed_at {
-            let micros = local.shared.clock.now_micros().saturating_sub(observed_at).max(0);
-            metrics.freshness.record(micros as f64 / 1e6);
+            let micros = services.clock.now_micros().saturating_sub(observed_at).max(0);
+            services.metrics.freshness.record(micros as f64 / 1e6);
         }
-        // The commit is no longer pending. Its permit is free before anybody has an answer: who sends the next event on it
-        // must not be refused for the one before.
+        // Before the answers: a caller that sends its next event as soon as it has an answer must not be refused because of
+        // the event before.
         drop(ticket.into_inner().permit);
         for waiter in pending.waiters {
             match waiter {
                 Waiter::Event(reply, status) => reply.answer(status),
-                Waiter::Read(request) => self.answer(local, *request),
+                Waiter::Read(request) => self.answer(environment, *request),
             }
         }
-        metrics.stage_persist_publish.record(started.elapsed());
+        services.metrics.stage_persist_publish.record(started.elapsed());
     }
 }

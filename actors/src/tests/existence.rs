@@ -9,15 +9,15 @@ use domain::id::UserId;
 use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
 use parking_lot::Mutex;
 
+use super::harness::{Fixture, Harness, NOON, THIRD_PARTY, by_hand, income, run, user};
 use super::live::consent;
-use super::ram::Ram;
-use super::world::{Ground, NOON, THIRD_PARTY, World, by_hand, income, run, user};
+use super::ram_store::RamStore;
 use crate::outlet::channel;
 use crate::{Options, ReadError, Subscription};
 
 /// A store that counts what is asked of it, and fails as it is told to.
 struct Watched {
-    ram: Ram,
+    store: RamStore,
     look_ups: AtomicUsize,
     is_down: std::sync::atomic::AtomicBool,
     /// Users whose own bytes do not read.
@@ -27,9 +27,9 @@ struct Watched {
 }
 
 impl Watched {
-    fn new(ram: Ram) -> Arc<Self> {
+    fn new(store: RamStore) -> Arc<Self> {
         Arc::new(Self {
-            ram,
+            store,
             look_ups: AtomicUsize::default(),
             is_down: false.into(),
             damaged: Mutex::default(),
@@ -47,7 +47,7 @@ impl ProfileStore for Watched {
         if self.damaged.lock().contains(user) {
             return Err(StoreError::Damaged { what: "the test says so".to_owned() });
         }
-        self.ram.load(user, visitor)
+        self.store.load(user, visitor)
     }
 
     fn load_history(
@@ -56,7 +56,7 @@ impl ProfileStore for Watched {
         since: u64,
         visitor: &mut dyn LoadVisitor,
     ) -> Result<Option<u64>, StoreError> {
-        self.ram.load_history(user, since, visitor)
+        self.store.load_history(user, since, visitor)
     }
 }
 
@@ -79,10 +79,10 @@ struct Seen {
     waited: (bool, bool),
 }
 
-async fn ask(world: &mut World, store: &Watched, asked: UserId, question: Question) -> Seen {
+async fn ask(harness: &mut Harness, store: &Watched, asked: UserId, question: Question) -> Seen {
     let before = store.look_ups.load(Ordering::Relaxed);
     let count = || store.look_ups.load(Ordering::Relaxed) - before;
-    let profiles = world.profiles.clone();
+    let profiles = harness.profiles.clone();
     let answer = actix_rt::spawn(async move {
         match question {
             Question::View => profiles.view(asked, &THIRD_PARTY).await.err(),
@@ -95,38 +95,38 @@ async fn ask(world: &mut World, store: &Watched, asked: UserId, question: Questi
             }
         }
     });
-    world.breathe(16).await;
-    world.load();
-    world.breathe(16).await;
+    harness.run_tasks(16).await;
+    harness.load();
+    harness.run_tasks(16).await;
     let waited_for_commits = !answer.is_finished() && count() == 0;
-    world.committer.step(false);
-    world.breathe(16).await;
+    harness.committer.step(false);
+    harness.run_tasks(16).await;
     let waited_for_loads = !answer.is_finished() && count() == 0;
-    world.load();
+    harness.load();
     let before_answer = count();
-    world.breathe(16).await;
+    harness.run_tasks(16).await;
     assert!(answer.is_finished(), "one pass through the queue and one through the hydration thread answer it");
     let answer = answer.await.expect("no panic");
-    world.settle().await;
+    harness.settle().await;
     Seen { answer, look_ups: (before_answer, count()), waited: (waited_for_commits, waited_for_loads) }
 }
 
 /// A user who shares with nobody and is live, one who is cold, and an id of nobody.
-async fn hidden_and_unknown(store: &Arc<Watched>, ground: Ground, options: Options) -> (World, [UserId; 3]) {
-    let ports = crate::Ports { store: store.clone(), ..ground.ports() };
-    let mut seeding = World::start(ground.clone(), by_hand());
+async fn hidden_and_unknown(store: &Arc<Watched>, fixture: Fixture, options: Options) -> (Harness, [UserId; 3]) {
+    let ports = crate::Ports { store: store.clone(), ..fixture.ports() };
+    let mut seeding = Harness::start(fixture.clone(), by_hand());
     seeding.apply(income(1, NOON, "0-2.5L")).await;
     seeding.apply(consent(NOON, "full", false)).await;
     seeding.apply(income(2, NOON, "0-2.5L")).await;
-    let mut world = World::start_with(ground, ports, options);
-    world.view(1, super::world::citizen(1)).await.expect("known");
-    (world, [user(1), user(2), user(3)])
+    let mut harness = Harness::start_with(fixture, ports, options);
+    harness.view(1, super::harness::citizen(1)).await.expect("known");
+    (harness, [user(1), user(2), user(3)])
 }
 
-async fn all_alike(world: &mut World, store: &Watched, users: [UserId; 3], question: Question) -> Seen {
+async fn all_alike(harness: &mut Harness, store: &Watched, users: [UserId; 3], question: Question) -> Seen {
     let mut seen = Vec::new();
     for asked in users {
-        seen.push(ask(world, store, asked, question).await);
+        seen.push(ask(harness, store, asked, question).await);
     }
     let last = seen.pop().expect("three were asked for");
     assert!(seen.iter().all(|one| *one == last), "{question:?}: {seen:?} and of nobody {last:?}");
@@ -137,10 +137,10 @@ async fn all_alike(world: &mut World, store: &Watched, users: [UserId; 3], quest
 fn hidden_and_unknown_users_cost_the_same_and_get_the_same_answer() {
     run(async {
         for question in QUESTIONS {
-            let ground = Ground::new();
-            let store = Watched::new(ground.ram.clone());
-            let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
-            let seen = all_alike(&mut world, &store, users, question).await;
+            let fixture = Fixture::new();
+            let store = Watched::new(fixture.store.clone());
+            let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
+            let seen = all_alike(&mut harness, &store, users, question).await;
             assert_eq!((seen.answer, seen.waited), (Some(ReadError::Unknown), (true, true)), "{question:?}");
             assert!(seen.look_ups.0 > 0);
         }
@@ -148,9 +148,9 @@ fn hidden_and_unknown_users_cost_the_same_and_get_the_same_answer() {
 }
 
 /// The answers to many questions for one user, asked at the same time.
-fn ask_many(world: &World, asked: UserId) -> Vec<tokio::task::JoinHandle<Option<ReadError>>> {
+fn ask_many(harness: &Harness, asked: UserId) -> Vec<tokio::task::JoinHandle<Option<ReadError>>> {
     let ask = |_| {
-        let profiles = world.profiles.clone();
+        let profiles = harness.profiles.clone();
         actix_rt::spawn(async move { profiles.view(asked, &THIRD_PARTY).await.err() })
     };
     (0..50).map(ask).collect()
@@ -165,13 +165,13 @@ async fn all_denied(answers: Vec<tokio::task::JoinHandle<Option<ReadError>>>) {
 #[test]
 fn many_questions_at_once_cost_what_one_costs() {
     run(async {
-        let ground = Ground::new();
-        let store = Watched::new(ground.ram.clone());
-        let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+        let fixture = Fixture::new();
+        let store = Watched::new(fixture.store.clone());
+        let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
         for asked in users {
             let before = store.look_ups.load(Ordering::Relaxed);
-            let answers = ask_many(&world, asked);
-            world.settle().await;
+            let answers = ask_many(&harness, asked);
+            harness.settle().await;
             all_denied(answers).await;
             let look_ups = store.look_ups.load(Ordering::Relaxed) - before;
             assert_eq!(look_ups, 3, "{asked:?}: the id, that of nobody, and the id once more");
@@ -182,20 +182,20 @@ fn many_questions_at_once_cost_what_one_costs() {
 #[test]
 fn who_asks_while_a_hidden_user_becomes_live_waits_for_that_as_for_nobody() {
     run(async {
-        let ground = Ground::new();
-        let store = Watched::new(ground.ram.clone());
-        let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+        let fixture = Fixture::new();
+        let store = Watched::new(fixture.store.clone());
+        let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
         for asked in users {
             let before = store.look_ups.load(Ordering::Relaxed);
-            let first = ask_many(&world, asked);
-            world.breathe(8).await;
-            world.committer.step(false);
-            world.load();
+            let first = ask_many(&harness, asked);
+            harness.run_tasks(8).await;
+            harness.committer.step(false);
+            harness.load();
             all_denied(first).await;
-            let second = ask_many(&world, asked);
-            world.breathe(8).await;
+            let second = ask_many(&harness, asked);
+            harness.run_tasks(8).await;
             assert!(second.iter().all(|answer| !answer.is_finished()), "{asked:?}");
-            world.settle().await;
+            harness.settle().await;
             all_denied(second).await;
             assert_eq!(store.look_ups.load(Ordering::Relaxed) - before, 3, "{asked:?}");
         }
@@ -205,27 +205,27 @@ fn who_asks_while_a_hidden_user_becomes_live_waits_for_that_as_for_nobody() {
 #[test]
 fn nobody_waits_for_an_answer_once_the_live_state_has_stopped() {
     run(async {
-        let ground = Ground::new();
-        let store = Watched::new(ground.ram.clone());
-        let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
-        let waits = world.submit(income(7, NOON, "0-2.5L"));
-        assert!(world.results.try_recv().is_err());
-        world.shared.commits.close();
-        world.shared.roster.refuse_waiting();
-        assert_eq!(world.results.try_recv().map(|result| result.index), Ok(waits), "it is refused");
+        let fixture = Fixture::new();
+        let store = Watched::new(fixture.store.clone());
+        let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
+        let waits = harness.submit(income(7, NOON, "0-2.5L"));
+        assert!(harness.results.try_recv().is_err());
+        harness.runtime.services.commits.close();
+        harness.runtime.roster.refuse_waiting();
+        assert_eq!(harness.results.try_recv().map(|result| result.index), Ok(waits), "it is refused");
         for asked in users {
-            for viewer in [THIRD_PARTY, super::world::SERVICE] {
-                if asked == user(1) && viewer == super::world::SERVICE {
+            for viewer in [THIRD_PARTY, super::harness::SERVICE] {
+                if asked == user(1) && viewer == super::harness::SERVICE {
                     continue;
                 }
-                let profiles = world.profiles.clone();
+                let profiles = harness.profiles.clone();
                 let answer = actix_rt::spawn(async move { profiles.view(asked, &viewer).await.err() });
-                world.breathe(4).await;
+                harness.run_tasks(4).await;
                 assert!(answer.is_finished(), "{asked:?}");
                 assert_eq!(answer.await.expect("no panic"), Some(ReadError::Busy), "{asked:?}");
             }
         }
-        assert_eq!((world.shared.roster.hydrating(), world.shared.look_ups.taken()), (0, 0));
+        assert_eq!((harness.runtime.roster.hydrating(), harness.runtime.look_ups.taken()), (0, 0));
     });
 }
 
@@ -233,23 +233,23 @@ fn nobody_waits_for_an_answer_once_the_live_state_has_stopped() {
 fn every_fault_looks_the_same_for_hidden_and_unknown_users() {
     run(async {
         for question in QUESTIONS {
-            let ground = Ground::new();
-            let store = Watched::new(ground.ram.clone());
-            let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+            let fixture = Fixture::new();
+            let store = Watched::new(fixture.store.clone());
+            let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
             store.is_down.store(true, Ordering::Relaxed);
-            let down = all_alike(&mut world, &store, users, question).await;
+            let down = all_alike(&mut harness, &store, users, question).await;
             assert_eq!(down.answer, Some(ReadError::Unavailable), "{question:?}");
             store.is_down.store(false, Ordering::Relaxed);
 
-            let ground = Ground::new();
-            let store = Watched::new(ground.ram.clone());
-            let (mut world, users) = hidden_and_unknown(&store, ground, by_hand()).await;
+            let fixture = Fixture::new();
+            let store = Watched::new(fixture.store.clone());
+            let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
             store.damaged.lock().extend([user(1), user(2)]);
-            let damaged = all_alike(&mut world, &store, users, question).await;
+            let damaged = all_alike(&mut harness, &store, users, question).await;
             assert_eq!(damaged.answer, Some(ReadError::Unknown), "{question:?}");
             store.damaged.lock().clear();
             store.unavailable.lock().extend([user(1), user(2)]);
-            let unavailable = all_alike(&mut world, &store, users, question).await;
+            let unavailable = all_alike(&mut harness, &store, users, question).await;
             assert_eq!(unavailable.answer, Some(ReadError::Unknown), "{question:?}");
         }
     });
@@ -258,24 +258,24 @@ fn every_fault_looks_the_same_for_hidden_and_unknown_users() {
 #[test]
 fn a_user_who_is_fed_beyond_measure_is_denied_like_nobody() {
     run(async {
-        let ground = Ground::new();
-        let store = Watched::new(ground.ram.clone());
+        let fixture = Fixture::new();
+        let store = Watched::new(fixture.store.clone());
         let tiny = Options { mailbox_capacity: 1, mailbox_reads: 1, mailbox_own_writes: 1, ..by_hand() };
-        let (mut world, users) = hidden_and_unknown(&store, ground, tiny).await;
+        let (mut harness, users) = hidden_and_unknown(&store, fixture, tiny).await;
         for question in QUESTIONS {
             // Both the mailbox of the one and the waiting list of the other are full, of reads too.
             for number in [1, 2] {
                 for step in 0..4 {
-                    world.submit(income(number, NOON + 1 + step, "2.5L-5L"));
-                    let profiles = world.profiles.clone();
-                    actix_rt::spawn(
-                        async move { profiles.completeness(user(number), &super::world::SERVICE).await.err() },
-                    );
+                    harness.submit(income(number, NOON + 1 + step, "2.5L-5L"));
+                    let profiles = harness.profiles.clone();
+                    actix_rt::spawn(async move {
+                        profiles.completeness(user(number), &super::harness::SERVICE).await.err()
+                    });
                 }
             }
             tokio::task::yield_now().await;
             let answers = users.map(|asked| {
-                let profiles = world.profiles.clone();
+                let profiles = harness.profiles.clone();
                 actix_rt::spawn(async move {
                     match question {
                         Question::View => profiles.view(asked, &THIRD_PARTY).await.err(),
@@ -283,7 +283,7 @@ fn a_user_who_is_fed_beyond_measure_is_denied_like_nobody() {
                     }
                 })
             });
-            world.settle().await;
+            harness.settle().await;
             for answer in answers {
                 assert_eq!(answer.await.expect("no panic"), Some(ReadError::Unknown), "{question:?}");
             }
@@ -294,34 +294,35 @@ fn a_user_who_is_fed_beyond_measure_is_denied_like_nobody() {
 #[test]
 fn who_shares_is_found_live_and_cold_and_is_denied_once_that_ends() {
     run(async {
-        let ground = Ground::new();
-        let mut seeding = World::start(ground.clone(), by_hand());
+        let fixture = Fixture::new();
+        let mut seeding = Harness::start(fixture.clone(), by_hand());
         seeding.apply(income(1, NOON, "0-2.5L")).await;
         seeding.apply(consent(NOON, "full", true)).await;
-        let mut world = World::start(ground, by_hand());
-        assert_eq!(world.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(2), "cold");
-        assert_eq!(world.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(2), "live");
-        world.apply(consent(NOON + 1, "full", false)).await;
-        assert_eq!(world.view(1, THIRD_PARTY).await.err(), Some(ReadError::Unknown));
-        world.apply(consent(NOON + 2, "full", true)).await;
-        assert_eq!(world.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(4));
+        let mut harness = Harness::start(fixture, by_hand());
+        assert_eq!(harness.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(2), "cold");
+        assert_eq!(harness.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(2), "live");
+        harness.apply(consent(NOON + 1, "full", false)).await;
+        assert_eq!(harness.view(1, THIRD_PARTY).await.err(), Some(ReadError::Unknown));
+        harness.apply(consent(NOON + 2, "full", true)).await;
+        assert_eq!(harness.view(1, THIRD_PARTY).await.map(|view| view.revision), Ok(4));
     });
 }
 
 #[test]
 fn too_many_look_ups_are_busy_for_every_user() {
     run(async {
-        let ground = Ground::new();
-        let store = Watched::new(ground.ram.clone());
-        let (mut world, users) = hidden_and_unknown(&store, ground, Options { hydration_queue: 1, ..by_hand() }).await;
-        let ask = |world: &World, asked: UserId, viewer: Viewer| {
-            let profiles = world.profiles.clone();
+        let fixture = Fixture::new();
+        let store = Watched::new(fixture.store.clone());
+        let (mut harness, users) =
+            hidden_and_unknown(&store, fixture, Options { hydration_queue: 1, ..by_hand() }).await;
+        let ask = |harness: &Harness, asked: UserId, viewer: Viewer| {
+            let profiles = harness.profiles.clone();
             actix_rt::spawn(async move { profiles.view(asked, &viewer).await.err() })
         };
-        let first = ask(&world, user(9), THIRD_PARTY);
-        world.breathe(4).await;
-        let refused = users.map(|asked| ask(&world, asked, THIRD_PARTY));
-        world.settle().await;
+        let first = ask(&harness, user(9), THIRD_PARTY);
+        harness.run_tasks(4).await;
+        let refused = users.map(|asked| ask(&harness, asked, THIRD_PARTY));
+        harness.settle().await;
         assert_eq!(first.await.expect("no panic"), Some(ReadError::Unknown));
         for answer in refused {
             assert_eq!(answer.await.expect("no panic"), Some(ReadError::Busy));

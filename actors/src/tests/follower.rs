@@ -8,14 +8,14 @@ use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
 use domain::port::store::StoreError;
 use domain::publication::PublishedEventTypes;
 
+use super::harness::{Fixture, Harness, NOON, SERVICE, by_hand, income, run};
 use super::live::consent;
-use super::ram::Ram;
-use super::world::{Ground, NOON, SERVICE, World, by_hand, income, run};
-use crate::follower::{Batch, Follow, From};
+use super::ram_store::RamStore;
+use crate::follower::{EventBatch, Follow, StartFrom};
 
 /// A log whose newest frames show only once it is asked for the newest: as if they came while a follower composes.
 struct Behind {
-    ram: Ram,
+    store: RamStore,
     shown: AtomicU64,
 }
 
@@ -25,31 +25,35 @@ impl EventLog for Behind {
     }
 
     fn oldest(&self) -> LogPosition {
-        self.ram.oldest()
+        self.store.oldest()
     }
 
     fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError> {
-        let mut batch = self.ram.read(from, up_to.min(self.end()), max_bytes)?;
+        let mut batch = self.store.read(from, up_to.min(self.end()), max_bytes)?;
         // There is one user, so places and sequences count the same.
         batch.entries.iter_mut().for_each(|entry| entry.newest = entry.newest.min(self.end().0));
         Ok(batch)
     }
 
     fn newest(&self, user: &UserId) -> Result<u64, StoreError> {
-        let newest = self.ram.newest(user)?;
+        let newest = self.store.newest(user)?;
         self.shown.store(newest, Ordering::Relaxed);
         Ok(newest)
     }
 }
 
-async fn read(world: &mut World) -> Batch {
-    let profiles = world.profiles.clone();
-    let follow =
-        Follow { caller: "svc:test".to_owned(), viewer: SERVICE, types: PublishedEventTypes::ALL, from: From::Oldest };
-    let mut follower = world.ask(async move { profiles.follow(follow).await }).await.expect("it may follow");
+async fn read(harness: &mut Harness) -> EventBatch {
+    let profiles = harness.profiles.clone();
+    let follow = Follow {
+        caller: "svc:test".to_owned(),
+        viewer: SERVICE,
+        types: PublishedEventTypes::ALL,
+        from: StartFrom::Oldest,
+    };
+    let mut follower = harness.ask(async move { profiles.follow(follow).await }).await.expect("it may follow");
     // The mark that it waits for passes the commit thread and the shard.
-    world.committer.step(false);
-    world.breathe(8).await;
+    harness.committer.step(false);
+    harness.run_tasks(8).await;
     follower.ready().await;
     follower.read().await.expect("it reads")
 }
@@ -57,19 +61,19 @@ async fn read(world: &mut World) -> Batch {
 #[test]
 fn what_is_withdrawn_while_a_follower_reads_is_not_in_what_it_is_handed() {
     run(async {
-        let ground = Ground::new();
-        let mut world = World::start(ground.clone(), by_hand());
-        world.apply(consent(NOON, "standard", false)).await;
-        world.apply(income(1, NOON, "0-2.5L")).await;
-        let shows = |batch: &Batch| batch.events.iter().any(|event| event.text.contains("0-2.5L"));
-        assert!(shows(&read(&mut world).await), "as long as it is shared");
+        let fixture = Fixture::new();
+        let mut harness = Harness::start(fixture.clone(), by_hand());
+        harness.apply(consent(NOON, "standard", false)).await;
+        harness.apply(income(1, NOON, "0-2.5L")).await;
+        let shows = |batch: &EventBatch| batch.events.iter().any(|event| event.text.contains("0-2.5L"));
+        assert!(shows(&read(&mut harness).await), "as long as it is runtime");
 
-        let shown = AtomicU64::new(world.ground.ram.end().0);
-        world.apply(consent(NOON + 1, "minimal", false)).await;
-        let log = Arc::new(Behind { ram: ground.ram.clone(), shown });
-        let ports = crate::Ports { log, ..ground.ports() };
-        let mut world = World::start_with(ground, ports, by_hand());
-        let batch = read(&mut world).await;
+        let shown = AtomicU64::new(harness.fixture.store.end().0);
+        harness.apply(consent(NOON + 1, "minimal", false)).await;
+        let log = Arc::new(Behind { store: fixture.store.clone(), shown });
+        let ports = crate::Ports { log, ..fixture.ports() };
+        let mut harness = Harness::start_with(fixture, ports, by_hand());
+        let batch = read(&mut harness).await;
         assert!(!batch.events.is_empty() && !shows(&batch), "{:?}", batch.events);
     });
 }

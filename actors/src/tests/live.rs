@@ -5,12 +5,12 @@ use domain::source::Source;
 use domain::table::Leaf;
 use serde_json::Value;
 
-use super::world::{
-    DAY, Ground, NOON, SERVICE, THIRD_PARTY, World, by_hand, citizen, event, income, policy, run, user,
+use super::harness::{
+    DAY, Fixture, Harness, NOON, SERVICE, THIRD_PARTY, by_hand, citizen, event, income, policy, run, user,
 };
 use crate::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
-use crate::profile::{OpenOutlet, Request};
-use crate::roster::ShardEvent;
+use crate::request::{CursorPast, Request, Subscribe};
+use crate::shard_event::ShardEvent;
 use crate::turn::Turn;
 use crate::{ReadError, Status, Subscription};
 
@@ -31,13 +31,13 @@ pub(super) fn deadline(time: i64, due: &str) -> FeedEvent {
 }
 
 async fn subscribe(
-    world: &mut World,
+    harness: &mut Harness,
     id: u64,
     viewer: domain::access::Viewer,
     outlet: &OutletSender,
 ) -> Result<(), ReadError> {
-    let (profiles, outlet) = (world.profiles.clone(), outlet.clone());
-    world
+    let (profiles, outlet) = (harness.profiles.clone(), outlet.clone());
+    harness
         .ask(async move {
             profiles
                 .subscribe(user(1), Subscription { id, viewer, fields: None, cursor: None, follows_on: false, outlet })
@@ -65,12 +65,12 @@ fn json(frame: &Frame) -> Value {
 #[test]
 fn the_state_comes_first_and_patches_continue_it() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
+        let mut harness = Harness::start(Fixture::new(), by_hand());
         let (outlet, mut receiver) = channel(8);
-        assert_eq!(subscribe(&mut world, 7, citizen(1), &outlet).await, Err(ReadError::Unknown));
-        world.apply(income(1, NOON, "0-2.5L")).await;
-        assert_eq!(subscribe(&mut world, 7, citizen(1), &outlet).await, Ok(()));
-        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        assert_eq!(subscribe(&mut harness, 7, citizen(1), &outlet).await, Err(ReadError::Unknown));
+        harness.apply(income(1, NOON, "0-2.5L")).await;
+        assert_eq!(subscribe(&mut harness, 7, citizen(1), &outlet).await, Ok(()));
+        harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
         let got = frames(&mut receiver);
         let [first, second] = got.as_slice() else { panic!("{} frames", got.len()) };
         let (profile, patch) = (json(first), json(second));
@@ -93,8 +93,8 @@ fn the_state_comes_first_and_patches_continue_it() {
 #[test]
 fn a_subscription_that_nobody_waits_for_is_not_opened_behind_its_end() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(income(1, NOON, "0-2.5L")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
         let (answer, gave_up) = tokio::sync::oneshot::channel();
         let subscription = Subscription {
@@ -105,13 +105,13 @@ fn a_subscription_that_nobody_waits_for_is_not_opened_behind_its_end() {
             follows_on: false,
             outlet: outlet.clone(),
         };
-        let open = Request::OpenOutlet(OpenOutlet { subscription, past: None, answer });
+        let open = Request::Subscribe(Subscribe { subscription, past: CursorPast::NotRead, answer });
         drop(gave_up);
-        world.profiles.unsubscribe(user(1), 1, &outlet);
-        world.shared.dispatch(user(1), open).expect("there is room");
-        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        harness.profiles.unsubscribe(user(1), 1, &outlet);
+        harness.runtime.dispatch(user(1), open).expect("there is room");
+        harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
         assert_eq!(kinds(&mut receiver), []);
-        let counters = world.profiles.observe_user(user(1)).await.expect("an actor");
+        let counters = harness.profiles.observe_user(user(1)).await.expect("an actor");
         assert_eq!(counters.outlets, 0);
     });
 }
@@ -119,13 +119,13 @@ fn a_subscription_that_nobody_waits_for_is_not_opened_behind_its_end() {
 #[test]
 fn a_class_shares_the_bytes_of_a_frame() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(income(1, NOON, "0-2.5L")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
-        subscribe(&mut world, 2, citizen(1), &outlet).await.expect("known");
+        subscribe(&mut harness, 1, citizen(1), &outlet).await.expect("known");
+        subscribe(&mut harness, 2, citizen(1), &outlet).await.expect("known");
         frames(&mut receiver);
-        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
         let got = frames(&mut receiver);
         assert_eq!(got.len(), 2);
         assert_eq!(got[0].message.framed().as_ptr(), got[1].message.framed().as_ptr());
@@ -135,15 +135,15 @@ fn a_class_shares_the_bytes_of_a_frame() {
 #[test]
 fn a_withdrawal_takes_back_what_waits_and_shows_what_is_left() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(consent(NOON, "standard", true)).await;
-        world.apply(income(1, NOON, "0-2.5L")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(consent(NOON, "standard", true)).await;
+        harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
-        subscribe(&mut world, 2, THIRD_PARTY, &outlet).await.expect("shared");
-        subscribe(&mut world, 3, citizen(1), &outlet).await.expect("known");
-        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
-        world.apply(consent(NOON + 1, "minimal", false)).await;
+        subscribe(&mut harness, 1, SERVICE, &outlet).await.expect("known");
+        subscribe(&mut harness, 2, THIRD_PARTY, &outlet).await.expect("runtime");
+        subscribe(&mut harness, 3, citizen(1), &outlet).await.expect("known");
+        harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        harness.apply(consent(NOON + 1, "minimal", false)).await;
         let got = frames(&mut receiver);
         let of = |id| got.iter().filter(move |frame| frame.subscription == id);
         assert_eq!(
@@ -155,15 +155,15 @@ fn a_withdrawal_takes_back_what_waits_and_shows_what_is_left() {
         let own = [FrameKind::Profile, FrameKind::Patch, FrameKind::Patch];
         assert_eq!(of(3).map(|frame| frame.message.kind).collect::<Vec<_>>(), own, "the citizen's class stays");
 
-        world.apply(income(1, NOON + 2, "0-2.5L")).await;
+        harness.apply(income(1, NOON + 2, "0-2.5L")).await;
         let own = frames(&mut receiver);
         assert!(own.iter().all(|frame| frame.subscription == 3), "nothing visible waits, nothing hidden comes");
-        world.local.on_tick();
+        harness.shard.on_tick();
         let told = frames(&mut receiver);
         assert_eq!(told.iter().map(|frame| frame.subscription).collect::<Vec<_>>(), [1]);
         assert_eq!(json(&told[0])["operations"], serde_json::json!([]), "nothing visible, but no gap");
 
-        world.apply(consent(NOON + 3, "minimal", true)).await;
+        harness.apply(consent(NOON + 3, "minimal", true)).await;
         assert!(
             frames(&mut receiver)
                 .iter()
@@ -175,34 +175,34 @@ fn a_withdrawal_takes_back_what_waits_and_shows_what_is_left() {
 #[test]
 fn a_slow_client_gets_one_patch_for_many_and_the_whole_document_where_that_is_shorter() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(income(1, NOON, "0-2.5L")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(income(1, NOON, "0-2.5L")).await;
         // So that a patch is much shorter than the document.
-        world.apply(deadline(NOON, "2026-01-25")).await;
+        harness.apply(deadline(NOON, "2026-01-25")).await;
         let (outlet, mut receiver) = channel(2);
-        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        subscribe(&mut harness, 1, citizen(1), &outlet).await.expect("known");
         let mut step = 0;
-        let mut change = |world: &mut World| {
+        let mut change = |harness: &mut Harness| {
             step += 1;
-            world.submit(income(1, NOON + step, ["0-2.5L", "2.5L-5L"][step as usize % 2]));
+            harness.submit(income(1, NOON + step, ["0-2.5L", "2.5L-5L"][step as usize % 2]));
         };
         for _ in 0..3 {
-            change(&mut world);
-            world.settle().await;
+            change(&mut harness);
+            harness.settle().await;
         }
         // The profile and one patch filled it; what cannot be appended to a document makes a new one, and 5 had room.
         assert_eq!(kinds(&mut receiver), [(FrameKind::Profile, 4), (FrameKind::Patch, 5)]);
         for _ in 0..4 {
-            change(&mut world);
-            world.settle().await;
+            change(&mut harness);
+            harness.settle().await;
         }
         let got = frames(&mut receiver);
         let steps: Vec<_> = got.iter().map(|frame| (frame.message.base, frame.message.revision)).collect();
         assert_eq!(steps, [(5, 8), (8, 9)], "6 and 7 filled it, 8 was appended to them, 9 had room");
         assert_eq!(json(&got[0])["operations"].as_array().map(Vec::len), Some(3));
         for _ in 0..20 {
-            change(&mut world);
-            world.settle().await;
+            change(&mut harness);
+            harness.settle().await;
         }
         assert!(frames(&mut receiver).iter().any(|frame| frame.message.kind == FrameKind::Profile), "that is shorter");
     });
@@ -211,46 +211,46 @@ fn a_slow_client_gets_one_patch_for_many_and_the_whole_document_where_that_is_sh
 #[test]
 fn a_cursor_is_continued_with_the_way_to_the_head() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(income(1, NOON, "0-2.5L")).await;
-        world.apply(deadline(NOON, "2026-01-25")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(income(1, NOON, "0-2.5L")).await;
+        harness.apply(deadline(NOON, "2026-01-25")).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        subscribe(&mut harness, 1, citizen(1), &outlet).await.expect("known");
         let cursor = frames(&mut receiver)[0].message.cursor().map(str::to_owned);
-        let head = continue_from(&mut world, citizen(1), cursor.clone()).await;
+        let head = continue_from(&mut harness, citizen(1), cursor.clone()).await;
         assert_eq!((head.message.base, head.message.revision), (2, 2), "nothing happened");
-        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
-        world.apply(income(1, NOON + 2, "5L-10L")).await;
+        harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        harness.apply(income(1, NOON + 2, "5L-10L")).await;
 
-        let way = continue_from(&mut world, citizen(1), cursor.clone()).await;
+        let way = continue_from(&mut harness, citizen(1), cursor.clone()).await;
         assert_eq!((way.message.kind, way.message.base, way.message.revision), (FrameKind::Patch, 2, 4));
         let operation = serde_json::json!({"op": "replace", "path": "/economic/income_bracket", "value": "5L-10L"});
         assert_eq!(json(&way)["operations"], serde_json::json!([operation]));
 
-        let other = continue_from(&mut world, SERVICE, cursor.clone()).await;
+        let other = continue_from(&mut harness, SERVICE, cursor.clone()).await;
         assert_eq!((other.message.kind, other.reset), (FrameKind::Profile, true), "a cursor of another class");
         let forged = cursor.map(|cursor| flip_last_digit(&cursor));
-        assert!(continue_from(&mut world, citizen(1), forged).await.reset);
+        assert!(continue_from(&mut harness, citizen(1), forged).await.reset);
     });
 }
 
 #[test]
 fn a_cursor_of_one_user_does_not_show_what_was_hidden_of_another() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(income(1, NOON, "0-2.5L")).await;
-        world.apply(consent(NOON, "standard", false)).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(income(1, NOON, "0-2.5L")).await;
+        harness.apply(consent(NOON, "standard", false)).await;
         // The other one shares from the first revision on what this one shares from the second.
-        world.apply(FeedEvent { user: user(2), ..consent(NOON, "standard", false) }).await;
+        harness.apply(FeedEvent { user: user(2), ..consent(NOON, "standard", false) }).await;
         let (outlet, mut receiver) = channel(8);
-        let (profiles, viewer) = (world.profiles.clone(), SERVICE);
+        let (profiles, viewer) = (harness.profiles.clone(), SERVICE);
         let subscription = Subscription { id: 1, viewer, fields: None, cursor: None, follows_on: false, outlet };
-        let opened = world.ask(async move { profiles.subscribe(user(2), subscription).await }).await;
+        let opened = harness.ask(async move { profiles.subscribe(user(2), subscription).await }).await;
         assert_eq!(opened, Ok(()));
         let first = receiver.try_recv().expect("the first frame");
         assert_eq!(first.message.revision, 1);
         let cursor = first.message.cursor().map(str::to_owned);
-        let frame = continue_from(&mut world, SERVICE, cursor).await;
+        let frame = continue_from(&mut harness, SERVICE, cursor).await;
         assert_eq!((frame.message.kind, frame.reset), (FrameKind::Profile, true));
     });
 }
@@ -260,11 +260,11 @@ fn flip_last_digit(cursor: &str) -> String {
     format!("{start}{}", if last == "0" { "1" } else { "0" })
 }
 
-async fn continue_from(world: &mut World, viewer: domain::access::Viewer, cursor: Option<String>) -> Frame {
+async fn continue_from(harness: &mut Harness, viewer: domain::access::Viewer, cursor: Option<String>) -> Frame {
     let (outlet, mut receiver) = channel(8);
-    let profiles = world.profiles.clone();
+    let profiles = harness.profiles.clone();
     let subscription = Subscription { id: 9, viewer, fields: None, cursor, follows_on: false, outlet };
-    let opened = world.ask(async move { profiles.subscribe(user(1), subscription).await }).await;
+    let opened = harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await;
     assert_eq!(opened, Ok(()));
     receiver.try_recv().expect("the first frame")
 }
@@ -272,19 +272,19 @@ async fn continue_from(world: &mut World, viewer: domain::access::Viewer, cursor
 #[test]
 fn a_change_of_completeness_is_told_to_those_who_may_know() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(income(1, NOON, "0-2.5L")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
-        subscribe(&mut world, 2, SERVICE, &outlet).await.expect("known");
+        subscribe(&mut harness, 1, citizen(1), &outlet).await.expect("known");
+        subscribe(&mut harness, 2, SERVICE, &outlet).await.expect("known");
         frames(&mut receiver);
         let state = [(RegisterPath::Leaf(Leaf::DemographicsState), Some("\"goa\""))];
-        world.apply(event(user(1), "state", NOON, Source::Metadata, &state)).await;
+        harness.apply(event(user(1), "state", NOON, Source::Metadata, &state)).await;
         let told: Vec<_> =
             frames(&mut receiver).into_iter().filter(|frame| frame.message.kind == FrameKind::Completeness).collect();
         let [told] = told.as_slice() else { panic!("{} were told", told.len()) };
         assert_eq!(told.subscription, 1);
-        let (text, view) = (json(told), world.view(1, citizen(1)).await.expect("known"));
+        let (text, view) = (json(told), harness.view(1, citizen(1)).await.expect("known"));
         let held: Value = serde_json::from_slice(&view.body).expect("JSON");
         assert_eq!(text["new_pct"], held["profile_completeness_pct"]);
         let missing = text["missing_fields"].as_array().expect("a list");
@@ -295,19 +295,19 @@ fn a_change_of_completeness_is_told_to_those_who_may_know() {
 #[test]
 fn a_new_policy_is_followed_without_an_event() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(consent(NOON, "standard", false)).await;
-        world.apply(income(1, NOON, "0-2.5L")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(consent(NOON, "standard", false)).await;
+        harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
+        subscribe(&mut harness, 1, SERVICE, &outlet).await.expect("known");
         assert!(String::from_utf8_lossy(frames(&mut receiver)[0].message.text()).contains("income_bracket"));
-        world.ground.policy.store(policy(1).into());
-        world.local.on_tick();
-        world.settle().await;
+        harness.fixture.policy.store(policy(1).into());
+        harness.shard.on_tick();
+        harness.settle().await;
         let got = frames(&mut receiver);
         assert_eq!(got.iter().map(|frame| frame.message.kind).collect::<Vec<_>>(), [FrameKind::Profile]);
         assert!(!String::from_utf8_lossy(got[0].message.text()).contains("income_bracket"));
-        let view = world.view(1, SERVICE).await.expect("known");
+        let view = harness.view(1, SERVICE).await.expect("known");
         assert!(!String::from_utf8_lossy(&view.body).contains("income_bracket"));
     });
 }
@@ -315,15 +315,15 @@ fn a_new_policy_is_followed_without_an_event() {
 #[test]
 fn a_new_policy_is_followed_beside_the_outcomes_and_not_before_them() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(consent(NOON, "standard", false)).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(consent(NOON, "standard", false)).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
+        subscribe(&mut harness, 1, SERVICE, &outlet).await.expect("known");
         frames(&mut receiver);
-        world.ground.policy.store(policy(1).into());
-        world.local.handle(ShardEvent::PolicyChanged, &mut Turn::default()).await;
+        harness.fixture.policy.store(policy(1).into());
+        harness.shard.handle(ShardEvent::PolicyChanged, &mut Turn::default()).await;
         assert_eq!(frames(&mut receiver).len(), 0, "whatever comes next from the commit thread has its turn first");
-        world.breathe(8).await;
+        harness.run_tasks(8).await;
         assert_eq!(kinds(&mut receiver).len(), 1, "without a tick");
     });
 }
@@ -331,17 +331,17 @@ fn a_new_policy_is_followed_beside_the_outcomes_and_not_before_them() {
 #[test]
 fn a_policy_that_came_and_went_between_two_ticks_leaves_nothing_behind() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(consent(NOON, "standard", false)).await;
-        world.apply(income(1, NOON, "0-2.5L")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(consent(NOON, "standard", false)).await;
+        harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, SERVICE, &outlet).await.expect("known");
-        world.ground.policy.store(policy(1).into());
-        world.apply(income(1, NOON + 1, "2.5L-5L")).await;
-        world.ground.policy.store(policy(0).into());
+        subscribe(&mut harness, 1, SERVICE, &outlet).await.expect("known");
+        harness.fixture.policy.store(policy(1).into());
+        harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
+        harness.fixture.policy.store(policy(0).into());
         let shown = |got: &[Frame]| got.last().is_some_and(|frame| text(frame).contains("income_bracket"));
         assert!(!shown(&frames(&mut receiver)));
-        world.local.on_tick();
+        harness.shard.on_tick();
         assert!(shown(&frames(&mut receiver)), "the table is the same, and so is what it shows");
     });
 }
@@ -349,17 +349,17 @@ fn a_policy_that_came_and_went_between_two_ticks_leaves_nothing_behind() {
 #[test]
 fn the_turn_of_the_day_reaches_subscribers_and_readers() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(deadline(NOON, "2026-01-25")).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(deadline(NOON, "2026-01-25")).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
+        subscribe(&mut harness, 1, citizen(1), &outlet).await.expect("known");
         frames(&mut receiver);
-        world.ground.set_now(NOON + DAY);
-        world.local.on_tick();
-        world.settle().await;
+        harness.fixture.set_now(NOON + DAY);
+        harness.shard.on_tick();
+        harness.settle().await;
         assert_eq!(kinds(&mut receiver), [(FrameKind::Patch, 2)]);
-        world.ground.set_now(NOON + 2 * DAY);
-        let view = world.view(1, citizen(1)).await.expect("known");
+        harness.fixture.set_now(NOON + 2 * DAY);
+        let view = harness.view(1, citizen(1)).await.expect("known");
         assert_eq!(view.revision, 3, "a read rolls first, and waits until that is durable");
         assert!(String::from_utf8_lossy(&view.body).contains(r#""days_remaining":3"#));
         assert_eq!(kinds(&mut receiver), [(FrameKind::Patch, 3)]);
@@ -370,35 +370,35 @@ fn the_turn_of_the_day_reaches_subscribers_and_readers() {
 fn an_actor_with_a_subscriber_stays_and_one_that_dies_says_so() {
     run(async {
         let options = crate::Options { idle_passivate: std::time::Duration::ZERO, ..by_hand() };
-        let mut world = World::start(Ground::new(), options);
-        world.apply(income(1, NOON, "0-2.5L")).await;
+        let mut harness = Harness::start(Fixture::new(), options);
+        harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
-        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
-        world.local.on_tick();
-        assert_eq!(world.local.slots.borrow().len(), 1);
-        world.shared.dispatch(user(1), Request::Panic).expect("there is room");
-        world.breathe(8).await;
+        subscribe(&mut harness, 1, citizen(1), &outlet).await.expect("known");
+        harness.shard.on_tick();
+        assert_eq!(harness.shard.slots.borrow().len(), 1);
+        harness.runtime.dispatch(user(1), Request::Panic).expect("there is room");
+        harness.run_tasks(8).await;
         assert_eq!(kinds(&mut receiver), [(FrameKind::Resync, 0)]);
-        subscribe(&mut world, 1, citizen(1), &outlet).await.expect("known");
-        world.profiles.unsubscribe(user(1), 1, &outlet);
+        subscribe(&mut harness, 1, citizen(1), &outlet).await.expect("known");
+        harness.profiles.unsubscribe(user(1), 1, &outlet);
         assert_eq!(kinds(&mut receiver), []);
-        assert_eq!(world.apply(income(1, NOON + 1, "2.5L-5L")).await, Status::Applied { revision: 2 });
+        assert_eq!(harness.apply(income(1, NOON + 1, "2.5L-5L")).await, Status::Applied { revision: 2 });
         assert_eq!(kinds(&mut receiver), []);
-        world.local.on_tick();
-        assert_eq!(world.local.slots.borrow().len(), 0);
+        harness.shard.on_tick();
+        assert_eq!(harness.shard.slots.borrow().len(), 0);
     });
 }
 
 #[test]
 fn the_citizens_consent_is_written_later_than_what_it_overwrites() {
     run(async {
-        let mut world = World::start(Ground::new(), by_hand());
-        world.apply(consent(NOON + 5_000_000, "full", true)).await;
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(consent(NOON + 5_000_000, "full", true)).await;
         let writes = consent(0, "minimal", false).writes;
-        let profiles = world.profiles.clone();
+        let profiles = harness.profiles.clone();
         let put = async move { profiles.put_consent(user(1), writes, std::time::Instant::now()).await };
-        assert_eq!(world.ask(put).await, Ok(Status::Applied { revision: 2 }));
-        let view = world.view(1, citizen(1)).await.expect("known");
+        assert_eq!(harness.ask(put).await, Ok(Status::Applied { revision: 2 }));
+        let view = harness.view(1, citizen(1)).await.expect("known");
         assert!(String::from_utf8_lossy(&view.body).contains(r#""data_sharing_level":"minimal""#));
     });
 }

@@ -9,21 +9,21 @@ use domain::source::{Source, ValueKind};
 use domain::table::Leaf;
 use tokio::sync::mpsc;
 
-use super::ram::{Chance, Ram};
-use super::world::{Ground, NOON, citizen, income, run, user};
+use super::harness::{Fixture, NOON, citizen, income, run, user};
+use super::ram_store::{RamStore, SeededRandom};
 use crate::{Options, Profiles, ReadError, Reply, Status};
 
 #[test]
 fn what_is_acknowledged_is_durable_and_read() {
     run(async {
-        let ground = Ground::new();
-        let profiles = Profiles::start(Options { shards: 2, ..Options::default() }, ground.ports()).expect("threads");
+        let fixture = Fixture::new();
+        let profiles = Profiles::start(Options { shards: 2, ..Options::default() }, fixture.ports()).expect("threads");
         assert_eq!(profiles.view(user(1), &citizen(1)).await.err(), Some(ReadError::Unknown));
 
         let (reply, result) = Reply::one();
         profiles.submit(income(1, NOON, "0-2.5L"), Instant::now(), reply).expect("there is room");
         assert_eq!(result.await.expect("an answer").status, Status::Applied { revision: 1 });
-        assert_eq!(ground.ram.frames(&user(1)), 1);
+        assert_eq!(fixture.store.frames(&user(1)), 1);
 
         let view = profiles.view(user(1), &citizen(1)).await.expect("known");
         assert!(!view.cache_hit);
@@ -42,8 +42,8 @@ fn thousands_of_events_over_one_channel_each_get_one_result_and_a_restart_finds_
     run(async {
         const USERS: usize = 50;
         const EVENTS: usize = 40;
-        let ground = Ground::new();
-        let profiles = Profiles::start(Options { shards: 2, ..Options::default() }, ground.ports()).expect("threads");
+        let fixture = Fixture::new();
+        let profiles = Profiles::start(Options { shards: 2, ..Options::default() }, fixture.ports()).expect("threads");
         let (sender, mut results) = mpsc::unbounded_channel();
         for index in 0..USERS * EVENTS {
             let bracket = ["0-2.5L", "2.5L-5L"][index / USERS % 2];
@@ -65,7 +65,7 @@ fn thousands_of_events_over_one_channel_each_get_one_result_and_a_restart_finds_
         }
         assert!(profiles.stop().await);
 
-        let profiles = Profiles::start(Options { shards: 3, ..Options::default() }, ground.ports()).expect("threads");
+        let profiles = Profiles::start(Options { shards: 3, ..Options::default() }, fixture.ports()).expect("threads");
         for number in 0..USERS {
             let view = profiles.view(user(number), &citizen(number)).await.expect("known");
             assert_eq!(view.revision, EVENTS as u64);
@@ -97,13 +97,13 @@ fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer(
         let of = |index: usize| {
             income(index % USERS, NOON - 1_000_000 + index as i64, ["0-2.5L", "20L+"][index / USERS % 2])
         };
-        let ground = Ground::new();
-        let profiles = Profiles::start(options, ground.ports()).expect("threads");
+        let fixture = Fixture::new();
+        let profiles = Profiles::start(options, fixture.ports()).expect("threads");
         let (sender, mut results) = mpsc::unbounded_channel();
         let senders = (0..THREADS).map(|thread| {
             let (profiles, sender) = (profiles.clone(), sender.clone());
             std::thread::spawn(move || {
-                let mut chance = Chance(thread as u64);
+                let mut random = SeededRandom(thread as u64);
                 for index in (thread..THREADS * EVENTS).step_by(THREADS) {
                     let mut reply = Reply::stream(index as u64, sender.clone());
                     // Some give up: what is dropped answers busy.
@@ -114,7 +114,7 @@ fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer(
                         }
                         std::thread::yield_now();
                     }
-                    if chance.one_in(100) {
+                    if random.one_in(100) {
                         profiles.panic_actor(&of(index).user);
                     }
                 }
@@ -135,9 +135,9 @@ fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer(
         senders.into_iter().for_each(|thread| thread.join().expect("no panic"));
         assert!(busy < THREADS * EVENTS / 2, "hardly anything was taken: {busy} were busy");
         assert!(profiles.stop().await);
-        assert_eq!(ground.ram.refused(), 0, "no two incarnations wrote side by side");
+        assert_eq!(fixture.store.refused(), 0, "no two incarnations wrote side by side");
         for (number, newest) in acknowledged.into_iter().enumerate() {
-            let states = ground.ram.states(&user(number), Vec::new());
+            let states = fixture.store.states(&user(number), Vec::new());
             let income = RegisterPath::Leaf(Leaf::EconomicIncomeBracket);
             let head = states.last().expect("known");
             let register = head.documents.get(Source::Metadata, &income, ValueKind::Verified).expect("written");
@@ -149,7 +149,7 @@ fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer(
 }
 
 /// A journal that waits until it is told to go on.
-struct Held(Ram, std::sync::mpsc::Receiver<()>);
+struct Held(RamStore, std::sync::mpsc::Receiver<()>);
 
 impl Journal for Held {
     fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
@@ -161,10 +161,10 @@ impl Journal for Held {
 #[test]
 fn stopping_waits_for_what_is_pending() {
     run(async {
-        let ground = Ground::new();
+        let fixture = Fixture::new();
         let (go_on, held) = std::sync::mpsc::channel();
-        let mut ports = ground.ports();
-        ports.journal = Box::new(Held(ground.ram.clone(), held));
+        let mut ports = fixture.ports();
+        ports.journal = Box::new(Held(fixture.store.clone(), held));
         let profiles = Profiles::start(Options { shards: 1, ..Options::default() }, ports).expect("threads");
         let (reply, result) = Reply::one();
         profiles.submit(income(1, NOON, "0-2.5L"), Instant::now(), reply).expect("there is room");
@@ -177,7 +177,7 @@ fn stopping_waits_for_what_is_pending() {
         go_on.send(()).expect("the commit thread waits");
         assert!(stopping.await.expect("no panic"));
         assert_eq!(result.await.expect("an answer").status, Status::Applied { revision: 1 });
-        assert_eq!(ground.ram.frames(&user(1)), 1);
+        assert_eq!(fixture.store.frames(&user(1)), 1);
         drop(Arc::new(late));
     });
 }

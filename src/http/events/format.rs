@@ -1,7 +1,7 @@
 //! The two forms of an event stream.
 
 use actix_web::http::header::HeaderMap;
-use actors::follower::Batch;
+use actors::follower::EventBatch;
 use bytes::Bytes;
 
 use crate::http::problem::Problem;
@@ -39,7 +39,7 @@ impl Format {
     }
 
     /// The events, as they are sent.
-    pub(super) fn events(self, batch: &Batch) -> Bytes {
+    pub(super) fn events(self, batch: &EventBatch) -> Bytes {
         let mut out = String::with_capacity(batch.events.iter().map(|event| event.text.len() + 200).sum());
         for event in &batch.events {
             if self == Self::Sse {

@@ -12,7 +12,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use actors::Profiles;
-use actors::follower::{Follow, FollowError, From};
+use actors::follower::{Follow, FollowError, StartFrom};
 use domain::publication::{PublishedEventTypes, UnknownEventType};
 use tokio::sync::watch;
 
@@ -78,19 +78,19 @@ fn types(query: &str) -> Result<PublishedEventTypes, Problem> {
 }
 
 /// A client of Server-Sent Events connects again with the address it had and the newest id, so the id counts.
-fn from(query: &str, headers: &HeaderMap) -> Result<From, Problem> {
+fn from(query: &str, headers: &HeaderMap) -> Result<StartFrom, Problem> {
     let cursor = query::single(query, "cursor")?;
     if let Some(last) = event_stream::last_event_id(headers)? {
-        return Ok(From::Cursor(last));
+        return Ok(StartFrom::Cursor(last));
     }
     Ok(match cursor.as_deref() {
-        None => From::Now,
-        Some("oldest") => From::Oldest,
-        Some(cursor) => From::Cursor(cursor.to_owned()),
+        None => StartFrom::Now,
+        Some("oldest") => StartFrom::Oldest,
+        Some(cursor) => StartFrom::Cursor(cursor.to_owned()),
     })
 }
 
-impl std::convert::From<FollowError> for Problem {
+impl From<FollowError> for Problem {
     fn from(error: FollowError) -> Self {
         match error {
             FollowError::Malformed => event_stream::malformed_cursor(),

@@ -10,12 +10,12 @@ use domain::pipeline::{ApplyOutcome, AssemblyContext, RollOutcome, apply, roll, 
 use domain::state::UserState;
 use domain::table::LeafSet;
 
-use super::super::world::{Ground, user};
+use super::super::harness::{Fixture, user};
 use crate::{ReadError, Status, View};
 
 /// What is durable, by user: every state that the frames lead to.
 pub(super) struct Durable {
-    ground: Ground,
+    fixture: Fixture,
     users: Vec<User>,
 }
 
@@ -30,15 +30,15 @@ struct User {
 }
 
 impl Durable {
-    pub(super) fn new(ground: &Ground, users: usize) -> Self {
-        Self { ground: ground.clone(), users: (0..users).map(|_| User::default()).collect() }
+    pub(super) fn new(fixture: &Fixture, users: usize) -> Self {
+        Self { fixture: fixture.clone(), users: (0..users).map(|_| User::default()).collect() }
     }
 
     /// Reads the new frames. That they continue each other, without gap or fork, is checked by replaying them.
-    pub(super) fn follow(&mut self, ground: &Ground) {
+    pub(super) fn follow(&mut self, fixture: &Fixture) {
         for (number, durable) in self.users.iter_mut().enumerate() {
             let known = durable.states.len();
-            durable.states = ground.ram.states(&user(number), std::mem::take(&mut durable.states));
+            durable.states = fixture.store.states(&user(number), std::mem::take(&mut durable.states));
             for index in known..durable.states.len() {
                 let state = &durable.states[index];
                 assert_eq!(state.sequence, index as u64 + 1);
@@ -53,8 +53,8 @@ impl Durable {
     }
 
     /// After a restart revisions that were never acknowledged may be there, or not; the others must.
-    pub(super) fn restart(&mut self, ground: &Ground) {
-        self.follow(ground);
+    pub(super) fn restart(&mut self, fixture: &Fixture) {
+        self.follow(fixture);
         for durable in &self.users {
             assert!(durable.acknowledged <= durable.head().map_or(0, |head| head.envelope.revision));
         }
@@ -139,7 +139,7 @@ impl Durable {
 
     /// The mask of a viewer at one state, under the policy in force; `None` while it is hidden.
     pub(super) fn mask(&self, number: usize, viewer: &Viewer, state: &UserState) -> Option<LeafSet> {
-        match self.ground.policy.load().visibility(viewer, &user(number), state.consent()) {
+        match self.fixture.policy.load().visibility(viewer, &user(number), state.consent()) {
             Visibility::Mask(mask) => Some(mask),
             Visibility::Hidden => None,
         }
@@ -170,9 +170,9 @@ impl Durable {
 
     fn context(&self, day: Day) -> AssemblyContext<'_> {
         AssemblyContext {
-            rules: &self.ground.rules,
-            rules_fingerprint: self.ground.rules.fingerprint(),
-            policy_version: self.ground.policy.load().version,
+            rules: &self.fixture.rules,
+            rules_fingerprint: self.fixture.rules.fingerprint(),
+            policy_version: self.fixture.policy.load().version,
             day,
         }
     }

@@ -32,7 +32,7 @@ fn the_commit_protocol_holds_under_random_schedules() {
     }));
     let mut seen = schedule::Seen::default();
     for seed in first..first + count {
-        match catch_unwind(AssertUnwindSafe(|| super::world::run(async { Schedule::new(seed).run().await }))) {
+        match catch_unwind(AssertUnwindSafe(|| super::harness::run(async { Schedule::new(seed).run().await }))) {
             Ok(one) => seen.add(&one),
             Err(_) => panic!("schedule of seed {seed} failed: run it alone with MODEL_SEED={seed}"),
         }

@@ -9,11 +9,11 @@ use domain::source::Source;
 use domain::table::Leaf;
 use tokio::task::JoinHandle;
 
-use super::super::ram::{Chance, Fate};
-use super::super::world::{DAY, Ground, NOON, SERVICE, THIRD_PARTY, World, by_hand, citizen, event, policy, user};
+use super::super::harness::{DAY, Fixture, Harness, NOON, SERVICE, THIRD_PARTY, by_hand, citizen, event, policy, user};
+use super::super::ram_store::{Fate, SeededRandom};
 use super::checks::Durable;
 use super::subscriber::{Client, Subscriber};
-use crate::profile::Request;
+use crate::request::Request;
 use crate::{Options, ReadError, Status, View};
 
 const USERS: usize = 3;
@@ -81,9 +81,9 @@ struct Asked {
 }
 
 pub(super) struct Schedule {
-    chance: Chance,
-    ground: Ground,
-    world: World,
+    random: SeededRandom,
+    fixture: Fixture,
+    harness: Harness,
     /// What a restart would find, checked frame by frame.
     durable: Durable,
     /// Events whose result is out.
@@ -102,15 +102,15 @@ pub(super) struct Schedule {
 
 impl Schedule {
     pub(super) fn new(seed: u64) -> Self {
-        let mut chance = Chance(seed);
-        let harshness = chance.pick(&[1, 3, 6, 20]);
-        let ground = Ground::new();
-        let world = World::start(ground.clone(), options(&mut chance));
-        let durable = Durable::new(&ground, USERS);
+        let mut random = SeededRandom(seed);
+        let harshness = random.pick(&[1, 3, 6, 20]);
+        let fixture = Fixture::new();
+        let harness = Harness::start(fixture.clone(), options(&mut random));
+        let durable = Durable::new(&fixture, USERS);
         Self {
-            chance,
-            ground,
-            world,
+            random,
+            fixture,
+            harness,
             durable,
             open: HashMap::new(),
             acknowledged: Vec::new(),
@@ -130,32 +130,32 @@ impl Schedule {
         }
         self.finish().await;
         self.seen.saw_times("rolls", self.durable.rolls());
-        self.seen.saw_times("refused", self.ground.ram.refused());
+        self.seen.saw_times("refused", self.fixture.store.refused());
         self.seen
     }
 
     async fn step(&mut self) {
-        match self.chance.below(32) {
+        match self.random.below(32) {
             0..=5 => self.submit(),
             6..=8 => self.ask(),
             9 => self.subscribe(),
             10 => self.unsubscribe(),
             11..=14 => {
-                if self.chance.one_in(3) {
-                    self.world.load_while_syncing();
+                if self.random.one_in(3) {
+                    self.harness.load_while_syncing();
                 }
-                self.world.committer.step(false);
+                self.harness.committer.step(false);
             }
-            15..=18 => self.world.load(),
+            15..=18 => self.harness.load(),
             19..=25 => {
-                let turns = 1 + self.chance.below(6);
-                self.world.breathe(turns).await;
+                let turns = 1 + self.random.below(6);
+                self.harness.run_tasks(turns).await;
             }
-            26 if self.chance.one_in(self.harshness) => self.fail_next_commit(),
-            27 if self.chance.one_in(self.harshness) => self.kill(),
+            26 if self.random.one_in(self.harshness) => self.fail_next_commit(),
+            27 if self.random.one_in(self.harshness) => self.kill(),
             28 => self.tick(),
-            29 if self.chance.one_in(3) => self.turn(),
-            30 if self.chance.one_in(12) => self.restart(),
+            29 if self.random.one_in(3) => self.turn(),
+            30 if self.random.one_in(12) => self.restart(),
             _ => self.receive(),
         }
     }
@@ -167,26 +167,26 @@ impl Schedule {
     }
 
     fn submit(&mut self) {
-        for _ in 0..1 + self.chance.below(4) {
-            let again = self.chance.one_in(6) && !self.acknowledged.is_empty();
+        for _ in 0..1 + self.random.below(4) {
+            let again = self.random.one_in(6) && !self.acknowledged.is_empty();
             let event = match again {
-                true => self.chance.pick(&self.acknowledged),
-                false => random_event(&mut self.chance),
+                true => self.random.pick(&self.acknowledged),
+                false => random_event(&mut self.random),
             };
-            let index = self.world.submit(event.clone());
+            let index = self.harness.submit(event.clone());
             self.open.insert(index, event);
         }
     }
 
     fn ask(&mut self) {
-        let number = self.chance.below(USERS);
-        let viewer = self.chance.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
-        let (profiles, asker) = (self.world.profiles.clone(), viewer.clone());
+        let number = self.random.below(USERS);
+        let viewer = self.random.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
+        let (profiles, asker) = (self.harness.profiles.clone(), viewer.clone());
         self.asked.push(Asked {
             user: number,
             viewer,
             acknowledged: self.durable.acknowledged(number),
-            day: self.world.shared.today(),
+            day: self.harness.runtime.services.today(),
             answer: actix_rt::spawn(async move { profiles.view(user(number), &asker).await }),
         });
     }
@@ -195,61 +195,61 @@ impl Schedule {
         if self.subscribers.len() >= 4 {
             return;
         }
-        let client = match !self.chance.one_in(4) && !self.left.is_empty() {
-            true => self.left.swap_remove(self.chance.below(self.left.len())),
+        let client = match !self.random.one_in(4) && !self.left.is_empty() {
+            true => self.left.swap_remove(self.random.below(self.left.len())),
             false => {
-                let number = self.chance.below(USERS);
-                let viewer = self.chance.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
-                let fields = self.chance.one_in(3).then(|| domain::table::Member::Economic.leaves());
+                let number = self.random.below(USERS);
+                let viewer = self.random.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
+                let fields = self.random.one_in(3).then(|| domain::table::Member::Economic.leaves());
                 Client::new(number, viewer, fields)
             }
         };
-        let capacity = 1 + self.chance.below(4);
-        self.subscribers.push(Subscriber::open(&self.world, client, capacity));
+        let capacity = 1 + self.random.below(4);
+        self.subscribers.push(Subscriber::open(&self.harness, client, capacity));
     }
 
     fn unsubscribe(&mut self) {
         if !self.subscribers.is_empty() {
-            let index = self.chance.below(self.subscribers.len());
-            self.left.push(self.subscribers.swap_remove(index).close(&self.world));
+            let index = self.random.below(self.subscribers.len());
+            self.left.push(self.subscribers.swap_remove(index).close(&self.harness));
         }
     }
 
     fn fail_next_commit(&mut self) {
-        let fate = if self.chance.one_in(20) { Fate::Unknown } else { Fate::NotTaken };
-        self.world.set_fate(if self.chance.one_in(20) { Fate::Panics } else { fate });
+        let fate = if self.random.one_in(20) { Fate::Unknown } else { Fate::NotTaken };
+        self.harness.set_fate(if self.random.one_in(20) { Fate::Panics } else { fate });
         self.seen.saw("failed groups");
     }
 
     fn kill(&mut self) {
-        let number = self.chance.below(USERS);
-        if !self.world.shared.roster.tell(&user(number), Request::Panic) {
+        let number = self.random.below(USERS);
+        if !self.harness.runtime.roster.send_if_live(&user(number), Request::Panic) {
             return;
         }
         self.seen.saw("killed");
-        self.seen.saw_times("killed in flight", usize::from(self.world.shared.permits.taken() > 0));
+        self.seen.saw_times("killed in flight", usize::from(self.harness.runtime.services.permits.taken() > 0));
     }
 
     fn tick(&mut self) {
-        let live = self.world.local.slots.borrow().len();
-        self.world.local.on_tick();
-        self.seen.saw_times("passivated", live - self.world.local.slots.borrow().len());
+        let live = self.harness.shard.slots.borrow().len();
+        self.harness.shard.on_tick();
+        self.seen.saw_times("passivated", live - self.harness.shard.slots.borrow().len());
     }
 
     /// The clock, or the policy, turns.
     fn turn(&mut self) {
-        match self.chance.below(5) {
+        match self.random.below(5) {
             0 => {
                 self.policy = 1 - self.policy;
-                self.ground.policy.store(policy(self.policy).into());
+                self.fixture.policy.store(policy(self.policy).into());
                 // What was queued under the old policy is allowed to go out until the next tick finds it.
-                self.world.local.on_tick();
+                self.harness.shard.on_tick();
             }
-            1 => self.ground.set_now(self.ground.now() - DAY / 3),
-            _ => self.ground.set_now(self.ground.now() + DAY / 2),
+            1 => self.fixture.set_now(self.fixture.now() - DAY / 3),
+            _ => self.fixture.set_now(self.fixture.now() + DAY / 2),
         }
         // A clock that goes back takes the day back for those who have no answer yet.
-        let today = self.world.shared.today();
+        let today = self.harness.runtime.services.today();
         self.asked.iter_mut().for_each(|asked| asked.day = asked.day.min(today));
     }
 
@@ -260,15 +260,15 @@ impl Schedule {
         }
         self.left.extend(self.subscribers.drain(..).map(Subscriber::lose));
         self.open.clear();
-        self.ground.ram.restart(self.chance.below(4));
-        self.world = World::start(self.ground.clone(), options(&mut self.chance));
-        self.durable.restart(&self.ground);
+        self.fixture.store.restart(self.random.below(4));
+        self.harness = Harness::start(self.fixture.clone(), options(&mut self.random));
+        self.durable.restart(&self.fixture);
         self.seen.saw("restarts");
     }
 
     async fn check(&mut self) {
-        self.durable.follow(&self.ground);
-        while let Ok(result) = self.world.results.try_recv() {
+        self.durable.follow(&self.fixture);
+        while let Ok(result) = self.harness.results.try_recv() {
             let event = self.open.remove(&result.index).expect("one result for each event");
             match result.status {
                 Status::Applied { .. } => self.seen.saw("applied"),
@@ -294,17 +294,17 @@ impl Schedule {
 
     /// Lets everything finish, and checks what must hold when nothing is under way.
     async fn finish(&mut self) {
-        self.ground.ram.set_fate(Fate::Taken);
-        self.world.settle().await;
+        self.fixture.store.set_fate(Fate::Taken);
+        self.harness.settle().await;
         self.check().await;
         assert!(self.open.is_empty(), "every event has its result: {} have none", self.open.len());
         assert!(self.asked.is_empty(), "every question has its answer");
-        assert_eq!(self.world.shared.permits.taken(), 0);
+        assert_eq!(self.harness.runtime.services.permits.taken(), 0);
         // What is held back from those who see nothing of it goes out at a tick.
         // The day may turn at the first.
         for _ in 0..2 {
-            self.world.local.on_tick();
-            self.world.settle().await;
+            self.harness.shard.on_tick();
+            self.harness.settle().await;
         }
         self.check().await;
         self.receive();
@@ -315,43 +315,43 @@ impl Schedule {
     }
 }
 
-fn options(chance: &mut Chance) -> Options {
+fn options(random: &mut SeededRandom) -> Options {
     Options {
-        mailbox_capacity: 2 + chance.below(10),
-        commit_permits: 1 + chance.below(20),
-        commit_queue_capacity: 4 + chance.below(20),
-        max_group: 1 + chance.below(4),
-        max_live_actors: 1 + chance.below(4),
-        idle_passivate: if chance.one_in(3) { Duration::ZERO } else { Duration::from_secs(86_400) },
-        hot_actors_per_shard: 1 + chance.below(2),
-        hydration_queue: 1 + chance.below(3),
+        mailbox_capacity: 2 + random.below(10),
+        commit_permits: 1 + random.below(20),
+        commit_queue_capacity: 4 + random.below(20),
+        max_group: 1 + random.below(4),
+        max_live_actors: 1 + random.below(4),
+        idle_passivate: if random.one_in(3) { Duration::ZERO } else { Duration::from_secs(86_400) },
+        hot_actors_per_shard: 1 + random.below(2),
+        hydration_queue: 1 + random.below(3),
         ..by_hand()
     }
 }
 
 /// Few users, few times, few values: so that stamps tie, values repeat and consent comes and goes.
-fn random_event(chance: &mut Chance) -> FeedEvent {
-    let number = chance.below(USERS);
-    let time = NOON - 100 + chance.below(60) as i64;
-    let id = format!("event-{}", chance.below(4));
-    let withdrawn = chance.one_in(8);
+fn random_event(random: &mut SeededRandom) -> FeedEvent {
+    let number = random.below(USERS);
+    let time = NOON - 100 + random.below(60) as i64;
+    let id = format!("event-{}", random.below(4));
+    let withdrawn = random.one_in(8);
     let value = |text: &str| (!withdrawn).then(|| text.to_owned());
     let leaf = |leaf, text: &str| (RegisterPath::Leaf(leaf), value(text));
-    let (source, values) = match chance.below(6) {
-        0 => (Source::Metadata, vec![leaf(Leaf::EconomicIncomeBracket, chance.pick(&["\"0-2.5L\"", "\"2.5L-5L\""]))]),
+    let (source, values) = match random.below(6) {
+        0 => (Source::Metadata, vec![leaf(Leaf::EconomicIncomeBracket, random.pick(&["\"0-2.5L\"", "\"2.5L-5L\""]))]),
         1 => {
-            (Source::SelfEdit, vec![leaf(Leaf::EconomicEmploymentType, chance.pick(&["\"student\"", "\"salaried\""]))])
+            (Source::SelfEdit, vec![leaf(Leaf::EconomicEmploymentType, random.pick(&["\"student\"", "\"salaried\""]))])
         }
-        2 => (Source::SelfEdit, vec![leaf(Leaf::DemographicsState, chance.pick(&["\"goa\"", "\"kerala\""]))]),
+        2 => (Source::SelfEdit, vec![leaf(Leaf::DemographicsState, random.pick(&["\"goa\"", "\"kerala\""]))]),
         3 | 4 => {
-            let level = chance.pick(&["\"minimal\"", "\"standard\"", "\"full\""]);
-            let third_party = chance.pick(&["true", "false"]);
+            let level = random.pick(&["\"minimal\"", "\"standard\"", "\"full\""]);
+            let third_party = random.pick(&["true", "false"]);
             let values =
                 vec![leaf(Leaf::ConsentDataSharingLevel, level), leaf(Leaf::ConsentThirdPartySharing, third_party)];
             (Source::Consent, values)
         }
         _ => {
-            let (id, due) = (chance.pick(&["d1", "d2"]), chance.pick(&["2026-01-22", "2026-02-01"]));
+            let (id, due) = (random.pick(&["d1", "d2"]), random.pick(&["2026-01-22", "2026-02-01"]));
             let details = format!(
                 r#"{{"action_url":"/a","deadline_id":"{id}","description":"d","due_date":"{due}","priority":"low","type":"t"}}"#
             );

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use super::super::world::{World, user};
+use super::super::harness::{Harness, user};
 use super::checks::Durable;
 use super::schedule::Seen;
 use crate::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
@@ -46,9 +46,9 @@ impl Client {
 }
 
 impl Subscriber {
-    pub(super) fn open(world: &World, client: Client, capacity: usize) -> Self {
+    pub(super) fn open(harness: &Harness, client: Client, capacity: usize) -> Self {
         let (outlet, frames) = channel(capacity);
-        let profiles = world.profiles.clone();
+        let profiles = harness.profiles.clone();
         let Client { number, viewer, fields, cursor, .. } = &client;
         let (user, cursor) = (user(*number), cursor.clone());
         let asked_to_continue = cursor.is_some();
@@ -64,8 +64,8 @@ impl Subscriber {
         Self { client, outlet, frames, opening, asked_to_continue, ended: false }
     }
 
-    pub(super) fn close(mut self, world: &World) -> Client {
-        world.profiles.unsubscribe(user(self.client.number), ID, &self.outlet);
+    pub(super) fn close(mut self, harness: &Harness) -> Client {
+        harness.profiles.unsubscribe(user(self.client.number), ID, &self.outlet);
         assert!(self.frames.try_recv().is_none(), "a frame after the subscription ended");
         self.lose()
     }

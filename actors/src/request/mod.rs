@@ -1,22 +1,27 @@
-//! What a ProfileActor is asked for.
+//! Requests to a user's actor, and what they are answered with.
+
+mod answer;
+mod subscribe;
 
 use std::time::Instant;
 
 use actix::Message;
 use domain::access::Viewer;
 use domain::event::{FeedEvent, RegisterWrite};
-use domain::past::PastProfile;
 use tokio::sync::oneshot;
 
-use super::{Completeness, Subscription, UserCounters};
+pub use answer::{Completeness, UserCounters};
+pub use subscribe::Subscription;
+pub(crate) use subscribe::{CursorPast, Subscribe, SubscribeOutcome};
+
 use crate::error::ReadError;
 use crate::flights::Flight;
 use crate::priority::{Priority, Share};
 use crate::reply::Reply;
 use crate::view_cache::View;
 
-/// A request to a user. One type for all, so that a request can wait for its actor, and go to the next one if its
-/// actor ended.
+/// A request to a user. There is one type for all of them, so that a request can wait for its actor, and go on to the
+/// next actor if its actor ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum Request {
@@ -24,26 +29,27 @@ pub(crate) enum Request {
     WriteConsent(WriteConsent),
     GetView(GetView),
     GetCompleteness(GetCompleteness),
-    OpenOutlet(OpenOutlet),
+    Subscribe(Subscribe),
+    /// Removes closed outlets.
     PruneOutlets,
-    /// Asks for nothing: the user is live then, where it exists, and a look-up is over.
+    /// Has the user loaded, if it exists. The look-up ends when the request is dropped.
     WakeUp(Flight),
     Observe(oneshot::Sender<UserCounters>),
     #[cfg(test)]
     Panic,
 }
 
-/// Merges an event; answered when it is durable.
+/// Merges an event. Answered when the result is durable.
 #[derive(Debug)]
 pub(crate) struct ApplyFeedEvent {
     pub(crate) event: FeedEvent,
     pub(crate) received: Instant,
     pub(crate) reply: Reply,
-    /// Its part of the memory that waiting events may take.
-    pub(crate) room: Share,
+    /// The event's share of the memory that waiting events may take.
+    pub(crate) share: Share,
 }
 
-/// Makes an event of the citizen's consent, later than all that it overwrites.
+/// Makes an event of the citizen's consent, later than everything that it overwrites.
 #[derive(Debug)]
 pub(crate) struct WriteConsent {
     pub(crate) writes: Vec<RegisterWrite>,
@@ -51,47 +57,29 @@ pub(crate) struct WriteConsent {
     pub(crate) reply: Reply,
 }
 
-/// The profile as a viewer may see it.
+/// Asks for the profile as a viewer may see it.
 #[derive(Debug)]
 pub(crate) struct GetView {
     pub(crate) viewer: Viewer,
     pub(crate) answer: oneshot::Sender<Result<View, ReadError>>,
 }
 
-/// How complete the profile is.
+/// Asks how complete the profile is.
 #[derive(Debug)]
 pub(crate) struct GetCompleteness {
     pub(crate) viewer: Viewer,
     pub(crate) answer: oneshot::Sender<Result<Completeness, ReadError>>,
 }
 
-/// Adds a subscriber; answered when the first frame is in its queue, or when it needs the past for it.
-#[derive(Debug)]
-pub(crate) struct OpenOutlet {
-    pub(crate) subscription: Subscription,
-    /// The profile at the cursor's revision, where it was asked for; `None` in it where it cannot be reached.
-    pub(crate) past: Option<Option<PastProfile>>,
-    pub(crate) answer: oneshot::Sender<Result<Opened, ReadError>>,
-}
-
-/// What came of opening an outlet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Opened {
-    /// It is open.
-    Open,
-    /// It can be continued with the profile as it stood at this revision: ask again with it.
-    NeedsPast(u64),
-}
-
 impl Request {
-    /// The class of the request, which says how much of a bounded resource it may use.
+    /// Returns the class of the request, which decides how much of a bounded resource it may use.
     pub(crate) fn priority(&self) -> Priority {
         match self {
             Self::ApplyFeedEvent(_) => Priority::Feed,
             Self::WriteConsent(_) => Priority::OwnWrite,
             Self::GetView(_)
             | Self::GetCompleteness(_)
-            | Self::OpenOutlet(_)
+            | Self::Subscribe(_)
             | Self::PruneOutlets
             | Self::WakeUp(_)
             | Self::Observe(_) => Priority::Read,
@@ -100,12 +88,12 @@ impl Request {
         }
     }
 
-    /// Whether a user who is not known yet gets an actor for it.
+    /// Returns whether the request makes an actor for a user that does not exist yet.
     pub(crate) fn is_write(&self) -> bool {
         matches!(self, Self::ApplyFeedEvent(_) | Self::WriteConsent(_))
     }
 
-    /// Answers without an actor. A write's reply says busy by being dropped; whoever went away misses nothing.
+    /// Answers with an error. A write's reply answers busy when it is dropped. Does nothing if the caller is gone.
     pub(crate) fn fail(self, error: ReadError) {
         match self {
             Self::ApplyFeedEvent(_)
@@ -115,7 +103,7 @@ impl Request {
             | Self::Observe(_) => {}
             Self::GetView(GetView { answer, .. }) => drop(answer.send(Err(error))),
             Self::GetCompleteness(GetCompleteness { answer, .. }) => drop(answer.send(Err(error))),
-            Self::OpenOutlet(OpenOutlet { answer, .. }) => drop(answer.send(Err(error))),
+            Self::Subscribe(Subscribe { answer, .. }) => drop(answer.send(Err(error))),
             #[cfg(test)]
             Self::Panic => {}
         }

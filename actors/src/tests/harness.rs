@@ -19,12 +19,11 @@ use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::ram::{Counting, Fate, Ram, SetClock};
-use crate::commit::Committer;
-use crate::hydration::Loader;
-use crate::profiles::{Parts, assemble};
-use crate::roster::{Local, RosterActor};
-use crate::shared::Shared;
+use super::ram_store::{CountingEntropy, Fate, ManualClock, RamStore};
+use crate::assemble::{Parts, assemble};
+use crate::committer::Committer;
+use crate::loader::Loader;
+use crate::runtime::{RosterActor, Runtime, Shard};
 use crate::{EventResult, Options, Ports, Profiles, Reply, Status};
 
 /// 2026-01-20T10:30:00Z.
@@ -80,15 +79,15 @@ pub(super) fn income(number: usize, time: i64, bracket: &str) -> FeedEvent {
 
 /// What the actors stand on; it outlives a restart of them.
 #[derive(Clone)]
-pub(super) struct Ground {
-    pub(super) ram: Ram,
-    pub(super) clock: Arc<SetClock>,
-    pub(super) entropy: Arc<Counting>,
+pub(super) struct Fixture {
+    pub(super) store: RamStore,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) entropy: Arc<CountingEntropy>,
     pub(super) rules: Arc<Rules>,
     pub(super) policy: Arc<ArcSwap<Policy>>,
 }
 
-impl Ground {
+impl Fixture {
     pub(super) fn new() -> Self {
         let rules = Rules {
             zone: TimeZone::get("Asia/Kolkata").expect("the zone is bundled"),
@@ -98,8 +97,8 @@ impl Ground {
             limits: Default::default(),
         };
         Self {
-            ram: Ram::default(),
-            clock: Arc::new(SetClock(AtomicI64::new(NOON))),
+            store: RamStore::default(),
+            clock: Arc::new(ManualClock(AtomicI64::new(NOON))),
             entropy: Arc::default(),
             rules: Arc::new(rules),
             policy: Arc::new(ArcSwap::from_pointee(policy(0))),
@@ -108,9 +107,9 @@ impl Ground {
 
     pub(super) fn ports(&self) -> Ports {
         Ports {
-            journal: Box::new(self.ram.clone()),
-            store: Arc::new(self.ram.clone()),
-            log: Arc::new(self.ram.clone()),
+            journal: Box::new(self.store.clone()),
+            store: Arc::new(self.store.clone()),
+            log: Arc::new(self.store.clone()),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             rules: self.rules.clone(),
@@ -140,11 +139,11 @@ pub(super) fn by_hand() -> Options {
 }
 
 /// The parts, each run by hand.
-pub(super) struct World {
-    pub(super) ground: Ground,
+pub(super) struct Harness {
+    pub(super) fixture: Fixture,
     pub(super) profiles: Profiles,
-    pub(super) shared: Arc<Shared>,
-    pub(super) local: Rc<Local>,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) shard: Rc<Shard>,
     pub(super) committer: Committer,
     pub(super) loader: Arc<Mutex<Loader>>,
     pub(super) results: mpsc::UnboundedReceiver<EventResult>,
@@ -153,22 +152,22 @@ pub(super) struct World {
     _roster: Addr<RosterActor>,
 }
 
-impl World {
-    pub(super) fn start(ground: Ground, options: Options) -> Self {
-        let ports = ground.ports();
-        Self::start_with(ground, ports, options)
+impl Harness {
+    pub(super) fn start(fixture: Fixture, options: Options) -> Self {
+        let ports = fixture.ports();
+        Self::start_with(fixture, ports, options)
     }
 
-    pub(super) fn start_with(ground: Ground, ports: Ports, options: Options) -> Self {
-        let Parts { shared, committer, mut loaders, mut events } = assemble(options, ports);
-        let roster = RosterActor::new(Arc::clone(&shared), 0, events.pop().expect("one shard"));
-        let local = roster.local();
+    pub(super) fn start_with(fixture: Fixture, ports: Ports, options: Options) -> Self {
+        let Parts { runtime, committer, mut loaders, mut events } = assemble(options, ports);
+        let roster = RosterActor::new(Arc::clone(&runtime), 0, events.pop().expect("one shard"));
+        let shard = roster.shard();
         let (sender, results) = mpsc::unbounded_channel();
         Self {
-            ground,
-            profiles: Profiles::over(Arc::clone(&shared)),
-            shared,
-            local,
+            fixture,
+            profiles: Profiles::over(Arc::clone(&runtime)),
+            runtime,
+            shard,
             committer,
             loader: Arc::new(Mutex::new(loaders.pop().expect("one thread"))),
             results,
@@ -195,13 +194,13 @@ impl World {
     /// Runs the hydration thread while the next group is on its way.
     pub(super) fn load_while_syncing(&self) {
         let loader = Arc::clone(&self.loader);
-        self.ground.ram.while_syncing(move || {
+        self.fixture.store.while_syncing(move || {
             loader.lock().step(false);
         });
     }
 
     /// Lets the tasks run that can.
-    pub(super) async fn breathe(&self, turns: usize) {
+    pub(super) async fn run_tasks(&self, turns: usize) {
         for _ in 0..turns {
             tokio::task::yield_now().await;
         }
@@ -209,18 +208,18 @@ impl World {
 
     /// Runs everything until nothing is under way.
     pub(super) async fn settle(&mut self) {
-        self.breathe(8).await;
+        self.run_tasks(8).await;
         while self.is_busy() {
             self.committer.step(false);
             self.load();
-            self.breathe(8).await;
+            self.run_tasks(8).await;
         }
     }
 
     fn is_busy(&self) -> bool {
-        let Shared { permits, roster, loads, look_ups, .. } = &*self.shared;
-        let is_reading = loads.is_asked() || look_ups.taken() > 0;
-        permits.taken() > 0 || roster.hydrating() > 0 || !roster.is_quiet() || is_reading
+        let Runtime { services, roster, loads, look_ups, .. } = &*self.runtime;
+        let is_reading = loads.has_past() || look_ups.taken() > 0;
+        services.permits.taken() > 0 || roster.hydrating() > 0 || !roster.is_quiet() || is_reading
     }
 
     /// Submits and runs until the result is there.
@@ -245,7 +244,7 @@ impl World {
     }
 
     pub(super) fn set_fate(&self, fate: Fate) {
-        self.ground.ram.set_fate(fate);
+        self.fixture.store.set_fate(fate);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A journal and store in RAM whose commits can be made to fail, a clock that stands still, and chance from a seed.
+//! A journal and store in RAM whose commits can be made to fail, a clock that stands still, and random from a seed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,9 +24,9 @@ pub(super) enum Fate {
     Panics,
 }
 
-/// The durable world: it outlives the actors.
+/// The durable harness: it outlives the actors.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Ram(Arc<Mutex<Log>>);
+pub(super) struct RamStore(Arc<Mutex<Log>>);
 
 #[derive(Debug, Default)]
 struct Log {
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Interlude {
     }
 }
 
-impl Ram {
+impl RamStore {
     pub(super) fn set_fate(&self, fate: Fate) {
         self.0.lock().fate = fate;
     }
@@ -104,7 +104,7 @@ impl Ram {
     }
 }
 
-impl Journal for Ram {
+impl Journal for RamStore {
     fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
         let interlude = self.0.lock().while_syncing.0.take();
         interlude.into_iter().for_each(|interlude| interlude());
@@ -138,7 +138,7 @@ impl Journal for Ram {
     }
 }
 
-impl ProfileStore for Ram {
+impl ProfileStore for RamStore {
     /// Half of the frames come as a checkpoint.
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         self.load_history(user, 0, visitor)
@@ -165,7 +165,7 @@ impl ProfileStore for Ram {
 }
 
 /// A place is the number of the frames before it.
-impl EventLog for Ram {
+impl EventLog for RamStore {
     fn end(&self) -> LogPosition {
         LogPosition(self.0.lock().order.len() as u64)
     }
@@ -204,9 +204,9 @@ impl EventLog for Ram {
 
 /// A clock that is set.
 #[derive(Debug)]
-pub(super) struct SetClock(pub(super) AtomicI64);
+pub(super) struct ManualClock(pub(super) AtomicI64);
 
-impl Clock for SetClock {
+impl Clock for ManualClock {
     fn now_micros(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -214,20 +214,20 @@ impl Clock for SetClock {
 
 /// Bytes that count.
 #[derive(Debug, Default)]
-pub(super) struct Counting(AtomicU64);
+pub(super) struct CountingEntropy(AtomicU64);
 
-impl Entropy for Counting {
+impl Entropy for CountingEntropy {
     fn fill(&self, bytes: &mut [u8]) {
         let count = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         bytes.iter_mut().enumerate().for_each(|(index, byte)| *byte = count[index % 8]);
     }
 }
 
-/// SplitMix64: chance from a seed.
+/// SplitMix64: random from a seed.
 #[derive(Debug, Clone)]
-pub(super) struct Chance(pub(super) u64);
+pub(super) struct SeededRandom(pub(super) u64);
 
-impl Chance {
+impl SeededRandom {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

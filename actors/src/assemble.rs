@@ -1,0 +1,100 @@
+//! Puts the parts of the live state together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use tokio::sync::mpsc;
+
+use crate::commit::{CheckpointLag, CommitLimits, CommitQueue, PermitLimits, Permits};
+use crate::committer::Committer;
+use crate::cursor_cipher::CursorCipher;
+use crate::follower::Followers;
+use crate::load_queue::LoadQueue;
+use crate::loader::Loader;
+use crate::metric::Metrics;
+use crate::options::Options;
+use crate::outlet::CursorKey;
+use crate::ports::Ports;
+use crate::roster::Roster;
+use crate::runtime::Runtime;
+use crate::services::Services;
+use crate::shard_event::ShardEvent;
+use crate::shard_key::ShardKey;
+use crate::today::Today;
+use crate::view_cache::ViewCache;
+
+/// The parts before any of them runs. The tests run them by hand.
+pub(crate) struct Parts {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) committer: Committer,
+    pub(crate) loaders: Vec<Loader>,
+    /// What each shard receives, by the shard's index.
+    pub(crate) events: Vec<mpsc::UnboundedReceiver<ShardEvent>>,
+}
+
+/// Makes the parts.
+pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
+    let (shards, events) = (0..options.shard_count()).map(|_| mpsc::unbounded_channel()).unzip();
+    let cipher = Arc::new(CursorCipher::new(&options.cursor_key));
+    let metrics = Metrics::register();
+    let followers = Followers::new(&options, &ports, Arc::clone(&cipher), metrics.clone());
+    let roster = Roster::new(options.limits(options.hydration_queue), options.mailbox_limits());
+    let loads = LoadQueue::new(options.hydration_queue);
+    let threads = options.hydration_threads.max(1);
+    let shard_key = ShardKey::new(&*ports.entropy);
+    let store = Arc::clone(&ports.store);
+    let (services, journal) = services(options, ports, cipher, metrics);
+    let runtime = Arc::new(Runtime {
+        services,
+        roster,
+        loads,
+        look_ups: Arc::default(),
+        flights: Arc::default(),
+        waiting_bytes: Arc::default(),
+        shard_key,
+        followers,
+        shards,
+        live_actors: AtomicUsize::new(0),
+        closing: AtomicBool::new(false),
+    });
+    let committer = Committer::new(journal, Arc::clone(&runtime));
+    let loaders = (0..threads).map(|_| Loader::new(Arc::clone(&store), Arc::clone(&runtime))).collect();
+    Parts { runtime, committer, loaders, events }
+}
+
+/// Makes the services, and returns the journal, which belongs to the commit thread alone.
+fn services(
+    options: Options,
+    ports: Ports,
+    cipher: Arc<CursorCipher>,
+    metrics: Metrics,
+) -> (Services, Box<dyn domain::port::journal::Journal>) {
+    let Ports { journal, store, clock, entropy, rules, policy, log: _ } = ports;
+    let permits = PermitLimits {
+        commits: options.limits(options.commit_permits),
+        bytes: options.byte_limits(options.permit_bytes),
+    };
+    let lag = CheckpointLag { store, max_bytes: options.max_lag_bytes };
+    let commits = CommitLimits {
+        records: options.limits(options.commit_queue_capacity),
+        bytes: options.byte_limits(options.commit_queue_bytes),
+        group_records: options.max_group,
+        group_bytes: options.max_group_bytes,
+    };
+    let services = Services {
+        rules_fingerprint: rules.fingerprint(),
+        today: Today::new(rules.zone.clone(), clock.now_micros()),
+        cursors: CursorKey { epoch: options.epoch, cipher },
+        permits: Permits::new(permits, lag),
+        commits: CommitQueue::new(commits),
+        cache: ViewCache::new(options.view_bytes, options.view_idle),
+        journal_failed: AtomicBool::new(false),
+        metrics,
+        options,
+        clock,
+        entropy,
+        rules,
+        policy,
+    };
+    (services, journal)
+}

@@ -1,0 +1,57 @@
+//! Reading users from the store. All of these functions block.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use domain::id::UserId;
+use domain::past::PastProfile;
+use domain::port::store::{ProfileStore, StoreError};
+use domain::record::{Hydration, Rewind};
+use domain::state::UserState;
+
+/// A user that was loaded.
+#[derive(Debug)]
+pub(crate) struct HydratedUser {
+    pub(crate) user: UserId,
+    /// The stored state; `None` if the user does not exist.
+    pub(crate) state: Result<Option<Arc<UserState>>, StoreError>,
+}
+
+/// Loads a user's state; `None` if the user does not exist.
+pub(crate) fn load(
+    store: &dyn ProfileStore,
+    user: &UserId,
+    hydration: &mut Hydration,
+) -> Result<Option<Arc<UserState>>, StoreError> {
+    guarded(|| {
+        let Some(sequence) = store.load(user, hydration)? else { return Ok(None) };
+        match hydration.take_state() {
+            Some(state) if state.sequence != sequence => {
+                Err(damaged(format!("the frames lead to sequence {} and not to {sequence}", state.sequence)))
+            }
+            state => Ok(state.map(Arc::new)),
+        }
+    })
+}
+
+/// Loads a user's profile as it was at `revision`; `None` if the store does not reach back to it.
+pub(crate) fn load_past(
+    store: &dyn ProfileStore,
+    user: &UserId,
+    revision: u64,
+) -> Result<Option<PastProfile>, StoreError> {
+    guarded(|| {
+        let mut rewind = Rewind::new(revision);
+        store.load_history(user, revision, &mut rewind)?;
+        Ok(rewind.finish().past)
+    })
+}
+
+/// Runs a read of the store. A panic in it means that the stored bytes are damaged.
+fn guarded<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged("reading it panicked".to_owned())))
+}
+
+fn damaged(what: String) -> StoreError {
+    StoreError::Damaged { what }
+}

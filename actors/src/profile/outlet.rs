@@ -1,0 +1,17 @@
+//! The outlet of one subscriber.
+
+use domain::access::Viewer;
+use domain::table::LeafSet;
+
+use crate::outlet::OutletSender;
+
+/// The outlet of one subscriber.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) id: u64,
+    pub(super) viewer: Viewer,
+    pub(super) fields: LeafSet,
+    pub(super) sender: OutletSender,
+    /// The viewer's mask, limited to `fields`; `None` while the user is hidden from the viewer.
+    pub(super) class: Option<LeafSet>,
+}

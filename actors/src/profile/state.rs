@@ -1,0 +1,242 @@
+//! The state of a ProfileActor: the committed head, and the chain of pending states on top of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use domain::id::UserId;
+use domain::state::UserState;
+use smallvec::SmallVec;
+
+use super::environment::{Effects, Environment};
+use super::outlets::Outlets;
+use crate::compact::{Compact, Compactor};
+use crate::error::ReadError;
+use crate::head::HeadCell;
+use crate::reply::{Reply, Status};
+use crate::request::Request;
+use crate::slots::SlotKey;
+
+/// One user's live state.
+#[derive(Debug)]
+pub(crate) struct ProfileState {
+    pub(super) user: UserId,
+    pub(super) slot: SlotKey,
+    pub(super) cell: Arc<HeadCell>,
+    head: Head,
+    pub(super) pending: VecDeque<Pending>,
+    pub(super) outlets: Option<Box<Outlets>>,
+    /// Requests that arrived while the user was hydrated, the first last.
+    waiting: Vec<Request>,
+    /// The shard's tick at the last request.
+    used_at: u32,
+    in_ring: bool,
+    used_since_hand: bool,
+    detached: bool,
+    pub(super) effects: Effects,
+}
+
+/// The committed state.
+#[derive(Debug)]
+enum Head {
+    /// Nothing was ever committed.
+    Empty,
+    /// Compact bytes: the form of idle actors.
+    Packed(Compact),
+    /// Ready for use.
+    Unpacked(Arc<UserState>),
+}
+
+/// A state that waits for its commit, and those that wait for the state.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) state: Arc<UserState>,
+    pub(super) waiters: SmallVec<[Waiter; 1]>,
+}
+
+/// What waits for a pending state.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    /// An event with its result, which is sent when the state is committed.
+    Event(Reply, Status),
+    /// A read that is answered from the state.
+    Read(Box<Request>),
+}
+
+impl ProfileState {
+    /// Returns the state of a user at `state`; `None` if nothing was ever committed. `waiting` are the requests that
+    /// arrived meanwhile, and `tick` is the shard's tick now.
+    pub(crate) fn new(
+        user: UserId,
+        slot: SlotKey,
+        cell: Arc<HeadCell>,
+        state: Option<Arc<UserState>>,
+        mut waiting: Vec<Request>,
+        tick: u32,
+    ) -> Self {
+        // They count as messages until they are handled, so that `Profiles::stop` waits for them.
+        cell.messages_in(waiting.len());
+        waiting.reverse();
+        Self {
+            user,
+            slot,
+            cell,
+            head: state.map_or(Head::Empty, Head::Unpacked),
+            pending: VecDeque::new(),
+            outlets: None,
+            waiting,
+            used_at: tick,
+            in_ring: false,
+            used_since_hand: false,
+            detached: false,
+            effects: Effects::default(),
+        }
+    }
+
+    /// Returns the committed state; `None` if nothing was ever committed.
+    ///
+    /// # Panics
+    /// If the packed bytes, which this actor made itself, do not unpack. The actor ends then, and the next request
+    /// hydrates the user from the store.
+    pub(super) fn head(&mut self, environment: &Environment<'_>) -> Option<Arc<UserState>> {
+        if let Head::Packed(packed) = &mut self.head {
+            match environment.compactor.unpack(&std::mem::take(packed)) {
+                Ok(state) => self.set_head(Arc::new(state)),
+                Err(error) => panic!("a state that was packed here does not unpack: {error}"),
+            }
+        }
+        match &self.head {
+            Head::Unpacked(state) => Some(Arc::clone(state)),
+            Head::Empty | Head::Packed(_) => None,
+        }
+    }
+
+    pub(super) fn set_head(&mut self, state: Arc<UserState>) {
+        self.head = Head::Unpacked(state);
+        self.keep_hot();
+    }
+
+    /// Returns the state that the next event is merged into: the newest pending one, or else the head.
+    pub(super) fn tip(&mut self, environment: &Environment<'_>) -> Option<Arc<UserState>> {
+        match self.pending.back() {
+            Some(pending) => Some(Arc::clone(&pending.state)),
+            None => self.head(environment),
+        }
+    }
+
+    /// Notes a request, for passivation and the hot ring.
+    pub(super) fn mark_used(&mut self, tick: u32) {
+        self.used_at = tick;
+        self.keep_hot();
+    }
+
+    fn keep_hot(&mut self) {
+        self.used_since_hand = true;
+        if !self.in_ring {
+            self.in_ring = true;
+            self.effects.keep_hot = true;
+        }
+    }
+
+    /// Packs the state, unless it was used since the hot ring's hand last passed. Returns whether it did, and so left
+    /// the ring.
+    pub(crate) fn cool(&mut self, compactor: &Compactor) -> bool {
+        if std::mem::take(&mut self.used_since_hand) {
+            return false;
+        }
+        self.in_ring = false;
+        if let Head::Unpacked(state) = &self.head
+            && let Some(compact) = compactor.pack(state)
+        {
+            self.head = Head::Packed(compact);
+        }
+        if self.pending.is_empty() {
+            self.pending = VecDeque::new();
+        }
+        true
+    }
+
+    /// Takes what the state asks of its shard.
+    pub(crate) fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Returns whether nothing needs the actor: nothing is pending, it has no outlet, and no first request waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.outlets.is_none() && self.waiting.is_empty() && !self.detached
+    }
+
+    /// Gives up the state, after it was removed from the roster. Everything that waits is answered busy, and subscribers
+    /// are told to subscribe again.
+    pub(crate) fn detach(&mut self) {
+        self.detached = true;
+        self.take_pending().for_each(Waiter::fail);
+        while let Some(request) = self.next_waiting() {
+            request.fail(ReadError::Busy);
+            self.message_out();
+        }
+        if let Some(outlets) = self.outlets.take() {
+            outlets.resync(&self.user);
+        }
+        self.head = Head::Empty;
+    }
+
+    /// Fails all pending states, so that the next event is merged into the head. Reads that waited for a new day are
+    /// answered from the head, which is of its own day.
+    pub(crate) fn fail_pending(&mut self, environment: &Environment<'_>) {
+        for waiter in self.take_pending() {
+            match waiter {
+                Waiter::Read(request) => self.answer_from_head(environment, *request),
+                waiter => waiter.fail(),
+            }
+        }
+    }
+
+    fn take_pending(&mut self) -> impl Iterator<Item = Waiter> + use<> {
+        std::mem::take(&mut self.pending).into_iter().flat_map(|pending| pending.waiters)
+    }
+
+    /// Takes the next of the requests that arrived while the user was hydrated.
+    pub(crate) fn next_waiting(&mut self) -> Option<Request> {
+        self.waiting.pop()
+    }
+
+    /// Returns whether the state was given up. The actor then only redirects what is still in its mailbox.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached
+    }
+
+    /// Counts a message of the actor as handled.
+    pub(crate) fn message_out(&self) {
+        self.cell.message_out();
+    }
+
+    pub(crate) fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<HeadCell> {
+        &self.cell
+    }
+
+    pub(crate) fn slot(&self) -> SlotKey {
+        self.slot
+    }
+
+    pub(crate) fn used_at(&self) -> u32 {
+        self.used_at
+    }
+
+    pub(crate) fn is_unpacked(&self) -> bool {
+        matches!(self.head, Head::Unpacked(_))
+    }
+}
+
+impl Waiter {
+    fn fail(self) {
+        match self {
+            // The reply answers busy when it is dropped.
+            Self::Event(..) => {}
+            Self::Read(request) => request.fail(ReadError::Busy),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The running system: the actors of the users, the shards that they live on, and what all threads share.
+//!
+//! A shard is one thread. [`Shard`] is the state that its actors share; [`ProfileActor`] is the mailbox in front of one
+//! user's [`crate::profile::ProfileState`]; [`RosterActor`] deals with everything that is not for one user. The roster
+//! leads from a user to its actor, the actor to its shard, and the shard to the roster: so these types are in one
+//! module.
+
+mod actor;
+mod admit;
+mod roster_actor;
+mod shard;
+mod sweep;
+mod turns;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use domain::id::UserId;
+use tokio::sync::mpsc::UnboundedSender;
+
+pub(crate) use actor::ProfileActor;
+pub(crate) use roster_actor::{Observe, RosterActor};
+#[cfg(test)]
+pub(crate) use shard::Shard;
+
+use crate::flights::Flights;
+use crate::follower::Followers;
+use crate::load_queue::LoadQueue;
+use crate::priority::Pool;
+use crate::request::Request;
+use crate::roster::Roster;
+use crate::services::Services;
+use crate::shard_event::ShardEvent;
+use crate::shard_key::ShardKey;
+
+/// What all threads of the live state share.
+pub(crate) struct Runtime {
+    pub(crate) services: Services,
+    pub(crate) roster: Roster<ProfileActor>,
+    pub(crate) loads: LoadQueue,
+    /// Look-ups that wait, of callers who must not learn whether a user exists.
+    pub(crate) look_ups: Arc<Pool>,
+    pub(crate) flights: Arc<Flights>,
+    /// Bytes of feed events that wait for their users.
+    pub(crate) waiting_bytes: Arc<Pool>,
+    pub(crate) shard_key: ShardKey,
+    pub(crate) followers: Arc<Followers>,
+    // Unbounded, but every event was paid for: an outcome with a permit, a hydrated user with a place in the roster.
+    pub(crate) shards: Vec<UnboundedSender<ShardEvent>>,
+    pub(crate) live_actors: AtomicUsize,
+    /// Set when the system stops. No write is accepted after it.
+    pub(crate) closing: AtomicBool,
+}
+
+impl Runtime {
+    /// Returns the shard that a user's actor lives on.
+    pub(crate) fn shard_of(&self, user: &UserId) -> usize {
+        self.shard_key.shard_of(user, self.shards.len())
+    }
+
+    /// Sends a request to its user. Never blocks. Returns the request if a queue is full.
+    pub(crate) fn dispatch(&self, user: UserId, request: Request) -> Result<(), Box<Request>> {
+        let sent = self.roster.dispatch(user, request, &self.services.commits);
+        sent.inspect_err(|_| self.services.metrics.mailbox_rejected.increment(1))
+    }
+}

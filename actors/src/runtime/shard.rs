@@ -1,0 +1,179 @@
+//! A shard: the state that its actors share, all on one thread.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use domain::id::UserId;
+use tokio::sync::Notify;
+
+use super::Runtime;
+use crate::compact::Compactor;
+use crate::day_roller::DayRoller;
+use crate::error::ReadError;
+use crate::hot_ring::HotRing;
+use crate::profile::{Effects, Environment, ProfileState};
+use crate::request::Request;
+use crate::slots::{SlotKey, Slots};
+
+/// The state of one shard, owned jointly by its actors and its RosterActor. No other thread sees it.
+pub(crate) struct Shard {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(super) index: u16,
+    pub(crate) slots: RefCell<Slots<ProfileState>>,
+    pub(super) roller: RefCell<DayRoller>,
+    /// The number of ticks since the start.
+    pub(super) tick: Cell<u32>,
+    /// The index that the sweep continues at.
+    pub(super) hand: Cell<usize>,
+    hot: RefCell<HotRing>,
+    /// The actors with deferred patches.
+    deferred: RefCell<Vec<SlotKey>>,
+    compactor: Compactor,
+    /// Wakes the shard's tick task when there is a new policy.
+    pub(super) policy_changed: Notify,
+}
+
+impl Shard {
+    pub(super) fn new(runtime: Arc<Runtime>, index: u16) -> Rc<Self> {
+        let services = &runtime.services;
+        let hot = HotRing::new(services.options.hot_actors_per_shard);
+        let roller = DayRoller::new(services.today(), services.policy.load_full(), services.options.roll_ticks());
+        let compactor = Compactor::new(services.options.dictionary);
+        Rc::new(Self {
+            runtime,
+            index,
+            slots: RefCell::default(),
+            roller: RefCell::new(roller),
+            tick: Cell::new(0),
+            hand: Cell::new(0),
+            hot: RefCell::new(hot),
+            deferred: RefCell::default(),
+            compactor,
+            policy_changed: Notify::new(),
+        })
+    }
+
+    /// Returns what an actor's state needs of the shard and the system.
+    pub(super) fn environment(&self) -> Environment<'_> {
+        Environment {
+            services: &self.runtime.services,
+            shard: self.index,
+            tick: self.tick.get(),
+            compactor: &self.compactor,
+        }
+    }
+
+    /// Runs `work` on an actor's state, and carries out its effects. If it panics, that actor ends, and no other is
+    /// affected. Returns `None` then, and if the actor is gone.
+    pub(super) fn with<R>(
+        &self,
+        slot: SlotKey,
+        work: impl FnOnce(&mut ProfileState, &Environment<'_>) -> R,
+    ) -> Option<R> {
+        let state = self.slots.borrow().get(slot)?;
+        let guarded = || {
+            let mut state = state.borrow_mut();
+            let result = work(&mut state, &self.environment());
+            self.carry_out(&mut state);
+            result
+        };
+        match catch_unwind(AssertUnwindSafe(guarded)) {
+            Ok(result) => Some(result),
+            Err(_) => {
+                tracing::error!("a profile actor's state panicked: it ends");
+                self.detach(&mut state.borrow_mut());
+                None
+            }
+        }
+    }
+
+    /// Runs `work` on the state of every actor.
+    pub(super) fn for_each(&self, work: impl Fn(&mut ProfileState, &Environment<'_>)) {
+        for index in 0..self.slots.borrow().capacity() {
+            let state = self.slots.borrow().at(index);
+            let slot = state.map(|state| state.borrow().slot());
+            slot.and_then(|slot| self.with(slot, &work));
+        }
+    }
+
+    /// Deals with one request of an actor.
+    pub(super) fn handle_request(&self, state: &mut ProfileState, request: Request) {
+        if state.is_detached() {
+            return self.redirect(*state.user(), request);
+        }
+        state.handle(&self.environment(), request);
+        self.carry_out(state);
+    }
+
+    /// Carries out what a state has asked for since the last time.
+    fn carry_out(&self, state: &mut ProfileState) {
+        let Effects { keep_hot, flush_soon } = state.take_effects();
+        if keep_hot {
+            self.keep_hot(state.slot());
+        }
+        if flush_soon {
+            self.deferred.borrow_mut().push(state.slot());
+        }
+    }
+
+    /// Adds an actor to the hot ring. If the ring is full, the state of another actor is packed.
+    fn keep_hot(&self, slot: SlotKey) {
+        let slots = self.slots.borrow();
+        self.hot.borrow_mut().push(slot, |other| match slots.get(other) {
+            None => true,
+            Some(state) => state.try_borrow_mut().is_ok_and(|mut state| state.cool(&self.compactor)),
+        });
+    }
+
+    /// Takes the actors whose deferred patches are due now.
+    pub(super) fn take_deferred(&self) -> Vec<SlotKey> {
+        std::mem::take(&mut *self.deferred.borrow_mut())
+    }
+
+    /// Ends an actor if nothing needs it: nothing is pending, it has no outlet, and no message waits. Its views stay valid,
+    /// as its head is the newest. Returns whether it ended.
+    pub(super) fn passivate(&self, state: &mut ProfileState) -> bool {
+        if !state.is_idle() || !self.runtime.roster.passivate(state.user(), state.cell()) {
+            return false;
+        }
+        self.remove(state);
+        self.runtime.services.metrics.actors_passivated.increment(1);
+        true
+    }
+
+    /// Cuts an actor off from the roster, its views and its subscribers. Pending commits finish or fail by themselves;
+    /// callers that wait for them are answered busy. The actix actor ends with its last address.
+    pub(super) fn detach(&self, state: &mut ProfileState) {
+        if !state.is_detached() {
+            state.cell().retire();
+            self.remove(state);
+        }
+    }
+
+    fn remove(&self, state: &mut ProfileState) {
+        self.runtime.roster.remove(state.user(), state.cell());
+        self.slots.borrow_mut().remove(state.slot());
+        self.count_live(-1);
+        state.detach();
+    }
+
+    /// Adds to the number of live actors of the system.
+    pub(super) fn count_live(&self, change: isize) {
+        let live = self.runtime.live_actors.fetch_add(change as usize, Ordering::Relaxed);
+        self.runtime.services.metrics.actors_live.set(live.wrapping_add(change as usize) as f64);
+    }
+
+    /// Sends a request of a detached actor to the user's next actor, which may be live by now.
+    fn redirect(&self, user: UserId, request: Request) {
+        // The next actor has outlets of its own.
+        if matches!(request, Request::PruneOutlets) {
+            return;
+        }
+        if let Err(request) = self.runtime.dispatch(user, request) {
+            request.fail(ReadError::Busy);
+        }
+    }
+}
