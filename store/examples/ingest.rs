@@ -115,8 +115,8 @@ fn append_range(store: &mut Store, users: std::ops::Range<usize>, group: usize, 
             body: body.clone(),
         };
         let records: Vec<_> = (next..end).map(record).collect();
-        let verdicts = store.journal.append(&records).expect("taken");
-        assert!(verdicts.iter().all(Result::is_ok));
+        let results = store.journal.append(&records).expect("taken");
+        assert!(results.iter().all(Result::is_ok));
         next = end;
     }
 }

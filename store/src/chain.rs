@@ -9,19 +9,19 @@ pub(crate) const HELD_BYTES: usize = 4 << 20;
 
 /// Frames in the order of their sequences.
 pub(crate) struct Chain {
-    places: Vec<Place>,
+    places: Vec<FrameLocation>,
     /// The bytes of each, or none at all.
     held: Vec<Box<[u8]>>,
 }
 
 #[derive(Clone, Copy)]
-struct Place {
+struct FrameLocation {
     position: Position,
     /// Offsets in a segment have 32 bits, so a frame's length has no more.
     length: u32,
 }
 
-const _: () = assert!(size_of::<Place>() == 12);
+const _: () = assert!(size_of::<FrameLocation>() == 12);
 
 /// A frame of a user's chain.
 pub(crate) struct Link {
@@ -38,7 +38,8 @@ impl Chain {
 
     pub(crate) fn links(self) -> impl Iterator<Item = Link> {
         let mut held = self.held.into_iter();
-        let link = move |Place { position, length }| Link { position, length: length as usize, bytes: held.next() };
+        let link =
+            move |FrameLocation { position, length }| Link { position, length: length as usize, bytes: held.next() };
         self.places.into_iter().map(link)
     }
 }
@@ -46,14 +47,14 @@ impl Chain {
 /// Takes a chain from its newest frame to its oldest.
 #[derive(Default)]
 pub(crate) struct ChainBuilder {
-    places: Vec<Place>,
+    places: Vec<FrameLocation>,
     held: Vec<Box<[u8]>>,
     bytes: usize,
 }
 
 impl ChainBuilder {
     pub(crate) fn push(&mut self, position: Position, frame: &[u8]) {
-        self.places.push(Place { position, length: frame.len() as u32 });
+        self.places.push(FrameLocation { position, length: frame.len() as u32 });
         self.bytes += frame.len();
         if self.bytes <= HELD_BYTES {
             // A copy, since what was read goes on behind the frame.

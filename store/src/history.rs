@@ -2,11 +2,11 @@
 
 use domain::port::store::{LoadVisitor, StoreError};
 
+use crate::engine::Engine;
 use crate::seal::kind;
-use crate::shared::Shared;
 use crate::user_hash::UserHash;
 
-impl Shared {
+impl Engine {
     /// Hands the closed history blocks that may hold revisions after `since` to `visitor`, the newest first.
     ///
     /// The user's record, with the open block in it, is read before the closed ones. A checkpoint writes a closed block

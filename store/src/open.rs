@@ -13,19 +13,20 @@ use domain::port::journal::Journal;
 use domain::port::log::EventLog;
 use domain::port::store::{Fold, ProfileStore, StoreError};
 
-use crate::checkpoint::{Bell, CheckpointError, CheckpointThread, Checkpointer};
+use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpointer};
+use crate::checkpoint_trigger::CheckpointTrigger;
 use crate::dead_letters::DeadLetterStore;
+use crate::engine::{Engine, EngineParts};
 use crate::error::OpenError;
 use crate::first_start;
 use crate::journal::{self, Appender, Index, Position, Recovered, Segments};
+use crate::journal_log::JournalLog;
 use crate::keyring::{self, Keyring};
-use crate::log::Log;
 use crate::metric::Metrics;
 use crate::options::{MasterKey, StoreOptions};
 use crate::permissions;
-use crate::reader::Reader;
+use crate::reader::ProfileReader;
 use crate::retention_clock::RetentionClock;
-use crate::shared::{Parts, Shared};
 use crate::sled_store::{Meta, SledStore};
 use crate::status::StoreStatus;
 use crate::upkeep::Upkeep;
@@ -127,34 +128,35 @@ pub fn open(
     let index = Index::new();
     // The next checkpoint lets go of what is too old by then; until then there is room to be made.
     segments.set_folded(meta.checkpoint.segment);
-    let give_up_reserve = || sled.reserve().release();
+    let release_reserve = || sled.reserve().release();
     let Recovered { tip, nothing_after_checkpoint } =
-        journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index, &give_up_reserve)?;
+        journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index, &release_reserve)?;
     if let Some(first) = meta.first_unused_slot.filter(|_| nothing_after_checkpoint) {
         keyring.adopt_from(first);
     }
 
-    let bell = Arc::new(Bell::new(options.checkpoint_journal_bytes));
+    let checkpoint_trigger = Arc::new(CheckpointTrigger::new(options.checkpoint_journal_bytes));
     // What the last run left to be folded counts as if it were appended now.
-    bell.appended(segments.bytes_between(meta.checkpoint, tip.end).map_err(failed)?);
+    checkpoint_trigger.appended(segments.bytes_between(meta.checkpoint, tip.end).map_err(failed)?);
     let metrics = Metrics::register();
     let new_clock =
         |wall| RetentionClock::new(wall, options.confirm_clock, meta.clock_minutes, metrics.clock_ahead.clone());
     let retention_clock = options.clock.clone().map(new_clock);
-    let parts = Parts { keyring, segments, index, sled, entropy, bell, metrics, retention_clock, lock };
-    let shared = Arc::new(Shared::new(parts, tip.end));
-    shared.measure();
-    let checkpointer = Checkpointer::new(shared.clone(), fold, &options, meta.checkpoint);
+    let parts =
+        EngineParts { keyring, segments, index, sled, entropy, checkpoint_trigger, metrics, retention_clock, lock };
+    let engine = Arc::new(Engine::new(parts, tip.end));
+    engine.measure();
+    let checkpointer = Checkpointer::new(engine.clone(), fold, &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
-    let upkeep = Upkeep::start(shared.clone(), options.segment_bytes).map_err(no_thread)?;
-    let checkpoints = CheckpointThread::start(shared.clone(), checkpointer).map_err(no_thread)?;
-    let letters = Arc::new(DeadLetterStore::start(shared.clone(), &options)?);
+    let upkeep = Upkeep::start(engine.clone(), options.segment_bytes).map_err(no_thread)?;
+    let checkpoints = CheckpointThread::start(engine.clone(), checkpointer).map_err(no_thread)?;
+    let letters = Arc::new(DeadLetterStore::start(engine.clone(), &options)?);
     Ok(Store {
-        journal: Box::new(Appender::new(shared.clone(), options.segment_bytes, tip)),
-        reader: Arc::new(Reader(shared.clone())),
-        log: Arc::new(Log(shared.clone())),
+        journal: Box::new(Appender::new(engine.clone(), options.segment_bytes, tip)),
+        reader: Arc::new(ProfileReader(engine.clone())),
+        log: Arc::new(JournalLog(engine.clone())),
         dead_letters: letters.clone(),
-        status: shared.status.clone(),
+        status: engine.status.clone(),
         epoch: meta.epoch,
         closer: Closer { checkpoints, letters, upkeep },
     })

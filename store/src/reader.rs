@@ -5,12 +5,12 @@ use std::sync::Arc;
 use domain::id::UserId;
 use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
 
-use crate::shared::Shared;
+use crate::engine::Engine;
 
 /// Reads users from journal and checkpoints together.
-pub(crate) struct Reader(pub(crate) Arc<Shared>);
+pub(crate) struct ProfileReader(pub(crate) Arc<Engine>);
 
-impl ProfileStore for Reader {
+impl ProfileStore for ProfileReader {
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         self.0.load(&self.0.hasher.hash(user), None, visitor)
     }
@@ -25,6 +25,6 @@ impl ProfileStore for Reader {
     }
 
     fn unfolded_bytes(&self) -> u64 {
-        self.0.bell.unfolded()
+        self.0.checkpoint_trigger.unfolded()
     }
 }

@@ -29,18 +29,18 @@ const ENOUGH_DESCRIPTORS: usize = 5;
 
 /// Held by whoever takes room on the disk that may be the reserve's, while that is given up. It comes before all other
 /// locks but the checkpoint's own.
-pub(crate) type Room = Arc<Mutex<()>>;
+pub(crate) type SpaceLock = Arc<Mutex<()>>;
 
 /// The reserve of one data directory.
 pub(crate) struct Reserve {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    held: Mutex<Held>,
-    room: Room,
+    held: Mutex<ReserveState>,
+    room: SpaceLock,
 }
 
 #[derive(Default)]
-struct Held {
+struct ReserveState {
     /// Open all the time, so that a trial write needs no descriptor.
     file: Option<Arc<dyn DiskFile>>,
     bytes: u64,
@@ -55,8 +55,8 @@ impl Reserve {
         let path = data_dir.join(FILE_NAME);
         let file = disk.open(&path).ok();
         let bytes = file.as_ref().and_then(|file| file.length().ok()).unwrap_or(0);
-        let held = Mutex::new(Held { file, bytes, ..Held::default() });
-        Self { disk, path, held, room: Room::default() }
+        let held = Mutex::new(ReserveState { file, bytes, ..ReserveState::default() });
+        Self { disk, path, held, room: SpaceLock::default() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -77,7 +77,7 @@ impl Reserve {
         room
     }
 
-    fn ensure_room(&self, held: &mut Held, sled_bytes: u64) -> io::Result<()> {
+    fn ensure_room(&self, held: &mut ReserveState, sled_bytes: u64) -> io::Result<()> {
         let wanted = STEP_BYTES + (sled_bytes / SLED_BYTES_PER_BYTE).next_multiple_of(STEP_BYTES);
         held.wanted = wanted;
         if held.bytes >= wanted {
@@ -136,11 +136,11 @@ impl Reserve {
     }
 
     /// While this is held, nobody else takes room in advance.
-    pub(crate) fn lock_room(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn lock_space(&self) -> MutexGuard<'_, ()> {
         self.room.lock()
     }
 
-    pub(crate) fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> SpaceLock {
         self.room.clone()
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct RetentionClock {
     wall: Arc<dyn Clock>,
     start: Instant,
     confirm: i64,
-    trusted: Mutex<Trusted>,
+    trusted: Mutex<TrustedTime>,
     seconds_ahead: Gauge,
 }
 
@@ -30,23 +30,23 @@ impl RetentionClock {
     /// Follows `wall`. A jump is believed after `confirm`. `known_minutes` is what [`Self::minutes`] said last; 0 =
     /// nothing is known.
     pub(crate) fn new(wall: Arc<dyn Clock>, confirm: Duration, known_minutes: u32, seconds_ahead: Gauge) -> Self {
-        let trusted = Mutex::new(Trusted::new(wall.now_micros(), known_minutes));
+        let trusted = Mutex::new(TrustedTime::new(wall.now_micros(), known_minutes));
         Self { wall, start: Instant::now(), confirm: micros(confirm), trusted, seconds_ahead }
     }
 
     /// The time in microseconds since the Unix epoch.
     pub(crate) fn now(&self) -> i64 {
         let (wall, uptime) = (self.wall.now_micros(), micros(self.start.elapsed()));
-        let Reading { time, news } = self.trusted.lock().read(wall, uptime, self.confirm);
+        let Reading { time, event } = self.trusted.lock().read(wall, uptime, self.confirm);
         self.seconds_ahead.set((wall - time).max(0) as f64 / 1e6);
-        match news {
-            Some(News::Doubt) => tracing::warn!(
+        match event {
+            Some(JumpEvent::Seen) => tracing::warn!(
                 "the clock is {} minutes ahead of the time that is known: nothing is removed for its age until the new \
                  time has held for {} minutes",
                 (wall - time) / MICROS_PER_MINUTE,
                 self.confirm / MICROS_PER_MINUTE
             ),
-            Some(News::Confirmed) => tracing::info!("the clock's new time has held and is followed from now on"),
+            Some(JumpEvent::Confirmed) => tracing::info!("the clock's new time has held and is followed from now on"),
             None => {}
         }
         time
@@ -63,35 +63,35 @@ fn micros(duration: Duration) -> i64 {
 }
 
 /// What is known of the time. All values are microseconds.
-struct Trusted {
+struct TrustedTime {
     /// A time that was believed, and the uptime then.
     anchor: i64,
     anchored_at: i64,
-    doubt: Option<Doubt>,
+    jump: Option<UnconfirmedJump>,
 }
 
 /// A jump forward that was seen: to which time, and at which uptime.
-struct Doubt {
+struct UnconfirmedJump {
     wall: i64,
     since: i64,
 }
 
 struct Reading {
     time: i64,
-    news: Option<News>,
+    event: Option<JumpEvent>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum News {
-    Doubt,
+enum JumpEvent {
+    Seen,
     Confirmed,
 }
 
-impl Trusted {
+impl TrustedTime {
     fn new(wall: i64, known_minutes: u32) -> Self {
         let known = i64::from(known_minutes) * MICROS_PER_MINUTE;
         let anchor = if known > 0 && wall - known > TOLERANCE { known } else { wall };
-        Self { anchor, anchored_at: 0, doubt: None }
+        Self { anchor, anchored_at: 0, jump: None }
     }
 
     /// The anchor moves only after a jump: else many small jumps would add up to a large one that nobody doubted.
@@ -103,20 +103,20 @@ impl Trusted {
                 // An earlier time removes less, so it needs no proof.
                 (self.anchor, self.anchored_at) = (wall, uptime);
             }
-            self.doubt = None;
-            return Reading { time: wall, news: None };
+            self.jump = None;
+            return Reading { time: wall, event: None };
         }
-        let agrees = |doubt: &Doubt| (wall - doubt.wall - (uptime - doubt.since)).abs() <= TOLERANCE;
-        let since = self.doubt.as_ref().filter(|doubt| agrees(doubt)).map(|doubt| doubt.since);
+        let agrees = |jump: &UnconfirmedJump| (wall - jump.wall - (uptime - jump.since)).abs() <= TOLERANCE;
+        let since = self.jump.as_ref().filter(|jump| agrees(jump)).map(|jump| jump.since);
         if uptime - since.unwrap_or(uptime) >= confirm {
-            *self = Self { anchor: wall, anchored_at: uptime, doubt: None };
-            return Reading { time: wall, news: Some(News::Confirmed) };
+            *self = Self { anchor: wall, anchored_at: uptime, jump: None };
+            return Reading { time: wall, event: Some(JumpEvent::Confirmed) };
         }
-        let news = since.is_none().then_some(News::Doubt);
+        let event = since.is_none().then_some(JumpEvent::Seen);
         if since.is_none() {
-            self.doubt = Some(Doubt { wall, since: uptime });
+            self.jump = Some(UnconfirmedJump { wall, since: uptime });
         }
-        Reading { time: expected, news }
+        Reading { time: expected, event }
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     const NOW: i64 = 20_000 * DAY;
 
     /// The time after each of `readings`, pairs of wall clock and uptime.
-    fn times(mut trusted: Trusted, readings: &[(i64, i64)]) -> Vec<i64> {
+    fn times(mut trusted: TrustedTime, readings: &[(i64, i64)]) -> Vec<i64> {
         readings.iter().map(|(wall, uptime)| trusted.read(*wall, *uptime, HOUR).time).collect()
     }
 
@@ -145,7 +145,7 @@ mod tests {
         ];
         let held = NOW + 40 * DAY;
         let expected = [NOW, NOW + SECOND, NOW + HOUR / 2, held + HOUR + SECOND, held + 2 * HOUR];
-        assert_eq!(times(Trusted::new(NOW, 0), &readings), expected);
+        assert_eq!(times(TrustedTime::new(NOW, 0), &readings), expected);
     }
 
     #[test]
@@ -158,30 +158,30 @@ mod tests {
             (NOW + 3 * HOUR, 3 * HOUR),
         ];
         let expected = [NOW + SECOND, NOW + 2 * SECOND, NOW + 2 * HOUR, NOW + 3 * HOUR];
-        assert_eq!(times(Trusted::new(NOW, 0), &readings), expected);
+        assert_eq!(times(TrustedTime::new(NOW, 0), &readings), expected);
     }
 
     #[test]
     fn a_clock_that_jumps_again_and_again_proves_nothing() {
         let readings: Vec<_> = (1..200).map(|step| (NOW + step * 3 * HOUR, step * SECOND)).collect();
         let expected: Vec<_> = (1..200).map(|step| NOW + step * SECOND).collect();
-        assert_eq!(times(Trusted::new(NOW, 0), &readings), expected);
+        assert_eq!(times(TrustedTime::new(NOW, 0), &readings), expected);
         // Steps that are small enough to be believed do not add up.
         let readings: Vec<_> = (1..200).map(|step| (NOW + step * HOUR / 2, step * SECOND)).collect();
-        assert!(times(Trusted::new(NOW, 0), &readings).iter().all(|time| *time < NOW + 2 * HOUR));
+        assert!(times(TrustedTime::new(NOW, 0), &readings).iter().all(|time| *time < NOW + 2 * HOUR));
     }
 
     #[test]
     fn an_earlier_time_is_believed_at_once() {
         let readings = [(NOW - 400 * DAY, SECOND), (NOW - 400 * DAY + SECOND, 2 * SECOND), (NOW, 3 * SECOND)];
         let expected = [NOW - 400 * DAY, NOW - 400 * DAY + SECOND, NOW - 400 * DAY + 2 * SECOND];
-        assert_eq!(times(Trusted::new(NOW, 0), &readings), expected);
+        assert_eq!(times(TrustedTime::new(NOW, 0), &readings), expected);
     }
 
     #[test]
     fn a_start_remembers_the_time_that_was_known() {
         let minutes = (NOW / MICROS_PER_MINUTE) as u32;
-        assert_eq!(times(Trusted::new(NOW + 40 * DAY, minutes), &[(NOW + 40 * DAY, SECOND)]), [NOW + SECOND]);
-        assert_eq!(times(Trusted::new(NOW + HOUR / 2, minutes), &[(NOW + HOUR / 2, 0)]), [NOW + HOUR / 2]);
+        assert_eq!(times(TrustedTime::new(NOW + 40 * DAY, minutes), &[(NOW + 40 * DAY, SECOND)]), [NOW + SECOND]);
+        assert_eq!(times(TrustedTime::new(NOW + HOUR / 2, minutes), &[(NOW + HOUR / 2, 0)]), [NOW + HOUR / 2]);
     }
 }

@@ -7,12 +7,12 @@ use parking_lot::{Condvar, Mutex};
 /// One waiter, many wakers.
 #[derive(Default)]
 pub(crate) struct Signal {
-    state: Mutex<State>,
+    state: Mutex<SignalState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct SignalState {
     is_set: bool,
     is_closed: bool,
 }

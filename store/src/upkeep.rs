@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::disk::is_full;
-use crate::shared::Shared;
+use crate::engine::Engine;
 
 /// How soon what is missing is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -19,22 +19,22 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// The running thread. It ends when this is dropped.
 pub(crate) struct Upkeep {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     handle: Option<JoinHandle<()>>,
 }
 
 impl Upkeep {
     /// Makes ready what can be, and starts the thread. Segments have `segment_bytes` bytes.
-    pub(crate) fn start(shared: Arc<Shared>, segment_bytes: u64) -> io::Result<Self> {
-        let complete = restore(&shared, segment_bytes);
-        let worker = shared.clone();
+    pub(crate) fn start(engine: Arc<Engine>, segment_bytes: u64) -> io::Result<Self> {
+        let complete = restore(&engine, segment_bytes);
+        let worker = engine.clone();
         let work = move || work(&worker, segment_bytes, complete);
         let handle = thread::Builder::new().name("upkeep".to_owned()).spawn(work)?;
-        Ok(Self { shared, handle: Some(handle) })
+        Ok(Self { engine, handle: Some(handle) })
     }
 
     pub(crate) fn stop(&mut self) {
-        self.shared.upkeep_signal.close();
+        self.engine.upkeep_signal.close();
         if let Some(handle) = self.handle.take() {
             // It ends by itself; a panic in it was reported by the panic hook.
             let _ = handle.join();
@@ -48,10 +48,10 @@ impl Drop for Upkeep {
     }
 }
 
-fn work(shared: &Shared, segment_bytes: u64, mut complete: bool) {
-    while shared.upkeep_signal.wait(if complete { IDLE } else { RETRY }) {
+fn work(engine: &Engine, segment_bytes: u64, mut complete: bool) {
+    while engine.upkeep_signal.wait(if complete { IDLE } else { RETRY }) {
         let before = complete;
-        complete = restore(shared, segment_bytes);
+        complete = restore(engine, segment_bytes);
         if complete && !before {
             tracing::info!("the store has its reserves again");
         }
@@ -59,20 +59,20 @@ fn work(shared: &Shared, segment_bytes: u64, mut complete: bool) {
 }
 
 /// Makes ready what is missing; says whether nothing is missing any more.
-fn restore(shared: &Shared, segment_bytes: u64) -> bool {
-    let _room = shared.sled.reserve().lock_room();
+fn restore(engine: &Engine, segment_bytes: u64) -> bool {
+    let _room = engine.sled.reserve().lock_space();
     // First, since without it nothing could be read after a failure of sled.
-    let reserve = shared.sled.ensure_reserve();
-    let prepare = || shared.segments.prepare(segment_bytes);
-    let segment = prepare().or_else(|error| match is_full(&error) && shared.make_room() {
+    let reserve = engine.sled.ensure_reserve();
+    let prepare = || engine.segments.prepare(segment_bytes);
+    let segment = prepare().or_else(|error| match is_full(&error) && engine.free_follower_segments() {
         true => prepare(),
         false => Err(error),
     });
-    let write = match shared.status.is_append_failing() {
-        true => segment.and_then(|()| trial(shared)),
+    let write = match engine.status.is_append_failing() {
+        true => segment.and_then(|()| trial(engine)),
         false => segment,
     };
-    shared.status.reserves(
+    engine.status.reserves(
         write
             .as_ref()
             .err()
@@ -83,11 +83,11 @@ fn restore(shared: &Shared, segment_bytes: u64) -> bool {
 }
 
 /// Does what the next write will need. After that it is likely to be taken.
-fn trial(shared: &Shared) -> io::Result<()> {
-    shared.segments.try_write()?;
+fn trial(engine: &Engine) -> io::Result<()> {
+    engine.segments.try_write()?;
     // The caller has the room for it.
-    let slots = shared.keyring.take(1)?;
-    shared.keyring.give_back(slots);
-    shared.status.append_works();
+    let slots = engine.keyring.take(1)?;
+    engine.keyring.give_back(slots);
+    engine.status.append_works();
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! A crash at any point is harmless. A fold counts its frames by their sequence, so what was folded is skipped when it
 //! comes again, and the journal keeps everything until the meta record says, durably, that sled has it.
 
-mod bell;
 mod quarantine;
 mod thread;
 
@@ -14,16 +13,15 @@ use std::time::{Duration, Instant};
 use domain::port::store::{Fold, Folded, HistoryBlock, StoreError};
 use parking_lot::Mutex;
 
-pub(crate) use bell::Bell;
 pub(crate) use thread::CheckpointThread;
 
 use crate::chain::HELD_BYTES;
 use crate::disk::is_full;
-use crate::journal::{Entry, Keep, Position};
+use crate::engine::{Engine, UnfoldedUser, gone};
+use crate::journal::{NewestFrame, Position, SegmentRetention};
 use crate::options::StoreOptions;
 use crate::retention_clock::RetentionClock;
 use crate::seal::kind;
-use crate::shared::{Shared, Unfolded, gone};
 use crate::sled_store::{FoldedUser, Meta, SealedRecord, UserBody};
 use crate::user_hash::UserHash;
 
@@ -49,7 +47,7 @@ pub(crate) enum CheckpointError {
 
 /// Folds dirty users into sled.
 pub(crate) struct Checkpointer {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     fold: Arc<dyn Fold>,
     interval: Duration,
     users_per_second: u32,
@@ -62,9 +60,9 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(crate) fn new(shared: Arc<Shared>, fold: Arc<dyn Fold>, options: &StoreOptions, folded_to: Position) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, fold: Arc<dyn Fold>, options: &StoreOptions, folded_to: Position) -> Self {
         Self {
-            shared,
+            engine,
             fold,
             interval: options.checkpoint_interval,
             users_per_second: options.checkpoint_users_per_second,
@@ -80,29 +78,30 @@ impl Checkpointer {
     pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let mut folded_to = self.folded_to.lock();
         // Counted before the end is read: what is counted later may lie behind the end.
-        let count = self.shared.bell.count();
+        let count = self.engine.checkpoint_trigger.count();
         let fold = AssertUnwindSafe(|| self.fold_users(*folded_to, hurry));
         // A panic must not end the thread: the journal would grow until the disk is full, and nobody would know.
         let end = catch_unwind(fold).unwrap_or(Err(CheckpointError::Panicked));
         let end = end.inspect_err(|error| self.after_failure(error))?;
         // It counts, whether or not the journal can let go of what is folded now.
-        self.shared.bell.set_folded(count);
+        self.engine.checkpoint_trigger.set_folded(count);
         *folded_to = end;
-        let let_go = catch_unwind(AssertUnwindSafe(|| self.let_go(end))).unwrap_or(Err(CheckpointError::Panicked));
-        self.shared.measure();
-        let_go.inspect_err(|error| self.after_failure(error))?;
-        self.shared.status.checkpoint(None);
+        let remove_old_segments =
+            catch_unwind(AssertUnwindSafe(|| self.remove_old_segments(end))).unwrap_or(Err(CheckpointError::Panicked));
+        self.engine.measure();
+        remove_old_segments.inspect_err(|error| self.after_failure(error))?;
+        self.engine.status.checkpoint(None);
         Ok(end)
     }
 
     fn fold_users(&self, from: Position, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
-        let shared = &*self.shared;
+        let engine = &*self.engine;
         // Read before the users: the index holds all frames before it.
-        let end = shared.durable_end();
-        let users = shared.index.users_since(from);
+        let end = engine.durable_end();
+        let users = engine.index.users_since(from);
         if users.is_empty() && end == from {
             // There may be dead letters, and segments whose time is over.
-            shared.sled.flush()?;
+            engine.sled.flush()?;
             return Ok(end);
         }
         self.reserve()?;
@@ -111,7 +110,7 @@ impl Checkpointer {
         for batch in users.chunks(BATCH_USERS) {
             let mut folded = Vec::with_capacity(batch.len());
             for user in batch {
-                let Some(entry) = shared.index.get(user) else { continue };
+                let Some(entry) = engine.index.get(user) else { continue };
                 match self.fold_user(user, entry) {
                     Ok(user) => folded.extend(user),
                     // One damaged user must not keep the journal from letting go of what is everybody else's.
@@ -119,62 +118,63 @@ impl Checkpointer {
                     Err(error) => return Err(error.into()),
                 }
             }
-            shared.sled.write(&folded)?;
+            engine.sled.write(&folded)?;
             folded_users += batch.len();
             if !hurry() {
                 pace.pause(folded_users);
             }
         }
-        shared.sled.flush()?;
-        shared.sled.set_meta(&self.meta(end, None))?;
-        shared.index.forget_before(end, self.known_users);
+        engine.sled.flush()?;
+        engine.sled.set_meta(&self.meta(end, None))?;
+        engine.index.forget_before(end, self.known_users);
         Ok(end)
     }
 
     /// Removes the segments that nobody needs any more.
-    fn let_go(&self, end: Position) -> Result<(), CheckpointError> {
+    fn remove_old_segments(&self, end: Position) -> Result<(), CheckpointError> {
         let age = i64::try_from(self.retain_journal.as_micros()).unwrap_or(i64::MAX);
-        let clock = self.shared.retention_clock.as_ref();
+        let clock = self.engine.retention_clock.as_ref();
         let since = clock.map_or(i64::MIN, |clock| clock.now().saturating_sub(age));
-        let keep = Keep { bytes: self.retain_journal_bytes, since };
-        self.shared.segments.folded_before(end.segment, keep).map_err(CheckpointError::Segments)
+        let keep = SegmentRetention { bytes: self.retain_journal_bytes, since };
+        self.engine.segments.folded_before(end.segment, keep).map_err(CheckpointError::Segments)
     }
 
     /// Nothing is written to sled without its reserve: on a full disk it fails, and then it has to be opened anew.
     fn reserve(&self) -> Result<(), CheckpointError> {
-        let sled = &self.shared.sled;
-        let held = sled.ensure_reserve().or_else(|error| match is_full(&error) && self.shared.make_room() {
-            true => sled.ensure_reserve(),
-            false => Err(error),
-        });
+        let sled = &self.engine.sled;
+        let held =
+            sled.ensure_reserve().or_else(|error| match is_full(&error) && self.engine.free_follower_segments() {
+                true => sled.ensure_reserve(),
+                false => Err(error),
+            });
         held.map_err(CheckpointError::NoReserve)
     }
 
     /// sled never gets over an I/O error; a user's damaged data and a segment that stays are not sled's.
     fn after_failure(&self, error: &CheckpointError) {
-        let shared = &*self.shared;
-        shared.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
+        let engine = &*self.engine;
+        engine.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
         let is_sleds = !matches!(
             error,
             CheckpointError::Fold(StoreError::Damaged { .. })
                 | CheckpointError::NoReserve(_)
                 | CheckpointError::Segments(_)
         );
-        if !is_sleds && shared.sled.is_open() {
+        if !is_sleds && engine.sled.is_open() {
             return;
         }
         if let CheckpointError::Sled(sled::Error::Io(error)) = error
             && is_full(error)
         {
-            shared.make_room();
+            engine.free_follower_segments();
         }
-        match shared.sled.reopen() {
+        match engine.sled.reopen() {
             Ok(()) => tracing::warn!("sled failed ({error}) and was opened anew"),
             Err(again) => tracing::error!("sled failed ({error}) and could not be opened anew: {again}"),
         }
         let closed = || format!("sled failed ({error}) and could not be opened anew");
-        shared.status.unreadable((!shared.sled.is_open()).then(closed));
-        shared.upkeep_signal.set();
+        engine.status.unreadable((!engine.sled.is_open()).then(closed));
+        engine.upkeep_signal.set();
     }
 
     /// The last checkpoint, after which nothing is appended: the next start finds nothing to do.
@@ -186,30 +186,30 @@ impl Checkpointer {
             }
             other => other?,
         };
-        let shared = &*self.shared;
+        let engine = &*self.engine;
         // After a failed append, frames may be in the journal whose slots nothing else refers to.
-        let clean = !shared.status.is_refusing();
-        let first_unused_slot = clean.then(|| shared.keyring.first_unused());
-        Ok(shared.sled.set_meta(&self.meta(checkpoint, first_unused_slot))?)
+        let clean = !engine.status.is_refusing();
+        let first_unused_slot = clean.then(|| engine.keyring.first_unused());
+        Ok(engine.sled.set_meta(&self.meta(checkpoint, first_unused_slot))?)
     }
 
     fn meta(&self, checkpoint: Position, first_unused_slot: Option<u32>) -> Meta {
-        let clock_minutes = self.shared.retention_clock.as_ref().map_or(0, RetentionClock::minutes);
-        Meta { epoch: self.shared.segments.epoch(), checkpoint, first_unused_slot, clock_minutes }
+        let clock_minutes = self.engine.retention_clock.as_ref().map_or(0, RetentionClock::minutes);
+        Meta { epoch: self.engine.segments.epoch(), checkpoint, first_unused_slot, clock_minutes }
     }
 
-    fn fold_user(&self, user: &UserHash, entry: Entry) -> Result<Option<FoldedUser>, StoreError> {
-        let shared = &*self.shared;
-        if shared.sled.is_quarantined(user) {
+    fn fold_user(&self, user: &UserHash, entry: NewestFrame) -> Result<Option<FoldedUser>, StoreError> {
+        let engine = &*self.engine;
+        if engine.sled.is_quarantined(user) {
             return Err(StoreError::Damaged { what: "earlier frames are in quarantine".to_owned() });
         }
-        let before = shared.sled.user(user)?;
+        let before = engine.sled.user(user)?;
         let stored = before.as_ref().map(|record| (record.slot, record.generation, record.number));
         if stored == Some((entry.slot, entry.generation, entry.sequence)) {
             return Ok(None);
         }
-        let Unfolded { slot, generation, sequence, cipher, body, chain } =
-            shared.unfolded(user, entry, before.as_ref())?;
+        let UnfoldedUser { slot, generation, sequence, cipher, body, chain } =
+            engine.unfolded(user, entry, before.as_ref())?;
         if chain.is_empty() {
             return Ok(None);
         }
@@ -221,7 +221,7 @@ impl Checkpointer {
             // A flood of one user's frames must fit in memory.
             while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= HELD_BYTES) {
                 bytes += link.length;
-                frames.push(shared.open_link(link, &cipher)?.ok_or_else(gone)?);
+                frames.push(engine.open_link(link, &cipher)?.ok_or_else(gone)?);
             }
             let folded = self.fold_slice(slot, state.as_deref(), tail.as_deref(), &frames)?;
             closed.extend(folded.closed);
@@ -231,12 +231,12 @@ impl Checkpointer {
 
         let seal_block = |HistoryBlock { first_revision, body }| {
             let record = SealedRecord::unsealed(kind::HISTORY_BLOCK, *user, slot, generation, first_revision);
-            shared.sled.seal(&cipher, &body, record, &*shared.entropy)
+            engine.sled.seal(&cipher, &body, record, &*engine.entropy)
         };
         let record = SealedRecord::unsealed(kind::USER, *user, slot, generation, sequence);
         Ok(Some(FoldedUser {
             user: *user,
-            record: shared.sled.seal_user(&cipher, &body, record, &*shared.entropy)?,
+            record: engine.sled.seal_user(&cipher, &body, record, &*engine.entropy)?,
             closed: closed.into_iter().map(seal_block).collect::<Result<_, _>>()?,
             before,
         }))

@@ -1,7 +1,7 @@
 //! Users whose frames do not fold: they are set aside, sealed as they are, so that a checkpoint can go on.
 
 use super::{CheckpointError, Checkpointer};
-use crate::journal::{Entry, Item, Position, parse};
+use crate::journal::{NewestFrame, Position, SegmentItem, parse};
 use crate::user_hash::UserHash;
 
 impl Checkpointer {
@@ -10,16 +10,16 @@ impl Checkpointer {
     pub(super) fn set_aside(
         &self,
         user: &UserHash,
-        entry: Entry,
+        entry: NewestFrame,
         from: Position,
         what: &str,
     ) -> Result<(), CheckpointError> {
-        let sled = &self.shared.sled;
+        let sled = &self.engine.sled;
         let (mut position, mut sequence, mut kept) = (entry.position, entry.sequence, 0);
         while position >= from && sequence > 0 {
             // Without the frame nobody knows where the ones before it lie.
-            let Some(bytes) = self.shared.fetch(position)? else { break };
-            let Item::Frame { header, length, .. } = parse(&bytes) else { break };
+            let Some(bytes) = self.engine.fetch(position)? else { break };
+            let SegmentItem::Frame { header, length, .. } = parse(&bytes) else { break };
             if (header.user, header.sequence) != (*user, sequence) {
                 break;
             }

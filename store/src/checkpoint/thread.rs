@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Bell, CheckpointError, Checkpointer};
-use crate::shared::Shared;
+use super::{CheckpointError, Checkpointer};
+use crate::checkpoint_trigger::CheckpointTrigger;
+use crate::engine::Engine;
 
 /// How soon a failed checkpoint is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -15,19 +16,19 @@ const SPACING: Duration = Duration::from_secs(10);
 
 /// The running thread. Dropped without [`Self::finish`], it ends without a last checkpoint, as in a crash.
 pub(crate) struct CheckpointThread {
-    bell: Arc<Bell>,
+    checkpoint_trigger: Arc<CheckpointTrigger>,
     checkpointer: Arc<Checkpointer>,
     handle: Option<JoinHandle<()>>,
 }
 
 impl CheckpointThread {
-    pub(crate) fn start(shared: Arc<Shared>, checkpointer: Checkpointer) -> io::Result<Self> {
+    pub(crate) fn start(engine: Arc<Engine>, checkpointer: Checkpointer) -> io::Result<Self> {
         let checkpointer = Arc::new(checkpointer);
-        let bell = shared.bell.clone();
+        let checkpoint_trigger = engine.checkpoint_trigger.clone();
         let worker = checkpointer.clone();
-        let work = move || work(&shared, &worker);
+        let work = move || work(&engine, &worker);
         let handle = thread::Builder::new().name("checkpoint".to_owned()).spawn(work)?;
-        Ok(Self { bell, checkpointer, handle: Some(handle) })
+        Ok(Self { checkpoint_trigger, checkpointer, handle: Some(handle) })
     }
 
     /// A checkpoint now, on the caller's thread.
@@ -42,7 +43,7 @@ impl CheckpointThread {
     }
 
     fn stop(&mut self) {
-        self.bell.close();
+        self.checkpoint_trigger.close();
         if let Some(handle) = self.handle.take() {
             // It ends by itself; a panic in it was reported by the panic hook.
             let _ = handle.join();
@@ -56,18 +57,20 @@ impl Drop for CheckpointThread {
     }
 }
 
-fn work(shared: &Shared, checkpointer: &Checkpointer) {
-    let bell = &*shared.bell;
+fn work(engine: &Engine, checkpointer: &Checkpointer) {
+    let checkpoint_trigger = &*engine.checkpoint_trigger;
     let mut pause = checkpointer.interval;
     // Short intervals are for tests; the spacing is always a part of the interval.
     let spacing = SPACING.min(checkpointer.interval / 6);
     loop {
-        bell.wait(spacing, pause);
-        if bell.is_closing() {
+        checkpoint_trigger.wait(spacing, pause);
+        if checkpoint_trigger.is_closing() {
             return;
         }
-        bell.start_over();
-        pause = match checkpointer.run(|| bell.is_due() || bell.is_behind() || bell.is_closing()) {
+        checkpoint_trigger.start_over();
+        pause = match checkpointer
+            .run(|| checkpoint_trigger.is_due() || checkpoint_trigger.is_behind() || checkpoint_trigger.is_closing())
+        {
             Ok(_) => checkpointer.interval,
             Err(error) => {
                 tracing::error!("a checkpoint failed and will be tried again: {error}");

@@ -3,12 +3,12 @@
 use domain::id::UserId;
 use domain::port::dead_letters::DeadLetter;
 
-const FORMAT: u8 = 1;
+const LETTER_FORMAT: u8 = 1;
 
 pub(super) fn encode(letter: &DeadLetter) -> Vec<u8> {
     let user = letter.user.as_ref().map(|user| user.as_str().as_bytes());
     let text = |text: &Option<String>| text.as_ref().map(|text| text.as_bytes().to_vec());
-    let mut bytes = vec![FORMAT];
+    let mut bytes = vec![LETTER_FORMAT];
     bytes.extend_from_slice(&letter.rejected_at.to_le_bytes());
     put(&mut bytes, Some(letter.source.as_bytes()));
     put(&mut bytes, user);
@@ -21,7 +21,7 @@ pub(super) fn encode(letter: &DeadLetter) -> Vec<u8> {
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Option<DeadLetter> {
-    let (&[FORMAT], rest) = bytes.split_first_chunk()? else { return None };
+    let (&[LETTER_FORMAT], rest) = bytes.split_first_chunk()? else { return None };
     let (rejected_at, mut rest) = rest.split_first_chunk()?;
     let source = text(&mut rest)??;
     let user = match text(&mut rest)? {

@@ -4,9 +4,9 @@
 //! sealed under a key of the day, which is destroyed when the day's letters are due to go. What is beyond a bound is not
 //! kept, and whoever hands it in is told so at once.
 
-mod account;
 mod body;
 mod queue;
+mod quota;
 mod writer;
 
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use domain::port::dead_letters::{DeadLetter, DeadLetters, LetterDropped};
 use domain::port::store::StoreError;
 use parking_lot::Mutex;
 
-pub(crate) use account::SourceTag;
-use account::{Account, Limits, tag};
-use queue::{Queue, Waiting};
-use writer::Writer;
+use queue::{LetterQueue, QueuedLetter};
+pub(crate) use quota::SourceTag;
+use quota::{LetterLimits, LetterQuota, source_tag};
+use writer::LetterWriter;
 
+use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::options::StoreOptions;
 use crate::seal::kind;
-use crate::shared::Shared;
 use crate::sled_store::SealedRecord;
 
 /// What a stored letter takes beside its encoded body at most: keys, headers, the seal, and compression that fails.
@@ -32,23 +32,24 @@ const OVERHEAD_BYTES: u64 = 256;
 
 /// Takes dead letters and writes them on a thread of its own.
 pub struct DeadLetterStore {
-    shared: Arc<Shared>,
-    account: Arc<Account>,
-    queue: Arc<Queue>,
+    engine: Arc<Engine>,
+    quota: Arc<LetterQuota>,
+    queue: Arc<LetterQueue>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl DeadLetterStore {
-    pub(crate) fn start(shared: Arc<Shared>, options: &StoreOptions) -> Result<Self, OpenError> {
-        let stored = shared.sled.letter_bytes().map_err(|source| OpenError::Sled { doing: "read", source })?;
-        let limits = Limits { per_source: options.dead_letter_source_bytes, all: options.dead_letter_total_bytes };
-        let account = Arc::new(Account::new(limits, stored));
-        let queue = Arc::new(Queue::new(options.dead_letter_queue_bytes));
-        let writer = Writer::new(shared.clone(), account.clone(), queue.clone(), options.dead_letter_days);
+    pub(crate) fn start(engine: Arc<Engine>, options: &StoreOptions) -> Result<Self, OpenError> {
+        let stored = engine.sled.letter_bytes().map_err(|source| OpenError::Sled { doing: "read", source })?;
+        let limits =
+            LetterLimits { per_source: options.dead_letter_source_bytes, all: options.dead_letter_total_bytes };
+        let quota = Arc::new(LetterQuota::new(limits, stored));
+        let queue = Arc::new(LetterQueue::new(options.dead_letter_queue_bytes));
+        let writer = LetterWriter::new(engine.clone(), quota.clone(), queue.clone(), options.dead_letter_days);
         let writer = thread::Builder::new().name("dead letters".to_owned()).spawn(move || writer.run());
         let no_thread =
             |source| OpenError::Disk { doing: "start a thread for", path: options.data_dir.clone(), source };
-        Ok(Self { shared, account, queue, writer: Mutex::new(Some(writer.map_err(no_thread)?)) })
+        Ok(Self { engine, quota, queue, writer: Mutex::new(Some(writer.map_err(no_thread)?)) })
     }
 
     /// Reads all letters that can still be opened, oldest first.
@@ -58,18 +59,18 @@ impl DeadLetterStore {
     pub fn read_all(&self) -> Result<Vec<DeadLetter>, StoreError> {
         let open = |letter: SealedRecord| {
             // The key of an erased user, or of a day that has passed, is gone, and the letter with it.
-            let cipher = self.shared.cipher(letter.slot, letter.generation).ok()?;
-            let body = self.shared.sled.open_record(&cipher, kind::DEAD_LETTER, &letter).ok()?;
+            let cipher = self.engine.cipher(letter.slot, letter.generation).ok()?;
+            let body = self.engine.sled.open_record(&cipher, kind::DEAD_LETTER, &letter).ok()?;
             body::decode(&body)
         };
-        let mut letters: Vec<_> = self.shared.sled.letters()?.into_iter().filter_map(open).collect();
+        let mut letters: Vec<_> = self.engine.sled.letters()?.into_iter().filter_map(open).collect();
         letters.sort_by_key(|letter| letter.rejected_at);
         Ok(letters)
     }
 
     /// Bytes that the letters take in the store, those that wait to be written among them.
     pub fn bytes(&self) -> u64 {
-        self.account.total()
+        self.quota.total()
     }
 
     /// Writes what is queued and takes no more.
@@ -82,14 +83,14 @@ impl DeadLetterStore {
         }
     }
 
-    fn take(&self, mut letter: DeadLetter) -> Result<(), LetterDropped> {
+    fn enqueue(&self, mut letter: DeadLetter) -> Result<(), LetterDropped> {
         // Retention has its own clock: that of assembly may stand still.
-        if let Some(clock) = &self.shared.retention_clock {
+        if let Some(clock) = &self.engine.retention_clock {
             letter.rejected_at = clock.now();
         }
-        let (tag, reserved) = (tag(&letter.source), bound(&letter));
-        self.account.reserve(tag, reserved)?;
-        self.queue.push(Waiting { letter, tag, reserved }).inspect_err(|_| self.account.settle(tag, reserved, 0))
+        let (tag, reserved) = (source_tag(&letter.source), max_stored_bytes(&letter));
+        self.quota.reserve(tag, reserved)?;
+        self.queue.push(QueuedLetter { letter, tag, reserved }).inspect_err(|_| self.quota.settle(tag, reserved, 0))
     }
 }
 
@@ -101,12 +102,12 @@ impl Drop for DeadLetterStore {
 
 impl DeadLetters for DeadLetterStore {
     fn keep(&self, letter: DeadLetter) -> Result<(), LetterDropped> {
-        self.take(letter).inspect_err(|dropped| self.shared.metrics.dead_letter_dropped(dropped.name()))
+        self.enqueue(letter).inspect_err(|dropped| self.engine.metrics.dead_letter_dropped(dropped.name()))
     }
 }
 
 /// The most bytes that a letter will take in the store.
-fn bound(letter: &DeadLetter) -> u64 {
+fn max_stored_bytes(letter: &DeadLetter) -> u64 {
     let bytes = body::encode(letter).len() as u64;
     // Each value of 4,000 bytes has a key of some 40.
     bytes + bytes / 64 + OVERHEAD_BYTES

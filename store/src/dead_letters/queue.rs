@@ -6,10 +6,10 @@ use std::time::Duration;
 use domain::port::dead_letters::{DeadLetter, LetterDropped};
 use parking_lot::{Condvar, Mutex};
 
-use super::account::SourceTag;
+use super::quota::SourceTag;
 
 /// A letter on its way.
-pub(super) struct Waiting {
+pub(super) struct QueuedLetter {
     pub(super) letter: DeadLetter,
     pub(super) tag: SourceTag,
     /// What was set aside for it in the account.
@@ -17,52 +17,52 @@ pub(super) struct Waiting {
 }
 
 /// What the writer got.
-pub(super) enum Next {
-    Letters(Vec<Waiting>),
+pub(super) enum NextBatch {
+    Letters(Vec<QueuedLetter>),
     /// None came in time.
     Nothing,
     Closed,
 }
 
 /// The queue between those who reject events and the thread that writes.
-pub(super) struct Queue {
-    state: Mutex<State>,
+pub(super) struct LetterQueue {
+    state: Mutex<QueueState>,
     changed: Condvar,
     max_bytes: usize,
 }
 
 #[derive(Default)]
-struct State {
-    letters: VecDeque<Waiting>,
+struct QueueState {
+    letters: VecDeque<QueuedLetter>,
     /// Of the letters that wait and of the batch that is being written.
     bytes: usize,
     closed: bool,
 }
 
-impl Queue {
+impl LetterQueue {
     pub(super) fn new(max_bytes: usize) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), max_bytes }
     }
 
     /// Puts a letter in, without waiting.
-    pub(super) fn push(&self, waiting: Waiting) -> Result<(), LetterDropped> {
+    pub(super) fn push(&self, queued: QueuedLetter) -> Result<(), LetterDropped> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(LetterDropped::Closing);
         }
-        let bytes = state.bytes + weight(&waiting.letter);
+        let bytes = state.bytes + memory_bytes(&queued.letter);
         if bytes > self.max_bytes {
             return Err(LetterDropped::QueueLimit);
         }
         state.bytes = bytes;
-        state.letters.push_back(waiting);
+        state.letters.push_back(queued);
         self.changed.notify_one();
         Ok(())
     }
 
     /// Waits for letters, `longest` at most, and takes up to `letters` of them with up to `bytes` bytes. The bytes count
     /// until [`Self::written`].
-    pub(super) fn next(&self, letters: usize, bytes: usize, longest: Duration) -> Next {
+    pub(super) fn next(&self, letters: usize, bytes: usize, longest: Duration) -> NextBatch {
         let mut state = self.state.lock();
         if state.letters.is_empty() && !state.closed {
             self.changed.wait_for(&mut state, longest);
@@ -71,22 +71,22 @@ impl Queue {
         while batch.len() < letters
             && let Some(next) = state.letters.front()
         {
-            held += weight(&next.letter);
+            held += memory_bytes(&next.letter);
             if held > bytes && !batch.is_empty() {
                 break;
             }
             batch.extend(state.letters.pop_front());
         }
         match (batch.is_empty(), state.closed) {
-            (false, _) => Next::Letters(batch),
-            (true, true) => Next::Closed,
-            (true, false) => Next::Nothing,
+            (false, _) => NextBatch::Letters(batch),
+            (true, true) => NextBatch::Closed,
+            (true, false) => NextBatch::Nothing,
         }
     }
 
     /// The memory of a batch is free again.
-    pub(super) fn written(&self, batch: &[Waiting]) {
-        let bytes: usize = batch.iter().map(|waiting| weight(&waiting.letter)).sum();
+    pub(super) fn written(&self, batch: &[QueuedLetter]) {
+        let bytes: usize = batch.iter().map(|queued| memory_bytes(&queued.letter)).sum();
         self.state.lock().bytes -= bytes;
     }
 
@@ -106,8 +106,12 @@ impl Queue {
 }
 
 /// The memory that a letter takes, about.
-fn weight(letter: &DeadLetter) -> usize {
+fn memory_bytes(letter: &DeadLetter) -> usize {
     let texts = [&letter.event_id, &letter.event_type, &letter.pointer].into_iter().flatten();
     let body = letter.body.as_ref().map_or(0, Vec::len);
-    size_of::<Waiting>() + letter.source.len() + letter.problem.len() + texts.map(String::len).sum::<usize>() + body
+    size_of::<QueuedLetter>()
+        + letter.source.len()
+        + letter.problem.len()
+        + texts.map(String::len).sum::<usize>()
+        + body
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use domain::port::dead_letters::DeadLetter;
 use domain::port::store::StoreError;
 
-use super::account::{Account, SourceTag};
 use super::body;
-use super::queue::{Next, Queue, Waiting};
+use super::queue::{LetterQueue, NextBatch, QueuedLetter};
+use super::quota::{LetterQuota, SourceTag};
+use crate::engine::{Engine, Known};
 use crate::seal::{Cipher, NOBODY, kind};
-use crate::shared::{Known, Shared};
 use crate::sled_store::{LETTER_KEY_BYTES, NewLetter, SealedRecord};
 use crate::user_hash::UserHash;
 
@@ -24,10 +24,10 @@ const BATCH_LETTERS: usize = 64;
 const BATCH_BYTES: usize = 256 << 10;
 
 /// What the thread has.
-pub(super) struct Writer {
-    shared: Arc<Shared>,
-    account: Arc<Account>,
-    queue: Arc<Queue>,
+pub(super) struct LetterWriter {
+    engine: Arc<Engine>,
+    quota: Arc<LetterQuota>,
+    queue: Arc<LetterQueue>,
     days_kept: u32,
     /// The last day that old letters were removed on.
     purged_for: Option<u32>,
@@ -48,9 +48,9 @@ enum LetterError {
     NoRoom,
 }
 
-impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, account: Arc<Account>, queue: Arc<Queue>, days_kept: u32) -> Self {
-        Self { shared, account, queue, days_kept, purged_for: None, counted_at: 0 }
+impl LetterWriter {
+    pub(super) fn new(engine: Arc<Engine>, quota: Arc<LetterQuota>, queue: Arc<LetterQueue>, days_kept: u32) -> Self {
+        Self { engine, quota, queue, days_kept, purged_for: None, counted_at: 0 }
     }
 
     pub(super) fn run(mut self) {
@@ -58,38 +58,38 @@ impl Writer {
         self.purge_by_clock();
         loop {
             match self.queue.next(BATCH_LETTERS, BATCH_BYTES, PAUSE) {
-                Next::Letters(batch) => {
+                NextBatch::Letters(batch) => {
                     self.recount_after_reopen();
                     self.write_or_wait(&batch);
                     self.queue.written(&batch);
                     self.measure();
                 }
-                Next::Nothing => {
+                NextBatch::Nothing => {
                     self.recount_after_reopen();
                     self.purge_by_clock();
                 }
-                Next::Closed => return,
+                NextBatch::Closed => return,
             }
         }
     }
 
     fn measure(&self) {
-        self.shared.metrics.dead_letter_bytes.set(self.account.total() as f64);
+        self.engine.metrics.dead_letter_bytes.set(self.quota.total() as f64);
     }
 
     /// What was written after sled's last flush is not there when it was opened anew.
     fn recount_after_reopen(&mut self) {
-        if self.counted_at != self.shared.sled.reopens() {
+        if self.counted_at != self.engine.sled.reopens() {
             self.recount();
         }
     }
 
     /// Sets the account to what sled holds. This thread alone writes letters, so it changes no other number.
     fn recount(&mut self) {
-        let reopens = self.shared.sled.reopens();
-        match self.shared.sled.letter_bytes() {
+        let reopens = self.engine.sled.reopens();
+        match self.engine.sled.letter_bytes() {
             Ok(stored) => {
-                self.account.set_stored(stored);
+                self.quota.set_stored(stored);
                 self.counted_at = reopens;
                 self.measure();
             }
@@ -98,7 +98,7 @@ impl Writer {
     }
 
     /// Writes a batch. While the store cannot take it, the letters wait, and those behind them find the queue full.
-    fn write_or_wait(&mut self, batch: &[Waiting]) {
+    fn write_or_wait(&mut self, batch: &[QueuedLetter]) {
         let mut was_told = false;
         loop {
             let Err(error) = self.write(batch) else { return };
@@ -111,47 +111,47 @@ impl Writer {
             }
         }
         tracing::error!("{} dead letters were dropped: the store closes and cannot take them", batch.len());
-        for waiting in batch {
-            self.drop_letter(waiting);
+        for queued in batch {
+            self.drop_letter(queued);
         }
     }
 
-    fn drop_letter(&self, waiting: &Waiting) {
-        self.account.settle(waiting.tag, waiting.reserved, 0);
-        self.shared.metrics.dead_letter_dropped("failed");
+    fn drop_letter(&self, queued: &QueuedLetter) {
+        self.quota.settle(queued.tag, queued.reserved, 0);
+        self.engine.metrics.dead_letter_dropped("failed");
     }
 
-    fn write(&mut self, batch: &[Waiting]) -> Result<(), LetterError> {
+    fn write(&mut self, batch: &[QueuedLetter]) -> Result<(), LetterError> {
         self.check_room()?;
         let (mut sealed, mut written, mut dropped) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
-        for waiting in batch {
-            let day = day_of(waiting.letter.rejected_at);
+        for queued in batch {
+            let day = day_of(queued.letter.rejected_at);
             self.purge_on(day);
-            match seal(&self.shared, &waiting.letter, day, waiting.tag) {
+            match seal(&self.engine, &queued.letter, day, queued.tag) {
                 Ok(letter) => {
-                    written.push((waiting.tag, waiting.reserved, letter.bytes()));
-                    sealed.push((waiting.tag, letter));
+                    written.push((queued.tag, queued.reserved, letter.bytes()));
+                    sealed.push((queued.tag, letter));
                 }
                 Err(LetterError::Store(error @ StoreError::Damaged { .. })) => {
                     tracing::error!("a dead letter was dropped: {error}");
-                    dropped.push(waiting);
+                    dropped.push(queued);
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.shared.sled.put_letters(&sealed)?;
-        written.into_iter().for_each(|(tag, reserved, stored)| self.account.settle(tag, reserved, stored));
-        dropped.into_iter().for_each(|waiting| self.drop_letter(waiting));
+        self.engine.sled.put_letters(&sealed)?;
+        written.into_iter().for_each(|(tag, reserved, stored)| self.quota.settle(tag, reserved, stored));
+        dropped.into_iter().for_each(|queued| self.drop_letter(queued));
         Ok(())
     }
 
     /// A write that meets a full disk costs sled its open files.
     fn check_room(&self) -> Result<(), LetterError> {
-        if self.shared.sled.has_reserve() { Ok(()) } else { Err(LetterError::NoRoom) }
+        if self.engine.sled.has_reserve() { Ok(()) } else { Err(LetterError::NoRoom) }
     }
 
     fn purge_by_clock(&mut self) {
-        if let Some(clock) = &self.shared.retention_clock {
+        if let Some(clock) = &self.engine.retention_clock {
             self.purge_on(day_of(clock.now()));
         }
     }
@@ -174,51 +174,51 @@ impl Writer {
     fn purge(&mut self, day: u32) -> Result<(), LetterError> {
         self.check_room()?;
         let end = (i64::from(day) * MICROS_PER_DAY).to_be_bytes();
-        for tag in self.shared.sled.letter_bytes()?.into_keys() {
-            self.shared.sled.remove_letters_before(tag, &end)?;
+        for tag in self.engine.sled.letter_bytes()?.into_keys() {
+            self.engine.sled.remove_letters_before(tag, &end)?;
         }
-        for (day, slot) in self.shared.sled.daily_slots_before(day)? {
-            self.shared.keyring.destroy(slot, 1)?;
-            self.shared.sled.remove_daily_slot(day)?;
+        for (day, slot) in self.engine.sled.daily_slots_before(day)? {
+            self.engine.keyring.destroy(slot, 1)?;
+            self.engine.sled.remove_daily_slot(day)?;
         }
         Ok(())
     }
 }
 
-fn seal(shared: &Shared, letter: &DeadLetter, day: u32, tag: SourceTag) -> Result<NewLetter, LetterError> {
-    let subject = letter.user.map(|user| shared.hasher.hash(&user));
-    let known = subject.map(|user| Ok::<_, StoreError>(shared.last_known(&user)?.map(|known| (user, known))));
+fn seal(engine: &Engine, letter: &DeadLetter, day: u32, tag: SourceTag) -> Result<NewLetter, LetterError> {
+    let subject = letter.user.map(|user| engine.hasher.hash(&user));
+    let known = subject.map(|user| Ok::<_, StoreError>(engine.last_known(&user)?.map(|known| (user, known))));
     let (user, slot, generation, cipher) = match known.transpose()?.flatten() {
-        Some((user, Known { slot, generation, .. })) => (user, slot, generation, shared.cipher(slot, generation)?),
+        Some((user, Known { slot, generation, .. })) => (user, slot, generation, engine.cipher(slot, generation)?),
         None => {
-            let (slot, generation, cipher) = daily_key(shared, day)?;
+            let (slot, generation, cipher) = daily_key(engine, day)?;
             (NOBODY, slot, generation, cipher)
         }
     };
     let record = SealedRecord::unsealed(kind::DEAD_LETTER, user, slot, generation, letter.rejected_at as u64);
-    let record = shared.sled.seal(&cipher, &body::encode(letter), record, &*shared.entropy)?;
-    Ok(NewLetter { key: letter_key(shared, letter, tag, &user), record })
+    let record = engine.sled.seal(&cipher, &body::encode(letter), record, &*engine.entropy)?;
+    Ok(NewLetter { key: letter_key(engine, letter, tag, &user), record })
 }
 
 /// Letters of a source lie in the order of their rejection; a random part and the user come behind it.
-fn letter_key(shared: &Shared, letter: &DeadLetter, tag: SourceTag, user: &UserHash) -> [u8; LETTER_KEY_BYTES] {
+fn letter_key(engine: &Engine, letter: &DeadLetter, tag: SourceTag, user: &UserHash) -> [u8; LETTER_KEY_BYTES] {
     let mut key = [0; LETTER_KEY_BYTES];
     key[..4].copy_from_slice(&tag);
     key[4..12].copy_from_slice(&letter.rejected_at.max(0).to_be_bytes());
-    shared.entropy.fill(&mut key[12..20]);
+    engine.entropy.fill(&mut key[12..20]);
     key[20..].copy_from_slice(&user.0);
     key
 }
 
 /// The key of a day: a slot of the keyring that is nobody's.
-fn daily_key(shared: &Shared, day: u32) -> Result<(u32, u32, Cipher), LetterError> {
-    if let Some(slot) = shared.sled.daily_slot(day)? {
-        return Ok((slot, 1, shared.cipher(slot, 1)?));
+fn daily_key(engine: &Engine, day: u32) -> Result<(u32, u32, Cipher), LetterError> {
+    if let Some(slot) = engine.sled.daily_slot(day)? {
+        return Ok((slot, 1, engine.cipher(slot, 1)?));
     }
-    let issued = shared.take_slots(1)?.pop().ok_or_else(|| std::io::Error::other("the keyring gave no slot"))?;
-    shared.sled.set_daily_slot(day, issued.slot)?;
+    let issued = engine.take_slots(1)?.pop().ok_or_else(|| std::io::Error::other("the keyring gave no slot"))?;
+    engine.sled.set_daily_slot(day, issued.slot)?;
     // A crash before the flush would leave letters without a key that anybody knows of, so it comes first.
-    shared.sled.flush()?;
+    engine.sled.flush()?;
     Ok((issued.slot, 1, issued.key.cipher()))
 }
 

@@ -11,16 +11,16 @@ use super::frame::{self, MARK_BYTES};
 use super::group::Group;
 use super::last_page::LastPage;
 use super::position::Position;
-use super::segment::HEADER_BYTES;
+use super::segment::SEGMENT_HEADER_BYTES;
 use crate::disk::{DiskFile, WriteFailed, is_exhausted, is_full, write_all_at};
-use crate::shared::Shared;
+use crate::engine::Engine;
 use crate::status::AppendFault;
 
 /// Offsets in a segment have 32 bits.
-const MAX_GROUP_BYTES: usize = (u32::MAX - HEADER_BYTES) as usize;
+const MAX_GROUP_BYTES: usize = (u32::MAX - SEGMENT_HEADER_BYTES) as usize;
 
 /// Where the next group goes.
-pub(crate) struct Tip {
+pub(crate) struct OpenSegment {
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) end: Position,
     pub(crate) capacity: u64,
@@ -28,9 +28,9 @@ pub(crate) struct Tip {
 
 /// The journal's writing end.
 pub(crate) struct Appender {
-    shared: Arc<Shared>,
+    engine: Arc<Engine>,
     segment_bytes: u64,
-    tip: Tip,
+    tip: OpenSegment,
     last_page: LastPage,
     /// A new segment was begun and may have a name already: it says where this one ends, so nothing more may go here.
     must_roll: bool,
@@ -38,9 +38,9 @@ pub(crate) struct Appender {
 }
 
 impl Appender {
-    pub(crate) fn new(shared: Arc<Shared>, segment_bytes: u64, tip: Tip) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, segment_bytes: u64, tip: OpenSegment) -> Self {
         let last_page = LastPage::read(tip.file.clone(), tip.end);
-        Self { shared, segment_bytes, tip, last_page, must_roll: false, refusing: false }
+        Self { engine, segment_bytes, tip, last_page, must_roll: false, refusing: false }
     }
 
     /// Makes `group` durable and says where it lies.
@@ -53,7 +53,7 @@ impl Appender {
             self.roll(needed).map_err(JournalError::NotTaken)?;
         }
         let at = self.tip.end;
-        let epoch = self.shared.segments.epoch();
+        let epoch = self.engine.segments.epoch();
         let bytes = group.place(epoch, at);
         match write_all_at(&*self.tip.file, bytes, u64::from(at.offset)) {
             Ok(()) => match self.tip.file.sync_data() {
@@ -80,7 +80,7 @@ impl Appender {
         let at = self.write_elsewhere(group).map_err(|error| self.refuse(&failure, error))?;
         if let Err(error) = page.write_again() {
             self.refusing = true;
-            self.shared.status.refuse(format!(
+            self.engine.status.refuse(format!(
                 "the journal failed at {acknowledged} ({failure}), and what was acknowledged right before it could not be \
                  written again ({error}): check the disk, then restart after the next checkpoint"
             ));
@@ -92,9 +92,11 @@ impl Appender {
     /// so that no start takes it up.
     fn after_partial_write(&mut self, group: &mut Group, failure: io::Error) -> Result<Position, JournalError> {
         let end = self.tip.end;
-        let Err(error) = self.write_elsewhere(group) else { return Ok(Position::new(end.segment + 1, HEADER_BYTES)) };
+        let Err(error) = self.write_elsewhere(group) else {
+            return Ok(Position::new(end.segment + 1, SEGMENT_HEADER_BYTES));
+        };
         // The new one may have its name already, with the group in it.
-        let gone = self.shared.segments.take_back(end.segment + 1);
+        let gone = self.engine.segments.take_back(end.segment + 1);
         // The mark there is the group's first bytes.
         let cut = gone.and_then(|()| self.tip.file.truncate(u64::from(end.offset) + MARK_BYTES as u64));
         match cut.and_then(|()| self.tip.file.sync_data()) {
@@ -108,11 +110,11 @@ impl Appender {
 
     /// The file is not to be trusted behind `tip.end`: a new one records that it ended there and takes the group.
     fn write_elsewhere(&mut self, group: &mut Group) -> io::Result<Position> {
-        let at = Position::new(self.tip.end.segment + 1, HEADER_BYTES);
-        let bytes = group.place(self.shared.segments.epoch(), at);
+        let at = Position::new(self.tip.end.segment + 1, SEGMENT_HEADER_BYTES);
+        let bytes = group.place(self.engine.segments.epoch(), at);
         let needed = bytes.len() + MARK_BYTES;
         let mut begun = self.begin_segment(needed, bytes);
-        if begun.as_ref().is_err_and(is_full) && self.shared.make_room() {
+        if begun.as_ref().is_err_and(is_full) && self.engine.free_follower_segments() {
             begun = self.begin_segment(needed, bytes);
         }
         begun?;
@@ -128,11 +130,11 @@ impl Appender {
     /// Goes on in a new segment that has `first` in it and room for `needed` bytes.
     fn begin_segment(&mut self, needed: usize, first: &[u8]) -> io::Result<()> {
         let (number, size) = (self.tip.end.segment + 1, self.segment_size(needed));
-        let made = self.shared.segments.create(number, self.tip.end.offset, size, first);
+        let made = self.engine.segments.create(number, self.tip.end.offset, size, first);
         // The next one is made ahead again, or what is missing is looked for.
-        self.shared.upkeep_signal.set();
-        let end = Position::new(number, HEADER_BYTES + first.len() as u32);
-        self.tip = Tip { file: made?, end, capacity: size };
+        self.engine.upkeep_signal.set();
+        let end = Position::new(number, SEGMENT_HEADER_BYTES + first.len() as u32);
+        self.tip = OpenSegment { file: made?, end, capacity: size };
         self.last_page = LastPage::read(self.tip.file.clone(), end);
         self.must_roll = false;
         Ok(())
@@ -141,7 +143,7 @@ impl Appender {
     /// Nothing more is taken: nobody knows what the disk holds.
     fn refuse(&mut self, failure: &io::Error, error: io::Error) -> JournalError {
         self.refusing = true;
-        self.shared.status.refuse(format!(
+        self.engine.status.refuse(format!(
             "the journal failed ({failure}), and so did a new segment ({error}): check the disk, then restart"
         ));
         JournalError::UnknownFate(error)
@@ -149,13 +151,13 @@ impl Appender {
 
     /// A group is never split, so a huge one gets a larger segment.
     fn segment_size(&self, needed: usize) -> u64 {
-        self.segment_bytes.max(u64::from(HEADER_BYTES) + needed as u64)
+        self.segment_bytes.max(u64::from(SEGMENT_HEADER_BYTES) + needed as u64)
     }
 
     /// Says behind the group that it was synced, without a sync: the next group starts with the same bytes. If they
     /// are lost, start-up only takes the last group for one that may be torn.
     fn mark_end(&self) {
-        let mark = frame::mark(self.shared.segments.epoch(), self.tip.end);
+        let mark = frame::mark(self.engine.segments.epoch(), self.tip.end);
         let _ = write_all_at(&*self.tip.file, &mark, u64::from(self.tip.end.offset));
     }
 }
@@ -166,32 +168,34 @@ impl Journal for Appender {
             return Err(JournalError::UnknownFate(io::Error::other("the journal refuses writes until restart")));
         }
         let start = Instant::now();
-        let shared = self.shared.clone();
+        let engine = self.engine.clone();
         // Nothing is written yet, so a panic harms this group alone.
-        let sealed = catch_unwind(AssertUnwindSafe(|| Group::seal(&shared, records)));
+        let sealed = catch_unwind(AssertUnwindSafe(|| Group::seal(&engine, records)));
         let sealed = sealed.unwrap_or_else(|_| Err(io::Error::other("sealing the group panicked")));
         let taken = sealed.map_err(JournalError::NotTaken).and_then(|mut group| {
             if group.len() == 0 {
                 return Ok(group);
             }
             let mut written = self.write(&mut group);
-            if matches!(&written, Err(JournalError::NotTaken(error)) if is_full(error)) && shared.make_room() {
+            if matches!(&written, Err(JournalError::NotTaken(error)) if is_full(error))
+                && engine.free_follower_segments()
+            {
                 written = self.write(&mut group);
             }
             match written {
                 Ok(at) => {
                     for (user, entry) in group.entries(at) {
-                        shared.index.set(user, entry);
+                        engine.index.set(user, entry);
                     }
-                    shared.set_durable_end(self.tip.end);
-                    shared.bell.appended(group.bytes() as u64);
-                    shared.metrics.group_size.record(group.len() as f64);
-                    shared.metrics.commit_duration.record(start.elapsed());
+                    engine.set_durable_end(self.tip.end);
+                    engine.checkpoint_trigger.appended(group.bytes() as u64);
+                    engine.metrics.group_size.record(group.len() as f64);
+                    engine.metrics.commit_duration.record(start.elapsed());
                     Ok(group)
                 }
                 Err(error) => {
                     if matches!(error, JournalError::NotTaken(_)) {
-                        group.give_back(&shared);
+                        group.give_back(&engine);
                     }
                     Err(error)
                 }
@@ -202,10 +206,10 @@ impl Journal for Appender {
             Err(error) => Some(append_fault(error, cause(error))),
         };
         if fault.is_some() {
-            shared.upkeep_signal.set();
+            engine.upkeep_signal.set();
         }
-        shared.status.append(fault);
-        Ok(taken?.verdicts)
+        engine.status.append(fault);
+        Ok(taken?.results)
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::frame::MARK_BYTES;
-use super::segment::{HEADER_BYTES, Keep, Moved, Segments};
+use super::segment::{MovedGroup, SEGMENT_HEADER_BYTES, SegmentRetention, Segments};
 use crate::disk::{DiskFile, is_full, read_full_at};
 
 const PAGE_BYTES: usize = 4096;
@@ -13,32 +13,32 @@ const CHUNK_BYTES: u64 = 1 << 20;
 
 impl Segments {
     /// Makes a segment of `bytes` bytes, or a smaller one that holds `first` where there is no room. What is kept for
-    /// followers alone, and what was reserved in the segment before and not used, goes first. `give_up_reserve` makes the
+    /// followers alone, and what was reserved in the segment before and not used, goes first. `release_reserve` makes the
     /// last room.
     pub(super) fn create_first(
         &self,
         number: u32,
         previous_end: u32,
         bytes: u64,
-        (first, moved): (&[u8], Moved),
-        give_up_reserve: &dyn Fn(),
+        (first, moved): (&[u8], MovedGroup),
+        release_reserve: &dyn Fn(),
     ) -> io::Result<Arc<dyn DiskFile>> {
         let has_no_room = |result: &io::Result<_>| result.as_ref().err().is_some_and(is_full);
         let create = |bytes| self.create_with(number, previous_end, bytes, first, moved);
         let mut result = create(bytes);
-        if has_no_room(&result) && self.drop_folded(Keep::NOTHING)? {
+        if has_no_room(&result) && self.remove_folded(SegmentRetention::NONE)? {
             result = create(bytes);
         }
         if has_no_room(&result) && self.cut_blank_end(previous_end)? {
             result = create(bytes);
         }
-        let smallest = (HEADER_BYTES as usize + first.len() + MARK_BYTES).next_multiple_of(PAGE_BYTES) as u64;
+        let smallest = (SEGMENT_HEADER_BYTES as usize + first.len() + MARK_BYTES).next_multiple_of(PAGE_BYTES) as u64;
         if has_no_room(&result) {
             tracing::warn!("the disk is full: nothing can be written until there is room");
             result = create(smallest);
         }
         if has_no_room(&result) {
-            give_up_reserve();
+            release_reserve();
             result = create(smallest);
         }
         result

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::segment::{FORMAT, HeaderFault, SegmentHeader};
+use super::segment::{SEGMENT_FORMAT, SegmentHeader, SegmentHeaderFault};
 use crate::disk::Disk;
 use crate::error::OpenError;
 
@@ -17,7 +17,7 @@ pub(crate) fn check_format(disk: &dyn Disk, directory: &Path) -> Result<(), Open
 
 /// The refusal of a segment of another format.
 pub(super) fn other_format(found: u16) -> OpenError {
-    OpenError::other_format("a segment of the journal", found, FORMAT)
+    OpenError::other_format("a segment of the journal", found, SEGMENT_FORMAT)
 }
 
 fn find_other(disk: &dyn Disk, directory: &Path) -> io::Result<Option<u16>> {
@@ -27,7 +27,7 @@ fn find_other(disk: &dyn Disk, directory: &Path) -> io::Result<Option<u16>> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "segment")
-            && let Err(HeaderFault::Format(found)) = SegmentHeader::read(&*disk.open(&path)?)
+            && let Err(SegmentHeaderFault::Format(found)) = SegmentHeader::read(&*disk.open(&path)?)
         {
             return Ok(Some(found));
         }

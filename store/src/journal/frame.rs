@@ -10,7 +10,7 @@ use crate::seal::{Label, NONCE_BYTES, TAG_BYTES, TENANT};
 use crate::user_hash::UserHash;
 
 /// The format of frames and marks.
-pub(crate) const FORMAT: u8 = 1;
+pub(crate) const FRAME_FORMAT: u8 = 1;
 const MARK_KIND: u8 = 0;
 /// A load hands out the bodies of all frames as changes; another kind of frame has to be told apart there first.
 const NEWEST_KIND: u8 = RecordKind::Change as u8;
@@ -26,7 +26,7 @@ const USER_AT: usize = 32;
 const PREVIOUS_AT: usize = 48;
 const NONCE_AT: usize = 56;
 /// Bytes of a frame before its sealed body.
-pub(crate) const HEADER_BYTES: usize = NONCE_AT + NONCE_BYTES;
+pub(crate) const FRAME_HEADER_BYTES: usize = NONCE_AT + NONCE_BYTES;
 
 // Offsets of a mark.
 const MAGIC_AT: usize = 16;
@@ -52,7 +52,7 @@ impl FrameHeader {
     pub(crate) fn label(&self) -> Label {
         Label {
             kind: self.kind,
-            format: FORMAT,
+            format: FRAME_FORMAT,
             tenant: TENANT,
             slot: self.slot,
             generation: self.generation,
@@ -64,9 +64,9 @@ impl FrameHeader {
     /// Appends the header; [`finish`] fills in the length, the chain and the checksum.
     pub(crate) fn encode(&self, buffer: &mut Vec<u8>) {
         let start = buffer.len();
-        buffer.resize(start + HEADER_BYTES, 0);
+        buffer.resize(start + FRAME_HEADER_BYTES, 0);
         let bytes = &mut buffer[start..];
-        bytes[8] = FORMAT;
+        bytes[8] = FRAME_FORMAT;
         bytes[9] = self.kind;
         put(bytes, TENANT_AT, &TENANT.to_le_bytes());
         put(bytes, SLOT_AT, &self.slot.to_le_bytes());
@@ -88,7 +88,7 @@ pub(crate) fn finish(frame: &mut [u8], previous: Position) {
 /// So when damage lies before a mark, durable bytes were lost, and when none follows, a write was torn.
 pub(crate) fn mark(epoch: u64, position: Position) -> [u8; MARK_BYTES] {
     let mut bytes = [0; MARK_BYTES];
-    bytes[8] = FORMAT;
+    bytes[8] = FRAME_FORMAT;
     bytes[9] = MARK_KIND;
     put(&mut bytes, MAGIC_AT, MARK_MAGIC);
     put(&mut bytes, EPOCH_AT, &epoch.to_le_bytes());
@@ -99,7 +99,7 @@ pub(crate) fn mark(epoch: u64, position: Position) -> [u8; MARK_BYTES] {
 
 /// One step through a segment.
 #[derive(Debug)]
-pub(crate) enum Item<'a> {
+pub(crate) enum SegmentItem<'a> {
     Frame {
         header: FrameHeader,
         sealed: &'a [u8],
@@ -127,35 +127,39 @@ pub(crate) fn claimed_length(bytes: &[u8]) -> usize {
 }
 
 /// Reads the record at the start of `bytes`, which may hold more.
-pub(crate) fn parse(bytes: &[u8]) -> Item<'_> {
+pub(crate) fn parse(bytes: &[u8]) -> SegmentItem<'_> {
     let length = claimed_length(bytes);
     if length == 0 {
-        return Item::Blank;
+        return SegmentItem::Blank;
     }
     if length < START_BYTES || length > bytes.len() {
-        return Item::Damaged;
+        return SegmentItem::Damaged;
     }
     let record = &bytes[..length];
     if checksum(record).to_le_bytes() != record[4..8] {
-        return Item::Damaged;
+        return SegmentItem::Damaged;
     }
     match (record[8], record[9]) {
-        (format, _) if format > FORMAT => {
-            Item::Newer { what: "a frame of the journal", found: format.into(), supported: FORMAT.into() }
+        (format, _) if format > FRAME_FORMAT => {
+            SegmentItem::Newer { what: "a frame of the journal", found: format.into(), supported: FRAME_FORMAT.into() }
         }
-        (_, MARK_KIND) if length == MARK_BYTES && record[MAGIC_AT..].starts_with(MARK_MAGIC) => Item::Mark {
+        (_, MARK_KIND) if length == MARK_BYTES && record[MAGIC_AT..].starts_with(MARK_MAGIC) => SegmentItem::Mark {
             epoch: u64::from_le_bytes(array_at(record, EPOCH_AT)),
             position: Position::from_u64(u64::from_le_bytes(array_at(record, POSITION_AT))),
         },
-        (_, kind) if kind != MARK_KIND && length >= HEADER_BYTES + TAG_BYTES => {
+        (_, kind) if kind != MARK_KIND && length >= FRAME_HEADER_BYTES + TAG_BYTES => {
             let tenant = u32::from_le_bytes(array_at(record, TENANT_AT));
             if kind > NEWEST_KIND {
                 let (found, supported) = (kind.into(), NEWEST_KIND.into());
-                return Item::Newer { what: "the kind of a frame of the journal", found, supported };
+                return SegmentItem::Newer { what: "the kind of a frame of the journal", found, supported };
             }
             if tenant != TENANT {
                 let found = u16::try_from(tenant).unwrap_or(u16::MAX);
-                return Item::Newer { what: "the tenant of a frame of the journal", found, supported: TENANT as u16 };
+                return SegmentItem::Newer {
+                    what: "the tenant of a frame of the journal",
+                    found,
+                    supported: TENANT as u16,
+                };
             }
             let header = FrameHeader {
                 kind,
@@ -166,9 +170,9 @@ pub(crate) fn parse(bytes: &[u8]) -> Item<'_> {
                 previous: Position::from_u64(u64::from_le_bytes(array_at(record, PREVIOUS_AT))),
                 nonce: array_at(record, NONCE_AT),
             };
-            Item::Frame { header, sealed: &record[HEADER_BYTES..], length }
+            SegmentItem::Frame { header, sealed: &record[FRAME_HEADER_BYTES..], length }
         }
-        _ => Item::Damaged,
+        _ => SegmentItem::Damaged,
     }
 }
 
@@ -231,25 +235,25 @@ mod tests {
     #[test]
     fn a_frame_reads_back_and_any_flipped_bit_shows() {
         let bytes = frame();
-        let Item::Frame { header, sealed, length } = parse(&bytes) else { panic!("a frame") };
+        let SegmentItem::Frame { header, sealed, length } = parse(&bytes) else { panic!("a frame") };
         assert_eq!((header.sequence, header.previous, length), (9, Position::new(3, 77), bytes.len()));
         assert_eq!(sealed, [0xaa; 40]);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(parse(&flipped), Item::Damaged), "bit {bit}");
+            assert!(matches!(parse(&flipped), SegmentItem::Damaged), "bit {bit}");
         }
-        assert!(matches!(parse(&bytes[..bytes.len() - 1]), Item::Damaged));
+        assert!(matches!(parse(&bytes[..bytes.len() - 1]), SegmentItem::Damaged));
         for (at, what) in [(8, "a frame"), (9, "the kind"), (TENANT_AT, "the tenant")] {
             let mut newer = bytes.clone();
             newer[at] = 2;
             finish(&mut newer, Position::NONE);
-            let Item::Newer { what: found, found: 2, .. } = parse(&newer) else {
+            let SegmentItem::Newer { what: found, found: 2, .. } = parse(&newer) else {
                 panic!("{what}: {:?}", parse(&newer))
             };
             assert!(found.starts_with(what), "{found}");
         }
-        assert!(matches!(parse(&[0; 64]), Item::Blank));
+        assert!(matches!(parse(&[0; 64]), SegmentItem::Blank));
     }
 
     #[test]
@@ -261,6 +265,6 @@ mod tests {
         assert_eq!(find_mark(&bytes, 11, Position::new(2, 500)), Some(place));
         assert_eq!(find_mark(&bytes, 11, Position::new(2, 501)), None, "a copy at another place");
         assert_eq!(find_mark(&bytes, 12, Position::new(2, 500)), None, "another store's");
-        assert!(matches!(parse(&mark(11, place)), Item::Mark { epoch: 11, .. }));
+        assert!(matches!(parse(&mark(11, place)), SegmentItem::Mark { epoch: 11, .. }));
     }
 }

@@ -8,40 +8,40 @@ use domain::port::journal::{OutOfSequence, Record};
 use domain::port::store::StoreError;
 
 use super::frame::{self, FrameHeader, MARK_BYTES};
-use super::index::Entry;
+use super::index::NewestFrame;
 use super::position::Position;
 use crate::disk::is_full;
-use crate::keyring::Issued;
+use crate::engine::{Engine, Known};
+use crate::keyring::IssuedSlot;
 use crate::seal::{NONCE_BYTES, SecretKey};
-use crate::shared::{Known, Shared};
 use crate::user_hash::UserHash;
 
 /// The sealed frames of a group, and what each record was told.
 pub(crate) struct Group {
     bytes: Vec<u8>,
-    frames: Vec<Sealed>,
+    frames: Vec<SealedFrame>,
     /// The newest frame of each user in the group, by number.
     newest: HashMap<UserHash, usize>,
-    pub(crate) verdicts: Vec<Result<(), OutOfSequence>>,
+    pub(crate) results: Vec<Result<(), OutOfSequence>>,
     /// Slots that new users of the group took, and those that nobody needed.
-    pub(crate) taken: Vec<Issued>,
-    pub(crate) unused: Vec<Issued>,
+    pub(crate) taken: Vec<IssuedSlot>,
+    pub(crate) unused: Vec<IssuedSlot>,
     /// Why new users of the group are refused.
     pub(crate) no_slots: Option<io::Error>,
 }
 
-struct Sealed {
+struct SealedFrame {
     start: usize,
     end: usize,
     user: UserHash,
     slot: u32,
     sequence: u64,
     generation: u32,
-    previous: Previous,
+    previous: PreviousFrame,
 }
 
 /// Where a user's frame before this one lies.
-enum Previous {
+enum PreviousFrame {
     InJournal(Position),
     InGroup(usize),
 }
@@ -51,27 +51,27 @@ struct Predecessor {
     slot: u32,
     generation: u32,
     sequence: u64,
-    previous: Previous,
+    previous: PreviousFrame,
 }
 
 impl Group {
     /// Checks and seals `records`. Nothing is written.
-    pub(crate) fn seal(shared: &Shared, records: &[Record]) -> io::Result<Self> {
-        let bodies: usize = records.iter().map(|record| record.body.len() + frame::HEADER_BYTES + 16).sum();
+    pub(crate) fn seal(engine: &Engine, records: &[Record]) -> io::Result<Self> {
+        let bodies: usize = records.iter().map(|record| record.body.len() + frame::FRAME_HEADER_BYTES + 16).sum();
         let new_users = records.iter().filter(|record| record.sequence == 1).count();
-        let (mut unused, no_slots) = match take_slots(shared, new_users) {
+        let (mut unused, no_slots) = match take_slots(engine, new_users) {
             Ok(slots) => (slots, None),
             Err(error) if new_users == records.len() => return Err(error),
-            Err(error) => (shared.keyring.take_ready(new_users), Some(error)),
+            Err(error) => (engine.keyring.take_ready(new_users), Some(error)),
         };
         unused.reverse();
         let mut nonces = vec![0; records.len() * NONCE_BYTES];
-        shared.entropy.fill(&mut nonces);
+        engine.entropy.fill(&mut nonces);
         let mut group = Self {
             bytes: Vec::with_capacity(MARK_BYTES + bodies),
             frames: Vec::with_capacity(records.len()),
             newest: HashMap::with_capacity(records.len()),
-            verdicts: Vec::with_capacity(records.len()),
+            results: Vec::with_capacity(records.len()),
             taken: Vec::new(),
             unused,
             no_slots,
@@ -79,17 +79,17 @@ impl Group {
         group.bytes.resize(MARK_BYTES, 0);
         let (nonces, _) = nonces.as_chunks::<NONCE_BYTES>();
         for (record, nonce) in records.iter().zip(nonces) {
-            let verdict = group.add(shared, record, nonce);
-            group.verdicts.push(verdict);
+            let result = group.add(engine, record, nonce);
+            group.results.push(result);
         }
-        shared.keyring.give_back(std::mem::take(&mut group.unused));
+        engine.keyring.give_back(std::mem::take(&mut group.unused));
         Ok(group)
     }
 
     /// Returns the slots: nothing of the group was written.
-    pub(crate) fn give_back(&mut self, shared: &Shared) {
+    pub(crate) fn give_back(&mut self, engine: &Engine) {
         self.unused.append(&mut self.taken);
-        shared.keyring.give_back(std::mem::take(&mut self.unused));
+        engine.keyring.give_back(std::mem::take(&mut self.unused));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -106,8 +106,8 @@ impl Group {
         self.bytes[..MARK_BYTES].copy_from_slice(&frame::mark(epoch, at));
         for sealed in &self.frames {
             let previous = match sealed.previous {
-                Previous::InJournal(position) => position,
-                Previous::InGroup(number) => offset(at, self.frames[number].start),
+                PreviousFrame::InJournal(position) => position,
+                PreviousFrame::InGroup(number) => offset(at, self.frames[number].start),
             };
             frame::finish(&mut self.bytes[sealed.start..sealed.end], previous);
         }
@@ -115,30 +115,30 @@ impl Group {
     }
 
     /// What the index has to learn when the group is durable at `at`.
-    pub(crate) fn entries(&self, at: Position) -> impl Iterator<Item = (UserHash, Entry)> {
+    pub(crate) fn entries(&self, at: Position) -> impl Iterator<Item = (UserHash, NewestFrame)> {
         self.newest.values().map(move |&number| {
-            let Sealed { user, slot, sequence, generation, start, .. } = self.frames[number];
-            (user, Entry { slot, generation, sequence, position: offset(at, start) })
+            let SealedFrame { user, slot, sequence, generation, start, .. } = self.frames[number];
+            (user, NewestFrame { slot, generation, sequence, position: offset(at, start) })
         })
     }
 
     /// What cannot be read of one user, for whatever reason, refuses that user's record alone: its actor ends, and the
     /// next one says what is the matter when it hydrates.
-    fn add(&mut self, shared: &Shared, record: &Record, nonce: &[u8; NONCE_BYTES]) -> Result<(), OutOfSequence> {
-        let user = shared.hasher.hash(&record.user);
-        let (slot, key, previous) = match self.predecessor(shared, &user)? {
+    fn add(&mut self, engine: &Engine, record: &Record, nonce: &[u8; NONCE_BYTES]) -> Result<(), OutOfSequence> {
+        let user = engine.hasher.hash(&record.user);
+        let (slot, key, previous) = match self.predecessor(engine, &user)? {
             Some(last) => {
                 // Only an erasure opens another generation.
                 if record.sequence != last.sequence + 1 || record.generation != last.generation {
                     return Err(OutOfSequence { expected: last.sequence + 1 });
                 }
-                let key = shared.data_key(last.slot, last.generation).map_err(|error| unreadable(&error))?;
+                let key = engine.data_key(last.slot, last.generation).map_err(|error| unreadable(&error))?;
                 (last.slot, key, last.previous)
             }
             None => {
                 let expected = if self.no_slots.is_some() { 0 } else { 1 };
                 let (slot, key) = self.first_slot(record).ok_or(OutOfSequence { expected })?;
-                (slot, key, Previous::InJournal(Position::NONE))
+                (slot, key, PreviousFrame::InJournal(Position::NONE))
             }
         };
         self.push(record, user, slot, &key, nonce, previous);
@@ -146,17 +146,17 @@ impl Group {
     }
 
     /// The newest frame of a user, in the group, the journal or a checkpoint.
-    fn predecessor(&self, shared: &Shared, user: &UserHash) -> Result<Option<Predecessor>, OutOfSequence> {
+    fn predecessor(&self, engine: &Engine, user: &UserHash) -> Result<Option<Predecessor>, OutOfSequence> {
         if let Some(&number) = self.newest.get(user) {
-            let Sealed { slot, generation, sequence, .. } = self.frames[number];
-            return Ok(Some(Predecessor { slot, generation, sequence, previous: Previous::InGroup(number) }));
+            let SealedFrame { slot, generation, sequence, .. } = self.frames[number];
+            return Ok(Some(Predecessor { slot, generation, sequence, previous: PreviousFrame::InGroup(number) }));
         }
-        let known = shared.last_known(user).map_err(|error| unreadable(&error))?;
+        let known = engine.last_known(user).map_err(|error| unreadable(&error))?;
         Ok(known.map(|Known { slot, generation, sequence, position }| Predecessor {
             slot,
             generation,
             sequence,
-            previous: Previous::InJournal(position),
+            previous: PreviousFrame::InJournal(position),
         }))
     }
 
@@ -178,7 +178,7 @@ impl Group {
         slot: u32,
         key: &SecretKey,
         nonce: &[u8; NONCE_BYTES],
-        previous: Previous,
+        previous: PreviousFrame,
     ) {
         let header = FrameHeader {
             kind: record.kind as u8,
@@ -197,15 +197,15 @@ impl Group {
         let (sequence, generation) = (record.sequence, record.generation);
         let end = self.bytes.len();
         self.newest.insert(user, self.frames.len());
-        self.frames.push(Sealed { start, end, user, slot, sequence, generation, previous });
+        self.frames.push(SealedFrame { start, end, user, slot, sequence, generation, previous });
     }
 }
 
 /// Slots for new users. On a full disk what is kept for followers makes room for them.
-fn take_slots(shared: &Shared, count: usize) -> io::Result<Vec<Issued>> {
-    let taken = shared.take_slots(count);
+fn take_slots(engine: &Engine, count: usize) -> io::Result<Vec<IssuedSlot>> {
+    let taken = engine.take_slots(count);
     match &taken {
-        Err(error) if is_full(error) && shared.make_room() => shared.take_slots(count),
+        Err(error) if is_full(error) && engine.free_follower_segments() => engine.take_slots(count),
         _ => taken,
     }
 }

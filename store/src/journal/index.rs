@@ -12,7 +12,7 @@ const SHARDS: usize = 64;
 
 /// A user's newest frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct NewestFrame {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     pub(crate) sequence: u64,
@@ -25,19 +25,19 @@ pub(crate) struct Index {
     shards: Vec<RwLock<Shard>>,
 }
 
-type Shard = HashMap<UserHash, Entry, BuildHasherDefault<Passthrough>>;
+type Shard = HashMap<UserHash, NewestFrame, BuildHasherDefault<Passthrough>>;
 
 impl Index {
     pub(crate) fn new() -> Self {
         Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
     }
 
-    pub(crate) fn get(&self, user: &UserHash) -> Option<Entry> {
+    pub(crate) fn get(&self, user: &UserHash) -> Option<NewestFrame> {
         self.shard(user).read().get(user).copied()
     }
 
     /// Sets a user's newest frame and returns the one before.
-    pub(crate) fn set(&self, user: UserHash, entry: Entry) -> Option<Entry> {
+    pub(crate) fn set(&self, user: UserHash, entry: NewestFrame) -> Option<NewestFrame> {
         self.shard(&user).write().insert(user, entry)
     }
 

@@ -11,7 +11,7 @@ use super::position::Position;
 use crate::disk::{DiskFile, WriteFailed, read_full_at, write_all_at};
 
 /// No system has larger pages.
-const PAGE_BYTES: u32 = 64 << 10;
+const MAX_PAGE_BYTES: u32 = 64 << 10;
 
 /// The acknowledged bytes of a segment's last page.
 pub(super) struct LastPage {
@@ -69,7 +69,7 @@ impl LastPage {
 }
 
 fn page(offset: u32) -> u32 {
-    offset / PAGE_BYTES * PAGE_BYTES
+    offset / MAX_PAGE_BYTES * MAX_PAGE_BYTES
 }
 
 #[cfg(test)]

@@ -13,11 +13,13 @@ mod segment;
 
 pub(crate) use append::Appender;
 pub(crate) use format::check_format;
-pub(crate) use frame::{Item, MARK_BYTES, claimed_length, parse};
-pub(crate) use index::{Entry, Index};
+pub(crate) use frame::{MARK_BYTES, SegmentItem, claimed_length, parse};
+pub(crate) use index::{Index, NewestFrame};
 pub(crate) use position::Position;
 pub(crate) use recover::{Recovered, recover};
-pub(crate) use segment::{Fetched, HEADER_BYTES, HeaderFault, Keep, Moved, NEW_FILE_NAME, Segments};
+pub(crate) use segment::{
+    Fetched, MovedGroup, NEW_FILE_NAME, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentRetention, Segments,
+};
 
 /// The folder of the segments in the data directory.
 pub(crate) const DIRECTORY: &str = "journal";

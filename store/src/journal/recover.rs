@@ -5,19 +5,19 @@
 //! much was synced: its valid frames are copied into a fresh segment and synced there, a torn rest is cut off. (Bytes
 //! in the page cache prove nothing: if their sync failed before a crash, they read well and are not on the disk.)
 
-use super::append::Tip;
+use super::append::OpenSegment;
 use super::format::other_format;
-use super::frame::{self, Item, MARK_BYTES};
-use super::index::{Entry, Index};
+use super::frame::{self, MARK_BYTES, SegmentItem};
+use super::index::{Index, NewestFrame};
 use super::position::Position;
-use super::segment::{HEADER_BYTES, HeaderFault, Moved, SegmentHeader, Segments};
+use super::segment::{MovedGroup, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault, Segments};
 use crate::disk::{DiskFile, read_full_at};
 use crate::error::OpenError;
 
 /// What start-up found.
 pub(crate) struct Recovered {
     /// Where appending goes on.
-    pub(crate) tip: Tip,
+    pub(crate) tip: OpenSegment,
     /// Whether the journal ended exactly at the checkpoint, with nothing behind it.
     pub(crate) nothing_after_checkpoint: bool,
 }
@@ -29,12 +29,12 @@ pub(crate) fn recover(
     checkpoint: Position,
     segment_bytes: u64,
     index: &Index,
-    give_up_reserve: &dyn Fn(),
+    release_reserve: &dyn Fn(),
 ) -> Result<Recovered, OpenError> {
-    let new = NewSegment { segments, bytes: segment_bytes, give_up_reserve };
+    let new = NewSegment { segments, bytes: segment_bytes, release_reserve };
     let first = checkpoint.segment.max(1);
     let Some(&last) = numbers.last() else {
-        let tip = new.start(1, 0, &[], Moved::NOTHING)?;
+        let tip = new.start(1, 0, &[], MovedGroup::NONE)?;
         return Ok(Recovered { tip, nothing_after_checkpoint: true });
     };
     if let Some(missing) = (first..=last.max(first)).find(|number| numbers.binary_search(number).is_err()) {
@@ -45,7 +45,7 @@ pub(crate) fn recover(
     }
 
     let mut buffer = Vec::new();
-    let mut from = checkpoint.offset.max(HEADER_BYTES);
+    let mut from = checkpoint.offset.max(SEGMENT_HEADER_BYTES);
     let (mut file, header) = open_checked(segments, first)?;
     let mut moved = header.moved;
     for number in first..last {
@@ -57,7 +57,7 @@ pub(crate) fn recover(
         if scan.end != end {
             return Err(damaged(format!("{} cannot be read", Position::new(number, scan.end))));
         }
-        (file, from, moved) = (next, HEADER_BYTES, header.moved);
+        (file, from, moved) = (next, SEGMENT_HEADER_BYTES, header.moved);
     }
     recover_last(&new, (&*file, moved), Position::new(last, from), checkpoint, index, buffer)
 }
@@ -65,7 +65,7 @@ pub(crate) fn recover(
 /// The last segment may have a torn end, and its last group may not be synced.
 fn recover_last(
     new: &NewSegment<'_>,
-    (file, moved): (&dyn DiskFile, Moved),
+    (file, moved): (&dyn DiskFile, MovedGroup),
     from: Position,
     checkpoint: Position,
     index: &Index,
@@ -89,12 +89,12 @@ fn recover_last(
 
     let synced = Position::new(from.segment, scan.synced);
     let tail = &bytes[(scan.synced - from.offset) as usize..(scan.end - from.offset) as usize];
-    let next = Position::new(from.segment + 1, HEADER_BYTES);
+    let next = Position::new(from.segment + 1, SEGMENT_HEADER_BYTES);
     let (copy, entries) = copy_tail(tail, segments.epoch(), synced, next);
     // Followers compare places with those that they were given earlier, so a group keeps the place that it had first.
     let moved = match copy.len() as u32 {
-        0 => Moved::NOTHING,
-        bytes => Moved { origin: moved.origin_of(synced), bytes },
+        0 => MovedGroup::NONE,
+        bytes => MovedGroup { origin: moved.origin_of(synced), bytes },
     };
     let tip = new.start(next.segment, synced.offset, &copy, moved)?;
     for (user, entry) in entries {
@@ -120,8 +120,8 @@ fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan
     loop {
         let place = Position::new(start.segment, scan.end);
         match frame::parse(&bytes[(scan.end - start.offset) as usize..]) {
-            Item::Frame { header, length, .. } => {
-                let entry = Entry {
+            SegmentItem::Frame { header, length, .. } => {
+                let entry = NewestFrame {
                     slot: header.slot,
                     generation: header.generation,
                     sequence: header.sequence,
@@ -134,12 +134,12 @@ fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan
                 }
                 scan.end += length as u32;
             }
-            Item::Mark { epoch: found, position } if found == epoch && position == place => {
+            SegmentItem::Mark { epoch: found, position } if found == epoch && position == place => {
                 scan.synced = scan.end;
                 scan.end += MARK_BYTES as u32;
             }
-            Item::Mark { .. } | Item::Blank | Item::Damaged => return Ok(scan),
-            Item::Newer { what, found, supported } => {
+            SegmentItem::Mark { .. } | SegmentItem::Blank | SegmentItem::Damaged => return Ok(scan),
+            SegmentItem::Newer { what, found, supported } => {
                 return Err(OpenError::NewerFormat { what, found, supported });
             }
         }
@@ -152,8 +152,8 @@ fn copy_tail(
     epoch: u64,
     from: Position,
     to: Position,
-) -> (Vec<u8>, Vec<(crate::user_hash::UserHash, Entry)>) {
-    let skipped = if matches!(frame::parse(tail), Item::Mark { .. }) { MARK_BYTES } else { 0 };
+) -> (Vec<u8>, Vec<(crate::user_hash::UserHash, NewestFrame)>) {
+    let skipped = if matches!(frame::parse(tail), SegmentItem::Mark { .. }) { MARK_BYTES } else { 0 };
     let (mut copy, mut moved) = (Vec::new(), Vec::new());
     if tail.len() > skipped {
         copy.extend_from_slice(&frame::mark(epoch, to));
@@ -161,7 +161,7 @@ fn copy_tail(
     // Offset in the tail -> offset in the new segment.
     let shift = |offset: usize| to.offset + (offset - skipped + MARK_BYTES) as u32;
     let mut at = skipped;
-    while let Item::Frame { header, length, .. } = frame::parse(&tail[at..]) {
+    while let SegmentItem::Frame { header, length, .. } = frame::parse(&tail[at..]) {
         let start = copy.len();
         copy.extend_from_slice(&tail[at..at + length]);
         let in_tail = header.previous.segment == from.segment && header.previous.offset >= from.offset;
@@ -170,7 +170,7 @@ fn copy_tail(
             false => header.previous,
         };
         frame::finish(&mut copy[start..], previous);
-        let entry = Entry {
+        let entry = NewestFrame {
             slot: header.slot,
             generation: header.generation,
             sequence: header.sequence,
@@ -186,26 +186,26 @@ fn copy_tail(
 struct NewSegment<'a> {
     segments: &'a Segments,
     bytes: u64,
-    give_up_reserve: &'a dyn Fn(),
+    release_reserve: &'a dyn Fn(),
 }
 
 impl NewSegment<'_> {
     /// Makes segment `number`, with `first` in it; the one before ends at `end`.
-    fn start(&self, number: u32, end: u32, first: &[u8], moved: Moved) -> Result<Tip, OpenError> {
-        let bytes = self.bytes.max(u64::from(HEADER_BYTES) + (first.len() + MARK_BYTES) as u64);
-        let made = self.segments.create_first(number, end, bytes, (first, moved), self.give_up_reserve);
+    fn start(&self, number: u32, end: u32, first: &[u8], moved: MovedGroup) -> Result<OpenSegment, OpenError> {
+        let bytes = self.bytes.max(u64::from(SEGMENT_HEADER_BYTES) + (first.len() + MARK_BYTES) as u64);
+        let made = self.segments.create_first(number, end, bytes, (first, moved), self.release_reserve);
         let file = made.map_err(unreadable)?;
         let capacity = file.length().map_err(unreadable)?;
-        Ok(Tip { file, end: Position::new(number, HEADER_BYTES + first.len() as u32), capacity })
+        Ok(OpenSegment { file, end: Position::new(number, SEGMENT_HEADER_BYTES + first.len() as u32), capacity })
     }
 }
 
 fn open_checked(segments: &Segments, number: u32) -> Result<(std::sync::Arc<dyn DiskFile>, SegmentHeader), OpenError> {
     let file = segments.open(number).map_err(unreadable)?;
     let header = SegmentHeader::read(&*file).map_err(|fault| match fault {
-        HeaderFault::Unavailable(source) => unreadable(source),
-        HeaderFault::Damaged => damaged(format!("the header of segment {number} cannot be read")),
-        HeaderFault::Format(found) => other_format(found),
+        SegmentHeaderFault::Unavailable(source) => unreadable(source),
+        SegmentHeaderFault::Damaged => damaged(format!("the header of segment {number} cannot be read")),
+        SegmentHeaderFault::Format(found) => other_format(found),
     })?;
     if (header.number, header.epoch) != (number, segments.epoch()) {
         return Err(damaged(format!("segment {number} belongs elsewhere")));

@@ -11,13 +11,13 @@ use parking_lot::{Mutex, RwLock};
 use super::frame;
 use super::position::Position;
 use crate::disk::{Disk, DiskDirectory, DiskFile, WriteFailed, read_full_at, write_all_at};
-use crate::reserve::Room;
+use crate::reserve::SpaceLock;
 
 /// Groups start behind the header's page, so that no torn write of theirs can harm it.
-pub(crate) const HEADER_BYTES: u32 = 4096;
+pub(crate) const SEGMENT_HEADER_BYTES: u32 = 4096;
 const MAGIC: &[u8; 8] = b"PSJOURNL";
 /// The format of segments.
-pub(crate) const FORMAT: u16 = 2;
+pub(crate) const SEGMENT_FORMAT: u16 = 2;
 /// The file that becomes the next segment.
 pub(crate) const NEW_FILE_NAME: &str = "next.new";
 /// One read fetches most frames whole.
@@ -31,24 +31,24 @@ pub(crate) struct SegmentHeader {
     pub(crate) number: u32,
     /// Where the valid bytes of segment `number - 1` end. What lies behind was never acknowledged there.
     pub(crate) previous_end: u32,
-    pub(crate) moved: Moved,
+    pub(crate) moved: MovedGroup,
 }
 
 /// The group at the start of a segment, if start-up moved it there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moved {
+pub(crate) struct MovedGroup {
     /// Where it lay when it became durable.
     pub(crate) origin: Position,
     /// Its length, mark included; 0 where nothing was moved.
     pub(crate) bytes: u32,
 }
 
-impl Moved {
-    pub(crate) const NOTHING: Self = Self { origin: Position::NONE, bytes: 0 };
+impl MovedGroup {
+    pub(crate) const NONE: Self = Self { origin: Position::NONE, bytes: 0 };
 
     /// Where what lies at `position` of this segment lay when it became durable.
     pub(crate) fn origin_of(self, position: Position) -> Position {
-        match position.offset.checked_sub(HEADER_BYTES).filter(|offset| *offset < self.bytes) {
+        match position.offset.checked_sub(SEGMENT_HEADER_BYTES).filter(|offset| *offset < self.bytes) {
             Some(offset) => Position::new(self.origin.segment, self.origin.offset + offset),
             None => position,
         }
@@ -61,7 +61,7 @@ const CRC_AT: usize = USED_BYTES - 4;
 
 /// Why a segment's header does not read.
 #[derive(Debug)]
-pub(crate) enum HeaderFault {
+pub(crate) enum SegmentHeaderFault {
     Unavailable(io::Error),
     Damaged,
     /// It has another format than this one.
@@ -69,10 +69,10 @@ pub(crate) enum HeaderFault {
 }
 
 impl SegmentHeader {
-    fn encode(self) -> [u8; HEADER_BYTES as usize] {
-        let mut bytes = [0; HEADER_BYTES as usize];
+    fn encode(self) -> [u8; SEGMENT_HEADER_BYTES as usize] {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
         bytes[..8].copy_from_slice(MAGIC);
-        bytes[8..10].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[8..10].copy_from_slice(&SEGMENT_FORMAT.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[24..28].copy_from_slice(&self.number.to_le_bytes());
         bytes[28..32].copy_from_slice(&self.previous_end.to_le_bytes());
@@ -83,23 +83,23 @@ impl SegmentHeader {
         bytes
     }
 
-    pub(crate) fn read(file: &dyn DiskFile) -> Result<Self, HeaderFault> {
+    pub(crate) fn read(file: &dyn DiskFile) -> Result<Self, SegmentHeaderFault> {
         let mut bytes = [0; USED_BYTES];
-        let filled = read_full_at(file, &mut bytes, 0).map_err(HeaderFault::Unavailable)?;
+        let filled = read_full_at(file, &mut bytes, 0).map_err(SegmentHeaderFault::Unavailable)?;
         if filled < bytes.len() || !bytes.starts_with(MAGIC) {
-            return Err(HeaderFault::Damaged);
+            return Err(SegmentHeaderFault::Damaged);
         }
         let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         // No format has the number 0.
-        if format != FORMAT && format != 0 {
-            return Err(HeaderFault::Format(format));
+        if format != SEGMENT_FORMAT && format != 0 {
+            return Err(SegmentHeaderFault::Format(format));
         }
         if crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes() != bytes[CRC_AT..] {
-            return Err(HeaderFault::Damaged);
+            return Err(SegmentHeaderFault::Damaged);
         }
         let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-        let moved = Moved { bytes: word(32), origin: Position::from_u64(long(40)) };
+        let moved = MovedGroup { bytes: word(32), origin: Position::from_u64(long(40)) };
         Ok(Self { epoch: long(16), number: word(24), previous_end: word(28), moved })
     }
 }
@@ -120,40 +120,40 @@ pub(crate) struct Segments {
     names: Arc<dyn DiskDirectory>,
     epoch: u64,
     /// A segment that is made ahead: room and descriptor are there, header and number come when it is needed.
-    prepared: Mutex<Option<Prepared>>,
-    room: Room,
+    prepared: Mutex<Option<PreparedSegment>>,
+    room: SpaceLock,
     files: RwLock<BTreeMap<u32, Arc<dyn DiskFile>>>,
     /// All segments before this one are in a checkpoint: they are kept for followers alone.
     folded_before: AtomicU32,
 }
 
-struct Prepared {
+struct PreparedSegment {
     file: Arc<dyn DiskFile>,
     bytes: u64,
 }
 
 /// How much is kept of what is in a checkpoint.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Keep {
+pub(crate) struct SegmentRetention {
     pub(crate) bytes: u64,
     /// What was written before this time goes, too. Microseconds since the Unix epoch.
     pub(crate) since: i64,
 }
 
-impl Keep {
-    pub(crate) const NOTHING: Self = Self { bytes: 0, since: i64::MAX };
+impl SegmentRetention {
+    pub(crate) const NONE: Self = Self { bytes: 0, since: i64::MAX };
 }
 
 /// A segment to read from.
-pub(crate) struct Readable {
+pub(crate) struct ReadableSegment {
     pub(crate) file: Arc<dyn DiskFile>,
     /// Where its valid bytes end, if another one says so.
     pub(crate) end: Option<u32>,
-    pub(crate) moved: Moved,
+    pub(crate) moved: MovedGroup,
 }
 
 impl Segments {
-    pub(crate) fn new(disk: Arc<dyn Disk>, directory: PathBuf, epoch: u64, room: Room) -> io::Result<Self> {
+    pub(crate) fn new(disk: Arc<dyn Disk>, directory: PathBuf, epoch: u64, room: SpaceLock) -> io::Result<Self> {
         let names = disk.directory(&directory)?;
         let (prepared, files) = (Mutex::default(), RwLock::default());
         Ok(Self { disk, directory, names, epoch, prepared, room, files, folded_before: AtomicU32::new(0) })
@@ -178,7 +178,7 @@ impl Segments {
         bytes: u64,
         first: &[u8],
     ) -> io::Result<Arc<dyn DiskFile>> {
-        self.create_with(number, previous_end, bytes, first, Moved::NOTHING)
+        self.create_with(number, previous_end, bytes, first, MovedGroup::NONE)
     }
 
     /// The same for a group that was moved.
@@ -188,7 +188,7 @@ impl Segments {
         previous_end: u32,
         bytes: u64,
         first: &[u8],
-        moved: Moved,
+        moved: MovedGroup,
     ) -> io::Result<Arc<dyn DiskFile>> {
         let mut prepared = self.prepared.lock();
         let mut _room = None;
@@ -242,7 +242,7 @@ impl Segments {
                 let _ = self.disk.remove(&self.new_path());
                 return Err(error);
             }
-            *prepared = Some(Prepared { file, bytes });
+            *prepared = Some(PreparedSegment { file, bytes });
         }
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Segments {
     pub(crate) fn try_write(&self) -> io::Result<()> {
         let mut prepared = self.prepared.lock();
         let Some(made) = &*prepared else { return Ok(()) };
-        let written = write_all_at(&*made.file, &[0; HEADER_BYTES as usize], 0);
+        let written = write_all_at(&*made.file, &[0; SEGMENT_HEADER_BYTES as usize], 0);
         let synced = written.map_err(|WriteFailed { source, .. }| source).and_then(|()| made.file.sync_data());
         if synced.is_err() {
             // A file whose sync failed is not to be trusted.
@@ -304,7 +304,7 @@ impl Segments {
     }
 
     /// A segment to read from; `None` where there is none of that number.
-    pub(crate) fn readable(&self, number: u32) -> Result<Option<Readable>, HeaderFault> {
+    pub(crate) fn readable(&self, number: u32) -> Result<Option<ReadableSegment>, SegmentHeaderFault> {
         let (file, next) = {
             let files = self.files.read();
             let Some(file) = files.get(&number) else { return Ok(None) };
@@ -312,7 +312,7 @@ impl Segments {
         };
         let end = next.map(|next| SegmentHeader::read(&*next).map(|header| header.previous_end)).transpose()?;
         let moved = SegmentHeader::read(&*file)?.moved;
-        Ok(Some(Readable { file, end, moved }))
+        Ok(Some(ReadableSegment { file, end, moved }))
     }
 
     /// All segments before `number` are in a checkpoint.
@@ -321,13 +321,13 @@ impl Segments {
     }
 
     /// All segments before `number` are in a checkpoint now. Removes them, oldest first, until the rest is to be kept.
-    pub(crate) fn folded_before(&self, number: u32, keep: Keep) -> io::Result<()> {
+    pub(crate) fn folded_before(&self, number: u32, keep: SegmentRetention) -> io::Result<()> {
         self.set_folded(number);
-        self.drop_folded(keep).map(|_| ())
+        self.remove_folded(keep).map(|_| ())
     }
 
     /// Removes segments that are in a checkpoint, oldest first, until the rest is to be kept; says whether any went.
-    pub(crate) fn drop_folded(&self, keep: Keep) -> io::Result<bool> {
+    pub(crate) fn remove_folded(&self, keep: SegmentRetention) -> io::Result<bool> {
         let number = self.folded_before.load(Ordering::Relaxed);
         let mut any = false;
         let old: Vec<_> = self.files.read().range(..number).map(|(number, file)| (*number, file.clone())).collect();
@@ -389,7 +389,7 @@ impl Segments {
 }
 
 fn behind_header(offset: u64) -> u64 {
-    offset.saturating_sub(u64::from(HEADER_BYTES))
+    offset.saturating_sub(u64::from(SEGMENT_HEADER_BYTES))
 }
 
 #[cfg(test)]
@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn a_segment_that_was_not_made_ahead_waits_for_the_room_that_sled_is_given() {
         let dir = tempfile::tempdir().expect("a directory");
-        let room = Room::default();
+        let room = SpaceLock::default();
         let segments = Segments::new(Arc::new(RealDisk), dir.path().to_owned(), 1, room.clone()).expect("a journal");
         segments.prepare(16_384).expect("made ahead");
         let given_up = room.lock();

@@ -6,9 +6,9 @@ use crate::error::OpenError;
 use crate::options::MasterKey;
 use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, kind};
 
-pub(crate) const HEADER_BYTES: usize = 4096;
+pub(crate) const KEYRING_HEADER_BYTES: usize = 4096;
 const MAGIC: &[u8; 8] = b"PSKEYRNG";
-const FORMAT: u16 = 1;
+const KEYRING_FORMAT: u16 = 1;
 
 // Little-endian, at these offsets; the CRC-32C of all before it comes last.
 const FORMAT_AT: usize = 8;
@@ -17,10 +17,10 @@ const NONCE_AT: usize = 16;
 const RING_KEY_AT: usize = NONCE_AT + NONCE_BYTES;
 const USER_HASH_KEY_AT: usize = RING_KEY_AT + 48;
 const SYSTEM_ROOT_AT: usize = USER_HASH_KEY_AT + 48;
-const CRC_AT: usize = HEADER_BYTES - 4;
+const CRC_AT: usize = KEYRING_HEADER_BYTES - 4;
 
 /// The unwrapped keys of the header.
-pub(crate) struct Header {
+pub(crate) struct KeyringHeader {
     /// Wraps the users' data keys and the two below.
     pub(crate) ring_key: SecretKey,
     /// Keys the hash that stands for a user id.
@@ -29,7 +29,7 @@ pub(crate) struct Header {
     pub(crate) system_root: SecretKey,
 }
 
-impl Header {
+impl KeyringHeader {
     /// Fresh keys.
     pub(crate) fn generate(entropy: &dyn Entropy) -> Self {
         let fresh = || {
@@ -44,10 +44,10 @@ impl Header {
         let mut nonce = [0; NONCE_BYTES];
         entropy.fill(&mut nonce);
         let ring = self.ring_key.cipher();
-        let mut bytes = vec![0; HEADER_BYTES];
+        let mut bytes = vec![0; KEYRING_HEADER_BYTES];
         let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
         put(0, MAGIC);
-        put(FORMAT_AT, &FORMAT.to_le_bytes());
+        put(FORMAT_AT, &KEYRING_FORMAT.to_le_bytes());
         put(MASTER_VERSION_AT, &master.version().to_le_bytes());
         put(NONCE_AT, &nonce);
         put(RING_KEY_AT, &master_cipher(master).wrap(&nonce, label(kind::RING_KEY), &self.ring_key));
@@ -60,14 +60,14 @@ impl Header {
 
     pub(crate) fn decode(bytes: &[u8], master: &MasterKey) -> Result<Self, OpenError> {
         let damaged = |detail: &str| OpenError::Damaged { what: "the keyring's header", detail: detail.to_owned() };
-        if bytes.len() < HEADER_BYTES || !bytes.starts_with(MAGIC) {
+        if bytes.len() < KEYRING_HEADER_BYTES || !bytes.starts_with(MAGIC) {
             return Err(damaged("it is not that of a keyring"));
         }
         let found = u16::from_le_bytes([bytes[FORMAT_AT], bytes[FORMAT_AT + 1]]);
-        if found > FORMAT {
-            return Err(OpenError::NewerFormat { what: "the keyring", found, supported: FORMAT });
+        if found > KEYRING_FORMAT {
+            return Err(OpenError::NewerFormat { what: "the keyring", found, supported: KEYRING_FORMAT });
         }
-        if crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes() != bytes[CRC_AT..HEADER_BYTES] {
+        if crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes() != bytes[CRC_AT..KEYRING_HEADER_BYTES] {
             return Err(damaged("its checksum is wrong"));
         }
         let nonce: [u8; NONCE_BYTES] = array_at(bytes, NONCE_AT);

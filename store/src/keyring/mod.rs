@@ -18,9 +18,9 @@ use crate::disk::{Disk, DiskFile, WriteFailed, read_full_at, write_all_at};
 use crate::error::OpenError;
 use crate::options::MasterKey;
 use crate::seal::{Cipher, SecretKey};
-use header::{HEADER_BYTES, Header};
-pub(crate) use pool::Issued;
-use pool::Pool;
+use header::{KEYRING_HEADER_BYTES, KeyringHeader};
+pub(crate) use pool::IssuedSlot;
+use pool::SlotPool;
 pub(crate) use slot::SlotFault;
 use slot::{SLOT_BYTES, SLOTS_PER_PAGE};
 
@@ -32,8 +32,8 @@ const NEW_FILE_NAME: &str = "keyring.new";
 pub(crate) struct Keyring {
     file: Arc<dyn DiskFile>,
     ring: Cipher,
-    header: Header,
-    pool: Mutex<Pool>,
+    header: KeyringHeader,
+    pool: Mutex<SlotPool>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -48,7 +48,7 @@ impl Keyring {
         let (path, new_path) = (data_dir.join(FILE_NAME), data_dir.join(NEW_FILE_NAME));
         let made = || -> io::Result<()> {
             let file = disk.create(&new_path)?;
-            let bytes = Header::generate(entropy).encode(master, entropy);
+            let bytes = KeyringHeader::generate(entropy).encode(master, entropy);
             write_all_at(&*file, &bytes, 0).map_err(|WriteFailed { source, .. }| source)?;
             file.sync_data()?;
             // The name appears with the content behind it, or not at all.
@@ -68,17 +68,24 @@ impl Keyring {
         let path = data_dir.join(FILE_NAME);
         let failed = |source| OpenError::Disk { doing: "read the keyring", path: path.clone(), source };
         let file = disk.open(&path).map_err(failed)?;
-        let mut bytes = vec![0; HEADER_BYTES];
+        let mut bytes = vec![0; KEYRING_HEADER_BYTES];
         let filled = read_full_at(&*file, &mut bytes, 0).map_err(failed)?;
-        let header = Header::decode(&bytes[..filled], master)?;
-        let written = file.length().map_err(failed)?.saturating_sub(HEADER_BYTES as u64).div_ceil(SLOT_BYTES as u64);
+        let header = KeyringHeader::decode(&bytes[..filled], master)?;
+        let written =
+            file.length().map_err(failed)?.saturating_sub(KEYRING_HEADER_BYTES as u64).div_ceil(SLOT_BYTES as u64);
         // A batch starts on a page of its own: a torn write of it cannot harm slots that are in use.
         let next = written.next_multiple_of(SLOTS_PER_PAGE);
         let next = u32::try_from(next).map_err(|_| OpenError::Damaged {
             what: "the keyring",
             detail: format!("{written} slots are more than there can be"),
         })?;
-        Ok(Self { ring: header.ring_key.cipher(), header, file, pool: Mutex::new(Pool::starting_at(next)), entropy })
+        Ok(Self {
+            ring: header.ring_key.cipher(),
+            header,
+            file,
+            pool: Mutex::new(SlotPool::starting_at(next)),
+            entropy,
+        })
     }
 
     /// The key behind the user hash. It never rotates.
@@ -99,7 +106,7 @@ impl Keyring {
     /// Takes `count` slots that no user has, durable before it returns.
     ///
     /// Slots are made in batches, each with one write and one sync, so that a group of new users rarely pays for any.
-    pub(crate) fn take(&self, count: usize) -> io::Result<Vec<Issued>> {
+    pub(crate) fn take(&self, count: usize) -> io::Result<Vec<IssuedSlot>> {
         let mut pool = self.pool.lock();
         if pool.ready() < count {
             pool.refill(count, &*self.file, &self.ring, &*self.entropy)?;
@@ -108,12 +115,12 @@ impl Keyring {
     }
 
     /// Takes as many of `count` slots as are made already.
-    pub(crate) fn take_ready(&self, count: usize) -> Vec<Issued> {
+    pub(crate) fn take_ready(&self, count: usize) -> Vec<IssuedSlot> {
         self.pool.lock().take(count)
     }
 
     /// Takes back slots that nothing refers to, not even bytes that were half written.
-    pub(crate) fn give_back(&self, unused: Vec<Issued>) {
+    pub(crate) fn give_back(&self, unused: Vec<IssuedSlot>) {
         self.pool.lock().give_back(unused);
     }
 
@@ -128,7 +135,7 @@ impl Keyring {
         for number in first..pool.next_slot() {
             // An unused slot that does not open is no loss: it stays unused.
             if let Ok(key) = self.data_key(number, slot::FIRST_GENERATION) {
-                pool.give_back(vec![Issued { slot: number, key }]);
+                pool.give_back(vec![IssuedSlot { slot: number, key }]);
             }
         }
     }

@@ -16,18 +16,18 @@ const BATCH_SLOTS: usize = 1024;
 const MAX_BATCH_SLOTS: usize = 8192;
 
 /// A slot that was taken, with its key. A new slot's generation is 1.
-pub(crate) struct Issued {
+pub(crate) struct IssuedSlot {
     pub(crate) slot: u32,
     pub(crate) key: SecretKey,
 }
 
 /// The slots that are written and synced and that nobody has yet, lowest first.
-pub(super) struct Pool {
-    ready: VecDeque<Issued>,
+pub(super) struct SlotPool {
+    ready: VecDeque<IssuedSlot>,
     next: u32,
 }
 
-impl Pool {
+impl SlotPool {
     /// An empty pool; the first batch will start at `next`, the first slot of a page.
     pub(super) fn starting_at(next: u32) -> Self {
         Self { ready: VecDeque::new(), next }
@@ -49,12 +49,12 @@ impl Pool {
         self.next - run.count() as u32
     }
 
-    pub(super) fn take(&mut self, count: usize) -> Vec<Issued> {
+    pub(super) fn take(&mut self, count: usize) -> Vec<IssuedSlot> {
         self.ready.drain(..count.min(self.ready.len())).collect()
     }
 
     /// Puts slots back in their order, so that all unused slots stay one run.
-    pub(super) fn give_back(&mut self, unused: Vec<Issued>) {
+    pub(super) fn give_back(&mut self, unused: Vec<IssuedSlot>) {
         // Every group of commits ends here, and most have no new user: the sort would be a 25th of what a POST costs.
         if unused.is_empty() {
             return;
@@ -90,7 +90,7 @@ impl Pool {
             key.copy_from_slice(secret);
             let key = SecretKey::new(*key);
             bytes.extend_from_slice(&slot::encode(ring, number, FIRST_GENERATION, &key));
-            batch.push(Issued { slot: number, key });
+            batch.push(IssuedSlot { slot: number, key });
         }
         match write_all_at(file, &bytes, slot::offset(first)) {
             // Nothing was written, so the same place will do for the next try.

@@ -2,14 +2,14 @@
 
 use std::io;
 
-use super::header::HEADER_BYTES;
+use super::header::KEYRING_HEADER_BYTES;
 use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, TENANT, kind};
 
 pub(super) const SLOT_BYTES: usize = 64;
 pub(super) const SLOTS_PER_PAGE: u64 = 64;
 /// The generation of every new slot; erasures count it up.
 pub(super) const FIRST_GENERATION: u32 = 1;
-const FORMAT: u8 = 1;
+const SLOT_FORMAT: u8 = 1;
 const LIVE: u8 = 1;
 const DESTROYED: u8 = 2;
 
@@ -30,7 +30,7 @@ pub(crate) enum SlotFault {
 
 /// Where a slot lies in the file.
 pub(super) fn offset(number: u32) -> u64 {
-    HEADER_BYTES as u64 + u64::from(number) * SLOT_BYTES as u64
+    KEYRING_HEADER_BYTES as u64 + u64::from(number) * SLOT_BYTES as u64
 }
 
 pub(super) fn encode(ring: &Cipher, number: u32, generation: u32, key: &SecretKey) -> [u8; SLOT_BYTES] {
@@ -44,7 +44,7 @@ pub(super) fn destroyed(generation: u32) -> [u8; SLOT_BYTES] {
 
 fn finished(state: u8, generation: u32, wrapped: [u8; 48]) -> [u8; SLOT_BYTES] {
     let mut bytes = [0; SLOT_BYTES];
-    bytes[..3].copy_from_slice(&[state, FORMAT, kind::DATA_KEY]);
+    bytes[..3].copy_from_slice(&[state, SLOT_FORMAT, kind::DATA_KEY]);
     bytes[GENERATION_AT..WRAPPED_AT].copy_from_slice(&generation.to_le_bytes());
     bytes[WRAPPED_AT..TENANT_AT].copy_from_slice(&wrapped);
     bytes[TENANT_AT..CRC_AT].copy_from_slice(&TENANT.to_le_bytes());
@@ -66,7 +66,7 @@ pub(super) fn decode(
     if bytes[0] == DESTROYED {
         return Err(damaged("was destroyed"));
     }
-    if bytes[..3] != [LIVE, FORMAT, kind::DATA_KEY] || bytes[TENANT_AT..CRC_AT] != TENANT.to_le_bytes() {
+    if bytes[..3] != [LIVE, SLOT_FORMAT, kind::DATA_KEY] || bytes[TENANT_AT..CRC_AT] != TENANT.to_le_bytes() {
         return Err(damaged("holds no key of this format"));
     }
     if bytes[GENERATION_AT..WRAPPED_AT] != generation.to_le_bytes() {
@@ -88,5 +88,13 @@ fn nonce(number: u32, generation: u32) -> [u8; NONCE_BYTES] {
 }
 
 fn label(number: u32, generation: u32) -> Label {
-    Label { kind: kind::DATA_KEY, format: FORMAT, tenant: TENANT, slot: number, generation, number: 0, user: NOBODY }
+    Label {
+        kind: kind::DATA_KEY,
+        format: SLOT_FORMAT,
+        tenant: TENANT,
+        slot: number,
+        generation,
+        number: 0,
+        user: NOBODY,
+    }
 }

@@ -4,8 +4,8 @@ use crate::error::OpenError;
 use crate::journal::Position;
 
 /// The format of the store as a whole.
-pub(crate) const FORMAT: u16 = 3;
-const BYTES: usize = 32;
+pub(crate) const STORE_FORMAT: u16 = 3;
+const META_BYTES: usize = 32;
 
 /// One value in sled, little-endian: format u16, epoch u64 at 8, checkpoint u64 at 16, first unused slot + 1 u32 at 24,
 /// clock u32 at 28.
@@ -23,9 +23,9 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    pub(super) fn encode(&self) -> [u8; BYTES] {
-        let mut bytes = [0; BYTES];
-        bytes[..2].copy_from_slice(&FORMAT.to_le_bytes());
+    pub(super) fn encode(&self) -> [u8; META_BYTES] {
+        let mut bytes = [0; META_BYTES];
+        bytes[..2].copy_from_slice(&STORE_FORMAT.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.checkpoint.to_u64().to_le_bytes());
         bytes[24..28].copy_from_slice(&self.first_unused_slot.map_or(0, |slot| slot + 1).to_le_bytes());
@@ -36,10 +36,10 @@ impl Meta {
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, OpenError> {
         let damaged = || OpenError::Damaged { what: "sled's meta record", detail: "its length is wrong".to_owned() };
         let format = bytes.first_chunk().map(|format| u16::from_le_bytes(*format)).ok_or_else(damaged)?;
-        if format != FORMAT {
-            return Err(OpenError::other_format("the store", format, FORMAT));
+        if format != STORE_FORMAT {
+            return Err(OpenError::other_format("the store", format, STORE_FORMAT));
         }
-        let bytes: &[u8; BYTES] = bytes.try_into().map_err(|_| damaged())?;
+        let bytes: &[u8; META_BYTES] = bytes.try_into().map_err(|_| damaged())?;
         let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
         let short = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
         Ok(Self {

@@ -125,7 +125,7 @@ impl SledStore {
     /// Opens the files anew: sled never gets over an I/O error. All that was flushed is there, and the journal has the
     /// rest. The failed handle still reads, so it goes only when there is what opening needs.
     pub(crate) fn reopen(&self) -> Result<(), OpenError> {
-        let _room = self.reserve.lock_room();
+        let _room = self.reserve.lock_space();
         if self.is_open() {
             let path = self.data_dir.clone();
             let failed = |source| OpenError::Disk { doing: "set room aside in", path, source };

@@ -4,7 +4,7 @@ use crate::seal::{Label, NONCE_BYTES, TENANT};
 use crate::user_hash::UserHash;
 
 /// The format of records.
-pub(crate) const FORMAT: u8 = 1;
+pub(crate) const RECORD_FORMAT: u8 = 1;
 /// sled moves large pages to files that it never syncs, so no value comes near them.
 pub(crate) const MAX_VALUE_BYTES: usize = 4000;
 
@@ -16,7 +16,7 @@ const PLAIN_AT: usize = 20;
 const DICTIONARY_AT: usize = 24;
 const TENANT_AT: usize = 28;
 const NONCE_AT: usize = 32;
-const HEADER_BYTES: usize = NONCE_AT + NONCE_BYTES;
+const RECORD_HEADER_BYTES: usize = NONCE_AT + NONCE_BYTES;
 
 /// A record, sealed. Its seal binds what the header says about where it belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(crate) struct SealedRecord {
 impl SealedRecord {
     pub(crate) fn label(&self) -> Label {
         let Self { kind, user, slot, generation, number, .. } = *self;
-        Label { kind, format: FORMAT, tenant: TENANT, slot, generation, number, user }
+        Label { kind, format: RECORD_FORMAT, tenant: TENANT, slot, generation, number, user }
     }
 
     /// A record without its body yet.
@@ -50,17 +50,17 @@ impl SealedRecord {
 
     /// How many values it takes.
     pub(crate) fn count(&self) -> u16 {
-        let rest = self.sealed.len().saturating_sub(MAX_VALUE_BYTES - HEADER_BYTES);
+        let rest = self.sealed.len().saturating_sub(MAX_VALUE_BYTES - RECORD_HEADER_BYTES);
         (1 + rest.div_ceil(MAX_VALUE_BYTES)) as u16
     }
 
     /// The values to store, in order.
     pub(crate) fn chunks(&self) -> Vec<Vec<u8>> {
-        let room = MAX_VALUE_BYTES - HEADER_BYTES;
+        let room = MAX_VALUE_BYTES - RECORD_HEADER_BYTES;
         let (head, rest) = self.sealed.split_at(self.sealed.len().min(room));
         let count = self.count();
-        let mut first = Vec::with_capacity(HEADER_BYTES + head.len());
-        first.extend_from_slice(&[FORMAT, self.kind]);
+        let mut first = Vec::with_capacity(RECORD_HEADER_BYTES + head.len());
+        first.extend_from_slice(&[RECORD_FORMAT, self.kind]);
         first.extend_from_slice(&count.to_le_bytes());
         first.extend_from_slice(&self.slot.to_le_bytes());
         first.extend_from_slice(&self.generation.to_le_bytes());
@@ -75,15 +75,15 @@ impl SealedRecord {
 
     /// How many values the record in this first one has.
     pub(crate) fn chunk_count(first: &[u8]) -> Option<u16> {
-        let header = first.first_chunk::<HEADER_BYTES>()?;
-        let is_known = header[0] == FORMAT && header[TENANT_AT..NONCE_AT] == TENANT.to_le_bytes();
+        let header = first.first_chunk::<RECORD_HEADER_BYTES>()?;
+        let is_known = header[0] == RECORD_FORMAT && header[TENANT_AT..NONCE_AT] == TENANT.to_le_bytes();
         is_known.then(|| u16::from_le_bytes([header[2], header[3]]))
     }
 
     /// Reads the header of a first value and as much of the body as it holds; the rest is appended to `sealed`.
     /// `user` is whose it has to be.
     pub(crate) fn from_first(first: &[u8], user: UserHash) -> Option<Self> {
-        let (header, sealed) = first.split_first_chunk::<HEADER_BYTES>()?;
+        let (header, sealed) = first.split_first_chunk::<RECORD_HEADER_BYTES>()?;
         Some(Self {
             kind: header[1],
             user,

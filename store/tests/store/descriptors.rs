@@ -22,8 +22,8 @@ fn take_all() -> Vec<File> {
 /// Appends to user 1 until nothing more is taken.
 fn append_all(store: &mut Store, sequence: &mut u64) -> u64 {
     let before = *sequence;
-    while let Ok(verdicts) = store.journal.append(&[record(1, *sequence + 1, vec![1; 20_000])]) {
-        verdicts[0].expect("in sequence");
+    while let Ok(results) = store.journal.append(&[record(1, *sequence + 1, vec![1; 20_000])]) {
+        results[0].expect("in sequence");
         *sequence += 1;
         assert!(*sequence < before + 1000, "descriptors do not run out");
     }

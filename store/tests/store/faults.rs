@@ -20,8 +20,8 @@ fn open_on(dir: &Path, disk: &FaultyDisk) -> Store {
 
 /// Appends the next frame of user 1, whose body is its sequence.
 fn append(store: &mut Store, sequence: u64) -> Result<(), JournalError> {
-    let verdicts = store.journal.append(&[record(1, sequence, sequence.to_le_bytes().to_vec())])?;
-    verdicts[0].expect("in sequence");
+    let results = store.journal.append(&[record(1, sequence, sequence.to_le_bytes().to_vec())])?;
+    results[0].expect("in sequence");
     Ok(())
 }
 
@@ -188,9 +188,9 @@ fn a_keyring_that_finds_no_room_refuses_new_users_alone() {
     disk.set(Plan { path: "keyring", full: FOR_EVER, ..Plan::default() });
     let mut group: Vec<_> = (10..3000).map(|number| record(number, 1, vec![1])).collect();
     group.push(record(1, 2, 2_u64.to_le_bytes().to_vec()));
-    let verdicts = store.journal.append(&group).expect("taken");
-    assert_eq!(verdicts.last(), Some(&Ok(())), "a user who has a slot is served");
-    let refused = verdicts.iter().filter(|verdict| verdict.is_err()).count();
+    let results = store.journal.append(&group).expect("taken");
+    assert_eq!(results.last(), Some(&Ok(())), "a user who has a slot is served");
+    let refused = results.iter().filter(|result| result.is_err()).count();
     assert!(refused > 1000, "{refused} of 2,990 new users");
     assert!(!store.status.takes_writes(), "readiness says so");
     disk.set(Plan::default());
@@ -358,8 +358,8 @@ fn a_full_disk_does_not_stop_the_roll_to_the_next_segment() {
     let mut store = open_on(dir.path(), &disk);
     disk.set(Plan { path: "journal", no_room: true, ..Plan::default() });
     let mut taken = 0;
-    while let Ok(verdicts) = store.journal.append(&[record(1, taken + 1, vec![1; 20_000])]) {
-        verdicts[0].expect("in sequence");
+    while let Ok(results) = store.journal.append(&[record(1, taken + 1, vec![1; 20_000])]) {
+        results[0].expect("in sequence");
         taken += 1;
     }
     assert!(taken > 13, "{taken} groups of 20,000 bytes: more than a segment has");

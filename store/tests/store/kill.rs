@@ -34,10 +34,10 @@ fn child() {
             .filter(|number| (number + round) % 3 != 0)
             .map(|number| record(number, next[number], body(number, next[number])))
             .collect();
-        let verdicts = store.journal.append(&group).expect("taken");
+        let results = store.journal.append(&group).expect("taken");
         let mut line = String::new();
-        for (record, verdict) in group.iter().zip(verdicts) {
-            verdict.expect("in sequence");
+        for (record, result) in group.iter().zip(results) {
+            result.expect("in sequence");
             let number = (0..USERS).find(|number| user(*number) == record.user).expect("one of ours");
             next[number] += 1;
             line += &format!("ack {number} {}\n", record.sequence);

@@ -55,9 +55,9 @@ fn a_load_beside_appends_and_checkpoints_sees_all_that_was_acknowledged_and_no_g
             let sequenced = |number: usize| (number, acknowledged[number].load(Ordering::Relaxed) + 1);
             let group: Vec<_> = numbers.clone().map(sequenced).collect();
             let body = |(number, sequence): (usize, u64)| record(number, sequence, sequence.to_le_bytes().to_vec());
-            let verdicts = journal.append(&group.iter().copied().map(body).collect::<Vec<_>>()).expect("taken");
-            for (verdict, (number, sequence)) in verdicts.into_iter().zip(group) {
-                verdict.expect("in sequence");
+            let results = journal.append(&group.iter().copied().map(body).collect::<Vec<_>>()).expect("taken");
+            for (result, (number, sequence)) in results.into_iter().zip(group) {
+                result.expect("in sequence");
                 acknowledged[number].store(sequence, Ordering::Release);
             }
         }

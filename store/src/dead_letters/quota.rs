@@ -9,44 +9,44 @@ use parking_lot::Mutex;
 pub(crate) type SourceTag = [u8; 4];
 
 /// The tag of a source. Two sources with one tag would share their bound, and nothing else.
-pub(super) fn tag(source: &str) -> SourceTag {
+pub(super) fn source_tag(source: &str) -> SourceTag {
     crc32c::crc32c(source.as_bytes()).to_be_bytes()
 }
 
 /// Bounds on stored letters, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct LetterLimits {
     pub(super) per_source: u64,
     pub(super) all: u64,
 }
 
 /// Bytes that are stored or will be: shared by those who hand letters in and the thread that writes them.
-pub(super) struct Account {
-    limits: Limits,
-    sources: Mutex<HashMap<SourceTag, Held>>,
+pub(super) struct LetterQuota {
+    limits: LetterLimits,
+    sources: Mutex<HashMap<SourceTag, SourceUsage>>,
 }
 
 /// Of one source.
 #[derive(Debug, Clone, Copy, Default)]
-struct Held {
+struct SourceUsage {
     /// Bytes in the store.
     stored: u64,
     /// Room set aside for letters that are not written yet.
     reserved: u64,
 }
 
-impl Held {
+impl SourceUsage {
     fn bytes(self) -> u64 {
         self.stored + self.reserved
     }
 }
 
-impl Account {
+impl LetterQuota {
     /// Begins with what is stored.
-    pub(super) fn new(limits: Limits, stored: HashMap<SourceTag, u64>) -> Self {
-        let account = Self { limits, sources: Mutex::default() };
-        account.set_stored(stored);
-        account
+    pub(super) fn new(limits: LetterLimits, stored: HashMap<SourceTag, u64>) -> Self {
+        let quota = Self { limits, sources: Mutex::default() };
+        quota.set_stored(stored);
+        quota
     }
 
     /// Puts what was counted in the store in the place of what was known of it. What is set aside stays.
@@ -86,7 +86,7 @@ impl Account {
     }
 }
 
-fn sum(sources: &HashMap<SourceTag, Held>) -> u64 {
+fn sum(sources: &HashMap<SourceTag, SourceUsage>) -> u64 {
     sources.values().map(|held| held.bytes()).sum()
 }
 
@@ -96,23 +96,26 @@ mod tests {
 
     #[test]
     fn each_source_has_its_bound_and_all_have_one() {
-        let account = Account::new(Limits { per_source: 100, all: 150 }, HashMap::from([(tag("a"), 60)]));
-        assert_eq!(account.reserve(tag("a"), 41), Err(LetterDropped::SourceLimit));
-        assert_eq!(account.reserve(tag("a"), 40), Ok(()));
-        assert_eq!(account.reserve(tag("b"), 51), Err(LetterDropped::TotalLimit));
-        assert_eq!(account.reserve(tag("b"), 50), Ok(()));
-        account.settle(tag("a"), 40, 30);
-        assert_eq!((account.total(), account.reserve(tag("a"), 10)), (140, Ok(())));
+        let quota =
+            LetterQuota::new(LetterLimits { per_source: 100, all: 150 }, HashMap::from([(source_tag("a"), 60)]));
+        assert_eq!(quota.reserve(source_tag("a"), 41), Err(LetterDropped::SourceLimit));
+        assert_eq!(quota.reserve(source_tag("a"), 40), Ok(()));
+        assert_eq!(quota.reserve(source_tag("b"), 51), Err(LetterDropped::TotalLimit));
+        assert_eq!(quota.reserve(source_tag("b"), 50), Ok(()));
+        quota.settle(source_tag("a"), 40, 30);
+        assert_eq!((quota.total(), quota.reserve(source_tag("a"), 10)), (140, Ok(())));
     }
 
     #[test]
     fn what_is_counted_again_replaces_what_is_stored_and_leaves_what_waits() {
-        let account =
-            Account::new(Limits { per_source: 100, all: 150 }, HashMap::from([(tag("a"), 60), (tag("b"), 5)]));
-        assert_eq!(account.reserve(tag("a"), 20), Ok(()));
-        account.set_stored(HashMap::from([(tag("a"), 10), (tag("c"), 1)]));
-        assert_eq!(account.total(), 31);
-        account.settle(tag("a"), 20, 15);
-        assert_eq!((account.total(), account.reserve(tag("a"), 76)), (26, Err(LetterDropped::SourceLimit)));
+        let quota = LetterQuota::new(
+            LetterLimits { per_source: 100, all: 150 },
+            HashMap::from([(source_tag("a"), 60), (source_tag("b"), 5)]),
+        );
+        assert_eq!(quota.reserve(source_tag("a"), 20), Ok(()));
+        quota.set_stored(HashMap::from([(source_tag("a"), 10), (source_tag("c"), 1)]));
+        assert_eq!(quota.total(), 31);
+        quota.settle(source_tag("a"), 20, 15);
+        assert_eq!((quota.total(), quota.reserve(source_tag("a"), 76)), (26, Err(LetterDropped::SourceLimit)));
     }
 }

@@ -7,23 +7,25 @@ use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
 use domain::port::store::StoreError;
 
 use crate::disk::{DiskFile, read_full_at};
-use crate::journal::{HEADER_BYTES, HeaderFault, Item, MARK_BYTES, Moved, Position, claimed_length, parse};
-use crate::shared::Shared;
+use crate::engine::Engine;
+use crate::journal::{
+    MARK_BYTES, MovedGroup, Position, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentItem, claimed_length, parse,
+};
 use crate::user_hash::UserHash;
 
 /// One read of a segment takes so many bytes, or one frame.
 const CHUNK_BYTES: usize = 128 << 10;
 
 /// Reads the journal in its order.
-pub(crate) struct Log(pub(crate) Arc<Shared>);
+pub(crate) struct JournalLog(pub(crate) Arc<Engine>);
 
-impl EventLog for Log {
+impl EventLog for JournalLog {
     fn end(&self) -> LogPosition {
         LogPosition(self.0.durable_end().to_u64())
     }
 
     fn oldest(&self) -> LogPosition {
-        LogPosition(Position::new(self.0.segments.oldest(), HEADER_BYTES).to_u64())
+        LogPosition(Position::new(self.0.segments.oldest(), SEGMENT_HEADER_BYTES).to_u64())
     }
 
     fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError> {
@@ -36,17 +38,17 @@ impl EventLog for Log {
         if at >= up_to {
             return Ok(LogBatch { next: from, ..LogBatch::default() });
         }
-        let mut walk = Walk {
-            shared: &self.0,
+        let mut reader = BatchReader {
+            engine: &self.0,
             from: at,
             at,
             up_to,
-            moved: Moved::NOTHING,
+            moved: MovedGroup::NONE,
             room: max_bytes,
             batch: LogBatch::default(),
         };
-        while walk.segment()? {}
-        let batch = LogBatch { next: LogPosition(walk.at.to_u64()), ..walk.batch };
+        while reader.read_segment()? {}
+        let batch = LogBatch { next: LogPosition(reader.at.to_u64()), ..reader.batch };
         if batch.sealed > 0 {
             tracing::warn!(frames = batch.sealed, "frames of the journal do not open: followers do not see them");
         }
@@ -59,37 +61,37 @@ impl EventLog for Log {
 }
 
 /// The sequence of a user's newest frame: in memory, unless a checkpoint let it be forgotten.
-fn newest(shared: &Shared, user: &UserHash) -> Result<u64, StoreError> {
-    if let Some(entry) = shared.index.get(user) {
+fn newest(engine: &Engine, user: &UserHash) -> Result<u64, StoreError> {
+    if let Some(entry) = engine.index.get(user) {
         return Ok(entry.sequence);
     }
-    Ok(shared.sled.user(user)?.map_or(0, |record| record.number))
+    Ok(engine.sled.user(user)?.map_or(0, |record| record.number))
 }
 
 /// One read, segment by segment.
-struct Walk<'a> {
-    shared: &'a Shared,
+struct BatchReader<'a> {
+    engine: &'a Engine,
     from: Position,
     at: Position,
     up_to: Position,
     /// What start-up moved to the segment that the walk is in.
-    moved: Moved,
+    moved: MovedGroup,
     /// How many bytes may still be taken.
     room: usize,
     batch: LogBatch,
 }
 
-impl Walk<'_> {
+impl BatchReader<'_> {
     /// Reads on in the segment that the walk is at. `false` when that is all.
-    fn segment(&mut self) -> Result<bool, LogError> {
+    fn read_segment(&mut self) -> Result<bool, LogError> {
         let number = self.at.segment;
-        let segments = &self.shared.segments;
+        let segments = &self.engine.segments;
         let Some(segment) = segments.readable(number).map_err(|fault| unreadable(number, fault))? else {
-            let oldest = Position::new(segments.oldest(), HEADER_BYTES);
+            let oldest = Position::new(segments.oldest(), SEGMENT_HEADER_BYTES);
             let gone = LogError::Gone { oldest: LogPosition(oldest.to_u64()) };
             return Err(if self.at < oldest { gone } else { LogError::Nowhere });
         };
-        if self.at.offset < HEADER_BYTES {
+        if self.at.offset < SEGMENT_HEADER_BYTES {
             return Err(LogError::Nowhere);
         }
         self.moved = segment.moved;
@@ -97,18 +99,18 @@ impl Walk<'_> {
         // What a segment holds behind its end was never acknowledged there.
         let end = segment.end.unwrap_or(u32::MAX).min(if is_last { self.up_to.offset } else { u32::MAX });
         while self.at.offset < end {
-            if !self.chunk(&*segment.file, end)? {
+            if !self.read_chunk(&*segment.file, end)? {
                 return Ok(false);
             }
         }
         if !is_last {
-            self.at = Position::new(number + 1, HEADER_BYTES);
+            self.at = Position::new(number + 1, SEGMENT_HEADER_BYTES);
         }
         Ok(!is_last)
     }
 
     /// Takes the frames of one read, at least one. `false` when there is no room for more.
-    fn chunk(&mut self, file: &dyn DiskFile, end: u32) -> Result<bool, LogError> {
+    fn read_chunk(&mut self, file: &dyn DiskFile, end: u32) -> Result<bool, LogError> {
         let left = (end - self.at.offset) as usize;
         let mut bytes = vec![0; left.min(CHUNK_BYTES)];
         read(file, &mut bytes, self.at.offset)?;
@@ -121,15 +123,15 @@ impl Walk<'_> {
         let begin = self.at;
         while !rest.is_empty() {
             let length = match parse(rest) {
-                Item::Frame { length, .. } => {
+                SegmentItem::Frame { length, .. } => {
                     if self.batch.entries.len() as u64 + self.batch.sealed > 0 && length > self.room {
                         return Ok(false);
                     }
-                    self.frame(rest)?;
+                    self.read_frame(rest)?;
                     self.room = self.room.saturating_sub(length);
                     length
                 }
-                Item::Mark { position, .. } if position == self.at => MARK_BYTES,
+                SegmentItem::Mark { position, .. } if position == self.at => MARK_BYTES,
                 // Cut by the end of the read: the next one begins with it.
                 _ if self.at != begin && (rest.len() < 4 || claimed_length(rest) > rest.len()) => return Ok(true),
                 _ if self.at == self.from => return Err(LogError::Nowhere),
@@ -145,9 +147,9 @@ impl Walk<'_> {
     }
 
     /// Opens the frame at the start of `bytes`.
-    fn frame(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        let Item::Frame { header, sealed, length } = parse(bytes) else { return Ok(()) };
-        let cipher = match self.shared.cipher(header.slot, header.generation) {
+    fn read_frame(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        let SegmentItem::Frame { header, sealed, length } = parse(bytes) else { return Ok(()) };
+        let cipher = match self.engine.cipher(header.slot, header.generation) {
             Ok(cipher) => cipher,
             Err(StoreError::Damaged { .. }) => {
                 self.batch.sealed += 1;
@@ -161,7 +163,7 @@ impl Walk<'_> {
                 origin: LogPosition(self.moved.origin_of(self.at).to_u64()),
                 next: LogPosition(Position::new(self.at.segment, self.at.offset + length as u32).to_u64()),
                 sequence: header.sequence,
-                newest: newest(self.shared, &header.user)?.max(header.sequence),
+                newest: newest(self.engine, &header.user)?.max(header.sequence),
                 body,
             }),
             Err(_) => self.batch.sealed += 1,
@@ -177,12 +179,12 @@ fn read(file: &dyn DiskFile, bytes: &mut [u8], offset: u32) -> Result<(), LogErr
     }
 }
 
-fn unreadable(number: u32, fault: HeaderFault) -> LogError {
+fn unreadable(number: u32, fault: SegmentHeaderFault) -> LogError {
     let error = match fault {
-        HeaderFault::Unavailable(source) => {
+        SegmentHeaderFault::Unavailable(source) => {
             StoreError::Unavailable { doing: "reading the journal", source: source.into() }
         }
-        HeaderFault::Damaged | HeaderFault::Format(_) => {
+        SegmentHeaderFault::Damaged | SegmentHeaderFault::Format(_) => {
             StoreError::Damaged { what: format!("the header of segment {}", number + 1) }
         }
     };

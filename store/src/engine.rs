@@ -8,9 +8,9 @@ use domain::port::clock::Entropy;
 use domain::port::store::{Checkpointed, LoadVisitor, StoreError};
 
 use crate::chain::{Chain, ChainBuilder, Link};
-use crate::checkpoint::Bell;
-use crate::journal::{Entry, Fetched, Index, Item, Keep, Position, Segments, parse};
-use crate::keyring::{Issued, Keyring, SlotFault};
+use crate::checkpoint_trigger::CheckpointTrigger;
+use crate::journal::{Fetched, Index, NewestFrame, Position, SegmentItem, SegmentRetention, Segments, parse};
+use crate::keyring::{IssuedSlot, Keyring, SlotFault};
 use crate::metric::Metrics;
 use crate::retention_clock::RetentionClock;
 use crate::seal::{Cipher, SecretKey};
@@ -22,7 +22,7 @@ use crate::user_hash::{UserHash, UserHasher};
 /// How often a load starts over because a checkpoint overtook it.
 const LOAD_ATTEMPTS: usize = 8;
 
-pub(crate) struct Shared {
+pub(crate) struct Engine {
     pub(crate) keyring: Keyring,
     pub(crate) hasher: UserHasher,
     pub(crate) segments: Segments,
@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) status: StoreStatus,
     pub(crate) metrics: Metrics,
-    pub(crate) bell: Arc<Bell>,
+    pub(crate) checkpoint_trigger: Arc<CheckpointTrigger>,
     /// Decides what is removed for its age. Without one nothing is.
     pub(crate) retention_clock: Option<RetentionClock>,
     /// Wakes the upkeep thread.
@@ -50,7 +50,7 @@ pub(crate) struct Known {
 }
 
 /// What is stored of a user: the record opened, the frames since yet to be.
-pub(crate) struct Unfolded {
+pub(crate) struct UnfoldedUser {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     pub(crate) sequence: u64,
@@ -59,23 +59,24 @@ pub(crate) struct Unfolded {
     pub(crate) chain: Chain,
 }
 
-/// The parts of [`Shared`] that start-up made.
-pub(crate) struct Parts {
+/// The parts of [`Engine`] that start-up made.
+pub(crate) struct EngineParts {
     pub(crate) keyring: Keyring,
     pub(crate) segments: Segments,
     pub(crate) index: Index,
     pub(crate) sled: SledStore,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) bell: Arc<Bell>,
+    pub(crate) checkpoint_trigger: Arc<CheckpointTrigger>,
     pub(crate) metrics: Metrics,
     pub(crate) retention_clock: Option<RetentionClock>,
     /// The locked lock file.
     pub(crate) lock: File,
 }
 
-impl Shared {
-    pub(crate) fn new(parts: Parts, durable_end: Position) -> Self {
-        let Parts { keyring, segments, index, sled, entropy, bell, metrics, retention_clock, lock } = parts;
+impl Engine {
+    pub(crate) fn new(parts: EngineParts, durable_end: Position) -> Self {
+        let EngineParts { keyring, segments, index, sled, entropy, checkpoint_trigger, metrics, retention_clock, lock } =
+            parts;
         Self {
             hasher: UserHasher::new(keyring.user_hash_key()),
             keyring,
@@ -85,7 +86,7 @@ impl Shared {
             entropy,
             status: StoreStatus::default(),
             metrics,
-            bell,
+            checkpoint_trigger,
             retention_clock,
             upkeep_signal: Signal::default(),
             durable_end: AtomicU64::new(durable_end.to_u64()),
@@ -104,8 +105,8 @@ impl Shared {
 
     /// A write is worth more than a follower's way back: on a full disk, the segments go that are kept for followers
     /// alone. Says whether any did.
-    pub(crate) fn make_room(&self) -> bool {
-        match self.segments.drop_folded(Keep::NOTHING) {
+    pub(crate) fn free_follower_segments(&self) -> bool {
+        match self.segments.remove_folded(SegmentRetention::NONE) {
             Ok(any) => any,
             Err(error) => {
                 tracing::warn!("the disk is full, and old segments of the journal could not be removed: {error}");
@@ -115,13 +116,13 @@ impl Shared {
     }
 
     /// Takes slots of the keyring, which may grow for it: not while the room that was given up for sled is free.
-    pub(crate) fn take_slots(&self, count: usize) -> std::io::Result<Vec<Issued>> {
+    pub(crate) fn take_slots(&self, count: usize) -> std::io::Result<Vec<IssuedSlot>> {
         let made = self.keyring.take_ready(count);
         if made.len() == count {
             return Ok(made);
         }
         self.keyring.give_back(made);
-        let _room = self.sled.reserve().lock_room();
+        let _room = self.sled.reserve().lock_space();
         self.keyring.take(count)
     }
 
@@ -136,7 +137,7 @@ impl Shared {
     /// The newest frame of a user. A sequence that only sled knows is believed if its seal vouches for it.
     pub(crate) fn last_known(&self, user: &UserHash) -> Result<Option<Known>, StoreError> {
         self.check_quarantine(user)?;
-        if let Some(Entry { slot, generation, sequence, position }) = self.index.get(user) {
+        if let Some(NewestFrame { slot, generation, sequence, position }) = self.index.get(user) {
             return Ok(Some(Known { slot, generation, sequence, position }));
         }
         let Some(record) = self.sled.user(user)? else { return Ok(None) };
@@ -178,10 +179,10 @@ impl Shared {
         &self,
         user: &UserHash,
         since: Option<u64>,
-        unfolded: Unfolded,
+        unfolded: UnfoldedUser,
         visitor: &mut dyn LoadVisitor,
     ) -> Result<bool, StoreError> {
-        let Unfolded { generation, cipher, body, chain, .. } = unfolded;
+        let UnfoldedUser { generation, cipher, body, chain, .. } = unfolded;
         let UserBody { state, tail } = body.unwrap_or_default();
         visitor.checkpoint(Checkpointed { state: (!state.is_empty()).then_some(state), tail })?;
         if let Some(since) = since {
@@ -209,9 +210,9 @@ impl Shared {
     pub(crate) fn unfolded(
         &self,
         user: &UserHash,
-        entry: Entry,
+        entry: NewestFrame,
         record: Option<&SealedRecord>,
-    ) -> Result<Unfolded, StoreError> {
+    ) -> Result<UnfoldedUser, StoreError> {
         let found = self.assemble(user, Some(entry), record)?;
         found.ok_or_else(gone)?.ok_or_else(|| damaged("a frame of nobody".to_owned()))
     }
@@ -220,9 +221,9 @@ impl Shared {
     fn assemble(
         &self,
         user: &UserHash,
-        newest: Option<Entry>,
+        newest: Option<NewestFrame>,
         record: Option<&SealedRecord>,
-    ) -> Result<Option<Option<Unfolded>>, StoreError> {
+    ) -> Result<Option<Option<UnfoldedUser>>, StoreError> {
         let (slot, generation) = match (&newest, record) {
             (None, None) => return Ok(Some(None)),
             (Some(entry), None) => (entry.slot, entry.generation),
@@ -236,19 +237,19 @@ impl Shared {
         let sequence = newest.map_or(0, |entry| entry.sequence).max(folded);
         let Some(chain) = self.chain(user, newest, folded)? else { return Ok(None) };
         let body = record.map(|record| self.sled.open_user(&cipher, record)).transpose()?;
-        Ok(Some(Some(Unfolded { slot, generation, sequence, cipher, body, chain })))
+        Ok(Some(Some(UnfoldedUser { slot, generation, sequence, cipher, body, chain })))
     }
 
     /// Follows a user's chain back from its newest frame to the one after sequence `folded`, and returns the frames in
     /// the order of their sequences. `None` if a segment has gone meanwhile.
-    fn chain(&self, user: &UserHash, newest: Option<Entry>, folded: u64) -> Result<Option<Chain>, StoreError> {
+    fn chain(&self, user: &UserHash, newest: Option<NewestFrame>, folded: u64) -> Result<Option<Chain>, StoreError> {
         let mut chain = ChainBuilder::default();
-        let Some(Entry { mut position, mut sequence, slot, generation }) = newest else {
+        let Some(NewestFrame { mut position, mut sequence, slot, generation }) = newest else {
             return Ok(Some(chain.finish()));
         };
         while sequence > folded {
             let Some(bytes) = self.fetch(position)? else { return Ok(None) };
-            let Item::Frame { header, length, .. } = parse(&bytes) else {
+            let SegmentItem::Frame { header, length, .. } = parse(&bytes) else {
                 return Err(damaged(format!("the journal at {position}")));
             };
             if (header.user, header.sequence, header.slot, header.generation) != (*user, sequence, slot, generation) {
@@ -267,7 +268,7 @@ impl Shared {
         let Some(bytes) = bytes.map_or_else(|| self.fetch(position), |bytes| Ok(Some(bytes.into_vec())))? else {
             return Ok(None);
         };
-        let Item::Frame { header, sealed, .. } = parse(&bytes) else {
+        let SegmentItem::Frame { header, sealed, .. } = parse(&bytes) else {
             return Err(damaged(format!("the journal at {position}")));
         };
         let body = cipher.open(&header.nonce, header.label(), sealed);

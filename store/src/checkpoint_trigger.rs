@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 /// Shared by the appender, which counts bytes, and the checkpoint thread, which waits.
-pub(crate) struct Bell {
+pub(crate) struct CheckpointTrigger {
     /// Bytes appended since start-up, and those of before that no checkpoint had then.
     appended: AtomicU64,
     /// How many of them a checkpoint has.
@@ -19,7 +19,7 @@ pub(crate) struct Bell {
     rung: Condvar,
 }
 
-impl Bell {
+impl CheckpointTrigger {
     /// A bell that rings when `limit` bytes were appended since the last checkpoint.
     pub(crate) fn new(limit: u64) -> Self {
         Self {
@@ -104,19 +104,19 @@ mod tests {
 
     #[test]
     fn a_journal_that_grows_fast_does_not_bring_checkpoints_close_together() {
-        let bell = Bell::new(100);
+        let checkpoint_trigger = CheckpointTrigger::new(100);
         let wait = || {
             let start = Instant::now();
-            bell.wait(Duration::from_millis(40), Duration::from_secs(3600));
+            checkpoint_trigger.wait(Duration::from_millis(40), Duration::from_secs(3600));
             start.elapsed()
         };
         for _ in 0..3 {
-            bell.appended(1000);
-            assert!(bell.is_due());
+            checkpoint_trigger.appended(1000);
+            assert!(checkpoint_trigger.is_due());
             assert!(wait() >= Duration::from_millis(40));
-            bell.start_over();
+            checkpoint_trigger.start_over();
         }
-        bell.close();
+        checkpoint_trigger.close();
         wait();
     }
 }
