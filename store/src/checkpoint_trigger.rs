@@ -66,13 +66,13 @@ impl CheckpointTrigger {
     }
 
     /// How many bytes no checkpoint has.
-    pub(crate) fn unfolded(&self) -> u64 {
+    pub(crate) fn unfolded_bytes(&self) -> u64 {
         self.count().saturating_sub(self.folded.load(Ordering::Acquire))
     }
 
     /// Whether checkpoints are so far behind that one must not take its time.
     pub(crate) fn is_behind(&self) -> bool {
-        self.unfolded() / 2 >= self.limit
+        self.unfolded_bytes() / 2 >= self.limit
     }
 
     /// Counts from now on for the next checkpoint.

@@ -9,9 +9,9 @@ use domain::port::store::StoreError;
 use crate::disk::{DiskFile, read_full_at};
 use crate::engine::Engine;
 use crate::journal::{
-    MARK_BYTES, MovedGroup, Position, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentItem, claimed_length, parse,
+    MARK_BYTES, MovedGroup, Position, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentItem, claimed_length, parse_item,
 };
-use crate::user_hash::UserHash;
+use crate::load::newest_sequence;
 
 /// One read of a segment takes so many bytes, or one frame.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -56,16 +56,8 @@ impl EventLog for JournalLog {
     }
 
     fn newest(&self, user: &UserId) -> Result<u64, StoreError> {
-        newest(&self.0, &self.0.hasher.hash(user))
+        newest_sequence(&self.0, &self.0.hasher.hash(user))
     }
-}
-
-/// The sequence of a user's newest frame: in memory, unless a checkpoint let it be forgotten.
-fn newest(engine: &Engine, user: &UserHash) -> Result<u64, StoreError> {
-    if let Some(entry) = engine.index.get(user) {
-        return Ok(entry.sequence);
-    }
-    Ok(engine.sled.user(user)?.map_or(0, |record| record.number))
 }
 
 /// One read, segment by segment.
@@ -122,7 +114,7 @@ impl BatchReader<'_> {
         let mut rest = &bytes[..];
         let begin = self.at;
         while !rest.is_empty() {
-            let length = match parse(rest) {
+            let length = match parse_item(rest) {
                 SegmentItem::Frame { length, .. } => {
                     if self.batch.entries.len() as u64 + self.batch.sealed > 0 && length > self.room {
                         return Ok(false);
@@ -148,7 +140,7 @@ impl BatchReader<'_> {
 
     /// Opens the frame at the start of `bytes`.
     fn read_frame(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        let SegmentItem::Frame { header, sealed, length } = parse(bytes) else { return Ok(()) };
+        let SegmentItem::Frame { header, sealed, length } = parse_item(bytes) else { return Ok(()) };
         let cipher = match self.engine.cipher(header.slot, header.generation) {
             Ok(cipher) => cipher,
             Err(StoreError::Damaged { .. }) => {
@@ -163,7 +155,7 @@ impl BatchReader<'_> {
                 origin: LogPosition(self.moved.origin_of(self.at).to_u64()),
                 next: LogPosition(Position::new(self.at.segment, self.at.offset + length as u32).to_u64()),
                 sequence: header.sequence,
-                newest: newest(self.engine, &header.user)?.max(header.sequence),
+                newest: newest_sequence(self.engine, &header.user)?.max(header.sequence),
                 body,
             }),
             Err(_) => self.batch.sealed += 1,

@@ -13,19 +13,20 @@ use domain::port::journal::Journal;
 use domain::port::log::EventLog;
 use domain::port::store::{Fold, ProfileStore, StoreError};
 
+use crate::append::Appender;
 use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpointer};
 use crate::checkpoint_trigger::CheckpointTrigger;
 use crate::dead_letters::DeadLetterStore;
 use crate::engine::{Engine, EngineParts};
 use crate::error::OpenError;
 use crate::first_start;
-use crate::journal::{self, Appender, Index, Position, Recovered, Segments};
+use crate::journal::{self, Index, Position, Recovered, Segments};
 use crate::journal_log::JournalLog;
 use crate::keyring::{self, Keyring};
+use crate::load::ProfileReader;
 use crate::metric::Metrics;
 use crate::options::{MasterKey, StoreOptions};
 use crate::permissions;
-use crate::reader::ProfileReader;
 use crate::retention_clock::RetentionClock;
 use crate::sled_store::{Meta, SledStore};
 use crate::status::StoreStatus;
@@ -142,8 +143,17 @@ pub fn open(
     let new_clock =
         |wall| RetentionClock::new(wall, options.confirm_clock, meta.clock_minutes, metrics.clock_ahead.clone());
     let retention_clock = options.clock.clone().map(new_clock);
-    let parts =
-        EngineParts { keyring, segments, index, sled, entropy, checkpoint_trigger, metrics, retention_clock, lock };
+    let parts = EngineParts {
+        keyring,
+        segments,
+        index,
+        sled,
+        entropy,
+        checkpoint_trigger,
+        metrics,
+        retention_clock,
+        lock_file: lock,
+    };
     let engine = Arc::new(Engine::new(parts, tip.end));
     engine.measure();
     let checkpointer = Checkpointer::new(engine.clone(), fold, &options, meta.checkpoint);

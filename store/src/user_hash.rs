@@ -1,12 +1,10 @@
-//! The keyed hash that stands for a user id in every file, so that none lists people.
+//! The keyed hash that stands for a user id in every file, so that no file lists people.
 
 use std::fmt;
 
 use domain::id::UserId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-
-use crate::seal::SecretKey;
 
 /// The first 16 bytes of HMAC-SHA-256(user-hash key, user id).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,12 +16,13 @@ impl fmt::Debug for UserHash {
     }
 }
 
-/// Hashes user ids. The key never rotates: it is part of every sled key.
+/// Hashes user ids.
 pub(crate) struct UserHasher(Hmac<Sha256>);
 
 impl UserHasher {
-    pub(crate) fn new(key: &SecretKey) -> Self {
-        Self(Hmac::<Sha256>::new_from_slice(key.bytes()).expect("HMAC takes a key of any length"))
+    /// Hashes with `key`, the keyring's user-hash key. It never rotates, because the hashes are part of sled's keys.
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length"))
     }
 
     pub(crate) fn hash(&self, user: &UserId) -> UserHash {

@@ -15,10 +15,10 @@ use parking_lot::Mutex;
 
 pub(crate) use thread::CheckpointThread;
 
-use crate::chain::HELD_BYTES;
 use crate::disk::is_full;
-use crate::engine::{Engine, UnfoldedUser, gone};
+use crate::engine::Engine;
 use crate::journal::{NewestFrame, Position, SegmentRetention};
+use crate::load::{HELD_BYTES, UnfoldedUser, open_link, segment_missing, unfolded_user};
 use crate::options::StoreOptions;
 use crate::retention_clock::RetentionClock;
 use crate::seal::kind;
@@ -209,7 +209,7 @@ impl Checkpointer {
             return Ok(None);
         }
         let UnfoldedUser { slot, generation, sequence, cipher, body, chain } =
-            engine.unfolded(user, entry, before.as_ref())?;
+            unfolded_user(engine, user, entry, before.as_ref())?;
         if chain.is_empty() {
             return Ok(None);
         }
@@ -221,7 +221,7 @@ impl Checkpointer {
             // A flood of one user's frames must fit in memory.
             while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= HELD_BYTES) {
                 bytes += link.length;
-                frames.push(engine.open_link(link, &cipher)?.ok_or_else(gone)?);
+                frames.push(open_link(engine, link, &cipher)?.ok_or_else(segment_missing)?);
             }
             let folded = self.fold_slice(slot, state.as_deref(), tail.as_deref(), &frames)?;
             closed.extend(folded.closed);

@@ -1,7 +1,7 @@
 //! Users whose frames do not fold: they are set aside, sealed as they are, so that a checkpoint can go on.
 
 use super::{CheckpointError, Checkpointer};
-use crate::journal::{NewestFrame, Position, SegmentItem, parse};
+use crate::journal::{NewestFrame, Position, SegmentItem, parse_item};
 use crate::user_hash::UserHash;
 
 impl Checkpointer {
@@ -18,8 +18,8 @@ impl Checkpointer {
         let (mut position, mut sequence, mut kept) = (entry.position, entry.sequence, 0);
         while position >= from && sequence > 0 {
             // Without the frame nobody knows where the ones before it lie.
-            let Some(bytes) = self.engine.fetch(position)? else { break };
-            let SegmentItem::Frame { header, length, .. } = parse(&bytes) else { break };
+            let Some(bytes) = self.engine.segments.fetch(position)? else { break };
+            let SegmentItem::Frame { header, length, .. } = parse_item(&bytes) else { break };
             if (header.user, header.sequence) != (*user, sequence) {
                 break;
             }

@@ -17,7 +17,6 @@ use domain::port::store::StoreError;
 use parking_lot::Mutex;
 
 use queue::{LetterQueue, QueuedLetter};
-pub(crate) use quota::SourceTag;
 use quota::{LetterLimits, LetterQuota, source_tag};
 use writer::LetterWriter;
 

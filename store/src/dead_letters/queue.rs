@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::port::dead_letters::{DeadLetter, LetterDropped};
 use parking_lot::{Condvar, Mutex};
 
-use super::quota::SourceTag;
+use crate::sled_store::SourceTag;
 
 /// A letter on its way.
 pub(super) struct QueuedLetter {

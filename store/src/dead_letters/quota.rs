@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use domain::port::dead_letters::LetterDropped;
 use parking_lot::Mutex;
 
-/// What stands for a source in keys: its letters lie side by side.
-pub(crate) type SourceTag = [u8; 4];
+use crate::sled_store::SourceTag;
 
 /// The tag of a source. Two sources with one tag would share their bound, and nothing else.
 pub(super) fn source_tag(source: &str) -> SourceTag {

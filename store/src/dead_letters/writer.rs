@@ -8,10 +8,12 @@ use domain::port::store::StoreError;
 
 use super::body;
 use super::queue::{LetterQueue, NextBatch, QueuedLetter};
-use super::quota::{LetterQuota, SourceTag};
-use crate::engine::{Engine, Known};
+use super::quota::LetterQuota;
+use crate::engine::Engine;
+use crate::journal::NewestFrame;
+use crate::load::newest_frame;
 use crate::seal::{Cipher, NOBODY, kind};
-use crate::sled_store::{LETTER_KEY_BYTES, NewLetter, SealedRecord};
+use crate::sled_store::{LETTER_KEY_BYTES, NewLetter, SealedRecord, SourceTag};
 use crate::user_hash::UserHash;
 
 const MICROS_PER_DAY: i64 = 24 * 3600 * 1_000_000;
@@ -187,9 +189,11 @@ impl LetterWriter {
 
 fn seal(engine: &Engine, letter: &DeadLetter, day: u32, tag: SourceTag) -> Result<NewLetter, LetterError> {
     let subject = letter.user.map(|user| engine.hasher.hash(&user));
-    let known = subject.map(|user| Ok::<_, StoreError>(engine.last_known(&user)?.map(|known| (user, known))));
+    let known = subject.map(|user| Ok::<_, StoreError>(newest_frame(engine, &user)?.map(|known| (user, known))));
     let (user, slot, generation, cipher) = match known.transpose()?.flatten() {
-        Some((user, Known { slot, generation, .. })) => (user, slot, generation, engine.cipher(slot, generation)?),
+        Some((user, NewestFrame { slot, generation, .. })) => {
+            (user, slot, generation, engine.cipher(slot, generation)?)
+        }
         None => {
             let (slot, generation, cipher) = daily_key(engine, day)?;
             (NOBODY, slot, generation, cipher)

@@ -61,7 +61,7 @@ impl FrameHeader {
         }
     }
 
-    /// Appends the header; [`finish`] fills in the length, the chain and the checksum.
+    /// Appends the header; [`finish_frame`] fills in the length, the chain and the checksum.
     pub(crate) fn encode(&self, buffer: &mut Vec<u8>) {
         let start = buffer.len();
         buffer.resize(start + FRAME_HEADER_BYTES, 0);
@@ -78,7 +78,7 @@ impl FrameHeader {
 }
 
 /// Completes a frame once its place in the journal is known.
-pub(crate) fn finish(frame: &mut [u8], previous: Position) {
+pub(crate) fn finish_frame(frame: &mut [u8], previous: Position) {
     put(frame, PREVIOUS_AT, &previous.to_u64().to_le_bytes());
     seal_start(frame);
 }
@@ -86,7 +86,7 @@ pub(crate) fn finish(frame: &mut [u8], previous: Position) {
 /// A mark at `position`: all that lies before it was synced before it was written. Each group begins with one.
 ///
 /// So when damage lies before a mark, durable bytes were lost, and when none follows, a write was torn.
-pub(crate) fn mark(epoch: u64, position: Position) -> [u8; MARK_BYTES] {
+pub(crate) fn encode_mark(epoch: u64, position: Position) -> [u8; MARK_BYTES] {
     let mut bytes = [0; MARK_BYTES];
     bytes[8] = FRAME_FORMAT;
     bytes[9] = MARK_KIND;
@@ -127,7 +127,7 @@ pub(crate) fn claimed_length(bytes: &[u8]) -> usize {
 }
 
 /// Reads the record at the start of `bytes`, which may hold more.
-pub(crate) fn parse(bytes: &[u8]) -> SegmentItem<'_> {
+pub(crate) fn parse_item(bytes: &[u8]) -> SegmentItem<'_> {
     let length = claimed_length(bytes);
     if length == 0 {
         return SegmentItem::Blank;
@@ -182,7 +182,7 @@ pub(crate) fn find_mark(bytes: &[u8], epoch: u64, base: Position) -> Option<Posi
     while let Some(found) = bytes.get(from..)?.windows(8).position(|window| window == MARK_MAGIC) {
         let start = from + found - MAGIC_AT;
         let place = Position::new(base.segment, base.offset + start as u32);
-        if bytes[start..].starts_with(&mark(epoch, place)) {
+        if bytes[start..].starts_with(&encode_mark(epoch, place)) {
             return Some(place);
         }
         from += found + 1;
@@ -228,43 +228,43 @@ mod tests {
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
         bytes.extend_from_slice(&[0xaa; 40]);
-        finish(&mut bytes, Position::new(3, 77));
+        finish_frame(&mut bytes, Position::new(3, 77));
         bytes
     }
 
     #[test]
     fn a_frame_reads_back_and_any_flipped_bit_shows() {
         let bytes = frame();
-        let SegmentItem::Frame { header, sealed, length } = parse(&bytes) else { panic!("a frame") };
+        let SegmentItem::Frame { header, sealed, length } = parse_item(&bytes) else { panic!("a frame") };
         assert_eq!((header.sequence, header.previous, length), (9, Position::new(3, 77), bytes.len()));
         assert_eq!(sealed, [0xaa; 40]);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(parse(&flipped), SegmentItem::Damaged), "bit {bit}");
+            assert!(matches!(parse_item(&flipped), SegmentItem::Damaged), "bit {bit}");
         }
-        assert!(matches!(parse(&bytes[..bytes.len() - 1]), SegmentItem::Damaged));
+        assert!(matches!(parse_item(&bytes[..bytes.len() - 1]), SegmentItem::Damaged));
         for (at, what) in [(8, "a frame"), (9, "the kind"), (TENANT_AT, "the tenant")] {
             let mut newer = bytes.clone();
             newer[at] = 2;
-            finish(&mut newer, Position::NONE);
-            let SegmentItem::Newer { what: found, found: 2, .. } = parse(&newer) else {
-                panic!("{what}: {:?}", parse(&newer))
+            finish_frame(&mut newer, Position::NONE);
+            let SegmentItem::Newer { what: found, found: 2, .. } = parse_item(&newer) else {
+                panic!("{what}: {:?}", parse_item(&newer))
             };
             assert!(found.starts_with(what), "{found}");
         }
-        assert!(matches!(parse(&[0; 64]), SegmentItem::Blank));
+        assert!(matches!(parse_item(&[0; 64]), SegmentItem::Blank));
     }
 
     #[test]
     fn a_mark_is_found_at_its_own_place_only() {
         let place = Position::new(2, 1000);
         let mut bytes = vec![7; 500];
-        bytes.extend_from_slice(&mark(11, place));
+        bytes.extend_from_slice(&encode_mark(11, place));
         bytes.extend_from_slice(&[9; 30]);
         assert_eq!(find_mark(&bytes, 11, Position::new(2, 500)), Some(place));
         assert_eq!(find_mark(&bytes, 11, Position::new(2, 501)), None, "a copy at another place");
         assert_eq!(find_mark(&bytes, 12, Position::new(2, 500)), None, "another store's");
-        assert!(matches!(parse(&mark(11, place)), SegmentItem::Mark { epoch: 11, .. }));
+        assert!(matches!(parse_item(&encode_mark(11, place)), SegmentItem::Mark { epoch: 11, .. }));
     }
 }

@@ -5,12 +5,11 @@
 //! much was synced: its valid frames are copied into a fresh segment and synced there, a torn rest is cut off. (Bytes
 //! in the page cache prove nothing: if their sync failed before a crash, they read well and are not on the disk.)
 
-use super::append::OpenSegment;
 use super::format::other_format;
-use super::frame::{self, MARK_BYTES, SegmentItem};
+use super::frame::{MARK_BYTES, SegmentItem, encode_mark, find_mark, finish_frame, parse_item};
 use super::index::{Index, NewestFrame};
 use super::position::Position;
-use super::segment::{MovedGroup, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault, Segments};
+use super::segment::{MovedGroup, OpenSegment, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault, Segments};
 use crate::disk::{DiskFile, read_full_at};
 use crate::error::OpenError;
 
@@ -79,7 +78,7 @@ fn recover_last(
     let scan = scan(bytes, segments.epoch(), from, index)?;
     let rest = &bytes[(scan.end - from.offset) as usize..];
     let end = Position::new(from.segment, scan.end);
-    if let Some(mark) = frame::find_mark(rest, segments.epoch(), end) {
+    if let Some(mark) = find_mark(rest, segments.epoch(), end) {
         return Err(damaged(format!("{end} cannot be read, though all before {mark} was synced")));
     }
     let torn = rest.iter().any(|&byte| byte != 0);
@@ -119,7 +118,7 @@ fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan
     let mut scan = Scan { synced: start.offset, end: start.offset };
     loop {
         let place = Position::new(start.segment, scan.end);
-        match frame::parse(&bytes[(scan.end - start.offset) as usize..]) {
+        match parse_item(&bytes[(scan.end - start.offset) as usize..]) {
             SegmentItem::Frame { header, length, .. } => {
                 let entry = NewestFrame {
                     slot: header.slot,
@@ -153,15 +152,15 @@ fn copy_tail(
     from: Position,
     to: Position,
 ) -> (Vec<u8>, Vec<(crate::user_hash::UserHash, NewestFrame)>) {
-    let skipped = if matches!(frame::parse(tail), SegmentItem::Mark { .. }) { MARK_BYTES } else { 0 };
+    let skipped = if matches!(parse_item(tail), SegmentItem::Mark { .. }) { MARK_BYTES } else { 0 };
     let (mut copy, mut moved) = (Vec::new(), Vec::new());
     if tail.len() > skipped {
-        copy.extend_from_slice(&frame::mark(epoch, to));
+        copy.extend_from_slice(&encode_mark(epoch, to));
     }
     // Offset in the tail -> offset in the new segment.
     let shift = |offset: usize| to.offset + (offset - skipped + MARK_BYTES) as u32;
     let mut at = skipped;
-    while let SegmentItem::Frame { header, length, .. } = frame::parse(&tail[at..]) {
+    while let SegmentItem::Frame { header, length, .. } = parse_item(&tail[at..]) {
         let start = copy.len();
         copy.extend_from_slice(&tail[at..at + length]);
         let in_tail = header.previous.segment == from.segment && header.previous.offset >= from.offset;
@@ -169,7 +168,7 @@ fn copy_tail(
             true => Position::new(to.segment, shift((header.previous.offset - from.offset) as usize)),
             false => header.previous,
         };
-        frame::finish(&mut copy[start..], previous);
+        finish_frame(&mut copy[start..], previous);
         let entry = NewestFrame {
             slot: header.slot,
             generation: header.generation,

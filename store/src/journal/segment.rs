@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use domain::port::store::StoreError;
 use parking_lot::{Mutex, RwLock};
 
 use super::frame;
@@ -104,14 +105,6 @@ impl SegmentHeader {
     }
 }
 
-/// A record as it lies in a segment.
-pub(crate) enum Fetched {
-    /// The bytes of the record, and more.
-    Bytes(Vec<u8>),
-    /// The segment went after a checkpoint.
-    Gone,
-}
-
 /// The segments that exist. Shared: one thread appends, many read.
 pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
@@ -130,6 +123,15 @@ pub(crate) struct Segments {
 struct PreparedSegment {
     file: Arc<dyn DiskFile>,
     bytes: u64,
+}
+
+/// The segment that groups are appended to.
+pub(crate) struct OpenSegment {
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where the next group goes.
+    pub(crate) end: Position,
+    /// The segment's preallocated size in bytes.
+    pub(crate) capacity: u64,
 }
 
 /// How much is kept of what is in a checkpoint.
@@ -280,22 +282,14 @@ impl Segments {
         self.files.read().values().next_back().cloned()
     }
 
-    /// Reads the record at `position`.
-    pub(crate) fn fetch(&self, position: Position) -> io::Result<Fetched> {
-        let Some(file) = self.files.read().get(&position.segment).cloned() else {
-            return Ok(Fetched::Gone);
-        };
-        let offset = u64::from(position.offset);
-        let mut bytes = vec![0; READ_BYTES];
-        let mut filled = read_full_at(&*file, &mut bytes, offset)?;
-        let length = frame::claimed_length(&bytes[..filled]);
-        // A damaged length must not make us allocate more than there is.
-        if length > filled && filled == READ_BYTES && length as u64 <= file.length()?.saturating_sub(offset) {
-            bytes.resize(length, 0);
-            filled += read_full_at(&*file, &mut bytes[READ_BYTES..], offset + READ_BYTES as u64)?;
-        }
-        bytes.truncate(filled);
-        Ok(Fetched::Bytes(bytes))
+    /// Reads the bytes at `position`: those of the frame there, and some behind it. Returns `None` if the segment was
+    /// removed after a checkpoint.
+    pub(crate) fn fetch(&self, position: Position) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(file) = self.files.read().get(&position.segment).cloned() else { return Ok(None) };
+        let bytes = read_frame(&*file, position.offset.into());
+        let failed =
+            |source: io::Error| StoreError::Unavailable { doing: "reading the journal", source: source.into() };
+        bytes.map(Some).map_err(failed)
     }
 
     /// The number of the oldest segment.
@@ -386,6 +380,20 @@ impl Segments {
     fn path(&self, number: u32) -> PathBuf {
         self.directory.join(format!("{number:010}.segment"))
     }
+}
+
+/// Reads the frame at `offset`, and what one read finds behind it.
+fn read_frame(file: &dyn DiskFile, offset: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; READ_BYTES];
+    let mut filled = read_full_at(file, &mut bytes, offset)?;
+    let length = frame::claimed_length(&bytes[..filled]);
+    // A damaged length must not make us allocate more than there is.
+    if length > filled && filled == READ_BYTES && length as u64 <= file.length()?.saturating_sub(offset) {
+        bytes.resize(length, 0);
+        filled += read_full_at(file, &mut bytes[READ_BYTES..], offset + READ_BYTES as u64)?;
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }
 
 fn behind_header(offset: u64) -> u64 {

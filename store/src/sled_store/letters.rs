@@ -6,8 +6,10 @@ use domain::port::store::StoreError;
 
 use super::record::SealedRecord;
 use super::{SledStore, chunk_key, read, unavailable};
-use crate::dead_letters::SourceTag;
 use crate::user_hash::UserHash;
+
+/// Stands for a source at the start of each key, so that the letters of a source lie side by side.
+pub(crate) type SourceTag = [u8; 4];
 
 /// Bytes of a letter's key: its source, when it was rejected, a random part, and the hash of its user.
 pub(crate) const LETTER_KEY_BYTES: usize = 36;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use domain::port::store::StoreError;
 use parking_lot::RwLock;
 
 use super::record::MAX_VALUE_BYTES;
@@ -43,6 +44,15 @@ impl SledStore {
 
     pub(crate) fn is_quarantined(&self, user: &UserHash) -> bool {
         self.quarantined.0.read().contains(user)
+    }
+
+    /// Refuses a user in quarantine, because what sled holds is not the newest that was acknowledged.
+    pub(crate) fn check_quarantine(&self, user: &UserHash) -> Result<(), StoreError> {
+        if self.is_quarantined(user) {
+            let what = format!("frames of {user:?} could not be folded and are in quarantine");
+            return Err(StoreError::Damaged { what });
+        }
+        Ok(())
     }
 
     /// How many users are in quarantine.

@@ -7,8 +7,8 @@
 use std::io;
 use std::sync::Arc;
 
-use super::position::Position;
 use crate::disk::{DiskFile, WriteFailed, read_full_at, write_all_at};
+use crate::journal::Position;
 
 /// No system has larger pages.
 const MAX_PAGE_BYTES: u32 = 64 << 10;

@@ -7,12 +7,11 @@ use std::io;
 use domain::port::journal::{OutOfSequence, Record};
 use domain::port::store::StoreError;
 
-use super::frame::{self, FrameHeader, MARK_BYTES};
-use super::index::NewestFrame;
-use super::position::Position;
 use crate::disk::is_full;
-use crate::engine::{Engine, Known};
+use crate::engine::Engine;
+use crate::journal::{FRAME_HEADER_BYTES, FrameHeader, MARK_BYTES, NewestFrame, Position, encode_mark, finish_frame};
 use crate::keyring::IssuedSlot;
+use crate::load::newest_frame;
 use crate::seal::{NONCE_BYTES, SecretKey};
 use crate::user_hash::UserHash;
 
@@ -57,7 +56,7 @@ struct Predecessor {
 impl Group {
     /// Checks and seals `records`. Nothing is written.
     pub(crate) fn seal(engine: &Engine, records: &[Record]) -> io::Result<Self> {
-        let bodies: usize = records.iter().map(|record| record.body.len() + frame::FRAME_HEADER_BYTES + 16).sum();
+        let bodies: usize = records.iter().map(|record| record.body.len() + FRAME_HEADER_BYTES + 16).sum();
         let new_users = records.iter().filter(|record| record.sequence == 1).count();
         let (mut unused, no_slots) = match take_slots(engine, new_users) {
             Ok(slots) => (slots, None),
@@ -103,13 +102,13 @@ impl Group {
 
     /// Gives the group its place: the bytes to write at `at`.
     pub(crate) fn place(&mut self, epoch: u64, at: Position) -> &[u8] {
-        self.bytes[..MARK_BYTES].copy_from_slice(&frame::mark(epoch, at));
+        self.bytes[..MARK_BYTES].copy_from_slice(&encode_mark(epoch, at));
         for sealed in &self.frames {
             let previous = match sealed.previous {
                 PreviousFrame::InJournal(position) => position,
                 PreviousFrame::InGroup(number) => offset(at, self.frames[number].start),
             };
-            frame::finish(&mut self.bytes[sealed.start..sealed.end], previous);
+            finish_frame(&mut self.bytes[sealed.start..sealed.end], previous);
         }
         &self.bytes
     }
@@ -151,8 +150,8 @@ impl Group {
             let SealedFrame { slot, generation, sequence, .. } = self.frames[number];
             return Ok(Some(Predecessor { slot, generation, sequence, previous: PreviousFrame::InGroup(number) }));
         }
-        let known = engine.last_known(user).map_err(|error| unreadable(&error))?;
-        Ok(known.map(|Known { slot, generation, sequence, position }| Predecessor {
+        let known = newest_frame(engine, user).map_err(|error| unreadable(&error))?;
+        Ok(known.map(|NewestFrame { slot, generation, sequence, position }| Predecessor {
             slot,
             generation,
             sequence,

@@ -1,5 +1,8 @@
 //! The one thread that appends: a group is one write and one sync.
 
+mod group;
+mod last_page;
+
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,24 +10,15 @@ use std::time::Instant;
 
 use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 
-use super::frame::{self, MARK_BYTES};
-use super::group::Group;
-use super::last_page::LastPage;
-use super::position::Position;
-use super::segment::SEGMENT_HEADER_BYTES;
-use crate::disk::{DiskFile, WriteFailed, is_exhausted, is_full, write_all_at};
+use crate::disk::{WriteFailed, is_exhausted, is_full, write_all_at};
 use crate::engine::Engine;
+use crate::journal::{MARK_BYTES, OpenSegment, Position, SEGMENT_HEADER_BYTES, encode_mark};
 use crate::status::AppendFault;
+use group::Group;
+use last_page::LastPage;
 
 /// Offsets in a segment have 32 bits.
 const MAX_GROUP_BYTES: usize = (u32::MAX - SEGMENT_HEADER_BYTES) as usize;
-
-/// Where the next group goes.
-pub(crate) struct OpenSegment {
-    pub(crate) file: Arc<dyn DiskFile>,
-    pub(crate) end: Position,
-    pub(crate) capacity: u64,
-}
 
 /// The journal's writing end.
 pub(crate) struct Appender {
@@ -157,7 +151,7 @@ impl Appender {
     /// Says behind the group that it was synced, without a sync: the next group starts with the same bytes. If they
     /// are lost, start-up only takes the last group for one that may be torn.
     fn mark_end(&self) {
-        let mark = frame::mark(self.engine.segments.epoch(), self.tip.end);
+        let mark = encode_mark(self.engine.segments.epoch(), self.tip.end);
         let _ = write_all_at(&*self.tip.file, &mark, u64::from(self.tip.end.offset));
     }
 }

@@ -1,0 +1,103 @@
+//! Loading users: the state and history of the last checkpoint, and the frames that the journal holds since.
+
+mod chain;
+mod history;
+mod newest;
+mod unfolded_user;
+
+use std::sync::Arc;
+
+use domain::id::UserId;
+use domain::port::store::{Checkpointed, LoadVisitor, ProfileStore, StoreError};
+
+pub(crate) use chain::{HELD_BYTES, open_link, segment_missing};
+pub(crate) use newest::{newest_frame, newest_sequence};
+pub(crate) use unfolded_user::{UnfoldedUser, unfolded_user};
+
+use crate::engine::Engine;
+use crate::sled_store::UserBody;
+use crate::user_hash::UserHash;
+use unfolded_user::{Assembled, assemble};
+
+/// How many times a load starts over because a checkpoint removed a segment that it needed.
+const LOAD_ATTEMPTS: usize = 8;
+
+/// Reads users from journal and checkpoints together.
+pub(crate) struct ProfileReader(pub(crate) Arc<Engine>);
+
+impl ProfileStore for ProfileReader {
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+        load(&self.0, &self.0.hasher.hash(user), None, visitor)
+    }
+
+    fn load_history(
+        &self,
+        user: &UserId,
+        since: u64,
+        visitor: &mut dyn LoadVisitor,
+    ) -> Result<Option<u64>, StoreError> {
+        load(&self.0, &self.0.hasher.hash(user), Some(since), visitor)
+    }
+
+    fn unfolded_bytes(&self) -> u64 {
+        self.0.checkpoint_trigger.unfolded_bytes()
+    }
+}
+
+/// Passes the state of the last checkpoint, the history after revision `since` if one is given, and the frames since the
+/// checkpoint to `visitor`. Returns the sequence of the newest frame, or `None` for an unknown user.
+///
+/// The index is read before sled. A checkpoint writes sled before the index forgets, so no frame is missed between the
+/// two reads. If the checkpoint also removes a segment that is needed here, sled has a newer state by then, and the load
+/// starts over.
+fn load(
+    engine: &Engine,
+    user: &UserHash,
+    since: Option<u64>,
+    visitor: &mut dyn LoadVisitor,
+) -> Result<Option<u64>, StoreError> {
+    for _ in 0..LOAD_ATTEMPTS {
+        engine.sled.check_quarantine(user)?;
+        let newest = engine.index.get(user);
+        let record = engine.sled.user(user)?;
+        let unfolded = match assemble(engine, user, newest, record.as_ref())? {
+            Assembled::User(unfolded) => unfolded,
+            Assembled::UnknownUser => return Ok(None),
+            Assembled::SegmentRemoved => continue,
+        };
+        let sequence = unfolded.sequence;
+        if visit(engine, user, since, unfolded, visitor)? {
+            return Ok(Some(sequence));
+        }
+    }
+    let source = "checkpoints kept overtaking it".into();
+    Err(StoreError::Unavailable { doing: "loading a user", source })
+}
+
+/// Passes what was found of a user to `visitor`. Returns `false` if a segment that is needed was removed meanwhile.
+fn visit(
+    engine: &Engine,
+    user: &UserHash,
+    since: Option<u64>,
+    unfolded: UnfoldedUser,
+    visitor: &mut dyn LoadVisitor,
+) -> Result<bool, StoreError> {
+    let UnfoldedUser { generation, cipher, body, chain, .. } = unfolded;
+    let UserBody { state, tail } = body.unwrap_or_default();
+    visitor.checkpoint(Checkpointed { state: (!state.is_empty()).then_some(state), tail })?;
+    if let Some(since) = since {
+        history::visit_history(engine, user, generation, since, visitor)?;
+    }
+    for link in chain.links() {
+        if visitor.is_done() {
+            break;
+        }
+        let Some(frame) = open_link(engine, link, &cipher)? else { return Ok(false) };
+        visitor.frame(&frame)?;
+    }
+    Ok(true)
+}
+
+fn damaged(what: String) -> StoreError {
+    StoreError::Damaged { what }
+}

@@ -1,0 +1,69 @@
+//! A user's checkpoint record together with the frames that are not folded into it yet.
+
+use domain::port::store::StoreError;
+
+use super::chain::{Chain, follow_chain, segment_missing};
+use super::damaged;
+use crate::engine::Engine;
+use crate::journal::NewestFrame;
+use crate::seal::Cipher;
+use crate::sled_store::{SealedRecord, UserBody};
+use crate::user_hash::UserHash;
+
+/// What is stored of a user: the checkpoint's record, opened, and the frames since, still sealed.
+pub(crate) struct UnfoldedUser {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+    /// The sequence of the newest frame.
+    pub(crate) sequence: u64,
+    pub(crate) cipher: Cipher,
+    /// `None` if no checkpoint has the user.
+    pub(crate) body: Option<UserBody>,
+    pub(crate) chain: Chain,
+}
+
+/// What [`assemble`] found.
+pub(super) enum Assembled {
+    User(UnfoldedUser),
+    UnknownUser,
+    /// A checkpoint removed a segment that is needed. The record in sled is newer by now.
+    SegmentRemoved,
+}
+
+/// Finds a user whose record was read before, for the checkpoint: nothing else changes records or removes segments
+/// meanwhile.
+pub(crate) fn unfolded_user(
+    engine: &Engine,
+    user: &UserHash,
+    newest: NewestFrame,
+    record: Option<&SealedRecord>,
+) -> Result<UnfoldedUser, StoreError> {
+    match assemble(engine, user, Some(newest), record)? {
+        Assembled::User(unfolded) => Ok(unfolded),
+        Assembled::UnknownUser => Err(damaged("a frame of an unknown user".to_owned())),
+        Assembled::SegmentRemoved => Err(segment_missing()),
+    }
+}
+
+/// Puts together what the index (`newest`) and sled (`record`) know of a user.
+pub(super) fn assemble(
+    engine: &Engine,
+    user: &UserHash,
+    newest: Option<NewestFrame>,
+    record: Option<&SealedRecord>,
+) -> Result<Assembled, StoreError> {
+    let (slot, generation) = match (&newest, record) {
+        (None, None) => return Ok(Assembled::UnknownUser),
+        (Some(newest), None) => (newest.slot, newest.generation),
+        (Some(newest), Some(record)) if (newest.slot, newest.generation) != (record.slot, record.generation) => {
+            return Err(damaged("a record and a frame of one user name different slots".to_owned()));
+        }
+        (_, Some(record)) => (record.slot, record.generation),
+    };
+    let cipher = engine.cipher(slot, generation)?;
+    let folded = record.map_or(0, |record| record.number);
+    let sequence = newest.map_or(0, |newest| newest.sequence).max(folded);
+    let Some(chain) = follow_chain(engine, user, newest, folded)? else { return Ok(Assembled::SegmentRemoved) };
+    let body = record.map(|record| engine.sled.open_user(&cipher, record)).transpose()?;
+    Ok(Assembled::User(UnfoldedUser { slot, generation, sequence, cipher, body, chain }))
+}
