@@ -16,6 +16,7 @@ mod status;
 pub use status::{StoreHealth, StoreStatus};
 
 mod append;
+mod bytes;
 mod checkpoint;
 mod checkpoint_trigger;
 mod engine;

@@ -1,21 +1,28 @@
-//! Sealing: AES-256-GCM-SIV (RFC 8452) under a key of one user, bound to what the record is and where it belongs.
+//! Sealing: AES-256-GCM-SIV (RFC 8452) under a data key, bound to a label that says what the record is and where it
+//! belongs.
 
 use aes_gcm_siv::aead::{AeadInOut, KeyInit};
 use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce, Tag};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::bytes::{array_at, put};
 use crate::user_hash::UserHash;
 
 /// Bytes of a nonce.
 pub(crate) const NONCE_BYTES: usize = 12;
-/// Bytes that a seal adds.
+/// Bytes of the tag that a seal appends.
 pub(crate) const TAG_BYTES: usize = 16;
-/// Stands in labels of what is nobody's.
+/// Bytes of a key.
+pub(crate) const KEY_BYTES: usize = 32;
+/// Bytes of a key that another key wraps: the encrypted key and the tag.
+pub(crate) const WRAPPED_KEY_BYTES: usize = KEY_BYTES + TAG_BYTES;
+/// The user hash in labels of records that belong to no user.
 pub(crate) const NOBODY: UserHash = UserHash([0; 16]);
 /// The only tenant so far.
 pub(crate) const TENANT: u32 = 0;
+const LABEL_BYTES: usize = 38;
 
-/// What stored records are, beside the journal's `RecordKind`s, which count up from 1. Never reuse a number.
+/// The kinds of sealed records. The journal's `RecordKind`s share the numbers and count up from 1. Never reuse a number.
 pub(crate) mod kind {
     pub(crate) const RING_KEY: u8 = 0xf0;
     pub(crate) const SYSTEM_ROOT: u8 = 0xf1;
@@ -26,7 +33,7 @@ pub(crate) mod kind {
     pub(crate) const DEAD_LETTER: u8 = 0x82;
 }
 
-/// What a seal vouches for beside its content: a record that was moved or renamed does not open.
+/// What a seal authenticates beside the body, so that a record that was moved or renamed does not open.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Label {
     pub(crate) kind: u8,
@@ -34,40 +41,40 @@ pub(crate) struct Label {
     pub(crate) tenant: u32,
     pub(crate) slot: u32,
     pub(crate) generation: u32,
-    /// The sequence or the revision.
+    /// The sequence, the first revision or the time, by kind.
     pub(crate) number: u64,
-    /// Whose it is; [`NOBODY`] if nobody's.
+    /// The user it belongs to, or [`NOBODY`].
     pub(crate) user: UserHash,
 }
 
 impl Label {
-    fn to_bytes(self) -> [u8; 38] {
-        let mut bytes = [0; 38];
-        bytes[0] = self.kind;
-        bytes[1] = self.format;
-        bytes[2..6].copy_from_slice(&self.tenant.to_le_bytes());
-        bytes[6..10].copy_from_slice(&self.slot.to_le_bytes());
-        bytes[10..14].copy_from_slice(&self.generation.to_le_bytes());
-        bytes[14..22].copy_from_slice(&self.number.to_le_bytes());
-        bytes[22..].copy_from_slice(&self.user.0);
+    /// The associated data of the seal.
+    fn to_bytes(self) -> [u8; LABEL_BYTES] {
+        let mut bytes = [0; LABEL_BYTES];
+        put(&mut bytes, 0, &[self.kind, self.format]);
+        put(&mut bytes, 2, &self.tenant.to_le_bytes());
+        put(&mut bytes, 6, &self.slot.to_le_bytes());
+        put(&mut bytes, 10, &self.generation.to_le_bytes());
+        put(&mut bytes, 14, &self.number.to_le_bytes());
+        put(&mut bytes, 22, &self.user.0);
         bytes
     }
 }
 
-/// The bytes are not what was sealed under this key and label.
+/// The bytes were not sealed under this key and label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unsealable;
 
-/// 32 bytes of key, wiped when dropped.
+/// A key, wiped when dropped.
 #[derive(Clone)]
-pub(crate) struct SecretKey(Zeroizing<[u8; 32]>);
+pub(crate) struct SecretKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl SecretKey {
-    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+    pub(crate) fn new(bytes: [u8; KEY_BYTES]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; 32] {
+    pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 
@@ -76,7 +83,7 @@ impl SecretKey {
     }
 }
 
-/// A key made ready.
+/// A key with its key schedule, ready to seal and open.
 pub(crate) struct Cipher(Aes256GcmSiv);
 
 impl Cipher {
@@ -106,15 +113,15 @@ impl Cipher {
         Ok(body)
     }
 
-    /// Wraps a key: 32 bytes and the tag.
-    pub(crate) fn wrap(&self, nonce: &[u8; NONCE_BYTES], label: Label, key: &SecretKey) -> [u8; 48] {
-        let mut wrapped = [0; 48];
-        wrapped[..32].copy_from_slice(key.bytes());
+    /// Wraps a key: encrypts it and appends the tag.
+    pub(crate) fn wrap(&self, nonce: &[u8; NONCE_BYTES], label: Label, key: &SecretKey) -> [u8; WRAPPED_KEY_BYTES] {
+        let mut wrapped = [0; WRAPPED_KEY_BYTES];
+        put(&mut wrapped, 0, key.bytes());
         let tag = self
             .0
-            .encrypt_inout_detached(&Nonce::from(*nonce), &label.to_bytes(), (&mut wrapped[..32]).into())
+            .encrypt_inout_detached(&Nonce::from(*nonce), &label.to_bytes(), (&mut wrapped[..KEY_BYTES]).into())
             .expect("a key is far below the 64 GiB that RFC 8452 allows");
-        wrapped[32..].copy_from_slice(&tag);
+        put(&mut wrapped, KEY_BYTES, &tag);
         wrapped
     }
 
@@ -123,14 +130,12 @@ impl Cipher {
         &self,
         nonce: &[u8; NONCE_BYTES],
         label: Label,
-        wrapped: &[u8; 48],
+        wrapped: &[u8; WRAPPED_KEY_BYTES],
     ) -> Result<SecretKey, Unsealable> {
-        let mut key = Zeroizing::new([0; 32]);
-        key.copy_from_slice(&wrapped[..32]);
-        let mut tag = [0; TAG_BYTES];
-        tag.copy_from_slice(&wrapped[32..]);
+        let mut key = Zeroizing::new(array_at(wrapped, 0));
+        let tag = Tag::from(array_at::<TAG_BYTES>(wrapped, KEY_BYTES));
         self.0
-            .decrypt_inout_detached(&Nonce::from(*nonce), &label.to_bytes(), key.as_mut_slice().into(), &Tag::from(tag))
+            .decrypt_inout_detached(&Nonce::from(*nonce), &label.to_bytes(), key.as_mut_slice().into(), &tag)
             .map_err(|_| Unsealable)?;
         Ok(SecretKey(key))
     }
@@ -147,9 +152,9 @@ mod tests {
         let cipher = SecretKey::new([3; 32]).cipher();
         let mut sealed = b"head".to_vec();
         sealed.extend_from_slice(b"body");
-        cipher.seal(&[9; 12], LABEL, &mut sealed, 4);
+        cipher.seal(&[9; NONCE_BYTES], LABEL, &mut sealed, 4);
         assert_eq!(&sealed[..4], b"head");
-        assert_eq!(cipher.open(&[9; 12], LABEL, &sealed[4..]).as_deref(), Ok(&b"body"[..]));
+        assert_eq!(cipher.open(&[9; NONCE_BYTES], LABEL, &sealed[4..]).as_deref(), Ok(&b"body"[..]));
 
         let others = [
             Label { kind: 2, ..LABEL },
@@ -161,20 +166,20 @@ mod tests {
             Label { user: UserHash([1; 16]), ..LABEL },
         ];
         for other in others {
-            assert_eq!(cipher.open(&[9; 12], other, &sealed[4..]), Err(Unsealable), "{other:?}");
+            assert_eq!(cipher.open(&[9; NONCE_BYTES], other, &sealed[4..]), Err(Unsealable), "{other:?}");
         }
-        assert_eq!(cipher.open(&[8; 12], LABEL, &sealed[4..]), Err(Unsealable));
-        assert_eq!(SecretKey::new([4; 32]).cipher().open(&[9; 12], LABEL, &sealed[4..]), Err(Unsealable));
-        assert_eq!(cipher.open(&[9; 12], LABEL, &sealed[5..]), Err(Unsealable));
-        assert_eq!(cipher.open(&[9; 12], LABEL, b"short"), Err(Unsealable));
+        assert_eq!(cipher.open(&[8; NONCE_BYTES], LABEL, &sealed[4..]), Err(Unsealable));
+        assert_eq!(SecretKey::new([4; 32]).cipher().open(&[9; NONCE_BYTES], LABEL, &sealed[4..]), Err(Unsealable));
+        assert_eq!(cipher.open(&[9; NONCE_BYTES], LABEL, &sealed[5..]), Err(Unsealable));
+        assert_eq!(cipher.open(&[9; NONCE_BYTES], LABEL, b"short"), Err(Unsealable));
     }
 
     #[test]
     fn a_wrapped_key_unwraps() {
         let cipher = SecretKey::new([3; 32]).cipher();
-        let wrapped = cipher.wrap(&[0; 12], LABEL, &SecretKey::new([5; 32]));
-        let key = cipher.unwrap_key(&[0; 12], LABEL, &wrapped).map(|key| *key.bytes());
+        let wrapped = cipher.wrap(&[0; NONCE_BYTES], LABEL, &SecretKey::new([5; 32]));
+        let key = cipher.unwrap_key(&[0; NONCE_BYTES], LABEL, &wrapped).map(|key| *key.bytes());
         assert_eq!(key, Ok([5; 32]));
-        assert!(cipher.unwrap_key(&[1; 12], LABEL, &wrapped).is_err());
+        assert!(cipher.unwrap_key(&[1; NONCE_BYTES], LABEL, &wrapped).is_err());
     }
 }

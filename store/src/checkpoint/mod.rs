@@ -136,7 +136,8 @@ impl Checkpointer {
         let clock = self.engine.retention_clock.as_ref();
         let since = clock.map_or(i64::MIN, |clock| clock.now().saturating_sub(age));
         let keep = SegmentRetention { bytes: self.retain_journal_bytes, since };
-        self.engine.segments.folded_before(end.segment, keep).map_err(CheckpointError::Segments)
+        self.engine.segments.set_folded(end.segment);
+        self.engine.segments.remove_folded(keep).map(drop).map_err(CheckpointError::Segments)
     }
 
     /// Nothing is written to sled without its reserve: on a full disk it fails, and then it has to be opened anew.

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::frame::MARK_BYTES;
-use super::segment::{MovedGroup, SEGMENT_HEADER_BYTES, SegmentRetention, Segments};
+use super::segment::{SegmentRetention, Segments};
+use super::segment_header::{MovedGroup, SEGMENT_HEADER_BYTES};
 use crate::disk::{DiskFile, is_full, read_full_at};
 
 const PAGE_BYTES: usize = 4096;

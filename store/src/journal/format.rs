@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::segment::{SEGMENT_FORMAT, SegmentHeader, SegmentHeaderFault};
+use super::segment_header::{SEGMENT_FORMAT, SegmentHeader, SegmentHeaderFault};
 use crate::disk::Disk;
 use crate::error::OpenError;
 

@@ -7,6 +7,7 @@ mod index;
 mod position;
 mod recover;
 mod segment;
+mod segment_header;
 
 pub(crate) use format::check_format;
 pub(crate) use frame::{
@@ -15,9 +16,8 @@ pub(crate) use frame::{
 pub(crate) use index::{Index, NewestFrame};
 pub(crate) use position::Position;
 pub(crate) use recover::{Recovered, recover};
-pub(crate) use segment::{
-    MovedGroup, NEW_FILE_NAME, OpenSegment, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentRetention, Segments,
-};
+pub(crate) use segment::{NEW_FILE_NAME, OpenSegment, SegmentRetention, Segments};
+pub(crate) use segment_header::{MovedGroup, SEGMENT_HEADER_BYTES, SegmentHeaderFault};
 
 /// The folder of the segments in the data directory.
 pub(crate) const DIRECTORY: &str = "journal";

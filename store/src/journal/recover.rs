@@ -9,7 +9,8 @@ use super::format::other_format;
 use super::frame::{MARK_BYTES, SegmentItem, encode_mark, find_mark, finish_frame, parse_item};
 use super::index::{Index, NewestFrame};
 use super::position::Position;
-use super::segment::{MovedGroup, OpenSegment, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault, Segments};
+use super::segment::{OpenSegment, Segments};
+use super::segment_header::{MovedGroup, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault};
 use crate::disk::{DiskFile, read_full_at};
 use crate::error::OpenError;
 

@@ -1,82 +1,98 @@
-//! The keyring's first page: the keys that are nobody's.
+//! The keyring's first page, which holds the keys that belong to no user.
+//!
+//! ```text
+//! offset  length  field (little-endian)
+//!      0       8  "PSKEYRNG"
+//!      8       2  format, 1
+//!     10       2  reserved, 0
+//!     12       4  version of the master key
+//!     16      12  nonce of the wrapped ring key
+//!     28      48  ring key, wrapped by the master key
+//!     76      48  user-hash key, wrapped by the ring key
+//!    124      48  system root key, wrapped by the ring key
+//!    172    3920  unused, 0
+//!   4092       4  CRC-32C of everything before
+//! ```
 
 use domain::port::clock::Entropy;
+use zeroize::Zeroizing;
 
+use crate::bytes::{array_at, crc_matches, put, put_crc, u16_at, u32_at};
 use crate::error::OpenError;
 use crate::options::MasterKey;
-use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, kind};
+use crate::seal::{Cipher, KEY_BYTES, Label, NOBODY, NONCE_BYTES, SecretKey, TENANT, WRAPPED_KEY_BYTES, kind};
 
+/// Bytes before the first slot: a whole page, so that no torn write of a slot can damage the header.
 pub(crate) const KEYRING_HEADER_BYTES: usize = 4096;
 const MAGIC: &[u8; 8] = b"PSKEYRNG";
 const KEYRING_FORMAT: u16 = 1;
 
-// Little-endian, at these offsets; the CRC-32C of all before it comes last.
 const FORMAT_AT: usize = 8;
 const MASTER_VERSION_AT: usize = 12;
 const NONCE_AT: usize = 16;
 const RING_KEY_AT: usize = NONCE_AT + NONCE_BYTES;
-const USER_HASH_KEY_AT: usize = RING_KEY_AT + 48;
-const SYSTEM_ROOT_AT: usize = USER_HASH_KEY_AT + 48;
+const USER_HASH_KEY_AT: usize = RING_KEY_AT + WRAPPED_KEY_BYTES;
+const SYSTEM_ROOT_AT: usize = USER_HASH_KEY_AT + WRAPPED_KEY_BYTES;
 const CRC_AT: usize = KEYRING_HEADER_BYTES - 4;
 
 /// The unwrapped keys of the header.
 pub(crate) struct KeyringHeader {
-    /// Wraps the users' data keys and the two below.
+    /// Wraps the users' data keys and the two keys below.
     pub(crate) ring_key: SecretKey,
-    /// Keys the hash that stands for a user id.
+    /// The key of the hash that stands for a user id.
     pub(crate) user_hash_key: SecretKey,
-    /// The root of the keys of records that belong to no user (audit, config).
+    /// The root of the keys of records that belong to no user, such as audit and configuration.
     pub(crate) system_root: SecretKey,
 }
 
 impl KeyringHeader {
-    /// Fresh keys.
+    /// Draws fresh keys.
     pub(crate) fn generate(entropy: &dyn Entropy) -> Self {
         let fresh = || {
-            let mut bytes = zeroize::Zeroizing::new([0; 32]);
+            let mut bytes = Zeroizing::new([0; KEY_BYTES]);
             entropy.fill(&mut *bytes);
             SecretKey::new(*bytes)
         };
         Self { ring_key: fresh(), user_hash_key: fresh(), system_root: fresh() }
     }
 
+    /// Wraps the keys under `master`.
     pub(crate) fn encode(&self, master: &MasterKey, entropy: &dyn Entropy) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
         entropy.fill(&mut nonce);
         let ring = self.ring_key.cipher();
+        let ring_key = master_cipher(master).wrap(&nonce, label(kind::RING_KEY), &self.ring_key);
         let mut bytes = vec![0; KEYRING_HEADER_BYTES];
-        let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
-        put(0, MAGIC);
-        put(FORMAT_AT, &KEYRING_FORMAT.to_le_bytes());
-        put(MASTER_VERSION_AT, &master.version().to_le_bytes());
-        put(NONCE_AT, &nonce);
-        put(RING_KEY_AT, &master_cipher(master).wrap(&nonce, label(kind::RING_KEY), &self.ring_key));
-        put(USER_HASH_KEY_AT, &wrap(&ring, kind::USER_HASH_KEY, &self.user_hash_key));
-        put(SYSTEM_ROOT_AT, &wrap(&ring, kind::SYSTEM_ROOT, &self.system_root));
-        let crc = crc32c::crc32c(&bytes[..CRC_AT]);
-        bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        put(&mut bytes, 0, MAGIC);
+        put(&mut bytes, FORMAT_AT, &KEYRING_FORMAT.to_le_bytes());
+        put(&mut bytes, MASTER_VERSION_AT, &master.version().to_le_bytes());
+        put(&mut bytes, NONCE_AT, &nonce);
+        put(&mut bytes, RING_KEY_AT, &ring_key);
+        put(&mut bytes, USER_HASH_KEY_AT, &wrap(&ring, kind::USER_HASH_KEY, &self.user_hash_key));
+        put(&mut bytes, SYSTEM_ROOT_AT, &wrap(&ring, kind::SYSTEM_ROOT, &self.system_root));
+        put_crc(&mut bytes, CRC_AT);
         bytes
     }
 
+    /// Checks and unwraps what [`Self::encode`] made.
     pub(crate) fn decode(bytes: &[u8], master: &MasterKey) -> Result<Self, OpenError> {
         let damaged = |detail: &str| OpenError::Damaged { what: "the keyring's header", detail: detail.to_owned() };
         if bytes.len() < KEYRING_HEADER_BYTES || !bytes.starts_with(MAGIC) {
             return Err(damaged("it is not that of a keyring"));
         }
-        let found = u16::from_le_bytes([bytes[FORMAT_AT], bytes[FORMAT_AT + 1]]);
+        let found = u16_at(bytes, FORMAT_AT);
         if found > KEYRING_FORMAT {
             return Err(OpenError::NewerFormat { what: "the keyring", found, supported: KEYRING_FORMAT });
         }
-        if crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes() != bytes[CRC_AT..KEYRING_HEADER_BYTES] {
+        if !crc_matches(bytes, CRC_AT) {
             return Err(damaged("its checksum is wrong"));
         }
-        let nonce: [u8; NONCE_BYTES] = array_at(bytes, NONCE_AT);
         let ring_key = master_cipher(master)
-            .unwrap_key(&nonce, label(kind::RING_KEY), &array_at(bytes, RING_KEY_AT))
+            .unwrap_key(&array_at(bytes, NONCE_AT), label(kind::RING_KEY), &array_at(bytes, RING_KEY_AT))
             .map_err(|_| OpenError::WrongMasterKey {
-            given: master.version(),
-            wanted: u32::from_le_bytes(array_at(bytes, MASTER_VERSION_AT)),
-        })?;
+                given: master.version(),
+                wanted: u32_at(bytes, MASTER_VERSION_AT),
+            })?;
         let ring = ring_key.cipher();
         let unwrap = |kind: u8, at: usize| {
             ring.unwrap_key(&purpose_nonce(kind), label(kind), &array_at(bytes, at))
@@ -94,11 +110,12 @@ fn master_cipher(master: &MasterKey) -> Cipher {
     SecretKey::new(*master.bytes()).cipher()
 }
 
-fn wrap(ring: &Cipher, kind: u8, key: &SecretKey) -> [u8; 48] {
+fn wrap(ring: &Cipher, kind: u8, key: &SecretKey) -> [u8; WRAPPED_KEY_BYTES] {
     ring.wrap(&purpose_nonce(kind), label(kind), key)
 }
 
-/// A ring key wraps one key of each purpose: the purpose is nonce enough. Slots use another first byte.
+/// The nonce of a key of the header. A ring key wraps one key of each kind, so the kind makes the nonce unique; the
+/// nonces of slots start with another byte.
 fn purpose_nonce(kind: u8) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
     nonce[0] = kind;
@@ -106,11 +123,5 @@ fn purpose_nonce(kind: u8) -> [u8; NONCE_BYTES] {
 }
 
 fn label(kind: u8) -> Label {
-    Label { kind, format: 1, tenant: crate::seal::TENANT, slot: u32::MAX, generation: 0, number: 0, user: NOBODY }
-}
-
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&bytes[at..at + N]);
-    array
+    Label { kind, format: 1, tenant: TENANT, slot: u32::MAX, generation: 0, number: 0, user: NOBODY }
 }

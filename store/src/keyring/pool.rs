@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::slot::{self, FIRST_GENERATION, SLOT_BYTES, SLOTS_PER_PAGE};
 use crate::disk::{DiskFile, WriteFailed, write_all_at};
-use crate::seal::{Cipher, SecretKey};
+use crate::seal::{Cipher, KEY_BYTES, SecretKey};
 
 /// The fewest slots that a refill writes.
 const BATCH_SLOTS: usize = 1024;
@@ -81,12 +81,12 @@ impl SlotPool {
         let end = u32::try_from(count).ok().and_then(|count| first.checked_add(count));
         let end = end.ok_or_else(|| io::Error::other("the keyring has no slot left"))?;
 
-        let mut secrets = Zeroizing::new(vec![0; count * 32]);
+        let mut secrets = Zeroizing::new(vec![0; count * KEY_BYTES]);
         entropy.fill(&mut secrets);
         let mut bytes = Vec::with_capacity(count * SLOT_BYTES);
         let mut batch = Vec::with_capacity(count);
-        for (number, secret) in (first..end).zip(secrets.chunks_exact(32)) {
-            let mut key = Zeroizing::new([0; 32]);
+        for (number, secret) in (first..end).zip(secrets.chunks_exact(KEY_BYTES)) {
+            let mut key = Zeroizing::new([0; KEY_BYTES]);
             key.copy_from_slice(secret);
             let key = SecretKey::new(*key);
             bytes.extend_from_slice(&slot::encode(ring, number, FIRST_GENERATION, &key));

@@ -1,58 +1,73 @@
-//! One aligned slot of 64 bytes: a user's data key, wrapped by the ring key.
+//! A slot of the keyring: the data key of one user or day, wrapped by the ring key.
+//!
+//! ```text
+//! offset  length  field (little-endian)
+//!      0       1  state: 1 live, 2 destroyed
+//!      1       1  format, 1
+//!      2       1  kind, `seal::kind::DATA_KEY`
+//!      3       1  reserved, 0
+//!      4       4  generation of the key
+//!      8      48  wrapped key; 0 if destroyed
+//!     56       4  tenant, 0
+//!     60       4  CRC-32C of everything before
+//! ```
 
 use std::io;
 
 use super::header::KEYRING_HEADER_BYTES;
-use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, TENANT, kind};
+use crate::bytes::{array_at, crc_matches, put, put_crc, u32_at};
+use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, TENANT, WRAPPED_KEY_BYTES, kind};
 
+/// Bytes of a slot. Slots are aligned to their size, so none crosses a page.
 pub(super) const SLOT_BYTES: usize = 64;
 pub(super) const SLOTS_PER_PAGE: u64 = 64;
-/// The generation of every new slot; erasures count it up.
+/// The generation of every new slot. An erasure counts it up.
 pub(super) const FIRST_GENERATION: u32 = 1;
 const SLOT_FORMAT: u8 = 1;
 const LIVE: u8 = 1;
 const DESTROYED: u8 = 2;
 
-// Little-endian: state u8, format u8, kind u8, reserved u8, then these.
+const STATE_AT: usize = 0;
 const GENERATION_AT: usize = 4;
-const WRAPPED_AT: usize = 8;
-const TENANT_AT: usize = WRAPPED_AT + 48;
+const WRAPPED_KEY_AT: usize = 8;
+const TENANT_AT: usize = WRAPPED_KEY_AT + WRAPPED_KEY_BYTES;
 const CRC_AT: usize = SLOT_BYTES - 4;
 
-/// A data key that cannot be had.
+/// Why a data key cannot be read.
 #[derive(Debug)]
 pub(crate) enum SlotFault {
     /// The file could not be read.
     Unavailable(io::Error),
-    /// The slot is not what was written.
+    /// The slot does not hold the key: `what` completes "slot N of the keyring …".
     Damaged { slot: u32, what: &'static str },
 }
 
-/// Where a slot lies in the file.
+/// The slot's offset in the file.
 pub(super) fn offset(number: u32) -> u64 {
     KEYRING_HEADER_BYTES as u64 + u64::from(number) * SLOT_BYTES as u64
 }
 
+/// A live slot with `key` in it.
 pub(super) fn encode(ring: &Cipher, number: u32, generation: u32, key: &SecretKey) -> [u8; SLOT_BYTES] {
-    finished(LIVE, generation, ring.wrap(&nonce(number, generation), label(number, generation), key))
+    encode_state(LIVE, generation, &ring.wrap(&nonce(number, generation), label(number, generation), key))
 }
 
 /// A slot whose key is gone.
 pub(super) fn destroyed(generation: u32) -> [u8; SLOT_BYTES] {
-    finished(DESTROYED, generation, [0; 48])
+    encode_state(DESTROYED, generation, &[0; WRAPPED_KEY_BYTES])
 }
 
-fn finished(state: u8, generation: u32, wrapped: [u8; 48]) -> [u8; SLOT_BYTES] {
+fn encode_state(state: u8, generation: u32, wrapped: &[u8; WRAPPED_KEY_BYTES]) -> [u8; SLOT_BYTES] {
     let mut bytes = [0; SLOT_BYTES];
-    bytes[..3].copy_from_slice(&[state, SLOT_FORMAT, kind::DATA_KEY]);
-    bytes[GENERATION_AT..WRAPPED_AT].copy_from_slice(&generation.to_le_bytes());
-    bytes[WRAPPED_AT..TENANT_AT].copy_from_slice(&wrapped);
-    bytes[TENANT_AT..CRC_AT].copy_from_slice(&TENANT.to_le_bytes());
-    let crc = crc32c::crc32c(&bytes[..CRC_AT]);
-    bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+    put(&mut bytes, STATE_AT, &[state, SLOT_FORMAT, kind::DATA_KEY]);
+    put(&mut bytes, GENERATION_AT, &generation.to_le_bytes());
+    put(&mut bytes, WRAPPED_KEY_AT, wrapped);
+    put(&mut bytes, TENANT_AT, &TENANT.to_le_bytes());
+    put_crc(&mut bytes, CRC_AT);
     bytes
 }
 
+/// Unwraps the key in the slot `bytes`.
 pub(super) fn decode(
     ring: &Cipher,
     number: u32,
@@ -60,30 +75,29 @@ pub(super) fn decode(
     bytes: &[u8; SLOT_BYTES],
 ) -> Result<SecretKey, SlotFault> {
     let damaged = |what| SlotFault::Damaged { slot: number, what };
-    if crc32c::crc32c(&bytes[..CRC_AT]).to_le_bytes() != bytes[CRC_AT..] {
+    if !crc_matches(bytes, CRC_AT) {
         return Err(damaged("has a wrong checksum"));
     }
-    if bytes[0] == DESTROYED {
+    if bytes[STATE_AT] == DESTROYED {
         return Err(damaged("was destroyed"));
     }
-    if bytes[..3] != [LIVE, SLOT_FORMAT, kind::DATA_KEY] || bytes[TENANT_AT..CRC_AT] != TENANT.to_le_bytes() {
+    if !bytes.starts_with(&[LIVE, SLOT_FORMAT, kind::DATA_KEY]) || u32_at(bytes, TENANT_AT) != TENANT {
         return Err(damaged("holds no key of this format"));
     }
-    if bytes[GENERATION_AT..WRAPPED_AT] != generation.to_le_bytes() {
+    if u32_at(bytes, GENERATION_AT) != generation {
         return Err(damaged("belongs to another generation"));
     }
-    let mut wrapped = [0; 48];
-    wrapped.copy_from_slice(&bytes[WRAPPED_AT..WRAPPED_AT + 48]);
-    ring.unwrap_key(&nonce(number, generation), label(number, generation), &wrapped)
+    ring.unwrap_key(&nonce(number, generation), label(number, generation), &array_at(bytes, WRAPPED_KEY_AT))
         .map_err(|_| damaged("does not unwrap"))
 }
 
-/// A (slot, generation) is written once under a ring key, so it is the nonce and need not be stored.
+/// The nonce of a slot's wrapped key. Each pair of slot and generation is wrapped once under a ring key, so the pair is
+/// unique and the nonce need not be stored.
 fn nonce(number: u32, generation: u32) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
     nonce[0] = kind::DATA_KEY;
-    nonce[4..8].copy_from_slice(&number.to_le_bytes());
-    nonce[8..].copy_from_slice(&generation.to_le_bytes());
+    put(&mut nonce, 4, &number.to_le_bytes());
+    put(&mut nonce, 8, &generation.to_le_bytes());
     nonce
 }
 

@@ -1,52 +1,71 @@
-//! The store's own facts: format, epoch, and how far the checkpoints reach.
+//! The meta record, one value in sled: the store's format and epoch, and how far the checkpoints reach.
+//!
+//! ```text
+//! offset  length  field (little-endian)
+//!      0       2  format of the store, 3
+//!      2       6  reserved, 0
+//!      8       8  epoch
+//!     16       8  checkpoint, a position in the journal: offset, then segment
+//!     24       4  first unused slot of the keyring + 1, 0 if not known
+//!     28       4  retention clock in minutes since the Unix epoch, 0 if not known
+//! ```
 
+use crate::bytes::{put, u16_at, u32_at, u64_at};
 use crate::error::OpenError;
 use crate::journal::Position;
 
 /// The format of the store as a whole.
-pub(crate) const STORE_FORMAT: u16 = 3;
+const STORE_FORMAT: u16 = 3;
 const META_BYTES: usize = 32;
 
-/// One value in sled, little-endian: format u16, epoch u64 at 8, checkpoint u64 at 16, first unused slot + 1 u32 at 24,
-/// clock u32 at 28.
+const EPOCH_AT: usize = 8;
+const CHECKPOINT_AT: usize = 16;
+const FIRST_UNUSED_SLOT_AT: usize = 24;
+const CLOCK_MINUTES_AT: usize = 28;
+
+/// What the store has to know about itself at a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Meta {
-    /// Changes when a backup is restored. Drawn at random, so that another store in the same place differs, too.
+    /// Changes when a backup is restored. Drawn at random, so that two stores differ.
     pub(crate) epoch: u64,
-    /// All frames before it are in the states.
+    /// All frames before this position are folded into sled.
     pub(crate) checkpoint: Position,
-    /// After a clean shutdown: the first slot of the keyring that nothing refers to, provided that the journal ends at
+    /// After a clean shutdown: the first slot of the keyring that nothing refers to. Only valid if the journal ends at
     /// `checkpoint`.
     pub(crate) first_unused_slot: Option<u32>,
-    /// The time that retention went by then, in minutes since the Unix epoch; 0 = not known.
+    /// What the retention clock showed, in minutes since the Unix epoch; 0 if not known.
     pub(crate) clock_minutes: u32,
 }
 
 impl Meta {
     pub(super) fn encode(&self) -> [u8; META_BYTES] {
         let mut bytes = [0; META_BYTES];
-        bytes[..2].copy_from_slice(&STORE_FORMAT.to_le_bytes());
-        bytes[8..16].copy_from_slice(&self.epoch.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.checkpoint.to_u64().to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.first_unused_slot.map_or(0, |slot| slot + 1).to_le_bytes());
-        bytes[28..].copy_from_slice(&self.clock_minutes.to_le_bytes());
+        put(&mut bytes, 0, &STORE_FORMAT.to_le_bytes());
+        put(&mut bytes, EPOCH_AT, &self.epoch.to_le_bytes());
+        put(&mut bytes, CHECKPOINT_AT, &self.checkpoint.to_u64().to_le_bytes());
+        let first_unused_slot = self.first_unused_slot.map_or(0, |slot| slot + 1);
+        put(&mut bytes, FIRST_UNUSED_SLOT_AT, &first_unused_slot.to_le_bytes());
+        put(&mut bytes, CLOCK_MINUTES_AT, &self.clock_minutes.to_le_bytes());
         bytes
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, OpenError> {
         let damaged = || OpenError::Damaged { what: "sled's meta record", detail: "its length is wrong".to_owned() };
-        let format = bytes.first_chunk().map(|format| u16::from_le_bytes(*format)).ok_or_else(damaged)?;
+        if bytes.len() < size_of::<u16>() {
+            return Err(damaged());
+        }
+        let format = u16_at(bytes, 0);
         if format != STORE_FORMAT {
             return Err(OpenError::other_format("the store", format, STORE_FORMAT));
         }
-        let bytes: &[u8; META_BYTES] = bytes.try_into().map_err(|_| damaged())?;
-        let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
-        let short = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| bytes[at + index]));
+        if bytes.len() != META_BYTES {
+            return Err(damaged());
+        }
         Ok(Self {
-            epoch: long(8),
-            checkpoint: Position::from_u64(long(16)),
-            first_unused_slot: short(24).checked_sub(1),
-            clock_minutes: short(28),
+            epoch: u64_at(bytes, EPOCH_AT),
+            checkpoint: Position::from_u64(u64_at(bytes, CHECKPOINT_AT)),
+            first_unused_slot: u32_at(bytes, FIRST_UNUSED_SLOT_AT).checked_sub(1),
+            clock_minutes: u32_at(bytes, CLOCK_MINUTES_AT),
         })
     }
 }

@@ -1,54 +1,73 @@
-//! A sealed record as sled holds it: a header in plain, the sealed body, cut into values that sled keeps in its log.
+//! A sealed record as sled holds it: an unencrypted header and the sealed body, cut into values that sled keeps in its
+//! log. The first value starts with the header:
+//!
+//! ```text
+//! offset  length  field (little-endian)
+//!      0       1  format, 1
+//!      1       1  kind, as in `seal::kind`
+//!      2       2  number of values that the record takes
+//!      4       4  slot of the data key in the keyring
+//!      8       4  generation of that key
+//!     12       8  sequence, first revision or time, by kind
+//!     20       4  bytes of the body before compression
+//!     24       4  dictionary of the compression, 0 if none
+//!     28       4  tenant, 0
+//!     32      12  nonce of the seal
+//!     44       n  body, compressed and encrypted, and the tag of its seal
+//! ```
 
+use crate::bytes::{array_at, put, u16_at, u32_at, u64_at};
 use crate::seal::{Label, NONCE_BYTES, TENANT};
 use crate::user_hash::UserHash;
 
 /// The format of records.
-pub(crate) const RECORD_FORMAT: u8 = 1;
-/// sled moves large pages to files that it never syncs, so no value comes near them.
+const RECORD_FORMAT: u8 = 1;
+/// Maximum number of bytes of a value. sled moves large pages to files that it never syncs, so values stay well below.
 pub(crate) const MAX_VALUE_BYTES: usize = 4000;
 
-// Little-endian: format u8, kind u8, chunks u16, then these.
+const KIND_AT: usize = 1;
+const VALUES_AT: usize = 2;
 const SLOT_AT: usize = 4;
 const GENERATION_AT: usize = 8;
 const NUMBER_AT: usize = 12;
-const PLAIN_AT: usize = 20;
+const PLAIN_BYTES_AT: usize = 20;
 const DICTIONARY_AT: usize = 24;
 const TENANT_AT: usize = 28;
 const NONCE_AT: usize = 32;
 const RECORD_HEADER_BYTES: usize = NONCE_AT + NONCE_BYTES;
 
-/// A record, sealed. Its seal binds what the header says about where it belongs.
+/// A sealed record. The seal also covers the header fields that say where the record belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SealedRecord {
     pub(crate) kind: u8,
-    /// Whose it is: part of the seal and of the key that it lies under, so not stored again.
+    /// The user it belongs to. It is part of the seal and of the record's key in sled, so it is not stored again.
     pub(crate) user: UserHash,
     pub(crate) slot: u32,
     pub(crate) generation: u32,
-    /// The sequence or the revision.
+    /// A user's sequence, a history block's first revision, or a dead letter's time.
     pub(crate) number: u64,
-    /// The body's size before compression.
+    /// Bytes of the body before compression.
     pub(crate) plain_bytes: u32,
-    /// The dictionary that it was compressed with; 0 = none.
+    /// The dictionary that the body was compressed with; 0 if none.
     pub(crate) dictionary: u32,
     pub(crate) nonce: [u8; NONCE_BYTES],
     pub(crate) sealed: Vec<u8>,
 }
 
 impl SealedRecord {
+    /// The label under which the body is sealed.
     pub(crate) fn label(&self) -> Label {
         let Self { kind, user, slot, generation, number, .. } = *self;
         Label { kind, format: RECORD_FORMAT, tenant: TENANT, slot, generation, number, user }
     }
 
-    /// A record without its body yet.
+    /// A record whose body is still to be sealed.
     pub(crate) fn unsealed(kind: u8, user: UserHash, slot: u32, generation: u32, number: u64) -> Self {
         let (plain_bytes, dictionary, nonce, sealed) = (0, 0, [0; NONCE_BYTES], Vec::new());
         Self { kind, user, slot, generation, number, plain_bytes, dictionary, nonce, sealed }
     }
 
-    /// How many values it takes.
+    /// How many values the record takes.
     pub(crate) fn count(&self) -> u16 {
         let rest = self.sealed.len().saturating_sub(MAX_VALUE_BYTES - RECORD_HEADER_BYTES);
         (1 + rest.div_ceil(MAX_VALUE_BYTES)) as u16
@@ -58,59 +77,63 @@ impl SealedRecord {
     pub(crate) fn chunks(&self) -> Vec<Vec<u8>> {
         let room = MAX_VALUE_BYTES - RECORD_HEADER_BYTES;
         let (head, rest) = self.sealed.split_at(self.sealed.len().min(room));
-        let count = self.count();
         let mut first = Vec::with_capacity(RECORD_HEADER_BYTES + head.len());
-        first.extend_from_slice(&[RECORD_FORMAT, self.kind]);
-        first.extend_from_slice(&count.to_le_bytes());
-        first.extend_from_slice(&self.slot.to_le_bytes());
-        first.extend_from_slice(&self.generation.to_le_bytes());
-        first.extend_from_slice(&self.number.to_le_bytes());
-        first.extend_from_slice(&self.plain_bytes.to_le_bytes());
-        first.extend_from_slice(&self.dictionary.to_le_bytes());
-        first.extend_from_slice(&TENANT.to_le_bytes());
-        first.extend_from_slice(&self.nonce);
+        first.extend_from_slice(&self.header());
         first.extend_from_slice(head);
         std::iter::once(first).chain(rest.chunks(MAX_VALUE_BYTES).map(<[u8]>::to_vec)).collect()
     }
 
-    /// How many values the record in this first one has.
-    pub(crate) fn chunk_count(first: &[u8]) -> Option<u16> {
-        let header = first.first_chunk::<RECORD_HEADER_BYTES>()?;
-        let is_known = header[0] == RECORD_FORMAT && header[TENANT_AT..NONCE_AT] == TENANT.to_le_bytes();
-        is_known.then(|| u16::from_le_bytes([header[2], header[3]]))
+    fn header(&self) -> [u8; RECORD_HEADER_BYTES] {
+        let mut header = [0; RECORD_HEADER_BYTES];
+        header[0] = RECORD_FORMAT;
+        header[KIND_AT] = self.kind;
+        put(&mut header, VALUES_AT, &self.count().to_le_bytes());
+        put(&mut header, SLOT_AT, &self.slot.to_le_bytes());
+        put(&mut header, GENERATION_AT, &self.generation.to_le_bytes());
+        put(&mut header, NUMBER_AT, &self.number.to_le_bytes());
+        put(&mut header, PLAIN_BYTES_AT, &self.plain_bytes.to_le_bytes());
+        put(&mut header, DICTIONARY_AT, &self.dictionary.to_le_bytes());
+        put(&mut header, TENANT_AT, &TENANT.to_le_bytes());
+        put(&mut header, NONCE_AT, &self.nonce);
+        header
     }
 
-    /// Reads the header of a first value and as much of the body as it holds; the rest is appended to `sealed`.
-    /// `user` is whose it has to be.
+    /// How many values the record takes that starts with the value `first`. Returns `None` if its format or tenant is
+    /// unknown.
+    pub(crate) fn chunk_count(first: &[u8]) -> Option<u16> {
+        let header = first.first_chunk::<RECORD_HEADER_BYTES>()?;
+        let is_known = header[0] == RECORD_FORMAT && u32_at(header, TENANT_AT) == TENANT;
+        is_known.then(|| u16_at(header, VALUES_AT))
+    }
+
+    /// Reads the header in the value `first` and the part of the body behind it. The caller appends the other values to
+    /// `sealed`. `user` is the user that the record's key names.
     pub(crate) fn from_first(first: &[u8], user: UserHash) -> Option<Self> {
         let (header, sealed) = first.split_first_chunk::<RECORD_HEADER_BYTES>()?;
         Some(Self {
-            kind: header[1],
+            kind: header[KIND_AT],
             user,
-            slot: u32::from_le_bytes(array_at(header, SLOT_AT)),
-            generation: u32::from_le_bytes(array_at(header, GENERATION_AT)),
-            number: u64::from_le_bytes(array_at(header, NUMBER_AT)),
-            plain_bytes: u32::from_le_bytes(array_at(header, PLAIN_AT)),
-            dictionary: u32::from_le_bytes(array_at(header, DICTIONARY_AT)),
+            slot: u32_at(header, SLOT_AT),
+            generation: u32_at(header, GENERATION_AT),
+            number: u64_at(header, NUMBER_AT),
+            plain_bytes: u32_at(header, PLAIN_BYTES_AT),
+            dictionary: u32_at(header, DICTIONARY_AT),
             nonce: array_at(header, NONCE_AT),
             sealed: sealed.to_vec(),
         })
     }
 }
 
-fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(&bytes[at..at + N]);
-    array
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::TAG_BYTES;
 
     #[test]
     fn a_record_of_any_size_reads_back_from_values_below_the_bound() {
-        for size in [16, 3955, 3956, 3957, 7956, 7957, 100_000] {
+        let first = MAX_VALUE_BYTES - RECORD_HEADER_BYTES;
+        let second = first + MAX_VALUE_BYTES;
+        for size in [TAG_BYTES, first - 1, first, first + 1, second, second + 1, 100_000] {
             let record = SealedRecord {
                 kind: 7,
                 user: UserHash([8; 16]),
@@ -119,7 +142,7 @@ mod tests {
                 number: 3,
                 plain_bytes: 4,
                 dictionary: 6,
-                nonce: [5; 12],
+                nonce: [5; NONCE_BYTES],
                 sealed: (0..size).map(|byte| byte as u8).collect(),
             };
             let chunks = record.chunks();
