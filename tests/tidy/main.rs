@@ -3,6 +3,7 @@
 
 mod code;
 mod configuration;
+mod documents;
 mod edges;
 mod fixed_crates;
 mod manifest;
