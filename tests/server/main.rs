@@ -26,6 +26,7 @@ mod logs;
 mod overload;
 mod pages;
 mod profile;
+mod readme;
 mod resume;
 mod retention;
 mod sse;
