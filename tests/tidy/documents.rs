@@ -50,7 +50,9 @@ fn paths_in_code(text: &str) -> Vec<&str> {
 /// The targets of links to other files, without what stands behind `#`.
 fn links(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    targets.filter(|target| !target.is_empty() && !target.contains(':') && !target.contains(char::is_whitespace)).collect()
+    targets
+        .filter(|target| !target.is_empty() && !target.contains(':') && !target.contains(char::is_whitespace))
+        .collect()
 }
 
 #[test]
