@@ -1,24 +1,24 @@
-//! The server's life: built, running, drained.
+//! The server from start to end: it is built, runs, and is drained.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_server::{Server, ServerHandle};
 use actix_web::rt;
-use actix_web::web::ServiceConfig;
-use config::{AccessFile, Secrets, Settings};
+use config::{Secrets, Settings};
 use domain::port::clock::Entropy;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
 use store::Closer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::handler_states;
-use crate::http::transport::descriptors::{self, ADMIN_CONNECTIONS};
-use crate::http::transport::{ConnectionLimits, Listener, Timeouts};
+use crate::http::transport::descriptors;
 use crate::http::{Routes, SPOOL_FILES};
+use crate::json_text;
+use crate::listeners::Listeners;
 use crate::live::Tickets;
 use crate::process;
 use crate::start_error::StartError;
@@ -26,114 +26,106 @@ use crate::telemetry::{self, metric};
 use crate::upkeep::Upkeep;
 use crate::wiring::{self, Components};
 
-/// A server that is bound and ready to run.
+/// A server whose listeners are bound and that is ready to run.
 pub struct Application {
-    public: Server,
-    admin: Server,
-    listen: SocketAddr,
-    admin_listen: SocketAddr,
-    /// SIGTERM and SIGINT, heard from before the ready line on.
+    listeners: Listeners,
+    /// SIGTERM and SIGINT, which are caught from the start of [`Application::build`].
     signals: [Signal; 2],
+    /// Turns true when the server stops.
     stop: watch::Sender<bool>,
     profiles: actors::Profiles,
     closer: Closer,
     upkeep: Upkeep,
 }
 
+/// The line that announces that the server is ready.
+#[derive(Serialize)]
+struct ReadyLine {
+    event: &'static str,
+    listen: SocketAddr,
+    admin_listen: SocketAddr,
+}
+
 impl Application {
     /// Opens the store, starts the actors and binds both listeners. An actix system must run on this thread.
     ///
     /// # Errors
-    /// Names in one line the cause and the remedy.
+    /// The error says in one line why the server cannot start and how to fix it.
     pub async fn build(settings: Settings, environment: &[(String, String)]) -> Result<Self, StartError> {
-        process::forbid_core_dumps().map_err(StartError::Thread)?;
-        process::keep_files_private();
-        descriptors::raise_limit().map_err(StartError::Thread)?;
+        prepare_process()?;
         let signals = catch_signals()?;
         let secrets = wiring::load_secrets(&settings, environment)?;
         let prometheus = start_telemetry(&settings, &secrets)?;
         let components = wiring::build(&settings, &secrets)?;
         let (stop, closing) = watch::channel(false);
         let tickets = Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy)));
-        let upkeep = Upkeep {
-            profiles: components.profiles.clone(),
-            policy: Arc::clone(&components.policy),
-            // The first round finds what changed since the table was read.
-            access_file: AccessFile::new(&settings.data_dir),
-            tickets: Arc::clone(&tickets),
-            prometheus: prometheus.clone(),
-        };
+        let upkeep = Upkeep::new(&settings, &components, &tickets, &prometheus);
         let verifier = wiring::verifier(&settings, &secrets);
         let states = handler_states::build(&settings, &components, verifier, tickets, prometheus, closing);
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
+        // The store is open by now, so its files are counted among the open ones.
         let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
-        let (public, listen) = bind_public(&settings, limits, start, routes.clone())?;
-        let (admin, admin_listen) = bind_admin(&settings, start, routes)?;
+        let listeners = Listeners::bind(&settings, limits, start, routes)?;
         let Components { profiles, closer, .. } = components;
-        Ok(Self { public, admin, listen, admin_listen, signals, stop, profiles, closer, upkeep })
+        Ok(Self { listeners, signals, stop, profiles, closer, upkeep })
     }
 
-    /// What is printed when the server answers.
+    /// Returns the line that announces that the server is ready: a JSON object with the addresses of both listeners.
     pub fn ready_line(&self) -> String {
-        format!(r#"{{"event":"ready","listen":"{}","admin_listen":"{}"}}"#, self.listen, self.admin_listen)
+        let line = ReadyLine { event: "ready", listen: self.listen(), admin_listen: self.admin_listen() };
+        json_text::to_text(&line)
     }
 
-    /// Where the API listens.
+    /// Returns the address of the API.
     pub fn listen(&self) -> SocketAddr {
-        self.listen
+        self.listeners.public.address
     }
 
-    /// Where metrics and administration listen.
+    /// Returns the address of metrics and administration.
     pub fn admin_listen(&self) -> SocketAddr {
-        self.admin_listen
+        self.listeners.admin.address
     }
 
-    /// Changes once the server begins to stop.
+    /// Returns a channel whose value turns true when the server stops.
     pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.stop.subscribe()
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains: requests, sockets, mailboxes; then everything is flushed.
+    /// Serves until SIGTERM or SIGINT. Then requests, sockets and mailboxes are drained, and the store is closed.
     ///
     /// # Errors
-    /// A listener failed.
+    /// A listener has failed.
     pub async fn run_until_stopped(self) -> io::Result<()> {
-        let [mut terminate, mut interrupt] = self.signals;
-        let (public, admin) = (self.public.handle(), self.admin.handle());
-        let mut serving = rt::spawn(self.public);
-        let mut serving_admin = rt::spawn(self.admin);
-        let upkeep = rt::spawn(self.upkeep.run());
+        let Self { listeners, signals, stop, profiles, closer, upkeep } = self;
+        let mut public = RunningServer::start(listeners.public.server);
+        let mut admin = RunningServer::start(listeners.admin.server);
+        let upkeep = rt::spawn(upkeep.run());
         let failure = tokio::select! {
-            _ = terminate.recv() => None,
-            _ = interrupt.recv() => None,
-            ended = &mut serving => Some(ended_by_itself(ended)),
-            ended = &mut serving_admin => Some(ended_by_itself(ended)),
+            () = received(signals) => None,
+            error = public.failure() => Some(error),
+            error = admin.failure() => Some(error),
         };
         tracing::info!("stopping: draining requests, sockets and mailboxes");
-        // Sockets and streams hear of it and end by themselves, which the listener's own drain waits for.
-        let _ = self.stop.send(true);
-        match &failure {
-            None => drain(&public, serving).await?,
-            Some(_) => public.stop(true).await,
+        // Sockets and streams end by themselves, which draining the listener waits for.
+        let _ = stop.send(true);
+        public.drain(failure.is_none()).await?;
+        if !profiles.stop().await {
+            tracing::warn!("not everything was drained in time; acknowledged events are durable all the same");
         }
-        if !self.profiles.stop().await {
-            tracing::warn!("not everything could be drained in time; what was acknowledged is durable all the same");
-        }
-        match &failure {
-            None => drain(&admin, serving_admin).await?,
-            Some(_) => admin.stop(true).await,
-        }
+        admin.drain(failure.is_none()).await?;
         upkeep.abort();
-        let closer = self.closer;
-        match tokio::task::spawn_blocking(move || closer.close()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "no last checkpoint was made: the next start takes longer"),
-            Err(error) => tracing::error!(%error, "the store was not closed"),
-        }
+        close_store(closer).await;
         tracing::info!("stopped");
         failure.map_or(Ok(()), Err)
     }
+}
+
+/// Protects what the process will hold, and raises its limit of open files.
+fn prepare_process() -> Result<(), StartError> {
+    process::forbid_core_dumps().map_err(StartError::Thread)?;
+    process::keep_files_private();
+    descriptors::raise_limit().map_err(StartError::Thread)
 }
 
 /// Catches SIGTERM and SIGINT from now on.
@@ -142,8 +134,16 @@ fn catch_signals() -> Result<[Signal; 2], StartError> {
     Ok([catch(SignalKind::terminate())?, catch(SignalKind::interrupt())?])
 }
 
-/// Installs the metrics, then the log. A metric that is registered before its recorder counts nothing, so the recorder
-/// comes before everything else.
+/// Waits for one of the signals.
+async fn received([mut first, mut second]: [Signal; 2]) {
+    tokio::select! {
+        _ = first.recv() => {}
+        _ = second.recv() => {}
+    }
+}
+
+/// Installs the recorder of metrics, then the log. The recorder comes before everything else: a metric that is
+/// registered without a recorder counts nothing.
 fn start_telemetry(settings: &Settings, secrets: &Secrets) -> Result<PrometheusHandle, StartError> {
     let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
     telemetry::init_log(&settings.log, &wiring::log_key(secrets))
@@ -157,57 +157,39 @@ fn random_number(entropy: &dyn Entropy) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
-/// A listener ends when it is told to, and otherwise only with a fault.
-fn ended_by_itself(ended: Result<io::Result<()>, rt::task::JoinError>) -> io::Error {
-    match ended {
-        Ok(Ok(())) => io::Error::other("a listener ended by itself"),
-        Ok(Err(error)) => error,
-        Err(error) => io::Error::other(error),
+/// A listener that is served by a task of its own.
+struct RunningServer {
+    handle: ServerHandle,
+    task: rt::task::JoinHandle<io::Result<()>>,
+}
+
+impl RunningServer {
+    fn start(server: Server) -> Self {
+        Self { handle: server.handle(), task: rt::spawn(server) }
+    }
+
+    /// Waits until the listener ends although it was not told to, and returns why.
+    async fn failure(&mut self) -> io::Error {
+        match (&mut self.task).await {
+            Ok(Ok(())) => io::Error::other("a listener ended by itself"),
+            Ok(Err(error)) => error,
+            Err(error) => io::Error::other(error),
+        }
+    }
+
+    /// Stops accepting connections, and waits until the answers under way are complete. `awaits_task` is false after a
+    /// failure, since a task that has ended must not be awaited again.
+    async fn drain(self, awaits_task: bool) -> io::Result<()> {
+        self.handle.stop(true).await;
+        if awaits_task { self.task.await.map_err(io::Error::other)? } else { Ok(()) }
     }
 }
 
-async fn drain(handle: &ServerHandle, serving: rt::task::JoinHandle<io::Result<()>>) -> io::Result<()> {
-    handle.stop(true).await;
-    serving.await.map_err(io::Error::other)?
-}
-
-fn bind_public(
-    settings: &Settings,
-    limits: ConnectionLimits,
-    start: u64,
-    routes: Routes,
-) -> Result<(Server, SocketAddr), StartError> {
-    let listener = Listener {
-        name: "public",
-        workers: settings.http.workers,
-        limits,
-        timeouts: Timeouts::new(&settings.http),
-        shutdown_timeout: settings.http.shutdown_timeout,
-        start,
-        clock: wiring::wall_clock(),
-    };
-    bind(listener, settings.listen, "--listen", move |config| routes.register_public(config))
-}
-
-fn bind_admin(settings: &Settings, start: u64, routes: Routes) -> Result<(Server, SocketAddr), StartError> {
-    let listener = Listener {
-        name: "admin",
-        workers: 1,
-        limits: ConnectionLimits { connections: ADMIN_CONNECTIONS, per_address: None },
-        timeouts: Timeouts::new(&settings.http),
-        shutdown_timeout: Duration::from_secs(1),
-        start,
-        clock: wiring::wall_clock(),
-    };
-    bind(listener, settings.admin_listen, "--admin-listen", move |config| routes.register_admin(config))
-}
-
-/// Binds a listener; `flag` is the one that changes its address.
-fn bind(
-    listener: Listener,
-    address: SocketAddr,
-    flag: &'static str,
-    routes: impl Fn(&mut ServiceConfig) + Send + Clone + 'static,
-) -> Result<(Server, SocketAddr), StartError> {
-    listener.bind(address, routes).map_err(|source| StartError::Bind { address, flag, source })
+/// Closes the store with a last checkpoint. What fails is logged, since nothing acknowledged is lost by it.
+async fn close_store(closer: Closer) {
+    match tokio::task::spawn_blocking(move || closer.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "no last checkpoint was made: the next start takes longer"),
+        Err(error) => tracing::error!(%error, "the store was not closed"),
+    }
 }

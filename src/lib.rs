@@ -1,11 +1,12 @@
 //! The server: HTTP, live sockets, the command line, and the wiring of all other crates.
 //!
-//! A table of contents, in reading order.
+//! The modules are listed in reading order.
 
 pub mod cli;
 
 pub mod application;
 mod handler_states;
+mod listeners;
 mod process;
 pub mod start_error;
 mod upkeep;
@@ -13,6 +14,8 @@ mod wiring;
 
 mod http;
 mod json_object;
+mod json_text;
+mod keyed_counts;
 mod live;
 #[doc(hidden)]
 pub use live::echo::echo as websocket_echo;

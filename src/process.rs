@@ -1,4 +1,4 @@
-//! What the process asks of the system before it holds any data.
+//! Protects the memory and the files of the process, before it holds any data.
 
 use std::io;
 
@@ -6,14 +6,14 @@ use std::io;
 /// setting keeps it from passing the memory to a crash handler, which the limit does not cover.
 ///
 /// # Errors
-/// The system refuses.
+/// The operating system refuses it.
 pub(crate) fn forbid_core_dumps() -> io::Result<()> {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// Takes all permissions on new files from other users.
+/// Makes new files private to the user that runs the server, by the process's `umask`.
 pub(crate) fn keep_files_private() {
     use rustix::fs::Mode;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
@@ -28,7 +28,7 @@ mod tests {
         super::forbid_core_dumps().unwrap();
         assert_eq!(getrlimit(Resource::Core).current, Some(0));
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
-        // The process metrics come from there.
+        // The metrics of the process are read from these files.
         for name in ["stat", "limits", "status"] {
             assert!(std::fs::read_to_string(format!("/proc/self/{name}")).is_ok(), "{name}");
         }

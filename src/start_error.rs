@@ -1,4 +1,4 @@
-//! Why the server does not start.
+//! The errors that keep the server from starting.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use domain::access::InvalidAccess;
 
 use crate::http::transport::descriptors::TooFewDescriptors;
 
-/// Why the server does not start. The text is one line and names the remedy.
+/// Why the server cannot start. The text is one line that says how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is not valid.
@@ -21,23 +21,23 @@ pub enum StartError {
     Store(#[from] store::OpenError),
     /// A listener cannot be bound to its address.
     #[error(
-        "cannot listen on `{address}`: {source}; stop the process that listens there, or choose another address with `{flag}` (port 0 picks a free one)"
+        "cannot listen on `{address}`: {source}; stop the process that listens there, or choose another address with `{option}` (port 0 picks a free one)"
     )]
     Bind {
-        /// The address.
+        /// The address that was asked for.
         address: SocketAddr,
-        /// The flag that changes the address.
-        flag: &'static str,
-        /// The error of the system.
+        /// The command-line option that changes the address.
+        option: &'static str,
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The log or the metrics are installed already.
+    /// A log or a recorder of metrics is already installed in this process.
     #[error("cannot start the telemetry: {0}")]
     Telemetry(String),
-    /// A thread or signal handler could not be made, or a limit not set.
+    /// A thread or a signal handler could not be created, or a limit of the process could not be set.
     #[error("cannot start a thread or set a limit: {0}; check `ulimit`")]
     Thread(io::Error),
-    /// The limit of open files is too low.
+    /// The limit of open files leaves no room for connections.
     #[error(transparent)]
     Descriptors(#[from] TooFewDescriptors),
 }

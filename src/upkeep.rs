@@ -1,30 +1,48 @@
-//! Periodic work beside serving requests: metrics, expired tickets, the access table.
+//! Periodic work: metrics, expired tickets and the access table.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use config::AccessFile;
+use config::{AccessFile, Settings};
 use domain::access::Policy;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::live::Tickets;
 use crate::start_error::StartError;
+use crate::wiring::Components;
 
 /// Time between two rounds.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Periodic work beside serving requests.
+/// Work that is done once a second while the server runs.
 pub(crate) struct Upkeep {
-    pub(crate) profiles: actors::Profiles,
-    pub(crate) policy: Arc<ArcSwap<Policy>>,
-    pub(crate) access_file: AccessFile,
-    pub(crate) tickets: Arc<Tickets>,
-    pub(crate) prometheus: PrometheusHandle,
+    profiles: actors::Profiles,
+    policy: Arc<ArcSwap<Policy>>,
+    access_file: AccessFile,
+    tickets: Arc<Tickets>,
+    prometheus: PrometheusHandle,
 }
 
 impl Upkeep {
-    /// Works until it is aborted.
+    /// Returns the upkeep of a server that is made of `components`.
+    pub(crate) fn new(
+        settings: &Settings,
+        components: &Components,
+        tickets: &Arc<Tickets>,
+        prometheus: &PrometheusHandle,
+    ) -> Self {
+        Self {
+            profiles: components.profiles.clone(),
+            policy: Arc::clone(&components.policy),
+            // The first round applies a change that came after the table was loaded.
+            access_file: AccessFile::new(&settings.data_dir),
+            tickets: Arc::clone(tickets),
+            prometheus: prometheus.clone(),
+        }
+    }
+
+    /// Runs until its task is aborted.
     pub(crate) async fn run(mut self) {
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -35,7 +53,7 @@ impl Upkeep {
         }
     }
 
-    /// Applies a change of `access.toml`. A table that is not valid is logged once, and the one in use stays.
+    /// Applies a change of `access.toml`. If the new table is not valid, that is logged once and the old one stays in use.
     fn reload_access_table(&mut self) {
         let mut look = || {
             let table = self.access_file.look()?;
@@ -48,7 +66,7 @@ impl Upkeep {
                 self.profiles.follow_policy();
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "`access.toml` is not valid: the access table in use stays"),
+            Err(error) => tracing::error!(%error, "`access.toml` is not valid: the access table in use is kept"),
         }
     }
 }

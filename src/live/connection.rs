@@ -1,4 +1,4 @@
-//! An open socket: counted, and held to its caller's account, for as long as its connection is there.
+//! An open socket, which is counted and occupies its caller's slot until its connection is gone.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -16,25 +16,26 @@ use super::sockets::SocketSlot;
 use crate::http::transport::ConnectionHandle;
 use crate::telemetry::metric::{self, LiveEndReason};
 
-/// What both sides of a socket hold, the session and the response. A client that does not read keeps the response after
-/// the session has ended, and its slot with it.
+/// What the session and the response of a socket share. If the client does not read, the response outlives the session,
+/// and the slot stays occupied.
 pub(super) struct LiveConnection {
     _slot: SocketSlot,
     connection: Option<ConnectionHandle>,
-    closed: Cell<Option<LiveEndReason>>,
+    end_reason: Cell<Option<LiveEndReason>>,
 }
 
 impl LiveConnection {
+    /// Returns the shared part of a socket on `connection`.
     pub(super) fn new(slot: SocketSlot, connection: Option<ConnectionHandle>) -> Rc<Self> {
         if let Some(connection) = &connection {
             connection.bound_send_buffer();
         }
-        Rc::new(Self { _slot: slot, connection, closed: Cell::new(None) })
+        Rc::new(Self { _slot: slot, connection, end_reason: Cell::new(None) })
     }
 
-    /// The session is over. The reason is counted once the connection is gone too.
+    /// Notes why the session has ended. The reason is counted once the connection is gone too.
     pub(super) fn end(&self, end: &SessionEnd, is_stopping: bool) {
-        self.closed.set(Some(match end {
+        self.end_reason.set(Some(match end {
             SessionEnd::Gone => return,
             SessionEnd::ByClient(_) => LiveEndReason::Client,
             SessionEnd::Close(EXPIRED, _) => LiveEndReason::Expired,
@@ -45,8 +46,8 @@ impl LiveConnection {
         }));
     }
 
-    /// Why a socket ended that no close frame ended.
-    fn broken_off(&self) -> LiveEndReason {
+    /// Returns why a socket has ended without a close frame.
+    fn abrupt_end_reason(&self) -> LiveEndReason {
         let write_timed_out = self.connection.as_ref().is_some_and(ConnectionHandle::write_timed_out);
         if write_timed_out { LiveEndReason::Stuck } else { LiveEndReason::Client }
     }
@@ -54,19 +55,20 @@ impl LiveConnection {
 
 impl Drop for LiveConnection {
     fn drop(&mut self) {
-        metric::live_closed(self.closed.get().unwrap_or_else(|| self.broken_off())).increment(1);
+        metric::live_closed(self.end_reason.get().unwrap_or_else(|| self.abrupt_end_reason())).increment(1);
     }
 }
 
-/// What goes out, and a hold on the socket.
+/// The body of a socket's response, which keeps the socket counted.
 pub(super) struct LiveBody {
     outgoing: Outgoing,
-    _open: Rc<LiveConnection>,
+    _connection: Rc<LiveConnection>,
 }
 
 impl LiveBody {
-    pub(super) fn new(outgoing: Outgoing, open: Rc<LiveConnection>) -> Self {
-        Self { outgoing, _open: open }
+    /// Returns the body that sends `outgoing`.
+    pub(super) fn new(outgoing: Outgoing, connection: Rc<LiveConnection>) -> Self {
+        Self { outgoing, _connection: connection }
     }
 }
 

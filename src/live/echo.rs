@@ -1,4 +1,4 @@
-//! An echo over the very layers that speak RFC 6455 here, `message_reader` and `frame`: what conformance suites want to talk to.
+//! An echo server over `message_reader` and `frame`, the layers that implement RFC 6455 here, for conformance suites.
 
 use std::convert::Infallible;
 
@@ -14,33 +14,34 @@ use tokio::sync::mpsc::{Sender, channel};
 use super::frame;
 use super::message_reader::{ClientMessage, MessageReader, ProtocolViolation};
 
-/// As long as the longest message of the suites.
-const MAX_MESSAGE: usize = 16 << 20;
-/// Frames that wait to be sent.
-const WAITING: usize = 16;
+/// Maximum length of a message, in bytes: that of the longest in the conformance suites.
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// Maximum number of frames that wait to be sent.
+const MAX_WAITING_FRAMES: usize = 16;
+/// First byte of a message of bytes in one frame.
 const FINAL_BINARY: u8 = 0x82;
 
-/// Answers the handshake and sends every message back.
+/// Answers the handshake, and then sends every message back.
 ///
 /// # Errors
-/// When the request is no handshake.
+/// The request is not a WebSocket handshake.
 pub async fn echo(request: HttpRequest, payload: Payload) -> actix_web::Result<HttpResponse> {
     let mut response = ws::handshake(request.head()).map_err(|error| super::refusal(&error))?;
-    let (out, mut frames) = channel(WAITING);
+    let (out, mut frames) = channel(MAX_WAITING_FRAMES);
     rt::spawn(converse(payload, out));
     let frames = poll_fn(move |context| frames.poll_recv(context).map(|frame| frame.map(Ok::<_, Infallible>)));
     Ok(response.message_body(BoxBody::new(BodyStream::new(frames)))?.into())
 }
 
-/// Reads until one side ends it, and says goodbye.
+/// Sends messages back until one side closes the socket.
 async fn converse(mut payload: Payload, out: Sender<Bytes>) {
-    let mut reader = MessageReader::new(MAX_MESSAGE);
+    let mut reader = MessageReader::new(MAX_MESSAGE_BYTES);
     while let Some(Ok(piece)) = payload.next().await {
         reader.take(&piece);
         loop {
             let (frame, is_last) = match reader.next() {
                 Ok(None) => break,
-                Ok(Some(heard)) => match answer(heard) {
+                Ok(Some(message)) => match answer(message) {
                     Some(answer) => answer,
                     None => continue,
                 },
@@ -53,9 +54,9 @@ async fn converse(mut payload: Payload, out: Sender<Bytes>) {
     }
 }
 
-/// What is sent for what was heard, and whether it is the last.
-fn answer(heard: ClientMessage) -> Option<(Bytes, bool)> {
-    Some(match heard {
+/// Returns the frame that answers a message, and whether it is the last one.
+fn answer(message: ClientMessage) -> Option<(Bytes, bool)> {
+    Some(match message {
         ClientMessage::Text(text) => (frame::text(text.as_bytes()), false),
         ClientMessage::Binary(bytes) => (binary(&bytes), false),
         ClientMessage::Ping(payload) => (frame::pong(&payload), false),
@@ -64,7 +65,7 @@ fn answer(heard: ClientMessage) -> Option<(Bytes, bool)> {
     })
 }
 
-/// The server itself sends text only: the opcode is all that differs.
+/// Encodes a message of bytes, which differs from a message of text in its opcode only.
 fn binary(payload: &[u8]) -> Bytes {
     let mut frame = BytesMut::from(frame::text(payload));
     frame[0] = FINAL_BINARY;

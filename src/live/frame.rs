@@ -1,4 +1,7 @@
-//! WebSocket frames as a server sends them (RFC 6455): unmasked, so one encoding serves every socket.
+//! Encodes WebSocket frames as a server sends them (RFC 6455): unmasked, so one encoding serves every socket.
+//!
+//! This is no library's encoder, because those write a frame for one connection from one payload. Here a frame is encoded
+//! once for all sockets of a mask class, from parts, without a copy of the payload.
 
 use actix_http::ws::CloseCode;
 use actors::outlet::text_header;
@@ -7,34 +10,34 @@ use bytes::{BufMut, Bytes, BytesMut};
 const FINAL_CLOSE: u8 = 0x88;
 const FINAL_PING: u8 = 0x89;
 const FINAL_PONG: u8 = 0x8a;
-/// The longest payload of a control frame.
-const LONGEST_CONTROL: usize = 125;
+/// Maximum length of the payload of a control frame, in bytes.
+const MAX_CONTROL_BYTES: usize = 125;
 
-/// A whole text message.
+/// Encodes a text message.
 pub(super) fn text(payload: &[u8]) -> Bytes {
     let mut frame = BytesMut::new();
     put_text(&mut frame, &[payload]);
     frame.freeze()
 }
 
-/// Appends a whole text message whose payload comes in parts.
+/// Encodes a text message whose payload comes in parts, and appends it to `out`.
 pub(super) fn put_text(out: &mut BytesMut, parts: &[&[u8]]) {
     let (header, header_length) = text_header(parts.iter().map(|part| part.len()).sum());
     out.put_slice(&header[..header_length]);
     parts.iter().for_each(|part| out.put_slice(part));
 }
 
-/// A ping.
+/// Encodes a ping.
 pub(super) fn ping() -> Bytes {
     control(FINAL_PING, b"")
 }
 
-/// The answer to a ping, with its payload.
+/// Encodes the answer to a ping, with the payload of the ping.
 pub(super) fn pong(payload: &[u8]) -> Bytes {
     control(FINAL_PONG, payload)
 }
 
-/// A close with its reason; without a code it is an empty one.
+/// Encodes a close frame with a code and a reason. Without a code the frame is empty.
 pub(super) fn close(code: Option<CloseCode>, reason: &str) -> Bytes {
     let mut payload = Vec::with_capacity(2 + reason.len());
     if let Some(code) = code {
@@ -45,7 +48,7 @@ pub(super) fn close(code: Option<CloseCode>, reason: &str) -> Bytes {
 }
 
 fn control(first: u8, payload: &[u8]) -> Bytes {
-    let payload = &payload[..payload.len().min(LONGEST_CONTROL)];
+    let payload = &payload[..payload.len().min(MAX_CONTROL_BYTES)];
     let mut frame = BytesMut::with_capacity(2 + payload.len());
     frame.put_u8(first);
     frame.put_u8(payload.len() as u8);

@@ -1,4 +1,4 @@
-//! What a client says, and the small answers to it. The frames of profiles come from the actors.
+//! The requests of a client, and the short answers to them. The frames of profiles come from the actors.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -6,43 +6,46 @@ use serde::{Deserialize, Serialize};
 use super::frame;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::json_object::JsonObject;
+use crate::json_text;
 
-/// A message of the client.
+/// A request of the client, which is one text message.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum ClientRequest {
-    /// Follow these users. The answer to each is its state.
+    /// Subscribes to users. Each is answered by a frame with the user's state.
     Subscribe {
         #[serde(default)]
         id: Option<String>,
         users: Vec<JsonObject<RequestedUser>>,
-        /// Sections and paths; all that may be seen without it.
+        /// Sections and paths to receive; without it, everything that the caller may see.
         #[serde(default)]
         fields: Option<Vec<String>>,
         #[serde(default)]
         schema_version: Option<String>,
     },
-    /// Follow these users no longer.
+    /// Ends the subscriptions to users.
     Unsubscribe {
         #[serde(default)]
         id: Option<String>,
         user_ids: Vec<String>,
     },
-    /// A newer token of the same caller.
+    /// Replaces the caller's token by a newer one of the same caller.
     Auth { token: String },
-    /// Are you there?
+    /// Asks for a `pong` message, for clients that cannot send ping frames.
     Ping {},
 }
 
-/// A user to follow.
+/// A user to subscribe to.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RequestedUser {
     pub(super) user_id: String,
+    /// The cursor of the last frame that the client has received.
     #[serde(default)]
     pub(super) cursor: Option<String>,
 }
 
+/// A short answer to a request.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ServerMessage<'a> {
@@ -61,27 +64,25 @@ enum ServerMessage<'a> {
 }
 
 fn encode(answer: &ServerMessage<'_>) -> Bytes {
-    frame::text(text(answer).as_bytes())
+    frame::text(&json_text::to_bytes(answer))
 }
 
-fn text(answer: &ServerMessage<'_>) -> String {
-    // Strings and numbers only: writing them cannot fail.
-    serde_json::to_string(answer).unwrap_or_default()
-}
-
-/// The text of an error that concerns the whole connection.
+/// Returns the text of an error that concerns the whole connection.
 pub(super) fn error_text(problem: &Problem) -> String {
-    text(&ServerMessage::Error { id: None, user_id: None, problem: Box::new(problem.body(None, None)) })
+    json_text::to_text(&ServerMessage::Error { id: None, user_id: None, problem: Box::new(problem.body(None, None)) })
 }
 
+/// Encodes the answer to [`ClientRequest::Unsubscribe`].
 pub(super) fn unsubscribed(id: Option<&str>) -> Bytes {
     encode(&ServerMessage::Unsubscribed { id })
 }
 
+/// Encodes the answer to [`ClientRequest::Ping`].
 pub(super) fn pong() -> Bytes {
     encode(&ServerMessage::Pong {})
 }
 
+/// Encodes the refusal of a request, or of its part about one user.
 pub(super) fn error(id: Option<&str>, user_id: Option<&str>, problem: &Problem) -> Bytes {
     encode(&ServerMessage::Error { id, user_id, problem: Box::new(problem.body(None, None)) })
 }

@@ -1,8 +1,7 @@
 //! `GET /api/v2/live`: a WebSocket whose client follows profiles as they change.
 //!
-//! The response to the handshake streams frames that were encoded once for a whole mask class; a task of its
-//! own reads what the client sends. Read `message_reader` for how bytes become messages, `session` for what a client may
-//! say, `outgoing` for what it gets.
+//! The response to the handshake streams frames, each encoded once for a whole mask class. A separate task reads what the
+//! client sends. `message_reader` turns bytes into messages, `session` handles them, and `outgoing` writes the response.
 
 mod connection;
 pub(crate) mod echo;
@@ -37,12 +36,13 @@ pub(crate) use sockets::Sockets;
 pub(crate) use state::LiveState;
 pub(crate) use tickets::Tickets;
 
-/// The one sub-protocol that is spoken.
+/// The only sub-protocol that is supported.
 const PROTOCOL: &str = "civic-profile.v1";
 
-/// Pieces of the session's answers that may wait to be sent, the close frame's place among them.
-const WAITING_ANSWERS: usize = 64;
+/// Maximum number of batches of answers that wait to be sent, including the place of the close frame.
+const MAX_WAITING_ANSWERS: usize = 64;
 
+/// Answers the handshake and starts the session of the socket.
 pub(crate) async fn get(
     request: HttpRequest,
     payload: Payload,
@@ -51,51 +51,54 @@ pub(crate) async fn get(
     let (caller, reason) = ticket::admit(&request, &state)?;
     if request.version() < Version::HTTP_11 {
         // RFC 9110, section 7.8: `Upgrade` in a request of HTTP/1.0 is ignored.
-        return Err(Problem::new(Code::UpgradeRequired, "ask for the WebSocket over HTTP/1.1"));
+        return Err(Problem::new(Code::UpgradeRequired, "a WebSocket needs HTTP/1.1"));
     }
     let mut response = ws::handshake(request.head()).map_err(|error| refusal(&error))?;
-    if speaks_protocol(request.headers())? {
+    if offers_protocol(request.headers())? {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));
     }
     let slot = state.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
-    let (control, answers) = tokio::sync::mpsc::channel(WAITING_ANSWERS);
+    let (control, answers) = tokio::sync::mpsc::channel(MAX_WAITING_ANSWERS);
     let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
-    let (again, ended) = tokio::sync::mpsc::unbounded_channel();
+    let (actor_ended, ended) = tokio::sync::mpsc::unbounded_channel();
     let pending_ids = Rc::new(PendingIds::default());
-    let open = LiveConnection::new(slot, transport::connection(&request).cloned());
-    let body = LiveBody::new(Outgoing::new(answers, frames, Rc::clone(&pending_ids), again), Rc::clone(&open));
+    let connection = LiveConnection::new(slot, transport::connection(&request).cloned());
+    let outgoing = Outgoing::new(answers, frames, Rc::clone(&pending_ids), actor_ended);
+    let body = LiveBody::new(outgoing, Rc::clone(&connection));
     let close_permit = control.clone().try_reserve_owned().map_err(|_| internal())?;
     let channels = Channels { outlet, pending_ids, answers: control, close_permit, ended };
     let session = Session::new(state.clone(), caller, reason, channels);
     rt::spawn(async move {
         let end = session.run(payload).await;
-        open.end(&end, *state.closing.borrow());
+        connection.end(&end, *state.closing.borrow());
     });
     Ok(HttpResponse::from(response.message_body(BoxBody::new(body)).map_err(|_| internal())?))
 }
 
-/// Whether the client asks for the protocol. One that names others only is refused; one that names none gets it.
-fn speaks_protocol(headers: &HeaderMap) -> Result<bool, Problem> {
+/// Returns whether the client offers the sub-protocol. A client that offers no sub-protocol at all is served without one.
+///
+/// # Errors
+/// The client offers other sub-protocols only.
+fn offers_protocol(headers: &HeaderMap) -> Result<bool, Problem> {
     let mut offered = headers::elements(headers, &header::SEC_WEBSOCKET_PROTOCOL).peekable();
     if offered.peek().is_none() {
         return Ok(false);
     }
-    match offered.any(|name| name == PROTOCOL.as_bytes()) {
-        true => Ok(true),
-        false => {
-            Err(Problem::new(Code::InvalidParameter, "the sub-protocol that is spoken here is `civic-profile.v1`"))
-        }
+    if offered.any(|name| name == PROTOCOL.as_bytes()) {
+        return Ok(true);
     }
+    Err(Problem::new(Code::InvalidParameter, "the only supported sub-protocol is `civic-profile.v1`"))
 }
 
+/// Returns the problem that answers a malformed handshake.
 fn refusal(error: &HandshakeError) -> Problem {
     match error {
         HandshakeError::GetMethodRequired => Problem::method_not_allowed(HeaderValue::from_static("GET, OPTIONS")),
         HandshakeError::NoWebsocketUpgrade | HandshakeError::NoConnectionUpgrade => {
-            Problem::new(Code::UpgradeRequired, "ask with `Connection: Upgrade` and `Upgrade: websocket`")
+            Problem::new(Code::UpgradeRequired, "send `Connection: Upgrade` and `Upgrade: websocket`")
         }
         HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion => {
-            Problem::new(Code::UpgradeRequired, "ask with `Sec-WebSocket-Version: 13`")
+            Problem::new(Code::UpgradeRequired, "send `Sec-WebSocket-Version: 13`")
         }
         HandshakeError::BadWebsocketKey => {
             Problem::new(Code::InvalidParameter, "the header `Sec-WebSocket-Key` must hold 16 bytes in base64")

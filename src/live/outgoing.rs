@@ -1,4 +1,4 @@
-//! What goes out: the response's body.
+//! The body of a socket's response: answers of the session, and frames of the users that it follows.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,73 +11,78 @@ use actix_web::body::{BodySize, MessageBody};
 use actors::outlet::{Frame, FrameKind, OutletReceiver};
 use bytes::{Bytes, BytesMut};
 use domain::id::UserId;
+use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, UnboundedSender};
 
 use super::frame;
+use crate::json_text;
 
-/// As much goes into one piece, so that many small frames cost one write.
-const PIECE: usize = 32 * 1024;
+/// Number of bytes that are sent at once, so that many small frames cost one write.
+const PIECE_BYTES: usize = 32 * 1024;
 
-/// The clients' own names of their subscriptions, until the first frame of each went out.
+/// The client's ids of subscriptions by number, until the first frame of each subscription is sent.
 #[derive(Default)]
-pub(super) struct PendingIds(RefCell<HashMap<u64, Option<String>>>);
+pub(super) struct PendingIds(RefCell<HashMap<u64, String>>);
 
 impl PendingIds {
-    /// The first frame of `subscription` shall carry `id`.
-    pub(super) fn expect(&self, subscription: u64, id: Option<String>) {
+    /// Makes the first frame of `subscription` carry `id`.
+    pub(super) fn insert(&self, subscription: u64, id: String) {
         self.0.borrow_mut().insert(subscription, id);
     }
 
-    /// The name that the first frame is to carry, if it is still to come.
+    /// Takes the id that the first frame of `subscription` carries; `None` if that frame was sent or carries none.
     pub(super) fn take(&self, subscription: u64) -> Option<String> {
-        self.0.borrow_mut().remove(&subscription).flatten()
+        self.0.borrow_mut().remove(&subscription)
     }
 }
 
-/// The members of a frame that are its receiver's alone, as they stand in an object that goes on behind them.
+/// The members of a frame that concern one receiver alone.
+#[derive(Serialize)]
+struct OwnMembers {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reset: bool,
+}
+
+/// Returns the members of a frame that concern one receiver alone, each followed by a comma.
 pub(super) fn own_members(id: Option<String>, reset: bool) -> String {
-    let mut members = String::new();
-    if let Some(id) = id {
-        members.push_str("\"id\":");
-        members.push_str(&serde_json::Value::from(id).to_string());
-        members.push(',');
+    if id.is_none() && !reset {
+        return String::new();
     }
-    if reset {
-        members.push_str("\"reset\":true,");
-    }
-    members
+    json_text::members(&OwnMembers { id, reset }) + ","
 }
 
-/// The frames of a socket: the session's answers first, then the outlet's.
+/// What is sent on a socket: the session's answers first, then the frames of its outlet.
 pub(super) struct Outgoing {
     answers: Receiver<Bytes>,
     frames: OutletReceiver,
-    /// What was taken from the outlet for this piece.
+    /// Frames that were taken from the outlet for the piece at hand.
     taken: Vec<Frame>,
     pending_ids: Rc<PendingIds>,
-    again: UnboundedSender<ActorEnded>,
+    actor_ended: UnboundedSender<ActorEnded>,
 }
 
-/// A subscription whose actor is no more.
+/// Reports a subscription whose actor has ended.
 pub(super) struct ActorEnded {
     pub(super) user: UserId,
     pub(super) subscription: u64,
-    /// Whether a frame that says that it resets was not sent yet.
+    /// Whether a frame with `reset` was due and was not sent.
     pub(super) owes_reset: bool,
 }
 
 impl Outgoing {
-    /// `again` hears of subscriptions whose actor is no more.
+    /// Returns the body of a socket's response. Subscriptions whose actor has ended are reported to `actor_ended`.
     pub(super) fn new(
         answers: Receiver<Bytes>,
         frames: OutletReceiver,
         pending_ids: Rc<PendingIds>,
-        again: UnboundedSender<ActorEnded>,
+        actor_ended: UnboundedSender<ActorEnded>,
     ) -> Self {
-        Self { answers, frames, taken: Vec::new(), pending_ids, again }
+        Self { answers, frames, taken: Vec::new(), pending_ids, actor_ended }
     }
 
-    /// Writes what was taken behind `piece`. One frame alone goes out as the very bytes that its class shares.
+    /// Appends the taken frames to `piece`. A single frame is sent as the bytes that its mask class shares, without a copy.
     fn write(&mut self, mut piece: BytesMut) -> Bytes {
         if let ([frame], true) = (self.taken.as_slice(), piece.is_empty())
             && let Some(whole) = self.shared(frame)
@@ -90,20 +95,21 @@ impl Outgoing {
         piece.freeze()
     }
 
-    /// The bytes of a frame to which nothing is to be added.
+    /// Returns the shared bytes of a frame that needs no members of its own.
     fn shared(&self, frame: &Frame) -> Option<Bytes> {
         let is_plain =
             frame.message.kind != FrameKind::Resync && !frame.reset && self.pending_ids.0.borrow().is_empty();
         is_plain.then(|| frame.message.framed().clone())
     }
 
+    /// Appends one frame, or reports to the session what it says.
     fn put(&self, frame: &Frame, piece: &mut BytesMut) {
         let message = &frame.message;
         match message.kind {
-            // A session that ended needs no subscription any more.
+            // Fails only when the session has ended, which has ended its subscriptions too.
             FrameKind::Resync => {
                 let Frame { user, subscription, reset: owes_reset, .. } = *frame;
-                let _ = self.again.send(ActorEnded { user, subscription, owes_reset });
+                let _ = self.actor_ended.send(ActorEnded { user, subscription, owes_reset });
             }
             FrameKind::Completeness => piece.extend_from_slice(message.framed()),
             FrameKind::Profile | FrameKind::Patch | FrameKind::Gone => {
@@ -127,18 +133,20 @@ impl MessageBody for Outgoing {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
         let this = self.get_mut();
         let mut piece = BytesMut::new();
-        while piece.len() < PIECE {
+        while piece.len() < PIECE_BYTES {
             match this.answers.poll_recv(context) {
                 Poll::Ready(Some(answer)) => piece.extend_from_slice(&answer),
-                // The session is over: nothing follows, whatever waits in the outlet.
+                // The session has ended, so the frames left in the outlet are not sent.
                 Poll::Ready(None) if piece.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) => return Poll::Ready(Some(Ok(piece.freeze()))),
                 Poll::Pending => break,
             }
         }
-        while piece.len() < PIECE && this.frames.poll_frames(context, &mut this.taken, PIECE - piece.len()).is_ready() {
+        while piece.len() < PIECE_BYTES
+            && this.frames.poll_frames(context, &mut this.taken, PIECE_BYTES - piece.len()).is_ready()
+        {
             let written = this.write(piece);
-            // What was taken may have been words to the session only.
+            // Nothing is written if all taken frames were reports to the session.
             if !written.is_empty() {
                 return Poll::Ready(Some(Ok(written)));
             }

@@ -1,25 +1,25 @@
-//! How fast the messages of one socket are read.
+//! Limits how fast the messages of one socket are read.
 //!
-//! A client may send messages that cost the server more than they cost the client, such as a subscription to many users.
-//! Beyond a burst they are read at a steady pace, so that one caller's sockets leave the workers to the others. What is
-//! not read yet waits in the client's own send buffer.
+//! Some messages, such as a subscription to many users, cost the server more than the client. Beyond a burst, messages are
+//! read at a steady pace, so that the sockets of one caller cannot occupy the workers. Unread messages wait in the
+//! client's send buffer.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// How much of its allowance a socket may use at once: that of one second.
+/// How much of its allowance a socket may use at once: the bytes of one second.
 const BURST: Duration = Duration::from_secs(1);
 
-/// A generic cell rate algorithm (ITU-T I.371) in bytes.
+/// A rate limit in bytes, by the generic cell rate algorithm (ITU-T I.371).
 pub(super) struct ReadPace {
     bytes_per_s: f64,
-    /// When all that was received would have come at the steady pace.
+    /// When everything received so far would have arrived at the steady pace.
     due: Instant,
 }
 
 impl ReadPace {
-    /// Reads at most `bytes_per_s`, beyond the burst.
+    /// Returns a pace of `bytes_per_s` after the first burst.
     pub(super) fn new(bytes_per_s: usize, now: Instant) -> Self {
         Self { bytes_per_s: bytes_per_s as f64, due: now }
     }
@@ -29,7 +29,7 @@ impl ReadPace {
         self.due = self.due.max(now) + Duration::from_secs_f64(bytes as f64 / self.bytes_per_s);
     }
 
-    /// When the next bytes may be read; `None` for at once.
+    /// Returns when the next bytes may be read; `None` if they may be read now.
     fn next_read(&self, now: Instant) -> Option<Instant> {
         let next = self.due.checked_sub(BURST)?;
         (next > now).then_some(next)

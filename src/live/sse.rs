@@ -1,8 +1,8 @@
-//! `GET /api/v2/profile/{user_id}/events`: the frames of one subscription as Server-Sent Events (the HTML standard's
-//! `text/event-stream`).
+//! `GET /api/v2/profile/{user_id}/events`: the frames of one subscription as Server-Sent Events (WHATWG HTML, section
+//! 9.2).
 //!
-//! The id of an event is the cursor, so that a client that comes back with `Last-Event-ID` is continued. A browser reads
-//! it with `fetch`, which can send the header `Authorization`.
+//! The id of an event is its cursor, so a client that connects again with `Last-Event-ID` continues there. Pages read the
+//! stream with `fetch`, which can send the header `Authorization`; `EventSource` cannot.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,11 +34,12 @@ use crate::http::request::{query, schema_version};
 use crate::http::transport;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// The only subscription of its outlet.
+/// Number of the subscription, the only one of its outlet.
 const SUBSCRIPTION: u64 = 1;
-/// A comment, so that whatever lies between does not take the silence for the end.
+/// A comment, which keeps proxies and clients from closing a connection that is silent for long.
 const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 
+/// Answers with the stream of a user's profile.
 pub(crate) async fn get(request: HttpRequest, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
     let headers = request.headers();
     let caller = caller::authenticate(&state.verifier, headers)?;
@@ -66,20 +67,20 @@ pub(crate) async fn get(request: HttpRequest, state: Data<LiveState>) -> Result<
         frames,
         beat,
         expired,
-        ended: false,
+        has_ended: false,
         _expiry: expiry,
         _slot: slot,
     };
-    events.follow(cursor, false).await?;
+    events.subscribe(cursor, false).await?;
     transport::begin_event_stream(&request);
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)))
         .insert_header((header::CACHE_CONTROL, NO_STORE))
         .insert_header((X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")))
-        .streaming(events.stream()))
+        .streaming(events.into_stream()))
 }
 
-/// One stream of events.
+/// The stream of one user's profile. Dropping it ends the subscription.
 struct ProfileEventStream {
     state: Data<LiveState>,
     caller: Arc<Caller>,
@@ -89,54 +90,56 @@ struct ProfileEventStream {
     frames: OutletReceiver,
     beat: Interval,
     expired: BoxFuture<'static, Expired>,
-    ended: bool,
+    has_ended: bool,
     _expiry: Expiry,
     _slot: SocketSlot,
 }
 
 impl ProfileEventStream {
-    async fn follow(&self, cursor: Option<String>, follows_on: bool) -> Result<(), Problem> {
+    /// Subscribes to the user. `follows_on` tells whether the stream has followed the user before.
+    async fn subscribe(&self, cursor: Option<String>, follows_on: bool) -> Result<(), Problem> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
         let subscription = Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, follows_on, outlet };
-        let open = self.state.profiles.subscribe(self.user, subscription);
-        read_within(self.state.request_timeout, &self.caller.viewer, open).await
+        let opened = self.state.profiles.subscribe(self.user, subscription);
+        read_within(self.state.request_timeout, &self.caller.viewer, opened).await
     }
 
-    fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
         futures_util::stream::unfold(self, |mut events| async move {
             let piece = events.next().await?;
             Some((Ok(piece), events))
         })
     }
 
+    /// Waits for the next piece of the body; `None` when the stream has ended.
     async fn next(&mut self) -> Option<Bytes> {
-        if self.ended {
+        if self.has_ended {
             return None;
         }
         tokio::select! {
             biased;
             expired = &mut self.expired => {
-                self.ended = true;
+                self.has_ended = true;
                 match expired {
                     Expired::Stopping => None,
                     Expired::Token => Some(error(&Problem::new(Code::InvalidToken, "the token has expired"))),
                 }
             }
             frame = self.frames.recv() => match frame.message.kind {
-                FrameKind::Resync => self.follow_again(frame.reset).await,
+                FrameKind::Resync => self.subscribe_again(frame.reset).await,
                 _ => Some(event(&frame)),
             },
             _ = self.beat.tick() => Some(HEARTBEAT),
         }
     }
 
-    /// The user's actor ended, so nothing more would come: the next one continues with the state.
-    async fn follow_again(&mut self, owes_reset: bool) -> Option<Bytes> {
-        // Nothing continues an empty cursor: so the answer says once more that it resets.
-        match self.follow(owes_reset.then(String::new), true).await {
+    /// Subscribes again after the user's actor has ended. The next actor continues with the current state.
+    async fn subscribe_again(&mut self, owes_reset: bool) -> Option<Bytes> {
+        // No state continues an empty cursor, so the next frame says `reset` again.
+        match self.subscribe(owes_reset.then(String::new), true).await {
             Ok(()) => Some(HEARTBEAT),
             Err(problem) => {
-                self.ended = true;
+                self.has_ended = true;
                 Some(error(&problem))
             }
         }
@@ -149,7 +152,7 @@ impl Drop for ProfileEventStream {
     }
 }
 
-/// A frame as an event: its type, the cursor as its id, its text as the data.
+/// Writes a frame as an event: its kind as the type, its cursor as the id, and its text as the data.
 fn event(frame: &Frame) -> Bytes {
     let message = &frame.message;
     let name = match message.kind {
@@ -162,18 +165,19 @@ fn event(frame: &Frame) -> Bytes {
     put(&mut out, "event: ", name);
     match (message.kind, message.cursor()) {
         (_, Some(cursor)) => put(&mut out, "id: ", cursor),
-        // Makes the client forget its cursor together with the document that it went on from.
+        // An empty id makes the client forget its cursor, together with the document that it has deleted.
         (FrameKind::Gone, None) => put(&mut out, "id: ", ""),
         (_, None) => {}
     }
     out.put_slice(b"data: {");
     out.put_slice(own_members(None, frame.reset).as_bytes());
-    // JSON as it is written here has no line breaks.
+    // Canonical JSON has no line breaks, which would end the event.
     out.put_slice(message.text().strip_prefix(b"{").unwrap_or_default());
     out.put_slice(b"\n\n");
     out.freeze()
 }
 
+/// Writes a problem as an event of the type `error`.
 fn error(problem: &Problem) -> Bytes {
     let text = super::message::error_text(problem);
     let mut out = BytesMut::new();
@@ -183,6 +187,7 @@ fn error(problem: &Problem) -> Bytes {
     out.freeze()
 }
 
+/// Appends a line of an event.
 fn put(out: &mut BytesMut, field: &str, value: &str) {
     out.put_slice(field.as_bytes());
     out.put_slice(value.as_bytes());

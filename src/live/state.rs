@@ -1,4 +1,4 @@
-//! What the handlers of live sockets, profile streams and tickets share.
+//! State of the handlers of live sockets, profile streams and tickets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use crate::http::request::expiry::Expiry;
 pub(crate) struct LiveState {
     pub(crate) profiles: Profiles,
     pub(crate) verifier: Arc<Verifier>,
-    /// The open sockets and streams.
+    /// The open sockets and profile streams.
     pub(crate) sockets: Sockets,
-    /// The tickets that were issued and not redeemed.
+    /// The tickets that were issued and not redeemed yet.
     pub(crate) tickets: Arc<Tickets>,
-    /// `[live]`
+    /// The settings of the section `[live]`.
     pub(crate) settings: config::Live,
     /// Origins of pages that may open a socket, beside the server's own.
     pub(crate) cors_origins: Vec<String>,

@@ -1,5 +1,8 @@
-//! Tickets that were not used yet. A page cannot send the header `Authorization` with a handshake, so it buys a ticket
-//! with it, and the ticket opens one socket.
+//! Tickets that were issued and not redeemed yet.
+//!
+//! A page cannot send the header `Authorization` with a WebSocket handshake. So it requests a ticket with that header, and
+//! opens one socket with the ticket. Each caller's tickets are listed by age and not only counted as in `keyed_counts`:
+//! when a caller has too many, the oldest is revoked and the new one issued.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,82 +17,88 @@ use sha2::{Digest, Sha256};
 use crate::http::request::access_reason::AccessReason;
 use crate::http::request::caller::Caller;
 
-/// Random bytes of a ticket: nobody guesses one in its short life.
-const BYTES: usize = 32;
+/// Number of random bytes in a ticket, which make it impossible to guess.
+const TICKET_BYTES: usize = 32;
 
-/// A ticket's SHA-256. To look one up tells nothing of it by the time it takes: what is compared is a hash, which nobody
-/// can steer towards one that is there.
-type Hash = [u8; 32];
+/// The SHA-256 of a ticket. The time of a look-up reveals nothing about a valid ticket: it depends on the hash, and nobody
+/// can choose a ticket whose hash resembles that of a valid one.
+type TicketHash = [u8; 32];
 
-/// The outstanding tickets. The tickets themselves are not kept, only their hashes.
+/// The outstanding tickets of all callers. Only hashes of their texts are stored.
 pub(crate) struct Tickets {
     entropy: Arc<dyn Entropy>,
-    life: Duration,
-    most_per_caller: usize,
-    most: usize,
+    lifetime: Duration,
+    max_per_caller: usize,
+    max_tickets: usize,
     table: Mutex<TicketTable>,
 }
 
 #[derive(Default)]
 struct TicketTable {
-    by_hash: HashMap<Hash, Outstanding>,
-    /// By number, which is the order of their ends, since all live equally long.
-    by_end: BTreeMap<u64, (Instant, Hash)>,
-    /// Each caller's, the oldest first.
-    by_caller: HashMap<String, VecDeque<Hash>>,
+    by_hash: HashMap<TicketHash, Outstanding>,
+    /// Expiry times by number, which is their order: all tickets have the same lifetime.
+    by_expiry: BTreeMap<u64, (Instant, TicketHash)>,
+    /// The tickets of each caller, the oldest first.
+    by_caller: HashMap<String, VecDeque<TicketHash>>,
+    /// Number of tickets issued so far, which numbers them.
     issued: u64,
 }
 
+/// A ticket that was not redeemed yet, and its number.
 struct Outstanding {
     number: u64,
     ticket: Ticket,
 }
 
-/// Whom a ticket lets in.
+/// What a ticket stands for.
 pub(super) struct Ticket {
+    /// The caller that requested it.
     pub(super) caller: Arc<Caller>,
-    /// Why an administrator looks: a handshake of a page cannot say it.
+    /// The reason that an administrator gave, which the handshake of a page cannot carry.
     pub(super) reason: AccessReason,
-    /// The origin of the page that bought it, if a page did.
+    /// The origin of the page that requested it; `None` if no page did.
     pub(super) origin: Option<String>,
 }
 
-/// As many tickets are outstanding as there may be.
+/// The maximum number of tickets is outstanding.
 #[derive(Debug)]
 pub(super) struct TooManyTickets;
 
 impl Tickets {
-    /// No ticket yet. Bounds and life as `settings` say.
+    /// Returns an empty table with the lifetime and the bounds of `settings`.
     pub(crate) fn new(settings: &config::Live, entropy: Arc<dyn Entropy>) -> Self {
         Self {
             entropy,
-            life: settings.ticket_life,
-            most_per_caller: settings.max_tickets_per_caller,
-            most: settings.max_tickets,
+            lifetime: settings.ticket_life,
+            max_per_caller: settings.max_tickets_per_caller,
+            max_tickets: settings.max_tickets,
             table: Mutex::default(),
         }
     }
 
-    /// A new ticket. Of a caller who has as many as one may, the oldest is void from now on.
+    /// Issues a ticket and returns its text. If the caller has the maximum number already, its oldest ticket is revoked.
+    ///
+    /// # Errors
+    /// All callers together have the maximum number of tickets.
     pub(super) fn issue(&self, ticket: Ticket) -> Result<String, TooManyTickets> {
-        let mut random = [0; BYTES];
+        let mut random = [0; TICKET_BYTES];
         self.entropy.fill(&mut random);
         let text = URL_SAFE_NO_PAD.encode(random);
         let now = Instant::now();
         let mut table = self.table.lock();
         table.sweep(now);
         let caller = &ticket.caller.subject;
-        if table.by_caller.get(caller).is_some_and(|tickets| tickets.len() >= self.most_per_caller) {
-            table.drop_oldest_of(caller);
+        if table.by_caller.get(caller).is_some_and(|tickets| tickets.len() >= self.max_per_caller) {
+            table.revoke_oldest(caller);
         }
-        if table.by_hash.len() >= self.most {
+        if table.by_hash.len() >= self.max_tickets {
             return Err(TooManyTickets);
         }
-        table.add(now + self.life, hash(&text), ticket);
+        table.add(now + self.lifetime, hash(&text), ticket);
         Ok(text)
     }
 
-    /// Takes a ticket: whatever comes of it, it is spent.
+    /// Redeems a ticket, which is used up by this; `None` if no such ticket is outstanding.
     pub(super) fn redeem(&self, text: &str) -> Option<Ticket> {
         let hash = hash(text);
         let mut table = self.table.lock();
@@ -97,26 +106,26 @@ impl Tickets {
         table.take(&hash)
     }
 
-    /// Forgets those that have expired.
+    /// Removes expired tickets.
     pub(crate) fn sweep(&self) {
         self.table.lock().sweep(Instant::now());
     }
 }
 
 impl TicketTable {
-    fn add(&mut self, end: Instant, hash: Hash, ticket: Ticket) {
+    fn add(&mut self, expires_at: Instant, hash: TicketHash, ticket: Ticket) {
         self.issued += 1;
-        self.by_end.insert(self.issued, (end, hash));
+        self.by_expiry.insert(self.issued, (expires_at, hash));
         self.by_caller.entry(ticket.caller.subject.clone()).or_default().push_back(hash);
         self.by_hash.insert(hash, Outstanding { number: self.issued, ticket });
     }
 
-    fn take(&mut self, hash: &Hash) -> Option<Ticket> {
+    fn take(&mut self, hash: &TicketHash) -> Option<Ticket> {
         let Outstanding { number, ticket } = self.by_hash.remove(hash)?;
-        self.by_end.remove(&number);
+        self.by_expiry.remove(&number);
         let caller = &ticket.caller.subject;
         if let Some(tickets) = self.by_caller.get_mut(caller) {
-            tickets.retain(|table| table != hash);
+            tickets.retain(|other| other != hash);
             if tickets.is_empty() {
                 self.by_caller.remove(caller);
             }
@@ -124,27 +133,29 @@ impl TicketTable {
         Some(ticket)
     }
 
-    fn drop_oldest_of(&mut self, caller: &str) {
+    fn revoke_oldest(&mut self, caller: &str) {
         if let Some(hash) = self.by_caller.get(caller).and_then(VecDeque::front).copied() {
             self.take(&hash);
         }
     }
 
     fn sweep(&mut self, now: Instant) {
-        while let Some((_, hash)) =
-            self.by_end.first_key_value().map(|(_, table)| *table).filter(|(end, _)| *end <= now)
-        {
+        let expired = |table: &Self| {
+            let (_, (expires_at, hash)) = table.by_expiry.first_key_value()?;
+            (*expires_at <= now).then_some(*hash)
+        };
+        while let Some(hash) = expired(self) {
             self.take(&hash);
         }
     }
 
     #[cfg(test)]
     fn is_empty(&self) -> bool {
-        self.by_hash.is_empty() && self.by_end.is_empty() && self.by_caller.is_empty()
+        self.by_hash.is_empty() && self.by_expiry.is_empty() && self.by_caller.is_empty()
     }
 }
 
-fn hash(text: &str) -> Hash {
+fn hash(text: &str) -> TicketHash {
     Sha256::digest(text).into()
 }
 
@@ -157,7 +168,7 @@ mod tests {
     use super::*;
     use crate::http::request::caller::Role;
 
-    /// Bytes that differ from call to call.
+    /// Returns bytes that differ from call to call.
     struct Counting(AtomicU8);
 
     impl Entropy for Counting {
@@ -166,12 +177,12 @@ mod tests {
         }
     }
 
-    fn tickets(life: Duration) -> Tickets {
+    fn tickets(lifetime: Duration) -> Tickets {
         let entropy = Arc::new(Counting(AtomicU8::new(0)));
-        Tickets { entropy, life, most_per_caller: 2, most: 5, table: Mutex::default() }
+        Tickets { entropy, lifetime, max_per_caller: 2, max_tickets: 5, table: Mutex::default() }
     }
 
-    fn of(subject: &str) -> Ticket {
+    fn ticket_of(subject: &str) -> Ticket {
         let caller = Caller {
             subject: subject.to_owned(),
             role: Role::Auditor,
@@ -187,9 +198,9 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3_600);
 
     #[test]
-    fn a_ticket_has_256_bits_and_is_good_once() {
+    fn a_ticket_has_256_bits_and_is_redeemed_once() {
         let tickets = tickets(LONG);
-        let text = tickets.issue(of("svc:a")).expect("a ticket");
+        let text = tickets.issue(ticket_of("svc:a")).expect("a ticket");
         assert_eq!(URL_SAFE_NO_PAD.decode(&text).map(|bytes| bytes.len()), Ok(32));
         assert!(tickets.redeem(&format!("{text}A")).is_none());
         assert!(tickets.redeem(&text).is_some_and(|ticket| ticket.caller.subject == "svc:a"));
@@ -198,32 +209,32 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_of_a_caller_goes_first_and_nobody_elses() {
+    fn only_the_oldest_ticket_of_the_same_caller_is_revoked() {
         let tickets = tickets(LONG);
         let [first, second, other, third] =
-            ["svc:a", "svc:a", "svc:b", "svc:a"].map(|caller| tickets.issue(of(caller)).expect("a ticket"));
+            ["svc:a", "svc:a", "svc:b", "svc:a"].map(|caller| tickets.issue(ticket_of(caller)).expect("a ticket"));
         assert!(tickets.redeem(&first).is_none());
         assert!([second, other, third].iter().all(|text| tickets.redeem(text).is_some()));
     }
 
     #[test]
-    fn no_caller_can_use_up_what_there_is_for_all() {
+    fn one_caller_cannot_use_up_the_tickets_of_all() {
         let tickets = tickets(LONG);
         for _ in 0..100 {
-            tickets.issue(of("svc:greedy")).expect("a ticket");
+            tickets.issue(ticket_of("svc:greedy")).expect("a ticket");
         }
-        let texts = ["svc:a", "svc:b", "svc:c"].map(|caller| tickets.issue(of(caller)).expect("a ticket"));
-        assert!(tickets.issue(of("svc:late")).is_err());
+        let texts = ["svc:a", "svc:b", "svc:c"].map(|caller| tickets.issue(ticket_of(caller)).expect("a ticket"));
+        assert!(tickets.issue(ticket_of("svc:late")).is_err());
         assert!(tickets.redeem(&texts[0]).is_some());
-        assert!(tickets.issue(of("svc:late")).is_ok());
+        assert!(tickets.issue(ticket_of("svc:late")).is_ok());
     }
 
     #[test]
-    fn nothing_is_left_of_expired_ones() {
+    fn expired_tickets_take_no_memory() {
         let tickets = tickets(Duration::ZERO);
-        let text = tickets.issue(of("svc:a")).expect("a ticket");
+        let text = tickets.issue(ticket_of("svc:a")).expect("a ticket");
         assert!(tickets.redeem(&text).is_none());
-        tickets.issue(of("svc:a")).expect("a ticket");
+        tickets.issue(ticket_of("svc:a")).expect("a ticket");
         tickets.sweep();
         assert!(tickets.table.lock().is_empty());
     }

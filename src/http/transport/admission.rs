@@ -1,29 +1,30 @@
-//! Which connections are let in: a bounded number in all, and of one client address.
+//! Admits connections to a listener: a bounded number in all, and of each client address.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use metrics::{Counter, Gauge};
-use parking_lot::Mutex;
 
+use crate::keyed_counts::{KeyedCount, KeyedCounts};
 use crate::telemetry::metric;
 
 /// Maximum numbers of connections of a listener.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
-    /// In all.
+    /// Maximum number of connections of all clients together.
     pub(crate) connections: usize,
-    /// Of one client address, if that is bounded. An IPv6 client counts by its /64 network.
+    /// Maximum number of connections of one client address; `None` for no such bound. An IPv6 client counts by its /64
+    /// network.
     pub(crate) per_address: Option<usize>,
 }
 
 /// The connections of a listener, over all of its workers.
 pub(super) struct Admissions {
-    limits: ConnectionLimits,
+    max_connections: usize,
     open: AtomicUsize,
-    by_address: Mutex<HashMap<AddressKey, usize>>,
+    /// `None` where the connections of one address are not bounded.
+    by_address: Option<Arc<KeyedCounts<AddressKey>>>,
     gauge: Gauge,
     refused: Counter,
     refused_address: Counter,
@@ -45,69 +46,57 @@ impl AddressKey {
     }
 }
 
-/// The listener holds as many connections as it may.
+/// The listener, or the client, has the maximum number of connections.
 #[derive(Debug)]
 pub(super) struct Refused;
 
 impl Admissions {
-    /// `listener` names the listener in metrics.
+    /// Returns the admissions of a listener, which metrics call `listener`.
     pub(super) fn new(listener: &'static str, limits: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self {
-            limits,
+            max_connections: limits.connections,
             open: AtomicUsize::new(0),
-            by_address: Mutex::default(),
+            by_address: limits.per_address.map(KeyedCounts::new),
             gauge: metric::connections(listener),
             refused: metric::connections_refused(listener, "connections"),
             refused_address: metric::connections_refused(listener, "address"),
         })
     }
 
-    /// Counts a connection from `peer`, until the admission is dropped.
+    /// Counts a connection from `peer` until the admission is dropped.
+    ///
+    /// # Errors
+    /// There are too many connections in all, or from the same client.
     pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Admission, Refused> {
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.limits.connections {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max_connections {
             self.open.fetch_sub(1, Ordering::Relaxed);
             self.refused.increment(1);
             return Err(Refused);
         }
-        let key = peer.filter(|_| self.limits.per_address.is_some()).map(AddressKey::new);
-        if let (Some(key), Some(most)) = (key, self.limits.per_address)
-            && !count_up(&mut self.by_address.lock(), key, most)
-        {
-            self.open.fetch_sub(1, Ordering::Relaxed);
-            self.refused_address.increment(1);
-            return Err(Refused);
-        }
+        let of_address = match (&self.by_address, peer) {
+            (Some(by_address), Some(peer)) => match by_address.enter(AddressKey::new(peer)) {
+                Some(count) => Some(count),
+                None => {
+                    self.open.fetch_sub(1, Ordering::Relaxed);
+                    self.refused_address.increment(1);
+                    return Err(Refused);
+                }
+            },
+            _ => None,
+        };
         self.gauge.increment(1);
-        Ok(Admission { admissions: Arc::clone(self), key })
+        Ok(Admission { admissions: Arc::clone(self), _of_address: of_address })
     }
 }
 
-fn count_up(by_address: &mut HashMap<AddressKey, usize>, key: AddressKey, most: usize) -> bool {
-    let count = by_address.entry(key).or_default();
-    if *count >= most {
-        return false;
-    }
-    *count += 1;
-    true
-}
-
-/// One admitted connection.
+/// One admitted connection. Dropping it makes room for another.
 pub(super) struct Admission {
     admissions: Arc<Admissions>,
-    key: Option<AddressKey>,
+    _of_address: Option<KeyedCount<AddressKey>>,
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            let mut by_address = self.admissions.by_address.lock();
-            if let Some(count) = by_address.get_mut(&key) {
-                *count -= 1;
-                if *count == 0 {
-                    by_address.remove(&key);
-                }
-            }
-        }
         self.admissions.gauge.decrement(1);
         self.admissions.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -122,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_connections_is_bounded_and_given_back() {
+    fn the_number_of_connections_is_bounded_and_falls_when_one_closes() {
         let admissions = Admissions::new("test", ConnectionLimits { connections: 2, per_address: None });
         let first = admit(&admissions, "192.0.2.1");
         let second = admit(&admissions, "192.0.2.1");
@@ -141,7 +130,7 @@ mod tests {
             assert!(admit(&admissions, peer).is_none(), "{peer}");
         }
         drop(held);
-        assert!(admissions.by_address.lock().is_empty());
+        assert!(admit(&admissions, "192.0.2.1").is_some());
         assert_eq!(admissions.open.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,0 +1,190 @@
+//! The users that a socket follows: subscriptions begin, end, and are resumed when an actor or a token ends.
+
+use std::time::Duration;
+
+use actors::Subscription;
+use bytes::BytesMut;
+use domain::id::UserId;
+use domain::table::LeafSet;
+
+use super::super::message::{self, RequestedUser};
+use super::super::outgoing::ActorEnded;
+use super::{Session, SessionEnd};
+use crate::http::problem::{Code, Problem};
+use crate::http::request::access::{check_visibility, read_within};
+use crate::http::request::caller::Role;
+
+/// How many times a user is subscribed to again when the answer is `busy`.
+const MAX_ATTEMPTS: u32 = 8;
+/// How long to wait between two attempts.
+const RETRY_DELAY: Duration = Duration::from_millis(250);
+
+/// A user that the socket follows.
+pub(super) struct FollowedUser {
+    /// Number of the subscription on this socket.
+    pub(super) subscription: u64,
+    fields: Option<LeafSet>,
+}
+
+/// Where a subscription begins.
+#[derive(Default)]
+struct SubscriptionStart {
+    /// The client's id of the request, which its first frame carries.
+    id: Option<String>,
+    /// The cursor to continue from.
+    cursor: Option<String>,
+    /// Whether the socket has followed the user before: a user who has become invisible is then `gone`, not unknown.
+    follows_on: bool,
+}
+
+/// What is needed to resume a subscription that has ended.
+pub(super) struct SuspendedSubscription {
+    user: UserId,
+    fields: Option<LeafSet>,
+    /// The client's id of the request, if the frame that carries it was not sent.
+    id: Option<String>,
+    /// Whether a frame with `reset` was due and was not sent.
+    owes_reset: bool,
+}
+
+impl Session {
+    /// Subscribes to each of `users`. A refusal is an answer of its own, and does not affect the other users.
+    pub(super) async fn subscribe(
+        &mut self,
+        id: Option<&str>,
+        users: &[RequestedUser],
+        fields: Option<LeafSet>,
+        answers: &mut BytesMut,
+    ) -> Result<(), SessionEnd> {
+        for requested in users {
+            let outcome = match UserId::parse(&requested.user_id) {
+                Ok(user) => {
+                    if self.caller.viewer.may_ever_see(&user) {
+                        self.reason.record(&self.caller, "subscribe", &user);
+                    }
+                    let cursor = requested.cursor.clone();
+                    let start = SubscriptionStart { id: id.map(str::to_owned), cursor, follows_on: false };
+                    self.follow(user, fields, start).await
+                }
+                Err(_) => Err(Problem::unknown_user()),
+            };
+            if let Err(problem) = outcome {
+                self.put(&message::error(id, Some(&requested.user_id), &problem), answers).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows a user. An earlier subscription to the same user ends.
+    async fn follow(&mut self, user: UserId, fields: Option<LeafSet>, start: SubscriptionStart) -> Result<(), Problem> {
+        if !start.follows_on {
+            check_visibility(&self.caller, &user)?;
+        }
+        self.unsubscribe(&user);
+        self.check_capacity()?;
+        self.subscription_count += 1;
+        let subscription = self.subscription_count;
+        let SubscriptionStart { id, cursor, follows_on } = start;
+        if let Some(id) = id {
+            self.pending_ids.insert(subscription, id);
+        }
+        // Inserted before the actor is asked: if the session ends meanwhile, it ends this subscription too.
+        self.followed.insert(user, FollowedUser { subscription, fields });
+        let opened = {
+            let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
+            let subscription = Subscription { id: subscription, viewer, fields, cursor, follows_on, outlet };
+            let opened = self.state.profiles.subscribe(user, subscription);
+            read_within(self.state.request_timeout, &self.caller.viewer, opened).await
+        };
+        if opened.is_err() {
+            // After a time-out the actor may have opened it all the same.
+            self.unsubscribe(&user);
+        }
+        opened
+    }
+
+    /// Checks whether the socket may follow one more user.
+    fn check_capacity(&self) -> Result<(), Problem> {
+        if self.followed.len() >= self.state.settings.max_subscriptions_per_socket {
+            return Err(Problem::new(
+                Code::Forbidden,
+                "the socket follows `live.max_subscriptions_per_socket` users: open another socket",
+            ));
+        }
+        if !self.followed.is_empty() && self.caller.role == Role::Service && !self.caller.live_many {
+            return Err(Problem::new(
+                Code::MissingScope,
+                "following more than one user on a socket needs the scope `live:many`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Resumes a subscription whose actor has ended. The user's next actor continues with the current state.
+    pub(super) async fn resume_ended(&mut self, ended: ActorEnded) -> Result<(), SessionEnd> {
+        let ActorEnded { user, subscription, owes_reset } = ended;
+        let fields = match self.followed.get(&user) {
+            Some(followed) if followed.subscription == subscription => followed.fields,
+            // The client has subscribed to the user again, or unsubscribed.
+            _ => return Ok(()),
+        };
+        let id = self.pending_ids.take(subscription);
+        let mut answers = BytesMut::new();
+        self.resume(vec![SuspendedSubscription { user, fields, id, owes_reset }], &mut answers).await?;
+        self.send(answers.freeze()).await
+    }
+
+    /// Resumes subscriptions that have ended, from the current state of their users.
+    pub(super) async fn resume(
+        &mut self,
+        suspended: Vec<SuspendedSubscription>,
+        answers: &mut BytesMut,
+    ) -> Result<(), SessionEnd> {
+        for subscription in suspended {
+            if let Err(problem) = self.follow_again(&subscription).await {
+                let SuspendedSubscription { user, id, .. } = subscription;
+                self.put(&message::error(id.as_deref(), Some(user.as_str()), &problem), answers).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow_again(&mut self, suspended: &SuspendedSubscription) -> Result<(), Problem> {
+        let mut attempts_left = MAX_ATTEMPTS;
+        loop {
+            // No state continues an empty cursor, so the first frame says `reset` again.
+            let cursor = suspended.owes_reset.then(String::new);
+            let start = SubscriptionStart { id: suspended.id.clone(), cursor, follows_on: true };
+            attempts_left -= 1;
+            match self.follow(suspended.user, suspended.fields, start).await {
+                Err(problem) if problem.is(Code::Busy) && attempts_left > 0 => tokio::time::sleep(RETRY_DELAY).await,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Ends the subscription to a user, and returns what is needed to resume it; `None` if there is none.
+    pub(super) fn unsubscribe(&mut self, user: &UserId) -> Option<SuspendedSubscription> {
+        let FollowedUser { subscription, fields } = self.followed.remove(user)?;
+        let id = self.pending_ids.take(subscription);
+        let owes_reset = self.state.profiles.unsubscribe(*user, subscription, &self.outlet);
+        Some(SuspendedSubscription { user: *user, fields, id, owes_reset })
+    }
+
+    /// Accepts a newer token of the same caller, which extends the life of the socket. If the token gives another view,
+    /// all subscriptions end and are returned to be resumed with that view: the next frame of each shows nothing that has
+    /// become hidden.
+    pub(super) fn renew(&mut self, token: &str) -> Result<Vec<SuspendedSubscription>, Problem> {
+        let caller = self.state.verifier.caller(token.as_bytes())?;
+        if caller.subject != self.caller.subject {
+            return Err(Problem::new(Code::Forbidden, "the token is of another caller: open another socket with it"));
+        }
+        self.expiry.extend(&self.state.verifier, &caller);
+        let before = std::mem::replace(&mut self.caller, caller);
+        if before.viewer == self.caller.viewer && before.live_many == self.caller.live_many {
+            return Ok(Vec::new());
+        }
+        let users: Vec<UserId> = self.followed.keys().copied().collect();
+        Ok(users.iter().filter_map(|user| self.unsubscribe(user)).collect())
+    }
+}
