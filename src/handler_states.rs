@@ -1,4 +1,4 @@
-//! What the handlers of each feature are given: the one place where settings and components are handed to them.
+//! Creates the state of each feature's handlers. Settings and components are passed to handlers only here.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::http::{
 use crate::live::{LiveState, Sockets, Tickets};
 use crate::wiring::Components;
 
-/// Returns the state of every feature. `closing` turns true when the server stops.
+/// Returns the state of each feature's handlers. `closing` turns true when the server stops.
 pub(crate) fn build(
     settings: &Settings,
     components: &Components,

@@ -1,7 +1,7 @@
-//! JSON objects that are only read from objects.
+//! Reads structs from JSON objects only.
 //!
-//! serde reads a struct from a JSON array too, member by member in the order of the source code. No protocol here allows
-//! that, so structs that come from outside are read through [`JsonObject`].
+//! serde also reads a struct from a JSON array, in the order of its fields in the source code. No protocol here allows that,
+//! so structs in received JSON are read through [`JsonObject`].
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
 
-/// A `T` that was an object in its JSON text.
+/// A `T` that is an object in its JSON text.
 #[derive(Debug, Clone)]
 pub(crate) struct JsonObject<T>(pub(crate) T);
 

@@ -1,4 +1,4 @@
-//! The server: HTTP, live sockets, the command line, and the wiring of all other crates.
+//! The server: HTTP, live sockets and the command line, connected with all other crates.
 //!
 //! The modules are listed in reading order.
 

@@ -1,4 +1,4 @@
-//! The program: see `cli` for its commands.
+//! The program. Its commands are in `cli`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The composition root: the only file that names concrete adapters. It reads like the wiring diagram.
+//! The composition root: creates the components of the server and connects them. No other file names concrete adapters.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use store::{Closer, MasterKey};
 use crate::http::request::caller::Verifier;
 use crate::start_error::StartError;
 
-/// The parts that the server is made of, connected with each other.
+/// The components of a server, connected with each other.
 pub(crate) struct Components {
     pub(crate) profiles: Profiles,
     pub(crate) rules: Arc<Rules>,
@@ -40,7 +40,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
     let clock = assembly_clock(settings);
     let entropy = entropy();
     let master_key = MasterKey::new(1, *secrets.master_key.expose_secret());
-    // Retention keeps the real time, also where assembly's stands still.
+    // Retention follows the wall clock, even if the clock of assembly is fixed.
     let options = store::StoreOptions { clock: Some(wall_clock()), ..store_options(settings) };
     let store = store::open(options, &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
     let ports = Ports {
@@ -116,7 +116,7 @@ fn actor_options(settings: &Settings) -> actors::Options {
     }
 }
 
-/// The rules of assembly and validation: facts, and what the operator set.
+/// Returns the rules of assembly and validation, from known facts and the settings.
 pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
     let profile = &settings.profile;
     let districts = data::states().iter().map(|state| {
@@ -147,12 +147,12 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
     })
 }
 
-/// The access table, compiled.
+/// Loads and compiles the access table.
 fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
     Ok(Policy::compile(&AccessTable::load(&settings.data_dir)?.rules)?)
 }
 
-/// The secrets; in development they are made at the first start.
+/// Loads the secrets. In development they are created at the first start.
 ///
 /// # Errors
 /// As [`Secrets::load`].
@@ -161,40 +161,41 @@ pub(crate) fn load_secrets(settings: &Settings, environment: &[(String, String)]
     Secrets::load(&settings.data_dir, settings.mode, environment, &mut randomness)
 }
 
-/// The verifier of tokens, with the local development key where there is one.
+/// Returns the verifier of tokens, with the local development key if there is one.
 pub(crate) fn verifier(settings: &Settings, secrets: &Secrets) -> Verifier {
     let development_key = secrets.development_secret.as_ref().map(|key| key.expose_secret());
     Verifier::new(development_key, settings.auth.clone(), wall_clock())
 }
 
-/// The key of the hash that stands for a user id in logs. It comes from the master key, so that the hash is the
+/// Returns the key of the hash that replaces user ids in logs. It is derived from the master key, so the hashes stay the
 /// same after a restart.
 pub(crate) fn log_key(secrets: &Secrets) -> [u8; 32] {
     derived_key(secrets, b"profile-server: user ids in logs")
 }
 
-/// The key that seals cursors, the same after a restart, so that cursors stay good.
+/// Returns the key that seals cursors. It is the same after a restart, so cursors stay valid.
 fn cursor_key(secrets: &Secrets) -> [u8; 32] {
     derived_key(secrets, b"profile-server: cursors")
 }
 
+/// Derives a key for one purpose from the master key.
 fn derived_key(secrets: &Secrets, purpose: &[u8]) -> [u8; 32] {
     let mut block = [0; 64];
     block[..32].copy_from_slice(secrets.master_key.expose_secret());
     Hmac::<Sha256>::new(&block.into()).chain_update(purpose).finalize().into_bytes().into()
 }
 
-/// The clock of tokens, timers, limits and retention.
+/// Returns the clock of the system, for tokens, timers, limits and retention.
 pub(crate) fn wall_clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// The system's randomness.
+/// Returns the random number generator of the system.
 pub(crate) fn entropy() -> Arc<dyn Entropy> {
     Arc::new(SystemEntropy)
 }
 
-/// The clock of assembly, which may stand still in development.
+/// Returns the clock of assembly, which may be fixed in development.
 fn assembly_clock(settings: &Settings) -> Arc<dyn Clock> {
     match settings.time.fixed_clock {
         Some(instant) if settings.mode == Mode::Development => Arc::new(FixedClock(instant.as_microsecond())),
@@ -224,8 +225,8 @@ struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     /// # Panics
-    /// If the system has no randomness: no key may be made without.
+    /// If the system provides no random numbers, since no key may be created without them.
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the system gives randomness");
+        getrandom::fill(bytes).expect("the system provides random numbers");
     }
 }

@@ -1,17 +1,17 @@
-//! The admin listener: metrics and version.
+//! `/metrics` and `/version` of the admin listener.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-/// `/metrics`, in the text format of Prometheus.
+/// Answers with all metrics, in the text format of Prometheus.
 pub(super) async fn metrics(handle: Data<PrometheusHandle>) -> HttpResponse {
     crate::telemetry::process::observe();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
 }
 
-/// `/version`.
+/// Answers with the version of the server and the schema versions that it serves.
 pub(super) async fn version() -> HttpResponse {
     HttpResponse::Ok().json(json!({
         "name": env!("CARGO_PKG_NAME"),

@@ -1,5 +1,5 @@
-//! `GET /api/v2/profile/{user_id}/completeness`: which fields of a profile are filled and which are missing, within
-//! what the caller may see.
+//! `GET /api/v2/profile/{user_id}/completeness`: which of the fields that the caller may see are filled, and which are
+//! missing.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
@@ -25,6 +25,7 @@ pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> 
     Ok(HttpResponse::Ok().insert_header(cache_control).json(answer(&completeness)))
 }
 
+/// Writes the completeness as JSON.
 fn answer(completeness: &Completeness) -> Value {
     let sections: serde_json::Map<_, _> =
         completeness.sections.iter().map(|(member, pct)| (member.name().to_owned(), json!({"pct": pct}))).collect();

@@ -1,4 +1,4 @@
-//! `PUT /api/v2/profile/{user_id}/consent`: the citizen's consent, which becomes a `user.consent.updated`.
+//! `PUT /api/v2/profile/{user_id}/consent`: citizens change their consent, which becomes a `user.consent.updated` event.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,17 +30,17 @@ pub(crate) struct ConsentState {
     pub(crate) verifier: Arc<Verifier>,
     /// The rules of validation.
     pub(crate) rules: Arc<Rules>,
-    /// The clock that times of the body are checked against.
+    /// The clock that the times in the body are checked against.
     pub(crate) clock: Arc<dyn Clock>,
     /// The memory budget of request bodies.
     pub(crate) in_flight: InFlight,
     /// How long a request may take.
     pub(crate) request_timeout: Duration,
-    /// The longest pause between two pieces of the body.
+    /// Maximum time between two pieces of the body.
     pub(crate) body_timeout: Duration,
 }
 
-/// Stores the citizen's consent and answers with the revision that holds it.
+/// Stores the citizen's consent, and answers with the resulting revision.
 pub(super) async fn put(
     request: HttpRequest,
     payload: Payload,
@@ -50,7 +50,7 @@ pub(super) async fn put(
     let deadline = tokio::time::Instant::from_std(received) + state.request_timeout;
     let caller = caller::authenticate(&state.verifier, request.headers())?;
     let user = user_id(&request)?;
-    // Everybody but the citizen gets the answer of an unknown user, whether or not the user exists.
+    // All other callers receive the answer for an unknown user, whether or not the user exists.
     if caller.viewer != Viewer::SelfCitizen(user) {
         return Err(Problem::unknown_user());
     }
@@ -68,7 +68,7 @@ pub(super) async fn put(
         },
     )
     .await?;
-    // The actor gives the event its id and its time, which is later than those of all values that it overwrites.
+    // The actor sets the event's id, and a time that is later than those of the values that it overwrites.
     let event = validate_consent_put(
         &body,
         FeedEventType::UserConsentUpdated,
@@ -93,7 +93,7 @@ pub(super) async fn put(
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers::content_type(headers)? == "application/json" {
+    if headers::content_type(headers)?.is("application/json") {
         Ok(())
     } else {
         Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/json"))

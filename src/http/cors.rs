@@ -1,17 +1,20 @@
-//! Cross-origin requests (the Fetch standard's CORS protocol), from the origins that are configured.
+//! Cross-origin requests from configured origins (the CORS protocol of the Fetch standard).
+//!
+//! The crate `actix-cors` is not used: it wraps every response in one more future and body, also where no origin is
+//! configured, and takes `OPTIONS` away from the routes, which answer it from the route table.
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderValue};
 
-/// What a page may send beside what it always may.
+/// The request headers that a page may send, besides those that are always allowed.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, baggage, content-type, if-match, if-none-match, last-event-id, prefer, traceparent, tracestate, \
      x-access-reason, x-csrf-token, x-purpose, x-request-id",
 );
-/// What a page may read beside what it always may.
+/// The response headers that a page may read, besides those that are always readable.
 const ANSWER_HEADERS: HeaderValue =
     HeaderValue::from_static("allow, etag, retry-after, www-authenticate, x-cache, x-profile-revision, x-request-id");
-/// How long a page may remember the answer to its preflight, in seconds.
+/// How long a browser may cache the answer to a preflight request, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origins that pages may call from.
@@ -20,17 +23,18 @@ pub(super) struct Cors {
 }
 
 impl Cors {
+    /// Returns the permission of pages with one of these origins.
     pub(super) fn new(origins: Vec<String>) -> Self {
         Self { origins }
     }
 
-    /// Lets a page of a configured origin read the answer. No credentials but the `Authorization` header are used, so
-    /// none are allowed.
+    /// Adds the headers that let a page of a configured origin read the answer. Credentials such as cookies are not allowed,
+    /// since the server uses none but the header `Authorization`.
     pub(super) fn allow(&self, answer: &mut ServiceResponse) {
         if self.origins.is_empty() {
             return;
         }
-        // Whether or not the origin is one of ours, the answer depends on it.
+        // The answer depends on the origin, even if the origin is not configured.
         answer.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
         let given = answer.request().headers().get(header::ORIGIN);
         let Some(origin) = given.filter(|origin| self.origins.iter().any(|known| *origin == known)).cloned() else {

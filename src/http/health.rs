@@ -1,4 +1,4 @@
-//! `/health/live` and `/health/ready`: the status alone, without details.
+//! `/health/live` and `/health/ready`, which answer with a status and no details.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use actors::Profiles;
 use tokio::sync::watch;
 
-/// Knows whether the server can serve requests.
+/// What tells whether the server can serve requests.
 pub(crate) struct Readiness {
     pub(crate) profiles: Profiles,
     pub(crate) store: store::StoreStatus,
@@ -15,18 +15,18 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Whether requests can be served: the store can be read and accepts writes, and the server is not stopping.
+    /// Whether the store can be read and written, and the server is not stopping.
     fn is_ready(&self) -> bool {
         !*self.closing.borrow() && self.store.is_ready() && self.profiles.is_ready()
     }
 }
 
-/// Answers 200 while the process runs.
+/// Answers 200 as long as the process runs.
 pub(super) async fn live() -> HttpResponse {
     answer(true)
 }
 
-/// Answers 200 while requests can be served, else 503.
+/// Answers 200 if requests can be served, else 503.
 pub(super) async fn ready(readiness: Data<Readiness>) -> HttpResponse {
     answer(readiness.is_ready())
 }

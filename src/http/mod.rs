@@ -1,6 +1,7 @@
-//! HTTP: the route table, the layer around every request, a file for each resource, and what they build on.
+//! The HTTP server: the route table, the layer around all requests, and a file for each resource.
 //!
-//! Read `routes` first. Handlers build on `request` and `problem` and do not know each other; `transport` lies below.
+//! Read `routes` first. Handlers build on `request` and `problem` and are independent of each other. `transport` is the
+//! layer below.
 
 mod admin;
 mod completeness;

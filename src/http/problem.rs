@@ -1,7 +1,7 @@
-//! The one error map: every refusal as `application/problem+json` (RFC 9457).
+//! Errors of the API, all written as `application/problem+json` (RFC 9457).
 //!
-//! A handler returns a [`Problem`]; the door adds `instance` and `request_id`, which only the request knows.
-//! No problem carries an internal message or a value that was sent.
+//! A handler returns a [`Problem`]; the request layer adds `instance` and `request_id`. A problem contains neither internal
+//! messages nor values that were sent.
 
 mod code;
 
@@ -15,21 +15,22 @@ use domain::pipeline::validate::Rejection;
 use domain::port::dead_letters::LetterDropped;
 use serde::Serialize;
 
+use crate::json_text;
 pub(crate) use code::Code;
 
-/// What `error` says in every 429: the word of the contract.
+/// The member `error` of every 429, which the contract of the API requires.
 const RATE_LIMIT_EXCEEDED: &str = "rate_limit_exceeded";
 
-/// Where in the body a fault is, and what it is.
+/// A fault in the body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct FieldError {
-    /// A JSON Pointer.
+    /// Where the fault is, as a JSON Pointer.
     pub(crate) pointer: String,
-    /// What is wrong there; never the value.
+    /// What is wrong there, without the value.
     pub(crate) detail: Cow<'static, str>,
 }
 
-/// One refusal.
+/// An error that answers a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Problem(Box<ProblemParts>);
 
@@ -46,7 +47,7 @@ struct ProblemParts {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// How a problem is written. A member that does not apply is absent.
+/// The JSON of a problem. Members that do not apply are absent.
 #[derive(Serialize)]
 pub(crate) struct ProblemBody<'a> {
     r#type: String,
@@ -67,7 +68,7 @@ pub(crate) struct ProblemBody<'a> {
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
-    /// Stands there when the rejected event is not kept.
+    /// Present if the rejected event was not kept as a dead letter.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letter: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,14 +76,15 @@ pub(crate) struct ProblemBody<'a> {
 }
 
 impl Problem {
+    /// Returns a problem of this kind, with a detail that says how to fix it.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let headers = match code {
             Code::Unauthenticated | Code::InvalidTicket => challenge("Bearer"),
             Code::InvalidToken => challenge("Bearer error=\"invalid_token\""),
             Code::InvalidRequest => challenge("Bearer error=\"invalid_request\""),
-            // Part of the answer whatever was wrong with the handshake (RFC 6455, section 4.4).
+            // Required in the answer to any faulty handshake (RFC 6455, section 4.4).
             Code::UpgradeRequired => vec![
-                // `Connection: upgrade` comes with it.
+                // actix adds `Connection: upgrade`.
                 (header::UPGRADE, HeaderValue::from_static("websocket")),
                 (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
             ],
@@ -95,7 +97,7 @@ impl Problem {
         Self(Box::new(parts))
     }
 
-    /// A problem that the domain names.
+    /// Returns a problem whose name, title and status the domain defines.
     pub(crate) fn of_event(name: &'static str, title: &'static str, status: u16, detail: String) -> Self {
         let mut problem = Self::new(Code::Invalid, detail);
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
@@ -103,7 +105,7 @@ impl Problem {
         problem
     }
 
-    /// An event that was rejected, with the faults that were found.
+    /// Returns the problem of a rejected event, with the faults that were found.
     pub(crate) fn rejected(rejection: &Rejection) -> Self {
         let problem = rejection.problem();
         let mut detail = rejection.detail().to_owned();
@@ -116,62 +118,62 @@ impl Problem {
         })
     }
 
-    /// No such profile, or none that this caller may know of: one answer for both.
+    /// Returns the problem of a profile that does not exist or is not visible to the caller, which must look the same.
     pub(crate) fn unknown_user() -> Self {
-        Self::new(Code::UnknownUser, "no profile of that id is there for this caller")
+        Self::new(Code::UnknownUser, "no profile with this id is visible to this caller")
     }
 
-    /// The caller has as many sockets and streams as it may.
+    /// Returns the problem of a caller who has the maximum number of sockets and streams.
     pub(crate) fn too_many_sockets() -> Self {
-        Self::new(Code::TooManySockets, "close one first: `live.max_sockets_per_caller` sockets and streams are open")
+        Self::new(Code::TooManySockets, "`live.max_sockets_per_caller` sockets and streams are open: close one first")
     }
 
-    /// Whether this is a problem of `code`.
+    /// Whether this is a problem of the kind `code`.
     pub(crate) fn is(&self, code: Code) -> bool {
         self.0.name == code.name()
     }
 
-    /// The address does not accept the method; `allow` lists those that it accepts.
+    /// Returns the problem of a method that the address does not accept; `allow` lists the accepted ones.
     pub(crate) fn method_not_allowed(allow: HeaderValue) -> Self {
         let mut problem = Self::new(Code::MethodNotAllowed, "the header `Allow` lists the methods of this address");
         problem.0.headers.push((header::ALLOW, allow));
         problem
     }
 
-    /// The body has a content coding (RFC 9110, section 8.4), and none is decoded.
+    /// Returns the problem of a body with a content coding (RFC 9110, section 8.4).
     pub(crate) fn unsupported_encoding() -> Self {
-        let mut problem = Self::new(Code::UnsupportedMediaType, "a body is taken without a `Content-Encoding` only");
+        let mut problem = Self::new(Code::UnsupportedMediaType, "send the body without a `Content-Encoding`");
         problem.0.headers.push((header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
         problem
     }
 
-    /// Nothing that the caller asked for is among `served`.
+    /// Returns the problem of a caller who accepts none of the representations `served`.
     pub(crate) fn not_acceptable(detail: &'static str, served: &'static [&'static str]) -> Self {
         let mut problem = Self::new(Code::NotAcceptable, detail);
         problem.0.served = served;
         problem
     }
 
-    /// A cursor that cannot be continued, and the oldest one that can.
+    /// Returns the problem of a cursor that cannot be continued; `oldest` is the oldest that can.
     pub(crate) fn cursor_gone(why: &'static str, oldest: String) -> Self {
         let mut problem = Self::new(Code::CursorGone, format!("{why}; `oldest` is the oldest cursor that works"));
         problem.0.oldest = Some(oldest);
         problem
     }
 
-    /// Names a place in the body.
+    /// Adds a fault at a place in the body.
     pub(crate) fn at(mut self, pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
         self
     }
 
-    /// Says that the rejected event is not kept as a dead letter, and why.
+    /// Adds why the rejected event was not kept as a dead letter; `None` if it was kept.
     pub(crate) fn with_dropped_letter(mut self, dropped: Option<LetterDropped>) -> Self {
         self.0.dropped_letter = dropped;
         self
     }
 
-    /// The problem as JSON: `instance` and `request_id` where there is a request of its own to name.
+    /// Returns the JSON of the problem. `instance` and `request_id` are absent from problems of a part of a request.
     pub(crate) fn body<'a>(&'a self, instance: Option<&'a str>, request_id: Option<&'a str>) -> ProblemBody<'a> {
         let is_limit = self.0.status == StatusCode::TOO_MANY_REQUESTS;
         ProblemBody {
@@ -191,12 +193,12 @@ impl Problem {
         }
     }
 
-    /// The status of the answer.
+    /// Returns the status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.0.status
     }
 
-    /// The whole answer.
+    /// Returns the whole answer.
     pub(crate) fn answer(&self, instance: Option<&str>, request_id: Option<&str>) -> HttpResponse {
         let mut answer = HttpResponse::build(self.0.status);
         answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
@@ -204,12 +206,11 @@ impl Problem {
         for (name, value) in &self.0.headers {
             answer.insert_header((name.clone(), value.clone()));
         }
-        let body = serde_json::to_vec(&self.body(instance, request_id)).unwrap_or_default();
-        answer.body(body)
+        answer.body(json_text::to_bytes(&self.body(instance, request_id)))
     }
 }
 
-/// How the caller should authenticate itself (RFC 6750, section 3).
+/// Returns the header that tells the caller how to authenticate (RFC 6750, section 3).
 fn challenge(text: &'static str) -> Vec<(HeaderName, HeaderValue)> {
     vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static(text))]
 }

@@ -1,6 +1,6 @@
-//! `GET` and `HEAD /api/v2/profile/{user_id}`: the profile as this caller may see it.
+//! `GET` and `HEAD /api/v2/profile/{user_id}`: the profile as the caller may see it.
 //!
-//! A hit allocates the response's headers and little else: the body is the cache's own bytes.
+//! A cache hit allocates little more than the headers of the response: the body shares the bytes of the cache.
 
 use std::time::Instant;
 
@@ -29,7 +29,7 @@ const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Aut
 const HIT: HeaderValue = HeaderValue::from_static("hit");
 const MISS: HeaderValue = HeaderValue::from_static("miss");
 
-/// Answers with the caller's view of the profile, or 304 where the caller holds it already.
+/// Answers with the caller's view of the profile, or with 304 if the caller has it already.
 pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
     let headers = request.headers();
@@ -45,7 +45,7 @@ pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> 
     Ok(answer(state.epoch, &caller, headers, &view, fields, started))
 }
 
-/// Refuses requests for another document than the newest, which must not be answered with the newest.
+/// Refuses requests for an older revision, which is not served yet and must not be answered with the newest.
 fn refuse_history(query: &str) -> Result<(), Problem> {
     if ["as_of", "revision", "include"].iter().any(|name| query::has(query, name)) {
         return Err(Problem::new(
@@ -56,6 +56,7 @@ fn refuse_history(query: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Answers with the view, reduced to `fields` if they were requested.
 fn answer(
     epoch: u64,
     caller: &Caller,
@@ -64,12 +65,12 @@ fn answer(
     fields: Option<LeafSet>,
     started: Instant,
 ) -> HttpResponse {
-    // `cache_hit` makes equal revisions differ in their bytes, for those who see it.
-    let weak = fields.is_some() && caller.sees_serving();
-    // A hidden name must not even move the ETag: it gets the silence of an unknown one.
+    // Responses of the same revision differ in the member `cache_hit`, if the caller may see it.
+    let is_weak = fields.is_some() && caller.sees_serving();
+    // Hidden fields are treated like unknown ones, so that the ETag does not reveal them.
     let fields = fields.map(|fields| fields.and(view.mask));
     let representation = Representation { mask: view.mask, fields, generation: view.generation };
-    let etag = conditional::etag(epoch, view.revision, representation, weak);
+    let etag = conditional::etag(epoch, view.revision, representation, is_weak);
     if conditional::not_modified(headers, &etag) {
         return common(HttpResponse::NotModified(), caller, view, etag, started).finish();
     }
@@ -84,6 +85,7 @@ fn answer(
     }
 }
 
+/// Adds the headers that 200 and 304 share.
 fn common(
     mut answer: HttpResponseBuilder,
     caller: &Caller,

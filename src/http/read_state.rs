@@ -1,4 +1,4 @@
-//! What the handlers that read one profile share.
+//! State of the handlers that read one profile.
 
 use std::sync::Arc;
 use std::time::Duration;

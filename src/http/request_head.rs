@@ -1,24 +1,24 @@
-//! What every request must have, whatever its address.
+//! Checks that apply to all requests.
 
 use actix_web::http::header::{self, HeaderMap};
 
 use super::problem::{Code, Problem};
 
-/// Checks the header `Host` (RFC 9112, section 3.2): the parser has seen that there is one, and only one.
+/// Checks the header `Host` (RFC 9112, section 3.2). The parser has checked that there is exactly one.
 ///
 /// # Errors
-/// It holds a character that no host has.
+/// The header contains a character that is not allowed in a host.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(header::HOST) {
-        Some(host) if !host.as_bytes().iter().all(|byte| may_stand_in_host(*byte)) => {
-            Err(Problem::new(Code::MalformedRequest, "the header `Host` must be a host and perhaps a port"))
+        Some(host) if !host.as_bytes().iter().all(|byte| is_host_byte(*byte)) => {
+            Err(Problem::new(Code::MalformedRequest, "the header `Host` must be a host with an optional port"))
         }
         _ => Ok(()),
     }
 }
 
-/// The characters of a host and port (RFC 3986, section 3.2.2).
-const fn may_stand_in_host(byte: u8) -> bool {
+/// Whether a byte may occur in a host with a port (RFC 3986, section 3.2.2).
+const fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

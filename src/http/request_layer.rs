@@ -1,7 +1,6 @@
-//! The layer around every route.
+//! The layer around all routes, which adds request ids, completes problems, allows cross-origin reads, and counts requests.
 //!
-//! It gives the answer its request id, adds the path and the request id to a problem, allows cross-origin reads, and
-//! counts. Every cache hit passes it, so it formats nothing and allocates little.
+//! Every cache hit passes through it, so it formats nothing and allocates little.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::route::Route;
 use super::route_metrics::RouteMetrics;
 
-/// Seconds after which to try again after a 429 or 503, where the answer does not say otherwise.
+/// The header `Retry-After` of a 429 or 503 that has none, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// The label `route` of requests for addresses that are not in the route table.
@@ -41,7 +40,7 @@ impl<T> ResourceFactory for T where
 {
 }
 
-/// One worker's layer, which is put around each of its routes.
+/// The layer of one worker, which wraps each of its routes.
 #[derive(Clone)]
 pub(super) struct RequestLayer(Rc<LayerState>);
 
@@ -57,7 +56,8 @@ struct RouteLayer {
 }
 
 impl RequestLayer {
-    /// `start` differs from one start of the server to the next and is part of request ids.
+    /// Returns the layer of a new worker. `start` differs from one start of the server to the next and is part of request
+    /// ids.
     pub(super) fn new(start: u64, cors: Arc<Cors>) -> Self {
         Self(Rc::new(LayerState { ids: RequestIds::new(start), cors }))
     }
@@ -65,7 +65,7 @@ impl RequestLayer {
     /// Returns the resource of a route, which answers `OPTIONS` and refuses methods that the route does not have.
     pub(super) fn resource(&self, route: &Route) -> Resource<impl ResourceFactory + use<>> {
         let (allow, allowed) = (route.allow(), route.allow());
-        let resource = self.watch(route.name, web::resource(route.path));
+        let resource = self.wrap(route.name, web::resource(route.path));
         let with_method =
             |resource: Resource<_>, method: &Method| resource.route((route.handler)().method(method.clone()));
         route
@@ -78,25 +78,25 @@ impl RequestLayer {
             }))
     }
 
-    /// Returns the resource of every address that has none of its own; to be registered last.
-    pub(super) fn anywhere_else(&self) -> Resource<impl ResourceFactory + use<>> {
-        self.watch(UNKNOWN, web::resource("{path:.*}")).default_service(web::to(unknown_address))
+    /// Returns the resource of all addresses without a route, which must be registered last.
+    pub(super) fn unknown_addresses(&self) -> Resource<impl ResourceFactory + use<>> {
+        self.wrap(UNKNOWN, web::resource("{path:.*}")).default_service(web::to(unknown_address))
     }
 
-    /// Returns the service of requests that name no address of this server: `OPTIONS *`, which asks about the server as
-    /// a whole, and requests for a proxy. `allow` holds the methods that some address accepts.
+    /// Returns the service of requests without an address of this server: `OPTIONS *`, which asks about the whole server, and
+    /// requests for a proxy. `allow` lists the methods that some address accepts.
     pub(super) fn without_address(&self, allow: HeaderValue) -> impl ResourceFactory + use<> {
-        let route = self.around(UNKNOWN);
+        let route = self.route_layer(UNKNOWN);
         let service = web::to(move |request: HttpRequest| std::future::ready(without_address(&request, &allow)));
         apply_fn_factory(service, move |request, service: &_| Rc::clone(&route).call(request, service))
     }
 
-    fn watch(&self, name: &'static str, resource: Resource) -> Resource<impl ResourceFactory + use<>> {
-        let route = self.around(name);
+    fn wrap(&self, name: &'static str, resource: Resource) -> Resource<impl ResourceFactory + use<>> {
+        let route = self.route_layer(name);
         resource.wrap_fn(move |request, service| Rc::clone(&route).call(request, service))
     }
 
-    fn around(&self, name: &'static str) -> Rc<RouteLayer> {
+    fn route_layer(&self, name: &'static str) -> Rc<RouteLayer> {
         Rc::new(RouteLayer { layer: self.clone(), metrics: RouteMetrics::new(name) })
     }
 }
@@ -120,8 +120,8 @@ impl RouteLayer {
 
     fn finish(&self, started: Instant, answer: ServiceResponse) -> ServiceResponse {
         let state = &self.layer.0;
-        let id = state.ids.of(answer.request().headers());
-        let mut answer = complete(evaluated(answer), &id);
+        let id = state.ids.for_request(answer.request().headers());
+        let mut answer = complete_problem(check_precondition(answer), &id);
         let is_temporary = matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let headers = answer.headers_mut();
         if is_temporary && !headers.contains_key(header::RETRY_AFTER) {
@@ -133,24 +133,24 @@ impl RouteLayer {
         let took = started.elapsed();
         let (method, status) = (answer.request().method(), answer.status());
         self.metrics.count(method, status, took);
-        // Not the path: the redaction of logs would not recognise an id in another spelling.
+        // The user id instead of the path: the redaction would not recognize a percent-encoded id in the path.
         let user = || UserId::parse(answer.request().match_info().query("user_id")).ok();
         tracing::debug!(%method, route = self.metrics.name(), user = user().as_ref().map(UserId::as_str), status = status.as_u16(), ?took, "answered");
         answer
     }
 }
 
-/// Replaces the answer to a read whose `If-Match` does not hold.
-fn evaluated(answer: ServiceResponse) -> ServiceResponse {
+/// Replaces the answer to a read whose `If-Match` does not match.
+fn check_precondition(answer: ServiceResponse) -> ServiceResponse {
     if !conditional::precondition_failed(&answer) {
         return answer;
     }
-    let detail = "no entity tag in `If-Match` is the current one: read without it to get the current one";
+    let detail = "`If-Match` does not list the current entity tag: read without `If-Match` to get it";
     ServiceResponse::from_err(Problem::new(Code::PreconditionFailed, detail), answer.into_parts().0)
 }
 
-/// Replaces an error by its problem, with the request's path and id.
-fn complete(answer: ServiceResponse, id: &HeaderValue) -> ServiceResponse {
+/// Replaces an error by its problem, with the path and the id of the request.
+fn complete_problem(answer: ServiceResponse, id: &HeaderValue) -> ServiceResponse {
     let Some(error) = answer.response().error() else { return answer };
     let foreign;
     let problem = match error.as_error::<Problem>() {
@@ -162,13 +162,13 @@ fn complete(answer: ServiceResponse, id: &HeaderValue) -> ServiceResponse {
         }
     };
     let uri = answer.request().uri();
-    // The target of a request for a proxy has no path.
+    // A request for a proxy may have a target without a path.
     let instance = if uri.path().is_empty() { uri.to_string() } else { uri.path().to_owned() };
     let body = problem.answer(Some(&instance), id.to_str().ok());
     answer.into_response(body.map_body(|_, body| BoxBody::new(body)))
 }
 
-/// Answers requests for an address that is not in the route table.
+/// Refuses requests for an address that is not in the route table.
 async fn unknown_address() -> Result<HttpResponse, Problem> {
     Err(no_such_address())
 }

@@ -1,23 +1,23 @@
-//! What a row of the route table holds.
+//! The rows of the route table.
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
 use bytes::Bytes;
 
-/// The methods of an address that is read.
+/// The methods of a resource that can only be read.
 pub(super) const READ: &[Method] = &[Method::GET, Method::HEAD];
 
-/// One address of the server: routes, the header `Allow`, metrics and the list of addresses are made from it.
+/// One address of the server. Routes, the header `Allow`, metrics and the page `/` are made from it.
 pub(super) struct Route {
     /// The path, with placeholders such as `{user_id}`.
     pub(super) path: &'static str,
-    /// The label `route` in metrics; several addresses may share it.
+    /// The label `route` of metrics. Several addresses may share it.
     pub(super) name: &'static str,
-    /// The methods that the address accepts, beside `OPTIONS`.
+    /// The methods that the address accepts, besides `OPTIONS`.
     pub(super) methods: &'static [Method],
-    /// Returns the handler of these methods.
+    /// Returns the handler of all its methods.
     pub(super) handler: fn() -> actix_web::Route,
-    /// What the page `/` says about the address; `None` leaves it out.
+    /// What the page `/` says about the address; `None` if it does not list the address.
     pub(super) summary: Option<&'static str>,
 }
 

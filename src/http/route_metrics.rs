@@ -8,18 +8,19 @@ use metrics::{Counter, Histogram};
 
 use crate::telemetry::metric;
 
-/// Values of the label `method`. Any other method counts as the last one: clients may invent methods without end.
+/// Values of the label `method`. All other methods count as `other`, since clients can invent any number of them.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"];
 
-/// One worker's handles of the metrics of one route. Each counter is registered when it is first needed, and all workers
-/// count into the same one.
+/// One worker's handles of the metrics of one route. A counter is registered when it is first needed; the counters of all
+/// workers are added up.
 pub(super) struct RouteMetrics {
     name: &'static str,
     duration: Histogram,
-    /// Few: those of the methods and statuses that occurred.
+    /// The counters of the methods and statuses that have occurred, which are few.
     answered: RefCell<Vec<Answered>>,
 }
 
+/// The counter of one method and status.
 struct Answered {
     method: &'static str,
     status: StatusCode,
@@ -27,12 +28,12 @@ struct Answered {
 }
 
 impl RouteMetrics {
-    /// Registers the duration of the route `name`.
+    /// Registers the histogram of the route `name`.
     pub(super) fn new(name: &'static str) -> Self {
         Self { name, duration: metric::request_duration(name), answered: RefCell::default() }
     }
 
-    /// The label `route`.
+    /// Returns the label `route`.
     pub(super) fn name(&self) -> &'static str {
         self.name
     }

@@ -1,4 +1,4 @@
-//! The route table: one row an address. Everything about addresses is made from it.
+//! The route table, with one row for each address.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::route::{READ, Route, allow};
 use super::{admin, completeness, consent, events, feed, health, pages, profile, schemas};
 use crate::live::{self, LiveState};
 
-/// The addresses of the public listener alone.
+/// The addresses of the public listener only.
 static PUBLIC: [Route; 12] = [
     Route {
         path: "/api/v2/profile/{user_id}",
@@ -96,12 +96,12 @@ static PUBLIC: [Route; 12] = [
         name: "docs",
         methods: READ,
         handler: || web::to(pages::docs::get),
-        summary: Some("a guide of those listed below"),
+        summary: Some("one of the guides listed below"),
     },
     Route { path: "/", name: "home", methods: READ, handler: || web::to(pages::home::get), summary: None },
 ];
 
-/// The addresses of the admin listener alone.
+/// The addresses of the admin listener only.
 static ADMIN: [Route; 3] = [
     Route {
         path: "/metrics",
@@ -152,7 +152,7 @@ static SHARED: [Route; 4] = [
     },
 ];
 
-/// What the handlers of each feature are given.
+/// The state of each feature's handlers.
 #[derive(Clone)]
 pub(crate) struct HandlerStates {
     pub(crate) profile_reads: Data<ProfileReadState>,
@@ -164,7 +164,7 @@ pub(crate) struct HandlerStates {
     pub(crate) prometheus: Data<PrometheusHandle>,
 }
 
-/// The routes of both listeners, which every worker registers for itself.
+/// The routes of both listeners. Each worker registers them for itself.
 #[derive(Clone)]
 pub(crate) struct Routes {
     states: HandlerStates,
@@ -208,7 +208,7 @@ impl Routes {
         for route in routes {
             config.service(layer.resource(route));
         }
-        config.service(layer.anywhere_else());
+        config.service(layer.unknown_addresses());
         config.default_service(layer.without_address(server_methods()));
     }
 }

@@ -31,13 +31,16 @@ pub(super) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> 
 pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     static TEXT: LazyLock<Bytes> = LazyLock::new(|| profile_schema().to_string().into());
     if !SERVED.contains(&request.match_info().query("version")) {
-        return Err(Problem::new(Code::UnknownResource, "this version is not served: see /api/v2/schemas"));
+        return Err(Problem::new(
+            Code::UnknownResource,
+            "this version is not served: `/api/v2/schemas` lists those that are",
+        ));
     }
     check_accepts(request.headers(), SCHEMA, &["application/schema+json"])?;
     Ok(HttpResponse::Ok().content_type("application/schema+json").body(TEXT.clone()))
 }
 
-/// Checks that the caller accepts the one media type of a resource.
+/// Checks that the caller accepts the only media type of a resource.
 fn check_accepts(headers: &HeaderMap, offered: ServedType, served: &'static [&'static str]) -> Result<(), Problem> {
     let refused = || Problem::not_acceptable("`served` lists the media type of this resource", served);
     accept::choose(headers, &[offered]).map(drop).ok_or_else(refused)

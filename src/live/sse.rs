@@ -45,7 +45,7 @@ pub(crate) async fn get(request: HttpRequest, state: Data<LiveState>) -> Result<
     let caller = caller::authenticate(&state.verifier, headers)?;
     schema_version::negotiate_version(request.query_string())?;
     if accept::choose(headers, &[ServedType::new(EVENT_STREAM)]).is_none() {
-        return Err(Problem::not_acceptable("`served` lists the form of the stream", &[EVENT_STREAM]));
+        return Err(Problem::not_acceptable("`served` lists the media type of the stream", &[EVENT_STREAM]));
     }
     let cursor = last_event_id(headers)?;
     let fields = query::list(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));

@@ -1,4 +1,4 @@
-//! The metrics of the HTTP server and the logs, in a table; and the descriptions of all crates' metrics.
+//! The table of the metrics of HTTP, live sockets and logs; and the recorder, which describes the metrics of all crates.
 
 use std::time::Duration;
 
@@ -20,59 +20,59 @@ domain::metric_table! {
     LOG_LINES_LOST = Counter "profile_log_lines_lost_total" [] Count: "Log lines that could not be written to stderr.";
 }
 
-/// Requests answered, by route, method and status.
+/// Returns the counter of answered requests by route, method and status.
 pub(crate) fn requests(route: &'static str, method: &'static str, status: u16) -> Counter {
     counter!(REQUESTS.name, "route" => route, "method" => method, "status" => status.to_string())
 }
 
-/// How long requests of a route took, in seconds.
+/// Returns the histogram of the durations of a route's requests.
 pub(crate) fn request_duration(route: &'static str) -> Histogram {
     histogram!(REQUEST_DURATION.name, "route" => route)
 }
 
-/// Bytes of request bodies and feed answers that are held in memory.
+/// Returns the gauge of the bytes of request bodies and feed answers in memory.
 pub(crate) fn in_flight_bytes() -> Gauge {
     gauge!(IN_FLIGHT_BYTES.name)
 }
 
-/// Open connections of a listener.
+/// Returns the gauge of a listener's open connections.
 pub(crate) fn connections(listener: &'static str) -> Gauge {
     gauge!(CONNECTIONS.name, "listener" => listener)
 }
 
-/// Connections that a listener refused, by the limit that was reached.
+/// Returns the counter of connections that a listener refused, by the limit that was reached.
 pub(crate) fn connections_refused(listener: &'static str, limit: &'static str) -> Counter {
     counter!(CONNECTIONS_REFUSED.name, "listener" => listener, "limit" => limit)
 }
 
-/// Feed events, by source and what became of them.
+/// Returns the counter of feed events by source and status.
 pub(crate) fn feed_events(source: &'static str, status: &'static str) -> Counter {
     counter!(FEED_EVENTS.name, "source" => source, "status" => status)
 }
 
-/// Open live sockets.
+/// Returns the gauge of open live sockets and profile streams.
 pub(crate) fn live_connections() -> Gauge {
     gauge!(LIVE_CONNECTIONS.name)
 }
 
-/// Why a live socket ended.
+/// Why a live socket has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LiveEndReason {
-    /// Its client ended it, or is gone.
+    /// The client has closed it or is gone.
     Client,
-    /// Its token has expired.
+    /// The caller's token has expired.
     Expired,
-    /// Nothing was heard of its client.
+    /// The client has sent nothing for too long.
     Silent,
-    /// Its client did not read.
+    /// The client has not read what was sent.
     Stuck,
-    /// Its client broke the protocol.
+    /// The client has broken the protocol.
     Protocol,
     /// The server is stopping.
     Stopping,
 }
 
-/// Live sockets that ended, by reason.
+/// Returns the counter of live sockets that have ended, by reason.
 pub(crate) fn live_closed(closed: LiveEndReason) -> Counter {
     let reason = match closed {
         LiveEndReason::Client => "client",
@@ -85,32 +85,33 @@ pub(crate) fn live_closed(closed: LiveEndReason) -> Counter {
     counter!(LIVE_CLOSED.name, "reason" => reason)
 }
 
-/// What the redaction layer replaced, by kind.
+/// Returns the counter of values that the redaction layer replaced, by kind.
 pub(super) fn redactions(kind: &'static str) -> Counter {
     counter!(REDACTIONS.name, "kind" => kind)
 }
 
-/// Log lines that could not be written.
+/// Returns the counter of log lines that could not be written.
 pub(super) fn log_lines_lost() -> Counter {
     counter!(LOG_LINES_LOST.name)
 }
 
-/// Buckets of durations, in seconds: 50 µs to 30 s.
+/// Buckets of durations, in seconds: from 50 µs to 30 s.
 const SECONDS: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0,
     30.0,
 ];
-/// Buckets of counts and bytes: powers of two to 64 Ki.
+/// Buckets of counts and bytes: the powers of two up to 64 Ki.
 const SIZES: [f64; 17] = [
     1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0, 32768.0,
     65536.0,
 ];
+/// Buckets of percentages.
 const PERCENT: [f64; 10] = [10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0];
 
 /// Installs the recorder for the whole process.
 ///
 /// # Errors
-/// Another recorder is there already.
+/// A recorder is already installed in this process.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
@@ -123,12 +124,12 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
-/// The metrics of all crates.
+/// Returns the metrics of all crates.
 pub(super) fn all() -> impl Iterator<Item = &'static Metric> {
     METRICS.iter().chain(actors::metric::METRICS).chain(store::metric::METRICS)
 }
 
-/// Tells the recorder what a metric means.
+/// Registers the description and unit of a metric.
 fn describe(metric: &Metric) {
     let unit = match metric.unit {
         MetricUnit::Count => Unit::Count,

@@ -1,4 +1,4 @@
-//! docs/metrics.md, made from the tables of metrics.
+//! Generates `docs/metrics.md` from the tables of metrics.
 
 use domain::metric::{Metric, MetricKind, MetricUnit};
 
@@ -7,17 +7,17 @@ use super::metric;
 const HEAD: &str = "\
 # Metrics
 
-`GET /metrics` on the admin listener shows these in the text format of Prometheus. No label holds anything of a user. The
-metrics of the process (`process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_open_fds`, …) stand beside
-them.
+`GET /metrics` on the admin listener returns these metrics in the text format of Prometheus. No label contains data of a
+user. The response also contains metrics of the process, such as `process_cpu_seconds_total`,
+`process_resident_memory_bytes` and `process_open_fds`.
 
-This page is made from the tables in the source: `UPDATE=1 cargo test --test tidy metrics` writes it anew.
+This page is generated from the tables in the source code by `UPDATE=1 cargo test --test tidy metrics`.
 
 | metric | type | unit | labels | meaning |
 |---|---|---|---|---|
 ";
 
-/// The page, as it must stand in docs/metrics.md.
+/// Returns the text of `docs/metrics.md`.
 pub fn page() -> String {
     let mut metrics: Vec<&Metric> = metric::all().collect();
     metrics.sort_by_key(|metric| metric.name);

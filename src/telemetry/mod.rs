@@ -1,6 +1,6 @@
-//! How the server speaks of itself: log lines behind the redaction layer, and metrics.
+//! Logs, whose lines pass the redaction layer, and metrics.
 //!
-//! Log lines go to stderr; stdout carries the ready line alone.
+//! Log lines go to stderr. Stdout carries only the ready line.
 
 pub(crate) mod metric;
 pub(crate) mod metric_page;
@@ -21,12 +21,12 @@ use redaction::Redactor;
 /// Installs the log for the whole process.
 ///
 /// # Errors
-/// Another subscriber is there already.
+/// A log is already installed in this process.
 pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Result<(), TryInitError> {
     let output = Arc::new(LogOutput::new(settings, Redactor::new(user_hash_key)));
     let writer = MakeLine(Arc::clone(&output));
-    // Actix repeats every broken connection as an error of its own: what a client does to its socket is no fault here.
-    // And a connection that comes while the server stops finds no worker, which is no fault either.
+    // Actix logs every connection that a client breaks, and every one that arrives while the server stops, as an error.
+    // Neither is a fault of the server.
     let filter =
         EnvFilter::new(format!("{},actix_http=off,actix_server=warn,actix_server::accept=off", settings.level));
     let log = fmt().with_env_filter(filter).with_writer(writer).with_target(true).log_internal_errors(false);

@@ -1,7 +1,7 @@
-//! Where log lines go: stderr, behind the redaction layer.
+//! Writes redacted log lines to stderr.
 //!
-//! A line that cannot be written is lost and counted, and nothing else happens: neither an error nor a reader that has
-//! stopped reading may stop the server.
+//! A line that cannot be written is dropped and counted. Neither an error nor a reader that has stopped reading may stop the
+//! server.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -18,38 +18,40 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use super::metric;
 use super::redaction::Redactor;
 
-/// Bytes that a pipe takes at once when it takes any (`PIPE_BUF` of POSIX on Linux).
+/// Number of bytes that a pipe accepts at once if it accepts any (`PIPE_BUF` on Linux).
 const PIPE_BYTES: usize = 4_096;
 
-/// How long a reader may take to make room, unless it has let a line wait in vain before.
+/// How long a line waits until the reader of stderr makes room.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// How long a line waits if the line before it could not be written.
 const NO_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// Takes finished lines.
+/// Redacts, shortens and writes finished lines.
 pub(super) struct LogOutput {
     redactor: Redactor,
     format: LogFormat,
     max_line_bytes: usize,
     lost: Counter,
-    /// The line before could not be written.
-    stuck: AtomicBool,
-    /// A part of a line was written, and its end was not.
-    torn: AtomicBool,
+    /// Whether the last line could not be written.
+    is_stuck: AtomicBool,
+    /// Whether the beginning of the last line was written, but not its end.
+    is_torn: AtomicBool,
 }
 
 impl LogOutput {
+    /// Returns an output with the format and the line length of `settings`.
     pub(super) fn new(settings: &config::Log, redactor: Redactor) -> Self {
         Self {
             redactor,
             format: settings.format,
             max_line_bytes: settings.max_line_bytes,
             lost: metric::log_lines_lost(),
-            stuck: AtomicBool::new(false),
-            torn: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
+            is_torn: AtomicBool::new(false),
         }
     }
 
-    /// Writes a line, or loses and counts it.
+    /// Redacts and writes a line. If it cannot be written, it is counted as lost.
     fn put(&self, line: &[u8]) {
         let line = self.redactor.redact(&String::from_utf8_lossy(line));
         let line = bounded(line, self.max_line_bytes, self.format);
@@ -57,7 +59,7 @@ impl LogOutput {
     }
 
     fn count(&self, written: io::Result<()>) {
-        self.stuck.store(written.is_err(), Ordering::Relaxed);
+        self.is_stuck.store(written.is_err(), Ordering::Relaxed);
         if written.is_err() {
             self.lost.increment(1);
         }
@@ -65,20 +67,20 @@ impl LogOutput {
 
     fn write(&self, line: &[u8]) -> io::Result<()> {
         let mut stderr = io::stderr().lock();
-        if self.torn.load(Ordering::Relaxed) {
+        if self.is_torn.load(Ordering::Relaxed) {
             self.write_piece(&mut stderr, b"\n")?;
         }
         let mut rest = line;
         while !rest.is_empty() {
             let written = self.write_piece(&mut stderr, &rest[..rest.len().min(PIPE_BYTES)])?;
             rest = &rest[written..];
-            self.torn.store(!rest.is_empty(), Ordering::Relaxed);
+            self.is_torn.store(!rest.is_empty(), Ordering::Relaxed);
         }
         Ok(())
     }
 
     fn write_piece(&self, stderr: &mut io::StderrLock<'_>, piece: &[u8]) -> io::Result<usize> {
-        let patience = if self.stuck.load(Ordering::Relaxed) { &NO_PATIENCE } else { &PATIENCE };
+        let patience = if self.is_stuck.load(Ordering::Relaxed) { &NO_PATIENCE } else { &PATIENCE };
         if poll(&mut [PollFd::new(&stderr.as_fd(), PollFlags::OUT)], Some(patience))? == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -89,11 +91,12 @@ impl LogOutput {
         }
     }
 
-    /// Writes that a thread panicked, and where. A panic inside the hook of panics would end the process, so this goes
-    /// round `tracing`, whose layers may be what panicked. The message of a panic may hold any value: it is left out.
+    /// Writes a line that says where a thread panicked. A panic in the panic hook would abort the process, so this does not
+    /// use `tracing`, whose layers may have panicked, and it ignores errors. The message of the panic is left out, because it
+    /// may contain personal data.
     pub(super) fn put_panic(&self, place: &str) {
         let mut time = String::new();
-        // Without a clock the line says the rest.
+        // Without a time the line is still useful.
         let _ = SystemTime.format_time(&mut Writer::new(&mut time));
         let line = match self.format {
             LogFormat::Text => format!("{time} ERROR a thread panicked place={place:?}\n"),
@@ -108,7 +111,8 @@ impl LogOutput {
     }
 }
 
-/// Cuts a line that is too long, and says so. Everything sensitive has been replaced before, so no half of it is left.
+/// Shortens a line that is too long, and notes that in it. The line has been redacted, so no part of a sensitive value is
+/// left at the cut.
 fn bounded(line: String, max_bytes: usize, format: LogFormat) -> String {
     if line.len() <= max_bytes {
         return line;
@@ -120,14 +124,14 @@ fn bounded(line: String, max_bytes: usize, format: LogFormat) -> String {
             format!("{}{note}", head(max_bytes - note.len()))
         }
         LogFormat::Json => {
-            // Escaping may double the length. The line itself is JSON and holds no control characters.
+            // Escaping may double the length: the line is JSON and has no control characters.
             let cut = serde_json::json!({"cut_from_bytes": line.len(), "line": head(max_bytes / 2 - PIPE_BYTES.min(max_bytes / 16))});
             format!("{cut}\n")
         }
     }
 }
 
-/// Gives the formatter a writer.
+/// Gives the formatter of `tracing` a writer.
 pub(super) struct MakeLine(pub(super) Arc<LogOutput>);
 
 impl<'a> MakeWriter<'a> for MakeLine {
@@ -138,7 +142,7 @@ impl<'a> MakeWriter<'a> for MakeLine {
     }
 }
 
-/// Takes a whole line at a time, which is how the formatter writes. It never fails.
+/// Writes one line per call, as the formatter calls it. It never fails.
 pub(super) struct LineWriter<'a>(&'a LogOutput);
 
 impl Write for LineWriter<'_> {

@@ -1,4 +1,4 @@
-//! The metrics of the process itself.
+//! The metrics of the process, such as its memory and open files.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ static COLLECTOR: LazyLock<Collector> = LazyLock::new(|| {
     collector
 });
 
-/// Reads the process's figures into the recorder.
+/// Updates the metrics of the process.
 pub(crate) fn observe() {
     COLLECTOR.collect();
 }

@@ -1,7 +1,7 @@
-//! The redaction layer: it rewrites every formatted line, whatever crate wrote it, before it leaves.
+//! The redaction layer, which replaces sensitive values in every log line of every crate.
 //!
-//! It works on the finished line, so no field, span or message can go round it. `domain::sensitive` says what is
-//! replaced; ids of users become a keyed hash, and fields with a sensitive name lose their value.
+//! It works on finished lines, so no field, span or message can bypass it. It replaces the values that `domain::sensitive`
+//! recognizes, and the values of fields with a sensitive name. A user id becomes a keyed hash.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use sha2::Sha256;
 
 use super::metric;
 
-/// Finds what must not be logged, and says in its place what it was.
+/// Replaces sensitive values by the name of their kind.
 pub(crate) struct Redactor {
     user_hash: Hmac<Sha256>,
     names: HashSet<&'static str>,
@@ -22,27 +22,27 @@ pub(crate) struct Redactor {
     found_fields: Counter,
 }
 
-/// What is replaced.
+/// Why a value is replaced.
 #[derive(Debug, Clone, Copy)]
 enum Reason {
-    /// It looks like something sensitive.
+    /// It looks like a sensitive value.
     Pattern(SensitiveKind),
     /// It is the value of a field with a sensitive name.
     Field,
 }
 
-/// How often the text between replacements is searched.
+/// Maximum number of times that the text between replacements is searched again.
 const PASSES: usize = 3;
 
-/// The longest name of a field that is looked up.
+/// Maximum length of the field names that are looked up, in bytes.
 const MAX_NAME: usize = 64;
 
 impl Redactor {
-    /// `key` keys the hash that stands for a user id.
+    /// Returns a redactor whose hashes of user ids are keyed with `key`.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let sensitive = FIELDS.iter().filter(|field| field.class == Class::Sensitive);
         let names = sensitive.map(|field| if field.name.is_empty() { field.path } else { field.name });
-        // HMAC pads a short key with zeros to its block anyway.
+        // HMAC pads a key that is shorter than its block with zeros.
         let mut block = [0; 64];
         block[..key.len()].copy_from_slice(key);
         Self {
@@ -53,7 +53,7 @@ impl Redactor {
         }
     }
 
-    /// The line with everything found replaced.
+    /// Returns the line without its sensitive values.
     pub(crate) fn redact(&self, line: &str) -> String {
         let mut spans: Vec<(Range<usize>, Reason)> = Vec::new();
         self.named_values(line, |value| spans.push((value, Reason::Field)));
@@ -62,8 +62,9 @@ impl Redactor {
         out
     }
 
-    /// Replaces `spans` and all that is found in the text. What is left between is searched again, as it will stand
-    /// there: a word may begin where a number ended. The passes are few, so the work stays linear.
+    /// Replaces `spans`, and the sensitive values found in the text. The text between replacements is searched again, because
+    /// a value may become recognizable when its surroundings are replaced. The number of passes is bounded, so the work stays
+    /// linear.
     fn redact_part(&self, text: &str, mut spans: Vec<(Range<usize>, Reason)>, passes: usize, out: &mut String) {
         if passes > 0 {
             spans.extend(sensitive::find(text).into_iter().map(|span| (span.range, Reason::Pattern(span.kind))));
@@ -71,11 +72,11 @@ impl Redactor {
         if spans.is_empty() {
             return out.push_str(text);
         }
-        // The longest comes first, and of equals the field's value, because the sort is stable.
+        // At the same start the longest span comes first. Of equal spans the field's value does, because the sort is stable.
         spans.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
         let mut done = 0;
         for (range, reason) in spans {
-            // A span may overlap the one before: then what is left of it is replaced.
+            // If a span overlaps the one before, its remainder is replaced.
             let start = range.start.max(done);
             if range.end > start {
                 self.redact_part(&text[done..start], Vec::new(), passes.saturating_sub(1), out);
@@ -92,7 +93,7 @@ impl Redactor {
             Reason::Pattern(kind) => {
                 let counter = SensitiveKind::ALL.iter().zip(&self.found).find(|(other, _)| **other == kind);
                 counter.into_iter().for_each(|(_, counter)| counter.increment(1));
-                // A number of JSON becomes a string, so that a line of JSON stays one.
+                // A JSON number becomes a JSON string, so that the line stays valid JSON.
                 let quote = if is_json_number(line, &range) { "\"" } else { "" };
                 out.push_str(quote);
                 match kind {
@@ -103,7 +104,7 @@ impl Redactor {
             }
             Reason::Field => {
                 self.found_fields.increment(1);
-                // Between the quotes that it had, for the same reason.
+                // The replacement keeps the quotes of the value, for the same reason.
                 match ["\\\"", "\""].iter().find(|quote| text.starts_with(**quote)) {
                     Some(quote) => out.push_str(&format!("{quote}[redacted]{quote}")),
                     None => out.push_str("\"[redacted]\""),
@@ -118,7 +119,7 @@ impl Redactor {
         out.push_str(&hex::encode(&mac[..8]));
     }
 
-    /// The values of `name=value` and `"name":value` with a sensitive name. Looks at every byte a fixed number of times.
+    /// Finds the values of `name=value` and `"name":value` with a sensitive name, in linear time.
     fn named_values(&self, line: &str, mut found: impl FnMut(Range<usize>)) {
         let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         let mut at = 0;
@@ -149,13 +150,14 @@ impl Redactor {
     }
 }
 
-/// Whether the range is all of a number that is a member's value in JSON.
+/// Whether the range is a whole number that is the value of a JSON member.
 fn is_json_number(line: &str, range: &Range<usize>) -> bool {
     let before = &line[..range.start];
     before.ends_with("\":") && !before.ends_with("\\\":") && line[range.end..].starts_with([',', '}'])
 }
 
-/// The bytes of one value: a quoted string, a bracketed group, or what stands before the next separator.
+/// Returns the length of the value at the start of the text: a quoted string, a group in brackets, or the text before the
+/// next separator.
 fn value_length(text: &str) -> usize {
     for quote in ["\\\"", "\""] {
         if let Some(inner) = text.strip_prefix(quote) {
@@ -176,6 +178,7 @@ fn value_length(text: &str) -> usize {
     text.len()
 }
 
+/// Returns the position of the quote that ends a string, whose opening quote is not part of `inner`.
 fn closing_quote(inner: &str, quote: &str) -> Option<usize> {
     let mut from = 0;
     loop {
@@ -300,7 +303,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_validation_refuses_no_log_holds(fragments in fragments()) {
+        fn values_that_validation_refuses_are_never_logged(fragments in fragments()) {
             let text = fragments.concat();
             let logged = Redactor::new(&[7; 32]).redact(&text);
             prop_assert!(!sensitive::in_text(&logged), "{text:?} is logged as {logged:?}");

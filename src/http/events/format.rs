@@ -1,36 +1,48 @@
-//! The two forms of an event stream.
+//! The two formats of an event stream.
 
 use actix_web::http::header::HeaderMap;
 use actors::follower::EventBatch;
 use bytes::Bytes;
+use serde::Serialize;
 
 use crate::http::problem::Problem;
 use crate::http::request::event_stream::EVENT_STREAM;
 use crate::http::request::headers::accept::{self, ServedType};
+use crate::json_text;
+
+/// A heartbeat in NDJSON.
+#[derive(Serialize)]
+struct CursorLine<'a> {
+    cursor: &'a str,
+}
 
 const NDJSON: &str = "application/x-ndjson";
 const SERVED: &[&str] = &[EVENT_STREAM, NDJSON];
-const FORMS: [ServedType; 2] = [ServedType::new(EVENT_STREAM), ServedType::new(NDJSON)];
+const SERVED_TYPES: [ServedType; 2] = [ServedType::new(EVENT_STREAM), ServedType::new(NDJSON)];
 
-/// How events are written.
+/// The format in which events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Server-Sent Events (WHATWG HTML, section 9.2): `id` is the cursor.
+    /// Server-Sent Events (WHATWG HTML, section 9.2), with the cursor as `id`.
     Sse,
-    /// A CloudEvent a line. A line with nothing but a cursor says where the stream stands.
+    /// NDJSON: one CloudEvent per line, and lines with only a cursor as heartbeats.
     Ndjson,
 }
 
 impl Format {
-    /// What the caller takes; Server-Sent Events where it does not say.
+    /// Returns the format that the caller prefers; Server-Sent Events without a preference.
+    ///
+    /// # Errors
+    /// The caller accepts neither format.
     pub(super) fn negotiate(headers: &HeaderMap) -> Result<Self, Problem> {
-        match accept::choose(headers, &FORMS) {
+        match accept::choose(headers, &SERVED_TYPES) {
             Some(0) => Ok(Self::Sse),
             Some(_) => Ok(Self::Ndjson),
-            None => Err(Problem::not_acceptable("`served` lists the forms of the stream", SERVED)),
+            None => Err(Problem::not_acceptable("`served` lists the media types of the stream", SERVED)),
         }
     }
 
+    /// Returns the media type.
     pub(super) const fn media_type(self) -> &'static str {
         match self {
             Self::Sse => EVENT_STREAM,
@@ -38,7 +50,7 @@ impl Format {
         }
     }
 
-    /// The events, as they are sent.
+    /// Writes events.
     pub(super) fn events(self, batch: &EventBatch) -> Bytes {
         let mut out = String::with_capacity(batch.events.iter().map(|event| event.text.len() + 200).sum());
         for event in &batch.events {
@@ -56,11 +68,11 @@ impl Format {
         out.into()
     }
 
-    /// Says where the stream stands, and that it is alive. To a client of Server-Sent Events it is no event.
+    /// Writes a heartbeat with the current cursor. For a client of Server-Sent Events it is no event.
     pub(super) fn heartbeat(self, cursor: &str) -> Bytes {
         match self {
             Self::Sse => format!(": alive\nid: {cursor}\n\n"),
-            Self::Ndjson => format!("{{\"cursor\":\"{cursor}\"}}\n"),
+            Self::Ndjson => json_text::to_text(&CursorLine { cursor }) + "\n",
         }
         .into()
     }
@@ -73,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_the_greatest_weight_is_taken() {
+    fn the_format_with_the_greatest_weight_is_chosen() {
         for (accept, format) in [
             ("text/event-stream", Some(Format::Sse)),
             ("application/x-ndjson", Some(Format::Ndjson)),

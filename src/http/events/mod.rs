@@ -1,6 +1,7 @@
-//! `GET /api/v2/events`: engines follow the events of all users, within what they may see.
+//! `GET /api/v2/events`: services follow the changes of all users that they may see.
 //!
-//! The journal is the log (ADR 0006); `actors::follower` reads it and masks, and this handler streams the result.
+//! The journal is the log of these events (ADR 0006). `actors::follower` reads and masks it, and this handler sends the
+//! result as a stream.
 
 mod format;
 mod stream;
@@ -29,7 +30,7 @@ use stream::EventStream;
 pub(crate) struct EventsState {
     pub(crate) profiles: Profiles,
     pub(crate) verifier: Arc<Verifier>,
-    /// The longest silence of a stream.
+    /// Maximum time between two pieces of a stream.
     pub(crate) heartbeat: Duration,
     /// Turns true when the server stops.
     pub(crate) closing: watch::Receiver<bool>,
@@ -56,16 +57,18 @@ pub(super) async fn get(request: HttpRequest, state: Data<EventsState>) -> Resul
     Ok(answer.streaming(EventStream::new(follower, format, state.heartbeat, expiry).into_stream()))
 }
 
+/// Checks whether the caller may follow all users.
 fn check_scope(caller: &Caller) -> Result<(), Problem> {
     match caller.role {
         Role::Service | Role::Admin if caller.events_read => Ok(()),
         Role::Service | Role::Admin => {
             Err(Problem::new(Code::MissingScope, "the scope `events:read` is needed to follow all users"))
         }
-        _ => Err(Problem::new(Code::Forbidden, "only services and administrators follow all users")),
+        _ => Err(Problem::new(Code::Forbidden, "only services and administrators may follow all users")),
     }
 }
 
+/// Returns the types of events in the parameter `types`; all without it.
 fn types(query: &str) -> Result<PublishedEventTypes, Problem> {
     let list = query::list(query, "types");
     list.map_or(Ok(PublishedEventTypes::ALL), |list| PublishedEventTypes::parse(&list)).map_err(|UnknownEventType| {
@@ -77,7 +80,8 @@ fn types(query: &str) -> Result<PublishedEventTypes, Problem> {
     })
 }
 
-/// A client of Server-Sent Events connects again with the address it had and the newest id, so the id counts.
+/// Returns where the stream starts. A client of Server-Sent Events connects again with the same address and the id of the last
+/// event, so `Last-Event-ID` takes precedence over `cursor`.
 fn from(query: &str, headers: &HeaderMap) -> Result<StartFrom, Problem> {
     let cursor = query::single(query, "cursor")?;
     if let Some(last) = event_stream::last_event_id(headers)? {
@@ -96,9 +100,9 @@ impl From<FollowError> for Problem {
             FollowError::Malformed => event_stream::malformed_cursor(),
             FollowError::Gone { why, oldest } => Self::cursor_gone(why, oldest),
             FollowError::TooMany => {
-                Self::new(Code::TooManyFollowers, "close a stream first: `events.max_followers_per_caller` are open")
+                Self::new(Code::TooManyFollowers, "`events.max_followers_per_caller` streams are open: close one first")
             }
-            FollowError::Full => Self::new(Code::Busy, "too many callers follow: try again later"),
+            FollowError::Full => Self::new(Code::Busy, "`events.max_followers` streams are open: try again later"),
             FollowError::Store(error) => {
                 let cause: &dyn std::error::Error = &error;
                 tracing::error!(error = cause, "the journal could not be followed");

@@ -1,4 +1,4 @@
-//! The body of an event stream: what the follower gives, until the time is over.
+//! The body of an event stream: the events of a follower, until the stream expires.
 
 use std::io;
 use std::time::Duration;
@@ -12,30 +12,33 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::format::Format;
 use crate::http::request::expiry::{Expired, Expiry};
 
-/// How often the access table is looked at while nothing happens.
+/// How often a stream without events checks whether the access table has changed.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A stream that is being written.
+/// The body of one event stream.
 pub(super) struct EventStream {
     follower: Follower,
     format: Format,
     heartbeat: Duration,
-    /// When the client must hear something.
+    /// When the next heartbeat is due.
     due: Instant,
     expired: BoxFuture<'static, Expired>,
     _expiry: Expiry,
     tick: tokio::time::Interval,
 }
 
-/// What a wait came to.
+/// Why a stream was woken.
 enum Woken {
+    /// The stream has expired, or the access table has changed.
     Expired,
-    Silence,
+    /// A heartbeat is due.
+    HeartbeatDue,
+    /// Events can be read.
     Events,
 }
 
 impl EventStream {
-    /// Returns the stream of what `follower` reads. It is never silent for longer than `heartbeat`, and ends with `expiry`.
+    /// Returns the stream of the events of `follower`. It sends something at least every `heartbeat`, and ends at `expiry`.
     pub(super) fn new(follower: Follower, format: Format, heartbeat: Duration, expiry: Expiry) -> Self {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -44,7 +47,7 @@ impl EventStream {
             follower,
             format,
             heartbeat,
-            // At once: the client learns where it stands before anything happens.
+            // Due at once, so that the client gets a cursor before the first event.
             due: now,
             expired: expiry.expired().boxed(),
             _expiry: expiry,
@@ -52,17 +55,17 @@ impl EventStream {
         }
     }
 
-    /// The pieces of the body. The next one is worked out when the client has taken the one before.
+    /// Returns the pieces of the body. A piece is made when the connection has taken the one before.
     pub(super) fn into_stream(self) -> impl Stream<Item = io::Result<Bytes>> {
         stream::unfold(self, |mut this| async move { this.next().await.map(|piece| (Ok(piece), this)) })
     }
 
-    /// The next piece; `None` when the time is over. A client that comes again is told why.
+    /// Waits for the next piece; `None` when the stream ends. A client that connects again learns why.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             let piece = match self.wait().await {
                 Woken::Expired => return None,
-                Woken::Silence => self.format.heartbeat(&self.follower.cursor()),
+                Woken::HeartbeatDue => self.format.heartbeat(&self.follower.cursor()),
                 Woken::Events => match self.follower.read().await {
                     Ok(batch) if batch.events.is_empty() => continue,
                     Ok(batch) => self.format.events(&batch),
@@ -78,11 +81,12 @@ impl EventStream {
         }
     }
 
+    /// Waits for something to send, or for the end.
     async fn wait(&mut self) -> Woken {
         loop {
-            // Not left to the timer, which may round up: the first word comes before any event.
+            // Checked here because the timer may round up, and the first heartbeat must come before any event.
             if self.due <= Instant::now() {
-                return Woken::Silence;
+                return Woken::HeartbeatDue;
             }
             tokio::select! {
                 biased;

@@ -1,4 +1,4 @@
-//! `application/cloudevents-batch+json`: an array of events, each with its result.
+//! `application/cloudevents-batch+json`: a JSON array of events, each with its result.
 
 use std::ops::Range;
 
@@ -19,23 +19,25 @@ use crate::http::request::in_flight::Purpose;
 /// Maximum number of events of a batch.
 const MAX_EVENTS: usize = 100_000;
 
-/// A body that was found to be an array, and the places of its events in it.
+/// A body that is an array, and the position of each event in it.
 pub(super) struct Batch {
     body: RequestBody,
     events: Vec<Range<usize>>,
 }
 
 impl Batch {
-    /// Reads the body, which is checked and counted while it comes: one that is malformed or has too many events is
-    /// refused whole, before any of its events is taken.
-    pub(super) async fn read(headers: &HeaderMap, payload: Payload, bounds: BodyLimits<'_>) -> Result<Self, Problem> {
+    /// Reads the body, and checks it meanwhile.
+    ///
+    /// # Errors
+    /// The body is malformed or has too many events: none of its events is taken.
+    pub(super) async fn read(headers: &HeaderMap, payload: Payload, limits: BodyLimits<'_>) -> Result<Self, Problem> {
         let mut splitter = ArraySplitter::new(MAX_EVENTS);
-        let body = body::read_checked(headers, payload, bounds, |text| Ok(splitter.advance(text)?)).await?;
+        let body = body::read_checked(headers, payload, limits, |text| Ok(splitter.advance(text)?)).await?;
         let events = splitter.finish(&body)?;
         Ok(Self { body, events })
     }
 
-    /// Takes the events one after the other. What has no result at the deadline is answered busy.
+    /// Takes the events in order. Events without a result at the deadline are answered `busy`.
     pub(super) async fn take(
         self,
         state: &FeedState,

@@ -1,7 +1,7 @@
-//! The answer to a batch: how many events came to what, and the results that are reported.
+//! The answer to a batch: the number of events with each status, and the results that are reported.
 //!
-//! Each result is written when its event has it, so that no single step writes the whole answer. The answer is bounded
-//! (`http.max_answer_bytes`) and counts in the budget of all bodies until it was handed to the connection.
+//! Each result is written as soon as its event has it, so that no single step writes the whole answer. The answer is
+//! bounded by `http.max_answer_bytes` and counts against the memory budget until the connection has it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -13,30 +13,34 @@ use bytes::Bytes;
 
 use super::result::{FeedResult, Tally};
 use crate::http::request::in_flight::Reservation;
+use crate::json_text;
 
-/// What is handed to the connection at once, more or less.
-const PIECE: usize = 32 * 1024;
-/// What a result takes in memory beside its text, more or less.
+/// Approximate number of bytes that the connection gets at once.
+const PIECE_BYTES: usize = 32 * 1024;
+/// Approximate memory of a result besides its text, in bytes.
 const OVERHEAD: usize = 64;
 
-/// The results of a batch, written as JSON and in the order of the batch.
+/// The results of a batch as JSON, in the order of the batch.
 pub(super) struct BatchResults {
     lines: BTreeMap<u64, Box<[u8]>>,
     limit: usize,
-    /// Bytes of all results, and of those of rejected events.
+    /// Number of bytes of all results.
     bytes: usize,
+    /// Number of bytes of the results of rejected events.
     rejected_bytes: usize,
-    /// Whether a result, or one of a rejected event, did not fit: those that come later are omitted without a look.
+    /// Whether a result did not fit. All later ones are omitted.
     is_full: bool,
+    /// Whether the result of a rejected event did not fit. All later ones of rejected events are omitted.
     is_full_of_rejected: bool,
+    /// Number of omitted results.
     omitted: u64,
     /// Grows as results are added.
     reservation: Reservation,
 }
 
 impl BatchResults {
-    /// Room for results of at most `limit` bytes, of which rejected events have a half at most: they may not crowd out
-    /// those that tell a client what to send again.
+    /// Returns room for results of at most `limit` bytes. Results of rejected events take at most half of it, so that they do
+    /// not crowd out results that tell the client which events to send again.
     pub(super) fn new(limit: usize, reservation: Reservation) -> Self {
         Self {
             lines: BTreeMap::new(),
@@ -50,15 +54,14 @@ impl BatchResults {
         }
     }
 
-    /// Adds a result. Where it does not fit, it is only counted.
+    /// Adds a result. If it does not fit, it is only counted as omitted.
     pub(super) fn add(&mut self, result: &FeedResult) {
         let is_rejected = result.status.is_rejected();
         if self.is_full || (is_rejected && self.is_full_of_rejected) {
             self.omitted += 1;
             return;
         }
-        // Strings and numbers only: writing them cannot fail.
-        let line = serde_json::to_vec(&result.line()).unwrap_or_default();
+        let line = json_text::to_bytes(&result.line());
         let rejected_bytes = self.rejected_bytes + if is_rejected { line.len() + 1 } else { 0 };
         let bytes = self.bytes + line.len() + 1;
         if rejected_bytes > self.limit / 2 {
@@ -76,23 +79,21 @@ impl BatchResults {
         self.lines.insert(result.index, line.into_boxed_slice());
     }
 
-    /// The answer's body.
+    /// Returns the body of the answer.
     pub(super) fn into_answer(self, tally: Tally) -> BatchAnswer {
-        let mut head = serde_json::to_string(&tally).unwrap_or_default();
-        head.truncate(head.trim_end_matches('}').len());
-        head.push_str(",\"results\":[");
+        let head = format!("{{{},\"results\":[", json_text::members(&tally));
         let tail = match self.omitted {
             0 => "]}".to_owned(),
             omitted => format!("],\"results_omitted\":{omitted}}}"),
         };
-        // A comma before each result but the first.
+        // Each result but the first has a comma before it, and `bytes` counts one for each.
         let size = head.len() + self.bytes.saturating_sub(1) + tail.len();
         let Self { lines, reservation, .. } = self;
         BatchAnswer { size: size as u64, head: Some(head), lines, is_first: true, tail: Some(tail), reservation }
     }
 }
 
-/// The body of the answer. What was handed to the connection is released.
+/// The body of the answer. The memory of the pieces that the connection has is released.
 pub(super) struct BatchAnswer {
     size: u64,
     head: Option<String>,
@@ -103,10 +104,11 @@ pub(super) struct BatchAnswer {
 }
 
 impl BatchAnswer {
+    /// Returns the next piece of the body; `None` at its end.
     fn next_piece(&mut self) -> Option<Bytes> {
         let mut piece = self.head.take().unwrap_or_default().into_bytes();
         let mut released = 0;
-        while piece.len() < PIECE {
+        while piece.len() < PIECE_BYTES {
             let Some((_, line)) = self.lines.pop_first() else {
                 piece.extend_from_slice(self.tail.take().unwrap_or_default().as_bytes());
                 break;
@@ -160,7 +162,7 @@ mod tests {
     fn read(mut answer: BatchAnswer) -> Value {
         let mut text = Vec::new();
         while let Some(piece) = answer.next_piece() {
-            assert!(piece.len() < PIECE + 2_000, "a piece is bounded");
+            assert!(piece.len() < PIECE_BYTES + 2_000, "a piece is bounded");
             text.extend_from_slice(&piece);
         }
         assert_eq!(answer.size, text.len() as u64, "the announced length is the true one");

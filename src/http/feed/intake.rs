@@ -1,4 +1,4 @@
-//! Taking the events of one request: validated and submitted in order, a bounded number under way.
+//! Takes the events of one request: validates and submits them in order, and collects their results.
 
 use std::time::Duration;
 
@@ -14,21 +14,23 @@ use super::result::{FeedResult, FeedStatus, Tally};
 use super::state::FeedState;
 use crate::http::problem::Problem;
 
-/// Events of one request that wait for their result.
-const WINDOW: usize = 4_096;
-/// How long a stream is held up before an event of it is answered busy. While no feed gets a permit, because the checkpoint
-/// is far behind, a stream advances by one event in this time.
+/// Maximum number of events of one request that wait for their result.
+const MAX_PENDING: usize = 4_096;
+/// How long an event waits to be accepted before it is answered `busy`. While no feed gets a permit because the checkpoint is
+/// far behind, a stream advances by one event in this time.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How much is taken before the worker's other requests have their turn: bytes of events, to each of which something is
-/// added for what it costs whatever its size. About a millisecond.
+/// The cost of the events that are taken before other requests of the worker get their turn, about a millisecond: the bytes
+/// of the events, and [`EVENT_COST`] for each.
 const TURN: usize = 32 * 1024;
+/// The cost of an event besides its bytes.
 const EVENT_COST: usize = 256;
-/// How long it waits when nothing of its own is under way that could free a place: at first, and at most. The pause
-/// doubles, since every try validates the event again.
+/// The first pause before an event is submitted again, when no event of the same request is pending whose result could make
+/// room. The pause doubles, because every attempt validates the event again.
 const PAUSE: Duration = Duration::from_millis(5);
+/// Maximum length of that pause.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
 
-/// One request's events.
+/// The events of one request, their numbers and their results.
 pub(super) struct Intake<'a> {
     state: &'a FeedState,
     source: Source,
@@ -37,18 +39,19 @@ pub(super) struct Intake<'a> {
     sender: UnboundedSender<EventResult>,
     results: UnboundedReceiver<EventResult>,
     pending: PendingEvents,
+    /// Number of events taken so far, which numbers them.
     taken: u64,
     tally: Tally,
     reports: Vec<FeedResult>,
-    /// What was taken in this turn.
+    /// The cost of the events taken in this turn.
     turn: usize,
 }
 
 impl<'a> Intake<'a> {
-    /// Events of `source`. Applied ones are reported too when `report_all`. What has no result at the deadline is
-    /// answered busy.
+    /// Returns an intake of events of `source`. With `report_all`, applied events are reported too. Events without a result at
+    /// the deadline are answered `busy`.
     pub(super) fn new(state: &'a FeedState, source: Source, report_all: bool, deadline: Option<Instant>) -> Self {
-        // Unbounded, but never more than the window is under way.
+        // Bounded by the number of pending events.
         let (sender, results) = mpsc::unbounded_channel();
         Self {
             state,
@@ -65,12 +68,13 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Takes the next event, and lets others work now and then.
+    /// Takes the next event. Other requests of the worker get their turn now and then.
     pub(super) async fn take(&mut self, text: &[u8]) {
         self.take_event(text).await;
         self.end_turn(text.len()).await;
     }
 
+    /// Adds to the cost of this turn, and ends the turn if it is used up.
     async fn end_turn(&mut self, bytes: usize) {
         self.turn += bytes + EVENT_COST;
         if self.turn >= TURN {
@@ -85,7 +89,7 @@ impl<'a> Intake<'a> {
             return self.reject(&Rejection::too_large(limit, &text[..limit]), text);
         }
         self.settle_ready();
-        while self.pending.len() >= WINDOW && !self.is_late() {
+        while self.pending.len() >= MAX_PENDING && !self.is_late() {
             self.settle_next().await;
         }
         if self.is_late() {
@@ -99,19 +103,19 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Takes an event that was too large to be kept.
+    /// Takes an event that was too large to be read.
     pub(super) async fn take_too_large(&mut self) {
         self.reject(&Rejection::too_large(self.state.limits.max_event_bytes, b""), b"");
         self.end_turn(0).await;
     }
 
-    /// Waits until every event that was taken has its result, or the deadline is there.
+    /// Waits until all events have their result, or until the deadline.
     pub(super) async fn finish(&mut self) {
         while self.is_waiting() && !self.is_late() {
             self.settle_next().await;
         }
         self.settle_ready();
-        // Whatever becomes of them, to send them again is safe.
+        // They may still be applied, but sending them again is safe.
         for (index, id) in self.pending.end_all() {
             self.conclude(FeedResult { index, id: Some(id.as_str().to_owned()), status: FeedStatus::Busy });
         }
@@ -121,15 +125,15 @@ impl<'a> Intake<'a> {
         self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// Whether a result is still to come.
+    /// Whether events wait for their result.
     pub(super) fn is_waiting(&self) -> bool {
         self.pending.len() > 0
     }
 
-    /// Waits for one result, or the deadline; call it while [`Intake::is_waiting`].
+    /// Waits for one result, or until the deadline. To be called only while [`Intake::is_waiting`].
     pub(super) async fn settle_next(&mut self) {
         let next = self.results.recv();
-        // The channel cannot end: this end holds a sender.
+        // The channel cannot close, because `self` has a sender.
         let next = match self.deadline {
             Some(deadline) => timeout_at(deadline, next).await.unwrap_or(None),
             None => next.await,
@@ -140,11 +144,12 @@ impl<'a> Intake<'a> {
         self.settle_ready();
     }
 
+    /// Returns the number of events with each status.
     pub(super) fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// The outcomes to be reported since the last call.
+    /// Takes the results to report since the last call.
     pub(super) fn reports(&mut self) -> impl Iterator<Item = FeedResult> {
         self.reports.drain(..)
     }
@@ -153,8 +158,8 @@ impl<'a> Intake<'a> {
         validate(text, self.source, &self.state.rules, self.state.clock.now_micros())
     }
 
-    /// Holds the stream up while the system is full, or slows feeds down because the checkpoint is behind: so its events
-    /// stay in order, and nothing more of the body is read until this one was taken or answered.
+    /// Submits an event, and waits while the system is full or slows feeds down. Nothing more of the body is read meanwhile,
+    /// so the events stay in order.
     async fn submit(&mut self, event: FeedEvent, text: &[u8]) {
         let received = std::time::Instant::now();
         let slot = self.pending.begin(self.taken, event.id.clone());
@@ -167,7 +172,7 @@ impl<'a> Intake<'a> {
                 Err((_, reply)) => reply,
             };
             if received.elapsed() > PATIENCE || self.is_late() {
-                // A reply that is dropped answers busy.
+                // Dropping the reply answers `busy`.
                 return drop(reply);
             }
             match self.pending.len() {
@@ -177,7 +182,7 @@ impl<'a> Intake<'a> {
                 }
                 _ => self.settle_next().await,
             }
-            // It was valid, and is again: to keep a copy of each would cost more than this rare case.
+            // Validating it again in this rare case costs less than a copy of every event.
             event = match self.validated(text) {
                 Ok(event) => event,
                 Err(_) => return drop(reply),
@@ -185,6 +190,7 @@ impl<'a> Intake<'a> {
         }
     }
 
+    /// Handles all results that are there.
     fn settle_ready(&mut self) {
         while let Ok(result) = self.results.try_recv() {
             self.settle(result);
@@ -203,6 +209,7 @@ impl<'a> Intake<'a> {
         self.conclude(FeedResult { index, id: rejection.event_id.clone(), status });
     }
 
+    /// Counts a result, and reports it if it is to be reported.
     fn conclude(&mut self, outcome: FeedResult) {
         outcome.status.count(&mut self.tally);
         self.state.metrics.count(self.source, outcome.status.number());
@@ -212,26 +219,27 @@ impl<'a> Intake<'a> {
     }
 }
 
-/// Counts a rejected event that came alone, and keeps it. Returns the problem to answer with.
+/// Counts and keeps a rejected event that was posted alone. Returns the problem to answer with.
 pub(super) fn keep_rejected(state: &FeedState, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
     state.metrics.count(source, FeedStatus::REJECTED);
     keep(state, rejection, source, text)
 }
 
-/// Counts and keeps one that was too large to be read. Returns why it was not kept, if it was not.
+/// Counts and keeps an event that was posted alone and was too large to be read. Returns why it was not kept; `None` if it
+/// was.
 pub(super) fn keep_too_large(state: &FeedState, source: Source) -> Option<LetterDropped> {
     let rejection = Rejection::too_large(state.limits.max_event_bytes, b"");
     state.metrics.count(source, FeedStatus::REJECTED);
     state.dead_letters.keep(dead_letter(&rejection, source, b"", state.clock.now_micros())).err()
 }
 
-/// Keeps a rejected event. Its problem says so where that was not possible.
+/// Keeps a rejected event as a dead letter. Returns its problem, which says if it was not kept.
 fn keep(state: &FeedState, rejection: &Rejection, source: Source, text: &[u8]) -> Problem {
     let kept = state.dead_letters.keep(dead_letter(rejection, source, text, state.clock.now_micros()));
     Problem::rejected(rejection).with_dropped_letter(kept.err())
 }
 
-/// What is kept of a rejected event: not its body, where something in it may be class RED.
+/// Returns the dead letter of a rejected event, without the body if that may contain data of class RED.
 fn dead_letter(rejection: &Rejection, source: Source, text: &[u8], now_micros: i64) -> DeadLetter {
     DeadLetter {
         source: source.name().to_owned(),
@@ -245,7 +253,7 @@ fn dead_letter(rejection: &Rejection, source: Source, text: &[u8], now_micros: i
     }
 }
 
-/// The events under way: each has a slot, whose number stands in its reply.
+/// The events that wait for their result. Each has a slot, whose number is in its reply.
 #[derive(Default)]
 struct PendingEvents {
     slots: Vec<Option<(u64, SharedText)>>,
@@ -257,6 +265,7 @@ impl PendingEvents {
         self.slots.len() - self.free.len()
     }
 
+    /// Adds an event, and returns its slot.
     fn begin(&mut self, index: u64, id: SharedText) -> u64 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -266,13 +275,16 @@ impl PendingEvents {
         slot
     }
 
+    /// Removes all events, and returns them.
     fn end_all(&mut self) -> Vec<(u64, SharedText)> {
         self.free.clear();
         self.slots.drain(..).flatten().collect()
     }
 
+    /// Removes the event in `slot`, and returns it.
+    ///
     /// # Panics
-    /// If nothing is under way in `slot`: a reply was answered twice.
+    /// If the slot is empty, because a reply was answered twice.
     fn end(&mut self, slot: u64) -> (u64, SharedText) {
         self.free.push(slot);
         self.slots[slot as usize].take().expect("a reply answers once")

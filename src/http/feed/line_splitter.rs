@@ -1,37 +1,40 @@
-//! Cutting a stream of bytes into lines, as pieces arrive.
+//! Splits a stream of bytes into lines, as its pieces arrive.
 
 use bytes::{Bytes, BytesMut};
 
-/// One line of the stream, without its end.
+/// A line of the stream, without its line break.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A line within the limit.
+    /// A line of at most the maximum length.
     Whole(Bytes),
-    /// A line beyond the limit; what it held is gone.
+    /// A longer line, whose text was discarded.
     TooLong,
 }
 
-/// Cuts lines. Blank ones are skipped. It holds at most one line and one piece.
+/// Splits pieces into lines, and skips blank ones. It keeps at most one line and one piece in memory.
 pub(super) struct LineSplitter {
-    limit: usize,
+    max_line_bytes: usize,
+    /// The rest of the last piece.
     piece: Bytes,
+    /// The beginning of a line whose end has not arrived.
     begun: BytesMut,
-    overlong: bool,
+    /// Whether that line is too long already.
+    is_too_long: bool,
 }
 
 impl LineSplitter {
-    /// Splits into lines of at most `limit` bytes.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit, piece: Bytes::new(), begun: BytesMut::new(), overlong: false }
+    /// Returns a splitter into lines of at most `max_line_bytes`.
+    pub(super) fn new(max_line_bytes: usize) -> Self {
+        Self { max_line_bytes, piece: Bytes::new(), begun: BytesMut::new(), is_too_long: false }
     }
 
-    /// Adds a piece, once [`LineSplitter::next`] has given all lines of the one before.
+    /// Adds a piece, after [`LineSplitter::next`] has returned all lines of the last one.
     pub(super) fn push(&mut self, piece: Bytes) {
-        debug_assert!(self.piece.is_empty(), "the piece before is used up");
+        debug_assert!(self.piece.is_empty(), "all lines of the last piece were taken");
         self.piece = piece;
     }
 
-    /// The next line that is complete.
+    /// Returns the next complete line; `None` if more pieces are needed.
     pub(super) fn next(&mut self) -> Option<Line> {
         while let Some(end) = self.piece.iter().position(|byte| *byte == b'\n') {
             let piece = self.piece.split_to(end);
@@ -45,39 +48,42 @@ impl LineSplitter {
         None
     }
 
-    /// The last line, when the stream ended without an end of line.
+    /// Returns the last line if the stream has ended without a line break.
     pub(super) fn finish(&mut self) -> Option<Line> {
         self.complete(Bytes::new())
     }
 
-    /// Bytes of the line that has begun.
-    pub(super) fn held(&self) -> usize {
+    /// Returns the number of bytes of an incomplete line that are in memory.
+    pub(super) fn held_bytes(&self) -> usize {
         self.begun.len()
     }
 
+    /// Adds to the line whose end has not arrived.
     fn begin(&mut self, rest: &[u8]) {
-        if self.overlong || self.begun.len() + rest.len() > self.limit + 1 {
-            self.overlong = true;
+        // One byte more than the maximum, which may be the carriage return of the line break.
+        if self.is_too_long || self.begun.len() + rest.len() > self.max_line_bytes + 1 {
+            self.is_too_long = true;
             self.begun = BytesMut::new();
         } else {
             self.begun.extend_from_slice(rest);
         }
     }
 
+    /// Ends a line with `piece`, and returns it; `None` if it is blank.
     fn complete(&mut self, piece: Bytes) -> Option<Line> {
-        let line = if self.begun.is_empty() && !self.overlong {
+        let line = if self.begun.is_empty() && !self.is_too_long {
             piece
         } else {
             self.begin(&piece);
             self.begun.split().freeze()
         };
-        if std::mem::take(&mut self.overlong) {
+        if std::mem::take(&mut self.is_too_long) {
             return Some(Line::TooLong);
         }
         let line = line.slice_ref(line.strip_suffix(b"\r").unwrap_or(&line));
         match line.len() {
             0 => None,
-            length if length > self.limit => Some(Line::TooLong),
+            length if length > self.max_line_bytes => Some(Line::TooLong),
             _ if line.trim_ascii().is_empty() => None,
             _ => Some(Line::Whole(line)),
         }

@@ -6,7 +6,7 @@ use metrics::Counter;
 use super::result::FeedStatus;
 use crate::telemetry::metric;
 
-/// `profile_feed_events_total`, a handle for each source and status.
+/// The counters of `profile_feed_events_total`, one for each source and status.
 pub(crate) struct FeedMetrics(Vec<Counter>);
 
 impl FeedMetrics {

@@ -1,4 +1,4 @@
-//! `POST /api/v2/feeds/{source}`: feed events in, in one of three forms.
+//! `POST /api/v2/feeds/{source}`: services post feed events: one, a batch, or a stream.
 
 mod batch;
 mod batch_results;
@@ -36,7 +36,7 @@ use result::{FeedResult, FeedStatus, ResultLine, Tally};
 pub(crate) use spool::{MAX_FILES as SPOOL_FILES, SpoolSpace};
 pub(crate) use state::{FeedLimits, FeedState};
 
-/// The form of a body.
+/// The format of a body.
 #[derive(Clone, Copy)]
 enum FeedFormat {
     Single,
@@ -52,6 +52,7 @@ struct SingleAnswer<'a> {
     results: Vec<ResultLine<'a>>,
 }
 
+/// Takes the events of the body, and answers with their results.
 pub(super) async fn post(
     request: HttpRequest,
     payload: Payload,
@@ -59,18 +60,18 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, Problem> {
     let caller = caller::authenticate(&state.verifier, request.headers())?;
     let source = Source::parse(request.match_info().query("source"))
-        .ok_or_else(|| Problem::new(Code::UnknownResource, "there is no feed of that name"))?;
+        .ok_or_else(|| Problem::new(Code::UnknownResource, "there is no feed with this name"))?;
     if !caller.feeds.contains(&source) {
         return Err(Problem::new(
             Code::MissingScope,
-            "posting here needs a service's token with the scope `feed:{source}`",
+            "posting to this feed needs the token of a service with the scope `feed:{source}`",
         ));
     }
     let format = format(request.headers())?;
     let received = Instant::now();
-    // One deadline for all that a request does, but for a stream, which has none.
+    // A request has one deadline for all its work. A stream has none.
     let deadline = tokio::time::Instant::from_std(received) + state.limits.request_timeout;
-    let bounds = |size, advice| BodyLimits {
+    let limits = |size, advice| BodyLimits {
         size,
         advice,
         deadline,
@@ -81,8 +82,8 @@ pub(super) async fn post(
     let report_all = prefers_representation(request.headers());
     match format {
         FeedFormat::Single => {
-            let bounds = bounds(state.limits.max_event_bytes, "one event has at most `http.max_event_bytes` bytes");
-            let body = body::read(request.headers(), payload, bounds).await.map_err(|problem| {
+            let limits = limits(state.limits.max_event_bytes, "one event has at most `http.max_event_bytes` bytes");
+            let body = body::read(request.headers(), payload, limits).await.map_err(|problem| {
                 if problem.status_code() != StatusCode::PAYLOAD_TOO_LARGE {
                     return problem;
                 }
@@ -92,7 +93,7 @@ pub(super) async fn post(
         }
         FeedFormat::Batch => {
             let advice = "a batch has at most `http.max_body_bytes` bytes: send its events as NDJSON to stream them";
-            let batch = Batch::read(request.headers(), payload, bounds(state.limits.max_body_bytes, advice)).await?;
+            let batch = Batch::read(request.headers(), payload, limits(state.limits.max_body_bytes, advice)).await?;
             Ok(batch.take(&state, source, report_all, deadline).await)
         }
         FeedFormat::Stream => {
@@ -103,7 +104,7 @@ pub(super) async fn post(
     }
 }
 
-/// One event: its own status.
+/// Takes one event. Its result is the status of the answer.
 async fn single(
     state: &FeedState,
     source: Source,
@@ -117,7 +118,7 @@ async fn single(
     };
     let id = event.id.clone();
     let (reply, result) = Reply::one();
-    // A reply that is handed back is dropped, and answers busy.
+    // A refused reply is dropped here, which answers `busy`.
     let _ = state.profiles.submit(event, received, reply);
     let status =
         match tokio::time::timeout_at(tokio::time::Instant::from_std(received) + state.limits.request_timeout, result)
@@ -137,14 +138,19 @@ async fn single(
     Ok(HttpResponse::Ok().json(SingleAnswer { tally, results: shown.then(|| result.line()).into_iter().collect() }))
 }
 
+/// Returns the format that `Content-Type` names.
 fn format(headers: &HeaderMap) -> Result<FeedFormat, Problem> {
-    match &*headers::content_type(headers)? {
-        "application/cloudevents+json" => Ok(FeedFormat::Single),
-        "application/cloudevents-batch+json" => Ok(FeedFormat::Batch),
-        stream::CONTENT_TYPE => Ok(FeedFormat::Stream),
-        _ => Err(Problem::new(
+    let media_type = headers::content_type(headers)?;
+    let formats = [
+        ("application/cloudevents+json", FeedFormat::Single),
+        ("application/cloudevents-batch+json", FeedFormat::Batch),
+        (stream::CONTENT_TYPE, FeedFormat::Stream),
+    ];
+    let format = formats.into_iter().find(|(name, _)| media_type.is(name)).map(|(_, format)| format);
+    format.ok_or_else(|| {
+        Problem::new(
             Code::UnsupportedMediaType,
             "allowed: application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson",
-        )),
-    }
+        )
+    })
 }

@@ -6,15 +6,15 @@ use crate::http::request::headers::{elements, parts};
 
 static PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// Whether the client prefers `return=representation`.
+/// Whether the client sends `return=representation`, so that applied events are reported too.
 pub(super) fn prefers_representation(headers: &HeaderMap) -> bool {
-    // Of several preferences with one name the first counts, over all lines.
+    // Of several preferences with the same name the first counts.
     let mut preferences = elements(headers, &PREFER).filter_map(preference);
     let wanted = preferences.find(|(name, _)| name.eq_ignore_ascii_case(b"return"));
     wanted.is_some_and(|(_, value)| value.eq_ignore_ascii_case(b"representation"))
 }
 
-/// The name and the value of a preference; `None` where it is malformed. What follows a semicolon is its parameters.
+/// Returns the name and the value of a preference, without its parameters; `None` if it is malformed.
 fn preference(element: &[u8]) -> Option<(&[u8], Vec<u8>)> {
     let preference = parts(element, b';').next()?;
     let mut sides = preference.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
@@ -23,7 +23,7 @@ fn preference(element: &[u8]) -> Option<(&[u8], Vec<u8>)> {
     is_name.then(|| word(value)).flatten().map(|value| (name, value))
 }
 
-/// What a token or a quoted string says.
+/// Returns the text of a token or a quoted string; `None` if it is malformed.
 fn word(text: &[u8]) -> Option<Vec<u8>> {
     let Some(quoted) = text.strip_prefix(b"\"") else {
         return text.iter().copied().all(is_token_byte).then(|| text.to_vec());
@@ -39,7 +39,7 @@ fn word(text: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A character of a token (RFC 9110, section 5.6.2).
+/// Whether a byte may occur in a token (RFC 9110, section 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

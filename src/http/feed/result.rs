@@ -1,11 +1,11 @@
-//! What became of events, as answers tell it.
+//! The results of events, as answers contain them.
 
 use actors::Status;
 use serde::Serialize;
 
 use crate::http::problem::{Problem, ProblemBody};
 
-/// How many events came to what.
+/// The number of events with each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Tally {
     pub(super) applied: u64,
@@ -16,29 +16,35 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// How many events have their result.
+    /// Returns the number of events that have a result.
     pub(super) fn total(&self) -> u64 {
         self.applied + self.unchanged + self.duplicates + self.busy + self.rejected
     }
 }
 
-/// What became of one event.
+/// The status of one event. Revisions are those of the user's profile afterwards.
 #[derive(Debug)]
 pub(super) enum FeedStatus {
+    /// The event has changed the profile or its provenance.
     Applied(u64),
+    /// The event has changed nothing.
     Unchanged(u64),
+    /// An event with the same id was applied before.
     Duplicate(u64),
+    /// The event was not acknowledged and must be sent again.
     Busy,
+    /// The event is not valid.
     Rejected(Problem),
 }
 
 impl FeedStatus {
-    /// Names in answers and metrics, by [`FeedStatus::number`].
+    /// The names in answers and metrics, in the order of [`FeedStatus::number`].
     pub(super) const NAMES: [&str; 5] = ["applied", "unchanged", "duplicate", "busy", "rejected"];
 
-    /// The number of a rejection.
+    /// The number of a rejected event.
     pub(super) const REJECTED: usize = 4;
 
+    /// Returns the number of the status.
     pub(super) const fn number(&self) -> usize {
         match self {
             Self::Applied(_) => 0,
@@ -59,7 +65,7 @@ impl FeedStatus {
 
     fn revision(&self) -> Option<u64> {
         match self {
-            // A user who has no revision yet has none to name.
+            // A user without a profile has revision 0, which is not reported.
             Self::Applied(revision) | Self::Unchanged(revision) | Self::Duplicate(revision) => {
                 Some(*revision).filter(|revision| *revision > 0)
             }
@@ -67,6 +73,7 @@ impl FeedStatus {
         }
     }
 
+    /// Adds one to the count of this status.
     pub(super) fn count(&self, tally: &mut Tally) {
         *match self {
             Self::Applied(_) => &mut tally.applied,
@@ -89,17 +96,17 @@ impl From<Status> for FeedStatus {
     }
 }
 
-/// One event of a request, and what became of it.
+/// One event of a request with its status.
 #[derive(Debug)]
 pub(super) struct FeedResult {
-    /// The event's place in the request, from 0.
+    /// Position of the event in the request, from 0.
     pub(super) index: u64,
-    /// The event's id, where it could be read.
+    /// The event's id; `None` if it could not be read.
     pub(super) id: Option<String>,
     pub(super) status: FeedStatus,
 }
 
-/// How a result is written.
+/// The JSON of a result.
 #[derive(Serialize)]
 pub(super) struct ResultLine<'a> {
     index: u64,
@@ -113,6 +120,7 @@ pub(super) struct ResultLine<'a> {
 }
 
 impl FeedResult {
+    /// Returns the JSON of the result.
     pub(super) fn line(&self) -> ResultLine<'_> {
         ResultLine {
             index: self.index,

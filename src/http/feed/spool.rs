@@ -1,9 +1,11 @@
-//! Answers that the client has not read yet.
+//! Results of a stream that its client has not read yet, in memory and then in a file.
 //!
-//! A client may send all of its stream before it reads the first answer. If the server then stopped reading,
-//! both would wait for ever; if it kept all answers in memory, the client could fill it. So answers wait in
-//! memory up to a bound, or as long as the budget of all bodies and answers has room, and then in an unlinked file of
-//! the data directory.
+//! A client may send its whole stream before it reads the first result. If the server then stopped reading, both would wait
+//! for ever; if it kept all results in memory, the client could exhaust it. So results wait in memory as far as bounds and
+//! the memory budget allow, and then in an unlinked file of the data directory.
+//!
+//! `tempfile::SpooledTempFile` is not used: it is no queue, so it would keep what was read, and knows no budget over all
+//! streams.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -23,19 +25,19 @@ use tokio::sync::Notify;
 
 use crate::http::request::in_flight::{BudgetExceeded, Reservation};
 
-/// Answers held in memory.
+/// Maximum number of bytes that one spool keeps in memory, besides a block for the file.
 const MEMORY: usize = 1 << 20;
-/// What is written to the file, and read from it, at once.
+/// Number of bytes that are written to the file, and read from it, at once.
 const BLOCK: usize = 128 * 1024;
-/// Answers that all streams together hold in files. Beyond it a stream that holds some is read no further until
-/// its client has read them.
-const FILES: u64 = 1 << 30;
+/// Number of bytes in the files of all spools beyond which a stream with results in a file is not read until its client has
+/// read them.
+const FILE_BYTES: u64 = 1 << 30;
 
-/// Maximum number of files of all spools: each is an open descriptor. Without one, a stream is read no further until its
-/// client has read what waits in memory.
+/// Maximum number of files of all spools, each of which is an open descriptor. A stream that needs a file and gets none is
+/// not read until its client has read the results in memory.
 pub(crate) const MAX_FILES: usize = 32;
 
-/// The bytes in the files of all spools, and the number of the files.
+/// The number of bytes in the files of all spools, and the number of the files.
 #[derive(Clone, Default)]
 pub(crate) struct SpoolSpace(Arc<Used>);
 
@@ -43,44 +45,44 @@ pub(crate) struct SpoolSpace(Arc<Used>);
 struct Used {
     bytes: AtomicU64,
     files: AtomicUsize,
-    /// Wakes the spools that wait for bytes or for a file, whichever stream they belong to.
+    /// Wakes the spools of all streams that wait for bytes or for a file.
     freed: Notify,
 }
 
 impl SpoolSpace {
-    fn take(&self, bytes: u64) {
+    fn add(&self, bytes: u64) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn give_back(&self, bytes: u64) {
+    fn release(&self, bytes: u64) {
         let before = self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if before >= FILES && before - bytes < FILES {
+        if before >= FILE_BYTES && before - bytes < FILE_BYTES {
             self.0.freed.notify_waiters();
         }
     }
 
     fn is_used_up(&self) -> bool {
-        self.0.bytes.load(Ordering::Relaxed) >= FILES
+        self.0.bytes.load(Ordering::Relaxed) >= FILE_BYTES
     }
 
-    /// Counts one more file, if there may be one.
-    fn take_file(&self) -> bool {
+    /// Counts one more file, and returns whether there may be one.
+    fn add_file(&self) -> bool {
         let one_more = |files: usize| (files < MAX_FILES).then_some(files + 1);
         self.0.files.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
-    fn give_back_file(&self) {
+    fn release_file(&self) {
         if self.0.files.fetch_sub(1, Ordering::Relaxed) == MAX_FILES {
             self.0.freed.notify_waiters();
         }
     }
 }
 
-/// Makes the two ends of a spool whose file, if it comes to one, lies in `directory` and takes of `space`. What is held
-/// in memory is reserved in `memory`.
+/// Returns the two ends of a new spool. Its file, if it needs one, is in `directory` and counts against `space`. Its memory
+/// is reserved in `memory`.
 ///
 /// # Errors
-/// There is no room for the block that goes to the file next, which every spool reserves.
+/// The memory budget has no room for one block, which every spool reserves.
 pub(super) fn spool(
     directory: PathBuf,
     space: SpoolSpace,
@@ -96,33 +98,40 @@ pub(super) fn spool(
         written: 0,
         read: 0,
         newest: BytesMut::new(),
-        closed: false,
-        failed: None,
-        abandoned: false,
+        is_complete: false,
+        failure: None,
+        is_abandoned: false,
         reader: None,
         writer: None,
     }));
     Ok((Writer(Rc::clone(&state)), Reader(state)))
 }
 
-/// In order of age: `oldest`, then the file, then `newest`, which waits to be written to it.
+/// The state that both ends share. By age, the bytes are in `oldest`, then in the file, then in `newest`.
 struct SpoolState {
     directory: PathBuf,
     space: SpoolSpace,
     memory: Reservation,
     oldest: BytesMut,
     file: Option<File>,
+    /// Number of bytes written to the file.
     written: u64,
+    /// Number of bytes read from the file.
     read: u64,
+    /// Bytes that wait to be written to the file as a block.
     newest: BytesMut,
-    closed: bool,
-    failed: Option<io::Error>,
-    abandoned: bool,
+    /// Whether nothing more will be added.
+    is_complete: bool,
+    /// The error that the reader gets instead of the rest.
+    failure: Option<io::Error>,
+    /// Whether nobody reads any more.
+    is_abandoned: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
 impl SpoolState {
+    /// Adds bytes, in memory or for the file.
     fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         let in_memory = self.newest.is_empty() && self.written == self.read;
         let held = self.oldest.len() + bytes.len();
@@ -134,35 +143,35 @@ impl SpoolState {
         self.write_block()
     }
 
-    /// Writes `newest` to the file, if it is a block and there is a file or may be one.
+    /// Writes `newest` to the file, if it has the size of a block and there may be a file.
     fn write_block(&mut self) -> io::Result<()> {
         if self.newest.len() < BLOCK {
             return Ok(());
         }
         self.open_file()?;
         let Some(file) = &self.file else { return Ok(()) };
-        // Into the page cache, and rarely: not worth a thread.
+        // A write to the page cache, and a rare one, is not worth a thread.
         file.write_all_at(&self.newest, self.written)?;
         self.written += self.newest.len() as u64;
-        self.space.take(self.newest.len() as u64);
+        self.space.add(self.newest.len() as u64);
         self.newest.clear();
         Ok(())
     }
 
-    /// Makes the file, if there is none and there may be one.
+    /// Creates the file, if there is none and there may be one.
     fn open_file(&mut self) -> io::Result<()> {
-        if self.file.is_none() && self.space.take_file() {
-            let made = tempfile::tempfile_in(&self.directory).inspect_err(|_| self.space.give_back_file())?;
-            self.file = Some(made);
+        if self.file.is_none() && self.space.add_file() {
+            let file = tempfile::tempfile_in(&self.directory).inspect_err(|_| self.space.release_file())?;
+            self.file = Some(file);
         }
         Ok(())
     }
 
-    /// Gives the file, which was read to its end, back: another stream may need it more.
+    /// Closes the file after it was read to its end, so that another stream may have one.
     fn close_file(&mut self) {
         if self.file.take().is_some() {
-            self.space.give_back(self.written);
-            self.space.give_back_file();
+            self.space.release(self.written);
+            self.space.release_file();
             (self.read, self.written) = (0, 0);
         }
     }
@@ -173,15 +182,16 @@ impl SpoolState {
         waits_for_file || (self.written > 0 && self.space.is_used_up())
     }
 
-    /// Whether more may be added, once what waited for a file has been written; `None` if not yet.
-    fn make_room(&mut self) -> io::Result<Option<bool>> {
-        if self.abandoned {
+    /// Writes what waits for the file. Returns whether somebody still reads; `None` if nothing may be added yet.
+    fn try_make_room(&mut self) -> io::Result<Option<bool>> {
+        if self.is_abandoned {
             return Ok(Some(false));
         }
         self.write_block()?;
         Ok((!self.is_full()).then_some(true))
     }
 
+    /// Takes the oldest bytes, at most a block; `None` if there are none.
     fn pop(&mut self) -> io::Result<Option<Bytes>> {
         if !self.oldest.is_empty() {
             let length = self.oldest.len().min(BLOCK);
@@ -209,11 +219,14 @@ impl Drop for SpoolState {
     }
 }
 
-/// The end that answers go in at.
+/// The end that results are added to. Dropping it completes the spool.
 pub(super) struct Writer(Rc<RefCell<SpoolState>>);
 
 impl Writer {
     /// Adds bytes.
+    ///
+    /// # Errors
+    /// They could not be written to the file.
     pub(super) fn push(&self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         state.push(bytes)?;
@@ -223,9 +236,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Breaks the response off: the reader gets `error` in place of what is left.
+    /// Ends the response with `error` instead of the remaining bytes.
     pub(super) fn fail(&self, error: io::Error) {
-        self.0.borrow_mut().failed = Some(error);
+        self.0.borrow_mut().failure = Some(error);
     }
 
     /// Whether nothing more may be added before [`Writer::has_room`] has returned.
@@ -233,21 +246,21 @@ impl Writer {
         self.0.borrow().is_full()
     }
 
-    /// Waits until more may be added: the client reads, or another stream gives back what this one waits for. `false`
-    /// when nobody will read it any more.
+    /// Waits until more may be added, because the client has read or another stream has released bytes or a file. Returns
+    /// `false` if nobody reads any more.
     ///
-    /// A spool without a file does not wait for bytes in files: what it may add until it is asked again is little.
+    /// A spool without a file does not wait for bytes in files, since it can add only little before it is full.
     ///
     /// # Errors
-    /// What waited for a file could not be written to it.
+    /// Bytes that waited for the file could not be written to it.
     pub(super) async fn has_room(&self) -> io::Result<bool> {
         let space = self.0.borrow().space.clone();
         loop {
-            // Made before the look, so that nothing that is given back in between is missed.
+            // Created before the check, so that no release in between is missed.
             let mut freed = pin!(space.0.freed.notified());
             let room = poll_fn(|context| {
                 let mut state = self.0.borrow_mut();
-                match state.make_room().transpose() {
+                match state.try_make_room().transpose() {
                     Some(room) => Poll::Ready(Some(room)),
                     None => {
                         state.writer = Some(context.waker().clone());
@@ -265,14 +278,14 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         let mut state = self.0.borrow_mut();
-        state.closed = true;
+        state.is_complete = true;
         if let Some(reader) = state.reader.take() {
             reader.wake();
         }
     }
 }
 
-/// The end that answers come out at: the body of the response.
+/// The end that results are read from: the body of the response.
 pub(super) struct Reader(Rc<RefCell<SpoolState>>);
 
 impl MessageBody for Reader {
@@ -284,12 +297,12 @@ impl MessageBody for Reader {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let mut state = self.0.borrow_mut();
-        let popped = match state.failed.take() {
+        let popped = match state.failure.take() {
             Some(error) => Some(Err(error)),
             None => state.pop().transpose(),
         };
         match popped {
-            None if !state.closed => {
+            None if !state.is_complete => {
                 state.reader = Some(context.waker().clone());
                 Poll::Pending
             }
@@ -306,7 +319,7 @@ impl MessageBody for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.0.borrow_mut();
-        state.abandoned = true;
+        state.is_abandoned = true;
         if let Some(writer) = state.writer.take() {
             writer.wake();
         }
@@ -318,7 +331,7 @@ mod tests {
     use super::*;
     use crate::http::request::in_flight::{InFlight, Purpose};
 
-    /// A spool with memory for itself.
+    /// Returns a spool with a memory budget of its own.
     fn spool(directory: PathBuf, space: SpoolSpace) -> (Writer, Reader) {
         super::spool(directory, space, InFlight::new(16 * MEMORY).reserve(Purpose::Feed)).expect("room")
     }
@@ -355,7 +368,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_writer_learns_that_nobody_reads() {
+    async fn a_writer_is_told_that_nobody_reads() {
         let (writer, reader) = spool(std::env::temp_dir(), SpoolSpace::default());
         assert!(writer.has_room().await.expect("room"));
         drop(reader);
@@ -363,7 +376,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn spools_share_the_space_and_give_it_back() {
+    async fn spools_share_the_space_and_release_it() {
         let directory = tempfile::tempdir().expect("a directory");
         let space = SpoolSpace::default();
         let (writer, mut reader) = spool(directory.path().to_owned(), space.clone());
@@ -371,22 +384,22 @@ mod tests {
         writer.push(&vec![b'x'; MEMORY]).expect("room");
         writer.push(&vec![b'x'; BLOCK]).expect("room");
         assert_eq!(space.0.bytes.load(Ordering::Relaxed), BLOCK as u64);
-        space.take(FILES);
-        assert!(other.has_room().await.expect("room"), "who has no file may go on");
+        space.add(FILE_BYTES);
+        assert!(other.has_room().await.expect("room"), "a spool without a file may continue");
         assert!(waits(&writer));
         for _ in 0..=MEMORY / BLOCK {
             let piece = poll_fn(|context| Pin::new(&mut reader).poll_next(context)).await;
             assert_eq!(piece.expect("more").expect("a piece").len(), BLOCK);
         }
         assert!(!waits(&writer), "all was read");
-        space.give_back(FILES);
+        space.release(FILE_BYTES);
         writer.push(&vec![b'x'; 2 * MEMORY]).expect("room");
         drop((writer, reader));
         assert_eq!(space.0.bytes.load(Ordering::Relaxed), 0);
     }
 
     #[actix_web::test]
-    async fn the_number_of_files_is_bounded_and_given_back() {
+    async fn the_number_of_files_is_bounded_and_falls_when_a_spool_ends() {
         let directory = tempfile::tempdir().expect("a directory");
         let space = SpoolSpace::default();
         let full = || {
@@ -398,7 +411,7 @@ mod tests {
         let spools: Vec<_> = (0..MAX_FILES).map(|_| full()).collect();
         assert_eq!(space.0.files.load(Ordering::Relaxed), MAX_FILES);
         let (writer, mut reader) = full();
-        assert!(waits(&writer) && writer.0.borrow().file.is_none(), "no file is left for it");
+        assert!(waits(&writer) && writer.0.borrow().file.is_none(), "there is no file for it");
         let waiting = actix_web::rt::spawn(async move {
             let has_room = writer.has_room().await.expect("room");
             (writer, has_room)
@@ -406,7 +419,7 @@ mod tests {
         tokio::task::yield_now().await;
         drop(spools);
         let (writer, has_room) = waiting.await.expect("it ends");
-        assert!(has_room && writer.0.borrow().file.is_some(), "the others' end woke it, and it has a file");
+        assert!(has_room && writer.0.borrow().file.is_some(), "the end of the others woke it, and it has a file");
         assert_eq!(space.0.files.load(Ordering::Relaxed), 1);
         writer.push(b"z").expect("room");
         drop(writer);
@@ -418,7 +431,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_file_that_was_read_to_its_end_is_given_back() {
+    async fn a_file_that_was_read_to_its_end_is_closed() {
         let directory = tempfile::tempdir().expect("a directory");
         let space = SpoolSpace::default();
         let (writer, mut reader) = spool(directory.path().to_owned(), space.clone());
@@ -436,21 +449,21 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn bytes_that_another_stream_gives_back_wake_the_writer() {
+    async fn bytes_that_another_stream_releases_wake_the_writer() {
         let directory = tempfile::tempdir().expect("a directory");
         let space = SpoolSpace::default();
         let (writer, _reader) = spool(directory.path().to_owned(), space.clone());
         writer.push(&vec![b'x'; MEMORY + BLOCK]).expect("room");
-        space.take(FILES);
+        space.add(FILE_BYTES);
         let waiting = actix_web::rt::spawn(async move { writer.has_room().await.expect("room") });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        space.give_back(FILES);
+        space.release(FILE_BYTES);
         assert!(waiting.await.expect("it ends"));
     }
 
     #[actix_web::test]
-    async fn without_memory_answers_wait_in_the_file() {
+    async fn without_memory_results_wait_in_the_file() {
         let directory = tempfile::tempdir().expect("a directory");
         let budget = InFlight::new(16 * MEMORY);
         let mut others = budget.reserve(Purpose::Feed);

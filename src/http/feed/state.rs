@@ -1,4 +1,4 @@
-//! What the handler of feed events is given.
+//! State of the handler of feed events.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,13 +23,13 @@ pub(crate) struct FeedState {
     pub(crate) rules: Arc<Rules>,
     /// The clock that the `time` of an event is checked against.
     pub(crate) clock: Arc<dyn Clock>,
-    /// Keeps rejected events.
+    /// Stores rejected events.
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
-    /// The memory budget of request bodies and answers.
+    /// The memory budget of request bodies and feed answers.
     pub(crate) in_flight: InFlight,
-    /// Sizes and times that a request may take.
+    /// Limits of size and time of a request.
     pub(crate) limits: FeedLimits,
-    /// Directory of the files that hold results which a client has not read.
+    /// Directory of the files with results that clients have not read.
     pub(crate) spool_dir: PathBuf,
     /// The disk space that these files share.
     pub(crate) spool_space: SpoolSpace,
@@ -48,6 +48,6 @@ pub(crate) struct FeedLimits {
     pub(crate) max_answer_bytes: usize,
     /// How long a request other than a stream may take.
     pub(crate) request_timeout: Duration,
-    /// The longest pause between two pieces of a body.
+    /// Maximum time between two pieces of a body.
     pub(crate) body_timeout: Duration,
 }

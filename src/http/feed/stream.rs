@@ -1,7 +1,7 @@
-//! `application/x-ndjson`: events in, one a line, and results out, at the same time.
+//! `application/x-ndjson`: a stream of events, one per line, which is answered by a stream of results at the same time.
 //!
-//! A task of its own reads the request, so that it goes on being read while the client does not read the
-//! response; results wait in the spool.
+//! A separate task reads the request, so reading continues while the client does not read the response. Results wait in the
+//! spool.
 
 use std::future::pending;
 use std::io;
@@ -25,12 +25,13 @@ use crate::http::request::expiry::{Expired, Expiry};
 use crate::http::request::in_flight::{Purpose, Reservation};
 use crate::http::request::write_timeout::WriteTimeoutGuard;
 
+/// The media type of the stream and of its answer.
 pub(super) const CONTENT_TYPE: &str = "application/x-ndjson";
 
-/// A progress line comes every so many results.
+/// Number of results between two progress lines.
 const PROGRESS: u64 = 10_000;
 
-/// So many events have their result by now.
+/// A progress line: the number of events that have a result.
 #[derive(Serialize)]
 struct Progress {
     progress: u64,
@@ -38,7 +39,7 @@ struct Progress {
     tally: Tally,
 }
 
-/// The last line. A problem says why the stream was not read to its end.
+/// The last line of the answer. Its problem says why the stream was not read to its end.
 #[derive(Serialize)]
 struct Total<'a> {
     total: u64,
@@ -48,12 +49,12 @@ struct Total<'a> {
     problem: Option<problem::ProblemBody<'a>>,
 }
 
-/// Starts the task, and answers with what it will write.
+/// Starts the task of a stream, and answers with the results that it will write.
 ///
-/// `write_timeout` lets the client leave results unread while it sends. The stream ends when `expiry` says so.
+/// `write_timeout` is suspended while the client sends. The stream ends at `expiry`.
 ///
 /// # Errors
-/// Too many bytes are in flight.
+/// The memory budget has no room.
 pub(super) fn answer(
     state: Data<FeedState>,
     source: Source,
@@ -77,7 +78,7 @@ pub(super) fn answer(
             last_progress: 0,
         };
         if let Err(error) = stream.run(&state, payload).await {
-            tracing::warn!(%error, "could not keep the results of a stream: its client must send it again");
+            tracing::warn!(%error, "the results of a stream could not be stored: its client must send the stream again");
             writer.fail(error);
         }
         drop(writer);
@@ -86,19 +87,22 @@ pub(super) fn answer(
     Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, CONTENT_TYPE)).body(reader))
 }
 
+/// A stream of events that is being read.
 struct Stream<'a> {
     intake: Intake<'a>,
     out: &'a Writer,
     write_timeout: &'a WriteTimeoutGuard,
     expiry: Expiry,
-    /// The line that has begun, in the budget.
+    /// Counts an incomplete line against the memory budget.
     held: Reservation,
+    /// A buffer for the line that is written.
     line: Vec<u8>,
-    /// Results at the last progress line.
+    /// Number of results at the last progress line.
     last_progress: u64,
 }
 
 impl Stream<'_> {
+    /// Reads the stream, and writes all results and the last line.
     async fn run(mut self, state: &FeedState, payload: Payload) -> io::Result<()> {
         let ended = self.read(state, payload).await?;
         self.intake.finish().await;
@@ -108,7 +112,7 @@ impl Stream<'_> {
         self.write(&Total { total: tally.total(), tally, problem })
     }
 
-    /// Reads to the end of the body, or to what ends it early.
+    /// Reads to the end of the body. Returns the problem that ended it early; `None` at its end, or if nobody reads the answer.
     async fn read(&mut self, state: &FeedState, mut payload: Payload) -> io::Result<Option<Problem>> {
         let mut lines = LineSplitter::new(state.limits.max_event_bytes);
         let mut expired = pin!(self.expiry.expired());
@@ -135,13 +139,13 @@ impl Stream<'_> {
             if let ControlFlow::Break(ended) = self.wait_for_room(expired.as_mut()).await? {
                 return Ok(ended);
             }
-            // A payload that is always ready would keep the worker's other requests waiting.
+            // A body that is always ready would keep the worker's other requests waiting.
             tokio::task::yield_now().await;
         }
     }
 
-    /// Takes every line that is complete, unless the stream ends. One piece may hold many thousands of lines, each with
-    /// a result that is longer than itself: so there must be room before every line, not only before every piece.
+    /// Takes all complete lines, unless the stream ends. One piece may contain thousands of lines, each with a result that is
+    /// longer than the line, so there must be room for results before every line and not only before every piece.
     async fn take_all(
         &mut self,
         lines: &mut LineSplitter,
@@ -164,21 +168,20 @@ impl Stream<'_> {
                 }
             }
         }
-        // Two streams that both hold half of a line must not wait for each other.
-        self.held.shrink_to(lines.held());
-        Ok(match self.held.grow_to(lines.held()) {
+        // Never waits: two streams that each have half of a line in memory would block each other.
+        self.held.shrink_to(lines.held_bytes());
+        Ok(match self.held.grow_to(lines.held_bytes()) {
             Ok(()) => ControlFlow::Continue(()),
             Err(no_room) => ControlFlow::Break(Some(no_room.into())),
         })
     }
 
-    /// Waits until results may be added. Breaks when nobody will read them any more, or with a problem when the time is
-    /// over.
+    /// Waits until results may be added. Breaks if nobody reads them any more, or with a problem when the stream expires.
     async fn wait_for_room(
         &self,
         expired: Pin<&mut impl Future<Output = Expired>>,
     ) -> io::Result<ControlFlow<Option<Problem>>> {
-        // The client may have to read now, but the stream also goes on when another one gives a file back.
+        // The client has to read now, but the stream also continues when another one releases a file.
         let must_read = async {
             self.write_timeout.end().await;
             pending::<()>().await
@@ -195,6 +198,7 @@ impl Stream<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Writes the new results, and a progress line if one is due.
     fn report(&mut self) -> io::Result<()> {
         let outcomes: Vec<_> = self.intake.reports().collect();
         for outcome in outcomes {
@@ -209,6 +213,7 @@ impl Stream<'_> {
         Ok(())
     }
 
+    /// Writes a line of the answer.
     fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, line)?;
@@ -217,9 +222,14 @@ impl Stream<'_> {
     }
 }
 
-fn ended(over: Expired) -> Problem {
-    match over {
-        Expired::Stopping => Problem::new(Code::Unavailable, "the server is stopping: send again what has no result"),
-        Expired::Token => Problem::new(Code::InvalidToken, "the token has expired: send again what has no result"),
+/// Returns the problem of a stream that has expired.
+fn ended(expired: Expired) -> Problem {
+    match expired {
+        Expired::Stopping => {
+            Problem::new(Code::Unavailable, "the server is stopping: send the events without a result again")
+        }
+        Expired::Token => {
+            Problem::new(Code::InvalidToken, "the token has expired: send the events without a result again")
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `/docs/{name}`: the guides of this repository that users of the API read, as they stood when the server was built.
+//! `/docs/{name}`: the guides for users of the API, which are compiled into the program.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::Page;
 use crate::http::problem::{Code, Problem};
 
-/// The guides by name, each with the title of its page.
+/// The guides: name, title and text.
 pub(super) const GUIDES: [(&str, &str, &str); 6] = [
     ("http", "Using the API over HTTP", include_str!("../../../docs/http.md")),
     ("feeds", "Posting feed events", include_str!("../../../docs/feeds.md")),
@@ -20,12 +20,14 @@ pub(super) const GUIDES: [(&str, &str, &str); 6] = [
 static PAGES: LazyLock<Vec<Page>> =
     LazyLock::new(|| GUIDES.iter().map(|(_, title, markdown)| Page::new(title, *markdown)).collect());
 
-/// The guides link to each other as files, so that the links work in the repository too.
+/// Answers with a guide. The name may end in `.md`, because the guides link to each other as files, which also works in the
+/// repository.
 pub(in crate::http) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let name = request.match_info().query("name");
     let name = name.strip_suffix(".md").unwrap_or(name);
     let index = GUIDES.iter().position(|(guide, ..)| *guide == name);
-    let index = index.ok_or_else(|| Problem::new(Code::UnknownResource, "there is no guide of that name: see `/`"))?;
+    let index =
+        index.ok_or_else(|| Problem::new(Code::UnknownResource, "there is no guide with this name: `/` lists them"))?;
     PAGES[index].answer(request.headers())
 }
 

@@ -1,4 +1,4 @@
-//! `/`: what this server is and which addresses it has, for people who open it in a browser.
+//! `/`: what the server is and which addresses it has, for people who open it in a browser.
 
 use actix_web::http::Method;
 use actix_web::web::Data;
@@ -39,17 +39,17 @@ impl HomePage {
     }
 }
 
-/// Answers with the page of the listener that the request came in at.
+/// Answers with the page of the listener that received the request.
 pub(in crate::http) async fn get(request: HttpRequest, page: Data<HomePage>) -> Result<HttpResponse, Problem> {
     page.0.answer(request.headers())
 }
 
-/// The routes that have a summary.
+/// Returns the routes that have a summary.
 fn listed<'a>(routes: impl Iterator<Item = &'a Route>) -> impl Iterator<Item = (&'a Route, &'static str)> {
     routes.filter_map(|route| Some((route, route.summary?)))
 }
 
-/// The routes as a table in Markdown. A path that can be opened as it stands is a link.
+/// Returns the routes as a table in Markdown. Paths without placeholders that can be read are links.
 fn table<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
     let rows = listed(routes).map(|(route, summary)| {
         let (methods, path) = (route.method_list(), route.path);
@@ -62,6 +62,7 @@ fn table<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
     format!("| method | address | gives |\n|---|---|---|\n{}", rows.collect::<String>())
 }
 
+/// Returns the routes as JSON.
 fn list<'a>(title: &str, about: &str, routes: impl Iterator<Item = &'a Route>) -> Value {
     let addresses = listed(routes).map(|(route, summary)| {
         let methods: Vec<_> = route.methods.iter().map(Method::as_str).collect();

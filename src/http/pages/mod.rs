@@ -1,4 +1,4 @@
-//! Pages for people: `/`, `/docs/…` and `/problems/…`. Each is written once, in Markdown, and served as HTML too.
+//! Pages for people: `/`, `/docs/…` and `/problems/…`. They are written in Markdown, and also served as HTML.
 
 pub(super) mod docs;
 pub(super) mod home;
@@ -22,8 +22,8 @@ const HTML: &str = "text/html; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// The forms of a page. A client that accepts everything, such as curl, gets Markdown; browsers ask for HTML.
-const FORMS: [ServedType; 4] = [
+/// The media types of a page. Clients that accept everything, such as curl, get Markdown; browsers request HTML.
+const SERVED_TYPES: [ServedType; 4] = [
     ServedType::new("text/markdown"),
     ServedType::new("text/html"),
     ServedType::new("text/plain"),
@@ -34,7 +34,7 @@ const SERVED_WITH_JSON: &[&str] = &["text/markdown", "text/html", "text/plain", 
 
 const STYLE: &str = include_str!("page.css");
 
-/// Nothing is loaded and no script runs; the style is known by its hash.
+/// The content security policy: a page loads nothing, runs no scripts, and has one style, which is known by its hash.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
     let policy = format!(
@@ -43,7 +43,7 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_maybe_shared(Bytes::from(policy)).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// One page, in every form that it has.
+/// A page in all its media types.
 pub(super) struct Page {
     markdown: Bytes,
     html: Bytes,
@@ -51,28 +51,30 @@ pub(super) struct Page {
 }
 
 impl Page {
+    /// Returns a page with this title and text.
     fn new(title: &str, markdown: impl Into<String>) -> Self {
         let markdown = markdown.into();
         Self { html: document(title, &markdown).into(), markdown: markdown.into(), json: None }
     }
 
+    /// Adds a representation as JSON.
     fn with_json(self, json: &serde_json::Value) -> Self {
         Self { json: Some(json.to_string().into()), ..self }
     }
 
-    /// The page in the form that the client prefers.
+    /// Answers with the page in the media type that the client prefers.
     fn answer(&self, headers: &HeaderMap) -> Result<HttpResponse, Problem> {
-        let (forms, served) = match self.json {
-            Some(_) => (&FORMS[..], SERVED_WITH_JSON),
-            None => (&FORMS[..SERVED.len()], SERVED),
+        let (types, served) = match self.json {
+            Some(_) => (&SERVED_TYPES[..], SERVED_WITH_JSON),
+            None => (&SERVED_TYPES[..SERVED.len()], SERVED),
         };
-        let chosen = accept::choose(headers, forms);
+        let chosen = accept::choose(headers, types);
         let (media_type, body) = match (chosen, &self.json) {
             (Some(0), _) => (MARKDOWN, &self.markdown),
             (Some(1), _) => (HTML, &self.html),
             (Some(2), _) => (PLAIN, &self.markdown),
             (Some(_), Some(json)) => (JSON, json),
-            _ => return Err(Problem::not_acceptable("`served` lists the forms of this page", served)),
+            _ => return Err(Problem::not_acceptable("`served` lists the media types of this page", served)),
         };
         Ok(HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(media_type)))
@@ -84,7 +86,7 @@ impl Page {
     }
 }
 
-/// A whole HTML document. The Markdown is the project's own and nothing that was sent, so it is not sanitised.
+/// Returns a whole HTML document. The Markdown is part of the program and not of a request, so it is not sanitized.
 fn document(title: &str, markdown: &str) -> String {
     let mut body = String::with_capacity(markdown.len() * 2);
     html::push_html(&mut body, Parser::new_ext(markdown, Options::ENABLE_TABLES));

@@ -1,6 +1,6 @@
-//! `/problems/{code}`: what a problem means. The `type` of every problem leads here.
+//! `/problems/{code}`: what a problem means, at the address that is its `type`.
 //!
-//! The source is `docs/problems.md`: a section for each code, which begins with the status and the title.
+//! The source is `docs/problems.md`, with a section for each code that begins with the status and the title.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::Page;
 use crate::http::problem::{Code, Problem};
 
-/// The text of every page.
+/// The text of all pages.
 pub(super) const SOURCE: &str = include_str!("../../../docs/problems.md");
 
 static PAGES: LazyLock<HashMap<&str, Page>> = LazyLock::new(|| {
@@ -20,12 +20,12 @@ static PAGES: LazyLock<HashMap<&str, Page>> = LazyLock::new(|| {
     sections().map(page).collect()
 });
 
-/// The sections of the source: code and text.
+/// Returns the code and the text of each section of the source.
 fn sections() -> impl Iterator<Item = (&'static str, &'static str)> {
     SOURCE.split("\n## ").skip(1).filter_map(|section| section.split_once('\n'))
 }
 
-/// `/problems`: every code, each a link to its page.
+/// Answers with the list of all codes, which link to their pages.
 pub(in crate::http) async fn list(request: HttpRequest) -> Result<HttpResponse, Problem> {
     static PAGE: LazyLock<Page> = LazyLock::new(|| {
         let introduction = SOURCE.split("\n## ").next().unwrap_or_default();
@@ -36,10 +36,13 @@ pub(in crate::http) async fn list(request: HttpRequest) -> Result<HttpResponse, 
     PAGE.answer(request.headers())
 }
 
+/// Answers with the page of one code.
 pub(in crate::http) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let page = PAGES.get(request.match_info().query("code"));
-    page.ok_or_else(|| Problem::new(Code::UnknownResource, "there is no problem of that name: see `/problems`"))?
-        .answer(request.headers())
+    page.ok_or_else(|| {
+        Problem::new(Code::UnknownResource, "there is no problem with this name: `/problems` lists them")
+    })?
+    .answer(request.headers())
 }
 
 #[cfg(test)]

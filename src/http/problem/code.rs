@@ -1,29 +1,29 @@
-//! The codes of problems that HTTP itself has. The domain names those of events.
+//! The kinds of problems, except those of events, which the domain defines.
 
 use actix_web::http::StatusCode;
 
 macro_rules! codes {
     ($($variant:ident = $status:ident, $name:literal, $title:literal;)*) => {
-        /// What went wrong, as a caller can tell it apart: the tail of the problem's `type`.
+        /// The kind of a problem, which is the last segment of its `type`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Code { $($variant),* }
 
         impl Code {
-            /// Every code.
+            /// All kinds.
             #[cfg(test)]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The tail of `type`, in kebab case.
+            /// Returns the last segment of `type`, in kebab case.
             pub(crate) const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// One short sentence, the same for every occurrence.
+            /// Returns the title, a short sentence that is the same for all problems of this kind.
             pub(crate) const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),* }
             }
 
-            /// The status of the answer.
+            /// Returns the status of the answer.
             pub(crate) const fn status(self) -> StatusCode {
                 match self { $(Self::$variant => StatusCode::$status),* }
             }
@@ -31,7 +31,7 @@ macro_rules! codes {
     };
 }
 
-// `docs/problems.md` has a section for each.
+// `docs/problems.md` has a section for each kind.
 codes! {
     MalformedBody = BAD_REQUEST, "malformed-body", "The body is malformed";
     InvalidParameter = BAD_REQUEST, "invalid-parameter", "A parameter is not valid";
@@ -44,16 +44,16 @@ codes! {
     Forbidden = FORBIDDEN, "forbidden", "This caller may not do this";
     UnknownUser = NOT_FOUND, "unknown-user", "There is no such profile";
     UnknownResource = NOT_FOUND, "unknown-resource", "There is nothing at this address";
-    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not take this method";
+    MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not accept this method";
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Nothing acceptable is served";
     RequestTimeout = REQUEST_TIMEOUT, "request-timeout", "The request came too slowly";
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "The condition of the request does not hold";
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
-    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "This content type is not taken";
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "This content type is not accepted";
     Invalid = UNPROCESSABLE_ENTITY, "invalid", "The content is not valid";
     UpgradeRequired = UPGRADE_REQUIRED, "upgrade-required", "A WebSocket is needed here";
     TooManySockets = TOO_MANY_REQUESTS, "too-many-sockets", "Too many sockets are open";
-    TooManyTickets = TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets wait";
+    TooManyTickets = TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets are outstanding";
     TooManyFollowers = TOO_MANY_REQUESTS, "too-many-followers", "Too many streams are open";
     CursorGone = GONE, "cursor-gone", "The cursor cannot be continued";
     Internal = INTERNAL_SERVER_ERROR, "internal", "The server failed";
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_that_of_one_problem_only() {
+    fn each_problem_has_a_name_of_its_own() {
         let events = domain::event::EventProblem::ALL.iter().map(|problem| problem.name());
         let names: Vec<_> = Code::ALL.iter().map(|code| code.name()).chain(events).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");

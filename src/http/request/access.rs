@@ -1,4 +1,4 @@
-//! Whether a caller may see a user, and how refusals keep quiet about whether the user exists.
+//! Checks whether a caller may see a user. Refusals do not reveal whether the user exists.
 
 use std::future::Future;
 use std::time::Duration;
@@ -19,13 +19,13 @@ const DENIAL_QUANTUM: Duration = Duration::from_millis(50);
 /// Returns the user id of the path `…/{user_id}…`.
 ///
 /// # Errors
-/// [`Code::UnknownUser`] for text that is no user id: the answer is that for an id that no user has.
+/// The text is no user id, which is answered with [`Code::UnknownUser`] like an id that no user has.
 pub(crate) fn user_id(request: &HttpRequest) -> Result<UserId, Problem> {
     UserId::parse(request.match_info().query("user_id")).map_err(|_| Problem::unknown_user())
 }
 
-/// Refuses a caller who could not see this user in any state, before the user is looked up: the course of the look-up
-/// would reveal whether the user exists.
+/// Refuses a caller who cannot see this user in any state. This comes before the user is looked up, because the time of a
+/// look-up would reveal whether the user exists.
 ///
 /// # Errors
 /// [`Code::UnknownUser`], as for an id that no user has.
@@ -37,7 +37,7 @@ pub(crate) fn check_visibility(caller: &Caller, user: &UserId) -> Result<(), Pro
 /// are held back until the next multiple of [`DENIAL_QUANTUM`].
 ///
 /// # Errors
-/// The problem that answers the failed read; [`Code::Timeout`] where it took too long.
+/// The read has failed, or has taken too long, which is answered with [`Code::Timeout`].
 pub(crate) async fn read_within<T>(
     request_timeout: Duration,
     viewer: &Viewer,
@@ -54,7 +54,7 @@ pub(crate) async fn read_within<T>(
     }
 }
 
-/// Returns how long after the request a denial is sent that is known after `elapsed`.
+/// Returns how long after the request a denial is sent that was known after `elapsed`.
 fn denial_time(elapsed: Duration) -> Duration {
     let quanta = elapsed.as_nanos() / DENIAL_QUANTUM.as_nanos() + 1;
     DENIAL_QUANTUM * u32::try_from(quanta).unwrap_or(u32::MAX)

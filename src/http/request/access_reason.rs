@@ -1,4 +1,4 @@
-//! `X-Access-Reason`: why an administrator looks at other people's data.
+//! The header `X-Access-Reason`, in which administrators say why they access a citizen's data.
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 use domain::id::UserId;
@@ -13,17 +13,17 @@ static X_ACCESS_REASON: HeaderName = HeaderName::from_static("x-access-reason");
 /// Maximum number of characters of a reason.
 const MAX_CHARS: usize = 256;
 
-/// Why an administrator looks. Other callers give no reason.
+/// The reason that an administrator gives for an access. Other callers need none.
 pub(crate) struct AccessReason(Option<String>);
 
 impl AccessReason {
-    /// Reads the reason of an administrator's request; to be asked for when the caller's scope allows the read.
+    /// Reads the reason from the headers of an administrator's request.
     ///
-    /// Header values are bytes (RFC 9110, section 5.5): these are read as UTF-8. A number of a person in the reason is
-    /// replaced when the reason is logged, as everywhere in logs.
+    /// The value is read as UTF-8, though header values may be any bytes (RFC 9110, section 5.5). The log replaces personal
+    /// numbers in the reason, as in all its lines.
     ///
     /// # Errors
-    /// An administrator must give one reason, of at most 256 characters, without control characters.
+    /// An administrator has given no reason, or one with more than 256 characters or with control characters.
     pub(crate) fn of(caller: &Caller, headers: &HeaderMap) -> Result<Self, Problem> {
         if caller.role != Role::Admin {
             return Ok(Self(None));
@@ -44,12 +44,13 @@ impl AccessReason {
         })
     }
 
+    /// Returns the absence of a reason, for tests.
     #[cfg(test)]
     pub(crate) fn none() -> Self {
         Self(None)
     }
 
-    /// Records an administrator's access to all users.
+    /// Logs an administrator's access to all users.
     pub(crate) fn record_of_all(&self, caller: &Caller, action: &'static str) {
         if let Some(reason) = &self.0 {
             let actor = caller.subject.as_str();
@@ -57,7 +58,7 @@ impl AccessReason {
         }
     }
 
-    /// Records an administrator's access to `user`, whose id the log replaces by its keyed hash.
+    /// Logs an administrator's access to `user`. The log replaces the user id by its keyed hash.
     pub(crate) fn record(&self, caller: &Caller, action: &'static str, user: &UserId) {
         if let Some(reason) = &self.0 {
             let (actor, user) = (caller.subject.as_str(), user.as_str());
@@ -66,9 +67,9 @@ impl AccessReason {
     }
 }
 
-/// The reason in Unicode normalisation form C.
+/// Returns the reason in Unicode normalization form C; `None` if it is not valid.
 fn parse(bytes: &[u8]) -> Option<String> {
-    // No character of UTF-8 has more than four bytes.
+    // A character has at most four bytes in UTF-8, so longer text is refused before it is counted.
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_CHARS * 4)?;
     let reason: String = text.trim().nfc().collect();
     let breaks_lines = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');

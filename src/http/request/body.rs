@@ -1,4 +1,4 @@
-//! Reading a body that is not streamed: bounded in size, within the budget of all bodies, and not slower than allowed.
+//! Reads whole request bodies, with bounds on size, time and the memory of all bodies together.
 
 use std::ops::Deref;
 use std::time::Duration;
@@ -12,26 +12,27 @@ use super::headers;
 use super::in_flight::{InFlight, Purpose, Reservation};
 use crate::http::problem::{Code, Problem};
 
-/// How many bytes are taken and checked before the worker's other requests have their turn.
+/// Number of bytes that are read and checked before other requests of the worker get their turn.
 const SLICE: usize = 64 * 1024;
-/// How much a body may be, and until when.
+
+/// The limits of one body.
 #[derive(Clone, Copy)]
 pub(crate) struct BodyLimits<'a> {
-    /// Bytes.
+    /// Maximum size, in bytes.
     pub(crate) size: usize,
-    /// What to do where there are more.
+    /// The detail of the problem that answers a larger body.
     pub(crate) advice: &'static str,
-    /// The request's own.
+    /// When the whole body must have been read.
     pub(crate) deadline: Instant,
-    /// The longest pause between two pieces.
+    /// Maximum time between two pieces of the body.
     pub(crate) pause: Duration,
-    /// The budget that the body counts in.
+    /// The memory budget that the body counts against.
     pub(crate) in_flight: &'a InFlight,
-    /// What the body is for.
+    /// What the memory is used for.
     pub(crate) purpose: Purpose,
 }
 
-/// A whole body. It counts in the budget until it is dropped.
+/// A whole request body. It counts against the memory budget until it is dropped.
 pub(crate) struct RequestBody {
     bytes: Vec<u8>,
     _reservation: Reservation,
@@ -46,34 +47,39 @@ impl Deref for RequestBody {
 }
 
 /// Reads the whole body.
+///
+/// # Errors
+/// The body breaks one of its limits, is malformed, or has a content coding.
 pub(crate) async fn read(
     headers: &HeaderMap,
     payload: Payload,
-    bounds: BodyLimits<'_>,
+    limits: BodyLimits<'_>,
 ) -> Result<RequestBody, Problem> {
-    read_checked(headers, payload, bounds, |_| Ok(())).await
+    read_checked(headers, payload, limits, |_| Ok(())).await
 }
 
-/// Reads the whole body. `check` is given all that has come whenever something was added, and ends the reading by an
-/// error.
+/// Reads the whole body. Whenever bytes are added, `check` gets everything read so far; an error of it ends the reading.
+///
+/// # Errors
+/// As [`read`], or the error of `check`.
 pub(crate) async fn read_checked(
     headers: &HeaderMap,
     payload: Payload,
-    bounds: BodyLimits<'_>,
+    limits: BodyLimits<'_>,
     check: impl FnMut(&[u8]) -> Result<(), Problem>,
 ) -> Result<RequestBody, Problem> {
     refuse_encoding(headers)?;
-    let whole = collect(headers, payload, bounds, check);
-    tokio::time::timeout_at(bounds.deadline, whole).await.unwrap_or_else(|_| Err(too_slow()))
+    let whole = collect(headers, payload, limits, check);
+    tokio::time::timeout_at(limits.deadline, whole).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
 async fn collect(
     headers: &HeaderMap,
     mut payload: Payload,
-    bounds: BodyLimits<'_>,
+    limits: BodyLimits<'_>,
     mut check: impl FnMut(&[u8]) -> Result<(), Problem>,
 ) -> Result<RequestBody, Problem> {
-    let BodyLimits { size, advice, pause, in_flight, purpose, .. } = bounds;
+    let BodyLimits { size, advice, pause, in_flight, purpose, .. } = limits;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > size) {
         return Err(Problem::new(Code::TooLarge, advice));
@@ -101,8 +107,7 @@ async fn collect(
     Ok(RequestBody { bytes: body, _reservation: reservation })
 }
 
-/// Makes room for `more` bytes, which do not make the body larger than `size`: twice as much as there was, and never more
-/// than the largest body takes.
+/// Reserves room for `more` bytes. The capacity doubles, but does not exceed `size`, the size of the largest body.
 fn reserve_capacity(body: &mut Vec<u8>, more: usize, size: usize) {
     let needed = body.len() + more;
     if body.capacity() < needed {
@@ -111,21 +116,21 @@ fn reserve_capacity(body: &mut Vec<u8>, more: usize, size: usize) {
     }
 }
 
-/// Refuses a body with a content coding: it would be taken for what it is not.
+/// Refuses a body with a content coding, since none is decoded.
 pub(crate) fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     let mut codings = headers::elements(headers, &header::CONTENT_ENCODING);
-    match codings.all(|coding| coding.eq_ignore_ascii_case(b"identity")) {
-        true => Ok(()),
-        false => Err(Problem::unsupported_encoding()),
-    }
+    let is_plain = codings.all(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    if is_plain { Ok(()) } else { Err(Problem::unsupported_encoding()) }
 }
 
-/// The next piece of a body, which comes at most `pause` after the one before; `None` at its end.
+/// Waits for the next piece of a body, for at most `pause`; `None` at the end of the body.
 pub(crate) async fn next(payload: &mut Payload, pause: Duration) -> Result<Option<Bytes>, Problem> {
     match tokio::time::timeout(pause, payload.next()).await {
         Ok(Some(Ok(piece))) => Ok(Some(piece)),
         Ok(None) => Ok(None),
-        Ok(Some(Err(_))) => Err(Problem::new(Code::MalformedBody, "the body broke off or is not framed as announced")),
+        Ok(Some(Err(_))) => {
+            Err(Problem::new(Code::MalformedBody, "the body is incomplete or its framing is malformed"))
+        }
         Err(_) => Err(too_slow()),
     }
 }
@@ -161,7 +166,7 @@ mod tests {
         });
         let in_flight = InFlight::new(16 * text.len());
         let soon = Duration::from_secs(60);
-        let bounds = BodyLimits {
+        let limits = BodyLimits {
             size: 2 * text.len(),
             advice: "",
             deadline: Instant::now() + soon,
@@ -170,7 +175,7 @@ mod tests {
             purpose: Purpose::Feed,
         };
         let (headers, mut checked, mut seen) = (HeaderMap::new(), 0, Vec::new());
-        let body = read_checked(&headers, payload, bounds, |text| {
+        let body = read_checked(&headers, payload, limits, |text| {
             assert!(text.len() - checked <= SLICE, "a slice at a time");
             checked = text.len();
             seen.push(turns.get());

@@ -1,4 +1,4 @@
-//! ETags, `If-None-Match` and `If-Match`.
+//! Conditional requests: entity tags of profiles, `If-None-Match` and `If-Match`.
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -8,21 +8,21 @@ use domain::table::LeafSet;
 
 use super::headers::entity_tag::{Comparison, lists};
 
-/// What tells one view of a profile from another, beside the profile's revision.
+/// What distinguishes the views of one revision of a profile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Representation {
-    /// What the caller may see.
+    /// The leaves that the caller may see.
     pub(crate) mask: LeafSet,
-    /// The sparse fieldset that was asked for.
+    /// The sparse fieldset that was requested; `None` for all fields.
     pub(crate) fields: Option<LeafSet>,
-    /// The erasure generation.
+    /// The erasure generation of the profile.
     pub(crate) generation: u32,
 }
 
 impl Representation {
-    /// A short hash: equal views of one profile have equal suffixes, whoever reads.
+    /// Returns a short hash, which is the same for all callers with the same view.
     fn suffix(self) -> u32 {
-        // The schema version and the encoding join the hash when there is more than one of them.
+        // Schema version and content encoding are left out while only one of each is served.
         let fields = self.fields.map_or(0, |fields| fields.bits() | 1 << 63);
         let mixed =
             [self.mask.bits(), fields, u64::from(self.generation)].iter().fold(0_u64, |state, word| mix(state ^ word));
@@ -30,7 +30,7 @@ impl Representation {
     }
 }
 
-/// A finaliser of 64 bits (splitmix64): every bit of the input moves half of the output's.
+/// The finaliser of splitmix64: each bit of the input changes about half of the bits of the output.
 fn mix(word: u64) -> u64 {
     let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -38,23 +38,24 @@ fn mix(word: u64) -> u64 {
     word ^ (word >> 31)
 }
 
-/// `"e1-r42-x7"`: the store's epoch, the revision, the view; weak where the bytes may differ (`cache_hit`).
-pub(crate) fn etag(epoch: u64, revision: u64, view: Representation, weak: bool) -> HeaderValue {
+/// Returns the entity tag of a view, such as `"e1-r42-x7"`: the store's epoch, the revision and a hash of the view. It is
+/// weak if responses of the same view may differ in their bytes, as those with `cache_hit` do.
+pub(crate) fn etag(epoch: u64, revision: u64, view: Representation, is_weak: bool) -> HeaderValue {
     use std::io::Write;
     let mut text = Vec::with_capacity(40);
-    let prefix = if weak { "W/" } else { "" };
+    let prefix = if is_weak { "W/" } else { "" };
     // Writing into a vector cannot fail.
     let _ = write!(text, "{prefix}\"e{epoch}-r{revision}-x{:x}\"", view.suffix());
     HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// Whether the caller holds `etag` already (RFC 9110, section 13.1.2).
+/// Whether the caller has the representation `etag` already (RFC 9110, section 13.1.2).
 pub(crate) fn not_modified(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     lists(headers, &header::IF_NONE_MATCH, Some(etag), Comparison::Weak) == Some(true)
 }
 
-/// Whether an answer to a read must give way to a 412, because `If-Match` names another representation (RFC 9110,
-/// section 13.2.2, step 1, which comes before `If-None-Match`). An error goes first: section 13.2.1.
+/// Whether the answer to a read must become a 412 because `If-Match` lists only other representations. `If-Match` comes
+/// before `If-None-Match` (RFC 9110, section 13.2.2), and after errors (section 13.2.1).
 pub(crate) fn precondition_failed(answer: &ServiceResponse) -> bool {
     let (request, status) = (answer.request(), answer.status());
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn any_tag_of_the_list_will_do() {
+    fn one_matching_tag_of_the_list_suffices() {
         let tag = etag(1, 42, VIEW, false);
         let asked = |value: String| {
             let mut headers = HeaderMap::new();

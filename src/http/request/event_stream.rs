@@ -1,4 +1,4 @@
-//! What every stream of Server-Sent Events (WHATWG HTML, section 9.2) has in common.
+//! What all streams of Server-Sent Events share (WHATWG HTML, section 9.2).
 
 use actix_web::http::header::{HeaderMap, HeaderName};
 
@@ -17,7 +17,7 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Maximum length of a cursor, in bytes.
 const MAX_CURSOR: usize = 1_024;
 
-/// Returns the cursor in `Last-Event-ID`; `None` where it is absent or empty.
+/// Returns the cursor in `Last-Event-ID`; `None` if it is absent or empty.
 ///
 /// # Errors
 /// The header is repeated, longer than any cursor, or not text.
@@ -27,7 +27,7 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<String>, Probl
     Ok(text.transpose()?.map(str::to_owned))
 }
 
-/// Refuses a cursor that this server cannot have issued.
+/// Returns the problem for a cursor that this server cannot have issued.
 pub(crate) fn malformed_cursor() -> Problem {
-    Problem::new(Code::InvalidParameter, "`cursor` must be `oldest`, or a cursor that came with an event")
+    Problem::new(Code::InvalidParameter, "`cursor` must be `oldest` or a cursor from an event")
 }

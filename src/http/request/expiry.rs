@@ -1,5 +1,5 @@
-//! How long a connection that outlives its request stays open, a live one or a stream of feed events: as long as its
-//! caller's token is accepted and the server runs.
+//! The expiry of live connections and of streams, which stay open as long as their caller's token is accepted and the
+//! server runs.
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -41,7 +41,7 @@ impl Expiry {
         (*self.ends.borrow() <= Instant::now()).then_some(Expired::Token)
     }
 
-    /// Waits until the connection expires. [`Self::extend`] counts meanwhile.
+    /// Waits until the connection expires. [`Self::extend`] may move that time meanwhile.
     pub(crate) fn expired(&self) -> impl Future<Output = Expired> + use<> {
         let (ends, mut closing) = (self.ends.subscribe(), self.closing.clone());
         async move {
@@ -54,7 +54,7 @@ impl Expiry {
     }
 }
 
-/// Returns when the caller's token stops being accepted: after the second that its end falls into.
+/// Returns when the caller's token stops being accepted: at the end of the second in which it expires.
 fn token_end(verifier: &Verifier, caller: &Caller) -> Instant {
     Instant::now() + verifier.left(caller)
 }

@@ -1,7 +1,7 @@
-//! One budget in bytes over the request bodies and feed answers that are held in memory.
+//! The memory budget, in bytes, of all request bodies and feed answers.
 //!
-//! Nothing ever waits for it (ADR 0010): a request that does not fit is refused, so two bodies that grow at the same time
-//! cannot hold each other up. What was reserved is released when the reservation is dropped, whatever ends the request.
+//! Nothing waits for the budget (ADR 0010): a request that does not fit is refused, so two bodies that grow at the same
+//! time cannot block each other. Dropping a reservation releases it, whatever ends the request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,12 +11,12 @@ use metrics::Gauge;
 use crate::http::problem::{Code, Problem};
 use crate::telemetry::metric;
 
-/// The part of the budget that large reservations leave free for small ones.
-const RESERVE: usize = 16;
-/// Maximum number of bytes of a small reservation.
-const SMALL: usize = 64 * 1024;
+/// The divisor of the budget that gives the part that large reservations leave free for small ones.
+const SMALL_PART: usize = 16;
+/// Maximum size of a small reservation, in bytes.
+const MAX_SMALL: usize = 64 * 1024;
 
-/// The budget, shared by all workers.
+/// The budget, which all workers share.
 #[derive(Clone)]
 pub(crate) struct InFlight(Arc<BudgetState>);
 
@@ -26,54 +26,54 @@ struct BudgetState {
     gauge: Gauge,
 }
 
-/// Who reserves: a citizen's own write must find room while feeds have taken all of theirs.
+/// What memory is reserved for. Citizens' own writes find room even when feeds have used up their share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A citizen's own write.
+    /// A write of a citizen about themselves.
     CitizenWrite,
-    /// A feed's body or answer.
+    /// The body or the answer of a feed request.
     Feed,
 }
 
-/// Bytes that are reserved until this is dropped.
+/// Reserved bytes, which are released when this is dropped.
 pub(crate) struct Reservation {
     budget: InFlight,
     purpose: Purpose,
     bytes: usize,
 }
 
-/// The budget has no room for what was asked.
+/// The budget has no room for the requested bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BudgetExceeded;
 
 impl InFlight {
-    /// A budget of `limit` bytes.
+    /// Returns a budget of `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         Self(Arc::new(BudgetState { limit, used: AtomicUsize::new(0), gauge: metric::in_flight_bytes() }))
     }
 
-    /// An empty reservation, to be grown.
+    /// Returns an empty reservation.
     pub(crate) fn reserve(&self, purpose: Purpose) -> Reservation {
         Reservation { budget: self.clone(), purpose, bytes: 0 }
     }
 
-    /// How much may be in use after a reservation has grown to `bytes`: a sixteenth of the budget is left to small
-    /// reservations, and half of that to citizens' own writes.
+    /// Returns how many bytes may be in use after a reservation has grown to `bytes`. A sixteenth of the budget is kept free
+    /// for small reservations, and half of that for citizens' writes.
     fn ceiling(&self, purpose: Purpose, bytes: usize) -> usize {
         let limit = self.0.limit;
         match purpose {
             Purpose::CitizenWrite => limit,
-            Purpose::Feed if bytes <= SMALL => limit - limit / (2 * RESERVE),
-            Purpose::Feed => limit - limit / RESERVE,
+            Purpose::Feed if bytes <= MAX_SMALL => limit - limit / (2 * SMALL_PART),
+            Purpose::Feed => limit - limit / SMALL_PART,
         }
     }
 }
 
 impl Reservation {
-    /// Reserves `bytes` in all.
+    /// Grows the reservation to `bytes` in total.
     ///
     /// # Errors
-    /// There is no room for them; what was reserved before stays.
+    /// The budget has no room. The reservation stays as it was.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), BudgetExceeded> {
         let Some(more) = bytes.checked_sub(self.bytes).filter(|more| *more > 0) else { return Ok(()) };
         let ceiling = self.budget.ceiling(self.purpose, bytes);
@@ -85,7 +85,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// Releases all but `bytes`.
+    /// Shrinks the reservation to `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let Some(less) = self.bytes.checked_sub(bytes).filter(|less| *less > 0) else { return };
         self.budget.0.used.fetch_sub(less, Ordering::Relaxed);
@@ -93,7 +93,7 @@ impl Reservation {
         self.bytes = bytes;
     }
 
-    /// How many bytes are reserved.
+    /// Returns the number of reserved bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -107,7 +107,7 @@ impl Drop for Reservation {
 
 impl From<BudgetExceeded> for Problem {
     fn from(BudgetExceeded: BudgetExceeded) -> Self {
-        Self::new(Code::Busy, "too many bytes of requests and answers are in flight: send it again")
+        Self::new(Code::Busy, "the memory for requests and answers is used up: send the request again")
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_free_again() {
+    fn dropped_reservations_are_released() {
         let budget = InFlight::new(LIMIT);
         let mut first = grown(&budget, Purpose::Feed, 16 << 20).expect("room");
         let mut second = grown(&budget, Purpose::Feed, 8 << 20).expect("room");
@@ -139,9 +139,9 @@ mod tests {
     fn large_bodies_leave_room_for_small_ones_and_feeds_for_citizens() {
         let budget = InFlight::new(LIMIT);
         let _large = grown(&budget, Purpose::Feed, 30 << 20).expect("all that large ones may have");
-        assert!(grown(&budget, Purpose::Feed, SMALL + 1).is_err());
-        let small: Vec<_> = std::iter::from_fn(|| grown(&budget, Purpose::Feed, SMALL).ok()).collect();
-        assert_eq!(small.len(), (1 << 20) / SMALL);
+        assert!(grown(&budget, Purpose::Feed, MAX_SMALL + 1).is_err());
+        let small: Vec<_> = std::iter::from_fn(|| grown(&budget, Purpose::Feed, MAX_SMALL).ok()).collect();
+        assert_eq!(small.len(), (1 << 20) / MAX_SMALL);
         let own: Vec<_> = std::iter::from_fn(|| grown(&budget, Purpose::CitizenWrite, 4_096).ok()).collect();
         assert_eq!(own.len(), (1 << 20) / 4_096);
     }
@@ -150,7 +150,7 @@ mod tests {
     fn a_small_reservation_that_grows_is_a_large_one() {
         let budget = InFlight::new(LIMIT);
         let _large = grown(&budget, Purpose::Feed, 30 << 20).expect("room");
-        let mut small = grown(&budget, Purpose::Feed, SMALL).expect("room");
-        assert_eq!(small.grow_to(SMALL + 1), Err(BudgetExceeded));
+        let mut small = grown(&budget, Purpose::Feed, MAX_SMALL).expect("room");
+        assert_eq!(small.grow_to(MAX_SMALL + 1), Err(BudgetExceeded));
     }
 }

@@ -1,6 +1,7 @@
-//! What handlers ask of a request: who calls, what they may see, which representation they want, and the body.
+//! What handlers share: they learn here who calls, what the caller may see and which representation it wants, and they read
+//! the body.
 //!
-//! Every handler builds on these modules, and none of them knows a handler.
+//! All handlers build on these modules, and no module here depends on a handler.
 
 pub(crate) mod access;
 pub(crate) mod access_reason;

@@ -1,5 +1,5 @@
-//! The origin that a browser's page has (RFC 6454), which live sockets are bound to: the same-origin policy does not
-//! hold a page off a WebSocket, so the server must look for itself (RFC 6455, section 10.2).
+//! Checks the origin of the page that opens a live socket (RFC 6454). The same-origin policy of browsers does not apply to
+//! WebSockets, so the server has to check (RFC 6455, section 10.2).
 
 use std::net::SocketAddr;
 
@@ -9,14 +9,14 @@ use actix_web::http::header::{self, HeaderMap};
 use crate::http::problem::{Code, Problem};
 use crate::http::transport;
 
-/// The origin of the page that asks, which must be the server's own or one of `allowed`; `None` where no page asks.
+/// Returns the origin of the page that sends the request; `None` if no page does.
 ///
 /// # Errors
-/// A page from elsewhere.
+/// The origin is neither the server's own nor one of `allowed`.
 pub(crate) fn check(request: &HttpRequest, allowed: &[String]) -> Result<Option<String>, Problem> {
     let refused =
-        || Problem::new(Code::Forbidden, "pages of this origin may not: `http.cors_origins` lists those that may");
-    let origin = given(request.headers()).map_err(|Unreadable| refused())?;
+        || Problem::new(Code::Forbidden, "pages of this origin are not allowed: add the origin to `http.cors_origins`");
+    let origin = requested(request.headers()).map_err(|Unreadable| refused())?;
     let own = || own(transport::listen_address(request));
     match origin {
         Some(origin) if !allowed.iter().any(|known| known == origin) && !own().iter().any(|own| own == origin) => {
@@ -26,17 +26,17 @@ pub(crate) fn check(request: &HttpRequest, allowed: &[String]) -> Result<Option<
     }
 }
 
-/// Several origins, or one that is no text.
+/// The request has several origins, or one that is not text.
 struct Unreadable;
 
-fn given(headers: &HeaderMap) -> Result<Option<&str>, Unreadable> {
+fn requested(headers: &HeaderMap) -> Result<Option<&str>, Unreadable> {
     let mut origins = headers.get_all(header::ORIGIN);
     let first = origins.next().map(|origin| origin.to_str().map_err(|_| Unreadable)).transpose()?;
     if origins.next().is_some() { Err(Unreadable) } else { Ok(first) }
 }
 
-/// The origins of pages that come from `listen` itself. Under another name it is known by `http.cors_origins` alone: the
-/// header `Host` is the client's word.
+/// Returns the origins of pages served at the address `listen`. Other names of the server must be configured in
+/// `http.cors_origins`, because a client can put any name into the header `Host`.
 fn own(listen: SocketAddr) -> Vec<String> {
     let of = |host: String| match listen.port() {
         80 => format!("http://{host}"),

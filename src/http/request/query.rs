@@ -1,5 +1,4 @@
-//! Parameters of a query string, read as forms are (WHATWG URL, section 5.1): names and values are decoded, and `+`
-//! stands for a space in both.
+//! Parameters of a query string, decoded as form data (WHATWG URL, section 5.1): percent-encoded, and `+` for a space.
 
 use std::borrow::Cow;
 
@@ -7,24 +6,24 @@ use percent_encoding::percent_decode_str;
 
 use crate::http::problem::{Code, Problem};
 
-/// Every value of the parameter `name`, decoded, in the order given.
+/// Returns all values of the parameter `name`, decoded, in their order.
 pub(crate) fn all<'a>(query: &'a str, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.filter(move |(given, _)| decode(given) == name).map(|(_, value)| decode(value))
 }
 
-/// Whether the parameter `name` is given, with or without a value.
+/// Whether the query has the parameter `name`, with or without a value.
 pub(crate) fn has(query: &str, name: &str) -> bool {
     !query.is_empty() && all(query, name).next().is_some()
 }
 
-/// The value of a parameter that may be given once.
+/// Returns the value of a parameter that may be given once.
 ///
 /// # Errors
-/// It is given several times: which one counts would be a guess.
+/// The parameter is given several times.
 pub(crate) fn single<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
-    // Most reads have no query, and each asks for several names.
+    // Most reads have no query.
     if query.is_empty() {
         return Ok(None);
     }
@@ -36,7 +35,7 @@ pub(crate) fn single<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, st
     }
 }
 
-/// The comma-separated list that a parameter holds; given several times, all of it is one list.
+/// Returns the comma-separated list in the parameter `name`. The lists of a repeated parameter are joined.
 pub(crate) fn list<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     if query.is_empty() {
         return None;
@@ -45,10 +44,10 @@ pub(crate) fn list<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
-    match text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
-        false => text.into(),
-        true => percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned().into(),
+    if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+        return text.into();
     }
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned().into()
 }
 
 #[cfg(test)]

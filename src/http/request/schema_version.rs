@@ -1,4 +1,4 @@
-//! The schema version of an answer: the one that the caller asks for, and those that are served.
+//! Negotiates the schema version of a profile.
 
 use actix_web::http::header::HeaderMap;
 
@@ -6,22 +6,21 @@ use super::headers::accept::{self, ServedType};
 use super::query;
 use crate::http::problem::Problem;
 
-/// The versions that are served, newest first.
+/// The schema versions that are served, the newest first.
 pub(crate) const SERVED: &[&str] = &["2.0"];
 
-/// The media type of a profile, which a caller that accepts JSON accepts too.
+/// The media type of a profile. A caller that accepts JSON accepts it too.
 const PROFILE: ServedType = ServedType::new("application/vnd.civic.profile+json")
     .with_parameter("version", SERVED[0])
     .with_alias("application/json");
 
-/// Checks that the schema version and media type that the caller asks for are served. A caller that names no version
-/// gets the newest.
+/// Checks that the requested schema version and media type are served. A caller that names no version gets the newest.
 pub(in crate::http) fn negotiate(headers: &HeaderMap, query: &str) -> Result<(), Problem> {
     negotiate_version(query)?;
     accept::choose(headers, &[PROFILE]).map(drop).ok_or_else(unknown)
 }
 
-/// Checks the schema version of the query alone, for resources with media types of their own.
+/// Checks the schema version in the query only, for resources with other media types.
 pub(crate) fn negotiate_version(query: &str) -> Result<(), Problem> {
     match query::single(query, "schema_version")? {
         Some(version) if !SERVED.contains(&version.as_ref()) => Err(unknown()),
@@ -29,7 +28,7 @@ pub(crate) fn negotiate_version(query: &str) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a schema version that is not served.
+/// Returns the problem for a schema version that is not served.
 pub(crate) fn unknown() -> Problem {
     Problem::not_acceptable("`served` lists the schema versions of application/vnd.civic.profile+json", SERVED)
 }
@@ -47,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_is_served_to_whoever_takes_it() {
+    fn the_newest_version_is_served_to_callers_that_accept_it() {
         for accept in [
             "*/*",
             "application/json",

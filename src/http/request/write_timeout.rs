@@ -1,5 +1,5 @@
-//! The time-out of answers that are not read, as a stream of feed events suspends it: the client may send all of the
-//! stream before it reads the first result.
+//! Suspends the write time-out of a connection for a stream of feed events, whose client may send the whole stream before
+//! it reads the first result.
 
 use std::cell::Cell;
 
@@ -7,34 +7,34 @@ use actix_web::HttpRequest;
 
 use crate::http::transport::{self, ConnectionHandle};
 
-/// Suspends the time-out on the request's connection.
+/// Suspends the write time-out of the request's connection.
 pub(crate) fn suspend(request: &HttpRequest) -> WriteTimeoutGuard {
     let connection = transport::connection(request).cloned();
     let number = connection.as_ref().map_or(0, ConnectionHandle::new_suspension);
-    let guard = WriteTimeoutGuard { number, connection, is_over: Cell::new(true) };
+    let guard = WriteTimeoutGuard { number, connection, has_ended: Cell::new(true) };
     guard.renew();
     guard
 }
 
-/// A time-out that is suspended. It keeps no connection open.
+/// A suspended write time-out. It does not keep the connection open.
 pub(crate) struct WriteTimeoutGuard {
     number: u64,
     connection: Option<ConnectionHandle>,
-    is_over: Cell<bool>,
+    has_ended: Cell<bool>,
 }
 
 impl WriteTimeoutGuard {
-    /// The client has to read from now on, for which it has the usual time.
+    /// Ends the suspension after the usual write time-out: from then on the client has to read.
     pub(crate) async fn end(&self) {
         let Some(connection) = &self.connection else { return };
         tokio::time::sleep(connection.usual_write_timeout()).await;
-        self.is_over.set(true);
+        self.has_ended.set(true);
         connection.resume_write_timeout(self.number);
     }
 
-    /// If the client had to read meanwhile, it need not any more.
+    /// Suspends the time-out again, if the suspension has ended.
     pub(crate) fn renew(&self) {
-        if let Some(connection) = self.connection.as_ref().filter(|_| self.is_over.take()) {
+        if let Some(connection) = self.connection.as_ref().filter(|_| self.has_ended.take()) {
             connection.suspend_write_timeout(self.number);
         }
     }

@@ -1,4 +1,4 @@
-//! The time-out of what a client does not read.
+//! The write time-out: ends a connection whose client does not read.
 
 use std::io;
 use std::pin::Pin;
@@ -11,24 +11,27 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::handle::ConnectionState;
 
-/// How often the connection is tried within the time-out.
+/// Number of attempts to write within the time-out.
 const TRIES: u32 = 4;
 
-/// A connection that takes nothing: a write waits.
+/// A write that waits because the client does not read.
 pub(super) struct BlockedWrite {
     since: Instant,
-    /// The next try.
+    /// Fires at the next attempt.
     tick: Pin<Box<Sleep>>,
 }
 
 impl BlockedWrite {
+    /// Begins to wait now.
     pub(super) fn new(state: &ConnectionState) -> Self {
         Self { since: Instant::now(), tick: Box::pin(sleep(state.worker.timeouts.write / TRIES)) }
     }
 
-    /// Waits until the connection takes some of `bytes`, tried from time to time; an error once it has taken nothing
-    /// for too long. The event queue reports a connection only when a good part of its buffer is free, so that a slow
-    /// client would look like one that reads nothing: a try tells them apart.
+    /// Waits until some of `bytes` can be written. The system reports a connection as writable only once a good part of its
+    /// buffer is free, so a slow client would look like one that does not read. Attempts to write tell them apart.
+    ///
+    /// # Errors
+    /// Nothing could be written until the time-out, or the connection has failed.
     pub(super) fn poll(
         &mut self,
         state: &ConnectionState,

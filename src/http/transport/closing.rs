@@ -1,8 +1,8 @@
-//! Closing a connection so that its client can read what it was sent.
+//! Closes a connection so that its client can read the last answer.
 //!
-//! To close a socket that holds unread bytes resets the connection, and a client that is still sending may then lose
-//! the answer. So the sending half is closed first, and what still comes is discarded, up to a bound in bytes and time
-//! (RFC 9112, section 9.6).
+//! Closing a socket that has unread bytes resets the connection, and a client that is still sending may then lose the
+//! answer. So the sending half is closed first, and received bytes are discarded, up to a bound in bytes and time (RFC
+//! 9112, section 9.6).
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,44 +13,47 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How long a client may take to read the last answer and to close its half.
+/// How long a client may take to read the last answer and to close its sending half.
 const LINGER: Duration = Duration::from_secs(5);
-/// Maximum number of bytes that are discarded.
-const DISCARDED: usize = 64 << 20;
-/// What is discarded before other connections have their turn.
-const AT_A_TIME: usize = 256 * 1024;
+/// Maximum number of bytes to discard.
+const MAX_DISCARDED: usize = 64 << 20;
+/// Number of bytes to discard before other connections get their turn.
+const AT_ONCE: usize = 256 * 1024;
 
 /// A connection that is being closed.
 pub(super) struct Closing {
-    /// What is still to be sent.
+    /// The bytes that are still to be sent.
     last: Bytes,
     is_half_closed: bool,
-    is_over: bool,
-    /// Whether the client has to close its half, too.
+    is_finished: bool,
+    /// Whether to wait until the client has closed its sending half too.
     awaits_client: bool,
+    /// Number of bytes that may still be discarded.
     left: usize,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Closing {
-    /// Sends `last`, and closes. Unless it `awaits_client`, only what has come already is discarded.
+    /// Begins to close a connection after the bytes `last`. Unless it `awaits_client`, only bytes that have been received
+    /// already are discarded.
     pub(super) fn new(last: Bytes, awaits_client: bool) -> Self {
         let timer = Box::pin(sleep(LINGER));
-        Self { last, is_half_closed: false, is_over: false, awaits_client, left: DISCARDED, timer }
+        Self { last, is_half_closed: false, is_finished: false, awaits_client, left: MAX_DISCARDED, timer }
     }
 
     /// Ready when the connection can be dropped.
     pub(super) fn poll(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
-        if !self.is_over
+        if !self.is_finished
             && self.poll_end(stream, context).is_pending()
             && self.timer.as_mut().poll(context).is_pending()
         {
             return Poll::Pending;
         }
-        self.is_over = true;
+        self.is_finished = true;
         Poll::Ready(())
     }
 
+    /// Sends the last bytes, closes the sending half, and discards what is received.
     fn poll_end(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
         while !self.last.is_empty() {
             match Pin::new(&mut *stream).poll_write(context, &self.last) {
@@ -68,10 +71,10 @@ impl Closing {
         self.discard(stream, context)
     }
 
-    /// Ready at the client's end, at an error, or when there was too much.
+    /// Discards received bytes. Ready when the client has closed its half, at an error, or after too many bytes.
     fn discard(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
         let mut piece = [0; 8 * 1024];
-        let mut at_once = AT_A_TIME;
+        let mut at_once = AT_ONCE;
         loop {
             let mut piece = ReadBuf::new(&mut piece);
             match Pin::new(&mut *stream).poll_read(context, &mut piece) {

@@ -1,4 +1,4 @@
-//! The bytes of a connection, between the socket and actix's dispatcher.
+//! Reads and writes the bytes of a connection, between its socket and actix's dispatcher.
 
 use std::cell::RefMut;
 use std::io;
@@ -21,25 +21,26 @@ use crate::http::problem::Code;
 
 /// Maximum length of a request line, in bytes.
 const MAX_REQUEST_LINE: usize = 16 * 1024;
-/// Maximum number of bytes that the client of a stream may send while it follows it.
-const MAX_BESIDE_STREAM: usize = 16 * 1024;
+/// Maximum number of bytes that a client may send while it receives a stream.
+const MAX_DURING_STREAM: usize = 16 * 1024;
 
-/// The one owner of an accepted socket. Dropping it closes the socket, whoever holds a handle.
+/// The only owner of an accepted socket. Dropping it closes the socket, even if handles are left.
 pub(super) struct Connection {
     handle: ConnectionHandle,
     _admission: Admission,
-    /// Armed for the client's deadline or an earlier time, so that it need not be set for each request.
+    /// Fires at the client's deadline or earlier, so that it need not be set again for each request.
     read_timer: Option<Pin<Box<Sleep>>>,
     blocked_write: Option<BlockedWrite>,
     closing: Option<Closing>,
-    /// Length of the request line as far as it came; `None` once it is whole.
+    /// Number of bytes of the request line so far; `None` once the line is complete.
     request_line: Option<usize>,
-    /// What may be read before the dispatcher has its turn.
+    /// Number of bytes that may be read before the dispatcher gets its turn.
     at_once: usize,
     is_read_to_end: bool,
 }
 
 impl Connection {
+    /// Returns the owner of the socket of `handle`.
     pub(super) fn new(handle: ConnectionHandle, admission: Admission) -> Self {
         Self {
             handle,
@@ -53,6 +54,7 @@ impl Connection {
         }
     }
 
+    /// Returns the handle that requests and answers use.
     pub(super) fn handle(&self) -> &ConnectionHandle {
         &self.handle
     }
@@ -61,12 +63,13 @@ impl Connection {
         &self.handle.0
     }
 
-    /// Sends `last`, and closes when the client has read it; ready, as at the end of the client's bytes, when that is done.
-    fn close_behind(&mut self, last: Bytes, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Closes the connection after the bytes `last`. Ready when it is closed, like a read at the end of the client's bytes.
+    fn close_after(&mut self, last: Bytes, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.closing = Some(Closing::new(last, true));
         self.poll_closing(context)
     }
 
+    /// Continues to close the connection.
     fn poll_closing(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(closing) = &mut self.closing else { return Poll::Ready(Ok(())) };
         let mut stream = self.handle.0.stream.borrow_mut();
@@ -76,12 +79,13 @@ impl Connection {
         }
     }
 
+    /// Answers with a problem and closes the connection.
     fn refuse(&mut self, code: Code, detail: &'static str, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let last = self.state().worker.refuse_request(code, detail);
-        self.close_behind(last, context)
+        self.close_after(last, context)
     }
 
-    /// Whether the client has to wait: it has a request that is being answered, or an answer that it does not read.
+    /// Whether nothing is read from the client for now, because its request is being answered or it does not read an answer.
     fn is_held(&self) -> bool {
         let state = self.state();
         match state.phase.get() {
@@ -90,32 +94,31 @@ impl Connection {
         }
     }
 
-    /// Lets the dispatcher read again, if it was told to wait.
+    /// Lets the dispatcher read again, if reading was held.
     ///
-    /// Waking it costs one more search for a request in what it has read before. That search finds nothing: the
-    /// dispatcher took every request out of its buffer before the last one was answered. So it is woken by new bytes
-    /// alone, unless it has the rest of a body to deal with.
-    fn go_on_reading(&self, context: &mut Context<'_>) {
+    /// Waking the dispatcher makes it search its buffer for a request, in vain: it took all requests out before the last
+    /// answer. So it is woken by new bytes only, unless the rest of a body is left to be read.
+    fn resume_reading(&self, context: &mut Context<'_>) {
         let state = self.state();
         let Some(held) = state.reading.release() else { return };
-        let mut is_quiet = || open_stream(state).is_ok_and(|stream| stream.poll_read_ready(context).is_pending());
-        if state.is_body_unfinished.get() || !is_quiet() {
+        let mut has_no_bytes = || open_stream(state).is_ok_and(|stream| stream.poll_read_ready(context).is_pending());
+        if state.is_body_unfinished.get() || !has_no_bytes() {
             held.wake();
         }
     }
 
-    /// Reads as much as may be read now.
+    /// Reads as many bytes as may be read now.
     fn poll_some(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let state = &*self.handle.0;
         let is_body = matches!(state.phase.get(), Phase::Busy) && !state.ends_with_client.get();
-        let most = if is_body { state.reading.of_body() } else { self.at_once };
-        if most == 0 {
+        let max = if is_body { state.reading.of_body() } else { self.at_once };
+        if max == 0 {
             self.at_once = READ_AT_ONCE;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = out.filled().len();
-        let read = poll_read_at_most(&mut *open_stream(state)?, context, out, most);
+        let read = poll_read_at_most(&mut *open_stream(state)?, context, out, max);
         let count = out.filled().len() - before;
         if is_body {
             state.reading.took(count);
@@ -125,13 +128,13 @@ impl Connection {
         read
     }
 
-    /// An error if the answer is a stream whose client has left, perhaps before the stream began.
+    /// Fails if the answer is a stream whose client has closed the connection, possibly before the stream began.
     fn check_follower(&self) -> io::Result<()> {
         let has_left = self.is_read_to_end && self.state().ends_with_client.get();
         if has_left { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
-    /// Takes note of bytes that came; `false` if the request line is too long.
+    /// Updates phase and counters after bytes were received. Returns `false` if the request line is too long.
     fn note_received(&mut self, received: &[u8]) -> io::Result<bool> {
         let phase = self.state().phase.get();
         let received =
@@ -146,9 +149,9 @@ impl Connection {
             }
             Phase::Fresh(since) => self.state().phase.set(Phase::Head(since)),
             Phase::Busy if self.state().ends_with_client.get() => {
-                let beside = self.state().beside_stream.get() + received.len();
-                self.state().beside_stream.set(beside);
-                if beside > MAX_BESIDE_STREAM {
+                let count = self.state().received_during_stream.get() + received.len();
+                self.state().received_during_stream.set(count);
+                if count > MAX_DURING_STREAM {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
             }
@@ -163,17 +166,17 @@ impl Connection {
         Ok(true)
     }
 
-    /// Ready when the client has let its time pass.
+    /// Ready when the client's deadline has passed.
     fn poll_read_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(timer) = &mut self.read_timer else { return Poll::Pending };
         ready!(timer.as_mut().poll(context));
-        // It is armed anew, if need be, when the dispatcher has seen what came.
+        // It is set again, if needed, once the dispatcher has handled the received bytes.
         self.read_timer = None;
-        let is_over = self.state().read_deadline().is_some_and(|deadline| deadline <= Instant::now());
-        if is_over && self.blocked_write.is_none() { Poll::Ready(()) } else { Poll::Pending }
+        let has_passed = self.state().read_deadline().is_some_and(|deadline| deadline <= Instant::now());
+        if has_passed && self.blocked_write.is_none() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Sees to it that the timer fires at the client's deadline, or before.
+    /// Makes the timer fire at the client's deadline or earlier.
     fn arm_read_timer(&mut self, context: &mut Context<'_>) {
         let Some(deadline) = self.state().read_deadline() else { return };
         let timer = match &mut self.read_timer {
@@ -189,12 +192,12 @@ impl Connection {
         }
     }
 
-    /// The client's time has passed.
+    /// Ends the connection of a client whose deadline has passed, after an answer if the client has begun a request.
     fn time_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.state().phase.get() {
             Phase::Head(_) => self.refuse(
                 Code::RequestTimeout,
-                "the request line and headers did not come within `http.client_header_timeout_s`",
+                "the request line and headers did not arrive within `http.client_header_timeout_s`",
                 context,
             ),
             // The dispatcher closes the connection.
@@ -202,21 +205,23 @@ impl Connection {
         }
     }
 
+    /// Answers a request that the parser refused with `status`, and closes the connection.
     fn refuse_unparsed(&mut self, status: StatusCode, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.state().body_failed.get() || self.state().is_body_unfinished.get() {
-            // The handler of this very request has answered it, before or after the fault in its body was seen.
-            return self.close_behind(Bytes::new(), context);
+            // The fault is in the body of a request that its handler has answered already.
+            return self.close_after(Bytes::new(), context);
         }
         let (code, detail) = match status {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
                 (Code::HeadersTooLarge, "a request has at most 128 KiB and 96 lines of headers")
             }
             status if status.is_server_error() => (Code::Internal, "the request could not be handled"),
-            _ => (Code::MalformedRequest, "the request is not framed as RFC 9112 has it"),
+            _ => (Code::MalformedRequest, "the request does not follow RFC 9112"),
         };
         self.refuse(code, detail, context)
     }
 
+    /// Writes bytes, and waits for a client that does not read.
     fn write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let state = &*self.handle.0;
         let mut stream = open_stream(state)?;
@@ -283,7 +288,7 @@ impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if this.closing.is_some() {
-            // Nothing follows the last answer.
+            // Nothing is sent after the last answer.
             return this.poll_closing(context).map(|_| Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let mut bytes = bytes;
@@ -291,7 +296,7 @@ impl AsyncWrite for Connection {
             && let Some((at, status)) = parser_answer::find(bytes)
         {
             if at == 0 {
-                // An error, once the answer was read: the dispatcher would log what is the client's fault.
+                // Ends with an error that the dispatcher does not log, because the fault is the client's.
                 let refused = this.refuse_unparsed(status, context);
                 return refused.map(|_| Err(io::ErrorKind::ConnectionAborted.into()));
             }
@@ -304,14 +309,14 @@ impl AsyncWrite for Connection {
         written
     }
 
-    /// The dispatcher calls this at the end of each of its runs.
+    /// Called by the dispatcher at the end of each of its runs.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.closing.is_none() {
             this.check_follower()?;
             this.arm_read_timer(context);
             if !this.is_held() {
-                this.go_on_reading(context);
+                this.resume_reading(context);
             }
         }
         Poll::Ready(Ok(()))
@@ -327,18 +332,21 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// A server skips blank lines before a request (RFC 9112, section 2.2).
+/// Returns the bytes after leading blank lines, which a server ignores before a request (RFC 9112, section 2.2).
 fn without_blank_lines(received: &[u8]) -> &[u8] {
     let blank = received.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     &received[blank..]
 }
 
-/// The socket, which is there as long as its owner is.
+/// Returns the socket.
+///
+/// # Errors
+/// Its owner has been dropped.
 fn open_stream(state: &ConnectionState) -> io::Result<RefMut<'_, TcpStream>> {
     RefMut::filter_map(state.stream.borrow_mut(), Option::as_mut).map_err(|_| io::ErrorKind::NotConnected.into())
 }
 
-/// The kernel gives a connection up whose client does not read.
+/// Notes that the kernel has ended the connection because its client does not read.
 fn note_timeout<T>(state: &ConnectionState, outcome: &io::Result<T>) {
     if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
         state.write_timed_out.set(true);

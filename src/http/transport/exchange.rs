@@ -1,9 +1,9 @@
-//! One request and its answer, as their connection sees them.
+//! Exchanges: a request with its answer, as the connection sees them.
 //!
-//! Between the dispatcher and the application stands [`Exchanges`]. It tells the connection when a request begins and
-//! when its answer is complete, and that more of a body is wanted. It also shares the body with the handler, and lets go of it only at the end of
-//! the answer: the dispatcher closes a connection whose request body has an owner and is not read to its end, but waits
-//! without end for the rest of a chunked body that nobody owns.
+//! [`Exchanges`] is a layer between the dispatcher and the application. It tells the connection when a request begins, when
+//! its answer is complete, and when the handler waits for more of the body. It also keeps the body until the answer ends:
+//! the dispatcher closes a connection whose body is kept and was not read to its end, but waits without end for the rest of
+//! a chunked body that was dropped.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -24,7 +24,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::handle::ConnectionHandle;
 
-/// Makes [`Exchanges`] around an application.
+/// Creates [`Exchanges`] around an application.
 pub(super) struct ExchangesFactory<F>(pub(super) F);
 
 impl<F> ServiceFactory<Request> for ExchangesFactory<F>
@@ -52,7 +52,7 @@ where
     }
 }
 
-/// The application of one worker, with what its connections have to know.
+/// The application of one worker, which reports its exchanges to the connections.
 pub(super) struct Exchanges<S>(S);
 
 impl<S> Service<Request> for Exchanges<S>
@@ -81,14 +81,15 @@ where
     }
 }
 
-/// A request that is being answered, until its answer was handed over whole or is given up.
+/// A request that is being answered. Dropping it ends the exchange.
 struct Exchange {
     connection: Option<ConnectionHandle>,
     body: Option<SharedBody>,
 }
 
 impl Exchange {
-    /// The whole answer was handed over: the connection has to end if the request's body did not.
+    /// Notes that the dispatcher has the whole answer. If the request's body was not read to its end, the connection has to
+    /// end.
     fn complete(&self) {
         if let (Some(connection), Some(body)) = (&self.connection, &self.body)
             && !body.is_finished()
@@ -107,7 +108,7 @@ impl Drop for Exchange {
     }
 }
 
-/// The answer to come.
+/// Waits for the answer of the application.
 pub(super) struct AnswerFuture<F> {
     is_old: bool,
     exchange: Option<Exchange>,
@@ -127,7 +128,7 @@ where
         };
         let size = answer.body().size();
         if self.is_old && size == BodySize::Stream {
-            // RFC 9112, section 6.1: a client of HTTP/1.0 does not know chunks. The body ends with the connection.
+            // A client of HTTP/1.0 does not know chunks (RFC 9112, section 6.1), so the body ends with the connection.
             answer.head_mut().no_chunking(true);
             answer.head_mut().set_connection_type(ConnectionType::Close);
         }
@@ -144,7 +145,7 @@ where
     }
 }
 
-/// An answer's body. With its end, or when it is dropped, the exchange is over.
+/// The body of an answer. Dropping it ends the exchange.
 pub(super) struct AnswerBody {
     body: BoxBody,
     exchange: Option<Exchange>,
@@ -169,7 +170,7 @@ impl MessageBody for AnswerBody {
     }
 }
 
-/// A request's body, which its handler reads and its exchange keeps.
+/// The body of a request, which the handler reads and the exchange keeps.
 #[derive(Clone)]
 struct SharedBody(Rc<BodyState>);
 
@@ -180,7 +181,7 @@ struct BodyState {
 }
 
 impl SharedBody {
-    /// Puts itself in the place of the request's body, if there is one.
+    /// Replaces the body of a request by a shared one; `None` if the request has no body.
     fn take_from(request: &mut Request, connection: Option<ConnectionHandle>) -> Option<Self> {
         let payload = match request.take_payload() {
             Payload::None => return None,
@@ -192,6 +193,7 @@ impl SharedBody {
         Some(body)
     }
 
+    /// Reads the next piece, and tells the connection whether the handler waits for more.
     fn poll_piece(&self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         let piece = Pin::new(&mut *self.0.payload.borrow_mut()).poll_next(context);
         if let Poll::Ready(Some(Err(_))) = piece {
@@ -206,7 +208,7 @@ impl SharedBody {
         piece
     }
 
-    /// Whether the body came to its end. Discards what its handler did not read.
+    /// Whether the body has been received completely. Discards what the handler did not read.
     fn is_finished(&self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
         loop {
@@ -218,6 +220,7 @@ impl SharedBody {
         }
     }
 
+    /// Whether the body was malformed.
     fn has_failed(&self) -> bool {
         self.0.has_failed.get()
     }

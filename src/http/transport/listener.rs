@@ -1,4 +1,4 @@
-//! A listener and its workers.
+//! Binds a listener and serves connections with its workers.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,28 +24,30 @@ use super::timeouts::Timeouts;
 use super::worker::Worker;
 use crate::http::problem::Code;
 
-/// Connections of one worker that may be accepted beyond the limit, in order to be refused with an answer.
+/// Number of connections per worker that are accepted beyond the limit, to be refused with an answer.
 pub(super) const ACCEPTED_BEYOND_LIMIT: usize = 8;
-/// Connections that may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 2_048;
 
-/// What a listener serves, and within which limits.
+/// The options of a listener.
 pub(crate) struct Listener {
-    /// The name in metrics.
+    /// Name in metrics.
     pub(crate) name: &'static str,
+    /// Number of worker threads.
     pub(crate) workers: usize,
     pub(crate) limits: ConnectionLimits,
     pub(crate) timeouts: Timeouts,
-    /// How long answers may take to complete once the server is to stop.
+    /// How long answers may take to complete when the server stops.
     pub(crate) shutdown_timeout: Duration,
     /// Differs from one start of the server to the next.
     pub(crate) start: u64,
-    /// The clock of answers that no handler gives.
+    /// The clock of answers that do not come from a handler.
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Listener {
-    /// Binds `address` and prepares its workers, which serve `routes`. The server runs when it is awaited.
+    /// Binds `address` and prepares the workers, which serve `routes`. The server runs once it is awaited. Also returns the
+    /// bound address, which has a port even if `address` has port 0.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -56,10 +58,10 @@ impl Listener {
         let socket = bind(address)?;
         let address = socket.local_addr()?;
         let admissions = Admissions::new(self.name, self.limits);
-        let most = self.limits.connections.div_ceil(self.workers) + ACCEPTED_BEYOND_LIMIT;
+        let max_per_worker = self.limits.connections.div_ceil(self.workers) + ACCEPTED_BEYOND_LIMIT;
         let builder = ServerBuilder::new()
             .workers(self.workers)
-            .max_concurrent_connections(most)
+            .max_concurrent_connections(max_per_worker)
             .shutdown_timeout(self.shutdown_timeout.as_secs())
             .disable_signals();
         let stopping = builder.graceful_shutdown_signal();
@@ -67,7 +69,7 @@ impl Listener {
             let worker = Rc::new(Worker::new(address, self.timeouts, self.start, Arc::clone(&self.clock)));
             let (admissions, stopping, routes) = (Arc::clone(&admissions), stopping.clone(), routes.clone());
             let http = HttpService::build()
-                // `Connection` has time-outs of its own, which cover more and cost less.
+                // The time-outs of `Connection` cover more and cost less than those of actix.
                 .keep_alive(KeepAlive::Os)
                 .client_request_timeout(Duration::ZERO)
                 .client_disconnect_timeout(Duration::ZERO)
@@ -94,7 +96,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Lets a connection in, or refuses it.
+/// Admits a connection, or refuses it with an answer.
 fn accept(
     stream: TcpStream,
     worker: &Rc<Worker>,
@@ -110,11 +112,12 @@ fn accept(
     Ok((Connection::new(handle, admission), peer))
 }
 
-/// Answers without waiting for anything. Whether the client reads the answer is its own affair.
+/// Sends the answer to a refused connection, without waiting for the client to read it.
 fn refuse(stream: &TcpStream, worker: &Worker) {
-    let answer = worker.refusal(Code::Busy, "as many connections are open as the server, or one client, may have");
+    let answer = worker
+        .refusal(Code::Busy, "the server, or this client, has the maximum number of open connections: try again later");
     let mut request = [0; 4 * 1024];
-    // A request that has come already would reset the connection before the answer is read.
+    // Unread bytes of a request would reset the connection before the client reads the answer.
     let _ = recv(stream, request.as_mut_slice(), RecvFlags::DONTWAIT);
     let _ = send(stream, &answer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
     let _ = shutdown(stream, Shutdown::Write);

@@ -1,10 +1,9 @@
-//! The transport below HTTP: accepted TCP connections, their time-outs, limits and ends.
+//! The transport below HTTP: TCP connections with their limits and time-outs.
 //!
-//! actix's HTTP/1 dispatcher is served over [`Connection`], which owns the one descriptor of a connection. What the
-//! dispatcher does not offer happens there: time-outs for idle clients, for unfinished request heads and for answers
-//! that are not read; a close that a client can read to its end; and complete answers where the parser refuses a
-//! request. See ADR 0009. Read `listener` for how a listener is served, `connection` for what is read and written, and
-//! `exchange` for what a request and its answer do to their connection.
+//! actix's HTTP/1 dispatcher runs on [`Connection`], which owns the socket and adds what the dispatcher lacks (ADR 0009):
+//! time-outs for idle clients, for incomplete request heads and for unread answers; closing in a way that the client can
+//! read the last answer; and complete answers to requests that the parser refuses. `listener` accepts connections,
+//! `connection` reads and writes them, and `exchange` connects them with requests and answers.
 
 mod admission;
 mod blocked_write;
@@ -28,13 +27,13 @@ pub(crate) use handle::ConnectionHandle;
 pub(crate) use listener::Listener;
 pub(crate) use timeouts::Timeouts;
 
-/// The connection that a request came on; `None` where the request did not come from a listener of ours.
+/// Returns the connection of a request; `None` if the request did not come from a [`Listener`], as in tests.
 pub(crate) fn connection(request: &HttpRequest) -> Option<&ConnectionHandle> {
     request.conn_data()
 }
 
-/// Prepares the request's connection for an answer that is a stream of events: the send buffer is bounded, and the
-/// stream ends as soon as its client closes the connection.
+/// Prepares the connection of a request for a stream of events: bounds its send buffer, and ends the stream as soon as the
+/// client closes the connection.
 pub(crate) fn begin_event_stream(request: &HttpRequest) {
     if let Some(connection) = connection(request) {
         connection.bound_send_buffer();
@@ -42,7 +41,7 @@ pub(crate) fn begin_event_stream(request: &HttpRequest) {
     }
 }
 
-/// The address of the listener that the request came in at.
+/// Returns the address of the listener that received the request.
 pub(crate) fn listen_address(request: &HttpRequest) -> SocketAddr {
     connection(request).map_or_else(|| request.app_config().local_addr(), ConnectionHandle::listen_address)
 }

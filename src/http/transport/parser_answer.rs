@@ -1,18 +1,18 @@
-//! Recognising the answers that actix's parser gives by itself.
+//! Recognizes the answers that actix sends by itself to requests that it cannot parse.
 //!
-//! When a request cannot be parsed, the dispatcher writes a head without body and ends the connection; no handler takes
-//! part. Such an answer stands at the end of what is written, and looks like nothing else that the server sends.
+//! The dispatcher then writes a head without a body and ends the connection, and no handler is called. Such an answer is at
+//! the end of the written bytes, and no other answer of the server looks like it.
 
 use actix_web::http::StatusCode;
 
-/// The shortest and longest answer of the parser: status line, length, connection and date.
+/// Minimum and maximum length of such an answer: status line, length, connection and date.
 const LENGTHS: std::ops::RangeInclusive<usize> = 60..=200;
 const END: &[u8] = b"\r\n\r\n";
 const VERSION: &[u8] = b"HTTP/1.";
-/// Where the status stands in the status line: behind `HTTP/1.1 `.
+/// Position of the status in the status line, after `HTTP/1.1 `.
 const STATUS_AT: usize = 9;
 
-/// Where in `written` the parser's answer begins, and its status; `None` if there is none at the end.
+/// Returns where the parser's answer begins in `written`, and its status; `None` if there is none.
 pub(super) fn find(written: &[u8]) -> Option<(usize, StatusCode)> {
     if !written.ends_with(END) {
         return None;
@@ -21,7 +21,7 @@ pub(super) fn find(written: &[u8]) -> Option<(usize, StatusCode)> {
     let at = memchr::memrchr_iter(VERSION[0], &written[tail..])
         .map(|at| tail + at)
         .find(|at| written[*at..].starts_with(VERSION))?;
-    // Most of what comes here is the answer of a handler without body, such as 304.
+    // Most answers that get here are those of handlers without a body, such as 304.
     if !matches!(written.get(at + STATUS_AT), Some(b'4' | b'5')) {
         return None;
     }

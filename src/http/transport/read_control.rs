@@ -1,9 +1,8 @@
-//! How much is read from a client, and when.
+//! Controls when and how much is read from a client.
 //!
-//! The dispatcher reads up to 128 KiB ahead, whatever it is doing, and with so much in hand it runs again and again until
-//! the requests before it are answered. So nothing is read while a request is answered or an answer waits for its
-//! client, except the request's body as far as its handler asks for it. What the client sends ahead waits in the
-//! system's buffers and is lost to nobody.
+//! The dispatcher reads up to 128 KiB ahead, and with that in its buffer it runs again and again until the requests before
+//! are answered. So while a request is being answered or its answer is not read, nothing is read except the body that the
+//! handler waits for. Other bytes of the client wait in the buffers of the system.
 
 use std::cell::Cell;
 use std::io;
@@ -13,70 +12,70 @@ use std::task::{Context, Poll, Waker};
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-/// Maximum number of bytes that are read before the dispatcher deals with them.
+/// Maximum number of bytes that are read before the dispatcher handles them.
 pub(super) const READ_AT_ONCE: usize = 32 * 1024;
 /// Maximum number of bytes of a body that are read each time its handler waits for more.
 const BODY_AT_ONCE: usize = 64 * 1024;
 
-/// What a connection and the request that it answers agree on.
+/// What a connection and the request that it answers share about reading.
 #[derive(Default)]
 pub(super) struct ReadControl {
-    /// How many bytes the handler of the request waits for.
+    /// Number of bytes of the body that may be read for the handler.
     body: Cell<usize>,
-    /// Wakes the dispatcher, which was told to wait.
+    /// Wakes the dispatcher if reading is held.
     held: Cell<Option<Waker>>,
 }
 
 impl ReadControl {
-    /// How many bytes of the request's body may be read now.
+    /// Returns the number of bytes of the request's body that may be read now.
     pub(super) fn of_body(&self) -> usize {
         self.body.get()
     }
 
-    /// Bytes of the body were read.
+    /// Notes that bytes of the body were read.
     pub(super) fn took(&self, count: usize) {
         self.body.set(self.body.get().saturating_sub(count));
     }
 
-    /// The handler waits for more of its body.
+    /// Notes that the handler waits for more of the body.
     pub(super) fn want_body(&self) {
         self.body.set(BODY_AT_ONCE);
-        self.go_on();
+        self.resume();
     }
 
-    /// The handler waits for nothing of its body.
+    /// Notes that the handler does not wait for the body.
     pub(super) fn want_no_body(&self) {
         self.body.set(0);
     }
 
-    /// Nothing is read until [`Self::go_on`].
+    /// Holds reading until [`Self::resume`].
     pub(super) fn hold(&self, context: &Context<'_>) {
         self.held.set(Some(context.waker().clone()));
     }
 
-    /// Ends the hold, and returns what wakes the dispatcher; `None` if nothing was held.
+    /// Ends a hold and returns the waker of the dispatcher; `None` if reading was not held.
     pub(super) fn release(&self) -> Option<Waker> {
         self.held.take()
     }
 
-    /// Reading goes on, if it was held.
-    pub(super) fn go_on(&self) {
+    /// Ends a hold and wakes the dispatcher, if reading was held.
+    pub(super) fn resume(&self) {
         if let Some(waker) = self.release() {
             waker.wake();
         }
     }
 }
 
-/// Reads at most `most` bytes.
+/// Reads at most `max` bytes.
 pub(super) fn poll_read_at_most(
     stream: &mut TcpStream,
     context: &mut Context<'_>,
     out: &mut ReadBuf<'_>,
-    most: usize,
+    max: usize,
 ) -> Poll<io::Result<()>> {
-    // Neither clears the buffer first: that would cost more than the rest of a small request.
-    if out.remaining() <= most {
+    // Neither way zeroes the buffer first, which would cost more than the rest of a small request.
+    if out.remaining() <= max {
         return Pin::new(stream).poll_read(context, out);
     }
-    Pin::new(&mut stream.take(most as u64)).poll_read(context, out)
+    Pin::new(&mut stream.take(max as u64)).poll_read(context, out)
 }

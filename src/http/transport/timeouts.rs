@@ -1,20 +1,20 @@
-//! How long the client of a connection may take.
+//! The time-outs of a connection.
 
 use std::time::Duration;
 
-/// How long a client may take.
+/// How long a client may take for each step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// For a request line and headers.
+    /// To send a request line and headers.
     pub(crate) header: Duration,
-    /// For the next request.
+    /// To begin the next request.
     pub(crate) keep_alive: Duration,
-    /// For reading some of an answer.
+    /// To read some of an answer.
     pub(crate) write: Duration,
 }
 
 impl Timeouts {
-    /// Those of `settings`.
+    /// Returns the time-outs of `settings`.
     pub(crate) fn new(settings: &config::Http) -> Self {
         Self { header: settings.client_header_timeout, keep_alive: settings.keep_alive, write: settings.unread_timeout }
     }

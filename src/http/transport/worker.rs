@@ -1,4 +1,4 @@
-//! What the connections of one worker thread share.
+//! The state that the connections of one worker thread share.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use domain::port::clock::Clock;
 use super::timeouts::Timeouts;
 use crate::http::problem::{Code, Problem};
 use crate::http::request_id::RequestIds;
+use crate::json_text;
 use crate::telemetry::metric;
 
 /// One worker of a listener.
@@ -23,29 +24,31 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// `start` differs from one start of the server to the next.
+    /// Returns a worker of the listener at `listen`. `start` differs from one start of the server to the next.
     pub(super) fn new(listen: SocketAddr, timeouts: Timeouts, start: u64, clock: Arc<dyn Clock>) -> Self {
         Self { listen, timeouts, ids: RequestIds::new(start), clock }
     }
 
-    /// The answer to a request that never reached a handler, which is counted.
+    /// Returns the answer to a request that reaches no handler, and counts the request.
     pub(super) fn refuse_request(&self, code: Code, detail: &'static str) -> Bytes {
         metric::requests("unknown", "other", Problem::new(code, detail).status().as_u16()).increment(1);
         self.refusal(code, detail)
     }
 
-    /// A complete answer that no handler gives. It ends the connection.
+    /// Returns a complete answer for a connection or request that reaches no handler. It announces the end of the
+    /// connection.
     pub(super) fn refusal(&self, code: Code, detail: &'static str) -> Bytes {
         let problem = Problem::new(code, detail);
         let id = self.ids.make();
         let id = id.to_str().unwrap_or_default();
-        let body = serde_json::to_vec(&problem.body(None, Some(id))).unwrap_or_default();
+        let body = json_text::to_bytes(&problem.body(None, Some(id)));
         let status = problem.status();
         let now = Duration::from_micros(u64::try_from(self.clock.now_micros()).unwrap_or_default());
         write_answer(status, (UNIX_EPOCH + now).into(), id, &body)
     }
 }
 
+/// Writes the bytes of an answer.
 fn write_answer(status: StatusCode, date: HttpDate, id: &str, body: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(512 + body.len());
     let reason = status.canonical_reason().unwrap_or_default();

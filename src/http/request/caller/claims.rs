@@ -1,4 +1,4 @@
-//! What a token says, and turning that into a caller.
+//! The claims of a token, and the caller that they describe.
 
 use domain::access::Viewer;
 use domain::id::UserId;
@@ -42,6 +42,7 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
+    /// Whether `audience` is among the audiences.
     pub(super) fn names(&self, audience: &str) -> bool {
         match self {
             Self::One(name) => name == audience,
@@ -50,27 +51,28 @@ impl Audience {
     }
 }
 
-/// For whom an agent acts.
+/// The citizen that an agent acts for (RFC 8693, section 4.1).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Act {
     pub(crate) sub: String,
 }
 
 impl Claims {
-    /// The caller that these claims, already verified, describe.
+    /// Returns the caller that these claims describe; the token has been verified. `ends_at` is the second after which the
+    /// token is no longer accepted.
     ///
     /// # Errors
-    /// Names the claim that is not what it must be.
+    /// The error names the claim that is not valid.
     pub(crate) fn into_caller(self, ends_at: i64) -> Result<Caller, TokenError> {
-        let role = Role::parse(&self.role).ok_or(TokenError("the claim `role` names no role that is served"))?;
+        let role = Role::parse(&self.role).ok_or(TokenError("the claim `role` is not a known role"))?;
         if self.sub.strip_prefix(role.subject_prefix()).is_none_or(str::is_empty) {
-            return Err(TokenError("the claim `role` does not go with the prefix of `sub`"));
+            return Err(TokenError("the prefix of the claim `sub` does not match the claim `role`"));
         }
         let has = |scope: &str| self.scope.split_ascii_whitespace().any(|held| held == scope);
         let viewer = match role {
-            Role::SelfCitizen => {
-                Viewer::SelfCitizen(UserId::parse(&self.sub).map_err(|_| TokenError("the claim `sub` is no user id"))?)
-            }
+            Role::SelfCitizen => Viewer::SelfCitizen(
+                UserId::parse(&self.sub).map_err(|_| TokenError("the claim `sub` is not a user id"))?,
+            ),
             Role::Service => Viewer::Service {
                 profile_read: has("profile:read"),
                 third_party: has("third_party"),
@@ -80,7 +82,7 @@ impl Claims {
             Role::Auditor => Viewer::Auditor,
             Role::Agent => Viewer::Agent { citizen: self.citizen()?, sections: self.sections() },
         };
-        // Feeds are the engines': a person's token opens none, whatever its scopes say.
+        // Only services post events: the token of a person opens no feed, whatever its scopes.
         let feeds = match role {
             Role::Service => Source::ALL.into_iter().filter(|source| has(&format!("feed:{}", source.name()))).collect(),
             _ => Vec::new(),
@@ -92,10 +94,10 @@ impl Claims {
 
     fn citizen(&self) -> Result<UserId, TokenError> {
         let JsonObject(act) = self.act.as_ref().ok_or(TokenError("an agent's token needs the claim `act`"))?;
-        UserId::parse(&act.sub).map_err(|_| TokenError("the claim `act` names no user id"))
+        UserId::parse(&act.sub).map_err(|_| TokenError("the claim `act` does not contain a user id"))
     }
 
-    /// What the `section:` scopes leave; nothing without one.
+    /// Returns the leaves of the sections that the `section:` scopes name; none without such a scope.
     fn sections(&self) -> LeafSet {
         let scopes = self.scope.split_ascii_whitespace();
         let members = scopes.filter_map(|scope| scope.strip_prefix("section:")).filter_map(Member::parse);

@@ -1,4 +1,4 @@
-//! Who is calling: bearer tokens, checked as RFC 8725 wants them, verified once and remembered by hash.
+//! Authenticates callers by bearer tokens, which are verified as RFC 8725 requires and then remembered by hash.
 
 mod claims;
 mod numeric_date;
@@ -17,31 +17,31 @@ pub(crate) use claims::{Act, Audience, Claims};
 pub(crate) use numeric_date::NumericDate;
 pub(crate) use verify::{Verifier, sign};
 
-/// What a caller is. The name stands in the claim `role`.
+/// The role of a caller, named by the claim `role`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// The citizen.
+    /// A citizen, who reads and consents for themselves.
     SelfCitizen,
-    /// An engine or consumer.
+    /// An engine that posts events, or a consumer of profiles.
     Service,
     /// An administrator.
     Admin,
     /// An auditor.
     Auditor,
-    /// A tool acting for a citizen.
+    /// A tool that acts for a citizen.
     Agent,
 }
 
 impl Role {
-    /// Every role that is served. `legal` is reserved.
+    /// All roles. The name `legal` is reserved for a later one.
     pub(crate) const ALL: [Self; 5] = [Self::SelfCitizen, Self::Service, Self::Admin, Self::Auditor, Self::Agent];
 
-    /// The role of that name.
+    /// Returns the role with this name.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
-    /// The name in the claim `role`.
+    /// Returns the name in the claim `role`.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::SelfCitizen => "self",
@@ -52,7 +52,7 @@ impl Role {
         }
     }
 
-    /// What the claim `sub` begins with.
+    /// Returns the prefix that the claim `sub` must have.
     pub(crate) const fn subject_prefix(self) -> &'static str {
         match self {
             Self::SelfCitizen => "usr_",
@@ -67,27 +67,29 @@ impl Role {
 /// A caller whose token was verified.
 #[derive(Debug)]
 pub(crate) struct Caller {
+    /// The claim `sub`.
     pub(crate) subject: String,
     pub(crate) role: Role,
+    /// What the access table knows the caller as.
     pub(crate) viewer: Viewer,
-    /// The sources that it may post to.
+    /// The feeds that the caller may post to.
     pub(crate) feeds: Vec<Source>,
-    /// Whether one socket of its may follow more than one user.
+    /// Whether the caller may follow more than one user on a socket.
     pub(crate) live_many: bool,
-    /// Whether it may follow the events of all users.
+    /// Whether the caller may follow the events of all users.
     pub(crate) events_read: bool,
-    /// When the token stops to be accepted: its `exp` and the leeway, in seconds since the Unix epoch.
+    /// The last second in which the token is accepted, its `exp` plus the leeway, in seconds since the Unix epoch.
     pub(crate) ends_at: i64,
 }
 
 impl Caller {
-    /// Whether answers may tell how they were made: to self and admin only.
+    /// Whether answers to the caller tell how they were served, such as `X-Cache`.
     pub(crate) fn sees_serving(&self) -> bool {
         matches!(self.role, Role::SelfCitizen | Role::Admin)
     }
 }
 
-/// Why a token is not accepted, for the caller to read.
+/// Why a token is not accepted, as text for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenError(pub(crate) &'static str);
 
@@ -97,7 +99,10 @@ impl From<TokenError> for Problem {
     }
 }
 
-/// The caller of a request.
+/// Returns the caller of a request.
+///
+/// # Errors
+/// The request has no bearer token, or one that is not accepted.
 pub(crate) fn authenticate(verifier: &Verifier, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
     let given = headers::single(headers, &header::AUTHORIZATION)?.ok_or_else(|| {
         Problem::new(Code::Unauthenticated, "send `Authorization: Bearer` with a token from the identity service")
@@ -107,7 +112,7 @@ pub(crate) fn authenticate(verifier: &Verifier, headers: &HeaderMap) -> Result<A
     Ok(verifier.caller(token)?)
 }
 
-/// The token of a bearer header (RFC 6750); the scheme's case does not matter.
+/// Returns the token of an `Authorization: Bearer` header (RFC 6750). The case of the scheme does not matter.
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii()).filter(|token| !token.is_empty())

@@ -1,23 +1,26 @@
-//! Times in tokens: `NumericDate` of RFC 7519, section 2.
+//! Times in tokens: the `NumericDate` of RFC 7519, section 2.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Microseconds in a second.
 const MICROS: i64 = 1_000_000;
 
-/// Microseconds since the Unix epoch; in JSON a number of seconds, which may have a fraction or an exponent.
+/// A time in microseconds since the Unix epoch. In JSON it is a number of seconds, which may have a fraction or exponent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NumericDate(i64);
 
 impl NumericDate {
+    /// Returns the time that is `seconds` after the Unix epoch.
     pub(crate) const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(MICROS))
     }
 
+    /// Returns the microseconds since the Unix epoch.
     pub(crate) const fn micros(self) -> i64 {
         self.0
     }
 
-    /// The second that the time falls into.
+    /// Returns the seconds since the Unix epoch, rounded down.
     pub(crate) const fn seconds(self) -> i64 {
         self.0.div_euclid(MICROS)
     }
@@ -26,7 +29,7 @@ impl NumericDate {
 impl<'de> Deserialize<'de> for NumericDate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let micros = f64::deserialize(deserializer)? * MICROS as f64;
-        // The cast saturates: a time beyond three hundred thousand years is as good as the last one.
+        // The cast saturates at about 292,000 years from now, which is late enough for any token.
         Ok(Self(micros.round() as i64))
     }
 }

@@ -1,4 +1,4 @@
-//! Verifying tokens, and signing them with the local development key.
+//! Verifies tokens, and signs them with the local development key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,97 +11,102 @@ use sha2::{Digest, Sha256};
 use super::{Caller, Claims, Role, TokenError};
 use crate::json_object::JsonObject;
 
-/// RFC 9068, section 2.1.
+/// The type of access tokens (RFC 9068, section 2.1).
 const TOKEN_TYPE: &str = "at+jwt";
+/// Microseconds in a second.
 const MICROS: i64 = 1_000_000;
-/// A longer token is not looked at.
+/// Maximum length of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// Verifies tokens and remembers those that it verified, by hash, until they end.
+/// Verifies tokens, and remembers verified tokens by hash until they expire.
 pub(crate) struct Verifier {
     key: Option<DecodingKey>,
     settings: config::Auth,
     clock: Arc<dyn Clock>,
-    known: Cache<[u8; 32], Arc<Caller>>,
+    verified: Cache<[u8; 32], Arc<Caller>>,
 }
 
 impl Verifier {
-    /// `key` is the local development key, absent in production; `clock` is the real one.
+    /// Returns a verifier with the local development key, which is `None` in production. `clock` is the wall clock.
     pub(crate) fn new(key: Option<&[u8; 32]>, settings: config::Auth, clock: Arc<dyn Clock>) -> Self {
-        let known = Cache::new(settings.token_cache_entries);
-        Self { key: key.map(|key| DecodingKey::from_secret(key)), settings, clock, known }
+        let verified = Cache::new(settings.token_cache_entries);
+        Self { key: key.map(|key| DecodingKey::from_secret(key)), settings, clock, verified }
     }
 
-    /// Microseconds since the Unix epoch.
+    /// Returns the time in microseconds since the Unix epoch.
     pub(crate) fn now_micros(&self) -> i64 {
         self.clock.now_micros()
     }
 
-    /// For how long the caller's token is accepted from now on: until the second that its end falls into is over.
+    /// Returns how long the caller's token is still accepted: until the end of the second in which it expires.
     pub(crate) fn left(&self, caller: &Caller) -> Duration {
         let end = caller.ends_at.saturating_add(1).saturating_mul(1_000_000);
         Duration::from_micros(u64::try_from(end.saturating_sub(self.now_micros())).unwrap_or(0))
     }
 
-    /// Seconds since the Unix epoch.
+    /// Returns the time in seconds since the Unix epoch.
     fn now(&self) -> i64 {
         self.now_micros().div_euclid(1_000_000)
     }
 
-    /// The caller that `token` speaks for.
+    /// Verifies a token and returns its caller.
+    ///
+    /// # Errors
+    /// The token is not accepted, or has expired.
     pub(crate) fn caller(&self, token: &[u8]) -> Result<Arc<Caller>, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError("the token is too long"));
         }
         let hash: [u8; 32] = Sha256::digest(token).into();
         let now = self.now();
-        let caller = match self.known.get(&hash) {
+        let caller = match self.verified.get(&hash) {
             Some(caller) => caller,
             None => {
                 let caller = Arc::new(self.verify(token, self.now_micros())?);
-                self.known.insert(hash, Arc::clone(&caller));
+                self.verified.insert(hash, Arc::clone(&caller));
                 caller
             }
         };
         if caller.ends_at < now {
-            self.known.invalidate(&hash);
+            self.verified.invalidate(&hash);
             return Err(TokenError("the token has expired"));
         }
         Ok(caller)
     }
 
-    /// The checks of RFC 8725: the one algorithm that goes with the key, the type, the parties, the times.
+    /// Makes the checks of RFC 8725: the algorithm that belongs to the key, the type, the issuer, the audience and the times.
+    /// `now` is in microseconds.
     fn verify(&self, token: &[u8], now: i64) -> Result<Caller, TokenError> {
-        let key = self.key.as_ref().ok_or(TokenError("no key is configured that could verify a token"))?;
+        let key = self.key.as_ref().ok_or(TokenError("no key to verify tokens is configured"))?;
         let mut validation = Validation::new(Algorithm::HS256);
-        // Times and parties are checked below, against the clock that was injected.
+        // Times, issuer and audience are checked below, with the injected clock.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let decoded = jsonwebtoken::decode::<JsonObject<Claims>>(token, key, &validation)
-            .map_err(|_| TokenError("the token's form, algorithm, signature or claims are not what they must be"))?;
+            .map_err(|_| TokenError("the token's form, algorithm, signature or claims are not valid"))?;
         let kind = decoded.header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
         if kind.strip_prefix("application/").unwrap_or(&kind) != TOKEN_TYPE {
             return Err(TokenError("the header `typ` must be `at+jwt`"));
         }
         if decoded.header.crit.is_some() {
-            return Err(TokenError("the header `crit` names extensions that are not known here"));
+            return Err(TokenError("the header `crit` names extensions that are not supported"));
         }
         let JsonObject(claims) = decoded.claims;
         if claims.iss != self.settings.issuer {
-            return Err(TokenError("the claim `iss` is not the issuer that is trusted here"));
+            return Err(TokenError("the claim `iss` is not the trusted issuer"));
         }
         if !claims.aud.names(&self.settings.audience) {
             return Err(TokenError("the claim `aud` does not name this server"));
         }
         if claims.tenant.as_deref().is_some_and(|tenant| tenant != "0") {
-            return Err(TokenError("the claim `tenant` names no tenant of this server"));
+            return Err(TokenError("the claim `tenant` is not a tenant of this server"));
         }
         let ends_at = self.check_times(&claims, now)?;
         claims.into_caller(ends_at)
     }
 
-    /// The second after which the token stops being accepted. `now` is in microseconds.
+    /// Checks the times of a token. Returns the second after which it is no longer accepted. `now` is in microseconds.
     fn check_times(&self, claims: &Claims, now: i64) -> Result<i64, TokenError> {
         let longest = match Role::parse(&claims.role) {
             Some(Role::Service) => self.settings.max_service_life,
@@ -113,9 +118,9 @@ impl Verifier {
             return Err(TokenError("the token is not valid yet"));
         }
         let life = claims.exp.micros().saturating_sub(claims.iat.micros());
-        // In whole seconds: the fractions of two times that a client added up need not differ exactly.
+        // Compared in whole seconds, because the fractions of two times may be rounded differently.
         if life <= 0 || life / MICROS > seconds(longest) {
-            return Err(TokenError("the token's life, `exp` less `iat`, is longer than accepted"));
+            return Err(TokenError("the token's lifetime, `exp` minus `iat`, is not within the accepted range"));
         }
         let ends_at = claims.exp.seconds() + seconds(leeway);
         if ends_at < now.div_euclid(MICROS) { Err(TokenError("the token has expired")) } else { Ok(ends_at) }

@@ -4,44 +4,46 @@ use std::cmp::Reverse;
 
 use actix_web::http::header::{self, HeaderMap};
 
-use super::{elements, parts};
+use super::elements;
+use super::media_type::MediaType;
 
-/// A form in which a resource can be served.
+/// A media type in which a resource can be served.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServedType {
-    media_type: &'static str,
+    name: &'static str,
     parameter: Option<(&'static str, &'static str)>,
     alias: Option<&'static str>,
 }
 
 impl ServedType {
-    /// A form of this media type, in lower case.
-    pub(crate) const fn new(media_type: &'static str) -> Self {
-        Self { media_type, parameter: None, alias: None }
+    /// Returns the media type `name`, which is written in lower case.
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self { name, parameter: None, alias: None }
     }
 
-    /// The form has a parameter, which a range must have with the same value if it has it at all.
+    /// Adds a parameter. A range that names the parameter with another value does not cover this type.
     pub(crate) const fn with_parameter(self, name: &'static str, value: &'static str) -> Self {
         Self { parameter: Some((name, value)), ..self }
     }
 
-    /// A more general media type that covers the form too.
-    pub(crate) const fn with_alias(self, media_type: &'static str) -> Self {
-        Self { alias: Some(media_type), ..self }
+    /// Adds a more general media type: a range that names it covers this type too.
+    pub(crate) const fn with_alias(self, name: &'static str) -> Self {
+        Self { alias: Some(name), ..self }
     }
 
-    /// How exactly the range names the form, from 0 for `*/*`; `None` if it does not cover the form.
+    /// Returns how specific the range is for this type, from 0 for `*/*` to 4 for a type with its parameter; `None` if the
+    /// range does not cover this type.
     ///
-    /// A parameter that the form does not have is ignored: clients send `application/json; charset=utf-8` by habit.
+    /// Parameters that this type does not have are ignored: many clients send `application/json; charset=utf-8`.
     fn specificity(&self, range: &Range<'_>) -> Option<u8> {
-        let (kind, _) = self.media_type.split_once('/')?;
-        let is = |media_type: &str| range.media_type.eq_ignore_ascii_case(media_type);
-        match range.media_type.split_once('/') {
+        let (kind, _) = self.name.split_once('/')?;
+        let is = |name: &str| range.media_type.is(name);
+        match range.media_type.name().split_once('/') {
             _ if is("*/*") || is("*") => Some(0),
             Some((given, "*")) if given.eq_ignore_ascii_case(kind) => Some(1),
             _ if self.alias.is_some_and(is) => Some(2),
-            _ if is(self.media_type) => {
-                let given = self.parameter.and_then(|(name, value)| Some((range.parameter(name)?, value)));
+            _ if is(self.name) => {
+                let given = self.parameter.and_then(|(name, value)| Some((range.media_type.parameter(name)?, value)));
                 match given {
                     None => Some(3),
                     Some((given, value)) => (given == value).then_some(4),
@@ -52,56 +54,44 @@ impl ServedType {
     }
 }
 
-/// One range of the header.
+/// One media range of the header, with its weight.
 struct Range<'h> {
-    media_type: &'h str,
-    parameters: &'h str,
+    media_type: MediaType<'h>,
     /// In thousandths.
     weight: u16,
 }
 
 impl<'h> Range<'h> {
-    /// `None` for an element that is not a range. Such an element asks for nothing.
+    /// Returns `None` for an element that is not a range, which is ignored.
     fn parse(element: &'h [u8]) -> Option<Self> {
-        let text = std::str::from_utf8(element).ok()?;
-        let (media_type, parameters) = text.split_once(';').unwrap_or((text, ""));
-        let mut range = Self { media_type: media_type.trim(), parameters, weight: 1_000 };
-        if let Some(weight) = range.parameter("q") {
-            range.weight = parse_weight(weight)?;
-        }
-        Some(range)
-    }
-
-    fn parameter(&self, name: &str) -> Option<&'h str> {
-        let pairs =
-            parts(self.parameters.as_bytes(), b';').filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='));
-        let mut values = pairs.filter(|(given, _)| given.trim().eq_ignore_ascii_case(name));
-        values.next().map(|(_, value)| value.trim().trim_matches('"'))
+        let media_type = MediaType::parse(std::str::from_utf8(element).ok()?);
+        let weight = media_type.parameter("q").map_or(Some(1_000), parse_weight)?;
+        Some(Self { media_type, weight })
     }
 }
 
-/// A weight in thousandths. More digits than the three of the grammar, and a missing zero, are accepted.
+/// Parses a weight, in thousandths. More than three digits, and a missing zero before the point, are accepted too.
 fn parse_weight(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let weight: f64 = text.parse().ok().filter(|_| digits)?;
-    // Rounded up: only an exact zero means "not acceptable".
+    // Rounded up, since only an exact zero means "not acceptable".
     (weight <= 1.0).then(|| (weight * 1_000.0).ceil() as u16)
 }
 
-/// The index of the form that the client prefers; `None` if it accepts none. The most specific range decides about each
-/// form. Among forms of equal weight the more exactly named one wins, then the earlier range, then the earlier form.
-pub(crate) fn choose(headers: &HeaderMap, forms: &[ServedType]) -> Option<usize> {
+/// Returns the index of the type that the client prefers; `None` if it accepts none of them. For each type the most specific
+/// range decides. Among types of equal weight the more specific range wins, then the earlier range, then the earlier type.
+pub(crate) fn choose(headers: &HeaderMap, served: &[ServedType]) -> Option<usize> {
     if elements(headers, &header::ACCEPT).next().is_none() {
         return Some(0);
     }
-    let preference = |(index, form): (usize, &ServedType)| {
+    let preference = |(index, served): (usize, &ServedType)| {
         let ranges = elements(headers, &header::ACCEPT).filter_map(Range::parse).enumerate();
         let fitting =
-            ranges.filter_map(|(place, range)| Some((form.specificity(&range)?, Reverse(place), range.weight)));
+            ranges.filter_map(|(place, range)| Some((served.specificity(&range)?, Reverse(place), range.weight)));
         let (specificity, place, weight) = fitting.max()?;
         (weight > 0).then_some((weight, specificity, place, Reverse(index)))
     };
-    forms.iter().enumerate().filter_map(preference).max().map(|(.., Reverse(index))| index)
+    served.iter().enumerate().filter_map(preference).max().map(|(.., Reverse(index))| index)
 }
 
 #[cfg(test)]
@@ -113,8 +103,8 @@ mod tests {
     const PROFILE: [ServedType; 1] =
         [ServedType::new("application/vnd.x+json").with_parameter("version", "2.0").with_alias("application/json")];
 
-    fn chosen(lines: &[&str], forms: &[ServedType]) -> Option<usize> {
-        choose(&map(header::ACCEPT, lines), forms)
+    fn chosen(lines: &[&str], served: &[ServedType]) -> Option<usize> {
+        choose(&map(header::ACCEPT, lines), served)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// A tag without its quotes.
+/// An entity tag without its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tag<'h> {
     is_weak: bool,
@@ -12,15 +12,15 @@ struct Tag<'h> {
 /// How two tags are compared (RFC 9110, section 8.8.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Comparison {
-    /// Equal, and neither is weak: for `If-Match`.
+    /// The tags are equal and neither is weak, as `If-Match` requires.
     Strong,
-    /// Equal, weak or not: for `If-None-Match`.
+    /// The tags are equal, weak or not, as `If-None-Match` requires.
     Weak,
 }
 
-/// Whether the condition `name` names `current`, the tag of what would be sent; `None` where the request has no such
-/// condition. `*` stands for any tag and for what has no tag, but only if it is the whole value: a comma and `*` may
-/// stand inside a tag.
+/// Returns whether the condition in the header `name` lists `current`, the tag of the current representation; `None` if the
+/// request has no such header. `*` matches every representation, but only as the whole value: a tag may contain `*` and
+/// commas.
 pub(crate) fn lists(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -40,8 +40,8 @@ pub(crate) fn lists(
     Some(headers.get_all(name).any(|line| Tags(line.as_bytes()).any(is_current)))
 }
 
-/// The tags of a line. What is not a tag is skipped up to the next comma; behind a quotation mark that is out of place
-/// nobody can tell which comma that is, so the rest of the line is left out.
+/// The tags of one header line. Text that is no tag is skipped up to the next comma. After an unmatched quotation mark the
+/// rest of the line is skipped, because commas inside and outside of tags cannot be told apart.
 struct Tags<'h>(&'h [u8]);
 
 impl<'h> Iterator for Tags<'h> {
@@ -66,7 +66,7 @@ impl<'h> Iterator for Tags<'h> {
     }
 }
 
-/// The tag that the text begins with, and what follows the comma behind it.
+/// Parses the tag at the start of the text. Returns it, and the text after the following comma.
 fn parse(text: &[u8]) -> Option<(Tag<'_>, &[u8])> {
     let (is_weak, quoted) = text.strip_prefix(b"W/").map_or((false, text), |quoted| (true, quoted));
     let quoted = quoted.strip_prefix(b"\"")?;
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn any_tag_of_any_line_will_do() {
+    fn one_matching_tag_of_any_line_suffices() {
         for lines in [
             &["*"][..],
             &[" * "],
