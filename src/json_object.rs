@@ -1,7 +1,7 @@
 //! Reads structs from JSON objects only.
 //!
-//! serde also reads a struct from a JSON array, in the order of its fields in the source code. No protocol here allows that,
-//! so structs in received JSON are read through [`JsonObject`].
+//! serde also reads a struct from a JSON array, in the order of its fields in the source code. No protocol here allows
+//! that, so structs in received JSON are read through [`JsonObject`].
 
 use std::fmt;
 use std::marker::PhantomData;

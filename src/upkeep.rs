@@ -53,7 +53,8 @@ impl Upkeep {
         }
     }
 
-    /// Applies a change of `access.toml`. If the new table is not valid, that is logged once and the old one stays in use.
+    /// Applies a change of `access.toml`. If the new table is not valid, that is logged once and the old one stays in
+    /// use.
     fn reload_access_table(&mut self) {
         let mut look = || {
             let table = self.access_file.look()?;

@@ -167,8 +167,8 @@ pub(crate) fn verifier(settings: &Settings, secrets: &Secrets) -> Verifier {
     Verifier::new(development_key, settings.auth.clone(), wall_clock())
 }
 
-/// Returns the key of the hash that replaces user ids in logs. It is derived from the master key, so the hashes stay the
-/// same after a restart.
+/// Returns the key of the hash that replaces user ids in logs. It is derived from the master key, so the hashes stay
+/// the same after a restart.
 pub(crate) fn log_key(secrets: &Secrets) -> [u8; 32] {
     derived_key(secrets, b"profile-server: user ids in logs")
 }

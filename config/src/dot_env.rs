@@ -1,4 +1,7 @@
 //! The file `.env`: lines of `KEY=VALUE`, readable by its owner alone.
+//!
+//! The crate `dotenvy` is not used: its errors contain the line, which may be a secret, its copies of values stay in memory,
+//! and it replaces `$NAME` in values by variables of the environment.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};

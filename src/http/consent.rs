@@ -1,4 +1,5 @@
-//! `PUT /api/v2/profile/{user_id}/consent`: citizens change their consent, which becomes a `user.consent.updated` event.
+//! `PUT /api/v2/profile/{user_id}/consent`: citizens change their consent, which becomes a `user.consent.updated`
+//! event.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

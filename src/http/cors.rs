@@ -28,8 +28,8 @@ impl Cors {
         Self { origins }
     }
 
-    /// Adds the headers that let a page of a configured origin read the answer. Credentials such as cookies are not allowed,
-    /// since the server uses none but the header `Authorization`.
+    /// Adds the headers that let a page of a configured origin read the answer. Credentials such as cookies are not
+    /// allowed, since the server uses none but the header `Authorization`.
     pub(super) fn allow(&self, answer: &mut ServiceResponse) {
         if self.origins.is_empty() {
             return;

@@ -1,7 +1,7 @@
 //! Errors of the API, all written as `application/problem+json` (RFC 9457).
 //!
-//! A handler returns a [`Problem`]; the request layer adds `instance` and `request_id`. A problem contains neither internal
-//! messages nor values that were sent.
+//! A handler returns a [`Problem`]; the request layer adds `instance` and `request_id`. A problem contains neither
+//! internal messages nor values that were sent.
 
 mod code;
 

@@ -10,8 +10,8 @@ pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-
 /// Maximum length of a caller's id, in bytes.
 const MAX_LENGTH: usize = 128;
 
-/// Makes the ids of one worker from the start of the server, the worker's number and a counter. They are unique while the
-/// server runs, and cheaper than random ones.
+/// Makes the ids of one worker from the start of the server, the worker's number and a counter. They are unique while
+/// the server runs, and cheaper than random ones.
 pub(super) struct RequestIds {
     prefix: String,
     next: Cell<u32>,

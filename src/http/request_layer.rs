@@ -1,4 +1,5 @@
-//! The layer around all routes, which adds request ids, completes problems, allows cross-origin reads, and counts requests.
+//! The layer around all routes, which adds request ids, completes problems, allows cross-origin reads, and counts
+//! requests.
 //!
 //! Every cache hit passes through it, so it formats nothing and allocates little.
 
@@ -56,8 +57,8 @@ struct RouteLayer {
 }
 
 impl RequestLayer {
-    /// Returns the layer of a new worker. `start` differs from one start of the server to the next and is part of request
-    /// ids.
+    /// Returns the layer of a new worker. `start` differs from one start of the server to the next and is part of
+    /// request ids.
     pub(super) fn new(start: u64, cors: Arc<Cors>) -> Self {
         Self(Rc::new(LayerState { ids: RequestIds::new(start), cors }))
     }
@@ -83,8 +84,8 @@ impl RequestLayer {
         self.wrap(UNKNOWN, web::resource("{path:.*}")).default_service(web::to(unknown_address))
     }
 
-    /// Returns the service of requests without an address of this server: `OPTIONS *`, which asks about the whole server, and
-    /// requests for a proxy. `allow` lists the methods that some address accepts.
+    /// Returns the service of requests without an address of this server: `OPTIONS *`, which asks about the whole
+    /// server, and requests for a proxy. `allow` lists the methods that some address accepts.
     pub(super) fn without_address(&self, allow: HeaderValue) -> impl ResourceFactory + use<> {
         let route = self.route_layer(UNKNOWN);
         let service = web::to(move |request: HttpRequest| std::future::ready(without_address(&request, &allow)));

@@ -11,8 +11,8 @@ use crate::telemetry::metric;
 /// Values of the label `method`. All other methods count as `other`, since clients can invent any number of them.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"];
 
-/// One worker's handles of the metrics of one route. A counter is registered when it is first needed; the counters of all
-/// workers are added up.
+/// One worker's handles of the metrics of one route. A counter is registered when it is first needed; the counters of
+/// all workers are added up.
 pub(super) struct RouteMetrics {
     name: &'static str,
     duration: Histogram,

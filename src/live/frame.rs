@@ -1,7 +1,7 @@
 //! Encodes WebSocket frames as a server sends them (RFC 6455): unmasked, so one encoding serves every socket.
 //!
-//! This is no library's encoder, because those write a frame for one connection from one payload. Here a frame is encoded
-//! once for all sockets of a mask class, from parts, without a copy of the payload.
+//! This is no library's encoder, because those write a frame for one connection from one payload. Here a frame is
+//! encoded once for all sockets of a mask class, from parts, without a copy of the payload.
 
 use actix_http::ws::CloseCode;
 use actors::outlet::text_header;

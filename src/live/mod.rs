@@ -1,7 +1,8 @@
 //! `GET /api/v2/live`: a WebSocket whose client follows profiles as they change.
 //!
-//! The response to the handshake streams frames, each encoded once for a whole mask class. A separate task reads what the
-//! client sends. `message_reader` turns bytes into messages, `session` handles them, and `outgoing` writes the response.
+//! The response to the handshake streams frames, each encoded once for a whole mask class. A separate task reads what
+//! the client sends. `message_reader` turns bytes into messages, `session` handles them, and `outgoing` writes the
+//! response.
 
 mod connection;
 pub(crate) mod echo;
@@ -75,7 +76,8 @@ pub(crate) async fn get(
     Ok(HttpResponse::from(response.message_body(BoxBody::new(body)).map_err(|_| internal())?))
 }
 
-/// Returns whether the client offers the sub-protocol. A client that offers no sub-protocol at all is served without one.
+/// Returns whether the client offers the sub-protocol. A client that offers no sub-protocol at all is served without
+/// one.
 ///
 /// # Errors
 /// The client offers other sub-protocols only.

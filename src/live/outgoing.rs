@@ -82,7 +82,8 @@ impl Outgoing {
         Self { answers, frames, taken: Vec::new(), pending_ids, actor_ended }
     }
 
-    /// Appends the taken frames to `piece`. A single frame is sent as the bytes that its mask class shares, without a copy.
+    /// Appends the taken frames to `piece`. A single frame is sent as the bytes that its mask class shares, without a
+    /// copy.
     fn write(&mut self, mut piece: BytesMut) -> Bytes {
         if let ([frame], true) = (self.taken.as_slice(), piece.is_empty())
             && let Some(whole) = self.shared(frame)

@@ -1,7 +1,7 @@
 //! Limits how fast the messages of one socket are read.
 //!
-//! Some messages, such as a subscription to many users, cost the server more than the client. Beyond a burst, messages are
-//! read at a steady pace, so that the sockets of one caller cannot occupy the workers. Unread messages wait in the
+//! Some messages, such as a subscription to many users, cost the server more than the client. Beyond a burst, messages
+//! are read at a steady pace, so that the sockets of one caller cannot occupy the workers. Unread messages wait in the
 //! client's send buffer.
 
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! `GET /api/v2/profile/{user_id}/events`: the frames of one subscription as Server-Sent Events (WHATWG HTML, section
 //! 9.2).
 //!
-//! The id of an event is its cursor, so a client that connects again with `Last-Event-ID` continues there. Pages read the
-//! stream with `fetch`, which can send the header `Authorization`; `EventSource` cannot.
+//! The id of an event is its cursor, so a client that connects again with `Last-Event-ID` continues there. Pages read
+//! the stream with `fetch`, which can send the header `Authorization`; `EventSource` cannot.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -21,7 +21,7 @@ pub(crate) struct LiveState {
     pub(crate) tickets: Arc<Tickets>,
     /// The settings of the section `[live]`.
     pub(crate) settings: config::Live,
-    /// Origins of pages that may open a socket, beside the server's own.
+    /// Origins of pages that may open a socket, besides the server's own.
     pub(crate) cors_origins: Vec<String>,
     /// How long a read of a profile may take.
     pub(crate) request_timeout: Duration,

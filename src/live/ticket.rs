@@ -1,5 +1,5 @@
-//! `POST /api/v2/live/ticket` issues a ticket that opens one socket; and the callers of handshakes are authenticated, by
-//! token or by ticket.
+//! `POST /api/v2/live/ticket` issues a ticket that opens one socket; and the callers of handshakes are authenticated,
+//! by token or by ticket.
 
 use std::sync::Arc;
 
@@ -32,8 +32,8 @@ pub(crate) async fn post(request: HttpRequest, state: Data<LiveState>) -> Result
         .json(json!({ "ticket": ticket, "expires_in_s": expires_in_s })))
 }
 
-/// Authenticates the caller of a handshake by its token or ticket. Returns the caller and the reason for the access, which
-/// an administrator must give whatever the scope, as for a ticket.
+/// Authenticates the caller of a handshake by its token or ticket. Returns the caller and the reason for the access,
+/// which an administrator must give whatever the scope, as for a ticket.
 ///
 /// # Errors
 /// The page is of an origin that is not allowed, or the token or ticket is not accepted. A ticket is used up by the

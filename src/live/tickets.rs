@@ -1,8 +1,8 @@
 //! Tickets that were issued and not redeemed yet.
 //!
-//! A page cannot send the header `Authorization` with a WebSocket handshake. So it requests a ticket with that header, and
-//! opens one socket with the ticket. Each caller's tickets are listed by age and not only counted as in `keyed_counts`:
-//! when a caller has too many, the oldest is revoked and the new one issued.
+//! A page cannot send the header `Authorization` with a WebSocket handshake. So it requests a ticket with that header,
+//! and opens one socket with the ticket. Each caller's tickets are listed by age and not only counted as in
+//! `keyed_counts`: when a caller has too many, the oldest is revoked and the new one issued.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::http::request::caller::Caller;
 /// Number of random bytes in a ticket, which make it impossible to guess.
 const TICKET_BYTES: usize = 32;
 
-/// The SHA-256 of a ticket. The time of a look-up reveals nothing about a valid ticket: it depends on the hash, and nobody
-/// can choose a ticket whose hash resembles that of a valid one.
+/// The SHA-256 of a ticket. The time of a look-up reveals nothing about a valid ticket: it depends on the hash, and
+/// nobody can choose a ticket whose hash resembles that of a valid one.
 type TicketHash = [u8; 32];
 
 /// The outstanding tickets of all callers. Only hashes of their texts are stored.
@@ -76,7 +76,8 @@ impl Tickets {
         }
     }
 
-    /// Issues a ticket and returns its text. If the caller has the maximum number already, its oldest ticket is revoked.
+    /// Issues a ticket and returns its text. If the caller has the maximum number already, its oldest ticket is
+    /// revoked.
     ///
     /// # Errors
     /// All callers together have the maximum number of tickets.

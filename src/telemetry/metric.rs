@@ -1,4 +1,5 @@
-//! The table of the metrics of HTTP, live sockets and logs; and the recorder, which describes the metrics of all crates.
+//! The table of the metrics of HTTP, live sockets and logs; and the recorder, which describes the metrics of all
+//! crates.
 
 use std::time::Duration;
 

@@ -39,3 +39,40 @@ pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Resu
     }));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::process::{Command, Output, Stdio};
+
+    use super::*;
+
+    /// Panics in a thread after installing the log. It runs in a process of its own, which the test below starts.
+    #[test]
+    #[ignore = "it installs the log and the panic hook of its process"]
+    fn a_thread_panics_with_the_log_installed() {
+        let settings = config::Log { level: "info", format: LogFormat::Text, max_line_bytes: 4_096 };
+        init_log(&settings, &[7; 32]).expect("no log is installed yet");
+        let thread = std::thread::spawn(|| panic!("Rajesh Kumar"));
+        assert!(thread.join().is_err(), "the thread panicked and the process still runs");
+    }
+
+    fn run_with_stderr(stderr: Stdio) -> Output {
+        Command::new(std::env::current_exe().expect("the path of the tests"))
+            .args(["--exact", "telemetry::tests::a_thread_panics_with_the_log_installed", "--ignored", "--nocapture"])
+            .stderr(stderr)
+            .output()
+            .expect("the tests run again")
+    }
+
+    #[test]
+    fn a_panic_is_logged_without_its_message_and_never_aborts_the_process() {
+        let run = run_with_stderr(Stdio::piped());
+        let log = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "{run:?}");
+        assert!(log.contains("a thread panicked") && !log.contains("Rajesh"), "{log}");
+        let full = File::options().write(true).open("/dev/full").expect("a device that is always full");
+        let run = run_with_stderr(full.into());
+        assert!(run.status.success() && String::from_utf8_lossy(&run.stdout).contains("1 passed"), "{run:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Writes redacted log lines to stderr.
 //!
-//! A line that cannot be written is dropped and counted. Neither an error nor a reader that has stopped reading may stop the
-//! server.
+//! A line that cannot be written is dropped and counted. Neither an error nor a reader that has stopped reading may
+//! stop the server.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -91,9 +91,9 @@ impl LogOutput {
         }
     }
 
-    /// Writes a line that says where a thread panicked. A panic in the panic hook would abort the process, so this does not
-    /// use `tracing`, whose layers may have panicked, and it ignores errors. The message of the panic is left out, because it
-    /// may contain personal data.
+    /// Writes a line that says where a thread panicked. A panic in the panic hook would abort the process, so this does
+    /// not use `tracing`, whose layers may have panicked, and it ignores errors. The message of the panic is left out,
+    /// because it may contain personal data.
     pub(super) fn put_panic(&self, place: &str) {
         let mut time = String::new();
         // Without a time the line is still useful.
@@ -111,8 +111,8 @@ impl LogOutput {
     }
 }
 
-/// Shortens a line that is too long, and notes that in it. The line has been redacted, so no part of a sensitive value is
-/// left at the cut.
+/// Shortens a line that is too long, and notes that in it. The line has been redacted, so no part of a sensitive value
+/// is left at the cut.
 fn bounded(line: String, max_bytes: usize, format: LogFormat) -> String {
     if line.len() <= max_bytes {
         return line;

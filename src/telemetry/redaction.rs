@@ -1,7 +1,7 @@
 //! The redaction layer, which replaces sensitive values in every log line of every crate.
 //!
-//! It works on finished lines, so no field, span or message can bypass it. It replaces the values that `domain::sensitive`
-//! recognizes, and the values of fields with a sensitive name. A user id becomes a keyed hash.
+//! It works on finished lines, so no field, span or message can bypass it. It replaces the values that
+//! `domain::sensitive` recognizes, and the values of fields with a sensitive name. A user id becomes a keyed hash.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -62,9 +62,9 @@ impl Redactor {
         out
     }
 
-    /// Replaces `spans`, and the sensitive values found in the text. The text between replacements is searched again, because
-    /// a value may become recognizable when its surroundings are replaced. The number of passes is bounded, so the work stays
-    /// linear.
+    /// Replaces `spans`, and the sensitive values found in the text. The text between replacements is searched again,
+    /// because a value may become recognizable when its surroundings are replaced. The number of passes is bounded, so
+    /// the work stays linear.
     fn redact_part(&self, text: &str, mut spans: Vec<(Range<usize>, Reason)>, passes: usize, out: &mut String) {
         if passes > 0 {
             spans.extend(sensitive::find(text).into_iter().map(|span| (span.range, Reason::Pattern(span.kind))));
@@ -72,7 +72,8 @@ impl Redactor {
         if spans.is_empty() {
             return out.push_str(text);
         }
-        // At the same start the longest span comes first. Of equal spans the field's value does, because the sort is stable.
+        // At the same start the longest span comes first. Of equal spans the field's value does, because the sort is
+        // stable.
         spans.sort_by_key(|(range, _)| (range.start, std::cmp::Reverse(range.end)));
         let mut done = 0;
         for (range, reason) in spans {
@@ -156,8 +157,8 @@ fn is_json_number(line: &str, range: &Range<usize>) -> bool {
     before.ends_with("\":") && !before.ends_with("\\\":") && line[range.end..].starts_with([',', '}'])
 }
 
-/// Returns the length of the value at the start of the text: a quoted string, a group in brackets, or the text before the
-/// next separator.
+/// Returns the length of the value at the start of the text: a quoted string, a group in brackets, or the text before
+/// the next separator.
 fn value_length(text: &str) -> usize {
     for quote in ["\\\"", "\""] {
         if let Some(inner) = text.strip_prefix(quote) {

@@ -80,8 +80,8 @@ fn types(query: &str) -> Result<PublishedEventTypes, Problem> {
     })
 }
 
-/// Returns where the stream starts. A client of Server-Sent Events connects again with the same address and the id of the last
-/// event, so `Last-Event-ID` takes precedence over `cursor`.
+/// Returns where the stream starts. A client of Server-Sent Events connects again with the same address and the id of
+/// the last event, so `Last-Event-ID` takes precedence over `cursor`.
 fn from(query: &str, headers: &HeaderMap) -> Result<StartFrom, Problem> {
     let cursor = query::single(query, "cursor")?;
     if let Some(last) = event_stream::last_event_id(headers)? {

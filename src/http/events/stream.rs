@@ -38,7 +38,8 @@ enum Woken {
 }
 
 impl EventStream {
-    /// Returns the stream of the events of `follower`. It sends something at least every `heartbeat`, and ends at `expiry`.
+    /// Returns the stream of the events of `follower`. It sends something at least every `heartbeat`, and ends at
+    /// `expiry`.
     pub(super) fn new(follower: Follower, format: Format, heartbeat: Duration, expiry: Expiry) -> Self {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

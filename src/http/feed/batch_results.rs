@@ -39,8 +39,8 @@ pub(super) struct BatchResults {
 }
 
 impl BatchResults {
-    /// Returns room for results of at most `limit` bytes. Results of rejected events take at most half of it, so that they do
-    /// not crowd out results that tell the client which events to send again.
+    /// Returns room for results of at most `limit` bytes. Results of rejected events take at most half of it, so that
+    /// they do not crowd out results that tell the client which events to send again.
     pub(super) fn new(limit: usize, reservation: Reservation) -> Self {
         Self {
             lines: BTreeMap::new(),

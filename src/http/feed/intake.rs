@@ -16,16 +16,16 @@ use crate::http::problem::Problem;
 
 /// Maximum number of events of one request that wait for their result.
 const MAX_PENDING: usize = 4_096;
-/// How long an event waits to be accepted before it is answered `busy`. While no feed gets a permit because the checkpoint is
-/// far behind, a stream advances by one event in this time.
+/// How long an event waits to be accepted before it is answered `busy`. While no feed gets a permit because the
+/// checkpoint is far behind, a stream advances by one event in this time.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The cost of the events that are taken before other requests of the worker get their turn, about a millisecond: the bytes
-/// of the events, and [`EVENT_COST`] for each.
+/// The cost of the events that are taken before other requests of the worker get their turn, about a millisecond: the
+/// bytes of the events, and [`EVENT_COST`] for each.
 const TURN: usize = 32 * 1024;
 /// The cost of an event besides its bytes.
 const EVENT_COST: usize = 256;
-/// The first pause before an event is submitted again, when no event of the same request is pending whose result could make
-/// room. The pause doubles, because every attempt validates the event again.
+/// The first pause before an event is submitted again, when no event of the same request is pending whose result could
+/// make room. The pause doubles, because every attempt validates the event again.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Maximum length of that pause.
 const MAX_PAUSE: Duration = Duration::from_millis(100);
@@ -48,8 +48,8 @@ pub(super) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// Returns an intake of events of `source`. With `report_all`, applied events are reported too. Events without a result at
-    /// the deadline are answered `busy`.
+    /// Returns an intake of events of `source`. With `report_all`, applied events are reported too. Events without a
+    /// result at the deadline are answered `busy`.
     pub(super) fn new(state: &'a FeedState, source: Source, report_all: bool, deadline: Option<Instant>) -> Self {
         // Bounded by the number of pending events.
         let (sender, results) = mpsc::unbounded_channel();
@@ -158,8 +158,8 @@ impl<'a> Intake<'a> {
         validate(text, self.source, &self.state.rules, self.state.clock.now_micros())
     }
 
-    /// Submits an event, and waits while the system is full or slows feeds down. Nothing more of the body is read meanwhile,
-    /// so the events stay in order.
+    /// Submits an event, and waits while the system is full or slows feeds down. Nothing more of the body is read
+    /// meanwhile, so the events stay in order.
     async fn submit(&mut self, event: FeedEvent, text: &[u8]) {
         let received = std::time::Instant::now();
         let slot = self.pending.begin(self.taken, event.id.clone());
@@ -225,8 +225,8 @@ pub(super) fn keep_rejected(state: &FeedState, rejection: &Rejection, source: So
     keep(state, rejection, source, text)
 }
 
-/// Counts and keeps an event that was posted alone and was too large to be read. Returns why it was not kept; `None` if it
-/// was.
+/// Counts and keeps an event that was posted alone and was too large to be read. Returns why it was not kept; `None` if
+/// it was.
 pub(super) fn keep_too_large(state: &FeedState, source: Source) -> Option<LetterDropped> {
     let rejection = Rejection::too_large(state.limits.max_event_bytes, b"");
     state.metrics.count(source, FeedStatus::REJECTED);

@@ -1,11 +1,11 @@
 //! Results of a stream that its client has not read yet, in memory and then in a file.
 //!
-//! A client may send its whole stream before it reads the first result. If the server then stopped reading, both would wait
-//! for ever; if it kept all results in memory, the client could exhaust it. So results wait in memory as far as bounds and
-//! the memory budget allow, and then in an unlinked file of the data directory.
+//! A client may send its whole stream before it reads the first result. If the server then stopped reading, both would
+//! wait for ever; if it kept all results in memory, the client could exhaust it. So results wait in memory as far as
+//! bounds and the memory budget allow, and then in an unlinked file of the data directory.
 //!
-//! `tempfile::SpooledTempFile` is not used: it is no queue, so it would keep what was read, and knows no budget over all
-//! streams.
+//! `tempfile::SpooledTempFile` is not used: it is no queue, so it would keep what was read, and knows no budget over
+//! all streams.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -29,12 +29,12 @@ use crate::http::request::in_flight::{BudgetExceeded, Reservation};
 const MEMORY: usize = 1 << 20;
 /// Number of bytes that are written to the file, and read from it, at once.
 const BLOCK: usize = 128 * 1024;
-/// Number of bytes in the files of all spools beyond which a stream with results in a file is not read until its client has
-/// read them.
+/// Number of bytes in the files of all spools beyond which a stream with results in a file is not read until its client
+/// has read them.
 const FILE_BYTES: u64 = 1 << 30;
 
-/// Maximum number of files of all spools, each of which is an open descriptor. A stream that needs a file and gets none is
-/// not read until its client has read the results in memory.
+/// Maximum number of files of all spools, each of which is an open descriptor. A stream that needs a file and gets none
+/// is not read until its client has read the results in memory.
 pub(crate) const MAX_FILES: usize = 32;
 
 /// The number of bytes in the files of all spools, and the number of the files.
@@ -78,8 +78,8 @@ impl SpoolSpace {
     }
 }
 
-/// Returns the two ends of a new spool. Its file, if it needs one, is in `directory` and counts against `space`. Its memory
-/// is reserved in `memory`.
+/// Returns the two ends of a new spool. Its file, if it needs one, is in `directory` and counts against `space`. Its
+/// memory is reserved in `memory`.
 ///
 /// # Errors
 /// The memory budget has no room for one block, which every spool reserves.
@@ -246,8 +246,8 @@ impl Writer {
         self.0.borrow().is_full()
     }
 
-    /// Waits until more may be added, because the client has read or another stream has released bytes or a file. Returns
-    /// `false` if nobody reads any more.
+    /// Waits until more may be added, because the client has read or another stream has released bytes or a file.
+    /// Returns `false` if nobody reads any more.
     ///
     /// A spool without a file does not wait for bytes in files, since it can add only little before it is full.
     ///

@@ -1,7 +1,7 @@
 //! `application/x-ndjson`: a stream of events, one per line, which is answered by a stream of results at the same time.
 //!
-//! A separate task reads the request, so reading continues while the client does not read the response. Results wait in the
-//! spool.
+//! A separate task reads the request, so reading continues while the client does not read the response. Results wait in
+//! the spool.
 
 use std::future::pending;
 use std::io;
@@ -112,7 +112,8 @@ impl Stream<'_> {
         self.write(&Total { total: tally.total(), tally, problem })
     }
 
-    /// Reads to the end of the body. Returns the problem that ended it early; `None` at its end, or if nobody reads the answer.
+    /// Reads to the end of the body. Returns the problem that ended it early; `None` at its end, or if nobody reads the
+    /// answer.
     async fn read(&mut self, state: &FeedState, mut payload: Payload) -> io::Result<Option<Problem>> {
         let mut lines = LineSplitter::new(state.limits.max_event_bytes);
         let mut expired = pin!(self.expiry.expired());
@@ -144,8 +145,9 @@ impl Stream<'_> {
         }
     }
 
-    /// Takes all complete lines, unless the stream ends. One piece may contain thousands of lines, each with a result that is
-    /// longer than the line, so there must be room for results before every line and not only before every piece.
+    /// Takes all complete lines, unless the stream ends. One piece may contain thousands of lines, each with a result
+    /// that is longer than the line, so there must be room for results before every line and not only before every
+    /// piece.
     async fn take_all(
         &mut self,
         lines: &mut LineSplitter,
@@ -176,7 +178,8 @@ impl Stream<'_> {
         })
     }
 
-    /// Waits until results may be added. Breaks if nobody reads them any more, or with a problem when the stream expires.
+    /// Waits until results may be added. Breaks if nobody reads them any more, or with a problem when the stream
+    /// expires.
     async fn wait_for_room(
         &self,
         expired: Pin<&mut impl Future<Output = Expired>>,

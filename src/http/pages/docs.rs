@@ -20,8 +20,8 @@ pub(super) const GUIDES: [(&str, &str, &str); 6] = [
 static PAGES: LazyLock<Vec<Page>> =
     LazyLock::new(|| GUIDES.iter().map(|(_, title, markdown)| Page::new(title, *markdown)).collect());
 
-/// Answers with a guide. The name may end in `.md`, because the guides link to each other as files, which also works in the
-/// repository.
+/// Answers with a guide. The name may end in `.md`, because the guides link to each other as files, which also works in
+/// the repository.
 pub(in crate::http) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let name = request.match_info().query("name");
     let name = name.strip_suffix(".md").unwrap_or(name);

@@ -24,8 +24,8 @@ pub(crate) fn user_id(request: &HttpRequest) -> Result<UserId, Problem> {
     UserId::parse(request.match_info().query("user_id")).map_err(|_| Problem::unknown_user())
 }
 
-/// Refuses a caller who cannot see this user in any state. This comes before the user is looked up, because the time of a
-/// look-up would reveal whether the user exists.
+/// Refuses a caller who cannot see this user in any state. This comes before the user is looked up, because the time of
+/// a look-up would reveal whether the user exists.
 ///
 /// # Errors
 /// [`Code::UnknownUser`], as for an id that no user has.

@@ -19,8 +19,8 @@ pub(crate) struct AccessReason(Option<String>);
 impl AccessReason {
     /// Reads the reason from the headers of an administrator's request.
     ///
-    /// The value is read as UTF-8, though header values may be any bytes (RFC 9110, section 5.5). The log replaces personal
-    /// numbers in the reason, as in all its lines.
+    /// The value is read as UTF-8, though header values may be any bytes (RFC 9110, section 5.5). The log replaces
+    /// personal numbers in the reason, as in all its lines.
     ///
     /// # Errors
     /// An administrator has given no reason, or one with more than 256 characters or with control characters.

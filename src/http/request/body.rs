@@ -58,7 +58,8 @@ pub(crate) async fn read(
     read_checked(headers, payload, limits, |_| Ok(())).await
 }
 
-/// Reads the whole body. Whenever bytes are added, `check` gets everything read so far; an error of it ends the reading.
+/// Reads the whole body. Whenever bytes are added, `check` gets everything read so far; an error of it ends the
+/// reading.
 ///
 /// # Errors
 /// As [`read`], or the error of `check`.

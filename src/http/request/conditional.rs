@@ -38,8 +38,8 @@ fn mix(word: u64) -> u64 {
     word ^ (word >> 31)
 }
 
-/// Returns the entity tag of a view, such as `"e1-r42-x7"`: the store's epoch, the revision and a hash of the view. It is
-/// weak if responses of the same view may differ in their bytes, as those with `cache_hit` do.
+/// Returns the entity tag of a view, such as `"e1-r42-x7"`: the store's epoch, the revision and a hash of the view. It
+/// is weak if responses of the same view may differ in their bytes, as those with `cache_hit` do.
 pub(crate) fn etag(epoch: u64, revision: u64, view: Representation, is_weak: bool) -> HeaderValue {
     use std::io::Write;
     let mut text = Vec::with_capacity(40);

@@ -57,8 +57,8 @@ impl InFlight {
         Reservation { budget: self.clone(), purpose, bytes: 0 }
     }
 
-    /// Returns how many bytes may be in use after a reservation has grown to `bytes`. A sixteenth of the budget is kept free
-    /// for small reservations, and half of that for citizens' writes.
+    /// Returns how many bytes may be in use after a reservation has grown to `bytes`. A sixteenth of the budget is kept
+    /// free for small reservations, and half of that for citizens' writes.
     fn ceiling(&self, purpose: Purpose, bytes: usize) -> usize {
         let limit = self.0.limit;
         match purpose {

@@ -1,5 +1,5 @@
-//! What handlers share: they learn here who calls, what the caller may see and which representation it wants, and they read
-//! the body.
+//! What handlers share: they learn here who calls, what the caller may see and which representation it wants, and they
+//! read the body.
 //!
 //! All handlers build on these modules, and no module here depends on a handler.
 

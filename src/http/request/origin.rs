@@ -1,5 +1,5 @@
-//! Checks the origin of the page that opens a live socket (RFC 6454). The same-origin policy of browsers does not apply to
-//! WebSockets, so the server has to check (RFC 6455, section 10.2).
+//! Checks the origin of the page that opens a live socket (RFC 6454). The same-origin policy of browsers does not apply
+//! to WebSockets, so the server has to check (RFC 6455, section 10.2).
 
 use std::net::SocketAddr;
 

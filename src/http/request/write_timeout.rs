@@ -1,5 +1,5 @@
-//! Suspends the write time-out of a connection for a stream of feed events, whose client may send the whole stream before
-//! it reads the first result.
+//! Suspends the write time-out of a connection for a stream of feed events, whose client may send the whole stream
+//! before it reads the first result.
 
 use std::cell::Cell;
 

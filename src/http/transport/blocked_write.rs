@@ -27,8 +27,8 @@ impl BlockedWrite {
         Self { since: Instant::now(), tick: Box::pin(sleep(state.worker.timeouts.write / TRIES)) }
     }
 
-    /// Waits until some of `bytes` can be written. The system reports a connection as writable only once a good part of its
-    /// buffer is free, so a slow client would look like one that does not read. Attempts to write tell them apart.
+    /// Waits until some of `bytes` can be written. The system reports a connection as writable only once a good part of
+    /// its buffer is free, so a slow client would look like one that does not read. Attempts to write tell them apart.
     ///
     /// # Errors
     /// Nothing could be written until the time-out, or the connection has failed.

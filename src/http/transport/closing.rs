@@ -34,8 +34,8 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    /// Begins to close a connection after the bytes `last`. Unless it `awaits_client`, only bytes that have been received
-    /// already are discarded.
+    /// Begins to close a connection after the bytes `last`. Unless it `awaits_client`, only bytes that have been
+    /// received already are discarded.
     pub(super) fn new(last: Bytes, awaits_client: bool) -> Self {
         let timer = Box::pin(sleep(LINGER));
         Self { last, is_half_closed: false, is_finished: false, awaits_client, left: MAX_DISCARDED, timer }

@@ -63,7 +63,8 @@ impl Connection {
         &self.handle.0
     }
 
-    /// Closes the connection after the bytes `last`. Ready when it is closed, like a read at the end of the client's bytes.
+    /// Closes the connection after the bytes `last`. Ready when it is closed, like a read at the end of the client's
+    /// bytes.
     fn close_after(&mut self, last: Bytes, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.closing = Some(Closing::new(last, true));
         self.poll_closing(context)
@@ -85,7 +86,8 @@ impl Connection {
         self.close_after(last, context)
     }
 
-    /// Whether nothing is read from the client for now, because its request is being answered or it does not read an answer.
+    /// Whether nothing is read from the client for now, because its request is being answered or it does not read an
+    /// answer.
     fn is_held(&self) -> bool {
         let state = self.state();
         match state.phase.get() {
@@ -96,8 +98,8 @@ impl Connection {
 
     /// Lets the dispatcher read again, if reading was held.
     ///
-    /// Waking the dispatcher makes it search its buffer for a request, in vain: it took all requests out before the last
-    /// answer. So it is woken by new bytes only, unless the rest of a body is left to be read.
+    /// Waking the dispatcher makes it search its buffer for a request, in vain: it took all requests out before the
+    /// last answer. So it is woken by new bytes only, unless the rest of a body is left to be read.
     fn resume_reading(&self, context: &mut Context<'_>) {
         let state = self.state();
         let Some(held) = state.reading.release() else { return };

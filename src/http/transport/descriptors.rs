@@ -38,9 +38,9 @@ pub(crate) fn raise_limit() -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
-/// Returns the limits of the public listener: those of `settings`, or lower ones if the limit of open files requires it,
-/// which is logged. Descriptors that are open now are counted, so the store must be open. `other_files` is the number of
-/// files that handlers may open.
+/// Returns the limits of the public listener: those of `settings`, or lower ones if the limit of open files requires
+/// it, which is logged. Descriptors that are open now are counted, so the store must be open. `other_files` is the
+/// number of files that handlers may open.
 ///
 /// # Errors
 /// The limit of open files leaves no room for connections.

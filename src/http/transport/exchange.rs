@@ -1,9 +1,9 @@
 //! Exchanges: a request with its answer, as the connection sees them.
 //!
-//! [`Exchanges`] is a layer between the dispatcher and the application. It tells the connection when a request begins, when
-//! its answer is complete, and when the handler waits for more of the body. It also keeps the body until the answer ends:
-//! the dispatcher closes a connection whose body is kept and was not read to its end, but waits without end for the rest of
-//! a chunked body that was dropped.
+//! [`Exchanges`] is a layer between the dispatcher and the application. It tells the connection when a request begins,
+//! when its answer is complete, and when the handler waits for more of the body. It also keeps the body until the
+//! answer ends: the dispatcher closes a connection whose body is kept and was not read to its end, but waits without
+//! end for the rest of a chunked body that was dropped.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -88,8 +88,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Notes that the dispatcher has the whole answer. If the request's body was not read to its end, the connection has to
-    /// end.
+    /// Notes that the dispatcher has the whole answer. If the request's body was not read to its end, the connection
+    /// has to end.
     fn complete(&self) {
         if let (Some(connection), Some(body)) = (&self.connection, &self.body)
             && !body.is_finished()

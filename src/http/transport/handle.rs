@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::read_control::ReadControl;
 use super::worker::Worker;
 
-/// Size of the system's send buffer for the client of a stream, in bytes. The default may reach megabytes, but bytes in the
-/// buffer can no longer be merged with later changes, and only a full buffer reveals that a client does not read.
+/// Size of the system's send buffer for the client of a stream, in bytes. The default may reach megabytes, but bytes in
+/// the buffer can no longer be merged with later changes, and only a full buffer reveals that a client does not read.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A handle of a connection for requests and answers. It does not keep the connection open, which only
@@ -94,8 +94,8 @@ impl ConnectionHandle {
         }
     }
 
-    /// Ends the connection as soon as the client closes it or its sending half, since a client that receives a stream has
-    /// nothing more to send. Applies to the current answer.
+    /// Ends the connection as soon as the client closes it or its sending half, since a client that receives a stream
+    /// has nothing more to send. Applies to the current answer.
     pub(super) fn end_with_client(&self) {
         self.0.ends_with_client.set(true);
         self.0.reading.resume();
@@ -106,8 +106,8 @@ impl ConnectionHandle {
         self.0.worker.timeouts.write
     }
 
-    /// Returns the number of a new suspension of the write time-out, which [`Self::suspend_write_timeout`] begins. A later
-    /// suspension replaces an earlier one.
+    /// Returns the number of a new suspension of the write time-out, which [`Self::suspend_write_timeout`] begins. A
+    /// later suspension replaces an earlier one.
     pub(crate) fn new_suspension(&self) -> u64 {
         self.0.suspensions.set(self.0.suspensions.get() + 1);
         self.0.suspensions.get()
@@ -127,8 +127,8 @@ impl ConnectionHandle {
         }
     }
 
-    /// Sets the write time-out: in the kernel for bytes in its buffer (`TCP_USER_TIMEOUT`, RFC 5482, which on Linux also
-    /// covers a receive window that stays full), and in `write_timeout` for bytes that the buffer has no room for.
+    /// Sets the write time-out: in the kernel for bytes in its buffer (`TCP_USER_TIMEOUT`, RFC 5482, which on Linux
+    /// also covers a receive window that stays full), and in `write_timeout` for bytes that the buffer has no room for.
     fn set_write_timeout(&self, timeout: Option<Duration>) {
         self.0.write_timeout.set(timeout);
         let milliseconds = u32::try_from(timeout.unwrap_or_default().as_millis()).unwrap_or(u32::MAX);

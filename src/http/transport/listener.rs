@@ -46,8 +46,8 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds `address` and prepares the workers, which serve `routes`. The server runs once it is awaited. Also returns the
-    /// bound address, which has a port even if `address` has port 0.
+    /// Binds `address` and prepares the workers, which serve `routes`. The server runs once it is awaited. Also returns
+    /// the bound address, which has a port even if `address` has port 0.
     ///
     /// # Errors
     /// The address cannot be bound.

@@ -1,9 +1,9 @@
 //! The transport below HTTP: TCP connections with their limits and time-outs.
 //!
-//! actix's HTTP/1 dispatcher runs on [`Connection`], which owns the socket and adds what the dispatcher lacks (ADR 0009):
-//! time-outs for idle clients, for incomplete request heads and for unread answers; closing in a way that the client can
-//! read the last answer; and complete answers to requests that the parser refuses. `listener` accepts connections,
-//! `connection` reads and writes them, and `exchange` connects them with requests and answers.
+//! actix's HTTP/1 dispatcher runs on [`Connection`], which owns the socket and adds what the dispatcher lacks (ADR
+//! 0009): time-outs for idle clients, for incomplete request heads and for unread answers; closing in a way that the
+//! client can read the last answer; and complete answers to requests that the parser refuses. `listener` accepts
+//! connections, `connection` reads and writes them, and `exchange` connects them with requests and answers.
 
 mod admission;
 mod blocked_write;
@@ -32,8 +32,8 @@ pub(crate) fn connection(request: &HttpRequest) -> Option<&ConnectionHandle> {
     request.conn_data()
 }
 
-/// Prepares the connection of a request for a stream of events: bounds its send buffer, and ends the stream as soon as the
-/// client closes the connection.
+/// Prepares the connection of a request for a stream of events: bounds its send buffer, and ends the stream as soon as
+/// the client closes the connection.
 pub(crate) fn begin_event_stream(request: &HttpRequest) {
     if let Some(connection) = connection(request) {
         connection.bound_send_buffer();

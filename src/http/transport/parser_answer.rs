@@ -1,7 +1,7 @@
 //! Recognizes the answers that actix sends by itself to requests that it cannot parse.
 //!
-//! The dispatcher then writes a head without a body and ends the connection, and no handler is called. Such an answer is at
-//! the end of the written bytes, and no other answer of the server looks like it.
+//! The dispatcher then writes a head without a body and ends the connection, and no handler is called. Such an answer
+//! is at the end of the written bytes, and no other answer of the server looks like it.
 
 use actix_web::http::StatusCode;
 

@@ -1,8 +1,8 @@
 //! Controls when and how much is read from a client.
 //!
-//! The dispatcher reads up to 128 KiB ahead, and with that in its buffer it runs again and again until the requests before
-//! are answered. So while a request is being answered or its answer is not read, nothing is read except the body that the
-//! handler waits for. Other bytes of the client wait in the buffers of the system.
+//! The dispatcher reads up to 128 KiB ahead, and with that in its buffer it runs again and again until the requests
+//! before are answered. So while a request is being answered or its answer is not read, nothing is read except the body
+//! that the handler waits for. Other bytes of the client wait in the buffers of the system.
 
 use std::cell::Cell;
 use std::io;

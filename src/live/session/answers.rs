@@ -10,7 +10,8 @@ use super::{Session, SessionEnd};
 const MAX_BATCH_BYTES: usize = 32 * 1024;
 
 impl Session {
-    /// Adds an answer to a batch, and sends the batch once it is large: the answers to one message cannot fill the memory.
+    /// Adds an answer to a batch, and sends the batch once it is large: the answers to one message cannot fill the
+    /// memory.
     pub(super) async fn put(&self, answer: &[u8], batch: &mut BytesMut) -> Result<(), SessionEnd> {
         batch.extend_from_slice(answer);
         if batch.len() < MAX_BATCH_BYTES { Ok(()) } else { self.send(batch.split().freeze()).await }

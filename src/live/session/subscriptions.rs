@@ -172,8 +172,8 @@ impl Session {
     }
 
     /// Accepts a newer token of the same caller, which extends the life of the socket. If the token gives another view,
-    /// all subscriptions end and are returned to be resumed with that view: the next frame of each shows nothing that has
-    /// become hidden.
+    /// all subscriptions end and are returned to be resumed with that view: the next frame of each shows nothing that
+    /// has become hidden.
     pub(super) fn renew(&mut self, token: &str) -> Result<Vec<SuspendedSubscription>, Problem> {
         let caller = self.state.verifier.caller(token.as_bytes())?;
         if caller.subject != self.caller.subject {

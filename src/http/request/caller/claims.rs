@@ -58,8 +58,8 @@ pub(crate) struct Act {
 }
 
 impl Claims {
-    /// Returns the caller that these claims describe; the token has been verified. `ends_at` is the second after which the
-    /// token is no longer accepted.
+    /// Returns the caller that these claims describe; the token has been verified. `ends_at` is the second after which
+    /// the token is no longer accepted.
     ///
     /// # Errors
     /// The error names the claim that is not valid.

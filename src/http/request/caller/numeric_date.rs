@@ -5,7 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Microseconds in a second.
 const MICROS: i64 = 1_000_000;
 
-/// A time in microseconds since the Unix epoch. In JSON it is a number of seconds, which may have a fraction or exponent.
+/// A time in microseconds since the Unix epoch. In JSON it is a number of seconds, which may have a fraction or
+/// exponent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NumericDate(i64);
 

@@ -74,8 +74,8 @@ impl Verifier {
         Ok(caller)
     }
 
-    /// Makes the checks of RFC 8725: the algorithm that belongs to the key, the type, the issuer, the audience and the times.
-    /// `now` is in microseconds.
+    /// Makes the checks of RFC 8725: the algorithm that belongs to the key, the type, the issuer, the audience and the
+    /// times. `now` is in microseconds.
     fn verify(&self, token: &[u8], now: i64) -> Result<Caller, TokenError> {
         let key = self.key.as_ref().ok_or(TokenError("no key to verify tokens is configured"))?;
         let mut validation = Validation::new(Algorithm::HS256);

@@ -31,8 +31,8 @@ impl ServedType {
         Self { alias: Some(name), ..self }
     }
 
-    /// Returns how specific the range is for this type, from 0 for `*/*` to 4 for a type with its parameter; `None` if the
-    /// range does not cover this type.
+    /// Returns how specific the range is for this type, from 0 for `*/*` to 4 for a type with its parameter; `None` if
+    /// the range does not cover this type.
     ///
     /// Parameters that this type does not have are ignored: many clients send `application/json; charset=utf-8`.
     fn specificity(&self, range: &Range<'_>) -> Option<u8> {
@@ -78,8 +78,9 @@ fn parse_weight(text: &str) -> Option<u16> {
     (weight <= 1.0).then(|| (weight * 1_000.0).ceil() as u16)
 }
 
-/// Returns the index of the type that the client prefers; `None` if it accepts none of them. For each type the most specific
-/// range decides. Among types of equal weight the more specific range wins, then the earlier range, then the earlier type.
+/// Returns the index of the type that the client prefers; `None` if it accepts none of them. For each type the most
+/// specific range decides. Among types of equal weight the more specific range wins, then the earlier range, then the
+/// earlier type.
 pub(crate) fn choose(headers: &HeaderMap, served: &[ServedType]) -> Option<usize> {
     if elements(headers, &header::ACCEPT).next().is_none() {
         return Some(0);

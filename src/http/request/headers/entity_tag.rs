@@ -18,9 +18,9 @@ pub(crate) enum Comparison {
     Weak,
 }
 
-/// Returns whether the condition in the header `name` lists `current`, the tag of the current representation; `None` if the
-/// request has no such header. `*` matches every representation, but only as the whole value: a tag may contain `*` and
-/// commas.
+/// Returns whether the condition in the header `name` lists `current`, the tag of the current representation; `None` if
+/// the request has no such header. `*` matches every representation, but only as the whole value: a tag may contain `*`
+/// and commas.
 pub(crate) fn lists(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -40,8 +40,8 @@ pub(crate) fn lists(
     Some(headers.get_all(name).any(|line| Tags(line.as_bytes()).any(is_current)))
 }
 
-/// The tags of one header line. Text that is no tag is skipped up to the next comma. After an unmatched quotation mark the
-/// rest of the line is skipped, because commas inside and outside of tags cannot be told apart.
+/// The tags of one header line. Text that is no tag is skipped up to the next comma. After an unmatched quotation mark
+/// the rest of the line is skipped, because commas inside and outside of tags cannot be told apart.
 struct Tags<'h>(&'h [u8]);
 
 impl<'h> Iterator for Tags<'h> {

@@ -12,8 +12,8 @@ use media_type::MediaType;
 /// Returns the value of a field that may be sent once.
 ///
 /// # Errors
-/// The field is sent several times. RFC 9110, section 5.3, forbids that: a proxy and the server could pick different values
-/// and so disagree about the request.
+/// The field is sent several times. RFC 9110, section 5.3, forbids that: a proxy and the server could pick different
+/// values and so disagree about the request.
 pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Problem> {
     let mut lines = headers.get_all(name);
     let first = lines.next();

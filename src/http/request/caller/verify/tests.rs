@@ -77,8 +77,8 @@ fn each_claim_is_checked() {
     let cases: [(Change, &str); 13] = [
         (|claims| claims.iss = "other".to_owned(), "`iss`"),
         (|claims| claims.aud = Audience::Several(vec!["other".to_owned()]), "`aud`"),
-        (|claims| claims.sub = "adm:x".to_owned(), "prefix of `sub`"),
-        (|claims| claims.sub = "svc:".to_owned(), "prefix of `sub`"),
+        (|claims| claims.sub = "adm:x".to_owned(), "prefix of the claim `sub`"),
+        (|claims| claims.sub = "svc:".to_owned(), "prefix of the claim `sub`"),
         (|claims| claims.role = "legal".to_owned(), "`role`"),
         (|claims| claims.role = "root".to_owned(), "`role`"),
         (|claims| claims.tenant = Some("7".to_owned()), "`tenant`"),
