@@ -18,7 +18,7 @@ pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> 
     let caller = caller::authenticate(&state.verifier, request.headers())?;
     let user = user_id(&request)?;
     check_visibility(&caller, &user)?;
-    AccessReason::of(&caller, request.headers())?.record(&caller, "read completeness", &user);
+    AccessReason::from_headers(&caller, request.headers())?.record(&caller, "read completeness", &user);
     let read = state.profiles.completeness(user, &caller.viewer);
     let completeness = read_within(state.request_timeout, &caller.viewer, read).await?;
     let cache_control = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

@@ -98,7 +98,7 @@ impl Problem {
     }
 
     /// Returns a problem whose name, title and status the domain defines.
-    pub(crate) fn of_event(name: &'static str, title: &'static str, status: u16, detail: String) -> Self {
+    pub(crate) fn for_event(name: &'static str, title: &'static str, status: u16, detail: String) -> Self {
         let mut problem = Self::new(Code::Invalid, detail);
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         (problem.0.name, problem.0.title, problem.0.status) = (name, title, status);
@@ -113,7 +113,7 @@ impl Problem {
             detail.push_str("; there are more faults than `errors` lists");
         }
         let faults = rejection.faults().iter();
-        faults.fold(Self::of_event(problem.name(), problem.title(), problem.status(), detail), |problem, fault| {
+        faults.fold(Self::for_event(problem.name(), problem.title(), problem.status(), detail), |problem, fault| {
             problem.at(fault.pointer.clone().unwrap_or_default(), fault.detail.clone())
         })
     }

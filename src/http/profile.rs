@@ -39,7 +39,7 @@ pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> 
     refuse_history(request.query_string())?;
     let user = user_id(&request)?;
     check_visibility(&caller, &user)?;
-    AccessReason::of(&caller, headers)?.record(&caller, "read", &user);
+    AccessReason::from_headers(&caller, headers)?.record(&caller, "read", &user);
     let read = state.profiles.view(user, &caller.viewer);
     let view = read_within(state.request_timeout, &caller.viewer, read).await?;
     Ok(answer(state.epoch, &caller, headers, &view, fields, started))

@@ -51,7 +51,7 @@ pub(crate) async fn get(request: HttpRequest, state: Data<LiveState>) -> Result<
     let fields = query::list(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
     let user = user_id(&request)?;
     check_visibility(&caller, &user)?;
-    AccessReason::of(&caller, headers)?.record(&caller, "follow", &user);
+    AccessReason::from_headers(&caller, headers)?.record(&caller, "follow", &user);
     let slot = state.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
     let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
     let mut beat = interval_at(Instant::now() + state.settings.heartbeat, state.settings.heartbeat);

@@ -21,7 +21,7 @@ pub(crate) async fn post(request: HttpRequest, state: Data<LiveState>) -> Result
     let caller = caller::authenticate(&state.verifier, request.headers())?;
     // Required whatever the scope: an `auth` message may later bring a token that opens profiles, and there the reason
     // cannot be given.
-    let reason = AccessReason::of(&caller, request.headers())?;
+    let reason = AccessReason::from_headers(&caller, request.headers())?;
     // A ticket is not valid for longer than the token that it was issued for.
     let expires_in_s = state.settings.ticket_life.min(state.verifier.left(&caller)).as_secs();
     let ticket = state.tickets.issue(Ticket { caller, reason, origin }).map_err(|TooManyTickets| {
@@ -45,7 +45,7 @@ pub(super) fn admit(request: &HttpRequest, state: &LiveState) -> Result<(Arc<Cal
     let origin = origin::check(request, &state.cors_origins)?;
     let Some(ticket) = redeemed.pop() else {
         let caller = caller::authenticate(&state.verifier, request.headers())?;
-        let reason = AccessReason::of(&caller, request.headers())?;
+        let reason = AccessReason::from_headers(&caller, request.headers())?;
         return Ok((caller, reason));
     };
     if request.headers().contains_key(header::AUTHORIZATION) {

@@ -41,7 +41,7 @@ pub(super) async fn get(request: HttpRequest, state: Data<EventsState>) -> Resul
     let headers = request.headers();
     let caller = caller::authenticate(&state.verifier, headers)?;
     check_scope(&caller)?;
-    let reason = AccessReason::of(&caller, headers)?;
+    let reason = AccessReason::from_headers(&caller, headers)?;
     let format = Format::negotiate(headers)?;
     let types = types(request.query_string())?;
     let from = from(request.query_string(), headers)?;

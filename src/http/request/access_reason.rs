@@ -24,7 +24,7 @@ impl AccessReason {
     ///
     /// # Errors
     /// An administrator has given no reason, or one with more than 256 characters or with control characters.
-    pub(crate) fn of(caller: &Caller, headers: &HeaderMap) -> Result<Self, Problem> {
+    pub(crate) fn from_headers(caller: &Caller, headers: &HeaderMap) -> Result<Self, Problem> {
         if caller.role != Role::Admin {
             return Ok(Self(None));
         }

@@ -17,7 +17,7 @@ pub(crate) fn check(request: &HttpRequest, allowed: &[String]) -> Result<Option<
     let refused =
         || Problem::new(Code::Forbidden, "pages of this origin are not allowed: add the origin to `http.cors_origins`");
     let origin = requested(request.headers()).map_err(|Unreadable| refused())?;
-    let own = || own(transport::listen_address(request));
+    let own = || own_origins(transport::listen_address(request));
     match origin {
         Some(origin) if !allowed.iter().any(|known| known == origin) && !own().iter().any(|own| own == origin) => {
             Err(refused())
@@ -37,8 +37,8 @@ fn requested(headers: &HeaderMap) -> Result<Option<&str>, Unreadable> {
 
 /// Returns the origins of pages served at the address `listen`. Other names of the server must be configured in
 /// `http.cors_origins`, because a client can put any name into the header `Host`.
-fn own(listen: SocketAddr) -> Vec<String> {
-    let of = |host: String| match listen.port() {
+fn own_origins(listen: SocketAddr) -> Vec<String> {
+    let origin = |host: String| match listen.port() {
         80 => format!("http://{host}"),
         port => format!("http://{host}:{port}"),
     };
@@ -47,7 +47,7 @@ fn own(listen: SocketAddr) -> Vec<String> {
         SocketAddr::V6(address) => format!("[{}]", address.ip()),
     };
     let local = listen.ip().is_loopback().then(|| "localhost".to_owned());
-    [Some(address), local].into_iter().flatten().map(of).collect()
+    [Some(address), local].into_iter().flatten().map(origin).collect()
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_servers_own_origins_are_written_as_browsers_do() {
-        let own = |listen: &str| own(listen.parse().expect("an address"));
+        let own = |listen: &str| own_origins(listen.parse().expect("an address"));
         assert_eq!(own("127.0.0.1:8080"), ["http://127.0.0.1:8080", "http://localhost:8080"]);
         assert_eq!(own("[::1]:80"), ["http://[::1]", "http://localhost"]);
         assert_eq!(own("192.0.2.7:8080"), ["http://192.0.2.7:8080"]);
