@@ -1,4 +1,4 @@
-//! `access.toml`: who sees what, as data.
+//! `access.toml`: the access table, which says who may see what.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,23 @@ use crate::sources::read_if_there;
 use crate::table_file::TableFile;
 use crate::{Error, Origin};
 
-/// The embedded table: the default of the specification, and the template for one's own.
+/// The embedded table, which is the default and the template for an own one.
 pub const ACCESS_TOML: &str = include_str!("../access.toml");
 const NAME: &str = "access.toml";
 
-/// The access table, its paths checked against the field table.
+/// The access table. Its paths were checked against the field table.
 #[derive(Debug, Clone)]
 pub struct AccessTable {
-    /// What each viewer sees; `Policy::compile` takes it.
+    /// What each viewer may see, as `Policy::compile` takes it.
     pub rules: AccessRules,
 }
 
 impl AccessTable {
-    /// Reads `access.toml` in `data_dir`, or the embedded table where there is none. [`AccessFile`] picks up changes.
+    /// Reads `access.toml` in `data_dir`, or the embedded table if there is none. [`AccessFile`] finds later changes.
     ///
     /// # Errors
-    /// A file that cannot be read, is not TOML, has an unknown or missing row or column, names a path that the
-    /// profile does not have, or lists a service under `[integrity]`.
+    /// The file cannot be read, is not TOML, has an unknown or missing row or column, names a path that is not in the
+    /// profile, or lists a service under `[integrity]`.
     pub fn load(data_dir: &Path) -> Result<Self, Error> {
         Self::from_file(&TableFile::find(data_dir, NAME, ACCESS_TOML)?)
     }
@@ -50,30 +50,30 @@ impl AccessTable {
 #[derive(Debug)]
 pub struct AccessFile {
     path: PathBuf,
-    /// The text that the file held when it was last read; `None` while there was no file.
+    /// The text of the file when it was last read; `None` if there was no file.
     seen: Option<String>,
-    /// Why the file could not be read at the last look.
+    /// Why the file could not be read the last time.
     fault: Option<io::ErrorKind>,
 }
 
 impl AccessFile {
-    /// The file in `data_dir`, not looked at yet.
+    /// Returns the file in `data_dir`, which has not been read yet.
     #[must_use]
     pub fn new(data_dir: &Path) -> Self {
         Self { path: data_dir.join(NAME), seen: None, fault: None }
     }
 
-    /// The table, if the file holds something else than at the last look. The text itself is compared: a copy that
-    /// keeps time and length is a change, too. A policy compiled from the same table has the same version.
+    /// Returns the table if the file has changed since the last call. The texts are compared, so a change that keeps
+    /// the time and the length of the file is found too. Policies compiled from the same table have the same version.
     ///
     /// # Errors
-    /// What [`AccessTable::load`] would refuse, and a file that has gone: the table in use stays in use. What an
-    /// operator has closed must not open while an editor puts a new file in the place of the old one. Each fault is
+    /// [`AccessTable::load`] refuses the file, or the file was removed. Then the table in use must stay in use:
+    /// otherwise restrictions would be lifted for the moment in which an editor replaces the file. Each fault is
     /// returned once.
     pub fn look(&mut self) -> Result<Option<AccessTable>, Error> {
         let found = match read_if_there(&self.path) {
             Ok(found) => found,
-            // What the file holds is not known, so nothing that was known of it changes.
+            // The content of the file is unknown, so the last known content is kept.
             Err(error) => {
                 let kind = match &error {
                     Error::File { source, .. } => source.kind(),
@@ -125,7 +125,9 @@ struct RawIntegrity {
 }
 
 impl RawIntegrity {
-    /// No route serves integrity leaves yet. A name that was accepted here would look like a permission and give none.
+    /// Refuses names under `[integrity]`: no route serves those leaves yet, so an entry would look like a permission
+    /// and have no
+    /// effect.
     fn check(&self, origin: &Origin) -> Result<(), Error> {
         if self.services.is_empty() {
             return Ok(());
@@ -139,7 +141,7 @@ impl RawIntegrity {
     }
 }
 
-/// Every column must be written down, so that nothing is opened or closed by leaving it out.
+/// All columns are required, so that omitting one cannot change who may see what.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawRow {

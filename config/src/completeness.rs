@@ -1,4 +1,4 @@
-//! `completeness.toml`: when a field does not count.
+//! `completeness.toml`: the rules by which fields do not count in the completeness of a profile.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use serde::Deserialize;
 use crate::Error;
 use crate::table_file::TableFile;
 
-/// The embedded rules, and the template for one's own.
+/// The embedded rules, which are the template for own ones.
 pub const COMPLETENESS_TOML: &str = include_str!("../completeness.toml");
 const NAME: &str = "completeness.toml";
 
-/// Reads `completeness.toml` in `data_dir`, or the embedded rules where there is none.
+/// Reads `completeness.toml` in `data_dir`, or the embedded rules if there is none.
 ///
 /// # Errors
-/// A file that cannot be read, is not TOML, or names a path or value that the profile does not have.
+/// The file cannot be read, is not TOML, or names a path or value that is not in the profile.
 pub fn load_completeness(data_dir: &Path) -> Result<Vec<NotApplicable>, Error> {
     rules(&TableFile::find(data_dir, NAME, COMPLETENESS_TOML)?)
 }
@@ -61,7 +61,7 @@ fn resolve(file: &TableFile, rule: &RawRule) -> Result<NotApplicable, Error> {
     Ok(NotApplicable { leaf, when, is_one_of })
 }
 
-/// The value in the form that documents hold it in, if the field can have it at all.
+/// Returns the value as documents contain it; `None` if the field cannot have it.
 fn canonical(file: &TableFile, when: Leaf, value: &RawValue) -> Result<String, Error> {
     let field = when.field();
     let (fits, allowed) = match (field.value, value) {

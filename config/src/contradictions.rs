@@ -1,9 +1,9 @@
-//! Values that are fine by themselves but not together.
+//! Checks settings that are valid by themselves but not together.
 
 use crate::keys::Keys;
 use crate::{Error, Mode, Settings};
 
-/// Refuses the first contradiction.
+/// Returns the first contradiction as an error.
 pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
     for (key, address) in [("listen", settings.listen), ("admin_listen", settings.admin_listen)] {
         if !address.ip().is_loopback() && !settings.insecure {
@@ -21,7 +21,7 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
         let allowed = format!("at most {}", settings.http.max_body_bytes);
         return Err(keys.contradicts("http.max_event_bytes", "http.max_body_bytes", allowed));
     }
-    // One body of the largest size must fit beside what is kept for small ones.
+    // One body of the largest size must fit besides the part that is reserved for small ones.
     if settings.http.in_flight_bytes < 2 * settings.http.max_body_bytes {
         let allowed = format!("{} or more", 2 * settings.http.max_body_bytes);
         return Err(keys.contradicts("http.in_flight_bytes", "http.max_body_bytes", allowed));
@@ -34,12 +34,12 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
         let allowed = format!("at most {}", settings.dead_letters.max_bytes);
         return Err(keys.contradicts("dead_letters.max_bytes_per_source", "dead_letters.max_bytes", allowed));
     }
-    // A frame is an event's values sealed; twice the event leaves room for its header and the patch.
+    // A frame contains the sealed values of an event. Twice the size leaves room for its header and the patch.
     if settings.journal.segment_bytes < 2 * settings.http.max_event_bytes as u64 {
         let allowed = "twice `http.max_event_bytes` or more";
         return Err(keys.contradicts("journal.segment_mib", "http.max_event_bytes", allowed));
     }
-    // A checkpoint must be due before feeds have to wait for it, and have time to catch up.
+    // A checkpoint must become due early enough to catch up before feeds have to wait for it.
     if settings.checkpoint.max_lag_bytes / 2 < settings.checkpoint.journal_bytes {
         let allowed = "twice `checkpoint.journal_bytes` or more";
         return Err(keys.contradicts("checkpoint.max_lag_bytes", "checkpoint.journal_bytes", allowed));

@@ -1,7 +1,7 @@
-//! The file `.env`: lines of `KEY=VALUE`, readable by its owner alone.
+//! The file `.env`: lines of `NAME=value`, readable only by its owner.
 //!
-//! The crate `dotenvy` is not used: its errors contain the line, which may be a secret, its copies of values stay in memory,
-//! and it replaces `$NAME` in values by variables of the environment.
+//! The crate `dotenvy` is not used: its errors contain the line, which may be a secret, its copies of values stay in
+//! memory, and it replaces `$NAME` in values by variables of the environment.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -12,17 +12,18 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::Error;
 
-/// What our own names begin with: a misspelt one is refused. The double underscore belongs to settings.
+/// The prefix of the server's own variables. An unknown name with this prefix is refused, because it is probably
+/// misspelt.
 const OWN_PREFIX: &str = "PROFILE_SERVER_";
 
-/// A `.env` that was read; zeroised when dropped. Without a file it is empty.
+/// The content of `.env`, which is zeroized when dropped. It is empty if there is no file.
 pub(crate) struct DotEnv {
     path: PathBuf,
     text: Zeroizing<String>,
 }
 
 impl DotEnv {
-    /// Reads the file and checks every line; `known` are our own names that may stand in it.
+    /// Reads the file and checks each line. `known` are the server's own names that are allowed.
     pub(crate) fn read(path: &Path, known: &[&str]) -> Result<Self, Error> {
         let mut text = Zeroizing::new(String::new());
         match File::open(path) {
@@ -38,12 +39,12 @@ impl DotEnv {
         Ok(read)
     }
 
-    /// The value of a name; the last line wins.
+    /// Returns the value of a name. The last line with the name counts.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.text.lines().rev().filter_map(entry).find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// Adds lines and replaces the file in one step, mode 0600, synced.
+    /// Adds lines, and replaces the file atomically by a synced one with mode 0600.
     pub(crate) fn append(&mut self, lines: &str) -> Result<(), Error> {
         if !self.text.is_empty() && !self.text.ends_with('\n') {
             self.text.push('\n');
@@ -72,8 +73,8 @@ impl DotEnv {
     }
 }
 
-/// Makes the data directory (0700) where there is none, and holds its lock: of two first starts at once
-/// one makes the secrets and the other reads them. Dropping the file releases the lock.
+/// Creates the data directory (mode 0700) if it is missing, and locks it: of two first starts at the same time one
+/// creates the secrets and the other reads them. Dropping the returned file releases the lock.
 pub(crate) fn lock_directory(path: &Path) -> Result<File, Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| failed("create", path, source))?;
     let directory = File::open(path).map_err(|source| failed("read", path, source))?;
@@ -81,14 +82,14 @@ pub(crate) fn lock_directory(path: &Path) -> Result<File, Error> {
     Ok(directory)
 }
 
-/// Asks the open file, so that it cannot be exchanged between the question and the reading.
+/// Refuses a file that others can read. The open file is checked, so it cannot be replaced before it is read.
 fn refuse_exposed(file: &File, path: &Path) -> Result<(), Error> {
     let mode = file.metadata().map_err(|source| failed("read", path, source))?.permissions().mode() & 0o7777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(Error::ExposedSecrets { path: path.to_owned(), mode }) }
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    // A leftover of an interrupted start could have any mode: begin anew.
+    // A file left by an interrupted start could have any mode, so it is removed first.
     if let Err(fault) = fs::remove_file(path)
         && fault.kind() != io::ErrorKind::NotFound
     {
@@ -99,8 +100,7 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// `NAME=value`, perhaps after `export`, the value perhaps in quotes. `None` for blank lines, comments and
-/// everything else.
+/// Parses `NAME=value`, with an optional `export` and optional quotes; `None` for everything else, such as comments.
 fn entry(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;

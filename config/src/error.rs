@@ -1,109 +1,109 @@
-//! What can be wrong with the configuration. Every message is one line that names the remedy.
+//! Errors of the configuration. Each message is one line that says how to fix it.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::Origin;
 
-/// A start-up error. Display is one line; values of secret keys are never shown.
+/// An error of the configuration. Its text is one line and never contains the value of a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A key that no setting has.
+    /// A setting does not exist.
     #[error("unknown setting `{key}` = `{value}` in {origin}; allowed: {allowed}")]
     UnknownKey {
         /// Dotted name of the key.
         key: Box<str>,
-        /// What was given for it.
+        /// The given value.
         value: Box<str>,
-        /// Where it was given.
+        /// The origin of the value.
         origin: Origin,
         /// The keys of that section.
         allowed: Box<str>,
     },
-    /// A value of the wrong type or out of its range.
+    /// A value has the wrong type or is out of range.
     #[error("setting `{key}` = `{value}` in {origin} is not valid; allowed: {allowed}")]
     WrongValue {
         /// Dotted name of the key.
         key: Box<str>,
-        /// What was given for it.
+        /// The given value.
         value: Box<str>,
-        /// Where it was given.
+        /// The origin of the value.
         origin: Origin,
-        /// What may be given.
+        /// The allowed values.
         allowed: Box<str>,
     },
-    /// A value that does not go together with another one.
+    /// A value contradicts another one.
     #[error("setting `{key}` = `{value}` in {origin} contradicts {other}; allowed: {allowed}")]
     Contradiction {
         /// Dotted name of the key.
         key: Box<str>,
-        /// What was given for it.
+        /// The given value.
         value: Box<str>,
-        /// Where it was given.
+        /// The origin of the value.
         origin: Origin,
-        /// The setting that it clashes with, and its value.
+        /// The setting that it contradicts, and its value.
         other: Box<str>,
-        /// What would be accepted.
+        /// The values that would be accepted.
         allowed: Box<str>,
     },
-    /// A file that could not be read or written.
+    /// A file could not be read or written.
     #[error("cannot {action} `{}`: {source}", path.display())]
     File {
-        /// What was being done: read, create, write.
+        /// The action that failed: read, create, write, lock or sync.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A table that was in use, and whose file is no more.
+    /// The file of the table in use was removed.
     #[error(
-        "`{}` is gone: the table that it held stays in use; put one there, or restart for the embedded one",
+        "`{}` was removed: its table stays in use; restore the file, or restart the server to use the embedded table",
         path.display()
     )]
     TableGone {
         /// The file.
         path: PathBuf,
     },
-    /// Text that is not TOML, or a table of the wrong shape.
+    /// A text is not TOML, or a table has the wrong structure.
     #[error("{origin}, line {line}: {message}")]
     Syntax {
-        /// Where the text came from.
+        /// The origin of the text.
         origin: Origin,
-        /// Line of the fault, from 1.
+        /// Number of the faulty line, from 1.
         line: usize,
-        /// What the parser said.
+        /// The message of the parser.
         message: Box<str>,
     },
-    /// `.env` can be read by others than its owner.
+    /// Other users can read `.env`.
     #[error("`{}` can be read by others (mode {mode:04o}); run `chmod 600 {}`", path.display(), path.display())]
     ExposedSecrets {
         /// The file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits of the file.
         mode: u32,
     },
-    /// A line of `.env` that cannot be read. Never shows the line.
+    /// A line of `.env` is not valid. The text does not contain the line.
     #[error("`{}`, line {line}: {fault}", path.display())]
     SecretsLine {
         /// The file.
         path: PathBuf,
-        /// Line, from 1.
+        /// Number of the line, from 1.
         line: usize,
         /// What is wrong with it.
         fault: Box<str>,
     },
-    /// A secret that is not 32 bytes in base64. Never shows it.
+    /// A secret is not 32 bytes in base64. The text does not contain it.
     #[error(
         "secret `{name}` in {origin} is not valid; allowed: 32 bytes in base64, e.g. from `openssl rand -base64 32`"
     )]
     WrongSecret {
         /// Name of the variable.
         name: &'static str,
-        /// Where it was given.
+        /// The origin of the value.
         origin: Origin,
     },
-    /// Production was started without a secret that it needs.
+    /// A secret that production needs is missing.
     #[error(
         "production needs the secret `{name}`; put `{name}=` and 32 bytes in base64 (`openssl rand -base64 32`) into `{}` with mode 0600",
         path.display()
@@ -111,30 +111,30 @@ pub enum Error {
     MissingSecret {
         /// Name of the variable.
         name: &'static str,
-        /// The `.env` that was looked into.
+        /// The `.env` in which it was looked up.
         path: PathBuf,
     },
-    /// Production was started with the local development key at hand.
+    /// The local development key is set in production.
     #[error("production refuses the local HS256 key; remove `{name}` from {origin}, or set `mode` = `development`")]
     DevelopmentSecret {
         /// Name of the variable.
         name: &'static str,
-        /// Where it was given.
+        /// The origin of the value.
         origin: Origin,
     },
-    /// The source of randomness failed while a secret was being made.
-    #[error("cannot make the secret `{name}`: {source}")]
+    /// The random number generator failed while a secret was created.
+    #[error("cannot create the secret `{name}`: {source}")]
     Randomness {
         /// Name of the variable.
         name: &'static str,
-        /// What the source said.
+        /// The error of the generator.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// A TOML error as one line. The parser's own Display spans several and quotes the source, which may
-    /// hold a secret.
+    /// Returns a TOML error as one line. The text of the parser has several lines and quotes the source, which may
+    /// contain a secret.
     pub(crate) fn syntax(origin: Origin, text: &str, fault: &toml::de::Error) -> Self {
         let start = fault.span().map_or(0, |span| span.start.min(text.len()));
         Self::Syntax {

@@ -1,8 +1,8 @@
-//! What errors and `config print` may show of a value.
+//! Hides secrets in the values that errors and `config print` show.
 
 use toml::Value;
 
-/// A value as errors and `config print` may show it: secrets and passwords in URLs are hidden.
+/// Returns a value as errors and `config print` show it, without secrets and without passwords in URLs.
 pub(crate) fn shown(key: &str, value: &Value) -> String {
     let name = key.rsplit('.').next().unwrap_or(key);
     let secret = ["secret", "password", "token", "key"];
@@ -15,7 +15,7 @@ pub(crate) fn shown(key: &str, value: &Value) -> String {
     }
 }
 
-/// `https://user:password@host` without its user and password.
+/// Returns a URL without its user and password.
 fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();

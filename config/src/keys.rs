@@ -1,7 +1,7 @@
-//! The raw side: every key with the value that won and its origin, and the readers that give it a type.
+//! The raw settings: each key with its value and the origin of the value.
 //!
-//! `default.toml` says which keys exist. A later layer may only replace values; types and ranges are
-//! checked when a setting is read (`readers`), so that each fault has the same message whatever its layer.
+//! The keys are those of `default.toml`. Later layers can only replace values. Types and ranges are checked when a
+//! setting is read (`readers`), so that a fault has the same message in all layers.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use toml::{Table, Value};
 use crate::hide::shown;
 use crate::{Error, Origin};
 
-/// A value as it was given, before its type is known.
+/// A value as it was given, without a type.
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
     pub(crate) value: Value,
     pub(crate) origin: Origin,
-    /// What was written, where a resolved value took its place (`0 = one per core`).
+    /// The given text, if a resolved value has replaced it (`0 = one per core`).
     pub(crate) note: Option<String>,
 }
 
-/// All settings by dotted name.
+/// All settings by their dotted names.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     given: BTreeMap<String, Given>,
 }
 
 impl Keys {
-    /// The first layer: whatever keys `text` has are the keys that exist.
+    /// Returns the first layer. No keys exist besides those of `text`.
     pub(crate) fn from_defaults(text: &str, origin: Origin) -> Result<Self, Error> {
         let mut flat = Vec::new();
         flatten("", parse(text, &origin)?, &mut flat);
@@ -35,7 +35,7 @@ impl Keys {
         Ok(Self { given })
     }
 
-    /// Lays a TOML file over what there is.
+    /// Overrides values with those of a TOML file.
     pub(crate) fn overlay_toml(&mut self, text: &str, origin: Origin) -> Result<(), Error> {
         let mut flat = Vec::new();
         flatten("", parse(text, &origin)?, &mut flat);
@@ -45,7 +45,7 @@ impl Keys {
         Ok(())
     }
 
-    /// Lays one value over that came as text (environment, flags).
+    /// Overrides one value with a text from the environment or the command line.
     pub(crate) fn overlay_text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), Error> {
         let value = match self.given.get(key) {
             Some(known) => typed_like(&known.value, text),
@@ -75,7 +75,7 @@ impl Keys {
         value.as_table().is_some_and(Table::is_empty) && self.given.keys().any(|known| known.starts_with(&prefix))
     }
 
-    /// The keys of the section that `key` would be in; without such a section, the top level.
+    /// Returns the keys of the section of `key`, or those of the top level if there is no such section.
     fn siblings(&self, key: &str) -> String {
         let section = key.rsplit_once('.').map_or("", |(section, _)| section);
         let known_section: Vec<String> = self
@@ -99,12 +99,12 @@ impl Keys {
         top.join(", ")
     }
 
-    /// Every key in order of name.
+    /// Returns all keys in the order of their names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Given)> {
         self.given.iter().map(|(key, given)| (key.as_str(), given))
     }
 
-    /// Writes a resolved value over the one that was given.
+    /// Replaces the given value by a resolved one.
     pub(crate) fn resolve(&mut self, key: &str, value: Value, note: &str) {
         if let Some(given) = self.given.get_mut(key) {
             given.value = value;
@@ -112,14 +112,14 @@ impl Keys {
         }
     }
 
-    /// The value that won for a key that `default.toml` has.
+    /// Returns the value of a key of `default.toml`.
     pub(crate) fn given(&self, key: &str) -> &Given {
         &self.given[key]
     }
 }
 
-/// Text from the environment or a flag, as the type that the default has. What does not parse stays a
-/// string, which the reader of the setting refuses with the allowed values.
+/// Parses a text from the environment or the command line as the type of the default. If that fails it stays a string,
+/// which the reader of the setting refuses with the allowed values.
 fn typed_like(known: &Value, text: &str) -> Value {
     let parsed = match known {
         Value::Integer(_) => text.replace('_', "").parse().map(Value::Integer).ok(),

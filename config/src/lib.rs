@@ -1,7 +1,7 @@
-//! Settings, the access table, the completeness rules and secrets: all that an operator may change, and
-//! the only crate that looks at the environment.
+//! Settings, the access table, the completeness rules and secrets: everything that an operator can change. No other
+//! crate reads the environment.
 //!
-//! A start reads them in this order (`main` gives [`Sources::from_process`] and the flags that were typed):
+//! A start reads them in this order, with [`Sources::from_process`] and the options of the command line:
 //!
 //! ```
 //! use config::{AccessTable, Mode, Secrets, Settings, Sources, load_completeness};
@@ -21,13 +21,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Layers of settings, a later one wins: embedded `default.toml` (the manual), `--config FILE`,
-//! `config.local.toml` in the data directory, the environment (`PROFILE_SERVER__SECTION__KEY`), flags.
-//! Every layer may only name keys of the manual; a value is checked when its setting is read, and every
-//! error is one line that names key, value, origin and what is allowed.
+//! Settings have five layers, of which later ones override earlier ones: the embedded `default.toml`, which is also the
+//! manual; `--config FILE`; `config.local.toml` in the data directory; the environment
+//! (`PROFILE_SERVER__SECTION__KEY`); and the options of the command line. All keys must exist in the manual. Values are
+//! checked when settings are read, and each error is one line with the key, the value, its origin and the allowed
+//! values.
 //!
-//! [`Settings`] is plain data with units in its types; each crate has its own `Options`, and the front
-//! door maps one onto the other.
+//! [`Settings`] is plain data with units in its types. Each crate has options of its own, and the root crate maps the
+//! settings to them.
 
 mod access;
 mod completeness;

@@ -1,18 +1,18 @@
-//! Where a value came from.
+//! The origin of a value.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// The layer that gave a value; later variants win over earlier ones.
+/// The layer that a value comes from. Later variants override earlier ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A file that is compiled in.
+    /// A file that is compiled into the program.
     Embedded(&'static str),
-    /// `--config FILE`, `config.local.toml`, `.env` or a table beside them.
+    /// A file: that of `--config`, `config.local.toml`, `.env`, or a table in the data directory.
     File(PathBuf),
-    /// A variable of the environment, by name.
+    /// The environment variable with this name.
     Environment(String),
-    /// The command line: the flag as the user typed it.
+    /// The option of the command line with this name.
     Flag(String),
 }
 

@@ -1,4 +1,4 @@
-//! From a given value to a typed one, or to the error that says what is allowed.
+//! Reads settings as typed values, or returns errors that name the allowed values.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::hide::shown;
 use crate::keys::Keys;
 
 impl Keys {
-    /// The error for a value that is not accepted.
+    /// Returns the error for a value that is not valid.
     pub(crate) fn refuse(&self, key: &str, allowed: impl Display) -> Error {
         let given = self.given(key);
         Error::WrongValue {
@@ -23,7 +23,7 @@ impl Keys {
         }
     }
 
-    /// The error for a value that does not go together with `other`.
+    /// Returns the error for a value that contradicts the setting `other`.
     pub(crate) fn contradicts(&self, key: &str, other: &str, allowed: impl Display) -> Error {
         let given = self.given(key);
         Error::Contradiction {
@@ -35,7 +35,7 @@ impl Keys {
         }
     }
 
-    /// An integer within `range`.
+    /// Reads an integer within `range`.
     pub(crate) fn integer<T: TryFrom<i64>>(&self, key: &str, range: RangeInclusive<i64>) -> Result<T, Error> {
         let allowed = || format!("an integer from {} to {}", range.start(), range.end());
         match self.given(key).value {
@@ -46,12 +46,12 @@ impl Keys {
         }
     }
 
-    /// A duration given in seconds.
+    /// Reads a duration in seconds.
     pub(crate) fn seconds(&self, key: &str, range: RangeInclusive<i64>) -> Result<Duration, Error> {
         Ok(Duration::from_secs(self.integer(key, range)?))
     }
 
-    /// A number of threads; 0 is resolved to `cores` and written back with a note.
+    /// Reads a number of threads. 0 is replaced by `cores`, with a note.
     pub(crate) fn threads(&mut self, key: &str, cores: usize) -> Result<usize, Error> {
         let asked: usize = self.integer(key, 0..=1024)?;
         if asked > 0 {
@@ -61,17 +61,17 @@ impl Keys {
         Ok(cores)
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub(crate) fn boolean(&self, key: &str) -> Result<bool, Error> {
         self.given(key).value.as_bool().ok_or_else(|| self.refuse(key, "`true` or `false`"))
     }
 
-    /// A string, possibly empty.
+    /// Reads a string, which may be empty.
     pub(crate) fn text(&self, key: &str) -> Result<&str, Error> {
         self.given(key).value.as_str().ok_or_else(|| self.refuse(key, "a string"))
     }
 
-    /// A string that is not empty.
+    /// Reads a string that must not be empty.
     pub(crate) fn filled_text(&self, key: &str) -> Result<String, Error> {
         match self.text(key) {
             Ok(text) if !text.trim().is_empty() => Ok(text.to_owned()),
@@ -79,7 +79,7 @@ impl Keys {
         }
     }
 
-    /// One of a few words.
+    /// Reads one of a few words.
     pub(crate) fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<T, Error> {
         let found = self.given(key).value.as_str().and_then(|word| choices.iter().find(|(name, _)| *name == word));
         found.map(|(_, choice)| *choice).ok_or_else(|| {
@@ -88,13 +88,13 @@ impl Keys {
         })
     }
 
-    /// An address to listen on.
+    /// Reads an address to listen on.
     pub(crate) fn address(&self, key: &str) -> Result<SocketAddr, Error> {
         let parsed = self.given(key).value.as_str().and_then(|text| text.parse().ok());
         parsed.ok_or_else(|| self.refuse(key, "an IP address and port, e.g. `127.0.0.1:8080` or `[::1]:8080`"))
     }
 
-    /// A list of strings, each of which `accept` likes.
+    /// Reads a list of strings, each of which `accept` must accept.
     pub(crate) fn list(&self, key: &str, accept: fn(&str) -> bool, allowed: &str) -> Result<Vec<String>, Error> {
         let items = self.given(key).value.as_array().map(|items| {
             items.iter().map(|item| item.as_str().filter(|text| accept(text)).map(str::to_owned)).collect()

@@ -1,7 +1,7 @@
-//! Secrets: from the environment or from `.env` in the data directory, never from a settings file.
+//! Secrets, from the environment or from `.env` in the data directory, and never from a settings file.
 //!
-//! In development what is missing is made at the first start. In production nothing is made: a server
-//! that lost its `.env` must say so, not start with a new key over data that it can no longer read.
+//! In development missing secrets are created at the first start. In production they are not: a server that has lost
+//! its `.env` must not start with a new key, with which it cannot read its data.
 
 use std::io;
 use std::path::Path;
@@ -14,18 +14,19 @@ use secrecy::zeroize::Zeroizing;
 use crate::dot_env::{DotEnv, lock_directory};
 use crate::{Error, Mode, Origin};
 
-/// The variable that holds the master key.
+/// Name of the variable with the master key.
 pub const MASTER_KEY: &str = "PROFILE_SERVER_MASTER_KEY";
-/// The variable that holds the local development key for HS256 tokens.
+/// Name of the variable with the local development key for HS256 tokens.
 pub const DEVELOPMENT_SECRET: &str = "PROFILE_SERVER_DEV_SECRET";
 
 const NAMES: [&str; 2] = [MASTER_KEY, DEVELOPMENT_SECRET];
 const FILE_NAME: &str = ".env";
 
-/// 32 secret bytes; zeroised when dropped, hidden by Debug. `ExposeSecret` of the crate secrecy opens it.
+/// A key of 32 bytes, which is zeroized when dropped and hidden by `Debug`. The trait `ExposeSecret` of the crate
+/// secrecy reads it.
 pub type Key = SecretBox<[u8; 32]>;
 
-/// Fills a buffer with randomness of the operating system; the caller gives it.
+/// A function of the caller that fills a buffer with random bytes of the operating system.
 pub type Randomness<'a> = &'a mut dyn FnMut(&mut [u8]) -> io::Result<()>;
 
 /// The secrets that the server starts with.
@@ -33,18 +34,18 @@ pub type Randomness<'a> = &'a mut dyn FnMut(&mut [u8]) -> io::Result<()>;
 pub struct Secrets {
     /// The root of the key tree.
     pub master_key: Key,
-    /// Signs and verifies local tokens; in development only.
+    /// The key that signs and verifies local tokens, in development only.
     pub development_secret: Option<Key>,
     origins: Vec<(&'static str, Origin)>,
 }
 
 impl Secrets {
-    /// Reads the secrets. `environment` (see [`process_environment`](crate::process_environment)) overrides
-    /// `.env`. In development a missing data directory (mode 0700), `.env` (0600) and missing keys are made.
+    /// Reads the secrets. `environment` (see [`process_environment`](crate::process_environment)) overrides `.env`. In
+    /// development the data directory (mode 0700), `.env` (mode 0600) and keys are created if they are missing.
     ///
     /// # Errors
-    /// A `.env` that others than its owner can read; a key that is not 32 bytes in base64; in production a
-    /// missing master key, or a development secret that is there.
+    /// Other users can read `.env`; a key is not 32 bytes in base64; or, in production, the master key is missing or a
+    /// development secret is set.
     pub fn load(
         data_dir: &Path,
         mode: Mode,
@@ -75,8 +76,8 @@ impl Secrets {
         Ok(Self { master_key, development_secret, origins })
     }
 
-    /// The same, but nothing is made: `None` where a first start of a development server would make keys. What is
-    /// there is checked all the same.
+    /// Reads and checks the secrets without creating any. Returns `None` if a development server would create keys at
+    /// its start.
     ///
     /// # Errors
     /// As [`Secrets::load`].
@@ -91,7 +92,7 @@ impl Secrets {
         Self::load(data_dir, mode, environment, &mut none_made).map(Some)
     }
 
-    /// Which secrets there are and where each comes from, a line each; the values are hidden.
+    /// Returns a line for each secret with its name and origin. The values are hidden.
     #[must_use]
     pub fn print(&self) -> String {
         self.origins.iter().map(|(name, origin)| format!("{name} = (hidden)  # {origin}\n")).collect()

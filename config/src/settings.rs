@@ -1,5 +1,4 @@
-//! The resolved side: every setting with its type, its range checked, ready to be mapped onto the
-//! `Options` of the crates that use it.
+//! The resolved settings, with types and checked ranges, for the crates that use them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,63 +16,62 @@ use crate::{Error, Sources, contradictions};
 /// Whether conveniences that weaken security are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The local HS256 key signs tokens and the clock may be fixed.
+    /// The local HS256 key signs tokens, and the clock may be fixed.
     Development,
-    /// Refuses both.
+    /// Neither is allowed.
     Production,
 }
 
-/// All settings of the server. Field names are the keys of `default.toml` without their units, which
-/// their types carry instead.
+/// All settings of the server. The field names are the keys of `default.toml` without units, which are in the types.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Development or production; `auto` is resolved.
+    /// Development or production. `auto` has been resolved.
     pub mode: Mode,
-    /// Everything that the server keeps lies below it.
+    /// The data directory.
     pub data_dir: PathBuf,
-    /// Where the API listens.
+    /// Address of the API.
     pub listen: SocketAddr,
-    /// Where metrics and administration listen.
+    /// Address of metrics and administration.
     pub admin_listen: SocketAddr,
-    /// Allows a listener beyond loopback without TLS.
+    /// Whether listeners may have addresses other than loopback, without TLS.
     pub insecure: bool,
-    /// `[http]`
+    /// The section `[http]`.
     pub http: Http,
-    /// `[time]`
+    /// The section `[time]`.
     pub time: Time,
-    /// `[actors]`
+    /// The section `[actors]`.
     pub actors: Actors,
-    /// `[commit]`
+    /// The section `[commit]`.
     pub commit: Commit,
-    /// `[journal]`
+    /// The section `[journal]`.
     pub journal: Journal,
-    /// `[checkpoint]`
+    /// The section `[checkpoint]`.
     pub checkpoint: Checkpoint,
-    /// `[store]`
+    /// The section `[store]`.
     pub store: Store,
-    /// `[cache]`
+    /// The section `[cache]`.
     pub cache: Cache,
-    /// `[profile]`
+    /// The section `[profile]`.
     pub profile: ProfileLimits,
-    /// `[auth]`
+    /// The section `[auth]`.
     pub auth: Auth,
-    /// `[live]`
+    /// The section `[live]`.
     pub live: Live,
-    /// `[events]`
+    /// The section `[events]`.
     pub events: Events,
-    /// `[log]`
+    /// The section `[log]`.
     pub log: Log,
-    /// `[dead_letters]`
+    /// The section `[dead_letters]`.
     pub dead_letters: DeadLetters,
     keys: Keys,
 }
 
 impl Settings {
-    /// Collects the layers of `sources`, gives every value its type and checks them against each other.
+    /// Merges the layers of `sources`, and checks the values by themselves and against each other.
     ///
     /// # Errors
-    /// An unknown key, a wrong type or range, a contradiction, or a file that cannot be read; the message
-    /// names key, value, origin and what is allowed.
+    /// A key is unknown, a value has the wrong type or range, two values contradict each other, or a file cannot be
+    /// read. The message names the key, the value, its origin and the allowed values.
     pub fn load(sources: &Sources) -> Result<Self, Error> {
         let mut keys = sources.collect()?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -105,7 +103,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Every resolved value with its origin, a line each, in order of name; what may be secret is hidden.
+    /// Returns a line for each setting with its value and origin, in the order of names. Secrets are hidden.
     #[must_use]
     pub fn print(&self) -> String {
         let mut lines = String::new();

@@ -1,4 +1,4 @@
-//! The layers that settings come from, and laying them over each other.
+//! The layers of settings, and merging them.
 
 use std::fs;
 use std::io;
@@ -12,44 +12,43 @@ pub const DEFAULT_TOML: &str = include_str!("../default.toml");
 const LOCAL_FILE: &str = "config.local.toml";
 const ENVIRONMENT_PREFIX: &str = "PROFILE_SERVER__";
 
-/// One setting from the command line.
+/// A setting from the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
-    /// Dotted name, e.g. `time.fixed_clock`.
+    /// The dotted name, such as `time.fixed_clock`.
     pub key: String,
-    /// The value as text; it is read as the type that the setting has.
+    /// The value as text, which is parsed as the type of the setting.
     pub value: String,
-    /// The flag as the user typed it, e.g. `--fixed-clock`; named in errors and by `config print`.
+    /// The option, such as `--fixed-clock`, which errors and `config print` name.
     pub flag: String,
 }
 
-/// Everything that may hold settings beside the embedded defaults. The default has nothing in it, which
-/// suits tests.
+/// The sources of settings besides the embedded defaults. The default has none, for tests.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// `--config FILE`. Must exist when given.
+    /// The file of `--config`, which must exist.
     pub file: Option<PathBuf>,
-    /// Variables of the environment; those without the prefix `PROFILE_SERVER__` are ignored.
+    /// The environment variables. Those without the prefix `PROFILE_SERVER__` are ignored.
     pub environment: Vec<(String, String)>,
-    /// Flags, strongest of all.
+    /// The options of the command line, which override everything else.
     pub overrides: Vec<Override>,
 }
 
 impl Sources {
-    /// The sources of a real start: this process's environment, no file and no flags yet.
+    /// Returns the sources of a start: the environment of the process, without a file or options yet.
     #[must_use]
     pub fn from_process() -> Self {
         Self { environment: process_environment(), ..Self::default() }
     }
 
-    /// Adds a flag.
+    /// Adds an option of the command line.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl ToString, flag: &str) -> Self {
         self.overrides.push(Override { key: key.to_owned(), value: value.to_string(), flag: flag.to_owned() });
         self
     }
 
-    /// Lays the layers over each other, weakest first.
+    /// Merges the layers, the weakest first.
     pub(crate) fn collect(&self) -> Result<Keys, Error> {
         let mut keys = Keys::from_defaults(DEFAULT_TOML, Origin::Embedded("default.toml"))?;
         if let Some(path) = &self.file {
@@ -66,7 +65,7 @@ impl Sources {
         Ok(keys)
     }
 
-    /// The data directory decides where `config.local.toml` lies, so it is looked up before that is read.
+    /// Returns the data directory, which is needed to find `config.local.toml`.
     fn data_dir(&self, keys: &Keys) -> Result<PathBuf, Error> {
         let mut without_local = keys.clone();
         self.overlay_strongest(&mut without_local)?;
@@ -87,7 +86,7 @@ impl Sources {
     }
 }
 
-/// This process's variables, those that are not Unicode left out. The only place that reads them.
+/// Returns the environment variables of the process, without those that are not Unicode. Nothing else reads them.
 #[must_use]
 pub fn process_environment() -> Vec<(String, String)> {
     std::env::vars_os()
@@ -99,7 +98,7 @@ fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })
 }
 
-/// The text of a file, `None` where there is none.
+/// Returns the text of a file; `None` if there is no file.
 pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

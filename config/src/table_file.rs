@@ -1,4 +1,4 @@
-//! Tables that an operator may replace: a file in the data directory, else the embedded one.
+//! Tables that operators can replace by a file in the data directory.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::sources::read_if_there;
 use crate::{Error, Origin};
 
-/// A table as text, with its origin for messages.
+/// The text of a table, and its origin.
 pub(crate) struct TableFile {
     pub(crate) text: String,
     pub(crate) origin: Origin,
@@ -18,7 +18,7 @@ impl TableFile {
         Self { text: text.to_owned(), origin: Origin::Embedded(name) }
     }
 
-    /// `name` in `data_dir` where it exists, else the embedded text.
+    /// Reads the file `name` in `data_dir`, or returns the embedded text if there is none.
     pub(crate) fn find(data_dir: &Path, name: &'static str, embedded: &str) -> Result<Self, Error> {
         let path = data_dir.join(name);
         Ok(match read_if_there(&path)? {
@@ -31,8 +31,8 @@ impl TableFile {
         toml::from_str(&self.text).map_err(|fault| Error::syntax(self.origin.clone(), &self.text, &fault))
     }
 
-    /// The error for an entry that has the right shape and names something that does not exist. Its line is
-    /// the first that holds `entry`.
+    /// Returns the error for an entry that names something that does not exist. The error names the first line that
+    /// contains `entry`.
     pub(crate) fn refuse(&self, entry: &str, fault: String) -> Error {
         let line = self.text.lines().position(|line| !line.trim_start().starts_with('#') && line.contains(entry));
         Error::Syntax { origin: self.origin.clone(), line: line.map_or(1, |index| index + 1), message: fault.into() }

@@ -1,4 +1,4 @@
-//! What an operator meets: layers, messages, printing.
+//! Tests of layers, error messages and printing.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ fn variable(name: &str, value: &str) -> Sources {
     Sources { environment: vec![(name.to_owned(), value.to_owned())], ..Sources::default() }
 }
 
-/// Sources whose data directory is `dir`, with `local` as its `config.local.toml`.
+/// Returns sources whose data directory is `dir`, with `local` as its `config.local.toml`.
 fn with_local(dir: &Path, local: &str) -> Sources {
     fs::write(dir.join("config.local.toml"), local).unwrap();
     Sources::default().with("data_dir", dir.display(), "--data-dir")
@@ -45,7 +45,7 @@ fn every_key_of_the_manual_is_read() {
     let settings = Settings::load(&Sources::default()).unwrap();
     for line in settings.print().lines() {
         let key = line.split(" = ").next().unwrap();
-        // A date is a type that no setting has, so every key that is read refuses it.
+        // No setting is a date, so every setting that is read refuses one.
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("wrong.toml");
         fs::write(&file, format!("{key} = 2026-01-01")).unwrap();

@@ -1,25 +1,25 @@
-//! How the server speaks of itself.
+//! The log.
 
 use crate::Error;
 use crate::keys::Keys;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For machines: one JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// `[log]`
+/// The section `[log]`.
 #[derive(Debug, Clone)]
 pub struct Log {
-    /// How lines look.
+    /// The format of lines.
     pub format: LogFormat,
-    /// `error`, `warn`, `info`, `debug` or `trace`.
+    /// The minimum level: `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'static str,
-    /// Maximum number of bytes of a line; what is longer is cut.
+    /// Maximum length of a line, in bytes. Longer lines are cut.
     pub max_line_bytes: usize,
 }
 

@@ -1,18 +1,18 @@
-//! One struct per section of `default.toml`, each read key by key with its range.
+//! The sections of `default.toml`: one struct each, which is read key by key, each with its range.
 
-mod door;
+mod http;
 mod log;
 mod rules;
 mod state;
 mod storage;
 
-pub use door::{Auth, Events, Http, Live};
+pub use http::{Auth, Events, Http, Live};
 pub use log::{Log, LogFormat};
 pub use rules::{ProfileLimits, Time};
 pub use state::{Actors, Cache, Commit};
 pub use storage::{Checkpoint, DeadLetters, Journal, Store};
 
-/// The most entries that any count may be set to.
+/// Maximum value of settings that are counts.
 const MANY: i64 = 1_000_000_000;
 const MIB: i64 = 1 << 20;
 const TIB: i64 = 1 << 40;

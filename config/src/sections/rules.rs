@@ -1,4 +1,4 @@
-//! What assembly depends on: the calendar and the bounds of what events may say.
+//! The calendar, and the bounds of the values in events.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use super::DAY_S;
 use crate::Error;
 use crate::keys::Keys;
 
-/// `[time]`: the calendar and the clock.
+/// The section `[time]`: the calendar and the clock.
 #[derive(Debug, Clone)]
 pub struct Time {
-    /// The zone whose calendar day decides all values that depend on the day.
+    /// The time zone of the calendar day that values of profiles depend on.
     pub zone: TimeZone,
-    /// How far ahead an event's time may lie.
+    /// How far the time of an event may be in the future.
     pub future_tolerance: Duration,
-    /// The instant at which assembly stands still; development only.
+    /// The fixed time of the clock of assembly, in development only.
     pub fixed_clock: Option<Timestamp>,
 }
 
@@ -35,12 +35,12 @@ impl Time {
     }
 }
 
-/// The instant of an RFC 3339 time.
+/// Parses an RFC 3339 time.
 fn instant(text: &str) -> Option<Timestamp> {
     parse_micros(text).and_then(|micros| Timestamp::from_microsecond(micros).ok())
 }
 
-/// `[profile]`: bounds on what an event may say.
+/// The section `[profile]`: bounds of the values in an event.
 #[derive(Debug, Clone)]
 pub struct ProfileLimits {
     /// Maximum number of characters of a string.
@@ -51,21 +51,21 @@ pub struct ProfileLimits {
     pub max_description_chars: usize,
     /// Maximum number of schemes in a batch.
     pub max_schemes: usize,
-    /// Maximum size of a batch in its canonical form.
+    /// Maximum size of a batch in canonical form, in bytes.
     pub max_eligibility_batch_bytes: usize,
     /// Maximum number of matched rules of a scheme.
     pub max_matched_rules: usize,
     /// Maximum number of predicted events.
     pub max_predicted_events: usize,
-    /// Maximum size of all predicted events in their canonical form.
+    /// Maximum size of all predicted events in canonical form, in bytes.
     pub max_predicted_events_bytes: usize,
     /// Maximum number of recommended actions.
     pub max_recommended_actions: usize,
-    /// Maximum size of all recommended actions in their canonical form.
+    /// Maximum size of all recommended actions in canonical form, in bytes.
     pub max_recommended_actions_bytes: usize,
     /// Maximum number of cohort tags.
     pub max_cohort_tags: usize,
-    /// Maximum size of `aggregated_metrics` in its canonical form.
+    /// Maximum size of `aggregated_metrics` in canonical form, in bytes.
     pub max_aggregated_metrics_bytes: usize,
 }
 

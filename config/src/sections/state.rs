@@ -1,4 +1,4 @@
-//! Live state: actors, the commit thread, the cache in front of them.
+//! The live state: actors, the commit thread and the cache of views.
 
 use std::time::Duration;
 
@@ -6,34 +6,34 @@ use super::{DAY_S, MANY, MIB, TIB};
 use crate::Error;
 use crate::keys::Keys;
 
-/// `[actors]`: how many, how bounded, how long they live.
+/// The section `[actors]`: numbers, bounds and lifetimes of actors.
 #[derive(Debug, Clone)]
 pub struct Actors {
-    /// Arbiters that the roster is spread over, at least 1.
+    /// Number of shards, each on an arbiter of its own, at least 1.
     pub shards: usize,
-    /// Maximum number of feed events that wait at one ProfileActor.
+    /// Maximum number of feed events that wait at one actor.
     pub mailbox_capacity: usize,
-    /// Maximum number of reads that wait there beside them.
+    /// Maximum number of reads that wait at one actor besides them.
     pub mailbox_reads: usize,
-    /// Maximum number of a citizen's own writes that wait there beside both.
+    /// Maximum number of citizens' own writes that wait at one actor besides both.
     pub mailbox_own_writes: usize,
-    /// Maximum number of bytes of feed events that wait at all of them.
+    /// Maximum size of the feed events that wait at all actors, in bytes.
     pub waiting_bytes: usize,
-    /// What reads, and own writes once more, may use beyond the bounds of the whole system, in percent of each.
+    /// How far reads, and citizens' own writes again, may exceed the bounds of the whole system, in percent of each.
     pub reserve_percent: usize,
-    /// Commits that may be pending in the whole system.
+    /// Maximum number of pending commits in the whole system.
     pub commit_permits: usize,
-    /// Live actors before idle ones passivate early.
+    /// Number of live actors beyond which idle ones passivate early.
     pub max_live_actors: usize,
-    /// An actor idle for this long passivates.
+    /// How long an actor is idle before it passivates.
     pub idle_passivate: Duration,
-    /// Over how long the users with live subscribers are rolled when the day turns.
+    /// How long the users with live subscribers are spread over when a new day begins.
     pub day_roll_spread: Duration,
-    /// Actors per shard that keep their assembled parts unpacked.
+    /// Number of actors per shard that keep their assembled parts unpacked.
     pub hot_actors_per_shard: usize,
-    /// Threads that load cold users.
+    /// Number of threads that load users from the store.
     pub hydration_threads: usize,
-    /// Users that may wait to be loaded.
+    /// Maximum number of users that wait to be loaded.
     pub hydration_queue: usize,
 }
 
@@ -57,14 +57,14 @@ impl Actors {
     }
 }
 
-/// `[commit]`: the commit thread.
+/// The section `[commit]`: the commit thread.
 #[derive(Debug, Clone)]
 pub struct Commit {
-    /// Deltas that wait for it.
+    /// Maximum number of deltas that wait for the commit thread.
     pub queue_capacity: usize,
-    /// Most frames that share one sync.
+    /// Maximum number of frames that share one sync.
     pub max_group: usize,
-    /// Maximum number of bytes that pending commits keep in memory.
+    /// Maximum memory of pending commits, in bytes.
     pub permit_bytes: usize,
 }
 
@@ -78,12 +78,12 @@ impl Commit {
     }
 }
 
-/// `[cache]`: ready-to-send views.
+/// The section `[cache]`: the cache of views.
 #[derive(Debug, Clone)]
 pub struct Cache {
-    /// Most bytes of views; 0 turns the cache off.
+    /// Maximum size of the cached views, in bytes; 0 turns the cache off.
     pub view_bytes: u64,
-    /// A view idle for this long is dropped.
+    /// How long a view is unused before it is dropped.
     pub idle: Duration,
 }
 

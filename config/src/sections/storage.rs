@@ -1,4 +1,4 @@
-//! What lies on disk: journal, checkpoints, the store, dead letters.
+//! The data on disk: journal, checkpoints, store and dead letters.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use super::{DAY_S, TIB};
 use crate::Error;
 use crate::keys::Keys;
 
-/// `[journal]`: segments and how long they are kept once checkpointed.
+/// The section `[journal]`: segments, and how long they are kept after a checkpoint.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    /// Size of a preallocated segment.
+    /// Size of a preallocated segment, in bytes.
     pub segment_bytes: u64,
-    /// Checkpointed segments beyond this total go, oldest first.
+    /// Total size of checkpointed segments beyond which the oldest are removed, in bytes.
     pub retain_bytes: u64,
-    /// Checkpointed segments that are older go.
+    /// Age at which checkpointed segments are removed.
     pub retain: Duration,
 }
 
@@ -27,16 +27,16 @@ impl Journal {
     }
 }
 
-/// `[checkpoint]`: when changed users are written to the store, and how fast.
+/// The section `[checkpoint]`: when changed users are written to the store, and how fast.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    /// The longest time between two.
+    /// Maximum time between two checkpoints.
     pub interval: Duration,
-    /// The most journal between two.
+    /// Maximum size of the journal between two checkpoints, in bytes.
     pub journal_bytes: u64,
-    /// The most users that are written a second; 0 = no bound.
+    /// Maximum number of users that are written per second; 0 for no bound.
     pub users_per_second: u32,
-    /// Maximum number of bytes of journal in no checkpoint before feeds are refused.
+    /// Size of the journal without a checkpoint beyond which feeds are refused, in bytes.
     pub max_lag_bytes: u64,
 }
 
@@ -51,12 +51,12 @@ impl Checkpoint {
     }
 }
 
-/// `[store]`: the checkpointed state.
+/// The section `[store]`: the checkpointed state.
 #[derive(Debug, Clone)]
 pub struct Store {
-    /// Pages of sled that are held in memory.
+    /// Size of sled's page cache, in bytes.
     pub sled_cache_bytes: u64,
-    /// How long a jump of the clock has to hold before anything is removed for its age.
+    /// How long a jump of the clock must last before anything is removed because of its age.
     pub confirm_clock: Duration,
 }
 
@@ -69,16 +69,16 @@ impl Store {
     }
 }
 
-/// `[dead_letters]`
+/// The section `[dead_letters]`.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    /// How many days rejected events are kept.
+    /// Days to keep dead letters.
     pub retain_days: u32,
-    /// Maximum number of bytes of one source's.
+    /// Maximum size of the dead letters of one source, in bytes.
     pub max_bytes_per_source: u64,
-    /// Maximum number of bytes of all.
+    /// Maximum size of all dead letters, in bytes.
     pub max_bytes: u64,
-    /// Maximum number of bytes that wait to be written.
+    /// Maximum size of the dead letters that wait to be written, in bytes.
     pub queue_bytes: usize,
 }
 

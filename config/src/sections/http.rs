@@ -1,4 +1,4 @@
-//! What meets callers: requests, tokens, live outlets.
+//! Requests, tokens, live sockets and streams.
 
 use std::time::Duration;
 
@@ -6,38 +6,38 @@ use super::{HOUR_S, MANY, MIB, TIB};
 use crate::Error;
 use crate::keys::Keys;
 
-/// `[http]`: workers, time-outs and the limits at the door.
+/// The section `[http]`: workers, time-outs and limits of connections and requests.
 #[derive(Debug, Clone)]
 pub struct Http {
-    /// Threads that serve requests, at least 1.
+    /// Number of threads that serve requests, at least 1.
     pub workers: usize,
-    /// How long a request may take; streams are exempt.
+    /// How long a request may take. Streams are exempt.
     pub request_timeout: Duration,
     /// How long a client may take to send its headers.
     pub client_header_timeout: Duration,
-    /// How long a client may pause within a body.
+    /// Maximum time between two pieces of a body.
     pub client_body_timeout: Duration,
-    /// How long a client may leave what it was sent unread.
+    /// How long a client may leave an answer unread.
     pub unread_timeout: Duration,
-    /// How long an idle connection is kept.
+    /// How long an idle connection stays open.
     pub keep_alive: Duration,
-    /// Maximum number of connections of the API, in all.
+    /// Maximum number of connections of the API.
     pub max_connections: usize,
-    /// Maximum number of connections of one client address; 0 is no bound.
+    /// Maximum number of connections of one client address; 0 for no bound.
     pub max_connections_per_address: usize,
-    /// How long draining may take.
+    /// How long draining may take when the server stops.
     pub shutdown_timeout: Duration,
-    /// Maximum size of a feed event.
+    /// Maximum size of a feed event, in bytes.
     pub max_event_bytes: usize,
-    /// Maximum size of a body that is not streamed.
+    /// Maximum size of a body that is not streamed, in bytes.
     pub max_body_bytes: usize,
-    /// Maximum size of the answer to a batch.
+    /// Maximum size of the answer to a batch, in bytes.
     pub max_answer_bytes: usize,
-    /// Maximum size of the bodies and feed answers that are held in memory at the same time.
+    /// Maximum size of all bodies and feed answers that are in memory at the same time, in bytes.
     pub in_flight_bytes: usize,
     /// Maximum nesting depth of JSON.
     pub max_json_depth: usize,
-    /// Origins that browsers may call from.
+    /// Origins of the pages that browsers may call the API from.
     pub cors_origins: Vec<String>,
 }
 
@@ -67,26 +67,26 @@ impl Http {
     }
 }
 
-/// Scheme, host and perhaps port, nothing after it (RFC 6454, section 6.2).
+/// Whether a text is an origin: a scheme, a host and an optional port (RFC 6454, section 6.2).
 fn is_web_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ' ']))
 }
 
-/// `[auth]`: what a token must look like.
+/// The section `[auth]`: the tokens that are accepted.
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// The `iss` that a token must carry.
+    /// The required claim `iss`.
     pub issuer: String,
-    /// The `aud` that a token must carry.
+    /// The required audience in the claim `aud`.
     pub audience: String,
-    /// How much clocks may differ.
+    /// How much the clocks of issuer and server may differ.
     pub leeway: Duration,
-    /// The longest accepted life of a token of a person or agent.
+    /// Maximum lifetime of the token of a person or agent.
     pub max_life: Duration,
-    /// The longest accepted life of a token of a service.
+    /// Maximum lifetime of the token of a service.
     pub max_service_life: Duration,
-    /// Maximum number of verified tokens that are remembered.
+    /// Maximum number of verified tokens in the cache.
     pub token_cache_entries: u64,
 }
 
@@ -104,24 +104,24 @@ impl Auth {
     }
 }
 
-/// `[live]`: bounds on live outlets.
+/// The section `[live]`: bounds of live sockets, profile streams and tickets.
 #[derive(Debug, Clone)]
 pub struct Live {
-    /// Maximum number of sockets that one caller may hold.
+    /// Maximum number of open sockets and profile streams of one caller.
     pub max_sockets_per_caller: usize,
     /// Maximum number of users that one socket may follow.
     pub max_subscriptions_per_socket: usize,
-    /// Maximum number of bytes of messages that one socket is read in a second, beyond a burst of as many.
+    /// Number of bytes of messages that are read from one socket per second, after a burst of the same size.
     pub read_bytes_per_s: usize,
     /// Maximum number of frames that wait for a slow client before they are merged.
     pub outlet_queue_frames: usize,
     /// Time between two pings.
     pub heartbeat: Duration,
-    /// How long a ticket is good.
+    /// How long a ticket is valid.
     pub ticket_life: Duration,
-    /// Maximum number of tickets of one caller that wait to be used.
+    /// Maximum number of outstanding tickets of one caller.
     pub max_tickets_per_caller: usize,
-    /// Maximum number of tickets of all callers that wait to be used.
+    /// Maximum number of outstanding tickets of all callers.
     pub max_tickets: usize,
 }
 
@@ -140,16 +140,16 @@ impl Live {
     }
 }
 
-/// `[events]`: bounds on those who follow all users.
+/// The section `[events]`: bounds of streams of all users' events.
 #[derive(Debug, Clone)]
 pub struct Events {
-    /// Maximum number of streams at the same time, in all.
+    /// Maximum number of open streams.
     pub max_followers: usize,
-    /// Maximum number of streams at the same time of one caller.
+    /// Maximum number of open streams of one caller.
     pub max_followers_per_caller: usize,
-    /// Maximum size of the profiles that are remembered for them.
+    /// Maximum size of the cached profiles of all streams, in bytes.
     pub cache_bytes: u64,
-    /// The longest silence on a stream.
+    /// Maximum time between two pieces of a stream.
     pub heartbeat: Duration,
 }
 
