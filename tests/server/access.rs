@@ -350,6 +350,6 @@ fn a_change_of_the_table_is_picked_up_without_a_restart() {
     std::fs::write(server.data_dir.path().join("access.toml"), stricter).unwrap();
     crate::test_server::eventually("the stricter table holds", || read().json().get("demographics").is_none());
     std::fs::remove_file(server.data_dir.path().join("access.toml")).unwrap();
-    crate::test_server::eventually("its absence is reported", || server.log().contains("is gone"));
+    crate::test_server::eventually("its absence is reported", || server.log().contains("was removed"));
     assert!(read().json().get("demographics").is_none());
 }
