@@ -37,6 +37,7 @@ mod dot_env;
 mod error;
 mod hide;
 mod keys;
+mod load;
 mod origin;
 mod readers;
 mod secrets;

@@ -32,8 +32,13 @@ pub mod person;
 mod tables;
 mod verdict;
 
-// Events.
+// Events: what happens to a person, its CloudEvents, and everybody's events in the order of their arrival.
+mod application;
+mod content;
+mod episode;
 mod event;
+mod launch;
+mod person_events;
 mod population;
 mod traffic;
 

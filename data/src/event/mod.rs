@@ -6,15 +6,16 @@ mod verdicts;
 
 use json::Json;
 
+use crate::application::step;
+use crate::content::{EventContent, Topic};
 use crate::day::{Day, MINUTE};
+use crate::launch::Launch;
 use crate::obligation::{Duty, duties};
 use crate::outlook;
 use crate::person::Person;
 use crate::random::{Random, purpose};
-use crate::traffic::{Launch, step};
 use crate::verdict::SchemeVerdict;
 use crate::words::{Confidence, Sharing};
-pub(crate) use shared::Topic;
 
 /// One feed event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,81 +24,6 @@ pub struct GeneratedEvent {
     pub source: &'static str,
     /// A CloudEvent in one line of JSON, without a line end.
     pub json: Vec<u8>,
-}
-
-/// What an event says. Positions of a deadline among the next ones wrap around.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EventContent {
-    /// Identity checks who the person is and where they live; now and then from an old document.
-    Identity { stale: bool },
-    /// All that the metadata store knows.
-    Metadata,
-    /// The metadata store learns one thing: by a check, or by inference, rightly or not.
-    MetadataChanged { topic: Topic, inferred: bool, wrong: bool },
-    /// The metadata store takes one thing back.
-    MetadataWithdrawn { topic: Topic },
-    /// The citizen says one thing.
-    Edited { topic: Topic, wrong: bool },
-    /// The citizen takes one thing back.
-    EditWithdrawn { topic: Topic },
-    /// The citizen's usual consent, or another level for a while.
-    Consented { sharing: Option<Sharing> },
-    /// The engine looks at every scheme.
-    Evaluated,
-    /// An application moves on, where one is open.
-    Applied,
-    /// A deadline is found.
-    Due { duty: u8 },
-    /// A deadline is met.
-    Met { duty: u8 },
-    /// Predictions, advice and risks.
-    Predicted,
-    /// Risks alone.
-    Risked,
-    /// Trust, perhaps with a word on whom to believe about one thing.
-    Trusted { topic: Option<Topic> },
-    /// Cohorts.
-    Counted,
-}
-
-impl EventContent {
-    /// Short name, `source` and `type`.
-    const fn envelope(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Identity { .. } => ("idn", "/engines/identity", "identity.verified"),
-            Self::Metadata | Self::MetadataChanged { .. } | Self::MetadataWithdrawn { .. } => {
-                ("met", "/engines/metadata", "user.metadata.updated")
-            }
-            Self::Edited { .. } | Self::EditWithdrawn { .. } => ("slf", "/engines/self", "user.profile.edited"),
-            Self::Consented { .. } => ("con", "/engines/consent", "user.consent.updated"),
-            Self::Evaluated => ("elg", "/engines/eligibility", "eligibility.batch.computed"),
-            Self::Applied => ("sta", "/engines/schemes", "scheme.application.status_changed"),
-            Self::Due { .. } => ("ddl", "/engines/deadlines", "deadline.detected"),
-            Self::Met { .. } => ("ddl", "/engines/deadlines", "deadline.completed"),
-            Self::Predicted | Self::Risked => ("prd", "/engines/predictions", "prediction.generated"),
-            Self::Trusted { .. } => ("tru", "/engines/trust", "trust.score.updated"),
-            Self::Counted => ("ana", "/engines/analytics", "analytics.cohort.computed"),
-        }
-    }
-
-    /// Whose feed it goes to.
-    pub(crate) fn source(self) -> &'static str {
-        self.envelope().1.trim_start_matches("/engines/")
-    }
-
-    /// Whether it speaks of deadlines.
-    const fn is_about_duties(self) -> bool {
-        matches!(self, Self::Due { .. } | Self::Met { .. } | Self::Predicted | Self::Risked)
-    }
-
-    /// What can be said of this person: some have no deadline, some no application that could move.
-    fn possible(self, duties: &[Duty], step: Option<&SchemeVerdict>) -> Self {
-        match self {
-            Self::Due { .. } | Self::Met { .. } if duties.is_empty() => Self::Risked,
-            Self::Applied if step.is_none() => Self::Counted,
-            act => act,
-        }
-    }
 }
 
 /// Of whom, when, and as which of their events something is said.
@@ -124,14 +50,24 @@ impl Subject<'_> {
     }
 }
 
+/// What can be said of this person: some have no deadline, some no application that could move.
+fn possible(content: EventContent, duties: &[Duty], step: Option<&SchemeVerdict>) -> EventContent {
+    match content {
+        EventContent::Due { .. } | EventContent::Met { .. } if duties.is_empty() => EventContent::Risked,
+        EventContent::Applied if step.is_none() => EventContent::Counted,
+        content => content,
+    }
+}
+
 /// Appends the event's JSON and gives whose feed it goes to.
-pub(crate) fn write(act: EventContent, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'static str {
+pub(crate) fn write(content: EventContent, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'static str {
     let Subject { person, index, number, .. } = *subject;
     let new = subject.new_scheme();
-    let duties = if act.is_about_duties() { duties(person, Day::from_micros(subject.time), new) } else { Vec::new() };
-    let step = if act == EventContent::Applied { step(person, subject.changes, new) } else { None };
-    let act = act.possible(&duties, step.as_ref());
-    let (short, path, sort) = act.envelope();
+    let duties =
+        if content.is_about_duties() { duties(person, Day::from_micros(subject.time), new) } else { Vec::new() };
+    let step = if content == EventContent::Applied { step(person, subject.changes, new) } else { None };
+    let content = possible(content, &duties, step.as_ref());
+    let (short, path, sort) = content.envelope();
     Json::new(out).object(|json| {
         json.word("specversion", "1.0");
         json.word("id", &format!("{short}-{index}-{number}"));
@@ -141,23 +77,23 @@ pub(crate) fn write(act: EventContent, subject: &Subject<'_>, out: &mut Vec<u8>)
         json.key("time");
         json.time(subject.time);
         json.word("datacontenttype", "application/json");
-        if matches!(act, EventContent::MetadataChanged { inferred: true, .. }) {
+        if matches!(content, EventContent::MetadataChanged { inferred: true, .. }) {
             json.word("kind", "inferred");
         }
-        json.section("data", |json| data(act, subject, (&duties, step.as_ref()), json));
+        json.section("data", |json| data(content, subject, (&duties, step.as_ref()), json));
     });
-    act.source()
+    content.source()
 }
 
 fn data(
-    act: EventContent,
+    content: EventContent,
     subject: &Subject<'_>,
     (duties, step): (&[Duty], Option<&SchemeVerdict>),
     json: &mut Json<'_>,
 ) {
     let Subject { person, time, number, .. } = *subject;
     let random = &mut Random::new(person.key, purpose::EVENTS.wrapping_add(number));
-    match act {
+    match content {
         EventContent::Identity { stale } => shared::identity(person, stale, json),
         EventContent::Metadata => shared::metadata(person, json),
         EventContent::MetadataChanged { topic, wrong, .. } | EventContent::Edited { topic, wrong } => {

@@ -3,23 +3,10 @@
 
 use super::json::Json;
 use crate::census::census;
+use crate::content::Topic;
 use crate::person::Person;
 use crate::random::{Random, purpose};
 use crate::words::{Document, Employment, Income, RationCard, Settlement};
-
-/// Something that more than one source has an opinion on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Topic {
-    District,
-    Settlement,
-    ResidencyYears,
-    Income,
-    Employment,
-    RationCard,
-    Dependents,
-    Members,
-    SchoolChildren,
-}
 
 /// How often a record of the metadata store lacks a field, at worst; the mean is a third of it. How often identity could
 /// not check the category. Both assumed: profiles shall differ in completeness.
@@ -27,47 +14,6 @@ const WORST_GAPS: f64 = 0.8;
 const UNCHECKED_CATEGORY: f64 = 0.15;
 
 impl Topic {
-    pub(crate) const ALL: [Self; 9] = [
-        Self::District,
-        Self::Settlement,
-        Self::ResidencyYears,
-        Self::Income,
-        Self::Employment,
-        Self::RationCard,
-        Self::Dependents,
-        Self::Members,
-        Self::SchoolChildren,
-    ];
-
-    /// Section and name.
-    const fn place(self) -> (&'static str, &'static str) {
-        match self {
-            Self::District => ("demographics", "district"),
-            Self::Settlement => ("demographics", "urban_rural"),
-            Self::ResidencyYears => ("demographics", "residency_years"),
-            Self::Income => ("economic", "income_bracket"),
-            Self::Employment => ("economic", "employment_type"),
-            Self::RationCard => ("economic", "ration_card_type"),
-            Self::Dependents => ("family", "dependents"),
-            Self::Members => ("family", "members_count"),
-            Self::SchoolChildren => ("family", "children_school_age"),
-        }
-    }
-
-    pub(super) const fn path(self) -> &'static str {
-        match self {
-            Self::District => "demographics.district",
-            Self::Settlement => "demographics.urban_rural",
-            Self::ResidencyYears => "demographics.residency_years",
-            Self::Income => "economic.income_bracket",
-            Self::Employment => "economic.employment_type",
-            Self::RationCard => "economic.ration_card_type",
-            Self::Dependents => "family.dependents",
-            Self::Members => "family.members_count",
-            Self::SchoolChildren => "family.children_school_age",
-        }
-    }
-
     /// The value, or a near miss where a source is wrong.
     pub(super) fn write(self, person: &Person, wrong: bool, json: &mut Json<'_>) {
         let (home, family) = (&person.home, &person.family);
@@ -133,7 +79,7 @@ fn former_district(person: &Person) -> &'static str {
 
 /// A merge patch over one topic.
 pub(super) fn patch(topic: Topic, json: &mut Json<'_>, value: impl FnOnce(&mut Json<'_>)) {
-    let (section, name) = topic.place();
+    let (section, name) = topic.section_and_name();
     json.section("fields", |json| {
         json.section(section, |json| {
             json.key(name);
@@ -190,7 +136,7 @@ pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
     let (means, work, family) = (&person.means, &person.work, &person.family);
     let topics = |topics: &[Topic], known: &mut dyn FnMut() -> bool, json: &mut Json<'_>| {
         for topic in topics.iter().filter(|_| known()) {
-            json.key(topic.place().1);
+            json.key(topic.section_and_name().1);
             topic.write(person, false, json);
         }
     };

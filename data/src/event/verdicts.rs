@@ -2,12 +2,12 @@
 
 use super::json::Json;
 use super::{Subject, risks};
+use crate::application::standing;
 use crate::day::Day;
 use crate::obligation::Duty;
 use crate::outlook::{advice, ahead};
 use crate::random::Random;
 use crate::scheme::schemes;
-use crate::traffic::standing;
 use crate::verdict::SchemeVerdict;
 
 impl Subject<'_> {

@@ -7,6 +7,7 @@ use domain::source::Source;
 use serde_json::Value;
 
 use super::*;
+use crate::GeneratedEvent;
 
 fn population(seed: u64) -> Population {
     Population::new(PopulationOptions { users: 400, seed, ..PopulationOptions::default() })

@@ -1,22 +1,14 @@
 //! Traffic: what arrives at the server, in the order of arrival. Sources disagree, are late, deliver twice, take back.
 
-mod application;
-mod episode;
-mod launch;
 mod plan;
 mod rhythm;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use application::{standing, step};
-pub(crate) use episode::nth_act;
-pub(crate) use launch::Launch;
-
-use crate::day::Day;
-use crate::event::{self, EventContent, GeneratedEvent, Subject, Topic};
-use crate::obligation::duties;
+use crate::episode::{FIRST_CHANGE, nth_change};
+use crate::event::{self, GeneratedEvent, Subject};
 use crate::person::Person;
-use crate::population::{FIRST_CHANGE, Population};
+use crate::population::Population;
 use plan::{Planned, plan, share};
 
 /// The events of a slice of time are planned together, so that memory is bounded whatever the number of events.
@@ -24,30 +16,6 @@ const SLICE_EVENTS: u64 = 500_000;
 
 /// Planning reports its progress every so many people.
 const PLANNING_STEP: u64 = 65_536;
-
-/// Most deadlines that are found at the beginning: the soonest.
-const FIRST_DUTIES: usize = 3;
-
-/// What makes a person known, in order; `new` is the position of a scheme that is launched in these days.
-pub(crate) fn first_acts(person: &Person, begin: i64, new: Option<usize>) -> Vec<EventContent> {
-    let mut acts = Vec::with_capacity(13);
-    acts.extend([
-        EventContent::Identity { stale: false },
-        EventContent::Metadata,
-        EventContent::Consented { sharing: None },
-        EventContent::Evaluated,
-    ]);
-    let mut duties: Vec<_> =
-        duties(person, Day::from_micros(begin), new).iter().map(|duty| duty.due).zip(0..).collect();
-    duties.sort_unstable();
-    acts.extend(duties.into_iter().take(FIRST_DUTIES).map(|(_, duty)| EventContent::Due { duty }));
-    acts.extend([EventContent::Predicted, EventContent::Trusted { topic: None }, EventContent::Counted]);
-    // Four in ten also say something themselves.
-    if person.key % 10 < 4 {
-        acts.push(EventContent::Edited { topic: Topic::ALL[(person.key / 10 % 9) as usize], wrong: false });
-    }
-    acts
-}
 
 /// An event as it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +45,14 @@ struct PlanningProgress<'p>(Box<dyn FnMut(u64, u64) + 'p>);
 impl std::fmt::Debug for PlanningProgress<'_> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("PlanningProgress")
+    }
+}
+
+impl Population {
+    /// So many events about all of them, spread over the days, in the order in which they arrive.
+    #[must_use]
+    pub fn traffic(&self, events: u64) -> Traffic<'_> {
+        Traffic::new(self, events)
     }
 }
 
@@ -114,7 +90,7 @@ impl<'p> Traffic<'p> {
     }
 
     /// The change of a person that comes `later` changes after the last of this traffic, from 0, at `time` in
-    /// microseconds since the Unix epoch. It goes on from where the traffic left the person: applications, stories and
+    /// microseconds since the Unix epoch. It goes on from where the traffic left the person: applications, episodes and
     /// event ids continue.
     #[must_use]
     pub fn later_change(&self, index: u64, later: u64, time: i64) -> GeneratedEvent {
@@ -124,8 +100,8 @@ impl<'p> Traffic<'p> {
         let changes = changes.map_or(0, |last| last + 1).saturating_add(later);
         let person = self.population.person(index);
         let number = changes.saturating_add(FIRST_CHANGE);
-        let act = nth_act(&person, changes);
-        let planned = Planned { arrival: time, index, number, observed: time, changes, act };
+        let content = nth_change(&person, changes);
+        let planned = Planned { arrival: time, index, number, observed: time, changes, content };
         let mut json = Vec::with_capacity(1_024);
         let source = self.write(&planned, &person, &mut json);
         GeneratedEvent { source, json }
@@ -138,11 +114,11 @@ impl<'p> Traffic<'p> {
     }
 
     fn write(&self, planned: &Planned, person: &Person, out: &mut Vec<u8>) -> &'static str {
-        let Planned { index, number, observed: time, changes, act, .. } = *planned;
+        let Planned { index, number, observed: time, changes, content, .. } = *planned;
         let user_id = self.population.user_id(index);
         let launch = self.population.launch_in(person.home.state_index);
         let subject = Subject { person, user_id: &user_id, index, number, time, changes, launch };
-        event::write(act, &subject, out)
+        event::write(content, &subject, out)
     }
 
     /// Plans everyone's events of the next slice of time; `None` when there is no more.

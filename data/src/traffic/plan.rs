@@ -1,11 +1,11 @@
 //! Which events a person has, when they are observed and when they arrive.
 
 use super::rhythm::{delay, instant};
-use super::{first_acts, nth_act};
+use crate::content::EventContent;
 use crate::day::{MINUTE, SECOND};
-use crate::event::EventContent;
+use crate::episode::{FIRST_CHANGE, first_contents, nth_change};
 use crate::person::Person;
-use crate::population::{FIRST_CHANGE, Population};
+use crate::population::Population;
 use crate::random::{Random, purpose};
 
 /// One arrival of one event.
@@ -18,7 +18,7 @@ pub(crate) struct Planned {
     pub(crate) observed: i64,
     /// How many of the person's changes come before it.
     pub(crate) changes: u64,
-    pub(crate) act: EventContent,
+    pub(crate) content: EventContent,
 }
 
 /// Deliveries that are repeats: an engine that did not hear the answer.
@@ -38,7 +38,7 @@ pub(crate) fn share(index: u64, users: u64, events: u64) -> u64 {
     before(index + 1) - before(index)
 }
 
-/// Adds a person's `count` events to the plan: what makes them known, then a launch, stories, and repeats of all that.
+/// Adds a person's `count` events to the plan: what makes them known, then a launch, episodes, and repeats of all that.
 pub(crate) fn plan(population: &Population, index: u64, count: u64, plan: &mut Vec<Planned>) {
     let person = population.person(index);
     let random = Random::new(person.key, purpose::PLAN);
@@ -69,27 +69,27 @@ struct PersonPlan<'p> {
 
 impl PersonPlan<'_> {
     /// Adds an event, if one may still come.
-    fn add(&mut self, number: u64, changes: u64, time: i64, act: EventContent) {
+    fn add(&mut self, number: u64, changes: u64, time: i64, content: EventContent) {
         if self.left == 0 {
             return;
         }
         self.left -= 1;
         let observed = time.min(self.end);
-        let arrival = (observed + delay(act.source(), &mut self.random)).min(self.end);
-        self.plan.push(Planned { arrival, index: self.index, number, observed, changes, act });
+        let arrival = (observed + delay(content.source(), &mut self.random)).min(self.end);
+        self.plan.push(Planned { arrival, index: self.index, number, observed, changes, content });
     }
 
     /// What makes the person known, within the hour; gives when it is over.
     fn introduce(&mut self, begin: i64, new: Option<usize>) -> i64 {
         let mut time = begin;
-        for (number, act) in (0..).zip(first_acts(self.person, begin, new)) {
-            self.add(number, 0, time, act);
+        for (number, content) in (0..).zip(first_contents(self.person, begin, new)) {
+            self.add(number, 0, time, content);
             time += 20 * SECOND + self.random.below(5 * MINUTE.unsigned_abs()) as i64;
         }
         time
     }
 
-    /// A look at everything when a launch reaches the person, stories until the end, and deliveries of what came before
+    /// A look at everything when a launch reaches the person, episodes until the end, and deliveries of what came before
     /// once more.
     fn go_on(&mut self, begin: i64, reached: Option<i64>) {
         let reached = reached.filter(|_| self.left > 0);
@@ -103,7 +103,7 @@ impl PersonPlan<'_> {
             self.add(FIRST_CHANGE - 1, before, time, EventContent::Evaluated);
         }
         for (n, time) in (0..).zip(times) {
-            self.add(FIRST_CHANGE + n, n, time, nth_act(self.person, n));
+            self.add(FIRST_CHANGE + n, n, time, nth_change(self.person, n));
         }
         for _ in 0..repeats {
             let again = self.plan[self.from + self.random.below((self.plan.len() - self.from) as u64) as usize];

@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::rhythm::{BY_HOUR, BY_WEEKDAY};
 use super::*;
 use crate::PopulationOptions;
-use crate::day::{DAY, HOUR};
+use crate::day::{DAY, Day, HOUR};
+use crate::launch::Launch;
 
 const USERS: u64 = 1_600;
 const EVENTS: u64 = 40_000;

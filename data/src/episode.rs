@@ -1,22 +1,24 @@
-//! What happens to people: short stories of eight events each, one after the other, so that the nth event of a person
+//! What happens to people: short episodes of eight events each, one after the other, so that the nth event of a person
 //! follows from the number alone and yet belongs to something.
 
-use crate::event::{EventContent, Topic};
+use crate::content::{EventContent, Topic};
+use crate::day::Day;
+use crate::obligation::duties;
 use crate::person::Person;
 use crate::random::{Random, purpose};
 use crate::words::Sharing;
 
-/// Events of a story.
-pub(super) const STEPS: usize = 8;
+/// Events of an episode.
+pub(crate) const STEPS: usize = 8;
 
-/// One event of a story. What it is about is the story's: the same scheme, deadline or topic from end to end.
+/// One event of an episode. What it is about is the episode's: the same scheme, deadline or topic from end to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum EpisodeStep {
-    /// The story's application moves on by a step, whichever that is by now.
+pub(crate) enum EpisodeStep {
+    /// The episode's application moves on by a step, whichever that is by now.
     Applied,
     Due,
     Met,
-    /// The next deadline, not the story's own.
+    /// The next deadline, not the episode's own.
     NextDue,
     Edited,
     EditedWrongly,
@@ -38,7 +40,7 @@ pub(super) enum EpisodeStep {
 
 use EpisodeStep::*;
 
-/// How often each story comes, and its events.
+/// How often each episode comes, and its events.
 const EPISODES_BY_WEIGHT: [(f64, [EpisodeStep; STEPS]); 6] = [
     // An application from the form to the money.
     (36.0, [Applied, Risked, Applied, Due, Met, Applied, Applied, Risked]),
@@ -69,20 +71,20 @@ const EPISODES_BY_WEIGHT: [(f64, [EpisodeStep; STEPS]); 6] = [
     ),
 ];
 
-/// One story of a person: what happens, and what it is about.
-pub(super) struct Episode {
-    pub(super) steps: &'static [EpisodeStep; STEPS],
+/// One episode of a person: what happens, and what it is about.
+pub(crate) struct Episode {
+    pub(crate) steps: &'static [EpisodeStep; STEPS],
     /// A position among the schemes whose application can move.
-    pub(super) scheme: usize,
+    pub(crate) scheme: usize,
     /// Whether an application is turned down, should it be decided.
-    pub(super) rejects: bool,
+    pub(crate) rejects: bool,
     duty: u8,
     topic: Topic,
 }
 
 impl Episode {
-    /// The person's story of that number, from 0.
-    pub(super) fn new(person: &Person, number: u64) -> Self {
+    /// The person's episode of that number, from 0.
+    pub(crate) fn new(person: &Person, number: u64) -> Self {
         let random = &mut Random::new(person.key, purpose::EPISODES + number);
         let steps = &EPISODES_BY_WEIGHT[random.weighted(&EPISODES_BY_WEIGHT.map(|(weight, _)| weight))].1;
         let (scheme, duty) = (random.below(64) as usize, random.below(4) as u8);
@@ -94,8 +96,35 @@ impl Episode {
 /// How many applications are turned down: assumed.
 const REJECTED: f64 = 0.2;
 
+/// The number of a person's first change among their events.
+pub(crate) const FIRST_CHANGE: u64 = 100;
+
+/// Most deadlines that are found at the beginning: the soonest.
+const FIRST_DUTIES: usize = 3;
+
+/// What makes a person known, in order; `new` is the position of a scheme that is launched in these days.
+pub(crate) fn first_contents(person: &Person, begin: i64, new: Option<usize>) -> Vec<EventContent> {
+    let mut contents = Vec::with_capacity(13);
+    contents.extend([
+        EventContent::Identity { stale: false },
+        EventContent::Metadata,
+        EventContent::Consented { sharing: None },
+        EventContent::Evaluated,
+    ]);
+    let mut duties: Vec<_> =
+        duties(person, Day::from_micros(begin), new).iter().map(|duty| duty.due).zip(0..).collect();
+    duties.sort_unstable();
+    contents.extend(duties.into_iter().take(FIRST_DUTIES).map(|(_, duty)| EventContent::Due { duty }));
+    contents.extend([EventContent::Predicted, EventContent::Trusted { topic: None }, EventContent::Counted]);
+    // Four in ten also say something themselves.
+    if person.key % 10 < 4 {
+        contents.push(EventContent::Edited { topic: Topic::ALL[(person.key / 10 % 9) as usize], wrong: false });
+    }
+    contents
+}
+
 /// The nth change of a person, from 0.
-pub(crate) fn nth_act(person: &Person, n: u64) -> EventContent {
+pub(crate) fn nth_change(person: &Person, n: u64) -> EventContent {
     let Episode { steps, duty, topic, .. } = Episode::new(person, n / STEPS as u64);
     match steps[n as usize % STEPS] {
         Applied => EventContent::Applied,

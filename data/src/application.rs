@@ -1,36 +1,36 @@
-//! How far applications have come. A story only says that one moves on; where it stands follows from the stories before,
+//! How far applications have come. An episode only says that one moves on; where it stands follows from the episodes before,
 //! which are gone through again, so that a change needs no memory of the earlier ones and yet never contradicts them.
 
-use super::episode::{Episode, EpisodeStep, STEPS};
+use crate::episode::{Episode, EpisodeStep, STEPS};
 use crate::person::Person;
 use crate::scheme::schemes;
 use crate::verdict::{SchemeVerdict, verdicts};
 use crate::words::Status;
 
-/// Stories that are gone through at most. Whenever as many are over, all that a person had or had asked for lapses, so
+/// Episodes that are gone through at most. Whenever as many are over, all that a person had or had asked for lapses, so
 /// that nothing before has to be known, and even the longest life has applications.
 const ERA: u64 = 16;
 
 /// What each scheme that accepts the person says before their nth change. A scheme that is launched in these days (`new`,
-/// its position) is one that nobody has applied for yet, and no story is about it.
+/// its position) is one that nobody has applied for yet, and no episode is about it.
 pub(crate) fn standing(person: &Person, n: u64, new: Option<usize>) -> Vec<SchemeVerdict> {
     Applications::before(person, n, new).verdicts
 }
 
 /// Which application the nth change moves on, and where it stands then; `None` where none is open.
 pub(crate) fn step(person: &Person, n: u64, new: Option<usize>) -> Option<SchemeVerdict> {
-    let story = Episode::new(person, n / STEPS as u64);
-    Applications::before(person, n, new).move_on(&story)
+    let episode = Episode::new(person, n / STEPS as u64);
+    Applications::before(person, n, new).move_on(&episode)
 }
 
-/// The applications of a person while their stories are told.
+/// The applications of a person while their episodes are told.
 struct Applications {
     verdicts: Vec<SchemeVerdict>,
     new: Option<&'static str>,
     /// Those that have lapsed by the turn of an era and of which nobody has said so yet, as bits by position: there are
     /// fewer schemes than bits.
     unreported: u64,
-    /// The one that the present story is about.
+    /// The one that the present episode is about.
     chosen: Option<usize>,
 }
 
@@ -42,11 +42,11 @@ impl Applications {
         let mut applications = Self { verdicts: verdicts(person), new, unreported: 0, chosen: None };
         applications.begin(first > 0);
         for number in first..=current {
-            let story = Episode::new(person, number);
+            let episode = Episode::new(person, number);
             let told = if number == current { told } else { STEPS };
             applications.chosen = None;
-            for _ in story.steps[..told].iter().filter(|step| **step == EpisodeStep::Applied) {
-                applications.move_on(&story);
+            for _ in episode.steps[..told].iter().filter(|step| **step == EpisodeStep::Applied) {
+                applications.move_on(&episode);
             }
         }
         applications
@@ -63,12 +63,12 @@ impl Applications {
         }
     }
 
-    fn move_on(&mut self, story: &Episode) -> Option<SchemeVerdict> {
-        let at = self.chosen.or_else(|| self.choose(story.scheme))?;
+    fn move_on(&mut self, episode: &Episode) -> Option<SchemeVerdict> {
+        let at = self.chosen.or_else(|| self.choose(episode.scheme))?;
         self.chosen = Some(at);
         let verdict = &mut self.verdicts[at];
         if self.unreported & 1 << at == 0 {
-            verdict.status = after(verdict.status, story.rejects)?;
+            verdict.status = after(verdict.status, episode.rejects)?;
         }
         self.unreported &= !(1 << at);
         Some(*verdict)
