@@ -7,6 +7,7 @@ pub mod cli;
 pub mod application;
 mod handler_states;
 mod listeners;
+mod options;
 mod process;
 pub mod start_error;
 mod upkeep;

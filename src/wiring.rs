@@ -11,13 +11,14 @@ use domain::access::Policy;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::dead_letters::DeadLetters;
 use domain::record::Replay;
-use domain::rules::{Limits, Rules};
+use domain::rules::Rules;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
 use sha2::Sha256;
 use store::{Closer, MasterKey};
 
 use crate::http::request::caller::Verifier;
+use crate::options;
 use crate::start_error::StartError;
 
 /// The components of a server, connected with each other.
@@ -41,7 +42,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
     let entropy = entropy();
     let master_key = MasterKey::new(1, *secrets.master_key.expose_secret());
     // Retention follows the wall clock, even if the clock of assembly is fixed.
-    let options = store::StoreOptions { clock: Some(wall_clock()), ..store_options(settings) };
+    let options = store::StoreOptions { clock: Some(wall_clock()), ..options::store_options(settings) };
     let store = store::open(options, &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
     let ports = Ports {
         journal: store.journal,
@@ -52,7 +53,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
         rules: Arc::clone(&rules),
         policy: Arc::clone(&policy),
     };
-    let options = actors::Options { epoch: store.epoch, cursor_key: cursor_key(secrets), ..actor_options(settings) };
+    let options =
+        actors::Options { epoch: store.epoch, cursor_key: cursor_key(secrets), ..options::actor_options(settings) };
     let profiles = Profiles::start(options, ports).map_err(StartError::Thread)?;
     Ok(Components {
         profiles,
@@ -67,58 +69,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
     })
 }
 
-fn store_options(settings: &Settings) -> store::StoreOptions {
-    store::StoreOptions {
-        segment_bytes: settings.journal.segment_bytes,
-        checkpoint_interval: settings.checkpoint.interval,
-        checkpoint_journal_bytes: settings.checkpoint.journal_bytes,
-        checkpoint_users_per_second: settings.checkpoint.users_per_second,
-        retain_journal_bytes: settings.journal.retain_bytes,
-        retain_journal: settings.journal.retain,
-        sled_cache_bytes: settings.store.sled_cache_bytes,
-        dictionaries: data::STATE_DICTIONARIES.iter().map(|dictionary| dictionary.to_vec()).collect(),
-        confirm_clock: settings.store.confirm_clock,
-        dead_letter_queue_bytes: settings.dead_letters.queue_bytes,
-        dead_letter_source_bytes: settings.dead_letters.max_bytes_per_source,
-        dead_letter_total_bytes: settings.dead_letters.max_bytes,
-        dead_letter_days: settings.dead_letters.retain_days,
-        ..store::StoreOptions::new(&settings.data_dir)
-    }
-}
-
-fn actor_options(settings: &Settings) -> actors::Options {
-    actors::Options {
-        shards: settings.actors.shards,
-        mailbox_capacity: settings.actors.mailbox_capacity,
-        mailbox_reads: settings.actors.mailbox_reads,
-        mailbox_own_writes: settings.actors.mailbox_own_writes,
-        waiting_bytes: settings.actors.waiting_bytes,
-        reserve_percent: settings.actors.reserve_percent,
-        commit_permits: settings.actors.commit_permits,
-        permit_bytes: settings.commit.permit_bytes,
-        max_lag_bytes: settings.checkpoint.max_lag_bytes,
-        commit_queue_capacity: settings.commit.queue_capacity,
-        max_group: settings.commit.max_group,
-        max_live_actors: settings.actors.max_live_actors,
-        idle_passivate: settings.actors.idle_passivate,
-        day_roll_spread: settings.actors.day_roll_spread,
-        hot_actors_per_shard: settings.actors.hot_actors_per_shard,
-        dictionary: data::STATE_DICTIONARY,
-        hydration_threads: settings.actors.hydration_threads,
-        hydration_queue: settings.actors.hydration_queue,
-        view_bytes: settings.cache.view_bytes,
-        view_idle: settings.cache.idle,
-        drain_timeout: settings.http.shutdown_timeout,
-        max_followers: settings.events.max_followers,
-        max_followers_per_caller: settings.events.max_followers_per_caller,
-        follower_cache_bytes: settings.events.cache_bytes,
-        ..actors::Options::default()
-    }
-}
-
 /// Returns the rules of assembly and validation, from known facts and the settings.
 pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
-    let profile = &settings.profile;
     let districts = data::states().iter().map(|state| {
         let slugs = data::districts(state.slug).unwrap_or_default().iter().map(|slug| (*slug).to_owned());
         (state.slug.to_owned(), slugs.collect())
@@ -128,22 +80,7 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
         districts: districts.collect(),
         not_applicable: config::load_completeness(&settings.data_dir)?,
         schemes_waiting: data::schemes_waiting(),
-        limits: Limits {
-            string_chars: profile.max_string_chars,
-            id_chars: profile.max_id_chars,
-            description_chars: profile.max_description_chars,
-            schemes: profile.max_schemes,
-            eligibility_batch_bytes: profile.max_eligibility_batch_bytes,
-            matched_rules: profile.max_matched_rules,
-            predicted_events: profile.max_predicted_events,
-            predicted_events_bytes: profile.max_predicted_events_bytes,
-            recommended_actions: profile.max_recommended_actions,
-            recommended_actions_bytes: profile.max_recommended_actions_bytes,
-            cohort_tags: profile.max_cohort_tags,
-            aggregated_metrics_bytes: profile.max_aggregated_metrics_bytes,
-            future_tolerance_micros: i64::try_from(settings.time.future_tolerance.as_micros()).unwrap_or(i64::MAX),
-            json_depth: settings.http.max_json_depth,
-        },
+        limits: options::limits(settings),
     })
 }
 
