@@ -4,11 +4,13 @@ mod options;
 
 pub use options::PopulationOptions;
 
+use domain::splitmix64::mix;
+
 use crate::day::DAY;
 use crate::launch::Launch;
 use crate::person::Person;
 use crate::places::states;
-use crate::random::{Random, mix, purpose};
+use crate::random::{Random, purpose};
 use crate::scheme::schemes;
 
 /// A made-up population. Nothing is made before it is asked for, and nothing is kept: any person and any event can be

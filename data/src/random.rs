@@ -1,4 +1,9 @@
-//! A small deterministic generator: splitmix64 (Steele, Lea, Flood 2014). Not for secrets.
+//! The draws of the population, from keys: the same key and purpose always give the same numbers.
+//!
+//! No library, since a new version of one may draw other numbers from the same seed: the generator is SplitMix64 of
+//! `domain`, and the distributions are these few lines.
+
+use domain::splitmix64::{self, mix};
 
 /// What draws are about: each purpose has draws of its own, so that a new one changes no other. Where a purpose is
 /// about several things, the thing's number is added.
@@ -27,13 +32,6 @@ pub(crate) mod purpose {
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
-/// A bijection of 64 bits that leaves no visible pattern.
-pub(crate) const fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
-
 impl Random {
     /// A generator of its own for each key and [`purpose`].
     pub(crate) const fn new(key: u64, purpose: u64) -> Self {
@@ -41,8 +39,7 @@ impl Random {
     }
 
     pub(crate) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
+        splitmix64::next(&mut self.0)
     }
 
     /// From 0 to 1, without 1.

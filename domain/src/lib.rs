@@ -11,6 +11,7 @@ pub mod day;
 pub mod json;
 pub mod scan;
 pub mod sensitive;
+pub mod splitmix64;
 
 pub mod event;
 pub mod rules;

@@ -1,15 +1,13 @@
-//! A small seeded generator (SplitMix64, Steele, Lea and Flood 2014), so that a seed means the same for ever.
+//! Draws from a seed, which means the same for ever.
 
-/// The state of one stream.
+use domain::splitmix64;
+
+/// The generator SplitMix64.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
+        splitmix64::next(&mut self.0)
     }
 
     /// A number from 0 up to but not including `bound`.

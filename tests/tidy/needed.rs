@@ -12,7 +12,6 @@ const FUTURE_EDGES: &[(&str, &str, &str)] = &[
     ("adapters", "domain", "the crate of adapters to other systems is not there yet"),
     (ROOT, "adapters", "the crate of adapters to other systems is not there yet"),
     (ROOT, "kernels", "exports will hand columns to the kernels"),
-    ("loadtest", "domain", "scenarios read and write JSON as a foreign client does, and need no types so far"),
     ("actors", "kernels", "columns of live profiles will be kept beside the actors"),
 ];
 

@@ -11,6 +11,7 @@ use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
 use domain::port::store::{Checkpointed, Fold, LoadVisitor, ProfileStore, StoreError};
 use domain::record;
+use domain::splitmix64;
 use domain::state::UserState;
 use parking_lot::Mutex;
 
@@ -229,11 +230,7 @@ pub(super) struct SeededRandom(pub(super) u64);
 
 impl SeededRandom {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        splitmix64::next(&mut self.0)
     }
 
     pub(super) fn below(&mut self, bound: usize) -> usize {

@@ -11,9 +11,11 @@ pub use home::Home;
 pub use means::Means;
 pub use work::Work;
 
+use domain::splitmix64::mix;
+
 use crate::census::census;
 use crate::names;
-use crate::random::{Random, mix, purpose};
+use crate::random::{Random, purpose};
 use crate::words::{
     AgeBracket, Category, Document, Employment, Gender, RationCard, Settlement, Sharing, Trait, WordSet,
 };

@@ -11,20 +11,17 @@ use domain::pipeline::serialize;
 use domain::port::store::{Checkpointed, HistoryBlock, LoadVisitor};
 use domain::rules::{Limits, NotApplicable, Rules};
 use domain::source::{Source, ValueKind};
+use domain::splitmix64;
 use domain::state::UserState;
 use domain::table::{FIELDS, Leaf, LeafSet, Owner, SetOf, ValueType};
 use serde_json::Value;
 
-/// SplitMix64: small, and the same everywhere.
+/// Draws from a seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        splitmix64::next(&mut self.0)
     }
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {

@@ -4,6 +4,7 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
+use domain::splitmix64;
 use domain::table::LeafSet;
 
 use super::headers::entity_tag::{Comparison, lists};
@@ -24,18 +25,10 @@ impl Representation {
     fn suffix(self) -> u32 {
         // Schema version and content encoding are left out while only one of each is served.
         let fields = self.fields.map_or(0, |fields| fields.bits() | 1 << 63);
-        let mixed =
-            [self.mask.bits(), fields, u64::from(self.generation)].iter().fold(0_u64, |state, word| mix(state ^ word));
+        let words = [self.mask.bits(), fields, u64::from(self.generation)];
+        let mixed = words.iter().fold(0_u64, |state, word| splitmix64::next(&mut (state ^ word)));
         (mixed >> 32) as u32
     }
-}
-
-/// The finaliser of splitmix64: each bit of the input changes about half of the bits of the output.
-fn mix(word: u64) -> u64 {
-    let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
 }
 
 /// Returns the entity tag of a view, such as `"e1-r42-x7"`: the store's epoch, the revision and a hash of the view. It
