@@ -93,9 +93,10 @@ pub(crate) fn advice(person: &Person, verdicts: &[SchemeVerdict], duties: &[Duty
     open.sort_by_key(|verdict| std::cmp::Reverse(verdict.scheme.annual_benefit_inr.unwrap_or(0)));
     for verdict in open.into_iter().take(2) {
         let lacking = missing_documents(verdict.scheme, person).next().is_some();
-        let (action, reason) = match lacking {
-            true => ("verify_document", "a document that the scheme needs is missing"),
-            false => ("apply_scheme", "all rules match"),
+        let (action, reason) = if lacking {
+            ("verify_document", "a document that the scheme needs is missing")
+        } else {
+            ("apply_scheme", "all rules match")
         };
         advice.push(Advice { action, scheme: Some(&verdict.scheme.id), reason });
     }

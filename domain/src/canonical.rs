@@ -73,6 +73,40 @@ impl std::fmt::Debug for CanonicalJson {
     }
 }
 
+/// Writes an array: `write` appends each item.
+pub(crate) fn write_array<T>(
+    out: &mut String,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut String, T),
+) {
+    out.push('[');
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write(out, item);
+    }
+    out.push(']');
+}
+
+/// Writes an object: `write` appends the value of each member. The caller sorts the members.
+pub(crate) fn write_object<'n, T>(
+    out: &mut String,
+    members: impl IntoIterator<Item = (&'n str, T)>,
+    mut write: impl FnMut(&mut String, T),
+) {
+    out.push('{');
+    for (index, (name, value)) in members.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write_string(out, name);
+        out.push(':');
+        write(out, value);
+    }
+    out.push('}');
+}
+
 /// Writes an integer.
 pub fn write_integer(out: &mut String, value: i64) {
     let _ = write!(out, "{value}");

@@ -1,6 +1,7 @@
 //! How complete a profile is, and what would make it more so.
 
 use crate::canonical::CanonicalJson;
+use crate::named_enum;
 use crate::rules::Rules;
 use crate::source::Source;
 use crate::table::{FIELDS, Leaf, LeafSet, Member, Owner, Weight};
@@ -8,15 +9,17 @@ use crate::table::{FIELDS, Leaf, LeafSet, Member, Owner, Weight};
 /// Reads a leaf's winning value.
 pub type ValueOf<'a> = &'a dyn Fn(Leaf) -> Option<CanonicalJson>;
 
-/// What missing one field means. The default of the classifier port is the table's weight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Importance {
-    /// Much hangs on it.
-    Critical,
-    /// It helps.
-    Optional,
-    /// It rounds the profile off.
-    NiceToHave,
+named_enum! {
+    /// What missing one field means. The default of the classifier port is the table's weight.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Importance {
+        /// Much hangs on it.
+        Critical => "critical",
+        /// It helps.
+        Optional => "optional",
+        /// It rounds the profile off.
+        NiceToHave => "nice_to_have",
+    }
 }
 
 impl Importance {
@@ -27,15 +30,6 @@ impl Importance {
             Weight::Optional => Some(Self::Optional),
             Weight::NiceToHave => Some(Self::NiceToHave),
             Weight::None => None,
-        }
-    }
-
-    /// The word for it in answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Critical => "critical",
-            Self::Optional => "optional",
-            Self::NiceToHave => "nice_to_have",
         }
     }
 }

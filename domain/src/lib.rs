@@ -2,6 +2,8 @@
 //!
 //! A table of contents, in reading order.
 
+mod named_enum;
+
 pub mod id;
 pub mod source;
 pub mod table;

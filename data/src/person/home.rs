@@ -30,10 +30,12 @@ const NEVER_MOVED: f64 = 0.63;
 
 impl Home {
     pub(super) fn draw(place: &CensusDistrict, age: u8, random: &mut Random) -> Self {
-        let settlement = match random.happens(place.urban) {
-            false => Settlement::Rural,
-            true if place.urban < CITY && random.happens(SMALL_TOWN) => Settlement::SemiUrban,
-            true => Settlement::Urban,
+        let settlement = if !random.happens(place.urban) {
+            Settlement::Rural
+        } else if place.urban < CITY && random.happens(SMALL_TOWN) {
+            Settlement::SemiUrban
+        } else {
+            Settlement::Urban
         };
         let stayed = random.happens(NEVER_MOVED);
         Self {

@@ -67,10 +67,7 @@ fn joiners_are_in_place(text: &str) -> bool {
 fn is_syllable(text: &str) -> bool {
     let mut joined = true;
     text.chars().enumerate().all(|(index, c)| {
-        let fits = match is_letter(c) {
-            true => joined && !c.is_lowercase(),
-            false => index > 0 && is_mark(c),
-        };
+        let fits = if is_letter(c) { joined && !c.is_lowercase() } else { index > 0 && is_mark(c) };
         joined = canonical_combining_class(c) == VIRAMA || (joined && index > 0 && matches!(c, ZWNJ | ZWJ));
         fits
     }) && !text.is_empty()

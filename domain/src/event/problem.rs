@@ -1,20 +1,16 @@
 //! What can be wrong with a feed event. Names are part of the contract: they stay, and new ones are added.
 
+use crate::named_enum;
+
 macro_rules! problems {
     ($($(#[$doc:meta])* $variant:ident = $status:literal, $name:literal, $title:literal;)*) => {
-        /// What is wrong with a feed event.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum EventProblem { $($(#[$doc])* $variant),* }
+        named_enum! {
+            /// What is wrong with a feed event. Its name, in kebab case, is what answers and dead letters carry.
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+            pub enum EventProblem { $($(#[$doc])* $variant => $name,)* }
+        }
 
         impl EventProblem {
-            /// Every problem.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The name that answers and dead letters carry, in kebab case.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
             /// One short sentence, the same for every occurrence (RFC 9457 `title`).
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),* }

@@ -1,22 +1,17 @@
 //! The types of feed events.
 
+use crate::named_enum;
 use crate::source::Source;
 
 macro_rules! types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $source:ident;)*) => {
-        /// A type of feed event.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum FeedEventType { $($(#[$doc])* $variant),* }
+        named_enum! {
+            /// The type of a feed event. Its name is the CloudEvents `type`.
+            #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+            pub enum FeedEventType { $($(#[$doc])* $variant => $name,)* }
+        }
 
         impl FeedEventType {
-            /// Every type.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The CloudEvents `type`.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-
             /// The only source that may send it.
             pub const fn source(self) -> Source {
                 match self { $(Self::$variant => Source::$source),* }
@@ -48,11 +43,4 @@ types! {
     AnalyticsCohortComputed = "analytics.cohort.computed", Analytics;
     /// What the citizen consents to.
     UserConsentUpdated = "user.consent.updated", Consent;
-}
-
-impl FeedEventType {
-    /// The type of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|event_type| event_type.name() == name)
-    }
 }

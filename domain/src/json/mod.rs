@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub use read::{JsonError, JsonProblem, parse, parse_canonical};
 pub use split::{ArraySplitter, SplitError};
 
-use crate::canonical::{write_integer, write_number, write_string};
+use crate::canonical::{write_array, write_integer, write_number, write_object, write_string};
 
 /// The greatest integer that every JSON implementation agrees on: 2^53.
 pub const MAX_SAFE_INTEGER: i64 = 1 << 53;
@@ -96,16 +96,7 @@ impl<'a> Json<'a> {
             Self::Integer(value) => write_integer(out, *value),
             Self::Number(value) => write_number(out, *value),
             Self::String(text) => write_string(out, text),
-            Self::Array(items) => {
-                out.push('[');
-                for (index, item) in items.iter().enumerate() {
-                    if index > 0 {
-                        out.push(',');
-                    }
-                    item.write_canonical(out);
-                }
-                out.push(']');
-            }
+            Self::Array(items) => write_array(out, items, |out, item| item.write_canonical(out)),
             Self::Object(members) => write_members(members, out),
         }
     }
@@ -115,16 +106,8 @@ fn write_members(members: &[(Cow<'_, str>, Json<'_>)], out: &mut String) {
     let mut sorted: Vec<_> = members.iter().collect();
     // RFC 8785 §3.2.3 sorts by UTF-16 code units, which differ from bytes beyond the basic plane.
     sorted.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-    out.push('{');
-    for (index, (name, value)) in sorted.into_iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        write_string(out, name);
-        out.push(':');
-        value.write_canonical(out);
-    }
-    out.push('}');
+    let sorted = sorted.into_iter().map(|(name, value)| (name.as_ref(), value));
+    write_object(out, sorted, |out, value| value.write_canonical(out));
 }
 
 #[cfg(test)]

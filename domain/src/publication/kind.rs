@@ -1,39 +1,21 @@
 //! The types of published events.
 
-/// What a published event tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PublishedEventType {
-    /// A revision was assembled.
-    ProfileAssembled,
-    /// The way from one revision to the next.
-    ProfileDeltaGenerated,
-    /// The percentage of completeness changed.
-    ProfileCompletenessChanged,
-    /// A snapshot was taken. Nothing makes one yet.
-    ProfileSnapshotCreated,
-    /// A profile was erased. Nothing erases one yet.
-    ProfileErased,
-}
+use crate::named_enum;
 
-impl PublishedEventType {
-    /// All types of the contract.
-    pub const ALL: [Self; 5] = [
-        Self::ProfileAssembled,
-        Self::ProfileDeltaGenerated,
-        Self::ProfileCompletenessChanged,
-        Self::ProfileSnapshotCreated,
-        Self::ProfileErased,
-    ];
-
-    /// The CloudEvents `type`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ProfileAssembled => "profile.assembled",
-            Self::ProfileDeltaGenerated => "profile.delta.generated",
-            Self::ProfileCompletenessChanged => "profile.completeness.changed",
-            Self::ProfileSnapshotCreated => "profile.snapshot.created",
-            Self::ProfileErased => "profile.erased",
-        }
+named_enum! {
+    /// What a published event tells.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum PublishedEventType {
+        /// A revision was assembled.
+        ProfileAssembled => "profile.assembled",
+        /// The way from one revision to the next.
+        ProfileDeltaGenerated => "profile.delta.generated",
+        /// The percentage of completeness changed.
+        ProfileCompletenessChanged => "profile.completeness.changed",
+        /// A snapshot was taken. Nothing makes one yet.
+        ProfileSnapshotCreated => "profile.snapshot.created",
+        /// A profile was erased. Nothing erases one yet.
+        ProfileErased => "profile.erased",
     }
 }
 
@@ -56,7 +38,7 @@ impl PublishedEventTypes {
     /// A name is not one of [`PublishedEventType::name`].
     pub fn parse(list: &str) -> Result<Self, UnknownEventType> {
         list.split(',').map(str::trim).try_fold(Self(0), |set, name| {
-            let found = PublishedEventType::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownEventType)?;
+            let found = PublishedEventType::parse(name).ok_or(UnknownEventType)?;
             Ok(Self(set.0 | 1 << found as u8))
         })
     }

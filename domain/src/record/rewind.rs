@@ -68,10 +68,11 @@ impl Rewind {
                 now.revision = entry.revision;
             }
             note(&mut self.before, entry.revision, now.profile.consent());
-            match self.has_gap {
-                false => entry.undo(&mut now.profile)?,
+            if self.has_gap {
                 // The profile can no longer be reconstructed, but the consents can.
-                true => entry.undo_consent(&mut now.profile)?,
+                entry.undo_consent(&mut now.profile)?;
+            } else {
+                entry.undo(&mut now.profile)?;
             }
             now.revision -= 1;
         }

@@ -107,9 +107,10 @@ impl<F: FnMut(&[Group])> Groups<F> {
             Glyph::Plus | Glyph::Mark => {
                 let after_digits = self.open.is_some();
                 self.close(false);
-                match after_digits {
-                    true => self.gap = Some(Gap::Mark),
-                    false => self.end_run(),
+                if after_digits {
+                    self.gap = Some(Gap::Mark);
+                } else {
+                    self.end_run();
                 }
                 self.plus = (symbol.glyph == Glyph::Plus).then_some(symbol.start);
             }

@@ -24,62 +24,36 @@ use glyph::Percent;
 use groups::Groups;
 use words::Words;
 
-/// What was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SensitiveKind {
-    /// A JSON Web Token.
-    Jwt,
-    /// A key in hex, base64 or PEM.
-    Key,
-    /// An e-mail address.
-    Email,
-    /// The number of a taxpayer under the goods and services tax; it holds a PAN.
-    Gstin,
-    /// A permanent account number of the income tax.
-    Pan,
-    /// The number of a voter's card.
-    VoterId,
-    /// The number of a passport.
-    Passport,
-    /// An Aadhaar number.
-    Aadhaar,
-    /// An Indian phone number.
-    Phone,
-    /// The id of a user of this server.
-    UserId,
+use crate::named_enum;
+
+named_enum! {
+    /// What was found.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum SensitiveKind {
+        /// A JSON Web Token.
+        Jwt => "jwt",
+        /// A key in hex, base64 or PEM.
+        Key => "key",
+        /// An e-mail address.
+        Email => "email",
+        /// The number of a taxpayer under the goods and services tax; it holds a PAN.
+        Gstin => "gstin",
+        /// A permanent account number of the income tax.
+        Pan => "pan",
+        /// The number of a voter's card.
+        VoterId => "voter_id",
+        /// The number of a passport.
+        Passport => "passport",
+        /// An Aadhaar number.
+        Aadhaar => "aadhaar",
+        /// An Indian phone number.
+        Phone => "phone",
+        /// The id of a user of this server.
+        UserId => "user_id",
+    }
 }
 
 impl SensitiveKind {
-    /// Every kind.
-    pub const ALL: [Self; 10] = [
-        Self::Jwt,
-        Self::Key,
-        Self::Email,
-        Self::Gstin,
-        Self::Pan,
-        Self::VoterId,
-        Self::Passport,
-        Self::Aadhaar,
-        Self::Phone,
-        Self::UserId,
-    ];
-
-    /// The kind's name, as it stands in logs and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Jwt => "jwt",
-            Self::Key => "key",
-            Self::Email => "email",
-            Self::Gstin => "gstin",
-            Self::Pan => "pan",
-            Self::VoterId => "voter_id",
-            Self::Passport => "passport",
-            Self::Aadhaar => "aadhaar",
-            Self::Phone => "phone",
-            Self::UserId => "user_id",
-        }
-    }
-
     /// Whether free text that holds it is refused. A GSTIN holds its owner's PAN.
     const fn is_refused_in_text(self) -> bool {
         matches!(self, Self::Aadhaar | Self::Pan | Self::Gstin | Self::Phone)

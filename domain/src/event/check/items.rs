@@ -1,6 +1,7 @@
 //! Checks of closed objects: schemes, deadlines, predicted events, recommended actions.
 
 use super::{Members, array, object, too_large, write};
+use crate::canonical::write_array;
 use crate::event::shape::{Item, Presence};
 use crate::event::{EventFault, EventProblem, Location};
 use crate::json::Json;
@@ -88,13 +89,6 @@ pub(super) fn write_items(
             ));
         }
     }
-    out.push('[');
-    for (index, (_, _, range)) in written.into_iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        out.push_str(&text[range]);
-    }
-    out.push(']');
+    write_array(out, written, |out, (_, _, range)| out.push_str(&text[range]));
     Ok(())
 }

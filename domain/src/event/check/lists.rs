@@ -1,7 +1,7 @@
 //! Checks of lists and sets of strings.
 
 use super::array;
-use crate::canonical::write_string;
+use crate::canonical::{write_array, write_string};
 use crate::event::{EventFault, Location};
 use crate::json::Json;
 
@@ -42,12 +42,5 @@ pub(super) fn write_list<'v>(
 
 /// Appends an array of strings.
 pub(super) fn write_strings<'v>(texts: impl IntoIterator<Item = &'v str>, out: &mut String) {
-    out.push('[');
-    for (index, text) in texts.into_iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        write_string(out, text);
-    }
-    out.push(']');
+    write_array(out, texts, write_string);
 }

@@ -1,6 +1,6 @@
 //! Deadlines: what is upcoming and overdue on a day, and how many were completed of late.
 
-use crate::canonical::{CanonicalJson, write_integer};
+use crate::canonical::{CanonicalJson, write_array, write_integer};
 use crate::day::Day;
 use crate::documents::{Register, SourceDocument, SourceDocuments};
 use crate::event::{RegisterPath, SharedText, time};
@@ -76,14 +76,7 @@ fn counts(document: &SourceDocument, id: &SharedText, completion: &Register, tod
 
 fn list(items: &[OpenDeadline<'_>], today: Day) -> CanonicalJson {
     let mut out = String::with_capacity(2 + items.iter().map(|item| item.details.len() + 24).sum::<usize>());
-    out.push('[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        push_with_days(&mut out, item.details, item.due.0 - today.0);
-    }
-    out.push(']');
+    write_array(&mut out, items, |out, item| push_with_days(out, item.details, item.due.0 - today.0));
     CanonicalJson::from_canonical(out)
 }
 

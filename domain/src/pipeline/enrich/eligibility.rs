@@ -67,12 +67,12 @@ fn overlay<'a>(documents: &'a SourceDocuments, id: &str) -> Option<&'a Canonical
     document.get(&RegisterPath::SchemeStatus(id.into()), ValueKind::Inferred)?.value.as_ref()
 }
 
+/// Appends the scheme with `status` in place of its own.
 fn push_with_status(out: &mut String, scheme: &str, own: &str, status: &str) {
-    if own == status {
-        return out.push_str(scheme);
-    }
-    // `own` is a slice of `scheme`: its place is the difference of their addresses.
-    let start = own.as_ptr() as usize - scheme.as_ptr() as usize;
+    const NAME: &str = "\"application_status\":";
+    // A quote within a string is escaped, so this text can only be the member's name.
+    let Some(name) = scheme.find(NAME).filter(|_| own != status) else { return out.push_str(scheme) };
+    let start = name + NAME.len();
     out.push_str(&scheme[..start]);
     out.push_str(status);
     out.push_str(&scheme[start + own.len()..]);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::trust_register;
-use crate::canonical::{CanonicalJson, write_string};
+use crate::canonical::{CanonicalJson, write_object};
 use crate::day::Day;
 use crate::documents::SourceDocuments;
 use crate::event::RegisterPath;
@@ -52,13 +52,7 @@ fn source_trace(documents: &SourceDocuments, newest: &[(Source, i64)], rules: &R
     }
     entries.sort_unstable();
     let mut out = String::with_capacity(entries.len() * 40);
-    for (index, (name, value)) in entries.iter().enumerate() {
-        out.push(if index == 0 { '{' } else { ',' });
-        write_string(&mut out, name);
-        out.push(':');
-        out.push_str(value);
-    }
-    out.push('}');
+    write_object(&mut out, entries, |out, value| out.push_str(&value));
     CanonicalJson::from_canonical(out)
 }
 

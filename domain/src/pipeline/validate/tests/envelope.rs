@@ -102,10 +102,10 @@ fn what_the_contract_leaves_free_is_accepted() {
 fn only_metadata_chooses_its_kind() {
     for event_type in FeedEventType::ALL {
         for kind in ["verified", "user_provided", "inferred"] {
-            let mut event = event(*event_type, json!({}));
+            let mut event = event(event_type, json!({}));
             event["kind"] = json!(kind);
             let refused =
-                post(*event_type, &event).expect_err("it holds no value").problem() == EventProblem::KindNotAllowed;
+                post(event_type, &event).expect_err("it holds no value").problem() == EventProblem::KindNotAllowed;
             let allowed = event_type.source().kinds().iter().any(|allowed| allowed.name() == kind);
             assert_eq!(refused, !allowed, "{event_type:?} {kind}");
         }
@@ -125,7 +125,7 @@ fn time_is_kept_to_the_microsecond_in_utc() {
 fn a_type_is_refused_at_every_path_but_its_sources_own() {
     for event_type in FeedEventType::ALL {
         for source in Source::ALL.into_iter().filter(|source| *source != event_type.source()) {
-            let mut event = event(*event_type, json!({}));
+            let mut event = event(event_type, json!({}));
             event["source"] = json!(format!("/engines/{}", source.name()));
             let result = validate(event.to_string().as_bytes(), source, &rules(), NOW);
             assert_refused(result, EventProblem::WrongSource, "/type");
