@@ -1,46 +1,49 @@
-# Two commands for a newcomer: `make demo` and `make test`.
-# `make check` is for while you edit.
-.PHONY: demo test check lint bench attacks instructions pictures
+# Start with `make demo` and `make test`. `make help` lists all targets.
+.PHONY: demo help test check lint bench attacks instructions pictures
 
-## demo: start a living server on embedded defaults, with something to look at
-# On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops it, and make sees that it ended well
-# instead of being interrupted itself.
+## demo: starts a server with the default settings and generated citizens, and keeps posting events
+# On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops the demo, and make sees its exit status instead
+# of being interrupted itself.
 demo:
 	@if [ -t 0 ]; then set -m; fi; cargo run --release -- demo; exit $$?
 
-## test: every test of the workspace; installs what the foreign clients need
+## help: lists the targets
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## test: runs every test of the workspace, then the clients in Python and Node, whose packages it installs
 test:
 	cargo test --workspace --all-targets
 	tests/clients/run
 
-## lint: formatter and clippy, warnings denied
+## lint: runs the formatter and clippy; warnings are errors
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-## check: formatter, linter and unit tests; for while you edit
+## check: runs formatter, clippy and unit tests; for use while editing
 check: lint
 	cargo test --workspace --lib
 
-## bench: the figures of design goals, measured on this machine
+## bench: measures the figures on this machine and prints each beside its goal
 bench:
 	cargo build --release --workspace --bins --examples
 	npm ci --prefix loadtest/peers/ws || echo 'without Node 20 the fan-out is measured and compared with nothing'
 	cargo run --release -p actors --example merge_bench
 	cargo run --release -p loadtest -- run
 
-## attacks: what others notice of attacks, and what these cost. SERVER=FILE attacks another binary
+## attacks: measures how attacks affect other clients and what they cost the server; SERVER=FILE attacks another binary
 attacks:
 	cargo build --release --workspace --bins
 	target/release/loadtest run --scenario neighbours --scenario amplification --scenario bodies \
 		--scenario existence $(if $(SERVER),--server $(SERVER))
 
-## instructions: what one request costs in instructions, under valgrind. SERVER=FILE is compared with
+## instructions: counts the instructions of single requests under valgrind; SERVER=FILE compares with another binary
 instructions:
 	cargo build --release --bin profile-server
 	python3 loadtest/instructions/count.py $(SERVER) target/release/profile-server
 
-## pictures: the pictures of the README, made anew from a real run. PROGRAM=FILE shows another binary
+## pictures: makes the pictures of the README from a real run; PROGRAM=FILE shows another binary
 pictures:
 	$(if $(PROGRAM),,cargo build --release --bin profile-server)
 	python3 docs/pictures/make.py $(PROGRAM)
