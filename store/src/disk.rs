@@ -1,4 +1,4 @@
-//! All access of journal and keyring to the disk, in one place, so that a test can make it fail.
+//! The access of journal, keyring and reserve to the disk, behind traits, so that tests can make it fail.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-/// Makes, finds and removes files.
+/// Creates, opens, renames and removes files.
 pub trait Disk: Send + Sync {
-    /// Makes an empty file that only its owner may read, in place of any of that name.
+    /// Creates an empty file that only its owner may read, or empties the existing one.
     ///
     /// # Errors
     /// The file system's own.
@@ -21,7 +21,7 @@ pub trait Disk: Send + Sync {
     /// The file system's own.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Renames a file over any of that name.
+    /// Renames a file, replacing an existing one.
     ///
     /// # Errors
     /// The file system's own.
@@ -33,7 +33,7 @@ pub trait Disk: Send + Sync {
     /// The file system's own.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Opens a directory. Kept open, it needs no descriptor when its names have to be made durable.
+    /// Opens a directory. It is kept open, so that making its names durable needs no new descriptor.
     ///
     /// # Errors
     /// The file system's own.
@@ -42,41 +42,41 @@ pub trait Disk: Send + Sync {
 
 /// An open directory.
 pub trait DiskDirectory: Send + Sync {
-    /// Makes the names in the directory durable: a new file can vanish in a power cut without it.
+    /// Makes the names in the directory durable. Without it, a new file can be lost in a power cut.
     ///
     /// # Errors
     /// The file system's own.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// An open file. Positions are explicit, so that threads share it without a lock.
+/// An open file. Offsets are explicit, so that threads share it without a lock.
 pub trait DiskFile: Send + Sync {
-    /// Reads at most `buffer.len()` bytes and says how many.
+    /// Reads at most `buffer.len()` bytes and returns how many.
     ///
     /// # Errors
     /// The file system's own.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes at most `bytes.len()` bytes and says how many.
+    /// Writes at most `bytes.len()` bytes and returns how many.
     ///
     /// # Errors
     /// The file system's own; then nothing was written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
-    /// Makes what was written durable. Not to be repeated after an error: Linux forgets the pages that it
-    /// could not write, and then says that all is well.
+    /// Makes what was written durable. Must not be repeated after an error: Linux marks the pages that it could not write as
+    /// clean, and the next sync succeeds without writing them.
     ///
     /// # Errors
-    /// The file system's own; the fate of all that was not synced before is unknown.
+    /// The file system's own. It is then unknown which of the writes since the last sync are durable.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Reserves room, so that later writes cannot run out of it.
+    /// Allocates disk space for the first `bytes` bytes, so that later writes there do not fail on a full disk.
     ///
     /// # Errors
     /// The file system's own.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
 
-    /// Cuts the file.
+    /// Cuts the file to `bytes` bytes.
     ///
     /// # Errors
     /// The file system's own.
@@ -98,9 +98,8 @@ pub trait DiskFile: Send + Sync {
 /// A write that did not finish.
 #[derive(Debug)]
 pub(crate) struct WriteFailed {
-    /// Whether some of it may be in the file.
+    /// Whether some of the bytes may be in the file.
     pub(crate) partial: bool,
-    /// Why.
     pub(crate) source: io::Error,
 }
 
@@ -118,7 +117,7 @@ pub(crate) fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> Re
     Ok(())
 }
 
-/// Reads until `buffer` is full or the file ends, and says how many bytes.
+/// Reads until `buffer` is full or the file ends, and returns the number of bytes.
 pub(crate) fn read_full_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -132,18 +131,18 @@ pub(crate) fn read_full_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) 
     Ok(filled)
 }
 
-/// Whether an error says that there is no room, which may pass.
+/// Whether an error is a lack of disk space, which may be temporary.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Whether an error says that something has run out that may be there again later: room, or descriptors.
+/// Whether an error is a lack of disk space or descriptors, which may be temporary.
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     is_full(error) || Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))
 }
 
-/// The file system.
+/// The real file system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RealDisk;
 
@@ -196,7 +195,7 @@ impl DiskFile for RealFile {
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, bytes) {
-            // A file system without preallocation: the room is then found, or not, at each write.
+            // The file system cannot preallocate, so a later write may still find the disk full.
             Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(bytes),
             other => Ok(other?),
         }

@@ -1,8 +1,8 @@
-//! The very first start in a data directory, and what must not be taken for one.
+//! The first start in a data directory, told apart from a start with missing data.
 //!
-//! sled does not open files that are half made, as a crash during its first start leaves them. A marker lies in the data
-//! directory from before sled's first file until all of them are durable, and only then does the journal begin. So sled's
-//! files are removed when the marker says that they were never finished, and at no other time.
+//! sled does not open unfinished files, as a crash during its first start leaves them. A marker file is in the data directory
+//! from before sled creates its first file until all of them are durable, and the journal is created after that. sled's
+//! files are removed only if the marker says that they were never finished.
 
 use std::fs;
 use std::io;
@@ -16,13 +16,13 @@ use crate::sled_store;
 
 const MARKER_NAME: &str = "sled.unfinished";
 
-/// Call it before sled is opened.
+/// Prepares the data directory before sled is opened: removes unfinished files of sled, or creates the marker.
 pub(crate) fn prepare(disk: &dyn Disk, data_dir: &Path, keyring: &Keyring) -> Result<(), OpenError> {
     let (marker, sled) = (marker(data_dir), data_dir.join(sled_store::DIRECTORY));
     let has_begun = keyring.has_slots() || data_dir.join(journal::DIRECTORY).exists();
     if marker.exists() {
         if !has_begun && sled.exists() {
-            let failed = |source| OpenError::Disk { doing: "make anew", path: sled.clone(), source };
+            let failed = |source| OpenError::Disk { doing: "remove", path: sled.clone(), source };
             fs::remove_dir_all(&sled).map_err(failed)?;
         }
         return Ok(());
@@ -40,7 +40,7 @@ pub(crate) fn prepare(disk: &dyn Disk, data_dir: &Path, keyring: &Keyring) -> Re
     make().map_err(|source| failed("create", &marker, source))
 }
 
-/// Call it when sled's files are durable.
+/// Removes the marker once sled's files are durable.
 pub(crate) fn finish(disk: &dyn Disk, data_dir: &Path) -> Result<(), OpenError> {
     let marker = marker(data_dir);
     if !marker.exists() {

@@ -1,4 +1,4 @@
-//! The journal as a log: frames in their order, for those who follow it.
+//! The journal as a log for followers: frames in the order in which they were appended.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::journal::{
 };
 use crate::load::newest_sequence;
 
-/// One read of a segment takes so many bytes, or one frame.
+/// Bytes of one read of a segment, unless a frame is longer.
 const CHUNK_BYTES: usize = 128 << 10;
 
-/// Reads the journal in its order.
+/// Reads the journal from any position on.
 pub(crate) struct JournalLog(pub(crate) Arc<Engine>);
 
 impl EventLog for JournalLog {
@@ -44,7 +44,7 @@ impl EventLog for JournalLog {
             at,
             up_to,
             moved: MovedGroup::NONE,
-            room: max_bytes,
+            bytes_left: max_bytes,
             batch: LogBatch::default(),
         };
         while reader.read_segment()? {}
@@ -60,16 +60,16 @@ impl EventLog for JournalLog {
     }
 }
 
-/// One read, segment by segment.
+/// Reads one batch, segment by segment.
 struct BatchReader<'a> {
     engine: &'a Engine,
     from: Position,
     at: Position,
     up_to: Position,
-    /// What start-up moved to the segment that the walk is in.
+    /// The group that start-up moved to the current segment.
     moved: MovedGroup,
-    /// How many bytes may still be taken.
-    room: usize,
+    /// How many bytes of frames may still be added.
+    bytes_left: usize,
     batch: LogBatch,
 }
 
@@ -88,7 +88,7 @@ impl BatchReader<'_> {
         }
         self.moved = segment.moved;
         let is_last = number == self.up_to.segment;
-        // What a segment holds behind its end was never acknowledged there.
+        // Bytes behind the end of a segment were never acknowledged there.
         let end = segment.end.unwrap_or(u32::MAX).min(if is_last { self.up_to.offset } else { u32::MAX });
         while self.at.offset < end {
             if !self.read_chunk(&*segment.file, end)? {
@@ -101,7 +101,7 @@ impl BatchReader<'_> {
         Ok(!is_last)
     }
 
-    /// Takes the frames of one read, at least one. `false` when there is no room for more.
+    /// Adds the frames of one read, at least one. Returns `false` if the batch is full.
     fn read_chunk(&mut self, file: &dyn DiskFile, end: u32) -> Result<bool, LogError> {
         let left = (end - self.at.offset) as usize;
         let mut bytes = vec![0; left.min(CHUNK_BYTES)];
@@ -116,15 +116,15 @@ impl BatchReader<'_> {
         while !rest.is_empty() {
             let length = match parse_item(rest) {
                 SegmentItem::Frame { length, .. } => {
-                    if self.batch.entries.len() as u64 + self.batch.sealed > 0 && length > self.room {
+                    if self.batch.entries.len() as u64 + self.batch.sealed > 0 && length > self.bytes_left {
                         return Ok(false);
                     }
                     self.read_frame(rest)?;
-                    self.room = self.room.saturating_sub(length);
+                    self.bytes_left = self.bytes_left.saturating_sub(length);
                     length
                 }
                 SegmentItem::Mark { position, .. } if position == self.at => MARK_BYTES,
-                // Cut by the end of the read: the next one begins with it.
+                // Cut off by the end of the read: the next read starts with it.
                 _ if self.at != begin && (rest.len() < 4 || claimed_length(rest) > rest.len()) => return Ok(true),
                 _ if self.at == self.from => return Err(LogError::Nowhere),
                 _ => {

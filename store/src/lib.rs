@@ -1,8 +1,20 @@
-//! Durable memory: journal, sled checkpoints and history, sealing, keyring.
+//! The durable state of the profile server: a journal, checkpoints in sled, history, and dead letters, all encrypted.
 //!
-//! An acknowledgement is the journal's word alone: [`open`] recovers it, appends seal and sync, and a
-//! checkpoint folds what was appended into sled, after which the journal may let go of it.
-//! Bodies are opaque here: the domain says what a record holds and how records fold into a state.
+//! A record is acknowledged when the journal has synced it. A checkpoint folds the records since the last one into sled;
+//! after that, their journal segments can be removed. [`open`] recovers a store after a crash.
+//!
+//! | Word | Meaning |
+//! |---|---|
+//! | record | one change of one user, as the domain appends it |
+//! | frame | a record in the journal: sealed, with an unencrypted header and a checksum |
+//! | group | the frames of one append: one write and one sync |
+//! | segment | one file of the journal |
+//! | fold | apply frames to a user's state; the domain supplies the function |
+//! | seal | encrypt and authenticate, under a data key of the keyring |
+//! | slot | where the keyring holds one data key; its generation counts erasures |
+//! | reserve | disk space and descriptors that are kept for reopening sled |
+//!
+//! The bodies of records are opaque here: the domain says what they hold and how they fold into a state.
 
 mod options;
 pub use options::{MasterKey, StoreOptions};

@@ -1,4 +1,4 @@
-//! The metrics of this crate: every name and meaning stands in the table, every handle is registered once.
+//! The metrics of this crate. The table has every name and meaning; each handle is registered once.
 
 use metrics::{Gauge, Histogram};
 

@@ -1,4 +1,4 @@
-//! Start-up: lock, keyring, sled, journal, in this order.
+//! Opening the store: lock, keyring, sled, journal, in this order.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -20,7 +20,7 @@ use crate::dead_letters::DeadLetterStore;
 use crate::engine::{Engine, EngineParts};
 use crate::error::OpenError;
 use crate::first_start;
-use crate::journal::{self, Index, Position, Recovered, Segments};
+use crate::journal::{self, Index, OpenSegment, Position, Recovered, Segments};
 use crate::journal_log::JournalLog;
 use crate::keyring::{self, Keyring};
 use crate::load::ProfileReader;
@@ -36,26 +36,26 @@ const LOCK_FILE_NAME: &str = "LOCK";
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// An open store: its ends, to be handed out, and the handle that closes it.
+/// An open store: the parts that the server uses, and the handle that closes it.
 pub struct Store {
-    /// The writing end, for the commit thread.
+    /// Appends records, on the commit thread.
     pub journal: Box<dyn Journal>,
-    /// The reading end, for the hydration threads, and history.
+    /// Reads users and their history, on the hydration threads.
     pub reader: Arc<dyn ProfileStore>,
-    /// The journal, for those who follow it.
+    /// Reads the journal in its order, for followers.
     pub log: Arc<dyn EventLog>,
-    /// Takes rejected events.
+    /// Keeps rejected events.
     pub dead_letters: Arc<DeadLetterStore>,
-    /// Whether the store takes writes.
+    /// The store's health.
     pub status: StoreStatus,
-    /// Changes when a backup is restored; part of every ETag and cursor.
+    /// Changes when a backup is restored. Part of every ETag and cursor.
     pub epoch: u64,
     /// Closes the store.
     pub closer: Closer,
 }
 
-/// Closes the store. Dropped without [`Closer::close`], it ends as in a crash: nothing is lost, but the next start
-/// has more to do.
+/// Closes the store. Dropped without [`Closer::close`], the store ends as in a crash: nothing is lost, but the next start
+/// takes longer.
 pub struct Closer {
     checkpoints: CheckpointThread,
     letters: Arc<DeadLetterStore>,
@@ -63,21 +63,21 @@ pub struct Closer {
 }
 
 impl Closer {
-    /// Makes a checkpoint now, beside serving, and waits for it.
+    /// Makes a checkpoint now, while the server runs, and waits for it.
     ///
     /// # Errors
-    /// The checkpoint did not finish. The journal keeps what it was to fold.
+    /// The checkpoint did not finish. The journal keeps the frames that it was to fold.
     pub fn checkpoint(&self) -> Result<(), StoreError> {
         self.checkpoints.checkpoint().map_err(not_folded)
     }
 
-    /// Ends the background threads and makes a last checkpoint, so that the next start is quick.
+    /// Ends the background threads and makes a last checkpoint, so that the next start is fast.
     ///
-    /// Call it when the journal takes no more groups: what is appended later is kept, too, but slows the next start.
-    /// The data directory stays locked until the other ends are dropped as well.
+    /// Call it when nothing is appended any more: later records are kept, too, but slow down the next start. The data
+    /// directory stays locked until the other parts of the store are dropped.
     ///
     /// # Errors
-    /// The checkpoint did not finish. The journal keeps what it was to fold.
+    /// The checkpoint did not finish. The journal keeps the frames that it was to fold.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.letters.close();
         self.upkeep.stop();
@@ -92,17 +92,19 @@ fn not_folded(error: CheckpointError) -> StoreError {
     }
 }
 
-/// Opens the store, or makes one where there is none. Everything that was acknowledged is there when it returns.
+/// Opens the store in the data directory, or creates one. Everything that was acknowledged before is there when it returns.
+///
+/// `master` unwraps the keyring, `fold` applies records to a user's state, and `entropy` is the source of keys and nonces.
 ///
 /// # Errors
-/// Says in one line why not, and what to do. Nothing is repaired that would lose acknowledged data.
+/// The reason and the remedy, in one line. No repair is made that would lose acknowledged data.
 pub fn open(
     options: StoreOptions,
     master: &MasterKey,
     fold: Arc<dyn Fold>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
-    let lock = lock(&options.data_dir)?;
+    let lock_file = lock(&options.data_dir)?;
     let directory = options.data_dir.join(journal::DIRECTORY);
     journal::check_format(&*options.disk, &directory)?;
     let keyring = open_keyring(&options, master, &entropy)?;
@@ -110,35 +112,12 @@ pub fn open(
     let sled = SledStore::open(&options)?;
     let meta = open_meta(&sled, &options.data_dir, &*entropy)?;
     first_start::finish(&*options.disk, &options.data_dir)?;
-
-    let holds_data = sled.holds_data().map_err(|source| OpenError::Sled { doing: "read", source })?;
-    let written = meta.checkpoint != Position::NONE || holds_data || keyring.has_slots();
-    if written && !directory.exists() {
-        return Err(OpenError::PartMissing { path: directory });
-    }
-    make_directory(&directory)?;
-    permissions::restrict(&directory)?;
-    let disk = options.disk.clone();
-    let failed = |source| OpenError::Disk { doing: "list the segments in", path: directory.clone(), source };
-    let numbers = Segments::list(&*disk, &directory).map_err(failed)?;
-    if numbers.is_empty() && written {
-        let detail = "there are users, but no segment".to_owned();
-        return Err(OpenError::Damaged { what: "the journal", detail });
-    }
-    let segments = Segments::new(disk, directory.clone(), meta.epoch, sled.reserve().room()).map_err(failed)?;
-    let index = Index::new();
-    // The next checkpoint lets go of what is too old by then; until then there is room to be made.
-    segments.set_folded(meta.checkpoint.segment);
-    let release_reserve = || sled.reserve().release();
-    let Recovered { tip, nothing_after_checkpoint } =
-        journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index, &release_reserve)?;
-    if let Some(first) = meta.first_unused_slot.filter(|_| nothing_after_checkpoint) {
-        keyring.adopt_from(first);
-    }
+    let (segments, index, open_segment) = open_journal(&options, &directory, &keyring, &sled, &meta)?;
 
     let checkpoint_trigger = Arc::new(CheckpointTrigger::new(options.checkpoint_journal_bytes));
-    // What the last run left to be folded counts as if it were appended now.
-    checkpoint_trigger.appended(segments.bytes_between(meta.checkpoint, tip.end).map_err(failed)?);
+    // Frames of earlier runs that no checkpoint has count as if they were appended now.
+    let unfolded = segments.bytes_between(meta.checkpoint, open_segment.end);
+    checkpoint_trigger.add_appended(unfolded.map_err(|source| unlistable(&directory, source))?);
     let metrics = Metrics::register();
     let new_clock =
         |wall| RetentionClock::new(wall, options.confirm_clock, meta.clock_minutes, metrics.clock_ahead.clone());
@@ -152,9 +131,9 @@ pub fn open(
         checkpoint_trigger,
         metrics,
         retention_clock,
-        lock_file: lock,
+        lock_file,
     };
-    let engine = Arc::new(Engine::new(parts, tip.end));
+    let engine = Arc::new(Engine::new(parts, open_segment.end));
     engine.measure();
     let checkpointer = Checkpointer::new(engine.clone(), fold, &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
@@ -162,7 +141,7 @@ pub fn open(
     let checkpoints = CheckpointThread::start(engine.clone(), checkpointer).map_err(no_thread)?;
     let letters = Arc::new(DeadLetterStore::start(engine.clone(), &options)?);
     Ok(Store {
-        journal: Box::new(Appender::new(engine.clone(), options.segment_bytes, tip)),
+        journal: Box::new(Appender::new(engine.clone(), options.segment_bytes, open_segment)),
         reader: Arc::new(ProfileReader(engine.clone())),
         log: Arc::new(JournalLog(engine.clone())),
         dead_letters: letters.clone(),
@@ -172,7 +151,46 @@ pub fn open(
     })
 }
 
-/// Takes the data directory for this process, making it where it is missing.
+/// Opens or creates the journal, and recovers the frames that no checkpoint has into an index.
+fn open_journal(
+    options: &StoreOptions,
+    directory: &Path,
+    keyring: &Keyring,
+    sled: &SledStore,
+    meta: &Meta,
+) -> Result<(Segments, Index, OpenSegment), OpenError> {
+    let holds_data = sled.holds_data().map_err(|source| OpenError::Sled { doing: "read", source })?;
+    let has_data = meta.checkpoint != Position::NONE || holds_data || keyring.has_slots();
+    if has_data && !directory.exists() {
+        return Err(OpenError::PartMissing { path: directory.to_owned() });
+    }
+    make_directory(directory)?;
+    permissions::restrict(directory)?;
+    let failed = |source| unlistable(directory, source);
+    let numbers = Segments::list(&*options.disk, directory).map_err(failed)?;
+    if numbers.is_empty() && has_data {
+        let detail = "there are users, but no segment".to_owned();
+        return Err(OpenError::Damaged { what: "the journal", detail });
+    }
+    let (disk, space) = (options.disk.clone(), sled.reserve().space_lock());
+    let segments = Segments::new(disk, directory.to_owned(), meta.epoch, space).map_err(failed)?;
+    // Segments that are too old are removed by the next checkpoint; until then they can be removed to free disk space.
+    segments.set_folded(meta.checkpoint.segment);
+    let index = Index::new();
+    let release_reserve = || sled.reserve().release();
+    let Recovered { open_segment, nothing_after_checkpoint } =
+        journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index, &release_reserve)?;
+    if let Some(first) = meta.first_unused_slot.filter(|_| nothing_after_checkpoint) {
+        keyring.adopt_from(first);
+    }
+    Ok((segments, index, open_segment))
+}
+
+fn unlistable(directory: &Path, source: io::Error) -> OpenError {
+    OpenError::Disk { doing: "list the segments in", path: directory.to_owned(), source }
+}
+
+/// Creates the data directory if it is missing, and locks it for this process.
 fn lock(data_dir: &Path) -> Result<File, OpenError> {
     make_directory(data_dir)?;
     permissions::restrict_directory(data_dir)?;
@@ -180,7 +198,7 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let failed = |source| OpenError::Disk { doing: "lock", path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
     permissions::restrict(&path)?;
-    // The one before may be just ending, and a process that it forks holds the lock until it executes its program.
+    // An earlier process may be about to end, or a child that it forked still has the lock.
     for _ in 0..LOCK_ATTEMPTS {
         match file.try_lock() {
             Ok(()) => return Ok(file),
@@ -191,7 +209,7 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
     Err(OpenError::Locked { path: data_dir.to_owned() })
 }
 
-/// Makes a directory that only its owner may enter, and those above it, each durable in its parent.
+/// Creates a directory that only its owner may enter, and its missing parents. Durable when it returns.
 fn make_directory(path: &Path) -> Result<(), OpenError> {
     fn make(path: &Path) -> io::Result<()> {
         if path.is_dir() {
@@ -205,7 +223,7 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
     make(path).map_err(|source| OpenError::Disk { doing: "create the directory", path: path.to_owned(), source })
 }
 
-/// A new keyring is made only where nothing was ever sealed: it comes first, and is durable before anything else.
+/// Opens the keyring. A new one is created only if there is no data: it is durable before anything is sealed.
 fn open_keyring(options: &StoreOptions, master: &MasterKey, entropy: &Arc<dyn Entropy>) -> Result<Keyring, OpenError> {
     let (disk, data_dir) = (&*options.disk, &options.data_dir);
     let path = data_dir.join(keyring::FILE_NAME);
@@ -223,7 +241,7 @@ fn open_meta(sled: &SledStore, data_dir: &Path, entropy: &dyn Entropy) -> Result
     if let Some(meta) = sled.meta()? {
         return Ok(meta);
     }
-    // The journal is only begun when the meta record is durable.
+    // The journal is created only after the meta record is durable.
     let holds_data = sled.holds_data().map_err(|source| OpenError::Sled { doing: "read", source })?;
     if holds_data || data_dir.join(journal::DIRECTORY).exists() {
         let detail = "it is missing, but there is data".to_owned();

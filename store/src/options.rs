@@ -1,4 +1,4 @@
-//! What the store is told at start-up.
+//! The options of a store.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,32 +9,32 @@ use zeroize::Zeroizing;
 
 use crate::disk::{Disk, RealDisk};
 
-/// How the store runs. The root maps its configuration onto it.
+/// How the store runs. The server maps its configuration to it.
 #[derive(Clone)]
 pub struct StoreOptions {
-    /// The data directory: made where it is missing, locked while the store is open.
+    /// The data directory. Created if missing, and locked while the store is open.
     pub data_dir: PathBuf,
-    /// The size of a journal segment in bytes.
+    /// Bytes of a journal segment.
     pub segment_bytes: u64,
-    /// The longest time between two checkpoints.
+    /// Maximum time between two checkpoints.
     pub checkpoint_interval: Duration,
-    /// A checkpoint starts early when the journal has grown by as many bytes since the last, but not sooner than 10 seconds
-    /// or a sixth of the interval after it.
+    /// A checkpoint starts early when the journal has grown by this many bytes since the last one, but at least 10 seconds
+    /// after it, or a sixth of the interval if that is shorter.
     pub checkpoint_journal_bytes: u64,
-    /// The most users that a checkpoint writes a second. It takes its time, half the interval, within this bound, and
-    /// stops pacing itself when the journal outgrows it. 0 = no bound.
+    /// Maximum number of users that a checkpoint writes per second; 0 for no limit. A checkpoint is spread over half the
+    /// interval, and is no longer paced when the journal grows too fast.
     pub checkpoint_users_per_second: u32,
-    /// The newest sequences of as many users are kept in memory (60 bytes each), so that a record of theirs need not ask
-    /// sled what it has to continue.
+    /// Number of users whose newest sequence is kept in memory (60 bytes each), so that appending a record of theirs needs no
+    /// read from sled.
     pub known_users: usize,
-    /// Checkpointed journal segments are kept for followers until they exceed as many bytes. 0 = none is kept.
+    /// Maximum number of bytes of journal segments that are in a checkpoint and are kept for followers; 0 keeps none.
     pub retain_journal_bytes: u64,
-    /// They are kept for so long at most, as [`Self::clock`] has it.
+    /// Maximum time to keep these segments, by [`Self::clock`].
     pub retain_journal: Duration,
-    /// The bytes of sled pages that are held in memory.
+    /// Bytes of sled pages to hold in memory.
     pub sled_cache_bytes: u64,
-    /// The zstd dictionaries of states and history, newest last, trained on the made-up population. The newest
-    /// compresses. What was compressed with one can be read with that one only: none may ever be left out.
+    /// The zstd dictionaries of states and history, newest last, trained on the synthetic population. The newest one
+    /// compresses. A record can only be read with the dictionary that compressed it, so none may ever be removed.
     pub dictionaries: Vec<Vec<u8>>,
     /// Maximum number of bytes of dead letters that wait to be written.
     pub dead_letter_queue_bytes: usize,
@@ -44,17 +44,17 @@ pub struct StoreOptions {
     pub dead_letter_total_bytes: u64,
     /// Days to keep dead letters.
     pub dead_letter_days: u32,
-    /// The wall clock, which says when dead letters and journal segments are due to go. Without one only the arrival of a
-    /// new letter does, and segments go by their bytes alone.
+    /// The wall clock, by which dead letters and journal segments expire. Without one, letters expire by the time of the
+    /// newest letter, and segments only by their bytes.
     pub clock: Option<Arc<dyn Clock>>,
-    /// After a jump of the wall clock forward, nothing is removed for its age until the new time has held this long.
+    /// After a jump of the wall clock forward, nothing expires until the new time has held this long.
     pub confirm_clock: Duration,
-    /// The disk under journal and keyring.
+    /// The disk of journal and keyring.
     pub disk: Arc<dyn Disk>,
 }
 
 impl StoreOptions {
-    /// The defaults, for the store in `data_dir`.
+    /// The default options of a store in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -78,14 +78,14 @@ impl StoreOptions {
     }
 }
 
-/// The key at the root of the key tree. It wraps one other key and seals nothing else.
+/// The key at the root of the key tree. It wraps the keyring's ring key and nothing else.
 pub struct MasterKey {
     version: u32,
     bytes: Zeroizing<[u8; 32]>,
 }
 
 impl MasterKey {
-    /// A key with its version: rotation counts it up.
+    /// A key and its version, which each rotation counts up.
     pub fn new(version: u32, bytes: [u8; 32]) -> Self {
         Self { version, bytes: Zeroizing::new(bytes) }
     }

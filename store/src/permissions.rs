@@ -1,4 +1,4 @@
-//! Everything that the store keeps is for its owner alone, whatever the umask was when a file was made.
+//! Restricts the files of the store to their owner, whatever the umask was when they were created.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
@@ -9,15 +9,16 @@ use crate::error::OpenError;
 
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
-/// Set on directories that many users share, such as the system's own for temporary files.
+/// The mode bit of directories that many users share, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
-/// Takes away all rights of others to `path` and to what lies below it. Links are not followed.
+/// Removes the rights of group and others to `path` and everything below it. Links are not followed.
 pub(crate) fn restrict(path: &Path) -> Result<(), OpenError> {
     walk(path).map_err(|source| OpenError::Disk { doing: "set the permissions of", path: path.to_owned(), source })
 }
 
-/// The same for a directory itself, without what lies in it. One that is shared stays shared.
+/// Removes the rights of group and others to a directory, but not to its content. A directory that users share stays
+/// shared.
 pub(crate) fn restrict_directory(path: &Path) -> Result<(), OpenError> {
     let restrict = || {
         let metadata = fs::metadata(path)?;
@@ -32,7 +33,7 @@ pub(crate) fn restrict_directory(path: &Path) -> Result<(), OpenError> {
 
 fn walk(path: &Path) -> io::Result<()> {
     let metadata = match fs::symlink_metadata(path) {
-        // sled removes files of its own while it runs.
+        // sled removes some of its files while it runs.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         metadata => metadata?,
     };
@@ -52,7 +53,7 @@ fn set(path: &Path, metadata: &Metadata, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     match fs::set_permissions(path, Permissions::from_mode(mode)) {
-        // A file system without modes, or a directory of another owner that lets this one write.
+        // The file system has no modes, or the directory belongs to another user.
         Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
             tracing::warn!("the permissions of `{}` could not be restricted: {error}", path.display());
             Ok(())

@@ -1,9 +1,9 @@
-//! The time that decides what is removed for its age.
+//! The clock that decides what is removed because of its age.
 //!
-//! A wall clock can jump by days: a wrong time server, a restored virtual machine, an empty battery. What is removed for
-//! its age cannot be brought back, so no single reading of the wall clock decides. The clock here follows the wall clock
-//! while that agrees with the monotonic clock and with the time that the last checkpoint wrote down. After a jump forward
-//! it goes on from the time that was known before, until the new time has held for a while.
+//! A wall clock can jump by days: a wrong time server, a restored virtual machine, an empty battery. What was removed
+//! cannot be restored, so a single reading of the wall clock is not enough. The retention clock follows the wall clock
+//! while that agrees with the monotonic clock and with the time that the last checkpoint stored. After a jump forward it
+//! continues from the time before the jump, until the new time has held for a while.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use domain::port::clock::Clock;
 use metrics::Gauge;
 use parking_lot::Mutex;
 
-/// How far the wall clock may be ahead of the expected time without doubt, in microseconds. Drift and leap seconds stay
-/// far below.
+/// How far the wall clock may be ahead of the expected time before that counts as a jump, in microseconds. Drift and leap
+/// seconds stay far below.
 const TOLERANCE: i64 = 3600 * 1_000_000;
 const MICROS_PER_MINUTE: i64 = 60 * 1_000_000;
 
-/// A wall clock whose jumps forward have to prove themselves.
+/// A wall clock that follows jumps forward only when they have held for a while.
 pub(crate) struct RetentionClock {
     wall: Arc<dyn Clock>,
     start: Instant,
@@ -27,8 +27,8 @@ pub(crate) struct RetentionClock {
 }
 
 impl RetentionClock {
-    /// Follows `wall`. A jump is believed after `confirm`. `known_minutes` is what [`Self::minutes`] said last; 0 =
-    /// nothing is known.
+    /// Follows `wall`, and a jump of it after `confirm`. `known_minutes` is the last value of [`Self::minutes`], or 0 if
+    /// unknown.
     pub(crate) fn new(wall: Arc<dyn Clock>, confirm: Duration, known_minutes: u32, seconds_ahead: Gauge) -> Self {
         let trusted = Mutex::new(TrustedTime::new(wall.now_micros(), known_minutes));
         Self { wall, start: Instant::now(), confirm: micros(confirm), trusted, seconds_ahead }
@@ -52,7 +52,7 @@ impl RetentionClock {
         time
     }
 
-    /// The time in minutes since the Unix epoch, to be kept over restarts.
+    /// The time in minutes since the Unix epoch, to be stored over restarts.
     pub(crate) fn minutes(&self) -> u32 {
         u32::try_from(self.now() / MICROS_PER_MINUTE).unwrap_or(0)
     }
@@ -62,15 +62,15 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// What is known of the time. All values are microseconds.
+/// What is known about the time. All values are in microseconds.
 struct TrustedTime {
-    /// A time that was believed, and the uptime then.
+    /// A time that was trusted, and the uptime at that moment.
     anchor: i64,
     anchored_at: i64,
     jump: Option<UnconfirmedJump>,
 }
 
-/// A jump forward that was seen: to which time, and at which uptime.
+/// A jump forward to the time `wall`, seen at the uptime `since`.
 struct UnconfirmedJump {
     wall: i64,
     since: i64,
@@ -94,13 +94,14 @@ impl TrustedTime {
         Self { anchor, anchored_at: 0, jump: None }
     }
 
-    /// The anchor moves only after a jump: else many small jumps would add up to a large one that nobody doubted.
+    /// The time at a reading of the wall clock. The anchor moves only after a jump: otherwise many small jumps would add up
+    /// to a large one without a confirmation.
     fn read(&mut self, wall: i64, uptime: i64, confirm: i64) -> Reading {
         let expected = self.anchor.saturating_add(uptime - self.anchored_at);
         let ahead = wall.saturating_sub(expected);
         if ahead <= TOLERANCE {
             if ahead < -TOLERANCE {
-                // An earlier time removes less, so it needs no proof.
+                // An earlier time removes less, so it needs no confirmation.
                 (self.anchor, self.anchored_at) = (wall, uptime);
             }
             self.jump = None;
@@ -153,7 +154,7 @@ mod tests {
         let readings = [
             (NOW + 40 * DAY, SECOND),
             (NOW + 2 * SECOND, 2 * SECOND),
-            // Another jump begins its own proof.
+            // Another jump needs its own confirmation.
             (NOW + 80 * DAY, 2 * HOUR),
             (NOW + 3 * HOUR, 3 * HOUR),
         ];
@@ -162,17 +163,17 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_again_and_again_proves_nothing() {
+    fn a_clock_that_jumps_again_and_again_is_never_confirmed() {
         let readings: Vec<_> = (1..200).map(|step| (NOW + step * 3 * HOUR, step * SECOND)).collect();
         let expected: Vec<_> = (1..200).map(|step| NOW + step * SECOND).collect();
         assert_eq!(times(TrustedTime::new(NOW, 0), &readings), expected);
-        // Steps that are small enough to be believed do not add up.
+        // Steps that are small enough to be trusted do not add up.
         let readings: Vec<_> = (1..200).map(|step| (NOW + step * HOUR / 2, step * SECOND)).collect();
         assert!(times(TrustedTime::new(NOW, 0), &readings).iter().all(|time| *time < NOW + 2 * HOUR));
     }
 
     #[test]
-    fn an_earlier_time_is_believed_at_once() {
+    fn an_earlier_time_is_trusted_at_once() {
         let readings = [(NOW - 400 * DAY, SECOND), (NOW - 400 * DAY + SECOND, 2 * SECOND), (NOW, 3 * SECOND)];
         let expected = [NOW - 400 * DAY, NOW - 400 * DAY + SECOND, NOW - 400 * DAY + 2 * SECOND];
         assert_eq!(times(TrustedTime::new(NOW, 0), &readings), expected);

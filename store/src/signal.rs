@@ -1,10 +1,10 @@
-//! Wakes a thread that waits for something to do.
+//! A signal that wakes a waiting thread.
 
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-/// One waiter, many wakers.
+/// A flag that one thread waits for and any thread sets.
 #[derive(Default)]
 pub(crate) struct Signal {
     state: Mutex<SignalState>,
@@ -23,13 +23,13 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// The waiter is to end.
+    /// Wakes the waiter for the last time: its wait returns `false`.
     pub(crate) fn close(&self) {
         self.state.lock().is_closed = true;
         self.changed.notify_all();
     }
 
-    /// Waits until the signal is set, `longest` at most. `false` when it was closed.
+    /// Waits until the signal is set, `longest` at most, and resets it. Returns `false` once it is closed.
     pub(crate) fn wait(&self, longest: Duration) -> bool {
         let mut state = self.state.lock();
         if !state.is_set && !state.is_closed {

@@ -1,33 +1,33 @@
-//! How the store is, for the health endpoint.
+//! The health of the store, for the health endpoint.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// How long a group that was not taken speaks against the store when nothing can find out whether the next one would be.
-/// Whoever sends writes elsewhere meanwhile would never learn that it would, so after a while one may try.
-const MEMORY: Duration = Duration::from_secs(10);
+/// How long the store is not ready after a group was not taken for a reason that no test write can check. A client that
+/// waits for readiness would never send the write that shows that the store works again, so the fault expires.
+const FAULT_LIFETIME: Duration = Duration::from_secs(10);
 
 /// How well the store works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreHealth {
-    /// All is well.
+    /// Everything works.
     Ok,
-    /// Something does not work now and is tried again: the last group was not taken, nothing can be read, a checkpoint
-    /// failed, or nothing can be set aside for the next writes.
+    /// Something fails and is retried: the last group was not taken, nothing can be read, a checkpoint failed, or nothing can
+    /// be prepared for the next writes.
     Degraded {
-        /// What, in one line.
+        /// What fails, in one line.
         reason: String,
     },
-    /// The journal failed for good: no write is taken until restart.
+    /// The journal failed, and no write is taken until a restart.
     RefusingWrites {
-        /// What, in one line.
+        /// What fails, in one line.
         reason: String,
     },
 }
 
-/// The store's health, shared by its threads and whoever asks.
+/// The store's health. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct StoreStatus(Arc<Mutex<Faults>>);
 
@@ -44,12 +44,12 @@ struct Faults {
 #[derive(Debug)]
 pub(crate) struct AppendFault {
     pub(crate) reason: String,
-    /// Something has run out. The upkeep thread tries until it is there again and says so, whether or not anybody writes.
+    /// Whether disk space or descriptors have run out. The fault then lasts until the upkeep thread finds them again.
     pub(crate) lasts: bool,
 }
 
 impl StoreStatus {
-    /// The worst of what is known.
+    /// The worst of the known faults.
     pub fn health(&self) -> StoreHealth {
         let faults = self.0.lock();
         if let Some(reason) = &faults.refusing {
@@ -68,53 +68,56 @@ impl StoreStatus {
         self.takes_writes() && self.0.lock().unreadable.is_none()
     }
 
-    /// Whether a write is likely to be taken: the last one was, or what it lacked is there again, or its failure is a
-    /// while ago. A checkpoint that fails does not count, since the journal takes writes without it.
+    /// Whether a write is likely to be taken: the last one was, or what it lacked is there again, or its failure is some time
+    /// ago. A failing checkpoint does not count, because the journal takes writes without it.
     pub fn takes_writes(&self) -> bool {
         self.takes_writes_at(Instant::now())
     }
 
     fn takes_writes_at(&self, now: Instant) -> bool {
         let faults = self.0.lock();
-        let counts = |(fault, at): &(AppendFault, Instant)| fault.lasts || now.saturating_duration_since(*at) < MEMORY;
+        let counts =
+            |(fault, at): &(AppendFault, Instant)| fault.lasts || now.saturating_duration_since(*at) < FAULT_LIFETIME;
         faults.refusing.is_none() && !faults.append.as_ref().is_some_and(counts)
     }
 
-    /// Whether a lack speaks against the store that trial writes may find gone.
+    /// Whether the last group failed for a reason that test writes can check.
     pub(crate) fn is_append_failing(&self) -> bool {
         self.0.lock().append.as_ref().is_some_and(|(fault, _)| fault.lasts)
     }
 
-    /// Trial writes succeed.
+    /// Records that test writes succeed.
     pub(crate) fn append_works(&self) {
         self.0.lock().append = None;
     }
 
+    /// Whether no write is taken until a restart.
     pub(crate) fn is_refusing(&self) -> bool {
         self.0.lock().refusing.is_some()
     }
 
+    /// Records that no write is taken until a restart.
     pub(crate) fn refuse(&self, reason: String) {
         self.0.lock().refusing = Some(reason);
     }
 
-    /// The outcome of the last group: a fault, or none when it was taken.
-    pub(crate) fn append(&self, fault: Option<AppendFault>) {
+    /// Records the outcome of the last group: a fault, or `None` if it was taken.
+    pub(crate) fn set_append(&self, fault: Option<AppendFault>) {
         self.0.lock().append = fault.map(|fault| (fault, Instant::now()));
     }
 
-    /// Whether stored users can be read: a reason why not, or none.
-    pub(crate) fn unreadable(&self, fault: Option<String>) {
+    /// Records why stored users cannot be read, or `None` if they can.
+    pub(crate) fn set_unreadable(&self, fault: Option<String>) {
         self.0.lock().unreadable = fault;
     }
 
-    /// Whether room and descriptors are set aside for the next writes: a reason why not, or none.
-    pub(crate) fn reserves(&self, fault: Option<String>) {
+    /// Records why nothing can be prepared for the next writes, or `None` if everything is prepared.
+    pub(crate) fn set_reserves(&self, fault: Option<String>) {
         self.0.lock().reserves = fault;
     }
 
-    /// The outcome of the last checkpoint.
-    pub(crate) fn checkpoint(&self, fault: Option<String>) {
+    /// Records why the last checkpoint failed, or `None` if it succeeded.
+    pub(crate) fn set_checkpoint(&self, fault: Option<String>) {
         self.0.lock().checkpoint = fault;
     }
 }
@@ -131,22 +134,22 @@ mod tests {
     fn a_group_that_was_not_taken_counts_until_one_is_or_for_a_while() {
         let status = StoreStatus::default();
         assert!(status.takes_writes());
-        status.checkpoint(Some("sled failed".to_owned()));
+        status.set_checkpoint(Some("sled failed".to_owned()));
         assert!(status.is_ready());
-        status.append(fault(false));
+        status.set_append(fault(false));
         assert!(!status.takes_writes());
-        assert!(status.takes_writes_at(Instant::now() + MEMORY));
-        status.append(None);
+        assert!(status.takes_writes_at(Instant::now() + FAULT_LIFETIME));
+        status.set_append(None);
         assert!(status.takes_writes());
         status.refuse("the sync failed".to_owned());
-        assert!(!status.takes_writes_at(Instant::now() + MEMORY));
+        assert!(!status.takes_writes_at(Instant::now() + FAULT_LIFETIME));
     }
 
     #[test]
     fn a_lack_counts_for_as_long_as_it_lasts() {
         let status = StoreStatus::default();
-        status.append(fault(true));
-        assert!(!status.takes_writes_at(Instant::now() + 1000 * MEMORY));
+        status.set_append(fault(true));
+        assert!(!status.takes_writes_at(Instant::now() + 1000 * FAULT_LIFETIME));
         status.append_works();
         assert!(status.takes_writes());
     }
@@ -154,10 +157,10 @@ mod tests {
     #[test]
     fn a_store_that_cannot_be_read_is_not_ready() {
         let status = StoreStatus::default();
-        status.unreadable(Some("sled is closed".to_owned()));
+        status.set_unreadable(Some("sled is closed".to_owned()));
         assert!(status.takes_writes() && !status.is_ready());
         assert!(matches!(status.health(), StoreHealth::Degraded { .. }));
-        status.unreadable(None);
+        status.set_unreadable(None);
         assert!(status.is_ready());
     }
 }

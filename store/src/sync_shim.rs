@@ -1,15 +1,16 @@
-//! Gives sled a real sync.
+//! Replaces the sync of sled 0.34 by a real one.
 //!
-//! sled 0.34 makes its log durable with `sync_file_range`, which neither flushes the disk's write cache nor
-//! the file's metadata, and then reuses segments on the strength of it: power cuts lost old data, too.
-//! This symbol takes the place of libc's in the linked program, so that sled gets an `fdatasync`.
+//! sled makes its log durable with `sync_file_range`, which flushes neither the disk's write cache nor the file's metadata,
+//! and then overwrites segments that it takes for obsolete: a power cut could lose old data, too. The symbol below takes the
+//! place of that of libc in the linked program, and calls `fdatasync`.
 
 use std::ffi::{c_int, c_uint};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// How often sled synced. A start-up that sees no call after a flush must not go on: the linker took libc's.
+/// How often sled synced. If a flush at start-up does not count here, the linker took the symbol of libc, and the start-up
+/// is refused.
 pub(crate) fn calls() -> u64 {
     CALLS.load(Ordering::Relaxed)
 }

@@ -1,11 +1,11 @@
-//! What the tests share.
+//! Shared helpers of the unit tests.
 
 use domain::port::clock::Entropy;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// Bytes that a seed fixes.
+/// Reproducible bytes from a seed.
 pub(crate) struct TestEntropy(Mutex<StdRng>);
 
 impl TestEntropy {

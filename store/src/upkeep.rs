@@ -1,8 +1,8 @@
-//! The thread that makes things ready before they are needed, and finds out when what failed works again.
+//! The upkeep thread: prepares what later writes need, and finds out when a failed disk works again.
 //!
-//! The journal's next segment is made ahead, so that a full disk or a lack of descriptors does not stop a write at the
-//! moment of the roll. What is missing is tried again every second until it is there; a write that the disk refused is
-//! followed by trial writes, so that readiness comes back without anybody's event.
+//! The journal's next segment is allocated ahead, so that a full disk or a lack of descriptors does not stop a write that
+//! needs a new segment. What cannot be prepared is retried every second. After the disk refused a write, the thread makes
+//! test writes, so that the store becomes ready again without waiting for an event.
 
 use std::io;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::disk::is_full;
 use crate::engine::Engine;
 
-/// How soon what is missing is tried again.
+/// Time between two tries while something is missing.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often all is looked at when nothing is missing.
+/// Time between two checks while nothing is missing.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// The running thread. It ends when this is dropped.
@@ -24,7 +24,7 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    /// Makes ready what can be, and starts the thread. Segments have `segment_bytes` bytes.
+    /// Prepares what is possible and starts the thread. Segments have `segment_bytes` bytes.
     pub(crate) fn start(engine: Arc<Engine>, segment_bytes: u64) -> io::Result<Self> {
         let complete = restore(&engine, segment_bytes);
         let worker = engine.clone();
@@ -36,7 +36,7 @@ impl Upkeep {
     pub(crate) fn stop(&mut self) {
         self.engine.upkeep_signal.close();
         if let Some(handle) = self.handle.take() {
-            // It ends by itself; a panic in it was reported by the panic hook.
+            // A panic in the thread was reported by the panic hook.
             let _ = handle.join();
         }
     }
@@ -58,10 +58,10 @@ fn work(engine: &Engine, segment_bytes: u64, mut complete: bool) {
     }
 }
 
-/// Makes ready what is missing; says whether nothing is missing any more.
+/// Prepares what is missing. Returns whether everything is there now.
 fn restore(engine: &Engine, segment_bytes: u64) -> bool {
-    let _room = engine.sled.reserve().lock_space();
-    // First, since without it nothing could be read after a failure of sled.
+    let _space = engine.sled.reserve().lock_space();
+    // The reserve comes first: without it nothing could be read after a failure of sled.
     let reserve = engine.sled.ensure_reserve();
     let prepare = || engine.segments.prepare(segment_bytes);
     let segment = prepare().or_else(|error| match is_full(&error) && engine.free_follower_segments() {
@@ -69,23 +69,23 @@ fn restore(engine: &Engine, segment_bytes: u64) -> bool {
         false => Err(error),
     });
     let write = match engine.status.is_append_failing() {
-        true => segment.and_then(|()| trial(engine)),
+        true => segment.and_then(|()| test_write(engine)),
         false => segment,
     };
-    engine.status.reserves(
+    engine.status.set_reserves(
         write
             .as_ref()
             .err()
             .or(reserve.as_ref().err())
-            .map(|error| format!("nothing can be set aside for the next writes ({error})")),
+            .map(|error| format!("nothing can be prepared for the next writes ({error})")),
     );
     write.is_ok() && reserve.is_ok()
 }
 
-/// Does what the next write will need. After that it is likely to be taken.
-fn trial(engine: &Engine) -> io::Result<()> {
+/// Tests whether the next write is likely to succeed, with a write to the prepared segment and a slot of the keyring.
+fn test_write(engine: &Engine) -> io::Result<()> {
     engine.segments.try_write()?;
-    // The caller has the room for it.
+    // The caller holds the space lock.
     let slots = engine.keyring.take(1)?;
     engine.keyring.give_back(slots);
     engine.status.append_works();

@@ -1,4 +1,4 @@
-//! A group of frames, sealed, before it has a place in the journal.
+//! A group of sealed frames before it has a position in the journal.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -12,20 +12,21 @@ use crate::engine::Engine;
 use crate::journal::{FRAME_HEADER_BYTES, FrameHeader, MARK_BYTES, NewestFrame, Position, encode_mark, finish_frame};
 use crate::keyring::IssuedSlot;
 use crate::load::newest_frame;
-use crate::seal::{NONCE_BYTES, SecretKey};
+use crate::seal::{NONCE_BYTES, SecretKey, TAG_BYTES};
 use crate::user_hash::UserHash;
 
-/// The sealed frames of a group, and what each record was told.
+/// The sealed frames of a group, and the result of each record.
 pub(crate) struct Group {
     bytes: Vec<u8>,
     frames: Vec<SealedFrame>,
-    /// The newest frame of each user in the group, by number.
+    /// The newest frame of each user in the group, as an index into `frames`.
     newest: HashMap<UserHash, usize>,
     pub(crate) results: Vec<Result<(), OutOfSequence>>,
-    /// Slots that new users of the group took, and those that nobody needed.
-    pub(crate) taken: Vec<IssuedSlot>,
-    pub(crate) unused: Vec<IssuedSlot>,
-    /// Why new users of the group are refused.
+    /// Slots that new users of the group took.
+    taken_slots: Vec<IssuedSlot>,
+    /// Slots that are left for new users.
+    unused_slots: Vec<IssuedSlot>,
+    /// Why there are too few slots, so that new users of the group are refused.
     pub(crate) no_slots: Option<io::Error>,
 }
 
@@ -39,13 +40,14 @@ struct SealedFrame {
     previous: PreviousFrame,
 }
 
-/// Where a user's frame before this one lies.
+/// Where the user's previous frame is.
 enum PreviousFrame {
     InJournal(Position),
+    /// An index into the frames of the group.
     InGroup(usize),
 }
 
-/// What the next frame of a user has to continue.
+/// The frame that the next frame of a user has to continue.
 struct Predecessor {
     slot: u32,
     generation: u32,
@@ -54,16 +56,16 @@ struct Predecessor {
 }
 
 impl Group {
-    /// Checks and seals `records`. Nothing is written.
+    /// Checks and seals `records`. Writes nothing.
     pub(crate) fn seal(engine: &Engine, records: &[Record]) -> io::Result<Self> {
-        let bodies: usize = records.iter().map(|record| record.body.len() + FRAME_HEADER_BYTES + 16).sum();
+        let bodies: usize = records.iter().map(|record| record.body.len() + FRAME_HEADER_BYTES + TAG_BYTES).sum();
         let new_users = records.iter().filter(|record| record.sequence == 1).count();
-        let (mut unused, no_slots) = match take_slots(engine, new_users) {
+        let (mut unused_slots, no_slots) = match take_slots(engine, new_users) {
             Ok(slots) => (slots, None),
             Err(error) if new_users == records.len() => return Err(error),
             Err(error) => (engine.keyring.take_ready(new_users), Some(error)),
         };
-        unused.reverse();
+        unused_slots.reverse();
         let mut nonces = vec![0; records.len() * NONCE_BYTES];
         engine.entropy.fill(&mut nonces);
         let mut group = Self {
@@ -71,8 +73,8 @@ impl Group {
             frames: Vec::with_capacity(records.len()),
             newest: HashMap::with_capacity(records.len()),
             results: Vec::with_capacity(records.len()),
-            taken: Vec::new(),
-            unused,
+            taken_slots: Vec::new(),
+            unused_slots,
             no_slots,
         };
         group.bytes.resize(MARK_BYTES, 0);
@@ -81,27 +83,28 @@ impl Group {
             let result = group.add(engine, record, nonce);
             group.results.push(result);
         }
-        engine.keyring.give_back(std::mem::take(&mut group.unused));
+        engine.keyring.give_back(std::mem::take(&mut group.unused_slots));
         Ok(group)
     }
 
-    /// Returns the slots: nothing of the group was written.
+    /// Returns the slots that new users took, because nothing of the group was written.
     pub(crate) fn give_back(&mut self, engine: &Engine) {
-        self.unused.append(&mut self.taken);
-        engine.keyring.give_back(std::mem::take(&mut self.unused));
+        self.unused_slots.append(&mut self.taken_slots);
+        engine.keyring.give_back(std::mem::take(&mut self.unused_slots));
     }
 
+    /// The number of frames.
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// The bytes that the group takes in the journal, with its mark.
+    /// The bytes of the group in the journal, with its mark.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Gives the group its place: the bytes to write at `at`.
-    pub(crate) fn place(&mut self, epoch: u64, at: Position) -> &[u8] {
+    /// Completes the frames for position `at`, and returns the bytes to write there.
+    pub(crate) fn bytes_at(&mut self, epoch: u64, at: Position) -> &[u8] {
         self.bytes[..MARK_BYTES].copy_from_slice(&encode_mark(epoch, at));
         for sealed in &self.frames {
             let previous = match sealed.previous {
@@ -113,21 +116,21 @@ impl Group {
         &self.bytes
     }
 
-    /// What the index has to learn when the group is durable at `at`.
-    pub(crate) fn entries(&self, at: Position) -> impl Iterator<Item = (UserHash, NewestFrame)> {
+    /// The newest frame of each user in the group, for the index once the group is durable at `at`.
+    pub(crate) fn newest_frames(&self, at: Position) -> impl Iterator<Item = (UserHash, NewestFrame)> {
         self.newest.values().map(move |&number| {
             let SealedFrame { user, slot, sequence, generation, start, .. } = self.frames[number];
             (user, NewestFrame { slot, generation, sequence, position: offset(at, start) })
         })
     }
 
-    /// What cannot be read of one user, for whatever reason, refuses that user's record alone: its actor ends, and the
-    /// next one says what is the matter when it hydrates.
+    /// Checks and seals one record. A user that cannot be read refuses only that user's record: its actor stops, and the
+    /// next one reports the cause when it hydrates.
     fn add(&mut self, engine: &Engine, record: &Record, nonce: &[u8; NONCE_BYTES]) -> Result<(), OutOfSequence> {
         let user = engine.hasher.hash(&record.user);
         let (slot, key, previous) = match self.predecessor(engine, &user)? {
             Some(last) => {
-                // Only an erasure opens another generation.
+                // Only an erasure starts another generation.
                 if record.sequence != last.sequence + 1 || record.generation != last.generation {
                     return Err(OutOfSequence { expected: last.sequence + 1 });
                 }
@@ -159,14 +162,14 @@ impl Group {
         }))
     }
 
-    /// A slot for a user who was never seen, if the record is one to begin with.
+    /// A slot for an unknown user, if the record is a first one.
     fn first_slot(&mut self, record: &Record) -> Option<(u32, SecretKey)> {
         if record.sequence != 1 || record.generation != 1 {
             return None;
         }
-        let issued = self.unused.pop()?;
+        let issued = self.unused_slots.pop()?;
         let found = (issued.slot, issued.key.clone());
-        self.taken.push(issued);
+        self.taken_slots.push(issued);
         Some(found)
     }
 
@@ -200,7 +203,7 @@ impl Group {
     }
 }
 
-/// Slots for new users. On a full disk what is kept for followers makes room for them.
+/// Takes slots for new users. On a full disk, segments that are kept only for followers are removed for them.
 fn take_slots(engine: &Engine, count: usize) -> io::Result<Vec<IssuedSlot>> {
     let taken = engine.take_slots(count);
     match &taken {
@@ -215,7 +218,7 @@ fn unreadable(error: &StoreError) -> OutOfSequence {
     OutOfSequence { expected: 0 }
 }
 
-/// The place of byte `start` of a group that lies at `at`.
+/// The position of byte `start` of a group at `at`.
 fn offset(at: Position, start: usize) -> Position {
     Position::new(at.segment, at.offset + start as u32)
 }

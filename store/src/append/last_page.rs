@@ -1,8 +1,8 @@
-//! The end of what was acknowledged, kept in memory until the page that it lies in is full.
+//! The acknowledged bytes of the last page of the journal, kept in memory until the page is full.
 //!
 //! A group begins where the one before ended, mostly in the same page of the file. When the sync of the group fails, the
-//! kernel drops that page as written though nobody knows what the disk holds of it. Written once more, it is dirty again,
-//! and the next sync that succeeds covers it.
+//! kernel treats that page as clean, although it may not be on the disk. Written again, it is dirty again, and the next
+//! sync that succeeds covers it.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::disk::{DiskFile, WriteFailed, read_full_at, write_all_at};
 use crate::journal::Position;
 
-/// No system has larger pages.
+/// No supported system has larger pages.
 const MAX_PAGE_BYTES: u32 = 64 << 10;
 
 /// The acknowledged bytes of a segment's last page.
@@ -19,14 +19,14 @@ pub(super) struct LastPage {
     start: u32,
     end: u32,
     bytes: Vec<u8>,
-    /// Whether `bytes` are all between `start` and `end`. What could not be read is missing.
+    /// Whether `bytes` holds everything between `start` and `end`. If the page could not be read, it is empty.
     whole: bool,
 }
 
 impl LastPage {
-    /// Reads the page before `end`, which was just synced. One that does not read cannot be written again.
+    /// Reads the page before `end`, which was just synced. A page that cannot be read cannot be written again.
     pub(super) fn read(file: Arc<dyn DiskFile>, end: Position) -> Self {
-        let start = page(end.offset);
+        let start = page_start(end.offset);
         let mut bytes = vec![0; (end.offset - start) as usize];
         let whole = read_full_at(&*file, &mut bytes, u64::from(start)).is_ok_and(|filled| filled == bytes.len());
         if !whole {
@@ -35,14 +35,14 @@ impl LastPage {
         Self { file, start, end: end.offset, bytes, whole }
     }
 
-    /// More was acknowledged.
+    /// Adds a group that was acknowledged.
     pub(super) fn extend(&mut self, group: &[u8]) {
         let end = self.end + group.len() as u32;
-        let start = page(end);
+        let start = page_start(end);
         self.end = end;
         let kept = (end - start) as usize;
         if !self.whole {
-            // It is again when the group covers all of the page that is the last one now.
+            // It is whole again once a group covers all of the page that is now the last.
             self.start = start;
             self.whole = kept <= group.len();
             if self.whole {
@@ -58,7 +58,7 @@ impl LastPage {
         }
     }
 
-    /// Writes the page once more, durable when it returns.
+    /// Writes the page again. Durable when it returns.
     pub(super) fn write_again(&self) -> io::Result<()> {
         if !self.whole {
             return Err(io::Error::other("it could not be read before"));
@@ -68,7 +68,8 @@ impl LastPage {
     }
 }
 
-fn page(offset: u32) -> u32 {
+/// The offset at which the page of `offset` starts.
+fn page_start(offset: u32) -> u32 {
     offset / MAX_PAGE_BYTES * MAX_PAGE_BYTES
 }
 
@@ -77,18 +78,20 @@ mod tests {
     use super::*;
     use crate::disk::{Disk, RealDisk};
 
+    const PAGE: usize = MAX_PAGE_BYTES as usize;
+
     #[test]
-    fn it_holds_the_bytes_since_the_last_page_began() {
+    fn it_holds_the_bytes_since_the_start_of_the_last_page() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = RealDisk.create(&dir.path().join("file")).expect("a file");
         let all: Vec<u8> = (0..500_000_u32).map(|byte| (byte % 251) as u8).collect();
-        let mut end = 4096;
+        let mut end = 5000;
         file.write_at(&all[..end], 0).expect("written");
         let mut page = LastPage::read(file.clone(), Position::new(1, end as u32));
-        for length in [10, 60_000, 1_430, 1, 200_000, 64 << 10, 63 << 10, 70_000] {
+        for length in [10, 60_000, 1_430, 1, 200_000, PAGE, PAGE - 1024, 70_000] {
             page.extend(&all[end..end + length]);
             end += length;
-            let start = end / (64 << 10) * (64 << 10);
+            let start = end / PAGE * PAGE;
             assert_eq!((page.start as usize, &page.bytes[..]), (start, &all[start..end]));
         }
         page.write_again().expect("written");
@@ -97,12 +100,12 @@ mod tests {
         assert_eq!(read, page.bytes);
     }
 
-    /// A file that gives half of what is asked for, and then nothing.
-    struct Short(Arc<dyn DiskFile>);
+    /// A file whose reads return half of what is asked for and then fail.
+    struct ShortReads(Arc<dyn DiskFile>);
 
-    impl DiskFile for Short {
+    impl DiskFile for ShortReads {
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-            if !offset.is_multiple_of(4096) {
+            if !offset.is_multiple_of(MAX_PAGE_BYTES.into()) {
                 return Err(io::Error::from_raw_os_error(5));
             }
             let half = buffer.len() / 2;
@@ -142,13 +145,13 @@ mod tests {
         let all: Vec<u8> = (0..300_000_u32).map(|byte| (byte % 251) as u8).collect();
         file.write_at(&all, 0).expect("written");
         let mut end = 5000;
-        let mut page = LastPage::read(Arc::new(Short(file)), Position::new(1, end as u32));
+        let mut page = LastPage::read(Arc::new(ShortReads(file)), Position::new(1, end as u32));
         for length in [10, 59_000] {
             page.extend(&all[end..end + length]);
             end += length;
-            page.write_again().expect_err("nobody knows what to write");
+            page.write_again().expect_err("the content is unknown");
         }
-        // The first page that was acknowledged as a whole since then is known.
+        // The first page that was acknowledged as a whole since then is known again.
         page.extend(&all[end..end + 70_000]);
         page.write_again().expect("written");
         assert_eq!(std::fs::read(&path).expect("the file"), all);

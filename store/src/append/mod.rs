@@ -1,4 +1,4 @@
-//! The one thread that appends: a group is one write and one sync.
+//! Appending to the journal: each group of records is one write and one sync.
 
 mod group;
 mod last_page;
@@ -17,42 +17,45 @@ use crate::status::AppendFault;
 use group::Group;
 use last_page::LastPage;
 
-/// Offsets in a segment have 32 bits.
+/// Maximum number of bytes of a group: offsets in a segment have 32 bits.
 const MAX_GROUP_BYTES: usize = (u32::MAX - SEGMENT_HEADER_BYTES) as usize;
 
-/// The journal's writing end.
+/// The writing end of the journal, for the commit thread.
 pub(crate) struct Appender {
     engine: Arc<Engine>,
     segment_bytes: u64,
-    tip: OpenSegment,
+    open_segment: OpenSegment,
     last_page: LastPage,
-    /// A new segment was begun and may have a name already: it says where this one ends, so nothing more may go here.
+    /// Creating the next segment failed after its name may have appeared. Its header says where this segment ends, so
+    /// nothing more may be written to this one.
     must_roll: bool,
+    /// The state of the disk is unknown, so nothing is taken until a restart.
     refusing: bool,
 }
 
 impl Appender {
-    pub(crate) fn new(engine: Arc<Engine>, segment_bytes: u64, tip: OpenSegment) -> Self {
-        let last_page = LastPage::read(tip.file.clone(), tip.end);
-        Self { engine, segment_bytes, tip, last_page, must_roll: false, refusing: false }
+    /// Appends to `open_segment`. New segments have `segment_bytes` bytes.
+    pub(crate) fn new(engine: Arc<Engine>, segment_bytes: u64, open_segment: OpenSegment) -> Self {
+        let last_page = LastPage::read(open_segment.file.clone(), open_segment.end);
+        Self { engine, segment_bytes, open_segment, last_page, must_roll: false, refusing: false }
     }
 
-    /// Makes `group` durable and says where it lies.
+    /// Makes `group` durable and returns its position.
     fn write(&mut self, group: &mut Group) -> Result<Position, JournalError> {
         let needed = group.bytes() + MARK_BYTES;
         if needed > MAX_GROUP_BYTES {
             return Err(JournalError::NotTaken(io::ErrorKind::FileTooLarge.into()));
         }
-        if self.must_roll || u64::from(self.tip.end.offset) + needed as u64 > self.tip.capacity {
+        if self.must_roll || u64::from(self.open_segment.end.offset) + needed as u64 > self.open_segment.capacity {
             self.roll(needed).map_err(JournalError::NotTaken)?;
         }
-        let at = self.tip.end;
+        let at = self.open_segment.end;
         let epoch = self.engine.segments.epoch();
-        let bytes = group.place(epoch, at);
-        match write_all_at(&*self.tip.file, bytes, u64::from(at.offset)) {
-            Ok(()) => match self.tip.file.sync_data() {
+        let bytes = group.bytes_at(epoch, at);
+        match write_all_at(&*self.open_segment.file, bytes, u64::from(at.offset)) {
+            Ok(()) => match self.open_segment.file.sync_data() {
                 Ok(()) => {
-                    self.tip.end.offset += bytes.len() as u32;
+                    self.open_segment.end.offset += bytes.len() as u32;
                     self.last_page.extend(bytes);
                     self.mark_end();
                     Ok(at)
@@ -65,12 +68,14 @@ impl Appender {
         }
     }
 
-    /// The page that the group shares with acknowledged frames is of unknown content on the disk, too.
+    /// Writes the group to a new segment after its sync failed. The page that it shares with acknowledged frames may not be
+    /// on the disk either, so that page is written again.
     fn after_failed_sync(&mut self, group: &mut Group, failure: io::Error) -> Result<Position, JournalError> {
-        let acknowledged = self.tip.end;
+        let acknowledged = self.open_segment.end;
         tracing::warn!("the journal failed at {acknowledged} ({failure}): writing the group to a new segment");
-        let page = std::mem::replace(&mut self.last_page, LastPage::read(self.tip.file.clone(), acknowledged));
-        // First: it shows that the disk takes writes. On one that does not, writing acknowledged bytes again could cost them.
+        let page = std::mem::replace(&mut self.last_page, LastPage::read(self.open_segment.file.clone(), acknowledged));
+        // The new segment comes first, because it shows that the disk takes writes. On a disk that does not, writing
+        // acknowledged bytes again could destroy them.
         let at = self.write_elsewhere(group).map_err(|error| self.refuse(&failure, error))?;
         if let Err(error) = page.write_again() {
             self.refusing = true;
@@ -82,18 +87,18 @@ impl Appender {
         Ok(at)
     }
 
-    /// The disk is full and has a part of the group. It goes to a new segment; if there is none, the part is cut off,
-    /// so that no start takes it up.
+    /// Writes the group to a new segment after a full disk took only a part of it. If no segment can be created, cuts the
+    /// part off, so that no start-up recovers it.
     fn after_partial_write(&mut self, group: &mut Group, failure: io::Error) -> Result<Position, JournalError> {
-        let end = self.tip.end;
+        let end = self.open_segment.end;
         let Err(error) = self.write_elsewhere(group) else {
             return Ok(Position::new(end.segment + 1, SEGMENT_HEADER_BYTES));
         };
-        // The new one may have its name already, with the group in it.
+        // The name of the new segment may have appeared, with the group in it.
         let gone = self.engine.segments.take_back(end.segment + 1);
-        // The mark there is the group's first bytes.
-        let cut = gone.and_then(|()| self.tip.file.truncate(u64::from(end.offset) + MARK_BYTES as u64));
-        match cut.and_then(|()| self.tip.file.sync_data()) {
+        // The mark at the end stays: it is also the start of the group.
+        let cut = gone.and_then(|()| self.open_segment.file.truncate(u64::from(end.offset) + MARK_BYTES as u64));
+        match cut.and_then(|()| self.open_segment.file.sync_data()) {
             Ok(()) => {
                 self.must_roll = true;
                 Err(JournalError::NotTaken(failure))
@@ -102,10 +107,11 @@ impl Appender {
         }
     }
 
-    /// The file is not to be trusted behind `tip.end`: a new one records that it ended there and takes the group.
+    /// Writes the group to a new segment, because the current file cannot be trusted behind its end. The header of the new
+    /// one records where that end is.
     fn write_elsewhere(&mut self, group: &mut Group) -> io::Result<Position> {
-        let at = Position::new(self.tip.end.segment + 1, SEGMENT_HEADER_BYTES);
-        let bytes = group.place(self.engine.segments.epoch(), at);
+        let at = Position::new(self.open_segment.end.segment + 1, SEGMENT_HEADER_BYTES);
+        let bytes = group.bytes_at(self.engine.segments.epoch(), at);
         let needed = bytes.len() + MARK_BYTES;
         let mut begun = self.begin_segment(needed, bytes);
         if begun.as_ref().is_err_and(is_full) && self.engine.free_follower_segments() {
@@ -116,25 +122,26 @@ impl Appender {
         Ok(at)
     }
 
+    /// Continues in a new, empty segment.
     fn roll(&mut self, needed: usize) -> io::Result<()> {
         self.must_roll = true;
         self.begin_segment(needed, &[])
     }
 
-    /// Goes on in a new segment that has `first` in it and room for `needed` bytes.
+    /// Continues in a new segment that starts with `first` and has room for `needed` bytes.
     fn begin_segment(&mut self, needed: usize, first: &[u8]) -> io::Result<()> {
-        let (number, size) = (self.tip.end.segment + 1, self.segment_size(needed));
-        let made = self.engine.segments.create(number, self.tip.end.offset, size, first);
-        // The next one is made ahead again, or what is missing is looked for.
+        let (number, size) = (self.open_segment.end.segment + 1, self.segment_size(needed));
+        let made = self.engine.segments.create(number, self.open_segment.end.offset, size, first);
+        // The upkeep thread prepares the next one, or retries what failed here.
         self.engine.upkeep_signal.set();
         let end = Position::new(number, SEGMENT_HEADER_BYTES + first.len() as u32);
-        self.tip = OpenSegment { file: made?, end, capacity: size };
-        self.last_page = LastPage::read(self.tip.file.clone(), end);
+        self.open_segment = OpenSegment { file: made?, end, capacity: size };
+        self.last_page = LastPage::read(self.open_segment.file.clone(), end);
         self.must_roll = false;
         Ok(())
     }
 
-    /// Nothing more is taken: nobody knows what the disk holds.
+    /// Refuses all writes until a restart, because the content of the disk is unknown.
     fn refuse(&mut self, failure: &io::Error, error: io::Error) -> JournalError {
         self.refusing = true;
         self.engine.status.refuse(format!(
@@ -143,16 +150,16 @@ impl Appender {
         JournalError::UnknownFate(error)
     }
 
-    /// A group is never split, so a huge one gets a larger segment.
+    /// A group is never split, so a huge group gets a larger segment.
     fn segment_size(&self, needed: usize) -> u64 {
         self.segment_bytes.max(u64::from(SEGMENT_HEADER_BYTES) + needed as u64)
     }
 
-    /// Says behind the group that it was synced, without a sync: the next group starts with the same bytes. If they
-    /// are lost, start-up only takes the last group for one that may be torn.
+    /// Writes the mark that says that the group was synced. The mark itself is not synced: the next group starts with the
+    /// same bytes. If it is lost, start-up only has to treat the last group as one that may be torn.
     fn mark_end(&self) {
-        let mark = encode_mark(self.engine.segments.epoch(), self.tip.end);
-        let _ = write_all_at(&*self.tip.file, &mark, u64::from(self.tip.end.offset));
+        let mark = encode_mark(self.engine.segments.epoch(), self.open_segment.end);
+        let _ = write_all_at(&*self.open_segment.file, &mark, u64::from(self.open_segment.end.offset));
     }
 }
 
@@ -163,7 +170,7 @@ impl Journal for Appender {
         }
         let start = Instant::now();
         let engine = self.engine.clone();
-        // Nothing is written yet, so a panic harms this group alone.
+        // Nothing is written yet, so a panic affects only this group.
         let sealed = catch_unwind(AssertUnwindSafe(|| Group::seal(&engine, records)));
         let sealed = sealed.unwrap_or_else(|_| Err(io::Error::other("sealing the group panicked")));
         let taken = sealed.map_err(JournalError::NotTaken).and_then(|mut group| {
@@ -178,11 +185,11 @@ impl Journal for Appender {
             }
             match written {
                 Ok(at) => {
-                    for (user, entry) in group.entries(at) {
-                        engine.index.set(user, entry);
+                    for (user, newest) in group.newest_frames(at) {
+                        engine.index.set(user, newest);
                     }
-                    engine.set_durable_end(self.tip.end);
-                    engine.checkpoint_trigger.appended(group.bytes() as u64);
+                    engine.set_durable_end(self.open_segment.end);
+                    engine.checkpoint_trigger.add_appended(group.bytes() as u64);
                     engine.metrics.group_size.record(group.len() as f64);
                     engine.metrics.commit_duration.record(start.elapsed());
                     Ok(group)
@@ -202,12 +209,12 @@ impl Journal for Appender {
         if fault.is_some() {
             engine.upkeep_signal.set();
         }
-        engine.status.append(fault);
+        engine.status.set_append(fault);
         Ok(taken?.results)
     }
 }
 
-/// What the disk has run out of is looked for again and again, so it lasts until it was found.
+/// A lack of disk space or descriptors is retried by the upkeep thread, so it lasts until a retry succeeds.
 fn append_fault(what: impl std::fmt::Display, cause: &io::Error) -> AppendFault {
     AppendFault { reason: format!("{what}: {cause}"), lasts: is_exhausted(cause) }
 }

@@ -1,7 +1,7 @@
-//! Checkpoints: what the journal holds is folded into sled, so that the journal may let go of it.
+//! Checkpoints: the frames of the journal are folded into sled, so that old segments can be removed.
 //!
-//! A crash at any point is harmless. A fold counts its frames by their sequence, so what was folded is skipped when it
-//! comes again, and the journal keeps everything until the meta record says, durably, that sled has it.
+//! A crash at any point loses nothing. A user's record says which sequence is folded into it, so frames that were folded
+//! already are skipped, and the journal keeps every frame until the meta record says, durably, that sled has it.
 
 mod quarantine;
 mod thread;
@@ -25,12 +25,12 @@ use crate::seal::kind;
 use crate::sled_store::{FoldedUser, Meta, SealedRecord, UserBody};
 use crate::user_hash::UserHash;
 
-/// Users whose states change in one batch. sled's readers wait while a batch is applied, so it is small.
+/// Users that are written in one batch. Readers of sled wait while a batch is applied, so it is small.
 const BATCH_USERS: usize = 64;
-/// A checkpoint is never paced below this.
+/// Minimum speed of a checkpoint, unless the configuration sets a lower bound.
 const MIN_USERS_PER_SECOND: f64 = 5_000.0;
 
-/// A checkpoint that did not finish. Nothing is lost: the journal keeps what it was to fold.
+/// Why a checkpoint did not finish. Nothing is lost: the journal keeps the frames that it was to fold.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckpointError {
     #[error("a user could not be folded: {0}")]
@@ -39,13 +39,13 @@ pub(crate) enum CheckpointError {
     Sled(#[from] sled::Error),
     #[error("old segments could not be removed: {0}")]
     Segments(#[source] std::io::Error),
-    #[error("there is no room to open sled anew, should a write fail: {0}")]
+    #[error("there is no disk space to reopen sled if a write fails: {0}")]
     NoReserve(#[source] std::io::Error),
     #[error("it panicked")]
     Panicked,
 }
 
-/// Folds dirty users into sled.
+/// Folds the users that have new frames into sled.
 pub(crate) struct Checkpointer {
     engine: Arc<Engine>,
     fold: Arc<dyn Fold>,
@@ -54,8 +54,8 @@ pub(crate) struct Checkpointer {
     retain_journal_bytes: u64,
     retain_journal: Duration,
     known_users: usize,
-    /// Up to where the journal is in sled. Locked by the one checkpoint that runs: a fold relies on nobody else
-    /// changing what it read.
+    /// All frames before this position are in sled. Locked while a checkpoint runs, because two at once would overwrite
+    /// each other's records.
     folded_to: Mutex<Position>,
 }
 
@@ -73,48 +73,48 @@ impl Checkpointer {
         }
     }
 
-    /// Folds every user that is dirty now, and says up to where the journal is in sled. `hurry` says, again and again,
-    /// whether to go on without pauses.
+    /// Folds every user that has new frames, and returns the position before which all frames are in sled. `hurry` is asked
+    /// after each batch whether to continue without a pause.
     pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let mut folded_to = self.folded_to.lock();
-        // Counted before the end is read: what is counted later may lie behind the end.
-        let count = self.engine.checkpoint_trigger.count();
+        // Read before the end of the journal: bytes that are counted later may lie behind it.
+        let count = self.engine.checkpoint_trigger.appended_bytes();
         let fold = AssertUnwindSafe(|| self.fold_users(*folded_to, hurry));
-        // A panic must not end the thread: the journal would grow until the disk is full, and nobody would know.
+        // A panic must not end the thread, or the journal would grow until the disk is full.
         let end = catch_unwind(fold).unwrap_or(Err(CheckpointError::Panicked));
         let end = end.inspect_err(|error| self.after_failure(error))?;
-        // It counts, whether or not the journal can let go of what is folded now.
+        // The frames are folded, whether or not their segments can be removed.
         self.engine.checkpoint_trigger.set_folded(count);
         *folded_to = end;
-        let remove_old_segments =
-            catch_unwind(AssertUnwindSafe(|| self.remove_old_segments(end))).unwrap_or(Err(CheckpointError::Panicked));
+        let remove = AssertUnwindSafe(|| self.remove_old_segments(end));
+        let removed = catch_unwind(remove).unwrap_or(Err(CheckpointError::Panicked));
         self.engine.measure();
-        remove_old_segments.inspect_err(|error| self.after_failure(error))?;
-        self.engine.status.checkpoint(None);
+        removed.inspect_err(|error| self.after_failure(error))?;
+        self.engine.status.set_checkpoint(None);
         Ok(end)
     }
 
     fn fold_users(&self, from: Position, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let engine = &*self.engine;
-        // Read before the users: the index holds all frames before it.
+        // Read before the users, because the index has all frames before this position.
         let end = engine.durable_end();
         let users = engine.index.users_since(from);
         if users.is_empty() && end == from {
-            // There may be dead letters, and segments whose time is over.
+            // There may be dead letters to flush, and segments that are too old by now.
             engine.sled.flush()?;
             return Ok(end);
         }
-        self.reserve()?;
+        self.ensure_reserve()?;
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
         let mut folded_users = 0;
         for batch in users.chunks(BATCH_USERS) {
             let mut folded = Vec::with_capacity(batch.len());
             for user in batch {
-                let Some(entry) = engine.index.get(user) else { continue };
-                match self.fold_user(user, entry) {
+                let Some(newest) = engine.index.get(user) else { continue };
+                match self.fold_user(user, newest) {
                     Ok(user) => folded.extend(user),
-                    // One damaged user must not keep the journal from letting go of what is everybody else's.
-                    Err(StoreError::Damaged { what }) => self.set_aside(user, entry, from, &what)?,
+                    // One damaged user must not keep the segments with the frames of all others.
+                    Err(StoreError::Damaged { what }) => self.quarantine(user, newest, from, &what)?,
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -130,7 +130,7 @@ impl Checkpointer {
         Ok(end)
     }
 
-    /// Removes the segments that nobody needs any more.
+    /// Removes the segments before `end` that exceed the configured retention.
     fn remove_old_segments(&self, end: Position) -> Result<(), CheckpointError> {
         let age = i64::try_from(self.retain_journal.as_micros()).unwrap_or(i64::MAX);
         let clock = self.engine.retention_clock.as_ref();
@@ -140,8 +140,9 @@ impl Checkpointer {
         self.engine.segments.remove_folded(keep).map(drop).map_err(CheckpointError::Segments)
     }
 
-    /// Nothing is written to sled without its reserve: on a full disk it fails, and then it has to be opened anew.
-    fn reserve(&self) -> Result<(), CheckpointError> {
+    /// Makes sure that the reserve is there before anything is written to sled: if a write fails, sled has to be reopened,
+    /// which takes disk space and descriptors.
+    fn ensure_reserve(&self) -> Result<(), CheckpointError> {
         let sled = &self.engine.sled;
         let held =
             sled.ensure_reserve().or_else(|error| match is_full(&error) && self.engine.free_follower_segments() {
@@ -151,17 +152,17 @@ impl Checkpointer {
         held.map_err(CheckpointError::NoReserve)
     }
 
-    /// sled never gets over an I/O error; a user's damaged data and a segment that stays are not sled's.
+    /// Reports a failed checkpoint, and reopens sled if sled failed: it does not recover from an I/O error by itself.
     fn after_failure(&self, error: &CheckpointError) {
         let engine = &*self.engine;
-        engine.status.checkpoint(Some(format!("a checkpoint failed: {error}")));
-        let is_sleds = !matches!(
+        engine.status.set_checkpoint(Some(format!("a checkpoint failed: {error}")));
+        let sled_failed = !matches!(
             error,
             CheckpointError::Fold(StoreError::Damaged { .. })
                 | CheckpointError::NoReserve(_)
                 | CheckpointError::Segments(_)
         );
-        if !is_sleds && engine.sled.is_open() {
+        if !sled_failed && engine.sled.is_open() {
             return;
         }
         if let CheckpointError::Sled(sled::Error::Io(error)) = error
@@ -170,15 +171,15 @@ impl Checkpointer {
             engine.free_follower_segments();
         }
         match engine.sled.reopen() {
-            Ok(()) => tracing::warn!("sled failed ({error}) and was opened anew"),
-            Err(again) => tracing::error!("sled failed ({error}) and could not be opened anew: {again}"),
+            Ok(()) => tracing::warn!("sled failed ({error}) and was reopened"),
+            Err(again) => tracing::error!("sled failed ({error}) and could not be reopened: {again}"),
         }
-        let closed = || format!("sled failed ({error}) and could not be opened anew");
-        engine.status.unreadable((!engine.sled.is_open()).then(closed));
+        let closed = || format!("sled failed ({error}) and could not be reopened");
+        engine.status.set_unreadable((!engine.sled.is_open()).then(closed));
         engine.upkeep_signal.set();
     }
 
-    /// The last checkpoint, after which nothing is appended: the next start finds nothing to do.
+    /// Makes the last checkpoint, after which nothing is appended, so that the next start has nothing to recover.
     pub(crate) fn run_last(&self) -> Result<(), CheckpointError> {
         let checkpoint = match self.run(|| true) {
             Err(error @ CheckpointError::Segments(_)) => {
@@ -188,7 +189,7 @@ impl Checkpointer {
             other => other?,
         };
         let engine = &*self.engine;
-        // After a failed append, frames may be in the journal whose slots nothing else refers to.
+        // After a failed append, the journal may have frames whose slots nothing else refers to.
         let clean = !engine.status.is_refusing();
         let first_unused_slot = clean.then(|| engine.keyring.first_unused());
         Ok(engine.sled.set_meta(&self.meta(checkpoint, first_unused_slot))?)
@@ -199,18 +200,18 @@ impl Checkpointer {
         Meta { epoch: self.engine.segments.epoch(), checkpoint, first_unused_slot, clock_minutes }
     }
 
-    fn fold_user(&self, user: &UserHash, entry: NewestFrame) -> Result<Option<FoldedUser>, StoreError> {
+    fn fold_user(&self, user: &UserHash, newest: NewestFrame) -> Result<Option<FoldedUser>, StoreError> {
         let engine = &*self.engine;
         if engine.sled.is_quarantined(user) {
             return Err(StoreError::Damaged { what: "earlier frames are in quarantine".to_owned() });
         }
         let before = engine.sled.user(user)?;
         let stored = before.as_ref().map(|record| (record.slot, record.generation, record.number));
-        if stored == Some((entry.slot, entry.generation, entry.sequence)) {
+        if stored == Some((newest.slot, newest.generation, newest.sequence)) {
             return Ok(None);
         }
         let UnfoldedUser { slot, generation, sequence, cipher, body, chain } =
-            unfolded_user(engine, user, entry, before.as_ref())?;
+            unfolded_user(engine, user, newest, before.as_ref())?;
         if chain.is_empty() {
             return Ok(None);
         }
@@ -219,7 +220,7 @@ impl Checkpointer {
         let mut links = chain.links().peekable();
         while links.peek().is_some() {
             let (mut frames, mut bytes) = (Vec::new(), 0);
-            // A flood of one user's frames must fit in memory.
+            // The frames of one user are folded in slices that fit in memory.
             while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= HELD_BYTES) {
                 bytes += link.length;
                 frames.push(open_link(engine, link, &cipher)?.ok_or_else(segment_missing)?);
@@ -243,7 +244,7 @@ impl Checkpointer {
         }))
     }
 
-    /// Rule code runs in the fold; its panic must not end all checkpoints.
+    /// Folds frames of one user. The rules of the domain run here, and a panic of theirs must not end all checkpoints.
     fn fold_slice(
         &self,
         slot: u32,
@@ -258,7 +259,7 @@ impl Checkpointer {
     }
 }
 
-/// Spreads a checkpoint over half of the interval, so that it never takes the disk and a core for itself.
+/// Spreads a checkpoint over half of the interval, so that it does not occupy the disk and a core.
 struct Pace {
     start: Instant,
     users_per_second: f64,

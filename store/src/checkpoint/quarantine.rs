@@ -1,23 +1,23 @@
-//! Users whose frames do not fold: they are set aside, sealed as they are, so that a checkpoint can go on.
+//! Quarantine: frames that do not fold are kept as they are, sealed, so that the checkpoint can continue.
 
 use super::{CheckpointError, Checkpointer};
 use crate::journal::{NewestFrame, Position, SegmentItem, parse_item};
 use crate::user_hash::UserHash;
 
 impl Checkpointer {
-    /// Keeps the raw frames of a user that lie at `from` or behind: the journal is about to let go of them. What lies
-    /// before is in sled already, folded or set aside.
-    pub(super) fn set_aside(
+    /// Copies the sealed frames of a user at `from` and behind it into quarantine, because their segments are about to be
+    /// removed. Earlier frames are in sled already, folded or in quarantine. `what` is what the log says about the cause.
+    pub(super) fn quarantine(
         &self,
         user: &UserHash,
-        entry: NewestFrame,
+        newest: NewestFrame,
         from: Position,
         what: &str,
     ) -> Result<(), CheckpointError> {
         let sled = &self.engine.sled;
-        let (mut position, mut sequence, mut kept) = (entry.position, entry.sequence, 0);
+        let (mut position, mut sequence, mut kept) = (newest.position, newest.sequence, 0);
         while position >= from && sequence > 0 {
-            // Without the frame nobody knows where the ones before it lie.
+            // Only the frame says where the one before it is.
             let Some(bytes) = self.engine.segments.fetch(position)? else { break };
             let SegmentItem::Frame { header, length, .. } = parse_item(&bytes) else { break };
             if (header.user, header.sequence) != (*user, sequence) {
@@ -28,7 +28,7 @@ impl Checkpointer {
             (position, sequence) = (header.previous, sequence - 1);
         }
         if kept == 0 {
-            sled.quarantine_frame(user, entry.sequence, &[])?;
+            sled.quarantine_frame(user, newest.sequence, &[])?;
         }
         sled.set_quarantined(*user);
         tracing::error!("{user:?} does not fold ({what}): {kept} sealed frames of theirs are in quarantine");

@@ -1,4 +1,4 @@
-//! The thread that checkpoints beside serving.
+//! The thread that makes checkpoints while the server runs.
 
 use std::io;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use super::{CheckpointError, Checkpointer};
 use crate::checkpoint_trigger::CheckpointTrigger;
 use crate::engine::Engine;
 
-/// How soon a failed checkpoint is tried again.
+/// Time before a failed checkpoint is tried again.
 const RETRY: Duration = Duration::from_secs(5);
-/// Time between two checkpoints, however fast the journal grows: each writes the whole state of every user that changed.
+/// Minimum time between two checkpoints, however fast the journal grows, because each writes the whole state of every user
+/// that changed.
 const SPACING: Duration = Duration::from_secs(10);
 
 /// The running thread. Dropped without [`Self::finish`], it ends without a last checkpoint, as in a crash.
@@ -31,12 +32,12 @@ impl CheckpointThread {
         Ok(Self { checkpoint_trigger, checkpointer, handle: Some(handle) })
     }
 
-    /// A checkpoint now, on the caller's thread.
+    /// Makes a checkpoint now, on the caller's thread.
     pub(crate) fn checkpoint(&self) -> Result<(), CheckpointError> {
         self.checkpointer.run(|| true).map(|_| ())
     }
 
-    /// Ends the thread and writes the last checkpoint.
+    /// Ends the thread and makes the last checkpoint.
     pub(crate) fn finish(mut self) -> Result<(), CheckpointError> {
         self.stop();
         self.checkpointer.run_last()
@@ -45,7 +46,7 @@ impl CheckpointThread {
     fn stop(&mut self) {
         self.checkpoint_trigger.close();
         if let Some(handle) = self.handle.take() {
-            // It ends by itself; a panic in it was reported by the panic hook.
+            // A panic in the thread was reported by the panic hook.
             let _ = handle.join();
         }
     }
@@ -60,14 +61,14 @@ impl Drop for CheckpointThread {
 fn work(engine: &Engine, checkpointer: &Checkpointer) {
     let checkpoint_trigger = &*engine.checkpoint_trigger;
     let mut pause = checkpointer.interval;
-    // Short intervals are for tests; the spacing is always a part of the interval.
+    // Short intervals are for tests; the spacing is always shorter than the interval.
     let spacing = SPACING.min(checkpointer.interval / 6);
     loop {
         checkpoint_trigger.wait(spacing, pause);
         if checkpoint_trigger.is_closing() {
             return;
         }
-        checkpoint_trigger.start_over();
+        checkpoint_trigger.reset();
         pause = match checkpointer
             .run(|| checkpoint_trigger.is_due() || checkpoint_trigger.is_behind() || checkpoint_trigger.is_closing())
         {

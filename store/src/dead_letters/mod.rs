@@ -1,8 +1,8 @@
-//! Dead letters: rejected events, sealed and kept for some days, up to a number of bytes.
+//! Dead letters: rejected events, sealed and kept for some days, up to a limit in bytes.
 //!
-//! A letter whose subject has a slot is sealed under the subject's key, so an erasure takes it along. The others are
-//! sealed under a key of the day, which is destroyed when the day's letters are due to go. What is beyond a bound is not
-//! kept, and whoever hands it in is told so at once.
+//! A letter about a known user is sealed under the user's key, so an erasure of the user covers it. The others are sealed
+//! under a key of the day, which is destroyed when the letters of the day expire. A letter beyond a limit is not kept, and
+//! the caller gets an error at once.
 
 mod body;
 mod queue;
@@ -26,10 +26,11 @@ use crate::options::StoreOptions;
 use crate::seal::kind;
 use crate::sled_store::SealedRecord;
 
-/// What a stored letter takes beside its encoded body at most: keys, headers, the seal, and compression that fails.
+/// Maximum number of bytes that a stored letter takes beside its encoded body: keys, headers, the seal, and what
+/// compression adds to an incompressible body.
 const OVERHEAD_BYTES: u64 = 256;
 
-/// Takes dead letters and writes them on a thread of its own.
+/// Stores dead letters. A thread of its own writes them.
 pub struct DeadLetterStore {
     engine: Arc<Engine>,
     quota: Arc<LetterQuota>,
@@ -51,13 +52,13 @@ impl DeadLetterStore {
         Ok(Self { engine, quota, queue, writer: Mutex::new(Some(writer.map_err(no_thread)?)) })
     }
 
-    /// Reads all letters that can still be opened, oldest first.
+    /// Reads all letters that are written and can still be opened, oldest first.
     ///
     /// # Errors
     /// The stored letters could not be read.
     pub fn read_all(&self) -> Result<Vec<DeadLetter>, StoreError> {
         let open = |letter: SealedRecord| {
-            // The key of an erased user, or of a day that has passed, is gone, and the letter with it.
+            // The key of an erased user or of an expired day is destroyed, so the letter cannot be read.
             let cipher = self.engine.cipher(letter.slot, letter.generation).ok()?;
             let body = self.engine.sled.open_record(&cipher, kind::DEAD_LETTER, &letter).ok()?;
             body::decode(&body)
@@ -67,23 +68,23 @@ impl DeadLetterStore {
         Ok(letters)
     }
 
-    /// Bytes that the letters take in the store, those that wait to be written among them.
+    /// The bytes that all letters take in the store, including those that wait to be written.
     pub fn bytes(&self) -> u64 {
         self.quota.total()
     }
 
-    /// Writes what is queued and takes no more.
+    /// Writes the letters in the queue and takes no more.
     pub(crate) fn close(&self) {
         self.queue.close();
         let writer = self.writer.lock().take();
         if let Some(writer) = writer {
-            // It ends by itself; a panic in it was reported by the panic hook.
+            // A panic in the thread was reported by the panic hook.
             let _ = writer.join();
         }
     }
 
     fn enqueue(&self, mut letter: DeadLetter) -> Result<(), LetterDropped> {
-        // Retention has its own clock: that of assembly may stand still.
+        // Retention has its own clock: the clock of the pipeline may stand still.
         if let Some(clock) = &self.engine.retention_clock {
             letter.rejected_at = clock.now();
         }
@@ -105,9 +106,9 @@ impl DeadLetters for DeadLetterStore {
     }
 }
 
-/// The most bytes that a letter will take in the store.
+/// Maximum number of bytes that a letter takes in the store.
 fn max_stored_bytes(letter: &DeadLetter) -> u64 {
     let bytes = body::encode(letter).len() as u64;
-    // Each value of 4,000 bytes has a key of some 40.
+    // Each value of 4,000 bytes has a key of about 40 bytes.
     bytes + bytes / 64 + OVERHEAD_BYTES
 }

@@ -1,4 +1,4 @@
-//! The letters that wait to be written, bounded by their bytes.
+//! The letters that wait to be written, limited by their bytes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::sled_store::SourceTag;
 
-/// A letter on its way.
+/// A letter that waits to be written.
 pub(super) struct QueuedLetter {
     pub(super) letter: DeadLetter,
     pub(super) tag: SourceTag,
-    /// What was set aside for it in the account.
+    /// The bytes that the quota reserved for it.
     pub(super) reserved: u64,
 }
 
-/// What the writer got.
+/// What the writer does next.
 pub(super) enum NextBatch {
     Letters(Vec<QueuedLetter>),
-    /// None came in time.
+    /// No letter came in time.
     Nothing,
     Closed,
 }
 
-/// The queue between those who reject events and the thread that writes.
+/// The queue between the threads that reject events and the thread that writes letters.
 pub(super) struct LetterQueue {
     state: Mutex<QueueState>,
     changed: Condvar,
@@ -34,7 +34,7 @@ pub(super) struct LetterQueue {
 #[derive(Default)]
 struct QueueState {
     letters: VecDeque<QueuedLetter>,
-    /// Of the letters that wait and of the batch that is being written.
+    /// The memory of the letters that wait and of the batch that is being written.
     bytes: usize,
     closed: bool,
 }
@@ -44,7 +44,7 @@ impl LetterQueue {
         Self { state: Mutex::default(), changed: Condvar::new(), max_bytes }
     }
 
-    /// Puts a letter in, without waiting.
+    /// Adds a letter, without waiting for space.
     pub(super) fn push(&self, queued: QueuedLetter) -> Result<(), LetterDropped> {
         let mut state = self.state.lock();
         if state.closed {
@@ -84,13 +84,13 @@ impl LetterQueue {
         }
     }
 
-    /// The memory of a batch is free again.
+    /// Subtracts the memory of a batch that was written or dropped.
     pub(super) fn written(&self, batch: &[QueuedLetter]) {
         let bytes: usize = batch.iter().map(|queued| memory_bytes(&queued.letter)).sum();
         self.state.lock().bytes -= bytes;
     }
 
-    /// Waits before another try; says whether the queue was closed by then.
+    /// Waits before the next try, `longest` at most. Returns whether the queue was closed by then.
     pub(super) fn pause(&self, longest: Duration) -> bool {
         let mut state = self.state.lock();
         if !state.closed {
@@ -105,7 +105,7 @@ impl LetterQueue {
     }
 }
 
-/// The memory that a letter takes, about.
+/// About how much memory a letter takes, in bytes.
 fn memory_bytes(letter: &DeadLetter) -> usize {
     let texts = [&letter.event_id, &letter.event_type, &letter.pointer].into_iter().flatten();
     let body = letter.body.as_ref().map_or(0, Vec::len);

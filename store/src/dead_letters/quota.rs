@@ -1,4 +1,4 @@
-//! How many bytes the dead letters of each source take, and how many they may.
+//! The bytes that the dead letters of each source take, and their limits.
 
 use std::collections::HashMap;
 
@@ -7,30 +7,31 @@ use parking_lot::Mutex;
 
 use crate::sled_store::SourceTag;
 
-/// The tag of a source. Two sources with one tag would share their bound, and nothing else.
+/// The tag of a source. Two sources with the same tag would share their limit, and nothing else.
 pub(super) fn source_tag(source: &str) -> SourceTag {
     crc32c::crc32c(source.as_bytes()).to_be_bytes()
 }
 
-/// Bounds on stored letters, in bytes.
+/// Maximum numbers of bytes of stored letters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LetterLimits {
     pub(super) per_source: u64,
     pub(super) all: u64,
 }
 
-/// Bytes that are stored or will be: shared by those who hand letters in and the thread that writes them.
+/// Counts the bytes of letters that are stored or will be. Used by the threads that reject events and the thread that
+/// writes letters.
 pub(super) struct LetterQuota {
     limits: LetterLimits,
     sources: Mutex<HashMap<SourceTag, SourceUsage>>,
 }
 
-/// Of one source.
+/// The bytes of one source.
 #[derive(Debug, Clone, Copy, Default)]
 struct SourceUsage {
-    /// Bytes in the store.
+    /// Bytes of stored letters.
     stored: u64,
-    /// Room set aside for letters that are not written yet.
+    /// Bytes reserved for letters that are not written yet.
     reserved: u64,
 }
 
@@ -41,14 +42,14 @@ impl SourceUsage {
 }
 
 impl LetterQuota {
-    /// Begins with what is stored.
+    /// Starts with the bytes that are stored, by source.
     pub(super) fn new(limits: LetterLimits, stored: HashMap<SourceTag, u64>) -> Self {
         let quota = Self { limits, sources: Mutex::default() };
         quota.set_stored(stored);
         quota
     }
 
-    /// Puts what was counted in the store in the place of what was known of it. What is set aside stays.
+    /// Replaces the stored bytes by what was counted in the store. Reserved bytes stay.
     pub(super) fn set_stored(&self, counted: HashMap<SourceTag, u64>) {
         let mut sources = self.sources.lock();
         sources.values_mut().for_each(|held| held.stored = 0);
@@ -58,7 +59,7 @@ impl LetterQuota {
         sources.retain(|_, held| held.bytes() > 0);
     }
 
-    /// Sets room for a letter aside.
+    /// Reserves bytes for a letter, unless that would exceed a limit.
     pub(super) fn reserve(&self, tag: SourceTag, bytes: u64) -> Result<(), LetterDropped> {
         let mut sources = self.sources.lock();
         if sources.get(&tag).map_or(0, |held| held.bytes()) + bytes > self.limits.per_source {
@@ -71,7 +72,7 @@ impl LetterQuota {
         Ok(())
     }
 
-    /// A letter is written: it takes `stored` bytes where `reserved` were set aside. A letter that is not kept takes none.
+    /// Replaces the `reserved` bytes of a letter by the `stored` bytes that it takes: 0 for a letter that is not kept.
     pub(super) fn settle(&self, tag: SourceTag, reserved: u64, stored: u64) {
         if let Some(held) = self.sources.lock().get_mut(&tag) {
             held.reserved = held.reserved.saturating_sub(reserved);
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_source_has_its_bound_and_all_have_one() {
+    fn each_source_has_a_limit_and_so_have_all_together() {
         let quota =
             LetterQuota::new(LetterLimits { per_source: 100, all: 150 }, HashMap::from([(source_tag("a"), 60)]));
         assert_eq!(quota.reserve(source_tag("a"), 41), Err(LetterDropped::SourceLimit));
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_again_replaces_what_is_stored_and_leaves_what_waits() {
+    fn a_new_count_replaces_the_stored_bytes_and_leaves_the_reserved_ones() {
         let quota = LetterQuota::new(
             LetterLimits { per_source: 100, all: 150 },
             HashMap::from([(source_tag("a"), 60), (source_tag("b"), 5)]),

@@ -1,4 +1,4 @@
-//! The thread that writes letters and removes old ones.
+//! The thread that writes dead letters and removes expired ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,33 +11,35 @@ use super::queue::{LetterQueue, NextBatch, QueuedLetter};
 use super::quota::LetterQuota;
 use crate::engine::Engine;
 use crate::journal::NewestFrame;
+use crate::keyring::FIRST_GENERATION;
 use crate::load::newest_frame;
 use crate::seal::{Cipher, NOBODY, kind};
 use crate::sled_store::{LETTER_KEY_BYTES, NewLetter, SealedRecord, SourceTag};
 use crate::user_hash::UserHash;
 
 const MICROS_PER_DAY: i64 = 24 * 3600 * 1_000_000;
-/// How often the thread looks for what there is to do when no letter comes.
+/// Time between two looks for expired letters when no letter comes.
 const PAUSE: Duration = Duration::from_secs(60);
-/// How soon letters that could not be written are tried again.
+/// Time before letters that could not be written are tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// One batch has at most so many letters, and bytes: sled's readers wait while it is applied.
+/// Maximum number of letters in a batch. Readers of sled wait while a batch is applied.
 const BATCH_LETTERS: usize = 64;
+/// Maximum number of bytes in a batch, unless a single letter is larger.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// What the thread has.
+/// The state of the thread.
 pub(super) struct LetterWriter {
     engine: Arc<Engine>,
     quota: Arc<LetterQuota>,
     queue: Arc<LetterQueue>,
     days_kept: u32,
-    /// The last day that old letters were removed on.
+    /// The last day on which expired letters were removed.
     purged_for: Option<u32>,
-    /// How often sled had been opened anew when the letters in it were counted.
+    /// How often sled had been reopened when its letters were counted.
     counted_at: u64,
 }
 
-/// A letter that could not be written, or an old one that could not be removed.
+/// Why letters could not be written or removed.
 #[derive(Debug, thiserror::Error)]
 enum LetterError {
     #[error(transparent)]
@@ -47,7 +49,7 @@ enum LetterError {
     #[error("the keyring failed: {0}")]
     Keyring(#[from] std::io::Error),
     #[error("the disk is full")]
-    NoRoom,
+    NoReserve,
 }
 
 impl LetterWriter {
@@ -79,14 +81,14 @@ impl LetterWriter {
         self.engine.metrics.dead_letter_bytes.set(self.quota.total() as f64);
     }
 
-    /// What was written after sled's last flush is not there when it was opened anew.
+    /// Counts the stored letters again if sled was reopened, because letters that were not flushed before are gone.
     fn recount_after_reopen(&mut self) {
         if self.counted_at != self.engine.sled.reopens() {
             self.recount();
         }
     }
 
-    /// Sets the account to what sled holds. This thread alone writes letters, so it changes no other number.
+    /// Counts the stored letters again. Only this thread writes letters, so none is missed.
     fn recount(&mut self) {
         let reopens = self.engine.sled.reopens();
         match self.engine.sled.letter_bytes() {
@@ -99,14 +101,14 @@ impl LetterWriter {
         }
     }
 
-    /// Writes a batch. While the store cannot take it, the letters wait, and those behind them find the queue full.
+    /// Writes a batch. While the store cannot take it, the batch waits, and later letters fill the queue.
     fn write_or_wait(&mut self, batch: &[QueuedLetter]) {
-        let mut was_told = false;
+        let mut was_logged = false;
         loop {
             let Err(error) = self.write(batch) else { return };
-            if !was_told {
+            if !was_logged {
                 tracing::error!("dead letters could not be written and wait: {error}");
-                was_told = true;
+                was_logged = true;
             }
             if self.queue.pause(RETRY) {
                 break;
@@ -124,7 +126,7 @@ impl LetterWriter {
     }
 
     fn write(&mut self, batch: &[QueuedLetter]) -> Result<(), LetterError> {
-        self.check_room()?;
+        self.check_reserve()?;
         let (mut sealed, mut written, mut dropped) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
         for queued in batch {
             let day = day_of(queued.letter.rejected_at);
@@ -147,9 +149,9 @@ impl LetterWriter {
         Ok(())
     }
 
-    /// A write that meets a full disk costs sled its open files.
-    fn check_room(&self) -> Result<(), LetterError> {
-        if self.engine.sled.has_reserve() { Ok(()) } else { Err(LetterError::NoRoom) }
+    /// Refuses to write without the reserve, because sled has to be reopened after a write to a full disk.
+    fn check_reserve(&self) -> Result<(), LetterError> {
+        if self.engine.sled.has_reserve() { Ok(()) } else { Err(LetterError::NoReserve) }
     }
 
     fn purge_by_clock(&mut self) {
@@ -158,13 +160,13 @@ impl LetterWriter {
         }
     }
 
-    /// Once a day; a failure is tried again with the next letter.
+    /// Removes expired letters once a day. A failure is tried again with the next letter.
     fn purge_on(&mut self, day: u32) {
         if self.purged_for == Some(day) {
             return;
         }
         let purged = self.purge(day.saturating_sub(self.days_kept));
-        // One that failed may have removed some.
+        // A purge that failed may have removed some letters, so the quota has to follow in any case.
         self.recount();
         match purged {
             Ok(()) => self.purged_for = Some(day),
@@ -172,15 +174,15 @@ impl LetterWriter {
         }
     }
 
-    /// Destroys the keys of the days before `day` and removes all letters of those days.
+    /// Removes all letters of the days before `day` and destroys the keys of those days.
     fn purge(&mut self, day: u32) -> Result<(), LetterError> {
-        self.check_room()?;
+        self.check_reserve()?;
         let end = (i64::from(day) * MICROS_PER_DAY).to_be_bytes();
         for tag in self.engine.sled.letter_bytes()?.into_keys() {
             self.engine.sled.remove_letters_before(tag, &end)?;
         }
         for (day, slot) in self.engine.sled.daily_slots_before(day)? {
-            self.engine.keyring.destroy(slot, 1)?;
+            self.engine.keyring.destroy(slot, FIRST_GENERATION)?;
             self.engine.sled.remove_daily_slot(day)?;
         }
         Ok(())
@@ -204,7 +206,8 @@ fn seal(engine: &Engine, letter: &DeadLetter, day: u32, tag: SourceTag) -> Resul
     Ok(NewLetter { key: letter_key(engine, letter, tag, &user), record })
 }
 
-/// Letters of a source lie in the order of their rejection; a random part and the user come behind it.
+/// The key of a letter in sled: the tag of its source, the time, 8 random bytes and the hash of its user. So the letters of
+/// a source lie in the order of their rejection.
 fn letter_key(engine: &Engine, letter: &DeadLetter, tag: SourceTag, user: &UserHash) -> [u8; LETTER_KEY_BYTES] {
     let mut key = [0; LETTER_KEY_BYTES];
     key[..4].copy_from_slice(&tag);
@@ -214,16 +217,16 @@ fn letter_key(engine: &Engine, letter: &DeadLetter, tag: SourceTag, user: &UserH
     key
 }
 
-/// The key of a day: a slot of the keyring that is nobody's.
+/// The slot, generation and cipher of the key of a day. Its slot of the keyring belongs to no user.
 fn daily_key(engine: &Engine, day: u32) -> Result<(u32, u32, Cipher), LetterError> {
     if let Some(slot) = engine.sled.daily_slot(day)? {
-        return Ok((slot, 1, engine.cipher(slot, 1)?));
+        return Ok((slot, FIRST_GENERATION, engine.cipher(slot, FIRST_GENERATION)?));
     }
     let issued = engine.take_slots(1)?.pop().ok_or_else(|| std::io::Error::other("the keyring gave no slot"))?;
     engine.sled.set_daily_slot(day, issued.slot)?;
-    // A crash before the flush would leave letters without a key that anybody knows of, so it comes first.
+    // Flushed before any letter is sealed under the key, so that a crash leaves no letter without a known key.
     engine.sled.flush()?;
-    Ok((issued.slot, 1, issued.key.cipher()))
+    Ok((issued.slot, FIRST_GENERATION, issued.key.cipher()))
 }
 
 fn day_of(micros: i64) -> u32 {

@@ -1,4 +1,4 @@
-//! The segment that start-up begins, on a full disk too: what is stored can be read then, and writes wait for room.
+//! The segment that start-up creates. On a full disk, too: then everything can be read, and writes wait for space.
 
 use std::io;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use super::segment_header::{MovedGroup, SEGMENT_HEADER_BYTES};
 use crate::disk::{DiskFile, is_full, read_full_at};
 
 const PAGE_BYTES: usize = 4096;
-/// One read takes so many bytes.
+/// Bytes of one read.
 const CHUNK_BYTES: u64 = 1 << 20;
 
 impl Segments {
-    /// Makes a segment of `bytes` bytes, or a smaller one that holds `first` where there is no room. What is kept for
-    /// followers alone, and what was reserved in the segment before and not used, goes first. `release_reserve` makes the
-    /// last room.
+    /// Creates a segment of `bytes` bytes. If there is no space for it, removes the segments that are kept only for
+    /// followers, then cuts the unused end off the segment before, then creates the smallest segment that holds `first`,
+    /// and at last calls `release_reserve`, which frees the space that is reserved for sled.
     pub(super) fn create_first(
         &self,
         number: u32,
@@ -24,28 +24,28 @@ impl Segments {
         (first, moved): (&[u8], MovedGroup),
         release_reserve: &dyn Fn(),
     ) -> io::Result<Arc<dyn DiskFile>> {
-        let has_no_room = |result: &io::Result<_>| result.as_ref().err().is_some_and(is_full);
+        let has_no_space = |result: &io::Result<_>| result.as_ref().err().is_some_and(is_full);
         let create = |bytes| self.create_with(number, previous_end, bytes, first, moved);
         let mut result = create(bytes);
-        if has_no_room(&result) && self.remove_folded(SegmentRetention::NONE)? {
+        if has_no_space(&result) && self.remove_folded(SegmentRetention::NONE)? {
             result = create(bytes);
         }
-        if has_no_room(&result) && self.cut_blank_end(previous_end)? {
+        if has_no_space(&result) && self.cut_blank_end(previous_end)? {
             result = create(bytes);
         }
         let smallest = (SEGMENT_HEADER_BYTES as usize + first.len() + MARK_BYTES).next_multiple_of(PAGE_BYTES) as u64;
-        if has_no_room(&result) {
-            tracing::warn!("the disk is full: nothing can be written until there is room");
+        if has_no_space(&result) {
+            tracing::warn!("the disk is full: nothing can be written until there is space");
             result = create(smallest);
         }
-        if has_no_room(&result) {
+        if has_no_space(&result) {
             release_reserve();
             result = create(smallest);
         }
         result
     }
 
-    /// Cuts the zeros off the newest segment's end, but nothing before `end`. Says whether there were any.
+    /// Cuts the zeros off the end of the newest segment, but nothing before `end`. Returns whether there were any.
     fn cut_blank_end(&self, end: u32) -> io::Result<bool> {
         let Some(file) = self.newest() else { return Ok(false) };
         let length = file.length()?;

@@ -1,4 +1,4 @@
-//! Whether the journal has the format that is read here, before anything in the data directory is changed.
+//! Checks the format of the journal before anything in the data directory is changed.
 
 use std::fs;
 use std::io;
@@ -8,14 +8,14 @@ use super::segment_header::{SEGMENT_FORMAT, SegmentHeader, SegmentHeaderFault};
 use crate::disk::Disk;
 use crate::error::OpenError;
 
-/// Refuses a journal with a segment of another format. What else is wrong with a segment is found when it is read.
+/// Refuses a journal with a segment of another format. Other faults of a segment are found when it is read.
 pub(crate) fn check_format(disk: &dyn Disk, directory: &Path) -> Result<(), OpenError> {
     let found = find_other(disk, directory);
     let found = found.map_err(|source| OpenError::Disk { doing: "read", path: directory.to_owned(), source })?;
     found.map_or(Ok(()), |found| Err(other_format(found)))
 }
 
-/// The refusal of a segment of another format.
+/// The error for a segment of another format.
 pub(super) fn other_format(found: u16) -> OpenError {
     OpenError::other_format("a segment of the journal", found, SEGMENT_FORMAT)
 }

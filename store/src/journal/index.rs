@@ -1,4 +1,4 @@
-//! Who has frames that no checkpoint holds yet, where the newest of them lies, and what others must continue.
+//! The newest frame of each user who has frames that no checkpoint holds yet, and of some other users.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -16,11 +16,12 @@ pub(crate) struct NewestFrame {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     pub(crate) sequence: u64,
+    /// [`Position::NONE`] if only a checkpoint has the frame.
     pub(crate) position: Position,
 }
 
-/// All users with frames since the last checkpoint, and some of the others. A user's older frames are found along the
-/// chain in the frames themselves.
+/// The newest frames, by user. Each frame contains the position of the user's previous frame, so the older ones are found
+/// from there.
 pub(crate) struct Index {
     shards: Vec<RwLock<Shard>>,
 }
@@ -36,32 +37,32 @@ impl Index {
         self.shard(user).read().get(user).copied()
     }
 
-    /// Sets a user's newest frame and returns the one before.
-    pub(crate) fn set(&self, user: UserHash, entry: NewestFrame) -> Option<NewestFrame> {
-        self.shard(&user).write().insert(user, entry)
+    /// Sets a user's newest frame and returns the previous one.
+    pub(crate) fn set(&self, user: UserHash, newest: NewestFrame) -> Option<NewestFrame> {
+        self.shard(&user).write().insert(user, newest)
     }
 
-    /// The users whose newest frame lies at `position` or behind, in the order of their hashes.
+    /// The users whose newest frame is at `position` or behind it, in the order of their hashes.
     pub(crate) fn users_since(&self, position: Position) -> Vec<UserHash> {
         let mut users = Vec::new();
         for shard in &self.shards {
             let shard = shard.read();
-            users.extend(shard.iter().filter(|(_, entry)| entry.position >= position).map(|(user, _)| user));
+            users.extend(shard.iter().filter(|(_, newest)| newest.position >= position).map(|(user, _)| user));
         }
         users.sort_unstable();
         users
     }
 
-    /// May forget users whose newest frame lies before `position`, because a checkpoint has it; does if there are more
-    /// than `keep`.
+    /// Forgets the users whose newest frame is before `position`, because a checkpoint has it, if there are more than
+    /// `keep` users.
     pub(crate) fn forget_before(&self, position: Position, keep: usize) {
         if self.len() <= keep {
             return;
         }
         for shard in &self.shards {
             let mut shard = shard.write();
-            shard.retain(|_, entry| entry.position >= position);
-            // A burst of new users must not keep its memory for ever.
+            shard.retain(|_, newest| newest.position >= position);
+            // The memory of a burst of new users is released.
             if shard.capacity() > 4 * shard.len().max(256) {
                 shard.shrink_to_fit();
             }
@@ -77,7 +78,7 @@ impl Index {
     }
 }
 
-/// A user hash is an HMAC already: its first bytes are as good a hash as any.
+/// Uses the first bytes of a user hash as the hash, because it is an HMAC already.
 #[derive(Default)]
 pub(crate) struct Passthrough(u64);
 
@@ -92,6 +93,6 @@ impl Hasher for Passthrough {
         }
     }
 
-    // The length of the array comes first and says nothing.
+    // The length of the array comes first and is always the same.
     fn write_usize(&mut self, _: usize) {}
 }

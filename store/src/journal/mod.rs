@@ -1,4 +1,5 @@
-//! The journal: preallocated segments of sealed, checksummed frames. Its sync alone makes an acknowledgement.
+//! The journal: preallocated segments of sealed, checksummed frames. A record is acknowledged when the journal has synced
+//! it, and not before.
 
 mod first_segment;
 mod format;

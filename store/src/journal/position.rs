@@ -1,8 +1,8 @@
-//! Where something lies in the journal.
+//! Positions in the journal.
 
 use std::fmt;
 
-/// A segment and an offset in it, in bytes. Positions grow for ever, so they order what was appended.
+/// A segment and a byte offset in it. Positions only grow, so they order what was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) segment: u32,
@@ -10,7 +10,7 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// Before everything. No frame lies there: segments count from 1.
+    /// Before every frame: segments count from 1.
     pub(crate) const NONE: Self = Self { segment: 0, offset: 0 };
 
     pub(crate) fn new(segment: u32, offset: u32) -> Self {

@@ -1,9 +1,13 @@
-//! Start-up: finds what is durable, refuses what is damaged, and leaves a journal that can be appended to.
+//! Start-up: reads what is durable, refuses what is damaged, and opens a segment to append to.
 //!
 //! All valid bytes up to the last mark were synced before that mark was written. So damage before a mark is the loss
-//! of durable bytes, and nothing is repaired. Behind the last mark lies at most one group, of which nobody knows how
-//! much was synced: its valid frames are copied into a fresh segment and synced there, a torn rest is cut off. (Bytes
-//! in the page cache prove nothing: if their sync failed before a crash, they read well and are not on the disk.)
+//! of durable bytes, and nothing is repaired. Behind the last mark there is at most one group, and it is unknown how much
+//! of it was synced: its valid frames are copied into a new segment and synced there, and a torn rest is cut off. (That
+//! bytes can be read does not show that they are durable: if their sync failed before a crash of the process, they are
+//! in the page cache and not on the disk.)
+
+use std::io;
+use std::sync::Arc;
 
 use super::format::other_format;
 use super::frame::{MARK_BYTES, SegmentItem, encode_mark, find_mark, finish_frame, parse_item};
@@ -13,16 +17,18 @@ use super::segment::{OpenSegment, Segments};
 use super::segment_header::{MovedGroup, SEGMENT_HEADER_BYTES, SegmentHeader, SegmentHeaderFault};
 use crate::disk::{DiskFile, read_full_at};
 use crate::error::OpenError;
+use crate::user_hash::UserHash;
 
 /// What start-up found.
 pub(crate) struct Recovered {
-    /// Where appending goes on.
-    pub(crate) tip: OpenSegment,
-    /// Whether the journal ended exactly at the checkpoint, with nothing behind it.
+    /// Where appending continues.
+    pub(crate) open_segment: OpenSegment,
+    /// Whether the journal ended exactly at the checkpoint.
     pub(crate) nothing_after_checkpoint: bool,
 }
 
-/// Scans the segments `numbers` from `checkpoint` on into `index`.
+/// Reads the frames behind `checkpoint` into `index`. `numbers` are the existing segments, ascending. `release_reserve`
+/// frees disk space if there is none for a new segment.
 pub(crate) fn recover(
     segments: &Segments,
     numbers: &[u32],
@@ -34,8 +40,8 @@ pub(crate) fn recover(
     let new = NewSegment { segments, bytes: segment_bytes, release_reserve };
     let first = checkpoint.segment.max(1);
     let Some(&last) = numbers.last() else {
-        let tip = new.start(1, 0, &[], MovedGroup::NONE)?;
-        return Ok(Recovered { tip, nothing_after_checkpoint: true });
+        let open_segment = new.start(1, 0, &[], MovedGroup::NONE)?;
+        return Ok(Recovered { open_segment, nothing_after_checkpoint: true });
     };
     if let Some(missing) = (first..=last.max(first)).find(|number| numbers.binary_search(number).is_err()) {
         return Err(damaged(format!("segment {missing} is missing")));
@@ -62,7 +68,7 @@ pub(crate) fn recover(
     recover_last(&new, (&*file, moved), Position::new(last, from), checkpoint, index, buffer)
 }
 
-/// The last segment may have a torn end, and its last group may not be synced.
+/// Reads the last segment, which may have a torn end and whose last group may not be synced.
 fn recover_last(
     new: &NewSegment<'_>,
     (file, moved): (&dyn DiskFile, MovedGroup),
@@ -90,21 +96,21 @@ fn recover_last(
     let synced = Position::new(from.segment, scan.synced);
     let tail = &bytes[(scan.synced - from.offset) as usize..(scan.end - from.offset) as usize];
     let next = Position::new(from.segment + 1, SEGMENT_HEADER_BYTES);
-    let (copy, entries) = copy_tail(tail, segments.epoch(), synced, next);
-    // Followers compare places with those that they were given earlier, so a group keeps the place that it had first.
+    let (copy, newest_frames) = copy_tail(tail, segments.epoch(), synced, next);
+    // Followers compare positions with earlier ones, so a group keeps its first position as its origin.
     let moved = match copy.len() as u32 {
         0 => MovedGroup::NONE,
         bytes => MovedGroup { origin: moved.origin_of(synced), bytes },
     };
-    let tip = new.start(next.segment, synced.offset, &copy, moved)?;
-    for (user, entry) in entries {
-        index.set(user, entry);
+    let open_segment = new.start(next.segment, synced.offset, &copy, moved)?;
+    for (user, newest) in newest_frames {
+        index.set(user, newest);
     }
-    // The rest of the old segment is of no use, and what was torn there should not linger.
+    // The rest of the old segment is not needed, and a torn group should not stay on the disk.
     if let Err(error) = file.truncate(u64::from(synced.offset)) {
         tracing::warn!("could not cut the journal's {synced}: {error}");
     }
-    Ok(Recovered { tip, nothing_after_checkpoint: !torn && synced == checkpoint && copy.is_empty() })
+    Ok(Recovered { open_segment, nothing_after_checkpoint: !torn && synced == checkpoint && copy.is_empty() })
 }
 
 struct Scan {
@@ -114,27 +120,27 @@ struct Scan {
     end: u32,
 }
 
-/// Reads records until something is none, and enters the frames into the index.
+/// Reads frames and marks up to the first bytes that are neither, and enters the frames into the index.
 fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan, OpenError> {
     let mut scan = Scan { synced: start.offset, end: start.offset };
     loop {
-        let place = Position::new(start.segment, scan.end);
+        let here = Position::new(start.segment, scan.end);
         match parse_item(&bytes[(scan.end - start.offset) as usize..]) {
             SegmentItem::Frame { header, length, .. } => {
-                let entry = NewestFrame {
+                let newest = NewestFrame {
                     slot: header.slot,
                     generation: header.generation,
                     sequence: header.sequence,
-                    position: place,
+                    position: here,
                 };
-                let before = index.set(header.user, entry);
+                let before = index.set(header.user, newest);
                 if let Some(before) = before.filter(|before| before.sequence + 1 != header.sequence) {
-                    let detail = format!("{place} holds sequence {} after {}", header.sequence, before.sequence);
+                    let detail = format!("{here} holds sequence {} after {}", header.sequence, before.sequence);
                     return Err(damaged(detail));
                 }
                 scan.end += length as u32;
             }
-            SegmentItem::Mark { epoch: found, position } if found == epoch && position == place => {
+            SegmentItem::Mark { epoch: found, position } if found == epoch && position == here => {
                 scan.synced = scan.end;
                 scan.end += MARK_BYTES as u32;
             }
@@ -146,19 +152,15 @@ fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan
     }
 }
 
-/// The frames behind the last mark, as the first group of the segment at `to`.
-fn copy_tail(
-    tail: &[u8],
-    epoch: u64,
-    from: Position,
-    to: Position,
-) -> (Vec<u8>, Vec<(crate::user_hash::UserHash, NewestFrame)>) {
+/// Copies the frames behind the last mark, which lie at `from`, as a group that is to lie at `to`. Returns its bytes and
+/// the newest frames for the index.
+fn copy_tail(tail: &[u8], epoch: u64, from: Position, to: Position) -> (Vec<u8>, Vec<(UserHash, NewestFrame)>) {
     let skipped = if matches!(parse_item(tail), SegmentItem::Mark { .. }) { MARK_BYTES } else { 0 };
     let (mut copy, mut moved) = (Vec::new(), Vec::new());
     if tail.len() > skipped {
         copy.extend_from_slice(&encode_mark(epoch, to));
     }
-    // Offset in the tail -> offset in the new segment.
+    // From an offset in the tail to the offset in the new segment.
     let shift = |offset: usize| to.offset + (offset - skipped + MARK_BYTES) as u32;
     let mut at = skipped;
     while let SegmentItem::Frame { header, length, .. } = parse_item(&tail[at..]) {
@@ -170,19 +172,19 @@ fn copy_tail(
             false => header.previous,
         };
         finish_frame(&mut copy[start..], previous);
-        let entry = NewestFrame {
+        let newest = NewestFrame {
             slot: header.slot,
             generation: header.generation,
             sequence: header.sequence,
             position: Position::new(to.segment, shift(at)),
         };
-        moved.push((header.user, entry));
+        moved.push((header.user, newest));
         at += length;
     }
     (copy, moved)
 }
 
-/// How start-up makes the segment that appending goes on in.
+/// How start-up creates the segment that appending continues in.
 struct NewSegment<'a> {
     segments: &'a Segments,
     bytes: u64,
@@ -190,7 +192,7 @@ struct NewSegment<'a> {
 }
 
 impl NewSegment<'_> {
-    /// Makes segment `number`, with `first` in it; the one before ends at `end`.
+    /// Creates segment `number`, which starts with `first`. The segment before ends at offset `end`.
     fn start(&self, number: u32, end: u32, first: &[u8], moved: MovedGroup) -> Result<OpenSegment, OpenError> {
         let bytes = self.bytes.max(u64::from(SEGMENT_HEADER_BYTES) + (first.len() + MARK_BYTES) as u64);
         let made = self.segments.create_first(number, end, bytes, (first, moved), self.release_reserve);
@@ -200,7 +202,7 @@ impl NewSegment<'_> {
     }
 }
 
-fn open_checked(segments: &Segments, number: u32) -> Result<(std::sync::Arc<dyn DiskFile>, SegmentHeader), OpenError> {
+fn open_checked(segments: &Segments, number: u32) -> Result<(Arc<dyn DiskFile>, SegmentHeader), OpenError> {
     let file = segments.open(number).map_err(unreadable)?;
     let header = SegmentHeader::read(&*file).map_err(|fault| match fault {
         SegmentHeaderFault::Unavailable(source) => unreadable(source),
@@ -217,6 +219,6 @@ fn damaged(detail: String) -> OpenError {
     OpenError::Damaged { what: "the journal", detail }
 }
 
-fn unreadable(source: std::io::Error) -> OpenError {
+fn unreadable(source: io::Error) -> OpenError {
     OpenError::Disk { doing: "recover", path: "journal".into(), source }
 }

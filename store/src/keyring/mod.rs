@@ -1,7 +1,7 @@
-//! The keyring: one file outside sled and journal that holds every user's data key, wrapped.
+//! The keyring: a file beside sled and the journal that holds every user's data key, wrapped.
 //!
-//! Deleted bytes linger in the journal and in sled, which are both logs. A slot of the keyring is overwritten in
-//! place instead, so destroying one destroys all that was ever sealed under it.
+//! Deleted bytes stay on disk for a while in the journal and in sled, which are both logs. A slot of the keyring is
+//! overwritten in place, so destroying a key makes everything unreadable that was ever sealed under it.
 
 mod header;
 mod pool;
@@ -21,7 +21,7 @@ use crate::seal::{Cipher, SecretKey};
 use header::{KEYRING_HEADER_BYTES, KeyringHeader};
 pub(crate) use pool::IssuedSlot;
 use pool::SlotPool;
-pub(crate) use slot::SlotFault;
+pub(crate) use slot::{FIRST_GENERATION, SlotFault};
 use slot::{SLOT_BYTES, SLOTS_PER_PAGE};
 
 /// The file's name in the data directory.
@@ -38,7 +38,7 @@ pub(crate) struct Keyring {
 }
 
 impl Keyring {
-    /// Makes a keyring with fresh keys, durable when it returns.
+    /// Creates a keyring with fresh keys. Durable when it returns.
     pub(crate) fn create(
         disk: &dyn Disk,
         data_dir: &Path,
@@ -51,7 +51,7 @@ impl Keyring {
             let bytes = KeyringHeader::generate(entropy).encode(master, entropy);
             write_all_at(&*file, &bytes, 0).map_err(|WriteFailed { source, .. }| source)?;
             file.sync_data()?;
-            // The name appears with the content behind it, or not at all.
+            // The name appears only when the content is durable.
             disk.rename(&new_path, &path)?;
             disk.directory(data_dir)?.sync()
         };
@@ -73,7 +73,7 @@ impl Keyring {
         let header = KeyringHeader::decode(&bytes[..filled], master)?;
         let written =
             file.length().map_err(failed)?.saturating_sub(KEYRING_HEADER_BYTES as u64).div_ceil(SLOT_BYTES as u64);
-        // A batch starts on a page of its own: a torn write of it cannot harm slots that are in use.
+        // A batch starts on a new page, so that a torn write of it cannot damage slots that are in use.
         let next = written.next_multiple_of(SLOTS_PER_PAGE);
         let next = u32::try_from(next).map_err(|_| OpenError::Damaged {
             what: "the keyring",
@@ -88,12 +88,12 @@ impl Keyring {
         })
     }
 
-    /// The key behind the user hash. It never rotates.
+    /// The key of the user hash. It never rotates.
     pub(crate) fn user_hash_key(&self) -> &SecretKey {
         &self.header.user_hash_key
     }
 
-    /// Reads and unwraps a user's data key.
+    /// Reads and unwraps the data key in a slot.
     pub(crate) fn data_key(&self, number: u32, generation: u32) -> Result<SecretKey, SlotFault> {
         let mut bytes = [0; SLOT_BYTES];
         let filled = read_full_at(&*self.file, &mut bytes, slot::offset(number)).map_err(SlotFault::Unavailable)?;
@@ -103,9 +103,9 @@ impl Keyring {
         slot::decode(&self.ring, number, generation, &bytes)
     }
 
-    /// Takes `count` slots that no user has, durable before it returns.
+    /// Takes `count` unused slots. Their keys are durable when it returns.
     ///
-    /// Slots are made in batches, each with one write and one sync, so that a group of new users rarely pays for any.
+    /// Slots are written in batches, each with one write and one sync, so a group of new users rarely waits for a write.
     pub(crate) fn take(&self, count: usize) -> io::Result<Vec<IssuedSlot>> {
         let mut pool = self.pool.lock();
         if pool.ready() < count {
@@ -114,33 +114,33 @@ impl Keyring {
         Ok(pool.take(count))
     }
 
-    /// Takes as many of `count` slots as are made already.
+    /// Takes up to `count` unused slots that are written already.
     pub(crate) fn take_ready(&self, count: usize) -> Vec<IssuedSlot> {
         self.pool.lock().take(count)
     }
 
-    /// Takes back slots that nothing refers to, not even bytes that were half written.
+    /// Takes slots back that nothing refers to, not even a frame that was written in part.
     pub(crate) fn give_back(&self, unused: Vec<IssuedSlot>) {
         self.pool.lock().give_back(unused);
     }
 
-    /// The first slot that nothing refers to; all after it are unused, too.
+    /// The first slot of the unused ones at the end.
     pub(crate) fn first_unused(&self) -> u32 {
         self.pool.lock().first_unused()
     }
 
-    /// Takes up the slots from `first` on, which a clean shutdown left unused.
+    /// Makes the slots from `first` on available again, which a clean shutdown left unused.
     pub(crate) fn adopt_from(&self, first: u32) {
         let mut pool = self.pool.lock();
         for number in first..pool.next_slot() {
-            // An unused slot that does not open is no loss: it stays unused.
+            // An unused slot that cannot be read stays unused.
             if let Ok(key) = self.data_key(number, slot::FIRST_GENERATION) {
                 pool.give_back(vec![IssuedSlot { slot: number, key }]);
             }
         }
     }
 
-    /// Destroys a data key, and with it all that was sealed under it. Durable when it returns.
+    /// Destroys a data key, and with it everything that was sealed under it. Durable when it returns.
     pub(crate) fn destroy(&self, number: u32, generation: u32) -> io::Result<()> {
         write_all_at(&*self.file, &slot::destroyed(generation), slot::offset(number))
             .map_err(|WriteFailed { source, .. }| source)?;

@@ -1,4 +1,4 @@
-//! Slots that are durable before anybody has them.
+//! The unused slots of the keyring.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,25 +10,26 @@ use super::slot::{self, FIRST_GENERATION, SLOT_BYTES, SLOTS_PER_PAGE};
 use crate::disk::{DiskFile, WriteFailed, write_all_at};
 use crate::seal::{Cipher, KEY_BYTES, SecretKey};
 
-/// The fewest slots that a refill writes.
+/// Minimum number of slots that a refill writes.
 const BATCH_SLOTS: usize = 1024;
-/// The most: with 64 bytes each, 512 KiB.
+/// Maximum number of slots that a refill writes, 512 KiB, unless more are needed at once.
 const MAX_BATCH_SLOTS: usize = 8192;
 
-/// A slot that was taken, with its key. A new slot's generation is 1.
+/// A slot with its key. Its generation is [`FIRST_GENERATION`].
 pub(crate) struct IssuedSlot {
     pub(crate) slot: u32,
     pub(crate) key: SecretKey,
 }
 
-/// The slots that are written and synced and that nobody has yet, lowest first.
+/// The slots that are written and synced but not used, lowest first.
 pub(super) struct SlotPool {
     ready: VecDeque<IssuedSlot>,
+    /// The first slot that was never written.
     next: u32,
 }
 
 impl SlotPool {
-    /// An empty pool; the first batch will start at `next`, the first slot of a page.
+    /// An empty pool. Its first batch starts at `next`, the first slot of a page.
     pub(super) fn starting_at(next: u32) -> Self {
         Self { ready: VecDeque::new(), next }
     }
@@ -42,8 +43,7 @@ impl SlotPool {
         self.next
     }
 
-    /// The start of the run of ready slots that ends where the written ones end. A ready slot before that run has
-    /// others in use behind it.
+    /// The first slot of the run of ready slots at the end of the written ones.
     pub(super) fn first_unused(&self) -> u32 {
         let run = self.ready.iter().rev().zip(1..).take_while(|(issued, back)| issued.slot + back == self.next);
         self.next - run.count() as u32
@@ -53,9 +53,9 @@ impl SlotPool {
         self.ready.drain(..count.min(self.ready.len())).collect()
     }
 
-    /// Puts slots back in their order, so that all unused slots stay one run.
+    /// Puts slots back in their order, so that the unused slots stay one run.
     pub(super) fn give_back(&mut self, unused: Vec<IssuedSlot>) {
-        // Every group of commits ends here, and most have no new user: the sort would be a 25th of what a POST costs.
+        // Every group calls this, and most have no new user. The sort would be a 25th of the cost of a POST.
         if unused.is_empty() {
             return;
         }
@@ -63,9 +63,9 @@ impl SlotPool {
         self.ready.make_contiguous().sort_unstable_by_key(|issued| issued.slot);
     }
 
-    /// Writes one batch, so that at least `wanted` are ready.
+    /// Writes one batch, so that at least `wanted` slots are ready.
     ///
-    /// After a failure the pages of the batch are of unknown content for ever, so the next try leaves them behind.
+    /// After a failed write or sync the content of the batch is unknown, so the next try starts behind it.
     pub(super) fn refill(
         &mut self,
         wanted: usize,
@@ -73,7 +73,7 @@ impl SlotPool {
         ring: &Cipher,
         entropy: &dyn Entropy,
     ) -> io::Result<()> {
-        // Many new users at once will have many behind them.
+        // Where many new users come at once, more will follow.
         let missing = wanted - self.ready.len();
         let count = (missing * 4).clamp(BATCH_SLOTS, MAX_BATCH_SLOTS).max(missing);
         let count = count.next_multiple_of(SLOTS_PER_PAGE as usize);
@@ -93,7 +93,7 @@ impl SlotPool {
             batch.push(IssuedSlot { slot: number, key });
         }
         match write_all_at(file, &bytes, slot::offset(first)) {
-            // Nothing was written, so the same place will do for the next try.
+            // Nothing was written, so the next try may start at the same slot.
             Err(WriteFailed { partial: false, source }) => return Err(source),
             Err(WriteFailed { source, .. }) => {
                 self.next = end;

@@ -22,7 +22,7 @@ use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, TENANT, WRAPPED
 pub(super) const SLOT_BYTES: usize = 64;
 pub(super) const SLOTS_PER_PAGE: u64 = 64;
 /// The generation of every new slot. An erasure counts it up.
-pub(super) const FIRST_GENERATION: u32 = 1;
+pub(crate) const FIRST_GENERATION: u32 = 1;
 const SLOT_FORMAT: u8 = 1;
 const LIVE: u8 = 1;
 const DESTROYED: u8 = 2;

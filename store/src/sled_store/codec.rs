@@ -1,16 +1,16 @@
-//! Compression of states and history, with contexts that are used again: making one costs more than a small record.
+//! Compression of records. Contexts are reused, because creating one costs more than compressing a small record.
 
 use std::io;
 
 use parking_lot::Mutex;
 use zstd::bulk::{Compressor, Decompressor};
 
-/// Fast, and with a dictionary nearly as small as the higher levels.
+/// Fast, and with a dictionary the result is nearly as small as with higher levels.
 const LEVEL: i32 = 1;
 
-/// Compresses with the newest dictionary, and decompresses with any that was ever used; on any thread.
+/// Compresses with the newest dictionary and decompresses with any that was ever used. Shared by all threads.
 pub(super) struct Codec {
-    /// By id, newest last; never empty.
+    /// Newest last; never empty.
     dictionaries: Vec<Dictionary>,
     compressors: Mutex<Vec<Compressor<'static>>>,
 }
@@ -22,7 +22,7 @@ struct Dictionary {
 }
 
 impl Codec {
-    /// `dictionaries` come newest last. What was compressed without one can be read, too.
+    /// `dictionaries` are in the order of their age, newest last. Records without a dictionary can be read, too.
     pub(super) fn new(dictionaries: &[Vec<u8>]) -> Self {
         let none = Vec::new();
         let dictionaries = [&none].into_iter().chain(dictionaries).map(|bytes| Dictionary::new(bytes.clone()));
@@ -33,7 +33,7 @@ impl Codec {
         &self.dictionaries[self.dictionaries.len() - 1]
     }
 
-    /// What names the dictionary that [`Self::compress`] uses; 0 = none.
+    /// The id of the dictionary that [`Self::compress`] uses; 0 if none.
     pub(super) fn dictionary_id(&self) -> u32 {
         self.newest().id
     }
@@ -49,8 +49,8 @@ impl Codec {
         compressed
     }
 
-    /// Decompresses at most `bytes` bytes; `None` where the dictionary is not known. Bytes that were compressed with
-    /// another one do not decompress to what they were, and zstd does not always notice.
+    /// Decompresses to at most `bytes` bytes; `None` if the dictionary is unknown. It must be the one that compressed: with
+    /// another one the result is wrong, and zstd does not always notice.
     pub(super) fn decompress(&self, compressed: &[u8], dictionary: u32, bytes: usize) -> Option<io::Result<Vec<u8>>> {
         let known = self.dictionaries.iter().find(|known| known.id == dictionary)?;
         Some(known.decompress(compressed, bytes))

@@ -1,4 +1,4 @@
-//! Dead letters in sled, and the slots of the daily keys that seal those of nobody.
+//! Dead letters in sled, and the slots of the daily keys that seal the letters about no known user.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use crate::user_hash::UserHash;
 /// Stands for a source at the start of each key, so that the letters of a source lie side by side.
 pub(crate) type SourceTag = [u8; 4];
 
-/// Bytes of a letter's key: its source, when it was rejected, a random part, and the hash of its user.
+/// Bytes of a letter's key: its source, the time of the rejection, random bytes, and the hash of its user.
 pub(crate) const LETTER_KEY_BYTES: usize = 36;
 const CHUNK_KEY_BYTES: usize = LETTER_KEY_BYTES + 2;
-/// Keys that one batch removes.
+/// Maximum number of keys that one batch removes.
 const REMOVE_AT_ONCE: usize = 256;
 
 /// A letter to be stored.
@@ -24,16 +24,16 @@ pub(crate) struct NewLetter {
 }
 
 impl NewLetter {
-    /// The bytes of its keys and values.
+    /// The bytes of the letter's keys and values.
     pub(crate) fn bytes(&self) -> u64 {
         self.record.chunks().iter().map(|chunk| (CHUNK_KEY_BYTES + chunk.len()) as u64).sum()
     }
 }
 
-// Beside the letters of a source lies, under its tag alone, the number of their bytes. It changes in the same batch as
-// they do, so that a crash leaves both or neither.
+// The key that is the tag of a source holds the number of bytes of its letters. It changes in the same batch as the
+// letters, so that a crash leaves both changes or neither.
 impl SledStore {
-    /// Writes letters, and the bytes that the letters of each source take with them.
+    /// Writes letters, and the new number of bytes of each source.
     pub(crate) fn put_letters(&self, letters: &[(SourceTag, NewLetter)]) -> sled::Result<()> {
         let (mut batch, mut added) = (sled::Batch::default(), HashMap::<SourceTag, u64>::new());
         for (tag, letter) in letters {
@@ -88,7 +88,7 @@ impl SledStore {
     /// Removes the letters of a source that were rejected before `end`.
     pub(crate) fn remove_letters_before(&self, tag: SourceTag, end: &[u8; 8]) -> sled::Result<()> {
         let end = [&tag[..], end].concat();
-        // The number of bytes lies first, under the tag itself.
+        // The first key is the tag, with the number of bytes.
         let first = [&tag[..], &[0]].concat();
         self.with(|trees| {
             let mut bytes = total(&trees.letters, tag)?;

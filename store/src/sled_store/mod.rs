@@ -1,7 +1,7 @@
-//! sled behind the journal: users, history, dead letters, and the store's own facts.
+//! sled behind the journal: users, history, dead letters, and the meta record.
 //!
-//! sled acknowledges nothing. What a checkpoint wrote counts once [`SledStore::flush`] returned and the meta record
-//! says so; until then the journal has it, too.
+//! A write to sled acknowledges nothing. A checkpoint is complete once [`SledStore::flush`] has returned and the meta record
+//! has its position; until then the journal has the frames, too.
 
 mod codec;
 mod letters;
@@ -47,14 +47,15 @@ pub(crate) struct SledStore {
     data_dir: PathBuf,
     cache_bytes: u64,
     codec: Codec,
-    /// `None` while sled is being reopened, or failed to.
+    /// `None` while sled is being reopened, or if that failed.
     trees: RwLock<Option<Trees>>,
     reserve: Reserve,
     reopens: AtomicU64,
     quarantined: Quarantined,
 }
 
-pub(crate) struct Trees {
+/// The open database and its trees.
+struct Trees {
     db: sled::Db,
     meta: sled::Tree,
     users: sled::Tree,
@@ -65,17 +66,17 @@ pub(crate) struct Trees {
 }
 
 impl SledStore {
-    /// Opens or makes the database, and proves that its sync is a real one. When the disk is full or no descriptor is left,
-    /// the reserve is given up for it.
+    /// Opens or creates the database, and checks that its sync is a real one. If the disk is full or no descriptor is left,
+    /// the reserve is released for it.
     pub(crate) fn open(options: &StoreOptions) -> Result<Self, OpenError> {
         let (data_dir, cache_bytes) = (&options.data_dir, options.sled_cache_bytes);
         let reserve = Reserve::find(options.disk.clone(), data_dir);
         permissions::restrict(reserve.path())?;
         let trees = match Trees::open(data_dir, cache_bytes) {
             Err(error) if error.is_exhausted() => {
-                tracing::warn!("sled did not open ({error}): giving up the reserve, then trying again");
+                tracing::warn!("sled did not open ({error}): releasing the reserve, then trying again");
                 reserve.release();
-                // The journal makes it again, or does without.
+                // The upkeep thread prepares this file again.
                 let _ = options.disk.remove(&data_dir.join(journal::DIRECTORY).join(journal::NEW_FILE_NAME));
                 Trees::open(data_dir, cache_bytes)?
             }
@@ -93,7 +94,7 @@ impl SledStore {
         })
     }
 
-    /// Whether there are files of a database.
+    /// Whether there is a database in the data directory.
     pub(crate) fn exists(data_dir: &Path) -> bool {
         data_dir.join(DIRECTORY).join("db").exists()
     }
@@ -112,7 +113,7 @@ impl SledStore {
         })
     }
 
-    /// Makes all that was written durable.
+    /// Makes everything that was written durable.
     pub(crate) fn flush(&self) -> sled::Result<()> {
         self.with(|trees| trees.db.flush().map(|_| ()))
     }
@@ -122,13 +123,14 @@ impl SledStore {
         self.with(|trees| trees.db.size_on_disk()).unwrap_or(0)
     }
 
-    /// Opens the files anew: sled never gets over an I/O error. All that was flushed is there, and the journal has the
-    /// rest. The failed handle still reads, so it goes only when there is what opening needs.
+    /// Reopens sled, which does not recover from an I/O error by itself. Everything that was flushed is still there, and the
+    /// journal has the frames of the rest. The failed database can still be read, so it is closed only if the reserve is
+    /// there for opening it.
     pub(crate) fn reopen(&self) -> Result<(), OpenError> {
-        let _room = self.reserve.lock_space();
+        let _space = self.reserve.lock_space();
         if self.is_open() {
             let path = self.data_dir.clone();
-            let failed = |source| OpenError::Disk { doing: "set room aside in", path, source };
+            let failed = |source| OpenError::Disk { doing: "reserve disk space in", path, source };
             self.ensure_reserve().and_then(|()| self.reserve.try_write()).map_err(failed)?;
         }
         let mut trees = self.trees.write();
@@ -137,19 +139,19 @@ impl SledStore {
         let opened = Trees::open(&self.data_dir, self.cache_bytes).map(|opened| *trees = Some(opened));
         drop(trees);
         self.reopens.fetch_add(1, Ordering::AcqRel);
-        // At once, before anybody else takes what was given up.
+        // At once, before something else takes the disk space.
         if let Err(error) = self.ensure_reserve() {
             tracing::warn!("the reserve is used up ({error}): nothing is written to sled for now");
         }
         opened
     }
 
-    /// How often sled was opened anew. What was not flushed before is gone from it.
+    /// How often sled was reopened. Writes that were not flushed before are lost each time.
     pub(crate) fn reopens(&self) -> u64 {
         self.reopens.load(Ordering::Acquire)
     }
 
-    /// Whether anything can be read.
+    /// Whether sled is open, so that it can be read.
     pub(crate) fn is_open(&self) -> bool {
         self.trees.read().is_some()
     }
@@ -158,17 +160,17 @@ impl SledStore {
         &self.reserve
     }
 
-    /// Whether sled may be written to.
+    /// Whether the reserve is complete, so that sled may be written to.
     pub(crate) fn has_reserve(&self) -> bool {
         self.reserve.is_held()
     }
 
-    /// Sets aside what opening sled anew would take.
+    /// Reserves the disk space and the descriptors that reopening sled takes.
     pub(crate) fn ensure_reserve(&self) -> io::Result<()> {
         self.reserve.ensure(self.bytes())
     }
 
-    /// Whether anything was ever kept here beside the meta record.
+    /// Whether any tree but that of the meta record has content.
     pub(crate) fn holds_data(&self) -> sled::Result<bool> {
         self.with(|trees| {
             let Trees { users, history, letters, daily_keys, quarantine, .. } = trees;
@@ -176,7 +178,7 @@ impl SledStore {
         })
     }
 
-    /// Reads what the last checkpoint that saw a user wrote, sealed.
+    /// Reads the sealed record of a user, from the last checkpoint that folded frames of theirs.
     pub(crate) fn user(&self, user: &UserHash) -> Result<Option<SealedRecord>, StoreError> {
         self.with(|trees| Ok(read(&trees.users, &user.0, *user))).map_err(unavailable)?
     }
@@ -227,7 +229,7 @@ impl SledStore {
         let compressed = compressed.map_err(|_| damaged("the seal of a record"))?;
         let plain_bytes = record.plain_bytes as usize;
         let Some(body) = self.codec.decompress(&compressed, record.dictionary, plain_bytes) else {
-            // Nothing is wrong with the record: a newer release made it.
+            // The record is not damaged: a newer release wrote it.
             let source = format!("the record of slot {} was compressed with an unknown one", record.slot).into();
             return Err(StoreError::Unavailable { doing: "looking for a record's dictionary", source });
         };
@@ -258,7 +260,7 @@ impl Trees {
             db: db.clone(),
         };
         let calls = sync_shim::calls();
-        // sled skips a write that changes nothing, and a flush of nothing syncs nothing: so the value changes.
+        // The value has to change: sled skips a write that changes nothing, and then a flush syncs nothing.
         trees.meta.update_and_fetch(PROOF_KEY, next_proof).map_err(sled)?;
         trees.db.flush().map_err(sled)?;
         if sync_shim::calls() == calls {
@@ -274,7 +276,7 @@ impl Trees {
     }
 }
 
-/// Counts the start-ups.
+/// The value of the sync proof: a count of how often sled was opened.
 fn next_proof(before: Option<&[u8]>) -> Option<Vec<u8>> {
     let before = before.and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
     Some(before.wrapping_add(1).to_le_bytes().to_vec())
@@ -284,7 +286,7 @@ fn unavailable(source: sled::Error) -> StoreError {
     StoreError::Unavailable { doing: "using sled", source: Box::new(source) }
 }
 
-/// The key of a record's chunk: the record's prefix and the chunk's number, so that chunks lie side by side.
+/// The key of a chunk: the prefix of its record and its number, so that the chunks of a record lie side by side.
 fn chunk_key(prefix: &[u8], number: u16) -> Vec<u8> {
     let mut key = Vec::with_capacity(prefix.len() + 2);
     key.extend_from_slice(prefix);
@@ -292,7 +294,7 @@ fn chunk_key(prefix: &[u8], number: u16) -> Vec<u8> {
     key
 }
 
-/// Reads the record of `user` whose chunks lie under `prefix`.
+/// Reads the record of `user` whose chunks have keys that start with `prefix`.
 fn read(tree: &sled::Tree, prefix: &[u8], user: UserHash) -> Result<Option<SealedRecord>, StoreError> {
     let unavailable = |source: sled::Error| StoreError::Unavailable { doing: "reading sled", source: Box::new(source) };
     let damaged = || StoreError::Damaged { what: "a record's chunks in sled".to_owned() };
@@ -311,7 +313,7 @@ fn read(tree: &sled::Tree, prefix: &[u8], user: UserHash) -> Result<Option<Seale
         if count == 1 {
             return Ok(Some(record));
         }
-        // Several reads are not one: a checkpoint may have replaced the record between them.
+        // A checkpoint may have replaced the record between the reads of its chunks.
         match get(0)? {
             Some(again) if again == first && whole => return Ok(Some(record)),
             Some(again) if again == first => return Err(damaged()),

@@ -1,4 +1,4 @@
-//! Frames of users that a checkpoint could not fold, raw and sealed, by user and sequence.
+//! The quarantine in sled: sealed frames that a checkpoint could not fold, by user and sequence.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use super::record::MAX_VALUE_BYTES;
 use super::{SledStore, chunk_key};
 use crate::user_hash::UserHash;
 
-/// Who is in quarantine: asked at every load, so it is kept in memory.
+/// The users in quarantine, in memory because every load asks.
 #[derive(Default)]
 pub(super) struct Quarantined(RwLock<HashSet<UserHash>>);
 
 impl Quarantined {
-    /// Those whom the tree names.
+    /// Reads the users from the tree.
     pub(super) fn read(tree: &sled::Tree) -> sled::Result<Self> {
         let mut users = HashSet::new();
         for key in tree.iter().keys() {
@@ -25,11 +25,11 @@ impl Quarantined {
 }
 
 impl SledStore {
-    /// Keeps a frame; durable after the next flush.
+    /// Stores a frame. Durable after the next flush.
     pub(crate) fn quarantine_frame(&self, user: &UserHash, sequence: u64, frame: &[u8]) -> sled::Result<()> {
         let prefix = [&user.0[..], &sequence.to_be_bytes()].concat();
         let mut batch = sled::Batch::default();
-        // A frame that cannot be read leaves an empty value: the user is in quarantine all the same.
+        // A frame that could not be read leaves an empty value, which still marks the user.
         batch.insert(chunk_key(&prefix, 0), &frame[..frame.len().min(MAX_VALUE_BYTES)]);
         for (number, chunk) in (0..).zip(frame.chunks(MAX_VALUE_BYTES)).skip(1) {
             batch.insert(chunk_key(&prefix, number), chunk);
@@ -37,7 +37,7 @@ impl SledStore {
         self.with(|trees| trees.quarantine.apply_batch(batch))
     }
 
-    /// From now on every load of the user says that it is damaged.
+    /// Makes every later load of the user fail as damaged.
     pub(crate) fn set_quarantined(&self, user: UserHash) {
         self.quarantined.0.write().insert(user);
     }

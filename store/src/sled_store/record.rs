@@ -75,8 +75,8 @@ impl SealedRecord {
 
     /// The values to store, in order.
     pub(crate) fn chunks(&self) -> Vec<Vec<u8>> {
-        let room = MAX_VALUE_BYTES - RECORD_HEADER_BYTES;
-        let (head, rest) = self.sealed.split_at(self.sealed.len().min(room));
+        let first_bytes = MAX_VALUE_BYTES - RECORD_HEADER_BYTES;
+        let (head, rest) = self.sealed.split_at(self.sealed.len().min(first_bytes));
         let mut first = Vec::with_capacity(RECORD_HEADER_BYTES + head.len());
         first.extend_from_slice(&self.header());
         first.extend_from_slice(head);

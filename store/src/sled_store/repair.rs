@@ -1,4 +1,4 @@
-//! What sled 0.34 needs around its own start-up.
+//! Repairs around the start-up of sled 0.34.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,16 +12,16 @@ use crate::error::OpenError;
 const LOCK_ATTEMPTS: usize = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Opens sled, after a kill at any moment.
+/// Opens sled after a crash at any moment.
 pub(super) fn open_repaired(path: &Path, cache_bytes: u64) -> Result<sled::Db, OpenError> {
     let failed = |source| OpenError::Disk { doing: "prepare sled's files in", path: path.to_owned(), source };
-    // A kill during its start-up leaves one of these, and every later start-up would take it for corruption.
+    // A crash during its start-up leaves such a file, and every later start-up would report corruption.
     for leftover in snapshots(path).map_err(failed)?.iter().filter(|name| has_extension(name, "generating")) {
         tracing::warn!("removing sled's unfinished snapshot `{}`", leftover.display());
         fs::remove_file(leftover).map_err(failed)?;
     }
     match open(path, cache_bytes) {
-        // A snapshot only shortens the start-up: sled rebuilds from its log without.
+        // A snapshot only shortens the start-up: without one, sled rebuilds from its log.
         Err(sled::Error::Corruption { .. }) if !snapshots(path).map_err(failed)?.is_empty() => {
             for snapshot in snapshots(path).map_err(failed)? {
                 let aside = snapshot.with_file_name(format!("damaged-{}", name(&snapshot)));
@@ -35,7 +35,7 @@ pub(super) fn open_repaired(path: &Path, cache_bytes: u64) -> Result<sled::Db, O
     .map_err(|source| OpenError::Sled { doing: "open its files", source })
 }
 
-/// sled never syncs its settings nor any directory: without this, what it made could vanish in a power cut.
+/// Syncs sled's settings and directories, which sled never does: its files could be lost in a power cut.
 pub(super) fn sync_names(data_dir: &Path, path: &Path) -> io::Result<()> {
     for made in [path.join("conf"), path.join("blobs"), path.to_owned(), data_dir.to_owned()] {
         if made.exists() {
@@ -50,12 +50,12 @@ fn open(path: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {
         .path(path)
         .cache_capacity(cache_bytes)
         .mode(sled::Mode::HighThroughput)
-        // The checkpoint says when.
+        // Checkpoints flush.
         .flush_every_ms(None);
     let mut attempts = 0;
     loop {
         match config.open() {
-            // The data directory is ours alone, so it is a thread of a store that this process has just closed.
+            // The data directory is locked for this process, so a thread of a store that was just closed still has it.
             Err(sled::Error::Io(error)) if is_locked(&error) && attempts < LOCK_ATTEMPTS => attempts += 1,
             other => return other,
         }
@@ -63,7 +63,7 @@ fn open(path: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {
     }
 }
 
-/// sled wraps the error of its file lock in a text.
+/// sled wraps the error of its file lock in a text, so the text has to be compared.
 fn is_locked(error: &io::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }

@@ -1,8 +1,17 @@
-//! What a checkpoint holds of a user, as one body: the state, and the open block of history.
+//! The body of a user's record: the state and the open history block.
 //!
-//! They are one record, because a fold counts its frames into both: a crash must not tear them apart.
+//! They are one record, because a fold adds its frames to both, and a crash must not leave only one of them changed.
+//!
+//! ```text
+//! offset  length  field (little-endian)
+//!      0       4  length n of the state
+//!      4       n  state
+//!  4 + n          open history block, to the end
+//! ```
 
-/// A user's state and open history block; the block is empty when none is open.
+const LENGTH_BYTES: usize = 4;
+
+/// A user's state and open history block (`tail`), which is empty if none is open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct UserBody {
     pub(crate) state: Vec<u8>,
@@ -10,16 +19,15 @@ pub(crate) struct UserBody {
 }
 
 impl UserBody {
-    /// The state's length, the state, the tail.
     pub(super) fn encode(&self) -> Vec<u8> {
         [&(self.state.len() as u32).to_le_bytes()[..], &self.state, &self.tail].concat()
     }
 
     pub(super) fn decode(mut bytes: Vec<u8>) -> Option<Self> {
         let length = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
-        let end = 4_usize.checked_add(length).filter(|&end| end <= bytes.len())?;
+        let end = LENGTH_BYTES.checked_add(length).filter(|&end| end <= bytes.len())?;
         let tail = bytes.split_off(end);
-        bytes.drain(..4);
+        bytes.drain(..LENGTH_BYTES);
         Some(Self { state: bytes, tail })
     }
 }

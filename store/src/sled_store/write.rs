@@ -1,4 +1,4 @@
-//! What a checkpoint writes: the users it folded, and the reading of a user's history.
+//! Writing folded users, and reading a user's history.
 
 use domain::port::store::StoreError;
 
@@ -9,17 +9,18 @@ use crate::user_hash::UserHash;
 /// One user after a fold.
 pub(crate) struct FoldedUser {
     pub(crate) user: UserHash,
-    /// State and open history.
+    /// The state and the open history block.
     pub(crate) record: SealedRecord,
+    /// The history blocks that this fold closed.
     pub(crate) closed: Vec<SealedRecord>,
-    /// The record that stands in sled for this user until now.
+    /// The record that it replaces.
     pub(crate) before: Option<SealedRecord>,
 }
 
 impl SledStore {
-    /// Writes users that were folded. Nothing of it counts before a flush.
+    /// Writes users that were folded. Durable after the next flush.
     ///
-    /// Closed blocks come first: they never change, so a fold that is done again after a crash writes the same ones.
+    /// Closed blocks come first. They never change, so a fold that is repeated after a crash writes the same blocks again.
     pub(crate) fn write(&self, users: &[FoldedUser]) -> sled::Result<()> {
         let (mut history, mut records) = (sled::Batch::default(), sled::Batch::default());
         let mut any_closed = false;
@@ -41,7 +42,7 @@ impl SledStore {
     /// The keys of a user's closed history blocks that may hold a revision after `since`, oldest first.
     pub(crate) fn history(&self, user: &UserHash, since: u64) -> Result<Vec<HistoryKey>, StoreError> {
         let collect = |tree: &sled::Tree| {
-            // The block before the first that begins later may reach beyond `since`, too.
+            // The block before the first one that starts after `since` may also hold later revisions.
             let upper = history_prefix(user, since.saturating_add(1));
             let before = tree.range(&user.0[..]..=&chunk_key(&upper, u16::MAX)[..]).keys().next_back();
             let first = match before.transpose().map_err(unavailable)? {
@@ -54,7 +55,7 @@ impl SledStore {
                 if !key.starts_with(&user.0) {
                     break;
                 }
-                // A key is the block's prefix and a chunk's number; the first chunk stands for the block.
+                // A key is the prefix of the block and the number of a chunk. Chunk 0 stands for the block.
                 if let Some((prefix, [0, 0])) = key.split_last_chunk() {
                     blocks.extend(prefix.try_into().map(HistoryKey));
                 }
