@@ -63,7 +63,6 @@ impl LetterWriter {
         loop {
             match self.queue.next(BATCH_LETTERS, BATCH_BYTES, PAUSE) {
                 NextBatch::Letters(batch) => {
-                    self.recount_after_reopen();
                     self.write_or_wait(&batch);
                     self.queue.written(&batch);
                     self.measure();
@@ -81,9 +80,9 @@ impl LetterWriter {
         self.engine.metrics.dead_letter_bytes.set(self.quota.total() as f64);
     }
 
-    /// Counts the stored letters again if sled was reopened, because letters that were not flushed before are gone.
+    /// Counts the stored letters again if sled was reopened, because letters that were not flushed before are lost.
     fn recount_after_reopen(&mut self) {
-        if self.counted_at != self.engine.sled.reopens() {
+        if self.counted_at != self.engine.sled.reopens() && self.engine.sled.is_open() {
             self.recount();
         }
     }
@@ -105,6 +104,7 @@ impl LetterWriter {
     fn write_or_wait(&mut self, batch: &[QueuedLetter]) {
         let mut was_logged = false;
         loop {
+            self.recount_after_reopen();
             let Err(error) = self.write(batch) else { return };
             if !was_logged {
                 tracing::error!("dead letters could not be written and wait: {error}");
