@@ -52,7 +52,7 @@ pub(super) fn encode(ring: &Cipher, number: u32, generation: u32, key: &SecretKe
     encode_state(LIVE, generation, &ring.wrap(&nonce(number, generation), label(number, generation), key))
 }
 
-/// A slot whose key is gone.
+/// A slot whose key is destroyed.
 pub(super) fn destroyed(generation: u32) -> [u8; SLOT_BYTES] {
     encode_state(DESTROYED, generation, &[0; WRAPPED_KEY_BYTES])
 }

@@ -17,7 +17,7 @@ pub(crate) use unfolded_user::{UnfoldedUser, unfolded_user};
 use crate::engine::Engine;
 use crate::sled_store::UserBody;
 use crate::user_hash::UserHash;
-use unfolded_user::{Assembled, assemble};
+use unfolded_user::assemble;
 
 /// How many times a load starts over because a checkpoint removed a segment that it needed.
 const LOAD_ATTEMPTS: usize = 8;
@@ -60,11 +60,10 @@ fn load(
         engine.sled.check_quarantine(user)?;
         let newest = engine.index.get(user);
         let record = engine.sled.user(user)?;
-        let unfolded = match assemble(engine, user, newest, record.as_ref())? {
-            Assembled::User(unfolded) => unfolded,
-            Assembled::UnknownUser => return Ok(None),
-            Assembled::SegmentRemoved => continue,
-        };
+        if newest.is_none() && record.is_none() {
+            return Ok(None);
+        }
+        let Some(unfolded) = assemble(engine, user, newest, record.as_ref())? else { continue };
         let sequence = unfolded.sequence;
         if visit(engine, user, since, unfolded, visitor)? {
             return Ok(Some(sequence));

@@ -22,14 +22,6 @@ pub(crate) struct UnfoldedUser {
     pub(crate) chain: Chain,
 }
 
-/// What [`assemble`] found.
-pub(super) enum Assembled {
-    User(UnfoldedUser),
-    UnknownUser,
-    /// A checkpoint removed a segment that is needed. The record in sled is newer by now.
-    SegmentRemoved,
-}
-
 /// Finds a user whose record was read before, for the checkpoint: nothing else changes records or removes segments
 /// meanwhile.
 pub(crate) fn unfolded_user(
@@ -38,32 +30,29 @@ pub(crate) fn unfolded_user(
     newest: NewestFrame,
     record: Option<&SealedRecord>,
 ) -> Result<UnfoldedUser, StoreError> {
-    match assemble(engine, user, Some(newest), record)? {
-        Assembled::User(unfolded) => Ok(unfolded),
-        Assembled::UnknownUser => Err(damaged("a frame of an unknown user".to_owned())),
-        Assembled::SegmentRemoved => Err(segment_missing()),
-    }
+    assemble(engine, user, Some(newest), record)?.ok_or_else(segment_missing)
 }
 
-/// Puts together what the index (`newest`) and sled (`record`) know of a user.
+/// Puts together what the index (`newest`) and sled (`record`) know of a user; at least one of them knows the user. Returns
+/// `None` if a checkpoint removed a segment that is needed: the record in sled is newer by then.
 pub(super) fn assemble(
     engine: &Engine,
     user: &UserHash,
     newest: Option<NewestFrame>,
     record: Option<&SealedRecord>,
-) -> Result<Assembled, StoreError> {
+) -> Result<Option<UnfoldedUser>, StoreError> {
     let (slot, generation) = match (&newest, record) {
-        (None, None) => return Ok(Assembled::UnknownUser),
-        (Some(newest), None) => (newest.slot, newest.generation),
         (Some(newest), Some(record)) if (newest.slot, newest.generation) != (record.slot, record.generation) => {
             return Err(damaged("a record and a frame of one user name different slots".to_owned()));
         }
         (_, Some(record)) => (record.slot, record.generation),
+        (Some(newest), None) => (newest.slot, newest.generation),
+        (None, None) => return Err(damaged("a frame of an unknown user".to_owned())),
     };
     let cipher = engine.cipher(slot, generation)?;
     let folded = record.map_or(0, |record| record.number);
     let sequence = newest.map_or(0, |newest| newest.sequence).max(folded);
-    let Some(chain) = follow_chain(engine, user, newest, folded)? else { return Ok(Assembled::SegmentRemoved) };
+    let Some(chain) = follow_chain(engine, user, newest, folded)? else { return Ok(None) };
     let body = record.map(|record| engine.sled.open_user(&cipher, record)).transpose()?;
-    Ok(Assembled::User(UnfoldedUser { slot, generation, sequence, cipher, body, chain }))
+    Ok(Some(UnfoldedUser { slot, generation, sequence, cipher, body, chain }))
 }
