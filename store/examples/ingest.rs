@@ -1,7 +1,7 @@
-//! How fast the store takes records and folds them.
+//! Measures how fast the store appends, folds and loads records.
 //!
 //! `cargo run --release -p store --example ingest -- [USERS] [DIRECTORY]` appends one record of 300 bytes for each of
-//! USERS (default 1,000,000) at several group sizes, checkpoints, restarts, and prints what it took.
+//! USERS (default 1,000,000) at several group sizes, makes checkpoints, restarts, and prints the times.
 
 #![expect(clippy::print_stdout, reason = "it prints figures")]
 
@@ -24,7 +24,7 @@ const BODY_BYTES: usize = 300;
 const STATE_BYTES: usize = 900;
 const BLOCK_BYTES: usize = 4000;
 
-/// As large as real ones, and as cheap to make as can be.
+/// Makes states and history of realistic size with little work.
 struct SizedFold;
 
 impl Fold for SizedFold {
@@ -56,7 +56,7 @@ fn open(directory: &Path) -> Store {
 }
 
 fn user(number: usize) -> UserId {
-    // Spread, so that the order of arrival is not that of the keys.
+    // Spread, so that users do not come in the order of their keys.
     UserId::parse(&format!("usr_{:016x}", (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))).expect("an id")
 }
 
@@ -91,7 +91,7 @@ fn main() {
     timed("close", 1, || store.closer.close().expect("closes"));
     drop((store.journal, store.reader, store.log, store.dead_letters));
     let store = timed("start after a clean stop", 1, || open(directory.path()));
-    timed("load from sled alone", sample.len(), || load(&*store.reader, &sample));
+    timed("load from sled only", sample.len(), || load(&*store.reader, &sample));
     for part in ["journal", "keyring", "sled"] {
         println!("{part}: {} MiB on disk", disk_bytes(&directory.path().join(part)) >> 20);
     }
@@ -121,7 +121,7 @@ fn append_range(store: &mut Store, users: std::ops::Range<usize>, group: usize, 
     }
 }
 
-/// Takes what is loaded, and keeps nothing.
+/// Discards what is loaded.
 struct Discard;
 
 impl LoadVisitor for Discard {
@@ -149,7 +149,7 @@ fn timed<T>(what: &str, count: usize, work: impl FnOnce() -> T) -> T {
     let result = work();
     let seconds = start.elapsed().as_secs_f64();
     let cpu = (cpu_nanoseconds() - cpu) as f64 / 1000.0 / count as f64;
-    println!("{what}: {seconds:.2} s, {:.0} a second, {cpu:.1} µs of this thread's time each", count as f64 / seconds);
+    println!("{what}: {seconds:.2} s, {:.0} a second, {cpu:.1} µs of CPU time each", count as f64 / seconds);
     result
 }
 

@@ -1,5 +1,5 @@
-//! A disk that fails when told to. A failed sync loses what it was to sync, as Linux does: it still reads well until the
-//! crash, and is gone after.
+//! A disk that fails on demand. A failed sync loses the writes that it was to sync, as on Linux: they can still be read
+//! until a crash, and are gone after it.
 
 use std::io;
 use std::path::Path;
@@ -7,30 +7,30 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use store::disk::{Disk, DiskDirectory, DiskFile, RealDisk};
 
-/// What fails. Each number counts down on use; `u32::MAX` is for ever.
+/// What fails. Each number counts down with each failure; [`u32::MAX`] fails for ever.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Plan {
-    /// Only files whose path contains this fail.
+pub(crate) struct FaultPlan {
+    /// Only files whose path contains this text fail.
     pub(crate) path: &'static str,
-    /// As many syncs fail.
+    /// This many syncs fail.
     pub(crate) syncs: u32,
-    /// As many writes and allocations find the disk full.
+    /// This many writes and allocations find the disk full.
     pub(crate) full: u32,
-    /// As many writes stop halfway, and fail when they go on.
+    /// This many writes stop halfway, and every later write to the file fails.
     pub(crate) torn: u32,
-    /// As many writes stop halfway, and find the disk full when they go on.
+    /// This many writes stop halfway, and the next write to the file finds the disk full.
     pub(crate) short: u32,
-    /// No room can be reserved.
-    pub(crate) no_room: bool,
-    /// The removal of a file makes room again.
-    pub(crate) room_by_removal: bool,
+    /// No disk space can be allocated.
+    pub(crate) no_space: bool,
+    /// The removal of a file frees disk space again.
+    pub(crate) space_by_removal: bool,
     /// No file can be removed.
     pub(crate) no_removal: bool,
-    /// As many syncs of a directory fail.
+    /// This many syncs of a directory fail.
     pub(crate) name_syncs: u32,
-    /// A failed sync loses whole pages, with what earlier syncs had made durable in them.
+    /// A failed sync loses whole pages, including what earlier syncs had made durable in them.
     pub(crate) loses_pages: bool,
-    /// As many writes succeed before any of the others fail.
+    /// This many writes succeed before anything fails.
     pub(crate) after_writes: u32,
 }
 
@@ -38,16 +38,16 @@ const PAGE_BYTES: u64 = 4096;
 
 /// The failing disk.
 #[derive(Clone, Default)]
-pub(crate) struct FaultyDisk(Arc<Mutex<State>>);
+pub(crate) struct FaultyDisk(Arc<Mutex<DiskState>>);
 
 #[derive(Default)]
-struct State {
-    plan: Plan,
+struct DiskState {
+    plan: FaultPlan,
     reads: usize,
     lost: Vec<Lost>,
 }
 
-/// What is gone after a crash.
+/// A range of a file that is lost in a crash.
 struct Lost {
     file: Arc<dyn DiskFile>,
     offset: u64,
@@ -64,7 +64,7 @@ struct FaultyFile {
 }
 
 impl FaultyDisk {
-    pub(crate) fn set(&self, plan: Plan) {
+    pub(crate) fn set(&self, plan: FaultPlan) {
         self.state().plan = plan;
     }
 
@@ -73,13 +73,13 @@ impl FaultyDisk {
         self.state().reads
     }
 
-    /// Whether all that was to fail did.
+    /// Whether everything that was to fail has failed.
     pub(crate) fn is_used_up(&self) -> bool {
         let plan = &self.state().plan;
         plan.syncs == 0 && plan.full == 0 && plan.torn == 0 && plan.short == 0 && plan.name_syncs == 0
     }
 
-    /// Takes away what failed syncs have lost. The store must be closed.
+    /// Overwrites what failed syncs have lost with zeros. The store must be closed.
     pub(crate) fn crash(&self) {
         for Lost { file, offset, length } in self.state().lost.drain(..) {
             let end = (offset + length).min(file.length().expect("a length"));
@@ -89,7 +89,7 @@ impl FaultyDisk {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, DiskState> {
         self.0.lock().expect("no panic while locked")
     }
 
@@ -108,7 +108,7 @@ fn use_up(count: &mut u32) -> bool {
     left
 }
 
-/// Where a write begins and ends, or the pages that it touches do.
+/// Where a write starts and ends, or where its pages do if `whole`.
 fn pages(offset: u64, length: usize, whole: bool) -> (u64, u64) {
     let end = offset + length as u64;
     if whole { (offset / PAGE_BYTES * PAGE_BYTES, end.next_multiple_of(PAGE_BYTES)) } else { (offset, end) }
@@ -133,7 +133,7 @@ impl Disk for FaultyDisk {
             return Err(io::Error::from_raw_os_error(5));
         }
         RealDisk.remove(path)?;
-        plan.no_room &= !plan.room_by_removal;
+        plan.no_space &= !plan.space_by_removal;
         Ok(())
     }
 
@@ -203,7 +203,7 @@ impl DiskFile for FaultyFile {
             state.lost.extend(unsynced.into_iter().map(lost));
             return Err(io::Error::from_raw_os_error(5));
         }
-        // A page that was written again is written as a whole.
+        // A page that was written again and synced is durable as a whole.
         for (offset, length) in unsynced {
             let (start, end) = pages(offset, length, true);
             state.lost.retain(|lost| {
@@ -216,7 +216,7 @@ impl DiskFile for FaultyFile {
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.disk.state();
         let concerned = self.path.contains(state.plan.path) && state.plan.after_writes == 0;
-        if concerned && (state.plan.no_room || use_up(&mut state.plan.full)) {
+        if concerned && (state.plan.no_space || use_up(&mut state.plan.full)) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.real.allocate(bytes)

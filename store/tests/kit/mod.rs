@@ -1,12 +1,14 @@
-//! What the store's tests share: a fold that forgets nothing, seeded randomness, and a store in a directory.
+//! Shared by the store's tests: a fold that keeps everything, seeded randomness, and a store in a directory.
 
 #![allow(dead_code, reason = "each test binary takes what it needs")]
 
+pub(crate) mod clock;
 pub(crate) mod faulty_disk;
+pub(crate) mod layout;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::id::UserId;
 use domain::port::clock::Entropy;
@@ -16,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::{MasterKey, OpenError, Store, StoreOptions};
 
-/// Bytes that a seed fixes.
+/// Reproducible bytes from a seed.
 pub(crate) struct SeededEntropy(Mutex<StdRng>);
 
 impl SeededEntropy {
@@ -31,7 +33,7 @@ impl Entropy for SeededEntropy {
     }
 }
 
-/// Keeps every frame: the state is all frames, and so is the history, in blocks of `BLOCK_FRAMES`.
+/// Keeps every frame: the state is the list of all frames, and so is the history, in blocks of [`BLOCK_FRAMES`].
 pub(crate) struct KeepAll;
 
 /// Frames in a closed history block.
@@ -60,7 +62,7 @@ pub(crate) fn join(frames: &[Vec<u8>]) -> Vec<u8> {
     frames.iter().flat_map(|frame| [&(frame.len() as u32).to_le_bytes()[..], frame].concat()).collect()
 }
 
-/// What [`join`] joined.
+/// The frames that [`join`] joined.
 pub(crate) fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
     let damaged = || StoreError::Damaged { what: "a body of the tests".to_owned() };
     let mut frames = Vec::new();
@@ -85,9 +87,9 @@ pub(crate) fn options(dir: &Path) -> StoreOptions {
     options.checkpoint_interval = Duration::from_secs(3600);
     options.sled_cache_bytes = 32 << 20;
     options.retain_journal_bytes = 0;
-    // A test's clock jumps as it likes.
+    // A test may set its clock without waiting for a confirmation.
     options.confirm_clock = Duration::ZERO;
-    // Fewer than the tests have, so that sequences come from memory and from sled.
+    // Fewer than most tests have, so that sequences are read from memory and from sled.
     options.known_users = 30;
     options
 }
@@ -97,13 +99,35 @@ pub(crate) fn try_open(options: StoreOptions, seed: u64) -> Result<Store, OpenEr
     store::open(options, &master(), Arc::new(KeepAll), SeededEntropy::new(seed))
 }
 
-/// Opens the store in `dir`, which has to work.
+/// Opens the store in `dir`, or panics.
 #[track_caller]
 pub(crate) fn open(dir: &Path) -> Store {
     try_open(options(dir), 1).unwrap_or_else(|error| panic!("the store opens: {error}"))
 }
 
-/// The segments of the journal, oldest first. The one that is made ahead is not among them.
+/// Makes a last checkpoint and closes the store, so that its directory can be opened again.
+#[track_caller]
+pub(crate) fn close(store: Store) {
+    store.closer.close().expect("the last checkpoint");
+}
+
+/// Waits for something that the store does in the background.
+#[track_caller]
+pub(crate) fn wait_for(is_done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Appends one record of user number `number`, or panics.
+#[track_caller]
+pub(crate) fn append_one(store: &mut Store, number: usize, sequence: u64, body: Vec<u8>) {
+    store.journal.append(&[record(number, sequence, body)]).expect("taken")[0].expect("in sequence");
+}
+
+/// The segments of the journal, oldest first, without the one that is prepared.
 pub(crate) fn segment_paths(dir: &Path) -> Vec<PathBuf> {
     let names = std::fs::read_dir(dir.join("journal")).expect("a folder").map(|entry| entry.expect("an entry").path());
     let is_segment = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "segment");
@@ -127,7 +151,7 @@ pub(crate) fn record(number: usize, sequence: u64, body: Vec<u8>) -> Record {
     Record { user: user(number), generation: 1, sequence, kind: RecordKind::Change, body }
 }
 
-/// All that a load told of a user.
+/// Everything that a load passed on about a user.
 #[derive(Default)]
 pub(crate) struct Loaded {
     /// The sequence of the newest frame.
@@ -188,7 +212,7 @@ pub(crate) fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {
     try_load(&*store.reader, number).expect("the store reads").map_or_else(Vec::new, |loaded| loaded.all())
 }
 
-/// A seed to print: of the clock, or of `STORE_TEST_SEED` to repeat a run.
+/// The seed of a test, from the clock, or from `STORE_TEST_SEED` to repeat a run. It is printed.
 #[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment, or from the clock")]
 pub(crate) fn seed() -> u64 {
     let seed = match std::env::var("STORE_TEST_SEED") {

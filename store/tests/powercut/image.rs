@@ -1,4 +1,4 @@
-//! What a disk may hold after a power cut: all that was synced, and of the rest what chance left.
+//! What a disk may hold after a power cut: everything that was synced, and a random part of the rest.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -11,11 +11,11 @@ use rand::rngs::StdRng;
 
 use crate::recording::{Operation, Recording};
 
-const PAGE: usize = 4096;
+const PAGE_BYTES: usize = 4096;
 
 /// The files below a directory, as they are and as they may survive.
 #[derive(Default, Clone)]
-pub(crate) struct Disk {
+pub(crate) struct DiskImage {
     files: Vec<File>,
     directories: BTreeMap<PathBuf, Directory>,
     descriptors: HashMap<i32, Target>,
@@ -32,7 +32,7 @@ enum Target {
 struct File {
     durable_content: Arc<Vec<u8>>,
     changes: Vec<Change>,
-    /// As many changes were synced.
+    /// How many of the changes were synced.
     durable: usize,
 }
 
@@ -45,29 +45,29 @@ enum Change {
 /// Names only; the directory itself is there if its parent has its name.
 #[derive(Default, Clone)]
 struct Directory {
-    durable_names: BTreeMap<PathBuf, Entry>,
-    names: BTreeMap<PathBuf, Entry>,
+    durable_names: BTreeMap<PathBuf, DirectoryEntry>,
+    names: BTreeMap<PathBuf, DirectoryEntry>,
     changes: Vec<NameChange>,
     durable: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Entry {
+enum DirectoryEntry {
     File(usize),
     Directory,
 }
 
 #[derive(Clone)]
 enum NameChange {
-    Add(PathBuf, Entry),
+    Add(PathBuf, DirectoryEntry),
     Remove(PathBuf),
     /// Atomic, as file systems promise.
-    Rename(PathBuf, PathBuf, Entry),
+    Rename(PathBuf, PathBuf, DirectoryEntry),
 }
 
-impl Disk {
-    /// What lies below `root` now, all of it durable.
-    pub(crate) fn of(root: &Path) -> Self {
+impl DiskImage {
+    /// The files below `root`, all of them durable.
+    pub(crate) fn read(root: &Path) -> Self {
         let mut disk = Self::default();
         disk.add_directory(root);
         disk
@@ -79,11 +79,11 @@ impl Disk {
             let path = entry.expect("an entry").path();
             let entry = if path.is_dir() {
                 self.add_directory(&path);
-                Entry::Directory
+                DirectoryEntry::Directory
             } else {
                 let durable_content = Arc::new(fs::read(&path).expect("a file"));
                 self.files.push(File { durable_content, ..File::default() });
-                Entry::File(self.files.len() - 1)
+                DirectoryEntry::File(self.files.len() - 1)
             };
             directory.names.insert(path, entry);
         }
@@ -148,25 +148,27 @@ impl Disk {
             Operation::MadeDirectory { path } => {
                 self.directories.insert(path.clone(), Directory::default());
                 let directory = self.directory(parent(path));
-                directory.names.insert(path.clone(), Entry::Directory);
-                directory.changes.push(NameChange::Add(path.clone(), Entry::Directory));
+                directory.names.insert(path.clone(), DirectoryEntry::Directory);
+                directory.changes.push(NameChange::Add(path.clone(), DirectoryEntry::Directory));
             }
         }
     }
 
-    /// Which file a descriptor stands for, if it does.
+    /// The path of the file of a descriptor, if it is open.
     pub(crate) fn path_of(&self, descriptor: i32) -> Option<&Path> {
         let Target::File(file) = self.descriptors.get(&descriptor)? else { return None };
         let mut names = self.directories.values().flat_map(|directory| &directory.names);
-        names.find(|(_, entry)| matches!(entry, Entry::File(found) if found == file)).map(|(path, _)| path.as_path())
+        names
+            .find(|(_, entry)| matches!(entry, DirectoryEntry::File(found) if found == file))
+            .map(|(path, _)| path.as_path())
     }
 
-    /// Writes to `to` what may be left of the directory `from`.
-    pub(crate) fn cut(&self, from: &Path, to: &Path, recording: &Recording, fate: &mut Fate<'_>) {
+    /// Writes to `to` what may be left of the directory `from` after a power cut.
+    pub(crate) fn cut(&self, from: &Path, to: &Path, recording: &Recording, survival: &mut Survival<'_>) {
         fs::create_dir_all(to).expect("a folder");
         let directory = &self.directories[from];
         let mut names = directory.durable_names.clone();
-        let kept = fate(directory.durable, directory.changes.len());
+        let kept = survival(directory.durable, directory.changes.len());
         for change in &directory.changes[..kept] {
             match change.clone() {
                 NameChange::Add(path, entry) => drop(names.insert(path, entry)),
@@ -180,8 +182,10 @@ impl Disk {
         for (path, entry) in names {
             let to = to.join(path.file_name().expect("a name"));
             match entry {
-                Entry::Directory => self.cut(&path, &to, recording, fate),
-                Entry::File(file) => fs::write(to, self.files[file].cut(recording, fate)).expect("written"),
+                DirectoryEntry::Directory => self.cut(&path, &to, recording, survival),
+                DirectoryEntry::File(file) => {
+                    fs::write(to, self.files[file].cut(recording, survival)).expect("written")
+                }
             }
         }
     }
@@ -190,12 +194,12 @@ impl Disk {
         let next = self.files.len();
         let directory = self.directory(parent(path));
         match directory.names.get(path) {
-            Some(Entry::File(file)) => *file,
-            Some(Entry::Directory) => panic!("{} is a folder", path.display()),
+            Some(DirectoryEntry::File(file)) => *file,
+            Some(DirectoryEntry::Directory) => panic!("{} is a folder", path.display()),
             None => {
                 assert!(create, "{} was opened and never made", path.display());
-                directory.names.insert(path.to_owned(), Entry::File(next));
-                directory.changes.push(NameChange::Add(path.to_owned(), Entry::File(next)));
+                directory.names.insert(path.to_owned(), DirectoryEntry::File(next));
+                directory.changes.push(NameChange::Add(path.to_owned(), DirectoryEntry::File(next)));
                 self.files.push(File::default());
                 next
             }
@@ -215,23 +219,24 @@ impl Disk {
 }
 
 impl File {
-    fn cut(&self, recording: &Recording, fate: &mut Fate<'_>) -> Vec<u8> {
+    fn cut(&self, recording: &Recording, survival: &mut Survival<'_>) -> Vec<u8> {
         let mut content = self.durable_content.to_vec();
-        let mut fates: HashMap<usize, usize> = HashMap::new();
+        let mut survivors: HashMap<usize, usize> = HashMap::new();
         for (number, change) in self.changes.iter().enumerate() {
             let durable = number < self.durable;
             match change {
-                Change::Truncate(length) if durable || fate(0, 1) == 1 => content.resize(*length, 0),
+                Change::Truncate(length) if durable || survival(0, 1) == 1 => content.resize(*length, 0),
                 Change::Truncate(_) => {}
                 Change::Write { offset, payload } => {
                     let bytes = &recording.bytes[payload.clone()];
                     let mut at = 0;
                     while at < bytes.len() {
-                        let page = (offset + at) / PAGE;
-                        let end = bytes.len().min((page + 1) * PAGE - offset);
-                        // The kernel writes a page back whole, as it is at some moment: later changes of it are lost.
-                        let mut cut = || *fates.entry(page).or_insert_with(|| fate(self.durable, self.changes.len()));
-                        if durable || number < cut() {
+                        let page = (offset + at) / PAGE_BYTES;
+                        let end = bytes.len().min((page + 1) * PAGE_BYTES - offset);
+                        // The kernel writes a page back as a whole at some moment; its later changes are lost.
+                        let mut survivors_of_page =
+                            || *survivors.entry(page).or_insert_with(|| survival(self.durable, self.changes.len()));
+                        if durable || number < survivors_of_page() {
                             if content.len() < offset + end {
                                 content.resize(offset + end, 0);
                             }
@@ -246,11 +251,11 @@ impl File {
     }
 }
 
-/// Says how many changes survive, given how many are durable and how many there are.
-pub(crate) type Fate<'a> = dyn FnMut(usize, usize) -> usize + 'a;
+/// Returns how many changes survive, given how many are durable and how many there are.
+pub(crate) type Survival<'a> = dyn FnMut(usize, usize) -> usize + 'a;
 
-/// All that are durable, and of the rest none, all or some.
-pub(crate) fn chance(durable: usize, all: usize, random: &mut StdRng) -> usize {
+/// The durable changes, and none, all or some of the others.
+pub(crate) fn random_survival(durable: usize, all: usize, random: &mut StdRng) -> usize {
     match random.random_range(0..3) {
         0 => durable,
         1 => all,

@@ -1,7 +1,7 @@
-//! Power cuts: what the store does to its files is recorded, images of the disk are rebuilt in which writes that no
-//! sync covers are lost at random, and each has to open with every acknowledged frame.
+//! Power cuts. The operations of the store on its files are recorded. From the recording, images of the disk are built in
+//! which a random part of the writes that were not synced is lost, and each image has to open with every acknowledged frame.
 //!
-//! Each run starts from an image that the run before left, so start-ups and their repairs are cut, too.
+//! Each run starts from an image of the run before, so start-ups and their repairs are interrupted, too.
 
 #[path = "../kit/mod.rs"]
 mod kit;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use image::{Disk, chance};
+use image::{DiskImage, random_survival};
 use kit::{frames, open, options, record, seed, try_load, try_open};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -42,7 +42,8 @@ fn body(number: usize, sequence: u64) -> Vec<u8> {
     format!("{number}/{sequence}/").repeat(1 + (number + sequence as usize) % 8).into_bytes()
 }
 
-/// Not a test by itself: the process that is recorded. It appends beside checkpoints and notes what was acknowledged.
+/// Not a test by itself: the process that is recorded. It appends while checkpoints run, and writes down what was
+/// acknowledged.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
@@ -57,26 +58,26 @@ fn child() {
     for _ in 0..number(GROUPS) {
         let first = random.random_range(0..USERS);
         let mut group = Vec::new();
-        let mut said = Vec::new();
+        let mut note = Vec::new();
         for number in (first..first + number(GROUP)).map(|number| number % USERS) {
             if next[number] == 0 {
                 let loaded = try_load(&*store.reader, number).expect("reads");
                 next[number] = loaded.map_or(1, |loaded| loaded.sequence + 1);
             }
             group.push(record(number, next[number], body(number, next[number])));
-            said.extend_from_slice(&(number as u32).to_le_bytes());
-            said.extend_from_slice(&(next[number] as u32).to_le_bytes());
+            note.extend_from_slice(&(number as u32).to_le_bytes());
+            note.extend_from_slice(&(next[number] as u32).to_le_bytes());
             next[number] += 1;
         }
         assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
-        notes.write_all(&said).expect("noted");
+        notes.write_all(&note).expect("noted");
     }
     if random.random() {
         store.closer.close().expect("closes");
     }
 }
 
-/// In memory where there is such a place: the cuts are played, so real syncs would only take time.
+/// A directory in memory if possible: the power cuts are simulated, so real syncs would only take time.
 fn scratch_directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
@@ -108,10 +109,10 @@ fn record_run(scratch: &Path, root: &Path, library: &Path, group: usize, groups:
     Recording::parse(fs::read(log).expect("a log"))
 }
 
-/// The most frames of each user that were acknowledged.
+/// The number of acknowledged frames of each user.
 type Acknowledged = Vec<u64>;
 
-/// Opens an image and looks for everything that was acknowledged.
+/// Opens an image and checks that everything is there that was acknowledged.
 fn check(what: &str, data: &Path, acknowledged: &Acknowledged, random: &mut StdRng) {
     let mut store = try_open(options(data), 1).unwrap_or_else(|error| panic!("{what}: {error}"));
     for (number, &sequence) in acknowledged.iter().enumerate().filter(|(_, sequence)| **sequence > 0) {
@@ -122,7 +123,7 @@ fn check(what: &str, data: &Path, acknowledged: &Acknowledged, random: &mut StdR
             assert_eq!(frame, &body(number, sequence), "{what}: user {number}");
         }
     }
-    // It goes on from there.
+    // The store takes the next record.
     let number = random.random_range(0..USERS);
     let next = frames(&store, number).len() as u64 + 1;
     store.journal.append(&[record(number, next, body(number, next))]).expect("taken")[0].expect("in sequence");
@@ -138,7 +139,7 @@ fn no_power_cut_loses_an_acknowledged_frame() {
     let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
     let scratch = scratch_directory();
-    // Memory file systems may be mounted without leave to execute.
+    // File systems in memory may be mounted without execute permission.
     let library_directory = tempfile::tempdir().expect("a directory");
     let library = compile_recorder(library_directory.path());
     let root = scratch.path().join("root");
@@ -146,46 +147,48 @@ fn no_power_cut_loses_an_acknowledged_frame() {
     fs::create_dir_all(root.join("data")).expect("a folder");
     let mut images = 0;
     for (group, groups, count) in RUNS {
-        let before = Disk::of(&root);
+        let before = DiskImage::read(&root);
         let recording = record_run(scratch.path(), &root, &library, group, groups);
         let acks = acknowledgements(&recording, before.clone(), &root);
         assert_eq!(acks.len(), groups, "every group was acknowledged");
         check_recording(&root, &scratch.path().join("image"), before.clone(), &recording);
         let mut left = None;
         for number in 1..=count {
-            // Half of the cuts come right after an acknowledgement, when there is most to lose.
+            // Half of the cuts come right after an acknowledgement, when most can be lost.
             let moment = match random.random() {
                 true => acks[random.random_range(0..acks.len())].0 + 1,
                 false => random.random_range(0..=recording.operations.len()),
             };
-            let mut told = acknowledged.clone();
+            let mut expected = acknowledged.clone();
             for (number, sequence) in acks.iter().take_while(|ack| ack.0 < moment).flat_map(|ack| &ack.1) {
-                told[*number] = told[*number].max(*sequence);
+                expected[*number] = expected[*number].max(*sequence);
             }
             let mut disk = before.clone();
             recording.operations[..moment].iter().for_each(|operation| disk.apply(operation));
             let data = scratch.path().join("image");
-            disk.cut(&root.join("data"), &data, &recording, &mut |durable, all| chance(durable, all, &mut random));
+            disk.cut(&root.join("data"), &data, &recording, &mut |durable, all| {
+                random_survival(durable, all, &mut random)
+            });
             // The next run starts from the last image of this one, as the cut left it.
             if number == count {
-                left = Some((Disk::of(&data), told.clone()));
+                left = Some((DiskImage::read(&data), expected.clone()));
             }
             let of = recording.operations.len();
             let what = format!("groups of {group}, image {number}, cut at {moment} of {of}");
-            check(&what, &data, &told, &mut random);
+            check(&what, &data, &expected, &mut random);
             images += 1;
             fs::remove_dir_all(&data).expect("removed");
         }
-        let (image, told) = left.expect("an image");
+        let (image, expected) = left.expect("an image");
         fs::remove_dir_all(&root).expect("removed");
         image.cut(&scratch.path().join("image"), &root.join("data"), &recording, &mut |_, all| all);
-        acknowledged = told;
+        acknowledged = expected;
     }
     assert!(images >= 200, "{images} images");
 }
 
-/// A cut that loses nothing has to give what there is: else the recording is of no use.
-fn check_recording(root: &Path, image: &Path, mut disk: Disk, recording: &Recording) {
+/// Checks the recording: an image in which nothing is lost has to equal the real files.
+fn check_recording(root: &Path, image: &Path, mut disk: DiskImage, recording: &Recording) {
     recording.operations.iter().for_each(|operation| disk.apply(operation));
     disk.cut(&root.join("data"), image, recording, &mut |_, all| all);
     for file in ["keyring", "sled/db", "sled/conf"] {
@@ -198,7 +201,7 @@ fn check_recording(root: &Path, image: &Path, mut disk: Disk, recording: &Record
 }
 
 /// When each group was acknowledged, as the number of an operation, and its (user, sequence) pairs.
-fn acknowledgements(recording: &Recording, mut disk: Disk, root: &Path) -> Vec<(usize, Vec<(usize, u64)>)> {
+fn acknowledgements(recording: &Recording, mut disk: DiskImage, root: &Path) -> Vec<(usize, Vec<(usize, u64)>)> {
     let notes = root.join("acknowledged");
     let mut acks = Vec::new();
     for (moment, operation) in recording.operations.iter().enumerate() {

@@ -1,9 +1,9 @@
-//! What `recorder.c` recorded.
+//! Reading the recording of `recorder.c`.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// One recorded operation, in the order in which they were done.
+/// One recorded operation.
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Opened {
@@ -15,7 +15,7 @@ pub(crate) enum Operation {
     Closed {
         descriptor: i32,
     },
-    /// The payload is a range of the recording's bytes.
+    /// The payload is a range of [`Recording::bytes`].
     Wrote {
         descriptor: i32,
         offset: usize,
@@ -44,6 +44,7 @@ pub(crate) enum Operation {
     },
 }
 
+/// All operations, in their order, and the bytes that they wrote.
 pub(crate) struct Recording {
     pub(crate) bytes: Vec<u8>,
     pub(crate) operations: Vec<Operation>,
@@ -55,7 +56,7 @@ impl Recording {
     pub(crate) fn parse(bytes: Vec<u8>) -> Self {
         let mut operations = Vec::new();
         let mut at = 0;
-        // A killed process may leave a last entry unfinished.
+        // A killed process may leave its last entry unfinished.
         while at + ENTRY_BYTES <= bytes.len() {
             let word = |from: usize| u32::from_le_bytes(bytes[at + from..at + from + 4].try_into().expect("four"));
             let long = |from: usize| u64::from_le_bytes(bytes[at + from..at + from + 8].try_into().expect("eight"));

@@ -1,4 +1,4 @@
-//! What a byte of a posted event makes journal and sled grow by, in the worst bursts about one large user.
+//! How much journal and sled grow per byte of posted events, in the worst bursts about one large user.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::kit::{SeededEntropy, master, options};
 /// Events between two checkpoints.
 const CHECKPOINT_EVENTS: usize = 150;
 
-/// A store with the user in it, and where everything began.
+/// A store with the user in it, and the sizes before the burst.
 struct Burst {
     directory: tempfile::TempDir,
     store: Store,
@@ -30,14 +30,14 @@ impl Burst {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let mut options = options(directory.path());
-        // All frames lie in one segment, so that the distance of two places is the bytes between them.
+        // All frames are in one segment, so that the difference of two positions is the number of bytes between them.
         options.segment_bytes = 64 << 20;
         let store = store::open(options, &master(), Arc::new(Replay), SeededEntropy::new(1)).expect("the store opens");
         let meter = Meter::new(TimeZone::UTC);
         let mut burst = Self { directory, store, meter, sequence: 0, checkpoints: 0, journal: 0, sled: 0 };
         burst.meter.grow();
         burst.append();
-        // sled settles: it makes room in units of its own.
+        // sled allocates in units of its own, so its size is measured after some checkpoints.
         for _ in 0..4 {
             burst.touch();
             burst.store.closer.checkpoint().expect("a checkpoint");
@@ -54,7 +54,7 @@ impl Burst {
         self.append();
     }
 
-    /// Makes the frames durable that the meter made since, each in a group of its own, which costs most.
+    /// Appends the new frames of the meter, each in a group of its own, which takes the most bytes.
     fn append(&mut self) {
         for body in std::mem::take(&mut self.meter.frames) {
             self.sequence += 1;
@@ -81,7 +81,7 @@ impl Burst {
     fn check(&self) {
         let journal = self.store.log.end().0 - self.journal;
         let sled = self.sled_bytes().saturating_sub(self.sled);
-        // A checkpoint may write a whole state. sled takes up again what the one before took, so they do not add up.
+        // A checkpoint may write a whole state. sled reuses the space of the one before, so they do not add up.
         let state = self.meter.packed().len() as u64;
         let posted = self.meter.posted as u64;
         assert!(self.checkpoints >= 4, "the burst is folded");

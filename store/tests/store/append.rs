@@ -2,7 +2,7 @@
 
 use domain::port::journal::OutOfSequence;
 
-use crate::kit::{frames, open, record, try_load};
+use crate::kit::{append_one, frames, open, record, try_load};
 
 #[test]
 fn what_was_appended_is_loaded_before_and_after_a_restart() {
@@ -12,7 +12,7 @@ fn what_was_appended_is_loaded_before_and_after_a_restart() {
     let first =
         store.journal.append(&[record(1, 1, b"a".to_vec()), record(2, 1, b"b".to_vec()), record(1, 2, vec![7; 5000])]);
     assert_eq!(first.expect("taken"), [Ok(()), Ok(()), Ok(())]);
-    store.journal.append(&[record(1, 3, Vec::new())]).expect("taken")[0].expect("in sequence");
+    append_one(&mut store, 1, 3, Vec::new());
     let check = |store: &store::Store| {
         assert_eq!(frames(store, 1), [b"a".to_vec(), vec![7; 5000], Vec::new()]);
         assert_eq!(frames(store, 2), [b"b".to_vec()]);
@@ -57,7 +57,7 @@ fn a_group_larger_than_a_segment_is_taken_whole() {
     let mut store = open(dir.path());
     let group: Vec<_> = (0..20).map(|number| record(number, 1, vec![number as u8; 50_000])).collect();
     assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
-    store.journal.append(&[record(0, 2, vec![1])]).expect("taken")[0].expect("in sequence");
+    append_one(&mut store, 0, 2, vec![1]);
     drop(store);
     let store = open(dir.path());
     for number in 1..20 {

@@ -8,10 +8,12 @@ use rand::{RngExt, SeedableRng};
 use store::StoreOptions;
 
 use crate::kit;
-use crate::kit::{BLOCK_FRAMES, frames, join, load_history, open, options, record, seed, split, try_load, try_open};
+use crate::kit::{
+    BLOCK_FRAMES, append_one, close, frames, join, load_history, open, options, record, seed, split, try_load, try_open,
+};
 
 #[test]
-fn a_checkpoint_moves_frames_into_state_and_history_and_lets_segments_go() {
+fn a_checkpoint_moves_frames_into_state_and_history_and_removes_segments() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = open(dir.path());
     for sequence in 1..=30 {
@@ -40,7 +42,7 @@ fn a_stale_incarnation_cannot_fork_a_user_after_a_checkpoint() {
         options.known_users = known_users;
         let mut store = try_open(options, 1).expect("the store opens");
         for sequence in 1..=3 {
-            store.journal.append(&[record(1, sequence, vec![1])]).expect("taken")[0].expect("in sequence");
+            append_one(&mut store, 1, sequence, vec![1]);
         }
         store.closer.checkpoint().expect("a checkpoint");
         let mut append = |sequence| store.journal.append(&[record(1, sequence, vec![2])]).expect("taken")[0];
@@ -53,7 +55,7 @@ fn a_stale_incarnation_cannot_fork_a_user_after_a_checkpoint() {
 }
 
 #[test]
-fn large_states_leave_no_blob_behind() {
+fn large_states_create_no_blobs_of_sled() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = open(dir.path());
     let mut random = StdRng::seed_from_u64(1);
@@ -62,13 +64,12 @@ fn large_states_leave_no_blob_behind() {
             // Random bytes do not compress.
             let mut body = vec![0; 60_000];
             random.fill(&mut body[..]);
-            store.journal.append(&[record(number, sequence, body)]).expect("taken")[0].expect("in sequence");
+            append_one(&mut store, number, sequence, body);
         }
         store.closer.checkpoint().expect("a checkpoint");
     }
     let large = frames(&store, 7);
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    close(store);
     let blobs = std::fs::read_dir(dir.path().join("sled/blobs")).expect("a folder").count();
     assert_eq!(blobs, 0, "sled never syncs blobs");
     assert_eq!(frames(&open(dir.path()), 7), large);
@@ -82,23 +83,23 @@ fn every_record_is_read_with_the_dictionary_that_it_was_compressed_with() {
     };
     let (first, second) = (words(7919), words(104_729));
     let body = |number: usize| first[100..1500 + number].to_vec();
-    // Begun without one; then there were two, one after the other.
+    // The first store has no dictionary, the next ones have one and two.
     let all = [vec![], vec![first.clone()], vec![first.clone(), second.clone()]];
     for (number, dictionaries) in (1..).zip(&all) {
         let options = StoreOptions { dictionaries: dictionaries.clone(), ..options(dir.path()) };
         let mut store = try_open(options, 1).expect("the store opens");
-        store.journal.append(&[record(number, 1, body(number))]).expect("taken")[0].expect("in sequence");
-        store.closer.close().expect("closes");
-        drop((store.journal, store.reader, store.log, store.dead_letters));
+        append_one(&mut store, number, 1, body(number));
+        close(store);
     }
     let reopened = try_open(StoreOptions { dictionaries: all[2].clone(), ..options(dir.path()) }, 1).expect("it opens");
     for number in 1..=3 {
         assert_eq!(frames(&reopened, number), [body(number)]);
     }
     drop(reopened);
-    let forgetful = try_open(StoreOptions { dictionaries: vec![second], ..options(dir.path()) }, 1).expect("it opens");
-    assert_eq!(frames(&forgetful, 1), [body(1)]);
-    let Err(error) = try_load(&*forgetful.reader, 2) else { panic!("its dictionary is gone") };
+    let without_first =
+        try_open(StoreOptions { dictionaries: vec![second], ..options(dir.path()) }, 1).expect("it opens");
+    assert_eq!(frames(&without_first, 1), [body(1)]);
+    let Err(error) = try_load(&*without_first.reader, 2) else { panic!("its dictionary is gone") };
     assert!(error.to_string().contains("dictionary"), "{error}");
 }
 
@@ -132,8 +133,7 @@ fn the_store_holds_what_a_map_holds() {
             }
             80..90 => store.closer.checkpoint().expect("a checkpoint"),
             90..95 => {
-                store.closer.close().expect("closes");
-                drop((store.journal, store.reader, store.log, store.dead_letters));
+                close(store);
                 store = open(dir.path());
             }
             _ => {
@@ -148,9 +148,9 @@ fn the_store_holds_what_a_map_holds() {
     for (number, all) in &model {
         assert_eq!(&frames(&store, *number), all);
         let history = load_history(&*store.reader, *number, 0).expect("a user");
-        let mut told: Vec<_> = history.blocks.iter().flat_map(|block| split(block).expect("frames")).collect();
-        told.extend(split(&history.checkpointed.tail).expect("frames"));
-        assert_eq!(&told, all, "history tells every frame once");
+        let mut read: Vec<_> = history.blocks.iter().flat_map(|block| split(block).expect("frames")).collect();
+        read.extend(split(&history.checkpointed.tail).expect("frames"));
+        assert_eq!(&read, all, "the history has every frame once");
     }
 }
 
@@ -170,7 +170,6 @@ fn how_much_is_in_no_checkpoint_is_known_over_restarts() {
     assert!((1_000_000..1_500_000).contains(&after_a_crash), "about as much, counted by segments: {after_a_crash}");
     store.closer.checkpoint().expect("a checkpoint");
     assert_eq!(store.reader.unfolded_bytes(), 0);
-    store.closer.close().expect("a last checkpoint");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    close(store);
     assert_eq!(open(dir.path()).reader.unfolded_bytes(), 0);
 }

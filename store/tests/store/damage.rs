@@ -1,4 +1,4 @@
-//! Damaged files: a torn end is cut off, anything else is refused, and each refusal is one clear line.
+//! Damaged files: a torn end is cut off, everything else is refused, and each refusal is one clear line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{MasterKey, OpenError};
 
-use crate::kit::{KeepAll, SeededEntropy, frames, open, options, record, seed, segment_paths, try_open};
-
-const SEGMENT_HEADER: usize = 4096;
-const MARK_KIND: u8 = 0;
+use crate::kit::layout::{
+    KIND_AT, MARK_BYTES, MARK_KIND, SEGMENT_FORMAT_AT, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_USED_BYTES,
+};
+use crate::kit::{
+    KeepAll, SeededEntropy, append_one, close, frames, open, options, record, seed, segment_paths, try_open,
+};
 
 /// A data directory whose user `n` has one frame in each of some groups, as a crash leaves it.
 fn crashed(dir: &Path, groups: u64) {
@@ -28,12 +30,12 @@ fn last_segment(dir: &Path) -> PathBuf {
 /// The (offset, length, kind) of every record in a segment.
 fn records(bytes: &[u8]) -> Vec<(usize, usize, u8)> {
     let mut found = Vec::new();
-    let mut at = SEGMENT_HEADER;
+    let mut at = SEGMENT_HEADER_BYTES;
     while let Some(length) = bytes[at..].first_chunk().map(|length| u32::from_le_bytes(*length) as usize) {
         if length == 0 {
             break;
         }
-        found.push((at, length, bytes[at + 9]));
+        found.push((at, length, bytes[at + KIND_AT]));
         at += length;
     }
     found
@@ -76,7 +78,7 @@ fn a_torn_group_is_cut_off_and_nothing_else() {
         for number in 0..20 {
             let found = frames(&store, number).len() as u64;
             assert!((4..=5).contains(&found), "user {number} has {found} frames");
-            store.journal.append(&[record(number, found + 1, vec![9])]).expect("taken")[0].expect("in sequence");
+            append_one(&mut store, number, found + 1, vec![9]);
         }
         drop(store);
         open(dir.path());
@@ -96,15 +98,20 @@ fn a_flipped_bit_before_a_mark_is_refused_and_never_repaired() {
         let path = &paths[random.random_range(0..paths.len())];
         let good = fs::read(path).expect("a segment");
         let all = records(&good);
-        let end = if *path == last { all.last().expect("a mark").0 } else { all.last().map_or(4096, |r| r.0 + r.1) };
-        // Of the header's page, 52 bytes are used. The last mark of a segment that is not the last was not needed.
-        let end = if *path != last && all.last().is_some_and(|r| r.2 == MARK_KIND) { end - 40 } else { end };
-        let at = random.random_range(0..52 + end - SEGMENT_HEADER);
-        let at = if at < 52 { at } else { at - 52 + SEGMENT_HEADER };
+        let end = if *path == last {
+            all.last().expect("a mark").0
+        } else {
+            all.last().map_or(SEGMENT_HEADER_BYTES, |r| r.0 + r.1)
+        };
+        // The rest of the header's page is unused, and so is the last mark of all segments but the last.
+        let end = if *path != last && all.last().is_some_and(|r| r.2 == MARK_KIND) { end - MARK_BYTES } else { end };
+        let at = random.random_range(0..SEGMENT_HEADER_USED_BYTES + end - SEGMENT_HEADER_BYTES);
+        let in_header = at < SEGMENT_HEADER_USED_BYTES;
+        let at = if in_header { at } else { at - SEGMENT_HEADER_USED_BYTES + SEGMENT_HEADER_BYTES };
         let mut bad = good.clone();
         bad[at] ^= 1 << random.random_range(0..8);
         fs::write(path, &bad).expect("written");
-        // Bytes 10 to 16 and 36 to 40 of a segment's header are reserved, but its checksum covers them.
+        // The checksum of a segment's header also covers its reserved bytes.
         let error = refusal(dir.path());
         assert!(matches!(error, OpenError::Damaged { .. } | OpenError::NewerFormat { .. }), "byte {at}: {error}");
         assert_eq!(fs::read(path).expect("a segment"), bad, "nothing was repaired");
@@ -152,9 +159,8 @@ fn a_store_whose_journal_is_not_mounted_and_whose_keyring_is_of_the_first_day_is
     let (keyring, first_day) = (dir.path().join("keyring"), dir.path().join("first day"));
     fs::copy(&keyring, &first_day).expect("a copy");
     let mut store = open(dir.path());
-    store.journal.append(&[record(1, 1, vec![1])]).expect("taken")[0].expect("in sequence");
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    append_one(&mut store, 1, 1, vec![1]);
+    close(store);
 
     let (journal, aside) = (dir.path().join("journal"), dir.path().join("aside"));
     let today = fs::read(&keyring).expect("the keyring");
@@ -168,7 +174,7 @@ fn a_store_whose_journal_is_not_mounted_and_whose_keyring_is_of_the_first_day_is
 }
 
 #[test]
-fn sleds_files_of_a_first_start_that_was_cut_short_are_made_anew() {
+fn sleds_files_of_an_interrupted_first_start_are_created_again() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(open(dir.path()));
     fs::remove_dir_all(dir.path().join("journal")).expect("removed");
@@ -176,7 +182,7 @@ fn sleds_files_of_a_first_start_that_was_cut_short_are_made_anew() {
     fs::write(dir.path().join("sled/db"), b"half made").expect("written");
     fs::write(dir.path().join("sled/conf"), b"half made, and no settings of ours").expect("written");
     let mut store = open(dir.path());
-    store.journal.append(&[record(1, 1, vec![1])]).expect("taken")[0].expect("in sequence");
+    append_one(&mut store, 1, 1, vec![1]);
     drop(store);
     assert!(!dir.path().join("sled.unfinished").exists());
     assert_eq!(frames(&open(dir.path()), 1).len(), 1);
@@ -196,7 +202,7 @@ fn a_locked_directory_a_wrong_key_and_a_newer_format_are_told_apart() {
     let segment = last_segment(dir.path());
     let good = fs::read(&segment).expect("a segment");
     let mut newer = good.clone();
-    newer[8] = 3;
+    newer[SEGMENT_FORMAT_AT] = 3;
     fs::write(&segment, &newer).expect("written");
     assert!(matches!(refusal(dir.path()), OpenError::NewerFormat { found: 3, supported: 2, .. }));
     fs::write(&segment, &good).expect("written");
@@ -213,6 +219,9 @@ fn sleds_leftovers_of_a_kill_during_start_up_do_not_matter() {
     assert_eq!(frames(&open(dir.path()), 5).len(), 3);
     assert!(dir.path().join("sled/damaged-snap.7FFFFFFFFFFFFFFF").exists());
 }
+
+/// Bytes of a segment's header in format 1 before its checksum.
+const FIRST_FORMAT_BYTES: usize = 32;
 
 /// All files of a data directory, with their content.
 fn content(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -234,12 +243,12 @@ fn a_store_of_an_older_format_is_refused_before_anything_is_changed() {
     let dir = tempfile::tempdir().expect("a directory");
     crashed(dir.path(), 3);
     for path in segment_paths(dir.path()) {
-        // As format 1 had it: the checksum of 32 bytes right behind them, and nothing else.
+        // The header of format 1: 32 bytes and their checksum.
         let mut bytes = fs::read(&path).expect("a segment");
-        bytes[8..10].copy_from_slice(&1_u16.to_le_bytes());
-        bytes[32..52].fill(0);
-        let crc = crc32c(&bytes[..32]);
-        bytes[32..36].copy_from_slice(&crc.to_le_bytes());
+        bytes[SEGMENT_FORMAT_AT..SEGMENT_FORMAT_AT + 2].copy_from_slice(&1_u16.to_le_bytes());
+        bytes[FIRST_FORMAT_BYTES..SEGMENT_HEADER_USED_BYTES].fill(0);
+        let crc = crc32c(&bytes[..FIRST_FORMAT_BYTES]);
+        bytes[FIRST_FORMAT_BYTES..FIRST_FORMAT_BYTES + 4].copy_from_slice(&crc.to_le_bytes());
         fs::write(&path, &bytes).expect("written");
     }
     let before = content(dir.path());

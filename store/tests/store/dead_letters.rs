@@ -1,16 +1,19 @@
-//! Dead letters are kept, sealed, and go when their time has come.
+//! Dead letters are kept sealed, within limits, and expire.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
 
-use domain::port::clock::Clock;
 use domain::port::dead_letters::{DeadLetter, DeadLetters, LetterDropped};
-
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use store::StoreHealth;
 
-use crate::kit::{open, options, record, try_open, user};
-
-const DAY: i64 = 24 * 3600 * 1_000_000;
+use crate::kit::clock::{DAY, TestClock};
+use crate::kit::faulty_disk::{FaultPlan, FaultyDisk};
+use crate::kit::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES, SLOT_DESTROYED, SLOT_LIVE};
+use crate::kit::{append_one, close, open, options, try_open, user, wait_for};
+use crate::sled_faults::{failing_sled, trigger};
 
 fn letter(number: Option<usize>, rejected_at: i64) -> DeadLetter {
     DeadLetter {
@@ -26,15 +29,14 @@ fn letter(number: Option<usize>, rejected_at: i64) -> DeadLetter {
 }
 
 #[test]
-fn letters_of_users_and_of_nobody_are_read_back_and_are_never_in_plain() {
+fn letters_with_and_without_a_user_are_read_back_and_are_never_stored_unencrypted() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = open(dir.path());
-    store.journal.append(&[record(1, 1, vec![1])]).expect("taken")[0].expect("in sequence");
+    append_one(&mut store, 1, 1, vec![1]);
     for number in [Some(1), Some(2), None] {
         store.dead_letters.keep(letter(number, 20_000 * DAY)).expect("kept");
     }
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    close(store);
 
     let store = open(dir.path());
     let mut users: Vec<_> = store.dead_letters.read_all().expect("reads");
@@ -53,7 +55,7 @@ fn letters_of_users_and_of_nobody_are_read_back_and_are_never_in_plain() {
 }
 
 #[test]
-fn letters_go_after_30_days_and_their_daily_key_with_them() {
+fn letters_expire_after_30_days_together_with_their_daily_key() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
     for day in [100, 101, 131] {
@@ -63,31 +65,21 @@ fn letters_go_after_30_days_and_their_daily_key_with_them() {
     let days: Vec<_> = store.dead_letters.read_all().expect("reads").iter().map(|one| one.rejected_at / DAY).collect();
     assert_eq!(days, [101, 131]);
     let keyring = std::fs::read(dir.path().join("keyring")).expect("the keyring");
-    let states: Vec<u8> = keyring[4096..].chunks(64).take(3).map(|slot| slot[0]).collect();
-    assert_eq!(states, [2, 1, 1], "the first day's slot is destroyed");
-}
-
-/// A clock that stands still.
-struct Day(i64);
-
-impl Clock for Day {
-    fn now_micros(&self) -> i64 {
-        self.0 * DAY
-    }
+    let states: Vec<u8> = keyring[KEYRING_HEADER_BYTES..].chunks(SLOT_BYTES).take(3).map(|slot| slot[0]).collect();
+    assert_eq!(states, [SLOT_DESTROYED, SLOT_LIVE, SLOT_LIVE], "the slot of the first day is destroyed");
 }
 
 #[test]
-fn letters_go_at_a_start_too_after_the_days_that_were_set() {
+fn letters_expire_at_a_start_too_after_the_configured_days() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
     for day in [100, 104] {
         store.dead_letters.keep(letter(None, day * DAY + 5)).expect("kept");
     }
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    close(store);
     let mut options = options(dir.path());
     options.dead_letter_days = 7;
-    options.clock = Some(std::sync::Arc::new(Day(110)));
+    options.clock = Some(TestClock::at_day(110));
     let store = try_open(options, 1).expect("the store opens");
     store.closer.close().expect("closes");
     let days: Vec<_> = store.dead_letters.read_all().expect("reads").iter().map(|one| one.rejected_at / DAY).collect();
@@ -95,7 +87,7 @@ fn letters_go_at_a_start_too_after_the_days_that_were_set() {
 }
 
 #[test]
-fn the_queue_is_bounded_by_bytes() {
+fn the_queue_is_limited_by_bytes() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut options = options(dir.path());
     options.dead_letter_queue_bytes = 10_000;
@@ -107,11 +99,11 @@ fn the_queue_is_bounded_by_bytes() {
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), 1, "the first has 11,000 bytes");
 }
 
-fn from(source: &str, bytes: usize) -> DeadLetter {
+fn letter_from(source: &str, bytes: usize) -> DeadLetter {
     DeadLetter { source: source.to_owned(), body: Some(incompressible(bytes)), ..letter(None, DAY) }
 }
 
-/// Bytes that stay as many when they are compressed.
+/// Bytes that compression does not shorten.
 fn incompressible(bytes: usize) -> Vec<u8> {
     let mut body = vec![0; bytes];
     StdRng::seed_from_u64(1).fill(&mut body[..]);
@@ -119,37 +111,36 @@ fn incompressible(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_source_that_has_reached_its_bound_is_told_so_and_harms_no_other() {
+fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut options = options(dir.path());
     options.dead_letter_source_bytes = 100_000;
     options.dead_letter_total_bytes = 150_000;
     let store = try_open(options.clone(), 1).expect("the store opens");
     let keep = |store: &store::Store, source, count: usize| {
-        let kept = (0..count).map(|_| store.dead_letters.keep(from(source, 10_000)));
+        let kept = (0..count).map(|_| store.dead_letters.keep(letter_from(source, 10_000)));
         kept.collect::<Vec<_>>()
     };
-    let told = keep(&store, "eligibility", 20);
-    let kept = told.iter().take_while(|told| told.is_ok()).count();
+    let results = keep(&store, "eligibility", 20);
+    let kept = results.iter().take_while(|result| result.is_ok()).count();
     assert!((8..10).contains(&kept), "{kept} letters of 10,000 bytes");
-    assert!(told[kept..].iter().all(|told| *told == Err(LetterDropped::SourceLimit)));
+    assert!(results[kept..].iter().all(|result| *result == Err(LetterDropped::SourceLimit)));
     let others = keep(&store, "identity", 20);
-    let more = others.iter().take_while(|told| told.is_ok()).count();
+    let more = others.iter().take_while(|result| result.is_ok()).count();
     assert!((4..6).contains(&more), "{more} letters of 10,000 bytes");
-    assert!(others[more..].iter().all(|told| *told == Err(LetterDropped::TotalLimit)));
+    assert!(others[more..].iter().all(|result| *result == Err(LetterDropped::TotalLimit)));
     store.closer.close().expect("closes");
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), kept + more);
     let bytes = store.dead_letters.bytes();
     assert!(bytes <= 150_000 && bytes > 10_000 * (kept + more) as u64, "{bytes}");
     drop((store.journal, store.reader, store.log, store.dead_letters));
 
-    // The bounds hold over a restart, and there is room again when letters have gone.
+    // The limits hold over a restart, and new letters are taken when old ones have expired.
     let store = try_open(options.clone(), 2).expect("the store opens");
-    assert_eq!(store.dead_letters.bytes(), bytes, "counted as they are stored");
+    assert_eq!(store.dead_letters.bytes(), bytes, "counted as stored");
     assert!(keep(&store, "eligibility", 2).contains(&Err(LetterDropped::SourceLimit)));
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
-    options.clock = Some(std::sync::Arc::new(Day(100)));
+    close(store);
+    options.clock = Some(TestClock::at_day(100));
     let store = try_open(options.clone(), 3).expect("the store opens");
     store.closer.close().expect("closes");
     assert_eq!((store.dead_letters.bytes(), store.dead_letters.read_all().expect("reads").len()), (0, 0));
@@ -174,43 +165,127 @@ fn no_letter_of_a_large_burst_is_lost() {
 fn a_letter_has_the_time_of_the_stores_clock() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut options = options(dir.path());
-    options.clock = Some(std::sync::Arc::new(Day(20_000)));
+    options.clock = Some(TestClock::at_day(20_000));
     let store = try_open(options, 1).expect("the store opens");
-    // The clock of assembly stands still, long ago: the letter is not old for that.
+    // The clock of the pipeline stands still, long ago, which does not make the letter old.
     store.dead_letters.keep(letter(None, 100 * DAY)).expect("kept");
     store.closer.close().expect("closes");
     let days: Vec<_> = store.dead_letters.read_all().expect("reads").iter().map(|one| one.rejected_at / DAY).collect();
     assert_eq!(days, [20_000]);
 }
 
-/// A clock that can be set.
-struct Hand(AtomicI64);
-
-impl Clock for Hand {
-    fn now_micros(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 #[test]
 fn a_jump_of_the_clock_removes_no_letter_and_destroys_no_key() {
     let dir = tempfile::tempdir().expect("a directory");
-    let clock = std::sync::Arc::new(Hand(AtomicI64::new(20_000 * DAY)));
+    let clock = TestClock::at_day(20_000);
     let mut options = options(dir.path());
     options.clock = Some(clock.clone());
     options.confirm_clock = std::time::Duration::from_secs(3600);
     let store = try_open(options.clone(), 1).expect("the store opens");
     store.dead_letters.keep(letter(None, 0)).expect("kept");
     store.closer.checkpoint().expect("a checkpoint");
-    clock.0.fetch_add(400 * DAY, Ordering::Relaxed);
-    // The next letter would take all of more than 30 days with it.
+    clock.advance(400 * DAY);
+    // By the time of the next letter, all others would have expired.
     store.dead_letters.keep(letter(None, 0)).expect("kept");
     store.closer.close().expect("closes");
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), 2);
     drop((store.journal, store.reader, store.log, store.dead_letters));
 
-    // Nor does a start that finds such a time.
+    // Nor does a start with such a time.
     let store = try_open(options, 2).expect("the store opens");
     store.closer.close().expect("closes");
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), 2);
+}
+
+#[test]
+fn letters_that_a_failed_purge_removed_make_way_for_new_ones_and_the_purge_is_repeated() {
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let clock = TestClock::at_day(100);
+    let mut options = options(dir.path());
+    options.disk = Arc::new(disk.clone());
+    options.clock = Some(clock.clone());
+    options.dead_letter_source_bytes = 100_000;
+    let store = try_open(options, 1).expect("the store opens");
+    for _ in 0..8 {
+        store.dead_letters.keep(letter_from("eligibility", 10_000)).expect("kept");
+    }
+    wait_for(|| store.dead_letters.read_all().expect("reads").len() == 8);
+
+    // The purge removes the letters, and then the key of their day cannot be destroyed.
+    clock.advance(40 * DAY);
+    disk.set(FaultPlan { path: "keyring", full: 1, ..FaultPlan::default() });
+    store.dead_letters.keep(letter_from("eligibility", 100)).expect("kept");
+    wait_for(|| store.dead_letters.read_all().expect("reads").len() == 1);
+    assert!(disk.is_used_up());
+    for _ in 0..8 {
+        store.dead_letters.keep(letter_from("eligibility", 10_000)).expect("there is room for it again");
+    }
+    let bytes = store.dead_letters.bytes();
+    store.closer.close().expect("closes");
+    assert_eq!(store.dead_letters.read_all().expect("reads").len(), 9);
+    assert!(store.dead_letters.bytes() <= bytes && bytes <= 100_000, "{bytes}");
+    let keyring = std::fs::read(dir.path().join("keyring")).expect("the keyring");
+    let states: Vec<u8> = keyring[KEYRING_HEADER_BYTES..].chunks(SLOT_BYTES).take(2).map(|slot| slot[0]).collect();
+    assert_eq!(states, [SLOT_DESTROYED, SLOT_LIVE], "the next letter repeated the purge");
+}
+
+const DIRECTORY: &str = "STORE_TEST_LETTERS_DIRECTORY";
+
+/// Not a test by itself: the process whose writes to sled fail while the trigger exists.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
+fn child() {
+    let Some(dir) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
+    let mut options = options(&dir.join("data"));
+    options.dead_letter_source_bytes = 100_000;
+    let store = try_open(options, 1).expect("the store opens");
+    store.dead_letters.keep(letter_from("identity", 1000)).expect("kept");
+    wait_for(|| store.dead_letters.read_all().expect("reads").len() == 1);
+    store.closer.checkpoint().expect("a checkpoint, which flushes the letter");
+    for _ in 0..8 {
+        store.dead_letters.keep(letter_from("eligibility", 10_000)).expect("kept");
+    }
+    wait_for(|| store.dead_letters.read_all().expect("reads").len() == 9);
+
+    // sled fails, stays closed, and loses the letters that were not flushed.
+    std::fs::write(trigger(&dir), "").expect("written");
+    store.closer.checkpoint().expect_err("sled cannot be written to");
+    assert!(!store.status.is_ready(), "it is reported that nothing can be read");
+    assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
+    // This letter waits, and is written when sled is open again.
+    let late = DeadLetter { event_id: Some("evt_late".to_owned()), ..letter_from("identity", 1000) };
+    store.dead_letters.keep(late).expect("kept");
+    for _ in 0..20 {
+        store.closer.checkpoint().expect_err("sled cannot be reopened");
+    }
+    std::fs::remove_file(trigger(&dir)).expect("removed");
+    wait_for(|| store.closer.checkpoint().is_ok());
+    assert!(store.status.is_ready());
+    let is_late = |letter: &DeadLetter| letter.event_id.as_deref() == Some("evt_late");
+    wait_for(|| store.dead_letters.read_all().expect("reads").iter().any(is_late));
+
+    // The lost letters do not count any more. (sled may have written some of them by itself.)
+    let letters = store.dead_letters.read_all().expect("reads");
+    let left = letters.iter().filter(|letter| letter.source == "eligibility").count();
+    assert_eq!(letters.len(), left + 2, "the flushed letter and the late one are there");
+    let bytes = store.dead_letters.bytes();
+    assert!(bytes < (left as u64 + 1) * 11_000, "{bytes} bytes for {left} letters of 10,000 and two of 1,000");
+    for _ in left..9 {
+        store.dead_letters.keep(letter_from("eligibility", 10_000)).expect("there is room for it again");
+    }
+    close(store);
+    let store = open(&dir.join("data"));
+    assert_eq!(store.dead_letters.read_all().expect("reads").len(), 9 + 2);
+}
+
+#[test]
+fn letters_that_come_while_sled_is_closed_are_written_later_and_lost_ones_do_not_count() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let status = Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", "dead_letters::child", "--nocapture"])
+        .env(DIRECTORY, dir.path())
+        .env("FAIL_WHEN", trigger(dir.path()))
+        .env("LD_PRELOAD", failing_sled(dir.path()))
+        .status();
+    assert!(status.expect("a child").success(), "the child ends well");
 }

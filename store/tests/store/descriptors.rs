@@ -1,18 +1,17 @@
-//! A process without a free descriptor goes on as long as it can, and by itself when there are some again.
+//! A process without a free descriptor works as long as possible, and recovers by itself when there are some again.
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use store::Store;
 
-use crate::kit::{frames, open, options, record, try_open};
+use crate::kit::{append_one, close, frames, open, options, record, try_open, wait_for};
 use crate::sled_faults::{failing_sled, trigger};
 
 const DIRECTORY: &str = "STORE_TEST_DESCRIPTORS";
-const MOST: u64 = 200;
+const MAX_DESCRIPTORS: u64 = 200;
 
 /// Takes all descriptors that are left.
 fn take_all() -> Vec<File> {
@@ -35,7 +34,8 @@ fn append_all(store: &mut Store, sequence: &mut u64) -> u64 {
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
     let Some(dir) = std::env::var_os(DIRECTORY).map(PathBuf::from) else { return };
-    setrlimit(Resource::Nofile, Rlimit { current: Some(MOST), maximum: Some(MOST) }).expect("a limit");
+    setrlimit(Resource::Nofile, Rlimit { current: Some(MAX_DESCRIPTORS), maximum: Some(MAX_DESCRIPTORS) })
+        .expect("a limit");
     let mut store = try_open(options(&dir.join("data")), 1).expect("the store opens");
     let mut sequence = 0;
     for is_sled_failing in [false, true] {
@@ -45,34 +45,25 @@ fn child() {
         let taken = take_all();
         assert!(!taken.is_empty());
         // Twelve of them fill a segment.
-        assert!(append_all(&mut store, &mut sequence) > 13, "the next segment was there already");
+        assert!(append_all(&mut store, &mut sequence) > 13, "the next segment was prepared");
         assert!(!store.status.takes_writes() && !store.status.is_ready());
         if is_sled_failing {
             store.closer.checkpoint().expect_err("sled cannot be written to");
             std::fs::remove_file(trigger(&dir)).expect("removed");
-            // sled is opened anew with the descriptors that were kept for it.
-            let start = Instant::now();
-            while let Err(error) = store.closer.checkpoint() {
-                assert!(start.elapsed() < Duration::from_secs(60), "{error}: {:?}", store.status.health());
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            // sled is reopened with the descriptors that were reserved for it.
+            wait_for(|| store.closer.checkpoint().is_ok());
         }
         store.closer.checkpoint().expect("a checkpoint");
         assert_eq!(frames(&store, 1).len() as u64, sequence);
 
-        // Nobody writes, and readiness comes back with the descriptors.
+        // The store becomes ready with the descriptors, without a write.
         drop(taken);
-        let start = Instant::now();
-        while !store.status.is_ready() {
-            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", store.status.health());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for(|| store.status.is_ready());
         sequence += 1;
-        store.journal.append(&[record(1, sequence, vec![1])]).expect("taken")[0].expect("in sequence");
+        append_one(&mut store, 1, sequence, vec![1]);
         store.closer.checkpoint().expect("a checkpoint");
     }
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    close(store);
     assert_eq!(frames(&open(&dir.join("data")), 1).len() as u64, sequence);
 }
 

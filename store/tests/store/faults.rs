@@ -7,8 +7,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{Store, StoreHealth};
 
-use crate::kit::faulty_disk::{FaultyDisk, Plan};
-use crate::kit::{frames, open, options, record, seed, segments, try_open};
+use crate::kit::faulty_disk::{FaultPlan, FaultyDisk};
+use crate::kit::{append_one, frames, open, options, record, seed, segments, try_open, wait_for};
 
 const FOR_EVER: u32 = u32::MAX;
 
@@ -34,7 +34,7 @@ fn a_sync_that_fails_once_costs_nothing_and_loses_nothing() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     append(&mut store, 1).expect("taken");
-    disk.set(Plan { path: "journal", syncs: 1, ..Plan::default() });
+    disk.set(FaultPlan { path: "journal", syncs: 1, ..FaultPlan::default() });
     append(&mut store, 2).expect("taken, in a new segment");
     assert!(disk.is_used_up());
     append(&mut store, 3).expect("taken");
@@ -52,7 +52,7 @@ fn a_write_that_stops_halfway_is_repeated_elsewhere() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     append(&mut store, 1).expect("taken");
-    disk.set(Plan { path: "journal", torn: 1, ..Plan::default() });
+    disk.set(FaultPlan { path: "journal", torn: 1, ..FaultPlan::default() });
     append(&mut store, 2).expect("taken, in a new segment");
     assert!(disk.is_used_up());
     append(&mut store, 3).expect("taken");
@@ -66,10 +66,10 @@ fn a_sync_that_fails_for_ever_refuses_writes_until_restart() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     append(&mut store, 1).expect("taken");
-    disk.set(Plan { path: "journal", syncs: FOR_EVER, ..Plan::default() });
+    disk.set(FaultPlan { path: "journal", syncs: FOR_EVER, ..FaultPlan::default() });
     assert!(matches!(append(&mut store, 2), Err(JournalError::UnknownFate(_))));
     assert!(matches!(store.status.health(), StoreHealth::RefusingWrites { .. }));
-    disk.set(Plan::default());
+    disk.set(FaultPlan::default());
     assert!(matches!(append(&mut store, 2), Err(JournalError::UnknownFate(_))), "until restart");
     assert_eq!(sequences(&store), [1], "readers see only what was acknowledged");
     store.closer.checkpoint().expect("what was acknowledged can be folded");
@@ -87,22 +87,22 @@ fn a_full_disk_takes_nothing_and_harms_nothing() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     append(&mut store, 1).expect("taken");
-    disk.set(Plan { path: "journal", full: FOR_EVER, ..Plan::default() });
+    disk.set(FaultPlan { path: "journal", full: FOR_EVER, ..FaultPlan::default() });
     for _ in 0..3 {
         assert!(matches!(append(&mut store, 2), Err(JournalError::NotTaken(_))));
         assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
         assert_eq!(sequences(&store), [1]);
     }
-    disk.set(Plan::default());
+    disk.set(FaultPlan::default());
     append(&mut store, 2).expect("taken");
-    // What is set aside for the next writes follows in the background.
+    // The next segment is prepared in the background.
     wait_for(|| store.status.health() == StoreHealth::Ok);
 
-    // No room for another segment, while this one has some left: what comes later must not end up behind its end.
-    disk.set(Plan { path: "next.new", full: FOR_EVER, ..Plan::default() });
+    // There is no space for another segment, but some in this one: later groups must not be written behind its end.
+    disk.set(FaultPlan { path: "next.new", full: FOR_EVER, ..FaultPlan::default() });
     let huge = [record(2, 1, vec![0; 400 << 10])];
     assert!(matches!(store.journal.append(&huge), Err(JournalError::NotTaken(_))));
-    disk.set(Plan::default());
+    disk.set(FaultPlan::default());
     append(&mut store, 3).expect("taken");
     store.journal.append(&huge).expect("taken")[0].expect("in sequence");
     drop(store);
@@ -114,9 +114,9 @@ fn a_full_disk_takes_nothing_and_harms_nothing() {
 #[test]
 fn a_keyring_that_fails_takes_no_new_user_until_it_works() {
     for plan in [
-        Plan { path: "keyring", syncs: 2, ..Plan::default() },
-        Plan { path: "keyring", full: 2, ..Plan::default() },
-        Plan { path: "keyring", torn: 1, syncs: 1, ..Plan::default() },
+        FaultPlan { path: "keyring", syncs: 2, ..FaultPlan::default() },
+        FaultPlan { path: "keyring", full: 2, ..FaultPlan::default() },
+        FaultPlan { path: "keyring", torn: 1, syncs: 1, ..FaultPlan::default() },
     ] {
         let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
         let mut store = open_on(dir.path(), &disk);
@@ -133,9 +133,9 @@ fn a_keyring_that_fails_takes_no_new_user_until_it_works() {
     }
 }
 
-/// Random faults at random moments, with a crash after each that takes away what was not synced.
+/// Random faults at random moments, each followed by a crash that loses what was not synced.
 #[test]
-fn whatever_fails_acknowledged_frames_stay_and_refused_ones_stay_away() {
+fn acknowledged_frames_survive_all_faults_and_refused_ones_are_never_found() {
     let mut random = StdRng::seed_from_u64(seed());
     for _ in 0..40 {
         let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
@@ -149,14 +149,14 @@ fn whatever_fails_acknowledged_frames_stay_and_refused_ones_stay_away() {
             (acknowledged, uncertain) = (last, 0);
             let count =
                 |random: &mut StdRng| if random.random_bool(0.2) { FOR_EVER } else { random.random_range(0..2) };
-            disk.set(Plan {
+            disk.set(FaultPlan {
                 path: ["journal", "keyring", ""][random.random_range(0..3)],
                 syncs: count(&mut random),
                 full: count(&mut random),
                 torn: count(&mut random),
                 short: random.random_range(0..2),
-                no_room: random.random_bool(0.2),
-                room_by_removal: random.random_bool(0.5),
+                no_space: random.random_bool(0.2),
+                space_by_removal: random.random_bool(0.5),
                 no_removal: false,
                 name_syncs: random.random_range(0..2),
                 loses_pages: false,
@@ -174,18 +174,18 @@ fn whatever_fails_acknowledged_frames_stay_and_refused_ones_stay_away() {
             }
             assert_eq!(sequences(&store).len() as u64, acknowledged);
             drop(store);
-            disk.set(Plan::default());
+            disk.set(FaultPlan::default());
             disk.crash();
         }
     }
 }
 
 #[test]
-fn a_keyring_that_finds_no_room_refuses_new_users_alone() {
+fn a_keyring_on_a_full_disk_refuses_only_new_users() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     append(&mut store, 1).expect("taken");
-    disk.set(Plan { path: "keyring", full: FOR_EVER, ..Plan::default() });
+    disk.set(FaultPlan { path: "keyring", full: FOR_EVER, ..FaultPlan::default() });
     let mut group: Vec<_> = (10..3000).map(|number| record(number, 1, vec![1])).collect();
     group.push(record(1, 2, 2_u64.to_le_bytes().to_vec()));
     let results = store.journal.append(&group).expect("taken");
@@ -193,22 +193,22 @@ fn a_keyring_that_finds_no_room_refuses_new_users_alone() {
     let refused = results.iter().filter(|result| result.is_err()).count();
     assert!(refused > 1000, "{refused} of 2,990 new users");
     assert!(!store.status.takes_writes(), "readiness says so");
-    disk.set(Plan::default());
+    disk.set(FaultPlan::default());
     let again: Vec<_> = (10..3000).filter(|number| frames(&store, *number).is_empty()).collect();
-    assert_eq!(again.len(), refused, "who is refused is not there");
+    assert_eq!(again.len(), refused, "refused users are not there");
     let group: Vec<_> = again.iter().map(|number| record(*number, 1, vec![1])).collect();
     assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
     assert!(store.status.takes_writes());
 }
 
-/// Fills segments that a checkpoint has, so that they are there for followers alone.
+/// Fills segments that are in a checkpoint, so that they are kept only for followers.
 fn with_folded_segments(dir: &Path, disk: &FaultyDisk) -> Store {
     let mut options = options(dir);
     options.disk = std::sync::Arc::new(disk.clone());
     options.retain_journal_bytes = 1 << 40;
     let mut store = try_open(options, 1).expect("the store opens");
     for sequence in 1..=40 {
-        store.journal.append(&[record(7, sequence, vec![7; 20_000])]).expect("taken")[0].expect("in sequence");
+        append_one(&mut store, 7, sequence, vec![7; 20_000]);
     }
     store.closer.checkpoint().expect("a checkpoint");
     assert!(segments(dir) > 2);
@@ -216,24 +216,24 @@ fn with_folded_segments(dir: &Path, disk: &FaultyDisk) -> Store {
 }
 
 #[test]
-fn a_keyring_on_a_full_disk_takes_the_room_that_is_kept_for_followers() {
+fn a_keyring_on_a_full_disk_takes_the_space_of_segments_for_followers() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = with_folded_segments(dir.path(), &disk);
     let before = segments(dir.path());
-    disk.set(Plan { path: "keyring", full: 1, ..Plan::default() });
+    disk.set(FaultPlan { path: "keyring", full: 1, ..FaultPlan::default() });
     let group: Vec<_> = (10..3000).map(|number| record(number, 1, vec![1])).collect();
     assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
     assert!(disk.is_used_up() && segments(dir.path()) < before);
 }
 
 #[test]
-fn a_disk_that_is_full_in_the_middle_of_a_write_takes_the_room_that_is_kept_for_followers() {
+fn a_write_that_fills_the_disk_takes_the_space_of_segments_for_followers() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = with_folded_segments(dir.path(), &disk);
     let before = segments(dir.path());
-    // The segment that is made ahead takes the first group, and only a removal makes room for another.
-    for (sequence, no_room) in [(1, true), (2, false)] {
-        disk.set(Plan { path: "journal", short: 1, no_room, room_by_removal: true, ..Plan::default() });
+    // The prepared segment takes the first group, and only a removal frees space for another one.
+    for (sequence, no_space) in [(1, true), (2, false)] {
+        disk.set(FaultPlan { path: "journal", short: 1, no_space, space_by_removal: true, ..FaultPlan::default() });
         append(&mut store, sequence).expect("taken");
         assert!(disk.is_used_up());
         wait_for(|| segments(dir.path()) < before);
@@ -244,14 +244,14 @@ fn a_disk_that_is_full_in_the_middle_of_a_write_takes_the_room_that_is_kept_for_
 }
 
 #[test]
-fn a_disk_that_is_full_in_the_middle_of_a_write_takes_nothing_and_recovers() {
+fn a_write_that_fills_the_disk_is_not_taken_and_the_store_recovers() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     append(&mut store, 1).expect("taken");
-    // The segment that is made ahead takes the first of them, and no other can be made.
-    disk.set(Plan { path: "journal", short: 1, no_room: true, ..Plan::default() });
+    // The prepared segment takes the first group, and no other can be created.
+    disk.set(FaultPlan { path: "journal", short: 1, no_space: true, ..FaultPlan::default() });
     append(&mut store, 2).expect("taken, in the next segment");
-    disk.set(Plan { path: "journal", short: 1, no_room: true, ..Plan::default() });
+    disk.set(FaultPlan { path: "journal", short: 1, no_space: true, ..FaultPlan::default() });
     let group = [record(1, 3, 3_u64.to_le_bytes().to_vec()), record(9, 1, vec![9; 3000])];
     assert!(matches!(store.journal.append(&group), Err(JournalError::NotTaken(_))));
     assert!(disk.is_used_up());
@@ -264,7 +264,7 @@ fn a_disk_that_is_full_in_the_middle_of_a_write_takes_nothing_and_recovers() {
     assert_eq!((sequences(&after), frames(&after, 9).len()), (vec![1, 2], 0));
     drop(after);
 
-    disk.set(Plan::default());
+    disk.set(FaultPlan::default());
     append(&mut store, 3).expect("taken");
     wait_for(|| store.status.health() == StoreHealth::Ok);
     drop(store);
@@ -286,14 +286,14 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_failed_sync_takes_nothing_of_the_page_before_it_along() {
+fn a_failed_sync_loses_nothing_of_the_page_before_it() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     for sequence in 1..=3 {
         append(&mut store, sequence).expect("taken");
     }
     for sequence in 4..=8 {
-        disk.set(Plan { path: "journal", syncs: 1, loses_pages: true, ..Plan::default() });
+        disk.set(FaultPlan { path: "journal", syncs: 1, loses_pages: true, ..FaultPlan::default() });
         append(&mut store, sequence).expect("taken, in a new segment");
         assert!(disk.is_used_up());
     }
@@ -309,7 +309,7 @@ fn append_without_names(name_syncs: u32) -> (Result<(), JournalError>, Vec<u64>)
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     append(&mut store, 1).expect("taken");
-    disk.set(Plan { path: "journal", short: 1, name_syncs, ..Plan::default() });
+    disk.set(FaultPlan { path: "journal", short: 1, name_syncs, ..FaultPlan::default() });
     let appended = append(&mut store, 2);
     assert!(disk.is_used_up());
     let crashed = tempfile::tempdir().expect("a directory");
@@ -332,32 +332,32 @@ fn a_segment_that_cannot_be_removed_delays_nothing_else() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
     for sequence in 1..=40 {
-        store.journal.append(&[record(7, sequence, vec![7; 20_000])]).expect("taken")[0].expect("in sequence");
+        append_one(&mut store, 7, sequence, vec![7; 20_000]);
     }
-    // sled's reserve is made anew whenever sled is opened anew.
+    // sled's reserve is created again whenever sled is reopened.
     let reserve = || std::fs::metadata(dir.path().join("reserve")).expect("the reserve").ino();
     let (before, count) = (reserve(), segments(dir.path()));
-    disk.set(Plan { path: ".segment", no_removal: true, ..Plan::default() });
+    disk.set(FaultPlan { path: ".segment", no_removal: true, ..FaultPlan::default() });
     store.closer.checkpoint().expect_err("the segments stay");
     assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
     assert_eq!(store.reader.unfolded_bytes(), 0, "feeds do not wait for the removal");
     assert_eq!((reserve(), segments(dir.path())), (before, count));
-    disk.set(Plan::default());
+    disk.set(FaultPlan::default());
     store.closer.checkpoint().expect("a checkpoint");
     assert_eq!(store.status.health(), StoreHealth::Ok);
     assert!(segments(dir.path()) < count);
-    disk.set(Plan { path: ".segment", no_removal: true, ..Plan::default() });
+    disk.set(FaultPlan { path: ".segment", no_removal: true, ..FaultPlan::default() });
     for sequence in 41..=80 {
-        store.journal.append(&[record(7, sequence, vec![7; 20_000])]).expect("taken")[0].expect("in sequence");
+        append_one(&mut store, 7, sequence, vec![7; 20_000]);
     }
     store.closer.close().expect("the last checkpoint is complete");
 }
 
 #[test]
-fn a_full_disk_does_not_stop_the_roll_to_the_next_segment() {
+fn a_full_disk_does_not_stop_writes_that_need_the_next_segment() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);
-    disk.set(Plan { path: "journal", no_room: true, ..Plan::default() });
+    disk.set(FaultPlan { path: "journal", no_space: true, ..FaultPlan::default() });
     let mut taken = 0;
     while let Ok(results) = store.journal.append(&[record(1, taken + 1, vec![1; 20_000])]) {
         results[0].expect("in sequence");
@@ -365,18 +365,8 @@ fn a_full_disk_does_not_stop_the_roll_to_the_next_segment() {
     }
     assert!(taken > 13, "{taken} groups of 20,000 bytes: more than a segment has");
     assert!(!store.status.takes_writes());
-    disk.set(Plan::default());
-    // Nobody writes meanwhile.
+    disk.set(FaultPlan::default());
+    // Nothing is written meanwhile.
     wait_for(|| store.status.takes_writes());
-    store.journal.append(&[record(1, taken + 1, vec![1])]).expect("taken")[0].expect("in sequence");
-}
-
-/// Waits for something that comes by itself.
-#[track_caller]
-fn wait_for(is_there: impl Fn() -> bool) {
-    let start = std::time::Instant::now();
-    while !is_there() {
-        assert!(start.elapsed() < std::time::Duration::from_secs(60), "it does not come");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    append_one(&mut store, 1, taken + 1, vec![1]);
 }

@@ -1,11 +1,10 @@
-//! A full disk takes writes away, and nothing else: neither reading, nor a start, nor what comes after.
+//! On a full disk, writes are refused, but reads and starts work, and so does everything once there is space again.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use domain::port::journal::JournalError;
 use rand::rngs::StdRng;
@@ -13,20 +12,21 @@ use rand::{RngExt, SeedableRng};
 use store::disk::{Disk, DiskDirectory, DiskFile, RealDisk};
 use store::{Store, StoreHealth, StoreOptions};
 
-use crate::kit::{frames, options, record, try_open};
+use crate::kit::{frames, options, record, try_open, wait_for};
 
 const DIRECTORY: &str = "STORE_TEST_FULL_DISK";
 /// Users whose records are in sled when the disk fills.
 const COLD: usize = 300;
-const MUCH: u64 = 1 << 40;
+const NO_QUOTA: u64 = 1 << 40;
 
-/// A disk with a quota. The preloaded library holds writes to it; reservations do not pass through the C library.
+/// A disk with a quota. The preloaded library enforces it for writes; allocations do not call the C library, so they are
+/// checked here.
 #[derive(Clone)]
-struct SmallDisk(PathBuf);
+struct QuotaDisk(PathBuf);
 
-impl SmallDisk {
+impl QuotaDisk {
     fn set(&self, bytes: u64) {
-        // As a whole, because it is read all the time.
+        // Renamed into place, because it is read all the time.
         let new = self.0.join("quota.new");
         fs::write(&new, bytes.to_string()).expect("written");
         fs::rename(new, self.0.join("quota")).expect("renamed");
@@ -36,7 +36,7 @@ impl SmallDisk {
         self.0.join("data")
     }
 
-    /// Only what is in use has room.
+    /// Sets the quota to what is in use.
     fn fill(&self) {
         self.set(usage(&self.data()));
     }
@@ -49,7 +49,7 @@ impl SmallDisk {
         options
     }
 
-    fn has_room(&self, bytes: u64) -> bool {
+    fn has_space(&self, bytes: u64) -> bool {
         let quota: u64 = fs::read_to_string(self.0.join("quota")).expect("a quota").parse().expect("a number");
         usage(&self.data()) + bytes <= quota
     }
@@ -65,13 +65,13 @@ fn usage(directory: &Path) -> u64 {
     fs::read_dir(directory).expect("a folder").map(|entry| bytes(entry.expect("an entry").path())).sum()
 }
 
-impl Disk for SmallDisk {
+impl Disk for QuotaDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(SmallFile(RealDisk.create(path)?, self.clone())))
+        Ok(Arc::new(QuotaFile(RealDisk.create(path)?, self.clone())))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(SmallFile(RealDisk.open(path)?, self.clone())))
+        Ok(Arc::new(QuotaFile(RealDisk.open(path)?, self.clone())))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -87,9 +87,9 @@ impl Disk for SmallDisk {
     }
 }
 
-struct SmallFile(Arc<dyn DiskFile>, SmallDisk);
+struct QuotaFile(Arc<dyn DiskFile>, QuotaDisk);
 
-impl DiskFile for SmallFile {
+impl DiskFile for QuotaFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.0.read_at(buffer, offset)
     }
@@ -104,7 +104,7 @@ impl DiskFile for SmallFile {
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         let more = bytes.saturating_sub(self.0.length()?);
-        if self.1.has_room(more) { self.0.allocate(bytes) } else { Err(io::ErrorKind::StorageFull.into()) }
+        if self.1.has_space(more) { self.0.allocate(bytes) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
 
     fn truncate(&self, bytes: u64) -> io::Result<()> {
@@ -120,17 +120,17 @@ impl DiskFile for SmallFile {
     }
 }
 
-/// Bytes that stay as many in sled.
+/// A body that sled cannot compress.
 fn body(number: usize, sequence: u64) -> Vec<u8> {
     let mut body = vec![0; 3000];
     StdRng::seed_from_u64((number as u64) << 32 | sequence).fill(&mut body[..]);
     body
 }
 
-/// Users, and how many frames of each were acknowledged.
-struct Known(Vec<u64>);
+/// How many frames of each user were acknowledged.
+struct Acknowledged(Vec<u64>);
 
-impl Known {
+impl Acknowledged {
     fn append(&mut self, store: &mut Store, number: usize) -> Result<(), JournalError> {
         let sequence = self.0[number] + 1;
         store.journal.append(&[record(number, sequence, body(number, sequence))])?[0].expect("in sequence");
@@ -152,7 +152,7 @@ impl Known {
     }
 
     #[track_caller]
-    fn all_read(&self, store: &Store) {
+    fn assert_all_readable(&self, store: &Store) {
         for (number, count) in self.0.iter().enumerate() {
             let expected: Vec<_> = (1..=*count).map(|sequence| body(number, sequence)).collect();
             assert!(frames(store, number) == expected, "user {number} has {count} frames");
@@ -164,21 +164,21 @@ impl Known {
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
-    let Some(disk) = std::env::var_os(DIRECTORY).map(|directory| SmallDisk(PathBuf::from(directory))) else { return };
+    let Some(disk) = std::env::var_os(DIRECTORY).map(|directory| QuotaDisk(PathBuf::from(directory))) else { return };
     let mut store = try_open(disk.options(), 1).expect("the store opens");
-    let mut known = Known(vec![0; COLD]);
+    let mut acknowledged = Acknowledged(vec![0; COLD]);
     for number in 0..COLD {
-        known.append(&mut store, number).expect("taken");
+        acknowledged.append(&mut store, number).expect("taken");
     }
     store.closer.checkpoint().expect("a checkpoint");
 
     for round in 0..3 {
-        // The journal has room for more than sled.
+        // The journal has some space left, and sled has none.
         disk.fill();
-        known.append_all(&mut store);
+        acknowledged.append_all(&mut store);
         for _ in 0..3 {
-            store.closer.checkpoint().expect_err("sled finds no room");
-            known.all_read(&store);
+            store.closer.checkpoint().expect_err("sled finds no disk space");
+            acknowledged.assert_all_readable(&store);
             assert!(matches!(store.status.health(), StoreHealth::Degraded { .. }));
         }
         if round > 0 {
@@ -186,30 +186,26 @@ fn child() {
             drop(store);
             disk.fill();
             store = try_open(disk.options(), 1).unwrap_or_else(|error| panic!("the store opens: {error}"));
-            known.all_read(&store);
-            known.append_all(&mut store);
-            known.all_read(&store);
+            acknowledged.assert_all_readable(&store);
+            acknowledged.append_all(&mut store);
+            acknowledged.assert_all_readable(&store);
         }
-        // Nobody writes, and readiness comes back with the room.
-        disk.set(MUCH);
-        let start = Instant::now();
-        while !store.status.is_ready() {
-            assert!(start.elapsed() < Duration::from_secs(60), "{:?}", store.status.health());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        known.append(&mut store, 0).expect("taken");
+        // The store becomes ready with the disk space, without a write.
+        disk.set(NO_QUOTA);
+        wait_for(|| store.status.is_ready());
+        acknowledged.append(&mut store, 0).expect("taken");
         store.closer.checkpoint().expect("a checkpoint");
-        known.all_read(&store);
+        acknowledged.assert_all_readable(&store);
     }
     store.closer.close().expect("closes");
 }
 
 #[test]
-fn a_full_disk_takes_neither_reads_nor_starts_away_and_passes() {
+fn a_full_disk_prevents_neither_reads_nor_starts_and_recovers() {
     // In memory where there is such a place: some file systems count blocks late.
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
-    let disk = SmallDisk(dir.path().to_owned());
-    disk.set(MUCH);
+    let disk = QuotaDisk(dir.path().to_owned());
+    disk.set(NO_QUOTA);
     let library_directory = tempfile::tempdir().expect("a directory");
     let library = library_directory.path().join("full_disk.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/store/full_disk.c");

@@ -1,11 +1,11 @@
-//! History, as rewinding reads it: nothing after the revision that was asked for is missing.
+//! History: no revision after the requested one is missing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use store::Store;
 
-use crate::kit::{BLOCK_FRAMES, Loaded, load_history, open, record, split};
+use crate::kit::{BLOCK_FRAMES, Loaded, append_one, close, load_history, open, record, split};
 
 /// The frame that made `revision`: a body that names it.
 fn body(revision: u64) -> Vec<u8> {
@@ -20,31 +20,31 @@ fn first_revision(block: &[u8]) -> u64 {
 
 fn append(store: &mut Store, number: usize, revisions: impl Iterator<Item = u64>) {
     for revision in revisions {
-        store.journal.append(&[record(number, revision, body(revision))]).expect("taken")[0].expect("in sequence");
+        append_one(store, number, revision, body(revision));
     }
 }
 
-/// Checks that what was read holds each revision after `since`, with its own body, and how many blocks it took.
+/// Asserts that the history holds each revision after `since` with its own body.
 #[track_caller]
 fn check(history: &Loaded, since: u64) {
     let folded = (history.all().len() - history.frames.len()) as u64;
-    let mut told = vec![None; history.sequence as usize];
-    let mut tell = |first: u64, bodies: Vec<Vec<u8>>| {
+    let mut found = vec![None; history.sequence as usize];
+    let mut add = |first: u64, bodies: Vec<Vec<u8>>| {
         for (revision, body) in (first..).zip(bodies) {
-            // Blocks may run ahead of the frames.
-            if let Some(place) = told.get_mut(revision as usize - 1) {
-                *place = Some(body);
+            // Blocks may be newer than the frames.
+            if let Some(slot) = found.get_mut(revision as usize - 1) {
+                *slot = Some(body);
             }
         }
     };
     for block in &history.blocks {
-        tell(first_revision(block), split(block).expect("frames"));
+        add(first_revision(block), split(block).expect("frames"));
     }
     let tail = split(&history.checkpointed.tail).expect("frames");
-    tell(folded - tail.len() as u64 + 1, tail);
-    tell(folded + 1, history.frames.clone());
+    add(folded - tail.len() as u64 + 1, tail);
+    add(folded + 1, history.frames.clone());
     for revision in since + 1..=history.sequence {
-        assert_eq!(told[revision as usize - 1], Some(body(revision)), "revision {revision}, asked after {since}");
+        assert_eq!(found[revision as usize - 1], Some(body(revision)), "revision {revision}, asked after {since}");
     }
 }
 
@@ -54,8 +54,8 @@ fn check_all(store: &Store, number: usize, newest: u64) {
         let history = load_history(&*store.reader, number, since).expect("a user");
         assert_eq!(history.sequence, newest);
         check(&history, since);
-        // Where a block ends is not known before it is read, so there may be one too many. (And those that a checkpoint
-        // adds after the first was found; here none runs beside.)
+        // The end of a block is not known before it is read, so one block too many may be read. (No checkpoint adds blocks
+        // here meanwhile.)
         let older = history.blocks.iter().filter(|block| first_revision(block) + BLOCK_FRAMES as u64 - 1 <= since);
         assert!(older.count() <= 1, "blocks before {since} are not read");
     }
@@ -66,7 +66,7 @@ fn history_after_any_revision_is_whole_over_checkpoints_and_restarts() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut store = open(dir.path());
     let mut newest = 0;
-    // Neighbours in sled, and one who has no history at all.
+    // Neighbours in sled: user 2 has history, and user 3 has none.
     append(&mut store, 2, 1..=9);
     for more in [3, 4, 1, 13, 0, 2] {
         append(&mut store, 1, newest + 1..=newest + more);
@@ -80,8 +80,7 @@ fn history_after_any_revision_is_whole_over_checkpoints_and_restarts() {
     drop(store);
     let store = open(dir.path());
     check_all(&store, 1, newest);
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    close(store);
     let store = open(dir.path());
     check_all(&store, 1, newest);
     check_all(&store, 2, 9);

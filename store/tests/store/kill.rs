@@ -1,4 +1,4 @@
-//! SIGKILL of a process that has the store open: at any moment, during start-up, and during checkpoints.
+//! SIGKILL of a process that has the store open: at any moment, including start-ups and checkpoints.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -18,7 +18,7 @@ fn body(number: usize, sequence: u64) -> Vec<u8> {
     format!("{number}/{sequence}").repeat(1 + number * 3).into_bytes()
 }
 
-/// Not a test by itself: the process that is killed. It appends for ever and says what was acknowledged.
+/// Not a test by itself: the process that is killed. It appends until then, and prints what was acknowledged.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
@@ -59,9 +59,9 @@ fn kill_rounds(rounds: usize, longest: Duration) {
             .expect("a child");
         let mut stdout = child.stdout.take().expect("a pipe");
         let reader = thread::spawn(move || {
-            let mut said = String::new();
-            stdout.read_to_string(&mut said).expect("text");
-            said
+            let mut output = String::new();
+            stdout.read_to_string(&mut output).expect("text");
+            output
         });
         thread::sleep(longest.mul_f64(random.random()));
         let early = child.try_wait().expect("a status");
@@ -71,7 +71,7 @@ fn kill_rounds(rounds: usize, longest: Duration) {
         for line in reader.join().expect("read").lines() {
             let words: Vec<_> = line.split(' ').collect();
             if let ["ack", number, sequence] = words[..] {
-                // The last line may be cut.
+                // The last line may be incomplete.
                 let (Ok(number), Ok(sequence)) = (number.parse::<usize>(), sequence.parse::<u64>()) else { continue };
                 if sequence == acknowledged[number] + 1 {
                     acknowledged[number] = sequence;
@@ -85,7 +85,7 @@ fn kill_rounds(rounds: usize, longest: Duration) {
             for (frame, sequence) in found.iter().zip(1..) {
                 assert_eq!(frame, &body(number, sequence), "round {round}");
             }
-            // What was in flight may have come through, and is then there for good.
+            // Frames whose acknowledgement was not printed may be there, and then have to stay.
             *acknowledged = found.len() as u64;
         }
     }

@@ -1,11 +1,9 @@
-//! The journal as a log: whoever reads on from anywhere sees every frame, over restarts, faults and checkpoints.
+//! The journal as a log: a follower that starts anywhere sees every later frame, over restarts, faults and checkpoints.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use domain::port::clock::Clock;
 use domain::port::journal::JournalError;
 use domain::port::log::{EventLog, LogError, LogPosition};
 use rand::rngs::StdRng;
@@ -13,13 +11,15 @@ use rand::{RngExt, SeedableRng};
 use store::{Store, StoreOptions};
 
 use crate::kit;
-use crate::kit::faulty_disk::{FaultyDisk, Plan};
-use crate::kit::{open, options, record, seed, try_open};
+use crate::kit::clock::{DAY, TestClock};
+use crate::kit::faulty_disk::{FaultPlan, FaultyDisk};
+use crate::kit::layout::{MARK_BYTES, MARK_MAGIC, MARK_MAGIC_AT};
+use crate::kit::{close, open, options, record, seed, try_open};
 
 const MAX: LogPosition = LogPosition(u64::MAX);
 
 /// Keeps all segments.
-fn keeping(dir: &Path) -> StoreOptions {
+fn keeping_all_segments(dir: &Path) -> StoreOptions {
     StoreOptions { retain_journal_bytes: 1 << 40, ..options(dir) }
 }
 
@@ -34,35 +34,35 @@ fn append(store: &mut Store, number: usize, sequence: u64, length: usize) {
     try_append(store, number, sequence, length).expect("taken");
 }
 
-/// Reads from `from` to the end in small batches: (user, sequence) and the place behind, in order.
+/// Reads from `from` to the end in batches of `max_bytes`. Returns user, sequence and next position of each frame.
 fn follow(log: &dyn EventLog, from: LogPosition, max_bytes: usize) -> Vec<(usize, u64, LogPosition)> {
-    let (mut at, mut told) = (from, Vec::new());
+    let (mut at, mut read) = (from, Vec::new());
     loop {
         let batch = log.read(at, MAX, max_bytes).expect("reads");
         for entry in &batch.entries {
             let sequence = u64::from_le_bytes(entry.body[..8].try_into().expect("eight bytes"));
             assert_eq!(sequence, entry.sequence);
-            assert!(at <= entry.at && entry.at < entry.next, "places grow");
+            assert!(at <= entry.at && entry.at < entry.next, "positions grow");
             assert!(entry.newest >= sequence);
-            told.push((usize::from(entry.body[8]), sequence, entry.next));
+            read.push((usize::from(entry.body[8]), sequence, entry.next));
         }
         if batch.next == at {
             assert!(batch.entries.is_empty());
-            return told;
+            return read;
         }
         at = batch.next;
     }
 }
 
-fn names(told: &[(usize, u64, LogPosition)]) -> Vec<(usize, u64)> {
-    told.iter().map(|(number, sequence, _)| (*number, *sequence)).collect()
+fn names(read: &[(usize, u64, LogPosition)]) -> Vec<(usize, u64)> {
+    read.iter().map(|(number, sequence, _)| (*number, *sequence)).collect()
 }
 
 #[test]
 fn frames_come_in_their_order_over_segments_restarts_and_faults_from_anywhere() {
     let mut random = StdRng::seed_from_u64(seed());
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
-    let on_disk = || StoreOptions { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
+    let on_disk = || StoreOptions { disk: Arc::new(disk.clone()), ..keeping_all_segments(dir.path()) };
     let mut store = try_open(on_disk(), 1).expect("the store opens");
     let (mut newest, mut all, mut places) = ([0; 6], Vec::new(), vec![(0, store.log.end())]);
     for _ in 0..400 {
@@ -79,50 +79,44 @@ fn frames_come_in_their_order_over_segments_restarts_and_faults_from_anywhere() 
                 all.push((number, newest[number]));
             }
             90..94 => store.closer.checkpoint().expect("a checkpoint"),
-            94..97 => disk.set(Plan { path: "journal", syncs: 1, ..Plan::default() }),
+            94..97 => disk.set(FaultPlan { path: "journal", syncs: 1, ..FaultPlan::default() }),
             _ => {
                 drop(store);
-                disk.set(Plan::default());
+                disk.set(FaultPlan::default());
                 store = try_open(on_disk(), 1).expect("the store opens");
             }
         }
         places.push((all.len(), store.log.end()));
     }
     assert_eq!(names(&follow(&*store.log, store.log.oldest(), 1)), all);
-    let told = follow(&*store.log, store.log.oldest(), 300_000);
-    assert_eq!(names(&told), all);
-    for (frame, (_, _, next)) in told.iter().enumerate().step_by(7) {
+    let read = follow(&*store.log, store.log.oldest(), 300_000);
+    assert_eq!(names(&read), all);
+    for (frame, (_, _, next)) in read.iter().enumerate().step_by(7) {
         assert_eq!(names(&follow(&*store.log, *next, 50_000)), all[frame + 1..]);
     }
     // What was the end once still leads to all that came after it. A restart copies the last group, so it may repeat.
     for (frame, place) in places.into_iter().step_by(5) {
-        let told = names(&follow(&*store.log, place, 1 << 20));
-        let repeated = told.len() - (all.len() - frame);
+        let read = names(&follow(&*store.log, place, 1 << 20));
+        let repeated = read.len() - (all.len() - frame);
         assert!(repeated <= 1, "one group at most is repeated");
-        assert_eq!(told, all[frame - repeated..]);
+        assert_eq!(read, all[frame - repeated..]);
     }
 }
 
-/// Wipes the mark at the journal's end, which is written without a sync: a power cut may take it.
+/// Overwrites the mark at the end of the journal, which is written without a sync, so that a power cut may lose it.
 fn lose_the_last_mark(dir: &Path) {
-    let mut segments: Vec<_> = std::fs::read_dir(dir.join("journal"))
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    // Beside the segments lies the one that is made ahead.
-    segments.retain(|path| path.extension().is_some_and(|kind| kind == "segment"));
-    segments.sort();
-    let path = segments.pop().expect("a segment");
+    let path = kit::segment_paths(dir).pop().expect("a segment");
     let mut bytes = std::fs::read(&path).expect("a segment");
-    let magic = bytes.windows(8).rposition(|window| window == b"PSJ-MARK").expect("a mark");
-    bytes[magic - 16..magic + 24].fill(0);
+    let magic = bytes.windows(MARK_MAGIC.len()).rposition(|window| window == MARK_MAGIC).expect("a mark");
+    let mark = magic - MARK_MAGIC_AT;
+    bytes[mark..mark + MARK_BYTES].fill(0);
     std::fs::write(&path, bytes).expect("written");
 }
 
 #[test]
 fn a_group_that_start_up_moves_keeps_its_place_in_the_order_in_which_frames_became_durable() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut store = try_open(keeping(dir.path()), 1).expect("the store opens");
+    let mut store = try_open(keeping_all_segments(dir.path()), 1).expect("the store opens");
     append(&mut store, 1, 1, 100);
     append(&mut store, 2, 1, 100);
     let began = store.log.end();
@@ -131,7 +125,7 @@ fn a_group_that_start_up_moves_keeps_its_place_in_the_order_in_which_frames_beca
         if later == 1 {
             lose_the_last_mark(dir.path());
         }
-        store = try_open(keeping(dir.path()), 1).expect("the store opens");
+        store = try_open(keeping_all_segments(dir.path()), 1).expect("the store opens");
         let moved = store.log.read(began, MAX, 1 << 20).expect("reads").entries;
         let [moved, ..] = &moved[..] else { panic!("the last group comes again after start {later}") };
         assert!(moved.at >= began, "it lies at a later place");
@@ -140,7 +134,7 @@ fn a_group_that_start_up_moves_keeps_its_place_in_the_order_in_which_frames_beca
     append(&mut store, 1, 2, 100);
     append(&mut store, 1, 3, 100);
     drop(store);
-    let store = try_open(keeping(dir.path()), 1).expect("the store opens");
+    let store = try_open(keeping_all_segments(dir.path()), 1).expect("the store opens");
     let all = store.log.read(store.log.oldest(), MAX, 1 << 20).expect("reads").entries;
     assert_eq!(all.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [1, 1, 2, 3]);
     assert!(all.is_sorted_by(|one, next| one.origin < next.origin), "{all:?}");
@@ -166,14 +160,6 @@ fn nothing_is_read_beyond_what_is_asked_or_durable() {
     }
 }
 
-struct SetClock(AtomicI64);
-
-impl Clock for SetClock {
-    fn now_micros(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 fn fill(store: &mut Store, from: u64) {
     for sequence in from..from + 100 {
         append(store, 1, sequence, 20_000);
@@ -181,12 +167,10 @@ fn fill(store: &mut Store, from: u64) {
 }
 
 #[test]
-fn segments_are_kept_by_bytes_and_by_age_and_an_older_place_has_gone() {
+fn segments_are_kept_by_bytes_and_by_age_and_an_older_position_is_gone() {
     let dir = tempfile::tempdir().expect("a directory");
-    #[expect(clippy::disallowed_methods, reason = "files have the time of the system's clock")]
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_micros() as i64;
-    let clock = Arc::new(SetClock(AtomicI64::new(now)));
-    let mut options = keeping(dir.path());
+    let clock = TestClock::at_system_time();
+    let mut options = keeping_all_segments(dir.path());
     options.clock = Some(clock.clone());
     options.retain_journal = Duration::from_secs(3600);
     options.retain_journal_bytes = 1 << 20;
@@ -200,27 +184,27 @@ fn segments_are_kept_by_bytes_and_by_age_and_an_older_place_has_gone() {
     let kept = follow(&*store.log, store.log.oldest(), 1 << 20);
     assert_eq!(kept.last().map(|(_, sequence, _)| *sequence), Some(100));
 
-    // They are there after a restart, too, and go by age without any new frame.
+    // They are there after a restart, too, and expire without any new frame.
     drop(store);
     let store = try_open(options, 1).expect("the store opens");
     assert_eq!(names(&follow(&*store.log, store.log.oldest(), 1 << 20)), names(&kept));
-    clock.0.fetch_add(3_700_000_000, Ordering::Relaxed);
+    clock.advance(3_700_000_000);
     store.closer.checkpoint().expect("a checkpoint");
     assert_eq!(segments(), 1);
 }
 
 #[test]
-fn a_full_disk_lets_go_of_what_is_kept_for_followers() {
+fn a_full_disk_removes_the_segments_that_are_kept_for_followers() {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
-    let options = StoreOptions { disk: Arc::new(disk.clone()), ..keeping(dir.path()) };
+    let options = StoreOptions { disk: Arc::new(disk.clone()), ..keeping_all_segments(dir.path()) };
     let mut store = try_open(options, 1).expect("the store opens");
     let segments = || kit::segments(dir.path());
     fill(&mut store, 1);
     store.closer.checkpoint().expect("a checkpoint");
     fill(&mut store, 101);
     assert!(segments() > 14);
-    // The next segment finds no room, and the one after that does.
-    disk.set(Plan { path: "next.new", full: 1, ..Plan::default() });
+    // The next segment finds no disk space, and the one after that does.
+    disk.set(FaultPlan { path: "next.new", full: 1, ..FaultPlan::default() });
     fill(&mut store, 201);
     assert!(disk.is_used_up());
     let kept = names(&follow(&*store.log, store.log.oldest(), 1 << 20));
@@ -229,29 +213,26 @@ fn a_full_disk_lets_go_of_what_is_kept_for_followers() {
 }
 
 #[test]
-fn a_jump_of_the_clock_takes_no_segment_from_followers() {
+fn a_jump_of_the_clock_removes_no_segment() {
     let dir = tempfile::tempdir().expect("a directory");
-    #[expect(clippy::disallowed_methods, reason = "files have the time of the system's clock")]
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a date").as_micros() as i64;
-    let clock = Arc::new(SetClock(AtomicI64::new(now)));
+    let clock = TestClock::at_system_time();
     let options = StoreOptions {
         clock: Some(clock.clone()),
         retain_journal: Duration::from_secs(24 * 3600),
         confirm_clock: Duration::from_secs(3600),
-        ..keeping(dir.path())
+        ..keeping_all_segments(dir.path())
     };
     let mut store = try_open(options.clone(), 1).expect("the store opens");
     fill(&mut store, 1);
     store.closer.checkpoint().expect("a checkpoint");
     let kept = kit::segments(dir.path());
-    clock.0.fetch_add(400 * 24 * 3_600_000_000, Ordering::Relaxed);
+    clock.advance(400 * DAY);
     for _ in 0..3 {
         store.closer.checkpoint().expect("a checkpoint");
         assert_eq!(kit::segments(dir.path()), kept);
     }
-    store.closer.close().expect("closes");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    close(store);
     let store = try_open(options, 1).expect("the store opens");
     store.closer.checkpoint().expect("a checkpoint");
-    assert_eq!(kit::segments(dir.path()), kept + 1, "a start begins one");
+    assert_eq!(kit::segments(dir.path()), kept + 1, "a start creates one");
 }

@@ -1,4 +1,4 @@
-//! sled fails behind the journal: writes go on, health says so, and sled is opened anew when it works again.
+//! sled fails behind the journal: writes continue, the health shows it, and sled is reopened when it works again.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use store::{Store, StoreHealth};
 
-use crate::kit::{frames, open, options, record, try_open};
+use crate::kit::{append_one, frames, open, options, try_open};
 
 const DIRECTORY: &str = "STORE_TEST_SLED_DIRECTORY";
 
-/// While this file is there, writes to sled's log fail.
+/// While this file exists, writes to sled's log fail.
 pub(crate) fn trigger(dir: &Path) -> PathBuf {
     dir.join("fail")
 }
 
-/// Compiles the library that makes them fail.
+/// Compiles the library that makes these writes fail.
 pub(crate) fn failing_sled(dir: &Path) -> PathBuf {
     let library = dir.join("failing_sled.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/store/failing_sled.c");
@@ -24,7 +24,7 @@ pub(crate) fn failing_sled(dir: &Path) -> PathBuf {
     library
 }
 
-/// Not a test by itself: its writes to sled fail while the trigger is there.
+/// Not a test by itself: the process whose writes to sled fail while the trigger exists.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
@@ -38,8 +38,8 @@ fn child() {
         while !wanted(&store.status.health()) {
             assert!(start.elapsed() < Duration::from_secs(60), "health is {:?}", store.status.health());
             sequence += 1;
-            store.journal.append(&[record(1, sequence, vec![7; 100])]).expect("taken")[0].expect("in sequence");
-            // The checkpoint thread needs the core, too.
+            append_one(store, 1, sequence, vec![7; 100]);
+            // Lets the checkpoint thread run, too.
             std::thread::yield_now();
         }
         sequence

@@ -1,4 +1,4 @@
-//! Appending, loading and checkpoints at the same time.
+//! Appends, loads and checkpoints at the same time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
