@@ -14,7 +14,7 @@ use super::settings::SettingsArguments;
 #[command(after_help = "Examples:
   profile-server config check --config production.toml
   profile-server config print --data-dir var")]
-pub(super) struct Arguments {
+pub(super) struct ConfigArguments {
     #[command(subcommand)]
     action: Action,
 }
@@ -31,7 +31,7 @@ enum Action {
     Print(SettingsArguments),
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: ConfigArguments) -> anyhow::Result<()> {
     let (Action::Check(from) | Action::Print(from)) = &arguments.action;
     let sources = from.sources();
     let settings = Settings::load(&sources)?;

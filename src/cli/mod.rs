@@ -39,12 +39,12 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Subcommand)]
 enum Command {
-    Serve(serve::Arguments),
-    Token(token::Arguments),
-    Config(config::Arguments),
-    Demo(demo::Arguments),
-    Watch(watch::Arguments),
-    Generate(generate::Arguments),
+    Serve(serve::ServeArguments),
+    Token(token::TokenArguments),
+    Config(config::ConfigArguments),
+    Demo(demo::DemoArguments),
+    Watch(watch::WatchArguments),
+    Generate(generate::GenerateArguments),
 }
 
 /// Parses `arguments`, of which the first is the program's name, runs the command and returns its exit code.

@@ -16,7 +16,7 @@ use crate::application::Application;
   profile-server serve --data-dir var
   profile-server serve --data-dir var --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0
   profile-server serve --data-dir var --fixed-clock 2026-01-21T12:00:00Z")]
-pub(super) struct Arguments {
+pub(super) struct ServeArguments {
     #[command(flatten)]
     settings: SettingsArguments,
     /// Address of the API; port 0 picks a free port [default: 127.0.0.1:8080]
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     fixed_clock: Option<String>,
 }
 
-impl Arguments {
+impl ServeArguments {
     fn sources(&self) -> Sources {
         with_options(
             self.settings.sources(),
@@ -43,7 +43,7 @@ impl Arguments {
     }
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     let sources = arguments.sources();
     let settings = Settings::load(&sources)?;
     actix::System::new().block_on(async {

@@ -22,7 +22,7 @@ use crate::wiring;
   profile-server token --sub usr_7Qm2Xr9TzKpA --role self
   profile-server token --sub svc:dashboard --role service --scope 'profile:read live:many' --ttl 30d
   profile-server token --sub agt:helper --role agent --act usr_7Qm2Xr9TzKpA --scope section:eligibility")]
-pub(super) struct Arguments {
+pub(super) struct TokenArguments {
     #[command(flatten)]
     settings: SettingsArguments,
     /// The caller: a user id, or `svc:NAME`, `adm:NAME`, `aud:NAME` or `agt:NAME`
@@ -45,7 +45,7 @@ pub(super) struct Arguments {
     ttl: Duration,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: TokenArguments) -> anyhow::Result<()> {
     let sources = arguments.settings.sources();
     let settings = Settings::load(&sources)?;
     let secrets = wiring::load_secrets(&settings, &sources.environment)?;

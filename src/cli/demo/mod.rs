@@ -35,7 +35,7 @@ const EVENTS_PER_CITIZEN: u64 = 25;
   profile-server demo
   profile-server demo --users 50000 --events-per-second 500 --data-dir var/crowd
   profile-server demo --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --events-per-second 0")]
-pub(super) struct Arguments {
+pub(super) struct DemoArguments {
     /// Data directory of the demo; a later start continues with the same data
     #[arg(long, value_name = "DIR", default_value = "var/demo")]
     data_dir: PathBuf,
@@ -53,7 +53,7 @@ pub(super) struct Arguments {
     events_per_second: u32,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: DemoArguments) -> anyhow::Result<()> {
     let sources = Sources::from_process().with("mode", "development", "demo").with("log.level", "warn", "demo").with(
         "data_dir",
         arguments.data_dir.display(),

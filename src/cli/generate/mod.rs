@@ -31,7 +31,7 @@ const MIN_STATISTICS_USERS: u64 = 200_000;
   profile-server generate --source identity | head -1
   profile-server generate --profile 7
   profile-server generate --stats")]
-pub(super) struct Arguments {
+pub(super) struct GenerateArguments {
     /// Number of people [default: 2000; at least 200000 with --stats]
     // Planning takes seconds for a hundred million people before the first event.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
@@ -64,7 +64,7 @@ pub(super) struct Arguments {
     profile: Option<String>,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: GenerateArguments) -> anyhow::Result<()> {
     let min_users = if arguments.stats { MIN_STATISTICS_USERS } else { 1 };
     let users = arguments.users.unwrap_or(2_000).max(min_users);
     let population = Population::new(PopulationOptions {

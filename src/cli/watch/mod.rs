@@ -35,7 +35,7 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
 #[command(after_help = "Examples:
   PROFILE_SERVER_TOKEN=\"$CITIZEN\" profile-server watch usr_7Qm2Xr9TzKpA
   profile-server watch usr_7Qm2Xr9TzKpA --fields eligibility,deadlines.upcoming --server localhost:8080")]
-pub(super) struct Arguments {
+pub(super) struct WatchArguments {
     /// User id of the citizen
     user: String,
     /// Token that may read the profile, or `-` to read it from stdin [default: the environment variable
@@ -50,7 +50,7 @@ pub(super) struct Arguments {
     fields: Option<String>,
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: WatchArguments) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
         let token = find_token(arguments.token.as_deref())?;
         let (document, terminal) = (Document::default(), Terminal::from_stdout());
@@ -86,7 +86,7 @@ fn find_token(given: Option<&str>) -> anyhow::Result<String> {
 
 /// Follows one profile over any number of connections.
 struct Watcher {
-    arguments: Arguments,
+    arguments: WatchArguments,
     token: String,
     document: Document,
     terminal: Terminal,

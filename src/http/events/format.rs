@@ -22,14 +22,14 @@ const SERVED_TYPES: [ServedType; 2] = [ServedType::new(EVENT_STREAM), ServedType
 
 /// The format in which events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum StreamFormat {
     /// Server-Sent Events (WHATWG HTML, section 9.2), with the cursor as `id`.
     Sse,
     /// NDJSON: one CloudEvent per line, and lines with only a cursor as heartbeats.
     Ndjson,
 }
 
-impl Format {
+impl StreamFormat {
     /// Returns the format that the caller prefers; Server-Sent Events without a preference.
     ///
     /// # Errors
@@ -87,20 +87,20 @@ mod tests {
     #[test]
     fn the_format_with_the_greatest_weight_is_chosen() {
         for (accept, format) in [
-            ("text/event-stream", Some(Format::Sse)),
-            ("application/x-ndjson", Some(Format::Ndjson)),
-            ("text/html, Application/X-NDJSON;q=0.9, */*;q=0.1", Some(Format::Ndjson)),
-            ("text/event-stream;q=0, application/x-ndjson", Some(Format::Ndjson)),
-            ("*/*;q=0.1, application/x-ndjson", Some(Format::Ndjson)),
+            ("text/event-stream", Some(StreamFormat::Sse)),
+            ("application/x-ndjson", Some(StreamFormat::Ndjson)),
+            ("text/html, Application/X-NDJSON;q=0.9, */*;q=0.1", Some(StreamFormat::Ndjson)),
+            ("text/event-stream;q=0, application/x-ndjson", Some(StreamFormat::Ndjson)),
+            ("*/*;q=0.1, application/x-ndjson", Some(StreamFormat::Ndjson)),
             ("text/event-stream;q=0", None),
-            ("*/*", Some(Format::Sse)),
-            ("", Some(Format::Sse)),
+            ("*/*", Some(StreamFormat::Sse)),
+            ("", Some(StreamFormat::Sse)),
             ("application/json", None),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-            assert_eq!(Format::negotiate(&headers).ok(), format, "{accept}");
+            assert_eq!(StreamFormat::negotiate(&headers).ok(), format, "{accept}");
         }
-        assert_eq!(Format::negotiate(&HeaderMap::new()).ok(), Some(Format::Sse));
+        assert_eq!(StreamFormat::negotiate(&HeaderMap::new()).ok(), Some(StreamFormat::Sse));
     }
 }

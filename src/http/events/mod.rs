@@ -23,7 +23,7 @@ use super::request::caller::{self, Caller, Role, Verifier};
 use super::request::expiry::Expiry;
 use super::request::{event_stream, query};
 use super::transport;
-use format::Format;
+use format::StreamFormat;
 use stream::EventStream;
 
 /// State of `GET /api/v2/events`.
@@ -42,7 +42,7 @@ pub(super) async fn get(request: HttpRequest, state: Data<EventsState>) -> Resul
     let caller = caller::authenticate(&state.verifier, headers)?;
     check_scope(&caller)?;
     let reason = AccessReason::from_headers(&caller, headers)?;
-    let format = Format::negotiate(headers)?;
+    let format = StreamFormat::negotiate(headers)?;
     let types = types(request.query_string())?;
     let from = from(request.query_string(), headers)?;
     reason.record_of_all(&caller, "follow events");

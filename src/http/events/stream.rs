@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::{Stream, stream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::format::Format;
+use super::format::StreamFormat;
 use crate::http::request::expiry::{Expired, Expiry};
 
 /// How often a stream without events checks whether the access table has changed.
@@ -18,7 +18,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The body of one event stream.
 pub(super) struct EventStream {
     follower: Follower,
-    format: Format,
+    format: StreamFormat,
     heartbeat: Duration,
     /// When the next heartbeat is due.
     due: Instant,
@@ -40,7 +40,7 @@ enum Woken {
 impl EventStream {
     /// Returns the stream of the events of `follower`. It sends something at least every `heartbeat`, and ends at
     /// `expiry`.
-    pub(super) fn new(follower: Follower, format: Format, heartbeat: Duration, expiry: Expiry) -> Self {
+    pub(super) fn new(follower: Follower, format: StreamFormat, heartbeat: Duration, expiry: Expiry) -> Self {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 /// A line of the stream, without its line break.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum StreamLine {
     /// A line of at most the maximum length.
     Whole(Bytes),
     /// A longer line, whose text was discarded.
@@ -35,7 +35,7 @@ impl LineSplitter {
     }
 
     /// Returns the next complete line; `None` if more pieces are needed.
-    pub(super) fn next(&mut self) -> Option<Line> {
+    pub(super) fn next(&mut self) -> Option<StreamLine> {
         while let Some(end) = self.piece.iter().position(|byte| *byte == b'\n') {
             let piece = self.piece.split_to(end);
             let _ = self.piece.split_to(1);
@@ -49,7 +49,7 @@ impl LineSplitter {
     }
 
     /// Returns the last line if the stream has ended without a line break.
-    pub(super) fn finish(&mut self) -> Option<Line> {
+    pub(super) fn finish(&mut self) -> Option<StreamLine> {
         self.complete(Bytes::new())
     }
 
@@ -70,7 +70,7 @@ impl LineSplitter {
     }
 
     /// Ends a line with `piece`, and returns it; `None` if it is blank.
-    fn complete(&mut self, piece: Bytes) -> Option<Line> {
+    fn complete(&mut self, piece: Bytes) -> Option<StreamLine> {
         let line = if self.begun.is_empty() && !self.is_too_long {
             piece
         } else {
@@ -78,14 +78,14 @@ impl LineSplitter {
             self.begun.split().freeze()
         };
         if std::mem::take(&mut self.is_too_long) {
-            return Some(Line::TooLong);
+            return Some(StreamLine::TooLong);
         }
         let line = line.slice_ref(line.strip_suffix(b"\r").unwrap_or(&line));
         match line.len() {
             0 => None,
-            length if length > self.max_line_bytes => Some(Line::TooLong),
+            length if length > self.max_line_bytes => Some(StreamLine::TooLong),
             _ if line.trim_ascii().is_empty() => None,
-            _ => Some(Line::Whole(line)),
+            _ => Some(StreamLine::Whole(line)),
         }
     }
 }
@@ -94,7 +94,7 @@ impl LineSplitter {
 mod tests {
     use super::*;
 
-    fn cut(text: &[u8], piece: usize, limit: usize) -> Vec<Line> {
+    fn cut(text: &[u8], piece: usize, limit: usize) -> Vec<StreamLine> {
         let mut lines = LineSplitter::new(limit);
         let mut found = Vec::new();
         for piece in text.chunks(piece) {
@@ -108,8 +108,9 @@ mod tests {
     #[test]
     fn lines_are_the_same_however_the_stream_is_cut() {
         let text = b"one\r\n\n  \ntwo\nfivelong\nthree\nsixlonger\nlast";
-        let whole = |text: &'static str| Line::Whole(Bytes::from_static(text.as_bytes()));
-        let expected = [whole("one"), whole("two"), Line::TooLong, whole("three"), Line::TooLong, whole("last")];
+        let whole = |text: &'static str| StreamLine::Whole(Bytes::from_static(text.as_bytes()));
+        let expected =
+            [whole("one"), whole("two"), StreamLine::TooLong, whole("three"), StreamLine::TooLong, whole("last")];
         for piece in 1..=text.len() {
             assert_eq!(cut(text, piece, 5), expected, "pieces of {piece}");
         }
@@ -123,7 +124,7 @@ mod tests {
                 for ending in ["", "\n", "\r\n"] {
                     let text = format!("{}{ending}", "x".repeat(length));
                     assert_eq!(
-                        matches!(cut(text.as_bytes(), piece, 5)[..], [Line::Whole(_)]),
+                        matches!(cut(text.as_bytes(), piece, 5)[..], [StreamLine::Whole(_)]),
                         taken,
                         "{text:?} by {piece}"
                     );
@@ -140,6 +141,6 @@ mod tests {
             assert!(lines.next().is_none());
             assert!(lines.begun.capacity() < 2_000);
         }
-        assert_eq!(lines.finish(), Some(Line::TooLong));
+        assert_eq!(lines.finish(), Some(StreamLine::TooLong));
     }
 }

@@ -22,14 +22,14 @@ impl Tally {
     }
 }
 
-/// The status of one event. Revisions are those of the user's profile afterwards.
+/// The status of one event.
 #[derive(Debug)]
 pub(super) enum FeedStatus {
-    /// The event has changed the profile or its provenance.
+    /// The event has made this revision of the profile.
     Applied(u64),
-    /// The event has changed nothing.
+    /// The event has not changed the profile, which has this revision.
     Unchanged(u64),
-    /// An event with the same id was applied before.
+    /// The same event was applied before. The profile had this revision then.
     Duplicate(u64),
     /// The event was not acknowledged and must be sent again.
     Busy,

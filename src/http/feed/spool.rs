@@ -39,10 +39,10 @@ pub(crate) const MAX_FILES: usize = 32;
 
 /// The number of bytes in the files of all spools, and the number of the files.
 #[derive(Clone, Default)]
-pub(crate) struct SpoolSpace(Arc<Used>);
+pub(crate) struct SpoolSpace(Arc<SpaceUsage>);
 
 #[derive(Default)]
-struct Used {
+struct SpaceUsage {
     bytes: AtomicU64,
     files: AtomicUsize,
     /// Wakes the spools of all streams that wait for bytes or for a file.
@@ -87,7 +87,7 @@ pub(super) fn spool(
     directory: PathBuf,
     space: SpoolSpace,
     mut memory: Reservation,
-) -> Result<(Writer, Reader), BudgetExceeded> {
+) -> Result<(SpoolWriter, SpoolReader), BudgetExceeded> {
     memory.grow_to(BLOCK)?;
     let state = Rc::new(RefCell::new(SpoolState {
         directory,
@@ -104,7 +104,7 @@ pub(super) fn spool(
         reader: None,
         writer: None,
     }));
-    Ok((Writer(Rc::clone(&state)), Reader(state)))
+    Ok((SpoolWriter(Rc::clone(&state)), SpoolReader(state)))
 }
 
 /// The state that both ends share. By age, the bytes are in `oldest`, then in the file, then in `newest`.
@@ -220,9 +220,9 @@ impl Drop for SpoolState {
 }
 
 /// The end that results are added to. Dropping it completes the spool.
-pub(super) struct Writer(Rc<RefCell<SpoolState>>);
+pub(super) struct SpoolWriter(Rc<RefCell<SpoolState>>);
 
-impl Writer {
+impl SpoolWriter {
     /// Adds bytes.
     ///
     /// # Errors
@@ -241,7 +241,7 @@ impl Writer {
         self.0.borrow_mut().failure = Some(error);
     }
 
-    /// Whether nothing more may be added before [`Writer::has_room`] has returned.
+    /// Whether nothing more may be added before [`SpoolWriter::has_room`] has returned.
     pub(super) fn is_full(&self) -> bool {
         self.0.borrow().is_full()
     }
@@ -275,7 +275,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for SpoolWriter {
     fn drop(&mut self) {
         let mut state = self.0.borrow_mut();
         state.is_complete = true;
@@ -286,9 +286,9 @@ impl Drop for Writer {
 }
 
 /// The end that results are read from: the body of the response.
-pub(super) struct Reader(Rc<RefCell<SpoolState>>);
+pub(super) struct SpoolReader(Rc<RefCell<SpoolState>>);
 
-impl MessageBody for Reader {
+impl MessageBody for SpoolReader {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {
@@ -316,7 +316,7 @@ impl MessageBody for Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for SpoolReader {
     fn drop(&mut self) {
         let mut state = self.0.borrow_mut();
         state.is_abandoned = true;
@@ -332,11 +332,11 @@ mod tests {
     use crate::http::request::in_flight::{InFlight, Purpose};
 
     /// Returns a spool with a memory budget of its own.
-    fn spool(directory: PathBuf, space: SpoolSpace) -> (Writer, Reader) {
+    fn spool(directory: PathBuf, space: SpoolSpace) -> (SpoolWriter, SpoolReader) {
         super::spool(directory, space, InFlight::new(16 * MEMORY).reserve(Purpose::Feed)).expect("room")
     }
 
-    fn waits(writer: &Writer) -> bool {
+    fn waits(writer: &SpoolWriter) -> bool {
         futures_util::FutureExt::now_or_never(writer.has_room()).is_none()
     }
 

@@ -15,9 +15,9 @@ use domain::source::Source;
 use serde::Serialize;
 
 use super::intake::Intake;
-use super::line_splitter::{Line, LineSplitter};
+use super::line_splitter::{LineSplitter, StreamLine};
 use super::result::Tally;
-use super::spool::{self, Writer};
+use super::spool::{self, SpoolWriter};
 use super::state::FeedState;
 use crate::http::problem::{self, Code, Problem};
 use crate::http::request::body;
@@ -68,7 +68,7 @@ pub(super) fn answer(
     let (writer, reader) = spool::spool(state.spool_dir.clone(), state.spool_space.clone(), memory)?;
     rt::spawn(async move {
         let intake = Intake::new(&state, source, report_all, None);
-        let stream = Stream {
+        let stream = FeedStream {
             intake,
             out: &writer,
             write_timeout: &write_timeout,
@@ -88,9 +88,9 @@ pub(super) fn answer(
 }
 
 /// A stream of events that is being read.
-struct Stream<'a> {
+struct FeedStream<'a> {
     intake: Intake<'a>,
-    out: &'a Writer,
+    out: &'a SpoolWriter,
     write_timeout: &'a WriteTimeoutGuard,
     expiry: Expiry,
     /// Counts an incomplete line against the memory budget.
@@ -101,7 +101,7 @@ struct Stream<'a> {
     last_progress: u64,
 }
 
-impl Stream<'_> {
+impl FeedStream<'_> {
     /// Reads the stream, and writes all results and the last line.
     async fn run(mut self, state: &FeedState, payload: Payload) -> io::Result<()> {
         let ended = self.read(state, payload).await?;
@@ -159,8 +159,8 @@ impl Stream<'_> {
                 return Ok(ControlFlow::Break(Some(ended(expired))));
             }
             match line {
-                Line::Whole(text) => self.intake.take(&text).await,
-                Line::TooLong => self.intake.take_too_large().await,
+                StreamLine::Whole(text) => self.intake.take(&text).await,
+                StreamLine::TooLong => self.intake.take_too_large().await,
             }
             self.report()?;
             if self.out.is_full() {

@@ -48,7 +48,7 @@ impl AddressKey {
 
 /// The listener, or the client, has the maximum number of connections.
 #[derive(Debug)]
-pub(super) struct Refused;
+pub(super) struct ConnectionRefused;
 
 impl Admissions {
     /// Returns the admissions of a listener, which metrics call `listener`.
@@ -67,11 +67,11 @@ impl Admissions {
     ///
     /// # Errors
     /// There are too many connections in all, or from the same client.
-    pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Admission, Refused> {
+    pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Admission, ConnectionRefused> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.max_connections {
             self.open.fetch_sub(1, Ordering::Relaxed);
             self.refused.increment(1);
-            return Err(Refused);
+            return Err(ConnectionRefused);
         }
         let of_address = match (&self.by_address, peer) {
             (Some(by_address), Some(peer)) => match by_address.enter(AddressKey::new(peer)) {
@@ -79,7 +79,7 @@ impl Admissions {
                 None => {
                     self.open.fetch_sub(1, Ordering::Relaxed);
                     self.refused_address.increment(1);
-                    return Err(Refused);
+                    return Err(ConnectionRefused);
                 }
             },
             _ => None,
