@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::problem::{Code, Problem};
 use super::request::access::user_id;
-use super::request::body::{self, BodyLimits};
+use super::request::body::{self, BodyLimits, RequestBody};
 use super::request::caller::{self, Verifier};
 use super::request::headers;
 use super::request::in_flight::{InFlight, Purpose};
@@ -56,19 +56,7 @@ pub(super) async fn put(
         return Err(Problem::unknown_user());
     }
     check_content_type(request.headers())?;
-    let body = body::read(
-        request.headers(),
-        payload,
-        BodyLimits {
-            size: MAX_BODY,
-            advice: "a consent has at most 4 KiB",
-            deadline,
-            pause: state.body_timeout,
-            in_flight: &state.in_flight,
-            purpose: Purpose::CitizenWrite,
-        },
-    )
-    .await?;
+    let body = read_body(&state, request.headers(), payload, deadline).await?;
     // The actor sets the event's id, and a time that is later than those of the values that it overwrites.
     let event = validate_consent_put(
         &body,
@@ -82,17 +70,42 @@ pub(super) async fn put(
     let write = state.profiles.put_consent(user, event.writes, received);
     let status = tokio::time::timeout_at(deadline, write)
         .await
-        .map_err(|_| Problem::new(Code::Timeout, "the consent was not acknowledged in time: send it again"))?
-        .map_err(|_| Problem::new(Code::Busy, "the consent was not acknowledged: send it again"))?;
-    let revision = match status {
-        Status::Applied { revision } | Status::Unchanged { revision } | Status::Duplicate { revision } => revision,
-        Status::Busy => return Err(Problem::new(Code::Busy, "the consent was not acknowledged: send it again")),
-    };
+        .map_err(|_| Problem::new(Code::Timeout, "the consent was not acknowledged in time: send it again"))?;
+    let revision = acknowledged_revision(status.unwrap_or(Status::Busy))?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .json(json!({ "revision": revision })))
 }
 
+async fn read_body(
+    state: &ConsentState,
+    headers: &HeaderMap,
+    payload: Payload,
+    deadline: tokio::time::Instant,
+) -> Result<RequestBody, Problem> {
+    let limits = BodyLimits {
+        size: MAX_BODY,
+        advice: "a consent has at most 4 KiB",
+        deadline,
+        pause: state.body_timeout,
+        in_flight: &state.in_flight,
+        purpose: Purpose::CitizenWrite,
+    };
+    body::read(headers, payload, limits).await
+}
+
+/// Returns the revision that holds the consent.
+///
+/// # Errors
+/// The write was not acknowledged.
+fn acknowledged_revision(status: Status) -> Result<u64, Problem> {
+    match status {
+        Status::Applied { revision } | Status::Unchanged { revision } | Status::Duplicate { revision } => Ok(revision),
+        Status::Busy => Err(Problem::new(Code::Busy, "the consent was not acknowledged: send it again")),
+    }
+}
+
+/// Checks that the body is JSON.
 fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
     if headers::content_type(headers)?.is("application/json") {
         Ok(())

@@ -53,16 +53,22 @@ pub(super) struct DemoArguments {
     events_per_second: u32,
 }
 
+impl DemoArguments {
+    fn sources(&self) -> Sources {
+        let data_dir = self.data_dir.display().to_string();
+        with_options(
+            Sources::from_process().with("mode", "development", "demo").with("log.level", "warn", "demo"),
+            [
+                ("data_dir", Some(data_dir), "--data-dir"),
+                ("listen", self.listen.clone(), "--listen"),
+                ("admin_listen", self.admin_listen.clone(), "--admin-listen"),
+            ],
+        )
+    }
+}
+
 pub(super) fn run(arguments: DemoArguments) -> anyhow::Result<()> {
-    let sources = Sources::from_process().with("mode", "development", "demo").with("log.level", "warn", "demo").with(
-        "data_dir",
-        arguments.data_dir.display(),
-        "--data-dir",
-    );
-    let sources = with_options(
-        sources,
-        [("listen", arguments.listen, "--listen"), ("admin_listen", arguments.admin_listen, "--admin-listen")],
-    );
+    let sources = arguments.sources();
     let settings = Settings::load(&sources)?;
     let state = DemoState::load_or_plan(&settings.data_dir, arguments.users)?;
     actix::System::new().block_on(async {

@@ -13,17 +13,16 @@ mod stream;
 
 use std::time::Instant;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse};
 use actors::Reply;
 use domain::pipeline::validate::validate;
 use domain::source::Source;
 use serde::Serialize;
 
 use super::problem::{Code, Problem};
-use crate::http::request::body::{self, BodyLimits};
+use crate::http::request::body::{self, BodyLimits, RequestBody};
 use crate::http::request::caller;
 use crate::http::request::expiry::Expiry;
 use crate::http::request::headers;
@@ -83,12 +82,7 @@ pub(super) async fn post(
     match format {
         FeedFormat::Single => {
             let limits = limits(state.limits.max_event_bytes, "one event has at most `http.max_event_bytes` bytes");
-            let body = body::read(request.headers(), payload, limits).await.map_err(|problem| {
-                if problem.status_code() != StatusCode::PAYLOAD_TOO_LARGE {
-                    return problem;
-                }
-                problem.with_dropped_letter(intake::keep_too_large(&state, source))
-            })?;
+            let body = read_single(&state, source, request.headers(), payload, limits).await?;
             single(&state, source, report_all, &body, received).await
         }
         FeedFormat::Batch => {
@@ -103,6 +97,23 @@ pub(super) async fn post(
             stream::answer(state, source, report_all, payload, write_timeout::suspend(&request), expiry)
         }
     }
+}
+
+/// Reads the body of one event. If it is too large, it is counted and kept as a dead letter without its body.
+async fn read_single(
+    state: &FeedState,
+    source: Source,
+    headers: &HeaderMap,
+    payload: Payload,
+    limits: BodyLimits<'_>,
+) -> Result<RequestBody, Problem> {
+    body::read(headers, payload, limits).await.map_err(|problem| {
+        if problem.is(Code::TooLarge) {
+            problem.with_dropped_letter(intake::keep_too_large(state, source))
+        } else {
+            problem
+        }
+    })
 }
 
 /// Takes one event. Its result is the status of the answer.

@@ -65,15 +65,19 @@ pub(super) fn print(options: &PopulationOptions, until: Timestamp) -> anyhow::Re
         print_line(&format!("  {what:<34} {:>9.1}", percent(count)))?;
     }
     statistics.print(&population)?;
-    let complete = assembly.states().filter_map(|state| state.profile.get(Leaf::ProfileCompletenessPct));
-    let complete: Vec<f64> = complete.filter_map(|pct| pct.as_str().parse().ok()).collect();
-    let completeness = complete.iter().sum::<f64>() / complete.len().max(1) as f64;
     print_line("means")?;
-    print_line(&format!("  {:<34} {:>9.1} %", "completeness of a profile", completeness))?;
+    print_line(&format!("  {:<34} {:>9.1} %", "completeness of a profile", mean_completeness(&assembly)))?;
     print_line(&format!("  {:<34} {:>9} bytes", "event", bytes as u64 / EVENTS))?;
     print_line(&format!("  {:<34} {:>9} bytes", "patch", patch_bytes / patches.max(1)))?;
     print_line(&format!("  {:<34} {:>9.1} per person", "revisions", patches as f64 / USERS as f64))?;
     Ok(())
+}
+
+/// Returns the mean completeness of the profiles, in percent.
+fn mean_completeness(assembly: &Assembly) -> f64 {
+    let complete = assembly.states().filter_map(|state| state.profile.get(Leaf::ProfileCompletenessPct));
+    let complete: Vec<f64> = complete.filter_map(|pct| pct.as_str().parse().ok()).collect();
+    complete.iter().sum::<f64>() / complete.len().max(1) as f64
 }
 
 /// Counts over a sequence of events.
