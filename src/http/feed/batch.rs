@@ -20,12 +20,12 @@ use crate::http::request::in_flight::Purpose;
 const MAX_EVENTS: usize = 100_000;
 
 /// A body that is an array, and the position of each event in it.
-pub(super) struct EventBatch {
+pub(super) struct FeedBatch {
     body: RequestBody,
     events: Vec<Range<usize>>,
 }
 
-impl EventBatch {
+impl FeedBatch {
     /// Reads the body, and checks it meanwhile.
     ///
     /// # Errors

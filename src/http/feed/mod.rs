@@ -28,7 +28,7 @@ use crate::http::request::expiry::Expiry;
 use crate::http::request::headers;
 use crate::http::request::in_flight::Purpose;
 use crate::http::request::write_timeout;
-use batch::EventBatch;
+use batch::FeedBatch;
 pub(crate) use metrics::FeedMetrics;
 use prefer::prefers_representation;
 use result::{FeedResult, FeedStatus, ResultLine, Tally};
@@ -88,7 +88,7 @@ pub(super) async fn post(
         FeedFormat::Batch => {
             let advice = "a batch has at most `http.max_body_bytes` bytes: send its events as NDJSON to stream them";
             let batch =
-                EventBatch::read(request.headers(), payload, limits(state.limits.max_body_bytes, advice)).await?;
+                FeedBatch::read(request.headers(), payload, limits(state.limits.max_body_bytes, advice)).await?;
             Ok(batch.take(&state, source, report_all, deadline).await)
         }
         FeedFormat::Stream => {
