@@ -1,4 +1,4 @@
-//! Idle states as compact bytes: packed, then compressed with the dictionary of the made-up population.
+//! Idle states as compact bytes: packed, then compressed with a zstd dictionary trained on the generated population.
 
 use std::cell::RefCell;
 
@@ -6,37 +6,37 @@ use domain::record::{self, DecodeError};
 use domain::state::UserState;
 use zstd::bulk::{Compressor, Decompressor};
 
-/// Fast, and with a dictionary nearly as small as the higher levels.
+/// The zstd level. With a dictionary, the higher levels are slower and save little.
 const LEVEL: i32 = 1;
 
-/// One shard's contexts. Making one costs more than many states.
+/// The zstd contexts of one shard. Making a context costs more than packing many states.
 pub(crate) struct Compactor {
     compressor: RefCell<Compressor<'static>>,
     decompressor: RefCell<Decompressor<'static>>,
 }
 
-/// A state that takes little room: the length of the packed form, 4 bytes, and its zstd frame.
+/// A compact state: the length of the packed form in 4 bytes, then its zstd frame.
 pub(crate) type Compact = Box<[u8]>;
 
-/// Compact bytes that are not what [`Compactor::pack`] made.
+/// Why bytes are not a compact state.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompactError {
-    /// They do not decompress.
+    /// The bytes do not decompress.
     #[error("the bytes do not decompress")]
     Decompress(#[source] std::io::Error),
-    /// What they hold is no state.
+    /// The decompressed bytes are not a state.
     #[error("the bytes hold no state")]
     Decode(#[from] DecodeError),
 }
 
 impl Compactor {
-    /// Contexts with this dictionary, which may be empty.
+    /// Returns contexts with `dictionary`, which may be empty.
     ///
     /// # Panics
-    /// If the memory for them cannot be had.
+    /// If there is no memory for them.
     pub(crate) fn new(dictionary: &[u8]) -> Self {
         let mut compressor = Compressor::with_dictionary(LEVEL, dictionary).expect("a compression context can be made");
-        // Nobody else reads the bytes: the dictionary's name in each would be four bytes of nothing, a million times.
+        // There is one dictionary, so its id would only cost four bytes for each idle actor.
         compressor.include_dictid(false).expect("the parameter is known");
         let decompressor = Decompressor::with_dictionary(dictionary);
         Self {
@@ -45,7 +45,7 @@ impl Compactor {
         }
     }
 
-    /// The compact form; `None` when it could not be made, and the state should stay as it is.
+    /// Returns the compact form of a state; `None` if it could not be made.
     pub(crate) fn pack(&self, state: &UserState) -> Option<Compact> {
         let packed = record::pack(state);
         let length = u32::try_from(packed.len()).ok()?.to_le_bytes();
@@ -53,7 +53,7 @@ impl Compactor {
         Some([&length[..], &frame].concat().into_boxed_slice())
     }
 
-    /// The state again.
+    /// Returns the state of a compact form.
     ///
     /// # Errors
     /// The bytes are not what [`Compactor::pack`] made with this dictionary.

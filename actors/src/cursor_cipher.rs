@@ -1,7 +1,7 @@
-//! Seals cursors: AES-256-GCM-SIV (RFC 8452), bound to whom they were given.
+//! The seal of cursors: AES-256-GCM-SIV (RFC 8452), bound to the caller that a cursor is made for.
 //!
-//! What a cursor holds is not to be read or chosen by a client. How far a place in the journal moves would tell the length
-//! of frames, hidden values included; and a client that could choose a place would learn what changed while it was hidden.
+//! A client must neither read nor choose what a cursor holds. Positions in the journal would show the length of frames,
+//! hidden values included, and a client that could choose a position would learn what changed while it was hidden.
 
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Key, Nonce};
@@ -9,25 +9,26 @@ use domain::profile::push_hex;
 
 /// Bytes of a nonce.
 pub(crate) const NONCE_BYTES: usize = 12;
-/// Bytes that a seal adds.
+/// Bytes that the seal adds to the content.
 pub(crate) const TAG_BYTES: usize = 16;
 
-/// The key of all cursors, ready for use.
+/// Seals and opens cursors.
 pub(crate) struct CursorCipher(Aes256GcmSiv);
 
 impl CursorCipher {
+    /// Returns the cipher with a key.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self(Aes256GcmSiv::new(&Key::<Aes256GcmSiv>::from(*key)))
     }
 
-    /// Seals `content`; `scope` is what a cursor of the same bytes must be opened with.
+    /// Returns the sealed `content`. It can be opened only with the same nonce and scope.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE_BYTES], content: &[u8], scope: &[u8]) -> Vec<u8> {
         let payload = Payload { msg: content, aad: scope };
         let sealed = self.0.encrypt(&Nonce::from(*nonce), payload);
         sealed.expect("cursors are far below the 64 GiB that RFC 8452 allows")
     }
 
-    /// The content, `N` bytes long; `None` unless it was sealed here under this nonce and scope.
+    /// Returns the content of `N` bytes; `None` unless it was sealed with this key, nonce and scope.
     pub(crate) fn open<const N: usize>(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -39,14 +40,14 @@ impl CursorCipher {
     }
 }
 
-/// Bytes in lower-case hexadecimal.
+/// Returns bytes in lower-case hexadecimal.
 pub(crate) fn to_hex(parts: &[&[u8]]) -> String {
     let mut text = String::with_capacity(2 * parts.iter().map(|part| part.len()).sum::<usize>());
     parts.iter().for_each(|part| push_hex(&mut text, part));
     text
 }
 
-/// `N` bytes from lower-case hexadecimal; `None` for any other text.
+/// Returns `N` bytes from lower-case hexadecimal; `None` for any other text.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

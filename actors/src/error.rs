@@ -1,17 +1,17 @@
-//! What asking for something can come to, besides the answer.
+//! Errors of requests to the live state.
 
-/// A bounded part of the system is full, or a commit failed. What was asked may be asked again.
+/// A limit is reached, or a commit failed. The request may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the system is busy: try again")]
 pub struct Busy;
 
-/// A read that has no answer.
+/// Why a read has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// Nobody by that id, or nobody whom this viewer may know of: the two are told apart nowhere.
+    /// No profile with this id is visible to this viewer. Nothing shows whether the user exists.
     #[error("the user is not known")]
     Unknown,
-    /// A bounded part of the system is full.
+    /// A limit is reached. The read may be sent again.
     #[error("the system is busy: try again")]
     Busy,
     /// The user's stored state could not be read.
@@ -25,10 +25,10 @@ impl From<Busy> for ReadError {
     }
 }
 
-/// A write of the server's own making that was not acknowledged.
+/// Why a citizen's own write was not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// Not taken, or after a failed commit of unknown fate: sending it again is safe.
+    /// The write was not taken, or the fate of its commit is unknown. Sending it again is safe.
     #[error("the write was not acknowledged: send it again")]
     Busy,
 }

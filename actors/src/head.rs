@@ -1,4 +1,4 @@
-//! The head cell: what readers check a cached view against, without asking the actor.
+//! The head cell: readers check a cached view against it, without a request to the actor.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -7,67 +7,70 @@ use domain::state::UserState;
 
 use crate::priority::Pool;
 
-/// A user's committed (generation, revision) in one word: 20 bits and 44 bits.
+/// A user's committed generation (20 bits) and revision (44 bits) in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp(u64);
 
 impl Stamp {
-    /// No state yet: equal to the stamp of no state.
+    /// There is no state yet. Differs from the stamp of every state.
     const NONE: Self = Self(0);
-    /// The incarnation is over: equal to the stamp of no state.
+    /// The incarnation has ended. Differs from the stamp of every state.
     const RETIRED: Self = Self(u64::MAX);
 
-    /// The stamp of a state.
+    /// Returns the stamp of a state.
     pub(crate) fn of(state: &UserState) -> Self {
         Self(u64::from(state.generation) << 44 | (state.envelope.revision & ((1 << 44) - 1)))
     }
 }
 
-/// One incarnation's head, shared by its roster entry, its actor and the views that were made of it.
+/// The head of one incarnation of an actor, shared by the roster entry, the actor and the views that were made of it.
 ///
-/// A view is current while its stamp equals the cell's. The cell moves before the revision is published or
-/// acknowledged; so a slow reader that puts an old view back into the cache harms nobody: the view is never served.
+/// A view is current while its stamp equals the cell's. The cell moves before the revision is published or acknowledged,
+/// so an old view that a slow reader puts back into the cache is never served.
 ///
-/// A cell outlives an actor that passivates, so that the views of its head stay good. The next incarnation goes on with
-/// the cell of the views in the cache if it begins at the very head that they show, and retires it if not. A cell is
-/// retired, too, when its actor ends in any other way.
+/// A cell outlives an actor that is passivated, so that the views of its head stay valid. The next incarnation takes over
+/// the cell of the cached views if it begins at the head that they show; otherwise it retires the cell. A cell is also
+/// retired when its actor ends in any other way.
 #[derive(Debug)]
 pub(crate) struct HeadCell {
     stamp: AtomicU64,
-    /// The head's consent, so that reads for callers who must not learn whether the user exists
-    /// need not ask the actor.
+    /// The head's consent, for callers who must not learn whether the user exists: their reads do not depend on the
+    /// actor's mailbox.
     consent: AtomicU8,
+    /// The messages that wait for the actor, or are being handled.
     inbox: Pool,
 }
 
-/// Set where there is a head.
-const KNOWN: u8 = 1;
+/// Set if there is a head.
+const HAS_HEAD: u8 = 1;
 const THIRD_PARTY: u8 = 2;
 const LEVELS: [(u8, SharingLevel); 3] =
     [(0, SharingLevel::Minimal), (4, SharingLevel::Standard), (8, SharingLevel::Full)];
 
 fn pack(consent: Consent) -> u8 {
     let level = LEVELS.into_iter().find(|(_, level)| *level == consent.level).map_or(0, |(bits, _)| bits);
-    KNOWN | level | if consent.third_party_sharing { THIRD_PARTY } else { 0 }
+    HAS_HEAD | level | if consent.third_party_sharing { THIRD_PARTY } else { 0 }
 }
 
 fn unpack(bits: u8) -> Option<Consent> {
     let (_, level) = LEVELS.into_iter().find(|(of_level, _)| bits & 12 == *of_level)?;
-    (bits & KNOWN != 0).then_some(Consent { level, third_party_sharing: bits & THIRD_PARTY != 0 })
+    (bits & HAS_HEAD != 0).then_some(Consent { level, third_party_sharing: bits & THIRD_PARTY != 0 })
 }
 
 impl HeadCell {
+    /// Returns a cell at `state`; `None` if there is no head yet.
     pub(crate) fn new(state: Option<&UserState>) -> Self {
         let stamp = state.map_or(Stamp::NONE, Stamp::of);
         let consent = state.map_or(0, |state| pack(state.consent()));
         Self { stamp: AtomicU64::new(stamp.0), consent: AtomicU8::new(consent), inbox: Pool::default() }
     }
 
+    /// Returns the stamp of the head.
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp(self.stamp.load(Ordering::Acquire))
     }
 
-    /// Moves on to a newer head. A retired cell stays retired.
+    /// Moves to a newer head. A retired cell stays retired.
     pub(crate) fn advance(&self, state: &UserState) {
         self.consent.store(pack(state.consent()), Ordering::Release);
         self.advance_to(Stamp::of(state));
@@ -78,33 +81,33 @@ impl HeadCell {
         let _ = self.stamp.fetch_update(Ordering::Release, Ordering::Relaxed, next);
     }
 
-    /// Makes every view of this incarnation stale, for ever.
+    /// Makes every view of this incarnation outdated, for ever.
     pub(crate) fn retire(&self) {
         self.stamp.store(Stamp::RETIRED.0, Ordering::Release);
     }
 
-    /// The consent at the head; `None` while there is no head.
+    /// Returns the consent at the head; `None` if there is no head.
     pub(crate) fn consent(&self) -> Option<Consent> {
         unpack(self.consent.load(Ordering::Acquire))
     }
 
-    /// Counts a message into the actor's mailbox if fewer than `limit` are in it. The roster's lock, not this counter,
-    /// orders it with passivation.
+    /// Counts a message into the actor's mailbox if fewer than `limit` are in it. The roster's lock orders this with
+    /// passivation; the counter alone would not.
     pub(crate) fn message_in(&self, limit: usize) -> bool {
         self.inbox.try_take(limit)
     }
 
-    /// Counts messages that waited for the actor before it had a mailbox.
+    /// Counts messages that waited for the actor before it existed.
     pub(crate) fn messages_in(&self, messages: usize) {
         self.inbox.add(messages);
     }
 
-    /// Counts a message out: it was handled, or did not get in.
+    /// Counts a message out, which was handled or was not sent after all.
     pub(crate) fn message_out(&self) {
         self.inbox.give_back(1);
     }
 
-    /// Whether no message waits or is being handled.
+    /// Returns whether no message waits or is being handled.
     pub(crate) fn is_quiet(&self) -> bool {
         self.inbox.taken() == 0
     }

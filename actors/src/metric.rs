@@ -1,4 +1,4 @@
-//! The metrics of the live state: every name and meaning stands in the table, every handle is registered once.
+//! The metrics of the live state: the table of names and meanings, and their handles.
 
 use metrics::{Counter, Gauge, Histogram};
 
@@ -56,7 +56,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers with the recorder that is installed now.
+    /// Registers all metrics with the recorder that is installed now.
     pub(crate) fn register() -> Self {
         let stage = |stage| metrics::histogram!(ASSEMBLY_DURATION.name, "stage" => stage);
         let view = |result| metrics::counter!(CACHE_REQUESTS.name, "layer" => "view", "result" => result);
@@ -94,7 +94,7 @@ impl Metrics {
         }
     }
 
-    /// The counter of permits that were refused to a class.
+    /// Returns the counter of permits that were refused to a class.
     pub(crate) fn permits_refused(&self, priority: Priority) -> &Counter {
         match priority {
             Priority::Feed => &self.refused_feed,
@@ -103,7 +103,7 @@ impl Metrics {
         }
     }
 
-    /// The counter of live messages of a kind.
+    /// Returns the counter of live frames of a kind.
     pub(crate) fn frames(&self, kind: FrameKind) -> &Counter {
         match kind {
             FrameKind::Profile => &self.frames_profile,

@@ -1,73 +1,73 @@
-//! How many, how bounded, how long.
+//! The settings of the live state.
 
 use std::time::Duration;
 
 use crate::priority::Limits;
 
-/// The settings of the live state. Every queue and mailbox has its bound here.
+/// The settings of the live state. Every queue and mailbox has its limit here.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Arbiters (threads) that the actors are spread over; 0 is one per core.
+    /// Number of shards (threads) that the actors are spread over; 0 means one per core.
     pub shards: usize,
-    /// Feed events that wait at one ProfileActor, or for one user who is being hydrated.
+    /// Maximum number of feed events that wait at one ProfileActor, or for one user who is being hydrated.
     pub mailbox_capacity: usize,
-    /// Reads that may wait there beside them. Feeds never use these places.
+    /// Number of further places there for reads. Feeds never use them.
     pub mailbox_reads: usize,
-    /// The citizen's own writes that may wait there beside feeds and reads, which never use these places.
+    /// Number of further places there for the citizen's own writes. Feeds and reads never use them.
     pub mailbox_own_writes: usize,
     /// Maximum number of bytes of feed events that wait for their users, in the whole system.
     pub waiting_bytes: usize,
-    /// Places that reads have beyond each bound of the whole system, and own writes once more, in percent of the bound:
-    /// of users that wait to be loaded, permits and their bytes, and the commit queue.
+    /// Places reserved for reads beyond each limit of the whole system, in percent of the limit. Own writes have as many
+    /// again. Applies to users that wait to be loaded, permits and their bytes, and the commit queue.
     pub reserve_percent: usize,
-    /// Messages that wait at the RosterActor of a shard (ticks and questions alone: no request passes through it).
+    /// Maximum number of messages that wait at the RosterActor of a shard. Requests to users do not pass through it.
     pub roster_mailbox_capacity: usize,
-    /// Commits that may be pending in the whole system.
+    /// Maximum number of commits that are pending in the whole system.
     pub commit_permits: usize,
     /// Maximum number of bytes that pending commits keep in memory.
     pub permit_bytes: usize,
-    /// Feeds get no permits while the journal holds more bytes than this that are in no checkpoint, and fewer permits
-    /// from half of it on.
+    /// Maximum number of bytes of the journal that are in no checkpoint. Feeds get fewer permits from half of it on, and
+    /// none beyond it.
     pub max_lag_bytes: u64,
-    /// Commits that wait for the commit thread.
+    /// Maximum number of commits that wait for the commit thread.
     pub commit_queue_capacity: usize,
-    /// The most bytes of records that wait for the commit thread.
+    /// Maximum number of bytes of the records that wait for the commit thread.
     pub commit_queue_bytes: usize,
-    /// The most records that share one sync.
+    /// Maximum number of records that share one sync.
     pub max_group: usize,
-    /// The most bytes of records that share one sync; a larger record has a group of its own.
+    /// Maximum number of bytes of the records that share one sync. A larger record has a group of its own.
     pub max_group_bytes: usize,
-    /// Live actors in the whole system before the longest idle passivate early.
+    /// Maximum number of live actors in the whole system. Beyond it, the longest idle are passivated early.
     pub max_live_actors: usize,
-    /// An actor that nothing was asked of for this long passivates.
+    /// How long an actor is idle before it is passivated.
     pub idle_passivate: Duration,
-    /// Actors of a shard that keep their state unpacked.
+    /// Maximum number of actors of a shard that keep their state unpacked.
     pub hot_actors_per_shard: usize,
     /// The zstd dictionary that idle states are compressed with; empty for none.
     pub dictionary: &'static [u8],
-    /// Threads that load cold users.
+    /// Number of threads that load users from the store.
     pub hydration_threads: usize,
-    /// Users that may wait to be loaded.
+    /// Maximum number of users that wait to be loaded.
     pub hydration_queue: usize,
-    /// The most bytes of ready-to-send views; 0 turns the cache off.
+    /// Maximum number of bytes of cached views; 0 turns the cache off.
     pub view_bytes: u64,
-    /// A view that nobody asked for this long is dropped.
+    /// How long a user's cached views are kept after they were last read.
     pub view_idle: Duration,
-    /// Over how long the users with live subscribers are rolled when the day turns.
+    /// The time over which users with live subscribers are rolled to a new day.
     pub day_roll_spread: Duration,
-    /// How often a shard looks for idle actors, a new day, a new policy, and what is held back from subscribers.
+    /// How often a shard looks for idle actors, a new day and a new policy, and sends deferred patches.
     pub tick: Duration,
-    /// How long [`crate::Profiles::stop`] waits for what is under way.
+    /// How long [`crate::Profiles::stop`] waits for pending requests and commits.
     pub drain_timeout: Duration,
-    /// Followers of the journal at the same time, in all.
+    /// Maximum number of followers of the journal at the same time.
     pub max_followers: usize,
-    /// The same of one caller.
+    /// Maximum number of followers of one caller at the same time.
     pub max_followers_per_caller: usize,
-    /// The most bytes of profiles that followers remember, so that they need not rewind to them.
+    /// Maximum number of bytes of profiles that followers keep in memory, so that they need not read them from history.
     pub follower_cache_bytes: u64,
     /// The store's epoch, part of every cursor.
     pub epoch: u64,
-    /// Keeps what stands in cursors unreadable. The same after a restart, so that cursors stay good.
+    /// The key that seals cursors. It must be the same after a restart, so that cursors stay valid.
     pub cursor_key: [u8; 32],
 }
 
@@ -109,7 +109,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// How many shards there are: the setting, or the cores of this machine.
+    /// Returns the number of shards: the setting, or the number of cores.
     pub(crate) fn shard_count(&self) -> usize {
         match self.shards {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -118,27 +118,27 @@ impl Options {
         .min(usize::from(u16::MAX))
     }
 
-    /// The bounds of a mailbox, by class.
+    /// Returns the limits of a mailbox.
     pub(crate) fn mailbox_limits(&self) -> Limits {
         Limits::new(self.mailbox_capacity, self.mailbox_reads, self.mailbox_own_writes)
     }
 
-    /// A bound of the whole system, with its reserves.
+    /// Returns the limits of a resource of the whole system, with its reserves.
     pub(crate) fn limits(&self, bound: usize) -> Limits {
         Limits::of_places(bound, self.reserve_percent)
     }
 
-    /// The same in bytes.
+    /// Returns the same limits in bytes.
     pub(crate) fn byte_limits(&self, bound: usize) -> Limits {
         Limits::of_bytes(bound, self.reserve_percent)
     }
 
-    /// How many ticks an actor may be idle.
+    /// Returns how many ticks an actor may be idle.
     pub(crate) fn idle_ticks(&self) -> u32 {
         ticks(self.idle_passivate, self.tick)
     }
 
-    /// Over how many ticks a turn of the day is spread, at least 1.
+    /// Returns the number of ticks that a new day is spread over, at least 1.
     pub(crate) fn roll_ticks(&self) -> u32 {
         ticks(self.day_roll_spread, self.tick).max(1)
     }

@@ -1,4 +1,4 @@
-//! What comes in from outside.
+//! The ports of the live state.
 
 use std::sync::Arc;
 
@@ -10,20 +10,20 @@ use domain::port::log::EventLog;
 use domain::port::store::ProfileStore;
 use domain::rules::Rules;
 
-/// The ports and the facts that the live state stands on.
+/// The ports, rules and policy that the live state needs.
 pub struct Ports {
-    /// Makes acknowledgements; belongs to the commit thread alone.
+    /// The journal that commits are appended to. The commit thread alone uses it.
     pub journal: Box<dyn Journal>,
-    /// What cold users are loaded from.
+    /// The store that users are loaded from.
     pub store: Arc<dyn ProfileStore>,
-    /// The journal, for those who follow it.
+    /// The journal as followers read it.
     pub log: Arc<dyn EventLog>,
-    /// The time of assembly and of the day.
+    /// The clock, for the times of revisions and for the calendar day.
     pub clock: Arc<dyn Clock>,
-    /// Makes the ids and keys of new users.
+    /// The source of random ids, keys and nonces.
     pub entropy: Arc<dyn Entropy>,
-    /// The rules of assembly, fixed while the server runs.
+    /// The rules of assembly. They do not change while the server runs.
     pub rules: Arc<Rules>,
-    /// Who sees what; may be exchanged at any time.
+    /// The access policy. It may be exchanged at any time: see [`crate::Profiles::follow_policy`].
     pub policy: Arc<ArcSwap<Policy>>,
 }

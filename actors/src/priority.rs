@@ -1,29 +1,29 @@
-//! Who may use how much of a bounded resource (ADR 0011).
+//! Priorities: how much of a bounded resource each class of requests may use (ADR 0011).
 //!
-//! Three classes share each resource: feeds, reads, and a citizen's own writes. Each class has a bound on what is taken
-//! in all, and the bounds grow from class to class. So feeds cannot take the places that are kept for reads, and neither
-//! can take those that are kept for a citizen's own writes.
+//! Three classes share each resource: feeds, reads, and a citizen's own writes. Each class has a limit on what all of
+//! them have taken together, and the limits grow from class to class. So feeds cannot take the places that are reserved for
+//! reads, and neither can take those that are reserved for a citizen's own writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The smallest reserve of a number of things: a percentage of a small bound would be none.
-const LEAST_PLACES: usize = 16;
-/// The smallest reserve of bytes: a citizen's own write is small, but the state that it makes may not be.
-const LEAST_BYTES: usize = 16 << 20;
+/// Minimum reserve of places. A percentage of a small limit would be nothing.
+const MIN_RESERVED_PLACES: usize = 16;
+/// Minimum reserve of bytes. A citizen's own write is small, but the state that it makes may be large.
+const MIN_RESERVED_BYTES: usize = 16 << 20;
 
 /// The class of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Priority {
-    /// An event of a feed, which its sender sends again.
+    /// An event of a feed. Its sender sends it again if it is refused.
     Feed,
-    /// A read, or something else that is small and that somebody waits for.
+    /// A read, or another small request that a caller waits for.
     Read,
-    /// A write that the citizen makes: a withdrawal of consent must not fail because others are busy.
+    /// A write that the citizen makes. A withdrawal of consent must not fail because others are busy.
     OwnWrite,
 }
 
-/// The bound of each class on what all of them have taken together.
+/// The limit of each class on what all classes have taken together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     feed: usize,
@@ -32,20 +32,22 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// `feed` places for everybody, `reads` more for all but feeds, and `own_writes` more for own writes alone.
+    /// Returns limits of `feed` places for all classes, `reads` more for reads and own writes, and `own_writes` more for own
+    /// writes alone.
     pub(crate) fn new(feed: usize, reads: usize, own_writes: usize) -> Self {
         let read = feed.saturating_add(reads);
         Self { feed, read, own_write: read.saturating_add(own_writes) }
     }
 
-    /// `feed` places for everybody; a reserve of `percent` of them for reads, and another for own writes.
+    /// Returns limits of `feed` places for all classes, a reserve of `percent` of them for reads, and another for own
+    /// writes.
     pub(crate) fn of_places(feed: usize, percent: usize) -> Self {
-        Self::with_reserve(feed, percent, LEAST_PLACES)
+        Self::with_reserve(feed, percent, MIN_RESERVED_PLACES)
     }
 
-    /// The same in bytes.
+    /// Returns the same limits in bytes.
     pub(crate) fn of_bytes(feed: usize, percent: usize) -> Self {
-        Self::with_reserve(feed, percent, LEAST_BYTES)
+        Self::with_reserve(feed, percent, MIN_RESERVED_BYTES)
     }
 
     fn with_reserve(feed: usize, percent: usize, least: usize) -> Self {
@@ -53,7 +55,7 @@ impl Limits {
         Self::new(feed, reserve, reserve)
     }
 
-    /// The bound of a class.
+    /// Returns the limit of a class.
     pub(crate) fn of(self, priority: Priority) -> usize {
         match priority {
             Priority::Feed => self.feed,
@@ -63,35 +65,35 @@ impl Limits {
     }
 }
 
-/// Counts what is taken of a resource.
+/// Counts what is taken of a bounded resource.
 #[derive(Debug, Default)]
 pub(crate) struct Pool(AtomicUsize);
 
 impl Pool {
-    /// Takes one place if fewer than `limit` are taken. Never more are taken, not even for a moment: what did not get a
-    /// place must not stand in the way of a class with a higher limit.
+    /// Takes one place if fewer than `limit` are taken. More are never taken, not even for a moment, so that a refused
+    /// request does not get in the way of a class with a higher limit.
     pub(crate) fn try_take(&self, limit: usize) -> bool {
         let one_more = |taken: usize| (taken < limit).then_some(taken + 1);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
-    /// Takes some more, whatever the limit.
+    /// Takes `amount` more, without a limit.
     pub(crate) fn add(&self, amount: usize) {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
-    /// Gives back what was taken.
+    /// Gives back `amount`.
     pub(crate) fn give_back(&self, amount: usize) {
         self.0.fetch_sub(amount, Ordering::Relaxed);
     }
 
-    /// How much is taken.
+    /// Returns how much is taken.
     pub(crate) fn taken(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Some of a pool, given back when dropped.
+/// A part of a pool, given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     pool: Arc<Pool>,
@@ -99,8 +101,8 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Takes `amount` if less than `limit` is taken. One share may reach beyond the limit: otherwise what is larger than
-    /// the limit could never be had.
+    /// Takes `amount` if less than `limit` is taken. One share may go beyond the limit: otherwise an amount larger than the
+    /// limit could never be taken.
     pub(crate) fn take(pool: &Arc<Pool>, amount: usize, limit: usize) -> Option<Self> {
         (pool.taken() < limit).then(|| {
             pool.add(amount);
@@ -133,8 +135,8 @@ mod tests {
     #[test]
     fn a_reserve_is_a_percentage_but_never_nothing() {
         assert_eq!(Limits::of_places(1_000, 10), Limits::new(1_000, 100, 100));
-        assert_eq!(Limits::of_places(1, 10), Limits::new(1, LEAST_PLACES, LEAST_PLACES));
-        assert_eq!(Limits::of_bytes(1, 10), Limits::new(1, LEAST_BYTES, LEAST_BYTES));
+        assert_eq!(Limits::of_places(1, 10), Limits::new(1, MIN_RESERVED_PLACES, MIN_RESERVED_PLACES));
+        assert_eq!(Limits::of_bytes(1, 10), Limits::new(1, MIN_RESERVED_BYTES, MIN_RESERVED_BYTES));
         assert_eq!(Limits::of_places(usize::MAX, 10).of(Priority::OwnWrite), usize::MAX);
     }
 

@@ -168,7 +168,7 @@ impl Profiles {
             move |answer| Request::Subscribe(Subscribe { subscription, past, answer })
         };
         let first = request(CursorPast::NotRead);
-        let mut outcome = if subscription.follows_on {
+        let mut outcome = if subscription.followed_before {
             // A caller who followed the user before knows that it exists.
             self.ask(user, first).await?
         } else {

@@ -1,75 +1,76 @@
-//! The way back of an event's result.
+//! The results of events, and how they are sent back.
 
 use tokio::sync::{mpsc, oneshot};
 
-/// What became of a feed event.
+/// The result of a feed event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// Durable; it made this revision.
+    /// The event is durable and made a revision.
     Applied {
-        /// The revision that it made.
+        /// The revision that the event made.
         revision: u64,
     },
-    /// Durable or already superseded; the profile did not change.
+    /// The event is durable or already superseded. The profile did not change.
     Unchanged {
-        /// The revision that it left as it was; 0 where there is none yet.
+        /// The profile's revision; 0 if there is none yet.
         revision: u64,
     },
-    /// A stamp still holds this very event.
+    /// The same event was applied before.
     Duplicate {
-        /// The revision at which it does.
+        /// The profile's revision.
         revision: u64,
     },
-    /// Not acknowledged: not taken, or after a failed commit of unknown fate.
+    /// The event is not acknowledged: it was not taken, or the fate of its commit is unknown.
     Busy,
 }
 
-/// The result of one of a stream's events.
+/// The result of one event of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventResult {
-    /// The event's place in its stream.
+    /// The event's index in its stream.
     pub index: u64,
-    /// What became of it.
+    /// The event's result.
     pub status: Status,
 }
 
-/// A token that is exchanged for exactly one [`EventResult`]. One that is dropped answers busy, so that no sender
-/// waits for an answer that nobody can give any more.
+/// Sends exactly one [`EventResult`]. A reply that is dropped sends [`Status::Busy`], so that no sender waits for a result
+/// that never comes.
 #[derive(Debug)]
 pub struct Reply {
     index: u64,
-    to: Option<To>,
+    receiver: Option<ResultSender>,
 }
 
 #[derive(Debug)]
-enum To {
-    // Unbounded, but each message was paid for with a place in a mailbox or a commit permit.
+enum ResultSender {
+    // Unbounded, but each result was paid for with a place in a mailbox or a commit permit.
     Stream(mpsc::UnboundedSender<EventResult>),
     One(oneshot::Sender<EventResult>),
 }
 
 impl Reply {
-    /// A token of a stream's event: thousands share one channel.
+    /// Returns the reply of a stream's event. All events of the stream share the channel.
     pub fn stream(index: u64, sender: mpsc::UnboundedSender<EventResult>) -> Self {
-        Self { index, to: Some(To::Stream(sender)) }
+        Self { index, receiver: Some(ResultSender::Stream(sender)) }
     }
 
-    /// The token of a single event, and where its result arrives.
+    /// Returns the reply of a single event, and where its result arrives.
     pub fn one() -> (Self, oneshot::Receiver<EventResult>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { index: 0, to: Some(To::One(sender)) }, receiver)
+        (Self { index: 0, receiver: Some(ResultSender::One(sender)) }, receiver)
     }
 
+    /// Sends the result.
     pub(crate) fn answer(mut self, status: Status) {
         self.send(status);
     }
 
     fn send(&mut self, status: Status) {
         let result = EventResult { index: self.index, status };
-        // A sender that went away misses its result, which it may find out by sending the event again.
-        match self.to.take() {
-            Some(To::Stream(sender)) => drop(sender.send(result)),
-            Some(To::One(sender)) => drop(sender.send(result)),
+        // A sender that is gone may send the event again to learn its result.
+        match self.receiver.take() {
+            Some(ResultSender::Stream(sender)) => drop(sender.send(result)),
+            Some(ResultSender::One(sender)) => drop(sender.send(result)),
             None => {}
         }
     }

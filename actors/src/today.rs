@@ -1,44 +1,46 @@
-//! The calendar day now, without asking the time zone at each read.
+//! The calendar day of now, without a time zone calculation at each read.
 
 use arc_swap::ArcSwap;
 use domain::day::Day;
 use jiff::tz::TimeZone;
 
-/// The day of an instant in one zone; the last answer's midnights are remembered.
+/// Calculates the day of an instant in one time zone. It keeps the last result until the day ends.
 #[derive(Debug)]
 pub(crate) struct Today {
     zone: TimeZone,
-    known: ArcSwap<Known>,
+    last: ArcSwap<DaySpan>,
 }
 
 #[derive(Debug)]
-struct Known {
+/// A day, and the instants at which it starts and ends, in microseconds since the Unix epoch.
+struct DaySpan {
     day: Day,
     starts: i64,
     ends: i64,
 }
 
 impl Today {
+    /// Returns a calendar in `zone`.
     pub(crate) fn new(zone: TimeZone, now_micros: i64) -> Self {
-        let known = ArcSwap::from_pointee(Known::of(now_micros, &zone));
-        Self { zone, known }
+        let last = ArcSwap::from_pointee(DaySpan::at(now_micros, &zone));
+        Self { zone, last }
     }
 
-    /// The day at `now_micros` since the Unix epoch.
+    /// Returns the day at `now_micros` microseconds since the Unix epoch.
     pub(crate) fn day(&self, now_micros: i64) -> Day {
-        let known = self.known.load();
-        if (known.starts..known.ends).contains(&now_micros) {
-            return known.day;
+        let span = self.last.load();
+        if (span.starts..span.ends).contains(&now_micros) {
+            return span.day;
         }
-        let known = Known::of(now_micros, &self.zone);
-        let day = known.day;
-        self.known.store(known.into());
+        let span = DaySpan::at(now_micros, &self.zone);
+        let day = span.day;
+        self.last.store(span.into());
         day
     }
 }
 
-impl Known {
-    fn of(now_micros: i64, zone: &TimeZone) -> Self {
+impl DaySpan {
+    fn at(now_micros: i64, zone: &TimeZone) -> Self {
         let day = Day::at(now_micros, zone);
         Self { day, starts: day.start(zone), ends: Day(day.0 + 1).start(zone) }
     }

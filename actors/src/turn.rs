@@ -1,25 +1,26 @@
-//! Turns: how long one actor, or one task of a shard, works before the others of the shard get theirs (ADR 0011).
+//! Turns: how long one actor, or one task of a shard, works before the others of the shard run (ADR 0011).
 //!
-//! actix polls a mailbox until it is empty, and a mailbox that others fill as fast as it is emptied never is.
+//! They are needed because actix polls a mailbox until it is empty, and a mailbox that is filled as fast as it is emptied
+//! never is.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// Maximum number of messages in one turn.
 pub(crate) const MAX_MESSAGES: u32 = 32;
-/// A turn is over when its messages have taken this long.
+/// Maximum duration of a turn, except one of outcomes.
 const MAX_TIME: Duration = Duration::from_millis(1);
 
-/// The longest turn of a shard's outcomes.
+/// Maximum duration of a turn of outcomes.
 const MAX_OUTCOME_TIME: Duration = Duration::from_millis(20);
 
-/// What was done since the last pause.
+/// The work since the last pause.
 #[derive(Debug)]
 pub(crate) struct Turn {
     messages: u32,
     spent_nanos: u32,
     is_of_outcomes: bool,
-    /// How long the turn may take.
+    /// The duration after which the turn is over.
     time: Duration,
 }
 
@@ -30,14 +31,14 @@ impl Default for Turn {
 }
 
 impl Turn {
-    /// The turn of what many actors wait for: outcomes of commits, and users that were loaded. Between two of them each
-    /// busy actor has a turn, however many there are. So their number is not bounded, and they may take as long as the
-    /// others took since the last pause, up to a bound: otherwise many actors would make more commits than are settled.
+    /// Returns the turn of a shard's events: outcomes of commits, and users that were loaded. Between two such turns every
+    /// busy actor has a turn of its own. So the number of events is not limited, and they may take as long as the actors
+    /// took, up to [`MAX_OUTCOME_TIME`]. Otherwise many actors would make more commits than the shard settles.
     pub(crate) fn of_outcomes() -> Self {
         Self { is_of_outcomes: true, ..Self::default() }
     }
 
-    /// Does one piece of work and says whether the turn is over: then the caller pauses, and begins another one.
+    /// Does one piece of work. Returns whether the turn is over. Then the caller must pause, and a new turn begins.
     pub(crate) fn work(&mut self, work: impl FnOnce()) -> bool {
         let started = Instant::now();
         work();
@@ -52,8 +53,8 @@ impl Turn {
         is_over
     }
 
-    /// Does one piece of work of a shard, then pauses if the turn is over. A panic that no one actor is to blame for
-    /// must not end the shard.
+    /// Does one piece of work of a shard, then pauses if the turn is over. A panic is logged with `what`, and does not end
+    /// the shard.
     pub(crate) async fn work_guarded(&mut self, what: &str, work: impl FnOnce()) {
         let guarded = || {
             if catch_unwind(AssertUnwindSafe(work)).is_err() {

@@ -1,4 +1,4 @@
-//! Views that are ready to send, and the cache of them.
+//! Views that are ready to send, and their cache.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,26 +14,26 @@ use moka::sync::Cache;
 use smallvec::SmallVec;
 
 use crate::head::{HeadCell, Stamp};
-use crate::outlet::Message;
+use crate::outlet::OutletMessage;
 
-/// A profile as one mask class sees it, at one revision.
+/// A profile at one revision, as one mask class sees it.
 #[derive(Debug, Clone)]
 pub struct View {
     /// The document in canonical JSON.
     pub body: Bytes,
-    /// The revision that it shows.
+    /// The revision of the document.
     pub revision: u64,
-    /// The erasure generation that it belongs to.
+    /// The erasure generation of the user.
     pub generation: u32,
-    /// The mask class: what may be seen, whether it is there or not.
+    /// The mask class: the leaves that the viewer may see, whether the profile has them or not.
     pub mask: LeafSet,
-    /// The calendar day that its time-derived values are of.
+    /// The calendar day of the values that depend on time.
     pub day: Day,
-    /// Whether it came from the cache.
+    /// Whether the view came from the cache.
     pub cache_hit: bool,
 }
 
-/// One user's views of one revision, by mask class.
+/// The views of one user at one revision, by mask class.
 #[derive(Debug, Clone)]
 pub(crate) struct UserViews {
     cell: Arc<HeadCell>,
@@ -41,17 +41,17 @@ pub(crate) struct UserViews {
     revision: u64,
     generation: u32,
     day: Day,
-    /// The consent at that revision, from which the class is worked out at each read: so a view needs no policy
-    /// version, since its bytes depend on the mask alone, and another policy gives another mask.
+    /// The consent at that revision. Each read computes its class from it, so a view needs no policy version: its bytes
+    /// depend on the mask alone, and another policy gives another mask.
     pub(crate) consent: Consent,
-    // One or two classes read most users.
+    // Most users are read by one or two classes.
     classes: SmallVec<[(LeafSet, Bytes); 2]>,
-    /// Messages of live subscriptions that hold the whole document, by class. A client that subscribes again and again
-    /// is served these bytes.
-    messages: SmallVec<[(LeafSet, Arc<Message>); 1]>,
+    /// Profile messages of live subscriptions, by class, for clients that subscribe again and again.
+    messages: SmallVec<[(LeafSet, Arc<OutletMessage>); 1]>,
 }
 
-/// Maximum number of cached messages of a user: `fields` gives a client the choice of many classes.
+/// Maximum number of cached messages of a user. Without it, a client could fill the cache by asking for many different
+/// `fields`.
 const MAX_MESSAGES: usize = 4;
 
 impl UserViews {
@@ -68,12 +68,12 @@ impl UserViews {
         }
     }
 
-    /// Whether the views show the head, on `today` or a later day (a day never goes back).
+    /// Returns whether the views show the head, on `today` or a later day. (A profile's day never goes back.)
     pub(crate) fn is_current(&self, today: Day) -> bool {
         self.cell.stamp() == self.stamp && self.day >= today
     }
 
-    /// The view of a class, where it was made.
+    /// Returns the view of a class, if it is cached.
     pub(crate) fn get(&self, mask: LeafSet) -> Option<View> {
         let (_, body) = self.classes.iter().find(|(class, _)| *class == mask)?;
         Some(View {
@@ -87,22 +87,23 @@ impl UserViews {
     }
 
     fn weight(&self) -> u32 {
-        // What the entry costs beside its bodies was measured with moka's own bookkeeping: about 300 bytes.
+        // Measured: an entry takes about 300 bytes besides its bodies, moka's own bookkeeping included.
         let bodies: usize = self.classes.iter().map(|(_, body)| body.len() + 64).sum();
         let messages: usize = self.messages.iter().map(|(_, message)| message.framed().len() + 256).sum();
         u32::try_from(bodies + messages + 300).unwrap_or(u32::MAX)
     }
 }
 
-/// The L1 cache: bounded by bytes, one entry a user.
+/// The cache of views, limited in bytes, with one entry for each user.
 ///
-/// Only the user's actor writes to it, and every reader checks what it finds against the head cell.
+/// Only the user's actor writes an entry, and every reader checks it against the head cell.
 #[derive(Debug)]
 pub(crate) struct ViewCache {
     users: Cache<UserId, Arc<UserViews>>,
 }
 
 impl ViewCache {
+    /// Returns an empty cache. A user's views are dropped if nobody reads them for `idle`.
     pub(crate) fn new(max_bytes: u64, idle: Duration) -> Self {
         let users = Cache::builder()
             .max_capacity(max_bytes)
@@ -112,13 +113,13 @@ impl ViewCache {
         Self { users }
     }
 
-    /// A user's views, if they are current.
+    /// Returns a user's views, if they are current.
     pub(crate) fn current(&self, user: &UserId, today: Day) -> Option<Arc<UserViews>> {
         self.users.get(user).filter(|views| views.is_current(today))
     }
 
-    /// The head cell of a new incarnation that begins at `state`: that of the views which the last one left, if they
-    /// show this very head.
+    /// Returns the head cell for a new incarnation that begins at `state`: the cell of the cached views if they show this
+    /// head, or else a new one.
     pub(crate) fn adopt(&self, user: &UserId, state: Option<&UserState>) -> Arc<HeadCell> {
         if let (Some(state), Some(views)) = (state, self.users.get(user)) {
             if views.cell.stamp() == Stamp::of(state) {
@@ -129,7 +130,7 @@ impl ViewCache {
         Arc::new(HeadCell::new(state))
     }
 
-    /// Keeps a view of the committed `state`, beside other classes of the same revision and day.
+    /// Adds a view of the committed `state`, next to other classes of the same revision and day.
     pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, mask: LeafSet, body: Bytes) {
         self.change(user, cell, state, |views| {
             views.classes.retain(|(class, _)| *class != mask);
@@ -137,16 +138,16 @@ impl ViewCache {
         });
     }
 
-    /// The message with the whole document of the committed `state`, which is the head, for a class; `make` makes it of
-    /// the serialised view, where it is not cached.
+    /// Returns the profile message of the committed `state`, which is the head, for a class. If it is not cached, `make`
+    /// makes it from the view in canonical JSON.
     pub(crate) fn message(
         &self,
         user: &UserId,
         cell: &Arc<HeadCell>,
         state: &UserState,
         class: LeafSet,
-        make: impl FnOnce(&[u8]) -> Message,
-    ) -> Arc<Message> {
+        make: impl FnOnce(&[u8]) -> OutletMessage,
+    ) -> Arc<OutletMessage> {
         let views = self.current(user, state.day);
         if let Some((_, message)) = views.iter().flat_map(|views| &views.messages).find(|(of, _)| *of == class) {
             return Arc::clone(message);
@@ -158,7 +159,7 @@ impl ViewCache {
                 views.messages.remove(0);
             }
             views.messages.push((class, Arc::clone(&message)));
-            // A view of the same class need not be there twice.
+            // The view of the class shares the message's bytes.
             views.classes.iter_mut().filter(|(of, _)| *of == class).for_each(|(_, body)| *body = message.view());
         });
         message
@@ -173,13 +174,13 @@ impl ViewCache {
         self.users.insert(user, Arc::new(views));
     }
 
-    /// Puts views in as a slow reader might.
+    /// Adds views as a slow reader might.
     #[cfg(test)]
     pub(crate) fn put_back(&self, user: UserId, views: Arc<UserViews>) {
         self.users.insert(user, views);
     }
 
-    /// How many bytes the views take.
+    /// Returns the bytes that the views take.
     pub(crate) fn bytes(&self) -> u64 {
         self.users.weighted_size()
     }

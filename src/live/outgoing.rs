@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
-use actors::outlet::{Frame, FrameKind, OutletReceiver};
+use actors::outlet::{FrameKind, OutletFrame, OutletReceiver};
 use bytes::{Bytes, BytesMut};
 use domain::id::UserId;
 use serde::Serialize;
@@ -58,7 +58,7 @@ pub(super) struct Outgoing {
     answers: Receiver<Bytes>,
     frames: OutletReceiver,
     /// Frames that were taken from the outlet for the piece at hand.
-    taken: Vec<Frame>,
+    taken: Vec<OutletFrame>,
     pending_ids: Rc<PendingIds>,
     actor_ended: UnboundedSender<ActorEnded>,
 }
@@ -97,19 +97,19 @@ impl Outgoing {
     }
 
     /// Returns the shared bytes of a frame that needs no members of its own.
-    fn shared(&self, frame: &Frame) -> Option<Bytes> {
+    fn shared(&self, frame: &OutletFrame) -> Option<Bytes> {
         let is_plain =
             frame.message.kind != FrameKind::Resync && !frame.reset && self.pending_ids.0.borrow().is_empty();
         is_plain.then(|| frame.message.framed().clone())
     }
 
     /// Appends one frame, or reports to the session what it says.
-    fn put(&self, frame: &Frame, piece: &mut BytesMut) {
+    fn put(&self, frame: &OutletFrame, piece: &mut BytesMut) {
         let message = &frame.message;
         match message.kind {
             // Fails only when the session has ended, which has ended its subscriptions too.
             FrameKind::Resync => {
-                let Frame { user, subscription, reset: owes_reset, .. } = *frame;
+                let OutletFrame { user, subscription, reset: owes_reset, .. } = *frame;
                 let _ = self.actor_ended.send(ActorEnded { user, subscription, owes_reset });
             }
             FrameKind::Completeness => piece.extend_from_slice(message.framed()),

@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use actors::Subscription;
-use actors::outlet::{Frame, FrameKind, OutletReceiver, OutletSender};
+use actors::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender};
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::id::UserId;
 use domain::pipeline::serialize;
@@ -96,10 +96,11 @@ struct ProfileEventStream {
 }
 
 impl ProfileEventStream {
-    /// Subscribes to the user. `follows_on` tells whether the stream has followed the user before.
-    async fn subscribe(&self, cursor: Option<String>, follows_on: bool) -> Result<(), Problem> {
+    /// Subscribes to the user. `followed_before` tells whether the stream has followed the user before.
+    async fn subscribe(&self, cursor: Option<String>, followed_before: bool) -> Result<(), Problem> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
-        let subscription = Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, follows_on, outlet };
+        let subscription =
+            Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, followed_before, outlet };
         let opened = self.state.profiles.subscribe(self.user, subscription);
         read_within(self.state.request_timeout, &self.caller.viewer, opened).await
     }
@@ -153,7 +154,7 @@ impl Drop for ProfileEventStream {
 }
 
 /// Writes a frame as an event: its kind as the type, its cursor as the id, and its text as the data.
-fn event(frame: &Frame) -> Bytes {
+fn event(frame: &OutletFrame) -> Bytes {
     let message = &frame.message;
     let name = match message.kind {
         FrameKind::Profile => "profile",

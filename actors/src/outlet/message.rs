@@ -15,83 +15,83 @@ use sha2::{Digest, Sha256};
 
 use super::CursorKey;
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
-    /// The whole document: what came before it no longer counts.
+    /// The whole document. It replaces what the client holds.
     Profile,
-    /// From one revision to a later one.
+    /// A patch from one revision to a later one.
     Patch,
     /// The percentage of completeness changed.
     Completeness,
-    /// Nothing is visible any more. Should that change, a profile follows.
+    /// The user is not visible any more. A profile follows if that changes.
     Gone,
-    /// The actor is no more, and nothing follows: subscribe again. It has no text.
+    /// The user's actor has ended, and nothing follows: subscribe again. This kind has no text.
     Resync,
 }
 
-/// One message, framed for the WebSocket. Everybody of a class shares its bytes.
+/// One message, framed for the WebSocket. All subscribers of a class share its bytes.
 #[derive(Debug)]
-pub struct Message {
-    /// What it is.
+pub struct OutletMessage {
+    /// The kind of the message.
     pub kind: FrameKind,
-    /// The revision that a patch begins at.
+    /// The revision that a patch starts at; 0 for other kinds.
     pub base: u64,
-    /// The revision that the subscriber holds after it; 0 where there is none.
+    /// The revision that the client is at after the message; 0 if the message does not move it.
     pub revision: u64,
     framed: Bytes,
+    /// Where the text begins in the frame.
     text_at: usize,
+    /// The cursor in the text.
     cursor: Range<usize>,
-    /// A patch's operations, without their brackets.
+    /// The operations of a patch in the text, without their brackets.
     operations: Range<usize>,
-    /// A patch's envelope.
+    /// The envelope of a patch in the text.
     envelope: Range<usize>,
-    /// A profile's document.
+    /// The document of a profile message in the text.
     view: Range<usize>,
 }
 
-/// Every how many revisions a patch carries a hash of the view that it leads to.
+/// A patch that reaches or crosses a multiple of this many revisions contains a hash of the view that it leads to.
 const VIEW_HASH_EVERY: u64 = 64;
 
-impl Message {
-    /// The whole message as a WebSocket frame of a server (RFC 6455): a final, unmasked text frame.
+impl OutletMessage {
+    /// Returns the message as a WebSocket frame of a server (RFC 6455): a final, unmasked text frame.
     pub fn framed(&self) -> &Bytes {
         &self.framed
     }
 
-    /// The JSON text, which begins with `{`.
+    /// Returns the JSON text, which begins with `{`. It is empty for [`FrameKind::Resync`].
     pub fn text(&self) -> &[u8] {
         &self.framed[self.text_at..]
     }
 
-    /// Where a subscriber stands who has read the message, if it moves them.
+    /// Returns the cursor of a client that has read the message; `None` if the message does not move it.
     pub fn cursor(&self) -> Option<&str> {
         Some(self.part(&self.cursor)).filter(|cursor| !cursor.is_empty())
     }
 
-    /// The document of a profile message; it shares the message's bytes.
+    /// Returns the document of a profile message. It shares the message's bytes.
     pub(crate) fn view(&self) -> Bytes {
         self.framed.slice(self.text_at + self.view.start..self.text_at + self.view.end)
     }
 
-    /// A part of the text, which is UTF-8 throughout.
+    /// Returns a part of the text, which is UTF-8 throughout.
     fn part(&self, range: &Range<usize>) -> &str {
         std::str::from_utf8(&self.text()[range.clone()]).unwrap_or_default()
     }
 
-    /// `{"type":"profile",…}`: the state as a class sees it.
-    ///
-    /// `view` is the state as the class sees it, serialised.
+    /// Returns `{"type":"profile",…}`. `view` is the state as the class sees it, in canonical JSON.
     pub(crate) fn profile(user: &UserId, state: &UserState, class: LeafSet, view: &[u8], cursors: &CursorKey) -> Self {
-        let mut text = Text::new("profile", user);
+        let mut text = MessageWriter::new("profile", user);
         let cursor = text.string("cursor", &cursors.cursor(user, state, class));
         text.raw("revision", state.envelope.revision.to_string().as_bytes());
         let view = text.raw("profile", view);
         Self { revision: state.envelope.revision, cursor, view, ..text.finish(FrameKind::Profile) }
     }
 
-    /// `{"type":"patch",…}`: the step from `base` to the state as a class sees it; without operations where it sees
-    /// nothing of it.
+    /// Returns `{"type":"patch",…}`, from the revision `base` to `state`. `patch` holds the operations that the class
+    /// sees, possibly none.
     pub(crate) fn patch(
         user: &UserId,
         state: &UserState,
@@ -104,13 +104,14 @@ impl Message {
         // Operations are JSON values already: writing them cannot fail.
         let operations = serde_json::to_vec(patch).unwrap_or_default();
         let operations = operations.strip_prefix(b"[").and_then(|list| list.strip_suffix(b"]")).unwrap_or_default();
-        let step = Step { user, base, revision, cursor: &cursors.cursor(user, state, class) };
-        let view_hash = step.hashes_view().then(|| Sha256::digest(serialize::view(state, class)).into());
-        step.write(&[operations], &serialize::envelope(state), view_hash)
+        let span = PatchSpan { user, base, revision, cursor: &cursors.cursor(user, state, class) };
+        let view_hash = span.hashes_view().then(|| Sha256::digest(serialize::view(state, class)).into());
+        span.write(&[operations], &serialize::envelope(state), view_hash)
     }
 
-    /// One message in place of several: from where the first of `waiting` begins to where `newest` ends, all of them
-    /// patches. Where that is not shorter than `profile`, the whole document at that same revision, it is that one.
+    /// Returns one message in place of several: a patch from the base of the first of `waiting` to the revision of
+    /// `newest`. Returns `profile`, the whole document at that revision, if it is not longer, or if one of the messages is
+    /// no patch.
     pub(crate) fn merge(user: &UserId, waiting: &[Arc<Self>], newest: &Arc<Self>, profile: &Arc<Self>) -> Arc<Self> {
         let all = || waiting.iter().chain([newest]);
         let operations: Vec<&[u8]> = all().map(|message| message.part(&message.operations).as_bytes()).collect();
@@ -121,14 +122,14 @@ impl Message {
         }
         let base = waiting.first().map_or(newest.base, |first| first.base);
         let cursor = newest.cursor().unwrap_or_default();
-        let step = Step { user, base, revision: newest.revision, cursor };
-        let view_hash = step.hashes_view().then(|| Sha256::digest(profile.part(&profile.view)).into());
-        Arc::new(step.write(&operations, newest.part(&newest.envelope), view_hash))
+        let span = PatchSpan { user, base, revision: newest.revision, cursor };
+        let view_hash = span.hashes_view().then(|| Sha256::digest(profile.part(&profile.view)).into());
+        Arc::new(span.write(&operations, newest.part(&newest.envelope), view_hash))
     }
 
-    /// `{"type":"completeness",…}`. `missing` names only what the class may see.
+    /// Returns `{"type":"completeness",…}`. `missing` names only fields that the class may see.
     pub(crate) fn completeness(user: &UserId, old_pct: &str, new_pct: &str, missing: &[MissingField]) -> Self {
-        let mut text = Text::new("completeness", user);
+        let mut text = MessageWriter::new("completeness", user);
         text.raw("old_pct", old_pct.as_bytes());
         text.raw("new_pct", new_pct.as_bytes());
         let paths: Vec<_> = missing.iter().map(|field| format!("\"{}\"", field.leaf.field().path)).collect();
@@ -136,17 +137,17 @@ impl Message {
         text.finish(FrameKind::Completeness)
     }
 
-    /// `{"type":"gone",…}`.
+    /// Returns `{"type":"gone",…}`.
     pub(crate) fn gone(user: &UserId) -> Self {
-        Text::new("gone", user).finish(FrameKind::Gone)
+        MessageWriter::new("gone", user).finish(FrameKind::Gone)
     }
 
-    /// The word that nothing follows.
+    /// Returns the message that nothing follows. It has no text.
     pub(crate) fn resync() -> Self {
-        Self::of(FrameKind::Resync, Bytes::new(), 0)
+        Self::without_parts(FrameKind::Resync, Bytes::new(), 0)
     }
 
-    fn of(kind: FrameKind, framed: Bytes, text_at: usize) -> Self {
+    fn without_parts(kind: FrameKind, framed: Bytes, text_at: usize) -> Self {
         let none = 0..0;
         Self {
             kind,
@@ -162,23 +163,23 @@ impl Message {
     }
 }
 
-/// Where a patch leads from and to.
-struct Step<'a> {
+/// The revisions that a patch leads from and to.
+struct PatchSpan<'a> {
     user: &'a UserId,
     base: u64,
     revision: u64,
     cursor: &'a str,
 }
 
-impl Step<'_> {
-    /// Whether the step reaches or crosses a revision at which the view's hash is told.
+impl PatchSpan<'_> {
+    /// Returns whether the patch contains the hash of the view that it leads to.
     fn hashes_view(&self) -> bool {
         self.revision / VIEW_HASH_EVERY != self.base / VIEW_HASH_EVERY
     }
 
-    /// `operations` are lists without their brackets.
-    fn write(&self, operations: &[&[u8]], envelope: &str, view_hash: Option<[u8; 32]>) -> Message {
-        let mut text = Text::new("patch", self.user);
+    /// Returns the patch message. `operations` are JSON lists without their brackets.
+    fn write(&self, operations: &[&[u8]], envelope: &str, view_hash: Option<[u8; 32]>) -> OutletMessage {
+        let mut text = MessageWriter::new("patch", self.user);
         text.raw("base_revision", self.base.to_string().as_bytes());
         text.raw("revision", self.revision.to_string().as_bytes());
         let cursor = text.string("cursor", self.cursor);
@@ -190,17 +191,17 @@ impl Step<'_> {
             text.string("view_hash", &hex);
         }
         let (base, revision) = (self.base, self.revision);
-        Message { base, revision, cursor, operations, envelope, ..text.finish(FrameKind::Patch) }
+        OutletMessage { base, revision, cursor, operations, envelope, ..text.finish(FrameKind::Patch) }
     }
 }
 
-/// A JSON object in the making, with room for the frame's header before it.
-struct Text(Vec<u8>);
+/// Writes a JSON object, with room for the frame's header before it.
+struct MessageWriter(Vec<u8>);
 
-impl Text {
+impl MessageWriter {
     fn new(kind: &str, user: &UserId) -> Self {
         let mut bytes = Vec::with_capacity(512);
-        bytes.resize(LONGEST_HEADER, 0);
+        bytes.resize(MAX_HEADER_BYTES, 0);
         let mut text = Self(bytes);
         text.0.extend_from_slice(b"{\"type\":\"");
         text.0.extend_from_slice(kind.as_bytes());
@@ -215,13 +216,13 @@ impl Text {
         self.0.extend_from_slice(b"\":");
     }
 
-    /// Adds a member whose value is JSON already; its place in the text.
+    /// Adds a member with a value that is JSON already. Returns the value's place in the text.
     fn raw(&mut self, name: &str, value: &[u8]) -> Range<usize> {
         self.name(name);
         self.value(value)
     }
 
-    /// Adds a string that needs no escapes; the place of what is between the quotes.
+    /// Adds a string that needs no escapes. Returns the place of what is between the quotes.
     fn string(&mut self, name: &str, value: &str) -> Range<usize> {
         self.name(name);
         self.0.push(b'"');
@@ -230,7 +231,7 @@ impl Text {
         place
     }
 
-    /// Adds lists, without their brackets, as one; the place of what is between the brackets.
+    /// Adds several lists, given without their brackets, as one. Returns the place of what is between the brackets.
     fn list(&mut self, name: &str, lists: &[&[u8]]) -> Range<usize> {
         self.name(name);
         self.0.push(b'[');
@@ -241,33 +242,35 @@ impl Text {
             }
             self.0.extend_from_slice(list);
         }
-        let place = start - LONGEST_HEADER..self.0.len() - LONGEST_HEADER;
+        let place = start - MAX_HEADER_BYTES..self.0.len() - MAX_HEADER_BYTES;
         self.0.push(b']');
         place
     }
 
     fn value(&mut self, value: &[u8]) -> Range<usize> {
-        let start = self.0.len() - LONGEST_HEADER;
+        let start = self.0.len() - MAX_HEADER_BYTES;
         self.0.extend_from_slice(value);
         start..start + value.len()
     }
 
-    fn finish(mut self, kind: FrameKind) -> Message {
+    fn finish(mut self, kind: FrameKind) -> OutletMessage {
         self.0.push(b'}');
-        let length = self.0.len() - LONGEST_HEADER;
+        let length = self.0.len() - MAX_HEADER_BYTES;
         let (header, header_length) = text_header(length);
-        let start = LONGEST_HEADER - header_length;
-        self.0[start..LONGEST_HEADER].copy_from_slice(&header[..header_length]);
-        Message::of(kind, Bytes::from(self.0).slice(start..), header_length)
+        let start = MAX_HEADER_BYTES - header_length;
+        self.0[start..MAX_HEADER_BYTES].copy_from_slice(&header[..header_length]);
+        OutletMessage::without_parts(kind, Bytes::from(self.0).slice(start..), header_length)
     }
 }
 
-const LONGEST_HEADER: usize = 10;
+/// Maximum number of bytes of a frame's header.
+const MAX_HEADER_BYTES: usize = 10;
 
-/// The header of a final, unmasked text frame (RFC 6455, section 5.2), and how many bytes of it count.
-pub fn text_header(length: usize) -> ([u8; LONGEST_HEADER], usize) {
+/// Returns the header of a final, unmasked text frame with `length` bytes of text (RFC 6455, section 5.2), and the
+/// number of its bytes that are used.
+pub fn text_header(length: usize) -> ([u8; MAX_HEADER_BYTES], usize) {
     const FINAL_TEXT: u8 = 0x81;
-    let mut header = [0; LONGEST_HEADER];
+    let mut header = [0; MAX_HEADER_BYTES];
     header[0] = FINAL_TEXT;
     match length {
         0..=125 => {

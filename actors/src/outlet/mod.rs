@@ -1,10 +1,10 @@
-//! Outlets: what live subscribers receive, and the bounded queue that it waits in.
+//! Outlets: the messages that live subscribers receive, and the bounded queues that they wait in.
 
 mod cursor;
 mod message;
 mod queue;
 
 pub(crate) use cursor::CursorKey;
-pub use message::{FrameKind, Message, text_header};
+pub use message::{FrameKind, OutletMessage, text_header};
 pub(crate) use queue::Push;
-pub use queue::{Frame, OutletReceiver, OutletSender, channel};
+pub use queue::{OutletFrame, OutletReceiver, OutletSender, channel};

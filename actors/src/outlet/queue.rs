@@ -1,4 +1,4 @@
-//! A subscriber's bounded queue. Several subscriptions (the users that one socket follows) share one.
+//! The bounded queue of one client. Its subscriptions, one for each user that it follows, share the queue.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -7,72 +7,73 @@ use std::task::{Context, Poll, Waker};
 use domain::id::UserId;
 use parking_lot::Mutex;
 
-use super::{FrameKind, Message};
+use super::{FrameKind, OutletMessage};
 
-/// One message to one subscriber.
+/// A message to one subscription.
 #[derive(Debug, Clone)]
-pub struct Frame {
-    /// The subscription that it belongs to.
+pub struct OutletFrame {
+    /// The number of the subscription.
     pub subscription: u64,
-    /// Whom it is about.
+    /// The user that the subscription follows.
     pub user: UserId,
-    /// Whether it answers a cursor that could not be continued.
+    /// Whether the frame answers a cursor that could not be continued.
     pub reset: bool,
-    /// What everybody of the class gets.
-    pub message: Arc<Message>,
+    /// The message, shared by all subscribers of the class.
+    pub message: Arc<OutletMessage>,
 }
 
-/// The actors' end: never waits.
+/// The end of the actors. It never waits.
 ///
-/// It is no plain channel because an actor must be able to take frames back: when a view shrinks, nothing withdrawn
-/// may go out any more; and when the queue is full, one patch, or the whole document, takes the place of several.
+/// This is no plain channel because an actor must be able to take frames back. When a view shrinks, nothing that was
+/// withdrawn may be sent any more. When the queue is full, one patch or the whole document replaces several frames.
 #[derive(Debug, Clone)]
-pub struct OutletSender(Arc<Shared>);
+pub struct OutletSender(Arc<SharedQueue>);
 
-/// The socket's end.
+/// The end of the client's connection.
 #[derive(Debug)]
-pub struct OutletReceiver(Arc<Shared>);
+pub struct OutletReceiver(Arc<SharedQueue>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedQueue {
     queue: Mutex<Queue>,
     capacity: usize,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
-    frames: VecDeque<Frame>,
+    frames: VecDeque<OutletFrame>,
     subscriptions: HashSet<u64>,
     closed: bool,
-    /// The receiver that waits.
+    /// The waker of a receiver that waits.
     waker: Option<Waker>,
 }
 
-/// What became of a pushed frame.
+/// The result of adding a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Push {
     Queued,
-    /// The queue is full: the frame was not taken, and is to be merged with those that wait.
+    /// The queue is full. The frame was not taken, and must be merged with those that wait.
     Full,
     /// The subscription, or the whole queue, is closed.
     Closed,
 }
 
-/// Makes a queue for `capacity` frames. Beyond it there is room for one frame a subscription.
+/// Makes a queue for `capacity` frames. A full queue still takes one frame for each subscription, by replacing or merging
+/// those that wait.
 pub fn channel(capacity: usize) -> (OutletSender, OutletReceiver) {
-    let shared = Arc::new(Shared { queue: Mutex::default(), capacity });
+    let shared = Arc::new(SharedQueue { queue: Mutex::default(), capacity });
     (OutletSender(Arc::clone(&shared)), OutletReceiver(shared))
 }
 
 impl OutletSender {
     /// Opens a subscription with its first frame.
-    pub(crate) fn open(&self, frame: Frame) -> Push {
+    pub(crate) fn open(&self, frame: OutletFrame) -> Push {
         self.0.queue.lock().subscriptions.insert(frame.subscription);
         self.replace(frame)
     }
 
-    /// Puts a frame behind the others.
-    pub(crate) fn push(&self, frame: Frame) -> Push {
+    /// Adds a frame at the end.
+    pub(crate) fn push(&self, frame: OutletFrame) -> Push {
         self.change(frame.subscription, |queue| {
             if queue.frames.len() >= self.0.capacity {
                 return Push::Full;
@@ -82,57 +83,58 @@ impl OutletSender {
         })
     }
 
-    /// Takes back what waits of the frame's subscription and puts the frame in its stead, even into a full queue.
-    pub(crate) fn replace(&self, mut frame: Frame) -> Push {
+    /// Removes the waiting frames of the frame's subscription and adds the frame at the end, even to a full queue.
+    pub(crate) fn replace(&self, mut frame: OutletFrame) -> Push {
         self.change(frame.subscription, |queue| {
-            queue.take_back(frame.subscription, |waiting| frame.reset |= waiting.reset);
+            queue.remove_frames(frame.subscription, |waiting| frame.reset |= waiting.reset);
             queue.frames.push_back(frame);
             Push::Queued
         })
     }
 
-    /// Takes back what waits of the patch's subscription and puts one frame in its stead, even into a full queue: a
-    /// patch over all of it, or `profile`, the document at the patch's revision, if that is shorter.
+    /// Replaces the waiting frames of the patch's subscription by one, even in a full queue: a patch over all of them, or
+    /// `profile`, the document at the patch's revision, if that is shorter.
     ///
-    /// It takes the place of the first, so that a busy user of a slow client has its turn. What tells of a change of
-    /// completeness goes: the patch has the percentage.
-    pub(crate) fn merge(&self, mut patch: Frame, profile: &Arc<Message>) -> Push {
+    /// The frame takes the place of the first one, so that a busy user has its turn at a slow client. Completeness
+    /// messages are dropped, as the patch has the percentage.
+    pub(crate) fn merge(&self, mut patch: OutletFrame, profile: &Arc<OutletMessage>) -> Push {
         self.change(patch.subscription, |queue| {
             let mut waiting = Vec::new();
-            let place = queue.take_back(patch.subscription, |frame| {
+            let place = queue.remove_frames(patch.subscription, |frame| {
                 patch.reset |= frame.reset;
                 if frame.message.kind != FrameKind::Completeness {
                     waiting.push(frame.message);
                 }
             });
-            patch.message = Message::merge(&patch.user, &waiting, &patch.message, profile);
+            patch.message = OutletMessage::merge(&patch.user, &waiting, &patch.message, profile);
             queue.frames.insert(place, patch);
             Push::Queued
         })
     }
 
-    /// Closes one subscription: what waits of it is dropped, and nothing of it comes out any more. Says whether a
-    /// frame that resets was dropped.
+    /// Closes one subscription. Its waiting frames are dropped, and the receiver gets no further frame of it. Returns whether
+    /// a frame with `reset` was dropped.
     pub(crate) fn close(&self, subscription: u64) -> bool {
         let mut queue = self.0.queue.lock();
         queue.subscriptions.remove(&subscription);
         let mut owes_reset = false;
-        queue.take_back(subscription, |frame| owes_reset |= frame.reset);
+        queue.remove_frames(subscription, |frame| owes_reset |= frame.reset);
         owes_reset
     }
 
-    /// Whether a subscription still receives.
+    /// Returns whether a subscription is open.
     pub(crate) fn is_open(&self, subscription: u64) -> bool {
-        self.0.queue.lock().takes(subscription)
+        self.0.queue.lock().is_open(subscription)
     }
 
+    /// Returns whether both belong to the same queue.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn change(&self, subscription: u64, change: impl FnOnce(&mut Queue) -> Push) -> Push {
         let mut queue = self.0.queue.lock();
-        if !queue.takes(subscription) {
+        if !queue.is_open(subscription) {
             return Push::Closed;
         }
         let outcome = change(&mut queue);
@@ -146,7 +148,7 @@ impl OutletSender {
 }
 
 impl Queue {
-    fn takes(&self, subscription: u64) -> bool {
+    fn is_open(&self, subscription: u64) -> bool {
         !self.closed && self.subscriptions.contains(&subscription)
     }
 
@@ -158,9 +160,9 @@ impl Queue {
         Poll::Pending
     }
 
-    /// Removes the frames of a subscription, oldest first; where the first of them stood, or else the end.
-    fn take_back(&mut self, subscription: u64, mut each: impl FnMut(Frame)) -> usize {
-        let is_one = |frame: &Frame| frame.subscription == subscription;
+    /// Removes the frames of a subscription, the oldest first. Returns the place of the first, or else the end.
+    fn remove_frames(&mut self, subscription: u64, mut each: impl FnMut(OutletFrame)) -> usize {
+        let is_one = |frame: &OutletFrame| frame.subscription == subscription;
         let Some(place) = self.frames.iter().position(is_one) else { return self.frames.len() };
         for frame in self.frames.split_off(place) {
             if is_one(&frame) { each(frame) } else { self.frames.push_back(frame) }
@@ -170,10 +172,10 @@ impl Queue {
 }
 
 impl OutletReceiver {
-    /// Moves the next frames into `frames`: one, and more until there are `bytes` of text. Pending until there is one.
+    /// Moves the next frames into `frames`: one, and more until they have `bytes` bytes. Pending until there is a frame.
     ///
-    /// What was taken must go out: an actor cannot take it back any more.
-    pub fn poll_frames(&mut self, context: &mut Context<'_>, frames: &mut Vec<Frame>, bytes: usize) -> Poll<()> {
+    /// The frames must be sent: an actor cannot take them back any more.
+    pub fn poll_frames(&mut self, context: &mut Context<'_>, frames: &mut Vec<OutletFrame>, bytes: usize) -> Poll<()> {
         let mut queue = self.0.queue.lock();
         if queue.frames.is_empty() {
             return queue.wait(context);
@@ -189,8 +191,8 @@ impl OutletReceiver {
         Poll::Ready(())
     }
 
-    /// The next frame.
-    pub async fn recv(&mut self) -> Frame {
+    /// Returns the next frame. Waits until there is one.
+    pub async fn recv(&mut self) -> OutletFrame {
         std::future::poll_fn(|context| {
             let mut queue = self.0.queue.lock();
             match queue.frames.pop_front() {
@@ -201,8 +203,8 @@ impl OutletReceiver {
         .await
     }
 
-    /// The next frame, if one waits.
-    pub fn try_recv(&mut self) -> Option<Frame> {
+    /// Returns the next frame, if one waits.
+    pub fn try_recv(&mut self) -> Option<OutletFrame> {
         self.0.queue.lock().frames.pop_front()
     }
 }
@@ -218,11 +220,11 @@ impl Drop for OutletReceiver {
 mod tests {
     use super::*;
 
-    fn frame(subscription: u64, revision: u64) -> Frame {
+    fn frame(subscription: u64, revision: u64) -> OutletFrame {
         let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
-        let mut message = Message::gone(&user);
+        let mut message = OutletMessage::gone(&user);
         message.revision = revision;
-        Frame { subscription, user, reset: false, message: Arc::new(message) }
+        OutletFrame { subscription, user, reset: false, message: Arc::new(message) }
     }
 
     fn drain(receiver: &mut OutletReceiver) -> Vec<(u64, u64)> {
@@ -252,23 +254,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_merged_keeps_its_turn_and_says_that_it_resets() {
+    fn a_merged_frame_keeps_its_turn_and_its_reset() {
         let (sender, mut receiver) = channel(3);
-        sender.open(Frame { reset: true, ..frame(1, 1) });
+        sender.open(OutletFrame { reset: true, ..frame(1, 1) });
         sender.open(frame(2, 1));
         sender.push(frame(1, 2));
         let whole = frame(1, 3);
         assert_eq!(sender.merge(frame(1, 3), &whole.message), Push::Queued);
         let first = receiver.try_recv().expect("a frame");
         assert_eq!((first.subscription, first.reset), (1, true));
-        assert!(Arc::ptr_eq(&first.message, &whole.message), "what is no patch cannot be appended to");
+        assert!(Arc::ptr_eq(&first.message, &whole.message), "only patches can be merged");
         assert_eq!(drain(&mut receiver), [(2, 1)]);
     }
 
     #[test]
     fn a_closed_subscription_gives_nothing_and_takes_nothing() {
         let (sender, mut receiver) = channel(8);
-        sender.open(Frame { reset: true, ..frame(1, 1) });
+        sender.open(OutletFrame { reset: true, ..frame(1, 1) });
         assert!(sender.close(1), "the reset is still owed");
         assert!(!sender.close(1));
         assert_eq!(sender.push(frame(1, 2)), Push::Closed);

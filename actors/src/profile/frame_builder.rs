@@ -16,7 +16,7 @@ use super::outlet::Outlet;
 use super::per_class::PerClass;
 use crate::head::HeadCell;
 use crate::metric::Metrics;
-use crate::outlet::{CursorKey, Frame, FrameKind, Message, Push};
+use crate::outlet::{CursorKey, FrameKind, OutletFrame, OutletMessage, Push};
 use crate::view_cache::ViewCache;
 
 /// Makes messages of one state of a user, and sends them to its outlets.
@@ -42,11 +42,11 @@ impl FrameBuilder<'_> {
 
     /// Gives an outlet its new class: takes back what waits in its queue and sends what is visible now, so that the very
     /// next frame contains nothing that was withdrawn. Returns `false` if the outlet is closed.
-    pub(super) fn send_anew(&self, outlet: &mut Outlet, profiles: &mut PerClass<Arc<Message>>) -> bool {
+    pub(super) fn send_anew(&self, outlet: &mut Outlet, profiles: &mut PerClass<Arc<OutletMessage>>) -> bool {
         outlet.class = self.class(&outlet.viewer, outlet.fields);
         let message = match outlet.class {
             Some(class) => profiles.get_or_insert_with(class, || self.profile(class)),
-            None => Arc::new(Message::gone(self.user)),
+            None => Arc::new(OutletMessage::gone(self.user)),
         };
         self.metrics.frames(message.kind).increment(1);
         outlet.sender.replace(self.frame(outlet, message)) != Push::Closed
@@ -56,8 +56,8 @@ impl FrameBuilder<'_> {
     pub(super) fn send_patch(
         &self,
         outlet: &Outlet,
-        patch: Arc<Message>,
-        profiles: &mut PerClass<Arc<Message>>,
+        patch: Arc<OutletMessage>,
+        profiles: &mut PerClass<Arc<OutletMessage>>,
     ) -> Push {
         let Some(class) = outlet.class else { return Push::Queued };
         let frame = self.frame(outlet, patch);
@@ -75,39 +75,39 @@ impl FrameBuilder<'_> {
     }
 
     /// Sends a completeness message. It is dropped if the queue is full: the patch has the percentage too.
-    pub(super) fn send_completeness(&self, outlet: &Outlet, completeness: Arc<Message>) {
+    pub(super) fn send_completeness(&self, outlet: &Outlet, completeness: Arc<OutletMessage>) {
         if outlet.sender.push(self.frame(outlet, completeness)) == Push::Queued {
             self.metrics.frames(FrameKind::Completeness).increment(1);
         }
     }
 
     /// Returns the completeness message of a class; `None` if the percentage did not change or is not visible.
-    pub(super) fn completeness(&self, delta: &Delta, class: LeafSet) -> Option<Arc<Message>> {
+    pub(super) fn completeness(&self, delta: &Delta, class: LeafSet) -> Option<Arc<OutletMessage>> {
         let pct = Leaf::ProfileCompletenessPct;
         let change = delta.changes.iter().find(|change| class.has(pct) && change.leaf == pct)?;
         let (old, new) = (change.old.as_ref()?.as_str(), change.new.as_ref()?.as_str());
         let profile = &self.state.profile;
         let value = |leaf| profile.get(leaf).cloned();
         let missing = completeness::missing_fields(profile.present(), &value, self.rules, class);
-        Some(Arc::new(Message::completeness(self.user, old, new, &missing)))
+        Some(Arc::new(OutletMessage::completeness(self.user, old, new, &missing)))
     }
 
-    fn profile(&self, class: LeafSet) -> Arc<Message> {
+    fn profile(&self, class: LeafSet) -> Arc<OutletMessage> {
         let view = serialize::view(self.state, class);
-        Arc::new(Message::profile(self.user, self.state, class, &view, self.cursors))
+        Arc::new(OutletMessage::profile(self.user, self.state, class, &view, self.cursors))
     }
 
     /// Returns the profile message of the head, from the cache: a client may subscribe again and again.
-    pub(super) fn cached_profile(&self, class: LeafSet) -> Arc<Message> {
-        let make = |view: &[u8]| Message::profile(self.user, self.state, class, view, self.cursors);
+    pub(super) fn cached_profile(&self, class: LeafSet) -> Arc<OutletMessage> {
+        let make = |view: &[u8]| OutletMessage::profile(self.user, self.state, class, view, self.cursors);
         self.cache.message(self.user, self.cell, self.state, class, make)
     }
 
-    pub(super) fn patch(&self, base: u64, patch: &Patch, class: LeafSet) -> Arc<Message> {
-        Arc::new(Message::patch(self.user, self.state, base, patch, class, self.cursors))
+    pub(super) fn patch(&self, base: u64, patch: &Patch, class: LeafSet) -> Arc<OutletMessage> {
+        Arc::new(OutletMessage::patch(self.user, self.state, base, patch, class, self.cursors))
     }
 
-    pub(super) fn frame(&self, outlet: &Outlet, message: Arc<Message>) -> Frame {
-        Frame { subscription: outlet.id, user: *self.user, reset: false, message }
+    pub(super) fn frame(&self, outlet: &Outlet, message: Arc<OutletMessage>) -> OutletFrame {
+        OutletFrame { subscription: outlet.id, user: *self.user, reset: false, message }
     }
 }

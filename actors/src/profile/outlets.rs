@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::frame_builder::FrameBuilder;
 use super::outlet::Outlet;
 use super::per_class::PerClass;
-use crate::outlet::{Frame, Message, Push};
+use crate::outlet::{OutletFrame, OutletMessage, Push};
 
 /// The outlets of one user. All outlets of a class are at the same revision: the head, or the base of the class's
 /// deferred patch.
@@ -46,8 +46,8 @@ struct DeferredPatch {
 /// The messages of one revision to one class.
 #[derive(Clone)]
 struct RevisionMessages {
-    patch: Arc<Message>,
-    completeness: Option<Arc<Message>>,
+    patch: Arc<OutletMessage>,
+    completeness: Option<Arc<OutletMessage>>,
 }
 
 impl Outlets {
@@ -71,13 +71,13 @@ impl Outlets {
             FirstFrame::Profile { class, reset } => (builder.cached_profile(class), reset),
             FirstFrame::Continue { class, delta } => {
                 let patch = builder.patch(delta.base, &mask::patch(&delta, class), class);
-                (Message::merge(builder.user, &[], &patch, &builder.cached_profile(class)), false)
+                (OutletMessage::merge(builder.user, &[], &patch, &builder.cached_profile(class)), false)
             }
-            FirstFrame::Gone => (Arc::new(Message::gone(builder.user)), false),
+            FirstFrame::Gone => (Arc::new(OutletMessage::gone(builder.user)), false),
         };
         builder.metrics.frames(message.kind).increment(1);
         self.outlets.retain(|other| other.id != outlet.id || !other.sender.is_same(&outlet.sender));
-        let frame = Frame { reset, ..builder.frame(&outlet, message) };
+        let frame = OutletFrame { reset, ..builder.frame(&outlet, message) };
         if outlet.sender.open(frame) != Push::Closed {
             self.outlets.push(outlet);
         }
@@ -134,10 +134,10 @@ impl Outlets {
 
     /// Sends every outlet its last frame: subscribe again.
     pub(super) fn resync(&self, user: &UserId) {
-        let message = Arc::new(Message::resync());
+        let message = Arc::new(OutletMessage::resync());
         for outlet in &self.outlets {
             let message = Arc::clone(&message);
-            outlet.sender.replace(Frame { subscription: outlet.id, user: *user, reset: false, message });
+            outlet.sender.replace(OutletFrame { subscription: outlet.id, user: *user, reset: false, message });
         }
     }
 

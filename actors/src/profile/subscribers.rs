@@ -59,7 +59,7 @@ impl ProfileState {
         subscription: Subscription,
         past: CursorPast,
     ) -> Result<SubscribeOutcome, ReadError> {
-        let Subscription { id, viewer, fields, cursor, follows_on, outlet: sender } = subscription;
+        let Subscription { id, viewer, fields, cursor, followed_before, outlet: sender } = subscription;
         let policy = services.policy.load();
         let builder = frame_builder(services, &self.user, &self.cell, head, &policy);
         // The other outlets follow a new policy first, so that all are under the same one.
@@ -74,7 +74,7 @@ impl ProfileState {
                 Ok(first) => first,
                 Err(NeedsPast(revision)) => return Ok(SubscribeOutcome::NeedsPast(revision)),
             },
-            None if follows_on => FirstFrame::Gone,
+            None if followed_before => FirstFrame::Gone,
             None => return Err(ReadError::Unknown),
         };
         let outlet = Outlet { id, viewer, fields, sender, class };

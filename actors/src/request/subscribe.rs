@@ -21,7 +21,7 @@ pub struct Subscription {
     pub cursor: Option<String>,
     /// Whether the subscriber followed the user before, with another view or another actor. Then a user that is hidden
     /// from it is `gone`, and may come back; otherwise it is unknown.
-    pub follows_on: bool,
+    pub followed_before: bool,
     /// Where the frames go.
     pub outlet: OutletSender,
 }

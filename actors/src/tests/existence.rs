@@ -89,8 +89,14 @@ async fn ask(harness: &mut Harness, store: &Watched, asked: UserId, question: Qu
             Question::Completeness => profiles.completeness(asked, &THIRD_PARTY).await.err(),
             Question::Subscription => {
                 let (outlet, _frames) = channel(8);
-                let subscription =
-                    Subscription { id: 1, viewer: THIRD_PARTY, fields: None, cursor: None, follows_on: false, outlet };
+                let subscription = Subscription {
+                    id: 1,
+                    viewer: THIRD_PARTY,
+                    fields: None,
+                    cursor: None,
+                    followed_before: false,
+                    outlet,
+                };
                 profiles.subscribe(asked, subscription).await.err()
             }
         }

@@ -248,7 +248,7 @@ fn a_client_that_subscribes_again_is_served_the_same_bytes() {
             let opened = {
                 let outlet = outlet.clone();
                 let subscription =
-                    Subscription { id, viewer: citizen(1), fields: None, cursor: None, follows_on: false, outlet };
+                    Subscription { id, viewer: citizen(1), fields: None, cursor: None, followed_before: false, outlet };
                 harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await
             };
             assert_eq!(opened, Ok(()));
@@ -263,7 +263,7 @@ fn a_client_that_subscribes_again_is_served_the_same_bytes() {
         let (outlet, mut frames) = channel(8);
         let profiles = harness.profiles.clone();
         let subscription =
-            Subscription { id: 9, viewer: citizen(1), fields: None, cursor: None, follows_on: false, outlet };
+            Subscription { id: 9, viewer: citizen(1), fields: None, cursor: None, followed_before: false, outlet };
         let opened = harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await;
         assert_eq!(opened, Ok(()));
         assert_eq!(frames.try_recv().expect("the first frame").message.revision, 2, "another revision");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::harness::{
     DAY, Fixture, Harness, NOON, SERVICE, THIRD_PARTY, by_hand, citizen, event, income, policy, run, user,
 };
-use crate::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
+use crate::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender, channel};
 use crate::request::{CursorPast, Request, Subscribe};
 use crate::shard_event::ShardEvent;
 use crate::turn::Turn;
@@ -40,13 +40,16 @@ async fn subscribe(
     harness
         .ask(async move {
             profiles
-                .subscribe(user(1), Subscription { id, viewer, fields: None, cursor: None, follows_on: false, outlet })
+                .subscribe(
+                    user(1),
+                    Subscription { id, viewer, fields: None, cursor: None, followed_before: false, outlet },
+                )
                 .await
         })
         .await
 }
 
-fn frames(receiver: &mut OutletReceiver) -> Vec<Frame> {
+fn frames(receiver: &mut OutletReceiver) -> Vec<OutletFrame> {
     std::iter::from_fn(|| receiver.try_recv()).collect()
 }
 
@@ -54,11 +57,11 @@ fn kinds(receiver: &mut OutletReceiver) -> Vec<(FrameKind, u64)> {
     frames(receiver).iter().map(|frame| (frame.message.kind, frame.message.revision)).collect()
 }
 
-fn text(frame: &Frame) -> String {
+fn text(frame: &OutletFrame) -> String {
     String::from_utf8_lossy(frame.message.text()).into_owned()
 }
 
-fn json(frame: &Frame) -> Value {
+fn json(frame: &OutletFrame) -> Value {
     serde_json::from_slice(frame.message.text()).expect("JSON")
 }
 
@@ -102,7 +105,7 @@ fn a_subscription_that_nobody_waits_for_is_not_opened_behind_its_end() {
             viewer: citizen(1),
             fields: None,
             cursor: None,
-            follows_on: false,
+            followed_before: false,
             outlet: outlet.clone(),
         };
         let open = Request::Subscribe(Subscribe { subscription, past: CursorPast::NotRead, answer });
@@ -244,7 +247,7 @@ fn a_cursor_of_one_user_does_not_show_what_was_hidden_of_another() {
         harness.apply(FeedEvent { user: user(2), ..consent(NOON, "standard", false) }).await;
         let (outlet, mut receiver) = channel(8);
         let (profiles, viewer) = (harness.profiles.clone(), SERVICE);
-        let subscription = Subscription { id: 1, viewer, fields: None, cursor: None, follows_on: false, outlet };
+        let subscription = Subscription { id: 1, viewer, fields: None, cursor: None, followed_before: false, outlet };
         let opened = harness.ask(async move { profiles.subscribe(user(2), subscription).await }).await;
         assert_eq!(opened, Ok(()));
         let first = receiver.try_recv().expect("the first frame");
@@ -260,10 +263,10 @@ fn flip_last_digit(cursor: &str) -> String {
     format!("{start}{}", if last == "0" { "1" } else { "0" })
 }
 
-async fn continue_from(harness: &mut Harness, viewer: domain::access::Viewer, cursor: Option<String>) -> Frame {
+async fn continue_from(harness: &mut Harness, viewer: domain::access::Viewer, cursor: Option<String>) -> OutletFrame {
     let (outlet, mut receiver) = channel(8);
     let profiles = harness.profiles.clone();
-    let subscription = Subscription { id: 9, viewer, fields: None, cursor, follows_on: false, outlet };
+    let subscription = Subscription { id: 9, viewer, fields: None, cursor, followed_before: false, outlet };
     let opened = harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await;
     assert_eq!(opened, Ok(()));
     receiver.try_recv().expect("the first frame")
@@ -339,7 +342,7 @@ fn a_policy_that_came_and_went_between_two_ticks_leaves_nothing_behind() {
         harness.fixture.policy.store(policy(1).into());
         harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
         harness.fixture.policy.store(policy(0).into());
-        let shown = |got: &[Frame]| got.last().is_some_and(|frame| text(frame).contains("income_bracket"));
+        let shown = |got: &[OutletFrame]| got.last().is_some_and(|frame| text(frame).contains("income_bracket"));
         assert!(!shown(&frames(&mut receiver)));
         harness.shard.on_tick();
         assert!(shown(&frames(&mut receiver)), "the table is the same, and so is what it shows");

@@ -34,7 +34,7 @@ struct SubscriptionStart {
     /// The cursor to continue from.
     cursor: Option<String>,
     /// Whether the socket has followed the user before: a user who has become invisible is then `gone`, not unknown.
-    follows_on: bool,
+    followed_before: bool,
 }
 
 /// What is needed to resume a subscription that has ended.
@@ -63,7 +63,7 @@ impl Session {
                         self.reason.record(&self.caller, "subscribe", &user);
                     }
                     let cursor = requested.cursor.clone();
-                    let start = SubscriptionStart { id: id.map(str::to_owned), cursor, follows_on: false };
+                    let start = SubscriptionStart { id: id.map(str::to_owned), cursor, followed_before: false };
                     self.follow(user, fields, start).await
                 }
                 Err(_) => Err(Problem::unknown_user()),
@@ -77,14 +77,14 @@ impl Session {
 
     /// Follows a user. An earlier subscription to the same user ends.
     async fn follow(&mut self, user: UserId, fields: Option<LeafSet>, start: SubscriptionStart) -> Result<(), Problem> {
-        if !start.follows_on {
+        if !start.followed_before {
             check_visibility(&self.caller, &user)?;
         }
         self.unsubscribe(&user);
         self.check_capacity()?;
         self.subscription_count += 1;
         let subscription = self.subscription_count;
-        let SubscriptionStart { id, cursor, follows_on } = start;
+        let SubscriptionStart { id, cursor, followed_before } = start;
         if let Some(id) = id {
             self.pending_ids.insert(subscription, id);
         }
@@ -92,7 +92,7 @@ impl Session {
         self.followed.insert(user, FollowedUser { subscription, fields });
         let opened = {
             let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
-            let subscription = Subscription { id: subscription, viewer, fields, cursor, follows_on, outlet };
+            let subscription = Subscription { id: subscription, viewer, fields, cursor, followed_before, outlet };
             let opened = self.state.profiles.subscribe(user, subscription);
             read_within(self.state.request_timeout, &self.caller.viewer, opened).await
         };
@@ -154,7 +154,7 @@ impl Session {
         loop {
             // No state continues an empty cursor, so the first frame says `reset` again.
             let cursor = suspended.owes_reset.then(String::new);
-            let start = SubscriptionStart { id: suspended.id.clone(), cursor, follows_on: true };
+            let start = SubscriptionStart { id: suspended.id.clone(), cursor, followed_before: true };
             attempts_left -= 1;
             match self.follow(suspended.user, suspended.fields, start).await {
                 Err(problem) if problem.is(Code::Busy) && attempts_left > 0 => tokio::time::sleep(RETRY_DELAY).await,

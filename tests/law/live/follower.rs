@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use actors::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
+use actors::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender, channel};
 use actors::{Profiles, Subscription};
 use domain::access::Viewer;
 use domain::id::UserId;
@@ -68,7 +68,7 @@ impl Follower {
             viewer: self.viewer.clone(),
             fields: self.fields,
             cursor: self.cursor.clone(),
-            follows_on: false,
+            followed_before: false,
             outlet: sender.clone(),
         };
         self.outlet = Some((sender, receiver));
@@ -93,7 +93,7 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, frame: &Frame, coverage: &mut Coverage) {
+    fn take(&mut self, frame: &OutletFrame, coverage: &mut Coverage) {
         let text: Value = serde_json::from_slice(frame.message.text()).expect("JSON");
         match frame.message.kind {
             FrameKind::Profile => {

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::super::harness::{Harness, user};
 use super::checks::Durable;
 use super::schedule::Seen;
-use crate::outlet::{Frame, FrameKind, OutletReceiver, OutletSender, channel};
+use crate::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender, channel};
 use crate::{ReadError, Subscription};
 
 const ID: u64 = 5;
@@ -57,7 +57,7 @@ impl Subscriber {
             viewer: viewer.clone(),
             fields: *fields,
             cursor,
-            follows_on: false,
+            followed_before: false,
             outlet: outlet.clone(),
         };
         let opening = actix_rt::spawn(async move { profiles.subscribe(user, subscription).await });
@@ -101,7 +101,7 @@ impl Subscriber {
         }
     }
 
-    fn profile(&mut self, frame: &Frame, seen: &mut Seen) {
+    fn profile(&mut self, frame: &OutletFrame, seen: &mut Seen) {
         seen.saw("profiles");
         assert!(!frame.reset || self.asked_to_continue, "a reset that nobody asked for");
         if frame.reset {
@@ -110,7 +110,7 @@ impl Subscriber {
         self.client.document = Some((frame.message.revision, json(frame)["profile"].take()));
     }
 
-    fn patch(&mut self, frame: &Frame, seen: &mut Seen) {
+    fn patch(&mut self, frame: &OutletFrame, seen: &mut Seen) {
         seen.saw("patches");
         assert!(!frame.reset, "a patch continues");
         let text = json(frame);
@@ -141,7 +141,7 @@ impl Subscriber {
     }
 
     /// It follows the patch that has the percentage, and names only what may be seen.
-    fn completeness(&self, frame: &Frame, seen: &mut Seen) {
+    fn completeness(&self, frame: &OutletFrame, seen: &mut Seen) {
         seen.saw("completeness");
         let text = json(frame);
         let (_, document) = self.client.document.as_ref().expect("a change of what is held");
@@ -155,7 +155,7 @@ impl Subscriber {
 
     /// After a frame the document is the view of its revision; and nothing that was withdrawn in an acknowledged
     /// revision is in it.
-    fn check(&self, durable: &Durable, frame: &Frame) {
+    fn check(&self, durable: &Durable, frame: &OutletFrame) {
         let Client { number, viewer, document, .. } = &self.client;
         let Some((revision, document)) = document else { return };
         let kind = frame.message.kind;
@@ -180,6 +180,6 @@ impl Subscriber {
     }
 }
 
-fn json(frame: &Frame) -> Value {
+fn json(frame: &OutletFrame) -> Value {
     serde_json::from_slice(frame.message.text()).expect("JSON")
 }
