@@ -87,6 +87,12 @@ impl LoadQueue {
         !self.waiting.lock().pasts.is_empty()
     }
 
+    /// Returns whether the queue is closed.
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.waiting.lock().closed
+    }
+
     /// Refuses further requests for the past, and lets each thread end when the queue is empty.
     pub(crate) fn close(&self) {
         self.waiting.lock().closed = true;

@@ -74,6 +74,12 @@ impl Profiles {
         Self { runtime, running: Arc::default() }
     }
 
+    /// Returns what all threads share.
+    #[cfg(test)]
+    pub(crate) fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
     /// Ends a user's actor as a panic would. Returns `false` if the user has none.
     #[cfg(test)]
     pub(crate) fn panic_actor(&self, user: &UserId) -> bool {

@@ -1,6 +1,6 @@
 //! The running system: the actors of the users, the shards that they live on, and what all threads share.
 //!
-//! A shard is one thread. [`Shard`] is the state that its actors share; [`ProfileActor`] is the mailbox in front of one
+//! A shard is one thread. [`shard::Shard`] is the state that its actors share; [`ProfileActor`] is the mailbox in front of one
 //! user's [`crate::profile::ProfileState`]; [`RosterActor`] deals with everything that is not for one user. The roster
 //! leads from a user to its actor, the actor to its shard, and the shard to the roster: so these types are in one
 //! module.

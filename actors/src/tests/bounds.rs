@@ -1,9 +1,9 @@
-//! One thing at a time, with every part run by hand: bounds, failures, passivation, the cache.
+//! Limits, failures, passivation and the cache, with every part run by hand.
 
 use std::time::Duration;
 
-use super::harness::{DAY, Fixture, Harness, NOON, SERVICE, by_hand, citizen, income, run, user};
-use super::live::deadline;
+use super::fixture::{DAY, Fixture, NOON, SERVICE, citizen, deadline, income, user};
+use super::harness::{Harness, by_hand, run};
 use super::ram_store::Fate;
 use crate::load::HydratedUser;
 use crate::request::Request;
@@ -83,7 +83,7 @@ fn a_full_mailbox_is_busy_and_loses_nothing() {
 }
 
 #[test]
-fn a_user_who_is_hydrated_has_a_bounded_queue_and_so_have_users() {
+fn the_requests_of_a_user_who_is_hydrated_and_the_users_are_limited() {
     run(async {
         let options = Options { mailbox_capacity: 2, hydration_queue: 1, ..by_hand() };
         let mut harness = Harness::start(Fixture::new(), options);
@@ -239,7 +239,7 @@ fn an_actor_that_a_panic_ended_is_hydrated_again_with_what_it_had_in_flight() {
         let busy: Vec<_> =
             std::iter::from_fn(|| harness.results.try_recv().ok()).map(|r| (r.index, r.status)).collect();
         assert_eq!(busy, [(1, Status::Busy), (2, Status::Busy)], "of unknown fate, and never taken");
-        // The first was in flight: it is committed by itself, before the next incarnation reads.
+        // The first was in the commit queue: it is committed before the next incarnation is loaded.
         assert_eq!(harness.apply(income(1, NOON + 3, "10L-20L")).await, Status::Applied { revision: 3 });
         assert_eq!(harness.fixture.store.refused(), 0);
     });
@@ -294,28 +294,25 @@ fn an_idle_actor_passivates_and_comes_back_and_a_busy_one_stays() {
 }
 
 #[test]
-#[expect(clippy::await_holding_refcell_ref, reason = "it is what makes the step panic")]
-fn a_step_of_a_tick_that_panics_does_not_end_the_tick() {
+#[expect(clippy::await_holding_refcell_ref, reason = "the borrow makes the piece panic")]
+fn a_panic_in_one_piece_of_upkeep_does_not_end_the_others() {
     run(async {
         let mut harness = Harness::start(Fixture::new(), Options { idle_passivate: Duration::ZERO, ..by_hand() });
         for number in 0..40 {
             harness.apply(income(number, NOON, "0-2.5L")).await;
         }
-        let core = harness.shard.slots.borrow().at(0).expect("an actor");
-        let held = core.borrow_mut();
+        let state = harness.shard.slots.borrow().at(0).expect("an actor");
+        let borrowed = state.borrow_mut();
         let mut upkeep = harness.shard.begin_tick();
         harness.shard.do_upkeep(&mut upkeep, &mut Turn::default()).await;
-        drop(held);
+        drop(borrowed);
         let left = harness.shard.slots.borrow().len();
-        assert!(
-            (1..40).contains(&left),
-            "{left} are left: the piece with the first one panicked, and the others were done"
-        );
+        assert!((1..40).contains(&left), "{left} are left: only the piece with the borrowed state panicked");
     });
 }
 
 #[test]
-fn over_the_bound_the_longest_idle_go() {
+fn beyond_the_maximum_the_longest_idle_actors_are_passivated() {
     run(async {
         let mut harness = Harness::start(Fixture::new(), Options { max_live_actors: 2, ..by_hand() });
         for number in 0..4 {

@@ -1,4 +1,4 @@
-//! Callers who must not learn whether a user exists do not, under load and in faults.
+//! Callers who must not learn whether a user exists do not learn it, under load and in faults too.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use domain::id::UserId;
 use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
 use parking_lot::Mutex;
 
-use super::harness::{Fixture, Harness, NOON, THIRD_PARTY, by_hand, income, run, user};
-use super::live::consent;
+use super::fixture::{Fixture, NOON, SERVICE, THIRD_PARTY, citizen, consent, income, user};
+use super::harness::{Harness, by_hand, run};
 use super::ram_store::RamStore;
 use crate::outlet::channel;
 use crate::{Options, ReadError, Subscription};
 
-/// A store that counts what is asked of it, and fails as it is told to.
-struct Watched {
+/// A store that counts the look-ups, and fails as the test sets it.
+struct CountingStore {
     store: RamStore,
     look_ups: AtomicUsize,
     is_down: std::sync::atomic::AtomicBool,
-    /// Users whose own bytes do not read.
+    /// Users whose stored bytes are damaged.
     damaged: Mutex<HashSet<UserId>>,
-    /// Users whose own bytes cannot be had now.
+    /// Users whose stored bytes cannot be read now.
     unavailable: Mutex<HashSet<UserId>>,
 }
 
-impl Watched {
+impl CountingStore {
     fn new(store: RamStore) -> Arc<Self> {
         Arc::new(Self {
             store,
@@ -38,7 +38,7 @@ impl Watched {
     }
 }
 
-impl ProfileStore for Watched {
+impl ProfileStore for CountingStore {
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         self.look_ups.fetch_add(1, Ordering::Relaxed);
         if self.is_down.load(Ordering::Relaxed) || self.unavailable.lock().contains(user) {
@@ -69,17 +69,17 @@ enum Question {
 
 const QUESTIONS: [Question; 3] = [Question::View, Question::Completeness, Question::Subscription];
 
-/// What a caller can see of an answer, and what it cost.
+/// What a caller can notice of an answer: the error, and the time by what it waited for.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+struct Observation {
     answer: Option<ReadError>,
-    /// Look-ups in the store before the answer, and in all.
+    /// Look-ups in the store before the answer, and in total.
     look_ups: (usize, usize),
-    /// Whether it came only after the commit queue, and only after the hydration thread.
+    /// Whether the answer waited for the commit queue, and for the hydration thread.
     waited: (bool, bool),
 }
 
-async fn ask(harness: &mut Harness, store: &Watched, asked: UserId, question: Question) -> Seen {
+async fn ask(harness: &mut Harness, store: &CountingStore, asked: UserId, question: Question) -> Observation {
     let before = store.look_ups.load(Ordering::Relaxed);
     let count = || store.look_ups.load(Ordering::Relaxed) - before;
     let profiles = harness.profiles.clone();
@@ -114,28 +114,33 @@ async fn ask(harness: &mut Harness, store: &Watched, asked: UserId, question: Qu
     assert!(answer.is_finished(), "one pass through the queue and one through the hydration thread answer it");
     let answer = answer.await.expect("no panic");
     harness.settle().await;
-    Seen { answer, look_ups: (before_answer, count()), waited: (waited_for_commits, waited_for_loads) }
+    Observation { answer, look_ups: (before_answer, count()), waited: (waited_for_commits, waited_for_loads) }
 }
 
-/// A user who shares with nobody and is live, one who is cold, and an id of nobody.
-async fn hidden_and_unknown(store: &Arc<Watched>, fixture: Fixture, options: Options) -> (Harness, [UserId; 3]) {
+/// Returns two users who share with nobody, one live and one not, and an id that nobody has.
+async fn hidden_and_unknown(store: &Arc<CountingStore>, fixture: Fixture, options: Options) -> (Harness, [UserId; 3]) {
     let ports = crate::Ports { store: store.clone(), ..fixture.ports() };
     let mut seeding = Harness::start(fixture.clone(), by_hand());
     seeding.apply(income(1, NOON, "0-2.5L")).await;
     seeding.apply(consent(NOON, "full", false)).await;
     seeding.apply(income(2, NOON, "0-2.5L")).await;
     let mut harness = Harness::start_with(fixture, ports, options);
-    harness.view(1, super::harness::citizen(1)).await.expect("known");
+    harness.view(1, citizen(1)).await.expect("known");
     (harness, [user(1), user(2), user(3)])
 }
 
-async fn all_alike(harness: &mut Harness, store: &Watched, users: [UserId; 3], question: Question) -> Seen {
+async fn all_alike(
+    harness: &mut Harness,
+    store: &CountingStore,
+    users: [UserId; 3],
+    question: Question,
+) -> Observation {
     let mut seen = Vec::new();
     for asked in users {
         seen.push(ask(harness, store, asked, question).await);
     }
     let last = seen.pop().expect("three were asked for");
-    assert!(seen.iter().all(|one| *one == last), "{question:?}: {seen:?} and of nobody {last:?}");
+    assert!(seen.iter().all(|one| *one == last), "{question:?}: {seen:?}, and {last:?} for an unknown user");
     last
 }
 
@@ -144,7 +149,7 @@ fn hidden_and_unknown_users_cost_the_same_and_get_the_same_answer() {
     run(async {
         for question in QUESTIONS {
             let fixture = Fixture::new();
-            let store = Watched::new(fixture.store.clone());
+            let store = CountingStore::new(fixture.store.clone());
             let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
             let seen = all_alike(&mut harness, &store, users, question).await;
             assert_eq!((seen.answer, seen.waited), (Some(ReadError::Unknown), (true, true)), "{question:?}");
@@ -153,7 +158,7 @@ fn hidden_and_unknown_users_cost_the_same_and_get_the_same_answer() {
     });
 }
 
-/// The answers to many questions for one user, asked at the same time.
+/// Asks many questions about one user at the same time.
 fn ask_many(harness: &Harness, asked: UserId) -> Vec<tokio::task::JoinHandle<Option<ReadError>>> {
     let ask = |_| {
         let profiles = harness.profiles.clone();
@@ -172,7 +177,7 @@ async fn all_denied(answers: Vec<tokio::task::JoinHandle<Option<ReadError>>>) {
 fn many_questions_at_once_cost_what_one_costs() {
     run(async {
         let fixture = Fixture::new();
-        let store = Watched::new(fixture.store.clone());
+        let store = CountingStore::new(fixture.store.clone());
         let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
         for asked in users {
             let before = store.look_ups.load(Ordering::Relaxed);
@@ -180,16 +185,16 @@ fn many_questions_at_once_cost_what_one_costs() {
             harness.settle().await;
             all_denied(answers).await;
             let look_ups = store.look_ups.load(Ordering::Relaxed) - before;
-            assert_eq!(look_ups, 3, "{asked:?}: the id, that of nobody, and the id once more");
+            assert_eq!(look_ups, 3, "{asked:?}: the id, the control, and the id once more");
         }
     });
 }
 
 #[test]
-fn who_asks_while_a_hidden_user_becomes_live_waits_for_that_as_for_nobody() {
+fn a_question_while_a_hidden_user_becomes_live_waits_as_for_an_unknown_user() {
     run(async {
         let fixture = Fixture::new();
-        let store = Watched::new(fixture.store.clone());
+        let store = CountingStore::new(fixture.store.clone());
         let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
         for asked in users {
             let before = store.look_ups.load(Ordering::Relaxed);
@@ -209,10 +214,10 @@ fn who_asks_while_a_hidden_user_becomes_live_waits_for_that_as_for_nobody() {
 }
 
 #[test]
-fn nobody_waits_for_an_answer_once_the_live_state_has_stopped() {
+fn no_caller_waits_for_an_answer_after_the_live_state_has_stopped() {
     run(async {
         let fixture = Fixture::new();
-        let store = Watched::new(fixture.store.clone());
+        let store = CountingStore::new(fixture.store.clone());
         let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
         let waits = harness.submit(income(7, NOON, "0-2.5L"));
         assert!(harness.results.try_recv().is_err());
@@ -220,8 +225,8 @@ fn nobody_waits_for_an_answer_once_the_live_state_has_stopped() {
         harness.runtime.roster.refuse_waiting();
         assert_eq!(harness.results.try_recv().map(|result| result.index), Ok(waits), "it is refused");
         for asked in users {
-            for viewer in [THIRD_PARTY, super::harness::SERVICE] {
-                if asked == user(1) && viewer == super::harness::SERVICE {
+            for viewer in [THIRD_PARTY, SERVICE] {
+                if asked == user(1) && viewer == SERVICE {
                     continue;
                 }
                 let profiles = harness.profiles.clone();
@@ -240,7 +245,7 @@ fn every_fault_looks_the_same_for_hidden_and_unknown_users() {
     run(async {
         for question in QUESTIONS {
             let fixture = Fixture::new();
-            let store = Watched::new(fixture.store.clone());
+            let store = CountingStore::new(fixture.store.clone());
             let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
             store.is_down.store(true, Ordering::Relaxed);
             let down = all_alike(&mut harness, &store, users, question).await;
@@ -248,7 +253,7 @@ fn every_fault_looks_the_same_for_hidden_and_unknown_users() {
             store.is_down.store(false, Ordering::Relaxed);
 
             let fixture = Fixture::new();
-            let store = Watched::new(fixture.store.clone());
+            let store = CountingStore::new(fixture.store.clone());
             let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
             store.damaged.lock().extend([user(1), user(2)]);
             let damaged = all_alike(&mut harness, &store, users, question).await;
@@ -262,21 +267,19 @@ fn every_fault_looks_the_same_for_hidden_and_unknown_users() {
 }
 
 #[test]
-fn a_user_who_is_fed_beyond_measure_is_denied_like_nobody() {
+fn a_user_with_too_many_events_is_denied_like_an_unknown_user() {
     run(async {
         let fixture = Fixture::new();
-        let store = Watched::new(fixture.store.clone());
+        let store = CountingStore::new(fixture.store.clone());
         let tiny = Options { mailbox_capacity: 1, mailbox_reads: 1, mailbox_own_writes: 1, ..by_hand() };
         let (mut harness, users) = hidden_and_unknown(&store, fixture, tiny).await;
         for question in QUESTIONS {
-            // Both the mailbox of the one and the waiting list of the other are full, of reads too.
+            // The mailbox of the live user and the waiting requests of the other are full, reads included.
             for number in [1, 2] {
                 for step in 0..4 {
                     harness.submit(income(number, NOON + 1 + step, "2.5L-5L"));
                     let profiles = harness.profiles.clone();
-                    actix_rt::spawn(async move {
-                        profiles.completeness(user(number), &super::harness::SERVICE).await.err()
-                    });
+                    actix_rt::spawn(async move { profiles.completeness(user(number), &SERVICE).await.err() });
                 }
             }
             tokio::task::yield_now().await;
@@ -298,7 +301,7 @@ fn a_user_who_is_fed_beyond_measure_is_denied_like_nobody() {
 }
 
 #[test]
-fn who_shares_is_found_live_and_cold_and_is_denied_once_that_ends() {
+fn a_user_who_shares_is_visible_until_that_ends() {
     run(async {
         let fixture = Fixture::new();
         let mut seeding = Harness::start(fixture.clone(), by_hand());
@@ -318,7 +321,7 @@ fn who_shares_is_found_live_and_cold_and_is_denied_once_that_ends() {
 fn too_many_look_ups_are_busy_for_every_user() {
     run(async {
         let fixture = Fixture::new();
-        let store = Watched::new(fixture.store.clone());
+        let store = CountingStore::new(fixture.store.clone());
         let (mut harness, users) =
             hidden_and_unknown(&store, fixture, Options { hydration_queue: 1, ..by_hand() }).await;
         let ask = |harness: &Harness, asked: UserId, viewer: Viewer| {

@@ -1,4 +1,4 @@
-//! One busy user beside others, and feeds beside reads and a citizen's own writes.
+//! Fairness between one busy user and the others, and between feeds, reads and a citizen's own writes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,16 +8,16 @@ use domain::event::RegisterWrite;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::harness::{Fixture, Harness, NOON, by_hand, citizen, income, run, user};
-use super::live::consent;
+use super::fixture::{DAY, Fixture, NOON, citizen, consent, income, user};
+use super::harness::{Harness, by_hand, run};
 use crate::outlet::channel;
 use crate::request::{GetView, Request};
 use crate::turn::MAX_MESSAGES;
 use crate::view_cache::View;
 use crate::{Options, ReadError, Reply, Status, Subscription};
 
-/// Asks for a user's view again as soon as it is answered, in the very step that answers: the user's mailbox is never
-/// empty when its actor looks at it.
+/// Asks for a user's view again as soon as it is answered, in the call that answers. So the user's mailbox is never empty
+/// when its actor looks at it.
 struct Refill {
     number: usize,
     runtime: Arc<crate::runtime::Runtime>,
@@ -61,7 +61,7 @@ fn a_mailbox_that_is_never_empty_keeps_no_other_actor_and_no_outcome_of_the_shar
         let mut harness = Harness::start(Fixture::new(), by_hand());
         harness.apply(income(1, NOON, "0-2.5L")).await;
         harness.apply(income(2, NOON, "0-2.5L")).await;
-        // Without turns, all of it would be answered before anybody else is.
+        // Without turns, all of these would be answered before any other user.
         let stop_at = 100_000;
         let refill = Refill::new(&harness, 1, stop_at);
         for _ in 0..8 {
@@ -113,7 +113,7 @@ fn outcomes_do_not_wait_for_a_turn_of_every_busy_user_again_and_again() {
             harness.run_tasks(1).await;
             settled += std::iter::from_fn(|| harness.results.try_recv().ok()).count();
         }
-        // A turn of outcomes that is as short as that of an actor deals with 32 of them: that makes 19 rounds.
+        // A turn of outcomes as short as that of an actor deals with 32 of them, which would take 19 rounds.
         let rounds = refills.iter().map(|refill| refill.answered()).sum::<usize>() / (users * MAX_MESSAGES as usize);
         assert!(rounds < 12, "{rounds} rounds of all busy users came before the outcomes of one group");
     });
@@ -123,8 +123,8 @@ fn consent_writes() -> Vec<RegisterWrite> {
     consent(0, "minimal", false).writes
 }
 
-/// As small as can be: what feeds may use is used up at once.
-fn tiny() -> Options {
+/// Returns the smallest limits, which feeds reach at once.
+fn smallest_limits() -> Options {
     Options {
         mailbox_capacity: 1,
         commit_permits: 1,
@@ -137,7 +137,7 @@ fn tiny() -> Options {
     }
 }
 
-/// Submits events until one is refused, and lets them be merged, again and again, but commits nothing.
+/// Submits and merges events until feeds have reached every limit. Commits nothing.
 async fn fill_with_feeds(harness: &mut Harness, number: usize) {
     for round in 0..8 {
         for step in 0..4 {
@@ -151,10 +151,10 @@ async fn fill_with_feeds(harness: &mut Harness, number: usize) {
 #[test]
 fn a_citizens_own_write_and_reads_have_places_that_feeds_cannot_take() {
     run(async {
-        let mut harness = Harness::start(Fixture::new(), tiny());
+        let mut harness = Harness::start(Fixture::new(), smallest_limits());
         harness.apply(income(1, NOON - 1, "0-2.5L")).await;
         fill_with_feeds(&mut harness, 1).await;
-        assert_eq!(harness.runtime.services.permits.taken(), 1, "feeds hold all the permits that they may have");
+        assert_eq!(harness.runtime.services.permits.taken(), 1, "feeds hold all permits of their limit");
         for _ in 0..8 {
             let (profiles, writes) = (harness.profiles.clone(), consent_writes());
             let put = async move { profiles.put_consent(user(1), writes, std::time::Instant::now()).await };
@@ -173,9 +173,9 @@ fn a_citizens_own_write_and_reads_have_places_that_feeds_cannot_take() {
 }
 
 #[test]
-fn so_they_have_while_users_are_loaded() {
+fn own_writes_and_reads_have_places_for_users_that_are_loaded_too() {
     run(async {
-        let mut harness = Harness::start(Fixture::new(), tiny());
+        let mut harness = Harness::start(Fixture::new(), smallest_limits());
         for number in 1..4 {
             harness.submit(income(number, NOON, "0-2.5L"));
             harness.submit(income(number, NOON + 1, "2.5L-5L"));
@@ -208,7 +208,7 @@ fn while_the_checkpoint_is_behind_only_own_writes_and_reads_go_on() {
         let (profiles, writes) = (harness.profiles.clone(), consent_writes());
         let put = async move { profiles.put_consent(user(1), writes, std::time::Instant::now()).await };
         assert_eq!(harness.ask(put).await, Ok(Status::Applied { revision: 2 }));
-        fixture.set_now(NOON + super::harness::DAY);
+        fixture.set_now(NOON + DAY);
         assert!(harness.view(1, citizen(1)).await.is_ok());
         fixture.store.set_unfolded(0);
         assert!(matches!(harness.apply(income(1, NOON + 2, "5L-10L")).await, Status::Applied { .. }));

@@ -1,4 +1,4 @@
-//! Followers beside what happens while they read.
+//! Followers, and commits that land while they read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,18 +8,19 @@ use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
 use domain::port::store::StoreError;
 use domain::publication::PublishedEventTypes;
 
-use super::harness::{Fixture, Harness, NOON, SERVICE, by_hand, income, run};
-use super::live::consent;
+use super::fixture::{Fixture, NOON, SERVICE, consent, income};
+use super::harness::{Harness, by_hand, run};
 use super::ram_store::RamStore;
 use crate::follower::{EventBatch, Follow, StartFrom};
 
-/// A log whose newest frames show only once it is asked for the newest: as if they came while a follower composes.
-struct Behind {
+/// A log that shows its newest frames only after it was asked for the newest, as if they were committed while a follower
+/// builds its batch.
+struct LaggingLog {
     store: RamStore,
     shown: AtomicU64,
 }
 
-impl EventLog for Behind {
+impl EventLog for LaggingLog {
     fn end(&self) -> LogPosition {
         LogPosition(self.shown.load(Ordering::Relaxed))
     }
@@ -30,7 +31,7 @@ impl EventLog for Behind {
 
     fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError> {
         let mut batch = self.store.read(from, up_to.min(self.end()), max_bytes)?;
-        // There is one user, so places and sequences count the same.
+        // There is one user, so positions and sequences are equal.
         batch.entries.iter_mut().for_each(|entry| entry.newest = entry.newest.min(self.end().0));
         Ok(batch)
     }
@@ -51,7 +52,7 @@ async fn read(harness: &mut Harness) -> EventBatch {
         from: StartFrom::Oldest,
     };
     let mut follower = harness.ask(async move { profiles.follow(follow).await }).await.expect("it may follow");
-    // The mark that it waits for passes the commit thread and the shard.
+    // The mark that moves the horizon passes the commit thread and the shard.
     harness.committer.step(false);
     harness.run_tasks(8).await;
     follower.ready().await;
@@ -59,7 +60,7 @@ async fn read(harness: &mut Harness) -> EventBatch {
 }
 
 #[test]
-fn what_is_withdrawn_while_a_follower_reads_is_not_in_what_it_is_handed() {
+fn what_is_withdrawn_while_a_follower_reads_is_not_in_its_batch() {
     run(async {
         let fixture = Fixture::new();
         let mut harness = Harness::start(fixture.clone(), by_hand());
@@ -70,7 +71,7 @@ fn what_is_withdrawn_while_a_follower_reads_is_not_in_what_it_is_handed() {
 
         let shown = AtomicU64::new(harness.fixture.store.end().0);
         harness.apply(consent(NOON + 1, "minimal", false)).await;
-        let log = Arc::new(Behind { store: fixture.store.clone(), shown });
+        let log = Arc::new(LaggingLog { store: fixture.store.clone(), shown });
         let ports = crate::Ports { log, ..fixture.ports() };
         let mut harness = Harness::start_with(fixture, ports, by_hand());
         let batch = read(&mut harness).await;

@@ -1,34 +1,19 @@
-//! Live subscribers, one thing at a time.
+//! Live subscribers, with every part run by hand.
 
 use domain::event::{FeedEvent, RegisterPath};
 use domain::source::Source;
 use domain::table::Leaf;
 use serde_json::Value;
 
-use super::harness::{
-    DAY, Fixture, Harness, NOON, SERVICE, THIRD_PARTY, by_hand, citizen, event, income, policy, run, user,
+use super::fixture::{
+    DAY, Fixture, NOON, SERVICE, THIRD_PARTY, citizen, consent, deadline, event, income, policy, user,
 };
+use super::harness::{Harness, by_hand, run};
 use crate::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender, channel};
 use crate::request::{CursorPast, Request, Subscribe};
 use crate::shard_event::ShardEvent;
 use crate::turn::Turn;
 use crate::{ReadError, Status, Subscription};
-
-pub(super) fn consent(time: i64, level: &str, third_party: bool) -> FeedEvent {
-    let (level, third_party) = (format!("\"{level}\""), third_party.to_string());
-    let values = [
-        (RegisterPath::Leaf(Leaf::ConsentDataSharingLevel), Some(&*level)),
-        (RegisterPath::Leaf(Leaf::ConsentThirdPartySharing), Some(&*third_party)),
-    ];
-    event(user(1), &format!("consent-{time}"), time, Source::Consent, &values)
-}
-
-pub(super) fn deadline(time: i64, due: &str) -> FeedEvent {
-    let details = format!(
-        r#"{{"action_url":"/a","deadline_id":"d","description":"d","due_date":"{due}","priority":"low","type":"t"}}"#
-    );
-    event(user(1), "deadline", time, Source::Deadlines, &[(RegisterPath::DeadlineDetails("d".into()), Some(&details))])
-}
 
 async fn subscribe(
     harness: &mut Harness,
@@ -94,12 +79,12 @@ fn the_state_comes_first_and_patches_continue_it() {
 }
 
 #[test]
-fn a_subscription_that_nobody_waits_for_is_not_opened_behind_its_end() {
+fn a_subscription_that_was_ended_before_it_was_opened_stays_closed() {
     run(async {
         let mut harness = Harness::start(Fixture::new(), by_hand());
         harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, mut receiver) = channel(8);
-        let (answer, gave_up) = tokio::sync::oneshot::channel();
+        let (answer, receiver_gone) = tokio::sync::oneshot::channel();
         let subscription = Subscription {
             id: 1,
             viewer: citizen(1),
@@ -109,7 +94,7 @@ fn a_subscription_that_nobody_waits_for_is_not_opened_behind_its_end() {
             outlet: outlet.clone(),
         };
         let open = Request::Subscribe(Subscribe { subscription, past: CursorPast::NotRead, answer });
-        drop(gave_up);
+        drop(receiver_gone);
         harness.profiles.unsubscribe(user(1), 1, &outlet);
         harness.runtime.dispatch(user(1), open).expect("there is room");
         harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
@@ -180,7 +165,7 @@ fn a_slow_client_gets_one_patch_for_many_and_the_whole_document_where_that_is_sh
     run(async {
         let mut harness = Harness::start(Fixture::new(), by_hand());
         harness.apply(income(1, NOON, "0-2.5L")).await;
-        // So that a patch is much shorter than the document.
+        // Makes the document much longer than a patch.
         harness.apply(deadline(NOON, "2026-01-25")).await;
         let (outlet, mut receiver) = channel(2);
         subscribe(&mut harness, 1, citizen(1), &outlet).await.expect("known");
@@ -193,7 +178,8 @@ fn a_slow_client_gets_one_patch_for_many_and_the_whole_document_where_that_is_sh
             change(&mut harness);
             harness.settle().await;
         }
-        // The profile and one patch filled it; what cannot be appended to a document makes a new one, and 5 had room.
+        // The profile and one patch fill the queue. A patch cannot be merged into a profile, so revision 4 replaces it, and
+        // there is room for 5.
         assert_eq!(kinds(&mut receiver), [(FrameKind::Profile, 4), (FrameKind::Patch, 5)]);
         for _ in 0..4 {
             change(&mut harness);
@@ -201,7 +187,7 @@ fn a_slow_client_gets_one_patch_for_many_and_the_whole_document_where_that_is_sh
         }
         let got = frames(&mut receiver);
         let steps: Vec<_> = got.iter().map(|frame| (frame.message.base, frame.message.revision)).collect();
-        assert_eq!(steps, [(5, 8), (8, 9)], "6 and 7 filled it, 8 was appended to them, 9 had room");
+        assert_eq!(steps, [(5, 8), (8, 9)], "6 and 7 fill the queue, 8 is merged with them, and there is room for 9");
         assert_eq!(json(&got[0])["operations"].as_array().map(Vec::len), Some(3));
         for _ in 0..20 {
             change(&mut harness);
@@ -243,7 +229,7 @@ fn a_cursor_of_one_user_does_not_show_what_was_hidden_of_another() {
         let mut harness = Harness::start(Fixture::new(), by_hand());
         harness.apply(income(1, NOON, "0-2.5L")).await;
         harness.apply(consent(NOON, "standard", false)).await;
-        // The other one shares from the first revision on what this one shares from the second.
+        // The second user shares from its first revision on what the first user shares from its second revision on.
         harness.apply(FeedEvent { user: user(2), ..consent(NOON, "standard", false) }).await;
         let (outlet, mut receiver) = channel(8);
         let (profiles, viewer) = (harness.profiles.clone(), SERVICE);
@@ -273,7 +259,7 @@ async fn continue_from(harness: &mut Harness, viewer: domain::access::Viewer, cu
 }
 
 #[test]
-fn a_change_of_completeness_is_told_to_those_who_may_know() {
+fn a_change_of_completeness_is_sent_to_viewers_who_may_see_it() {
     run(async {
         let mut harness = Harness::start(Fixture::new(), by_hand());
         harness.apply(income(1, NOON, "0-2.5L")).await;
@@ -285,7 +271,7 @@ fn a_change_of_completeness_is_told_to_those_who_may_know() {
         harness.apply(event(user(1), "state", NOON, Source::Metadata, &state)).await;
         let told: Vec<_> =
             frames(&mut receiver).into_iter().filter(|frame| frame.message.kind == FrameKind::Completeness).collect();
-        let [told] = told.as_slice() else { panic!("{} were told", told.len()) };
+        let [told] = told.as_slice() else { panic!("{} completeness messages", told.len()) };
         assert_eq!(told.subscription, 1);
         let (text, view) = (json(told), harness.view(1, citizen(1)).await.expect("known"));
         let held: Value = serde_json::from_slice(&view.body).expect("JSON");
@@ -316,7 +302,7 @@ fn a_new_policy_is_followed_without_an_event() {
 }
 
 #[test]
-fn a_new_policy_is_followed_beside_the_outcomes_and_not_before_them() {
+fn a_new_policy_is_followed_between_the_outcomes_and_not_before_them() {
     run(async {
         let mut harness = Harness::start(Fixture::new(), by_hand());
         harness.apply(consent(NOON, "standard", false)).await;
@@ -325,7 +311,7 @@ fn a_new_policy_is_followed_beside_the_outcomes_and_not_before_them() {
         frames(&mut receiver);
         harness.fixture.policy.store(policy(1).into());
         harness.shard.handle(ShardEvent::PolicyChanged, &mut Turn::default()).await;
-        assert_eq!(frames(&mut receiver).len(), 0, "whatever comes next from the commit thread has its turn first");
+        assert_eq!(frames(&mut receiver).len(), 0, "the next events of the commit thread come first");
         harness.run_tasks(8).await;
         assert_eq!(kinds(&mut receiver).len(), 1, "without a tick");
     });
@@ -345,7 +331,7 @@ fn a_policy_that_came_and_went_between_two_ticks_leaves_nothing_behind() {
         let shown = |got: &[OutletFrame]| got.last().is_some_and(|frame| text(frame).contains("income_bracket"));
         assert!(!shown(&frames(&mut receiver)));
         harness.shard.on_tick();
-        assert!(shown(&frames(&mut receiver)), "the table is the same, and so is what it shows");
+        assert!(shown(&frames(&mut receiver)), "the policy is the same again, and so is the view");
     });
 }
 
@@ -370,7 +356,7 @@ fn the_turn_of_the_day_reaches_subscribers_and_readers() {
 }
 
 #[test]
-fn an_actor_with_a_subscriber_stays_and_one_that_dies_says_so() {
+fn an_actor_with_a_subscriber_is_not_passivated_and_one_that_panics_sends_a_resync() {
     run(async {
         let options = crate::Options { idle_passivate: std::time::Duration::ZERO, ..by_hand() };
         let mut harness = Harness::start(Fixture::new(), options);

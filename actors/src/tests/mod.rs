@@ -1,12 +1,15 @@
-//! Tests of the parts together. `path` runs the real threads, `bounds` and `model` run every part by hand, so that a
-//! seed decides what happens when.
+//! Tests of the parts together. `path` and `stop` run the real threads. The others run every part by hand on one thread;
+//! in `model`, a seed decides what runs when.
 
 mod bounds;
 mod existence;
 mod fairness;
+mod fixture;
 mod follower;
 mod harness;
 mod live;
 mod model;
 mod path;
 mod ram_store;
+mod random;
+mod stop;

@@ -1,16 +1,15 @@
-//! The way of an event with the real threads: submitted, committed, answered, read.
+//! The path of an event on the real threads: submitted, committed, answered and read.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::event::RegisterPath;
-use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::source::{Source, ValueKind};
 use domain::table::Leaf;
 use tokio::sync::mpsc;
 
-use super::harness::{Fixture, NOON, citizen, income, run, user};
-use super::ram_store::{RamStore, SeededRandom};
+use super::fixture::{Fixture, NOON, citizen, income, user};
+use super::harness::run;
+use super::random::SeededRandom;
 use crate::{Options, Profiles, ReadError, Reply, Status};
 
 #[test]
@@ -74,7 +73,8 @@ fn thousands_of_events_over_one_channel_each_get_one_result_and_a_restart_finds_
     });
 }
 
-/// The races that the model, on one thread, cannot have: threads that send while actors passivate, die and hydrate.
+/// Covers races that the model, on one thread, cannot have: threads that send while actors are passivated, panic and are
+/// hydrated.
 #[test]
 fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer() {
     const USERS: usize = 10;
@@ -106,7 +106,7 @@ fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer(
                 let mut random = SeededRandom(thread as u64);
                 for index in (thread..THREADS * EVENTS).step_by(THREADS) {
                     let mut reply = Reply::stream(index as u64, sender.clone());
-                    // Some give up: what is dropped answers busy.
+                    // After that, the reply is dropped, which answers busy.
                     for _ in 0..100 {
                         match profiles.submit(of(index), Instant::now(), reply) {
                             Ok(()) => break,
@@ -145,39 +145,5 @@ fn under_churn_on_real_threads_nothing_is_lost_forked_or_left_without_an_answer(
             let revisions = states.iter().map(|state| state.envelope.revision);
             assert!(revisions.clone().zip(revisions.skip(1)).all(|(one, next)| next == one || next == one + 1));
         }
-    });
-}
-
-/// A journal that waits until it is told to go on.
-struct Held(RamStore, std::sync::mpsc::Receiver<()>);
-
-impl Journal for Held {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
-        self.1.recv().expect("told to go on");
-        self.0.append(group)
-    }
-}
-
-#[test]
-fn stopping_waits_for_what_is_pending() {
-    run(async {
-        let fixture = Fixture::new();
-        let (go_on, held) = std::sync::mpsc::channel();
-        let mut ports = fixture.ports();
-        ports.journal = Box::new(Held(fixture.store.clone(), held));
-        let profiles = Profiles::start(Options { shards: 1, ..Options::default() }, ports).expect("threads");
-        let (reply, result) = Reply::one();
-        profiles.submit(income(1, NOON, "0-2.5L"), Instant::now(), reply).expect("there is room");
-        let late = profiles.clone();
-        let stopping = actix_rt::spawn(profiles.stop());
-        tokio::task::yield_now().await;
-        let (reply, _result) = Reply::one();
-        assert!(late.submit(income(2, NOON, "0-2.5L"), Instant::now(), reply).is_err(), "no more is taken");
-        assert!(!late.is_ready());
-        go_on.send(()).expect("the commit thread waits");
-        assert!(stopping.await.expect("no panic"));
-        assert_eq!(result.await.expect("an answer").status, Status::Applied { revision: 1 });
-        assert_eq!(fixture.store.frames(&user(1)), 1);
-        drop(Arc::new(late));
     });
 }

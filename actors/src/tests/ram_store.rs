@@ -1,55 +1,55 @@
-//! A journal and store in RAM whose commits can be made to fail, a clock that stands still, and random from a seed.
+//! A journal, store and event log in RAM, whose commits can be made to fail.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use domain::id::UserId;
-use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
 use domain::port::store::{Checkpointed, Fold, LoadVisitor, ProfileStore, StoreError};
 use domain::record;
-use domain::splitmix64;
 use domain::state::UserState;
 use parking_lot::Mutex;
 
-/// What becomes of the next group.
+/// The result of the commit of the next group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Fate {
     #[default]
     Taken,
+    /// The group is not taken.
     NotTaken,
+    /// The group may be durable or not: see [`RamStore::restart`]. Every later group fails.
     Unknown,
+    /// The journal panics.
     Panics,
 }
 
-/// The durable harness: it outlives the actors.
+/// What is durable. It outlives a restart of the actors.
 #[derive(Debug, Default, Clone)]
 pub(super) struct RamStore(Arc<Mutex<Log>>);
 
 #[derive(Debug, Default)]
 struct Log {
     frames: BTreeMap<UserId, Vec<Vec<u8>>>,
-    /// Whose frames came, in order.
+    /// Users and sequences in the order of their frames.
     order: Vec<(UserId, u64)>,
     fate: Fate,
-    /// What was written with an unknown fate: a restart decides.
-    limbo: Vec<(UserId, u64, Vec<u8>)>,
+    /// Records of unknown fate. A restart decides about them.
+    of_unknown_fate: Vec<(UserId, u64, Vec<u8>)>,
     refuses: bool,
     refused: usize,
-    while_syncing: Interlude,
+    while_syncing: SyncHook,
     unfolded: u64,
 }
 
-/// What happens elsewhere while a group is on its way.
+/// Work that runs during the next sync.
 #[derive(Default)]
-struct Interlude(Option<Box<dyn FnOnce() + Send>>);
+struct SyncHook(Option<Box<dyn FnOnce() + Send>>);
 
-impl std::fmt::Debug for Interlude {
+impl std::fmt::Debug for SyncHook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Interlude")
+        f.write_str("SyncHook")
     }
 }
 
@@ -58,26 +58,28 @@ impl RamStore {
         self.0.lock().fate = fate;
     }
 
-    /// Does something during the next sync.
-    pub(super) fn while_syncing(&self, interlude: impl FnOnce() + Send + 'static) {
-        self.0.lock().while_syncing = Interlude(Some(Box::new(interlude)));
+    /// Runs `hook` during the next sync.
+    pub(super) fn while_syncing(&self, hook: impl FnOnce() + Send + 'static) {
+        self.0.lock().while_syncing = SyncHook(Some(Box::new(hook)));
     }
 
-    /// Says how far the checkpoint is behind.
+    /// Sets how many bytes the checkpoint is behind.
     pub(super) fn set_unfolded(&self, bytes: u64) {
         self.0.lock().unfolded = bytes;
     }
 
-    /// How many frames a user has.
+    /// Returns the number of a user's frames.
     pub(super) fn frames(&self, user: &UserId) -> usize {
         self.0.lock().frames.get(user).map_or(0, Vec::len)
     }
 
+    /// Returns how many records were refused, as they were out of sequence.
     pub(super) fn refused(&self) -> usize {
         self.0.lock().refused
     }
 
-    /// A user's durable states by sequence, from 1, replayed from the frames.
+    /// Returns a user's durable states by sequence, replayed from the frames. `from` are the first ones, which are known
+    /// already.
     pub(super) fn states(&self, user: &UserId, from: Vec<UserState>) -> Vec<UserState> {
         let log = self.0.lock();
         let frames = log.frames.get(user).map_or(&[][..], Vec::as_slice);
@@ -89,13 +91,13 @@ impl RamStore {
         states
     }
 
-    /// The journal works again, and a prefix of what was in limbo turns out to be there.
+    /// Lets the journal work again. Of the records of unknown fate, the first `kept` turn out to be durable.
     pub(super) fn restart(&self, kept: usize) {
         let mut log = self.0.lock();
         log.refuses = false;
-        log.while_syncing = Interlude::default();
+        log.while_syncing = SyncHook::default();
         log.fate = Fate::Taken;
-        for (user, sequence, body) in std::mem::take(&mut log.limbo).into_iter().take(kept) {
+        for (user, sequence, body) in std::mem::take(&mut log.of_unknown_fate).into_iter().take(kept) {
             let frames = log.frames.entry(user).or_default();
             if frames.len() as u64 + 1 == sequence {
                 frames.push(body);
@@ -107,8 +109,8 @@ impl RamStore {
 
 impl Journal for RamStore {
     fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
-        let interlude = self.0.lock().while_syncing.0.take();
-        interlude.into_iter().for_each(|interlude| interlude());
+        let hook = self.0.lock().while_syncing.0.take();
+        hook.into_iter().for_each(|hook| hook());
         let mut log = self.0.lock();
         let fate = std::mem::take(&mut log.fate);
         if log.refuses {
@@ -119,7 +121,8 @@ impl Journal for RamStore {
             Fate::NotTaken => return Err(JournalError::NotTaken(io::Error::other("disk full"))),
             Fate::Unknown => {
                 log.refuses = true;
-                log.limbo = group.iter().map(|record| (record.user, record.sequence, record.body.clone())).collect();
+                log.of_unknown_fate =
+                    group.iter().map(|record| (record.user, record.sequence, record.body.clone())).collect();
                 return Err(JournalError::UnknownFate(io::Error::other("fdatasync failed")));
             }
             Fate::Panics => panic!("injected"),
@@ -140,7 +143,7 @@ impl Journal for RamStore {
 }
 
 impl ProfileStore for RamStore {
-    /// Half of the frames come as a checkpoint.
+    /// Returns half of the frames as a checkpoint.
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         self.load_history(user, 0, visitor)
     }
@@ -165,7 +168,7 @@ impl ProfileStore for RamStore {
     }
 }
 
-/// A place is the number of the frames before it.
+/// A position is the number of the frames before it.
 impl EventLog for RamStore {
     fn end(&self) -> LogPosition {
         LogPosition(self.0.lock().order.len() as u64)
@@ -200,48 +203,5 @@ impl EventLog for RamStore {
 
     fn newest(&self, user: &UserId) -> Result<u64, StoreError> {
         Ok(self.0.lock().frames.get(user).map_or(0, |frames| frames.len() as u64))
-    }
-}
-
-/// A clock that is set.
-#[derive(Debug)]
-pub(super) struct ManualClock(pub(super) AtomicI64);
-
-impl Clock for ManualClock {
-    fn now_micros(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Bytes that count.
-#[derive(Debug, Default)]
-pub(super) struct CountingEntropy(AtomicU64);
-
-impl Entropy for CountingEntropy {
-    fn fill(&self, bytes: &mut [u8]) {
-        let count = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        bytes.iter_mut().enumerate().for_each(|(index, byte)| *byte = count[index % 8]);
-    }
-}
-
-/// SplitMix64: random from a seed.
-#[derive(Debug, Clone)]
-pub(super) struct SeededRandom(pub(super) u64);
-
-impl SeededRandom {
-    fn next(&mut self) -> u64 {
-        splitmix64::next(&mut self.0)
-    }
-
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub(super) fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-
-    pub(super) fn pick<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())].clone()
     }
 }

@@ -1,4 +1,4 @@
-//! What a schedule's answers are checked against: the frames in the journal, and nothing else.
+//! The checks of a schedule's answers. They use only the frames in the journal.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use domain::pipeline::{ApplyOutcome, AssemblyContext, RollOutcome, apply, roll, 
 use domain::state::UserState;
 use domain::table::LeafSet;
 
-use super::super::harness::{Fixture, user};
+use super::super::fixture::{Fixture, user};
 use crate::{ReadError, Status, View};
 
-/// What is durable, by user: every state that the frames lead to.
+/// The durable states of each user: every state that the frames lead to.
 pub(super) struct Durable {
     fixture: Fixture,
     users: Vec<User>,
@@ -23,9 +23,9 @@ pub(super) struct Durable {
 struct User {
     /// By sequence, from 1.
     states: Vec<UserState>,
-    /// The greatest revision in an answer.
+    /// The highest revision in an answer.
     acknowledged: u64,
-    /// Revisions that an event was told it made.
+    /// Revisions that are in the answer of the event that made them.
     applied: HashSet<u64>,
 }
 
@@ -34,7 +34,7 @@ impl Durable {
         Self { fixture: fixture.clone(), users: (0..users).map(|_| User::default()).collect() }
     }
 
-    /// Reads the new frames. That they continue each other, without gap or fork, is checked by replaying them.
+    /// Reads the new frames. Replaying them checks that they continue each other, without gap or fork.
     pub(super) fn follow(&mut self, fixture: &Fixture) {
         for (number, durable) in self.users.iter_mut().enumerate() {
             let known = durable.states.len();
@@ -52,7 +52,7 @@ impl Durable {
         }
     }
 
-    /// After a restart revisions that were never acknowledged may be there, or not; the others must.
+    /// Checks that all acknowledged revisions are there after a restart. Others may be there or not.
     pub(super) fn restart(&mut self, fixture: &Fixture) {
         self.follow(fixture);
         for durable in &self.users {
@@ -69,7 +69,7 @@ impl Durable {
         self.users.iter().map(days).sum()
     }
 
-    /// The newest state of a revision.
+    /// Returns the newest state of a revision.
     fn at(&self, number: usize, revision: u64) -> &UserState {
         let states = self.users[number].states.iter().rev();
         let mut found = states.filter(|state| state.envelope.revision == revision);
@@ -80,7 +80,8 @@ impl Durable {
         self.users[number].head()
     }
 
-    /// An answer speaks of what is durable, and a revision was made by one event. Whether it is an acknowledgement.
+    /// Checks that an answer's revision is durable, and was made by one event alone. Returns whether the answer is an
+    /// acknowledgement.
     pub(super) fn check_answer(&mut self, event: &FeedEvent, status: Status) -> bool {
         let number = (0..self.users.len()).find(|number| user(*number) == event.user).expect("a user of the model");
         let durable = &mut self.users[number];
@@ -99,7 +100,7 @@ impl Durable {
         true
     }
 
-    /// Sending an acknowledged event again finds nothing new in it.
+    /// Checks that an acknowledged event would change nothing if it were sent again.
     pub(super) fn check_holds(&self, event: &FeedEvent) {
         let number = (0..self.users.len()).find(|number| user(*number) == event.user).expect("a user of the model");
         let head = Arc::new(self.head(number).expect("an acknowledged event is durable").clone());
@@ -107,8 +108,8 @@ impl Durable {
         assert!(!matches!(outcome, ApplyOutcome::Changed(_)), "an acknowledged event is lost");
     }
 
-    /// A view is of a durable revision, at least as new as what was acknowledged before it was asked for, of the day,
-    /// and byte for byte what the mask makes of it.
+    /// Checks a view: its revision is durable and not older than what was acknowledged when it was asked for, its day is
+    /// right, and its bytes are those of the mask.
     pub(super) fn check_view(
         &self,
         number: usize,
@@ -130,14 +131,14 @@ impl Durable {
         };
         assert!(view.revision >= acknowledged, "read {} after {acknowledged} was acknowledged", view.revision);
         let state = self.at(number, view.revision);
-        // Where the turn of the day was not journalled, the head is shown as it is, but never from the cache.
+        // If the roll to the new day was not journalled, the head is returned as it is, but never from the cache.
         assert!(view.day >= day || !view.cache_hit, "a cached view of yesterday");
         let rolled = roll(&Arc::new(state.clone()), &self.context(view.day.max(state.day)));
         assert!(matches!(rolled, RollOutcome::Same(_)) || view.day < state.day, "a view that the day has overtaken");
         assert_eq!(view.body, serialize::view(state, view.mask), "revision {}", view.revision);
     }
 
-    /// The mask of a viewer at one state, under the policy in force; `None` while it is hidden.
+    /// Returns a viewer's mask at one state, under the policy in force; `None` if the user is hidden.
     pub(super) fn mask(&self, number: usize, viewer: &Viewer, state: &UserState) -> Option<LeafSet> {
         match self.fixture.policy.load().visibility(viewer, &user(number), state.consent()) {
             Visibility::Mask(mask) => Some(mask),
@@ -145,14 +146,14 @@ impl Durable {
         }
     }
 
-    /// The document of a revision as a subscriber must hold it.
+    /// Returns the document of a revision as a subscriber must hold it.
     pub(super) fn document(&self, number: usize, viewer: &Viewer, fields: LeafSet, revision: u64) -> Vec<u8> {
         let state = self.at(number, revision);
         let mask = self.mask(number, viewer, state).expect("nothing is sent of a user who is hidden");
         serialize::view(state, mask.and(fields))
     }
 
-    /// What goes out at `revision` holds no leaf that an acknowledged later revision took from the viewer.
+    /// Checks that a frame at `revision` contains no leaf that a later, acknowledged revision withdrew from the viewer.
     pub(super) fn check_not_withdrawn(&self, number: usize, viewer: &Viewer, fields: LeafSet, revision: u64) {
         let acknowledged = self.users[number].acknowledged;
         if revision >= acknowledged {

@@ -13,16 +13,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use schedule::Schedule;
 
-/// Runs the schedules of many seeds; a failure names its seed.
-///
-/// `MODEL_SEED` runs one seed, `MODEL_SCHEDULES` another number of them.
+/// Runs the schedules of many seeds. A failure names its seed: `MODEL_SEED` runs that one alone. `MODEL_SCHEDULES` sets
+/// the number of schedules.
 #[test]
-#[expect(clippy::print_stdout, reason = "says what the schedules came to; shown with --nocapture")]
+#[expect(clippy::print_stdout, reason = "prints the tally; shown with --nocapture")]
 fn the_commit_protocol_holds_under_random_schedules() {
     let seed = number("MODEL_SEED");
     let first = seed.unwrap_or(1);
     let count = if seed.is_some() { 1 } else { number("MODEL_SCHEDULES").unwrap_or(2_000) };
-    // Panics are injected by the thousand: their reports would bury the one that counts.
+    // Thousands of panics are injected: their reports would bury the one that matters.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let injected = panic.payload().downcast_ref::<&str>().is_some_and(|text| *text == "injected");
@@ -30,20 +29,20 @@ fn the_commit_protocol_holds_under_random_schedules() {
             report(panic);
         }
     }));
-    let mut seen = schedule::Seen::default();
+    let mut tally = schedule::Tally::default();
     for seed in first..first + count {
         match catch_unwind(AssertUnwindSafe(|| super::harness::run(async { Schedule::new(seed).run().await }))) {
-            Ok(one) => seen.add(&one),
+            Ok(one) => tally.add(&one),
             Err(_) => panic!("schedule of seed {seed} failed: run it alone with MODEL_SEED={seed}"),
         }
     }
-    println!("schedules {first}..{}: {seen:?}", first + count);
+    println!("schedules {first}..{}: {tally:?}", first + count);
     if count >= 500 {
-        seen.everything_happened();
+        tally.everything_happened();
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test's own knob: which seeds, how many")]
+#[expect(clippy::disallowed_methods, reason = "the test's own setting: which seeds, and how many")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

@@ -9,8 +9,10 @@ use domain::source::Source;
 use domain::table::Leaf;
 use tokio::task::JoinHandle;
 
-use super::super::harness::{DAY, Fixture, Harness, NOON, SERVICE, THIRD_PARTY, by_hand, citizen, event, policy, user};
-use super::super::ram_store::{Fate, SeededRandom};
+use super::super::fixture::{DAY, Fixture, NOON, SERVICE, THIRD_PARTY, citizen, event, policy, user};
+use super::super::harness::{Harness, by_hand};
+use super::super::ram_store::Fate;
+use super::super::random::SeededRandom;
 use super::checks::Durable;
 use super::subscriber::{Client, Subscriber};
 use crate::request::Request;
@@ -19,8 +21,8 @@ use crate::{Options, ReadError, Status, View};
 const USERS: usize = 3;
 const STEPS: usize = 180;
 
-/// What a schedule is about.
-const EVENTS: &[&str] = &[
+/// What a schedule counts.
+const COUNTED: &[&str] = &[
     "applied",
     "unchanged",
     "duplicates",
@@ -45,36 +47,36 @@ const EVENTS: &[&str] = &[
     "rolls",
 ];
 
-/// How often each thing happened: a test that never sees it proves nothing.
+/// How often each thing happened. A test in which a thing never happens proves nothing about it.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Seen(BTreeMap<&'static str, usize>);
+pub(super) struct Tally(BTreeMap<&'static str, usize>);
 
-impl Seen {
-    pub(super) fn saw(&mut self, what: &'static str) {
-        self.saw_times(what, 1);
+impl Tally {
+    pub(super) fn count(&mut self, what: &'static str) {
+        self.count_times(what, 1);
     }
 
-    fn saw_times(&mut self, what: &'static str, times: usize) {
-        assert!(EVENTS.contains(&what), "{what}");
+    fn count_times(&mut self, what: &'static str, times: usize) {
+        assert!(COUNTED.contains(&what), "{what}");
         *self.0.entry(what).or_default() += times;
     }
 
     pub(super) fn add(&mut self, other: &Self) {
-        other.0.iter().for_each(|(what, times)| self.saw_times(what, *times));
+        other.0.iter().for_each(|(what, times)| self.count_times(what, *times));
     }
 
     pub(super) fn everything_happened(&self) {
-        for what in EVENTS {
-            assert!(self.0.get(what).is_some_and(|times| *times >= 20), "{what} hardly ever: {self:?}");
+        for what in COUNTED {
+            assert!(self.0.get(what).is_some_and(|times| *times >= 20), "{what} happened hardly ever: {self:?}");
         }
     }
 }
 
-/// A view that was asked for.
-struct Asked {
+/// A view that was asked for, and is not answered yet.
+struct PendingView {
     user: usize,
     viewer: Viewer,
-    /// What had been acknowledged, and which day it was, when it was asked for.
+    /// The revision that was acknowledged, and the day, when the view was asked for.
     acknowledged: u64,
     day: domain::day::Day,
     answer: JoinHandle<Result<View, ReadError>>,
@@ -84,26 +86,26 @@ pub(super) struct Schedule {
     random: SeededRandom,
     fixture: Fixture,
     harness: Harness,
-    /// What a restart would find, checked frame by frame.
+    /// What a restart would find. Every frame is checked.
     durable: Durable,
-    /// Events whose result is out.
+    /// Events that have no result yet.
     open: HashMap<u64, FeedEvent>,
     /// Events that were acknowledged, over all restarts.
     acknowledged: Vec<FeedEvent>,
-    asked: Vec<Asked>,
+    asked: Vec<PendingView>,
     subscribers: Vec<Subscriber>,
-    /// Who left and may come back, with what they hold.
+    /// Clients that have left and may come back, with what they hold.
     left: Vec<Client>,
-    seen: Seen,
+    tally: Tally,
     policy: usize,
-    /// One in so many chances of a failure or a death is taken.
-    harshness: usize,
+    /// One in this many chances of a failure or a panic is taken.
+    failure_odds: usize,
 }
 
 impl Schedule {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = SeededRandom(seed);
-        let harshness = random.pick(&[1, 3, 6, 20]);
+        let failure_odds = random.pick(&[1, 3, 6, 20]);
         let fixture = Fixture::new();
         let harness = Harness::start(fixture.clone(), options(&mut random));
         let durable = Durable::new(&fixture, USERS);
@@ -117,21 +119,21 @@ impl Schedule {
             asked: Vec::new(),
             subscribers: Vec::new(),
             left: Vec::new(),
-            seen: Seen::default(),
+            tally: Tally::default(),
             policy: 0,
-            harshness,
+            failure_odds,
         }
     }
 
-    pub(super) async fn run(mut self) -> Seen {
+    pub(super) async fn run(mut self) -> Tally {
         for _ in 0..STEPS {
             self.step().await;
             self.check().await;
         }
         self.finish().await;
-        self.seen.saw_times("rolls", self.durable.rolls());
-        self.seen.saw_times("refused", self.fixture.store.refused());
-        self.seen
+        self.tally.count_times("rolls", self.durable.rolls());
+        self.tally.count_times("refused", self.fixture.store.refused());
+        self.tally
     }
 
     async fn step(&mut self) {
@@ -151,10 +153,10 @@ impl Schedule {
                 let turns = 1 + self.random.below(6);
                 self.harness.run_tasks(turns).await;
             }
-            26 if self.random.one_in(self.harshness) => self.fail_next_commit(),
-            27 if self.random.one_in(self.harshness) => self.kill(),
+            26 if self.random.one_in(self.failure_odds) => self.fail_next_commit(),
+            27 if self.random.one_in(self.failure_odds) => self.kill(),
             28 => self.tick(),
-            29 if self.random.one_in(3) => self.turn(),
+            29 if self.random.one_in(3) => self.change_clock_or_policy(),
             30 if self.random.one_in(12) => self.restart(),
             _ => self.receive(),
         }
@@ -162,17 +164,14 @@ impl Schedule {
 
     fn receive(&mut self) {
         for subscriber in &mut self.subscribers {
-            subscriber.receive(&self.durable, &mut self.seen);
+            subscriber.receive(&self.durable, &mut self.tally);
         }
     }
 
     fn submit(&mut self) {
         for _ in 0..1 + self.random.below(4) {
             let again = self.random.one_in(6) && !self.acknowledged.is_empty();
-            let event = match again {
-                true => self.random.pick(&self.acknowledged),
-                false => random_event(&mut self.random),
-            };
+            let event = if again { self.random.pick(&self.acknowledged) } else { random_event(&mut self.random) };
             let index = self.harness.submit(event.clone());
             self.open.insert(index, event);
         }
@@ -182,7 +181,7 @@ impl Schedule {
         let number = self.random.below(USERS);
         let viewer = self.random.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
         let (profiles, asker) = (self.harness.profiles.clone(), viewer.clone());
-        self.asked.push(Asked {
+        self.asked.push(PendingView {
             user: number,
             viewer,
             acknowledged: self.durable.acknowledged(number),
@@ -195,14 +194,13 @@ impl Schedule {
         if self.subscribers.len() >= 4 {
             return;
         }
-        let client = match !self.random.one_in(4) && !self.left.is_empty() {
-            true => self.left.swap_remove(self.random.below(self.left.len())),
-            false => {
-                let number = self.random.below(USERS);
-                let viewer = self.random.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
-                let fields = self.random.one_in(3).then(|| domain::table::Member::Economic.leaves());
-                Client::new(number, viewer, fields)
-            }
+        let client = if !self.random.one_in(4) && !self.left.is_empty() {
+            self.left.swap_remove(self.random.below(self.left.len()))
+        } else {
+            let number = self.random.below(USERS);
+            let viewer = self.random.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
+            let fields = self.random.one_in(3).then(|| domain::table::Member::Economic.leaves());
+            Client::new(number, viewer, fields)
         };
         let capacity = 1 + self.random.below(4);
         self.subscribers.push(Subscriber::open(&self.harness, client, capacity));
@@ -218,7 +216,7 @@ impl Schedule {
     fn fail_next_commit(&mut self) {
         let fate = if self.random.one_in(20) { Fate::Unknown } else { Fate::NotTaken };
         self.harness.set_fate(if self.random.one_in(20) { Fate::Panics } else { fate });
-        self.seen.saw("failed groups");
+        self.tally.count("failed groups");
     }
 
     fn kill(&mut self) {
@@ -226,34 +224,34 @@ impl Schedule {
         if !self.harness.runtime.roster.send_if_live(&user(number), Request::Panic) {
             return;
         }
-        self.seen.saw("killed");
-        self.seen.saw_times("killed in flight", usize::from(self.harness.runtime.services.permits.taken() > 0));
+        self.tally.count("killed");
+        self.tally.count_times("killed in flight", usize::from(self.harness.runtime.services.permits.taken() > 0));
     }
 
     fn tick(&mut self) {
         let live = self.harness.shard.slots.borrow().len();
         self.harness.shard.on_tick();
-        self.seen.saw_times("passivated", live - self.harness.shard.slots.borrow().len());
+        self.tally.count_times("passivated", live - self.harness.shard.slots.borrow().len());
     }
 
-    /// The clock, or the policy, turns.
-    fn turn(&mut self) {
+    /// Changes the clock or the policy.
+    fn change_clock_or_policy(&mut self) {
         match self.random.below(5) {
             0 => {
                 self.policy = 1 - self.policy;
                 self.fixture.policy.store(policy(self.policy).into());
-                // What was queued under the old policy is allowed to go out until the next tick finds it.
+                // Until the next tick, what was queued under the old policy may still be sent.
                 self.harness.shard.on_tick();
             }
             1 => self.fixture.set_now(self.fixture.now() - DAY / 3),
             _ => self.fixture.set_now(self.fixture.now() + DAY / 2),
         }
-        // A clock that goes back takes the day back for those who have no answer yet.
+        // If the clock goes back, a view that has no answer yet may be of the earlier day.
         let today = self.harness.runtime.services.today();
         self.asked.iter_mut().for_each(|asked| asked.day = asked.day.min(today));
     }
 
-    /// Everything that is not durable is gone; what was in limbo may be there or not.
+    /// Restarts. Everything that is not durable is gone; records of unknown fate may be there or not.
     fn restart(&mut self) {
         for asked in self.asked.drain(..) {
             asked.answer.abort();
@@ -263,7 +261,7 @@ impl Schedule {
         self.fixture.store.restart(self.random.below(4));
         self.harness = Harness::start(self.fixture.clone(), options(&mut self.random));
         self.durable.restart(&self.fixture);
-        self.seen.saw("restarts");
+        self.tally.count("restarts");
     }
 
     async fn check(&mut self) {
@@ -271,10 +269,10 @@ impl Schedule {
         while let Ok(result) = self.harness.results.try_recv() {
             let event = self.open.remove(&result.index).expect("one result for each event");
             match result.status {
-                Status::Applied { .. } => self.seen.saw("applied"),
-                Status::Unchanged { .. } => self.seen.saw("unchanged"),
-                Status::Duplicate { .. } => self.seen.saw("duplicates"),
-                Status::Busy => self.seen.saw("busy"),
+                Status::Applied { .. } => self.tally.count("applied"),
+                Status::Unchanged { .. } => self.tally.count("unchanged"),
+                Status::Duplicate { .. } => self.tally.count("duplicates"),
+                Status::Busy => self.tally.count("busy"),
             }
             if self.durable.check_answer(&event, result.status) {
                 self.acknowledged.push(event);
@@ -284,15 +282,15 @@ impl Schedule {
             if self.asked[index].answer.is_finished() {
                 let asked = self.asked.swap_remove(index);
                 let answer = asked.answer.await.expect("the question does not panic");
-                self.seen.saw_times("views", usize::from(answer.is_ok()));
+                self.tally.count_times("views", usize::from(answer.is_ok()));
                 let is_hit = answer.as_ref().is_ok_and(|view| view.cache_hit);
-                self.seen.saw_times("cache hits", usize::from(is_hit));
+                self.tally.count_times("cache hits", usize::from(is_hit));
                 self.durable.check_view(asked.user, &asked.viewer, asked.acknowledged, asked.day, answer);
             }
         }
     }
 
-    /// Lets everything finish, and checks what must hold when nothing is under way.
+    /// Lets everything finish, and checks what must hold when nothing is left to do.
     async fn finish(&mut self) {
         self.fixture.store.set_fate(Fate::Taken);
         self.harness.settle().await;
@@ -300,8 +298,7 @@ impl Schedule {
         assert!(self.open.is_empty(), "every event has its result: {} have none", self.open.len());
         assert!(self.asked.is_empty(), "every question has its answer");
         assert_eq!(self.harness.runtime.services.permits.taken(), 0);
-        // What is held back from those who see nothing of it goes out at a tick.
-        // The day may turn at the first.
+        // Deferred patches are sent at a tick. There are two, as the first may bring a new day.
         for _ in 0..2 {
             self.harness.shard.on_tick();
             self.harness.settle().await;
@@ -329,7 +326,7 @@ fn options(random: &mut SeededRandom) -> Options {
     }
 }
 
-/// Few users, few times, few values: so that stamps tie, values repeat and consent comes and goes.
+/// Returns an event of few users, times and values, so that stamps tie, values repeat and consent comes and goes.
 fn random_event(random: &mut SeededRandom) -> FeedEvent {
     let number = random.below(USERS);
     let time = NOON - 100 + random.below(60) as i64;

@@ -1,4 +1,4 @@
-//! A subscriber that does what the protocol says, and looks closely.
+//! A subscriber that follows the live protocol and checks every frame.
 
 use domain::access::Viewer;
 use domain::table::{FIELDS, LeafSet};
@@ -7,15 +7,16 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use super::super::harness::{Harness, user};
+use super::super::fixture::user;
+use super::super::harness::Harness;
 use super::checks::Durable;
-use super::schedule::Seen;
+use super::schedule::Tally;
 use crate::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender, channel};
 use crate::{ReadError, Subscription};
 
 const ID: u64 = 5;
 
-/// Somebody who follows a user, and what they hold, be they connected or not.
+/// A client that follows a user, and what it holds, connected or not.
 pub(super) struct Client {
     number: usize,
     viewer: Viewer,
@@ -29,9 +30,9 @@ pub(super) struct Subscriber {
     outlet: OutletSender,
     frames: OutletReceiver,
     opening: JoinHandle<Result<(), ReadError>>,
-    /// Whether a cursor was given that no frame answered yet.
+    /// Whether a cursor was sent that no frame has answered yet.
     asked_to_continue: bool,
-    /// Whether its actor said that nothing follows.
+    /// Whether the last frame was a resync.
     ended: bool,
 }
 
@@ -70,26 +71,26 @@ impl Subscriber {
         self.lose()
     }
 
-    /// The server is gone, whatever waited to be received.
+    /// Returns the client after the server is gone, with whatever waited to be received.
     pub(super) fn lose(self) -> Client {
         self.opening.abort();
         self.client
     }
 
-    /// Takes all frames that wait.
-    pub(super) fn receive(&mut self, durable: &Durable, seen: &mut Seen) {
+    /// Receives and checks all frames that wait.
+    pub(super) fn receive(&mut self, durable: &Durable, tally: &mut Tally) {
         while let Some(frame) = self.frames.try_recv() {
             assert!(!self.ended, "a frame after the last");
             match frame.message.kind {
-                FrameKind::Profile => self.profile(&frame, seen),
-                FrameKind::Patch => self.patch(&frame, seen),
-                FrameKind::Completeness => self.completeness(&frame, seen),
+                FrameKind::Profile => self.profile(&frame, tally),
+                FrameKind::Patch => self.patch(&frame, tally),
+                FrameKind::Completeness => self.completeness(&frame, tally),
                 FrameKind::Gone => {
-                    seen.saw("gone");
+                    tally.count("gone");
                     (self.client.document, self.client.cursor) = (None, None);
                 }
                 FrameKind::Resync => {
-                    seen.saw("resyncs");
+                    tally.count("resyncs");
                     self.ended = true;
                 }
             }
@@ -101,17 +102,17 @@ impl Subscriber {
         }
     }
 
-    fn profile(&mut self, frame: &OutletFrame, seen: &mut Seen) {
-        seen.saw("profiles");
+    fn profile(&mut self, frame: &OutletFrame, tally: &mut Tally) {
+        tally.count("profiles");
         assert!(!frame.reset || self.asked_to_continue, "a reset that nobody asked for");
         if frame.reset {
-            seen.saw("resets");
+            tally.count("resets");
         }
         self.client.document = Some((frame.message.revision, json(frame)["profile"].take()));
     }
 
-    fn patch(&mut self, frame: &OutletFrame, seen: &mut Seen) {
-        seen.saw("patches");
+    fn patch(&mut self, frame: &OutletFrame, tally: &mut Tally) {
+        tally.count("patches");
         assert!(!frame.reset, "a patch continues");
         let text = json(frame);
         let (revision, document) = self.client.document.as_mut().expect("a patch continues a document");
@@ -123,12 +124,12 @@ impl Subscriber {
             document[name] = value.clone();
         }
         if self.asked_to_continue {
-            seen.saw("continued");
+            tally.count("continued");
         } else if frame.message.revision > *revision + 1 {
-            seen.saw("merged patches");
+            tally.count("merged patches");
         }
         if patch.is_empty() {
-            seen.saw("empty patches");
+            tally.count("empty patches");
         }
         let crosses = frame.message.revision / 64 != *revision / 64;
         assert_eq!(text.get("view_hash").is_some(), crosses, "from {revision} to {}", frame.message.revision);
@@ -140,9 +141,9 @@ impl Subscriber {
         }
     }
 
-    /// It follows the patch that has the percentage, and names only what may be seen.
-    fn completeness(&self, frame: &OutletFrame, seen: &mut Seen) {
-        seen.saw("completeness");
+    /// Checks a completeness message: it follows the patch with the percentage, and names only fields that were asked for.
+    fn completeness(&self, frame: &OutletFrame, tally: &mut Tally) {
+        tally.count("completeness");
         let text = json(frame);
         let (_, document) = self.client.document.as_ref().expect("a change of what is held");
         assert_eq!(text["new_pct"], document["profile_completeness_pct"]);
@@ -153,8 +154,8 @@ impl Subscriber {
         }
     }
 
-    /// After a frame the document is the view of its revision; and nothing that was withdrawn in an acknowledged
-    /// revision is in it.
+    /// Checks that the document after a frame is the view of its revision, and contains nothing that an acknowledged
+    /// revision withdrew.
     fn check(&self, durable: &Durable, frame: &OutletFrame) {
         let Client { number, viewer, document, .. } = &self.client;
         let Some((revision, document)) = document else { return };
@@ -169,7 +170,7 @@ impl Subscriber {
         durable.check_not_withdrawn(*number, viewer, fields, *revision);
     }
 
-    /// When nothing is under way, it holds the head.
+    /// Checks that the client holds the head, when nothing is left to do.
     pub(super) fn check_complete(&self, durable: &Durable) {
         if self.ended || self.asked_to_continue || !self.opening.is_finished() {
             return;
