@@ -73,14 +73,19 @@ impl BlockedCommit {
 fn stopping_waits_for_what_is_pending() {
     run(async {
         let commit = BlockedCommit::start(Options::default()).await;
+        // This one waits for its user to be loaded, and is not in the commit queue yet.
+        let (reply, second) = Reply::one();
+        commit.profiles.submit(income(2, NOON, "0-2.5L"), Instant::now(), reply).expect("there is room");
         let stopping = commit.begin_stop().await;
         let (reply, _result) = Reply::one();
-        let late = commit.profiles.submit(income(2, NOON, "0-2.5L"), Instant::now(), reply);
+        let late = commit.profiles.submit(income(3, NOON, "0-2.5L"), Instant::now(), reply);
         assert!(late.is_err(), "no further event is accepted");
         commit.go_on_after(|| {});
         assert!(stopping.await.expect("no panic"));
-        assert_eq!(commit.result.await.expect("an answer").status, Status::Applied { revision: 1 });
-        assert_eq!(commit.fixture.store.frames(&user(1)), 1);
+        for (number, result) in [(1, commit.result), (2, second)] {
+            assert_eq!(result.await.expect("an answer").status, Status::Applied { revision: 1 }, "user {number}");
+            assert_eq!(commit.fixture.store.frames(&user(number)), 1);
+        }
     });
 }
 
