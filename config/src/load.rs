@@ -1,5 +1,4 @@
-//! The way from sources to settings: lay the layers over each other, read each key with its type and range, and refuse
-//! values that contradict each other.
+//! Loads the settings: overlays the layers, reads each key with its type and range, and refuses contradictions.
 
 use std::path::PathBuf;
 use std::thread;

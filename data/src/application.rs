@@ -1,5 +1,5 @@
-//! How far applications have come. An episode only says that one moves on; where it stands follows from the episodes before,
-//! which are gone through again, so that a change needs no memory of the earlier ones and yet never contradicts them.
+//! The state of applications. An episode only says that an application moves on; its status follows from the episodes
+//! before. They are replayed each time, so that a change needs no memory of earlier ones and never contradicts them.
 
 use crate::episode::{Episode, EpisodeStep, STEPS};
 use crate::person::Person;
@@ -7,30 +7,30 @@ use crate::scheme::schemes;
 use crate::verdict::{SchemeVerdict, verdicts};
 use crate::words::Status;
 
-/// Episodes that are gone through at most. Whenever as many are over, all that a person had or had asked for lapses, so
-/// that nothing before has to be known, and even the longest life has applications.
+/// Maximum number of episodes that are replayed. After each era all applications of a person lapse, so that nothing
+/// before it has to be known, and even the longest life has applications.
 const ERA: u64 = 16;
 
-/// What each scheme that accepts the person says before their nth change. A scheme that is launched in these days (`new`,
-/// its position) is one that nobody has applied for yet, and no episode is about it.
+/// Returns the verdict on each scheme that accepts the person, as it is before their nth change. Nobody has applied yet
+/// for the scheme that is launched in these days (`new`, its position), and no episode is about it.
 pub(crate) fn standing(person: &Person, n: u64, new: Option<usize>) -> Vec<SchemeVerdict> {
     Applications::before(person, n, new).verdicts
 }
 
-/// Which application the nth change moves on, and where it stands then; `None` where none is open.
+/// Returns the application that the nth change moves on, with its new status; `None` if none is open.
 pub(crate) fn step(person: &Person, n: u64, new: Option<usize>) -> Option<SchemeVerdict> {
     let episode = Episode::new(person, n / STEPS as u64);
     Applications::before(person, n, new).move_on(&episode)
 }
 
-/// The applications of a person while their episodes are told.
+/// The applications of a person while their episodes are replayed.
 struct Applications {
     verdicts: Vec<SchemeVerdict>,
     new: Option<&'static str>,
-    /// Those that have lapsed by the turn of an era and of which nobody has said so yet, as bits by position: there are
-    /// fewer schemes than bits.
+    /// Applications that have lapsed at the turn of an era and that no event has reported yet, as bits by position:
+    /// there are fewer schemes than bits.
     unreported: u64,
-    /// The one that the present episode is about.
+    /// The position of the application that the current episode is about.
     chosen: Option<usize>,
 }
 
@@ -74,7 +74,7 @@ impl Applications {
         Some(*verdict)
     }
 
-    /// The position of one that can move.
+    /// Returns the position of an application that can move.
     fn choose(&self, position: usize) -> Option<usize> {
         let can_move =
             |verdict: &SchemeVerdict| verdict.status != Status::Active && self.new != Some(verdict.scheme.id.as_str());
@@ -83,7 +83,7 @@ impl Applications {
     }
 }
 
-/// The next rung of the ladder. Only what was turned down or has lapsed begins anew.
+/// Returns the next status. Only a rejected or lapsed application starts again.
 const fn after(status: Status, rejects: bool) -> Option<Status> {
     Some(match status {
         Status::NotApplied | Status::Rejected | Status::Lapsed => Status::Applied,

@@ -1,4 +1,4 @@
-//! Where people live and what is known of them by place: `facts/census.csv`, `districts.csv` and `pincodes.csv`.
+//! Where people live, and what is known about them by place: `facts/census.csv`, `districts.csv` and `pincodes.csv`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use crate::random::Random;
 pub(crate) struct CensusDistrict {
     /// The position of its state in [`states`].
     pub(crate) state: usize,
-    /// Its slug.
+    /// The slug of the district.
     pub(crate) district: &'static str,
     /// The share of its people who live in towns.
     pub(crate) urban: f64,
@@ -19,20 +19,20 @@ pub(crate) struct CensusDistrict {
     pub(crate) pincodes: Vec<u32>,
 }
 
-/// What is known of the people of a state, as shares from 0 to 1.
+/// What is known about the people of a state, as shares from 0 to 1.
 #[derive(Debug)]
 pub(crate) struct StateFacts {
     /// People in 2011, in thousands.
     pub(crate) people: f64,
-    /// Those who live in towns.
+    /// Share of people who live in towns.
     pub(crate) urban: f64,
-    /// Women and girls.
+    /// Share of women and girls.
     pub(crate) women: f64,
     /// Scheduled castes, scheduled tribes, other backward classes.
     pub(crate) sc: f64,
     pub(crate) st: f64,
     pub(crate) obc: f64,
-    /// The multidimensionally poor.
+    /// Share of multidimensionally poor people.
     pub(crate) poor: f64,
 }
 
@@ -47,13 +47,13 @@ pub(crate) struct Census {
 #[expect(clippy::expect_used, reason = "the files are compiled in, and tests read them")]
 static CENSUS: LazyLock<Census> = LazyLock::new(|| Census::read().expect("the facts are well-formed"));
 
-/// The census.
+/// Returns the census figures, parsed once.
 pub(crate) fn census() -> &'static Census {
     &CENSUS
 }
 
 impl Census {
-    /// A place, as often as people live there.
+    /// Draws a district, weighted by its people.
     pub(crate) fn draw(&self, random: &mut Random) -> &CensusDistrict {
         let all = self.cumulative.last().copied().unwrap_or_default();
         let at = random.unit() * all;
@@ -61,7 +61,7 @@ impl Census {
         &self.places[index.min(self.places.len() - 1)]
     }
 
-    /// Another district of the state; the same where there is no other.
+    /// Draws another district of the state; the same one if it has no other.
     pub(crate) fn neighbour(&self, state: usize, random: &mut Random) -> &'static str {
         random.pick(districts(states()[state].slug).unwrap_or_default())
     }

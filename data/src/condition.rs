@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::person::Person;
 use crate::words::{Category, Employment, Gender, Income, Marital, RationCard, Settlement, TaxRegime, Trait};
 
-/// What must be true of a person, all of it. What is not named does not matter.
+/// Conditions on a person, all of which must hold. A trait without a condition does not matter.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
@@ -25,7 +25,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Whether they hold for the person.
+    /// Whether all conditions hold for the person.
     #[must_use]
     pub fn hold(&self, person: &Person) -> bool {
         // Cheap and selective ones first: this runs for every scheme of every person.
@@ -42,13 +42,13 @@ impl Conditions {
             && among(&self.marital_status, Some(person.family.marital))
     }
 
-    /// Whether a profile can tell that they hold. Where it cannot, the engine infers, and is less sure.
+    /// Whether a profile shows that the conditions hold. If it does not, the engine infers them and is less confident.
     #[must_use]
     pub const fn profile_can_tell(&self) -> bool {
         self.quality.is_none()
     }
 
-    /// The leaves of a profile that they look at.
+    /// Returns the leaves of a profile that the conditions depend on.
     #[must_use]
     pub fn leaves(&self) -> LeafSet {
         let named = [
@@ -66,14 +66,14 @@ impl Conditions {
         named.into_iter().filter(|(is_named, _)| *is_named).map(|(_, leaf)| leaf).collect()
     }
 
-    /// Whether they ask for nothing.
+    /// Whether there is no condition.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         format!("{self:?}") == format!("{:?}", Self::default())
     }
 }
 
-/// A value that is not there meets no condition.
+/// Whether the value is among the words. A missing value meets no condition.
 fn among<T: PartialEq>(words: &Option<Vec<T>>, value: Option<T>) -> bool {
     words.as_ref().is_none_or(|words| value.is_some_and(|value| words.contains(&value)))
 }

@@ -2,26 +2,26 @@
 
 use crate::words::Sharing;
 
-/// What an event says. Positions of a deadline among the next ones wrap around.
+/// The content of an event. `duty` is a position among the person's next deadlines; it wraps around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventContent {
-    /// Identity checks who the person is and where they live; now and then from an old document.
+    /// Identity and address, as verified; stale if an old document was used.
     Identity { stale: bool },
-    /// All that the metadata store knows.
+    /// Everything that the metadata store knows about the person.
     Metadata,
-    /// The metadata store learns one thing: by a check, or by inference, rightly or not.
+    /// The metadata store changes one topic, by a check or by inference, correctly or not.
     MetadataChanged { topic: Topic, inferred: bool, wrong: bool },
-    /// The metadata store takes one thing back.
+    /// The metadata store withdraws one topic.
     MetadataWithdrawn { topic: Topic },
-    /// The citizen says one thing.
+    /// The citizen edits one topic.
     Edited { topic: Topic, wrong: bool },
-    /// The citizen takes one thing back.
+    /// The citizen withdraws one topic.
     EditWithdrawn { topic: Topic },
-    /// The citizen's usual consent, or another level for a while.
+    /// The citizen's usual consent, or the given level of sharing.
     Consented { sharing: Option<Sharing> },
-    /// The engine looks at every scheme.
+    /// The eligibility engine evaluates every scheme.
     Evaluated,
-    /// An application moves on, where one is open.
+    /// An application moves on, if one is open.
     Applied,
     /// A deadline is found.
     Due { duty: u8 },
@@ -29,16 +29,16 @@ pub(crate) enum EventContent {
     Met { duty: u8 },
     /// Predictions, advice and risks.
     Predicted,
-    /// Risks alone.
+    /// Risk scores alone.
     Risked,
-    /// Trust, perhaps with a word on whom to believe about one thing.
+    /// Trust scores, perhaps with an adjudication of one topic.
     Trusted { topic: Option<Topic> },
-    /// Cohorts.
+    /// Cohort tags and usage figures.
     Counted,
 }
 
 impl EventContent {
-    /// Short name, `source` and `type`.
+    /// Returns the prefix of the id, `source` and `type`.
     pub(crate) const fn envelope(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Identity { .. } => ("idn", "/engines/identity", "identity.verified"),
@@ -57,18 +57,18 @@ impl EventContent {
         }
     }
 
-    /// Whose feed it goes to.
+    /// Returns the name of the feed that the event belongs to.
     pub(crate) fn source(self) -> &'static str {
         self.envelope().1.trim_start_matches("/engines/")
     }
 
-    /// Whether it speaks of deadlines.
+    /// Whether the event depends on the person's deadlines.
     pub(crate) const fn is_about_duties(self) -> bool {
         matches!(self, Self::Due { .. } | Self::Met { .. } | Self::Predicted | Self::Risked)
     }
 }
 
-/// Something that more than one source has an opinion on.
+/// A field that more than one source writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topic {
     District,
@@ -95,7 +95,7 @@ impl Topic {
         Self::SchoolChildren,
     ];
 
-    /// Section and name of the field.
+    /// Returns the section and the name of the field.
     pub(crate) const fn section_and_name(self) -> (&'static str, &'static str) {
         match self {
             Self::District => ("demographics", "district"),

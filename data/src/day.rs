@@ -6,10 +6,10 @@ pub(crate) const MINUTE: i64 = 60 * SECOND;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
 
-/// Indian Standard Time is five and a half hours ahead of UTC, and knows no summer time.
+/// Indian Standard Time is five and a half hours ahead of UTC, without summer time.
 const IST: i64 = 11 * HOUR / 2;
 
-/// Days since 1970-01-01.
+/// A calendar day: the number of days since 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Day(pub(crate) i32);
 
@@ -17,23 +17,23 @@ pub(crate) struct Day(pub(crate) i32);
 pub(crate) type MonthDay = (u8, u8);
 
 impl Day {
-    /// The day on which an instant falls in India.
+    /// Returns the day on which an instant falls in India.
     pub(crate) const fn from_micros(micros: i64) -> Self {
         Self((micros + IST).div_euclid(DAY) as i32)
     }
 
-    /// The day of the week, from 0 for Monday to 6 for Sunday.
+    /// Returns the day of the week, from 0 for Monday to 6 for Sunday.
     pub(crate) const fn weekday(self) -> usize {
         // 1970-01-01 was a Thursday.
         (self.0 + 3).rem_euclid(7) as usize
     }
 
-    /// When the day begins in India, in microseconds since the Unix epoch.
+    /// Returns when the day begins in India, in microseconds since the Unix epoch.
     pub(crate) const fn start(self) -> i64 {
         self.0 as i64 * DAY - IST
     }
 
-    /// Year, month and day of the month (H. Hinnant, *chrono-compatible low-level date algorithms*).
+    /// Returns year, month and day of the month (H. Hinnant, *chrono-compatible low-level date algorithms*).
     pub(crate) const fn civil(self) -> (i32, u8, u8) {
         let days = self.0 + 719_468;
         let era = days.div_euclid(146_097);
@@ -46,7 +46,7 @@ impl Day {
         (year + era * 400 + (month <= 2) as i32, month as u8, day as u8)
     }
 
-    /// The day of a date.
+    /// Returns the day of a date.
     pub(crate) const fn from_civil(year: i32, month: u8, day: u8) -> Self {
         let year = if month <= 2 { year - 1 } else { year };
         let month = (month as i32 + 9) % 12;
@@ -55,14 +55,14 @@ impl Day {
         Self(year.div_euclid(400) * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
     }
 
-    /// The next such day of the year, today included.
+    /// Returns the next occurrence of a day of the year; the day itself counts.
     pub(crate) fn next(self, (month, day): MonthDay) -> Self {
         let (year, this_month, this_day) = self.civil();
         let passed = (month, day) < (this_month, this_day);
         Self::from_civil(year + i32::from(passed), month, day)
     }
 
-    /// So many days later.
+    /// Returns the day that many days later.
     pub(crate) const fn plus(self, days: i32) -> Self {
         Self(self.0 + days)
     }

@@ -1,5 +1,5 @@
-//! What happens to people: short episodes of eight events each, one after the other, so that the nth event of a person
-//! follows from the number alone and yet belongs to something.
+//! What happens to people: episodes of eight related events each, one after the other. The nth event of a person
+//! follows from the number n alone, and still belongs to a plausible course of events.
 
 use crate::content::{EventContent, Topic};
 use crate::day::Day;
@@ -8,17 +8,17 @@ use crate::person::Person;
 use crate::random::{Random, purpose};
 use crate::words::Sharing;
 
-/// Events of an episode.
+/// Number of events of an episode.
 pub(crate) const STEPS: usize = 8;
 
-/// One event of an episode. What it is about is the episode's: the same scheme, deadline or topic from end to end.
+/// One event of an episode. All events of an episode are about the same scheme, deadline or topic.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EpisodeStep {
-    /// The episode's application moves on by a step, whichever that is by now.
+    /// The episode's application moves on to its next status.
     Applied,
     Due,
     Met,
-    /// The next deadline, not the episode's own.
+    /// The deadline after the episode's own.
     NextDue,
     Edited,
     EditedWrongly,
@@ -42,7 +42,7 @@ use EpisodeStep::*;
 
 /// How often each episode comes, and its events.
 const EPISODES_BY_WEIGHT: [(f64, [EpisodeStep; STEPS]); 6] = [
-    // An application from the form to the money.
+    // An application from the form to the payment.
     (36.0, [Applied, Risked, Applied, Due, Met, Applied, Applied, Risked]),
     // A season of deadlines.
     (26.0, [Due, Risked, NextDue, Met, Predicted, Risked, Counted, Applied]),
@@ -51,11 +51,11 @@ const EPISODES_BY_WEIGHT: [(f64, [EpisodeStep; STEPS]); 6] = [
         16.0,
         [InferredWrongly, Edited, LearnedWrongly, Adjudicated, MetadataWithdrawn, MetadataChanged, Risked, Evaluated],
     ),
-    // The citizen errs and takes it back.
+    // The citizen enters a wrong value and withdraws it.
     (8.0, [EditedWrongly, Risked, EditWithdrawn, Edited, Trusted, Risked, Counted, NextDue]),
-    // Papers: an old document against a new one.
+    // Documents: an old one against a new one.
     (6.0, [IdentifiedByOldPapers, Edited, Identified, Trusted, Risked, Evaluated, Predicted, Applied]),
-    // Second thoughts about consent.
+    // The citizen changes the consent, and changes it back.
     (
         8.0,
         [
@@ -71,7 +71,7 @@ const EPISODES_BY_WEIGHT: [(f64, [EpisodeStep; STEPS]); 6] = [
     ),
 ];
 
-/// One episode of a person: what happens, and what it is about.
+/// One episode of a person: its events, and what they are about.
 pub(crate) struct Episode {
     pub(crate) steps: &'static [EpisodeStep; STEPS],
     /// A position among the schemes whose application can move.
@@ -83,7 +83,7 @@ pub(crate) struct Episode {
 }
 
 impl Episode {
-    /// The person's episode of that number, from 0.
+    /// Returns the person's episode of that number, from 0.
     pub(crate) fn new(person: &Person, number: u64) -> Self {
         let random = &mut Random::new(person.key, purpose::EPISODES + number);
         let steps = &EPISODES_BY_WEIGHT[random.weighted(&EPISODES_BY_WEIGHT.map(|(weight, _)| weight))].1;
@@ -93,16 +93,16 @@ impl Episode {
     }
 }
 
-/// How many applications are turned down: assumed.
+/// Share of applications that are rejected: assumed.
 const REJECTED: f64 = 0.2;
 
 /// The number of a person's first change among their events.
 pub(crate) const FIRST_CHANGE: u64 = 100;
 
-/// Most deadlines that are found at the beginning: the soonest.
+/// Maximum number of deadlines in the first events: the soonest.
 const FIRST_DUTIES: usize = 3;
 
-/// What makes a person known, in order; `new` is the position of a scheme that is launched in these days.
+/// Returns the first events of a person, in order; `new` is the position of a scheme that is launched in these days.
 pub(crate) fn first_contents(person: &Person, begin: i64, new: Option<usize>) -> Vec<EventContent> {
     let mut contents = Vec::with_capacity(13);
     contents.extend([
@@ -123,7 +123,7 @@ pub(crate) fn first_contents(person: &Person, begin: i64, new: Option<usize>) ->
     contents
 }
 
-/// The nth change of a person, from 0.
+/// Returns the nth change of a person, from 0.
 pub(crate) fn nth_change(person: &Person, n: u64) -> EventContent {
     let Episode { steps, duty, topic, .. } = Episode::new(person, n / STEPS as u64);
     match steps[n as usize % STEPS] {

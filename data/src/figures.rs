@@ -1,29 +1,29 @@
-//! The model beside published figures: what the population says of itself, what was published, and how far they may
-//! be apart. A test holds every line; `profile-server generate --stats` prints them.
+//! The model compared with published figures: the value of the population, the published value, and the tolerance. A
+//! test checks every line; `profile-server generate --stats` prints them.
 
 use crate::person::{Person, SHARING};
 use crate::places::states;
 use crate::words::{Category, Employment, Gender, Income, Marital, RationCard, Settlement, Sharing, TaxRegime};
 
-/// One figure.
+/// A published figure that the model is compared with.
 #[derive(Debug, Clone)]
 pub struct Figure {
-    /// What it belongs to.
+    /// The heading that the figure stands under.
     pub group: &'static str,
-    /// What it says.
+    /// What the figure says, in words.
     pub name: String,
-    /// The published value.
+    /// The published value, in percent unless the name says otherwise.
     pub published: f64,
-    /// How far the model may be from it, by the simplifications that it makes.
+    /// Maximum difference of the model, which simplifies.
     pub tolerance: f64,
-    /// Publication and year.
+    /// The publication and its year.
     pub source: &'static str,
-    /// What it is counted in.
+    /// The unit of the values.
     pub unit: Unit,
     measure: Measure,
 }
 
-/// What a figure is counted in.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// A share in percent.
@@ -32,8 +32,8 @@ pub enum Unit {
     People,
 }
 
-/// The one figure that is no share. A person of a household of five is met five times as often as one who lives alone, so
-/// the mean over households is that of `1 / members` over people, turned over.
+/// The one figure that is no share. A person of a household of five is met five times as often as one who lives alone,
+/// so the mean over households is that of `1 / members` over people, turned over.
 const HOUSEHOLD: &str = "people of a household, mean";
 
 /// A person's part in the mean; `None` where the figure is not about them.
@@ -42,20 +42,20 @@ type Measure = fn(&Person) -> Option<f64>;
 /// A figure with the model's value.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// The figure.
+    /// The published figure.
     pub figure: Figure,
-    /// What the model says.
+    /// The value of the model.
     pub model: f64,
 }
 
 impl Measured {
-    /// Model minus published.
+    /// Returns the model's value minus the published one.
     #[must_use]
     pub fn difference(&self) -> f64 {
         self.model - self.figure.published
     }
 
-    /// Whether the model is near enough.
+    /// Whether the model is within the tolerance.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.difference().abs() <= self.figure.tolerance

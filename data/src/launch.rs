@@ -1,4 +1,4 @@
-//! Scheme launches: a state starts a scheme, and everyone there is looked at anew within two hours.
+//! Scheme launches: a state starts a scheme, and everyone there is evaluated again within two hours.
 
 use crate::census::census;
 use crate::day::{DAY, Day, HOUR, MINUTE};
@@ -6,22 +6,23 @@ use crate::population::PopulationOptions;
 use crate::random::{Random, purpose};
 use crate::scheme::schemes;
 
-/// One launch.
+/// The launch of a scheme in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Launch {
-    /// The state's position.
+    /// The position of the state among [`crate::states`].
     pub(crate) state: usize,
-    /// The scheme's position.
+    /// The position of the scheme among [`crate::schemes`].
     pub(crate) scheme: usize,
-    /// When it is, in microseconds since the Unix epoch.
+    /// The time of the launch, in microseconds since the Unix epoch.
     pub(crate) at: i64,
 }
 
-/// One every ten days, the first in the middle of its ten.
+/// Days between two launches; the first is in the middle of the first interval.
 const EVERY_DAYS: i64 = 10;
 
 impl Launch {
-    /// All launches of the span, at eleven in the morning, each in another state as far as there are states, the populous ones more often.
+    /// All launches of the span, at eleven in the morning, each in another state as far as there are states, the
+    /// populous ones more often.
     pub(crate) fn all(options: &PopulationOptions) -> Vec<Self> {
         let begin = options.base_time - i64::from(options.days.max(1)) * DAY;
         let count = (i64::from(options.days) / EVERY_DAYS).max(1);
@@ -40,7 +41,7 @@ impl Launch {
         launches
     }
 
-    /// When somebody of the state is looked at: soon, most of them in the first half hour.
+    /// Draws when a person of the state is evaluated: most within the first half hour.
     pub(crate) fn reaches(&self, random: &mut Random) -> i64 {
         self.at + random.log_between(MINUTE as f64, 2.0 * HOUR as f64) as i64
     }

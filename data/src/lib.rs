@@ -58,14 +58,14 @@ pub use traffic::{Arrival, Traffic};
 pub use verdict::{SchemeVerdict, verdicts};
 
 /// The example citizen: thirteen feed events, one a line, of every event type. Post each to the feed that
-/// the last segment of its `source` names; `data/example/README.md` says what must follow.
+/// the last segment of its `source` names; `data/example/README.md` describes the expected profile.
 #[must_use]
 pub fn example_events() -> &'static str {
     include_str!("../example/events.ndjson")
 }
 
-/// The zstd dictionaries of stored states and histories, newest last. What was compressed with one needs that one for
-/// ever: one that was released is never changed nor left out.
+/// The zstd dictionaries of stored states and histories, newest last. Data can only be decompressed with the dictionary
+/// that it was compressed with, so a released one must never be changed or removed.
 pub const STATE_DICTIONARIES: [&[u8]; 2] =
     [include_bytes!("../dictionary/state-1.zdict"), include_bytes!("../dictionary/state-2.zdict")];
 

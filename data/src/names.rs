@@ -9,7 +9,7 @@ use crate::places::states;
 use crate::random::Random;
 use crate::words::Gender;
 
-/// Those who were born before 1985 or so have other names than those born later.
+/// Age from which people have the names of the older generation (born before about 1985).
 const OLDER: u8 = 41;
 
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ struct RawNames {
 /// The names of a region.
 struct Names {
     initials: Vec<char>,
-    /// Men and women, each the older and the younger.
+    /// Names of men and of women, each of the older and of the younger generation.
     given: [[Vec<&'static str>; 2]; 2],
 }
 
@@ -33,7 +33,7 @@ static NAMES: LazyLock<Vec<Names>> = LazyLock::new(|| {
     #[expect(clippy::expect_used, reason = "the file is compiled in, and a test reads it")]
     let raw: BTreeMap<String, RawNames> =
         toml::from_str(include_str!("../facts/names.toml")).expect("names.toml is well-formed");
-    // A state's own list stands before its region's.
+    // A state's own list takes precedence over its region's.
     let of_state = |state: &crate::State| raw.get(state.slug).or_else(|| raw.get(state.region)).map(Names::from);
     states().iter().filter_map(of_state).collect()
 });
@@ -49,7 +49,7 @@ impl From<&RawNames> for Names {
     }
 }
 
-/// A given name and the initial that stands for the rest.
+/// Draws a given name, and an initial that stands for the rest of the name.
 pub(crate) fn draw(state: usize, gender: Gender, age: u8, random: &mut Random) -> (&'static str, char) {
     let names = &NAMES[state];
     let women = match gender {

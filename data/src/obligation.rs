@@ -17,20 +17,20 @@ use crate::words::{Priority, Status};
 pub struct Obligation {
     /// The deadline's id without its year: `dl_itr`.
     pub id: String,
-    /// What sort of deadline: `tax_filing`.
+    /// The kind of deadline, such as `tax_filing`.
     #[serde(rename = "type")]
     pub sort: String,
     /// What is to be done.
     pub description: String,
-    /// Where, as a path within the site.
+    /// Where to do it, as a path within the site.
     pub action_url: String,
-    /// How much it matters, while there is time.
+    /// The priority, until the last week.
     pub priority: Priority,
-    /// Where the date stands.
+    /// Where the date is published.
     pub source: String,
     #[serde(deserialize_with = "due")]
     due: Due,
-    /// Only for those who have this scheme.
+    /// The scheme that a person must have for the obligation to apply.
     pub(crate) scheme: Option<String>,
     who: Conditions,
 }
@@ -54,13 +54,13 @@ static OBLIGATIONS: LazyLock<Vec<Obligation>> = LazyLock::new(|| {
     file.deadline
 });
 
-/// The calendar.
+/// Returns every obligation of the calendar.
 #[must_use]
 pub fn obligations() -> &'static [Obligation] {
     &OBLIGATIONS
 }
 
-/// What a person must do by when.
+/// An obligation of a person, with its date.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Duty {
     pub(crate) obligation: &'static Obligation,
@@ -77,14 +77,14 @@ impl Duty {
         }
     }
 
-    /// Grows critical in the last week.
+    /// Returns the priority, which is critical in the last week.
     pub(crate) fn priority(&self, today: Day) -> Priority {
         if self.due.0 - today.0 <= 7 { Priority::Critical } else { self.obligation.priority }
     }
 }
 
-/// The next deadlines of a person, in the order of the calendar's file: a position means the same from day to day. Those
-/// of a scheme that is launched in these days (`new`, its position) concern nobody: nobody has it yet.
+/// The next deadlines of a person, in the order of the calendar's file: a position means the same from day to day.
+/// Those of a scheme that is launched in these days (`new`, its position) concern nobody, since nobody has it yet.
 pub(crate) fn duties(person: &Person, today: Day, new: Option<usize>) -> Vec<Duty> {
     let concern = |obligation: &&'static Obligation| {
         let is_new = |id: &String| new.is_some_and(|scheme| schemes()[scheme].id == *id);

@@ -1,4 +1,4 @@
-//! What lies ahead of a person: life events from age and family, risks, advice and cohorts.
+//! Predictions about a person: life events from age and family, risks, advice and cohorts.
 
 use crate::day::Day;
 use crate::obligation::Duty;
@@ -13,11 +13,11 @@ pub(crate) struct PredictedEvent {
     pub(crate) event: &'static str,
     pub(crate) day: Day,
     pub(crate) schemes: Vec<&'static str>,
-    /// In hundredths.
+    /// The confidence, in hundredths.
     pub(crate) confidence: u8,
 }
 
-/// Something to do, and why.
+/// A recommended action, with its reason.
 #[derive(Debug)]
 pub(crate) struct Advice {
     pub(crate) action: &'static str,
@@ -28,7 +28,7 @@ pub(crate) struct Advice {
 /// The four risks in hundredths: a deadline missed, a benefit lapsed, a tax penalty, a document expired.
 pub(crate) type Risks = [u8; 4];
 
-/// The likely events, most certain first.
+/// Returns the likely events, the most certain first.
 pub(crate) fn ahead(person: &Person, today: Day) -> Vec<PredictedEvent> {
     let mut ahead = Vec::new();
     let mut add = |event, day, schemes: &[&'static str], confidence| {
@@ -74,14 +74,14 @@ pub(crate) fn ahead(person: &Person, today: Day) -> Vec<PredictedEvent> {
     ahead
 }
 
-/// Schemes that the next birthday opens.
+/// Returns the schemes that will accept the person from the next birthday on.
 fn opening(person: &Person) -> Vec<&'static str> {
     let older = Person { age: person.age + 1, ..person.clone() };
     let opens = |scheme: &&Scheme| scheme.accepts(&older) && !scheme.accepts(person);
     schemes().iter().filter(opens).map(|scheme| scheme.id.as_str()).collect()
 }
 
-/// What to do next, most useful first: at most four things.
+/// Returns at most four recommendations, the most useful first.
 pub(crate) fn advice(person: &Person, verdicts: &[SchemeVerdict], duties: &[Duty], today: Day) -> Vec<Advice> {
     let mut advice = Vec::new();
     let soon = duties.iter().filter(|duty| duty.due <= today.plus(45)).count();

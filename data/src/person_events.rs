@@ -1,4 +1,4 @@
-//! Single events about a person, made without the traffic of everybody else.
+//! Single events about a person, generated without the traffic of the others.
 
 use crate::content::EventContent;
 use crate::day::SECOND;
@@ -8,8 +8,8 @@ use crate::person::Person;
 use crate::population::Population;
 
 impl Population {
-    /// The events that make a person known, a second apart and oldest first: identity, metadata, consent, eligibility,
-    /// up to three deadlines, predictions, trust, analytics, perhaps a word of their own.
+    /// Returns the first events of a person, a second apart and oldest first: identity, metadata, consent, eligibility,
+    /// up to three deadlines, predictions, trust, analytics, and for some an edit by the citizen.
     #[must_use]
     pub fn first_events(&self, index: u64) -> Vec<GeneratedEvent> {
         let (person, user_id) = (self.person(index), self.user_id(index));
@@ -26,7 +26,7 @@ impl Population {
         events.collect()
     }
 
-    /// The nth small change of a person, from 0, later than the one before it and not after `base_time`.
+    /// Returns the nth small change of a person, from 0, later than the one before it and not after `base_time`.
     #[must_use]
     pub fn update(&self, index: u64, n: u64) -> GeneratedEvent {
         let person = self.person(index);
@@ -35,15 +35,14 @@ impl Population {
         self.change(index, n, &person, time)
     }
 
-    /// The same change at another time, in microseconds since the Unix epoch: for a trickle of events that
-    /// happen now.
+    /// Returns the same change at another time, in microseconds since the Unix epoch, such as the current time.
     #[must_use]
     pub fn update_at(&self, index: u64, n: u64, time: i64) -> GeneratedEvent {
         self.change(index, n, &self.person(index), time)
     }
 
     fn change(&self, index: u64, n: u64, person: &Person, time: i64) -> GeneratedEvent {
-        // Numbers of first events are small: changes begin behind them.
+        // First events have small numbers, so changes are counted from a number above them.
         let number = n.saturating_add(FIRST_CHANGE);
         let user_id = self.user_id(index);
         let subject = Subject { person, user_id: &user_id, index, number, time, changes: n, launch: None };

@@ -12,7 +12,7 @@ pub struct State {
     pub slug: &'static str,
     /// The official name in English.
     pub name: &'static str,
-    /// State or union territory.
+    /// Whether it is a state or a union territory.
     pub kind: StateKind,
     /// The region it is generalised to in exports: `north south east west central north_east`.
     pub region: &'static str,
@@ -22,9 +22,9 @@ pub struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateKind {
-    /// One of the 28.
+    /// One of the 28 states.
     State,
-    /// One of the 8.
+    /// One of the 8 union territories.
     UnionTerritory,
 }
 

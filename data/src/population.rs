@@ -13,8 +13,8 @@ use crate::places::states;
 use crate::random::{Random, purpose};
 use crate::scheme::schemes;
 
-/// A made-up population. Nothing is made before it is asked for, and nothing is kept: any person and any event can be
-/// had by number alone, so that threads can share the work and millions take no memory.
+/// A made-up population. Every person and every event is generated on request from its number alone and not kept, so
+/// that threads can share the work and millions of people take no memory.
 #[derive(Debug, Clone)]
 pub struct Population {
     pub(crate) options: PopulationOptions,
@@ -22,26 +22,26 @@ pub struct Population {
 }
 
 impl Population {
-    /// A population.
+    /// Creates a population. Only its launches are generated at once.
     #[must_use]
     pub fn new(options: PopulationOptions) -> Self {
         let launches = Launch::all(&options);
         Self { options, launches }
     }
 
-    /// How many people there are.
+    /// Returns the number of people.
     #[must_use]
     pub fn users(&self) -> u64 {
         self.options.users
     }
 
-    /// What it was made of.
+    /// Returns the options that it was created from.
     #[must_use]
     pub fn options(&self) -> &PopulationOptions {
         &self.options
     }
 
-    /// The user id of a person: `usr_S` and 11 letters or digits, different for each index.
+    /// Returns the user id of a person: `usr_S` and 11 letters or digits, different for each index.
     #[must_use]
     pub fn user_id(&self, index: u64) -> String {
         const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -56,36 +56,37 @@ impl Population {
         id
     }
 
-    /// The index behind a user id; `None` where nobody has it. Looks at everyone.
+    /// Returns the index of the person with that user id; `None` if there is none. Takes time in proportion to the
+    /// people.
     #[must_use]
     pub fn find(&self, user_id: &str) -> Option<u64> {
         (0..self.users()).find(|index| self.user_id(*index) == user_id)
     }
 
-    /// Who somebody is.
+    /// Returns the person of that index.
     #[must_use]
     pub fn person(&self, index: u64) -> Person {
         Person::new(self.options.seed, index)
     }
 
-    /// The launches of the days: state, scheme and when, in microseconds since the Unix epoch.
+    /// Returns the launches: state, scheme and when, in microseconds since the Unix epoch.
     pub fn launches(&self) -> impl Iterator<Item = (&'static str, &'static str, i64)> {
         let named = |launch: &Launch| (states()[launch.state].slug, schemes()[launch.scheme].id.as_str(), launch.at);
         self.launches.iter().map(named)
     }
 
-    /// When a person's first event is: in the older half of the days.
+    /// Returns the time of a person's first event, in the older half of the days.
     pub(crate) fn begin(&self, person: &Person) -> i64 {
         let span = self.span();
         self.options.base_time - span + Random::new(person.key, purpose::BEGIN).below(span.unsigned_abs() / 2) as i64
     }
 
-    /// The launch in a state, if there is one.
+    /// Returns the launch in a state, if there is one.
     pub(crate) fn launch_in(&self, state: usize) -> Option<&Launch> {
         self.launches.iter().find(|launch| launch.state == state)
     }
 
-    /// The time that the events lie in, in microseconds.
+    /// Returns the length of the time span of the events, in microseconds.
     pub(crate) fn span(&self) -> i64 {
         i64::from(self.options.days.max(1)) * DAY
     }

@@ -5,22 +5,22 @@
 
 use domain::splitmix64::{self, mix};
 
-/// What draws are about: each purpose has draws of its own, so that a new one changes no other. Where a purpose is
-/// about several things, the thing's number is added.
+/// The purpose of draws. Each purpose has its own sequence, so that a new one changes no other. For a purpose with
+/// several subjects, such as schemes, the subject's number is added.
 pub(crate) mod purpose {
     pub(crate) const PERSON: u64 = 0;
-    /// Where old documents say that the person lives.
+    /// The district of old documents.
     pub(crate) const FORMER_HOME: u64 = 1;
     pub(crate) const TOKEN: u64 = 2;
-    /// What the metadata store lacks.
+    /// The fields that the metadata store does not know.
     pub(crate) const GAPS: u64 = 3;
-    /// What identity could not check.
+    /// The fields that identity could not check.
     pub(crate) const CHECKS: u64 = 4;
-    /// When the person comes in, if nobody plans it.
+    /// The time of the first event, outside of traffic.
     pub(crate) const BEGIN: u64 = 5;
     pub(crate) const PLAN: u64 = 6;
     pub(crate) const LAUNCHES: u64 = 1_000;
-    /// Applications, by scheme.
+    /// The status of applications, by scheme.
     pub(crate) const STANDING: u64 = 2_000;
     /// The eligibility engine's doubts, by scheme.
     pub(crate) const DOUBT: u64 = 3_000;
@@ -28,12 +28,12 @@ pub(crate) mod purpose {
     pub(crate) const EPISODES: u64 = 1 << 40;
 }
 
-/// Numbers that depend on a key alone.
+/// A generator whose numbers depend on a key and a purpose alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// A generator of its own for each key and [`purpose`].
+    /// Creates the generator of a key and a [`purpose`].
     pub(crate) const fn new(key: u64, purpose: u64) -> Self {
         Self(mix(key ^ mix(purpose.wrapping_add(1))))
     }
@@ -42,32 +42,33 @@ impl Random {
         splitmix64::next(&mut self.0)
     }
 
-    /// From 0 to 1, without 1.
+    /// Returns a number from 0 (included) to 1 (excluded).
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// True with this probability.
+    /// Returns true with this probability.
     pub(crate) fn happens(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    /// A number below `bound`, which is not 0. The bias of the multiplication is far below what a sample shows.
+    /// Returns a number below `bound`, which must not be 0. The bias of the multiplication is far below what a sample
+    /// shows.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
-    /// A number from `low` to `high`, both possible.
+    /// Returns a number from `low` to `high`, both included.
     pub(crate) fn range(&mut self, low: i64, high: i64) -> i64 {
         low + self.below(low.abs_diff(high) + 1) as i64
     }
 
-    /// One of some.
+    /// Returns one of the items, each as likely as the others.
     pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 
-    /// An index, as often as its weight is of the sum. The last one takes what rounding leaves.
+    /// Returns an index with the probability of its weight in the sum. Rounding goes to the last one.
     pub(crate) fn weighted(&mut self, weights: &[f64]) -> usize {
         let mut rest = self.unit() * weights.iter().sum::<f64>();
         weights
@@ -79,7 +80,7 @@ impl Random {
             .unwrap_or(weights.len() - 1)
     }
 
-    /// A number between `low` and `high`, as likely between 1 and 10 as between 10 and 100.
+    /// Returns a number between `low` and `high`, distributed evenly on a logarithmic scale.
     pub(crate) fn log_between(&mut self, low: f64, high: f64) -> f64 {
         low * (high / low).powf(self.unit())
     }

@@ -1,4 +1,4 @@
-//! Central schemes and whom they are for: `facts/schemes.toml`.
+//! Schemes of the central government and their conditions: `facts/schemes.toml`.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -15,25 +15,25 @@ use crate::words::Document;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scheme {
-    /// Its slug: `sch_pm_kisan`.
+    /// The slug of the scheme, such as `sch_pm_kisan`.
     pub id: String,
     /// Its name as people know it.
     pub name: String,
     /// The ministry behind it, without "Ministry of".
     pub ministry: String,
-    /// What it gives, in a sentence.
+    /// The benefit, in a sentence.
     pub benefit: String,
     /// Cash or subsidy a year for one person, in rupees, where there is one.
     pub annual_benefit_inr: Option<u32>,
-    /// Percent of the eligible who have it; rounded.
+    /// Percentage of eligible people who have it, rounded.
     take_up: u8,
-    /// Last days of the yearly application windows; none where one may apply at any time.
+    /// Last days of the yearly application windows; empty if applications are open all year.
     #[serde(default, deserialize_with = "month_days")]
     pub(crate) closes: Vec<MonthDay>,
     /// Documents without which an application does not go through.
     #[serde(default)]
     pub needs: Vec<Document>,
-    /// By name; all of them must hold.
+    /// The rules by name; all of them must hold.
     pub rules: BTreeMap<String, Conditions>,
 }
 
@@ -71,19 +71,19 @@ impl Scheme {
         self.rules.values().all(|conditions| conditions.hold(person))
     }
 
-    /// The leaves of a profile that tell who may have it.
+    /// Returns the leaves of a profile that the rules depend on.
     fn leaves(&self) -> LeafSet {
         let documents = LeafSet::only(Leaf::IdentityVerifiedDocuments);
         let needed = if self.needs.is_empty() { LeafSet::EMPTY } else { documents };
         self.rules.values().map(Conditions::leaves).fold(needed, LeafSet::or)
     }
 
-    /// How many of the rules the profile alone cannot tell.
+    /// Returns how many rules the profile alone cannot decide.
     pub(crate) fn inferred_rules(&self) -> usize {
         self.rules.values().filter(|conditions| !conditions.profile_can_tell()).count()
     }
 
-    /// The share of the eligible who have it, from 0 to 1.
+    /// Returns the share of eligible people who have it, from 0 to 1.
     pub(crate) fn take_up(&self) -> f64 {
         f64::from(self.take_up) / 100.0
     }

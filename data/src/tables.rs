@@ -1,5 +1,5 @@
-//! What the model says of itself where nothing is published to hold it against: traits by other traits, and what is
-//! computed from them. `profile-server generate --stats` prints it.
+//! Tables of the model for which no published figures exist: traits by other traits, and what is computed from them.
+//! `profile-server generate --stats` prints it.
 
 use crate::day::Day;
 use crate::obligation::{duties, obligations};
@@ -9,18 +9,18 @@ use crate::scheme::schemes;
 use crate::verdict::verdicts;
 use crate::words::{AgeBracket, Employment, Income, RationCard, Status, TaxRegime};
 
-/// One table.
+/// A table of shares of the model.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// What it shows.
+    /// What the table shows.
     pub title: &'static str,
-    /// The heads of its columns.
+    /// The headings of the columns.
     pub columns: Vec<&'static str>,
     /// A name and a number for each column.
     pub rows: Vec<(String, Vec<f64>)>,
 }
 
-/// Schemes that have a line of their own.
+/// Number of schemes that have a row of their own.
 const LARGEST: usize = 12;
 
 /// The tables of some people at a time, in microseconds since the Unix epoch.
@@ -85,7 +85,7 @@ fn ids_of_schemes() -> impl Iterator<Item = &'static str> {
     schemes().iter().map(|scheme| scheme.id.as_str())
 }
 
-/// The largest, and how many there are besides.
+/// Keeps the largest rows, and counts the others.
 fn largest(mut table: Table) -> Table {
     table.rows.sort_by(|(_, a), (_, b)| b[0].total_cmp(&a[0]));
     let rest = table.rows.len().saturating_sub(LARGEST);
@@ -115,13 +115,13 @@ impl CrossTable {
         Self { title, people: vec![0.0; rows.len()], sums: vec![vec![0.0; columns.len()]; rows.len()], columns, rows }
     }
 
-    /// Counts somebody in a row.
+    /// Counts a person in a row.
     fn count(&mut self, row: usize, cells: impl IntoIterator<Item = (usize, f64)>) {
         self.people[row] += 1.0;
         cells.into_iter().for_each(|(column, by)| self.sums[row][column] += by);
     }
 
-    /// The position of a column, which is new perhaps.
+    /// Returns the position of a column, which is added if it is new.
     fn column(&mut self, name: &'static str) -> usize {
         self.columns.iter().position(|known| *known == name).unwrap_or_else(|| {
             self.columns.push(name);
@@ -130,7 +130,7 @@ impl CrossTable {
         })
     }
 
-    /// With means in place of sums, and columns for rows.
+    /// Returns the table with means in place of sums, and rows and columns exchanged.
     fn transposed(self) -> Self {
         let mean = |row: usize, column: usize| self.sums[row][column] / self.people[row].max(1.0);
         let sums = |column| (0..self.rows.len()).map(|row| mean(row, column)).collect();

@@ -1,18 +1,18 @@
-//! Eligibility, computed: which schemes accept a person, how surely, and how far the application has come.
+//! Eligibility: which schemes accept a person, with which confidence, and the status of the application.
 
 use crate::person::Person;
 use crate::random::{Random, purpose};
 use crate::scheme::{Scheme, schemes};
 use crate::words::{Document, Status};
 
-/// What the engine says about a scheme that accepts a person.
+/// The verdict of the eligibility engine on a scheme that accepts a person.
 #[derive(Debug, Clone, Copy)]
 pub struct SchemeVerdict {
-    /// The scheme.
+    /// The scheme that the verdict is about.
     pub scheme: &'static Scheme,
-    /// How sure it is, in hundredths.
+    /// The confidence, in hundredths.
     pub confidence: u8,
-    /// How far the application has come.
+    /// The status of the application.
     pub status: Status,
 }
 
@@ -23,7 +23,7 @@ pub fn verdicts(person: &Person) -> Vec<SchemeVerdict> {
     accepted.map(|(index, scheme)| verdict(person, index, scheme)).collect()
 }
 
-/// How far a person's application to a scheme has come; `None` where the scheme does not accept them.
+/// Returns the status of a person's application to a scheme; `None` if the scheme does not accept them.
 pub(crate) fn status_of(person: &Person, id: &str) -> Option<Status> {
     let (index, scheme) = schemes().iter().enumerate().find(|(_, scheme)| scheme.id == id)?;
     scheme.accepts(person).then(|| status(person, index, scheme))

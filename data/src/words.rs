@@ -1,4 +1,6 @@
-//! The words of enumerations, as types: those of the field table, and the traits that no profile holds.
+//! The words of enumerations as types: those of the field table, and the traits that no profile holds.
+//!
+//! Own macro and not `domain::named_enum`, since the words are also read from TOML.
 
 use serde::Deserialize;
 
@@ -108,13 +110,13 @@ impl WordSet {
         self.0 & (1 << quality as u8) != 0
     }
 
-    /// How many are in it.
+    /// Returns how many words are in the set.
     #[must_use]
     pub const fn len(self) -> u32 {
         self.0.count_ones()
     }
 
-    /// Whether none is in it.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -1,7 +1,7 @@
 //! Values in their RFC 8785 canonical form, as bytes.
 //!
-//! A value is put into this form once, at the door, and is never taken apart again on the hot path:
-//! a document is a splice of such bytes, and a hash goes over them as they stand.
+//! Validation puts a value into this form once, and the hot path never parses it again: a document is spliced from such
+//! bytes, and a hash is computed over them as they are.
 
 use std::fmt::Write as _;
 
@@ -13,67 +13,67 @@ use bytestring::ByteString;
 pub struct CanonicalJson(ByteString);
 
 impl CanonicalJson {
-    /// Takes text that is in canonical form already.
+    /// Wraps text that is in canonical form already. It is not checked.
     pub fn from_canonical(text: impl Into<ByteString>) -> Self {
         Self(text.into())
     }
 
-    /// `true` or `false`.
+    /// Creates `true` or `false`.
     pub fn bool(value: bool) -> Self {
         Self(ByteString::from_static(if value { "true" } else { "false" }))
     }
 
-    /// An integer; beyond 2^53 it would not be canonical.
+    /// Creates an integer, which must be at most 2^53 in magnitude to be canonical.
     pub fn integer(value: i64) -> Self {
         let mut text = String::with_capacity(8);
         write_integer(&mut text, value);
         Self(text.into())
     }
 
-    /// A finite number in the ECMAScript form.
+    /// Creates a finite number in the ECMAScript form.
     pub fn number(value: f64) -> Self {
         let mut text = String::with_capacity(8);
         write_number(&mut text, value);
         Self(text.into())
     }
 
-    /// A string, quoted and escaped.
+    /// Creates a string, quoted and escaped.
     pub fn string(value: &str) -> Self {
         let mut text = String::with_capacity(value.len() + 2);
         write_string(&mut text, value);
         Self(text.into())
     }
 
-    /// The bytes.
+    /// Returns the canonical bytes.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    /// The bytes as text.
+    /// Returns the canonical bytes as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The content of a string that holds no escape; `None` for any other value.
+    /// Returns the content of a string that holds no escape; `None` for any other value.
     pub fn plain_str(&self) -> Option<&str> {
         let inner = self.as_str().strip_prefix('"')?.strip_suffix('"')?;
         (!inner.contains('\\')).then_some(inner)
     }
 
-    /// The shared bytes.
+    /// Returns the canonical bytes, shared and not copied.
     pub fn to_bytes(&self) -> Bytes {
         self.0.as_bytes().clone()
     }
 }
 
 impl std::fmt::Debug for CanonicalJson {
-    // A value may be of class Y: it shows its size alone.
+    // A value may be sensitive (class Y), so Debug shows only its size.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "CanonicalJson({} bytes)", self.0.len())
     }
 }
 
-/// Writes an array: `write` appends each item.
+/// Appends an array; `write` appends each item.
 pub(crate) fn write_array<T>(
     out: &mut String,
     items: impl IntoIterator<Item = T>,
@@ -89,7 +89,7 @@ pub(crate) fn write_array<T>(
     out.push(']');
 }
 
-/// Writes an object: `write` appends the value of each member. The caller sorts the members.
+/// Appends an object; `write` appends the value of each member. The caller passes the members in canonical order.
 pub(crate) fn write_object<'n, T>(
     out: &mut String,
     members: impl IntoIterator<Item = (&'n str, T)>,
@@ -107,17 +107,17 @@ pub(crate) fn write_object<'n, T>(
     out.push('}');
 }
 
-/// Writes an integer.
+/// Appends an integer.
 pub fn write_integer(out: &mut String, value: i64) {
     let _ = write!(out, "{value}");
 }
 
-/// Writes a finite number in the ECMAScript form that RFC 8785 asks for.
+/// Appends a finite number in the ECMAScript form that RFC 8785 asks for.
 pub fn write_number(out: &mut String, value: f64) {
     out.push_str(ryu_js::Buffer::new().format_finite(value));
 }
 
-/// Writes a string, quoted, with the escapes of RFC 8785 §3.2.2.2.
+/// Appends a string, quoted, with the escapes of RFC 8785 §3.2.2.2.
 pub fn write_string(out: &mut String, value: &str) {
     out.push('"');
     let mut plain = 0;

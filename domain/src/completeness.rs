@@ -6,24 +6,24 @@ use crate::rules::Rules;
 use crate::source::Source;
 use crate::table::{FIELDS, Leaf, LeafSet, Member, Owner, Weight};
 
-/// Reads a leaf's winning value.
+/// A function that returns a leaf's winning value.
 pub type ValueOf<'a> = &'a dyn Fn(Leaf) -> Option<CanonicalJson>;
 
 named_enum! {
-    /// What missing one field means. The default of the classifier port is the table's weight.
+    /// How much a missing field matters.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
     pub enum Importance {
-        /// Much hangs on it.
+        /// Weight 3 in the field table.
         Critical => "critical",
-        /// It helps.
+        /// Weight 2.
         Optional => "optional",
-        /// It rounds the profile off.
+        /// Weight 1.
         NiceToHave => "nice_to_have",
     }
 }
 
 impl Importance {
-    /// What the table's weight says; `None` for a leaf that is not counted.
+    /// Returns the importance by the table's weight; `None` for a leaf that is not counted.
     pub fn for_leaf(leaf: Leaf) -> Option<Self> {
         match leaf.field().weight {
             Weight::Critical => Some(Self::Critical),
@@ -34,21 +34,21 @@ impl Importance {
     }
 }
 
-/// A field that counts and is not there.
+/// A field that counts and has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingField {
     /// The field; its dotted path is what answers show.
     pub leaf: Leaf,
-    /// What it is worth.
+    /// How much the field matters.
     pub importance: Importance,
-    /// Why it is missing, as a sentence.
+    /// Why the field is missing, as a sentence.
     pub reason: &'static str,
-    /// How many known schemes need it.
+    /// Number of known schemes that need the field.
     pub schemes_waiting: u32,
 }
 
-/// `profile_completeness_pct`: 100 × Σ weights of the present / Σ weights of the applicable leaves, rounded half up.
-/// 100 where nothing is applicable.
+/// Returns `profile_completeness_pct`: 100 × Σ weights of the present / Σ weights of the applicable leaves, rounded
+/// half up. 100 where nothing is applicable.
 pub fn pct(present: LeafSet, value: ValueOf<'_>, rules: &Rules) -> u8 {
     share(present, applicable(value, rules))
 }
@@ -81,7 +81,8 @@ pub fn missing_fields(present: LeafSet, value: ValueOf<'_>, rules: &Rules, mask:
     fields
 }
 
-/// What a viewer may know when a rule looks at a value: whether a visible leaf counts must not tell a hidden one.
+/// Returns a value only if it is in `mask`: whether a visible leaf counts would otherwise reveal the value of a hidden
+/// one.
 fn visible(leaf: Leaf, value: ValueOf<'_>, mask: LeafSet) -> Option<CanonicalJson> {
     mask.has(leaf).then(|| value(leaf)).flatten()
 }

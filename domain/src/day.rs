@@ -30,7 +30,7 @@ impl Day {
         shape.then(|| text.parse().ok().map(Self::from_date)).flatten()
     }
 
-    /// The civil date.
+    /// Returns the civil date.
     pub fn to_date(self) -> Date {
         Date::constant(1970, 1, 1).saturating_add(SignedDuration::from_hours(i64::from(self.0) * 24))
     }
@@ -47,11 +47,11 @@ impl std::fmt::Display for Day {
     }
 }
 
-/// Writes an instant as RFC 3339 in UTC with as many decimals as it needs.
+/// Formats an instant as RFC 3339 in UTC, with no more decimals than it needs.
 pub fn format_instant(micros: i64) -> String {
     match Timestamp::from_microsecond(micros) {
         Ok(instant) => instant.to_string(),
-        // The last hours of the year 9999, which have a place in the calendar all the same.
+        // The last hours of the year 9999, which jiff's timestamps do not reach.
         Err(_) => format!(
             "{}Z",
             DateTime::constant(1970, 1, 1, 0, 0, 0, 0).saturating_add(SignedDuration::from_micros(micros))

@@ -9,9 +9,9 @@ use crate::table::{LeafSet, Member};
 /// The change from revision `base` to `revision`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delta {
-    /// The revision before.
+    /// The revision before the change.
     pub base: u64,
-    /// The revision after.
+    /// The revision after the change.
     pub revision: u64,
     /// The leaves present before.
     pub before: LeafSet,
@@ -24,11 +24,11 @@ pub struct Delta {
 /// One leaf's change. At least one of the values is there, and they differ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeafChange {
-    /// The leaf.
+    /// The leaf that changed.
     pub leaf: crate::table::Leaf,
-    /// Its value before.
+    /// Its value before; `None` where it was absent.
     pub old: Option<CanonicalJson>,
-    /// Its value after.
+    /// Its value after; `None` where it is absent now.
     pub new: Option<CanonicalJson>,
 }
 

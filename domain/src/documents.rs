@@ -10,9 +10,9 @@ use crate::event::{RegisterPath, RegisterWrite, SharedText};
 use crate::source::{Source, ValueKind};
 use crate::table::Leaf;
 
-/// How many overlays are kept: those with the greatest stamps.
+/// Maximum number of scheme overlays of a user; those with the greatest stamps are kept.
 pub const OVERLAYS_KEPT: usize = 256;
-/// How many deadline details, and how many completions, are kept: those with the greatest stamps.
+/// Maximum number of deadline details, and of completions, of a user; those with the greatest stamps are kept.
 pub const DEADLINES_KEPT: usize = 512;
 
 /// All source documents of one user. Cloning shares what does not change.
@@ -21,7 +21,7 @@ pub struct SourceDocuments {
     by_source: [Option<Arc<SourceDocument>>; Source::COUNT],
 }
 
-/// What one source says: its registers, in the order of (path, kind).
+/// The document of one source: its registers, in the order of (path, kind).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SourceDocument {
     registers: Vec<Register>,
@@ -30,9 +30,9 @@ pub struct SourceDocument {
 /// A value or `withdrawn`, with its stamp; nothing older is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Register {
-    /// The register's path.
+    /// The path that the value stands at.
     pub path: RegisterPath,
-    /// The register's kind.
+    /// The kind of the value.
     pub kind: ValueKind,
     /// The stamp's observed_at: microseconds since the Unix epoch.
     pub time: i64,
@@ -42,12 +42,12 @@ pub struct Register {
     pub value: Option<CanonicalJson>,
 }
 
-/// What became of one write.
+/// The outcome of one write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteOutcome {
-    /// Its stamp is the greatest: the register holds it now.
+    /// The write has the greatest stamp, and the register holds it now.
     Taken,
-    /// The register holds this very stamp already.
+    /// The register already holds this stamp.
     Duplicate,
     /// The register holds a greater stamp, or the write falls beyond the bounds.
     Superseded,
@@ -56,7 +56,7 @@ pub enum WriteOutcome {
 impl Register {
     /// Compares stamps of one register: (observed_at, event id, SHA-256 of the value's canonical form).
     ///
-    /// The source, which comes between, is the same for both. The hash is worked out only where all else is equal.
+    /// The source, which comes between, is the same for both. The hash is computed only if all else is equal.
     fn compare_stamp(&self, other: &Self) -> Ordering {
         let by_event = self.time.cmp(&other.time).then_with(|| self.event_id.cmp(&other.event_id));
         by_event.then_with(|| match (&self.value, &other.value) {
@@ -86,7 +86,7 @@ impl SourceDocument {
         &self.registers
     }
 
-    /// One register.
+    /// Returns the register of a path and kind.
     pub fn get(&self, path: &RegisterPath, kind: ValueKind) -> Option<&Register> {
         let index = self.registers.binary_search_by(|register| register.key().cmp(&(path, kind))).ok()?;
         self.registers.get(index)
@@ -120,7 +120,8 @@ impl SourceDocument {
         }
     }
 
-    /// Lets the smallest stamp of a family go when the family is over its bound. By stamp, never by arrival.
+    /// Removes the register with the smallest stamp of a family that exceeds its bound. The stamp decides, never the
+    /// order of arrival, so that every order of events leads to the same document.
     fn evict(&mut self, family: std::mem::Discriminant<RegisterPath>, kept: usize, inserted: usize) -> WriteOutcome {
         let of_family = || self.registers.iter().enumerate().filter(|(_, r)| std::mem::discriminant(&r.path) == family);
         if kept == usize::MAX || of_family().count() <= kept {
@@ -134,7 +135,7 @@ impl SourceDocument {
 }
 
 impl SourceDocuments {
-    /// What `source` says, if it ever said anything.
+    /// Returns the document of `source`; `None` if it never sent a value.
     pub fn document(&self, source: Source) -> Option<&SourceDocument> {
         self.by_source[source as usize].as_deref()
     }
@@ -158,7 +159,7 @@ impl SourceDocuments {
             event_id: event_id.clone(),
             value: write.value.clone(),
         };
-        // An event that changes nothing must not copy the document: look before the shared one is taken apart.
+        // An event that changes nothing must not copy the shared document, so compare stamps before `make_mut`.
         if let Some(held) = self.get(source, &register.path, register.kind) {
             match register.compare_stamp(held) {
                 Ordering::Equal => return WriteOutcome::Duplicate,
@@ -175,7 +176,7 @@ impl SourceDocuments {
         self.by_source[source as usize] = Some(Arc::new(SourceDocument { registers }));
     }
 
-    /// The documents there are.
+    /// Returns every document with its source.
     pub fn iter(&self) -> impl Iterator<Item = (Source, &SourceDocument)> {
         Source::ALL.into_iter().filter_map(|source| Some((source, self.document(source)?)))
     }

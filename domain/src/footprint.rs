@@ -1,4 +1,4 @@
-//! How much memory a state takes beside the one that it was made from.
+//! How much memory a state takes in addition to the one that it was made from.
 
 use std::ptr;
 
@@ -11,9 +11,9 @@ use crate::state::UserState;
 use crate::table::{Leaf, Member};
 
 impl UserState {
-    /// The bytes of memory that this state holds and `before` does not: the members and documents that were copied to be
-    /// changed, and the values in them that are new. What both share counts for neither, so the sum over a chain of states
-    /// is what the chain holds beside its first one.
+    /// Returns the bytes of memory that this state holds and `before` does not: the members and documents that were
+    /// copied to be changed, and the values in them that are new. What both share counts for neither, so the sum over a
+    /// chain of states is what the chain holds in addition to its first one.
     ///
     /// A value that a register and a leaf share is counted for each of them. Ids and other short texts are not counted.
     pub fn bytes_beyond(&self, before: Option<&Self>) -> usize {

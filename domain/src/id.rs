@@ -1,4 +1,4 @@
-//! Identifiers, each parsed once at the door and trusted afterwards.
+//! Identifiers. Each is parsed once, when it enters the server, and trusted afterwards.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl UserId {
     /// Parses an id.
     ///
     /// # Errors
-    /// Says what the pattern is when `text` does not match it; never repeats `text`.
+    /// `text` does not match the pattern. The error names the pattern and never repeats `text`.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let tail = text.strip_prefix("usr_").unwrap_or("");
         if !(12..=32).contains(&tail.len()) || !tail.bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -28,7 +28,7 @@ impl UserId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        // Only ASCII gets in through `parse`.
+        // `parse` accepts ASCII only.
         std::str::from_utf8(&self.bytes[..self.length as usize]).unwrap_or_default()
     }
 }
@@ -40,7 +40,7 @@ impl fmt::Debug for UserId {
     }
 }
 
-/// Text that is not an id of the wanted sort.
+/// The error for text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an id must match `{expected}`")]
 pub struct InvalidId {
@@ -48,12 +48,12 @@ pub struct InvalidId {
     pub expected: &'static str,
 }
 
-/// `prof_` + UUID v4: assigned when a profile is first assembled, constant within a generation.
+/// A profile's id, `prof_` and a UUID v4: assigned when a profile is first assembled, constant within a generation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ProfileId([u8; 16]);
 
 impl ProfileId {
-    /// Makes an id from 16 random bytes, setting the version and variant bits of RFC 9562.
+    /// Creates an id from 16 random bytes, setting the version and variant bits of RFC 9562.
     pub fn from_random(mut random: [u8; 16]) -> Self {
         random[6] = (random[6] & 0x0f) | 0x40;
         random[8] = (random[8] & 0x3f) | 0x80;

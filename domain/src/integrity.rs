@@ -1,8 +1,9 @@
 //! `profile_hash`: a salted hash tree over the RFC 8785 forms of the members (profile.md, Integrity).
 //!
-//! leaf(member) = SHA-256(salt ‖ canonical value), salt = first 16 bytes of
-//! HMAC-SHA-256(integrity key, name ‖ revision of the last change, 8 bytes big-endian ‖ salt count, 4 bytes big-endian),
-//! root = SHA-256 of the canonical {member → hex leaf}.
+//! - leaf(member) = SHA-256(salt ‖ canonical value)
+//! - salt = first 16 bytes of HMAC-SHA-256(integrity key, name ‖ revision of the last change, 8 bytes big-endian ‖ salt
+//!   count, 4 bytes big-endian)
+//! - root = SHA-256 of the canonical {member → hex leaf}
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -11,10 +12,10 @@ use crate::id::ProfileId;
 use crate::profile::{Profile, SCHEMA_VERSION, push_hex};
 use crate::table::{LeafSet, Member};
 
-/// A SHA-256 digest.
+/// A SHA-256 digest: 32 bytes.
 pub type Hash = [u8; 32];
 
-/// What salts depend on besides the member.
+/// What the salts of a user depend on besides the member.
 #[derive(Clone, Copy)]
 pub struct Salting<'a> {
     /// The user's integrity key.
@@ -24,7 +25,7 @@ pub struct Salting<'a> {
 }
 
 impl Salting<'_> {
-    /// The salt of a member that changed last in `revision`.
+    /// Returns the salt of a member that changed last in `revision`.
     pub fn salt(&self, member: &str, revision: u64) -> [u8; 16] {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.key).unwrap_or_else(|_| unreachable!("any key length works"));
         mac.update(member.as_bytes());
@@ -68,7 +69,7 @@ impl HashTree {
         tree
     }
 
-    /// Hashes one member anew.
+    /// Hashes one member again, after it changed.
     pub fn update(&mut self, salting: Salting<'_>, profile: &Profile, member: Member, changed_at: u64) {
         if let Some(section) = profile.section(member) {
             let mut hash = Sha256::new().chain_update(salting.salt(member.name(), changed_at));
@@ -77,7 +78,7 @@ impl HashTree {
         }
     }
 
-    /// The root over the members that are present.
+    /// Returns the root over the members that are present.
     pub fn root(&self, profile: &Profile) -> Hash {
         let mut text = String::with_capacity(1400);
         let mut open = '{';

@@ -1,8 +1,8 @@
-//! What a metric is called, counts and means: the crates that record metrics list theirs in one table each.
+//! Names and meanings of metrics: each crate that records metrics lists them in one table.
 //!
 //! The description given to Prometheus and docs/metrics.md are made from these tables.
 
-/// How a metric's figures come about.
+/// The kind of a metric, as Prometheus has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     /// A number that only grows while the server runs.
@@ -13,10 +13,10 @@ pub enum MetricKind {
     Histogram,
 }
 
-/// What the figures are counted in.
+/// The unit of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricUnit {
-    /// A plain count.
+    /// A plain count, without a unit.
     Count,
     /// Seconds.
     Seconds,
@@ -26,14 +26,14 @@ pub enum MetricUnit {
     Percent,
 }
 
-/// One metric.
+/// The name, kind, unit and labels of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
     /// The name, as Prometheus shows it.
     pub name: &'static str,
-    /// How the figures come about.
+    /// The kind of the metric.
     pub kind: MetricKind,
-    /// What they are counted in.
+    /// The unit of the values.
     pub unit: MetricUnit,
     /// The names of the labels. No label holds anything of a user.
     pub labels: &'static [&'static str],

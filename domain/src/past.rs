@@ -7,9 +7,9 @@ use crate::state::UserState;
 /// A profile as it stood at a revision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PastProfile {
-    /// Whose profile it is.
+    /// The id of the profile.
     pub profile_id: ProfileId,
-    /// The revision.
+    /// The revision that the profile had.
     pub revision: u64,
     /// All members but the envelope.
     pub profile: Profile,

@@ -24,10 +24,11 @@ pub struct Section {
     leaves: Vec<(Leaf, CanonicalJson)>,
 }
 
-/// What is outside every mask. The first two never change within a generation, the others with every revision.
+/// The members that every viewer of a profile sees, whatever the mask. The first two never change within a generation,
+/// the others with every revision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Envelope {
-    /// The profile's id.
+    /// The profile's id, the same for all revisions of a generation.
     pub profile_id: ProfileId,
     /// Counts the changes of the profile, from 1.
     pub revision: u64,
@@ -61,7 +62,7 @@ impl Envelope {
     }
 }
 
-/// Writes bytes in lower-case hexadecimal.
+/// Appends bytes in lower-case hexadecimal.
 pub fn push_hex(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
         for digit in [byte >> 4, byte & 15] {
@@ -82,14 +83,14 @@ impl Section {
         &self.leaves
     }
 
-    /// One leaf's value.
+    /// Returns the value of a leaf.
     pub fn get(&self, leaf: Leaf) -> Option<&CanonicalJson> {
         self.leaves.iter().find(|(found, _)| *found == leaf).map(|(_, value)| value)
     }
 
     /// Hands the pieces of the member's canonical form to `piece`, of the leaves in `mask` only.
     ///
-    /// The caller sees to it that the mask leaves at least one.
+    /// The mask must leave at least one leaf.
     pub fn write(&self, mask: LeafSet, mut piece: impl FnMut(&[u8])) {
         let mut open: &[u8] = b"{\"";
         for (leaf, value) in self.leaves.iter().filter(|(leaf, _)| mask.has(*leaf)) {
@@ -113,12 +114,12 @@ impl Profile {
         self.present
     }
 
-    /// One member.
+    /// Returns the section of a member.
     pub fn section(&self, member: Member) -> Option<&Section> {
         self.members[member as usize].as_deref()
     }
 
-    /// One leaf's value.
+    /// Returns the value of a leaf.
     pub fn get(&self, leaf: Leaf) -> Option<&CanonicalJson> {
         self.section(leaf.field().member)?.get(leaf)
     }
@@ -134,7 +135,7 @@ impl Profile {
         Consent { level, third_party_sharing: value(Leaf::ConsentThirdPartySharing) == Some("true") }
     }
 
-    /// Puts a newly assembled member in the place of the old one; says whether that changed anything.
+    /// Replaces a member by a newly assembled one, and returns whether that changed anything.
     pub fn replace(&mut self, member: Member, section: Option<Section>) -> bool {
         let place = &mut self.members[member as usize];
         if place.as_deref() == section.as_ref() {

@@ -15,13 +15,13 @@ pub struct Rules {
     pub districts: BTreeMap<String, BTreeSet<String>>,
     /// When a leaf does not count in completeness.
     pub not_applicable: Vec<NotApplicable>,
-    /// How many known schemes need a leaf, to tell whether somebody is eligible; none where it is left out.
+    /// Number of known schemes whose rules need a leaf; 0 for a leaf that is not listed.
     pub schemes_waiting: BTreeMap<Leaf, u32>,
     /// Limits on what a value may hold.
     pub limits: Limits,
 }
 
-/// A leaf that does not count when another leaf has one of some values.
+/// A rule of completeness: a leaf does not count while another leaf has one of some values.
 #[derive(Debug, Clone)]
 pub struct NotApplicable {
     /// The leaf that does not count.
@@ -87,8 +87,8 @@ impl Default for Limits {
 }
 
 impl Rules {
-    /// A number that changes when a rule changes that assembled profiles depend on:
-    /// a profile assembled under other rules is assembled anew at its next use.
+    /// Returns a number that changes with the rules that assembled profiles depend on. A profile that was assembled
+    /// under other rules is assembled again at its next use.
     pub fn fingerprint(&self) -> u32 {
         use sha2::{Digest, Sha256};
         let mut hash = Sha256::new();

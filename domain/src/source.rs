@@ -31,7 +31,7 @@ named_enum! {
 }
 
 impl Source {
-    /// The source of that number.
+    /// Returns the source stored under that number.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
@@ -54,20 +54,21 @@ named_enum! {
     pub enum ValueKind {
         /// Checked against a document.
         Verified = 0 => "verified",
-        /// The citizen's word.
+        /// Stated by the citizen.
         UserProvided = 1 => "user_provided",
-        /// Computed.
+        /// Computed by an engine.
         Inferred = 2 => "inferred",
     }
 }
 
 impl ValueKind {
-    /// The kind of that number.
+    /// Returns the kind stored under that number.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    /// The first key of Winner: a citizen's word and a checked value beat inference whatever the time.
+    /// Returns the first sort key of the winner rule: a value from the citizen or a checked one beats an inferred one,
+    /// however new that is.
     pub const fn rank(self) -> u8 {
         match self {
             Self::Verified | Self::UserProvided => 1,

@@ -1,4 +1,4 @@
-//! Everything that is known of one user at one point of its history.
+//! Everything that is known about one user at one point of the history.
 
 use crate::access::Consent;
 use crate::day::Day;
@@ -27,21 +27,21 @@ pub struct UserState {
     pub policy: u32,
     /// The key of the hash tree's salts.
     pub integrity_key: [u8; 16],
-    /// Moves with a change of consent or policy, so that salts never repeat for another audience.
+    /// Grows with every change of consent or policy, so that a salt is never reused for another audience.
     pub salt_count: u32,
     /// The revision of each member's last change, by `Member as usize`.
     pub changed_at: [u64; Member::COUNT],
-    /// What is outside every mask.
+    /// The envelope, which every viewer of the profile sees.
     pub envelope: Envelope,
-    /// The profile.
+    /// The assembled profile.
     pub profile: Profile,
-    /// What it was assembled from.
+    /// The documents that the profile was assembled from.
     pub documents: SourceDocuments,
-    /// The hash tree, where it is at hand; worked out anew when it is not.
+    /// The hash tree; `None` after unpacking, until it is computed again.
     pub(crate) tree: Option<Box<HashTree>>,
 }
 
-/// What a user begins with.
+/// The values that a generation begins with.
 pub(crate) struct NewGeneration {
     pub(crate) profile_id: ProfileId,
     pub(crate) integrity_key: [u8; 16],

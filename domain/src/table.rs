@@ -20,7 +20,7 @@ pub enum Weight {
     Optional,
     /// N, counts 1.
     NiceToHave,
-    /// Not counted.
+    /// Does not count in completeness.
     None,
 }
 
@@ -42,9 +42,9 @@ pub enum ValueType {
     Bool,
     /// An integer in a closed range.
     Integer {
-        /// The least value.
+        /// The smallest value that is allowed.
         min: i64,
-        /// The greatest value.
+        /// The greatest value that is allowed.
         max: i64,
     },
     /// A number from 0 to 1.
@@ -98,7 +98,7 @@ pub const DOCUMENTS: [&str; 6] = ["aadhaar", "driving_licence", "pan", "passport
 /// One row of the table.
 #[derive(Debug)]
 pub struct Field {
-    /// The field.
+    /// The leaf that the row is about.
     pub leaf: Leaf,
     /// The number it is stored under: constant for ever, never reused.
     pub number: u8,
@@ -106,7 +106,7 @@ pub struct Field {
     pub member: Member,
     /// Its name within the member; empty where the member itself is the leaf.
     pub name: &'static str,
-    /// Its dotted path.
+    /// The dotted path of the leaf.
     pub path: &'static str,
     /// What its value looks like.
     pub value: ValueType,
@@ -132,7 +132,7 @@ macro_rules! members {
             /// How many there are.
             pub const COUNT: usize = Self::ALL.len();
 
-            /// The member's name.
+            /// Returns the member's name.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
@@ -183,7 +183,7 @@ macro_rules! fields {
 }
 
 impl Leaf {
-    /// The leaf's row.
+    /// Returns the leaf's row of the table.
     pub fn field(self) -> &'static Field {
         &FIELDS[self as usize]
     }
@@ -216,9 +216,9 @@ impl Member {
 pub struct LeafSet(u64);
 
 impl LeafSet {
-    /// No leaf.
+    /// The set without any leaf.
     pub const EMPTY: Self = Self(0);
-    /// Every leaf.
+    /// The set of every leaf.
     pub const ALL: Self = Self((1 << FIELDS.len()) - 1);
 
     /// The leaves from `first` to `last`, both in it.
@@ -226,7 +226,7 @@ impl LeafSet {
         Self(((1 << (last as u8 + 1)) - 1) & !((1 << first as u8) - 1))
     }
 
-    /// Just this leaf.
+    /// Returns the set of one leaf.
     pub const fn only(leaf: Leaf) -> Self {
         Self(1 << leaf as u8)
     }
@@ -236,7 +236,7 @@ impl LeafSet {
         self.0 & (1 << leaf as u8) != 0
     }
 
-    /// Adds `leaf`.
+    /// Adds `leaf` to the set.
     pub const fn insert(&mut self, leaf: Leaf) {
         self.0 |= 1 << leaf as u8;
     }

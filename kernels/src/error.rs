@@ -1,4 +1,4 @@
-//! What can be wrong with the columns.
+//! The errors of columns that cannot be computed on.
 
 /// Why columns cannot be computed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,28 +10,28 @@ pub enum Error {
         /// The sum of the widths of all columns.
         bits: u32,
     },
-    /// Another number of columns than the packing was made for.
+    /// The number of columns differs from that of the packing.
     #[error("the packing is for `{expected}` columns, but `{given}` were given")]
     ColumnCount {
-        /// Columns of the packing.
+        /// Number of columns of the packing.
         expected: usize,
-        /// Columns given.
+        /// Number of columns that were given.
         given: usize,
     },
     /// A column that is shorter or longer than its neighbours.
     #[error("a column has `{given}` rows where `{expected}` were expected")]
     ColumnLength {
-        /// Rows of the first column.
+        /// Number of rows of the first column.
         expected: usize,
-        /// Rows of this one.
+        /// Number of rows of this column.
         given: usize,
     },
     /// A code outside its column's dictionary.
     #[error("row `{row}` of column `{column}` holds code `{code}`, its dictionary has `{cardinality}` entries")]
     CodeOutOfRange {
-        /// Which column, from 0.
+        /// Position of the column, from 0.
         column: usize,
-        /// Which row, from 0.
+        /// Position of the row, from 0.
         row: usize,
         /// The code found there.
         code: u32,
@@ -41,7 +41,7 @@ pub enum Error {
     /// More rows than positions of 32 bits can name.
     #[error("a batch has at most `{}` rows, but `{rows}` were given", u32::MAX - 1)]
     TooManyRows {
-        /// Rows given.
+        /// Number of rows that were given.
         rows: usize,
     },
 }

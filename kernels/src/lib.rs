@@ -2,7 +2,7 @@
 //!
 //! A **column** is a slice with one entry per row; rows of different columns with the same position belong together.
 //! Values are dictionary codes (`u32`), never text. Results are integers and the same, bit for bit, whichever device
-//! computes them; so every order that shows in a result is part of its contract.
+//! computes them; so the order of results is part of the contract.
 //!
 //! | kernel | in | out |
 //! |---|---|---|

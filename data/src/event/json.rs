@@ -1,13 +1,13 @@
-//! JSON written straight into a buffer. The words here hold nothing that needs an escape.
+//! JSON written straight into a buffer, without a tree in between. The texts of the population need no escapes.
 
 use std::io::Write;
 
 use crate::day::Day;
 
-/// Appends JSON; knows where commas go.
+/// Appends JSON to a buffer and places the commas.
 pub(super) struct Json<'b> {
     out: &'b mut Vec<u8>,
-    /// Whether something stands before in the open object or array.
+    /// Whether the open object or array has an item already.
     follows: bool,
 }
 
@@ -16,12 +16,12 @@ impl<'b> Json<'b> {
         Self { out, follows: false }
     }
 
-    /// Bytes that are JSON already.
+    /// Appends bytes that are JSON already.
     pub(super) fn raw(&mut self, json: &[u8]) {
         self.out.extend_from_slice(json);
     }
 
-    /// A member whose value comes next.
+    /// Appends the name of a member; the value comes next.
     pub(super) fn key(&mut self, name: &str) {
         self.comma();
         self.quoted(name);
@@ -60,14 +60,14 @@ impl<'b> Json<'b> {
         self.raw(b"null");
     }
 
-    /// Hundredths, at most 99, as `0.07`.
+    /// Appends hundredths, at most 99, as `0.07`.
     pub(super) fn fraction(&mut self, hundredths: u8) {
         self.comma();
         let hundredths = hundredths.min(99);
         self.out.extend_from_slice(&[b'0', b'.', b'0' + hundredths / 10, b'0' + hundredths % 10]);
     }
 
-    /// `"YYYY-MM-DD"`, perhaps with something before it in the quotes.
+    /// Appends `"YYYY-MM-DD"` with a prefix inside the quotes.
     pub(super) fn date(&mut self, before: &str, day: Day) {
         self.comma();
         let (year, month, of_month) = day.civil();
@@ -75,7 +75,7 @@ impl<'b> Json<'b> {
         let _ = write!(self.out, "\"{before}{year:04}-{month:02}-{of_month:02}\"");
     }
 
-    /// RFC 3339 in UTC, to the millisecond.
+    /// Appends an instant as RFC 3339 in UTC, to the millisecond.
     pub(super) fn time(&mut self, micros: i64) {
         self.comma();
         let seconds = micros.div_euclid(1_000_000);
@@ -93,13 +93,13 @@ impl<'b> Json<'b> {
         self.nested(b"[", items, b"]");
     }
 
-    /// A member that is an object.
+    /// Appends a member that is an object.
     pub(super) fn section(&mut self, name: &str, members: impl FnOnce(&mut Self)) {
         self.key(name);
         self.object(members);
     }
 
-    /// A member that is a string.
+    /// Appends a member that is a string.
     pub(super) fn word(&mut self, name: &str, value: &str) {
         self.key(name);
         self.text(value);

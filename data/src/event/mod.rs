@@ -1,4 +1,4 @@
-//! Feed events about a person: what an engine says, and its CloudEvent in JSON.
+//! Writes the CloudEvents of feeds about a person, as JSON.
 
 mod json;
 mod shared;
@@ -17,40 +17,40 @@ use crate::random::{Random, purpose};
 use crate::verdict::SchemeVerdict;
 use crate::words::{Confidence, Sharing};
 
-/// One feed event.
+/// A generated feed event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedEvent {
-    /// Whose feed it goes to: the last segment of `/api/v2/feeds/{source}`.
+    /// The name of the feed: the last segment of `/api/v2/feeds/{source}`.
     pub source: &'static str,
     /// A CloudEvent in one line of JSON, without a line end.
     pub json: Vec<u8>,
 }
 
-/// Of whom, when, and as which of their events something is said.
+/// The person that an event is about, with the event's time and number.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'p> {
     pub(crate) person: &'p Person,
     pub(crate) user_id: &'p str,
-    /// The person's number.
+    /// The person's index in the population.
     pub(crate) index: u64,
     /// The event's number among the person's.
     pub(crate) number: u64,
     /// observed_at, in microseconds since the Unix epoch.
     pub(crate) time: i64,
-    /// How many of the person's changes come before it.
+    /// Number of the person's changes before the event.
     pub(crate) changes: u64,
-    /// The launch in the person's state, whether it is still to come or over.
+    /// The launch in the person's state, past or future.
     pub(crate) launch: Option<&'p Launch>,
 }
 
 impl Subject<'_> {
-    /// The scheme that is new in these days, by its position.
+    /// Returns the position of the scheme that is launched in these days.
     fn new_scheme(&self) -> Option<usize> {
         self.launch.map(|launch| launch.scheme)
     }
 }
 
-/// What can be said of this person: some have no deadline, some no application that could move.
+/// Replaces content that is impossible for a person without deadlines or without an open application.
 fn possible(content: EventContent, duties: &[Duty], step: Option<&SchemeVerdict>) -> EventContent {
     match content {
         EventContent::Due { .. } | EventContent::Met { .. } if duties.is_empty() => EventContent::Risked,
@@ -59,7 +59,7 @@ fn possible(content: EventContent, duties: &[Duty], step: Option<&SchemeVerdict>
     }
 }
 
-/// Appends the event's JSON and gives whose feed it goes to.
+/// Appends the event's JSON and returns the name of its feed.
 pub(crate) fn write(content: EventContent, subject: &Subject<'_>, out: &mut Vec<u8>) -> &'static str {
     let Subject { person, index, number, .. } = *subject;
     let new = subject.new_scheme();

@@ -1,5 +1,4 @@
-//! The sections that several sources write: identity's word, the metadata store's, the citizen's, and where they
-//! disagree.
+//! Sections that several sources write: identity, the metadata store and the citizen, who may disagree.
 
 use super::json::Json;
 use crate::census::census;
@@ -8,29 +7,29 @@ use crate::person::Person;
 use crate::random::{Random, purpose};
 use crate::words::{Document, Employment, Income, RationCard, Settlement};
 
-/// How often a record of the metadata store lacks a field, at worst; the mean is a third of it. How often identity could
-/// not check the category. Both assumed: profiles shall differ in completeness.
+/// How often a record of the metadata store lacks a field, at worst; the mean is a third of it. How often identity
+/// could not check the category. Both are assumed, so that profiles differ in completeness.
 const WORST_GAPS: f64 = 0.8;
 const UNCHECKED_CATEGORY: f64 = 0.15;
 
 impl Topic {
-    /// The value, or a near miss where a source is wrong.
+    /// Writes the true value, or a value close to it if the source is wrong.
     pub(super) fn write(self, person: &Person, wrong: bool, json: &mut Json<'_>) {
         let (home, family) = (&person.home, &person.family);
         let off = u64::from(wrong);
-        // Nobody takes a child for somebody who works or keeps a family.
+        // No source mistakes a child for an adult who works or supports a family.
         let off_of_adults = if person.age < 18 { 0 } else { off };
         match self {
             Self::District if wrong => json.text(former_district(person)),
             Self::District => json.text(home.district),
             Self::Settlement => json.text(near_settlement(home.settlement, wrong).name()),
-            // Nobody lives anywhere for longer than they live.
+            // Residency cannot be longer than the person's age.
             Self::ResidencyYears if home.residency_years == person.age => {
                 json.number(u64::from(home.residency_years).saturating_sub(off));
             }
             Self::ResidencyYears => json.number(u64::from(home.residency_years) + off),
             Self::Income => json.text(near(Income::ALL, person.means.income as usize, wrong).name()),
-            // A child before school has no work of any kind; its nearest word is the coming one.
+            // A child before school age has no employment; the closest word is `student`.
             Self::Employment => {
                 let word = person.work.employment.unwrap_or(Employment::Student);
                 json.text(near_employment(word, off_of_adults > 0).name());
@@ -43,7 +42,7 @@ impl Topic {
     }
 }
 
-/// The word at `index`, or where it is wrong the next one; the last has only one before it.
+/// Returns the word at `index`, or a neighbour if the source is wrong: the next one, or the one before the last.
 fn near<T: Copy>(words: &[T], index: usize, wrong: bool) -> T {
     match (wrong, index + 1 < words.len()) {
         (false, _) => words[index],
@@ -52,7 +51,7 @@ fn near<T: Copy>(words: &[T], index: usize, wrong: bool) -> T {
     }
 }
 
-/// What a semi-urban place may pass for, and what may pass for one.
+/// Returns the settlement, or one that it may be mistaken for.
 const fn near_settlement(settlement: Settlement, wrong: bool) -> Settlement {
     match settlement {
         _ if !wrong => settlement,
@@ -61,7 +60,7 @@ const fn near_settlement(settlement: Settlement, wrong: bool) -> Settlement {
     }
 }
 
-/// What may be taken for the work: the words have no order to step along.
+/// Returns the employment, or one that it may be mistaken for; the words have no order.
 const fn near_employment(employment: Employment, wrong: bool) -> Employment {
     match employment {
         _ if !wrong => employment,
@@ -72,12 +71,12 @@ const fn near_employment(employment: Employment, wrong: bool) -> Employment {
     }
 }
 
-/// Where the person lived before, or where an old document says so.
+/// Returns the district of an old document.
 fn former_district(person: &Person) -> &'static str {
     census().neighbour(person.home.state_index, &mut Random::new(person.key, purpose::FORMER_HOME))
 }
 
-/// A merge patch over one topic.
+/// Writes a merge patch of one topic.
 pub(super) fn patch(topic: Topic, json: &mut Json<'_>, value: impl FnOnce(&mut Json<'_>)) {
     let (section, name) = topic.section_and_name();
     json.section("fields", |json| {
@@ -88,7 +87,7 @@ pub(super) fn patch(topic: Topic, json: &mut Json<'_>, value: impl FnOnce(&mut J
     });
 }
 
-/// A merge patch that takes one topic back.
+/// Writes a merge patch that withdraws one topic.
 pub(super) fn withdrawal(topic: Topic, json: &mut Json<'_>) {
     patch(topic, json, |json| json.null());
 }
@@ -121,14 +120,14 @@ pub(super) fn identity(person: &Person, stale: bool, json: &mut Json<'_>) {
     });
 }
 
-/// Letters only: digits in a row could pass for a phone number.
+/// Returns a token of letters only: a run of digits could look like a phone number.
 fn token(person: &Person) -> String {
     let mut random = Random::new(person.key, purpose::TOKEN);
     let letters = (0..12).map(|_| char::from(b'a' + random.below(26) as u8));
     "tok_".chars().chain(letters).collect()
 }
 
-/// All that the metadata store knows: nearly everything of some, little of others.
+/// Writes what the metadata store knows: nearly everything about some people, little about others.
 pub(super) fn metadata(person: &Person, json: &mut Json<'_>) {
     let mut random = Random::new(person.key, purpose::GAPS);
     let gaps = WORST_GAPS * random.unit().powi(2);

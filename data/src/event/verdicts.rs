@@ -1,4 +1,4 @@
-//! What the eligibility, scheme and prediction engines say.
+//! Data of the eligibility, scheme and prediction engines.
 
 use super::json::Json;
 use super::{Subject, risks};
@@ -11,21 +11,21 @@ use crate::scheme::schemes;
 use crate::verdict::SchemeVerdict;
 
 impl Subject<'_> {
-    /// Whether the person's state has the scheme by now.
+    /// Whether the scheme has been launched in the person's state.
     fn has_launched(&self, scheme: &str) -> bool {
         let to_come = self.launch.filter(|launch| self.time < launch.at);
         to_come.is_none_or(|launch| schemes()[launch.scheme].id != scheme)
     }
 }
 
-/// What the person's state has by now, as it stands by now.
+/// Returns the verdicts on the schemes that have been launched in the person's state, with their current status.
 fn launched(subject: &Subject<'_>) -> Vec<SchemeVerdict> {
     let mut verdicts = standing(subject.person, subject.changes, subject.new_scheme());
     verdicts.retain(|verdict| subject.has_launched(&verdict.scheme.id));
     verdicts
 }
 
-/// The full verdict.
+/// Writes the verdict on every scheme that has been launched in the person's state.
 pub(super) fn batch(subject: &Subject<'_>, json: &mut Json<'_>) {
     let today = Day::from_micros(subject.time);
     json.key("schemes");
@@ -52,7 +52,7 @@ pub(super) fn batch(subject: &Subject<'_>, json: &mut Json<'_>) {
     });
 }
 
-/// A step of one application.
+/// Writes the new status of one application.
 pub(super) fn status(step: &SchemeVerdict, json: &mut Json<'_>) {
     json.word("scheme_id", &step.scheme.id);
     json.word("application_status", step.status.name());

@@ -1,4 +1,4 @@
-//! Whom somebody lives with.
+//! The household that a person lives in.
 
 use crate::random::Random;
 use crate::words::{Employment, Gender, Marital};
@@ -8,11 +8,11 @@ use crate::words::{Employment, Gender, Marital};
 pub struct Family {
     /// The marital status.
     pub marital: Marital,
-    /// Everyone in the household.
+    /// Number of people in the household.
     pub members: u8,
-    /// Those who depend on the person: children, elders, a spouse without work.
+    /// Number of people who depend on the person: children, elders, a spouse without work.
     pub dependents: u8,
-    /// Of the dependents, those of 60 and over.
+    /// Number of dependents of 60 and over.
     pub elders: u8,
     /// Ages of the person's own children under 18, the eldest first.
     ages: [u8; MOST_CHILDREN],
@@ -60,18 +60,18 @@ impl Family {
         family
     }
 
-    /// Whether there is a spouse.
+    /// Whether the person is married.
     #[must_use]
     pub fn is_married(&self) -> bool {
         self.marital == Marital::Married
     }
 
-    /// Ages of the children under 18, the eldest first.
+    /// Returns the ages of the children under 18, the eldest first.
     pub fn children(&self) -> impl Iterator<Item = u8> {
         self.ages.into_iter().take(usize::from(self.count))
     }
 
-    /// Children of 6 to 17.
+    /// Returns the number of children of 6 to 17.
     #[must_use]
     pub fn school_children(&self) -> u8 {
         self.children().filter(|age| *age >= 6).count() as u8

@@ -1,4 +1,4 @@
-//! Where somebody lives.
+//! Where a person lives: state, district, settlement and pincode.
 
 use crate::census::CensusDistrict;
 use crate::places::states;
@@ -10,13 +10,13 @@ use crate::words::Settlement;
 pub struct Home {
     /// The position of the state in [`states`].
     pub(crate) state_index: usize,
-    /// The district's slug.
+    /// The slug of the district.
     pub district: &'static str,
-    /// Town or country.
+    /// Whether the place is urban, semi-urban or rural.
     pub settlement: Settlement,
     /// A postal index number of the district.
     pub pincode: u32,
-    /// Years at the place.
+    /// Years of residence.
     pub residency_years: u8,
 }
 
@@ -47,7 +47,7 @@ impl Home {
         }
     }
 
-    /// The state's slug.
+    /// Returns the slug of the state.
     #[must_use]
     pub fn state(&self) -> &'static str {
         states()[self.state_index].slug

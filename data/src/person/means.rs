@@ -1,14 +1,14 @@
-//! What a household has: poverty, income, and the ration card that goes with them.
+//! The means of a household: poverty, income and ration card.
 
 use super::Home;
 use crate::census::census;
 use crate::random::Random;
 use crate::words::{Category, Income, RationCard, Settlement};
 
-/// A household's means.
+/// The means of a person's household.
 #[derive(Debug, Clone)]
 pub struct Means {
-    /// Below the poverty line; the multidimensionally poor stand for it.
+    /// Whether the household is below the poverty line; multidimensional poverty is used for it.
     pub poor: bool,
     /// The household's income a year.
     pub income: Income,
@@ -16,11 +16,11 @@ pub struct Means {
     pub ration_card: RationCard,
 }
 
-/// How the poverty of townspeople is to that of others in a state. Fitted to the National MPI 2019-21, 5.27 % to
+/// Ratio of urban to rural poverty in a state. Fitted to the National MPI 2019-21, 5.27 % to
 /// 19.28 % for the whole: it is more than their ratio, since states with many towns are less poor.
 const URBAN_TO_RURAL: f64 = 0.36;
 
-/// How the poverty of a category is to the mean: Global MPI 2021 on NFHS-4. For general, OBC, SC, ST, EWS; those of
+/// Ratio of a category's poverty to the mean: Global MPI 2021 on NFHS-4. For general, OBC, SC, ST, EWS; those of
 /// EWS are the general category's poorer part.
 const BY_CATEGORY: [f64; 5] = [0.40, 0.98, 1.19, 1.81, 1.25];
 
@@ -68,7 +68,7 @@ impl Means {
     }
 }
 
-/// The probability of being poor, such that a state's own rate comes out whatever its towns and categories.
+/// Returns the probability of being poor, such that a state's own rate comes out whatever its towns and categories.
 fn poverty(state: usize, rural: bool, category: Category) -> f64 {
     let facts = &census().states[state];
     let settlement = if rural { 1.0 } else { URBAN_TO_RURAL };

@@ -20,47 +20,47 @@ use crate::words::{
     AgeBracket, Category, Document, Employment, Gender, RationCard, Settlement, Sharing, Trait, WordSet,
 };
 
-/// Who somebody is.
+/// A made-up person: every trait that events are made from.
 #[derive(Debug, Clone)]
 pub struct Person {
-    /// What all further draws about the person depend on.
+    /// The key of all further draws about the person.
     pub(crate) key: u64,
     /// The given name.
     pub given_name: &'static str,
     /// The letter that stands for the rest of the name.
     pub initial: char,
-    /// In completed years.
+    /// The age in completed years.
     pub age: u8,
-    /// Month and day.
+    /// Month and day of the birthday.
     pub birthday: (u8, u8),
     /// The gender.
     pub gender: Gender,
     /// The social category.
     pub category: Category,
-    /// Where they live.
+    /// Where the person lives.
     pub home: Home,
-    /// What the household has.
+    /// The means of the household.
     pub means: Means,
-    /// What they do.
+    /// What the person works as, and how they are taxed.
     pub work: Work,
-    /// Whom they live with.
+    /// The household and its members.
     pub family: Family,
-    /// Documents that were checked.
+    /// The documents that identity has checked.
     pub documents: WordSet,
-    /// What schemes ask for and no profile holds.
+    /// Traits that schemes ask for and no profile holds.
     pub traits: WordSet,
-    /// How much they usually share.
+    /// The usual consent.
     pub consent: ConsentChoice,
 }
 
-/// What somebody agreed to.
+/// The consent that a person gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsentChoice {
     /// How much is shared.
     pub sharing: Sharing,
-    /// Whether analytics may use it.
+    /// Whether analytics may use the profile.
     pub analytics: bool,
-    /// Whether others may.
+    /// Whether third parties may know of the profile.
     pub third_parties: bool,
 }
 
@@ -93,7 +93,7 @@ const EWS_OF_GENERAL: f64 = 0.18;
 pub(crate) const SHARING: [f64; 3] = [0.15, 0.60, 0.25];
 
 impl Person {
-    /// The person of that number under that seed.
+    /// Returns the person of that number under that seed.
     #[must_use]
     pub fn new(seed: u64, index: u64) -> Self {
         let key = mix(seed ^ mix(index));
@@ -129,7 +129,7 @@ impl Person {
         person
     }
 
-    /// The bracket of the age.
+    /// Returns the age bracket.
     #[must_use]
     pub const fn age_bracket(&self) -> AgeBracket {
         AgeBracket::for_age(self.age)
@@ -202,7 +202,7 @@ fn age(random: &mut Random) -> u8 {
     let group = random.weighted(&AGES.map(|(_, people)| people));
     let first = AGES[group].0;
     let years = if first == 80 { 15 } else { 5 };
-    // Of the oldest, each further year has fewer.
+    // Among the oldest, each further year has fewer people.
     let year = if years == 5 { random.below(5) } else { random.below(years).min(random.below(years)) };
     first + year as u8
 }

@@ -1,9 +1,9 @@
-//! What somebody does, and how they are taxed.
+//! The work of a person, and how they are taxed.
 
 use crate::random::Random;
 use crate::words::{Employment, Gender, Income, Settlement, TaxRegime};
 
-/// Work and tax.
+/// The work of a person, and the taxes that follow from it.
 #[derive(Debug, Clone)]
 pub struct Work {
     /// What they mostly do; `None` before school. People who keep the house count as unemployed, and casual workers
@@ -55,13 +55,13 @@ impl Work {
         Self { employment, tax_regime }
     }
 
-    /// Whether they file an income tax return.
+    /// Whether the person files an income tax return.
     #[must_use]
     pub fn pays_tax(&self) -> bool {
         matches!(self.tax_regime, Some(TaxRegime::Old | TaxRegime::New))
     }
 
-    /// Whether they work, by the words of the labour force survey.
+    /// Whether the person works, as the labour force survey defines it.
     #[must_use]
     pub fn is_working(&self) -> bool {
         use Employment::{Agriculture, Business, Salaried, SelfEmployed};

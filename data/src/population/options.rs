@@ -1,16 +1,16 @@
-//! What a population is made from.
+//! The options of a population.
 
-/// What to make.
+/// The size, seed and time of a population.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PopulationOptions {
-    /// How many people there are; indices run from 0 to here.
+    /// Number of people; indices run from 0 to one below it.
     pub users: u64,
-    /// Another seed gives other people.
+    /// The seed; another one gives other people.
     pub seed: u64,
     /// The time of the newest event, in microseconds since the Unix epoch. Give the clock's time; the
     /// default is the noon of the example citizen, 2026-01-21T12:00:00Z.
     pub base_time: i64,
-    /// Over how many days before `base_time` the events lie.
+    /// Number of days before `base_time` that the events are spread over.
     pub days: u32,
 }
 

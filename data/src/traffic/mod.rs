@@ -1,4 +1,5 @@
-//! Traffic: what arrives at the server, in the order of arrival. Sources disagree, are late, deliver twice, take back.
+//! Traffic: the events of everybody in the order of arrival. Sources disagree, are late, repeat deliveries, and
+//! withdraw.
 
 mod plan;
 mod rhythm;
@@ -14,7 +15,7 @@ use plan::{Planned, plan, share};
 /// The events of a slice of time are planned together, so that memory is bounded whatever the number of events.
 const SLICE_EVENTS: u64 = 500_000;
 
-/// Planning reports its progress every so many people.
+/// Number of people after which planning reports its progress.
 const PLANNING_STEP: u64 = 65_536;
 
 /// An event as it arrives.
@@ -22,11 +23,11 @@ const PLANNING_STEP: u64 = 65_536;
 pub struct Arrival {
     /// When it arrives, in microseconds since the Unix epoch: after its `time`.
     pub at: i64,
-    /// The event.
+    /// The event that arrives.
     pub event: GeneratedEvent,
 }
 
-/// All events of a population in the order of their arrival, made as they are asked for.
+/// All events of a population in the order of their arrival, generated one by one.
 #[derive(Debug)]
 pub struct Traffic<'p> {
     population: &'p Population,
@@ -34,7 +35,7 @@ pub struct Traffic<'p> {
     slices: u64,
     /// The next slice of time to be planned.
     next_slice: u64,
-    /// The present slice, last arrival first.
+    /// The planned events of the current slice, the last arrival first.
     planned: Vec<Planned>,
     on_planning: Option<PlanningProgress<'p>>,
 }
@@ -49,7 +50,7 @@ impl std::fmt::Debug for PlanningProgress<'_> {
 }
 
 impl Population {
-    /// So many events about all of them, spread over the days, in the order in which they arrive.
+    /// Returns `events` events about all people, spread over the days, in the order of arrival.
     #[must_use]
     pub fn traffic(&self, events: u64) -> Traffic<'_> {
         Traffic::new(self, events)
@@ -62,8 +63,8 @@ impl<'p> Traffic<'p> {
         Self { population, events, slices, next_slice: 0, planned: Vec::new(), on_planning: None }
     }
 
-    /// Appends the JSON of the next event to `out`, without a line end. Gives whose feed it goes to and when it
-    /// arrives; `None` after the last.
+    /// Appends the JSON of the next event to `out`, without a line end. Returns the name of its feed and when it
+    /// arrives, in microseconds since the Unix epoch; `None` after the last event.
     pub fn next_into(&mut self, out: &mut Vec<u8>) -> Option<(&'static str, i64)> {
         while self.planned.is_empty() {
             self.plan_slice()?;
@@ -74,7 +75,7 @@ impl<'p> Traffic<'p> {
         Some((source, planned.arrival))
     }
 
-    /// All arrivals of one person, in order.
+    /// Returns all arrivals of one person, in order.
     #[must_use]
     pub fn of_person(&self, index: u64) -> Vec<Arrival> {
         let mut plan = Vec::new();

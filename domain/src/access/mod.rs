@@ -10,13 +10,13 @@ use crate::table::LeafSet;
 /// What a caller is, as far as masks depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Viewer {
-    /// The citizen.
+    /// The citizen, who reads their own profile.
     SelfCitizen(UserId),
     /// An engine or consumer.
     Service {
         /// The scope `profile:read`.
         profile_read: bool,
-        /// The scope `third_party`: it sees only those who consented to it.
+        /// The scope `third_party`: the service sees only users who consented to third parties.
         third_party: bool,
         /// The scope `ai_context`.
         ai_context: bool,
@@ -38,8 +38,8 @@ pub enum Viewer {
 }
 
 impl Viewer {
-    /// Whether there is a consent at which this viewer sees something of `user`. To others [`Policy::visibility`] is
-    /// always [`Visibility::Hidden`].
+    /// Whether there is a consent under which this viewer sees something of `user`. For all others
+    /// [`Policy::visibility`] is always [`Visibility::Hidden`].
     pub fn may_ever_see(&self, user: &UserId) -> bool {
         match self {
             Self::SelfCitizen(citizen) | Self::Agent { citizen, .. } => citizen == user,
@@ -48,7 +48,7 @@ impl Viewer {
         }
     }
 
-    /// Whether there are users whom it would see at another consent, and of whom it must not know at theirs.
+    /// Whether this viewer may not even learn that some users exist, because they have not consented to third parties.
     pub const fn existence_may_be_hidden(&self) -> bool {
         matches!(self, Self::Service { third_party: true, .. })
     }
@@ -64,7 +64,7 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// What both consents allow.
+    /// Returns the consent that allows only what both allow.
     #[must_use]
     pub fn least(self, other: Self) -> Self {
         Self {
@@ -74,15 +74,15 @@ impl Consent {
     }
 }
 
-/// `consent.data_sharing_level`.
+/// How much of the profile the citizen shares: `consent.data_sharing_level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub enum SharingLevel {
-    /// The least.
+    /// The least: few fields.
     #[default]
     Minimal,
-    /// The middle.
+    /// More than minimal.
     Standard,
-    /// The most.
+    /// The most: everything that a table row opens.
     Full,
 }
 

@@ -6,11 +6,11 @@ use crate::table::{FIELDS, LeafSet, Member};
 /// The access table as it is written: for each viewer the paths that each level adds to the one below.
 #[derive(Debug, Clone, Default)]
 pub struct AccessRules {
-    /// The citizen.
+    /// What a citizen sees of their own profile.
     pub self_citizen: ViewerRules,
     /// A service with `profile:read`.
     pub service: ViewerRules,
-    /// What `ai_context` adds.
+    /// What the scope `ai_context` adds to the row of services.
     pub ai_context: ViewerRules,
     /// An agent, before its scopes narrow it.
     pub agent: ViewerRules,
@@ -23,13 +23,13 @@ pub struct AccessRules {
 pub struct ViewerRules {
     /// Seen at every level.
     pub minimal: Vec<String>,
-    /// Added at standard.
+    /// Paths that are added at the level standard.
     pub standard: Vec<String>,
-    /// Added at full.
+    /// Paths that are added at the level full.
     pub full: Vec<String>,
 }
 
-/// A path of the access table that names no field.
+/// The error for a path of the access table that names no field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` is no path of the profile: give a field's dotted path, `section.*` or `*`")]
 pub struct InvalidAccess {
@@ -53,7 +53,7 @@ impl Policy {
     /// Compiles a table.
     ///
     /// # Errors
-    /// Names the first path that is none.
+    /// A path names no field; the error holds the first one.
     pub fn compile(rules: &AccessRules) -> Result<Self, InvalidAccess> {
         let [self_citizen, service, ai_context, agent, admin] =
             [&rules.self_citizen, &rules.service, &rules.ai_context, &rules.agent, &rules.admin].map(levels);

@@ -12,7 +12,7 @@ const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
 /// The canonical combining class that Unicode gives every virama.
 const VIRAMA: u8 = 9;
-/// Most letters of a given name that is itself shortened: `Md.`, `Mohd.`, `मो.`
+/// Maximum number of letters of a given name that is itself shortened: `Md.`, `Mohd.`, `मो.`
 const SHORTENED_LETTERS: usize = 4;
 
 /// Whether `text` is a given name plus an initial: `Rajesh K.`. More than that would be a full name, class RED.
@@ -116,8 +116,8 @@ enum Sound {
     Letter(char),
 }
 
-/// The sound of a character of the blocks from Devanagari to Malayalam. They are laid out alike (ISCII), so one table by
-/// the place in the block serves all of them.
+/// The sound of a character of the blocks from Devanagari to Malayalam. They are laid out alike (ISCII), so one table
+/// by the place in the block serves all of them.
 fn sound(c: char) -> Option<Sound> {
     let code = u32::from(c);
     if !(0x0900..=0x0d7f).contains(&code) {

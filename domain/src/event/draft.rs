@@ -1,4 +1,4 @@
-//! An event's writes while its data is read. Faults are collected, so that an answer names more than the first.
+//! An event's writes while its data is read. Faults are collected, so that an answer can name several.
 
 use super::check::{self, Members};
 use super::fault::MAX_REPORTED_FAULTS;
@@ -28,7 +28,7 @@ impl<'r> Draft<'r> {
         Self { rules, source, kind, writes: Vec::with_capacity(4), registration: false, faults: Vec::new() }
     }
 
-    /// Keeps a fault.
+    /// Keeps a fault, to be reported with the others.
     pub(crate) fn fault(&mut self, fault: EventFault) {
         if self.faults.len() < MAX_FAULTS {
             self.faults.push(fault);
@@ -40,12 +40,13 @@ impl<'r> Draft<'r> {
         result.map_err(|fault| self.fault(fault)).ok()
     }
 
-    /// Says that a member must be there.
+    /// Adds the fault that a member is missing.
     pub(crate) fn missing(&mut self, at: &Location<'_>, name: &'static str) {
         self.fault(EventFault::new(EventProblem::MissingMember, &at.member(name), "must be there"));
     }
 
-    /// Says why a member cannot be written here: the server derives it, another source owns it, or nobody knows it.
+    /// Adds the fault that a member cannot be written here: it is derived, it belongs to another source, or it is
+    /// unknown.
     pub(crate) fn refuse(&mut self, name: &str, at: &Location<'_>) {
         let derived =
             |field: &&crate::table::Field| field.owner == Owner::Derived && (field.name == name || field.path == name);

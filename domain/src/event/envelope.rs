@@ -10,7 +10,7 @@ use crate::source::{Source, ValueKind};
 /// Characters of an event's id.
 pub(crate) const ID_CHARS: usize = 128;
 
-/// Characters of `source`.
+/// Maximum number of characters of `source`.
 const SOURCE_CHARS: usize = 256;
 
 /// An event's envelope, checked.

@@ -1,4 +1,4 @@
-//! One fault of an event, and the way to it.
+//! One fault of an event, and its place.
 
 use std::borrow::Cow;
 
@@ -10,11 +10,11 @@ pub(crate) const MAX_REPORTED_FAULTS: usize = 16;
 /// One thing that is wrong with an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventFault {
-    /// What is wrong.
+    /// The kind of fault.
     pub problem: EventProblem,
-    /// Where, as a JSON Pointer into the event; `None` where the text is no JSON.
+    /// The place as a JSON Pointer into the event; `None` where the text is not JSON.
     pub pointer: Option<String>,
-    /// What would be right: names of known members, limits and allowed words, never a value from the event.
+    /// What would be accepted: names of known members, limits and allowed words, never a value from the event.
     pub detail: Cow<'static, str>,
 }
 
@@ -24,7 +24,7 @@ impl EventFault {
     }
 }
 
-/// A place in an event: a chain on the stack, so that the way costs nothing unless there is a fault.
+/// A place in an event: a chain on the stack, so that no pointer is built unless there is a fault.
 #[derive(Clone, Copy)]
 pub(crate) struct Location<'a> {
     step: PointerToken<'a>,
@@ -37,14 +37,14 @@ enum PointerToken<'a> {
     Index(usize),
 }
 
-/// Longer names are no contract's, and stay out of pointers.
+/// Maximum number of characters of a member's name in a pointer. Longer names belong to no contract.
 const NAME_CHARS: usize = 64;
-/// Maximum length of a pointer. A longer one is cut after a step, so that it names an object further out: the names come
-/// from the event, and each may stand in sixteen faults.
+/// Maximum length of a pointer. A longer one is cut after a step, so that it names an object further out: the names
+/// come from the event, and each may stand in sixteen faults.
 const POINTER_BYTES: usize = 512;
 
 impl<'a> Location<'a> {
-    /// The whole event.
+    /// The location of the whole event.
     pub(crate) const ROOT: Location<'static> = Location { step: PointerToken::Index(0), outer: None };
 
     pub(crate) fn member(&'a self, name: &'a str) -> Self {

@@ -1,5 +1,4 @@
-//! Feed events: the envelope, one file per source that turns `data` into writes, and what comes of it:
-//! who says what about whom, as writes into registers.
+//! Feed events: the envelope, one file per source that turns `data` into writes, and the result: writes into registers.
 
 pub(crate) mod draft;
 pub(crate) mod envelope;
@@ -63,24 +62,24 @@ pub(crate) fn read_data(
 pub struct FeedEvent {
     /// The event's id, unique per source by promise only.
     pub id: SharedText,
-    /// Who sent it.
+    /// The source that sent the event.
     pub source: Source,
-    /// Whom it is about.
+    /// The user that the event is about.
     pub user: UserId,
     /// The observed_at of its values, in microseconds since the Unix epoch, UTC.
     pub time: i64,
     /// Whether it opens a new generation after an erasure.
     pub registration: bool,
-    /// What it says. A path and kind occurs at most once.
+    /// The writes of the event. A path and kind occurs at most once.
     pub writes: Vec<RegisterWrite>,
 }
 
 /// One value for one register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterWrite {
-    /// The register's path.
+    /// The path that is written.
     pub path: RegisterPath,
-    /// The register's kind.
+    /// The kind of the value.
     pub kind: ValueKind,
     /// The value; `None` withdraws. Sets and lists are in their final order already.
     pub value: Option<CanonicalJson>,
@@ -94,7 +93,7 @@ pub enum RegisterPath {
     Leaf(Leaf),
     /// The trust source's adjudication: source to {confidence, fields}.
     SourceConfidence,
-    /// Kept, not in the profile.
+    /// `aggregated_metrics`, which is kept but not shown in the profile.
     AggregatedMetrics,
     /// The overlay of one scheme: an application_status, by scheme_id.
     SchemeStatus(SharedText),
@@ -104,12 +103,12 @@ pub enum RegisterPath {
     DeadlineCompletion(SharedText),
 }
 
-/// Short text that many registers share: an event id, an item's id.
+/// Short text that many registers share, such as an event id or the id of an item.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SharedText(ByteString);
 
 impl SharedText {
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -69,7 +69,7 @@ problems! {
     DerivedMember = 422, "derived-member", "A derived member cannot be written";
     /// A member that another source owns.
     NotOwner = 422, "not-owner", "The source does not own this member";
-    /// The event says nothing.
+    /// The event holds no value.
     NothingSaid = 422, "nothing-said", "The event holds no value";
     /// A value has another JSON type.
     WrongType = 422, "wrong-type", "A value has the wrong type";

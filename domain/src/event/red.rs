@@ -5,7 +5,7 @@ use crate::json::Json;
 use crate::sensitive::in_text;
 
 /// Whether anything in a rejected event looks like class RED, names of members included. Used where an event is
-/// about to be kept, so it errs on the side of saying yes.
+/// about to be kept, so that a false positive is better than a miss.
 pub(crate) fn in_event(event: &Json<'_>) -> bool {
     match event {
         Json::String(text) => in_text(text),

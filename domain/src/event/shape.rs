@@ -24,7 +24,7 @@ pub(crate) enum Shape {
     Date,
     /// A path within the site, not a URL.
     Path,
-    /// Free text.
+    /// Free text of at most that many characters.
     Text(Limit),
     /// A set of words, sorted bytewise.
     WordSet(&'static [&'static str]),
@@ -54,7 +54,7 @@ pub(crate) const STATUSES: &[&str] =
 pub(crate) struct Item {
     /// Its members, in canonical order.
     pub(crate) members: &'static [ItemMember],
-    /// The member that tells items apart and that lists are sorted by; `None` where a list stays as it was sent.
+    /// The member that identifies items and that lists are sorted by; `None` where a list stays as it was sent.
     pub(crate) key: Option<&'static str>,
 }
 
@@ -80,7 +80,7 @@ const fn member(name: &'static str, presence: Presence, shape: Shape) -> ItemMem
     ItemMember { name, presence, shape }
 }
 
-/// One of `eligibility.eligible_schemes`.
+/// The shape of an item of `eligibility.eligible_schemes`.
 pub(crate) static SCHEME: Item = Item {
     members: &[
         // Bounded, so that the sum over a batch stays exact.
@@ -109,7 +109,7 @@ pub(crate) static DEADLINE: Item = Item {
     key: Some("deadline_id"),
 };
 
-/// One of `predictions.predicted_events`.
+/// The shape of an item of `predictions.predicted_events`.
 pub(crate) static PREDICTED_EVENT: Item = Item {
     members: &[
         member("confidence", Required, Shape::Fraction),
@@ -121,7 +121,7 @@ pub(crate) static PREDICTED_EVENT: Item = Item {
     key: None,
 };
 
-/// One of `predictions.recommended_actions`.
+/// The shape of an item of `predictions.recommended_actions`.
 pub(crate) static RECOMMENDED_ACTION: Item = Item {
     members: &[
         member("action", Required, Shape::Text(STRING)),

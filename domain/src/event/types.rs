@@ -25,21 +25,21 @@ types! {
     IdentityVerified = "identity.verified", Identity;
     /// A merge patch over demographics, economic and family.
     UserMetadataUpdated = "user.metadata.updated", Metadata;
-    /// The same from the citizen.
+    /// A merge patch over the same sections, from the citizen.
     UserProfileEdited = "user.profile.edited", SelfEdit;
-    /// The whole verdict on schemes.
+    /// The verdict on all schemes, which replaces the last one.
     EligibilityBatchComputed = "eligibility.batch.computed", Eligibility;
     /// The application status of one scheme.
     SchemeApplicationStatusChanged = "scheme.application.status_changed", Schemes;
-    /// One deadline.
+    /// The details of one deadline.
     DeadlineDetected = "deadline.detected", Deadlines;
     /// The completion of one deadline.
     DeadlineCompleted = "deadline.completed", Deadlines;
-    /// Trust and adjudication.
+    /// Trust scores, and which source to believe about which field.
     TrustScoreUpdated = "trust.score.updated", Trust;
-    /// Predictions and risks.
+    /// Predicted events, recommended actions and risk scores.
     PredictionGenerated = "prediction.generated", Predictions;
-    /// Cohort tags.
+    /// Cohort tags and aggregated metrics.
     AnalyticsCohortComputed = "analytics.cohort.computed", Analytics;
     /// What the citizen consents to.
     UserConsentUpdated = "user.consent.updated", Consent;

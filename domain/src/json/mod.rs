@@ -1,4 +1,7 @@
-//! JSON as it comes in: a light tree that borrows from the text, read strictly.
+//! JSON as clients send it: a tree that borrows from the text, read strictly.
+//!
+//! Own tree on top of serde_json's tokens, since `serde_json::Value` copies every string, accepts members twice, and
+//! loses where a fault is; the feed's errors point at it.
 
 mod read;
 mod split;
@@ -10,7 +13,7 @@ pub use split::{ArraySplitter, SplitError};
 
 use crate::canonical::{write_array, write_integer, write_number, write_object, write_string};
 
-/// The greatest integer that every JSON implementation agrees on: 2^53.
+/// The greatest integer that every JSON implementation reads alike: 2^53.
 pub const MAX_SAFE_INTEGER: i64 = 1 << 53;
 
 /// A JSON value. Equal numbers are equal here: what is integral is always an [`Json::Integer`], however it was written.

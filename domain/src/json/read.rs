@@ -1,4 +1,4 @@
-//! The strict reader. serde_json does the tokens; this decides what may be in them.
+//! The strict reader. serde_json reads the tokens; this module decides what they may hold.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -9,20 +9,20 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use super::{Json, MAX_SAFE_INTEGER};
 use crate::canonical::CanonicalJson;
 
-/// Text that is not the JSON that is read here.
+/// The error for text that the strict reader refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct JsonError {
-    /// What is wrong.
+    /// The kind of fault.
     pub problem: JsonProblem,
-    /// Where, as a JSON Pointer; `None` where the text is no JSON, so that no pointer is meaningful.
+    /// The place of the fault as a JSON Pointer; `None` where the text is no JSON, so that no pointer is meaningful.
     pub pointer: Option<String>,
 }
 
 /// What is wrong with a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JsonProblem {
-    /// Not JSON.
+    /// The text is not JSON.
     #[error("the text is not JSON: it goes wrong at line {line}, column {column}")]
     Malformed {
         /// The line, from 1.
@@ -30,22 +30,22 @@ pub enum JsonProblem {
         /// The column in bytes, from 1; 0 is the line's very start.
         column: usize,
     },
-    /// JSON, but no array.
+    /// The text is JSON, but no array.
     #[error("the text is no JSON array")]
     NotAnArray,
-    /// Not UTF-8.
+    /// The text is not UTF-8.
     #[error("the text is not UTF-8 at byte {offset}")]
     InvalidUtf8 {
         /// The first bad byte, from 0.
         offset: usize,
     },
-    /// A member's name stands twice in an object.
+    /// An object gives a member twice.
     #[error("a member is given twice")]
     DuplicateMember,
     /// Arrays and objects nest deeper than the limit.
     #[error("arrays and objects nest deeper than {limit} levels")]
     TooDeep {
-        /// The deepest that is allowed.
+        /// Maximum nesting depth.
         limit: usize,
     },
     /// A number beyond 2^53 in magnitude: implementations differ in what they read there.
@@ -55,14 +55,14 @@ pub enum JsonProblem {
 
 /// Reads one JSON text.
 ///
-/// Text that is not JSON is reported as that, even where something before the fault would be refused in well-formed text.
+/// Text that is not JSON is reported as such, even if a rule of this reader is broken before the syntax error.
 ///
 /// A number that is written with a fraction or an exponent and reaches 2^53 is refused too:
 /// at that size it may stand for another one.
 ///
 /// # Errors
-/// Says what is wrong and where; an object that gives a name twice, `depth` + 1 nested arrays or objects
-/// and numbers beyond 2^53 are errors.
+/// The text is not JSON, an object gives a name twice, arrays and objects nest deeper than `depth`, or a number is
+/// beyond 2^53. The error says where.
 pub fn parse(bytes: &[u8], depth: usize) -> Result<Json<'_>, JsonError> {
     let text = utf8(bytes)?;
     let fault = ReadFault { limit: depth, problem: Cell::new(None), path: RefCell::default() };
@@ -91,7 +91,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
         .map_err(|error| JsonError { problem: JsonProblem::InvalidUtf8 { offset: error.valid_up_to() }, pointer: None })
 }
 
-/// Reads a value that this server wrote. Bytes that are no JSON, which only a broken store could hold, read as null.
+/// Reads a value that this server wrote. Bytes that are not JSON, which only a damaged store can hold, read as null.
 pub fn parse_canonical(value: &CanonicalJson) -> Json<'_> {
     let parsed = parse(value.as_bytes(), usize::MAX);
     debug_assert!(parsed.is_ok(), "a canonical value is JSON");
@@ -118,7 +118,7 @@ impl ReadFault {
 
     fn into_error(self, error: &serde_json::Error) -> JsonError {
         let problem = self.problem.get().unwrap_or_else(|| {
-            // serde_json keeps the reason to itself; only its text tells these apart.
+            // serde_json does not expose the reason; only the text of its error differs.
             let text = error.to_string();
             if text.starts_with("number out of range") {
                 JsonProblem::NumberTooLarge
@@ -139,7 +139,7 @@ impl ReadFault {
     }
 }
 
-/// Up to this many members a new name is compared with each one before it; beyond, names are sorted.
+/// Maximum number of members whose names are compared pair by pair; names of larger objects are sorted.
 const FEW_MEMBERS: usize = 16;
 
 #[derive(Clone, Copy)]
@@ -245,7 +245,7 @@ impl<'de> Visitor<'de> for Value<'_> {
             }
         }
         if object.len() > FEW_MEMBERS {
-            // Comparing all pairs would let a large object burn a second of CPU.
+            // Comparing all pairs would let a client spend a second of CPU with one large object.
             let mut names: Vec<&str> = object.iter().map(|(name, _)| name.as_ref()).collect();
             names.sort_unstable();
             if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {

@@ -1,7 +1,7 @@
-//! Finding the items of a JSON array while its text arrives.
+//! Finds the items of a JSON array while its text arrives.
 //!
 //! The text is checked for being JSON and its items are counted in one pass, which can stop and go on at any byte: a
-//! caller scans a slice of bounded size, lets others work, and goes on. What an item says is not looked at.
+//! caller scans a slice of bounded size, yields, and goes on. Items are not interpreted.
 
 use std::ops::Range;
 
@@ -10,13 +10,13 @@ use super::{JsonError, JsonProblem};
 /// Why an array could not be split.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
-    /// The text is no JSON array.
+    /// The text is not a JSON array.
     #[error(transparent)]
     Read(#[from] JsonError),
     /// The array has more items than allowed. What follows the first item too many was not read.
     #[error("the array has more than {limit} items")]
     TooManyItems {
-        /// The most that are allowed.
+        /// Maximum number of items.
         limit: usize,
     },
 }
@@ -104,7 +104,7 @@ impl ArraySplitter {
     /// The text cannot become an array of at most the limit of items, whatever follows.
     pub fn advance(&mut self, text: &[u8]) -> Result<(), SplitError> {
         let invalid = self.check_utf8(text);
-        // What stands before a wrong byte is scanned first, so that the first fault is reported however the text is cut.
+        // What precedes a wrong byte is scanned first, so that the first fault is reported however the text is cut.
         // A character that is cut is left for the next time.
         let text = &text[..self.valid];
         while let Some(&byte) = text.get(self.at) {
@@ -306,7 +306,7 @@ impl Nesting {
     }
 }
 
-/// How many bytes at the start of `text` say nothing about the end of a string.
+/// Returns how many bytes at the start of `text` can neither end a string nor begin an escape.
 fn plain_bytes(text: &[u8]) -> usize {
     text.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20)).unwrap_or(text.len())
 }

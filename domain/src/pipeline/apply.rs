@@ -16,49 +16,49 @@ use crate::rules::Rules;
 use crate::state::{NewGeneration, UserState};
 use crate::table::Member;
 
-/// What a step depends on besides the state and the event.
+/// Everything that a step depends on besides the state and the event.
 #[derive(Debug, Clone, Copy)]
 pub struct AssemblyContext<'a> {
-    /// The rules.
+    /// The rules of assembly.
     pub rules: &'a Rules,
-    /// `rules.fingerprint()`, worked out once.
+    /// `rules.fingerprint()`, computed once.
     pub rules_fingerprint: u32,
     /// The version of the access policy.
     pub policy_version: u32,
-    /// The calendar day.
+    /// The calendar day to assemble for.
     pub day: Day,
 }
 
 /// The random part of a new user.
 #[derive(Clone, Copy)]
 pub struct NewUser {
-    /// The profile's id.
+    /// The id of the new profile.
     pub profile_id: ProfileId,
     /// The key of the hash tree's salts.
     pub integrity_key: [u8; 16],
 }
 
-/// What an event did.
+/// The outcome of applying an event.
 #[derive(Debug)]
 pub enum ApplyOutcome {
-    /// Something to make durable.
+    /// The state changed; the change must be made durable.
     Changed(Box<StateChange>),
     /// Every value is older than what its register holds.
     Unchanged,
-    /// A stamp still holds this very event.
+    /// A register holds a stamp of this event already.
     Duplicate,
 }
 
-/// What the turn of the day, or new rules, did.
+/// The outcome of a turn of the day, or of new rules.
 #[derive(Debug)]
 pub enum RollOutcome {
     /// The profile is the same; the state carries the new day. Nothing to make durable.
     Same(Arc<UserState>),
-    /// Something to make durable.
+    /// The state changed; the change must be made durable.
     Changed(Box<StateChange>),
 }
 
-/// A step that is worked out but has no time yet.
+/// A step that is computed but has no time yet.
 #[derive(Debug)]
 pub struct StateChange {
     before: Profile,

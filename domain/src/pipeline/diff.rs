@@ -10,7 +10,7 @@ use crate::profile::Section;
 use crate::scan;
 use crate::table::{Leaf, ValueType};
 
-/// The operations of one leaf's change, below a parent that stays.
+/// Appends the operations of one leaf's change, for a parent that is present before and after.
 pub(super) fn leaf_operations(change: &LeafChange, out: &mut Vec<PatchOperation>) {
     let field = change.leaf.field();
     let path =
@@ -115,7 +115,7 @@ fn items<'a>(leaf: Leaf, path: &str, old: &'a str, new: &'a str) -> Option<Vec<O
     Some(removed)
 }
 
-/// What a list is sorted by. An item whose key changes leaves its place, and comes in at another.
+/// Returns the key that a list is sorted by. An item whose key changes is removed and added again.
 fn sort_key(leaf: Leaf, item: &str) -> Option<(&str, &str)> {
     match leaf.field().value {
         ValueType::Schemes => Some((scan::text_member(item, "scheme_id")?, "")),

@@ -1,4 +1,4 @@
-//! Stage 7, mask: the one choke point. Nothing else turns a profile, or a change of one, into what a viewer gets.
+//! Stage 7, mask: the only place that turns a profile, or a change of one, into what a viewer receives.
 
 use json_patch::{Patch, PatchOperation};
 
@@ -9,8 +9,8 @@ use crate::table::LeafSet;
 
 /// The patch from a viewer's view before to the view after, under one mask: diff(mask(a), mask(b)).
 ///
-/// Applied to the former it gives exactly the latter, but for the envelope, which travels beside it.
-/// Empty where the viewer sees nothing of the change.
+/// Applied to the old view it gives exactly the new one, except for the envelope, which is sent separately.
+/// The patch is empty if the viewer sees nothing of the change.
 pub fn patch(delta: &Delta, mask: LeafSet) -> Patch {
     let mut operations: Vec<PatchOperation> = Vec::new();
     let visible = delta.changed().and(mask);
@@ -31,8 +31,8 @@ pub fn patch(delta: &Delta, mask: LeafSet) -> Patch {
     Patch(operations)
 }
 
-/// What one sees of a change whose mask changes with it: from what one mask leaves of the profile before to what the
-/// other leaves of the profile after. `delta` is the whole change.
+/// Returns a change under a mask that changes with it: from the view of the old profile under the old mask to the view
+/// of the new profile under the new one. `delta` is the whole change.
 pub fn between(delta: &Delta, (old, old_mask): (&Profile, LeafSet), (new, new_mask): (&Profile, LeafSet)) -> Delta {
     let (before, after) = (delta.before.and(old_mask), delta.after.and(new_mask));
     let changes = if old_mask == new_mask {

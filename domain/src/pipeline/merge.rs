@@ -5,15 +5,15 @@ use crate::event::{FeedEvent, RegisterPath, RegisterWrite};
 use crate::source::Source;
 use crate::table::Member;
 
-/// What merging an event gave.
+/// The result of merging an event.
 pub(super) struct Merged {
     /// The documents with the event in them.
     pub(super) documents: SourceDocuments,
     /// The writes that the registers took, in the event's order.
     pub(super) taken: Vec<RegisterWrite>,
-    /// Whether a register holds a stamp of this very event already.
+    /// Whether a register already holds a stamp of this event.
     pub(super) is_duplicate: bool,
-    /// The members that must be assembled anew.
+    /// The members that must be assembled again.
     pub(super) touched: Touched,
 }
 
@@ -76,7 +76,7 @@ fn newest(documents: &SourceDocuments, source: Source) -> Option<i64> {
 fn touch(path: &RegisterPath, touched: &mut Touched) {
     match path {
         RegisterPath::Leaf(leaf) => touched.insert(leaf.field().member),
-        // Adjudication may turn the winner of any shared path.
+        // Adjudication may change the winner of any shared path.
         RegisterPath::SourceConfidence => {
             for member in [Member::Demographics, Member::Economic, Member::Family] {
                 touched.insert(member);

@@ -59,7 +59,7 @@ pub fn envelope(state: &UserState) -> String {
 /// A sparse view: the envelope, the leaves of `fields` that the full view has, and `_meta`.
 ///
 /// `view` is the bytes of a full view that [`view`] made. Only what is in them is named in `_meta`, so that a hidden,
-/// an absent and an unknown name get the same silence. `cache_hit` is for those who may know it.
+/// an absent and an unknown name cannot be told apart. `cache_hit` is `None` for viewers who may not know it.
 pub fn project(view: &[u8], fields: LeafSet, cache_hit: Option<bool>) -> Vec<u8> {
     let text = std::str::from_utf8(view).unwrap_or_default();
     let mut members = Vec::with_capacity(view.len());

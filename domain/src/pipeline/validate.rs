@@ -1,6 +1,6 @@
-//! Stage 1, validate: bytes into a feed event, or a rejection that says what is wrong and where.
+//! Stage 1, validate: turns bytes into a feed event, or into a rejection that says what is wrong and where.
 //!
-//! It runs at the door, before an actor is asked, and needs nothing but the bytes, the rules and the clock's reading.
+//! It runs on the HTTP worker, before an actor is asked, and depends on nothing but the bytes, the rules and the time.
 
 mod rejection;
 
@@ -44,8 +44,8 @@ pub fn validate_json(
     Ok(FeedEvent { id: id.into(), source: posted_to, user, time, registration, writes })
 }
 
-/// Makes an event of the server's own from the `data` that a request brought, through the checks that a feed's event
-/// passes. Pointers of its rejections are into `data`. `id` and `time` are the server's.
+/// Creates a consent event from the `data` of a request, with the checks that a feed's event passes. JSON Pointers of
+/// its rejections are relative to `data`. `id` and `time` are the server's.
 ///
 /// # Errors
 /// As [`validate`].

@@ -1,4 +1,4 @@
-//! Time and randomness come in from outside: the domain and the actors have neither.
+//! The ports of time and randomness, which are injected: the domain and the actors have neither.
 
 /// A clock that a test can hold still.
 pub trait Clock: Send + Sync {
@@ -8,6 +8,6 @@ pub trait Clock: Send + Sync {
 
 /// A source of unguessable bytes.
 pub trait Entropy: Send + Sync {
-    /// Fills `bytes`.
+    /// Fills `bytes` with random bytes.
     fn fill(&self, bytes: &mut [u8]);
 }

@@ -2,7 +2,7 @@
 
 use crate::id::UserId;
 
-/// A rejected event, kept for its engine to look at.
+/// A rejected event, kept so that the operators of its source can inspect it.
 #[derive(Debug, Clone)]
 pub struct DeadLetter {
     /// The `{source}` of the path that the event was posted to.
@@ -24,16 +24,16 @@ pub struct DeadLetter {
     pub rejected_at: i64,
 }
 
-/// Why a dead letter is not kept. The answer to the event says so.
+/// Why a dead letter is not kept. The answer to the event names the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LetterDropped {
-    /// The letters of its source take as many bytes as they may.
+    /// The letters of the source have reached their bound of bytes.
     #[error("the dead letters of this source have reached their bound")]
     SourceLimit,
-    /// All letters together take as many bytes as they may.
+    /// All letters together have reached their bound of bytes.
     #[error("all dead letters together have reached their bound")]
     TotalLimit,
-    /// More were rejected at a time than can wait to be written.
+    /// The queue of letters that wait to be written is full.
     #[error("more events were rejected than dead letters can be written")]
     QueueLimit,
     /// The server is stopping.
@@ -53,7 +53,7 @@ impl LetterDropped {
     }
 }
 
-/// Keeps dead letters.
+/// The port that keeps rejected events.
 pub trait DeadLetters: Send + Sync {
     /// Keeps a letter. It never waits.
     ///

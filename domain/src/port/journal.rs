@@ -1,4 +1,4 @@
-//! The journal's port. It alone makes an acknowledgement.
+//! The port of the journal. Only a commit through it makes an event count as acknowledged.
 
 use crate::id::UserId;
 
@@ -12,13 +12,13 @@ pub enum RecordKind {
 
 /// One frame to make durable, in plain. The journal seals it under the user's own key.
 pub struct Record {
-    /// Whose frame it is.
+    /// The user that the frame belongs to.
     pub user: UserId,
     /// The erasure generation that the frame belongs to, from 1.
     pub generation: u32,
     /// The user's own count of frames, from 1, over generations. The journal refuses any that is not its last + 1.
     pub sequence: u64,
-    /// What `body` is.
+    /// What the body holds.
     pub kind: RecordKind,
     /// The frame's content, in a form of the domain's (`crate::record`).
     pub body: Vec<u8>,
@@ -46,7 +46,8 @@ pub trait Journal: Send {
     fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError>;
 }
 
-/// A record whose sequence does not continue its user's frames: another incarnation of its actor wrote since.
+/// The error for a record whose sequence does not continue its user's frames, because another incarnation of the
+/// user's actor has written in the meantime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the record does not continue its user's frames: sequence {expected} comes next")]
 pub struct OutOfSequence {
@@ -66,12 +67,12 @@ pub enum JournalError {
 }
 
 /// Something that is durable. Only [`commit`] makes one, so an acknowledgement or a publication
-/// without the journal's word does not compile.
+/// before the journal has confirmed it does not compile.
 #[derive(Debug)]
 pub struct Committed<T>(T);
 
 impl<T> Committed<T> {
-    /// What was committed.
+    /// Returns what was committed.
     pub fn get(&self) -> &T {
         &self.0
     }
@@ -82,7 +83,7 @@ impl<T> Committed<T> {
     }
 }
 
-/// What became of one element of a group.
+/// The outcome of one element of a group.
 pub type CommitResult<T> = Result<Committed<T>, (OutOfSequence, T)>;
 
 /// Makes `group` durable and turns each element into a [`Committed`], or hands it back.

@@ -7,7 +7,7 @@ use crate::id::UserId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct LogPosition(pub u64);
 
-/// One frame.
+/// A frame of the journal, opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
     /// The place right before the frame: reading from it repeats the frame.
@@ -64,16 +64,16 @@ pub trait EventLog: Send + Sync {
 /// A read of the log that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// What came after the place has gone.
+    /// The frames after the position have been deleted.
     #[error("the log is not kept that far back")]
     Gone {
         /// The oldest place that can be read from.
         oldest: LogPosition,
     },
-    /// Nothing was ever written there.
+    /// Nothing was ever written at the position.
     #[error("the log has no such place")]
     Nowhere,
-    /// The medium failed.
+    /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,4 +1,4 @@
-//! Ports: the few traits behind which the outside stands.
+//! Ports: the traits through which the domain and the actors reach storage, clock and randomness.
 
 pub mod clock;
 pub mod dead_letters;

@@ -14,15 +14,16 @@ pub struct Checkpointed {
 /// Receives what is stored of one user piece by piece, so that a load holds a few of the pieces at a time, however many
 /// there are.
 pub trait LoadVisitor {
-    /// The last checkpoint. It comes first. When it comes again, the load has started over, and the visitor discards what
-    /// it received before.
+    /// The last checkpoint. It comes first. When it comes again, the load has started over, and the visitor discards
+    /// what it received before.
     ///
     /// # Errors
     /// The visitor cannot read the body. The load ends with this error, as with those of the other methods.
     fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError>;
 
-    /// The body of a closed history block. Blocks come before all frames, the newest first. When a checkpoint runs during
-    /// the load, blocks may repeat revisions of the open block, and may hold revisions that are newer than the frames.
+    /// The body of a closed history block. Blocks come before all frames, the newest first. When a checkpoint runs
+    /// during the load, blocks may repeat revisions of the open block, and may hold revisions that are newer than the
+    /// frames.
     ///
     /// # Errors
     /// See [`Self::checkpoint`].
@@ -66,12 +67,12 @@ pub trait ProfileStore: Send + Sync {
 /// A read that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The medium did not answer.
+    /// The stored bytes could not be read.
     #[error("the store could not be read while {doing}")]
     Unavailable {
         /// What was being done.
         doing: &'static str,
-        /// Why it failed.
+        /// The cause, as the medium reports it.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -90,11 +91,11 @@ pub trait Fold: Send + Sync {
     /// `tail` is the body of the user's open history block, as the last fold left it.
     ///
     /// # Errors
-    /// A body that is not one of ours.
+    /// A body is not in a known format.
     fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError>;
 }
 
-/// What a fold made.
+/// The result of a fold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folded {
     /// The new state body.

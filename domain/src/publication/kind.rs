@@ -3,12 +3,12 @@
 use crate::named_enum;
 
 named_enum! {
-    /// What a published event tells.
+    /// The type of a published event.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum PublishedEventType {
         /// A revision was assembled.
         ProfileAssembled => "profile.assembled",
-        /// The way from one revision to the next.
+        /// The patch from one revision to the next was generated.
         ProfileDeltaGenerated => "profile.delta.generated",
         /// The percentage of completeness changed.
         ProfileCompletenessChanged => "profile.completeness.changed",
@@ -23,16 +23,16 @@ named_enum! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishedEventTypes(u8);
 
-/// A name that is no event type's.
+/// The error for a name that is not an event type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name in the list is no type of published events")]
 pub struct UnknownEventType;
 
 impl PublishedEventTypes {
-    /// Every type.
+    /// The set of every type.
     pub const ALL: Self = Self(u8::MAX);
 
-    /// The types that a comma-separated list names.
+    /// Parses a comma-separated list of type names.
     ///
     /// # Errors
     /// A name is not one of [`PublishedEventType::name`].

@@ -1,7 +1,8 @@
-//! Published events: what one viewer is told of one step of one user (events.md, "Out").
+//! Published events: what one viewer receives about one step of one user (events.md, "Out").
 //!
-//! A patch of events applies to whatever its follower holds: where a follower may hold more than is to be seen, or
-//! nothing, it carries the whole document. So it does not matter under which consents a follower read what came before.
+//! A patch can be applied to whatever copy the follower holds. If the copy may contain more than the viewer may see
+//! now, or if there is none, the patch carries the whole document. So the consents under which a follower read earlier
+//! events do not matter.
 
 mod kind;
 mod sight;
@@ -27,22 +28,22 @@ use crate::table::{Leaf, LeafSet};
 /// A user's step from one revision to the next.
 #[derive(Debug, Clone, Copy)]
 pub struct Transition<'a> {
-    /// Whose it is.
+    /// The user whose profile took the step.
     pub user: &'a UserId,
-    /// The profile before; `None` where there was none.
+    /// The profile before the step; `None` for the first revision of a generation.
     pub before: Option<&'a PastProfile>,
-    /// The profile after.
+    /// The profile after the step.
     pub after: &'a PastProfile,
-    /// Its envelope.
+    /// The envelope of the profile after the step.
     pub envelope: &'a Envelope,
-    /// What changed.
+    /// The change from one to the other.
     pub delta: &'a Delta,
 }
 
-/// A published event.
+/// An event as it is published to one viewer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublishedEvent {
-    /// What it tells.
+    /// The type of the event.
     pub kind: PublishedEventType,
     /// The members of the CloudEvent, without the braces around them.
     pub members: String,
@@ -87,10 +88,10 @@ pub fn events(
 
 /// A step as its viewer sees it.
 struct VisibleStep {
-    /// From what the mask before left to what the mask after leaves.
+    /// The change from the view under the old mask to the view under the new one.
     delta: Delta,
     mask: LeafSet,
-    /// What the follower may hold and must not any more.
+    /// The leaves that the follower may hold and may not see any more.
     withdrawn: LeafSet,
     /// Whether the follower holds the document before.
     continues: bool,

@@ -1,29 +1,31 @@
-//! What a viewer may be told of a step.
+//! What a viewer may see of a step.
 
 use crate::access::{Consent, Policy, Viewer, Visibility};
 use crate::id::UserId;
 
 /// What a viewer may see of the two sides of a step.
 ///
-/// A step is told under the consent of its own revision, but never under more than any later consent leaves: who reads
-/// the past after a withdrawal does not find there what was withdrawn.
+/// A step is masked by the consent of its own revision and by every later one, so that data which a citizen has since
+/// withdrawn never appears in past events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepVisibility {
-    /// Of the profile before.
+    /// The visibility of the profile before the step.
     pub before: Visibility,
-    /// Of the profile after. As a later consent binds both sides, this is never less than `before`.
+    /// The visibility of the profile after the step. As a later consent binds both sides, this is never less than
+    /// `before`.
     pub after: Visibility,
-    /// What one may hold who was told of the profile before when it was new. Hidden where a later step takes the user
-    /// out of sight: that one says so, and this one says nothing, so that the past of a hidden user is not counted.
+    /// What a follower may hold who read the profile before the step when it was new. Hidden if a later step hides the
+    /// user: that later step is published and this one is not, so that the number of past steps of a hidden user stays
+    /// unknown.
     pub held: Visibility,
-    /// Whether the step brings the user into sight, and a later one takes them out again before anybody who reads it
-    /// now could see them.
+    /// Whether the step makes the user visible and a later one hides them again, so that a reader of the past never
+    /// sees the user.
     pub is_missed: bool,
 }
 
 impl StepVisibility {
-    /// The sight of a step from a profile with the consent `before`, or from none, to one with `after`; `later` is the
-    /// least consent that came after it, if any did.
+    /// Returns the visibility of a step from a profile with the consent `before` (`None` if there was no profile) to
+    /// one with `after`; `later` is the least consent that came after the step, if any did.
     pub fn new(
         policy: &Policy,
         viewer: &Viewer,
@@ -46,13 +48,13 @@ impl StepVisibility {
         }
     }
 
-    /// Whether the step takes the user out of sight.
+    /// Whether the step hides the user.
     pub fn hides(&self) -> bool {
         self.held != Visibility::Hidden && self.after == Visibility::Hidden
     }
 
-    /// The sight of one who was not there when what came before was new: who is out of sight after the step was never
-    /// in it, and is not mentioned.
+    /// Returns the visibility for a follower who did not read what came before: a user who is hidden after the step was
+    /// never visible to this follower and is not mentioned.
     #[must_use]
     pub const fn for_new_follower(self) -> Self {
         Self { held: self.before, ..self }

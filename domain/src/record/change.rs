@@ -20,7 +20,7 @@ const USER: u8 = 8;
 
 /// A change as it is stored.
 pub(super) struct StoredChange {
-    /// Whose it is. A hydration knows that anyway, so bodies did without it once.
+    /// The user; `None` in bodies of an older release, which did not store it.
     pub(super) user: Option<UserId>,
     pub(super) new_generation: Option<(ProfileId, [u8; 16], u32)>,
     day: Day,
@@ -30,7 +30,7 @@ pub(super) struct StoredChange {
     pub(super) revised: Option<Revised>,
 }
 
-/// What a revision made.
+/// The result of a revision.
 pub(super) struct Revised {
     /// Without the profile's id, which only the first change of a generation holds.
     pub(super) envelope: Envelope,
@@ -203,7 +203,7 @@ impl StoredChange {
 /// Replays one frame's body over the state before it.
 ///
 /// # Errors
-/// The body is not one of ours, or does not follow `before`.
+/// The body is not a change of this format, or does not follow `before`.
 pub fn replay(before: Option<UserState>, body: &[u8]) -> Result<UserState, DecodeError> {
     decode(body)?.apply(before)
 }

@@ -8,7 +8,7 @@ use crate::event::{RegisterPath, SharedText};
 use crate::source::ValueKind;
 use crate::table::Leaf;
 
-/// A stored body that is not one of ours.
+/// The error for a stored body that cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// It ends too early.
@@ -17,7 +17,7 @@ pub enum DecodeError {
         /// What was being read.
         doing: &'static str,
     },
-    /// A number in it stands for nothing.
+    /// A number in it has no meaning.
     #[error("the record holds an unknown {what}")]
     Unknown {
         /// What the number should stand for.
@@ -32,7 +32,7 @@ impl Writer {
         self.0.push(value);
     }
 
-    /// LEB128.
+    /// Appends a number in LEB128.
     pub(super) fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -144,7 +144,7 @@ impl Reader {
         u32::try_from(self.varint()?).map_err(|_| DecodeError::Unknown { what: "number of more than 32 bits" })
     }
 
-    /// A count of things that take at least a byte each, so that a damaged one cannot ask for endless memory.
+    /// Reads a count of things that take at least a byte each, so that a damaged count cannot request unbounded memory.
     pub(super) fn count(&mut self) -> Result<usize, DecodeError> {
         let count = self.varint()? as usize;
         if count > self.rest.len() { Err(DecodeError::Truncated { doing: "a list" }) } else { Ok(count) }

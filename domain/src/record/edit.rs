@@ -12,7 +12,7 @@ use crate::scan;
 use crate::table::{Leaf, ValueType};
 
 /// The longest value that is stored as an edit; a longer one is stored whole. A short edit can name the same piece many
-/// times, so this bounds the memory that a damaged one asks for.
+/// times, so this bounds the memory that a damaged edit can request.
 const MAX_VALUE_BYTES: usize = 4 << 20;
 
 /// The text that an edit of a leaf refers to.
@@ -157,7 +157,8 @@ impl<'b> Builder<'b> {
         (self.start, self.end) = (start, end);
     }
 
-    /// Where a slice of the base lies in it.
+    /// Returns where a slice of the base lies in it, by its address: the diff works on slices, whose offsets it would
+    /// otherwise have to carry through every iterator.
     fn range_of(&self, slice: &str) -> (usize, usize) {
         let start = slice.as_ptr() as usize - self.base.text.as_ptr() as usize;
         (start, start + slice.len())
@@ -172,7 +173,7 @@ impl<'b> Builder<'b> {
         self.start = self.end;
     }
 
-    /// A list whose items are told apart by the member `key`; `None` where an item has no such member.
+    /// Writes a list whose items are identified by the member `key`; `None` where an item has no such member.
     fn list(&mut self, key: &str, target: &str) -> Option<()> {
         let mut known: Vec<(&'b str, &'b str)> = Vec::new();
         for item in self.base.values().into_iter().flat_map(scan::elements) {

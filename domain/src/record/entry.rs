@@ -10,24 +10,24 @@ use crate::table::{Leaf, Member};
 /// What one revision changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
-    /// The revision.
+    /// The revision that the entry leads to.
     pub revision: u64,
     /// When it was generated, in microseconds since the Unix epoch.
     pub generated_at: i64,
     /// How long its assembly took, in microseconds.
     pub assembly_latency_micros: u32,
-    /// Its root hash.
+    /// The root hash of that revision.
     pub profile_hash: [u8; 32],
-    /// Its calendar day.
+    /// The calendar day of that revision.
     pub day: Day,
-    /// Its salt count.
+    /// The salt count of that revision.
     pub salt_count: u32,
     /// The leaves that it changed, with the values that they had before.
     pub before: Vec<(Leaf, LeafValue)>,
 }
 
 impl HistoryEntry {
-    /// Makes the profile before the revision of the profile that the revision made.
+    /// Turns the profile that the revision made into the one before it.
     ///
     /// # Errors
     /// `profile` is not the one that the revision made.
@@ -62,7 +62,7 @@ pub(super) fn write_entry(out: &mut Writer, entry: &HistoryEntry) {
 /// Reads a block, oldest entry first.
 ///
 /// # Errors
-/// The body is not one of ours.
+/// The block is not in this format.
 pub fn entries(block: &[u8]) -> Result<Vec<HistoryEntry>, DecodeError> {
     let mut input = Reader::copying(block);
     if input.is_empty() {

@@ -53,7 +53,7 @@ impl LoadVisitor for Hydration {
     }
 }
 
-/// The checkpoint's fold.
+/// The fold of a checkpoint: replays frames without any rules.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Replay;
 

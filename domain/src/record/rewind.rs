@@ -9,15 +9,15 @@ use crate::past::PastProfile;
 use crate::port::store::{Checkpointed, LoadVisitor, StoreError};
 use crate::state::UserState;
 
-/// Goes back to a revision of a user, as the user's history is loaded.
+/// Reconstructs a past revision of a user while the history is loaded.
 #[derive(Debug)]
 pub struct Rewind {
     revision: u64,
     to_head: bool,
     state: Option<UserState>,
-    /// The profile while entries are undone, from the checkpoint's revision back.
+    /// The profile while entries are undone, from the checkpoint's revision backwards.
     walking: Option<PastProfile>,
-    /// Whether an entry was missing on the way.
+    /// Whether an entry between the checkpoint and the revision is missing.
     has_gap: bool,
     past: Option<PastProfile>,
     /// The consents of the checkpoint and the revisions before it, newest first, and of those after it.
@@ -25,14 +25,14 @@ pub struct Rewind {
     after: Vec<(u64, Consent)>,
 }
 
-/// What [`Rewind`] found.
+/// What a [`Rewind`] reconstructed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RewindResult {
     /// The profile at the revision; `None` where what was loaded does not reach it: it is newer than the newest frame,
     /// older than the generation, or before the history that was asked for.
     pub past: Option<PastProfile>,
-    /// The consents that the user had after the revision, as far back as what was loaded reaches, oldest first. Of a run
-    /// of equal ones there is the first.
+    /// The consents that the user had after the revision, as far back as what was loaded reaches, oldest first. Of a
+    /// run of equal ones there is the first.
     pub later: Vec<(u64, Consent)>,
 }
 
@@ -48,7 +48,7 @@ impl Rewind {
         Self { to_head: true, ..Self::new(revision) }
     }
 
-    /// What was found in all that was loaded.
+    /// Returns what the loaded pieces contain.
     pub fn finish(mut self) -> RewindResult {
         self.before.reverse();
         self.before.append(&mut self.after);

@@ -1,4 +1,4 @@
-//! A frame as those read it who follow the journal: whose it is, and what its revision made of the profile.
+//! A frame as followers of the journal read it: the user, and what the revision changed in the profile.
 
 use super::change::decode;
 use super::codec::DecodeError;
@@ -12,28 +12,28 @@ use crate::table::Leaf;
 /// The step to a new revision.
 #[derive(Debug, Clone)]
 pub struct RevisionStep {
-    /// Whose it is.
+    /// The user whose frame it is.
     pub user: UserId,
     new_profile: Option<ProfileId>,
     envelope: Envelope,
     leaves: Vec<(Leaf, LeafValue)>,
 }
 
-/// What a frame is to those who follow.
+/// The meaning of a frame to a follower.
 #[derive(Debug, Clone)]
 pub enum FrameStep {
-    /// A step.
+    /// A frame that made a new revision.
     Revision(RevisionStep),
     /// Registers changed and the profile did not.
     NoRevision,
-    /// An older release wrote it without its user: nobody knows whose step it is.
+    /// A frame of an older release, which did not store the user.
     UnknownUser,
 }
 
 /// Reads a frame's body.
 ///
 /// # Errors
-/// The body is not one of ours.
+/// The body is not a change of this format.
 pub fn follow(body: &[u8]) -> Result<FrameStep, DecodeError> {
     let change = decode(body)?;
     let Some(revised) = change.revised else { return Ok(FrameStep::NoRevision) };
@@ -43,7 +43,7 @@ pub fn follow(body: &[u8]) -> Result<FrameStep, DecodeError> {
 }
 
 impl RevisionStep {
-    /// The revision that the step begins at; `None` for the first of a generation, which nothing is before.
+    /// Returns the revision before the step; `None` for the first revision of a generation.
     pub fn base(&self) -> Option<u64> {
         match self.new_profile {
             Some(_) => None,
@@ -56,7 +56,7 @@ impl RevisionStep {
         self.envelope.revision
     }
 
-    /// Takes the step: the profile after it, its envelope, and the change.
+    /// Applies the step, and returns the profile after it, its envelope, and the change.
     ///
     /// # Errors
     /// `before` is not the profile at [`Self::base`].

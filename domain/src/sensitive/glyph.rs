@@ -1,4 +1,5 @@
-//! Text as the searches see it: digits of any script and letters of any width are folded, invisible characters are gone.
+//! Text as the searches see it: digits of any script and letters of any width are folded, invisible characters are
+//! gone.
 
 use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 
@@ -43,7 +44,7 @@ pub(super) enum Percent {
     Escape,
 }
 
-/// The most backslashes that are read as one escape: those of text that was escaped four times.
+/// Maximum number of backslashes that are read as one escape: those of text that was escaped four times.
 const MAX_BACKSLASHES: usize = 8;
 
 /// Hands every visible character of the text to `visit`, folded. A character such as `⑩` gives several symbols.

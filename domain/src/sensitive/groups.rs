@@ -40,7 +40,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The digits, or as many as are kept.
+    /// Returns the digits that are kept.
     pub(super) fn digits(&self) -> &[u8] {
         &self.digits[..self.length.min(MAX_DIGITS)]
     }
@@ -48,7 +48,7 @@ impl Group {
 
 /// Gathers groups from the symbols of a text, and shows each new one together with those that it continues.
 ///
-/// Only as many groups are kept as can belong to one number, so that a long run costs no more per group than a short one.
+/// Keeps no more groups than one number can have, so that a long run costs no more per group than a short one.
 pub(super) struct Groups<F> {
     run: VecDeque<Group>,
     open: Option<Group>,

@@ -3,8 +3,8 @@
 //! [`find`] gives everything that logs hide. What free text must not hold ([`in_text`]) is a part of it, and what ids
 //! must not hold ([`in_id`]) is a part of that again, so nothing that validation refuses stands in a log.
 //!
-//! Every search takes time in proportion to the text's length. Digits count in every script, letters in every width, and
-//! what is invisible does not count at all. docs/security.md lists what is found and what is not.
+//! Every search takes time in proportion to the text's length. Digits count in every script, letters in every width,
+//! and invisible characters are ignored. docs/security.md lists what is found and what is not.
 
 mod digits;
 mod glyph;
@@ -27,7 +27,7 @@ use words::Words;
 use crate::named_enum;
 
 named_enum! {
-    /// What was found.
+    /// The kind of sensitive data that was found.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub enum SensitiveKind {
         /// A JSON Web Token.
@@ -60,10 +60,10 @@ impl SensitiveKind {
     }
 }
 
-/// A place in a text, and what stands there.
+/// A place in a text that holds sensitive data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SensitiveSpan {
-    /// What it is.
+    /// The kind of data.
     pub kind: SensitiveKind,
     /// The bytes that it takes.
     pub range: Range<usize>,
@@ -100,7 +100,8 @@ pub fn in_id(id: &str) -> bool {
     is_found
 }
 
-/// A number of a person or a document has at least four digits. Most text has fewer, and needs no closer look.
+/// Whether the text has the four digits that every number of a person or a document has. Most text has fewer, and is
+/// not searched any further.
 fn may_hold_number(text: &str) -> bool {
     let digits = if text.is_ascii() {
         text.bytes().filter(u8::is_ascii_digit).count()

@@ -1,4 +1,4 @@
-//! Checks of single values. Each appends the value's canonical form, so that a value is gone through once.
+//! Checks of single values. Each appends the value's canonical form, so that a value is read once.
 
 mod items;
 mod lists;
@@ -69,12 +69,12 @@ pub(crate) fn write(
 
 pub(crate) use text::{check_id_not_red, clean, item_id, uri_reference};
 
-/// The members of an object, or the fault that it is none.
+/// Returns the members of an object, or the fault that the value is not an object.
 pub(crate) fn object<'v, 'j>(value: &'v Json<'j>, at: &Location<'_>) -> Result<&'v Members<'j>, EventFault> {
     value.as_object().ok_or_else(|| wrong_type(at, "must be an object"))
 }
 
-/// The text, or the fault that it is none.
+/// Returns the text, or the fault that the value is not a string.
 pub(crate) fn string<'v>(value: &'v Json<'_>, at: &Location<'_>) -> Result<&'v str, EventFault> {
     value.as_str().ok_or_else(|| wrong_type(at, "must be a string"))
 }

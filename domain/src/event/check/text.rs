@@ -35,7 +35,7 @@ pub(crate) fn free<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) -> 
     Ok(text)
 }
 
-/// Class RED.
+/// Refuses text that looks like class RED.
 pub(super) fn check_not_red(text: &str, at: &Location<'_>) -> Result<(), EventFault> {
     if sensitive::in_text(text) { Err(holds_red(at)) } else { Ok(()) }
 }

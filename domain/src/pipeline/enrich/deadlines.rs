@@ -1,4 +1,4 @@
-//! Deadlines: what is upcoming and overdue on a day, and how many were completed of late.
+//! Deadlines: what is upcoming and overdue on a day, and how many were completed in the last days.
 
 use crate::canonical::{CanonicalJson, write_array, write_integer};
 use crate::day::Day;
@@ -9,11 +9,11 @@ use crate::scan;
 use crate::source::{Source, ValueKind};
 use crate::table::Leaf;
 
-/// On which day after its due date an overdue item leaves the view.
+/// Days after its due date on which an overdue item leaves the view.
 const OVERDUE_DAYS: i32 = 365;
 /// How far back completions count, in days.
 const COMPLETED_DAYS: i32 = 90;
-/// The most items that are shown, first in (due_date, deadline_id).
+/// Maximum number of items that are shown: the first by (due_date, deadline_id).
 const SHOWN: usize = 256;
 
 pub(super) fn assemble(documents: &SourceDocuments, today: Day, rules: &Rules) -> Vec<(Leaf, CanonicalJson)> {
@@ -54,7 +54,8 @@ impl<'a> OpenDeadline<'a> {
     }
 }
 
-/// A deadline is done while the completion's stamp is greater than the details'; a withdrawn completion completes nothing.
+/// A deadline is done while the completion's stamp is greater than the details'; a withdrawn completion completes
+/// nothing.
 fn is_done(document: &SourceDocument, id: &SharedText, details: &Register) -> bool {
     let completion = document.get(&RegisterPath::DeadlineCompletion(id.clone()), ValueKind::Inferred);
     completion

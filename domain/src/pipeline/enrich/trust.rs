@@ -1,4 +1,4 @@
-//! Trust: the trust source's word, how fresh the sources are, and a trace of them.
+//! Trust: what the trust source sent, how fresh the sources are, and a trace of them.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Why an event was not taken, and what may be kept of it.
+//! Why an event was rejected, and what may be kept of it.
 
 use std::fmt;
 
@@ -11,40 +11,40 @@ use crate::id::UserId;
 use crate::json::{Json, JsonError, JsonProblem};
 use crate::sensitive;
 
-/// A rejected event: what is wrong, and whose it was as far as that could be read.
+/// A rejected event: what is wrong, and its user if that could be read.
 ///
 /// Nothing in it repeats a value of the event but the id, the type and the subject.
 #[derive(Debug, Clone)]
 pub struct Rejection {
     /// The first is the one that counts.
     faults: Vec<EventFault>,
-    /// The event's id.
+    /// The event's id, where it could be read.
     pub event_id: Option<String>,
-    /// The event's type.
+    /// The event's type, where it could be read.
     pub event_type: Option<String>,
-    /// Whom it is about.
+    /// The user that the event is about, where it could be read.
     pub subject: Option<UserId>,
     /// Something in the event looks like class RED, or it could not be searched whole: its body must not be kept.
     pub red: bool,
 }
 
 impl Rejection {
-    /// What is wrong.
+    /// Returns the kind of the first fault.
     pub fn problem(&self) -> EventProblem {
         self.fault().problem
     }
 
-    /// Where, as a JSON Pointer into the event; `None` where the text is no JSON.
+    /// Returns the place of the first fault as a JSON Pointer; `None` where the text is not JSON.
     pub fn pointer(&self) -> Option<&str> {
         self.fault().pointer.as_deref()
     }
 
-    /// What would be right, without a value from the event.
+    /// Returns what would be accepted, without a value from the event.
     pub fn detail(&self) -> &str {
         &self.fault().detail
     }
 
-    /// What was found, the fault that counts first: at most 16.
+    /// Returns at most 16 faults; the first decides the answer's status.
     pub fn faults(&self) -> &[EventFault] {
         &self.faults[..self.faults.len().min(MAX_REPORTED_FAULTS)]
     }
@@ -58,7 +58,7 @@ impl Rejection {
     pub fn too_large(limit: usize, head: &[u8]) -> Self {
         let detail = format!("an event has at most {limit} bytes").into();
         let fault = EventFault { problem: EventProblem::EventTooLarge, pointer: None, detail };
-        // What stands behind the head was not searched.
+        // What follows the head was not searched.
         Self { red: true, ..Self::of_text(fault, head) }
     }
 
@@ -93,7 +93,7 @@ impl Rejection {
 
     fn of_text(fault: EventFault, bytes: &[u8]) -> Self {
         let mut head = ReadableAttributes::default();
-        // It goes wrong somewhere; what stands before that is what can be known.
+        // The text is faulty somewhere; only the attributes before that can be known.
         let _ = (&mut serde_json::Deserializer::from_slice(bytes)).deserialize_map(&mut head);
         let red = red::may_hold_red(bytes);
         let ReadableAttributes { id, event_type, subject } = head;
