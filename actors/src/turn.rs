@@ -53,12 +53,12 @@ impl Turn {
         is_over
     }
 
-    /// Does one piece of work of a shard, then pauses if the turn is over. A panic is logged with `what`, and does not end
+    /// Does one piece of work of a shard, then pauses if the turn is over. A panic is logged with `doing`, and does not end
     /// the shard.
-    pub(crate) async fn work_guarded(&mut self, what: &str, work: impl FnOnce()) {
+    pub(crate) async fn work_guarded(&mut self, doing: &str, work: impl FnOnce()) {
         let guarded = || {
             if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                tracing::error!("{what} of a shard panicked");
+                tracing::error!("a shard panicked while {doing}");
             }
         };
         if self.work(guarded) {

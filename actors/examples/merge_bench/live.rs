@@ -1,4 +1,4 @@
-//! The actors themselves: bytes of each, and events a second through mailbox, merge, commit thread and answer.
+//! Measures the bytes of a live actor, and the events per second through mailbox, merge, commit thread and answer.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::ports::{accept, population, ports, rules};
 
-/// Events that are under way at once.
+/// Maximum number of events without a result at the same time.
 const WINDOW: usize = 8_192;
 
 pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
@@ -26,7 +26,7 @@ pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
     let profiles = Profiles::start(options, ports())?;
     let (rules, population) = (rules(), population(actors));
     let warm = population.first_events(0).iter().map(|event| accept(event, &rules)).collect();
-    pour(&profiles, warm).await;
+    submit_all(&profiles, warm).await;
 
     let before = resident_bytes();
     let mut events = 0;
@@ -35,13 +35,13 @@ pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
         let batch = index.iter().flat_map(|index| population.first_events(*index));
         let batch: Vec<_> = batch.map(|event| accept(&event, &rules)).collect();
         events += batch.len();
-        pour(&profiles, batch).await;
+        submit_all(&profiles, batch).await;
     }
-    let born = started.elapsed();
+    let filled = started.elapsed();
     let bytes = resident_bytes().saturating_sub(before);
     let live = profiles.observe().await.live_actors as u64;
     println!(
-        "live actors: {live} of the made-up population, {} B each (resident), {events} events in {born:.1?}",
+        "live actors: {live} of the generated population, {} B each (resident), {events} events in {filled:.1?}",
         bytes / live.max(1)
     );
 
@@ -49,7 +49,7 @@ pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
         (0..100_000).map(|n| accept(&population.update(n % actors.min(200), n / 200), &rules)).collect();
     let count = batch.len() as f64;
     let (started, used) = (Instant::now(), processor_seconds());
-    pour(&profiles, batch).await;
+    submit_all(&profiles, batch).await;
     let (elapsed, used) = (started.elapsed().as_secs_f64(), processor_seconds() - used);
     println!(
         "hot actors: {:.0} events/s through mailbox, merge, commit thread and answer (a journal in RAM), {:.1} us of processor each",
@@ -61,8 +61,8 @@ pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Submits all events, a bounded number at once and busy ones again, and waits for their results.
-async fn pour(profiles: &Profiles, events: Vec<FeedEvent>) {
+/// Submits all events, at most [`WINDOW`] at the same time, and waits for their results. Busy ones are submitted again.
+async fn submit_all(profiles: &Profiles, events: Vec<FeedEvent>) {
     let (sender, mut results) = mpsc::unbounded_channel();
     let mut waiting: VecDeque<usize> = (0..events.len()).collect();
     let mut open = 0;
@@ -72,7 +72,7 @@ async fn pour(profiles: &Profiles, events: Vec<FeedEvent>) {
         {
             let reply = Reply::stream(index as u64, sender.clone());
             open += 1;
-            // A refused event answers busy by its reply, like one that finds no permit later.
+            // If the event is refused, its reply is dropped, which answers busy.
             drop(profiles.submit(events[index].clone(), Instant::now(), reply));
         }
         let mut settle = |result: EventResult| {
@@ -99,13 +99,13 @@ async fn read(profiles: &Profiles, user: &str) {
     println!("a view that asks the actor (cache off, one at a time): {:.1?}", started.elapsed() / count);
 }
 
-/// The resident set, from /proc.
+/// Returns the bytes of the resident set, from /proc.
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4_096
 }
 
-/// What this process used of the processors, user and system, in seconds: a busy machine does not change it much.
+/// Returns the processor time of this process, user and system, in seconds. Other processes hardly change it.
 fn processor_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name in brackets may hold spaces; utime and stime are the 12th and 13th fields after it, in 1/100 s.

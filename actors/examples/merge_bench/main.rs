@@ -1,11 +1,11 @@
-//! What a re-merge costs, stage by stage, and what a live actor costs in memory. Run it with `--release`.
+//! Measures the stages of a re-merge, and the memory of a live actor. Run it with `--release`.
 //!
 //! ```text
 //! cargo run --release -p actors --example merge_bench [LIVE_ACTORS]
 //! ```
 //!
-//! The events are those of the made-up population. Times are medians on one thread; memory is the resident set, as the
-//! operating system counts it, with the server's allocator.
+//! The events are those of the generated population. Times are medians on one thread. Memory is the resident set with the
+//! server's allocator, as the operating system counts it.
 #![expect(clippy::print_stdout, reason = "it prints figures")]
 
 mod live;

@@ -1,4 +1,4 @@
-//! Ports that cost nothing: what is measured is the live state.
+//! Ports that do almost nothing, so that only the live state is measured.
 
 use std::sync::Arc;
 
@@ -17,31 +17,32 @@ use domain::rules::Rules;
 use domain::source::Source;
 use jiff::tz::TimeZone;
 
-/// When everything happens: just after the newest event of the population.
+/// The time that the clock shows: just after the newest event of the population.
 pub(crate) const NOW: i64 = 1_769_000_000_000_000;
 
-struct Always;
+/// A clock that stands still, constant entropy, and an empty store and log.
+struct FixedPorts;
 
-impl Clock for Always {
+impl Clock for FixedPorts {
     fn now_micros(&self) -> i64 {
         NOW
     }
 }
 
-impl Entropy for Always {
+impl Entropy for FixedPorts {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(7);
     }
 }
 
-/// Takes everything and keeps nothing.
-impl Journal for Always {
+/// Accepts every record and keeps none.
+impl Journal for FixedPorts {
     fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
         Ok(group.iter().map(|_| Ok(())).collect())
     }
 }
 
-impl ProfileStore for Always {
+impl ProfileStore for FixedPorts {
     fn load(&self, _: &UserId, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         Ok(None)
     }
@@ -51,7 +52,7 @@ impl ProfileStore for Always {
     }
 }
 
-impl EventLog for Always {
+impl EventLog for FixedPorts {
     fn end(&self) -> LogPosition {
         LogPosition(0)
     }
@@ -88,11 +89,11 @@ pub(crate) fn ports() -> Ports {
     let access = AccessRules { self_citizen: all, ..AccessRules::default() };
     let policy = Policy::compile(&access).unwrap_or_else(|error| panic!("{error}"));
     Ports {
-        journal: Box::new(Always),
-        store: Arc::new(Always),
-        log: Arc::new(Always),
-        clock: Arc::new(Always),
-        entropy: Arc::new(Always),
+        journal: Box::new(FixedPorts),
+        store: Arc::new(FixedPorts),
+        log: Arc::new(FixedPorts),
+        clock: Arc::new(FixedPorts),
+        entropy: Arc::new(FixedPorts),
         rules: Arc::new(rules()),
         policy: Arc::new(ArcSwap::from_pointee(policy)),
     }
@@ -102,7 +103,7 @@ pub(crate) fn population(users: u64) -> Population {
     Population::new(PopulationOptions { users, ..PopulationOptions::default() })
 }
 
-/// The event as the door hands it on.
+/// Returns the event as the server submits it after validation.
 pub(crate) fn accept(event: &GeneratedEvent, rules: &Rules) -> FeedEvent {
     let source = Source::parse(event.source).unwrap_or_else(|| panic!("`{}` is no source", event.source));
     validate(&event.json, source, rules, NOW).unwrap_or_else(|rejection| panic!("{}", rejection.detail()))

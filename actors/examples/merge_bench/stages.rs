@@ -1,4 +1,4 @@
-//! One re-merge of a hot actor, stage by stage.
+//! Measures one re-merge of an unpacked actor, stage by stage.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::ports::{NOW, accept, population, rules};
 const USERS: u64 = 300;
 const UPDATES: u64 = 60;
 
-/// Nanoseconds of each run of one stage.
+/// The duration of each run of one stage, in nanoseconds.
 struct Stage(&'static str, Vec<u64>);
 
 impl Stage {

@@ -59,17 +59,17 @@ impl Followers {
             StartFrom::Oldest => return Ok(CursorPosition { at: oldest(), began }),
             StartFrom::Cursor(cursor) => self.cursors.read(cursor, scope).map_err(|refusal| match refusal {
                 Refusal::Malformed => FollowError::Malformed,
-                Refusal::Epoch => gone("it is of another store, or of before a backup was restored", oldest()),
-                Refusal::Scope => {
-                    gone("it was given to a caller with another sight, or under another policy", oldest())
+                Refusal::Epoch => {
+                    gone("it belongs to another store, or to a time before a backup was restored", oldest())
                 }
+                Refusal::Scope => gone("it belongs to a caller with other scopes, or to another policy", oldest()),
             })?,
         };
         // Reads one frame to find out whether the journal still has this position.
         match self.log.read(position.at, began, 0) {
             Ok(_) => Ok(position),
-            Err(LogError::Gone { oldest }) => Err(gone("what came after it is not kept any more", oldest)),
-            Err(LogError::Nowhere) => Err(gone("the journal has no such place", oldest())),
+            Err(LogError::Gone { oldest }) => Err(gone("the events after it are not kept any more", oldest)),
+            Err(LogError::Nowhere) => Err(gone("the journal has no such position", oldest())),
             Err(LogError::Store(error)) => Err(error.into()),
         }
     }

@@ -111,7 +111,7 @@ impl LogReader<'_> {
         match self.build(entry, began, skipped) {
             Ok(events) => Ok(events),
             Err(StoreError::Damaged { what }) => {
-                tracing::error!(what, "followers are not told of a frame that cannot be followed");
+                tracing::error!(what, "a frame cannot be decoded: followers receive no event of it");
                 self.followers.metrics.events_skipped_unreadable.increment(1);
                 Ok(None)
             }

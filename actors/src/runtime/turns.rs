@@ -70,22 +70,22 @@ impl Shard {
                             }
                         });
                     };
-                    turn.work_guarded("an outcome", settle).await;
+                    turn.work_guarded("settling a commit", settle).await;
                 }
             }
             // At most once in the life of a server: nothing is committed after it.
             ShardEvent::CommitsLost => {
                 let fail = || self.for_each(|state, environment| state.fail_pending(environment));
-                turn.work_guarded("a lost group", fail).await;
+                turn.work_guarded("failing a lost group", fail).await;
             }
             // Left to the tick task: it takes long if many users are followed, and the outcomes behind it must not wait.
             ShardEvent::PolicyChanged => self.policy_changed.notify_one(),
             ShardEvent::HorizonMark(mark) => drop(mark),
             ShardEvent::UsersHydrated(users) => {
                 for user in users {
-                    turn.work_guarded("a hydrated user", || self.admit(user)).await;
+                    turn.work_guarded("admitting a hydrated user", || self.admit(user)).await;
                 }
-                turn.work_guarded("making room", || self.enforce_max_actors()).await;
+                turn.work_guarded("passivating the longest idle", || self.enforce_max_actors()).await;
             }
         }
     }
@@ -111,7 +111,7 @@ impl Shard {
         while is_more {
             // After a panic there may be more: each piece is taken out of the upkeep before it is done.
             let mut was_step = true;
-            turn.work_guarded("a tick", || was_step = self.step(upkeep)).await;
+            turn.work_guarded("doing its upkeep", || was_step = self.step(upkeep)).await;
             is_more = was_step;
         }
     }

@@ -17,8 +17,9 @@ use crate::{Options, ReadError, Subscription};
 
 /// A store that counts the look-ups, and fails as the test sets it.
 struct CountingStore {
-    store: RamStore,
+    inner: RamStore,
     look_ups: AtomicUsize,
+    /// Whether every look-up fails.
     is_down: std::sync::atomic::AtomicBool,
     /// Users whose stored bytes are damaged.
     damaged: Mutex<HashSet<UserId>>,
@@ -27,9 +28,9 @@ struct CountingStore {
 }
 
 impl CountingStore {
-    fn new(store: RamStore) -> Arc<Self> {
+    fn new(inner: RamStore) -> Arc<Self> {
         Arc::new(Self {
-            store,
+            inner,
             look_ups: AtomicUsize::default(),
             is_down: false.into(),
             damaged: Mutex::default(),
@@ -47,7 +48,7 @@ impl ProfileStore for CountingStore {
         if self.damaged.lock().contains(user) {
             return Err(StoreError::Damaged { what: "the test says so".to_owned() });
         }
-        self.store.load(user, visitor)
+        self.inner.load(user, visitor)
     }
 
     fn load_history(
@@ -56,7 +57,7 @@ impl ProfileStore for CountingStore {
         since: u64,
         visitor: &mut dyn LoadVisitor,
     ) -> Result<Option<u64>, StoreError> {
-        self.store.load_history(user, since, visitor)
+        self.inner.load_history(user, since, visitor)
     }
 }
 
