@@ -9,7 +9,8 @@ use domain::port::store::StoreError;
 use crate::disk::{DiskFile, read_full_at};
 use crate::engine::Engine;
 use crate::journal::{
-    MARK_BYTES, MovedGroup, Position, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentItem, claimed_length, parse_item,
+    FrameHeader, MARK_BYTES, MovedGroup, Position, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentItem,
+    claimed_length, parse_item,
 };
 use crate::load::newest_sequence;
 
@@ -74,7 +75,7 @@ struct BatchReader<'a> {
 }
 
 impl BatchReader<'_> {
-    /// Reads on in the segment that the walk is at. `false` when that is all.
+    /// Reads the rest of the current segment. Returns `false` if the batch is full or nothing is left to read.
     fn read_segment(&mut self) -> Result<bool, LogError> {
         let number = self.at.segment;
         let segments = &self.engine.segments;
@@ -115,11 +116,11 @@ impl BatchReader<'_> {
         let begin = self.at;
         while !rest.is_empty() {
             let length = match parse_item(rest) {
-                SegmentItem::Frame { length, .. } => {
+                SegmentItem::Frame { header, sealed, length } => {
                     if self.batch.entries.len() as u64 + self.batch.sealed > 0 && length > self.bytes_left {
                         return Ok(false);
                     }
-                    self.read_frame(rest)?;
+                    self.add_frame(&header, sealed, length)?;
                     self.bytes_left = self.bytes_left.saturating_sub(length);
                     length
                 }
@@ -138,9 +139,8 @@ impl BatchReader<'_> {
         Ok(true)
     }
 
-    /// Opens the frame at the start of `bytes`.
-    fn read_frame(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        let SegmentItem::Frame { header, sealed, length } = parse_item(bytes) else { return Ok(()) };
+    /// Opens the frame at the current position and adds it to the batch.
+    fn add_frame(&mut self, header: &FrameHeader, sealed: &[u8], length: usize) -> Result<(), LogError> {
         let cipher = match self.engine.cipher(header.slot, header.generation) {
             Ok(cipher) => cipher,
             Err(StoreError::Damaged { .. }) => {

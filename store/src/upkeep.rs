@@ -63,23 +63,18 @@ fn restore(engine: &Engine, segment_bytes: u64) -> bool {
     let _space = engine.sled.reserve().lock_space();
     // The reserve comes first: without it nothing could be read after a failure of sled.
     let reserve = engine.sled.ensure_reserve();
-    let prepare = || engine.segments.prepare(segment_bytes);
-    let segment = prepare().or_else(|error| match is_full(&error) && engine.free_follower_segments() {
-        true => prepare(),
-        false => Err(error),
-    });
-    let write = match engine.status.is_append_failing() {
-        true => segment.and_then(|()| test_write(engine)),
-        false => segment,
-    };
-    engine.status.set_reserves(
-        write
-            .as_ref()
-            .err()
-            .or(reserve.as_ref().err())
-            .map(|error| format!("nothing can be prepared for the next writes ({error})")),
-    );
-    write.is_ok() && reserve.is_ok()
+    let mut write = engine.segments.prepare(segment_bytes);
+    if write.as_ref().is_err_and(is_full) && engine.free_follower_segments() {
+        write = engine.segments.prepare(segment_bytes);
+    }
+    if engine.status.is_append_failing() {
+        write = write.and_then(|()| test_write(engine));
+    }
+    let error = write.and(reserve).err();
+    engine
+        .status
+        .set_reserves(error.as_ref().map(|error| format!("nothing can be prepared for the next writes ({error})")));
+    error.is_none()
 }
 
 /// Tests whether the next write is likely to succeed, with a write to the prepared segment and a slot of the keyring.

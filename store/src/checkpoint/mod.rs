@@ -3,33 +3,30 @@
 //! A crash at any point loses nothing. A user's record says which sequence is folded into it, so frames that were folded
 //! already are skipped, and the journal keeps every frame until the meta record says, durably, that sled has it.
 
+mod fold;
+mod pace;
 mod quarantine;
 mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use domain::port::store::{Fold, Folded, HistoryBlock, StoreError};
+use domain::port::store::{Fold, StoreError};
 use parking_lot::Mutex;
 
 pub(crate) use thread::CheckpointThread;
 
 use crate::disk::is_full;
 use crate::engine::Engine;
-use crate::journal::{NewestFrame, Position, SegmentRetention};
-use crate::load::{HELD_BYTES, UnfoldedUser, open_link, segment_missing, unfolded_user};
+use crate::journal::{Position, SegmentRetention};
 use crate::options::StoreOptions;
 use crate::retention_clock::RetentionClock;
-use crate::seal::kind;
-use crate::sled_store::{FoldedUser, Meta, SealedRecord, UserBody};
-use crate::user_hash::UserHash;
+use crate::sled_store::Meta;
+use pace::Pace;
 
 /// Users that are written in one batch. Readers of sled wait while a batch is applied, so it is small.
 const BATCH_USERS: usize = 64;
-/// Minimum speed of a checkpoint, unless the configuration sets a lower bound.
-const MIN_USERS_PER_SECOND: f64 = 5_000.0;
-
 /// Why a checkpoint did not finish. Nothing is lost: the journal keeps the frames that it was to fold.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckpointError {
@@ -144,11 +141,10 @@ impl Checkpointer {
     /// which takes disk space and descriptors.
     fn ensure_reserve(&self) -> Result<(), CheckpointError> {
         let sled = &self.engine.sled;
-        let held =
-            sled.ensure_reserve().or_else(|error| match is_full(&error) && self.engine.free_follower_segments() {
-                true => sled.ensure_reserve(),
-                false => Err(error),
-            });
+        let mut held = sled.ensure_reserve();
+        if held.as_ref().is_err_and(is_full) && self.engine.free_follower_segments() {
+            held = sled.ensure_reserve();
+        }
         held.map_err(CheckpointError::NoReserve)
     }
 
@@ -198,97 +194,5 @@ impl Checkpointer {
     fn meta(&self, checkpoint: Position, first_unused_slot: Option<u32>) -> Meta {
         let clock_minutes = self.engine.retention_clock.as_ref().map_or(0, RetentionClock::minutes);
         Meta { epoch: self.engine.segments.epoch(), checkpoint, first_unused_slot, clock_minutes }
-    }
-
-    fn fold_user(&self, user: &UserHash, newest: NewestFrame) -> Result<Option<FoldedUser>, StoreError> {
-        let engine = &*self.engine;
-        if engine.sled.is_quarantined(user) {
-            return Err(StoreError::Damaged { what: "earlier frames are in quarantine".to_owned() });
-        }
-        let before = engine.sled.user(user)?;
-        let stored = before.as_ref().map(|record| (record.slot, record.generation, record.number));
-        if stored == Some((newest.slot, newest.generation, newest.sequence)) {
-            return Ok(None);
-        }
-        let UnfoldedUser { slot, generation, sequence, cipher, body, chain } =
-            unfolded_user(engine, user, newest, before.as_ref())?;
-        if chain.is_empty() {
-            return Ok(None);
-        }
-        let (mut state, mut tail) = body.map(|body| (body.state, body.tail)).unzip();
-        let mut closed = Vec::new();
-        let mut links = chain.links().peekable();
-        while links.peek().is_some() {
-            let (mut frames, mut bytes) = (Vec::new(), 0);
-            // The frames of one user are folded in slices that fit in memory.
-            while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= HELD_BYTES) {
-                bytes += link.length;
-                frames.push(open_link(engine, link, &cipher)?.ok_or_else(segment_missing)?);
-            }
-            let folded = self.fold_slice(slot, state.as_deref(), tail.as_deref(), &frames)?;
-            closed.extend(folded.closed);
-            (state, tail) = (Some(folded.state), Some(folded.tail));
-        }
-        let body = UserBody { state: state.unwrap_or_default(), tail: tail.unwrap_or_default() };
-
-        let seal_block = |HistoryBlock { first_revision, body }| {
-            let record = SealedRecord::unsealed(kind::HISTORY_BLOCK, *user, slot, generation, first_revision);
-            engine.sled.seal(&cipher, &body, record, &*engine.entropy)
-        };
-        let record = SealedRecord::unsealed(kind::USER, *user, slot, generation, sequence);
-        Ok(Some(FoldedUser {
-            user: *user,
-            record: engine.sled.seal_user(&cipher, &body, record, &*engine.entropy)?,
-            closed: closed.into_iter().map(seal_block).collect::<Result<_, _>>()?,
-            before,
-        }))
-    }
-
-    /// Folds frames of one user. The rules of the domain run here, and a panic of theirs must not end all checkpoints.
-    fn fold_slice(
-        &self,
-        slot: u32,
-        state: Option<&[u8]>,
-        tail: Option<&[u8]>,
-        frames: &[Vec<u8>],
-    ) -> Result<Folded, StoreError> {
-        let fold = || self.fold.fold(state, tail.filter(|tail| !tail.is_empty()), frames);
-        catch_unwind(AssertUnwindSafe(fold)).unwrap_or_else(|_| {
-            Err(StoreError::Damaged { what: format!("the frames of slot {slot}: their fold panics") })
-        })
-    }
-}
-
-/// Spreads a checkpoint over half of the interval, so that it does not occupy the disk and a core.
-struct Pace {
-    start: Instant,
-    users_per_second: f64,
-}
-
-impl Pace {
-    fn new(users: usize, interval: Duration, bound: u32) -> Self {
-        let relaxed = users as f64 / (interval.as_secs_f64() / 2.0).max(0.001);
-        let bound = if bound == 0 { f64::INFINITY } else { f64::from(bound) };
-        let users_per_second = relaxed.max(MIN_USERS_PER_SECOND).min(bound);
-        Self { start: Instant::now(), users_per_second }
-    }
-
-    fn pause(&self, done: usize) {
-        let due = Duration::from_secs_f64(done as f64 / self.users_per_second);
-        std::thread::sleep(due.saturating_sub(self.start.elapsed()));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_of_zero_is_none() {
-        let pace = |users, bound| Pace::new(users, Duration::from_secs(60), bound).users_per_second;
-        assert_eq!(pace(3_000_000, 0), 100_000.0);
-        assert_eq!(pace(3_000_000, 50_000), 50_000.0);
-        assert_eq!(pace(30, 0), MIN_USERS_PER_SECOND);
-        assert_eq!(pace(30, 10), 10.0);
     }
 }

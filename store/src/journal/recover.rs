@@ -167,9 +167,10 @@ fn copy_tail(tail: &[u8], epoch: u64, from: Position, to: Position) -> (Vec<u8>,
         let start = copy.len();
         copy.extend_from_slice(&tail[at..at + length]);
         let in_tail = header.previous.segment == from.segment && header.previous.offset >= from.offset;
-        let previous = match in_tail {
-            true => Position::new(to.segment, shift((header.previous.offset - from.offset) as usize)),
-            false => header.previous,
+        let previous = if in_tail {
+            Position::new(to.segment, shift((header.previous.offset - from.offset) as usize))
+        } else {
+            header.previous
         };
         finish_frame(&mut copy[start..], previous);
         let newest = NewestFrame {

@@ -338,7 +338,7 @@ mod tests {
         let (sender, made) = mpsc::channel();
         thread::scope(|scope| {
             scope.spawn(|| sender.send(segments.create(2, SEGMENT_HEADER_BYTES, SEGMENT_BYTES, &[]).is_ok()));
-            made.recv_timeout(Duration::from_millis(200)).expect_err("it waits");
+            made.recv_timeout(Duration::from_millis(50)).expect_err("it waits");
             drop(held);
             assert_eq!(made.recv(), Ok(true));
         });

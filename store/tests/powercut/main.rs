@@ -155,9 +155,10 @@ fn no_power_cut_loses_an_acknowledged_frame() {
         let mut left = None;
         for number in 1..=count {
             // Half of the cuts come right after an acknowledgement, when most can be lost.
-            let moment = match random.random() {
-                true => acks[random.random_range(0..acks.len())].0 + 1,
-                false => random.random_range(0..=recording.operations.len()),
+            let moment = if random.random() {
+                acks[random.random_range(0..acks.len())].0 + 1
+            } else {
+                random.random_range(0..=recording.operations.len())
             };
             let mut expected = acknowledged.clone();
             for (number, sequence) in acks.iter().take_while(|ack| ack.0 < moment).flat_map(|ack| &ack.1) {
