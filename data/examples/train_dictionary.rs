@@ -1,8 +1,9 @@
 //! Trains the compression dictionary of stored states and histories, on the made-up population only, never on people.
 //!
-//! `cargo run --release -p data --example train_dictionary` writes the next `data/dictionary/state-N.zdict`, and says what
-//! it does to people whom it was not trained on, beside the one before. What was compressed with a dictionary can be read
-//! with the same one only: so a better one is added to `STATE_DICTIONARIES`, and none is ever changed.
+//! `cargo run --release -p data --example train_dictionary` writes the next `data/dictionary/state-N.zdict`, and prints
+//! how well it compresses the data of other people, compared with the one before. Data can only be decompressed with
+//! the dictionary that it was compressed with, so a better one is added to `STATE_DICTIONARIES`, and none is ever
+//! changed.
 
 #![expect(clippy::print_stdout, reason = "it says what it made")]
 
@@ -23,11 +24,11 @@ use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
 
-/// Whom it learns from, and on whom it is tried.
+/// The people whose data it is trained on, and those whose data it is tested on.
 const TRAINING: Range<u64> = 0..4_000;
 const TRIAL: Range<u64> = 4_000..5_000;
 
-/// Most changes of a person after the first events.
+/// Maximum number of changes of a person after the first events.
 const UPDATES: u64 = 12;
 const DICTIONARY_BYTES: usize = 64 * 1024;
 

@@ -46,7 +46,7 @@ const EPISODES_BY_WEIGHT: [(f64, [EpisodeStep; STEPS]); 6] = [
     (36.0, [Applied, Risked, Applied, Due, Met, Applied, Applied, Risked]),
     // A season of deadlines.
     (26.0, [Due, Risked, NextDue, Met, Predicted, Risked, Counted, Applied]),
-    // The metadata store is wrong, the citizen objects, trust decides, the store gives in.
+    // The metadata store is wrong, the citizen corrects it, trust decides, and the metadata store follows.
     (
         16.0,
         [InferredWrongly, Edited, LearnedWrongly, Adjudicated, MetadataWithdrawn, MetadataChanged, Risked, Evaluated],

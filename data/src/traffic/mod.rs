@@ -90,9 +90,9 @@ impl<'p> Traffic<'p> {
         arrivals.collect()
     }
 
-    /// The change of a person that comes `later` changes after the last of this traffic, from 0, at `time` in
-    /// microseconds since the Unix epoch. It goes on from where the traffic left the person: applications, episodes and
-    /// event ids continue.
+    /// Returns the change of a person that comes `later` changes after the last one of this traffic, from 0, at `time`
+    /// in microseconds since the Unix epoch. It continues where the traffic ended: applications, episodes and event ids
+    /// continue.
     #[must_use]
     pub fn later_change(&self, index: u64, later: u64, time: i64) -> GeneratedEvent {
         let mut plan = Vec::new();
@@ -108,8 +108,8 @@ impl<'p> Traffic<'p> {
         GeneratedEvent { source, json }
     }
 
-    /// Calls `progress` with how many people were looked at and how many there are, while a slice of time is planned:
-    /// with millions of people that takes a while before the first event comes.
+    /// Calls `progress` with the number of people planned so far and the number of all, while a slice of time is
+    /// planned: with millions of people that takes seconds before the first event.
     pub fn on_planning(&mut self, progress: impl FnMut(u64, u64) + 'p) {
         self.on_planning = Some(PlanningProgress(Box::new(progress)));
     }
@@ -151,7 +151,7 @@ impl<'p> Traffic<'p> {
         }
     }
 
-    /// Where a slice begins; the last one ends after everything.
+    /// Returns where a slice begins. The last one has no end.
     fn bound(&self, slice: u64) -> i64 {
         let span = self.population.span();
         let first = self.population.options.base_time - span;
@@ -163,7 +163,7 @@ impl<'p> Traffic<'p> {
     }
 }
 
-/// By arrival; what arrives in the same microsecond, by person and number.
+/// Returns the sort key of an arrival: its time, then person and number.
 fn order(planned: &Planned) -> (i64, u64, u64) {
     (planned.arrival, planned.index, planned.number)
 }

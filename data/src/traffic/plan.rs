@@ -8,7 +8,7 @@ use crate::person::Person;
 use crate::population::Population;
 use crate::random::{Random, purpose};
 
-/// One arrival of one event.
+/// One planned delivery of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Planned {
     pub(crate) arrival: i64,
@@ -21,13 +21,13 @@ pub(crate) struct Planned {
     pub(crate) content: EventContent,
 }
 
-/// Deliveries that are repeats: an engine that did not hear the answer.
+/// Share of deliveries that are repeats, because an engine did not receive the answer.
 const REPEATS: f64 = 0.03;
 
-/// Events of a person, with the same share for everyone who stands in the same place of sixteen: few have many.
+/// Relative number of events of the people at each position of sixteen: few people have many events.
 const ACTIVITY: [u64; 16] = [2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 7, 8, 10, 17];
 
-/// How many of `events` fall to the person of that number, so that all together have them all.
+/// Returns how many of `events` the person of that index has. The shares of all people add up to `events`.
 pub(crate) fn share(index: u64, users: u64, events: u64) -> u64 {
     let until = |index: u64| {
         let (rounds, place) = (index / 16, (index % 16) as usize);
@@ -38,13 +38,13 @@ pub(crate) fn share(index: u64, users: u64, events: u64) -> u64 {
     before(index + 1) - before(index)
 }
 
-/// Adds a person's `count` events to the plan: what makes them known, then a launch, episodes, and repeats of all that.
+/// Adds a person's `count` events to the plan: the first events, then a launch, episodes, and repeated deliveries.
 pub(crate) fn plan(population: &Population, index: u64, count: u64, plan: &mut Vec<Planned>) {
     let person = population.person(index);
     let random = Random::new(person.key, purpose::PLAN);
     let end = population.options.base_time;
     let mut life = PersonPlan { person: &person, index, end, random, from: plan.len(), left: count, plan };
-    // People come in over the first quarter.
+    // People join during the first quarter of the time.
     let first = end - population.span();
     let begin = instant(first, first + population.span() / 4, &mut life.random);
     let launch = population.launch_in(person.home.state_index);
@@ -57,18 +57,18 @@ pub(crate) fn plan(population: &Population, index: u64, count: u64, plan: &mut V
 struct PersonPlan<'p> {
     person: &'p Person,
     index: u64,
-    /// Nothing arrives after it.
+    /// No event arrives after this time.
     end: i64,
     random: Random,
     /// Where in the plan the person's events begin.
     from: usize,
-    /// How many may still come.
+    /// Number of events that may still be added.
     left: u64,
     plan: &'p mut Vec<Planned>,
 }
 
 impl PersonPlan<'_> {
-    /// Adds an event, if one may still come.
+    /// Adds an event, unless the person has all of theirs already.
     fn add(&mut self, number: u64, changes: u64, time: i64, content: EventContent) {
         if self.left == 0 {
             return;
@@ -79,7 +79,7 @@ impl PersonPlan<'_> {
         self.plan.push(Planned { arrival, index: self.index, number, observed, changes, content });
     }
 
-    /// What makes the person known, within the hour; gives when it is over.
+    /// Adds the first events, within about an hour, and returns the time after them.
     fn introduce(&mut self, begin: i64, new: Option<usize>) -> i64 {
         let mut time = begin;
         for (number, content) in (0..).zip(first_contents(self.person, begin, new)) {
@@ -89,8 +89,8 @@ impl PersonPlan<'_> {
         time
     }
 
-    /// A look at everything when a launch reaches the person, episodes until the end, and deliveries of what came before
-    /// once more.
+    /// Adds an evaluation when a launch reaches the person, episodes until the end, and repeated deliveries of earlier
+    /// events.
     fn go_on(&mut self, begin: i64, reached: Option<i64>) {
         let reached = reached.filter(|_| self.left > 0);
         let rest = self.left - u64::from(reached.is_some());
@@ -98,7 +98,7 @@ impl PersonPlan<'_> {
         let mut times: Vec<i64> = (repeats..rest).map(|_| instant(begin, self.end, &mut self.random)).collect();
         times.sort_unstable();
         if let Some(time) = reached {
-            // It is observed between two changes, and knows of those before it.
+            // The evaluation is observed between two changes, and reflects those before it.
             let before = times.partition_point(|change| *change < time) as u64;
             self.add(FIRST_CHANGE - 1, before, time, EventContent::Evaluated);
         }

@@ -1,4 +1,5 @@
-//! When things happen and when they arrive: India's day and week, and the habits of engines. All of it is assumed.
+//! When events happen and when they arrive: the rhythm of day and week in India, and the delays of sources. All figures
+//! are assumed.
 
 use crate::day::{DAY, Day, HOUR, MINUTE, SECOND};
 use crate::random::Random;
@@ -12,19 +13,20 @@ pub(crate) const BY_HOUR: [f64; 24] = [
 /// Events by day of the week in India, Monday first: offices are closed on Sundays, and many on Saturdays.
 pub(crate) const BY_WEEKDAY: [f64; 7] = [100.0, 96.0, 94.0, 94.0, 90.0, 66.0, 40.0];
 
-/// How often a day is drawn before the last one drawn is taken, whatever its weight: a span may hold Sundays only.
+/// Maximum number of draws of a day; the last one is taken whatever its weight, since a span may consist of Sundays
+/// only.
 const DRAWS: usize = 8;
 
-/// A time between two, by the rhythms of the week and the day.
+/// Draws a time between two, by the rhythms of the week and the day.
 pub(crate) fn instant(from: i64, to: i64, random: &mut Random) -> i64 {
     let any = by_weekday(from, to, random);
     let of_day = random.weighted(&BY_HOUR) as i64 * HOUR + random.below(HOUR.unsigned_abs()) as i64;
-    // What falls outside the span on its first or last day stays where it was drawn.
+    // On the first and the last day the result may fall outside the span; then the time drawn first is kept.
     let rhythmic = Day::from_micros(any).start() + of_day;
     if (from..to).contains(&rhythmic) { rhythmic } else { any }
 }
 
-/// A time between two, by the rhythm of the week alone.
+/// Draws a time between two, by the rhythm of the week alone.
 fn by_weekday(from: i64, to: i64, random: &mut Random) -> i64 {
     let busiest = BY_WEEKDAY.iter().copied().fold(0.0, f64::max);
     let mut any = from;
@@ -37,16 +39,16 @@ fn by_weekday(from: i64, to: i64, random: &mut Random) -> i64 {
     any
 }
 
-/// One event in fifty comes hours or days late: an office without a line, a phone without a network.
+/// Share of events that arrive hours or days late, for example from an office without a connection.
 const STRAGGLERS: f64 = 0.02;
 
-/// How long a source takes to deliver, in microseconds.
+/// Draws how long a source takes to deliver, in microseconds.
 pub(crate) fn delay(source: &str, random: &mut Random) -> i64 {
     let (least, most) = match source {
         _ if random.happens(STRAGGLERS) => (6 * HOUR, 5 * DAY),
         "self" | "consent" => (SECOND / 5, 3 * SECOND),
         "identity" | "deadlines" => (SECOND, MINUTE),
-        // Departments send their books a few times a day.
+        // Departments send batches a few times a day.
         "schemes" => (MINUTE, 3 * HOUR),
         "metadata" => (10 * SECOND, 6 * HOUR),
         _ => (5 * SECOND, 15 * MINUTE),
