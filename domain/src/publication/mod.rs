@@ -4,15 +4,15 @@
 //! now, or if there is none, the patch carries the whole document. So the consents under which a follower read earlier
 //! events do not matter.
 
-mod kind;
-mod sight;
+mod event_type;
+mod step_visibility;
 
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-pub use kind::{PublishedEventType, PublishedEventTypes, UnknownEventType};
-pub use sight::StepVisibility;
+pub use event_type::{PublishedEventType, PublishedEventTypes, UnknownEventType};
+pub use step_visibility::StepVisibility;
 
 use crate::access::Visibility;
 use crate::completeness;
@@ -57,7 +57,7 @@ pub fn patch_id(profile_id: ProfileId, base: u64, revision: u64) -> String {
 /// The events of a step, in the order of their types.
 pub fn events(
     step: &Transition<'_>,
-    sight: &StepVisibility,
+    visibility: &StepVisibility,
     types: PublishedEventTypes,
     rules: &Rules,
 ) -> Vec<PublishedEvent> {
@@ -67,14 +67,14 @@ pub fn events(
             events.push(PublishedEvent { kind, members: members(step, kind, &data()) });
         }
     };
-    match (sight.held, sight.after) {
+    match (visibility.held, visibility.after) {
         (Visibility::Hidden, Visibility::Hidden) => {}
         (Visibility::Mask(_), Visibility::Hidden) => {
             let empty = || delta_data(step, r#"[{"op":"replace","path":"","value":{}}]"#);
             push(PublishedEventType::ProfileDeltaGenerated, &empty);
         }
         (_, Visibility::Mask(mask)) => {
-            let seen = VisibleStep::new(step, sight, mask);
+            let seen = VisibleStep::new(step, visibility, mask);
             push(PublishedEventType::ProfileAssembled, &|| assembled_data(step, &seen));
             push(PublishedEventType::ProfileDeltaGenerated, &|| delta_data(step, &operations(step, &seen)));
             if let Some((old, new)) = seen.pcts() {
@@ -98,16 +98,16 @@ struct VisibleStep {
 }
 
 impl VisibleStep {
-    fn new(step: &Transition<'_>, sight: &StepVisibility, mask: LeafSet) -> Self {
-        let leaves = |sight| match sight {
+    fn new(step: &Transition<'_>, visibility: &StepVisibility, mask: LeafSet) -> Self {
+        let leaves = |visibility| match visibility {
             Visibility::Mask(mask) => mask,
             Visibility::Hidden => LeafSet::EMPTY,
         };
-        let withdrawn = leaves(sight.held).without(mask);
+        let withdrawn = leaves(visibility.held).without(mask);
         let nothing = Profile::default();
         let old = step.before.map_or(&nothing, |past| &past.profile);
-        let delta = mask::between(step.delta, (old, leaves(sight.before)), (&step.after.profile, mask));
-        let continues = sight.before != Visibility::Hidden && withdrawn.is_empty();
+        let delta = mask::between(step.delta, (old, leaves(visibility.before)), (&step.after.profile, mask));
+        let continues = visibility.before != Visibility::Hidden && withdrawn.is_empty();
         Self { delta, mask, withdrawn, continues }
     }
 
