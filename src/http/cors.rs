@@ -1,7 +1,7 @@
 //! Cross-origin requests from configured origins (the CORS protocol of the Fetch standard).
 //!
-//! The crate `actix-cors` is not used: it boxes the future of every response, also where no origin is configured, and it
-//! answers preflight requests from a list of methods of its own instead of the route table.
+//! The crate `actix-cors` is not used: it boxes the future of every response, also where no origin is configured, and
+//! it answers preflight requests from a list of methods of its own instead of the route table.
 
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderValue};

@@ -1,7 +1,7 @@
 //! Encodes WebSocket frames as a server sends them (RFC 6455): unmasked, so one encoding serves every socket.
 //!
-//! No library's encoder is used: they write to one connection, and take a payload in one piece. Here all sockets of a mask
-//! class share an encoded frame, and a payload may come in parts.
+//! No library's encoder is used: they write to one connection, and take a payload in one piece. Here all sockets of a
+//! mask class share an encoded frame, and a payload may come in parts.
 
 use actix_http::ws::CloseCode;
 use actors::outlet::text_header;

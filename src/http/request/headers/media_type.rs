@@ -1,7 +1,7 @@
 //! Media types, and ranges of them, with their parameters (RFC 9110, sections 8.3.1 and 12.5.1).
 //!
-//! The crate `mime` is not used: it refuses ranges that clients send, such as `*`, and allocates for most ranges of every
-//! read.
+//! The crate `mime` is not used: it refuses ranges that clients send, such as `*`, and allocates for most ranges of
+//! every read.
 
 use super::parts;
 
