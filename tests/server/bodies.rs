@@ -1,6 +1,5 @@
 //! Bodies and answers are bounded: each by itself, and all of them together.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,13 +45,6 @@ fn chunk(text: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", text.len()).as_bytes(), text, b"\r\n"].concat()
 }
 
-/// The most memory that the server held at any time, in bytes.
-fn peak_memory(server: &TestServer) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1_024
-}
-
 /// An event with more faults than are reported.
 fn faulty(number: usize) -> Value {
     let mut event = residency(USER, &format!("faulty-{number}"), "2026-01-10T00:00:00Z", 1);
@@ -70,7 +62,7 @@ fn a_batch_of_too_many_events_is_refused_while_it_is_read() {
     let refused = answer(begin(&server, &request, &many(MIB)));
     assert_eq!((refused.status, refused.problem().as_str()), (413, "too-large"), "{}", refused.text());
 
-    let before = peak_memory(&server);
+    let before = server.peak_bytes();
     let whole = many(64 * MIB - 2);
     let request = feed(&server, BATCH).header("content-length", whole.len().to_string());
     let mut stream = http::connect(server.listen);
@@ -80,8 +72,8 @@ fn a_batch_of_too_many_events_is_refused_while_it_is_read() {
         scope.spawn(move || drop(writer.write_all(&whole)));
         assert_eq!(answer(stream).status, 413);
     });
-    let grown = peak_memory(&server).saturating_sub(before);
-    assert!(grown < 32 * MIB, "{grown} bytes more were held");
+    let grown = server.peak_bytes() - before;
+    assert!(grown < 32 * MIB as u64, "{grown} bytes more were held");
     assert_eq!(server.metric("profile_feed_events_total{source=\"metadata\",status=\"rejected\"}"), 0.0);
 }
 

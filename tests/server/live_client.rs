@@ -1,7 +1,6 @@
 //! A client of the live protocol that does as the contract says.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -13,10 +12,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use crate::http::PATIENCE;
 use crate::test_server::TestServer;
 use crate::token::Token;
 
-/// It applies a patch iff it continues what it holds.
+/// A client that checks that each patch continues what it holds.
 pub(crate) struct LiveClient {
     pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(crate) held: BTreeMap<String, Value>,
@@ -60,7 +60,7 @@ impl LiveClient {
     /// The next text frame, or the code that the socket was closed with.
     pub(crate) async fn receive(&mut self) -> Result<Value, u16> {
         loop {
-            match timeout(Duration::from_secs(20), self.socket.next()).await.expect("a frame comes") {
+            match timeout(PATIENCE, self.socket.next()).await.expect("a frame comes") {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(Some(reason)))) => return Err(reason.code.into()),
                 Some(Ok(_)) => {}
@@ -85,14 +85,14 @@ impl LiveClient {
         frame
     }
 
-    /// Another socket that goes on where this one stood, with what it held.
+    /// Closes the socket.
+    pub(crate) fn disconnect(self) -> DisconnectedClient {
+        DisconnectedClient { held: self.held, cursors: self.cursors }
+    }
+
+    /// Closes the socket and opens another; see [`DisconnectedClient::reconnect`].
     pub(crate) async fn reconnect(self, server: &TestServer, token: Token) -> Self {
-        let Self { held, cursors, .. } = self;
-        let mut client = Self::open(server, token).await;
-        let users: Vec<_> = cursors.iter().map(|(user, cursor)| json!({"user_id": user, "cursor": cursor})).collect();
-        (client.held, client.cursors) = (held, cursors);
-        client.send(&json!({"type": "subscribe", "id": "again", "users": users})).await;
-        client
+        self.disconnect().reconnect(server, token).await
     }
 
     fn apply(&mut self, frame: &Value) {
@@ -121,5 +121,23 @@ impl LiveClient {
     pub(crate) async fn expect_silence(&mut self) {
         self.send(&json!({"type": "ping"})).await;
         assert_eq!(self.receive().await, Ok(json!({"type": "pong"})));
+    }
+}
+
+/// What a client keeps while it has no socket.
+pub(crate) struct DisconnectedClient {
+    held: BTreeMap<String, Value>,
+    cursors: BTreeMap<String, String>,
+}
+
+impl DisconnectedClient {
+    /// Opens a socket that goes on where the last one ended.
+    pub(crate) async fn reconnect(self, server: &TestServer, token: Token) -> LiveClient {
+        let Self { held, cursors } = self;
+        let mut client = LiveClient::open(server, token).await;
+        let users: Vec<_> = cursors.iter().map(|(user, cursor)| json!({"user_id": user, "cursor": cursor})).collect();
+        (client.held, client.cursors) = (held, cursors);
+        client.send(&json!({"type": "subscribe", "id": "again", "users": users})).await;
+        client
     }
 }

@@ -9,6 +9,7 @@ mod follower;
 #[allow(dead_code, reason = "shared with the crash tests, which use other parts")]
 mod http;
 mod live_client;
+mod process;
 mod test_server;
 mod token;
 

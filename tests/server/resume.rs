@@ -43,6 +43,7 @@ async fn a_cursor_is_continued_over_connections_checkpoints_and_a_crash() {
 
     // A clean stop folds everything into the checkpoint and the history; a crash leaves it in the journal.
     post(&server, &changes[14..28]);
+    let (own, other) = (own.disconnect(), other.disconnect());
     let server = start_on(server.terminate().1);
     post(&server, &changes[28..]);
     let server = start_on(server.kill());

@@ -110,7 +110,5 @@ fn neither_files_nor_core_dumps_are_for_others() {
     let found = open_to_others(server.data_dir.path());
     let others: Vec<_> = found.iter().filter(|line| !own.iter().any(|own| line.starts_with(own.as_str()))).collect();
     assert!(others.is_empty(), "{others:?}");
-    let limits = fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    assert_eq!(server.limit("Max core file size")[0], "0");
 }

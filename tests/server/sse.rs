@@ -2,11 +2,10 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::http::Request;
+use crate::http::{PATIENCE, Request};
 use crate::live::{changes, seeded, view_of};
 use crate::test_server::{TestServer, USER, profile_path, start_server_with};
 use crate::token::{Token, now};
@@ -25,7 +24,7 @@ struct Stream(BufReader<TcpStream>);
 impl Stream {
     fn open(server: &TestServer, path: &str, token: Token, headers: &str) -> Self {
         let mut socket = TcpStream::connect(server.listen).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let token = server.sign(token);
         write!(socket, "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}\r\n").unwrap();
         let mut stream = Self(BufReader::new(socket));

@@ -3,14 +3,14 @@
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::{self, BodyReader, Request};
-use crate::test_server::{self, PROGRAM, USER, feed_path, residency, serve, start_server};
+use crate::test_server::{self, PROGRAM, USER, feed_path, residency, serve, start_server, start_server_with};
 use crate::token::Token;
 
 /// Runs a command that must fail with `code`, with one line on stderr that holds `parts`, and nothing on stdout.
@@ -197,9 +197,11 @@ fn a_stop_drains_streams_and_answers_what_they_sent() {
         BufReader::new(BodyReader::chunked(read)).lines().map_while(Result::ok).filter(|line| !line.is_empty());
     let first = lines.next().unwrap();
     assert!(first.contains("applied"), "{first}");
-    let (status, data_dir) = server.terminate();
-    assert_eq!(status.code(), Some(0));
+    let stopping = thread::spawn(move || server.terminate());
     let mut results: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
+    drop(write);
+    let (status, data_dir) = stopping.join().unwrap();
+    assert_eq!(status.code(), Some(0));
     results.insert(0, serde_json::from_str(&first).unwrap());
     let total = results.pop().unwrap();
     assert_eq!(
@@ -217,15 +219,13 @@ fn a_stop_drains_streams_and_answers_what_they_sent() {
 
 #[test]
 fn an_idle_connection_does_not_hold_a_stop_up() {
-    let server = start_server();
+    // Both are longer than a test waits for the end of a server.
+    let server = start_server_with("[http]\nshutdown_timeout_s = 600\nkeep_alive_s = 600");
     let mut idle = http::connect(server.listen);
     let request = Request::new("GET", "/health/live").head();
     idle.write_all(request.as_bytes()).unwrap();
     assert_eq!(http::read_response(&mut BufReader::new(idle.try_clone().unwrap()), true).status, 200);
-    let started = std::time::Instant::now();
-    let (status, _data_dir) = server.terminate();
-    assert_eq!(status.code(), Some(0));
-    assert!(started.elapsed().as_secs() < 10, "it was waited for");
+    assert_eq!(server.terminate().0.code(), Some(0));
     drop(idle);
 }
 
@@ -245,12 +245,4 @@ fn the_ready_line_is_the_one_of_the_contract() {
             "{{\"event\":\"ready\",\"listen\":\"127.0.0.1:{listen}\",\"admin_listen\":\"127.0.0.1:{admin_listen}\"}}\n"
         )
     );
-}
-
-#[test]
-fn no_core_is_dumped() {
-    let server = start_server();
-    let limits = fs::read_to_string(Path::new("/proc").join(server.pid().to_string()).join("limits")).unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(line.split_whitespace().nth(4), Some("0"), "{line}");
 }

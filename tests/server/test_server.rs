@@ -11,7 +11,7 @@ use base64::Engine;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::http::{Request, Response};
+use crate::http::{PATIENCE, Request, Response};
 use crate::token::Token;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_profile-server");
@@ -170,10 +170,15 @@ impl TestServer {
     }
 
     /// Asks the server to stop, and waits for it.
+    #[track_caller]
     pub(crate) fn terminate(mut self) -> (ExitStatus, TempDir) {
         signal(self.pid(), "TERM");
-        let status = self.child.wait().unwrap();
-        (status, std::mem::replace(&mut self.data_dir, TempDir::new().unwrap()))
+        let mut status = None;
+        eventually("the server stops", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        (status.unwrap(), std::mem::replace(&mut self.data_dir, TempDir::new().unwrap()))
     }
 
     /// Ends the server as a crash would, and keeps what it wrote.
@@ -225,13 +230,14 @@ pub(crate) fn residency(user: &str, id: &str, time: &str, years: u32) -> Value {
     })
 }
 
-/// Waits until `holds`, for at most some seconds.
+/// Waits until a condition holds. Fails after [`PATIENCE`].
 #[track_caller]
-pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(20), "{what}: it did not come");
-        std::thread::sleep(Duration::from_millis(20));
+        assert!(started.elapsed() < PATIENCE, "{what}: it did not come");
+        std::thread::sleep(BETWEEN_LOOKS);
     }
 }
 

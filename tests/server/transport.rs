@@ -81,26 +81,36 @@ fn a_body_that_never_ends_holds_no_connection() {
         (200, Request::new("GET", "/health/live").header("content-length", "100")),
         (404, Request::new("POST", "/nope").header("content-length", "100")),
     ];
-    let streams = cases.into_iter().chain(sized).map(|(status, request)| {
-        let head = request.head();
-        let mut stream = connect(server.listen);
-        stream.write_all(head.as_bytes()).unwrap();
-        // The beginning of an array, so that no form is refused before it is waited for.
-        stream.write_all(b"5\r\n[    \r\n").unwrap();
-        // The whole answer, and the end of the connection.
-        let sent = rest_of(&mut stream);
-        let answer = read_response(&mut sent.as_slice(), true);
-        assert_eq!(answer.status, status, "{head}");
-        assert!(answer.header("connection").contains("close"), "{head}{answer:?}");
-        if answer.headers.get("content-type").is_some_and(|of| of == "application/x-ndjson") {
-            assert_eq!(answer.lines().last().unwrap()["problem"]["status"], 408, "{}", answer.text());
-        }
-        stream
+    let streams: Vec<_> = thread::scope(|scope| {
+        let address = server.listen;
+        let cases = cases.into_iter().chain(sized);
+        let clients: Vec<_> =
+            cases.map(|(status, request)| scope.spawn(move || begin_body(address, &request, status))).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
-    let streams: Vec<_> = streams.collect();
     // The clients' own ends are still open.
     nothing_is_held(&server);
     drop(streams);
+}
+
+/// Sends a request and the beginning of its body. Checks that the response has `status` and that the server then closes
+/// the connection, whose other half is returned.
+#[track_caller]
+fn begin_body(address: SocketAddr, request: &Request, status: u16) -> TcpStream {
+    let head = request.head();
+    let mut stream = connect(address);
+    stream.write_all(head.as_bytes()).unwrap();
+    // The beginning of an array, so that no form is refused before it is waited for.
+    stream.write_all(b"5\r\n[    \r\n").unwrap();
+    // The whole answer, and the end of the connection.
+    let sent = rest_of(&mut stream);
+    let answer = read_response(&mut sent.as_slice(), true);
+    assert_eq!(answer.status, status, "{head}");
+    assert!(answer.header("connection").contains("close"), "{head}{answer:?}");
+    if answer.headers.get("content-type").is_some_and(|of| of == "application/x-ndjson") {
+        assert_eq!(answer.lines().last().unwrap()["problem"]["status"], 408, "{}", answer.text());
+    }
+    stream
 }
 
 #[test]
@@ -166,11 +176,14 @@ fn a_broken_body_is_answered_once() {
     }
 }
 
+const SHORT_HEADER_TIMEOUT: &str = "[http]\nclient_header_timeout_s = 1\n";
+/// A request whose head does not end.
+const BEGUN: &[u8] = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ";
+
 #[test]
 fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
-    let server = start_server_with("[http]\nclient_header_timeout_s = 1\n");
-    let begun = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ";
-    assert_eq!(refusal(&only(&all_of(server.listen, begun))), (408, "request-timeout".to_owned()));
+    let server = start_server_with(SHORT_HEADER_TIMEOUT);
+    assert_eq!(refusal(&only(&all_of(server.listen, BEGUN))), (408, "request-timeout".to_owned()));
 
     let whole = Request::new("GET", "/health/live").head();
     let mut stream = connect(server.listen);
@@ -181,7 +194,7 @@ fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
     // Byte by byte, so that something comes all the time.
     let mut slow = stream.try_clone().unwrap();
     let dripping = thread::spawn(move || {
-        for byte in begun.iter().chain(std::iter::repeat(&b'x')) {
+        for byte in BEGUN.iter().chain(std::iter::repeat(&b'x')) {
             if slow.write_all(&[*byte]).is_err() {
                 return;
             }
@@ -191,17 +204,27 @@ fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
     assert_eq!(refusal(&only(&rest_of(&mut stream))), (408, "request-timeout".to_owned()));
     stream.shutdown(Shutdown::Both).unwrap();
     dripping.join().unwrap();
+    nothing_is_held(&server);
+}
 
-    // Who says nothing is told nothing, and blank lines say nothing.
-    assert!(all_of(server.listen, b"").is_empty());
-    assert!(all_of(server.listen, b"\r\n\r\n").is_empty());
+#[test]
+fn blank_lines_are_not_a_request() {
+    let server = start_server_with(SHORT_HEADER_TIMEOUT);
+    let whole = Request::new("GET", "/health/live").head();
+    thread::scope(|scope| {
+        // A client that sends nothing receives nothing.
+        for nothing in [&b""[..], b"\r\n\r\n"] {
+            let address = server.listen;
+            scope.spawn(move || assert!(all_of(address, nothing).is_empty()));
+        }
+    });
     let mut stream = connect(server.listen);
     for _ in 0..2 {
         stream.write_all(whole.as_bytes()).unwrap();
         assert_eq!(read_response(&mut BufReader::new(&stream), true).status, 200);
         stream.write_all(b"\r\n").unwrap();
         // An unfinished head times out meanwhile.
-        assert_eq!(only(&all_of(server.listen, begun)).status, 408);
+        assert_eq!(only(&all_of(server.listen, BEGUN)).status, 408);
     }
     drop(stream);
     nothing_is_held(&server);

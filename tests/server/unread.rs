@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, client::client_with_config};
 
-use crate::http::{BodyReader, Request, read_head, read_response};
+use crate::http::{BodyReader, PATIENCE, Request, read_head, read_response};
 use crate::test_server::{
     TestServer, USER, eventually, feed_path, print_figure, profile_path, start_server, start_server_with,
 };
@@ -28,8 +28,8 @@ fn narrow(address: SocketAddr) -> TcpStream {
     sockopt::set_socket_recv_buffer_size(&socket, 4_096).unwrap();
     rustix::net::connect(&socket, &address).unwrap();
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
@@ -41,14 +41,7 @@ pub(crate) fn held(server: &TestServer) -> usize {
     let sockets = sockets.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
     // Local address, remote address, state, and after some the inode: 0 where no process holds the socket any more.
     let held = sockets.filter(|socket| socket[1].ends_with(&port) && socket[3] != LISTENS && socket[9] != "0").count();
-    held + unlinked_files(server)
-}
-
-/// The files that answers wait in.
-fn unlinked_files(server: &TestServer) -> usize {
-    let files = fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
-    let links = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
-    links.filter(|link| link.to_string_lossy().ends_with("(deleted)")).count()
+    held + server.unlinked_files()
 }
 
 /// Bytes sent that clients have not taken yet, of each connection of the public listener.
@@ -63,27 +56,13 @@ fn untaken(server: &TestServer) -> Vec<u64> {
     queued
 }
 
-/// Processor time that the server has used, in ticks of a hundredth of a second.
-fn processor_ticks(server: &TestServer) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_ascii_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
-/// Waits until `clients` connections take nothing, and the server does next to nothing.
+/// Waits until `clients` connections take nothing and the server is at rest.
 #[track_caller]
 fn clients_wait(server: &TestServer, clients: usize) {
     eventually("the server waits for its clients", || {
-        let (queued, ticks) = (untaken(server), processor_ticks(server));
-        thread::sleep(Duration::from_secs(1));
-        queued.len() == clients && untaken(server) == queued && processor_ticks(server) - ticks < 10
+        let queued = untaken(server);
+        queued.len() == clients && server.is_at_rest() && untaken(server) == queued
     });
-}
-
-fn memory_kib(server: &TestServer) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// Sends requests without reading the responses, until the server closes the connection.
@@ -133,7 +112,7 @@ fn a_live_client_that_sends_and_never_reads_is_let_go() {
     socket.send(Message::text(json!({"type": "subscribe", "users": [{"user_id": USER}]}).to_string())).unwrap();
     assert!(socket.read().unwrap().to_text().unwrap().starts_with(r#"{"type":"profile""#));
     assert_eq!(server.metric("profile_live_connections"), 1.0);
-    let memory = memory_kib(&server);
+    let memory = server.resident_bytes();
 
     // It is heard of all the time, so its silence is not what ends it.
     let pings = thread::spawn(move || {
@@ -148,7 +127,7 @@ fn a_live_client_that_sends_and_never_reads_is_let_go() {
     assert_eq!(server.metric("profile_live_closed_total{reason=\"stuck\"}"), 1.0);
     nothing_is_held(&server);
     // Its queue, of 256 frames of some 8 KiB, is bounded; what the system's buffers hold is not counted here.
-    print_figure("KiB held after a client that did not read", memory_kib(&server).saturating_sub(memory));
+    print_figure("bytes held after a client that did not read", server.resident_bytes().saturating_sub(memory));
     pings.join().unwrap();
 }
 
@@ -308,25 +287,14 @@ fn the_answer_of_a_stream_that_was_sent_is_to_be_read() {
     drop(stream);
 }
 
-/// The number once it has not changed for a while.
-fn unchanging(number: impl Fn() -> u64) -> u64 {
-    let mut seen = vec![number()];
-    while seen.len() < 10 {
-        thread::sleep(Duration::from_millis(100));
-        let now = number();
-        seen.retain(|before| *before == now);
-        seen.push(now);
-    }
-    seen[0]
-}
-
 #[test]
 fn a_stream_without_a_file_stops_between_two_lines_and_goes_on_when_another_gives_one_back() {
     const FILES: usize = 32;
     const LINES: u64 = 65_536;
-    // Memory for what every stream reserves and for some results: the others go to files.
+    // Memory for what every stream reserves and for some results: the others go to files. No dead letters, whose writing
+    // takes longer than the test.
     let server = start_server_with(
-        "[http]\nin_flight_bytes = 10_000_000\nmax_body_bytes = 1_000_000\nmax_event_bytes = 100_000\n\
+        "[dead_letters]\nmax_bytes_per_source = 0\n[http]\nin_flight_bytes = 10_000_000\nmax_body_bytes = 1_000_000\nmax_event_bytes = 100_000\n\
          client_body_timeout_s = 600\nunread_timeout_s = 600\n",
     );
     let open = |source| {
@@ -339,7 +307,7 @@ fn a_stream_without_a_file_stops_between_two_lines_and_goes_on_when_another_give
     // More results than the sockets' buffers take.
     let lines = "x\n".repeat(20_000);
     others.iter_mut().for_each(|other| send_chunk(other, &lines));
-    eventually("every file is taken", || unlinked_files(&server) == FILES);
+    eventually("every file is taken", || server.unlinked_files() == FILES);
 
     let rejected = || server.metric("profile_feed_events_total{source=\"analytics\",status=\"rejected\"}") as u64;
     let sending = thread::spawn(move || {
@@ -348,7 +316,8 @@ fn a_stream_without_a_file_stops_between_two_lines_and_goes_on_when_another_give
         last
     });
     eventually("some lines are taken", || rejected() > 0);
-    let taken = unchanging(rejected);
+    server.wait_until_at_rest();
+    let taken = rejected();
     assert!(taken < LINES / 2, "{taken} results of one piece wait in memory");
     drop(others);
     eventually("all lines are taken before anything is read", || rejected() == LINES);
