@@ -1,7 +1,7 @@
 /*
- * A disk that fails on command, for a server whose data lies on a sound one: loaded before libc (ld.so(8),
+ * A disk that fails on command, for a server whose data lies on one that works: loaded before libc (ld.so(8),
  * LD_PRELOAD). It stands in for write, pwrite, fallocate, fsync, fdatasync and sync_file_range on regular
- * files and directories below FAILING_DISK_UNDER, and follows the orders in the file FAILING_DISK_ORDERS, which the
+ * files and directories below FAILING_DISK_UNDER, and follows the commands in the file FAILING_DISK_COMMANDS, which the
  * test changes while the server runs. Reads never fail.
  */
 #define _GNU_SOURCE
@@ -15,10 +15,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SOUND = 0, FAIL = 1, FAIL_ONCE = 2 };
+enum { WORK = 0, FAIL = 1, FAIL_ONCE = 2 };
 
 /* The file's content; tests/crash/disk.rs writes and reads it at these offsets. */
-struct orders {
+struct commands {
     uint8_t writes; /* FAIL: no room */
     uint8_t syncs;  /* FAIL: input/output error; FAIL_ONCE: the next one only */
     uint8_t unused[6];
@@ -26,23 +26,23 @@ struct orders {
     uint64_t failed_syncs;
 };
 
-static struct orders sound;
-static volatile struct orders *orders = &sound;
+static struct commands none;
+static volatile struct commands *commands = &none;
 static const char *under = "";
 
 __attribute__((constructor)) static void begin(void) {
-    const char *path = getenv("FAILING_DISK_ORDERS");
+    const char *path = getenv("FAILING_DISK_COMMANDS");
     const char *directory = getenv("FAILING_DISK_UNDER");
     if (path == NULL || directory == NULL) return;
     under = directory;
     int fd = open(path, O_RDWR);
-    void *map = mmap(NULL, sizeof(struct orders), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *map = mmap(NULL, sizeof(struct commands), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (fd < 0 || map == MAP_FAILED) {
         perror("failing_disk");
         abort();
     }
     close(fd);
-    orders = map;
+    commands = map;
 }
 
 static int concerned(int fd) {
@@ -54,18 +54,18 @@ static int concerned(int fd) {
 }
 
 static int no_room(int fd) {
-    if (orders->writes == SOUND || !concerned(fd)) return 0;
-    __atomic_fetch_add(&orders->failed_writes, 1, __ATOMIC_SEQ_CST);
+    if (commands->writes == WORK || !concerned(fd)) return 0;
+    __atomic_fetch_add(&commands->failed_writes, 1, __ATOMIC_SEQ_CST);
     errno = ENOSPC;
     return 1;
 }
 
 static int no_sync(int fd) {
-    if (orders->syncs == SOUND || !concerned(fd)) return 0;
+    if (commands->syncs == WORK || !concerned(fd)) return 0;
     uint8_t once = FAIL_ONCE;
-    int first = __atomic_compare_exchange_n(&orders->syncs, &once, SOUND, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-    if (!first && orders->syncs != FAIL) return 0;
-    __atomic_fetch_add(&orders->failed_syncs, 1, __ATOMIC_SEQ_CST);
+    int first = __atomic_compare_exchange_n(&commands->syncs, &once, WORK, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    if (!first && commands->syncs != FAIL) return 0;
+    __atomic_fetch_add(&commands->failed_syncs, 1, __ATOMIC_SEQ_CST);
     errno = EIO;
     return 1;
 }

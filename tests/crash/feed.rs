@@ -1,4 +1,4 @@
-//! Events to post, and what the server says of each.
+//! Events to post, and the outcome of each.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::random::Random;
 
 const ONE_EVENT: &str = "application/cloudevents+json";
 
-/// One feed event. Its id is never given to another.
+/// One feed event. Its id is unique.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) number: usize,
@@ -23,9 +23,9 @@ pub(crate) struct Event {
     pub(crate) line: String,
 }
 
-/// What is known of an event that was sent.
+/// The outcome of an event that was sent, as its answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     Applied {
         revision: u64,
     },
@@ -35,12 +35,12 @@ pub(crate) enum Fate {
     Duplicate {
         revision: u64,
     },
-    /// Busy, or no answer: it may be there or not.
+    /// Busy, or no answer: it may be stored or not.
     Unknown,
 }
 
-impl Fate {
-    /// The revision that the answer was computed from, for those that are acknowledged.
+impl Outcome {
+    /// The revision in an acknowledgement.
     pub(crate) fn revision(self) -> Option<u64> {
         match self {
             Self::Applied { revision } | Self::Unchanged { revision } | Self::Duplicate { revision } => Some(revision),
@@ -48,28 +48,28 @@ impl Fate {
         }
     }
 
-    /// From an element of `results`.
-    fn read(result: &Value) -> Self {
+    /// Reads an element of `results`.
+    fn parse(result: &Value) -> Self {
         let revision = || result["revision"].as_u64().unwrap_or_else(|| panic!("no revision: {result}"));
         match result["status"].as_str() {
             Some("applied") => Self::Applied { revision: revision() },
             Some("unchanged") => Self::Unchanged { revision: revision() },
             Some("duplicate") => Self::Duplicate { revision: revision() },
             Some("busy") => Self::Unknown,
-            _ => panic!("not what a valid event gets: {result}"),
+            _ => panic!("not an outcome of a valid event: {result}"),
         }
     }
 }
 
 /// Makes the events of one test.
-pub(crate) struct Mint {
+pub(crate) struct EventGenerator {
     next: AtomicUsize,
     hot: Vec<Arc<str>>,
     cold: Vec<Arc<str>>,
 }
 
-impl Mint {
-    /// A few users that everyone writes to, and many others.
+impl EventGenerator {
+    /// Makes events about a few `hot` users, whom most events are about, and many `cold` ones.
     pub(crate) fn new(hot: usize, cold: usize) -> Self {
         let users = |kind: &str, count| (0..count).map(|number| format!("usr_{kind}{number:08}").into()).collect();
         Self { next: AtomicUsize::new(0), hot: users("hotx", hot), cold: users("cold", cold) }
@@ -79,8 +79,8 @@ impl Mint {
         &self.hot
     }
 
-    /// Some events: of every type, mostly about hot users, mostly in the order of their times.
-    pub(crate) fn some(&self, random: &mut Random) -> Vec<Event> {
+    /// Draws some events of every type, mostly about hot users, mostly in the order of their times.
+    pub(crate) fn draw_some(&self, random: &mut Random) -> Vec<Event> {
         let mut drawn = Case::small(random.next()).events;
         // A registration that says nothing else is no event.
         drawn.retain(|event| event["data"] != json!({"registration": true}));
@@ -98,7 +98,7 @@ impl Mint {
         self.stamp(event, user, late)
     }
 
-    /// An event that changes `user`'s profile, whatever it is.
+    /// An event that changes `user`'s profile, whatever the profile is.
     pub(crate) fn change(&self, user: &Arc<str>) -> Event {
         let number = self.next.load(Ordering::Relaxed);
         // Its source has no other writer, its time is the newest, its value is a new one.
@@ -136,29 +136,33 @@ impl Mint {
     }
 }
 
-/// Posts one event and reads what became of it.
-pub(crate) fn post(client: &mut Client, event: &Event) -> io::Result<Fate> {
+/// Posts one event and returns its outcome.
+pub(crate) fn post(client: &mut Client, event: &Event) -> io::Result<Outcome> {
     let response = post_raw(client, event)?;
     match response.status {
-        200 => Ok(Fate::read(&response.json()["results"][0])),
-        503 => Ok(Fate::Unknown),
+        200 => Ok(Outcome::parse(&response.json()["results"][0])),
+        503 => Ok(Outcome::Unknown),
         _ => panic!("{} gets {response:?}", event.line),
     }
 }
 
-/// Posts one event and gives the answer as it is.
+/// Posts one event and returns the response.
 pub(crate) fn post_raw(client: &mut Client, event: &Event) -> io::Result<Response> {
     client.post(&path(&event.source), ONE_EVENT, &event.line)
 }
 
-/// Streams events of one source and gives the fate of each as its line comes.
-pub(crate) fn stream(client: &mut Client, events: &[Arc<Event>], mut learn: impl FnMut(usize, Fate)) -> io::Result<()> {
+/// Streams events of one source, and calls `on_outcome` with the index of an event and its outcome when its line comes.
+pub(crate) fn stream(
+    client: &mut Client,
+    events: &[Arc<Event>],
+    mut on_outcome: impl FnMut(usize, Outcome),
+) -> io::Result<()> {
     let lines: Vec<&str> = events.iter().map(|event| event.line.as_str()).collect();
     client.stream(&path(&events[0].source), &lines, |line| {
-        let result: Value = serde_json::from_str(line).unwrap_or_else(|fault| panic!("{fault}: {line}"));
+        let result: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         // Progress and the total have no index.
         if let Some(index) = result["index"].as_u64() {
-            learn(usize::try_from(index).expect("an index"), Fate::read(&result));
+            on_outcome(usize::try_from(index).expect("an index"), Outcome::parse(&result));
         }
     })
 }
@@ -167,7 +171,7 @@ fn path(source: &str) -> String {
     format!("/api/v2/feeds/{source}")
 }
 
-/// The profile as `client` sees it, and its revision.
+/// The profile as `client` sees it; `None` if it is not visible.
 pub(crate) fn profile(client: &mut Client, user: &str) -> Option<Value> {
     let response = client.get(&format!("/api/v2/profile/{user}")).expect("an answer");
     match response.status {

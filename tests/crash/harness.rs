@@ -1,4 +1,4 @@
-//! The server as a process: started on a directory of its own, killed without mercy.
+//! The server as a process: started on a directory of its own, and killed.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -6,36 +6,34 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
-use crate::say;
+use crate::http::PATIENCE;
+use crate::print_line;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_profile-server");
 
-/// The instant at which assembly stands still: no day turns while a test runs.
+/// The time that assembly sees: no day turns while a test runs.
 pub(crate) const CLOCK: &str = "2026-01-21T12:00:00Z";
 
-/// A start after a kill takes a fraction of this even on a busy machine.
-const START: Duration = Duration::from_secs(20);
-
-/// A place for one server: its data, its settings, what it logged.
-pub(crate) struct Place {
+/// What the servers of one test share: data, settings and log.
+pub(crate) struct Harness {
     directory: TempDir,
     environment: Vec<(String, String)>,
 }
 
-impl Place {
-    /// An empty one, on a disk: a file system in memory would hide what syncing costs.
+impl Harness {
+    /// Makes an empty one, on a disk: a file system in memory would hide what syncing costs.
     pub(crate) fn new() -> Self {
         let parent = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).expect("cargo's directory for tests");
         let directory = TempDir::new_in(parent).expect("a directory");
-        let place = Self { directory, environment: Vec::new() };
-        // Small segments fill, and an unoptimised build looks through one in no time.
-        place.with("http.max_event_bytes", 65_536).with("journal.segment_mib", 1)
+        let harness = Self { directory, environment: Vec::new() };
+        // Small segments fill quickly, and an unoptimised build reads one quickly.
+        harness.with("http.max_event_bytes", 65_536).with("journal.segment_mib", 1)
     }
 
     /// Sets `section.key`.
@@ -55,7 +53,7 @@ impl Place {
         self.directory.path().join("data")
     }
 
-    /// Whether some checkpoint let the journal go: every start begins a segment, and nothing else removes one.
+    /// Whether some checkpoint removed a segment: every start begins a segment, and nothing else removes one.
     pub(crate) fn was_checkpointed(&self) -> bool {
         !self.data_dir().join("journal/0000000001.segment").exists()
     }
@@ -65,12 +63,12 @@ impl Place {
         self.directory.path().join(name)
     }
 
-    /// What all servers of this place wrote to stderr.
+    /// Everything that the servers wrote to stderr.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.beside("stderr")).unwrap_or_default()
     }
 
-    /// Begins a start and does not wait for it.
+    /// Begins a start, and does not wait until the server is ready.
     pub(crate) fn spawn(&self) -> Starting {
         let log = File::options().create(true).append(true).open(self.beside("stderr")).expect("the log");
         let mut child = self
@@ -90,7 +88,7 @@ impl Place {
         Starting { process: Process(child), lines }
     }
 
-    /// Starts the server. It has to come up by itself.
+    /// Starts the server, which must become ready.
     #[track_caller]
     pub(crate) fn start(&self) -> Server {
         match self.spawn().ready() {
@@ -99,19 +97,19 @@ impl Place {
         }
     }
 
-    /// A token that the server signs for development.
+    /// A token signed with the development secret.
     pub(crate) fn token(&self, sub: &str, role: &str, scope: &str) -> String {
         let output = self
             .command("token")
             .args(["--sub", sub, "--role", role, "--scope", scope, "--ttl", "1h"])
             .output()
             .expect("the token command");
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "no token for `{sub}`: {complaint}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "no token for `{sub}`: {error}");
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
-    /// Nothing of the caller's environment reaches the server.
+    /// A command of the server's program. The environment of the test does not reach it.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(SERVER);
         command.arg(name).arg("--data-dir").arg(self.data_dir());
@@ -121,14 +119,14 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    /// A failed test shows what the server said last.
+impl Drop for Harness {
+    /// A failed test prints the last lines of the log.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(40)..];
-            say(&format!("the server's last lines:\n{}", last.join("\n")));
+            print_line(&format!("last lines of the server's log:\n{}", last.join("\n")));
         }
     }
 }
@@ -150,9 +148,9 @@ pub(crate) struct Starting {
 }
 
 impl Starting {
-    /// Waits until the server says that it is ready, or is gone: with which status (none: it hung).
+    /// Waits until the server is ready. The error is the status with which it ended, or `None` if it hung.
     pub(crate) fn ready(mut self) -> Result<Server, Option<ExitStatus>> {
-        let deadline = Instant::now() + START;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let line = match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => line,
@@ -165,7 +163,7 @@ impl Starting {
         }
     }
 
-    /// SIGKILL. Says whether the server was ready by then.
+    /// Sends SIGKILL. Returns whether the server was ready by then.
     pub(crate) fn kill(self) -> bool {
         drop(self.process);
         self.lines.iter().any(|line| addresses(&line).is_some())
@@ -196,7 +194,7 @@ impl Server {
         client.get("/health/ready").expect("an answer").status
     }
 
-    /// SIGKILL, and the certainty that the process is gone. It has to have lived until then.
+    /// Sends SIGKILL and waits until the process is gone. The server must have run until then.
     pub(crate) fn kill(mut self) {
         if let Ok(Some(status)) = self.process.0.try_wait() {
             panic!("the server ended by itself: {status}");
@@ -204,7 +202,7 @@ impl Server {
     }
 }
 
-/// What lies below `directory`, by path, to see that nothing changed.
+/// The files below `directory`, by path, to compare with what is there later.
 pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory") {

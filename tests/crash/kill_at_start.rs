@@ -3,34 +3,34 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::feed::{self, Fate, Mint};
-use crate::harness::Place;
+use crate::feed::{self, EventGenerator, Outcome};
+use crate::harness::Harness;
 use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::random::Random;
-use crate::{say, seeded, verify};
+use crate::{print_line, seeded, verify};
 
 const KILLS: usize = 12;
-/// Each round kills once while a checkpoint is written.
-const MOST_ROUNDS: usize = 60;
+/// Maximum number of rounds. Each kills once while a checkpoint is written.
+const MAX_ROUNDS: usize = 60;
 
 /// Kills servers at random moments of their start.
-struct Killer {
+struct StartKiller {
     random: Random,
     /// Kills come within this time of the start. It follows the machine, so that about half of them come before the
     /// server is ready and hit every step.
     window: Duration,
-    /// Servers that never were ready.
+    /// Number of servers that were killed before they were ready.
     kills: usize,
 }
 
-impl Killer {
+impl StartKiller {
     fn new(random: Random) -> Self {
         Self { random, window: Duration::from_millis(100), kills: 0 }
     }
 
-    fn strike(&mut self, place: &Place) {
-        let starting = place.spawn();
+    fn kill_during_start(&mut self, harness: &Harness) {
+        let starting = harness.spawn();
         std::thread::sleep(self.window * self.random.below(100) as u32 / 100);
         let was_ready = starting.kill();
         self.kills += usize::from(!was_ready);
@@ -40,52 +40,52 @@ impl Killer {
 
 #[test]
 fn a_kill_during_the_very_first_start_leaves_a_directory_that_starts() {
-    let mut killer = Killer::new(seeded("first_start"));
+    let mut killer = StartKiller::new(seeded("first_start"));
     while killer.kills < KILLS {
-        let place = Place::new();
+        let harness = Harness::new();
         for _ in 0..=killer.random.below(3) {
-            killer.strike(&place);
+            killer.kill_during_start(&harness);
         }
-        let server = place.start();
-        let mint = Mint::new(1, 1);
-        let mut client = server.client(&verify::feeder(&place));
-        let fate = feed::post(&mut client, &mint.change(&mint.hot()[0])).expect("an answer");
-        assert_eq!(fate, Fate::Applied { revision: 1 });
+        let server = harness.start();
+        let generator = EventGenerator::new(1, 1);
+        let mut client = server.client(&verify::feeder(&harness));
+        let outcome = feed::post(&mut client, &generator.change(&generator.hot()[0])).expect("an answer");
+        assert_eq!(outcome, Outcome::Applied { revision: 1 });
     }
 }
 
 #[test]
 fn what_was_acknowledged_survives_kills_during_start_and_checkpoint() {
     let mut random = seeded("start_and_checkpoint");
-    let mut killer = Killer::new(Random(random.next()));
-    // Every few events begin a checkpoint, and one takes long: the server is hardly ever without.
-    let place = Place::new()
+    let mut killer = StartKiller::new(Random(random.next()));
+    // Every few events begin a checkpoint, and each takes long: one is nearly always being written.
+    let harness = Harness::new()
         .with("journal.retain_bytes", 0)
         .with("checkpoint.interval_s", 1)
         .with("checkpoint.journal_bytes", 1_024)
         .with("checkpoint.users_per_second", 400);
-    let token = verify::feeder(&place);
-    let mint = Arc::new(Mint::new(4, 120));
+    let token = verify::feeder(&harness);
+    let generator = Arc::new(EventGenerator::new(4, 120));
     let mut ledger = Ledger::default();
 
     let mut in_checkpoint = 0;
     while in_checkpoint < KILLS || killer.kills < KILLS {
-        assert!(in_checkpoint < MOST_ROUNDS, "only {} kills came before the server was ready", killer.kills);
-        let server = place.start();
-        verify::recovered(&server, &token, &mint, &mut ledger);
-        let load = Load::start(&server, &token, &mint, 2, 1, &mut random);
+        assert!(in_checkpoint < MAX_ROUNDS, "only {} kills came before the server was ready", killer.kills);
+        let server = harness.start();
+        verify::recovered(&server, &token, &generator, &mut ledger);
+        let load = Load::start(&server, &token, &generator, 2, 1, &mut random);
         std::thread::sleep(Duration::from_millis(20 + random.below(300) as u64));
         let killed = Instant::now();
         server.kill();
         in_checkpoint += 1;
         ledger.enter(load.finish(killed));
         for _ in 0..=random.below(3) {
-            killer.strike(&place);
+            killer.kill_during_start(&harness);
         }
     }
-    assert!(place.was_checkpointed());
-    let server = place.start();
-    verify::recovered(&server, &token, &mint, &mut ledger);
-    say(&format!("{} kills while starting, {in_checkpoint} in checkpoints: {}", killer.kills, ledger.summary()));
-    verify::equals_one_that_never_died(&server, &place, &mint, &ledger, &mut random);
+    assert!(harness.was_checkpointed());
+    let server = harness.start();
+    verify::recovered(&server, &token, &generator, &mut ledger);
+    print_line(&format!("{} kills while starting, {in_checkpoint} in checkpoints: {}", killer.kills, ledger.summary()));
+    verify::equals_an_undisturbed_server(&server, &harness, &generator, &ledger, &mut random);
 }

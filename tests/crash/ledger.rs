@@ -1,44 +1,44 @@
-//! What was acknowledged, and the rules that no answer may break.
+//! Everything that was sent and acknowledged, and the rules that no answer may break.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::feed::{Event, Fate};
+use crate::feed::{Event, Outcome};
 
 /// Everything that was ever sent to one data directory.
 #[derive(Default)]
 pub(crate) struct Ledger {
     events: HashMap<usize, Entry>,
-    users: BTreeMap<Arc<str>, Line>,
+    users: BTreeMap<Arc<str>, UserRevisions>,
 }
 
 struct Entry {
     event: Arc<Event>,
-    /// Some answer to it, on any connection, was an acknowledgement.
+    /// Whether any answer to it was an acknowledgement.
     acknowledged: bool,
-    /// Some answer to it never came, or was `busy`.
+    /// Whether an answer to it was `busy` or never came.
     unanswered: bool,
-    /// It made this revision, if that was ever said.
+    /// The revision that it made, if an answer said so.
     revision: Option<u64>,
-    /// It was seen after a restart.
+    /// Whether the server knew it after a restart.
     confirmed: bool,
 }
 
-/// One user's revisions.
+/// The revisions of one user.
 #[derive(Default)]
-struct Line {
-    /// Who made each revision, as acknowledged.
+struct UserRevisions {
+    /// Number of the event that made each revision, as acknowledged.
     made_by: BTreeMap<u64, usize>,
-    /// The newest revision that any answer spoke of.
+    /// The newest revision in any answer.
     highest: u64,
-    /// Events that may have made a revision which no answer told: at most so many may be missing in `made_by`.
+    /// Maximum number of revisions that may be missing in `made_by`: events whose answer did not come made them.
     unanswered: u64,
 }
 
 impl Ledger {
-    /// Enters what the load learned, before it is known what survived.
-    pub(crate) fn enter(&mut self, sent: impl IntoIterator<Item = (Arc<Event>, Fate)>) {
-        for (event, fate) in sent {
+    /// Records what was sent and its outcome, before a restart shows what survived.
+    pub(crate) fn enter(&mut self, sent: impl IntoIterator<Item = (Arc<Event>, Outcome)>) {
+        for (event, outcome) in sent {
             let line = self.users.entry(event.user.clone()).or_default();
             let number = event.number;
             let entry = self.events.entry(number).or_insert_with(|| Entry {
@@ -48,13 +48,13 @@ impl Ledger {
                 revision: None,
                 confirmed: false,
             });
-            let Some(revision) = fate.revision() else {
+            let Some(revision) = outcome.revision() else {
                 entry.unanswered = true;
                 continue;
             };
             line.highest = line.highest.max(revision);
             entry.acknowledged = true;
-            if let Fate::Applied { revision } = fate {
+            if let Outcome::Applied { revision } = outcome {
                 assert_eq!(entry.revision, None, "applied twice: {}", entry.event.line);
                 entry.revision = Some(revision);
                 let before = line.made_by.insert(revision, number);
@@ -63,7 +63,7 @@ impl Ledger {
         }
     }
 
-    /// Events that have not been seen after a restart: first those that have to be there.
+    /// Events that were not confirmed after a restart: those that must be there, and those of unknown outcome.
     pub(crate) fn open(&self) -> (Vec<Arc<Event>>, Vec<Arc<Event>>) {
         let mut open: Vec<_> = self.events.values().filter(|entry| !entry.confirmed).collect();
         open.sort_unstable_by_key(|entry| entry.event.number);
@@ -72,14 +72,14 @@ impl Ledger {
         (events(there), events(unknown))
     }
 
-    /// All events: each is acknowledged once nothing is open any more.
+    /// All events.
     pub(crate) fn all(&self) -> Vec<Arc<Event>> {
         let mut all: Vec<_> = self.events.values().map(|entry| entry.event.clone()).collect();
         all.sort_unstable_by_key(|event| event.number);
         all
     }
 
-    /// What was sent, for a person to read.
+    /// Figures about what was sent.
     pub(crate) fn summary(&self) -> String {
         let unanswered = self.events.values().filter(|entry| entry.unanswered).count();
         let revisions: usize = self.users.values().map(|line| line.made_by.len()).sum();
@@ -91,29 +91,29 @@ impl Ledger {
         self.users.iter().map(|(user, line)| (user, line.highest))
     }
 
-    /// Enters what sending again said, after a restart.
-    pub(crate) fn confirm(&mut self, event: &Arc<Event>, fate: Fate) {
+    /// Records the outcome of an event that was sent again after a restart.
+    pub(crate) fn confirm(&mut self, event: &Arc<Event>, outcome: Outcome) {
         let entry = self.events.get_mut(&event.number).expect("sent before");
         let line = self.users.get_mut(&event.user).expect("known");
-        let applied = matches!(fate, Fate::Applied { .. });
-        assert!(!(applied && entry.acknowledged), "acknowledged, and lost: {} is {fate:?}", event.line);
-        if fate == Fate::Unknown {
+        let applied = matches!(outcome, Outcome::Applied { .. });
+        assert!(!(applied && entry.acknowledged), "acknowledged, and lost: {} is {outcome:?}", event.line);
+        if outcome == Outcome::Unknown {
             return;
         }
         entry.confirmed = true;
-        // It may have made a revision before, and nobody was told.
+        // It may have made a revision before whose answer never came.
         if entry.unanswered && entry.revision.is_none() && !applied {
             line.unanswered += 1;
         }
-        self.enter([(event.clone(), fate)]);
+        self.enter([(event.clone(), outcome)]);
     }
 
-    /// Compares with the head that the server shows once nothing is open.
+    /// Compares with the head that the server shows after all events were confirmed.
     pub(crate) fn check_head(&self, user: &str, head: u64) {
         let line = &self.users[user];
         assert_eq!(head, line.highest, "the head of {user} is not its newest acknowledged revision");
         let missing = (1..=head).filter(|revision| !line.made_by.contains_key(revision)).count() as u64;
         let allowed = line.unanswered;
-        assert!(missing <= allowed, "{missing} revisions of {user} were made by nobody, {allowed} may be");
+        assert!(missing <= allowed, "{missing} revisions of {user} are missing, {allowed} may be");
     }
 }

@@ -1,4 +1,4 @@
-//! The load: several connections that post at once until the server is gone, and remember every answer.
+//! The load: several connections post at once until the server is gone, and record every answer.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::feed::{self, Event, Fate, Mint};
+use crate::feed::{self, Event, EventGenerator, Outcome};
 use crate::harness::Server;
 use crate::random::Random;
 
-/// What each connection learned.
-pub(crate) type Sent = Vec<(Arc<Event>, Fate)>;
+/// Events that were sent, and the outcome of each.
+pub(crate) type Sent = Vec<(Arc<Event>, Outcome)>;
 
-/// Events that were sent lately, for others to send again while their commit is still pending.
+/// Events that were sent lately: other connections send them again while their commit is still pending.
 #[derive(Default)]
 struct Recent(Mutex<Vec<Arc<Event>>>);
 
@@ -32,26 +32,26 @@ impl Recent {
     }
 }
 
-/// Connections at work.
+/// The running connections.
 pub(crate) struct Load(Vec<JoinHandle<(Sent, Instant)>>);
 
 impl Load {
-    /// Starts `posting` connections with one event a request and `streaming` ones with NDJSON.
+    /// Starts `posting` connections that send one event a request, and `streaming` ones that send NDJSON.
     pub(crate) fn start(
         server: &Server,
         token: &str,
-        mint: &Arc<Mint>,
+        generator: &Arc<EventGenerator>,
         posting: usize,
         streaming: usize,
         random: &mut Random,
     ) -> Self {
         let recent = Arc::new(Recent::default());
         let worker = |number| {
-            let (mint, recent, random) = (mint.clone(), recent.clone(), Random(random.next()));
+            let (generator, recent, random) = (generator.clone(), recent.clone(), Random(random.next()));
             let mut client = server.client(token);
             std::thread::spawn(move || {
-                let mut worker = Worker { mint, recent, random, sent: Vec::new() };
-                // It goes on until the connection breaks.
+                let mut worker = Worker { generator, recent, random, sent: Vec::new() };
+                // Until the connection breaks.
                 while worker.step(&mut client, number < posting).is_ok() {}
                 (worker.sent, Instant::now())
             })
@@ -59,7 +59,7 @@ impl Load {
         Self((0..posting + streaming).map(worker).collect())
     }
 
-    /// All that was learned. No connection may have broken before the server was killed, at `killed`.
+    /// Returns what was sent. No connection may have broken before the server was killed, at `killed`.
     pub(crate) fn finish(self, killed: Instant) -> Sent {
         let mut all = Vec::new();
         for worker in self.0 {
@@ -72,7 +72,7 @@ impl Load {
 }
 
 struct Worker {
-    mint: Arc<Mint>,
+    generator: Arc<EventGenerator>,
     recent: Arc<Recent>,
     random: Random,
     sent: Sent,
@@ -80,7 +80,7 @@ struct Worker {
 
 impl Worker {
     fn step(&mut self, client: &mut crate::client::Client, posting: bool) -> io::Result<()> {
-        let mut events: Vec<_> = self.mint.some(&mut self.random).into_iter().map(Arc::new).collect();
+        let mut events: Vec<_> = self.generator.draw_some(&mut self.random).into_iter().map(Arc::new).collect();
         if posting {
             for event in events {
                 self.post(client, event)?;
@@ -93,7 +93,7 @@ impl Worker {
             return Ok(());
         }
         for _ in 0..self.random.below(6) {
-            events.extend(self.mint.some(&mut self.random).into_iter().map(Arc::new));
+            events.extend(self.generator.draw_some(&mut self.random).into_iter().map(Arc::new));
         }
         for events in by_source(events).into_values() {
             self.stream(client, &events)?;
@@ -104,28 +104,28 @@ impl Worker {
     fn post(&mut self, client: &mut crate::client::Client, event: Arc<Event>) -> io::Result<()> {
         self.recent.push(&event);
         let answer = feed::post(client, &event);
-        let fate = answer.as_ref().map_or(Fate::Unknown, |fate| *fate);
-        self.sent.push((event, fate));
-        answer.map(|_| wait_if_busy(fate))
+        let outcome = answer.as_ref().map_or(Outcome::Unknown, |outcome| *outcome);
+        self.sent.push((event, outcome));
+        answer.map(|_| wait_if_busy(outcome))
     }
 
     fn stream(&mut self, client: &mut crate::client::Client, events: &[Arc<Event>]) -> io::Result<()> {
-        let mut fates = vec![Fate::Unknown; events.len()];
-        let end = feed::stream(client, events, |index, fate| fates[index] = fate);
-        fates.iter().rev().take(1).for_each(|fate| wait_if_busy(*fate));
-        self.sent.extend(events.iter().cloned().zip(fates));
+        let mut outcomes = vec![Outcome::Unknown; events.len()];
+        let end = feed::stream(client, events, |index, outcome| outcomes[index] = outcome);
+        outcomes.iter().rev().take(1).for_each(|outcome| wait_if_busy(*outcome));
+        self.sent.extend(events.iter().cloned().zip(outcomes));
         end
     }
 }
 
-/// A client that is told to come again does not come at once.
-fn wait_if_busy(fate: Fate) {
-    if fate == Fate::Unknown {
+/// Waits before the next request if the server was busy.
+fn wait_if_busy(outcome: Outcome) {
+    if outcome == Outcome::Unknown {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// A stream speaks for one source only.
+/// Groups events by source: a stream has events of one source only.
 pub(crate) fn by_source(events: impl IntoIterator<Item = Arc<Event>>) -> BTreeMap<String, Vec<Arc<Event>>> {
     let mut sources = BTreeMap::<_, Vec<_>>::new();
     for event in events {

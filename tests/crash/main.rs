@@ -1,8 +1,8 @@
-//! Crash tests: the real server in its own process, killed and starved at random moments. What it acknowledged has to
-//! be there when it starts again, by itself.
+//! Crash tests: the real server in its own process is killed, or meets a failing disk, at random moments. Everything
+//! that it acknowledged must be there after the next start, which needs no help.
 //!
-//! `CRASH_SEED` chooses events and moments; a run prints its own. The moments are delays, so a seed brings back the
-//! same traffic, but only nearly the same instant of death.
+//! `CRASH_SEED` chooses events and moments; a run prints its own. The moments are delays, so a seed repeats the
+//! traffic exactly, and the moments of the kills nearly.
 
 mod client;
 mod disk;
@@ -19,9 +19,9 @@ mod load;
 mod torn;
 mod verify;
 
-/// The law's random events of every type, withdrawals and claimed kinds among them.
+/// The random events of the law tests: every type, with withdrawals and claimed kinds.
 #[path = "../law"]
-#[allow(dead_code, reason = "the law looks at more of them")]
+#[allow(dead_code, reason = "the law tests use more of them")]
 mod law {
     pub(crate) mod events;
     pub(crate) mod random;
@@ -35,12 +35,12 @@ fn seeded(test: &str) -> random::Random {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("`CRASH_SEED` is not a whole number: `{text}`")),
         Err(_) => 20_260_121,
     };
-    say(&format!("{test}: CRASH_SEED={seed}"));
+    print_line(&format!("{test}: CRASH_SEED={seed}"));
     random::Random(test.bytes().fold(seed, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(byte.into())))
 }
 
-/// Says what a run did; the test harness shows it on failure, or with `--nocapture`.
+/// Prints what a run did. It is shown on failure, or with `--nocapture`.
 #[expect(clippy::print_stderr, reason = "seeds and figures are for people")]
-fn say(line: &str) {
+fn print_line(line: &str) {
     eprintln!("{line}");
 }

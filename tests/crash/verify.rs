@@ -1,4 +1,4 @@
-//! What has to hold after every restart.
+//! What must hold after every restart.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::client::Client;
-use crate::feed::{self, Event, Fate, Mint};
-use crate::harness::{Place, Server};
+use crate::feed::{self, Event, EventGenerator, Outcome};
+use crate::harness::{Harness, Server};
 use crate::ledger::Ledger;
 use crate::load::by_source;
 use crate::random::Random;
 
-/// The service that feeds everything and may read a little.
-pub(crate) fn feeder(place: &Place) -> String {
+/// A token of a service that may write every feed and read profiles.
+pub(crate) fn feeder(harness: &Harness) -> String {
     let sources = [
         "identity",
         "metadata",
@@ -27,11 +27,11 @@ pub(crate) fn feeder(place: &Place) -> String {
         "consent",
     ];
     let scopes: Vec<_> = sources.iter().map(|source| format!("feed:{source}")).collect();
-    place.token("svc:feeder", "service", &format!("{} profile:read", scopes.join(" ")))
+    harness.token("svc:feeder", "service", &format!("{} profile:read", scopes.join(" ")))
 }
 
-/// Checks a server that was just started over what `ledger` knows, and settles what was of unknown fate.
-pub(crate) fn recovered(server: &Server, token: &str, mint: &Mint, ledger: &mut Ledger) {
+/// Compares a server that was just started with the ledger, and finds out every unknown outcome by sending again.
+pub(crate) fn recovered(server: &Server, token: &str, generator: &EventGenerator, ledger: &mut Ledger) {
     let mut client = server.client(token);
     let heads = heads(&mut client, ledger);
     for (user, acknowledged) in ledger.users() {
@@ -40,22 +40,22 @@ pub(crate) fn recovered(server: &Server, token: &str, mint: &Mint, ledger: &mut 
     }
 
     let (there, unknown) = ledger.open();
-    resend(&mut client, there, |event, fate| ledger.confirm(event, fate));
+    resend(&mut client, there, |event, outcome| ledger.confirm(event, outcome));
     let mut applied = BTreeMap::<Arc<str>, Vec<u64>>::new();
-    resend(&mut client, unknown, |event, fate| {
-        ledger.confirm(event, fate);
-        if let Fate::Applied { revision } = fate {
+    resend(&mut client, unknown, |event, outcome| {
+        ledger.confirm(event, outcome);
+        if let Outcome::Applied { revision } = outcome {
             applied.entry(event.user.clone()).or_default().push(revision);
         }
     });
-    for user in mint.hot() {
-        let event = Arc::new(mint.change(user));
-        let fate = feed::post(&mut client, &event).expect("an answer");
-        let Fate::Applied { revision } = fate else { panic!("{} is {fate:?}", event.line) };
-        ledger.enter([(event, fate)]);
+    for user in generator.hot() {
+        let event = Arc::new(generator.change(user));
+        let outcome = feed::post(&mut client, &event).expect("an answer");
+        let Outcome::Applied { revision } = outcome else { panic!("{} is {outcome:?}", event.line) };
+        ledger.enter([(event, outcome)]);
         applied.entry(user.clone()).or_default().push(revision);
     }
-    // Whatever came first went on from the head, and then there was no gap.
+    // New revisions begin after the head, without a gap.
     for (user, mut revisions) in applied {
         revisions.sort_unstable();
         let head = heads.get(&user).copied().unwrap_or(0);
@@ -67,17 +67,17 @@ pub(crate) fn recovered(server: &Server, token: &str, mint: &Mint, ledger: &mut 
     }
 }
 
-/// Sends events again until none is busy.
-fn resend(client: &mut Client, mut events: Vec<Arc<Event>>, mut learn: impl FnMut(&Arc<Event>, Fate)) {
+/// Sends events again until none is busy, and calls `on_outcome` with each outcome.
+fn resend(client: &mut Client, mut events: Vec<Arc<Event>>, mut on_outcome: impl FnMut(&Arc<Event>, Outcome)) {
     for _ in 0..100 {
         let mut again = Vec::new();
         for events in by_source(events).into_values() {
             for events in events.chunks(500) {
-                let mut fates = vec![Fate::Unknown; events.len()];
-                feed::stream(client, events, |index, fate| fates[index] = fate).expect("answers");
-                for (event, fate) in events.iter().zip(fates) {
-                    learn(event, fate);
-                    again.extend((fate == Fate::Unknown).then(|| event.clone()));
+                let mut outcomes = vec![Outcome::Unknown; events.len()];
+                feed::stream(client, events, |index, outcome| outcomes[index] = outcome).expect("answers");
+                for (event, outcome) in events.iter().zip(outcomes) {
+                    on_outcome(event, outcome);
+                    again.extend((outcome == Outcome::Unknown).then(|| event.clone()));
                 }
             }
         }
@@ -89,37 +89,39 @@ fn resend(client: &mut Client, mut events: Vec<Arc<Event>>, mut learn: impl FnMu
     panic!("still busy");
 }
 
-/// The revision of every user, 0 for one who is not there.
+/// The revision of every user; 0 for a user without a profile.
 fn heads(client: &mut Client, ledger: &Ledger) -> BTreeMap<Arc<str>, u64> {
     let revision = |profile: Value| profile["revision"].as_u64().expect("a revision");
     let mut head = |user: &str| feed::profile(client, user).map_or(0, revision);
     ledger.users().map(|(user, _)| (user.clone(), head(user))).collect()
 }
 
-/// By the law, a server that never died has the same profiles when it gets the same events in another order.
-pub(crate) fn equals_one_that_never_died(
+/// Compares with a server that was never killed and receives the same events in another order: assembly is order-free,
+/// so the profiles are the same.
+pub(crate) fn equals_an_undisturbed_server(
     server: &Server,
-    place: &Place,
-    mint: &Mint,
+    harness: &Harness,
+    generator: &EventGenerator,
     ledger: &Ledger,
     random: &mut Random,
 ) {
-    let calm_place = Place::new();
-    let calm = calm_place.start();
+    let undisturbed_harness = Harness::new();
+    let undisturbed = undisturbed_harness.start();
     let mut events = ledger.all();
     random.shuffle(&mut events);
-    let mut client = calm.client(&feeder(&calm_place));
+    let mut client = undisturbed.client(&feeder(&undisturbed_harness));
     resend(&mut client, events, |_, _| {});
 
-    let (mut survivor, mut calm_one) = (server.client(&feeder(place)), calm.client(&feeder(&calm_place)));
+    let (mut survivor, mut undisturbed_client) =
+        (server.client(&feeder(harness)), undisturbed.client(&feeder(&undisturbed_harness)));
     for (user, _) in ledger.users() {
-        let expected = document(&mut calm_one, user);
+        let expected = document(&mut undisturbed_client, user);
         assert_eq!(document(&mut survivor, user), expected, "{user}, as a service sees it");
     }
-    for user in mint.hot() {
-        let mut survivor = server.client(&place.token(user, "self", ""));
-        let mut calm_one = calm.client(&calm_place.token(user, "self", ""));
-        let expected = document(&mut calm_one, user);
+    for user in generator.hot() {
+        let mut survivor = server.client(&harness.token(user, "self", ""));
+        let mut undisturbed_client = undisturbed.client(&undisturbed_harness.token(user, "self", ""));
+        let expected = document(&mut undisturbed_client, user);
         assert_ne!(expected, None, "{user}");
         assert_eq!(document(&mut survivor, user), expected, "{user}, as the citizen sees it");
     }
