@@ -482,6 +482,57 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
     assert!((0..=100).all(|_| read_response(&mut answers, true).status == 200));
 }
 
+/// Reads `count` responses to GET requests, and the end of the connection behind them.
+fn expect_answers(mut stream: TcpStream, count: usize) {
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answers = BufReader::new(&mut stream);
+    assert!((0..count).all(|_| read_response(&mut answers, true).status == 200));
+    assert_eq!(answers.read(&mut [0]).unwrap(), 0, "nothing else is sent");
+}
+
+#[test]
+fn requests_behind_a_body_are_answered_when_it_has_ended_and_only_then() {
+    const BEHIND: usize = 100;
+    let server = start_server();
+    let feeder = server.sign(Token::service("feed:metadata"));
+    let event = residency(USER, "behind", "2026-01-16T11:00:00Z", 3).to_string();
+    let (begun, rest) = event.split_at(event.len() / 2);
+    let accepted = Request::new("POST", feed_path("metadata"))
+        .bearer(&feeder)
+        .body("application/cloudevents+json", event.as_str());
+    let refused = Request::new("POST", "/nope").body("text/plain", event.as_str());
+    let behind = Request::new("GET", "/health/live").head().repeat(BEHIND);
+    let status = |stream: &TcpStream| read_response(&mut BufReader::new(stream), true).status;
+    let send = |stream: &mut TcpStream, parts: &[&str]| stream.write_all(parts.concat().as_bytes()).unwrap();
+
+    // The body comes late, and with its end come all other requests.
+    let mut stream = connect(server.listen);
+    send(&mut stream, &[&accepted.head(), begun]);
+    server.wait_until_at_rest();
+    send(&mut stream, &[rest]);
+    assert_eq!(status(&stream), 200);
+    send(&mut stream, &[&accepted.head(), begun]);
+    server.wait_until_at_rest();
+    send(&mut stream, &[rest, &behind]);
+    expect_answers(stream, 1 + BEHIND);
+
+    // The body of a refused request has come whole: it is skipped.
+    let mut stream = connect(server.listen);
+    send(&mut stream, &[&refused.head(), &event, &behind]);
+    let mut answers = BufReader::new(&stream);
+    assert_eq!(read_response(&mut answers, true).status, 404);
+    assert!((0..BEHIND).all(|_| read_response(&mut answers, true).status == 200));
+    drop(stream);
+
+    // It has not: the connection ends, and nothing behind the body is taken for a request.
+    let mut stream = connect(server.listen);
+    send(&mut stream, &[&refused.head(), begun]);
+    assert_eq!(status(&stream), 404);
+    send(&mut stream, &[rest, &behind]);
+    expect_answers(stream, 0);
+    nothing_is_held(&server);
+}
+
 #[actix_web::test]
 async fn a_socket_that_its_client_closes_is_closed_at_once_with_its_code() {
     use futures_util::{SinkExt, StreamExt};

@@ -99,12 +99,13 @@ impl Connection {
     /// Lets the dispatcher read again, if reading was held.
     ///
     /// Waking the dispatcher makes it search its buffer for a request, in vain: it took all requests out before the
-    /// last answer. So it is woken by new bytes only, unless the rest of a body is left to be read.
+    /// last answer. So it is woken by new bytes only. If a body was left unfinished, the dispatcher closes the
+    /// connection without being woken.
     fn resume_reading(&self, context: &mut Context<'_>) {
         let state = self.state();
         let Some(held) = state.reading.release() else { return };
         let mut has_no_bytes = || open_stream(state).is_ok_and(|stream| stream.poll_read_ready(context).is_pending());
-        if state.is_body_unfinished.get() || !has_no_bytes() {
+        if !has_no_bytes() {
             held.wake();
         }
     }
