@@ -26,6 +26,7 @@ mod live;
 mod logs;
 mod overload;
 mod pages;
+mod pipeline;
 mod profile;
 mod readme;
 mod resume;
