@@ -67,9 +67,10 @@ impl Exposition {
         if let Some((_, total)) = bounds.last().copied().filter(|(_, total)| *total > 0.0) {
             return bounds.iter().find(|(_, count)| *count >= total * quantile).map(|(bound, _)| *bound);
         }
-        let told = self.0.iter().filter(|sample| sample.is(name, labels));
-        let told = told.filter(|sample| sample.label("quantile").and_then(|told| told.parse().ok()) == Some(quantile));
-        told.map(|sample| sample.value).reduce(f64::max)
+        let samples = self.0.iter().filter(|sample| sample.is(name, labels));
+        let samples =
+            samples.filter(|sample| sample.label("quantile").and_then(|label| label.parse().ok()) == Some(quantile));
+        samples.map(|sample| sample.value).reduce(f64::max)
     }
 }
 

@@ -175,14 +175,19 @@ mod tests {
             Ok(())
         })
         .expect("a timer");
-        let Ok(Some(late)) = crate::drive::local(async {
-            let pacer = Pacer::start(Pace::Open { rate: 2.0, length: Duration::from_secs(1) })?;
+        // A release that waits for the next one is late by an interval, every time; one that is not may be late by chance.
+        let interval = Duration::from_millis(100);
+        let least_late = crate::drive::local(async {
+            let pacer = Pacer::start(Pace::Open { rate: 1.0 / interval.as_secs_f64(), length: 5 * interval })?;
+            let mut least_late = Duration::MAX;
             pacer.next().await;
-            Ok(pacer.next().await.map(|due| due.elapsed()))
-        }) else {
-            panic!("no second request");
-        };
-        assert!(late < Duration::from_millis(400), "released {late:?} after it was due, nearly an interval");
+            while let Some(due) = pacer.next().await {
+                least_late = least_late.min(due.elapsed());
+            }
+            Ok(least_late)
+        });
+        let least_late = least_late.expect("a timer");
+        assert!(least_late < interval / 2, "released {least_late:?} after it was due, at best");
     }
 
     #[test]

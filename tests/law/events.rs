@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::random::Random;
 use engines::{Engine, deadline_completed, deadline_detected};
 
-/// The citizen that every event speaks of.
+/// The citizen that every event is about.
 pub(crate) const SUBJECT: &str = "usr_7Qm2Xr9TzKpA";
 
-/// The day around which everything happens.
+/// The day that all dates and times are near.
 const ANCHOR: Date = date(2026, 1, 21);
 
-/// Distances in days at which some rule changes its mind.
+/// Distances in days at which the result of some rule changes.
 const DISTANCES: [i64; 17] = [-400, -366, -365, -364, -91, -90, -89, -31, -2, -1, 0, 1, 2, 30, 89, 90, 365];
 
 /// An event set, and the days on which the profile is looked at, ascending.
@@ -26,17 +26,17 @@ pub(crate) struct Case {
     pub(crate) days: Vec<Date>,
 }
 
-/// What the events of one set draw from.
+/// The ids, times and paths that the events of one set draw from.
 struct Pools {
     times: Vec<String>,
     ids: Vec<String>,
     engines: Vec<Engine>,
-    /// Leaves of the shared sections that this set likes to write.
+    /// Leaves of the shared sections that this set writes often.
     hot_leaves: Vec<&'static str>,
 }
 
 impl Case {
-    /// The set that belongs to `seed`: 1 to 40 events.
+    /// Makes the set for `seed`: 1 to 40 events.
     pub(crate) fn small(seed: u64) -> Self {
         let mut random = Random(seed);
         let pools = Pools::draw(&mut random);
@@ -47,7 +47,7 @@ impl Case {
         Self { events, days }
     }
 
-    /// A set that exceeds every bound: 256 overlays, 512 details, 512 completions, 256 deadlines shown.
+    /// Makes a set that exceeds every bound: 256 overlays, 512 details, 512 completions, 256 deadlines shown.
     pub(crate) fn large(seed: u64) -> Self {
         let mut random = Random(seed);
         // With few times and ids, a bound often cuts between equal stamps.
@@ -70,7 +70,7 @@ impl Case {
 
 impl Pools {
     fn draw(random: &mut Random) -> Self {
-        // A third of the sets is a contest for shared paths.
+        // In a third of the sets, all events write shared paths.
         let mut engines = if random.one_in(3) { Engine::SHARING.to_vec() } else { Engine::ALL.to_vec() };
         random.shuffle(&mut engines);
         engines.truncate(1 + random.below(engines.len()));
@@ -111,7 +111,7 @@ impl Pools {
     }
 }
 
-/// One to three days, none before another.
+/// One to three days, ascending.
 fn days(random: &mut Random) -> Vec<Date> {
     let mut day = ANCHOR + Span::new().days(random.pick_number(&[-1, 0, 0, 1, 90]));
     let mut days = vec![day];
@@ -122,7 +122,7 @@ fn days(random: &mut Random) -> Vec<Date> {
     days
 }
 
-/// A calendar date near a change of some rule.
+/// A calendar date near one at which the result of some rule changes.
 fn day_near(random: &mut Random) -> Date {
     ANCHOR + Span::new().days(random.pick_number(&DISTANCES))
 }

@@ -10,16 +10,16 @@ use crate::reference::Fixture;
 use crate::subject::Domain;
 use crate::{case, expected, seeds, sentences};
 
-/// In how many orders the domain sees each set.
+/// Number of orders in which the domain receives each set.
 const ORDERS: usize = 3;
 
-/// What the domain was given in one order: on each day a batch.
+/// One order of the events, as a batch for each day.
 struct Schedule {
     batches: Vec<(Date, Vec<usize>)>,
 }
 
 impl Schedule {
-    /// Every event at least once, some again, in any order, split at random over the days.
+    /// Draws every event at least once and some again, in random order, split at random over the days.
     fn draw(events: usize, days: &[Date], random: &mut Random) -> Self {
         let mut order: Vec<usize> = (0..events).collect();
         while random.one_in(2) {
@@ -37,7 +37,7 @@ impl Schedule {
     }
 }
 
-/// Why the domain breaks the law on a case, if it does; a panic is a breach too.
+/// How the domain breaks the law on a case, or `None` if it does not. A panic is a breach too.
 fn breach(case: &Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Option<String> {
     let judged = std::panic::catch_unwind(|| difference_in_any_order(case, seed, fixture, domain));
     judged.unwrap_or_else(|_| Some("with the panic printed above".to_owned()))
@@ -63,7 +63,7 @@ fn difference_in_any_order(case: &Case, seed: u64, fixture: &Fixture, domain: &D
             }
             let due = match (day == last_day, round) {
                 (true, _) => all.clone(),
-                // What has come so far stands on its own too; in one order, as the reference is slow.
+                // The events so far are a set of their own. Compared in one order only, because the reference is slow.
                 (false, 0) => expected(&seen, day, fixture),
                 (false, _) => continue,
             };
@@ -85,7 +85,7 @@ fn difference(day: Date, seen: &[Value], expected: Option<String>, found: Option
     format!("on {day}, in this order:\n{}\nreference {expected}\ndomain    {found}", events.join("\n"))
 }
 
-/// Takes ever smaller runs of events away as long as the law stays broken.
+/// Removes runs of events, ever smaller ones, as long as the law stays broken.
 fn smallest(mut case: Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Case {
     let mut run = case.events.len() / 2;
     while run > 0 {
@@ -104,7 +104,7 @@ fn smallest(mut case: Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Ca
     case
 }
 
-/// A few draws: with other events the same seed gives other schedules.
+/// Tries several schedules, because without some events the same seed gives other schedules.
 fn any_breach(case: &Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Option<String> {
     (0..8).find_map(|draw| breach(case, seed.wrapping_add(draw), fixture, domain))
 }

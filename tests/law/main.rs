@@ -1,8 +1,8 @@
-//! The law: assembly is order-free. The same accepted events, configuration and day give the same profile, byte for
+//! The law tests: assembly is order-free. The same accepted events, configuration and day give the same profile, byte for
 //! byte in canonical form, in any order, duplication and batching.
 //!
-//! `LAW_SEED` and `LAW_CASES` choose the event sets; a failure prints the two that bring it back, and the events that
-//! are left after all others were taken away.
+//! `LAW_SEED` and `LAW_CASES` choose the event sets. A failure prints the two values that reproduce it, and the smallest
+//! set of events that was found to fail.
 
 mod events;
 mod law;

@@ -1,5 +1,5 @@
-//! The reference against sentences of the specification, worked out by hand: it must not share a misreading with the
-//! merge that it judges.
+//! The reference against examples worked out by hand from sentences of the specification. Otherwise the reference and the
+//! merge could share a misreading.
 
 use jiff::civil::{Date, date};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::reference::{Fixture, profile};
 
 const DAY: Date = date(2026, 1, 21);
 
-/// India as the server knows it, in its default time zone.
+/// The states and districts that the server knows, and its default time zone.
 pub(crate) fn fixture() -> Fixture {
     let districts = |state: &str| data::districts(state).into_iter().flatten().map(|slug| (*slug).to_owned()).collect();
     Fixture {

@@ -1,4 +1,4 @@
-//! The domain as the law sees it: the only file that knows its interface.
+//! The domain under test. No other file of this test calls the domain's interface for assembly.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use serde_json::{Value, json};
 
 use crate::reference::Fixture;
 
-/// The members outside every mask, which no law binds.
+/// The members of the envelope, which the law does not cover.
 const ENVELOPE: [&str; 6] =
     ["schema_version", "profile_id", "revision", "generated_at", "assembly_latency_ms", "profile_hash"];
 
 /// 2030-01-01T00:00:00Z, after every event.
 const NOW_MICROS: i64 = 1_893_456_000_000_000;
 
-/// Whose frames the steps make.
+/// The user whose frames are made.
 fn user() -> UserId {
     UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id")
 }
@@ -63,14 +63,14 @@ impl Domain {
         &self.rules
     }
 
-    /// Validates an event's bytes; every event of the law is valid.
+    /// Validates an event. Every event of the law tests is valid.
     pub(crate) fn accept(&self, event: &Value) -> FeedEvent {
         let source = event["source"].as_str().and_then(|source| Source::parse(source.rsplit('/').next()?));
         validate(event.to_string().as_bytes(), source.expect("a source"), &self.rules, NOW_MICROS)
             .unwrap_or_else(|rejection| panic!("{rejection:?} for {event}"))
     }
 
-    /// A citizen of whom nothing is known yet.
+    /// A citizen without events.
     pub(crate) fn citizen(&self) -> Citizen<'_> {
         Citizen { domain: self, day: Day(0), state: None, every_step_is_checked: false }
     }
@@ -91,7 +91,7 @@ impl Citizen<'_> {
         }
     }
 
-    /// Merges one event; says whether it changed anything, be it a register alone.
+    /// Merges one event. Returns whether it changed anything, even if only a register.
     pub(crate) fn apply(&mut self, event: &FeedEvent) -> bool {
         let new_user = || NewUser { profile_id: ProfileId::from_random([7; 16]), integrity_key: [9; 16] };
         match apply(self.state.as_ref(), new_user, event, &self.domain.context(self.day)) {
@@ -103,7 +103,7 @@ impl Citizen<'_> {
         }
     }
 
-    /// Lets the state go and takes it up again from its stored form.
+    /// Replaces the state by what its stored form gives.
     pub(crate) fn passivate_and_hydrate(&mut self) {
         if let Some(state) = &self.state {
             let again = unpack(pack(state)).expect("a stored state");
@@ -126,7 +126,7 @@ impl Citizen<'_> {
     }
 }
 
-/// The journal record and the patch of a step lead to the state and the document that it made.
+/// Checks that the journal record of a step gives the state that the step made, and its patch the document.
 fn check_step(before: Option<&UserState>, finished: &FinishedChange) {
     let replayed = replay(before.cloned(), &finished.body).expect("a journal record");
     assert_eq!(pack(&replayed), pack(&finished.state), "the journal record gives another state");

@@ -25,7 +25,7 @@ pub(super) enum Engine {
 const STATUSES: [&str; 7] = ["not_applied", "applied", "under_review", "approved", "rejected", "active", "lapsed"];
 
 impl Engine {
-    /// Metadata stands twice: its three kinds give the most to decide.
+    /// Metadata is drawn twice as often, because it has three kinds.
     pub(super) const ALL: [Self; 12] = [
         Self::Identity,
         Self::Metadata,
@@ -41,7 +41,7 @@ impl Engine {
         Self::Consent,
     ];
 
-    /// Those that write the shared paths, and the one that adjudicates.
+    /// The types that write the shared paths, and trust scores, which decide between them.
     pub(super) const SHARING: [Self; 4] = [Self::Metadata, Self::Citizen, Self::Identity, Self::Trust];
 
     pub(super) fn source(self) -> &'static str {
@@ -108,7 +108,7 @@ impl Engine {
     }
 }
 
-/// One to three of `all`, by name within `section`; now and then one is withdrawn.
+/// Values for one to three of the leaves `all` of `section`; sometimes one is withdrawn.
 fn leaves(section: &str, all: &[&'static str], random: &mut Random) -> Map<String, Value> {
     let count = 1 + random.below(all.len().min(3));
     let mut chosen = Map::new();

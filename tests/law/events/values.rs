@@ -10,7 +10,8 @@ pub(super) const CONSENT_LEAVES: &[&str] = &["data_sharing_level", "analytics_op
 pub(super) const RISK_LEAVES: &[&str] =
     &["deadline_miss_risk", "benefit_lapse_risk", "tax_penalty_risk", "document_expiry_risk"];
 
-/// The leaves that more than one source may write; state and district stand twice, because they depend on each other.
+/// The leaves that more than one source may write. State and district are drawn twice as often, because they depend on
+/// each other.
 pub(super) const SHARED_LEAVES: [&str; 17] = [
     "demographics.state",
     "demographics.state",

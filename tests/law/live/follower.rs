@@ -1,4 +1,4 @@
-//! Somebody who follows the citizen, and believes nothing.
+//! A follower of the citizen, which checks every frame.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::visibility;
 
-/// How often each thing happened: a test that never sees it proves nothing.
+/// How often each thing happened. A test in which something never happens proves nothing about it.
 #[derive(Debug, Default)]
 pub(super) struct Coverage(BTreeMap<&'static str, usize>);
 
@@ -59,7 +59,7 @@ impl Follower {
         Self { user, viewer, fields, held: None, cursor: None, outlet: None, asked_to_continue: false }
     }
 
-    /// Subscribes, from where it stands. Whether the user is there for it.
+    /// Subscribes, with its cursor if it has one. Returns whether the user is visible to it.
     pub(super) async fn open(&mut self, profiles: &Profiles, capacity: usize) -> bool {
         let (sender, receiver) = channel(capacity);
         self.asked_to_continue = self.cursor.is_some();
@@ -82,7 +82,7 @@ impl Follower {
         }
     }
 
-    /// Takes over what waits. `own` is the citizen's profile, as it was acknowledged before.
+    /// Reads the frames that wait. `own` is the citizen's profile, as acknowledged before.
     pub(super) fn read(&mut self, own: &Value, coverage: &mut Coverage) {
         while let Some(frame) = self.outlet.as_mut().and_then(|(_, receiver)| receiver.try_recv()) {
             self.take(&frame, coverage);

@@ -25,7 +25,7 @@ impl Journal for MemoryStore {
     }
 }
 
-/// Nobody follows it.
+/// Nothing follows this journal.
 impl EventLog for MemoryStore {
     fn end(&self) -> LogPosition {
         LogPosition(0)

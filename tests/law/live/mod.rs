@@ -1,5 +1,5 @@
-//! The law of live views: under any history, mask, field set, pace of reading and interruption, every patch applies to
-//! what its reader holds and gives the next view of that reader; and no frame holds what was withdrawn before.
+//! The law of live views: for any history, mask, field set, reading pace and interruption, every patch applies to what its
+//! reader holds and gives the reader's next view; and no frame contains what was withdrawn before.
 //!
 //! It runs on the actors themselves, over a journal in memory. `LAW_SEED` and `LAW_CASES` choose the histories.
 
@@ -29,9 +29,11 @@ use memory_store::MemoryStore;
 
 /// 2026-01-21T06:30:00Z, noon in India.
 const NOON: i64 = 1_768_977_000_000_000;
-/// So many small cases make a history that is long enough for the hash of a view.
+/// Number of small cases in a history, which is then long enough for a frame with the hash of a view.
 const CASES: u64 = 6;
 const DAY: i64 = 86_400_000_000;
+/// How long the test waits for a follower. Nothing takes this long: it ends a test that hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A clock that the test moves.
 struct ManualClock(AtomicI64);
@@ -50,7 +52,7 @@ impl Entropy for ConstantEntropy {
     }
 }
 
-/// A running system, and all that is asked of it.
+/// A running system, its clock, and the random choices of one history.
 struct Harness {
     profiles: Profiles,
     clock: Arc<ManualClock>,
@@ -101,7 +103,7 @@ impl Harness {
         Self { profiles, clock, domain, random: Random(seed) }
     }
 
-    /// Lets a history happen while followers come, go, read and do not read; then all of them hold what a read gives.
+    /// Runs a history while followers come, go, read and do not read. Checks that in the end each holds what a read gives.
     async fn run(mut self, seed: u64) -> Coverage {
         let mut coverage = Coverage::default();
         let (mut followers, mut away): (Vec<Follower>, Vec<Follower>) = (Vec::new(), Vec::new());
@@ -135,7 +137,7 @@ impl Harness {
             }
         }
         for mut follower in followers {
-            let end = Instant::now() + Duration::from_secs(10);
+            let end = Instant::now() + PATIENCE;
             while !self.is_at_the_head(&mut follower, &mut coverage).await {
                 assert!(Instant::now() < end, "a follower never comes to the head");
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -145,7 +147,7 @@ impl Harness {
         coverage
     }
 
-    /// Some cases' events, with consent given and withdrawn between them more often than the cases do.
+    /// The events of some cases, with many changes of consent between them.
     fn history(&mut self, seed: u64) -> Vec<FeedEvent> {
         let cases = (0..CASES).map(|number| Case::small(seed.wrapping_mul(CASES).wrapping_add(number)));
         let mut events: Vec<_> = cases.flat_map(|case| case.events).map(|event| self.domain.accept(&event)).collect();
@@ -195,7 +197,7 @@ impl Harness {
         Follower::new(subject, viewer, fields)
     }
 
-    /// What the citizen holds now: the consent that frames are checked against is in it.
+    /// The citizen's own view, whose consent the frames are checked against.
     async fn own_view(&self) -> Value {
         let subject = UserId::parse(SUBJECT).expect("an id");
         let view = self.profiles.view(subject, &Viewer::SelfCitizen(subject)).await.expect("it is known");

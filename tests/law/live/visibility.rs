@@ -1,4 +1,4 @@
-//! What a viewer may hold, written down from the contract's table and not from the server's.
+//! What a viewer may hold, by the table of the contract and not the server's.
 
 use domain::access::Viewer;
 use serde_json::Value;

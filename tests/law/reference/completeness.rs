@@ -1,4 +1,4 @@
-//! Completeness: the weight of what is there against the weight of what could be.
+//! Completeness: the weight of the leaves that are present, divided by the weight of those that apply.
 
 use serde_json::{Map, Value, json};
 
@@ -45,7 +45,7 @@ pub(crate) fn percentage(profile: &Map<String, Value>) -> u32 {
     (200 * present + applicable) / (2 * applicable)
 }
 
-/// The default rules on who has to answer what.
+/// Whether a leaf applies to a citizen, by the default rules.
 fn applies(profile: &Map<String, Value>, section: &str, leaf: &str) -> bool {
     let is = |section: &str, leaf: &str, value: Value| {
         profile.get(section).and_then(|section| section.get(leaf)).is_some_and(|found| *found == value)

@@ -1,4 +1,4 @@
-//! What is derived from stamps: freshness, source trace, the time of the consent.
+//! Members derived from stamps: data freshness, source trace, and the time of the consent.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::registers::Registers;
 use super::sections::winning_leaves;
 use super::time::{local_date, rfc_3339};
 
-/// Trust: there from the first event of any source but consent and self.
+/// The section `trust`, or `None` without an event of any source except consent and self.
 pub(crate) fn trust(registers: &Registers, day: Date, fixture: &Fixture) -> Option<Value> {
     let newest = newest_micros_by_source(registers);
     let fresh = newest.iter().filter(|(source, _)| !["consent", "self"].contains(source));
@@ -31,7 +31,7 @@ fn newest_micros_by_source(registers: &Registers) -> BTreeMap<&str, i64> {
         let micros = register.stamp.observed_at_micros;
         newest
             .entry(register.source.as_str())
-            .and_modify(|known: &mut i64| *known = micros.max(*known))
+            .and_modify(|newest: &mut i64| *newest = micros.max(*newest))
             .or_insert(micros);
     }
     newest
@@ -64,7 +64,7 @@ fn source_trace(registers: &Registers, newest: &BTreeMap<&str, i64>, fixture: &F
     Value::Object(trace)
 }
 
-/// The consent leaves and when any of them was last written, a withdrawal included.
+/// The section `consent`: its leaves, and when one of them was last written or withdrawn.
 pub(crate) fn consent(registers: &Registers) -> Option<Value> {
     let stamps = registers.family("consent.").map(|(_, register)| register.stamp.observed_at_micros);
     let newest = stamps.max()?;

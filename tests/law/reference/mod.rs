@@ -1,23 +1,23 @@
-//! The slow reference for the law "assembly is order-free": the whole profile from the whole list of events.
+//! The reference for the law "assembly is order-free": a slow function from a list of events to the whole profile.
 //!
-//! Written from the specification alone, on plain JSON values. It shares no code with the merge, keeps nothing between
-//! calls and optimises nothing: every rule is one loop over all registers.
+//! It was written from the specification alone, on JSON values. It shares no code with the merge, keeps no state between
+//! calls and has no optimisation: every rule is a loop over all registers.
 //!
-//! Where the specification leaves a choice, the plainest reading is taken:
+//! Where the specification is open to interpretation, the reference does this:
 //!
 //! 1. The `source` of a stamp is the engine's name, the last path segment of the event's `source`.
-//! 2. Observed times are cut to microseconds, not rounded.
+//! 2. Observed times are truncated to microseconds, not rounded.
 //! 3. The value whose hash enters the stamp is the one that the register keeps: sets sorted and without repeats, a batch
 //!    sorted by `scheme_id`, details as they were sent, a completion as its `completed_at` in UTC to the microsecond, an
 //!    overlay as its status, `null` where it was withdrawn.
-//! 4. Where a bound cuts between equal stamps of one family, the greater ids stay.
+//! 4. Where a bound falls between equal stamps of one family, the greater ids are kept.
 //! 5. `address: null` withdraws the three members that an address has.
-//! 6. A district is withheld when there is no winning state; a section that holds nothing but a withheld district is absent.
-//! 7. `deadlines` holds both lists, empty or not, as soon as there is any deadline register; `eligible_schemes` may be empty.
-//! 8. An overdue deadline is gone on the 365th day after its due date.
-//! 9. The 256 deadlines shown are counted over both lists together.
-//! 10. `source_trace` entries of the trust source stand even where the named source has sent nothing.
-//! 11. A present leaf that does not apply counts on neither side of the completeness.
+//! 6. A district is left out if no state wins; a section in which only such a district would remain is absent.
+//! 7. `deadlines` has both lists, even if empty, once there is any deadline register; `eligible_schemes` may be empty.
+//! 8. An overdue deadline is left out from the 365th day after its due date.
+//! 9. The maximum of 256 deadlines counts both lists together.
+//! 10. `source_trace` entries sent by the trust source are shown even if the named source has sent nothing.
+//! 11. A leaf that is present and does not apply is left out of both weights of the completeness.
 
 mod completeness;
 mod deadlines;
@@ -34,7 +34,7 @@ use serde_json::{Map, Value, json};
 
 use registers::Registers;
 
-/// What the profile depends on beside the events and the day.
+/// What a profile depends on, apart from events and day.
 pub(crate) struct Fixture {
     /// The configured time zone.
     pub(crate) zone: TimeZone,

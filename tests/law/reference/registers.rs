@@ -1,4 +1,4 @@
-//! Registers and stamps: which value of which source counts.
+//! Registers and stamps: which source's value wins.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(crate) fn leaves(section: &str) -> &'static [&'static str] {
     LEAVES.iter().find(|(name, _)| *name == section).expect("a section that is merged by leaf").1
 }
 
-/// Compared member by member, in this order.
+/// Stamps are compared member by member, in this order.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp {
     pub(crate) observed_at_micros: i64,
@@ -31,7 +31,7 @@ pub(crate) struct Stamp {
     pub(crate) value_hash: [u8; 32],
 }
 
-/// What one source says with one kind about one path; no value means withdrawn.
+/// The value that one source gave with one kind for one path; `None` if it was withdrawn.
 pub(crate) struct Register {
     pub(crate) path: String,
     pub(crate) source: String,
@@ -44,7 +44,7 @@ pub(crate) struct Register {
 pub(crate) struct Registers(pub(crate) Vec<Register>);
 
 impl Registers {
-    /// Lets every event write, keeps the greatest stamp of each register, then applies the bounds.
+    /// Applies every event, keeps the write with the greatest stamp for each register, then applies the bounds.
     pub(crate) fn from_events(events: &[Value]) -> Self {
         let mut kept = BTreeMap::new();
         for write in events.iter().flat_map(writes) {
@@ -73,7 +73,7 @@ impl Registers {
         });
     }
 
-    /// The registers whose path is `family` + id, with that id.
+    /// The registers whose path is `family` followed by an id, with that id.
     pub(crate) fn family<'a>(&'a self, family: &'a str) -> impl Iterator<Item = (&'a str, &'a Register)> {
         self.0.iter().filter_map(move |register| Some((register.path.strip_prefix(family)?, register)))
     }
@@ -113,7 +113,7 @@ fn rank(kind: &str) -> u8 {
     }
 }
 
-/// Every kind that `source` may claim, its default first.
+/// Every kind that `source` may claim; the default is the first.
 fn kinds(source: &str) -> &'static [&'static str] {
     match source {
         "identity" => &["verified"],
@@ -123,7 +123,7 @@ fn kinds(source: &str) -> &'static [&'static str] {
     }
 }
 
-/// What one event writes into the registers.
+/// The registers that one event writes.
 fn writes(event: &Value) -> Vec<Register> {
     let text = |member: &str| event[member].as_str().expect("a string member").to_owned();
     let source = text("source").rsplit('/').next().expect("a last segment").to_owned();
@@ -131,7 +131,7 @@ fn writes(event: &Value) -> Vec<Register> {
     let mut writes = Vec::new();
     for (path, value) in assignments(event["type"].as_str().expect("a type"), &event["data"]) {
         let canonical = serde_json_canonicalizer::to_vec(&value).expect("canonical form");
-        // `2.0` is kept as the `2` that it is.
+        // A number such as `2.0` is kept in canonical form, as `2`.
         let value: Value = serde_json::from_slice(&canonical).expect("JSON");
         let withdrawn = value.is_null();
         let written_kinds = if withdrawn { kinds(&source) } else { &[claimed] };
@@ -153,7 +153,7 @@ fn writes(event: &Value) -> Vec<Register> {
     writes
 }
 
-/// Path and value of everything that an event's `data` states; `null` withdraws.
+/// Path and value of everything in an event's `data`; `null` withdraws.
 fn assignments(event_type: &str, data: &Value) -> Vec<(String, Value)> {
     let mut assigned = Vec::new();
     let id = |member: &str| data[member].as_str().expect("an id").to_owned();
@@ -209,7 +209,7 @@ fn assign_leaves(section: &str, all: &[&str], value: &Value, assigned: &mut Vec<
     }
 }
 
-/// Sets are kept sorted bytewise, each string once.
+/// The value as a register keeps it: sets are sorted bytewise, without repeats.
 fn as_kept(leaf: &str, value: &Value) -> Value {
     let mut kept = value.clone();
     if let ("verified_documents" | "cohort_tags", Value::Array(items)) = (leaf, &mut kept) {

@@ -1,11 +1,11 @@
-//! The sections that hold what sources say, with the totals that follow from it.
+//! The sections that consist of winning values, and the totals computed from them.
 
 use serde_json::{Map, Value, json};
 
 use super::Fixture;
 use super::registers::{Registers, leaves};
 
-/// The winning value of each leaf; absent where no leaf has one.
+/// The winning values of a section's leaves, or `None` if there are none.
 pub(crate) fn plain(registers: &Registers, section: &str) -> Option<Value> {
     present(winning_leaves(registers, section))
 }
@@ -20,7 +20,7 @@ fn present(section: Map<String, Value>) -> Option<Value> {
     (!section.is_empty()).then_some(Value::Object(section))
 }
 
-/// As any plain section, but a district has to lie in the state shown beside it.
+/// Like a plain section, except that a district outside the winning state is left out.
 pub(crate) fn demographics(registers: &Registers, fixture: &Fixture) -> Option<Value> {
     let mut section = winning_leaves(registers, "demographics");
     let lies_in_state = |district: &str| {
@@ -33,7 +33,7 @@ pub(crate) fn demographics(registers: &Registers, fixture: &Fixture) -> Option<V
     present(section)
 }
 
-/// The newest batch with its overlays, and the totals; absent without a batch.
+/// The newest batch with its overlays, and the totals; `None` without a batch.
 pub(crate) fn eligibility(registers: &Registers) -> Option<Value> {
     let mut batch = registers.winning_value("eligibility.batch")?;
     let schemes = batch.as_array_mut().expect("a list of schemes");
@@ -59,7 +59,7 @@ pub(crate) fn eligibility(registers: &Registers) -> Option<Value> {
     }))
 }
 
-/// The four risks, and the greatest of them as `overall`.
+/// The risks, and the greatest of them as `overall`.
 pub(crate) fn risk_scores(registers: &Registers) -> Option<Value> {
     let mut section = winning_leaves(registers, "risk_scores");
     let greatest = section.values().cloned().max_by(|a, b| {
@@ -70,7 +70,7 @@ pub(crate) fn risk_scores(registers: &Registers) -> Option<Value> {
     present(section)
 }
 
-/// Both lists as they were sent.
+/// Both lists of predictions, as they were sent.
 pub(crate) fn predictions(registers: &Registers) -> Option<Value> {
     let lists = ["predicted_events", "recommended_actions"];
     let values = lists.iter().map(|list| (*list, registers.winning_value(&format!("predictions.{list}"))));
