@@ -42,6 +42,7 @@ class Desk:
         self.consents = {user: ConsentHistory() for user in users}
         #: While it is a set: to whom deadlines were sent unasked, as (crew, caller, user).
         self.day_turns: set[tuple[str, str, str]] | None = None
+        self.day_answers: set[tuple[str, str, str]] = set()
         self.turned = asyncio.Event()
         self._viewers = {caller.name: caller.viewer() for caller in callers}
         self._waiting: dict[str, list[Sighting]] = {user: [] for user in users}
@@ -83,10 +84,15 @@ class Desk:
 
     def _note_turn(self, crew: str, caller: str, frame: dict[str, Any]) -> None:
         """A full queue may turn a patch into a profile; an answer to a subscribe is no push."""
-        if self.day_turns is not None and "id" not in frame:
-            self.day_turns.add((crew, caller, frame["user_id"]))
+        if self.day_turns is None:
+            return
+        view = (crew, caller, frame["user_id"])
+        if "id" in frame:
+            self.day_answers.add(view)
+        else:
+            self.day_turns.add(view)
             self.report.crews[crew][f"the day's turn as a {frame['type']}"] += 1
-            self.turned.set()
+        self.turned.set()
 
     def _sighting(self, crew: str, caller: str, frame: dict[str, Any], leaves: set[str]) -> Sighting:
         return Sighting(crew, caller, self._viewers[caller], frame["user_id"], frame["revision"], leaves)
