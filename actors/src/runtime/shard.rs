@@ -90,9 +90,11 @@ impl Shard {
         }
     }
 
-    /// Runs `work` on the state of every actor.
-    pub(super) fn for_each(&self, work: impl Fn(&mut ProfileState, &Environment<'_>)) {
-        for index in 0..self.slots.borrow().capacity() {
+    /// Runs `work` on the state of every actor. One that panics ends, and the others have their turn.
+    pub(crate) fn for_each(&self, work: impl Fn(&mut ProfileState, &Environment<'_>)) {
+        // Not borrowed for as long as the loop runs: a state that panics frees its slot.
+        let capacity = self.slots.borrow().capacity();
+        for index in 0..capacity {
             let state = self.slots.borrow().at(index);
             let slot = state.map(|state| state.borrow().slot());
             slot.and_then(|slot| self.with(slot, &work));

@@ -1,5 +1,6 @@
 //! Limits, failures, passivation and the cache, with every part run by hand.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::fixture::{DAY, Fixture, NOON, SERVICE, citizen, deadline, income, user};
@@ -308,6 +309,24 @@ fn a_panic_in_one_piece_of_upkeep_does_not_end_the_others() {
         drop(borrowed);
         let left = harness.shard.slots.borrow().len();
         assert!((1..40).contains(&left), "{left} are left: only the piece with the borrowed state panicked");
+    });
+}
+
+#[test]
+fn a_state_that_panics_leaves_the_others_their_turn() {
+    run(async {
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        for number in 0..3 {
+            harness.apply(income(number, NOON, "0-2.5L")).await;
+        }
+        let reached = Cell::new(0);
+        harness.shard.for_each(|state, _| {
+            reached.set(reached.get() + 1);
+            assert_ne!(*state.user(), user(0), "this one panics");
+        });
+        assert_eq!(reached.get(), 3);
+        assert_eq!(harness.shard.slots.borrow().len(), 2, "the one that panicked has ended");
+        assert_eq!(harness.apply(income(0, NOON + 1, "5L-10L")).await, Status::Applied { revision: 2 });
     });
 }
 
