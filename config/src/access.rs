@@ -126,8 +126,7 @@ struct RawIntegrity {
 
 impl RawIntegrity {
     /// Refuses names under `[integrity]`: no route serves those leaves yet, so an entry would look like a permission
-    /// and have no
-    /// effect.
+    /// and have no effect.
     fn check(&self, origin: &Origin) -> Result<(), Error> {
         if self.services.is_empty() {
             return Ok(());

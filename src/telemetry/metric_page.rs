@@ -11,7 +11,7 @@ const HEAD: &str = "\
 user. The response also contains metrics of the process, such as `process_cpu_seconds_total`,
 `process_resident_memory_bytes` and `process_open_fds`.
 
-This page is generated from the tables in the source code by `UPDATE=1 cargo test --test tidy metrics`.
+This page is generated from the tables in the source code by `UPDATE=1 cargo test --workspace --test tidy metrics`.
 
 | metric | type | unit | labels | meaning |
 |---|---|---|---|---|

@@ -71,7 +71,7 @@ fn the_page_of_metrics_is_the_one_that_the_source_gives() {
         std::fs::write(&path, &page).expect("a page that can be written");
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == page, "{PAGE} is out of date: run `UPDATE=1 cargo test --test tidy metrics`");
+    assert!(written == page, "{PAGE} is out of date: run `UPDATE=1 cargo test --workspace --test tidy metrics`");
 }
 
 #[test]
