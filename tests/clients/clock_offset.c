@@ -1,6 +1,6 @@
 /*
  * A wall clock that runs apart from the machine's: loaded before libc (ld.so(8), LD_PRELOAD), it adds CLOCK_OFFSET_S
- * seconds to CLOCK_REALTIME. So a server lives through a midnight whenever the test wants one. Clocks that only
+ * seconds to CLOCK_REALTIME. So midnight comes at a chosen moment of the test. Clocks that only
  * measure (CLOCK_MONOTONIC) stay as they are.
  */
 #define _GNU_SOURCE

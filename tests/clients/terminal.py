@@ -1,6 +1,6 @@
-"""Ctrl-C on a terminal ends `make demo` well: make's exit status is 0, as the demo's own.
+"""Checks that Ctrl-C on a terminal ends `make demo` with exit status 0.
 
-`make demo` runs under a pseudo-terminal, with a stand-in for cargo that ends well when it is interrupted.
+`make demo` runs under a pseudo-terminal, with a replacement for cargo that exits with 0 when it is interrupted.
 """
 
 import os
@@ -19,12 +19,12 @@ while :; do sleep 0.1; done
 
 
 def read_until(terminal, text):
-    """Reads the terminal until `text` has come; what came before the end otherwise."""
+    """Reads the terminal until `text` or the end, and returns what was read."""
     seen = b""
     while text not in seen:
         try:
             piece = os.read(terminal, 1024)
-        except OSError:  # Linux says so when the other side is gone.
+        except OSError:  # Linux reports the end of the other side as an error.
             break
         if not piece:
             break
@@ -40,14 +40,14 @@ def main():
         cargo.chmod(cargo.stat().st_mode | stat.S_IXUSR)
         child, terminal = pty.fork()
         if child == 0:
-            # A shell that starts this test in the background has it ignore interrupts, and children inherit that.
+            # A shell that starts this test in the background makes it ignore interrupts, and children inherit that.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             environment = {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"}
-            # What an outer make hands down would make this one part of it.
+            # These variables would make the child a part of an outer make.
             for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
                 environment.pop(name, None)
             os.execvpe("make", ["make", "-C", str(root), "demo"], environment)
-        # A demo that does not stop is a failure, not a test without end.
+        # A demo that does not stop is killed, and the test fails.
         signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
         signal.alarm(60)
         read_until(terminal, b"ready")
@@ -57,7 +57,7 @@ def main():
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status != 0 or b"drained" not in seen:
         sys.exit(f"make demo ended with {status} after Ctrl-C: {seen!r}")
-    print("make demo ends well after Ctrl-C")
+    print("make demo exits with 0 after Ctrl-C")
 
 
 main()

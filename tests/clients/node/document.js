@@ -1,6 +1,6 @@
 'use strict';
-// What a follower holds of one user, by the contract's rules for a client. A second copy, in another language, of
-// proof/document.py: the two share nothing.
+// A follower's copy of one profile, kept by the contract's rules for a client. proof/document.py implements the same
+// rules independently.
 
 const { applyPatch } = require('fast-json-patch');
 const { canonicalHash } = require('./canonical');
@@ -16,7 +16,7 @@ class Document {
     this.profile = null;
     this.revision = 0;
     this.cursor = null;
-    // The highest revision ever held: what was published is durable, so nothing older may follow, ever.
+    // The highest revision that was ever held. Published revisions are durable, so no older one may follow.
     this.newest = 0;
   }
 
@@ -30,10 +30,10 @@ class Document {
     if (frame.revision < this.newest) throw new Fault(`revision ${frame.revision} follows ${this.newest}`);
     if (frame.profile.revision !== frame.revision) throw new Fault("the frame's revision is not the profile's");
     this.profile = frame.profile;
-    this.#standAt(frame);
+    this.#advanceTo(frame);
   }
 
-  // Takes a `patch` frame: 'applied', 'ignored' since it is known, or a 'gap'.
+  // Applies a `patch` frame. Returns 'applied', 'ignored' if the revision is already held, or 'gap'.
   patch(frame) {
     if (this.profile === null) throw new Fault('there is nothing to patch');
     if (frame.base_revision !== this.revision) return frame.revision <= this.revision ? 'ignored' : 'gap';
@@ -46,11 +46,11 @@ class Document {
     if (this.profile.revision !== frame.revision) {
       throw new Fault(`the patch to ${frame.revision} leads to ${this.profile.revision}`);
     }
-    this.#standAt(frame);
+    this.#advanceTo(frame);
     return 'applied';
   }
 
-  // Compares `view_hash`; whether there was one.
+  // Compares `view_hash`. Returns whether the frame had one.
   checkHash(frame) {
     if (frame.view_hash === undefined) return false;
     const held = canonicalHash(this.profile);
@@ -58,7 +58,7 @@ class Document {
     return true;
   }
 
-  // The dotted paths of what is held: of a section its members, of another member itself.
+  // Returns the dotted paths of the profile's leaves: the members of each section, and the other members themselves.
   leaves() {
     const found = [];
     for (const [name, value] of Object.entries(this.profile ?? {})) {
@@ -70,7 +70,7 @@ class Document {
     return found;
   }
 
-  #standAt(frame) {
+  #advanceTo(frame) {
     this.revision = frame.revision;
     this.newest = Math.max(this.newest, frame.revision);
     this.cursor = frame.cursor;

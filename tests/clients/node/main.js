@@ -1,12 +1,13 @@
 'use strict';
-// The Node crew: takes orders as lines of JSON on stdin, says what it sees on stdout. proof/crew.py is its other end.
+// The Node group: reads commands as lines of JSON from stdin and prints frames and results to stdout, for
+// proof/client_groups.py.
 
 const readline = require('node:readline');
 const { canonical } = require('./canonical');
 const { Follower } = require('./follower');
 const { Minter } = require('./tokens');
 
-const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+const printMessage = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
 class Report {
   #counts = new Map();
@@ -17,16 +18,16 @@ class Report {
   }
 
   fault(fault) {
-    say({ fault });
+    printMessage({ fault });
   }
 
-  saw(caller, leaves, text) {
+  frame(caller, leaves, text) {
     process.stdout.write(`${caller}\t${JSON.stringify(leaves)}\t${text}\n`);
     this.onFrame();
   }
 
   completeness(caller, frame, revision) {
-    say({ completeness: frame, caller, revision });
+    printMessage({ completeness: frame, caller, revision });
   }
 
   counts() {
@@ -48,7 +49,7 @@ function begin({ seed, secret, clockOffsetS, callers }) {
   followers = new Map(callers.map((caller) => [caller.name, new Follower(caller, minter, seed, report)]));
 }
 
-// Answers when every goal is reached, or the time is up, with what is held then.
+// Prints what is held once every goal is reached or the time is up.
 function reach({ goals, timeoutS }) {
   let missing = goals;
   const answer = () => {
@@ -58,31 +59,31 @@ function reach({ goals, timeoutS }) {
       const profile = held(caller, user);
       return [caller, user, profile === null ? null : canonical(profile)];
     });
-    say({ held: documents, counts: report.counts() });
+    printMessage({ held: documents, counts: report.counts() });
     report.clear();
   };
-  const look = () => {
+  const check = () => {
     missing = missing.filter(([caller, user, revision]) => (held(caller, user)?.revision ?? null) !== revision);
     if (missing.length === 0) answer();
   };
   const timer = setTimeout(answer, timeoutS * 1000);
-  report.onFrame = look;
-  look();
+  report.onFrame = check;
+  check();
 }
 
-const everybody = (act) => [...followers.values()].forEach(act);
-const orders = {
+const forEachFollower = (act) => [...followers.values()].forEach(act);
+const commands = {
   begin,
   reach,
-  connect: ({ address }) => everybody((follower) => follower.serverIsAt(address)),
-  rest: ({ isResting }) => everybody((follower) => follower.rest(isResting)),
-  withdrawn: ({ user, revision }) => everybody((follower) => follower.withdrawn(user, revision)),
+  connect: ({ address }) => forEachFollower((follower) => follower.serverIsAt(address)),
+  rest: ({ isResting }) => forEachFollower((follower) => follower.rest(isResting)),
+  withdrawn: ({ user, revision }) => forEachFollower((follower) => follower.withdrawn(user, revision)),
   end: () => process.exit(0),
 };
 
 readline.createInterface({ input: process.stdin })
   .on('line', (line) => {
-    const order = JSON.parse(line);
-    orders[order.do](order);
+    const command = JSON.parse(line);
+    commands[command.do](command);
   })
   .on('close', () => process.exit(0));

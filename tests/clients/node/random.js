@@ -1,5 +1,5 @@
 'use strict';
-// Randomness that a seed repeats: the first bytes of SHA-256 of seed and number.
+// Repeatable random numbers: the first bytes of the SHA-256 hash of seed and counter.
 
 const { createHash } = require('node:crypto');
 
@@ -11,13 +11,13 @@ class Random {
     this.#seed = seed;
   }
 
-  // From 0 up to, and without, 1.
+  // Returns a number from 0 up to but not including 1.
   next() {
     this.#number += 1;
     return createHash('sha256').update(`${this.#seed} ${this.#number}`).digest().readUInt32BE() / 2 ** 32;
   }
 
-  // A waiting time of a Poisson process.
+  // Returns a waiting time of a Poisson process with this mean.
   wait(mean) {
     return -Math.log(1 - this.next()) * mean;
   }

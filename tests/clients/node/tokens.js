@@ -3,13 +3,14 @@
 
 const { createHmac, randomUUID } = require('node:crypto');
 
+// Issues tokens by the server's clock.
 class Minter {
   constructor(secret, clockOffsetS) {
     this.secret = Buffer.from(secret, 'base64');
     this.clockOffsetS = clockOffsetS;
   }
 
-  of(caller, lifeS) {
+  forCaller(caller, lifeS) {
     const now = Math.floor(Date.now() / 1000) + this.clockOffsetS;
     const claims = {
       iss: 'profile-server', aud: 'profile-server', sub: caller.sub, role: caller.role, scope: caller.scope,

@@ -1,1 +1,1 @@
-"""Proof by foreign clients: unmodified WebSocket and JSON Patch libraries follow a real server. Read __main__ first."""
+"""Unmodified WebSocket and JSON Patch libraries follow a real server. Read __main__ first."""

@@ -1,4 +1,4 @@
-"""The run, in order: seed, follow, load and kill, the turn of the day, load and kill again, compare."""
+"""The steps of the run: seed, follow, load and kill, change of day, load and kill again, compare."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import breaches, verdict
+from . import comparison, protocol_violations
 from .api import Api
-from .cast import Caller, cast
-from .crew import Crew, NodeCrew, PythonCrew
-from .desk import Desk
+from .callers import Caller, all_callers
+from .client_groups import ClientGroup, NodeClients, PythonClients
 from .events import Events, user_ids
+from .frame_checks import FrameChecks
 from .load import Consents, Feeder
 from .report import Report
 from .server import Server
@@ -29,22 +29,22 @@ EVENTS_PER_SECOND = 60
 CONSENTS_PER_SECOND = 8
 #: From the first start to the beginning of the load.
 PREPARATION_S = 9
-#: Everything but the load takes less, or something hangs.
+#: Time limit for everything but the load.
 OVERHEAD_S = 150
-#: Before midnight the load stops, so that everybody is compared by then.
-CALM_S = 8
-MIDNIGHT = datetime(2026, 1, 21, tzinfo=verdict.INDIA).timestamp()
+#: The load stops this long before midnight, so that all followers are compared by then.
+QUIET_S = 8
+MIDNIGHT = datetime(2026, 1, 21, tzinfo=comparison.INDIA).timestamp()
 
-REQUIRED_OF_THE_WORLD = (
+REQUIRED_OF_THE_RUN = (
     "events applied",
     "events unchanged",
     "consents changed by PUT",
     "consents changed by the feed",
     "kills",
-    "breaches of RFC 6455 answered",
+    "violations of RFC 6455 answered",
     "deadlines recomputed for the new day",
 )
-REQUIRED_OF_THE_CREWS = (
+REQUIRED_OF_THE_CLIENTS = (
     "frames: profile",
     "frames: patch",
     "frames: gone",
@@ -53,78 +53,80 @@ REQUIRED_OF_THE_CREWS = (
     "patches applied",
     "view hashes compared",
     "revisions crossed by one patch",
-    "left with a close",
-    "left without a word",
+    "disconnected with a close",
+    "disconnected without a close",
     "connections refused or cut",
     "resumes: continued by a patch",
-    "gaps healed by the cursor",
-    "pauses of the slow",
+    "gaps closed by the cursor",
+    "pauses in reading",
     "tokens renewed",
     "sockets that outlived their first token",
     "tokens that expired (4401)",
-    "withdrawals watched to the next frame",
-    "the day's turn as a patch",
+    "withdrawals checked with a ping",
+    "new day sent as a patch",
     "documents equal to GET",
     "documents gone as GET is 404",
 )
-#: From midnight until everybody's view has turned; the server spreads it over 3 s.
+#: Time after midnight by which every view must show the new day; the server spreads the updates over 3 s.
 DAY_TURN_S = 15
-#: Share of the views that may have subscribed again at midnight, because a token expired. They get the new day as an answer.
+#: Maximum share of the views that may get the new day in the answer to a subscribe, because a token expired at midnight.
 ANSWERED_SHARE = 0.05
-#: Of all resumes, so many must have been continued and not begun anew.
+#: Minimum share of the resumes that must continue from the cursor and not start over.
 CONTINUED_SHARE = 0.9
 
 
 class Run:
-    """Everybody on stage."""
+    """One run: the server, the load and both groups of followers."""
 
     def __init__(self, directory: Path, program: Path, clock_library: Path, seed: str, seconds: float) -> None:
         self.report = Report()
         self.half_s = seconds / 2
         self._random = random.Random(f"run {seed}")
         users = user_ids(USERS, seed)
-        self.callers: list[Caller] = cast(users)
-        offset_s = int(MIDNIGHT - PREPARATION_S - self.half_s - CALM_S - time.time())
+        self.callers: list[Caller] = all_callers(users)
+        offset_s = int(MIDNIGHT - PREPARATION_S - self.half_s - QUIET_S - time.time())
         self.server = Server(program, directory, clock_library, offset_s)
-        self.desk = Desk(self.report, self.callers, users)
+        self.checks = FrameChecks(self.report, self.callers, users)
         self.api = Api(self.server)
-        self.crews: list[Crew] = []
+        self.groups: list[ClientGroup] = []
         self._seed, self._users = seed, users
 
     async def run(self) -> None:
-        """The whole of it, and the end of every process."""
+        """Executes all steps and ends every process."""
         try:
             async with asyncio.timeout(2 * self.half_s + OVERHEAD_S):
-                await self._play()
+                await self._run_steps()
         finally:
-            for crew in self.crews:
-                await crew.end()
+            for group in self.groups:
+                await group.end()
             status = await self.server.stop()
         if status != 0:
-            self.report.fault(f"the server ended with {status} when it was told to stop")
+            self.report.fault(f"the server exited with {status} after SIGTERM")
         if "panicked" in self.server.log():
-            self.report.fault("the server's log speaks of a panic")
+            self.report.fault("the server's log reports a panic")
 
-    async def _play(self) -> None:
+    async def _run_steps(self) -> None:
         await self.server.start()
         minter = Minter(self.server.secret(), self.server.now_s)
         events = Events(self._seed, self.server.now_s)
-        python = PythonCrew(self.callers, self.desk, self.server, minter, self._seed)
-        self.crews = [python, NodeCrew(self.callers, self.desk, self.server, minter, self._seed)]
+        python = PythonClients(self.callers, self.checks, self.server, minter, self._seed)
+        self.groups = [python, NodeClients(self.callers, self.checks, self.server, minter, self._seed)]
         self.feeder = Feeder(self.api, minter, events, self.report, self._users, self._seed)
-        self.consents = Consents(self.api, minter, events, self.desk, self._users, self._seed, self._tell_withdrawn)
+        self.consents = Consents(
+            self.api, minter, events, self.checks, self._users, self._seed, self._on_consent_change,
+        )
         await self.feeder.seed()
-        await breaches.check(await self.server.address(), minter.token(self._users[0], "self"), self.report)
-        for crew in self.crews:
-            await crew.begin()
+        await protocol_violations.check(await self.server.address(), minter.token(self._users[0], "self"), self.report)
+        for group in self.groups:
+            await group.begin()
         await self.consents.seed()
-        await self._under_load(MIDNIGHT - CALM_S - self.server.now_s())
-        await self._turn_the_day(python, minter)
+        await self._under_load(MIDNIGHT - QUIET_S - self.server.now_s())
+        await self._pass_midnight(python, minter)
         await self._under_load(self.half_s)
         await self._rest(True)
-        wanted = await verdict.views(self.api, minter, self.callers, self.report)
-        await verdict.compare(self.crews, wanted, self.report)
-        verdict.check_days(wanted, verdict.day_of(self.server.now_s()), self.report)
+        wanted = await comparison.views(self.api, minter, self.callers, self.report)
+        await comparison.compare(self.groups, wanted, self.report)
+        comparison.check_days(wanted, comparison.day_of(self.server.now_s()), self.report)
         self._require()
 
     async def _under_load(self, seconds: float) -> None:
@@ -139,74 +141,75 @@ class Run:
         while (left := end - time.monotonic()) > 5:
             await asyncio.sleep(min(left - 3, self._random.uniform(5, 8)))
             await self.server.kill()
-            self.report.world["kills"] += 1
+            self.report.totals["kills"] += 1
             address = await self.server.start()
-            for crew in self.crews:
-                await crew.server_is_at(address)
+            for group in self.groups:
+                await group.server_is_at(address)
         await asyncio.sleep(max(0, end - time.monotonic()))
         is_on.clear()
         await asyncio.gather(*load)
 
-    async def _turn_the_day(self, python: PythonCrew, minter: Minter) -> None:
-        """Midnight comes while nobody posts: whoever sees deadlines gets their new days unasked."""
+    async def _pass_midnight(self, python: PythonClients, minter: Minter) -> None:
+        """Lets midnight pass without load. Every view with deadlines must be sent its new day without a request."""
         await self._rest(True)
-        await verdict.compare(self.crews, await verdict.views(self.api, minter, self.callers, self.report), self.report)
+        wanted = await comparison.views(self.api, minter, self.callers, self.report)
+        await comparison.compare(self.groups, wanted, self.report)
         if self.server.now_s() >= MIDNIGHT:
-            self.report.fault("midnight came too early for a calm look: the machine is too slow for this run")
-        watchers = {
-            (crew.name, caller.name, user)
-            for crew in self.crews
+            self.report.fault("midnight came before the followers were compared: the machine is too slow for this run")
+        expected = {
+            (group.name, caller.name, user)
+            for group in self.groups
             for caller in self.callers
             for user in caller.users
             if has_deadlines(python.profile(caller.name, user))
         }
-        self.desk.day_turns, self.desk.day_answers = set(), set()
+        self.checks.day_turns, self.checks.day_answers = set(), set()
         try:
             async with asyncio.timeout(MIDNIGHT + DAY_TURN_S - self.server.now_s()):
-                while not watchers <= self.desk.day_turns | self.desk.day_answers:
-                    self.desk.turned.clear()
-                    await self.desk.turned.wait()
+                while not expected <= self.checks.day_turns | self.checks.day_answers:
+                    self.checks.day_changed.clear()
+                    await self.checks.day_changed.wait()
         except TimeoutError:
             pass
-        unpushed = watchers - self.desk.day_turns
-        missing = unpushed - self.desk.day_answers
-        if missing or len(unpushed) > ANSWERED_SHARE * len(watchers):
+        unpushed = expected - self.checks.day_turns
+        missing = unpushed - self.checks.day_answers
+        if missing or len(unpushed) > ANSWERED_SHARE * len(expected):
             self.report.fault(
-                f"{len(missing)} of {len(watchers)} views did not turn with the day, and {len(unpushed - missing)} only with "
-                f"an answer to a subscribe: {min(unpushed)}"
+                f"{len(missing)} of {len(expected)} views did not get the new day, and {len(unpushed - missing)} only "
+                f"with an answer to a subscribe: {min(unpushed)}"
             )
-        self.desk.day_turns = None
+        self.checks.day_turns = None
         await self._rest(False)
 
     async def _rest(self, is_resting: bool) -> None:
-        for crew in self.crews:
-            await crew.rest(is_resting)
+        for group in self.groups:
+            await group.rest(is_resting)
 
-    async def _tell_withdrawn(self, user: str, revision: int) -> None:
-        for crew in self.crews:
-            await crew.withdrawn(user, revision)
+    async def _on_consent_change(self, user: str, revision: int) -> None:
+        for group in self.groups:
+            await group.withdrawn(user, revision)
 
     def _require(self) -> None:
-        self.report.require(REQUIRED_OF_THE_WORLD, REQUIRED_OF_THE_CREWS)
-        for crew, counts in self.report.crews.items():
+        self.report.require(REQUIRED_OF_THE_RUN, REQUIRED_OF_THE_CLIENTS)
+        for group, counts in self.report.groups.items():
             continued = counts["resumes: continued by a patch"] + counts["resumes: continued by a profile"]
             resumes = continued + counts["resumes: reset"]
             if continued < CONTINUED_SHARE * resumes:
-                self.report.fault(f"of {resumes} resumes by the {crew} followers only {continued} were continued")
+                self.report.fault(f"of {resumes} resumes by the {group} followers only {continued} were continued")
 
 
 def has_deadlines(profile: dict[str, Any] | None) -> bool:
-    """Whether it shows a number of days that changes at midnight."""
+    """Whether the profile shows a number of days that changes at midnight."""
     deadlines = (profile or {}).get("deadlines", {})
     return bool(deadlines.get("upcoming") or deadlines.get("overdue"))
 
 
 def main() -> int:
-    """Runs and reports; 1 when there was any fault."""
+    """Runs, prints the report, and returns the exit status: 1 if there was any fault."""
     parser = argparse.ArgumentParser(prog="proof", description=__doc__)
     parser.add_argument("--server", type=Path, required=True, help="the built profile-server")
     parser.add_argument("--clock", type=Path, required=True, help="clock_offset.c, built as a library")
-    parser.add_argument("--directory", type=Path, required=True, help="for the server's data; it is emptied")
+    parser.add_argument("--directory", type=Path, required=True, help="for the server's data; emptied first")
     arguments = parser.parse_args()
     seed = os.environ.get("CLIENTS_SEED") or str(random.SystemRandom().randrange(1_000_000))
     seconds = float(os.environ.get("CLIENTS_SECONDS") or 24)
@@ -216,13 +219,13 @@ def main() -> int:
     try:
         asyncio.run(run.run())
     except Exception as error:
-        run.report.fault(f"the run broke off: {error!r}")
+        run.report.fault(f"the run failed: {error!r}")
     run.report.print()
     took = time.monotonic() - began
     if run.report.faults:
         count = f"{len(run.report.faults)} faults in {took:.0f} s"
         print(f"foreign clients: {count}; CLIENTS_SEED={seed} repeats the events", file=sys.stderr)
-        print(f"the server's log lies in {arguments.directory}", file=sys.stderr)
+        print(f"the server's log is in {arguments.directory}", file=sys.stderr)
         return 1
     print(f"foreign clients: all equal after {took:.0f} s (seed {seed})")
     return 0

@@ -1,4 +1,4 @@
-"""The HTTP side of the API, with the standard library's client on a few threads."""
+"""Calls of the HTTP API, with the standard library's client on a few threads."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ TIMEOUT_S = 30
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response with its body."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON."""
+        """Returns the body as JSON."""
         return json.loads(self.body)
 
 
 class Api:
-    """Calls the server, on connections that are kept."""
+    """A client of the server with persistent connections."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -40,7 +40,7 @@ class Api:
     async def call(
         self, method: str, path: str, token: str, body: bytes | None = None, **headers: str,
     ) -> Answer | None:
-        """Calls; `None` when the server went away meanwhile, whatever it had done by then."""
+        """Sends one request. Returns `None` if the connection broke; the server may have handled it nevertheless."""
         address = await self._server.address()
         sent = {"Authorization": f"Bearer {token}"} | {name.replace("_", "-"): value for name, value in headers.items()}
         loop = asyncio.get_running_loop()
@@ -49,7 +49,7 @@ class Api:
     async def call_until_answered(
         self, method: str, path: str, token: str, body: bytes | None = None, **headers: str,
     ) -> tuple[Answer, bool]:
-        """Sends again, which is always safe, until there is an answer and it is not `busy`; and whether it did so."""
+        """Sends a request until the answer is not `busy`. Returns the answer, and whether the request was repeated."""
         is_repeated = False
         while True:
             answer = await self.call(method, path, token, body, **headers)

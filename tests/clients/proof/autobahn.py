@@ -1,4 +1,4 @@
-"""Autobahn's fuzzing client against the server's own WebSocket layer, behind the example `websocket_echo`.
+"""Autobahn's fuzzing client against the server's WebSocket layer, in the example `websocket_echo`.
 
 The cases and their verdicts are those of the Autobahn Testsuite; `kosoku` runs them under a current Python.
 """
@@ -14,14 +14,14 @@ from kosoku import FailureError, run_fuzzingclient
 
 #: permessage-deflate (12 and 13) is not offered here.
 EXCLUDED = ["12.*", "13.*"]
-#: So many are left; fewer would mean that some were not run.
+#: Number of cases that must run.
 CASES = 301
 AT_ONCE = 4
 TIMEOUT_S = 120
 
 
 async def fuzz(program: Path) -> int:
-    """Runs every case, and says which failed; how many did."""
+    """Runs every case, prints the failed ones, and returns their number."""
     echo = await asyncio.create_subprocess_exec(program, stdout=asyncio.subprocess.PIPE)
     try:
         assert echo.stdout is not None
@@ -44,7 +44,7 @@ async def fuzz(program: Path) -> int:
 
 
 def main() -> int:
-    """1 when any case failed."""
+    """Returns the exit status: 1 if any case failed."""
     parser = argparse.ArgumentParser(prog="autobahn", description=__doc__)
     parser.add_argument("--echo", type=Path, required=True, help="the built example websocket_echo")
     return 1 if asyncio.run(fuzz(parser.parse_args().echo)) else 0

@@ -8,10 +8,10 @@ from typing import Any
 
 
 def canonical(value: Any) -> str:
-    """Member names are ASCII and numbers have few digits, where Python's sorting and printing agree with RFC 8785."""
+    """Returns the canonical form. For ASCII names and short numbers, Python sorts and prints as RFC 8785 requires."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical_hash(value: Any) -> str:
-    """SHA-256 of the canonical form, in hex."""
+    """Returns the SHA-256 hash of the canonical form, in hex."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()

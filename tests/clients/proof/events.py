@@ -1,4 +1,4 @@
-"""Feed events for generated citizens: the same for the same seed, their times aside."""
+"""Feed events for generated citizens. A seed repeats them, except for their times."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ STATUSES = ["not_applied", "applied", "under_review", "approved", "rejected", "a
 
 
 def user_ids(count: int, seed: str) -> tuple[str, ...]:
-    """Ids of generated citizens."""
+    """Returns the ids of `count` generated citizens."""
     letters = random.Random(f"users {seed}")
     alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
     return tuple(f"usr_{number:03}{''.join(letters.choices(alphabet, k=11))}" for number in range(count))
 
 
 class Events:
-    """Draws events."""
+    """Generates random events."""
 
     def __init__(self, seed: str, now_s: Callable[[], float]) -> None:
         self._random = random.Random(f"events {seed}")
@@ -47,7 +47,7 @@ class Events:
         ]
 
     def event(self, subject: str, source: str, kind: str, data: Data) -> Data:
-        """The envelope, with the time of now; now and then of an hour ago, when it may be superseded already."""
+        """Returns an event with the present time. One in 20 is an hour old, and may be superseded."""
         self._number += 1
         age_s = 3_600 if self._random.random() < 0.05 and source != "consent" else 0
         at = datetime.fromtimestamp(self._now_s() - age_s, UTC)
@@ -57,12 +57,12 @@ class Events:
         }
 
     def first(self, subject: str) -> list[tuple[str, Data]]:
-        """One event of each kind but completions, so that there is something to see in every section."""
+        """Returns one event of each kind except completions, so that every section has a value."""
         kinds = [kind for kind in self._kinds if kind[1] != "deadline.completed"]
         return [(source, self.event(subject, source, kind, make())) for source, kind, make, _ in kinds]
 
     def any(self, subjects: list[str]) -> tuple[str, list[Data]]:
-        """Some events of one source."""
+        """Returns an event of one random kind for each subject."""
         source, kind, make, _ = self._random.choices(self._kinds, [weight for *_, weight in self._kinds])[0]
         return source, [self.event(subject, source, kind, make()) for subject in subjects]
 

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .api import Api
-from .desk import Desk
 from .events import Events
-from .ledger import Consent
+from .expected_access import Consent
+from .frame_checks import FrameChecks
 from .report import Report
 from .tokens import Minter
 
@@ -20,19 +20,19 @@ HOT_USERS = 8
 
 
 def feed_path(source: str) -> str:
-    """Where a source posts."""
+    """Returns the path that a source posts to."""
     return f"/api/v2/feeds/{source}"
 
 
 class Feeder:
-    """Posts batches until they are acknowledged, whatever happens to the server meanwhile."""
+    """Posts batches until they are acknowledged, also across kills of the server."""
 
     def __init__(self, api: Api, minter: Minter, events: Events, report: Report, users: tuple[str, ...], seed: str):
         self._api, self._minter, self._events, self._report, self._users = api, minter, events, report, users
         self._random = random.Random(f"feeder {seed}")
 
     async def seed(self) -> None:
-        """The first events of everybody."""
+        """Posts the first events of every user."""
         by_source: dict[str, list[dict[str, Any]]] = {}
         for user in self._users:
             for source, event in self._events.first(user):
@@ -60,13 +60,13 @@ class Feeder:
                 "POST", feed_path(source), self._minter.feed(source), json.dumps(events).encode(),
                 Content_Type="application/cloudevents-batch+json",
             )
-            self._report.world["posts repeated"] += is_repeated
+            self._report.totals["posts repeated"] += is_repeated
             if answer.status != 200:
                 self._report.fault(f"a batch of {source} was answered {answer.status}: {answer.body[:300]!r}")
                 return
             total = answer.json()
             for name in ("applied", "unchanged", "duplicates", "busy"):
-                self._report.world[f"events {name}"] += total[name]
+                self._report.totals[f"events {name}"] += total[name]
             if total["rejected"]:
                 self._report.fault(f"events of {source} were rejected: {answer.body[:500]!r}")
             busy = [result["index"] for result in total["results"] if result["status"] == "busy"]
@@ -74,18 +74,18 @@ class Feeder:
 
 
 class Consents:
-    """Citizens who change their minds: by PUT, or through the consent feed."""
+    """Changes the consent of citizens, by PUT or through the consent feed."""
 
     def __init__(
-        self, api: Api, minter: Minter, events: Events, desk: Desk, users: tuple[str, ...], seed: str,
-        tell: Callable[[str, int], Awaitable[None]],
+        self, api: Api, minter: Minter, events: Events, checks: FrameChecks, users: tuple[str, ...], seed: str,
+        on_change: Callable[[str, int], Awaitable[None]],
     ) -> None:
-        self._api, self._minter, self._events, self._desk, self._users = api, minter, events, desk, users
-        self._tell = tell
+        self._api, self._minter, self._events, self._checks, self._users = api, minter, events, checks, users
+        self._on_change = on_change
         self._random = random.Random(f"consents {seed}")
 
     async def seed(self) -> None:
-        """Most begin with some consent on record."""
+        """Gives two thirds of the users a first consent."""
         for user in self._users[::3]:
             await self._change(user, Consent("full", True))
         for user in self._users[1::3]:
@@ -97,20 +97,20 @@ class Consents:
         while is_on.is_set():
             user = self._random.choice(self._users)
             wanted = Consent(self._random.choice(levels), self._random.random() < 0.5)
-            if wanted != self._desk.consents[user].current:
+            if wanted != self._checks.consents[user].current:
                 await self._change(user, wanted)
             await asyncio.sleep(self._random.expovariate(changes_per_second))
 
     async def _change(self, user: str, wanted: Consent) -> None:
-        history = self._desk.consents[user]
+        history = self._checks.consents[user]
         history.in_flight = True
         put = self._random.random() < 0.5
         revision, is_exact = await (self._put(user, wanted) if put else self._post(user, wanted))
         history.record(revision, wanted, is_exact=is_exact)
         history.in_flight = False
-        self._desk.report.world["consents changed by PUT" if put else "consents changed by the feed"] += 1
-        self._desk.consent_settled(user)
-        await self._tell(user, revision)
+        self._checks.report.totals["consents changed by PUT" if put else "consents changed by the feed"] += 1
+        self._checks.consent_settled(user)
+        await self._on_change(user, revision)
 
     async def _put(self, user: str, wanted: Consent) -> tuple[int, bool]:
         answer, is_repeated = await self._api.call_until_answered(
@@ -132,6 +132,6 @@ class Consents:
 
 
 def body_of(consent: Consent) -> bytes:
-    """As the API takes it."""
+    """Returns the request body that sets the consent."""
     body = {"data_sharing_level": consent.level, "third_party_sharing": consent.third_party_sharing}
     return json.dumps(body).encode()

@@ -1,4 +1,4 @@
-"""The server as a process, on a data directory and a wall clock of its own."""
+"""The server process, with its own data directory and wall clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 
-#: Small queues and segments, so that a short run meets their ends.
+#: Small queues and segments, so that a short run reaches their limits.
 SETTINGS = """
 [http]
 max_event_bytes = 65_536
@@ -30,7 +30,7 @@ day_roll_spread_s = 3
 
 
 class Server:
-    """Starts, is killed, and starts again where it was."""
+    """A server that can be killed and started again on the same data."""
 
     def __init__(self, program: Path, directory: Path, clock_library: Path, clock_offset_s: int) -> None:
         self.clock_offset_s = clock_offset_s
@@ -44,16 +44,16 @@ class Server:
         (directory / "config.local.toml").write_text(SETTINGS)
 
     def now_s(self) -> float:
-        """The time by the server's wall clock, in seconds since the Unix epoch."""
+        """Returns the time of the server's wall clock, in seconds since the Unix epoch."""
         return time.time() + self.clock_offset_s
 
     async def address(self) -> str:
-        """Where it listens; waits until it does."""
+        """Waits until the server is ready, and returns its address."""
         await self._is_up.wait()
         return self._address
 
     async def start(self) -> str:
-        """Starts it, and returns its address when it is ready."""
+        """Starts the server, and returns its address when it is ready."""
         with (self._directory / "server.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 self._program, "serve", "--data-dir", self._directory,
@@ -72,7 +72,7 @@ class Server:
         return self._address
 
     async def kill(self) -> None:
-        """SIGKILL. It has to have lived until then."""
+        """Sends SIGKILL. The server must have run until then."""
         self._is_up.clear()
         assert self._process is not None
         if self._process.returncode is not None:
@@ -81,7 +81,7 @@ class Server:
         await self._process.wait()
 
     async def stop(self) -> int | None:
-        """SIGTERM, after which it is to end by itself; the exit status, `None` when it was gone already."""
+        """Sends SIGTERM and returns the exit status, or `None` if the server had ended before."""
         if self._process is None or self._process.returncode is not None:
             return None
         self._is_up.clear()
@@ -94,7 +94,7 @@ class Server:
             return await self._process.wait()
 
     def secret(self) -> bytes:
-        """The secret that signs tokens in development."""
+        """Returns the secret that signs tokens in development."""
         for line in (self._directory / ".env").read_text().splitlines():
             name, _, value = line.partition("=")
             if name == "PROFILE_SERVER_DEV_SECRET":
@@ -102,9 +102,9 @@ class Server:
         raise RuntimeError("the server made no development secret")
 
     def log_tail(self) -> str:
-        """What it said last."""
+        """Returns the last lines of the log."""
         return "\n".join(self.log().splitlines()[-40:])
 
     def log(self) -> str:
-        """All that it said."""
+        """Returns the log."""
         return (self._directory / "server.log").read_text(errors="replace")

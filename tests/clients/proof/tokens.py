@@ -9,7 +9,7 @@ import json
 import uuid
 from collections.abc import Callable
 
-from .cast import Caller
+from .callers import Caller
 
 
 def _base64url(data: bytes) -> bytes:
@@ -17,14 +17,14 @@ def _base64url(data: bytes) -> bytes:
 
 
 class Minter:
-    """Mints tokens by the server's clock."""
+    """Issues tokens by the server's clock."""
 
     def __init__(self, secret: bytes, now_s: Callable[[], float]) -> None:
         self.secret = secret
         self._now_s = now_s
 
     def token(self, sub: str, role: str, scope: str = "", act: str | None = None, life_s: int = 3_000) -> str:
-        """A token that lives for `life_s` from now."""
+        """Returns a token that is valid for `life_s` seconds."""
         now = int(self._now_s())
         claims: dict[str, object] = {
             "iss": "profile-server", "aud": "profile-server", "sub": sub, "role": role, "scope": scope,
@@ -37,10 +37,10 @@ class Minter:
         signature = hmac.digest(self.secret, signed, hashlib.sha256)
         return (signed + b"." + _base64url(signature)).decode()
 
-    def of(self, caller: Caller, life_s: int = 3_000) -> str:
-        """A caller's token."""
+    def for_caller(self, caller: Caller, life_s: int = 3_000) -> str:
+        """Returns a token for a caller."""
         return self.token(caller.sub, caller.role, caller.scope, caller.act, life_s)
 
     def feed(self, source: str) -> str:
-        """An engine's token."""
+        """Returns a token for the engine that writes the feed `source`."""
         return self.token(f"svc:{source}", "service", f"feed:{source}")

@@ -1,19 +1,19 @@
-"""The callers that follow, and what each of them is like."""
+"""The callers that follow, and how each of them behaves."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .ledger import Viewer, leaves_of_names
+from .expected_access import Viewer, leaves_of_names
 
-#: A token that lasts the whole run, one that is renewed in place, one whose end closes the socket.
+#: Kinds of tokens: valid for the whole run, renewed on the open socket, or left to expire, which closes the socket.
 LASTING, RENEWED, EXPIRING = "lasting", "renewed", "expiring"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """One socket's owner."""
+    """The caller of one socket in each group."""
 
     name: str
     sub: str
@@ -23,29 +23,29 @@ class Caller:
     act: str | None = None
     fields: tuple[str, ...] | None = None
     token: str = LASTING
-    #: Mean seconds between two disconnects of its own will.
-    restless_s: float = 12.0
-    #: Stops reading for a while now and then.
+    #: Mean time in seconds until the caller disconnects.
+    disconnect_after_s: float = 12.0
+    #: Whether the caller sometimes stops reading for a while.
     is_slow: bool = False
 
     def viewer(self) -> Viewer:
-        """The caller as the ledger knows it."""
+        """Returns what the caller's access depends on."""
         fields = None if self.fields is None else leaves_of_names(self.fields)
         return Viewer(self.role, frozenset(self.scope.split()), fields)
 
-    def plain(self) -> dict[str, Any]:
-        """As JSON."""
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the caller as a JSON object."""
         return asdict(self)
 
 
-def cast(users: tuple[str, ...]) -> list[Caller]:
-    """Everybody who follows."""
+def all_callers(users: tuple[str, ...]) -> list[Caller]:
+    """Returns every caller that follows."""
     many = "profile:read live:many"
     callers = [
-        Caller("dashboard", "svc:dashboard", "service", users, many, token=RENEWED, restless_s=7),
-        Caller("slow dashboard", "svc:dashboard", "service", users, many, restless_s=30, is_slow=True),
+        Caller("dashboard", "svc:dashboard", "service", users, many, token=RENEWED, disconnect_after_s=7),
+        Caller("slow dashboard", "svc:dashboard", "service", users, many, disconnect_after_s=30, is_slow=True),
         Caller("prediction engine", "svc:prediction", "service", users, f"{many} ai_context", token=EXPIRING),
-        Caller("bank", "svc:bank", "service", users, f"{many} third_party", restless_s=9),
+        Caller("bank", "svc:bank", "service", users, f"{many} third_party", disconnect_after_s=9),
         Caller(
             "scheme finder", "svc:finder", "service", users, many,
             fields=("eligibility", "deadlines.upcoming", "economic.bpl_status", "no.such.field"),
@@ -58,7 +58,7 @@ def cast(users: tuple[str, ...]) -> list[Caller]:
     ]
     for number, user in enumerate(users):
         kept = {0: RENEWED, 1: EXPIRING}.get(number % 10, LASTING)
-        callers.append(Caller(f"citizen {number}", user, "self", (user,), token=kept, restless_s=20))
+        callers.append(Caller(f"citizen {number}", user, "self", (user,), token=kept, disconnect_after_s=20))
     for number, user in enumerate(users[:8]):
         sections = "section:eligibility section:deadlines"
         callers.append(Caller(f"agent {number}", f"agt:helper{number}", "agent", (user,), sections, act=user))

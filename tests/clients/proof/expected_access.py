@@ -1,4 +1,4 @@
-"""Who may see what: a table of its own, taken from the specification and not from the server.
+"""Which leaves each caller may see: an independent table, taken from the specification and not from the server.
 
 Leaves are dotted paths: `demographics.state`, or `cohort_tags` where the member itself is the leaf.
 """
@@ -33,7 +33,7 @@ SINGLE = ("identity_token", "profile_completeness_pct", "cohort_tags")
 
 
 def section(name: str) -> frozenset[str]:
-    """All leaves of a section."""
+    """Returns all leaves of a section."""
     return frozenset(f"{name}.{leaf}" for leaf in SECTIONS[name])
 
 
@@ -58,7 +58,7 @@ AI_CONTEXT = {
 
 @dataclass(frozen=True)
 class Consent:
-    """The citizen's consent, as far as masks depend on it. Nothing on record is the least."""
+    """The citizen's consent, as far as masks depend on it. The defaults apply when no consent is on record."""
 
     level: str = "minimal"
     third_party_sharing: bool = False
@@ -66,14 +66,14 @@ class Consent:
 
 @dataclass(frozen=True)
 class Viewer:
-    """What a caller is, as far as masks depend on it."""
+    """A caller, as far as masks depend on it."""
 
     role: str
     scopes: frozenset[str]
     fields: frozenset[str] | None = None
 
-    def sees(self, consent: Consent) -> frozenset[str] | None:
-        """The leaves beside the envelope, or `None` where the user is hidden."""
+    def visible_leaves(self, consent: Consent) -> frozenset[str] | None:
+        """Returns the visible leaves outside the envelope, or `None` if the user is hidden."""
         mask = self._mask(consent)
         return mask if mask is None or self.fields is None else mask & self.fields
 
@@ -94,7 +94,7 @@ class Viewer:
 
 
 def leaves_of_names(names: Iterable[str]) -> frozenset[str]:
-    """The leaves that `fields` names; unknown names name nothing."""
+    """Returns the leaves that `fields` selects; unknown names select nothing."""
     found: set[str] = set()
     for name in names:
         found |= section(name) if name in SECTIONS else {name} & EVERYTHING
@@ -102,7 +102,7 @@ def leaves_of_names(names: Iterable[str]) -> frozenset[str]:
 
 
 def leaves_of_document(document: Mapping[str, Any]) -> set[str]:
-    """The leaves of a profile. A name that the table does not know stands as it is, so that nobody may see it."""
+    """Returns the leaves of a profile. A name outside the table is returned as it is, and no caller may see it."""
     found: set[str] = set()
     for name, value in document.items():
         if name in SECTIONS and isinstance(value, dict):
@@ -113,7 +113,7 @@ def leaves_of_document(document: Mapping[str, Any]) -> set[str]:
 
 
 def leaves_of_operation(operation: Mapping[str, Any]) -> set[str]:
-    """The leaves that an operation of RFC 6902 touches or brings."""
+    """Returns the leaves that an operation of RFC 6902 reads or writes."""
     member, *below = (part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:])
     if member not in SECTIONS:
         return {member}
@@ -128,18 +128,18 @@ class ConsentHistory:
     def __init__(self) -> None:
         self.current = Consent()
         self.in_flight = False
-        self._turns: list[tuple[int, int, Consent]] = []
+        self._changes: list[tuple[int, int, Consent]] = []
 
     def record(self, revision: int, consent: Consent, *, is_exact: bool) -> None:
-        """It holds from `revision` on; where it is not exact, it may have held since the turn before."""
-        last = self._turns[-1][1] if self._turns else 0
-        self._turns.append((revision if is_exact else min(last + 1, revision), revision, consent))
+        """Records a consent from `revision` on; if not exact, from any revision after the last change."""
+        last = self._changes[-1][1] if self._changes else 0
+        self._changes.append((revision if is_exact else min(last + 1, revision), revision, consent))
         self.current = consent
 
     def possible(self, revision: int) -> set[Consent]:
-        """What may have held at a revision."""
+        """Returns the consents that may have applied at a revision."""
         held = {Consent()}
-        for first, last, consent in self._turns:
+        for first, last, consent in self._changes:
             if revision >= last:
                 held = {consent}
             elif revision >= first:

@@ -1,6 +1,6 @@
-"""Breaches of RFC 6455 on the live socket itself, over a plain TCP connection: what each is answered with.
+"""Violations of RFC 6455 on the live socket, sent over a plain TCP connection, and the expected answers.
 
-Autobahn looks at the layer that reads frames; this looks at what the live session makes of its findings.
+Autobahn tests the layer that reads frames; this tests how the live session reacts to its errors.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from .report import Report
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 FINAL = 0x80
 ANSWER_TIMEOUT_S = 10
-#: More than any message may have.
+#: A length above the maximum of a message.
 TOO_LONG = 200 * 1024
 MESSAGE = b'{"type":"ping"}'
 
 
 def frame(first: int, payload: bytes = b"", *, is_masked: bool = True) -> bytes:
-    """A client's frame; `first` is FINAL, reserved bits and opcode together."""
+    """Returns a client's frame. `first` combines FINAL, reserved bits and opcode."""
     length = len(payload)
     extended = b"" if length < 126 else length.to_bytes(2) if length < 1 << 16 else length.to_bytes(8)
     short = {0: length, 2: 126, 8: 127}[len(extended)]
@@ -33,41 +33,41 @@ def frame(first: int, payload: bytes = b"", *, is_masked: bool = True) -> bytes:
 
 
 @dataclass(frozen=True)
-class Breach:
-    """What is sent, and the close code that must come."""
+class Violation:
+    """Bytes to send, and the close code that must be the answer."""
 
     name: str
     sent: bytes
     code: int
 
 
-BREACHES = [
-    Breach("an unknown opcode", frame(FINAL | 0x3, b"x"), 1002),
-    Breach("a reserved bit", frame(FINAL | 0x40 | TEXT, MESSAGE), 1002),
-    Breach("a frame without a mask", frame(FINAL | TEXT, MESSAGE, is_masked=False), 1002),
-    Breach("a ping in fragments", frame(PING, b"x"), 1002),
-    Breach("a ping of 126 bytes", frame(FINAL | PING, b"x" * 126), 1002),
-    Breach("a continuation of nothing", frame(FINAL, b"x"), 1002),
-    Breach("a message within a message", frame(TEXT, b"{") + frame(FINAL | TEXT, MESSAGE), 1002),
-    Breach("a close code that nobody sends", frame(FINAL | CLOSE, (1005).to_bytes(2)), 1002),
-    Breach("a message of bytes", frame(FINAL | BINARY, MESSAGE), 1003),
-    Breach("text that is not UTF-8", frame(FINAL | TEXT, b'{"type":"\xff"}'), 1007),
-    Breach("half a character, and not its other half", frame(TEXT, b'"\xe2\x82') + frame(FINAL, b'A"'), 1007),
-    Breach("a message that is too long", frame(FINAL | TEXT, b" " * TOO_LONG), 1009),
-    Breach("too long in fragments", frame(TEXT, b" " * (TOO_LONG // 2)) + frame(FINAL, b" " * (TOO_LONG // 2)), 1009),
-    Breach("a close, which is answered", frame(FINAL | CLOSE, (1000).to_bytes(2) + "grüß".encode()), 1000),
+VIOLATIONS = [
+    Violation("an unknown opcode", frame(FINAL | 0x3, b"x"), 1002),
+    Violation("a reserved bit", frame(FINAL | 0x40 | TEXT, MESSAGE), 1002),
+    Violation("a frame without a mask", frame(FINAL | TEXT, MESSAGE, is_masked=False), 1002),
+    Violation("a ping in fragments", frame(PING, b"x"), 1002),
+    Violation("a ping of 126 bytes", frame(FINAL | PING, b"x" * 126), 1002),
+    Violation("a continuation of nothing", frame(FINAL, b"x"), 1002),
+    Violation("a message within a message", frame(TEXT, b"{") + frame(FINAL | TEXT, MESSAGE), 1002),
+    Violation("a close code that nobody sends", frame(FINAL | CLOSE, (1005).to_bytes(2)), 1002),
+    Violation("a message of bytes", frame(FINAL | BINARY, MESSAGE), 1003),
+    Violation("text that is not UTF-8", frame(FINAL | TEXT, b'{"type":"\xff"}'), 1007),
+    Violation("half a character, and not its other half", frame(TEXT, b'"\xe2\x82') + frame(FINAL, b'A"'), 1007),
+    Violation("a message that is too long", frame(FINAL | TEXT, b" " * TOO_LONG), 1009),
+    Violation("too long in fragments", frame(TEXT, b" " * (TOO_LONG // 2)) + frame(FINAL, b" " * (TOO_LONG // 2)), 1009),
+    Violation("a close, which is answered", frame(FINAL | CLOSE, (1000).to_bytes(2) + "grüß".encode()), 1000),
 ]
 
 
 class Connection:
-    """A WebSocket by hand."""
+    """A WebSocket connection that sends bytes as they are given."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
     @classmethod
     async def open(cls, address: str, token: str) -> Connection:
-        """Shakes hands."""
+        """Connects and does the WebSocket handshake."""
         host, _, port = address.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         key = base64.b64encode(os.urandom(16)).decode()
@@ -85,7 +85,7 @@ class Connection:
         self._writer.write(sent)
 
     async def receive(self) -> tuple[int, bytes]:
-        """The next frame's opcode and payload; heartbeats are left out."""
+        """Returns opcode and payload of the next frame that is not a heartbeat."""
         while True:
             first, short = await self._reader.readexactly(2)
             length = {126: 2, 127: 8}.get(short)
@@ -95,21 +95,21 @@ class Connection:
                 return first & 0xF, payload
 
     def close(self) -> None:
-        """Ends it at once."""
+        """Aborts the connection."""
         self._writer.transport.abort()
 
 
 async def check(address: str, token: str, report: Report) -> None:
-    """Tries every breach, each on a connection of its own, and what is no breach."""
+    """Tries every violation on a connection of its own, and a permitted ping between two fragments."""
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
-        for breach in BREACHES:
+        for violation in VIOLATIONS:
             connection = await Connection.open(address, token)
-            connection.send(breach.sent)
+            connection.send(violation.sent)
             opcode, payload = await connection.receive()
             code = int.from_bytes(payload[:2])
-            if (opcode, code) != (CLOSE, breach.code):
-                report.fault(f"{breach.name}: answered with opcode {opcode}, {payload!r}, and not closed {breach.code}")
-            report.world["breaches of RFC 6455 answered"] += 1
+            if (opcode, code) != (CLOSE, violation.code):
+                report.fault(f"{violation.name}: opcode {opcode}, {payload!r}, and not close {violation.code}")
+            report.totals["violations of RFC 6455 answered"] += 1
             connection.close()
         connection = await Connection.open(address, token)
         connection.send(frame(TEXT, MESSAGE[:5]) + frame(FINAL | PING, b"between") + frame(FINAL, MESSAGE[5:]))
