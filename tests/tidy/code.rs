@@ -1,4 +1,4 @@
-//! Rust source as far as these checks need it: without comments and literals, and split into product and tests.
+//! Rust source without comments and literals, divided into product and tests.
 
 use crate::tree::{self, File};
 use std::collections::BTreeSet;
@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 pub(crate) struct Code {
     /// The file's path from the root.
     pub(crate) path: String,
-    /// The code; comments, and what stands inside quotes, are blank.
+    /// The code, with comments and the content of literals blanked.
     pub(crate) code: String,
-    /// Whether only tests, examples and benchmarks use the file.
+    /// Whether the file is used only by tests, examples and benchmarks.
     pub(crate) is_test: bool,
 }
 
-/// The code of every Rust file. Modules behind `#[cfg(test)]` inside a file are left out, files behind one are marked.
+/// Returns the code of every Rust file. Inline `#[cfg(test)]` modules are removed, files of such modules are marked.
 pub(crate) fn all() -> Vec<Code> {
     let files = tree::rust_files();
     let stripped: Vec<(String, String)> =
@@ -30,7 +30,7 @@ pub(crate) fn all() -> Vec<Code> {
     stripped.into_iter().map(code).collect()
 }
 
-/// Whether the code holds `needle`, not as a part of a longer name.
+/// Returns whether the code contains `needle` other than as a part of a longer name.
 pub(crate) fn mentions(code: &str, needle: &str) -> bool {
     let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(needle).any(|(at, _)| {
@@ -44,7 +44,7 @@ pub(crate) fn mentions(code: &str, needle: &str) -> bool {
 
 const GATE: &str = "#[cfg(test)]";
 
-/// The module files that stand behind `#[cfg(test)] mod name;`, as paths without `.rs`.
+/// Returns the module files declared by `#[cfg(test)] mod name;`, as paths without `.rs`.
 fn gated_modules(path: &str, code: &str) -> Vec<String> {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     let folder = match file {
@@ -57,7 +57,7 @@ fn gated_modules(path: &str, code: &str) -> Vec<String> {
     names.map(|name| format!("{folder}/{name}")).collect()
 }
 
-/// Cuts `#[cfg(test)] mod name { … }` out.
+/// Removes each `#[cfg(test)] mod name { … }`.
 fn without_test_modules(mut code: String) -> String {
     let mut from = 0;
     while let Some(at) = code[from..].find(GATE).map(|at| at + from) {
@@ -74,7 +74,7 @@ fn without_test_modules(mut code: String) -> String {
     code
 }
 
-/// How long the block is that starts with the text's first brace.
+/// Returns the length of the block that starts with the text's first brace.
 fn matching_brace(text: &str) -> usize {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
@@ -90,7 +90,7 @@ fn matching_brace(text: &str) -> usize {
     text.len()
 }
 
-/// Blanks comments (nested ones too) and what stands inside string and character literals.
+/// Blanks comments, including nested ones, and the content of string and character literals.
 pub(crate) fn without_comments_and_literals(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -136,7 +136,7 @@ fn block_comment(text: &str) -> usize {
     at
 }
 
-/// The length of the raw string (`r"…"`, `br#"…"#`) that the text starts with, if it does.
+/// Returns the length of the raw string (`r"…"`, `br#"…"#`) that the text starts with, if any.
 fn raw_string(text: &str, before: &str) -> Option<usize> {
     if before.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
         return None;
@@ -162,7 +162,7 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Tells `'x'` and `'\n'` from a lifetime.
+/// Distinguishes `'x'` and `'\n'` from a lifetime.
 fn is_character_literal(text: &str) -> bool {
     let mut chars = text.chars().skip(1);
     match chars.next() {
@@ -192,7 +192,7 @@ fn a_name_is_found_only_whole() {
 }
 
 #[test]
-fn test_modules_are_told_from_the_product() {
+fn test_modules_are_distinguished_from_the_product() {
     let code = "fn a() {}\n#[cfg(test)]\nmod tests { fn b() { if c {} } }\nfn d() {}\n#[cfg(test)]\nmod kit;\n";
     assert_eq!(without_test_modules(code.to_owned()).matches("fn ").count(), 2);
     assert_eq!(gated_modules("store/src/lib.rs", code), ["store/src/kit"]);

@@ -1,4 +1,4 @@
-//! The configuration reference is made from the comments of `config/default.toml`.
+//! The configuration reference is generated from the comments of `config/default.toml`.
 
 use std::fmt::Write;
 
@@ -8,19 +8,19 @@ const PAGE: &str = "docs/configuration.md";
 
 const HEAD: &str = "# Configuration
 
-Every setting, its default and its meaning. To change one, name it in `config.local.toml` in the data directory, in a file
+Every setting, its default and its meaning. To change one, set it in `config.local.toml` in the data directory, in a file
 given as `--config FILE`, in the environment, or as a flag where the command has one; the order is file, local file,
 environment, flag, and the last one wins. An unknown key, a wrong type or a contradiction stops the start.
 `profile-server config print` shows the values in force and where each comes from; `profile-server config check` tests them
-without a start. Secrets do not stand here: they are in `.env` in the data directory or in the environment. Who may see what
-is not a setting but `config/access.toml`.
+without a start. Secrets are not listed here: they are in `.env` in the data directory or in the environment. Access
+rules are not settings: they are in `config/access.toml`.
 
-The variable of a setting is `PROFILE_SERVER__SECTION__KEY`; the tables name it.
+The environment variable of a setting is `PROFILE_SERVER__SECTION__KEY`, as listed in the tables.
 
-This page is made from `config/default.toml`: `UPDATE=1 cargo test --workspace --test tidy configuration` writes it anew.
+This page is generated from `config/default.toml`: `UPDATE=1 cargo test --workspace --test tidy configuration` updates it.
 ";
 
-/// A section of the settings with its introduction, and a row for each key.
+/// A section of the settings with its introduction and a row for each key.
 #[derive(Default)]
 struct Section {
     name: String,
@@ -35,7 +35,7 @@ struct Row {
 }
 
 fn sections(settings: &str) -> Vec<Section> {
-    // The comment at the top of the file is about the file.
+    // The first comment describes the file itself.
     let (_, settings) = settings.split_once("\n\n").expect("a comment at the top");
     let mut sections = vec![Section::default()];
     let mut comment = Vec::new();

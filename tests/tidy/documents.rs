@@ -1,15 +1,15 @@
-//! The documentation names only files that exist.
+//! Checks that the documentation names only files that exist.
 
 use std::path::Path;
 
 use crate::tree::File;
 use crate::{none, tree};
 
-/// Folders of the repository. A path in a document that begins with one of them is a path from the root.
+/// Folders of the repository. A path in a document that begins with one of them is relative to the root.
 const FOLDERS: &[&str] =
     &["src", "domain", "actors", "store", "config", "data", "kernels", "loadtest", "tests", "docs", "examples", ".ci"];
 
-/// The documents of the root and of `docs/`. The changelog may name what is gone.
+/// Returns the documents of the root and of `docs/`. The changelog may name removed files.
 fn documents() -> Vec<File> {
     let is_current = |path: &str| path.starts_with("docs/") || (!path.contains('/') && path != "CHANGELOG.md");
     tree::files(&[".md"]).into_iter().filter(|file| is_current(&file.path)).collect()
@@ -26,7 +26,7 @@ fn paths_in_documents_exist() {
 }
 
 #[test]
-fn links_between_documents_lead_somewhere() {
+fn links_between_documents_have_a_target() {
     let mut findings = Vec::new();
     for File { path, text } in documents() {
         let folder = tree::root().join(&path).parent().map(Path::to_owned).unwrap_or_default();
@@ -36,7 +36,7 @@ fn links_between_documents_lead_somewhere() {
     none(findings);
 }
 
-/// The paths from the root between backticks. One with `NAME` or a placeholder in it stands for a file to be made.
+/// Returns the paths from the root between backticks. A path with `NAME` or a placeholder stands for a new file.
 fn paths_in_code(text: &str) -> Vec<&str> {
     let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     let is_path = |span: &&str| {
@@ -47,7 +47,7 @@ fn paths_in_code(text: &str) -> Vec<&str> {
     spans.filter(is_path).collect()
 }
 
-/// The targets of links to other files, without what stands behind `#`.
+/// Returns the targets of links to other files, without the fragment after `#`.
 fn links(text: &str) -> Vec<&str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
     targets
@@ -56,7 +56,7 @@ fn links(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn paths_and_links_are_told_from_other_text() {
+fn paths_and_links_are_distinguished_from_other_text() {
     let text = "see `src/lib.rs`, `GET /api`, `src/http/NAME.rs`, `a/b`, `docs/adr` and `tests/*.rs`";
     assert_eq!(paths_in_code(text), ["src/lib.rs", "docs/adr"]);
     let text = "[a](docs/a.md#part), [b](https://example.org/x), [c](#part) and [d](LICENSE)";

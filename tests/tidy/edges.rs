@@ -1,12 +1,12 @@
-//! Data flows one way: which room may know which, and which room may know which crate of the outside world.
+//! Allowed dependencies: between the crates of the workspace, and on external crates.
 
 use crate::manifest::{self, Member};
 use crate::none;
 
-/// The root package: the front door.
+/// The root package: the server.
 pub(crate) const ROOT: &str = "profile-server";
 
-/// Every edge there may be between rooms, by normal and build dependencies. Tests may know all.
+/// The allowed normal and build dependencies between crates of the workspace. Tests may use all.
 pub(crate) const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("kernels", &[]),
@@ -19,35 +19,35 @@ pub(crate) const EDGES: &[(&str, &[&str])] = &[
     (ROOT, &["actors", "adapters", "config", "data", "domain", "kernels", "store"]),
 ];
 
-/// Outside crates that only some rooms may know, and why.
+/// External crates that only some crates of the workspace may use, each with the reason.
 const KEPT_IN: &[(&str, &[&str], &str)] = &[
-    ("actix", &["actors", ROOT], "actors are live state; everything below them is plain code"),
+    ("actix", &["actors", ROOT], "only live state is actors; all other crates are plain code"),
     ("actix-rt", &["actors", ROOT], "arbiters and the web server's system"),
-    ("actix-web", &[ROOT, "loadtest"], "the front door; loadtest's bare handler is what it is measured against"),
-    ("actix-http", &[ROOT], "the front door"),
-    ("actix-ws", &[ROOT], "the front door"),
-    ("sled", &["store"], "the durable state has one owner, who knows sled's traps"),
-    ("aes-gcm-siv", &["store", "actors"], "what leaves for the disk is sealed in one place, cursors in another"),
+    ("actix-web", &[ROOT, "loadtest"], "the HTTP server; loadtest compares it with a bare handler"),
+    ("actix-http", &[ROOT], "the HTTP server"),
+    ("actix-ws", &[ROOT], "the HTTP server"),
+    ("sled", &["store"], "the durable state has one owner, which handles the pitfalls of sled"),
+    ("aes-gcm-siv", &["store", "actors"], "data on disk is sealed in `store`, cursors in `actors`"),
     ("arrow", &["store"], "export files are written behind a port"),
     ("parquet", &["store"], "export files are written behind a port"),
-    ("cudarc", &["kernels"], "devices are the leaf's own affair"),
-    ("moka", &["actors", ROOT], "views, and verified tokens"),
+    ("cudarc", &["kernels"], "only `kernels` uses GPUs"),
+    ("moka", &["actors", ROOT], "caches of views and of verified tokens"),
     ("libc", &["store"], "system calls that the standard library lacks"),
-    ("jsonwebtoken", &[ROOT], "callers are told apart at the door"),
-    ("metrics-exporter-prometheus", &[ROOT], "rooms count, the front door shows"),
-    ("tracing-subscriber", &[ROOT], "rooms tell, the front door writes"),
-    ("anyhow", &[ROOT, "loadtest"], "programs may give up with a sentence; libraries have typed errors"),
+    ("jsonwebtoken", &[ROOT], "only the HTTP server verifies tokens"),
+    ("metrics-exporter-prometheus", &[ROOT], "crates record metrics, only the server exports them"),
+    ("tracing-subscriber", &[ROOT], "crates emit log events, only the server writes them"),
+    ("anyhow", &[ROOT, "loadtest"], "programs may fail with a message; libraries have typed errors"),
     ("clap", &[ROOT, "loadtest"], "only programs have arguments"),
     ("indicatif", &[ROOT, "loadtest"], "only programs have a terminal"),
-    ("tempfile", &[ROOT, "loadtest"], "the demo's and the generator's throw-away data; elsewhere for tests only"),
+    ("tempfile", &[ROOT, "loadtest"], "temporary data of the demo and the load generator; elsewhere only in tests"),
     ("tokio-tungstenite", &[ROOT, "loadtest"], "clients: `watch` and the generator; the server writes its own frames"),
     ("toml", &["config", "data", "loadtest"], "settings, facts and scenarios"),
     ("ureq", &[ROOT], "the demo posts events to its own server"),
-    ("getrandom", &[ROOT], "randomness comes in through the `Entropy` port"),
-    ("rand", &[], "randomness comes in through the `Entropy` port; tests use seeds"),
+    ("getrandom", &[ROOT], "randomness is injected, by the `Entropy` port"),
+    ("rand", &[], "randomness is injected, by the `Entropy` port; tests use seeds"),
 ];
 
-/// Crates that must not come in at all, and why. `deny.toml` holds what others could bring along.
+/// Crates that must not be used, each with the reason. `deny.toml` also covers indirect dependencies.
 const REFUSED: &[(&str, &str)] = &[
     ("awc", "pulls h2 0.3, which has an open advisory"),
     ("actix-web-actors", "deprecated"),
@@ -58,27 +58,28 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn rooms_know_only_the_rooms_below_them() {
+fn crates_depend_only_on_allowed_crates() {
     let members = manifest::members();
     let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
     let mut findings = Vec::new();
     for member in &members {
-        let Some((_, allowed)) = EDGES.iter().find(|(room, _)| *room == member.name) else {
-            findings.push(format!("`{}` is a room without a line in the table of edges", member.name));
+        let Some((_, allowed)) = EDGES.iter().find(|(from, _)| *from == member.name) else {
+            findings.push(format!("`{}` has no line in the table of allowed edges", member.name));
             continue;
         };
-        let rooms = all_of(member).filter(|dependency| names.contains(dependency));
-        findings.extend(rooms.filter(|room| !allowed.contains(room)).map(|room| format!("{} -> {room}", member.name)));
+        let used = all_of(member).filter(|dependency| names.contains(dependency));
+        let refused = used.filter(|to| !allowed.contains(to));
+        findings.extend(refused.map(|to| format!("{} -> {to} is not an allowed edge", member.name)));
     }
     none(findings);
 }
 
 #[test]
-fn outside_crates_stay_in_their_rooms() {
+fn external_crates_are_used_only_where_allowed() {
     let mut findings = Vec::new();
     for member in manifest::members() {
-        for (krate, rooms, reason) in KEPT_IN {
-            if !rooms.contains(&member.name.as_str()) && all_of(&member).any(|dependency| dependency == *krate) {
+        for (krate, users, reason) in KEPT_IN {
+            if !users.contains(&member.name.as_str()) && all_of(&member).any(|dependency| dependency == *krate) {
                 findings.push(format!("`{}` depends on `{krate}`: {reason}", member.name));
             }
         }
@@ -92,12 +93,12 @@ fn outside_crates_stay_in_their_rooms() {
 }
 
 #[test]
-fn versions_lints_and_the_package_facts_stand_once() {
+fn versions_lints_and_package_facts_are_defined_once() {
     let mut findings = Vec::new();
     for member in manifest::members() {
         let manifest = manifest::table(&member);
         if manifest.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool) != Some(true) {
-            findings.push(format!("`{}` does not take the workspace's lints", member.name));
+            findings.push(format!("`{}` does not inherit the workspace's lints", member.name));
         }
         for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let dependencies = manifest.get(kind).and_then(toml::Value::as_table);

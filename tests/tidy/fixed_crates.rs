@@ -1,19 +1,19 @@
-//! The crates that the product's shape fixes: each a normal dependency, and used for what it is there for.
+//! The external crates that the specification requires: each is a normal dependency and is used for its purpose.
 
 use crate::code::{self, mentions};
 use crate::{manifest, none};
 
-/// One use of a fixed crate.
+/// One use of a required crate.
 struct Use {
-    /// The crate, as the registry calls it.
+    /// The crate's name in the registry.
     name: &'static str,
-    /// The room that depends on it.
-    room: &'static str,
-    /// Where it is used: files whose paths start so.
+    /// The workspace crate that depends on it.
+    user: &'static str,
+    /// Prefix of the paths of the files that use it.
     place: &'static str,
-    /// What the code there names; all of it, in one file or several.
+    /// The names that must all occur in these files.
     names: &'static [&'static str],
-    /// What it is there for.
+    /// What the crate is used for.
     purpose: &'static str,
 }
 
@@ -22,62 +22,62 @@ const ROOT: &str = "profile-server";
 const USES: &[Use] = &[
     Use {
         name: "actix",
-        room: "actors",
+        user: "actors",
         place: "actors/src/runtime/",
         names: &["actix", "Actor", "Handler"],
         purpose: "each active user is an actix actor",
     },
     Use {
         name: "actix-web",
-        room: ROOT,
+        user: ROOT,
         place: "src/http/transport/listener.rs",
         names: &["actix_web", "App", "HttpService"],
         purpose: "the HTTP server, over connections of our own (ADR 0009)",
     },
-    Use { name: "tokio", room: ROOT, place: "src/live/", names: &["tokio"], purpose: "time-outs and channels" },
-    Use { name: "serde", room: "config", place: "config/src/", names: &["Deserialize"], purpose: "settings" },
-    Use { name: "serde_json", room: "domain", place: "domain/src/", names: &["serde_json"], purpose: "JSON" },
+    Use { name: "tokio", user: ROOT, place: "src/live/", names: &["tokio"], purpose: "time-outs and channels" },
+    Use { name: "serde", user: "config", place: "config/src/", names: &["Deserialize"], purpose: "settings" },
+    Use { name: "serde_json", user: "domain", place: "domain/src/", names: &["serde_json"], purpose: "JSON" },
     Use {
         name: "json-patch",
-        room: "domain",
+        user: "domain",
         place: "domain/src/pipeline/",
         names: &["json_patch", "Patch", "PatchOperation"],
         purpose: "emitted patches are `json_patch::Patch`",
     },
     Use {
         name: "moka",
-        room: "actors",
+        user: "actors",
         place: "actors/src/view",
         names: &["moka"],
         purpose: "ready-to-send views live in moka",
     },
-    Use { name: "sled", room: "store", place: "store/src/", names: &["sled", "Tree"], purpose: "durable state" },
+    Use { name: "sled", user: "store", place: "store/src/", names: &["sled", "Tree"], purpose: "durable state" },
     Use {
         name: "sha2",
-        room: "domain",
+        user: "domain",
         place: "domain/src/integrity.rs",
         names: &["sha2", "Sha256"],
         purpose: "the profile's hash tree",
     },
     Use {
         name: "aes-gcm-siv",
-        room: "store",
+        user: "store",
         place: "store/src/seal",
         names: &["aes_gcm_siv", "Aes256GcmSiv"],
         purpose: "every record on disk is sealed",
     },
     Use {
         name: "tracing-subscriber",
-        room: ROOT,
+        user: ROOT,
         place: "src/telemetry",
         names: &["tracing_subscriber"],
         purpose: "logs",
     },
-    Use { name: "metrics", room: "store", place: "store/src/metric.rs", names: &["metrics"], purpose: "metrics" },
-    Use { name: "metrics", room: "actors", place: "actors/src/metric.rs", names: &["metrics"], purpose: "metrics" },
+    Use { name: "metrics", user: "store", place: "store/src/metric.rs", names: &["metrics"], purpose: "metrics" },
+    Use { name: "metrics", user: "actors", place: "actors/src/metric.rs", names: &["metrics"], purpose: "metrics" },
     Use {
         name: "metrics-exporter-prometheus",
-        room: ROOT,
+        user: ROOT,
         place: "src/telemetry",
         names: &["metrics_exporter_prometheus", "PrometheusBuilder"],
         purpose: "the admin listener's /metrics",
@@ -88,10 +88,10 @@ const USES: &[Use] = &[
 fn fixed_crates_are_normal_dependencies() {
     let members = manifest::members();
     let missing = USES.iter().filter(|wanted| {
-        let room = members.iter().find(|member| member.name == wanted.room);
-        !room.is_some_and(|room| room.normal.iter().any(|name| name == wanted.name))
+        let user = members.iter().find(|member| member.name == wanted.user);
+        !user.is_some_and(|user| user.normal.iter().any(|name| name == wanted.name))
     });
-    none(missing.map(|wanted| format!("`{}` does not depend on `{}`", wanted.room, wanted.name)).collect());
+    none(missing.map(|wanted| format!("`{}` does not depend on `{}`", wanted.user, wanted.name)).collect());
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the compiler does not hold: who may know whom, what each fixed crate is for, and where the world (clock,
-//! environment, randomness) may come in. Each table entry and each exception says why.
+//! Rules that the compiler does not check: dependencies between crates, the uses of required external crates, and the
+//! places that may read the clock, the environment or randomness. Each table entry and each exception has its reason.
 
 mod code;
 mod configuration;

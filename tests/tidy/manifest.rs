@@ -1,4 +1,4 @@
-//! The manifests, as cargo reads them.
+//! The manifests of the workspace, as cargo reads them.
 
 use crate::tree;
 use serde_json::Value;
@@ -9,13 +9,13 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Its folder from the root; empty for the root itself.
     pub(crate) folder: String,
-    /// The names of its normal dependencies, as they are called in the registry.
+    /// The registry names of its normal dependencies.
     pub(crate) normal: Vec<String>,
     /// The names of its build dependencies.
     pub(crate) build: Vec<String>,
 }
 
-/// Every member, by `cargo metadata`.
+/// Returns every member that `cargo metadata` reports.
 pub(crate) fn members() -> Vec<Member> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
@@ -25,7 +25,7 @@ pub(crate) fn members() -> Vec<Member> {
     assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let members: Vec<Member> = metadata["packages"].as_array().expect("packages").iter().map(member).collect();
-    assert!(members.len() >= 8, "the house has eight rooms, cargo sees {}", members.len());
+    assert!(members.len() >= 8, "the workspace has at least eight crates, cargo finds {}", members.len());
     members
 }
 
@@ -45,7 +45,7 @@ fn member(package: &Value) -> Member {
     }
 }
 
-/// A member's manifest, parsed.
+/// Returns a member's parsed manifest.
 pub(crate) fn table(member: &Member) -> toml::Table {
     let path = tree::root().join(&member.folder).join("Cargo.toml");
     std::fs::read_to_string(path).expect("a manifest").parse().expect("TOML")

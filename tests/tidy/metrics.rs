@@ -1,10 +1,10 @@
-//! Metrics: each name and meaning stands once, the documentation agrees, and so does the contract.
+//! Metrics: each is defined once, and the documentation and the contract agree with the code.
 
 use std::collections::BTreeSet;
 
 use crate::{none, tree};
 
-/// The names that the contract fixes, with their labels.
+/// The metrics of the contract, with their labels.
 const CONTRACT: &[(&str, &[&str])] = &[
     ("profile_http_requests_total", &["route", "method", "status"]),
     ("profile_http_request_duration_seconds", &["route"]),
@@ -32,7 +32,7 @@ const CONTRACT: &[(&str, &[&str])] = &[
     ("profile_source_circuit_state", &["source"]),
 ];
 
-/// The names that the contract fixes for parts that do not exist yet, and what each waits for.
+/// The metrics of the contract for parts that are not built yet, each with the missing part.
 const FUTURE: &[(&str, &str)] = &[
     ("profile_snapshots_total", "snapshots are not built"),
     ("profile_export_rows_total", "the export is not built"),

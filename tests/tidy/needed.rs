@@ -1,4 +1,4 @@
-//! What the manifests and the table of edges allow is still needed.
+//! Checks that all dependencies and allowed edges are still needed.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::edges::{EDGES, ROOT};
 use crate::manifest::{self, Member};
 use crate::{none, tree};
 
-/// Edges that no crate uses yet, each with the reason why the table already has it.
+/// Allowed edges that no crate uses yet, each with the reason.
 const FUTURE_EDGES: &[(&str, &str, &str)] = &[
     ("adapters", "domain", "the crate of adapters to other systems is not there yet"),
     (ROOT, "adapters", "the crate of adapters to other systems is not there yet"),
@@ -15,7 +15,7 @@ const FUTURE_EDGES: &[(&str, &str, &str)] = &[
     ("actors", "kernels", "columns of live profiles will be kept beside the actors"),
 ];
 
-/// Dependencies that no source names, each with the reason why they are there.
+/// Dependencies that no source file names, each with the reason.
 const UNNAMED: &[(&str, &str, &str)] =
     &[("store", "aes", "its feature `zeroize` wipes key schedules, which `aes-gcm-siv` does not ask for")];
 
@@ -32,12 +32,14 @@ fn every_edge_that_is_allowed_is_needed() {
     for (from, to) in allowed() {
         match (uses(from, to), is_future(from, to)) {
             (false, false) => findings.push(format!("{from} -> {to} is allowed, and no manifest uses it")),
-            (true, true) => findings.push(format!("{from} -> {to} is used now: take it from the edges to come")),
+            (true, true) => findings.push(format!("{from} -> {to} is used now: remove it from FUTURE_EDGES")),
             _ => {}
         }
     }
     let unknown = FUTURE_EDGES.iter().filter(|(from, to, _)| !allowed().any(|edge| edge == (*from, *to)));
-    findings.extend(unknown.map(|(from, to, _)| format!("{from} -> {to} is to come, and not in the table of edges")));
+    findings.extend(
+        unknown.map(|(from, to, _)| format!("{from} -> {to} is in FUTURE_EDGES, but not in the table of edges")),
+    );
     none(findings);
 }
 
@@ -50,7 +52,7 @@ fn every_dependency_is_named_by_the_sources() {
     let mut findings = Vec::new();
     for member in &members {
         let is_own = |path: &str| is_of(member, &members, path);
-        // A normal dependency is there for the product; others are there for tests, also for those inside a file.
+        // A normal dependency must be used by the product, others by tests, which may be inside a source file.
         let product = sources.iter().filter(|file| !file.is_test && is_own(&file.path));
         let product: Vec<&str> = product.map(|file| file.code.as_str()).collect();
         let all = files.iter().filter(|(path, _)| is_own(path));
@@ -61,10 +63,10 @@ fn every_dependency_is_named_by_the_sources() {
             let names: BTreeSet<&str> = dependencies.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
             for name in &names {
                 let is_named = places.iter().any(|code| mentions(code, &name.replace('-', "_")));
-                let is_excused = UNNAMED.iter().any(|(room, other, _)| (*room, other) == (member.name.as_str(), name));
+                let is_excused = UNNAMED.iter().any(|(user, other, _)| (*user, other) == (member.name.as_str(), name));
                 match (is_named, is_excused) {
                     (false, false) => findings.push(format!("`{}` does not use its {kind} `{name}`", member.name)),
-                    (true, true) => findings.push(format!("`{}` uses `{name}`: take the exception back", member.name)),
+                    (true, true) => findings.push(format!("`{}` uses `{name}`: remove the exception", member.name)),
                     _ => {}
                 }
                 if kind == "dev-dependencies" && member.normal.iter().any(|normal| normal == name) {
@@ -76,7 +78,7 @@ fn every_dependency_is_named_by_the_sources() {
     none(findings);
 }
 
-/// Whether the file belongs to the member, and to no member inside it.
+/// Returns whether the file belongs to the member and not to a member inside it.
 fn is_of(member: &Member, members: &[Member], path: &str) -> bool {
     let is_within = |folder: &str| path.starts_with(&format!("{folder}/"));
     match member.folder.as_str() {

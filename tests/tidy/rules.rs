@@ -1,15 +1,15 @@
-//! Names that only some places may use: the world comes in through few doors, and dangerous things have one home.
+//! Names that only some files may use: sources of time, randomness and settings, and other restricted functions.
 
 use crate::code::{self, Code, mentions};
 use crate::none;
 
-/// Names, and where they may stand.
+/// Names, and the places where they may be used.
 struct Rule {
     what: &'static str,
     names: &'static [&'static str],
-    /// Whether tests, examples and benchmarks are bound too.
+    /// Whether the rule also applies to tests, examples and benchmarks.
     binds_tests: bool,
-    /// Path prefixes where the names may stand, each with the reason.
+    /// Path prefixes of files that may use the names, each with the reason.
     except: &'static [(&'static str, &'static str)],
 }
 
@@ -19,8 +19,8 @@ const RULES: &[Rule] = &[
         names: &["SystemTime::now", "Timestamp::now", "Zoned::now", "UNIX_EPOCH.elapsed"],
         binds_tests: false,
         except: &[
-            ("src/wiring", "the system's clock is made here and injected everywhere"),
-            ("loadtest/src/wall_clock.rs", "events that happen now carry the time of now"),
+            ("src/wiring", "the system clock is created here and injected everywhere"),
+            ("loadtest/src/wall_clock.rs", "generated events carry the present time"),
         ],
     },
     Rule {
@@ -31,20 +31,20 @@ const RULES: &[Rule] = &[
             ("src/", "durations of requests, and time-outs"),
             ("store/src/", "durations of commits and checkpoints, for metrics and pacing"),
             ("actors/src/", "idle times, and how long a revision took"),
-            ("loadtest/src/", "measuring is what it is for"),
+            ("loadtest/src/", "a load generator measures time"),
         ],
     },
     Rule {
         what: "draws randomness",
         names: &["getrandom", "thread_rng", "OsRng", "rand", "new_v4", "now_v7", "RandomState"],
         binds_tests: false,
-        except: &[("src/wiring", "the system's entropy is made here and injected everywhere")],
+        except: &[("src/wiring", "the source of randomness is created here and injected everywhere")],
     },
     Rule {
         what: "reads the environment",
         names: &["env::var", "env::vars", "env::var_os", "env::vars_os"],
         binds_tests: false,
-        except: &[("config/src/", "settings have one way in")],
+        except: &[("config/src/", "only this crate reads settings")],
     },
     Rule {
         what: "writes unsafe code",
@@ -52,29 +52,34 @@ const RULES: &[Rule] = &[
         binds_tests: true,
         except: &[("store/src/sync_shim.rs", "replaces the C function that sled syncs with")],
     },
-    Rule { what: "sends past a mailbox's bound", names: &["do_send"], binds_tests: true, except: &[] },
+    Rule { what: "ignores the capacity of a mailbox", names: &["do_send"], binds_tests: true, except: &[] },
     Rule {
-        what: "registers metrics apart from its room's metric file",
+        what: "registers metrics outside its crate's metric file",
         names: &["counter!", "gauge!", "histogram!", "describe_counter!", "describe_gauge!", "describe_histogram!"],
         binds_tests: false,
         except: &[
             ("store/src/metric.rs", "the store's metric names"),
             ("actors/src/metric.rs", "the actors' metric names"),
-            ("src/telemetry/metric.rs", "the front door's metric names"),
+            ("src/telemetry/metric.rs", "the server's metric names"),
         ],
     },
     Rule {
-        what: "prints past what may fail",
+        what: "prints and ignores write errors",
         names: &["println!", "eprintln!", "print!", "eprint!"],
         binds_tests: false,
         except: &[],
     },
-    Rule { what: "leaves work for later", names: &["todo!", "unimplemented!", "dbg!"], binds_tests: true, except: &[] },
+    Rule {
+        what: "leaves work unfinished",
+        names: &["todo!", "unimplemented!", "dbg!"],
+        binds_tests: true,
+        except: &[],
+    },
     Rule { what: "skips a test", names: &["#[ignore"], binds_tests: true, except: &[] },
 ];
 
 #[test]
-fn the_world_comes_in_through_few_doors() {
+fn restricted_names_are_used_only_where_allowed() {
     let sources = code::all();
     assert!(sources.len() > 50, "only {} Rust files were found", sources.len());
     none(RULES.iter().flat_map(|rule| findings(rule, &sources)).collect());
@@ -102,14 +107,14 @@ fn every_exception_is_still_needed() {
             let mut there = sources.iter().filter(|file| file.path.starts_with(place)).peekable();
             let used = there.any(|file| rule.names.iter().any(|name| mentions(&file.code, name)));
             if !used {
-                findings.push(format!("nothing under `{place}` {}: take the exception back", rule.what));
+                findings.push(format!("nothing under `{place}` {}: remove the exception", rule.what));
             }
         }
     }
     none(findings);
 }
 
-/// A silenced lint says why; and the product expects it to fire, so that the exception goes when its cause goes.
+/// A silenced lint has a reason. Product code uses `expect`, so that an exception without a cause is reported.
 #[test]
 fn silenced_lints_say_why() {
     let mut findings = Vec::new();
@@ -128,17 +133,17 @@ fn silenced_lints_say_why() {
     none(findings);
 }
 
-/// HTTP and the live outlets see views only, so that nothing can pass a mask by.
+/// HTTP and the live outlets handle only masked views, so that no unmasked value can reach a client.
 #[test]
-fn the_front_door_cannot_name_an_unmasked_profile() {
-    let doors = ["src/http", "src/live"];
+fn http_and_live_code_cannot_name_an_unmasked_profile() {
+    let folders = ["src/http", "src/live"];
     let sources = code::all();
-    let behind_doors = sources.iter().filter(|file| doors.iter().any(|door| file.path.starts_with(door)));
-    let findings = behind_doors.filter(|file| names_profile(&file.code));
+    let restricted = sources.iter().filter(|file| folders.iter().any(|folder| file.path.starts_with(folder)));
+    let findings = restricted.filter(|file| names_profile(&file.code));
     none(findings.map(|file| format!("{} names `domain::profile`", file.path)).collect());
 }
 
-/// Whether the code names the module `domain::profile`, alone or in a group of a `use`.
+/// Returns whether the code names the module `domain::profile`, alone or in a group of a `use`.
 fn names_profile(code: &str) -> bool {
     const GROUP: &str = "domain::{";
     let dense = code.split_whitespace().collect::<Vec<_>>().join(" ").replace(":: ", "::");
@@ -147,7 +152,7 @@ fn names_profile(code: &str) -> bool {
     mentions(&dense, "domain::profile") || items.any(|item| item == "profile")
 }
 
-/// What stands between the commas of a `use` group; `rest` starts behind its opening brace.
+/// Returns the items of a `use` group; `rest` starts after its opening brace.
 fn items_of_group(rest: &str) -> Vec<&str> {
     let (mut items, mut start, mut depth) = (Vec::new(), 0, 0);
     for (at, c) in rest.char_indices() {

@@ -1,17 +1,17 @@
-//! What every text file of the project is held to.
+//! Rules for every text file of the project.
 
 use crate::{none, tree};
 
-/// Above this a file is split.
+/// Maximum number of lines of a Rust file.
 const MOST_LINES: usize = 500;
 
-/// Files that people write; data and locks are left out.
+/// Endings of hand-written files; data and lock files are not included.
 const WRITTEN: &[&str] = &[".rs", ".toml", ".md", ".sh", ".yml", ".yaml", "Makefile", ".ci/run", ".cu", ".py", ".ts"];
 
-/// First folders of paths that exist on somebody's machine only.
+/// First folders of paths that exist only on one machine.
 const MACHINE_FOLDERS: &[&str] = &["home", "root", "Users", "work", "workspace", "mnt", "opt", "builds"];
 
-/// Marks of unfinished work. Put together here, so that this file does not hold them.
+/// Marks of unfinished work, concatenated so that this file does not contain them.
 const MARKS: &[&str] = &[concat!("FIX", "ME"), concat!("TO", "DO"), concat!("X", "XX"), concat!("HA", "CK")];
 
 #[test]
@@ -22,7 +22,7 @@ fn files_are_short() {
 }
 
 #[test]
-fn nothing_is_left_for_later() {
+fn no_file_has_marks_of_unfinished_work() {
     let mut findings = Vec::new();
     for file in tree::files(WRITTEN) {
         for (number, line) in (1..).zip(file.text.lines()) {
@@ -36,7 +36,7 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
-fn no_file_knows_the_machine_it_was_written_on() {
+fn no_file_names_a_path_of_one_machine() {
     let mut findings = Vec::new();
     for file in tree::files(WRITTEN) {
         for (number, line) in (1..).zip(file.text.lines()) {
@@ -56,7 +56,7 @@ fn names_machine_path(line: &str) -> bool {
 }
 
 #[test]
-fn machine_paths_are_told_from_others() {
+fn machine_paths_are_distinguished_from_others() {
     for machine in MACHINE_FOLDERS {
         assert!(names_machine_path(&format!("see `/{machine}/me/profile-server`")));
         assert!(!names_machine_path(&format!("GET https://example.org/{machine}/me")));

@@ -3,20 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// A text file of the project.
 pub(crate) struct File {
-    /// Its path from the root, with `/`.
+    /// The path from the root, with `/`.
     pub(crate) path: String,
-    /// What it holds.
+    /// The content.
     pub(crate) text: String,
 }
 
-/// Every text file with one of these endings, sorted by path.
+/// Returns every text file with one of these endings, sorted by path.
 pub(crate) fn files(endings: &[&str]) -> Vec<File> {
     let mut files = Vec::new();
     collect(root(), endings, &mut files);
@@ -24,7 +24,7 @@ pub(crate) fn files(endings: &[&str]) -> Vec<File> {
     files
 }
 
-/// Every Rust file.
+/// Returns every Rust file.
 pub(crate) fn rust_files() -> Vec<File> {
     files(&[".rs"])
 }
@@ -47,7 +47,7 @@ fn collect(folder: &Path, endings: &[&str], files: &mut Vec<File>) {
     }
 }
 
-/// What `.gitignore` keeps out, and git's own folder.
+/// Returns whether git ignores the folder or uses it itself.
 fn is_generated(name: &str) -> bool {
     name.starts_with("target") || matches!(name, ".git" | ".venv" | "node_modules" | "var" | "proptest-regressions")
 }
