@@ -1,11 +1,11 @@
-//! A caller with one connection, which it keeps. What arrived before the server died is read.
+//! A client with one persistent connection. It also reads what arrived before the server was killed.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::http::{BodyReader, Request, Response, try_connect};
 
-/// One caller, and the connection that it uses at a time.
+/// A client and its current connection.
 pub(crate) struct Client {
     address: SocketAddr,
     token: String,

@@ -33,33 +33,33 @@ impl Disk {
         (Self(file), harness.with_variable("FAILING_DISK_UNDER", data_dir))
     }
 
-    /// Every write fails from now on: the disk is full.
+    /// Makes every write fail from now on, as on a full disk.
     pub(crate) fn fill(&self) {
         self.command(WRITES_AT, FAIL);
     }
 
-    /// The next sync fails.
+    /// Makes the next sync fail.
     pub(crate) fn fail_one_sync(&self) {
         self.command(SYNCS_AT, FAIL_ONCE);
     }
 
-    /// Every sync fails from now on.
+    /// Makes every sync fail from now on.
     pub(crate) fn fail_syncs(&self) {
         self.command(SYNCS_AT, FAIL);
     }
 
-    /// Writes and syncs work again.
+    /// Makes writes and syncs work again.
     pub(crate) fn repair(&self) {
         self.command(WRITES_AT, WORK);
         self.command(SYNCS_AT, WORK);
     }
 
-    /// Number of writes that failed.
+    /// Returns the number of writes that failed.
     pub(crate) fn failed_writes(&self) -> u64 {
         self.count(FAILED_WRITES_AT)
     }
 
-    /// Number of syncs that failed.
+    /// Returns the number of syncs that failed.
     pub(crate) fn failed_syncs(&self) -> u64 {
         self.count(FAILED_SYNCS_AT)
     }
@@ -75,7 +75,7 @@ impl Disk {
     }
 }
 
-/// The compiled library. `make test` needs a C compiler anyway.
+/// Compiles the library and returns its path. `make test` needs a C compiler anyway.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {

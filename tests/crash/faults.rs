@@ -28,12 +28,12 @@ impl Fixture {
         Self { disk, harness, token, generator: Arc::new(EventGenerator::new(2, 20)), ledger: Ledger::default() }
     }
 
-    /// An event that would change the first hot user.
+    /// Returns an event that would change the first hot user.
     fn event(&self) -> Arc<Event> {
         Arc::new(self.generator.change(&self.generator.hot()[0]))
     }
 
-    /// Posts an event that has to be applied.
+    /// Posts an event that must be applied.
     #[track_caller]
     fn applied(&mut self, client: &mut Client) {
         let event = self.event();
@@ -42,7 +42,7 @@ impl Fixture {
         self.ledger.enter([(event, outcome)]);
     }
 
-    /// Posts an event that has to be refused for now.
+    /// Posts an event that must be refused for now.
     #[track_caller]
     fn refused(&mut self, client: &mut Client) {
         let event = self.event();
@@ -52,7 +52,7 @@ impl Fixture {
         self.ledger.enter([(event, Outcome::Unknown)]);
     }
 
-    /// Reads go on, and show what was acknowledged and nothing else.
+    /// Checks that reads still work and show exactly what was acknowledged.
     #[track_caller]
     fn reads(&self, client: &mut Client) {
         let user = &self.generator.hot()[0];

@@ -23,7 +23,7 @@ pub(crate) struct Event {
     pub(crate) line: String,
 }
 
-/// The outcome of an event that was sent, as its answer says.
+/// The outcome of an event, as its answer reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Applied {
@@ -35,12 +35,12 @@ pub(crate) enum Outcome {
     Duplicate {
         revision: u64,
     },
-    /// Busy, or no answer: it may be stored or not.
+    /// Busy, or no answer: the event may or may not be stored.
     Unknown,
 }
 
 impl Outcome {
-    /// The revision in an acknowledgement.
+    /// Returns the revision in an acknowledgement.
     pub(crate) fn revision(self) -> Option<u64> {
         match self {
             Self::Applied { revision } | Self::Unchanged { revision } | Self::Duplicate { revision } => Some(revision),
@@ -98,7 +98,7 @@ impl EventGenerator {
         self.stamp(event, user, late)
     }
 
-    /// An event that changes `user`'s profile, whatever the profile is.
+    /// Returns an event that changes `user`'s profile, whatever the profile is.
     pub(crate) fn change(&self, user: &Arc<str>) -> Event {
         let number = self.next.load(Ordering::Relaxed);
         // Its source has no other writer, its time is the newest, its value is a new one.
@@ -117,7 +117,7 @@ impl EventGenerator {
         json!({"source": "/engines/deadlines", "type": "deadline.detected", "data": data})
     }
 
-    /// Gives the event an id of its own and the time of its number, less `late` microseconds.
+    /// Gives the event a unique id and the time of its number, less `late` microseconds.
     fn stamp(&self, mut event: Value, user: Arc<str>, late: usize) -> Event {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let micros = 10_000_000 + number - late;
@@ -171,7 +171,7 @@ fn path(source: &str) -> String {
     format!("/api/v2/feeds/{source}")
 }
 
-/// The profile as `client` sees it; `None` if it is not visible.
+/// Returns the profile as `client` sees it; `None` if it is not visible.
 pub(crate) fn profile(client: &mut Client, user: &str) -> Option<Value> {
     let response = client.get(&format!("/api/v2/profile/{user}")).expect("an answer");
     match response.status {

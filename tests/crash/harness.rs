@@ -1,4 +1,4 @@
-//! The server as a process: started on a directory of its own, and killed.
+//! The server process, which tests start on a data directory and kill.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -20,14 +20,14 @@ const SERVER: &str = env!("CARGO_BIN_EXE_profile-server");
 /// The time that assembly sees: no day turns while a test runs.
 pub(crate) const CLOCK: &str = "2026-01-21T12:00:00Z";
 
-/// What the servers of one test share: data, settings and log.
+/// Data, settings and log that the servers of one test share.
 pub(crate) struct Harness {
     directory: TempDir,
     environment: Vec<(String, String)>,
 }
 
 impl Harness {
-    /// Makes an empty one, on a disk: a file system in memory would hide what syncing costs.
+    /// Makes an empty harness on a disk: a file system in memory would hide the cost of syncs.
     pub(crate) fn new() -> Self {
         let parent = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).expect("cargo's directory for tests");
         let directory = TempDir::new_in(parent).expect("a directory");
@@ -53,17 +53,17 @@ impl Harness {
         self.directory.path().join("data")
     }
 
-    /// Whether some checkpoint removed a segment: every start begins a segment, and nothing else removes one.
+    /// Returns whether some checkpoint removed a segment: every start begins a segment, and nothing else removes one.
     pub(crate) fn was_checkpointed(&self) -> bool {
         !self.data_dir().join("journal/0000000001.segment").exists()
     }
 
-    /// A file beside the data.
+    /// Returns the path of a file beside the data.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    /// Everything that the servers wrote to stderr.
+    /// Returns everything that the servers wrote to stderr.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.beside("stderr")).unwrap_or_default()
     }
@@ -97,7 +97,7 @@ impl Harness {
         }
     }
 
-    /// A token signed with the development secret.
+    /// Returns a token signed with the development secret.
     pub(crate) fn token(&self, sub: &str, role: &str, scope: &str) -> String {
         let output = self
             .command("token")
@@ -109,7 +109,7 @@ impl Harness {
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
-    /// A command of the server's program. The environment of the test does not reach it.
+    /// Returns a command of the server's program, without the environment of the test.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(SERVER);
         command.arg(name).arg("--data-dir").arg(self.data_dir());
@@ -120,7 +120,7 @@ impl Harness {
 }
 
 impl Drop for Harness {
-    /// A failed test prints the last lines of the log.
+    /// Prints the last lines of the log if the test failed.
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.log();
@@ -131,7 +131,7 @@ impl Drop for Harness {
     }
 }
 
-/// A process that does not outlive its test.
+/// A process that is killed when dropped.
 struct Process(Child);
 
 impl Drop for Process {
@@ -188,7 +188,7 @@ impl Server {
         Client::connect(self.listen, token).expect("the server takes connections")
     }
 
-    /// The status of `/health/ready`.
+    /// Returns the status of `/health/ready`.
     pub(crate) fn readiness(&self) -> u16 {
         let mut client = Client::connect(self.admin_listen, "").expect("the server takes connections");
         client.get("/health/ready").expect("an answer").status
@@ -202,7 +202,7 @@ impl Server {
     }
 }
 
-/// The files below `directory`, by path, to compare with what is there later.
+/// Returns the content of the files below `directory`, by path, for a later comparison.
 pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory") {

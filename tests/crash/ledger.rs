@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::feed::{Event, Outcome};
 
-/// Everything that was ever sent to one data directory.
+/// Everything that was sent to one data directory.
 #[derive(Default)]
 pub(crate) struct Ledger {
     events: HashMap<usize, Entry>,
@@ -20,7 +20,7 @@ struct Entry {
     unanswered: bool,
     /// The revision that it made, if an answer said so.
     revision: Option<u64>,
-    /// Whether the server knew it after a restart.
+    /// Whether the server had it after a restart.
     confirmed: bool,
 }
 
@@ -63,7 +63,8 @@ impl Ledger {
         }
     }
 
-    /// Events that were not confirmed after a restart: those that must be there, and those of unknown outcome.
+    /// Returns the events that were not confirmed after a restart: those that must be stored, and those of unknown
+    /// outcome.
     pub(crate) fn open(&self) -> (Vec<Arc<Event>>, Vec<Arc<Event>>) {
         let mut open: Vec<_> = self.events.values().filter(|entry| !entry.confirmed).collect();
         open.sort_unstable_by_key(|entry| entry.event.number);
@@ -72,14 +73,14 @@ impl Ledger {
         (events(there), events(unknown))
     }
 
-    /// All events.
+    /// Returns all events.
     pub(crate) fn all(&self) -> Vec<Arc<Event>> {
         let mut all: Vec<_> = self.events.values().map(|entry| entry.event.clone()).collect();
         all.sort_unstable_by_key(|event| event.number);
         all
     }
 
-    /// Figures about what was sent.
+    /// Returns figures about what was sent.
     pub(crate) fn summary(&self) -> String {
         let unanswered = self.events.values().filter(|entry| entry.unanswered).count();
         let revisions: usize = self.users.values().map(|line| line.made_by.len()).sum();

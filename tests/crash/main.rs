@@ -28,7 +28,7 @@ mod law {
 }
 use law::{events, random};
 
-/// The seed of this run, different for each test.
+/// Returns the seed of this run, different for each test.
 #[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment")]
 fn seeded(test: &str) -> random::Random {
     let seed: u64 = match std::env::var("CRASH_SEED") {

@@ -49,7 +49,7 @@ impl Fixture {
         self.harness.data_dir().join("journal")
     }
 
-    /// The segments that hold acknowledged frames: path, bytes, and where the mark begins that follows them.
+    /// Returns the segments that contain acknowledged frames: path, bytes, and the offset of the mark after them.
     fn segments(&self) -> Vec<(PathBuf, Vec<u8>, usize)> {
         let with_end = |(path, bytes): (PathBuf, Vec<u8>)| {
             let magic = bytes.windows(MARK_MAGIC.len()).rposition(|window| window == MARK_MAGIC)?;
@@ -112,7 +112,7 @@ fn a_flipped_bit_in_what_was_acknowledged_stops_the_start_with_one_line() {
     fixture.run_and_kill(&mut random);
 }
 
-/// The journal's files without the empty segment that was made ahead, which every start makes anew.
+/// Returns the journal's files without the empty segment that is prepared ahead, which every start replaces.
 fn segments_of(journal: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = contents(journal);
     files.retain(|(path, _)| !path.ends_with("next.new"));

@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 use crate::load::by_source;
 use crate::random::Random;
 
-/// A token of a service that may write every feed and read profiles.
+/// Returns a token of a service that may write every feed and read profiles.
 pub(crate) fn feeder(harness: &Harness) -> String {
     let sources = [
         "identity",
@@ -89,7 +89,7 @@ fn resend(client: &mut Client, mut events: Vec<Arc<Event>>, mut on_outcome: impl
     panic!("still busy");
 }
 
-/// The revision of every user; 0 for a user without a profile.
+/// Returns the revision of every user; 0 for a user without a profile.
 fn heads(client: &mut Client, ledger: &Ledger) -> BTreeMap<Arc<str>, u64> {
     let revision = |profile: Value| profile["revision"].as_u64().expect("a revision");
     let mut head = |user: &str| feed::profile(client, user).map_or(0, revision);
@@ -127,7 +127,7 @@ pub(crate) fn equals_an_undisturbed_server(
     }
 }
 
-/// The profile in canonical form (RFC 8785), without the envelope.
+/// Returns the profile in canonical form (RFC 8785), without the envelope.
 fn document(client: &mut Client, user: &str) -> Option<String> {
     let mut profile = feed::profile(client, user)?;
     let members = profile.as_object_mut().expect("an object");

@@ -91,7 +91,7 @@ impl Pools {
         self.wrap(engine, data, random)
     }
 
-    /// The `CloudEvents` envelope around `data`.
+    /// Returns the `CloudEvents` envelope around `data`.
     fn wrap(&self, engine: Engine, data: Value, random: &mut Random) -> Value {
         let prefix = random.pick(&["/engines", "/engines", "https://gov.example/feeds"]);
         let mut event = json!({
@@ -111,7 +111,7 @@ impl Pools {
     }
 }
 
-/// One to three days, ascending.
+/// Returns one to three days, ascending.
 fn days(random: &mut Random) -> Vec<Date> {
     let mut day = ANCHOR + Span::new().days(random.pick_number(&[-1, 0, 0, 1, 90]));
     let mut days = vec![day];
@@ -122,12 +122,12 @@ fn days(random: &mut Random) -> Vec<Date> {
     days
 }
 
-/// A calendar date near one at which the result of some rule changes.
+/// Returns a calendar date near one at which the result of some rule changes.
 fn day_near(random: &mut Random) -> Date {
     ANCHOR + Span::new().days(random.pick_number(&DISTANCES))
 }
 
-/// An RFC 3339 time, often at midnight of Asia/Kolkata or a microsecond beside it, in one of several spellings.
+/// Returns an RFC 3339 time, often at midnight of Asia/Kolkata or a microsecond beside it, in one of several spellings.
 fn time(random: &mut Random) -> String {
     let midnight: Timestamp = "2026-01-20T18:30:00Z".parse().expect("RFC 3339");
     let seconds = random.pick_number(&DISTANCES) * 86_400 + random.pick_number(&[0, 0, 0, 1, 179, 180, 181, 43_200]);

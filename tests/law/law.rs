@@ -37,7 +37,7 @@ impl Schedule {
     }
 }
 
-/// How the domain breaks the law on a case, or `None` if it does not. A panic is a breach too.
+/// Returns how the domain breaks the law on a case, or `None` if it does not. A panic is a breach too.
 fn breach(case: &Case, seed: u64, fixture: &Fixture, domain: &Domain) -> Option<String> {
     let judged = std::panic::catch_unwind(|| difference_in_any_order(case, seed, fixture, domain));
     judged.unwrap_or_else(|_| Some("with the panic printed above".to_owned()))

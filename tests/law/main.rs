@@ -29,7 +29,7 @@ fn setting(name: &str, default: u64) -> u64 {
     }
 }
 
-/// The first seed and how many sets follow from it.
+/// Returns the first seed and how many sets follow from it.
 fn seeds(default_cases: u64) -> impl Iterator<Item = u64> {
     let first = setting("LAW_SEED", 20_260_000);
     (0..setting("LAW_CASES", default_cases)).map(move |number| first.wrapping_add(number))
@@ -39,13 +39,13 @@ fn case(seed: u64) -> Case {
     if seed.is_multiple_of(LARGE_EVERY) { Case::large(seed) } else { Case::small(seed) }
 }
 
-/// The reference's profile in canonical form.
+/// Returns the reference's profile in canonical form.
 fn expected(events: &[Value], day: Date, fixture: &Fixture) -> Option<String> {
     let profile = reference::profile(events, day, fixture)?;
     Some(serde_json_canonicalizer::to_string(&profile).expect("canonical form"))
 }
 
-/// The example citizen: one event of every type.
+/// Returns the example citizen: one event of every type.
 fn example_events() -> Vec<Value> {
     data::example_events().lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
 }

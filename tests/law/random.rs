@@ -10,7 +10,7 @@ impl Random {
         splitmix64::next(&mut self.0)
     }
 
-    /// A number from 0 up to but not including `bound`.
+    /// Returns a number from 0 up to but not including `bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).expect("fits");
         usize::try_from(self.next() % bound).expect("fits")

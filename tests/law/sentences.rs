@@ -9,7 +9,7 @@ use crate::reference::{Fixture, profile};
 
 const DAY: Date = date(2026, 1, 21);
 
-/// The states and districts that the server knows, and its default time zone.
+/// Returns the states and districts that the server knows, and its default time zone.
 pub(crate) fn fixture() -> Fixture {
     let districts = |state: &str| data::districts(state).into_iter().flatten().map(|slug| (*slug).to_owned()).collect();
     Fixture {

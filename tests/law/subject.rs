@@ -26,7 +26,7 @@ const ENVELOPE: [&str; 6] =
 /// 2030-01-01T00:00:00Z, after every event.
 const NOW_MICROS: i64 = 1_893_456_000_000_000;
 
-/// The user whose frames are made.
+/// Returns the user whose frames are made.
 fn user() -> UserId {
     UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id")
 }
@@ -70,7 +70,7 @@ impl Domain {
             .unwrap_or_else(|rejection| panic!("{rejection:?} for {event}"))
     }
 
-    /// A citizen without events.
+    /// Returns a citizen without events.
     pub(crate) fn citizen(&self) -> Citizen<'_> {
         Citizen { domain: self, day: Day(0), state: None, every_step_is_checked: false }
     }
@@ -119,7 +119,7 @@ impl Citizen<'_> {
         self.state = Some(finished.state);
     }
 
-    /// The profile without its envelope, in canonical form.
+    /// Returns the profile without its envelope, in canonical form.
     pub(crate) fn profile(&self) -> Option<String> {
         let state = self.state.as_ref()?;
         Some(serde_json_canonicalizer::to_string(&document(state)).expect("canonical form"))
@@ -137,7 +137,7 @@ fn check_step(before: Option<&UserState>, finished: &FinishedChange) {
     assert_eq!(patched, document(&finished.state), "the patch gives another document");
 }
 
-/// The served document without its envelope.
+/// Returns the served document without its envelope.
 fn document(state: &UserState) -> Value {
     let served = serialize::view(state, LeafSet::ALL);
     let mut document: Value = serde_json::from_slice(&served).expect("JSON");

@@ -1,7 +1,7 @@
-//! Who sees what: every reading route, for every caller, at every consent, against access.toml itself.
+//! Access: every reading route, for every caller and every consent, compared with access.toml.
 //!
-//! What must be seen is worked out here from the table's text and the citizen's own view, by taking members out of
-//! a JSON value; it shares nothing with the masks of the server.
+//! The expected view is computed here from the table's text and the citizen's own view, by removing members of a
+//! JSON value. It shares no code with the masks of the server.
 
 use std::collections::BTreeSet;
 
@@ -16,14 +16,14 @@ const OTHER: &str = "usr_SomebodyElse01";
 const ENVELOPE: [&str; 6] =
     ["assembly_latency_ms", "generated_at", "profile_hash", "profile_id", "revision", "schema_version"];
 
-/// A caller, and the rows of the table that it reads by; none for whom there is no such profile.
+/// A caller, and the rows of the table that apply to it; `None` if the profile is hidden from it.
 struct Reader {
     name: &'static str,
     token: Token,
     rows: Option<&'static [&'static str]>,
-    /// It sees only those who share with third parties.
+    /// Whether the caller sees only users who consent to third-party sharing.
     third_party: bool,
-    /// The sections that its scopes leave, if they narrow anything.
+    /// The sections that the caller's scopes select, if they narrow the view.
     sections: Option<&'static [&'static str]>,
 }
 
@@ -62,7 +62,7 @@ fn readers() -> Vec<Reader> {
     ]
 }
 
-/// A consent, as events leave it; `None` is none on record.
+/// A consent; `None` if no consent is on record.
 struct Consent {
     level: Option<&'static str>,
     third_party_sharing: Option<bool>,
@@ -78,7 +78,7 @@ const CONSENTS: [Consent; 7] = [
     Consent { level: Some("full"), third_party_sharing: Some(false) },
 ];
 
-/// The paths that a row shows at a level: the columns add up.
+/// Returns the paths that a row shows at a level, including those of the levels below.
 fn paths(table: &toml::Value, row: &str, level: &str) -> BTreeSet<String> {
     let row = row.split('.').fold(table, |table, name| &table[name]);
     let columns = ["minimal", "standard", "full"];
@@ -87,13 +87,13 @@ fn paths(table: &toml::Value, row: &str, level: &str) -> BTreeSet<String> {
     cells.map(|path| path.as_str().unwrap().to_owned()).collect()
 }
 
-/// Whether `paths` show the leaf `path`.
+/// Returns whether `paths` show the leaf `path`.
 fn shows(paths: &BTreeSet<String>, path: &str) -> bool {
     let section = format!("{}.*", path.split('.').next().unwrap());
     ["*", path, section.as_str()].iter().any(|shown| paths.contains(*shown))
 }
 
-/// What of `whole` stays when only the leaves that `keep` accepts are shown. A section with nothing in it is absent.
+/// Returns `whole` with only the leaves that `keep` accepts, without empty sections.
 fn filtered(whole: &Value, keep: impl Fn(&str) -> bool) -> Map<String, Value> {
     let mut kept = Map::new();
     for (member, value) in whole.as_object().unwrap() {
@@ -112,7 +112,7 @@ fn filtered(whole: &Value, keep: impl Fn(&str) -> bool) -> Map<String, Value> {
 }
 
 impl Reader {
-    /// What the reader must see of `whole`, by the table; `None` when there must be no such profile.
+    /// Returns what the reader must see of `whole` by the table, or `None` if the profile must be hidden.
     fn expected(&self, table: &toml::Value, whole: &Value, consent: &Consent) -> Option<Map<String, Value>> {
         let rows = self.rows?;
         if self.third_party && consent.third_party_sharing != Some(true) {
@@ -131,7 +131,7 @@ impl Reader {
     }
 }
 
-/// A server with the example citizen at `consent`.
+/// Starts a server with the example citizen at `consent`.
 fn served(consent: &Consent) -> TestServer {
     let server = start_server();
     for (source, event) in crate::test_server::example().into_iter().filter(|(source, _)| source != "consent") {
@@ -167,7 +167,7 @@ fn every_route_shows_each_caller_at_each_consent_what_the_table_says_byte_for_by
     }
 }
 
-/// GET, HEAD, sparse views, their `_meta` and ETags, and completeness.
+/// Checks GET, HEAD, sparse views, their `_meta` and ETags, and completeness.
 #[track_caller]
 fn sees(server: &TestServer, reader: &Reader, expected: &Map<String, Value>, whole: &Value, case: &str) {
     let get = reader.ask(server, "GET", &profile_path(USER));
@@ -176,7 +176,7 @@ fn sees(server: &TestServer, reader: &Reader, expected: &Map<String, Value>, who
     let head = reader.ask(server, "HEAD", &profile_path(USER));
     assert_eq!((head.status, head.header("etag")), (200, get.header("etag")), "{case}");
 
-    // Asking for everything that there is shows no more, and tells of nothing else.
+    // Selecting every field shows no more, and reveals no other name.
     let sections: Vec<_> = whole.as_object().unwrap().keys().map(String::as_str).collect();
     for fields in ["identity.display_name,consent", "nonsense", "demographics,deadlines.overdue", &sections.join(",")] {
         let sparse = reader.ask(server, "GET", &format!("{}?fields={fields}", profile_path(USER)));
@@ -200,7 +200,7 @@ fn sees(server: &TestServer, reader: &Reader, expected: &Map<String, Value>, who
     assert_eq!(completeness.json()["pct"], whole["profile_completeness_pct"], "{case}");
 }
 
-/// The dotted paths of a view, in the order of the document.
+/// Returns the dotted paths of a view, in the order of the document.
 fn leaves(view: &Map<String, Value>) -> Vec<String> {
     let mut leaves = Vec::new();
     for (member, value) in view.iter().filter(|(member, _)| !ENVELOPE.contains(&member.as_str())) {
@@ -212,7 +212,7 @@ fn leaves(view: &Map<String, Value>) -> Vec<String> {
     leaves
 }
 
-/// The same 404 as for a user who does not exist, on every route.
+/// Checks that every route answers with the same 404 as for a user who does not exist.
 #[track_caller]
 fn sees_nobody(server: &TestServer, reader: &Reader, case: &str) {
     for tail in ["", "?fields=identity", "/completeness"] {
@@ -223,7 +223,7 @@ fn sees_nobody(server: &TestServer, reader: &Reader, case: &str) {
     }
 }
 
-/// An answer without what names the request.
+/// Returns an answer without the members that identify the request.
 fn without_names(answer: &Response) -> (u16, Vec<(String, String)>, Value) {
     let mut problem = answer.json();
     for member in ["instance", "request_id"] {

@@ -1,4 +1,4 @@
-//! Bad input at the feeds: each gets its specific problem, and changes nothing.
+//! Bad input to the feeds: each kind is answered with its specific problem and changes nothing.
 
 use serde_json::{Value, json};
 
@@ -8,21 +8,21 @@ use crate::token::Token;
 
 const MIB: usize = 1 << 20;
 
-/// A good event, changed.
+/// Returns a valid event after `change`.
 fn event(change: impl FnOnce(&mut Value)) -> Vec<u8> {
     let mut event = residency(USER, "bad-1", "2026-01-20T00:00:00Z", 9);
     change(&mut event);
     event.to_string().into()
 }
 
-/// A good event whose text has `from` replaced.
+/// Returns the text of a valid event in which `from` is replaced.
 fn text(from: &str, to: &str) -> Vec<u8> {
     let good = String::from_utf8(event(|_| {})).unwrap();
     assert!(good.contains(from), "{good}");
     good.replacen(from, to, 1).into()
 }
 
-/// A good event with `length` bytes in all.
+/// Returns a valid event of `length` bytes.
 fn padded(length: usize) -> Vec<u8> {
     let bare = event(|event| event["padding"] = "".into()).len();
     event(|event| event["padding"] = "x".repeat(length - bare).into())
@@ -32,7 +32,7 @@ fn nested(depth: usize) -> String {
     format!("{}{}", "[".repeat(depth), "]".repeat(depth))
 }
 
-/// What is sent to the feed `metadata`, and the status and problem that must come back.
+/// Bodies for the feed `metadata`, each with the expected status and problem.
 fn cases() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
     let fields = |value: Value| event(|event| event["data"]["fields"] = value);
     vec![

@@ -1,4 +1,4 @@
-//! Bodies and answers are bounded: each by itself, and all of them together.
+//! Bounds of request bodies and answers: of each one, and of all together.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -22,13 +22,13 @@ const NDJSON: &str = "application/x-ndjson";
 const MIB: usize = 1 << 20;
 const IN_FLIGHT: &str = "profile_http_in_flight_bytes";
 
-/// A request to the feed `metadata`, without its body.
+/// Returns the head of a request to the feed `metadata`.
 fn feed(server: &TestServer, form: &str) -> Request {
     let token = server.sign(Token::service("feed:metadata"));
     Request::new("POST", feed_path("metadata")).bearer(&token).header("content-type", form)
 }
 
-/// Sends the head of a request, and then `body`, which may be a part of what the head announces.
+/// Sends the head of a request, then `body`, which may be shorter than the head announces.
 fn begin(server: &TestServer, request: &Request, body: &[u8]) -> TcpStream {
     let mut stream = http::connect(server.listen);
     stream.write_all(request.head().as_bytes()).unwrap();
@@ -45,7 +45,7 @@ fn chunk(text: &[u8]) -> Vec<u8> {
     [format!("{:x}\r\n", text.len()).as_bytes(), text, b"\r\n"].concat()
 }
 
-/// An event with more faults than are reported.
+/// Returns an event with more errors than are reported.
 fn faulty(number: usize) -> Value {
     let mut event = residency(USER, &format!("faulty-{number}"), "2026-01-10T00:00:00Z", 1);
     let members: serde_json::Map<_, _> = (0..20).map(|n| (format!("unknown_{n}"), json!(1))).collect();
@@ -96,10 +96,10 @@ fn the_answer_to_a_batch_is_bounded_and_says_what_it_omits() {
     let events: Vec<Value> = (0..EVENTS).map(faulty).collect();
     let found = server.post_as("metadata", BATCH, json!(events).to_string());
     assert!(found.status == 200 && found.body.len() <= 65_536 + 200, "{} bytes", found.body.len());
-    let told = found.json();
-    let listed = told["results"].as_array().unwrap();
-    assert_eq!(told["rejected"], EVENTS);
-    assert_eq!(listed.len() as u64 + told["results_omitted"].as_u64().unwrap(), EVENTS as u64);
+    let problem = found.json();
+    let listed = problem["results"].as_array().unwrap();
+    assert_eq!(problem["rejected"], EVENTS);
+    assert_eq!(listed.len() as u64 + problem["results_omitted"].as_u64().unwrap(), EVENTS as u64);
     for (index, result) in listed.iter().enumerate() {
         assert_eq!((&result["index"], &result["id"]), (&json!(index), &json!(format!("faulty-{index}"))));
         let problem = &result["problem"];
@@ -109,7 +109,7 @@ fn the_answer_to_a_batch_is_bounded_and_says_what_it_omits() {
     assert_eq!(server.metric(IN_FLIGHT), 0.0, "what was sent is released");
 }
 
-/// The smallest budget: 1 MiB, of which large bodies may have 960 KiB.
+/// The smallest memory budget: 1 MiB, of which large bodies may use 960 KiB.
 const NARROW: &str = "[http]\nin_flight_bytes = 1_048_576\nmax_body_bytes = 400_000\nmax_event_bytes = 100_000";
 
 #[test]
@@ -203,7 +203,7 @@ fn a_stream_ends_with_its_token() {
     let has_ended = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&has_ended);
     let sender = thread::spawn(move || {
-        // For long enough that only the token can have ended the stream.
+        // Lasts so long that only the token can end the stream. The pause bounds the number of events.
         for number in (0..600).take_while(|_| !stop.load(Ordering::Relaxed)) {
             let time = format!("2026-01-10T00:{:02}:{:02}Z", number / 60, number % 60);
             let event = format!("{}\n", residency(USER, &format!("event-{number}"), &time, number % 100));
@@ -223,7 +223,7 @@ fn a_stream_ends_with_its_token() {
     );
     let taken = total["applied"].as_u64().unwrap();
     assert!(taken >= 1 && total["total"] == taken, "{total}");
-    // What was sent after the token's end is not there.
+    // Events that were sent after the token expired are not applied.
     let years = server.own_profile(USER).json()["demographics"]["residency_years"].as_u64().unwrap();
     assert_eq!(years, (taken - 1) % 100, "{total}");
     sender.join().unwrap();

@@ -1,4 +1,4 @@
-//! How many connections are let in, and what goes on when no more are.
+//! The limit of connections, and what still works when it is reached.
 
 use std::fs;
 use std::io::{BufReader, Read, Write};
@@ -14,7 +14,7 @@ use crate::test_server::{
 };
 use crate::token::Token;
 
-/// Few threads, so that a small limit of open files leaves room for connections on every machine.
+/// Few threads, so that a small limit of open files allows connections on every machine.
 const SMALL: &str = "[http]\nworkers = 2\nclient_header_timeout_s = 3_600\n[actors]\nshards = 2\n\
                      [journal]\nsegment_mib = 2\n[checkpoint]\ninterval_s = 1\n";
 
@@ -22,13 +22,13 @@ fn open_files(server: &TestServer) -> usize {
     server.metric("process_open_fds") as usize
 }
 
-/// The number while nothing else opens files. Reading the metric takes one descriptor, always.
+/// Returns the number of open files while nothing else opens files. Reading the metric itself uses one descriptor.
 fn open_files_at_rest(server: &TestServer) -> usize {
     server.wait_until_at_rest();
     open_files(server)
 }
 
-/// A connection that stays open, and the answer to what was asked on it.
+/// Opens a connection that stays open, and returns it with the answer to a request on it.
 fn ask(mut stream: TcpStream, request: &Request) -> (TcpStream, Response) {
     stream.write_all(request.head().as_bytes()).unwrap();
     stream.write_all(request.content()).unwrap();
@@ -55,7 +55,7 @@ fn a_connection_takes_one_descriptor() {
     eventually("all are given back", || open() == 0.0 && open_files(&server) == before);
 }
 
-/// The answer that a refused connection gets, if it comes before the connection is reset.
+/// Returns the answer on a refused connection, or `None` if the connection was reset before it arrived.
 fn refusal(address: SocketAddr) -> Option<Response> {
     let mut stream = connect(address);
     let mut answer = Vec::new();
@@ -63,7 +63,7 @@ fn refusal(address: SocketAddr) -> Option<Response> {
     Some(read_response(&mut answer.as_slice(), true))
 }
 
-/// An event about a user of its own.
+/// Returns an event about a new user.
 fn new_user(number: u32) -> Value {
     residency(&format!("usr_{number:0>12}"), &format!("e-{number}"), "2026-01-21T09:00:00Z", number % 100)
 }
@@ -143,7 +143,7 @@ fn a_start_raises_the_limit_of_open_files() {
     assert_ne!(soft, "256");
 }
 
-/// A connection from an address of this machine's own.
+/// Opens a connection from one of this machine's addresses.
 fn connect_from(source: [u8; 4], address: SocketAddr) -> TcpStream {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     rustix::net::bind(&socket, &SocketAddr::from((Ipv4Addr::from(source), 0))).unwrap();

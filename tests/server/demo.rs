@@ -1,4 +1,4 @@
-//! The command `demo`, as a newcomer starts it.
+//! The command `demo`, started as a new user starts it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use crate::http::{Request, Response};
 use crate::test_server::{PROGRAM, eventually, profile_path, signal};
 
-/// A demo that has said its banner.
+/// A demo that has printed its banner.
 struct Demo {
     child: Child,
     _stdout: BufReader<ChildStdout>,
     banner: String,
-    /// What a shell has after it read the file that the banner names.
+    /// The variables of a shell that has read the file named in the banner.
     variables: BTreeMap<String, String>,
 }
 
@@ -48,7 +48,7 @@ impl Demo {
         Request::new("GET", path).bearer(&self.variables[who]).header("x-access-reason", "demo").send(listen)
     }
 
-    /// As Ctrl-C does.
+    /// Stops the demo as Ctrl-C does.
     fn interrupt(mut self) {
         signal(self.child.id(), "INT");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));

@@ -1,4 +1,4 @@
-//! Following all users along the journal.
+//! The stream of the changes of all users, `GET /api/v2/events`.
 
 use std::ops::Range;
 use std::thread;
@@ -21,7 +21,7 @@ fn admin() -> Token {
     Token::new("admin", "adm:test", "events:read profile:read")
 }
 
-/// The callers that may follow and see something, each with another sight.
+/// Returns callers that may follow all users, each with another mask.
 fn viewers() -> [Token; 4] {
     let scopes = ["profile:read", "profile:read ai_context", "profile:read third_party"];
     let [plain, context, third] = scopes.map(|scopes| Token::service(&format!("events:read {scopes}")));
@@ -44,7 +44,7 @@ fn revision(server: &TestServer, user: &str) -> u64 {
     server.own_profile(user).json()["revision"].as_u64().unwrap()
 }
 
-/// What the caller holds of each user from patches alone is what it reads, byte for byte.
+/// Checks that the documents built from patches are what the caller reads, byte for byte.
 #[track_caller]
 fn holds_what_it_reads(server: &TestServer, follower: &Follower, token: &Token, users: &[String]) {
     for user in users {
@@ -60,10 +60,10 @@ fn holds_what_it_reads(server: &TestServer, follower: &Follower, token: &Token, 
     }
 }
 
-/// A user whom every caller of [`viewers`] sees: what comes last in a test.
+/// A user who is visible to all [`viewers`]; its change is the last of a test.
 const MARKER: &str = "usr_MarkerOfTheEnd";
 
-/// Makes a last event that every caller is told of, and says its revision.
+/// Posts a last event that every caller receives, and returns its revision.
 fn mark_end(server: &TestServer) -> u64 {
     let (source, mut event) = example().swap_remove(0);
     event["subject"] = json!(MARKER);
@@ -102,12 +102,12 @@ fn the_patches_of_all_users_give_each_caller_exactly_what_it_reads() {
 }
 
 #[test]
-fn an_event_tells_what_the_contract_says_and_the_same_again() {
+fn an_event_has_the_members_of_the_contract_and_is_repeatable() {
     let server = start_server();
     server.post_example();
     let end = mark_end(&server);
-    let told = |token| Follower::open(&server, token, "cursor=oldest").read_to(MARKER, end);
-    let events = told(admin());
+    let received = |token| Follower::open(&server, token, "cursor=oldest").read_to(MARKER, end);
+    let events = received(admin());
     let of = |kind: &str| {
         let last = events.iter().rev().find(|event| event.kind == kind && event.event["subject"] == USER);
         last.unwrap().event.clone()
@@ -131,13 +131,13 @@ fn an_event_tells_what_the_contract_says_and_the_same_again() {
     let texts = |events: &[crate::follower::Event]| {
         events.iter().map(|event| event.text.replace(&event.cursor, "")).collect::<Vec<_>>()
     };
-    assert_eq!(texts(&told(admin())), texts(&events));
+    assert_eq!(texts(&received(admin())), texts(&events));
     let mut ids: Vec<_> = events.iter().map(|event| event.event["id"].to_string()).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), events.len());
-    // Ids are of nothing that a mask hides.
-    let seen = told(service());
+    // Ids do not depend on values that a mask hides.
+    let seen = received(service());
     let shared = seen.iter().filter(|seen| events.iter().any(|event| event.event["id"] == seen.event["id"]));
     assert_eq!(shared.count(), seen.len());
 }
@@ -153,13 +153,13 @@ fn what_was_withdrawn_is_found_nowhere_in_the_past() {
         (Follower::open(&server, service(), "cursor=oldest"), Follower::open(&server, third(), "cursor=oldest"));
     live_third.read_to(USER, revision(&server, USER));
     let before = live.read_to(USER, revision(&server, USER));
-    // Found nowhere else in an event.
+    // Strings that occur nowhere else in an event.
     let secrets = ["5L-10L", "PM-KISAN", "pm_kisan", "mysuru", "employment_type", "eligible_schemes"];
     let secrets: Vec<_> = secrets.into_iter().filter(|secret| own.contains(secret)).collect();
     assert!(secrets.len() > 2, "{own}");
     let found =
         |events: &[crate::follower::Event], secret: &str| events.iter().any(|event| event.text.contains(secret));
-    assert!(secrets.iter().all(|secret| found(&before, secret)), "it was to be seen");
+    assert!(secrets.iter().all(|secret| found(&before, secret)), "the values were visible");
 
     server.consent(USER, &json!({"data_sharing_level": "minimal", "third_party_sharing": false}));
     let end = mark_end(&server);
@@ -175,25 +175,26 @@ fn what_was_withdrawn_is_found_nowhere_in_the_past() {
     let of_user = |events: Vec<crate::follower::Event>| -> Vec<crate::follower::Event> {
         events.into_iter().filter(|event| event.event["subject"] == USER).collect()
     };
-    // A follower of before is told that there is nothing any more, once; over a break, too.
-    let told = of_user(live_third.resume(&server, third()).read_to(MARKER, end));
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(told[0].event["data"]["operations"], json!([{"op": "replace", "path": "", "value": {}}]));
-    // One who begins now does not hear of the user at all.
+    // A follower that knew the user receives the removal once, also when it resumes.
+    let received = of_user(live_third.resume(&server, third()).read_to(MARKER, end));
+    assert_eq!(received.len(), 1, "{received:?}");
+    assert_eq!(received[0].event["data"]["operations"], json!([{"op": "replace", "path": "", "value": {}}]));
+    // A new follower receives nothing about the user.
     let newcomer = Follower::open(&server, third(), "cursor=oldest");
     let cursor = newcomer.cursor.clone();
-    let told = of_user({ newcomer }.read_to(MARKER, end));
-    assert!(told.is_empty(), "{told:?}");
-    // Nor does one who was away while the user came and went.
+    let received = of_user({ newcomer }.read_to(MARKER, end));
+    assert!(received.is_empty(), "{received:?}");
+    // Neither does a follower that was disconnected while the user was visible for a time.
     let away = "usr_CameAndWent01";
     server.apply("metadata", &residency(away, "a", "2026-01-21T11:00:00Z", 3));
     server.consent(away, &json!({"third_party_sharing": true}));
     server.apply("metadata", &residency(away, "b", "2026-01-21T12:00:00Z", 4));
     server.consent(away, &json!({"third_party_sharing": false}));
     server.consent(MARKER, &json!({"data_sharing_level": "standard"}));
-    let told = Follower::open(&server, third(), &format!("cursor={cursor}")).read_to(MARKER, revision(&server, MARKER));
-    assert!(!told.iter().any(|event| event.text.contains(away)), "{told:?}");
-    assert!(told.iter().any(|event| event.text.contains(MARKER)), "others are told of");
+    let end = revision(&server, MARKER);
+    let received = Follower::open(&server, third(), &format!("cursor={cursor}")).read_to(MARKER, end);
+    assert!(!received.iter().any(|event| event.text.contains(away)), "{received:?}");
+    assert!(received.iter().any(|event| event.text.contains(MARKER)), "events of other users arrive");
 }
 
 /// Kills a server without warning and starts another on its data.
@@ -230,9 +231,9 @@ fn a_follower_misses_nothing_over_kills_and_is_never_ahead_of_reads() {
             let event = follower.next().expect("the stream goes on");
             if event.kind == "profile.delta.generated" {
                 events += 1;
-                let told = event.event["data"]["revision"].as_u64().unwrap();
+                let received = event.event["data"]["revision"].as_u64().unwrap();
                 let read = revision(&server, event.event["subject"].as_str().unwrap());
-                assert!(read >= told, "revision {told} was told, and {read} is read");
+                assert!(read >= received, "revision {received} was received, and {read} is read");
             }
         }
         server = kill_and_start(server, "");
@@ -245,7 +246,7 @@ fn a_follower_misses_nothing_over_kills_and_is_never_ahead_of_reads() {
 }
 
 #[test]
-fn only_what_was_asked_for_is_told() {
+fn only_the_requested_types_are_sent() {
     let server = start_server();
     server.post_example();
     let end = mark_end(&server);
@@ -265,7 +266,7 @@ fn only_what_was_asked_for_is_told() {
 }
 
 #[test]
-fn who_may_not_follow_or_asks_for_what_is_not_there_is_told() {
+fn requests_without_permission_or_with_bad_parameters_are_refused() {
     let server = start_server_with("[events]\nheartbeat_s = 1\nmax_followers = 2\nmax_followers_per_caller = 1\n");
     server.post_example();
     let ask = |token: Token, query: &str| refused(&server, request(&server, token, query));
@@ -283,10 +284,10 @@ fn who_may_not_follow_or_asks_for_what_is_not_there_is_told() {
         crate::http::Request::new("GET", path).bearer(&server.sign(service())).header("accept", "application/json");
     assert_eq!(refused(&server, json), (406, "not-acceptable".to_owned()));
 
-    // A cursor is its caller's sight's, and its store's.
+    // A cursor is valid only for the same mask and the same store.
     let cursor = Follower::open(&server, service(), "cursor=oldest").read_to(USER, 3).pop().unwrap().cursor;
     let other_store = cursor.replacen(&cursor[..16], "0123456789abcdef", 1);
-    crate::test_server::eventually("the place is free again", || server.metric("profile_event_followers") == 0.0);
+    crate::test_server::eventually("the follower is gone", || server.metric("profile_event_followers") == 0.0);
     for (token, cursor) in [(viewers()[1].clone(), &cursor), (service(), &other_store)] {
         let gone = Follower::try_open(&server, request(&server, token.clone(), &format!("cursor={cursor}")));
         let gone = gone.err().unwrap();
@@ -294,7 +295,7 @@ fn who_may_not_follow_or_asks_for_what_is_not_there_is_told() {
         let oldest = gone.json()["oldest"].as_str().unwrap().to_owned();
         let from_there = Follower::open(&server, token, &format!("cursor={oldest}")).read_to(USER, 3);
         assert_eq!(from_there[0].event["data"]["revision"], 1);
-        crate::test_server::eventually("the place is free again", || server.metric("profile_event_followers") == 0.0);
+        crate::test_server::eventually("the follower is gone", || server.metric("profile_event_followers") == 0.0);
     }
 
     let first = Follower::open(&server, service(), "");
@@ -303,12 +304,12 @@ fn who_may_not_follow_or_asks_for_what_is_not_there_is_told() {
     let third = Token::service("events:read").with("sub", "svc:third");
     assert_eq!(ask(third.clone(), ""), (503, "busy".to_owned()));
     drop((first, second));
-    crate::test_server::eventually("the places are free again", || server.metric("profile_event_followers") == 0.0);
+    crate::test_server::eventually("the followers are gone", || server.metric("profile_event_followers") == 0.0);
     drop(Follower::open(&server, third, ""));
 }
 
 #[test]
-fn a_stream_ends_with_its_token_its_policy_and_its_server_and_is_heard_of_till_then() {
+fn a_stream_sends_heartbeats_and_ends_with_its_token_its_policy_or_its_server() {
     let server = start_server_with("[events]\nheartbeat_s = 1\n[auth]\nleeway_s = 0\n");
     server.post_example();
     let mut short = Follower::open(&server, service().with("exp", now() + 2), "");
@@ -319,7 +320,7 @@ fn a_stream_ends_with_its_token_its_policy_and_its_server_and_is_heard_of_till_t
     let text = include_str!("../../config/access.toml");
     let changed = text.replacen("\"identity.age_bracket\"]", "\"identity.age_bracket\", \"family.*\"]", 1);
     std::fs::write(server.data_dir.path().join("access.toml"), changed).unwrap();
-    assert!(follower.next().is_none(), "cursors are of the table that was");
+    assert!(follower.next().is_none(), "cursors of the old table are no longer valid");
     let gone = Follower::try_open(&server, request(&server, service(), &format!("cursor={}", follower.cursor)));
     let gone = gone.err().unwrap();
     assert_eq!((gone.status, gone.problem().as_str()), (410, "cursor-gone"));
@@ -332,7 +333,7 @@ fn a_stream_ends_with_its_token_its_policy_and_its_server_and_is_heard_of_till_t
     while last.next().is_some() {}
 }
 
-/// Many residents, as a feed's lines.
+/// Returns events of many residents, as lines of a feed.
 fn residents(users: usize, steps: Range<usize>) -> String {
     let lines = (steps.start * users..steps.end * users).map(|number| {
         let (user, step) = (number % users, number / users);
@@ -343,7 +344,7 @@ fn residents(users: usize, steps: Range<usize>) -> String {
 }
 
 #[test]
-fn a_cursor_whose_segments_went_is_gone_and_the_oldest_one_works() {
+fn a_cursor_of_removed_segments_is_refused_and_the_oldest_one_works() {
     let settings = "[journal]\nsegment_mib = 1\nretain_bytes = 0\n[http]\nmax_event_bytes = 262144\n\
                     [checkpoint]\ninterval_s = 1\n";
     let server = start_server_with(settings);
@@ -355,11 +356,11 @@ fn a_cursor_whose_segments_went_is_gone_and_the_oldest_one_works() {
         assert_eq!(answer.status, 200);
         Follower::try_open(&server, request(&server, service(), &format!("cursor={begin}"))).err()
     };
-    test_server::eventually("the first segment goes", || gone().is_some());
+    test_server::eventually("the first segment is removed", || gone().is_some());
     let gone = gone().unwrap();
     assert_eq!((gone.status, gone.problem().as_str()), (410, "cursor-gone"));
     let oldest = gone.json()["oldest"].as_str().unwrap().to_owned();
-    // It may go, too, while it is on its way; the next answer says so.
+    // The oldest segment may be removed meanwhile; then the next answer says so.
     let follower = Follower::try_open(&server, request(&server, service(), &format!("cursor={oldest}")));
     assert!(follower.is_ok());
 }
@@ -371,7 +372,7 @@ fn a_long_backlog_streams_in_order_while_others_read() {
     let server = start_server();
     let answer = server.post_as("metadata", "application/x-ndjson", residents(USERS, 0..EACH));
     assert_eq!(answer.lines().last().unwrap()["applied"], USERS * EACH);
-    let (mut told, mut slowest) = (0, Duration::ZERO);
+    let (mut received, mut slowest) = (0, Duration::ZERO);
     let mut follower = Follower::open(&server, admin(), "cursor=oldest&types=profile.delta.generated");
     thread::scope(|scope| {
         let reading = scope.spawn(|| {
@@ -384,9 +385,9 @@ fn a_long_backlog_streams_in_order_while_others_read() {
             }
             slowest
         });
-        while told < USERS * EACH {
+        while received < USERS * EACH {
             follower.next().expect("the stream goes on");
-            told += 1;
+            received += 1;
         }
         slowest = reading.join().unwrap();
     });
@@ -394,7 +395,8 @@ fn a_long_backlog_streams_in_order_while_others_read() {
     test_server::print_figure("slowest read during a backlog", slowest);
 }
 
-/// Wipes the mark at the end of the newest segment of the journal. It is written without a sync: a power cut may take it.
+/// Overwrites the mark at the end of the journal's newest segment. It is written without a sync, so a power cut may
+/// lose it.
 fn lose_the_last_mark(data_dir: &std::path::Path) {
     let entries = std::fs::read_dir(data_dir.join("journal")).unwrap().map(|entry| entry.unwrap().path());
     let path = entries.filter(|path| path.extension().is_some_and(|kind| kind == "segment")).max().unwrap();
@@ -405,7 +407,7 @@ fn lose_the_last_mark(data_dir: &std::path::Path) {
 }
 
 #[test]
-fn after_a_power_cut_who_began_after_a_withdrawal_is_told_nothing_of_the_user() {
+fn after_a_power_cut_a_follower_that_began_after_a_withdrawal_receives_nothing_of_the_user() {
     let third = || Token::service("profile:read third_party events:read");
     let server = start_server();
     server.post_example();
@@ -416,8 +418,8 @@ fn after_a_power_cut_who_began_after_a_withdrawal_is_told_nothing_of_the_user() 
     lose_the_last_mark(data_dir.path());
     let server = test_server::start_on(data_dir);
     let end = mark_end(&server);
-    let told = began.resume(&server, third()).read_to(MARKER, end);
-    assert!(told.iter().all(|event| event.event["subject"] == MARKER), "{told:?}");
+    let received = began.resume(&server, third()).read_to(MARKER, end);
+    assert!(received.iter().all(|event| event.event["subject"] == MARKER), "{received:?}");
 }
 
 #[test]
@@ -438,10 +440,10 @@ fn heartbeats_do_not_show_whether_anything_happened_to_users_who_are_hidden() {
         assert_eq!(one.len(), cursors[0].len());
         assert!(
             cursors[index + 1..].iter().all(|other| other != one),
-            "each is another, whatever happened: {cursors:?}"
+            "every cursor differs from the others: {cursors:?}"
         );
     }
-    // And each of them is good.
+    // Every cursor is valid.
     for cursor in cursors {
         Follower::open(&server, third(), &format!("cursor={cursor}"));
     }

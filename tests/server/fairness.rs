@@ -1,4 +1,4 @@
-//! Feeds beside a citizen's own writes, beside reads, and beside those who must not learn whom they are about.
+//! Load from feeds must neither starve a citizen's own writes and reads nor reveal which users it concerns.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::test_server::{TestServer, USER, profile_path, residency, start_server_with};
 use crate::token::Token;
 
-/// What feeds may use is used up at once.
+/// Limits that the feeds exhaust at once.
 const TINY: &str = "
 [actors]
 mailbox_capacity = 1
@@ -21,7 +21,7 @@ max_group = 1
 permit_bytes = 1_048_576
 ";
 
-/// Lets the streams end, also when an assertion fails beside them.
+/// Ends the streams when dropped, also after a failed assertion.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -30,7 +30,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Runs `beside` while six streams post events of one user as fast as they are taken.
+/// Runs `beside` while six streams post events of one user as fast as the server accepts them.
 fn beside_six_streams(server: &TestServer, user: &str, beside: impl FnOnce()) {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {

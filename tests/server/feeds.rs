@@ -1,4 +1,4 @@
-//! What a feed is told about its events, in each of the three forms.
+//! Answers to feed requests, in each of the three forms.
 
 use std::io::{BufRead, BufReader, Write};
 use std::thread;
@@ -12,7 +12,7 @@ use crate::token::Token;
 const NDJSON: &str = "application/x-ndjson";
 const BATCH: &str = "application/cloudevents-batch+json";
 
-/// Events of one user, each a day younger than the one before.
+/// Returns events of one user, each a day later than the one before.
 fn days(count: u32) -> Vec<Value> {
     let day = |n: u32| residency(USER, &format!("day-{n}"), &format!("2026-01-{:02}T00:00:00Z", n + 1), n);
     (0..count).map(day).collect()
@@ -124,7 +124,7 @@ fn a_client_that_waits_for_each_result_gets_it_before_it_sends_the_next() {
     assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["applied"], 5);
 }
 
-/// Begins a chunked stream of events whose every result is wanted.
+/// Begins a chunked stream of events and requests every result.
 fn open_stream(server: &TestServer, source: &str) -> (std::net::TcpStream, BufReader<std::net::TcpStream>) {
     let request =
         Request::new("POST", feed_path(source)).bearer(&server.sign(Token::service(&format!("feed:{source}"))));

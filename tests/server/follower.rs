@@ -1,4 +1,4 @@
-//! A client of `GET /api/v2/events` that does as the contract says: it keeps a cursor and applies every patch.
+//! A client of `GET /api/v2/events` that follows the contract: it keeps a cursor and applies every patch.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,7 +10,7 @@ use crate::http::{BodyReader, Request, Response, connect, read_head, read_respon
 use crate::test_server::TestServer;
 use crate::token::Token;
 
-/// One event as it came.
+/// One event, as received.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) cursor: String,
@@ -23,15 +23,15 @@ pub(crate) struct Event {
 /// An open stream of Server-Sent Events.
 pub(crate) struct Follower {
     lines: BufReader<BodyReader<BufReader<TcpStream>>>,
-    /// Where the stream stands, as the client knows.
+    /// The newest cursor that the client has received.
     pub(crate) cursor: String,
-    /// What the client holds of each user, from patches alone.
+    /// The document of each user, from patches alone.
     pub(crate) held: BTreeMap<String, Value>,
     /// The revision of each user's newest patch.
     pub(crate) revisions: BTreeMap<String, u64>,
 }
 
-/// The request for a stream, with what comes behind the question mark.
+/// Returns the request for a stream with the query `query`.
 pub(crate) fn request(server: &TestServer, token: Token, query: &str) -> Request {
     let request = Request::new("GET", format!("/api/v2/events?{query}")).bearer(&server.sign(token));
     request.header("x-access-reason", "a test")
@@ -42,7 +42,7 @@ impl Follower {
         Self::try_open(server, request(server, token, query)).unwrap_or_else(|answer| panic!("{answer:?}"))
     }
 
-    /// The stream, or the answer where there is none.
+    /// Opens a stream, or returns the answer if it is refused.
     pub(crate) fn try_open(server: &TestServer, request: Request) -> Result<Self, Box<Response>> {
         let mut stream = connect(server.listen);
         stream.write_all(request.head().as_bytes()).unwrap();
@@ -58,19 +58,19 @@ impl Follower {
         assert_eq!(head.header("cache-control"), "no-store");
         let lines = BufReader::new(BodyReader::chunked(stream));
         let mut this = Self { lines, cursor: String::new(), held: BTreeMap::new(), revisions: BTreeMap::new() };
-        assert!(this.step().unwrap().is_none(), "the stream begins with where it stands");
+        assert!(this.step().unwrap().is_none(), "the stream begins with its cursor");
         assert_eq!(this.cursor.len(), 104);
         Ok(this)
     }
 
-    /// Goes on from where this one stands, with what it holds.
+    /// Opens a stream that resumes from this one's cursor and documents.
     pub(crate) fn resume(self, server: &TestServer, token: Token) -> Self {
         let request = request(server, token, "cursor=oldest").header("last-event-id", self.cursor);
         let resumed = Self::try_open(server, request).unwrap_or_else(|answer| panic!("{answer:?}"));
         Self { held: self.held, revisions: self.revisions, ..resumed }
     }
 
-    /// One block of the stream: an event, or word that it is alive; `None` at the end.
+    /// Reads one block of the stream: an event or a heartbeat; `None` at the end.
     #[expect(clippy::option_option, reason = "the end of a stream and a block without an event differ")]
     fn step(&mut self) -> Option<Option<Event>> {
         let (mut kind, mut data) = (String::new(), String::new());
@@ -97,12 +97,12 @@ impl Follower {
         Some(Some(Event { cursor: self.cursor.clone(), kind, event, text: data }))
     }
 
-    /// Waits for word that the stream is alive.
+    /// Waits for a heartbeat.
     pub(crate) fn heartbeat(&mut self) {
         assert!(self.step().unwrap().is_none());
     }
 
-    /// The next event, its patch applied; `None` at the end.
+    /// Reads the next event and applies its patch; `None` at the end.
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.step()? {
@@ -149,7 +149,7 @@ impl Follower {
     }
 }
 
-/// All that a stream of newline-delimited JSON holds up to where it stands still.
+/// Reads the events of a stream of newline-delimited JSON, up to the first that `until` accepts.
 pub(crate) fn read_lines(server: &TestServer, token: Token, query: &str, until: impl Fn(&Value) -> bool) -> Vec<Value> {
     let mut stream = connect(server.listen);
     let request = request(server, token, query).header("accept", "application/x-ndjson");
@@ -172,7 +172,7 @@ pub(crate) fn read_lines(server: &TestServer, token: Token, query: &str, until: 
     lines
 }
 
-/// The refusal of a request for a stream.
+/// Returns status and problem of a refused request for a stream.
 pub(crate) fn refused(server: &TestServer, request: Request) -> (u16, String) {
     let mut stream = connect(server.listen);
     stream.write_all(request.head().as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! `generate`: the command as a user types it.
+//! The command `generate`, as a user types it.
 
 use std::process::{Command, Output};
 
@@ -55,15 +55,15 @@ fn a_person_has_a_story_that_ends_in_the_profile() {
     let own = lines(&generate(&options).stdout).into_iter().filter(|event| event["subject"] == user).count();
     assert!(story.contains(&format!("{own} events in order of arrival")), "{story}");
     assert!(story.contains("identity     -> revision") && story.contains("\"profile_completeness_pct\""), "{story}");
-    let told = story.lines().take_while(|line| *line != "The resulting profile");
-    assert!(told.into_iter().all(|line| line.chars().count() <= 100), "lines are short");
+    let events = story.lines().take_while(|line| *line != "The resulting profile");
+    assert!(events.into_iter().all(|line| line.chars().count() <= 100), "lines are short");
     let by_id = generate(&[&options[..], &["--profile", user]].concat());
     assert_eq!(String::from_utf8(by_id.stdout).unwrap(), story);
 }
 
 #[test]
 fn statistics_put_the_model_beside_what_was_published() {
-    let told = String::from_utf8(generate(&["--stats", "--users", "2000"]).stdout).unwrap();
+    let stats = String::from_utf8(generate(&["--stats", "--users", "2000"]).stdout).unwrap();
     for line in [
         "Uttar Pradesh",
         "women at work",
@@ -82,7 +82,7 @@ fn statistics_put_the_model_beside_what_was_published() {
         "by day of the week",
         "the launch of sch_",
     ] {
-        assert!(told.contains(line), "{line} in {told}");
+        assert!(stats.contains(line), "{line} in {stats}");
     }
 }
 

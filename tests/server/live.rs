@@ -1,4 +1,4 @@
-//! Following profiles over the WebSocket.
+//! The WebSocket that follows profiles.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(crate) fn seeded() -> TestServer {
     server
 }
 
-/// Events of many kinds, each younger than all before it.
+/// Returns events of many kinds, each later than all before it.
 pub(crate) fn changes(count: u32) -> Vec<(&'static str, Value)> {
     let event = |n: u32, source: &str, name: &str, data: Value| {
         json!({
@@ -120,7 +120,7 @@ async fn the_answer_to_a_subscription_is_the_state_and_every_patch_continues_it(
     }
 }
 
-/// A view without the members that every revision changes.
+/// Returns a view without the members that every revision changes.
 fn content(view: &Value) -> Value {
     let mut view = view.clone();
     for member in ["revision", "generated_at", "assembly_latency_ms", "profile_hash"] {
@@ -252,7 +252,7 @@ async fn what_cannot_be_done_is_an_error_and_the_socket_stays() {
         let error = client.next().await;
         assert_eq!(error["problem"]["type"], format!("/problems/{problem}"), "{message}: {error}");
     }
-    // Whoever can be told by its name is.
+    // The error has the `id` of a message with one.
     client.send(&json!({"type": "subscribe", "id": "7", "users": [], "schema_version": "1.0"})).await;
     let error = client.next().await;
     assert_eq!((&error["type"], &error["id"]), (&json!("error"), &json!("7")), "{error}");

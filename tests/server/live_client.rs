@@ -1,4 +1,4 @@
-//! A client of the live protocol that does as the contract says.
+//! A client of the live protocol that follows the contract.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::token::Token;
 pub(crate) struct LiveClient {
     pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub(crate) held: BTreeMap<String, Value>,
-    /// By user, from the newest frame that had one.
+    /// The cursor of each user, from the newest frame that had one.
     pub(crate) cursors: BTreeMap<String, String>,
 }
 
@@ -57,7 +57,7 @@ impl LiveClient {
         self.send(&message).await;
     }
 
-    /// The next text frame, or the code that the socket was closed with.
+    /// Receives the next text frame, or returns the code with which the socket was closed.
     pub(crate) async fn receive(&mut self) -> Result<Value, u16> {
         loop {
             match timeout(PATIENCE, self.socket.next()).await.expect("a frame comes") {
@@ -69,7 +69,7 @@ impl LiveClient {
         }
     }
 
-    /// The next frame, taken over into what is held.
+    /// Receives the next frame and applies it to the documents held.
     pub(crate) async fn next(&mut self) -> Value {
         let frame = self.receive().await.expect("no close");
         let user = frame["user_id"].as_str().unwrap_or_default().to_owned();
@@ -110,7 +110,7 @@ impl LiveClient {
         }
     }
 
-    /// Reads until the revision is held.
+    /// Receives frames until the client holds the revision.
     pub(crate) async fn reach(&mut self, user: &str, revision: &Value) {
         while self.held.get(user).is_none_or(|held| held["revision"].as_u64() < revision.as_u64()) {
             self.next().await;
@@ -124,14 +124,14 @@ impl LiveClient {
     }
 }
 
-/// What a client keeps while it has no socket.
+/// The state of a client without a socket.
 pub(crate) struct DisconnectedClient {
     held: BTreeMap<String, Value>,
     cursors: BTreeMap<String, String>,
 }
 
 impl DisconnectedClient {
-    /// Opens a socket that goes on where the last one ended.
+    /// Opens a socket and resumes from the cursors of the last one.
     pub(crate) async fn reconnect(self, server: &TestServer, token: Token) -> LiveClient {
         let Self { held, cursors } = self;
         let mut client = LiveClient::open(server, token).await;

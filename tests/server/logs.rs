@@ -1,4 +1,4 @@
-//! Log lines: what is lost when they cannot be written, and what never stands in one.
+//! Log lines: how lost lines are reported, and what no line may contain.
 
 use std::fs::File;
 use std::io::{Read, pipe};
@@ -22,7 +22,7 @@ fn read_as(server: &TestServer, token: Token, reason: &str) -> Response {
     server.send(request.header("x-access-reason", reason))
 }
 
-/// An administrator's read writes a line.
+/// Reads as an administrator, which writes a log line.
 #[track_caller]
 fn serves_and_drains(server: TestServer) {
     server.post_example();

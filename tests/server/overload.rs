@@ -1,4 +1,4 @@
-//! Overload: a full system says so, and keeps what it acknowledged.
+//! Overload: a full system answers `busy` and keeps everything that it acknowledged.
 
 use std::sync::Mutex;
 use std::thread;
@@ -52,7 +52,7 @@ fn a_full_system_answers_busy_and_keeps_what_it_acknowledged() {
     for number in acknowledged {
         assert_eq!(server.own_profile(&user(number)).json()["demographics"]["residency_years"], number % 100);
     }
-    // And it is well again, for whoever was turned away.
+    // Afterwards the refused requests succeed.
     for number in 0..20 {
         crate::test_server::eventually("a place is free", || post(&server, number).status == 200);
     }
@@ -71,7 +71,7 @@ fn a_stream_is_read_slower_instead() {
     let total = server.post_as("metadata", "application/x-ndjson", body.clone()).lines().pop().unwrap();
     assert_eq!((&total["total"], &total["rejected"]), (&json!(500), &json!(0)), "{total}");
     assert!(total["applied"].as_u64() > Some(400), "{total}");
-    // What was answered busy may be sent again, with all that was not.
+    // Events that were answered `busy` may be sent again, together with the others.
     crate::test_server::eventually("all of it is taken", || {
         let total = server.post_as("metadata", "application/x-ndjson", body.clone()).lines().pop().unwrap();
         total["duplicates"] == 500

@@ -1,4 +1,4 @@
-//! Pages for people: `/`, the guides, and a page for every problem.
+//! HTML pages: `/`, the guides, and a page for every problem.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ fn ask(address: SocketAddr, path: &str, accept: &str) -> Response {
     Request::new("GET", path).header("accept", accept).send(address)
 }
 
-/// What every HTML page has.
+/// Checks the properties that every HTML page has.
 #[track_caller]
 fn check_html(page: &Response) {
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
@@ -27,7 +27,7 @@ fn check_html(page: &Response) {
     }
 }
 
-/// The addresses that a page links to on the same server.
+/// Returns the paths on the same server that a page links to.
 fn links(page: &Response) -> Vec<String> {
     let targets = page.text().split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
     targets.filter(|target| !target.starts_with("https://")).map(str::to_owned).collect()

@@ -1,4 +1,4 @@
-//! Requests that are sent before the responses to earlier ones have come.
+//! Pipelining: requests that are sent before the responses to earlier ones have arrived.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -56,7 +56,7 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
     assert!((0..=100).all(|_| read_response(&mut answers, true).status == 200));
 }
 
-/// Reads `count` responses to GET requests, and the end of the connection behind them.
+/// Reads `count` responses to GET requests, then the end of the connection.
 fn expect_answers(mut stream: TcpStream, count: usize) {
     stream.shutdown(Shutdown::Write).unwrap();
     let mut answers = BufReader::new(&mut stream);

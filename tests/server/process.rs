@@ -1,4 +1,4 @@
-//! The server's process, as the system shows it under `/proc`.
+//! The server process, as `/proc` shows it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,24 +7,24 @@ use std::time::Duration;
 
 use crate::test_server::{TestServer, eventually};
 
-/// How often a server at rest is looked at before it counts as such, and the time between two looks.
+/// Number of checks that a server at rest must pass, and the time between two checks.
 const LOOKS: usize = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
-/// Processor time that a server at rest may use during all looks, in ticks of a hundredth of a second.
+/// Maximum processor time of a server at rest during all checks, in ticks of a hundredth of a second.
 const TICKS_AT_REST: u64 = 2;
 
 impl TestServer {
-    /// A file or directory of the process under `/proc`.
+    /// Returns the path of a file or directory of the process under `/proc`.
     fn proc(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{name}", self.pid()))
     }
 
-    /// Memory that the process holds now, in bytes.
+    /// Returns the resident memory of the process, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
         self.status_bytes("VmRSS:")
     }
 
-    /// The most memory that the process has held so far, in bytes.
+    /// Returns the peak resident memory of the process, in bytes.
     pub(crate) fn peak_bytes(&self) -> u64 {
         self.status_bytes("VmHWM:")
     }
@@ -35,7 +35,7 @@ impl TestServer {
         figure.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
-    /// The soft and the hard limit of a resource, such as `Max open files`.
+    /// Returns the soft and the hard limit of a resource, such as `Max open files`.
     pub(crate) fn limit(&self, resource: &str) -> [String; 2] {
         let limits = fs::read_to_string(self.proc("limits")).unwrap();
         let figures = limits.lines().find_map(|line| line.strip_prefix(resource)).unwrap();
@@ -43,21 +43,21 @@ impl TestServer {
         [figures.next().unwrap(), figures.next().unwrap()]
     }
 
-    /// Number of files without a name that the process has open: results of feeds wait in such files.
+    /// Returns the number of unlinked files that the process has open; results of feeds wait in such files.
     pub(crate) fn unlinked_files(&self) -> usize {
         let files = fs::read_dir(self.proc("fd")).unwrap();
         let links = files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
         links.filter(|link| link.to_string_lossy().ends_with("(deleted)")).count()
     }
 
-    /// Waits until the server does nothing. A server that has work and gets no processor, because others use it, is not
-    /// at rest: its threads are ready to run.
+    /// Waits until the server does nothing. A server that has work but gets no processor is not at rest: its threads
+    /// are ready to run.
     #[track_caller]
     pub(crate) fn wait_until_at_rest(&self) {
         eventually("the server is at rest", || self.is_at_rest());
     }
 
-    /// Whether no thread runs, or wants to, while the server is looked at several times.
+    /// Returns whether no thread runs or is ready to run during several checks.
     pub(crate) fn is_at_rest(&self) -> bool {
         let ticks = self.processor_ticks();
         let slept = (0..LOOKS).all(|_| {
@@ -74,14 +74,14 @@ impl TestServer {
         states.map(|stat| behind_name(&stat)[0].clone()).all(|state| state == "S")
     }
 
-    /// Processor time that the process has used.
+    /// Returns the processor time that the process has used, in ticks.
     fn processor_ticks(&self) -> u64 {
         let fields = behind_name(&fs::read_to_string(self.proc("stat")).unwrap());
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }
 }
 
-/// The fields of a `stat` file behind the name, which may hold anything; the state is the first.
+/// Returns the fields of a `stat` file after the name, which may contain any character; the state is the first.
 fn behind_name(stat: &str) -> Vec<String> {
     stat.rsplit(')').next().unwrap().split_ascii_whitespace().map(str::to_owned).collect()
 }

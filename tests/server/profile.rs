@@ -1,4 +1,4 @@
-//! Reading profiles.
+//! The routes that read profiles.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The JSON in README.md is what the server sends.
+//! Checks that the JSON in README.md is what the server sends.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ use crate::live_client::LiveClient;
 use crate::test_server::USER;
 use crate::token::Token;
 
-/// Members that differ from one run to the next: they are random, or measured.
+/// Members that differ between runs, because they are random or measured.
 const VARYING: [&str; 4] = ["assembly_latency_ms", "cursor", "profile_hash", "profile_id"];
 
-/// The JSON blocks of the README: a profile, and the frame that changes it.
+/// Returns the JSON blocks of the README: a profile, and the frame that changes it.
 fn samples() -> (Value, Value) {
     let readme = include_str!("../../README.md");
     let blocks = readme.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
@@ -20,7 +20,7 @@ fn samples() -> (Value, Value) {
     (profile.clone(), frame.clone())
 }
 
-/// The object without what differs from one run to the next. The members must be there nevertheless.
+/// Returns the object without the members that differ between runs, which must be present.
 fn comparable(object: &Value) -> Value {
     let mut members = object.as_object().unwrap().clone();
     members.values_mut().filter(|value| value.is_object()).for_each(|value| *value = comparable(value));

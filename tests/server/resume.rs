@@ -1,4 +1,4 @@
-//! Coming back with a cursor, and views that become others while they are followed.
+//! Resuming with a cursor, and views that change with consent, token or day while they are followed.
 
 use futures_util::SinkExt;
 use serde_json::json;
@@ -202,11 +202,11 @@ async fn a_change_of_completeness_is_told_to_those_who_may_see_it() {
     event["data"]["fields"] = json!({"demographics": {"state": "karnataka"}, "economic": {"income_bracket": "0-2.5L"}});
     server.apply("metadata", &event);
     assert_eq!(own.next().await["type"], "patch");
-    let told = own.next().await;
+    let frame = own.next().await;
     let new = &own.held[USER]["profile_completeness_pct"];
-    assert_eq!((&told["type"], &told["user_id"]), (&json!("completeness"), &json!(USER)));
-    assert_eq!((&told["old_pct"], &told["new_pct"]), (&old, new));
-    let missing = told["missing_fields"].as_array().unwrap();
+    assert_eq!((&frame["type"], &frame["user_id"]), (&json!("completeness"), &json!(USER)));
+    assert_eq!((&frame["old_pct"], &frame["new_pct"]), (&old, new));
+    let missing = frame["missing_fields"].as_array().unwrap();
     assert!(missing.contains(&json!("demographics.district")) && !missing.contains(&json!("economic.income_bracket")));
 
     // At the least consent a service sees the state, and neither the percentage nor a word of it.

@@ -1,4 +1,4 @@
-//! What is kept for how long: by the real clock, within bounds, and for nobody else's eyes.
+//! Retention of journal and dead letters: by the real clock and within bounds; file permissions of the data.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,7 @@ fn an_event_that_is_rejected_beyond_the_bound_says_that_it_is_not_kept() {
     assert!(rejected.iter().filter(dropped).all(|line| line["problem"]["dead_letter_reason"] == "source-limit"));
     assert!(rejected[0]["problem"].get("dead_letter").is_none());
 
-    // One event that comes alone says so as well. Letters that were written may take less than was set aside for them.
+    // The answer to a single event says so, too. Written letters may take less space than was reserved for them.
     let single = |_| server.post("metadata", bad(1)).json();
     let single = (0..500).map(single).find(|problem| problem.get("dead_letter").is_some()).unwrap();
     assert_eq!((&single["dead_letter"], &single["dead_letter_reason"]), (&json!("dropped"), &json!("source-limit")));
@@ -86,7 +86,7 @@ fn a_fixed_clock_makes_nothing_old() {
     assert!(follower.is_ok(), "the journal of a moment ago is there");
 }
 
-/// The files below a directory that others may read or write.
+/// Returns the files below a directory that other users may read or write.
 fn open_to_others(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {

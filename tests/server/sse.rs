@@ -1,4 +1,4 @@
-//! Following a profile as Server-Sent Events.
+//! The Server-Sent Events that follow one profile.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use crate::live::{changes, seeded, view_of};
 use crate::test_server::{TestServer, USER, profile_path, start_server_with};
 use crate::token::{Token, now};
 
-/// One event, as the HTML standard reads it.
+/// One event, parsed as the HTML standard says.
 #[derive(Debug, Default)]
 struct Event {
     name: String,
@@ -18,7 +18,7 @@ struct Event {
     data: String,
 }
 
-/// A stream of events over a socket of its own, with the chunks of the transfer taken apart.
+/// A stream of events on its own socket, with the chunked transfer coding removed.
 struct Stream(BufReader<TcpStream>);
 
 impl Stream {
@@ -40,7 +40,7 @@ impl Stream {
         line.trim_end_matches("\r\n").to_owned()
     }
 
-    /// The next event; `None` at the end of the stream.
+    /// Reads the next event; `None` at the end of the stream.
     fn next(&mut self) -> Option<Event> {
         loop {
             let length = usize::from_str_radix(&self.line(), 16).unwrap();
@@ -65,7 +65,7 @@ impl Stream {
         }
     }
 
-    /// The next event's name, cursor and text.
+    /// Reads the next event and returns its name, cursor and text.
     fn expect(&mut self) -> (String, Option<String>, Value) {
         let event = self.next().expect("the stream goes on");
         let data: Value = serde_json::from_str(&event.data).unwrap();

@@ -1,4 +1,4 @@
-//! The letter of the standards: headers, parameters and times as RFC 9110 and its relatives define them.
+//! Headers, parameters and times, as RFC 9110 and related standards define them.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn served() -> TestServer {
     server
 }
 
-/// A request for the example citizen's profile, by the citizen.
+/// Returns a request for the example citizen's profile, by the citizen.
 fn read(server: &TestServer, query: &str) -> Request {
     Request::new("GET", format!("{}{query}", profile_path(USER))).bearer(&server.sign(Token::citizen(USER)))
 }
@@ -43,7 +43,7 @@ fn accept_is_one_list_with_weights() {
     );
 }
 
-/// The head of the answer to a request for a stream, which has no end.
+/// Returns the head of the answer to a request for a stream, whose body has no end.
 fn open_stream(server: &TestServer, request: &Request) -> Response {
     use std::io::{BufReader, Write};
     let mut socket = crate::http::connect(server.listen);

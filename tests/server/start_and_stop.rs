@@ -1,4 +1,4 @@
-//! Starting, failing to start, and stopping.
+//! Start, failed start and stop of the server.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -13,7 +13,7 @@ use crate::http::{self, BodyReader, Request};
 use crate::test_server::{self, PROGRAM, USER, feed_path, residency, serve, start_server, start_server_with};
 use crate::token::Token;
 
-/// Runs a command that must fail with `code`, with one line on stderr that holds `parts`, and nothing on stdout.
+/// Runs a command that must fail with `code`, one line on stderr that contains `parts`, and nothing on stdout.
 #[track_caller]
 fn fails(command: &mut Command, code: i32, parts: &[&str]) {
     let output = command.output().unwrap();
@@ -23,10 +23,10 @@ fn fails(command: &mut Command, code: i32, parts: &[&str]) {
     for part in parts {
         assert!(error.contains(part), "`{error}` does not say `{part}`");
     }
-    assert!(error.matches("os error").count() < 2, "the cause is said twice: {error}");
+    assert!(error.matches("os error").count() < 2, "the cause is repeated: {error}");
 }
 
-/// The data directory of a server that ran and stopped.
+/// Returns the data directory of a server that ran and stopped.
 fn used() -> TempDir {
     let server = start_server();
     server.post_example();
@@ -46,7 +46,7 @@ fn a_wrong_master_key_is_named() {
     fails(&mut serve(data_dir.path()), 1, &["master key", "PROFILE_SERVER_MASTER_KEY"]);
     fs::write(&path, text).unwrap();
     let server = test_server::start_on(data_dir);
-    assert_eq!(server.own_profile(USER).json()["profile_completeness_pct"], 100, "nothing was harmed");
+    assert_eq!(server.own_profile(USER).json()["profile_completeness_pct"], 100, "the data is unchanged");
 }
 
 #[test]
@@ -74,10 +74,11 @@ fn a_busy_port_is_refused() {
         let place = arguments.iter().position(|argument| argument == flag).unwrap();
         let mut command = Command::new(PROGRAM);
         for (index, argument) in arguments.iter().enumerate() {
-            match index == place + 1 {
-                true => command.arg(address.to_string()),
-                false => command.arg(argument),
-            };
+            if index == place + 1 {
+                command.arg(address.to_string());
+            } else {
+                command.arg(argument);
+            }
         }
         fails(command.arg("--data-dir").arg(data_dir.path()), 1, &[&address.to_string(), flag, "port 0"]);
     }
@@ -93,7 +94,7 @@ fn a_store_of_a_newer_format_is_refused() {
     fails(&mut serve(data_dir.path()), 1, &["format", "newer release"]);
 }
 
-/// Counts the keyring's format up: two bytes behind its magic.
+/// Increments the keyring's format, the two bytes after its magic.
 fn bump_format(keyring: &mut [u8]) {
     let format = u16::from_le_bytes([keyring[8], keyring[9]]) + 1;
     keyring[8..10].copy_from_slice(&format.to_le_bytes());
@@ -112,7 +113,7 @@ fn a_wrong_setting_is_named_with_what_is_allowed() {
 }
 
 #[test]
-fn config_tells_the_origin_of_every_value() {
+fn config_print_shows_the_origin_of_every_value() {
     let data_dir = TempDir::new().unwrap();
     let config = |action: &str| {
         Command::new(PROGRAM)
@@ -126,7 +127,7 @@ fn config_tells_the_origin_of_every_value() {
     assert!(printed.contains("http.workers = 3  # environment `PROFILE_SERVER__HTTP__WORKERS`"), "{printed}");
     assert!(printed.contains("flag `--data-dir`") && printed.contains("embedded `default.toml`"), "{printed}");
     assert_eq!(config("check").status.code(), Some(0));
-    assert_eq!(fs::read_dir(data_dir.path()).unwrap().count(), 0, "asking makes nothing");
+    assert_eq!(fs::read_dir(data_dir.path()).unwrap().count(), 0, "nothing was written");
     let mut check = Command::new(PROGRAM);
     check.args(["config", "check", "--data-dir"]).arg(data_dir.path()).env("PROFILE_SERVER_MASTER_KEY", "c2hvcnQ=");
     fails(&mut check, 1, &["PROFILE_SERVER_MASTER_KEY", "32 bytes"]);
@@ -236,7 +237,7 @@ fn the_ready_line_is_the_one_of_the_contract() {
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     test_server::signal(child.id(), "INT");
-    assert_eq!(child.wait().unwrap().code(), Some(0), "a signal right after the line is heard");
+    assert_eq!(child.wait().unwrap().code(), Some(0), "a signal right after the line is handled");
     let ports: Vec<_> = line.split("127.0.0.1:").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     let [listen, admin_listen] = ports[..] else { panic!("two addresses: {line}") };
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A server of the test's own.
+//! A server process for one test.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use crate::http::{PATIENCE, Request, Response};
 use crate::token::Token;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_profile-server");
-/// The example's own now.
+/// The fixed time of the example.
 pub(crate) const NOW: &str = "2026-01-21T12:00:00Z";
 pub(crate) const USER: &str = data::EXAMPLE_USER;
 
@@ -28,24 +28,24 @@ pub(crate) struct TestServer {
     pub(crate) key: Vec<u8>,
 }
 
-/// A server with the default settings, whose clock stands at [`NOW`].
+/// Starts a server with the default settings, whose clock is fixed at [`NOW`].
 pub(crate) fn start_server() -> TestServer {
     start_server_with("")
 }
 
-/// The same with some settings.
+/// Starts a server as [`start_server`] does, with some settings.
 pub(crate) fn start_server_with(settings: &str) -> TestServer {
     let data_dir = TempDir::new().unwrap();
     fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
     start_on(data_dir)
 }
 
-/// A server with some settings that may open `files` files.
+/// Starts a server with some settings that may open `files` files.
 pub(crate) fn start_server_with_open_files(files: u32, settings: &str) -> TestServer {
     start_server_under(&format!("ulimit -n {files}"), settings)
 }
 
-/// A server with some settings, started by a shell that has run `limits` before.
+/// Starts a server with some settings from a shell that has run `limits` before.
 pub(crate) fn start_server_under(limits: &str, settings: &str) -> TestServer {
     let data_dir = TempDir::new().unwrap();
     fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
@@ -56,18 +56,18 @@ pub(crate) fn start_server_under(limits: &str, settings: &str) -> TestServer {
     run(command, data_dir, log)
 }
 
-/// Starts a server on a data directory that may hold something already.
+/// Starts a server on a data directory that may contain data.
 pub(crate) fn start_on(data_dir: TempDir) -> TestServer {
     start_at(data_dir, NOW)
 }
 
-/// The same, with another time for assembly.
+/// Starts a server as [`start_on`] does, with another time for assembly.
 pub(crate) fn start_at(data_dir: TempDir, clock: &str) -> TestServer {
     let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
     run(serve_at(data_dir.path(), clock), data_dir, log)
 }
 
-/// The same with a log that goes elsewhere.
+/// Starts a server as [`start_at`] does, with its log written to another file.
 pub(crate) fn start_with_stderr(data_dir: TempDir, stderr: impl Into<Stdio>) -> TestServer {
     run(serve(data_dir.path()), data_dir, stderr)
 }
@@ -84,7 +84,7 @@ fn run(mut command: Command, data_dir: TempDir, stderr: impl Into<Stdio>) -> Tes
     TestServer { listen: address("listen"), admin_listen: address("admin_listen"), child, data_dir, key }
 }
 
-/// The command that starts a server on free ports.
+/// Returns the command that starts a server on free ports.
 pub(crate) fn serve(data_dir: &Path) -> Command {
     serve_at(data_dir, NOW)
 }
@@ -111,7 +111,7 @@ impl TestServer {
         self.child.id()
     }
 
-    /// Everything that the server wrote on stderr.
+    /// Returns everything that the server wrote to stderr.
     pub(crate) fn log(&self) -> String {
         read_log(self.data_dir.path())
     }
@@ -128,7 +128,7 @@ impl TestServer {
         self.send(Request::new("GET", path).bearer(&self.sign(token)))
     }
 
-    /// The example citizen's whole profile, as the citizen sees it.
+    /// Reads a profile as the citizen sees it.
     #[track_caller]
     pub(crate) fn own_profile(&self, user: &str) -> Response {
         let answer = self.get(&profile_path(user), Token::citizen(user));
@@ -169,7 +169,7 @@ impl TestServer {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// Asks the server to stop, and waits for it.
+    /// Sends SIGTERM and waits until the server has ended.
     #[track_caller]
     pub(crate) fn terminate(mut self) -> (ExitStatus, TempDir) {
         signal(self.pid(), "TERM");
@@ -181,14 +181,14 @@ impl TestServer {
         (status.unwrap(), std::mem::replace(&mut self.data_dir, TempDir::new().unwrap()))
     }
 
-    /// Ends the server as a crash would, and keeps what it wrote.
+    /// Kills the server and returns its data directory.
     pub(crate) fn kill(mut self) -> TempDir {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         std::mem::replace(&mut self.data_dir, TempDir::new().unwrap())
     }
 
-    /// The figure of a metric whose line starts with `name`; 0 where there is none.
+    /// Returns the value of the metric whose line starts with `name`, or 0 if there is none.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let metrics = Request::new("GET", "/metrics").send(self.admin_listen);
         let line =
@@ -216,13 +216,13 @@ pub(crate) fn feed_path(source: &str) -> String {
     format!("/api/v2/feeds/{source}")
 }
 
-/// The example citizen's events, each with its source.
+/// Returns the example citizen's events, each with its source.
 pub(crate) fn example() -> Vec<(String, Value)> {
     let parsed = data::example_events().lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     parsed.map(|event| (event["source"].as_str().unwrap().rsplit('/').next().unwrap().to_owned(), event)).collect()
 }
 
-/// An event of the metadata engine that sets the years of residency, and nothing else.
+/// Returns an event of the metadata engine that sets only the years of residency.
 pub(crate) fn residency(user: &str, id: &str, time: &str, years: u32) -> Value {
     json!({
         "specversion": "1.0", "id": id, "source": "/engines/metadata", "type": "user.metadata.updated",

@@ -1,4 +1,4 @@
-//! One-time tickets, and the origins that live sockets are bound to.
+//! One-time tickets for live sockets, and the allowed origins.
 
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ fn server_with(settings: &str) -> TestServer {
     server
 }
 
-/// Asks for a ticket as a page of `origin` does.
+/// Requests a ticket as a page of `origin` does.
 fn request_ticket(server: &TestServer, token: Token, origin: Option<&str>) -> Response {
     let request = Request::new("POST", "/api/v2/live/ticket").bearer(&server.sign(token));
     server.send(origin.into_iter().fold(request, |request, origin| request.header("origin", origin)))
@@ -37,7 +37,7 @@ fn issue(server: &TestServer, token: Token, origin: Option<&str>) -> String {
     answer.json()["ticket"].as_str().unwrap().to_owned()
 }
 
-/// A handshake, sent as text. The stream is a socket where the answer says 101.
+/// Sends a handshake as text. The returned stream is a WebSocket if the status is 101.
 fn handshake(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> (Response, TcpStream) {
     let request = Request::new("GET", path)
         .header("connection", "Upgrade")
@@ -47,12 +47,12 @@ fn handshake(server: &TestServer, path: &str, headers: &[(&str, &str)]) -> (Resp
     let request = headers.iter().fold(request, |request, (name, value)| request.header(name, *value));
     let mut stream = connect(server.listen);
     stream.write_all(request.head().as_bytes()).unwrap();
-    // The server says nothing of its own accord before it is asked, so nothing is lost in the reader's buffer.
+    // The server sends nothing before the first message, so the reader's buffer is empty when it is dropped.
     let answer = read_response(&mut BufReader::new(&stream), true);
     (answer, stream)
 }
 
-/// A handshake with a ticket, as a page of `origin` sends it.
+/// Sends a handshake with a ticket, as a page of `origin` does.
 fn open(server: &TestServer, ticket: &str, origin: Option<&str>) -> (Response, TcpStream) {
     let headers: Vec<_> = origin.map(|origin| ("origin", origin)).into_iter().collect();
     handshake(server, &format!("/api/v2/live?ticket={ticket}"), &headers)
@@ -159,7 +159,7 @@ fn of_many_who_present_a_ticket_at_once_one_gets_in() {
 }
 
 #[test]
-fn what_is_wrong_with_a_ticket_is_not_told() {
+fn the_answer_does_not_reveal_why_a_ticket_is_refused() {
     let server = server_with("[live]\nticket_life_s = 1");
     let spent = issue(&server, Token::citizen(USER), None);
     Socket::new(open(&server, &spent, None));
@@ -167,16 +167,17 @@ fn what_is_wrong_with_a_ticket_is_not_told() {
     let expired = issue(&server, Token::citizen(USER), None);
     let unknown = "A".repeat(43);
     let refused_foreign = open(&server, &foreign, None).0;
+    // A ticket can be tried only once, so its expiry cannot be polled.
     thread::sleep(Duration::from_millis(1_100));
     let others = [spent.as_str(), expired.as_str(), unknown.as_str(), "", "%00%ff"];
     let refusals = others.map(|ticket| open(&server, ticket, None).0);
     for refusal in refusals.iter().chain([&refused_foreign]) {
         assert_eq!((refusal.status, refusal.problem().as_str()), (401, "invalid-ticket"));
         assert_eq!(refusal.header("www-authenticate"), "Bearer");
-        let [mut told, mut expected] = [refusal, &refused_foreign].map(Response::json);
-        told["request_id"] = Value::Null;
+        let [mut problem, mut expected] = [refusal, &refused_foreign].map(Response::json);
+        problem["request_id"] = Value::Null;
         expected["request_id"] = Value::Null;
-        assert_eq!(told, expected);
+        assert_eq!(problem, expected);
     }
 }
 

@@ -1,9 +1,9 @@
-//! Tokens, made apart from the server's own code.
+//! Access tokens, made without the server's code.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-/// A token's claims, to be changed at will.
+/// The claims of a token, which a test may change.
 #[derive(Clone)]
 pub(crate) struct Token {
     pub(crate) header: Header,
@@ -39,7 +39,7 @@ impl Token {
     }
 }
 
-/// Seconds since the Unix epoch.
+/// Returns the time in seconds since the Unix epoch.
 pub(crate) fn now() -> u64 {
     jsonwebtoken::get_current_timestamp()
 }

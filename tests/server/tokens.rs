@@ -1,4 +1,4 @@
-//! Tokens at the door: what is accepted is tested here over the wire, each rule in the server's own unit tests.
+//! Which tokens are accepted, over the wire. Unit tests of the server cover each rule.
 
 use jsonwebtoken::{Algorithm, Header};
 use serde_json::json;

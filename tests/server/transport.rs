@@ -1,4 +1,4 @@
-//! How connections end, and what is answered to requests that no handler sees.
+//! The ends of connections, and the answers to requests that reach no handler.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use crate::test_server::{TestServer, USER, eventually, feed_path, profile_path, 
 use crate::token::Token;
 use crate::unread::nothing_is_held;
 
-/// Everything that the server sends to who sends `request`, up to the end of the connection.
+/// Sends `request` and returns everything that the server sends, up to the end of the connection.
 fn all_of(address: SocketAddr, request: &[u8]) -> Vec<u8> {
     let mut stream = connect(address);
     stream.write_all(request).unwrap();
@@ -25,7 +25,7 @@ fn rest_of(stream: &mut TcpStream) -> Vec<u8> {
     sent
 }
 
-/// The only answer among what was sent.
+/// Parses the only answer in `sent`.
 #[track_caller]
 fn only(sent: &[u8]) -> Response {
     let mut rest = sent;
@@ -34,7 +34,7 @@ fn only(sent: &[u8]) -> Response {
     answer
 }
 
-/// Checks what every answer has that the server gives below its handlers, and returns status and problem.
+/// Checks the headers of an answer that no handler made, and returns status and problem.
 #[track_caller]
 pub(crate) fn refusal(answer: &Response) -> (u16, String) {
     assert_eq!(answer.header("content-type"), "application/problem+json", "{answer:?}");
@@ -175,7 +175,7 @@ fn a_broken_body_is_answered_once() {
 }
 
 const SHORT_HEADER_TIMEOUT: &str = "[http]\nclient_header_timeout_s = 1\n";
-/// A request whose head does not end.
+/// The beginning of a request whose head does not end.
 const BEGUN: &[u8] = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: ";
 
 #[test]
@@ -189,7 +189,7 @@ fn an_unfinished_head_ends_the_connection_the_first_and_any_later() {
         stream.write_all(whole.as_bytes()).unwrap();
         assert_eq!(read_response(&mut BufReader::new(&stream), true).status, 200);
     }
-    // Byte by byte, so that something comes all the time.
+    // Byte by byte with pauses, so that the connection is never idle.
     let mut slow = stream.try_clone().unwrap();
     let dripping = thread::spawn(move || {
         for byte in BEGUN.iter().chain(std::iter::repeat(&b'x')) {
@@ -294,7 +294,7 @@ fn requests_that_cannot_be_parsed_are_answered_with_a_problem() {
     assert!(!server.log().contains("ERROR"), "what clients do wrong is no error of the server: {}", server.log());
 }
 
-/// The answer to a request that then closes its half.
+/// Sends a request, closes the sending half, and returns the answer.
 fn only_close(server: &TestServer, request: &str) -> Response {
     let mut stream = connect(server.listen);
     stream.write_all(request.as_bytes()).unwrap();
@@ -451,6 +451,7 @@ async fn a_socket_that_its_client_closes_is_closed_at_once_with_its_code() {
         assert!(client.socket.next().await.is_none());
         shortest = shortest.min(started.elapsed());
     }
-    // A close that waits for a time-out takes half a second or more, always.
+    // A close that waits for a time-out always takes half a second or more. The shortest of five is compared, so that a
+    // busy machine does not fail the test.
     assert!(shortest < Duration::from_millis(300), "{shortest:?}");
 }

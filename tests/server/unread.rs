@@ -1,4 +1,4 @@
-//! Clients that are there and do not read: they are let go, and nothing of them stays.
+//! Clients that do not read: the server disconnects them and frees everything that it held for them.
 
 use std::fs;
 use std::io::{BufReader, ErrorKind, Read, Write};
@@ -22,7 +22,7 @@ use crate::transport::refusal;
 
 const SOON: &str = "[http]\nunread_timeout_s = 1\n";
 
-/// A connection whose client's system takes a few KiB.
+/// Opens a connection with a receive buffer of a few KiB.
 fn narrow(address: SocketAddr) -> TcpStream {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     sockopt::set_socket_recv_buffer_size(&socket, 4_096).unwrap();
@@ -33,7 +33,7 @@ fn narrow(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// The connections that the server holds on its public listener, and the unlinked files that answers wait in.
+/// Returns the number of connections on the public listener and of unlinked files in which answers wait.
 pub(crate) fn held(server: &TestServer) -> usize {
     const LISTENS: &str = "0A";
     let port = format!(":{:04X}", server.listen.port());
@@ -44,7 +44,7 @@ pub(crate) fn held(server: &TestServer) -> usize {
     held + server.unlinked_files()
 }
 
-/// Bytes sent that clients have not taken yet, of each connection of the public listener.
+/// Returns the unacknowledged bytes of each connection on the public listener, where there are any.
 fn untaken(server: &TestServer) -> Vec<u64> {
     let port = format!(":{:04X}", server.listen.port());
     let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
@@ -56,7 +56,7 @@ fn untaken(server: &TestServer) -> Vec<u64> {
     queued
 }
 
-/// Waits until `clients` connections take nothing and the server is at rest.
+/// Waits until `clients` connections no longer read and the server is at rest.
 #[track_caller]
 fn clients_wait(server: &TestServer, clients: usize) {
     eventually("the server waits for its clients", || {
@@ -78,13 +78,13 @@ fn unread_responses(server: &TestServer) {
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
 }
 
-/// Waits until nothing is left of any client.
+/// Waits until the server holds no connection and no file.
 #[track_caller]
 pub(crate) fn nothing_is_held(server: &TestServer) {
     eventually("everything is closed", || held(server) == 0);
 }
 
-/// Events whose patches are long.
+/// Returns events whose patches are long.
 fn long_changes(numbers: Range<u32>) -> String {
     let tags: Vec<String> = (0..64).map(|n| format!("{n:x>100}")).collect();
     let event = |n: u32| {
@@ -99,10 +99,10 @@ fn long_changes(numbers: Range<u32>) -> String {
 }
 
 #[test]
-fn a_live_client_that_sends_and_never_reads_is_let_go() {
+fn a_live_client_that_sends_and_never_reads_is_disconnected() {
     let server = start_server_with(SOON);
     server.post_example();
-    // What the same load takes without the client is not its doing.
+    // Posts a load of the same size first, so that memory for the load itself is not counted.
     server.post_as("analytics", "application/x-ndjson", long_changes(0..1_000));
     let mut request = format!("ws://{}/api/v2/live", server.listen).into_client_request().unwrap();
     let token = format!("Bearer {}", server.sign(Token::citizen(USER)));
@@ -114,7 +114,7 @@ fn a_live_client_that_sends_and_never_reads_is_let_go() {
     assert_eq!(server.metric("profile_live_connections"), 1.0);
     let memory = server.resident_bytes();
 
-    // It is heard of all the time, so its silence is not what ends it.
+    // The client keeps sending, so the idle limit does not end the connection.
     let pings = thread::spawn(move || {
         while socket.send(Message::Pong("still here".into())).is_ok() {
             thread::sleep(Duration::from_millis(50));
@@ -122,7 +122,7 @@ fn a_live_client_that_sends_and_never_reads_is_let_go() {
         socket
     });
     let total = server.post_as("analytics", "application/x-ndjson", long_changes(1_000..2_000)).lines().pop().unwrap();
-    assert_eq!(total["applied"], 1_000, "it holds nobody up: {total}");
+    assert_eq!(total["applied"], 1_000, "the client delays no feed: {total}");
     eventually("its socket is gone", || server.metric("profile_live_connections") == 0.0);
     assert_eq!(server.metric("profile_live_closed_total{reason=\"stuck\"}"), 1.0);
     nothing_is_held(&server);
@@ -150,7 +150,7 @@ fn a_live_client_that_leaves_is_not_called_stuck() {
 }
 
 #[test]
-fn a_client_of_a_stream_of_events_that_never_reads_is_let_go() {
+fn a_client_of_a_stream_of_events_that_never_reads_is_disconnected() {
     let server = start_server_with(SOON);
     server.post_example();
     let token = server.sign(Token::citizen(USER));
@@ -214,7 +214,7 @@ fn requests_with_bodies_that_are_sent_ahead_wait() {
 }
 
 #[test]
-fn little_is_held_by_the_system_for_who_does_not_read_a_stream() {
+fn the_system_buffers_little_for_a_client_that_does_not_read_a_stream() {
     let server = start_server();
     server.post_example();
     let token = server.sign(Token::citizen(USER));
@@ -232,7 +232,7 @@ fn little_is_held_by_the_system_for_who_does_not_read_a_stream() {
     drop(streams);
 }
 
-/// Begins a stream of which every line is rejected, with an answer many times as long.
+/// Begins a stream whose lines are all rejected; the answer is many times as long.
 fn begin_stream(server: &TestServer) -> TcpStream {
     let mut stream = open_stream(server, "metadata");
     send_chunk(&mut stream, &"x\n".repeat(50_000));

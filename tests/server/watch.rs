@@ -1,4 +1,4 @@
-//! The command `watch`.
+//! The command `watch`, which prints the changes of a profile.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long a test waits for what must come. Nothing takes this long, even on a busy machine: it ends tests of a server
-/// that hangs.
+/// Maximum time that a test waits for the server. Nothing takes this long, even on a busy machine: the limit ends tests
+/// of a server that hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A response with its whole body.
 #[derive(Clone)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// By name in lower case.
+    /// The headers by name in lower case.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
@@ -50,36 +50,36 @@ impl Response {
         Ok(Self { status, headers, body: Vec::new() })
     }
 
-    /// The value of a header that must be present, by its name in lower case.
+    /// Returns the value of a header that must be present, by its name in lower case.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("the header `{name}` is missing in {self:?}"))
     }
 
-    /// Whether the server closes the connection after this response.
+    /// Returns whether the server closes the connection after this response.
     pub(crate) fn closes_connection(&self) -> bool {
         self.headers.get("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
-    /// The body's lines, each as JSON.
+    /// Returns the body's lines, each as JSON.
     #[track_caller]
     pub(crate) fn lines(&self) -> Vec<Value> {
         let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error}): {line}"));
         self.text().lines().map(parse).collect()
     }
 
-    /// The last segment of the problem's type. Also checks the members that every problem has.
+    /// Returns the last segment of the problem's type. Also checks the members that every problem has.
     #[track_caller]
     pub(crate) fn problem(&self) -> String {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
@@ -120,7 +120,7 @@ impl Request {
         self.header("content-type", content_type)
     }
 
-    /// The request line and headers, with the length of the body where there is one.
+    /// Returns the request line and headers, with the length of the body if there is one.
     pub(crate) fn head(&self) -> String {
         let mut head = format!("{} {} HTTP/1.1\r\nhost: localhost\r\n", self.method, self.path);
         for (name, value) in &self.headers {
@@ -132,12 +132,12 @@ impl Request {
         head + "\r\n"
     }
 
-    /// The bytes of the body.
+    /// Returns the bytes of the body.
     pub(crate) fn content(&self) -> &[u8] {
         self.body.as_deref().unwrap_or_default()
     }
 
-    /// Sends the request over a connection of its own.
+    /// Sends the request over a new connection.
     pub(crate) fn send(self, address: SocketAddr) -> Response {
         let has_body = self.method != "HEAD";
         let request = self.header("connection", "close");
@@ -163,13 +163,13 @@ pub(crate) fn try_connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads a response that must come whole; see [`Response::read`].
+/// Reads a response that must be complete; see [`Response::read`].
 #[track_caller]
 pub(crate) fn read_response(stream: &mut impl BufRead, has_body: bool) -> Response {
     Response::read(stream, has_body).unwrap_or_else(|error| panic!("no response: {error}"))
 }
 
-/// Reads a response's head, which must come.
+/// Reads a response's head, which must be complete.
 #[track_caller]
 pub(crate) fn read_head(stream: &mut impl BufRead) -> Response {
     Response::read_head(stream).unwrap_or_else(|error| panic!("no response: {error}"))
@@ -191,7 +191,7 @@ pub(crate) struct BodyReader<R> {
     left: usize,
     /// Whether another chunk follows.
     is_chunked: bool,
-    /// Whether the line end of a chunk has to be read before the next chunk.
+    /// Whether the line end of a chunk must be read before the next chunk.
     in_chunks: bool,
 }
 

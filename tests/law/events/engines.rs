@@ -75,7 +75,7 @@ impl Engine {
         }
     }
 
-    /// The kinds that an event of this type may claim.
+    /// Returns the kinds that an event of this type may claim.
     pub(super) fn kinds(self) -> &'static [&'static str] {
         match self {
             Self::Identity => &["verified"],
@@ -108,7 +108,7 @@ impl Engine {
     }
 }
 
-/// Values for one to three of the leaves `all` of `section`; sometimes one is withdrawn.
+/// Returns values for one to three of the leaves `all` of `section`; sometimes one is withdrawn.
 fn leaves(section: &str, all: &[&'static str], random: &mut Random) -> Map<String, Value> {
     let count = 1 + random.below(all.len().min(3));
     let mut chosen = Map::new();
@@ -158,7 +158,7 @@ fn fields(hot_leaves: &[&'static str], random: &mut Random) -> Value {
     json!({ "fields": fields })
 }
 
-/// A batch of the first schemes, a few left out, in any order.
+/// Returns a batch of the first schemes, a few left out, in any order.
 pub(super) fn batch(random: &mut Random, schemes: usize) -> Value {
     if random.one_in(12) {
         return json!({ "schemes": null });

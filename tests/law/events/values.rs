@@ -32,7 +32,7 @@ pub(super) const SHARED_LEAVES: [&str; 17] = [
     "family.children_school_age",
 ];
 
-/// The leaves of a shared section.
+/// Returns the leaves of a shared section.
 pub(super) fn leaves_of(section: &str) -> &'static [&'static str] {
     match section {
         "demographics" => &["state", "district", "urban_rural", "pincode", "residency_years"],
@@ -41,7 +41,7 @@ pub(super) fn leaves_of(section: &str) -> &'static [&'static str] {
     }
 }
 
-/// A value that the feed accepts at `path`.
+/// Returns a value that the feed accepts at `path`.
 pub(super) fn leaf_value(path: &str, random: &mut Random) -> Value {
     let words: &[&str] = match path {
         "identity.display_name" => &["Rajesh K.", "Asha R."],

@@ -147,7 +147,7 @@ impl Harness {
         coverage
     }
 
-    /// The events of some cases, with many changes of consent between them.
+    /// Returns the events of some cases, with many changes of consent between them.
     fn history(&mut self, seed: u64) -> Vec<FeedEvent> {
         let cases = (0..CASES).map(|number| Case::small(seed.wrapping_mul(CASES).wrapping_add(number)));
         let mut events: Vec<_> = cases.flat_map(|case| case.events).map(|event| self.domain.accept(&event)).collect();
@@ -197,7 +197,7 @@ impl Harness {
         Follower::new(subject, viewer, fields)
     }
 
-    /// The citizen's own view, whose consent the frames are checked against.
+    /// Returns the citizen's own view, whose consent the frames are checked against.
     async fn own_view(&self) -> Value {
         let subject = UserId::parse(SUBJECT).expect("an id");
         let view = self.profiles.view(subject, &Viewer::SelfCitizen(subject)).await.expect("it is known");

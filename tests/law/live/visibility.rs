@@ -19,7 +19,7 @@ const FULL: [&str; 5] =
 const AI_STANDARD: [&str; 2] = ["predictions.*", "trust.*"];
 const AI_FULL: [&str; 2] = ["economic.*", "family.*"];
 
-/// The first path of `held` that the viewer may not hold at the consent in `own`, the citizen's whole profile.
+/// Returns the first path of `held` that the viewer may not hold at the consent in `own`, the citizen's whole profile.
 pub(super) fn forbidden_path(viewer: &Viewer, own: &Value, held: &Value) -> Option<String> {
     let paths = paths(held);
     match viewer {
@@ -55,7 +55,7 @@ fn matches(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// The members of a document outside its envelope: `member`, or `section.name`.
+/// Returns the members of a document outside its envelope: `member`, or `section.name`.
 fn paths(document: &Value) -> Vec<String> {
     let members = document.as_object().into_iter().flatten();
     let outside = members.filter(|(name, _)| !ENVELOPE.contains(&name.as_str()));

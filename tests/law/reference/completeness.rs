@@ -32,7 +32,7 @@ const WEIGHTS: [(&str, &str, u32); 23] = [
     ("consent", "third_party_sharing", OPTIONAL),
 ];
 
-/// The share of applicable weight that is present, in whole per cent, rounded half up.
+/// Returns the share of applicable weight that is present, in whole per cent, rounded half up.
 pub(crate) fn percentage(profile: &Map<String, Value>) -> u32 {
     let leaf = |section: &str, leaf: &str| profile.get(section).and_then(|section| section.get(leaf));
     let (mut present, mut applicable) = (0, 0);
@@ -45,7 +45,7 @@ pub(crate) fn percentage(profile: &Map<String, Value>) -> u32 {
     (200 * present + applicable) / (2 * applicable)
 }
 
-/// Whether a leaf applies to a citizen, by the default rules.
+/// Returns whether a leaf applies to a citizen, by the default rules.
 fn applies(profile: &Map<String, Value>, section: &str, leaf: &str) -> bool {
     let is = |section: &str, leaf: &str, value: Value| {
         profile.get(section).and_then(|section| section.get(leaf)).is_some_and(|found| *found == value)

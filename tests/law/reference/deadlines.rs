@@ -9,7 +9,7 @@ use super::Fixture;
 use super::registers::{Register, Registers};
 use super::time::{local_date, micros};
 
-/// The section, or `None` without any deadline register.
+/// Returns the section, or `None` without any deadline register.
 pub(crate) fn section(registers: &Registers, day: Date, fixture: &Fixture) -> Option<Value> {
     let of = |family: &'static str, id: &str| {
         registers.family(family).find(|(found, _)| *found == id).map(|(_, register)| register)
@@ -42,7 +42,7 @@ pub(crate) fn section(registers: &Registers, day: Date, fixture: &Fixture) -> Op
     Some(json!({ "upcoming": upcoming, "overdue": overdue, "completed_last_90d": completed_last_90d }))
 }
 
-/// Whether a deadline is completed: it has a completion, and no details with a greater stamp.
+/// Returns whether a deadline is completed: it has a completion, and no details with a greater stamp.
 fn is_done(details: Option<&Register>, completion: Option<&Register>) -> bool {
     match (details, completion) {
         (_, None) => false,

@@ -10,7 +10,7 @@ use super::registers::Registers;
 use super::sections::winning_leaves;
 use super::time::{local_date, rfc_3339};
 
-/// The section `trust`, or `None` without an event of any source except consent and self.
+/// Returns the section `trust`, or `None` without an event of any source except consent and self.
 pub(crate) fn trust(registers: &Registers, day: Date, fixture: &Fixture) -> Option<Value> {
     let newest = newest_micros_by_source(registers);
     let fresh = newest.iter().filter(|(source, _)| !["consent", "self"].contains(source));
@@ -24,7 +24,7 @@ pub(crate) fn trust(registers: &Registers, day: Date, fixture: &Fixture) -> Opti
     Some(Value::Object(section))
 }
 
-/// The newest stamp of each source; withdrawn registers count too.
+/// Returns the newest stamp of each source; withdrawn registers count too.
 fn newest_micros_by_source(registers: &Registers) -> BTreeMap<&str, i64> {
     let mut newest = BTreeMap::new();
     for register in &registers.0 {
@@ -37,7 +37,7 @@ fn newest_micros_by_source(registers: &Registers) -> BTreeMap<&str, i64> {
     newest
 }
 
-/// Hours from `oldest` to 00:00 of the day, rounded half up to one decimal, not below 0.
+/// Returns the hours from `oldest` to 00:00 of the day, rounded half up to one decimal, not below 0.
 fn freshness_hours(oldest: i64, day: Date, fixture: &Fixture) -> Value {
     const MICROS_PER_TENTH: i64 = 360_000_000;
     let midnight = day.to_zoned(fixture.zone.clone()).expect("within range").timestamp().as_microsecond();
@@ -64,7 +64,7 @@ fn source_trace(registers: &Registers, newest: &BTreeMap<&str, i64>, fixture: &F
     Value::Object(trace)
 }
 
-/// The section `consent`: its leaves, and when one of them was last written or withdrawn.
+/// Returns the section `consent`: its leaves, and when one of them was last written or withdrawn.
 pub(crate) fn consent(registers: &Registers) -> Option<Value> {
     let stamps = registers.family("consent.").map(|(_, register)| register.stamp.observed_at_micros);
     let newest = stamps.max()?;

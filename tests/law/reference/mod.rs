@@ -42,7 +42,7 @@ pub(crate) struct Fixture {
     pub(crate) districts: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// The profile (envelope aside) that all accepted `events` of one user give on `day`; `None` without any event.
+/// Returns the profile (envelope aside) that all accepted `events` of one user give on `day`; `None` without any event.
 pub(crate) fn profile(events: &[Value], day: Date, fixture: &Fixture) -> Option<Value> {
     if events.is_empty() {
         return None;

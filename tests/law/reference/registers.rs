@@ -17,7 +17,7 @@ const LEAVES: [(&str, &[&str]); 6] = [
     ("consent", &["data_sharing_level", "analytics_opt_in", "third_party_sharing"]),
 ];
 
-/// The leaves of `section`.
+/// Returns the leaves of `section`.
 pub(crate) fn leaves(section: &str) -> &'static [&'static str] {
     LEAVES.iter().find(|(name, _)| *name == section).expect("a section that is merged by leaf").1
 }
@@ -73,12 +73,12 @@ impl Registers {
         });
     }
 
-    /// The registers whose path is `family` followed by an id, with that id.
+    /// Returns the registers whose path is `family` followed by an id, with that id.
     pub(crate) fn family<'a>(&'a self, family: &'a str) -> impl Iterator<Item = (&'a str, &'a Register)> {
         self.0.iter().filter_map(move |register| Some((register.path.strip_prefix(family)?, register)))
     }
 
-    /// The candidate for `path` with the greatest (rank, confidence, stamp).
+    /// Returns the candidate for `path` with the greatest (rank, confidence, stamp).
     pub(crate) fn winner(&self, path: &str) -> Option<&Register> {
         let candidates = self.0.iter().filter(|register| register.path == path && register.value.is_some());
         candidates.max_by(|a, b| {
@@ -88,7 +88,7 @@ impl Registers {
         })
     }
 
-    /// The value that wins `path`.
+    /// Returns the value that wins `path`.
     pub(crate) fn winning_value(&self, path: &str) -> Option<Value> {
         self.winner(path)?.value.clone()
     }
@@ -113,7 +113,7 @@ fn rank(kind: &str) -> u8 {
     }
 }
 
-/// Every kind that `source` may claim; the default is the first.
+/// Returns every kind that `source` may claim; the default is the first.
 fn kinds(source: &str) -> &'static [&'static str] {
     match source {
         "identity" => &["verified"],
@@ -123,7 +123,7 @@ fn kinds(source: &str) -> &'static [&'static str] {
     }
 }
 
-/// The registers that one event writes.
+/// Returns the registers that one event writes.
 fn writes(event: &Value) -> Vec<Register> {
     let text = |member: &str| event[member].as_str().expect("a string member").to_owned();
     let source = text("source").rsplit('/').next().expect("a last segment").to_owned();
@@ -153,7 +153,7 @@ fn writes(event: &Value) -> Vec<Register> {
     writes
 }
 
-/// Path and value of everything in an event's `data`; `null` withdraws.
+/// Returns the path and value of everything in an event's `data`; `null` withdraws.
 fn assignments(event_type: &str, data: &Value) -> Vec<(String, Value)> {
     let mut assigned = Vec::new();
     let id = |member: &str| data[member].as_str().expect("an id").to_owned();
@@ -209,7 +209,7 @@ fn assign_leaves(section: &str, all: &[&str], value: &Value, assigned: &mut Vec<
     }
 }
 
-/// The value as a register keeps it: sets are sorted bytewise, without repeats.
+/// Returns the value as a register keeps it: sets are sorted bytewise, without repeats.
 fn as_kept(leaf: &str, value: &Value) -> Value {
     let mut kept = value.clone();
     if let ("verified_documents" | "cohort_tags", Value::Array(items)) = (leaf, &mut kept) {

@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 use super::Fixture;
 use super::registers::{Registers, leaves};
 
-/// The winning values of a section's leaves, or `None` if there are none.
+/// Returns the winning values of a section's leaves, or `None` if there are none.
 pub(crate) fn plain(registers: &Registers, section: &str) -> Option<Value> {
     present(winning_leaves(registers, section))
 }
 
-/// The winning value of each leaf that has one.
+/// Returns the winning value of each leaf that has one.
 pub(crate) fn winning_leaves(registers: &Registers, section: &str) -> Map<String, Value> {
     let values = leaves(section).iter().map(|leaf| (*leaf, registers.winning_value(&format!("{section}.{leaf}"))));
     values.filter_map(|(leaf, value)| Some((leaf.to_owned(), value?))).collect()
@@ -33,7 +33,7 @@ pub(crate) fn demographics(registers: &Registers, fixture: &Fixture) -> Option<V
     present(section)
 }
 
-/// The newest batch with its overlays, and the totals; `None` without a batch.
+/// Returns the newest batch with its overlays, and the totals; `None` without a batch.
 pub(crate) fn eligibility(registers: &Registers) -> Option<Value> {
     let mut batch = registers.winning_value("eligibility.batch")?;
     let schemes = batch.as_array_mut().expect("a list of schemes");
@@ -59,7 +59,7 @@ pub(crate) fn eligibility(registers: &Registers) -> Option<Value> {
     }))
 }
 
-/// The risks, and the greatest of them as `overall`.
+/// Returns the risks, and the greatest of them as `overall`.
 pub(crate) fn risk_scores(registers: &Registers) -> Option<Value> {
     let mut section = winning_leaves(registers, "risk_scores");
     let greatest = section.values().cloned().max_by(|a, b| {
@@ -70,7 +70,7 @@ pub(crate) fn risk_scores(registers: &Registers) -> Option<Value> {
     present(section)
 }
 
-/// Both lists of predictions, as they were sent.
+/// Returns both lists of predictions, as they were sent.
 pub(crate) fn predictions(registers: &Registers) -> Option<Value> {
     let lists = ["predicted_events", "recommended_actions"];
     let values = lists.iter().map(|list| (*list, registers.winning_value(&format!("predictions.{list}"))));

@@ -5,13 +5,13 @@ use jiff::civil::Date;
 
 use super::Fixture;
 
-/// The microsecond that an RFC 3339 text falls into.
+/// Returns the microsecond that an RFC 3339 text falls into.
 pub(crate) fn micros(text: &str) -> i64 {
     let time: Timestamp = text.parse().expect("RFC 3339");
     time.as_nanosecond().div_euclid(1_000).try_into().expect("within range")
 }
 
-/// The day that a time falls on in the configured zone.
+/// Returns the day that a time falls on in the configured zone.
 pub(crate) fn local_date(micros: i64, fixture: &Fixture) -> Date {
     Timestamp::from_microsecond(micros).expect("within range").to_zoned(fixture.zone.clone()).date()
 }
