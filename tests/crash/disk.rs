@@ -81,7 +81,7 @@ fn library() -> &'static Path {
     LIBRARY.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/failing_disk.c");
         let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("failing_disk.so");
-        // Under a name of its own first: another run may have loaded the last one.
+        // Compiled under a unique name first, because another run may have loaded the old file.
         let new = library.with_extension(format!("{}.so", std::process::id()));
         let output = Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])

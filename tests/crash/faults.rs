@@ -136,7 +136,7 @@ fn syncs_that_fail_for_ever_end_writing_until_a_restart() {
 #[test]
 fn a_disk_that_fails_again_and_again_under_load_makes_no_acknowledgement_false() {
     let mut random = seeded("failing_disk");
-    // The checkpoints meet the failures, too.
+    // The failures also affect checkpoints.
     let mut fixture =
         Fixture::new(|harness| harness.with("checkpoint.interval_s", 1).with("checkpoint.journal_bytes", 50_000));
     for _ in 0..3 {

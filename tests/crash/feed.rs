@@ -82,7 +82,7 @@ impl EventGenerator {
     /// Draws some events of every type, mostly about hot users, mostly in the order of their times.
     pub(crate) fn draw_some(&self, random: &mut Random) -> Vec<Event> {
         let mut drawn = Case::small(random.next()).events;
-        // A registration that says nothing else is no event.
+        // A registration without other data is not a valid event.
         drawn.retain(|event| event["data"] != json!({"registration": true}));
         for number in 0..=drawn.len() / 3 {
             drawn.push(self.deadline(number, random.below(28) + 1));
@@ -101,7 +101,7 @@ impl EventGenerator {
     /// Returns an event that changes `user`'s profile, whatever the profile is.
     pub(crate) fn change(&self, user: &Arc<str>) -> Event {
         let number = self.next.load(Ordering::Relaxed);
-        // Its source has no other writer, its time is the newest, its value is a new one.
+        // No other source writes the path, the time is the newest, and the value is new.
         let risks = json!({"deadline_miss_risk": (number % 1_000_000) as f64 / 1e6});
         let data = json!({"predicted_events": [], "recommended_actions": [], "risk_scores": risks});
         let event = json!({"source": "/engines/predictions", "type": "prediction.generated", "data": data});

@@ -102,7 +102,7 @@ impl Ledger {
             return;
         }
         entry.confirmed = true;
-        // It may have made a revision before whose answer never came.
+        // An earlier send whose answer was lost may have made a revision.
         if entry.unanswered && entry.revision.is_none() && !applied {
             line.unanswered += 1;
         }

@@ -75,7 +75,7 @@ fn a_torn_end_is_cut_off_and_nothing_acknowledged_goes_with_it() {
                 file.write_all_at(&garbage, end as u64).expect("written");
             }
             1 => {
-                // A group that began like any other and broke off.
+                // The beginning of a valid group, cut off.
                 let length = MARK_BYTES + 1 + random.below(150);
                 file.write_all_at(&bytes[HEADER_BYTES..HEADER_BYTES + length], end as u64).expect("written");
             }

@@ -16,7 +16,7 @@ impl Random {
         usize::try_from(self.next() % bound).expect("fits")
     }
 
-    /// True once in `n` times on average.
+    /// Returns true with a probability of 1 in `n`.
     pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
@@ -29,7 +29,7 @@ impl Random {
         items[self.below(items.len())]
     }
 
-    /// Fisher and Yates.
+    /// Shuffles the items with the algorithm of Fisher and Yates.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             items.swap(end, self.below(end + 1));

@@ -261,7 +261,7 @@ fn completeness_names_only_what_its_reader_may_see() {
         let named = answer["missing_fields"].as_array().unwrap().iter().map(|field| field["path"].as_str().unwrap());
         let expected: BTreeSet<_> = missing.iter().copied().filter(|path| visible(path)).collect();
         assert_eq!(named.collect::<BTreeSet<_>>(), expected, "{}", reader.name);
-        // Most valuable first; many schemes ask for the income, none for the years of residency.
+        // Missing fields are ordered by value: many schemes require the income, none the years of residency.
         let fields = answer["missing_fields"].as_array().unwrap().iter();
         let value = |field: &Value| {
             let importance =
@@ -345,7 +345,7 @@ fn a_change_of_the_table_is_picked_up_without_a_restart() {
     });
     assert!(read().json().get("family").is_some());
 
-    // A file that is taken away does not open what it had closed.
+    // Removing the file does not restore the access that it had withdrawn.
     let stricter = text.replacen("\"demographics.state\", ", "", 1);
     std::fs::write(server.data_dir.path().join("access.toml"), stricter).unwrap();
     crate::test_server::eventually("the stricter table holds", || read().json().get("demographics").is_none());

@@ -121,7 +121,7 @@ fn a_claimed_kind_must_be_the_sources_own() {
 fn one_bad_event_never_fails_its_neighbours() {
     let server = seeded();
     let good = |number: u32| residency(USER, &format!("ok-{number}"), "2026-01-20T00:00:00Z", number).to_string();
-    // What breaks the array itself, and what is too large for a body's part, is not for a batch.
+    // A batch excludes the cases that break the array itself or exceed the size of one event.
     let fit = |case: &str| {
         ![
             "nothing",

@@ -57,7 +57,7 @@ fn faulty(number: usize) -> Value {
 fn a_batch_of_too_many_events_is_refused_while_it_is_read() {
     let server = start_server();
     let many = |bytes: usize| format!("[{}", "1,".repeat(bytes / 2)).into_bytes();
-    // The rest of the announced body never comes, and is not waited for.
+    // The rest of the announced body never arrives, and the server does not wait for it.
     let request = feed(&server, BATCH).header("content-length", (64 * MIB).to_string());
     let refused = answer(begin(&server, &request, &many(MIB)));
     assert_eq!((refused.status, refused.problem().as_str()), (413, "too-large"), "{}", refused.text());
@@ -176,7 +176,7 @@ fn a_body_with_a_content_coding_is_refused_before_it_is_read() {
         request.bearer(&server.sign(Token::citizen(USER))).header("content-type", "application/json")
     };
     for request in [feed(&server, SINGLE), feed(&server, BATCH), feed(&server, NDJSON), consent()] {
-        // Nothing of the body is sent.
+        // No part of the body is sent.
         let request = request.header("content-encoding", "gzip").header("content-length", "100");
         let refused = answer(begin(&server, &request, b""));
         assert_eq!((refused.status, refused.problem().as_str()), (415, "unsupported-media-type"));
@@ -233,7 +233,7 @@ fn a_stream_ends_with_its_token() {
 async fn lists_of_a_live_message_are_bounded() {
     let server = start_server();
     let mut client = LiveClient::open(&server, Token::citizen(USER)).await;
-    // Each user counts once.
+    // Every user in the list counts.
     let users = |count: usize| (0..count).map(|number| format!("usr_{number:012}")).collect::<Vec<_>>();
     for message in [
         json!({"type": "unsubscribe", "user_ids": users(1_025)}),

@@ -81,13 +81,13 @@ fn when_no_more_connections_are_let_in_everything_else_goes_on() {
         idle.push(connect(server.listen));
         assert!(idle.len() < 256, "the limit of open files bounds the connections");
         if idle.len() % 8 == 0 {
-            // Those that were let in keep their place while they are asked something from time to time.
+            // Accepted connections stay open while they are used from time to time.
             (own, _) = ask(own, &health());
         }
     }
     assert!(idle.len() > 8, "{}", idle.len());
 
-    // Beyond the limit: a short answer, at once.
+    // Above the limit: a short answer at once.
     let answer = refusal(server.listen).expect("an answer");
     assert_eq!((answer.status, answer.header("retry-after"), answer.header("connection")), (503, "1", "close"));
     assert_eq!(answer.header("content-type"), "application/problem+json");
@@ -95,7 +95,7 @@ fn when_no_more_connections_are_let_in_everything_else_goes_on() {
     assert_eq!(server.metric("profile_http_requests_total{route=\"unknown\",method=\"other\",status=\"503\"}"), 0.0);
     assert_eq!(answer.json()["request_id"], answer.header("x-request-id"));
 
-    // Within it: new segments of the journal are begun, and the access table is followed.
+    // At the limit the server can still open files: new journal segments and a changed access table.
     let token = server.sign(Token::service("feed:metadata"));
     let segments = || fs::read_dir(server.data_dir.path().join("journal")).unwrap().count();
     let before = segments();
@@ -114,7 +114,7 @@ fn when_no_more_connections_are_let_in_everything_else_goes_on() {
     eventually("the access table is taken over", || server.log().contains("the access table has changed"));
     assert!(!server.log().contains("is gone"), "{}", server.log());
     assert_eq!(ask(own, &Request::new("GET", "/health/ready")).1.status, 200);
-    // The admin listener has connections of its own.
+    // The admin listener has its own limit of connections.
     assert_eq!(Request::new("GET", "/health/ready").send(server.admin_listen).status, 200);
 
     drop(idle);

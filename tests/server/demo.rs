@@ -95,7 +95,7 @@ fn a_start_that_failed_leaves_no_citizens_behind() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = Command::new(PROGRAM);
     command.args(["demo", "--users", "50", "--data-dir"]).arg(directory.path());
-    // Where nothing is said on the command line, the environment counts.
+    // Without a flag, the environment applies.
     command.env("PROFILE_SERVER__LISTEN", taken.local_addr().unwrap().to_string());
     command.env("PROFILE_SERVER__ADMIN_LISTEN", "127.0.0.1:0");
     let failed = command.output().unwrap();

@@ -127,7 +127,7 @@ fn an_event_has_the_members_of_the_contract_and_is_repeatable() {
     assert_eq!(completeness["data"]["new_pct"], own["profile_completeness_pct"]);
     assert_ne!(completeness["data"]["old_pct"], completeness["data"]["new_pct"]);
 
-    // A second request gets the same bytes but for the cursor, and ids of events differ.
+    // A second request receives the same bytes except for the cursor, and all ids of events differ.
     let texts = |events: &[crate::follower::Event]| {
         events.iter().map(|event| event.text.replace(&event.cursor, "")).collect::<Vec<_>>()
     };

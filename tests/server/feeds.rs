@@ -54,7 +54,7 @@ fn results_hold_what_was_not_applied_or_all_of_it_when_asked() {
             ("", &["duplicate", "duplicate", "rejected"][..]),
             ("respond-async, return=representation", &["duplicate", "duplicate", "rejected"]),
         ] {
-            // The first round makes it known, so that nothing is left to be applied.
+            // Applies the event first, so that the batch finds only duplicates.
             server.post("metadata", good.to_string());
             let request = Request::new("POST", feed_path("metadata"))
                 .bearer(&token)
@@ -146,11 +146,11 @@ fn send_chunk(write: &mut impl Write, text: &str) {
 #[test]
 fn a_client_that_sends_a_million_lines_before_it_reads_does_not_hang() {
     const LINES: usize = 1_000_000;
-    // Dead letters go to sled, which holds as many pages as it is allowed.
+    // Dead letters go to sled, whose page cache has a fixed limit.
     let server = crate::test_server::start_server_with("[store]\nsled_cache_bytes = 1_048_576");
     server.post_example();
     let before = server.resident_bytes();
-    // Most are rejected, so that the answers are longer than the events; each thousandth is applied or known.
+    // Most are rejected, so that the answers are longer than the events; each thousandth is applied or a duplicate.
     let mut block = "{\"id\":\"junk\"}\n".repeat(999);
     block.push_str(&lines(&days(1)));
     let token = server.sign(Token::service("feed:metadata"));

@@ -130,16 +130,16 @@ impl Follower {
         let (base, revision) = (data["base_revision"].as_u64().unwrap(), data["revision"].as_u64().unwrap());
         let reached = self.revisions.get(&user).copied();
         if reached.is_some_and(|reached| revision <= reached) {
-            // It comes again: delivery is at least once.
+            // A repeated event: delivery is at least once.
             return;
         }
         let patch: json_patch::Patch = serde_json::from_value(data["operations"].clone()).unwrap();
-        // A document that is whole needs none before it: what its user was meanwhile was not to be seen.
+        // A whole document needs no base, for example when the user was hidden in between.
         let whole = data["operations"][0]["path"] == "";
         let continues = whole || reached.is_none_or(|reached| reached == base);
         assert!(continues, "no gap: {reached:?} before {base}..{revision}");
         if !whole && !self.held.contains_key(&user) {
-            // What came before is not known: a client that wants the document reads it.
+            // Without a base the document is unknown; a client reads it from the API.
             self.revisions.insert(user, revision);
             return;
         }

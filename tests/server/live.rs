@@ -109,7 +109,7 @@ async fn the_answer_to_a_subscription_is_the_state_and_every_patch_continues_it(
                 Request::new("GET", path).bearer(&server.sign(token.clone())).header("x-access-reason", "a test");
             let mut view = server.send(request).json();
             view.as_object_mut().unwrap().remove("_meta");
-            // A revision that changes nothing of a view is sent within a second, not at once. It is waited for at the end.
+            // A revision that does not change the view is sent within a second. The end of the test waits for it.
             let is_last = index + 1 == changes.len();
             if !is_last && content(&client.held[USER]) == content(&view) {
                 continue;
@@ -170,7 +170,7 @@ async fn one_socket_follows_many_users_with_the_scope_for_it() {
     let frames = [one.next().await, one.next().await];
     let error = frames.iter().find(|frame| frame["type"] == "error").unwrap();
     assert_eq!((&error["user_id"], &error["problem"]["type"]), (&json!(OTHER), &json!("/problems/missing-scope")));
-    // To go over to another user is no second one.
+    // Replacing the followed user does not exceed the limit of one.
     one.send(&json!({"type": "unsubscribe", "id": "8", "user_ids": [USER]})).await;
     assert_eq!(one.next().await, json!({"type": "unsubscribed", "id": "8"}));
     one.subscribe(&[OTHER], None).await;
@@ -202,7 +202,7 @@ async fn nothing_comes_after_unsubscribed() {
 #[tokio::test]
 async fn a_socket_lives_as_long_as_its_token() {
     let server = seeded();
-    // Accepted for another two seconds or so: the leeway is sixty.
+    // Accepted for about two more seconds, because the leeway is 60 seconds.
     let ending = || Token::citizen(USER).with("iat", now() - 600).with("exp", now() - 58);
     let mut renewed = LiveClient::open(&server, ending()).await;
     renewed.send(&json!({"type": "auth", "token": server.sign(Token::citizen(OTHER))})).await;
@@ -210,7 +210,7 @@ async fn a_socket_lives_as_long_as_its_token() {
     renewed.send(&json!({"type": "auth", "token": "nonsense"})).await;
     assert_eq!(renewed.next().await["problem"]["type"], "/problems/invalid-token");
     renewed.send(&json!({"type": "auth", "token": server.sign(Token::citizen(USER))})).await;
-    // Ends a socket that was opened later with a token of the same life.
+    // Closes a socket that was opened later with a token of the same expiry.
     let mut not_renewed = LiveClient::open(&server, ending()).await;
     not_renewed.subscribe(&[USER], None).await;
     not_renewed.next().await;
@@ -287,7 +287,7 @@ async fn a_message_follows_each_user_once_and_the_last_entry_counts() {
     client.send(&json!({"type": "subscribe", "id": "8", "users": users})).await;
     let frame = client.next().await;
     assert_eq!((&frame["type"], &frame["id"]), (&json!("patch"), &json!("8")), "it goes on from the cursor: {frame}");
-    // One user gets one answer.
+    // Each user is answered once.
     client.expect_silence().await;
     let many: Vec<_> = (0..3_000).map(|_| USER).collect();
     client.send(&json!({"type": "unsubscribe", "id": "9", "user_ids": many})).await;
@@ -364,7 +364,7 @@ async fn an_administrator_is_on_record_for_each_user_followed() {
     for part in ["actor=\"adm:root\"", "action=\"subscribe\"", "reason=\"a test\"", "user:"] {
         assert!(entry.contains(part), "{entry}");
     }
-    // An id that is written in another way is logged no other.
+    // Another spelling of the id does not appear in the log, either.
     let path = profile_path(USER).replacen("usr_", "%75sr_", 1);
     assert_eq!(server.get(&path, Token::citizen(USER)).status, 200);
     let tail = USER.strip_prefix("usr_").unwrap();
@@ -419,7 +419,7 @@ async fn a_client_that_does_not_read_catches_up_without_a_gap() {
     let mut slow = LiveClient::open(&server, Token::citizen(USER)).await;
     slow.subscribe(&[USER], None).await;
     slow.next().await;
-    // Far more than the sockets' own buffers hold, since most patches are long.
+    // Most patches are long, so this is far more than the buffers of the sockets can hold.
     let tags: Vec<String> = (0..64).map(|n| format!("{n:0>120}")).collect();
     let mut events = String::new();
     for n in 0..3_000_u32 {
@@ -454,8 +454,8 @@ async fn a_stop_closes_sockets_as_going_away() {
 async fn a_client_that_does_not_answer_pings_is_disconnected() {
     let server = start_server_with("[live]\nheartbeat_s = 1");
     let mut client = LiveClient::open(&server, Token::citizen(USER)).await;
-    // Two unanswered pings end a connection, so a third comes because two were answered. The library answers while it is
-    // polled.
+    // Two unanswered pings end a connection, so a third ping shows that two were answered. The library answers only
+    // while it is polled.
     for _ in 0..3 {
         let message = timeout(PATIENCE, client.socket.next()).await.unwrap().unwrap().unwrap();
         assert!(message.is_ping(), "{message:?}");

@@ -38,14 +38,14 @@ fn every_request_of_a_pipeline_is_answered_in_its_turn() {
         for (index, years) in years.iter().enumerate() {
             assert_eq!(read_response(&mut answers, true).status, 200, "event {index} in pieces of {piece}");
             let profile = read_response(&mut answers, true).json();
-            // What is posted again is a duplicate: the last event holds.
+            // A repeated post is a duplicate, so the last event wins.
             let wanted = if is_first { *years } else { years_of_last };
             assert_eq!(profile["demographics"]["residency_years"], wanted, "after event {index} in pieces of {piece}");
         }
         sending.join().unwrap();
         is_first = false;
     }
-    // Many come at once behind one that has to wait, and nothing comes after them that could wake the server.
+    // Many requests arrive at once after one that must wait, and no later data can wake the server.
     let event = residency(USER, "first-of-many", "2026-01-16T11:00:00Z", 3).to_string();
     let post = Request::new("POST", feed_path("metadata")).bearer(&feeder).body("application/cloudevents+json", event);
     let mut sent = [post.head().as_bytes(), post.content()].concat();
@@ -79,7 +79,7 @@ fn requests_behind_a_body_are_answered_when_it_has_ended_and_only_then() {
     let status = |stream: &TcpStream| read_response(&mut BufReader::new(stream), true).status;
     let send = |stream: &mut TcpStream, parts: &[&str]| stream.write_all(parts.concat().as_bytes()).unwrap();
 
-    // The body comes late, and with its end come all other requests.
+    // The body arrives late, and all other requests together with its end.
     let mut stream = connect(server.listen);
     send(&mut stream, &[&accepted.head(), begun]);
     server.wait_until_at_rest();
@@ -90,7 +90,7 @@ fn requests_behind_a_body_are_answered_when_it_has_ended_and_only_then() {
     send(&mut stream, &[rest, &behind]);
     expect_answers(stream, 1 + BEHIND);
 
-    // The body of a refused request has come whole: it is skipped.
+    // The body of a refused request has arrived completely and is skipped.
     let mut stream = connect(server.listen);
     send(&mut stream, &[&refused.head(), &event, &behind]);
     let mut answers = BufReader::new(&stream);
@@ -98,7 +98,7 @@ fn requests_behind_a_body_are_answered_when_it_has_ended_and_only_then() {
     assert!((0..BEHIND).all(|_| read_response(&mut answers, true).status == 200));
     drop(stream);
 
-    // It has not: the connection ends, and nothing behind the body is taken for a request.
+    // The body is incomplete: the connection ends, and nothing after the body is read as a request.
     let mut stream = connect(server.listen);
     send(&mut stream, &[&refused.head(), begun]);
     assert_eq!(status(&stream), 404);

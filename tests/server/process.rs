@@ -69,7 +69,7 @@ impl TestServer {
 
     fn all_threads_sleep(&self) -> bool {
         let threads = fs::read_dir(self.proc("task")).unwrap();
-        // A thread that has ended meanwhile has no file any more.
+        // The file of a thread that has ended is gone.
         let states = threads.filter_map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")).ok());
         states.map(|stat| behind_name(&stat)[0].clone()).all(|state| state == "S")
     }

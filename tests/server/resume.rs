@@ -30,7 +30,7 @@ async fn a_cursor_is_continued_over_connections_checkpoints_and_a_crash() {
         client.subscribe(&[USER], None).await;
         client.next().await;
     }
-    // Nothing happened since.
+    // Nothing has changed since.
     let mut own = own.reconnect(&server, Token::citizen(USER)).await;
     let still = own.next().await;
     assert_eq!((&still["type"], &still["id"], &still["operations"]), (&json!("patch"), &json!("again"), &json!([])));
@@ -41,7 +41,7 @@ async fn a_cursor_is_continued_over_connections_checkpoints_and_a_crash() {
     assert_eq!((&way["type"], &way["id"], way.get("reset")), (&json!("patch"), &json!("again"), None), "{way}");
     assert_eq!(own.held[USER], server.own_profile(USER).json());
 
-    // A clean stop folds everything into the checkpoint and the history; a crash leaves it in the journal.
+    // A clean stop writes everything to the checkpoint and the history; a crash leaves it in the journal.
     post(&server, &changes[14..28]);
     let (own, other) = (own.disconnect(), other.disconnect());
     let server = start_on(server.terminate().1);
@@ -149,7 +149,7 @@ async fn a_token_with_another_view_swallows_no_answer() {
     for turn in 0..40 {
         let id = format!("sub-{turn}");
         let users = json!([{"user_id": USER, "cursor": "nonsense"}]);
-        // Sent together, so that the token often comes before the answer has gone out.
+        // Both are sent together, so that the token often arrives before the answer is sent.
         let subscribe = json!({"type": "subscribe", "id": id, "users": users}).to_string();
         let auth = json!({"type": "auth", "token": server.sign(Token::service(scopes[turn % 2]))}).to_string();
         client.socket.feed(Message::text(subscribe)).await.unwrap();
@@ -209,7 +209,7 @@ async fn a_change_of_completeness_is_told_to_those_who_may_see_it() {
     let missing = frame["missing_fields"].as_array().unwrap();
     assert!(missing.contains(&json!("demographics.district")) && !missing.contains(&json!("economic.income_bracket")));
 
-    // At the least consent a service sees the state, and neither the percentage nor a word of it.
+    // At the lowest consent a service sees the state, but neither the percentage nor frames about it.
     assert_eq!(service.next().await["operations"][0]["path"], "/demographics");
     server.consent(USER, &json!({"data_sharing_level": "minimal"}));
     let next = service.next().await;

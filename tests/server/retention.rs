@@ -49,7 +49,7 @@ fn sled_bytes(server: &TestServer) -> f64 {
 fn letters_alone_show_in_the_size_of_the_store() {
     let server = start_server_with("[checkpoint]\ninterval_s = 1\n");
     let before = sled_bytes(&server);
-    // Letters that hardly compress; digits might be somebody's number, and then no body is kept.
+    // Letters that hardly compress. Digits could be read as an identity number, and then no body is kept.
     let word = |n: u64| {
         let bits = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (0..16).map(move |place| char::from(b'a' + (bits >> (4 * place)) as u8 % 16))
@@ -76,7 +76,7 @@ fn a_fixed_clock_makes_nothing_old() {
     let before = sled_bytes(&server);
     assert_eq!(server.post_as("metadata", "application/x-ndjson", events(0)).status, 200);
     test_server::eventually("a checkpoint has the events", || sled_bytes(&server) > before + 500_000.0);
-    // Old segments go at a later checkpoint. Wait for two more.
+    // Later checkpoints remove old segments, so the test waits for two more.
     for minute in 1..3 {
         let before = sled_bytes(&server);
         assert_eq!(server.post_as("metadata", "application/x-ndjson", events(minute)).status, 200);

@@ -65,7 +65,7 @@ fn a_stream_has_the_form_that_the_client_prefers() {
         (&["*/*"], "text/event-stream"),
         (&[], "text/event-stream"),
     ];
-    // A caller of its own for each: the streams before may still be open, and a caller has four.
+    // Each stream has another caller: earlier streams may still be open, and a caller may have four.
     for (number, (lines, form)) in cases.into_iter().enumerate() {
         let app_token = server.sign(Token::new("service", &format!("svc:{number}"), "profile:read events:read"));
         let request = with_lines(Request::new("GET", "/api/v2/events").bearer(&app_token), "accept", lines);
@@ -115,7 +115,7 @@ fn conditions_on_reads_are_evaluated_in_the_order_of_rfc_9110() {
         assert_eq!(answer.status, status, "{headers:?}");
         assert!(status != 412 || answer.problem() == "precondition-failed", "{answer:?}");
     }
-    // A resource without a tag matches `*` alone; an error goes before the condition; a withdrawal has none.
+    // A resource without a tag matches only `*`; errors take precedence over conditions; a consent change ignores them.
     let other = |path: &str, value: &str| server.send(Request::new("GET", path).header("if-match", value)).status;
     assert_eq!((other("/api/v2/schemas", "\"x\""), other("/api/v2/schemas", "*")), (412, 200));
     assert_eq!((other("/nope", "\"x\""), other("/health/live", "\"x\"")), (404, 412));

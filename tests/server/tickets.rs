@@ -184,7 +184,7 @@ fn the_answer_does_not_reveal_why_a_ticket_is_refused() {
 #[test]
 fn a_ticket_and_its_socket_end_with_the_token() {
     let server = server_with("");
-    // Accepted for another two seconds or so: the leeway is sixty.
+    // Accepted for about two more seconds, because the leeway is 60 seconds.
     let ending = Token::citizen(USER).with("iat", now() - 600).with("exp", now() - 58);
     let answer = request_ticket(&server, ending.clone(), None);
     assert!(answer.json()["expires_in_s"].as_u64() <= Some(3), "{answer:?}");

@@ -74,7 +74,7 @@ fn a_body_that_never_ends_holds_no_connection() {
         (200, feed().header("content-type", "application/x-ndjson")),
         (426, head("GET", "/api/v2/live").bearer(&own)),
     ];
-    // What is announced by its length, too.
+    // The same for bodies that are announced by `content-length`.
     let sized = [
         (200, Request::new("GET", "/health/live").header("content-length", "100")),
         (404, Request::new("POST", "/nope").header("content-length", "100")),
@@ -86,7 +86,7 @@ fn a_body_that_never_ends_holds_no_connection() {
             cases.map(|(status, request)| scope.spawn(move || begin_body(address, &request, status))).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
-    // The clients' own ends are still open.
+    // The clients have not closed their sockets.
     nothing_is_held(&server);
     drop(streams);
 }
@@ -98,9 +98,9 @@ fn begin_body(address: SocketAddr, request: &Request, status: u16) -> TcpStream 
     let head = request.head();
     let mut stream = connect(address);
     stream.write_all(head.as_bytes()).unwrap();
-    // The beginning of an array, so that no form is refused before it is waited for.
+    // The beginning of an array, so that no form is refused before the rest is awaited.
     stream.write_all(b"5\r\n[    \r\n").unwrap();
-    // The whole answer, and the end of the connection.
+    // Reads the whole answer up to the end of the connection.
     let sent = rest_of(&mut stream);
     let answer = read_response(&mut sent.as_slice(), true);
     assert_eq!(answer.status, status, "{head}");
@@ -138,7 +138,7 @@ fn a_client_that_is_refused_while_it_sends_reads_the_answer() {
     let head = Request::new("POST", "/nope").header("content-length", (8 << 20).to_string()).head();
     let mut stream = connect(server.listen);
     stream.write_all(head.as_bytes()).unwrap();
-    // Sends all of it before it reads.
+    // Sends the whole request before it reads.
     stream.write_all(&vec![b'x'; 8 << 20]).unwrap();
     assert_eq!(only(&rest_of(&mut stream)).problem(), "unknown-resource");
 }
@@ -151,8 +151,8 @@ fn a_broken_body_is_answered_once() {
         head("POST", feed_path("metadata")).bearer(&token).header("content-type", "application/cloudevents+json");
     let answer = only(&all_of(server.listen, format!("{}5\r\nhello\r\nnonsense\r\n", head.head()).as_bytes()));
     assert_eq!((answer.status, answer.problem().as_str()), (400, "malformed-body"));
-    // The answer is complete before the fault is seen, also that of a profile whose view is in the cache: a handler that
-    // still waits then is given up, and the connection closed.
+    // The answer is complete before the fault is noticed, also for a cached view. If a handler still waits then, it is
+    // cancelled and the connection is closed.
     server.post_example();
     let own = server.sign(Token::citizen(USER));
     assert_eq!(server.own_profile(USER).status, 200);
@@ -284,7 +284,7 @@ fn requests_that_cannot_be_parsed_are_answered_with_a_problem() {
         assert_eq!(refusal(&only(&sent)), (status, problem.to_owned()), "{}", &request[..request.len().min(80)]);
     }
     assert_eq!(only_close(&server, &long(10_000)).status, 200, "long, and not too long");
-    // Behind a request that is fine.
+    // After a valid request.
     let sent = all_of(server.listen, format!("{get}Host: x\r\n\r\n{get}\r\n").as_bytes());
     let mut rest = sent.as_slice();
     assert_eq!(read_response(&mut rest, true).status, 200);
@@ -385,7 +385,7 @@ fn ask_and_leave(address: SocketAddr, request: &Request) -> TcpStream {
 
 #[test]
 fn a_stream_whose_client_is_gone_gives_its_place_back() {
-    // Nothing is sent on them that would fail.
+    // Without heartbeats no failed write reveals the end of a connection.
     let settings = "[live]\nheartbeat_s = 3_600\nmax_sockets_per_caller = 3\n[events]\nheartbeat_s = 3_600\nmax_followers_per_caller = 3\n";
     let server = start_server_with(settings);
     server.post_example();

@@ -39,7 +39,7 @@ pub(crate) fn held(server: &TestServer) -> usize {
     let port = format!(":{:04X}", server.listen.port());
     let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
     let sockets = sockets.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
-    // Local address, remote address, state, and after some the inode: 0 where no process holds the socket any more.
+    // Fields: local address, remote address, state, ..., inode, which is 0 once no process holds the socket.
     let held = sockets.filter(|socket| socket[1].ends_with(&port) && socket[3] != LISTENS && socket[9] != "0").count();
     held + server.unlinked_files()
 }
@@ -126,7 +126,7 @@ fn a_live_client_that_sends_and_never_reads_is_disconnected() {
     eventually("its socket is gone", || server.metric("profile_live_connections") == 0.0);
     assert_eq!(server.metric("profile_live_closed_total{reason=\"stuck\"}"), 1.0);
     nothing_is_held(&server);
-    // Its queue, of 256 frames of some 8 KiB, is bounded; what the system's buffers hold is not counted here.
+    // The client's queue is bounded: 256 frames of about 8 KiB. The system's buffers are not counted.
     print_figure("bytes held after a client that did not read", server.resident_bytes().saturating_sub(memory));
     pings.join().unwrap();
 }
@@ -141,7 +141,7 @@ fn a_live_client_that_leaves_is_not_called_stuck() {
     let (mut socket, _) = client_with_config(request, narrow(server.listen), None).unwrap();
     socket.send(Message::text(json!({"type": "ping"}).to_string())).unwrap();
     assert!(socket.read().unwrap().is_text());
-    // The limit passes for another client meanwhile. It does not apply to an idle one.
+    // Meanwhile the limit ends another client. It does not apply to an idle one.
     unread_responses(&server);
     assert_eq!(server.metric("profile_live_connections"), 1.0);
     drop(socket);
@@ -187,7 +187,7 @@ fn requests_that_are_sent_ahead_wait_and_are_all_answered() {
     stream.set_write_timeout(None).unwrap();
     let mut sender = stream.try_clone().unwrap();
     let ahead = Request::new("GET", "/health/live").head().repeat(REQUESTS);
-    // The last one is refused, behind all answers.
+    // The last request is refused, after all answers.
     let last = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(100_000));
     let sending = thread::spawn(move || sender.write_all((ahead + &last).as_bytes()).unwrap());
     clients_wait(&server, 1);
@@ -260,7 +260,7 @@ fn a_client_that_sends_all_of_its_stream_before_it_reads_is_not_cut_off() {
     let server = start_server_with(SOON);
     server.post_example();
     let mut stream = begin_stream(&server);
-    // The limit passes for another client while this one still sends.
+    // Meanwhile the limit ends another client, while this one still sends.
     thread::scope(|scope| {
         let other = scope.spawn(|| unread_responses(&server));
         while !other.is_finished() {
@@ -291,8 +291,8 @@ fn the_answer_of_a_stream_that_was_sent_is_to_be_read() {
 fn a_stream_without_a_file_stops_between_two_lines_and_goes_on_when_another_gives_one_back() {
     const FILES: usize = 32;
     const LINES: u64 = 65_536;
-    // Memory for what every stream reserves and for some results: the others go to files. No dead letters, whose writing
-    // takes longer than the test.
+    // Memory for the reservation of every stream and for some results; the other results go to files. Dead letters are
+    // off, because writing them takes longer than the test.
     let server = start_server_with(
         "[dead_letters]\nmax_bytes_per_source = 0\n[http]\nin_flight_bytes = 10_000_000\nmax_body_bytes = 1_000_000\nmax_event_bytes = 100_000\n\
          client_body_timeout_s = 600\nunread_timeout_s = 600\n",
@@ -304,7 +304,7 @@ fn a_stream_without_a_file_stops_between_two_lines_and_goes_on_when_another_give
     };
     let mut others: Vec<_> = (0..FILES).map(|_| open("metadata")).collect();
     let mut last = open("analytics");
-    // More results than the sockets' buffers take.
+    // More results than the buffers of the sockets can hold.
     let lines = "x\n".repeat(20_000);
     others.iter_mut().for_each(|other| send_chunk(other, &lines));
     eventually("every file is taken", || server.unlinked_files() == FILES);

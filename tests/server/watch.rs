@@ -34,7 +34,7 @@ fn the_watch_command_prints_the_profile_and_then_its_patches() {
     signal(child.id(), "INT");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 
-    // It ends when nobody reads any more.
+    // The command ends when its output is closed.
     let mut child = watch(server.sign(Token::citizen(USER)));
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();

@@ -20,7 +20,7 @@ fn present(section: Map<String, Value>) -> Option<Value> {
     (!section.is_empty()).then_some(Value::Object(section))
 }
 
-/// Like a plain section, except that a district outside the winning state is left out.
+/// Returns the section as a plain one, but without a district outside the winning state.
 pub(crate) fn demographics(registers: &Registers, fixture: &Fixture) -> Option<Value> {
     let mut section = winning_leaves(registers, "demographics");
     let lies_in_state = |district: &str| {

@@ -16,7 +16,7 @@ pub(crate) fn local_date(micros: i64, fixture: &Fixture) -> Date {
     Timestamp::from_microsecond(micros).expect("within range").to_zoned(fixture.zone.clone()).date()
 }
 
-/// RFC 3339 in UTC with the shortest fraction, none where it is zero.
+/// Formats the time by RFC 3339 in UTC with the shortest fraction, or none if it is zero.
 pub(crate) fn rfc_3339(micros: i64) -> String {
     let seconds = Timestamp::from_second(micros.div_euclid(1_000_000)).expect("within range");
     let whole = seconds.strftime("%Y-%m-%dT%H:%M:%S").to_string();
