@@ -69,7 +69,7 @@ fn new_user(number: u32) -> Value {
 }
 
 #[test]
-fn when_no_more_connections_are_let_in_everything_else_goes_on() {
+fn everything_else_works_at_the_limit_of_connections() {
     let server = start_server_with_open_files(256, &SMALL.replace("[http]", "[http]\nmax_connections_per_address = 0"));
     server.post_example();
     let log = server.log();

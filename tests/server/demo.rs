@@ -59,11 +59,11 @@ impl Demo {
 }
 
 #[test]
-fn a_demo_lives_says_what_to_try_and_is_there_again() {
+fn a_demo_prints_what_to_try_and_can_be_started_again() {
     let directory = TempDir::new().unwrap();
     let demo = Demo::start(directory.path(), &["--users", "40", "--events-per-second", "50"]);
     assert!(demo.banner.contains("Loaded 40 citizens"), "{}", demo.banner);
-    assert!(!demo.banner.contains('\x1b'), "no colours where nobody looks");
+    assert!(!demo.banner.contains('\x1b'), "no colours without a terminal");
     for command in ["curl -s $API/profile/$WHO", "watch $WHO --server", "curl -s -X PUT $API/profile/$WHO/consent"] {
         assert!(demo.banner.contains(command), "{}", demo.banner);
     }

@@ -64,7 +64,7 @@ fn streams_about_one_user_refuse_neither_consent_nor_reads() {
             let level = ["minimal", "standard", "full"][round % 3];
             server.consent(USER, &json!({"data_sharing_level": level}));
             let own = server.own_profile(USER).json();
-            assert_eq!(own["consent"]["data_sharing_level"], level, "what is acknowledged is read");
+            assert_eq!(own["consent"]["data_sharing_level"], level, "acknowledged values are read");
             for path in [profile_path(USER), format!("{}/completeness", profile_path(USER))] {
                 let answer = server.get(&path, Token::service("profile:read"));
                 assert_ne!(answer.status, 503, "{answer:?}");
@@ -75,7 +75,7 @@ fn streams_about_one_user_refuse_neither_consent_nor_reads() {
 }
 
 #[test]
-fn a_hidden_user_who_is_fed_is_denied_like_nobody() {
+fn a_hidden_user_who_is_fed_is_answered_like_an_unknown_one() {
     let server = start_server_with(TINY);
     server.post_example();
     beside_six_streams(&server, USER, || {

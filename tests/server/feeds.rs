@@ -23,7 +23,7 @@ fn lines(events: &[Value]) -> String {
 }
 
 #[test]
-fn a_single_event_tells_what_became_of_it() {
+fn the_answer_to_a_single_event_has_its_outcome() {
     let server = start_server();
     let event = residency(USER, "a", "2026-01-10T00:00:00Z", 5);
     let tally = |answer: http::Response| {
@@ -96,7 +96,7 @@ fn a_stream_keeps_the_order_of_its_events() {
 }
 
 #[test]
-fn a_stream_tells_of_its_progress() {
+fn a_stream_reports_its_progress() {
     let server = start_server();
     let junk = "{\"id\":\"x\"}\n".repeat(25_000);
     let lines = server.post_as("metadata", NDJSON, junk).lines();
@@ -182,7 +182,7 @@ fn a_client_that_sends_a_million_lines_before_it_reads_does_not_hang() {
 }
 
 #[test]
-fn a_client_that_goes_away_harms_nobody() {
+fn a_client_that_disconnects_affects_no_other() {
     let server = start_server();
     let (mut write, read) = open_stream(&server, "metadata");
     send_chunk(&mut write, &lines(&days(3)));

@@ -23,7 +23,7 @@ fn the_same_options_give_the_same_bytes_and_as_many_lines_as_asked_for() {
     let options = ["--users", "40", "--events", "1000", "--seed", "9", "--days", "7"];
     let (first, second) = (generate(&options), generate(&options));
     assert_eq!(first.stdout, second.stdout);
-    assert!(first.stderr.is_empty(), "no progress bar where nobody watches");
+    assert!(first.stderr.is_empty(), "no progress bar without a terminal");
     assert_eq!(lines(&first.stdout).len(), 1_000);
     assert_ne!(generate(&["--users", "40", "--events", "1000", "--days", "7"]).stdout, first.stdout);
 }

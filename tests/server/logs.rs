@@ -50,7 +50,7 @@ fn a_broken_pipe_under_the_log_stops_nothing() {
 }
 
 #[test]
-fn a_reader_of_the_log_who_stops_reading_stops_nothing() {
+fn a_reader_of_the_log_that_stops_reading_stops_nothing() {
     let (mut reader, writer) = pipe().unwrap();
     let data_dir = TempDir::new().unwrap();
     std::fs::write(data_dir.path().join("config.local.toml"), "[log]\nlevel = \"debug\"").unwrap();
@@ -62,7 +62,7 @@ fn a_reader_of_the_log_who_stops_reading_stops_nothing() {
     serves_and_drains(server);
     let mut log = String::new();
     reader.read_to_string(&mut log).unwrap();
-    assert!(log.lines().count() > 100, "what fitted is there");
+    assert!(log.lines().count() > 100, "the lines that fitted into the pipe are complete");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_reason_is_taken_in_any_language_and_bounded() {
 }
 
 #[test]
-fn a_reason_is_looked_at_only_when_the_scope_allows_the_read() {
+fn a_reason_is_checked_only_when_the_scope_allows_the_read() {
     let server = start_server();
     server.post_example();
     let unscoped = || Token::new("admin", "adm:root", "operate");

@@ -56,7 +56,7 @@ fn the_root_greets_a_browser_and_its_links_lead_somewhere() {
 }
 
 #[test]
-fn every_address_that_the_root_names_is_there() {
+fn every_address_that_the_root_names_is_served() {
     let server = start_server();
     for address in [server.listen, server.admin_listen] {
         let root = ask(address, "/", "application/json").json();
@@ -99,7 +99,7 @@ fn the_type_of_a_problem_leads_to_its_page() {
 }
 
 #[test]
-fn all_problems_and_guides_are_listed_and_there() {
+fn all_problems_and_guides_are_listed_and_served() {
     let server = start_server();
     let list = ask(server.listen, "/problems", BROWSER);
     check_html(&list);

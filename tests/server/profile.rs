@@ -167,7 +167,7 @@ fn what_is_not_served_is_not_acceptable_and_says_what_is() {
 }
 
 #[test]
-fn a_method_or_address_that_is_not_there_is_a_problem() {
+fn an_unknown_method_or_address_is_answered_with_a_problem() {
     let server = start_server();
     let deleted = server.send(Request::new("DELETE", profile_path(USER)));
     assert_eq!((deleted.status, deleted.problem().as_str()), (405, "method-not-allowed"));
@@ -182,7 +182,7 @@ fn a_method_or_address_that_is_not_there_is_a_problem() {
 }
 
 #[test]
-fn a_request_id_of_the_callers_is_kept() {
+fn a_request_id_of_the_caller_is_kept() {
     let server = start_server();
     let answer = server.send(Request::new("GET", "/nope").header("x-request-id", "trace-7"));
     assert_eq!((answer.header("x-request-id"), answer.problem().as_str()), ("trace-7", "unknown-resource"));
@@ -234,7 +234,7 @@ fn pages_of_a_configured_origin_may_call_and_others_may_not() {
 }
 
 #[test]
-fn another_document_than_the_newest_is_refused() {
+fn a_read_of_an_older_document_is_refused() {
     let server = served();
     for query in ["as_of=2026-01-15T10:30:00Z", "revision=1", "fields=family&include=provenance"] {
         let answer = server.get(&format!("{}?{query}", profile_path(USER)), Token::citizen(USER));

@@ -90,7 +90,7 @@ async fn what_cannot_be_continued_resets_and_says_so() {
     let narrower = client.next().await;
     assert_eq!((&narrower["type"], narrower.get("reset")), (&json!("profile"), None));
     client.send(&subscribe(cursor.clone(), None)).await;
-    assert_eq!(client.next().await["reset"], true, "the view is another now");
+    assert_eq!(client.next().await["reset"], true, "the view has changed");
     server.consent(USER, &json!({"data_sharing_level": "full"}));
     client.next().await;
     client.send(&subscribe(cursor, None)).await;
@@ -125,10 +125,10 @@ async fn a_token_of_the_same_caller_may_open_another_view() {
     }
     server.apply("metadata", &residency(other, "s", "2026-01-11T00:00:00Z", 8));
     client.send(&json!({"type": "ping"})).await;
-    assert_eq!(client.next().await, json!({"type": "pong"}), "nothing of those who are hidden");
+    assert_eq!(client.next().await, json!({"type": "pong"}), "no event of hidden users");
     server.consent(USER, &json!({"third_party_sharing": true}));
     let back = client.next().await;
-    assert_eq!((&back["type"], &back["user_id"]), (&json!("profile"), &json!(USER)), "it is followed all the same");
+    assert_eq!((&back["type"], &back["user_id"]), (&json!("profile"), &json!(USER)), "it is followed nevertheless");
 
     client.send(&say("live:many")).await;
     for _ in 0..2 {
@@ -187,7 +187,7 @@ async fn live_clients_follow_the_access_table() {
 }
 
 #[tokio::test]
-async fn a_change_of_completeness_is_told_to_those_who_may_see_it() {
+async fn a_change_of_completeness_is_sent_to_callers_that_may_see_it() {
     let server = start_server();
     let event = residency(USER, "a", "2026-01-10T00:00:00Z", 7);
     server.apply("metadata", &event);

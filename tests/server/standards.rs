@@ -154,7 +154,7 @@ fn names_of_parameters_are_decoded_and_lists_are_joined() {
     };
     assert_eq!(follow("?types=profile.assembled,%20profile.erased"), 200);
     assert_eq!(follow("?types=profile.assembled&types=profile.erased"), 200);
-    assert_eq!(follow("?types=profile.assembled&types=nonsense"), 400, "the second is looked at");
+    assert_eq!(follow("?types=profile.assembled&types=nonsense"), 400, "the second is checked");
     assert_eq!(follow("?cursor=oldest&cursor=oldest"), 400);
 }
 

@@ -219,7 +219,7 @@ fn a_stop_drains_streams_and_answers_what_they_sent() {
 }
 
 #[test]
-fn an_idle_connection_does_not_hold_a_stop_up() {
+fn an_idle_connection_does_not_delay_a_stop() {
     // Both limits are longer than a test waits for the end of a server.
     let server = start_server_with("[http]\nshutdown_timeout_s = 600\nkeep_alive_s = 600");
     let mut idle = http::connect(server.listen);

@@ -92,11 +92,11 @@ fn a_ticket_opens_one_socket_as_its_caller() {
 }
 
 #[test]
-fn a_ticket_is_good_for_the_origin_that_bought_it() {
+fn a_ticket_is_valid_only_for_the_origin_that_requested_it() {
     let server = server_with("");
     let own = format!("http://{}", server.listen);
     let localhost = format!("http://localhost:{}", server.listen.port());
-    for (bought, opened, expected) in [
+    for (requested, opened, expected) in [
         (None, None, 101),
         (Some(PAGE), Some(PAGE), 101),
         (Some(own.as_str()), Some(own.as_str()), 101),
@@ -106,14 +106,14 @@ fn a_ticket_is_good_for_the_origin_that_bought_it() {
         (None, Some(PAGE), 401),
         (Some(PAGE), Some(ELSEWHERE), 403),
     ] {
-        let ticket = issue(&server, Token::citizen(USER), bought);
-        assert_eq!(status(&server, &ticket, opened), expected, "bought by {bought:?}, opened by {opened:?}");
-        assert_eq!(status(&server, &ticket, bought), 401, "spent by {opened:?}, whatever came of it");
+        let ticket = issue(&server, Token::citizen(USER), requested);
+        assert_eq!(status(&server, &ticket, opened), expected, "requested by {requested:?}, opened by {opened:?}");
+        assert_eq!(status(&server, &ticket, requested), 401, "spent by {opened:?}, whatever the outcome");
     }
 }
 
 #[test]
-fn pages_from_elsewhere_get_neither_tickets_nor_sockets() {
+fn pages_of_other_origins_get_neither_tickets_nor_sockets() {
     let server = server_with("");
     let token = format!("Bearer {}", server.sign(Token::citizen(USER)));
     let own = format!("http://{}", server.listen);
@@ -141,7 +141,7 @@ fn pages_from_elsewhere_get_neither_tickets_nor_sockets() {
 }
 
 #[test]
-fn of_many_who_present_a_ticket_at_once_one_gets_in() {
+fn of_many_handshakes_with_one_ticket_at_once_one_succeeds() {
     let server = server_with("");
     for _ in 0..8 {
         let ticket = issue(&server, Token::citizen(USER), None);
@@ -208,7 +208,7 @@ fn a_ticket_beside_a_token_is_refused_and_spent() {
     let plain = issue(&server, Token::citizen(USER), None);
     let answer = server.send(Request::new("GET", format!("/api/v2/live?ticket={plain}")));
     assert_eq!((answer.status, answer.problem().as_str()), (426, "upgrade-required"));
-    assert_eq!(status(&server, &plain, None), 401, "a request that was no handshake spends it too");
+    assert_eq!(status(&server, &plain, None), 401, "a request that is not a handshake also redeems it");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::test_server::{PROGRAM, USER, profile_path, start_server};
 use crate::token::{Token, now};
 
 #[test]
-fn without_a_good_token_there_is_nothing() {
+fn requests_without_a_valid_token_are_refused() {
     let server = start_server();
     server.post_example();
     let good = Token::citizen(USER);

@@ -68,8 +68,8 @@ REQUIRED_OF_THE_CLIENTS = (
     "documents gone as GET is 404",
 )
 #: Time after midnight by which every view must show the new day; the server spreads the updates over 3 s.
-DAY_TURN_S = 15
-#: Maximum share of the views that may get the new day in the answer to a subscribe, because a token expired at midnight.
+MIDNIGHT_TIMEOUT_S = 15
+#: Maximum share of views that get the new day in the answer to a subscribe, because a token expired at midnight.
 ANSWERED_SHARE = 0.05
 #: Minimum share of the resumes that must continue from the cursor and not start over.
 CONTINUED_SHARE = 0.9
@@ -163,22 +163,22 @@ class Run:
             for user in caller.users
             if has_deadlines(python.profile(caller.name, user))
         }
-        self.checks.day_turns, self.checks.day_answers = set(), set()
+        self.checks.day_pushes, self.checks.day_answers = set(), set()
         try:
-            async with asyncio.timeout(MIDNIGHT + DAY_TURN_S - self.server.now_s()):
-                while not expected <= self.checks.day_turns | self.checks.day_answers:
+            async with asyncio.timeout(MIDNIGHT + MIDNIGHT_TIMEOUT_S - self.server.now_s()):
+                while not expected <= self.checks.day_pushes | self.checks.day_answers:
                     self.checks.day_changed.clear()
                     await self.checks.day_changed.wait()
         except TimeoutError:
             pass
-        unpushed = expected - self.checks.day_turns
+        unpushed = expected - self.checks.day_pushes
         missing = unpushed - self.checks.day_answers
         if missing or len(unpushed) > ANSWERED_SHARE * len(expected):
             self.report.fault(
                 f"{len(missing)} of {len(expected)} views did not get the new day, and {len(unpushed - missing)} only "
                 f"with an answer to a subscribe: {min(unpushed)}"
             )
-        self.checks.day_turns = None
+        self.checks.day_pushes = None
         await self._rest(False)
 
     async def _rest(self, is_resting: bool) -> None:

@@ -41,7 +41,7 @@ class FrameChecks:
         self.report = report
         self.consents = {user: ConsentHistory() for user in users}
         #: The views that were sent deadlines without a request at midnight, as (group, caller, user).
-        self.day_turns: set[tuple[str, str, str]] | None = None
+        self.day_pushes: set[tuple[str, str, str]] | None = None
         self.day_answers: set[tuple[str, str, str]] = set()
         self.day_changed = asyncio.Event()
         self._viewers = {caller.name: caller.viewer() for caller in callers}
@@ -84,13 +84,13 @@ class FrameChecks:
 
     def _note_new_day(self, group: str, caller: str, frame: dict[str, Any]) -> None:
         """Records a frame with the new day: sent without a request, or as the answer to a subscribe."""
-        if self.day_turns is None:
+        if self.day_pushes is None:
             return
         view = (group, caller, frame["user_id"])
         if "id" in frame:
             self.day_answers.add(view)
         else:
-            self.day_turns.add(view)
+            self.day_pushes.add(view)
             self.report.groups[group][f"new day sent as a {frame['type']}"] += 1
         self.day_changed.set()
 

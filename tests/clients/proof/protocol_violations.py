@@ -49,7 +49,7 @@ VIOLATIONS = [
     Violation("a ping of 126 bytes", frame(FINAL | PING, b"x" * 126), 1002),
     Violation("a continuation of nothing", frame(FINAL, b"x"), 1002),
     Violation("a message within a message", frame(TEXT, b"{") + frame(FINAL | TEXT, MESSAGE), 1002),
-    Violation("a close code that nobody sends", frame(FINAL | CLOSE, (1005).to_bytes(2)), 1002),
+    Violation("a reserved close code", frame(FINAL | CLOSE, (1005).to_bytes(2)), 1002),
     Violation("a message of bytes", frame(FINAL | BINARY, MESSAGE), 1003),
     Violation("text that is not UTF-8", frame(FINAL | TEXT, b'{"type":"\xff"}'), 1007),
     Violation("half a character, and not its other half", frame(TEXT, b'"\xe2\x82') + frame(FINAL, b'A"'), 1007),
