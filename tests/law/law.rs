@@ -53,7 +53,7 @@ fn difference_in_any_order(case: &Case, seed: u64, fixture: &Fixture, domain: &D
         let mut citizen = domain.citizen();
         let mut seen: Vec<Value> = Vec::new();
         for (day, batch) in schedule.batches {
-            citizen.turn_to(day);
+            citizen.advance_to(day);
             for event in batch {
                 citizen.apply(&accepted[event]);
                 seen.push(case.events[event].clone());
@@ -132,7 +132,7 @@ fn the_record_and_the_patch_of_every_step_lead_to_its_profile() {
         let mut citizen = domain.citizen();
         citizen.every_step_is_checked = true;
         for (position, event) in case.events.iter().enumerate() {
-            citizen.turn_to(case.days[position * case.days.len() / case.events.len()]);
+            citizen.advance_to(case.days[position * case.days.len() / case.events.len()]);
             citizen.apply(&domain.accept(event));
         }
     }

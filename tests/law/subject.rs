@@ -81,8 +81,8 @@ impl Domain {
 }
 
 impl Citizen<'_> {
-    /// Brings the citizen to a day, not before the last one.
-    pub(crate) fn turn_to(&mut self, day: Date) {
+    /// Advances the citizen to a day, which must not be before the last one.
+    pub(crate) fn advance_to(&mut self, day: Date) {
         self.day = Day::from_date(day);
         let Some(before) = &self.state else { return };
         match roll(before, &self.domain.context(self.day)) {

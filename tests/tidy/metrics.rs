@@ -138,7 +138,7 @@ fn a_metric_is_registered_and_named_in_one_file_by_its_table() {
             product.iter().filter(|file| file.text.contains(&quoted) && is_metrics(&file.text)).collect();
         if places.len() != 1 || places[0].text.matches(&quoted).count() != 1 {
             findings.push(format!(
-                "`{name}` stands more than once: {:?}",
+                "`{name}` must be defined exactly once, and is in {:?}",
                 places.iter().map(|file| &file.path).collect::<Vec<_>>()
             ));
         }
