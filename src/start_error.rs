@@ -12,7 +12,7 @@ use crate::http::transport::descriptors::TooFewDescriptors;
 pub enum StartError {
     /// The configuration is not valid.
     #[error(transparent)]
-    Config(#[from] config::Error),
+    Config(#[from] config::ConfigError),
     /// The access table is not valid.
     #[error("access.toml: {0}")]
     Access(#[from] InvalidAccess),

@@ -93,7 +93,10 @@ fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
 ///
 /// # Errors
 /// As [`Secrets::load`].
-pub(crate) fn load_secrets(settings: &Settings, environment: &[(String, String)]) -> Result<Secrets, config::Error> {
+pub(crate) fn load_secrets(
+    settings: &Settings,
+    environment: &[(String, String)],
+) -> Result<Secrets, config::ConfigError> {
     let mut randomness = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(io::Error::other);
     Secrets::load(&settings.data_dir, settings.mode, environment, &mut randomness)
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::sources::read_if_there;
 use crate::table_file::TableFile;
-use crate::{Error, Origin};
+use crate::{ConfigError, Origin};
 
 /// The embedded table, which is the default and the template for an own one.
 pub const ACCESS_TOML: &str = include_str!("../access.toml");
@@ -27,11 +27,11 @@ impl AccessTable {
     /// # Errors
     /// The file cannot be read, is not TOML, has an unknown or missing row or column, names a path that is not in the
     /// profile, or lists a service under `[integrity]`.
-    pub fn load(data_dir: &Path) -> Result<Self, Error> {
+    pub fn load(data_dir: &Path) -> Result<Self, ConfigError> {
         Self::from_file(&TableFile::find(data_dir, NAME, ACCESS_TOML)?)
     }
 
-    fn from_file(file: &TableFile) -> Result<Self, Error> {
+    fn from_file(file: &TableFile) -> Result<Self, ConfigError> {
         let raw: RawTable = file.parse()?;
         let rules = AccessRules {
             self_citizen: raw.self_citizen.into(),
@@ -70,13 +70,13 @@ impl AccessFile {
     /// [`AccessTable::load`] refuses the file, or the file was removed. Then the table in use must stay in use:
     /// otherwise restrictions would be lifted for the moment in which an editor replaces the file. Each fault is
     /// returned once.
-    pub fn look(&mut self) -> Result<Option<AccessTable>, Error> {
+    pub fn look(&mut self) -> Result<Option<AccessTable>, ConfigError> {
         let found = match read_if_there(&self.path) {
             Ok(found) => found,
             // The content of the file is unknown, so the last known content is kept.
             Err(error) => {
                 let kind = match &error {
-                    Error::File { source, .. } => source.kind(),
+                    ConfigError::File { source, .. } => source.kind(),
                     _ => io::ErrorKind::Other,
                 };
                 return if self.fault.replace(kind) == Some(kind) { Ok(None) } else { Err(error) };
@@ -87,7 +87,7 @@ impl AccessFile {
             return Ok(None);
         }
         self.seen.clone_from(&found);
-        let text = found.ok_or_else(|| Error::TableGone { path: self.path.clone() })?;
+        let text = found.ok_or_else(|| ConfigError::TableGone { path: self.path.clone() })?;
         AccessTable::from_file(&TableFile { text, origin: Origin::File(self.path.clone()) }).map(Some)
     }
 }
@@ -127,11 +127,11 @@ struct RawIntegrity {
 impl RawIntegrity {
     /// Refuses names under `[integrity]`: no route serves those leaves yet, so an entry would look like a permission
     /// and have no effect.
-    fn check(&self, origin: &Origin) -> Result<(), Error> {
+    fn check(&self, origin: &Origin) -> Result<(), ConfigError> {
         if self.services.is_empty() {
             return Ok(());
         }
-        Err(Error::WrongValue {
+        Err(ConfigError::WrongValue {
             key: "integrity.services".into(),
             value: format!("{:?}", self.services).into(),
             origin: origin.clone(),
@@ -239,7 +239,9 @@ mod tests {
         std::fs::write(dir.path().join(NAME), agent_table("family.*")).unwrap();
         assert_eq!(AccessTable::load(dir.path()).unwrap().rules.agent.minimal, ["family.*"]);
         std::fs::write(dir.path().join(NAME), "[self]").unwrap();
-        let Error::Syntax { origin, .. } = AccessTable::load(dir.path()).unwrap_err() else { panic!("a syntax error") };
+        let ConfigError::Syntax { origin, .. } = AccessTable::load(dir.path()).unwrap_err() else {
+            panic!("a syntax error")
+        };
         assert_eq!(origin, Origin::File(dir.path().join(NAME)));
     }
 
@@ -279,10 +281,10 @@ mod tests {
         assert_eq!(agent(&mut file), ["risk_scores.*"]);
 
         std::fs::remove_file(&path).unwrap();
-        assert!(matches!(file.look(), Err(Error::TableGone { .. })));
+        assert!(matches!(file.look(), Err(ConfigError::TableGone { .. })));
         assert!(file.look().unwrap().is_none(), "said once");
         std::fs::write(&path, "[self]").unwrap();
-        assert!(matches!(file.look(), Err(Error::Syntax { .. })));
+        assert!(matches!(file.look(), Err(ConfigError::Syntax { .. })));
         assert!(file.look().unwrap().is_none(), "said once");
         std::fs::write(&path, agent_table("risk_scores.*")).unwrap();
         assert_eq!(agent(&mut file), ["risk_scores.*"]);
@@ -295,7 +297,7 @@ mod tests {
         // A directory in its place cannot be read as a file.
         let unreadable = |file: &mut AccessFile| {
             std::fs::create_dir(&path).unwrap();
-            assert!(matches!(file.look(), Err(Error::File { .. })));
+            assert!(matches!(file.look(), Err(ConfigError::File { .. })));
             assert!(file.look().unwrap().is_none(), "said once");
             std::fs::remove_dir(&path).unwrap();
         };
@@ -310,6 +312,6 @@ mod tests {
         assert!(file.look().unwrap().is_none(), "it is the table in use");
         std::fs::remove_file(&path).unwrap();
         unreadable(&mut file);
-        assert!(matches!(file.look(), Err(Error::TableGone { .. })));
+        assert!(matches!(file.look(), Err(ConfigError::TableGone { .. })));
     }
 }

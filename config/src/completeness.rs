@@ -7,7 +7,7 @@ use domain::rules::NotApplicable;
 use domain::table::{Leaf, ValueType, Weight};
 use serde::Deserialize;
 
-use crate::Error;
+use crate::ConfigError;
 use crate::table_file::TableFile;
 
 /// The embedded rules, which are the template for own ones.
@@ -18,7 +18,7 @@ const NAME: &str = "completeness.toml";
 ///
 /// # Errors
 /// The file cannot be read, is not TOML, or names a path or value that is not in the profile.
-pub fn load_completeness(data_dir: &Path) -> Result<Vec<NotApplicable>, Error> {
+pub fn load_completeness(data_dir: &Path) -> Result<Vec<NotApplicable>, ConfigError> {
     rules(&TableFile::find(data_dir, NAME, COMPLETENESS_TOML)?)
 }
 
@@ -45,12 +45,12 @@ enum RawValue {
     Text(String),
 }
 
-fn rules(file: &TableFile) -> Result<Vec<NotApplicable>, Error> {
+fn rules(file: &TableFile) -> Result<Vec<NotApplicable>, ConfigError> {
     let raw: RawRules = file.parse()?;
     raw.not_applicable.iter().map(|rule| resolve(file, rule)).collect()
 }
 
-fn resolve(file: &TableFile, rule: &RawRule) -> Result<NotApplicable, Error> {
+fn resolve(file: &TableFile, rule: &RawRule) -> Result<NotApplicable, ConfigError> {
     let leaf = Leaf::parse(&rule.path).filter(|leaf| leaf.field().weight != Weight::None).ok_or_else(|| {
         file.refuse(&quoted(&rule.path), format!("`{}` is no field that counts: give its dotted path", rule.path))
     })?;
@@ -62,7 +62,7 @@ fn resolve(file: &TableFile, rule: &RawRule) -> Result<NotApplicable, Error> {
 }
 
 /// Returns the value as documents contain it; `None` if the field cannot have it.
-fn canonical(file: &TableFile, when: Leaf, value: &RawValue) -> Result<String, Error> {
+fn canonical(file: &TableFile, when: Leaf, value: &RawValue) -> Result<String, ConfigError> {
     let field = when.field();
     let (fits, allowed) = match (field.value, value) {
         (ValueType::Bool, value) => (matches!(value, RawValue::Bool(_)), "true or false".to_owned()),

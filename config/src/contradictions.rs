@@ -1,10 +1,10 @@
 //! Checks settings that are valid by themselves but not together.
 
 use crate::keys::Keys;
-use crate::{Error, Mode, Settings};
+use crate::{ConfigError, Mode, Settings};
 
 /// Returns the first contradiction as an error.
-pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), Error> {
+pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), ConfigError> {
     for (key, address) in [("listen", settings.listen), ("admin_listen", settings.admin_listen)] {
         if !address.ip().is_loopback() && !settings.insecure {
             let allowed = "a loopback address, or `insecure` = `true` where something in front speaks TLS";

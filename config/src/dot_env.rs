@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::zeroize::Zeroizing;
 
-use crate::Error;
+use crate::ConfigError;
 
 /// The prefix of the server's own variables. An unknown name with this prefix is refused, because it is probably
 /// misspelt.
@@ -24,7 +24,7 @@ pub(crate) struct DotEnv {
 
 impl DotEnv {
     /// Reads the file and checks each line. `known` are the server's own names that are allowed.
-    pub(crate) fn read(path: &Path, known: &[&str]) -> Result<Self, Error> {
+    pub(crate) fn read(path: &Path, known: &[&str]) -> Result<Self, ConfigError> {
         let mut text = Zeroizing::new(String::new());
         match File::open(path) {
             Ok(mut file) => {
@@ -45,7 +45,7 @@ impl DotEnv {
     }
 
     /// Adds lines, and replaces the file atomically by a synced one with mode 0600.
-    pub(crate) fn append(&mut self, lines: &str) -> Result<(), Error> {
+    pub(crate) fn append(&mut self, lines: &str) -> Result<(), ConfigError> {
         if !self.text.is_empty() && !self.text.ends_with('\n') {
             self.text.push('\n');
         }
@@ -57,7 +57,7 @@ impl DotEnv {
         File::open(directory).and_then(|file| file.sync_all()).map_err(|source| failed("sync", directory, source))
     }
 
-    fn check_lines(&self, known: &[&str]) -> Result<(), Error> {
+    fn check_lines(&self, known: &[&str]) -> Result<(), ConfigError> {
         for (index, line) in self.text.lines().enumerate() {
             let fault = match entry(line) {
                 Some((name, _)) if name.starts_with(OWN_PREFIX) && !known.contains(&name) => {
@@ -67,7 +67,7 @@ impl DotEnv {
                 None if line.trim().is_empty() || line.trim_start().starts_with('#') => continue,
                 None => "not of the form `NAME=value`".to_owned(),
             };
-            return Err(Error::SecretsLine { path: self.path.clone(), line: index + 1, fault: fault.into() });
+            return Err(ConfigError::SecretsLine { path: self.path.clone(), line: index + 1, fault: fault.into() });
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl DotEnv {
 
 /// Creates the data directory (mode 0700) if it is missing, and locks it: of two first starts at the same time one
 /// creates the secrets and the other reads them. Dropping the returned file releases the lock.
-pub(crate) fn lock_directory(path: &Path) -> Result<File, Error> {
+pub(crate) fn lock_directory(path: &Path) -> Result<File, ConfigError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| failed("create", path, source))?;
     let directory = File::open(path).map_err(|source| failed("read", path, source))?;
     directory.lock().map_err(|source| failed("lock", path, source))?;
@@ -83,9 +83,9 @@ pub(crate) fn lock_directory(path: &Path) -> Result<File, Error> {
 }
 
 /// Refuses a file that others can read. The open file is checked, so it cannot be replaced before it is read.
-fn refuse_exposed(file: &File, path: &Path) -> Result<(), Error> {
+fn refuse_exposed(file: &File, path: &Path) -> Result<(), ConfigError> {
     let mode = file.metadata().map_err(|source| failed("read", path, source))?.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(Error::ExposedSecrets { path: path.to_owned(), mode }) }
+    if mode & 0o077 == 0 { Ok(()) } else { Err(ConfigError::ExposedSecrets { path: path.to_owned(), mode }) }
 }
 
 fn write_private(path: &Path, text: &str) -> io::Result<()> {
@@ -110,6 +110,6 @@ fn entry(line: &str) -> Option<(&str, &str)> {
     is_name.then_some((name, quoted.unwrap_or(value)))
 }
 
-fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
-    Error::File { action, path: path.to_owned(), source }
+fn failed(action: &'static str, path: &Path, source: io::Error) -> ConfigError {
+    ConfigError::File { action, path: path.to_owned(), source }
 }

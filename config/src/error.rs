@@ -7,7 +7,7 @@ use crate::Origin;
 
 /// An error of the configuration. Its text is one line and never contains the value of a secret.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ConfigError {
     /// A setting does not exist.
     #[error("unknown setting `{key}` = `{value}` in {origin}; allowed: {allowed}")]
     UnknownKey {
@@ -132,7 +132,7 @@ pub enum Error {
     },
 }
 
-impl Error {
+impl ConfigError {
     /// Returns a TOML error as one line. The text of the parser has several lines and quotes the source, which may
     /// contain a secret.
     pub(crate) fn syntax(origin: Origin, text: &str, fault: &toml::de::Error) -> Self {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use crate::hide::shown;
-use crate::{Error, Origin};
+use crate::{ConfigError, Origin};
 
 /// A value as it was given, without a type.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Returns the first layer. No keys exist besides those of `text`.
-    pub(crate) fn from_defaults(text: &str, origin: Origin) -> Result<Self, Error> {
+    pub(crate) fn from_defaults(text: &str, origin: Origin) -> Result<Self, ConfigError> {
         let mut flat = Vec::new();
         flatten("", parse(text, &origin)?, &mut flat);
         let given =
@@ -36,7 +36,7 @@ impl Keys {
     }
 
     /// Overrides values with those of a TOML file.
-    pub(crate) fn overlay_toml(&mut self, text: &str, origin: Origin) -> Result<(), Error> {
+    pub(crate) fn overlay_toml(&mut self, text: &str, origin: Origin) -> Result<(), ConfigError> {
         let mut flat = Vec::new();
         flatten("", parse(text, &origin)?, &mut flat);
         for (key, value) in flat {
@@ -46,7 +46,7 @@ impl Keys {
     }
 
     /// Overrides one value with a text from the environment or the command line.
-    pub(crate) fn overlay_text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), Error> {
+    pub(crate) fn overlay_text(&mut self, key: &str, text: &str, origin: Origin) -> Result<(), ConfigError> {
         let value = match self.given.get(key) {
             Some(known) => typed_like(&known.value, text),
             None => Value::String(text.to_owned()),
@@ -54,7 +54,7 @@ impl Keys {
         self.replace(key, value, origin)
     }
 
-    fn replace(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), Error> {
+    fn replace(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
         if let Some(known) = self.given.get_mut(key) {
             *known = Given { value, origin, note: None };
             return Ok(());
@@ -62,7 +62,7 @@ impl Keys {
         if self.is_empty_section(key, &value) {
             return Ok(());
         }
-        Err(Error::UnknownKey {
+        Err(ConfigError::UnknownKey {
             value: shown(key, &value).into(),
             allowed: self.siblings(key).into(),
             key: key.into(),
@@ -146,6 +146,6 @@ fn flatten(prefix: &str, table: Table, into: &mut Vec<(String, Value)>) {
     }
 }
 
-fn parse(text: &str, origin: &Origin) -> Result<Table, Error> {
-    toml::from_str(text).map_err(|fault| Error::syntax(origin.clone(), text, &fault))
+fn parse(text: &str, origin: &Origin) -> Result<Table, ConfigError> {
+    toml::from_str(text).map_err(|fault| ConfigError::syntax(origin.clone(), text, &fault))
 }

@@ -48,12 +48,12 @@ mod table_file;
 
 pub use access::{ACCESS_TOML, AccessFile, AccessTable};
 pub use completeness::{COMPLETENESS_TOML, load_completeness};
-pub use error::Error;
+pub use error::ConfigError;
 pub use origin::Origin;
 pub use secrets::{DEVELOPMENT_SECRET, Key, MASTER_KEY, Randomness, Secrets};
 pub use sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Events, Http, Journal, Live, Log, LogFormat, ProfileLimits,
-    Store, Time,
+    Actors, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live, Log, LogFormat,
+    ProfileLimits, StoreSettings, Time,
 };
 pub use settings::{Mode, Settings};
 pub use sources::{DEFAULT_TOML, Override, Sources, process_environment};

@@ -8,9 +8,10 @@ use toml::Value;
 use crate::contradictions;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Events, Http, Journal, Live, Log, ProfileLimits, Store, Time,
+    Actors, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live, Log,
+    ProfileLimits, StoreSettings, Time,
 };
-use crate::{Error, Mode, Settings, Sources};
+use crate::{ConfigError, Mode, Settings, Sources};
 
 impl Settings {
     /// Collects the layers of `sources`, gives every value its type and checks them against each other.
@@ -18,7 +19,7 @@ impl Settings {
     /// # Errors
     /// An unknown key, a wrong type or range, a contradiction, or a file that cannot be read; the message
     /// names key, value, origin and what is allowed.
-    pub fn load(sources: &Sources) -> Result<Self, Error> {
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let mut keys = sources.collect()?;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let listen = keys.address("listen")?;
@@ -33,16 +34,16 @@ impl Settings {
             time: Time::read(&keys)?,
             actors: Actors::read(&mut keys, cores)?,
             commit: Commit::read(&keys)?,
-            journal: Journal::read(&keys)?,
+            journal: JournalSettings::read(&keys)?,
             checkpoint: Checkpoint::read(&keys)?,
-            store: Store::read(&keys)?,
+            store: StoreSettings::read(&keys)?,
             cache: Cache::read(&keys)?,
             profile: ProfileLimits::read(&keys)?,
             auth: Auth::read(&keys)?,
             live: Live::read(&keys)?,
             events: Events::read(&keys)?,
             log: Log::read(&keys)?,
-            dead_letters: DeadLetters::read(&keys)?,
+            dead_letters: DeadLetterSettings::read(&keys)?,
             keys,
         };
         contradictions::refuse(&settings, &settings.keys)?;
@@ -50,7 +51,7 @@ impl Settings {
     }
 }
 
-fn read_mode(keys: &mut Keys, on_loopback: bool) -> Result<Mode, Error> {
+fn read_mode(keys: &mut Keys, on_loopback: bool) -> Result<Mode, ConfigError> {
     let choices = [("auto", None), ("development", Some(Mode::Development)), ("production", Some(Mode::Production))];
     match keys.choice("mode", &choices)? {
         Some(mode) => Ok(mode),

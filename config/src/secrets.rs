@@ -12,7 +12,7 @@ use secrecy::SecretBox;
 use secrecy::zeroize::Zeroizing;
 
 use crate::dot_env::{DotEnv, lock_directory};
-use crate::{Error, Mode, Origin};
+use crate::{ConfigError, Mode, Origin};
 
 /// Name of the variable with the master key.
 pub const MASTER_KEY: &str = "PROFILE_SERVER_MASTER_KEY";
@@ -51,7 +51,7 @@ impl Secrets {
         mode: Mode,
         environment: &[(String, String)],
         randomness: Randomness<'_>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, ConfigError> {
         let path = data_dir.join(FILE_NAME);
         let mut file = DotEnv::read(&path, &NAMES)?;
         if mode == Mode::Development && NAMES.iter().any(|name| is_missing(name, &file, environment)) {
@@ -60,12 +60,12 @@ impl Secrets {
             make_missing(&mut file, environment, randomness)?;
         }
         let found = |name| find(name, &file, &path, environment);
-        let missing = || Error::MissingSecret { name: MASTER_KEY, path: path.clone() };
+        let missing = || ConfigError::MissingSecret { name: MASTER_KEY, path: path.clone() };
         let (master_key, origin) = found(MASTER_KEY)?.ok_or_else(missing)?;
         let mut origins = vec![(MASTER_KEY, origin)];
         let development_secret = match found(DEVELOPMENT_SECRET)? {
             Some((_, origin)) if mode == Mode::Production => {
-                return Err(Error::DevelopmentSecret { name: DEVELOPMENT_SECRET, origin });
+                return Err(ConfigError::DevelopmentSecret { name: DEVELOPMENT_SECRET, origin });
             }
             Some((key, origin)) => {
                 origins.push((DEVELOPMENT_SECRET, origin));
@@ -81,7 +81,7 @@ impl Secrets {
     ///
     /// # Errors
     /// As [`Secrets::load`].
-    pub fn look(data_dir: &Path, mode: Mode, environment: &[(String, String)]) -> Result<Option<Self>, Error> {
+    pub fn look(data_dir: &Path, mode: Mode, environment: &[(String, String)]) -> Result<Option<Self>, ConfigError> {
         let path = data_dir.join(FILE_NAME);
         let file = DotEnv::read(&path, &NAMES)?;
         if mode == Mode::Development && NAMES.iter().any(|name| is_missing(name, &file, environment)) {
@@ -107,12 +107,16 @@ fn is_missing(name: &str, file: &DotEnv, environment: &[(String, String)]) -> bo
     from_environment(name, environment).is_none() && file.get(name).is_none()
 }
 
-fn make_missing(file: &mut DotEnv, environment: &[(String, String)], randomness: Randomness<'_>) -> Result<(), Error> {
+fn make_missing(
+    file: &mut DotEnv,
+    environment: &[(String, String)],
+    randomness: Randomness<'_>,
+) -> Result<(), ConfigError> {
     let mut lines = Zeroizing::new(String::new());
     for name in NAMES {
         if is_missing(name, file, environment) {
             let mut key = Zeroizing::new([0; 32]);
-            randomness(&mut *key).map_err(|source| Error::Randomness { name, source })?;
+            randomness(&mut *key).map_err(|source| ConfigError::Randomness { name, source })?;
             let text = Zeroizing::new(STANDARD.encode(*key));
             lines.push_str(&format!("{name}={}\n", *text));
         }
@@ -125,7 +129,7 @@ fn find(
     file: &DotEnv,
     path: &Path,
     environment: &[(String, String)],
-) -> Result<Option<(Key, Origin)>, Error> {
+) -> Result<Option<(Key, Origin)>, ConfigError> {
     let (text, origin) = match (from_environment(name, environment), file.get(name)) {
         (Some(text), _) => (text, Origin::Environment(name.to_owned())),
         (None, Some(text)) => (text, Origin::File(path.to_owned())),
@@ -133,7 +137,7 @@ fn find(
     };
     match decode(text) {
         Some(key) => Ok(Some((key, origin))),
-        None => Err(Error::WrongSecret { name, origin }),
+        None => Err(ConfigError::WrongSecret { name, origin }),
     }
 }
 
@@ -165,7 +169,7 @@ mod tests {
         }
     }
 
-    fn load(dir: &Path, mode: Mode) -> Result<Secrets, Error> {
+    fn load(dir: &Path, mode: Mode) -> Result<Secrets, ConfigError> {
         Secrets::load(dir, mode, &[], &mut counting())
     }
 
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(result: Result<Secrets, Error>, parts: &[&str]) {
+    fn refused(result: Result<Secrets, ConfigError>, parts: &[&str]) {
         let message = result.unwrap_err().to_string();
         for part in parts {
             assert!(message.contains(part), "`{message}` does not say `{part}`");

@@ -8,7 +8,8 @@ use toml::Value;
 use crate::hide::shown;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetters, Events, Http, Journal, Live, Log, ProfileLimits, Store, Time,
+    Actors, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live, Log,
+    ProfileLimits, StoreSettings, Time,
 };
 
 /// Whether conveniences that weaken security are allowed.
@@ -42,11 +43,11 @@ pub struct Settings {
     /// The section `[commit]`.
     pub commit: Commit,
     /// The section `[journal]`.
-    pub journal: Journal,
+    pub journal: JournalSettings,
     /// The section `[checkpoint]`.
     pub checkpoint: Checkpoint,
     /// The section `[store]`.
-    pub store: Store,
+    pub store: StoreSettings,
     /// The section `[cache]`.
     pub cache: Cache,
     /// The section `[profile]`.
@@ -60,7 +61,7 @@ pub struct Settings {
     /// The section `[log]`.
     pub log: Log,
     /// The section `[dead_letters]`.
-    pub dead_letters: DeadLetters,
+    pub dead_letters: DeadLetterSettings,
     pub(crate) keys: Keys,
 }
 

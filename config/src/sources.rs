@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::keys::Keys;
-use crate::{Error, Origin};
+use crate::{ConfigError, Origin};
 
 /// The embedded first layer, which is also the manual.
 pub const DEFAULT_TOML: &str = include_str!("../default.toml");
@@ -49,7 +49,7 @@ impl Sources {
     }
 
     /// Merges the layers, the weakest first.
-    pub(crate) fn collect(&self) -> Result<Keys, Error> {
+    pub(crate) fn collect(&self) -> Result<Keys, ConfigError> {
         let mut keys = Keys::from_defaults(DEFAULT_TOML, Origin::Embedded("default.toml"))?;
         if let Some(path) = &self.file {
             keys.overlay_toml(&read(path)?, Origin::File(path.clone()))?;
@@ -66,13 +66,13 @@ impl Sources {
     }
 
     /// Returns the data directory, which is needed to find `config.local.toml`.
-    fn data_dir(&self, keys: &Keys) -> Result<PathBuf, Error> {
+    fn data_dir(&self, keys: &Keys) -> Result<PathBuf, ConfigError> {
         let mut without_local = keys.clone();
         self.overlay_strongest(&mut without_local)?;
         without_local.filled_text("data_dir").map(PathBuf::from)
     }
 
-    fn overlay_strongest(&self, keys: &mut Keys) -> Result<(), Error> {
+    fn overlay_strongest(&self, keys: &mut Keys) -> Result<(), ConfigError> {
         for (name, value) in &self.environment {
             if let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX) {
                 let key = rest.to_lowercase().replace("__", ".");
@@ -94,15 +94,15 @@ pub fn process_environment() -> Vec<(String, String)> {
         .collect()
 }
 
-fn read(path: &Path) -> Result<String, Error> {
-    fs::read_to_string(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })
+fn read(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::File { action: "read", path: path.to_owned(), source })
 }
 
 /// Returns the text of a file; `None` if there is no file.
-pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, ConfigError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::File { action: "read", path: path.to_owned(), source }),
+        Err(source) => Err(ConfigError::File { action: "read", path: path.to_owned(), source }),
     }
 }

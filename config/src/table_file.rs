@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use crate::sources::read_if_there;
-use crate::{Error, Origin};
+use crate::{ConfigError, Origin};
 
 /// The text of a table, and its origin.
 pub(crate) struct TableFile {
@@ -19,7 +19,7 @@ impl TableFile {
     }
 
     /// Reads the file `name` in `data_dir`, or returns the embedded text if there is none.
-    pub(crate) fn find(data_dir: &Path, name: &'static str, embedded: &str) -> Result<Self, Error> {
+    pub(crate) fn find(data_dir: &Path, name: &'static str, embedded: &str) -> Result<Self, ConfigError> {
         let path = data_dir.join(name);
         Ok(match read_if_there(&path)? {
             Some(text) => Self { text, origin: Origin::File(path) },
@@ -27,14 +27,18 @@ impl TableFile {
         })
     }
 
-    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        toml::from_str(&self.text).map_err(|fault| Error::syntax(self.origin.clone(), &self.text, &fault))
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        toml::from_str(&self.text).map_err(|fault| ConfigError::syntax(self.origin.clone(), &self.text, &fault))
     }
 
     /// Returns the error for an entry that names something that does not exist. The error names the first line that
     /// contains `entry`.
-    pub(crate) fn refuse(&self, entry: &str, fault: String) -> Error {
+    pub(crate) fn refuse(&self, entry: &str, fault: String) -> ConfigError {
         let line = self.text.lines().position(|line| !line.trim_start().starts_with('#') && line.contains(entry));
-        Error::Syntax { origin: self.origin.clone(), line: line.map_or(1, |index| index + 1), message: fault.into() }
+        ConfigError::Syntax {
+            origin: self.origin.clone(),
+            line: line.map_or(1, |index| index + 1),
+            message: fault.into(),
+        }
     }
 }

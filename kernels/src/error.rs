@@ -3,7 +3,7 @@
 /// Why columns cannot be computed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
+pub enum KernelError {
     /// The quasi-identifiers do not fit into a key of 64 bits.
     #[error("the quasi-identifiers need `{bits}` bits, a key has 64")]
     KeyTooWide {

@@ -23,7 +23,7 @@
 //! let classes = cpu::class_sizes(&keys)?;
 //! assert_eq!(classes.sizes, [3, 1]);
 //! assert_eq!(cpu::distinct_values(&classes, &income)?, [2, 1]);
-//! # Ok::<(), kernels::Error>(())
+//! # Ok::<(), kernels::KernelError>(())
 //! ```
 
 mod classes;
@@ -32,5 +32,5 @@ mod error;
 mod packing;
 
 pub use classes::Classes;
-pub use error::Error;
+pub use error::KernelError;
 pub use packing::Packing;

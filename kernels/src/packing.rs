@@ -1,6 +1,6 @@
 //! Quasi-identifier tuples as 64-bit keys.
 
-use crate::Error;
+use crate::KernelError;
 
 /// How the codes of several columns share the bits of one key: the first column in the highest bits, so that keys
 /// sort as the tuples do. A column of `n` codes takes as many bits as `n - 1` needs.
@@ -16,11 +16,11 @@ impl Packing {
     /// Plans keys for columns whose dictionaries have this many entries.
     ///
     /// # Errors
-    /// [`Error::KeyTooWide`] when the columns need more than 64 bits.
-    pub fn new(cardinalities: &[u32]) -> Result<Self, Error> {
+    /// [`KernelError::KeyTooWide`] when the columns need more than 64 bits.
+    pub fn new(cardinalities: &[u32]) -> Result<Self, KernelError> {
         let bits = cardinalities.iter().map(|&cardinality| width(cardinality)).sum();
         if bits > u64::BITS {
-            return Err(Error::KeyTooWide { bits });
+            return Err(KernelError::KeyTooWide { bits });
         }
         Ok(Self { cardinalities: cardinalities.to_vec() })
     }
@@ -29,15 +29,15 @@ impl Packing {
     ///
     /// # Errors
     /// When the number of columns or a column's length differs, or a code is outside its dictionary.
-    pub fn pack(&self, columns: &[&[u32]]) -> Result<Vec<u64>, Error> {
+    pub fn pack(&self, columns: &[&[u32]]) -> Result<Vec<u64>, KernelError> {
         if columns.len() != self.cardinalities.len() {
-            return Err(Error::ColumnCount { expected: self.cardinalities.len(), given: columns.len() });
+            return Err(KernelError::ColumnCount { expected: self.cardinalities.len(), given: columns.len() });
         }
         let rows = columns.first().map_or(0, |column| column.len());
         let mut keys = vec![0_u64; rows];
         for (number, (&codes, &cardinality)) in columns.iter().zip(&self.cardinalities).enumerate() {
             if codes.len() != rows {
-                return Err(Error::ColumnLength { expected: rows, given: codes.len() });
+                return Err(KernelError::ColumnLength { expected: rows, given: codes.len() });
             }
             // The greatest code tells whether all are in range: one branch for the column instead of one per row.
             if codes.iter().max().is_some_and(|&greatest| greatest >= cardinality) {
@@ -78,7 +78,7 @@ fn width(cardinality: u32) -> u32 {
 }
 
 #[cold]
-fn out_of_range(column: usize, codes: &[u32], cardinality: u32) -> Error {
+fn out_of_range(column: usize, codes: &[u32], cardinality: u32) -> KernelError {
     let row = codes.iter().position(|&code| code >= cardinality).unwrap_or_default();
-    Error::CodeOutOfRange { column, row, code: codes[row], cardinality }
+    KernelError::CodeOutOfRange { column, row, code: codes[row], cardinality }
 }

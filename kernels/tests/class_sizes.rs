@@ -1,6 +1,6 @@
 //! The radix-partitioned grouping against a naive one. A failure prints the seed that brings it back.
 
-use kernels::{Classes, Error, Packing, cpu};
+use kernels::{Classes, KernelError, Packing, cpu};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The same result from an ordered map: slow, and too plain to be wrong.
@@ -146,13 +146,13 @@ fn a_key_can_use_all_of_its_bits() {
 
 #[test]
 fn columns_that_do_not_fit_are_refused() {
-    assert_eq!(Packing::new(&[u32::MAX, u32::MAX, 2]), Err(Error::KeyTooWide { bits: 65 }));
+    assert_eq!(Packing::new(&[u32::MAX, u32::MAX, 2]), Err(KernelError::KeyTooWide { bits: 65 }));
     let packing = Packing::new(&[4, 4]).expect("4 bits");
-    assert_eq!(packing.pack(&[&[1]]), Err(Error::ColumnCount { expected: 2, given: 1 }));
-    assert_eq!(packing.pack(&[&[1], &[1, 2]]), Err(Error::ColumnLength { expected: 1, given: 2 }));
+    assert_eq!(packing.pack(&[&[1]]), Err(KernelError::ColumnCount { expected: 2, given: 1 }));
+    assert_eq!(packing.pack(&[&[1], &[1, 2]]), Err(KernelError::ColumnLength { expected: 1, given: 2 }));
     let refused = packing.pack(&[&[1, 2], &[3, 4]]).expect_err("4 is the fifth code");
-    assert_eq!(refused, Error::CodeOutOfRange { column: 1, row: 1, code: 4, cardinality: 4 });
+    assert_eq!(refused, KernelError::CodeOutOfRange { column: 1, row: 1, code: 4, cardinality: 4 });
     assert_eq!(refused.to_string(), "row `1` of column `1` holds code `4`, its dictionary has `4` entries");
     let classes = cpu::class_sizes(&[1, 2]).expect("few rows");
-    assert_eq!(cpu::distinct_values(&classes, &[1]), Err(Error::ColumnLength { expected: 2, given: 1 }));
+    assert_eq!(cpu::distinct_values(&classes, &[1]), Err(KernelError::ColumnLength { expected: 2, given: 1 }));
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{HOUR_S, MANY, MIB, TIB};
-use crate::Error;
+use crate::ConfigError;
 use crate::keys::Keys;
 
 /// The section `[http]`: workers, time-outs and limits of connections and requests.
@@ -42,7 +42,7 @@ pub struct Http {
 }
 
 impl Http {
-    pub(crate) fn read(keys: &mut Keys, cores: usize) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &mut Keys, cores: usize) -> Result<Self, ConfigError> {
         Ok(Self {
             workers: keys.threads("http.workers", cores)?,
             request_timeout: keys.seconds("http.request_timeout_s", 1..=HOUR_S)?,
@@ -91,7 +91,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         let days: u64 = keys.integer("auth.max_service_life_days", 1..=90)?;
         Ok(Self {
             issuer: keys.filled_text("auth.issuer")?,
@@ -126,7 +126,7 @@ pub struct Live {
 }
 
 impl Live {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         Ok(Self {
             max_sockets_per_caller: keys.integer("live.max_sockets_per_caller", 1..=MANY)?,
             max_subscriptions_per_socket: keys.integer("live.max_subscriptions_per_socket", 1..=MANY)?,
@@ -154,7 +154,7 @@ pub struct Events {
 }
 
 impl Events {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         Ok(Self {
             max_followers: keys.integer("events.max_followers", 0..=MANY)?,
             max_followers_per_caller: keys.integer("events.max_followers_per_caller", 1..=MANY)?,

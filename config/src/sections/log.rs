@@ -1,6 +1,6 @@
 //! The log.
 
-use crate::Error;
+use crate::ConfigError;
 use crate::keys::Keys;
 
 /// The format of log lines.
@@ -24,7 +24,7 @@ pub struct Log {
 }
 
 impl Log {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
         Ok(Self {
             format: keys.choice("log.format", &[("text", LogFormat::Text), ("json", LogFormat::Json)])?,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::DAY_S;
-use crate::Error;
+use crate::ConfigError;
 use crate::keys::Keys;
 
 /// The section `[time]`: the calendar and the clock.
@@ -22,7 +22,7 @@ pub struct Time {
 }
 
 impl Time {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         let zone = TimeZone::get(keys.text("time.zone")?)
             .map_err(|_| keys.refuse("time.zone", "an IANA time zone, e.g. `Asia/Kolkata`"))?;
         let fixed_clock = match keys.text("time.fixed_clock")? {
@@ -70,7 +70,7 @@ pub struct ProfileLimits {
 }
 
 impl ProfileLimits {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         let count = |name: &str, range| keys.integer(&format!("profile.{name}"), range);
         Ok(Self {
             // A completion of 200 bytes can take a whole deadline out of a profile and bring another in. So the size of

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{DAY_S, MANY, MIB, TIB};
-use crate::Error;
+use crate::ConfigError;
 use crate::keys::Keys;
 
 /// The section `[actors]`: numbers, bounds and lifetimes of actors.
@@ -38,7 +38,7 @@ pub struct Actors {
 }
 
 impl Actors {
-    pub(crate) fn read(keys: &mut Keys, cores: usize) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &mut Keys, cores: usize) -> Result<Self, ConfigError> {
         Ok(Self {
             shards: keys.threads("actors.shards", cores)?,
             mailbox_capacity: keys.integer("actors.mailbox_capacity", 1..=MANY)?,
@@ -69,7 +69,7 @@ pub struct Commit {
 }
 
 impl Commit {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         Ok(Self {
             queue_capacity: keys.integer("commit.queue_capacity", 1..=MANY)?,
             max_group: keys.integer("commit.max_group", 1..=65_536)?,
@@ -88,7 +88,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         Ok(Self {
             view_bytes: keys.integer("cache.view_bytes", 0..=TIB)?,
             idle: keys.seconds("cache.idle_s", 1..=DAY_S)?,

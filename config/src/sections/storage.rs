@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{DAY_S, TIB};
-use crate::Error;
+use crate::ConfigError;
 use crate::keys::Keys;
 
 /// The section `[journal]`: segments, and how long they are kept after a checkpoint.
 #[derive(Debug, Clone)]
-pub struct Journal {
+pub struct JournalSettings {
     /// Size of a preallocated segment, in bytes.
     pub segment_bytes: u64,
     /// Total size of checkpointed segments beyond which the oldest are removed, in bytes.
@@ -17,8 +17,8 @@ pub struct Journal {
     pub retain: Duration,
 }
 
-impl Journal {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+impl JournalSettings {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         Ok(Self {
             segment_bytes: keys.integer::<u64>("journal.segment_mib", 1..=1_024)? << 20,
             retain_bytes: keys.integer("journal.retain_bytes", 0..=TIB)?,
@@ -41,7 +41,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         Ok(Self {
             interval: keys.seconds("checkpoint.interval_s", 1..=DAY_S)?,
             journal_bytes: keys.integer("checkpoint.journal_bytes", 1_024..=TIB)?,
@@ -53,15 +53,15 @@ impl Checkpoint {
 
 /// The section `[store]`: the checkpointed state.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct StoreSettings {
     /// Size of sled's page cache, in bytes.
     pub sled_cache_bytes: u64,
     /// How long a jump of the clock must last before anything is removed because of its age.
     pub confirm_clock: Duration,
 }
 
-impl Store {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+impl StoreSettings {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         Ok(Self {
             sled_cache_bytes: keys.integer("store.sled_cache_bytes", 1_048_576..=TIB)?,
             confirm_clock: keys.seconds("store.confirm_clock_s", 0..=DAY_S)?,
@@ -71,7 +71,7 @@ impl Store {
 
 /// The section `[dead_letters]`.
 #[derive(Debug, Clone)]
-pub struct DeadLetters {
+pub struct DeadLetterSettings {
     /// Days to keep dead letters.
     pub retain_days: u32,
     /// Maximum size of the dead letters of one source, in bytes.
@@ -82,8 +82,8 @@ pub struct DeadLetters {
     pub queue_bytes: usize,
 }
 
-impl DeadLetters {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, Error> {
+impl DeadLetterSettings {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
         Ok(Self {
             retain_days: keys.integer("dead_letters.retain_days", 1..=365)?,
             max_bytes_per_source: keys.integer("dead_letters.max_bytes_per_source", 0..=TIB)?,

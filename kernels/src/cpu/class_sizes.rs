@@ -1,7 +1,7 @@
 //! Class sizes for k-anonymity, distinct sensitive values for l-diversity.
 
 use super::partition::{Plan, mix};
-use crate::{Classes, Error};
+use crate::{Classes, KernelError};
 
 /// Groups n rows by their packed quasi-identifiers.
 ///
@@ -9,8 +9,8 @@ use crate::{Classes, Error};
 /// tells each row its class; then the classes alone are sorted.
 ///
 /// # Errors
-/// [`Error::TooManyRows`] when n does not fit into 32 bits.
-pub fn class_sizes(keys: &[u64]) -> Result<Classes, Error> {
+/// [`KernelError::TooManyRows`] when n does not fit into 32 bits.
+pub fn class_sizes(keys: &[u64]) -> Result<Classes, KernelError> {
     check_rows(keys)?;
     let plan = Plan::new(keys);
     let mut groups = Groups::default();
@@ -42,11 +42,11 @@ pub fn class_sizes(keys: &[u64]) -> Result<Classes, Error> {
 /// Counts how many different values of a sensitive column each class holds; one entry per class.
 ///
 /// # Errors
-/// [`Error::ColumnLength`] when the column has another number of rows than the classes were made from.
-pub fn distinct_values(classes: &Classes, codes: &[u32]) -> Result<Vec<u32>, Error> {
+/// [`KernelError::ColumnLength`] when the column has another number of rows than the classes were made from.
+pub fn distinct_values(classes: &Classes, codes: &[u32]) -> Result<Vec<u32>, KernelError> {
     let expected = classes.class_of_row.len();
     if codes.len() != expected {
-        return Err(Error::ColumnLength { expected, given: codes.len() });
+        return Err(KernelError::ColumnLength { expected, given: codes.len() });
     }
     // Pairs of class and value are keys like any other: each different pair is one value of its class.
     let pairs = classes.class_of_row.iter().zip(codes);
@@ -62,10 +62,10 @@ pub fn distinct_values(classes: &Classes, codes: &[u32]) -> Result<Vec<u32>, Err
     Ok(distinct)
 }
 
-fn check_rows(keys: &[u64]) -> Result<(), Error> {
+fn check_rows(keys: &[u64]) -> Result<(), KernelError> {
     // Below the greatest, because a table slot holds a group's number plus one.
     match u32::try_from(keys.len()) {
-        Ok(u32::MAX) | Err(_) => Err(Error::TooManyRows { rows: keys.len() }),
+        Ok(u32::MAX) | Err(_) => Err(KernelError::TooManyRows { rows: keys.len() }),
         Ok(_) => Ok(()),
     }
 }
