@@ -39,8 +39,8 @@ pub(crate) struct Flight {
 }
 
 impl Flights {
-    /// Adds a caller to the look-up of `key`, and returns where the result arrives. The second value is there if no such
-    /// look-up is in progress: then the caller must start it.
+    /// Adds a caller to the look-up of `key`, and returns where the result arrives. The second value is `Some` if no
+    /// such look-up is in progress: then the caller must start it.
     pub(crate) fn join(
         self: &Arc<Self>,
         key: FlightKey,

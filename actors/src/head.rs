@@ -18,7 +18,7 @@ impl Stamp {
     const RETIRED: Self = Self(u64::MAX);
 
     /// Returns the stamp of a state.
-    pub(crate) fn of(state: &UserState) -> Self {
+    pub(crate) fn from_state(state: &UserState) -> Self {
         Self(u64::from(state.generation) << 44 | (state.envelope.revision & ((1 << 44) - 1)))
     }
 }
@@ -60,7 +60,7 @@ fn unpack(bits: u8) -> Option<Consent> {
 impl HeadCell {
     /// Returns a cell at `state`; `None` if there is no head yet.
     pub(crate) fn new(state: Option<&UserState>) -> Self {
-        let stamp = state.map_or(Stamp::NONE, Stamp::of);
+        let stamp = state.map_or(Stamp::NONE, Stamp::from_state);
         let consent = state.map_or(0, |state| pack(state.consent()));
         Self { stamp: AtomicU64::new(stamp.0), consent: AtomicU8::new(consent), inbox: Pool::default() }
     }
@@ -73,7 +73,7 @@ impl HeadCell {
     /// Moves to a newer head. A retired cell stays retired.
     pub(crate) fn advance(&self, state: &UserState) {
         self.consent.store(pack(state.consent()), Ordering::Release);
-        self.advance_to(Stamp::of(state));
+        self.advance_to(Stamp::from_state(state));
     }
 
     fn advance_to(&self, stamp: Stamp) {

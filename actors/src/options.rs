@@ -125,12 +125,12 @@ impl Options {
 
     /// Returns the limits of a resource of the whole system, with its reserves.
     pub(crate) fn limits(&self, bound: usize) -> Limits {
-        Limits::of_places(bound, self.reserve_percent)
+        Limits::for_places(bound, self.reserve_percent)
     }
 
     /// Returns the same limits in bytes.
     pub(crate) fn byte_limits(&self, bound: usize) -> Limits {
-        Limits::of_bytes(bound, self.reserve_percent)
+        Limits::for_bytes(bound, self.reserve_percent)
     }
 
     /// Returns how many ticks an actor may be idle.

@@ -41,12 +41,12 @@ impl Limits {
 
     /// Returns limits of `feed` places for all classes, a reserve of `percent` of them for reads, and another for own
     /// writes.
-    pub(crate) fn of_places(feed: usize, percent: usize) -> Self {
+    pub(crate) fn for_places(feed: usize, percent: usize) -> Self {
         Self::with_reserve(feed, percent, MIN_RESERVED_PLACES)
     }
 
     /// Returns the same limits in bytes.
-    pub(crate) fn of_bytes(feed: usize, percent: usize) -> Self {
+    pub(crate) fn for_bytes(feed: usize, percent: usize) -> Self {
         Self::with_reserve(feed, percent, MIN_RESERVED_BYTES)
     }
 
@@ -134,10 +134,10 @@ mod tests {
 
     #[test]
     fn a_reserve_is_a_percentage_but_never_nothing() {
-        assert_eq!(Limits::of_places(1_000, 10), Limits::new(1_000, 100, 100));
-        assert_eq!(Limits::of_places(1, 10), Limits::new(1, MIN_RESERVED_PLACES, MIN_RESERVED_PLACES));
-        assert_eq!(Limits::of_bytes(1, 10), Limits::new(1, MIN_RESERVED_BYTES, MIN_RESERVED_BYTES));
-        assert_eq!(Limits::of_places(usize::MAX, 10).of(Priority::OwnWrite), usize::MAX);
+        assert_eq!(Limits::for_places(1_000, 10), Limits::new(1_000, 100, 100));
+        assert_eq!(Limits::for_places(1, 10), Limits::new(1, MIN_RESERVED_PLACES, MIN_RESERVED_PLACES));
+        assert_eq!(Limits::for_bytes(1, 10), Limits::new(1, MIN_RESERVED_BYTES, MIN_RESERVED_BYTES));
+        assert_eq!(Limits::for_places(usize::MAX, 10).of(Priority::OwnWrite), usize::MAX);
     }
 
     #[test]

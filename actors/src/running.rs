@@ -80,12 +80,12 @@ impl Threads {
     /// Waits until all threads have ended. Blocks. Returns `false` if one of them panicked.
     fn join(self, runtime: &Runtime) -> bool {
         let committed = self.commit.is_none_or(|commit| commit.join().is_ok());
-        // After the commit thread: the users and look-ups that it hands on at last are still loaded.
+        // After the commit thread: the users and look-ups that it passes on last are still loaded.
         runtime.loads.close();
         let hydration = self.hydration.into_iter().map(|thread| thread.join().is_ok());
         let arbiters = self.arbiters.into_iter().map(|arbiter| arbiter.join().is_ok());
         let ended = hydration.chain(arbiters).fold(committed, |ended, one| ended && one);
-        // Last: the requests that still wait for a user get no actor any more.
+        // Last: the requests that still wait for a user never get an actor.
         runtime.roster.refuse_waiting();
         ended
     }

@@ -4,7 +4,7 @@ use crate::commit::CommitOutcome;
 use crate::follower::HorizonMark;
 use crate::load::HydratedUser;
 
-/// What the commit thread, the hydration threads and the front door send to a shard.
+/// What the commit thread, the hydration threads and `Profiles` send to a shard.
 #[derive(Debug)]
 pub(crate) enum ShardEvent {
     /// The outcomes of the commits of one group.

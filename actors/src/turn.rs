@@ -34,7 +34,7 @@ impl Turn {
     /// Returns the turn of a shard's events: outcomes of commits, and users that were loaded. Between two such turns every
     /// busy actor has a turn of its own. So the number of events is not limited, and they may take as long as the actors
     /// took, up to [`MAX_OUTCOME_TIME`]. Otherwise many actors would make more commits than the shard settles.
-    pub(crate) fn of_outcomes() -> Self {
+    pub(crate) fn for_outcomes() -> Self {
         Self { is_of_outcomes: true, ..Self::default() }
     }
 

@@ -58,7 +58,7 @@ impl UserViews {
     fn new(cell: &Arc<HeadCell>, state: &UserState) -> Self {
         Self {
             cell: Arc::clone(cell),
-            stamp: Stamp::of(state),
+            stamp: Stamp::from_state(state),
             revision: state.envelope.revision,
             generation: state.generation,
             day: state.day,
@@ -122,7 +122,7 @@ impl ViewCache {
     /// head, or else a new one.
     pub(crate) fn adopt(&self, user: &UserId, state: Option<&UserState>) -> Arc<HeadCell> {
         if let (Some(state), Some(views)) = (state, self.users.get(user)) {
-            if views.cell.stamp() == Stamp::of(state) {
+            if views.cell.stamp() == Stamp::from_state(state) {
                 return Arc::clone(&views.cell);
             }
             views.cell.retire();

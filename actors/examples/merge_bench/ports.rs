@@ -105,6 +105,6 @@ pub(crate) fn population(users: u64) -> Population {
 
 /// Returns the event as the server submits it after validation.
 pub(crate) fn accept(event: &GeneratedEvent, rules: &Rules) -> FeedEvent {
-    let source = Source::parse(event.source).unwrap_or_else(|| panic!("`{}` is no source", event.source));
+    let source = Source::parse(event.source).unwrap_or_else(|| panic!("unknown source `{}`", event.source));
     validate(&event.json, source, rules, NOW).unwrap_or_else(|rejection| panic!("{}", rejection.detail()))
 }

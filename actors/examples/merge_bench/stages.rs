@@ -47,7 +47,7 @@ pub(crate) fn measure() {
     let mut validate = Stage("validate", Vec::new());
     let mut merge = Stage("merge, enrich, diff, hash", Vec::new());
     let mut finish = Stage("record for the journal", Vec::new());
-    let mut unchanged = Stage("merge of an event that is there already", Vec::new());
+    let mut unchanged = Stage("merge of an event that is already applied", Vec::new());
     let mut masking = Stage("mask the patch", Vec::new());
     let mut text = Stage("patch to JSON", Vec::new());
     let mut view = Stage("serialize the whole view", Vec::new());

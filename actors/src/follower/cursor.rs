@@ -114,14 +114,14 @@ mod tests {
         }
     }
 
-    fn of_epoch(epoch: u64) -> Cursors {
+    fn with_epoch(epoch: u64) -> Cursors {
         let entropy = Arc::new(Counting::default());
         Cursors { epoch, cipher: Arc::new(CursorCipher::new(&[3; 32])), entropy }
     }
 
     #[test]
     fn a_cursor_does_not_show_whether_its_position_has_moved() {
-        let (cursors, scope) = (of_epoch(7), CursorScope::new(&SERVICE, 1));
+        let (cursors, scope) = (with_epoch(7), CursorScope::new(&SERVICE, 1));
         let at = |position| CursorPosition { at: LogPosition(position), began: LogPosition(5) };
         let written = [5, 5, 6, u64::MAX].map(|position| cursors.write(at(position), scope));
         for (index, one) in written.iter().enumerate() {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_valid_for_the_same_scopes_under_the_same_policy_only() {
-        let cursors = of_epoch(7);
+        let cursors = with_epoch(7);
         let scope = CursorScope::new(&SERVICE, 1);
         let at = |position| CursorPosition { at: LogPosition(position), began: LogPosition(u64::MAX) };
         let cursor = cursors.write(at(99), scope);
@@ -145,7 +145,7 @@ mod tests {
         for other in [CursorScope::new(&SERVICE, 2), CursorScope::new(&other, 1)] {
             assert_eq!(cursors.read(&cursor, other), Err(Refusal::Scope));
         }
-        let restored = of_epoch(8);
+        let restored = with_epoch(8);
         assert_eq!(restored.read(&cursor, scope), Err(Refusal::Epoch));
         let (start, end) = cursor.split_at(51);
         let moved = format!("{start}{}{}", if end.starts_with('0') { '1' } else { '0' }, &end[1..]);

@@ -17,10 +17,10 @@ pub enum FollowError {
         oldest: String,
     },
     /// The caller already has the maximum number of followers of one caller.
-    #[error("the caller follows too many times")]
+    #[error("the caller has too many event streams open")]
     TooMany,
     /// The maximum number of followers of the whole system is reached.
-    #[error("too many callers follow")]
+    #[error("too many event streams are open")]
     Full,
     /// The journal could not be read.
     #[error(transparent)]
@@ -34,7 +34,7 @@ pub enum FollowEnd {
     #[error("the access table has changed")]
     Policy,
     /// The client was so slow that the journal has deleted the frames that come next.
-    #[error("the journal is not kept that far back any more")]
+    #[error("the journal is no longer kept that far back")]
     Gone,
     /// The journal could not be read.
     #[error(transparent)]

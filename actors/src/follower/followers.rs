@@ -68,7 +68,7 @@ impl Followers {
         // Reads one frame to find out whether the journal still has this position.
         match self.log.read(position.at, began, 0) {
             Ok(_) => Ok(position),
-            Err(LogError::Gone { oldest }) => Err(gone("the events after it are not kept any more", oldest)),
+            Err(LogError::Gone { oldest }) => Err(gone("the events after it are no longer kept", oldest)),
             Err(LogError::Nowhere) => Err(gone("the journal has no such position", oldest())),
             Err(LogError::Store(error)) => Err(error.into()),
         }

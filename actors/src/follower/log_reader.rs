@@ -164,7 +164,7 @@ impl LogReader<'_> {
         if visibility.is_missed {
             skipped.add(step.user);
         }
-        // Taken at each step that hides the user, with events or without: after it, the user may become visible anew.
+        // Taken at each step that hides the user, with events or without: after it, the user may become visible again.
         let was_skipped = visibility.hides() && skipped.take(&step.user);
         // `origin` is the position at which the frame became durable: start-up may have moved the frame since.
         let is_new_to_follower = was_skipped || entry.origin < began;

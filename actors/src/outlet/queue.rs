@@ -24,7 +24,7 @@ pub struct OutletFrame {
 
 /// The end of the actors. It never waits.
 ///
-/// This is no plain channel because an actor must be able to take frames back. When a view shrinks, nothing that was
+/// This is not a plain channel because an actor must be able to take frames back. When a view shrinks, nothing that was
 /// withdrawn may be sent any more. When the queue is full, one patch or the whole document replaces several frames.
 #[derive(Debug, Clone)]
 pub struct OutletSender(Arc<SharedQueue>);

@@ -42,7 +42,7 @@ impl FrameBuilder<'_> {
 
     /// Gives an outlet its new class: takes back what waits in its queue and sends what is visible now, so that the very
     /// next frame contains nothing that was withdrawn. Returns `false` if the outlet is closed.
-    pub(super) fn send_anew(&self, outlet: &mut Outlet, profiles: &mut PerClass<Arc<OutletMessage>>) -> bool {
+    pub(super) fn send_document(&self, outlet: &mut Outlet, profiles: &mut PerClass<Arc<OutletMessage>>) -> bool {
         outlet.class = self.class(&outlet.viewer, outlet.fields);
         let message = match outlet.class {
             Some(class) => profiles.get_or_insert_with(class, || self.profile(class)),

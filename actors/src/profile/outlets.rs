@@ -98,7 +98,7 @@ impl Outlets {
         let deferred = &mut self.deferred;
         self.outlets.retain_mut(|outlet| {
             if may_reclass && builder.class(&outlet.viewer, outlet.fields) != outlet.class {
-                return builder.send_anew(outlet, &mut profiles);
+                return builder.send_document(outlet, &mut profiles);
             }
             let Some(class) = outlet.class else { return true };
             // An outlet that enters a class gets the head, so no other outlet of that class may be behind it.
@@ -150,7 +150,7 @@ impl Outlets {
         self.flush_deferred(builder);
         let mut profiles = PerClass::new();
         self.outlets.retain_mut(|outlet| {
-            builder.class(&outlet.viewer, outlet.fields) == outlet.class || builder.send_anew(outlet, &mut profiles)
+            builder.class(&outlet.viewer, outlet.fields) == outlet.class || builder.send_document(outlet, &mut profiles)
         });
     }
 }

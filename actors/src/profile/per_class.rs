@@ -11,7 +11,7 @@ impl<T: Clone> PerClass<T> {
         Self(SmallVec::new())
     }
 
-    /// Returns the value of a class, which `make` makes if it is not there yet.
+    /// Returns the value of a class, which `make` makes if it does not exist yet.
     pub(super) fn get_or_insert_with(&mut self, class: LeafSet, make: impl FnOnce() -> T) -> T {
         if let Some((_, value)) = self.0.iter().find(|(other, _)| *other == class) {
             return value.clone();

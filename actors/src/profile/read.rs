@@ -117,7 +117,7 @@ impl ProfileState {
         }
     }
 
-    /// Returns the view of a mask class, from the cache if it is there. Otherwise it is made, and cached.
+    /// Returns the view of a mask class, from the cache if it is in it. Otherwise it is made, and cached.
     fn view(&self, services: &Services, head: &UserState, mask: LeafSet) -> View {
         if let Some(view) = services.cache.current(&self.user, head.day).and_then(|views| views.get(mask)) {
             return view;

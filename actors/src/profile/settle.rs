@@ -12,7 +12,7 @@ use crate::commit::{CommitOutcome, Ticket};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum AfterSettle {
-    /// The actor goes on.
+    /// Keep the actor.
     Keep,
     /// The actor's head is not the newest: it must end, so that the next request hydrates the user.
     Detach,

@@ -166,7 +166,7 @@ impl ProfileState {
     }
 
     /// Gives up the state, after it was removed from the roster. Everything that waits is answered busy, and subscribers
-    /// are told to subscribe again.
+    /// are asked to subscribe again.
     pub(crate) fn detach(&mut self) {
         self.detached = true;
         self.take_pending().for_each(Waiter::fail);

@@ -19,7 +19,7 @@ const SWEEP_PIECE: usize = 16;
 
 /// Deals with the events of a shard, in the order of the channel.
 pub(super) async fn drain(shard: Rc<Shard>, mut events: UnboundedReceiver<ShardEvent>) {
-    let (mut turn, mut burst) = (Turn::of_outcomes(), Vec::with_capacity(MAX_BURST));
+    let (mut turn, mut burst) = (Turn::for_outcomes(), Vec::with_capacity(MAX_BURST));
     while events.recv_many(&mut burst, MAX_BURST).await > 0 {
         for event in burst.drain(..) {
             shard.handle(event, &mut turn).await;

@@ -147,9 +147,9 @@ fn a_withdrawal_takes_back_what_waits_and_shows_what_is_left() {
         let own = frames(&mut receiver);
         assert!(own.iter().all(|frame| frame.subscription == 3), "nothing visible waits, nothing hidden comes");
         harness.shard.on_tick();
-        let told = frames(&mut receiver);
-        assert_eq!(told.iter().map(|frame| frame.subscription).collect::<Vec<_>>(), [1]);
-        assert_eq!(json(&told[0])["operations"], serde_json::json!([]), "nothing visible, but no gap");
+        let caught_up = frames(&mut receiver);
+        assert_eq!(caught_up.iter().map(|frame| frame.subscription).collect::<Vec<_>>(), [1]);
+        assert_eq!(json(&caught_up[0])["operations"], serde_json::json!([]), "nothing visible, but no gap");
 
         harness.apply(consent(NOON + 3, "minimal", true)).await;
         assert!(
@@ -269,11 +269,11 @@ fn a_change_of_completeness_is_sent_to_viewers_who_may_see_it() {
         frames(&mut receiver);
         let state = [(RegisterPath::Leaf(Leaf::DemographicsState), Some("\"goa\""))];
         harness.apply(event(user(1), "state", NOON, Source::Metadata, &state)).await;
-        let told: Vec<_> =
+        let received: Vec<_> =
             frames(&mut receiver).into_iter().filter(|frame| frame.message.kind == FrameKind::Completeness).collect();
-        let [told] = told.as_slice() else { panic!("{} completeness messages", told.len()) };
-        assert_eq!(told.subscription, 1);
-        let (text, view) = (json(told), harness.view(1, citizen(1)).await.expect("known"));
+        let [message] = received.as_slice() else { panic!("{} completeness messages", received.len()) };
+        assert_eq!(message.subscription, 1);
+        let (text, view) = (json(message), harness.view(1, citizen(1)).await.expect("known"));
         let held: Value = serde_json::from_slice(&view.body).expect("JSON");
         assert_eq!(text["new_pct"], held["profile_completeness_pct"]);
         let missing = text["missing_fields"].as_array().expect("a list");
