@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// What a service sees by the table of the specification ("Who sees what").
+    /// Returns what a service sees by the table of the specification ("Who sees what").
     fn service_sees(ai_context: bool, level: SharingLevel) -> Vec<&'static str> {
         let policy = Policy::compile(&AccessTable::from_file(&embedded()).unwrap().rules).unwrap();
         let viewer = Viewer::Service { profile_read: true, third_party: false, ai_context };
@@ -259,7 +259,7 @@ mod tests {
         }
     }
 
-    /// The embedded table, with another row for agents.
+    /// Returns the embedded table, with another row for agents.
     fn agent_table(path: &str) -> String {
         ACCESS_TOML.replace("[agent]\nminimal = [\"*\"]", &format!("[agent]\nminimal = [\"{path}\"]"))
     }

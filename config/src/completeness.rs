@@ -52,10 +52,10 @@ fn rules(file: &TableFile) -> Result<Vec<NotApplicable>, ConfigError> {
 
 fn resolve(file: &TableFile, rule: &RawRule) -> Result<NotApplicable, ConfigError> {
     let leaf = Leaf::parse(&rule.path).filter(|leaf| leaf.field().weight != Weight::None).ok_or_else(|| {
-        file.refuse(&quoted(&rule.path), format!("`{}` is no field that counts: give its dotted path", rule.path))
+        file.refuse(&quoted(&rule.path), format!("`{}` is not a field that counts: give its dotted path", rule.path))
     })?;
     let when = Leaf::parse(&rule.when).ok_or_else(|| {
-        file.refuse(&quoted(&rule.when), format!("`{}` is no field: give its dotted path", rule.when))
+        file.refuse(&quoted(&rule.when), format!("`{}` is not a field: give its dotted path", rule.when))
     })?;
     let is_one_of = rule.is_one_of.iter().map(|value| canonical(file, when, value)).collect::<Result<_, _>>()?;
     Ok(NotApplicable { leaf, when, is_one_of })

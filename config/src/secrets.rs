@@ -159,7 +159,7 @@ mod tests {
 
     const ONES: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-    /// Every call fills its buffer with the next number.
+    /// Returns a source of randomness of which every call fills its buffer with the next number.
     fn counting() -> impl FnMut(&mut [u8]) -> io::Result<()> {
         let mut next = 6;
         move |buffer: &mut [u8]| {

@@ -58,7 +58,9 @@ impl Sources {
         if let Some(text) = read_if_there(&local)? {
             keys.overlay_toml(&text, Origin::File(local.clone()))?;
             if keys.given("data_dir").origin == Origin::File(local) {
-                return Err(keys.refuse("data_dir", "not to stand in this file, since it lies in the data directory"));
+                return Err(
+                    keys.refuse("data_dir", "not to be set in this file, since the file is in the data directory")
+                );
             }
         }
         self.overlay_strongest(&mut keys)?;

@@ -67,7 +67,7 @@ impl Http {
     }
 }
 
-/// Whether a text is an origin: a scheme, a host and an optional port (RFC 6454, section 6.2).
+/// Returns whether a text is an origin: a scheme, a host and an optional port (RFC 6454, section 6.2).
 fn is_web_origin(text: &str) -> bool {
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '@', '?', '#', ' ']))

@@ -63,7 +63,7 @@ impl Plan {
         placed
     }
 
-    /// Where each partition lies among the scattered keys.
+    /// Returns the range of each partition among the scattered keys.
     pub(super) fn ranges(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
         self.starts.windows(2).map(|pair| pair[0]..pair[1])
     }
