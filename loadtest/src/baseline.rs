@@ -34,7 +34,7 @@ impl StoredResponse {
         Self { headers, body: String::from_utf8_lossy(body).into_owned() }
     }
 
-    /// Number of headers, without those that every HTTP server adds.
+    /// Returns the number of headers, without those that every HTTP server adds.
     pub(crate) fn header_count(&self) -> usize {
         self.headers.len()
     }

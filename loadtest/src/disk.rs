@@ -33,7 +33,7 @@ impl DiskUsage {
         usage
     }
 
-    /// The growth since an earlier measurement.
+    /// Returns the growth since an earlier measurement.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             logical: self.logical.saturating_sub(before.logical),
@@ -66,7 +66,7 @@ impl DiskUsage {
     }
 }
 
-/// The length up to the last byte that is not 0, or the file's whole length if it cannot be read.
+/// Returns the length up to the last byte that is not 0, or the file's whole length if it cannot be read.
 fn written(path: &Path, length: u64) -> u64 {
     let Ok(file) = File::open(path) else { return length };
     let mut piece = vec![0; PIECE as usize];

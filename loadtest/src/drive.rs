@@ -64,7 +64,7 @@ pub(crate) struct DriveResult {
 }
 
 impl DriveResult {
-    /// Served requests per second.
+    /// Returns the number of served requests per second.
     pub(crate) fn rate(&self) -> f64 {
         self.served as f64 / self.took.as_secs_f64()
     }

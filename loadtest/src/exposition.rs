@@ -38,21 +38,21 @@ impl Exposition {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(parse_sample).collect())
     }
 
-    /// The sum of all samples with this name and these labels, or `None` if there are none.
+    /// Returns the sum of all samples with this name and these labels; `None` if there are none.
     pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut values = self.0.iter().filter(|sample| sample.is(name, labels)).map(|sample| sample.value).peekable();
         values.peek()?;
         Some(values.sum())
     }
 
-    /// The mean of a histogram or summary.
+    /// Returns the mean of a histogram or summary.
     pub(crate) fn mean(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let count = self.sum(&format!("{name}_count"), labels).filter(|count| *count > 0.0)?;
         Some(self.sum(&format!("{name}_sum"), labels)? / count)
     }
 
-    /// A quantile. For a histogram it is the upper bound of the bucket, for a summary the greatest of the samples that
-    /// match.
+    /// Returns a quantile. For a histogram it is the upper bound of the bucket, for a summary the greatest of the
+    /// samples that match.
     pub(crate) fn quantile(&self, name: &str, labels: &[(&str, &str)], quantile: f64) -> Option<f64> {
         let buckets = format!("{name}_bucket");
         let mut bounds: Vec<(f64, f64)> = Vec::new();

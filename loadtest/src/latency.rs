@@ -20,17 +20,17 @@ impl Latency {
         self.0.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Number of measurements.
+    /// Returns the number of measurements.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The value at a quantile from 0 to 1, in milliseconds.
+    /// Returns the value at a quantile from 0 to 1, in milliseconds.
     pub(crate) fn ms(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1e6
     }
 
-    /// The figures for a report.
+    /// Returns the figures for a report.
     pub(crate) fn summary(&self) -> LatencySummary {
         LatencySummary {
             count: self.count(),

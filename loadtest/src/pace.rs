@@ -83,7 +83,7 @@ impl Pacer {
         }
     }
 
-    /// Number of requests that were due and not taken.
+    /// Returns the number of requests that were due and not taken.
     pub(crate) fn unsent(&self) -> u64 {
         match self {
             Self::Closed(_) => 0,

@@ -74,12 +74,12 @@ impl Feeds {
         Self { users, people: population, templates }
     }
 
-    /// The names of the feeds.
+    /// Returns the names of the feeds.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.templates.keys().copied().collect()
     }
 
-    /// The user that a feed starts with, which is another one for each feed.
+    /// Returns the user that a feed starts with, which is another one for each feed.
     pub(crate) fn start(&self, feed: &str) -> u64 {
         let position = self.templates.keys().position(|name| *name == feed).unwrap_or_default() as u64;
         self.users * position / self.templates.len() as u64
@@ -96,12 +96,12 @@ impl Feeds {
         events.len() as u64
     }
 
-    /// The population that the events come from.
+    /// Returns the population that the events come from.
     pub(crate) fn people(&self) -> &Population {
         &self.people
     }
 
-    /// Number of users.
+    /// Returns the number of users.
     pub(crate) fn users(&self) -> u64 {
         self.users
     }

@@ -11,12 +11,12 @@ impl Random {
         Self(seed)
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub(crate) fn next(&mut self) -> u64 {
         splitmix64::next(&mut self.0)
     }
 
-    /// A number below `bound`, which is above 0.
+    /// Returns a number below `bound`, which is above 0.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }

@@ -49,22 +49,22 @@ impl Process {
         Ok(Self { child, listen: ready.listen, admin_listen: ready.admin_listen, _stdout: stdout })
     }
 
-    /// Processor time that all threads have used so far.
+    /// Returns the processor time that all threads have used so far.
     pub(crate) fn cpu(&self) -> Duration {
         cpu_of(&self.child.id().to_string())
     }
 
-    /// Resident memory in bytes.
+    /// Returns the resident memory in bytes.
     pub(crate) fn memory(&self) -> u64 {
         self.memory_as("VmRSS:")
     }
 
-    /// Peak resident memory in bytes, or 0 after the process has ended.
+    /// Returns the peak resident memory in bytes, or 0 after the process has ended.
     pub(crate) fn peak_memory(&self) -> u64 {
         self.memory_as("VmHWM:")
     }
 
-    /// A value of `/proc/PID/status` in bytes, by the start of its line.
+    /// Returns a value of `/proc/PID/status` in bytes, by the start of its line.
     fn memory_as(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -73,12 +73,12 @@ impl Process {
     }
 }
 
-/// Processor time that this program has used so far.
+/// Returns the processor time that this program has used so far.
 pub(crate) fn own_cpu() -> Duration {
     cpu_of("self")
 }
 
-/// Processor time of a process, by its name in `/proc`.
+/// Returns the processor time of a process, by its name in `/proc`.
 fn cpu_of(process: &str) -> Duration {
     /// The unit of times in `/proc`.
     const TICK: Duration = Duration::from_millis(10);
@@ -136,17 +136,16 @@ impl Server {
         Ok(())
     }
 
-    /// The address of the API.
+    /// Returns the address of the API.
     pub(crate) fn listen(&self) -> SocketAddr {
         self.running.listen
     }
 
-    /// The address of the admin listener.
+    /// Returns the address of the admin listener.
     pub(crate) fn admin_listen(&self) -> Result<SocketAddr> {
         self.running.admin_listen.context("the server printed no address of its admin listener")
     }
 
-    /// The process.
     pub(crate) fn running(&self) -> &Process {
         &self.running
     }
@@ -166,12 +165,12 @@ impl Server {
         Ok(String::from_utf8(output.stdout).context("a token that is not text")?.trim().to_owned())
     }
 
-    /// Sum of the lengths of all files in the data directory.
+    /// Returns the sum of the lengths of all files in the data directory.
     pub(crate) fn disk(&self) -> u64 {
         disk(self.data_dir.path())
     }
 
-    /// Disk usage of the data directory without this program's own files.
+    /// Returns the disk usage of the data directory without this program's own files.
     pub(crate) fn usage(&self) -> DiskUsage {
         DiskUsage::below(self.data_dir.path(), &[SETTINGS, LOG])
     }
@@ -222,7 +221,7 @@ fn serve(program: &Path, data_dir: &Path) -> Result<Process> {
     })
 }
 
-/// The last line of a log.
+/// Returns the last line of a log.
 fn last_line(log: &Path) -> Option<String> {
     fs::read_to_string(log).ok()?.lines().last().map(str::to_owned)
 }

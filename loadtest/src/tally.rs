@@ -14,7 +14,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Number of events that are durable: those that were applied, and those that changed nothing.
+    /// Returns the number of events that are durable: those that were applied, and those that changed nothing.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.applied + self.unchanged + self.duplicates
     }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The current time in microseconds since the Unix epoch.
+/// Returns the current time in microseconds since the Unix epoch.
 #[expect(clippy::disallowed_methods, reason = "a generator has no port to get the clock from")]
 pub(crate) fn now_micros() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::wall_clock;
 /// Appends the next event of a burst as a line. Returns false if there are no more.
 pub(crate) type EventLines = Box<dyn FnMut(&mut Vec<u8>) -> bool>;
 
-/// Up to `total` changes of status, round-robin over the schemes. Each differs from the one before.
+/// Returns up to `total` changes of status, round-robin over the schemes. Each differs from the one before.
 pub(crate) fn statuses(user: String, schemes: usize, total: u64) -> EventLines {
     const STATUSES: [&str; 3] = ["applied", "under_review", "not_applied"];
     numbered(total, move |number, time, out| {

@@ -14,12 +14,12 @@ pub(crate) fn render(out: &mut Vec<u8>, [source, kind]: [&str; 2], user: &str, i
     );
 }
 
-/// The id of a large user's scheme with this number.
+/// Returns the id of a large user's scheme with this number.
 pub(crate) fn scheme_id(number: usize) -> String {
     format!("s{number}")
 }
 
-/// The id of a large user's deadline with this number.
+/// Returns the id of a large user's deadline with this number.
 pub(crate) fn deadline_id(number: usize) -> String {
     format!("d{number}")
 }

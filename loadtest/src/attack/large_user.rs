@@ -24,7 +24,7 @@ pub(crate) struct BatchSize {
 }
 
 impl BatchSize {
-    /// The name in the report.
+    /// Returns the name in the report.
     pub(crate) fn name(&self) -> String {
         let wide = if self.wide { "four-byte " } else { "" };
         format!("{} schemes × {} rules of {} {wide}characters", self.schemes, self.rules, self.characters)
@@ -97,7 +97,7 @@ pub(crate) async fn give_deadlines(
         let events: Vec<Vec<u8>> = (0..count).map(|number| deadline(user, number, size, &mut random)).collect();
         let batch = [b"[".as_slice(), &events.join(&b","[..]), b"]"].concat();
         let reply = connection.exchange(&http::post_batch("deadlines", &batch, token)).await?;
-        let answer: Tally = serde_json::from_slice(reply.success()?).context("an answer that is no tally")?;
+        let answer: Tally = serde_json::from_slice(reply.success()?).context("an answer that is not a tally")?;
         if answer.applied == count as u64 {
             return Ok(Accepted { size, bytes: batch.len() });
         }
@@ -120,12 +120,12 @@ fn deadline(user: &str, number: usize, characters: usize, random: &mut Random) -
     out.trim_ascii_end().to_vec()
 }
 
-/// Random lower-case letters, without digits that could look like a personal number.
+/// Returns random lower-case letters, without digits that could look like a personal number.
 fn letters(count: usize, random: &mut Random) -> String {
     (0..count).map(|_| char::from(b'a' + random.below(26) as u8)).collect()
 }
 
-/// Random ideographs of CJK Extension B. They have four bytes in UTF-8, and normalisation does not change them.
+/// Returns random ideographs of CJK Extension B. They have four bytes in UTF-8, and normalisation does not change them.
 fn ideographs(count: usize, random: &mut Random) -> String {
     let ideograph = |random: &mut Random| char::from_u32(0x2_0000 + random.below(0xa000) as u32).unwrap_or('a');
     (0..count).map(|_| ideograph(random)).collect()

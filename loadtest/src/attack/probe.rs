@@ -46,7 +46,7 @@ impl ProbeStats {
         Self { latency: Latency::new(), statuses: BTreeMap::new(), unanswered: 0, unsent: 0 }
     }
 
-    /// Number of responses with a status.
+    /// Returns the number of responses with a status.
     pub(crate) fn count(&self, status: u16) -> u64 {
         self.statuses.get(&status).copied().unwrap_or_default()
     }
@@ -72,7 +72,7 @@ impl ProbeStats {
         }
     }
 
-    /// All results, for the JSON file.
+    /// Returns all results, for the JSON file.
     pub(crate) fn detail(&self) -> impl Serialize {
         json!({
             "latency": self.latency.summary(),

@@ -46,7 +46,8 @@ pub(crate) fn by_value(samples: &[Measurement], groups: &[bool]) -> Accuracy {
     })
 }
 
-/// A random grouping keeps the measurements of a member together, because they resemble each other.
+/// Compares the accuracy for the given grouping with that for random ones. A random grouping keeps the measurements of
+/// a member together, because they resemble each other.
 fn compare(groups: &[bool], accuracy: impl Fn(&[bool]) -> f64) -> Accuracy {
     let best = accuracy(groups);
     let (mut random, mut drawn) = (Random::new(1), groups.to_vec());
@@ -60,7 +61,7 @@ fn compare(groups: &[bool], accuracy: impl Fn(&[bool]) -> f64) -> Accuracy {
     Accuracy { best, chance: by_lot[DRAWS / 2], chance_99: by_lot[DRAWS * 99 / 100 - 1] }
 }
 
-/// The share that the best threshold assigns correctly, in the better of the two directions. Equal values stay
+/// Returns the share that the best threshold assigns correctly, in the better of the two directions. Equal values stay
 /// together.
 fn best_threshold(sorted: &[Measurement], groups: &[bool]) -> f64 {
     let total = sorted.len();

@@ -50,7 +50,7 @@ pub(super) fn parse(received: &[u8]) -> Result<Option<ResponseHead>> {
     Ok(Some(ResponseHead { status: status as u16, framing, bytes: end }))
 }
 
-/// The position of the body.
+/// Returns the position of the body.
 fn find_end(received: &[u8]) -> Option<usize> {
     const END: &[u8] = b"\r\n\r\n";
     let mut from = 0;
@@ -63,7 +63,7 @@ fn find_end(received: &[u8]) -> Option<usize> {
     None
 }
 
-/// The value of a header line, if its name is `name` (in lower case, with the colon).
+/// Returns the value of a header line, if its name is `name` (in lower case, with the colon).
 fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (given, value) = line.split_at_checked(name.len())?;
     given.eq_ignore_ascii_case(name).then(|| value.trim_ascii())

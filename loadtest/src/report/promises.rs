@@ -76,13 +76,14 @@ impl PromiseSources<'_> {
         ran.into_iter().find_map(|report| read(&report.exposition))
     }
 
-    /// A quantile of one stage in milliseconds. It is the upper bound of a bucket, so not less than the real value.
+    /// Returns a quantile of one stage in milliseconds. It is the upper bound of a bucket, so not less than the real
+    /// value.
     fn stage(&self, stage: &str, quantile: f64) -> Option<f64> {
         let read = |metrics: &Exposition| metrics.quantile(ASSEMBLY, &[("stage", stage)], quantile);
         self.first(&["live", "post", "ingest"], read).map(|seconds| seconds * 1_000.0)
     }
 
-    /// The sum over the stages, which is an upper bound of the quantile of the sum.
+    /// Returns the sum over the stages, which is an upper bound of the quantile of the sum.
     fn assembly(&self, quantile: f64) -> Option<f64> {
         STAGES.iter().filter_map(|(stage, _)| self.stage(stage, quantile)).reduce(|sum, stage| sum + stage)
     }

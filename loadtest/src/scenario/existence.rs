@@ -190,7 +190,7 @@ async fn probe_all(plan: ProbePlan, requests: Vec<Vec<u8>>, probes: usize) -> Re
     Ok(shared.2.take())
 }
 
-/// The median time of each id, in milliseconds.
+/// Returns the median time of each id, in milliseconds.
 fn medians(probed: &[&ProbeResult]) -> Vec<Measurement> {
     let mut of_id: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for probed in probed {

@@ -68,8 +68,8 @@ impl IngestScenario {
     }
 }
 
-/// The lowest rate among ten intervals of equal length. `None` for a run under a minute: the server reports progress in
-/// thousands of events, which is too coarse for short intervals.
+/// Returns the lowest rate among ten intervals of equal length; `None` for a run under a minute: the server reports
+/// progress in thousands of events, which is too coarse for short intervals.
 fn slowest_part(per_second: &[u64]) -> Option<f64> {
     const SHORTEST: usize = 6;
     let length = per_second.len() / 10;

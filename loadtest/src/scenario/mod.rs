@@ -34,7 +34,7 @@ pub(crate) const ATTACKS: [(&str, &str); 4] = [
     ("existence", include_str!("../../scenarios/existence.toml")),
 ];
 
-/// All built-in scenarios, as names and texts.
+/// Returns all built-in scenarios, as names and texts.
 pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
     BUILT_IN.into_iter().chain(ATTACKS)
 }

@@ -36,7 +36,7 @@ pub(super) struct FrameCounts {
 }
 
 impl FrameCounts {
-    /// Mean number of bytes of a frame's text.
+    /// Returns the mean number of bytes of a frame's text.
     pub(super) fn mean_frame(&self) -> f64 {
         self.bytes as f64 / self.frames.max(1) as f64
     }
@@ -48,7 +48,7 @@ impl FrameCounter {
         self.counts.take()
     }
 
-    /// Number of whole profiles received since the start.
+    /// Returns the number of whole profiles received since the start.
     pub(super) fn profiles(&self) -> usize {
         self.profiles.get()
     }

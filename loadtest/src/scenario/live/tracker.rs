@@ -35,12 +35,12 @@ pub(super) struct FrameStats {
 }
 
 impl FrameStats {
-    /// Mean number of bytes of a patch's `operations`.
+    /// Returns the mean number of bytes of a patch's `operations`.
     pub(super) fn mean_patch(&self) -> f64 {
         self.patch_bytes as f64 / self.patches.max(1) as f64
     }
 
-    /// Mean number of bytes of a patch's whole text.
+    /// Returns the mean number of bytes of a patch's whole text.
     pub(super) fn mean_frame(&self) -> f64 {
         self.patch_frame_bytes as f64 / self.patches.max(1) as f64
     }
@@ -89,12 +89,11 @@ impl EventTracker {
         true
     }
 
-    /// Number of events without a frame.
+    /// Returns the number of events without a frame.
     pub(super) fn missing(&self) -> usize {
         self.pending.borrow().iter().map(VecDeque::len).sum()
     }
 
-    /// The statistics so far.
     pub(super) fn stats(&self) -> Ref<'_, FrameStats> {
         self.stats.borrow()
     }
