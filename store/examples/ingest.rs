@@ -153,7 +153,7 @@ fn timed<T>(what: &str, count: usize, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The first number of this file is the thread's time on a core.
+/// Returns the thread's time on a core, which is the first number of the file.
 fn cpu_nanoseconds() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)

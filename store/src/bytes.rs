@@ -3,7 +3,7 @@
 //! The offsets are constants of the stored formats, and callers check the buffer's length first: a field beyond the end of
 //! the buffer is a bug, and panics.
 
-/// The `N` bytes at offset `at`.
+/// Returns the `N` bytes at offset `at`.
 pub(crate) fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(&bytes[at..at + N]);
@@ -33,7 +33,8 @@ pub(crate) fn put_crc(bytes: &mut [u8], at: usize) {
     put(bytes, at, &crc.to_le_bytes());
 }
 
-/// Whether [`put_crc`] wrote what stands at offset `at`, and nothing before it has changed since.
+/// Returns whether the checksum at offset `at` is the one that [`put_crc`] wrote, and nothing before it has changed
+/// since.
 pub(crate) fn crc_matches(bytes: &[u8], at: usize) -> bool {
     crc32c::crc32c(&bytes[..at]) == u32_at(bytes, at)
 }

@@ -20,7 +20,7 @@ pub(crate) struct CheckpointTrigger {
 }
 
 impl CheckpointTrigger {
-    /// A checkpoint is due when `limit` bytes were appended since the last one.
+    /// Returns a trigger whose checkpoint is due when `limit` bytes were appended since the last one.
     pub(crate) fn new(limit: u64) -> Self {
         Self {
             appended: AtomicU64::new(0),
@@ -52,12 +52,12 @@ impl CheckpointTrigger {
         self.closing.load(Ordering::Relaxed)
     }
 
-    /// Whether the journal has grown by the limit since the last checkpoint.
+    /// Returns whether the journal has grown by the limit since the last checkpoint.
     pub(crate) fn is_due(&self) -> bool {
         self.appended.load(Ordering::Relaxed) >= self.due_at.load(Ordering::Relaxed)
     }
 
-    /// The count of bytes that a checkpoint has if it folds everything that is durable now.
+    /// Returns the count of bytes that a checkpoint has if it folds everything that is durable now.
     pub(crate) fn appended_bytes(&self) -> u64 {
         self.appended.load(Ordering::Acquire)
     }
@@ -67,12 +67,12 @@ impl CheckpointTrigger {
         self.folded.fetch_max(count, Ordering::AcqRel);
     }
 
-    /// The bytes that no checkpoint has.
+    /// Returns the number of bytes that no checkpoint has.
     pub(crate) fn unfolded_bytes(&self) -> u64 {
         self.appended_bytes().saturating_sub(self.folded.load(Ordering::Acquire))
     }
 
-    /// Whether checkpoints are so far behind that they must not be paced.
+    /// Returns whether checkpoints are so far behind that they must not be paced.
     pub(crate) fn is_behind(&self) -> bool {
         self.unfolded_bytes() / 2 >= self.limit
     }

@@ -82,13 +82,13 @@ pub trait DiskFile: Send + Sync {
     /// The file system's own.
     fn truncate(&self, bytes: u64) -> io::Result<()>;
 
-    /// The file's length in bytes.
+    /// Returns the file's length in bytes.
     ///
     /// # Errors
     /// The file system's own.
     fn length(&self) -> io::Result<u64>;
 
-    /// When the file was last written to, in microseconds since the Unix epoch.
+    /// Returns when the file was last written to, in microseconds since the Unix epoch.
     ///
     /// # Errors
     /// The file system's own.
@@ -131,12 +131,12 @@ pub(crate) fn read_full_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) 
     Ok(filled)
 }
 
-/// Whether an error is a lack of disk space, which may be temporary.
+/// Returns whether an error is a lack of disk space, which may be temporary.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Whether an error is a lack of disk space or descriptors, which may be temporary.
+/// Returns whether an error is a lack of disk space or descriptors, which may be temporary.
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     is_full(error) || Errno::from_io_error(error).is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE))

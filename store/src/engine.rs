@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// Where the acknowledged frames end. All frames before it are in the index or in a checkpoint.
+    /// Returns where the acknowledged frames end. All frames before it are in the index or in a checkpoint.
     pub(crate) fn durable_end(&self) -> Position {
         Position::from_u64(self.durable_end.load(Ordering::Acquire))
     }
@@ -116,12 +116,12 @@ impl Engine {
         self.metrics.quarantined_users.set(self.sled.quarantined_users() as f64);
     }
 
-    /// The cipher of the data key in a slot.
+    /// Returns the cipher of the data key in a slot.
     pub(crate) fn cipher(&self, slot: u32, generation: u32) -> Result<Cipher, StoreError> {
         self.data_key(slot, generation).map(|key| key.cipher())
     }
 
-    /// The data key in a slot.
+    /// Returns the data key in a slot.
     pub(crate) fn data_key(&self, slot: u32, generation: u32) -> Result<SecretKey, StoreError> {
         self.keyring.data_key(slot, generation).map_err(|fault| match fault {
             SlotFault::Unavailable(source) => {

@@ -95,7 +95,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// The error for a format other than the supported one.
+    /// Returns the error for a format other than the supported one.
     pub(crate) fn other_format(what: &'static str, found: u16, supported: u16) -> Self {
         if found > supported {
             Self::NewerFormat { what, found, supported }
@@ -104,7 +104,7 @@ impl OpenError {
         }
     }
 
-    /// Whether the cause is a lack of disk space or descriptors.
+    /// Returns whether the cause is a lack of disk space or descriptors.
     pub(crate) fn is_exhausted(&self) -> bool {
         match self {
             Self::Disk { source, .. } | Self::Sled { source: sled::Error::Io(source), .. } => is_exhausted(source),

@@ -1,4 +1,4 @@
-//! The first start in a data directory, told apart from a start with missing data.
+//! The first start in a data directory, distinguished from a start with missing data.
 //!
 //! sled does not open unfinished files, as a crash during its first start leaves them. A marker file is in the data directory
 //! from before sled creates its first file until all of them are durable, and the journal is created after that. sled's

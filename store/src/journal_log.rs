@@ -51,7 +51,10 @@ impl EventLog for JournalLog {
         while reader.read_segment()? {}
         let batch = LogBatch { next: LogPosition(reader.at.to_u64()), ..reader.batch };
         if batch.sealed > 0 {
-            tracing::warn!(frames = batch.sealed, "frames of the journal do not open: followers do not see them");
+            tracing::warn!(
+                frames = batch.sealed,
+                "frames of the journal cannot be decrypted: followers do not see them"
+            );
         }
         Ok(batch)
     }

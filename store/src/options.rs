@@ -54,7 +54,7 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// The default options of a store in `data_dir`.
+    /// Returns the default options of a store in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -85,7 +85,7 @@ pub struct MasterKey {
 }
 
 impl MasterKey {
-    /// A key and its version, which each rotation counts up.
+    /// Returns a master key with its version, which each rotation counts up.
     pub fn new(version: u32, bytes: [u8; 32]) -> Self {
         Self { version, bytes: Zeroizing::new(bytes) }
     }

@@ -113,7 +113,7 @@ impl Reserve {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Whether the reserve is complete, so that sled can be reopened if a write fails.
+    /// Returns whether the reserve is complete, so that sled can be reopened if a write fails.
     pub(crate) fn is_held(&self) -> bool {
         let held = self.held.lock();
         held.bytes > 0 && held.bytes >= held.wanted && held.descriptors.len() >= ENOUGH_DESCRIPTORS
@@ -143,7 +143,7 @@ impl Reserve {
         self.space.lock()
     }
 
-    /// The lock of [`Self::lock_space`], to be shared.
+    /// Returns the lock of [`Self::lock_space`], to be shared.
     pub(crate) fn space_lock(&self) -> SpaceLock {
         self.space.clone()
     }

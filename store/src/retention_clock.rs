@@ -34,14 +34,14 @@ impl RetentionClock {
         Self { wall, start: Instant::now(), confirm: micros(confirm), trusted, seconds_ahead }
     }
 
-    /// The time in microseconds since the Unix epoch.
+    /// Returns the time in microseconds since the Unix epoch.
     pub(crate) fn now(&self) -> i64 {
         let (wall, uptime) = (self.wall.now_micros(), micros(self.start.elapsed()));
         let Reading { time, event } = self.trusted.lock().read(wall, uptime, self.confirm);
         self.seconds_ahead.set((wall - time).max(0) as f64 / 1e6);
         match event {
             Some(JumpEvent::Seen) => tracing::warn!(
-                "the clock is {} minutes ahead of the time that is known: nothing is removed for its age until the new \
+                "the clock is {} minutes ahead of the expected time: nothing is removed for its age until the new \
                  time has held for {} minutes",
                 (wall - time) / MICROS_PER_MINUTE,
                 self.confirm / MICROS_PER_MINUTE
@@ -52,7 +52,7 @@ impl RetentionClock {
         time
     }
 
-    /// The time in minutes since the Unix epoch, to be stored over restarts.
+    /// Returns the time in minutes since the Unix epoch, to be stored over restarts.
     pub(crate) fn minutes(&self) -> u32 {
         u32::try_from(self.now() / MICROS_PER_MINUTE).unwrap_or(0)
     }
@@ -94,8 +94,8 @@ impl TrustedTime {
         Self { anchor, anchored_at: 0, jump: None }
     }
 
-    /// The time at a reading of the wall clock. The anchor moves only after a jump: otherwise many small jumps would add up
-    /// to a large one without a confirmation.
+    /// Returns the time at a reading of the wall clock. The anchor moves only after a jump: otherwise many small jumps
+    /// would add up to a large one without a confirmation.
     fn read(&mut self, wall: i64, uptime: i64, confirm: i64) -> Reading {
         let expected = self.anchor.saturating_add(uptime - self.anchored_at);
         let ahead = wall.saturating_sub(expected);
@@ -130,7 +130,7 @@ mod tests {
     const DAY: i64 = 24 * HOUR;
     const NOW: i64 = 20_000 * DAY;
 
-    /// The time after each of `readings`, pairs of wall clock and uptime.
+    /// Returns the time after each of `readings`, pairs of wall clock and uptime.
     fn times(mut trusted: TrustedTime, readings: &[(i64, i64)]) -> Vec<i64> {
         readings.iter().map(|(wall, uptime)| trusted.read(*wall, *uptime, HOUR).time).collect()
     }

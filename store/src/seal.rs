@@ -48,7 +48,7 @@ pub(crate) struct Label {
 }
 
 impl Label {
-    /// The associated data of the seal.
+    /// Returns the associated data of the seal.
     fn to_bytes(self) -> [u8; LABEL_BYTES] {
         let mut bytes = [0; LABEL_BYTES];
         put(&mut bytes, 0, &[self.kind, self.format]);

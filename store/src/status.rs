@@ -49,7 +49,7 @@ pub(crate) struct AppendFault {
 }
 
 impl StoreStatus {
-    /// The worst of the known faults.
+    /// Returns the worst of the known faults.
     pub fn health(&self) -> StoreHealth {
         let faults = self.0.lock();
         if let Some(reason) = &faults.refusing {
@@ -63,13 +63,13 @@ impl StoreStatus {
         }
     }
 
-    /// Whether users can be read, and a write is likely to be taken.
+    /// Returns whether users can be read, and a write is likely to be taken.
     pub fn is_ready(&self) -> bool {
         self.takes_writes() && self.0.lock().unreadable.is_none()
     }
 
-    /// Whether a write is likely to be taken: the last one was, or what it lacked is there again, or its failure is some time
-    /// ago. A failing checkpoint does not count, because the journal takes writes without it.
+    /// Returns whether a write is likely to be taken: the last one was, or what it lacked is available again, or its
+    /// failure is some time ago. A failing checkpoint does not count, because the journal takes writes without it.
     pub fn takes_writes(&self) -> bool {
         self.takes_writes_at(Instant::now())
     }
@@ -81,7 +81,7 @@ impl StoreStatus {
         faults.refusing.is_none() && !faults.append.as_ref().is_some_and(counts)
     }
 
-    /// Whether the last group failed for a reason that test writes can check.
+    /// Returns whether the last group failed for a reason that test writes can check.
     pub(crate) fn is_append_failing(&self) -> bool {
         self.0.lock().append.as_ref().is_some_and(|(fault, _)| fault.lasts)
     }
@@ -91,7 +91,7 @@ impl StoreStatus {
         self.0.lock().append = None;
     }
 
-    /// Whether no write is taken until a restart.
+    /// Returns whether no write is taken until a restart.
     pub(crate) fn is_refusing(&self) -> bool {
         self.0.lock().refusing.is_some()
     }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// How often sled synced. If a flush at start-up does not count here, the linker took the symbol of libc, and the start-up
-/// is refused.
+/// Returns how often sled synced. If a flush at start-up does not count here, the linker took the symbol of libc, and
+/// the start-up is refused.
 pub(crate) fn calls() -> u64 {
     CALLS.load(Ordering::Relaxed)
 }

@@ -93,12 +93,12 @@ impl Group {
         engine.keyring.give_back(std::mem::take(&mut self.unused_slots));
     }
 
-    /// The number of frames.
+    /// Returns the number of frames.
     pub(crate) fn len(&self) -> usize {
         self.frames.len()
     }
 
-    /// The bytes of the group in the journal, with its mark.
+    /// Returns the number of bytes that the group takes in the journal, with its mark.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -116,7 +116,7 @@ impl Group {
         &self.bytes
     }
 
-    /// The newest frame of each user in the group, for the index once the group is durable at `at`.
+    /// Returns the newest frame of each user in the group, for the index once the group is durable at `at`.
     pub(crate) fn newest_frames(&self, at: Position) -> impl Iterator<Item = (UserHash, NewestFrame)> {
         self.newest.values().map(move |&number| {
             let SealedFrame { user, slot, sequence, generation, start, .. } = self.frames[number];
@@ -147,7 +147,7 @@ impl Group {
         Ok(())
     }
 
-    /// The newest frame of a user, in the group, the journal or a checkpoint.
+    /// Returns the newest frame of a user, from the group, the journal or a checkpoint.
     fn predecessor(&self, engine: &Engine, user: &UserHash) -> Result<Option<Predecessor>, OutOfSequence> {
         if let Some(&number) = self.newest.get(user) {
             let SealedFrame { slot, generation, sequence, .. } = self.frames[number];
@@ -162,7 +162,7 @@ impl Group {
         }))
     }
 
-    /// A slot for an unknown user, if the record is a first one.
+    /// Returns a slot for an unknown user, if the record is a first one.
     fn first_slot(&mut self, record: &Record) -> Option<(u32, SecretKey)> {
         if record.sequence != 1 || record.generation != 1 {
             return None;
@@ -218,7 +218,7 @@ fn unreadable(error: &StoreError) -> OutOfSequence {
     OutOfSequence { expected: 0 }
 }
 
-/// The position of byte `start` of a group at `at`.
+/// Returns the position of byte `start` of a group at `at`.
 fn offset(at: Position, start: usize) -> Position {
     Position::new(at.segment, at.offset + start as u32)
 }

@@ -68,7 +68,6 @@ impl LastPage {
     }
 }
 
-/// The offset at which the page of `offset` starts.
 fn page_start(offset: u32) -> u32 {
     offset / MAX_PAGE_BYTES * MAX_PAGE_BYTES
 }

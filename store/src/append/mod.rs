@@ -150,7 +150,8 @@ impl Appender {
         JournalError::UnknownFate(error)
     }
 
-    /// A group is never split, so a huge group gets a larger segment.
+    /// Returns the size of a segment that holds `needed` bytes. A group is never split, so a huge group gets a larger
+    /// segment.
     fn segment_size(&self, needed: usize) -> u64 {
         self.segment_bytes.max(u64::from(SEGMENT_HEADER_BYTES) + needed as u64)
     }
@@ -214,7 +215,8 @@ impl Journal for Appender {
     }
 }
 
-/// A lack of disk space or descriptors is retried by the upkeep thread, so it lasts until a retry succeeds.
+/// Returns the fault to show in the status. A lack of disk space or descriptors is retried by the upkeep thread, so it
+/// lasts until a retry succeeds.
 fn append_fault(what: impl std::fmt::Display, cause: &io::Error) -> AppendFault {
     AppendFault { reason: format!("{what}: {cause}"), lasts: is_exhausted(cause) }
 }

@@ -74,7 +74,7 @@ impl Checkpointer {
     /// after each batch whether to continue without a pause.
     pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
         let mut folded_to = self.folded_to.lock();
-        // Read before the end of the journal: bytes that are counted later may lie behind it.
+        // Read before the end of the journal: bytes that are counted later may come after it.
         let count = self.engine.checkpoint_trigger.appended_bytes();
         let fold = AssertUnwindSafe(|| self.fold_users(*folded_to, hurry));
         // A panic must not end the thread, or the journal would grow until the disk is full.

@@ -13,7 +13,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// The pace for `users` users; `bound` is the configured maximum per second, 0 for none.
+    /// Returns the pace for `users` users; `bound` is the configured maximum per second, 0 for none.
     pub(super) fn new(users: usize, interval: Duration, bound: u32) -> Self {
         let relaxed = users as f64 / (interval.as_secs_f64() / 2.0).max(0.001);
         let bound = if bound == 0 { f64::INFINITY } else { f64::from(bound) };

@@ -6,7 +6,7 @@ use crate::user_hash::UserHash;
 
 impl Checkpointer {
     /// Copies the sealed frames of a user at `from` and behind it into quarantine, because their segments are about to be
-    /// removed. Earlier frames are in sled already, folded or in quarantine. `what` is what the log says about the cause.
+    /// removed. Earlier frames are in sled already, folded or in quarantine. `what` names the cause in the log.
     pub(super) fn quarantine(
         &self,
         user: &UserHash,
@@ -31,7 +31,7 @@ impl Checkpointer {
             sled.quarantine_frame(user, newest.sequence, &[])?;
         }
         sled.set_quarantined(*user);
-        tracing::error!("{user:?} does not fold ({what}): {kept} sealed frames of theirs are in quarantine");
+        tracing::error!("{user:?} could not be folded ({what}): {kept} of its sealed frames were moved to quarantine");
         Ok(())
     }
 }

@@ -68,7 +68,7 @@ impl DeadLetterStore {
         Ok(letters)
     }
 
-    /// The bytes that all letters take in the store, including those that wait to be written.
+    /// Returns the number of bytes that all letters take in the store, including those that wait to be written.
     pub fn bytes(&self) -> u64 {
         self.quota.total()
     }
@@ -106,7 +106,7 @@ impl DeadLetters for DeadLetterStore {
     }
 }
 
-/// Maximum number of bytes that a letter takes in the store.
+/// Returns the maximum number of bytes that a letter takes in the store.
 fn max_stored_bytes(letter: &DeadLetter) -> u64 {
     let bytes = body::encode(letter).len() as u64;
     // Each value of 4,000 bytes has a key of about 40 bytes.

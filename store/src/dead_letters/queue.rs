@@ -105,7 +105,7 @@ impl LetterQueue {
     }
 }
 
-/// About how much memory a letter takes, in bytes.
+/// Returns about how much memory a letter takes, in bytes.
 fn memory_bytes(letter: &DeadLetter) -> usize {
     let texts = [&letter.event_id, &letter.event_type, &letter.pointer].into_iter().flatten();
     let body = letter.body.as_ref().map_or(0, Vec::len);

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::sled_store::SourceTag;
 
-/// The tag of a source. Two sources with the same tag would share their limit, and nothing else.
+/// Returns the tag of a source. Two sources with the same tag would share their limit, and nothing else.
 pub(super) fn source_tag(source: &str) -> SourceTag {
     crc32c::crc32c(source.as_bytes()).to_be_bytes()
 }
@@ -80,7 +80,7 @@ impl LetterQuota {
         }
     }
 
-    /// The bytes of all letters.
+    /// Returns the number of bytes of all letters.
     pub(super) fn total(&self) -> u64 {
         sum(&self.sources.lock())
     }

@@ -206,8 +206,8 @@ fn seal(engine: &Engine, letter: &DeadLetter, day: u32, tag: SourceTag) -> Resul
     Ok(NewLetter { key: letter_key(engine, letter, tag, &user), record })
 }
 
-/// The key of a letter in sled: the tag of its source, the time, 8 random bytes and the hash of its user. So the letters of
-/// a source lie in the order of their rejection.
+/// Returns the key of a letter in sled: the tag of its source, the time, 8 random bytes and the hash of its user. So
+/// the letters of a source are in the order of their rejection.
 fn letter_key(engine: &Engine, letter: &DeadLetter, tag: SourceTag, user: &UserHash) -> [u8; LETTER_KEY_BYTES] {
     let mut key = [0; LETTER_KEY_BYTES];
     key[..4].copy_from_slice(&tag);
@@ -217,7 +217,7 @@ fn letter_key(engine: &Engine, letter: &DeadLetter, tag: SourceTag, user: &UserH
     key
 }
 
-/// The slot, generation and cipher of the key of a day. Its slot of the keyring belongs to no user.
+/// Returns the slot, generation and cipher of the key of a day. Its slot of the keyring belongs to no user.
 fn daily_key(engine: &Engine, day: u32) -> Result<(u32, u32, Cipher), LetterError> {
     if let Some(slot) = engine.sled.daily_slot(day)? {
         return Ok((slot, FIRST_GENERATION, engine.cipher(slot, FIRST_GENERATION)?));

@@ -15,7 +15,7 @@ pub(crate) fn check_format(disk: &dyn Disk, directory: &Path) -> Result<(), Open
     found.map_or(Ok(()), |found| Err(other_format(found)))
 }
 
-/// The error for a segment of another format.
+/// Returns the error for a segment of another format.
 pub(super) fn other_format(found: u16) -> OpenError {
     OpenError::other_format("a segment of the journal", found, SEGMENT_FORMAT)
 }

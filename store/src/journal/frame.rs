@@ -46,7 +46,7 @@ use crate::user_hash::UserHash;
 /// The format of frames and marks.
 const FRAME_FORMAT: u8 = 1;
 const MARK_KIND: u8 = 0;
-/// A load passes the bodies of all frames on as changes; before there is another kind, loads have to tell them apart.
+/// A load passes the bodies of all frames on as changes; before there is another kind, loads have to distinguish them.
 const NEWEST_KIND: u8 = RecordKind::Change as u8;
 const MARK_MAGIC: &[u8; 8] = b"PSJ-MARK";
 
@@ -90,7 +90,7 @@ pub(crate) struct FrameHeader {
 }
 
 impl FrameHeader {
-    /// The label under which the body is sealed.
+    /// Returns the label under which the body is sealed.
     pub(crate) fn label(&self) -> Label {
         Label {
             kind: self.kind,
@@ -137,7 +137,7 @@ pub(crate) fn finish_frame(frame: &mut [u8], previous: Position) {
     put_length_and_crc(frame);
 }
 
-/// A mark at `position`, which says that everything before it was synced before it was written.
+/// Returns a mark for `position`. It states that everything before it was synced before it was written.
 ///
 /// Damage before a mark is therefore the loss of durable bytes; damage that no mark follows is a torn write.
 pub(crate) fn encode_mark(epoch: u64, position: Position) -> [u8; MARK_BYTES] {
@@ -151,7 +151,7 @@ pub(crate) fn encode_mark(epoch: u64, position: Position) -> [u8; MARK_BYTES] {
     bytes
 }
 
-/// What lies at one position of a segment.
+/// What a segment contains at one position.
 #[derive(Debug)]
 pub(crate) enum SegmentItem<'a> {
     Frame {
@@ -177,7 +177,7 @@ pub(crate) enum SegmentItem<'a> {
     },
 }
 
-/// The length that the frame or mark at the start of `bytes` claims to have; 0 if there is none.
+/// Returns the length that the frame or mark at the start of `bytes` claims to have; 0 if there is none.
 pub(crate) fn claimed_length(bytes: &[u8]) -> usize {
     bytes.first_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize)
 }
@@ -222,7 +222,7 @@ fn parse_frame(frame: &[u8]) -> SegmentItem<'_> {
     SegmentItem::Frame { header: FrameHeader::decode(frame), sealed, length: frame.len() }
 }
 
-/// Finds the first whole mark in `bytes`, which lie at `base`. A mark contains its own position, so a copy of one at
+/// Finds the first whole mark in `bytes`, which start at `base`. A mark contains its own position, so a copy of one at
 /// another position is not taken for a mark.
 pub(crate) fn find_mark(bytes: &[u8], epoch: u64, base: Position) -> Option<Position> {
     let mut from = MAGIC_AT;
@@ -244,7 +244,7 @@ fn put_length_and_crc(item: &mut [u8]) {
     put(item, CRC_AT, &crc.to_le_bytes());
 }
 
-/// The CRC-32C of everything but the checksum itself.
+/// Returns the CRC-32C of everything but the checksum itself.
 fn crc(item: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&item[..CRC_AT]), &item[FORMAT_AT..])
 }

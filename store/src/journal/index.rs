@@ -42,7 +42,7 @@ impl Index {
         self.shard(&user).write().insert(user, newest)
     }
 
-    /// The users whose newest frame is at `position` or behind it, in the order of their hashes.
+    /// Returns the users whose newest frame is at `position` or behind it, in the order of their hashes.
     pub(crate) fn users_since(&self, position: Position) -> Vec<UserHash> {
         let mut users = Vec::new();
         for shard in &self.shards {

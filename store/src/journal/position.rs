@@ -17,7 +17,7 @@ impl Position {
         Self { segment, offset }
     }
 
-    /// The position as one number, in the same order.
+    /// Returns the position as one number, in the same order.
     pub(crate) fn to_u64(self) -> u64 {
         u64::from(self.segment) << 32 | u64::from(self.offset)
     }

@@ -152,7 +152,7 @@ fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan
     }
 }
 
-/// Copies the frames behind the last mark, which lie at `from`, as a group that is to lie at `to`. Returns its bytes and
+/// Copies the frames behind the last mark, which start at `from`, to a group that starts at `to`. Returns its bytes and
 /// the newest frames for the index.
 fn copy_tail(tail: &[u8], epoch: u64, from: Position, to: Position) -> (Vec<u8>, Vec<(UserHash, NewestFrame)>) {
     let skipped = if matches!(parse_item(tail), SegmentItem::Mark { .. }) { MARK_BYTES } else { 0 };

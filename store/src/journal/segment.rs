@@ -72,7 +72,7 @@ pub(crate) struct ReadableSegment {
 }
 
 impl Segments {
-    /// The segments in the directory at `path`. None is open yet.
+    /// Returns the segments in the directory at `path`. None is open yet.
     pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf, epoch: u64, space: SpaceLock) -> io::Result<Self> {
         let directory = disk.directory(&path)?;
         let (prepared, files) = (Mutex::default(), RwLock::default());
@@ -194,12 +194,11 @@ impl Segments {
         Ok(file)
     }
 
-    /// The newest segment.
     pub(super) fn newest(&self) -> Option<Arc<dyn DiskFile>> {
         self.files.read().values().next_back().cloned()
     }
 
-    /// The number of the oldest segment.
+    /// Returns the number of the oldest segment.
     pub(crate) fn oldest(&self) -> u32 {
         self.files.read().keys().next().copied().unwrap_or(1)
     }
@@ -214,7 +213,7 @@ impl Segments {
         bytes.map(Some).map_err(failed)
     }
 
-    /// A segment to read from; `None` if there is none with this number.
+    /// Returns a segment to read from; `None` if there is none with this number.
     pub(crate) fn readable(&self, number: u32) -> Result<Option<ReadableSegment>, SegmentHeaderFault> {
         let (file, next) = {
             let files = self.files.read();
@@ -259,7 +258,7 @@ impl Segments {
         Ok(any)
     }
 
-    /// About how many bytes of groups lie between two positions.
+    /// Returns about how many bytes of groups are between two positions.
     pub(crate) fn bytes_between(&self, from: Position, to: Position) -> io::Result<u64> {
         let mut bytes = behind_header(u64::from(to.offset));
         for (_, file) in self.files.read().range(from.segment.min(to.segment)..to.segment) {
@@ -268,12 +267,13 @@ impl Segments {
         Ok(bytes.saturating_sub(behind_header(u64::from(from.offset))))
     }
 
-    /// The bytes of all segments on disk.
+    /// Returns the number of bytes that all segments take on disk.
     pub(crate) fn bytes(&self) -> u64 {
         self.files.read().values().map(|file| file.length().unwrap_or(0)).sum()
     }
 
-    /// The numbers of the segments in a directory, ascending. Removes the file of a segment that was never finished.
+    /// Returns the numbers of the segments in a directory, ascending. Removes the file of a segment that was never
+    /// finished.
     pub(crate) fn list(disk: &dyn Disk, directory: &Path) -> io::Result<Vec<u32>> {
         let mut numbers = Vec::new();
         for entry in std::fs::read_dir(directory)? {

@@ -37,12 +37,12 @@ const CRC_AT: usize = 48;
 /// Bytes of the header that are used.
 const USED_BYTES: usize = CRC_AT + 4;
 
-/// What a segment says about itself and about the one before.
+/// The header of a segment: what is recorded about it and about the segment before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     pub(crate) epoch: u64,
     pub(crate) number: u32,
-    /// Where the valid bytes of segment `number - 1` end. What lies behind them was never acknowledged there.
+    /// Where the valid bytes of segment `number - 1` end. What follows them was never acknowledged there.
     pub(crate) previous_end: u32,
     pub(crate) moved: MovedGroup,
 }
@@ -50,7 +50,7 @@ pub(crate) struct SegmentHeader {
 /// The group at the start of a segment, if start-up moved it there from the end of an earlier segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MovedGroup {
-    /// Where it lay when it became durable.
+    /// The position at which it became durable.
     pub(crate) origin: Position,
     /// Its length with its mark; 0 if nothing was moved.
     pub(crate) bytes: u32,
@@ -60,7 +60,7 @@ impl MovedGroup {
     /// Nothing was moved.
     pub(crate) const NONE: Self = Self { origin: Position::NONE, bytes: 0 };
 
-    /// Where the frame at `position` of this segment lay when it became durable.
+    /// Returns the position at which the frame at `position` of this segment became durable.
     pub(crate) fn origin_of(self, position: Position) -> Position {
         match position.offset.checked_sub(SEGMENT_HEADER_BYTES).filter(|offset| *offset < self.bytes) {
             Some(offset) => Position::new(self.origin.segment, self.origin.offset + offset),

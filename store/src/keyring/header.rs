@@ -114,8 +114,8 @@ fn wrap(ring: &Cipher, kind: u8, key: &SecretKey) -> [u8; WRAPPED_KEY_BYTES] {
     ring.wrap(&purpose_nonce(kind), label(kind), key)
 }
 
-/// The nonce of a key of the header. A ring key wraps one key of each kind, so the kind makes the nonce unique; the
-/// nonces of slots start with another byte.
+/// Returns the nonce of a key of the header. A ring key wraps one key of each kind, so the kind makes the nonce unique;
+/// the nonces of slots start with another byte.
 fn purpose_nonce(kind: u8) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
     nonce[0] = kind;

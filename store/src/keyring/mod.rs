@@ -88,7 +88,7 @@ impl Keyring {
         })
     }
 
-    /// The key of the user hash. It never rotates.
+    /// Returns the key of the user hash. It never rotates.
     pub(crate) fn user_hash_key(&self) -> &SecretKey {
         &self.header.user_hash_key
     }
@@ -124,7 +124,7 @@ impl Keyring {
         self.pool.lock().give_back(unused);
     }
 
-    /// The first slot of the unused ones at the end.
+    /// Returns the first slot of the unused ones at the end.
     pub(crate) fn first_unused(&self) -> u32 {
         self.pool.lock().first_unused()
     }
@@ -147,12 +147,12 @@ impl Keyring {
         self.file.sync_data()
     }
 
-    /// Whether any slot was ever written.
+    /// Returns whether any slot was ever written.
     pub(crate) fn has_slots(&self) -> bool {
         self.pool.lock().next_slot() > 0
     }
 
-    /// The file's length in bytes.
+    /// Returns the file's length in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.file.length().unwrap_or(0)
     }

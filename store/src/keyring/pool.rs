@@ -29,7 +29,7 @@ pub(super) struct SlotPool {
 }
 
 impl SlotPool {
-    /// An empty pool. Its first batch starts at `next`, the first slot of a page.
+    /// Returns an empty pool. Its first batch starts at `next`, the first slot of a page.
     pub(super) fn starting_at(next: u32) -> Self {
         Self { ready: VecDeque::new(), next }
     }
@@ -38,12 +38,12 @@ impl SlotPool {
         self.ready.len()
     }
 
-    /// The first slot that was never written.
+    /// Returns the first slot that was never written.
     pub(super) fn next_slot(&self) -> u32 {
         self.next
     }
 
-    /// The first slot of the run of ready slots at the end of the written ones.
+    /// Returns the first slot of the run of ready slots at the end of the written ones.
     pub(super) fn first_unused(&self) -> u32 {
         let run = self.ready.iter().rev().zip(1..).take_while(|(issued, back)| issued.slot + back == self.next);
         self.next - run.count() as u32

@@ -42,17 +42,17 @@ pub(crate) enum SlotFault {
     Damaged { slot: u32, what: &'static str },
 }
 
-/// The slot's offset in the file.
+/// Returns the slot's offset in the file.
 pub(super) fn offset(number: u32) -> u64 {
     KEYRING_HEADER_BYTES as u64 + u64::from(number) * SLOT_BYTES as u64
 }
 
-/// A live slot with `key` in it.
+/// Returns a live slot with `key` in it.
 pub(super) fn encode(ring: &Cipher, number: u32, generation: u32, key: &SecretKey) -> [u8; SLOT_BYTES] {
     encode_state(LIVE, generation, &ring.wrap(&nonce(number, generation), label(number, generation), key))
 }
 
-/// A slot whose key is destroyed.
+/// Returns a slot whose key is destroyed.
 pub(super) fn destroyed(generation: u32) -> [u8; SLOT_BYTES] {
     encode_state(DESTROYED, generation, &[0; WRAPPED_KEY_BYTES])
 }
@@ -91,8 +91,8 @@ pub(super) fn decode(
         .map_err(|_| damaged("does not unwrap"))
 }
 
-/// The nonce of a slot's wrapped key. Each pair of slot and generation is wrapped once under a ring key, so the pair is
-/// unique and the nonce need not be stored.
+/// Returns the nonce of a slot's wrapped key. Each pair of slot and generation is wrapped once under a ring key, so the
+/// pair is unique and the nonce need not be stored.
 fn nonce(number: u32, generation: u32) -> [u8; NONCE_BYTES] {
     let mut nonce = [0; NONCE_BYTES];
     nonce[0] = kind::DATA_KEY;

@@ -42,7 +42,7 @@ impl Chain {
         self.locations.is_empty()
     }
 
-    /// The frames, oldest first.
+    /// Returns the frames, oldest first.
     pub(crate) fn links(self) -> impl Iterator<Item = Link> {
         let mut held = self.held.into_iter();
         let link =
@@ -122,7 +122,7 @@ pub(crate) fn open_link(engine: &Engine, link: Link, cipher: &Cipher) -> Result<
     body.map(Some).map_err(|_| damaged(format!("the seal of the journal's frame at {position}")))
 }
 
-/// A segment is missing although no checkpoint covers it.
+/// Returns the error for a missing segment that no checkpoint covers.
 pub(crate) fn segment_missing() -> StoreError {
     damaged("the journal: a segment that no checkpoint covers is missing".to_owned())
 }

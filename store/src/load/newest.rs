@@ -7,8 +7,8 @@ use crate::engine::Engine;
 use crate::journal::{NewestFrame, Position};
 use crate::user_hash::UserHash;
 
-/// The newest frame of a user; its position is [`Position::NONE`] when only a checkpoint has it. The sequence of a
-/// checkpoint's record is used only if the record's seal opens, since the next frame continues it.
+/// Returns the newest frame of a user; its position is [`Position::NONE`] when only a checkpoint has it. The sequence
+/// of a checkpoint's record is used only if the record's seal opens, since the next frame continues it.
 pub(crate) fn newest_frame(engine: &Engine, user: &UserHash) -> Result<Option<NewestFrame>, StoreError> {
     engine.sled.check_quarantine(user)?;
     if let Some(newest) = engine.index.get(user) {
@@ -22,7 +22,8 @@ pub(crate) fn newest_frame(engine: &Engine, user: &UserHash) -> Result<Option<Ne
     Ok(Some(NewestFrame { slot, generation, sequence, position: Position::NONE }))
 }
 
-/// The sequence of a user's newest frame, 0 for an unknown user. The seal of a checkpoint's record is not checked.
+/// Returns the sequence of a user's newest frame; 0 for an unknown user. The seal of a checkpoint's record is not
+/// checked.
 pub(crate) fn newest_sequence(engine: &Engine, user: &UserHash) -> Result<u64, StoreError> {
     if let Some(newest) = engine.index.get(user) {
         return Ok(newest.sequence);

@@ -22,7 +22,8 @@ struct Dictionary {
 }
 
 impl Codec {
-    /// `dictionaries` are in the order of their age, newest last. Records without a dictionary can be read, too.
+    /// Returns a codec. `dictionaries` are in the order of their age, newest last. Records without a dictionary can be
+    /// read, too.
     pub(super) fn new(dictionaries: &[Vec<u8>]) -> Self {
         let none = Vec::new();
         let dictionaries = [&none].into_iter().chain(dictionaries).map(|bytes| Dictionary::new(bytes.clone()));
@@ -33,7 +34,7 @@ impl Codec {
         &self.dictionaries[self.dictionaries.len() - 1]
     }
 
-    /// The id of the dictionary that [`Self::compress`] uses; 0 if none.
+    /// Returns the id of the dictionary that [`Self::compress`] uses; 0 if none.
     pub(super) fn dictionary_id(&self) -> u32 {
         self.newest().id
     }

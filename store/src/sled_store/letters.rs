@@ -8,7 +8,7 @@ use super::record::SealedRecord;
 use super::{SledStore, chunk_key, read, unavailable};
 use crate::user_hash::UserHash;
 
-/// Stands for a source at the start of each key, so that the letters of a source lie side by side.
+/// Stands for a source at the start of each key, so that the letters of a source are adjacent.
 pub(crate) type SourceTag = [u8; 4];
 
 /// Bytes of a letter's key: its source, the time of the rejection, random bytes, and the hash of its user.
@@ -24,7 +24,7 @@ pub(crate) struct NewLetter {
 }
 
 impl NewLetter {
-    /// The bytes of the letter's keys and values.
+    /// Returns the number of bytes of the letter's keys and values.
     pub(crate) fn bytes(&self) -> u64 {
         self.record.chunks().iter().map(|chunk| (CHUNK_KEY_BYTES + chunk.len()) as u64).sum()
     }
@@ -50,7 +50,7 @@ impl SledStore {
         })
     }
 
-    /// The bytes that the letters of each source take.
+    /// Returns the bytes that the letters of each source take.
     pub(crate) fn letter_bytes(&self) -> sled::Result<HashMap<SourceTag, u64>> {
         self.with(|trees| {
             let (mut found, mut from) = (HashMap::new(), SourceTag::default());
@@ -67,7 +67,7 @@ impl SledStore {
         })
     }
 
-    /// All letters, source by source, sealed.
+    /// Returns all letters, source by source, sealed.
     pub(crate) fn letters(&self) -> Result<Vec<SealedRecord>, StoreError> {
         let collect = |tree: &sled::Tree| {
             let mut letters: Vec<SealedRecord> = Vec::new();
@@ -109,7 +109,7 @@ impl SledStore {
         })
     }
 
-    /// The slot of a day's key; days count from the Unix epoch.
+    /// Returns the slot of a day's key; days count from the Unix epoch.
     pub(crate) fn daily_slot(&self, day: u32) -> sled::Result<Option<u32>> {
         let bytes = self.with(|trees| trees.daily_keys.get(day.to_be_bytes()))?;
         Ok(bytes.and_then(|bytes| bytes.first_chunk().map(|slot| u32::from_be_bytes(*slot))))
@@ -119,7 +119,7 @@ impl SledStore {
         self.with(|trees| trees.daily_keys.insert(day.to_be_bytes(), &slot.to_be_bytes()).map(|_| ()))
     }
 
-    /// The days before `day` that have a key, with its slot.
+    /// Returns the days before `day` that have a key, each with its slot.
     pub(crate) fn daily_slots_before(&self, day: u32) -> sled::Result<Vec<(u32, u32)>> {
         self.with(|trees| {
             let mut found = Vec::new();
@@ -138,7 +138,7 @@ impl SledStore {
     }
 }
 
-/// The bytes that the letters of a source take.
+/// Returns the bytes that the letters of a source take.
 fn total(letters: &sled::Tree, tag: SourceTag) -> sled::Result<u64> {
     let bytes = letters.get(tag)?;
     Ok(bytes.and_then(|bytes| bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))).unwrap_or(0))

@@ -94,7 +94,7 @@ impl SledStore {
         })
     }
 
-    /// Whether there is a database in the data directory.
+    /// Returns whether there is a database in the data directory.
     pub(crate) fn exists(data_dir: &Path) -> bool {
         data_dir.join(DIRECTORY).join("db").exists()
     }
@@ -118,7 +118,7 @@ impl SledStore {
         self.with(|trees| trees.db.flush().map(|_| ()))
     }
 
-    /// The bytes of sled's log.
+    /// Returns the number of bytes of sled's log.
     pub(crate) fn bytes(&self) -> u64 {
         self.with(|trees| trees.db.size_on_disk()).unwrap_or(0)
     }
@@ -146,12 +146,12 @@ impl SledStore {
         opened
     }
 
-    /// How often sled was reopened. Writes that were not flushed before are lost each time.
+    /// Returns how often sled was reopened. Writes that were not flushed before are lost each time.
     pub(crate) fn reopens(&self) -> u64 {
         self.reopens.load(Ordering::Acquire)
     }
 
-    /// Whether sled is open, so that it can be read.
+    /// Returns whether sled is open, so that it can be read.
     pub(crate) fn is_open(&self) -> bool {
         self.trees.read().is_some()
     }
@@ -160,7 +160,7 @@ impl SledStore {
         &self.reserve
     }
 
-    /// Whether the reserve is complete, so that sled may be written to.
+    /// Returns whether the reserve is complete, so that sled may be written to.
     pub(crate) fn has_reserve(&self) -> bool {
         self.reserve.is_held()
     }
@@ -170,7 +170,7 @@ impl SledStore {
         self.reserve.ensure(self.bytes())
     }
 
-    /// Whether any tree but that of the meta record has content.
+    /// Returns whether any tree but that of the meta record has content.
     pub(crate) fn holds_data(&self) -> sled::Result<bool> {
         self.with(|trees| {
             let Trees { users, history, letters, daily_keys, quarantine, .. } = trees;
@@ -276,7 +276,7 @@ impl Trees {
     }
 }
 
-/// The value of the sync proof: a count of how often sled was opened.
+/// Returns the value of the sync proof: the number of times that sled was opened.
 fn next_proof(before: Option<&[u8]>) -> Option<Vec<u8>> {
     let before = before.and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
     Some(before.wrapping_add(1).to_le_bytes().to_vec())
@@ -286,7 +286,7 @@ fn unavailable(source: sled::Error) -> StoreError {
     StoreError::Unavailable { doing: "using sled", source: Box::new(source) }
 }
 
-/// The key of a chunk: the prefix of its record and its number, so that the chunks of a record lie side by side.
+/// Returns the key of a chunk: the prefix of its record and its number, so that the chunks of a record are adjacent.
 fn chunk_key(prefix: &[u8], number: u16) -> Vec<u8> {
     let mut key = Vec::with_capacity(prefix.len() + 2);
     key.extend_from_slice(prefix);

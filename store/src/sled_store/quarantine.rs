@@ -55,7 +55,7 @@ impl SledStore {
         Ok(())
     }
 
-    /// How many users are in quarantine.
+    /// Returns how many users are in quarantine.
     pub(crate) fn quarantined_users(&self) -> usize {
         self.quarantined.0.read().len()
     }

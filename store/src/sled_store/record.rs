@@ -55,25 +55,25 @@ pub(crate) struct SealedRecord {
 }
 
 impl SealedRecord {
-    /// The label under which the body is sealed.
+    /// Returns the label under which the body is sealed.
     pub(crate) fn label(&self) -> Label {
         let Self { kind, user, slot, generation, number, .. } = *self;
         Label { kind, format: RECORD_FORMAT, tenant: TENANT, slot, generation, number, user }
     }
 
-    /// A record whose body is still to be sealed.
+    /// Returns a record whose body is still to be sealed.
     pub(crate) fn unsealed(kind: u8, user: UserHash, slot: u32, generation: u32, number: u64) -> Self {
         let (plain_bytes, dictionary, nonce, sealed) = (0, 0, [0; NONCE_BYTES], Vec::new());
         Self { kind, user, slot, generation, number, plain_bytes, dictionary, nonce, sealed }
     }
 
-    /// How many values the record takes.
+    /// Returns how many values the record takes.
     pub(crate) fn count(&self) -> u16 {
         let rest = self.sealed.len().saturating_sub(MAX_VALUE_BYTES - RECORD_HEADER_BYTES);
         (1 + rest.div_ceil(MAX_VALUE_BYTES)) as u16
     }
 
-    /// The values to store, in order.
+    /// Returns the values to store, in order.
     pub(crate) fn chunks(&self) -> Vec<Vec<u8>> {
         let first_bytes = MAX_VALUE_BYTES - RECORD_HEADER_BYTES;
         let (head, rest) = self.sealed.split_at(self.sealed.len().min(first_bytes));
@@ -98,8 +98,8 @@ impl SealedRecord {
         header
     }
 
-    /// How many values the record takes that starts with the value `first`. Returns `None` if its format or tenant is
-    /// unknown.
+    /// Returns how many values are taken by the record that starts with the value `first`; `None` if its format or
+    /// tenant is unknown.
     pub(crate) fn chunk_count(first: &[u8]) -> Option<u16> {
         let header = first.first_chunk::<RECORD_HEADER_BYTES>()?;
         let is_known = header[0] == RECORD_FORMAT && u32_at(header, TENANT_AT) == TENANT;

@@ -63,7 +63,8 @@ fn open(path: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {
     }
 }
 
-/// sled wraps the error of its file lock in a text, so the text has to be compared.
+/// Returns whether the cause is sled's file lock. sled wraps the error of the lock in a text, so the text has to be
+/// compared.
 fn is_locked(error: &io::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }

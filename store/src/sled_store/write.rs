@@ -39,7 +39,7 @@ impl SledStore {
         })
     }
 
-    /// The keys of a user's closed history blocks that may hold a revision after `since`, oldest first.
+    /// Returns the keys of a user's closed history blocks that may hold a revision after `since`, oldest first.
     pub(crate) fn history(&self, user: &UserHash, since: u64) -> Result<Vec<HistoryKey>, StoreError> {
         let collect = |tree: &sled::Tree| {
             // The block before the first one that starts after `since` may also hold later revisions.
@@ -65,7 +65,7 @@ impl SledStore {
         self.with(|trees| Ok(collect(&trees.history))).map_err(unavailable)?
     }
 
-    /// A closed history block, sealed.
+    /// Returns a closed history block, sealed.
     pub(crate) fn history_block(&self, user: &UserHash, key: &HistoryKey) -> Result<Option<SealedRecord>, StoreError> {
         self.with(|trees| Ok(read(&trees.history, &key.0, *user))).map_err(unavailable)?
     }

@@ -68,12 +68,12 @@ impl FaultyDisk {
         self.state().plan = plan;
     }
 
-    /// How many reads there were.
+    /// Returns how many reads there were.
     pub(crate) fn reads(&self) -> usize {
         self.state().reads
     }
 
-    /// Whether everything that was to fail has failed.
+    /// Returns whether everything that was to fail has failed.
     pub(crate) fn is_used_up(&self) -> bool {
         let plan = &self.state().plan;
         plan.syncs == 0 && plan.full == 0 && plan.torn == 0 && plan.short == 0 && plan.name_syncs == 0
@@ -108,7 +108,7 @@ fn use_up(count: &mut u32) -> bool {
     left
 }
 
-/// Where a write starts and ends, or where its pages do if `whole`.
+/// Returns where a write starts and ends, or where its pages do if `whole`.
 fn pages(offset: u64, length: usize, whole: bool) -> (u64, u64) {
     let end = offset + length as u64;
     if whole { (offset / PAGE_BYTES * PAGE_BYTES, end.next_multiple_of(PAGE_BYTES)) } else { (offset, end) }

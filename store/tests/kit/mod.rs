@@ -57,12 +57,12 @@ impl Fold for KeepAll {
     }
 }
 
-/// Frames as one body.
+/// Joins frames to one body.
 pub(crate) fn join(frames: &[Vec<u8>]) -> Vec<u8> {
     frames.iter().flat_map(|frame| [&(frame.len() as u32).to_le_bytes()[..], frame].concat()).collect()
 }
 
-/// The frames that [`join`] joined.
+/// Returns the frames that [`join`] joined.
 pub(crate) fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
     let damaged = || StoreError::Damaged { what: "a body of the tests".to_owned() };
     let mut frames = Vec::new();
@@ -75,7 +75,6 @@ pub(crate) fn split(mut body: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
     Ok(frames)
 }
 
-/// The master key of the tests.
 pub(crate) fn master() -> MasterKey {
     MasterKey::new(1, [0x42; 32])
 }
@@ -127,7 +126,7 @@ pub(crate) fn append_one(store: &mut Store, number: usize, sequence: u64, body: 
     store.journal.append(&[record(number, sequence, body)]).expect("taken")[0].expect("in sequence");
 }
 
-/// The segments of the journal, oldest first, without the one that is prepared.
+/// Returns the segments of the journal, oldest first, without the one that is prepared.
 pub(crate) fn segment_paths(dir: &Path) -> Vec<PathBuf> {
     let names = std::fs::read_dir(dir.join("journal")).expect("a folder").map(|entry| entry.expect("an entry").path());
     let is_segment = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "segment");
@@ -136,17 +135,15 @@ pub(crate) fn segment_paths(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// How many segments the journal has.
 pub(crate) fn segments(dir: &Path) -> usize {
     segment_paths(dir).len()
 }
 
-/// User number `number`.
 pub(crate) fn user(number: usize) -> UserId {
     UserId::parse(&format!("usr_{number:012}")).expect("an id")
 }
 
-/// The `sequence`-th record of user `number`.
+/// Returns the `sequence`-th record of user `number`.
 pub(crate) fn record(number: usize, sequence: u64, body: Vec<u8>) -> Record {
     Record { user: user(number), generation: 1, sequence, kind: RecordKind::Change, body }
 }
@@ -164,7 +161,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// All frames, folded or not.
+    /// Returns all frames, folded or not.
     #[track_caller]
     pub(crate) fn all(&self) -> Vec<Vec<u8>> {
         let mut all = split(self.checkpointed.state.as_deref().unwrap_or_default()).expect("a state");
@@ -206,13 +203,13 @@ pub(crate) fn load_history(reader: &dyn ProfileStore, number: usize, since: u64)
     sequence.map(|sequence| Loaded { sequence, ..loaded })
 }
 
-/// All frames of a user that the store has, folded or not.
+/// Returns all frames of a user that the store has, folded or not.
 #[track_caller]
 pub(crate) fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {
     try_load(&*store.reader, number).expect("the store reads").map_or_else(Vec::new, |loaded| loaded.all())
 }
 
-/// The seed of a test, from the clock, or from `STORE_TEST_SEED` to repeat a run. It is printed.
+/// Returns the seed of a test, from the clock, or from `STORE_TEST_SEED` to repeat a run. It is printed.
 #[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment, or from the clock")]
 pub(crate) fn seed() -> u64 {
     let seed = match std::env::var("STORE_TEST_SEED") {

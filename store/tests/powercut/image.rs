@@ -66,7 +66,7 @@ enum NameChange {
 }
 
 impl DiskImage {
-    /// The files below `root`, all of them durable.
+    /// Returns the files below `root`, all of them durable.
     pub(crate) fn read(root: &Path) -> Self {
         let mut disk = Self::default();
         disk.add_directory(root);
@@ -154,7 +154,7 @@ impl DiskImage {
         }
     }
 
-    /// The path of the file of a descriptor, if it is open.
+    /// Returns the path of the file of a descriptor, if it is open.
     pub(crate) fn path_of(&self, descriptor: i32) -> Option<&Path> {
         let Target::File(file) = self.descriptors.get(&descriptor)? else { return None };
         let mut names = self.directories.values().flat_map(|directory| &directory.names);
@@ -251,10 +251,10 @@ impl File {
     }
 }
 
-/// Returns how many changes survive, given how many are durable and how many there are.
+/// A function that chooses how many changes survive, given how many are durable and how many there are.
 pub(crate) type Survival<'a> = dyn FnMut(usize, usize) -> usize + 'a;
 
-/// The durable changes, and none, all or some of the others.
+/// Chooses how many changes survive: those that are durable, and none, all or some of the others.
 pub(crate) fn random_survival(durable: usize, all: usize, random: &mut StdRng) -> usize {
     match random.random_range(0..3) {
         0 => durable,

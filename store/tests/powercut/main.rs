@@ -42,8 +42,8 @@ fn body(number: usize, sequence: u64) -> Vec<u8> {
     format!("{number}/{sequence}/").repeat(1 + (number + sequence as usize) % 8).into_bytes()
 }
 
-/// Not a test by itself: the process that is recorded. It appends while checkpoints run, and writes down what was
-/// acknowledged.
+/// Is the process that is recorded, and not a test by itself. It appends while checkpoints run, and writes down what
+/// was acknowledged.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
@@ -77,7 +77,7 @@ fn child() {
     }
 }
 
-/// A directory in memory if possible: the power cuts are simulated, so real syncs would only take time.
+/// Returns a directory in memory if possible: the power cuts are simulated, so real syncs would only take time.
 fn scratch_directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
@@ -201,7 +201,7 @@ fn check_recording(root: &Path, image: &Path, mut disk: DiskImage, recording: &R
     fs::remove_dir_all(image).expect("removed");
 }
 
-/// When each group was acknowledged, as the number of an operation, and its (user, sequence) pairs.
+/// Returns when each group was acknowledged, as the number of an operation, and its (user, sequence) pairs.
 fn acknowledgements(recording: &Recording, mut disk: DiskImage, root: &Path) -> Vec<(usize, Vec<(usize, u64)>)> {
     let notes = root.join("acknowledged");
     let mut acks = Vec::new();

@@ -103,7 +103,7 @@ fn every_record_is_read_with_the_dictionary_that_it_was_compressed_with() {
     assert!(error.to_string().contains("dictionary"), "{error}");
 }
 
-/// Random groups, refusals, checkpoints, clean and unclean restarts, compared with a map.
+/// Compares the store with a map over random groups, refusals, checkpoints, clean and unclean restarts.
 #[test]
 fn the_store_holds_what_a_map_holds() {
     let mut random = StdRng::seed_from_u64(seed());

@@ -14,7 +14,7 @@ use crate::kit::{
     KeepAll, SeededEntropy, append_one, close, frames, open, options, record, seed, segment_paths, try_open,
 };
 
-/// A data directory whose user `n` has one frame in each of some groups, as a crash leaves it.
+/// Fills a data directory whose user `n` has one frame in each of some groups, and leaves it as a crash does.
 fn crashed(dir: &Path, groups: u64) {
     let mut store = open(dir);
     for sequence in 1..=groups {
@@ -27,7 +27,7 @@ fn last_segment(dir: &Path) -> PathBuf {
     segment_paths(dir).pop().expect("a segment")
 }
 
-/// The (offset, length, kind) of every record in a segment.
+/// Returns the (offset, length, kind) of every record in a segment.
 fn records(bytes: &[u8]) -> Vec<(usize, usize, u8)> {
     let mut found = Vec::new();
     let mut at = SEGMENT_HEADER_BYTES;
@@ -121,7 +121,7 @@ fn a_flipped_bit_before_a_mark_is_refused_and_never_repaired() {
     assert_eq!(frames(&store, 3).len(), 103);
 }
 
-/// A few more frames after a restart, so that there are segments of all sorts.
+/// Adds a few more frames after a restart, so that there are segments of all sorts.
 fn crashed_again(dir: &Path) {
     let mut store = open(dir);
     for sequence in 101..=103 {
@@ -223,7 +223,7 @@ fn sleds_leftovers_of_a_kill_during_start_up_do_not_matter() {
 /// Bytes of a segment's header in format 1 before its checksum.
 const FIRST_FORMAT_BYTES: usize = 32;
 
-/// All files of a data directory, with their content.
+/// Returns all files of a data directory, with their content.
 fn content(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).expect("a folder") {

@@ -103,7 +103,7 @@ fn letter_from(source: &str, bytes: usize) -> DeadLetter {
     DeadLetter { source: source.to_owned(), body: Some(incompressible(bytes)), ..letter(None, DAY) }
 }
 
-/// Bytes that compression does not shorten.
+/// Returns bytes that compression does not shorten.
 fn incompressible(bytes: usize) -> Vec<u8> {
     let mut body = vec![0; bytes];
     StdRng::seed_from_u64(1).fill(&mut body[..]);
@@ -231,7 +231,7 @@ fn letters_that_a_failed_purge_removed_make_way_for_new_ones_and_the_purge_is_re
 
 const DIRECTORY: &str = "STORE_TEST_LETTERS_DIRECTORY";
 
-/// Not a test by itself: the process whose writes to sled fail while the trigger exists.
+/// Is the process whose writes to sled fail while the trigger exists, and not a test by itself.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {

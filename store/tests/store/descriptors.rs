@@ -29,7 +29,7 @@ fn append_all(store: &mut Store, sequence: &mut u64) -> u64 {
     *sequence - before
 }
 
-/// Not a test by itself: the process that has no descriptor left.
+/// Is the process that has no descriptor left, and not a test by itself.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {

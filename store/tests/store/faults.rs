@@ -133,7 +133,7 @@ fn a_keyring_that_fails_takes_no_new_user_until_it_works() {
     }
 }
 
-/// Random faults at random moments, each followed by a crash that loses what was not synced.
+/// Injects random faults at random moments. A crash that loses what was not synced follows each of them.
 #[test]
 fn acknowledged_frames_survive_all_faults_and_refused_ones_are_never_found() {
     let mut random = StdRng::seed_from_u64(seed());
@@ -271,7 +271,7 @@ fn a_write_that_fills_the_disk_is_not_taken_and_the_store_recovers() {
     assert_eq!(sequences(&open(dir.path())), [1, 2, 3]);
 }
 
-/// A copy of a data directory as a crash would leave it.
+/// Copies a data directory as a crash would leave it.
 fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -304,7 +304,8 @@ fn a_failed_sync_loses_nothing_of_the_page_before_it() {
     assert_eq!(sequences(&open(dir.path())), (1..=8).collect::<Vec<_>>());
 }
 
-/// The disk is full in the middle of a write, and the new segment's name cannot be made durable `name_syncs` times.
+/// Appends to a disk that is full in the middle of a write, on which the new segment's name cannot be made durable
+/// `name_syncs` times.
 fn append_without_names(name_syncs: u32) -> (Result<(), JournalError>, Vec<u64>) {
     let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
     let mut store = open_on(dir.path(), &disk);

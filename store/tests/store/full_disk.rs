@@ -120,7 +120,7 @@ impl DiskFile for QuotaFile {
     }
 }
 
-/// A body that sled cannot compress.
+/// Returns a body that sled cannot compress.
 fn body(number: usize, sequence: u64) -> Vec<u8> {
     let mut body = vec![0; 3000];
     StdRng::seed_from_u64((number as u64) << 32 | sequence).fill(&mut body[..]);
@@ -160,7 +160,7 @@ impl Acknowledged {
     }
 }
 
-/// Not a test by itself: the process whose disk fills.
+/// Is the process whose disk fills, and not a test by itself.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {

@@ -7,12 +7,12 @@ use store::Store;
 
 use crate::kit::{BLOCK_FRAMES, Loaded, append_one, close, load_history, open, record, split};
 
-/// The frame that made `revision`: a body that names it.
+/// Returns the frame that made `revision`: a body that names it.
 fn body(revision: u64) -> Vec<u8> {
     [&revision.to_le_bytes()[..], &[7; 150]].concat()
 }
 
-/// The revision that the first frame of a block names.
+/// Returns the revision that the first frame of a block names.
 fn first_revision(block: &[u8]) -> u64 {
     let frames = split(block).expect("frames");
     u64::from_le_bytes(*frames[0].first_chunk().expect("a revision"))

@@ -18,7 +18,7 @@ fn body(number: usize, sequence: u64) -> Vec<u8> {
     format!("{number}/{sequence}").repeat(1 + number * 3).into_bytes()
 }
 
-/// Not a test by itself: the process that is killed. It appends until then, and prints what was acknowledged.
+/// Is the process that is killed, and not a test by itself. It appends until then, and prints what was acknowledged.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {

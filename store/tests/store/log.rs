@@ -128,7 +128,7 @@ fn a_group_that_start_up_moves_keeps_its_place_in_the_order_in_which_frames_beca
         store = try_open(keeping_all_segments(dir.path()), 1).expect("the store opens");
         let moved = store.log.read(began, MAX, 1 << 20).expect("reads").entries;
         let [moved, ..] = &moved[..] else { panic!("the last group comes again after start {later}") };
-        assert!(moved.at >= began, "it lies at a later place");
+        assert!(moved.at >= began, "it is at a later position");
         assert!(moved.origin < began, "start {later}: it became durable before");
     }
     append(&mut store, 1, 2, 100);

@@ -10,7 +10,7 @@ use crate::kit::{append_one, frames, open, options, try_open};
 
 const DIRECTORY: &str = "STORE_TEST_SLED_DIRECTORY";
 
-/// While this file exists, writes to sled's log fail.
+/// Returns the path of the trigger: while this file exists, writes to sled's log fail.
 pub(crate) fn trigger(dir: &Path) -> PathBuf {
     dir.join("fail")
 }
@@ -24,7 +24,7 @@ pub(crate) fn failing_sled(dir: &Path) -> PathBuf {
     library
 }
 
-/// Not a test by itself: the process whose writes to sled fail while the trigger exists.
+/// Is the process whose writes to sled fail while the trigger exists, and not a test by itself.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
