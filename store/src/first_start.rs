@@ -2,7 +2,7 @@
 //!
 //! sled does not open unfinished files, as a crash during its first start leaves them. A marker file is in the data directory
 //! from before sled creates its first file until all of them are durable, and the journal is created after that. sled's
-//! files are removed only if the marker says that they were never finished.
+//! files are removed only if the marker shows that they were never finished.
 
 use std::fs;
 use std::io;

@@ -24,7 +24,7 @@ pub struct StoreOptions {
     /// Maximum number of users that a checkpoint writes per second; 0 for no limit. A checkpoint is spread over half the
     /// interval, and is no longer paced when the journal grows too fast.
     pub checkpoint_users_per_second: u32,
-    /// Number of users whose newest sequence is kept in memory (60 bytes each), so that appending a record of theirs needs no
+    /// Number of users whose newest sequence is kept in memory (60 bytes each). An append for such a user does not
     /// read from sled.
     pub known_users: usize,
     /// Maximum number of bytes of journal segments that are in a checkpoint and are kept for followers; 0 keeps none.

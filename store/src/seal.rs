@@ -33,7 +33,7 @@ pub(crate) mod kind {
     pub(crate) const DEAD_LETTER: u8 = 0x82;
 }
 
-/// What a seal authenticates beside the body, so that a record that was moved or renamed does not open.
+/// What a seal authenticates in addition to the body, so that a record that was moved or renamed does not open.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Label {
     pub(crate) kind: u8,

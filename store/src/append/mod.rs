@@ -26,7 +26,7 @@ pub(crate) struct Appender {
     segment_bytes: u64,
     open_segment: OpenSegment,
     last_page: LastPage,
-    /// Creating the next segment failed after its name may have appeared. Its header says where this segment ends, so
+    /// Creating the next segment failed after its name may have appeared. Its header contains the end of this segment, so
     /// nothing more may be written to this one.
     must_roll: bool,
     /// The state of the disk is unknown, so nothing is taken until a restart.

@@ -57,7 +57,7 @@ impl Checkpointer {
         }))
     }
 
-    /// Folds frames of one user. The rules of the domain run here, and a panic of theirs must not end all checkpoints.
+    /// Folds frames of one user. The rules of the domain run here, and a panic in them must not end all checkpoints.
     fn fold_slice(
         &self,
         slot: u32,

@@ -17,7 +17,7 @@ impl Checkpointer {
         let sled = &self.engine.sled;
         let (mut position, mut sequence, mut kept) = (newest.position, newest.sequence, 0);
         while position >= from && sequence > 0 {
-            // Only the frame says where the one before it is.
+            // Only the frame contains the position of the one before it.
             let Some(bytes) = self.engine.segments.fetch(position)? else { break };
             let SegmentItem::Frame { header, length, .. } = parse_item(&bytes) else { break };
             if (header.user, header.sequence) != (*user, sequence) {

@@ -66,7 +66,7 @@ impl SegmentRetention {
 /// A segment to read from.
 pub(crate) struct ReadableSegment {
     pub(crate) file: Arc<dyn DiskFile>,
-    /// Where its valid bytes end, if a next segment says so.
+    /// Where its valid bytes end, if the header of a next segment gives that.
     pub(crate) end: Option<u32>,
     pub(crate) moved: MovedGroup,
 }
@@ -101,7 +101,7 @@ impl Segments {
         self.create_with(number, previous_end, bytes, first, MovedGroup::NONE)
     }
 
-    /// Creates a segment that starts with the group `first`, which was moved there if `moved` says so.
+    /// Creates a segment that starts with the group `first`, which start-up moved there if `moved` is not empty.
     pub(crate) fn create_with(
         &self,
         number: u32,

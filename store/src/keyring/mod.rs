@@ -1,4 +1,4 @@
-//! The keyring: a file beside sled and the journal that holds every user's data key, wrapped.
+//! The keyring: a file of its own, apart from sled and the journal, that holds every user's data key, wrapped.
 //!
 //! Deleted bytes stay on disk for a while in the journal and in sled, which are both logs. A slot of the keyring is
 //! overwritten in place, so destroying a key makes everything unreadable that was ever sealed under it.

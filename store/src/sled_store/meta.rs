@@ -80,7 +80,7 @@ mod tests {
         let meta = Meta { epoch: 5, checkpoint, first_unused_slot, clock_minutes: 9 };
         let bytes = meta.encode();
         assert_eq!(Meta::decode(&bytes).expect("it was written"), meta);
-        // The formats 1 and 2 had the same layout, but for the minutes; what lay beside the record differed.
+        // The formats 1 and 2 had the same layout, but for the minutes; what was stored beside the record differed.
         for older in [1, 2] {
             let mut bytes = bytes;
             bytes[..2].copy_from_slice(&u16::to_le_bytes(older));

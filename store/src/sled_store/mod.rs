@@ -178,7 +178,7 @@ impl SledStore {
         })
     }
 
-    /// Reads the sealed record of a user, from the last checkpoint that folded frames of theirs.
+    /// Reads the sealed record of a user, from the last checkpoint that folded frames of the user.
     pub(crate) fn user(&self, user: &UserHash) -> Result<Option<SealedRecord>, StoreError> {
         self.with(|trees| Ok(read(&trees.users, &user.0, *user))).map_err(unavailable)?
     }
