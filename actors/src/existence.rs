@@ -2,7 +2,7 @@
 //!
 //! For a user who does not share with third parties, such a caller gets the answer of an unknown user. Neither the answer
 //! nor the response time may show the difference, under load and in faults too. The user's actor cannot decide this, as
-//! its mailbox may be full. So a live user's consent is read beside its head, and every denial takes the same way:
+//! its mailbox may be full. So a live user's consent is read beside its head, and every denial takes the same path:
 //! through the commit queue, then two look-ups on a hydration thread. Callers who ask for one id at the same time share
 //! the look-ups; otherwise the time for many questions at once would grow with the size of the user's state.
 

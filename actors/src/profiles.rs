@@ -128,7 +128,7 @@ impl Profiles {
         let views = services.cache.current(user, services.today())?;
         match services.policy.load().visibility(viewer, user, views.consent) {
             Visibility::Mask(mask) => views.get(mask),
-            // A denial must take the same way as for a user that does not exist.
+            // A denial must take the same path as for a user that does not exist.
             Visibility::Hidden => None,
         }
     }

@@ -168,7 +168,7 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
         self.users.remove_if(user, quiet).is_some()
     }
 
-    /// Removes an actor, whatever waits for it.
+    /// Removes an actor, even if messages wait for it.
     pub(crate) fn remove(&self, user: &UserId, cell: &Arc<HeadCell>) {
         self.users.remove_if(user, |_, entry| is_of(entry, cell));
     }

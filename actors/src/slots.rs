@@ -53,7 +53,7 @@ impl<T> Slots<T> {
         slot.state.clone()
     }
 
-    /// Returns the state at an index, of whatever incarnation.
+    /// Returns the state at an index, of any incarnation.
     pub(crate) fn at(&self, index: usize) -> Option<Rc<RefCell<T>>> {
         self.slots.get(index)?.state.clone()
     }

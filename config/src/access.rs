@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_told_of_when_its_text_changes_and_never_gives_way_to_the_embedded_table() {
+    fn a_changed_text_is_reported_and_a_file_never_gives_way_to_the_embedded_table() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join(NAME);
         let mut file = AccessFile::new(dir.path());

@@ -1,4 +1,4 @@
-//! Restricts the files of the store to their owner, whatever the umask was when they were created.
+//! Restricts the files of the store to their owner, regardless of the umask under which they were created.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;

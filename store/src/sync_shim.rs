@@ -15,7 +15,7 @@ pub(crate) fn calls() -> u64 {
     CALLS.load(Ordering::Relaxed)
 }
 
-/// Syncs the whole file, whatever the range.
+/// Syncs the whole file, regardless of the range.
 #[expect(unsafe_code, reason = "the one symbol that has to replace libc's")]
 #[unsafe(no_mangle)]
 extern "C" fn sync_file_range(fd: c_int, _offset: i64, _bytes: i64, _flags: c_uint) -> c_int {

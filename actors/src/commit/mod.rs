@@ -1,4 +1,4 @@
-//! The way to the commit thread: permits, the queue and its groups.
+//! The path to the commit thread: permits, the queue and its groups.
 
 mod permits;
 mod queue;

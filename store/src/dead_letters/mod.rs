@@ -30,7 +30,7 @@ use crate::sled_store::SealedRecord;
 /// compression adds to an incompressible body.
 const OVERHEAD_BYTES: u64 = 256;
 
-/// Stores dead letters. A thread of its own writes them.
+/// Stores dead letters. A separate thread writes them.
 pub struct DeadLetterStore {
     engine: Arc<Engine>,
     quota: Arc<LetterQuota>,

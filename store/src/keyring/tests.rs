@@ -63,7 +63,7 @@ fn slots_that_were_given_back_come_first_again() {
 }
 
 #[test]
-fn a_wrong_master_key_a_flipped_bit_and_a_newer_format_are_told_apart() {
+fn a_wrong_master_key_a_flipped_bit_and_a_newer_format_are_distinguished() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(fresh(dir.path()));
     let entropy = || Arc::new(TestEntropy::new(3));

@@ -189,7 +189,7 @@ fn sleds_files_of_an_interrupted_first_start_are_created_again() {
 }
 
 #[test]
-fn a_locked_directory_a_wrong_key_and_a_newer_format_are_told_apart() {
+fn a_locked_directory_a_wrong_key_and_a_newer_format_are_distinguished() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
     assert!(matches!(refusal(dir.path()), OpenError::Locked { .. }));
