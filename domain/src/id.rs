@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::{Builder, Uuid};
+
 /// A citizen's id: `^usr_[A-Za-z0-9]{12,32}$`. Kept inline, so that copying one never allocates.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId {
@@ -26,7 +28,7 @@ impl UserId {
         Ok(Self { bytes, length: text.len() as u8 })
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         // `parse` accepts ASCII only.
         std::str::from_utf8(&self.bytes[..self.length as usize]).unwrap_or_default()
@@ -54,18 +56,16 @@ pub struct ProfileId([u8; 16]);
 
 impl ProfileId {
     /// Creates an id from 16 random bytes, setting the version and variant bits of RFC 9562.
-    pub fn from_random(mut random: [u8; 16]) -> Self {
-        random[6] = (random[6] & 0x0f) | 0x40;
-        random[8] = (random[8] & 0x3f) | 0x80;
-        Self(random)
+    pub fn from_random(random: [u8; 16]) -> Self {
+        Self(Builder::from_random_bytes(random).into_uuid().into_bytes())
     }
 
-    /// The id's bytes, as stored.
+    /// Returns the id's bytes, as stored.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0
     }
 
-    /// The id from its stored bytes.
+    /// Returns the id from its stored bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
@@ -73,14 +73,7 @@ impl ProfileId {
 
 impl fmt::Display for ProfileId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("prof_")?;
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
-        }
-        Ok(())
+        write!(f, "prof_{}", Uuid::from_bytes(self.0).hyphenated())
     }
 }
 

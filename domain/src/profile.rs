@@ -41,12 +41,12 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// `assembly_latency_ms` as the document shows it.
+    /// Returns `assembly_latency_ms` as the document shows it.
     pub fn assembly_latency_ms(&self) -> CanonicalJson {
         CanonicalJson::number(f64::from(self.assembly_latency_micros) / 1000.0)
     }
 
-    /// The members that change with every revision, as a JSON object.
+    /// Returns the members that change with every revision, as a JSON object.
     pub fn changing_members(&self) -> String {
         let mut out = String::with_capacity(200);
         out.push_str("{\"assembly_latency_ms\":");
@@ -62,7 +62,7 @@ impl Envelope {
     }
 }
 
-/// Appends bytes in lower-case hexadecimal.
+/// Appends bytes in lower-case hexadecimal. It is on hot paths: unlike `hex::encode` it allocates no string of its own.
 pub fn push_hex(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
         for digit in [byte >> 4, byte & 15] {
@@ -72,13 +72,13 @@ pub fn push_hex(out: &mut String, bytes: &[u8]) {
 }
 
 impl Section {
-    /// A section of these leaves, which must be in canonical order; `None` when there are none.
+    /// Returns a section of these leaves, which must be in canonical order; `None` when there are none.
     pub fn new(leaves: Vec<(Leaf, CanonicalJson)>) -> Option<Self> {
         debug_assert!(leaves.is_sorted_by(|a, b| a.0 < b.0), "leaves are in canonical order");
         (!leaves.is_empty()).then_some(Self { leaves })
     }
 
-    /// The leaves, in canonical order.
+    /// Returns the leaves, in canonical order.
     pub fn leaves(&self) -> &[(Leaf, CanonicalJson)] {
         &self.leaves
     }
@@ -109,7 +109,7 @@ impl Section {
 }
 
 impl Profile {
-    /// The leaves that are present.
+    /// Returns the leaves that are present.
     pub fn present(&self) -> LeafSet {
         self.present
     }
@@ -124,7 +124,7 @@ impl Profile {
         self.section(leaf.field().member)?.get(leaf)
     }
 
-    /// The citizen's consent as the profile has it.
+    /// Returns the citizen's consent as the profile has it.
     pub fn consent(&self) -> Consent {
         let value = |leaf| self.get(leaf).map(CanonicalJson::as_str);
         let level = match value(Leaf::ConsentDataSharingLevel) {
@@ -159,7 +159,7 @@ impl Profile {
         self.replace(member, Section::new(leaves));
     }
 
-    /// A profile of stored leaves, which must be in canonical order within each member.
+    /// Returns a profile of stored leaves, which must be in canonical order within each member.
     pub(crate) fn from_leaves(leaves: Vec<(Leaf, CanonicalJson)>) -> Self {
         let mut profile = Self::default();
         let mut leaves = leaves.into_iter().peekable();
@@ -174,7 +174,7 @@ impl Profile {
         profile
     }
 
-    /// Every present leaf with its value, in canonical order.
+    /// Returns every present leaf with its value, in canonical order.
     pub fn leaves(&self) -> impl Iterator<Item = (Leaf, &CanonicalJson)> {
         self.members.iter().flatten().flat_map(|section| section.leaves.iter().map(|(leaf, value)| (*leaf, value)))
     }

@@ -1,4 +1,4 @@
-//! Published events: what one viewer receives about one step of one user (events.md, "Out").
+//! Published events: what one viewer receives about one step of one user (see docs/events.md).
 //!
 //! A patch can be applied to whatever copy the follower holds. If the copy may contain more than the viewer may see
 //! now, or if there is none, the patch carries the whole document. So the consents under which a follower read earlier
@@ -10,6 +10,7 @@ mod step_visibility;
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
 
 pub use event_type::{PublishedEventType, PublishedEventTypes, UnknownEventType};
 pub use step_visibility::StepVisibility;
@@ -49,12 +50,12 @@ pub struct PublishedEvent {
     pub members: String,
 }
 
-/// `patch_id`: the same whenever the same patch is made.
+/// Returns the `patch_id`, which is the same whenever the same patch is built again.
 pub fn patch_id(profile_id: ProfileId, base: u64, revision: u64) -> String {
     derived_id("patch_", "patch", profile_id, base, revision)
 }
 
-/// The events of a step, in the order of their types.
+/// Returns the events of a step, in the order of their types.
 pub fn events(
     step: &Transition<'_>,
     visibility: &StepVisibility,
@@ -111,7 +112,7 @@ impl VisibleStep {
         Self { delta, mask, withdrawn, continues }
     }
 
-    /// The percentages before and after, where both are seen and differ.
+    /// Returns the percentages before and after, if the viewer sees both and they differ.
     fn pcts(&self) -> Option<(&str, &str)> {
         let change = self.delta.changes.iter().find(|change| change.leaf == Leaf::ProfileCompletenessPct)?;
         Some((change.old.as_ref()?.as_str(), change.new.as_ref()?.as_str()))
@@ -183,7 +184,7 @@ fn completeness_data(step: &Transition<'_>, mask: LeafSet, (old, new): (&str, &s
     )
 }
 
-/// The members of the CloudEvent (CloudEvents 1.0.2, JSON format) around `data`.
+/// Returns the members of the CloudEvent (CloudEvents 1.0.2, JSON format) around `data`.
 fn members(step: &Transition<'_>, kind: PublishedEventType, data: &str) -> String {
     let (base, revision) = (step.delta.base, step.delta.revision);
     let name = kind.name();
@@ -195,7 +196,7 @@ fn members(step: &Transition<'_>, kind: PublishedEventType, data: &str) -> Strin
     )
 }
 
-/// An id in the form of a UUID of version 8 (RFC 9562), of nothing but what is in every envelope.
+/// Returns an id in the form of a UUID of version 8 (RFC 9562), derived only from values that every viewer sees.
 fn derived_id(prefix: &str, of: &str, profile_id: ProfileId, base: u64, revision: u64) -> String {
     let hash = Sha256::new()
         .chain_update(profile_id.to_bytes())
@@ -205,16 +206,9 @@ fn derived_id(prefix: &str, of: &str, profile_id: ProfileId, base: u64, revision
         .finalize();
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
-    bytes[6] = (bytes[6] & 0x0f) | 0x80;
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    let mut id = prefix.to_owned();
-    for (index, part) in [&bytes[..4], &bytes[4..6], &bytes[6..8], &bytes[8..10], &bytes[10..]].iter().enumerate() {
-        if index > 0 {
-            id.push('-');
-        }
-        push_hex(&mut id, part);
-    }
-    id
+    let uuid = Builder::from_custom_bytes(bytes).into_uuid();
+    let mut text = Uuid::encode_buffer();
+    [prefix, uuid.hyphenated().encode_lower(&mut text)].concat()
 }
 
 fn hex(bytes: &[u8]) -> String {
