@@ -53,8 +53,8 @@ pub fn pct(present: LeafSet, value: ValueOf<'_>, rules: &Rules) -> u8 {
     share(present, applicable(value, rules))
 }
 
-/// The percentage of each section that has an applicable leaf within `mask`, counted over those leaves,
-/// in canonical order.
+/// Returns the percentage of each section that has an applicable leaf within `mask`, counted over those leaves, in
+/// canonical order.
 pub fn section_pcts(
     present: LeafSet,
     value: ValueOf<'_>,
@@ -65,8 +65,8 @@ pub fn section_pcts(
     counted.members().map(move |member| (member, share(present, counted.and(member.leaves()))))
 }
 
-/// The applicable leaves within `mask` that are not present, the most valuable first: by importance, then by
-/// how many schemes wait for it, then by path.
+/// Returns the applicable leaves within `mask` that are not present, the most valuable first: by importance, then by
+/// the number of schemes that wait for it, then by path.
 pub fn missing_fields(present: LeafSet, value: ValueOf<'_>, rules: &Rules, mask: LeafSet) -> Vec<MissingField> {
     let missing = applicable(&|leaf| visible(leaf, value, mask), rules).and(mask).without(present);
     let mut fields: Vec<_> = missing
@@ -87,7 +87,7 @@ fn visible(leaf: Leaf, value: ValueOf<'_>, mask: LeafSet) -> Option<CanonicalJso
     mask.has(leaf).then(|| value(leaf)).flatten()
 }
 
-/// The leaves that count for a profile with these values.
+/// Returns the leaves that count for a profile with these values.
 fn applicable(value: ValueOf<'_>, rules: &Rules) -> LeafSet {
     rules.not_applicable.iter().fold(COUNTED, |leaves, rule| {
         let excused = leaves.has(rule.leaf)
@@ -131,7 +131,7 @@ const fn weight(leaves: LeafSet) -> usize {
 fn reason(leaf: Leaf) -> &'static str {
     match (leaf, leaf.field().owner) {
         // A district can be known and still be withheld.
-        (Leaf::DemographicsDistrict, _) => "no source has given a district that lies in the state",
+        (Leaf::DemographicsDistrict, _) => "no source has given a district that is in the state",
         (Leaf::DemographicsState | Leaf::DemographicsPincode, _) => {
             "neither identity's address, the metadata store nor the citizen has given it"
         }

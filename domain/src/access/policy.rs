@@ -31,7 +31,7 @@ pub struct ViewerRules {
 
 /// The error for a path of the access table that names no field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{path}` is no path of the profile: give a field's dotted path, `section.*` or `*`")]
+#[error("`{path}` is not a path of the profile: give a field's dotted path, `section.*` or `*`")]
 pub struct InvalidAccess {
     /// The path as it was written.
     pub path: String,
@@ -69,7 +69,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// What `viewer` may see of `user` at this consent.
+    /// Returns what `viewer` may see of `user` under this consent.
     pub fn visibility(&self, viewer: &Viewer, user: &crate::id::UserId, consent: Consent) -> Visibility {
         let level = consent.level as usize;
         match viewer {
@@ -112,7 +112,7 @@ fn parse_paths(paths: &[String]) -> Result<LeafSet, InvalidAccess> {
     paths.iter().try_fold(LeafSet::EMPTY, |set, path| Ok(set.or(parse_path(path)?)))
 }
 
-/// The leaves that a path of the table names: a leaf exactly, or a subtree with `.*`.
+/// Returns the leaves that a path of the table names: one leaf, or a subtree with `.*`.
 fn parse_path(path: &str) -> Result<LeafSet, InvalidAccess> {
     let found = match path.strip_suffix(".*") {
         _ if path == "*" => Some(LeafSet::ALL),

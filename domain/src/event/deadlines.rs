@@ -8,7 +8,7 @@ use crate::canonical::CanonicalJson;
 use crate::day::format_instant;
 use crate::json::Json;
 
-/// The event's data is the deadline.
+/// Reads the event's data, which is the deadline.
 pub(super) fn read_detected(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>) {
     let mut out = String::with_capacity(192);
     let written = check::write_item(&DEADLINE, data, at, draft.rules, &mut out);

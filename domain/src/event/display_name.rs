@@ -15,7 +15,8 @@ const VIRAMA: u8 = 9;
 /// Maximum number of letters of a given name that is itself shortened: `Md.`, `Mohd.`, `मो.`
 const SHORTENED_LETTERS: usize = 4;
 
-/// Whether `text` is a given name plus an initial: `Rajesh K.`. More than that would be a full name, class RED.
+/// Returns whether `text` is a given name plus an initial: `Rajesh K.`. Anything longer is treated as a full name,
+/// which is class RED.
 pub(crate) fn is_display_name(text: &str) -> bool {
     text.split_once(' ').is_some_and(|(given, initial)| is_given(given) && is_initial(initial))
 }
@@ -35,7 +36,7 @@ fn is_initial(text: &str) -> bool {
         .is_some_and(|initial| joiners_are_in_place(initial) && (is_syllable(initial) || is_letter_name(initial)))
 }
 
-/// The text before its full stop: the Latin one, that of Urdu, or the Devanagari abbreviation sign.
+/// Returns the text before its full stop: the Latin one, that of Urdu, or the Devanagari abbreviation sign.
 fn without_full_stop(text: &str) -> Option<&str> {
     text.strip_suffix(['.', '\u{6d4}', '\u{970}'])
 }
@@ -44,13 +45,13 @@ fn is_letter(c: char) -> bool {
     c.is_alphabetic() && !is_combining_mark(c)
 }
 
-/// A combining mark, or a joiner, whose place [`joiners_are_in_place`] checks.
+/// Returns whether `c` is a combining mark, or a joiner, whose position [`joiners_are_in_place`] checks.
 fn is_mark(c: char) -> bool {
     is_combining_mark(c) || matches!(c, ZWNJ | ZWJ)
 }
 
-/// Whether every zero-width joiner and non-joiner stands where the spelling of a language needs it: after a virama
-/// (UAX #31, section 2.3, A1 and B), before one (the Bengali ya-phala after ra), or between Arabic letters (A2).
+/// Returns whether every zero-width joiner and non-joiner stands where the spelling of a language needs it: after a
+/// virama (UAX #31, section 2.3, A1 and B), before one (the Bengali ya-phala after ra), or between Arabic letters (A2).
 fn joiners_are_in_place(text: &str) -> bool {
     let is_virama = |c: Option<char>| c.is_some_and(|c| canonical_combining_class(c) == VIRAMA);
     let is_arabic = |c: Option<char>| c.is_some_and(|c| is_letter(c) && matches!(c, '\u{600}'..='\u{6ff}'));
@@ -63,7 +64,8 @@ fn joiners_are_in_place(text: &str) -> bool {
     })
 }
 
-/// One letter that is not in lower case, with its marks; in an Indian script also letters that a virama joins to it.
+/// Returns whether the text is one letter that is not lower case, with its marks; in an Indian script also letters that
+/// a virama joins to it.
 fn is_syllable(text: &str) -> bool {
     let mut joined = true;
     text.chars().enumerate().all(|(index, c)| {
@@ -116,8 +118,8 @@ enum Sound {
     Letter(char),
 }
 
-/// The sound of a character of the blocks from Devanagari to Malayalam. They are laid out alike (ISCII), so one table
-/// by the place in the block serves all of them.
+/// Returns the sound of a character of the blocks from Devanagari to Malayalam. All these blocks have the same layout
+/// (ISCII), so one table by the position in the block serves them all.
 fn sound(c: char) -> Option<Sound> {
     let code = u32::from(c);
     if !(0x0900..=0x0d7f).contains(&code) {

@@ -55,12 +55,12 @@ impl<'r> Draft<'r> {
         } else if Member::parse(name).is_some() {
             EventFault::new(EventProblem::NotOwner, at, "belongs to another source or another place of the event")
         } else {
-            EventFault::new(EventProblem::UnknownMember, at, "is no member of this object")
+            EventFault::new(EventProblem::UnknownMember, at, "is not a member of this object")
         };
         self.fault(fault);
     }
 
-    /// A register's whole value, or `null` to withdraw it.
+    /// Reads a register's whole value, or `null` to withdraw it.
     pub(crate) fn register(&mut self, path: RegisterPath, shape: Shape, value: &Json<'_>, at: &Location<'_>) {
         if *value == Json::Null {
             return self.withdraw(path);
@@ -72,7 +72,7 @@ impl<'r> Draft<'r> {
         }
     }
 
-    /// A leaf of the profile.
+    /// Reads the value of a profile leaf.
     pub(crate) fn leaf(&mut self, leaf: Leaf, value: &Json<'_>, at: &Location<'_>) {
         match Shape::for_leaf(leaf) {
             Some(shape) => self.register(RegisterPath::Leaf(leaf), shape, value, at),
@@ -80,7 +80,7 @@ impl<'r> Draft<'r> {
         }
     }
 
-    /// Some leaves of a section: an object, or `null` to withdraw them all.
+    /// Reads some leaves of a section: an object, or `null` to withdraw them all.
     pub(crate) fn section(&mut self, member: Member, writable: LeafSet, value: &Json<'_>, at: &Location<'_>) {
         if *value == Json::Null {
             return writable.iter().for_each(|leaf| self.withdraw(RegisterPath::Leaf(leaf)));
@@ -95,7 +95,7 @@ impl<'r> Draft<'r> {
         }
     }
 
-    /// A register's checked value.
+    /// Adds a register's checked value.
     pub(crate) fn write(&mut self, path: RegisterPath, value: CanonicalJson) {
         self.writes.push(RegisterWrite { path, kind: self.kind, value: Some(value) });
     }
@@ -108,12 +108,12 @@ impl<'r> Draft<'r> {
     }
 }
 
-/// The leaves of a section that sources may write.
+/// Returns the leaves of a section that sources may write.
 pub(crate) fn writable(member: Member) -> LeafSet {
     member.leaves().iter().filter(|leaf| leaf.field().owner != Owner::Derived).collect()
 }
 
-/// The member of that name.
+/// Returns the member of that name.
 pub(crate) fn find<'v, 'j>(members: &'v Members<'j>, name: &str) -> Option<&'v Json<'j>> {
     members.iter().find(|(member, _)| member == name).map(|(_, value)| value)
 }

@@ -124,7 +124,7 @@ fn source(value: &Json<'_>, posted_to: Source, at: &Location<'_>) -> Result<(), 
     Ok(())
 }
 
-/// The last segment of a URI reference's path (RFC 3986 §3).
+/// Returns the last segment of a URI reference's path (RFC 3986 §3).
 fn last_segment(reference: &str) -> &str {
     let hierarchy = reference.split(['?', '#']).next().unwrap_or_default();
     let after_scheme = match hierarchy.split_once(':') {
@@ -140,7 +140,7 @@ fn last_segment(reference: &str) -> &str {
 
 fn event_type(value: &Json<'_>, posted_to: Source, at: &Location<'_>) -> Result<FeedEventType, EventFault> {
     let Some(event_type) = FeedEventType::parse(check::string(value, at)?) else {
-        return Err(EventFault::new(EventProblem::UnknownType, at, "is the type of no feed event"));
+        return Err(EventFault::new(EventProblem::UnknownType, at, "is not a feed event type"));
     };
     if event_type.source() != posted_to {
         let detail = format!("only the source `{}` may send this type", event_type.source().name());
@@ -173,7 +173,7 @@ fn observed_at(value: &Json<'_>, limits: &Limits, now_micros: i64, at: &Location
     Ok(micros)
 }
 
-/// `application/json`, or any media type with the suffix `+json`.
+/// Checks that the value is `application/json`, or any media type with the suffix `+json`.
 fn content_type(value: &Json<'_>, at: &Location<'_>) -> Result<(), EventFault> {
     let text = check::string(value, at)?;
     let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

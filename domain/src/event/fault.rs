@@ -55,7 +55,7 @@ impl<'a> Location<'a> {
         Location { step: PointerToken::Index(index), outer: Some(self) }
     }
 
-    /// The JSON Pointer (RFC 6901).
+    /// Returns the JSON Pointer (RFC 6901).
     pub(crate) fn pointer(&self) -> String {
         let mut steps = Vec::new();
         let mut at = self;
@@ -90,7 +90,8 @@ pub(crate) fn cut_to_repeatable(pointer: String) -> String {
     pointer
 }
 
-/// A member's name comes from the event too: it could be anything, even an Aadhaar number.
+/// Returns whether a member's name may be repeated in an answer. It comes from the event, so it could be anything, even
+/// an Aadhaar number.
 fn may_be_repeated(name: &str) -> bool {
     name.chars().count() <= NAME_CHARS && !name.chars().any(char::is_control) && !crate::sensitive::in_text(name)
 }

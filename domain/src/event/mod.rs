@@ -113,7 +113,7 @@ impl SharedText {
         &self.0
     }
 
-    /// Stored text, which shares its buffer.
+    /// Returns the event of stored text, whose buffer it shares.
     pub(crate) fn from_stored(text: ByteString) -> Self {
         Self(text)
     }

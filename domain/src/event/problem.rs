@@ -11,12 +11,12 @@ macro_rules! problems {
         }
 
         impl EventProblem {
-            /// One short sentence, the same for every occurrence (RFC 9457 `title`).
+            /// Returns one short sentence, the same for every occurrence (RFC 9457 `title`).
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),* }
             }
 
-            /// The HTTP status of a request that holds this event alone.
+            /// Returns the HTTP status of a request that holds this event alone.
             pub const fn status(self) -> u16 {
                 match self { $(Self::$variant => $status),* }
             }
@@ -44,15 +44,15 @@ problems! {
     UnsupportedContentType = 422, "unsupported-content-type", "The event's data is not JSON";
     /// An extension's name is not one that CloudEvents allows.
     InvalidAttributeName = 422, "invalid-attribute-name", "An attribute's name is not legal in CloudEvents";
-    /// The type is none of the feed events.
-    UnknownType = 422, "unknown-type", "The type is no feed event";
+    /// The type is not a feed event type.
+    UnknownType = 422, "unknown-type", "The type is not a feed event type";
     /// The type belongs to another source than the path's.
     WrongSource = 422, "wrong-source", "The type belongs to another source";
     /// The last segment of `source` is not the path's source.
     SourceMismatch = 422, "source-mismatch", "The event's source is not the path's";
-    /// The subject is no user id.
-    InvalidSubject = 422, "invalid-subject", "The subject is no user id";
-    /// The time is no RFC 3339 time.
+    /// The subject is not a user id.
+    InvalidSubject = 422, "invalid-subject", "The subject is not a user id";
+    /// The time is not in the form of RFC 3339.
     InvalidTime = 422, "invalid-time", "The time is not in the form of RFC 3339";
     /// The time is too far ahead of the clock.
     TimeInFuture = 422, "time-in-future", "The time is too far ahead";
@@ -61,7 +61,7 @@ problems! {
     /// The source may not claim this kind.
     KindNotAllowed = 422, "kind-not-allowed", "The source may not claim this kind";
 
-    /// A member that must be there is not.
+    /// A required member is missing.
     MissingMember = 422, "missing-member", "A member is missing";
     /// A member that is not in the contract.
     UnknownMember = 422, "unknown-member", "A member is unknown";

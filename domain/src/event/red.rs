@@ -4,8 +4,8 @@ use super::display_name::is_display_name;
 use crate::json::Json;
 use crate::sensitive::in_text;
 
-/// Whether anything in a rejected event looks like class RED, names of members included. Used where an event is
-/// about to be kept, so that a false positive is better than a miss.
+/// Returns whether anything in a rejected event looks like class RED, names of members included. It is used before an
+/// event is stored, so a false positive is better than a miss.
 pub(crate) fn in_event(event: &Json<'_>) -> bool {
     match event {
         Json::String(text) => in_text(text),
@@ -24,9 +24,9 @@ pub(crate) fn in_event(event: &Json<'_>) -> bool {
     }
 }
 
-/// Whether text that could not be read as an event may hold class RED. Its members and values are not known, so every
-/// word counts as a name, and what cannot be searched as it stands (escapes, a display name, text that is no UTF-8)
-/// counts as found.
+/// Returns whether text that could not be read as an event may hold class RED. Its members and values are not known, so
+/// every word counts as a name, and what cannot be searched as it stands (escapes, a display name, text that is not
+/// UTF-8) counts as found.
 pub(crate) fn may_hold_red(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return true };
     text.contains("\\u")
@@ -36,7 +36,7 @@ pub(crate) fn may_hold_red(bytes: &[u8]) -> bool {
         || in_text(text)
 }
 
-/// Whether a member of this name is likely to hold class RED.
+/// Returns whether a member of this name is likely to hold class RED.
 fn names_red(name: &str) -> bool {
     const WORDS: [&str; 21] = [
         "name",

@@ -133,7 +133,7 @@ pub(crate) static RECOMMENDED_ACTION: Item = Item {
 };
 
 impl Shape {
-    /// What a source may send for a leaf; `None` for what only the server writes.
+    /// Returns what a source may send for a leaf; `None` for leaves that only the server writes.
     pub(crate) fn for_leaf(leaf: Leaf) -> Option<Self> {
         Some(match leaf.field().value {
             ValueType::Bool => Self::Bool,

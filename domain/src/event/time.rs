@@ -45,7 +45,7 @@ pub fn parse_micros(text: &str) -> Option<i64> {
     }
 }
 
-/// Year, month, day, hour, minute and second of `YYYY-MM-DDThh:mm:ss`.
+/// Returns the year, month, day, hour, minute and second of `YYYY-MM-DDThh:mm:ss`.
 fn fields(text: &[u8]) -> Option<[i16; 6]> {
     let fits = text.iter().zip(b"0000-00-00T00:00:00").all(|(byte, pattern)| match pattern {
         b'0' => byte.is_ascii_digit(),
@@ -56,7 +56,7 @@ fn fields(text: &[u8]) -> Option<[i16; 6]> {
     fits.then(|| [number(0, 4), number(5, 7), number(8, 10), number(11, 13), number(14, 16), number(17, 19)])
 }
 
-/// The fraction in microseconds, and what follows it.
+/// Returns the fraction in microseconds, and the text after it.
 fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let Some(tail) = text.strip_prefix(b".") else { return Some((0, text)) };
     let length = tail.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -65,7 +65,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     (length > 0).then(|| (kept.fold(0, |micros, byte| micros * 10 + i64::from(byte - b'0')), zone))
 }
 
-/// The zone's offset from UTC in seconds.
+/// Returns the zone's offset from UTC in seconds.
 fn offset(zone: &[u8]) -> Option<i64> {
     match zone {
         [b'Z' | b'z'] => Some(0),
@@ -79,7 +79,7 @@ fn offset(zone: &[u8]) -> Option<i64> {
     }
 }
 
-/// Whether the second that begins at `instant` is the last ordinary one of a month in UTC.
+/// Returns whether the second that begins at `instant` is the last ordinary one of a month in UTC.
 fn ends_month(instant: i64) -> bool {
     let next = instant + 1;
     let day = i32::try_from(next.div_euclid(DAY_S)).map(|day| Day(day).to_date().day());

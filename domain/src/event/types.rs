@@ -12,7 +12,7 @@ macro_rules! types {
         }
 
         impl FeedEventType {
-            /// The only source that may send it.
+            /// Returns the only source that may send events of this type.
             pub const fn source(self) -> Source {
                 match self { $(Self::$variant => Source::$source),* }
             }

@@ -36,12 +36,12 @@ pub enum Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// The member of that name, if this is an object that has it.
+    /// Returns the member of that name, if this is an object that has it.
     pub fn get(&self, name: &str) -> Option<&Self> {
         self.as_object()?.iter().find(|(member, _)| member == name).map(|(_, value)| value)
     }
 
-    /// The members, if this is an object.
+    /// Returns the members, if this is an object.
     pub fn as_object(&self) -> Option<&[(Cow<'a, str>, Self)]> {
         match self {
             Self::Object(members) => Some(members),
@@ -49,7 +49,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The items, if this is an array.
+    /// Returns the items, if this is an array.
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
             Self::Array(items) => Some(items),
@@ -57,7 +57,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The text, if this is a string.
+    /// Returns the text, if this is a string.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -65,7 +65,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The integer, if this is an integral number.
+    /// Returns the integer, if this is an integral number.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Integer(value) => Some(*value),
@@ -73,7 +73,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The number, if this is one.
+    /// Returns the number, if this is a number.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             // At most 2^53 in magnitude, so nothing is lost.
@@ -83,7 +83,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The truth value, if this is one.
+    /// Returns the boolean, if this is a boolean.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),

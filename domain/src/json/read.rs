@@ -15,7 +15,7 @@ use crate::canonical::CanonicalJson;
 pub struct JsonError {
     /// The kind of fault.
     pub problem: JsonProblem,
-    /// The place of the fault as a JSON Pointer; `None` where the text is no JSON, so that no pointer is meaningful.
+    /// The place of the fault as a JSON Pointer; `None` where the text is not JSON, so that no pointer is meaningful.
     pub pointer: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub enum JsonProblem {
         column: usize,
     },
     /// The text is JSON, but no array.
-    #[error("the text is no JSON array")]
+    #[error("the text is not a JSON array")]
     NotAnArray,
     /// The text is not UTF-8.
     #[error("the text is not UTF-8 at byte {offset}")]

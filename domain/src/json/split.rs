@@ -85,7 +85,7 @@ enum SplitFault {
 }
 
 impl ArraySplitter {
-    /// A splitter of an array of at most `limit` items.
+    /// Returns a splitter of an array of at most `limit` items.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -123,7 +123,7 @@ impl ArraySplitter {
     /// Scans the rest of `text`, which is whole now, and gives the place of each item.
     ///
     /// # Errors
-    /// The text is no array of at most the limit of items.
+    /// The text is not an array of at most the maximum number of items.
     pub fn finish(mut self, text: &[u8]) -> Result<Vec<Range<usize>>, SplitError> {
         self.advance(text)?;
         if self.valid < text.len() {
@@ -148,7 +148,7 @@ impl ArraySplitter {
         Ok(())
     }
 
-    /// The state after `byte`.
+    /// Returns the state after `byte`.
     fn step(&mut self, byte: u8) -> Result<State, SplitFault> {
         if is_space(byte) && self.state.skips_space() {
             return Ok(self.state);
@@ -229,7 +229,7 @@ impl ArraySplitter {
         if self.nesting.depth == 0 { State::Done } else { self.end_value(self.at + 1) }
     }
 
-    /// The value that was read last ends before `end`.
+    /// Records that the last value ends before `end`.
     fn end_value(&mut self, end: usize) -> State {
         if self.nesting.depth == 1 {
             self.items.push(self.item_start..end);
@@ -264,7 +264,7 @@ impl State {
 }
 
 impl Number {
-    /// The part that `byte` belongs to, if it continues the number.
+    /// Returns the part of a number that `byte` belongs to, if it continues the number.
     fn next(self, byte: u8) -> Option<Self> {
         match (self, byte) {
             (Self::Minus, b'0') => Some(Self::Zero),

@@ -84,7 +84,7 @@ fn numbers_beyond_2_to_the_53_are_refused_however_they_are_written() {
 #[test]
 fn text_that_is_no_json_is_called_so_even_behind_another_fault() {
     for text in [r#"{"a":1,"a":2,"b":x}"#, r#"{"a":1e999,"b":x1}"#, &("[".repeat(70) + "x")] {
-        let error = parse(text.as_bytes(), 64).expect_err("it is no JSON");
+        let error = parse(text.as_bytes(), 64).expect_err("it is not JSON");
         assert!(matches!(error.problem, JsonProblem::Malformed { .. }), "{text}: {error}");
         assert_eq!(error.pointer, None);
     }

@@ -25,7 +25,7 @@ pub struct PublishedEventTypes(u8);
 
 /// The error for a name that is not an event type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a name in the list is no type of published events")]
+#[error("a name in the list is not a published event type")]
 pub struct UnknownEventType;
 
 impl PublishedEventTypes {
@@ -43,7 +43,7 @@ impl PublishedEventTypes {
         })
     }
 
-    /// Whether `kind` is in the set.
+    /// Returns whether `kind` is in the set.
     pub const fn has(self, kind: PublishedEventType) -> bool {
         self.0 & 1 << kind as u8 != 0
     }

@@ -48,7 +48,7 @@ impl StepVisibility {
         }
     }
 
-    /// Whether the step hides the user.
+    /// Returns whether the step hides the user.
     pub fn hides(&self) -> bool {
         self.held != Visibility::Hidden && self.after == Visibility::Hidden
     }

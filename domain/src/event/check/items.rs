@@ -30,7 +30,7 @@ pub(crate) fn write_item(
                 return Err(EventFault::new(
                     EventProblem::UnknownMember,
                     &at.member(name),
-                    "is no member of this object",
+                    "is not a member of this object",
                 ));
             }
         }

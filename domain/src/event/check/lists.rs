@@ -5,7 +5,7 @@ use crate::canonical::{write_array, write_string};
 use crate::event::{EventFault, Location};
 use crate::json::Json;
 
-/// A set: sorted bytewise; an item that is sent twice counts once.
+/// Writes a set, sorted bytewise; an item that was sent twice counts once.
 pub(super) fn write_set<'v>(
     value: &'v Json<'_>,
     limit: usize,
@@ -21,7 +21,7 @@ pub(super) fn write_set<'v>(
     Ok(())
 }
 
-/// A list, in the order it was sent in.
+/// Writes a list in the order in which it was sent.
 pub(super) fn write_list<'v>(
     value: &'v Json<'_>,
     limit: usize,

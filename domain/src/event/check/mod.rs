@@ -125,7 +125,7 @@ fn write_fraction(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Resu
     Ok(())
 }
 
-/// Text that is known to need no escape.
+/// Writes text that needs no escape.
 fn write_plain(text: &str, out: &mut String) -> Result<(), EventFault> {
     out.push('"');
     out.push_str(text);
@@ -133,7 +133,7 @@ fn write_plain(text: &str, out: &mut String) -> Result<(), EventFault> {
     Ok(())
 }
 
-/// Whether text is a date of the calendar.
+/// Returns whether the text is a calendar date.
 fn is_date(text: &str) -> bool {
     Day::parse(text).is_some()
 }

@@ -9,7 +9,7 @@ use crate::rules::Limits;
 use crate::source::Source;
 use crate::table::{FIELDS, Leaf, Member};
 
-/// Source to "verified_/synced_/computed_" + date.
+/// Writes an object from source to "verified_", "synced_" or "computed_" with a date.
 pub(super) fn write_source_trace(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Result<(), EventFault> {
     write_by_source(value, at, out, |value, at, out| {
         let text = string(value, at)?;
@@ -23,7 +23,7 @@ pub(super) fn write_source_trace(value: &Json<'_>, at: &Location<'_>, out: &mut 
     })
 }
 
-/// Source to {confidence, fields}: how far the source is to be believed about these fields.
+/// Writes an object from source to `{confidence, fields}`: how reliable the source is for these fields.
 pub(super) fn write_source_confidence(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Result<(), EventFault> {
     write_by_source(value, at, out, |value, at, out| {
         let members = object(value, at)?;
@@ -43,7 +43,7 @@ pub(super) fn write_source_confidence(value: &Json<'_>, at: &Location<'_>, out: 
     })
 }
 
-/// Any object, as long as its canonical form is small and its strings are clean.
+/// Writes any object whose canonical form is small and whose strings pass the text checks.
 pub(super) fn write_metrics(
     value: &Json<'_>,
     limits: &Limits,
@@ -89,7 +89,7 @@ fn write_by_source(
 ) -> Result<(), EventFault> {
     let members = object(value, at)?;
     if let Some((name, _)) = members.iter().find(|(name, _)| Source::parse(name).is_none()) {
-        return Err(EventFault::new(EventProblem::UnknownMember, &at.member(name), "is no source"));
+        return Err(EventFault::new(EventProblem::UnknownMember, &at.member(name), "is an unknown source"));
     }
     let mut sorted: Vec<_> = members.iter().collect();
     sorted.sort_unstable_by_key(|(name, _)| name);
@@ -106,7 +106,7 @@ fn write_by_source(
     Ok(())
 }
 
-/// Dotted paths of the profile, or `section.*`.
+/// Writes a set of dotted paths of the profile, or `section.*`.
 fn write_fields(value: &Json<'_>, at: &Location<'_>, out: &mut String) -> Result<(), EventFault> {
     let items = array(value, FIELDS.len() + Member::COUNT, at)?;
     let path = |(index, item): (usize, _)| {

@@ -13,7 +13,7 @@ const TOKEN_CHARS: usize = 128;
 /// Characters of a display name.
 const DISPLAY_NAME_CHARS: usize = 64;
 
-/// One of some words.
+/// Returns the text if it is one of `words`.
 pub(crate) fn word<'v>(value: &'v Json<'_>, words: &[&str], at: &Location<'_>) -> Result<&'v str, EventFault> {
     let text = string(value, at)?;
     if !words.contains(&text) {
@@ -26,7 +26,7 @@ pub(crate) fn word<'v>(value: &'v Json<'_>, words: &[&str], at: &Location<'_>) -
     Ok(text)
 }
 
-/// Free text: bounded, not empty, in form NFC, without control characters and class RED.
+/// Returns free text if it is bounded, not empty, in form NFC, and without control characters and class RED.
 ///
 /// Text that is not in NFC is refused and not normalised, because stamps hash what the source sent.
 pub(crate) fn free<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) -> Result<&'v str, EventFault> {
@@ -49,7 +49,7 @@ fn holds_red(at: &Location<'_>) -> EventFault {
     EventFault::new(EventProblem::ClassRed, at, "must not hold an Aadhaar number, a PAN or a phone number")
 }
 
-/// Text of any content: bounded, not empty, in form NFC, without control characters.
+/// Returns text of any content if it is bounded, not empty, in form NFC, and without control characters.
 pub(crate) fn clean<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) -> Result<&'v str, EventFault> {
     let text = string(value, at)?;
     if text.is_empty() {
@@ -59,7 +59,7 @@ pub(crate) fn clean<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) ->
     Ok(text)
 }
 
-/// Length, form NFC and control characters.
+/// Checks the length, form NFC and control characters.
 pub(crate) fn check_clean(text: &str, chars: usize, at: &Location<'_>) -> Result<(), EventFault> {
     // Most text is ASCII, whose bytes are its characters and which is always in NFC.
     let ascii = text.is_ascii();
@@ -76,7 +76,7 @@ pub(crate) fn check_clean(text: &str, chars: usize, at: &Location<'_>) -> Result
     Ok(())
 }
 
-/// `^[A-Za-z0-9_.:-]+$`, of at most `chars` characters.
+/// Returns an id that matches `^[A-Za-z0-9_.:-]+$` and has at most `chars` characters.
 pub(crate) fn item_id<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) -> Result<&'v str, EventFault> {
     let is_id_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
     let id = string(value, at)?;
@@ -88,7 +88,7 @@ pub(crate) fn item_id<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) 
     Ok(id)
 }
 
-/// A date of the calendar.
+/// Returns the text if it is a calendar date.
 pub(crate) fn date<'v>(value: &'v Json<'_>, at: &Location<'_>) -> Result<&'v str, EventFault> {
     matching(value, at, "must be a date, as `YYYY-MM-DD`", is_date)
 }
@@ -138,7 +138,8 @@ pub(super) fn pincode<'v>(value: &'v Json<'_>, at: &Location<'_>) -> Result<&'v 
     })
 }
 
-/// A path of RFC 3986 with perhaps a query and a fragment. `//…` would name another host.
+/// Returns a path of RFC 3986, with an optional query and fragment. `//…` is refused, because it would name another
+/// host.
 pub(super) fn path<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) -> Result<&'v str, EventFault> {
     let text = matching(value, at, "must be a path that starts with one `/`, not a URL", |text| {
         text.starts_with('/') && !text.starts_with("//") && is_uri_text(text)
@@ -148,7 +149,7 @@ pub(super) fn path<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) -> 
     Ok(text)
 }
 
-/// A URI reference that names a source.
+/// Returns a URI reference that names a source.
 pub(crate) fn uri_reference<'v>(value: &'v Json<'_>, chars: usize, at: &Location<'_>) -> Result<&'v str, EventFault> {
     let text = clean(value, chars, at)?;
     if !is_uri_text(text) {
@@ -158,7 +159,7 @@ pub(crate) fn uri_reference<'v>(value: &'v Json<'_>, chars: usize, at: &Location
     Ok(text)
 }
 
-/// Whether text consists of the characters of RFC 3986, and every `%` begins an escape.
+/// Returns whether the text consists of characters of RFC 3986, and every `%` begins an escape.
 fn is_uri_text(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.iter().enumerate().all(|(index, byte)| match byte {

@@ -82,7 +82,7 @@ fn text_that_is_no_array_is_refused_with_its_position() {
     }
 }
 
-/// Bytes that are often nearly an array.
+/// Returns a strategy for bytes that are often nearly an array.
 fn nearly_array() -> impl Strategy<Value = Vec<u8>> {
     const PARTS: [&str; 34] = [
         "[",
@@ -127,7 +127,7 @@ fn nearly_array() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// An array as `serde_json` writes it, with white space in it.
+/// Returns a strategy for arrays as `serde_json` writes them, with white space in them.
 fn array() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
