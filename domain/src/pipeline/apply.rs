@@ -184,7 +184,7 @@ fn new_state(new_user: NewUser, context: &AssemblyContext<'_>) -> UserState {
 }
 
 impl StateChange {
-    /// `generated_at` never goes backwards: an earlier time is lifted to this.
+    /// Returns the earliest allowed `generated_at`, which never goes backwards: an earlier time is raised to this one.
     fn not_before(&self) -> i64 {
         self.next.envelope.generated_at
     }

@@ -53,7 +53,7 @@ impl Operation<'_> {
         }
     }
 
-    /// About how many bytes it takes in a patch.
+    /// Returns the approximate number of bytes that the change takes in a patch.
     fn size(&self) -> usize {
         match self {
             Self::Add(path, value) | Self::Replace(path, value) => 32 + path.len() + value.len(),
@@ -123,7 +123,7 @@ fn sort_key(leaf: Leaf, item: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// The member-wise difference of two objects whose names need no escape in a JSON Pointer.
+/// Returns the member-wise difference of two objects whose names need no escape in a JSON Pointer.
 ///
 /// Canonical members are sorted, so one walk along both finds it.
 fn object<'a>(path: &str, old: &'a str, new: &'a str) -> Vec<Operation<'a>> {

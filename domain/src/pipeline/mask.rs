@@ -7,7 +7,7 @@ use crate::delta::{Delta, LeafChange};
 use crate::profile::{Profile, Section};
 use crate::table::LeafSet;
 
-/// The patch from a viewer's view before to the view after, under one mask: diff(mask(a), mask(b)).
+/// Returns the patch from a viewer's view before to the view after, under one mask: diff(mask(a), mask(b)).
 ///
 /// Applied to the old view it gives exactly the new one, except for the envelope, which is sent separately.
 /// The patch is empty if the viewer sees nothing of the change.

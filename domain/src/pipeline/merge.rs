@@ -72,7 +72,7 @@ fn newest(documents: &SourceDocuments, source: Source) -> Option<i64> {
     documents.document(source)?.newest()
 }
 
-/// The members whose assembly reads the register.
+/// Adds the members whose assembly reads the register.
 fn touch(path: &RegisterPath, touched: &mut Touched) {
     match path {
         RegisterPath::Leaf(leaf) => touched.insert(leaf.field().member),

@@ -5,12 +5,12 @@ use crate::scan;
 use crate::state::UserState;
 use crate::table::{LeafSet, Member};
 
-/// The whole document as a viewer with this mask sees it.
+/// Returns the whole document as a viewer with this mask sees it.
 pub fn view(state: &UserState, mask: LeafSet) -> Vec<u8> {
     document(&state.envelope, &state.profile, mask)
 }
 
-/// The whole document of a profile with this envelope, as a viewer with this mask sees it.
+/// Returns the whole document of a profile with this envelope, as a viewer with this mask sees it.
 pub fn document(envelope: &Envelope, profile: &Profile, mask: LeafSet) -> Vec<u8> {
     let mut hash = String::with_capacity(66);
     hash.push('"');
@@ -51,12 +51,12 @@ fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// The members that change with every revision, as a JSON object.
+/// Returns the members that change with every revision, as a JSON object.
 pub fn envelope(state: &UserState) -> String {
     state.envelope.changing_members()
 }
 
-/// A sparse view: the envelope, the leaves of `fields` that the full view has, and `_meta`.
+/// Returns a sparse view: the envelope, the leaves of `fields` that the full view has, and `_meta`.
 ///
 /// `view` is the bytes of a full view that [`view`] made. Only what is in them is named in `_meta`, so that a hidden,
 /// an absent and an unknown name cannot be told apart. `cache_hit` is `None` for viewers who may not know it.
@@ -132,7 +132,8 @@ fn push_included(included: &mut String, member: &str, name: &str) {
     included.push('"');
 }
 
-/// The leaves that a `fields` parameter names: sections, dotted paths, comma-separated. Unknown names name nothing.
+/// Returns the leaves that a `fields` parameter names: sections and dotted paths, comma-separated. Unknown names are
+/// ignored.
 pub fn parse_fields(text: &str) -> LeafSet {
     text.split(',').map(str::trim).fold(LeafSet::EMPTY, |set, name| {
         let leaves = match Member::parse(name) {

@@ -36,7 +36,7 @@ pub fn validate_json(
     rules: &Rules,
     now_micros: i64,
 ) -> Result<FeedEvent, Rejection> {
-    let reject = |faults| Rejection::of_event(faults, event);
+    let reject = |faults| Rejection::for_event(faults, event);
     let envelope = EventEnvelope::read(event, posted_to, &rules.limits, now_micros).map_err(reject)?;
     let EventEnvelope { id, event_type, user, time, kind, data } = envelope;
     let draft = drafted(event_type, kind, data, &Location::ROOT.member("data"), rules).map_err(reject)?;
@@ -58,7 +58,7 @@ pub fn validate_consent_put(
     rules: &Rules,
 ) -> Result<FeedEvent, Rejection> {
     let data = json::parse(data, rules.limits.json_depth).map_err(|error| Rejection::unreadable(error, data))?;
-    let reject = |faults| Rejection::of_event(faults, &data);
+    let reject = |faults| Rejection::for_event(faults, &data);
     let members = check::object(&data, &Location::ROOT).map_err(|fault| reject(vec![fault]))?;
     let source = event_type.source();
     let Draft { registration, writes, .. } =

@@ -54,8 +54,8 @@ impl<'a> OpenDeadline<'a> {
     }
 }
 
-/// A deadline is done while the completion's stamp is greater than the details'; a withdrawn completion completes
-/// nothing.
+/// Returns whether a deadline is done: the completion's stamp is greater than that of the details. A withdrawn
+/// completion completes nothing.
 fn is_done(document: &SourceDocument, id: &SharedText, details: &Register) -> bool {
     let completion = document.get(&RegisterPath::DeadlineCompletion(id.clone()), ValueKind::Inferred);
     completion
@@ -63,7 +63,8 @@ fn is_done(document: &SourceDocument, id: &SharedText, details: &Register) -> bo
         .is_some_and(|completion| completion.compare_candidate(Source::Deadlines, details, Source::Deadlines).is_gt())
 }
 
-/// Whether a completion counts: its deadline is done now, and it fell into the last days. Details may be missing.
+/// Returns whether a completion counts: its deadline is done now, and it falls into the last days. Details may be
+/// missing.
 fn counts(document: &SourceDocument, id: &SharedText, completion: &Register, today: Day, rules: &Rules) -> bool {
     let details = document.get(&RegisterPath::DeadlineDetails(id.clone()), ValueKind::Inferred);
     let done = details

@@ -61,7 +61,7 @@ impl<'a> SchemeFields<'a> {
     }
 }
 
-/// The overlay of a scheme, whatever the batch's time.
+/// Returns the overlay of a scheme, whatever the batch's time.
 fn overlay<'a>(documents: &'a SourceDocuments, id: &str) -> Option<&'a CanonicalJson> {
     let document = documents.document(Source::Schemes)?;
     document.get(&RegisterPath::SchemeStatus(id.into()), ValueKind::Inferred)?.value.as_ref()

@@ -33,7 +33,7 @@ pub(super) fn assemble(member: Member, documents: &SourceDocuments, day: Day, ru
     Section::new(leaves)
 }
 
-/// `profile_completeness_pct` of a profile whose other members are assembled.
+/// Returns `profile_completeness_pct` of a profile whose other members are assembled.
 pub(super) fn completeness_pct(profile: &Profile, rules: &Rules) -> Option<Section> {
     let pct = completeness::pct(profile.present(), &|leaf| profile.get(leaf).cloned(), rules);
     Section::new(vec![(Leaf::ProfileCompletenessPct, CanonicalJson::integer(i64::from(pct)))])
@@ -83,18 +83,18 @@ fn risk_scores(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)> {
     leaves
 }
 
-/// The value of a register that the trust source keeps whole.
+/// Returns the value of a register that the trust source writes as a whole.
 fn trust_register(documents: &SourceDocuments, path: &RegisterPath) -> Option<CanonicalJson> {
     documents.get(Source::Trust, path, Source::Trust.kinds()[0])?.value.clone()
 }
 
-/// Whether a dotted path or `section.*` of an adjudication names `leaf`.
+/// Returns whether a dotted path or `section.*` of an adjudication names `leaf`.
 fn names(pattern: &str, leaf: Leaf) -> bool {
     let field = leaf.field();
     pattern == field.path || pattern.strip_suffix(".*") == Some(field.member.name())
 }
 
-/// The confidence that the newest adjudication gives a source for a leaf; 0.5 where it says nothing.
+/// Returns the confidence that the newest adjudication gives a source for a leaf; 0.5 where it says nothing.
 fn confidence(adjudication: Option<&CanonicalJson>, source: Source, leaf: Leaf) -> f64 {
     let given = || {
         let entry = scan::member(adjudication?.as_str(), source.name())?;
@@ -105,7 +105,7 @@ fn confidence(adjudication: Option<&CanonicalJson>, source: Source, leaf: Leaf) 
     given().unwrap_or(0.5)
 }
 
-/// The members that hold a value which depends on the calendar day.
+/// Returns the members that hold a value which depends on the calendar day.
 pub(super) fn time_derived() -> Touched {
     [Member::Deadlines, Member::Trust].into_iter().collect()
 }

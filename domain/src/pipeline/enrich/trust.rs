@@ -26,7 +26,8 @@ pub(super) fn assemble(documents: &SourceDocuments, day: Day, rules: &Rules) -> 
     leaves
 }
 
-/// Consent and self alone make no trust section, and their age makes no data stale.
+/// Returns whether the source begins the trust section. Consent and self alone make no trust section, and their age
+/// makes no data stale.
 fn begins_trust(source: Source) -> bool {
     !matches!(source, Source::Consent | Source::SelfEdit)
 }

@@ -18,7 +18,7 @@ pub(super) struct Candidate<'a> {
     pub(super) register: &'a Register,
 }
 
-/// The winner of a shared leaf; `None` when no register holds a value. A withdrawn register is no candidate.
+/// Returns the winner of a shared leaf; `None` when no register holds a value. A withdrawn register is not a candidate.
 pub(super) fn winner<'a>(leaf: Leaf, documents: &'a SourceDocuments) -> Option<Candidate<'a>> {
     let path = RegisterPath::Leaf(leaf);
     let registers = SHARING.into_iter().flat_map(|source| source.kinds().iter().map(move |kind| (source, *kind)));

@@ -49,17 +49,17 @@ impl Rejection {
         &self.faults[..self.faults.len().min(MAX_REPORTED_FAULTS)]
     }
 
-    /// Whether the event has more faults than [`Rejection::faults`] gives.
+    /// Returns whether the event has more faults than [`Rejection::faults`] gives.
     pub fn has_more_faults(&self) -> bool {
         self.faults.len() > MAX_REPORTED_FAULTS
     }
 
-    /// The rejection of an event of more than `limit` bytes, of which `head` was read.
+    /// Returns the rejection of an event of more than `limit` bytes, of which `head` was read.
     pub fn too_large(limit: usize, head: &[u8]) -> Self {
         let detail = format!("an event has at most {limit} bytes").into();
         let fault = EventFault { problem: EventProblem::EventTooLarge, pointer: None, detail };
         // What follows the head was not searched.
-        Self { red: true, ..Self::of_text(fault, head) }
+        Self { red: true, ..Self::for_text(fault, head) }
     }
 
     pub(super) fn unreadable(error: JsonError, bytes: &[u8]) -> Self {
@@ -76,10 +76,10 @@ impl Rejection {
             pointer: error.pointer.map(cut_to_repeatable),
             detail: error.problem.to_string().into(),
         };
-        Self::of_text(fault, bytes)
+        Self::for_text(fault, bytes)
     }
 
-    pub(super) fn of_event(faults: Vec<EventFault>, event: &Json<'_>) -> Self {
+    pub(super) fn for_event(faults: Vec<EventFault>, event: &Json<'_>) -> Self {
         let text = |name| event.get(name).and_then(Json::as_str);
         let red = faults.iter().any(|fault| fault.problem == EventProblem::ClassRed) || red::in_event(event);
         Self {
@@ -91,7 +91,7 @@ impl Rejection {
         }
     }
 
-    fn of_text(fault: EventFault, bytes: &[u8]) -> Self {
+    fn for_text(fault: EventFault, bytes: &[u8]) -> Self {
         let mut head = ReadableAttributes::default();
         // The text is faulty somewhere; only the attributes before that can be known.
         let _ = (&mut serde_json::Deserializer::from_slice(bytes)).deserialize_map(&mut head);
@@ -114,12 +114,12 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
-/// The id of a rejected event, if it may be shown and kept: the rule is that of the check of ids.
+/// Returns the id of a rejected event if it passes the check of ids, and so may be shown and kept.
 fn keepable_id(id: &str) -> Option<String> {
     (is_short_and_visible(id) && !sensitive::in_id(id)).then(|| id.to_owned())
 }
 
-/// Text from a rejected event, if it may be shown and kept.
+/// Returns text from a rejected event if it may be shown and kept.
 fn keepable(text: &str) -> Option<String> {
     (is_short_and_visible(text) && !sensitive::in_text(text)).then(|| text.to_owned())
 }

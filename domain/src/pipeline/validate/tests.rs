@@ -26,7 +26,7 @@ fn rules() -> Rules {
     }
 }
 
-/// An event of that type from its own source.
+/// Returns an event of that type from its own source.
 fn event(event_type: FeedEventType, data: Value) -> Value {
     json!({
         "specversion": "1.0",

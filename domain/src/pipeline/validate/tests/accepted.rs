@@ -6,7 +6,7 @@ use crate::event::RegisterPath;
 use crate::source::ValueKind;
 use crate::table::Leaf;
 
-/// What data is written: `path kind value` a line, `-` where it withdraws.
+/// Returns the data that is written: `path kind value` a line, `-` where it is withdrawn.
 fn writes(event_type: FeedEventType, data: Value) -> Vec<String> {
     let accepted = post(event_type, &event(event_type, data)).unwrap_or_else(|error| panic!("{error}"));
     let path = |path: &RegisterPath| match path {

@@ -317,7 +317,7 @@ fn trust_predictions_and_analytics_are_checked() {
 }
 
 #[test]
-fn faults_of_several_members_are_told_at_once() {
+fn faults_of_several_members_are_reported_together() {
     let data = json!({"fields": {"economic": {"tax_regime": "x", "bpl_status": 1}, "family": {"pets": 1}}});
     let rejection = post(UserMetadataUpdated, &event(UserMetadataUpdated, data)).expect_err("it is refused");
     let mut pointers: Vec<_> = rejection.faults().iter().filter_map(|fault| fault.pointer.as_deref()).collect();

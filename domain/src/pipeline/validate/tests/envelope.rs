@@ -7,7 +7,7 @@ fn good() -> Value {
     event(UserConsentUpdated, json!({"analytics_opt_in": true}))
 }
 
-/// The good event with one member set, or taken away.
+/// Returns the valid event with one member set or removed.
 fn with(name: &str, value: Option<Value>) -> Value {
     let mut event = good();
     let members = event.as_object_mut().expect("an object");
@@ -142,7 +142,7 @@ fn an_event_is_an_object() {
 }
 
 #[test]
-fn several_faults_of_the_envelope_are_told_at_once() {
+fn several_faults_of_the_envelope_are_reported_together() {
     let mut event = event(DeadlineDetected, json!({}));
     event["specversion"] = json!("2");
     event["subject"] = json!("nobody");

@@ -23,7 +23,7 @@ fn values_of_exactly_the_limit_are_accepted_and_one_more_is_not() {
 /// An item from its number and a text.
 type MakeItem<'a> = &'a dyn Fn(usize, &str) -> Value;
 
-/// A list whose canonical form takes `bytes`: of items that are alike but for the length of one text.
+/// Returns a list whose canonical form takes `bytes`. Its items differ only in the length of one text.
 fn list_of(bytes: usize, item: MakeItem<'_>) -> Vec<Value> {
     let list = |lengths: &[usize]| -> Vec<Value> {
         lengths.iter().enumerate().map(|(number, length)| item(number, &"x".repeat(*length))).collect()

@@ -13,7 +13,7 @@ fn post_anywhere(text: &[u8]) -> Result<FeedEvent, Rejection> {
     validate(text, name.and_then(Source::parse).unwrap_or(Source::Trust), &rules(), NOW)
 }
 
-/// An accepted event in canonical form, whose members come in another order, gives the same writes.
+/// Asserts that an accepted event in canonical form, with its members in another order, gives the same writes.
 fn assert_stable(text: &[u8]) {
     let Ok(accepted) = post_anywhere(text) else { return };
     let mut canonical = String::new();
@@ -61,7 +61,7 @@ fn odd_value() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// The places of a value, each as a JSON Pointer.
+/// Appends the position of every part of a value, as a JSON Pointer.
 fn places(value: &Value, at: &str, out: &mut Vec<String>) {
     out.push(at.to_owned());
     match value {
@@ -102,7 +102,7 @@ proptest! {
         for (place, value) in changes {
             let mut pointers = Vec::new();
             places(&event, "", &mut pointers);
-            // Not the whole: an odd value alone is no event.
+            // Not the whole: an odd value alone is not an event.
             *event.pointer_mut(&pointers[place.index(pointers.len())]).expect("a place") = value;
         }
         assert_stable(event.to_string().as_bytes());
