@@ -6,7 +6,7 @@ use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use super::digits::digit;
 use super::steps;
 
-/// One character, as far as the searches tell characters apart.
+/// One character, as far as the searches distinguish characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Glyph {
     /// A decimal digit.
@@ -85,7 +85,7 @@ pub(super) fn fold(text: &str, percent: Percent, mut visit: impl FnMut(Symbol)) 
     }
 }
 
-/// The character that an escape at the start of the text stands for, and the bytes that the escape takes.
+/// Returns the character that an escape at the start of the text stands for, and the length of the escape in bytes.
 fn escaped(text: &str, percent: Percent) -> Option<(char, usize)> {
     match text.as_bytes().first()? {
         b'\\' => backslash_escape(text),
@@ -94,8 +94,9 @@ fn escaped(text: &str, percent: Percent) -> Option<(char, usize)> {
     }
 }
 
-/// Logs hold text as Rust or JSON write it: what was invisible in it stands there as `\u{200b}` or `\u200b`. Each
-/// time that text is escaped once more, its backslashes double; what is over stands for itself.
+/// Returns the character of an escape that begins with a backslash, and its length in bytes. Logs hold text as Rust or
+/// JSON write it, with invisible characters as `\u{200b}` or `\u200b`. Each further escaping doubles the backslashes,
+/// so any other number of them is not an escape.
 fn backslash_escape(text: &str) -> Option<(char, usize)> {
     let backslashes = leading_backslashes(text);
     if backslashes > MAX_BACKSLASHES || !backslashes.is_power_of_two() {
@@ -114,7 +115,7 @@ fn leading_backslashes(text: &str) -> usize {
     text.bytes().take(MAX_BACKSLASHES + 1).take_while(|byte| *byte == b'\\').count()
 }
 
-/// An escape that begins with `u`, without its backslashes.
+/// Returns the character of an escape that begins with `u`, without its backslashes.
 fn unicode_escape(escape: &str, backslashes: usize) -> Option<(char, usize)> {
     if let Some(code) = escape.strip_prefix("u{") {
         let end = code.bytes().take(7).position(|byte| byte == b'}')?;
@@ -140,7 +141,8 @@ fn hex(digits: &str) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok().filter(|_| is_hex)
 }
 
-/// The character of the one to four escapes such as `%E0%A5%A8` at the start of the text.
+/// Returns the character of the one to four escapes such as `%E0%A5%A8` at the start of the text, and their length in
+/// bytes.
 fn percent_escape(text: &[u8]) -> Option<(char, usize)> {
     let mut bytes = [0; 4];
     for count in 0..bytes.len() {
@@ -153,14 +155,14 @@ fn percent_escape(text: &[u8]) -> Option<(char, usize)> {
     percent_byte(text).map(|_| (char::REPLACEMENT_CHARACTER, 3))
 }
 
-/// The byte of the escape at the start of the text.
+/// Returns the byte of the escape at the start of the text.
 fn percent_byte(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else { return None };
     let value = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     Some(value(high)? * 16 + value(low)?)
 }
 
-/// Whether the text reads otherwise where `%` begins an escape.
+/// Returns whether the text has an escape that begins with `%`.
 pub(super) fn has_percent_escape(text: &str) -> bool {
     text.as_bytes().windows(3).any(|bytes| percent_byte(bytes).is_some())
 }
@@ -177,7 +179,8 @@ fn ascii(character: char) -> Glyph {
     }
 }
 
-/// Unicode's format characters (category Cf), combining marks, and fillers that have no width.
+/// Returns whether the character is a Unicode format character (category Cf), a combining mark, or a filler without
+/// width.
 pub(super) fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
@@ -189,7 +192,7 @@ pub(super) fn is_invisible(character: char) -> bool {
         || is_combining_mark(character)
 }
 
-/// White space of any kind, and the blank of Braille, which looks like it.
+/// Returns whether the character is white space of any kind, or the blank of Braille, which looks like it.
 pub(super) fn is_space(character: char) -> bool {
     character.is_whitespace() || character == '\u{2800}'
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::glyph::{Glyph, Symbol};
 use super::steps;
 
-/// Digits of a group that are kept: longer groups are no number that is looked for.
+/// Maximum number of digits that are kept of a group. A longer group cannot be one of the numbers searched for.
 pub(super) const MAX_DIGITS: usize = 14;
 
 /// What stands between a group and the one before it.
@@ -29,13 +29,13 @@ pub(super) struct Group {
     /// How many digits the group has, also beyond those that are kept.
     pub(super) length: usize,
     pub(super) range: Range<usize>,
-    /// What parts it from the group before; without meaning for the first of a run.
+    /// What separates it from the group before; meaningless for the first group of a run.
     pub(super) gap: Gap,
-    /// Where the plus sign is that stands before it.
+    /// The position of the plus sign before it, if there is one.
     pub(super) plus: Option<usize>,
     /// Whether it stands inside a word that holds other digits and letters, as in a hash.
     pub(super) mixed_before: bool,
-    /// Whether a letter follows at once.
+    /// Whether a letter follows directly.
     pub(super) letter_after: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct Groups<F> {
     visit: F,
 }
 
-/// What the word has been so far that the next symbol may continue.
+/// The content so far of the word that the next symbol may continue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WordState {
     Outside,
@@ -67,7 +67,7 @@ enum WordState {
 }
 
 impl<F: FnMut(&[Group])> Groups<F> {
-    /// `visit` gets the groups of the run, the new one last.
+    /// Returns a reader that calls `visit` with the groups of the run, the new one last.
     pub(super) fn new(visit: F) -> Self {
         Self {
             run: VecDeque::with_capacity(MAX_DIGITS),
@@ -156,7 +156,8 @@ impl<F: FnMut(&[Group])> Groups<F> {
         (self.visit)(self.run.make_contiguous());
     }
 
-    /// A mark with something else beside it belongs to a sentence or a sum, not to a number.
+    /// Ends the run after a mark that has something else beside it: such a mark belongs to a sentence or a sum, not to
+    /// a number.
     fn end_run_after_mark(&mut self) {
         if self.gap == Some(Gap::Mark) {
             self.run.clear();

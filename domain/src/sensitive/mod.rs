@@ -54,7 +54,7 @@ named_enum! {
 }
 
 impl SensitiveKind {
-    /// Whether free text that holds it is refused. A GSTIN holds its owner's PAN.
+    /// Returns whether free text that holds this kind is refused. A GSTIN contains its owner's PAN.
     const fn is_refused_in_text(self) -> bool {
         matches!(self, Self::Aadhaar | Self::Pan | Self::Gstin | Self::Phone)
     }
@@ -69,7 +69,8 @@ pub struct SensitiveSpan {
     pub range: Range<usize>,
 }
 
-/// Everything in the text that must not stand in a log, by where it begins, the longest first. Spans may overlap.
+/// Returns everything in the text that must not appear in a log, ordered by start, the longest first. Spans may
+/// overlap.
 pub fn find(text: &str) -> Vec<SensitiveSpan> {
     let mut spans = Vec::new();
     secrets::find(text, |kind, range| spans.push(SensitiveSpan { kind, range }));
@@ -80,7 +81,7 @@ pub fn find(text: &str) -> Vec<SensitiveSpan> {
     spans
 }
 
-/// Whether free text holds an Aadhaar number, a PAN or an Indian phone number.
+/// Returns whether free text holds an Aadhaar number, a PAN or an Indian phone number.
 pub fn in_text(text: &str) -> bool {
     let mut is_found = false;
     if may_hold_number(text) {
@@ -89,7 +90,8 @@ pub fn in_text(text: &str) -> bool {
     is_found
 }
 
-/// Whether an id holds one of them, in a form that is unlikely to occur by chance: see docs/security.md.
+/// Returns whether an id holds an Aadhaar number, a PAN or an Indian phone number in a form that is unlikely to occur
+/// by chance: see docs/security.md.
 pub fn in_id(id: &str) -> bool {
     let mut is_found = false;
     if may_hold_number(id) {
@@ -100,8 +102,8 @@ pub fn in_id(id: &str) -> bool {
     is_found
 }
 
-/// Whether the text has the four digits that every number of a person or a document has. Most text has fewer, and is
-/// not searched any further.
+/// Returns whether the text has the four digits that every number of a person or a document has. Most text has fewer,
+/// and is not searched any further.
 fn may_hold_number(text: &str) -> bool {
     let digits = if text.is_ascii() {
         text.bytes().filter(u8::is_ascii_digit).count()
@@ -150,7 +152,7 @@ fn numbers_and_words_as(text: &str, percent: Percent, mut found: impl FnMut(Find
     spans.into_iter().for_each(found);
 }
 
-/// The id without the UUIDs (RFC 9562) in it, whose last part may consist of digits alone.
+/// Returns the parts of the id around the UUIDs (RFC 9562) in it, whose last part may consist of digits alone.
 fn parts_around_uuids(id: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(id);
     std::iter::from_fn(move || {

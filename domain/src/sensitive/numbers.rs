@@ -4,7 +4,8 @@ use super::SensitiveKind;
 use super::groups::{Gap, Group, MAX_DIGITS};
 use super::{steps, verhoeff};
 
-/// The numbers that end with the last group of the run: what each is, and the index of its first group.
+/// Calls `found` for every number that ends with the last group of the run, with its kind and the index of its first
+/// group.
 pub(super) fn ending_here(run: &[Group], mut found: impl FnMut(SensitiveKind, usize)) {
     let mut digits = Digits::default();
     for first in (0..run.len()).rev() {
@@ -39,7 +40,7 @@ impl Default for Digits {
 }
 
 impl Digits {
-    /// `false` when there are more digits than any number has.
+    /// Puts the digits in front. Returns `false` when there are more digits than any number has.
     fn put_before(&mut self, digits: &[u8], length: usize) -> bool {
         let Some(start) = self.start.checked_sub(length) else { return false };
         self.digits[start..self.start].copy_from_slice(digits);
@@ -52,14 +53,15 @@ impl Digits {
     }
 }
 
-/// Twelve digits, the first from 2, the last a check digit, in groups that an Aadhaar number is written in.
+/// Returns whether there are twelve digits, the first from 2, the last a check digit, in groups in which an Aadhaar
+/// number is written.
 fn is_aadhaar(groups: &[Group], digits: &[u8]) -> bool {
     digits.len() == 12 && digits[0] >= 2 && is_aadhaar_shaped(groups) && verhoeff::holds(digits)
 }
 
-/// White space may part the digits anywhere. Other separators also stand in dates, times and addresses of machines,
-/// so with them the groups are long, or all alike. Marks such as a comma also stand in lists, so with them there are
-/// three groups of four.
+/// Returns whether the groups have the shape of an Aadhaar number. White space may separate the digits anywhere. Other
+/// separators also stand in dates, times and network addresses, so with them the groups must be long or of one shape.
+/// Marks such as a comma also stand in lists, so with them there must be three groups of four.
 fn is_aadhaar_shaped(groups: &[Group]) -> bool {
     if groups.len() > 1 && groups.iter().all(is_year) {
         return false;
@@ -77,7 +79,7 @@ fn is_aadhaar_shaped(groups: &[Group]) -> bool {
     groups.iter().all(|group| group.length >= 4) || is_even(groups)
 }
 
-/// Whether a mark such as a comma stands between the groups.
+/// Returns whether a mark such as a comma stands between the groups.
 fn has_mark(groups: &[Group]) -> bool {
     groups[1..].iter().any(|group| group.gap == Gap::Mark)
 }
@@ -86,7 +88,7 @@ fn lengths(groups: &[Group]) -> impl Iterator<Item = usize> {
     groups.iter().map(|group| group.length)
 }
 
-/// Whether all groups have one length, and one separator that neither dates nor addresses of machines have.
+/// Returns whether all groups have one length and one separator, which is not one of dates or network addresses.
 fn is_even(groups: &[Group]) -> bool {
     let mut gaps = groups[1..].iter().map(|group| group.gap);
     let first = gaps.next();
@@ -95,12 +97,14 @@ fn is_even(groups: &[Group]) -> bool {
         && !matches!(first, Some(Gap::Mixed | Gap::Separator('.' | ':')))
 }
 
-/// A year of the twentieth or twenty-first century: three of them in a row are no Aadhaar number.
+/// Returns whether the group is a year of the twentieth or twenty-first century: three of them in a row are not an
+/// Aadhaar number.
 fn is_year(group: &Group) -> bool {
     group.length == 4 && is_in_two_centuries(group.digits())
 }
 
-/// An Indian mobile number (ten digits from 6) or a landline number, with or without the country's or the trunk prefix.
+/// Returns whether the digits are an Indian mobile number (ten digits from 6) or a landline number, with or without the
+/// prefix of the country or the trunk prefix.
 ///
 /// A landline number is known by its prefix alone: `011-23456789`, `+91 11 2345 6789`.
 fn is_phone(groups: &[Group], digits: &[u8]) -> bool {
@@ -117,7 +121,7 @@ fn is_phone(groups: &[Group], digits: &[u8]) -> bool {
     }
 }
 
-/// Long groups, or pairs or single digits with one separator that no date has.
+/// Returns whether the groups are long, or are pairs or single digits with one separator that no date has.
 fn is_mobile_shaped(groups: &[Group]) -> bool {
     if groups.iter().all(is_long) {
         return !is_number_of_year(groups);
@@ -125,7 +129,8 @@ fn is_mobile_shaped(groups: &[Group]) -> bool {
     groups[0].length <= 2 && is_even(groups) && groups[1].gap != Gap::Separator('/')
 }
 
-/// A pincode or the number of a file, and a year, a financial year or a month: `712345/2026`, `6001/202526`.
+/// Returns whether the groups are a pincode or a file number, followed by a year, a financial year or a month:
+/// `712345/2026`, `6001/202526`.
 fn is_number_of_year(groups: &[Group]) -> bool {
     let [first, last] = groups else { return false };
     match (first.length, last.digits()) {
@@ -142,23 +147,26 @@ fn number(digits: &[u8]) -> u32 {
     digits.iter().fold(0, |number, digit| number * 10 + u32::from(*digit))
 }
 
-/// A date and an amount side by side have ten digits too; a phone number has no group of less than three.
+/// Returns whether the group has at least three digits. A date beside an amount has ten digits too, but a phone number
+/// has no shorter group.
 fn is_long(group: &Group) -> bool {
     group.length > 2
 }
 
-/// Whether the first group is the prefix, or begins with it, and the other groups are long.
+/// Returns whether the first group is the prefix, or begins with it, and the other groups are long.
 fn is_prefixed(groups: &[Group], prefix: usize) -> bool {
     groups[0].length >= prefix && groups[1..].iter().all(is_long)
 }
 
-/// `0` and ten digits: a mobile number, or a landline number whose area code stands by itself.
+/// Returns whether the digits are `0` and ten digits: a mobile number, or a landline number whose area code is a group
+/// of its own.
 fn is_trunk_call(groups: &[Group], first: u8) -> bool {
     let is_landline = groups.len() > 1 && (3..=5).contains(&groups[0].length);
     is_prefixed(groups, 1) && ((6..=9).contains(&first) || (first > 0 && is_landline))
 }
 
-/// What follows `+91` or `0091`: any number of the country but a help line, perhaps with the trunk prefix.
+/// Returns whether the digits after `+91` or `0091` are a number of the country that is not a help line. They may
+/// include the trunk prefix.
 fn is_abroad(groups: &[Group], prefix: usize, number: &[u8]) -> bool {
     let number = match number {
         [0, rest @ ..] if rest.len() == 10 => rest,
@@ -169,12 +177,13 @@ fn is_abroad(groups: &[Group], prefix: usize, number: &[u8]) -> bool {
     is_whole && number.len() == 10 && number[0] > 0 && !starts_helpline(number)
 }
 
-/// Toll-free and shared-cost numbers belong to offices, and texts may hold them.
+/// Returns whether the digits start a toll-free or shared-cost number. Such numbers belong to offices, and texts may
+/// hold them.
 fn starts_helpline(digits: &[u8]) -> bool {
     matches!(digits, [1, 8, 0 | 6, 0, ..])
 }
 
-/// Whether groups that look like a phone number continue the number of a help line: `1800-890-1222-333`.
+/// Returns whether groups that look like a phone number continue the number of a help line: `1800-890-1222-333`.
 fn is_inside_helpline(run: &[Group], at: usize) -> bool {
     // So many digits in a row, or such groups, are no part of a help line's number.
     if run[at..].len() == 1 || lengths(&run[at..]).eq([5, 5]) {
@@ -195,10 +204,10 @@ fn is_inside_helpline(run: &[Group], at: usize) -> bool {
     false
 }
 
-/// The fewest digits that follow `1800` in the number of a help line.
+/// The minimum number of digits after `1800` in the number of a help line.
 const HELPLINE_DIGITS: usize = 6;
 
-/// Whether groups that were found make a number that no id has by chance: not inside a hash, and no date with a count.
+/// Returns whether the groups make a number that no id has by chance: not part of a hash, and not a date with a count.
 pub(super) fn stands_alone(kind: SensitiveKind, groups: &[Group]) -> bool {
     let (first, last) = (&groups[0], &groups[groups.len() - 1]);
     let is_apart = !first.mixed_before && !last.letter_after;
@@ -219,14 +228,14 @@ pub(super) fn stands_alone(kind: SensitiveKind, groups: &[Group]) -> bool {
         }
 }
 
-/// Ids are often made of a date and a count.
+/// Returns whether the digits start with a date (`20250131`), as ids of a date and a count do.
 fn starts_with_date(digits: &[u8]) -> bool {
     is_in_two_centuries(&digits[..4])
         && (1..=12).contains(&number(&digits[4..6]))
         && (1..=31).contains(&number(&digits[6..8]))
 }
 
-/// Or of a financial year and a count.
+/// Returns whether the digits start with two years (`20252026`), as ids of a financial year and a count do.
 fn starts_with_years(digits: &[u8]) -> bool {
     is_in_two_centuries(&digits[..4]) && is_in_two_centuries(&digits[4..8])
 }

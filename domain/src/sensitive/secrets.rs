@@ -13,7 +13,7 @@ pub(super) fn find(text: &str, mut found: impl FnMut(SensitiveKind, Range<usize>
     user_ids(text, |range| found(SensitiveKind::UserId, range));
 }
 
-/// The bytes that satisfy `allowed`, as the longest runs.
+/// Calls `visit` with each longest run of bytes that satisfy `allowed`.
 fn runs(bytes: &[u8], allowed: impl Fn(u8) -> bool, mut visit: impl FnMut(Range<usize>)) {
     let mut start = None;
     for (at, byte) in bytes.iter().enumerate() {
@@ -48,7 +48,7 @@ fn emails(text: &str, mut found: impl FnMut(Range<usize>)) {
     }
 }
 
-/// JSON Web Tokens: base64url parts with dots between, the first an object.
+/// Finds JSON Web Tokens: base64url parts with dots between, the first of which is an object.
 fn tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
     /// Parts of an encrypted token; a signed one has three.
     const MAX_PARTS: usize = 5;
@@ -81,14 +81,14 @@ fn tokens(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
     end_of(&mut parts);
 }
 
-/// Where in the part an encoded JSON object begins, at the start of a word.
+/// Returns where in the part an encoded JSON object begins, at the start of a word.
 fn start_of_object(bytes: &[u8], part: &Range<usize>) -> Option<usize> {
     steps::count(part.len());
     let starts_word = |at: usize| at == part.start || matches!(bytes[at - 1], b'-' | b'_');
     (part.start..part.end).find(|at| starts_word(*at) && bytes[*at..part.end].starts_with(b"eyJ"))
 }
 
-/// 32 bytes or more in hex or in base64.
+/// Finds keys: 32 bytes or more in hex or in base64.
 fn keys(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
     runs(
         bytes,
@@ -112,7 +112,7 @@ fn keys(bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
     );
 }
 
-/// PEM blocks, up to the end of the text where the last one is cut off.
+/// Finds PEM blocks. A block without an end continues to the end of the text.
 fn pem_blocks(text: &str, mut found: impl FnMut(Range<usize>)) {
     const MAX_AFTER: usize = 64;
     let mut from = 0;
@@ -131,7 +131,7 @@ fn pem_blocks(text: &str, mut found: impl FnMut(Range<usize>)) {
     steps::count(text.len() - from);
 }
 
-/// `^usr_[A-Za-z0-9]{12,32}$`, wherever it stands.
+/// Finds `^usr_[A-Za-z0-9]{12,32}$` anywhere in the text.
 fn user_ids(text: &str, mut found: impl FnMut(Range<usize>)) {
     for (start, prefix) in text.match_indices("usr_") {
         let tail = text[start + prefix.len()..].bytes().take_while(u8::is_ascii_alphanumeric).count();

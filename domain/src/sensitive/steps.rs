@@ -17,7 +17,7 @@ pub(super) fn count(steps: usize) {
     let _ = steps;
 }
 
-/// The steps that `work` takes.
+/// Returns the number of steps that `work` takes.
 #[cfg(test)]
 pub(super) fn of(work: impl FnOnce()) -> u64 {
     STEPS.set(0);

@@ -1,6 +1,6 @@
 //! J. Verhoeff, *Error Detecting Decimal Codes* (1969): a check digit in the dihedral group of order ten.
 
-/// Whether the last digit is the check digit of the others.
+/// Returns whether the last digit is the check digit of the others.
 pub(super) fn holds(digits: &[u8]) -> bool {
     const PERMUTATION: [u8; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
     let check = digits.iter().rev().enumerate().fold(0, |check, (position, digit)| {
@@ -11,7 +11,7 @@ pub(super) fn holds(digits: &[u8]) -> bool {
     check == 0
 }
 
-/// The product in D5: 0–4 are rotations, 5–9 reflections.
+/// Returns the product in D5: 0–4 are rotations, 5–9 reflections.
 fn dihedral_product(a: u8, b: u8) -> u8 {
     match (a < 5, b < 5) {
         (true, true) => (a + b) % 5,

@@ -43,7 +43,7 @@ pub(super) struct Words<F> {
 }
 
 impl<F: FnMut(SensitiveKind, Range<usize>, bool)> Words<F> {
-    /// `found` gets what each number is, where it stands, and whether it is one word.
+    /// Returns a reader that calls `found` with the kind of each number, its position, and whether it is one word.
     pub(super) fn new(found: F) -> Self {
         Self { open: None, before: [None, None], gap: usize::MAX, found }
     }
@@ -90,7 +90,8 @@ impl<F: FnMut(SensitiveKind, Range<usize>, bool)> Words<F> {
         self.before = [self.before[1].take(), Some(word)];
     }
 
-    /// Where a PAN begins that ends with `last` and is written as `ABCPE 1234 F`, `ABCPE 1234F` or `ABCPE1234 F`.
+    /// Returns where a PAN begins that ends with `last` and is written as `ABCPE 1234 F`, `ABCPE 1234F` or `ABCPE1234
+    /// F`.
     ///
     /// In capitals only, because small words and a number would make one too easily: "slept 1234 a". Never with a year:
     /// `BATCH-2025-A`.
@@ -125,7 +126,7 @@ fn kind_of(word: &[u8]) -> Option<SensitiveKind> {
     }
 }
 
-/// Whether the digits of what fits [`PAN`] are a year of the twentieth or twenty-first century.
+/// Returns whether the digits of a word that fits [`PAN`] are a year of the twentieth or twenty-first century.
 fn has_year(pan: &[u8]) -> bool {
     matches!(&pan[5..7], b"19" | b"20")
 }

@@ -6,7 +6,7 @@ mod unicode;
 
 use super::*;
 
-/// The kinds and the texts of what is found.
+/// Returns the kind and the text of everything that is found.
 fn found(text: &str) -> Vec<(SensitiveKind, &str)> {
     find(text).into_iter().map(|span| (span.kind, &text[span.range])).collect()
 }

@@ -227,7 +227,7 @@ fn other_text_is_left_alone() {
     }
 }
 
-/// Without the rules for dates and years these would be refused as Aadhaar numbers.
+/// Without the rules for dates and years these ids would be refused as Aadhaar numbers.
 #[test]
 fn ids_of_dates_and_counts_have_a_check_digit() {
     for id in ["202601210003", "202520260009"] {

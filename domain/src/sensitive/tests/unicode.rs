@@ -4,10 +4,10 @@ use regex_syntax::hir::{Class, HirKind};
 
 use super::super::{digits, glyph};
 
-/// The characters of a class, in ascending order.
+/// Returns the characters of a class, in ascending order.
 fn characters(class: &str) -> Vec<char> {
     let hir = regex_syntax::parse(class).expect("a class");
-    let HirKind::Class(Class::Unicode(class)) = hir.kind() else { panic!("{class} is no class of characters") };
+    let HirKind::Class(Class::Unicode(class)) = hir.kind() else { panic!("{class} is not a class of characters") };
     class.ranges().iter().flat_map(|range| range.start()..=range.end()).collect()
 }
 
