@@ -38,7 +38,7 @@ fn main() {
     }
 }
 
-/// The median of five measurements of one call.
+/// Returns the median of five measurements of one call, in nanoseconds.
 fn nanoseconds(mut call: impl FnMut()) -> u128 {
     let mut measured = [0; 5].map(|_: u8| {
         let start = Instant::now();

@@ -9,15 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 pub struct Day(pub i32);
 
 impl Day {
-    /// The day that `micros` since the Unix epoch falls on in `zone`.
+    /// Returns the day that `micros` since the Unix epoch falls on in `zone`.
     pub fn at(micros: i64, zone: &TimeZone) -> Self {
-        // The last hours of the year 9999 lie beyond what a time zone is applied to.
+        // A time zone cannot be applied to the last hours of the year 9999.
         let nearest = if micros > 0 { Timestamp::MAX } else { Timestamp::MIN };
         let instant = Timestamp::from_microsecond(micros).unwrap_or(nearest);
         Self::from_date(zone.to_datetime(instant).date())
     }
 
-    /// The day of a civil date.
+    /// Returns the day of a civil date.
     pub fn from_date(date: Date) -> Self {
         let epoch = Date::constant(1970, 1, 1);
         Self(i32::try_from(date.duration_since(epoch).as_hours() / 24).unwrap_or(0))
@@ -35,7 +35,7 @@ impl Day {
         Date::constant(1970, 1, 1).saturating_add(SignedDuration::from_hours(i64::from(self.0) * 24))
     }
 
-    /// When the day begins in `zone`, in microseconds since the Unix epoch.
+    /// Returns when the day begins in `zone`, in microseconds since the Unix epoch.
     pub fn start(self, zone: &TimeZone) -> i64 {
         zone.to_timestamp(self.to_date().at(0, 0, 0, 0)).map_or(0, Timestamp::as_microsecond)
     }

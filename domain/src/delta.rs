@@ -21,7 +21,7 @@ pub struct Delta {
     pub changes: Vec<LeafChange>,
 }
 
-/// One leaf's change. At least one of the values is there, and they differ.
+/// One leaf's change. At least one of the two values exists, and they differ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeafChange {
     /// The leaf that changed.
@@ -33,35 +33,35 @@ pub struct LeafChange {
 }
 
 impl Delta {
-    /// No change, at the head.
+    /// Returns a delta without changes, at the head.
     pub fn none(head: &UserState) -> Self {
         let (revision, present) = (head.envelope.revision, head.profile.present());
         Self { base: revision, revision, before: present, after: present, changes: Vec::new() }
     }
 
-    /// The one change from a past revision to the head, whatever happened between.
+    /// Returns the single change from a past revision to the head, however many changes happened in between.
     pub fn between(past: &PastProfile, head: &UserState) -> Self {
         Self::new(past.revision, head.envelope.revision, &past.profile, &head.profile)
     }
 
-    /// The change from one profile to another.
+    /// Returns the change from one profile to another.
     pub(crate) fn new(base: u64, revision: u64, old: &Profile, new: &Profile) -> Self {
         let differing = Member::ALL.iter().copied().filter(|member| old.section(*member) != new.section(*member));
         Self { base, revision, before: old.present(), after: new.present(), changes: changes(old, new, differing) }
     }
 
-    /// The leaves that changed.
+    /// Returns the leaves that changed.
     pub fn changed(&self) -> LeafSet {
         self.changes.iter().map(|change| change.leaf).collect()
     }
 
-    /// Whether a consent setting changed, so that every mask of the user must be looked at anew.
+    /// Returns whether a consent setting changed, so that every mask of the user must be computed again.
     pub fn consent_changed(&self) -> bool {
         !self.changed().and(Member::Consent.leaves()).is_empty()
     }
 }
 
-/// The leaves that differ between two profiles, looked for in the members `changed` only.
+/// Returns the leaves that differ between two profiles, searching the members `changed` only.
 pub(crate) fn changes(old: &Profile, new: &Profile, changed: impl Iterator<Item = Member>) -> Vec<LeafChange> {
     let mut changes = Vec::with_capacity(8);
     for member in changed {

@@ -81,7 +81,7 @@ impl Register {
 }
 
 impl SourceDocument {
-    /// Every register, in order.
+    /// Returns every register, in order.
     pub fn registers(&self) -> &[Register] {
         &self.registers
     }
@@ -92,7 +92,7 @@ impl SourceDocument {
         self.registers.get(index)
     }
 
-    /// The newest observed_at of any register.
+    /// Returns the newest `observed_at` of any register.
     pub fn newest(&self) -> Option<i64> {
         self.registers.iter().map(|register| register.time).max()
     }
@@ -140,12 +140,12 @@ impl SourceDocuments {
         self.by_source[source as usize].as_deref()
     }
 
-    /// The register of (path, source, kind).
+    /// Returns the register of the path, the source and the kind.
     pub fn get(&self, source: Source, path: &RegisterPath, kind: ValueKind) -> Option<&Register> {
         self.document(source)?.get(path, kind)
     }
 
-    /// The register of a leaf that one source owns, whose kind is that source's only one.
+    /// Returns the register of a leaf that one source owns, so that it has one kind.
     pub fn owned(&self, source: Source, leaf: Leaf) -> Option<&Register> {
         self.get(source, &RegisterPath::Leaf(leaf), source.kinds()[0])
     }

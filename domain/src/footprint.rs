@@ -52,7 +52,7 @@ fn document_bytes(document: &SourceDocument, old: Option<&SourceDocument>) -> us
     size_of_val(document.registers()) + document.registers().iter().map(value).sum::<usize>()
 }
 
-/// The bytes of a value, unless it shares them with the old one.
+/// Returns the number of bytes of a value, or 0 if it shares them with the old one.
 fn new_bytes(value: &CanonicalJson, old: Option<&CanonicalJson>) -> usize {
     let is_shared = old.is_some_and(|old| ptr::eq(old.as_bytes(), value.as_bytes()));
     if is_shared { 0 } else { value.as_bytes().len() }

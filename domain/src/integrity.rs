@@ -1,4 +1,4 @@
-//! `profile_hash`: a salted hash tree over the RFC 8785 forms of the members (profile.md, Integrity).
+//! `profile_hash`: a salted hash tree over the RFC 8785 forms of the members.
 //!
 //! - leaf(member) = SHA-256(salt ‖ canonical value)
 //! - salt = first 16 bytes of HMAC-SHA-256(integrity key, name ‖ revision of the last change, 8 bytes big-endian ‖ salt

@@ -37,7 +37,7 @@ macro_rules! named_enum {
             /// Every variant, in the order of their definition.
             pub const ALL: [Self; Self::COUNT] = [$(Self::$variant),*];
 
-            /// The variant's name, as answers, events and metrics have it.
+            /// Returns the variant's name, as answers, events and metrics have it.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }

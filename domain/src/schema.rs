@@ -11,9 +11,9 @@ use crate::table::{Class, Field, Leaf, Member, Owner, ValueType};
 /// Deadlines that either list shows at most.
 const SHOWN_DEADLINES: usize = 256;
 
-/// The JSON Schema of the profile, version 2.0.
+/// Returns the JSON Schema of the profile, version 2.0.
 ///
-/// Only the envelope is required: a view holds what its viewer may see. `x-owner` and `x-class` tell who writes a
+/// Only the envelope is required: a view holds what its viewer may see. `x-owner` and `x-class` name who writes a
 /// field and how sensitive it is; `readOnly` marks what the server derives. Limits are the defaults.
 pub fn profile_schema() -> Value {
     let limits = Limits::default();
@@ -39,7 +39,7 @@ pub fn profile_schema() -> Value {
     })
 }
 
-/// What is outside every mask.
+/// Returns the schema of the members that no mask hides.
 fn envelope() -> Map<String, Value> {
     let uuid = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
     let members = [

@@ -36,7 +36,7 @@ impl Source {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    /// The kinds that this source may claim, its default first.
+    /// Returns the kinds that this source may claim, its default first.
     pub const fn kinds(self) -> &'static [ValueKind] {
         match self {
             Self::Identity => &[ValueKind::Verified],

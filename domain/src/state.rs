@@ -53,7 +53,7 @@ pub(crate) struct NewGeneration {
 }
 
 impl UserState {
-    /// The state before a generation's first frame: nothing is known yet.
+    /// Returns the empty state before a generation's first frame.
     pub(crate) fn new(beginning: NewGeneration) -> Self {
         let NewGeneration { profile_id, integrity_key, generation, first_revision, day, rules, policy } = beginning;
         Self {
@@ -79,12 +79,12 @@ impl UserState {
         }
     }
 
-    /// The citizen's consent as this revision has it.
+    /// Returns the citizen's consent as this revision has it.
     pub fn consent(&self) -> Consent {
         self.profile.consent()
     }
 
-    /// What the salts of this state's members depend on.
+    /// Returns the values that the salts of this state's members depend on.
     pub fn salting(&self) -> Salting<'_> {
         Salting { key: &self.integrity_key, count: self.salt_count }
     }

@@ -137,17 +137,17 @@ macro_rules! members {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// The number it is stored under: constant for ever, never reused.
+            /// Returns the number under which it is stored: it never changes and is never reused.
             pub const fn number(self) -> u8 {
                 match self { $(Self::$variant => $number),* }
             }
 
-            /// The member stored under that number.
+            /// Returns the member that is stored under that number.
             pub const fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$variant),)* _ => None }
             }
 
-            /// The leaves of the member.
+            /// Returns the leaves of the member.
             pub const fn leaves(self) -> LeafSet {
                 match self { $(Self::$variant => LeafSet::range(Leaf::$first, Leaf::$last)),* }
             }
@@ -166,7 +166,7 @@ macro_rules! fields {
             /// How many there are.
             pub const COUNT: usize = FIELDS.len();
 
-            /// The leaf stored under that number.
+            /// Returns the leaf that is stored under that number.
             pub const fn from_number(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$leaf),)* _ => None }
             }
@@ -188,24 +188,24 @@ impl Leaf {
         &FIELDS[self as usize]
     }
 
-    /// The leaf of that dotted path.
+    /// Returns the leaf of that dotted path.
     pub fn parse(path: &str) -> Option<Self> {
         FIELDS.iter().find(|field| field.path == path).map(|field| field.leaf)
     }
 
-    /// The leaf called `name` in `member`.
+    /// Returns the leaf called `name` in `member`.
     pub fn in_member(member: Member, name: &str) -> Option<Self> {
         member.leaves().iter().find(|leaf| leaf.field().name == name)
     }
 }
 
 impl Member {
-    /// The member of that name.
+    /// Returns the member of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|member| member.name() == name)
     }
 
-    /// Whether the member is itself a leaf and not a section.
+    /// Returns whether the member is itself a leaf and not a section.
     pub fn is_leaf(self) -> bool {
         self.leaves().first().is_some_and(|leaf| leaf.field().name.is_empty())
     }
@@ -221,7 +221,7 @@ impl LeafSet {
     /// The set of every leaf.
     pub const ALL: Self = Self((1 << FIELDS.len()) - 1);
 
-    /// The leaves from `first` to `last`, both in it.
+    /// Returns the leaves from `first` to `last`, inclusive.
     pub const fn range(first: Leaf, last: Leaf) -> Self {
         Self(((1 << (last as u8 + 1)) - 1) & !((1 << first as u8) - 1))
     }
@@ -231,7 +231,7 @@ impl LeafSet {
         Self(1 << leaf as u8)
     }
 
-    /// Whether `leaf` is in the set.
+    /// Returns whether `leaf` is in the set.
     pub const fn has(self, leaf: Leaf) -> bool {
         self.0 & (1 << leaf as u8) != 0
     }
@@ -241,45 +241,45 @@ impl LeafSet {
         self.0 |= 1 << leaf as u8;
     }
 
-    /// What is in either.
+    /// Returns the union.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// What is in both.
+    /// Returns the intersection.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// What is in `self` and not in `other`.
+    /// Returns the leaves of `self` that are not in `other`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether every leaf of `self` is in `other`.
+    /// Returns whether every leaf of `self` is in `other`.
     pub const fn is_within(self, other: Self) -> bool {
         self.0 & !other.0 == 0
     }
 
-    /// The first leaf in canonical order.
+    /// Returns the first leaf in canonical order.
     pub fn first(self) -> Option<Leaf> {
         self.iter().next()
     }
 
-    /// How many leaves the set has.
+    /// Returns the number of leaves in the set.
     pub const fn len(self) -> usize {
         self.0.count_ones() as usize
     }
 
-    /// The leaves, in canonical order.
+    /// Returns the leaves, in canonical order.
     pub fn iter(self) -> impl Iterator<Item = Leaf> + Clone {
         let mut rest = self.0;
         std::iter::from_fn(move || {
@@ -291,12 +291,12 @@ impl LeafSet {
         })
     }
 
-    /// The members that have a leaf in the set, in canonical order.
+    /// Returns the members that have a leaf in the set, in canonical order.
     pub fn members(self) -> impl Iterator<Item = Member> {
         Member::ALL.iter().copied().filter(move |member| !self.and(member.leaves()).is_empty())
     }
 
-    /// The set as bits, for a key or a hash; not for storage.
+    /// Returns the set as bits, for a key or a hash; not for storage.
     pub const fn bits(self) -> u64 {
         self.0
     }

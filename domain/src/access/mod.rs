@@ -38,7 +38,7 @@ pub enum Viewer {
 }
 
 impl Viewer {
-    /// Whether there is a consent under which this viewer sees something of `user`. For all others
+    /// Returns whether there is a consent under which this viewer sees something of `user`. For all other users
     /// [`Policy::visibility`] is always [`Visibility::Hidden`].
     pub fn may_ever_see(&self, user: &UserId) -> bool {
         match self {
@@ -48,7 +48,8 @@ impl Viewer {
         }
     }
 
-    /// Whether this viewer may not even learn that some users exist, because they have not consented to third parties.
+    /// Returns whether this viewer may not even learn that some users exist, because they have not consented to third
+    /// parties.
     pub const fn existence_may_be_hidden(&self) -> bool {
         matches!(self, Self::Service { third_party: true, .. })
     }

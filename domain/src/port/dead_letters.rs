@@ -42,7 +42,7 @@ pub enum LetterDropped {
 }
 
 impl LetterDropped {
-    /// The name in answers and metrics.
+    /// Returns the name in answers and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SourceLimit => "source-limit",

@@ -77,7 +77,7 @@ impl<T> Committed<T> {
         &self.0
     }
 
-    /// What was committed, by value.
+    /// Returns the committed value.
     pub fn into_inner(self) -> T {
         self.0
     }

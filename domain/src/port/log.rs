@@ -38,23 +38,23 @@ pub struct LogBatch {
 
 /// Reads the journal from any place on that is still kept. Blocks: call it on a thread that may.
 pub trait EventLog: Send + Sync {
-    /// The place behind the newest durable frame.
+    /// Returns the position after the newest durable frame.
     fn end(&self) -> LogPosition;
 
-    /// The place before the oldest frame that is kept.
+    /// Returns the position before the oldest retained frame.
     fn oldest(&self) -> LogPosition;
 
     /// Reads frames from `from` on, none of which reaches beyond `up_to`: about `max_bytes` of them, and one at least
     /// where there is one.
     ///
-    /// A place that start-up cut off the journal, because what lay behind it was copied elsewhere, goes on where the
-    /// copies begin. So reading on may repeat frames and never skips one.
+    /// A position in a part that start-up cut off continues at the first copied frame. So reading on may repeat frames
+    /// and never skips one.
     ///
     /// # Errors
     /// The place is not kept any more, or never was one, or could not be read.
     fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError>;
 
-    /// The sequence of a user's newest durable frame; 0 for one without any.
+    /// Returns the sequence of a user's newest durable frame; 0 for a user without frames.
     ///
     /// # Errors
     /// The store could not be read.

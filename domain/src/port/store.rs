@@ -14,28 +14,28 @@ pub struct Checkpointed {
 /// Receives what is stored of one user piece by piece, so that a load holds a few of the pieces at a time, however many
 /// there are.
 pub trait LoadVisitor {
-    /// The last checkpoint. It comes first. When it comes again, the load has started over, and the visitor discards
-    /// what it received before.
+    /// Visits the last checkpoint, which comes first. When it comes again, the load has started over, and the visitor
+    /// discards what it received before.
     ///
     /// # Errors
     /// The visitor cannot read the body. The load ends with this error, as with those of the other methods.
     fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError>;
 
-    /// The body of a closed history block. Blocks come before all frames, the newest first. When a checkpoint runs
-    /// during the load, blocks may repeat revisions of the open block, and may hold revisions that are newer than the
-    /// frames.
+    /// Visits the body of a closed history block. Blocks come before all frames, the newest first. When a checkpoint
+    /// runs during the load, blocks may repeat revisions of the open block, and may hold revisions that are newer than
+    /// the frames.
     ///
     /// # Errors
     /// See [`Self::checkpoint`].
     fn block(&mut self, body: &[u8]) -> Result<(), StoreError>;
 
-    /// The body of a frame since the checkpoint. Frames come in the order of their sequences.
+    /// Visits the body of a frame since the checkpoint. Frames come in the order of their sequences.
     ///
     /// # Errors
     /// See [`Self::checkpoint`].
     fn frame(&mut self, body: &[u8]) -> Result<(), StoreError>;
 
-    /// Whether the visitor needs no further piece.
+    /// Returns whether the visitor needs no more pieces.
     fn is_done(&self) -> bool {
         false
     }
@@ -50,15 +50,15 @@ pub trait ProfileStore: Send + Sync {
     /// The stored bytes could not be read, or are not what was written.
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError>;
 
-    /// As [`Self::load`], with the closed history blocks that may hold a revision after `since`. Every such revision is
-    /// in one of them, in the open block, or in the frames.
+    /// Loads a user as [`Self::load`] does, with the closed history blocks that may hold a revision after `since`.
+    /// Every such revision is in one of them, in the open block, or in the frames.
     ///
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.
     fn load_history(&self, user: &UserId, since: u64, visitor: &mut dyn LoadVisitor)
     -> Result<Option<u64>, StoreError>;
 
-    /// How many bytes the journal holds that are in no checkpoint yet. 0 for a store without checkpoints.
+    /// Returns the number of journal bytes that are not in a checkpoint yet. 0 for a store without checkpoints.
     fn unfolded_bytes(&self) -> u64 {
         0
     }

@@ -38,7 +38,7 @@ pub(super) struct Revised {
     pub(super) leaves: Vec<(Leaf, LeafValue)>,
 }
 
-/// The body of the record that takes `user` from the profile `before` to `next`.
+/// Returns the body of the record that takes `user` from the profile `before` to `next`.
 pub(crate) fn encode(
     user: &UserId,
     before: &Profile,
@@ -147,8 +147,8 @@ fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revise
 }
 
 impl StoredChange {
-    /// The history entry of the change from `before` to `after`: the leaves that it set, with the values that they had.
-    /// `None` for a change that made no revision.
+    /// Returns the history entry of the change from `before` to `after`: the leaves that it set, with their previous
+    /// values. `None` for a change that made no revision.
     pub(super) fn entry(&self, before: &Profile, after: &Profile) -> Option<HistoryEntry> {
         let Revised { envelope, salt_count, leaves } = self.revised.as_ref()?;
         let old = |leaf: Leaf| LeafValue::between(leaf, after, before.get(leaf));
@@ -163,7 +163,7 @@ impl StoredChange {
         })
     }
 
-    /// The state that the change makes of `before`.
+    /// Returns the state after the change is applied to `before`.
     pub(super) fn apply(&self, before: Option<UserState>) -> Result<UserState, DecodeError> {
         let mut state = match (before, &self.new_generation) {
             (Some(state), None) => state,

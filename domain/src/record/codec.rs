@@ -41,7 +41,7 @@ impl Writer {
         self.0.push(value as u8);
     }
 
-    /// A signed number, zigzag.
+    /// Appends a signed number in zigzag form.
     pub(super) fn signed(&mut self, value: i64) {
         self.varint(((value << 1) ^ (value >> 63)) as u64);
     }
@@ -55,7 +55,7 @@ impl Writer {
         self.fixed(bytes);
     }
 
-    /// A value, or nothing: the length plus one, or zero.
+    /// Appends a value or its absence: the length plus one, or zero.
     pub(super) fn value(&mut self, value: Option<&CanonicalJson>) {
         match value {
             None => self.varint(0),
@@ -66,7 +66,8 @@ impl Writer {
         }
     }
 
-    /// A path with its kind: leaves below 64, the others above, the kind in the second byte with the id.
+    /// Appends a path with its kind: leaves below 64, other paths above, with the kind in the second byte beside the
+    /// id.
     pub(super) fn path(&mut self, path: &RegisterPath, kind: ValueKind) {
         let (tag, id) = match path {
             RegisterPath::Leaf(leaf) => (leaf.field().number, None),
@@ -156,7 +157,7 @@ impl Reader {
         Ok(array)
     }
 
-    /// Bytes with their length in front.
+    /// Reads bytes that follow their length.
     pub(super) fn bytes(&mut self) -> Result<Bytes, DecodeError> {
         let length = self.varint()? as usize;
         self.value_bytes(length, "bytes")

@@ -27,7 +27,7 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// The base of `leaf` in `profile`; `None` for a leaf that is always written whole.
+    /// Returns the base of `leaf` in `profile`; `None` for a leaf that is always written whole.
     pub(super) fn new(leaf: Leaf, profile: &Profile) -> Option<Self> {
         let value = |leaf| profile.get(leaf).map_or("", CanonicalJson::as_str);
         let (first, second) = match leaf.field().value {
@@ -40,7 +40,7 @@ impl Base {
         (!base.text.is_empty()).then_some(base)
     }
 
-    /// The values of which the text consists.
+    /// Returns the values that make up the base text.
     fn values(&self) -> [&str; 2] {
         self.text.split_at(self.split).into()
     }
@@ -54,7 +54,8 @@ impl Base {
 pub(super) struct Edit(pub(super) Bytes);
 
 impl Edit {
-    /// The edit that makes `target` of the base; `None` where writing `target` is shorter, or it is too long.
+    /// Returns the edit that turns the base into `target`; `None` where writing `target` whole is shorter, or it is too
+    /// long.
     pub(super) fn between(leaf: Leaf, base: &Base, target: &str) -> Option<Self> {
         if target.len() > MAX_VALUE_BYTES {
             return None;
@@ -69,7 +70,7 @@ impl Edit {
         (encoded.len() < target.len()).then(|| Self(encoded.into()))
     }
 
-    /// The value that the edit makes of its base.
+    /// Returns the value that results from applying the edit to its base.
     pub(super) fn apply(&self, base: &Base) -> Result<CanonicalJson, DecodeError> {
         const DAMAGED: DecodeError = DecodeError::Unknown { what: "piece of a value" };
         let base = base.text.as_bytes();
@@ -120,7 +121,7 @@ impl<'b> Builder<'b> {
         Self { base, out, insert: Vec::new(), start: base.own, end: base.own, last: 0 }
     }
 
-    /// The target goes on with `text`, which may or may not stand behind the current piece of the base.
+    /// Appends `text` to the target, extending the current piece while the base continues with the same bytes.
     fn push(&mut self, text: &str) {
         let mut text = text.as_bytes();
         if self.insert.is_empty() || self.end > self.start {
@@ -138,7 +139,7 @@ impl<'b> Builder<'b> {
         self.insert.extend_from_slice(text);
     }
 
-    /// The target goes on with `piece`, a slice of the base.
+    /// Appends `piece`, a slice of the base, to the target.
     fn copy(&mut self, piece: &str) {
         let (mut start, end) = self.range_of(piece);
         if self.end > self.start {
@@ -157,7 +158,7 @@ impl<'b> Builder<'b> {
         (self.start, self.end) = (start, end);
     }
 
-    /// Returns where a slice of the base lies in it, by its address: the diff works on slices, whose offsets it would
+    /// Returns the range of a slice of the base, from its address: the diff works on slices, whose offsets it would
     /// otherwise have to carry through every iterator.
     fn range_of(&self, slice: &str) -> (usize, usize) {
         let start = slice.as_ptr() as usize - self.base.text.as_ptr() as usize;
@@ -195,7 +196,7 @@ impl<'b> Builder<'b> {
         Some(())
     }
 
-    /// An object, against `old`, a slice of the base. Canonical members are sorted.
+    /// Appends the object `target`, comparing it with `old`, a slice of the base. Canonical members are sorted.
     fn object(&mut self, old: &'b str, target: &str) {
         let mut known = scan::members(old).peekable();
         let mut before = "{";

@@ -35,7 +35,8 @@ impl HistoryEntry {
         set_leaves(profile, &self.before)
     }
 
-    /// As [`Self::undo`], of the member `consent` alone: its leaves are never edits of others.
+    /// Undoes the change of the member `consent` alone, as [`Self::undo`] does. Its leaves are never stored as edits of
+    /// others.
     pub(super) fn undo_consent(&self, profile: &mut Profile) -> Result<(), DecodeError> {
         let is_consent = |(leaf, _): &&(Leaf, LeafValue)| leaf.field().member == Member::Consent;
         let leaves: Vec<_> = self.before.iter().filter(is_consent).cloned().collect();

@@ -29,7 +29,7 @@ impl Hydration {
         self.state.take()
     }
 
-    /// The bytes of all bodies that were loaded: at least about what the state takes in memory.
+    /// Returns the bytes of all loaded bodies, which is at least about the memory that the state takes.
     pub fn loaded_bytes(&self) -> usize {
         self.bytes
     }

@@ -22,13 +22,13 @@ enum Stored {
 }
 
 impl LeafValue {
-    /// The shortest form of `target` for a reader who holds `before`.
+    /// Returns the shortest form of `target` for a reader who has `before`.
     pub(super) fn between(leaf: Leaf, before: &Profile, target: Option<&CanonicalJson>) -> Self {
         let edit = || Edit::between(leaf, &Base::new(leaf, before)?, target?.as_str());
         Self(edit().map_or_else(|| Stored::Whole(target.cloned()), Stored::Edit))
     }
 
-    /// A value as it stands.
+    /// Returns a value that is stored whole.
     pub(super) fn whole(value: Option<CanonicalJson>) -> Self {
         Self(Stored::Whole(value))
     }

@@ -1,7 +1,7 @@
 //! The stored forms: a change (a journal frame's body), a state (a checkpoint's), and history.
 //!
-//! A change says both what the registers took and what the leaves became, so that replay needs no rules:
-//! whatever the code or the settings are by then, a revision comes back as it was published.
+//! A change records both the registers that were written and the resulting leaves, so replay does not depend on the
+//! rules: even after the code or the settings have changed, a revision is restored exactly as it was published.
 
 mod change;
 mod codec;
@@ -23,5 +23,5 @@ pub use rewind::{Rewind, RewindResult};
 pub use state::{pack, unpack};
 pub use step::{FrameStep, RevisionStep, follow};
 
-/// The format of every body here. A body of another is refused.
+/// The format number of every stored body. A body with another number is refused.
 const FORMAT: u8 = 1;

@@ -28,11 +28,11 @@ pub struct Rewind {
 /// What a [`Rewind`] reconstructed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RewindResult {
-    /// The profile at the revision; `None` where what was loaded does not reach it: it is newer than the newest frame,
-    /// older than the generation, or before the history that was asked for.
+    /// The profile at the revision; `None` if the loaded pieces do not reach it: it is newer than the newest frame,
+    /// older than the generation, or before the requested history.
     pub past: Option<PastProfile>,
-    /// The consents that the user had after the revision, as far back as what was loaded reaches, oldest first. Of a
-    /// run of equal ones there is the first.
+    /// The consents that the user had after the revision, oldest first, as far back as the loaded pieces reach. Of
+    /// consecutive equal consents, only the first is listed.
     pub later: Vec<(u64, Consent)>,
 }
 
@@ -85,7 +85,7 @@ impl Rewind {
     }
 }
 
-/// Notes a consent, going back: of a run of equal ones the oldest stays.
+/// Adds a consent while going back in time. Of consecutive equal consents, only the oldest is kept.
 fn note(consents: &mut Vec<(u64, Consent)>, revision: u64, consent: Consent) {
     match consents.last_mut() {
         Some(newer) if newer.1 == consent => newer.0 = revision,
@@ -131,7 +131,7 @@ impl LoadVisitor for Rewind {
     }
 
     fn is_done(&self) -> bool {
-        // Frames can only lead further away from what a checkpoint is beyond.
+        // Frames are newer than the checkpoint, so they cannot help to reach a revision before it.
         !self.to_head && (self.past.is_some() || self.walking.is_some())
     }
 }

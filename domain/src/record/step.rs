@@ -51,7 +51,7 @@ impl RevisionStep {
         }
     }
 
-    /// The revision that the step leads to.
+    /// Returns the revision that the step leads to.
     pub fn revision(&self) -> u64 {
         self.envelope.revision
     }

@@ -10,7 +10,7 @@ use crate::record::leaf_value::{LeafValue, set_leaves};
 const LISTS: [Leaf; 4] =
     [Leaf::DeadlinesOverdue, Leaf::DeadlinesUpcoming, Leaf::EligibilityEligibleSchemes, Leaf::TrustSourceTrace];
 
-/// An object whose members may be missing, and hold text that looks like JSON.
+/// Returns an object whose members may be missing, and hold text that looks like JSON.
 fn item(key: &str, id: &str, members: &[(String, String)]) -> String {
     let mut members = members.to_vec();
     members.push((key.to_owned(), id.to_owned()));
@@ -34,7 +34,7 @@ fn members() -> impl Strategy<Value = Vec<(String, String)>> {
     vec(("[b-k]".prop_map(String::from), text()), 0..5)
 }
 
-/// A list in any order, or none.
+/// Returns a strategy for lists in any order, or none.
 fn list(key: &'static str) -> impl Strategy<Value = Option<CanonicalJson>> {
     let items = btree_map("[a-h]", members(), 0..8).prop_map(|items| items.into_iter().collect::<Vec<_>>());
     let shuffled = items.prop_shuffle();
@@ -57,7 +57,7 @@ fn profile() -> impl Strategy<Value = Profile> {
     )
 }
 
-/// The values that lead from `from` to `to`, written and read again.
+/// Returns the values that lead from `from` to `to`, encoded and decoded again.
 fn stored(from: &Profile, to: &Profile) -> Vec<(Leaf, LeafValue)> {
     let changed = LISTS.into_iter().filter(|leaf| from.get(*leaf) != to.get(*leaf));
     let mut out = Writer(Vec::new());
@@ -99,7 +99,7 @@ proptest! {
     }
 }
 
-/// A deadline with a long description of its own.
+/// Returns a deadline with a long description of its own.
 fn deadline(id: usize, days: i32) -> String {
     let description = format!("{id:03}").repeat(100);
     format!(
@@ -115,7 +115,7 @@ fn deadlines(overdue: impl Iterator<Item = String>, upcoming: impl Iterator<Item
     profile
 }
 
-/// How many bytes the change takes in a record.
+/// Returns the number of bytes that the change takes in a record.
 fn size(from: &Profile, to: &Profile) -> usize {
     assert_leads(from, to);
     let mut out = Writer(Vec::new());
