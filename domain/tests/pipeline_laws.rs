@@ -96,7 +96,8 @@ fn run_history(seed: u64) {
     check_history(state, &frames, &mut random);
 }
 
-/// Hydration from any split into checkpoint and frames gives the same state, and history leads back to the beginning.
+/// Asserts that hydration from any split into checkpoint and frames gives the same state, and that history leads back
+/// to the start.
 fn check_history(state: Option<Arc<UserState>>, frames: &[Vec<u8>], random: &mut Random) {
     let Some(state) = state else { return };
     let split = random.below(frames.len() as u64 + 1) as usize;

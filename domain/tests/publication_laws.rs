@@ -1,5 +1,5 @@
-//! Laws of published events, over random histories with random consents: whoever applies them holds what it may read,
-//! whenever it read which of them, and is told nothing that was withdrawn by then.
+//! Laws of published events, over random histories with random consents: a follower that applies the events holds
+//! exactly what it may read, no matter when it reads each of them, and receives nothing that was withdrawn by then.
 //!
 //! `LAW_SEED` repeats one history.
 
@@ -48,13 +48,13 @@ fn viewers() -> [Viewer; 4] {
     [service(false, false), service(false, true), service(true, false), Viewer::Admin { profile_read: true }]
 }
 
-/// A user's steps, in order; many of the events may change the consent.
+/// Returns a user's steps, in order; many of the events may change the consent.
 fn history(random: &mut Random, rules: &Rules) -> Vec<FinishedChange> {
     let context = AssemblyContext { rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
     let new_user = || NewUser { profile_id: ProfileId::from_random([3; 16]), integrity_key: [9; 16] };
     let mut steps: Vec<FinishedChange> = Vec::new();
-    // In every other history hardly anything but consents, each newer than the last: users come into sight and leave it
-    // again and again.
+    // Every other history consists almost only of consents, each newer than the last, so that users become visible and
+    // hidden again many times.
     let is_fickle = random.below(2) == 0;
     for number in 0..random.below(30) as i64 + 2 {
         let mut event = event(user(), random);
@@ -76,7 +76,7 @@ fn history(random: &mut Random, rules: &Rules) -> Vec<FinishedChange> {
     steps
 }
 
-/// The leaves whose values an operation holds.
+/// Returns the leaves whose values an operation holds.
 fn named(operation: &Value) -> LeafSet {
     let path = operation["path"].as_str().expect("a path");
     let mut names = path.split('/').skip(1);
@@ -85,7 +85,7 @@ fn named(operation: &Value) -> LeafSet {
         let within = |(name, value): (&String, &Value)| named(&json!({"path": format!("/{name}"), "value": value}));
         return members.iter().map(within).fold(LeafSet::EMPTY, LeafSet::or);
     };
-    // The others are the envelope's.
+    // Other names are members of the envelope.
     let Some(member) = Member::parse(name) else { return LeafSet::EMPTY };
     let leaf = |name: &str| LeafSet::only(Leaf::in_member(member, name).expect("a leaf"));
     match (names.next(), operation["value"].as_object()) {
@@ -96,17 +96,17 @@ fn named(operation: &Value) -> LeafSet {
     }
 }
 
-/// What a follower holds.
+/// A follower with its copy of the profile.
 struct Client<'a> {
     policy: &'a Policy,
     rules: &'a Rules,
     viewer: Viewer,
     held: Option<Value>,
-    /// The newest step when it began: older ones are told as to a newcomer.
+    /// The newest step when the follower started. It receives older steps as a new follower does.
     began: usize,
-    /// Whether the user came into sight and is out of it again before it read the one or the other.
+    /// Whether the user became visible and hidden again before the follower read either step.
     missed: bool,
-    /// Whether it forgot what it missed, as over a break, since the user came into sight.
+    /// Whether `missed` was lost, as after a reconnection, since the user became visible.
     forgot: bool,
 }
 
@@ -117,21 +117,21 @@ impl Client<'_> {
 
     /// Reads the step `index` while `head` is the newest one.
     fn read(&mut self, steps: &[FinishedChange], index: usize, head: usize) {
-        let FrameStep::Revision(step) = follow(&steps[index].body).expect("a body of ours") else { return };
+        let FrameStep::Revision(step) = follow(&steps[index].body).expect("a valid body") else { return };
         let past = |state: &UserState| PastProfile {
             profile_id: state.envelope.profile_id,
             revision: state.envelope.revision,
             profile: state.profile.clone(),
         };
         let before = index.checked_sub(1).map(|index| past(&steps[index].state));
-        let (after, envelope, delta) = step.take(before.as_ref()).expect("it follows");
+        let (after, envelope, delta) = step.take(before.as_ref()).expect("a step after `before`");
         assert_eq!((&after.profile, envelope), (&steps[index].state.profile, steps[index].state.envelope));
         let later = steps[index + 1..=head].iter().map(|step| step.state.consent()).reduce(Consent::least);
         let consents = (before.as_ref().map(|past| past.profile.consent()), after.profile.consent());
-        let sight = StepVisibility::new(self.policy, &self.viewer, &user(), consents.0, consents.1, later);
-        self.missed |= sight.is_missed;
-        let was_missed = sight.hides() && std::mem::take(&mut self.missed);
-        let sight = if was_missed || index <= self.began { sight.for_new_follower() } else { sight };
+        let visibility = StepVisibility::new(self.policy, &self.viewer, &user(), consents.0, consents.1, later);
+        self.missed |= visibility.is_missed;
+        let was_missed = visibility.hides() && std::mem::take(&mut self.missed);
+        let visibility = if was_missed || index <= self.began { visibility.for_new_follower() } else { visibility };
         let user = user();
         let transition =
             Transition { user: &user, before: before.as_ref(), after: &after, envelope: &envelope, delta: &delta };
@@ -139,30 +139,33 @@ impl Client<'_> {
             Visibility::Mask(mask) => mask,
             Visibility::Hidden => LeafSet::EMPTY,
         };
-        let told = events(&transition, &sight, PublishedEventTypes::ALL, self.rules);
-        let is_hidden_later = sight.after == Visibility::Hidden && self.sees(consents.1) != Visibility::Hidden;
-        assert!(told.is_empty() || !is_hidden_later, "a step of one who is hidden since is mentioned");
+        let published = events(&transition, &visibility, PublishedEventTypes::ALL, self.rules);
+        let is_hidden_later = visibility.after == Visibility::Hidden && self.sees(consents.1) != Visibility::Hidden;
+        assert!(
+            published.is_empty() || !is_hidden_later,
+            "an event reveals a step of a user who has been hidden since"
+        );
         let holds_none = self.held.as_ref().is_none_or(|held| *held == json!({}));
-        let names_unseen = holds_none && sight.after == Visibility::Hidden && !told.is_empty();
-        assert!(!names_unseen || self.forgot, "one is mentioned whom the follower never saw");
-        if sight.after == Visibility::Hidden && self.sees(consents.1) == Visibility::Hidden {
+        let names_unseen = holds_none && visibility.after == Visibility::Hidden && !published.is_empty();
+        assert!(!names_unseen || self.forgot, "an event names a user whom the follower never saw");
+        if visibility.after == Visibility::Hidden && self.sees(consents.1) == Visibility::Hidden {
             self.forgot = false;
         }
-        for event in told {
+        for event in published {
             let event: Value = serde_json::from_str(&format!("{{{}}}", event.members)).expect("JSON");
             let data = &event["data"];
             assert_eq!(data["user_id"], user.as_str());
             if event["type"] == PublishedEventType::ProfileDeltaGenerated.name() {
                 let patch: json_patch::Patch = serde_json::from_value(data["operations"].clone()).expect("a patch");
                 for operation in data["operations"].as_array().expect("a list") {
-                    assert!(named(operation).is_within(allowed), "{operation} is not to be seen");
+                    assert!(named(operation).is_within(allowed), "{operation} is hidden from this viewer");
                 }
                 let held = self.held.get_or_insert(Value::Null);
                 json_patch::patch(held, &patch).unwrap_or_else(|error| panic!("{error}: {patch}"));
             } else {
                 let pct = Leaf::ProfileCompletenessPct;
                 let shows = data.get("completeness_pct").is_some() || data.get("new_pct").is_some();
-                assert!(!shows || allowed.has(pct), "a percentage that is hidden");
+                assert!(!shows || allowed.has(pct), "an event shows a hidden percentage");
             }
         }
         if index == head {
@@ -170,7 +173,7 @@ impl Client<'_> {
         }
     }
 
-    /// At the head one holds what one reads.
+    /// Asserts that the client's copy at the head equals the view that it would read.
     fn check(&self, head: &UserState) {
         match self.sees(head.consent()) {
             Visibility::Mask(mask) => assert_eq!(self.held.as_ref(), Some(&document(head, mask))),
@@ -183,14 +186,14 @@ fn run(seed: u64) {
     let mut random = Random(seed);
     let (rules, policy) = (rules(), policy());
     let steps = history(&mut random, &rules);
-    // Frames that changed registers alone are followed, too, and say nothing.
+    // Frames that changed only registers are read too, and publish nothing.
     for viewer in viewers() {
         let began = random.below(steps.len().max(1) as u64) as usize;
         let mut client =
             Client { policy: &policy, rules: &rules, viewer, held: None, began, missed: false, forgot: false };
         let (mut next, mut head) = (0, began);
         while next < steps.len() {
-            // The head runs ahead of the follower, now more, now less.
+            // The head is ahead of the follower by a varying number of steps.
             if random.below(6) == 0 {
                 client.forgot |= client.missed;
                 client.missed = false;
@@ -211,7 +214,7 @@ fn run(seed: u64) {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment")]
-fn whoever_applies_the_events_holds_what_it_may_read() {
+fn a_follower_that_applies_the_events_holds_what_it_may_read() {
     if let Ok(seed) = std::env::var("LAW_SEED") {
         return run(seed.parse().expect("LAW_SEED is a number"));
     }

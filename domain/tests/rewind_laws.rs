@@ -26,7 +26,7 @@ const HISTORIES: u64 = 120;
 /// Members that `operations` leave alone: they travel beside a patch.
 const CHANGING: [&str; 4] = ["assembly_latency_ms", "generated_at", "profile_hash", "revision"];
 
-/// A user's steps, in order.
+/// Returns a user's steps, in order.
 fn history(random: &mut Random) -> Vec<FinishedChange> {
     let rules = rules();
     let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
@@ -83,7 +83,7 @@ fn store(steps: &[FinishedChange], random: &mut Random) -> Stored {
     Stored { checkpointed: Checkpointed { state, tail }, blocks, frames }
 }
 
-/// The profile at `revision`, if it is reachable; asked for in both ways.
+/// Returns the profile at `revision`, if it is reachable, after asking for it in both ways.
 fn rewind(stored: &Stored, revision: u64) -> RewindResult {
     let (mut past, mut with_consents) = (Rewind::new(revision), Rewind::with_later_consents(revision));
     stored.visit(&mut past);
@@ -97,7 +97,7 @@ fn past(stored: &Stored, revision: u64) -> Option<PastProfile> {
     rewind(stored, revision).past
 }
 
-/// The consents of the steps after `revision`, of a run of equal ones the first.
+/// Returns the consents of the steps after `revision`; of a run of equal ones, the first.
 fn later_consents(steps: &[FinishedChange], revision: u64) -> Vec<(u64, Consent)> {
     let revisions = steps.iter().filter(|step| step.delta.is_some()).map(|step| &step.state);
     let later = revisions.filter(|state| state.envelope.revision > revision);
@@ -133,7 +133,7 @@ fn run(seed: u64) {
         assert_eq!(past.profile, state.profile, "revision {revision} comes back");
         let between = Delta::between(&past, head);
         assert_eq!((between.base, between.revision), (revision, head.envelope.revision));
-        assert!(between.changes.iter().all(|change| change.old != change.new), "only what differs is told");
+        assert!(between.changes.iter().all(|change| change.old != change.new), "only leaves that differ are listed");
         for mask in masks(&mut random) {
             follow(state, &between, head, mask);
         }

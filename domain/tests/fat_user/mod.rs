@@ -27,7 +27,6 @@ pub(crate) const DEADLINES: usize = 512;
 /// Schemes of the user.
 pub(crate) const SCHEMES: usize = 256;
 
-/// The user.
 pub(crate) fn user() -> UserId {
     UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id")
 }
@@ -43,7 +42,7 @@ fn rules(zone: TimeZone) -> Rules {
     }
 }
 
-/// Text of characters that take four bytes each and compress as badly as such text can.
+/// Returns text of characters that take four bytes each and compress as badly as such text can.
 fn wide(seed: usize, chars: usize) -> String {
     let mut random = (seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -68,12 +67,12 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Nobody yet, in a calendar of that zone.
+    /// Creates a user without events, with a calendar in that zone.
     pub(crate) fn new(zone: TimeZone) -> Self {
         Self { rules: rules(zone), day: TODAY, state: None, seconds: 0, posted: 0, base: None, frames: Vec::new() }
     }
 
-    /// A user with a profile of every member as large as it can be.
+    /// Creates a user whose profile has every member at its maximum size.
     pub(crate) fn fat() -> Self {
         let mut meter = Self::new(TimeZone::UTC);
         meter.grow();
@@ -147,7 +146,7 @@ impl Meter {
         self.post("deadline.completed", "deadlines", &format!(r#"{{"deadline_id":"{id}","completed_at":{at}}}"#));
     }
 
-    /// The state in its stored form.
+    /// Returns the state in its stored form.
     pub(crate) fn packed(&self) -> Vec<u8> {
         pack(self.state.as_ref().expect("a state"))
     }
@@ -165,7 +164,7 @@ impl Meter {
         self.state = Some(finished.state);
     }
 
-    /// Bytes of frames and history since [`Self::start_over`].
+    /// Returns the bytes of frames and history since [`Self::start_over`].
     pub(crate) fn stored(&self) -> usize {
         let folded = Replay.fold(self.base.as_deref(), None, &self.frames).expect("frames fold");
         let history: usize = folded.closed.iter().map(|block| block.body.len()).sum();
@@ -183,7 +182,7 @@ impl Meter {
     }
 }
 
-/// Short, so that events are small beside what they change.
+/// Returns a short id, so that events are small beside what they change.
 pub(crate) fn deadline_id(id: usize) -> String {
     format!("d{id}")
 }
@@ -192,7 +191,7 @@ pub(crate) fn scheme_id(id: usize) -> String {
     format!("s{id:03}")
 }
 
-/// A batch of as many bytes as are allowed.
+/// Returns a batch of the maximum size in bytes.
 pub(crate) fn batch(version: usize) -> String {
     let scheme = |id: usize| {
         format!(

@@ -76,7 +76,7 @@ pub(crate) fn rules() -> Rules {
     }
 }
 
-/// A random value of a leaf, in the form that validation would give it.
+/// Returns a random value of a leaf, in the form that validation would give it.
 fn value(leaf: Leaf, random: &mut Random) -> CanonicalJson {
     let text = match leaf.field().value {
         ValueType::Bool => return CanonicalJson::bool(random.below(2) == 0),
@@ -145,7 +145,7 @@ fn leaf_writes(source: Source, random: &mut Random) -> Vec<RegisterWrite> {
     writes
 }
 
-/// A random event of any source.
+/// Returns a random event of any source.
 pub(crate) fn event(user: UserId, random: &mut Random) -> FeedEvent {
     let source = *random.pick(&Source::ALL);
     let one = |path, value: &str| {
@@ -187,14 +187,14 @@ pub(crate) fn event(user: UserId, random: &mut Random) -> FeedEvent {
     }
 }
 
-/// A few masks, from nothing to everything.
+/// Returns a few masks, from nothing to everything.
 pub(crate) fn masks(random: &mut Random) -> Vec<LeafSet> {
     let some =
         |random: &mut Random| FIELDS.iter().map(|f| f.leaf).filter(|_| random.below(2) == 0).collect::<LeafSet>();
     vec![LeafSet::EMPTY, LeafSet::ALL, some(random), some(random), LeafSet::only(random.pick(&FIELDS).leaf)]
 }
 
-/// The masked document, parsed.
+/// Returns the masked document, parsed.
 pub(crate) fn document(state: &UserState, mask: LeafSet) -> Value {
     serde_json::from_slice(&serialize::view(state, mask)).expect("a view is JSON")
 }
