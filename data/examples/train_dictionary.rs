@@ -1,4 +1,4 @@
-//! Trains the compression dictionary of stored states and histories, on the made-up population only, never on people.
+//! Trains the compression dictionary of stored states and histories, on the generated population only, never on people.
 //!
 //! `cargo run --release -p data --example train_dictionary` writes the next `data/dictionary/state-N.zdict`, and prints
 //! how well it compresses the data of other people, compared with the one before. Data can only be decompressed with
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// At the level of the store.
+/// Returns the mean size of the bodies after compression at the level of the store.
 fn mean_compressed(bodies: &[Vec<u8>], dictionary: &[u8]) -> Result<usize, Box<dyn Error>> {
     let mut compressor = zstd::bulk::Compressor::with_dictionary(1, dictionary)?;
     let mut bytes = 0;

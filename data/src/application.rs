@@ -36,16 +36,16 @@ struct Applications {
 
 impl Applications {
     fn before(person: &Person, n: u64, new: Option<usize>) -> Self {
-        let (current, told) = (n / STEPS as u64, n as usize % STEPS);
+        let (current, done_steps) = (n / STEPS as u64, n as usize % STEPS);
         let first = current / ERA * ERA;
         let new = new.map(|scheme| schemes()[scheme].id.as_str());
         let mut applications = Self { verdicts: verdicts(person), new, unreported: 0, chosen: None };
         applications.begin(first > 0);
         for number in first..=current {
             let episode = Episode::new(person, number);
-            let told = if number == current { told } else { STEPS };
+            let done_steps = if number == current { done_steps } else { STEPS };
             applications.chosen = None;
-            for _ in episode.steps[..told].iter().filter(|step| **step == EpisodeStep::Applied) {
+            for _ in episode.steps[..done_steps].iter().filter(|step| **step == EpisodeStep::Applied) {
                 applications.move_on(&episode);
             }
         }

@@ -98,7 +98,7 @@ impl Census {
     }
 }
 
-/// The cells of each line; comments are left out.
+/// Returns the cells of each line; comments are left out.
 fn rows(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     text.lines().filter(|line| !line.starts_with('#')).map(|line| line.split(',').map(str::trim).collect())
 }
@@ -121,7 +121,7 @@ fn percent(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().map(|percent| percent / 100.0)
 }
 
-/// `110001 110003-110005` as the numbers in it.
+/// Returns the numbers in a list of ranges such as `110001 110003-110005`.
 fn ranges(text: &str) -> Option<Vec<u32>> {
     let mut numbers = Vec::new();
     for range in text.split(' ') {
@@ -135,7 +135,7 @@ fn ranges(text: &str) -> Option<Vec<u32>> {
 mod tests {
     use super::*;
 
-    /// The totals of the Census of India 2011, from its Primary Census Abstract.
+    /// The totals are those of the Census of India 2011, from its Primary Census Abstract.
     #[test]
     fn the_states_add_up_to_the_published_totals() {
         let census = census();
@@ -146,8 +146,8 @@ mod tests {
         for (published, of) in
             [(0.3115, (|state| state.urban) as fn(&StateFacts) -> f64), (0.1663, |s| s.sc), (0.0863, |s| s.st)]
         {
-            let told = share(of) / people;
-            assert!((told - published).abs() < 0.001, "{told} is not {published}");
+            let computed = share(of) / people;
+            assert!((computed - published).abs() < 0.001, "{computed} is not {published}");
         }
         let slugs: Vec<&str> = rows(include_str!("../facts/census.csv")).map(|row| row[0]).collect();
         assert!(slugs.into_iter().eq(states().iter().map(|state| state.slug)), "a line for each state, in order");

@@ -25,7 +25,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Whether all conditions hold for the person.
+    /// Returns whether all conditions hold for the person.
     #[must_use]
     pub fn hold(&self, person: &Person) -> bool {
         // Cheap and selective ones first: this runs for every scheme of every person.
@@ -42,7 +42,8 @@ impl Conditions {
             && among(&self.marital_status, Some(person.family.marital))
     }
 
-    /// Whether a profile shows that the conditions hold. If it does not, the engine infers them and is less confident.
+    /// Returns whether a profile shows that the conditions hold. If it does not, the engine infers them and is less
+    /// confident.
     #[must_use]
     pub const fn profile_can_tell(&self) -> bool {
         self.quality.is_none()
@@ -66,14 +67,14 @@ impl Conditions {
         named.into_iter().filter(|(is_named, _)| *is_named).map(|(_, leaf)| leaf).collect()
     }
 
-    /// Whether there is no condition.
+    /// Returns whether there are no conditions.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         format!("{self:?}") == format!("{:?}", Self::default())
     }
 }
 
-/// Whether the value is among the words. A missing value meets no condition.
+/// Returns whether the value is among the words. A missing value meets no condition.
 fn among<T: PartialEq>(words: &Option<Vec<T>>, value: Option<T>) -> bool {
     words.as_ref().is_none_or(|words| value.is_some_and(|value| words.contains(&value)))
 }

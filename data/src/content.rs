@@ -62,7 +62,7 @@ impl EventContent {
         self.envelope().1.trim_start_matches("/engines/")
     }
 
-    /// Whether the event depends on the person's deadlines.
+    /// Returns whether the event depends on the person's deadlines.
     pub(crate) const fn is_about_duties(self) -> bool {
         matches!(self, Self::Due { .. } | Self::Met { .. } | Self::Predicted | Self::Risked)
     }

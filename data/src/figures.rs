@@ -32,8 +32,8 @@ pub enum Unit {
     People,
 }
 
-/// The one figure that is no share. A person of a household of five is met five times as often as one who lives alone,
-/// so the mean over households is that of `1 / members` over people, turned over.
+/// The only figure that is not a share. A household of five is drawn five times as often as a household of one, so the
+/// mean over households is the reciprocal of the mean of `1 / members` over people.
 const HOUSEHOLD: &str = "people of a household, mean";
 
 /// A person's part in the mean; `None` where the figure is not about them.
@@ -55,7 +55,7 @@ impl Measured {
         self.model - self.figure.published
     }
 
-    /// Whether the model is within the tolerance.
+    /// Returns whether the model is within the tolerance.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.difference().abs() <= self.figure.tolerance
@@ -177,7 +177,7 @@ impl Mean {
     }
 }
 
-/// The figures of some people, and the share of each state.
+/// Returns the figures of some people, and the share of each state.
 #[must_use]
 pub fn measure(people: impl Iterator<Item = Person>) -> Vec<Measured> {
     let figures: Vec<Figure> = ROWS.iter().map(figure).collect();
@@ -220,7 +220,8 @@ fn state_shares(by_state: &[u64]) -> impl Iterator<Item = Measured> {
 mod tests {
     use super::*;
 
-    /// 200,000 people: the error of chance is at most 0.11 points for shares of everyone, which tolerances exceed.
+    /// Uses 200,000 people: the sampling error is at most 0.11 points for shares of everyone, which the tolerances
+    /// exceed.
     #[test]
     fn the_model_agrees_with_what_was_published() {
         let measured = measure((0..200_000).map(|index| Person::new(1, index)));

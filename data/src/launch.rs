@@ -21,8 +21,8 @@ pub(crate) struct Launch {
 const EVERY_DAYS: i64 = 10;
 
 impl Launch {
-    /// All launches of the span, at eleven in the morning, each in another state as far as there are states, the
-    /// populous ones more often.
+    /// Returns all launches of the span, each at eleven in the morning and in a different state as far as there are
+    /// states, the populous ones more often.
     pub(crate) fn all(options: &PopulationOptions) -> Vec<Self> {
         let begin = options.base_time - i64::from(options.days.max(1)) * DAY;
         let count = (i64::from(options.days) / EVERY_DAYS).max(1);

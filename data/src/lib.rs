@@ -1,4 +1,4 @@
-//! Known facts (states, districts, schemes, deadlines, the example citizen), and a made-up population that agrees
+//! Known facts (states, districts, schemes, deadlines, the example citizen), and a generated population that agrees
 //! with published figures: people, and the feed events about them.
 //!
 //! ```
@@ -57,7 +57,7 @@ pub use tables::{Table, tables};
 pub use traffic::{Arrival, Traffic};
 pub use verdict::{SchemeVerdict, verdicts};
 
-/// The example citizen: thirteen feed events, one a line, of every event type. Post each to the feed that
+/// Returns the example citizen's thirteen feed events, one a line, with every event type. Post each to the feed that
 /// the last segment of its `source` names; `data/example/README.md` describes the expected profile.
 #[must_use]
 pub fn example_events() -> &'static str {

@@ -68,7 +68,7 @@ pub(crate) struct Duty {
 }
 
 impl Duty {
-    /// `dl_itr_2026`, or `dl_advance_tax_2026_06` of what falls due several times a year.
+    /// Returns `dl_itr_2026`, or `dl_advance_tax_2026_06` for an obligation that falls due several times a year.
     pub(crate) fn id(&self) -> String {
         let (year, month, _) = self.due.civil();
         match &self.obligation.due {
@@ -83,8 +83,9 @@ impl Duty {
     }
 }
 
-/// The next deadlines of a person, in the order of the calendar's file: a position means the same from day to day.
-/// Those of a scheme that is launched in these days (`new`, its position) concern nobody, since nobody has it yet.
+/// Returns the next deadlines of a person, in the order of the calendar's file: a position means the same from day to
+/// day. Deadlines of a scheme that is launched in these days (`new`, its position) are left out, because no application
+/// to it is active yet.
 pub(crate) fn duties(person: &Person, today: Day, new: Option<usize>) -> Vec<Duty> {
     let concern = |obligation: &&'static Obligation| {
         let is_new = |id: &String| new.is_some_and(|scheme| schemes()[scheme].id == *id);

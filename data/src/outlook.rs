@@ -106,7 +106,7 @@ pub(crate) fn advice(person: &Person, verdicts: &[SchemeVerdict], duties: &[Duty
     advice
 }
 
-/// The risks on a day. `jitter` (0 to 9) is what the engine's model adds from run to run.
+/// Returns the risks on a day. `jitter` (0 to 9) is what the engine's model adds from run to run.
 pub(crate) fn risks(person: &Person, duties: &[Duty], today: Day, jitter: u8) -> Risks {
     let due_within = |days, sort: &str| {
         let near = duties.iter().filter(|duty| duty.due <= today.plus(days) && duty.obligation.sort.contains(sort));
@@ -124,7 +124,7 @@ pub(crate) fn risks(person: &Person, duties: &[Duty], today: Day, jitter: u8) ->
     ]
 }
 
-/// The cohorts that a person falls into.
+/// Returns the cohorts that a person belongs to.
 pub(crate) fn cohorts(person: &Person) -> impl Iterator<Item = &'static str> {
     use Employment::{Agriculture, Business, Pension, Salaried, Student};
     let work = |employment| person.work.employment == Some(employment);

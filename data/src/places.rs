@@ -38,13 +38,13 @@ static STATES: LazyLock<Vec<State>> =
 static DISTRICTS: LazyLock<Districts> =
     LazyLock::new(|| serde_json::from_str(include_str!("../districts.json")).expect("districts.json is well-formed"));
 
-/// All states and union territories, by slug.
+/// Returns all states and union territories, by slug.
 #[must_use]
 pub fn states() -> &'static [State] {
     &STATES
 }
 
-/// The slugs of a state's districts, sorted; `None` for a slug that is no state.
+/// Returns the slugs of a state's districts, sorted; `None` for an unknown state.
 #[must_use]
 pub fn districts(state: &str) -> Option<&'static [&'static str]> {
     DISTRICTS.get(state).map(Vec::as_slice)

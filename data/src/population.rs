@@ -13,7 +13,7 @@ use crate::places::states;
 use crate::random::{Random, purpose};
 use crate::scheme::schemes;
 
-/// A made-up population. Every person and every event is generated on request from its number alone and not kept, so
+/// A generated population. Every person and every event is generated on request from its number alone and not kept, so
 /// that threads can share the work and millions of people take no memory.
 #[derive(Debug, Clone)]
 pub struct Population {

@@ -48,7 +48,7 @@ static SCHEMES: LazyLock<Vec<Scheme>> = LazyLock::new(|| {
     file.scheme
 });
 
-/// How many of [`schemes`] need a leaf of the profile: for one of their rules, or as documents to apply with.
+/// Returns how many of [`schemes`] need a leaf of the profile: for one of their rules, or as documents to apply with.
 #[must_use]
 pub fn schemes_waiting() -> BTreeMap<Leaf, u32> {
     let mut waiting = BTreeMap::new();
@@ -58,14 +58,14 @@ pub fn schemes_waiting() -> BTreeMap<Leaf, u32> {
     waiting
 }
 
-/// All schemes, by subject.
+/// Returns all schemes, by subject.
 #[must_use]
 pub fn schemes() -> &'static [Scheme] {
     &SCHEMES
 }
 
 impl Scheme {
-    /// Whether every rule holds for the person.
+    /// Returns whether every rule holds for the person.
     #[must_use]
     pub fn accepts(&self, person: &Person) -> bool {
         self.rules.values().all(|conditions| conditions.hold(person))
@@ -93,7 +93,7 @@ impl Scheme {
 pub(crate) fn month_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<MonthDay>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     let read = |text: String| {
-        parse_month_day(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no day, as `07-31`")))
+        parse_month_day(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a day such as `07-31`")))
     };
     texts.into_iter().map(read).collect()
 }

@@ -23,7 +23,7 @@ pub struct Table {
 /// Number of schemes that have a row of their own.
 const LARGEST: usize = 12;
 
-/// The tables of some people at a time, in microseconds since the Unix epoch.
+/// Returns the tables of some people at a time, in microseconds since the Unix epoch.
 #[must_use]
 pub fn tables(people: impl Iterator<Item = Person>, time: i64) -> Vec<Table> {
     let today = Day::from_micros(time);

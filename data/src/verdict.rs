@@ -16,7 +16,7 @@ pub struct SchemeVerdict {
     pub status: Status,
 }
 
-/// Every scheme whose rules hold, in the order of [`schemes`].
+/// Returns every scheme whose rules hold, in the order of [`schemes`].
 #[must_use]
 pub fn verdicts(person: &Person) -> Vec<SchemeVerdict> {
     let accepted = schemes().iter().enumerate().filter(|(_, scheme)| scheme.accepts(person));
@@ -37,7 +37,7 @@ pub(crate) fn missing_documents(scheme: &Scheme, person: &Person) -> impl Iterat
 
 fn verdict(person: &Person, index: usize, scheme: &'static Scheme) -> SchemeVerdict {
     let missing = missing_documents(scheme, person).count();
-    // Less sure of what no profile can tell, and of what no document shows; and its model is never quite the same.
+    // The confidence is lower for rules that a profile cannot show and for missing documents, and varies at random.
     let doubt = Random::new(person.key, purpose::DOUBT + index as u64).below(8) as u8;
     let confidence = 97 - doubt - 9 * scheme.inferred_rules() as u8 - 12 * missing as u8;
     SchemeVerdict { scheme, confidence, status: status(person, index, scheme) }

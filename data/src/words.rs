@@ -15,7 +15,7 @@ macro_rules! words {
             /// Every word, in the order of the field table.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The word, as events and profiles have it.
+            /// Returns the word, as events and profiles have it.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word),* }
@@ -70,7 +70,7 @@ words! {
 }
 
 impl AgeBracket {
-    /// The bracket of an age in completed years.
+    /// Returns the bracket of an age in completed years.
     #[must_use]
     pub const fn for_age(age: u8) -> Self {
         match age {
@@ -88,23 +88,23 @@ impl AgeBracket {
 pub struct WordSet(u8);
 
 impl WordSet {
-    /// Adds a document, when it is there.
-    pub(crate) fn document(&mut self, document: Document, is_there: bool) {
-        self.0 |= u8::from(is_there) << document as u8;
+    /// Adds a document if `is_present`.
+    pub(crate) fn document(&mut self, document: Document, is_present: bool) {
+        self.0 |= u8::from(is_present) << document as u8;
     }
 
-    /// Adds a trait, when it is there.
-    pub(crate) fn quality(&mut self, quality: Trait, is_there: bool) {
-        self.0 |= u8::from(is_there) << quality as u8;
+    /// Adds a trait if `is_present`.
+    pub(crate) fn quality(&mut self, quality: Trait, is_present: bool) {
+        self.0 |= u8::from(is_present) << quality as u8;
     }
 
-    /// Whether the document is in it.
+    /// Returns whether the set has the document.
     #[must_use]
     pub const fn has_document(self, document: Document) -> bool {
         self.0 & (1 << document as u8) != 0
     }
 
-    /// Whether the trait is in it.
+    /// Returns whether the set has the trait.
     #[must_use]
     pub const fn has_trait(self, quality: Trait) -> bool {
         self.0 & (1 << quality as u8) != 0
@@ -116,7 +116,7 @@ impl WordSet {
         self.0.count_ones()
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -11,7 +11,7 @@ use crate::scheme::schemes;
 use crate::verdict::SchemeVerdict;
 
 impl Subject<'_> {
-    /// Whether the scheme has been launched in the person's state.
+    /// Returns whether the scheme has been launched in the person's state.
     fn has_launched(&self, scheme: &str) -> bool {
         let to_come = self.launch.filter(|launch| self.time < launch.at);
         to_come.is_none_or(|launch| schemes()[launch.scheme].id != scheme)

@@ -60,7 +60,7 @@ impl Family {
         family
     }
 
-    /// Whether the person is married.
+    /// Returns whether the person is married.
     #[must_use]
     pub fn is_married(&self) -> bool {
         self.marital == Marital::Married

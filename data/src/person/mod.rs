@@ -1,4 +1,4 @@
-//! A made-up person: everything that stays the same while events come in. Each trait is drawn given those before it,
+//! A generated person: everything that stays the same while events come in. Each trait is drawn given those before it,
 //! so that they agree: income with work, ration card with poverty, family with age. Nobody here is real.
 
 mod family;
@@ -20,7 +20,7 @@ use crate::words::{
     AgeBracket, Category, Document, Employment, Gender, RationCard, Settlement, Sharing, Trait, WordSet,
 };
 
-/// A made-up person: every trait that events are made from.
+/// A generated person: every trait that events are made from.
 #[derive(Debug, Clone)]
 pub struct Person {
     /// The key of all further draws about the person.
@@ -135,7 +135,7 @@ impl Person {
         AgeBracket::for_age(self.age)
     }
 
-    /// Whether somebody else acts for them: parents for a child, sometimes a child for parents.
+    /// Returns whether somebody else acts for them: parents for a child, sometimes a child for parents.
     pub(crate) fn is_delegated(&self) -> bool {
         self.age < 18 || (self.age >= 75 && self.key.is_multiple_of(3))
     }
@@ -165,8 +165,8 @@ impl Person {
         documents
     }
 
-    /// Shares, ROUNDED: land-holders as PM-KISAN's beneficiaries among farmers; disability 2.2 % (Census 2011);
-    /// vendors and artisans as registered with their schemes; the others guessed.
+    /// Draws the traits. Shares, ROUNDED: land-holders as PM-KISAN's beneficiaries among farmers; disability 2.2 %
+    /// (Census 2011); vendors and artisans as registered with their schemes; the others guessed.
     fn draw_traits(&self, random: &mut Random) -> WordSet {
         let working = |employment| self.work.employment == Some(employment);
         let poor = self.means.poor;

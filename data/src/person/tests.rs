@@ -6,23 +6,23 @@ fn people() -> impl Iterator<Item = Person> {
     (0..60_000).map(|index| Person::new(7, index))
 }
 
-/// The share of `fits` among those in `base`.
+/// Returns the share of `fits` among those in `base`.
 fn share(base: impl Fn(&Person) -> bool, fits: impl Fn(&Person) -> bool) -> f64 {
     let (mut all, mut fitting) = (0_u32, 0_u32);
     for person in people().filter(|person| base(person)) {
         all += 1;
         fitting += u32::from(fits(&person));
     }
-    assert!(all > 100, "too few to tell");
+    assert!(all > 100, "too few people");
     f64::from(fitting) / f64::from(all)
 }
 
 #[test]
 fn a_person_follows_from_seed_and_number() {
-    let told = |seed, index| format!("{:?}", Person::new(seed, index));
-    assert_eq!(told(3, 12), told(3, 12));
-    assert_ne!(told(3, 12), told(3, 13));
-    assert_ne!(told(3, 12), told(4, 12));
+    let printed = |seed, index| format!("{:?}", Person::new(seed, index));
+    assert_eq!(printed(3, 12), printed(3, 12));
+    assert_ne!(printed(3, 12), printed(3, 13));
+    assert_ne!(printed(3, 12), printed(4, 12));
 }
 
 #[test]

@@ -55,13 +55,13 @@ impl Work {
         Self { employment, tax_regime }
     }
 
-    /// Whether the person files an income tax return.
+    /// Returns whether the person files an income tax return.
     #[must_use]
     pub fn pays_tax(&self) -> bool {
         matches!(self.tax_regime, Some(TaxRegime::Old | TaxRegime::New))
     }
 
-    /// Whether the person works, as the labour force survey defines it.
+    /// Returns whether the person works, as the labour force survey defines it.
     #[must_use]
     pub fn is_working(&self) -> bool {
         use Employment::{Agriculture, Business, Salaried, SelfEmployed};
@@ -108,9 +108,8 @@ fn tax_regime(employment: Employment, income: Income, random: &mut Random) -> Op
         Employment::SelfEmployed => 0.7,
         Employment::Salaried | Employment::Business | Employment::Pension => 1.0,
     };
-    Some(match random.happens(FILING[income as usize] * filing) {
-        false => TaxRegime::None,
-        true if random.happens(NEW_REGIME) => TaxRegime::New,
-        true => TaxRegime::Old,
-    })
+    if !random.happens(FILING[income as usize] * filing) {
+        return Some(TaxRegime::None);
+    }
+    Some(if random.happens(NEW_REGIME) { TaxRegime::New } else { TaxRegime::Old })
 }

@@ -17,7 +17,7 @@ fn parsed(event: &GeneratedEvent) -> Value {
     serde_json::from_slice(&event.json).unwrap()
 }
 
-/// The first events of a person and some updates.
+/// Returns the first events of a person and some updates.
 fn life(population: &Population, index: u64) -> Vec<GeneratedEvent> {
     let updates = (0..40).map(|n| population.update(index, n));
     population.first_events(index).into_iter().chain(updates).collect()

@@ -35,7 +35,7 @@ fn rules() -> Rules {
     }
 }
 
-/// The hour of the day in India.
+/// Returns the hour of the day in India.
 fn hour(micros: i64) -> usize {
     ((micros - Day::from_micros(micros).start()) / HOUR) as usize
 }
@@ -158,16 +158,16 @@ fn deadlines_that_are_met_were_found() {
             _ => met.push(deadline),
         }
     }
-    // Some fall due, and begin anew, between the two.
+    // Some fall due between the two, and start again.
     let of_found = met.iter().filter(|deadline| found.contains(*deadline)).count();
     assert!(met.len() > 1_000 && of_found * 100 > met.len() * 93, "{of_found} of {}", met.len());
 }
 
-/// What events say about schemes, oldest first: user, scheme, whether it is a status change, status.
-fn told_of_schemes(events: impl Iterator<Item = Value>) -> Vec<(String, String, bool, String)> {
+/// Returns the scheme statuses that events carry, oldest first: user, scheme, whether it is a status change, status.
+fn scheme_statuses(events: impl Iterator<Item = Value>) -> Vec<(String, String, bool, String)> {
     let mut events: Vec<(i64, Value)> = events.map(|event| (micros(&event), event)).collect();
     events.sort_by_key(|(time, _)| *time);
-    let mut told = Vec::new();
+    let mut statuses = Vec::new();
     for (_, event) in events {
         let data = &event["data"];
         let (items, is_step) = match event["type"].as_str().unwrap() {
@@ -177,10 +177,10 @@ fn told_of_schemes(events: impl Iterator<Item = Value>) -> Vec<(String, String, 
         };
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let user = text(&event["subject"]);
-        let told_now = items.into_iter().map(|item| (text(&item["scheme_id"]), text(&item["application_status"])));
-        told.extend(told_now.map(|(scheme, status)| (user.clone(), scheme, is_step, status)));
+        let added = items.into_iter().map(|item| (text(&item["scheme_id"]), text(&item["application_status"])));
+        statuses.extend(added.map(|(scheme, status)| (user.clone(), scheme, is_step, status)));
     }
-    told
+    statuses
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn applications_climb_the_ladder_rung_by_rung_and_later_batches_know_it() {
             traffic().later_change(index, later, time)
         });
         let events = traffic().map(|arrival| arrival.event).chain(later);
-        for (user, scheme, is_step, status) in told_of_schemes(events.map(|event| parsed(&event))) {
+        for (user, scheme, is_step, status) in scheme_statuses(events.map(|event| parsed(&event))) {
             let before = standing.insert((user, scheme.clone()), status.clone());
             let Some(before) = before.filter(|before| *before != status) else { continue };
             let is_next = matches!(
@@ -210,7 +210,7 @@ fn applications_climb_the_ladder_rung_by_rung_and_later_batches_know_it() {
             assert!(is_next, "{scheme}: {before}, then {status}, a step: {is_step}");
             (steps, known) = (steps + u64::from(is_step), known + u64::from(!is_step));
         }
-        assert!(steps > EVENTS / 20 && known == 0, "{steps} steps, {known} that only a batch tells");
+        assert!(steps > EVENTS / 20 && known == 0, "{steps} steps, {known} that only a batch contains");
     }
 }
 
@@ -222,7 +222,7 @@ fn the_longest_life_goes_on_without_a_step_back() {
     for index in 0..30 {
         let mut standing: HashMap<String, String> = HashMap::new();
         let mut steps = 0;
-        for (_, scheme, is_step, status) in told_of_schemes((0..800).map(|n| parsed(&population.update(index, n)))) {
+        for (_, scheme, is_step, status) in scheme_statuses((0..800).map(|n| parsed(&population.update(index, n)))) {
             steps += u32::from(is_step);
             let Some(before) = standing.insert(scheme, status.clone()) else { continue };
             let begins_anew = matches!(before.as_str(), "rejected" | "lapsed") && status == "applied";
