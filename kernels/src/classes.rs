@@ -14,19 +14,19 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// How many classes there are.
+    /// Returns the number of classes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether there is no class, because there was no row.
+    /// Returns whether there are no classes, because there were no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// How many rows are in classes of fewer than `k`: what an export with this k would have to suppress.
+    /// Returns the number of rows in classes of fewer than `k`: what an export with this k would have to suppress.
     #[must_use]
     pub fn rows_below(&self, k: u32) -> u64 {
         self.sizes.iter().filter(|&&size| size < k).map(|&size| u64::from(size)).sum()

@@ -51,7 +51,7 @@ impl Packing {
         Ok(keys)
     }
 
-    /// The codes of one key, one per column.
+    /// Returns the codes of one key, one per column.
     #[must_use]
     pub fn unpack(&self, key: u64) -> Vec<u32> {
         let mut rest = u128::from(key);

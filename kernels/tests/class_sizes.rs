@@ -3,7 +3,7 @@
 use kernels::{Classes, KernelError, Packing, cpu};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// The same result from an ordered map: slow, and too plain to be wrong.
+/// Returns the same result from an ordered map: slow, but simple enough to check by reading.
 fn naive(keys: &[u64], sensitive: &[u32]) -> (Classes, Vec<u32>) {
     let mut sizes: BTreeMap<u64, u32> = BTreeMap::new();
     let mut values: BTreeMap<u64, BTreeSet<u32>> = BTreeMap::new();
@@ -43,8 +43,8 @@ impl Random {
         self.next() % bound
     }
 
-    /// A batch whose keys crowd together in one of the ways that could upset a hash: dense, sparse, in the high bits
-    /// only, with a common stride, or nearly all equal.
+    /// Returns a batch whose keys are distributed in one of the ways that could upset a hash: dense, sparse, in the
+    /// high bits only, with a common stride, or nearly all equal.
     fn batch(&mut self, most_rows: u64) -> (Vec<u64>, Vec<u32>) {
         let rows = self.below(most_rows);
         let (classes, shape, shift) = (1 + self.below(rows + 1), self.below(5), self.below(64));
