@@ -1,5 +1,5 @@
-//! The state of applications. An episode only says that an application moves on; its status follows from the episodes
-//! before. They are replayed each time, so that a change needs no memory of earlier ones and never contradicts them.
+//! The state of applications. An episode only records that an application moves on; its status follows from the earlier
+//! episodes. They are replayed each time, so that a change needs no memory of earlier ones and never contradicts them.
 
 use crate::episode::{Episode, EpisodeStep, STEPS};
 use crate::person::Person;

@@ -1,4 +1,4 @@
-//! Where people live, and what is known about them by place: `facts/census.csv`, `districts.csv` and `pincodes.csv`.
+//! Where people live, and known figures about them by place: `facts/census.csv`, `districts.csv` and `pincodes.csv`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

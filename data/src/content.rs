@@ -1,4 +1,4 @@
-//! What a feed event can say about a person, before it is written as JSON.
+//! The content of a feed event about a person, before it is written as JSON.
 
 use crate::words::Sharing;
 

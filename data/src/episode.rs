@@ -116,7 +116,7 @@ pub(crate) fn first_contents(person: &Person, begin: i64, new: Option<usize>) ->
     duties.sort_unstable();
     contents.extend(duties.into_iter().take(FIRST_DUTIES).map(|(_, duty)| EventContent::Due { duty }));
     contents.extend([EventContent::Predicted, EventContent::Trusted { topic: None }, EventContent::Counted]);
-    // Four in ten also say something themselves.
+    // Four in ten also send data themselves.
     if person.key % 10 < 4 {
         contents.push(EventContent::Edited { topic: Topic::ALL[(person.key / 10 % 9) as usize], wrong: false });
     }

@@ -8,9 +8,9 @@ use crate::words::{Category, Employment, Gender, Income, Marital, RationCard, Se
 /// A published figure that the model is compared with.
 #[derive(Debug, Clone)]
 pub struct Figure {
-    /// The heading that the figure stands under.
+    /// The heading of the figure.
     pub group: &'static str,
-    /// What the figure says, in words.
+    /// What the figure measures, in words.
     pub name: String,
     /// The published value, in percent unless the name says otherwise.
     pub published: f64,

@@ -126,7 +126,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_deadline_is_whole_and_says_where_it_stands() {
+    fn every_deadline_is_complete_and_names_its_source() {
         let ids: BTreeSet<&str> = obligations().iter().map(|obligation| obligation.id.as_str()).collect();
         assert_eq!(ids.len(), obligations().len(), "ids are unique");
         for obligation in obligations() {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_due_date_is_the_nearest_and_ids_tell_years_and_quarters_apart() {
+    fn the_next_due_date_is_the_nearest_and_ids_distinguish_years_and_quarters() {
         let obligation = |id: &str| obligations().iter().find(|obligation| obligation.id == id).unwrap();
         let duty = |id: &str, due| Duty { obligation: obligation(id), due };
         let day = Day::from_civil(2026, 6, 15);

@@ -68,7 +68,7 @@ impl Random {
         from[self.below(from.len() as u64) as usize]
     }
 
-    /// Returns an index with the probability of its weight in the sum. Rounding goes to the last one.
+    /// Returns an index with the probability of its weight in the sum. A rounding error goes to the last one.
     pub(crate) fn weighted(&mut self, weights: &[f64]) -> usize {
         let mut rest = self.unit() * weights.iter().sum::<f64>();
         weights

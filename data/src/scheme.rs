@@ -19,7 +19,7 @@ pub struct Scheme {
     pub id: String,
     /// Its name as people know it.
     pub name: String,
-    /// The ministry behind it, without "Ministry of".
+    /// The responsible ministry, without "Ministry of".
     pub ministry: String,
     /// The benefit, in a sentence.
     pub benefit: String,
@@ -30,7 +30,7 @@ pub struct Scheme {
     /// Last days of the yearly application windows; empty if applications are open all year.
     #[serde(default, deserialize_with = "month_days")]
     pub(crate) closes: Vec<MonthDay>,
-    /// Documents without which an application does not go through.
+    /// Documents that an application requires.
     #[serde(default)]
     pub needs: Vec<Document>,
     /// The rules by name; all of them must hold.

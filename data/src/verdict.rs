@@ -29,7 +29,7 @@ pub(crate) fn status_of(person: &Person, id: &str) -> Option<Status> {
     scheme.accepts(person).then(|| status(person, index, scheme))
 }
 
-/// Documents that the scheme asks for and the person has not shown.
+/// Returns the documents that the scheme asks for and the person has not shown.
 pub(crate) fn missing_documents(scheme: &Scheme, person: &Person) -> impl Iterator<Item = Document> {
     let shown = person.documents;
     scheme.needs.iter().copied().filter(move |document| !shown.has_document(*document))

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_tells_nothing_of_a_hidden_leaf_that_a_rule_looks_at() {
+    fn a_listing_reveals_nothing_of_a_hidden_leaf_that_a_rule_reads() {
         let rules = rules();
         let all = Member::ALL.iter().map(|member| member.leaves()).chain(FIELDS.iter().map(|f| LeafSet::only(f.leaf)));
         for mask in all {

@@ -1,4 +1,4 @@
-//! Source documents: what each source currently says about a user, with a stamp on every value.
+//! Source documents: the current values that each source has sent about a user, each with a stamp.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub struct SourceDocument {
 /// A value or `withdrawn`, with its stamp; nothing older is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Register {
-    /// The path that the value stands at.
+    /// The path of the value.
     pub path: RegisterPath,
     /// The kind of the value.
     pub kind: ValueKind,

@@ -1,4 +1,4 @@
-//! How much memory a state takes in addition to the one that it was made from.
+//! The memory that a state takes in addition to the state that it was made from.
 
 use std::ptr;
 

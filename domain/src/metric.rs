@@ -7,7 +7,7 @@
 pub enum MetricKind {
     /// A number that only grows while the server runs.
     Counter,
-    /// A number that goes up and down.
+    /// A gauge: a number that can rise and fall.
     Gauge,
     /// How many observations fell below each of some bounds.
     Histogram,

@@ -1,6 +1,6 @@
 //! Enums whose variants have names on the wire.
 //!
-//! Own macro, since every list of names stands beside a number, a source or a title that no derive knows of.
+//! This is a macro of its own, because every name comes with a number, a source or a title, which no derive supports.
 
 /// Defines an enum whose variants each have a name, with `ALL`, `COUNT`, `name` and `parse`.
 ///

@@ -147,7 +147,7 @@ impl Profile {
         true
     }
 
-    /// Sets or removes one leaf, as a stored change says.
+    /// Sets or removes one leaf, as a stored change specifies.
     pub fn set(&mut self, leaf: Leaf, value: Option<CanonicalJson>) {
         let member = leaf.field().member;
         let mut leaves = self.section(member).map_or_else(Vec::new, |section| section.leaves.clone());

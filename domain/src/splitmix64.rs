@@ -1,7 +1,7 @@
-//! SplitMix64: a generator of 64-bit numbers that a seed decides (Steele, Lea and Flood, 2014). Not for secrets.
+//! SplitMix64: a generator of 64-bit numbers from a seed (Steele, Lea and Flood, 2014). Not for secrets.
 //!
-//! Own code, since its numbers are data: the people of a population, the order in a test and the ETag of a view follow
-//! from them, so they must be the same for ever, whatever version of a library is at hand.
+//! This is not a library's generator, because its numbers are data: the people of a population, the order in a test and
+//! the ETag of a view depend on them, so they must never change with the version of a library.
 
 /// The generator's step: 2^64 divided by the golden ratio, made odd.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -100,7 +100,7 @@ pub const DOCUMENTS: [&str; 6] = ["aadhaar", "driving_licence", "pan", "passport
 pub struct Field {
     /// The leaf that the row is about.
     pub leaf: Leaf,
-    /// The number it is stored under: constant for ever, never reused.
+    /// The number under which it is stored: it never changes and is never reused.
     pub number: u8,
     /// The top-level member that it belongs to.
     pub member: Member,

@@ -1,4 +1,4 @@
-//! What a byte of a posted event can make the server store, for a user whose profile is as large as the limits allow.
+//! The bytes that the server stores per byte of a posted event, for a user whose profile is as large as the limits allow.
 
 mod fat_user;
 
@@ -43,7 +43,7 @@ fn deadlines_that_come_back_larger_or_smaller_stay_within_the_bound() {
     meter.check(BOUND);
     let mut meter = Meter::fat();
     for number in 0..200 {
-        // Each drives one large deadline out of the view, or out of the registers.
+        // Each removes one large deadline from the view, or from the registers.
         meter.detect_small(&format!("new{number}"));
         meter.complete(&format!("new{number}"), "\"2026-01-20T00:00:00Z\"");
     }
@@ -64,7 +64,7 @@ fn completions_that_let_large_deadlines_in_and_out_stay_within_the_bound() {
         meter.complete(&deadline_id(number), "\"2026-01-20T00:00:00Z\"");
     }
     meter.check(BOUND);
-    // Each completion drives out an older one, and its deadline is open again.
+    // Each completion replaces an older one, whose deadline is open again.
     meter.start_over();
     for number in 0..DEADLINES {
         meter.complete(&format!("unknown{number}"), "\"2026-01-20T00:00:00Z\"");

@@ -1,4 +1,4 @@
-//! Laws of rewinding: any revision comes back, however checkpoints cut the history, and one patch leads from it to the
+//! Laws of rewinding: any revision is restored, however checkpoints cut the history, and one patch leads from it to the
 //! head under any mask.
 //!
 //! `LAW_SEED` repeats one history.
@@ -23,7 +23,7 @@ use crate::random_histories::{Random, Stored, document, event, masks, rules};
 
 const HISTORIES: u64 = 120;
 
-/// Members that `operations` leave alone: they travel beside a patch.
+/// Members that `operations` do not contain: they are sent beside a patch.
 const CHANGING: [&str; 4] = ["assembly_latency_ms", "generated_at", "profile_hash", "revision"];
 
 /// Returns a user's steps, in order.
@@ -74,7 +74,7 @@ fn store(steps: &[FinishedChange], random: &mut Random) -> Stored {
         frames = rest;
     }
     if random.below(4) == 0 && !tail.is_empty() {
-        // A checkpoint that ran meanwhile closed the open block, and took newer revisions into it.
+        // A concurrent checkpoint closed the open block and added newer revisions to it.
         let open = Some(&tail[..]);
         let later = Replay.fold(state.as_deref(), open, &frames).expect("frames fold");
         let first_revision = domain::record::entries(&tail).expect("a tail")[0].revision;
@@ -130,7 +130,7 @@ fn run(seed: u64) {
         assert_eq!(rewound.later, later_consents(&steps, revision), "consents after {revision}");
         let past = rewound.past.expect("the revision is reachable");
         assert_eq!((past.revision, past.profile_id), (revision, state.envelope.profile_id));
-        assert_eq!(past.profile, state.profile, "revision {revision} comes back");
+        assert_eq!(past.profile, state.profile, "revision {revision} is restored");
         let between = Delta::between(&past, head);
         assert_eq!((between.base, between.revision), (revision, head.envelope.revision));
         assert!(between.changes.iter().all(|change| change.old != change.new), "only leaves that differ are listed");
@@ -145,7 +145,7 @@ fn run(seed: u64) {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test takes its seed from the environment")]
-fn any_revision_comes_back_and_one_patch_leads_to_the_head() {
+fn any_revision_is_restored_and_one_patch_leads_to_the_head() {
     if let Ok(seed) = std::env::var("LAW_SEED") {
         return run(seed.parse().expect("LAW_SEED is a number"));
     }
@@ -156,7 +156,7 @@ fn any_revision_comes_back_and_one_patch_leads_to_the_head() {
 }
 
 #[test]
-fn without_its_blocks_only_what_the_frames_tell_is_reachable() {
+fn without_its_blocks_only_revisions_in_the_frames_are_reachable() {
     let mut random = Random(11);
     let steps = history(&mut random);
     let bodies: Vec<Vec<u8>> = steps.iter().map(|step| step.body.clone()).collect();

@@ -1,4 +1,4 @@
-//! The radix-partitioned grouping against a naive one. A failure prints the seed that brings it back.
+//! Compares the radix-partitioned grouping with a naive one. A failure prints the seed that reproduces it.
 
 use kernels::{Classes, KernelError, Packing, cpu};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -27,7 +27,7 @@ fn check(keys: &[u64], sensitive: &[u32], about: &str) {
     assert!((classes, distinct) == naive(keys, sensitive), "{about}, {} rows", keys.len());
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014).
+/// `SplitMix64` (Steele, Lea, Flood 2014), as in `domain::splitmix64`: this crate may not depend on that one.
 struct Random(u64);
 
 impl Random {

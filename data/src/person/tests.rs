@@ -120,7 +120,7 @@ fn every_scheme_accepts_some_and_none_accepts_most() {
 }
 
 #[test]
-fn eligibility_is_what_the_rules_say() {
+fn eligibility_follows_the_rules() {
     let with = |id: &str, person: &Person| verdicts(person).iter().any(|verdict| verdict.scheme.id == id);
     for person in people().take(20_000) {
         let elder = person.age >= 60 && person.means.poor;

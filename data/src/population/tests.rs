@@ -68,7 +68,7 @@ fn every_event_is_valid_about_its_user_and_has_its_own_id() {
 }
 
 #[test]
-fn times_rise_and_never_lie_in_the_future() {
+fn times_rise_and_are_never_in_the_future() {
     let population = population(4);
     let base = population.options.base_time;
     for index in 0..100 {

@@ -190,7 +190,7 @@ fn applications_climb_the_ladder_rung_by_rung_and_later_batches_know_it() {
         let (mut steps, mut known) = (0, 0);
         let population = population(seed);
         let traffic = || population.traffic(EVENTS);
-        // What comes after the traffic, as in a demo, goes on from it.
+        // Changes after the traffic, as in a demo, continue from it.
         let rounds = (0..12).flat_map(|later| (0..USERS).map(move |index| (later, index)));
         let later = rounds.map(|(later, index)| {
             let time = population.options.base_time + (later as i64 + 1) * HOUR;
@@ -269,7 +269,7 @@ fn event_ids_go_on_behind_the_traffic() {
 }
 
 #[test]
-fn planning_says_how_far_it_has_come() {
+fn planning_reports_its_progress() {
     let population = Population::new(PopulationOptions { users: 3 * PLANNING_STEP, ..PopulationOptions::default() });
     let seen = std::cell::RefCell::new(Vec::new());
     let mut traffic = population.traffic(1_000);
@@ -288,7 +288,7 @@ fn day_and_week_have_a_rhythm_and_a_launch_reaches_its_whole_state() {
     let mut reached: BTreeMap<usize, HashSet<String>> = BTreeMap::new();
     for Arrival { at, event } in population.traffic(EVENTS) {
         by_hour[hour(at)] += 1;
-        // Whole weeks, after everybody has come in.
+        // Whole weeks, after everybody has joined.
         let weeks_before_end = (population.options.base_time - at) / (7 * DAY);
         by_weekday[Day::from_micros(at).weekday()] += u64::from(weeks_before_end < 2);
         let close = |launch: &&Launch| (0..3 * HOUR).contains(&(at - launch.at));

@@ -1,4 +1,4 @@
-//! One fault of an event, and its place.
+//! One fault of an event, and its position.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ pub(crate) const MAX_REPORTED_FAULTS: usize = 16;
 pub struct EventFault {
     /// The kind of fault.
     pub problem: EventProblem,
-    /// The place as a JSON Pointer into the event; `None` where the text is not JSON.
+    /// The position as a JSON Pointer into the event; `None` where the text is not JSON.
     pub pointer: Option<String>,
     /// What would be accepted: names of known members, limits and allowed words, never a value from the event.
     pub detail: Cow<'static, str>,
@@ -24,7 +24,7 @@ impl EventFault {
     }
 }
 
-/// A place in an event: a chain on the stack, so that no pointer is built unless there is a fault.
+/// A position in an event: a chain on the stack, so that no pointer is built unless there is a fault.
 #[derive(Clone, Copy)]
 pub(crate) struct Location<'a> {
     step: PointerToken<'a>,
@@ -37,10 +37,10 @@ enum PointerToken<'a> {
     Index(usize),
 }
 
-/// Maximum number of characters of a member's name in a pointer. Longer names belong to no contract.
+/// Maximum number of characters of a member's name in a pointer. No name of the contract is longer.
 const NAME_CHARS: usize = 64;
-/// Maximum length of a pointer. A longer one is cut after a step, so that it names an object further out: the names
-/// come from the event, and each may stand in sixteen faults.
+/// Maximum length of a pointer. A longer one is cut after a step, so that it names an enclosing object: the names
+/// come from the event, and each may be part of sixteen faults.
 const POINTER_BYTES: usize = 512;
 
 impl<'a> Location<'a> {

@@ -11,7 +11,7 @@ pub(super) fn read(data: &Members<'_>, at: &Location<'_>, draft: &mut Draft<'_>)
     }
     let Some(fields) = find(data, "fields") else { return draft.missing(at, "fields") };
     let at = at.member("fields");
-    // The sections stand alone, the patch does not: `fields` itself cannot be null.
+    // A section can be null, which withdraws it. The patch `fields` itself cannot.
     let Some(sections) = draft.accept(check::object(fields, &at)) else { return };
     for (name, value) in sections {
         let here = at.member(name);

@@ -5,7 +5,7 @@ use super::draft::{Draft, writable};
 use super::{EventFault, EventProblem, Location};
 use crate::table::{Leaf, LeafSet, Member};
 
-/// What an address may say: shared leaves, which identity writes as `verified`.
+/// The members of an address: shared leaves, which identity writes as `verified`.
 const ADDRESS: LeafSet = LeafSet::only(Leaf::DemographicsState)
     .or(LeafSet::only(Leaf::DemographicsDistrict))
     .or(LeafSet::only(Leaf::DemographicsPincode));

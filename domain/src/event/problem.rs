@@ -5,7 +5,7 @@ use crate::named_enum;
 macro_rules! problems {
     ($($(#[$doc:meta])* $variant:ident = $status:literal, $name:literal, $title:literal;)*) => {
         named_enum! {
-            /// What is wrong with a feed event. Its name, in kebab case, is what answers and dead letters carry.
+            /// The kind of a fault in a feed event. Answers and dead letters carry its name, in kebab case.
             #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
             pub enum EventProblem { $($(#[$doc])* $variant => $name,)* }
         }

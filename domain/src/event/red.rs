@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_that_is_no_event_is_searched_by_words() {
+    fn text_that_is_not_an_event_is_searched_by_words() {
         for text in [
             &br#"{"full_name":"Raj"#[..],
             br#"{"a":1,"dob":"1980"#,

@@ -1,4 +1,4 @@
-//! The strict reader. serde_json reads the tokens; this module decides what they may hold.
+//! The strict reader. serde_json reads the tokens; this module decides which values are allowed.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ use crate::canonical::CanonicalJson;
 pub struct JsonError {
     /// The kind of fault.
     pub problem: JsonProblem,
-    /// The place of the fault as a JSON Pointer; `None` where the text is not JSON, so that no pointer is meaningful.
+    /// The position of the fault as a JSON Pointer; `None` if the text is not JSON and has no pointers.
     pub pointer: Option<String>,
 }
 
@@ -58,7 +58,7 @@ pub enum JsonProblem {
 /// Text that is not JSON is reported as such, even if a rule of this reader is broken before the syntax error.
 ///
 /// A number that is written with a fraction or an exponent and reaches 2^53 is refused too:
-/// at that size it may stand for another one.
+/// a double of that size may denote another number.
 ///
 /// # Errors
 /// The text is not JSON, an object gives a name twice, arrays and objects nest deeper than `depth`, or a number is

@@ -1,7 +1,7 @@
 //! Finds the items of a JSON array while its text arrives.
 //!
-//! The text is checked for being JSON and its items are counted in one pass, which can stop and go on at any byte: a
-//! caller scans a slice of bounded size, yields, and goes on. Items are not interpreted.
+//! The text is checked for being JSON and its items are counted in one pass, which can stop and continue at any byte: a
+//! caller scans a slice of bounded size, yields, and continues. Items are not interpreted.
 
 use std::ops::Range;
 
@@ -101,7 +101,7 @@ impl ArraySplitter {
     /// Scans what was added to `text`, which begins with all that was scanned before.
     ///
     /// # Errors
-    /// The text cannot become an array of at most the limit of items, whatever follows.
+    /// The text cannot become an array of at most the maximum number of items, whatever follows.
     pub fn advance(&mut self, text: &[u8]) -> Result<(), SplitError> {
         let invalid = self.check_utf8(text);
         // What precedes a wrong byte is scanned first, so that the first fault is reported however the text is cut.
@@ -120,7 +120,7 @@ impl ArraySplitter {
         invalid
     }
 
-    /// Scans the rest of `text`, which is whole now, and gives the place of each item.
+    /// Scans the rest of `text`, which is complete now, and returns the range of each item.
     ///
     /// # Errors
     /// The text is not an array of at most the maximum number of items.

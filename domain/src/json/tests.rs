@@ -31,7 +31,7 @@ fn strings_borrow_from_the_text() {
 }
 
 #[test]
-fn text_that_is_no_json_is_refused_with_its_position() {
+fn text_that_is_not_json_is_refused_with_its_position() {
     refused(b"", JsonProblem::Malformed { line: 1, column: 0 }, None);
     refused(br#"{"a":}"#, JsonProblem::Malformed { line: 1, column: 6 }, None);
     refused(b"{\"a\":1}\n x", JsonProblem::Malformed { line: 2, column: 2 }, None);
@@ -82,7 +82,7 @@ fn numbers_beyond_2_to_the_53_are_refused_however_they_are_written() {
 }
 
 #[test]
-fn text_that_is_no_json_is_called_so_even_behind_another_fault() {
+fn text_that_is_not_json_is_reported_as_such_even_after_another_fault() {
     for text in [r#"{"a":1,"a":2,"b":x}"#, r#"{"a":1e999,"b":x1}"#, &("[".repeat(70) + "x")] {
         let error = parse(text.as_bytes(), 64).expect_err("it is not JSON");
         assert!(matches!(error.problem, JsonProblem::Malformed { .. }), "{text}: {error}");

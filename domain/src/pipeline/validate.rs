@@ -1,4 +1,4 @@
-//! Stage 1, validate: turns bytes into a feed event, or into a rejection that says what is wrong and where.
+//! Stage 1, validate: turns bytes into a feed event, or into a rejection that names the faults and their positions.
 //!
 //! It runs on the HTTP worker, before an actor is asked, and depends on nothing but the bytes, the rules and the time.
 
@@ -18,7 +18,7 @@ use crate::source::{Source, ValueKind};
 /// `now_micros` is the clock's reading in microseconds since the Unix epoch.
 ///
 /// # Errors
-/// Says what is wrong and where, several faults where they are cheap to find; never repeats a value.
+/// The rejection names the faults and their positions, several where they are cheap to find, and never repeats a value.
 pub fn validate(bytes: &[u8], posted_to: Source, rules: &Rules, now_micros: i64) -> Result<FeedEvent, Rejection> {
     match json::parse(bytes, rules.limits.json_depth) {
         Ok(event) => validate_json(&event, posted_to, rules, now_micros),

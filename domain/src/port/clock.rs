@@ -1,6 +1,6 @@
 //! The ports of time and randomness, which are injected: the domain and the actors have neither.
 
-/// A clock that a test can hold still.
+/// A clock that a test can stop.
 pub trait Clock: Send + Sync {
     /// Microseconds since the Unix epoch, as assembly, the day and the check of `time` read it.
     fn now_micros(&self) -> i64;

@@ -19,8 +19,8 @@ pub struct DeadLetter {
     pub pointer: Option<String>,
     /// The event as it was sent; absent where a value looks like class RED.
     pub body: Option<Vec<u8>>,
-    /// When it was rejected, in microseconds since the Unix epoch. A store with a clock of its own replaces it by that
-    /// clock's time: letters are kept for a number of days.
+    /// When it was rejected, in microseconds since the Unix epoch. A store with its own clock replaces it by that
+    /// clock's time, because letters are kept for a number of days.
     pub rejected_at: i64,
 }
 

@@ -35,7 +35,7 @@ impl std::fmt::Debug for Record {
 ///
 /// A plain synchronous trait: the commit thread blocks in it anyway.
 pub trait Journal: Send {
-    /// Appends `group`, syncs it, and says for each record whether it was taken.
+    /// Appends `group`, syncs it, and returns for each record whether it was taken.
     ///
     /// When it returns `Ok`, every record whose entry is `Ok` is durable. A record that is refused
     /// does not harm its neighbours.
@@ -88,7 +88,7 @@ pub type CommitResult<T> = Result<Committed<T>, (OutOfSequence, T)>;
 
 /// Makes `group` durable and turns each element into a [`Committed`], or hands it back.
 ///
-/// `records` and `payloads` go together by position.
+/// `records` and `payloads` correspond by position.
 ///
 /// # Errors
 /// The journal's own error, with all the payloads.

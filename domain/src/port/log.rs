@@ -3,19 +3,19 @@
 use super::store::StoreError;
 use crate::id::UserId;
 
-/// A place between two frames. Places grow with the log and keep their meaning over restarts.
+/// A position between two frames. Positions grow with the log and keep their meaning over restarts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct LogPosition(pub u64);
 
 /// A frame of the journal, opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// The place right before the frame: reading from it repeats the frame.
+    /// The position right before the frame: reading from it repeats the frame.
     pub at: LogPosition,
-    /// The place right behind the frame.
+    /// The position right after the frame.
     pub next: LogPosition,
-    /// The place where the frame lay when it became durable, which is `at` unless start-up has moved it. In this order
-    /// frames became durable.
+    /// The position of the frame when it became durable, which is `at` unless start-up has moved it. Frames became
+    /// durable in the order of their origins.
     pub origin: LogPosition,
     /// The user's own count of frames.
     pub sequence: u64,
@@ -25,18 +25,18 @@ pub struct LogEntry {
     pub body: Vec<u8>,
 }
 
-/// Some frames in a row.
+/// Consecutive frames.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogBatch {
     /// The frames, oldest first.
     pub entries: Vec<LogEntry>,
-    /// Frames between them whose seal does not open any more.
+    /// Number of frames between them that can no longer be decrypted.
     pub sealed: u64,
-    /// Where reading goes on.
+    /// The position from which the next read continues.
     pub next: LogPosition,
 }
 
-/// Reads the journal from any place on that is still kept. Blocks: call it on a thread that may.
+/// Reads the journal from any retained position on. Blocks, so it must be called on a thread that may block.
 pub trait EventLog: Send + Sync {
     /// Returns the position after the newest durable frame.
     fn end(&self) -> LogPosition;
@@ -44,14 +44,14 @@ pub trait EventLog: Send + Sync {
     /// Returns the position before the oldest retained frame.
     fn oldest(&self) -> LogPosition;
 
-    /// Reads frames from `from` on, none of which reaches beyond `up_to`: about `max_bytes` of them, and one at least
-    /// where there is one.
+    /// Reads frames from `from` on, none of which extends beyond `up_to`: about `max_bytes` of them, and at least one
+    /// if there is one.
     ///
     /// A position in a part that start-up cut off continues at the first copied frame. So reading on may repeat frames
     /// and never skips one.
     ///
     /// # Errors
-    /// The place is not kept any more, or never was one, or could not be read.
+    /// The position is no longer retained, never existed, or could not be read.
     fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError>;
 
     /// Returns the sequence of a user's newest durable frame; 0 for a user without frames.
@@ -67,7 +67,7 @@ pub enum LogError {
     /// The frames after the position have been deleted.
     #[error("the log is not kept that far back")]
     Gone {
-        /// The oldest place that can be read from.
+        /// The oldest position that can be read from.
         oldest: LogPosition,
     },
     /// Nothing was ever written at the position.

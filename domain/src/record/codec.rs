@@ -20,7 +20,7 @@ pub enum DecodeError {
     /// A number in it has no meaning.
     #[error("the record holds an unknown {what}")]
     Unknown {
-        /// What the number should stand for.
+        /// What the number should identify.
         what: &'static str,
     },
 }

@@ -48,7 +48,7 @@ impl Base {
 
 /// A value encoded as an edit of a base.
 ///
-/// Encoded: the base's length, then for each piece the bytes before it with their length, how far it begins behind the
+/// Encoded: the base's length, then for each piece the bytes before it with their length, its distance from the
 /// end of the last one, and its length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Edit(pub(super) Bytes);
@@ -149,7 +149,7 @@ impl<'b> Builder<'b> {
             }
             self.flush();
         }
-        // What was taken for new right before the piece may stand there in the base, too.
+        // Bytes before the piece that were treated as new may also precede it in the base.
         let base = self.base.text.as_bytes();
         while start > 0 && self.insert.last().is_some_and(|byte| *byte == base[start - 1]) {
             self.insert.pop();

@@ -35,7 +35,7 @@ pub(super) struct Symbol {
     pub(super) end: usize,
 }
 
-/// How a percent sign is read that stands before two hexadecimal digits.
+/// How a percent sign before two hexadecimal digits is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Percent {
     /// As the sign itself.

@@ -1,7 +1,7 @@
 //! Personal data and secrets in text: one definition for what validation refuses and for what logs hide.
 //!
-//! [`find`] gives everything that logs hide. What free text must not hold ([`in_text`]) is a part of it, and what ids
-//! must not hold ([`in_id`]) is a part of that again, so nothing that validation refuses stands in a log.
+//! [`find`] returns everything that logs hide. What free text must not hold ([`in_text`]) is a subset of it, and what
+//! ids must not hold ([`in_id`]) is a subset of that, so nothing that validation refuses appears in a log.
 //!
 //! Every search takes time in proportion to the text's length. Digits count in every script, letters in every width,
 //! and invisible characters are ignored. docs/security.md lists what is found and what is not.
@@ -60,7 +60,7 @@ impl SensitiveKind {
     }
 }
 
-/// A place in a text that holds sensitive data.
+/// A range of a text that holds sensitive data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SensitiveSpan {
     /// The kind of data.

@@ -185,7 +185,7 @@ fn starts_helpline(digits: &[u8]) -> bool {
 
 /// Returns whether groups that look like a phone number continue the number of a help line: `1800-890-1222-333`.
 fn is_inside_helpline(run: &[Group], at: usize) -> bool {
-    // So many digits in a row, or such groups, are no part of a help line's number.
+    // A help line's number has neither so many consecutive digits nor such groups.
     if run[at..].len() == 1 || lengths(&run[at..]).eq([5, 5]) {
         return false;
     }

@@ -8,7 +8,7 @@ use super::glyph::{Glyph, Symbol};
 /// The longest word that is looked for.
 const MAX_CHARS: usize = 15;
 
-/// `A` is a letter, `9` a digit, `X` either, `H` a letter that says what sort of holder the number has.
+/// `A` is a letter, `9` a digit, `X` either, `H` a letter that names the kind of holder.
 const PAN: &[u8] = b"AAAHA9999A";
 const GSTIN: &[u8] = b"99AAAHA9999AXZX";
 const VOTER_ID: &[u8] = b"AAA9999999";
@@ -21,7 +21,7 @@ struct Word {
     /// How many characters the word has, also beyond those that are kept.
     length: usize,
     range: Range<usize>,
-    /// Letters of other alphabets are in no number of a document.
+    /// No document number has letters of other alphabets.
     foreign: bool,
     /// Whether one to three separators part it from the word before.
     joined: bool,

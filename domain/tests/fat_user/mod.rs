@@ -1,4 +1,4 @@
-//! A user whose profile is as large as the limits allow, and what the user's events take.
+//! A user whose profile is as large as the limits allow, and the bytes that the user's events take.
 
 #![allow(dead_code, reason = "each test binary takes what it needs")]
 
@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 
 /// The bound: bytes of frames and history for each byte posted.
 pub(crate) const BOUND: usize = 40;
-/// What a frame takes in the journal beside its body, where it is a group of its own: header, seal and mark.
+/// Bytes that a frame in a group of its own takes in the journal beside its body: header, seal and mark.
 const FRAME_BYTES: usize = 68 + 16 + 40;
 /// 2026-01-21 in Unix days.
 const TODAY: Day = Day(20_474);
@@ -52,7 +52,7 @@ fn wide(seed: usize, chars: usize) -> String {
     (0..chars).map(|_| next()).collect()
 }
 
-/// One user, and what the events of the user took.
+/// One user, and the bytes that the user's events took.
 pub(crate) struct Meter {
     rules: Rules,
     day: Day,
@@ -80,7 +80,7 @@ impl Meter {
         meter
     }
 
-    /// Posts what makes every member as large as it can be.
+    /// Posts the events that bring every member to its maximum size.
     pub(crate) fn grow(&mut self) {
         for id in 0..DEADLINES {
             self.detect(id, 1);
@@ -91,7 +91,7 @@ impl Meter {
         self.post("identity.verified", "identity", r#"{"address":{"state":"karnataka","district":"mysuru"}}"#);
     }
 
-    /// Forgets what was stored until now.
+    /// Resets the counters of what was stored.
     pub(crate) fn start_over(&mut self) {
         self.posted = 0;
         self.frames.clear();
@@ -134,7 +134,7 @@ impl Meter {
         self.post("deadline.detected", "deadlines", &details);
     }
 
-    /// Detects a deadline with as little text as there can be, which is due at once.
+    /// Detects a deadline with the minimum of text, which is due soon.
     pub(crate) fn detect_small(&mut self, id: &str) {
         let details = format!(
             r#"{{"action_url":"/","deadline_id":"{id}","description":"d","due_date":"2026-01-22","priority":"low","type":"t"}}"#
@@ -151,7 +151,7 @@ impl Meter {
         pack(self.state.as_ref().expect("a state"))
     }
 
-    /// Turns the day. What was stored before is forgotten.
+    /// Moves forward by `days` and resets the counters.
     pub(crate) fn turn(&mut self, days: i32) {
         self.start_over();
         self.day.0 += days;
@@ -173,7 +173,7 @@ impl Meter {
         frames + history + folded.tail.len()
     }
 
-    /// Holds the bound, or a closer one.
+    /// Asserts the bound, or a closer one.
     #[track_caller]
     pub(crate) fn check(&self, bound: usize) {
         let (stored, posted) = (self.stored(), self.posted);

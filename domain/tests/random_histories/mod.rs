@@ -16,7 +16,7 @@ use domain::state::UserState;
 use domain::table::{FIELDS, Leaf, LeafSet, Owner, SetOf, ValueType};
 use serde_json::Value;
 
-/// Draws from a seed.
+/// A random generator with a seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -33,7 +33,7 @@ impl Random {
     }
 }
 
-/// What a store holds of one user.
+/// The stored data of one user.
 #[derive(Clone, Default)]
 pub(crate) struct Stored {
     pub(crate) checkpointed: Checkpointed,
@@ -43,7 +43,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Hands everything to a visitor, as a store does.
+    /// Passes everything to a visitor, as a store does.
     pub(crate) fn visit(&self, visitor: &mut dyn LoadVisitor) {
         visitor.checkpoint(self.checkpointed.clone()).expect("bodies are ours");
         for block in self.blocks.iter().rev() {
@@ -57,7 +57,7 @@ impl Stored {
     }
 }
 
-/// Rules with a few districts, and one leaf that need not be asked for.
+/// Returns rules with a few districts, and one leaf that is not required.
 pub(crate) fn rules() -> Rules {
     let districts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     Rules {
@@ -103,7 +103,7 @@ fn value(leaf: Leaf, random: &mut Random) -> CanonicalJson {
     CanonicalJson::from_canonical(text)
 }
 
-/// Lists that differ in an item or two, with names long enough for fine operations to pay.
+/// Returns lists that differ in an item or two, with names long enough for fine operations to be shorter.
 fn schemes(random: &mut Random) -> CanonicalJson {
     let mut list = Vec::new();
     for id in ["a", "b", "c", "d", "e", "f", "g", "h"] {

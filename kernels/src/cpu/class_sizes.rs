@@ -23,7 +23,7 @@ pub fn class_sizes(keys: &[u64]) -> Result<Classes, KernelError> {
         class_of_group[group as usize] = class;
     }
 
-    // A row's place is found again by its key: partitions keep the order of their rows.
+    // A row's position is found again by its key: partitions keep the order of their rows.
     let mut cursors = plan.cursors();
     let class_of_row = keys.iter().map(|&key| {
         let cursor = &mut cursors[plan.partition_of(key)];

@@ -4,7 +4,8 @@
 /// Rows that a partition should have. Its table then takes some tens of kilobytes.
 const ROWS_PER_PARTITION: usize = 4_096;
 
-/// More partitions at once than this, and the write streams no longer fit into the translation buffer (TLB).
+/// Maximum number of bits that name a partition. With more partitions, the write streams no longer fit into the
+/// translation buffer (TLB).
 const MOST_BITS: u32 = 9;
 
 /// A bijection that spreads keys which differ in a few bits only over the highest bits: the multiplier is 2^64

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn said(topic: Topic, person: &Person, wrong: bool) -> Value {
+fn stated(topic: Topic, person: &Person, wrong: bool) -> Value {
     let mut out = Vec::new();
     topic.write(person, wrong, &mut Json::new(&mut out));
     serde_json::from_slice(&out).unwrap()
@@ -15,27 +15,27 @@ fn a_wrong_word_is_a_neighbour_and_never_from_the_other_end() {
     let cards: Vec<&str> = RationCard::ALL.iter().map(|card| card.name()).collect();
     for person in (0..2_000).map(|index| Person::new(6, index)) {
         for (topic, words) in [(Topic::Income, &incomes), (Topic::RationCard, &cards)] {
-            let (right, wrong) = (said(topic, &person, false), said(topic, &person, true));
+            let (right, wrong) = (stated(topic, &person, false), stated(topic, &person, true));
             assert_eq!(place(words, right).abs_diff(place(words, wrong)), 1, "{topic:?} of {person:?}");
         }
-        let years = said(Topic::ResidencyYears, &person, true).as_u64().unwrap();
+        let years = stated(Topic::ResidencyYears, &person, true).as_u64().unwrap();
         assert!(years <= u64::from(person.age) && years.abs_diff(person.home.residency_years.into()) <= 1);
-        assert_ne!(said(Topic::Settlement, &person, false), said(Topic::Settlement, &person, true));
+        assert_ne!(stated(Topic::Settlement, &person, false), stated(Topic::Settlement, &person, true));
     }
 }
 
 #[test]
-fn nobody_takes_a_child_for_somebody_who_works_or_keeps_a_family() {
+fn sources_agree_on_work_and_family_of_children() {
     for person in (0..2_000).map(|index| Person::new(6, index)) {
         for topic in [Topic::Employment, Topic::Dependents, Topic::SchoolChildren] {
-            let is_same = said(topic, &person, false) == said(topic, &person, true);
+            let is_same = stated(topic, &person, false) == stated(topic, &person, true);
             assert_eq!(is_same, person.age < 18, "{topic:?} of {person:?}");
         }
         if person.age < 6 {
-            assert_eq!(said(Topic::Employment, &person, true), json!("student"));
+            assert_eq!(stated(Topic::Employment, &person, true), json!("student"));
         }
         if person.age < 60 {
-            assert_ne!(said(Topic::Employment, &person, true), json!("pension"), "{person:?}");
+            assert_ne!(stated(Topic::Employment, &person, true), json!("pension"), "{person:?}");
         }
     }
 }

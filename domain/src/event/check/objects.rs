@@ -1,4 +1,4 @@
-//! Checks of the objects whose members are not fixed: what trust says of sources, and analytics' metrics.
+//! Checks of the objects whose members are not fixed: trust's statements about sources, and analytics' metrics.
 
 use super::lists::write_strings;
 use super::{Members, array, is_date, object, string, text, too_large, write_fraction};

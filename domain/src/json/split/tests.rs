@@ -52,7 +52,7 @@ fn deep_nesting_costs_a_bit_for_each_level() {
 }
 
 #[test]
-fn text_that_is_no_array_is_refused_with_its_position() {
+fn text_that_is_not_an_array_is_refused_with_its_position() {
     for (text, problem) in [
         (&b""[..], malformed(1, 0)),
         (b"[1,", malformed(1, 3)),
@@ -149,7 +149,7 @@ fn array() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Holds the splitter against `serde_json`, which reads the whole text at once.
+/// Compares the splitter with `serde_json`, which reads the whole text at once.
 fn assert_agrees(text: &[u8], piece: usize) {
     let found = split(text, piece, usize::MAX);
     let Ok(utf8) = std::str::from_utf8(text) else {
@@ -162,7 +162,7 @@ fn assert_agrees(text: &[u8], piece: usize) {
             assert_eq!(found, expected);
         }
         (Err(error), Err(SplitError::Read(found))) => {
-            // How a hexadecimal escape goes wrong, and what stands where no array begins, is said less exactly there.
+            // `serde_json` is less exact about faulty hexadecimal escapes and text that does not begin with an array.
             if error.classify() != Category::Data && found.problem != JsonProblem::NotAnArray && !utf8.contains("\\u") {
                 assert_eq!(found.problem, malformed(error.line(), error.column()), "{utf8:?}");
             }

@@ -11,12 +11,12 @@ use crate::id::UserId;
 use crate::json::{Json, JsonError, JsonProblem};
 use crate::sensitive;
 
-/// A rejected event: what is wrong, and its user if that could be read.
+/// A rejected event: its faults, and its user if that could be read.
 ///
 /// Nothing in it repeats a value of the event but the id, the type and the subject.
 #[derive(Debug, Clone)]
 pub struct Rejection {
-    /// The first is the one that counts.
+    /// The first fault decides the problem type.
     faults: Vec<EventFault>,
     /// The event's id, where it could be read.
     pub event_id: Option<String>,
@@ -34,7 +34,7 @@ impl Rejection {
         self.fault().problem
     }
 
-    /// Returns the place of the first fault as a JSON Pointer; `None` where the text is not JSON.
+    /// Returns the position of the first fault as a JSON Pointer; `None` where the text is not JSON.
     pub fn pointer(&self) -> Option<&str> {
         self.fault().pointer.as_deref()
     }
@@ -128,7 +128,7 @@ fn is_short_and_visible(text: &str) -> bool {
     text.chars().count() <= ID_CHARS && !text.chars().any(char::is_control)
 }
 
-/// What the beginning of a text says of its event.
+/// The attributes that could be read from the beginning of a text.
 #[derive(Default)]
 struct ReadableAttributes {
     id: Option<String>,

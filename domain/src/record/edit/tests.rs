@@ -1,4 +1,4 @@
-//! Whatever two profiles hold, an edit leads from one to the other and back, and is about as long as what differs.
+//! For any two profiles, an edit leads from one to the other and back, and is about as long as the difference.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;

@@ -1,4 +1,5 @@
-//! What is found and what is left alone, in tables; that the work is linear; and that Unicode's tables are followed.
+//! Tables of texts in which something or nothing is found, tests that the work is linear, and comparisons with the
+//! tables of Unicode.
 
 mod linear;
 mod numbers;

@@ -59,7 +59,7 @@ pub(super) const REFUSED: &[&str] = &[
     "98765,43210",
     "/call?n=98765+43210&x=1",
     "/pan?n=ABCPE+1234+F",
-    // As URIs escape text, in ASCII and beyond, and a percent sign that is none.
+    // As URIs escape text, in ASCII and beyond, and a percent sign that begins no escape.
     "2341%202341%202346",
     "%32%33%34%31 2341 2346",
     "2341%E2%80%892341%c2%ad2346",

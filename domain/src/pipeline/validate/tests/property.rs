@@ -1,4 +1,4 @@
-//! Whatever comes in, validation answers; and what it accepts it accepts again.
+//! Validation answers every input, and accepts again what it has accepted.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -1,4 +1,4 @@
-//! What a rejection says, and what it must not say.
+//! What a rejection contains, and what it must not contain.
 
 use super::*;
 use crate::event::FeedEventType::{DeadlineDetected, IdentityVerified, UserConsentUpdated};
@@ -53,7 +53,7 @@ fn a_rejection_names_its_event_as_far_as_it_could_be_read() {
 }
 
 #[test]
-fn a_rejection_says_when_its_event_may_hold_class_red() {
+fn a_rejection_marks_an_event_that_may_hold_class_red() {
     let red = |event_type, data| post(event_type, &event(event_type, data)).expect_err("it is refused").red;
     assert!(red(IdentityVerified, json!({"identity": {"display_name": "Rajesh Kumar Sharma"}})));
     assert!(red(IdentityVerified, json!({"identity": {"gender": "x"}, "full_name": "Rajesh"})));
