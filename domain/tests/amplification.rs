@@ -1,4 +1,4 @@
-//! The bytes that the server stores per byte of a posted event, for a user whose profile is as large as the limits allow.
+//! The bytes that the server stores per byte of a posted event, for a user whose profile has the maximum size.
 
 mod fat_user;
 
