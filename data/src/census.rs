@@ -19,7 +19,7 @@ pub(crate) struct CensusDistrict {
     pub(crate) pincodes: Vec<u32>,
 }
 
-/// What is known about the people of a state, as shares from 0 to 1.
+/// Known figures about the people of a state, as shares from 0 to 1.
 #[derive(Debug)]
 pub(crate) struct StateFacts {
     /// People in 2011, in thousands.

@@ -31,7 +31,7 @@ pub(crate) enum EventContent {
     Predicted,
     /// Risk scores alone.
     Risked,
-    /// Trust scores, perhaps with an adjudication of one topic.
+    /// Trust scores, with or without an adjudication of one topic.
     Trusted { topic: Option<Topic> },
     /// Cohort tags and usage figures.
     Counted,

@@ -20,7 +20,7 @@ pub struct Obligation {
     /// The kind of deadline, such as `tax_filing`.
     #[serde(rename = "type")]
     pub sort: String,
-    /// What is to be done.
+    /// The required action.
     pub description: String,
     /// Where to do it, as a path within the site.
     pub action_url: String,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// A state or union territory.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct State {
-    /// What `demographics.state` holds, e.g. `karnataka`.
+    /// The value of `demographics.state`, e.g. `karnataka`.
     pub slug: &'static str,
     /// The official name in English.
     pub name: &'static str,
@@ -18,7 +18,7 @@ pub struct State {
     pub region: &'static str,
 }
 
-/// What a [`State`] is by the constitution.
+/// The kind of a [`State`] under the constitution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateKind {

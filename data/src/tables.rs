@@ -12,7 +12,7 @@ use crate::words::{AgeBracket, Employment, Income, RationCard, Status, TaxRegime
 /// A table of shares of the model.
 #[derive(Debug, Clone)]
 pub struct Table {
-    /// What the table shows.
+    /// The content of the table.
     pub title: &'static str,
     /// The headings of the columns.
     pub columns: Vec<&'static str>,

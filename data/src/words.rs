@@ -31,7 +31,7 @@ words! {
     Gender { Male = "male", Female = "female", Other = "other", Undisclosed = "undisclosed" }
     /// `identity.category`.
     Category { General = "general", Obc = "obc", Sc = "sc", St = "st", Ews = "ews" }
-    /// What `identity.verified_documents` may name.
+    /// The documents that `identity.verified_documents` may name.
     Document {
         Aadhaar = "aadhaar", DrivingLicence = "driving_licence", Pan = "pan", Passport = "passport",
         RationCard = "ration_card", VoterId = "voter_id",
@@ -62,7 +62,7 @@ words! {
     Priority { Low = "low", Medium = "medium", High = "high", Critical = "critical" }
     /// `trust.overall_confidence`.
     Confidence { Low = "low", Medium = "medium", High = "high" }
-    /// What schemes ask for and no profile holds.
+    /// Traits that schemes ask for and no profile holds.
     Trait {
         OwnsLand = "owns_land", StreetVendor = "street_vendor", Artisan = "artisan", Expecting = "expecting",
         GirlUnder10 = "girl_under_10", Disabled = "disabled", NoPuccaHouse = "no_pucca_house", OwnsRoof = "owns_roof",

@@ -15,7 +15,7 @@ use crate::table::{LeafSet, Member};
 /// A SHA-256 digest: 32 bytes.
 pub type Hash = [u8; 32];
 
-/// What the salts of a user depend on besides the member.
+/// The inputs of a user's salts besides the member.
 #[derive(Clone, Copy)]
 pub struct Salting<'a> {
     /// The user's integrity key.

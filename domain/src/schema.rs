@@ -132,7 +132,7 @@ fn shape_schema(shape: Shape, limits: &Limits) -> Value {
                 "additionalProperties": pattern(&format!("^{date}$")),
             })
         }
-        // These two are kept beside the profile.
+        // These two are stored beside the profile.
         Shape::SourceConfidence | Shape::Metrics => json!({"type": "object"}),
     }
 }

@@ -48,7 +48,7 @@ impl Source {
 }
 
 named_enum! {
-    /// Where a value comes from. The number is stored: never reuse one.
+    /// The source of a value. The number is stored: never reuse one.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
     #[repr(u8)]
     pub enum ValueKind {

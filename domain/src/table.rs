@@ -11,7 +11,7 @@ pub enum Class {
     Sensitive,
 }
 
-/// What a field counts for in completeness.
+/// The weight of a field in completeness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
     /// C, counts 3.
@@ -24,7 +24,7 @@ pub enum Weight {
     None,
 }
 
-/// Who may write a field.
+/// The owner of a field, which may write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
     /// This source alone.
@@ -35,7 +35,7 @@ pub enum Owner {
     Derived,
 }
 
-/// What a field's value looks like.
+/// The type of a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueType {
     /// `true` or `false`.
@@ -83,7 +83,7 @@ pub enum ValueType {
     SourceTrace,
 }
 
-/// What a set holds.
+/// The type of the items of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetOf {
     /// Kinds of identity document.
@@ -108,13 +108,13 @@ pub struct Field {
     pub name: &'static str,
     /// The dotted path of the leaf.
     pub path: &'static str,
-    /// What its value looks like.
+    /// The type of its value.
     pub value: ValueType,
-    /// Who may write it.
+    /// The owner, which may write it.
     pub owner: Owner,
     /// How sensitive it is.
     pub class: Class,
-    /// What it counts for in completeness.
+    /// Its weight in completeness.
     pub weight: Weight,
 }
 

@@ -34,7 +34,7 @@ const EVER_MARRIED: [(u8, f64, f64); 8] = [
     (50, 0.985, 0.99),
 ];
 
-/// Who of them is widowed: men and women. Fitted to Census 2011: 2.0 % of all men, 7.4 % of all women.
+/// The share that is widowed: men and women. Fitted to Census 2011: 2.0 % of all men, 7.4 % of all women.
 const WIDOWED: [(u8, f64, f64); 6] =
     [(18, 0.003, 0.01), (40, 0.015, 0.07), (50, 0.04, 0.18), (60, 0.11, 0.40), (70, 0.22, 0.65), (80, 0.38, 0.82)];
 

@@ -41,7 +41,7 @@ pub struct Person {
     pub home: Home,
     /// The means of the household.
     pub means: Means,
-    /// What the person works as, and how they are taxed.
+    /// The person's work and taxes.
     pub work: Work,
     /// The household and its members.
     pub family: Family,

@@ -6,15 +6,15 @@ use crate::words::{Employment, Gender, Income, Settlement, TaxRegime};
 /// The work of a person, and the taxes that follow from it.
 #[derive(Debug, Clone)]
 pub struct Work {
-    /// What they mostly do; `None` before school. People who keep the house count as unemployed, and casual workers
+    /// The main activity; `None` before school. People who keep the house count as unemployed, and casual workers
     /// outside farming as self-employed: the profile has no other word.
     pub employment: Option<Employment>,
     /// The tax regime; `None` where it does not apply.
     pub tax_regime: Option<TaxRegime>,
 }
 
-/// Who works, by age: men and women. Fitted to the worker-population ratios of PLFS 2023-24 (usual status, 15 and
-/// over): men 76.3 %, women 40.3 %.
+/// The share that works, by age: men and women. Fitted to the worker-population ratios of PLFS 2023-24 (usual status,
+/// 15 and over): men 76.3 %, women 40.3 %.
 const WORKING: [(u8, f64, f64); 6] =
     [(15, 0.12, 0.06), (18, 0.46, 0.20), (23, 0.93, 0.42), (30, 0.98, 0.56), (60, 0.60, 0.29), (70, 0.32, 0.12)];
 
@@ -40,8 +40,8 @@ const KINDS_BY_INCOME: [[f64; 4]; 5] = [
 /// 18 to 23 in higher education.
 const STUDYING: [(u8, f64); 5] = [(6, 0.98), (15, 0.92), (18, 0.46), (24, 0.12), (30, 0.0)];
 
-/// Who files an income tax return, by the household's bracket: fitted to 7.28 crore returns for the year 2024-25 (CBDT,
-/// 31 July 2024), which is 7.5 % of adults. Of them 72 % chose the new regime.
+/// The share that files an income tax return, by the household's bracket: fitted to 7.28 crore returns for the year
+/// 2024-25 (CBDT, 31 July 2024), which is 7.5 % of adults. Of them 72 % chose the new regime.
 const FILING: [f64; 5] = [0.003, 0.06, 0.29, 0.55, 0.80];
 const NEW_REGIME: f64 = 0.72;
 

@@ -40,7 +40,7 @@ pub struct Traffic<'p> {
     on_planning: Option<PlanningProgress<'p>>,
 }
 
-/// What [`Traffic::on_planning`] was given.
+/// The function that [`Traffic::on_planning`] was given.
 struct PlanningProgress<'p>(Box<dyn FnMut(u64, u64) + 'p>);
 
 impl std::fmt::Debug for PlanningProgress<'_> {

@@ -7,7 +7,7 @@ pub use policy::{AccessRules, InvalidAccess, Policy, ViewerRules};
 use crate::id::UserId;
 use crate::table::LeafSet;
 
-/// What a caller is, as far as masks depend on it.
+/// The properties of a caller that masks depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Viewer {
     /// The citizen, who reads their own profile.
@@ -28,9 +28,9 @@ pub enum Viewer {
     },
     /// A tool acting for a citizen, narrowed to the sections of its scopes.
     Agent {
-        /// For whom it acts (`act` claim).
+        /// The user for whom it acts (`act` claim).
         citizen: UserId,
-        /// What its `section:` scopes leave.
+        /// The leaves that its `section:` scopes allow.
         sections: LeafSet,
     },
     /// An auditor: no profile.
@@ -55,7 +55,7 @@ impl Viewer {
     }
 }
 
-/// The citizen's consent, as far as masks depend on it. Nothing on record is the least.
+/// The parts of the citizen's consent that masks depend on. Without any record, the least consent applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Consent {
     /// How much of the profile is shared.
@@ -87,7 +87,7 @@ pub enum SharingLevel {
     Full,
 }
 
-/// What a viewer may see of one user.
+/// The part of one user's profile that a viewer may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
     /// Nothing, not even that the user exists.

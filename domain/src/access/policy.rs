@@ -6,11 +6,11 @@ use crate::table::{FIELDS, LeafSet, Member};
 /// The access table as it is written: for each viewer the paths that each level adds to the one below.
 #[derive(Debug, Clone, Default)]
 pub struct AccessRules {
-    /// What a citizen sees of their own profile.
+    /// The leaves of their own profile that a citizen sees.
     pub self_citizen: ViewerRules,
     /// A service with `profile:read`.
     pub service: ViewerRules,
-    /// What the scope `ai_context` adds to the row of services.
+    /// The leaves that the scope `ai_context` adds to the row of services.
     pub ai_context: ViewerRules,
     /// An agent, before its scopes narrow it.
     pub agent: ViewerRules,

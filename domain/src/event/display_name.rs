@@ -111,7 +111,7 @@ fn is_letter_name(text: &str) -> bool {
     })
 }
 
-/// What a character adds to the name of a letter.
+/// The part of a letter's name that a character contributes.
 enum Sound {
     /// A virama, nukta or addak: spellings with and without it are the same name.
     Silent,
@@ -235,7 +235,7 @@ mod tests {
         {
             check(&[name], false);
         }
-        // Letters of two scripts are the name of none.
+        // Letters of two scripts are not a name.
         check(&["Rajesh एস."], false);
     }
 }

@@ -13,7 +13,7 @@ use crate::table::{FIELDS, Leaf, LeafSet, Member, Owner};
 /// Maximum number of faults that are kept of one event: one more than is reported, which shows that there are more.
 const MAX_FAULTS: usize = MAX_REPORTED_FAULTS + 1;
 
-/// What has been read of an event's data.
+/// The part of an event's data that has been read.
 pub(crate) struct Draft<'r> {
     pub(crate) rules: &'r Rules,
     source: Source,
@@ -35,7 +35,7 @@ impl<'r> Draft<'r> {
         }
     }
 
-    /// Keeps the fault, if it is one.
+    /// Records the fault, if there is one.
     pub(crate) fn accept<T>(&mut self, result: Result<T, EventFault>) -> Option<T> {
         result.map_err(|fault| self.fault(fault)).ok()
     }

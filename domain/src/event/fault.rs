@@ -14,7 +14,7 @@ pub struct EventFault {
     pub problem: EventProblem,
     /// The position as a JSON Pointer into the event; `None` where the text is not JSON.
     pub pointer: Option<String>,
-    /// What would be accepted: names of known members, limits and allowed words, never a value from the event.
+    /// What would have been accepted: names of known members, limits and allowed words, never a value from the event.
     pub detail: Cow<'static, str>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Location<'a> {
                 }
             }
         }
-        // Cut before a member whose name must not be repeated, it names the object that holds the member.
+        // A pointer that is cut before a member whose name must not be repeated names the object that holds the member.
         cut_to_repeatable(pointer)
     }
 }

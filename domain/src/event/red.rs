@@ -15,7 +15,7 @@ pub(crate) fn in_event(event: &Json<'_>) -> bool {
             let suspect = match value {
                 Json::String(text) => names_red(name) || (name == "display_name" && !is_display_name(text)),
                 Json::Null | Json::Bool(_) => false,
-                // An object called `address` is identity's; its members are looked at for themselves.
+                // An object called `address` is identity's; its members are searched one by one.
                 _ => names_red(name) && name != "address",
             };
             suspect || in_text(name) || in_event(value)

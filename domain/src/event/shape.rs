@@ -3,7 +3,7 @@
 use crate::rules::Limits;
 use crate::table::{DOCUMENTS, Leaf, SetOf, ValueType};
 
-/// What a value must look like.
+/// The required shape of a value.
 #[derive(Clone, Copy)]
 pub(crate) enum Shape {
     Bool,
@@ -115,7 +115,7 @@ pub(crate) static PREDICTED_EVENT: Item = Item {
         member("confidence", Required, Shape::Fraction),
         member("estimated_date", Required, Shape::Date),
         member("event", Required, Shape::Text(STRING)),
-        // No event can relate to more schemes than there can be.
+        // An event cannot relate to more schemes than the maximum number of schemes.
         member("related_schemes", Required, Shape::ItemIds(|limits| limits.schemes)),
     ],
     key: None,

@@ -19,7 +19,7 @@ pub struct JsonError {
     pub pointer: Option<String>,
 }
 
-/// What is wrong with a JSON text.
+/// The kind of a fault in a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JsonProblem {
     /// The text is not JSON.

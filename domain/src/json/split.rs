@@ -13,7 +13,7 @@ pub enum SplitError {
     /// The text is not a JSON array.
     #[error(transparent)]
     Read(#[from] JsonError),
-    /// The array has more items than allowed. What follows the first item too many was not read.
+    /// The array has more items than allowed. Text after the first excess item was not read.
     #[error("the array has more than {limit} items")]
     TooManyItems {
         /// Maximum number of items.
@@ -35,7 +35,7 @@ pub struct ArraySplitter {
     items: Vec<Range<usize>>,
 }
 
-/// What may come next.
+/// The part of the text that may come next.
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// The array itself.
@@ -242,7 +242,7 @@ impl ArraySplitter {
             SplitFault::TooManyItems => SplitError::TooManyItems { limit: self.limit },
             SplitFault::NotAnArray => unreadable(JsonProblem::NotAnArray),
             SplitFault::Unexpected => {
-                // As serde_json counts: a control character in a string is not read, any other wrong byte is.
+                // serde_json does not count a control character in a string as read, but counts any other wrong byte.
                 let wrong = if let State::String { .. } = self.state { 0 } else { 1 };
                 let read = &text[..text.len().min(self.at + wrong)];
                 let line_start = memchr::memrchr(b'\n', read).map_or(0, |newline| newline + 1);

@@ -52,7 +52,7 @@ pub enum ApplyOutcome {
 /// The outcome of a turn of the day, or of new rules.
 #[derive(Debug)]
 pub enum RollOutcome {
-    /// The profile is the same; the state carries the new day. Nothing to make durable.
+    /// The profile is the same and the state has the new day, so nothing must become durable.
     Same(Arc<UserState>),
     /// The state changed; the change must be made durable.
     Changed(Box<StateChange>),

@@ -2,7 +2,7 @@
 
 use crate::id::UserId;
 
-/// What a frame of the journal holds. The number is stored: never reuse one.
+/// The kind of a journal frame's content. The number is stored: never reuse one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum RecordKind {
@@ -18,7 +18,7 @@ pub struct Record {
     pub generation: u32,
     /// The user's own count of frames, from 1, over generations. The journal refuses any that is not its last + 1.
     pub sequence: u64,
-    /// What the body holds.
+    /// The kind of the body's content.
     pub kind: RecordKind,
     /// The frame's content, in a form of the domain's (`crate::record`).
     pub body: Vec<u8>,

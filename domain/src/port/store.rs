@@ -2,7 +2,7 @@
 
 use crate::id::UserId;
 
-/// What the last checkpoint stored of one user.
+/// The data of one user in the last checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checkpointed {
     /// The state body; `None` if no checkpoint has seen the user yet.

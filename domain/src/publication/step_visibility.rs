@@ -1,9 +1,9 @@
-//! What a viewer may see of a step.
+//! The visibility of a step to a viewer.
 
 use crate::access::{Consent, Policy, Viewer, Visibility};
 use crate::id::UserId;
 
-/// What a viewer may see of the two sides of a step.
+/// The visibility of the profile on both sides of a step to one viewer.
 ///
 /// A step is masked by the consent of its own revision and by every later one, so that data which a citizen has since
 /// withdrawn never appears in past events.
@@ -14,9 +14,9 @@ pub struct StepVisibility {
     /// The visibility of the profile after the step. As a later consent binds both sides, this is never less than
     /// `before`.
     pub after: Visibility,
-    /// What a follower may hold who read the profile before the step when it was new. Hidden if a later step hides the
-    /// user: that later step is published and this one is not, so that the number of past steps of a hidden user stays
-    /// unknown.
+    /// The visibility to a follower that read the profile before the step when it was new. Hidden if a later step hides
+    /// the user: that later step is published and this one is not, so that the number of past steps of a hidden user
+    /// stays unknown.
     pub held: Visibility,
     /// Whether the step makes the user visible and a later one hides them again, so that a reader of the past never
     /// sees the user.

@@ -7,7 +7,7 @@ use crate::day::Day;
 use crate::profile::Profile;
 use crate::table::{Leaf, Member};
 
-/// What one revision changed.
+/// The changes of one revision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
     /// The revision that the entry leads to.

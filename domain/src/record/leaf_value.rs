@@ -46,7 +46,7 @@ impl LeafValue {
 
 /// Gives `leaves` their values.
 pub(super) fn set_leaves(profile: &mut Profile, leaves: &[(Leaf, LeafValue)]) -> Result<(), DecodeError> {
-    // Every edit refers to the profile before all of them.
+    // Every edit refers to the profile before any of them is applied.
     let before = profile.clone();
     for (leaf, value) in leaves {
         profile.set(*leaf, value.resolve(*leaf, &before)?);

@@ -25,7 +25,7 @@ pub struct Rewind {
     after: Vec<(u64, Consent)>,
 }
 
-/// What a [`Rewind`] reconstructed.
+/// The result of a [`Rewind`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct RewindResult {
     /// The profile at the revision; `None` if the loaded pieces do not reach it: it is newer than the newest frame,

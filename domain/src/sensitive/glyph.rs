@@ -38,9 +38,9 @@ pub(super) struct Symbol {
 /// How a percent sign before two hexadecimal digits is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Percent {
-    /// As the sign itself.
+    /// It is read as the sign itself.
     Sign,
-    /// As the start of an escape (RFC 3986, section 2.1).
+    /// It starts an escape (RFC 3986, section 2.1).
     Escape,
 }
 

@@ -9,12 +9,12 @@ use super::steps;
 /// Maximum number of digits that are kept of a group. A longer group cannot be one of the numbers searched for.
 pub(super) const MAX_DIGITS: usize = 14;
 
-/// What stands between a group and the one before it.
+/// The separator between a group and the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gap {
     /// White space alone.
     Space,
-    /// This separator, perhaps with white space around it.
+    /// This separator, with or without white space around it.
     Separator(char),
     /// Several kinds of separators.
     Mixed,
@@ -29,7 +29,7 @@ pub(super) struct Group {
     /// How many digits the group has, also beyond those that are kept.
     pub(super) length: usize,
     pub(super) range: Range<usize>,
-    /// What separates it from the group before; meaningless for the first group of a run.
+    /// The separator from the group before; meaningless for the first group of a run.
     pub(super) gap: Gap,
     /// The position of the plus sign before it, if there is one.
     pub(super) plus: Option<usize>,

@@ -110,8 +110,8 @@ impl<F: FnMut(SensitiveKind, Range<usize>, bool)> Words<F> {
 }
 
 fn kind_of(word: &[u8]) -> Option<SensitiveKind> {
-    // People write their PAN in small letters too, but so do they a word and a year: `batch2025a`. The patterns of a
-    // voter's card and a passport would fit too many words.
+    // A PAN is often written in lower case, but so is a word with a year (`batch2025a`). The patterns of a voter's card
+    // and a passport would match too many words in lower case.
     let is_capital = !word.iter().any(u8::is_ascii_lowercase);
     if fits(word, PAN) && (is_capital || !has_year(word)) {
         Some(SensitiveKind::Pan)

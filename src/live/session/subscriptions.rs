@@ -177,7 +177,10 @@ impl Session {
     pub(super) fn renew(&mut self, token: &str) -> Result<Vec<SuspendedSubscription>, Problem> {
         let caller = self.state.verifier.caller(token.as_bytes())?;
         if caller.subject != self.caller.subject {
-            return Err(Problem::new(Code::Forbidden, "the token is of another caller: open another socket with it"));
+            return Err(Problem::new(
+                Code::Forbidden,
+                "the token belongs to another caller: open another socket with it",
+            ));
         }
         self.expiry.extend(&self.state.verifier, &caller);
         let before = std::mem::replace(&mut self.caller, caller);

@@ -38,7 +38,7 @@ pub(super) fn assemble(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)
     ]
 }
 
-/// What the totals need of a scheme, as slices of its text.
+/// The members of a scheme that the totals need, as slices of its text.
 #[derive(Default)]
 struct SchemeFields<'a> {
     id: &'a str,
