@@ -85,7 +85,7 @@ def run(program, directory):
     environment = {"PATH": os.environ["PATH"], "TERM": "xterm-256color"}
     demo = Program([str(place), "demo"], directory, environment, COLUMNS)
     try:
-        if not demo.run_until(lambda text: "Ctrl-C stops" in text, 120):
+        if not demo.run_until(lambda text: "Ctrl-C" in text, 120):
             sys.exit(f"the demo did not start:\n{demo.screen.text()}")
         started = [list(row) for row in demo.screen.rows]
         variables = read_variables(pathlib.Path(directory) / "var/demo/demo.env")
