@@ -11,6 +11,8 @@ pub(crate) struct Code {
     pub(crate) code: String,
     /// Whether the file is used only by tests, examples and benchmarks.
     pub(crate) is_test: bool,
+    /// The code with its inline test modules.
+    pub(crate) with_tests: String,
 }
 
 /// Returns the code of every Rust file. Inline `#[cfg(test)]` modules are removed, files of such modules are marked.
@@ -25,8 +27,12 @@ pub(crate) fn all() -> Vec<Code> {
                 path.strip_prefix(module.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
             })
     };
-    let code =
-        |(path, code): (String, String)| Code { is_test: is_test(&path), code: without_test_modules(code), path };
+    let code = |(path, with_tests): (String, String)| Code {
+        is_test: is_test(&path),
+        code: without_test_modules(with_tests.clone()),
+        with_tests,
+        path,
+    };
     stripped.into_iter().map(code).collect()
 }
 
