@@ -51,7 +51,6 @@ pub(crate) struct Metrics {
     pub(crate) completeness_pct: Histogram,
     pub(crate) followers: Gauge,
     pub(crate) events_published: Counter,
-    pub(crate) events_skipped_nameless: Counter,
     pub(crate) events_skipped_unreadable: Counter,
 }
 
@@ -89,7 +88,6 @@ impl Metrics {
             completeness_pct: metrics::histogram!(COMPLETENESS_PCT.name),
             followers: metrics::gauge!(FOLLOWERS.name),
             events_published: metrics::counter!(EVENTS_PUBLISHED.name),
-            events_skipped_nameless: skipped("nameless"),
             events_skipped_unreadable: skipped("unreadable"),
         }
     }

@@ -102,12 +102,12 @@ fn bodies(users: Range<u64>) -> Result<Bodies, Box<dyn Error>> {
             let new_user = || NewUser { profile_id: ProfileId::from_random(id), integrity_key: id };
             if let ApplyOutcome::Changed(change) = apply(state.as_ref(), new_user, &event, &context) {
                 let finished = change.finish(&event.user, now, 900);
-                frames.push(finished.body);
+                frames.push(finished.record);
                 state = Some(finished.state);
             }
         }
         bodies.states.extend(state.map(|state| pack(&state)));
-        bodies.histories.push(Replay.fold(None, None, &frames)?.tail);
+        bodies.histories.extend(Replay.fold(None, None, &frames)?.put.into_iter().map(|block| block.body));
     }
     Ok(bodies)
 }

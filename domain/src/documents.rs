@@ -170,9 +170,13 @@ impl SourceDocuments {
         Arc::make_mut(self.by_source[source as usize].get_or_insert_default()).write(register)
     }
 
-    /// Rebuilds a document from stored registers, which must be in order.
-    pub(crate) fn set(&mut self, source: Source, registers: Vec<Register>) {
-        debug_assert!(registers.is_sorted_by(|a, b| a.key() < b.key()), "registers are stored in order");
+    /// Rebuilds a document from stored registers. They may be in another order: that of leaves changes when the profile
+    /// gets new ones, and stored states do not. Of two registers of one path and kind, the greater stamp stays.
+    pub(crate) fn set(&mut self, source: Source, mut registers: Vec<Register>) {
+        if !registers.is_sorted_by(|a, b| a.key() < b.key()) {
+            registers.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| b.compare_stamp(a)));
+            registers.dedup_by(|a, b| a.key() == b.key());
+        }
         self.by_source[source as usize] = Some(Arc::new(SourceDocument { registers }));
     }
 

@@ -7,12 +7,13 @@ use uuid::{Builder, Uuid};
 /// A citizen's id: `^usr_[A-Za-z0-9]{12,32}$`. Kept inline, so that copying one never allocates.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId {
-    bytes: [u8; Self::MAX],
+    bytes: [u8; Self::MAX_BYTES],
     length: u8,
 }
 
 impl UserId {
-    const MAX: usize = 36;
+    /// Maximum number of bytes of an id.
+    pub const MAX_BYTES: usize = 36;
 
     /// Parses an id.
     ///
@@ -23,7 +24,7 @@ impl UserId {
         if !(12..=32).contains(&tail.len()) || !tail.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(InvalidId { expected: "^usr_[A-Za-z0-9]{12,32}$" });
         }
-        let mut bytes = [0; Self::MAX];
+        let mut bytes = [0; Self::MAX_BYTES];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
         Ok(Self { bytes, length: text.len() as u8 })
     }

@@ -7,12 +7,14 @@ mod random_histories;
 use std::sync::Arc;
 
 use domain::day::Day;
+use domain::event::FeedEvent;
 use domain::id::{ProfileId, UserId};
 use domain::pipeline::{
     ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll, serialize,
 };
-use domain::port::store::{Checkpointed, Fold};
-use domain::record::{Hydration, Replay, entries, pack, replay, unpack};
+use domain::port::journal::Record;
+use domain::port::store::SideRecord;
+use domain::record::{Cause, Hydration, entries, pack, replay, unpack};
 use domain::state::UserState;
 use domain::table::LeafSet;
 use serde_json::Value;
@@ -37,7 +39,7 @@ fn follow(before: &UserState, finished: &FinishedChange, mask: LeafSet) -> Value
 
 fn check_step(before: Option<&Arc<UserState>>, finished: &FinishedChange, random: &mut Random) {
     let after = &finished.state;
-    let replayed = replay(before.map(|state| UserState::clone(state)), &finished.body).expect("a record replays");
+    let replayed = replay(before.map(|state| UserState::clone(state)), &finished.record).expect("a record replays");
     assert_eq!(pack(&replayed), pack(after), "replay gives the state");
     let unpacked = unpack(pack(after)).expect("a packed state unpacks");
     assert_eq!(pack(&unpacked), pack(after), "packing is lossless");
@@ -57,7 +59,7 @@ fn run_history(seed: u64) {
     let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
     let mut context = AssemblyContext { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
     let mut state: Option<Arc<UserState>> = None;
-    let mut frames: Vec<Vec<u8>> = Vec::new();
+    let (mut frames, mut causes): (Vec<Record>, Vec<Cause>) = Default::default();
     for _ in 0..random.below(40) + 1 {
         let turn = random.below(8) == 0;
         context.day.0 += i32::from(turn) * random.below(40) as i32;
@@ -71,7 +73,8 @@ fn run_history(seed: u64) {
                 RollOutcome::Changed(change) => {
                     let finished = change.finish(&user, 0, 7);
                     check_step(Some(before), &finished, &mut random);
-                    frames.push(finished.body);
+                    causes.extend(finished.delta.iter().map(|_| Cause::Roll));
+                    frames.push(finished.record);
                     state = Some(finished.state);
                 }
             }
@@ -85,7 +88,8 @@ fn run_history(seed: u64) {
             ApplyOutcome::Changed(change) => {
                 let finished = change.finish(&user, event.time, 1234);
                 check_step(state.as_ref(), &finished, &mut random);
-                frames.push(finished.body);
+                causes.extend(finished.delta.iter().map(|_| cause(&event)));
+                frames.push(finished.record);
                 state = Some(finished.state);
                 let again = apply(state.as_ref(), new_user, &event, &context);
                 assert!(matches!(again, ApplyOutcome::Duplicate), "the same event again is a duplicate");
@@ -93,35 +97,40 @@ fn run_history(seed: u64) {
             ApplyOutcome::Duplicate | ApplyOutcome::Unchanged => {}
         }
     }
-    check_history(state, &frames, &mut random);
+    check_history(state, &frames, &causes, &mut random);
+}
+
+fn cause(event: &FeedEvent) -> Cause {
+    let (source, event_id) = (event.source, event.id.clone());
+    match event.person.clone() {
+        None => Cause::Feed { source, event_id },
+        Some(person) => Cause::Person { person, source, event_id },
+    }
 }
 
 /// Asserts that hydration from any split into checkpoint and frames gives the same state, and that history leads back
-/// to the start.
-fn check_history(state: Option<Arc<UserState>>, frames: &[Vec<u8>], random: &mut Random) {
+/// to the start and names the cause of each revision.
+fn check_history(state: Option<Arc<UserState>>, frames: &[Record], causes: &[Cause], random: &mut Random) {
     let Some(state) = state else { return };
-    let split = random.below(frames.len() as u64 + 1) as usize;
-    let mut stored = Stored { frames: frames[split..].to_vec(), ..Stored::default() };
-    let mut history = Vec::new();
-    if split > 0 {
-        let folded = Replay.fold(None, None, &frames[..split]).expect("frames fold");
-        history.extend(folded.closed.iter().flat_map(|block| entries(&block.body).expect("a block reads")));
-        stored.checkpointed = Checkpointed { state: Some(folded.state), tail: folded.tail };
+    let (old, new) = frames.split_at(random.below(frames.len() as u64 + 1) as usize);
+    let mut stored = Stored { frames: new.to_vec(), ..Stored::default() };
+    if !old.is_empty() {
+        stored.fold(old);
     }
     let mut hydration = Hydration::default();
     stored.visit(&mut hydration);
     let hydrated = hydration.take_state().expect("there is a state");
     assert_eq!((&hydrated.profile, &hydrated.documents), (&state.profile, &state.documents));
     assert_eq!((hydrated.envelope, hydrated.changed_at), (state.envelope, state.changed_at));
-    let Checkpointed { state: packed, mut tail } = stored.checkpointed;
-    if split < frames.len() {
-        let folded = Replay.fold(packed.as_deref(), Some(&tail), &frames[split..]).expect("frames fold");
-        history.extend(folded.closed.iter().flat_map(|block| entries(&block.body).expect("a block reads")));
-        tail = folded.tail;
+    if !new.is_empty() {
+        stored.fold(new);
     }
-    history.extend(entries(&tail).expect("a tail reads"));
-    let revisions: Vec<u64> = history.iter().map(|entry| entry.revision).collect();
-    assert_eq!(revisions, (1..=state.envelope.revision).collect::<Vec<_>>(), "no revision is missing");
+    let read = |block: &SideRecord| entries(&block.body).expect("a block reads");
+    let history: Vec<_> = stored.blocks.values().flat_map(read).collect();
+    let steps: Vec<_> = history.iter().map(|entry| (entry.base, entry.revision)).collect();
+    assert_eq!(steps, (1..=state.envelope.revision).map(|made| (made - 1, made)).collect::<Vec<_>>(), "none is missing");
+    assert!(stored.blocks.values().all(|block| block.key.number == read(block)[0].revision));
+    assert!(history.iter().map(|entry| &entry.cause).eq(causes), "each revision has its cause");
     let mut profile = state.profile.clone();
     for entry in history.iter().rev() {
         entry.undo(&mut profile).expect("the entry follows");

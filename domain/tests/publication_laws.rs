@@ -117,7 +117,7 @@ impl Client<'_> {
 
     /// Reads the step `index` while `head` is the newest one.
     fn read(&mut self, steps: &[FinishedChange], index: usize, head: usize) {
-        let FrameStep::Revision(step) = follow(&steps[index].body).expect("a valid body") else { return };
+        let FrameStep::Revision(step) = follow(&steps[index].record).expect("a valid record") else { return };
         let past = |state: &UserState| PastProfile {
             profile_id: state.envelope.profile_id,
             revision: state.envelope.revision,

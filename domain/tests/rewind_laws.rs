@@ -13,8 +13,8 @@ use domain::delta::Delta;
 use domain::id::{ProfileId, UserId};
 use domain::past::PastProfile;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll};
-use domain::port::store::{Checkpointed, Fold, HistoryBlock};
-use domain::record::{Replay, Rewind, RewindResult};
+use domain::port::journal::Record;
+use domain::record::{Rewind, RewindResult};
 use domain::state::UserState;
 use domain::table::LeafSet;
 use serde_json::Value;
@@ -59,28 +59,23 @@ fn history(random: &mut Random) -> Vec<FinishedChange> {
 
 /// Cuts the frames at random places, and folds all runs but the last, as checkpoints do.
 fn store(steps: &[FinishedChange], random: &mut Random) -> Stored {
-    let mut frames: Vec<Vec<u8>> = steps.iter().map(|step| step.body.clone()).collect();
-    let (mut state, mut tail): (Option<Vec<u8>>, Vec<u8>) = (None, Vec::new());
-    let mut blocks: Vec<HistoryBlock> = Vec::new();
+    let mut frames: Vec<Record> = steps.iter().map(|step| step.record.clone()).collect();
+    let mut stored = Stored::default();
     while random.below(4) > 0 {
         let cut = random.below(frames.len() as u64 + 1) as usize;
         let rest = frames.split_off(cut);
         if !frames.is_empty() {
-            let open = Some(&tail[..]).filter(|tail| !tail.is_empty());
-            let folded = Replay.fold(state.as_deref(), open, &frames).expect("frames fold");
-            blocks.extend(folded.closed);
-            (state, tail) = (Some(folded.state), folded.tail);
+            stored.fold(&frames);
         }
         frames = rest;
     }
-    if random.below(4) == 0 && !tail.is_empty() {
-        // A concurrent checkpoint closed the open block and added newer revisions to it.
-        let open = Some(&tail[..]);
-        let later = Replay.fold(state.as_deref(), open, &frames).expect("frames fold");
-        let first_revision = domain::record::entries(&tail).expect("a tail")[0].revision;
-        blocks.extend(later.closed.into_iter().chain([HistoryBlock { first_revision, body: later.tail }]));
+    if random.below(4) == 0 && stored.state.is_some() && !frames.is_empty() {
+        // A checkpoint ran after the state was read, and added newer revisions to the blocks.
+        let mut later = stored.clone();
+        later.fold(&frames);
+        stored.blocks = later.blocks;
     }
-    Stored { checkpointed: Checkpointed { state, tail }, blocks, frames }
+    Stored { frames, ..stored }
 }
 
 /// Returns the profile at `revision`, if it is reachable, after asking for it in both ways.
@@ -159,11 +154,11 @@ fn any_revision_is_restored_and_one_patch_leads_to_the_head() {
 fn without_its_blocks_only_revisions_in_the_frames_are_reachable() {
     let mut random = Random(11);
     let steps = history(&mut random);
-    let bodies: Vec<Vec<u8>> = steps.iter().map(|step| step.body.clone()).collect();
-    let (old, new) = bodies.split_at(bodies.len() / 2);
-    let folded = Replay.fold(None, None, old).expect("frames fold");
-    let checkpointed = Checkpointed { state: Some(folded.state), tail: Vec::new() };
-    let stored = Stored { checkpointed, blocks: Vec::new(), frames: new.to_vec() };
+    let records: Vec<Record> = steps.iter().map(|step| step.record.clone()).collect();
+    let (old, new) = records.split_at(records.len() / 2);
+    let mut stored = Stored::default();
+    stored.fold(old);
+    stored = Stored { blocks: Default::default(), frames: new.to_vec(), ..stored };
     let reachable = |revision| past(&stored, revision).is_some();
     let folded_to = steps[old.len() - 1].state.envelope.revision;
     let head = steps.last().expect("a history").state.envelope.revision;

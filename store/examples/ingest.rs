@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use domain::id::UserId;
 use domain::port::clock::Entropy;
 use domain::port::journal::{Record, RecordKind};
-use domain::port::store::{Checkpointed, Fold, Folded, HistoryBlock, LoadVisitor, ProfileStore, StoreError};
+use domain::port::store::{Fold, Folded, LoadVisitor, ProfileStore, SideKey, SideKind, SideRecord, StoreError};
 use rand::Rng;
 use store::{MasterKey, Store, StoreOptions};
 
@@ -28,15 +28,22 @@ const BLOCK_BYTES: usize = 4000;
 struct SizedFold;
 
 impl Fold for SizedFold {
-    fn fold(&self, _: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError> {
-        let last = frames.last().cloned().unwrap_or_default();
+    fn fold(
+        &self,
+        _: Option<&[u8]>,
+        newest_block: Option<&SideRecord>,
+        frames: &[Record],
+    ) -> Result<Folded, StoreError> {
+        let last = frames.last().map_or(&[][..], |record| &record.body);
         let state = last.iter().copied().cycle().take(STATE_BYTES).collect();
-        let mut tail = [tail.unwrap_or_default(), &frames.concat()].concat();
-        let mut closed = Vec::new();
-        if tail.len() > BLOCK_BYTES {
-            closed.push(HistoryBlock { first_revision: 1, body: std::mem::take(&mut tail) });
+        let (mut key, mut body) = (SideKey { kind: SideKind::HISTORY, number: 1 }, Vec::new());
+        match newest_block {
+            Some(block) if block.body.len() > BLOCK_BYTES => key.number = block.key.number + 1,
+            Some(block) => (key, body) = (block.key, block.body.clone()),
+            None => {}
         }
-        Ok(Folded { state, closed, tail })
+        frames.iter().for_each(|record| body.extend_from_slice(&record.body));
+        Ok(Folded { state, put: vec![SideRecord { key, body }], remove: Vec::new() })
     }
 }
 
@@ -111,7 +118,7 @@ fn append_range(store: &mut Store, users: std::ops::Range<usize>, group: usize, 
             user: user(number),
             generation: 1,
             sequence,
-            kind: RecordKind::Change,
+            kind: RecordKind::CHANGE,
             body: body.clone(),
         };
         let records: Vec<_> = (next..end).map(record).collect();
@@ -125,7 +132,7 @@ fn append_range(store: &mut Store, users: std::ops::Range<usize>, group: usize, 
 struct Discard;
 
 impl LoadVisitor for Discard {
-    fn checkpoint(&mut self, _: Checkpointed) -> Result<(), StoreError> {
+    fn checkpoint(&mut self, _: Option<Vec<u8>>) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -133,7 +140,7 @@ impl LoadVisitor for Discard {
         Ok(())
     }
 
-    fn frame(&mut self, _: &[u8]) -> Result<(), StoreError> {
+    fn frame(&mut self, _: &Record) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::journal::{
     FrameHeader, MARK_BYTES, MovedGroup, Position, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentItem,
     claimed_length, parse_item,
 };
-use crate::load::newest_sequence;
+use crate::load::{newest_sequence, open_frame};
 
 /// Bytes of one read of a segment, unless a frame is longer.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -152,16 +152,15 @@ impl BatchReader<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        match cipher.open(&header.nonce, header.label(), sealed) {
-            Ok(body) => self.batch.entries.push(LogEntry {
+        match open_frame(&cipher, header, sealed) {
+            Some(record) => self.batch.entries.push(LogEntry {
                 at: LogPosition(self.at.to_u64()),
                 origin: LogPosition(self.moved.origin_of(self.at).to_u64()),
                 next: LogPosition(Position::new(self.at.segment, self.at.offset + length as u32).to_u64()),
-                sequence: header.sequence,
                 newest: newest_sequence(self.engine, &header.user)?.max(header.sequence),
-                body,
+                record,
             }),
-            Err(_) => self.batch.sealed += 1,
+            None => self.batch.sealed += 1,
         }
         Ok(())
     }

@@ -45,6 +45,7 @@ mod signal;
 mod sled_store;
 mod upkeep;
 mod user_hash;
+mod user_suffix;
 
 pub mod disk;
 pub mod metric;

@@ -24,13 +24,22 @@ const LABEL_BYTES: usize = 38;
 
 /// The kinds of sealed records. The journal's `RecordKind`s share the numbers and count up from 1. Never reuse a number.
 pub(crate) mod kind {
+    use domain::port::store::SideKind;
+
+    /// The greatest number of a frame's kind.
+    pub(crate) const LAST_OF_FRAMES: u8 = 0x7f;
     pub(crate) const RING_KEY: u8 = 0xf0;
     pub(crate) const SYSTEM_ROOT: u8 = 0xf1;
     pub(crate) const USER_HASH_KEY: u8 = 0xf2;
     pub(crate) const DATA_KEY: u8 = 0xf3;
     pub(crate) const USER: u8 = 0x80;
-    pub(crate) const HISTORY_BLOCK: u8 = 0x81;
     pub(crate) const DEAD_LETTER: u8 = 0x82;
+    const SIDE_RECORDS: u8 = 0xa0;
+
+    /// Returns the kind of the seal of side records of a kind, from 0xa1 to 0xdf.
+    pub(crate) const fn side_record(kind: SideKind) -> u8 {
+        SIDE_RECORDS + kind.number()
+    }
 }
 
 /// What a seal authenticates in addition to the body, so that a record that was moved or renamed does not open.
@@ -41,7 +50,7 @@ pub(crate) struct Label {
     pub(crate) tenant: u32,
     pub(crate) slot: u32,
     pub(crate) generation: u32,
-    /// The sequence, the first revision or the time, by kind.
+    /// The sequence, the number of the side record or the time, by kind.
     pub(crate) number: u64,
     /// The user it belongs to, or [`NOBODY`].
     pub(crate) user: UserHash,

@@ -128,7 +128,7 @@ impl Citizen<'_> {
 
 /// Checks that the journal record of a step gives the state that the step made, and its patch the document.
 fn check_step(before: Option<&UserState>, finished: &FinishedChange) {
-    let replayed = replay(before.cloned(), &finished.body).expect("a journal record");
+    let replayed = replay(before.cloned(), &finished.record).expect("a journal record");
     assert_eq!(pack(&replayed), pack(&finished.state), "the journal record gives another state");
     let mut patched = before.map_or_else(|| json!({}), document);
     if let Some(delta) = &finished.delta {

@@ -65,7 +65,7 @@ pub(crate) fn measure() {
             let outcome = merge.time(|| apply(state.as_ref(), new_user, &event, &context));
             let ApplyOutcome::Changed(change) = outcome else { continue };
             let finished = finish.time(|| change.finish(&event.user, NOW, 1));
-            record_bytes.push(finished.body.len());
+            record_bytes.push(finished.record.body.len());
             state = Some(finished.state);
             unchanged.time(|| apply(state.as_ref(), new_user, &event, &context));
             if let Some(delta) = finished.delta {

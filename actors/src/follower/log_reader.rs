@@ -139,13 +139,9 @@ impl LogReader<'_> {
         skipped: &mut SkippedUsers,
     ) -> Result<Option<FrameEvents>, StoreError> {
         let damaged = |error: domain::record::DecodeError| StoreError::Damaged { what: error.to_string() };
-        let step = match follow(&entry.body).map_err(damaged)? {
+        let step = match follow(&entry.record).map_err(damaged)? {
             FrameStep::Revision(step) => step,
             FrameStep::NoRevision => return Ok(None),
-            FrameStep::UnknownUser => {
-                self.followers.metrics.events_skipped_nameless.increment(1);
-                return Ok(None);
-            }
         };
         if !self.viewer.may_ever_see(&step.user) {
             return Ok(None);
@@ -185,7 +181,7 @@ impl LogReader<'_> {
         before: Option<&Arc<CachedProfile>>,
         (old, new): (Option<Consent>, Consent),
     ) -> Result<LaterConsents, StoreError> {
-        if entry.newest == entry.sequence {
+        if entry.newest == entry.record.sequence {
             return Ok(LaterConsents::none(entry.newest));
         }
         let least = self.sees(&step.user, Consent::default());

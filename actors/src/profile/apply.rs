@@ -7,7 +7,6 @@ use std::time::Instant;
 use domain::event::{FeedEvent, RegisterWrite, SharedText};
 use domain::id::ProfileId;
 use domain::pipeline::apply::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll};
-use domain::port::journal::{Record, RecordKind};
 use domain::profile::push_hex;
 use domain::source::Source;
 use domain::state::UserState;
@@ -55,6 +54,8 @@ impl ProfileState {
             source: Source::Consent,
             user: self.user,
             time: newest.map_or(now, |newest| now.max(newest + 1)),
+            // Only the citizens themselves may write their consent.
+            person: Some(SharedText::from(self.user.as_str())),
             registration: false,
             writes,
         };
@@ -145,15 +146,8 @@ impl ProfileState {
         observed_at: Option<i64>,
         waiters: SmallVec<[Waiter; 1]>,
     ) -> Result<(), Busy> {
-        let FinishedChange { state, delta, body } = finished;
-        permit.charge(PENDING_BYTES + body.len() + state.bytes_beyond(before));
-        let record = Record {
-            user: self.user,
-            generation: state.generation,
-            sequence: state.sequence,
-            kind: RecordKind::Change,
-            body,
-        };
+        let FinishedChange { state, delta, record } = finished;
+        permit.charge(PENDING_BYTES + record.body.len() + state.bytes_beyond(before));
         let ticket =
             Ticket { shard: environment.shard, slot: self.slot, sequence: state.sequence, delta, observed_at, permit };
         environment.services.commits.commit(record, ticket)?;

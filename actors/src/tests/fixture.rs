@@ -60,7 +60,7 @@ pub(super) fn event(
         value: value.map(CanonicalJson::from_canonical),
     };
     let writes = values.iter().map(write).collect();
-    FeedEvent { id: SharedText::from(id), source, user, time, registration: false, writes }
+    FeedEvent { id: SharedText::from(id), source, user, time, person: None, registration: false, writes }
 }
 
 pub(super) fn income(number: usize, time: i64, bracket: &str) -> FeedEvent {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::id::UserId;
 use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
-use domain::port::store::{Checkpointed, Fold, LoadVisitor, ProfileStore, StoreError};
+use domain::port::store::{Fold, LoadVisitor, ProfileStore, StoreError};
 use domain::record;
 use domain::state::UserState;
 use parking_lot::Mutex;
@@ -31,12 +31,12 @@ pub(super) struct RamStore(Arc<Mutex<Log>>);
 
 #[derive(Debug, Default)]
 struct Log {
-    frames: BTreeMap<UserId, Vec<Vec<u8>>>,
+    frames: BTreeMap<UserId, Vec<Record>>,
     /// Users and sequences in the order of their frames.
     order: Vec<(UserId, u64)>,
     fate: Fate,
     /// Records of unknown fate. A restart decides about them.
-    of_unknown_fate: Vec<(UserId, u64, Vec<u8>)>,
+    of_unknown_fate: Vec<Record>,
     refuses: bool,
     refused: usize,
     while_syncing: SyncHook,
@@ -97,11 +97,12 @@ impl RamStore {
         log.refuses = false;
         log.while_syncing = SyncHook::default();
         log.fate = Fate::Taken;
-        for (user, sequence, body) in std::mem::take(&mut log.of_unknown_fate).into_iter().take(kept) {
-            let frames = log.frames.entry(user).or_default();
-            if frames.len() as u64 + 1 == sequence {
-                frames.push(body);
-                log.order.push((user, sequence));
+        for record in std::mem::take(&mut log.of_unknown_fate).into_iter().take(kept) {
+            let frames = log.frames.entry(record.user).or_default();
+            if frames.len() as u64 + 1 == record.sequence {
+                let place = (record.user, record.sequence);
+                frames.push(record);
+                log.order.push(place);
             }
         }
     }
@@ -121,8 +122,7 @@ impl Journal for RamStore {
             Fate::NotTaken => return Err(JournalError::NotTaken(io::Error::other("disk full"))),
             Fate::Unknown => {
                 log.refuses = true;
-                log.of_unknown_fate =
-                    group.iter().map(|record| (record.user, record.sequence, record.body.clone())).collect();
+                log.of_unknown_fate = group.to_vec();
                 return Err(JournalError::UnknownFate(io::Error::other("fdatasync failed")));
             }
             Fate::Panics => panic!("injected"),
@@ -131,7 +131,7 @@ impl Journal for RamStore {
             let frames = log.frames.entry(record.user).or_default();
             let expected = frames.len() as u64 + 1;
             if record.sequence == expected {
-                frames.push(record.body.clone());
+                frames.push(record.clone());
                 log.order.push((record.user, record.sequence));
                 return Ok(());
             }
@@ -153,13 +153,10 @@ impl ProfileStore for RamStore {
         let Some(frames) = log.frames.get(user).filter(|frames| !frames.is_empty()) else { return Ok(None) };
         let (old, new) = frames.split_at(frames.len() / 2);
         let folded = if old.is_empty() { None } else { Some(record::Replay.fold(None, None, old)?) };
-        let (mut checkpointed, mut blocks) = (Checkpointed::default(), Vec::new());
-        if let Some(folded) = folded {
-            (checkpointed, blocks) = (Checkpointed { state: Some(folded.state), tail: folded.tail }, folded.closed);
-        }
-        visitor.checkpoint(checkpointed)?;
-        blocks.iter().rev().try_for_each(|block| visitor.block(&block.body))?;
-        new.iter().try_for_each(|frame| visitor.frame(frame))?;
+        let (state, blocks) = folded.map(|folded| (folded.state, folded.put)).unzip();
+        visitor.checkpoint(state)?;
+        blocks.iter().flatten().rev().try_for_each(|block| visitor.block(&block.body))?;
+        new.iter().try_for_each(|record| visitor.frame(record))?;
         Ok(Some(frames.len() as u64))
     }
 
@@ -189,14 +186,14 @@ impl EventLog for RamStore {
         for at in from.0..end {
             let (user, sequence) = log.order[at as usize];
             let frames = &log.frames[&user];
-            let body = frames[sequence as usize - 1].clone();
-            bytes += body.len();
+            let record = frames[sequence as usize - 1].clone();
+            bytes += record.body.len();
             if bytes > max_bytes && !batch.entries.is_empty() {
                 break;
             }
             batch.next = LogPosition(at + 1);
             let (at, newest) = (LogPosition(at), frames.len() as u64);
-            batch.entries.push(LogEntry { at, origin: at, next: batch.next, sequence, newest, body });
+            batch.entries.push(LogEntry { at, origin: at, next: batch.next, newest, record });
         }
         Ok(batch)
     }

@@ -10,6 +10,8 @@ pub(crate) struct AppliedEvent {
     /// The observed_at of the values, in microseconds since the Unix epoch.
     pub(crate) time: i64,
     pub(crate) id: SharedText,
+    /// The person whose request the event is; `None` for an event of a feed.
+    pub(crate) person: Option<SharedText>,
     /// The writes that the registers took, in the order of the event.
     pub(crate) writes: Vec<RegisterWrite>,
 }

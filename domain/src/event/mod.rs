@@ -68,6 +68,9 @@ pub struct FeedEvent {
     pub user: UserId,
     /// The observed_at of its values, in microseconds since the Unix epoch, UTC.
     pub time: i64,
+    /// The subject of the person's token, if the server made the event from a person's request; `None` for an event of
+    /// a feed.
+    pub person: Option<SharedText>,
     /// Whether it opens a new generation after an erasure.
     pub registration: bool,
     /// The writes of the event. A path and kind occurs at most once.

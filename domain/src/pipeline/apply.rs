@@ -10,6 +10,7 @@ use crate::documents::SourceDocuments;
 use crate::event::{AppliedEvent, FeedEvent};
 use crate::id::{ProfileId, UserId};
 use crate::integrity::HashTree;
+use crate::port::journal::{Record, RecordKind};
 use crate::profile::Profile;
 use crate::record;
 use crate::rules::Rules;
@@ -75,8 +76,8 @@ pub struct FinishedChange {
     pub state: Arc<UserState>,
     /// The change of the profile; `None` where only registers changed (no revision was made).
     pub delta: Option<Arc<Delta>>,
-    /// The journal record's body.
-    pub body: Vec<u8>,
+    /// The record for the journal.
+    pub record: Record,
 }
 
 /// Applies one event. The caller has rolled `before` to the context's day, rules and policy already.
@@ -91,7 +92,8 @@ pub fn apply(
     if merged.taken.is_empty() && before.is_some() {
         return if merged.is_duplicate { ApplyOutcome::Duplicate } else { ApplyOutcome::Unchanged };
     }
-    let applied = AppliedEvent { source: event.source, time: event.time, id: event.id.clone(), writes: merged.taken };
+    let (id, person) = (event.id.clone(), event.person.clone());
+    let applied = AppliedEvent { source: event.source, time: event.time, id, person, writes: merged.taken };
     let base = before.map_or_else(|| new_state(new_user(), context), |state| UserState::clone(state));
     let change = step(base, before.is_none(), merged.documents, merged.touched, context);
     ApplyOutcome::Changed(Box::new(StateChange { event: Some(applied), ..change }))
@@ -198,8 +200,9 @@ impl StateChange {
             self.next.envelope.generated_at = generated_at.max(self.not_before());
             self.next.envelope.assembly_latency_micros = latency;
         }
-        let body =
-            record::encode(user, &self.before, &self.next, self.is_new, self.event.as_ref(), self.delta.as_ref());
-        FinishedChange { state: Arc::new(self.next), delta: self.delta.map(Arc::new), body }
+        let body = record::encode(&self.before, &self.next, self.is_new, self.event.as_ref(), self.delta.as_ref());
+        let UserState { generation, sequence, .. } = self.next;
+        let record = Record { user: *user, generation, sequence, kind: RecordKind::CHANGE, body };
+        FinishedChange { state: Arc::new(self.next), delta: self.delta.map(Arc::new), record }
     }
 }

@@ -41,7 +41,7 @@ pub fn validate_json(
     let EventEnvelope { id, event_type, user, time, kind, data } = envelope;
     let draft = drafted(event_type, kind, data, &Location::ROOT.member("data"), rules).map_err(reject)?;
     let Draft { registration, writes, .. } = draft;
-    Ok(FeedEvent { id: id.into(), source: posted_to, user, time, registration, writes })
+    Ok(FeedEvent { id: id.into(), source: posted_to, user, time, person: None, registration, writes })
 }
 
 /// Creates a consent event from the `data` of a request, with the checks that a feed's event passes. JSON Pointers of
@@ -63,7 +63,8 @@ pub fn validate_consent_put(
     let source = event_type.source();
     let Draft { registration, writes, .. } =
         drafted(event_type, source.kinds()[0], members, &Location::ROOT, rules).map_err(reject)?;
-    Ok(FeedEvent { id: id.into(), source, user, time, registration, writes })
+    let person = Some(user.as_str().into());
+    Ok(FeedEvent { id: id.into(), source, user, time, person, registration, writes })
 }
 
 fn drafted<'r>(

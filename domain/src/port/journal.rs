@@ -2,15 +2,20 @@
 
 use crate::id::UserId;
 
-/// The kind of a journal frame's content. The number is stored: never reuse one.
+/// The kind of a record's content. The number is stored: never reuse one. Numbers are from 1 to 127.
+///
+/// A journal hands records of every kind on, also of kinds that a newer release has written. Who reads a record decides
+/// about its kind, and an unknown kind concerns only the user of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum RecordKind {
+pub struct RecordKind(pub u8);
+
+impl RecordKind {
     /// A change of a user's state: an event's writes, or a day's roll.
-    Change = 1,
+    pub const CHANGE: Self = Self(1);
 }
 
-/// One frame to make durable, in plain. The journal seals it under the user's own key.
+/// The content of one frame, in plain. The journal seals it under the user's own key.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// The user that the frame belongs to.
     pub user: UserId,

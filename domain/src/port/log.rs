@@ -1,5 +1,6 @@
 //! The journal as a log: what followers read, in the order in which it became durable.
 
+use super::journal::Record;
 use super::store::StoreError;
 use crate::id::UserId;
 
@@ -17,12 +18,10 @@ pub struct LogEntry {
     /// The position of the frame when it became durable, which is `at` unless start-up has moved it. Frames became
     /// durable in the order of their origins.
     pub origin: LogPosition,
-    /// The user's own count of frames.
-    pub sequence: u64,
     /// The sequence of the user's newest frame.
     pub newest: u64,
-    /// The frame's content, opened.
-    pub body: Vec<u8>,
+    /// The frame's content.
+    pub record: Record,
 }
 
 /// Consecutive frames.

@@ -1,39 +1,30 @@
 //! The durable state's port: what a user's actor is hydrated from, and how frames fold into state.
 
+use super::journal::Record;
 use crate::id::UserId;
-
-/// The data of one user in the last checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Checkpointed {
-    /// The state body; `None` if no checkpoint has seen the user yet.
-    pub state: Option<Vec<u8>>,
-    /// The body of the open history block; empty when there is none.
-    pub tail: Vec<u8>,
-}
 
 /// Receives what is stored of one user piece by piece, so that a load holds a few of the pieces at a time, however many
 /// there are.
 pub trait LoadVisitor {
-    /// Visits the last checkpoint, which comes first. When it comes again, the load has started over, and the visitor
-    /// discards what it received before.
+    /// Visits the state of the last checkpoint, which comes first; `None` if no checkpoint has seen the user yet. When it
+    /// comes again, the load has started over, and the visitor discards what it received before.
     ///
     /// # Errors
     /// The visitor cannot read the body. The load ends with this error, as with those of the other methods.
-    fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError>;
+    fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError>;
 
-    /// Visits the body of a closed history block. Blocks come before all frames, the newest first. When a checkpoint
-    /// runs during the load, blocks may repeat revisions of the open block, and may hold revisions that are newer than
-    /// the frames.
+    /// Visits the body of a history block. Blocks come before all frames, the newest first. When a checkpoint runs during
+    /// the load, blocks may hold revisions that are newer than the state, and newer than the frames.
     ///
     /// # Errors
     /// See [`Self::checkpoint`].
     fn block(&mut self, body: &[u8]) -> Result<(), StoreError>;
 
-    /// Visits the body of a frame since the checkpoint. Frames come in the order of their sequences.
+    /// Visits a frame since the checkpoint. Frames come in the order of their sequences.
     ///
     /// # Errors
-    /// See [`Self::checkpoint`].
-    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError>;
+    /// See [`Self::checkpoint`]; also if the kind of the record is not known.
+    fn frame(&mut self, record: &Record) -> Result<(), StoreError>;
 
     /// Returns whether the visitor needs no more pieces.
     fn is_done(&self) -> bool {
@@ -50,8 +41,8 @@ pub trait ProfileStore: Send + Sync {
     /// The stored bytes could not be read, or are not what was written.
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError>;
 
-    /// Loads a user as [`Self::load`] does, with the closed history blocks that may hold a revision after `since`.
-    /// Every such revision is in one of them, in the open block, or in the frames.
+    /// Loads a user as [`Self::load`] does, with the history blocks that may hold a revision after `since`. Every such
+    /// revision is in one of them or in the frames.
     ///
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.
@@ -84,33 +75,77 @@ pub enum StoreError {
     },
 }
 
-/// How frames fold into a state: the one rule that the checkpoint shares with hydration.
-pub trait Fold: Send + Sync {
-    /// Folds `frames` into `state`, and their changes into the user's history.
+/// The kind of a side record. The number is stored: never reuse one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SideKind(u8);
+
+impl SideKind {
+    /// A run of a user's revisions, numbered by its first one. The block with the greatest number is the newest, and the
+    /// only one that may still grow.
+    pub const HISTORY: Self = Self::new(1);
+
+    /// Returns the kind with a number from 1 to 63.
     ///
-    /// `tail` is the body of the user's open history block, as the last fold left it.
-    ///
-    /// # Errors
-    /// A body is not in a known format.
-    fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError>;
+    /// # Panics
+    /// On any other number.
+    pub const fn new(number: u8) -> Self {
+        assert!(number >= 1 && number < 64, "kinds of side records have numbers from 1 to 63");
+        Self(number)
+    }
+
+    /// Returns the kind that is stored under a number; `None` if no kind can be.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        if number >= 1 && number < 64 { Some(Self(number)) } else { None }
+    }
+
+    /// Returns the number under which the kind is stored.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
 }
 
-/// The result of a fold.
+/// The name of a side record among those of its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SideKey {
+    /// The kind of the content.
+    pub kind: SideKind,
+    /// Distinguishes the records of a kind, and gives their order.
+    pub number: u64,
+}
+
+/// A record that is stored beside a user's state and read only when it is needed, such as a history block. It is
+/// compressed and sealed by the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideRecord {
+    /// The name of the record.
+    pub key: SideKey,
+    /// The content, in a form of the domain's.
+    pub body: Vec<u8>,
+}
+
+/// How frames fold into a state: the one rule that the checkpoint shares with hydration.
+pub trait Fold: Send + Sync {
+    /// Folds `frames` of one user into `state`, and their changes into the user's side records.
+    ///
+    /// `newest_block` is the user's newest history block, as the last fold left it.
+    ///
+    /// # Errors
+    /// A body is not in a known format, or a record is of an unknown kind.
+    fn fold(
+        &self,
+        state: Option<&[u8]>,
+        newest_block: Option<&SideRecord>,
+        frames: &[Record],
+    ) -> Result<Folded, StoreError>;
+}
+
+/// The result of a fold. State and side records become durable together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folded {
     /// The new state body.
     pub state: Vec<u8>,
-    /// History blocks that are full now: they never change again.
-    pub closed: Vec<HistoryBlock>,
-    /// The open history block's new body; empty when there is none.
-    pub tail: Vec<u8>,
-}
-
-/// A run of a user's revisions, to be compressed and sealed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HistoryBlock {
-    /// The first revision in the block.
-    pub first_revision: u64,
-    /// The block's content, in a form of the domain's.
-    pub body: Vec<u8>,
+    /// The side records that are new or changed, in the order of their keys.
+    pub put: Vec<SideRecord>,
+    /// The side records that no longer exist.
+    pub remove: Vec<SideKey>,
 }

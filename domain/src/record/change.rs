@@ -1,27 +1,56 @@
-//! One step of a user's state.
+//! One step of a user's state, the body of a journal frame.
+//!
+//! Numbers are in LEB128 unless a length is given, signed ones in zigzag form; a text or value is its length and its
+//! bytes. A value that may be absent is its length + 1 and its bytes, or 0.
+//!
+//! ```text
+//! length  field
+//!      1  format, 2
+//!      1  flags: 1 new generation, 2 revised, 4 event, 8 parts; others are refused
+//!         day (signed), rules, policy
+//!         -- new generation
+//!     16  profile id
+//!     16  integrity key
+//!         generation
+//!         -- event
+//!      1  source
+//!         observed_at (signed), event id, number of writes
+//!         for each: path (1 byte, kind 1 byte, and the id of an item where the path has one), value or 0
+//!         -- revised
+//!         revision, generated_at (signed), assembly latency
+//!     32  profile hash
+//!         salt count, number of leaves
+//!         for each: n, the write (from 1) that has its value, and the leaf (1 byte);
+//!         or 0, the leaf (1 byte, + 128 for an edit), and the value, 0 or the edit
+//!         -- parts
+//!         for each, by ascending tag: tag (1 byte), length, bytes
+//! ```
 
 use super::FORMAT;
+use super::cause::Cause;
 use super::codec::{DecodeError, Reader, Writer};
 use super::entry::HistoryEntry;
 use super::leaf_value::{LeafValue, set_leaves};
+use super::parts::Parts;
 use crate::day::Day;
 use crate::delta::Delta;
 use crate::event::{AppliedEvent, RegisterWrite};
-use crate::id::{ProfileId, UserId};
+use crate::id::ProfileId;
+use crate::port::journal::{Record, RecordKind};
 use crate::profile::{Envelope, Profile};
-use crate::source::Source;
 use crate::state::{NewGeneration, UserState};
 use crate::table::Leaf;
 
 const NEW_GENERATION: u8 = 1;
 const REVISED: u8 = 2;
 const EVENT: u8 = 4;
-const USER: u8 = 8;
+const PARTS: u8 = 8;
+const KNOWN_FLAGS: u8 = NEW_GENERATION | REVISED | EVENT | PARTS;
 
 /// A change as it is stored.
 pub(super) struct StoredChange {
-    /// The user; `None` in bodies of an older release, which did not store it.
-    pub(super) user: Option<UserId>,
+    generation: u32,
+    sequence: u64,
     pub(super) new_generation: Option<(ProfileId, [u8; 16], u32)>,
     day: Day,
     rules: u32,
@@ -38,9 +67,8 @@ pub(super) struct Revised {
     pub(super) leaves: Vec<(Leaf, LeafValue)>,
 }
 
-/// Returns the body of the record that takes `user` from the profile `before` to `next`.
+/// Returns the body of the record that leads from the profile `before` to `next`.
 pub(crate) fn encode(
-    user: &UserId,
     before: &Profile,
     next: &UserState,
     is_new: bool,
@@ -50,8 +78,11 @@ pub(crate) fn encode(
     let mut out = Writer(Vec::with_capacity(512));
     out.u8(FORMAT);
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    out.u8(USER | flag(is_new, NEW_GENERATION) | flag(delta.is_some(), REVISED) | flag(applied.is_some(), EVENT));
-    out.bytes(user.as_str().as_bytes());
+    let parts = Parts { person: applied.and_then(|applied| applied.person.clone()) };
+    out.u8(flag(is_new, NEW_GENERATION)
+        | flag(delta.is_some(), REVISED)
+        | flag(applied.is_some(), EVENT)
+        | flag(!parts.is_empty(), PARTS));
     out.signed(i64::from(next.day.0));
     out.varint(u64::from(next.rules));
     out.varint(u64::from(next.policy));
@@ -88,42 +119,51 @@ pub(crate) fn encode(
             }
         }
     }
+    parts.write(&mut out);
     out.0
 }
 
-pub(super) fn decode(body: &[u8]) -> Result<StoredChange, DecodeError> {
-    let mut input = Reader::copying(body);
+/// Reads the change in a record.
+pub(super) fn decode(record: &Record) -> Result<StoredChange, DecodeError> {
+    if record.kind != RecordKind::CHANGE {
+        return Err(DecodeError::Unknown { what: "kind of record" });
+    }
+    let mut input = Reader::copying(&record.body);
     if input.u8()? != FORMAT {
         return Err(DecodeError::Unknown { what: "record format" });
     }
     let flags = input.u8()?;
-    let user = match flags & USER {
-        0 => None,
-        _ => Some(UserId::parse(input.text()?.as_str()).map_err(|_| DecodeError::Unknown { what: "user id" })?),
-    };
+    if flags & !KNOWN_FLAGS != 0 {
+        return Err(DecodeError::Unknown { what: "flag" });
+    }
     let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
     let (rules, policy) = (input.u32()?, input.u32()?);
     let new_generation = match flags & NEW_GENERATION {
         0 => None,
         _ => Some((ProfileId::from_bytes(input.array()?), input.array()?, input.u32()?)),
     };
-    let event = if flags & EVENT == 0 { None } else { Some(decode_event(&mut input)?) };
+    let mut event = if flags & EVENT == 0 { None } else { Some(decode_event(&mut input)?) };
     let writes = event.as_ref().map_or(&[][..], |applied: &AppliedEvent| &applied.writes);
     let revised = if flags & REVISED == 0 { None } else { Some(decode_revised(&mut input, writes)?) };
+    if flags & PARTS != 0 {
+        let Parts { person } = Parts::read(&mut input)?;
+        event.as_mut().ok_or(DecodeError::Unknown { what: "part without an event" })?.person = person;
+    }
     if !input.is_empty() {
         return Err(DecodeError::Unknown { what: "tail" });
     }
-    Ok(StoredChange { user, new_generation, day, rules, policy, event, revised })
+    let (generation, sequence) = (record.generation, record.sequence);
+    Ok(StoredChange { generation, sequence, new_generation, day, rules, policy, event, revised })
 }
 
 fn decode_event(input: &mut Reader) -> Result<AppliedEvent, DecodeError> {
-    let source = Source::from_number(input.u8()?).ok_or(DecodeError::Unknown { what: "source" })?;
+    let source = input.source()?;
     let (time, id) = (input.signed()?, input.text()?);
     let writes = (0..input.count()?).map(|_| {
         let (path, kind) = input.path()?;
         Ok(RegisterWrite { path, kind, value: input.value()? })
     });
-    Ok(AppliedEvent { source, time, id, writes: writes.collect::<Result<_, _>>()? })
+    Ok(AppliedEvent { source, time, id, person: None, writes: writes.collect::<Result<_, _>>()? })
 }
 
 fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revised, DecodeError> {
@@ -134,6 +174,9 @@ fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revise
         assembly_latency_micros: input.u32()?,
         profile_hash: input.array()?,
     };
+    if envelope.revision == 0 {
+        return Err(DecodeError::Unknown { what: "revision" });
+    }
     let salt_count = input.u32()?;
     let leaves = (0..input.count()?).map(|_| match input.varint()? as usize {
         0 => input.leaf_value(),
@@ -153,7 +196,9 @@ impl StoredChange {
         let Revised { envelope, salt_count, leaves } = self.revised.as_ref()?;
         let old = |leaf: Leaf| LeafValue::between(leaf, after, before.get(leaf));
         Some(HistoryEntry {
+            base: envelope.revision - 1,
             revision: envelope.revision,
+            cause: self.cause(),
             generated_at: envelope.generated_at,
             assembly_latency_micros: envelope.assembly_latency_micros,
             profile_hash: envelope.profile_hash,
@@ -163,11 +208,32 @@ impl StoredChange {
         })
     }
 
+    fn cause(&self) -> Cause {
+        match &self.event {
+            None => Cause::Roll,
+            Some(AppliedEvent { source, id, person, .. }) => {
+                let (source, event_id) = (*source, id.clone());
+                match person.clone() {
+                    None => Cause::Feed { source, event_id },
+                    Some(person) => Cause::Person { person, source, event_id },
+                }
+            }
+        }
+    }
+
+    /// Returns whether the change continues `state`.
+    fn continues(&self, state: &UserState) -> bool {
+        let revision = self.revised.as_ref().map(|revised| revised.envelope.revision);
+        self.generation == state.generation
+            && self.sequence == state.sequence + 1
+            && revision.is_none_or(|revision| revision == state.envelope.revision + 1)
+    }
+
     /// Returns the state after the change is applied to `before`.
     pub(super) fn apply(&self, before: Option<UserState>) -> Result<UserState, DecodeError> {
         let mut state = match (before, &self.new_generation) {
-            (Some(state), None) => state,
-            (None, &Some((profile_id, integrity_key, generation))) => UserState::new(NewGeneration {
+            (Some(state), None) if self.continues(&state) => state,
+            (None, &Some((profile_id, integrity_key, generation))) if generation == self.generation => UserState::new(NewGeneration {
                 profile_id,
                 integrity_key,
                 generation,
@@ -178,7 +244,7 @@ impl StoredChange {
             }),
             _ => return Err(DecodeError::Unknown { what: "predecessor" }),
         };
-        state.sequence += 1;
+        state.sequence = self.sequence;
         state.day = self.day;
         state.rules = self.rules;
         state.policy = self.policy;
@@ -200,10 +266,10 @@ impl StoredChange {
     }
 }
 
-/// Replays one frame's body over the state before it.
+/// Replays one record over the state before it.
 ///
 /// # Errors
-/// The body is not a change of this format, or does not follow `before`.
-pub fn replay(before: Option<UserState>, body: &[u8]) -> Result<UserState, DecodeError> {
-    decode(body)?.apply(before)
+/// The record is not a change of this format, or does not follow `before`.
+pub fn replay(before: Option<UserState>, record: &Record) -> Result<UserState, DecodeError> {
+    decode(record)?.apply(before)
 }

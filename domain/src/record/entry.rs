@@ -1,6 +1,25 @@
 //! One entry of the history: what a revision changed, and how to undo it.
+//!
+//! A block is its format (1 byte, 2) and entries, oldest first. Numbers are as in a change:
+//!
+//! ```text
+//! length  field
+//!         revision, revision - base
+//!      1  cause: 0 no event, 1 an event of a feed, 2 a person's request
+//!         -- for 2: the person (length, text)
+//!         -- for 1 and 2: source (1 byte), event id (length, text)
+//!         generated_at (signed), assembly latency
+//!     32  profile hash
+//!         day (signed), salt count, number of leaves
+//!         for each: leaf (1 byte, + 128 for an edit), and its value before, 0 or the edit
+//! ```
+//!
+//! Of a list whose items have an id, an entry holds the changed items, as an edit of the value that the revision made
+//! (ADR 0008). Neighbouring entries can be merged: of each leaf, the value before the older one stays, as an edit of the
+//! value that the newer one made.
 
 use super::FORMAT;
+use super::cause::Cause;
 use super::codec::{DecodeError, Reader, Writer};
 use super::leaf_value::{LeafValue, set_leaves};
 use crate::day::Day;
@@ -10,8 +29,12 @@ use crate::table::{Leaf, Member};
 /// The changes of one revision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
-    /// The revision that the entry leads to.
+    /// The revision that undoing the entry leads to; 0 before the first one.
+    pub base: u64,
+    /// The revision that the entry leads to. Greater than `base + 1` if the entry stands for several revisions.
     pub revision: u64,
+    /// Why the revision was made.
+    pub cause: Cause,
     /// When it was generated, in microseconds since the Unix epoch.
     pub generated_at: i64,
     /// How long its assembly took, in microseconds.
@@ -49,6 +72,8 @@ pub(super) fn write_entry(out: &mut Writer, entry: &HistoryEntry) {
         out.u8(FORMAT);
     }
     out.varint(entry.revision);
+    out.varint(entry.revision - entry.base);
+    out.cause(&entry.cause);
     out.signed(entry.generated_at);
     out.varint(u64::from(entry.assembly_latency_micros));
     out.fixed(&entry.profile_hash);
@@ -66,9 +91,6 @@ pub(super) fn write_entry(out: &mut Writer, entry: &HistoryEntry) {
 /// The block is not in this format.
 pub fn entries(block: &[u8]) -> Result<Vec<HistoryEntry>, DecodeError> {
     let mut input = Reader::copying(block);
-    if input.is_empty() {
-        return Ok(Vec::new());
-    }
     if input.u8()? != FORMAT {
         return Err(DecodeError::Unknown { what: "history format" });
     }
@@ -80,10 +102,23 @@ pub fn entries(block: &[u8]) -> Result<Vec<HistoryEntry>, DecodeError> {
 }
 
 fn read_entry(input: &mut Reader) -> Result<HistoryEntry, DecodeError> {
-    let (revision, generated_at) = (input.varint()?, input.signed()?);
+    let (revision, steps) = (input.varint()?, input.varint()?);
+    let base = revision.checked_sub(steps.max(1)).ok_or(DecodeError::Unknown { what: "base of a revision" })?;
+    let cause = input.cause()?;
+    let generated_at = input.signed()?;
     let (assembly_latency_micros, profile_hash) = (input.u32()?, input.array()?);
     let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
     let salt_count = input.u32()?;
     let before = (0..input.count()?).map(|_| input.leaf_value()).collect::<Result<_, _>>()?;
-    Ok(HistoryEntry { revision, generated_at, assembly_latency_micros, profile_hash, day, salt_count, before })
+    Ok(HistoryEntry {
+        base,
+        revision,
+        cause,
+        generated_at,
+        assembly_latency_micros,
+        profile_hash,
+        day,
+        salt_count,
+        before,
+    })
 }

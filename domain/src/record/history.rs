@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use super::change::decode;
 use super::codec::{DecodeError, Writer};
-use super::entry::{entries, write_entry};
-use super::{pack, replay, unpack};
-use crate::port::store::{Checkpointed, Fold, Folded, HistoryBlock, LoadVisitor, StoreError};
+use super::entry::write_entry;
+use super::{HistoryEntry, pack, replay, unpack};
+use crate::port::journal::Record;
+use crate::port::store::{Fold, Folded, LoadVisitor, SideKey, SideKind, SideRecord, StoreError};
 use crate::profile::Profile;
 use crate::state::UserState;
 
-/// How many bytes an open block grows to before it is closed, uncompressed.
+/// How many bytes a block grows to before the next one begins, uncompressed.
 const BLOCK_BYTES: usize = 16 * 1024;
 
 /// Folds a user's stored bodies into the user's state as they are loaded.
@@ -36,9 +37,9 @@ impl Hydration {
 }
 
 impl LoadVisitor for Hydration {
-    fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError> {
-        self.bytes = checkpointed.state.as_ref().map_or(0, Vec::len);
-        self.state = checkpointed.state.map(unpack).transpose()?;
+    fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.bytes = state.as_ref().map_or(0, Vec::len);
+        self.state = state.map(unpack).transpose()?;
         Ok(())
     }
 
@@ -46,9 +47,9 @@ impl LoadVisitor for Hydration {
         Ok(())
     }
 
-    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        self.bytes += body.len();
-        self.state = Some(replay(self.state.take(), body)?);
+    fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
+        self.bytes += record.body.len();
+        self.state = Some(replay(self.state.take(), record)?);
         Ok(())
     }
 }
@@ -58,8 +59,13 @@ impl LoadVisitor for Hydration {
 pub struct Replay;
 
 impl Fold for Replay {
-    fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError> {
-        Ok(fold(state, tail, frames)?)
+    fn fold(
+        &self,
+        state: Option<&[u8]>,
+        newest_block: Option<&SideRecord>,
+        frames: &[Record],
+    ) -> Result<Folded, StoreError> {
+        Ok(fold(state, newest_block, frames)?)
     }
 }
 
@@ -69,24 +75,52 @@ impl From<DecodeError> for StoreError {
     }
 }
 
-fn fold(state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, DecodeError> {
+fn fold(
+    state: Option<&[u8]>,
+    newest_block: Option<&SideRecord>,
+    frames: &[Record],
+) -> Result<Folded, DecodeError> {
     let mut state = state.map(|packed| unpack(Bytes::copy_from_slice(packed))).transpose()?;
-    let mut closed = Vec::new();
-    let mut open = Writer(tail.map_or_else(Vec::new, <[u8]>::to_vec));
+    let mut blocks = GrowingBlocks::new(newest_block);
     for frame in frames {
         let change = decode(frame)?;
         let before = state.as_ref().map_or_else(Profile::default, |state| state.profile.clone());
         let next = change.apply(state)?;
         if let Some(entry) = change.entry(&before, &next.profile) {
-            write_entry(&mut open, &entry);
-        }
-        if open.0.len() >= BLOCK_BYTES {
-            let body = std::mem::take(&mut open.0);
-            let first_revision = entries(&body)?.first().map_or(0, |entry| entry.revision);
-            closed.push(HistoryBlock { first_revision, body });
+            blocks.add(&entry);
         }
         state = Some(next);
     }
     let state = state.ok_or(DecodeError::Truncated { doing: "a user without frames" })?;
-    Ok(Folded { state: pack(&state), closed, tail: open.0 })
+    Ok(Folded { state: pack(&state), put: blocks.changed, remove: Vec::new() })
+}
+
+/// The history blocks that a fold changes.
+struct GrowingBlocks<'a> {
+    /// The newest block, until an entry is added.
+    newest: Option<&'a SideRecord>,
+    changed: Vec<SideRecord>,
+}
+
+impl<'a> GrowingBlocks<'a> {
+    fn new(newest: Option<&'a SideRecord>) -> Self {
+        Self { newest, changed: Vec::new() }
+    }
+
+    /// Adds an entry to the newest block, or to a new one if that is full.
+    fn add(&mut self, entry: &HistoryEntry) {
+        let has_room = |block: &&SideRecord| block.body.len() < BLOCK_BYTES;
+        if let Some(block) = self.newest.take().filter(has_room) {
+            self.changed.push(block.clone());
+        }
+        if self.changed.last().as_ref().is_none_or(|block| !has_room(block)) {
+            let key = SideKey { kind: SideKind::HISTORY, number: entry.revision };
+            self.changed.push(SideRecord { key, body: Vec::new() });
+        }
+        if let Some(SideRecord { body, .. }) = self.changed.last_mut() {
+            let mut out = Writer(std::mem::take(body));
+            write_entry(&mut out, entry);
+            *body = out.0;
+        }
+    }
 }

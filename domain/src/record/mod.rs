@@ -3,16 +3,19 @@
 //! A change records both the registers that were written and the resulting leaves, so replay does not depend on the
 //! rules: even after the code or the settings have changed, a revision is restored exactly as it was published.
 
+mod cause;
 mod change;
 mod codec;
 mod edit;
 mod entry;
 mod history;
 mod leaf_value;
+mod parts;
 mod rewind;
 mod state;
 mod step;
 
+pub use cause::Cause;
 pub(crate) use change::encode;
 pub use change::replay;
 pub use codec::DecodeError;
@@ -24,4 +27,4 @@ pub use state::{pack, unpack};
 pub use step::{FrameStep, RevisionStep, follow};
 
 /// The format number of every stored body. A body with another number is refused.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;

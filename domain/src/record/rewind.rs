@@ -6,7 +6,8 @@ use super::entry::entries;
 use super::unpack;
 use crate::access::Consent;
 use crate::past::PastProfile;
-use crate::port::store::{Checkpointed, LoadVisitor, StoreError};
+use crate::port::journal::Record;
+use crate::port::store::{LoadVisitor, StoreError};
 use crate::state::UserState;
 
 /// Reconstructs a past revision of a user while the history is loaded.
@@ -56,10 +57,12 @@ impl Rewind {
         RewindResult { past: self.past, later: self.before }
     }
 
-    /// Undoes the entries of one body, which is older than those before it or repeats some of their entries.
+    /// Undoes the entries of one block, which is older than those before it. Each entry leads to its base, so entries
+    /// may stand for several revisions; a revision that lies within one cannot be reached.
     fn undo(&mut self, body: &[u8]) -> Result<(), DecodeError> {
         let Some(mut now) = self.walking.take() else { return Ok(()) };
         for entry in entries(body)?.iter().rev().filter(|entry| entry.revision > self.revision) {
+            // A block may have grown since the checkpoint was read.
             if entry.revision > now.revision {
                 continue;
             }
@@ -74,7 +77,7 @@ impl Rewind {
             } else {
                 entry.undo(&mut now.profile)?;
             }
-            now.revision -= 1;
+            now.revision = entry.base;
         }
         if now.revision == self.revision && !self.has_gap {
             self.past = Some(now);
@@ -94,10 +97,10 @@ fn note(consents: &mut Vec<(u64, Consent)>, revision: u64, consent: Consent) {
 }
 
 impl LoadVisitor for Rewind {
-    fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError> {
+    fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError> {
         let to_head = self.to_head;
         *self = Self { to_head, ..Self::new(self.revision) };
-        self.state = checkpointed.state.map(unpack).transpose()?;
+        self.state = state.map(unpack).transpose()?;
         if let Some(state) = &self.state {
             if state.envelope.revision == self.revision {
                 self.past = Some(PastProfile::from_state(state));
@@ -107,15 +110,15 @@ impl LoadVisitor for Rewind {
                 self.has_gap = self.revision < state.first_revision;
             }
         }
-        Ok(self.undo(&checkpointed.tail)?)
+        Ok(())
     }
 
     fn block(&mut self, body: &[u8]) -> Result<(), StoreError> {
         Ok(self.undo(body)?)
     }
 
-    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        let change = decode(body)?;
+    fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
+        let change = decode(record)?;
         let next = change.apply(self.state.take())?;
         let made = change.revised.as_ref().map(|revised| revised.envelope.revision);
         if made == Some(self.revision) {

@@ -6,6 +6,7 @@ use super::leaf_value::{LeafValue, set_leaves};
 use crate::delta::Delta;
 use crate::id::{ProfileId, UserId};
 use crate::past::PastProfile;
+use crate::port::journal::Record;
 use crate::profile::{Envelope, Profile};
 use crate::table::Leaf;
 
@@ -26,18 +27,16 @@ pub enum FrameStep {
     Revision(RevisionStep),
     /// Registers changed and the profile did not.
     NoRevision,
-    /// A frame of an older release, which did not store the user.
-    UnknownUser,
 }
 
-/// Reads a frame's body.
+/// Reads a frame.
 ///
 /// # Errors
-/// The body is not a change of this format.
-pub fn follow(body: &[u8]) -> Result<FrameStep, DecodeError> {
-    let change = decode(body)?;
+/// The record is not a change of this format.
+pub fn follow(record: &Record) -> Result<FrameStep, DecodeError> {
+    let change = decode(record)?;
     let Some(revised) = change.revised else { return Ok(FrameStep::NoRevision) };
-    let Some(user) = change.user else { return Ok(FrameStep::UnknownUser) };
+    let user = record.user;
     let new_profile = change.new_generation.map(|(profile_id, ..)| profile_id);
     Ok(FrameStep::Revision(RevisionStep { user, new_profile, envelope: revised.envelope, leaves: revised.leaves }))
 }

@@ -9,6 +9,7 @@ use domain::day::Day;
 use domain::id::{ProfileId, UserId};
 use domain::pipeline::validate::validate;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, RollOutcome, apply, roll};
+use domain::port::journal::Record;
 use domain::port::store::Fold;
 use domain::record::{Replay, pack};
 use domain::rules::{Limits, Rules};
@@ -18,8 +19,9 @@ use jiff::tz::TimeZone;
 
 /// The bound: bytes of frames and history for each byte posted.
 pub(crate) const BOUND: usize = 40;
-/// Bytes that a frame in a group of its own takes in the journal beside its body: header, seal and mark.
-const FRAME_BYTES: usize = 68 + 16 + 40;
+/// Bytes that a frame in a group of its own takes in the journal beside its body and the user id: header, the length of
+/// the id, seal and mark.
+const FRAME_BYTES: usize = 68 + 1 + 16 + 40;
 /// 2026-01-21 in Unix days.
 const TODAY: Day = Day(20_474);
 /// Deadlines of the user. Half of them are shown.
@@ -62,8 +64,8 @@ pub(crate) struct Meter {
     pub(crate) posted: usize,
     /// The state before the frames.
     base: Option<Vec<u8>>,
-    /// Bodies of frames since [`Self::start_over`].
-    pub(crate) frames: Vec<Vec<u8>>,
+    /// Records since [`Self::start_over`].
+    pub(crate) frames: Vec<Record>,
 }
 
 impl Meter {
@@ -115,7 +117,7 @@ impl Meter {
         let context = AssemblyContext { rules: &self.rules, rules_fingerprint: 1, policy_version: 1, day: self.day };
         if let ApplyOutcome::Changed(change) = apply(self.state.as_ref(), new_user, &event, &context) {
             let finished = change.finish(&user(), event.time, 1234);
-            self.frames.push(finished.body);
+            self.frames.push(finished.record);
             self.state = Some(finished.state);
         }
     }
@@ -160,17 +162,18 @@ impl Meter {
             panic!("a roll")
         };
         let finished = change.finish(&user(), 0, 1234);
-        self.frames = vec![finished.body];
+        self.frames = vec![finished.record];
         self.state = Some(finished.state);
     }
 
     /// Returns the bytes of frames and history since [`Self::start_over`].
     pub(crate) fn stored(&self) -> usize {
         let folded = Replay.fold(self.base.as_deref(), None, &self.frames).expect("frames fold");
-        let history: usize = folded.closed.iter().map(|block| block.body.len()).sum();
-        let frames: usize = self.frames.iter().map(|frame| frame.len() + FRAME_BYTES).sum();
+        let history: usize = folded.put.iter().map(|block| block.body.len()).sum();
+        let frame_bytes = |frame: &Record| FRAME_BYTES + user().as_str().len() + frame.body.len();
+        let frames: usize = self.frames.iter().map(frame_bytes).sum();
         assert_eq!(folded.state, self.packed(), "the fold gives the state");
-        frames + history + folded.tail.len()
+        frames + history
     }
 
     /// Asserts the bound, or a closer one.

@@ -8,7 +8,9 @@ use domain::canonical::CanonicalJson;
 use domain::event::{FeedEvent, RegisterPath, RegisterWrite};
 use domain::id::UserId;
 use domain::pipeline::serialize;
-use domain::port::store::{Checkpointed, HistoryBlock, LoadVisitor};
+use domain::port::journal::Record;
+use domain::port::store::{Fold, LoadVisitor, SideKey, SideRecord};
+use domain::record::Replay;
 use domain::rules::{Limits, NotApplicable, Rules};
 use domain::source::{Source, ValueKind};
 use domain::splitmix64;
@@ -36,17 +38,26 @@ impl Random {
 /// The stored data of one user.
 #[derive(Clone, Default)]
 pub(crate) struct Stored {
-    pub(crate) checkpointed: Checkpointed,
-    /// Oldest first.
-    pub(crate) blocks: Vec<HistoryBlock>,
-    pub(crate) frames: Vec<Vec<u8>>,
+    pub(crate) state: Option<Vec<u8>>,
+    /// The history blocks.
+    pub(crate) blocks: BTreeMap<SideKey, SideRecord>,
+    pub(crate) frames: Vec<Record>,
 }
 
 impl Stored {
+    /// Folds `frames` into state and blocks, as a checkpoint does.
+    pub(crate) fn fold(&mut self, frames: &[Record]) {
+        let newest = self.blocks.values().next_back();
+        let folded = Replay.fold(self.state.as_deref(), newest, frames).expect("frames fold");
+        assert!(folded.put.is_sorted_by(|one, next| one.key < next.key) && folded.remove.is_empty());
+        self.state = Some(folded.state);
+        self.blocks.extend(folded.put.into_iter().map(|block| (block.key, block)));
+    }
+
     /// Passes everything to a visitor, as a store does.
     pub(crate) fn visit(&self, visitor: &mut dyn LoadVisitor) {
-        visitor.checkpoint(self.checkpointed.clone()).expect("bodies are ours");
-        for block in self.blocks.iter().rev() {
+        visitor.checkpoint(self.state.clone()).expect("bodies are ours");
+        for block in self.blocks.values().rev() {
             visitor.block(&block.body).expect("bodies are ours");
         }
         for frame in &self.frames {
@@ -182,6 +193,7 @@ pub(crate) fn event(user: UserId, random: &mut Random) -> FeedEvent {
         source,
         user,
         time: base + (random.below(40) * 13 * 3_600) as i64 * 1_000_000,
+        person: (random.below(4) == 0).then(|| user.as_str().into()),
         registration: false,
         writes,
     }

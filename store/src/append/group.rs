@@ -14,6 +14,10 @@ use crate::keyring::IssuedSlot;
 use crate::load::newest_frame;
 use crate::seal::{NONCE_BYTES, SecretKey, TAG_BYTES};
 use crate::user_hash::UserHash;
+use crate::user_suffix::{USER_SUFFIX_BYTES, append_user};
+
+/// Maximum number of bytes of a frame beside the body of its record.
+const FRAME_OVERHEAD_BYTES: usize = FRAME_HEADER_BYTES + USER_SUFFIX_BYTES + TAG_BYTES;
 
 /// The sealed frames of a group, and the result of each record.
 pub(crate) struct Group {
@@ -58,7 +62,7 @@ struct Predecessor {
 impl Group {
     /// Checks and seals `records`. Writes nothing.
     pub(crate) fn seal(engine: &Engine, records: &[Record]) -> io::Result<Self> {
-        let bodies: usize = records.iter().map(|record| record.body.len() + FRAME_HEADER_BYTES + TAG_BYTES).sum();
+        let bodies: usize = records.iter().map(|record| record.body.len() + FRAME_OVERHEAD_BYTES).sum();
         let new_users = records.iter().filter(|record| record.sequence == 1).count();
         let (mut unused_slots, no_slots) = match take_slots(engine, new_users) {
             Ok(slots) => (slots, None),
@@ -183,7 +187,7 @@ impl Group {
         previous: PreviousFrame,
     ) {
         let header = FrameHeader {
-            kind: record.kind as u8,
+            kind: record.kind.0,
             slot,
             generation: record.generation,
             sequence: record.sequence,
@@ -195,6 +199,7 @@ impl Group {
         header.encode(&mut self.bytes);
         let body_at = self.bytes.len();
         self.bytes.extend_from_slice(&record.body);
+        append_user(&mut self.bytes, &record.user);
         key.cipher().seal(nonce, header.label(), &mut self.bytes, body_at);
         let (sequence, generation) = (record.sequence, record.generation);
         let end = self.bytes.len();

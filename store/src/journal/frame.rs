@@ -6,8 +6,8 @@
 //! offset  length  field
 //!      0       4  length of the whole frame, 84 + n
 //!      4       4  CRC-32C of the length and of everything from offset 8 on
-//!      8       1  format, 1
-//!      9       1  kind: a `RecordKind`, from 1
+//!      8       1  format, 2
+//!      9       1  kind: a `RecordKind`, from 1 to 127
 //!     10       2  reserved, 0
 //!     12       4  tenant, 0
 //!     16       4  slot of the user's data key in the keyring
@@ -16,7 +16,7 @@
 //!     32      16  user hash
 //!     48       8  position of the user's previous frame: offset, then segment; 0 if there is none
 //!     56      12  nonce of the seal
-//!     68       n  body, encrypted
+//!     68       n  body and user id, see `user_suffix`, encrypted
 //! 68 + n      16  tag of the seal
 //! ```
 //!
@@ -26,7 +26,7 @@
 //! offset  length  field
 //!      0       4  length of the mark, 40
 //!      4       4  CRC-32C, as above
-//!      8       1  format, 1
+//!      8       1  format, 2
 //!      9       1  kind, 0
 //!     10       6  reserved, 0
 //!     16       8  "PSJ-MARK"
@@ -36,18 +36,14 @@
 //!
 //! Where the length is 0, nothing has been written yet.
 
-use domain::port::journal::RecordKind;
-
 use super::position::Position;
-use crate::bytes::{array_at, put, u32_at, u64_at};
-use crate::seal::{Label, NONCE_BYTES, TAG_BYTES, TENANT};
+use crate::bytes::{array_at, put, u16_at, u32_at, u64_at};
+use crate::seal::{Label, NONCE_BYTES, TAG_BYTES, TENANT, kind::LAST_OF_FRAMES};
 use crate::user_hash::UserHash;
 
 /// The format of frames and marks.
-const FRAME_FORMAT: u8 = 1;
+const FRAME_FORMAT: u8 = 2;
 const MARK_KIND: u8 = 0;
-/// A load passes the bodies of all frames on as changes; before there is another kind, loads have to distinguish them.
-const NEWEST_KIND: u8 = RecordKind::Change as u8;
 const MARK_MAGIC: &[u8; 8] = b"PSJ-MARK";
 
 // Offsets in frames and marks.
@@ -59,6 +55,7 @@ const KIND_AT: usize = 9;
 const START_BYTES: usize = 10;
 
 // Offsets in a frame.
+const RESERVED_AT: usize = 10;
 const TENANT_AT: usize = 12;
 const SLOT_AT: usize = 16;
 const GENERATION_AT: usize = 20;
@@ -210,9 +207,14 @@ pub(crate) fn parse_item(bytes: &[u8]) -> SegmentItem<'_> {
 /// Reads a frame whose length, checksum and format are right.
 fn parse_frame(frame: &[u8]) -> SegmentItem<'_> {
     let (kind, tenant) = (frame[KIND_AT], u32_at(frame, TENANT_AT));
-    if kind > NEWEST_KIND {
-        let (found, supported) = (kind.into(), NEWEST_KIND.into());
+    // All kinds of records are passed on; who reads a record refuses a kind that it does not know.
+    if kind > LAST_OF_FRAMES {
+        let (found, supported) = (kind.into(), LAST_OF_FRAMES.into());
         return SegmentItem::Newer { what: "the kind of a frame of the journal", found, supported };
+    }
+    let reserved = u16_at(frame, RESERVED_AT);
+    if reserved != 0 {
+        return SegmentItem::Newer { what: "a reserved field of a frame of the journal", found: reserved, supported: 0 };
     }
     if tenant != TENANT {
         let found = u16::try_from(tenant).unwrap_or(u16::MAX);
@@ -288,7 +290,7 @@ mod tests {
         let start = |bytes: &[u8]| [(bytes.len() as u32).to_le_bytes(), crc(bytes).to_le_bytes()].concat();
         let frame = [
             &start(&bytes)[..],
-            &[1, 1, 0, 0],
+            &[2, 1, 0, 0],
             &[0, 0, 0, 0],
             &[4, 5, 6, 7],
             &[3, 0, 0, 0],
@@ -303,7 +305,7 @@ mod tests {
 
         let bytes = encode_mark(5, Position::new(2, 0x0101));
         let (epoch, position) = ([5, 0, 0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 2, 0, 0, 0]);
-        assert_eq!(bytes[..], [&start(&bytes)[..], &[1, 0, 0, 0, 0, 0, 0, 0], b"PSJ-MARK", &epoch, &position].concat());
+        assert_eq!(bytes[..], [&start(&bytes)[..], &[2, 0, 0, 0, 0, 0, 0, 0], b"PSJ-MARK", &epoch, &position].concat());
     }
 
     #[test]
@@ -318,15 +320,21 @@ mod tests {
             assert!(matches!(parse_item(&flipped), SegmentItem::Damaged), "bit {bit}");
         }
         assert!(matches!(parse_item(&bytes[..bytes.len() - 1]), SegmentItem::Damaged));
-        for (at, what) in [(FORMAT_AT, "a frame"), (KIND_AT, "the kind"), (TENANT_AT, "the tenant")] {
+        let newer = [(FORMAT_AT, "a frame"), (KIND_AT, "the kind"), (RESERVED_AT, "a reserved"), (TENANT_AT, "the tenant")];
+        for (at, what) in newer {
             let mut newer = bytes.clone();
-            newer[at] = 2;
+            newer[at] = 0x80;
             finish_frame(&mut newer, Position::NONE);
-            let SegmentItem::Newer { what: found, found: 2, .. } = parse_item(&newer) else {
+            let SegmentItem::Newer { what: found, found: 0x80, .. } = parse_item(&newer) else {
                 panic!("{what}: {:?}", parse_item(&newer))
             };
             assert!(found.starts_with(what), "{found}");
         }
+        let mut unknown = bytes.clone();
+        unknown[KIND_AT] = 0x7f;
+        finish_frame(&mut unknown, Position::NONE);
+        let SegmentItem::Frame { header, .. } = parse_item(&unknown) else { panic!("a frame of an unknown kind") };
+        assert_eq!(header.kind, 0x7f);
         assert!(matches!(parse_item(&[0; 64]), SegmentItem::Blank));
     }
 

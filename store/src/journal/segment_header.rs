@@ -3,7 +3,7 @@
 //! ```text
 //! offset  length  field
 //!      0       8  "PSJOURNL"
-//!      8       2  format, 2
+//!      8       2  format, 3
 //!     10       6  reserved, 0
 //!     16       8  epoch of the store
 //!     24       4  number of the segment
@@ -24,7 +24,7 @@ use crate::disk::{DiskFile, read_full_at};
 /// Bytes before the first group: a whole page, so that no torn write of a group can damage the header.
 pub(crate) const SEGMENT_HEADER_BYTES: u32 = 4096;
 /// The format of segments.
-pub(super) const SEGMENT_FORMAT: u16 = 2;
+pub(super) const SEGMENT_FORMAT: u16 = 3;
 const MAGIC: &[u8; 8] = b"PSJOURNL";
 
 const FORMAT_AT: usize = 8;

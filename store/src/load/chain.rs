@@ -1,12 +1,14 @@
 //! A user's frames since the last checkpoint: the locations of all of them, and their bytes while those are few.
 
+use domain::port::journal::{Record, RecordKind};
 use domain::port::store::StoreError;
 
 use super::damaged;
 use crate::engine::Engine;
-use crate::journal::{NewestFrame, Position, SegmentItem, parse_item};
+use crate::journal::{FrameHeader, NewestFrame, Position, SegmentItem, parse_item};
 use crate::seal::Cipher;
 use crate::user_hash::UserHash;
+use crate::user_suffix::split_user;
 
 /// Maximum number of bytes of one user's frames that are held in memory. The frames of a longer chain are read one by one
 /// when they are needed, and only their locations are held, 12 bytes each. A frame takes at least 84 bytes of the
@@ -106,7 +108,7 @@ pub(super) fn follow_chain(
 }
 
 /// Opens a frame of a chain. Returns `None` if its segment was removed meanwhile.
-pub(crate) fn open_link(engine: &Engine, link: Link, cipher: &Cipher) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn open_link(engine: &Engine, link: Link, cipher: &Cipher) -> Result<Option<Record>, StoreError> {
     let Link { position, bytes, .. } = link;
     let bytes = match bytes {
         Some(bytes) => bytes.into_vec(),
@@ -118,8 +120,18 @@ pub(crate) fn open_link(engine: &Engine, link: Link, cipher: &Cipher) -> Result<
     let SegmentItem::Frame { header, sealed, .. } = parse_item(&bytes) else {
         return Err(damaged(format!("the journal at {position}")));
     };
-    let body = cipher.open(&header.nonce, header.label(), sealed);
-    body.map(Some).map_err(|_| damaged(format!("the seal of the journal's frame at {position}")))
+    match open_frame(cipher, &header, sealed) {
+        Some(record) => Ok(Some(record)),
+        None => Err(damaged(format!("the seal of the journal's frame at {position}"))),
+    }
+}
+
+/// Opens a frame; `None` if its seal or its content is not what was written.
+pub(crate) fn open_frame(cipher: &Cipher, header: &FrameHeader, sealed: &[u8]) -> Option<Record> {
+    let mut body = cipher.open(&header.nonce, header.label(), sealed).ok()?;
+    let user = split_user(&mut body)?;
+    let (kind, generation, sequence) = (RecordKind(header.kind), header.generation, header.sequence);
+    Some(Record { user, generation, sequence, kind, body })
 }
 
 /// Returns the error for a missing segment that no checkpoint covers.

@@ -1,29 +1,57 @@
-//! Loading a user's closed history blocks.
+//! Loading a user's history blocks.
 
-use domain::port::store::{LoadVisitor, StoreError};
+use domain::port::store::{LoadVisitor, SideKey, SideKind, SideRecord, StoreError};
 
 use crate::engine::Engine;
-use crate::seal::kind;
+use crate::seal::{Cipher, kind};
 use crate::user_hash::UserHash;
 
-/// Passes the closed history blocks that may hold revisions after `since` to `visitor`, newest first.
+/// Passes the history blocks that may hold revisions after `since` to `visitor`, newest first.
 ///
-/// The user's record, which includes the open block, is read before the closed blocks. A checkpoint writes a closed block
-/// before the record that no longer includes it, so no revision is missed between the two reads.
+/// The user's state is read before the blocks. A checkpoint meanwhile only adds entries, so no revision up to the state
+/// is missed.
 pub(super) fn visit_history(
     engine: &Engine,
     user: &UserHash,
-    generation: u32,
+    (generation, cipher): (u32, &Cipher),
     since: u64,
     visitor: &mut dyn LoadVisitor,
 ) -> Result<(), StoreError> {
-    for key in engine.sled.history(user, since)?.iter().rev() {
-        let Some(block) = engine.sled.history_block(user, key)? else { continue };
-        // Blocks of an earlier generation are sealed under a key that was destroyed.
-        if block.generation == generation {
-            let cipher = engine.cipher(block.slot, block.generation)?;
-            visitor.block(&engine.sled.open_record(&cipher, kind::HISTORY_BLOCK, &block)?)?;
+    // The block before the first one that starts after `since` may also hold later revisions.
+    let first = since.saturating_add(1);
+    for key in engine.sled.side_records_since(user, SideKind::HISTORY, first)?.into_iter().rev() {
+        if let Some(block) = open_side_record(engine, user, key, (generation, cipher))? {
+            visitor.block(&block.body)?;
         }
     }
     Ok(())
+}
+
+/// Returns a user's newest history block; `None` if there is none of the generation.
+pub(crate) fn newest_block(
+    engine: &Engine,
+    user: &UserHash,
+    (generation, cipher): (u32, &Cipher),
+) -> Result<Option<SideRecord>, StoreError> {
+    match engine.sled.newest_side_record(user, SideKind::HISTORY)? {
+        Some(key) => open_side_record(engine, user, key, (generation, cipher)),
+        None => Ok(None),
+    }
+}
+
+/// Opens a side record; `None` if there is none of the generation. Those of an earlier generation are sealed under a key
+/// that was destroyed.
+fn open_side_record(
+    engine: &Engine,
+    user: &UserHash,
+    key: SideKey,
+    (generation, cipher): (u32, &Cipher),
+) -> Result<Option<SideRecord>, StoreError> {
+    match engine.sled.side_record(user, key)? {
+        Some(sealed) if sealed.generation == generation => {
+            let body = engine.sled.open_record(cipher, kind::side_record(key.kind), &sealed)?;
+            Ok(Some(SideRecord { key, body }))
+        }
+        _ => Ok(None),
+    }
 }

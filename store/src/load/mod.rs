@@ -8,14 +8,14 @@ mod unfolded_user;
 use std::sync::Arc;
 
 use domain::id::UserId;
-use domain::port::store::{Checkpointed, LoadVisitor, ProfileStore, StoreError};
+use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
 
-pub(crate) use chain::{HELD_BYTES, open_link, segment_missing};
+pub(crate) use chain::{HELD_BYTES, open_frame, open_link, segment_missing};
+pub(crate) use history::newest_block;
 pub(crate) use newest::{newest_frame, newest_sequence};
 pub(crate) use unfolded_user::{UnfoldedUser, unfolded_user};
 
 use crate::engine::Engine;
-use crate::sled_store::UserBody;
 use crate::user_hash::UserHash;
 use unfolded_user::assemble;
 
@@ -81,18 +81,17 @@ fn visit(
     unfolded: UnfoldedUser,
     visitor: &mut dyn LoadVisitor,
 ) -> Result<bool, StoreError> {
-    let UnfoldedUser { generation, cipher, body, chain, .. } = unfolded;
-    let UserBody { state, tail } = body.unwrap_or_default();
-    visitor.checkpoint(Checkpointed { state: (!state.is_empty()).then_some(state), tail })?;
+    let UnfoldedUser { generation, cipher, stored, chain, .. } = unfolded;
+    visitor.checkpoint(stored.map(|stored| stored.state))?;
     if let Some(since) = since {
-        history::visit_history(engine, user, generation, since, visitor)?;
+        history::visit_history(engine, user, (generation, &cipher), since, visitor)?;
     }
     for link in chain.links() {
         if visitor.is_done() {
             break;
         }
-        let Some(frame) = open_link(engine, link, &cipher)? else { return Ok(false) };
-        visitor.frame(&frame)?;
+        let Some(record) = open_link(engine, link, &cipher)? else { return Ok(false) };
+        visitor.frame(&record)?;
     }
     Ok(true)
 }

@@ -7,7 +7,7 @@ use super::damaged;
 use crate::engine::Engine;
 use crate::journal::NewestFrame;
 use crate::seal::Cipher;
-use crate::sled_store::{SealedRecord, UserBody};
+use crate::sled_store::{SealedRecord, StoredUser};
 use crate::user_hash::UserHash;
 
 /// What is stored of a user: the checkpoint's record, opened, and the frames since, still sealed.
@@ -18,7 +18,7 @@ pub(crate) struct UnfoldedUser {
     pub(crate) sequence: u64,
     pub(crate) cipher: Cipher,
     /// `None` if no checkpoint has the user.
-    pub(crate) body: Option<UserBody>,
+    pub(crate) stored: Option<StoredUser>,
     pub(crate) chain: Chain,
 }
 
@@ -53,6 +53,6 @@ pub(super) fn assemble(
     let folded = record.map_or(0, |record| record.number);
     let sequence = newest.map_or(0, |newest| newest.sequence).max(folded);
     let Some(chain) = follow_chain(engine, user, newest, folded)? else { return Ok(None) };
-    let body = record.map(|record| engine.sled.open_user(&cipher, record)).transpose()?;
-    Ok(Some(UnfoldedUser { slot, generation, sequence, cipher, body, chain }))
+    let stored = record.map(|record| engine.sled.open_user(&cipher, record)).transpose()?;
+    Ok(Some(UnfoldedUser { slot, generation, sequence, cipher, stored, chain }))
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  length  field (little-endian)
-//!      0       2  format of the store, 3
+//!      0       2  format of the store, 4
 //!      2       6  reserved, 0
 //!      8       8  epoch
 //!     16       8  checkpoint, a position in the journal: offset, then segment
@@ -15,9 +15,10 @@ use crate::error::OpenError;
 use crate::journal::Position;
 
 /// The format of the store as a whole.
-const STORE_FORMAT: u16 = 3;
+const STORE_FORMAT: u16 = 4;
 const META_BYTES: usize = 32;
 
+const RESERVED_AT: usize = 2;
 const EPOCH_AT: usize = 8;
 const CHECKPOINT_AT: usize = 16;
 const FIRST_UNUSED_SLOT_AT: usize = 24;
@@ -61,6 +62,9 @@ impl Meta {
         if bytes.len() != META_BYTES {
             return Err(damaged());
         }
+        if bytes[RESERVED_AT..EPOCH_AT].iter().any(|reserved| *reserved != 0) {
+            return Err(OpenError::other_format("a reserved field of the store", u16_at(bytes, RESERVED_AT).max(1), 0));
+        }
         Ok(Self {
             epoch: u64_at(bytes, EPOCH_AT),
             checkpoint: Position::from_u64(u64_at(bytes, CHECKPOINT_AT)),
@@ -80,14 +84,18 @@ mod tests {
         let meta = Meta { epoch: 5, checkpoint, first_unused_slot, clock_minutes: 9 };
         let bytes = meta.encode();
         assert_eq!(Meta::decode(&bytes).expect("it was written"), meta);
-        // The formats 1 and 2 had the same layout, but for the minutes; what was stored beside the record differed.
-        for older in [1, 2] {
+        // The older formats had the same layout, but for the minutes; what was stored beside the record differed.
+        for older in [1, 2, 3] {
             let mut bytes = bytes;
             bytes[..2].copy_from_slice(&u16::to_le_bytes(older));
             let error = Meta::decode(&bytes).expect_err("refused");
-            assert!(matches!(error, OpenError::OlderFormat { found, supported: 3, .. } if found == older), "{error}");
+            assert!(matches!(error, OpenError::OlderFormat { found, supported: 4, .. } if found == older), "{error}");
         }
-        let error = Meta::decode(&[&[4, 0], &bytes[2..], &[0]].concat()).expect_err("refused");
-        assert!(matches!(error, OpenError::NewerFormat { found: 4, supported: 3, .. }), "{error}");
+        let error = Meta::decode(&[&[5, 0], &bytes[2..], &[0]].concat()).expect_err("refused");
+        assert!(matches!(error, OpenError::NewerFormat { found: 5, supported: 4, .. }), "{error}");
+        let mut reserved = bytes;
+        reserved[RESERVED_AT + 3] = 1;
+        let error = Meta::decode(&reserved).expect_err("refused");
+        assert!(matches!(error, OpenError::NewerFormat { found: 1, supported: 0, .. }), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! sled behind the journal: users, history, dead letters, and the meta record.
+//! sled behind the journal: users, their side records, dead letters, and the meta record.
 //!
 //! A write to sled acknowledges nothing. A checkpoint is complete once [`SledStore::flush`] has returned and the meta record
 //! has its position; until then the journal has the frames, too.
@@ -9,13 +9,14 @@ mod meta;
 mod quarantine;
 mod record;
 mod repair;
-mod user_body;
+mod side_records;
 mod write;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use domain::id::UserId;
 use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
 use parking_lot::RwLock;
@@ -23,7 +24,6 @@ use parking_lot::RwLock;
 pub(crate) use letters::{LETTER_KEY_BYTES, NewLetter, SourceTag};
 pub(crate) use meta::Meta;
 pub(crate) use record::SealedRecord;
-pub(crate) use user_body::UserBody;
 pub(crate) use write::FoldedUser;
 
 use crate::error::OpenError;
@@ -34,6 +34,7 @@ use crate::reserve::Reserve;
 use crate::seal::{Cipher, kind};
 use crate::sync_shim;
 use crate::user_hash::UserHash;
+use crate::user_suffix::{append_user, split_user};
 use codec::Codec;
 use quarantine::Quarantined;
 
@@ -41,6 +42,13 @@ use quarantine::Quarantined;
 pub(crate) const DIRECTORY: &str = "sled";
 const META_KEY: &[u8] = b"meta";
 const PROOF_KEY: &[u8] = b"sync proof";
+
+/// The content of a user's record.
+pub(crate) struct StoredUser {
+    pub(crate) user: UserId,
+    /// The state of the last checkpoint.
+    pub(crate) state: Vec<u8>,
+}
 
 /// The open database.
 pub(crate) struct SledStore {
@@ -59,7 +67,8 @@ struct Trees {
     db: sled::Db,
     meta: sled::Tree,
     users: sled::Tree,
-    history: sled::Tree,
+    /// Side records.
+    records: sled::Tree,
     letters: sled::Tree,
     daily_keys: sled::Tree,
     quarantine: sled::Tree,
@@ -173,8 +182,8 @@ impl SledStore {
     /// Returns whether any tree but that of the meta record has content.
     pub(crate) fn holds_data(&self) -> sled::Result<bool> {
         self.with(|trees| {
-            let Trees { users, history, letters, daily_keys, quarantine, .. } = trees;
-            Ok([users, history, letters, daily_keys, quarantine].iter().any(|tree| !tree.is_empty()))
+            let Trees { users, records, letters, daily_keys, quarantine, .. } = trees;
+            Ok([users, records, letters, daily_keys, quarantine].iter().any(|tree| !tree.is_empty()))
         })
     }
 
@@ -184,20 +193,24 @@ impl SledStore {
     }
 
     /// Opens a user's record.
-    pub(crate) fn open_user(&self, cipher: &Cipher, record: &SealedRecord) -> Result<UserBody, StoreError> {
-        let damaged = || StoreError::Damaged { what: format!("the record of slot {}", record.slot) };
-        UserBody::decode(self.open_record(cipher, kind::USER, record)?).ok_or_else(damaged)
+    pub(crate) fn open_user(&self, cipher: &Cipher, record: &SealedRecord) -> Result<StoredUser, StoreError> {
+        let damaged = || StoreError::Damaged { what: format!("the user in the record of slot {}", record.slot) };
+        let mut state = self.open_record(cipher, kind::USER, record)?;
+        let user = split_user(&mut state).ok_or_else(damaged)?;
+        Ok(StoredUser { user, state })
     }
 
     /// Seals a user's record.
     pub(crate) fn seal_user(
         &self,
         cipher: &Cipher,
-        body: &UserBody,
+        stored: StoredUser,
         record: SealedRecord,
         entropy: &dyn Entropy,
     ) -> Result<SealedRecord, StoreError> {
-        self.seal(cipher, &body.encode(), record, entropy)
+        let StoredUser { user, state: mut content } = stored;
+        append_user(&mut content, &user);
+        self.seal(cipher, &content, record, entropy)
     }
 
     /// Compresses and seals a record.
@@ -253,7 +266,7 @@ impl Trees {
         let trees = Self {
             meta: tree("meta")?,
             users: tree("users")?,
-            history: tree("history")?,
+            records: tree("records")?,
             letters: tree("dead letters")?,
             daily_keys: tree("daily keys")?,
             quarantine: tree("quarantine")?,

@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! offset  length  field (little-endian)
-//!      0       1  format, 1
+//!      0       1  format, 2
 //!      1       1  kind, as in `seal::kind`
 //!      2       2  number of values that the record takes
 //!      4       4  slot of the data key in the keyring
 //!      8       4  generation of that key
-//!     12       8  sequence, first revision or time, by kind
+//!     12       8  sequence, number of the side record, or time, by kind
 //!     20       4  bytes of the body before compression
 //!     24       4  dictionary of the compression, 0 if none
 //!     28       4  tenant, 0
@@ -21,7 +21,7 @@ use crate::seal::{Label, NONCE_BYTES, TENANT};
 use crate::user_hash::UserHash;
 
 /// The format of records.
-const RECORD_FORMAT: u8 = 1;
+const RECORD_FORMAT: u8 = 2;
 /// Maximum number of bytes of a value. sled moves large pages to files that it never syncs, so values stay well below.
 pub(crate) const MAX_VALUE_BYTES: usize = 4000;
 
@@ -44,7 +44,7 @@ pub(crate) struct SealedRecord {
     pub(crate) user: UserHash,
     pub(crate) slot: u32,
     pub(crate) generation: u32,
-    /// A user's sequence, a history block's first revision, or a dead letter's time.
+    /// A user's sequence, a side record's number, or a dead letter's time.
     pub(crate) number: u64,
     /// Bytes of the body before compression.
     pub(crate) plain_bytes: u32,

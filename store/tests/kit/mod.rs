@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod faulty_disk;
 pub(crate) mod layout;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use domain::id::UserId;
 use domain::port::clock::Entropy;
 use domain::port::journal::{Record, RecordKind};
-use domain::port::store::{Checkpointed, Fold, Folded, HistoryBlock, LoadVisitor, ProfileStore, StoreError};
+use domain::port::store::{Fold, Folded, LoadVisitor, ProfileStore, SideKey, SideKind, SideRecord, StoreError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::{MasterKey, OpenError, Store, StoreOptions};
@@ -36,24 +37,35 @@ impl Entropy for SeededEntropy {
 /// Keeps every frame: the state is the list of all frames, and so is the history, in blocks of [`BLOCK_FRAMES`].
 pub(crate) struct KeepAll;
 
-/// Frames in a closed history block.
+/// Frames in a full history block.
 pub(crate) const BLOCK_FRAMES: usize = 4;
 
 impl Fold for KeepAll {
-    fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError> {
+    fn fold(
+        &self,
+        state: Option<&[u8]>,
+        newest_block: Option<&SideRecord>,
+        frames: &[Record],
+    ) -> Result<Folded, StoreError> {
         let mut all = split(state.unwrap_or_default())?;
-        let mut open = split(tail.unwrap_or_default())?;
-        let mut closed = Vec::new();
-        for frame in frames {
-            all.push(frame.clone());
-            open.push(frame.clone());
-            if open.len() == BLOCK_FRAMES {
-                let first_revision = (all.len() - BLOCK_FRAMES + 1) as u64;
-                closed.push(HistoryBlock { first_revision, body: join(&open) });
-                open.clear();
+        let mut blocks = BTreeMap::new();
+        let mut open = match newest_block {
+            Some(block) => (block.key.number, split(&block.body)?),
+            None => (1, Vec::new()),
+        };
+        for Record { body, .. } in frames {
+            all.push(body.clone());
+            if open.1.len() == BLOCK_FRAMES {
+                open = (all.len() as u64, Vec::new());
             }
+            open.1.push(body.clone());
+            blocks.insert(open.0, join(&open.1));
         }
-        Ok(Folded { state: join(&all), closed, tail: join(&open) })
+        let put = blocks.into_iter().map(|(number, body)| {
+            let key = SideKey { kind: SideKind::HISTORY, number };
+            SideRecord { key, body }
+        });
+        Ok(Folded { state: join(&all), put: put.collect(), remove: Vec::new() })
     }
 }
 
@@ -145,7 +157,7 @@ pub(crate) fn user(number: usize) -> UserId {
 
 /// Returns the `sequence`-th record of user `number`.
 pub(crate) fn record(number: usize, sequence: u64, body: Vec<u8>) -> Record {
-    Record { user: user(number), generation: 1, sequence, kind: RecordKind::Change, body }
+    Record { user: user(number), generation: 1, sequence, kind: RecordKind::CHANGE, body }
 }
 
 /// Everything that a load passed on about a user.
@@ -153,8 +165,9 @@ pub(crate) fn record(number: usize, sequence: u64, body: Vec<u8>) -> Record {
 pub(crate) struct Loaded {
     /// The sequence of the newest frame.
     pub(crate) sequence: u64,
-    pub(crate) checkpointed: Checkpointed,
-    /// Closed history blocks, oldest first.
+    /// The state of the last checkpoint.
+    pub(crate) state: Option<Vec<u8>>,
+    /// History blocks, oldest first.
     pub(crate) blocks: Vec<Vec<u8>>,
     /// Frames since the checkpoint.
     pub(crate) frames: Vec<Vec<u8>>,
@@ -164,7 +177,7 @@ impl Loaded {
     /// Returns all frames, folded or not.
     #[track_caller]
     pub(crate) fn all(&self) -> Vec<Vec<u8>> {
-        let mut all = split(self.checkpointed.state.as_deref().unwrap_or_default()).expect("a state");
+        let mut all = split(self.state.as_deref().unwrap_or_default()).expect("a state");
         all.extend_from_slice(&self.frames);
         assert_eq!(self.sequence, all.len() as u64, "the sequence counts the frames");
         all
@@ -172,8 +185,8 @@ impl Loaded {
 }
 
 impl LoadVisitor for Loaded {
-    fn checkpoint(&mut self, checkpointed: Checkpointed) -> Result<(), StoreError> {
-        *self = Self { checkpointed, ..Self::default() };
+    fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError> {
+        *self = Self { state, ..Self::default() };
         Ok(())
     }
 
@@ -182,8 +195,8 @@ impl LoadVisitor for Loaded {
         Ok(())
     }
 
-    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        self.frames.push(body.to_vec());
+    fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
+        self.frames.push(record.body.clone());
         Ok(())
     }
 }

@@ -4,12 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::port::journal::{Record, RecordKind};
 use domain::record::Replay;
 use jiff::tz::TimeZone;
 use store::Store;
 
-use crate::fat_user::{BOUND, Meter, SCHEMES, deadline_id, scheme_id, user};
+use crate::fat_user::{BOUND, Meter, SCHEMES, deadline_id, scheme_id};
 use crate::kit::{SeededEntropy, master, options};
 
 /// Events between two checkpoints.
@@ -56,10 +55,8 @@ impl Burst {
 
     /// Appends the new frames of the meter, each in a group of its own, which takes the most bytes.
     fn append(&mut self) {
-        for body in std::mem::take(&mut self.meter.frames) {
-            self.sequence += 1;
-            let record =
-                Record { user: user(), generation: 1, sequence: self.sequence, kind: RecordKind::Change, body };
+        for record in std::mem::take(&mut self.meter.frames) {
+            self.sequence = record.sequence;
             self.store.journal.append(&[record]).expect("taken")[0].expect("in sequence");
         }
     }

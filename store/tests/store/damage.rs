@@ -202,9 +202,9 @@ fn a_locked_directory_a_wrong_key_and_a_newer_format_are_distinguished() {
     let segment = last_segment(dir.path());
     let good = fs::read(&segment).expect("a segment");
     let mut newer = good.clone();
-    newer[SEGMENT_FORMAT_AT] = 3;
+    newer[SEGMENT_FORMAT_AT] = 4;
     fs::write(&segment, &newer).expect("written");
-    assert!(matches!(refusal(dir.path()), OpenError::NewerFormat { found: 3, supported: 2, .. }));
+    assert!(matches!(refusal(dir.path()), OpenError::NewerFormat { found: 4, supported: 3, .. }));
     fs::write(&segment, &good).expect("written");
     open(dir.path());
 }
@@ -253,7 +253,7 @@ fn a_store_of_an_older_format_is_refused_before_anything_is_changed() {
     }
     let before = content(dir.path());
     let error = refusal(dir.path());
-    assert!(matches!(error, OpenError::OlderFormat { found: 1, supported: 2, .. }), "{error}");
+    assert!(matches!(error, OpenError::OlderFormat { found: 1, supported: 3, .. }), "{error}");
     assert!(error.to_string().contains("start with an empty data directory"), "{error}");
     assert!(content(dir.path()) == before, "nothing was changed");
 }

@@ -40,8 +40,6 @@ fn check(history: &Loaded, since: u64) {
     for block in &history.blocks {
         add(first_revision(block), split(block).expect("frames"));
     }
-    let tail = split(&history.checkpointed.tail).expect("frames");
-    add(folded - tail.len() as u64 + 1, tail);
     add(folded + 1, history.frames.clone());
     for revision in since + 1..=history.sequence {
         assert_eq!(found[revision as usize - 1], Some(body(revision)), "revision {revision}, asked after {since}");

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::port::store::{Checkpointed, LoadVisitor, StoreError};
+use domain::port::journal::Record;
+use domain::port::store::{LoadVisitor, StoreError};
 use store::StoreOptions;
 
 use crate::kit::faulty_disk::FaultyDisk;
@@ -18,7 +19,7 @@ struct ReadCounter {
 }
 
 impl LoadVisitor for ReadCounter {
-    fn checkpoint(&mut self, _: Checkpointed) -> Result<(), StoreError> {
+    fn checkpoint(&mut self, _: Option<Vec<u8>>) -> Result<(), StoreError> {
         self.at_checkpoint = self.disk.reads();
         self.at_frames.clear();
         Ok(())
@@ -28,8 +29,8 @@ impl LoadVisitor for ReadCounter {
         Ok(())
     }
 
-    fn frame(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        self.at_frames.push((self.disk.reads(), body.len()));
+    fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
+        self.at_frames.push((self.disk.reads(), record.body.len()));
         Ok(())
     }
 

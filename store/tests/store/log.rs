@@ -40,11 +40,11 @@ fn follow(log: &dyn EventLog, from: LogPosition, max_bytes: usize) -> Vec<(usize
     loop {
         let batch = log.read(at, MAX, max_bytes).expect("reads");
         for entry in &batch.entries {
-            let sequence = u64::from_le_bytes(entry.body[..8].try_into().expect("eight bytes"));
-            assert_eq!(sequence, entry.sequence);
+            let sequence = u64::from_le_bytes(entry.record.body[..8].try_into().expect("eight bytes"));
+            assert_eq!(sequence, entry.record.sequence);
             assert!(at <= entry.at && entry.at < entry.next, "positions grow");
             assert!(entry.newest >= sequence);
-            read.push((usize::from(entry.body[8]), sequence, entry.next));
+            read.push((usize::from(entry.record.body[8]), sequence, entry.next));
         }
         if batch.next == at {
             assert!(batch.entries.is_empty());
@@ -136,9 +136,9 @@ fn a_group_that_start_up_moves_keeps_its_place_in_the_order_in_which_frames_beca
     drop(store);
     let store = try_open(keeping_all_segments(dir.path()), 1).expect("the store opens");
     let all = store.log.read(store.log.oldest(), MAX, 1 << 20).expect("reads").entries;
-    assert_eq!(all.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [1, 1, 2, 3]);
+    assert_eq!(all.iter().map(|entry| entry.record.sequence).collect::<Vec<_>>(), [1, 1, 2, 3]);
     assert!(all.is_sorted_by(|one, next| one.origin < next.origin), "{all:?}");
-    let since = all.iter().filter(|entry| entry.origin >= began).map(|entry| entry.sequence);
+    let since = all.iter().filter(|entry| entry.origin >= began).map(|entry| entry.record.sequence);
     assert_eq!(since.collect::<Vec<_>>(), [2, 3]);
 }
 

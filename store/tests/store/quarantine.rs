@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::port::clock::Entropy;
-use domain::port::journal::{JournalError, OutOfSequence};
-use domain::port::store::{Fold, Folded, StoreError};
+use domain::port::journal::{JournalError, OutOfSequence, Record};
+use domain::port::store::{Fold, Folded, SideRecord, StoreError};
 use store::{Store, StoreHealth};
 
 use crate::kit;
@@ -17,9 +17,14 @@ use crate::kit::{KeepAll, SeededEntropy, append_one, frames, load_history, maste
 struct PanickingFold;
 
 impl Fold for PanickingFold {
-    fn fold(&self, state: Option<&[u8]>, tail: Option<&[u8]>, frames: &[Vec<u8>]) -> Result<Folded, StoreError> {
-        assert!(!frames.iter().any(|frame| frame == b"panic"), "injected");
-        KeepAll.fold(state, tail, frames)
+    fn fold(
+        &self,
+        state: Option<&[u8]>,
+        newest_block: Option<&SideRecord>,
+        frames: &[Record],
+    ) -> Result<Folded, StoreError> {
+        assert!(!frames.iter().any(|record| record.body == b"panic"), "injected");
+        KeepAll.fold(state, newest_block, frames)
     }
 }
 

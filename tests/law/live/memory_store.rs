@@ -6,12 +6,12 @@ use std::sync::Arc;
 use domain::id::UserId;
 use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
-use domain::port::store::{Checkpointed, LoadVisitor, ProfileStore, StoreError};
+use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
 use parking_lot::Mutex;
 
 /// The frames of every user.
 #[derive(Clone, Default)]
-pub(super) struct MemoryStore(Arc<Mutex<BTreeMap<UserId, Vec<Vec<u8>>>>>);
+pub(super) struct MemoryStore(Arc<Mutex<BTreeMap<UserId, Vec<Record>>>>);
 
 impl Journal for MemoryStore {
     fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
@@ -19,7 +19,7 @@ impl Journal for MemoryStore {
         for record in group {
             let frames = users.entry(record.user).or_default();
             assert_eq!(record.sequence, frames.len() as u64 + 1, "one actor writes");
-            frames.push(record.body.clone());
+            frames.push(record.clone());
         }
         Ok(group.iter().map(|_| Ok(())).collect())
     }
@@ -48,7 +48,7 @@ impl ProfileStore for MemoryStore {
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
         let users = self.0.lock();
         let Some(frames) = users.get(user) else { return Ok(None) };
-        visitor.checkpoint(Checkpointed::default())?;
+        visitor.checkpoint(None)?;
         frames.iter().try_for_each(|frame| visitor.frame(frame))?;
         Ok(Some(frames.len() as u64))
     }
