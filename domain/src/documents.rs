@@ -185,3 +185,35 @@ impl SourceDocuments {
         Source::ALL.into_iter().filter_map(|source| Some((source, self.document(source)?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_registers_in_any_order_give_the_same_document() {
+        let register = |leaf, time, value| Register {
+            path: RegisterPath::Leaf(leaf),
+            kind: ValueKind::UserProvided,
+            time,
+            event_id: "e".into(),
+            value: Some(CanonicalJson::string(value)),
+        };
+        let (tax, bpl) = (Leaf::EconomicTaxRegime, Leaf::EconomicBplStatus);
+        let mut expected = SourceDocuments::default();
+        for (leaf, time, value) in [(tax, 3, "old"), (bpl, 2, "true")] {
+            let write = RegisterWrite {
+                path: RegisterPath::Leaf(leaf),
+                kind: ValueKind::UserProvided,
+                value: Some(CanonicalJson::string(value)),
+            };
+            expected.write(Source::SelfEdit, time, &"e".into(), &write);
+        }
+        let stored = [register(tax, 3, "old"), register(bpl, 2, "true"), register(tax, 1, "new")];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut documents = SourceDocuments::default();
+            documents.set(Source::SelfEdit, order.map(|index| stored[index].clone()).to_vec());
+            assert_eq!(documents, expected);
+        }
+    }
+}

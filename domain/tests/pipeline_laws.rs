@@ -12,7 +12,7 @@ use domain::id::{ProfileId, UserId};
 use domain::pipeline::{
     ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll, serialize,
 };
-use domain::port::journal::Record;
+use domain::port::journal::{Record, RecordKind};
 use domain::port::store::SideRecord;
 use domain::record::{Cause, Hydration, entries, pack, replay, unpack};
 use domain::state::UserState;
@@ -37,10 +37,35 @@ fn follow(before: &UserState, finished: &FinishedChange, mask: LeafSet) -> Value
     followed
 }
 
+/// Returns records that no state can take: of an unknown kind, of another generation, out of sequence if the state is
+/// known, with an unknown flag, and of another format.
+fn refused(record: &Record) -> Vec<Record> {
+    let edit = |edit: fn(&mut Record)| {
+        let mut record = record.clone();
+        edit(&mut record);
+        record
+    };
+    let mut refused = vec![
+        edit(|record| record.kind = RecordKind(2)),
+        edit(|record| record.generation = 2),
+        edit(|record| record.body[1] |= 0x10),
+        edit(|record| record.body[0] = 1),
+        edit(|record| record.body.push(0)),
+    ];
+    if record.sequence > 1 {
+        refused.push(edit(|record| record.sequence += 1));
+    }
+    refused
+}
+
 fn check_step(before: Option<&Arc<UserState>>, finished: &FinishedChange, random: &mut Random) {
     let after = &finished.state;
     let replayed = replay(before.map(|state| UserState::clone(state)), &finished.record).expect("a record replays");
     assert_eq!(pack(&replayed), pack(after), "replay gives the state");
+    for record in refused(&finished.record) {
+        let refused = replay(before.map(|state| UserState::clone(state)), &record);
+        assert!(refused.is_err(), "sequence {} of kind {:?}", record.sequence, record.kind);
+    }
     let unpacked = unpack(pack(after)).expect("a packed state unpacks");
     assert_eq!(pack(&unpacked), pack(after), "packing is lossless");
     assert_eq!((&unpacked.profile, &unpacked.documents), (&after.profile, &after.documents));
@@ -128,7 +153,11 @@ fn check_history(state: Option<Arc<UserState>>, frames: &[Record], causes: &[Cau
     let read = |block: &SideRecord| entries(&block.body).expect("a block reads");
     let history: Vec<_> = stored.blocks.values().flat_map(read).collect();
     let steps: Vec<_> = history.iter().map(|entry| (entry.base, entry.revision)).collect();
-    assert_eq!(steps, (1..=state.envelope.revision).map(|made| (made - 1, made)).collect::<Vec<_>>(), "none is missing");
+    assert_eq!(
+        steps,
+        (1..=state.envelope.revision).map(|made| (made - 1, made)).collect::<Vec<_>>(),
+        "none is missing"
+    );
     assert!(stored.blocks.values().all(|block| block.key.number == read(block)[0].revision));
     assert!(history.iter().map(|entry| &entry.cause).eq(causes), "each revision has its cause");
     let mut profile = state.profile.clone();

@@ -10,6 +10,7 @@ mod manifest;
 mod metrics;
 mod needed;
 mod rules;
+mod storage;
 mod text;
 mod tree;
 

@@ -55,7 +55,7 @@ pub(super) struct StoredChange {
     day: Day,
     rules: u32,
     policy: u32,
-    event: Option<AppliedEvent>,
+    pub(super) event: Option<AppliedEvent>,
     pub(super) revised: Option<Revised>,
 }
 
@@ -233,15 +233,17 @@ impl StoredChange {
     pub(super) fn apply(&self, before: Option<UserState>) -> Result<UserState, DecodeError> {
         let mut state = match (before, &self.new_generation) {
             (Some(state), None) if self.continues(&state) => state,
-            (None, &Some((profile_id, integrity_key, generation))) if generation == self.generation => UserState::new(NewGeneration {
-                profile_id,
-                integrity_key,
-                generation,
-                first_revision: self.revised.as_ref().map_or(1, |revised| revised.envelope.revision),
-                day: self.day,
-                rules: self.rules,
-                policy: self.policy,
-            }),
+            (None, &Some((profile_id, integrity_key, generation))) if generation == self.generation => {
+                UserState::new(NewGeneration {
+                    profile_id,
+                    integrity_key,
+                    generation,
+                    first_revision: self.revised.as_ref().map_or(1, |revised| revised.envelope.revision),
+                    day: self.day,
+                    rules: self.rules,
+                    policy: self.policy,
+                })
+            }
             _ => return Err(DecodeError::Unknown { what: "predecessor" }),
         };
         state.sequence = self.sequence;

@@ -103,7 +103,8 @@ pub fn entries(block: &[u8]) -> Result<Vec<HistoryEntry>, DecodeError> {
 
 fn read_entry(input: &mut Reader) -> Result<HistoryEntry, DecodeError> {
     let (revision, steps) = (input.varint()?, input.varint()?);
-    let base = revision.checked_sub(steps.max(1)).ok_or(DecodeError::Unknown { what: "base of a revision" })?;
+    let base = revision.checked_sub(steps).filter(|base| *base < revision);
+    let base = base.ok_or(DecodeError::Unknown { what: "base of a revision" })?;
     let cause = input.cause()?;
     let generated_at = input.signed()?;
     let (assembly_latency_micros, profile_hash) = (input.u32()?, input.array()?);

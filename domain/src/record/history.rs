@@ -75,11 +75,7 @@ impl From<DecodeError> for StoreError {
     }
 }
 
-fn fold(
-    state: Option<&[u8]>,
-    newest_block: Option<&SideRecord>,
-    frames: &[Record],
-) -> Result<Folded, DecodeError> {
+fn fold(state: Option<&[u8]>, newest_block: Option<&SideRecord>, frames: &[Record]) -> Result<Folded, DecodeError> {
     let mut state = state.map(|packed| unpack(Bytes::copy_from_slice(packed))).transpose()?;
     let mut blocks = GrowingBlocks::new(newest_block);
     for frame in frames {

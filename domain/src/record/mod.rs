@@ -26,5 +26,8 @@ pub use rewind::{Rewind, RewindResult};
 pub use state::{pack, unpack};
 pub use step::{FrameStep, RevisionStep, follow};
 
+#[cfg(test)]
+mod tests;
+
 /// The format number of every stored body. A body with another number is refused.
 const FORMAT: u8 = 2;

@@ -60,9 +60,12 @@ mod tests {
         parts.write(&mut out);
         assert_eq!(out.0, b"\x01\x05usr_x");
         assert_eq!(read(&out.0), Ok(parts));
-        for (bytes, what) in
-            [(&b""[..], "part"), (b"\x02\x00", "part"), (b"\x01\x00\x01\x00", "order of parts"), (b"\x00\x00", "order of parts")]
-        {
+        for (bytes, what) in [
+            (&b""[..], "part"),
+            (b"\x02\x00", "part"),
+            (b"\x01\x00\x01\x00", "order of parts"),
+            (b"\x00\x00", "order of parts"),
+        ] {
             assert_eq!(read(bytes), Err(DecodeError::Unknown { what }), "{bytes:?}");
         }
         assert!(read(b"\x01\x05usr").is_err(), "cut off");

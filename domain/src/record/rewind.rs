@@ -138,3 +138,6 @@ impl LoadVisitor for Rewind {
         !self.to_head && (self.past.is_some() || self.walking.is_some())
     }
 }
+
+#[cfg(test)]
+mod tests;

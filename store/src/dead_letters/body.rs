@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! offset  length  field (little-endian)
-//!      0       1  format, 1
+//!      0       1  format, 2
 //!      1       8  time of the rejection in microseconds since the Unix epoch
 //!      9          source, user, event id, event type, problem, pointer and body, one after the other:
 //!                 u8 0 if there is none, else u8 1, length u32 and content
@@ -11,7 +11,7 @@
 use domain::id::UserId;
 use domain::port::dead_letters::DeadLetter;
 
-const LETTER_FORMAT: u8 = 1;
+const LETTER_FORMAT: u8 = 2;
 
 /// Encodes a letter.
 pub(super) fn encode(letter: &DeadLetter) -> Vec<u8> {
@@ -80,8 +80,10 @@ impl<'a> Parts<'a> {
     fn bytes(&mut self) -> Option<Part<&'a [u8]>> {
         let (&[present], rest) = self.0.split_first_chunk()?;
         self.0 = rest;
-        if present == 0 {
-            return Some(Part::Absent);
+        match present {
+            0 => return Some(Part::Absent),
+            1 => {}
+            _ => return None,
         }
         let (length, rest) = rest.split_first_chunk()?;
         let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;

@@ -214,7 +214,11 @@ fn parse_frame(frame: &[u8]) -> SegmentItem<'_> {
     }
     let reserved = u16_at(frame, RESERVED_AT);
     if reserved != 0 {
-        return SegmentItem::Newer { what: "a reserved field of a frame of the journal", found: reserved, supported: 0 };
+        return SegmentItem::Newer {
+            what: "a reserved field of a frame of the journal",
+            found: reserved,
+            supported: 0,
+        };
     }
     if tenant != TENANT {
         let found = u16::try_from(tenant).unwrap_or(u16::MAX);
@@ -320,7 +324,8 @@ mod tests {
             assert!(matches!(parse_item(&flipped), SegmentItem::Damaged), "bit {bit}");
         }
         assert!(matches!(parse_item(&bytes[..bytes.len() - 1]), SegmentItem::Damaged));
-        let newer = [(FORMAT_AT, "a frame"), (KIND_AT, "the kind"), (RESERVED_AT, "a reserved"), (TENANT_AT, "the tenant")];
+        let newer =
+            [(FORMAT_AT, "a frame"), (KIND_AT, "the kind"), (RESERVED_AT, "a reserved"), (TENANT_AT, "the tenant")];
         for (at, what) in newer {
             let mut newer = bytes.clone();
             newer[at] = 0x80;

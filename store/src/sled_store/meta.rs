@@ -84,6 +84,9 @@ mod tests {
         let meta = Meta { epoch: 5, checkpoint, first_unused_slot, clock_minutes: 9 };
         let bytes = meta.encode();
         assert_eq!(Meta::decode(&bytes).expect("it was written"), meta);
+        let picture =
+            [[4, 0, 0, 0, 0, 0, 0, 0], [5, 0, 0, 0, 0, 0, 0, 0], [0, 16, 0, 0, 3, 0, 0, 0], [8, 0, 0, 0, 9, 0, 0, 0]];
+        assert_eq!(bytes, picture.as_flattened());
         // The older formats had the same layout, but for the minutes; what was stored beside the record differed.
         for older in [1, 2, 3] {
             let mut bytes = bytes;

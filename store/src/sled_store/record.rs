@@ -130,6 +130,35 @@ mod tests {
     use crate::seal::TAG_BYTES;
 
     #[test]
+    fn a_header_has_the_bytes_that_the_table_above_shows() {
+        let record = SealedRecord {
+            kind: 0xa1,
+            user: UserHash([8; 16]),
+            slot: 1,
+            generation: 2,
+            number: 0x0102,
+            plain_bytes: 4,
+            dictionary: 6,
+            nonce: [5; NONCE_BYTES],
+            sealed: vec![7; TAG_BYTES],
+        };
+        let header = [
+            &[2, 0xa1, 1, 0][..],
+            &[1, 0, 0, 0, 2, 0, 0, 0],
+            &[2, 1, 0, 0, 0, 0, 0, 0],
+            &[4, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0],
+            &[5; 12],
+            &[7; 16],
+        ];
+        assert_eq!(record.chunks(), [header.concat()]);
+        for (at, unknown) in [(0, 3), (TENANT_AT, 1)] {
+            let mut first = header.concat();
+            first[at] = unknown;
+            assert_eq!(SealedRecord::chunk_count(&first), None);
+        }
+    }
+
+    #[test]
     fn a_record_of_any_size_reads_back_from_values_below_the_bound() {
         let first = MAX_VALUE_BYTES - RECORD_HEADER_BYTES;
         let second = first + MAX_VALUE_BYTES;

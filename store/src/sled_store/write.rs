@@ -48,7 +48,8 @@ impl SledStore {
                 side_records.apply_batch(&records)?;
                 Ok(())
             };
-            (&trees.users, &trees.records).transaction(apply).map_err(|error: TransactionError<Infallible>| match error {
+            (&trees.users, &trees.records).transaction(apply).map_err(|error: TransactionError<Infallible>| match error
+            {
                 TransactionError::Storage(error) => error,
                 TransactionError::Abort(never) => match never {},
             })

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::port::clock::Entropy;
-use domain::port::journal::{JournalError, OutOfSequence, Record};
+use domain::port::journal::{JournalError, OutOfSequence, Record, RecordKind};
+use domain::port::log::LogPosition;
 use domain::port::store::{Fold, Folded, SideRecord, StoreError};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use store::{Store, StoreHealth};
 
 use crate::kit;
 use crate::kit::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES, WRAPPED_KEY_BYTE_AT};
-use crate::kit::{KeepAll, SeededEntropy, append_one, frames, load_history, master, open, options, record, try_load};
+use crate::kit::{
+    BLOCK_FRAMES, KeepAll, SeededEntropy, append_one, frames, join, load_history, master, open, options, record, split,
+    try_load,
+};
 
 /// Panics at the frame `panic`.
 struct PanickingFold;
@@ -69,6 +75,82 @@ fn a_checkpoint_puts_a_damaged_user_into_quarantine_and_continues() {
     append_one(&mut store, 3, 500, vec![3]);
     store.closer.checkpoint().expect("a checkpoint");
     assert_eq!(frames(&store, 3).len(), 500);
+}
+
+/// Refuses records of other kinds than changes, as the domain does.
+struct FoldOfChanges;
+
+impl Fold for FoldOfChanges {
+    fn fold(
+        &self,
+        state: Option<&[u8]>,
+        newest_block: Option<&SideRecord>,
+        frames: &[Record],
+    ) -> Result<Folded, StoreError> {
+        if frames.iter().any(|record| record.kind != RecordKind::CHANGE) {
+            return Err(StoreError::Damaged { what: "an unknown kind".to_owned() });
+        }
+        KeepAll.fold(state, newest_block, frames)
+    }
+}
+
+#[test]
+fn a_record_of_a_later_release_concerns_its_own_user_only() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let open =
+        || store::open(options(dir.path()), &master(), Arc::new(FoldOfChanges), SeededEntropy::new(1)).expect("opens");
+    let mut store = open();
+    append_one(&mut store, 1, 1, vec![1]);
+    append_one(&mut store, 2, 1, vec![2]);
+    let later = Record { kind: RecordKind(9), ..record(1, 2, vec![3]) };
+    assert_eq!(store.journal.append(std::slice::from_ref(&later)).expect("taken")[0], Ok(()));
+    drop(store);
+
+    let mut store = open();
+    assert_eq!(frames(&store, 1), [[1], [3]], "every kind is passed on");
+    let log = store.log.read(store.log.oldest(), LogPosition(u64::MAX), 1 << 20).expect("reads");
+    assert_eq!(log.entries.last().map(|entry| &entry.record), Some(&later));
+    append_one(&mut store, 2, 2, vec![4]);
+    store.closer.checkpoint().expect("a checkpoint");
+    assert_damaged(&store, 1);
+    assert_eq!(frames(&store, 2), [[2], [4]]);
+}
+
+/// Removes each history block that is full, and keeps all else.
+struct FoldWithoutHistory;
+
+impl Fold for FoldWithoutHistory {
+    fn fold(
+        &self,
+        state: Option<&[u8]>,
+        newest_block: Option<&SideRecord>,
+        frames: &[Record],
+    ) -> Result<Folded, StoreError> {
+        let folded = KeepAll.fold(state, newest_block, frames)?;
+        let is_full = |block: &SideRecord| split(&block.body).is_ok_and(|frames| frames.len() == BLOCK_FRAMES);
+        let (full, put): (Vec<_>, Vec<_>) = folded.put.into_iter().partition(is_full);
+        Ok(Folded { put, remove: full.into_iter().map(|block| block.key).collect(), ..folded })
+    }
+}
+
+#[test]
+fn side_records_that_a_fold_removes_are_gone_with_all_their_values() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = store::open(options(dir.path()), &master(), Arc::new(FoldWithoutHistory), SeededEntropy::new(1))
+        .expect("opens");
+    for sequence in 1..=4 {
+        // Random bytes do not compress, so that a block takes several values.
+        let mut body = vec![0; 3000];
+        StdRng::seed_from_u64(sequence).fill(&mut body[..]);
+        append_one(&mut store, 1, sequence, body);
+        store.closer.checkpoint().expect("a checkpoint");
+        let history = load_history(&*store.reader, 1, 0).expect("a user");
+        assert_eq!((history.blocks.len(), history.all().len() as u64), (usize::from(sequence < 4), sequence));
+    }
+    append_one(&mut store, 1, 5, vec![5]);
+    store.closer.checkpoint().expect("a checkpoint");
+    let history = load_history(&*store.reader, 1, 0).expect("a user");
+    assert_eq!(history.blocks, [join(&[vec![5]])]);
 }
 
 #[test]
