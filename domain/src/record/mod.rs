@@ -14,6 +14,8 @@ mod parts;
 mod rewind;
 mod state;
 mod step;
+#[cfg_attr(not(test), expect(dead_code, reason = "the compact state is written with it"))]
+mod tokens;
 
 pub use cause::Cause;
 pub(crate) use change::encode;

@@ -1,0 +1,106 @@
+//! Numbers: small integers and hundredths in one or two bytes, any other as text of two characters a byte.
+
+use super::bytes::{take_array, take_byte};
+use super::codes::{HUNDREDTHS, INTEGER, INTEGER_8, INTEGER_16, INTEGER_END, NUMBER};
+use crate::canonical::write_integer;
+use crate::record::codec::DecodeError;
+
+/// The characters of numbers.
+const CHARACTERS: &[u8; 14] = b"0123456789.-+e";
+/// The half of a byte that ends a number.
+const END: u8 = 0xf;
+/// The integers of one byte, and those of two.
+const ONE: u32 = (INTEGER_END - INTEGER) as u32 + 1;
+const TWO: u32 = ONE + 0x100;
+
+/// Appends a number; returns `None` for text with other characters.
+pub(super) fn put(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    match (integer(text), text) {
+        (Some(value), _) if value < ONE => out.push(INTEGER + value as u8),
+        (Some(value), _) if value < TWO => out.extend_from_slice(&[INTEGER_8, (value - ONE) as u8]),
+        (Some(value), _) if value < TWO + 0x1_0000 => {
+            let [low, high, ..] = (value - TWO).to_le_bytes();
+            out.extend_from_slice(&[INTEGER_16, low, high]);
+        }
+        (_, [b'0', b'.', tens @ b'1'..=b'9']) => out.extend_from_slice(&[HUNDREDTHS, (tens - b'0') * 10]),
+        (_, [b'0', b'.', tens @ b'0'..=b'9', ones @ b'1'..=b'9']) => {
+            out.extend_from_slice(&[HUNDREDTHS, (tens - b'0') * 10 + ones - b'0']);
+        }
+        _ => return put_text(out, text),
+    }
+    Some(())
+}
+
+/// Returns an integer of one to five digits without a zero in front.
+fn integer(text: &[u8]) -> Option<u32> {
+    if text.len() > 5 || (text.len() > 1 && text[0] == b'0') || text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u32::from(byte - b'0')))
+}
+
+fn put_text(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    let code = |byte: &u8| CHARACTERS.iter().position(|character| character == byte).map(|code| code as u8);
+    out.push(NUMBER);
+    let mut pairs = text.chunks_exact(2);
+    for pair in &mut pairs {
+        out.push(code(&pair[0])? << 4 | code(&pair[1])?);
+    }
+    out.push(pairs.remainder().first().map_or(Some(END), code)? << 4 | END);
+    Some(())
+}
+
+/// Appends the number whose code was read.
+pub(super) fn take(code: u8, input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
+    match code {
+        INTEGER..=INTEGER_END => write_small(out, u32::from(code - INTEGER)),
+        INTEGER_8 => write_small(out, ONE + u32::from(take_byte(input)?)),
+        INTEGER_16 => write_small(out, TWO + u32::from(u16::from_le_bytes(take_array(input)?))),
+        HUNDREDTHS => {
+            let hundredths = take_byte(input)?;
+            if !(1..100).contains(&hundredths) {
+                return Err(DecodeError::Unknown { what: "number" });
+            }
+            out.push_str("0.");
+            out.push(char::from(b'0' + hundredths / 10));
+            if hundredths % 10 > 0 {
+                out.push(char::from(b'0' + hundredths % 10));
+            }
+        }
+        _ => return take_text(input, out),
+    }
+    Ok(())
+}
+
+fn write_small(out: &mut String, value: u32) {
+    match value {
+        0..10 => out.push(char::from(b'0' + value as u8)),
+        10..100 => {
+            out.push(char::from(b'0' + value as u8 / 10));
+            out.push(char::from(b'0' + value as u8 % 10));
+        }
+        _ => write_integer(out, i64::from(value)),
+    }
+}
+
+fn take_text(input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
+    loop {
+        let byte = take_byte(input)?;
+        for half in [byte >> 4, byte & 0xf] {
+            match CHARACTERS.get(usize::from(half)) {
+                Some(character) => out.push(char::from(*character)),
+                None if half == END => break,
+                None => return Err(DecodeError::Unknown { what: "number" }),
+            }
+        }
+        if byte & 0xf == END {
+            return Ok(());
+        }
+    }
+}
+
+/// Passes over the text of a number.
+pub(super) fn skip_text(input: &mut &[u8]) -> Result<(), DecodeError> {
+    while take_byte(input)? & 0xf != END {}
+    Ok(())
+}
