@@ -1,8 +1,7 @@
 //! Varints and slices of the coded form.
-
-use crate::record::codec::DecodeError;
-
-const TRUNCATED: DecodeError = DecodeError::Truncated { doing: "a value" };
+//!
+//! Readers take the input and return what they read with the rest of it, or `None` if the bytes are damaged: both fit
+//! into registers, which an error with its reason does not.
 
 /// Appends a number in LEB128.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -18,42 +17,57 @@ pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
-pub(super) fn take<'i>(input: &mut &'i [u8], length: usize) -> Result<&'i [u8], DecodeError> {
-    let (taken, rest) = input.split_at_checked(length).ok_or(TRUNCATED)?;
-    *input = rest;
-    Ok(taken)
+pub(super) fn take_byte(input: &[u8]) -> Option<(u8, &[u8])> {
+    input.split_first().map(|(first, rest)| (*first, rest))
 }
 
-pub(super) fn take_array<const N: usize>(input: &mut &[u8]) -> Result<[u8; N], DecodeError> {
-    let (taken, rest) = input.split_first_chunk::<N>().ok_or(TRUNCATED)?;
-    *input = rest;
-    Ok(*taken)
-}
-
-pub(super) fn take_byte(input: &mut &[u8]) -> Result<u8, DecodeError> {
-    let (first, rest) = input.split_first().ok_or(TRUNCATED)?;
-    *input = rest;
-    Ok(*first)
-}
-
-pub(super) fn take_varint(input: &mut &[u8]) -> Result<u64, DecodeError> {
-    let mut value = 0;
+pub(super) fn take_varint(input: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut value, mut rest) = (0, input);
     for shift in (0..64).step_by(7) {
-        let byte = take_byte(input)?;
+        let (byte, behind) = take_byte(rest)?;
+        rest = behind;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return Ok(value);
+            return Some((value, rest));
         }
     }
-    Err(DecodeError::Unknown { what: "number of more than 64 bits" })
+    None
 }
 
-pub(super) fn take_signed(input: &mut &[u8]) -> Result<i64, DecodeError> {
-    let value = take_varint(input)?;
-    Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+pub(super) fn take_signed(input: &[u8]) -> Option<(i64, &[u8])> {
+    let (value, rest) = take_varint(input)?;
+    Some(((value >> 1) as i64 ^ -((value & 1) as i64), rest))
 }
 
-/// Reads a length, which cannot be more than what is left.
-pub(super) fn take_length(input: &mut &[u8]) -> Result<usize, DecodeError> {
-    usize::try_from(take_varint(input)?).map_err(|_| TRUNCATED)
+/// Reads a length and that many bytes.
+pub(super) fn take_counted(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = take_varint(input)?;
+    rest.split_at_checked(usize::try_from(length).ok()?)
+}
+
+/// Appends bytes that must be UTF-8.
+pub(super) fn push_utf8(out: &mut String, bytes: &[u8]) -> Option<()> {
+    out.push_str(std::str::from_utf8(bytes).ok()?);
+    Some(())
+}
+
+/// Returns the position of the first of two bytes in a text, which is mostly within its first words.
+pub(super) fn find_either(text: &[u8], one: u8, other: u8) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (ones, others) = (ONES * u64::from(one), ONES * u64::from(other));
+    // The lowest marked byte is a zero byte; marks above it may be false.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut words = text.chunks_exact(8);
+    let mut at = 0;
+    for word in &mut words {
+        let word = u64::from_le_bytes(*word.first_chunk()?);
+        let found = zeros(word ^ ones) | zeros(word ^ others);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let last = words.remainder().iter().position(|byte| *byte == one || *byte == other)?;
+    Some(at + last)
 }

@@ -1,8 +1,8 @@
 //! Dates and instants as numbers.
 
-use super::bytes::{put_signed, take_signed};
+use super::bytes::{push_utf8, put_signed, take_signed};
 use super::codes::{DATE, INSTANT};
-use crate::record::codec::DecodeError;
+use super::digits::pair;
 
 /// What stands before a date. Append-only: stored bytes name a prefix by its position.
 pub(super) const PREFIXES: [&str; 4] = ["", "verified_", "synced_", "computed_"];
@@ -89,42 +89,72 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Appends the date or the instant whose code was read.
-pub(super) fn take(code: u8, input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
-    const UNKNOWN: DecodeError = DecodeError::Unknown { what: "date" };
-    let value = take_signed(input)?;
+pub(super) fn take<'i>(code: u8, input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
+    let (value, rest) = take_signed(input)?;
     let Some(unit) = code.checked_sub(INSTANT) else {
-        let day = value.checked_add(NEAR).filter(|day| DAYS.contains(day)).ok_or(UNKNOWN)?;
         out.push_str(PREFIXES[usize::from(code - DATE) % PREFIXES.len()]);
-        return write(out, &date(day));
+        push_date(out, value.checked_add(NEAR)?)?;
+        return Some(rest);
     };
     let per_second = UNITS[usize::from(unit) % UNITS.len()];
     let (seconds, fraction) = (value.div_euclid(per_second), value.rem_euclid(per_second));
-    let day = Some(seconds.div_euclid(DAY_S) + NEAR).filter(|day| DAYS.contains(day)).ok_or(UNKNOWN)?;
-    write(out, &date(day))?;
-    let of_day = seconds.rem_euclid(DAY_S);
-    let [[h0, h1], [m0, m1], [s0, s1]] = [of_day / 3_600, of_day / 60 % 60, of_day % 60].map(digits);
-    write(out, &[b'T', h0, h1, b':', m0, m1, b':', s0, s1])?;
+    push_date(out, seconds.div_euclid(DAY_S) + NEAR)?;
+    let of_day = seconds.rem_euclid(DAY_S) as usize;
+    for (before, value) in ["T", ":", ":"].into_iter().zip([of_day / 3_600, of_day / 60 % 60, of_day % 60]) {
+        out.push_str(before);
+        out.push_str(pair(value));
+    }
     if fraction != 0 {
-        let micros = fraction * (UNITS[2] / per_second);
-        let [[a, b], [c, d], [e, f]] = [micros / 10_000, micros / 100 % 100, micros % 100].map(digits);
-        let text = [b'.', a, b, c, d, e, f];
-        let zeros = text.iter().rev().take_while(|digit| **digit == b'0').count();
-        write(out, &text[..text.len() - zeros])?;
+        let micros = (fraction * (UNITS[2] / per_second)) as usize;
+        out.push('.');
+        for value in [micros / 10_000, micros / 100 % 100, micros % 100] {
+            out.push_str(pair(value));
+        }
+        out.truncate(out.trim_end_matches('0').len());
     }
     out.push('Z');
-    Ok(())
+    Some(rest)
 }
 
-fn write(out: &mut String, text: &[u8]) -> Result<(), DecodeError> {
-    out.push_str(std::str::from_utf8(text).map_err(|_| DecodeError::Unknown { what: "text encoding" })?);
-    Ok(())
+/// The dates of 2020 to 2039 in a row: most dates are copied from here.
+const TABLE: &str = match std::str::from_utf8(&TABLE_BYTES) {
+    Ok(text) => text,
+    Err(_) => panic!("digits are text"),
+};
+static TABLE_BYTES: [u8; TABLE_DAYS * 10] = table();
+const TABLE_DAYS: usize = 7_305;
+const TABLE_START: i64 = 18_262;
+
+const fn table() -> [u8; TABLE_DAYS * 10] {
+    let mut table = [0; TABLE_DAYS * 10];
+    let mut day = 0;
+    while day < TABLE_DAYS {
+        let text = date(TABLE_START + day as i64);
+        let mut at = 0;
+        while at < text.len() {
+            table[day * 10 + at] = text[at];
+            at += 1;
+        }
+        day += 1;
+    }
+    table
 }
 
-fn digits(value: i64) -> [u8; 2] {
+fn push_date(out: &mut String, day: i64) -> Option<()> {
+    let position = day.wrapping_sub(TABLE_START) as u64;
+    if position < TABLE_DAYS as u64 {
+        let at = position as usize * 10;
+        out.push_str(TABLE.get(at..at + 10)?);
+        return Some(());
+    }
+    DAYS.contains(&day).then(|| date(day)).and_then(|text| push_utf8(out, &text))
+}
+
+const fn two_digits(value: i64) -> [u8; 2] {
     [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
 }
 
-fn date(day: i64) -> [u8; 10] {
+const fn date(day: i64) -> [u8; 10] {
     let day = day + 719_468;
     let era = day.div_euclid(146_097);
     let of_era = day.rem_euclid(146_097);
@@ -132,8 +162,8 @@ fn date(day: i64) -> [u8; 10] {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let from_march = (5 * of_year + 2) / 153;
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + i64::from(month < 3);
-    let [y, z] = [digits(year / 100), digits(year % 100)];
-    let [m, d] = [digits(month), digits(of_year - (153 * from_march + 2) / 5 + 1)];
+    let year = era * 400 + year_of_era + (month < 3) as i64;
+    let (y, z) = (two_digits(year / 100), two_digits(year % 100));
+    let (m, d) = (two_digits(month), two_digits(of_year - (153 * from_march + 2) / 5 + 1));
     [y[0], y[1], z[0], z[1], b'-', m[0], m[1], b'-', d[0], d[1]]
 }

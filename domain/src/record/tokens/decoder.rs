@@ -1,119 +1,139 @@
 //! From codes back to canonical JSON text.
 
-use super::bytes::{take, take_array, take_byte, take_length};
+use super::bytes::{push_utf8, take_byte, take_counted};
 use super::codes::{
     ARRAY, ARRAY_END, FALSE, HUNDREDTHS, INTEGER, INTEGER_8, INTEGER_16, INTEGER_END, LONG_ARRAY, LONG_OBJECT,
     LONG_PHRASE_END, MAX_DEPTH, NULL, NUMBER, OBJECT, OBJECT_END, RAW, SHAPE, TRUE,
 };
 use super::shapes::SHAPES;
 use super::{number, phrases, text};
-use crate::record::codec::DecodeError;
 
-const TOO_DEEP: DecodeError = DecodeError::Unknown { what: "nesting" };
-const UNKNOWN: DecodeError = DecodeError::Unknown { what: "value" };
-
-/// Appends the text of the next value.
-pub(super) fn take_value(input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
+/// Appends the text of the next value, and returns the rest of the input.
+pub(super) fn take<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
     value(input, out, MAX_DEPTH)
 }
 
-fn value(input: &mut &[u8], out: &mut String, depth: usize) -> Result<(), DecodeError> {
-    match take_byte(input)? {
-        code @ 0..=LONG_PHRASE_END => out.push_str(phrases::take(code, input)?),
-        code @ (INTEGER..=INTEGER_END | INTEGER_8 | INTEGER_16 | NUMBER | HUNDREDTHS) => {
-            number::take(code, input, out)?;
-        }
-        NULL => out.push_str("null"),
-        FALSE => out.push_str("false"),
-        TRUE => out.push_str("true"),
-        RAW => {
-            let length = take_length(input)?;
-            text::push_utf8(out, take(input, length)?)?;
-        }
-        code @ ARRAY..=ARRAY_END => array(input, out, depth, u32::from(code - ARRAY))?,
-        LONG_ARRAY => {
-            let count = u32::from_le_bytes(take_array(input)?);
-            array(input, out, depth, count)?;
-        }
-        code @ OBJECT..=OBJECT_END => object(input, out, depth, u32::from(code - OBJECT))?,
-        LONG_OBJECT => {
-            let count = u32::from_le_bytes(take_array(input)?);
-            object(input, out, depth, count)?;
-        }
-        code @ SHAPE.. => shaped(input, out, depth, code - SHAPE)?,
-        code => string(code, input, out)?,
+/// Most values are phrases, which need no call.
+#[inline(always)]
+fn value<'i>(input: &'i [u8], out: &mut String, depth: usize) -> Option<&'i [u8]> {
+    let (code, rest) = take_byte(input)?;
+    if code <= LONG_PHRASE_END {
+        let (phrase, rest) = phrases::take(code, rest)?;
+        out.push_str(phrase);
+        return Some(rest);
     }
-    Ok(())
+    other(code, rest, out, depth)
 }
 
-fn string(code: u8, input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
-    out.push('"');
-    text::take_content(code, input, out)?;
-    out.push('"');
-    Ok(())
+#[inline(never)]
+fn other<'i>(code: u8, input: &'i [u8], out: &mut String, depth: usize) -> Option<&'i [u8]> {
+    match code {
+        INTEGER..=INTEGER_END | INTEGER_8 | INTEGER_16 | NUMBER | HUNDREDTHS => number::take(code, input, out),
+        NULL => literal(input, out, "null"),
+        FALSE => literal(input, out, "false"),
+        TRUE => literal(input, out, "true"),
+        RAW => {
+            let (text, rest) = take_counted(input)?;
+            push_utf8(out, text)?;
+            Some(rest)
+        }
+        ARRAY..=ARRAY_END => array(input, out, depth, u32::from(code - ARRAY)),
+        LONG_ARRAY => {
+            let (count, rest) = input.split_first_chunk()?;
+            array(rest, out, depth, u32::from_le_bytes(*count))
+        }
+        OBJECT..=OBJECT_END => object(input, out, depth, u32::from(code - OBJECT)),
+        LONG_OBJECT => {
+            let (count, rest) = input.split_first_chunk()?;
+            object(rest, out, depth, u32::from_le_bytes(*count))
+        }
+        SHAPE.. => shaped(input, out, depth, code - SHAPE),
+        _ => string(code, input, out),
+    }
 }
 
-fn array(input: &mut &[u8], out: &mut String, depth: usize, count: u32) -> Result<(), DecodeError> {
-    let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
+fn literal<'i>(input: &'i [u8], out: &mut String, text: &str) -> Option<&'i [u8]> {
+    out.push_str(text);
+    Some(input)
+}
+
+fn string<'i>(code: u8, input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
+    out.push('"');
+    let rest = text::take_content(code, input, out)?;
+    out.push('"');
+    Some(rest)
+}
+
+fn array<'i>(mut input: &'i [u8], out: &mut String, depth: usize, count: u32) -> Option<&'i [u8]> {
+    let depth = depth.checked_sub(1)?;
     out.push('[');
     for index in 0..count {
         if index > 0 {
             out.push(',');
         }
-        value(input, out, depth)?;
+        input = value(input, out, depth)?;
     }
     out.push(']');
-    Ok(())
+    Some(input)
 }
 
-fn object(input: &mut &[u8], out: &mut String, depth: usize, count: u32) -> Result<(), DecodeError> {
-    let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
+fn object<'i>(mut input: &'i [u8], out: &mut String, depth: usize, count: u32) -> Option<&'i [u8]> {
+    let depth = depth.checked_sub(1)?;
     out.push('{');
     for index in 0..count {
         if index > 0 {
             out.push(',');
         }
-        let code = take_byte(input)?;
-        string(code, input, out)?;
+        let (code, rest) = take_byte(input)?;
+        input = string(code, rest, out)?;
         out.push(':');
-        value(input, out, depth)?;
+        input = value(input, out, depth)?;
     }
     out.push('}');
-    Ok(())
+    Some(input)
 }
 
-fn shaped(input: &mut &[u8], out: &mut String, depth: usize, number: u8) -> Result<(), DecodeError> {
-    let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
-    let shape = SHAPES.get(usize::from(number)).ok_or(UNKNOWN)?;
-    for piece in shape.pieces {
+fn shaped<'i>(mut input: &'i [u8], out: &mut String, depth: usize, number: u8) -> Option<&'i [u8]> {
+    let depth = depth.checked_sub(1)?;
+    for piece in SHAPES.get(usize::from(number))?.pieces {
         out.push_str(piece);
-        value(input, out, depth)?;
+        input = value(input, out, depth)?;
     }
     out.push('}');
-    Ok(())
+    Some(input)
 }
 
-/// Passes over the next value.
-pub(super) fn skip_value(input: &mut &[u8]) -> Result<(), DecodeError> {
+/// Passes over the next value, and returns the rest of the input.
+pub(super) fn skip(mut input: &[u8]) -> Option<&[u8]> {
     let mut left = 1_u64;
     while left > 0 {
         left -= 1;
-        match take_byte(input)? {
-            0..0x80 | INTEGER..=INTEGER_END | NULL | FALSE | TRUE => {}
-            INTEGER_8 | HUNDREDTHS => drop(take_byte(input)?),
-            INTEGER_16 => drop(take(input, 2)?),
-            NUMBER => number::skip_text(input)?,
-            RAW => {
-                let length = take_length(input)?;
-                take(input, length)?;
+        let (code, rest) = take_byte(input)?;
+        input = match code {
+            0..0x80 | INTEGER..=INTEGER_END | NULL | FALSE | TRUE => rest,
+            0x80..=LONG_PHRASE_END | INTEGER_8 | HUNDREDTHS => rest.get(1..)?,
+            INTEGER_16 => rest.get(2..)?,
+            NUMBER => number::skip_text(rest)?,
+            RAW => take_counted(rest)?.1,
+            ARRAY..=ARRAY_END => {
+                left += u64::from(code - ARRAY);
+                rest
             }
-            code @ ARRAY..=ARRAY_END => left += u64::from(code - ARRAY),
-            LONG_ARRAY => left += u64::from(u32::from_le_bytes(take_array(input)?)),
-            code @ OBJECT..=OBJECT_END => left += u64::from(code - OBJECT) * 2,
-            LONG_OBJECT => left += u64::from(u32::from_le_bytes(take_array(input)?)) * 2,
-            code @ SHAPE.. => left += SHAPES.get(usize::from(code - SHAPE)).ok_or(UNKNOWN)?.pieces.len() as u64,
-            code => text::skip_content(code, input)?,
-        }
+            OBJECT..=OBJECT_END => {
+                left += u64::from(code - OBJECT) * 2;
+                rest
+            }
+            LONG_ARRAY | LONG_OBJECT => {
+                let (count, rest) = rest.split_first_chunk()?;
+                left += u64::from(u32::from_le_bytes(*count)) * (u64::from(code == LONG_OBJECT) + 1);
+                rest
+            }
+            SHAPE.. => {
+                left += SHAPES.get(usize::from(code - SHAPE))?.pieces.len() as u64;
+                rest
+            }
+            _ => text::skip_content(code, rest)?,
+        };
     }
-    Ok(())
+    Some(input)
 }

@@ -1,7 +1,6 @@
 //! From canonical JSON text to codes, in one pass.
 
-use memchr::{memchr, memchr2};
-
+use super::bytes::find_either;
 use super::codes::{
     ARRAY, ARRAY_END, FALSE, LONG_ARRAY, LONG_OBJECT, MAX_DEPTH, NULL, OBJECT, OBJECT_END, RAW, SHAPE, TRUE,
 };
@@ -37,12 +36,17 @@ impl<'t> Encoder<'t, '_> {
     }
 
     /// Passes over a text that must come next.
-    fn pass(&mut self, expected: &str) -> bool {
-        let comes = self.rest().starts_with(expected.as_bytes());
+    fn pass(&mut self, expected: &[u8]) -> bool {
+        let comes = self.rest().starts_with(expected);
         if comes {
             self.at += expected.len();
         }
         comes
+    }
+
+    /// As [`Self::pass`]; most pieces that do not come next differ in their first eight bytes.
+    fn pass_piece(&mut self, piece: &[u8]) -> bool {
+        self.rest().first_chunk::<8>() == piece.first_chunk::<8>() && self.pass(piece)
     }
 
     /// Codes the next value; `None` if it is not canonical or nests deeper than `depth`.
@@ -60,7 +64,7 @@ impl<'t> Encoder<'t, '_> {
 
     fn literal(&mut self, literal: &str, code: u8) -> Option<()> {
         self.out.push(code);
-        self.pass(literal).then_some(())
+        self.pass(literal.as_bytes()).then_some(())
     }
 
     fn number(&mut self) -> Option<()> {
@@ -72,10 +76,10 @@ impl<'t> Encoder<'t, '_> {
 
     fn string(&mut self) -> Option<()> {
         let rest = self.rest().strip_prefix(b"\"")?;
-        let mut end = memchr2(b'"', b'\\', rest)?;
+        let mut end = find_either(rest, b'"', b'\\')?;
         while rest[end] == b'\\' {
             end += 2;
-            end += memchr2(b'"', b'\\', rest.get(end..)?)?;
+            end += find_either(rest.get(end..)?, b'"', b'\\')?;
         }
         self.at += end + 2;
         text::put(self.out, &rest[..end]);
@@ -86,7 +90,7 @@ impl<'t> Encoder<'t, '_> {
     fn span(&mut self, end: u8, with_end: bool) -> Option<()> {
         let rest = self.rest();
         let window = &rest[..rest.len().min(phrases::MAX_SPAN)];
-        let length = memchr(end, window)? + usize::from(with_end);
+        let length = find_either(window, end, end)? + usize::from(with_end);
         let number = phrases::span(&window[..length])?;
         phrases::put(self.out, number);
         self.at += length;
@@ -109,7 +113,7 @@ impl<'t> Encoder<'t, '_> {
         self.out.truncate(start);
         self.list(b'}', (OBJECT, OBJECT_END, LONG_OBJECT), |encoder| {
             encoder.string()?;
-            encoder.pass(":").then_some(())?;
+            encoder.pass(b":").then_some(())?;
             encoder.value(depth)
         })
     }
@@ -159,8 +163,8 @@ impl<'t> Encoder<'t, '_> {
         loop {
             let pieces = SHAPES[shape].pieces;
             let fits = match pieces.get(member) {
-                Some(piece) => self.pass(piece),
-                None => self.pass("}"),
+                Some(piece) => self.pass_piece(piece.as_bytes()),
+                None => self.pass(b"}"),
             };
             if !fits {
                 shape = usize::from(OTHERWISE[shape][member]);

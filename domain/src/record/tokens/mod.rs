@@ -34,6 +34,7 @@ mod bytes;
 mod calendar;
 mod codes;
 mod decoder;
+mod digits;
 mod encoder;
 mod number;
 mod phrases;
@@ -49,15 +50,20 @@ pub(super) fn encode(out: &mut Vec<u8>, value: &str) {
 }
 
 /// Reads a value and appends its text.
+///
+/// # Errors
+/// The bytes are damaged. A part of the text may have been appended.
 pub(super) fn decode(input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
-    decoder::take_value(input, out)
+    *input = decoder::take(input, out).ok_or(DAMAGED)?;
+    Ok(())
 }
 
 /// Passes over a value, and returns how many bytes it has.
+///
+/// # Errors
+/// The bytes are damaged.
 pub(super) fn skip(input: &mut &[u8]) -> Result<usize, DecodeError> {
-    let before = input.len();
-    decoder::skip_value(input)?;
-    Ok(before - input.len())
+    pass(input, decoder::skip)
 }
 
 /// Appends the coded form of a bare text, such as an id.
@@ -66,15 +72,29 @@ pub(super) fn encode_text(out: &mut Vec<u8>, value: &str) {
 }
 
 /// Reads a bare text and appends it.
+///
+/// # Errors
+/// The bytes are damaged. A part of the text may have been appended.
 pub(super) fn decode_text(input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
-    text::take_bare(input, out)
+    *input = text::take_bare(input, out).ok_or(DAMAGED)?;
+    Ok(())
 }
 
 /// Passes over a bare text, and returns how many bytes it has.
+///
+/// # Errors
+/// The bytes are damaged.
 pub(super) fn skip_text(input: &mut &[u8]) -> Result<usize, DecodeError> {
-    let before = input.len();
-    text::skip_bare(input)?;
-    Ok(before - input.len())
+    pass(input, text::skip_bare)
+}
+
+const DAMAGED: DecodeError = DecodeError::Unknown { what: "coded value" };
+
+fn pass(input: &mut &[u8], skip: fn(&[u8]) -> Option<&[u8]>) -> Result<usize, DecodeError> {
+    let rest = skip(input).ok_or(DAMAGED)?;
+    let length = input.len() - rest.len();
+    *input = rest;
+    Ok(length)
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! Numbers: small integers and hundredths in one or two bytes, any other as text of two characters a byte.
 
-use super::bytes::{take_array, take_byte};
+use super::bytes::take_byte;
 use super::codes::{HUNDREDTHS, INTEGER, INTEGER_8, INTEGER_16, INTEGER_END, NUMBER};
-use crate::canonical::write_integer;
-use crate::record::codec::DecodeError;
+use super::digits;
 
 /// The characters of numbers.
 const CHARACTERS: &[u8; 14] = b"0123456789.-+e";
@@ -51,56 +50,50 @@ fn put_text(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
 }
 
 /// Appends the number whose code was read.
-pub(super) fn take(code: u8, input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
-    match code {
-        INTEGER..=INTEGER_END => write_small(out, u32::from(code - INTEGER)),
-        INTEGER_8 => write_small(out, ONE + u32::from(take_byte(input)?)),
-        INTEGER_16 => write_small(out, TWO + u32::from(u16::from_le_bytes(take_array(input)?))),
+pub(super) fn take<'i>(code: u8, input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
+    let (value, rest) = match code {
+        INTEGER..=INTEGER_END => (u32::from(code - INTEGER), input),
+        INTEGER_8 => {
+            let (value, rest) = take_byte(input)?;
+            (ONE + u32::from(value), rest)
+        }
+        INTEGER_16 => {
+            let (value, rest) = input.split_first_chunk()?;
+            (TWO + u32::from(u16::from_le_bytes(*value)), rest)
+        }
         HUNDREDTHS => {
-            let hundredths = take_byte(input)?;
+            let (hundredths, rest) = take_byte(input)?;
             if !(1..100).contains(&hundredths) {
-                return Err(DecodeError::Unknown { what: "number" });
+                return None;
             }
-            out.push_str("0.");
-            out.push(char::from(b'0' + hundredths / 10));
-            if hundredths % 10 > 0 {
-                out.push(char::from(b'0' + hundredths % 10));
-            }
+            out.push_str(digits::fraction(usize::from(hundredths)));
+            return Some(rest);
         }
         _ => return take_text(input, out),
-    }
-    Ok(())
+    };
+    digits::push_number(out, u64::from(value));
+    Some(rest)
 }
 
-fn write_small(out: &mut String, value: u32) {
-    match value {
-        0..10 => out.push(char::from(b'0' + value as u8)),
-        10..100 => {
-            out.push(char::from(b'0' + value as u8 / 10));
-            out.push(char::from(b'0' + value as u8 % 10));
-        }
-        _ => write_integer(out, i64::from(value)),
-    }
-}
-
-fn take_text(input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
+fn take_text<'i>(mut input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
     loop {
-        let byte = take_byte(input)?;
+        let (byte, rest) = take_byte(input)?;
+        input = rest;
         for half in [byte >> 4, byte & 0xf] {
             match CHARACTERS.get(usize::from(half)) {
                 Some(character) => out.push(char::from(*character)),
                 None if half == END => break,
-                None => return Err(DecodeError::Unknown { what: "number" }),
+                None => return None,
             }
         }
         if byte & 0xf == END {
-            return Ok(());
+            return Some(input);
         }
     }
 }
 
 /// Passes over the text of a number.
-pub(super) fn skip_text(input: &mut &[u8]) -> Result<(), DecodeError> {
-    while take_byte(input)? & 0xf != END {}
-    Ok(())
+pub(super) fn skip_text(input: &[u8]) -> Option<&[u8]> {
+    let length = input.iter().position(|byte| byte & 0xf == END)? + 1;
+    input.get(length..)
 }

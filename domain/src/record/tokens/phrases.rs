@@ -7,7 +7,6 @@
 
 use super::bytes::{put_varint, take_byte, take_varint};
 use super::codes::{LONG_PHRASE, MAX_PHRASES, SHORT_PHRASES};
-use crate::record::codec::DecodeError;
 
 const TEXT: &str = include_str!("phrases.txt");
 
@@ -64,12 +63,15 @@ pub(super) fn put(out: &mut Vec<u8>, number: usize) {
 }
 
 /// Reads the rest of a phrase's code.
-pub(super) fn take(code: u8, input: &mut &[u8]) -> Result<&'static str, DecodeError> {
-    let number = match code.checked_sub(LONG_PHRASE) {
-        None => usize::from(code),
-        Some(upper) => SHORT_PHRASES + (usize::from(upper) << 8 | usize::from(take_byte(input)?)),
+pub(super) fn take(code: u8, input: &[u8]) -> Option<(&'static str, &[u8])> {
+    let (number, rest) = match code.checked_sub(LONG_PHRASE) {
+        None => (usize::from(code), input),
+        Some(upper) => {
+            let (lower, rest) = take_byte(input)?;
+            (SHORT_PHRASES + (usize::from(upper) << 8 | usize::from(lower)), rest)
+        }
     };
-    PHRASES.get(number).copied().ok_or(DecodeError::Unknown { what: "phrase" })
+    Some((PHRASES.get(number)?, rest))
 }
 
 /// Appends the number of a word that is a part of a string.
@@ -78,9 +80,9 @@ pub(super) fn put_part(out: &mut Vec<u8>, number: usize) {
 }
 
 /// Reads what [`put_part`] wrote: the content of the string.
-pub(super) fn take_part(input: &mut &[u8]) -> Result<&'static str, DecodeError> {
-    let number = take_varint(input)? as usize;
-    PHRASES.get(number).and_then(|phrase| content(phrase)).ok_or(DecodeError::Unknown { what: "phrase" })
+pub(super) fn take_part(input: &[u8]) -> Option<(&'static str, &[u8])> {
+    let (number, rest) = take_varint(input)?;
+    Some((content(PHRASES.get(number as usize)?)?, rest))
 }
 
 /// Returns what stands between the quotes of a word.

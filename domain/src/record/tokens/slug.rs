@@ -1,8 +1,7 @@
 //! Texts of lower-case letters, digits and `_-./`, three characters in two bytes; and UUIDs.
 
-use super::bytes::{self, put_varint, take_array, take_length};
+use super::bytes::{put_varint, take_varint};
 use super::codes::UUID;
-use crate::record::codec::DecodeError;
 
 /// The characters: as many as fit three times into two bytes (40³ ≤ 2¹⁶).
 const CHARACTERS: &[u8; 40] = b"abcdefghijklmnopqrstuvwxyz0123456789_-./";
@@ -50,39 +49,38 @@ pub(super) fn put(out: &mut Vec<u8>, code: u8, text: &[u8]) -> bool {
     fits
 }
 
-/// Returns the bytes that so many characters take.
-pub(super) const fn packed_length(characters: usize) -> usize {
-    characters / 3 * 2 + characters % 3
+/// Reads a length, and the bytes of that many characters.
+pub(super) fn take_packed(input: &[u8]) -> Option<(usize, &[u8], &[u8])> {
+    let (characters, rest) = take_varint(input)?;
+    let characters = usize::try_from(characters).ok()?;
+    let (packed, rest) = rest.split_at_checked(characters / 3 * 2 + characters % 3)?;
+    Some((characters, packed, rest))
 }
 
 /// Reads a length and the text.
-pub(super) fn take(input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
-    let characters = take_length(input)?;
-    let packed = bytes::take(input, packed_length(characters.min(usize::MAX / 2)))?;
-    let mut chunks = packed.chunks_exact(2);
-    let mut triples = characters / 3;
-    for pair in &mut chunks {
+pub(super) fn take<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
+    let (characters, packed, rest) = take_packed(input)?;
+    let (triples, last) = packed.split_at_checked(characters / 3 * 2)?;
+    for pair in triples.chunks_exact(2) {
         let value = u16::from_le_bytes([pair[0], pair[1]]);
-        let (upper, low) = (value / 40, value % 40);
-        if triples > 0 {
-            triples -= 1;
-            push(out, &[upper / 40, upper % 40, low])?;
-        } else {
-            push(out, &[upper, low])?;
+        push(out, &[value / 1_600, value / 40 % 40, value % 40])?;
+    }
+    match *last {
+        [low, high] => {
+            let value = u16::from_le_bytes([low, high]);
+            push(out, &[value / 40, value % 40])?;
         }
+        [one] => push(out, &[u16::from(one)])?,
+        _ => {}
     }
-    match chunks.remainder() {
-        [one] => push(out, &[u16::from(*one)]),
-        _ => Ok(()),
-    }
+    Some(rest)
 }
 
-fn push(out: &mut String, positions: &[u16]) -> Result<(), DecodeError> {
+fn push(out: &mut String, positions: &[u16]) -> Option<()> {
     for position in positions {
-        let character = CHARACTERS.get(usize::from(*position)).ok_or(DecodeError::Unknown { what: "text" })?;
-        out.push(char::from(*character));
+        out.push(char::from(*CHARACTERS.get(usize::from(*position))?));
     }
-    Ok(())
+    Some(())
 }
 
 /// Appends a UUID; returns `None` for any other text.
@@ -110,9 +108,10 @@ fn half(digit: u8) -> Option<u8> {
     }
 }
 
-pub(super) fn take_uuid(input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
-    let bytes: [u8; 16] = take_array(input)?;
-    for (at, byte) in bytes.into_iter().enumerate() {
+/// Reads a UUID and appends it.
+pub(super) fn take_uuid<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
+    let (bytes, rest) = input.split_first_chunk::<16>()?;
+    for (at, byte) in bytes.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
             out.push('-');
         }
@@ -120,5 +119,5 @@ pub(super) fn take_uuid(input: &mut &[u8], out: &mut String) -> Result<(), Decod
             out.push(char::from(b"0123456789abcdef"[usize::from(half)]));
         }
     }
-    Ok(())
+    Some(rest)
 }

@@ -1,13 +1,11 @@
 //! Contents of strings, and bare texts such as ids.
 
-use super::bytes::{put_varint, take, take_array, take_byte, take_length, take_varint};
+use super::bytes::{push_utf8, put_varint, take_byte, take_counted, take_varint};
 use super::codes::{
     DATE, DATED, INSTANT_END, INTEGER, INTEGER_END, LONG_PHRASE_END, NAME, PINCODE, SLUG, TEXT, TOKEN, UUID,
 };
-use super::{calendar, phrases, slug};
-use crate::record::codec::DecodeError;
+use super::{calendar, digits, phrases, slug};
 
-const UNKNOWN: DecodeError = DecodeError::Unknown { what: "text" };
 const TOKEN_PREFIX: &str = "tok_";
 
 /// What event ids begin with. Append-only: stored bytes name one by its position.
@@ -45,6 +43,9 @@ fn decimal(text: &[u8]) -> Option<u64> {
 
 /// Appends the content of a string, as it stands between the quotes.
 pub(super) fn put(out: &mut Vec<u8>, content: &[u8]) {
+    if content.len() == 10 && calendar::put(out, content) {
+        return;
+    }
     if let Some(number) = phrases::word(content) {
         return phrases::put(out, number);
     }
@@ -105,117 +106,103 @@ fn put_dated(out: &mut Vec<u8>, stem: &[u8], year: [u8; 4], month: Option<u8>) -
 }
 
 /// Reads a bare text.
-pub(super) fn take_bare(input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
-    let code = take_byte(input)?;
-    let Some(at @ 0..=0x1f) = code.checked_sub(INTEGER) else { return take_content(code, input, out) };
-    out.push_str(EVENT_PREFIXES.get(usize::from(at)).ok_or(UNKNOWN)?);
+pub(super) fn take_bare<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
+    let (code, mut rest) = take_byte(input)?;
+    if !(INTEGER..=INTEGER_END).contains(&code) {
+        return take_content(code, rest, out);
+    }
+    out.push_str(EVENT_PREFIXES.get(usize::from(code - INTEGER))?);
     for _ in 0..2 {
+        let (value, behind) = take_varint(rest)?;
+        rest = behind;
         out.push('-');
-        push_decimal(out, take_varint(input)?);
+        digits::push_number(out, value);
     }
-    Ok(())
-}
-
-fn push_decimal(out: &mut String, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    digits[at..].iter().for_each(|digit| out.push(char::from(*digit)));
+    Some(rest)
 }
 
 /// Appends the content of the string whose code was read.
-pub(super) fn take_content(code: u8, input: &mut &[u8], out: &mut String) -> Result<(), DecodeError> {
+pub(super) fn take_content<'i>(code: u8, input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
     match code {
         0..=LONG_PHRASE_END => {
-            out.push_str(phrases::content(phrases::take(code, input)?).ok_or(UNKNOWN)?);
+            let (phrase, rest) = phrases::take(code, input)?;
+            out.push_str(phrases::content(phrase)?);
+            Some(rest)
         }
         TEXT => {
-            let length = take_length(input)?;
-            push_utf8(out, take(input, length)?)?;
+            let (content, rest) = take_counted(input)?;
+            push_utf8(out, content)?;
+            Some(rest)
         }
-        SLUG => slug::take(input, out)?,
+        SLUG => slug::take(input, out),
         TOKEN => {
             out.push_str(TOKEN_PREFIX);
-            slug::take(input, out)?;
+            slug::take(input, out)
         }
-        DATE..=INSTANT_END => calendar::take(code, input, out)?,
-        UUID => slug::take_uuid(input, out)?,
-        DATED => {
-            out.push_str(phrases::take_part(input)?);
-            let year = take_byte(input)?;
-            let month = if year >= 0x80 { Some(take_byte(input)?) } else { None };
-            if year & 0x7f > 99 || month.is_some_and(|month| !(1..=12).contains(&month)) {
-                return Err(UNKNOWN);
-            }
-            out.push_str("_20");
-            push_two(out, year & 0x7f);
-            if let Some(month) = month {
-                out.push('_');
-                push_two(out, month);
-            }
-        }
+        DATE..=INSTANT_END => calendar::take(code, input, out),
+        UUID => slug::take_uuid(input, out),
+        DATED => take_dated(input, out),
         PINCODE => {
-            let [a, b, c] = take_array(input)?;
-            push_decimal(out, u64::from(u32::from_le_bytes([a, b, c, 0])));
+            let ([a, b, c], rest) = input.split_first_chunk()?;
+            digits::push_number(out, u64::from(u32::from_le_bytes([*a, *b, *c, 0])));
+            Some(rest)
         }
         NAME => {
-            out.push_str(phrases::take_part(input)?);
+            let (given, rest) = phrases::take_part(input)?;
+            let (initial, rest) = take_byte(rest)?;
+            out.push_str(given);
             out.push(' ');
-            out.push(char::from(take_byte(input)? & 0x7f));
+            out.push(initial.is_ascii_uppercase().then_some(char::from(initial))?);
             out.push('.');
+            Some(rest)
         }
-        _ => return Err(UNKNOWN),
+        _ => None,
     }
-    Ok(())
 }
 
-fn push_two(out: &mut String, value: u8) {
-    out.push(char::from(b'0' + value / 10));
-    out.push(char::from(b'0' + value % 10));
-}
-
-pub(super) fn push_utf8(out: &mut String, bytes: &[u8]) -> Result<(), DecodeError> {
-    out.push_str(std::str::from_utf8(bytes).map_err(|_| DecodeError::Unknown { what: "text encoding" })?);
-    Ok(())
+fn take_dated<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
+    let (stem, rest) = phrases::take_part(input)?;
+    let (year, rest) = take_byte(rest)?;
+    out.push_str(stem);
+    out.push_str("_20");
+    out.push_str(digits::pair(usize::from(year & 0x7f)));
+    if year < 0x80 {
+        return Some(rest);
+    }
+    let (month, rest) = take_byte(rest)?;
+    out.push('_');
+    out.push_str(digits::pair(usize::from(month)));
+    Some(rest)
 }
 
 /// Passes over a bare text.
-pub(super) fn skip_bare(input: &mut &[u8]) -> Result<(), DecodeError> {
-    match take_byte(input)? {
-        INTEGER..=INTEGER_END => take_varint(input).and_then(|_| take_varint(input)).map(drop),
-        code => skip_content(code, input),
+pub(super) fn skip_bare(input: &[u8]) -> Option<&[u8]> {
+    let (code, rest) = take_byte(input)?;
+    match code {
+        INTEGER..=INTEGER_END => skip_varint(skip_varint(rest)?),
+        _ => skip_content(code, rest),
     }
 }
 
 /// Passes over the string whose code was read.
-pub(super) fn skip_content(code: u8, input: &mut &[u8]) -> Result<(), DecodeError> {
-    let length = match code {
-        0..0x80 => 0,
-        0x80..=LONG_PHRASE_END => 1,
-        TEXT => take_length(input)?,
-        SLUG | TOKEN => slug::packed_length(take_length(input)?),
-        DATE..=INSTANT_END => {
-            take_varint(input)?;
-            0
-        }
-        UUID => 16,
+pub(super) fn skip_content(code: u8, input: &[u8]) -> Option<&[u8]> {
+    match code {
+        0..0x80 => Some(input),
+        0x80..=LONG_PHRASE_END => input.get(1..),
+        TEXT => take_counted(input).map(|(_, rest)| rest),
+        SLUG | TOKEN => slug::take_packed(input).map(|(_, _, rest)| rest),
+        DATE..=INSTANT_END => skip_varint(input),
+        UUID => input.get(16..),
         DATED => {
-            take_varint(input)?;
-            usize::from(take_byte(input)? >= 0x80)
+            let (year, rest) = take_byte(skip_varint(input)?)?;
+            rest.get(usize::from(year >= 0x80)..)
         }
-        PINCODE => 3,
-        NAME => {
-            take_varint(input)?;
-            1
-        }
-        _ => return Err(UNKNOWN),
-    };
-    take(input, length).map(drop)
+        PINCODE => input.get(3..),
+        NAME => skip_varint(input)?.get(1..),
+        _ => None,
+    }
+}
+
+fn skip_varint(input: &[u8]) -> Option<&[u8]> {
+    take_varint(input).map(|(_, rest)| rest)
 }

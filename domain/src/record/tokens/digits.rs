@@ -1,0 +1,62 @@
+//! Decimal digits as text that is made when the crate is compiled.
+
+/// "00" to "99".
+const PAIRS: &str = text(&PAIR_BYTES);
+static PAIR_BYTES: [u8; 200] = pairs();
+/// "0.00" to "0.99".
+const FRACTIONS: &str = text(&FRACTION_BYTES);
+static FRACTION_BYTES: [u8; 400] = fractions();
+
+const fn text(bytes: &'static [u8]) -> &'static str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("digits are text"),
+    }
+}
+
+const fn pairs() -> [u8; 200] {
+    let mut pairs = [0; 200];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value * 2] = b'0' + value as u8 / 10;
+        pairs[value * 2 + 1] = b'0' + value as u8 % 10;
+        value += 1;
+    }
+    pairs
+}
+
+const fn fractions() -> [u8; 400] {
+    let mut fractions = [0; 400];
+    let mut value = 0;
+    while value < 100 {
+        fractions[value * 4] = b'0';
+        fractions[value * 4 + 1] = b'.';
+        fractions[value * 4 + 2] = b'0' + value as u8 / 10;
+        fractions[value * 4 + 3] = b'0' + value as u8 % 10;
+        value += 1;
+    }
+    fractions
+}
+
+/// Returns the two digits of a number below 100.
+pub(super) fn pair(value: usize) -> &'static str {
+    PAIRS.get(value * 2..value * 2 + 2).unwrap_or_default()
+}
+
+/// Returns "0.5" or "0.55" of a number of hundredths below 100.
+pub(super) fn fraction(hundredths: usize) -> &'static str {
+    let digits = 4 - usize::from(hundredths % 10 == 0);
+    FRACTIONS.get(hundredths * 4..hundredths * 4 + digits).unwrap_or_default()
+}
+
+/// Appends a number without zeros in front.
+pub(super) fn push_number(out: &mut String, value: u64) {
+    match value {
+        0..10 => out.push_str(pair(value as usize).split_at(1).1),
+        10..100 => out.push_str(pair(value as usize)),
+        _ => {
+            push_number(out, value / 100);
+            out.push_str(pair((value % 100) as usize));
+        }
+    }
+}
