@@ -3,6 +3,8 @@
 //! Readers take the input and return what they read with the rest of it, or `None` if the bytes are damaged: both fit
 //! into registers, which an error with its reason does not.
 
+use memchr::memchr2;
+
 /// Appends a number in LEB128.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -51,23 +53,26 @@ pub(super) fn push_utf8(out: &mut String, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Returns the position of the first of two bytes in a text, which is mostly within its first words.
-pub(super) fn find_either(text: &[u8], one: u8, other: u8) -> Option<usize> {
+/// Returns the position of the first quote or backslash. Most strings end within a few words, which takes less than the
+/// call of a search that is faster on longer ones.
+pub(super) fn find_quote(text: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let (ones, others) = (ONES * u64::from(one), ONES * u64::from(other));
     // The lowest marked byte is a zero byte; marks above it may be false.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let mut words = text.chunks_exact(8);
-    let mut at = 0;
-    for word in &mut words {
+    for (index, word) in words.by_ref().take(4).enumerate() {
         let word = u64::from_le_bytes(*word.first_chunk()?);
-        let found = zeros(word ^ ones) | zeros(word ^ others);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
         }
-        at += 8;
     }
-    let last = words.remainder().iter().position(|byte| *byte == one || *byte == other)?;
-    Some(at + last)
+    let passed = text.len().min(32) / 8 * 8;
+    let rest = &text[passed..];
+    let at = match rest.len() {
+        0..8 => rest.iter().position(|byte| matches!(byte, b'"' | b'\\')),
+        _ => memchr2(b'"', b'\\', rest),
+    };
+    at.map(|at| passed + at)
 }

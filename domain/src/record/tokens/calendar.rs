@@ -116,23 +116,40 @@ pub(super) fn take<'i>(code: u8, input: &'i [u8], out: &mut String) -> Option<&'
     Some(rest)
 }
 
-/// The dates of 2020 to 2039 in a row: most dates are copied from here.
+/// Appends the date without a prefix whose code was read, in quotes.
+pub(super) fn take_quoted<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
+    let (value, rest) = take_signed(input)?;
+    let day = value.checked_add(NEAR)?;
+    match in_table(day) {
+        Some(quoted) => out.push_str(quoted),
+        None => {
+            out.push('"');
+            push_date(out, day)?;
+            out.push('"');
+        }
+    }
+    Some(rest)
+}
+
+/// The dates of 2020 to 2039 in quotes, in a row: most dates are copied from here.
 const TABLE: &str = match std::str::from_utf8(&TABLE_BYTES) {
     Ok(text) => text,
     Err(_) => panic!("digits are text"),
 };
-static TABLE_BYTES: [u8; TABLE_DAYS * 10] = table();
+static TABLE_BYTES: [u8; TABLE_DAYS * QUOTED] = table();
 const TABLE_DAYS: usize = 7_305;
+/// The length of a date in quotes.
+const QUOTED: usize = 12;
 const TABLE_START: i64 = 18_262;
 
-const fn table() -> [u8; TABLE_DAYS * 10] {
-    let mut table = [0; TABLE_DAYS * 10];
+const fn table() -> [u8; TABLE_DAYS * QUOTED] {
+    let mut table = [b'"'; TABLE_DAYS * QUOTED];
     let mut day = 0;
     while day < TABLE_DAYS {
         let text = date(TABLE_START + day as i64);
         let mut at = 0;
         while at < text.len() {
-            table[day * 10 + at] = text[at];
+            table[day * QUOTED + 1 + at] = text[at];
             at += 1;
         }
         day += 1;
@@ -140,11 +157,14 @@ const fn table() -> [u8; TABLE_DAYS * 10] {
     table
 }
 
+fn in_table(day: i64) -> Option<&'static str> {
+    let position = day.wrapping_sub(TABLE_START) as u64 as usize;
+    if position < TABLE_DAYS { TABLE.get(position * QUOTED..(position + 1) * QUOTED) } else { None }
+}
+
 fn push_date(out: &mut String, day: i64) -> Option<()> {
-    let position = day.wrapping_sub(TABLE_START) as u64;
-    if position < TABLE_DAYS as u64 {
-        let at = position as usize * 10;
-        out.push_str(TABLE.get(at..at + 10)?);
+    if let Some(quoted) = in_table(day) {
+        out.push_str(quoted.get(1..QUOTED - 1)?);
         return Some(());
     }
     DAYS.contains(&day).then(|| date(day)).and_then(|text| push_utf8(out, &text))

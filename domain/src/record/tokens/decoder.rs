@@ -2,11 +2,11 @@
 
 use super::bytes::{push_utf8, take_byte, take_counted};
 use super::codes::{
-    ARRAY, ARRAY_END, FALSE, HUNDREDTHS, INTEGER, INTEGER_8, INTEGER_16, INTEGER_END, LONG_ARRAY, LONG_OBJECT,
+    ARRAY, ARRAY_END, DATE, FALSE, HUNDREDTHS, INTEGER, INTEGER_8, INTEGER_16, INTEGER_END, LONG_ARRAY, LONG_OBJECT,
     LONG_PHRASE_END, MAX_DEPTH, NULL, NUMBER, OBJECT, OBJECT_END, RAW, SHAPE, TRUE,
 };
 use super::shapes::SHAPES;
-use super::{number, phrases, text};
+use super::{calendar, number, phrases, text};
 
 /// Appends the text of the next value, and returns the rest of the input.
 pub(super) fn take<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
@@ -48,6 +48,7 @@ fn other<'i>(code: u8, input: &'i [u8], out: &mut String, depth: usize) -> Optio
             object(rest, out, depth, u32::from_le_bytes(*count))
         }
         SHAPE.. => shaped(input, out, depth, code - SHAPE),
+        DATE => calendar::take_quoted(input, out),
         _ => string(code, input, out),
     }
 }

@@ -1,6 +1,8 @@
 //! From canonical JSON text to codes, in one pass.
 
-use super::bytes::find_either;
+use memchr::memchr;
+
+use super::bytes::find_quote;
 use super::codes::{
     ARRAY, ARRAY_END, FALSE, LONG_ARRAY, LONG_OBJECT, MAX_DEPTH, NULL, OBJECT, OBJECT_END, RAW, SHAPE, TRUE,
 };
@@ -69,6 +71,11 @@ impl<'t> Encoder<'t, '_> {
 
     fn number(&mut self) -> Option<()> {
         let rest = self.rest();
+        if let [b'0', b'.', tens @ b'0'..=b'9', ones @ b'1'..=b'9', b',' | b'}', ..] = rest {
+            self.at += 4;
+            number::put_hundredths(self.out, *tens, *ones);
+            return Some(());
+        }
         let length = rest.iter().position(|byte| matches!(byte, b',' | b']' | b'}')).unwrap_or(rest.len());
         self.at += length;
         number::put(self.out, &rest[..length])
@@ -76,10 +83,10 @@ impl<'t> Encoder<'t, '_> {
 
     fn string(&mut self) -> Option<()> {
         let rest = self.rest().strip_prefix(b"\"")?;
-        let mut end = find_either(rest, b'"', b'\\')?;
+        let mut end = find_quote(rest)?;
         while rest[end] == b'\\' {
             end += 2;
-            end += find_either(rest.get(end..)?, b'"', b'\\')?;
+            end += find_quote(rest.get(end..)?)?;
         }
         self.at += end + 2;
         text::put(self.out, &rest[..end]);
@@ -90,7 +97,7 @@ impl<'t> Encoder<'t, '_> {
     fn span(&mut self, end: u8, with_end: bool) -> Option<()> {
         let rest = self.rest();
         let window = &rest[..rest.len().min(phrases::MAX_SPAN)];
-        let length = find_either(window, end, end)? + usize::from(with_end);
+        let length = memchr(end, window)? + usize::from(with_end);
         let number = phrases::span(&window[..length])?;
         phrases::put(self.out, number);
         self.at += length;

@@ -21,13 +21,17 @@ pub(super) fn put(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
             let [low, high, ..] = (value - TWO).to_le_bytes();
             out.extend_from_slice(&[INTEGER_16, low, high]);
         }
-        (_, [b'0', b'.', tens @ b'1'..=b'9']) => out.extend_from_slice(&[HUNDREDTHS, (tens - b'0') * 10]),
-        (_, [b'0', b'.', tens @ b'0'..=b'9', ones @ b'1'..=b'9']) => {
-            out.extend_from_slice(&[HUNDREDTHS, (tens - b'0') * 10 + ones - b'0']);
-        }
+        (_, [b'0', b'.', tens @ b'1'..=b'9']) => put_hundredths(out, *tens, b'0'),
+        (_, [b'0', b'.', tens @ b'0'..=b'9', ones @ b'1'..=b'9']) => put_hundredths(out, *tens, *ones),
         _ => return put_text(out, text),
     }
     Some(())
+}
+
+/// Appends `0.` and two digits, of which the second is 0 where it is not written.
+pub(super) fn put_hundredths(out: &mut Vec<u8>, tens: u8, ones: u8) {
+    out.push(HUNDREDTHS);
+    out.push((tens - b'0') * 10 + (ones - b'0'));
 }
 
 /// Returns an integer of one to five digits without a zero in front.
