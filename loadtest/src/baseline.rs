@@ -2,8 +2,8 @@
 //! headers and body, `/bare` only the body.
 
 use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::web::{Bytes, Data};
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::web::{Bytes, Data, ServiceConfig};
+use actix_web::{HttpResponse, web};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -80,17 +80,7 @@ pub(crate) fn run(workers: usize) -> Result<()> {
         .collect();
     let prepared =
         Data::new(PreparedResponse { headers: headers.context("a header that cannot be sent")?, body: body.into() });
-    actix_web::rt::System::new().block_on(async move {
-        let routes = move || {
-            let app = App::new().app_data(prepared.clone());
-            app.route(SAME, web::get().to(same)).route(BARE, web::get().to(bare))
-        };
-        let server = HttpServer::new(routes).workers(workers).disable_signals();
-        let server = server.bind(("127.0.0.1", 0)).context("could not bind a port")?;
-        let listen = server.addrs().first().copied().context("no address was bound")?;
-        let mut stdout = std::io::stdout();
-        writeln!(stdout, r#"{{"event":"ready","listen":"{listen}"}}"#).context("could not write the ready line")?;
-        stdout.flush().context("could not write the ready line")?;
-        server.run().await.context("the bare handler failed")
+    crate::bare::serve(workers, move |routes: &mut ServiceConfig| {
+        routes.app_data(prepared.clone()).route(SAME, web::get().to(same)).route(BARE, web::get().to(bare));
     })
 }

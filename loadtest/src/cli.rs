@@ -1,8 +1,9 @@
 //! The command line of the load generator.
 
 use crate::report::Report;
+use crate::scenario::find;
 use crate::scenario::{self, BUILT_IN, RunEnvironment, Scenario};
-use crate::{baseline, scenario::find};
+use crate::{baseline, floor};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "Examples:
   loadtest run --quick
   loadtest run --scenario read --scenario post
-  loadtest run --scenario ingest --set users=100000 --set seconds=60 --json report.json
+  loadtest run --scenario ingest --users 300000 --seconds 60
+  loadtest run --scenario ingest --set server.checkpoint.interval_s=20 --json report.json
   loadtest run --scenario my-own.toml
   loadtest run --scenario neighbours --server old/profile-server
   loadtest list";
@@ -38,6 +40,15 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         workers: usize,
     },
+    /// Runs the bare durable log that feeds are compared with; `run` starts it by itself
+    #[command(hide = true)]
+    Floor {
+        #[arg(long, default_value_t = 2)]
+        workers: usize,
+        /// Folder for the log
+        #[arg(long, value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -52,6 +63,12 @@ struct Run {
     /// Overrides a setting of the scenario, for example `users=100000`; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
+    /// Number of distinct users of the scenario: short for `--set users=N`
+    #[arg(long, value_name = "N")]
+    users: Option<u64>,
+    /// Length of the measurement: short for `--set seconds=N`
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
     /// Path of the server's program [default: `profile-server` in the folder of this program]
     #[arg(long, value_name = "FILE")]
     server: Option<PathBuf>,
@@ -70,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run(&arguments),
         Command::List => list(),
         Command::Baseline { workers } => baseline::run(workers),
+        Command::Floor { workers, directory } => floor::run(workers, &directory),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -87,10 +105,13 @@ fn run(arguments: &Run) -> Result<()> {
         [] => BUILT_IN.map(|(name, _)| name.to_owned()).to_vec(),
         names => names.to_vec(),
     };
+    let short_forms = [("users", arguments.users), ("seconds", arguments.seconds)];
+    let mut overrides = arguments.overrides.clone();
+    overrides.extend(short_forms.iter().filter_map(|(key, value)| value.map(|value| format!("{key}={value}"))));
     let mut scenarios = Vec::new();
     for name in &names {
         let (name, text) = find(name)?;
-        let scenario = Scenario::read(&text, arguments.quick, &arguments.overrides);
+        let scenario = Scenario::read(&text, arguments.quick, &overrides);
         scenarios.push((scenario.with_context(|| format!("scenario `{name}`"))?, name));
     }
     let server = arguments.server.clone().unwrap_or_else(|| this.with_file_name("profile-server"));

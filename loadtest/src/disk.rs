@@ -6,9 +6,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// The folder of the journal, whose files are preallocated.
-const JOURNAL: &str = "journal";
+pub(crate) const JOURNAL: &str = "journal";
 /// The unit of `st_blocks` on every file system.
-const BLOCK: u64 = 512;
+pub(crate) const BLOCK: u64 = 512;
 /// Number of bytes to read at a time.
 const PIECE: u64 = 1_024 * 1_024;
 
@@ -31,6 +31,17 @@ impl DiskUsage {
         let mut usage = Self::default();
         usage.add(folder, without, false);
         usage
+    }
+
+    /// Adds up the allocated blocks of all files in a folder and its subfolders, without reading the files.
+    pub(crate) fn allocated_below(folder: &Path) -> u64 {
+        let Ok(entries) = fs::read_dir(folder) else { return 0 };
+        let sizes = entries.flatten().map(|entry| match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => Self::allocated_below(&entry.path()),
+            Ok(metadata) => metadata.blocks() * BLOCK,
+            Err(_) => 0,
+        });
+        sizes.sum()
     }
 
     /// Returns the growth since an earlier measurement.
@@ -67,7 +78,7 @@ impl DiskUsage {
 }
 
 /// Returns the length up to the last byte that is not 0, or the file's whole length if it cannot be read.
-fn written(path: &Path, length: u64) -> u64 {
+pub(crate) fn written(path: &Path, length: u64) -> u64 {
     let Ok(file) = File::open(path) else { return length };
     let mut piece = vec![0; PIECE as usize];
     let mut end = length;

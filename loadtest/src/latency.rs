@@ -20,6 +20,12 @@ impl Latency {
         self.0.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Adds the measurements of another histogram.
+    pub(crate) fn add(&mut self, other: &Self) {
+        // Both have the same range and number of digits.
+        let _ = self.0.add(&other.0);
+    }
+
     /// Returns the number of measurements.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
@@ -78,6 +84,10 @@ mod tests {
         for (measured, expected) in [(summary.p50_ms, 0.5), (summary.p99_ms, 0.99), (summary.max_ms, 1.0)] {
             assert!((measured / expected - 1.0).abs() < 0.002, "{measured} is not {expected}");
         }
+        let mut twice = Latency::new();
+        twice.add(&latency);
+        twice.add(&latency);
+        assert_eq!((twice.count(), twice.ms(0.5)), (2_000, latency.ms(0.5)));
         latency.record(Duration::from_secs(7_200));
         assert!(latency.ms(1.0) >= 3_599_000.0, "beyond the range counts as its end");
     }

@@ -7,8 +7,10 @@ pub mod cli;
 mod scenario;
 
 mod attack;
+mod bare;
 mod baseline;
 mod disk;
+mod floor;
 mod population;
 mod random;
 mod server;

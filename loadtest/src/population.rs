@@ -10,13 +10,12 @@ pub(crate) fn population(users: u64) -> Population {
     Population::new(PopulationOptions { users, base_time: wall_clock::now_micros(), ..PopulationOptions::default() })
 }
 
-/// An event whose id and subject can be replaced.
+/// An event without its id and its subject.
 struct EventTemplate {
-    /// The text before the id.
-    before_id: Vec<u8>,
-    /// The text between the id and the subject.
-    before_subject: Vec<u8>,
-    after_subject: Vec<u8>,
+    text: Box<[u8]>,
+    /// Where the id belongs in the text, and where the subject does.
+    id: usize,
+    subject: usize,
 }
 
 impl EventTemplate {
@@ -29,48 +28,71 @@ impl EventTemplate {
         };
         let (id, id_end) = value_of(r#""id":""#);
         let (subject, subject_end) = value_of(r#""subject":""#);
-        Self {
-            before_id: json[..id].into(),
-            before_subject: json[id_end..subject].into(),
-            after_subject: json[subject_end..].into(),
-        }
+        let parts = [&json[..id], &json[id_end..subject], &json[subject_end..]];
+        Self { id, subject: id + subject - id_end, text: parts.concat().into_bytes().into() }
     }
 
     /// Appends the event as a line, with another user and a new id.
-    fn render(&self, user: u64, user_id: &str, number: usize, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.before_id);
+    fn render(&self, user: &User, number: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.text[..self.id]);
+        out.extend_from_slice(user.event_prefix.as_bytes());
         // Writing to a vector cannot fail.
-        let _ = write!(out, "lt-{user}-{number}");
-        out.extend_from_slice(&self.before_subject);
-        out.extend_from_slice(user_id.as_bytes());
-        out.extend_from_slice(&self.after_subject);
+        let _ = write!(out, "{number}");
+        out.extend_from_slice(&self.text[self.id..self.subject]);
+        out.extend_from_slice(user.id.as_bytes());
+        out.extend_from_slice(&self.text[self.subject..]);
         out.push(b'\n');
     }
 }
 
-/// The first events of users, by feed: those of a few people, rendered for any number of users.
+/// The texts that the events of a user have in common.
+struct User {
+    id: String,
+    /// The start of the ids of its events.
+    event_prefix: String,
+}
+
+/// Number of events about a person in a round of updates: an episode of related changes.
+const UPDATES: u64 = 8;
+/// Ids of a round start at the round's multiple of this. A person has fewer events of one feed in a round.
+const IDS_PER_ROUND: usize = 16;
+
+/// Events by person.
+type Round = Vec<Vec<EventTemplate>>;
+
+/// Events of users, by feed and round: those of a few people, rendered for any number of users. The first round has
+/// everything that is known about a user at first, later rounds have changes.
 pub(crate) struct Feeds {
     users: u64,
     people: Population,
-    /// The events by feed and by person.
-    templates: BTreeMap<&'static str, Vec<Vec<EventTemplate>>>,
+    /// The events by feed and round.
+    templates: BTreeMap<&'static str, Vec<Round>>,
 }
 
 impl Feeds {
-    /// Makes the events of `people` people, for `users` users.
+    /// Makes the first events of `people` people, for `users` users.
     pub(crate) fn new(users: u64, people: u64) -> Self {
+        Self::with_updates(users, people, 0)
+    }
+
+    /// Makes the first events of `people` people and `rounds` rounds of changes, for `users` users.
+    pub(crate) fn with_updates(users: u64, people: u64, rounds: u64) -> Self {
         let population = population(users);
         let people = people.clamp(1, users);
-        let mut templates: BTreeMap<&'static str, Vec<Vec<EventTemplate>>> = BTreeMap::new();
+        let mut templates: BTreeMap<&'static str, Vec<Round>> = BTreeMap::new();
+        let mut add = |round: u64, person: u64, event: &GeneratedEvent| {
+            // A user is the same person in every feed and round, with or without events.
+            let rounds = templates
+                .entry(event.source)
+                .or_insert_with(|| (0..=rounds).map(|_| (0..people).map(|_| Vec::new()).collect::<Round>()).collect());
+            rounds[round as usize][person as usize].push(EventTemplate::new(event));
+        };
         for person in 0..people {
-            for event in population.first_events(person) {
-                let feed = templates.entry(event.source).or_default();
-                feed.resize_with(person as usize + 1, Vec::new);
-                feed[person as usize].push(EventTemplate::new(&event));
+            population.first_events(person).iter().for_each(|event| add(0, person, event));
+            for number in 0..rounds * UPDATES {
+                add(1 + number / UPDATES, person, &population.update(person, number));
             }
         }
-        // People without an event keep an empty entry, so that a user is the same person in every feed.
-        templates.values_mut().for_each(|feed| feed.resize_with(people as usize, Vec::new));
         Self { users, people: population, templates }
     }
 
@@ -85,13 +107,21 @@ impl Feeds {
         self.users * position / self.templates.len() as u64
     }
 
-    /// Appends the user's events of a feed as lines. Returns their number.
-    pub(crate) fn render(&self, feed: &str, user: u64, out: &mut Vec<u8>) -> u64 {
-        let Some(people) = self.templates.get(feed) else { return 0 };
+    /// Returns the number of rounds, including the first.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.templates.values().next().map_or(0, |rounds| rounds.len() as u64)
+    }
+
+    /// Appends the user's events of a feed in a round, from 0, as lines. Returns their number.
+    pub(crate) fn render(&self, feed: &str, round: u64, user: u64, out: &mut Vec<u8>) -> u64 {
+        let Some(people) = self.templates.get(feed).and_then(|rounds| rounds.get(round as usize)) else { return 0 };
         let events = &people[(user % people.len() as u64) as usize];
-        let user_id = self.people.user_id(user);
+        if events.is_empty() {
+            return 0;
+        }
+        let user = User { id: self.people.user_id(user), event_prefix: format!("lt-{user}-") };
         for (number, event) in events.iter().enumerate() {
-            event.render(user, &user_id, number, out);
+            event.render(&user, round as usize * IDS_PER_ROUND + number, out);
         }
         events.len() as u64
     }
@@ -125,7 +155,7 @@ mod tests {
         }
         for feed in feeds.names() {
             let mut lines = Vec::new();
-            feeds.render(feed, 3, &mut lines);
+            feeds.render(feed, 0, 3, &mut lines);
             for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
                 let mut event: Value = serde_json::from_slice(line).expect("JSON");
                 event["id"].take();
@@ -136,22 +166,26 @@ mod tests {
     }
 
     #[test]
-    fn every_user_has_events_of_its_own() {
-        let feeds = Feeds::new(50, 7);
-        let (mut subjects, mut ids) = (BTreeSet::new(), BTreeSet::new());
-        let mut count = 0;
+    fn every_user_has_events_of_its_own_and_every_round_others() {
+        let feeds = Feeds::with_updates(50, 7, 3);
+        let (mut subjects, mut ids, mut texts) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut counts = [0; 4];
         for feed in feeds.names() {
-            for user in 0..feeds.users() {
+            for (round, user) in (0..4).flat_map(|round| (0..feeds.users()).map(move |user| (round, user))) {
                 let mut lines = Vec::new();
-                count += feeds.render(feed, user, &mut lines);
+                counts[round as usize] += feeds.render(feed, round, user, &mut lines);
                 for line in lines.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-                    let event: Value = serde_json::from_slice(line).expect("JSON");
+                    let mut event: Value = serde_json::from_slice(line).expect("JSON");
                     subjects.insert(event["subject"].as_str().expect("a subject").to_owned());
-                    ids.insert(format!("{feed} {}", event["id"]));
+                    ids.insert(format!("{feed} {}", event["id"].take()));
+                    texts.insert(event.to_string());
                 }
             }
         }
         assert_eq!(subjects.len(), 50);
-        assert_eq!(ids.len() as u64, count);
+        assert_eq!(counts[1..], [50 * UPDATES; 3]);
+        let count = counts.iter().sum::<u64>();
+        assert_eq!((ids.len() as u64, texts.len() as u64), (count, count));
+        assert_eq!((feeds.rounds(), Feeds::new(5, 5).rounds()), (4, 1));
     }
 }

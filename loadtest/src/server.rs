@@ -64,6 +64,13 @@ impl Process {
         self.memory_as("VmHWM:")
     }
 
+    /// Returns the bytes that the process has written to the disk so far.
+    pub(crate) fn written(&self) -> u64 {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap_or_default();
+        let bytes = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or_default()
+    }
+
     /// Returns a value of `/proc/PID/status` in bytes, by the start of its line.
     fn memory_as(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
@@ -78,14 +85,25 @@ pub(crate) fn own_cpu() -> Duration {
     cpu_of("self")
 }
 
+/// Returns the processor time that the programs started by this one, and ended, have used in all.
+pub(crate) fn ended_cpu() -> Duration {
+    cpu_fields("self", 13)
+}
+
 /// Returns the processor time of a process, by its name in `/proc`.
 fn cpu_of(process: &str) -> Duration {
+    cpu_fields(process, 11)
+}
+
+/// Returns the sum of two times in `/proc/PROCESS/stat`, user and system time, of which the first has this position after
+/// the process's name.
+fn cpu_fields(process: &str, position: usize) -> Duration {
     /// The unit of times in `/proc`.
     const TICK: Duration = Duration::from_millis(10);
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // The name is in parentheses and may contain any character. User and system time are fields 14 and 15.
+    // The name is in parentheses and may contain any character.
     let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
+    let ticks = after_name.split(' ').skip(position).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
     TICK * ticks.sum::<u32>()
 }
 
@@ -165,9 +183,14 @@ impl Server {
         Ok(String::from_utf8(output.stdout).context("a token that is not text")?.trim().to_owned())
     }
 
-    /// Returns the sum of the lengths of all files in the data directory.
-    pub(crate) fn disk(&self) -> u64 {
-        disk(self.data_dir.path())
+    /// Returns the allocated bytes of all files in the data directory.
+    pub(crate) fn allocated(&self) -> u64 {
+        DiskUsage::allocated_below(self.data_dir.path())
+    }
+
+    /// Returns the path of the data directory.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.data_dir.path()
     }
 
     /// Returns the disk usage of the data directory without this program's own files.
@@ -224,14 +247,4 @@ fn serve(program: &Path, data_dir: &Path) -> Result<Process> {
 /// Returns the last line of a log.
 fn last_line(log: &Path) -> Option<String> {
     fs::read_to_string(log).ok()?.lines().last().map(str::to_owned)
-}
-
-fn disk(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => disk(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    });
-    sizes.sum()
 }

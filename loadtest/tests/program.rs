@@ -1,8 +1,8 @@
-//! The program from outside: its usage, its messages, and the bare handler.
+//! The program from outside: its usage, its messages, and the bare handlers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 fn loadtest(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_loadtest")).args(arguments).output().expect("the program runs")
@@ -50,25 +50,38 @@ fn a_server_that_does_not_get_ready_is_reported_with_its_last_log_line() {
     assert!(stderr.contains("the port is busy") && stderr.contains("did not get ready"), "{stderr}");
 }
 
+/// A bare handler that runs, with its address. It is killed when dropped.
+struct Handler(Child, String);
+
+impl Handler {
+    fn start(arguments: &[&str], input: &[u8]) -> Self {
+        let mut handler = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        handler.stdin.take().expect("stdin").write_all(input).expect("written");
+        let mut ready = String::new();
+        BufReader::new(handler.stdout.take().expect("stdout")).read_line(&mut ready).expect("a line");
+        let ready: serde_json::Value = serde_json::from_str(&ready).expect("JSON");
+        Self(handler, ready["listen"].as_str().expect("an address").to_owned())
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        self.0.kill().expect("running");
+        self.0.wait().expect("ended");
+    }
+}
+
 #[test]
 fn the_bare_handler_sends_what_it_was_given() {
-    let mut handler = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-        .args(["baseline", "--workers", "1"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program runs");
     let response = br#"{"headers":[["etag","\"e1-r42-x7\""],["x-profile-revision","42"]],"body":"{\"revision\":42}"}"#;
-    handler.stdin.take().expect("stdin").write_all(response).expect("written");
-    let mut ready = String::new();
-    BufReader::new(handler.stdout.take().expect("stdout")).read_line(&mut ready).expect("a line");
-    let ready: serde_json::Value = serde_json::from_str(&ready).expect("JSON");
-    let address = ready["listen"].as_str().expect("an address");
-
-    let same = get(address, "/same");
-    let bare = get(address, "/bare");
-    handler.kill().expect("running");
-    handler.wait().expect("ended");
+    let handler = Handler::start(&["baseline", "--workers", "1"], response);
+    let same = exchange(&handler.1, "GET /same", "", "");
+    let bare = exchange(&handler.1, "GET /bare", "", "");
     for answer in [&same, &bare] {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n{\"revision\":42}"), "{answer}");
     }
@@ -76,9 +89,38 @@ fn the_bare_handler_sends_what_it_was_given() {
     assert!(!bare.contains("etag"), "{bare}");
 }
 
-fn get(address: &str, path: &str) -> String {
+#[test]
+fn the_bare_log_stores_what_it_acknowledges_and_refuses_what_is_not_json() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("a path");
+    let log = Handler::start(&["floor", "--workers", "2", "--directory", path], b"");
+    let post = |kind: &str, body: &str| {
+        exchange(&log.1, "POST /api/v2/feeds/self", &format!("Content-Type: {kind}\r\n"), body)
+    };
+    let event = post("application/cloudevents+json", r#"{"id":"one"}"#);
+    assert!(event.starts_with("HTTP/1.1 200") && event.contains("applied"), "{event}");
+    let broken = post("application/cloudevents+json", r#"{"id":"#);
+    assert!(broken.starts_with("HTTP/1.1 400"), "{broken}");
+    let lines: String = (0..25_000).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+    let stream = post("application/x-ndjson", &lines);
+    assert!(stream.contains("\"progress\":10") && stream.contains("\"total\":25000"), "{stream}");
+    assert!(stream.contains("\"applied\":25000"), "{stream}");
+    let segment = std::fs::read(directory.path().join("0000000000.segment")).expect("a segment");
+    let stored = String::from_utf8_lossy(&segment);
+    let stored = stored.trim_end_matches('\0');
+    assert_eq!(stored.lines().next(), Some(r#"{"id":"one"}"#));
+    assert_eq!(stored.lines().count(), 25_001);
+    assert!(stored.ends_with("{\"n\":24999}\n"));
+}
+
+fn exchange(address: &str, request: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("connected");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    let length = body.len();
+    write!(
+        stream,
+        "{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer

@@ -1,13 +1,21 @@
-//! Measures durable ingest over NDJSON.
+//! Measures durable ingest over NDJSON, between two slices of a bare durable log.
+
+mod figures;
+mod journal;
+pub(super) mod samples;
+mod slice;
 
 use super::RunEnvironment;
-use super::feeding::{self, ALL_FEEDS};
+use super::feeding::{self, ALL_FEEDS, FeedingResult};
+use crate::disk::DiskUsage;
 use crate::exposition::Exposition;
 use crate::population::Feeds;
-use crate::report::{Goal, ScenarioReport};
-use crate::server::Server;
+use crate::report::ScenarioReport;
+use crate::server::{Server, StopResult, ended_cpu, own_cpu};
 use anyhow::{Result, ensure};
+use samples::{Sample, Samples};
 use serde::{Deserialize, Serialize};
+use slice::FloorSlice;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -20,72 +28,93 @@ pub(crate) struct IngestScenario {
     pub(super) server: toml::Table,
     /// Number of distinct users.
     pub(crate) users: u64,
-    seconds: u64,
+    pub(crate) seconds: u64,
     templates: u64,
+    rounds: u64,
+    floor_s: f64,
+    state_bytes: u64,
+    stop_s: u64,
+}
+
+/// What the server did.
+struct ServerRun {
+    fed: FeedingResult,
+    samples: Vec<Sample>,
+    /// Processor time in seconds: of the server during the run and until it had ended, and of this generator.
+    cpu_s: f64,
+    cpu_to_end_s: f64,
+    own_cpu_s: f64,
+    /// Bytes that were appended to the journal.
+    journal: u64,
+    /// Bytes that the server's process wrote to the disk during the run.
+    written: u64,
+    peak_memory: u64,
+    /// After the server has stopped.
+    disk: DiskUsage,
+    stopped: StopResult,
+    exposition: Exposition,
 }
 
 impl IngestScenario {
     pub(super) async fn run(&self, environment: &RunEnvironment, report: &mut ScenarioReport) -> Result<()> {
+        environment.progress.step(format!("ingest: preparing events of {} users", self.users));
+        let feeds = Rc::new(Feeds::with_updates(self.users, self.templates, self.rounds));
+        let length = Duration::from_secs_f64(self.floor_s);
+        environment.progress.step(format!("ingest: bare durable log, {} s", self.floor_s));
+        let before = FloorSlice::measure(environment, feeds.clone(), length).await?;
         environment.progress.step(format!("ingest: {} users, up to {} s", self.users, self.seconds));
-        let server = Server::start(&environment.server, &environment.scratch, &self.server)?;
-        let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
-        let feeds = Rc::new(Feeds::new(self.users, self.templates));
-        let cpu_before = server.running().cpu();
-        let start = Instant::now();
-        let fed = feeding::feed(server.listen(), &token, feeds, Duration::from_secs(self.seconds), |acknowledged| {
-            environment.progress.show(|| {
-                let rate = acknowledged as f64 / start.elapsed().as_secs_f64();
-                format!("ingest: {acknowledged} events acknowledged, {rate:.0} /s")
-            });
-        })
-        .await?;
-        let acknowledged = fed.tally.acknowledged();
-        let rejection = fed.first_rejection.as_deref().unwrap_or_default();
-        ensure!(acknowledged > 0, "no event was acknowledged: {rejection}");
-        let cpu = server.running().cpu() - cpu_before;
-
-        let rate = acknowledged as f64 / fed.took.as_secs_f64();
-        report.goal("durable events", rate, "/s", Goal::AtLeast(40_000.0));
-        if let Some(slowest) = slowest_part(&fed.per_second) {
-            report.figure("  in the slowest of ten parts", slowest, "/s");
-        }
-        report.figure("  acknowledged", acknowledged as f64, "");
-        report.figure("  distinct users", self.users as f64, "");
-        report.figure("  over", fed.took.as_secs_f64(), "s");
-        report.goal("  busy", fed.tally.busy as f64, "", Goal::AtMost(0.0));
-        report.goal("  rejected", fed.tally.rejected as f64, "", Goal::AtMost(0.0));
-        report.figure("  mean event", fed.bytes as f64 / fed.sent as f64, "B");
-        report.figure("  server's processor time per event", cpu.as_secs_f64() * 1e6 / acknowledged as f64, "µs");
-        report.figure("  server's memory (resident)", server.running().memory() as f64 / 1e6, "MB");
-        report.figure("  on disk", server.disk() as f64 / 1e6, "MB");
-        report.detail("settings", self);
-        report.detail("tally", fed.tally);
-        report.detail("acknowledged_per_second", &fed.per_second);
-        report.detail("first_rejection", &fed.first_rejection);
-        report.exposition = Exposition::scrape(server.admin_listen()?).await?;
-        report.figure("  stopped after", server.stop()?.as_secs_f64(), "s");
+        let run = self.run_server(environment, feeds.clone()).await?;
+        environment.progress.step(format!("ingest: bare durable log, {} s", self.floor_s));
+        let after = FloorSlice::measure(environment, feeds, length).await?;
+        figures::add(self, &run, &[before, after], report);
+        report.exposition = run.exposition;
         Ok(())
     }
-}
 
-/// Returns the lowest rate among ten intervals of equal length; `None` for a run under a minute: the server reports
-/// progress in thousands of events, which is too coarse for short intervals.
-fn slowest_part(per_second: &[u64]) -> Option<f64> {
-    const SHORTEST: usize = 6;
-    let length = per_second.len() / 10;
-    let parts = per_second.chunks_exact(length.max(1)).map(|part| part.iter().sum::<u64>() as f64 / part.len() as f64);
-    parts.reduce(f64::min).filter(|_| length >= SHORTEST)
-}
+    async fn run_server(&self, environment: &RunEnvironment, feeds: Rc<Feeds>) -> Result<ServerRun> {
+        let mut server = Server::start(&environment.server, &environment.scratch, &self.server)?;
+        let token = server.token("svc:loadtest", "service", ALL_FEEDS)?;
+        let (cpu_before, own_before) = (server.running().cpu(), own_cpu());
+        let (written_before, start) = (server.running().written(), Instant::now());
+        let mut samples = Samples::start();
+        let feeding =
+            feeding::feed(server.listen(), &token, feeds, Duration::from_secs(self.seconds), |acknowledged| {
+                environment.progress.show(|| {
+                    let rate = acknowledged as f64 / start.elapsed().as_secs_f64();
+                    format!("ingest: {acknowledged} events acknowledged, {rate:.0} /s")
+                });
+            });
+        let fed = tokio::select! {
+            fed = feeding => fed?,
+            Err(error) = samples.record(&server) => return Err(error.context("the server could not be observed")),
+        };
+        let rejection = fed.first_rejection.as_deref().unwrap_or_default();
+        ensure!(fed.tally.acknowledged() > 0, "no event was acknowledged: {rejection}");
+        let cpu_s = (server.running().cpu() - cpu_before).as_secs_f64();
+        let own_cpu_s = (own_cpu() - own_before).as_secs_f64();
+        samples.add(&server).await?;
+        let written = server.running().written() - written_before;
+        let peak_memory = server.running().peak_memory();
+        let exposition = Exposition::scrape(server.admin_listen()?).await?;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slowest_part_is_found() {
-        assert_eq!(slowest_part(&[5; 59]), None);
-        let mut seconds = vec![10; 60];
-        seconds[12..18].fill(2);
-        assert_eq!(slowest_part(&seconds), Some(2.0));
+        environment.progress.step("ingest: stopping the server");
+        let ended_before = ended_cpu();
+        let stopped = server.stop_within(Duration::from_secs(self.stop_s))?;
+        let cpu_to_end_s = (ended_cpu() - ended_before).saturating_sub(cpu_before).as_secs_f64();
+        let (disk, journal) = (server.usage(), samples.journal.appended(server.data_dir()));
+        let samples = samples.list;
+        Ok(ServerRun {
+            fed,
+            samples,
+            cpu_s,
+            cpu_to_end_s,
+            own_cpu_s,
+            journal,
+            written,
+            peak_memory,
+            disk,
+            stopped,
+            exposition,
+        })
     }
 }

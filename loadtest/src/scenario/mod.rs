@@ -201,7 +201,11 @@ mod tests {
             let (_, text) = find("ingest").expect("built in");
             format!("{:#}", Scenario::read(&text, false, &[overrides.to_owned()]).expect_err("refused"))
         };
-        assert!(refused("user=7").contains("it has kind, seconds, templates, users"), "{}", refused("user=7"));
+        assert!(
+            refused("user=7").contains("it has floor_s, kind, rounds, seconds, state_bytes, stop_s, templates, users"),
+            "{}",
+            refused("user=7")
+        );
         assert!(refused("users").contains("write for example"), "{}", refused("users"));
         assert!(refused("users=\"many\"").contains("does not fit"), "{}", refused("users=\"many\""));
         assert!(find("reed").expect_err("unknown").to_string().contains("read, post, live, fanout, ingest"));
