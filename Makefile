@@ -1,5 +1,5 @@
 # Start with `make demo` and `make test`. `make help` lists all targets.
-.PHONY: demo help test check lint bench attacks instructions pictures
+.PHONY: demo help test check lint bench ingest attacks instructions pictures
 
 ## demo: starts a server with the default settings and generated citizens, and keeps posting events
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops the demo, and make sees its exit status instead
@@ -31,6 +31,12 @@ bench:
 	npm ci --prefix loadtest/peers/ws || echo 'without Node 20 the fan-out is measured and compared with nothing'
 	cargo run --release -p actors --example merge_bench
 	cargo run --release -p loadtest -- run
+
+## ingest: measures durable ingest for five minutes and draws its course in docs/pictures; SERVER=FILE measures another binary
+ingest:
+	cargo build --release --workspace --bins
+	target/release/loadtest run --scenario ingest --json target/ingest.json $(if $(SERVER),--server $(SERVER))
+	python3 docs/pictures/ingest.py target/ingest.json
 
 ## attacks: measures how attacks affect other clients and what they cost the server; SERVER=FILE attacks another binary
 attacks:

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use crate::server::Process;
+use crate::process::Process;
 
 /// The path that returns headers and body.
 pub(crate) const SAME: &str = "/same";

@@ -1,4 +1,4 @@
-//! A load generator that measures latency from a schedule, compares the server with a bare handler in the same run, and
+//! A load generator that measures latency from a schedule, compares the server with bare handlers in the same run, and
 //! prints the figures next to their goals.
 //!
 //! It speaks HTTP and WebSocket only. In reading order:
@@ -12,6 +12,7 @@ mod baseline;
 mod disk;
 mod floor;
 mod population;
+mod process;
 mod random;
 mod server;
 mod tally;

@@ -11,7 +11,7 @@ mod segments;
 mod stream;
 
 use crate::bare;
-use crate::server::Process;
+use crate::process::Process;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data, Payload, ServiceConfig};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};

@@ -10,6 +10,7 @@ mod live;
 mod neighbours;
 mod post;
 mod read;
+mod warm;
 
 use crate::progress::Progress;
 use crate::report::ScenarioReport;
@@ -34,9 +35,12 @@ pub(crate) const ATTACKS: [(&str, &str); 4] = [
     ("existence", include_str!("../../scenarios/existence.toml")),
 ];
 
+/// The built-in scenarios that take long, and run only when they are named.
+pub(crate) const LONG: [(&str, &str); 1] = [("warm", include_str!("../../scenarios/warm.toml"))];
+
 /// Returns all built-in scenarios, as names and texts.
 pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
-    BUILT_IN.into_iter().chain(ATTACKS)
+    BUILT_IN.into_iter().chain(ATTACKS).chain(LONG)
 }
 
 /// A scenario's settings.
@@ -61,6 +65,8 @@ pub(crate) enum Scenario {
     Bodies(bodies::BodiesScenario),
     /// Whether hidden users can be told from unknown ids.
     Existence(existence::ExistenceScenario),
+    /// Users that are known and not in use.
+    Warm(warm::WarmScenario),
 }
 
 /// The programs and folders that a run uses.
@@ -122,6 +128,7 @@ impl Scenario {
                 Self::Amplification(amplification) => amplification.run(environment, &mut report).await,
                 Self::Bodies(bodies) => bodies.run(environment, &mut report).await,
                 Self::Existence(existence) => existence.run(environment, &mut report).await,
+                Self::Warm(warm) => warm.run(environment, &mut report).await,
             }
         })
         .with_context(|| format!("scenario `{name}`"))?;

@@ -2,9 +2,9 @@
 
 use crate::floor::Floor;
 use crate::population::Feeds;
+use crate::process::own_cpu;
 use crate::scenario::RunEnvironment;
 use crate::scenario::feeding;
-use crate::server::own_cpu;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 use std::rc::Rc;
