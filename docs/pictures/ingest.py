@@ -13,7 +13,7 @@ import svg
 
 HERE = pathlib.Path(__file__).resolve().parent
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif"
-WIDTH, LEFT, RIGHT, PANEL, GAP, TOP = 860, 74, 150, 132, 34, 62
+WIDTH, LEFT, RIGHT, PANEL, GAP, TOP = 880, 74, 168, 132, 34, 62
 # Rates are drawn as means over this many seconds: groups and checkpoints make single seconds uneven.
 SMOOTH_S = 2
 
