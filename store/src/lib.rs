@@ -23,7 +23,7 @@ pub use error::OpenError;
 mod open;
 pub use open::{Closer, Store, open};
 mod dead_letters;
-pub use dead_letters::DeadLetterStore;
+pub use dead_letters::{DeadLetterStore, LetterId};
 mod status;
 pub use status::{StoreHealth, StoreStatus};
 

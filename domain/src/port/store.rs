@@ -20,6 +20,11 @@ pub trait LoadVisitor {
     /// See [`Self::checkpoint`].
     fn block(&mut self, body: &[u8]) -> Result<(), StoreError>;
 
+    /// Returns whether the visitor needs an older history block than those that it has seen.
+    fn needs_history(&self) -> bool {
+        true
+    }
+
     /// Visits a frame since the checkpoint. Frames come in the order of their sequences.
     ///
     /// # Errors

@@ -117,6 +117,10 @@ impl LoadVisitor for Rewind {
         Ok(self.undo(body)?)
     }
 
+    fn needs_history(&self) -> bool {
+        self.walking.as_ref().is_some_and(|past| past.revision > self.revision)
+    }
+
     fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
         let change = decode(record)?;
         let next = change.apply(self.state.take())?;

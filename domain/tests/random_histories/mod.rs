@@ -58,7 +58,9 @@ impl Stored {
     pub(crate) fn visit(&self, visitor: &mut dyn LoadVisitor) {
         visitor.checkpoint(self.state.clone()).expect("bodies are ours");
         for block in self.blocks.values().rev() {
-            visitor.block(&block.body).expect("bodies are ours");
+            if visitor.needs_history() {
+                visitor.block(&block.body).expect("bodies are ours");
+            }
         }
         for frame in &self.frames {
             if !visitor.is_done() {

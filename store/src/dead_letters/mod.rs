@@ -24,11 +24,15 @@ use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::options::StoreOptions;
 use crate::seal::kind;
-use crate::sled_store::SealedRecord;
+use crate::sled_store::{LetterKey, SealedRecord};
 
 /// Maximum number of bytes that a stored letter takes beside its encoded body: keys, headers, the seal, and what
 /// compression adds to an incompressible body.
 const OVERHEAD_BYTES: u64 = 256;
+
+/// Identifies a stored letter. Ids of one source are in the order of the rejections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LetterId(LetterKey);
 
 /// Stores dead letters. A separate thread writes them.
 pub struct DeadLetterStore {
@@ -57,15 +61,36 @@ impl DeadLetterStore {
     /// # Errors
     /// The stored letters could not be read.
     pub fn read_all(&self) -> Result<Vec<DeadLetter>, StoreError> {
-        let open = |letter: SealedRecord| {
-            // The key of an erased user or of an expired day is destroyed, so the letter cannot be read.
-            let cipher = self.engine.cipher(letter.slot, letter.generation).ok()?;
-            let body = self.engine.sled.open_record(&cipher, kind::DEAD_LETTER, &letter).ok()?;
-            body::decode(&body)
-        };
-        let mut letters: Vec<_> = self.engine.sled.letters()?.into_iter().filter_map(open).collect();
+        let stored = self.engine.sled.letters(&[])?;
+        let mut letters: Vec<_> = stored.iter().filter_map(|(_, sealed)| self.open(sealed)).collect();
         letters.sort_by_key(|letter| letter.rejected_at);
         Ok(letters)
+    }
+
+    /// Reads the letters of a source with their ids, oldest first.
+    ///
+    /// # Errors
+    /// The stored letters could not be read.
+    pub fn read_source(&self, source: &str) -> Result<Vec<(LetterId, DeadLetter)>, StoreError> {
+        let stored = self.engine.sled.letters(&source_tag(source))?;
+        let letters = stored.iter().filter_map(|(key, sealed)| Some((LetterId(*key), self.open(sealed)?)));
+        // Another source may have the same tag.
+        Ok(letters.filter(|(_, letter)| letter.source == source).collect())
+    }
+
+    /// Reads one letter; `None` if it is not stored any more or cannot be opened any more.
+    ///
+    /// # Errors
+    /// The stored letter could not be read.
+    pub fn read(&self, id: &LetterId) -> Result<Option<DeadLetter>, StoreError> {
+        Ok(self.engine.sled.letter(&id.0)?.and_then(|sealed| self.open(&sealed)))
+    }
+
+    /// Opens a letter. The key of an erased user or of an expired day is destroyed, so their letters cannot be opened.
+    fn open(&self, letter: &SealedRecord) -> Option<DeadLetter> {
+        let cipher = self.engine.cipher(letter.slot, letter.generation).ok()?;
+        let body = self.engine.sled.open_record(&cipher, kind::DEAD_LETTER, letter).ok()?;
+        body::decode(&body)
     }
 
     /// Returns the number of bytes that all letters take in the store, including those that wait to be written.

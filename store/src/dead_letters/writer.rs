@@ -14,7 +14,7 @@ use crate::journal::NewestFrame;
 use crate::keyring::FIRST_GENERATION;
 use crate::load::newest_frame;
 use crate::seal::{Cipher, NOBODY, kind};
-use crate::sled_store::{LETTER_KEY_BYTES, NewLetter, SealedRecord, SourceTag};
+use crate::sled_store::{LetterKey, NewLetter, SealedRecord, SourceTag};
 use crate::user_hash::UserHash;
 
 const MICROS_PER_DAY: i64 = 24 * 3600 * 1_000_000;
@@ -208,8 +208,8 @@ fn seal(engine: &Engine, letter: &DeadLetter, day: u32, tag: SourceTag) -> Resul
 
 /// Returns the key of a letter in sled: the tag of its source, the time, 8 random bytes and the hash of its user. So
 /// the letters of a source are in the order of their rejection.
-fn letter_key(engine: &Engine, letter: &DeadLetter, tag: SourceTag, user: &UserHash) -> [u8; LETTER_KEY_BYTES] {
-    let mut key = [0; LETTER_KEY_BYTES];
+fn letter_key(engine: &Engine, letter: &DeadLetter, tag: SourceTag, user: &UserHash) -> LetterKey {
+    let mut key: LetterKey = [0; size_of::<LetterKey>()];
     key[..4].copy_from_slice(&tag);
     key[4..12].copy_from_slice(&letter.rejected_at.max(0).to_be_bytes());
     engine.entropy.fill(&mut key[12..20]);

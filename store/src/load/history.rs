@@ -20,6 +20,9 @@ pub(super) fn visit_history(
     // The block before the first one that starts after `since` may also hold later revisions.
     let first = since.saturating_add(1);
     for key in engine.sled.side_records_since(user, SideKind::HISTORY, first)?.into_iter().rev() {
+        if !visitor.needs_history() {
+            break;
+        }
         if let Some(block) = open_side_record(engine, user, key, (generation, cipher))? {
             visitor.block(&block.body)?;
         }

@@ -11,15 +11,17 @@ use crate::user_hash::UserHash;
 /// Stands for a source at the start of each key, so that the letters of a source are adjacent.
 pub(crate) type SourceTag = [u8; 4];
 
-/// Bytes of a letter's key: its source, the time of the rejection, random bytes, and the hash of its user.
-pub(crate) const LETTER_KEY_BYTES: usize = 36;
+/// A letter's key: the tag of its source, the time of the rejection, random bytes, and the hash of its user.
+pub(crate) type LetterKey = [u8; LETTER_KEY_BYTES];
+
+const LETTER_KEY_BYTES: usize = 36;
 const CHUNK_KEY_BYTES: usize = LETTER_KEY_BYTES + 2;
 /// Maximum number of keys that one batch removes.
 const REMOVE_AT_ONCE: usize = 256;
 
 /// A letter to be stored.
 pub(crate) struct NewLetter {
-    pub(crate) key: [u8; LETTER_KEY_BYTES],
+    pub(crate) key: LetterKey,
     pub(crate) record: SealedRecord,
 }
 
@@ -67,22 +69,27 @@ impl SledStore {
         })
     }
 
-    /// Returns all letters, source by source, sealed.
-    pub(crate) fn letters(&self) -> Result<Vec<SealedRecord>, StoreError> {
+    /// Returns the letters whose keys start with `prefix`, sealed, in the order of their keys. A source's tag is the
+    /// prefix of its letters.
+    pub(crate) fn letters(&self, prefix: &[u8]) -> Result<Vec<(LetterKey, SealedRecord)>, StoreError> {
         let collect = |tree: &sled::Tree| {
-            let mut letters: Vec<SealedRecord> = Vec::new();
-            for key in tree.iter().keys() {
+            let mut letters = Vec::new();
+            for key in tree.scan_prefix(prefix).keys() {
                 let key = key.map_err(unavailable)?;
-                if key.len() == CHUNK_KEY_BYTES
-                    && let Some((prefix, [0, 0])) = key.split_last_chunk()
-                    && let Some(user) = prefix.last_chunk()
+                if let Some((letter, [0, 0])) = key.split_last_chunk()
+                    && let Ok(letter) = LetterKey::try_from(letter)
                 {
-                    letters.extend(read(tree, prefix, UserHash(*user))?);
+                    letters.extend(read_letter(tree, &letter)?.map(|record| (letter, record)));
                 }
             }
             Ok(letters)
         };
         self.with(|trees| Ok(collect(&trees.letters))).map_err(unavailable)?
+    }
+
+    /// Returns the letter with a key, sealed.
+    pub(crate) fn letter(&self, key: &LetterKey) -> Result<Option<SealedRecord>, StoreError> {
+        self.with(|trees| Ok(read_letter(&trees.letters, key))).map_err(unavailable)?
     }
 
     /// Removes the letters of a source that were rejected before `end`.
@@ -136,6 +143,10 @@ impl SledStore {
     pub(crate) fn remove_daily_slot(&self, day: u32) -> sled::Result<()> {
         self.with(|trees| trees.daily_keys.remove(day.to_be_bytes()).map(|_| ()))
     }
+}
+
+fn read_letter(letters: &sled::Tree, key: &LetterKey) -> Result<Option<SealedRecord>, StoreError> {
+    read(letters, key, UserHash(*key.last_chunk().unwrap_or(&[0; 16])))
 }
 
 /// Returns the bytes that the letters of a source take.

@@ -21,7 +21,7 @@ use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
 use parking_lot::RwLock;
 
-pub(crate) use letters::{LETTER_KEY_BYTES, NewLetter, SourceTag};
+pub(crate) use letters::{LetterKey, NewLetter, SourceTag};
 pub(crate) use meta::Meta;
 pub(crate) use record::SealedRecord;
 pub(crate) use write::FoldedUser;

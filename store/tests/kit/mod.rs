@@ -216,6 +216,15 @@ pub(crate) fn load_history(reader: &dyn ProfileStore, number: usize, since: u64)
     sequence.map(|sequence| Loaded { sequence, ..loaded })
 }
 
+/// Asserts that a user's state and history are of the same fold: both hold every folded frame once.
+#[track_caller]
+pub(crate) fn check_history(store: &Store, number: usize, what: &str) {
+    let Some(loaded) = load_history(&*store.reader, number, 0) else { return };
+    let history = loaded.blocks.iter().flat_map(|block| split(block).expect("frames"));
+    let state = split(loaded.state.as_deref().unwrap_or_default()).expect("frames");
+    assert!(history.eq(state), "{what}: the history of user {number} does not fit the state");
+}
+
 /// Returns all frames of a user that the store has, folded or not.
 #[track_caller]
 pub(crate) fn frames(store: &Store, number: usize) -> Vec<Vec<u8>> {

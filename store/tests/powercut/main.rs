@@ -16,7 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use image::{DiskImage, random_survival};
-use kit::{frames, open, options, record, seed, try_load, try_open};
+use kit::{check_history, frames, open, options, record, seed, try_load, try_open};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use recording::{Operation, Recording};
@@ -25,6 +25,8 @@ const ROOT: &str = "RECORDER_ROOT";
 const GROUP: &str = "STORE_TEST_GROUP";
 const GROUPS: &str = "STORE_TEST_GROUPS";
 const USERS: usize = 6000;
+/// The history of one in so many users is checked, too.
+const HISTORY_OF_EACH: usize = 4;
 
 /// (records in a group, groups in a run, images of it)
 const RUNS: [(usize, usize, usize); 8] = [
@@ -121,6 +123,9 @@ fn check(what: &str, data: &Path, acknowledged: &Acknowledged, random: &mut StdR
         assert!(found_frames >= sequence, "{what}: user {number} has {found_frames} of {sequence} acknowledged frames");
         for (frame, sequence) in found.iter().zip(1..) {
             assert_eq!(frame, &body(number, sequence), "{what}: user {number}");
+        }
+        if number % HISTORY_OF_EACH == 0 {
+            check_history(&store, number, what);
         }
     }
     // The store takes the next record.

@@ -55,6 +55,31 @@ fn letters_with_and_without_a_user_are_read_back_and_are_never_stored_unencrypte
 }
 
 #[test]
+fn letters_of_a_source_are_listed_oldest_first_and_read_again_by_their_ids() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    for (day, source) in [(20_002, "schemes"), (20_001, "trust"), (20_000, "schemes"), (20_001, "schemes")] {
+        let letter = DeadLetter { source: source.to_owned(), ..letter(None, day * DAY) };
+        store.dead_letters.keep(letter).expect("kept");
+    }
+    close(store);
+
+    let store = open(dir.path());
+    let days = |source: &str| {
+        let letters = store.dead_letters.read_source(source).expect("reads");
+        for (id, letter) in &letters {
+            let again = store.dead_letters.read(id).expect("reads").expect("the same letter");
+            assert_eq!((again.rejected_at, &*again.source), (letter.rejected_at, source));
+        }
+        letters.iter().map(|(_, letter)| letter.rejected_at / DAY).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (days("schemes"), days("trust"), days("identity")),
+        (vec![20_000, 20_001, 20_002], vec![20_001], vec![])
+    );
+}
+
+#[test]
 fn letters_expire_after_30_days_together_with_their_daily_key() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::kit::{frames, load_history, open, options, record, seed, split, try_load, try_open, user};
+use crate::kit::{check_history, frames, open, options, record, seed, try_load, try_open, user};
 
 const DIRECTORY: &str = "STORE_TEST_KILL_DIRECTORY";
 const USERS: usize = 40;
@@ -85,11 +85,7 @@ fn kill_rounds(rounds: usize, longest: Duration) {
             for (frame, sequence) in found.iter().zip(1..) {
                 assert_eq!(frame, &body(number, sequence), "round {round}");
             }
-            if let Some(history) = load_history(&*store.reader, number, 0) {
-                let blocks = history.blocks.iter().flat_map(|block| split(block).expect("frames"));
-                let state = split(history.state.as_deref().unwrap_or_default()).expect("frames");
-                assert!(blocks.eq(state), "round {round}: the state and the history of user {number} are of one fold");
-            }
+            check_history(&store, number, &format!("round {round}"));
             // Frames whose acknowledgement was not printed may be there, and then have to stay.
             *acknowledged = found.len() as u64;
         }

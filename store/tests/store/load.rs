@@ -7,7 +7,7 @@ use domain::port::store::{LoadVisitor, StoreError};
 use store::StoreOptions;
 
 use crate::kit::faulty_disk::FaultyDisk;
-use crate::kit::{append_one, frames, options, try_open, user};
+use crate::kit::{BLOCK_FRAMES, append_one, frames, open, options, try_open, user};
 
 /// Records the number of disk reads at each call.
 struct ReadCounter {
@@ -15,6 +15,8 @@ struct ReadCounter {
     at_checkpoint: usize,
     /// With the length of the frame.
     at_frames: Vec<(usize, usize)>,
+    /// Number of history blocks that were visited.
+    blocks: usize,
     wanted: usize,
 }
 
@@ -26,7 +28,12 @@ impl LoadVisitor for ReadCounter {
     }
 
     fn block(&mut self, _: &[u8]) -> Result<(), StoreError> {
+        self.blocks += 1;
         Ok(())
+    }
+
+    fn needs_history(&self) -> bool {
+        self.blocks < self.wanted
     }
 
     fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
@@ -54,7 +61,7 @@ fn count_reads(count: u64, bytes: usize, wanted: usize) -> ReadCounter {
     }
     drop(store);
     let store = open();
-    let mut counter = ReadCounter { disk: disk.clone(), at_checkpoint: 0, at_frames: Vec::new(), wanted };
+    let mut counter = ReadCounter { disk: disk.clone(), at_checkpoint: 0, at_frames: Vec::new(), blocks: 0, wanted };
     assert_eq!(store.reader.load(&user(1), &mut counter).expect("reads"), Some(count));
     let expected: Vec<_> = (1..=count).map(|sequence| vec![sequence as u8; bytes]).collect();
     assert!(frames(&store, 1) == expected, "all frames, in order");
@@ -76,6 +83,22 @@ fn frames_of_a_long_chain_are_read_when_their_turn_comes() {
 fn frames_of_a_short_chain_are_read_once() {
     let counter = count_reads(20, 1000, usize::MAX);
     assert_eq!(counter.at_frames, vec![(counter.at_checkpoint, 1000); 20]);
+}
+
+#[test]
+fn a_visitor_that_has_enough_blocks_gets_no_older_ones() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut store = open(directory.path());
+    for sequence in 1..=5 * BLOCK_FRAMES as u64 {
+        append_one(&mut store, 1, sequence, vec![1]);
+    }
+    store.closer.checkpoint().expect("a checkpoint");
+    for wanted in [0, 2, 5, 9] {
+        let (disk, at_frames) = (FaultyDisk::default(), Vec::new());
+        let mut counter = ReadCounter { disk, at_checkpoint: 0, at_frames, blocks: 0, wanted };
+        store.reader.load_history(&user(1), 0, &mut counter).expect("reads");
+        assert_eq!(counter.blocks, wanted.min(5));
+    }
 }
 
 #[test]

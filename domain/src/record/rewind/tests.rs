@@ -20,7 +20,7 @@ fn profile(revision: u64) -> Profile {
     let list = format!("[{},{},{}]", scheme("a", "active"), scheme("b", status), scheme("c", "applied"));
     let mut profile = Profile::default();
     profile.set(Leaf::EligibilityEligibleSchemes, Some(CanonicalJson::from_canonical(list)));
-    profile.set(Leaf::EconomicTaxRegime, (revision % 2 == 0).then(|| CanonicalJson::string("old")));
+    profile.set(Leaf::EconomicTaxRegime, revision.is_multiple_of(2).then(|| CanonicalJson::string("old")));
     profile
 }
 
