@@ -178,7 +178,7 @@ fn unreadable(number: u32, fault: SegmentHeaderFault) -> LogError {
         SegmentHeaderFault::Unavailable(source) => {
             StoreError::Unavailable { doing: "reading the journal", source: source.into() }
         }
-        SegmentHeaderFault::Damaged | SegmentHeaderFault::Format(_) => {
+        SegmentHeaderFault::Damaged | SegmentHeaderFault::Format(_) | SegmentHeaderFault::Reserved => {
             StoreError::Damaged { what: format!("the header of segment {}", number + 1) }
         }
     };

@@ -196,6 +196,9 @@ pub(crate) fn parse_item(bytes: &[u8]) -> SegmentItem<'_> {
         (format, _) if format > FRAME_FORMAT => {
             SegmentItem::Newer { what: "a frame of the journal", found: format.into(), supported: FRAME_FORMAT.into() }
         }
+        (_, MARK_KIND) if length == MARK_BYTES && item[RESERVED_AT..MAGIC_AT].iter().any(|byte| *byte != 0) => {
+            SegmentItem::Newer { what: "a reserved field of a mark of the journal", found: 1, supported: 0 }
+        }
         (_, MARK_KIND) if length == MARK_BYTES && item[MAGIC_AT..].starts_with(MARK_MAGIC) => {
             SegmentItem::Mark { epoch: u64_at(item, EPOCH_AT), position: Position::from_u64(u64_at(item, POSITION_AT)) }
         }

@@ -209,6 +209,7 @@ fn open_checked(segments: &Segments, number: u32) -> Result<(Arc<dyn DiskFile>, 
         SegmentHeaderFault::Unavailable(source) => unreadable(source),
         SegmentHeaderFault::Damaged => damaged(format!("the header of segment {number} cannot be read")),
         SegmentHeaderFault::Format(found) => other_format(found),
+        SegmentHeaderFault::Reserved => OpenError::other_format("a reserved field of a segment of the journal", 1, 0),
     })?;
     if (header.number, header.epoch) != (number, segments.epoch()) {
         return Err(damaged(format!("segment {number} belongs elsewhere")));

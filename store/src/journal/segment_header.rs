@@ -28,10 +28,12 @@ pub(super) const SEGMENT_FORMAT: u16 = 3;
 const MAGIC: &[u8; 8] = b"PSJOURNL";
 
 const FORMAT_AT: usize = 8;
+const RESERVED_AT: usize = 10;
 const EPOCH_AT: usize = 16;
 const NUMBER_AT: usize = 24;
 const PREVIOUS_END_AT: usize = 28;
 const MOVED_BYTES_AT: usize = 32;
+const SECOND_RESERVED_AT: usize = 36;
 const MOVED_ORIGIN_AT: usize = 40;
 const CRC_AT: usize = 48;
 /// Bytes of the header that are used.
@@ -77,6 +79,8 @@ pub(crate) enum SegmentHeaderFault {
     Damaged,
     /// The format is another one than [`SEGMENT_FORMAT`].
     Format(u16),
+    /// A reserved field is in use, so a newer release wrote the segment.
+    Reserved,
 }
 
 impl SegmentHeader {
@@ -108,6 +112,10 @@ impl SegmentHeader {
         if !crc_matches(&bytes, CRC_AT) {
             return Err(SegmentHeaderFault::Damaged);
         }
+        let mut reserved = bytes[RESERVED_AT..EPOCH_AT].iter().chain(&bytes[SECOND_RESERVED_AT..MOVED_ORIGIN_AT]);
+        if reserved.any(|byte| *byte != 0) {
+            return Err(SegmentHeaderFault::Reserved);
+        }
         let origin = Position::from_u64(u64_at(&bytes, MOVED_ORIGIN_AT));
         Ok(Self {
             epoch: u64_at(&bytes, EPOCH_AT),
@@ -115,5 +123,39 @@ impl SegmentHeader {
             previous_end: u32_at(&bytes, PREVIOUS_END_AT),
             moved: MovedGroup { origin, bytes: u32_at(&bytes, MOVED_BYTES_AT) },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, RealDisk, write_all_at};
+
+    fn read(bytes: &[u8]) -> Result<SegmentHeader, SegmentHeaderFault> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = RealDisk.create(&dir.path().join("segment")).expect("a file");
+        write_all_at(&*file, bytes, 0).expect("written");
+        SegmentHeader::read(&*file)
+    }
+
+    #[test]
+    fn a_header_has_the_bytes_that_the_table_above_shows_and_its_reserved_fields_are_zero() {
+        let moved = MovedGroup { origin: Position::new(1, 0x0203), bytes: 4 };
+        let header = SegmentHeader { epoch: 5, number: 6, previous_end: 7, moved };
+        let bytes = header.encode();
+        let fields = [
+            &b"PSJOURNL\x03\x00\x00\x00\x00\x00\x00\x00"[..],
+            &[5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0],
+            &[4, 0, 0, 0, 0, 0, 0, 0, 3, 2, 0, 0, 1, 0, 0, 0],
+        ];
+        assert_eq!(bytes[..CRC_AT], fields.concat());
+        assert_eq!(read(&bytes).expect("it was written"), header);
+        for at in [RESERVED_AT, EPOCH_AT - 1, SECOND_RESERVED_AT] {
+            let mut reserved = bytes;
+            reserved[at] = 1;
+            assert!(matches!(read(&reserved), Err(SegmentHeaderFault::Damaged)));
+            put_crc(&mut reserved, CRC_AT);
+            assert!(matches!(read(&reserved), Err(SegmentHeaderFault::Reserved)));
+        }
     }
 }

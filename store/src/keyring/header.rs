@@ -28,6 +28,7 @@ const MAGIC: &[u8; 8] = b"PSKEYRNG";
 const KEYRING_FORMAT: u16 = 1;
 
 const FORMAT_AT: usize = 8;
+const RESERVED_AT: usize = 10;
 const MASTER_VERSION_AT: usize = 12;
 const NONCE_AT: usize = 16;
 const RING_KEY_AT: usize = NONCE_AT + NONCE_BYTES;
@@ -86,6 +87,11 @@ impl KeyringHeader {
         }
         if !crc_matches(bytes, CRC_AT) {
             return Err(damaged("its checksum is wrong"));
+        }
+        let reserved = u16_at(bytes, RESERVED_AT);
+        if reserved != 0 {
+            let what = "a reserved field of the keyring";
+            return Err(OpenError::NewerFormat { what, found: reserved, supported: 0 });
         }
         let ring_key = master_cipher(master)
             .unwrap_key(&array_at(bytes, NONCE_AT), label(kind::RING_KEY), &array_at(bytes, RING_KEY_AT))

@@ -81,7 +81,7 @@ pub(super) fn decode(
     if bytes[STATE_AT] == DESTROYED {
         return Err(damaged("was destroyed"));
     }
-    if !bytes.starts_with(&[LIVE, SLOT_FORMAT, kind::DATA_KEY]) || u32_at(bytes, TENANT_AT) != TENANT {
+    if !bytes.starts_with(&[LIVE, SLOT_FORMAT, kind::DATA_KEY, 0]) || u32_at(bytes, TENANT_AT) != TENANT {
         return Err(damaged("holds no key of this format"));
     }
     if u32_at(bytes, GENERATION_AT) != generation {

@@ -242,20 +242,22 @@ fn content(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 fn a_store_of_an_older_format_is_refused_before_anything_is_changed() {
     let dir = tempfile::tempdir().expect("a directory");
     crashed(dir.path(), 3);
-    for path in segment_paths(dir.path()) {
-        // The header of format 1: 32 bytes and their checksum.
-        let mut bytes = fs::read(&path).expect("a segment");
-        bytes[SEGMENT_FORMAT_AT..SEGMENT_FORMAT_AT + 2].copy_from_slice(&1_u16.to_le_bytes());
-        bytes[FIRST_FORMAT_BYTES..SEGMENT_HEADER_USED_BYTES].fill(0);
-        let crc = crc32c(&bytes[..FIRST_FORMAT_BYTES]);
-        bytes[FIRST_FORMAT_BYTES..FIRST_FORMAT_BYTES + 4].copy_from_slice(&crc.to_le_bytes());
-        fs::write(&path, &bytes).expect("written");
+    // The header of format 1 is 32 bytes and their checksum; that of format 2 is as today's.
+    for (format, header_bytes) in [(2_u16, SEGMENT_HEADER_USED_BYTES - 4), (1, FIRST_FORMAT_BYTES)] {
+        for path in segment_paths(dir.path()) {
+            let mut bytes = fs::read(&path).expect("a segment");
+            bytes[SEGMENT_FORMAT_AT..SEGMENT_FORMAT_AT + 2].copy_from_slice(&format.to_le_bytes());
+            bytes[header_bytes..SEGMENT_HEADER_USED_BYTES].fill(0);
+            let crc = crc32c(&bytes[..header_bytes]);
+            bytes[header_bytes..header_bytes + 4].copy_from_slice(&crc.to_le_bytes());
+            fs::write(&path, &bytes).expect("written");
+        }
+        let before = content(dir.path());
+        let error = refusal(dir.path());
+        assert!(matches!(error, OpenError::OlderFormat { found, supported: 3, .. } if found == format), "{error}");
+        assert!(error.to_string().contains("start with an empty data directory"), "{error}");
+        assert!(content(dir.path()) == before, "nothing was changed");
     }
-    let before = content(dir.path());
-    let error = refusal(dir.path());
-    assert!(matches!(error, OpenError::OlderFormat { found: 1, supported: 3, .. }), "{error}");
-    assert!(error.to_string().contains("start with an empty data directory"), "{error}");
-    assert!(content(dir.path()) == before, "nothing was changed");
 }
 
 fn crc32c(bytes: &[u8]) -> u32 {
