@@ -10,6 +10,7 @@
 //! | group | the frames of one append: one write and one sync |
 //! | segment | one file of the journal |
 //! | fold | apply frames to a user's state; the domain supplies the function |
+//! | side record | what is stored beside a user's state and read only when needed, such as a block of history |
 //! | seal | encrypt and authenticate, under a data key of the keyring |
 //! | slot | where the keyring holds one data key; its generation counts erasures |
 //! | reserve | disk space and descriptors that are kept for reopening sled |

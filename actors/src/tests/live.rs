@@ -1,6 +1,7 @@
 //! Live subscribers, with every part run by hand.
 
 use domain::event::{FeedEvent, RegisterPath};
+use domain::record::Cause;
 use domain::source::Source;
 use domain::table::Leaf;
 use serde_json::Value;
@@ -389,5 +390,12 @@ fn the_citizens_consent_is_written_later_than_what_it_overwrites() {
         assert_eq!(harness.ask(put).await, Ok(Status::Applied { revision: 2 }));
         let view = harness.view(1, citizen(1)).await.expect("known");
         assert!(String::from_utf8_lossy(&view.body).contains(r#""data_sharing_level":"minimal""#));
+        let causes = harness.fixture.store.causes(&user(1));
+        let [Cause::Feed { source: Source::Consent, .. }, Cause::Person { person, source: Source::Consent, .. }] =
+            &causes[..]
+        else {
+            panic!("{causes:?}")
+        };
+        assert_eq!(person.as_str(), user(1).as_str());
     });
 }

@@ -91,6 +91,13 @@ impl RamStore {
         states
     }
 
+    /// Returns the causes of a user's revisions, oldest first.
+    pub(super) fn causes(&self, user: &UserId) -> Vec<record::Cause> {
+        let folded = record::Replay.fold(None, None, &self.0.lock().frames[user]).expect("frames fold");
+        let entries = folded.put.iter().flat_map(|block| record::entries(&block.body).expect("a block"));
+        entries.map(|entry| entry.cause).collect()
+    }
+
     /// Lets the journal work again. Of the records of unknown fate, the first `kept` turn out to be durable.
     pub(super) fn restart(&self, kept: usize) {
         let mut log = self.0.lock();
