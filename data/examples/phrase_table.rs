@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use data::{Population, PopulationOptions};
+use data::{Population, PopulationOptions, Scheme};
 use domain::canonical::CanonicalJson;
 use domain::day::Day;
 use domain::event::RegisterPath;
@@ -24,13 +24,13 @@ use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
 use domain::table::{FIELDS, Leaf, Member, ValueType};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// How many people's values are counted.
 const USERS: u64 = 4_000;
 /// Maximum number of changes of a person after the first events.
 const UPDATES: u64 = 12;
-/// How often an array must occur to become one phrase.
+/// How often an array or the end of an object must occur to become one phrase.
 const FREQUENT: u64 = 4;
 /// The leaves whose values differ from person to person.
 const PERSONAL: [Leaf; 3] = [Leaf::IdentityDisplayName, Leaf::IdentityToken, Leaf::DemographicsPincode];
@@ -56,47 +56,70 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Counts the phrases of all values: arrays and pairs first, because the strings inside need no code of their own.
+/// Counts the phrases of all values: ends of objects first, then arrays and strings that are not within those before,
+/// because they need no code of their own there.
 fn count(values: &[Value]) -> HashMap<String, u64> {
-    let mut arrays = HashMap::new();
-    values.iter().for_each(|value| count_arrays(value, &mut arrays));
-    arrays.retain(|_, often| *often >= FREQUENT);
     let mut phrases = facts();
-    for value in values {
-        count_strings(value, &arrays, &mut phrases);
+    let mut spans = HashMap::new();
+    for kind in [Kind::End, Kind::Array, Kind::String] {
+        let mut counted = HashMap::new();
+        values.iter().for_each(|value| count_kind(kind, value, &spans, &mut counted));
+        if kind != Kind::String {
+            counted.retain(|_, often| *often >= FREQUENT);
+            spans.extend(counted.clone());
+        }
+        counted.into_iter().for_each(|(phrase, often)| *phrases.entry(phrase).or_default() += often);
     }
-    phrases.extend(arrays);
     phrases
 }
 
-fn count_arrays(value: &Value, arrays: &mut HashMap<String, u64>) {
-    match value {
-        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_string) => {
-            *arrays.entry(value.to_string()).or_default() += 1;
-        }
-        Value::Array(items) => items.iter().for_each(|item| count_arrays(item, arrays)),
-        Value::Object(members) => members.values().for_each(|member| count_arrays(member, arrays)),
-        _ => {}
-    }
+/// A kind of phrase.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    End,
+    Array,
+    String,
 }
 
-fn count_strings(value: &Value, arrays: &HashMap<String, u64>, phrases: &mut HashMap<String, u64>) {
-    let mut add = |phrase: String| *phrases.entry(phrase).or_default() += 1;
+/// Where an object's end may be one phrase: from the value of the first name on; the names are the last of the object.
+const ENDS: [&[&str]; 3] =
+    [&["matched_rules", "scheme_id", "scheme_name"], &["scheme_id", "scheme_name"], &["priority", "type"]];
+
+/// Returns the text of an object's end, if it has these names.
+fn end(members: &Map<String, Value>, names: &[&str]) -> Option<String> {
+    let mut text = String::new();
+    for (index, name) in names.iter().enumerate() {
+        if index > 0 {
+            text.push_str(&format!(",\"{name}\":"));
+        }
+        text.push_str(&members.get(*name)?.to_string());
+    }
+    (members.keys().next_back().map(String::as_str) == names.last().copied()).then_some(text)
+}
+
+/// Counts the phrases of a kind that are not within a span.
+fn count_kind(kind: Kind, value: &Value, spans: &HashMap<String, u64>, counted: &mut HashMap<String, u64>) {
+    let mut add = |phrase: String| *counted.entry(phrase).or_default() += 1;
     match value {
-        Value::String(text) if text.starts_with("dl_") => add(quoted(stem(text))),
-        Value::String(text) if !is_time(text) => add(quoted(text)),
-        Value::Array(_) if arrays.contains_key(&value.to_string()) => {}
-        Value::Array(items) => items.iter().for_each(|item| count_strings(item, arrays, phrases)),
-        Value::Object(members) => {
-            if let (Some(Value::String(id)), Some(Value::String(name))) =
-                (members.get("scheme_id"), members.get("scheme_name"))
-            {
-                add(pair(id, name));
+        Value::String(text) if kind == Kind::String && text.starts_with("dl_") => add(quoted(stem(text))),
+        Value::String(text) if kind == Kind::String && !is_time(text) => add(quoted(text)),
+        Value::Array(items) => {
+            let strings = !items.is_empty() && items.iter().all(Value::is_string);
+            if kind == Kind::Array && strings {
+                return add(value.to_string());
             }
-            let covered = members.contains_key("scheme_name");
-            let rest =
-                members.iter().filter(|(key, _)| !covered || !matches!(key.as_str(), "scheme_id" | "scheme_name"));
-            rest.for_each(|(_, member)| count_strings(member, arrays, phrases));
+            if !strings || !spans.contains_key(&value.to_string()) {
+                items.iter().for_each(|item| count_kind(kind, item, spans, counted));
+            }
+        }
+        Value::Object(members) => {
+            if kind == Kind::End {
+                ENDS.iter().filter_map(|names| end(members, names)).take(1).for_each(&mut add);
+            }
+            let known = |names: &&&[&str]| end(members, names).is_some_and(|end| spans.contains_key(&end));
+            let covered = ENDS.iter().find(known).copied().unwrap_or_default();
+            let rest = members.iter().filter(|(name, _)| !covered.contains(&name.as_str()));
+            rest.for_each(|(_, member)| count_kind(kind, member, spans, counted));
         }
         _ => {}
     }
@@ -119,9 +142,11 @@ fn quoted(text: &str) -> String {
     CanonicalJson::string(text).as_str().to_owned()
 }
 
-/// Returns the end of a scheme from its id on.
-fn pair(id: &str, name: &str) -> String {
-    format!("{},\"scheme_name\":{}", quoted(id), quoted(name))
+/// Returns the ends of a scheme.
+fn ends(scheme: &Scheme) -> [String; 2] {
+    let rules: Vec<String> = scheme.rules.keys().map(|rule| quoted(rule)).collect();
+    let short = format!("{},\"scheme_name\":{}", quoted(&scheme.id), quoted(&scheme.name));
+    [format!("[{}],\"scheme_id\":{short}", rules.join(",")), short]
 }
 
 /// Returns the phrases that are known whether or not somebody of the sample has them.
@@ -150,7 +175,7 @@ fn facts() -> HashMap<String, u64> {
     texts.extend((0..20_000).map(|user| population.person(user).given_name));
     let mut facts: HashMap<String, u64> = texts.into_iter().map(|text| (quoted(text), 0)).collect();
     facts.extend(Member::ALL.iter().map(|member| (quoted(&format!("{}.*", member.name())), 0)));
-    facts.extend(data::schemes().iter().map(|scheme| (pair(&scheme.id, &scheme.name), 0)));
+    facts.extend(data::schemes().iter().flat_map(ends).map(|end| (end, 0)));
     facts
 }
 

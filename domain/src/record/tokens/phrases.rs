@@ -2,8 +2,8 @@
 //!
 //! `phrases.txt` holds one phrase a line, the most frequent first, and is append-only: stored bytes name a phrase by
 //! its line, so a line is never changed, moved or removed. `cargo run --release -p data --example phrase_table` appends
-//! what it lacks. A phrase is JSON text as it stands in a value: a string (a *word*), a whole array of strings, or a
-//! scheme from its id to its end (both are *spans*).
+//! what it lacks. A phrase is JSON text as it stands in a value: a string (a *word*), or a *span*: a whole array of
+//! strings, or what an object ends in, such as a scheme from its rules on.
 
 use super::bytes::{put_varint, take_byte, take_varint};
 use super::codes::{LONG_PHRASE, MAX_PHRASES, SHORT_PHRASES};

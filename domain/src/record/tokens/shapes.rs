@@ -22,13 +22,16 @@ macro_rules! shape {
 /// The shapes by their number. Append-only: stored bytes name a shape by its position. A shape that begins another one
 /// stands behind it.
 pub(super) static SHAPES: [Shape; COUNT] = [
-    // Schemes with a known name, and with any other.
+    // Schemes: with any name, with a known name, with a known name and its rules.
     shape!("application_status", "confidence", "matched_rules", "scheme_id", "scheme_name"),
     shape!(span "application_status", "confidence", "matched_rules", "scheme_id"),
+    shape!(span "application_status", "confidence", "matched_rules"),
     shape!("application_status", "confidence", "deadline", "matched_rules", "scheme_id", "scheme_name"),
     shape!(span "application_status", "confidence", "deadline", "matched_rules", "scheme_id"),
+    shape!(span "application_status", "confidence", "deadline", "matched_rules"),
     shape!("annual_benefit_inr", "application_status", "confidence", "matched_rules", "scheme_id", "scheme_name"),
     shape!(span "annual_benefit_inr", "application_status", "confidence", "matched_rules", "scheme_id"),
+    shape!(span "annual_benefit_inr", "application_status", "confidence", "matched_rules"),
     shape!(
         "annual_benefit_inr",
         "application_status",
@@ -39,9 +42,12 @@ pub(super) static SHAPES: [Shape; COUNT] = [
         "scheme_name"
     ),
     shape!(span "annual_benefit_inr", "application_status", "confidence", "deadline", "matched_rules", "scheme_id"),
-    // Deadlines, as they were sent and as the profile shows them.
+    shape!(span "annual_benefit_inr", "application_status", "confidence", "deadline", "matched_rules"),
+    // Deadlines, as they were sent and as the profile shows them; with a known type for the priority.
     shape!("action_url", "deadline_id", "description", "due_date", "priority", "type"),
+    shape!(span "action_url", "deadline_id", "description", "due_date", "priority"),
     shape!("action_url", "days_remaining", "deadline_id", "description", "due_date", "priority", "type"),
+    shape!(span "action_url", "days_remaining", "deadline_id", "description", "due_date", "priority"),
     // Recommended actions and predicted events.
     shape!("action", "priority", "reason", "scheme_id"),
     shape!("action", "priority", "reason"),
@@ -66,7 +72,7 @@ pub(super) static SHAPES: [Shape; COUNT] = [
     shape!("analytics", "consent", "deadlines", "eligibility", "identity", "metadata", "predictions", "trust"),
 ];
 
-pub(super) const COUNT: usize = 18;
+pub(super) const COUNT: usize = 24;
 
 const _: () = assert!(COUNT <= 0x20, "every shape has a code");
 
