@@ -132,7 +132,7 @@ pub(super) fn take_quoted<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [
 }
 
 /// The dates of 2020 to 2039 in quotes, in a row: most dates are copied from here.
-const TABLE: &str = match std::str::from_utf8(&TABLE_BYTES) {
+static TABLE: &str = match std::str::from_utf8(&TABLE_BYTES) {
     Ok(text) => text,
     Err(_) => panic!("digits are text"),
 };

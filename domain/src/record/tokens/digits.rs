@@ -1,10 +1,10 @@
 //! Decimal digits as text that is made when the crate is compiled.
 
 /// "00" to "99".
-const PAIRS: &str = text(&PAIR_BYTES);
+static PAIRS: &str = text(&PAIR_BYTES);
 static PAIR_BYTES: [u8; 200] = pairs();
 /// "0.00" to "0.99".
-const FRACTIONS: &str = text(&FRACTION_BYTES);
+static FRACTIONS: &str = text(&FRACTION_BYTES);
 static FRACTION_BYTES: [u8; 400] = fractions();
 
 const fn text(bytes: &'static [u8]) -> &'static str {
@@ -45,7 +45,7 @@ pub(super) fn pair(value: usize) -> &'static str {
 
 /// Returns "0.5" or "0.55" of a number of hundredths below 100.
 pub(super) fn fraction(hundredths: usize) -> &'static str {
-    let digits = 4 - usize::from(hundredths % 10 == 0);
+    let digits = 4 - usize::from(hundredths.is_multiple_of(10));
     FRACTIONS.get(hundredths * 4..hundredths * 4 + digits).unwrap_or_default()
 }
 
