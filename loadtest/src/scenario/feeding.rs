@@ -1,26 +1,20 @@
 //! Posts the events of many users: one NDJSON stream per feed, all at the same time.
 
-use crate::http::{self, ResponseLines, Upload};
+mod progress;
+mod sender;
+
+use crate::http::{self, ResponseLines};
 use crate::population::Feeds;
 use crate::tally::Tally;
 use anyhow::{Context, Result, bail};
+use progress::FeedingProgress;
+use sender::Sender;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
-
-/// Number of bytes to send at a time.
-const BATCH: usize = 32 * 1_024;
-/// Maximum number of users that a stream is ahead of the slowest. The mix of events is therefore the same at any time,
-/// although feeds have different numbers of events.
-const MAX_AHEAD: u64 = 2_000;
-/// Number of users after which a stream looks at the time and at the other streams.
-const CHECK_EVERY: u64 = 64;
 
 /// The scopes of a token that may post to every feed.
 pub(crate) const ALL_FEEDS: &str = "feed:identity feed:metadata feed:self feed:eligibility feed:schemes feed:deadlines \
@@ -42,41 +36,6 @@ pub(crate) struct FeedingResult {
     pub(crate) first_rejection: Option<String>,
 }
 
-/// Counts of all streams.
-#[derive(Default)]
-struct FeedingProgress {
-    /// The latest tally of each stream.
-    tallies: RefCell<Vec<Tally>>,
-    sent: Cell<u64>,
-    bytes: Cell<u64>,
-    /// Number of users that each stream has rendered, counted over all rounds; the greatest number for a stream that has
-    /// ended.
-    positions: RefCell<Vec<u64>>,
-    /// Notified when a position changes.
-    moved: Notify,
-    /// The users with any event.
-    users: RefCell<Vec<bool>>,
-    first_rejection: RefCell<Option<String>>,
-}
-
-impl FeedingProgress {
-    fn acknowledged(&self) -> u64 {
-        self.tallies.borrow().iter().map(Tally::acknowledged).sum()
-    }
-
-    fn move_to(&self, stream: usize, position: u64) {
-        self.positions.borrow_mut()[stream] = position;
-        self.moved.notify_waiters();
-    }
-
-    /// Waits until a stream at this position is not too far ahead of the slowest.
-    async fn wait_for_others(&self, position: u64) {
-        while self.positions.borrow().iter().min().is_some_and(|slowest| position > slowest + MAX_AHEAD) {
-            self.moved.notified().await;
-        }
-    }
-}
-
 /// Sends all events of all users until `limit`. Calls `watch` every second with the number of acknowledged events.
 pub(crate) async fn feed(
     address: SocketAddr,
@@ -85,20 +44,18 @@ pub(crate) async fn feed(
     limit: Duration,
     watch: impl Fn(u64),
 ) -> Result<FeedingResult> {
-    let shared = Rc::new(FeedingProgress::default());
-    shared.users.borrow_mut().resize(feeds.users() as usize, false);
+    let shared = Rc::new(FeedingProgress::new(feeds.users()));
     let start = Instant::now();
     let end = start + limit;
     let mut tasks = JoinSet::new();
     for (number, name) in feeds.names().into_iter().enumerate() {
         let (upload, lines) = http::open_stream(address, &format!("/api/v2/feeds/{name}"), token).await?;
-        shared.tallies.borrow_mut().push(Tally::default());
-        shared.positions.borrow_mut().push(0);
+        shared.add_stream();
         let (feeds, shared) = (feeds.clone(), shared.clone());
         tasks.spawn_local(async move {
             // The write half is kept until the response has ended.
-            let send = send(feeds, (number, name), upload, end, &shared);
-            let both = tokio::try_join!(send, read_results(number, lines, &shared));
+            let sender = Sender::new(number, upload, &shared);
+            let both = tokio::try_join!(sender.send_all(&feeds, name, end), read_results(number, lines, &shared));
             both.map(drop).with_context(|| format!("feed `{name}`"))
         });
     }
@@ -123,7 +80,7 @@ pub(crate) async fn feed(
     shared.tallies.borrow().iter().for_each(|tallies| tally += *tallies);
     let first_rejection = shared.first_rejection.take();
     let (sent, bytes) = (shared.sent.get(), shared.bytes.get());
-    let users = shared.users.borrow().iter().filter(|has_events| **has_events).count() as u64;
+    let users = shared.users();
     Ok(FeedingResult { tally, sent, bytes, users, took: start.elapsed(), per_second, first_rejection })
 }
 
@@ -135,43 +92,6 @@ pub(crate) async fn load_users(address: SocketAddr, token: &str, feeds: Rc<Feeds
         bail!("of {} events {} were acknowledged: {said}", fed.sent, fed.tally.acknowledged());
     }
     Ok(())
-}
-
-/// Sends the events of a feed, round by round, and the users of each round from the feed's own start.
-async fn send(
-    feeds: Rc<Feeds>,
-    (number, name): (usize, &str),
-    mut upload: Upload,
-    end: Instant,
-    shared: &FeedingProgress,
-) -> Result<OwnedWriteHalf> {
-    let (start, mut batch, mut lines) = (feeds.start(name), Vec::with_capacity(BATCH * 2), 0);
-    let total = feeds.users() * feeds.rounds();
-    for position in 0..total {
-        let user = (start + position) % feeds.users();
-        let count = feeds.render(name, position / feeds.users(), user, &mut batch);
-        if count > 0 {
-            shared.users.borrow_mut()[user as usize] = true;
-        }
-        lines += count;
-        let is_last = position + 1 == total || (position % CHECK_EVERY == 0 && Instant::now() > end);
-        if batch.len() >= BATCH || (is_last && !batch.is_empty()) {
-            shared.sent.set(shared.sent.get() + lines);
-            shared.bytes.set(shared.bytes.get() + batch.len() as u64);
-            upload.send(&batch).await?;
-            batch.clear();
-            lines = 0;
-        }
-        if is_last {
-            break;
-        }
-        if position % CHECK_EVERY == 0 {
-            shared.move_to(number, position);
-            shared.wait_for_others(position).await;
-        }
-    }
-    shared.move_to(number, u64::MAX - MAX_AHEAD);
-    upload.end().await
 }
 
 /// A line of the response: a result, progress, or the total. Progress and total also contain a tally.

@@ -13,8 +13,9 @@ use std::time::Duration;
 /// What the floor did in a slice.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(super) struct FloorSlice {
-    /// Number of synced events.
+    /// Number of synced events, and of their bytes.
     pub(super) events: u64,
+    pub(super) bytes: u64,
     pub(super) took_s: f64,
     /// Processor time of the floor, and of this generator, in seconds.
     pub(super) cpu_s: f64,
@@ -34,6 +35,7 @@ impl FloorSlice {
         ensure!(fed.tally.acknowledged() == fed.sent, "the bare log lost events: {:?} of {}", fed.tally, fed.sent);
         Ok(Self {
             events: fed.sent,
+            bytes: fed.bytes,
             took_s: fed.took.as_secs_f64(),
             cpu_s: floor.process.cpu().as_secs_f64(),
             own_cpu_s: (own_cpu() - own_before).as_secs_f64(),
@@ -51,6 +53,7 @@ impl FloorSlice {
     pub(super) fn sum(slices: &[Self]) -> Self {
         slices.iter().fold(Self::default(), |sum, slice| Self {
             events: sum.events + slice.events,
+            bytes: sum.bytes + slice.bytes,
             took_s: sum.took_s + slice.took_s,
             cpu_s: sum.cpu_s + slice.cpu_s,
             own_cpu_s: sum.own_cpu_s + slice.own_cpu_s,
