@@ -13,8 +13,8 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "Examples:
   loadtest run --quick
   loadtest run --scenario read --scenario post
-  loadtest run --scenario ingest --users 300000 --seconds 60
-  loadtest run --scenario ingest --set server.checkpoint.interval_s=20 --json report.json
+  loadtest run --scenario ingest --users 300000 --seconds 60 --set server.checkpoint.interval_s=20
+  loadtest run --scenario ingest --json report.json
   loadtest run --scenario my-own.toml
   loadtest run --scenario neighbours --server old/profile-server
   loadtest list";

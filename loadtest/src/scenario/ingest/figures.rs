@@ -80,3 +80,59 @@ fn add_disk(scenario: &IngestScenario, run: &ServerRun, slices: &[FloorSlice; 2]
     report.figure("  written by the bare log", floor.written as f64 / floor.events as f64, "B");
     report.figure("  left after the run", run.disk.used as f64 / 1e6, "MB");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::DiskUsage;
+    use crate::exposition::Exposition;
+    use crate::scenario::feeding::FeedingResult;
+    use crate::server::StopResult;
+    use crate::tally::Tally;
+    use std::time::Duration;
+
+    fn run() -> ServerRun {
+        let fed = FeedingResult {
+            tally: Tally { applied: 900, unchanged: 100, ..Tally::default() },
+            sent: 1_000,
+            bytes: 450_000,
+            users: 100,
+            took: Duration::from_secs(10),
+            per_second: Vec::new(),
+            first_rejection: None,
+        };
+        ServerRun {
+            fed,
+            samples: Vec::new(),
+            cpu_s: 0.02,
+            cpu_to_end_s: 0.03,
+            own_cpu_s: 0.001,
+            journal: 300_000,
+            written: 700_000,
+            peak_memory: 0,
+            disk: DiskUsage { used: 265_000, journal: 100_000, ..DiskUsage::default() },
+            stopped: StopResult { took: Duration::from_secs(4), clean: true, peak_memory: 0 },
+            exposition: Exposition::default(),
+        }
+    }
+
+    #[test]
+    fn the_server_is_compared_with_both_slices_and_states_do_not_count_as_disk_per_event() {
+        let slice = |events, took_s| FloorSlice { events, took_s, cpu_s: 0.001, ..FloorSlice::default() };
+        let text = crate::scenario::find("ingest").expect("built in").1;
+        let Ok(crate::scenario::Scenario::Ingest(scenario)) = crate::scenario::Scenario::read(&text, false, &[]) else {
+            panic!("an ingest scenario")
+        };
+        let mut report = ScenarioReport::new("ingest");
+        add(&scenario, &run(), &[slice(300, 1.0), slice(700, 1.0)], &mut report);
+        let figure =
+            |what: &str| report.figures.iter().find(|figure| figure.what.trim() == what).expect("a figure").value;
+        assert_eq!((figure("durable events"), figure("bare durable log, in the same run")), (100.0, 500.0));
+        assert!((figure("processor time per event") - 20.0).abs() < 1e-9);
+        let ratios: Vec<f64> =
+            report.figures.iter().filter(|it| it.what == "  ratio to the bare log").map(|it| it.value).collect();
+        assert!((ratios[0] - 0.2).abs() < 1e-9 && (ratios[1] - 10.0).abs() < 1e-9, "{ratios:?}");
+        // 300,000 of the journal and 165,000 of the store, less 100 states of 650 bytes, for 1,000 events.
+        assert!((figure("disk per event, beside states") - 400.0).abs() < 1e-9);
+    }
+}

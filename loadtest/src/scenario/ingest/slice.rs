@@ -22,7 +22,7 @@ pub(super) struct FloorSlice {
     pub(super) own_cpu_s: f64,
     /// Bytes that the floor's process wrote to the disk.
     pub(super) written: u64,
-    per_second: Vec<u64>,
+    pub(super) per_second: Vec<u64>,
 }
 
 impl FloorSlice {
