@@ -1,5 +1,5 @@
 # Start with `make demo` and `make test`. `make help` lists all targets.
-.PHONY: demo help test check lint bench ingest attacks instructions pictures
+.PHONY: demo help test check lint bench ingest attacks instructions pictures guard
 
 ## demo: starts a server with the default settings and generated citizens, and keeps posting events
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops the demo, and make sees its exit status instead
@@ -14,6 +14,7 @@ help:
 ## test: runs every test of the workspace, then the clients in Python and Node, whose packages it installs
 test:
 	cargo test --workspace --all-targets
+	python3 -B -m unittest discover loadtest/guard
 	tests/clients/run
 
 ## lint: runs the formatter and clippy; warnings are errors
@@ -44,10 +45,11 @@ attacks:
 	target/release/loadtest run --scenario neighbours --scenario amplification --scenario bodies \
 		--scenario existence $(if $(SERVER),--server $(SERVER))
 
-## instructions: counts the instructions of single requests under valgrind; SERVER=FILE compares with another binary
-instructions:
-	cargo build --release --bin profile-server
-	python3 loadtest/instructions/count.py $(SERVER) target/release/profile-server
+## guard: compares instructions, allocations and bytes of the hot paths with stored figures; UPDATE=1 renews them; SERVER=FILE compares with another binary
+guard:
+	@command -v valgrind >/dev/null || { echo 'make guard needs valgrind: apt-get install valgrind' >&2; exit 1; }
+	cargo build --release --workspace --bin profile-server --example guard_instructions --example guard_memory
+	python3 -B loadtest/guard/guard.py --programs $${CARGO_TARGET_DIR:-target}/release $(if $(UPDATE),--update) $(if $(SERVER),--server $(SERVER))
 
 ## pictures: makes the pictures of the README from a real run; PROGRAM=FILE shows another binary
 pictures:

@@ -1,0 +1,96 @@
+//! Bytes of stored forms, and of users in memory.
+
+use std::io;
+use std::sync::Arc;
+
+use domain::event::FeedEvent;
+use domain::record;
+use domain::state::UserState;
+
+use super::ALLOCATOR;
+use super::guard::chain::{advance, context};
+use super::guard::live;
+use super::ports::{accept, population, rules};
+
+/// Number of users whose stored form is measured.
+const STORED_USERS: u64 = 2_000;
+/// Number of users in memory.
+const LIVE_USERS: u64 = 1_000;
+/// Number of updates of each: those of two months.
+const UPDATES: u64 = 120;
+/// Users in one group of events.
+const GROUP: usize = 50;
+
+/// Prints all sizes. `frames` are the bytes of single frames.
+///
+/// # Errors
+/// A thread could not be started.
+pub(super) fn print(frames: Vec<u64>) -> io::Result<()> {
+    print_distribution("frame", frames);
+    print_distribution("packed state", packed_states());
+    let system = actix_rt::System::new();
+    let (users, hot) = (LIVE_USERS as usize, LIVE_USERS as usize);
+    println!("bytes {:.0} live actor, unpacked", system.block_on(live_bytes(users, hot))?);
+    println!("bytes {:.0} live actor, idle", system.block_on(live_bytes(users, 1))?);
+    Ok(())
+}
+
+fn print_distribution(name: &str, mut bytes: Vec<u64>) {
+    bytes.sort_unstable();
+    let mean = bytes.iter().sum::<u64>() as f64 / bytes.len() as f64;
+    println!("bytes {mean:.0} {name}, mean");
+    println!("bytes {} {name}, median", bytes[bytes.len() / 2]);
+}
+
+fn packed_states() -> Vec<u64> {
+    let rules = rules();
+    let context = context(&rules);
+    let packed = events(STORED_USERS).map(|events| {
+        let mut state: Option<Arc<UserState>> = None;
+        for event in events {
+            advance(&mut state, &event, &context);
+        }
+        state.map_or(0, |state| record::pack(&state).len() as u64)
+    });
+    packed.collect()
+}
+
+/// Returns the events of each of so many users.
+fn events(users: u64) -> impl Iterator<Item = Vec<FeedEvent>> {
+    let (rules, population) = (rules(), population(users));
+    (0..users).map(move |index| {
+        let first = population.first_events(index).into_iter();
+        let all = first.chain((0..UPDATES).map(|n| population.update(index, n)));
+        all.map(|event| accept(&event, &rules)).collect()
+    })
+}
+
+/// Returns the bytes for each user of so many live actors, `hot` of which keep their state unpacked.
+async fn live_bytes(users: usize, hot: usize) -> io::Result<f64> {
+    let profiles = live::start(hot)?;
+    let before = allocated();
+    let mut events = events(users as u64);
+    loop {
+        let group: Vec<Vec<FeedEvent>> = events.by_ref().take(GROUP).collect();
+        if group.is_empty() {
+            break;
+        }
+        let longest = group.iter().map(Vec::len).max().unwrap_or(0);
+        for n in 0..longest {
+            live::submit(&profiles, group.iter().filter_map(|events| events.get(n).cloned()).collect()).await;
+        }
+    }
+    drop(events);
+    // The shards answer this after everything before it.
+    let counters = profiles.observe().await;
+    assert_eq!(counters.live_actors, users, "every user has an actor");
+    let bytes = allocated().saturating_sub(before) as f64 / users as f64;
+    profiles.stop().await;
+    Ok(bytes)
+}
+
+/// Returns the bytes that are allocated now.
+fn allocated() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated.wrapping_sub(stats.bytes_deallocated)
+}

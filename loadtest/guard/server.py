@@ -1,0 +1,161 @@
+"""Counts the instructions of requests to a server under callgrind."""
+
+import http.client
+import json
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+
+from callgrind import totals
+
+EXAMPLE = pathlib.Path(__file__).parents[2] / "data/example/events.ndjson"
+USER = "usr_7Qm2Xr9TzKpA"
+PROFILE = f"/api/v2/profile/{USER}"
+FEEDS = ("identity", "metadata", "self", "eligibility", "schemes", "deadlines", "trust", "predictions", "analytics",
+         "consent")
+# One worker, one shard, no checkpoint and a clock that stands still: nothing else runs while requests are counted, and
+# profiles do not depend on the day.
+CONFIG = """
+http.workers = 1
+actors.shards = 1
+checkpoint.interval_s = 3600
+time.fixed_clock = "2026-01-21T13:00:00Z"
+"""
+WARM_UP = 50
+COUNTED = 250
+# Generated events for the stream: the first half is posted before anything is counted.
+STREAM_USERS = 100
+STREAM_EVENTS = 3_000
+
+
+class Server:
+    """A server under callgrind, and one connection to it."""
+
+    def __init__(self, program, directory):
+        self.program, self.data = program, directory / "data"
+        self.data.mkdir()
+        (self.data / "config.local.toml").write_text(CONFIG, encoding="utf-8")
+        self.out = directory / "server.out"
+        self.process = subprocess.Popen(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.out}", program, "serve",
+             "--data-dir", self.data, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{program} does not start under valgrind")
+        host, port = json.loads(line)["listen"].rsplit(":", 1)
+        self.address = host, int(port)
+        self.socket = socket.create_connection(self.address)
+
+    def token(self, *arguments):
+        """Returns a token."""
+        command = [self.program, "token", "--data-dir", self.data, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def send(self, method, path, token, expected, body=b"", **headers):
+        """Sends one request in one piece. Returns the answer, whose status must be `expected`, and its body."""
+        headers |= {"Host": "localhost", "Authorization": f"Bearer {token}"}
+        if body:
+            headers["Content-Length"] = len(body)
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        answer = http.client.HTTPResponse(self.socket, method=method)
+        answer.begin()
+        text = answer.read()
+        if answer.will_close:
+            self.socket.close()
+            self.socket = socket.create_connection(self.address)
+        if answer.status != expected:
+            raise SystemExit(f"{method} {path}: status {answer.status}, expected {expected}: {text[:500]}")
+        return answer, text
+
+    def count(self, requests, operations):
+        """Sends requests, and returns the instructions of one of so many operations."""
+        self.control("--zero")
+        for request in requests:
+            request()
+        self.control("--dump")
+        return totals(self.out)[-1] / operations
+
+    def control(self, what):
+        """Tells callgrind to write what it counted to a file, or to count from 0."""
+        subprocess.run(["callgrind_control", what, str(self.process.pid)], capture_output=True, check=True)
+
+    def stop(self):
+        """Ends the server, without its last checkpoint."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def measure(program, generator):
+    """Returns the instructions of each kind of request to the server `program`, by name.
+
+    `generator` is the server binary that generates the events, the same for all servers that are compared.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(program, pathlib.Path(directory))
+        try:
+            return dict(figures(server, generated(generator, directory)))
+        finally:
+            server.stop()
+
+
+def figures(server, streams):
+    """Yields the name and the instructions of each kind of request."""
+    feeder = server.token("--sub", "svc:feeder", "--role", "service", "--scope", " ".join(f"feed:{name}" for name in FEEDS))
+    citizen = server.token("--sub", USER, "--role", "self")
+    posts = [post_request(server, feeder, number) for number in range(WARM_UP + COUNTED)]
+    yield "POST of one event", repeated(server, posts)
+
+    def get():
+        return server.send("GET", PROFILE, citizen, 200)
+
+    yield "GET, 200", repeated(server, [get] * (WARM_UP + COUNTED))
+    tag = get()[0].getheader("etag")
+    unchanged = [lambda: server.send("GET", PROFILE, citizen, 304, If_None_Match=tag)]
+    yield "GET, 304", repeated(server, unchanged * (WARM_UP + COUNTED))
+    for feed, lines in streams.items():
+        post_stream(server, feeder, feed, lines[:len(lines) // 2])
+    counted = {feed: lines[len(lines) // 2:] for feed, lines in streams.items()}
+    requests = [lambda feed=feed: post_stream(server, feeder, feed, counted[feed]) for feed in counted]
+    yield "POST of NDJSON, one event", server.count(requests, sum(map(len, counted.values())))
+
+
+def repeated(server, requests):
+    """Returns the instructions of one of the requests after the first, which prepare caches."""
+    for request in requests[:WARM_UP]:
+        request()
+    return server.count(requests[WARM_UP:], len(requests) - WARM_UP)
+
+
+def post_request(server, feeder, number):
+    """Returns a request that posts an event of the metadata engine, with a value that differs from the last."""
+    event = json.loads(EXAMPLE.read_text(encoding="utf-8").splitlines()[0])
+    event |= {"id": f"e{number}", "type": "user.metadata.updated", "source": "/engines/metadata",
+              "time": f"2026-01-15T00:{number // 60:02}:{number % 60:02}Z",
+              "data": {"fields": {"demographics": {"residency_years": number % 100}}}}
+    body = json.dumps(event).encode()
+    return lambda: server.send("POST", "/api/v2/feeds/metadata", feeder, 200, body,
+                               Content_Type="application/cloudevents+json")
+
+
+def post_stream(server, feeder, feed, lines):
+    """Posts events as NDJSON. All must be accepted."""
+    _, text = server.send("POST", f"/api/v2/feeds/{feed}", feeder, 200, b"\n".join(lines) + b"\n",
+                          Content_Type="application/x-ndjson")
+    result = json.loads(text.splitlines()[-1])
+    if result["busy"] or result["rejected"] or result["total"] != len(lines):
+        raise SystemExit(f"POST of NDJSON to {feed}: {result}")
+
+
+def generated(generator, directory):
+    """Returns generated events by feed, in the order of their arrival."""
+    out = pathlib.Path(directory, "events")
+    out.mkdir()
+    subprocess.run([generator, "generate", "--users", str(STREAM_USERS), "--events", str(STREAM_EVENTS), "--out", out],
+                   check=True, capture_output=True)
+    files = {path.stem: path.read_bytes().splitlines() for path in sorted(out.iterdir())}
+    return {re.sub(r"\W.*", "", name): lines for name, lines in files.items()}
