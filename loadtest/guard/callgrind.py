@@ -1,33 +1,89 @@
-"""Runs a program under callgrind, and reads the totals that callgrind writes."""
+"""Runs a program under callgrind, and reads what callgrind writes."""
 
+import collections
+import os
 import pathlib
 import re
 import subprocess
 import tempfile
 
 MARK = "*count_starts_or_stops*"
+# Without these, glibc fills and copies large blocks with single instructions that callgrind counts once for each byte.
+TUNABLES = ":".join(f"glibc.cpu.x86_rep_{name}_threshold=1000000000" for name in ("movsb", "stosb"))
+# Valgrind offers no SHA extensions, so SHA-256 runs as portable code, which takes about ten times as long as the
+# processor's own instructions do. Its instructions count as this part, so that figures show the rest of the work, too.
+WEIGHTS = {"sha2::sha256::compress256": 0.1}
+FUNCTION = re.compile(r"(c?fn)=\((\d+)\)(?: (.*))?")
+COST = re.compile(r"[-+*\d]\S* (\d+)")
+# Functions in a profile.
+MOST_FUNCTIONS = 60
 
 
-def totals(out):
-    """Returns the instructions of each part that callgrind wrote to `out`.1, `out`.2 and so on, in this order."""
-    out = pathlib.Path(out)
+class Count:
+    """What callgrind counted in one part of a run: instructions by function, without those that the function calls."""
+
+    def __init__(self, part):
+        names, costs, function = {}, collections.Counter(), None
+        lines = iter(part.read_text(encoding="utf-8").splitlines())
+        for line in lines:
+            if named := FUNCTION.fullmatch(line):
+                kind, number, name = named.groups()
+                if name:
+                    names[number] = name
+                if kind == "fn":
+                    function = number
+            elif line.startswith("calls="):
+                # The next line is the cost of the called function.
+                next(lines)
+            elif function and (cost := COST.fullmatch(line)):
+                costs[function] += int(cost[1])
+        self.functions = collections.Counter()
+        for number, cost in costs.items():
+            self.functions[names[number]] += cost * WEIGHTS.get(names[number], 1)
+
+    def instructions(self):
+        """Returns the instructions of all functions."""
+        return sum(self.functions.values())
+
+    def write_profile(self, folder, name, operations):
+        """Writes the most expensive functions to a file of the folder, with the instructions for one operation."""
+        total = self.instructions()
+        lines = [f"{total / operations:12,.0f}         {name}"]
+        lines += [f"{cost / operations:12,.0f} {cost / total:6.1%}  {function}"
+                  for function, cost in self.functions.most_common(MOST_FUNCTIONS)]
+        path = folder / (re.sub(r"\W+", "-", name) + ".txt")
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def command(out, *options):
+    """Returns the start of a command that runs a program under callgrind, and the environment for it. Callgrind writes to
+    the file `out` and to others beside it."""
+    valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *options]
+    return valgrind, os.environ | {"GLIBC_TUNABLES": TUNABLES}
+
+
+def counts(out):
+    """Returns what callgrind wrote to `out`.1, `out`.2 and so on, in this order."""
     parts = [path for path in out.parent.glob(f"{out.name}.*") if path.suffix[1:].isdigit()]
-    parts.sort(key=lambda path: int(path.suffix[1:]))
-    return [int(re.search(r"^(?:summary|totals): (\d+)", part.read_text(encoding="utf-8"), re.MULTILINE)[1])
-            for part in parts]
+    return [Count(part) for part in sorted(parts, key=lambda path: int(path.suffix[1:]))]
 
 
-def measure(program):
-    """Returns the instructions of each operation that the example `guard_instructions` runs, by name."""
+def measure(program, profiles):
+    """Returns the instructions of each operation that the example `guard_instructions` runs, by name, and writes a profile
+    of each to the folder `profiles`."""
     with tempfile.TemporaryDirectory() as directory:
         out = pathlib.Path(directory, "out")
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", f"--dump-before={MARK}", program]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        valgrind, environment = command(out, f"--dump-before={MARK}", "--fair-sched=yes")
+        run = subprocess.run([*valgrind, program], env=environment, capture_output=True, text=True, check=False)
         if run.returncode:
             raise SystemExit(f"{program} failed under valgrind:\n{run.stderr}")
         # Every second part is set-up.
-        counted = totals(out)[1::2]
-        names = [line.split(" ", 1) for line in run.stdout.splitlines()]
-        if len(names) != len(counted):
-            raise SystemExit(f"callgrind wrote {len(counted)} counts for {len(names)} operations: is `{MARK}` in {program}?")
-        return {name: count / int(operations) for (operations, name), count in zip(names, counted)}
+        counted = counts(out)[1::2]
+    names = [line.split(" ", 1) for line in run.stdout.splitlines()]
+    if len(names) != len(counted):
+        raise SystemExit(f"callgrind wrote {len(counted)} counts for {len(names)} operations: is `{MARK}` in {program}?")
+    measured = {}
+    for (operations, name), count in zip(names, counted):
+        count.write_profile(profiles, name, int(operations))
+        measured[name] = count.instructions() / int(operations)
+    return measured

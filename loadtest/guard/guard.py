@@ -7,6 +7,7 @@ Fails if a figure is worse than its tolerance allows. See README.md of the folde
 import argparse
 import concurrent.futures
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -25,9 +26,12 @@ def main():
     parser.add_argument("--server", type=pathlib.Path, help="compare requests to the built server with those to this one")
     arguments = parser.parse_args()
     built = arguments.programs / "profile-server"
+    profiles = arguments.programs / "guard"
+    shutil.rmtree(profiles, ignore_errors=True)
+    profiles.mkdir()
     if arguments.server:
-        return compare_servers(arguments.server, built)
-    measured = measure(arguments.programs, built)
+        return compare_servers(arguments.server, built, profiles)
+    measured = measure(arguments.programs, built, profiles)
     stored = FILE.read_text(encoding="utf-8")
     comparisons = figures.compare(stored, measured)
     print(*figures.table(comparisons), sep="\n")
@@ -44,12 +48,12 @@ def main():
     return 1 if failed else 0
 
 
-def measure(programs, built):
-    """Returns all figures by section and name."""
+def measure(programs, built, profiles):
+    """Returns all figures by section and name, and writes a profile of each operation to the folder `profiles`."""
     examples = programs / "examples"
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        requests = pool.submit(server.measure, built, built)
-        operations = pool.submit(callgrind.measure, examples / "guard_instructions")
+        requests = pool.submit(server.measure, built, built, profiles)
+        operations = pool.submit(callgrind.measure, examples / "guard_instructions", profiles)
         memory = pool.submit(measure_memory, examples / "guard_memory")
         return {"instructions": requests.result() | operations.result(), **memory.result()}
 
@@ -64,10 +68,13 @@ def measure_memory(program):
     return measured
 
 
-def compare_servers(other, built):
+def compare_servers(other, built, profiles):
     """Prints the requests to both servers beside each other. Returns 0: there is nothing to fail."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        before, now = pool.map(lambda program: server.measure(program, built), (other, built))
+        (profiles / "other").mkdir()
+        before = pool.submit(server.measure, other, built, profiles / "other")
+        now = pool.submit(server.measure, built, built, profiles)
+        before, now = before.result(), now.result()
     comparisons = [figures.Comparison("instructions", name, before[name], now[name]) for name in before]
     print(*figures.table(comparisons, heads=("other", "built")), sep="\n")
     return 0

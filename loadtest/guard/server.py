@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 
-from callgrind import totals
+import callgrind
 
 EXAMPLE = pathlib.Path(__file__).parents[2] / "data/example/events.ndjson"
 USER = "usr_7Qm2Xr9TzKpA"
@@ -24,8 +24,11 @@ actors.shards = 1
 checkpoint.interval_s = 3600
 time.fixed_clock = "2026-01-21T13:00:00Z"
 """
-WARM_UP = 50
-COUNTED = 250
+WARM_UP = 100
+# A request's figure is the median of some series: what the server does at times of its own is in few of them.
+SERIES = 3
+SERIES_LENGTH = 300
+REQUESTS = WARM_UP + SERIES * SERIES_LENGTH
 # Generated events for the stream: the first half is posted before anything is counted.
 STREAM_USERS = 100
 STREAM_EVENTS = 3_000
@@ -39,10 +42,11 @@ class Server:
         self.data.mkdir()
         (self.data / "config.local.toml").write_text(CONFIG, encoding="utf-8")
         self.out = directory / "server.out"
+        valgrind, environment = callgrind.command(self.out)
         self.process = subprocess.Popen(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.out}", program, "serve",
-             "--data-dir", self.data, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            [*valgrind, program, "serve", "--data-dir", self.data, "--listen", "127.0.0.1:0",
+             "--admin-listen", "127.0.0.1:0"],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"{program} does not start under valgrind")
@@ -72,13 +76,13 @@ class Server:
             raise SystemExit(f"{method} {path}: status {answer.status}, expected {expected}: {text[:500]}")
         return answer, text
 
-    def count(self, requests, operations):
-        """Sends requests, and returns the instructions of one of so many operations."""
+    def count(self, requests):
+        """Sends requests, and returns what they cost."""
         self.control("--zero")
         for request in requests:
             request()
         self.control("--dump")
-        return totals(self.out)[-1] / operations
+        return callgrind.counts(self.out)[-1]
 
     def control(self, what):
         """Tells callgrind to write what it counted to a file, or to count from 0."""
@@ -90,45 +94,53 @@ class Server:
         self.process.wait()
 
 
-def measure(program, generator):
-    """Returns the instructions of each kind of request to the server `program`, by name.
+def measure(program, generator, profiles):
+    """Returns the instructions of each kind of request to the server `program`, by name, and writes a profile of each to the
+    folder `profiles`.
 
     `generator` is the server binary that generates the events, the same for all servers that are compared.
     """
     with tempfile.TemporaryDirectory() as directory:
         server = Server(program, pathlib.Path(directory))
         try:
-            return dict(figures(server, generated(generator, directory)))
+            measured = {}
+            for name, count, operations in requests(server, generated(generator, directory)):
+                count.write_profile(profiles, name, operations)
+                measured[name] = count.instructions() / operations
+            return measured
         finally:
             server.stop()
 
 
-def figures(server, streams):
-    """Yields the name and the instructions of each kind of request."""
+def requests(server, streams):
+    """Yields the name of each kind of request, what requests of it cost, and how many they were."""
     feeder = server.token("--sub", "svc:feeder", "--role", "service", "--scope", " ".join(f"feed:{name}" for name in FEEDS))
     citizen = server.token("--sub", USER, "--role", "self")
-    posts = [post_request(server, feeder, number) for number in range(WARM_UP + COUNTED)]
-    yield "POST of one event", repeated(server, posts)
+    posts = [post_request(server, feeder, number) for number in range(REQUESTS)]
+    yield "POST of one event", *repeated(server, posts)
 
     def get():
         return server.send("GET", PROFILE, citizen, 200)
 
-    yield "GET, 200", repeated(server, [get] * (WARM_UP + COUNTED))
+    yield "GET, 200", *repeated(server, [get] * REQUESTS)
     tag = get()[0].getheader("etag")
     unchanged = [lambda: server.send("GET", PROFILE, citizen, 304, If_None_Match=tag)]
-    yield "GET, 304", repeated(server, unchanged * (WARM_UP + COUNTED))
+    yield "GET, 304", *repeated(server, unchanged * REQUESTS)
     for feed, lines in streams.items():
         post_stream(server, feeder, feed, lines[:len(lines) // 2])
     counted = {feed: lines[len(lines) // 2:] for feed, lines in streams.items()}
-    requests = [lambda feed=feed: post_stream(server, feeder, feed, counted[feed]) for feed in counted]
-    yield "POST of NDJSON, one event", server.count(requests, sum(map(len, counted.values())))
+    all_feeds = [lambda feed=feed: post_stream(server, feeder, feed, counted[feed]) for feed in counted]
+    yield "POST of NDJSON, one event", server.count(all_feeds), sum(map(len, counted.values()))
 
 
-def repeated(server, requests):
-    """Returns the instructions of one of the requests after the first, which prepare caches."""
-    for request in requests[:WARM_UP]:
+def repeated(server, equal):
+    """Returns what the median series of equal requests cost, and its length. The first requests prepare caches and are not
+    counted."""
+    for request in equal[:WARM_UP]:
         request()
-    return server.count(requests[WARM_UP:], len(requests) - WARM_UP)
+    series = [equal[start:start + SERIES_LENGTH] for start in range(WARM_UP, len(equal), SERIES_LENGTH)]
+    counts = sorted((server.count(counted) for counted in series), key=callgrind.Count.instructions)
+    return counts[len(counts) // 2], SERIES_LENGTH
 
 
 def post_request(server, feeder, number):

@@ -54,12 +54,7 @@ pub(crate) fn advance(
 
 /// Returns the context of the day that the ports' clock shows.
 pub(crate) fn context(rules: &Rules) -> AssemblyContext<'_> {
-    AssemblyContext {
-        rules,
-        rules_fingerprint: rules.fingerprint(),
-        policy_version: 1,
-        day: Day::at(NOW, &rules.zone),
-    }
+    AssemblyContext { rules, rules_fingerprint: rules.fingerprint(), policy_version: 1, day: Day::at(NOW, &rules.zone) }
 }
 
 /// Returns the ids and keys of every new user.

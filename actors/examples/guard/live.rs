@@ -13,6 +13,8 @@ use super::meter::Meter;
 use super::people::Person;
 use crate::ports::ports;
 
+/// Number of reads of each user.
+const READS: usize = 8;
 /// More than any run takes.
 const NEVER: Duration = Duration::from_secs(86_400);
 
@@ -23,7 +25,7 @@ const NEVER: Duration = Duration::from_secs(86_400);
 pub(crate) async fn count(meter: &mut dyn Meter, people: &[Person]) -> std::io::Result<()> {
     let profiles = start(people.len())?;
     settle(&profiles, people).await;
-    acknowledge_each(meter, &profiles, people).await;
+    acknowledge_each(meter, "acknowledgement, one at a time", &profiles, people).await;
     read(meter, &profiles, people).await;
     profiles.stop().await;
 
@@ -41,7 +43,7 @@ pub(crate) async fn count(meter: &mut dyn Meter, people: &[Person]) -> std::io::
     let profiles = start(people.len())?;
     settle(&profiles, people).await;
     let receiver = subscribe(&profiles, people).await;
-    acknowledge_rounds(meter, "acknowledgement and a live frame", &profiles, people).await;
+    acknowledge_each(meter, "acknowledgement and a live frame", &profiles, people).await;
     drop(receiver);
     profiles.stop().await;
     Ok(())
@@ -65,13 +67,13 @@ pub(crate) fn start(hot: usize) -> std::io::Result<Profiles> {
 
 /// Submits what happened before anything is counted, round by round over the people.
 pub(crate) async fn settle(profiles: &Profiles, people: &[Person]) {
-    for round in rounds(people, |person| &person.earlier) {
+    for round in rounds(people, |person| person.earlier.clone()) {
         submit(profiles, round).await;
     }
 }
 
-async fn acknowledge_each(meter: &mut dyn Meter, profiles: &Profiles, people: &[Person]) {
-    let events: Vec<FeedEvent> = rounds(people, |person| &person.updates).flatten().collect();
+async fn acknowledge_each(meter: &mut dyn Meter, name: &str, profiles: &Profiles, people: &[Person]) {
+    let events: Vec<FeedEvent> = rounds(people, updates).flatten().collect();
     let count = events.len();
     meter.start();
     for event in events {
@@ -81,11 +83,11 @@ async fn acknowledge_each(meter: &mut dyn Meter, profiles: &Profiles, people: &[
         let status = result.await.map_or(Status::Busy, |result| result.status);
         assert_ne!(status, Status::Busy, "an event alone finds room");
     }
-    meter.stop("acknowledgement, one at a time", count);
+    meter.stop(name, count);
 }
 
 async fn acknowledge_rounds(meter: &mut dyn Meter, name: &str, profiles: &Profiles, people: &[Person]) {
-    let rounds: Vec<Vec<FeedEvent>> = rounds(people, |person| &person.updates).collect();
+    let rounds: Vec<Vec<FeedEvent>> = rounds(people, updates).collect();
     let count = rounds.iter().map(Vec::len).sum();
     meter.start();
     for round in rounds {
@@ -95,8 +97,8 @@ async fn acknowledge_rounds(meter: &mut dyn Meter, name: &str, profiles: &Profil
 }
 
 async fn read(meter: &mut dyn Meter, profiles: &Profiles, people: &[Person]) {
-    let viewers: Vec<(UserId, Viewer)> =
-        people.iter().map(|person| (person.user, Viewer::SelfCitizen(person.user))).collect();
+    let viewer = |person: &Person| (person.user, Viewer::SelfCitizen(person.user));
+    let viewers: Vec<(UserId, Viewer)> = (0..READS).flat_map(|_| people).map(viewer).collect();
     meter.start();
     for (user, viewer) in &viewers {
         let view = profiles.view(*user, viewer).await;
@@ -129,8 +131,14 @@ pub(crate) async fn submit(profiles: &Profiles, events: Vec<FeedEvent>) {
     }
 }
 
+/// Returns the events that are counted.
+fn updates(person: &Person) -> Vec<FeedEvent> {
+    [&person.updates[..], &person.leaf_updates[..]].concat()
+}
+
 /// Returns the nth event of all people, for each n.
-fn rounds(people: &[Person], events: impl Fn(&Person) -> &Vec<FeedEvent>) -> impl Iterator<Item = Vec<FeedEvent>> {
-    let count = people.iter().map(|person| events(person).len()).max().unwrap_or(0);
-    (0..count).map(move |n| people.iter().filter_map(|person| events(person).get(n).cloned()).collect())
+fn rounds(people: &[Person], events: impl Fn(&Person) -> Vec<FeedEvent>) -> impl Iterator<Item = Vec<FeedEvent>> {
+    let events: Vec<Vec<FeedEvent>> = people.iter().map(events).collect();
+    let count = events.iter().map(Vec::len).max().unwrap_or(0);
+    (0..count).map(move |n| events.iter().filter_map(|events| events.get(n).cloned()).collect())
 }

@@ -46,7 +46,8 @@ fn merge(meter: &mut dyn Meter, name: &str, steps: &[Step], context: &AssemblyCo
 fn merge_without_effect(meter: &mut dyn Meter, steps: &[Step], context: &AssemblyContext<'_>) {
     let again = |step: &Step| (Arc::clone(&step.finished.state), step.event.clone());
     let older = |step: &Step| {
-        let event = FeedEvent { id: SharedText::from("older"), time: step.event.time - 1_000_000, ..step.event.clone() };
+        let event =
+            FeedEvent { id: SharedText::from("older"), time: step.event.time - 1_000_000, ..step.event.clone() };
         (Arc::clone(&step.finished.state), event)
     };
     let mut duplicates: Vec<_> = steps.iter().map(again).collect();

@@ -19,6 +19,9 @@ use super::chain::{advance, context};
 use super::meter::{Meter, measure};
 use super::people::Person;
 
+/// Number of loads of each user.
+const LOADS: usize = 4;
+
 /// Bytes that look random and are the same in each run.
 #[derive(Default)]
 struct CountingEntropy(AtomicU64);
@@ -52,7 +55,7 @@ pub(crate) fn count(meter: &mut dyn Meter, people: &[Person], rules: &Rules) -> 
     meter.start();
     store.closer.checkpoint().map_err(io::Error::other)?;
     meter.stop("checkpoint of a user", people.len());
-    let mut users: Vec<UserId> = people.iter().map(|person| person.user).collect();
+    let mut users: Vec<UserId> = (0..LOADS).flat_map(|_| people).map(|person| person.user).collect();
     measure(meter, "load of a user", &mut users, |user| {
         let mut hydration = Hydration::default();
         let sequence = store.reader.load(user, &mut hydration);
