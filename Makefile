@@ -1,5 +1,5 @@
 # Start with `make demo` and `make test`. `make help` lists all targets.
-.PHONY: demo help test check lint bench ingest attacks instructions pictures guard
+.PHONY: demo help test check lint bench ingest attacks pictures guard
 
 ## demo: starts a server with the default settings and generated citizens, and keeps posting events
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops the demo, and make sees its exit status instead

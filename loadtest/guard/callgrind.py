@@ -20,11 +20,12 @@ MOST_FUNCTIONS = 60
 
 
 class Count:
-    """What callgrind counted in one part of a run: instructions by function, without those that the function calls."""
+    """What callgrind counted in one part of a run, of which it wrote `text`: the instructions of each function, without
+    those of functions that it calls."""
 
-    def __init__(self, part):
+    def __init__(self, text):
         names, costs, function = {}, collections.Counter(), None
-        lines = iter(part.read_text(encoding="utf-8").splitlines())
+        lines = iter(text.splitlines())
         for line in lines:
             if named := FUNCTION.fullmatch(line):
                 kind, number, name = named.groups()
@@ -62,10 +63,10 @@ def command(out, *options):
     return valgrind, os.environ | {"GLIBC_TUNABLES": TUNABLES}
 
 
-def counts(out):
-    """Returns what callgrind wrote to `out`.1, `out`.2 and so on, in this order."""
-    parts = [path for path in out.parent.glob(f"{out.name}.*") if path.suffix[1:].isdigit()]
-    return [Count(part) for part in sorted(parts, key=lambda path: int(path.suffix[1:]))]
+def parts(out):
+    """Returns the files `out`.1, `out`.2 and so on that callgrind wrote, in this order."""
+    files = [path for path in out.parent.glob(f"{out.name}.*") if path.suffix[1:].isdigit()]
+    return sorted(files, key=lambda path: int(path.suffix[1:]))
 
 
 def measure(program, profiles):
@@ -78,7 +79,7 @@ def measure(program, profiles):
         if run.returncode:
             raise SystemExit(f"{program} failed under valgrind:\n{run.stderr}")
         # Every second part is set-up.
-        counted = counts(out)[1::2]
+        counted = [Count(part.read_text(encoding="utf-8")) for part in parts(out)[1::2]]
     names = [line.split(" ", 1) for line in run.stdout.splitlines()]
     if len(names) != len(counted):
         raise SystemExit(f"callgrind wrote {len(counted)} counts for {len(names)} operations: is `{MARK}` in {program}?")

@@ -24,6 +24,8 @@ actors.shards = 1
 checkpoint.interval_s = 3600
 time.fixed_clock = "2026-01-21T13:00:00Z"
 """
+# Seconds; nothing takes a tenth of it.
+TIMEOUT = 120
 WARM_UP = 100
 # A request's figure is the median of some series: what the server does at times of its own is in few of them.
 SERIES = 3
@@ -52,7 +54,11 @@ class Server:
             raise SystemExit(f"{program} does not start under valgrind")
         host, port = json.loads(line)["listen"].rsplit(":", 1)
         self.address = host, int(port)
-        self.socket = socket.create_connection(self.address)
+        self.connect()
+
+    def connect(self):
+        """Opens the connection."""
+        self.socket = socket.create_connection(self.address, TIMEOUT)
 
     def token(self, *arguments):
         """Returns a token."""
@@ -71,7 +77,7 @@ class Server:
         text = answer.read()
         if answer.will_close:
             self.socket.close()
-            self.socket = socket.create_connection(self.address)
+            self.connect()
         if answer.status != expected:
             raise SystemExit(f"{method} {path}: status {answer.status}, expected {expected}: {text[:500]}")
         return answer, text
@@ -82,11 +88,12 @@ class Server:
         for request in requests:
             request()
         self.control("--dump")
-        return callgrind.counts(self.out)[-1]
+        return callgrind.Count(callgrind.parts(self.out)[-1].read_text(encoding="utf-8"))
 
     def control(self, what):
         """Tells callgrind to write what it counted to a file, or to count from 0."""
-        subprocess.run(["callgrind_control", what, str(self.process.pid)], capture_output=True, check=True)
+        subprocess.run(["callgrind_control", what, str(self.process.pid)], capture_output=True, check=True,
+                       timeout=TIMEOUT)
 
     def stop(self):
         """Ends the server, without its last checkpoint."""
