@@ -75,10 +75,10 @@ fn record_of_change(meter: &mut dyn Meter, steps: &[Step], context: &AssemblyCon
 }
 
 fn replay(meter: &mut dyn Meter, steps: &[Step]) {
-    let input = |step: &Step| (Some(UserState::clone(&step.before)), step.finished.body.clone());
+    let input = |step: &Step| (Some(UserState::clone(&step.before)), step.finished.record.clone());
     let mut inputs: Vec<_> = steps.iter().map(input).collect();
-    measure(meter, "replay of a record", &mut inputs, |(state, body)| {
-        record::replay(state.take(), body).unwrap_or_else(|error| panic!("{error}"))
+    measure(meter, "replay of a record", &mut inputs, |(state, record)| {
+        record::replay(state.take(), record).unwrap_or_else(|error| panic!("{error}"))
     });
 }
 

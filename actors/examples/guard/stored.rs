@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::id::UserId;
-use domain::pipeline::FinishedChange;
 use domain::port::clock::Entropy;
-use domain::port::journal::{Journal, Record, RecordKind};
+use domain::port::journal::{Journal, Record};
 use domain::port::log::{EventLog, LogPosition};
 use domain::record::{Hydration, Replay};
 use domain::rules::Rules;
@@ -92,17 +91,12 @@ fn records(people: &[Person], rules: &Rules) -> Records {
         for (groups, events) in groups.iter_mut().zip([&person.earlier, &person.updates, &person.leaf_updates]) {
             for (n, event) in events.iter().enumerate() {
                 let finished = advance(&mut state, event, &context);
-                groups.entry(n).or_default().extend(finished.map(|finished| record(person.user, finished)));
+                groups.entry(n).or_default().extend(finished.map(|finished| finished.record));
             }
         }
     }
     let [earlier, updates, leaf_updates] = groups.map(|groups| groups.into_values().collect());
     Records { earlier, updates, leaf_updates }
-}
-
-fn record(user: UserId, finished: FinishedChange) -> Record {
-    let FinishedChange { state, body, .. } = finished;
-    Record { user, generation: state.generation, sequence: state.sequence, kind: RecordKind::Change, body }
 }
 
 fn append(journal: &mut dyn Journal, group: &[Record]) {
