@@ -4,6 +4,10 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::civil;
+
+const DAY_S: i64 = 86_400;
+
 /// A calendar day: days since 1970-01-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub i32);
@@ -14,7 +18,8 @@ impl Day {
         // A time zone cannot be applied to the last hours of the year 9999.
         let nearest = if micros > 0 { Timestamp::MAX } else { Timestamp::MIN };
         let instant = Timestamp::from_microsecond(micros).unwrap_or(nearest);
-        Self::from_date(zone.to_datetime(instant).date())
+        let offset = i64::from(zone.to_offset(instant).seconds());
+        Self((instant.as_second() + offset).div_euclid(DAY_S) as i32)
     }
 
     /// Returns the day of a civil date.
@@ -25,9 +30,15 @@ impl Day {
 
     /// Parses `YYYY-MM-DD`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        let shape = text.len() == 10
-            && text.bytes().enumerate().all(|(i, b)| if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() });
-        shape.then(|| text.parse().ok().map(Self::from_date)).flatten()
+        civil::parse(text).map(Self)
+    }
+
+    /// Appends the day as [`std::fmt::Display`] writes it, which takes longer.
+    pub(crate) fn push(self, out: &mut String) {
+        match civil::date(self.0) {
+            Some(date) => out.push_str(std::str::from_utf8(&date).unwrap_or_default()),
+            None => out.push_str(&self.to_string()),
+        }
     }
 
     /// Returns the civil date.
@@ -43,7 +54,10 @@ impl Day {
 
 impl std::fmt::Display for Day {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.to_date())
+        match civil::date(self.0) {
+            Some(date) => f.write_str(std::str::from_utf8(&date).unwrap_or_default()),
+            None => write!(f, "{}", self.to_date()),
+        }
     }
 }
 

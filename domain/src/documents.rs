@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::canonical::CanonicalJson;
 use crate::event::{RegisterPath, RegisterWrite, SharedText};
 use crate::source::{Source, ValueKind};
-use crate::table::Leaf;
+use crate::table::{Leaf, LeafSet};
 
 /// Maximum number of scheme overlays of a user; those with the greatest stamps are kept.
 pub const OVERLAYS_KEPT: usize = 256;
@@ -16,9 +16,29 @@ pub const OVERLAYS_KEPT: usize = 256;
 pub const DEADLINES_KEPT: usize = 512;
 
 /// All source documents of one user. Cloning shares what does not change.
-#[derive(Debug, Clone, Default, PartialEq)]
+///
+/// The documents of an unpacked state are decoded when they are first read, so that an event pays for those that it
+/// needs.
+#[derive(Clone, Default)]
 pub struct SourceDocuments {
-    by_source: [Option<Arc<SourceDocument>>; Source::COUNT],
+    /// The documents as they were unpacked.
+    stored: Option<Arc<dyn StoredDocuments>>,
+    /// The documents that were written since, each in place of the stored one.
+    own: [Option<Arc<SourceDocument>>; Source::COUNT],
+    /// The leaves whose registers, or the registers of whose items, were written since.
+    written: LeafSet,
+}
+
+/// The documents of a packed state.
+pub(crate) trait StoredDocuments: Send + Sync {
+    /// Returns the document of `source`, which is decoded if this is the first call.
+    fn document(&self, source: Source) -> Option<&Arc<SourceDocument>>;
+
+    /// Returns the newest `observed_at` of a source's registers, without decoding them.
+    fn newest(&self, source: Source) -> Option<i64>;
+
+    /// Returns the packed form of a document.
+    fn packed(&self, source: Source) -> Option<&[u8]>;
 }
 
 /// The document of one source: its registers, in the order of (path, kind).
@@ -81,6 +101,16 @@ impl Register {
 }
 
 impl SourceDocument {
+    /// Rebuilds a document from stored registers. They may be in another order: that of leaves changes when the profile
+    /// gets new ones, and stored states do not. Of two registers of one path and kind, the greater stamp stays.
+    pub(crate) fn from_stored(mut registers: Vec<Register>) -> Self {
+        if !registers.is_sorted_by(|a, b| a.key() < b.key()) {
+            registers.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| b.compare_stamp(a)));
+            registers.dedup_by(|a, b| a.key() == b.key());
+        }
+        Self { registers }
+    }
+
     /// Returns every register, in order.
     pub fn registers(&self) -> &[Register] {
         &self.registers
@@ -93,7 +123,7 @@ impl SourceDocument {
     }
 
     /// Returns the newest `observed_at` of any register.
-    pub fn newest(&self) -> Option<i64> {
+    fn newest(&self) -> Option<i64> {
         self.registers.iter().map(|register| register.time).max()
     }
 
@@ -135,9 +165,36 @@ impl SourceDocument {
 }
 
 impl SourceDocuments {
+    /// Returns the documents of a packed state.
+    pub(crate) fn from_stored(stored: Arc<dyn StoredDocuments>) -> Self {
+        Self { stored: Some(stored), ..Self::default() }
+    }
+
     /// Returns the document of `source`; `None` if it never sent a value.
     pub fn document(&self, source: Source) -> Option<&SourceDocument> {
-        self.by_source[source as usize].as_deref()
+        self.shared(source).map(Arc::as_ref)
+    }
+
+    fn shared(&self, source: Source) -> Option<&Arc<SourceDocument>> {
+        self.own[source as usize].as_ref().or_else(|| self.stored.as_ref()?.document(source))
+    }
+
+    /// Returns the packed form of a document that was not written since it was unpacked.
+    pub(crate) fn packed(&self, source: Source) -> Option<&[u8]> {
+        if self.own[source as usize].is_some() { None } else { self.stored.as_ref()?.packed(source) }
+    }
+
+    /// Returns the leaves whose registers, or the registers of whose items, were written since the state was unpacked.
+    pub(crate) fn written(&self) -> LeafSet {
+        self.written
+    }
+
+    /// Returns the newest `observed_at` of a source's registers, in microseconds since the Unix epoch.
+    pub fn newest(&self, source: Source) -> Option<i64> {
+        match &self.own[source as usize] {
+            Some(document) => document.newest(),
+            None => self.stored.as_ref()?.newest(source),
+        }
     }
 
     /// Returns the register of the path, the source and the kind.
@@ -160,29 +217,37 @@ impl SourceDocuments {
             value: write.value.clone(),
         };
         // An event that changes nothing must not copy the shared document, so compare stamps before `make_mut`.
-        if let Some(held) = self.get(source, &register.path, register.kind) {
+        let held = self.shared(source);
+        if let Some(held) = held.and_then(|document| document.get(&register.path, register.kind)) {
             match register.compare_stamp(held) {
                 Ordering::Equal => return WriteOutcome::Duplicate,
                 Ordering::Less => return WriteOutcome::Superseded,
                 Ordering::Greater => {}
             }
         }
-        Arc::make_mut(self.by_source[source as usize].get_or_insert_default()).write(register)
-    }
-
-    /// Rebuilds a document from stored registers. They may be in another order: that of leaves changes when the profile
-    /// gets new ones, and stored states do not. Of two registers of one path and kind, the greater stamp stays.
-    pub(crate) fn set(&mut self, source: Source, mut registers: Vec<Register>) {
-        if !registers.is_sorted_by(|a, b| a.key() < b.key()) {
-            registers.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| b.compare_stamp(a)));
-            registers.dedup_by(|a, b| a.key() == b.key());
+        if self.own[source as usize].is_none() {
+            self.own[source as usize] = held.cloned();
         }
-        self.by_source[source as usize] = Some(Arc::new(SourceDocument { registers }));
+        // The trace is stored with days that count from the newest register of each source.
+        self.written = self.written.or(write.path.leaves()).or(LeafSet::only(Leaf::TrustSourceTrace));
+        Arc::make_mut(self.own[source as usize].get_or_insert_default()).write(register)
     }
 
     /// Returns every document with its source.
     pub fn iter(&self) -> impl Iterator<Item = (Source, &SourceDocument)> {
         Source::ALL.into_iter().filter_map(|source| Some((source, self.document(source)?)))
+    }
+}
+
+impl PartialEq for SourceDocuments {
+    fn eq(&self, other: &Self) -> bool {
+        Source::ALL.into_iter().all(|source| self.document(source) == other.document(source))
+    }
+}
+
+impl std::fmt::Debug for SourceDocuments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
@@ -211,9 +276,8 @@ mod tests {
         }
         let stored = [register(tax, 3, "old"), register(bpl, 2, "true"), register(tax, 1, "new")];
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
-            let mut documents = SourceDocuments::default();
-            documents.set(Source::SelfEdit, order.map(|index| stored[index].clone()).to_vec());
-            assert_eq!(documents, expected);
+            let document = SourceDocument::from_stored(order.map(|index| stored[index].clone()).to_vec());
+            assert_eq!(Some(&document), expected.document(Source::SelfEdit));
         }
     }
 }

@@ -4,7 +4,6 @@ use std::ptr;
 
 use crate::canonical::CanonicalJson;
 use crate::documents::{Register, SourceDocument};
-use crate::integrity::HashTree;
 use crate::profile::Section;
 use crate::source::Source;
 use crate::state::UserState;
@@ -17,7 +16,7 @@ impl UserState {
     ///
     /// A value that a register and a leaf share is counted for each of them. Ids and other short texts are not counted.
     pub fn bytes_beyond(&self, before: Option<&Self>) -> usize {
-        let tree = self.tree.as_ref().map_or(0, |_| size_of::<HashTree>());
+        let tree = self.tree.bytes();
         let sections = Member::ALL.iter().map(|member| {
             let old = before.and_then(|before| before.profile.section(*member));
             self.profile.section(*member).map_or(0, |section| section_bytes(section, old))

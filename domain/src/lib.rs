@@ -11,6 +11,7 @@ pub mod table;
 pub mod mask_class;
 
 pub mod canonical;
+mod civil;
 pub mod day;
 pub mod json;
 pub mod scan;
@@ -25,6 +26,7 @@ pub mod delta;
 pub mod documents;
 mod footprint;
 pub mod integrity;
+mod item_text;
 pub mod past;
 pub mod pipeline;
 pub mod profile;

@@ -6,6 +6,7 @@ use crate::access::{Consent, SharingLevel};
 use crate::canonical::{CanonicalJson, write_number};
 use crate::day::format_instant;
 use crate::id::ProfileId;
+use crate::integrity::Hash;
 use crate::mask_class::SchemaVersion;
 use crate::table::{Leaf, LeafSet, Member};
 
@@ -13,10 +14,24 @@ use crate::table::{Leaf, LeafSet, Member};
 pub const SCHEMA_VERSION: &str = SchemaVersion::NEWEST.name();
 
 /// All members but the envelope. Cloning shares the sections.
-#[derive(Debug, Clone, Default, PartialEq)]
+///
+/// The sections of an unpacked state are decoded when they are first read.
+#[derive(Clone, Default)]
 pub struct Profile {
-    members: [Option<Arc<Section>>; Member::COUNT],
+    /// The sections as they were unpacked.
+    stored: Option<Arc<dyn StoredSections>>,
+    /// The sections that changed since, each in place of the stored one.
+    own: [Option<Arc<Section>>; Member::COUNT],
     present: LeafSet,
+}
+
+/// The sections of a packed state.
+pub(crate) trait StoredSections: Send + Sync {
+    /// Returns the section of a member, which is decoded if this is the first call.
+    fn section(&self, member: Member) -> Option<&Section>;
+
+    /// Returns the packed form of a section.
+    fn packed(&self, member: Member) -> Option<&[u8]>;
 }
 
 /// The present leaves of one member, in canonical order. Never empty.
@@ -25,8 +40,8 @@ pub struct Section {
     leaves: Vec<(Leaf, CanonicalJson)>,
 }
 
-/// The members that every viewer of a profile sees, whatever the mask. The first two never change within a generation,
-/// the others with every revision.
+/// The members that every viewer of a profile sees, whatever the mask, but for the `profile_hash`, which is computed when
+/// somebody looks at it. The id never changes within a generation, the others change with every revision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Envelope {
     /// The profile's id, the same for all revisions of a generation.
@@ -37,8 +52,6 @@ pub struct Envelope {
     pub generated_at: i64,
     /// How long this revision took, from receipt to assembled, in microseconds. Volatile.
     pub assembly_latency_micros: u32,
-    /// The root of the salted hash tree.
-    pub profile_hash: [u8; 32],
 }
 
 impl Envelope {
@@ -48,14 +61,14 @@ impl Envelope {
     }
 
     /// Returns the members that change with every revision, as a JSON object.
-    pub fn changing_members(&self) -> String {
+    pub fn changing_members(&self, profile_hash: &Hash) -> String {
         let mut out = String::with_capacity(200);
         out.push_str("{\"assembly_latency_ms\":");
         write_number(&mut out, f64::from(self.assembly_latency_micros) / 1000.0);
         out.push_str(",\"generated_at\":\"");
         out.push_str(&format_instant(self.generated_at));
         out.push_str("\",\"profile_hash\":\"");
-        push_hex(&mut out, &self.profile_hash);
+        push_hex(&mut out, profile_hash);
         out.push_str("\",\"revision\":");
         out.push_str(CanonicalJson::integer(self.revision as i64).as_str());
         out.push('}');
@@ -115,9 +128,22 @@ impl Profile {
         self.present
     }
 
+    /// Returns the profile of a packed state, whose leaves `present` are present.
+    pub(crate) fn from_stored(stored: Arc<dyn StoredSections>, present: LeafSet) -> Self {
+        Self { stored: Some(stored), present, ..Self::default() }
+    }
+
     /// Returns the section of a member.
     pub fn section(&self, member: Member) -> Option<&Section> {
-        self.members[member as usize].as_deref()
+        if self.present.and(member.leaves()).is_empty() {
+            return None;
+        }
+        self.own[member as usize].as_deref().or_else(|| self.stored.as_ref()?.section(member))
+    }
+
+    /// Returns the packed form of a section that did not change since it was unpacked.
+    pub(crate) fn packed(&self, member: Member) -> Option<&[u8]> {
+        if self.own[member as usize].is_some() { None } else { self.stored.as_ref()?.packed(member) }
     }
 
     /// Returns the value of a leaf.
@@ -138,13 +164,12 @@ impl Profile {
 
     /// Replaces a member by a newly assembled one, and returns whether that changed anything.
     pub fn replace(&mut self, member: Member, section: Option<Section>) -> bool {
-        let place = &mut self.members[member as usize];
-        if place.as_deref() == section.as_ref() {
+        if self.section(member) == section.as_ref() {
             return false;
         }
         let present = section.iter().flat_map(Section::leaves).map(|(leaf, _)| *leaf).collect();
         self.present = self.present.without(member.leaves()).or(present);
-        *place = section.map(Arc::new);
+        self.own[member as usize] = section.map(Arc::new);
         true
     }
 
@@ -160,23 +185,22 @@ impl Profile {
         self.replace(member, Section::new(leaves));
     }
 
-    /// Returns a profile of stored leaves, which must be in canonical order within each member.
-    pub(crate) fn from_leaves(leaves: Vec<(Leaf, CanonicalJson)>) -> Self {
-        let mut profile = Self::default();
-        let mut leaves = leaves.into_iter().peekable();
-        while let Some(first) = leaves.next() {
-            let member = first.0.field().member;
-            let mut section = vec![first];
-            while let Some(next) = leaves.next_if(|(leaf, _)| leaf.field().member == member) {
-                section.push(next);
-            }
-            profile.replace(member, Section::new(section));
-        }
-        profile
-    }
-
     /// Returns every present leaf with its value, in canonical order.
     pub fn leaves(&self) -> impl Iterator<Item = (Leaf, &CanonicalJson)> {
-        self.members.iter().flatten().flat_map(|section| section.leaves.iter().map(|(leaf, value)| (*leaf, value)))
+        let sections = Member::ALL.iter().filter_map(|member| self.section(*member));
+        sections.flat_map(|section| section.leaves.iter().map(|(leaf, value)| (*leaf, value)))
+    }
+}
+
+impl PartialEq for Profile {
+    fn eq(&self, other: &Self) -> bool {
+        self.present == other.present
+            && Member::ALL.iter().all(|member| self.section(*member) == other.section(*member))
+    }
+}
+
+impl std::fmt::Debug for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.leaves()).finish()
     }
 }

@@ -4,7 +4,7 @@ use crate::access::Consent;
 use crate::day::Day;
 use crate::documents::SourceDocuments;
 use crate::id::ProfileId;
-use crate::integrity::{HashTree, Salting};
+use crate::integrity::{Hash, Hashed, LazyTree, Salts};
 use crate::profile::{Envelope, Profile};
 use crate::table::Member;
 
@@ -17,28 +17,22 @@ pub struct UserState {
     pub generation: u32,
     /// How many frames made this state.
     pub sequence: u64,
-    /// The first revision of this generation.
-    pub first_revision: u64,
     /// The calendar day that time-derived values are of.
     pub day: Day,
     /// The fingerprint of the rules that the profile was assembled under.
     pub rules: u32,
     /// The version of the access policy at the last revision.
     pub policy: u32,
-    /// The key of the hash tree's salts.
-    pub integrity_key: [u8; 16],
-    /// Grows with every change of consent or policy, so that a salt is never reused for another audience.
-    pub salt_count: u32,
-    /// The revision of each member's last change, by `Member as usize`.
-    pub changed_at: [u64; Member::COUNT],
+    /// The inputs of the hash tree besides the values.
+    pub salts: Salts,
     /// The envelope, which every viewer of the profile sees.
     pub envelope: Envelope,
     /// The assembled profile.
     pub profile: Profile,
     /// The documents that the profile was assembled from.
     pub documents: SourceDocuments,
-    /// The hash tree; `None` after unpacking, until it is computed again.
-    pub(crate) tree: Option<Box<HashTree>>,
+    /// The hash tree.
+    pub(crate) tree: LazyTree,
 }
 
 /// The values that a generation begins with.
@@ -59,23 +53,14 @@ impl UserState {
         Self {
             generation,
             sequence: 0,
-            first_revision,
             day,
             rules,
             policy,
-            integrity_key,
-            salt_count: 0,
-            changed_at: [0; Member::COUNT],
-            envelope: Envelope {
-                profile_id,
-                revision: 0,
-                generated_at: 0,
-                assembly_latency_micros: 0,
-                profile_hash: [0; 32],
-            },
+            salts: Salts { key: integrity_key, count: 0, first_revision, changed_at: [0; Member::COUNT] },
+            envelope: Envelope { profile_id, revision: 0, generated_at: 0, assembly_latency_micros: 0 },
             profile: Profile::default(),
             documents: SourceDocuments::default(),
-            tree: None,
+            tree: LazyTree::default(),
         }
     }
 
@@ -84,9 +69,10 @@ impl UserState {
         self.profile.consent()
     }
 
-    /// Returns the values that the salts of this state's members depend on.
-    pub fn salting(&self) -> Salting<'_> {
-        Salting { key: &self.integrity_key, count: self.salt_count }
+    /// Returns the `profile_hash` of this revision. The first call computes it.
+    pub fn profile_hash(&self) -> Hash {
+        let profile_id = self.envelope.profile_id;
+        self.tree.root(Hashed { profile_id, salts: &self.salts, profile: &self.profile })
     }
 }
 

@@ -334,6 +334,38 @@ impl std::fmt::Debug for LeafSet {
     }
 }
 
+/// A set of members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct MemberSet(u16);
+
+impl MemberSet {
+    pub(crate) const ALL: Self = Self((1 << Member::COUNT) - 1);
+
+    pub(crate) fn insert(&mut self, member: Member) {
+        self.0 |= 1 << member as u16;
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Member> {
+        Member::ALL.iter().copied().filter(move |member| self.0 & (1 << *member as u16) != 0)
+    }
+}
+
+impl FromIterator<Member> for MemberSet {
+    fn from_iter<T: IntoIterator<Item = Member>>(members: T) -> Self {
+        let mut set = Self::default();
+        members.into_iter().for_each(|member| set.insert(member));
+        set
+    }
+}
+
 members! {
     CohortTags = 11, "cohort_tags", CohortTags ..= CohortTags;
     Consent = 12, "consent", ConsentAnalyticsOptIn ..= ConsentThirdPartySharing;

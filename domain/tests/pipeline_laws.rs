@@ -9,12 +9,14 @@ use std::sync::Arc;
 use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::id::{ProfileId, UserId};
+use domain::integrity::Hash;
+use domain::past::PastProfile;
 use domain::pipeline::{
     ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll, serialize,
 };
 use domain::port::journal::{Record, RecordKind};
 use domain::port::store::SideRecord;
-use domain::record::{Cause, Hydration, entries, pack, replay, unpack};
+use domain::record::{Cause, Hydration, entries, pack, replay, unpack, unpack_own};
 use domain::state::UserState;
 use domain::table::LeafSet;
 use serde_json::Value;
@@ -78,6 +80,20 @@ fn check_step(before: Option<&Arc<UserState>>, finished: &FinishedChange, random
     }
 }
 
+/// Returns the state as it is when it was packed and nothing of it has been read yet.
+fn repacked(state: &Arc<UserState>) -> Arc<UserState> {
+    Arc::new(unpack_own(pack(state)).expect("a packed state unpacks"))
+}
+
+/// Asserts that a step from a repacked state, which is decoded and packed in parts, is the step from the state itself.
+fn check_equal(finished: &FinishedChange, other: &FinishedChange) {
+    assert_eq!(finished.record, other.record, "the same record");
+    assert_eq!(finished.delta, other.delta, "the same change");
+    let (packed, again) = (pack(&finished.state), pack(&other.state));
+    assert_eq!(unpack(again.clone()).expect("it unpacks").profile, finished.state.profile, "the same profile");
+    assert_eq!(packed, again, "equal states have equal bytes");
+}
+
 fn run_history(seed: u64) {
     let mut random = Random(seed);
     let rules = rules();
@@ -85,6 +101,7 @@ fn run_history(seed: u64) {
     let mut context = AssemblyContext { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
     let mut state: Option<Arc<UserState>> = None;
     let (mut frames, mut causes): (Vec<Record>, Vec<Cause>) = Default::default();
+    let mut hashes: Vec<Hash> = Vec::new();
     for _ in 0..random.below(40) + 1 {
         let turn = random.below(8) == 0;
         context.day.0 += i32::from(turn) * random.below(40) as i32;
@@ -97,8 +114,11 @@ fn run_history(seed: u64) {
                 }
                 RollOutcome::Changed(change) => {
                     let finished = change.finish(&user, 0, 7);
+                    let RollOutcome::Changed(other) = roll(&repacked(before), &context) else { panic!("it changes") };
+                    check_equal(&finished, &other.finish(&user, 0, 7));
                     check_step(Some(before), &finished, &mut random);
                     causes.extend(finished.delta.iter().map(|_| Cause::Roll));
+                    hashes.extend(finished.delta.iter().map(|_| finished.state.profile_hash()));
                     frames.push(finished.record);
                     state = Some(finished.state);
                 }
@@ -112,8 +132,14 @@ fn run_history(seed: u64) {
         match apply(state.as_ref(), new_user, &event, &context) {
             ApplyOutcome::Changed(change) => {
                 let finished = change.finish(&user, event.time, 1234);
+                let before = state.as_ref().map(repacked);
+                let ApplyOutcome::Changed(other) = apply(before.as_ref(), new_user, &event, &context) else {
+                    panic!("it changes")
+                };
+                check_equal(&finished, &other.finish(&user, event.time, 1234));
                 check_step(state.as_ref(), &finished, &mut random);
                 causes.extend(finished.delta.iter().map(|_| cause(&event)));
+                hashes.extend(finished.delta.iter().map(|_| finished.state.profile_hash()));
                 frames.push(finished.record);
                 state = Some(finished.state);
                 let again = apply(state.as_ref(), new_user, &event, &context);
@@ -122,7 +148,7 @@ fn run_history(seed: u64) {
             ApplyOutcome::Duplicate | ApplyOutcome::Unchanged => {}
         }
     }
-    check_history(state, &frames, &causes, &mut random);
+    check_history(state, &frames, &causes, &hashes, &mut random);
 }
 
 fn cause(event: &FeedEvent) -> Cause {
@@ -134,8 +160,14 @@ fn cause(event: &FeedEvent) -> Cause {
 }
 
 /// Asserts that hydration from any split into checkpoint and frames gives the same state, and that history leads back
-/// to the start and names the cause of each revision.
-fn check_history(state: Option<Arc<UserState>>, frames: &[Record], causes: &[Cause], random: &mut Random) {
+/// to the start and names the cause and the hash of each revision.
+fn check_history(
+    state: Option<Arc<UserState>>,
+    frames: &[Record],
+    causes: &[Cause],
+    hashes: &[Hash],
+    random: &mut Random,
+) {
     let Some(state) = state else { return };
     let (old, new) = frames.split_at(random.below(frames.len() as u64 + 1) as usize);
     let mut stored = Stored { frames: new.to_vec(), ..Stored::default() };
@@ -146,7 +178,7 @@ fn check_history(state: Option<Arc<UserState>>, frames: &[Record], causes: &[Cau
     stored.visit(&mut hydration);
     let hydrated = hydration.take_state().expect("there is a state");
     assert_eq!((&hydrated.profile, &hydrated.documents), (&state.profile, &state.documents));
-    assert_eq!((hydrated.envelope, hydrated.changed_at), (state.envelope, state.changed_at));
+    assert_eq!((hydrated.envelope, hydrated.salts), (state.envelope, state.salts));
     if !new.is_empty() {
         stored.fold(new);
     }
@@ -160,11 +192,12 @@ fn check_history(state: Option<Arc<UserState>>, frames: &[Record], causes: &[Cau
     );
     assert!(stored.blocks.values().all(|block| block.key.number == read(block)[0].revision));
     assert!(history.iter().map(|entry| &entry.cause).eq(causes), "each revision has its cause");
-    let mut profile = state.profile.clone();
-    for entry in history.iter().rev() {
-        entry.undo(&mut profile).expect("the entry follows");
+    let mut past = PastProfile::from_state(&state);
+    for (entry, hash) in history.iter().zip(hashes).rev() {
+        assert_eq!(past.profile_hash(), *hash, "the hash of revision {}", past.revision);
+        entry.undo(&mut past).expect("the entry follows");
     }
-    assert_eq!(profile.present(), LeafSet::EMPTY, "undoing everything leaves nothing");
+    assert_eq!(past.profile.present(), LeafSet::EMPTY, "undoing everything leaves nothing");
 }
 
 #[test]
@@ -199,7 +232,7 @@ fn the_root_hash_is_the_same_incrementally_and_from_scratch() {
             }
             warm = step(warm.as_ref());
             cold = step(cold.as_ref()).map(|state| Arc::new(unpack(pack(&state)).expect("unpacks")));
-            let hash = |state: &Option<Arc<UserState>>| state.as_ref().map(|state| state.envelope.profile_hash);
+            let hash = |state: &Option<Arc<UserState>>| state.as_ref().map(|state| state.profile_hash());
             assert_eq!(hash(&warm), hash(&cold), "seed {seed}");
         }
     }

@@ -118,12 +118,7 @@ impl Client<'_> {
     /// Reads the step `index` while `head` is the newest one.
     fn read(&mut self, steps: &[FinishedChange], index: usize, head: usize) {
         let FrameStep::Revision(step) = follow(&steps[index].record).expect("a valid record") else { return };
-        let past = |state: &UserState| PastProfile {
-            profile_id: state.envelope.profile_id,
-            revision: state.envelope.revision,
-            profile: state.profile.clone(),
-        };
-        let before = index.checked_sub(1).map(|index| past(&steps[index].state));
+        let before = index.checked_sub(1).map(|index| PastProfile::from_state(&steps[index].state));
         let (after, envelope, delta) = step.take(before.as_ref()).expect("a step after `before`");
         assert_eq!((&after.profile, envelope), (&steps[index].state.profile, steps[index].state.envelope));
         let later = steps[index + 1..=head].iter().map(|step| step.state.consent()).reduce(Consent::least);

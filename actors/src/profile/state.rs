@@ -99,7 +99,7 @@ impl ProfileState {
     /// hydrates the user from the store.
     pub(super) fn head(&mut self, environment: &Environment<'_>) -> Option<Arc<UserState>> {
         if let Head::Packed(packed) = &mut self.head {
-            match environment.compactor.unpack(&std::mem::take(packed)) {
+            match environment.compactor.unpack(std::mem::take(packed)) {
                 Ok(state) => self.set_head(Arc::new(state)),
                 Err(error) => panic!("a state that was packed here does not unpack: {error}"),
             }

@@ -41,7 +41,7 @@ impl Shard {
         let services = &runtime.services;
         let hot = HotRing::new(services.options.hot_actors_per_shard);
         let roller = DayRoller::new(services.today(), services.policy.load_full(), services.options.roll_ticks());
-        let compactor = Compactor::new(services.options.dictionary);
+        let compactor = Compactor;
         Rc::new(Self {
             runtime,
             index,

@@ -28,7 +28,7 @@ use bytestring::ByteString;
 use crate::canonical::CanonicalJson;
 use crate::id::UserId;
 use crate::source::{Source, ValueKind};
-use crate::table::Leaf;
+use crate::table::{Leaf, LeafSet};
 
 pub(crate) use applied::AppliedEvent;
 pub use fault::EventFault;
@@ -104,6 +104,20 @@ pub enum RegisterPath {
     DeadlineDetails(SharedText),
     /// When one deadline was completed: an RFC 3339 time in UTC, by deadline_id.
     DeadlineCompletion(SharedText),
+}
+
+impl RegisterPath {
+    /// Returns the leaves whose stored form may refer to the register: its own leaf, or the lists with its item.
+    pub(crate) fn leaves(&self) -> LeafSet {
+        match self {
+            Self::Leaf(leaf) => LeafSet::only(*leaf),
+            Self::SourceConfidence | Self::AggregatedMetrics => LeafSet::EMPTY,
+            Self::SchemeStatus(_) => LeafSet::only(Leaf::EligibilityEligibleSchemes),
+            Self::DeadlineDetails(_) | Self::DeadlineCompletion(_) => {
+                LeafSet::only(Leaf::DeadlinesOverdue).or(LeafSet::only(Leaf::DeadlinesUpcoming))
+            }
+        }
+    }
 }
 
 /// Short text that many registers share, such as an event id or the id of an item.

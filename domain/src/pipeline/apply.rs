@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::enrich;
-use super::merge::{Touched, merge};
+use super::merge::merge;
 use crate::day::Day;
 use crate::delta::{Delta, changes};
 use crate::documents::SourceDocuments;
 use crate::event::{AppliedEvent, FeedEvent};
 use crate::id::{ProfileId, UserId};
-use crate::integrity::HashTree;
+use crate::integrity::LazyTree;
 use crate::port::journal::{Record, RecordKind};
 use crate::profile::Profile;
 use crate::record;
 use crate::rules::Rules;
 use crate::state::{NewGeneration, UserState};
-use crate::table::Member;
+use crate::table::{Member, MemberSet};
 
 /// Everything that a step depends on besides the state and the event.
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +101,7 @@ pub fn apply(
 
 /// Brings a state to the context's day and rules. Neither ever goes back: the caller's day is at least the state's.
 pub fn roll(before: &Arc<UserState>, context: &AssemblyContext<'_>) -> RollOutcome {
-    let touched = if before.rules == context.rules_fingerprint { enrich::time_derived() } else { Touched::ALL };
+    let touched = if before.rules == context.rules_fingerprint { enrich::time_derived() } else { MemberSet::ALL };
     let change = step(UserState::clone(before), false, before.documents.clone(), touched, context);
     match change.delta {
         Some(_) => RollOutcome::Changed(Box::new(change)),
@@ -113,11 +113,11 @@ fn step(
     mut next: UserState,
     is_new: bool,
     documents: SourceDocuments,
-    touched: Touched,
+    touched: MemberSet,
     context: &AssemblyContext<'_>,
 ) -> StateChange {
     let old = next.profile.clone();
-    let mut changed = Touched::default();
+    let mut changed = MemberSet::default();
     for member in touched.iter().filter(|member| *member != Member::ProfileCompletenessPct) {
         if next.profile.replace(member, enrich::assemble(member, &documents, context.day, context.rules)) {
             changed.insert(member);
@@ -138,38 +138,22 @@ fn step(
     StateChange { before: old, next, delta, is_new, event: None }
 }
 
-/// Makes the next revision: counts it, moves the salts where they must, and hashes what changed.
-fn revise(next: &mut UserState, old: &Profile, changed: Touched, context: &AssemblyContext<'_>) -> Delta {
+/// Makes the next revision: counts it, and moves the salts where they must.
+fn revise(next: &mut UserState, old: &Profile, changed: MemberSet, context: &AssemblyContext<'_>) -> Delta {
     let base = next.envelope.revision;
     next.envelope.revision = base + 1;
     let changes = changes(old, &next.profile, changed.iter());
     let (before, after) = (old.present(), next.profile.present());
     let delta = Delta { base, revision: base + 1, before, after, changes };
     for member in changed.iter() {
-        next.changed_at[member as usize] = base + 1;
+        next.salts.changed_at[member as usize] = base + 1;
     }
     let resalt = delta.consent_changed() || next.policy != context.policy_version;
     if resalt {
-        next.salt_count += 1;
+        next.salts.count += 1;
         next.policy = context.policy_version;
     }
-    let tree = match next.tree.take() {
-        Some(mut tree) if !resalt => {
-            for member in changed.iter() {
-                tree.update(next.salting(), &next.profile, member, base + 1);
-            }
-            tree
-        }
-        _ => Box::new(HashTree::new(
-            next.salting(),
-            next.envelope.profile_id,
-            next.first_revision,
-            &next.profile,
-            &next.changed_at,
-        )),
-    };
-    next.envelope.profile_hash = tree.root(&next.profile);
-    next.tree = Some(tree);
+    next.tree = if resalt { LazyTree::default() } else { next.tree.after(changed) };
     delta
 }
 

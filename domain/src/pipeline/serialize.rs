@@ -1,5 +1,6 @@
 //! Stage 8, serialize: a masked view as bytes, by splicing canonical leaves. The document is its own RFC 8785 form.
 
+use crate::integrity::Hash;
 use crate::profile::{Envelope, Profile, SCHEMA_VERSION, push_hex};
 use crate::scan;
 use crate::state::UserState;
@@ -7,14 +8,14 @@ use crate::table::{LeafSet, Member};
 
 /// Returns the whole document as a viewer with this mask sees it.
 pub fn view(state: &UserState, mask: LeafSet) -> Vec<u8> {
-    document(&state.envelope, &state.profile, mask)
+    document(&state.envelope, &state.profile_hash(), &state.profile, mask)
 }
 
 /// Returns the whole document of a profile with this envelope, as a viewer with this mask sees it.
-pub fn document(envelope: &Envelope, profile: &Profile, mask: LeafSet) -> Vec<u8> {
+pub fn document(envelope: &Envelope, profile_hash: &Hash, profile: &Profile, mask: LeafSet) -> Vec<u8> {
     let mut hash = String::with_capacity(66);
     hash.push('"');
-    push_hex(&mut hash, &envelope.profile_hash);
+    push_hex(&mut hash, profile_hash);
     hash.push('"');
     let fixed = [
         ("assembly_latency_ms", envelope.assembly_latency_ms().as_str().to_owned()),
@@ -53,7 +54,7 @@ fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// Returns the members that change with every revision, as a JSON object.
 pub fn envelope(state: &UserState) -> String {
-    state.envelope.changing_members()
+    state.envelope.changing_members(&state.profile_hash())
 }
 
 /// Returns a sparse view: the envelope, the leaves of `fields` that the full view has, and `_meta`.

@@ -122,7 +122,7 @@ impl VisibleStep {
 fn operations(step: &Transition<'_>, seen: &VisibleStep) -> String {
     let envelope = step.envelope;
     if !seen.continues {
-        let view = serialize::document(envelope, &step.after.profile, seen.mask);
+        let view = serialize::document(envelope, &step.after.profile_hash(), &step.after.profile, seen.mask);
         let view = String::from_utf8(view).unwrap_or_default();
         return format!(r#"[{{"op":"add","path":"","value":{view}}}]"#);
     }
@@ -130,7 +130,7 @@ fn operations(step: &Transition<'_>, seen: &VisibleStep) -> String {
     for (name, value) in [
         ("assembly_latency_ms", envelope.assembly_latency_ms().as_str().to_owned()),
         ("generated_at", format!("\"{}\"", format_instant(envelope.generated_at))),
-        ("profile_hash", format!("\"{}\"", hex(&envelope.profile_hash))),
+        ("profile_hash", format!("\"{}\"", hex(&step.after.profile_hash()))),
         ("revision", envelope.revision.to_string()),
     ] {
         let _ = write!(out, r#"{{"op":"replace","path":"/{name}","value":{value}}},"#);
@@ -156,7 +156,7 @@ fn assembled_data(step: &Transition<'_>, seen: &VisibleStep) -> String {
     format!(
         r#"{{"changed_sections":[{}],{pct}"profile_hash":"{}","revision":{},"schema_version":"{SCHEMA_VERSION}","user_id":"{}"}}"#,
         sections.join(","),
-        hex(&step.envelope.profile_hash),
+        hex(&step.after.profile_hash()),
         step.envelope.revision,
         step.user.as_str(),
     )

@@ -50,7 +50,7 @@ impl Writer {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     pub(super) fn cause(&mut self) -> Result<Cause, DecodeError> {
         match self.u8()? {
             ROLL => Ok(Cause::Roll),

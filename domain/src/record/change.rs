@@ -18,7 +18,6 @@
 //!         for each: path (1 byte, kind 1 byte, and the id of an item where the path has one), value or 0
 //!         -- revised
 //!         revision, generated_at (signed), assembly latency
-//!     32  profile hash
 //!         salt count, number of leaves
 //!         for each: n, the write (from 1) that has its value, and the leaf (1 byte);
 //!         or 0, the leaf (1 byte, + 128 for an edit), and the value, 0 or the edit
@@ -36,10 +35,11 @@ use crate::day::Day;
 use crate::delta::Delta;
 use crate::event::{AppliedEvent, RegisterWrite};
 use crate::id::ProfileId;
+use crate::integrity::LazyTree;
 use crate::port::journal::{Record, RecordKind};
 use crate::profile::{Envelope, Profile};
 use crate::state::{NewGeneration, UserState};
-use crate::table::Leaf;
+use crate::table::{Leaf, LeafSet, Member};
 
 const NEW_GENERATION: u8 = 1;
 const REVISED: u8 = 2;
@@ -63,7 +63,7 @@ pub(super) struct StoredChange {
 pub(super) struct Revised {
     /// Without the profile's id, which only the first change of a generation holds.
     pub(super) envelope: Envelope,
-    salt_count: u32,
+    pub(super) salt_count: u32,
     pub(super) leaves: Vec<(Leaf, LeafValue)>,
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn encode(
     out.varint(u64::from(next.policy));
     if is_new {
         out.fixed(&next.envelope.profile_id.to_bytes());
-        out.fixed(&next.integrity_key);
+        out.fixed(&next.salts.key);
         out.varint(u64::from(next.generation));
     }
     let writes = applied.map_or(&[][..], |applied| &applied.writes);
@@ -106,8 +106,7 @@ pub(crate) fn encode(
         out.varint(next.envelope.revision);
         out.signed(next.envelope.generated_at);
         out.varint(u64::from(next.envelope.assembly_latency_micros));
-        out.fixed(&next.envelope.profile_hash);
-        out.varint(u64::from(next.salt_count));
+        out.varint(u64::from(next.salts.count));
         out.varint(delta.changes.len() as u64);
         for change in &delta.changes {
             // Most leaves are just what a write set: name the write (from 1) instead of repeating the value.
@@ -128,7 +127,7 @@ pub(super) fn decode(record: &Record) -> Result<StoredChange, DecodeError> {
     if record.kind != RecordKind::CHANGE {
         return Err(DecodeError::Unknown { what: "kind of record" });
     }
-    let mut input = Reader::copying(&record.body);
+    let mut input = Reader::new(&record.body);
     if input.u8()? != FORMAT {
         return Err(DecodeError::Unknown { what: "record format" });
     }
@@ -172,7 +171,6 @@ fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revise
         revision: input.varint()?,
         generated_at: input.signed()?,
         assembly_latency_micros: input.u32()?,
-        profile_hash: input.array()?,
     };
     if envelope.revision == 0 {
         return Err(DecodeError::Unknown { what: "revision" });
@@ -192,19 +190,24 @@ fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revise
 impl StoredChange {
     /// Returns the history entry of the change from `before` to `after`: the leaves that it set, with their previous
     /// values. `None` for a change that made no revision.
-    pub(super) fn entry(&self, before: &Profile, after: &Profile) -> Option<HistoryEntry> {
-        let Revised { envelope, salt_count, leaves } = self.revised.as_ref()?;
-        let old = |leaf: Leaf| LeafValue::between(leaf, after, before.get(leaf));
+    pub(super) fn entry(&self, before: Option<&UserState>, after: &UserState) -> Option<HistoryEntry> {
+        let Revised { envelope, leaves, .. } = self.revised.as_ref()?;
+        let old = |leaf: Leaf| {
+            let value = before.and_then(|before| before.profile.get(leaf));
+            LeafValue::between(leaf, &after.profile, value)
+        };
+        let changed: LeafSet = leaves.iter().map(|(leaf, _)| *leaf).collect();
+        let changed_at = |member: Member| before.map_or(0, |before| before.salts.changed_at[member as usize]);
         Some(HistoryEntry {
             base: envelope.revision - 1,
             revision: envelope.revision,
             cause: self.cause(),
             generated_at: envelope.generated_at,
             assembly_latency_micros: envelope.assembly_latency_micros,
-            profile_hash: envelope.profile_hash,
             day: self.day,
-            salt_count: *salt_count,
+            salt_count_before: before.map_or(0, |before| before.salts.count),
             before: leaves.iter().map(|(leaf, _)| (*leaf, old(*leaf))).collect(),
+            changed_before: changed.members().map(|member| (member, changed_at(member))).collect(),
         })
     }
 
@@ -250,7 +253,7 @@ impl StoredChange {
         state.day = self.day;
         state.rules = self.rules;
         state.policy = self.policy;
-        state.tree = None;
+        state.tree = LazyTree::default();
         if let Some(applied) = &self.event {
             for write in &applied.writes {
                 state.documents.write(applied.source, applied.time, &applied.id, write);
@@ -258,9 +261,9 @@ impl StoredChange {
         }
         if let Some(revised) = &self.revised {
             state.envelope = Envelope { profile_id: state.envelope.profile_id, ..revised.envelope };
-            state.salt_count = revised.salt_count;
+            state.salts.count = revised.salt_count;
             for (leaf, _) in &revised.leaves {
-                state.changed_at[leaf.field().member as usize] = revised.envelope.revision;
+                state.salts.changed_at[leaf.field().member as usize] = revised.envelope.revision;
             }
             set_leaves(&mut state.profile, &revised.leaves)?;
         }

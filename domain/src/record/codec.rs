@@ -1,6 +1,5 @@
 //! Writing and reading the compact binary form that records share: varints, and bytes with their length in front.
 
-use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::canonical::CanonicalJson;
@@ -92,36 +91,36 @@ const TAG_SCHEME_STATUS: u8 = 0xf2;
 const TAG_DEADLINE_DETAILS: u8 = 0xf3;
 const TAG_DEADLINE_COMPLETION: u8 = 0xf4;
 
-/// Reads what [`Writer`] wrote.
-pub(super) struct Reader {
-    rest: Bytes,
-    copies: bool,
+/// Reads what [`Writer`] wrote. Values and texts get buffers of their own, so that a small value does not keep a large
+/// record in memory.
+pub(super) struct Reader<'a> {
+    rest: &'a [u8],
 }
 
-impl Reader {
-    /// Reads values that share the one buffer.
-    pub(super) fn new(bytes: Bytes) -> Self {
-        Self { rest: bytes, copies: false }
-    }
-
-    /// Reads values that have buffers of their own, so that a small value does not keep a large record in memory.
-    pub(super) fn copying(bytes: &[u8]) -> Self {
-        Self { rest: Bytes::copy_from_slice(bytes), copies: true }
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    fn take(&mut self, length: usize, doing: &'static str) -> Result<Bytes, DecodeError> {
-        if length > self.rest.len() {
-            return Err(DecodeError::Truncated { doing });
-        }
-        Ok(self.rest.split_to(length))
+    /// Reads with `read`, which takes what it reads off the front of the slice.
+    pub(super) fn with<T>(&mut self, read: impl FnOnce(&mut &'a [u8]) -> T) -> T {
+        read(&mut self.rest)
+    }
+
+    pub(super) fn take(&mut self, length: usize, doing: &'static str) -> Result<&'a [u8], DecodeError> {
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(DecodeError::Truncated { doing })?;
+        self.rest = rest;
+        Ok(taken)
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, DecodeError> {
-        Ok(self.take(1, "a byte")?[0])
+        let (byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated { doing: "a byte" })?;
+        self.rest = rest;
+        Ok(*byte)
     }
 
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
@@ -153,24 +152,19 @@ impl Reader {
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
-        array.copy_from_slice(&self.take(N, "a fixed field")?);
+        array.copy_from_slice(self.take(N, "a fixed field")?);
         Ok(array)
     }
 
     /// Reads bytes that follow their length.
-    pub(super) fn bytes(&mut self) -> Result<Bytes, DecodeError> {
+    pub(super) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.varint()? as usize;
-        self.value_bytes(length, "bytes")
-    }
-
-    fn value_bytes(&mut self, length: usize, doing: &'static str) -> Result<Bytes, DecodeError> {
-        let bytes = self.take(length, doing)?;
-        Ok(if self.copies { Bytes::copy_from_slice(&bytes) } else { bytes })
+        self.take(length, "bytes")
     }
 
     fn utf8(&mut self, length: usize) -> Result<ByteString, DecodeError> {
-        let bytes = self.value_bytes(length, "text")?;
-        ByteString::try_from(bytes).map_err(|_| DecodeError::Unknown { what: "text encoding" })
+        let text = std::str::from_utf8(self.take(length, "text")?);
+        text.map(ByteString::from).map_err(|_| DecodeError::Unknown { what: "text encoding" })
     }
 
     pub(super) fn text(&mut self) -> Result<SharedText, DecodeError> {

@@ -74,7 +74,7 @@ impl Edit {
     pub(super) fn apply(&self, base: &Base) -> Result<CanonicalJson, DecodeError> {
         const DAMAGED: DecodeError = DecodeError::Unknown { what: "piece of a value" };
         let base = base.text.as_bytes();
-        let mut input = Reader::new(self.0.clone());
+        let mut input = Reader::new(&self.0);
         if input.varint()? != base.len() as u64 {
             return Err(DecodeError::Unknown { what: "base of an edit" });
         }
@@ -88,7 +88,7 @@ impl Edit {
             Ok(())
         };
         while !input.is_empty() {
-            append(&input.bytes()?)?;
+            append(input.bytes()?)?;
             let start =
                 last.checked_add_signed(isize::try_from(input.signed()?).map_err(|_| DAMAGED)?).ok_or(DAMAGED)?;
             let end =

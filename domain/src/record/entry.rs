@@ -9,9 +9,9 @@
 //!         -- for 2: the person (length, text)
 //!         -- for 1 and 2: source (1 byte), event id (length, text)
 //!         generated_at (signed), assembly latency
-//!     32  profile hash
-//!         day (signed), salt count, number of leaves
+//!         day (signed), salt count before, number of leaves
 //!         for each: leaf (1 byte, + 128 for an edit), and its value before, 0 or the edit
+//!         for each member of these leaves, in the order of the members' names: revision - revision of its last change before
 //! ```
 //!
 //! Of a list whose items have an id, an entry holds the changed items, as an edit of the value that the revision made
@@ -23,8 +23,9 @@ use super::cause::Cause;
 use super::codec::{DecodeError, Reader, Writer};
 use super::leaf_value::{LeafValue, set_leaves};
 use crate::day::Day;
-use crate::profile::Profile;
-use crate::table::{Leaf, Member};
+use crate::integrity::LazyTree;
+use crate::past::PastProfile;
+use crate::table::{Leaf, LeafSet, Member};
 
 /// The changes of one revision.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,31 +40,40 @@ pub struct HistoryEntry {
     pub generated_at: i64,
     /// How long its assembly took, in microseconds.
     pub assembly_latency_micros: u32,
-    /// The root hash of that revision.
-    pub profile_hash: [u8; 32],
     /// The calendar day of that revision.
     pub day: Day,
-    /// The salt count of that revision.
-    pub salt_count: u32,
+    /// The salt count before.
+    pub salt_count_before: u32,
     /// The leaves that it changed, with the values that they had before.
     pub before: Vec<(Leaf, LeafValue)>,
+    /// The members of these leaves, with the revisions of their last changes before; 0 for none. The salts of the profile
+    /// hash depend on them.
+    pub changed_before: Vec<(Member, u64)>,
 }
 
 impl HistoryEntry {
-    /// Turns the profile that the revision made into the one before it.
+    /// Turns the profile that the revision made into the one at the base.
     ///
     /// # Errors
-    /// `profile` is not the one that the revision made.
-    pub fn undo(&self, profile: &mut Profile) -> Result<(), DecodeError> {
-        set_leaves(profile, &self.before)
+    /// `past` is not the one that the revision made.
+    pub fn undo(&self, past: &mut PastProfile) -> Result<(), DecodeError> {
+        set_leaves(&mut past.profile, &self.before)?;
+        for (member, changed_at) in &self.changed_before {
+            past.salts.changed_at[*member as usize] = *changed_at;
+        }
+        past.salts.count = self.salt_count_before;
+        past.tree = LazyTree::default();
+        past.revision = self.base;
+        Ok(())
     }
 
     /// Undoes the change of the member `consent` alone, as [`Self::undo`] does. Its leaves are never stored as edits of
     /// others.
-    pub(super) fn undo_consent(&self, profile: &mut Profile) -> Result<(), DecodeError> {
+    pub(super) fn undo_consent(&self, past: &mut PastProfile) -> Result<(), DecodeError> {
         let is_consent = |(leaf, _): &&(Leaf, LeafValue)| leaf.field().member == Member::Consent;
         let leaves: Vec<_> = self.before.iter().filter(is_consent).cloned().collect();
-        set_leaves(profile, &leaves)
+        past.revision = self.base;
+        set_leaves(&mut past.profile, &leaves)
     }
 }
 
@@ -76,12 +86,14 @@ pub(super) fn write_entry(out: &mut Writer, entry: &HistoryEntry) {
     out.cause(&entry.cause);
     out.signed(entry.generated_at);
     out.varint(u64::from(entry.assembly_latency_micros));
-    out.fixed(&entry.profile_hash);
     out.signed(i64::from(entry.day.0));
-    out.varint(u64::from(entry.salt_count));
+    out.varint(u64::from(entry.salt_count_before));
     out.varint(entry.before.len() as u64);
     for (leaf, value) in &entry.before {
         out.leaf(*leaf, value);
+    }
+    for (_, changed_at) in &entry.changed_before {
+        out.varint(entry.revision - changed_at);
     }
 }
 
@@ -90,7 +102,7 @@ pub(super) fn write_entry(out: &mut Writer, entry: &HistoryEntry) {
 /// # Errors
 /// The block is not in this format.
 pub fn entries(block: &[u8]) -> Result<Vec<HistoryEntry>, DecodeError> {
-    let mut input = Reader::copying(block);
+    let mut input = Reader::new(block);
     if input.u8()? != FORMAT {
         return Err(DecodeError::Unknown { what: "history format" });
     }
@@ -107,19 +119,25 @@ fn read_entry(input: &mut Reader) -> Result<HistoryEntry, DecodeError> {
     let base = base.ok_or(DecodeError::Unknown { what: "base of a revision" })?;
     let cause = input.cause()?;
     let generated_at = input.signed()?;
-    let (assembly_latency_micros, profile_hash) = (input.u32()?, input.array()?);
+    let assembly_latency_micros = input.u32()?;
     let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
-    let salt_count = input.u32()?;
-    let before = (0..input.count()?).map(|_| input.leaf_value()).collect::<Result<_, _>>()?;
+    let salt_count_before = input.u32()?;
+    let before: Vec<(Leaf, LeafValue)> = (0..input.count()?).map(|_| input.leaf_value()).collect::<Result<_, _>>()?;
+    let leaves: LeafSet = before.iter().map(|(leaf, _)| *leaf).collect();
+    let changed_before = leaves.members().map(|member| {
+        let changed_at = revision.checked_sub(input.varint()?);
+        Ok((member, changed_at.ok_or(DecodeError::Unknown { what: "revision of a change" })?))
+    });
+    let changed_before = changed_before.collect::<Result<_, DecodeError>>()?;
     Ok(HistoryEntry {
         base,
         revision,
         cause,
         generated_at,
         assembly_latency_micros,
-        profile_hash,
         day,
-        salt_count,
+        salt_count_before,
         before,
+        changed_before,
     })
 }

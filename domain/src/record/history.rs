@@ -11,7 +11,6 @@ use super::entry::write_entry;
 use super::{HistoryEntry, pack, replay, unpack};
 use crate::port::journal::Record;
 use crate::port::store::{Fold, Folded, LoadVisitor, SideKey, SideKind, SideRecord, StoreError};
-use crate::profile::Profile;
 use crate::state::UserState;
 
 /// How many bytes a block grows to before the next one begins, uncompressed.
@@ -80,9 +79,9 @@ fn fold(state: Option<&[u8]>, newest_block: Option<&SideRecord>, frames: &[Recor
     let mut blocks = GrowingBlocks::new(newest_block);
     for frame in frames {
         let change = decode(frame)?;
-        let before = state.as_ref().map_or_else(Profile::default, |state| state.profile.clone());
+        let before = state.clone();
         let next = change.apply(state)?;
-        if let Some(entry) = change.entry(&before, &next.profile) {
+        if let Some(entry) = change.entry(before.as_ref(), &next) {
             blocks.add(&entry);
         }
         state = Some(next);

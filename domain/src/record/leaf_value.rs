@@ -1,5 +1,7 @@
 //! A leaf's value as a frame or a history entry holds it.
 
+use bytes::Bytes;
+
 use super::codec::{DecodeError, Reader, Writer};
 use super::edit::{Base, Edit};
 use crate::canonical::CanonicalJson;
@@ -69,12 +71,15 @@ impl Writer {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     pub(super) fn leaf_value(&mut self) -> Result<(Leaf, LeafValue), DecodeError> {
         let number = self.u8()?;
         let leaf = Leaf::from_number(number & !EDITED).ok_or(DecodeError::Unknown { what: "leaf" })?;
-        let stored =
-            if number & EDITED == 0 { Stored::Whole(self.value()?) } else { Stored::Edit(Edit(self.bytes()?)) };
+        let stored = if number & EDITED == 0 {
+            Stored::Whole(self.value()?)
+        } else {
+            Stored::Edit(Edit(Bytes::copy_from_slice(self.bytes()?)))
+        };
         Ok((leaf, LeafValue(stored)))
     }
 }

@@ -14,7 +14,6 @@ mod parts;
 mod rewind;
 mod state;
 mod step;
-#[cfg_attr(not(test), expect(dead_code, reason = "the compact state is written with it"))]
 mod tokens;
 
 pub use cause::Cause;
@@ -25,7 +24,7 @@ pub use entry::{HistoryEntry, entries};
 pub use history::{Hydration, Replay};
 pub use leaf_value::LeafValue;
 pub use rewind::{Rewind, RewindResult};
-pub use state::{pack, unpack};
+pub use state::{pack, unpack, unpack_own};
 pub use step::{FrameStep, RevisionStep, follow};
 
 #[cfg(test)]

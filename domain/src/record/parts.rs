@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     fn read(bytes: &[u8]) -> Result<Parts, DecodeError> {
-        Parts::read(&mut Reader::copying(bytes))
+        Parts::read(&mut Reader::new(bytes))
     }
 
     #[test]

@@ -73,11 +73,10 @@ impl Rewind {
             note(&mut self.before, entry.revision, now.profile.consent());
             if self.has_gap {
                 // The profile can no longer be reconstructed, but the consents can.
-                entry.undo_consent(&mut now.profile)?;
+                entry.undo_consent(&mut now)?;
             } else {
-                entry.undo(&mut now.profile)?;
+                entry.undo(&mut now)?;
             }
-            now.revision = entry.base;
         }
         if now.revision == self.revision && !self.has_gap {
             self.past = Some(now);
@@ -107,7 +106,7 @@ impl LoadVisitor for Rewind {
             } else if state.envelope.revision > self.revision {
                 self.walking = Some(PastProfile::from_state(state));
                 // A revision before the first has no profile.
-                self.has_gap = self.revision < state.first_revision;
+                self.has_gap = self.revision < state.salts.first_revision;
             }
         }
         Ok(())

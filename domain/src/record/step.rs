@@ -1,22 +1,24 @@
 //! A frame as followers of the journal read it: the user, and what the revision changed in the profile.
 
-use super::change::decode;
+use super::change::{Revised, decode};
 use super::codec::DecodeError;
 use super::leaf_value::{LeafValue, set_leaves};
 use crate::delta::Delta;
 use crate::id::{ProfileId, UserId};
+use crate::integrity::{LazyTree, Salts};
 use crate::past::PastProfile;
 use crate::port::journal::Record;
 use crate::profile::{Envelope, Profile};
-use crate::table::Leaf;
+use crate::table::{Leaf, Member, MemberSet};
 
 /// The step to a new revision.
 #[derive(Debug, Clone)]
 pub struct RevisionStep {
     /// The user whose frame it is.
     pub user: UserId,
-    new_profile: Option<ProfileId>,
+    new_profile: Option<(ProfileId, [u8; 16])>,
     envelope: Envelope,
+    salt_count: u32,
     leaves: Vec<(Leaf, LeafValue)>,
 }
 
@@ -37,8 +39,9 @@ pub fn follow(record: &Record) -> Result<FrameStep, DecodeError> {
     let change = decode(record)?;
     let Some(revised) = change.revised else { return Ok(FrameStep::NoRevision) };
     let user = record.user;
-    let new_profile = change.new_generation.map(|(profile_id, ..)| profile_id);
-    Ok(FrameStep::Revision(RevisionStep { user, new_profile, envelope: revised.envelope, leaves: revised.leaves }))
+    let new_profile = change.new_generation.map(|(profile_id, key, _)| (profile_id, key));
+    let Revised { envelope, salt_count, leaves } = revised;
+    Ok(FrameStep::Revision(RevisionStep { user, new_profile, envelope, salt_count, leaves }))
 }
 
 impl RevisionStep {
@@ -63,15 +66,28 @@ impl RevisionStep {
         if self.base() != before.map(|past| past.revision) {
             return Err(DecodeError::Unknown { what: "predecessor" });
         }
-        let old = before.map_or_else(Profile::default, |past| past.profile.clone());
-        let Some(profile_id) = self.new_profile.or(before.map(|past| past.profile_id)) else {
-            return Err(DecodeError::Unknown { what: "predecessor" });
+        let first_revision = self.envelope.revision;
+        let empty = |(profile_id, key)| PastProfile {
+            profile_id,
+            revision: 0,
+            profile: Profile::default(),
+            salts: Salts { key, count: 0, first_revision, changed_at: [0; Member::COUNT] },
+            tree: LazyTree::default(),
         };
-        let mut profile = old.clone();
-        set_leaves(&mut profile, &self.leaves)?;
-        let envelope = Envelope { profile_id, ..self.envelope };
+        let before = before.cloned().or_else(|| self.new_profile.map(empty));
+        let before = before.ok_or(DecodeError::Unknown { what: "predecessor" })?;
+        let envelope = Envelope { profile_id: before.profile_id, ..self.envelope };
         let (base, revision) = (envelope.revision - 1, envelope.revision);
-        let delta = Delta::new(base, revision, &old, &profile);
-        Ok((PastProfile { profile_id, revision, profile }, envelope, delta))
+        let mut after = PastProfile { revision, ..before.clone() };
+        set_leaves(&mut after.profile, &self.leaves)?;
+        let changed: MemberSet = self.leaves.iter().map(|(leaf, _)| leaf.field().member).collect();
+        for member in changed.iter() {
+            after.salts.changed_at[member as usize] = revision;
+        }
+        let resalted = self.salt_count != before.salts.count;
+        after.salts.count = self.salt_count;
+        after.tree = if resalted { LazyTree::default() } else { before.tree.after(changed) };
+        let delta = Delta::new(base, revision, &before.profile, &after.profile);
+        Ok((after, envelope, delta))
     }
 }

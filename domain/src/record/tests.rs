@@ -25,7 +25,6 @@ fn first_change() -> Vec<u8> {
         b"\"old\"",
         // Revision 1, generated at 2, latency 5.
         &[1, 4, 5],
-        &[9; 32],
         // Salt count 6; one leaf, which has the value of the first write.
         &[6, 1, 1, 15],
         // One part: the person.
@@ -43,7 +42,7 @@ fn record(body: Vec<u8>) -> Record {
 #[test]
 fn a_change_has_the_bytes_of_its_picture() {
     let state = replay(None, &record(first_change())).expect("a change");
-    assert_eq!((state.day.0, state.rules, state.policy, state.salt_count), (3, 300, 2, 6));
+    assert_eq!((state.day.0, state.rules, state.policy, state.salts.count), (3, 300, 2, 6));
     let (old, change) = (Profile::default(), decode(&record(first_change())).expect("a change"));
     let applied = change.event.as_ref();
     let person = applied.and_then(|applied| applied.person.as_ref()).map(|person| person.as_str());
@@ -57,7 +56,7 @@ fn a_change_has_the_bytes_of_its_picture() {
 fn a_history_entry_has_the_bytes_of_its_picture() {
     let change = decode(&record(first_change())).expect("a change");
     let state = change.apply(None).expect("a first change");
-    let entry = change.entry(&Profile::default(), &state.profile).expect("a revision");
+    let entry = change.entry(None, &state).expect("a revision");
     let mut block = Writer(Vec::new());
     write_entry(&mut block, &entry);
     let expected = [
@@ -67,9 +66,8 @@ fn a_history_entry_has_the_bytes_of_its_picture() {
         &[2, 2, b'e', b'1'],
         // Generated at 2, latency 5.
         &[4, 5],
-        &[9; 32],
-        // Day 3, salt count 6; one leaf, 15, which was absent.
-        &[6, 6, 1, 15, 0],
+        // Day 3, salt count 0 before; one leaf, 15, which was absent; its member has not changed before.
+        &[6, 0, 1, 15, 0, 1],
     ];
     assert_eq!(block.0, expected.concat());
     assert_eq!(entries(&block.0), Ok(vec![entry.clone()]));

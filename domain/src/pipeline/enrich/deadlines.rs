@@ -1,9 +1,10 @@
 //! Deadlines: what is upcoming and overdue on a day, and how many were completed in the last days.
 
-use crate::canonical::{CanonicalJson, write_array, write_integer};
+use crate::canonical::{CanonicalJson, write_array};
 use crate::day::Day;
 use crate::documents::{Register, SourceDocument, SourceDocuments};
 use crate::event::{RegisterPath, SharedText, time};
+use crate::item_text::push_with_days;
 use crate::rules::Rules;
 use crate::scan;
 use crate::source::{Source, ValueKind};
@@ -80,15 +81,4 @@ fn list(items: &[OpenDeadline<'_>], today: Day) -> CanonicalJson {
     let mut out = String::with_capacity(2 + items.iter().map(|item| item.details.len() + 24).sum::<usize>());
     write_array(&mut out, items, |out, item| push_with_days(out, item.details, item.due.0 - today.0));
     CanonicalJson::from_canonical(out)
-}
-
-/// Writes the details with `days_remaining` in its canonical place, before `deadline_id`.
-fn push_with_days(out: &mut String, details: &str, days: i32) {
-    // A quote within a string is escaped, so this text can only be the member's name.
-    let place = details.find("\"deadline_id\":").unwrap_or(1);
-    out.push_str(&details[..place]);
-    out.push_str("\"days_remaining\":");
-    write_integer(out, i64::from(days));
-    out.push(',');
-    out.push_str(&details[place..]);
 }

@@ -3,6 +3,7 @@
 use crate::canonical::CanonicalJson;
 use crate::documents::SourceDocuments;
 use crate::event::RegisterPath;
+use crate::item_text::push_with_status;
 use crate::scan;
 use crate::source::{Source, ValueKind};
 use crate::table::Leaf;
@@ -65,15 +66,4 @@ impl<'a> SchemeFields<'a> {
 fn overlay<'a>(documents: &'a SourceDocuments, id: &str) -> Option<&'a CanonicalJson> {
     let document = documents.document(Source::Schemes)?;
     document.get(&RegisterPath::SchemeStatus(id.into()), ValueKind::Inferred)?.value.as_ref()
-}
-
-/// Appends the scheme with `status` in place of its own.
-fn push_with_status(out: &mut String, scheme: &str, own: &str, status: &str) {
-    const NAME: &str = "\"application_status\":";
-    // A quote within a string is escaped, so this text can only be the member's name.
-    let Some(name) = scheme.find(NAME).filter(|_| own != status) else { return out.push_str(scheme) };
-    let start = name + NAME.len();
-    out.push_str(&scheme[..start]);
-    out.push_str(status);
-    out.push_str(&scheme[start + own.len()..]);
 }

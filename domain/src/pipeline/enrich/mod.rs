@@ -7,7 +7,6 @@ mod eligibility;
 mod trust;
 mod winner;
 
-use super::merge::Touched;
 use crate::canonical::CanonicalJson;
 use crate::completeness;
 use crate::day::{Day, format_instant};
@@ -17,7 +16,7 @@ use crate::profile::{Profile, Section};
 use crate::rules::Rules;
 use crate::scan;
 use crate::source::Source;
-use crate::table::{Leaf, Member, Owner};
+use crate::table::{Leaf, Member, MemberSet, Owner};
 
 /// Assembles one member. Completeness is not among them: it depends on all the others ([`completeness_pct`]).
 pub(super) fn assemble(member: Member, documents: &SourceDocuments, day: Day, rules: &Rules) -> Option<Section> {
@@ -64,7 +63,7 @@ fn shared(member: Member, documents: &SourceDocuments, rules: &Rules) -> Vec<(Le
 
 fn consent(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)> {
     let mut leaves = owned(Member::Consent, documents);
-    if let Some(newest) = documents.document(Source::Consent).and_then(|document| document.newest()) {
+    if let Some(newest) = documents.newest(Source::Consent) {
         let updated_at = CanonicalJson::string(&format_instant(newest));
         let index = leaves.partition_point(|(leaf, _)| *leaf < Leaf::ConsentConsentUpdatedAt);
         leaves.insert(index, (Leaf::ConsentConsentUpdatedAt, updated_at));
@@ -106,6 +105,6 @@ fn confidence(adjudication: Option<&CanonicalJson>, source: Source, leaf: Leaf) 
 }
 
 /// Returns the members that hold a value which depends on the calendar day.
-pub(super) fn time_derived() -> Touched {
+pub(super) fn time_derived() -> MemberSet {
     [Member::Deadlines, Member::Trust].into_iter().collect()
 }

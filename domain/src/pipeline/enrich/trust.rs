@@ -1,7 +1,5 @@
 //! Trust: what the trust source sent, how fresh the sources are, and a trace of them.
 
-use std::fmt::Write as _;
-
 use super::trust_register;
 use crate::canonical::{CanonicalJson, write_object};
 use crate::day::Day;
@@ -14,7 +12,7 @@ use crate::table::Leaf;
 
 pub(super) fn assemble(documents: &SourceDocuments, day: Day, rules: &Rules) -> Vec<(Leaf, CanonicalJson)> {
     let newest: Vec<(Source, i64)> =
-        documents.iter().filter_map(|(source, doc)| Some((source, doc.newest()?))).collect();
+        Source::ALL.into_iter().filter_map(|source| Some((source, documents.newest(source)?))).collect();
     let oldest = newest.iter().filter(|(source, _)| begins_trust(*source)).map(|(_, time)| *time).min();
     let Some(oldest) = oldest else { return Vec::new() };
     let mut leaves = vec![(Leaf::TrustDataFreshnessHours, freshness_hours(oldest, day.start(&rules.zone)))];
@@ -40,21 +38,38 @@ fn freshness_hours(oldest: i64, day_start: i64) -> CanonicalJson {
 }
 
 fn source_trace(documents: &SourceDocuments, newest: &[(Source, i64)], rules: &Rules) -> CanonicalJson {
-    let mut entries: Vec<(&str, String)> = Vec::with_capacity(Source::COUNT);
-    for (source, time) in newest {
-        let mut text = String::with_capacity(24);
-        let _ = write!(text, "\"{}_{}\"", verb(*source), Day::at(*time, &rules.zone));
-        entries.push((source.name(), text));
-    }
     let sent = trust_register(documents, &RegisterPath::Leaf(Leaf::TrustSourceTrace));
-    for (name, value) in sent.iter().flat_map(|sent| scan::members(sent.as_str())) {
-        entries.retain(|(found, _)| *found != name);
-        entries.push((name, value.to_owned()));
+    let mut sent: Vec<(&str, &str)> = sent.iter().flat_map(|sent| scan::members(sent.as_str())).collect();
+    let mut entries: Vec<(&str, Entry<'_>)> = Vec::with_capacity(Source::COUNT);
+    for (source, time) in newest {
+        let name = source.name();
+        match sent.iter().position(|(found, _)| *found == name) {
+            Some(place) => entries.push((name, Entry::Sent(sent.swap_remove(place).1))),
+            None => entries.push((name, Entry::Newest(verb(*source), Day::at(*time, &rules.zone)))),
+        }
     }
-    entries.sort_unstable();
+    entries.extend(sent.into_iter().map(|(name, value)| (name, Entry::Sent(value))));
+    entries.sort_unstable_by_key(|(name, _)| *name);
     let mut out = String::with_capacity(entries.len() * 40);
-    write_object(&mut out, entries, |out, value| out.push_str(&value));
+    write_object(&mut out, entries, |out, entry| match entry {
+        Entry::Sent(value) => out.push_str(value),
+        Entry::Newest(verb, day) => {
+            out.push('"');
+            out.push_str(verb);
+            out.push('_');
+            day.push(out);
+            out.push('"');
+        }
+    });
     CanonicalJson::from_canonical(out)
+}
+
+/// An entry of the trace.
+enum Entry<'a> {
+    /// What the trust source sent.
+    Sent(&'a str),
+    /// The verb and the day of the source's newest register.
+    Newest(&'static str, Day),
 }
 
 fn verb(source: Source) -> &'static str {

@@ -64,7 +64,7 @@ fn stored(from: &Profile, to: &Profile) -> Vec<(Leaf, LeafValue)> {
     for leaf in changed {
         out.leaf(leaf, &LeafValue::between(leaf, from, to.get(leaf)));
     }
-    let (mut input, mut leaves) = (Reader::copying(&out.0), Vec::new());
+    let (mut input, mut leaves) = (Reader::new(&out.0), Vec::new());
     while !input.is_empty() {
         leaves.push(input.leaf_value().expect("it was written"));
     }

@@ -34,10 +34,10 @@ fn entry(base: u64, revision: u64) -> HistoryEntry {
         cause: Cause::Roll,
         generated_at: 0,
         assembly_latency_micros: 0,
-        profile_hash: [0; 32],
         day: Day(0),
-        salt_count: 0,
-        before: differing.map(|leaf| (leaf, LeafValue::between(leaf, &new, old.get(leaf)))).collect(),
+        salt_count_before: 0,
+        before: differing.clone().map(|leaf| (leaf, LeafValue::between(leaf, &new, old.get(leaf)))).collect(),
+        changed_before: differing.collect::<LeafSet>().members().map(|member| (member, 0)).collect(),
     }
 }
 
@@ -45,15 +45,18 @@ fn entry(base: u64, revision: u64) -> HistoryEntry {
 fn merge(older: &HistoryEntry, newer: &HistoryEntry) -> HistoryEntry {
     assert_eq!(older.revision, newer.base);
     let made = profile(newer.revision);
-    let mut before = made.clone();
-    newer.undo(&mut before).expect("the newest revision");
-    older.undo(&mut before).expect("the one before");
+    let mut past = PastProfile::from_state(&state(newer.revision));
+    newer.undo(&mut past).expect("the newest revision");
+    older.undo(&mut past).expect("the one before");
+    let before = past.profile;
     let leaves: LeafSet = older.before.iter().chain(&newer.before).map(|(leaf, _)| *leaf).collect();
     let before = leaves.iter().map(|leaf| (leaf, LeafValue::between(leaf, &made, before.get(leaf)))).collect();
-    HistoryEntry { base: older.base, before, ..newer.clone() }
+    let changed_before = leaves.members().map(|member| (member, 0)).collect();
+    HistoryEntry { base: older.base, before, changed_before, ..newer.clone() }
 }
 
-fn rewind(head: u64, history: &[HistoryEntry], revision: u64) -> Option<Profile> {
+/// Returns the state at a revision.
+fn state(revision: u64) -> UserState {
     let generation = NewGeneration {
         profile_id: ProfileId::from_random([1; 16]),
         integrity_key: [2; 16],
@@ -63,10 +66,14 @@ fn rewind(head: u64, history: &[HistoryEntry], revision: u64) -> Option<Profile>
         rules: 1,
         policy: 1,
     };
-    let mut state = UserState { profile: profile(head), ..UserState::new(generation) };
-    state.envelope.revision = head;
+    let mut state = UserState { profile: profile(revision), ..UserState::new(generation) };
+    state.envelope.revision = revision;
+    state
+}
+
+fn rewind(head: u64, history: &[HistoryEntry], revision: u64) -> Option<Profile> {
     let mut rewind = Rewind::new(revision);
-    rewind.checkpoint(Some(pack(&state))).expect("a state");
+    rewind.checkpoint(Some(pack(&state(head)))).expect("a state");
     for entry in history.iter().rev() {
         let mut block = Writer(Vec::new());
         write_entry(&mut block, entry);

@@ -1,0 +1,241 @@
+//! The chunk of one source document.
+//!
+//! ```text
+//! field        form
+//! count        varint, number of stamps
+//! stamps       newest first. The first has its time in full, each other one the time back from the one before it, as
+//!              a varint whose lowest bit says that it counts milliseconds and not microseconds; then the event's id
+//! registers    to the end of the chunk, in the order of (path, kind):
+//!   path       1 byte: the leaf's number in the lower 6 bits and the kind's place among the source's kinds in the
+//!              others; from 0xc0 on the paths below; then the id where the path has one
+//!   stamp      varint, its place among the stamps; left out where there is only one
+//!   value      as in `tokens`; for a withdrawn register, the path begins with WITHDRAWN and no value follows
+//! ```
+
+use bytestring::ByteString;
+
+use super::super::codec::{DecodeError, Reader, Writer};
+use super::super::tokens;
+use crate::canonical::CanonicalJson;
+use crate::documents::{Register, SourceDocument};
+use crate::event::{RegisterPath, SharedText};
+use crate::source::{Source, ValueKind};
+use crate::table::Leaf;
+
+const SOURCE_CONFIDENCE: u8 = 0xc0;
+const AGGREGATED_METRICS: u8 = 0xc1;
+const SCHEME_STATUS: u8 = 0xc2;
+const DEADLINE_DETAILS: u8 = 0xc3;
+const DEADLINE_COMPLETION: u8 = 0xc4;
+/// The leaf's number follows in a byte, and then the kind.
+const WIDE_LEAF: u8 = 0xc5;
+/// Stands before the path of a register whose value was withdrawn.
+const WITHDRAWN: u8 = 0xff;
+
+const LEAF_BITS: u8 = 6;
+const LEAF_MASK: u8 = (1 << LEAF_BITS) - 1;
+/// Kinds at this place or behind it do not fit beside a leaf's number.
+const WIDE_KIND: u8 = 3;
+
+/// Times are stored since 2020-01-01, in microseconds.
+const EPOCH: i64 = 1_577_836_800_000_000;
+
+/// A stamp without the hash of its value.
+type Stamp<'a> = (i64, &'a str);
+
+/// Appends the chunk of a document to `out`.
+pub(super) fn encode(out: Vec<u8>, source: Source, document: Option<&SourceDocument>) -> Vec<u8> {
+    let registers = document.map_or(&[][..], SourceDocument::registers);
+    let mut out = Writer(out);
+    let mut stamps: Vec<Stamp<'_>> = registers.iter().map(|r| (r.time, r.event_id.as_str())).collect();
+    stamps.sort_unstable_by(|a, b| b.cmp(a));
+    stamps.dedup();
+    out.varint(stamps.len() as u64);
+    let mut last = None;
+    for (time, id) in &stamps {
+        match last {
+            None => write_time(&mut out, *time),
+            Some(last) => write_span(&mut out, last - *time),
+        }
+        last = Some(*time);
+        tokens::encode_text(&mut out.0, id);
+    }
+    for register in registers {
+        write_path(&mut out, source, register);
+        if stamps.len() > 1 {
+            let stamp: Stamp<'_> = (register.time, register.event_id.as_str());
+            let place = stamps.binary_search_by(|found| stamp.cmp(found)).unwrap_or_default();
+            out.varint(place as u64);
+        }
+        if let Some(value) = &register.value {
+            tokens::encode(&mut out.0, value.as_str());
+        }
+    }
+    out.0
+}
+
+fn write_path(out: &mut Writer, source: Source, register: &Register) {
+    if register.value.is_none() {
+        out.u8(WITHDRAWN);
+    }
+    let mut with_id = |tag, id: &SharedText| {
+        out.u8(tag);
+        tokens::encode_text(&mut out.0, id.as_str());
+    };
+    match &register.path {
+        RegisterPath::SchemeStatus(id) => with_id(SCHEME_STATUS, id),
+        RegisterPath::DeadlineDetails(id) => with_id(DEADLINE_DETAILS, id),
+        RegisterPath::DeadlineCompletion(id) => with_id(DEADLINE_COMPLETION, id),
+        RegisterPath::SourceConfidence => out.u8(SOURCE_CONFIDENCE),
+        RegisterPath::AggregatedMetrics => out.u8(AGGREGATED_METRICS),
+        RegisterPath::Leaf(leaf) => {
+            let number = leaf.field().number;
+            let place = source.kinds().iter().position(|kind| *kind == register.kind);
+            match place.and_then(|place| u8::try_from(place).ok()).filter(|place| *place < WIDE_KIND) {
+                Some(place) if number <= LEAF_MASK => out.u8(place << LEAF_BITS | number),
+                _ => out.fixed(&[WIDE_LEAF, number, register.kind as u8]),
+            }
+        }
+    }
+}
+
+/// Returns the newest `observed_at` in a chunk.
+pub(super) fn newest(chunk: &[u8]) -> Option<i64> {
+    let mut input = Reader::new(chunk);
+    input.varint().ok()?;
+    read_time(&mut input).ok()
+}
+
+/// Decodes the chunk of a document of `source`.
+pub(super) fn decode(chunk: &[u8], source: Source) -> Result<SourceDocument, DecodeError> {
+    let mut input = Reader::new(chunk);
+    // All texts and values of the document share one buffer.
+    let mut text = String::with_capacity(4 * chunk.len());
+    let count = input.count()?;
+    let mut stamps = Vec::with_capacity(count);
+    let mut time = 0;
+    for index in 0..count {
+        time = if index == 0 { read_time(&mut input)? } else { time - read_span(&mut input)? };
+        let id = read_text(&mut input, &mut text)?;
+        stamps.push((time, id));
+    }
+    let mut places = Vec::with_capacity(16);
+    while !input.is_empty() {
+        places.push(read_register(&mut input, source, stamps.len(), &mut text)?);
+    }
+    let text = ByteString::from(text);
+    let part = |(start, end): Place| text.slice_ref(&text[start..end]);
+    let ids: Vec<_> = stamps.into_iter().map(|(time, id)| (time, SharedText::from_stored(part(id)))).collect();
+    let registers = places.into_iter().map(|register| {
+        let (time, event_id) = ids.get(register.stamp).cloned().ok_or(DecodeError::Unknown { what: "stamp" })?;
+        let id = SharedText::from_stored(part(register.id));
+        let path = match register.path {
+            Path::Leaf(leaf) => RegisterPath::Leaf(leaf),
+            Path::SourceConfidence => RegisterPath::SourceConfidence,
+            Path::AggregatedMetrics => RegisterPath::AggregatedMetrics,
+            Path::SchemeStatus => RegisterPath::SchemeStatus(id),
+            Path::DeadlineDetails => RegisterPath::DeadlineDetails(id),
+            Path::DeadlineCompletion => RegisterPath::DeadlineCompletion(id),
+        };
+        let value = register.value.map(|value| CanonicalJson::from_canonical(part(value)));
+        Ok(Register { path, kind: register.kind, time, event_id, value })
+    });
+    Ok(SourceDocument::from_stored(registers.collect::<Result<_, DecodeError>>()?))
+}
+
+/// Where a text is in the buffer.
+type Place = (usize, usize);
+
+/// A register before its texts are cut out of the buffer.
+struct ReadRegister {
+    path: Path,
+    kind: ValueKind,
+    id: Place,
+    stamp: usize,
+    value: Option<Place>,
+}
+
+/// A register's path without its id.
+enum Path {
+    Leaf(Leaf),
+    SourceConfidence,
+    AggregatedMetrics,
+    SchemeStatus,
+    DeadlineDetails,
+    DeadlineCompletion,
+}
+
+fn read_register(
+    input: &mut Reader<'_>,
+    source: Source,
+    stamps: usize,
+    text: &mut String,
+) -> Result<ReadRegister, DecodeError> {
+    let mut tag = input.u8()?;
+    let withdrawn = tag == WITHDRAWN;
+    if withdrawn {
+        tag = input.u8()?;
+    }
+    let (path, kind) = read_path(input, source, tag)?;
+    let has_id = matches!(path, Path::SchemeStatus | Path::DeadlineDetails | Path::DeadlineCompletion);
+    let id = if has_id { read_text(input, text)? } else { (0, 0) };
+    let stamp = if stamps > 1 { input.varint()? as usize } else { 0 };
+    let value = if withdrawn {
+        None
+    } else {
+        let start = text.len();
+        input.with(|rest| tokens::decode(rest, text))?;
+        Some((start, text.len()))
+    };
+    Ok(ReadRegister { path, kind, id, stamp, value })
+}
+
+fn read_path(input: &mut Reader<'_>, source: Source, tag: u8) -> Result<(Path, ValueKind), DecodeError> {
+    let leaf = |number| Leaf::from_number(number).ok_or(DecodeError::Unknown { what: "leaf" });
+    let kind = |place: u8| source.kinds().get(usize::from(place)).copied().ok_or(DecodeError::Unknown { what: "kind" });
+    let path = match tag {
+        SOURCE_CONFIDENCE => Path::SourceConfidence,
+        AGGREGATED_METRICS => Path::AggregatedMetrics,
+        SCHEME_STATUS => Path::SchemeStatus,
+        DEADLINE_DETAILS => Path::DeadlineDetails,
+        DEADLINE_COMPLETION => Path::DeadlineCompletion,
+        WIDE_LEAF => {
+            let leaf = leaf(input.u8()?)?;
+            let kind = ValueKind::from_number(input.u8()?).ok_or(DecodeError::Unknown { what: "kind" })?;
+            return Ok((Path::Leaf(leaf), kind));
+        }
+        _ if tag >> LEAF_BITS < WIDE_KIND => return Ok((Path::Leaf(leaf(tag & LEAF_MASK)?), kind(tag >> LEAF_BITS)?)),
+        _ => return Err(DecodeError::Unknown { what: "path" }),
+    };
+    Ok((path, kind(0)?))
+}
+
+fn read_text(input: &mut Reader<'_>, text: &mut String) -> Result<Place, DecodeError> {
+    let start = text.len();
+    input.with(|rest| tokens::decode_text(rest, text))?;
+    Ok((start, text.len()))
+}
+
+/// Writes a time in full.
+fn write_time(out: &mut Writer, time: i64) {
+    let since = time.wrapping_sub(EPOCH);
+    write_span(out, (since << 1) ^ (since >> 63));
+}
+
+fn read_time(input: &mut Reader<'_>) -> Result<i64, DecodeError> {
+    let zigzag = read_span(input)?;
+    Ok((((zigzag as u64) >> 1) as i64 ^ -(zigzag & 1)).wrapping_add(EPOCH))
+}
+
+/// Writes a number of microseconds below 2^63, in milliseconds if it is a whole number of them. Times are of the years 0
+/// to 9999, so that all numbers are far below.
+fn write_span(out: &mut Writer, micros: i64) {
+    let micros = micros as u64;
+    out.varint(if micros.is_multiple_of(1000) { micros / 1000 << 1 | 1 } else { micros << 1 });
+}
+
+fn read_span(input: &mut Reader<'_>) -> Result<i64, DecodeError> {
+    let coded = input.varint()?;
+    let micros = if coded & 1 == 1 { (coded >> 1).checked_mul(1000) } else { Some(coded >> 1) };
+    micros.map(|micros| micros as i64).ok_or(DecodeError::Unknown { what: "time" })
+}

@@ -1,0 +1,182 @@
+//! A whole state, compact: what users in memory without an actor keep, and what checkpoints store.
+//!
+//! A packed state is a head and a *chunk* for each source document and each section. A chunk is decoded when it is first
+//! read and encoded again only after it changed, so an event pays for the documents and sections that it touches, and
+//! the others are copied as they are.
+//!
+//! ```text
+//! field                                     form
+//! format                                    1 byte, 2
+//! generation, sequence, first revision      varints
+//! day                                       varint, zigzag
+//! fingerprint of the rules                  4 bytes, little-endian
+//! version of the policy, salt count         varints
+//! integrity key, profile id                 16 bytes each
+//! revision, generated_at, assembly latency  varints
+//! last changes of the members               varint with a bit for each member by number; for each bit, in the order of
+//!                                           the members' names, a varint: revisions since the change
+//! present leaves                            varint with a bit for each leaf by number
+//! sources with a document                   varint with a bit for each source by number
+//! lengths of the documents' chunks          a varint for each of these sources, by number
+//! lengths of the sections' chunks           a varint for each member with a present leaf, in the order of their names
+//! chunks                                    in the same order
+//! ```
+//!
+//! The chunks are described in [`document`] and [`section`]. Every field and chunk has one form, so equal states have
+//! equal bytes.
+
+mod document;
+mod lists;
+mod packed_state;
+mod registers;
+mod section;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::FORMAT;
+use super::codec::{DecodeError, Reader, Writer};
+use crate::day::Day;
+use crate::documents::SourceDocuments;
+use crate::id::ProfileId;
+use crate::integrity::{LazyTree, Salts};
+use crate::profile::{Envelope, Profile};
+use crate::source::Source;
+use crate::state::UserState;
+use crate::table::{Leaf, LeafSet, Member};
+use packed_state::PackedState;
+
+/// Packs a state. Unpacking gives an equal one.
+pub fn pack(state: &UserState) -> Vec<u8> {
+    let mut out = Writer(Vec::with_capacity(1024));
+    let mut chunks = Vec::with_capacity(1024);
+    write_head(&mut out, state);
+    let documents = &state.documents;
+    let sources = Source::ALL.into_iter().filter(|source| documents.newest(*source).is_some());
+    out.varint(sources.clone().fold(0, |bits, source| bits | 1 << source as u64));
+    for source in sources {
+        let start = chunks.len();
+        match documents.packed(source) {
+            Some(packed) => chunks.extend_from_slice(packed),
+            None => chunks = document::encode(chunks, source, documents.document(source)),
+        }
+        out.varint((chunks.len() - start) as u64);
+    }
+    for member in state.profile.present().members() {
+        let start = chunks.len();
+        // A section's chunk refers to registers.
+        let is_current = documents.written().and(member.leaves()).is_empty();
+        match state.profile.packed(member).filter(|_| is_current) {
+            Some(packed) => chunks.extend_from_slice(packed),
+            None => {
+                if let Some(section) = state.profile.section(member) {
+                    chunks = section::encode(chunks, section, documents);
+                }
+            }
+        }
+        out.varint((chunks.len() - start) as u64);
+    }
+    out.fixed(&chunks);
+    out.0
+}
+
+fn write_head(out: &mut Writer, state: &UserState) {
+    out.u8(FORMAT);
+    out.varint(u64::from(state.generation));
+    out.varint(state.sequence);
+    out.varint(state.salts.first_revision);
+    out.signed(i64::from(state.day.0));
+    out.fixed(&state.rules.to_le_bytes());
+    out.varint(u64::from(state.policy));
+    out.varint(u64::from(state.salts.count));
+    out.fixed(&state.salts.key);
+    out.fixed(&state.envelope.profile_id.to_bytes());
+    out.varint(state.envelope.revision);
+    out.signed(state.envelope.generated_at);
+    out.varint(u64::from(state.envelope.assembly_latency_micros));
+    let changed = Member::ALL.iter().filter(|member| state.salts.changed_at[**member as usize] != 0);
+    out.varint(changed.clone().fold(0, |bits, member| bits | 1 << member.number()));
+    for member in changed {
+        out.varint(state.envelope.revision - state.salts.changed_at[*member as usize]);
+    }
+    out.varint(state.profile.present().iter().fold(0, |bits, leaf| bits | 1 << leaf.field().number));
+}
+
+/// Unpacks a state that came from a store, and decodes all of it.
+///
+/// # Errors
+/// The bytes are not a packed state of this format.
+pub fn unpack(packed: impl Into<Bytes>) -> Result<UserState, DecodeError> {
+    let (state, packed) = read(packed.into())?;
+    packed.decode_all()?;
+    Ok(state)
+}
+
+/// Unpacks a state that this process has packed. Its documents and sections are decoded when they are first read.
+///
+/// # Errors
+/// The head is not that of a packed state.
+///
+/// # Panics
+/// Later, when a document or section is read that [`pack`] did not write.
+pub fn unpack_own(packed: impl Into<Bytes>) -> Result<UserState, DecodeError> {
+    read(packed.into()).map(|(state, _)| state)
+}
+
+fn read(packed: Bytes) -> Result<(UserState, Arc<PackedState>), DecodeError> {
+    let mut input = Reader::new(&packed);
+    if input.u8()? != FORMAT {
+        return Err(DecodeError::Unknown { what: "state format" });
+    }
+    let generation = input.u32()?;
+    let (sequence, first_revision) = (input.varint()?, input.varint()?);
+    let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
+    let rules = u32::from_le_bytes(input.array()?);
+    let (policy, salt_count) = (input.u32()?, input.u32()?);
+    let (key, profile_id) = (input.array()?, ProfileId::from_bytes(input.array()?));
+    let envelope = Envelope {
+        profile_id,
+        revision: input.varint()?,
+        generated_at: input.signed()?,
+        assembly_latency_micros: input.u32()?,
+    };
+    let changed_at = read_changes(&mut input, envelope.revision)?;
+    let present = read_leaves(&mut input)?;
+    let stored = Arc::new(PackedState::read(&mut input, &packed, present)?);
+    let state = UserState {
+        generation,
+        sequence,
+        day,
+        rules,
+        policy,
+        salts: Salts { key, count: salt_count, first_revision, changed_at },
+        envelope,
+        profile: Profile::from_stored(stored.clone(), present),
+        documents: SourceDocuments::from_stored(stored.clone()),
+        tree: LazyTree::default(),
+    };
+    Ok((state, stored))
+}
+
+fn read_changes(input: &mut Reader<'_>, revision: u64) -> Result<[u64; Member::COUNT], DecodeError> {
+    let bits = input.varint()?;
+    let mut changed_at = [0; Member::COUNT];
+    for member in Member::ALL.iter().filter(|member| bits & 1 << member.number() != 0) {
+        let since = input.varint()?;
+        changed_at[*member as usize] =
+            revision.checked_sub(since).ok_or(DecodeError::Unknown { what: "revision of a change" })?;
+    }
+    Ok(changed_at)
+}
+
+fn read_leaves(input: &mut Reader<'_>) -> Result<LeafSet, DecodeError> {
+    let mut bits = input.varint()?;
+    let mut leaves = LeafSet::EMPTY;
+    while bits != 0 {
+        let leaf = Leaf::from_number(bits.trailing_zeros() as u8).ok_or(DecodeError::Unknown { what: "leaf" })?;
+        leaves.insert(leaf);
+        bits &= bits - 1;
+    }
+    Ok(leaves)
+}
