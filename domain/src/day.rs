@@ -30,15 +30,13 @@ impl Day {
 
     /// Parses `YYYY-MM-DD`; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
-        civil::parse(text).map(Self)
+        civil::parse(text.as_bytes()).map(|day| Self(day as i32))
     }
 
-    /// Appends the day as [`std::fmt::Display`] writes it, which takes longer.
+    /// Appends `YYYY-MM-DD`. Later or earlier days than those of the years 0 to 9999 are the last or the first of them.
     pub(crate) fn push(self, out: &mut String) {
-        match civil::date(self.0) {
-            Some(date) => out.push_str(std::str::from_utf8(&date).unwrap_or_default()),
-            None => out.push_str(&self.to_string()),
-        }
+        let day = i64::from(self.0).clamp(*civil::DAYS.start(), *civil::DAYS.end());
+        out.push_str(std::str::from_utf8(&civil::date(day)).unwrap_or_default());
     }
 
     /// Returns the civil date.
@@ -54,10 +52,9 @@ impl Day {
 
 impl std::fmt::Display for Day {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match civil::date(self.0) {
-            Some(date) => f.write_str(std::str::from_utf8(&date).unwrap_or_default()),
-            None => write!(f, "{}", self.to_date()),
-        }
+        let mut text = String::with_capacity(10);
+        self.push(&mut text);
+        f.write_str(&text)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::bytes::{push_utf8, put_signed, take_signed};
 use super::codes::{DATE, INSTANT};
 use super::digits::pair;
+use crate::civil;
 
 /// What stands before a date. Append-only: stored bytes name a prefix by its position.
 pub(super) const PREFIXES: [&str; 4] = ["", "verified_", "synced_", "computed_"];
@@ -10,8 +11,6 @@ pub(super) const PREFIXES: [&str; 4] = ["", "verified_", "synced_", "computed_"]
 /// 2026-01-01, in days since 1970-01-01: numbers near it are short.
 const NEAR: i64 = 20_454;
 const DAY_S: i64 = 86_400;
-/// 0000-01-01 and 9999-12-31.
-const DAYS: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
 /// The units of instants, by code: how many there are in a second.
 const UNITS: [i64; 3] = [1, 1_000, 1_000_000];
 
@@ -28,7 +27,7 @@ pub(super) fn put(out: &mut Vec<u8>, text: &[u8]) -> bool {
 }
 
 fn put_date(out: &mut Vec<u8>, kind: u8, text: &[u8]) -> bool {
-    let Some(day) = parse_date(text) else { return false };
+    let Some(day) = civil::parse(text) else { return false };
     out.push(DATE + kind);
     put_signed(out, day - NEAR);
     true
@@ -42,7 +41,7 @@ fn put_instant(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let seconds = (parse_date(date)? - NEAR) * DAY_S + hour * 3_600 + minute * 60 + second;
+    let seconds = (civil::parse(date)? - NEAR) * DAY_S + hour * 3_600 + minute * 60 + second;
     let digits = match fraction {
         [b'Z'] => &[],
         [b'.', digits @ .., b'Z'] if digits.last() != Some(&b'0') => digits,
@@ -65,27 +64,6 @@ fn one(digit: u8) -> Option<i64> {
 
 fn two(tens: u8, ones: u8) -> Option<i64> {
     Some(one(tens)? * 10 + one(ones)?)
-}
-
-/// Parses `YYYY-MM-DD` into days since 1970-01-01.
-fn parse_date(text: &[u8]) -> Option<i64> {
-    let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *text.first_chunk::<10>()? else { return None };
-    let (year, month, day) = (two(y0, y1)? * 100 + two(y2, y3)?, two(m0, m1)?, two(d0, d1)?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let last = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    (text.len() == 10 && (1..=last).contains(&day)).then(|| days(year, month, day))
-}
-
-/// Counts days since 1970-01-01 in the proleptic Gregorian calendar, in years that begin in March.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month < 3);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
 }
 
 /// Appends the date or the instant whose code was read.
@@ -146,7 +124,7 @@ const fn table() -> [u8; TABLE_DAYS * QUOTED] {
     let mut table = [b'"'; TABLE_DAYS * QUOTED];
     let mut day = 0;
     while day < TABLE_DAYS {
-        let text = date(TABLE_START + day as i64);
+        let text = civil::date(TABLE_START + day as i64);
         let mut at = 0;
         while at < text.len() {
             table[day * QUOTED + 1 + at] = text[at];
@@ -167,23 +145,5 @@ fn push_date(out: &mut String, day: i64) -> Option<()> {
         out.push_str(quoted.get(1..QUOTED - 1)?);
         return Some(());
     }
-    DAYS.contains(&day).then(|| date(day)).and_then(|text| push_utf8(out, &text))
-}
-
-const fn two_digits(value: i64) -> [u8; 2] {
-    [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
-}
-
-const fn date(day: i64) -> [u8; 10] {
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + (month < 3) as i64;
-    let (y, z) = (two_digits(year / 100), two_digits(year % 100));
-    let (m, d) = (two_digits(month), two_digits(of_year - (153 * from_march + 2) / 5 + 1));
-    [y[0], y[1], z[0], z[1], b'-', m[0], m[1], b'-', d[0], d[1]]
+    civil::DAYS.contains(&day).then(|| civil::date(day)).and_then(|text| push_utf8(out, &text))
 }

@@ -103,38 +103,3 @@ fn shaped<'i>(mut input: &'i [u8], out: &mut String, depth: usize, number: u8) -
     out.push('}');
     Some(input)
 }
-
-/// Passes over the next value, and returns the rest of the input.
-pub(super) fn skip(mut input: &[u8]) -> Option<&[u8]> {
-    let mut left = 1_u64;
-    while left > 0 {
-        left -= 1;
-        let (code, rest) = take_byte(input)?;
-        input = match code {
-            0..0x80 | INTEGER..=INTEGER_END | NULL | FALSE | TRUE => rest,
-            0x80..=LONG_PHRASE_END | INTEGER_8 | HUNDREDTHS => rest.get(1..)?,
-            INTEGER_16 => rest.get(2..)?,
-            NUMBER => number::skip_text(rest)?,
-            RAW => take_counted(rest)?.1,
-            ARRAY..=ARRAY_END => {
-                left += u64::from(code - ARRAY);
-                rest
-            }
-            OBJECT..=OBJECT_END => {
-                left += u64::from(code - OBJECT) * 2;
-                rest
-            }
-            LONG_ARRAY | LONG_OBJECT => {
-                let (count, rest) = rest.split_first_chunk()?;
-                left += u64::from(u32::from_le_bytes(*count)) * (u64::from(code == LONG_OBJECT) + 1);
-                rest
-            }
-            SHAPE.. => {
-                left += SHAPES.get(usize::from(code - SHAPE))?.pieces.len() as u64;
-                rest
-            }
-            _ => text::skip_content(code, rest)?,
-        };
-    }
-    Some(input)
-}

@@ -58,14 +58,6 @@ pub(super) fn decode(input: &mut &[u8], out: &mut String) -> Result<(), DecodeEr
     Ok(())
 }
 
-/// Passes over a value, and returns how many bytes it has.
-///
-/// # Errors
-/// The bytes are damaged.
-pub(super) fn skip(input: &mut &[u8]) -> Result<usize, DecodeError> {
-    pass(input, decoder::skip)
-}
-
 /// Appends the coded form of a bare text, such as an id.
 pub(super) fn encode_text(out: &mut Vec<u8>, value: &str) {
     text::put_bare(out, value);
@@ -80,22 +72,7 @@ pub(super) fn decode_text(input: &mut &[u8], out: &mut String) -> Result<(), Dec
     Ok(())
 }
 
-/// Passes over a bare text, and returns how many bytes it has.
-///
-/// # Errors
-/// The bytes are damaged.
-pub(super) fn skip_text(input: &mut &[u8]) -> Result<usize, DecodeError> {
-    pass(input, text::skip_bare)
-}
-
 const DAMAGED: DecodeError = DecodeError::Unknown { what: "coded value" };
-
-fn pass(input: &mut &[u8], skip: fn(&[u8]) -> Option<&[u8]>) -> Result<usize, DecodeError> {
-    let rest = skip(input).ok_or(DAMAGED)?;
-    let length = input.len() - rest.len();
-    *input = rest;
-    Ok(length)
-}
 
 #[cfg(test)]
 mod tests;

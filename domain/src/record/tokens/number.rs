@@ -95,9 +95,3 @@ fn take_text<'i>(mut input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
         }
     }
 }
-
-/// Passes over the text of a number.
-pub(super) fn skip_text(input: &[u8]) -> Option<&[u8]> {
-    let length = input.iter().position(|byte| byte & 0xf == END)? + 1;
-    input.get(length..)
-}

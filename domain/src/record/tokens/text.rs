@@ -174,35 +174,3 @@ fn take_dated<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
     out.push_str(digits::pair(usize::from(month)));
     Some(rest)
 }
-
-/// Passes over a bare text.
-pub(super) fn skip_bare(input: &[u8]) -> Option<&[u8]> {
-    let (code, rest) = take_byte(input)?;
-    match code {
-        INTEGER..=INTEGER_END => skip_varint(skip_varint(rest)?),
-        _ => skip_content(code, rest),
-    }
-}
-
-/// Passes over the string whose code was read.
-pub(super) fn skip_content(code: u8, input: &[u8]) -> Option<&[u8]> {
-    match code {
-        0..0x80 => Some(input),
-        0x80..=LONG_PHRASE_END => input.get(1..),
-        TEXT => take_counted(input).map(|(_, rest)| rest),
-        SLUG | TOKEN => slug::take_packed(input).map(|(_, _, rest)| rest),
-        DATE..=INSTANT_END => skip_varint(input),
-        UUID => input.get(16..),
-        DATED => {
-            let (year, rest) = take_byte(skip_varint(input)?)?;
-            rest.get(usize::from(year >= 0x80)..)
-        }
-        PINCODE => input.get(3..),
-        NAME => skip_varint(input)?.get(1..),
-        _ => None,
-    }
-}
-
-fn skip_varint(input: &[u8]) -> Option<&[u8]> {
-    take_varint(input).map(|(_, rest)| rest)
-}

@@ -9,15 +9,11 @@ use super::*;
 fn read(bytes: &[u8]) {
     let longest = PHRASES.iter().map(|phrase| phrase.len()).max().unwrap_or_default();
     type Decode = fn(&mut &[u8], &mut String) -> Result<(), DecodeError>;
-    type Skip = fn(&mut &[u8]) -> Result<usize, DecodeError>;
-    for (decode, skip) in [(decode as Decode, skip as Skip), (decode_text, skip_text)] {
-        let (mut text, mut input, mut skipped) = (String::new(), bytes, bytes);
-        let decoded = decode(&mut input, &mut text);
-        let length = skip(&mut skipped);
+    for decode in [decode as Decode, decode_text] {
+        let (mut text, mut input) = (String::new(), bytes);
+        // Whether it is refused does not matter here.
+        let _ = decode(&mut input, &mut text);
         assert!(text.len() <= (bytes.len() + 1) * (longest + 32), "{} bytes of text", text.len());
-        if decoded.is_ok() {
-            assert_eq!(length, Ok(bytes.len() - input.len()), "what is decoded is passed over alike");
-        }
     }
 }
 
@@ -28,7 +24,6 @@ fn every_beginning_of_a_value_is_refused() {
         for length in 0..bytes.len() {
             let mut text = String::new();
             assert!(decode(&mut &bytes[..length], &mut text).is_err(), "{length} bytes of {value}");
-            assert!(skip(&mut &bytes[..length]).is_err(), "{length} bytes of {value}");
         }
     }
 }
