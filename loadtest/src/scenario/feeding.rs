@@ -16,6 +16,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
+/// How long the server may take to answer the rest after the last event was to be sent.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// The scopes of a token that may post to every feed.
 pub(crate) const ALL_FEEDS: &str = "feed:identity feed:metadata feed:self feed:eligibility feed:schemes feed:deadlines \
                                     feed:trust feed:predictions feed:analytics feed:consent";
@@ -68,6 +71,11 @@ pub(crate) async fn feed(
                 Some(task) => task.context("a stream's task panicked")??,
                 None => break,
             },
+            () = tokio::time::sleep_until((end + PATIENCE).into()) => bail!(
+                "of {} events {} were answered {PATIENCE:?} after the end: the server hangs",
+                shared.sent.get(),
+                shared.acknowledged()
+            ),
             _ = seconds.tick() => {
                 let now = shared.acknowledged();
                 per_second.push(now - before);
