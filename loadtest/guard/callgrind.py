@@ -47,11 +47,10 @@ class Count:
         return sum(self.functions.values())
 
     def write_profile(self, folder, name, operations):
-        """Writes the most expensive functions to a file of the folder, with the instructions for one operation."""
-        total = self.instructions()
-        lines = [f"{total / operations:12,.0f}         {name}"]
-        lines += [f"{cost / operations:12,.0f} {cost / total:6.1%}  {function}"
-                  for function, cost in self.functions.most_common(MOST_FUNCTIONS)]
+        """Writes the most expensive functions to a file of the folder, with the instructions for one operation. There are no
+        shares, so that two profiles differ only in the functions that do."""
+        costs = [(name, self.instructions()), *self.functions.most_common(MOST_FUNCTIONS)]
+        lines = [f"{cost / operations:12,.0f}  {function}" for function, cost in costs]
         path = folder / (re.sub(r"\W+", "-", name) + ".txt")
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -108,8 +108,8 @@ def digits(value):
     return f"{value:.2f}" if value < 1_000 and value != int(value) else f"{value:_.0f}"
 
 
-def table(comparisons, heads=("stored", "now")):
-    """Returns the comparisons as the lines of a table."""
+def table(comparisons, heads=("stored", "now"), verdicts=True):
+    """Returns the comparisons as the lines of a table, with or without what is said of each."""
     width = max((len(comparison.name) for comparison in comparisons), default=0)
     lines, section = [], None
     for comparison in comparisons:
@@ -118,8 +118,8 @@ def table(comparisons, heads=("stored", "now")):
             lines += ["", f"{section:<{width}} {heads[0]:>12} {heads[1]:>12} {'ratio':>7}"]
         both = comparison.stored is not None and comparison.now is not None
         ratio = f"{comparison.ratio:7.3f}" if both else f"{'':7}"
-        lines.append(f"{comparison.name:<{width}} {cell(comparison.stored)} {cell(comparison.now)} {ratio}  "
-                     f"{comparison.verdict}")
+        line = f"{comparison.name:<{width}} {cell(comparison.stored)} {cell(comparison.now)} {ratio}"
+        lines.append(f"{line}  {comparison.verdict}" if verdicts else line)
     return lines
 
 

@@ -76,7 +76,7 @@ def compare_servers(other, built, profiles):
         now = pool.submit(server.measure, built, built, profiles)
         before, now = before.result(), now.result()
     comparisons = [figures.Comparison("instructions", name, before[name], now[name]) for name in before]
-    print(*figures.table(comparisons, heads=("other", "built")), sep="\n")
+    print(*figures.table(comparisons, heads=("other", "built"), verdicts=False), sep="\n")
     return 0
 
 

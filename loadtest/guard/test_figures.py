@@ -62,6 +62,12 @@ class CompareTest(unittest.TestCase):
             self.assertEqual(sum(line.startswith(name) for line in lines), 1, name)
 
 
+    def test_a_table_without_verdicts_says_nothing_of_its_figures(self):
+        comparisons = figures.compare(STORED, with_figures(allocations={"merge": 80}))
+        self.assertIn("FAILED", "".join(figures.table(comparisons)))
+        self.assertNotIn("FAILED", "".join(figures.table(comparisons, verdicts=False)))
+
+
 class RenewTest(unittest.TestCase):
     def test_equal_figures_leave_the_file_as_it_is(self):
         self.assertEqual(figures.renew(STORED, SAME), STORED)
