@@ -8,7 +8,6 @@
 //! server's allocator, as the operating system counts it.
 #![expect(clippy::print_stdout, reason = "it prints figures")]
 
-mod dump;
 mod live;
 mod ports;
 mod stages;
@@ -18,10 +17,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::io::Result<()> {
     let actors = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100_000);
-    if std::env::args().nth(1).as_deref() == Some("dump") {
-        dump::dump();
-        return Ok(());
-    }
     stages::measure();
     actix_rt::System::new().block_on(live::measure(actors))
 }

@@ -95,11 +95,7 @@ pub(crate) fn measure() {
     );
 }
 
-pub(crate) fn step(
-    state: Option<Arc<UserState>>,
-    event: &FeedEvent,
-    context: &AssemblyContext<'_>,
-) -> Option<Arc<UserState>> {
+fn step(state: Option<Arc<UserState>>, event: &FeedEvent, context: &AssemblyContext<'_>) -> Option<Arc<UserState>> {
     match apply(state.as_ref(), new_user, event, context) {
         ApplyOutcome::Changed(change) => Some(change.finish(&event.user, NOW, 1).state),
         ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => state,

@@ -27,6 +27,12 @@ use pace::Pace;
 
 /// Users that are written in one batch. Readers of sled wait while a batch is applied, so it is small.
 const BATCH_USERS: usize = 64;
+/// Bytes of users that are written before the next flush. sled's threads that write its log take a mutex that a writer
+/// holds while it waits for another of their jobs; all of them can wait for it while few buffers wait to be written, and
+/// then they wait for ever (sled 0.34.7, whose pool of seven threads does not grow). With frequent flushes, never more
+/// than a few buffers wait.
+const FLUSH_BYTES: usize = 256 << 10;
+
 /// Why a checkpoint did not finish. Nothing is lost: the journal keeps the frames that it was to fold.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckpointError {
@@ -103,7 +109,7 @@ impl Checkpointer {
         }
         self.ensure_reserve()?;
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
-        let mut folded_users = 0;
+        let (mut folded_users, mut unflushed) = (0, 0);
         for batch in users.chunks(BATCH_USERS) {
             let mut folded = Vec::with_capacity(batch.len());
             for user in batch {
@@ -115,7 +121,11 @@ impl Checkpointer {
                     Err(error) => return Err(error.into()),
                 }
             }
-            engine.sled.write(&folded)?;
+            unflushed += engine.sled.write(&folded)?;
+            if unflushed >= FLUSH_BYTES {
+                engine.sled.flush()?;
+                unflushed = 0;
+            }
             folded_users += batch.len();
             if !hurry() {
                 pace.pause(folded_users);

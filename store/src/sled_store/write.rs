@@ -23,12 +23,19 @@ pub(crate) struct FoldedUser {
     pub(crate) remove: Vec<SideKey>,
 }
 
+impl FoldedUser {
+    fn bytes(&self) -> usize {
+        let side_records = self.put.iter().map(|(_, record)| record.sealed.len());
+        self.record.sealed.len() + side_records.sum::<usize>()
+    }
+}
+
 impl SledStore {
-    /// Writes users that were folded. Durable after the next flush.
+    /// Writes users that were folded, and returns how many bytes they have. Durable after the next flush.
     ///
     /// States and side records are in two trees, so that states can be read without the rest. They change in one
     /// transaction, whose parts sled recovers all or none after a crash: a state and its history always fit together.
-    pub(crate) fn write(&self, users: &[FoldedUser]) -> sled::Result<()> {
+    pub(crate) fn write(&self, users: &[FoldedUser]) -> sled::Result<usize> {
         self.with(|trees| {
             let (mut states, mut records) = (sled::Batch::default(), sled::Batch::default());
             for FoldedUser { user, record, before, put: changed, remove } in users {
@@ -53,7 +60,8 @@ impl SledStore {
                 TransactionError::Storage(error) => error,
                 TransactionError::Abort(never) => match never {},
             })
-        })
+        })?;
+        Ok(users.iter().map(FoldedUser::bytes).sum())
     }
 }
 
