@@ -1,16 +1,20 @@
 //! The chunk of one source document.
 //!
 //! ```text
-//! field        form
-//! count        varint, number of stamps
-//! stamps       newest first. The first has its time in full, each other one the time back from the one before it, as
-//!              a varint whose lowest bit says that it counts milliseconds and not microseconds; then the event's id
-//! registers    to the end of the chunk, in the order of (path, kind):
-//!   path       1 byte: the leaf's number in the lower 6 bits and the kind's place among the source's kinds in the
-//!              others; from 0xc0 on the paths below; then the id where the path has one
-//!   stamp      varint, its place among the stamps; left out where there is only one
-//!   value      as in `tokens`; for a withdrawn register, the path begins with WITHDRAWN and no value follows
+//! length  field
+//!         number of stamps
+//!         for each, newest first: its time, as a span since 2020-01-01 in zigzag form for the newest and back from the
+//!         one before for the others, and the id of the event, a bare text as in `tokens`
+//!         -- registers, to the end of the chunk, in the order of path and kind
+//!      1  255 for a register whose value was withdrawn; left out for others
+//!      1  path: the number of a leaf, + 64 for the source's second kind, + 128 for its third; 192 source_confidence,
+//!         193 aggregated_metrics, 194 status of a scheme, 195 details and 196 completion of a deadline, each with the
+//!         id of the item, a bare text; 197 any leaf and kind, which follow in a byte each
+//!         the place of the register's stamp; left out where there is only one stamp
+//!         the value, as in `tokens`; left out for a withdrawn one
 //! ```
+//!
+//! A span is a number of microseconds: twice the number, or twice the milliseconds + 1 for whole milliseconds.
 
 use bytestring::ByteString;
 

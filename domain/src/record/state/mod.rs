@@ -5,25 +5,26 @@
 //! the others are copied as they are.
 //!
 //! ```text
-//! field                                     form
-//! format                                    1 byte, 2
-//! generation, sequence, first revision      varints
-//! day                                       varint, zigzag
-//! fingerprint of the rules                  4 bytes, little-endian
-//! version of the policy, salt count         varints
-//! integrity key, profile id                 16 bytes each
-//! revision, generated_at, assembly latency  varints
-//! last changes of the members               varint with a bit for each member by number; for each bit, in the order of
-//!                                           the members' names, a varint: revisions since the change
-//! present leaves                            varint with a bit for each leaf by number
-//! sources with a document                   varint with a bit for each source by number
-//! lengths of the documents' chunks          a varint for each of these sources, by number
-//! lengths of the sections' chunks           a varint for each member with a present leaf, in the order of their names
-//! chunks                                    in the same order
+//! length  field
+//!      1  format, 2
+//!         generation, sequence, first revision
+//!         day (signed)
+//!      4  fingerprint of the rules
+//!         version of the policy, salt count
+//!     16  integrity key
+//!     16  profile id
+//!         revision, generated_at (signed), assembly latency
+//!         members that have changed, a bit for each number
+//!         for each of them, by name: revisions since its last change
+//!         leaves that are present, a bit for each number
+//!         sources that have a document, a bit for each number
+//!         for each of them, by number: length of its chunk
+//!         for each member with a leaf that is present, by name: length of its chunk
+//!         the chunks of the documents and of the members, in the same order
 //! ```
 //!
-//! The chunks are described in [`document`] and [`section`]. Every field and chunk has one form, so equal states have
-//! equal bytes.
+//! The chunks are described in `document` and `section`. Within one release, every field and chunk has one form, so that
+//! equal states have equal bytes.
 
 mod document;
 mod lists;

@@ -1,24 +1,27 @@
 //! The chunk of one section. Most leaves hold what a register holds, so the chunk says which, and not the value.
 //!
 //! ```text
-//! field    form
-//! leaves   one after the other in canonical order; the head of the state says which are present
-//!   code   1 byte
-//!   rest   by code
+//! length  field
+//!      1  0 where every leaf has the code 1, and no more
+//!         for each leaf that is present, in canonical order, otherwise:
+//!      1  code
+//!         -- 1: the value of the leaf's first register that holds one
+//!         -- 2: the value, as in `tokens`
+//!         -- 3: the value of another of its registers
+//!      1  source in the upper half, place of the kind in the lower one
+//!         -- 4: the value of another leaf's first register
+//!      1  that leaf
+//!         -- 5: the batch of schemes with other statuses
+//!         number of them, and for each: place in the batch, and the status as in `tokens`
+//!         -- 6: deadlines of the registers
+//!         number of them, and for each: place among the details, days remaining (signed)
+//!         -- 7: the time of a source's newest register
+//!      1  source
+//!         -- 8: a trace
+//!         number of sources, and for each:
+//!      1  source, + 16 for synced, + 32 for computed, + 64 for the day after that of its newest register in UTC;
+//!         or + 128, and the day (signed)
 //! ```
-//!
-//! A chunk of the one byte [`ALL_OWNED`] stands for a section whose every leaf has the code [`OWNED`].
-//!
-//! | code | the leaf's value is | rest |
-//! |---|---|---|
-//! | `OWNED` | what the first register of the leaf with a value holds | |
-//! | `VALUE` | its own | the value, as in `tokens` |
-//! | `REGISTER` | what another register of the leaf holds | 1 byte: source, and place of the kind |
-//! | `SIBLING` | that of another leaf of the same source's registers | 1 byte: number of that leaf |
-//! | `STATUSES` | the batch of schemes with other statuses | count, and for each: place in the batch, status |
-//! | `DEADLINES` | a list of the registers' deadlines | count, and for each: place among the details, days remaining |
-//! | `NEWEST` | the time of a source's newest register | 1 byte: source |
-//! | `TRACE` | a verb and a day for each source | count, and for each: a byte with source, verb and days after the day of the source's newest register; the day where that is not 0 or 1 |
 
 use super::super::codec::{DecodeError, Reader, Writer};
 use super::super::tokens;
@@ -30,7 +33,7 @@ use crate::profile::Section;
 use crate::source::Source;
 use crate::table::{Leaf, LeafSet, Member};
 
-/// Stands for the whole section.
+/// Stands for the whole section, whose every leaf is [`OWNED`].
 const ALL_OWNED: u8 = 0;
 const OWNED: u8 = 1;
 const VALUE: u8 = 2;
