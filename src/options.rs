@@ -43,6 +43,7 @@ pub(crate) fn actor_options(settings: &Settings) -> actors::Options {
         idle_passivate: settings.actors.idle_passivate,
         day_roll_spread: settings.actors.day_roll_spread,
         hot_actors_per_shard: settings.actors.hot_actors_per_shard,
+        warm_bytes: settings.actors.warm_bytes,
         dictionary: data::STATE_DICTIONARY,
         hydration_threads: settings.actors.hydration_threads,
         hydration_queue: settings.actors.hydration_queue,

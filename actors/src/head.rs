@@ -28,9 +28,10 @@ impl Stamp {
 /// A view is current while its stamp equals the cell's. The cell moves before the revision is published or acknowledged,
 /// so an old view that a slow reader puts back into the cache is never served.
 ///
-/// A cell outlives an actor that is passivated, so that the views of its head stay valid. The next incarnation takes over
-/// the cell of the cached views if it begins at the head that they show; otherwise it retires the cell. A cell is also
-/// retired when its actor ends in any other way.
+/// A cell outlives an actor that is passivated for as long as views hold it, so that the views of its head stay valid. While
+/// the user is warm or cold, nothing can commit, so the cell stays true. The next incarnation takes over the cell of the
+/// cached views if it begins at the head that they show; otherwise it retires the cell. A cell is also retired when its
+/// actor ends in any other way.
 #[derive(Debug)]
 pub(crate) struct HeadCell {
     stamp: AtomicU64,
@@ -47,22 +48,41 @@ const THIRD_PARTY: u8 = 2;
 const LEVELS: [(u8, SharingLevel); 3] =
     [(0, SharingLevel::Minimal), (4, SharingLevel::Standard), (8, SharingLevel::Full)];
 
-fn pack(consent: Consent) -> u8 {
-    let level = LEVELS.into_iter().find(|(_, level)| *level == consent.level).map_or(0, |(bits, _)| bits);
-    HAS_HEAD | level | if consent.third_party_sharing { THIRD_PARTY } else { 0 }
-}
+/// The consent at a head, or that there is no head, in the four lowest bits of a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConsentBits(u8);
 
-fn unpack(bits: u8) -> Option<Consent> {
-    let (_, level) = LEVELS.into_iter().find(|(of_level, _)| bits & 12 == *of_level)?;
-    (bits & HAS_HEAD != 0).then_some(Consent { level, third_party_sharing: bits & THIRD_PARTY != 0 })
+impl ConsentBits {
+    /// Returns the bits of a head's consent; `None` if there is no head.
+    fn new(consent: Option<Consent>) -> Self {
+        let Some(consent) = consent else { return Self(0) };
+        let level = LEVELS.into_iter().find(|(_, level)| *level == consent.level).map_or(0, |(bits, _)| bits);
+        Self(HAS_HEAD | level | if consent.third_party_sharing { THIRD_PARTY } else { 0 })
+    }
+
+    /// Returns what [`Self::bits`] returned.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// Returns the byte.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Returns the consent; `None` if there is no head.
+    pub(crate) fn consent(self) -> Option<Consent> {
+        let (_, level) = LEVELS.into_iter().find(|(of_level, _)| self.0 & 12 == *of_level)?;
+        (self.0 & HAS_HEAD != 0).then_some(Consent { level, third_party_sharing: self.0 & THIRD_PARTY != 0 })
+    }
 }
 
 impl HeadCell {
     /// Returns a cell at `state`; `None` if there is no head yet.
     pub(crate) fn new(state: Option<&UserState>) -> Self {
         let stamp = state.map_or(Stamp::NONE, Stamp::from_state);
-        let consent = state.map_or(0, |state| pack(state.consent()));
-        Self { stamp: AtomicU64::new(stamp.0), consent: AtomicU8::new(consent), inbox: Pool::default() }
+        let consent = ConsentBits::new(state.map(UserState::consent));
+        Self { stamp: AtomicU64::new(stamp.0), consent: AtomicU8::new(consent.0), inbox: Pool::default() }
     }
 
     /// Returns the stamp of the head.
@@ -72,7 +92,7 @@ impl HeadCell {
 
     /// Moves to a newer head. A retired cell stays retired.
     pub(crate) fn advance(&self, state: &UserState) {
-        self.consent.store(pack(state.consent()), Ordering::Release);
+        self.consent.store(ConsentBits::new(Some(state.consent())).0, Ordering::Release);
         self.advance_to(Stamp::from_state(state));
     }
 
@@ -88,7 +108,12 @@ impl HeadCell {
 
     /// Returns the consent at the head; `None` if there is no head.
     pub(crate) fn consent(&self) -> Option<Consent> {
-        unpack(self.consent.load(Ordering::Acquire))
+        self.consent_bits().consent()
+    }
+
+    /// Returns the same in a byte.
+    pub(crate) fn consent_bits(&self) -> ConsentBits {
+        ConsentBits(self.consent.load(Ordering::Acquire))
     }
 
     /// Counts a message into the actor's mailbox if fewer than `limit` are in it. The roster's lock orders this with
@@ -123,7 +148,7 @@ mod tests {
         for (_, level) in LEVELS {
             for third_party_sharing in [false, true] {
                 let consent = Consent { level, third_party_sharing };
-                assert_eq!(unpack(pack(consent)), Some(consent));
+                assert_eq!(ConsentBits::new(Some(consent)).consent(), Some(consent));
             }
         }
     }

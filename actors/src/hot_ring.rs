@@ -1,4 +1,4 @@
-//! Which actors of a shard keep their state unpacked.
+//! Which actors of a shard are hot: they keep their state unpacked.
 
 use crate::slots::SlotKey;
 
@@ -17,7 +17,7 @@ impl HotRing {
     }
 
     /// Adds an actor. If the ring is full, it takes the place of the first one that `cool` returns `true` for: that
-    /// actor is packed now, or gone. `false` means that it was used since the hand last passed, and stays.
+    /// actor is not hot any more. `false` means that it was used since the hand last passed, and stays.
     pub(crate) fn push(&mut self, newcomer: SlotKey, mut cool: impl FnMut(SlotKey) -> bool) {
         if self.ring.len() < self.capacity {
             self.ring.push(newcomer);
@@ -32,7 +32,7 @@ impl HotRing {
                 return;
             }
         }
-        // No actor could be packed: one over the capacity is better than one that is never packed.
+        // No actor could go: one over the capacity is better than one that is never packed.
         self.ring.push(newcomer);
     }
 }

@@ -13,7 +13,7 @@ use crate::compact::{Compact, Compactor};
 use crate::error::ReadError;
 use crate::head::HeadCell;
 use crate::reply::{Reply, Status};
-use crate::request::Request;
+use crate::request::{Request, WaitingRequests};
 use crate::slots::SlotKey;
 
 /// One user's live state.
@@ -25,8 +25,8 @@ pub(crate) struct ProfileState {
     head: Head,
     pub(super) pending: VecDeque<Pending>,
     pub(super) outlets: Option<Box<Outlets>>,
-    /// Requests that arrived while the user was hydrated, the first last.
-    waiting: Vec<Request>,
+    /// The rest of the requests that arrived while the user was started.
+    waiting: Option<Box<WaitingRequests>>,
     /// The shard's tick at the last request.
     used_at: u32,
     in_ring: bool,
@@ -40,8 +40,8 @@ pub(crate) struct ProfileState {
 enum Head {
     /// Nothing was ever committed.
     Empty,
-    /// Compact bytes: the form of idle actors.
-    Packed(Compact),
+    /// Compact bytes, and the state's sequence: the form of idle actors with subscribers.
+    Packed(Compact, u64),
     /// Ready for use.
     Unpacked(Arc<UserState>),
 }
@@ -70,12 +70,12 @@ impl ProfileState {
         slot: SlotKey,
         cell: Arc<HeadCell>,
         state: Option<Arc<UserState>>,
-        mut waiting: Vec<Request>,
+        mut waiting: Box<WaitingRequests>,
         tick: u32,
     ) -> Self {
         // They count as messages until they are handled, so that `Profiles::stop` waits for them.
         cell.messages_in(waiting.len());
-        waiting.reverse();
+        waiting.begin();
         Self {
             user,
             slot,
@@ -83,7 +83,7 @@ impl ProfileState {
             head: state.map_or(Head::Empty, Head::Unpacked),
             pending: VecDeque::new(),
             outlets: None,
-            waiting,
+            waiting: Some(waiting),
             used_at: tick,
             in_ring: false,
             used_since_hand: false,
@@ -98,7 +98,7 @@ impl ProfileState {
     /// If the packed bytes, which this actor made itself, do not unpack. The actor ends then, and the next request
     /// hydrates the user from the store.
     pub(super) fn head(&mut self, environment: &Environment<'_>) -> Option<Arc<UserState>> {
-        if let Head::Packed(packed) = &mut self.head {
+        if let Head::Packed(packed, _) = &mut self.head {
             match environment.compactor.unpack(&std::mem::take(packed)) {
                 Ok(state) => self.set_head(Arc::new(state)),
                 Err(error) => panic!("a state that was packed here does not unpack: {error}"),
@@ -106,7 +106,7 @@ impl ProfileState {
         }
         match &self.head {
             Head::Unpacked(state) => Some(Arc::clone(state)),
-            Head::Empty | Head::Packed(_) => None,
+            Head::Empty | Head::Packed(..) => None,
         }
     }
 
@@ -137,22 +137,35 @@ impl ProfileState {
         }
     }
 
-    /// Packs the state, unless it was used since the hot ring's hand last passed. Returns whether it did, and so left
-    /// the ring.
-    pub(crate) fn cool(&mut self, compactor: &Compactor) -> bool {
-        if std::mem::take(&mut self.used_since_hand) {
-            return false;
-        }
+    /// Returns whether the actor was used since the last call, when the hot ring's hand passed.
+    pub(crate) fn take_second_chance(&mut self) -> bool {
+        std::mem::take(&mut self.used_since_hand)
+    }
+
+    /// Notes that the actor left the hot ring.
+    pub(crate) fn leave_ring(&mut self) {
         self.in_ring = false;
-        if let Head::Unpacked(state) = &self.head
-            && let Some(compact) = compactor.pack(state)
-        {
-            self.head = Head::Packed(compact);
+    }
+
+    /// Packs the head of an actor that only its subscribers need.
+    pub(crate) fn pack_for_subscribers(&mut self, compactor: &Compactor) {
+        // The head of a pending state is about to be replaced by it.
+        if self.outlets.is_none() || !self.pending.is_empty() {
+            return;
         }
-        if self.pending.is_empty() {
-            self.pending = VecDeque::new();
+        self.pending = VecDeque::new();
+        if let Some((bytes, sequence)) = self.packed(compactor) {
+            self.head = Head::Packed(bytes, sequence);
         }
-        true
+    }
+
+    /// Returns the compact form of the head, and its sequence. `None` if there is no head, or if it could not be packed.
+    pub(crate) fn packed(&self, compactor: &Compactor) -> Option<(Compact, u64)> {
+        match &self.head {
+            Head::Empty => None,
+            Head::Packed(bytes, sequence) => Some((bytes.clone(), *sequence)),
+            Head::Unpacked(state) => Some((compactor.pack(state)?, state.sequence)),
+        }
     }
 
     /// Takes what the state asks of its shard.
@@ -162,7 +175,7 @@ impl ProfileState {
 
     /// Returns whether nothing needs the actor: nothing is pending, it has no outlet, and no first request waits.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.outlets.is_none() && self.waiting.is_empty() && !self.detached
+        self.pending.is_empty() && self.outlets.is_none() && self.waiting.is_none() && !self.detached
     }
 
     /// Gives up the state, after it was removed from the roster. Everything that waits is answered busy, and subscribers
@@ -183,6 +196,8 @@ impl ProfileState {
     /// Fails all pending states, so that the next event is merged into the head. Reads that waited for a new day are
     /// answered from the head, which is of its own day.
     pub(crate) fn fail_pending(&mut self, environment: &Environment<'_>) {
+        // It may have left the hot ring while the commit was pending.
+        self.keep_hot();
         for waiter in self.take_pending() {
             match waiter {
                 Waiter::Read(request) => self.answer_from_head(environment, *request),
@@ -195,9 +210,13 @@ impl ProfileState {
         std::mem::take(&mut self.pending).into_iter().flat_map(|pending| pending.waiters)
     }
 
-    /// Takes the next of the requests that arrived while the user was hydrated.
+    /// Takes the next of the requests that arrived while the user was started.
     pub(crate) fn next_waiting(&mut self) -> Option<Request> {
-        self.waiting.pop()
+        let request = self.waiting.as_mut().and_then(|waiting| waiting.next());
+        if request.is_none() {
+            self.waiting = None;
+        }
+        request
     }
 
     /// Returns whether the state was given up. The actor then only redirects what is still in its mailbox.

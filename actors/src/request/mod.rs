@@ -2,6 +2,7 @@
 
 mod answer;
 mod subscribe;
+mod waiting;
 
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 pub use answer::{Completeness, UserCounters};
 pub use subscribe::Subscription;
 pub(crate) use subscribe::{CursorPast, Subscribe, SubscribeOutcome};
+pub(crate) use waiting::WaitingRequests;
 
 use crate::error::ReadError;
 use crate::flights::Flight;

@@ -16,6 +16,7 @@ use crate::error::ReadError;
 use crate::hot_ring::HotRing;
 use crate::profile::{Effects, Environment, ProfileState};
 use crate::request::Request;
+use crate::roster::WarmUser;
 use crate::slots::{SlotKey, Slots};
 
 /// The state of one shard, owned jointly by its actors and its RosterActor. No other thread sees it.
@@ -31,9 +32,22 @@ pub(crate) struct Shard {
     hot: RefCell<HotRing>,
     /// The actors with deferred patches.
     deferred: RefCell<Vec<SlotKey>>,
-    compactor: Compactor,
+    pub(super) compactor: Compactor,
     /// Wakes the shard's tick task when there is a new policy.
     pub(super) policy_changed: Notify,
+    /// What is wrong with the next bytes of a warm user.
+    #[cfg(test)]
+    pub(crate) unpack_fault: Cell<Option<UnpackFault>>,
+}
+
+/// What can be wrong with the bytes of a warm user.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnpackFault {
+    /// They are not a state.
+    NotAState,
+    /// Unpacking panics.
+    Panics,
 }
 
 impl Shard {
@@ -53,6 +67,8 @@ impl Shard {
             deferred: RefCell::default(),
             compactor,
             policy_changed: Notify::new(),
+            #[cfg(test)]
+            unpack_fault: Cell::default(),
         })
     }
 
@@ -121,13 +137,28 @@ impl Shard {
         }
     }
 
-    /// Adds an actor to the hot ring. If the ring is full, the state of another actor is packed.
+    /// Adds an actor to the hot ring. If the ring is full, another actor leaves it.
     fn keep_hot(&self, slot: SlotKey) {
-        let slots = self.slots.borrow();
-        self.hot.borrow_mut().push(slot, |other| match slots.get(other) {
-            None => true,
-            Some(state) => state.try_borrow_mut().is_ok_and(|mut state| state.cool(&self.compactor)),
+        self.hot.borrow_mut().push(slot, |other| {
+            let other = self.slots.borrow().get(other);
+            other.is_none_or(|state| state.try_borrow_mut().is_ok_and(|mut state| self.cool(&mut state)))
         });
+    }
+
+    /// Takes an actor out of the hot ring, unless it was used since the ring's hand last passed. Returns whether it did.
+    ///
+    /// If nothing needs the actor, it ends at once, and the user is warm. An actor with subscribers goes on with a packed
+    /// head. One with a message or a pending commit goes on as it is, and comes back into the ring with the message, or
+    /// with the outcome of the commit.
+    fn cool(&self, state: &mut ProfileState) -> bool {
+        if state.take_second_chance() {
+            return false;
+        }
+        state.leave_ring();
+        if !self.passivate(state) {
+            state.pack_for_subscribers(&self.compactor);
+        }
+        true
     }
 
     /// Takes the actors whose deferred patches are due now.
@@ -135,15 +166,35 @@ impl Shard {
         std::mem::take(&mut *self.deferred.borrow_mut())
     }
 
-    /// Ends an actor if nothing needs it: nothing is pending, it has no outlet, and no message waits. Its views stay valid,
-    /// as its head is the newest. Returns whether it ended.
+    /// Ends an actor if nothing needs it: nothing is pending, it has no outlet, and no message waits. The user becomes warm.
+    /// Its views stay valid, as its head is the newest. Returns whether it ended.
     pub(super) fn passivate(&self, state: &mut ProfileState) -> bool {
-        if !state.is_idle() || !self.runtime.roster.passivate(state.user(), state.cell()) {
+        // The second test saves the packing; the roster tests it again under its lock.
+        if !state.is_idle() || !state.cell().is_quiet() {
             return false;
         }
-        self.remove(state);
-        self.runtime.services.metrics.actors_passivated.increment(1);
+        let consent = state.cell().consent_bits();
+        let packed = state.packed(&self.compactor);
+        let warm = packed.map(|(bytes, sequence)| WarmUser::new(bytes, sequence, self.index, consent));
+        let Some(dropped) = self.runtime.roster.passivate(state.user(), state.cell(), warm) else { return false };
+        self.end(state);
+        let metrics = &self.runtime.services.metrics;
+        metrics.actors_passivated.increment(1);
+        if dropped > 0 {
+            metrics.warm_dropped.increment(dropped as u64);
+        }
         true
+    }
+
+    /// Passivates the actor of a user. Returns whether it ended.
+    #[cfg(test)]
+    pub(crate) fn passivate_user(&self, user: &UserId) -> bool {
+        let states: Vec<_> = {
+            let slots = self.slots.borrow();
+            (0..slots.capacity()).filter_map(|index| slots.at(index)).collect()
+        };
+        let state = states.into_iter().find(|state| state.borrow().user() == user);
+        state.is_some_and(|state| self.passivate(&mut state.borrow_mut()))
     }
 
     /// Cuts an actor off from the roster, its views and its subscribers. Pending commits finish or fail by themselves;
@@ -151,12 +202,13 @@ impl Shard {
     pub(super) fn detach(&self, state: &mut ProfileState) {
         if !state.is_detached() {
             state.cell().retire();
-            self.remove(state);
+            self.runtime.roster.remove(state.user(), state.cell());
+            self.end(state);
         }
     }
 
-    fn remove(&self, state: &mut ProfileState) {
-        self.runtime.roster.remove(state.user(), state.cell());
+    /// Gives up the state of an actor that the roster does not hold any more.
+    fn end(&self, state: &mut ProfileState) {
         self.slots.borrow_mut().remove(state.slot());
         self.count_live(-1);
         state.detach();

@@ -13,3 +13,4 @@ mod path;
 mod ram_store;
 mod random;
 mod stop;
+mod warm;

@@ -1,0 +1,358 @@
+//! The roster: the map from users to actors and to the heads of warm users. Every request passes through it.
+//!
+//! A user in memory is live, starting or warm (`entry`); any other is cold, in the store alone. A user has one entry, and
+//! each move from one form to another is made while the entry is locked. So a user has one actor at most, and no actor
+//! while its head is held as bytes:
+//!
+//! - cold to starting, and on to live: `Roster::dispatch` begins the load, `Roster::admit` ends it.
+//! - live to warm: `Roster::passivate`, only if no message waits for the actor.
+//! - warm to starting: `Roster::dispatch` takes the bytes out of the entry. `Roster::admit` ends that start too, or
+//!   `Roster::load_instead` turns it into a load if the bytes do not unpack.
+//! - warm to cold: `Roster::passivate` drops other warm users when their bound is reached. They are in the store.
+
+mod entry;
+mod user_map;
+mod warm;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use actix::prelude::*;
+use domain::access::Consent;
+use domain::id::UserId;
+use domain::port::clock::Entropy;
+use hashbrown::hash_table::Entry;
+
+use self::entry::{RosterEntry, Source};
+use self::user_map::{UserMap, Visit};
+use self::warm::WarmTier;
+use crate::commit::CommitQueue;
+use crate::error::ReadError;
+use crate::head::HeadCell;
+use crate::priority::{Limits, Pool, Priority};
+use crate::request::{Request, WaitingRequests};
+
+pub(crate) use self::entry::LiveActor;
+#[cfg(test)]
+pub(crate) use self::warm::PackedHead;
+pub(crate) use self::warm::{WarmCounters, WarmStart, WarmUser};
+
+/// The map from users to their actors, which are of type `A`. A request to a live actor costs one look-up and one
+/// `try_send`. A request to a user without an actor waits in the map, in arrival order, until the user has one.
+///
+/// The order of a user's requests is kept: a request is sent while its part of the map is locked, and the waiting
+/// requests are handed to the new actor in the same step that makes it visible.
+pub(crate) struct Roster<A: Actor> {
+    users: UserMap<RosterEntry<A>>,
+    warm: WarmTier,
+    /// The users that are being loaded from the store.
+    hydrating: Pool,
+    /// The users that are being started from memory. They have a limit of their own: a slow store must not refuse them.
+    unpacking: Pool,
+    max_starting: Limits,
+    max_waiting: Limits,
+}
+
+/// The limits of a roster.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RosterLimits {
+    /// Maximum number of users that wait to be loaded, and again of users that wait to be unpacked.
+    pub(crate) starting: Limits,
+    /// Maximum number of requests that wait for each of them, and in the mailbox of each actor.
+    pub(crate) waiting: Limits,
+    /// Maximum number of bytes of the warm users.
+    pub(crate) warm_bytes: usize,
+}
+
+/// What the roster holds for a user.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Form {
+    #[default]
+    Cold,
+    Starting,
+    Live,
+    Warm,
+}
+
+/// Whether a user is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// The user is live or warm. Holds the consent at its head, if there is a head.
+    InMemory(Option<Consent>),
+    /// The user is cold, or is starting.
+    Cold,
+}
+
+/// A request was taken, and the shard must start the user's actor from memory.
+#[derive(Debug)]
+pub(crate) struct StartInShard {
+    pub(crate) shard: u16,
+    pub(crate) start: WarmStart,
+}
+
+impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
+    /// Returns an empty roster.
+    pub(crate) fn new(limits: RosterLimits, entropy: &dyn Entropy) -> Self {
+        let mut key = [0; 16];
+        entropy.fill(&mut key);
+        Self {
+            users: UserMap::new(&key),
+            warm: WarmTier::new(limits.warm_bytes),
+            hydrating: Pool::default(),
+            unpacking: Pool::default(),
+            max_starting: limits.starting,
+            max_waiting: limits.waiting,
+        }
+    }
+
+    /// Sends a request to its user's actor, or lets it wait until the user has one. Never blocks. Returns the request if
+    /// the mailbox or the queue is full. If the user was warm, the caller must pass the start on to the shard.
+    pub(crate) fn dispatch(
+        &self,
+        user: UserId,
+        request: Request,
+        commits: &CommitQueue,
+    ) -> Result<Option<StartInShard>, Box<Request>> {
+        let (priority, limits) = (request.priority(), self.max_waiting);
+        self.users.with_entry(&user, |entry| {
+            let mut occupied = match entry {
+                Entry::Occupied(occupied) => occupied,
+                Entry::Vacant(vacant) => {
+                    if !self.begin_load(user, priority, commits) {
+                        return Err(Box::new(request));
+                    }
+                    vacant.insert((user, starting(request, Source::Store)));
+                    return Ok(None);
+                }
+            };
+            match &mut occupied.get_mut().1 {
+                RosterEntry::Live(live) => match live.send(request, limits) {
+                    Ok(()) => {}
+                    Err(SendError::Full(request)) => return Err(Box::new(request)),
+                    // A panic ended the actor: the user is hydrated again.
+                    Err(SendError::Closed(request)) => {
+                        live.cell.retire();
+                        if !self.begin_load(user, priority, commits) {
+                            occupied.remove();
+                            return Err(Box::new(request));
+                        }
+                        occupied.get_mut().1 = starting(request, Source::Store);
+                    }
+                },
+                RosterEntry::Starting { waiting, .. } if waiting.len() >= limits.of(priority) => {
+                    return Err(Box::new(request));
+                }
+                RosterEntry::Starting { waiting, .. } => waiting.push(request),
+                entry @ RosterEntry::Warm(_) => {
+                    if !self.unpacking.try_take(self.max_starting.of(priority)) {
+                        return Err(Box::new(request));
+                    }
+                    let warm = std::mem::replace(entry, starting(request, Source::Memory));
+                    return Ok(self.take_warm(user, warm));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Returns the start of a user whose entry was warm.
+    fn take_warm(&self, user: UserId, entry: RosterEntry<A>) -> Option<StartInShard> {
+        let RosterEntry::Warm(warm) = entry else { return None };
+        self.warm.remove(&warm);
+        Some(StartInShard { shard: warm.shard(), start: warm.into_start(user) })
+    }
+
+    /// Sends a request only if the user is live. Returns whether it was sent.
+    pub(crate) fn send_if_live(&self, user: &UserId, request: Request) -> bool {
+        self.users.with(user, |entry| match entry {
+            Some(RosterEntry::Live(live)) => live.send(request, self.max_waiting).is_ok(),
+            _ => false,
+        })
+    }
+
+    /// Returns whether a user is in memory, without a request to its actor.
+    pub(crate) fn presence(&self, user: &UserId) -> Presence {
+        self.users.with(user, |entry| match entry {
+            Some(RosterEntry::Live(live)) => Presence::InMemory(live.cell.consent()),
+            Some(RosterEntry::Warm(warm)) => Presence::InMemory(warm.consent()),
+            Some(RosterEntry::Starting { .. }) | None => Presence::Cold,
+        })
+    }
+
+    /// Returns a copy of a warm user's head. `None` for every other user: the head of a live one changes, and a cold one is
+    /// in the store. Any thread may call it; the entry is locked while the bytes are copied.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the checkpoint will write what memory holds"))]
+    pub(crate) fn packed(&self, user: &UserId) -> Option<warm::PackedHead> {
+        self.users.with(user, |entry| match entry {
+            Some(RosterEntry::Warm(warm)) => warm.packed(),
+            _ => None,
+        })
+    }
+
+    /// Has a user loaded, if the limit allows it. Must be called while the user's entry is locked, so that the loaded user
+    /// finds the entry.
+    fn begin_load(&self, user: UserId, priority: Priority, commits: &CommitQueue) -> bool {
+        if !self.hydrating.try_take(self.max_starting.of(priority)) {
+            return false;
+        }
+        let is_begun = commits.load(user).is_ok();
+        if !is_begun {
+            self.hydrating.give_back(1);
+        }
+        is_begun
+    }
+
+    fn pool(&self, source: Source) -> &Pool {
+        match source {
+            Source::Store => &self.hydrating,
+            Source::Memory => &self.unpacking,
+        }
+    }
+
+    /// Fails every request that waits for a user to start. Called when no user is started any more.
+    pub(crate) fn refuse_waiting(&self) {
+        let mut refused = Vec::new();
+        self.users.retain(|entry| match entry {
+            RosterEntry::Live(_) | RosterEntry::Warm(_) => true,
+            RosterEntry::Starting { waiting, source } => {
+                self.pool(*source).give_back(1);
+                refused.push(std::mem::take(waiting));
+                false
+            }
+        });
+        refused.into_iter().for_each(|waiting| waiting.fail(ReadError::Busy));
+    }
+
+    /// Ends a user's start. `admit` receives the waiting requests and returns the actor. If it returns `None`, or panics,
+    /// the user has no entry any more.
+    pub(crate) fn admit(&self, user: UserId, admit: impl FnOnce(Box<WaitingRequests>) -> Option<LiveActor<A>>) {
+        self.users.with_entry(&user, |entry| {
+            let Entry::Occupied(mut occupied) = entry else { return };
+            let RosterEntry::Starting { waiting, source } = &mut occupied.get_mut().1 else { return };
+            self.pool(*source).give_back(1);
+            let waiting = std::mem::take(waiting);
+            match catch_unwind(AssertUnwindSafe(|| admit(waiting))).unwrap_or_default() {
+                Some(live) => occupied.get_mut().1 = RosterEntry::Live(Box::new(live)),
+                None => drop(occupied.remove()),
+            }
+        });
+    }
+
+    /// Has a user loaded from the store whose bytes in memory do not unpack. Its requests go on waiting. There is no limit:
+    /// the user was counted already.
+    pub(crate) fn load_instead(&self, user: UserId, commits: &CommitQueue) {
+        let refused = self.users.with_entry(&user, |entry| {
+            let Entry::Occupied(mut occupied) = entry else { return None };
+            let RosterEntry::Starting { source, .. } = &mut occupied.get_mut().1 else { return None };
+            self.pool(std::mem::replace(source, Source::Store)).give_back(1);
+            if commits.load(user).is_ok() {
+                self.hydrating.add(1);
+                return None;
+            }
+            Some(occupied.remove().0.1)
+        });
+        if let Some(RosterEntry::Starting { waiting, .. }) = refused {
+            waiting.fail(ReadError::Busy);
+        }
+    }
+
+    /// Ends the actor of a user if no message waits for it. After that, none can arrive. The user becomes `warm`, or cold if
+    /// that is `None` or does not fit. Returns how many other users became cold; `None` if the actor goes on.
+    pub(crate) fn passivate(&self, user: &UserId, cell: &Arc<HeadCell>, warm: Option<WarmUser>) -> Option<usize> {
+        let warm = warm.filter(|warm| self.warm.has_room_for(warm));
+        let is_warm = warm.is_some();
+        // Returned, so that it is dropped after the lock.
+        let _ended = self.users.with_entry(user, |entry| {
+            let Entry::Occupied(mut occupied) = entry else { return None };
+            let entry = &mut occupied.get_mut().1;
+            if !entry.is_of(cell) || !cell.is_quiet() {
+                return None;
+            }
+            let Some(mut warm) = warm else { return Some(occupied.remove().0.1) };
+            // One is the roster's, and one the actor's. No other can be made of these two meanwhile.
+            warm.set_has_views(Arc::strong_count(cell) > 2);
+            self.warm.add(&warm);
+            Some(std::mem::replace(entry, RosterEntry::Warm(warm)))
+        })?;
+        Some(if is_warm { self.enforce_warm_bound() } else { 0 })
+    }
+
+    /// Drops warm users until they are within their bound: those that have not been in use since the clock hand last passed
+    /// them (CLOCK, second chance). They are in the store, as they became warm with nothing pending. Returns how many.
+    fn enforce_warm_bound(&self) -> usize {
+        let mut dropped = 0;
+        // Two rounds suffice: after the first, no user has its second chance left.
+        for _ in 0..2 * self.users.parts() {
+            if !self.warm.is_over() {
+                break;
+            }
+            self.users.turn_hand(self.warm.next_part(), |entry| {
+                if !self.warm.is_over() {
+                    return None;
+                }
+                let RosterEntry::Warm(warm) = entry else { return Some(Visit::Keep) };
+                if warm.take_chance() {
+                    return Some(Visit::Keep);
+                }
+                self.warm.remove(warm);
+                dropped += 1;
+                Some(Visit::Remove)
+            });
+        }
+        dropped
+    }
+
+    /// Removes an actor, even if messages wait for it.
+    pub(crate) fn remove(&self, user: &UserId, cell: &Arc<HeadCell>) {
+        let _ended = self.users.with_entry(user, |entry| match entry {
+            Entry::Occupied(occupied) if occupied.get().1.is_of(cell) => Some(occupied.remove().0.1),
+            _ => None,
+        });
+    }
+
+    /// Returns the number of users that wait to be loaded or unpacked.
+    pub(crate) fn starting(&self) -> usize {
+        self.hydrating.taken() + self.unpacking.taken()
+    }
+
+    /// Returns the numbers of the warm users.
+    pub(crate) fn warm_counters(&self) -> WarmCounters {
+        self.warm.counters()
+    }
+
+    /// Returns what the roster holds for a user.
+    #[cfg(test)]
+    pub(crate) fn form(&self, user: &UserId) -> Form {
+        self.users.with(user, |entry| match entry {
+            None => Form::Cold,
+            Some(RosterEntry::Live(_)) => Form::Live,
+            Some(RosterEntry::Starting { .. }) => Form::Starting,
+            Some(RosterEntry::Warm(_)) => Form::Warm,
+        })
+    }
+
+    /// Returns whether no message waits for any user. Looks at every user.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.users.all(|entry| match entry {
+            RosterEntry::Live(live) => live.cell.is_quiet(),
+            RosterEntry::Starting { .. } => false,
+            RosterEntry::Warm(_) => true,
+        })
+    }
+}
+
+fn starting<A: Actor>(request: Request, source: Source) -> RosterEntry<A> {
+    RosterEntry::Starting { waiting: Box::new(WaitingRequests::from_first(request)), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::ProfileActor;
+
+    #[test]
+    fn an_entry_of_a_warm_user_is_one_cache_line() {
+        assert_eq!(size_of::<(UserId, RosterEntry<ProfileActor>)>(), 64);
+    }
+}
