@@ -15,7 +15,7 @@
 //!
 //! Words: a user is *hydrated* when its state is loaded and it gets an actor, and *passivated* when it loses it again. A user
 //! with an actor is *live*, and *hot* while the actor keeps its state unpacked. A *warm* user has no actor, and its state is
-//! in memory as compact bytes. Every other user is *cold*: its state is in the store alone (ADR 0019).
+//! in memory as compact bytes. Every other user is *cold*: its state is in the store alone (ADR 0021).
 //! The *head* of a user is its newest committed state. An *outlet* is the bounded queue of one live subscriber, and its
 //! *class* is the set of leaves that the subscriber may see. A *slot* is an actor's place in its shard.
 

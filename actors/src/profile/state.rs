@@ -1,6 +1,7 @@
 //! The state of a ProfileActor: the committed head, and the chain of pending states on top of it.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use domain::id::UserId;
@@ -147,30 +148,38 @@ impl ProfileState {
         self.in_ring = false;
     }
 
-    /// Packs the head of an actor that only its subscribers need.
-    pub(crate) fn pack_for_subscribers(&mut self, compactor: &Compactor) {
-        // The head of a pending state is about to be replaced by it.
-        if self.outlets.is_none() || !self.pending.is_empty() {
-            return;
+    /// Packs the head of an actor with subscribers and without a pending commit. Returns whether it has subscribers.
+    pub(crate) fn pack_for_subscribers(&mut self, compactor: &Compactor) -> bool {
+        if self.outlets.is_some() {
+            self.pending = VecDeque::new();
+            if let Some((bytes, sequence)) = self.packed(compactor) {
+                self.head = Head::Packed(bytes, sequence);
+            }
         }
-        self.pending = VecDeque::new();
-        if let Some((bytes, sequence)) = self.packed(compactor) {
-            self.head = Head::Packed(bytes, sequence);
-        }
+        self.outlets.is_some()
     }
 
-    /// Returns the compact form of the head, and its sequence. `None` if there is no head, or if it could not be packed.
+    /// Returns the compact form of the head, and its sequence. `None` if there is no head, or if it could not be packed, even
+    /// by a panic: the store has it.
     pub(crate) fn packed(&self, compactor: &Compactor) -> Option<(Compact, u64)> {
         match &self.head {
             Head::Empty => None,
             Head::Packed(bytes, sequence) => Some((bytes.clone(), *sequence)),
-            Head::Unpacked(state) => Some((compactor.pack(state)?, state.sequence)),
+            Head::Unpacked(state) => {
+                let pack = AssertUnwindSafe(|| compactor.pack(state));
+                Some((catch_unwind(pack).ok().flatten()?, state.sequence))
+            }
         }
     }
 
     /// Takes what the state asks of its shard.
     pub(crate) fn take_effects(&mut self) -> Effects {
         std::mem::take(&mut self.effects)
+    }
+
+    /// Returns whether a commit is pending.
+    pub(crate) fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     /// Returns whether nothing needs the actor: nothing is pending, it has no outlet, and no first request waits.
@@ -196,6 +205,9 @@ impl ProfileState {
     /// Fails all pending states, so that the next event is merged into the head. Reads that waited for a new day are
     /// answered from the head, which is of its own day.
     pub(crate) fn fail_pending(&mut self, environment: &Environment<'_>) {
+        if self.pending.is_empty() {
+            return;
+        }
         // It may have left the hot ring while the commit was pending.
         self.keep_hot();
         for waiter in self.take_pending() {

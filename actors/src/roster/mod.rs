@@ -11,6 +11,7 @@
 //! - warm to cold: `Roster::passivate` drops other warm users when their bound is reached. They are in the store.
 
 mod entry;
+mod tiers;
 mod user_map;
 mod warm;
 
@@ -24,7 +25,7 @@ use domain::port::clock::Entropy;
 use hashbrown::hash_table::Entry;
 
 use self::entry::{RosterEntry, Source};
-use self::user_map::{UserMap, Visit};
+use self::user_map::UserMap;
 use self::warm::WarmTier;
 use crate::commit::CommitQueue;
 use crate::error::ReadError;
@@ -35,7 +36,7 @@ use crate::request::{Request, WaitingRequests};
 pub(crate) use self::entry::LiveActor;
 #[cfg(test)]
 pub(crate) use self::warm::PackedHead;
-pub(crate) use self::warm::{WarmCounters, WarmStart, WarmUser};
+pub(crate) use self::warm::{WarmStart, WarmUser};
 
 /// The map from users to their actors, which are of type `A`. A request to a live actor costs one look-up and one
 /// `try_send`. A request to a user without an actor waits in the map, in arrival order, until the user has one.
@@ -180,16 +181,6 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
         })
     }
 
-    /// Returns a copy of a warm user's head. `None` for every other user: the head of a live one changes, and a cold one is
-    /// in the store. Any thread may call it; the entry is locked while the bytes are copied.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the checkpoint will write what memory holds"))]
-    pub(crate) fn packed(&self, user: &UserId) -> Option<warm::PackedHead> {
-        self.users.with(user, |entry| match entry {
-            Some(RosterEntry::Warm(warm)) => warm.packed(),
-            _ => None,
-        })
-    }
-
     /// Has a user loaded, if the limit allows it. Must be called while the user's entry is locked, so that the loaded user
     /// finds the entry.
     fn begin_load(&self, user: UserId, priority: Priority, commits: &CommitQueue) -> bool {
@@ -257,52 +248,6 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
         }
     }
 
-    /// Ends the actor of a user if no message waits for it. After that, none can arrive. The user becomes `warm`, or cold if
-    /// that is `None` or does not fit. Returns how many other users became cold; `None` if the actor goes on.
-    pub(crate) fn passivate(&self, user: &UserId, cell: &Arc<HeadCell>, warm: Option<WarmUser>) -> Option<usize> {
-        let warm = warm.filter(|warm| self.warm.has_room_for(warm));
-        let is_warm = warm.is_some();
-        // Returned, so that it is dropped after the lock.
-        let _ended = self.users.with_entry(user, |entry| {
-            let Entry::Occupied(mut occupied) = entry else { return None };
-            let entry = &mut occupied.get_mut().1;
-            if !entry.is_of(cell) || !cell.is_quiet() {
-                return None;
-            }
-            let Some(mut warm) = warm else { return Some(occupied.remove().0.1) };
-            // One is the roster's, and one the actor's. No other can be made of these two meanwhile.
-            warm.set_has_views(Arc::strong_count(cell) > 2);
-            self.warm.add(&warm);
-            Some(std::mem::replace(entry, RosterEntry::Warm(warm)))
-        })?;
-        Some(if is_warm { self.enforce_warm_bound() } else { 0 })
-    }
-
-    /// Drops warm users until they are within their bound: those that have not been in use since the clock hand last passed
-    /// them (CLOCK, second chance). They are in the store, as they became warm with nothing pending. Returns how many.
-    fn enforce_warm_bound(&self) -> usize {
-        let mut dropped = 0;
-        // Two rounds suffice: after the first, no user has its second chance left.
-        for _ in 0..2 * self.users.parts() {
-            if !self.warm.is_over() {
-                break;
-            }
-            self.users.turn_hand(self.warm.next_part(), |entry| {
-                if !self.warm.is_over() {
-                    return None;
-                }
-                let RosterEntry::Warm(warm) = entry else { return Some(Visit::Keep) };
-                if warm.take_chance() {
-                    return Some(Visit::Keep);
-                }
-                self.warm.remove(warm);
-                dropped += 1;
-                Some(Visit::Remove)
-            });
-        }
-        dropped
-    }
-
     /// Removes an actor, even if messages wait for it.
     pub(crate) fn remove(&self, user: &UserId, cell: &Arc<HeadCell>) {
         let _ended = self.users.with_entry(user, |entry| match entry {
@@ -314,11 +259,6 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
     /// Returns the number of users that wait to be loaded or unpacked.
     pub(crate) fn starting(&self) -> usize {
         self.hydrating.taken() + self.unpacking.taken()
-    }
-
-    /// Returns the numbers of the warm users.
-    pub(crate) fn warm_counters(&self) -> WarmCounters {
-        self.warm.counters()
     }
 
     /// Returns what the roster holds for a user.
@@ -344,15 +284,4 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
 
 fn starting<A: Actor>(request: Request, source: Source) -> RosterEntry<A> {
     RosterEntry::Starting { waiting: Box::new(WaitingRequests::from_first(request)), source }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::runtime::ProfileActor;
-
-    #[test]
-    fn an_entry_of_a_warm_user_is_one_cache_line() {
-        assert_eq!(size_of::<(UserId, RosterEntry<ProfileActor>)>(), 64);
-    }
 }

@@ -148,17 +148,17 @@ impl Shard {
     /// Takes an actor out of the hot ring, unless it was used since the ring's hand last passed. Returns whether it did.
     ///
     /// If nothing needs the actor, it ends at once, and the user is warm. An actor with subscribers goes on with a packed
-    /// head. One with a message or a pending commit goes on as it is, and comes back into the ring with the message, or
-    /// with the outcome of the commit.
+    /// head. One with a pending commit goes on as it is, and comes back into the ring with the outcome. One that is needed
+    /// in another way, such as by a message that waits, stays in the ring: nothing else would bring it back for sure.
     fn cool(&self, state: &mut ProfileState) -> bool {
         if state.take_second_chance() {
             return false;
         }
-        state.leave_ring();
-        if !self.passivate(state) {
-            state.pack_for_subscribers(&self.compactor);
+        let leaves = state.is_pending() || state.pack_for_subscribers(&self.compactor) || self.passivate(state);
+        if leaves {
+            state.leave_ring();
         }
-        true
+        leaves
     }
 
     /// Takes the actors whose deferred patches are due now.
