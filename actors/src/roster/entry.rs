@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 
 use super::warm::WarmUser;
-use crate::head::HeadCell;
+use crate::head::{ConsentBits, HeadCell};
 use crate::priority::Limits;
 use crate::request::{Request, WaitingRequests};
 
@@ -23,7 +23,8 @@ pub(super) enum RosterEntry<A: Actor> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     Store,
-    Memory,
+    /// The bytes of a warm user. Holds the consent at its head, which cannot change before the actor is there.
+    Memory(ConsentBits),
 }
 
 /// The address of a live actor, and its head cell.

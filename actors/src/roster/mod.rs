@@ -79,9 +79,9 @@ pub(crate) enum Form {
 /// Whether a user is in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// The user is live or warm. Holds the consent at its head, if there is a head.
+    /// The user is live or warm, or being started from memory. Holds the consent at its head, if there is a head.
     InMemory(Option<Consent>),
-    /// The user is cold, or is starting.
+    /// The user is cold, or being loaded from the store.
     Cold,
 }
 
@@ -149,18 +149,19 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
                     if !self.unpacking.try_take(self.max_starting.of(priority)) {
                         return Err(Box::new(request));
                     }
-                    let warm = std::mem::replace(entry, starting(request, Source::Memory));
-                    return Ok(self.take_warm(user, warm));
+                    return Ok(self.begin_warm_start(user, entry, request));
                 }
             }
             Ok(None)
         })
     }
 
-    /// Returns the start of a user whose entry was warm.
-    fn take_warm(&self, user: UserId, entry: RosterEntry<A>) -> Option<StartInShard> {
+    /// Takes the bytes out of the entry of a warm user, which collects requests from now on.
+    fn begin_warm_start(&self, user: UserId, entry: &mut RosterEntry<A>, request: Request) -> Option<StartInShard> {
         let RosterEntry::Warm(warm) = entry else { return None };
-        self.warm.remove(&warm);
+        self.warm.remove(warm);
+        let source = Source::Memory(warm.consent());
+        let RosterEntry::Warm(warm) = std::mem::replace(entry, starting(request, source)) else { return None };
         Some(StartInShard { shard: warm.shard(), start: warm.into_start(user) })
     }
 
@@ -176,8 +177,11 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
     pub(crate) fn presence(&self, user: &UserId) -> Presence {
         self.users.with(user, |entry| match entry {
             Some(RosterEntry::Live(live)) => Presence::InMemory(live.cell.consent()),
-            Some(RosterEntry::Warm(warm)) => Presence::InMemory(warm.consent()),
-            Some(RosterEntry::Starting { .. }) | None => Presence::Cold,
+            Some(RosterEntry::Warm(warm)) => Presence::InMemory(warm.consent().consent()),
+            Some(RosterEntry::Starting { source: Source::Memory(consent), .. }) => {
+                Presence::InMemory(consent.consent())
+            }
+            Some(RosterEntry::Starting { source: Source::Store, .. }) | None => Presence::Cold,
         })
     }
 
@@ -197,7 +201,7 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
     fn pool(&self, source: Source) -> &Pool {
         match source {
             Source::Store => &self.hydrating,
-            Source::Memory => &self.unpacking,
+            Source::Memory(_) => &self.unpacking,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::access::Consent;
 use domain::id::UserId;
 
 use crate::compact::Compact;
@@ -58,8 +57,8 @@ impl WarmUser {
     }
 
     /// Returns the consent at the head.
-    pub(super) fn consent(&self) -> Option<Consent> {
-        ConsentBits::from_bits(self.bits & !HAS_VIEWS).consent()
+    pub(super) fn consent(&self) -> ConsentBits {
+        ConsentBits::from_bits(self.bits & !HAS_VIEWS)
     }
 
     /// Returns the shard of the user's actors.
