@@ -132,6 +132,11 @@ impl HeadCell {
         self.inbox.give_back(1);
     }
 
+    /// Returns whether a message waits or is being handled.
+    pub(crate) fn has_messages(&self) -> bool {
+        self.inbox.taken() > 0
+    }
+
     /// Returns whether no message waits or is being handled.
     pub(crate) fn is_quiet(&self) -> bool {
         self.inbox.taken() == 0

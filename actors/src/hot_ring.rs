@@ -2,6 +2,10 @@
 
 use crate::slots::SlotKey;
 
+/// Maximum number of actors that the hand passes for one newcomer. Mostly it passes two. If it finds no place, the ring is
+/// too long for a while, and makes up for it at the next newcomers.
+const MAX_VISITS: usize = 128;
+
 /// A bounded ring with a second chance (the CLOCK algorithm): it needs no timer and no list per actor.
 #[derive(Debug)]
 pub(crate) struct HotRing {
@@ -19,8 +23,8 @@ impl HotRing {
     /// Adds an actor. If the ring is full, it takes the place of the first one that `cool` returns `true` for: that
     /// actor is not hot any more. `false` means that it was used since the hand last passed, or is needed now, and stays.
     pub(crate) fn push(&mut self, newcomer: SlotKey, mut cool: impl FnMut(SlotKey) -> bool) {
-        // Two rounds suffice: after the first, no actor has its second chance left.
-        for _ in 0..2 * self.ring.len() {
+        // In two rounds, no actor has its second chance left after the first.
+        for _ in 0..MAX_VISITS.min(2 * self.ring.len()) {
             if self.ring.len() < self.capacity {
                 break;
             }

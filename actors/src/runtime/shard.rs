@@ -148,13 +148,15 @@ impl Shard {
     /// Takes an actor out of the hot ring, unless it was used since the ring's hand last passed. Returns whether it did.
     ///
     /// If nothing needs the actor, it ends at once, and the user is warm. An actor with subscribers goes on with a packed
-    /// head. One with a pending commit goes on as it is, and comes back into the ring with the outcome. One that is needed
-    /// in another way, such as by a message that waits, stays in the ring: nothing else would bring it back for sure.
+    /// head. One with a message or a pending commit goes on as it is, and comes back into the ring with the message, or with
+    /// the outcome: the hand need not pass it again and again. One that is needed in another way stays in the ring, as
+    /// nothing would bring it back.
     fn cool(&self, state: &mut ProfileState) -> bool {
         if state.take_second_chance() {
             return false;
         }
-        let leaves = state.is_pending() || state.pack_for_subscribers(&self.compactor) || self.passivate(state);
+        let comes_back = state.is_pending() || state.cell().has_messages();
+        let leaves = comes_back || state.pack_for_subscribers(&self.compactor) || self.passivate(state);
         if leaves {
             state.leave_ring();
         }
