@@ -10,28 +10,14 @@ use domain::id::UserId;
 use domain::pipeline::serialize;
 use domain::state::UserState;
 use domain::table::LeafSet;
+use moka::Entry;
+use moka::ops::compute::Op;
 use moka::sync::Cache;
 use smallvec::SmallVec;
 
 use crate::head::{HeadCell, Stamp};
 use crate::outlet::OutletMessage;
-
-/// A profile at one revision, as one mask class sees it.
-#[derive(Debug, Clone)]
-pub struct View {
-    /// The document in canonical JSON.
-    pub body: Bytes,
-    /// The revision of the document.
-    pub revision: u64,
-    /// The erasure generation of the user.
-    pub generation: u32,
-    /// The mask class: the leaves that the viewer may see, whether the profile has them or not.
-    pub mask: LeafSet,
-    /// The calendar day of the values that depend on time.
-    pub day: Day,
-    /// Whether the view came from the cache.
-    pub cache_hit: bool,
-}
+use crate::reading::View;
 
 /// The views of one user at one revision, by mask class.
 #[derive(Debug, Clone)]
@@ -73,6 +59,11 @@ impl UserViews {
         self.cell.stamp() == self.stamp && self.day >= today
     }
 
+    /// Returns whether the views are of this incarnation and stamp.
+    fn is_of(&self, cell: &Arc<HeadCell>, stamp: Stamp) -> bool {
+        self.stamp == stamp && Arc::ptr_eq(&self.cell, cell)
+    }
+
     /// Returns the view of a class, if it is cached.
     pub(crate) fn get(&self, mask: LeafSet) -> Option<View> {
         let (_, body) = self.classes.iter().find(|(class, _)| *class == mask)?;
@@ -96,7 +87,7 @@ impl UserViews {
 
 /// The cache of views, limited in bytes, with one entry for each user.
 ///
-/// Only the user's actor writes an entry, and every reader checks it against the head cell.
+/// Readers and the user's actor add to an entry, and every reader checks it against the head cell.
 #[derive(Debug)]
 pub(crate) struct ViewCache {
     users: Cache<UserId, Arc<UserViews>>,
@@ -118,6 +109,12 @@ impl ViewCache {
         self.users.get(user).filter(|views| views.is_current(today))
     }
 
+    /// Returns a user's views, if they are current and show `state`. Newer views would be of no use to a reader of `state`:
+    /// the reader's mask is that of the consent in `state`, and may allow what a newer consent withdraws.
+    pub(crate) fn of_state(&self, user: &UserId, state: &UserState) -> Option<Arc<UserViews>> {
+        self.current(user, state.day).filter(|views| views.stamp == Stamp::from_state(state))
+    }
+
     /// Returns the head cell for a new incarnation that begins at `state`: the cell of the cached views if they show this
     /// head, or else a new one.
     pub(crate) fn adopt(&self, user: &UserId, state: Option<&UserState>) -> Arc<HeadCell> {
@@ -130,7 +127,8 @@ impl ViewCache {
         Arc::new(HeadCell::new(state))
     }
 
-    /// Adds a view of the committed `state`, next to other classes of the same revision and day.
+    /// Adds a view of the committed `state`, next to other classes of the same revision and day. The caller is the actor of
+    /// `cell`, or holds a lease of `cell`.
     pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, mask: LeafSet, body: Bytes) {
         self.change(user, cell, state, |views| {
             views.classes.retain(|(class, _)| *class != mask);
@@ -148,7 +146,7 @@ impl ViewCache {
         class: LeafSet,
         make: impl FnOnce(&[u8]) -> OutletMessage,
     ) -> Arc<OutletMessage> {
-        let views = self.current(user, state.day);
+        let views = self.of_state(user, state);
         if let Some((_, message)) = views.iter().flat_map(|views| &views.messages).find(|(of, _)| *of == class) {
             return Arc::clone(message);
         }
@@ -165,13 +163,21 @@ impl ViewCache {
         message
     }
 
+    /// Changes the views of `state`. Changes of one user are made one after the other, and none once the head has moved on:
+    /// the views would never be served, and would only displace newer ones.
     fn change(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, change: impl FnOnce(&mut UserViews)) {
-        let mut views = match self.current(&user, state.day) {
-            Some(views) if views.day == state.day => UserViews::clone(&views),
-            _ => UserViews::new(cell, state),
+        let stamp = Stamp::from_state(state);
+        let compute = |entry: Option<Entry<UserId, Arc<UserViews>>>| {
+            let views = entry.map(Entry::into_value).filter(|views| views.is_of(cell, stamp));
+            if cell.stamp() != stamp || views.as_ref().is_some_and(|views| views.day > state.day) {
+                return Op::Nop;
+            }
+            let views = views.filter(|views| views.day == state.day);
+            let mut views = views.map_or_else(|| UserViews::new(cell, state), Arc::unwrap_or_clone);
+            change(&mut views);
+            Op::Put(Arc::new(views))
         };
-        change(&mut views);
-        self.users.insert(user, Arc::new(views));
+        self.users.entry(user).and_compute_with(compute);
     }
 
     /// Adds views as a slow reader might.

@@ -12,4 +12,5 @@ mod model;
 mod path;
 mod ram_store;
 mod random;
+mod reading;
 mod stop;
