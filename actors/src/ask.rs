@@ -66,26 +66,21 @@ impl Runtime {
         self.read_head(user, viewer, |_, input| reading.answer(input)).await
     }
 
-    /// Returns the view, from the cache if it is current there.
+    /// Returns the view of the committed head, and caches it.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub(crate) async fn view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
-        let metrics = &self.services.metrics;
-        if let Some(hit) = self.cached_view(&user, viewer) {
-            metrics.view_hit.increment(1);
-            return Ok(hit);
-        }
-        metrics.view_miss.increment(1);
+    pub(crate) async fn read_view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
+        self.services.metrics.view_miss.increment(1);
         self.read_head(user, viewer, |head, input| self.view_of_head(user, head, input)).await
     }
 
     /// Returns a cached view if the head cell, the day and the mask allow it.
-    fn cached_view(&self, user: &UserId, viewer: &Viewer) -> Option<View> {
+    pub(crate) fn cached_view(&self, user: &UserId, viewer: &Viewer) -> Option<View> {
         let services = &self.services;
         let views = services.cache.current(user, services.today())?;
         match services.policy.load().visibility(viewer, user, views.consent) {
-            Visibility::Mask(mask) => views.get(mask),
+            Visibility::Mask(mask) => views.get(mask).inspect(|_| services.metrics.view_hit.increment(1)),
             // A denial must take the same path as for a user that does not exist.
             Visibility::Hidden => None,
         }
@@ -107,7 +102,7 @@ impl Runtime {
             return Ok(view);
         }
         let view = make()?;
-        services.cache.insert(user, head.lease.cell(), &head.state, input.mask, view.body.clone());
+        services.cache.insert(user, head.lease.cell(), &head.state, view.class, view.body.clone());
         Ok(view)
     }
 

@@ -112,7 +112,10 @@ impl Profiles {
     /// The user is unknown, or hidden from the viewer, which looks the same; a limit is reached; or the stored state cannot
     /// be read.
     pub async fn view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
-        self.runtime.view(user, viewer).await
+        match self.runtime.cached_view(&user, viewer) {
+            Some(hit) => Ok(hit),
+            None => self.runtime.read_view(user, viewer).await,
+        }
     }
 
     /// Answers a read of any kind from the newest committed state. The answer is made on this thread.

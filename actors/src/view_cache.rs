@@ -7,11 +7,10 @@ use bytes::Bytes;
 use domain::access::Consent;
 use domain::day::Day;
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::state::UserState;
 use domain::table::LeafSet;
-use moka::Entry;
-use moka::ops::compute::Op;
 use moka::sync::Cache;
 use smallvec::SmallVec;
 
@@ -31,9 +30,9 @@ pub(crate) struct UserViews {
     /// depend on the mask alone, and another policy gives another mask.
     pub(crate) consent: Consent,
     // Most users are read by one or two classes.
-    classes: SmallVec<[(LeafSet, Bytes); 2]>,
+    classes: SmallVec<[(MaskClass, Bytes); 2]>,
     /// Profile messages of live subscriptions, by class, for clients that subscribe again and again.
-    messages: SmallVec<[(LeafSet, Arc<OutletMessage>); 1]>,
+    messages: SmallVec<[(MaskClass, Arc<OutletMessage>); 1]>,
 }
 
 /// Maximum number of cached messages of a user. Without it, a client could fill the cache by asking for many different
@@ -64,24 +63,24 @@ impl UserViews {
         self.stamp == stamp && Arc::ptr_eq(&self.cell, cell)
     }
 
-    /// Returns the view of a class, if it is cached.
+    /// Returns the view of the viewers who see the leaves of `mask`, if it is cached.
     pub(crate) fn get(&self, mask: LeafSet) -> Option<View> {
-        let (_, body) = self.classes.iter().find(|(class, _)| *class == mask)?;
+        let (class, body) = self.classes.iter().find(|(class, _)| class.leaves() == mask)?;
         Some(View {
             body: body.clone(),
             revision: self.revision,
             generation: self.generation,
-            mask,
+            class: *class,
             day: self.day,
             cache_hit: true,
         })
     }
 
     fn weight(&self) -> u32 {
-        // Measured: an entry takes about 300 bytes besides its bodies, moka's own bookkeeping included.
+        // An entry takes about 350 bytes besides its bodies, moka's own bookkeeping included.
         let bodies: usize = self.classes.iter().map(|(_, body)| body.len() + 64).sum();
         let messages: usize = self.messages.iter().map(|(_, message)| message.framed().len() + 256).sum();
-        u32::try_from(bodies + messages + 300).unwrap_or(u32::MAX)
+        u32::try_from(bodies + messages + 350).unwrap_or(u32::MAX)
     }
 }
 
@@ -129,10 +128,10 @@ impl ViewCache {
 
     /// Adds a view of the committed `state`, next to other classes of the same revision and day. The caller is the actor of
     /// `cell`, or holds a lease of `cell`.
-    pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, mask: LeafSet, body: Bytes) {
+    pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, class: MaskClass, body: Bytes) {
         self.change(user, cell, state, |views| {
-            views.classes.retain(|(class, _)| *class != mask);
-            views.classes.push((mask, body));
+            views.classes.retain(|(other, _)| *other != class);
+            views.classes.push((class, body));
         });
     }
 
@@ -143,15 +142,15 @@ impl ViewCache {
         user: &UserId,
         cell: &Arc<HeadCell>,
         state: &UserState,
-        class: LeafSet,
+        class: MaskClass,
         make: impl FnOnce(&[u8]) -> OutletMessage,
     ) -> Arc<OutletMessage> {
         let views = self.of_state(user, state);
         if let Some((_, message)) = views.iter().flat_map(|views| &views.messages).find(|(of, _)| *of == class) {
             return Arc::clone(message);
         }
-        let view = views.and_then(|views| views.get(class)).map(|view| view.body);
-        let message = Arc::new(make(&view.unwrap_or_else(|| serialize::view(state, class).into())));
+        let view = views.and_then(|views| views.get(class.leaves())).map(|view| view.body);
+        let message = Arc::new(make(&view.unwrap_or_else(|| serialize::view(state, class.leaves()).into())));
         self.change(*user, cell, state, |views| {
             if views.messages.len() >= MAX_MESSAGES {
                 views.messages.remove(0);
@@ -163,21 +162,18 @@ impl ViewCache {
         message
     }
 
-    /// Changes the views of `state`. Changes of one user are made one after the other, and none once the head has moved on:
-    /// the views would never be served, and would only displace newer ones.
+    /// Changes the views of `state`. Does nothing once the head has moved on: the views would never be served, and would
+    /// displace newer ones. Of two changes at the same time, one may be lost, and is then made again by the next reader.
     fn change(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, change: impl FnOnce(&mut UserViews)) {
         let stamp = Stamp::from_state(state);
-        let compute = |entry: Option<Entry<UserId, Arc<UserViews>>>| {
-            let views = entry.map(Entry::into_value).filter(|views| views.is_of(cell, stamp));
-            if cell.stamp() != stamp || views.as_ref().is_some_and(|views| views.day > state.day) {
-                return Op::Nop;
-            }
-            let views = views.filter(|views| views.day == state.day);
-            let mut views = views.map_or_else(|| UserViews::new(cell, state), Arc::unwrap_or_clone);
-            change(&mut views);
-            Op::Put(Arc::new(views))
-        };
-        self.users.entry(user).and_compute_with(compute);
+        let cached = self.users.get(&user).filter(|views| views.is_of(cell, stamp));
+        if cell.stamp() != stamp || cached.as_ref().is_some_and(|views| views.day > state.day) {
+            return;
+        }
+        let cached = cached.filter(|views| views.day == state.day);
+        let mut views = cached.map_or_else(|| UserViews::new(cell, state), |views| UserViews::clone(&views));
+        change(&mut views);
+        self.users.insert(user, Arc::new(views));
     }
 
     /// Adds views as a slow reader might.

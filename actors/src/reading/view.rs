@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use domain::day::Day;
+use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
-use domain::table::LeafSet;
 
 use super::kind::{ReadInput, Reading};
 use crate::error::ReadError;
@@ -21,8 +21,8 @@ pub struct View {
     pub revision: u64,
     /// The erasure generation of the user.
     pub generation: u32,
-    /// The mask class: the leaves that the viewer may see, whether the profile has them or not.
-    pub mask: LeafSet,
+    /// The mask class that sees it.
+    pub class: MaskClass,
     /// The calendar day of the values that depend on time.
     pub day: Day,
     /// Whether the view came from the cache.
@@ -38,7 +38,7 @@ impl Reading for ReadView {
             body: serialize::view(state, mask).into(),
             revision: state.envelope.revision,
             generation: state.generation,
-            mask,
+            class: MaskClass::for_profile(mask),
             day: state.day,
             cache_hit: false,
         })

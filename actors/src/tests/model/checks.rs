@@ -135,7 +135,7 @@ impl Durable {
         assert!(view.day >= day || !view.cache_hit, "a cached view of yesterday");
         let rolled = roll(&Arc::new(state.clone()), &self.context(view.day.max(state.day)));
         assert!(matches!(rolled, RollOutcome::Same(_)) || view.day < state.day, "a view that the day has overtaken");
-        assert_eq!(view.body, serialize::view(state, view.mask), "revision {}", view.revision);
+        assert_eq!(view.body, serialize::view(state, view.class.leaves()), "revision {}", view.revision);
     }
 
     /// Returns a viewer's mask at one state, under the policy in force; `None` if the user is hidden.
