@@ -71,7 +71,6 @@ impl Runtime {
     /// # Errors
     /// As [`Self::read`].
     pub(crate) async fn read_view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
-        self.services.metrics.view_miss.increment(1);
         self.read_head(user, viewer, |head, input| self.view_of_head(user, head, input)).await
     }
 
@@ -80,7 +79,7 @@ impl Runtime {
         let services = &self.services;
         let views = services.cache.current(user, services.today())?;
         match services.policy.load().visibility(viewer, user, views.consent) {
-            Visibility::Mask(mask) => views.get(mask).inspect(|_| services.metrics.view_hit.increment(1)),
+            Visibility::Mask(mask) => views.get(mask),
             // A denial must take the same path as for a user that does not exist.
             Visibility::Hidden => None,
         }

@@ -112,10 +112,13 @@ impl Profiles {
     /// The user is unknown, or hidden from the viewer, which looks the same; a limit is reached; or the stored state cannot
     /// be read.
     pub async fn view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
-        match self.runtime.cached_view(&user, viewer) {
-            Some(hit) => Ok(hit),
-            None => self.runtime.read_view(user, viewer).await,
+        let metrics = &self.runtime.services.metrics;
+        if let Some(hit) = self.runtime.cached_view(&user, viewer) {
+            metrics.view_hit.increment(1);
+            return Ok(hit);
         }
+        metrics.view_miss.increment(1);
+        self.runtime.read_view(user, viewer).await
     }
 
     /// Answers a read of any kind from the newest committed state. The answer is made on this thread.
