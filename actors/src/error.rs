@@ -14,7 +14,7 @@ pub enum ReadError {
     /// A limit is reached. The read may be sent again.
     #[error("the system is busy: try again")]
     Busy,
-    /// The user's stored state could not be read.
+    /// The user's stored state could not be read, or no answer could be made from it.
     #[error("the user's state could not be read")]
     Unavailable,
 }

@@ -1,6 +1,7 @@
 //! The head cell: readers check a cached view against it, without a request to the actor.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use domain::access::{Consent, SharingLevel};
 use domain::state::UserState;
@@ -32,14 +33,44 @@ impl Stamp {
 /// the user is warm or cold, nothing can commit, so the cell stays true. The next incarnation takes over the cell of the
 /// cached views if it begins at the head that they show; otherwise it retires the cell. A cell is also retired when its
 /// actor ends in any other way.
+///
+/// An actor is not passivated while a reader holds its head (see [`HeadLease`]). Otherwise the reader could put a view into
+/// the cache after the next incarnation has begun with another cell, and nothing would ever make that view outdated.
 #[derive(Debug)]
 pub(crate) struct HeadCell {
     stamp: AtomicU64,
     /// The head's consent, for callers who must not learn whether the user exists: their reads do not depend on the
     /// actor's mailbox.
     consent: AtomicU8,
+    /// Number of [`HeadLease`]s of the cell.
+    leases: AtomicU32,
     /// The messages that wait for the actor, or are being handled.
     inbox: Pool,
+}
+
+/// Keeps the actor of a head from being passivated, for as long as a reader makes an answer from that head. Does not keep
+/// it from ending after a fault: its cell is retired then.
+#[derive(Debug)]
+pub(crate) struct HeadLease(Arc<HeadCell>);
+
+impl HeadLease {
+    /// Takes a lease. Only the shard of the cell's actor may do so, as it is the shard that passivates.
+    pub(crate) fn take(cell: &Arc<HeadCell>) -> Self {
+        cell.leases.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(cell))
+    }
+
+    /// Returns the cell.
+    pub(crate) fn cell(&self) -> &Arc<HeadCell> {
+        &self.0
+    }
+}
+
+impl Drop for HeadLease {
+    fn drop(&mut self) {
+        // Whoever sees the lease ended also sees what its reader put into the cache.
+        self.0.leases.fetch_sub(1, Ordering::Release);
+    }
 }
 
 /// Set if there is a head.
@@ -82,7 +113,12 @@ impl HeadCell {
     pub(crate) fn new(state: Option<&UserState>) -> Self {
         let stamp = state.map_or(Stamp::NONE, Stamp::from_state);
         let consent = ConsentBits::new(state.map(UserState::consent));
-        Self { stamp: AtomicU64::new(stamp.0), consent: AtomicU8::new(consent.0), inbox: Pool::default() }
+        Self {
+            stamp: AtomicU64::new(stamp.0),
+            consent: AtomicU8::new(consent.0),
+            leases: AtomicU32::new(0),
+            inbox: Pool::default(),
+        }
     }
 
     /// Returns the stamp of the head.
@@ -137,9 +173,9 @@ impl HeadCell {
         self.inbox.taken() > 0
     }
 
-    /// Returns whether no message waits or is being handled.
+    /// Returns whether no message waits or is being handled, and no reader holds the head.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.inbox.taken() == 0
+        self.inbox.taken() == 0 && self.leases.load(Ordering::Acquire) == 0
     }
 }
 

@@ -6,12 +6,13 @@
 //! The modules, from the handle down. Each names only modules below it:
 //!
 //! - `profiles`: the handle. `assemble` and `running`: how the parts are made, started and stopped.
-//! - `committer`, `loader`: the commit thread and the hydration threads. `existence`: denials that do not show whether a
-//!   user exists.
+//! - `committer`, `loader`: the commit thread and the hydration threads. `ask`: how callers ask a user's actor, and how
+//!   reads are answered. `existence`: denials that do not show whether a user exists.
 //! - `runtime`: the actors and their shards, and what all threads share.
 //! - `profile`: one user's live state, without actix. It is called with an environment and returns effects.
 //! - `roster`, `commit`, `load_queue`, `follower`: the map of the users in memory, the queues, and the readers of the journal.
-//! - `request`, `reply`, `error`, `outlet`, `view_cache`: what is asked, and what is answered.
+//! - `request`, `reply`, `error`, `outlet`, `view_cache`: what is asked, and what is answered. `reading`: the kinds of
+//!   read.
 //!
 //! Words: a user is *hydrated* when its state is loaded and it gets an actor, and *passivated* when it loses it again. A user
 //! with an actor is *live*, and *hot* while the actor keeps its state unpacked. A *warm* user has no actor, and its state is
@@ -26,6 +27,7 @@ mod ports;
 mod profiles;
 mod running;
 
+mod ask;
 mod committer;
 mod existence;
 mod loader;
@@ -43,6 +45,7 @@ mod services;
 mod shard_event;
 
 pub mod outlet;
+pub mod reading;
 mod reply;
 mod request;
 mod view_cache;
@@ -68,6 +71,6 @@ pub use error::{Busy, ReadError, WriteError};
 pub use options::Options;
 pub use ports::Ports;
 pub use profiles::{Counters, Profiles};
+pub use reading::View;
 pub use reply::{EventResult, Reply, Status};
-pub use request::{Completeness, Subscription, UserCounters};
-pub use view_cache::View;
+pub use request::{Subscription, UserCounters};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use domain::access::{Viewer, Visibility};
+use domain::access::Viewer;
 use domain::event::{FeedEvent, RegisterWrite};
 use domain::id::UserId;
 use domain::past::PastProfile;
@@ -18,15 +18,14 @@ use crate::options::Options;
 use crate::outlet::OutletSender;
 use crate::ports::Ports;
 use crate::priority::Share;
+use crate::reading::{Reading, View};
 use crate::reply::{Reply, Status};
 use crate::request::{
-    ApplyFeedEvent, Completeness, CursorPast, GetCompleteness, GetView, Request, Subscribe, SubscribeOutcome,
-    Subscription, UserCounters, WriteConsent,
+    ApplyFeedEvent, CursorPast, Request, Subscribe, SubscribeOutcome, Subscription, UserCounters, WriteConsent,
 };
 use crate::running::Running;
 use crate::runtime::{Observe, Runtime};
 use crate::shard_event::ShardEvent;
-use crate::view_cache::View;
 
 /// The live state of all users. Clones share it.
 #[derive(Clone)]
@@ -120,31 +119,20 @@ impl Profiles {
     /// be read.
     pub async fn view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
         let metrics = &self.runtime.services.metrics;
-        if let Some(hit) = self.cached_view(&user, viewer) {
+        if let Some(hit) = self.runtime.cached_view(&user, viewer) {
             metrics.view_hit.increment(1);
             return Ok(hit);
         }
         metrics.view_miss.increment(1);
-        self.ask_for(user, viewer, |viewer, answer| Request::GetView(GetView { viewer, answer })).await
+        self.runtime.read_view(user, viewer).await
     }
 
-    /// Returns a cached view if the head cell, the day and the mask allow it.
-    fn cached_view(&self, user: &UserId, viewer: &Viewer) -> Option<View> {
-        let services = &self.runtime.services;
-        let views = services.cache.current(user, services.today())?;
-        match services.policy.load().visibility(viewer, user, views.consent) {
-            Visibility::Mask(mask) => views.get(mask),
-            // A denial must take the same path as for a user that does not exist.
-            Visibility::Hidden => None,
-        }
-    }
-
-    /// Returns how complete the profile is.
+    /// Answers a read of any kind from the newest committed state. The answer is made on this thread.
     ///
     /// # Errors
-    /// As [`Self::view`]. For viewers who do not see `profile_completeness_pct`, the user is unknown.
-    pub async fn completeness(&self, user: UserId, viewer: &Viewer) -> Result<Completeness, ReadError> {
-        self.ask_for(user, viewer, |viewer, answer| Request::GetCompleteness(GetCompleteness { viewer, answer })).await
+    /// As [`Self::view`], and as the kind says.
+    pub async fn read<R: Reading>(&self, user: UserId, viewer: &Viewer, reading: R) -> Result<R::Answer, ReadError> {
+        self.runtime.read(user, viewer, reading).await
     }
 
     /// Makes an event of the citizen's consent and commits it. Its time is now, or a microsecond after the newest stamp in
@@ -175,6 +163,7 @@ impl Profiles {
     /// # Errors
     /// As [`Self::view`].
     pub async fn subscribe(&self, user: UserId, subscription: Subscription) -> Result<(), ReadError> {
+        let runtime = &self.runtime;
         let request = |past| {
             let subscription = subscription.clone();
             move |answer| Request::Subscribe(Subscribe { subscription, past, answer })
@@ -182,13 +171,13 @@ impl Profiles {
         let first = request(CursorPast::NotRead);
         let mut outcome = if subscription.followed_before {
             // A caller who followed the user before knows that it exists.
-            self.ask(user, first).await?
+            runtime.ask(user, first).await?
         } else {
-            self.ask_for(user, &subscription.viewer, |_, answer| first(answer)).await?
+            runtime.ask_for(user, &subscription.viewer, runtime.ask(user, first)).await?
         };
         while let SubscribeOutcome::NeedsPast(revision) = outcome {
             let past = self.past(user, revision).await?.map_or(CursorPast::OutOfReach, CursorPast::Profile);
-            outcome = self.ask(user, request(past)).await?;
+            outcome = runtime.ask(user, request(past)).await?;
         }
         Ok(())
     }
@@ -218,39 +207,6 @@ impl Profiles {
         // The mark moves the horizon to what was committed before.
         self.runtime.services.commits.mark();
         Ok(follower)
-    }
-
-    /// Asks a user's actor on behalf of a viewer. A viewer who must not learn whether a user exists gets "unknown" in the
-    /// same way for hidden and for unknown users.
-    async fn ask_for<T>(
-        &self,
-        user: UserId,
-        viewer: &Viewer,
-        request: impl FnOnce(Viewer, oneshot::Sender<Result<T, ReadError>>) -> Request,
-    ) -> Result<T, ReadError> {
-        let may_be_hidden = viewer.existence_may_be_hidden();
-        if may_be_hidden && !self.runtime.is_shown(user, viewer).await? {
-            return Err(ReadError::Unknown);
-        }
-        match self.ask(user, |answer| request(viewer.clone(), answer)).await {
-            // The user was hidden meanwhile.
-            Err(ReadError::Unknown) if may_be_hidden => {
-                self.runtime.look_up_nobody(user).await?;
-                Err(ReadError::Unknown)
-            }
-            answer => answer,
-        }
-    }
-
-    async fn ask<T>(
-        &self,
-        user: UserId,
-        request: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> Request,
-    ) -> Result<T, ReadError> {
-        let (sender, answer) = oneshot::channel();
-        self.runtime.dispatch(user, request(sender)).map_err(|_| Busy)?;
-        // An actor that ends with the request in its mailbox drops the sender.
-        answer.await.unwrap_or(Err(ReadError::Busy))
     }
 
     /// Has every subscriber's view follow a new policy at once, and not at the next tick. Call it after the policy was

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::access::Consent;
 use domain::day::Day;
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::state::UserState;
 use domain::table::LeafSet;
@@ -15,23 +16,7 @@ use smallvec::SmallVec;
 
 use crate::head::{HeadCell, Stamp};
 use crate::outlet::OutletMessage;
-
-/// A profile at one revision, as one mask class sees it.
-#[derive(Debug, Clone)]
-pub struct View {
-    /// The document in canonical JSON.
-    pub body: Bytes,
-    /// The revision of the document.
-    pub revision: u64,
-    /// The erasure generation of the user.
-    pub generation: u32,
-    /// The mask class: the leaves that the viewer may see, whether the profile has them or not.
-    pub mask: LeafSet,
-    /// The calendar day of the values that depend on time.
-    pub day: Day,
-    /// Whether the view came from the cache.
-    pub cache_hit: bool,
-}
+use crate::reading::View;
 
 /// The views of one user at one revision, by mask class.
 #[derive(Debug, Clone)]
@@ -45,9 +30,9 @@ pub(crate) struct UserViews {
     /// depend on the mask alone, and another policy gives another mask.
     pub(crate) consent: Consent,
     // Most users are read by one or two classes.
-    classes: SmallVec<[(LeafSet, Bytes); 2]>,
+    classes: SmallVec<[(MaskClass, Bytes); 2]>,
     /// Profile messages of live subscriptions, by class, for clients that subscribe again and again.
-    messages: SmallVec<[(LeafSet, Arc<OutletMessage>); 1]>,
+    messages: SmallVec<[(MaskClass, Arc<OutletMessage>); 1]>,
 }
 
 /// Maximum number of cached messages of a user. Without it, a client could fill the cache by asking for many different
@@ -73,30 +58,35 @@ impl UserViews {
         self.cell.stamp() == self.stamp && self.day >= today
     }
 
-    /// Returns the view of a class, if it is cached.
+    /// Returns whether the views are of this incarnation and stamp.
+    fn is_of(&self, cell: &Arc<HeadCell>, stamp: Stamp) -> bool {
+        self.stamp == stamp && Arc::ptr_eq(&self.cell, cell)
+    }
+
+    /// Returns the view of the viewers who see the leaves of `mask`, if it is cached.
     pub(crate) fn get(&self, mask: LeafSet) -> Option<View> {
-        let (_, body) = self.classes.iter().find(|(class, _)| *class == mask)?;
+        let (class, body) = self.classes.iter().find(|(class, _)| class.leaves() == mask)?;
         Some(View {
             body: body.clone(),
             revision: self.revision,
             generation: self.generation,
-            mask,
+            class: *class,
             day: self.day,
             cache_hit: true,
         })
     }
 
     fn weight(&self) -> u32 {
-        // Measured: an entry takes about 300 bytes besides its bodies, moka's own bookkeeping included.
+        // An entry takes about 350 bytes besides its bodies, moka's own bookkeeping included.
         let bodies: usize = self.classes.iter().map(|(_, body)| body.len() + 64).sum();
         let messages: usize = self.messages.iter().map(|(_, message)| message.framed().len() + 256).sum();
-        u32::try_from(bodies + messages + 300).unwrap_or(u32::MAX)
+        u32::try_from(bodies + messages + 350).unwrap_or(u32::MAX)
     }
 }
 
 /// The cache of views, limited in bytes, with one entry for each user.
 ///
-/// Only the user's actor writes an entry, and every reader checks it against the head cell.
+/// Readers and the user's actor add to an entry, and every reader checks it against the head cell.
 #[derive(Debug)]
 pub(crate) struct ViewCache {
     users: Cache<UserId, Arc<UserViews>>,
@@ -118,6 +108,12 @@ impl ViewCache {
         self.users.get(user).filter(|views| views.is_current(today))
     }
 
+    /// Returns a user's views, if they are current and show `state`. Newer views would be of no use to a reader of `state`:
+    /// the reader's mask is that of the consent in `state`, and may allow what a newer consent withdraws.
+    pub(crate) fn of_state(&self, user: &UserId, state: &UserState) -> Option<Arc<UserViews>> {
+        self.current(user, state.day).filter(|views| views.stamp == Stamp::from_state(state))
+    }
+
     /// Returns the head cell for a new incarnation that begins at `state`: the cell of the cached views if they show this
     /// head, or else a new one.
     pub(crate) fn adopt(&self, user: &UserId, state: Option<&UserState>) -> Arc<HeadCell> {
@@ -130,11 +126,12 @@ impl ViewCache {
         Arc::new(HeadCell::new(state))
     }
 
-    /// Adds a view of the committed `state`, next to other classes of the same revision and day.
-    pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, mask: LeafSet, body: Bytes) {
+    /// Adds a view of the committed `state`, next to other classes of the same revision and day. The caller is the actor of
+    /// `cell`, or holds a lease of `cell`.
+    pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, class: MaskClass, body: Bytes) {
         self.change(user, cell, state, |views| {
-            views.classes.retain(|(class, _)| *class != mask);
-            views.classes.push((mask, body));
+            views.classes.retain(|(other, _)| *other != class);
+            views.classes.push((class, body));
         });
     }
 
@@ -145,15 +142,15 @@ impl ViewCache {
         user: &UserId,
         cell: &Arc<HeadCell>,
         state: &UserState,
-        class: LeafSet,
+        class: MaskClass,
         make: impl FnOnce(&[u8]) -> OutletMessage,
     ) -> Arc<OutletMessage> {
-        let views = self.current(user, state.day);
+        let views = self.of_state(user, state);
         if let Some((_, message)) = views.iter().flat_map(|views| &views.messages).find(|(of, _)| *of == class) {
             return Arc::clone(message);
         }
-        let view = views.and_then(|views| views.get(class)).map(|view| view.body);
-        let message = Arc::new(make(&view.unwrap_or_else(|| serialize::view(state, class).into())));
+        let view = views.and_then(|views| views.get(class.leaves())).map(|view| view.body);
+        let message = Arc::new(make(&view.unwrap_or_else(|| serialize::view(state, class.leaves()).into())));
         self.change(*user, cell, state, |views| {
             if views.messages.len() >= MAX_MESSAGES {
                 views.messages.remove(0);
@@ -165,11 +162,16 @@ impl ViewCache {
         message
     }
 
+    /// Changes the views of `state`. Does nothing once the head has moved on: the views would never be served, and would
+    /// displace newer ones. Of two changes at the same time, one may be lost, and is then made again by the next reader.
     fn change(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, change: impl FnOnce(&mut UserViews)) {
-        let mut views = match self.current(&user, state.day) {
-            Some(views) if views.day == state.day => UserViews::clone(&views),
-            _ => UserViews::new(cell, state),
-        };
+        let stamp = Stamp::from_state(state);
+        let cached = self.users.get(&user).filter(|views| views.is_of(cell, stamp));
+        if cell.stamp() != stamp || cached.as_ref().is_some_and(|views| views.day > state.day) {
+            return;
+        }
+        let cached = cached.filter(|views| views.day == state.day);
+        let mut views = cached.map_or_else(|| UserViews::new(cell, state), |views| UserViews::clone(&views));
         change(&mut views);
         self.users.insert(user, Arc::new(views));
     }

@@ -8,6 +8,8 @@ pub mod id;
 pub mod source;
 pub mod table;
 
+pub mod mask_class;
+
 pub mod canonical;
 pub mod day;
 pub mod json;

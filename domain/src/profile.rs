@@ -6,10 +6,11 @@ use crate::access::{Consent, SharingLevel};
 use crate::canonical::{CanonicalJson, write_number};
 use crate::day::format_instant;
 use crate::id::ProfileId;
+use crate::mask_class::SchemaVersion;
 use crate::table::{Leaf, LeafSet, Member};
 
 /// The schema version that profiles are assembled in.
-pub const SCHEMA_VERSION: &str = "2.0";
+pub const SCHEMA_VERSION: &str = SchemaVersion::NEWEST.name();
 
 /// All members but the envelope. Cloning shares the sections.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -172,6 +172,9 @@ macro_rules! fields {
             }
         }
 
+        /// The stored number of each leaf, in canonical order.
+        const NUMBERS: [u8; Leaf::COUNT] = [$($number),*];
+
         /// The table, in canonical order.
         pub static FIELDS: [Field; [$($number),*].len()] = [
             $(Field {
@@ -212,6 +215,9 @@ impl Member {
 }
 
 /// A set of leaves: a mask, a fieldset, what an event touched, what is present.
+///
+/// Its bits are in canonical order, which makes it fast to go through. They move when a leaf is inserted in the table, so
+/// they stay in memory. What leaves the process, or is compared with what another release made, is [`Self::numbers`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
 pub struct LeafSet(u64);
 
@@ -296,10 +302,24 @@ impl LeafSet {
         Member::ALL.iter().copied().filter(move |member| !self.and(member.leaves()).is_empty())
     }
 
-    /// Returns the set as bits, for a key or a hash; not for storage.
-    pub const fn bits(self) -> u64 {
-        self.0
+    /// Returns the set as bits by stored number: bit `n` is the leaf with [`Field::number`] `n`. A leaf that is inserted in
+    /// the table, moved or renamed changes nothing in the bits of the others. Costs some instructions for each leaf.
+    pub const fn numbers(self) -> u64 {
+        by_number(self.0, &NUMBERS)
     }
+}
+
+const _: () =
+    assert!(by_number(LeafSet::ALL.0, &NUMBERS).count_ones() == Leaf::COUNT as u32, "one bit for each stored number");
+
+/// Returns the bits of a set by number. `set` has them by the places in `numbers`, each of which must be below 64.
+const fn by_number(set: u64, numbers: &[u8]) -> u64 {
+    let (mut rest, mut bits) = (set, 0);
+    while rest != 0 {
+        bits |= 1 << numbers[rest.trailing_zeros() as usize];
+        rest &= rest - 1;
+    }
+    bits
 }
 
 impl FromIterator<Leaf> for LeafSet {
@@ -382,6 +402,7 @@ fields! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::splitmix64;
 
     #[test]
     fn the_table_is_in_canonical_order_and_its_numbers_are_unique() {
@@ -398,5 +419,48 @@ mod tests {
         }
         let all = Member::ALL.iter().fold(LeafSet::EMPTY, |set, member| set.or(member.leaves()));
         assert_eq!((all, all.len()), (LeafSet::ALL, FIELDS.len()));
+    }
+
+    /// Cursors and ETags of an earlier release hold these bits.
+    #[test]
+    fn the_bits_of_a_set_by_number_are_those_of_the_first_release() {
+        for (leaves, numbers) in [
+            (&[][..], 0),
+            (&[Leaf::IdentityToken], 1),
+            (&[Leaf::CohortTags, Leaf::DemographicsState, Leaf::EconomicIncomeBracket], 0x200_0000_2100),
+            (&[Leaf::ConsentConsentUpdatedAt, Leaf::ConsentDataSharingLevel], 0x2400_0000_0000),
+            (&[Leaf::TrustSourceTrace, Leaf::FamilyDependents, Leaf::DeadlinesOverdue], 0x100_2008_0000),
+        ] {
+            let set: LeafSet = leaves.iter().copied().collect();
+            assert_eq!(set.numbers(), numbers, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn a_leaf_that_is_inserted_or_moved_leaves_the_bits_of_the_others_as_they_were() {
+        for seed in 0..1_000 {
+            let mut state = seed;
+            let mut below = |bound: usize| (splitmix64::next(&mut state) % bound as u64) as usize;
+            let mut later = NUMBERS.to_vec();
+            // Leaves move.
+            for _ in 0..below(4) {
+                let (from, to) = (below(later.len()), below(later.len()));
+                let moved = later.remove(from);
+                later.insert(to, moved);
+            }
+            // New leaves with the next free numbers are inserted.
+            let free = NUMBERS.len() as u8;
+            for number in free..free + below(65 - NUMBERS.len()) as u8 {
+                later.insert(below(later.len() + 1), number);
+            }
+            let members: Vec<u8> = NUMBERS.iter().copied().filter(|_| below(2) == 0).collect();
+            let set = |order: &[u8]| {
+                let places = order.iter().enumerate().filter(|(_, number)| members.contains(number));
+                places.fold(0, |set, (place, _)| set | 1 << place)
+            };
+            let expected = members.iter().fold(0, |bits, number| bits | 1 << number);
+            assert_eq!(by_number(set(&NUMBERS), &NUMBERS), expected, "seed {seed}");
+            assert_eq!(by_number(set(&later), &later), expected, "seed {seed}");
+        }
     }
 }

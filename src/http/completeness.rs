@@ -4,7 +4,7 @@
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use actors::Completeness;
+use actors::reading::{Completeness, ReadCompleteness};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -19,7 +19,7 @@ pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> 
     let user = user_id(&request)?;
     check_visibility(&caller, &user)?;
     AccessReason::from_headers(&caller, request.headers())?.record(&caller, "read completeness", &user);
-    let read = state.profiles.completeness(user, &caller.viewer);
+    let read = state.profiles.read(user, &caller.viewer, ReadCompleteness);
     let completeness = read_within(state.request_timeout, &caller.viewer, read).await?;
     let cache_control = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     Ok(HttpResponse::Ok().insert_header(cache_control).json(answer(&completeness)))

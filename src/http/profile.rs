@@ -68,8 +68,8 @@ fn answer(
     // Responses of the same revision differ in the member `cache_hit`, if the caller may see it.
     let is_weak = fields.is_some() && caller.sees_serving();
     // Hidden fields are treated like unknown ones, so that the ETag does not reveal them.
-    let fields = fields.map(|fields| fields.and(view.mask));
-    let representation = Representation { mask: view.mask, fields, generation: view.generation };
+    let fields = fields.map(|fields| fields.and(view.class.leaves()));
+    let representation = Representation { class: view.class, fields, generation: view.generation };
     let etag = conditional::etag(epoch, view.revision, representation, is_weak);
     if conditional::not_modified(headers, &etag) {
         return common(HttpResponse::NotModified(), caller, view, etag, started).finish();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::state::UserState;
-use domain::table::LeafSet;
 
 use crate::cursor_cipher::{CursorCipher, NONCE_BYTES, TAG_BYTES, from_hex, to_hex};
 
@@ -24,24 +24,24 @@ pub(crate) struct CursorKey {
 
 impl CursorKey {
     /// Returns the cursor of a subscriber that holds `state` as `class` sees it.
-    pub(super) fn cursor(&self, user: &UserId, state: &UserState, class: LeafSet) -> String {
+    pub(super) fn cursor(&self, user: &UserId, state: &UserState, class: MaskClass) -> String {
         let content = state.envelope.revision.to_be_bytes();
         to_hex(&[&self.cipher.seal(&NONCE, &content, &self.associated_data(user, state, class))])
     }
 
     /// Returns the revision of a cursor; `None` unless this store made it for this user, class and generation.
-    pub(crate) fn revision(&self, cursor: &str, user: &UserId, state: &UserState, class: LeafSet) -> Option<u64> {
+    pub(crate) fn revision(&self, cursor: &str, user: &UserId, state: &UserState, class: MaskClass) -> Option<u64> {
         let sealed: [u8; CONTENT_BYTES + TAG_BYTES] = from_hex(cursor)?;
         self.cipher.open(&NONCE, &sealed, &self.associated_data(user, state, class)).map(u64::from_be_bytes)
     }
 
     /// Returns the associated data of the seal.
-    fn associated_data(&self, user: &UserId, state: &UserState, class: LeafSet) -> Vec<u8> {
+    fn associated_data(&self, user: &UserId, state: &UserState, class: MaskClass) -> Vec<u8> {
         let mut data = Vec::with_capacity(96);
         data.extend_from_slice(b"live");
         data.extend_from_slice(&self.epoch.to_be_bytes());
         data.extend_from_slice(&state.generation.to_be_bytes());
-        data.extend_from_slice(&class.bits().to_be_bytes());
+        data.extend_from_slice(&class.to_bytes());
         data.extend_from_slice(user.as_str().as_bytes());
         data
     }

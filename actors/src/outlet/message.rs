@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::completeness::MissingField;
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::profile::push_hex;
 use domain::state::UserState;
-use domain::table::LeafSet;
 use json_patch::Patch;
 use sha2::{Digest, Sha256};
 
@@ -82,7 +82,13 @@ impl OutletMessage {
     }
 
     /// Returns `{"type":"profile",…}`. `view` is the state as the class sees it, in canonical JSON.
-    pub(crate) fn profile(user: &UserId, state: &UserState, class: LeafSet, view: &[u8], cursors: &CursorKey) -> Self {
+    pub(crate) fn profile(
+        user: &UserId,
+        state: &UserState,
+        class: MaskClass,
+        view: &[u8],
+        cursors: &CursorKey,
+    ) -> Self {
         let mut text = MessageWriter::new("profile", user);
         let cursor = text.string("cursor", &cursors.cursor(user, state, class));
         text.raw("revision", state.envelope.revision.to_string().as_bytes());
@@ -97,7 +103,7 @@ impl OutletMessage {
         state: &UserState,
         base: u64,
         patch: &Patch,
-        class: LeafSet,
+        class: MaskClass,
         cursors: &CursorKey,
     ) -> Self {
         let revision = state.envelope.revision;
@@ -105,7 +111,7 @@ impl OutletMessage {
         let operations = serde_json::to_vec(patch).unwrap_or_default();
         let operations = operations.strip_prefix(b"[").and_then(|list| list.strip_suffix(b"]")).unwrap_or_default();
         let span = PatchSpan { user, base, revision, cursor: &cursors.cursor(user, state, class) };
-        let view_hash = span.hashes_view().then(|| Sha256::digest(serialize::view(state, class)).into());
+        let view_hash = span.hashes_view().then(|| Sha256::digest(serialize::view(state, class.leaves())).into());
         span.write(&[operations], &serialize::envelope(state), view_hash)
     }
 

@@ -6,6 +6,7 @@ use domain::access::{Policy, Viewer, Visibility};
 use domain::completeness;
 use domain::delta::Delta;
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::rules::Rules;
 use domain::state::UserState;
@@ -33,7 +34,16 @@ pub(super) struct FrameBuilder<'a> {
 
 impl FrameBuilder<'_> {
     /// Returns a subscriber's class: the mask of its viewer, limited to its fields. `None` if the user is hidden.
-    pub(super) fn class(&self, viewer: &Viewer, fields: LeafSet) -> Option<LeafSet> {
+    pub(super) fn class(&self, viewer: &Viewer, fields: LeafSet) -> Option<MaskClass> {
+        self.leaves(viewer, fields).map(MaskClass::for_profile)
+    }
+
+    /// Returns whether an outlet's class is not the one that it has now.
+    pub(super) fn is_reclassed(&self, outlet: &Outlet) -> bool {
+        self.leaves(&outlet.viewer, outlet.fields) != outlet.class.map(MaskClass::leaves)
+    }
+
+    fn leaves(&self, viewer: &Viewer, fields: LeafSet) -> Option<LeafSet> {
         match self.policy.visibility(viewer, self.user, self.state.consent()) {
             Visibility::Mask(mask) => Some(mask.and(fields)),
             Visibility::Hidden => None,
@@ -82,28 +92,28 @@ impl FrameBuilder<'_> {
     }
 
     /// Returns the completeness message of a class; `None` if the percentage did not change or is not visible.
-    pub(super) fn completeness(&self, delta: &Delta, class: LeafSet) -> Option<Arc<OutletMessage>> {
+    pub(super) fn completeness(&self, delta: &Delta, class: MaskClass) -> Option<Arc<OutletMessage>> {
         let pct = Leaf::ProfileCompletenessPct;
-        let change = delta.changes.iter().find(|change| class.has(pct) && change.leaf == pct)?;
+        let change = delta.changes.iter().find(|change| class.leaves().has(pct) && change.leaf == pct)?;
         let (old, new) = (change.old.as_ref()?.as_str(), change.new.as_ref()?.as_str());
         let profile = &self.state.profile;
         let value = |leaf| profile.get(leaf).cloned();
-        let missing = completeness::missing_fields(profile.present(), &value, self.rules, class);
+        let missing = completeness::missing_fields(profile.present(), &value, self.rules, class.leaves());
         Some(Arc::new(OutletMessage::completeness(self.user, old, new, &missing)))
     }
 
-    fn profile(&self, class: LeafSet) -> Arc<OutletMessage> {
-        let view = serialize::view(self.state, class);
+    fn profile(&self, class: MaskClass) -> Arc<OutletMessage> {
+        let view = serialize::view(self.state, class.leaves());
         Arc::new(OutletMessage::profile(self.user, self.state, class, &view, self.cursors))
     }
 
     /// Returns the profile message of the head, from the cache: a client may subscribe again and again.
-    pub(super) fn cached_profile(&self, class: LeafSet) -> Arc<OutletMessage> {
+    pub(super) fn cached_profile(&self, class: MaskClass) -> Arc<OutletMessage> {
         let make = |view: &[u8]| OutletMessage::profile(self.user, self.state, class, view, self.cursors);
         self.cache.message(self.user, self.cell, self.state, class, make)
     }
 
-    pub(super) fn patch(&self, base: u64, patch: &Patch, class: LeafSet) -> Arc<OutletMessage> {
+    pub(super) fn patch(&self, base: u64, patch: &Patch, class: MaskClass) -> Arc<OutletMessage> {
         Arc::new(OutletMessage::patch(self.user, self.state, base, patch, class, self.cursors))
     }
 

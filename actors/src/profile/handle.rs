@@ -15,8 +15,7 @@ impl ProfileState {
         match request {
             Request::ApplyFeedEvent(request) => self.apply_event(environment, request),
             Request::WriteConsent(request) => self.write_consent(environment, request),
-            Request::GetView(request) => self.get_view(environment, request),
-            Request::GetCompleteness(request) => self.get_completeness(environment, request),
+            Request::GetHead(request) => self.get_head(environment, request),
             Request::Subscribe(request) => self.subscribe(environment, request),
             Request::PruneOutlets => self.prune_outlets(),
             Request::WakeUp(flight) => drop(flight),

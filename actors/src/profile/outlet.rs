@@ -1,6 +1,7 @@
 //! The outlet of one subscriber.
 
 use domain::access::Viewer;
+use domain::mask_class::MaskClass;
 use domain::table::LeafSet;
 
 use crate::outlet::OutletSender;
@@ -12,6 +13,6 @@ pub(super) struct Outlet {
     pub(super) viewer: Viewer,
     pub(super) fields: LeafSet,
     pub(super) sender: OutletSender,
-    /// The viewer's mask, limited to `fields`; `None` while the user is hidden from the viewer.
-    pub(super) class: Option<LeafSet>,
+    /// The class of the viewer's mask, limited to `fields`; `None` while the user is hidden from the viewer.
+    pub(super) class: Option<MaskClass>,
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use domain::delta::Delta;
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::mask;
-use domain::table::LeafSet;
 use json_patch::Patch;
 use smallvec::SmallVec;
 
@@ -28,9 +28,9 @@ pub(super) struct Outlets {
 /// The first frame of a new outlet.
 pub(super) enum FirstFrame {
     /// The whole document. `reset` says that it answers a cursor that could not be continued.
-    Profile { class: LeafSet, reset: bool },
+    Profile { class: MaskClass, reset: bool },
     /// A patch from the cursor's revision to the head; the whole document if that is shorter.
-    Continue { class: LeafSet, delta: Delta },
+    Continue { class: MaskClass, delta: Delta },
     /// The user is not visible any more.
     Gone,
 }
@@ -38,7 +38,7 @@ pub(super) enum FirstFrame {
 /// An empty patch that was not sent to a class yet, to save frames. Later revisions extend it.
 #[derive(Debug)]
 struct DeferredPatch {
-    class: LeafSet,
+    class: MaskClass,
     /// The revision that the class's outlets are at.
     base: u64,
 }
@@ -70,7 +70,7 @@ impl Outlets {
         let (message, reset) = match first {
             FirstFrame::Profile { class, reset } => (builder.cached_profile(class), reset),
             FirstFrame::Continue { class, delta } => {
-                let patch = builder.patch(delta.base, &mask::patch(&delta, class), class);
+                let patch = builder.patch(delta.base, &mask::patch(&delta, class.leaves()), class);
                 (OutletMessage::merge(builder.user, &[], &patch, &builder.cached_profile(class)), false)
             }
             FirstFrame::Gone => (Arc::new(OutletMessage::gone(builder.user)), false),
@@ -97,7 +97,7 @@ impl Outlets {
         let (mut messages, mut profiles) = (PerClass::new(), PerClass::new());
         let deferred = &mut self.deferred;
         self.outlets.retain_mut(|outlet| {
-            if may_reclass && builder.class(&outlet.viewer, outlet.fields) != outlet.class {
+            if may_reclass && builder.is_reclassed(outlet) {
                 return builder.send_document(outlet, &mut profiles);
             }
             let Some(class) = outlet.class else { return true };
@@ -123,9 +123,7 @@ impl Outlets {
         let mut profiles = PerClass::new();
         for DeferredPatch { class, base } in std::mem::take(&mut self.deferred) {
             let patch = builder.patch(base, &Patch::default(), class);
-            let of_class = |outlet: &&Outlet| {
-                outlet.class == Some(class) && builder.class(&outlet.viewer, outlet.fields) == Some(class)
-            };
+            let of_class = |outlet: &&Outlet| outlet.class == Some(class) && !builder.is_reclassed(outlet);
             for outlet in self.outlets.iter().filter(of_class) {
                 builder.send_patch(outlet, Arc::clone(&patch), &mut profiles);
             }
@@ -149,9 +147,7 @@ impl Outlets {
         self.policy = builder.policy.version;
         self.flush_deferred(builder);
         let mut profiles = PerClass::new();
-        self.outlets.retain_mut(|outlet| {
-            builder.class(&outlet.viewer, outlet.fields) == outlet.class || builder.send_document(outlet, &mut profiles)
-        });
+        self.outlets.retain_mut(|outlet| !builder.is_reclassed(outlet) || builder.send_document(outlet, &mut profiles));
     }
 }
 
@@ -160,12 +156,12 @@ impl Outlets {
 fn revision_messages(
     builder: &FrameBuilder<'_>,
     delta: &Delta,
-    class: LeafSet,
+    class: MaskClass,
     deferred: &mut SmallVec<[DeferredPatch; 2]>,
     may_defer: bool,
 ) -> Option<RevisionMessages> {
     let started = std::time::Instant::now();
-    let patch = mask::patch(delta, class);
+    let patch = mask::patch(delta, class.leaves());
     builder.metrics.stage_mask.record(started.elapsed());
     let index = deferred.iter().position(|deferred| deferred.class == class);
     if patch.is_empty() && may_defer {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::access::Policy;
 use domain::delta::Delta;
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::port::journal::Committed;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet};
@@ -156,7 +157,7 @@ struct NeedsPast(u64);
 fn first_frame(
     builder: &FrameBuilder<'_>,
     cursor: Option<&str>,
-    class: LeafSet,
+    class: MaskClass,
     past: CursorPast,
 ) -> Result<FirstFrame, NeedsPast> {
     let Some(cursor) = cursor else { return Ok(FirstFrame::Profile { class, reset: false }) };

@@ -1,17 +1,18 @@
 //! Requests to a user's actor, and what they are answered with.
 
-mod answer;
+mod counters;
+mod get_head;
 mod subscribe;
 mod waiting;
 
 use std::time::Instant;
 
 use actix::Message;
-use domain::access::Viewer;
 use domain::event::{FeedEvent, RegisterWrite};
 use tokio::sync::oneshot;
 
-pub use answer::{Completeness, UserCounters};
+pub use counters::UserCounters;
+pub(crate) use get_head::{CommittedHead, GetHead};
 pub use subscribe::Subscription;
 pub(crate) use subscribe::{CursorPast, Subscribe, SubscribeOutcome};
 pub(crate) use waiting::WaitingRequests;
@@ -20,7 +21,6 @@ use crate::error::ReadError;
 use crate::flights::Flight;
 use crate::priority::{Priority, Share};
 use crate::reply::Reply;
-use crate::view_cache::View;
 
 /// A request to a user. There is one type for all of them, so that a request can wait for its actor, and go on to the
 /// next actor if its actor ended.
@@ -29,8 +29,7 @@ use crate::view_cache::View;
 pub(crate) enum Request {
     ApplyFeedEvent(ApplyFeedEvent),
     WriteConsent(WriteConsent),
-    GetView(GetView),
-    GetCompleteness(GetCompleteness),
+    GetHead(GetHead),
     Subscribe(Subscribe),
     /// Removes closed outlets.
     PruneOutlets,
@@ -59,32 +58,15 @@ pub(crate) struct WriteConsent {
     pub(crate) reply: Reply,
 }
 
-/// Asks for the profile as a viewer may see it.
-#[derive(Debug)]
-pub(crate) struct GetView {
-    pub(crate) viewer: Viewer,
-    pub(crate) answer: oneshot::Sender<Result<View, ReadError>>,
-}
-
-/// Asks how complete the profile is.
-#[derive(Debug)]
-pub(crate) struct GetCompleteness {
-    pub(crate) viewer: Viewer,
-    pub(crate) answer: oneshot::Sender<Result<Completeness, ReadError>>,
-}
-
 impl Request {
     /// Returns the class of the request, which decides how much of a bounded resource it may use.
     pub(crate) fn priority(&self) -> Priority {
         match self {
             Self::ApplyFeedEvent(_) => Priority::Feed,
             Self::WriteConsent(_) => Priority::OwnWrite,
-            Self::GetView(_)
-            | Self::GetCompleteness(_)
-            | Self::Subscribe(_)
-            | Self::PruneOutlets
-            | Self::WakeUp(_)
-            | Self::Observe(_) => Priority::Read,
+            Self::GetHead(_) | Self::Subscribe(_) | Self::PruneOutlets | Self::WakeUp(_) | Self::Observe(_) => {
+                Priority::Read
+            }
             #[cfg(test)]
             Self::Panic => Priority::Read,
         }
@@ -103,8 +85,7 @@ impl Request {
             | Self::PruneOutlets
             | Self::WakeUp(_)
             | Self::Observe(_) => {}
-            Self::GetView(GetView { answer, .. }) => drop(answer.send(Err(error))),
-            Self::GetCompleteness(GetCompleteness { answer, .. }) => drop(answer.send(Err(error))),
+            Self::GetHead(GetHead { answer }) => drop(answer.send(Err(error))),
             Self::Subscribe(Subscribe { answer, .. }) => drop(answer.send(Err(error))),
             #[cfg(test)]
             Self::Panic => {}

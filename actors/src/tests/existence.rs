@@ -13,6 +13,7 @@ use super::fixture::{Fixture, NOON, SERVICE, THIRD_PARTY, citizen, consent, inco
 use super::harness::{Harness, by_hand, run};
 use super::ram_store::RamStore;
 use crate::outlet::channel;
+use crate::reading::ReadCompleteness;
 use crate::roster::Form;
 use crate::{Options, ReadError, Subscription};
 
@@ -88,7 +89,7 @@ async fn ask(harness: &mut Harness, store: &CountingStore, asked: UserId, questi
     let answer = actix_rt::spawn(async move {
         match question {
             Question::View => profiles.view(asked, &THIRD_PARTY).await.err(),
-            Question::Completeness => profiles.completeness(asked, &THIRD_PARTY).await.err(),
+            Question::Completeness => profiles.read(asked, &THIRD_PARTY, ReadCompleteness).await.err(),
             Question::Subscription => {
                 let (outlet, _frames) = channel(8);
                 let subscription = Subscription {
@@ -286,7 +287,7 @@ fn a_user_with_too_many_events_is_denied_like_an_unknown_user() {
                 for step in 0..4 {
                     harness.submit(income(number, NOON + 1 + step, "2.5L-5L"));
                     let profiles = harness.profiles.clone();
-                    actix_rt::spawn(async move { profiles.completeness(user(number), &SERVICE).await.err() });
+                    actix_rt::spawn(async move { profiles.read(user(number), &SERVICE, ReadCompleteness).await.err() });
                 }
             }
             tokio::task::yield_now().await;
@@ -295,7 +296,7 @@ fn a_user_with_too_many_events_is_denied_like_an_unknown_user() {
                 actix_rt::spawn(async move {
                     match question {
                         Question::View => profiles.view(asked, &THIRD_PARTY).await.err(),
-                        _ => profiles.completeness(asked, &THIRD_PARTY).await.err(),
+                        _ => profiles.read(asked, &THIRD_PARTY, ReadCompleteness).await.err(),
                     }
                 })
             });

@@ -11,19 +11,18 @@ use tokio::sync::oneshot;
 use super::fixture::{DAY, Fixture, NOON, citizen, consent, income, user};
 use super::harness::{Harness, by_hand, run};
 use crate::outlet::channel;
-use crate::request::{GetView, Request};
+use crate::request::{CommittedHead, GetHead, Request};
 use crate::turn::MAX_MESSAGES;
-use crate::view_cache::View;
 use crate::{Options, ReadError, Reply, Status, Subscription};
 
-/// Asks for a user's view again as soon as it is answered, in the call that answers. So the user's mailbox is never empty
+/// Asks for a user's head again as soon as it is answered, in the call that answers. So the user's mailbox is never empty
 /// when its actor looks at it.
 struct Refill {
     number: usize,
     runtime: Arc<crate::runtime::Runtime>,
     answered: AtomicUsize,
     stop_at: usize,
-    waiting: Mutex<Vec<oneshot::Receiver<Result<View, ReadError>>>>,
+    waiting: Mutex<Vec<oneshot::Receiver<Result<CommittedHead, ReadError>>>>,
 }
 
 impl Refill {
@@ -38,7 +37,7 @@ impl Refill {
         let waker = Waker::from(Arc::clone(self));
         assert!(receiver.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         self.waiting.lock().push(*std::pin::Pin::into_inner(receiver));
-        let request = Request::GetView(GetView { viewer: citizen(self.number), answer });
+        let request = Request::GetHead(GetHead { answer });
         self.runtime.dispatch(user(self.number), request).expect("there is room");
     }
 

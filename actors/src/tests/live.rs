@@ -391,3 +391,28 @@ fn the_citizens_consent_is_written_later_than_what_it_overwrites() {
         assert!(String::from_utf8_lossy(&view.body).contains(r#""data_sharing_level":"minimal""#));
     });
 }
+
+/// Clients hold the cursors of earlier releases, so a leaf that is inserted in the field table must not change the class of
+/// those who do not see it.
+#[test]
+fn a_cursor_of_the_first_release_is_continued() {
+    run(async {
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(income(1, NOON, "0-2.5L")).await;
+        let (outlet, mut receiver) = channel(8);
+        let leaves = [Leaf::CohortTags, Leaf::DemographicsState, Leaf::EconomicIncomeBracket];
+        let (profiles, fields) = (harness.profiles.clone(), leaves.into_iter().collect());
+        let cursor = "8ba0ec561d63fa8f80cf007cb5d31208d9f7314aa4e17ca7";
+        let subscription = Subscription {
+            id: 1,
+            viewer: citizen(1),
+            fields: Some(fields),
+            cursor: Some(cursor.to_owned()),
+            followed_before: false,
+            outlet,
+        };
+        assert_eq!(harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await, Ok(()));
+        let frames = frames(&mut receiver);
+        assert_eq!((frames[0].message.cursor(), frames[0].reset), (Some(cursor), false));
+    });
+}

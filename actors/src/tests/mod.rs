@@ -12,5 +12,6 @@ mod model;
 mod path;
 mod ram_store;
 mod random;
+mod reading;
 mod stop;
 mod warm;

@@ -91,10 +91,7 @@ impl Policy {
         use sha2::{Digest, Sha256};
         let mut hash = Sha256::new();
         for set in [self.self_citizen, self.service, self.ai_context, self.agent, self.admin].concat() {
-            for leaf in set.iter() {
-                hash.update([leaf.field().number]);
-            }
-            hash.update([0xff]);
+            hash.update(set.numbers().to_be_bytes());
         }
         let digest = hash.finalize();
         u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])

@@ -4,6 +4,7 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
+use domain::mask_class::MaskClass;
 use domain::splitmix64;
 use domain::table::LeafSet;
 
@@ -12,8 +13,8 @@ use super::headers::entity_tag::{Comparison, lists};
 /// What distinguishes the views of one revision of a profile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Representation {
-    /// The leaves that the caller may see.
-    pub(crate) mask: LeafSet,
+    /// The caller's mask class.
+    pub(crate) class: MaskClass,
     /// The sparse fieldset that was requested; `None` for all fields.
     pub(crate) fields: Option<LeafSet>,
     /// The erasure generation of the profile.
@@ -23,9 +24,10 @@ pub(crate) struct Representation {
 impl Representation {
     /// Returns a short hash, which is the same for all callers with the same view.
     fn suffix(self) -> u32 {
-        // Schema version and content encoding are left out while only one of each is served.
-        let fields = self.fields.map_or(0, |fields| fields.bits() | 1 << 63);
-        let words = [self.mask.bits(), fields, u64::from(self.generation)];
+        // The content encoding is left out while only one is served.
+        let form = u64::from(self.generation) | u64::from(self.class.form()) << 32;
+        let (form, fields) = self.fields.map_or((form, 0), |fields| (form | 1 << 48, fields.numbers()));
+        let words = [self.class.numbers(), fields, form];
         let mixed = words.iter().fold(0_u64, |state, word| splitmix64::next(&mut (state ^ word)));
         (mixed >> 32) as u32
     }
@@ -64,14 +66,15 @@ mod tests {
 
     use super::*;
 
-    const VIEW: Representation = Representation { mask: LeafSet::ALL, fields: None, generation: 1 };
+    const VIEW: Representation =
+        Representation { class: MaskClass::for_profile(LeafSet::ALL), fields: None, generation: 1 };
 
     #[test]
     fn a_tag_names_epoch_revision_and_view() {
         let tag = etag(1, 42, VIEW, false);
         assert!(tag.to_str().expect("ASCII").starts_with("\"e1-r42-x"));
         for other in [
-            Representation { mask: LeafSet::EMPTY, ..VIEW },
+            Representation { class: MaskClass::for_profile(LeafSet::EMPTY), ..VIEW },
             Representation { fields: Some(LeafSet::EMPTY), ..VIEW },
             Representation { fields: Some(LeafSet::only(Leaf::CohortTags)), ..VIEW },
             Representation { generation: 2, ..VIEW },
@@ -79,6 +82,17 @@ mod tests {
             assert_ne!(etag(1, 42, other, false), tag);
         }
         assert!(etag(1, 42, VIEW, true).to_str().expect("ASCII").starts_with("W/\"e1-r42-x"));
+    }
+
+    /// Clients hold the tags of earlier releases.
+    #[test]
+    fn the_tag_of_a_view_is_that_of_the_first_release() {
+        let leaves = [Leaf::CohortTags, Leaf::DemographicsState, Leaf::EconomicIncomeBracket];
+        let class = MaskClass::for_profile(leaves.into_iter().collect());
+        let sparse = Some(LeafSet::only(Leaf::EconomicIncomeBracket));
+        for (fields, expected) in [(None, "\"e1-r42-x67766bb2\""), (sparse, "\"e1-r42-xa83ed4e1\"")] {
+            assert_eq!(etag(1, 42, Representation { class, fields, generation: 1 }, false), expected);
+        }
     }
 
     #[test]

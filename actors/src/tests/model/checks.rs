@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use domain::access::{Viewer, Visibility};
+use domain::access::{Policy, Viewer, Visibility};
 use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, RollOutcome, apply, roll, serialize};
 use domain::state::UserState;
 use domain::table::LeafSet;
 
-use super::super::fixture::{Fixture, user};
+use super::super::fixture::{Fixture, policy, user};
 use crate::compact::Compactor;
 use crate::roster::PackedHead;
 use crate::{ReadError, Status, View};
@@ -18,6 +18,7 @@ use crate::{ReadError, Status, View};
 /// The durable states of each user: every state that the frames lead to.
 pub(super) struct Durable {
     fixture: Fixture,
+    policies: [Policy; 2],
     users: Vec<User>,
 }
 
@@ -33,7 +34,8 @@ struct User {
 
 impl Durable {
     pub(super) fn new(fixture: &Fixture, users: usize) -> Self {
-        Self { fixture: fixture.clone(), users: (0..users).map(|_| User::default()).collect() }
+        let users = (0..users).map(|_| User::default()).collect();
+        Self { fixture: fixture.clone(), policies: [0, 1].map(policy), users }
     }
 
     /// Reads the new frames. Replaying them checks that they continue each other, without gap or fork.
@@ -145,7 +147,10 @@ impl Durable {
         assert!(view.day >= day || !view.cache_hit, "a cached view of yesterday");
         let rolled = roll(&Arc::new(state.clone()), &self.context(view.day.max(state.day)));
         assert!(matches!(rolled, RollOutcome::Same(_)) || view.day < state.day, "a view that the day has overtaken");
-        assert_eq!(view.body, serialize::view(state, view.mask), "revision {}", view.revision);
+        assert_eq!(view.body, serialize::view(state, view.class.leaves()), "revision {}", view.revision);
+        // The policy may have changed while the view was made.
+        let mut masks = self.policies.iter().map(|policy| policy.visibility(viewer, &user(number), state.consent()));
+        assert!(masks.any(|mask| mask == Visibility::Mask(view.class.leaves())), "a view under another consent");
     }
 
     /// Returns a viewer's mask at one state, under the policy in force; `None` if the user is hidden.

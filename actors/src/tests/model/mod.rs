@@ -6,6 +6,7 @@
 //! frame.
 
 mod checks;
+mod late_reader;
 mod schedule;
 mod subscriber;
 

@@ -14,6 +14,7 @@ use super::super::harness::{Harness, by_hand};
 use super::super::ram_store::Fate;
 use super::super::random::SeededRandom;
 use super::checks::Durable;
+use super::late_reader::LateReader;
 use super::subscriber::{Client, Subscriber};
 use crate::request::Request;
 use crate::roster::Form;
@@ -31,6 +32,7 @@ const COUNTED: &[&str] = &[
     "busy",
     "views",
     "cache hits",
+    "late views",
     "patches",
     "merged patches",
     "empty patches",
@@ -99,6 +101,7 @@ pub(super) struct Schedule {
     /// Events that were acknowledged, over all restarts.
     acknowledged: Vec<FeedEvent>,
     asked: Vec<PendingView>,
+    late: Vec<LateReader>,
     subscribers: Vec<Subscriber>,
     /// Clients that have left and may come back, with what they hold.
     left: Vec<Client>,
@@ -127,6 +130,7 @@ impl Schedule {
             open: HashMap::new(),
             acknowledged: Vec::new(),
             asked: Vec::new(),
+            late: Vec::new(),
             subscribers: Vec::new(),
             left: Vec::new(),
             tally: Tally::default(),
@@ -151,7 +155,9 @@ impl Schedule {
     async fn step(&mut self) {
         match self.random.below(32) {
             0..=5 => self.submit(),
-            6..=8 => self.ask(),
+            6..=7 => self.ask(),
+            8 if self.random.one_in(2) => self.read_late(),
+            8 => self.ask(),
             9 => self.subscribe(),
             10 => self.unsubscribe(),
             11..=14 => {
@@ -201,6 +207,30 @@ impl Schedule {
             day: self.harness.runtime.services.today(),
             answer: actix_rt::spawn(async move { profiles.view(user(number), &asker).await }),
         });
+    }
+
+    /// A late reader takes a head, or makes a view from the one that it took.
+    fn read_late(&mut self) {
+        if self.late.len() < 2 {
+            let number = self.random.below(USERS);
+            let viewer = self.random.pick(&[citizen(number), SERVICE]);
+            let acknowledged = self.durable.acknowledged(number);
+            self.late.extend(LateReader::ask(&self.harness, number, viewer, acknowledged));
+        } else {
+            let index = self.random.below(self.late.len());
+            self.finish_late(index);
+        }
+    }
+
+    fn finish_late(&mut self, index: usize) {
+        let mut late = self.late.swap_remove(index);
+        match late.finish(&self.harness) {
+            Some(answer) => {
+                self.tally.count_times("late views", usize::from(answer.is_ok()));
+                self.durable.check_view(late.number, &late.viewer, late.acknowledged, late.day, answer);
+            }
+            None => self.late.push(late),
+        }
     }
 
     fn subscribe(&mut self) {
@@ -291,6 +321,7 @@ impl Schedule {
         // If the clock goes back, a view that has no answer yet may be of the earlier day.
         let today = self.harness.runtime.services.today();
         self.asked.iter_mut().for_each(|asked| asked.day = asked.day.min(today));
+        self.late.iter_mut().for_each(|late| late.day = late.day.min(today));
     }
 
     /// Restarts. Everything that is not durable is gone; records of unknown fate may be there or not.
@@ -298,6 +329,7 @@ impl Schedule {
         for asked in self.asked.drain(..) {
             asked.answer.abort();
         }
+        self.late.clear();
         self.left.extend(self.subscribers.drain(..).map(Subscriber::lose));
         self.open.clear();
         self.fixture.store.restart(self.random.below(4));
@@ -338,6 +370,9 @@ impl Schedule {
     /// Lets everything finish, and checks what must hold when nothing is left to do.
     async fn finish(&mut self) {
         self.fixture.store.set_fate(Fate::Taken);
+        // A late reader that has no head yet gives up. Those that have one make their view before anything settles.
+        (0..self.late.len()).rev().for_each(|index| self.finish_late(index));
+        self.late.clear();
         self.harness.settle().await;
         self.check().await;
         assert!(self.open.is_empty(), "every event has its result: {} have none", self.open.len());

@@ -1,0 +1,12 @@
+//! The kinds of read, one a file. Each makes its answer from a committed state, on the asker's thread.
+//!
+//! A new kind is a file with a type that implements [`Reading`], and its line here.
+
+mod completeness;
+mod kind;
+mod view;
+
+pub use completeness::{Completeness, ReadCompleteness};
+pub use kind::{ReadInput, Reading};
+pub(crate) use view::ReadView;
+pub use view::View;
