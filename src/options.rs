@@ -43,7 +43,7 @@ pub(crate) fn actor_options(settings: &Settings) -> actors::Options {
         idle_passivate: settings.actors.idle_passivate,
         day_roll_spread: settings.actors.day_roll_spread,
         hot_actors_per_shard: settings.actors.hot_actors_per_shard,
-        dictionary: data::STATE_DICTIONARY,
+        warm_bytes: settings.actors.warm_bytes,
         hydration_threads: settings.actors.hydration_threads,
         hydration_queue: settings.actors.hydration_queue,
         view_bytes: settings.cache.view_bytes,
@@ -105,8 +105,8 @@ mod tests {
     fn default_options_of_the_actors_are_those_of_default_toml() {
         let from_settings = actor_options(&defaults());
         // One shard per core is resolved, and the other two need a store that writes checkpoints, and `data`.
-        let Options { shards, max_lag_bytes, dictionary, .. } = from_settings;
-        assert_same(from_settings, Options { shards, max_lag_bytes, dictionary, ..Options::default() });
+        let Options { shards, max_lag_bytes, .. } = from_settings;
+        assert_same(from_settings, Options { shards, max_lag_bytes, ..Options::default() });
     }
 
     #[test]

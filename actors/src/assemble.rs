@@ -15,7 +15,7 @@ use crate::metric::Metrics;
 use crate::options::Options;
 use crate::outlet::CursorKey;
 use crate::ports::Ports;
-use crate::roster::Roster;
+use crate::roster::{Roster, RosterLimits};
 use crate::runtime::Runtime;
 use crate::services::Services;
 use crate::shard_event::ShardEvent;
@@ -38,7 +38,12 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
     let cipher = Arc::new(CursorCipher::new(&options.cursor_key));
     let metrics = Metrics::register();
     let followers = Followers::new(&options, &ports, Arc::clone(&cipher), metrics.clone());
-    let roster = Roster::new(options.limits(options.hydration_queue), options.mailbox_limits());
+    let limits = RosterLimits {
+        starting: options.limits(options.hydration_queue),
+        waiting: options.mailbox_limits(),
+        warm_bytes: options.warm_bytes,
+    };
+    let roster = Roster::new(limits, &*ports.entropy);
     let loads = LoadQueue::new(options.hydration_queue);
     let threads = options.hydration_threads.max(1);
     let shard_key = ShardKey::new(&*ports.entropy);

@@ -2,8 +2,8 @@
 //!
 //! For a user who does not share with third parties, such a caller gets the answer of an unknown user. Neither the answer
 //! nor the response time may show the difference, under load and in faults too. The user's actor cannot decide this, as
-//! its mailbox may be full. So a live user's consent is read beside its head, and every denial takes the same path:
-//! through the commit queue, then two look-ups on a hydration thread. Callers who ask for one id at the same time share
+//! its mailbox may be full. So the consent of a user in memory, live or warm, is read from the roster, and every denial takes
+//! the same path: through the commit queue, then two look-ups on a hydration thread. Callers who ask for one id at the same time share
 //! the look-ups; otherwise the time for many questions at once would grow with the size of the user's state.
 
 use domain::access::{Consent, Viewer, Visibility};
@@ -51,17 +51,17 @@ impl Runtime {
     pub(crate) async fn is_shown(&self, user: UserId, viewer: &Viewer) -> Result<bool, ReadError> {
         let policy = &self.services.policy;
         let is_shown = |consent| policy.load().visibility(viewer, &user, consent) != Visibility::Hidden;
-        let is_live = match self.roster.presence(&user) {
-            Presence::Live(Some(consent)) if is_shown(consent) => return Ok(true),
-            Presence::Live(_) => true,
+        let is_in_memory = match self.roster.presence(&user) {
+            Presence::InMemory(Some(consent)) if is_shown(consent) => return Ok(true),
+            Presence::InMemory(_) => true,
             Presence::Cold => false,
         };
         // An outdated "shown" does no harm, as the user's actor decides again. An outdated denial was right while the
-        // question was under way: a user who has begun to share since is live, and was found so above.
-        Ok(self.look_up(user, is_live).await?.is_some_and(is_shown))
+        // question was under way: a user who has begun to share since is in memory, and was found so above.
+        Ok(self.look_up(user, is_in_memory).await?.is_some_and(is_shown))
     }
 
-    /// Spends the time of a denial on a user that is live and hidden. The result is dropped.
+    /// Spends the time of a denial on a user that is in memory and hidden. The result is dropped.
     ///
     /// # Errors
     /// As [`Self::is_shown`].
@@ -69,13 +69,13 @@ impl Runtime {
         self.look_up(user, true).await.map(|_| ())
     }
 
-    async fn look_up(&self, user: UserId, is_live: bool) -> Result<Option<Consent>, ReadError> {
+    async fn look_up(&self, user: UserId, is_in_memory: bool) -> Result<Option<Consent>, ReadError> {
         let share = Share::take(&self.look_ups, 1, self.services.options.hydration_queue).ok_or(Busy)?;
-        let (result, flight) = self.flights.join((user, is_live), share);
+        let (result, flight) = self.flights.join((user, is_in_memory), share);
         if let Some(flight) = flight {
-            // For a live user an unknown id is looked up in its place: otherwise the size of the user's state would show
+            // For a user in memory an unknown id is looked up in its place: otherwise the size of the user's state would show
             // in the response time.
-            let user = if is_live { self.unknown_id() } else { user };
+            let user = if is_in_memory { self.unknown_id() } else { user };
             self.services.commits.look_up(LookUp { user, control: self.unknown_id(), flight })?;
         }
         result.await.unwrap_or(Err(ReadError::Busy))

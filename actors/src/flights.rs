@@ -15,8 +15,8 @@ use crate::priority::Share;
 /// The result of a look-up: the user's consent; `None` if the user does not exist.
 pub(crate) type LookUpResult = Result<Option<Consent>, ReadError>;
 
-/// What the callers of one look-up have in common: the id, and whether the user was live when they asked. For a live user
-/// another id is looked up in its place, so the two cannot be shared.
+/// What the callers of one look-up have in common: the id, and whether the user was in memory when they asked. For a user in
+/// memory another id is looked up in its place, so the two cannot be shared.
 pub(crate) type FlightKey = (UserId, bool);
 
 /// The look-ups in progress, and the callers that wait for each.

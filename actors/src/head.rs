@@ -29,9 +29,10 @@ impl Stamp {
 /// A view is current while its stamp equals the cell's. The cell moves before the revision is published or acknowledged,
 /// so an old view that a slow reader puts back into the cache is never served.
 ///
-/// A cell outlives an actor that is passivated, so that the views of its head stay valid. The next incarnation takes over
-/// the cell of the cached views if it begins at the head that they show; otherwise it retires the cell. A cell is also
-/// retired when its actor ends in any other way.
+/// A cell outlives an actor that is passivated for as long as views hold it, so that the views of its head stay valid. While
+/// the user is warm or cold, nothing can commit, so the cell stays true. The next incarnation takes over the cell of the
+/// cached views if it begins at the head that they show; otherwise it retires the cell. A cell is also retired when its
+/// actor ends in any other way.
 ///
 /// An actor is not passivated while a reader holds its head (see [`HeadLease`]). Otherwise the reader could put a view into
 /// the cache after the next incarnation has begun with another cell, and nothing would ever make that view outdated.
@@ -78,24 +79,43 @@ const THIRD_PARTY: u8 = 2;
 const LEVELS: [(u8, SharingLevel); 3] =
     [(0, SharingLevel::Minimal), (4, SharingLevel::Standard), (8, SharingLevel::Full)];
 
-fn pack(consent: Consent) -> u8 {
-    let level = LEVELS.into_iter().find(|(_, level)| *level == consent.level).map_or(0, |(bits, _)| bits);
-    HAS_HEAD | level | if consent.third_party_sharing { THIRD_PARTY } else { 0 }
-}
+/// The consent at a head, or that there is no head, in the four lowest bits of a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConsentBits(u8);
 
-fn unpack(bits: u8) -> Option<Consent> {
-    let (_, level) = LEVELS.into_iter().find(|(of_level, _)| bits & 12 == *of_level)?;
-    (bits & HAS_HEAD != 0).then_some(Consent { level, third_party_sharing: bits & THIRD_PARTY != 0 })
+impl ConsentBits {
+    /// Returns the bits of a head's consent; `None` if there is no head.
+    fn new(consent: Option<Consent>) -> Self {
+        let Some(consent) = consent else { return Self(0) };
+        let level = LEVELS.into_iter().find(|(_, level)| *level == consent.level).map_or(0, |(bits, _)| bits);
+        Self(HAS_HEAD | level | if consent.third_party_sharing { THIRD_PARTY } else { 0 })
+    }
+
+    /// Returns what [`Self::bits`] returned.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
+    /// Returns the byte.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Returns the consent; `None` if there is no head.
+    pub(crate) fn consent(self) -> Option<Consent> {
+        let (_, level) = LEVELS.into_iter().find(|(of_level, _)| self.0 & 12 == *of_level)?;
+        (self.0 & HAS_HEAD != 0).then_some(Consent { level, third_party_sharing: self.0 & THIRD_PARTY != 0 })
+    }
 }
 
 impl HeadCell {
     /// Returns a cell at `state`; `None` if there is no head yet.
     pub(crate) fn new(state: Option<&UserState>) -> Self {
         let stamp = state.map_or(Stamp::NONE, Stamp::from_state);
-        let consent = state.map_or(0, |state| pack(state.consent()));
+        let consent = ConsentBits::new(state.map(UserState::consent));
         Self {
             stamp: AtomicU64::new(stamp.0),
-            consent: AtomicU8::new(consent),
+            consent: AtomicU8::new(consent.0),
             leases: AtomicU32::new(0),
             inbox: Pool::default(),
         }
@@ -108,7 +128,7 @@ impl HeadCell {
 
     /// Moves to a newer head. A retired cell stays retired.
     pub(crate) fn advance(&self, state: &UserState) {
-        self.consent.store(pack(state.consent()), Ordering::Release);
+        self.consent.store(ConsentBits::new(Some(state.consent())).0, Ordering::Release);
         self.advance_to(Stamp::from_state(state));
     }
 
@@ -124,7 +144,12 @@ impl HeadCell {
 
     /// Returns the consent at the head; `None` if there is no head.
     pub(crate) fn consent(&self) -> Option<Consent> {
-        unpack(self.consent.load(Ordering::Acquire))
+        self.consent_bits().consent()
+    }
+
+    /// Returns the same in a byte.
+    pub(crate) fn consent_bits(&self) -> ConsentBits {
+        ConsentBits(self.consent.load(Ordering::Acquire))
     }
 
     /// Counts a message into the actor's mailbox if fewer than `limit` are in it. The roster's lock orders this with
@@ -143,6 +168,11 @@ impl HeadCell {
         self.inbox.give_back(1);
     }
 
+    /// Returns whether a message waits or is being handled.
+    pub(crate) fn has_messages(&self) -> bool {
+        self.inbox.taken() > 0
+    }
+
     /// Returns whether no message waits or is being handled, and no reader holds the head.
     pub(crate) fn is_quiet(&self) -> bool {
         self.inbox.taken() == 0 && self.leases.load(Ordering::Acquire) == 0
@@ -159,7 +189,7 @@ mod tests {
         for (_, level) in LEVELS {
             for third_party_sharing in [false, true] {
                 let consent = Consent { level, third_party_sharing };
-                assert_eq!(unpack(pack(consent)), Some(consent));
+                assert_eq!(ConsentBits::new(Some(consent)).consent(), Some(consent));
             }
         }
     }

@@ -10,11 +10,13 @@
 //!   reads are answered. `existence`: denials that do not show whether a user exists.
 //! - `runtime`: the actors and their shards, and what all threads share.
 //! - `profile`: one user's live state, without actix. It is called with an environment and returns effects.
-//! - `roster`, `commit`, `load_queue`, `follower`: the map of the live users, the queues, and the readers of the journal.
+//! - `roster`, `commit`, `load_queue`, `follower`: the map of the users in memory, the queues, and the readers of the journal.
 //! - `request`, `reply`, `error`, `outlet`, `view_cache`: what is asked, and what is answered. `reading`: the kinds of
 //!   read.
 //!
-//! Words: a user is *hydrated* when its state is loaded and it gets an actor, and *passivated* when it loses it again.
+//! Words: a user is *hydrated* when its state is loaded and it gets an actor, and *passivated* when it loses it again. A user
+//! with an actor is *live*, and *hot* while the actor keeps its state unpacked. A *warm* user has no actor, and its state is
+//! in memory as compact bytes. Every other user is *cold*: its state is in the store alone (ADR 0024).
 //! The *head* of a user is its newest committed state. An *outlet* is the bounded queue of one live subscriber, and its
 //! *class* is the set of leaves that the subscriber may see. A *slot* is an actor's place in its shard.
 

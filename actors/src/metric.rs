@@ -7,9 +7,13 @@ use crate::priority::Priority;
 
 domain::metric_table! {
     ASSEMBLY_DURATION = Histogram "profile_assembly_duration_seconds" ["stage"] Seconds: "Duration of a stage of assembly; merge, enrich and diff are measured together as `merge`.";
-    ACTORS_LIVE = Gauge "profile_actors_live" [] Count: "Users whose state is in memory now.";
+    ACTORS_LIVE = Gauge "profile_actors_live" [] Count: "Users with an actor now: hot users, and users with live subscribers.";
+    WARM_USERS = Gauge "profile_warm_users" [] Count: "Users whose state is in memory now, without an actor.";
+    WARM_BYTES = Gauge "profile_warm_bytes" [] Bytes: "Memory of warm users, as `actors.warm_bytes` bounds it.";
+    WARM_STARTS = Counter "profile_warm_starts_total" ["result"] Count: "Warm users whose actor was started, by result: started, or unreadable (the user was loaded from the store instead).";
+    WARM_DROPPED = Counter "profile_warm_dropped_total" [] Count: "Warm users whose state left memory to make room for others.";
     ACTORS_HYDRATED = Counter "profile_actors_hydrated_total" [] Count: "Users whose state was loaded from the store.";
-    ACTORS_PASSIVATED = Counter "profile_actors_passivated_total" [] Count: "Users whose state left memory because nobody used it.";
+    ACTORS_PASSIVATED = Counter "profile_actors_passivated_total" [] Count: "Actors that ended because nobody used them. The user becomes warm.";
     CHECKPOINT_LAG = Gauge "profile_checkpoint_lag_bytes" [] Bytes: "Journal that is not written to the store yet.";
     PERMITS_REFUSED = Counter "profile_permits_refused_total" ["class"] Count: "Writes that were refused because too much waits to be committed or written to the store, by class: feed, read (the turn of a day), own_write.";
     MAILBOX_REJECTED = Counter "profile_mailbox_rejected_total" [] Count: "Messages to a user's actor that were refused because its mailbox was full.";
@@ -28,6 +32,11 @@ domain::metric_table! {
 #[derive(Clone)]
 pub(crate) struct Metrics {
     pub(crate) actors_live: Gauge,
+    pub(crate) warm_users: Gauge,
+    pub(crate) warm_bytes: Gauge,
+    pub(crate) warm_started: Counter,
+    pub(crate) warm_unreadable: Counter,
+    pub(crate) warm_dropped: Counter,
     pub(crate) actors_hydrated: Counter,
     pub(crate) actors_passivated: Counter,
     pub(crate) mailbox_rejected: Counter,
@@ -59,11 +68,17 @@ impl Metrics {
     pub(crate) fn register() -> Self {
         let stage = |stage| metrics::histogram!(ASSEMBLY_DURATION.name, "stage" => stage);
         let view = |result| metrics::counter!(CACHE_REQUESTS.name, "layer" => "view", "result" => result);
+        let warm_start = |result| metrics::counter!(WARM_STARTS.name, "result" => result);
         let skipped = |why| metrics::counter!(EVENTS_SKIPPED.name, "why" => why);
         let refused = |class| metrics::counter!(PERMITS_REFUSED.name, "class" => class);
         let frames = |kind| metrics::counter!(LIVE_FRAMES.name, "kind" => kind);
         Self {
             actors_live: metrics::gauge!(ACTORS_LIVE.name),
+            warm_users: metrics::gauge!(WARM_USERS.name),
+            warm_bytes: metrics::gauge!(WARM_BYTES.name),
+            warm_started: warm_start("started"),
+            warm_unreadable: warm_start("unreadable"),
+            warm_dropped: metrics::counter!(WARM_DROPPED.name),
             actors_hydrated: metrics::counter!(ACTORS_HYDRATED.name),
             actors_passivated: metrics::counter!(ACTORS_PASSIVATED.name),
             mailbox_rejected: metrics::counter!(MAILBOX_REJECTED.name),

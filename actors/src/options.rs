@@ -37,17 +37,19 @@ pub struct Options {
     pub max_group: usize,
     /// Maximum number of bytes of the records that share one sync. A larger record has a group of its own.
     pub max_group_bytes: usize,
-    /// Maximum number of live actors in the whole system. Beyond it, the longest idle are passivated early.
+    /// Maximum number of actors in the whole system. Beyond it, the longest idle are passivated early.
     pub max_live_actors: usize,
-    /// How long an actor is idle before it is passivated.
+    /// How long an actor is idle before it is passivated. Most are passivated sooner, when they leave the hot ring.
     pub idle_passivate: Duration,
-    /// Maximum number of actors of a shard that keep their state unpacked.
+    /// Maximum number of actors of a shard that keep their state unpacked. Beyond it, the least recently used become warm,
+    /// or are packed if they have subscribers.
     pub hot_actors_per_shard: usize,
-    /// The zstd dictionary that idle states are compressed with; empty for none.
-    pub dictionary: &'static [u8],
+    /// Maximum number of bytes of the warm users: states in memory without an actor, with all that they take beside the
+    /// states. Beyond it, the least recently used are dropped, as they are in the store. 0 keeps none.
+    pub warm_bytes: usize,
     /// Number of threads that load users from the store.
     pub hydration_threads: usize,
-    /// Maximum number of users that wait to be loaded.
+    /// Maximum number of users that wait to be loaded, and again of warm users that wait for their actors.
     pub hydration_queue: usize,
     /// Maximum number of bytes of cached views; 0 turns the cache off.
     pub view_bytes: u64,
@@ -91,7 +93,7 @@ impl Default for Options {
             max_live_actors: 1_000_000,
             idle_passivate: Duration::from_secs(300),
             hot_actors_per_shard: 4_096,
-            dictionary: &[],
+            warm_bytes: 8 << 30,
             hydration_threads: 2,
             hydration_queue: 65_536,
             view_bytes: 256 << 20,

@@ -37,13 +37,19 @@ pub struct Profiles {
 /// Counters of the live state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Users with an actor.
+    /// Users with an actor: hot users, and those with live subscriptions.
     pub live_actors: usize,
     /// Those of them whose state is unpacked.
     pub unpacked_actors: usize,
     /// Live subscriptions.
     pub outlets: usize,
-    /// Users that wait to be loaded.
+    /// Warm users: their states are in memory, and they have no actor.
+    pub warm_users: usize,
+    /// Bytes of the states of the warm users.
+    pub warm_state_bytes: usize,
+    /// Bytes of the warm users as they count towards their bound: those of the states, and about what each takes beside.
+    pub warm_bytes: usize,
+    /// Users that wait to be loaded, or to be unpacked.
     pub hydrating: usize,
     /// Commits that are pending.
     pub pending_commits: usize,
@@ -221,8 +227,12 @@ impl Profiles {
     /// Returns the counters of the live state. Looks at every actor, so it is for operators only.
     pub async fn observe(&self) -> Counters {
         let services = &self.runtime.services;
+        let warm = self.runtime.roster.warm_counters();
         let mut counters = Counters {
-            hydrating: self.runtime.roster.hydrating(),
+            hydrating: self.runtime.roster.starting(),
+            warm_users: warm.users,
+            warm_state_bytes: warm.state_bytes,
+            warm_bytes: warm.bytes,
             pending_commits: services.permits.taken(),
             pending_bytes: services.permits.bytes(),
             view_bytes: services.cache.bytes(),

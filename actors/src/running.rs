@@ -96,9 +96,12 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
 }
 
 fn is_drained(runtime: &Runtime) -> bool {
-    // In this order: a request becomes a load or a commit before it leaves its queue.
-    runtime.roster.is_quiet()
-        && runtime.roster.hydrating() == 0
+    // Twice, since the first question looks at every user in memory. Then in this order: a request becomes a load or a commit
+    // before it leaves its queue.
+    runtime.services.permits.taken() == 0
+        && runtime.roster.starting() == 0
+        && runtime.roster.is_quiet()
+        && runtime.roster.starting() == 0
         && runtime.services.commits.is_empty()
         && runtime.services.permits.taken() == 0
 }

@@ -3,6 +3,7 @@
 use crate::commit::CommitOutcome;
 use crate::follower::HorizonMark;
 use crate::load::HydratedUser;
+use crate::roster::WarmStart;
 
 /// What the commit thread, the hydration threads and `Profiles` send to a shard.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(crate) enum ShardEvent {
     CommitsLost,
     /// Users that were loaded.
     UsersHydrated(Vec<HydratedUser>),
+    /// A warm user whose actor a request waits for.
+    WarmUserNeeded(WarmStart),
     /// There is a new policy.
     PolicyChanged,
     /// All outcomes up to the mark's position in the journal came before this event.

@@ -59,7 +59,6 @@ pub(crate) fn start(hot: usize) -> std::io::Result<Profiles> {
         idle_passivate: NEVER,
         tick: NEVER,
         view_bytes: 0,
-        dictionary: data::STATE_DICTIONARY,
         ..Options::default()
     };
     Profiles::start(options, ports())

@@ -1,64 +1,88 @@
-//! Measures the bytes of a live actor, and the events per second through mailbox, merge, commit thread and answer.
+//! Measures the bytes of a warm user, and the events per second of hot and of warm users through mailbox, merge, commit
+//! thread and answer.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use actors::{EventResult, Options, Profiles, Reply, Status};
+use data::Population;
 use domain::access::Viewer;
 use domain::event::FeedEvent;
 use domain::id::UserId;
+use domain::rules::Rules;
 use tokio::sync::mpsc;
 
 use crate::ports::{accept, population, ports, rules};
 
 /// Maximum number of events without a result at the same time.
 const WINDOW: usize = 8_192;
+/// Number of hot actors of a shard.
+const HOT: usize = 256;
 
-pub(crate) async fn measure(actors: u64) -> std::io::Result<()> {
+/// Measures with `users`. If `events` is given, it only sends as many events to warm users, so that two runs with different
+/// numbers show the instructions of one event.
+pub(crate) async fn measure(users: u64, events: Option<u64>) -> std::io::Result<()> {
     let options = Options {
         max_live_actors: usize::MAX >> 1,
         idle_passivate: Duration::from_secs(86_400),
-        hot_actors_per_shard: 256,
+        hot_actors_per_shard: HOT,
+        warm_bytes: usize::MAX >> 1,
         view_bytes: 0,
-        dictionary: data::STATE_DICTIONARY,
         ..Options::default()
     };
     let profiles = Profiles::start(options, ports())?;
-    let (rules, population) = (rules(), population(actors));
-    let warm = population.first_events(0).iter().map(|event| accept(event, &rules)).collect();
-    submit_all(&profiles, warm).await;
+    let (rules, population) = (rules(), population(users));
+    fill(&profiles, &population, &rules, users).await;
+    if events.is_none() {
+        let hot = (0..100_000).map(|n| population.update(n % users.min(200), n / 200));
+        time("hot", &profiles, hot.map(|event| accept(&event, &rules)).collect()).await;
+        read(&profiles, &population.user_id(1)).await;
+    }
+    // A user's next event comes when all others had one, so that it is warm again by then.
+    let warm = (0..events.unwrap_or(100_000)).map(|n| population.update(n % users, 1_000 + n / users));
+    time("warm", &profiles, warm.map(|event| accept(&event, &rules)).collect()).await;
+    profiles.stop().await;
+    Ok(())
+}
+
+/// Makes all users, and prints what each takes.
+async fn fill(profiles: &Profiles, population: &Population, rules: &Rules, users: u64) {
+    let first = population.first_events(0).iter().map(|event| accept(event, rules)).collect();
+    submit_all(profiles, first).await;
 
     let before = resident_bytes();
     let mut events = 0;
     let started = Instant::now();
-    for index in (1..actors).collect::<Vec<_>>().chunks(512) {
+    for index in (1..users).collect::<Vec<_>>().chunks(512) {
         let batch = index.iter().flat_map(|index| population.first_events(*index));
-        let batch: Vec<_> = batch.map(|event| accept(&event, &rules)).collect();
+        let batch: Vec<_> = batch.map(|event| accept(&event, rules)).collect();
         events += batch.len();
-        submit_all(&profiles, batch).await;
+        submit_all(profiles, batch).await;
     }
     let filled = started.elapsed();
     let bytes = resident_bytes().saturating_sub(before);
-    let live = profiles.observe().await.live_actors as u64;
+    let counters = profiles.observe().await;
+    let warm = counters.warm_users.max(1) as u64;
+    let (each, state) = (bytes / warm, counters.warm_state_bytes as u64 / warm);
     println!(
-        "live actors: {live} of the generated population, {} B each (resident), {events} events in {filled:.1?}",
-        bytes / live.max(1)
+        "{warm} warm users of the generated population, {} actors, {events} events in {filled:.1?}: {each} B each (resident), of which the state is {state} B, {} B beside it; counted as {} B",
+        counters.live_actors,
+        each.saturating_sub(state),
+        counters.warm_bytes as u64 / warm
     );
+}
 
-    let batch: Vec<_> =
-        (0..100_000).map(|n| accept(&population.update(n % actors.min(200), n / 200), &rules)).collect();
-    let count = batch.len() as f64;
+/// Submits the events, and prints what one costs.
+async fn time(what: &str, profiles: &Profiles, events: Vec<FeedEvent>) {
+    let count = events.len() as f64;
     let (started, used) = (Instant::now(), processor_seconds());
-    submit_all(&profiles, batch).await;
+    submit_all(profiles, events).await;
     let (elapsed, used) = (started.elapsed().as_secs_f64(), processor_seconds() - used);
     println!(
-        "hot actors: {:.0} events/s through mailbox, merge, commit thread and answer (a journal in RAM), {:.1} us of processor each",
+        "{what} users: {:.0} events/s through mailbox, merge, commit thread and answer (a journal in RAM), {:.1} us of processor each",
         count / elapsed,
         used * 1e6 / count
     );
-    read(&profiles, &population.user_id(1)).await;
-    profiles.stop().await;
-    Ok(())
 }
 
 /// Submits all events, at most [`WINDOW`] at the same time, and waits for their results. Busy ones are submitted again.

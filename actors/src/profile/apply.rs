@@ -44,7 +44,7 @@ impl ProfileState {
     /// that is later, so that a withdrawal is never superseded by what it withdraws.
     pub(super) fn write_consent(&mut self, environment: &Environment<'_>, request: WriteConsent) {
         let WriteConsent { writes, received, reply } = request;
-        let tip = self.tip(environment);
+        let tip = self.tip();
         let newest = writes.iter().filter_map(|write| newest_stamp(tip.as_ref()?, write)).max();
         let mut id = "consent-".to_owned();
         push_hex(&mut id, &environment.services.random::<16>());
@@ -75,7 +75,7 @@ impl ProfileState {
         let now = services.clock.now_micros();
         self.roll(environment, now, priority)?;
         let permit = services.take_permit(priority)?;
-        let tip = self.tip(environment);
+        let tip = self.tip();
         let context = context(services, now, tip.as_deref());
         let started = Instant::now();
         let merged = guard(|| match apply(tip.as_ref(), || new_user(services), event, &context) {
@@ -113,7 +113,7 @@ impl ProfileState {
 
     /// Rolls the tip to today and to the rules in force.
     pub(super) fn roll(&mut self, environment: &Environment<'_>, now: i64, priority: Priority) -> Result<(), Busy> {
-        let Some(tip) = self.tip(environment) else { return Ok(()) };
+        let Some(tip) = self.tip() else { return Ok(()) };
         let context = context(environment.services, now, Some(&tip));
         if is_rolled(&tip, &context) {
             return Ok(());

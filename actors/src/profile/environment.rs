@@ -1,6 +1,5 @@
 //! What a profile state needs from outside, and what it asks for.
 
-use crate::compact::Compactor;
 use crate::services::Services;
 
 /// What a profile state needs of its shard and the system.
@@ -10,7 +9,6 @@ pub(crate) struct Environment<'a> {
     pub(crate) shard: u16,
     /// The number of the shard's ticks since the start.
     pub(crate) tick: u32,
-    pub(crate) compactor: &'a Compactor,
 }
 
 /// What a profile state asks of its shard, to be carried out after the call that asked for it.

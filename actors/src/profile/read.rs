@@ -28,7 +28,7 @@ pub(super) enum ReadOutcome {
 impl ProfileState {
     /// Returns the head, rolled to today. Other pending states do not matter to a read.
     pub(super) fn find_head(&mut self, environment: &Environment<'_>) -> ReadOutcome {
-        let Some(head) = self.head(environment) else { return ReadOutcome::Error(ReadError::Unknown) };
+        let Some(head) = self.head() else { return ReadOutcome::Error(ReadError::Unknown) };
         let now = environment.services.clock.now_micros();
         if is_rolled(&head, &context(environment.services, now, Some(&head))) {
             return ReadOutcome::Head(head);
@@ -39,7 +39,7 @@ impl ProfileState {
         match (self.roll(environment, now, Priority::Read), self.pending.is_empty()) {
             (Err(Busy), _) => ReadOutcome::Stale(head),
             (Ok(()), false) => ReadOutcome::Pending,
-            (Ok(()), true) => self.head(environment).map_or(ReadOutcome::Error(ReadError::Unknown), ReadOutcome::Head),
+            (Ok(()), true) => self.head().map_or(ReadOutcome::Error(ReadError::Unknown), ReadOutcome::Head),
         }
     }
 
@@ -73,7 +73,7 @@ impl ProfileState {
 
     /// Answers a read whose roll to today was not journalled. The head is right for its own day.
     pub(super) fn answer_from_head(&mut self, environment: &Environment<'_>, request: Request) {
-        let outcome = self.head(environment).map_or(ReadOutcome::Error(ReadError::Busy), ReadOutcome::Stale);
+        let outcome = self.head().map_or(ReadOutcome::Error(ReadError::Busy), ReadOutcome::Stale);
         match request {
             Request::GetHead(request) => self.answer_head(request, outcome),
             Request::Subscribe(request) => self.answer_subscribe(environment, request, outcome),

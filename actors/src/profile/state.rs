@@ -1,6 +1,7 @@
 //! The state of a ProfileActor: the committed head, and the chain of pending states on top of it.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use domain::id::UserId;
@@ -9,11 +10,11 @@ use smallvec::SmallVec;
 
 use super::environment::{Effects, Environment};
 use super::outlets::Outlets;
-use crate::compact::{Compact, Compactor};
+use crate::compact::{self, Compact};
 use crate::error::ReadError;
 use crate::head::HeadCell;
 use crate::reply::{Reply, Status};
-use crate::request::Request;
+use crate::request::{Request, WaitingRequests};
 use crate::slots::SlotKey;
 
 /// One user's live state.
@@ -25,8 +26,8 @@ pub(crate) struct ProfileState {
     head: Head,
     pub(super) pending: VecDeque<Pending>,
     pub(super) outlets: Option<Box<Outlets>>,
-    /// Requests that arrived while the user was hydrated, the first last.
-    waiting: Vec<Request>,
+    /// The rest of the requests that arrived while the user was started.
+    waiting: Option<Box<WaitingRequests>>,
     /// The shard's tick at the last request.
     used_at: u32,
     in_ring: bool,
@@ -40,8 +41,8 @@ pub(crate) struct ProfileState {
 enum Head {
     /// Nothing was ever committed.
     Empty,
-    /// Compact bytes: the form of idle actors.
-    Packed(Compact),
+    /// Compact bytes, and the state's sequence: the form of idle actors with subscribers.
+    Packed(Compact, u64),
     /// Ready for use.
     Unpacked(Arc<UserState>),
 }
@@ -70,12 +71,12 @@ impl ProfileState {
         slot: SlotKey,
         cell: Arc<HeadCell>,
         state: Option<Arc<UserState>>,
-        mut waiting: Vec<Request>,
+        mut waiting: Box<WaitingRequests>,
         tick: u32,
     ) -> Self {
         // They count as messages until they are handled, so that `Profiles::stop` waits for them.
         cell.messages_in(waiting.len());
-        waiting.reverse();
+        waiting.begin();
         Self {
             user,
             slot,
@@ -83,7 +84,7 @@ impl ProfileState {
             head: state.map_or(Head::Empty, Head::Unpacked),
             pending: VecDeque::new(),
             outlets: None,
-            waiting,
+            waiting: Some(waiting),
             used_at: tick,
             in_ring: false,
             used_since_hand: false,
@@ -97,16 +98,16 @@ impl ProfileState {
     /// # Panics
     /// If the packed bytes, which this actor made itself, do not unpack. The actor ends then, and the next request
     /// hydrates the user from the store.
-    pub(super) fn head(&mut self, environment: &Environment<'_>) -> Option<Arc<UserState>> {
-        if let Head::Packed(packed) = &mut self.head {
-            match environment.compactor.unpack(std::mem::take(packed)) {
+    pub(super) fn head(&mut self) -> Option<Arc<UserState>> {
+        if let Head::Packed(packed, _) = &mut self.head {
+            match compact::unpack(std::mem::take(packed)) {
                 Ok(state) => self.set_head(Arc::new(state)),
                 Err(error) => panic!("a state that was packed here does not unpack: {error}"),
             }
         }
         match &self.head {
             Head::Unpacked(state) => Some(Arc::clone(state)),
-            Head::Empty | Head::Packed(_) => None,
+            Head::Empty | Head::Packed(..) => None,
         }
     }
 
@@ -116,10 +117,10 @@ impl ProfileState {
     }
 
     /// Returns the state that the next event is merged into: the newest pending one, or else the head.
-    pub(super) fn tip(&mut self, environment: &Environment<'_>) -> Option<Arc<UserState>> {
+    pub(super) fn tip(&mut self) -> Option<Arc<UserState>> {
         match self.pending.back() {
             Some(pending) => Some(Arc::clone(&pending.state)),
-            None => self.head(environment),
+            None => self.head(),
         }
     }
 
@@ -137,22 +138,38 @@ impl ProfileState {
         }
     }
 
-    /// Packs the state, unless it was used since the hot ring's hand last passed. Returns whether it did, and so left
-    /// the ring.
-    pub(crate) fn cool(&mut self, compactor: &Compactor) -> bool {
-        if std::mem::take(&mut self.used_since_hand) {
-            return false;
-        }
+    /// Returns whether the actor was used since the last call, when the hot ring's hand passed.
+    pub(crate) fn take_second_chance(&mut self) -> bool {
+        std::mem::take(&mut self.used_since_hand)
+    }
+
+    /// Notes that the actor left the hot ring.
+    pub(crate) fn leave_ring(&mut self) {
         self.in_ring = false;
-        if let Head::Unpacked(state) = &self.head
-            && let Some(compact) = compactor.pack(state)
-        {
-            self.head = Head::Packed(compact);
-        }
-        if self.pending.is_empty() {
+    }
+
+    /// Packs the head of an actor with subscribers and without a pending commit. Returns whether it has subscribers.
+    pub(crate) fn pack_for_subscribers(&mut self) -> bool {
+        if self.outlets.is_some() {
             self.pending = VecDeque::new();
+            if let Some((bytes, sequence)) = self.packed() {
+                self.head = Head::Packed(bytes, sequence);
+            }
         }
-        true
+        self.outlets.is_some()
+    }
+
+    /// Returns the compact form of the head, and its sequence. `None` if there is no head, or if it could not be packed, even
+    /// by a panic: the store has it.
+    pub(crate) fn packed(&self) -> Option<(Compact, u64)> {
+        match &self.head {
+            Head::Empty => None,
+            Head::Packed(bytes, sequence) => Some((bytes.clone(), *sequence)),
+            Head::Unpacked(state) => {
+                let pack = AssertUnwindSafe(|| compact::pack(state));
+                Some((catch_unwind(pack).ok()?, state.sequence))
+            }
+        }
     }
 
     /// Takes what the state asks of its shard.
@@ -160,9 +177,14 @@ impl ProfileState {
         std::mem::take(&mut self.effects)
     }
 
+    /// Returns whether a commit is pending.
+    pub(crate) fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Returns whether nothing needs the actor: nothing is pending, it has no outlet, and no first request waits.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.outlets.is_none() && self.waiting.is_empty() && !self.detached
+        self.pending.is_empty() && self.outlets.is_none() && self.waiting.is_none() && !self.detached
     }
 
     /// Gives up the state, after it was removed from the roster. Everything that waits is answered busy, and subscribers
@@ -183,6 +205,11 @@ impl ProfileState {
     /// Fails all pending states, so that the next event is merged into the head. Reads that waited for a new day are
     /// answered from the head, which is of its own day.
     pub(crate) fn fail_pending(&mut self, environment: &Environment<'_>) {
+        if self.pending.is_empty() {
+            return;
+        }
+        // It may have left the hot ring while the commit was pending.
+        self.keep_hot();
         for waiter in self.take_pending() {
             match waiter {
                 Waiter::Read(request) => self.answer_from_head(environment, *request),
@@ -195,9 +222,13 @@ impl ProfileState {
         std::mem::take(&mut self.pending).into_iter().flat_map(|pending| pending.waiters)
     }
 
-    /// Takes the next of the requests that arrived while the user was hydrated.
+    /// Takes the next of the requests that arrived while the user was started.
     pub(crate) fn next_waiting(&mut self) -> Option<Request> {
-        self.waiting.pop()
+        let request = self.waiting.as_mut().and_then(|waiting| waiting.next());
+        if request.is_none() {
+            self.waiting = None;
+        }
+        request
     }
 
     /// Returns whether the state was given up. The actor then only redirects what is still in its mailbox.

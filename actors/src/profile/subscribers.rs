@@ -108,7 +108,7 @@ impl ProfileState {
     /// withdraws is withdrawn at once.
     pub(crate) fn refresh_outlets(&mut self, environment: &Environment<'_>) -> bool {
         let outcome = self.find_head(environment);
-        if let Some(head) = self.head(environment) {
+        if let Some(head) = self.head() {
             self.follow_policy(environment.services, &head);
         }
         !matches!(outcome, ReadOutcome::Stale(_))
@@ -124,7 +124,7 @@ impl ProfileState {
 
     /// Sends the deferred patches: subscribers that saw nothing of the last revisions learn the new revision.
     pub(crate) fn flush_deferred(&mut self, environment: &Environment<'_>) {
-        let Some(head) = self.head(environment) else { return };
+        let Some(head) = self.head() else { return };
         let services = environment.services;
         let policy = services.policy.load();
         if let Some(outlets) = &mut self.outlets {

@@ -3,6 +3,7 @@
 mod counters;
 mod get_head;
 mod subscribe;
+mod waiting;
 
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ pub use counters::UserCounters;
 pub(crate) use get_head::{CommittedHead, GetHead};
 pub use subscribe::Subscription;
 pub(crate) use subscribe::{CursorPast, Subscribe, SubscribeOutcome};
+pub(crate) use waiting::WaitingRequests;
 
 use crate::error::ReadError;
 use crate::flights::Flight;

@@ -1,17 +1,23 @@
-//! Users that were loaded get their actors.
+//! Users that were loaded, or were warm, get their actors.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use domain::id::UserId;
 use domain::port::store::StoreError;
+use domain::record::DecodeError;
+use domain::state::UserState;
 
 use super::actor::ProfileActor;
 use super::shard::Shard;
+use crate::compact::{self, Compact};
 use crate::error::ReadError;
+use crate::head::HeadCell;
 use crate::load::HydratedUser;
 use crate::profile::ProfileState;
-use crate::request::Request;
-use crate::roster::LiveActor;
+use crate::request::WaitingRequests;
+use crate::roster::{LiveActor, WarmStart};
 
 impl Shard {
     /// Makes the actor of a user that was loaded. A user that does not exist gets one only if it is written to.
@@ -21,27 +27,81 @@ impl Shard {
         let state = match state {
             Ok(state) => state,
             Err(StoreError::Unavailable { .. } | StoreError::Damaged { .. }) => {
-                return roster.admit(user, |waiting| refuse(waiting, ReadError::Unavailable));
+                return roster.admit(user, |waiting| refuse(*waiting, ReadError::Unavailable));
             }
         };
         roster.admit(user, |waiting| {
-            if state.is_none() && !waiting.iter().any(Request::is_write) {
-                return refuse(waiting, ReadError::Unknown);
+            if state.is_none() && !waiting.has_write() {
+                return refuse(*waiting, ReadError::Unknown);
             }
             let services = &self.runtime.services;
-            let cell = services.cache.adopt(&user, state.as_deref());
-            let tick = self.tick.get();
-            let make = |slot| ProfileState::new(user, slot, Arc::clone(&cell), state, waiting, tick);
-            let state = self.slots.borrow_mut().insert(make);
-            let addr = ProfileActor::launch(state, Rc::clone(self));
-            self.count_live(1);
             services.metrics.actors_hydrated.increment(1);
-            Some(LiveActor { addr, cell })
+            let cell = services.cache.adopt(&user, state.as_deref());
+            Some(self.make_live(user, cell, state, waiting))
         });
+    }
+
+    /// Makes the actor of a warm user. If its bytes do not unpack, nothing is lost: the user is loaded from the store, with
+    /// the requests that wait for it.
+    pub(super) fn start_warm(self: &Rc<Self>, start: WarmStart) {
+        let WarmStart { user, bytes, has_views } = start;
+        let services = &self.runtime.services;
+        let state = match self.unpack(bytes) {
+            Ok(state) => Arc::new(state),
+            Err(error) => {
+                services.metrics.warm_unreadable.increment(1);
+                let cause: Option<&dyn std::error::Error> = error.as_ref().map(|error| error as _);
+                tracing::error!(error = cause, "a warm user's state does not unpack: it is loaded from the store");
+                return self.runtime.roster.load_instead(user, &services.commits);
+            }
+        };
+        services.metrics.warm_started.increment(1);
+        self.runtime.roster.admit(user, |waiting| {
+            // Nothing but views can hold the cell of the last actor.
+            let cell = if has_views {
+                services.cache.adopt(&user, Some(&state))
+            } else {
+                Arc::new(HeadCell::new(Some(&state)))
+            };
+            Some(self.make_live(user, cell, Some(state), waiting))
+        });
+    }
+
+    /// Returns the state of compact bytes. The error is `None` if unpacking panicked.
+    #[cfg_attr(not(test), expect(clippy::unused_self, reason = "tests inject faults"))]
+    fn unpack(&self, bytes: Compact) -> Result<UserState, Option<DecodeError>> {
+        let unpack = || {
+            #[cfg(test)]
+            match self.unpack_fault.take() {
+                Some(super::UnpackFault::NotAState) => return compact::unpack(Compact::default()),
+                Some(super::UnpackFault::Panics) => panic!("injected"),
+                None => {}
+            }
+            compact::unpack(bytes)
+        };
+        match catch_unwind(AssertUnwindSafe(unpack)) {
+            Ok(unpacked) => unpacked.map_err(Some),
+            Err(_) => Err(None),
+        }
+    }
+
+    fn make_live(
+        self: &Rc<Self>,
+        user: UserId,
+        cell: Arc<HeadCell>,
+        state: Option<Arc<UserState>>,
+        waiting: Box<WaitingRequests>,
+    ) -> LiveActor<ProfileActor> {
+        let tick = self.tick.get();
+        let make = |slot| ProfileState::new(user, slot, Arc::clone(&cell), state, waiting, tick);
+        let state = self.slots.borrow_mut().insert(make);
+        let addr = ProfileActor::launch(state, Rc::clone(self));
+        self.count_live(1);
+        LiveActor { addr, cell }
     }
 }
 
-fn refuse(waiting: Vec<Request>, error: ReadError) -> Option<LiveActor<ProfileActor>> {
-    waiting.into_iter().for_each(|request| request.fail(error));
+fn refuse(waiting: WaitingRequests, error: ReadError) -> Option<LiveActor<ProfileActor>> {
+    waiting.fail(error);
     None
 }

@@ -21,14 +21,14 @@ use tokio::sync::mpsc::UnboundedSender;
 pub(crate) use actor::ProfileActor;
 pub(crate) use roster_actor::{Observe, RosterActor};
 #[cfg(test)]
-pub(crate) use shard::Shard;
+pub(crate) use shard::{Shard, UnpackFault};
 
 use crate::flights::Flights;
 use crate::follower::Followers;
 use crate::load_queue::LoadQueue;
 use crate::priority::Pool;
 use crate::request::Request;
-use crate::roster::Roster;
+use crate::roster::{Roster, StartInShard};
 use crate::services::Services;
 use crate::shard_event::ShardEvent;
 use crate::shard_key::ShardKey;
@@ -45,7 +45,7 @@ pub(crate) struct Runtime {
     pub(crate) waiting_bytes: Arc<Pool>,
     pub(crate) shard_key: ShardKey,
     pub(crate) followers: Arc<Followers>,
-    // Unbounded, but every event was paid for: an outcome with a permit, a hydrated user with a place in the roster.
+    // Unbounded, but every event was paid for: an outcome with a permit, a hydrated or warm user with a place in the roster.
     pub(crate) shards: Vec<UnboundedSender<ShardEvent>>,
     pub(crate) live_actors: AtomicUsize,
     /// Set when the system stops. No write is accepted after it.
@@ -61,6 +61,14 @@ impl Runtime {
     /// Sends a request to its user. Never blocks. Returns the request if a queue is full.
     pub(crate) fn dispatch(&self, user: UserId, request: Request) -> Result<(), Box<Request>> {
         let sent = self.roster.dispatch(user, request, &self.services.commits);
-        sent.inspect_err(|_| self.services.metrics.mailbox_rejected.increment(1))
+        let start = sent.inspect_err(|_| self.services.metrics.mailbox_rejected.increment(1))?;
+        if let Some(StartInShard { shard, start }) = start {
+            // Without a barrier through the commit queue, which a load needs. An actor becomes warm only when each of its
+            // records has its outcome, so the bytes are the newest committed state. And they are the only copy: they were
+            // taken out of the user's entry, and nothing else can start the user until this event has been dealt with.
+            // A shard that has stopped needs no users: `Profiles::stop` refuses the requests that wait for them.
+            let _ = self.shards[usize::from(shard)].send(ShardEvent::WarmUserNeeded(start));
+        }
+        Ok(())
     }
 }

@@ -10,12 +10,12 @@ use domain::id::UserId;
 use tokio::sync::Notify;
 
 use super::Runtime;
-use crate::compact::Compactor;
 use crate::day_roller::DayRoller;
 use crate::error::ReadError;
 use crate::hot_ring::HotRing;
 use crate::profile::{Effects, Environment, ProfileState};
 use crate::request::Request;
+use crate::roster::WarmUser;
 use crate::slots::{SlotKey, Slots};
 
 /// The state of one shard, owned jointly by its actors and its RosterActor. No other thread sees it.
@@ -31,9 +31,21 @@ pub(crate) struct Shard {
     hot: RefCell<HotRing>,
     /// The actors with deferred patches.
     deferred: RefCell<Vec<SlotKey>>,
-    compactor: Compactor,
     /// Wakes the shard's tick task when there is a new policy.
     pub(super) policy_changed: Notify,
+    /// What is wrong with the next bytes of a warm user.
+    #[cfg(test)]
+    pub(crate) unpack_fault: Cell<Option<UnpackFault>>,
+}
+
+/// What can be wrong with the bytes of a warm user.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnpackFault {
+    /// They are not a state.
+    NotAState,
+    /// Unpacking panics.
+    Panics,
 }
 
 impl Shard {
@@ -41,7 +53,6 @@ impl Shard {
         let services = &runtime.services;
         let hot = HotRing::new(services.options.hot_actors_per_shard);
         let roller = DayRoller::new(services.today(), services.policy.load_full(), services.options.roll_ticks());
-        let compactor = Compactor;
         Rc::new(Self {
             runtime,
             index,
@@ -51,19 +62,15 @@ impl Shard {
             hand: Cell::new(0),
             hot: RefCell::new(hot),
             deferred: RefCell::default(),
-            compactor,
             policy_changed: Notify::new(),
+            #[cfg(test)]
+            unpack_fault: Cell::default(),
         })
     }
 
     /// Returns what an actor's state needs of the shard and the system.
     pub(super) fn environment(&self) -> Environment<'_> {
-        Environment {
-            services: &self.runtime.services,
-            shard: self.index,
-            tick: self.tick.get(),
-            compactor: &self.compactor,
-        }
+        Environment { services: &self.runtime.services, shard: self.index, tick: self.tick.get() }
     }
 
     /// Runs `work` on an actor's state, and carries out its effects. If it panics, that actor ends, and no other is
@@ -121,13 +128,30 @@ impl Shard {
         }
     }
 
-    /// Adds an actor to the hot ring. If the ring is full, the state of another actor is packed.
+    /// Adds an actor to the hot ring. If the ring is full, another actor leaves it.
     fn keep_hot(&self, slot: SlotKey) {
-        let slots = self.slots.borrow();
-        self.hot.borrow_mut().push(slot, |other| match slots.get(other) {
-            None => true,
-            Some(state) => state.try_borrow_mut().is_ok_and(|mut state| state.cool(&self.compactor)),
+        self.hot.borrow_mut().push(slot, |other| {
+            let other = self.slots.borrow().get(other);
+            other.is_none_or(|state| state.try_borrow_mut().is_ok_and(|mut state| self.cool(&mut state)))
         });
+    }
+
+    /// Takes an actor out of the hot ring, unless it was used since the ring's hand last passed. Returns whether it did.
+    ///
+    /// If nothing needs the actor, it ends at once, and the user is warm. An actor with subscribers goes on with a packed
+    /// head. One with a message or a pending commit goes on as it is, and comes back into the ring with the message, or with
+    /// the outcome: the hand need not pass it again and again. One that is needed in another way stays in the ring, as
+    /// nothing would bring it back.
+    fn cool(&self, state: &mut ProfileState) -> bool {
+        if state.take_second_chance() {
+            return false;
+        }
+        let comes_back = state.is_pending() || state.cell().has_messages();
+        let leaves = comes_back || state.pack_for_subscribers() || self.passivate(state);
+        if leaves {
+            state.leave_ring();
+        }
+        leaves
     }
 
     /// Takes the actors whose deferred patches are due now.
@@ -135,15 +159,35 @@ impl Shard {
         std::mem::take(&mut *self.deferred.borrow_mut())
     }
 
-    /// Ends an actor if nothing needs it: nothing is pending, it has no outlet, and no message waits. Its views stay valid,
-    /// as its head is the newest. Returns whether it ended.
+    /// Ends an actor if nothing needs it: nothing is pending, it has no outlet, and no message waits. The user becomes warm.
+    /// Its views stay valid, as its head is the newest. Returns whether it ended.
     pub(super) fn passivate(&self, state: &mut ProfileState) -> bool {
-        if !state.is_idle() || !self.runtime.roster.passivate(state.user(), state.cell()) {
+        // The second test saves the packing; the roster tests it again under its lock.
+        if !state.is_idle() || !state.cell().is_quiet() {
             return false;
         }
-        self.remove(state);
-        self.runtime.services.metrics.actors_passivated.increment(1);
+        let consent = state.cell().consent_bits();
+        let packed = state.packed();
+        let warm = packed.map(|(bytes, sequence)| WarmUser::new(bytes, sequence, self.index, consent));
+        let Some(dropped) = self.runtime.roster.passivate(state.user(), state.cell(), warm) else { return false };
+        self.end(state);
+        let metrics = &self.runtime.services.metrics;
+        metrics.actors_passivated.increment(1);
+        if dropped > 0 {
+            metrics.warm_dropped.increment(dropped as u64);
+        }
         true
+    }
+
+    /// Passivates the actor of a user. Returns whether it ended.
+    #[cfg(test)]
+    pub(crate) fn passivate_user(&self, user: &UserId) -> bool {
+        let states: Vec<_> = {
+            let slots = self.slots.borrow();
+            (0..slots.capacity()).filter_map(|index| slots.at(index)).collect()
+        };
+        let state = states.into_iter().find(|state| state.borrow().user() == user);
+        state.is_some_and(|state| self.passivate(&mut state.borrow_mut()))
     }
 
     /// Cuts an actor off from the roster, its views and its subscribers. Pending commits finish or fail by themselves;
@@ -151,12 +195,13 @@ impl Shard {
     pub(super) fn detach(&self, state: &mut ProfileState) {
         if !state.is_detached() {
             state.cell().retire();
-            self.remove(state);
+            self.runtime.roster.remove(state.user(), state.cell());
+            self.end(state);
         }
     }
 
-    fn remove(&self, state: &mut ProfileState) {
-        self.runtime.roster.remove(state.user(), state.cell());
+    /// Gives up the state of an actor that the roster does not hold any more.
+    fn end(&self, state: &mut ProfileState) {
         self.slots.borrow_mut().remove(state.slot());
         self.count_live(-1);
         state.detach();

@@ -78,6 +78,9 @@ impl Shard {
                 let fail = || self.for_each(|state, environment| state.fail_pending(environment));
                 turn.work_guarded("failing a lost group", fail).await;
             }
+            ShardEvent::WarmUserNeeded(start) => {
+                turn.work_guarded("starting a warm user", || self.start_warm(start)).await;
+            }
             // Left to the tick task: it takes long if many users are followed, and the outcomes behind it must not wait.
             ShardEvent::PolicyChanged => self.policy_changed.notify_one(),
             ShardEvent::HorizonMark(mark) => drop(mark),
@@ -96,6 +99,9 @@ impl Shard {
         if self.index == 0 {
             let services = &self.runtime.services;
             services.metrics.checkpoint_lag.set(services.permits.lag_bytes() as f64);
+            let warm = self.runtime.roster.warm_counters();
+            services.metrics.warm_users.set(warm.users as f64);
+            services.metrics.warm_bytes.set(warm.bytes as f64);
         }
         Upkeep {
             deferred: self.take_deferred().into_iter(),

@@ -348,22 +348,20 @@ fn beyond_the_maximum_the_longest_idle_actors_are_passivated() {
 }
 
 #[test]
-fn idle_actors_are_packed_and_unpack_to_the_same_view() {
+fn actors_beyond_the_hot_ring_become_warm_and_start_at_the_same_view() {
     run(async {
         let mut harness =
             Harness::start(Fixture::new(), Options { hot_actors_per_shard: 1, view_bytes: 0, ..by_hand() });
         for number in 0..5 {
             harness.apply(income(number, NOON, "0-2.5L")).await;
         }
-        let unpacked = |harness: &Harness| {
-            let slots = harness.shard.slots.borrow();
-            (0..slots.capacity()).filter(|at| slots.at(*at).is_some_and(|core| core.borrow().is_unpacked())).count()
-        };
-        assert_eq!(unpacked(&harness), 1);
+        let tiers =
+            |harness: &Harness| (harness.shard.slots.borrow().len(), harness.runtime.roster.warm_counters().users);
+        assert_eq!(tiers(&harness), (1, 4));
         for number in 0..5 {
             let view = harness.view(number, citizen(number)).await.expect("known");
             assert!(String::from_utf8_lossy(&view.body).contains("0-2.5L"));
-            assert_eq!(unpacked(&harness), 1);
+            assert_eq!(tiers(&harness), (1, 4));
         }
         assert_eq!(harness.apply(income(0, NOON + 1, "2.5L-5L")).await, Status::Applied { revision: 2 });
     });

@@ -14,6 +14,7 @@ use super::harness::{Harness, by_hand, run};
 use super::ram_store::RamStore;
 use crate::outlet::channel;
 use crate::reading::ReadCompleteness;
+use crate::roster::Form;
 use crate::{Options, ReadError, Subscription};
 
 /// A store that counts the look-ups, and fails as the test sets it.
@@ -119,29 +120,34 @@ async fn ask(harness: &mut Harness, store: &CountingStore, asked: UserId, questi
     Observation { answer, look_ups: (before_answer, count()), waited: (waited_for_commits, waited_for_loads) }
 }
 
-/// Returns two users who share with nobody, one live and one not, and an id that nobody has.
-async fn hidden_and_unknown(store: &Arc<CountingStore>, fixture: Fixture, options: Options) -> (Harness, [UserId; 3]) {
+/// Returns three users who share with nobody, a live, a cold and a warm one, and an id that nobody has.
+async fn hidden_and_unknown(store: &Arc<CountingStore>, fixture: Fixture, options: Options) -> (Harness, [UserId; 4]) {
     let ports = crate::Ports { store: store.clone(), ..fixture.ports() };
     let mut seeding = Harness::start(fixture.clone(), by_hand());
     seeding.apply(income(1, NOON, "0-2.5L")).await;
     seeding.apply(consent(NOON, "full", false)).await;
     seeding.apply(income(2, NOON, "0-2.5L")).await;
+    seeding.apply(income(4, NOON, "0-2.5L")).await;
     let mut harness = Harness::start_with(fixture, ports, options);
     harness.view(1, citizen(1)).await.expect("known");
-    (harness, [user(1), user(2), user(3)])
+    harness.view(4, citizen(4)).await.expect("known");
+    assert!(harness.shard.passivate_user(&user(4)));
+    let users = [user(1), user(2), user(4), user(3)];
+    assert_eq!(users.map(|user| harness.runtime.roster.form(&user)), [Form::Live, Form::Cold, Form::Warm, Form::Cold]);
+    (harness, users)
 }
 
 async fn all_alike(
     harness: &mut Harness,
     store: &CountingStore,
-    users: [UserId; 3],
+    users: [UserId; 4],
     question: Question,
 ) -> Observation {
     let mut seen = Vec::new();
     for asked in users {
         seen.push(ask(harness, store, asked, question).await);
     }
-    let last = seen.pop().expect("three were asked for");
+    let last = seen.pop().expect("four were asked for");
     assert!(seen.iter().all(|one| *one == last), "{question:?}: {seen:?}, and {last:?} for an unknown user");
     last
 }
@@ -228,7 +234,7 @@ fn no_caller_waits_for_an_answer_after_the_live_state_has_stopped() {
         assert_eq!(harness.results.try_recv().map(|result| result.index), Ok(waits), "it is refused");
         for asked in users {
             for viewer in [THIRD_PARTY, SERVICE] {
-                if asked == user(1) && viewer == SERVICE {
+                if [user(1), user(4)].contains(&asked) && viewer == SERVICE {
                     continue;
                 }
                 let profiles = harness.profiles.clone();
@@ -238,7 +244,7 @@ fn no_caller_waits_for_an_answer_after_the_live_state_has_stopped() {
                 assert_eq!(answer.await.expect("no panic"), Some(ReadError::Busy), "{asked:?}");
             }
         }
-        assert_eq!((harness.runtime.roster.hydrating(), harness.runtime.look_ups.taken()), (0, 0));
+        assert_eq!((harness.runtime.roster.starting(), harness.runtime.look_ups.taken()), (0, 0));
     });
 }
 
@@ -257,11 +263,11 @@ fn every_fault_looks_the_same_for_hidden_and_unknown_users() {
             let fixture = Fixture::new();
             let store = CountingStore::new(fixture.store.clone());
             let (mut harness, users) = hidden_and_unknown(&store, fixture, by_hand()).await;
-            store.damaged.lock().extend([user(1), user(2)]);
+            store.damaged.lock().extend([user(1), user(2), user(4)]);
             let damaged = all_alike(&mut harness, &store, users, question).await;
             assert_eq!(damaged.answer, Some(ReadError::Unknown), "{question:?}");
             store.damaged.lock().clear();
-            store.unavailable.lock().extend([user(1), user(2)]);
+            store.unavailable.lock().extend([user(1), user(2), user(4)]);
             let unavailable = all_alike(&mut harness, &store, users, question).await;
             assert_eq!(unavailable.answer, Some(ReadError::Unknown), "{question:?}");
         }
@@ -277,7 +283,7 @@ fn a_user_with_too_many_events_is_denied_like_an_unknown_user() {
         let (mut harness, users) = hidden_and_unknown(&store, fixture, tiny).await;
         for question in QUESTIONS {
             // The mailbox of the live user and the waiting requests of the other are full, reads included.
-            for number in [1, 2] {
+            for number in [1, 2, 4] {
                 for step in 0..4 {
                     harness.submit(income(number, NOON + 1 + step, "2.5L-5L"));
                     let profiles = harness.profiles.clone();

@@ -111,7 +111,7 @@ impl Harness {
     fn is_busy(&self) -> bool {
         let Runtime { services, roster, loads, look_ups, .. } = &*self.runtime;
         let is_reading = loads.has_past() || look_ups.taken() > 0;
-        services.permits.taken() > 0 || roster.hydrating() > 0 || !roster.is_quiet() || is_reading
+        services.permits.taken() > 0 || roster.starting() > 0 || !roster.is_quiet() || is_reading
     }
 
     /// Submits an event, runs all parts, and returns the result.

@@ -14,3 +14,4 @@ mod ram_store;
 mod random;
 mod reading;
 mod stop;
+mod warm;

@@ -15,7 +15,7 @@ async fn take_head(harness: &mut Harness) -> CommittedHead {
     let (answer, head) = tokio::sync::oneshot::channel();
     harness.runtime.dispatch(user(1), Request::GetHead(GetHead { answer })).expect("there is room");
     // Not settled: a held head is work that is under way.
-    while harness.runtime.roster.hydrating() > 0 {
+    while harness.runtime.roster.starting() > 0 {
         harness.committer.step(false);
         harness.load();
         harness.run_tasks(8).await;

@@ -134,6 +134,6 @@ fn an_event_whose_user_gets_no_actor_any_more_is_answered_busy() {
             assert_eq!(result.expect("it is answered").expect("a result").status, Status::Busy);
         }
         assert_eq!(commit.fixture.store.frames(&user(1)), 1, "durable, though not acknowledged");
-        assert_eq!(commit.profiles.runtime().roster.hydrating(), 0);
+        assert_eq!(commit.profiles.runtime().roster.starting(), 0);
     });
 }

@@ -31,6 +31,8 @@ pub struct Actors {
     pub day_roll_spread: Duration,
     /// Number of actors per shard that keep their assembled parts unpacked.
     pub hot_actors_per_shard: usize,
+    /// Maximum memory of warm users, in bytes.
+    pub warm_bytes: usize,
     /// Number of threads that load users from the store.
     pub hydration_threads: usize,
     /// Maximum number of users that wait to be loaded.
@@ -51,6 +53,7 @@ impl Actors {
             idle_passivate: keys.seconds("actors.idle_passivate_s", 1..=DAY_S)?,
             day_roll_spread: keys.seconds("actors.day_roll_spread_s", 1..=DAY_S)?,
             hot_actors_per_shard: keys.integer("actors.hot_actors_per_shard", 1..=MANY)?,
+            warm_bytes: keys.integer("actors.warm_bytes", 0..=TIB)?,
             hydration_threads: keys.integer("actors.hydration_threads", 1..=1_024)?,
             hydration_queue: keys.integer("actors.hydration_queue", 1..=MANY)?,
         })

@@ -11,6 +11,8 @@ use domain::state::UserState;
 use domain::table::LeafSet;
 
 use super::super::fixture::{Fixture, policy, user};
+use crate::compact;
+use crate::roster::PackedHead;
 use crate::{ReadError, Status, View};
 
 /// The durable states of each user: every state that the frames lead to.
@@ -60,6 +62,14 @@ impl Durable {
         for durable in &self.users {
             assert!(durable.acknowledged <= durable.head().map_or(0, |head| head.envelope.revision));
         }
+    }
+
+    /// Checks that the head of a warm user is the newest committed state.
+    pub(super) fn check_warm(&self, number: usize, packed: &PackedHead) {
+        let newest = self.head(number).expect("a warm user has a head");
+        assert_eq!(packed.sequence, newest.sequence, "a warm user is behind the journal");
+        let unpacked = compact::unpack(packed.bytes.clone()).expect("it was packed");
+        assert_eq!(serialize::view(&unpacked, LeafSet::ALL), serialize::view(newest, LeafSet::ALL));
     }
 
     pub(super) fn acknowledged(&self, number: usize) -> u64 {

@@ -17,6 +17,8 @@ use super::checks::Durable;
 use super::late_reader::LateReader;
 use super::subscriber::{Client, Subscriber};
 use crate::request::Request;
+use crate::roster::Form;
+use crate::runtime::UnpackFault;
 use crate::{Options, ReadError, Status, View};
 
 const USERS: usize = 3;
@@ -43,6 +45,10 @@ const COUNTED: &[&str] = &[
     "killed",
     "killed in flight",
     "passivated",
+    "became warm",
+    "started from memory",
+    "dropped to cold",
+    "unreadable",
     "failed groups",
     "refused",
     "restarts",
@@ -103,6 +109,10 @@ pub(super) struct Schedule {
     policy: usize,
     /// One in this many chances of a failure or a panic is taken.
     failure_odds: usize,
+    /// What the roster held for each user at the last check.
+    forms: [Form; USERS],
+    /// Whether the next warm user will not unpack.
+    is_unpack_broken: bool,
 }
 
 impl Schedule {
@@ -126,6 +136,8 @@ impl Schedule {
             tally: Tally::default(),
             policy: 0,
             failure_odds,
+            forms: [Form::Cold; USERS],
+            is_unpack_broken: false,
         }
     }
 
@@ -162,6 +174,7 @@ impl Schedule {
             26 if self.random.one_in(self.failure_odds) => self.fail_next_commit(),
             27 if self.random.one_in(self.failure_odds) => self.kill(),
             28 => self.tick(),
+            31 if self.random.one_in(self.failure_odds) => self.break_next_unpack(),
             29 if self.random.one_in(3) => self.change_clock_or_policy(),
             30 if self.random.one_in(12) => self.restart(),
             _ => self.receive(),
@@ -258,6 +271,35 @@ impl Schedule {
         self.tally.count_times("killed in flight", usize::from(self.harness.runtime.services.permits.taken() > 0));
     }
 
+    fn break_next_unpack(&mut self) {
+        let fault = self.random.pick(&[UnpackFault::NotAState, UnpackFault::Panics]);
+        self.harness.shard.unpack_fault.set(Some(fault));
+        self.is_unpack_broken = true;
+    }
+
+    /// Counts how users moved between the tiers, and checks the heads of warm users.
+    fn check_tiers(&mut self) {
+        for number in 0..USERS {
+            let roster = &self.harness.runtime.roster;
+            let form = roster.form(&user(number));
+            match (std::mem::replace(&mut self.forms[number], form), form) {
+                (Form::Live | Form::Starting, Form::Warm) => self.tally.count("became warm"),
+                (Form::Warm, Form::Starting | Form::Live) => self.tally.count("started from memory"),
+                (Form::Warm, Form::Cold) => self.tally.count("dropped to cold"),
+                _ => {}
+            }
+            if let Some(packed) = roster.packed(&user(number)) {
+                self.durable.check_warm(number, &packed);
+            }
+        }
+        let fault = self.harness.shard.unpack_fault.take();
+        if self.is_unpack_broken && fault.is_none() {
+            self.tally.count("unreadable");
+        }
+        self.is_unpack_broken = fault.is_some();
+        self.harness.shard.unpack_fault.set(fault);
+    }
+
     fn tick(&mut self) {
         let live = self.harness.shard.slots.borrow().len();
         self.harness.shard.on_tick();
@@ -293,11 +335,14 @@ impl Schedule {
         self.fixture.store.restart(self.random.below(4));
         self.harness = Harness::start(self.fixture.clone(), options(&mut self.random));
         self.durable.restart(&self.fixture);
+        self.forms = [Form::Cold; USERS];
+        self.is_unpack_broken = false;
         self.tally.count("restarts");
     }
 
     async fn check(&mut self) {
         self.durable.follow(&self.fixture);
+        self.check_tiers();
         while let Ok(result) = self.harness.results.try_recv() {
             let event = self.open.remove(&result.index).expect("one result for each event");
             match result.status {
@@ -357,6 +402,8 @@ fn options(random: &mut SeededRandom) -> Options {
         idle_passivate: if random.one_in(3) { Duration::ZERO } else { Duration::from_secs(86_400) },
         hot_actors_per_shard: 1 + random.below(2),
         hydration_queue: 1 + random.below(3),
+        // None, one or two, or all of the users fit.
+        warm_bytes: random.pick(&[0, 900, 1_500, 1 << 30]),
         ..by_hand()
     }
 }
