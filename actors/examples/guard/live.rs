@@ -37,7 +37,7 @@ pub(crate) async fn count(meter: &mut dyn Meter, people: &[Person]) -> std::io::
     // One actor alone keeps its state unpacked, so each event unpacks a state and packs another.
     let profiles = start(1)?;
     settle(&profiles, people).await;
-    acknowledge_rounds(meter, "acknowledgement, idle users", &profiles, people).await;
+    acknowledge_rounds(meter, "acknowledgement, warm users", &profiles, people).await;
     profiles.stop().await;
 
     let profiles = start(people.len())?;

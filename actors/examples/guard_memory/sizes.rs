@@ -30,8 +30,8 @@ pub(super) fn print(frames: Vec<u64>) -> io::Result<()> {
     print_distribution("packed state", packed_states());
     let system = actix_rt::System::new();
     let (users, hot) = (LIVE_USERS as usize, LIVE_USERS as usize);
-    println!("bytes {:.0} live actor, unpacked", system.block_on(live_bytes(users, hot))?);
-    println!("bytes {:.0} live actor, idle", system.block_on(live_bytes(users, 1))?);
+    println!("bytes {:.0} live actor", system.block_on(live_bytes(users, hot))?);
+    println!("bytes {:.0} warm user", system.block_on(live_bytes(users, 1))?);
     Ok(())
 }
 
@@ -65,7 +65,7 @@ fn events(users: u64) -> impl Iterator<Item = Vec<FeedEvent>> {
     })
 }
 
-/// Returns the bytes for each user of so many live actors, `hot` of which keep their state unpacked.
+/// Returns the bytes for each of so many users in memory, `hot` of which have an actor.
 async fn live_bytes(users: usize, hot: usize) -> io::Result<f64> {
     let profiles = live::start(hot)?;
     let before = allocated();
@@ -83,7 +83,7 @@ async fn live_bytes(users: usize, hot: usize) -> io::Result<f64> {
     drop(events);
     // The shards answer this after everything before it.
     let counters = profiles.observe().await;
-    assert_eq!(counters.live_actors, users, "every user has an actor");
+    assert_eq!(counters.live_actors + counters.warm_users, users, "every user is in memory");
     let bytes = allocated().saturating_sub(before) as f64 / users as f64;
     profiles.stop().await;
     Ok(bytes)
