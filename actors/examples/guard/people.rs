@@ -21,6 +21,8 @@ pub(crate) struct Person {
     pub(crate) user: UserId,
     /// The events before anything is counted.
     pub(crate) earlier: Vec<FeedEvent>,
+    /// The place of the first update among them.
+    pub(crate) first_update: usize,
     /// The events to count.
     pub(crate) updates: Vec<FeedEvent>,
     /// The same events as they arrive.
@@ -36,12 +38,14 @@ pub(crate) fn people(population: &Population, rules: &Rules) -> Vec<Person> {
 
 fn person(population: &Population, rules: &Rules, index: u64) -> Person {
     let user = population.user_id(index);
-    let first = population.first_events(index).into_iter();
-    let earlier = first.chain((0..EARLIER_UPDATES).map(|n| population.update(index, n)));
+    let first = population.first_events(index);
+    let first_update = first.len();
+    let earlier = first.into_iter().chain((0..EARLIER_UPDATES).map(|n| population.update(index, n)));
     let bodies: Vec<_> = (EARLIER_UPDATES..EARLIER_UPDATES + UPDATES).map(|n| population.update(index, n)).collect();
     Person {
         user: UserId::parse(&user).unwrap_or_else(|_| panic!("`{user}` is no user id")),
         earlier: earlier.map(|event| accept(&event, rules)).collect(),
+        first_update,
         updates: bodies.iter().map(|event| accept(event, rules)).collect(),
         bodies,
         leaf_updates: (0..UPDATES).map(|n| accept(&leaf_update(&user, n), rules)).collect(),

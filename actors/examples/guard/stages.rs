@@ -11,7 +11,7 @@ use domain::rules::Rules;
 use domain::state::UserState;
 use domain::table::LeafSet;
 
-use super::chain::{Step, context, new_user, steps};
+use super::chain::{Step, advance, context, new_user, steps};
 use super::meter::{Meter, measure};
 use super::people::Person;
 use crate::ports::{NOW, accept};
@@ -27,6 +27,7 @@ pub(crate) fn count(meter: &mut dyn Meter, people: &[Person], rules: &Rules) {
     record_of_change(meter, &updates, context);
     replay(meter, &updates);
     state_forms(meter, &updates);
+    events_of_packed_users(meter, people, context);
     patch(meter, &updates);
 }
 
@@ -90,6 +91,47 @@ fn state_forms(meter: &mut dyn Meter, steps: &[Step]) {
         record::unpack(std::mem::take(packed)).unwrap_or_else(|error| panic!("{error}"))
     });
     measure(meter, "view", &mut states, |state| serialize::view(state, LeafSet::ALL));
+}
+
+/// Counts what one event costs a user whose state is packed before and after it: later updates, which mostly come on the
+/// day of the one before them, and first ones, which come on another day.
+fn events_of_packed_users(meter: &mut dyn Meter, people: &[Person], context: &AssemblyContext<'_>) {
+    let later = |person: &Person| (person.earlier.clone(), person.updates.clone());
+    events_of_packed(meter, "event of a packed user", people.iter().map(later), context);
+    let first = |person: &Person| {
+        let (before, after) = person.earlier.split_at(person.first_update);
+        (before.to_vec(), after[..person.updates.len()].to_vec())
+    };
+    events_of_packed(meter, "event of a packed user, on a new day", people.iter().map(first), context);
+}
+
+fn events_of_packed(
+    meter: &mut dyn Meter,
+    name: &str,
+    people: impl Iterator<Item = (Vec<FeedEvent>, Vec<FeedEvent>)>,
+    context: &AssemblyContext<'_>,
+) {
+    let mut inputs = Vec::new();
+    for (before, counted) in people {
+        let mut state = None;
+        for event in &before {
+            advance(&mut state, event, context);
+        }
+        for event in counted {
+            inputs.extend(state.as_deref().map(|state| (record::pack(state), event.clone())));
+            advance(&mut state, &event, context);
+        }
+    }
+    measure(meter, name, &mut inputs, |(packed, event)| {
+        let state = record::unpack_own(std::mem::take(packed)).unwrap_or_else(|error| panic!("{error}"));
+        match apply(Some(&Arc::new(state)), new_user, event, context) {
+            ApplyOutcome::Changed(change) => {
+                let FinishedChange { state, record, .. } = change.finish(&event.user, NOW, 1);
+                Some((record::pack(&state), record))
+            }
+            ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => None,
+        }
+    });
 }
 
 fn patch(meter: &mut dyn Meter, steps: &[Step]) {
