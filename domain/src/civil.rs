@@ -32,7 +32,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Returns the date of a number of days since 1970-01-01, which must be within [`DAYS`].
-pub(crate) const fn date(days: i64) -> [u8; 10] {
+const fn date(days: i64) -> [u8; 10] {
     let since = days + 719_468;
     let (era, of_era) = (since.div_euclid(146_097), since.rem_euclid(146_097));
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -49,6 +49,49 @@ const fn two_digits(value: i64) -> [u8; 2] {
     [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
 }
 
+/// The dates of 2020 to 2039 in quotes, in a row: most dates are copied from here.
+static TABLE: &str = match std::str::from_utf8(&TABLE_BYTES) {
+    Ok(text) => text,
+    Err(_) => panic!("digits are text"),
+};
+static TABLE_BYTES: [u8; TABLE_DAYS * QUOTED] = table();
+const TABLE_DAYS: usize = 7_305;
+/// The length of a date in quotes.
+const QUOTED: usize = 12;
+const TABLE_START: i64 = 18_262;
+
+const fn table() -> [u8; TABLE_DAYS * QUOTED] {
+    let mut table = [b'"'; TABLE_DAYS * QUOTED];
+    let mut day = 0;
+    while day < TABLE_DAYS {
+        let text = date(TABLE_START + day as i64);
+        let mut at = 0;
+        while at < text.len() {
+            table[day * QUOTED + 1 + at] = text[at];
+            at += 1;
+        }
+        day += 1;
+    }
+    table
+}
+
+/// Returns the date in quotes; `None` if it is not among those that are made when the crate is compiled.
+pub(crate) fn quoted(days: i64) -> Option<&'static str> {
+    let position = days.wrapping_sub(TABLE_START) as u64 as usize;
+    if position < TABLE_DAYS { TABLE.get(position * QUOTED..(position + 1) * QUOTED) } else { None }
+}
+
+/// Appends the date of a number of days since 1970-01-01; returns `None` if it is not within [`DAYS`].
+pub(crate) fn push(out: &mut String, days: i64) -> Option<()> {
+    if let Some(quoted) = quoted(days) {
+        out.push_str(quoted.get(1..QUOTED - 1)?);
+        return Some(());
+    }
+    let text = DAYS.contains(&days).then(|| date(days))?;
+    out.push_str(std::str::from_utf8(&text).ok()?);
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,9 +102,15 @@ mod tests {
         for number in DAYS {
             let text = date(number);
             assert_eq!(parse(&text), Some(number));
-            assert_eq!(std::str::from_utf8(&text), Ok(&*day.to_string()));
+            let mut pushed = String::new();
+            assert_eq!(push(&mut pushed, number), Some(()));
+            assert_eq!((std::str::from_utf8(&text), pushed), (Ok(&*day.to_string()), day.to_string()));
             day = day.tomorrow().unwrap_or(day);
         }
+        assert_eq!(
+            (push(&mut String::new(), DAYS.start() - 1), push(&mut String::new(), DAYS.end() + 1)),
+            (None, None)
+        );
         for text in
             ["2026-02-29", "2026-13-01", "2026-00-01", "2026-01-00", "2026-01-1", "2026-01-011", "2026/01/01", ""]
         {

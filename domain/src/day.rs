@@ -22,6 +22,11 @@ impl Day {
         Self((instant.as_second() + offset).div_euclid(DAY_S) as i32)
     }
 
+    /// Returns the day in UTC that `micros` since the Unix epoch falls on.
+    pub(crate) fn in_utc(micros: i64) -> Self {
+        Self(micros.div_euclid(DAY_S * 1_000_000) as i32)
+    }
+
     /// Returns the day of a civil date.
     pub fn from_date(date: Date) -> Self {
         let epoch = Date::constant(1970, 1, 1);
@@ -36,7 +41,7 @@ impl Day {
     /// Appends `YYYY-MM-DD`. Later or earlier days than those of the years 0 to 9999 are the last or the first of them.
     pub(crate) fn push(self, out: &mut String) {
         let day = i64::from(self.0).clamp(*civil::DAYS.start(), *civil::DAYS.end());
-        out.push_str(std::str::from_utf8(&civil::date(day)).unwrap_or_default());
+        let _ = civil::push(out, day);
     }
 
     /// Returns the civil date.

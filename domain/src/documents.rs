@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::canonical::CanonicalJson;
+use crate::day::Day;
 use crate::event::{RegisterPath, RegisterWrite, SharedText};
 use crate::source::{Source, ValueKind};
 use crate::table::{Leaf, LeafSet};
@@ -45,6 +46,8 @@ pub(crate) trait StoredDocuments: Send + Sync {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SourceDocument {
     registers: Vec<Register>,
+    /// The newest `observed_at` of any register.
+    newest: Option<i64>,
 }
 
 /// A value or `withdrawn`, with its stamp; nothing older is kept.
@@ -108,7 +111,8 @@ impl SourceDocument {
             registers.sort_by(|a, b| a.key().cmp(&b.key()).then_with(|| b.compare_stamp(a)));
             registers.dedup_by(|a, b| a.key() == b.key());
         }
-        Self { registers }
+        let newest = registers.iter().map(|register| register.time).max();
+        Self { registers, newest }
     }
 
     /// Returns every register, in order.
@@ -118,17 +122,46 @@ impl SourceDocument {
 
     /// Returns the register of a path and kind.
     pub fn get(&self, path: &RegisterPath, kind: ValueKind) -> Option<&Register> {
-        let index = self.registers.binary_search_by(|register| register.key().cmp(&(path, kind))).ok()?;
+        let index = self.find(path, kind).ok()?;
         self.registers.get(index)
     }
 
-    /// Returns the newest `observed_at` of any register.
-    fn newest(&self) -> Option<i64> {
-        self.registers.iter().map(|register| register.time).max()
+    /// Returns the register of a scheme's overlay.
+    pub(crate) fn scheme_status(&self, id: &str) -> Option<&Register> {
+        let index = self.registers.binary_search_by(|register| match &register.path {
+            RegisterPath::SchemeStatus(found) => found.as_str().cmp(id),
+            RegisterPath::DeadlineDetails(_) | RegisterPath::DeadlineCompletion(_) => Ordering::Greater,
+            _ => Ordering::Less,
+        });
+        self.registers.get(index.ok()?)
     }
 
+    /// Returns the place of a register, or else the place at which it would be inserted.
+    fn find(&self, path: &RegisterPath, kind: ValueKind) -> Result<usize, usize> {
+        let RegisterPath::Leaf(leaf) = path else {
+            return self.registers.binary_search_by(|register| register.key().cmp(&(path, kind)));
+        };
+        // Most paths are leaves, which come before all others and are compared faster.
+        let place = |register: &Register| match register.path {
+            RegisterPath::Leaf(leaf) => (leaf as u16) << 8 | register.kind as u16,
+            _ => u16::MAX,
+        };
+        let wanted = (*leaf as u16) << 8 | kind as u16;
+        self.registers.binary_search_by(|register| place(register).cmp(&wanted))
+    }
+
+    /// Writes a register. What the newest of all was is replaced or evicted only by newer ones.
     fn write(&mut self, new: Register) -> WriteOutcome {
-        match self.registers.binary_search_by(|register| register.key().cmp(&new.key())) {
+        let time = new.time;
+        let outcome = self.put(new);
+        if outcome == WriteOutcome::Taken {
+            self.newest = self.newest.max(Some(time));
+        }
+        outcome
+    }
+
+    fn put(&mut self, new: Register) -> WriteOutcome {
+        match self.find(&new.path, new.kind) {
             Ok(index) => match new.compare_stamp(&self.registers[index]) {
                 Ordering::Greater => {
                     self.registers[index] = new;
@@ -192,7 +225,7 @@ impl SourceDocuments {
     /// Returns the newest `observed_at` of a source's registers, in microseconds since the Unix epoch.
     pub fn newest(&self, source: Source) -> Option<i64> {
         match &self.own[source as usize] {
-            Some(document) => document.newest(),
+            Some(document) => document.newest,
             None => self.stored.as_ref()?.newest(source),
         }
     }
@@ -228,9 +261,15 @@ impl SourceDocuments {
         if self.own[source as usize].is_none() {
             self.own[source as usize] = held.cloned();
         }
+        let document = Arc::make_mut(self.own[source as usize].get_or_insert_default());
+        let newest = document.newest;
+        let outcome = document.write(register);
+        self.written = self.written.or(write.path.leaves());
         // The trace is stored with days that count from the newest register of each source.
-        self.written = self.written.or(write.path.leaves()).or(LeafSet::only(Leaf::TrustSourceTrace));
-        Arc::make_mut(self.own[source as usize].get_or_insert_default()).write(register)
+        if document.newest.map(Day::in_utc) != newest.map(Day::in_utc) {
+            self.written.insert(Leaf::TrustSourceTrace);
+        }
+        outcome
     }
 
     /// Returns every document with its source.

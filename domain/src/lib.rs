@@ -33,6 +33,7 @@ pub mod profile;
 pub mod publication;
 pub mod record;
 pub mod schema;
+mod source_trace;
 pub mod state;
 
 pub mod access;

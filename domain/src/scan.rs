@@ -43,12 +43,36 @@ pub fn elements(array: &str) -> impl Iterator<Item = &str> {
 fn string_end(bytes: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
-        from += memchr2(b'"', b'\\', &bytes[from..])?;
+        from += find_quote(bytes.get(from..)?)?;
         if bytes[from] == b'"' {
             return Some(from);
         }
         from += 2;
     }
+}
+
+/// Returns the position of the first quote or backslash. Most strings end within a few words, which takes less than the
+/// call of a search that is faster on longer ones.
+pub(crate) fn find_quote(text: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // The lowest marked byte is a zero byte; marks above it may be false.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut words = text.chunks_exact(8);
+    for (index, word) in words.by_ref().take(4).enumerate() {
+        let word = u64::from_le_bytes(*word.first_chunk()?);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let passed = text.len().min(32) / 8 * 8;
+    let rest = &text[passed..];
+    let at = match rest.len() {
+        0..8 => rest.iter().position(|byte| matches!(byte, b'"' | b'\\')),
+        _ => memchr2(b'"', b'\\', rest),
+    };
+    at.map(|at| passed + at)
 }
 
 /// Returns where the value that begins at the start of `text` ends.

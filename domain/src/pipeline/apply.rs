@@ -92,10 +92,17 @@ pub fn apply(
     if merged.taken.is_empty() && before.is_some() {
         return if merged.is_duplicate { ApplyOutcome::Duplicate } else { ApplyOutcome::Unchanged };
     }
+    let mut touched = merged.touched;
+    let trust_stays = |state: &Arc<UserState>| {
+        enrich::trust::stays(event.source, &state.documents, &merged.documents, context.day, context.rules)
+    };
+    if !before.is_some_and(trust_stays) {
+        touched.insert(Member::Trust);
+    }
     let (id, person) = (event.id.clone(), event.person.clone());
     let applied = AppliedEvent { source: event.source, time: event.time, id, person, writes: merged.taken };
     let base = before.map_or_else(|| new_state(new_user(), context), |state| UserState::clone(state));
-    let change = step(base, before.is_none(), merged.documents, merged.touched, context);
+    let change = step(base, before.is_none(), merged.documents, touched, context);
     ApplyOutcome::Changed(Box::new(StateChange { event: Some(applied), ..change }))
 }
 

@@ -12,7 +12,8 @@ pub(super) struct Merged {
     pub(super) taken: Vec<RegisterWrite>,
     /// Whether a register already holds a stamp of this event.
     pub(super) is_duplicate: bool,
-    /// The members that must be assembled again.
+    /// The members that must be assembled again because of the registers that were written. The trust section also
+    /// follows the newest stamps.
     pub(super) touched: MemberSet,
 }
 
@@ -20,7 +21,6 @@ pub(super) struct Merged {
 pub(super) fn merge(mut documents: SourceDocuments, event: &FeedEvent) -> Merged {
     let mut taken = Vec::with_capacity(event.writes.len());
     let mut is_duplicate = false;
-    let before = documents.newest(event.source);
     let mut touched = MemberSet::default();
     for write in &event.writes {
         match documents.write(event.source, event.time, &event.id, write) {
@@ -31,10 +31,6 @@ pub(super) fn merge(mut documents: SourceDocuments, event: &FeedEvent) -> Merged
             WriteOutcome::Duplicate => is_duplicate = true,
             WriteOutcome::Superseded => {}
         }
-    }
-    if documents.newest(event.source) != before {
-        // source_trace and data_freshness_hours follow the newest stamp of every source.
-        touched.insert(Member::Trust);
     }
     Merged { documents, taken, is_duplicate, touched }
 }

@@ -24,6 +24,9 @@ pub enum DecodeError {
     },
 }
 
+/// No number of 64 bits takes more in LEB128.
+const MAX_VARINT_BYTES: usize = 10;
+
 pub(super) struct Writer(pub(super) Vec<u8>);
 
 impl Writer {
@@ -125,14 +128,17 @@ impl<'a> Reader<'a> {
 
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.u8()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
+        for (index, byte) in self.rest.iter().take(MAX_VARINT_BYTES).enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * index);
+            if *byte < 0x80 {
+                self.rest = &self.rest[index + 1..];
                 return Ok(value);
             }
         }
-        Err(DecodeError::Unknown { what: "number of more than 64 bits" })
+        match self.rest.len() {
+            0..MAX_VARINT_BYTES => Err(DecodeError::Truncated { doing: "a number" }),
+            _ => Err(DecodeError::Unknown { what: "number of more than 64 bits" }),
+        }
     }
 
     pub(super) fn signed(&mut self) -> Result<i64, DecodeError> {

@@ -2,10 +2,9 @@
 
 use crate::canonical::CanonicalJson;
 use crate::documents::SourceDocuments;
-use crate::event::RegisterPath;
 use crate::item_text::push_with_status;
 use crate::scan;
-use crate::source::{Source, ValueKind};
+use crate::source::Source;
 use crate::table::Leaf;
 
 pub(super) fn assemble(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)> {
@@ -14,9 +13,11 @@ pub(super) fn assemble(documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)
     let mut schemes = String::with_capacity(batch.as_bytes().len() + 16);
     let (mut eligible, mut applied, mut active, mut benefit) = (0, 0, 0, 0);
     schemes.push('[');
+    let overlays = documents.document(Source::Schemes);
     for text in scan::elements(batch.as_str()) {
         let scheme = SchemeFields::read(text);
-        let overlay = overlay(documents, scheme.id);
+        // An overlay wins, whatever the batch's time.
+        let overlay = overlays.and_then(|overlays| overlays.scheme_status(scheme.id)?.value.as_ref());
         let status = overlay.map_or(scheme.status, CanonicalJson::as_str);
         eligible += 1;
         applied += i64::from(matches!(status, "\"applied\"" | "\"under_review\"" | "\"approved\"" | "\"active\""));
@@ -60,10 +61,4 @@ impl<'a> SchemeFields<'a> {
         }
         scheme
     }
-}
-
-/// Returns the overlay of a scheme, whatever the batch's time.
-fn overlay<'a>(documents: &'a SourceDocuments, id: &str) -> Option<&'a CanonicalJson> {
-    let document = documents.document(Source::Schemes)?;
-    document.get(&RegisterPath::SchemeStatus(id.into()), ValueKind::Inferred)?.value.as_ref()
 }

@@ -4,7 +4,7 @@
 
 mod deadlines;
 mod eligibility;
-mod trust;
+pub(super) mod trust;
 mod winner;
 
 use crate::canonical::CanonicalJson;
@@ -17,6 +17,7 @@ use crate::rules::Rules;
 use crate::scan;
 use crate::source::Source;
 use crate::table::{Leaf, Member, MemberSet, Owner};
+use winner::SharingDocuments;
 
 /// Assembles one member. Completeness is not among them: it depends on all the others ([`completeness_pct`]).
 pub(super) fn assemble(member: Member, documents: &SourceDocuments, day: Day, rules: &Rules) -> Option<Section> {
@@ -40,17 +41,24 @@ pub(super) fn completeness_pct(profile: &Profile, rules: &Rules) -> Option<Secti
 
 /// Leaves that one source owns: its register's value.
 fn owned(member: Member, documents: &SourceDocuments) -> Vec<(Leaf, CanonicalJson)> {
-    let value = |leaf: Leaf| {
-        let Owner::Source(source) = leaf.field().owner else { return None };
-        Some((leaf, documents.owned(source, leaf)?.value.clone()?))
-    };
-    member.leaves().iter().filter_map(value).collect()
+    let mut leaves = Vec::with_capacity(member.leaves().len());
+    for leaf in member.leaves().iter() {
+        if let Owner::Source(source) = leaf.field().owner {
+            let value = documents.owned(source, leaf).and_then(|register| register.value.clone());
+            leaves.extend(value.map(|value| (leaf, value)));
+        }
+    }
+    leaves
 }
 
 /// Leaves that identity's address, metadata and self may write: the winner's value.
 fn shared(member: Member, documents: &SourceDocuments, rules: &Rules) -> Vec<(Leaf, CanonicalJson)> {
-    let winner = |leaf| Some((leaf, winner::winner(leaf, documents)?.register.value.clone()?));
-    let mut leaves: Vec<_> = member.leaves().iter().filter_map(winner).collect();
+    let sharing = SharingDocuments::new(documents);
+    let mut leaves = Vec::with_capacity(member.leaves().len());
+    for leaf in member.leaves().iter() {
+        let value = winner::winner(leaf, &sharing).and_then(|winner| winner.register.value.clone());
+        leaves.extend(value.map(|value| (leaf, value)));
+    }
     let slug = |wanted| leaves.iter().find(|(leaf, _)| *leaf == wanted).and_then(|(_, value)| value.plain_str());
     if let Some(district) = slug(Leaf::DemographicsDistrict) {
         let districts = slug(Leaf::DemographicsState).and_then(|state| rules.districts.get(state));

@@ -1,27 +1,56 @@
 //! Trust: what the trust source sent, how fresh the sources are, and a trace of them.
 
 use super::trust_register;
-use crate::canonical::{CanonicalJson, write_object};
+use crate::canonical::CanonicalJson;
 use crate::day::Day;
 use crate::documents::SourceDocuments;
 use crate::event::RegisterPath;
 use crate::rules::Rules;
 use crate::scan;
 use crate::source::Source;
+use crate::source_trace::{BY_NAME, TraceText};
 use crate::table::Leaf;
 
 pub(super) fn assemble(documents: &SourceDocuments, day: Day, rules: &Rules) -> Vec<(Leaf, CanonicalJson)> {
-    let newest: Vec<(Source, i64)> =
-        Source::ALL.into_iter().filter_map(|source| Some((source, documents.newest(source)?))).collect();
-    let oldest = newest.iter().filter(|(source, _)| begins_trust(*source)).map(|(_, time)| *time).min();
-    let Some(oldest) = oldest else { return Vec::new() };
-    let mut leaves = vec![(Leaf::TrustDataFreshnessHours, freshness_hours(oldest, day.start(&rules.zone)))];
+    let Some(oldest) = oldest(documents) else { return Vec::new() };
+    let freshness = CanonicalJson::number(tenths_of_hours(oldest, day.start(&rules.zone)) as f64 / 10.0);
+    let mut leaves = Vec::with_capacity(3);
+    leaves.push((Leaf::TrustDataFreshnessHours, freshness));
     let confidence = documents.owned(Source::Trust, Leaf::TrustOverallConfidence);
     if let Some(value) = confidence.and_then(|register| register.value.clone()) {
         leaves.push((Leaf::TrustOverallConfidence, value));
     }
-    leaves.push((Leaf::TrustSourceTrace, source_trace(documents, &newest, rules)));
+    leaves.push((Leaf::TrustSourceTrace, source_trace(documents, rules)));
     leaves
+}
+
+/// Returns whether the newest register of a source, which can be newer than `before`, leaves the trust section as it was.
+/// It mostly does: many events come on the day of the one before them.
+pub(in crate::pipeline) fn stays(
+    source: Source,
+    before: &SourceDocuments,
+    after: &SourceDocuments,
+    day: Day,
+    rules: &Rules,
+) -> bool {
+    let (old, new) = (before.newest(source), after.newest(source));
+    let (Some(old), Some(new)) = (old, new) else { return old == new };
+    if old == new {
+        return true;
+    }
+    if Day::at(old, &rules.zone) != Day::at(new, &rules.zone) {
+        return false;
+    }
+    // If all that is left is newer, this source alone held the oldest.
+    let oldest = oldest(after).filter(|oldest| begins_trust(source) && *oldest > old);
+    let start = day.start(&rules.zone);
+    oldest.is_none_or(|oldest| tenths_of_hours(oldest, start) == tenths_of_hours(old, start))
+}
+
+/// Returns the time of the source whose newest register is the oldest, among those that begin the trust section.
+fn oldest(documents: &SourceDocuments) -> Option<i64> {
+    let sources = Source::ALL.into_iter().filter(|source| begins_trust(*source));
+    sources.filter_map(|source| documents.newest(source)).min()
 }
 
 /// Returns whether the source begins the trust section. Consent and self alone make no trust section, and their age
@@ -30,46 +59,29 @@ fn begins_trust(source: Source) -> bool {
     !matches!(source, Source::Consent | Source::SelfEdit)
 }
 
-/// Hours from `oldest` to the day's start, rounded half up to one decimal, not below 0.
-fn freshness_hours(oldest: i64, day_start: i64) -> CanonicalJson {
+/// Tenths of hours from `oldest` to the day's start, rounded half up, not below 0.
+fn tenths_of_hours(oldest: i64, day_start: i64) -> i64 {
     const TENTH_MICROS: i64 = 360_000_000;
-    let tenths = ((day_start - oldest).max(0) + TENTH_MICROS / 2) / TENTH_MICROS;
-    CanonicalJson::number(tenths as f64 / 10.0)
+    ((day_start - oldest).max(0) + TENTH_MICROS / 2) / TENTH_MICROS
 }
 
-fn source_trace(documents: &SourceDocuments, newest: &[(Source, i64)], rules: &Rules) -> CanonicalJson {
+/// Returns the trace: for each source what the trust source sent, or else the day of its newest register.
+fn source_trace(documents: &SourceDocuments, rules: &Rules) -> CanonicalJson {
     let sent = trust_register(documents, &RegisterPath::Leaf(Leaf::TrustSourceTrace));
-    let mut sent: Vec<(&str, &str)> = sent.iter().flat_map(|sent| scan::members(sent.as_str())).collect();
-    let mut entries: Vec<(&str, Entry<'_>)> = Vec::with_capacity(Source::COUNT);
-    for (source, time) in newest {
-        let name = source.name();
-        match sent.iter().position(|(found, _)| *found == name) {
-            Some(place) => entries.push((name, Entry::Sent(sent.swap_remove(place).1))),
-            None => entries.push((name, Entry::Newest(verb(*source), Day::at(*time, &rules.zone)))),
+    let mut sent = sent.iter().flat_map(|sent| scan::members(sent.as_str())).peekable();
+    let mut text = TraceText::new();
+    for source in BY_NAME {
+        while let Some((name, value)) = sent.next_if(|(name, _)| *name < source.name()) {
+            text.push(name, value);
+        }
+        if let Some((name, value)) = sent.next_if(|(name, _)| *name == source.name()) {
+            text.push(name, value);
+        } else if let Some(newest) = documents.newest(source) {
+            text.push_day(source, verb(source), Day::at(newest, &rules.zone));
         }
     }
-    entries.extend(sent.into_iter().map(|(name, value)| (name, Entry::Sent(value))));
-    entries.sort_unstable_by_key(|(name, _)| *name);
-    let mut out = String::with_capacity(entries.len() * 40);
-    write_object(&mut out, entries, |out, entry| match entry {
-        Entry::Sent(value) => out.push_str(value),
-        Entry::Newest(verb, day) => {
-            out.push('"');
-            out.push_str(verb);
-            out.push('_');
-            day.push(out);
-            out.push('"');
-        }
-    });
-    CanonicalJson::from_canonical(out)
-}
-
-/// An entry of the trace.
-enum Entry<'a> {
-    /// What the trust source sent.
-    Sent(&'a str),
-    /// The verb and the day of the source's newest register.
-    Newest(&'static str, Day),
+    sent.for_each(|(name, value)| text.push(name, value));
+    text.finish()
 }
 
 fn verb(source: Source) -> &'static str {

@@ -3,13 +3,24 @@
 use std::cmp::Ordering;
 
 use super::{confidence, trust_register};
-use crate::documents::{Register, SourceDocuments};
+use crate::documents::{Register, SourceDocument, SourceDocuments};
 use crate::event::RegisterPath;
 use crate::source::Source;
 use crate::table::Leaf;
 
-/// The sources of shared leaves.
-const SHARING: [Source; 3] = [Source::Identity, Source::Metadata, Source::SelfEdit];
+/// The documents of the sources of shared leaves.
+pub(super) struct SharingDocuments<'a> {
+    all: &'a SourceDocuments,
+    sharing: [(Source, Option<&'a SourceDocument>); 3],
+}
+
+impl<'a> SharingDocuments<'a> {
+    /// Looks the documents up.
+    pub(super) fn new(all: &'a SourceDocuments) -> Self {
+        let sharing = [Source::Identity, Source::Metadata, Source::SelfEdit];
+        Self { all, sharing: sharing.map(|source| (source, all.document(source))) }
+    }
+}
 
 /// A register that holds a value for a path.
 #[derive(Clone, Copy)]
@@ -19,16 +30,16 @@ pub(super) struct Candidate<'a> {
 }
 
 /// Returns the winner of a shared leaf; `None` when no register holds a value. A withdrawn register is not a candidate.
-pub(super) fn winner<'a>(leaf: Leaf, documents: &'a SourceDocuments) -> Option<Candidate<'a>> {
+pub(super) fn winner<'a>(leaf: Leaf, documents: &SharingDocuments<'a>) -> Option<Candidate<'a>> {
     let path = RegisterPath::Leaf(leaf);
-    let registers = SHARING.into_iter().flat_map(|source| source.kinds().iter().map(move |kind| (source, *kind)));
-    let mut candidates = registers.filter_map(|(source, kind)| {
-        let register = documents.get(source, &path, kind)?;
-        register.value.is_some().then_some(Candidate { source, register })
+    let sharing = documents.sharing.iter().filter_map(|(source, document)| Some((*source, (*document)?)));
+    let mut candidates = sharing.flat_map(|(source, document)| {
+        let registers = source.kinds().iter().filter_map(|kind| document.get(&path, *kind));
+        registers.filter(|register| register.value.is_some()).map(move |register| Candidate { source, register })
     });
     let first = candidates.next()?;
     let Some(second) = candidates.next() else { return Some(first) };
-    let adjudication = trust_register(documents, &RegisterPath::SourceConfidence);
+    let adjudication = trust_register(documents.all, &RegisterPath::SourceConfidence);
     let compare = |a: &Candidate<'_>, b: &Candidate<'_>| -> Ordering {
         let by_rank = a.register.kind.rank().cmp(&b.register.kind.rank());
         let sure = |candidate: &Candidate<'_>| confidence(adjudication.as_ref(), candidate.source, leaf);

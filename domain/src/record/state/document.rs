@@ -130,21 +130,22 @@ pub(super) fn decode(chunk: &[u8], source: Source) -> Result<SourceDocument, Dec
     let text = ByteString::from(text);
     let part = |(start, end): Place| text.slice_ref(&text[start..end]);
     let ids: Vec<_> = stamps.into_iter().map(|(time, id)| (time, SharedText::from_stored(part(id)))).collect();
-    let registers = places.into_iter().map(|register| {
-        let (time, event_id) = ids.get(register.stamp).cloned().ok_or(DecodeError::Unknown { what: "stamp" })?;
-        let id = SharedText::from_stored(part(register.id));
-        let path = match register.path {
+    let mut registers = Vec::with_capacity(places.len());
+    for ReadRegister { path, kind, id, stamp, value } in places {
+        let (time, event_id) = ids.get(stamp).cloned().ok_or(DecodeError::Unknown { what: "stamp" })?;
+        let id = || SharedText::from_stored(part(id));
+        let path = match path {
             Path::Leaf(leaf) => RegisterPath::Leaf(leaf),
             Path::SourceConfidence => RegisterPath::SourceConfidence,
             Path::AggregatedMetrics => RegisterPath::AggregatedMetrics,
-            Path::SchemeStatus => RegisterPath::SchemeStatus(id),
-            Path::DeadlineDetails => RegisterPath::DeadlineDetails(id),
-            Path::DeadlineCompletion => RegisterPath::DeadlineCompletion(id),
+            Path::SchemeStatus => RegisterPath::SchemeStatus(id()),
+            Path::DeadlineDetails => RegisterPath::DeadlineDetails(id()),
+            Path::DeadlineCompletion => RegisterPath::DeadlineCompletion(id()),
         };
-        let value = register.value.map(|value| CanonicalJson::from_canonical(part(value)));
-        Ok(Register { path, kind: register.kind, time, event_id, value })
-    });
-    Ok(SourceDocument::from_stored(registers.collect::<Result<_, DecodeError>>()?))
+        let value = value.map(|value| CanonicalJson::from_canonical(part(value)));
+        registers.push(Register { path, kind, time, event_id, value });
+    }
+    Ok(SourceDocument::from_stored(registers))
 }
 
 /// Where a text is in the buffer.

@@ -6,16 +6,15 @@
 use super::super::codec::{DecodeError, Reader, Writer};
 use super::super::tokens;
 use super::registers::Registers;
-use crate::canonical::write_string;
+use crate::canonical::CanonicalJson;
 use crate::day::Day;
 use crate::item_text::{push_with_days, push_with_status};
 use crate::scan;
 use crate::source::Source;
+use crate::source_trace::{self, TraceText, VERBS};
 use crate::table::{Leaf, ValueType};
 
-const DAY_MICROS: i64 = 86_400_000_000;
-/// The verbs of a trace by the number under which they are stored.
-const VERBS: [&str; 3] = ["verified", "synced", "computed"];
+/// Where the bits of an entry of a trace begin that say its verb, and the days after the newest register.
 const VERB_AT: u8 = 4;
 const LATER_AT: u8 = 6;
 /// In place of the days after the newest register: the day follows.
@@ -138,15 +137,12 @@ pub(super) fn write_trace(out: &mut Writer, leaf: Leaf, value: &str, registers: 
     if leaf.field().value != ValueType::SourceTrace {
         return false;
     }
-    out.varint(scan::members(value).count() as u64);
-    for (name, entry) in scan::members(value) {
-        let Some(source) = Source::ALL.into_iter().find(|source| source.name() == name) else { return false };
-        let parts =
-            entry.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.split_once('_'));
-        let Some((verb, date)) = parts else { return false };
-        let verb = VERBS.iter().position(|known| *known == verb);
-        let (Some(verb), Some(day)) = (verb, Day::parse(date)) else { return false };
-        let head = source as u8 | (verb as u8) << VERB_AT;
+    let start = out.0.len();
+    // There are few sources, so that the number of entries takes one byte.
+    out.u8(0);
+    for entry in source_trace::entries(value) {
+        let Some((source, verb, day)) = entry else { return false };
+        let head = source as u8 | verb << VERB_AT;
         match newest_day(registers, source).and_then(|newest| day.0.checked_sub(newest)) {
             Some(later @ 0..=1) => out.u8(head | (later as u8) << LATER_AT),
             _ => {
@@ -154,18 +150,15 @@ pub(super) fn write_trace(out: &mut Writer, leaf: Leaf, value: &str, registers: 
                 out.signed(i64::from(day.0));
             }
         }
+        out.0[start] += 1;
     }
     true
 }
 
-pub(super) fn read_trace(
-    input: &mut Reader<'_>,
-    registers: &impl Registers,
-    out: &mut String,
-) -> Result<(), DecodeError> {
+pub(super) fn read_trace(input: &mut Reader<'_>, registers: &impl Registers) -> Result<CanonicalJson, DecodeError> {
     const DAMAGED: DecodeError = DecodeError::Unknown { what: "entry of a trace" };
-    out.push('{');
-    for entry in 0..input.count()? {
+    let mut text = TraceText::new();
+    for _ in 0..input.count()? {
         let byte = input.u8()?;
         let source = Source::from_number(byte & 15).ok_or(DAMAGED)?;
         let verb = VERBS.get(usize::from(byte >> VERB_AT & 3)).ok_or(DAMAGED)?;
@@ -173,21 +166,12 @@ pub(super) fn read_trace(
             OTHER_DAY => i32::try_from(input.signed()?).map_err(|_| DAMAGED)?,
             later => newest_day(registers, source).ok_or(DAMAGED)?.saturating_add(i32::from(later)),
         };
-        if entry > 0 {
-            out.push(',');
-        }
-        write_string(out, source.name());
-        out.push_str(":\"");
-        out.push_str(verb);
-        out.push('_');
-        Day(day).push(out);
-        out.push('"');
+        text.push_day(source, verb, Day(day));
     }
-    out.push('}');
-    Ok(())
+    Ok(text.finish())
 }
 
 /// Returns the day in UTC of a source's newest register, as days since 1970-01-01.
 fn newest_day(registers: &impl Registers, source: Source) -> Option<i32> {
-    i32::try_from(registers.newest(source)?.div_euclid(DAY_MICROS)).ok()
+    Some(Day::in_utc(registers.newest(source)?).0)
 }

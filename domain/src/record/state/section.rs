@@ -138,7 +138,7 @@ fn read_leaf(input: &mut Reader<'_>, leaf: Leaf, registers: &impl Registers) -> 
         }
         STATUSES => lists::read_statuses(input, leaf, registers, &mut text)?,
         DEADLINES => lists::read_deadlines(input, registers, &mut text)?,
-        TRACE => lists::read_trace(input, registers, &mut text)?,
+        TRACE => return lists::read_trace(input, registers),
         VALUE => input.with(|rest| tokens::decode(rest, &mut text))?,
         _ => return Err(DecodeError::Unknown { what: "code of a leaf" }),
     }

@@ -1,6 +1,6 @@
 //! Dates and instants as numbers.
 
-use super::bytes::{push_utf8, put_signed, take_signed};
+use super::bytes::{put_signed, take_signed};
 use super::codes::{DATE, INSTANT};
 use super::digits::pair;
 use crate::civil;
@@ -71,12 +71,12 @@ pub(super) fn take<'i>(code: u8, input: &'i [u8], out: &mut String) -> Option<&'
     let (value, rest) = take_signed(input)?;
     let Some(unit) = code.checked_sub(INSTANT) else {
         out.push_str(PREFIXES[usize::from(code - DATE) % PREFIXES.len()]);
-        push_date(out, value.checked_add(NEAR)?)?;
+        civil::push(out, value.checked_add(NEAR)?)?;
         return Some(rest);
     };
     let per_second = UNITS[usize::from(unit) % UNITS.len()];
     let (seconds, fraction) = (value.div_euclid(per_second), value.rem_euclid(per_second));
-    push_date(out, seconds.div_euclid(DAY_S) + NEAR)?;
+    civil::push(out, seconds.div_euclid(DAY_S) + NEAR)?;
     let of_day = seconds.rem_euclid(DAY_S) as usize;
     for (before, value) in ["T", ":", ":"].into_iter().zip([of_day / 3_600, of_day / 60 % 60, of_day % 60]) {
         out.push_str(before);
@@ -98,52 +98,13 @@ pub(super) fn take<'i>(code: u8, input: &'i [u8], out: &mut String) -> Option<&'
 pub(super) fn take_quoted<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
     let (value, rest) = take_signed(input)?;
     let day = value.checked_add(NEAR)?;
-    match in_table(day) {
+    match civil::quoted(day) {
         Some(quoted) => out.push_str(quoted),
         None => {
             out.push('"');
-            push_date(out, day)?;
+            civil::push(out, day)?;
             out.push('"');
         }
     }
     Some(rest)
-}
-
-/// The dates of 2020 to 2039 in quotes, in a row: most dates are copied from here.
-static TABLE: &str = match std::str::from_utf8(&TABLE_BYTES) {
-    Ok(text) => text,
-    Err(_) => panic!("digits are text"),
-};
-static TABLE_BYTES: [u8; TABLE_DAYS * QUOTED] = table();
-const TABLE_DAYS: usize = 7_305;
-/// The length of a date in quotes.
-const QUOTED: usize = 12;
-const TABLE_START: i64 = 18_262;
-
-const fn table() -> [u8; TABLE_DAYS * QUOTED] {
-    let mut table = [b'"'; TABLE_DAYS * QUOTED];
-    let mut day = 0;
-    while day < TABLE_DAYS {
-        let text = civil::date(TABLE_START + day as i64);
-        let mut at = 0;
-        while at < text.len() {
-            table[day * QUOTED + 1 + at] = text[at];
-            at += 1;
-        }
-        day += 1;
-    }
-    table
-}
-
-fn in_table(day: i64) -> Option<&'static str> {
-    let position = day.wrapping_sub(TABLE_START) as u64 as usize;
-    if position < TABLE_DAYS { TABLE.get(position * QUOTED..(position + 1) * QUOTED) } else { None }
-}
-
-fn push_date(out: &mut String, day: i64) -> Option<()> {
-    if let Some(quoted) = in_table(day) {
-        out.push_str(quoted.get(1..QUOTED - 1)?);
-        return Some(());
-    }
-    civil::DAYS.contains(&day).then(|| civil::date(day)).and_then(|text| push_utf8(out, &text))
 }

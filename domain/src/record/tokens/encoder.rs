@@ -2,12 +2,12 @@
 
 use memchr::memchr;
 
-use super::bytes::find_quote;
 use super::codes::{
     ARRAY, ARRAY_END, FALSE, LONG_ARRAY, LONG_OBJECT, MAX_DEPTH, NULL, OBJECT, OBJECT_END, RAW, SHAPE, TRUE,
 };
 use super::shapes::{NONE, OTHERWISE, SHAPES};
 use super::{bytes, number, phrases, text};
+use crate::scan::find_quote;
 
 /// Appends a value. Text that is not canonical JSON, or nests too deeply, is appended as it is.
 pub(super) fn put(out: &mut Vec<u8>, value: &str) {
