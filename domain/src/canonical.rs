@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::digits;
+
 /// One JSON value in canonical form. Cloning shares the bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct CanonicalJson(ByteString);
@@ -25,6 +27,9 @@ impl CanonicalJson {
 
     /// Creates an integer, which must be at most 2^53 in magnitude to be canonical.
     pub fn integer(value: i64) -> Self {
+        if let Some(digits) = digits::small(value) {
+            return Self(ByteString::from_static(digits));
+        }
         let mut text = String::with_capacity(8);
         write_integer(&mut text, value);
         Self(text.into())
@@ -109,7 +114,10 @@ pub(crate) fn write_object<'n, T>(
 
 /// Appends an integer.
 pub fn write_integer(out: &mut String, value: i64) {
-    let _ = write!(out, "{value}");
+    if value < 0 {
+        out.push('-');
+    }
+    digits::push_number(out, value.unsigned_abs());
 }
 
 /// Appends a finite number in the ECMAScript form that RFC 8785 asks for.
@@ -166,6 +174,8 @@ mod tests {
         ] {
             assert_eq!(CanonicalJson::number(value).as_str(), text);
         }
-        assert_eq!(CanonicalJson::integer(-12).as_str(), "-12");
+        for value in (-1_000..1_000).chain([i64::MIN, -100_000, 123_456, 1 << 53, i64::MAX]) {
+            assert_eq!(CanonicalJson::integer(value).as_str(), value.to_string());
+        }
     }
 }

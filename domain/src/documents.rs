@@ -212,6 +212,11 @@ impl SourceDocuments {
         self.own[source as usize].as_ref().or_else(|| self.stored.as_ref()?.document(source))
     }
 
+    /// Returns whether the source has a document.
+    pub(crate) fn has(&self, source: Source) -> bool {
+        self.own[source as usize].is_some() || self.packed(source).is_some()
+    }
+
     /// Returns the packed form of a document that was not written since it was unpacked.
     pub(crate) fn packed(&self, source: Source) -> Option<&[u8]> {
         if self.own[source as usize].is_some() { None } else { self.stored.as_ref()?.packed(source) }

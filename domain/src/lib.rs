@@ -13,6 +13,7 @@ pub mod mask_class;
 pub mod canonical;
 mod civil;
 pub mod day;
+mod digits;
 pub mod json;
 pub mod scan;
 pub mod sensitive;

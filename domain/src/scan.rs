@@ -11,7 +11,7 @@ pub fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
     std::iter::from_fn(move || {
         let name_end = 1 + string_end(rest.get(1..)?.as_bytes())?;
         let name = &rest[1..name_end];
-        let after = &rest[name_end + 2..];
+        let after = rest.get(name_end + 2..)?;
         let end = value_end(after);
         rest = after[end..].strip_prefix(',').unwrap_or("");
         Some((name, &after[..end]))
@@ -21,6 +21,13 @@ pub fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
 /// Returns the raw value of one member of a canonical object.
 pub fn member<'a>(object: &'a str, name: &str) -> Option<&'a str> {
     members(object).find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// Returns where a member of a canonical object begins: the index of the quote before its name.
+pub(crate) fn place(object: &str, name: &str) -> Option<usize> {
+    let (found, _) = members(object).find(|(found, _)| *found == name)?;
+    // The name is a slice of the object.
+    Some(found.as_ptr() as usize - object.as_ptr() as usize - 1)
 }
 
 /// Returns the content of a string member that holds no escape.
@@ -56,23 +63,22 @@ fn string_end(bytes: &[u8]) -> Option<usize> {
 pub(crate) fn find_quote(text: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    const WORDS: usize = 4;
     // The lowest marked byte is a zero byte; marks above it may be false.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let mut words = text.chunks_exact(8);
-    for (index, word) in words.by_ref().take(4).enumerate() {
-        let word = u64::from_le_bytes(*word.first_chunk()?);
+    let (mut rest, mut passed) = (text, 0);
+    while let Some((word, behind)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*word);
         let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
         if found != 0 {
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+            return Some(passed + found.trailing_zeros() as usize / 8);
+        }
+        (rest, passed) = (behind, passed + 8);
+        if passed == 8 * WORDS {
+            return memchr2(b'"', b'\\', rest).map(|at| passed + at);
         }
     }
-    let passed = text.len().min(32) / 8 * 8;
-    let rest = &text[passed..];
-    let at = match rest.len() {
-        0..8 => rest.iter().position(|byte| matches!(byte, b'"' | b'\\')),
-        _ => memchr2(b'"', b'\\', rest),
-    };
-    at.map(|at| passed + at)
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|at| passed + at)
 }
 
 /// Returns where the value that begins at the start of `text` ends.
@@ -89,15 +95,17 @@ fn value_end(text: &str) -> usize {
 fn nested_end(bytes: &[u8]) -> usize {
     let (mut depth, mut index) = (0, 0);
     while let Some(byte) = bytes.get(index) {
-        match byte {
-            b'"' => index += 1 + string_end(&bytes[index + 1..]).unwrap_or(0),
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            _ => {}
-        }
         index += 1;
-        if depth == 0 {
-            return index;
+        match byte {
+            b'"' => index += string_end(&bytes[index..]).map_or(0, |end| end + 1),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return index;
+                }
+            }
+            _ => {}
         }
     }
     bytes.len()
@@ -116,5 +124,29 @@ mod tests {
         assert_eq!(elements("[]").count() + members("{}").count(), 0);
         assert_eq!(text_member(r#"{"id":"x","n":1}"#, "id"), Some("x"));
         assert_eq!(text_member(r#"{"id":"x","n":1}"#, "n"), None);
+        assert_eq!(place(object, "d").map(|at| &object[at..at + 4]), Some(r#""d":"#));
+        assert_eq!(place(object, "c"), None, "it is not a member of the object itself");
+    }
+
+    #[test]
+    fn a_quote_or_a_backslash_is_found_at_every_place() {
+        for length in 0..80 {
+            let mut text = vec![b'x'; length];
+            assert_eq!(find_quote(&text), None);
+            for at in (0..length).rev() {
+                text[at] = if at % 3 == 0 { b'\\' } else { b'"' };
+                assert_eq!(find_quote(&text), Some(at), "of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_json_ends_without_a_panic() {
+        let object = r#"{"a":"x,\"}","b":[1,{"c":"]"}],"d":-1.5}"#;
+        for end in 0..object.len() {
+            for text in [&object[..end], &format!("{}}}", &object[..end]), &format!("[{}]", &object[..end])] {
+                let _ = members(text).count() + elements(text).count() + usize::from(place(text, "d").is_some());
+            }
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! A list whose items have an id can be long while an event changes one member of one item. A record then holds the
 //! pieces that changed, and refers to the rest.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::codec::{DecodeError, Reader, Writer};
@@ -15,6 +17,9 @@ use crate::table::{Leaf, ValueType};
 /// times, so this bounds the memory that a damaged edit can request.
 const MAX_VALUE_BYTES: usize = 4 << 20;
 
+/// Number of bytes that are compared at once.
+const BLOCK: usize = 16;
+
 /// The text that an edit of a leaf refers to.
 ///
 /// The two lists of deadlines share one base, so that an item that moves between them is not written again.
@@ -22,8 +27,8 @@ pub(super) struct Base {
     text: String,
     /// Where the first of the values in it ends.
     split: usize,
-    /// Where the leaf's own old value begins.
-    own: usize,
+    /// Where the leaf's own old value is.
+    own: Range<usize>,
 }
 
 impl Base {
@@ -35,9 +40,15 @@ impl Base {
             ValueType::Deadlines => (value(Leaf::DeadlinesOverdue), value(Leaf::DeadlinesUpcoming)),
             _ => return None,
         };
-        let own = if leaf == Leaf::DeadlinesUpcoming { first.len() } else { 0 };
-        let base = Self { text: [first, second].concat(), split: first.len(), own };
+        let (text, split) = ([first, second].concat(), first.len());
+        let own = if leaf == Leaf::DeadlinesUpcoming { split..text.len() } else { 0..split };
+        let base = Self { text, split, own };
         (!base.text.is_empty()).then_some(base)
+    }
+
+    /// Returns the leaf's own old value.
+    fn own_value(&self) -> &str {
+        &self.text[self.own.clone()]
     }
 
     /// Returns the values that make up the base text.
@@ -63,6 +74,7 @@ impl Edit {
         let mut builder = Builder::new(base);
         match leaf.field().value {
             ValueType::SourceTrace => builder.object(&base.text, target),
+            _ if builder.replace(base.own_value(), target) => {}
             ValueType::Schemes => builder.list("scheme_id", target)?,
             _ => builder.list("deadline_id", target)?,
         }
@@ -118,15 +130,17 @@ impl<'b> Builder<'b> {
     fn new(base: &'b Base) -> Self {
         let mut out = Writer(Vec::with_capacity(64));
         out.varint(base.text.len() as u64);
-        Self { base, out, insert: Vec::new(), start: base.own, end: base.own, last: 0 }
+        Self { base, out, insert: Vec::new(), start: base.own.start, end: base.own.start, last: 0 }
     }
 
     /// Appends `text` to the target, extending the current piece while the base continues with the same bytes.
     fn push(&mut self, text: &str) {
-        let mut text = text.as_bytes();
+        self.push_bytes(text.as_bytes());
+    }
+
+    fn push_bytes(&mut self, mut text: &[u8]) {
         if self.insert.is_empty() || self.end > self.start {
-            let behind = &self.base.text.as_bytes()[self.end..];
-            let common = text.iter().zip(behind).take_while(|(a, b)| a == b).count();
+            let common = common_start(text, &self.base.text.as_bytes()[self.end..]);
             self.end += common;
             text = &text[common..];
         }
@@ -141,7 +155,11 @@ impl<'b> Builder<'b> {
 
     /// Appends `piece`, a slice of the base, to the target.
     fn copy(&mut self, piece: &str) {
-        let (mut start, end) = self.range_of(piece);
+        let (start, end) = self.range_of(piece);
+        self.copy_range(start, end);
+    }
+
+    fn copy_range(&mut self, mut start: usize, end: usize) {
         if self.end > self.start {
             if start == self.end {
                 self.end = end;
@@ -174,6 +192,23 @@ impl<'b> Builder<'b> {
         self.start = self.end;
     }
 
+    /// Appends `target` if it is `old`, a slice of the base, with another text within one value: what is before it and
+    /// behind it are two pieces. Returns whether it is.
+    fn replace(&mut self, old: &'b str, target: &str) -> bool {
+        let before = common_start(old.as_bytes(), target.as_bytes());
+        let (old_rest, rest) = (&old.as_bytes()[before..], &target.as_bytes()[before..]);
+        let behind = common_end(old_rest, rest);
+        let changed = [old_rest, rest].map(|rest| &rest[..rest.len() - behind]);
+        if before == 0 || changed.iter().any(|changed| changed.contains(&b'"')) {
+            return false;
+        }
+        let (start, end) = self.range_of(old);
+        self.copy_range(start, start + before);
+        self.push_bytes(changed[1]);
+        self.copy_range(end - behind, end);
+        true
+    }
+
     /// Writes a list whose items are identified by the member `key`; `None` where an item has no such member.
     fn list(&mut self, key: &str, target: &str) -> Option<()> {
         let mut known: Vec<(&'b str, &'b str)> = Vec::new();
@@ -198,6 +233,9 @@ impl<'b> Builder<'b> {
 
     /// Appends the object `target`, comparing it with `old`, a slice of the base. Canonical members are sorted.
     fn object(&mut self, old: &'b str, target: &str) {
+        if self.replace(old, target) {
+            return;
+        }
         let mut known = scan::members(old).peekable();
         let mut before = "{";
         for (name, value) in scan::members(target) {
@@ -220,6 +258,21 @@ impl<'b> Builder<'b> {
         self.flush();
         self.out.0
     }
+}
+
+/// Returns how many bytes two texts begin with alike.
+fn common_start(a: &[u8], b: &[u8]) -> usize {
+    let (blocks_a, blocks_b) = (a.as_chunks::<BLOCK>().0, b.as_chunks::<BLOCK>().0);
+    let blocks = BLOCK * blocks_a.iter().zip(blocks_b).take_while(|(a, b)| a == b).count();
+    blocks + a[blocks..].iter().zip(&b[blocks..]).take_while(|(a, b)| a == b).count()
+}
+
+/// Returns how many bytes two texts end with alike.
+fn common_end(a: &[u8], b: &[u8]) -> usize {
+    let (blocks_a, blocks_b) = (a.as_rchunks::<BLOCK>().1, b.as_rchunks::<BLOCK>().1);
+    let blocks = BLOCK * blocks_a.iter().rev().zip(blocks_b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[..a.len() - blocks], &b[..b.len() - blocks]);
+    blocks + a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
 #[cfg(test)]

@@ -23,24 +23,25 @@ const OTHER_DAY: u8 = 2;
 /// Schemes of the batch with other statuses.
 pub(super) fn write_statuses(out: &mut Writer, leaf: Leaf, value: &str, registers: &impl Registers) -> bool {
     let Some(batch) = registers.owned(leaf).filter(|_| leaf.field().value == ValueType::Schemes) else { return false };
+    let Some(mut rest) = content(value) else { return false };
     let mut changed = Vec::new();
-    let (mut items, mut shown) = (scan::elements(batch.as_str()), scan::elements(value));
     let mut text = String::new();
-    for place in 0_u64.. {
-        match (items.next(), shown.next()) {
-            (None, None) => break,
-            (Some(item), Some(shown)) if item == shown => {}
-            (Some(item), Some(shown)) => {
-                let (Some(own), Some(status)) = (status(item), status(shown)) else { return false };
-                text.clear();
-                push_with_status(&mut text, item, own, status);
-                if text != shown {
-                    return false;
-                }
-                changed.push((place, status));
-            }
-            _ => return false,
-        }
+    for (place, item) in (0_u64..).zip(scan::elements(batch.as_str())) {
+        let begin = if place == 0 { Some(rest) } else { rest.strip_prefix(',') };
+        let Some(begin) = begin else { return false };
+        // Most schemes have the status of the batch.
+        let behind = begin.strip_prefix(item).or_else(|| {
+            let (own, status) = (status(item)?, status(begin)?);
+            text.clear();
+            push_with_status(&mut text, item, own, status);
+            changed.push((place, status));
+            begin.strip_prefix(text.as_str())
+        });
+        let Some(behind) = behind else { return false };
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        return false;
     }
     out.varint(changed.len() as u64);
     for (place, status) in changed {
@@ -50,6 +51,12 @@ pub(super) fn write_statuses(out: &mut Writer, leaf: Leaf, value: &str, register
     true
 }
 
+/// Returns what stands between the brackets of an array.
+fn content(array: &str) -> Option<&str> {
+    array.strip_prefix('[')?.strip_suffix(']')
+}
+
+/// Returns the status of the scheme that `scheme` is or begins with.
 fn status(scheme: &str) -> Option<&str> {
     scan::member(scheme, "application_status")
 }
@@ -89,19 +96,21 @@ pub(super) fn write_deadlines(out: &mut Writer, leaf: Leaf, value: &str, registe
     if leaf.field().value != ValueType::Deadlines {
         return false;
     }
+    let Some(mut rest) = content(value) else { return false };
     let details: Vec<_> = registers.deadline_details().collect();
     let mut items = Vec::new();
     let mut text = String::new();
-    for item in scan::elements(value) {
-        let id = scan::text_member(item, "deadline_id");
+    while !rest.is_empty() {
+        let begin = if items.is_empty() { Some(rest) } else { rest.strip_prefix(',') };
+        let Some(begin) = begin else { return false };
+        let id = scan::text_member(begin, "deadline_id");
         let place = id.and_then(|id| details.binary_search_by(|(other, _)| (*other).cmp(id)).ok());
-        let days = scan::member(item, "days_remaining").and_then(|days| days.parse().ok());
+        let days = scan::member(begin, "days_remaining").and_then(|days| days.parse().ok());
         let (Some(place), Some(days)) = (place, days) else { return false };
         text.clear();
         push_with_days(&mut text, details[place].1.as_str(), days);
-        if text != item {
-            return false;
-        }
+        let Some(behind) = begin.strip_prefix(text.as_str()) else { return false };
+        rest = behind;
         items.push((place, days));
     }
     out.varint(items.len() as u64);

@@ -54,7 +54,7 @@ pub fn pack(state: &UserState) -> Vec<u8> {
     let mut chunks = Vec::with_capacity(1024);
     write_head(&mut out, state);
     let documents = &state.documents;
-    let sources = Source::ALL.into_iter().filter(|source| documents.newest(*source).is_some());
+    let sources = Source::ALL.into_iter().filter(|source| documents.has(*source));
     out.varint(sources.clone().fold(0, |bits, source| bits | 1 << source as u64));
     for source in sources {
         let start = chunks.len();

@@ -2,8 +2,8 @@
 
 use super::bytes::{put_signed, take_signed};
 use super::codes::{DATE, INSTANT};
-use super::digits::pair;
 use crate::civil;
+use crate::digits::pair;
 
 /// What stands before a date. Append-only: stored bytes name a prefix by its position.
 pub(super) const PREFIXES: [&str; 4] = ["", "verified_", "synced_", "computed_"];

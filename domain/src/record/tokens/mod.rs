@@ -34,7 +34,6 @@ mod bytes;
 mod calendar;
 mod codes;
 mod decoder;
-mod digits;
 mod encoder;
 mod number;
 mod phrases;

@@ -2,7 +2,7 @@
 
 use super::bytes::take_byte;
 use super::codes::{HUNDREDTHS, INTEGER, INTEGER_8, INTEGER_16, INTEGER_END, NUMBER};
-use super::digits;
+use crate::digits;
 
 /// The characters of numbers.
 const CHARACTERS: &[u8; 14] = b"0123456789.-+e";

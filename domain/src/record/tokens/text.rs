@@ -4,7 +4,8 @@ use super::bytes::{push_utf8, put_varint, take_byte, take_counted, take_varint};
 use super::codes::{
     DATE, DATED, INSTANT_END, INTEGER, INTEGER_END, LONG_PHRASE_END, NAME, PINCODE, SLUG, TEXT, TOKEN, UUID,
 };
-use super::{calendar, digits, phrases, slug};
+use super::{calendar, phrases, slug};
+use crate::digits;
 
 const TOKEN_PREFIX: &str = "tok_";
 

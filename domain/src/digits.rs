@@ -39,22 +39,30 @@ const fn fractions() -> [u8; 400] {
 }
 
 /// Returns the two digits of a number below 100.
-pub(super) fn pair(value: usize) -> &'static str {
+pub(crate) fn pair(value: usize) -> &'static str {
     PAIRS.get(value * 2..value * 2 + 2).unwrap_or_default()
 }
 
 /// Returns "0.5" or "0.55" of a number of hundredths below 100.
-pub(super) fn fraction(hundredths: usize) -> &'static str {
+pub(crate) fn fraction(hundredths: usize) -> &'static str {
     let digits = 4 - usize::from(hundredths.is_multiple_of(10));
     FRACTIONS.get(hundredths * 4..hundredths * 4 + digits).unwrap_or_default()
 }
 
-/// Appends a number without zeros in front.
-pub(super) fn push_number(out: &mut String, value: u64) {
+/// Returns a number below 100 without zeros in front; `None` for any other.
+pub(crate) fn small(value: i64) -> Option<&'static str> {
     match value {
-        0..10 => out.push_str(pair(value as usize).split_at(1).1),
-        10..100 => out.push_str(pair(value as usize)),
-        _ => {
+        0..10 => Some(pair(value as usize).split_at(1).1),
+        10..100 => Some(pair(value as usize)),
+        _ => None,
+    }
+}
+
+/// Appends a number without zeros in front.
+pub(crate) fn push_number(out: &mut String, value: u64) {
+    match small(i64::try_from(value).unwrap_or(i64::MAX)) {
+        Some(digits) => out.push_str(digits),
+        None => {
             push_number(out, value / 100);
             out.push_str(pair((value % 100) as usize));
         }
