@@ -176,7 +176,10 @@ impl Profiles {
             runtime.ask_for(user, &subscription.viewer, runtime.ask(user, first)).await?
         };
         while let SubscribeOutcome::NeedsPast(revision) = outcome {
-            let past = self.past(user, revision).await?.map_or(CursorPast::OutOfReach, CursorPast::Profile);
+            let past = self
+                .past(user, revision)
+                .await?
+                .map_or(CursorPast::OutOfReach, |past| CursorPast::Profile(Box::new(past)));
             outcome = runtime.ask(user, request(past)).await?;
         }
         Ok(())

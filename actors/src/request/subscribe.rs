@@ -42,7 +42,7 @@ pub(crate) enum CursorPast {
     /// The store does not reach back to it.
     OutOfReach,
     /// It was read.
-    Profile(PastProfile),
+    Profile(Box<PastProfile>),
 }
 
 /// The result of [`Subscribe`].

@@ -236,7 +236,7 @@ fn read_time(input: &mut Reader<'_>) -> Result<i64, DecodeError> {
 /// to 9999, so that all numbers are far below.
 fn write_span(out: &mut Writer, micros: i64) {
     let micros = micros as u64;
-    out.varint(if micros.is_multiple_of(1000) { micros / 1000 << 1 | 1 } else { micros << 1 });
+    out.varint(if micros.is_multiple_of(1000) { ((micros / 1000) << 1) | 1 } else { micros << 1 });
 }
 
 fn read_span(input: &mut Reader<'_>) -> Result<i64, DecodeError> {
