@@ -43,7 +43,7 @@ pub(crate) fn load_past(
     guarded(|| {
         let mut rewind = Rewind::new(revision);
         store.load_history(user, revision, &mut rewind)?;
-        Ok(rewind.finish().past)
+        Ok(rewind.finish().past())
     })
 }
 

@@ -18,7 +18,7 @@ use domain::day::Day;
 use domain::id::ProfileId;
 use domain::pipeline::validate::validate;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply};
-use domain::port::store::Fold;
+use domain::port::store::{Fold, SideKind};
 use domain::record::{Replay, pack};
 use domain::rules::{Limits, Rules};
 use domain::source::Source;
@@ -106,8 +106,10 @@ fn bodies(users: Range<u64>) -> Result<Bodies, Box<dyn Error>> {
                 state = Some(finished.state);
             }
         }
-        bodies.states.extend(state.map(|state| pack(&state)));
-        bodies.histories.extend(Replay.fold(None, None, &frames)?.put.into_iter().map(|block| block.body));
+        let Some(state) = state.map(|state| pack(&state)) else { continue };
+        let blocks = Replay.keep_history(&state, None, &frames)?.put.into_iter();
+        bodies.histories.extend(blocks.filter(|record| record.key.kind == SideKind::HISTORY).map(|block| block.body));
+        bodies.states.push(state);
     }
     Ok(bodies)
 }

@@ -10,13 +10,11 @@ use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::id::{ProfileId, UserId};
 use domain::integrity::Hash;
-use domain::past::PastProfile;
 use domain::pipeline::{
     ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll, serialize,
 };
 use domain::port::journal::{Record, RecordKind};
-use domain::port::store::SideRecord;
-use domain::record::{Cause, Hydration, entries, pack, replay, unpack, unpack_own};
+use domain::record::{BlockRecord, Cause, Hydration, Rewind, pack, records, replay, unpack, unpack_own};
 use domain::state::UserState;
 use domain::table::LeafSet;
 use serde_json::Value;
@@ -182,22 +180,21 @@ fn check_history(
     if !new.is_empty() {
         stored.fold(new);
     }
-    let read = |block: &SideRecord| entries(&block.body).expect("a block reads");
-    let history: Vec<_> = stored.blocks.values().flat_map(read).collect();
-    let steps: Vec<_> = history.iter().map(|entry| (entry.base, entry.revision)).collect();
-    assert_eq!(
-        steps,
-        (1..=state.envelope.revision).map(|made| (made - 1, made)).collect::<Vec<_>>(),
-        "none is missing"
+    assert!(
+        stored.blocks.values().all(|block| records(&block.body).expect("it reads")[0].sequence == block.key.number)
     );
-    assert!(stored.blocks.values().all(|block| block.key.number == read(block)[0].revision));
-    assert!(history.iter().map(|entry| &entry.cause).eq(causes), "each revision has its cause");
-    let mut past = PastProfile::from_state(&state);
-    for (entry, hash) in history.iter().zip(hashes).rev() {
-        assert_eq!(past.profile_hash(), *hash, "the hash of revision {}", past.revision);
-        entry.undo(&mut past).expect("the entry follows");
+    let history: Vec<_> = stored.blocks.values().flat_map(|block| records(&block.body).expect("it reads")).collect();
+    assert!(history.iter().copied().eq(frames.iter().map(BlockRecord::from)), "history is the frames");
+    let origins = history.iter().filter_map(|record| record.origin().expect("a change"));
+    let (revisions, found): (Vec<_>, Vec<_>) = origins.map(|origin| (origin.revision, origin.cause)).unzip();
+    assert_eq!(revisions, (1..=state.envelope.revision).collect::<Vec<_>>(), "none is missing");
+    assert_eq!(found, causes, "each revision has its cause");
+    for (revision, hash) in (1..).zip(hashes) {
+        let mut rewind = Rewind::new(revision);
+        stored.visit(&mut rewind);
+        let past = rewind.finish().past().expect("it is reachable");
+        assert_eq!((past.revision, past.profile_hash()), (revision, *hash), "the hash of revision {revision}");
     }
-    assert_eq!(past.profile.present(), LeafSet::EMPTY, "undoing everything leaves nothing");
 }
 
 #[test]

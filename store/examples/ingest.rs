@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use domain::id::UserId;
 use domain::port::clock::Entropy;
 use domain::port::journal::{Record, RecordKind};
-use domain::port::store::{Fold, Folded, LoadVisitor, ProfileStore, SideKey, SideKind, SideRecord, StoreError};
+use domain::port::store::{Fold, LoadVisitor, ProfileStore, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 use rand::Rng;
 use store::{MasterKey, Store, StoreOptions};
 
@@ -28,22 +28,25 @@ const BLOCK_BYTES: usize = 4000;
 struct SizedFold;
 
 impl Fold for SizedFold {
-    fn fold(
-        &self,
-        _: Option<&[u8]>,
-        newest_block: Option<&SideRecord>,
-        frames: &[Record],
-    ) -> Result<Folded, StoreError> {
+    fn replay(&self, _: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
         let last = frames.last().map_or(&[][..], |record| &record.body);
-        let state = last.iter().copied().cycle().take(STATE_BYTES).collect();
-        let (mut key, mut body) = (SideKey { kind: SideKind::HISTORY, number: 1 }, Vec::new());
-        match newest_block {
-            Some(block) if block.body.len() > BLOCK_BYTES => key.number = block.key.number + 1,
-            Some(block) => (key, body) = (block.key, block.body.clone()),
-            None => {}
-        }
-        frames.iter().for_each(|record| body.extend_from_slice(&record.body));
-        Ok(Folded { state, put: vec![SideRecord { key, body }], remove: Vec::new() })
+        Ok(last.iter().copied().cycle().take(STATE_BYTES).collect())
+    }
+
+    fn keep_history(
+        &self,
+        state: &[u8],
+        open_block: Option<SideRecord>,
+        frames: &[Record],
+    ) -> Result<SideChanges, StoreError> {
+        let key = |kind, number| SideKey { kind, number };
+        let first = || SideRecord { key: key(SideKind::HISTORY, frames[0].sequence), body: Vec::new() };
+        let mut block = open_block.unwrap_or_else(first);
+        frames.iter().for_each(|record| block.body.extend_from_slice(&record.body));
+        let is_full = block.body.len() > BLOCK_BYTES;
+        let next = frames[0].sequence + frames.len() as u64;
+        let base = is_full.then(|| SideRecord { key: key(SideKind::BASE, next), body: state.to_vec() });
+        Ok(SideChanges { put: [block].into_iter().chain(base).collect(), remove: Vec::new() })
     }
 }
 
@@ -134,6 +137,14 @@ struct Discard;
 impl LoadVisitor for Discard {
     fn checkpoint(&mut self, _: Option<Vec<u8>>) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn needs_history(&self) -> bool {
+        false
+    }
+
+    fn base(&mut self, _: Vec<u8>) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     fn block(&mut self, _: &[u8]) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use domain::access::Consent;
 use domain::id::UserId;
 use domain::past::PastProfile;
 use domain::port::store::{ProfileStore, StoreError};
-use domain::record::{Rewind, RewindResult};
+use domain::record::Rewind;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
@@ -74,8 +74,9 @@ impl ProfileCache {
     fn load(&self, user: &UserId, revision: u64) -> Result<Option<Arc<CachedProfile>>, StoreError> {
         let mut rewind = Rewind::with_later_consents(revision);
         let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(unknown_user)?;
-        let RewindResult { past, later } = rewind.finish();
-        Ok(past.map(|past| Arc::new(CachedProfile { past, later, newest })))
+        let rewound = rewind.finish();
+        let past = rewound.past();
+        Ok(past.map(|past| Arc::new(CachedProfile { past, later: rewound.later, newest })))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::id::UserId;
 use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
 use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
-use domain::port::store::{Fold, LoadVisitor, ProfileStore, StoreError};
+use domain::port::store::{Fold, LoadVisitor, ProfileStore, SideKind, StoreError};
 use domain::record;
 use domain::state::UserState;
 use parking_lot::Mutex;
@@ -93,9 +93,10 @@ impl RamStore {
 
     /// Returns the causes of a user's revisions, oldest first.
     pub(super) fn causes(&self, user: &UserId) -> Vec<record::Cause> {
-        let folded = record::Replay.fold(None, None, &self.0.lock().frames[user]).expect("frames fold");
-        let entries = folded.put.iter().flat_map(|block| record::entries(&block.body).expect("a block"));
-        entries.map(|entry| entry.cause).collect()
+        let log = self.0.lock();
+        let origins =
+            log.frames[user].iter().filter_map(|frame| record::BlockRecord::from(frame).origin().expect("a change"));
+        origins.map(|origin| origin.cause).collect()
     }
 
     /// Lets the journal work again. Of the records of unknown fate, the first `kept` turn out to be durable.
@@ -159,10 +160,13 @@ impl ProfileStore for RamStore {
         let log = self.0.lock();
         let Some(frames) = log.frames.get(user).filter(|frames| !frames.is_empty()) else { return Ok(None) };
         let (old, new) = frames.split_at(frames.len() / 2);
-        let folded = if old.is_empty() { None } else { Some(record::Replay.fold(None, None, old)?) };
-        let (state, blocks) = folded.map(|folded| (folded.state, folded.put)).unzip();
-        visitor.checkpoint(state)?;
-        blocks.iter().flatten().rev().try_for_each(|block| visitor.block(&block.body))?;
+        let state = if old.is_empty() { None } else { Some(record::Replay.replay(None, old)?) };
+        visitor.checkpoint(state.clone())?;
+        if let Some(state) = state.filter(|_| visitor.needs_history()) {
+            let blocks = record::Replay.keep_history(&state, None, old)?.put;
+            let blocks = blocks.iter().filter(|record| record.key.kind == SideKind::HISTORY);
+            blocks.clone().try_for_each(|block| visitor.block(&block.body))?;
+        }
         new.iter().try_for_each(|record| visitor.frame(record))?;
         Ok(Some(frames.len() as u64))
     }

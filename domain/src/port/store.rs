@@ -13,17 +13,24 @@ pub trait LoadVisitor {
     /// The visitor cannot read the body. The load ends with this error, as with those of the other methods.
     fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError>;
 
-    /// Visits the body of a history block. Blocks come before all frames, the newest first. When a checkpoint runs during
-    /// the load, blocks may hold revisions that are newer than the state, and newer than the frames.
+    /// Returns whether the visitor needs history before the state that it has received.
+    fn needs_history(&self) -> bool {
+        true
+    }
+
+    /// Visits the state before the first record of a history block, and returns whether the visitor can begin with that
+    /// block. Blocks begin with the last one that it accepted, or with the oldest one.
+    ///
+    /// # Errors
+    /// See [`Self::checkpoint`].
+    fn base(&mut self, state: Vec<u8>) -> Result<bool, StoreError>;
+
+    /// Visits the body of a history block. Blocks come before all frames, the oldest first. When a checkpoint runs during
+    /// the load, blocks may hold records that are newer than the state, and newer than the frames.
     ///
     /// # Errors
     /// See [`Self::checkpoint`].
     fn block(&mut self, body: &[u8]) -> Result<(), StoreError>;
-
-    /// Returns whether the visitor needs an older history block than those that it has seen.
-    fn needs_history(&self) -> bool {
-        true
-    }
 
     /// Visits a frame since the checkpoint. Frames come in the order of their sequences.
     ///
@@ -46,8 +53,8 @@ pub trait ProfileStore: Send + Sync {
     /// The stored bytes could not be read, or are not what was written.
     fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError>;
 
-    /// Loads a user as [`Self::load`] does, with the history blocks that may hold a revision after `since`. Every such
-    /// revision is in one of them or in the frames.
+    /// Loads a user as [`Self::load`] does, with history from a base that the visitor accepts on. The revision `since` and
+    /// every later one is in a base, in a block or in the frames, or made by one of their records.
     ///
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.
@@ -85,9 +92,14 @@ pub enum StoreError {
 pub struct SideKind(u8);
 
 impl SideKind {
-    /// A run of a user's revisions, numbered by its first one. The block with the greatest number is the newest, and the
-    /// only one that may still grow.
+    /// A history block: a run of a user's records, numbered by the sequence of its first one. The block with the greatest
+    /// number is the newest, and the only one that may still grow.
     pub const HISTORY: Self = Self::new(1);
+
+    /// A base: the state before the first record of the history block with the same number. It is written when the block
+    /// before that one is full, so a block grows only until there is a base with a greater number. Without it, reading
+    /// begins with an older block.
+    pub const BASE: Self = Self::new(2);
 
     /// Returns the kind with a number from 1 to 63.
     ///
@@ -128,27 +140,30 @@ pub struct SideRecord {
     pub body: Vec<u8>,
 }
 
-/// How frames fold into a state: the one rule that the checkpoint shares with hydration.
+/// How frames fold into a state and a history.
 pub trait Fold: Send + Sync {
-    /// Folds `frames` of one user into `state`, and their changes into the user's side records.
-    ///
-    /// `newest_block` is the user's newest history block, as the last fold left it.
+    /// Replays `frames` of one user over the packed `state`, and returns the packed state after them.
     ///
     /// # Errors
     /// A body is not in a known format, or a record is of an unknown kind.
-    fn fold(
+    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError>;
+
+    /// Adds `frames` of one user to the history. `state` is the packed state after the last of them; `open_block` is the
+    /// user's newest history block, unless that is full.
+    ///
+    /// # Errors
+    /// The block is not in a known format, or a record is of an unknown kind.
+    fn keep_history(
         &self,
-        state: Option<&[u8]>,
-        newest_block: Option<&SideRecord>,
+        state: &[u8],
+        open_block: Option<SideRecord>,
         frames: &[Record],
-    ) -> Result<Folded, StoreError>;
+    ) -> Result<SideChanges, StoreError>;
 }
 
-/// The result of a fold. State and side records become durable together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folded {
-    /// The new state body.
-    pub state: Vec<u8>,
+/// The changes of a user's side records. They become durable together with the state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SideChanges {
     /// The side records that are new or changed, in the order of their keys.
     pub put: Vec<SideRecord>,
     /// The side records that no longer exist.

@@ -1,12 +1,7 @@
 //! Why a revision was made.
 
-use super::codec::{DecodeError, Reader, Writer};
 use crate::event::SharedText;
 use crate::source::Source;
-
-const ROLL: u8 = 0;
-const FEED: u8 = 1;
-const PERSON: u8 = 2;
 
 /// The cause of a revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,38 +24,4 @@ pub enum Cause {
         /// The id that the server gave to the event.
         event_id: SharedText,
     },
-}
-
-impl Writer {
-    pub(super) fn cause(&mut self, cause: &Cause) {
-        let (source, event_id) = match cause {
-            Cause::Roll => return self.u8(ROLL),
-            Cause::Feed { source, event_id } => {
-                self.u8(FEED);
-                (source, event_id)
-            }
-            Cause::Person { person, source, event_id } => {
-                self.u8(PERSON);
-                self.bytes(person.as_str().as_bytes());
-                (source, event_id)
-            }
-        };
-        self.u8(*source as u8);
-        self.bytes(event_id.as_str().as_bytes());
-    }
-}
-
-impl Reader<'_> {
-    pub(super) fn cause(&mut self) -> Result<Cause, DecodeError> {
-        match self.u8()? {
-            ROLL => Ok(Cause::Roll),
-            FEED => Ok(Cause::Feed { source: self.source()?, event_id: self.text()? }),
-            PERSON => Ok(Cause::Person { person: self.text()?, source: self.source()?, event_id: self.text()? }),
-            _ => Err(DecodeError::Unknown { what: "cause" }),
-        }
-    }
-
-    pub(super) fn source(&mut self) -> Result<Source, DecodeError> {
-        Source::from_number(self.u8()?).ok_or(DecodeError::Unknown { what: "source" })
-    }
 }

@@ -26,9 +26,9 @@
 //! ```
 
 use super::FORMAT;
+use super::block::BlockRecord;
 use super::cause::Cause;
 use super::codec::{DecodeError, Reader, Writer};
-use super::entry::HistoryEntry;
 use super::leaf_value::{LeafValue, set_leaves};
 use super::parts::Parts;
 use crate::day::Day;
@@ -38,8 +38,9 @@ use crate::id::ProfileId;
 use crate::integrity::LazyTree;
 use crate::port::journal::{Record, RecordKind};
 use crate::profile::{Envelope, Profile};
+use crate::source::Source;
 use crate::state::{NewGeneration, UserState};
-use crate::table::{Leaf, LeafSet, Member};
+use crate::table::{Leaf, Member};
 
 const NEW_GENERATION: u8 = 1;
 const REVISED: u8 = 2;
@@ -123,11 +124,9 @@ pub(crate) fn encode(
 }
 
 /// Reads the change in a record.
-pub(super) fn decode(record: &Record) -> Result<StoredChange, DecodeError> {
-    if record.kind != RecordKind::CHANGE {
-        return Err(DecodeError::Unknown { what: "kind of record" });
-    }
-    let mut input = Reader::new(&record.body);
+pub(super) fn decode(record: BlockRecord<'_>) -> Result<StoredChange, DecodeError> {
+    check_kind(record.kind)?;
+    let mut input = Reader::new(record.body);
     if input.u8()? != FORMAT {
         return Err(DecodeError::Unknown { what: "record format" });
     }
@@ -155,8 +154,13 @@ pub(super) fn decode(record: &Record) -> Result<StoredChange, DecodeError> {
     Ok(StoredChange { generation, sequence, new_generation, day, rules, policy, event, revised })
 }
 
+/// Refuses records of other kinds than changes.
+pub(super) fn check_kind(kind: RecordKind) -> Result<(), DecodeError> {
+    if kind == RecordKind::CHANGE { Ok(()) } else { Err(DecodeError::Unknown { what: "kind of record" }) }
+}
+
 fn decode_event(input: &mut Reader) -> Result<AppliedEvent, DecodeError> {
-    let source = input.source()?;
+    let source = Source::from_number(input.u8()?).ok_or(DecodeError::Unknown { what: "source" })?;
     let (time, id) = (input.signed()?, input.text()?);
     let writes = (0..input.count()?).map(|_| {
         let (path, kind) = input.path()?;
@@ -187,31 +191,18 @@ fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revise
     Ok(Revised { envelope, salt_count, leaves })
 }
 
-impl StoredChange {
-    /// Returns the history entry of the change from `before` to `after`: the leaves that it set, with their previous
-    /// values. `None` for a change that made no revision.
-    pub(super) fn entry(&self, before: Option<&UserState>, after: &UserState) -> Option<HistoryEntry> {
-        let Revised { envelope, leaves, .. } = self.revised.as_ref()?;
-        let old = |leaf: Leaf| {
-            let value = before.and_then(|before| before.profile.get(leaf));
-            LeafValue::between(leaf, &after.profile, value)
-        };
-        let changed: LeafSet = leaves.iter().map(|(leaf, _)| *leaf).collect();
-        let changed_at = |member: Member| before.map_or(0, |before| before.salts.changed_at[member as usize]);
-        Some(HistoryEntry {
-            base: envelope.revision - 1,
-            revision: envelope.revision,
-            cause: self.cause(),
-            generated_at: envelope.generated_at,
-            assembly_latency_micros: envelope.assembly_latency_micros,
-            day: self.day,
-            salt_count_before: before.map_or(0, |before| before.salts.count),
-            before: leaves.iter().map(|(leaf, _)| (*leaf, old(*leaf))).collect(),
-            changed_before: changed.members().map(|member| (member, changed_at(member))).collect(),
-        })
+impl Revised {
+    /// Gives the leaves of the consent their values. They are never stored as edits of others.
+    pub(super) fn set_consents(&self, profile: &mut Profile) -> Result<(), DecodeError> {
+        let is_consent = |(leaf, _): &&(Leaf, LeafValue)| leaf.field().member == Member::Consent;
+        let leaves: Vec<_> = self.leaves.iter().filter(is_consent).cloned().collect();
+        if leaves.is_empty() { Ok(()) } else { set_leaves(profile, &leaves) }
     }
+}
 
-    fn cause(&self) -> Cause {
+impl StoredChange {
+    /// Returns why the change was made.
+    pub(super) fn cause(&self) -> Cause {
         match &self.event {
             None => Cause::Roll,
             Some(AppliedEvent { source, id, person, .. }) => {
@@ -276,5 +267,5 @@ impl StoredChange {
 /// # Errors
 /// The record is not a change of this format, or does not follow `before`.
 pub fn replay(before: Option<UserState>, record: &Record) -> Result<UserState, DecodeError> {
-    decode(record)?.apply(before)
+    decode(record.into())?.apply(before)
 }

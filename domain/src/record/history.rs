@@ -1,19 +1,17 @@
 //! Hydration, and the fold of frames into a state and a history.
 //!
-//! History goes backwards: an entry holds the values that a revision's leaves had before it, so that the profile of any
-//! revision is the head with the entries after that revision undone.
+//! History goes forwards: it keeps the records themselves, and the state before some of them. Any revision is such a
+//! state with the records up to that revision replayed.
 
-use bytes::Bytes;
-
-use super::change::decode;
-use super::codec::{DecodeError, Writer};
-use super::entry::write_entry;
-use super::{HistoryEntry, pack, replay, unpack};
+use super::block::append;
+use super::change::check_kind;
+use super::codec::DecodeError;
+use super::{pack, replay, unpack};
 use crate::port::journal::Record;
-use crate::port::store::{Fold, Folded, LoadVisitor, SideKey, SideKind, SideRecord, StoreError};
+use crate::port::store::{Fold, LoadVisitor, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 use crate::state::UserState;
 
-/// How many bytes a block grows to before the next one begins, uncompressed.
+/// The least number of bytes of a full block, uncompressed.
 const BLOCK_BYTES: usize = 16 * 1024;
 
 /// Folds a user's stored bodies into the user's state as they are loaded.
@@ -42,6 +40,14 @@ impl LoadVisitor for Hydration {
         Ok(())
     }
 
+    fn needs_history(&self) -> bool {
+        false
+    }
+
+    fn base(&mut self, _: Vec<u8>) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     fn block(&mut self, _: &[u8]) -> Result<(), StoreError> {
         Ok(())
     }
@@ -58,64 +64,43 @@ impl LoadVisitor for Hydration {
 pub struct Replay;
 
 impl Fold for Replay {
-    fn fold(
+    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
+        let mut state = state.map(|packed| unpack(packed.to_vec())).transpose()?;
+        for frame in frames {
+            state = Some(replay(state, frame)?);
+        }
+        let state = state.ok_or(DecodeError::Truncated { doing: "a user without frames" })?;
+        Ok(pack(&state))
+    }
+
+    /// Appends the frames to the open block. A block that is full then is closed by writing the base of the next one, which
+    /// is `state`. A block grows at least to the size of the state, so that bases take at most about as much as blocks.
+    fn keep_history(
         &self,
-        state: Option<&[u8]>,
-        newest_block: Option<&SideRecord>,
+        state: &[u8],
+        open_block: Option<SideRecord>,
         frames: &[Record],
-    ) -> Result<Folded, StoreError> {
-        Ok(fold(state, newest_block, frames)?)
+    ) -> Result<SideChanges, StoreError> {
+        let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(SideChanges::default()) };
+        let key = |kind, number| SideKey { kind, number };
+        let new_block = || SideRecord { key: key(SideKind::HISTORY, first.sequence), body: Vec::new() };
+        let SideRecord { key: block_key, mut body } = open_block.unwrap_or_else(new_block);
+        body.reserve(frames.iter().map(|frame| frame.body.len() + 8).sum());
+        for frame in frames {
+            check_kind(frame.kind)?;
+            body = append(body, frame.into());
+        }
+        let is_full = body.len() >= BLOCK_BYTES.max(state.len());
+        let mut put = vec![SideRecord { key: block_key, body }];
+        if is_full {
+            put.push(SideRecord { key: key(SideKind::BASE, last.sequence + 1), body: state.to_vec() });
+        }
+        Ok(SideChanges { put, remove: Vec::new() })
     }
 }
 
 impl From<DecodeError> for StoreError {
     fn from(error: DecodeError) -> Self {
         Self::Damaged { what: error.to_string() }
-    }
-}
-
-fn fold(state: Option<&[u8]>, newest_block: Option<&SideRecord>, frames: &[Record]) -> Result<Folded, DecodeError> {
-    let mut state = state.map(|packed| unpack(Bytes::copy_from_slice(packed))).transpose()?;
-    let mut blocks = GrowingBlocks::new(newest_block);
-    for frame in frames {
-        let change = decode(frame)?;
-        let before = state.clone();
-        let next = change.apply(state)?;
-        if let Some(entry) = change.entry(before.as_ref(), &next) {
-            blocks.add(&entry);
-        }
-        state = Some(next);
-    }
-    let state = state.ok_or(DecodeError::Truncated { doing: "a user without frames" })?;
-    Ok(Folded { state: pack(&state), put: blocks.changed, remove: Vec::new() })
-}
-
-/// The history blocks that a fold changes.
-struct GrowingBlocks<'a> {
-    /// The newest block, until an entry is added.
-    newest: Option<&'a SideRecord>,
-    changed: Vec<SideRecord>,
-}
-
-impl<'a> GrowingBlocks<'a> {
-    fn new(newest: Option<&'a SideRecord>) -> Self {
-        Self { newest, changed: Vec::new() }
-    }
-
-    /// Adds an entry to the newest block, or to a new one if that is full.
-    fn add(&mut self, entry: &HistoryEntry) {
-        let has_room = |block: &&SideRecord| block.body.len() < BLOCK_BYTES;
-        if let Some(block) = self.newest.take().filter(has_room) {
-            self.changed.push(block.clone());
-        }
-        if self.changed.last().as_ref().is_none_or(|block| !has_room(block)) {
-            let key = SideKey { kind: SideKind::HISTORY, number: entry.revision };
-            self.changed.push(SideRecord { key, body: Vec::new() });
-        }
-        if let Some(SideRecord { body, .. }) = self.changed.last_mut() {
-            let mut out = Writer(std::mem::take(body));
-            write_entry(&mut out, entry);
-            *body = out.0;
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! A leaf's value as a frame or a history entry holds it.
+//! A leaf's value as a record holds it.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ const EDITED: u8 = 0x80;
 
 /// A value that a leaf gets.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LeafValue(Stored);
+pub(super) struct LeafValue(Stored);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Stored {

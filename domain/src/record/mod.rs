@@ -3,11 +3,11 @@
 //! A change records both the registers that were written and the resulting leaves, so replay does not depend on the
 //! rules: even after the code or the settings have changed, a revision is restored exactly as it was published.
 
+mod block;
 mod cause;
 mod change;
 mod codec;
 mod edit;
-mod entry;
 mod history;
 mod leaf_value;
 mod parts;
@@ -16,13 +16,12 @@ mod state;
 mod step;
 mod tokens;
 
+pub use block::{BlockRecord, RevisionOrigin, records};
 pub use cause::Cause;
 pub(crate) use change::encode;
 pub use change::replay;
 pub use codec::DecodeError;
-pub use entry::{HistoryEntry, entries};
 pub use history::{Hydration, Replay};
-pub use leaf_value::LeafValue;
 pub use rewind::{Rewind, RewindResult};
 pub use state::{pack, unpack, unpack_own};
 pub use step::{FrameStep, RevisionStep, follow};

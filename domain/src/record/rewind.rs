@@ -1,47 +1,65 @@
-//! The profile of a past revision.
+//! The state of a past revision.
 
+use super::block::{BlockRecord, records};
 use super::change::decode;
 use super::codec::DecodeError;
-use super::entry::entries;
 use super::unpack;
 use crate::access::Consent;
 use crate::past::PastProfile;
 use crate::port::journal::Record;
 use crate::port::store::{LoadVisitor, StoreError};
+use crate::profile::Profile;
 use crate::state::UserState;
+use crate::table::Member;
 
-/// Reconstructs a past revision of a user while the history is loaded.
+/// Reconstructs a past revision of a user while the history is loaded: replays records forwards, from a base or from the
+/// first record on.
 #[derive(Debug)]
 pub struct Rewind {
     revision: u64,
     to_head: bool,
-    state: Option<UserState>,
-    /// The profile while entries are undone, from the checkpoint's revision backwards.
-    walking: Option<PastProfile>,
-    /// Whether an entry between the checkpoint and the revision is missing.
-    has_gap: bool,
-    past: Option<PastProfile>,
-    /// The consents of the checkpoint and the revisions before it, newest first, and of those after it.
-    before: Vec<(u64, Consent)>,
-    after: Vec<(u64, Consent)>,
+    /// The state of the checkpoint, if history before it is needed. Replay continues from it if the blocks do not reach it.
+    checkpoint: Option<UserState>,
+    /// The sequence of the last record.
+    sequence: u64,
+    phase: Phase,
+    past: Option<UserState>,
+    later: Vec<(u64, Consent)>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Records are replayed over this state, `None` before the first one.
+    Replaying(Option<Box<UserState>>),
+    /// The revision was passed. Of the records, only what they say about the consent is read, into this profile.
+    ReadingConsents(Profile),
+    /// A record is missing before the revision.
+    Gap,
 }
 
 /// The result of a [`Rewind`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RewindResult {
-    /// The profile at the revision; `None` if the loaded pieces do not reach it: it is newer than the newest frame,
-    /// older than the generation, or before the requested history.
-    pub past: Option<PastProfile>,
+    /// The state at the revision, with the documents that it had then or before the next revision; `None` if the loaded pieces do not reach it: it is newer than the newest frame, older than
+    /// the generation, or before the history that is there.
+    pub state: Option<UserState>,
     /// The consents that the user had after the revision, oldest first, as far back as the loaded pieces reach. Of
     /// consecutive equal consents, only the first is listed.
     pub later: Vec<(u64, Consent)>,
 }
 
+impl RewindResult {
+    /// Returns the profile at the revision.
+    pub fn past(&self) -> Option<PastProfile> {
+        self.state.as_ref().map(PastProfile::from_state)
+    }
+}
+
 impl Rewind {
     /// Goes back to `revision`, and needs nothing that came after it.
     pub fn new(revision: u64) -> Self {
-        let (before, after) = (Vec::new(), Vec::new());
-        Self { revision, to_head: false, state: None, walking: None, has_gap: false, past: None, before, after }
+        let (phase, past, later) = (Phase::Replaying(None), None, Vec::new());
+        Self { revision, to_head: false, checkpoint: None, sequence: 0, phase, past, later }
     }
 
     /// Goes back to `revision`, and looks at the consents after it up to the newest frame.
@@ -51,96 +69,136 @@ impl Rewind {
 
     /// Returns what the loaded pieces contain.
     pub fn finish(mut self) -> RewindResult {
-        self.before.reverse();
-        self.before.append(&mut self.after);
-        self.before.dedup_by_key(|(_, consent)| *consent);
-        RewindResult { past: self.past, later: self.before }
+        self.leave_history();
+        RewindResult { state: self.past, later: self.later }
     }
 
-    /// Undoes the entries of one block, which is older than those before it. Each entry leads to its base, so entries
-    /// may stand for several revisions; a revision that lies within one cannot be reached.
-    fn undo(&mut self, body: &[u8]) -> Result<(), DecodeError> {
-        let Some(mut now) = self.walking.take() else { return Ok(()) };
-        for entry in entries(body)?.iter().rev().filter(|entry| entry.revision > self.revision) {
-            // A block may have grown since the checkpoint was read.
-            if entry.revision > now.revision {
-                continue;
-            }
-            if entry.revision < now.revision {
-                self.has_gap = true;
-                now.revision = entry.revision;
-            }
-            note(&mut self.before, entry.revision, now.profile.consent());
-            if self.has_gap {
-                // The profile can no longer be reconstructed, but the consents can.
-                entry.undo_consent(&mut now)?;
-            } else {
-                entry.undo(&mut now)?;
-            }
+    /// Continues with `state`. Its revision may be the one that is looked for, or a later one.
+    fn start(&mut self, state: UserState) {
+        self.sequence = state.sequence;
+        let revision = state.envelope.revision;
+        if revision < self.revision {
+            self.phase = Phase::Replaying(Some(Box::new(state)));
+            return;
         }
-        if now.revision == self.revision && !self.has_gap {
-            self.past = Some(now);
-        } else {
-            self.walking = Some(now);
+        self.phase = Phase::ReadingConsents(consents_of(&state.profile));
+        if revision > self.revision {
+            self.note(revision, state.consent());
+        } else if revision > 0 {
+            self.past = Some(state);
+        }
+    }
+
+    /// Continues with the state of the checkpoint if the history before it has a gap.
+    fn leave_history(&mut self) {
+        if let Some(state) = self.checkpoint.take()
+            && (self.sequence < state.sequence || matches!(self.phase, Phase::Gap))
+        {
+            self.start(state);
+        }
+    }
+
+    fn note(&mut self, revision: u64, consent: Consent) {
+        if self.later.last().is_none_or(|(_, last)| *last != consent) {
+            self.later.push((revision, consent));
+        }
+    }
+
+    fn step(&mut self, record: BlockRecord<'_>) -> Result<(), DecodeError> {
+        let change = decode(record)?;
+        match &mut self.phase {
+            Phase::Replaying(state) => {
+                let next = change.apply(state.take().map(|state| *state))?;
+                self.start(next);
+            }
+            Phase::ReadingConsents(profile) => {
+                if record.sequence != self.sequence + 1 {
+                    return Err(DecodeError::Unknown { what: "predecessor" });
+                }
+                self.sequence = record.sequence;
+                if let Some(revised) = &change.revised {
+                    revised.set_consents(profile)?;
+                    let (revision, consent) = (revised.envelope.revision, profile.consent());
+                    self.note(revision, consent);
+                }
+            }
+            Phase::Gap => {}
         }
         Ok(())
     }
 }
 
-/// Adds a consent while going back in time. Of consecutive equal consents, only the oldest is kept.
-fn note(consents: &mut Vec<(u64, Consent)>, revision: u64, consent: Consent) {
-    match consents.last_mut() {
-        Some(newer) if newer.1 == consent => newer.0 = revision,
-        _ => consents.push((revision, consent)),
-    }
+/// Returns a profile of nothing but the consent.
+fn consents_of(profile: &Profile) -> Profile {
+    let mut consents = Profile::default();
+    consents.replace(Member::Consent, profile.section(Member::Consent).cloned());
+    consents
+}
+
+/// Returns whether a record is the first one of its generation.
+fn is_first(record: BlockRecord<'_>) -> Result<bool, DecodeError> {
+    Ok(decode(record)?.new_generation.is_some())
 }
 
 impl LoadVisitor for Rewind {
     fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError> {
-        let to_head = self.to_head;
-        *self = Self { to_head, ..Self::new(self.revision) };
-        self.state = state.map(unpack).transpose()?;
-        if let Some(state) = &self.state {
-            if state.envelope.revision == self.revision {
-                self.past = Some(PastProfile::from_state(state));
-            } else if state.envelope.revision > self.revision {
-                self.walking = Some(PastProfile::from_state(state));
-                // A revision before the first has no profile.
-                self.has_gap = self.revision < state.salts.first_revision;
-            }
+        *self = Self { to_head: self.to_head, ..Self::new(self.revision) };
+        let Some(state) = state.map(unpack).transpose()? else { return Ok(()) };
+        let is_past = (state.salts.first_revision..state.envelope.revision).contains(&self.revision);
+        if is_past {
+            self.checkpoint = Some(state);
+        } else {
+            self.start(state);
         }
         Ok(())
     }
 
-    fn block(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        Ok(self.undo(body)?)
+    fn needs_history(&self) -> bool {
+        self.checkpoint.is_some()
     }
 
-    fn needs_history(&self) -> bool {
-        self.walking.as_ref().is_some_and(|past| past.revision > self.revision)
+    fn base(&mut self, state: Vec<u8>) -> Result<bool, StoreError> {
+        let state = unpack(state)?;
+        let is_before = state.envelope.revision <= self.revision;
+        if is_before {
+            self.start(state);
+        }
+        Ok(is_before)
+    }
+
+    fn block(&mut self, body: &[u8]) -> Result<(), StoreError> {
+        for record in records(body)? {
+            // The load may have begun with an older block than the base is of.
+            if record.sequence <= self.sequence {
+                continue;
+            }
+            if self.is_done() {
+                break;
+            }
+            let follows = match self.sequence {
+                0 => is_first(record)?,
+                last => record.sequence == last + 1,
+            };
+            if !follows {
+                self.phase = Phase::Gap;
+                break;
+            }
+            self.step(record)?;
+        }
+        Ok(())
     }
 
     fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
-        let change = decode(record)?;
-        let next = change.apply(self.state.take())?;
-        let made = change.revised.as_ref().map(|revised| revised.envelope.revision);
-        if made == Some(self.revision) {
-            self.past = Some(PastProfile::from_state(&next));
+        self.leave_history();
+        // Blocks may be newer than the frames.
+        if record.sequence > self.sequence {
+            self.step(record.into())?;
         }
-        if let Some(made) = made.filter(|made| *made > self.revision)
-            && self.after.last().is_none_or(|(_, consent)| *consent != next.consent())
-        {
-            self.after.push((made, next.consent()));
-        }
-        self.state = Some(next);
         Ok(())
     }
 
     fn is_done(&self) -> bool {
-        // Frames are newer than the checkpoint, so they cannot help to reach a revision before it.
-        !self.to_head && (self.past.is_some() || self.walking.is_some())
+        // What comes after the revision cannot help to reach it.
+        !self.to_head && matches!(self.phase, Phase::ReadingConsents(_))
     }
 }
-
-#[cfg(test)]
-mod tests;

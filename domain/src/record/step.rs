@@ -36,7 +36,7 @@ pub enum FrameStep {
 /// # Errors
 /// The record is not a change of this format.
 pub fn follow(record: &Record) -> Result<FrameStep, DecodeError> {
-    let change = decode(record)?;
+    let change = decode(record.into())?;
     let Some(revised) = change.revised else { return Ok(FrameStep::NoRevision) };
     let user = record.user;
     let new_profile = change.new_generation.map(|(profile_id, key, _)| (profile_id, key));

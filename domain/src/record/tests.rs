@@ -1,9 +1,8 @@
-//! The bytes of changes and history entries are those of the pictures.
+//! The bytes of changes and history blocks are those of the pictures.
 
+use super::block::append;
 use super::change::{decode, encode};
-use super::codec::Writer;
-use super::entry::write_entry;
-use super::{Cause, entries};
+use super::{Cause, DecodeError, records};
 use crate::delta::Delta;
 use crate::event::AppliedEvent;
 use crate::id::UserId;
@@ -43,7 +42,7 @@ fn record(body: Vec<u8>) -> Record {
 fn a_change_has_the_bytes_of_its_picture() {
     let state = replay(None, &record(first_change())).expect("a change");
     assert_eq!((state.day.0, state.rules, state.policy, state.salts.count), (3, 300, 2, 6));
-    let (old, change) = (Profile::default(), decode(&record(first_change())).expect("a change"));
+    let (old, change) = (Profile::default(), decode((&record(first_change())).into()).expect("a change"));
     let applied = change.event.as_ref();
     let person = applied.and_then(|applied| applied.person.as_ref()).map(|person| person.as_str());
     assert_eq!(person, Some("usr_7Qm2Xr9TzKpA"));
@@ -53,29 +52,17 @@ fn a_change_has_the_bytes_of_its_picture() {
 }
 
 #[test]
-fn a_history_entry_has_the_bytes_of_its_picture() {
-    let change = decode(&record(first_change())).expect("a change");
-    let state = change.apply(None).expect("a first change");
-    let entry = change.entry(None, &state).expect("a revision");
-    let mut block = Writer(Vec::new());
-    write_entry(&mut block, &entry);
-    let expected = [
-        // Format; revision 1, 1 after its base; a person's request.
-        &[2, 1, 1, 2, 16][..],
-        b"usr_7Qm2Xr9TzKpA",
-        &[2, 2, b'e', b'1'],
-        // Generated at 2, latency 5.
-        &[4, 5],
-        // Day 3, salt count 0 before; one leaf, 15, which was absent; its member has not changed before.
-        &[6, 0, 1, 15, 0, 1],
-    ];
-    assert_eq!(block.0, expected.concat());
-    assert_eq!(entries(&block.0), Ok(vec![entry.clone()]));
-    assert!(matches!(&entry.cause, Cause::Person { person, .. } if person.as_str() == "usr_7Qm2Xr9TzKpA"));
-    for (at, what) in [(0, "history format"), (3, "cause")] {
-        let mut bad = block.0.clone();
-        bad[at] = 3;
-        let refused = entries(&bad).expect_err("refused").to_string();
-        assert!(refused.contains(what), "{refused}");
-    }
+fn a_history_block_has_the_bytes_of_its_picture() {
+    let (first, second) = (record(first_change()), Record { sequence: 2, ..record(vec![7; 200]) });
+    let block = append(append(Vec::new(), (&first).into()), (&second).into());
+    let body = first_change();
+    // Format, generation 1; sequence, kind and length of the first record, then of the second.
+    let expected = [&[2, 1][..], &[1, 1, body.len() as u8], &body, &[2, 1, 200, 1], &[7; 200]].concat();
+    assert_eq!(block, expected);
+    assert_eq!(records(&block), Ok(vec![(&first).into(), (&second).into()]));
+    let origin = records(&block).expect("a block")[0].origin().expect("a change").expect("a revision");
+    assert_eq!((origin.revision, origin.generated_at), (1, 2));
+    assert!(matches!(&origin.cause, Cause::Person { person, .. } if person.as_str() == "usr_7Qm2Xr9TzKpA"));
+    assert_eq!(records(&[3, 1]), Err(DecodeError::Unknown { what: "history format" }));
+    assert!(records(&block[..block.len() - 1]).is_err(), "cut off");
 }

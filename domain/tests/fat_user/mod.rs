@@ -10,7 +10,7 @@ use domain::id::{ProfileId, UserId};
 use domain::pipeline::validate::validate;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, RollOutcome, apply, roll};
 use domain::port::journal::Record;
-use domain::port::store::Fold;
+use domain::port::store::{Fold, SideKind};
 use domain::record::{Replay, pack};
 use domain::rules::{Limits, Rules};
 use domain::source::Source;
@@ -168,11 +168,16 @@ impl Meter {
 
     /// Returns the bytes of frames and history since [`Self::start_over`].
     pub(crate) fn stored(&self) -> usize {
-        let folded = Replay.fold(self.base.as_deref(), None, &self.frames).expect("frames fold");
-        let history: usize = folded.put.iter().map(|block| block.body.len()).sum();
+        let state = Replay.replay(self.base.as_deref(), &self.frames).expect("frames replay");
+        let kept = Replay.keep_history(&state, None, &self.frames).expect("frames are kept");
+        let (blocks, bases): (Vec<_>, Vec<_>) =
+            kept.put.iter().partition(|record| record.key.kind == SideKind::HISTORY);
+        let history: usize = blocks.iter().map(|block| block.body.len()).sum();
+        // A base is a whole state, one for each full block.
+        assert!(bases.iter().all(|base| base.body.len() <= history), "a base is no longer than the block before it");
         let frame_bytes = |frame: &Record| FRAME_BYTES + user().as_str().len() + frame.body.len();
         let frames: usize = self.frames.iter().map(frame_bytes).sum();
-        assert_eq!(folded.state, self.packed(), "the fold gives the state");
+        assert_eq!(state, self.packed(), "the fold gives the state");
         frames + history
     }
 

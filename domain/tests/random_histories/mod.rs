@@ -9,7 +9,7 @@ use domain::event::{FeedEvent, RegisterPath, RegisterWrite};
 use domain::id::UserId;
 use domain::pipeline::serialize;
 use domain::port::journal::Record;
-use domain::port::store::{Fold, LoadVisitor, SideKey, SideRecord};
+use domain::port::store::{Fold, LoadVisitor, SideChanges, SideKind, SideRecord};
 use domain::record::Replay;
 use domain::rules::{Limits, NotApplicable, Rules};
 use domain::source::{Source, ValueKind};
@@ -39,26 +39,39 @@ impl Random {
 #[derive(Clone, Default)]
 pub(crate) struct Stored {
     pub(crate) state: Option<Vec<u8>>,
-    /// The history blocks.
-    pub(crate) blocks: BTreeMap<SideKey, SideRecord>,
+    /// The history blocks, and the bases of those but the first.
+    pub(crate) blocks: BTreeMap<u64, SideRecord>,
+    pub(crate) bases: BTreeMap<u64, Vec<u8>>,
     pub(crate) frames: Vec<Record>,
 }
 
 impl Stored {
-    /// Folds `frames` into state and blocks, as a checkpoint does.
+    /// Folds `frames` into state, blocks and bases, as a checkpoint does.
     pub(crate) fn fold(&mut self, frames: &[Record]) {
-        let newest = self.blocks.values().next_back();
-        let folded = Replay.fold(self.state.as_deref(), newest, frames).expect("frames fold");
-        assert!(folded.put.is_sorted_by(|one, next| one.key < next.key) && folded.remove.is_empty());
-        self.state = Some(folded.state);
-        self.blocks.extend(folded.put.into_iter().map(|block| (block.key, block)));
+        let open = self.blocks.values().next_back().filter(|block| {
+            let is_closed = self.bases.keys().next_back().is_some_and(|number| *number > block.key.number);
+            !is_closed
+        });
+        let state = Replay.replay(self.state.as_deref(), frames).expect("frames replay");
+        let SideChanges { put, remove } = Replay.keep_history(&state, open.cloned(), frames).expect("frames are kept");
+        assert!(put.is_sorted_by(|one, next| one.key < next.key) && remove.is_empty());
+        self.state = Some(state);
+        for record in put {
+            if record.key.kind == SideKind::BASE {
+                self.bases.insert(record.key.number, record.body);
+            } else {
+                self.blocks.insert(record.key.number, record);
+            }
+        }
     }
 
     /// Passes everything to a visitor, as a store does.
     pub(crate) fn visit(&self, visitor: &mut dyn LoadVisitor) {
         visitor.checkpoint(self.state.clone()).expect("bodies are ours");
-        for block in self.blocks.values().rev() {
-            if visitor.needs_history() {
+        if visitor.needs_history() {
+            let mut accepts = |body: &Vec<u8>| visitor.base(body.clone()).expect("bodies are ours");
+            let start = self.bases.iter().rev().find_map(|(number, body)| accepts(body).then_some(*number));
+            for block in self.blocks.range(start.unwrap_or(0)..).map(|(_, block)| block) {
                 visitor.block(&block.body).expect("bodies are ours");
             }
         }

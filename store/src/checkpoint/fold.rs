@@ -1,40 +1,49 @@
-//! Folding one user: the frames since the last checkpoint become a new record and history.
+//! Folding one user: the frames since the last checkpoint become a new state and history.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use domain::id::UserId;
 use domain::port::journal::Record;
-use domain::port::store::{Folded, SideKey, SideKind, SideRecord, StoreError};
+use domain::port::store::{SideChanges, SideKey, SideKind, SideRecord, StoreError};
 
 use super::Checkpointer;
 use crate::journal::NewestFrame;
-use crate::load::{HELD_BYTES, UnfoldedUser, newest_block, open_link, segment_missing, unfolded_user};
-use crate::seal::kind;
+use crate::load::{HELD_BYTES, History, Link, UnfoldedUser, open_link, segment_missing, unfolded_user};
+use crate::seal::{Cipher, kind};
 use crate::sled_store::{FoldedUser, SealedRecord, StoredUser};
 use crate::user_hash::UserHash;
 
 /// The changes of a user's side records over the slices of a fold.
 #[derive(Default)]
-struct SideChanges {
-    newest_block: Option<SideRecord>,
+struct FoldedHistory {
+    /// The newest block, if records can be added to it.
+    open_block: Option<SideRecord>,
     put: BTreeMap<SideKey, Vec<u8>>,
     remove: BTreeSet<SideKey>,
 }
 
-impl SideChanges {
+impl FoldedHistory {
     /// Adds the changes of a slice.
-    fn add(&mut self, put: Vec<SideRecord>, remove: Vec<SideKey>) {
-        for key in remove {
-            self.newest_block.take_if(|block| block.key == key);
+    fn add(&mut self, changes: SideChanges) {
+        for key in changes.remove {
             self.put.remove(&key);
             self.remove.insert(key);
         }
-        for record in put {
-            self.remove.remove(&record.key);
-            self.put.insert(record.key, record.body.clone());
-            if record.key.kind == SideKind::HISTORY {
-                self.newest_block = Some(record);
+        for SideRecord { key, body } in changes.put {
+            self.remove.remove(&key);
+            self.put.insert(key, body);
+        }
+    }
+
+    /// Returns the newest block of the slices before.
+    fn take_open_block(&mut self) -> Option<SideRecord> {
+        let newest = |kind| self.put.keys().rfind(|key| key.kind == kind).copied();
+        match (newest(SideKind::HISTORY), newest(SideKind::BASE)) {
+            (Some(key), base) if base.is_none_or(|base| base.number <= key.number) => {
+                self.put.remove(&key).map(|body| SideRecord { key, body })
             }
+            _ => self.open_block.take(),
         }
     }
 }
@@ -57,23 +66,15 @@ impl Checkpointer {
             return Ok(None);
         }
         let (mut id, mut state) = stored.map(|stored| (stored.user, stored.state)).unzip();
-        let newest_block = newest_block(engine, user, (generation, &cipher))?;
-        let mut changes = SideChanges { newest_block, ..SideChanges::default() };
+        let history = History { engine, user, generation, cipher: &cipher };
+        let mut changes = FoldedHistory { open_block: history.open_block()?, ..FoldedHistory::default() };
         let mut links = chain.links().peekable();
-        while links.peek().is_some() {
-            let (mut frames, mut bytes) = (Vec::new(), 0);
-            // The frames of one user are folded in slices that fit in memory.
-            while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= HELD_BYTES) {
-                bytes += link.length;
-                let record = open_link(engine, link, &cipher)?.ok_or_else(segment_missing)?;
-                if *id.get_or_insert(record.user) != record.user {
-                    return Err(StoreError::Damaged { what: format!("slot {slot}: a frame of another user") });
-                }
-                frames.push(record);
-            }
-            let folded = self.fold_slice(slot, state.as_deref(), changes.newest_block.as_ref(), &frames)?;
-            state = Some(folded.state);
-            changes.add(folded.put, folded.remove);
+        // The frames of one user are folded in slices that fit in memory.
+        while let Some(frames) = self.next_slice(&mut links, &cipher, slot, &mut id)? {
+            let next = guarded(slot, || self.fold.replay(state.as_deref(), &frames))?;
+            let open_block = changes.take_open_block();
+            changes.add(guarded(slot, || self.fold.keep_history(&next, open_block, &frames))?);
+            state = Some(next);
         }
         let (Some(id), Some(state)) = (id, state) else { return Ok(None) };
         let seal_side_record = |(key, body): (SideKey, Vec<u8>)| {
@@ -91,17 +92,30 @@ impl Checkpointer {
         }))
     }
 
-    /// Folds frames of one user. The rules of the domain run here, and a panic in them must not end all checkpoints.
-    fn fold_slice(
+    /// Opens frames of one user up to [`HELD_BYTES`]; `None` if there are no more. `id` is the user that they must be of, or
+    /// becomes it.
+    fn next_slice(
         &self,
+        links: &mut std::iter::Peekable<impl Iterator<Item = Link>>,
+        cipher: &Cipher,
         slot: u32,
-        state: Option<&[u8]>,
-        newest_block: Option<&SideRecord>,
-        frames: &[Record],
-    ) -> Result<Folded, StoreError> {
-        let fold = || self.fold.fold(state, newest_block, frames);
-        catch_unwind(AssertUnwindSafe(fold)).unwrap_or_else(|_| {
-            Err(StoreError::Damaged { what: format!("the frames of slot {slot}: their fold panics") })
-        })
+        id: &mut Option<UserId>,
+    ) -> Result<Option<Vec<Record>>, StoreError> {
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        while let Some(link) = links.next_if(|link| bytes == 0 || bytes + link.length <= HELD_BYTES) {
+            bytes += link.length;
+            let record = open_link(&self.engine, link, cipher)?.ok_or_else(segment_missing)?;
+            if *id.get_or_insert(record.user) != record.user {
+                return Err(StoreError::Damaged { what: format!("slot {slot}: a frame of another user") });
+            }
+            frames.push(record);
+        }
+        Ok((!frames.is_empty()).then_some(frames))
     }
+}
+
+/// Runs rules of the domain. A panic in them must not end all checkpoints.
+fn guarded<T>(slot: u32, rules: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(rules))
+        .unwrap_or_else(|_| Err(StoreError::Damaged { what: format!("the frames of slot {slot}: their fold panics") }))
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use domain::id::UserId;
 use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
 
-pub(crate) use chain::{HELD_BYTES, open_frame, open_link, segment_missing};
-pub(crate) use history::newest_block;
+pub(crate) use chain::{HELD_BYTES, Link, open_frame, open_link, segment_missing};
+pub(crate) use history::History;
 pub(crate) use newest::{newest_frame, newest_sequence};
 pub(crate) use unfolded_user::{UnfoldedUser, unfolded_user};
 
@@ -44,7 +44,7 @@ impl ProfileStore for ProfileReader {
     }
 }
 
-/// Passes the state of the last checkpoint, the history after revision `since` if one is given, and the frames since the
+/// Passes the state of the last checkpoint, the history from revision `since` on if one is given, and the frames since the
 /// checkpoint to `visitor`. Returns the sequence of the newest frame, or `None` for an unknown user.
 ///
 /// The index is read before sled. A checkpoint writes sled before the index forgets, so no frame is missed between the
@@ -83,8 +83,8 @@ fn visit(
 ) -> Result<bool, StoreError> {
     let UnfoldedUser { generation, cipher, stored, chain, .. } = unfolded;
     visitor.checkpoint(stored.map(|stored| stored.state))?;
-    if let Some(since) = since {
-        history::visit_history(engine, user, (generation, &cipher), since, visitor)?;
+    if let Some(since) = since.filter(|_| visitor.needs_history()) {
+        History { engine, user, generation, cipher: &cipher }.visit(since, visitor)?;
     }
     for link in chain.links() {
         if visitor.is_done() {

@@ -29,20 +29,12 @@ impl SledStore {
         Ok(newest.map_err(unavailable)?.and_then(|key| key_of(&key)))
     }
 
-    /// Returns the keys of a user's side records of a kind, ascending, from the last one whose number is at most `since`.
-    pub(crate) fn side_records_since(
-        &self,
-        user: &UserHash,
-        kind: SideKind,
-        since: u64,
-    ) -> Result<Vec<SideKey>, StoreError> {
+    /// Returns the keys of a user's side records of a kind, ascending.
+    pub(crate) fn side_records(&self, user: &UserHash, kind: SideKind) -> Result<Vec<SideKey>, StoreError> {
+        let last = chunk_key(&prefix(user, SideKey { kind, number: u64::MAX }), u16::MAX);
         let collect = |tree: &sled::Tree| {
-            let (lower, last) = (kind_prefix(user, kind), SideKey { kind, number: u64::MAX });
-            let since = prefix(user, SideKey { kind, number: since });
-            let before = tree.range(&lower[..]..=&chunk_key(&since, u16::MAX)[..]).keys().next_back().transpose()?;
-            let first = before.map_or(lower, |key| key[..key.len().min(PREFIX_BYTES)].to_vec());
             let mut found = Vec::new();
-            for key in tree.range(&first[..]..=&chunk_key(&prefix(user, last), u16::MAX)[..]).keys() {
+            for key in tree.range(kind_prefix(user, kind).as_slice()..=last.as_slice()).keys() {
                 let key = key?;
                 // The first value stands for the record.
                 if key.ends_with(&[0, 0]) {

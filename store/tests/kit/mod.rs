@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use domain::id::UserId;
 use domain::port::clock::Entropy;
 use domain::port::journal::{Record, RecordKind};
-use domain::port::store::{Fold, Folded, LoadVisitor, ProfileStore, SideKey, SideKind, SideRecord, StoreError};
+use domain::port::store::{Fold, LoadVisitor, ProfileStore, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::{MasterKey, OpenError, Store, StoreOptions};
@@ -34,38 +34,42 @@ impl Entropy for SeededEntropy {
     }
 }
 
-/// Keeps every frame: the state is the list of all frames, and so is the history, in blocks of [`BLOCK_FRAMES`].
+/// Keeps every frame: the state is the list of all frames, and the history has them in blocks of [`BLOCK_FRAMES`]. A frame
+/// makes a revision.
 pub(crate) struct KeepAll;
 
 /// Frames in a full history block.
 pub(crate) const BLOCK_FRAMES: usize = 4;
 
 impl Fold for KeepAll {
-    fn fold(
-        &self,
-        state: Option<&[u8]>,
-        newest_block: Option<&SideRecord>,
-        frames: &[Record],
-    ) -> Result<Folded, StoreError> {
+    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
         let mut all = split(state.unwrap_or_default())?;
-        let mut blocks = BTreeMap::new();
-        let mut open = match newest_block {
+        all.extend(frames.iter().map(|record| record.body.clone()));
+        Ok(join(&all))
+    }
+
+    fn keep_history(
+        &self,
+        state: &[u8],
+        open_block: Option<SideRecord>,
+        frames: &[Record],
+    ) -> Result<SideChanges, StoreError> {
+        let all = split(state)?;
+        let mut put = BTreeMap::new();
+        let mut open = match open_block {
             Some(block) => (block.key.number, split(&block.body)?),
-            None => (1, Vec::new()),
+            None => (frames[0].sequence, Vec::new()),
         };
-        for Record { body, .. } in frames {
-            all.push(body.clone());
-            if open.1.len() == BLOCK_FRAMES {
-                open = (all.len() as u64, Vec::new());
-            }
+        for Record { body, sequence, .. } in frames {
             open.1.push(body.clone());
-            blocks.insert(open.0, join(&open.1));
+            put.insert((SideKind::HISTORY, open.0), join(&open.1));
+            if open.1.len() == BLOCK_FRAMES {
+                put.insert((SideKind::BASE, sequence + 1), join(&all[..*sequence as usize]));
+                open = (sequence + 1, Vec::new());
+            }
         }
-        let put = blocks.into_iter().map(|(number, body)| {
-            let key = SideKey { kind: SideKind::HISTORY, number };
-            SideRecord { key, body }
-        });
-        Ok(Folded { state: join(&all), put: put.collect(), remove: Vec::new() })
+        let put = put.into_iter().map(|((kind, number), body)| SideRecord { key: SideKey { kind, number }, body });
+        Ok(SideChanges { put: put.collect(), remove: Vec::new() })
     }
 }
 
@@ -167,6 +171,10 @@ pub(crate) struct Loaded {
     pub(crate) sequence: u64,
     /// The state of the last checkpoint.
     pub(crate) state: Option<Vec<u8>>,
+    /// The revision that is looked for.
+    since: u64,
+    /// The last base that was accepted.
+    pub(crate) base: Option<Vec<u8>>,
     /// History blocks, oldest first.
     pub(crate) blocks: Vec<Vec<u8>>,
     /// Frames since the checkpoint.
@@ -186,12 +194,20 @@ impl Loaded {
 
 impl LoadVisitor for Loaded {
     fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError> {
-        *self = Self { state, ..Self::default() };
+        *self = Self { state, since: self.since, ..Self::default() };
         Ok(())
     }
 
+    fn base(&mut self, state: Vec<u8>) -> Result<bool, StoreError> {
+        let is_before = split(&state)?.len() as u64 <= self.since;
+        if is_before {
+            self.base = Some(state);
+        }
+        Ok(is_before)
+    }
+
     fn block(&mut self, body: &[u8]) -> Result<(), StoreError> {
-        self.blocks.insert(0, body.to_vec());
+        self.blocks.push(body.to_vec());
         Ok(())
     }
 
@@ -208,10 +224,10 @@ pub(crate) fn try_load(reader: &dyn ProfileStore, number: usize) -> Result<Optio
     Ok(sequence.map(|sequence| Loaded { sequence, ..loaded }))
 }
 
-/// Loads user number `number` with the history after revision `since`.
+/// Loads user number `number` with the history from revision `since` on.
 #[track_caller]
 pub(crate) fn load_history(reader: &dyn ProfileStore, number: usize, since: u64) -> Option<Loaded> {
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded { since, ..Loaded::default() };
     let sequence = reader.load_history(&user(number), since, &mut loaded).expect("the store reads");
     sequence.map(|sequence| Loaded { sequence, ..loaded })
 }

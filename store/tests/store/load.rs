@@ -15,6 +15,8 @@ struct ReadCounter {
     at_checkpoint: usize,
     /// With the length of the frame.
     at_frames: Vec<(usize, usize)>,
+    /// Number of bases that were visited.
+    bases: usize,
     /// Number of history blocks that were visited.
     blocks: usize,
     wanted: usize,
@@ -27,13 +29,18 @@ impl LoadVisitor for ReadCounter {
         Ok(())
     }
 
+    fn base(&mut self, _: Vec<u8>) -> Result<bool, StoreError> {
+        self.bases += 1;
+        Ok(false)
+    }
+
     fn block(&mut self, _: &[u8]) -> Result<(), StoreError> {
         self.blocks += 1;
         Ok(())
     }
 
     fn needs_history(&self) -> bool {
-        self.blocks < self.wanted
+        self.wanted > 0
     }
 
     fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
@@ -42,7 +49,7 @@ impl LoadVisitor for ReadCounter {
     }
 
     fn is_done(&self) -> bool {
-        self.at_frames.len() == self.wanted
+        self.at_frames.len() == self.wanted || self.blocks == self.wanted
     }
 }
 
@@ -61,7 +68,8 @@ fn count_reads(count: u64, bytes: usize, wanted: usize) -> ReadCounter {
     }
     drop(store);
     let store = open();
-    let mut counter = ReadCounter { disk: disk.clone(), at_checkpoint: 0, at_frames: Vec::new(), blocks: 0, wanted };
+    let mut counter =
+        ReadCounter { disk: disk.clone(), at_checkpoint: 0, at_frames: Vec::new(), bases: 0, blocks: 0, wanted };
     assert_eq!(store.reader.load(&user(1), &mut counter).expect("reads"), Some(count));
     let expected: Vec<_> = (1..=count).map(|sequence| vec![sequence as u8; bytes]).collect();
     assert!(frames(&store, 1) == expected, "all frames, in order");
@@ -86,18 +94,20 @@ fn frames_of_a_short_chain_are_read_once() {
 }
 
 #[test]
-fn a_visitor_that_has_enough_blocks_gets_no_older_ones() {
+fn a_visitor_that_has_enough_blocks_gets_no_newer_ones() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut store = open(directory.path());
-    for sequence in 1..=5 * BLOCK_FRAMES as u64 {
+    for sequence in 1..=17 * BLOCK_FRAMES as u64 {
         append_one(&mut store, 1, sequence, vec![1]);
     }
     store.closer.checkpoint().expect("a checkpoint");
-    for wanted in [0, 2, 5, 9] {
+    for wanted in [0, 2, 17, 30] {
         let (disk, at_frames) = (FaultyDisk::default(), Vec::new());
-        let mut counter = ReadCounter { disk, at_checkpoint: 0, at_frames, blocks: 0, wanted };
+        let mut counter = ReadCounter { disk, at_checkpoint: 0, at_frames, bases: 0, blocks: 0, wanted };
         store.reader.load_history(&user(1), 0, &mut counter).expect("reads");
-        assert_eq!(counter.blocks, wanted.min(5));
+        assert_eq!(counter.blocks, wanted.min(17));
+        // Halving 17 places takes five looks at most.
+        assert!(counter.bases <= 5, "{} bases", counter.bases);
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::port::clock::Entropy;
 use domain::port::journal::{JournalError, OutOfSequence, Record, RecordKind};
 use domain::port::log::LogPosition;
-use domain::port::store::{Fold, Folded, SideRecord, StoreError};
+use domain::port::store::{Fold, SideChanges, SideKind, SideRecord, StoreError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{Store, StoreHealth};
@@ -23,14 +23,18 @@ use crate::kit::{
 struct PanickingFold;
 
 impl Fold for PanickingFold {
-    fn fold(
-        &self,
-        state: Option<&[u8]>,
-        newest_block: Option<&SideRecord>,
-        frames: &[Record],
-    ) -> Result<Folded, StoreError> {
+    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
         assert!(!frames.iter().any(|record| record.body == b"panic"), "injected");
-        KeepAll.fold(state, newest_block, frames)
+        KeepAll.replay(state, frames)
+    }
+
+    fn keep_history(
+        &self,
+        state: &[u8],
+        open_block: Option<SideRecord>,
+        frames: &[Record],
+    ) -> Result<SideChanges, StoreError> {
+        KeepAll.keep_history(state, open_block, frames)
     }
 }
 
@@ -81,16 +85,20 @@ fn a_checkpoint_puts_a_damaged_user_into_quarantine_and_continues() {
 struct FoldOfChanges;
 
 impl Fold for FoldOfChanges {
-    fn fold(
-        &self,
-        state: Option<&[u8]>,
-        newest_block: Option<&SideRecord>,
-        frames: &[Record],
-    ) -> Result<Folded, StoreError> {
+    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
         if frames.iter().any(|record| record.kind != RecordKind::CHANGE) {
             return Err(StoreError::Damaged { what: "an unknown kind".to_owned() });
         }
-        KeepAll.fold(state, newest_block, frames)
+        KeepAll.replay(state, frames)
+    }
+
+    fn keep_history(
+        &self,
+        state: &[u8],
+        open_block: Option<SideRecord>,
+        frames: &[Record],
+    ) -> Result<SideChanges, StoreError> {
+        KeepAll.keep_history(state, open_block, frames)
     }
 }
 
@@ -120,16 +128,22 @@ fn a_record_of_a_later_release_concerns_its_own_user_only() {
 struct FoldWithoutHistory;
 
 impl Fold for FoldWithoutHistory {
-    fn fold(
+    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
+        KeepAll.replay(state, frames)
+    }
+
+    fn keep_history(
         &self,
-        state: Option<&[u8]>,
-        newest_block: Option<&SideRecord>,
+        state: &[u8],
+        open_block: Option<SideRecord>,
         frames: &[Record],
-    ) -> Result<Folded, StoreError> {
-        let folded = KeepAll.fold(state, newest_block, frames)?;
-        let is_full = |block: &SideRecord| split(&block.body).is_ok_and(|frames| frames.len() == BLOCK_FRAMES);
-        let (full, put): (Vec<_>, Vec<_>) = folded.put.into_iter().partition(is_full);
-        Ok(Folded { put, remove: full.into_iter().map(|block| block.key).collect(), ..folded })
+    ) -> Result<SideChanges, StoreError> {
+        let changes = KeepAll.keep_history(state, open_block, frames)?;
+        let is_full = |record: &SideRecord| {
+            record.key.kind == SideKind::HISTORY && split(&record.body).is_ok_and(|all| all.len() == BLOCK_FRAMES)
+        };
+        let (full, put): (Vec<_>, Vec<_>) = changes.put.into_iter().partition(is_full);
+        Ok(SideChanges { put, remove: full.into_iter().map(|block| block.key).collect() })
     }
 }
 
