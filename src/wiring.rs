@@ -56,6 +56,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
     let options =
         actors::Options { epoch: store.epoch, cursor_key: cursor_key(secrets), ..options::actor_options(settings) };
     let profiles = Profiles::start(options, ports).map_err(StartError::Thread)?;
+    store.closer.use_committed_states(profiles.committed_states());
     Ok(Components {
         profiles,
         rules,

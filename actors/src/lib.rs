@@ -63,6 +63,7 @@ mod shard_key;
 mod slots;
 mod today;
 mod turn;
+mod warm_states;
 
 #[cfg(test)]
 mod tests;

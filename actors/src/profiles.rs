@@ -8,6 +8,7 @@ use domain::access::Viewer;
 use domain::event::{FeedEvent, RegisterWrite};
 use domain::id::UserId;
 use domain::past::PastProfile;
+use domain::port::memory::CommittedStates;
 use tokio::sync::oneshot;
 
 use crate::assemble::assemble;
@@ -26,6 +27,7 @@ use crate::request::{
 use crate::running::Running;
 use crate::runtime::{Observe, Runtime};
 use crate::shard_event::ShardEvent;
+use crate::warm_states::WarmStates;
 
 /// The live state of all users. Clones share it.
 #[derive(Clone)]
@@ -219,6 +221,11 @@ impl Profiles {
             // A shard that has stopped has no subscribers.
             let _ = shard.send(ShardEvent::PolicyChanged);
         }
+    }
+
+    /// Returns the committed states of the warm users, for checkpoints.
+    pub fn committed_states(&self) -> Arc<dyn CommittedStates> {
+        Arc::new(WarmStates(Arc::clone(&self.runtime)))
     }
 
     /// Returns whether writes may succeed.

@@ -36,12 +36,12 @@ impl Fold for SizedFold {
     fn keep_history(
         &self,
         state: &[u8],
-        open_block: Option<SideRecord>,
+        newest_block: Option<SideRecord>,
         frames: &[Record],
     ) -> Result<SideChanges, StoreError> {
         let key = |kind, number| SideKey { kind, number };
         let first = || SideRecord { key: key(SideKind::HISTORY, frames[0].sequence), body: Vec::new() };
-        let mut block = open_block.unwrap_or_else(first);
+        let mut block = newest_block.unwrap_or_else(first);
         frames.iter().for_each(|record| block.body.extend_from_slice(&record.body));
         let is_full = block.body.len() > BLOCK_BYTES;
         let next = frames[0].sequence + frames.len() as u64;

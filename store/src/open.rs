@@ -11,6 +11,7 @@ use std::time::Duration;
 use domain::port::clock::Entropy;
 use domain::port::journal::Journal;
 use domain::port::log::EventLog;
+use domain::port::memory::CommittedStates;
 use domain::port::store::{Fold, ProfileStore, StoreError};
 
 use crate::append::Appender;
@@ -63,6 +64,12 @@ pub struct Closer {
 }
 
 impl Closer {
+    /// Lets checkpoints take the states that memory holds, instead of replaying frames. Called once, when the live state has
+    /// started: the store is opened before it.
+    pub fn use_committed_states(&self, states: Arc<dyn CommittedStates>) {
+        self.checkpoints.use_committed_states(states);
+    }
+
     /// Makes a checkpoint now, while the server runs, and waits for it.
     ///
     /// # Errors

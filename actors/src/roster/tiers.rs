@@ -62,7 +62,6 @@ impl<A: Actor<Context = Context<A>> + Handler<Request>> Roster<A> {
 
     /// Returns a copy of a warm user's head. `None` for every other user: the head of a live one changes, and a cold one is
     /// in the store. Any thread may call it; the entry is locked while the bytes are copied.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the checkpoint will write what memory holds"))]
     pub(crate) fn packed(&self, user: &UserId) -> Option<PackedHead> {
         self.users.with(user, |entry| match entry {
             Some(RosterEntry::Warm(warm)) => warm.packed(),

@@ -4,4 +4,5 @@ pub mod clock;
 pub mod dead_letters;
 pub mod journal;
 pub mod log;
+pub mod memory;
 pub mod store;

@@ -18,8 +18,8 @@ pub trait LoadVisitor {
         true
     }
 
-    /// Visits the state before the first record of a history block, and returns whether the visitor can begin with that
-    /// block. Blocks begin with the last one that it accepted, or with the oldest one.
+    /// Visits a base, the state before the first record of a history block, and returns whether the visitor can begin with
+    /// it. Blocks begin with that of the last base that it accepted, or with the oldest one.
     ///
     /// # Errors
     /// See [`Self::checkpoint`].
@@ -96,9 +96,9 @@ impl SideKind {
     /// number is the newest, and the only one that may still grow.
     pub const HISTORY: Self = Self::new(1);
 
-    /// A base: the state before the first record of the history block with the same number. It is written when the block
-    /// before that one is full, so a block grows only until there is a base with a greater number. Without it, reading
-    /// begins with an older block.
+    /// A base: the state before the first record of the history block with the same number. It is written before that
+    /// block is begun, so the block before is closed by it. Not every block has one: reading begins with an older block
+    /// then.
     pub const BASE: Self = Self::new(2);
 
     /// Returns the kind with a number from 1 to 63.
@@ -148,15 +148,15 @@ pub trait Fold: Send + Sync {
     /// A body is not in a known format, or a record is of an unknown kind.
     fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError>;
 
-    /// Adds `frames` of one user to the history. `state` is the packed state after the last of them; `open_block` is the
-    /// user's newest history block, unless that is full.
+    /// Adds `frames` of one user to the history. `state` is the packed state after the last of them; `newest_block` is
+    /// the user's newest history block, unless a base follows it: then the frames begin a new one.
     ///
     /// # Errors
     /// The block is not in a known format, or a record is of an unknown kind.
     fn keep_history(
         &self,
         state: &[u8],
-        open_block: Option<SideRecord>,
+        newest_block: Option<SideRecord>,
         frames: &[Record],
     ) -> Result<SideChanges, StoreError>;
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! length  field
 //!      1  format, 2
-//!         generation
+//!         generation, bytes of the blocks before since the last base
 //!         -- for each record
 //!         sequence
 //!      1  kind
@@ -62,17 +62,61 @@ impl BlockRecord<'_> {
     }
 }
 
-/// Appends a record to a block, which may be empty so far.
-pub(super) fn append(block: Vec<u8>, record: BlockRecord<'_>) -> Vec<u8> {
-    let mut out = Writer(block);
-    if out.0.is_empty() {
-        out.u8(FORMAT);
-        out.varint(u64::from(record.generation));
+/// A block that records are appended to.
+pub(super) struct GrowingBlock {
+    body: Writer,
+    /// Bytes of the blocks before it since the last base.
+    before: u64,
+}
+
+impl GrowingBlock {
+    /// Begins a block.
+    pub(super) fn new(generation: u32, before: u64) -> Self {
+        let mut body = Writer(Vec::with_capacity(512));
+        body.u8(FORMAT);
+        body.varint(u64::from(generation));
+        body.varint(before);
+        Self { body, before }
     }
-    out.varint(record.sequence);
-    out.u8(record.kind.0);
-    out.bytes(record.body);
-    out.0
+
+    /// Continues a block.
+    ///
+    /// # Errors
+    /// The block is not in this format.
+    pub(super) fn open(body: Vec<u8>) -> Result<Self, DecodeError> {
+        let (_, before) = read_head(&mut Reader::new(&body))?;
+        Ok(Self { body: Writer(body), before })
+    }
+
+    /// Appends a record.
+    pub(super) fn append(&mut self, record: BlockRecord<'_>) {
+        self.body.varint(record.sequence);
+        self.body.u8(record.kind.0);
+        self.body.bytes(record.body);
+    }
+
+    /// Returns the number of bytes of the block.
+    pub(super) fn len(&self) -> usize {
+        self.body.0.len()
+    }
+
+    /// Returns the number of bytes of the blocks since the last base, with this one.
+    pub(super) fn since_base(&self) -> u64 {
+        self.before.saturating_add(self.len() as u64)
+    }
+
+    /// Returns the body of the block.
+    pub(super) fn into_body(self) -> Vec<u8> {
+        self.body.0
+    }
+}
+
+/// Reads the generation, and the number of bytes of the blocks before since the last base.
+fn read_head(input: &mut Reader<'_>) -> Result<(u32, u64), DecodeError> {
+    if input.u8()? != FORMAT {
+        return Err(DecodeError::Unknown { what: "history format" });
+    }
+    Ok((input.u32()?, input.varint()?))
 }
 
 /// Returns the records of a block, oldest first.
@@ -81,10 +125,7 @@ pub(super) fn append(block: Vec<u8>, record: BlockRecord<'_>) -> Vec<u8> {
 /// The block is not in this format.
 pub fn records(block: &[u8]) -> Result<Vec<BlockRecord<'_>>, DecodeError> {
     let mut input = Reader::new(block);
-    if input.u8()? != FORMAT {
-        return Err(DecodeError::Unknown { what: "history format" });
-    }
-    let generation = input.u32()?;
+    let (generation, _) = read_head(&mut input)?;
     let mut records = Vec::new();
     while !input.is_empty() {
         let (sequence, kind) = (input.varint()?, RecordKind(input.u8()?));

@@ -3,7 +3,7 @@
 //! History goes forwards: it keeps the records themselves, and the state before some of them. Any revision is such a
 //! state with the records up to that revision replayed.
 
-use super::block::append;
+use super::block::GrowingBlock;
 use super::change::check_kind;
 use super::codec::DecodeError;
 use super::{pack, replay, unpack};
@@ -13,6 +13,8 @@ use crate::state::UserState;
 
 /// The least number of bytes of a full block, uncompressed.
 const BLOCK_BYTES: usize = 16 * 1024;
+/// How many bytes of blocks there are at least for each byte of bases.
+const BLOCKS_PER_BASE: usize = 4;
 
 /// Folds a user's stored bodies into the user's state as they are loaded.
 #[derive(Debug, Default)]
@@ -73,27 +75,32 @@ impl Fold for Replay {
         Ok(pack(&state))
     }
 
-    /// Appends the frames to the open block. A block that is full then is closed by writing the base of the next one, which
-    /// is `state`. A block grows at least to the size of the state, so that bases take at most about as much as blocks.
+    /// Appends the frames to the newest block, or begins one. When the blocks since the last base are long enough, it is
+    /// followed by a base, which is `state`, and then the next block begins.
     fn keep_history(
         &self,
         state: &[u8],
-        open_block: Option<SideRecord>,
+        newest_block: Option<SideRecord>,
         frames: &[Record],
     ) -> Result<SideChanges, StoreError> {
         let (Some(first), Some(last)) = (frames.first(), frames.last()) else { return Ok(SideChanges::default()) };
-        let key = |kind, number| SideKey { kind, number };
-        let new_block = || SideRecord { key: key(SideKind::HISTORY, first.sequence), body: Vec::new() };
-        let SideRecord { key: block_key, mut body } = open_block.unwrap_or_else(new_block);
-        body.reserve(frames.iter().map(|frame| frame.body.len() + 8).sum());
+        let newest =
+            newest_block.map(|block| Ok::<_, DecodeError>((block.key.number, GrowingBlock::open(block.body)?)));
+        let (number, mut block) = match newest.transpose()? {
+            Some(newest) if newest.1.len() < BLOCK_BYTES => newest,
+            Some((_, full)) => (first.sequence, GrowingBlock::new(first.generation, full.since_base())),
+            None => (first.sequence, GrowingBlock::new(first.generation, 0)),
+        };
         for frame in frames {
             check_kind(frame.kind)?;
-            body = append(body, frame.into());
+            block.append(frame.into());
         }
-        let is_full = body.len() >= BLOCK_BYTES.max(state.len());
-        let mut put = vec![SideRecord { key: block_key, body }];
-        if is_full {
-            put.push(SideRecord { key: key(SideKind::BASE, last.sequence + 1), body: state.to_vec() });
+        let base_bytes = BLOCK_BYTES.max(BLOCKS_PER_BASE * state.len()) as u64;
+        let needs_base = block.since_base() >= base_bytes;
+        let side_record = |kind, number, body| SideRecord { key: SideKey { kind, number }, body };
+        let mut put = vec![side_record(SideKind::HISTORY, number, block.into_body())];
+        if needs_base {
+            put.push(side_record(SideKind::BASE, last.sequence + 1, state.to_vec()));
         }
         Ok(SideChanges { put, remove: Vec::new() })
     }

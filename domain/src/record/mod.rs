@@ -23,7 +23,7 @@ pub use change::replay;
 pub use codec::DecodeError;
 pub use history::{Hydration, Replay};
 pub use rewind::{Rewind, RewindResult};
-pub use state::{pack, unpack, unpack_own};
+pub use state::{pack, packed_sequence, unpack, unpack_own};
 pub use step::{FrameStep, RevisionStep, follow};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The bytes of changes and history blocks are those of the pictures.
 
-use super::block::append;
+use super::block::GrowingBlock;
 use super::change::{decode, encode};
 use super::{Cause, DecodeError, records};
 use crate::delta::Delta;
@@ -54,15 +54,20 @@ fn a_change_has_the_bytes_of_its_picture() {
 #[test]
 fn a_history_block_has_the_bytes_of_its_picture() {
     let (first, second) = (record(first_change()), Record { sequence: 2, ..record(vec![7; 200]) });
-    let block = append(append(Vec::new(), (&first).into()), (&second).into());
+    let mut block = GrowingBlock::new(1, 3);
+    block.append((&first).into());
+    let mut block = GrowingBlock::open(block.into_body()).expect("a block");
+    block.append((&second).into());
+    assert_eq!(block.since_base(), 3 + block.len() as u64);
+    let block = block.into_body();
     let body = first_change();
-    // Format, generation 1; sequence, kind and length of the first record, then of the second.
-    let expected = [&[2, 1][..], &[1, 1, body.len() as u8], &body, &[2, 1, 200, 1], &[7; 200]].concat();
+    // Format, generation 1, 3 bytes of blocks before; sequence, kind and length of the first record, then of the second.
+    let expected = [&[2, 1, 3][..], &[1, 1, body.len() as u8], &body, &[2, 1, 200, 1], &[7; 200]].concat();
     assert_eq!(block, expected);
     assert_eq!(records(&block), Ok(vec![(&first).into(), (&second).into()]));
     let origin = records(&block).expect("a block")[0].origin().expect("a change").expect("a revision");
     assert_eq!((origin.revision, origin.generated_at), (1, 2));
     assert!(matches!(&origin.cause, Cause::Person { person, .. } if person.as_str() == "usr_7Qm2Xr9TzKpA"));
-    assert_eq!(records(&[3, 1]), Err(DecodeError::Unknown { what: "history format" }));
+    assert_eq!(records(&[3, 1, 0]), Err(DecodeError::Unknown { what: "history format" }));
     assert!(records(&block[..block.len() - 1]).is_err(), "cut off");
 }

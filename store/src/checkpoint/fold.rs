@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use domain::id::UserId;
 use domain::port::journal::Record;
-use domain::port::store::{SideChanges, SideKey, SideKind, SideRecord, StoreError};
+use domain::port::memory::CommittedState;
+use domain::port::store::{Fold, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 
 use super::Checkpointer;
 use crate::journal::NewestFrame;
@@ -17,8 +18,8 @@ use crate::user_hash::UserHash;
 /// The changes of a user's side records over the slices of a fold.
 #[derive(Default)]
 struct FoldedHistory {
-    /// The newest block, if records can be added to it.
-    open_block: Option<SideRecord>,
+    /// That of the last checkpoint, if no base follows it.
+    newest_block: Option<SideRecord>,
     put: BTreeMap<SideKey, Vec<u8>>,
     remove: BTreeSet<SideKey>,
 }
@@ -36,14 +37,15 @@ impl FoldedHistory {
         }
     }
 
-    /// Returns the newest block of the slices before.
-    fn take_open_block(&mut self) -> Option<SideRecord> {
+    /// Returns the newest block, if no base follows it.
+    fn newest_block(&mut self) -> Option<SideRecord> {
         let newest = |kind| self.put.keys().rfind(|key| key.kind == kind).copied();
         match (newest(SideKind::HISTORY), newest(SideKind::BASE)) {
             (Some(key), base) if base.is_none_or(|base| base.number <= key.number) => {
-                self.put.remove(&key).map(|body| SideRecord { key, body })
+                self.put.get(&key).map(|body| SideRecord { key, body: body.clone() })
             }
-            _ => self.open_block.take(),
+            (Some(_), _) => None,
+            (None, _) => self.newest_block.take(),
         }
     }
 }
@@ -60,23 +62,24 @@ impl Checkpointer {
         if stored == Some((newest.slot, newest.generation, newest.sequence)) {
             return Ok(None);
         }
-        let UnfoldedUser { slot, generation, sequence, cipher, stored, chain } =
+        let UnfoldedUser { slot, generation, sequence, cipher, chain } =
             unfolded_user(engine, user, newest, before.as_ref())?;
-        if chain.is_empty() {
-            return Ok(None);
-        }
-        let (mut id, mut state) = stored.map(|stored| (stored.user, stored.state)).unzip();
         let history = History { engine, user, generation, cipher: &cipher };
-        let mut changes = FoldedHistory { open_block: history.open_block()?, ..FoldedHistory::default() };
-        let mut links = chain.links().peekable();
+        let mut changes = FoldedHistory { newest_block: history.newest_block()?, ..FoldedHistory::default() };
+        let mut states = StateSource { fold: &*self.fold, slot, stored: before.as_ref(), committed: None, last: None };
+        let (mut links, mut id) = (chain.links().peekable(), None);
         // The frames of one user are folded in slices that fit in memory.
         while let Some(frames) = self.next_slice(&mut links, &cipher, slot, &mut id)? {
-            let next = guarded(slot, || self.fold.replay(state.as_deref(), &frames))?;
-            let open_block = changes.take_open_block();
-            changes.add(guarded(slot, || self.fold.keep_history(&next, open_block, &frames))?);
-            state = Some(next);
+            if let Some(id) = id.filter(|_| states.last.is_none()) {
+                // Memory is asked after the frames were found. It may have got newer ones since; such a state is not used.
+                states.committed = self.committed(&id, generation).filter(|state| state.sequence <= sequence);
+            }
+            states.advance(&frames, |record| engine.sled.open_user(&cipher, record))?;
+            let Some(next) = &states.last else { continue };
+            let newest_block = changes.newest_block();
+            changes.add(guarded(slot, || self.fold.keep_history(next, newest_block, &frames))?);
         }
-        let (Some(id), Some(state)) = (id, state) else { return Ok(None) };
+        let (Some(id), Some(state)) = (id, states.last) else { return Ok(None) };
         let seal_side_record = |(key, body): (SideKey, Vec<u8>)| {
             let kind = kind::side_record(key.kind);
             let record = SealedRecord::unsealed(kind, *user, slot, generation, key.number);
@@ -90,6 +93,12 @@ impl Checkpointer {
             put: changes.put.into_iter().map(seal_side_record).collect::<Result<_, StoreError>>()?,
             remove: changes.remove.into_iter().collect(),
         }))
+    }
+
+    /// Returns what memory holds of a user, if it is of the generation.
+    fn committed(&self, user: &UserId, generation: u32) -> Option<CommittedState> {
+        let states = self.committed_states.get()?;
+        states.committed(user).filter(|state| state.generation == generation)
     }
 
     /// Opens frames of one user up to [`HELD_BYTES`]; `None` if there are no more. `id` is the user that they must be of, or
@@ -111,6 +120,46 @@ impl Checkpointer {
             frames.push(record);
         }
         Ok((!frames.is_empty()).then_some(frames))
+    }
+}
+
+/// Finds the state after a slice of frames: memory may hold it, or else the frames are replayed.
+struct StateSource<'a> {
+    fold: &'a dyn Fold,
+    slot: u32,
+    /// The record of the last checkpoint. It is opened only if frames are replayed over it.
+    stored: Option<&'a SealedRecord>,
+    committed: Option<CommittedState>,
+    /// The state after the last slice.
+    last: Option<Vec<u8>>,
+}
+
+impl StateSource<'_> {
+    /// Moves on to the state after `frames`. Whether it comes from memory or from a replay makes no difference to what is
+    /// written: a state has one packed form, but for the day and the rules, which memory may know newer.
+    fn advance(
+        &mut self,
+        frames: &[Record],
+        open: impl FnOnce(&SealedRecord) -> Result<StoredUser, StoreError>,
+    ) -> Result<(), StoreError> {
+        let (Some(first), Some(newest)) = (frames.first(), frames.last()) else { return Ok(()) };
+        let is_near = |state: &mut CommittedState| (first.sequence - 1..=newest.sequence).contains(&state.sequence);
+        let (before, rest) = match self.committed.take_if(is_near) {
+            Some(state) => {
+                let rest = &frames[(state.sequence + 1 - first.sequence) as usize..];
+                if rest.is_empty() {
+                    self.last = Some(state.packed);
+                    return Ok(());
+                }
+                (Some(state.packed), rest)
+            }
+            None => match (self.last.take(), self.stored) {
+                (None, Some(record)) => (Some(open(record)?.state), frames),
+                (last, _) => (last, frames),
+            },
+        };
+        self.last = Some(guarded(self.slot, || self.fold.replay(before.as_deref(), rest))?);
+        Ok(())
     }
 }
 

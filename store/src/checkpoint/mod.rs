@@ -9,9 +9,10 @@ mod quarantine;
 mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use domain::port::memory::CommittedStates;
 use domain::port::store::{Fold, StoreError};
 use parking_lot::Mutex;
 
@@ -52,6 +53,8 @@ pub(crate) enum CheckpointError {
 pub(crate) struct Checkpointer {
     engine: Arc<Engine>,
     fold: Arc<dyn Fold>,
+    /// What memory holds, once it is known.
+    committed_states: OnceLock<Arc<dyn CommittedStates>>,
     interval: Duration,
     users_per_second: u32,
     retain_journal_bytes: u64,
@@ -67,6 +70,7 @@ impl Checkpointer {
         Self {
             engine,
             fold,
+            committed_states: OnceLock::new(),
             interval: options.checkpoint_interval,
             users_per_second: options.checkpoint_users_per_second,
             retain_journal_bytes: options.retain_journal_bytes,
@@ -74,6 +78,11 @@ impl Checkpointer {
             known_users: options.known_users,
             folded_to: Mutex::new(folded_to),
         }
+    }
+
+    /// Takes states from memory from now on. Only the first call counts.
+    pub(crate) fn use_committed_states(&self, states: Arc<dyn CommittedStates>) {
+        let _ = self.committed_states.set(states);
     }
 
     /// Folds every user that has new frames, and returns the position before which all frames are in sled. `hurry` is asked

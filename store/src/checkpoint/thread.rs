@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use domain::port::memory::CommittedStates;
+
 use super::{CheckpointError, Checkpointer};
 use crate::checkpoint_trigger::CheckpointTrigger;
 use crate::engine::Engine;
@@ -30,6 +32,11 @@ impl CheckpointThread {
         let work = move || work(&engine, &worker);
         let handle = thread::Builder::new().name("checkpoint".to_owned()).spawn(work)?;
         Ok(Self { checkpoint_trigger, checkpointer, handle: Some(handle) })
+    }
+
+    /// Lets checkpoints take states from memory.
+    pub(crate) fn use_committed_states(&self, states: Arc<dyn CommittedStates>) {
+        self.checkpointer.use_committed_states(states);
     }
 
     /// Makes a checkpoint now, on the caller's thread.

@@ -40,10 +40,6 @@ pub(crate) struct Link {
 }
 
 impl Chain {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.locations.is_empty()
-    }
-
     /// Returns the frames, oldest first.
     pub(crate) fn links(self) -> impl Iterator<Item = Link> {
         let mut held = self.held.into_iter();

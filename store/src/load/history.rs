@@ -21,9 +21,9 @@ impl History<'_> {
     /// The user's state is read before the blocks. A checkpoint meanwhile only adds records, so none up to the state is
     /// missed.
     pub(super) fn visit(&self, since: u64, visitor: &mut dyn LoadVisitor) -> Result<(), StoreError> {
+        let first = self.visit_bases(since, visitor)?;
         let blocks = self.engine.sled.side_records(self.user, SideKind::HISTORY)?;
-        let first = self.first_block(&blocks, since, visitor)?;
-        for key in blocks.into_iter().skip(first) {
+        for key in blocks.into_iter().filter(|key| key.number >= first) {
             if visitor.is_done() {
                 break;
             }
@@ -34,36 +34,38 @@ impl History<'_> {
         Ok(())
     }
 
-    /// Returns the place of the newest block that the visitor can begin with. The number of blocks that are looked at grows
-    /// with the logarithm of their number. A base that is missing counts as one that is too new.
-    fn first_block(&self, blocks: &[SideKey], since: u64, visitor: &mut dyn LoadVisitor) -> Result<usize, StoreError> {
-        let mut accepts = |place: usize| match blocks.get(place) {
-            Some(block) => match self.open(SideKey { kind: SideKind::BASE, ..*block })? {
-                Some(base) => visitor.base(base.body),
-                None => Ok(false),
-            },
+    /// Passes bases to the visitor, and returns the number of the newest one that it has accepted; 0 if there is none. How
+    /// many are looked at grows with the logarithm of their number.
+    fn visit_bases(&self, since: u64, visitor: &mut dyn LoadVisitor) -> Result<u64, StoreError> {
+        let bases = self.engine.sled.side_records(self.user, SideKind::BASE)?;
+        let mut accepts = |key: SideKey| match self.open(key)? {
+            Some(base) => visitor.base(base.body),
             None => Ok(false),
         };
-        // A revision is not greater than the sequence of the record that made it, so that it comes before no block whose
-        // number is at most as great.
-        let (mut start, mut end) = (blocks.partition_point(|block| block.number <= since).max(1) - 1, blocks.len());
-        let mut is_accepted = false;
-        while start + 1 < end {
+        // A revision is not greater than the sequence of the record that made it. So these bases are not after it.
+        let mut start = bases.partition_point(|base| base.number <= since.saturating_add(1));
+        let (oldest, mut end, mut accepted) = (start, bases.len(), 0);
+        while start < end {
             let middle = start + (end - start) / 2;
-            if accepts(middle)? {
-                (start, is_accepted) = (middle, true);
+            if accepts(bases[middle])? {
+                (start, accepted) = (middle + 1, bases[middle].number);
             } else {
                 end = middle;
             }
         }
-        while !is_accepted && start > 0 && !accepts(start)? {
-            start -= 1;
+        if accepted > 0 {
+            return Ok(accepted);
         }
-        Ok(start)
+        for base in bases.into_iter().take(oldest).rev() {
+            if accepts(base)? {
+                return Ok(base.number);
+            }
+        }
+        Ok(0)
     }
 
-    /// Returns the newest block, if records can be added to it: there is no base after it.
-    pub(crate) fn open_block(&self) -> Result<Option<SideRecord>, StoreError> {
+    /// Returns the newest block, if no base follows it.
+    pub(crate) fn newest_block(&self) -> Result<Option<SideRecord>, StoreError> {
         let newest = |kind| self.engine.sled.newest_side_record(self.user, kind);
         match (newest(SideKind::HISTORY)?, newest(SideKind::BASE)?) {
             (Some(block), base) if base.is_none_or(|base| base.number <= block.number) => self.open(block),

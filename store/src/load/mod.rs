@@ -65,6 +65,8 @@ fn load(
         }
         let Some(unfolded) = assemble(engine, user, newest, record.as_ref())? else { continue };
         let sequence = unfolded.sequence;
+        let stored = record.map(|record| engine.sled.open_user(&unfolded.cipher, &record)).transpose()?;
+        visitor.checkpoint(stored.map(|stored| stored.state))?;
         if visit(engine, user, since, unfolded, visitor)? {
             return Ok(Some(sequence));
         }
@@ -73,7 +75,7 @@ fn load(
     Err(StoreError::Unavailable { doing: "loading a user", source })
 }
 
-/// Passes what was found of a user to `visitor`. Returns `false` if a segment that is needed was removed meanwhile.
+/// Passes history and frames of a user to `visitor`. Returns `false` if a segment that is needed was removed meanwhile.
 fn visit(
     engine: &Engine,
     user: &UserHash,
@@ -81,8 +83,7 @@ fn visit(
     unfolded: UnfoldedUser,
     visitor: &mut dyn LoadVisitor,
 ) -> Result<bool, StoreError> {
-    let UnfoldedUser { generation, cipher, stored, chain, .. } = unfolded;
-    visitor.checkpoint(stored.map(|stored| stored.state))?;
+    let UnfoldedUser { generation, cipher, chain, .. } = unfolded;
     if let Some(since) = since.filter(|_| visitor.needs_history()) {
         History { engine, user, generation, cipher: &cipher }.visit(since, visitor)?;
     }

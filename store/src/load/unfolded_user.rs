@@ -1,4 +1,4 @@
-//! A user's checkpoint record together with the frames that are not folded into it yet.
+//! The frames of a user that are not folded into the checkpoint's record yet.
 
 use domain::port::store::StoreError;
 
@@ -7,18 +7,16 @@ use super::damaged;
 use crate::engine::Engine;
 use crate::journal::NewestFrame;
 use crate::seal::Cipher;
-use crate::sled_store::{SealedRecord, StoredUser};
+use crate::sled_store::SealedRecord;
 use crate::user_hash::UserHash;
 
-/// What is stored of a user: the checkpoint's record, opened, and the frames since, still sealed.
+/// The frames of a user since the checkpoint's record, still sealed.
 pub(crate) struct UnfoldedUser {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     /// The sequence of the newest frame.
     pub(crate) sequence: u64,
     pub(crate) cipher: Cipher,
-    /// `None` if no checkpoint has the user.
-    pub(crate) stored: Option<StoredUser>,
     pub(crate) chain: Chain,
 }
 
@@ -53,6 +51,5 @@ pub(super) fn assemble(
     let folded = record.map_or(0, |record| record.number);
     let sequence = newest.map_or(0, |newest| newest.sequence).max(folded);
     let Some(chain) = follow_chain(engine, user, newest, folded)? else { return Ok(None) };
-    let stored = record.map(|record| engine.sled.open_user(&cipher, record)).transpose()?;
-    Ok(Some(UnfoldedUser { slot, generation, sequence, cipher, stored, chain }))
+    Ok(Some(UnfoldedUser { slot, generation, sequence, cipher, chain }))
 }

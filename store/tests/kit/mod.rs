@@ -51,12 +51,12 @@ impl Fold for KeepAll {
     fn keep_history(
         &self,
         state: &[u8],
-        open_block: Option<SideRecord>,
+        newest_block: Option<SideRecord>,
         frames: &[Record],
     ) -> Result<SideChanges, StoreError> {
         let all = split(state)?;
         let mut put = BTreeMap::new();
-        let mut open = match open_block {
+        let mut open = match newest_block {
             Some(block) => (block.key.number, split(&block.body)?),
             None => (frames[0].sequence, Vec::new()),
         };

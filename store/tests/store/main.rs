@@ -18,6 +18,7 @@ mod history;
 mod kill;
 mod load;
 mod log;
+mod memory;
 mod permissions;
 mod quarantine;
 mod sled_faults;

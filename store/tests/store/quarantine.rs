@@ -31,10 +31,10 @@ impl Fold for PanickingFold {
     fn keep_history(
         &self,
         state: &[u8],
-        open_block: Option<SideRecord>,
+        newest_block: Option<SideRecord>,
         frames: &[Record],
     ) -> Result<SideChanges, StoreError> {
-        KeepAll.keep_history(state, open_block, frames)
+        KeepAll.keep_history(state, newest_block, frames)
     }
 }
 
@@ -95,10 +95,10 @@ impl Fold for FoldOfChanges {
     fn keep_history(
         &self,
         state: &[u8],
-        open_block: Option<SideRecord>,
+        newest_block: Option<SideRecord>,
         frames: &[Record],
     ) -> Result<SideChanges, StoreError> {
-        KeepAll.keep_history(state, open_block, frames)
+        KeepAll.keep_history(state, newest_block, frames)
     }
 }
 
@@ -135,10 +135,10 @@ impl Fold for FoldWithoutHistory {
     fn keep_history(
         &self,
         state: &[u8],
-        open_block: Option<SideRecord>,
+        newest_block: Option<SideRecord>,
         frames: &[Record],
     ) -> Result<SideChanges, StoreError> {
-        let changes = KeepAll.keep_history(state, open_block, frames)?;
+        let changes = KeepAll.keep_history(state, newest_block, frames)?;
         let is_full = |record: &SideRecord| {
             record.key.kind == SideKind::HISTORY && split(&record.body).is_ok_and(|all| all.len() == BLOCK_FRAMES)
         };

@@ -125,6 +125,18 @@ pub fn unpack_own(packed: impl Into<Bytes>) -> Result<UserState, DecodeError> {
     read(packed.into()).map(|(state, _)| state)
 }
 
+/// Returns the generation and the sequence of a packed state. Nothing else of it is read.
+///
+/// # Errors
+/// The bytes do not begin as a packed state of this format does.
+pub fn packed_sequence(packed: &[u8]) -> Result<(u32, u64), DecodeError> {
+    let mut input = Reader::new(packed);
+    if input.u8()? != FORMAT {
+        return Err(DecodeError::Unknown { what: "state format" });
+    }
+    Ok((input.u32()?, input.varint()?))
+}
+
 fn read(packed: Bytes) -> Result<(UserState, Arc<PackedState>), DecodeError> {
     let mut input = Reader::new(&packed);
     if input.u8()? != FORMAT {
