@@ -12,6 +12,7 @@ pub(crate) fn store_options(settings: &Settings) -> StoreOptions {
         checkpoint_interval: settings.checkpoint.interval,
         checkpoint_journal_bytes: settings.checkpoint.journal_bytes,
         checkpoint_users_per_second: settings.checkpoint.users_per_second,
+        checkpoint_stop: settings.checkpoint.stop,
         retain_journal_bytes: settings.journal.retain_bytes,
         retain_journal: settings.journal.retain,
         sled_cache_bytes: settings.store.sled_cache_bytes,
@@ -121,6 +122,7 @@ mod tests {
                 checkpoint_interval,
                 checkpoint_journal_bytes,
                 checkpoint_users_per_second,
+                checkpoint_stop,
                 known_users,
                 retain_journal_bytes,
                 retain_journal,
@@ -137,7 +139,7 @@ mod tests {
             (
                 (data_dir, known_users, confirm_clock),
                 (segment_bytes, retain_journal_bytes, retain_journal, sled_cache_bytes),
-                (checkpoint_interval, checkpoint_journal_bytes, checkpoint_users_per_second),
+                (checkpoint_interval, checkpoint_journal_bytes, checkpoint_users_per_second, checkpoint_stop),
                 (dead_letter_queue_bytes, dead_letter_source_bytes, dead_letter_total_bytes, dead_letter_days),
             )
         };

@@ -1,5 +1,6 @@
 //! Wakes the checkpoint thread when the journal has grown enough or the store closes.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ pub(crate) struct CheckpointTrigger {
     due_at: AtomicU64,
     limit: u64,
     closing: AtomicBool,
+    /// When the last checkpoint has to end, once the store closes.
+    deadline: OnceLock<Instant>,
     lock: Mutex<()>,
     woken: Condvar,
 }
@@ -28,6 +31,7 @@ impl CheckpointTrigger {
             due_at: AtomicU64::new(limit),
             limit,
             closing: AtomicBool::new(false),
+            deadline: OnceLock::new(),
             lock: Mutex::new(()),
             woken: Condvar::new(),
         }
@@ -42,14 +46,22 @@ impl CheckpointTrigger {
         }
     }
 
-    /// Wakes the waiter to end.
-    pub(crate) fn close(&self) {
+    /// Wakes the waiter to end. Checkpoints have `time` from now on; only the first call counts.
+    pub(crate) fn close(&self, time: Duration) {
+        if let Some(deadline) = Instant::now().checked_add(time) {
+            let _ = self.deadline.set(deadline);
+        }
         self.closing.store(true, Ordering::Relaxed);
         self.wake();
     }
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the store closes and its time for that is over.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.deadline.get().is_some_and(|deadline| Instant::now() >= *deadline)
     }
 
     /// Returns whether the journal has grown by the limit since the last checkpoint.
@@ -119,7 +131,10 @@ mod tests {
             assert!(wait() >= SHORTEST);
             trigger.reset();
         }
-        trigger.close();
+        assert!(!trigger.is_out_of_time());
+        trigger.close(Duration::ZERO);
+        trigger.close(Duration::from_secs(3600));
+        assert!(trigger.is_out_of_time());
         wait();
     }
 }

@@ -59,6 +59,7 @@ pub struct Store {
 /// takes longer.
 pub struct Closer {
     checkpoints: CheckpointThread,
+    stop_time: Duration,
     letters: Arc<DeadLetterStore>,
     upkeep: Upkeep,
 }
@@ -78,7 +79,8 @@ impl Closer {
         self.checkpoints.checkpoint().map_err(not_folded)
     }
 
-    /// Ends the background threads and makes a last checkpoint, so that the next start is fast.
+    /// Ends the background threads and makes a last checkpoint, so that the next start is fast. Users for whom there is no
+    /// time ([`StoreOptions::checkpoint_stop`]) stay in the journal, where the next start finds them, as after a crash.
     ///
     /// Call it when nothing is appended any more: later records are kept, too, but slow down the next start. The data
     /// directory stays locked until the other parts of the store are dropped.
@@ -88,7 +90,7 @@ impl Closer {
     pub fn close(mut self) -> Result<(), StoreError> {
         self.letters.close();
         self.upkeep.stop();
-        self.checkpoints.finish().map_err(not_folded)
+        self.checkpoints.finish(self.stop_time).map_err(not_folded)
     }
 }
 
@@ -154,7 +156,7 @@ pub fn open(
         dead_letters: letters.clone(),
         status: engine.status.clone(),
         epoch: meta.epoch,
-        closer: Closer { checkpoints, letters, upkeep },
+        closer: Closer { checkpoints, stop_time: options.checkpoint_stop, letters, upkeep },
     })
 }
 

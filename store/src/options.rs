@@ -24,6 +24,8 @@ pub struct StoreOptions {
     /// Maximum number of users that a checkpoint writes per second; 0 for no limit. A checkpoint is spread over half the
     /// interval, and is no longer paced when the journal grows too fast.
     pub checkpoint_users_per_second: u32,
+    /// Maximum time that the last checkpoint of a stop folds users.
+    pub checkpoint_stop: Duration,
     /// Number of users whose newest sequence is kept in memory (60 bytes each). An append for such a user does not
     /// read from sled.
     pub known_users: usize,
@@ -62,6 +64,7 @@ impl StoreOptions {
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_journal_bytes: 1 << 30,
             checkpoint_users_per_second: 50_000,
+            checkpoint_stop: Duration::from_secs(4),
             known_users: 1_000_000,
             retain_journal_bytes: 4 << 30,
             retain_journal: Duration::from_secs(24 * 3600),

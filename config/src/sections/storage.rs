@@ -36,6 +36,8 @@ pub struct Checkpoint {
     pub journal_bytes: u64,
     /// Maximum number of users that are written per second; 0 for no bound.
     pub users_per_second: u32,
+    /// Maximum time of the last checkpoint of a stop.
+    pub stop: Duration,
     /// Size of the journal without a checkpoint beyond which feeds are refused, in bytes.
     pub max_lag_bytes: u64,
 }
@@ -46,6 +48,7 @@ impl Checkpoint {
             interval: keys.seconds("checkpoint.interval_s", 1..=DAY_S)?,
             journal_bytes: keys.integer("checkpoint.journal_bytes", 1_024..=TIB)?,
             users_per_second: keys.integer("checkpoint.users_per_second", 0..=10_000_000)?,
+            stop: keys.seconds("checkpoint.stop_s", 0..=3_600)?,
             max_lag_bytes: keys.integer("checkpoint.max_lag_bytes", 2_048..=TIB)?,
         })
     }

@@ -85,16 +85,16 @@ impl Checkpointer {
         let _ = self.committed_states.set(states);
     }
 
-    /// Folds every user that has new frames, and returns the position before which all frames are in sled. `hurry` is asked
-    /// after each batch whether to continue without a pause.
-    pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
+    /// Folds every user that has new frames, and returns the position before which all frames are in sled; `None` if the
+    /// store closes and has no more time. `hurry` is asked after each batch whether to continue without a pause.
+    pub(crate) fn run(&self, hurry: impl Fn() -> bool) -> Result<Option<Position>, CheckpointError> {
         let mut folded_to = self.folded_to.lock();
         // Read before the end of the journal: bytes that are counted later may come after it.
         let count = self.engine.checkpoint_trigger.appended_bytes();
         let fold = AssertUnwindSafe(|| self.fold_users(*folded_to, hurry));
         // A panic must not end the thread, or the journal would grow until the disk is full.
         let end = catch_unwind(fold).unwrap_or(Err(CheckpointError::Panicked));
-        let end = end.inspect_err(|error| self.after_failure(error))?;
+        let Some(end) = end.inspect_err(|error| self.after_failure(error))? else { return Ok(None) };
         // The frames are folded, whether or not their segments can be removed.
         self.engine.checkpoint_trigger.set_folded(count);
         *folded_to = end;
@@ -103,10 +103,10 @@ impl Checkpointer {
         self.engine.measure();
         removed.inspect_err(|error| self.after_failure(error))?;
         self.engine.status.set_checkpoint(None);
-        Ok(end)
+        Ok(Some(end))
     }
 
-    fn fold_users(&self, from: Position, hurry: impl Fn() -> bool) -> Result<Position, CheckpointError> {
+    fn fold_users(&self, from: Position, hurry: impl Fn() -> bool) -> Result<Option<Position>, CheckpointError> {
         let engine = &*self.engine;
         // Read before the users, because the index has all frames before this position.
         let end = engine.durable_end();
@@ -114,12 +114,22 @@ impl Checkpointer {
         if users.is_empty() && end == from {
             // There may be dead letters to flush, and segments that are too old by now.
             engine.sled.flush()?;
-            return Ok(end);
+            return Ok(Some(end));
         }
         self.ensure_reserve()?;
         let pace = Pace::new(users.len(), self.interval, self.users_per_second);
         let (mut folded_users, mut unflushed) = (0, 0);
         for batch in users.chunks(BATCH_USERS) {
+            if engine.checkpoint_trigger.is_out_of_time() {
+                // The users that were written skip their frames in the next checkpoint. The journal keeps those of the rest.
+                engine.sled.flush()?;
+                let left = users.len() - folded_users;
+                tracing::info!(
+                    "no more time to write {left} of {} users: the next start finds them in the journal",
+                    users.len()
+                );
+                return Ok(None);
+            }
             let mut folded = Vec::with_capacity(batch.len());
             for user in batch {
                 let Some(newest) = engine.index.get(user) else { continue };
@@ -143,7 +153,7 @@ impl Checkpointer {
         engine.sled.flush()?;
         engine.sled.set_meta(&self.meta(end, None))?;
         engine.index.forget_before(end, self.known_users);
-        Ok(end)
+        Ok(Some(end))
     }
 
     /// Removes the segments before `end` that exceed the configured retention.
@@ -194,19 +204,21 @@ impl Checkpointer {
         engine.upkeep_signal.set();
     }
 
-    /// Makes the last checkpoint, after which nothing is appended, so that the next start has nothing to recover.
+    /// Makes the last checkpoint, after which nothing is appended, so that the next start has nothing to recover. If there is
+    /// no time for all users, the next start recovers the rest, as after a crash.
     pub(crate) fn run_last(&self) -> Result<(), CheckpointError> {
-        let checkpoint = match self.run(|| true) {
+        let is_complete = match self.run(|| true) {
             Err(error @ CheckpointError::Segments(_)) => {
                 tracing::warn!("the last checkpoint is complete, but {error}");
-                *self.folded_to.lock()
+                true
             }
-            other => other?,
+            other => other?.is_some(),
         };
         let engine = &*self.engine;
-        // After a failed append, the journal may have frames whose slots nothing else refers to.
-        let clean = !engine.status.is_refusing();
+        // After a failed append, or if frames are left, the journal may have frames whose slots nothing else refers to.
+        let clean = is_complete && !engine.status.is_refusing();
         let first_unused_slot = clean.then(|| engine.keyring.first_unused());
+        let checkpoint = *self.folded_to.lock();
         Ok(engine.sled.set_meta(&self.meta(checkpoint, first_unused_slot))?)
     }
 

@@ -17,7 +17,8 @@ const RETRY: Duration = Duration::from_secs(5);
 /// that changed.
 const SPACING: Duration = Duration::from_secs(10);
 
-/// The running thread. Dropped without [`Self::finish`], it ends without a last checkpoint, as in a crash.
+/// The running thread. Dropped without [`Self::finish`], it ends without a last checkpoint, and in the middle of one that
+/// runs, as in a crash.
 pub(crate) struct CheckpointThread {
     checkpoint_trigger: Arc<CheckpointTrigger>,
     checkpointer: Arc<Checkpointer>,
@@ -44,14 +45,14 @@ impl CheckpointThread {
         self.checkpointer.run(|| true).map(|_| ())
     }
 
-    /// Ends the thread and makes the last checkpoint.
-    pub(crate) fn finish(mut self) -> Result<(), CheckpointError> {
-        self.stop();
+    /// Ends the thread and makes the last checkpoint, within `time`.
+    pub(crate) fn finish(mut self, time: Duration) -> Result<(), CheckpointError> {
+        self.stop(time);
         self.checkpointer.run_last()
     }
 
-    fn stop(&mut self) {
-        self.checkpoint_trigger.close();
+    fn stop(&mut self, time: Duration) {
+        self.checkpoint_trigger.close(time);
         if let Some(handle) = self.handle.take() {
             // A panic in the thread was reported by the panic hook.
             let _ = handle.join();
@@ -61,7 +62,7 @@ impl CheckpointThread {
 
 impl Drop for CheckpointThread {
     fn drop(&mut self) {
-        self.stop();
+        self.stop(Duration::ZERO);
     }
 }
 

@@ -1,15 +1,19 @@
 //! Checkpoints, and a model test over random appends, checkpoints and restarts.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use domain::port::journal::OutOfSequence;
+use domain::port::journal::{OutOfSequence, Record};
+use domain::port::store::{Fold, SideChanges, SideRecord, StoreError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::StoreOptions;
 
 use crate::kit;
 use crate::kit::{
-    BLOCK_FRAMES, append_one, close, frames, join, load_history, open, options, record, seed, split, try_load, try_open,
+    BLOCK_FRAMES, KeepAll, SeededEntropy, append_one, check_history, close, frames, join, load_history, master, open,
+    options, record, seed, split, try_load, try_open,
 };
 
 #[test]
@@ -170,4 +174,53 @@ fn how_much_is_in_no_checkpoint_is_known_over_restarts() {
     assert_eq!(store.reader.unfolded_bytes(), 0);
     close(store);
     assert_eq!(open(dir.path()).reader.unfolded_bytes(), 0);
+}
+
+/// Takes a while for each user.
+struct SlowFold;
+
+impl Fold for SlowFold {
+    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
+        std::thread::sleep(Duration::from_micros(500));
+        KeepAll.replay(state, frames)
+    }
+
+    fn keep_history(
+        &self,
+        state: &[u8],
+        newest_block: Option<SideRecord>,
+        frames: &[Record],
+    ) -> Result<SideChanges, StoreError> {
+        KeepAll.keep_history(state, newest_block, frames)
+    }
+}
+
+#[test]
+fn a_stop_without_time_leaves_users_to_the_next_start() {
+    const USERS: usize = 400;
+    let dir = tempfile::tempdir().expect("a directory");
+    // No time, time for some users, and time for all.
+    for (sequence, millis) in (1..).zip([0, 60, 120, 0, 60_000]) {
+        let options = StoreOptions { checkpoint_stop: Duration::from_millis(millis), ..options(dir.path()) };
+        let mut store = store::open(options, &master(), Arc::new(SlowFold), SeededEntropy::new(sequence))
+            .expect("the store opens after any stop");
+        // A user who is new in each run: no slot is given out twice.
+        let numbers = (0..USERS).chain([USERS + sequence as usize]);
+        let first = |number: usize| if number < USERS { sequence } else { 1 };
+        let group: Vec<_> = numbers.map(|number| record(number, first(number), vec![sequence as u8; 50])).collect();
+        assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
+        store.closer.close().expect("what is left is no error");
+        let unfolded = store.reader.unfolded_bytes();
+        assert!((millis > 0 || unfolded > 0) && (millis < 60_000 || unfolded == 0), "{millis} ms: {unfolded} bytes");
+        drop((store.journal, store.reader, store.log, store.dead_letters));
+        let store = open(dir.path());
+        for number in 0..USERS {
+            let expected: Vec<_> = (1..=sequence).map(|sequence| vec![sequence as u8; 50]).collect();
+            assert_eq!(frames(&store, number), expected, "{millis} ms");
+            check_history(&store, number, "after a stop");
+        }
+        for past in 1..=sequence {
+            assert_eq!(frames(&store, USERS + past as usize), [vec![past as u8; 50]]);
+        }
+    }
 }
