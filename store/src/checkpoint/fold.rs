@@ -83,7 +83,7 @@ impl Checkpointer {
         let seal_side_record = |(key, body): (SideKey, Vec<u8>)| {
             let kind = kind::side_record(key.kind);
             let record = SealedRecord::unsealed(kind, *user, slot, generation, key.number);
-            Ok((key, engine.sled.seal(&cipher, &body, record, &*engine.entropy)?))
+            Ok((key, engine.sled.seal(&cipher, body, record, &*engine.entropy)?))
         };
         let record = SealedRecord::unsealed(kind::USER, *user, slot, generation, sequence);
         Ok(Some(FoldedUser {

@@ -202,7 +202,7 @@ fn seal(engine: &Engine, letter: &DeadLetter, day: u32, tag: SourceTag) -> Resul
         }
     };
     let record = SealedRecord::unsealed(kind::DEAD_LETTER, user, slot, generation, letter.rejected_at as u64);
-    let record = engine.sled.seal(&cipher, &body::encode(letter), record, &*engine.entropy)?;
+    let record = engine.sled.seal(&cipher, body::encode(letter), record, &*engine.entropy)?;
     Ok(NewLetter { key: letter_key(engine, letter, tag, &user), record })
 }
 

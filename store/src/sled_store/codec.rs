@@ -5,6 +5,8 @@ use std::io;
 use parking_lot::Mutex;
 use zstd::bulk::{Compressor, Decompressor};
 
+use super::record::NOT_COMPRESSED;
+
 /// Fast, and with a dictionary the result is nearly as small as with higher levels.
 const LEVEL: i32 = 1;
 
@@ -60,7 +62,7 @@ impl Codec {
 
 impl Dictionary {
     fn new(bytes: Vec<u8>) -> Self {
-        let id = if bytes.is_empty() { 0 } else { crc32c::crc32c(&bytes).max(1) };
+        let id = if bytes.is_empty() { 0 } else { crc32c::crc32c(&bytes).clamp(1, NOT_COMPRESSED - 1) };
         Self { id, bytes, decompressors: Mutex::default() }
     }
 

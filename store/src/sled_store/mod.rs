@@ -18,11 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::id::UserId;
 use domain::port::clock::Entropy;
-use domain::port::store::StoreError;
+use domain::port::store::{SideKind, StoreError};
 use parking_lot::RwLock;
 
 pub(crate) use letters::{LetterKey, NewLetter, SourceTag};
 pub(crate) use meta::Meta;
+use record::NOT_COMPRESSED;
 pub(crate) use record::SealedRecord;
 pub(crate) use write::FoldedUser;
 
@@ -210,29 +211,32 @@ impl SledStore {
     ) -> Result<SealedRecord, StoreError> {
         let StoredUser { user, state: mut content } = stored;
         append_user(&mut content, &user);
-        self.seal(cipher, &content, record, entropy)
+        self.seal(cipher, content, record, entropy)
     }
 
-    /// Compresses and seals a record.
+    /// Compresses and seals a record. Packed states are not compressed: they have a compact form of their own.
     pub(crate) fn seal(
         &self,
         cipher: &Cipher,
-        body: &[u8],
+        body: Vec<u8>,
         mut record: SealedRecord,
         entropy: &dyn Entropy,
     ) -> Result<SealedRecord, StoreError> {
-        let compressed = self.codec.compress(body);
-        record.sealed =
-            compressed.map_err(|source| StoreError::Unavailable { doing: "compressing", source: source.into() })?;
         record.plain_bytes = u32::try_from(body.len())
             .map_err(|source| StoreError::Unavailable { doing: "sealing a huge record", source: source.into() })?;
-        record.dictionary = self.codec.dictionary_id();
+        let is_state = record.kind == kind::USER || record.kind == kind::side_record(SideKind::BASE);
+        (record.sealed, record.dictionary) = if is_state {
+            (body, NOT_COMPRESSED)
+        } else {
+            let failed = |source: io::Error| StoreError::Unavailable { doing: "compressing", source: source.into() };
+            (self.codec.compress(&body).map_err(failed)?, self.codec.dictionary_id())
+        };
         entropy.fill(&mut record.nonce);
         cipher.seal(&record.nonce, record.label(), &mut record.sealed, 0);
         Ok(record)
     }
 
-    /// Opens and decompresses a record.
+    /// Opens a record, and decompresses it if it was compressed.
     pub(crate) fn open_record(&self, cipher: &Cipher, kind: u8, record: &SealedRecord) -> Result<Vec<u8>, StoreError> {
         let damaged = |what: &str| StoreError::Damaged { what: format!("{what} of slot {}", record.slot) };
         if record.kind != kind {
@@ -240,6 +244,9 @@ impl SledStore {
         }
         let compressed = cipher.open(&record.nonce, record.label(), &record.sealed);
         let compressed = compressed.map_err(|_| damaged("the seal of a record"))?;
+        if record.dictionary == NOT_COMPRESSED {
+            return Ok(compressed);
+        }
         let plain_bytes = record.plain_bytes as usize;
         let Some(body) = self.codec.decompress(&compressed, record.dictionary, plain_bytes) else {
             // The record is not damaged: a newer release wrote it.

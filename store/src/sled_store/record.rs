@@ -10,7 +10,7 @@
 //!      8       4  generation of that key
 //!     12       8  sequence, number of the side record, or time, by kind
 //!     20       4  bytes of the body before compression
-//!     24       4  dictionary of the compression, 0 if none
+//!     24       4  dictionary of the compression, 0 if none; 2^32 - 1 if the body is not compressed
 //!     28       4  tenant, 0
 //!     32      12  nonce of the seal
 //!     44       n  body, compressed and encrypted, and the tag of its seal
@@ -24,6 +24,9 @@ use crate::user_hash::UserHash;
 const RECORD_FORMAT: u8 = 2;
 /// Maximum number of bytes of a value. sled moves large pages to files that it never syncs, so values stay well below.
 pub(crate) const MAX_VALUE_BYTES: usize = 4000;
+
+/// Stands for a dictionary in the record of a body that is not compressed.
+pub(super) const NOT_COMPRESSED: u32 = u32::MAX;
 
 const KIND_AT: usize = 1;
 const VALUES_AT: usize = 2;
@@ -48,7 +51,7 @@ pub(crate) struct SealedRecord {
     pub(crate) number: u64,
     /// Bytes of the body before compression.
     pub(crate) plain_bytes: u32,
-    /// The dictionary that the body was compressed with; 0 if none.
+    /// The dictionary that the body was compressed with; 0 if none, or [`NOT_COMPRESSED`].
     pub(crate) dictionary: u32,
     pub(crate) nonce: [u8; NONCE_BYTES],
     pub(crate) sealed: Vec<u8>,

@@ -8,12 +8,12 @@ use domain::port::journal::{OutOfSequence, Record};
 use domain::port::store::{Fold, SideChanges, SideRecord, StoreError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::StoreOptions;
+use store::{Store, StoreOptions};
 
 use crate::kit;
 use crate::kit::{
-    BLOCK_FRAMES, KeepAll, SeededEntropy, append_one, check_history, close, frames, join, load_history, master, open,
-    options, record, seed, split, try_load, try_open,
+    BLOCK_FRAMES, KeepAll, Loaded, SeededEntropy, append_one, check_history, close, frames, join, load_history, master,
+    open, options, record, seed, split, try_load, try_open, user,
 };
 
 #[test]
@@ -95,15 +95,19 @@ fn every_record_is_read_with_the_dictionary_that_it_was_compressed_with() {
         close(store);
     }
     let reopened = try_open(StoreOptions { dictionaries: all[2].clone(), ..options(dir.path()) }, 1).expect("it opens");
+    let blocks = |store: &Store, number: usize| load_history(&*store.reader, number, 0).expect("a user").blocks;
     for number in 1..=3 {
-        assert_eq!(frames(&reopened, number), [body(number)]);
+        assert_eq!(blocks(&reopened, number), [join(&[body(number)])]);
     }
     drop(reopened);
     let without_first =
         try_open(StoreOptions { dictionaries: vec![second], ..options(dir.path()) }, 1).expect("it opens");
-    assert_eq!(frames(&without_first, 1), [body(1)]);
-    let Err(error) = try_load(&*without_first.reader, 2) else { panic!("its dictionary is gone") };
+    assert_eq!(blocks(&without_first, 1), [join(&[body(1)])]);
+    let Err(error) = without_first.reader.load_history(&user(2), 0, &mut Loaded::default()) else {
+        panic!("its dictionary is gone")
+    };
     assert!(error.to_string().contains("dictionary"), "{error}");
+    assert_eq!(frames(&without_first, 2), [body(2)], "a state needs no dictionary");
 }
 
 /// Compares the store with a map over random groups, refusals, checkpoints, clean and unclean restarts.
