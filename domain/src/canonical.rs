@@ -35,6 +35,18 @@ impl CanonicalJson {
         Self(text.into())
     }
 
+    /// Creates the number of tenths that `tenths` counts, which must not be negative.
+    pub(crate) fn tenths(tenths: i64) -> Self {
+        let (whole, rest) = (tenths / 10, tenths % 10);
+        let mut text = String::with_capacity(8);
+        write_integer(&mut text, whole);
+        if rest != 0 {
+            text.push('.');
+            write_integer(&mut text, rest);
+        }
+        Self(text.into())
+    }
+
     /// Creates a finite number in the ECMAScript form.
     pub fn number(value: f64) -> Self {
         let mut text = String::with_capacity(8);
@@ -173,6 +185,9 @@ mod tests {
             (1e-7, "1e-7"),
         ] {
             assert_eq!(CanonicalJson::number(value).as_str(), text);
+        }
+        for tenths in (0..10_000).chain([123_456_789, 1 << 50]) {
+            assert_eq!(CanonicalJson::tenths(tenths), CanonicalJson::number(tenths as f64 / 10.0));
         }
         for value in (-1_000..1_000).chain([i64::MIN, -100_000, 123_456, 1 << 53, i64::MAX]) {
             assert_eq!(CanonicalJson::integer(value).as_str(), value.to_string());

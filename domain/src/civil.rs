@@ -11,7 +11,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<i64> {
     let (year, month, day) = (two(y0, y1)? * 100 + two(y2, y3)?, two(m0, m1)?, two(d0, d1)?);
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {
-        2 => 28 + i64::from(leap),
+        2 => 28 + u32::from(leap),
         4 | 6 | 9 | 11 => 30,
         1..=12 => 31,
         _ => return None,
@@ -19,16 +19,16 @@ pub(crate) fn parse(text: &[u8]) -> Option<i64> {
     (text.len() == 10 && (1..=last).contains(&day)).then(|| days(year, month, day))
 }
 
-fn two(tens: u8, ones: u8) -> Option<i64> {
+fn two(tens: u8, ones: u8) -> Option<u32> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    (tens < 10 && ones < 10).then(|| i64::from(tens) * 10 + i64::from(ones))
+    (tens < 10 && ones < 10).then(|| u32::from(tens) * 10 + u32::from(ones))
 }
 
-/// Counts days since 1970-01-01, in years that begin in March.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month < 3);
+/// Counts days since 1970-01-01, in years that begin in March: the year 0 begins in that of -1.
+fn days(year: u32, month: u32, day: u32) -> i64 {
+    let year = year + 400 - u32::from(month < 3);
     let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
+    i64::from(year * 365 + year / 4 - year / 100 + year / 400 + of_year) - 719_468 - 146_097
 }
 
 /// Returns the date of a number of days since 1970-01-01, which must be within [`DAYS`].

@@ -37,13 +37,14 @@ impl TraceText {
     /// Appends an entry with any value, which is canonical JSON.
     pub(crate) fn push(&mut self, name: &str, value: &str) {
         self.push_name(name);
+        self.0.push_str("\":");
         self.0.push_str(value);
     }
 
     /// Appends an entry with a verb and a day.
     pub(crate) fn push_day(&mut self, source: Source, verb: &str, day: Day) {
         self.push_name(source.name());
-        self.0.push('"');
+        self.0.push_str("\":\"");
         self.0.push_str(verb);
         self.0.push('_');
         day.push(&mut self.0);
@@ -53,7 +54,6 @@ impl TraceText {
     fn push_name(&mut self, name: &str) {
         self.0.push_str(if self.0.len() == 1 { "\"" } else { ",\"" });
         self.0.push_str(name);
-        self.0.push_str("\":");
     }
 
     /// Returns the trace.

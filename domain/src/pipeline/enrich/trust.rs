@@ -13,9 +13,9 @@ use crate::table::Leaf;
 
 pub(super) fn assemble(documents: &SourceDocuments, day: Day, rules: &Rules) -> Vec<(Leaf, CanonicalJson)> {
     let Some(oldest) = oldest(documents) else { return Vec::new() };
-    let freshness = CanonicalJson::number(tenths_of_hours(oldest, day.start(&rules.zone)) as f64 / 10.0);
+    let tenths = tenths_of_hours(oldest, day.start(&rules.zone));
     let mut leaves = Vec::with_capacity(3);
-    leaves.push((Leaf::TrustDataFreshnessHours, freshness));
+    leaves.push((Leaf::TrustDataFreshnessHours, CanonicalJson::tenths(tenths)));
     let confidence = documents.owned(Source::Trust, Leaf::TrustOverallConfidence);
     if let Some(value) = confidence.and_then(|register| register.value.clone()) {
         leaves.push((Leaf::TrustOverallConfidence, value));

@@ -12,7 +12,7 @@ use crate::item_text::{push_with_days, push_with_status};
 use crate::scan;
 use crate::source::Source;
 use crate::source_trace::{self, TraceText, VERBS};
-use crate::table::{Leaf, ValueType};
+use crate::table::Leaf;
 
 /// Where the bits of an entry of a trace begin that say its verb, and the days after the newest register.
 const VERB_AT: u8 = 4;
@@ -22,7 +22,7 @@ const OTHER_DAY: u8 = 2;
 
 /// Schemes of the batch with other statuses.
 pub(super) fn write_statuses(out: &mut Writer, leaf: Leaf, value: &str, registers: &impl Registers) -> bool {
-    let Some(batch) = registers.owned(leaf).filter(|_| leaf.field().value == ValueType::Schemes) else { return false };
+    let Some(batch) = registers.owned(leaf) else { return false };
     let Some(mut rest) = content(value) else { return false };
     let mut changed = Vec::new();
     let mut text = String::new();
@@ -92,10 +92,7 @@ pub(super) fn read_statuses(
 }
 
 /// Deadlines of the registers, each with its days.
-pub(super) fn write_deadlines(out: &mut Writer, leaf: Leaf, value: &str, registers: &impl Registers) -> bool {
-    if leaf.field().value != ValueType::Deadlines {
-        return false;
-    }
+pub(super) fn write_deadlines(out: &mut Writer, value: &str, registers: &impl Registers) -> bool {
     let Some(mut rest) = content(value) else { return false };
     let details: Vec<_> = registers.deadline_details().collect();
     let mut items = Vec::new();
@@ -142,10 +139,7 @@ pub(super) fn read_deadlines(
 }
 
 /// A verb and a day for each source.
-pub(super) fn write_trace(out: &mut Writer, leaf: Leaf, value: &str, registers: &impl Registers) -> bool {
-    if leaf.field().value != ValueType::SourceTrace {
-        return false;
-    }
+pub(super) fn write_trace(out: &mut Writer, value: &str, registers: &impl Registers) -> bool {
     let start = out.0.len();
     // There are few sources, so that the number of entries takes one byte.
     out.u8(0);

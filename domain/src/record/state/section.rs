@@ -23,6 +23,8 @@
 //!         or + 128, and the day (signed)
 //! ```
 
+use std::mem::discriminant;
+
 use super::super::codec::{DecodeError, Reader, Writer};
 use super::super::tokens;
 use super::lists;
@@ -31,7 +33,7 @@ use crate::canonical::CanonicalJson;
 use crate::day::format_instant;
 use crate::profile::Section;
 use crate::source::Source;
-use crate::table::{Leaf, LeafSet, Member};
+use crate::table::{Leaf, LeafSet, Member, ValueType};
 
 /// Stands for the whole section, whose every leaf is [`OWNED`].
 const ALL_OWNED: u8 = 0;
@@ -47,13 +49,15 @@ const TRACE: u8 = 8;
 /// Appends the chunk of a section to `out`. `registers` are those of the same state.
 pub(super) fn encode(out: Vec<u8>, section: &Section, registers: &impl Registers) -> Vec<u8> {
     let mut out = Writer(out);
-    let is_owned = |(leaf, value): &(Leaf, CanonicalJson)| registers.owned(*leaf) == Some(value);
-    if section.leaves().iter().all(is_owned) {
-        out.u8(ALL_OWNED);
-        return out.0;
-    }
+    let start = out.0.len();
     for (leaf, value) in section.leaves() {
         write_leaf(&mut out, *leaf, value, registers);
+    }
+    // Only this code stands alone, so that the chunk has no other leaf if it has one byte for each.
+    let codes = &out.0[start..];
+    if codes.len() == section.leaves().len() && codes.iter().all(|code| *code == OWNED) {
+        out.0.truncate(start);
+        out.u8(ALL_OWNED);
     }
     out.0
 }
@@ -62,29 +66,45 @@ fn write_leaf(out: &mut Writer, leaf: Leaf, value: &CanonicalJson, registers: &i
     if registers.owned(leaf) == Some(value) {
         return out.u8(OWNED);
     }
+    let start = out.0.len();
+    let written = match leaf.field().value {
+        ValueType::Schemes => {
+            out.u8(STATUSES);
+            lists::write_statuses(out, leaf, value.as_str(), registers)
+        }
+        ValueType::Deadlines => {
+            out.u8(DEADLINES);
+            lists::write_deadlines(out, value.as_str(), registers)
+        }
+        ValueType::SourceTrace => {
+            out.u8(TRACE);
+            lists::write_trace(out, value.as_str(), registers)
+        }
+        _ => false,
+    };
+    if written {
+        return;
+    }
+    out.0.truncate(start);
     if let Some((source, kind)) = registers.holding(leaf, value) {
         return out.fixed(&[REGISTER, (source as u8) << 4 | kind]);
     }
-    if let Some(sibling) = leaf.field().member.leaves().iter().find(|other| registers.owned(*other) == Some(value)) {
+    if let Some(sibling) = sibling(leaf, value, registers) {
         return out.fixed(&[SIBLING, sibling.field().number]);
     }
     if let Some(source) = newest_at(value, registers) {
         return out.fixed(&[NEWEST, source as u8]);
     }
-    let start = out.0.len();
-    for (code, write) in [
-        (STATUSES, lists::write_statuses as fn(&mut Writer, Leaf, &str, &_) -> bool),
-        (DEADLINES, lists::write_deadlines),
-        (TRACE, lists::write_trace),
-    ] {
-        out.u8(code);
-        if write(out, leaf, value.as_str(), registers) {
-            return;
-        }
-        out.0.truncate(start);
-    }
     out.u8(VALUE);
     tokens::encode(&mut out.0, value.as_str());
+}
+
+/// Returns a leaf of the same section and type whose register holds `value`.
+fn sibling(leaf: Leaf, value: &CanonicalJson, registers: &impl Registers) -> Option<Leaf> {
+    let leaves = leaf.field().member.leaves();
+    let mut alike =
+        leaves.iter().filter(|other| discriminant(&other.field().value) == discriminant(&leaf.field().value));
+    alike.find(|other| registers.owned(*other) == Some(value))
 }
 
 /// Returns the source whose newest register has the time that is written in `value`.
