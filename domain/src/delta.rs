@@ -2,7 +2,7 @@
 
 use crate::canonical::CanonicalJson;
 use crate::past::PastProfile;
-use crate::profile::{Profile, Section};
+use crate::profile::Profile;
 use crate::state::UserState;
 use crate::table::{LeafSet, Member};
 
@@ -67,10 +67,10 @@ pub(crate) fn changes(old: &Profile, new: &Profile, changed: impl Iterator<Item 
     for member in changed {
         let (before, after) = (old.section(member), new.section(member));
         for leaf in member.leaves().iter() {
-            let value = |section: Option<&Section>| section.and_then(|section| section.get(leaf)).cloned();
-            let (old, new) = (value(before), value(after));
+            let old = before.and_then(|section| section.get(leaf));
+            let new = after.and_then(|section| section.get(leaf));
             if old != new {
-                changes.push(LeafChange { leaf, old, new });
+                changes.push(LeafChange { leaf, old: old.cloned(), new: new.cloned() });
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::event::RegisterPath;
 use crate::rules::Rules;
 use crate::scan;
 use crate::source::Source;
-use crate::source_trace::{BY_NAME, TraceText};
+use crate::source_trace::{BY_NAME, TraceText, usual_verb};
 use crate::table::Leaf;
 
 pub(super) fn assemble(documents: &SourceDocuments, day: Day, rules: &Rules) -> Vec<(Leaf, CanonicalJson)> {
@@ -77,17 +77,9 @@ fn source_trace(documents: &SourceDocuments, rules: &Rules) -> CanonicalJson {
         if let Some((name, value)) = sent.next_if(|(name, _)| *name == source.name()) {
             text.push(name, value);
         } else if let Some(newest) = documents.newest(source) {
-            text.push_day(source, verb(source), Day::at(newest, &rules.zone));
+            text.push_day(source, usual_verb(source), Day::at(newest, &rules.zone));
         }
     }
     sent.for_each(|(name, value)| text.push(name, value));
     text.finish()
-}
-
-fn verb(source: Source) -> &'static str {
-    match source {
-        Source::Identity => "verified",
-        Source::Metadata | Source::SelfEdit | Source::Schemes | Source::Deadlines | Source::Consent => "synced",
-        Source::Eligibility | Source::Trust | Source::Predictions | Source::Analytics => "computed",
-    }
 }

@@ -129,10 +129,10 @@ pub(super) fn decode(chunk: &[u8], source: Source) -> Result<SourceDocument, Dec
     }
     let text = ByteString::from(text);
     let part = |(start, end): Place| text.slice_ref(&text[start..end]);
-    let ids: Vec<_> = stamps.into_iter().map(|(time, id)| (time, SharedText::from_stored(part(id)))).collect();
     let mut registers = Vec::with_capacity(places.len());
     for ReadRegister { path, kind, id, stamp, value } in places {
-        let (time, event_id) = ids.get(stamp).cloned().ok_or(DecodeError::Unknown { what: "stamp" })?;
+        let (time, event_id) = *stamps.get(stamp).ok_or(DecodeError::Unknown { what: "stamp" })?;
+        let event_id = SharedText::from_stored(part(event_id));
         let id = || SharedText::from_stored(part(id));
         let path = match path {
             Path::Leaf(leaf) => RegisterPath::Leaf(leaf),

@@ -145,7 +145,7 @@ pub(super) fn write_trace(out: &mut Writer, value: &str, registers: &impl Regist
     out.u8(0);
     for entry in source_trace::entries(value) {
         let Some((source, verb, day)) = entry else { return false };
-        let head = source as u8 | verb << VERB_AT;
+        let head = source as u8 | (verb as u8) << VERB_AT;
         match newest_day(registers, source).and_then(|newest| day.0.checked_sub(newest)) {
             Some(later @ 0..=1) => out.u8(head | (later as u8) << LATER_AT),
             _ => {
@@ -164,7 +164,10 @@ pub(super) fn read_trace(input: &mut Reader<'_>, registers: &impl Registers) -> 
     for _ in 0..input.count()? {
         let byte = input.u8()?;
         let source = Source::from_number(byte & 15).ok_or(DAMAGED)?;
-        let verb = VERBS.get(usize::from(byte >> VERB_AT & 3)).ok_or(DAMAGED)?;
+        let verb = usize::from(byte >> VERB_AT & 3);
+        if verb >= VERBS.len() {
+            return Err(DAMAGED);
+        }
         let day = match byte >> LATER_AT {
             OTHER_DAY => i32::try_from(input.signed()?).map_err(|_| DAMAGED)?,
             later => newest_day(registers, source).ok_or(DAMAGED)?.saturating_add(i32::from(later)),
