@@ -2,6 +2,10 @@
 //!
 //! Written by hand and not with jiff, because dates are parsed and written with every event.
 
+use crate::digits::pair;
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
 /// 0000-01-01 and 9999-12-31, as days since 1970-01-01.
 pub(crate) const DAYS: std::ops::RangeInclusive<i64> = -719_528..=2_932_896;
 
@@ -92,9 +96,47 @@ pub(crate) fn push(out: &mut String, days: i64) -> Option<()> {
     Some(())
 }
 
+/// Appends an instant, in microseconds since 1970-01-01, as RFC 3339 in UTC with no more decimals than it needs; returns
+/// `None` if its day is not within [`DAYS`].
+pub(crate) fn push_instant(out: &mut String, micros: i64) -> Option<()> {
+    push(out, micros.div_euclid(DAY_MICROS))?;
+    let of_day = micros.rem_euclid(DAY_MICROS) as usize;
+    let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
+    for (before, value) in ["T", ":", ":"].into_iter().zip([seconds / 3_600, seconds / 60 % 60, seconds % 60]) {
+        out.push_str(before);
+        out.push_str(pair(value));
+    }
+    if micros != 0 {
+        out.push('.');
+        for value in [micros / 10_000, micros / 100 % 100, micros % 100] {
+            out.push_str(pair(value));
+        }
+        out.truncate(out.trim_end_matches('0').len());
+    }
+    out.push('Z');
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::splitmix64;
+
+    #[test]
+    fn instants_are_those_of_jiff() {
+        let mut seed = 7;
+        for unit in [1, 1_000, 1_000_000, 60_000_000] {
+            for _ in 0..10_000 {
+                // 1901 to 2038.
+                let micros = i64::from(splitmix64::next(&mut seed) as i32) * 1_000_000
+                    + (splitmix64::next(&mut seed) % 1_000_000) as i64;
+                let micros = micros / unit * unit;
+                let expected = jiff::Timestamp::from_microsecond(micros).expect("it is in range").to_string();
+                let mut text = String::new();
+                assert_eq!((push_instant(&mut text, micros), text), (Some(()), expected));
+            }
+        }
+    }
 
     #[test]
     fn every_day_is_that_of_jiff() {

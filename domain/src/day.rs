@@ -63,16 +63,15 @@ impl std::fmt::Display for Day {
     }
 }
 
-/// Formats an instant as RFC 3339 in UTC, with no more decimals than it needs.
+/// Formats an instant as RFC 3339 in UTC, with no more decimals than it needs. It must be of the years 0 to 9999; of others,
+/// the nearest that can be written is.
 pub fn format_instant(micros: i64) -> String {
-    match Timestamp::from_microsecond(micros) {
-        Ok(instant) => instant.to_string(),
-        // The last hours of the year 9999, which jiff's timestamps do not reach.
-        Err(_) => format!(
-            "{}Z",
-            DateTime::constant(1970, 1, 1, 0, 0, 0, 0).saturating_add(SignedDuration::from_micros(micros))
-        ),
+    let mut text = String::with_capacity(27);
+    if civil::push_instant(&mut text, micros).is_none() {
+        let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+        text = format!("{}Z", epoch.saturating_add(SignedDuration::from_micros(micros)));
     }
+    text
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use super::bytes::{put_signed, take_signed};
 use super::codes::{DATE, INSTANT};
 use crate::civil;
-use crate::digits::pair;
 
 /// What stands before a date. Append-only: stored bytes name a prefix by its position.
 pub(super) const PREFIXES: [&str; 4] = ["", "verified_", "synced_", "computed_"];
@@ -74,23 +73,8 @@ pub(super) fn take<'i>(code: u8, input: &'i [u8], out: &mut String) -> Option<&'
         civil::push(out, value.checked_add(NEAR)?)?;
         return Some(rest);
     };
-    let per_second = UNITS[usize::from(unit) % UNITS.len()];
-    let (seconds, fraction) = (value.div_euclid(per_second), value.rem_euclid(per_second));
-    civil::push(out, seconds.div_euclid(DAY_S) + NEAR)?;
-    let of_day = seconds.rem_euclid(DAY_S) as usize;
-    for (before, value) in ["T", ":", ":"].into_iter().zip([of_day / 3_600, of_day / 60 % 60, of_day % 60]) {
-        out.push_str(before);
-        out.push_str(pair(value));
-    }
-    if fraction != 0 {
-        let micros = (fraction * (UNITS[2] / per_second)) as usize;
-        out.push('.');
-        for value in [micros / 10_000, micros / 100 % 100, micros % 100] {
-            out.push_str(pair(value));
-        }
-        out.truncate(out.trim_end_matches('0').len());
-    }
-    out.push('Z');
+    let unit_micros = UNITS[2] / UNITS[usize::from(unit) % UNITS.len()];
+    civil::push_instant(out, value.checked_mul(unit_micros)?.checked_add(NEAR * DAY_S * UNITS[2])?)?;
     Some(rest)
 }
 
