@@ -1,4 +1,4 @@
-//! Trains the compression dictionary of stored states and histories, on the generated population only, never on people.
+//! Trains the compression dictionary of stored histories, on the generated population only, never on people.
 //!
 //! `cargo run --release -p data --example train_dictionary` writes the next `data/dictionary/state-N.zdict`, and prints
 //! how well it compresses the data of other people, compared with the one before. Data can only be decompressed with
@@ -32,7 +32,7 @@ const TRIAL: Range<u64> = 4_000..5_000;
 const UPDATES: u64 = 12;
 const DICTIONARY_BYTES: usize = 64 * 1024;
 
-/// Packed states, and histories.
+/// Packed states, which are not compressed, and histories.
 struct Bodies {
     states: Vec<Vec<u8>>,
     histories: Vec<Vec<u8>>,
@@ -40,7 +40,7 @@ struct Bodies {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let training = bodies(TRAINING)?;
-    let all: Vec<&[u8]> = training.states.iter().chain(&training.histories).map(Vec::as_slice).collect();
+    let all: Vec<&[u8]> = training.histories.iter().map(Vec::as_slice).collect();
     let dictionary = zstd::dict::from_samples(&all, DICTIONARY_BYTES)?;
     let name = format!("dictionary/state-{}.zdict", data::STATE_DICTIONARIES.len() + 1);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);

@@ -9,7 +9,8 @@ use domain::id::UserId;
 use domain::port::clock::Entropy;
 use domain::port::journal::{Journal, Record};
 use domain::port::log::{EventLog, LogPosition};
-use domain::record::{Hydration, Replay};
+use domain::port::memory::{CommittedState, CommittedStates};
+use domain::record::{Hydration, Replay, pack};
 use domain::rules::Rules;
 use domain::splitmix64::mix;
 use store::{MasterKey, Store, StoreOptions};
@@ -41,7 +42,7 @@ impl Entropy for CountingEntropy {
 pub(crate) fn count(meter: &mut dyn Meter, people: &[Person], rules: &Rules) -> io::Result<Vec<u64>> {
     let directory = tempfile::tempdir()?;
     let mut store = open(directory.path())?;
-    let Records { earlier, updates, leaf_updates } = records(people, rules);
+    let Records { earlier, updates, leaf_updates, .. } = records(people, rules);
     for group in earlier {
         append(&mut *store.journal, &group);
     }
@@ -62,7 +63,32 @@ pub(crate) fn count(meter: &mut dyn Meter, people: &[Person], rules: &Rules) -> 
         hydration.take_state()
     });
     store.closer.close().map_err(io::Error::other)?;
+    count_from_memory(meter, people, rules)?;
     Ok(frames)
+}
+
+/// Counts a checkpoint of the same frames while memory holds the state of every user.
+fn count_from_memory(meter: &mut dyn Meter, people: &[Person], rules: &Rules) -> io::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let mut store = open(directory.path())?;
+    let Records { earlier, updates, leaf_updates, states } = records(people, rules);
+    for group in [earlier, updates, leaf_updates].into_iter().flatten() {
+        append(&mut *store.journal, &group);
+    }
+    store.closer.use_committed_states(Arc::new(Memory(states)));
+    meter.start();
+    store.closer.checkpoint().map_err(io::Error::other)?;
+    meter.stop("checkpoint of a user in memory", people.len());
+    store.closer.close().map_err(io::Error::other)
+}
+
+/// The states that memory holds.
+struct Memory(BTreeMap<UserId, CommittedState>);
+
+impl CommittedStates for Memory {
+    fn committed(&self, user: &UserId) -> Option<CommittedState> {
+        self.0.get(user).cloned()
+    }
 }
 
 fn open(directory: &std::path::Path) -> io::Result<Store> {
@@ -81,10 +107,13 @@ struct Records {
     earlier: Vec<Vec<Record>>,
     updates: Vec<Vec<Record>>,
     leaf_updates: Vec<Vec<Record>>,
+    /// The state of each user after them.
+    states: BTreeMap<UserId, CommittedState>,
 }
 
 fn records(people: &[Person], rules: &Rules) -> Records {
     let context = context(rules);
+    let mut states = BTreeMap::new();
     let mut groups: [BTreeMap<usize, Vec<Record>>; 3] = Default::default();
     for person in people {
         let mut state = None;
@@ -94,9 +123,13 @@ fn records(people: &[Person], rules: &Rules) -> Records {
                 groups.entry(n).or_default().extend(finished.map(|finished| finished.record));
             }
         }
+        states.extend(state.map(|state| {
+            let (generation, sequence, packed) = (state.generation, state.sequence, pack(&state));
+            (person.user, CommittedState { generation, sequence, packed })
+        }));
     }
     let [earlier, updates, leaf_updates] = groups.map(|groups| groups.into_values().collect());
-    Records { earlier, updates, leaf_updates }
+    Records { earlier, updates, leaf_updates, states }
 }
 
 fn append(journal: &mut dyn Journal, group: &[Record]) {
