@@ -64,7 +64,7 @@ pub fn example_events() -> &'static str {
     include_str!("../example/events.ndjson")
 }
 
-/// The zstd dictionaries of stored states and histories, newest last. Data can only be decompressed with the dictionary
+/// The zstd dictionaries of stored histories, newest last. Data can only be decompressed with the dictionary
 /// that it was compressed with, so a released one must never be changed or removed.
 pub const STATE_DICTIONARIES: [&[u8]; 3] = [
     include_bytes!("../dictionary/state-1.zdict"),

@@ -35,7 +35,7 @@ pub struct StoreOptions {
     pub retain_journal: Duration,
     /// Bytes of sled pages to hold in memory.
     pub sled_cache_bytes: u64,
-    /// The zstd dictionaries of states and history, newest last, trained on the synthetic population. The newest one
+    /// The zstd dictionaries of history and dead letters, newest last, trained on the synthetic population. The newest one
     /// compresses. A record can only be read with the dictionary that compressed it, so none may ever be removed.
     pub dictionaries: Vec<Vec<u8>>,
     /// Maximum number of bytes of dead letters that wait to be written.
