@@ -92,7 +92,7 @@ impl Default for Options {
             max_group_bytes: 16 << 20,
             max_live_actors: 1_000_000,
             idle_passivate: Duration::from_secs(300),
-            hot_actors_per_shard: 4_096,
+            hot_actors_per_shard: 256,
             warm_bytes: 8 << 30,
             hydration_threads: 2,
             hydration_queue: 65_536,
