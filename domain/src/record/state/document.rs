@@ -110,6 +110,9 @@ pub(super) fn newest(chunk: &[u8]) -> Option<i64> {
     read_time(&mut input).ok()
 }
 
+/// Bytes that the buffer of a document may have beyond its texts.
+const LONG_BYTES: usize = 4096;
+
 /// Decodes the chunk of a document of `source`.
 pub(super) fn decode(chunk: &[u8], source: Source) -> Result<SourceDocument, DecodeError> {
     let mut input = Reader::new(chunk);
@@ -126,6 +129,10 @@ pub(super) fn decode(chunk: &[u8], source: Source) -> Result<SourceDocument, Dec
     let mut places = Vec::with_capacity(16);
     while !input.is_empty() {
         places.push(read_register(&mut input, source, stamps.len(), &mut text)?);
+    }
+    // The buffer lives as long as the document, so what a long text did not need of it is given back.
+    if text.capacity() > text.len() + LONG_BYTES {
+        text.shrink_to_fit();
     }
     let text = ByteString::from(text);
     let part = |(start, end): Place| text.slice_ref(&text[start..end]);
