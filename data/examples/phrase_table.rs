@@ -7,7 +7,9 @@
 
 #![expect(clippy::print_stdout, reason = "it prints what it added")]
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod rules;
+
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
@@ -20,11 +22,12 @@ use domain::event::RegisterPath;
 use domain::id::ProfileId;
 use domain::pipeline::validate::validate;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply};
-use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
 use domain::table::{FIELDS, Leaf, Member, ValueType};
 use serde_json::{Map, Value};
+
+use rules::rules;
 
 /// How many people's values are counted.
 const USERS: u64 = 4_000;
@@ -219,17 +222,7 @@ fn texts(state: &Arc<UserState>) -> Vec<(RegisterPath, CanonicalJson)> {
 /// Returns the states of some people after their first events and up to [`UPDATES`] more.
 fn states(users: Range<u64>) -> Result<Vec<Arc<UserState>>, Box<dyn Error>> {
     let (now, population) = (options().base_time, Population::new(options()));
-    let districts = data::states().iter().map(|state| {
-        let districts = data::districts(state.slug).unwrap_or_default();
-        (state.slug.to_string(), districts.iter().map(ToString::to_string).collect())
-    });
-    let rules = Rules {
-        zone: jiff::tz::TimeZone::get("Asia/Kolkata")?,
-        districts: districts.collect::<BTreeMap<_, _>>(),
-        not_applicable: Vec::new(),
-        schemes_waiting: Default::default(),
-        limits: Limits::default(),
-    };
+    let rules = rules()?;
     let context = AssemblyContext {
         rules: &rules,
         rules_fingerprint: rules.fingerprint(),

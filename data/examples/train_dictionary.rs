@@ -7,7 +7,8 @@
 
 #![expect(clippy::print_stdout, reason = "it says what it made")]
 
-use std::collections::BTreeMap;
+mod rules;
+
 use std::error::Error;
 use std::ops::Range;
 use std::path::Path;
@@ -20,9 +21,10 @@ use domain::pipeline::validate::validate;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply};
 use domain::port::store::{Fold, SideKind};
 use domain::record::{Replay, pack};
-use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
+
+use rules::rules;
 
 /// The people whose data it is trained on, and those whose data it is tested on.
 const TRAINING: Range<u64> = 0..4_000;
@@ -71,17 +73,7 @@ fn mean_compressed(bodies: &[Vec<u8>], dictionary: &[u8]) -> Result<usize, Box<d
 fn bodies(users: Range<u64>) -> Result<Bodies, Box<dyn Error>> {
     let options = PopulationOptions { users: users.end, seed: 20_260_101, ..PopulationOptions::default() };
     let (now, population) = (options.base_time, Population::new(options));
-    let districts = data::states().iter().map(|state| {
-        let districts = data::districts(state.slug).unwrap_or_default();
-        (state.slug.to_string(), districts.iter().map(ToString::to_string).collect())
-    });
-    let rules = Rules {
-        zone: jiff::tz::TimeZone::get("Asia/Kolkata")?,
-        districts: districts.collect::<BTreeMap<_, _>>(),
-        not_applicable: Vec::new(),
-        schemes_waiting: Default::default(),
-        limits: Limits::default(),
-    };
+    let rules = rules()?;
     let context = AssemblyContext {
         rules: &rules,
         rules_fingerprint: rules.fingerprint(),
