@@ -110,8 +110,8 @@ pub(super) fn newest(chunk: &[u8]) -> Option<i64> {
     read_time(&mut input).ok()
 }
 
-/// Bytes that the buffer of a document may have beyond its texts.
-const LONG_BYTES: usize = 4096;
+/// Maximum number of bytes that the buffer of a document may have beyond its texts.
+const MAX_SPARE_BYTES: usize = 4096;
 
 /// Decodes the chunk of a document of `source`.
 pub(super) fn decode(chunk: &[u8], source: Source) -> Result<SourceDocument, DecodeError> {
@@ -131,7 +131,7 @@ pub(super) fn decode(chunk: &[u8], source: Source) -> Result<SourceDocument, Dec
         places.push(read_register(&mut input, source, stamps.len(), &mut text)?);
     }
     // The buffer lives as long as the document, so what a long text did not need of it is given back.
-    if text.capacity() > text.len() + LONG_BYTES {
+    if text.capacity() > text.len() + MAX_SPARE_BYTES {
         text.shrink_to_fit();
     }
     let text = ByteString::from(text);
