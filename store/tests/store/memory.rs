@@ -120,7 +120,8 @@ fn states_from_memory_at_any_sequence_give_the_store_that_replays_give() {
         }
     }
     let counted = fold.0.load(Ordering::Relaxed);
-    assert!(counted > 0 && counted < appended / 2, "{counted} of {appended} frames were replayed");
+    // How many depends on the seed: a user whom memory has forgotten is replayed from its last checkpoint on.
+    assert!(counted > 0 && counted < appended, "{counted} of {appended} frames were replayed");
 }
 
 #[test]
