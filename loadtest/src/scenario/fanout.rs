@@ -1,11 +1,8 @@
 //! Sends the patches of one hot profile to many sockets.
 
-mod frames;
-mod receiver;
-
-use self::receiver::{FrameCounter, FrameCounts};
 use super::RunEnvironment;
 use super::feeding::{self, ALL_FEEDS};
+use super::sockets::{self, FrameCounter, FrameCounts};
 use crate::drive::{RequestList, drive};
 use crate::exposition::Exposition;
 use crate::http::{self, Connection};
@@ -81,16 +78,16 @@ impl FanoutScenario {
         let mut tasks = JoinSet::new();
         let token = server.token(&user, "self", "")?;
         let subscribe = format!(r#"{{"type":"subscribe","users":[{{"user_id":"{user}"}}]}}"#);
-        let handshake = receiver::handshake("/api/v2/live", &[("Authorization", &format!("Bearer {token}"))]);
-        self.open(server.listen(), &handshake, Some(&subscribe), &counter, &mut tasks).await?;
+        let handshake = sockets::handshake("/api/v2/live", &[("Authorization", &format!("Bearer {token}"))]);
+        self.open(server.listen(), &handshake, &[subscribe], &counter, &mut tasks).await?;
         drive(server.listen(), self.connections, events.take(WARM_UP.as_secs_f64()), Pace::Closed(WARM_UP)).await?;
         let bytes = counter.take().mean_frame();
 
         let peer_counter = Rc::new(FrameCounter::default());
         let peer = self.start_peer(environment, bytes)?;
         if let Some(peer) = &peer {
-            let handshake = receiver::handshake("/", &[]);
-            self.open(peer.listen, &handshake, None, &peer_counter, &mut tasks).await?;
+            let handshake = sockets::handshake("/", &[]);
+            self.open(peer.listen, &handshake, &[], &peer_counter, &mut tasks).await?;
             // The peer is warmed up, too.
             steer(peer, "/start").await?;
             tokio::time::sleep(WARM_UP).await;
@@ -162,13 +159,13 @@ impl FanoutScenario {
         &self,
         address: SocketAddr,
         handshake: &[u8],
-        subscribe: Option<&str>,
+        messages: &[String],
         counter: &Rc<FrameCounter>,
         tasks: &mut JoinSet<Result<()>>,
     ) -> Result<()> {
         for _ in 0..self.sockets {
-            let socket = receiver::open(address, handshake, subscribe).await?;
-            tasks.spawn_local(receiver::follow(socket, counter.clone()));
+            let socket = sockets::open(address, handshake, messages).await?;
+            tasks.spawn_local(sockets::follow(socket, counter.clone()));
         }
         let end = Instant::now() + Duration::from_secs(20);
         while counter.profiles() < self.sockets {

@@ -10,6 +10,7 @@ mod live;
 mod neighbours;
 mod post;
 mod read;
+mod sockets;
 mod warm;
 
 use crate::progress::Progress;

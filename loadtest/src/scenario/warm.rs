@@ -1,6 +1,7 @@
 //! Measures users that are known and not in use: memory, first reads, and loading them from the store.
 
 mod fill;
+mod live;
 mod phases;
 mod users;
 
@@ -67,6 +68,7 @@ impl WarmScenario {
         let how = if stopped.clean { "stopped after" } else { "killed, since it did not stop, after" };
         report.goal(how, stopped.took.as_secs_f64(), "s", GOAL_STOP_S);
         self.load(environment, &mut server, &requests, report).await?;
+        self.subscribe(environment, &server, &requests, report).await?;
         report.exposition = Exposition::scrape(server.admin_listen()?).await?;
         report.detail("settings", self);
         server.stop().map(drop)

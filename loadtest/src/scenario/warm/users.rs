@@ -6,6 +6,7 @@ use crate::population::Feeds;
 use crate::scenario::feeding::ALL_FEEDS;
 use crate::server::Server;
 use anyhow::Result;
+use serde_json::json;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -31,6 +32,13 @@ impl UserRequests {
         let user_id = |place| self.feeds.people().user_id(user_at(place, self.feeds.users()));
         let path = |place| format!("/api/v2/profile/{}", user_id(place));
         RequestList::new(part.map(|place| http::get(&path(place), &self.reader)).collect())
+    }
+
+    /// Returns the message that subscribes to the users in a part of the order.
+    pub(super) fn subscription(&self, part: Range<u64>) -> String {
+        let user_id = |place| self.feeds.people().user_id(user_at(place, self.feeds.users()));
+        let users: Vec<_> = part.map(|place| json!({"user_id": user_id(place)})).collect();
+        json!({"type": "subscribe", "users": users}).to_string()
     }
 
     /// Returns a change of each user in a part of the order.

@@ -1,7 +1,9 @@
 //! A client that counts frames. Of a frame it reads only the two revisions.
 
-use super::frames::{self, CLOSE, PING, TEXT};
+mod frames;
+
 use anyhow::{Context, Result, bail, ensure};
+use frames::{CLOSE, PING, TEXT};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -98,8 +100,8 @@ pub(super) struct Socket {
     rest: Vec<u8>,
 }
 
-/// Opens a socket, and sends the subscription if there is one.
-pub(super) async fn open(address: SocketAddr, handshake: &[u8], subscribe: Option<&str>) -> Result<Socket> {
+/// Opens a socket, and sends messages such as subscriptions.
+pub(super) async fn open(address: SocketAddr, handshake: &[u8], messages: &[String]) -> Result<Socket> {
     const END: &[u8] = b"\r\n\r\n";
     let mut stream = TcpStream::connect(address).await.context("could not connect a socket")?;
     stream.set_nodelay(true).context("could not set TCP_NODELAY")?;
@@ -113,8 +115,8 @@ pub(super) async fn open(address: SocketAddr, handshake: &[u8], subscribe: Optio
     };
     ensure!(rest.starts_with(b"HTTP/1.1 101 "), "the server refused a socket: `{}`", String::from_utf8_lossy(&rest));
     rest.drain(..end);
-    if let Some(subscribe) = subscribe {
-        stream.write_all(&frames::client_frame(TEXT, subscribe.as_bytes())).await.context("could not subscribe")?;
+    for message in messages {
+        stream.write_all(&frames::client_frame(TEXT, message.as_bytes())).await.context("could not send a message")?;
     }
     Ok(Socket { stream, rest })
 }
