@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod follower;
+mod golden;
 #[path = "../support/http.rs"]
 #[allow(dead_code, reason = "shared with the crash tests, which use other parts")]
 mod http;
