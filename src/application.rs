@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use actix_server::{Server, ServerHandle};
 use actix_web::rt;
-use config::{Secrets, Settings};
+use config::Settings;
 use domain::port::clock::Entropy;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::listeners::Listeners;
 use crate::live::Tickets;
 use crate::process;
 use crate::start_error::StartError;
-use crate::telemetry::{self, metric};
+use crate::telemetry::{self, UserHashKey, metric};
 use crate::upkeep::Upkeep;
 use crate::wiring::{self, Components};
 
@@ -55,8 +55,8 @@ impl Application {
         prepare_process()?;
         let signals = catch_signals()?;
         let secrets = wiring::load_secrets(&settings, environment)?;
-        let prometheus = start_telemetry(&settings, &secrets)?;
-        let components = wiring::build(&settings, &secrets)?;
+        let (prometheus, log_key) = start_telemetry(&settings)?;
+        let components = wiring::build(&settings, &secrets, &log_key)?;
         let (stop, closing) = watch::channel(false);
         let tickets = Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy)));
         let upkeep = Upkeep::new(&settings, &components, &tickets, &prometheus);
@@ -144,11 +144,10 @@ async fn received([mut first, mut second]: [Signal; 2]) {
 
 /// Installs the recorder of metrics, then the log. The recorder comes before everything else: a metric that is
 /// registered without a recorder counts nothing.
-fn start_telemetry(settings: &Settings, secrets: &Secrets) -> Result<PrometheusHandle, StartError> {
+fn start_telemetry(settings: &Settings) -> Result<(PrometheusHandle, UserHashKey), StartError> {
     let prometheus = metric::install().map_err(|error| StartError::Telemetry(error.to_string()))?;
-    telemetry::init_log(&settings.log, &wiring::log_key(secrets))
-        .map_err(|error| StartError::Telemetry(error.to_string()))?;
-    Ok(prometheus)
+    let log_key = telemetry::init_log(&settings.log).map_err(|error| StartError::Telemetry(error.to_string()))?;
+    Ok((prometheus, log_key))
 }
 
 fn random_number(entropy: &dyn Entropy) -> u64 {

@@ -134,10 +134,11 @@ mod tests {
                 dead_letter_days,
                 clock: _,
                 confirm_clock,
+                registry_kind_bytes,
                 disk: _,
             } = options;
             (
-                (data_dir, known_users, confirm_clock),
+                (data_dir, known_users, confirm_clock, registry_kind_bytes),
                 (segment_bytes, retain_journal_bytes, retain_journal, sled_cache_bytes),
                 (checkpoint_interval, checkpoint_journal_bytes, checkpoint_users_per_second, checkpoint_stop),
                 (dead_letter_queue_bytes, dead_letter_source_bytes, dead_letter_total_bytes, dead_letter_days),

@@ -10,16 +10,21 @@ use config::{AccessTable, Mode, Secrets, Settings};
 use domain::access::Policy;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::dead_letters::DeadLetters;
+use domain::port::registry::Registry;
 use domain::record::Replay;
 use domain::rules::Rules;
-use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
-use sha2::Sha256;
 use store::{Closer, MasterKey};
 
 use crate::http::request::caller::Verifier;
 use crate::options;
 use crate::start_error::StartError;
+use crate::telemetry::UserHashKey;
+
+/// The purposes of keys that derive from the keyring's system root. The keys stay the same when the master key is rotated, so
+/// cursors stay valid, and a user keeps one hash in the log.
+const CURSORS: &str = "profile-server: cursors";
+const USER_IDS_IN_LOGS: &str = "profile-server: user ids in logs";
 
 /// The components of a server, connected with each other.
 pub(crate) struct Components {
@@ -32,10 +37,13 @@ pub(crate) struct Components {
     pub(crate) store: store::StoreStatus,
     pub(crate) epoch: u64,
     pub(crate) closer: Closer,
+    /// Keeps what belongs to no profile, such as revocations and sessions.
+    #[expect(dead_code, reason = "revocations, sessions and the allowlist are built on it next")]
+    pub(crate) registry: Arc<dyn Registry>,
 }
 
-/// Opens the store and starts the actors on it.
-pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components, StartError> {
+/// Opens the store and starts the actors on it. The store's key of the hash of user ids in the log is set in `log_key`.
+pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKey) -> Result<Components, StartError> {
     let rules = Arc::new(rules(settings)?);
     let policy = Arc::new(ArcSwap::from_pointee(load_policy(settings)?));
     let clock = assembly_clock(settings);
@@ -44,6 +52,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
     // Retention follows the wall clock, even if the clock of assembly is fixed.
     let options = store::StoreOptions { clock: Some(wall_clock()), ..options::store_options(settings) };
     let store = store::open(options, &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
+    log_key.set(&store.system_keys.derive(USER_IDS_IN_LOGS));
     let ports = Ports {
         journal: store.journal,
         store: store.reader,
@@ -53,8 +62,11 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
         rules: Arc::clone(&rules),
         policy: Arc::clone(&policy),
     };
-    let options =
-        actors::Options { epoch: store.epoch, cursor_key: cursor_key(secrets), ..options::actor_options(settings) };
+    let options = actors::Options {
+        epoch: store.epoch,
+        cursor_key: *store.system_keys.derive(CURSORS),
+        ..options::actor_options(settings)
+    };
     let profiles = Profiles::start(options, ports).map_err(StartError::Thread)?;
     store.closer.use_committed_states(profiles.committed_states());
     Ok(Components {
@@ -67,6 +79,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets) -> Result<Components
         store: store.status,
         epoch: store.epoch,
         closer: store.closer,
+        registry: store.registry,
     })
 }
 
@@ -106,24 +119,6 @@ pub(crate) fn load_secrets(
 pub(crate) fn verifier(settings: &Settings, secrets: &Secrets) -> Verifier {
     let development_key = secrets.development_secret.as_ref().map(|key| key.expose_secret());
     Verifier::new(development_key, settings.auth.clone(), wall_clock())
-}
-
-/// Returns the key of the hash that replaces user ids in logs. It is derived from the master key, so the hashes stay
-/// the same after a restart.
-pub(crate) fn log_key(secrets: &Secrets) -> [u8; 32] {
-    derived_key(secrets, b"profile-server: user ids in logs")
-}
-
-/// Returns the key that seals cursors. It is the same after a restart, so cursors stay valid.
-fn cursor_key(secrets: &Secrets) -> [u8; 32] {
-    derived_key(secrets, b"profile-server: cursors")
-}
-
-/// Derives a key for one purpose from the master key.
-fn derived_key(secrets: &Secrets, purpose: &[u8]) -> [u8; 32] {
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(secrets.master_key.expose_secret());
-    Hmac::<Sha256>::new(&block.into()).chain_update(purpose).finalize().into_bytes().into()
 }
 
 /// Returns the clock of the system, for tokens, timers, limits and retention.

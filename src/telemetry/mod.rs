@@ -17,13 +17,15 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use output::{LogOutput, MakeLine};
 use redaction::Redactor;
+pub(crate) use redaction::UserHashKey;
 
-/// Installs the log for the whole process.
+/// Installs the log for the whole process. User ids are left out of it until the returned key is set.
 ///
 /// # Errors
 /// A log is already installed in this process.
-pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Result<(), TryInitError> {
-    let output = Arc::new(LogOutput::new(settings, Redactor::new(user_hash_key)));
+pub(crate) fn init_log(settings: &config::Log) -> Result<UserHashKey, TryInitError> {
+    let user_hash = UserHashKey::default();
+    let output = Arc::new(LogOutput::new(settings, Redactor::new(user_hash.clone())));
     let writer = MakeLine(Arc::clone(&output));
     // Actix logs every connection that a client breaks, and every one that arrives while the server stops, as an error.
     // Neither is a fault of the server.
@@ -37,7 +39,7 @@ pub(crate) fn init_log(settings: &config::Log, user_hash_key: &[u8; 32]) -> Resu
     std::panic::set_hook(Box::new(move |panic| {
         output.put_panic(&panic.location().map(ToString::to_string).unwrap_or_default());
     }));
-    Ok(())
+    Ok(user_hash)
 }
 
 #[cfg(test)]
@@ -52,7 +54,7 @@ mod tests {
     #[ignore = "it installs the log and the panic hook of its process"]
     fn a_thread_panics_with_the_log_installed() {
         let settings = config::Log { level: "info", format: LogFormat::Text, max_line_bytes: 4_096 };
-        init_log(&settings, &[7; 32]).expect("no log is installed yet");
+        init_log(&settings).expect("no log is installed yet");
         let thread = std::thread::spawn(|| panic!("Rajesh Kumar"));
         assert!(thread.join().is_err(), "the thread panicked and the process still runs");
     }

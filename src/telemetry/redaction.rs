@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use domain::sensitive::{self, SensitiveKind};
 use domain::table::{Class, FIELDS};
@@ -16,10 +17,25 @@ use super::metric;
 
 /// Replaces sensitive values by the name of their kind.
 pub(crate) struct Redactor {
-    user_hash: Hmac<Sha256>,
+    user_hash: UserHashKey,
     names: HashSet<&'static str>,
     found: [Counter; SensitiveKind::ALL.len()],
     found_fields: Counter,
+}
+
+/// The key of the hash that replaces user ids. It is stored with the data, so it is set when the store is open; until then
+/// user ids are left out of the log.
+#[derive(Clone, Default)]
+pub(crate) struct UserHashKey(Arc<OnceLock<Hmac<Sha256>>>);
+
+impl UserHashKey {
+    /// Sets the key, once.
+    pub(crate) fn set(&self, key: &[u8; 32]) {
+        // HMAC pads a key that is shorter than its block with zeros.
+        let mut block = [0; 64];
+        block[..key.len()].copy_from_slice(key);
+        self.0.get_or_init(|| Hmac::new(&block.into()));
+    }
 }
 
 /// Why a value is replaced.
@@ -38,15 +54,12 @@ const PASSES: usize = 3;
 const MAX_NAME: usize = 64;
 
 impl Redactor {
-    /// Returns a redactor whose hashes of user ids are keyed with `key`.
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    /// Returns a redactor whose hashes of user ids are keyed with `user_hash`.
+    pub(crate) fn new(user_hash: UserHashKey) -> Self {
         let sensitive = FIELDS.iter().filter(|field| field.class == Class::Sensitive);
         let names = sensitive.map(|field| if field.name.is_empty() { field.path } else { field.name });
-        // HMAC pads a key that is shorter than its block with zeros.
-        let mut block = [0; 64];
-        block[..key.len()].copy_from_slice(key);
         Self {
-            user_hash: Hmac::new(&block.into()),
+            user_hash,
             names: names.chain(["authorization", "cookie", "password", "secret", "token", "ticket"]).collect(),
             found: SensitiveKind::ALL.map(|kind| metric::redactions(kind.name())),
             found_fields: metric::redactions("field"),
@@ -115,9 +128,11 @@ impl Redactor {
     }
 
     fn put_user_hash(&self, user: &str, out: &mut String) {
-        let mac = self.user_hash.clone().chain_update(user).finalize().into_bytes();
         out.push_str("user:");
-        out.push_str(&hex::encode(&mac[..8]));
+        match self.user_hash.0.get() {
+            Some(hash) => out.push_str(&hex::encode(&hash.clone().chain_update(user).finalize().into_bytes()[..8])),
+            None => out.push_str("[redacted]"),
+        }
     }
 
     /// Finds the values of `name=value` and `"name":value` with a sensitive name, in linear time.
@@ -199,9 +214,15 @@ mod tests {
 
     use super::*;
 
+    fn redactor(key: [u8; 32]) -> Redactor {
+        let user_hash = UserHashKey::default();
+        user_hash.set(&key);
+        Redactor::new(user_hash)
+    }
+
     #[track_caller]
     fn check(line: &str, expected: &str) {
-        assert_eq!(Redactor::new(&[7; 32]).redact(line), expected);
+        assert_eq!(redactor([7; 32]).redact(line), expected);
     }
 
     #[test]
@@ -217,12 +238,14 @@ mod tests {
 
     #[test]
     fn a_user_id_becomes_the_same_keyed_hash_every_time() {
-        let redactor = Redactor::new(&[7; 32]);
+        let (redactor, other) = (redactor([7; 32]), redactor([8; 32]));
         let line = redactor.redact("GET /api/v2/profile/usr_7Qm2Xr9TzKpA user=usr_7Qm2Xr9TzKpA");
         let hash = line.rsplit("user:").next().expect("a hash");
         assert_eq!(line, format!("GET /api/v2/profile/user:{hash} user=user:{hash}"));
         assert_eq!(hash.len(), 16);
-        assert_ne!(Redactor::new(&[8; 32]).redact("usr_7Qm2Xr9TzKpA"), format!("user:{hash}"));
+        assert_ne!(other.redact("usr_7Qm2Xr9TzKpA"), format!("user:{hash}"));
+        let early = Redactor::new(UserHashKey::default()).redact("user=usr_7Qm2Xr9TzKpA");
+        assert_eq!(early, "user=user:[redacted]", "there is no key yet");
     }
 
     #[test]
@@ -237,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_line_of_four_mebibytes_ends() {
-        let redactor = Redactor::new(&[7; 32]);
+        let redactor = redactor([7; 32]);
         for part in ["a.a.", "token=", "gender\"\\", "token=\"\\", "98765 43210 ", "usr_abcdefghijkl@"] {
             let line = part.repeat(4 * 1024 * 1024 / part.len());
             assert!(!redactor.redact(&line).is_empty());
@@ -306,12 +329,12 @@ mod tests {
         #[test]
         fn values_that_validation_refuses_are_never_logged(fragments in fragments()) {
             let text = fragments.concat();
-            let logged = Redactor::new(&[7; 32]).redact(&text);
+            let logged = redactor([7; 32]).redact(&text);
             prop_assert!(!sensitive::in_text(&logged), "{text:?} is logged as {logged:?}");
             prop_assert!(!sensitive::in_text(&text) || logged != text, "{text:?} is refused, and logged as it is");
             // Fields are logged as Rust or JSON write them, with escapes.
             for written in [format!("{text:?}"), serde_json::json!(text).to_string()] {
-                let logged = Redactor::new(&[7; 32]).redact(&written);
+                let logged = redactor([7; 32]).redact(&written);
                 prop_assert!(!sensitive::in_text(&text) || logged != written, "{text:?} is logged as {logged:?}");
             }
             prop_assert!(!sensitive::in_id(&text) || sensitive::in_text(&text), "{text:?}");

@@ -27,6 +27,8 @@ mod dead_letters;
 pub use dead_letters::{DeadLetterStore, LetterId};
 mod status;
 pub use status::{StoreHealth, StoreStatus};
+mod system_keys;
+pub use system_keys::SystemKeys;
 
 mod append;
 mod bytes;
@@ -39,6 +41,7 @@ mod journal_log;
 mod keyring;
 mod load;
 mod permissions;
+mod registry;
 mod reserve;
 mod retention_clock;
 mod seal;

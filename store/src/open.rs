@@ -12,6 +12,7 @@ use domain::port::clock::Entropy;
 use domain::port::journal::Journal;
 use domain::port::log::EventLog;
 use domain::port::memory::CommittedStates;
+use domain::port::registry::Registry;
 use domain::port::store::{Fold, ProfileStore, StoreError};
 
 use crate::append::Appender;
@@ -28,9 +29,11 @@ use crate::load::ProfileReader;
 use crate::metric::Metrics;
 use crate::options::{MasterKey, StoreOptions};
 use crate::permissions;
+use crate::registry::DurableRegistry;
 use crate::retention_clock::RetentionClock;
 use crate::sled_store::{Meta, SledStore};
 use crate::status::StoreStatus;
+use crate::system_keys::SystemKeys;
 use crate::upkeep::Upkeep;
 
 const LOCK_FILE_NAME: &str = "LOCK";
@@ -47,6 +50,10 @@ pub struct Store {
     pub log: Arc<dyn EventLog>,
     /// Keeps rejected events.
     pub dead_letters: Arc<DeadLetterStore>,
+    /// Keeps what belongs to no profile, such as revocations and sessions.
+    pub registry: Arc<dyn Registry>,
+    /// Derives the keys of what belongs to no user.
+    pub system_keys: SystemKeys,
     /// The store's health.
     pub status: StoreStatus,
     /// Changes when a backup is restored. Part of every ETag and cursor.
@@ -117,6 +124,8 @@ pub fn open(
     let directory = options.data_dir.join(journal::DIRECTORY);
     journal::check_format(&*options.disk, &directory)?;
     let keyring = open_keyring(&options, master, &entropy)?;
+    let system_keys = keyring.system_keys();
+    let registry = Arc::new(open_registry(&options, &directory, &system_keys, &entropy)?);
     first_start::prepare(&*options.disk, &options.data_dir, &keyring)?;
     let sled = SledStore::open(&options)?;
     let meta = open_meta(&sled, &options.data_dir, &*entropy)?;
@@ -146,7 +155,7 @@ pub fn open(
     engine.measure();
     let checkpointer = Checkpointer::new(engine.clone(), fold, &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
-    let upkeep = Upkeep::start(engine.clone(), options.segment_bytes).map_err(no_thread)?;
+    let upkeep = Upkeep::start(engine.clone(), registry.clone(), options.segment_bytes).map_err(no_thread)?;
     let checkpoints = CheckpointThread::start(engine.clone(), checkpointer).map_err(no_thread)?;
     let letters = Arc::new(DeadLetterStore::start(engine.clone(), &options)?);
     Ok(Store {
@@ -154,10 +163,25 @@ pub fn open(
         reader: Arc::new(ProfileReader(engine.clone())),
         log: Arc::new(JournalLog(engine.clone())),
         dead_letters: letters.clone(),
+        registry,
+        system_keys,
         status: engine.status.clone(),
         epoch: meta.epoch,
         closer: Closer { checkpoints, stop_time: options.checkpoint_stop, letters, upkeep },
     })
+}
+
+/// Opens the registry. A new one is created only before there is a journal: without its revocations, tokens that were
+/// revoked would be accepted again.
+fn open_registry(
+    options: &StoreOptions,
+    journal: &Path,
+    keys: &SystemKeys,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<DurableRegistry, OpenError> {
+    let StoreOptions { disk, data_dir, registry_kind_bytes, .. } = options;
+    let (disk, keys, entropy) = (Arc::clone(disk), keys.clone(), Arc::clone(entropy));
+    DurableRegistry::open(disk, data_dir, !journal.exists(), keys, entropy, *registry_kind_bytes)
 }
 
 /// Opens or creates the journal, and recovers the frames that no checkpoint has into an index.

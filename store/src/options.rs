@@ -51,7 +51,9 @@ pub struct StoreOptions {
     pub clock: Option<Arc<dyn Clock>>,
     /// After a jump of the wall clock forward, nothing expires until the new time has held this long.
     pub confirm_clock: Duration,
-    /// The disk of journal and keyring.
+    /// Maximum number of bytes that the entries of each kind take in the registry, in memory and on disk.
+    pub registry_kind_bytes: usize,
+    /// The disk of journal, keyring and registry.
     pub disk: Arc<dyn Disk>,
 }
 
@@ -76,6 +78,7 @@ impl StoreOptions {
             dead_letter_days: 30,
             clock: None,
             confirm_clock: Duration::from_secs(3600),
+            registry_kind_bytes: 16 << 20,
             disk: Arc::new(RealDisk),
         }
     }

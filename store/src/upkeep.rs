@@ -2,7 +2,8 @@
 //!
 //! The journal's next segment is allocated ahead, so that a full disk or a lack of descriptors does not stop a write that
 //! needs a new segment. What cannot be prepared is retried every second. After the disk refused a write, the thread makes
-//! test writes, so that the store becomes ready again without waiting for an event.
+//! test writes, so that the store becomes ready again without waiting for an event. Expired entries of the registry are
+//! removed from memory.
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use crate::disk::is_full;
 use crate::engine::Engine;
+use crate::registry::DurableRegistry;
 
 /// Time between two tries while something is missing.
 const RETRY: Duration = Duration::from_secs(1);
@@ -25,10 +27,10 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     /// Prepares what is possible and starts the thread. Segments have `segment_bytes` bytes.
-    pub(crate) fn start(engine: Arc<Engine>, segment_bytes: u64) -> io::Result<Self> {
+    pub(crate) fn start(engine: Arc<Engine>, registry: Arc<DurableRegistry>, segment_bytes: u64) -> io::Result<Self> {
         let complete = restore(&engine, segment_bytes);
         let worker = engine.clone();
-        let work = move || work(&worker, segment_bytes, complete);
+        let work = move || work(&worker, &registry, segment_bytes, complete);
         let handle = thread::Builder::new().name("upkeep".to_owned()).spawn(work)?;
         Ok(Self { engine, handle: Some(handle) })
     }
@@ -48,12 +50,15 @@ impl Drop for Upkeep {
     }
 }
 
-fn work(engine: &Engine, segment_bytes: u64, mut complete: bool) {
+fn work(engine: &Engine, registry: &DurableRegistry, segment_bytes: u64, mut complete: bool) {
     while engine.upkeep_signal.wait(if complete { IDLE } else { RETRY }) {
         let before = complete;
         complete = restore(engine, segment_bytes);
         if complete && !before {
             tracing::info!("the store has its reserves again");
+        }
+        if let Some(clock) = &engine.retention_clock {
+            registry.sweep(clock.now());
         }
     }
 }

@@ -6,4 +6,5 @@ pub mod dead_letters;
 pub mod journal;
 pub mod log;
 pub mod memory;
+pub mod registry;
 pub mod store;

@@ -18,6 +18,7 @@ use crate::disk::{Disk, DiskFile, WriteFailed, read_full_at, write_all_at};
 use crate::error::OpenError;
 use crate::options::MasterKey;
 use crate::seal::{Cipher, SecretKey};
+use crate::system_keys::SystemKeys;
 use header::{KEYRING_HEADER_BYTES, KeyringHeader};
 pub(crate) use pool::IssuedSlot;
 use pool::SlotPool;
@@ -91,6 +92,11 @@ impl Keyring {
     /// Returns the key of the user hash. It never rotates.
     pub(crate) fn user_hash_key(&self) -> &SecretKey {
         &self.header.user_hash_key
+    }
+
+    /// Returns the keys of records that belong to no user.
+    pub(crate) fn system_keys(&self) -> SystemKeys {
+        SystemKeys::new(self.header.system_root.clone())
     }
 
     /// Reads and unwraps the data key in a slot.

@@ -21,5 +21,6 @@ mod log;
 mod memory;
 mod permissions;
 mod quarantine;
+mod registry;
 mod sled_faults;
 mod together;
