@@ -26,8 +26,9 @@ const HOT_USERS: u64 = 200;
 const HOT_READS: usize = 200;
 /// Number of requests that are rendered at a time.
 const PART: u64 = 20_000;
-/// Settings under which users that were loaded stay in memory, and only they take memory.
-const STAY_IN_MEMORY: &str = "actors.idle_passivate_s = 86_400\ncache.view_bytes = 0\n";
+/// Settings under which users that were loaded stay in memory, only they take memory, and one caller may subscribe to all.
+const STAY_IN_MEMORY: &str =
+    "actors.idle_passivate_s = 86_400\ncache.view_bytes = 0\nlive.max_sockets_per_caller = 4_000\n";
 
 /// What reading many users took. Rendering the requests does not count.
 #[derive(Default)]
