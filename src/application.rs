@@ -15,11 +15,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::handler_states;
+use crate::http::request::tickets::Tickets;
 use crate::http::transport::descriptors;
 use crate::http::{Routes, SPOOL_FILES};
 use crate::json_text;
 use crate::listeners::Listeners;
-use crate::live::Tickets;
 use crate::process;
 use crate::start_error::StartError;
 use crate::telemetry::{self, UserHashKey, metric};

@@ -4,16 +4,21 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use config::Settings;
+use domain::port::audit::NoAuditLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
+use crate::http::request::access_control::AccessControl;
+use crate::http::request::audit::AccessRecorder;
 use crate::http::request::caller::Verifier;
 use crate::http::request::in_flight::InFlight;
+use crate::http::request::limits::Limits;
+use crate::http::request::tickets::Tickets;
 use crate::http::{
     ConsentState, EventsState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness,
     SpoolSpace,
 };
-use crate::live::{LiveState, Sockets, Tickets};
+use crate::live::{LiveState, Sockets};
 use crate::wiring::Components;
 
 /// Returns the state of each feature's handlers. `closing` turns true when the server stops.
@@ -29,15 +34,20 @@ pub(crate) fn build(
     let in_flight = InFlight::new(settings.http.in_flight_bytes);
     let profiles = &components.profiles;
     HandlerStates {
+        access_control: Data::new(AccessControl {
+            verifier: Arc::clone(&verifier),
+            tickets: Arc::clone(&tickets),
+            limits: Limits,
+            recorder: Arc::new(AccessRecorder::new(Arc::new(NoAuditLog))),
+            cors_origins: settings.http.cors_origins.clone(),
+        }),
         profile_reads: Data::new(ProfileReadState {
             profiles: profiles.clone(),
-            verifier: Arc::clone(&verifier),
             epoch: components.epoch,
             request_timeout: settings.http.request_timeout,
         }),
         consent: Data::new(ConsentState {
             profiles: profiles.clone(),
-            verifier: Arc::clone(&verifier),
             rules: Arc::clone(&components.rules),
             clock: Arc::clone(&components.clock),
             in_flight: in_flight.clone(),

@@ -8,7 +8,7 @@ use config::{AccessFile, Settings};
 use domain::access::Policy;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::live::Tickets;
+use crate::http::request::tickets::Tickets;
 use crate::start_error::StartError;
 use crate::wiring::Components;
 

@@ -107,10 +107,7 @@ pub(super) fn sign_token(request: TokenRequest, settings: &Settings, key: &[u8; 
         act: request.act.map(|sub| JsonObject(Act { sub })),
         tenant: None,
     };
-    claims
-        .clone()
-        .into_caller(claims.exp.seconds())
-        .map_err(|refusal| anyhow!("the server would refuse this token: {}", refusal.0))?;
+    claims.check().map_err(|refusal| anyhow!("the server would refuse this token: {}", refusal.0))?;
     sign(&claims, key).context("could not sign the token")
 }
 

@@ -1,26 +1,22 @@
 //! `GET /api/v2/profile/{user_id}/completeness`: which of the fields that the caller may see are filled, and which are
 //! missing.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use actors::reading::{Completeness, ReadCompleteness};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::read_state::ProfileReadState;
-use super::request::access::{check_visibility, read_within, user_id};
-use super::request::access_reason::AccessReason;
-use super::request::caller;
+use super::request::access::read_within;
+use super::request::context::RequestContext;
 
 /// Answers with the completeness of the sections that the caller may see.
-pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> Result<HttpResponse, Problem> {
-    let caller = caller::authenticate(&state.verifier, request.headers())?;
-    let user = user_id(&request)?;
-    check_visibility(&caller, &user)?;
-    AccessReason::from_headers(&caller, request.headers())?.record(&caller, "read completeness", &user);
-    let read = state.profiles.read(user, &caller.viewer, ReadCompleteness);
-    let completeness = read_within(state.request_timeout, &caller.viewer, read).await?;
+pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>) -> Result<HttpResponse, Problem> {
+    let viewer = &context.caller.viewer;
+    let read = state.profiles.read(context.user()?, viewer, ReadCompleteness);
+    let completeness = read_within(state.request_timeout, viewer, read).await?;
     let cache_control = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     Ok(HttpResponse::Ok().insert_header(cache_control).json(answer(&completeness)))
 }

@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use actors::{Profiles, Status};
-use domain::access::Viewer;
 use domain::event::FeedEventType;
 use domain::pipeline::validate::validate_consent_put;
 use domain::port::clock::Clock;
@@ -16,9 +15,8 @@ use domain::rules::Rules;
 use serde_json::json;
 
 use super::problem::{Code, Problem};
-use super::request::access::user_id;
 use super::request::body::{self, BodyLimits, RequestBody};
-use super::request::caller::{self, Verifier};
+use super::request::context::RequestContext;
 use super::request::headers;
 use super::request::in_flight::{InFlight, Purpose};
 
@@ -28,7 +26,6 @@ const MAX_BODY: usize = 4 * 1024;
 /// State of `PUT /api/v2/profile/{user_id}/consent`.
 pub(crate) struct ConsentState {
     pub(crate) profiles: Profiles,
-    pub(crate) verifier: Arc<Verifier>,
     /// The rules of validation.
     pub(crate) rules: Arc<Rules>,
     /// The clock that the times in the body are checked against.
@@ -43,20 +40,14 @@ pub(crate) struct ConsentState {
 
 /// Stores the citizen's consent, and answers with the resulting revision.
 pub(super) async fn put(
-    request: HttpRequest,
-    payload: Payload,
-    state: Data<ConsentState>,
+    context: &RequestContext,
+    (payload, state): (Payload, Data<ConsentState>),
 ) -> Result<HttpResponse, Problem> {
     let received = Instant::now();
     let deadline = tokio::time::Instant::from_std(received) + state.request_timeout;
-    let caller = caller::authenticate(&state.verifier, request.headers())?;
-    let user = user_id(&request)?;
-    // All other callers receive the answer for an unknown user, whether or not the user exists.
-    if caller.viewer != Viewer::SelfCitizen(user) {
-        return Err(Problem::unknown_user());
-    }
-    check_content_type(request.headers())?;
-    let body = read_body(&state, request.headers(), payload, deadline).await?;
+    let user = context.user()?;
+    check_content_type(context.headers())?;
+    let body = read_body(&state, context.headers(), payload, deadline).await?;
     // The actor sets the event's id, and a time that is later than those of the values that it overwrites.
     let event = validate_consent_put(
         &body,
@@ -67,6 +58,7 @@ pub(super) async fn put(
         &state.rules,
     )
     .map_err(|rejection| Problem::rejected(&rejection))?;
+    context.record_write().await?;
     let write = state.profiles.put_consent(user, event.writes, received);
     let status = tokio::time::timeout_at(deadline, write)
         .await

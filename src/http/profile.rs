@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use actors::View;
 use domain::pipeline::serialize;
 use domain::table::LeafSet;
 
 use super::problem::{Code, Problem};
 use super::read_state::ProfileReadState;
-use super::request::access::{check_visibility, read_within, user_id};
-use super::request::access_reason::AccessReason;
-use super::request::caller::{self, Caller};
+use super::request::access::read_within;
+use super::request::caller::Caller;
 use super::request::conditional::{self, Representation};
+use super::request::context::RequestContext;
 use super::request::{query, schema_version};
 
 static X_PROFILE_REVISION: HeaderName = HeaderName::from_static("x-profile-revision");
@@ -30,19 +30,16 @@ const HIT: HeaderValue = HeaderValue::from_static("hit");
 const MISS: HeaderValue = HeaderValue::from_static("miss");
 
 /// Answers with the caller's view of the profile, or with 304 if the caller has it already.
-pub(super) async fn get(request: HttpRequest, state: Data<ProfileReadState>) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
-    let headers = request.headers();
-    let caller = caller::authenticate(&state.verifier, headers)?;
-    schema_version::negotiate(headers, request.query_string())?;
-    let fields = query::list(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
-    refuse_history(request.query_string())?;
-    let user = user_id(&request)?;
-    check_visibility(&caller, &user)?;
-    AccessReason::from_headers(&caller, headers)?.record(&caller, "read", &user);
-    let read = state.profiles.view(user, &caller.viewer);
+    let (caller, headers) = (&*context.caller, context.headers());
+    schema_version::negotiate(headers, context.query())?;
+    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names));
+    refuse_history(context.query())?;
+    let read = state.profiles.view(context.user()?, &caller.viewer);
     let view = read_within(state.request_timeout, &caller.viewer, read).await?;
-    Ok(answer(state.epoch, &caller, headers, &view, fields, started))
+    context.disclose(fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves())));
+    Ok(answer(state.epoch, caller, headers, &view, fields, started))
 }
 
 /// Refuses requests for an older revision, which is not served yet and must not be answered with the newest.

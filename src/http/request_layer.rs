@@ -12,16 +12,18 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
+use actix_web::web::Data;
 use actix_web::{Error, HttpRequest, HttpResponse, Resource, web};
 use domain::id::UserId;
 use futures_util::future::Either;
 
 use super::cors::Cors;
 use super::problem::{Code, Problem};
+use super::request::access_control::AccessControl;
 use super::request::conditional;
 use super::request_head;
 use super::request_id::{RequestIds, X_REQUEST_ID};
-use super::route::Route;
+use super::route::{self, Route};
 use super::route_metrics::RouteMetrics;
 
 /// The header `Retry-After` of a 429 or 503 that has none, in seconds.
@@ -63,16 +65,18 @@ impl RequestLayer {
         Self(Rc::new(LayerState { ids: RequestIds::new(start), cors }))
     }
 
-    /// Returns the resource of a route, which answers `OPTIONS` and refuses methods that the route does not have.
-    pub(super) fn resource(&self, route: &Route) -> Resource<impl ResourceFactory + use<>> {
-        let (allow, allowed) = (route.allow(), route.allow());
-        let resource = self.wrap(route.name, web::resource(route.path));
-        let with_method =
-            |resource: Resource<_>, method: &Method| resource.route((route.handler)().method(method.clone()));
-        route
-            .methods
-            .iter()
-            .fold(resource, with_method)
+    /// Returns the resource of the rows of one path, which answers `OPTIONS` and refuses methods that no row has.
+    pub(super) fn resource(
+        &self,
+        rows: &[&'static Route],
+        control: &Data<AccessControl>,
+    ) -> Resource<impl ResourceFactory + use<>> {
+        let allow = route::allow(rows.iter().flat_map(|row| row.methods));
+        let allowed = allow.clone();
+        let resource = self.wrap(rows[0].name, web::resource(rows[0].path));
+        let handlers = rows.iter().flat_map(|row| row.methods.iter().map(move |method| (*row, method)));
+        handlers
+            .fold(resource, |resource, (row, method)| resource.route(row.handler(control).method(method.clone())))
             .route(web::method(Method::OPTIONS).to(move || std::future::ready(options(&allow))))
             .default_service(web::to(move || {
                 std::future::ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allowed.clone())))

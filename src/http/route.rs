@@ -2,29 +2,46 @@
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
+use actix_web::web::Data;
 use bytes::Bytes;
+
+use super::request::access_control::AccessControl;
+use super::request::admission::Admission;
+use super::request::requirements::Requirements;
 
 /// The methods of a resource that can only be read.
 pub(super) const READ: &[Method] = &[Method::GET, Method::HEAD];
 
-/// One address of the server. Routes, the header `Allow`, metrics and the page `/` are made from it.
+/// One address of the server, with methods that share a handler. An address whose methods have different handlers has
+/// several rows. Routes, the header `Allow`, metrics, admission and the page `/` are made from them.
 pub(super) struct Route {
     /// The path, with placeholders such as `{user_id}`.
     pub(super) path: &'static str,
     /// The label `route` of metrics. Several addresses may share it.
     pub(super) name: &'static str,
-    /// The methods that the address accepts, besides `OPTIONS`.
+    /// The methods of the row. `OPTIONS` belongs to every address.
     pub(super) methods: &'static [Method],
-    /// Returns the handler of all its methods.
-    pub(super) handler: fn() -> actix_web::Route,
+    /// Who may call, and the handler of all its methods.
+    pub(super) access: Access,
     /// What the page `/` says about the address; `None` if it does not list the address.
     pub(super) summary: Option<&'static str>,
 }
 
+/// Who may call an address.
+pub(super) enum Access {
+    /// Everyone. The handler learns nothing about the caller.
+    Open(fn() -> actix_web::Route),
+    /// Callers who meet the requirements. The handler gets the context of each admitted request.
+    Callers(Requirements, fn(Admission) -> actix_web::Route),
+}
+
 impl Route {
-    /// Returns the value of `Allow`: the methods of the address and `OPTIONS`.
-    pub(super) fn allow(&self) -> HeaderValue {
-        allow(self.methods.iter())
+    /// Returns the actix route of the row's handler.
+    pub(super) fn handler(&'static self, control: &Data<AccessControl>) -> actix_web::Route {
+        match &self.access {
+            Access::Open(handler) => handler(),
+            Access::Callers(requirements, handler) => handler(Admission::new(control.clone(), requirements)),
+        }
     }
 
     /// Returns the names of the methods, separated by commas.

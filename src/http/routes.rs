@@ -14,8 +14,12 @@ use super::feed::FeedState;
 use super::health::Readiness;
 use super::pages::home::HomePage;
 use super::read_state::ProfileReadState;
+use super::request::access_control::AccessControl;
+use super::request::caller::{Role, Scope};
+use super::request::limits::LimitClass;
+use super::request::requirements::{AuditRule, Callers, Requirements};
 use super::request_layer::RequestLayer;
-use super::route::{READ, Route, allow};
+use super::route::{Access, READ, Route, allow};
 use super::{admin, completeness, consent, events, feed, health, pages, profile, schemas};
 use crate::live::{self, LiveState};
 
@@ -25,80 +29,109 @@ static PUBLIC: [Route; 12] = [
         path: "/api/v2/profile/{user_id}",
         name: "profile",
         methods: READ,
-        handler: || web::to(profile::get),
+        access: Access::Callers(
+            Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Read("profile.read")),
+            |admission| admission.to(profile::get),
+        ),
         summary: Some("a profile, as the caller may see it"),
     },
     Route {
         path: "/api/v2/profile/{user_id}/completeness",
         name: "completeness",
         methods: READ,
-        handler: || web::to(completeness::get),
+        access: Access::Callers(
+            Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Read("profile.completeness.read")),
+            |admission| admission.to(completeness::get),
+        ),
         summary: Some("which fields of a profile are missing"),
     },
     Route {
         path: "/api/v2/profile/{user_id}/consent",
         name: "consent",
         methods: &[Method::PUT],
-        handler: || web::to(consent::put),
+        access: Access::Callers(
+            Requirements::new(Callers::CitizenOfPath, LimitClass::Write, AuditRule::Write("consent.update")),
+            |admission| admission.to(consent::put),
+        ),
         summary: Some("the citizen's consent"),
     },
     Route {
         path: "/api/v2/profile/{user_id}/events",
         name: "profile_events",
         methods: &[Method::GET],
-        handler: || web::to(live::sse::get),
+        access: Access::Callers(
+            Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Subscribe("profile.subscribe")),
+            |admission| admission.to(live::sse::get),
+        ),
         summary: Some("changes of a profile, as Server-Sent Events"),
     },
     Route {
         path: "/api/v2/feeds/{source}",
         name: "feed",
         methods: &[Method::POST],
-        handler: || web::to(feed::post),
+        access: Access::Callers(
+            Requirements::new(Callers::FeedOfPath, LimitClass::Feed, AuditRule::Nothing),
+            |admission| admission.to(feed::post),
+        ),
         summary: Some("feed events in: one, a batch, or a stream of NDJSON"),
     },
     Route {
         path: "/api/v2/live",
         name: "live",
         methods: &[Method::GET],
-        handler: || web::to(live::get),
+        access: Access::Callers(
+            Requirements::new(Callers::All, LimitClass::Read, AuditRule::Subscribe("profile.subscribe"))
+                .opening_socket(),
+            |admission| admission.to(live::get),
+        ),
         summary: Some("changes of profiles, over a WebSocket; accepts a ticket in place of the token"),
     },
     Route {
         path: "/api/v2/live/ticket",
         name: "live_ticket",
         methods: &[Method::POST],
-        handler: || web::to(live::ticket::post),
+        access: Access::Callers(
+            Requirements::new(Callers::All, LimitClass::Auth, AuditRule::Nothing).with_reason(),
+            |admission| admission.to(live::ticket::post),
+        ),
         summary: Some("a ticket with which a page opens a WebSocket"),
     },
     Route {
         path: "/api/v2/events",
         name: "events",
         methods: &[Method::GET],
-        handler: || web::to(events::get),
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Service, Role::Admin], Scope::EventsRead),
+                LimitClass::Read,
+                AuditRule::Subscribe("profiles.subscribe"),
+            ),
+            |admission| admission.to(events::get),
+        ),
         summary: Some("changes of all profiles, as Server-Sent Events or NDJSON"),
     },
     Route {
         path: "/api/v2/schemas",
         name: "schemas",
         methods: READ,
-        handler: || web::to(schemas::list),
+        access: Access::Open(|| web::to(schemas::list)),
         summary: Some("versions of the profile and their JSON Schemas"),
     },
     Route {
         path: "/api/v2/schemas/{version}",
         name: "schema",
         methods: READ,
-        handler: || web::to(schemas::get),
+        access: Access::Open(|| web::to(schemas::get)),
         summary: Some("the JSON Schema of one version"),
     },
     Route {
         path: "/docs/{name}",
         name: "docs",
         methods: READ,
-        handler: || web::to(pages::docs::get),
+        access: Access::Open(|| web::to(pages::docs::get)),
         summary: Some("one of the guides listed below"),
     },
-    Route { path: "/", name: "home", methods: READ, handler: || web::to(pages::home::get), summary: None },
+    Route { path: "/", name: "home", methods: READ, access: Access::Open(|| web::to(pages::home::get)), summary: None },
 ];
 
 /// The addresses of the admin listener only.
@@ -107,17 +140,17 @@ static ADMIN: [Route; 3] = [
         path: "/metrics",
         name: "metrics",
         methods: READ,
-        handler: || web::to(admin::metrics),
+        access: Access::Open(|| web::to(admin::metrics)),
         summary: Some("metrics in the text format of Prometheus"),
     },
     Route {
         path: "/version",
         name: "version",
         methods: READ,
-        handler: || web::to(admin::version),
+        access: Access::Open(|| web::to(admin::version)),
         summary: Some("the version of the server and of its schemas"),
     },
-    Route { path: "/", name: "home", methods: READ, handler: || web::to(pages::home::get), summary: None },
+    Route { path: "/", name: "home", methods: READ, access: Access::Open(|| web::to(pages::home::get)), summary: None },
 ];
 
 /// The addresses of both listeners.
@@ -126,28 +159,28 @@ static SHARED: [Route; 4] = [
         path: "/problems",
         name: "problems",
         methods: READ,
-        handler: || web::to(pages::problems::list),
+        access: Access::Open(|| web::to(pages::problems::list)),
         summary: Some("what every error means and what to do about it"),
     },
     Route {
         path: "/problems/{code}",
         name: "problems",
         methods: READ,
-        handler: || web::to(pages::problems::get),
+        access: Access::Open(|| web::to(pages::problems::get)),
         summary: None,
     },
     Route {
         path: "/health/live",
         name: "health",
         methods: READ,
-        handler: || web::to(health::live),
+        access: Access::Open(|| web::to(health::live)),
         summary: Some("whether the server answers"),
     },
     Route {
         path: "/health/ready",
         name: "health",
         methods: READ,
-        handler: || web::to(health::ready),
+        access: Access::Open(|| web::to(health::ready)),
         summary: Some("whether the server can serve requests"),
     },
 ];
@@ -155,6 +188,7 @@ static SHARED: [Route; 4] = [
 /// The state of each feature's handlers.
 #[derive(Clone)]
 pub(crate) struct HandlerStates {
+    pub(crate) access_control: Data<AccessControl>,
     pub(crate) profile_reads: Data<ProfileReadState>,
     pub(crate) consent: Data<ConsentState>,
     pub(crate) feed: Data<FeedState>,
@@ -205,12 +239,24 @@ impl Routes {
 
     fn register(&self, routes: impl Iterator<Item = &'static Route>, config: &mut ServiceConfig) {
         let layer = RequestLayer::new(self.start, Arc::clone(&self.cors));
-        for route in routes {
-            config.service(layer.resource(route));
+        for rows in by_path(routes) {
+            config.service(layer.resource(&rows, &self.states.access_control));
         }
         config.service(layer.unknown_addresses());
         config.default_service(layer.without_address(server_methods()));
     }
+}
+
+/// Returns the rows of each path, in the order of the paths' first rows.
+fn by_path(routes: impl Iterator<Item = &'static Route>) -> Vec<Vec<&'static Route>> {
+    let mut paths: Vec<Vec<&Route>> = Vec::new();
+    for route in routes {
+        match paths.iter_mut().find(|rows| rows[0].path == route.path) {
+            Some(rows) => rows.push(route),
+            None => paths.push(vec![route]),
+        }
+    }
+    paths
 }
 
 /// Returns the methods that some address of the server accepts, as the value of `Allow`.

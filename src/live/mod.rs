@@ -16,18 +16,19 @@ mod sockets;
 pub(crate) mod sse;
 mod state;
 pub(crate) mod ticket;
-mod tickets;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_http::ws::{self, HandshakeError};
 use actix_web::body::BoxBody;
 use actix_web::http::Version;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse, rt};
+use actix_web::{HttpResponse, rt};
 
 use crate::http::problem::{Code, Problem};
+use crate::http::request::context::RequestContext;
 use crate::http::request::headers;
 use crate::http::transport;
 use connection::{LiveBody, LiveConnection};
@@ -35,7 +36,6 @@ use outgoing::{Outgoing, PendingIds};
 use session::{Channels, Session};
 pub(crate) use sockets::Sockets;
 pub(crate) use state::LiveState;
-pub(crate) use tickets::Tickets;
 
 /// The only sub-protocol that is supported.
 const PROTOCOL: &str = "civic-profile.v1";
@@ -45,11 +45,10 @@ const MAX_WAITING_ANSWERS: usize = 64;
 
 /// Answers the handshake and starts the session of the socket.
 pub(crate) async fn get(
-    request: HttpRequest,
-    payload: Payload,
-    state: Data<LiveState>,
+    context: &RequestContext,
+    (payload, state): (Payload, Data<LiveState>),
 ) -> Result<HttpResponse, Problem> {
-    let (caller, reason) = ticket::admit(&request, &state)?;
+    let (request, caller) = (&context.request, Arc::clone(&context.caller));
     if request.version() < Version::HTTP_11 {
         // RFC 9110, section 7.8: `Upgrade` in a request of HTTP/1.0 is ignored.
         return Err(Problem::new(Code::UpgradeRequired, "a WebSocket needs HTTP/1.1"));
@@ -58,17 +57,17 @@ pub(crate) async fn get(
     if offers_protocol(request.headers())? {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL)));
     }
-    let slot = state.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
+    let slot = state.sockets.enter(caller.subject()).ok_or_else(Problem::too_many_sockets)?;
     let (control, answers) = tokio::sync::mpsc::channel(MAX_WAITING_ANSWERS);
     let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
     let (actor_ended, ended) = tokio::sync::mpsc::unbounded_channel();
     let pending_ids = Rc::new(PendingIds::default());
-    let connection = LiveConnection::new(slot, transport::connection(&request).cloned());
+    let connection = LiveConnection::new(slot, transport::connection(request).cloned());
     let outgoing = Outgoing::new(answers, frames, Rc::clone(&pending_ids), actor_ended);
     let body = LiveBody::new(outgoing, Rc::clone(&connection));
     let close_permit = control.clone().try_reserve_owned().map_err(|_| internal())?;
     let channels = Channels { outlet, pending_ids, answers: control, close_permit, ended };
-    let session = Session::new(state.clone(), caller, reason, channels);
+    let session = Session::new(state.clone(), caller, context.subscription_recorder(), channels);
     rt::spawn(async move {
         let end = session.run(payload).await;
         connection.end(&end, *state.closing.borrow());

@@ -7,9 +7,9 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use actors::Subscription;
 use actors::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -24,9 +24,9 @@ use super::outgoing::own_members;
 use super::sockets::SocketSlot;
 use super::state::LiveState;
 use crate::http::problem::{Code, Problem};
-use crate::http::request::access::{check_visibility, read_within, user_id};
-use crate::http::request::access_reason::AccessReason;
-use crate::http::request::caller::{self, Caller};
+use crate::http::request::access::read_within;
+use crate::http::request::caller::Caller;
+use crate::http::request::context::RequestContext;
 use crate::http::request::event_stream::{EVENT_STREAM, X_ACCEL_BUFFERING, last_event_id};
 use crate::http::request::expiry::{Expired, Expiry};
 use crate::http::request::headers::accept::{self, ServedType};
@@ -40,19 +40,16 @@ const SUBSCRIPTION: u64 = 1;
 const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 
 /// Answers with the stream of a user's profile.
-pub(crate) async fn get(request: HttpRequest, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
-    let headers = request.headers();
-    let caller = caller::authenticate(&state.verifier, headers)?;
-    schema_version::negotiate_version(request.query_string())?;
+pub(crate) async fn get(context: &RequestContext, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
+    let (caller, headers) = (Arc::clone(&context.caller), context.headers());
+    schema_version::negotiate_version(context.query())?;
     if accept::choose(headers, &[ServedType::new(EVENT_STREAM)]).is_none() {
         return Err(Problem::not_acceptable("`served` lists the media type of the stream", &[EVENT_STREAM]));
     }
     let cursor = last_event_id(headers)?;
-    let fields = query::list(request.query_string(), "fields").map(|names| serialize::parse_fields(&names));
-    let user = user_id(&request)?;
-    check_visibility(&caller, &user)?;
-    AccessReason::from_headers(&caller, headers)?.record(&caller, "follow", &user);
-    let slot = state.sockets.enter(&caller.subject).ok_or_else(Problem::too_many_sockets)?;
+    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names));
+    let user = context.user()?;
+    let slot = state.sockets.enter(caller.subject()).ok_or_else(Problem::too_many_sockets)?;
     let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
     let mut beat = interval_at(Instant::now() + state.settings.heartbeat, state.settings.heartbeat);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -71,8 +68,9 @@ pub(crate) async fn get(request: HttpRequest, state: Data<LiveState>) -> Result<
         _expiry: expiry,
         _slot: slot,
     };
+    context.subscription_recorder().record(&events.caller, Some(user)).await?;
     events.subscribe(cursor, false).await?;
-    transport::begin_event_stream(&request);
+    transport::begin_event_stream(&context.request);
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)))
         .insert_header((header::CACHE_CONTROL, NO_STORE))

@@ -7,9 +7,9 @@ use actors::Profiles;
 use tokio::sync::watch;
 
 use super::sockets::Sockets;
-use super::tickets::Tickets;
 use crate::http::request::caller::{Caller, Verifier};
 use crate::http::request::expiry::Expiry;
+use crate::http::request::tickets::Tickets;
 
 /// State of `/api/v2/live`, `/api/v2/live/ticket` and `/api/v2/profile/{user_id}/events`.
 pub(crate) struct LiveState {
@@ -21,7 +21,7 @@ pub(crate) struct LiveState {
     pub(crate) tickets: Arc<Tickets>,
     /// The settings of the section `[live]`.
     pub(crate) settings: config::Live,
-    /// Origins of pages that may open a socket, besides the server's own.
+    /// Origins of pages that may request tickets, besides the server's own.
     pub(crate) cors_origins: Vec<String>,
     /// How long a read of a profile may take.
     pub(crate) request_timeout: Duration,

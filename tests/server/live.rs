@@ -361,7 +361,7 @@ async fn an_administrator_is_on_record_for_each_user_followed() {
     assert_eq!(client.next().await["type"], "profile");
     let log = server.log();
     let entry = log.lines().find(|line| line.contains("administrative access")).expect("an entry");
-    for part in ["actor=\"adm:root\"", "action=\"subscribe\"", "reason=\"a test\"", "user:"] {
+    for part in ["actor=\"adm:root\"", "action=\"profile.subscribe\"", "reason=\"a test\"", "user:"] {
         assert!(entry.contains(part), "{entry}");
     }
     // Another spelling of the id does not appear in the log, either.

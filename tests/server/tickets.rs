@@ -223,7 +223,7 @@ fn the_reason_of_an_administrator_goes_with_the_ticket() {
     assert_eq!(Socket::new(open(&server, &ticket, None)).subscribe()["type"], "profile");
     let log = server.log();
     let entry = log.lines().find(|line| line.contains("administrative access")).expect("an entry");
-    assert!(entry.contains("reason=\"complaint 42\"") && entry.contains("action=\"subscribe\""), "{entry}");
+    assert!(entry.contains("reason=\"complaint 42\"") && entry.contains("action=\"profile.subscribe\""), "{entry}");
 }
 
 #[test]

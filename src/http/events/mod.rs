@@ -9,17 +9,17 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use actors::Profiles;
 use actors::follower::{Follow, FollowError, StartFrom};
 use domain::publication::{PublishedEventTypes, UnknownEventType};
 use tokio::sync::watch;
 
 use super::problem::{Code, Problem};
-use super::request::access_reason::AccessReason;
-use super::request::caller::{self, Caller, Role, Verifier};
+use super::request::caller::Verifier;
+use super::request::context::RequestContext;
 use super::request::expiry::Expiry;
 use super::request::{event_stream, query};
 use super::transport;
@@ -37,35 +37,21 @@ pub(crate) struct EventsState {
 }
 
 /// Answers with a stream of the events of all users, masked for the caller.
-pub(super) async fn get(request: HttpRequest, state: Data<EventsState>) -> Result<HttpResponse, Problem> {
-    let headers = request.headers();
-    let caller = caller::authenticate(&state.verifier, headers)?;
-    check_scope(&caller)?;
-    let reason = AccessReason::from_headers(&caller, headers)?;
+pub(super) async fn get(context: &RequestContext, state: Data<EventsState>) -> Result<HttpResponse, Problem> {
+    let (caller, headers) = (&context.caller, context.headers());
     let format = StreamFormat::negotiate(headers)?;
-    let types = types(request.query_string())?;
-    let from = from(request.query_string(), headers)?;
-    reason.record_of_all(&caller, "follow events");
-    let follow = Follow { caller: caller.subject.clone(), viewer: caller.viewer.clone(), types, from };
+    let types = types(context.query())?;
+    let from = from(context.query(), headers)?;
+    context.subscription_recorder().record(caller, None).await?;
+    let follow = Follow { caller: caller.subject().to_string(), viewer: caller.viewer.clone(), types, from };
     let follower = state.profiles.follow(follow).await?;
-    let expiry = Expiry::new(&state.verifier, &caller, state.closing.clone());
-    transport::begin_event_stream(&request);
+    let expiry = Expiry::new(&state.verifier, caller, state.closing.clone());
+    transport::begin_event_stream(&context.request);
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(format.media_type())));
     answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
     answer.insert_header((event_stream::X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")));
     Ok(answer.streaming(EventStream::new(follower, format, state.heartbeat, expiry).into_stream()))
-}
-
-/// Checks whether the caller may follow all users.
-fn check_scope(caller: &Caller) -> Result<(), Problem> {
-    match caller.role {
-        Role::Service | Role::Admin if caller.events_read => Ok(()),
-        Role::Service | Role::Admin => {
-            Err(Problem::new(Code::MissingScope, "the scope `events:read` is needed to follow all users"))
-        }
-        _ => Err(Problem::new(Code::Forbidden, "only services and administrators may follow all users")),
-    }
 }
 
 /// Returns the types of events in the parameter `types`; all without it.

@@ -13,9 +13,9 @@ mod stream;
 
 use std::time::Instant;
 
+use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
 use actors::Reply;
 use domain::pipeline::validate::validate;
 use domain::source::Source;
@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use super::problem::{Code, Problem};
 use crate::http::request::body::{self, BodyLimits, RequestBody};
-use crate::http::request::caller;
+use crate::http::request::context::RequestContext;
 use crate::http::request::expiry::Expiry;
 use crate::http::request::headers;
 use crate::http::request::in_flight::Purpose;
@@ -53,20 +53,13 @@ struct SingleAnswer<'a> {
 
 /// Takes the events of the body, and answers with their results.
 pub(super) async fn post(
-    request: HttpRequest,
-    payload: Payload,
-    state: Data<FeedState>,
+    context: &RequestContext,
+    (payload, state): (Payload, Data<FeedState>),
 ) -> Result<HttpResponse, Problem> {
-    let caller = caller::authenticate(&state.verifier, request.headers())?;
-    let source = Source::parse(request.match_info().query("source"))
+    let (caller, headers) = (&context.caller, context.headers());
+    let source = Source::parse(context.request.match_info().query("source"))
         .ok_or_else(|| Problem::new(Code::UnknownResource, "there is no feed with this name"))?;
-    if !caller.feeds.contains(&source) {
-        return Err(Problem::new(
-            Code::MissingScope,
-            "posting to this feed needs the token of a service with the scope `feed:{source}`",
-        ));
-    }
-    let format = format(request.headers())?;
+    let format = format(headers)?;
     let received = Instant::now();
     // A request has one deadline for all its work. A stream has none.
     let deadline = tokio::time::Instant::from_std(received) + state.limits.request_timeout;
@@ -78,23 +71,22 @@ pub(super) async fn post(
         in_flight: &state.in_flight,
         purpose: Purpose::Feed,
     };
-    let report_all = prefers_representation(request.headers());
+    let report_all = prefers_representation(headers);
     match format {
         FeedFormat::Single => {
             let limits = limits(state.limits.max_event_bytes, "one event has at most `http.max_event_bytes` bytes");
-            let body = read_single(&state, source, request.headers(), payload, limits).await?;
+            let body = read_single(&state, source, headers, payload, limits).await?;
             single(&state, source, report_all, &body, received).await
         }
         FeedFormat::Batch => {
             let advice = "a batch has at most `http.max_body_bytes` bytes: send its events as NDJSON to stream them";
-            let batch =
-                FeedBatch::read(request.headers(), payload, limits(state.limits.max_body_bytes, advice)).await?;
+            let batch = FeedBatch::read(headers, payload, limits(state.limits.max_body_bytes, advice)).await?;
             Ok(batch.take(&state, source, report_all, deadline).await)
         }
         FeedFormat::Stream => {
-            body::refuse_encoding(request.headers())?;
-            let expiry = Expiry::new(&state.verifier, &caller, state.closing.clone());
-            stream::answer(state, source, report_all, payload, write_timeout::suspend(&request), expiry)
+            body::refuse_encoding(headers)?;
+            let expiry = Expiry::new(&state.verifier, caller, state.closing.clone());
+            stream::answer(state, source, report_all, payload, write_timeout::suspend(&context.request), expiry)
         }
     }
 }

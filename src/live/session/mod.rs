@@ -25,7 +25,7 @@ use super::message_reader::{ClientMessage, MessageReader, ProtocolViolation};
 use super::outgoing::{ActorEnded, PendingIds};
 use super::read_pace::ReadPace;
 use super::state::LiveState;
-use crate::http::request::access_reason::AccessReason;
+use crate::http::request::audit::SubscriptionRecorder;
 use crate::http::request::caller::Caller;
 use crate::http::request::expiry::{Expired, Expiry};
 use subscriptions::FollowedUser;
@@ -65,8 +65,8 @@ pub(super) struct Session {
     caller: Arc<Caller>,
     /// Ends the session with the caller's token, or with the server.
     expiry: Expiry,
-    /// The reason that an administrator gave for the access.
-    reason: AccessReason,
+    /// Records the subscriptions, with the reason that an administrator gave.
+    recorder: SubscriptionRecorder,
     outlet: OutletSender,
     pending_ids: Rc<PendingIds>,
     answers: Sender<Bytes>,
@@ -80,14 +80,19 @@ pub(super) struct Session {
 
 impl Session {
     /// Returns the session of a socket that `caller` has opened.
-    pub(super) fn new(state: Data<LiveState>, caller: Arc<Caller>, reason: AccessReason, channels: Channels) -> Self {
+    pub(super) fn new(
+        state: Data<LiveState>,
+        caller: Arc<Caller>,
+        recorder: SubscriptionRecorder,
+        channels: Channels,
+    ) -> Self {
         let Channels { outlet, pending_ids, answers, close_permit, ended } = channels;
         let expiry = state.expiry(&caller);
         Self {
             state,
             caller,
             expiry,
-            reason,
+            recorder,
             outlet,
             pending_ids,
             answers,

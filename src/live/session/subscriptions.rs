@@ -12,7 +12,7 @@ use super::super::outgoing::ActorEnded;
 use super::{Session, SessionEnd};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::access::{check_visibility, read_within};
-use crate::http::request::caller::Role;
+use crate::http::request::caller::{Role, Scope};
 
 /// How many times a user is subscribed to again when the answer is `busy`.
 const MAX_ATTEMPTS: u32 = 8;
@@ -58,14 +58,7 @@ impl Session {
     ) -> Result<(), SessionEnd> {
         for requested in users {
             let outcome = match UserId::parse(&requested.user_id) {
-                Ok(user) => {
-                    if self.caller.viewer.may_ever_see(&user) {
-                        self.reason.record(&self.caller, "subscribe", &user);
-                    }
-                    let cursor = requested.cursor.clone();
-                    let start = SubscriptionStart { id: id.map(str::to_owned), cursor, followed_before: false };
-                    self.follow(user, fields, start).await
-                }
+                Ok(user) => self.follow_first(id, user, fields, requested.cursor.clone()).await,
                 Err(_) => Err(Problem::unknown_user()),
             };
             if let Err(problem) = outcome {
@@ -73,6 +66,21 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Follows a user at the request of the client, after that was recorded.
+    async fn follow_first(
+        &mut self,
+        id: Option<&str>,
+        user: UserId,
+        fields: Option<LeafSet>,
+        cursor: Option<String>,
+    ) -> Result<(), Problem> {
+        if self.caller.viewer.may_ever_see(&user) {
+            self.recorder.record(&self.caller, Some(user)).await?;
+        }
+        let start = SubscriptionStart { id: id.map(str::to_owned), cursor, followed_before: false };
+        self.follow(user, fields, start).await
     }
 
     /// Follows a user. An earlier subscription to the same user ends.
@@ -111,7 +119,7 @@ impl Session {
                 "the socket follows `live.max_subscriptions_per_socket` users: open another socket",
             ));
         }
-        if !self.followed.is_empty() && self.caller.role == Role::Service && !self.caller.live_many {
+        if !self.followed.is_empty() && self.caller.role == Role::Service && !self.caller.has(Scope::LiveMany) {
             return Err(Problem::new(
                 Code::MissingScope,
                 "following more than one user on a socket needs the scope `live:many`",
@@ -176,7 +184,7 @@ impl Session {
     /// has become hidden.
     pub(super) fn renew(&mut self, token: &str) -> Result<Vec<SuspendedSubscription>, Problem> {
         let caller = self.state.verifier.caller(token.as_bytes())?;
-        if caller.subject != self.caller.subject {
+        if caller.subject() != self.caller.subject() {
             return Err(Problem::new(
                 Code::Forbidden,
                 "the token belongs to another caller: open another socket with it",
@@ -184,7 +192,7 @@ impl Session {
         }
         self.expiry.extend(&self.state.verifier, &caller);
         let before = std::mem::replace(&mut self.caller, caller);
-        if before.viewer == self.caller.viewer && before.live_many == self.caller.live_many {
+        if before.viewer == self.caller.viewer && before.has(Scope::LiveMany) == self.caller.has(Scope::LiveMany) {
             return Ok(Vec::new());
         }
         let users: Vec<UserId> = self.followed.keys().copied().collect();

@@ -2,13 +2,18 @@
 
 use domain::access::Viewer;
 use domain::id::UserId;
-use domain::source::Source;
-use domain::table::{LeafSet, Member};
 use serde::{Deserialize, Serialize};
 
+use super::account::Accounts;
+use super::identity::{Caller, TokenFacts};
 use super::numeric_date::NumericDate;
-use super::{Caller, Role, TokenError};
+use super::role::Role;
+use super::scopes::{Scope, Scopes};
+use super::token_error::TokenError;
 use crate::json_object::JsonObject;
+
+/// The tenant of a token without the claim `tenant`, which is the only one.
+pub(super) const DEFAULT_TENANT: &str = "0";
 
 /// The claims of an access token (RFC 9068).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,44 +68,50 @@ impl Claims {
     ///
     /// # Errors
     /// The error names the claim that is not valid.
-    pub(crate) fn into_caller(self, ends_at: i64) -> Result<Caller, TokenError> {
+    pub(crate) fn into_caller(self, accounts: &Accounts, ends_at: i64) -> Result<Caller, TokenError> {
         let role = Role::parse(&self.role).ok_or(TokenError("the claim `role` is not a known role"))?;
         if self.sub.strip_prefix(role.subject_prefix()).is_none_or(str::is_empty) {
             return Err(TokenError("the prefix of the claim `sub` does not match the claim `role`"));
         }
-        let has = |scope: &str| self.scope.split_ascii_whitespace().any(|held| held == scope);
-        let viewer = match role {
+        let scopes = Scopes::parse(&self.scope);
+        let viewer = self.viewer(role, scopes)?;
+        let token = TokenFacts {
+            id: self.jti,
+            issued_at: self.iat.micros(),
+            ends_at,
+            second_factor: self.amr.iter().any(|method| matches!(method.as_str(), "mfa" | "otp")),
+            authenticated_at: self.auth_time.map(NumericDate::micros),
+            tenant: self.tenant.unwrap_or_else(|| DEFAULT_TENANT.to_owned()),
+        };
+        Ok(Caller { account: accounts.get(&self.sub), role, viewer, scopes, token })
+    }
+
+    /// Checks whether the claims describe a caller.
+    ///
+    /// # Errors
+    /// As [`Self::into_caller`].
+    pub(crate) fn check(&self) -> Result<(), TokenError> {
+        self.clone().into_caller(&Accounts::default(), self.exp.seconds()).map(drop)
+    }
+
+    fn viewer(&self, role: Role, scopes: Scopes) -> Result<Viewer, TokenError> {
+        Ok(match role {
             Role::SelfCitizen => Viewer::SelfCitizen(
                 UserId::parse(&self.sub).map_err(|_| TokenError("the claim `sub` is not a user id"))?,
             ),
             Role::Service => Viewer::Service {
-                profile_read: has("profile:read"),
-                third_party: has("third_party"),
-                ai_context: has("ai_context"),
+                profile_read: scopes.has(Scope::ProfileRead),
+                third_party: scopes.has(Scope::ThirdParty),
+                ai_context: scopes.has(Scope::AiContext),
             },
-            Role::Admin => Viewer::Admin { profile_read: has("profile:read") },
+            Role::Admin => Viewer::Admin { profile_read: scopes.has(Scope::ProfileRead) },
             Role::Auditor => Viewer::Auditor,
-            Role::Agent => Viewer::Agent { citizen: self.citizen()?, sections: self.sections() },
-        };
-        // Only services post events: the token of a person opens no feed, whatever its scopes.
-        let feeds = match role {
-            Role::Service => Source::ALL.into_iter().filter(|source| has(&format!("feed:{}", source.name()))).collect(),
-            _ => Vec::new(),
-        };
-        let live_many = role == Role::Service && has("live:many");
-        let events_read = matches!(role, Role::Service | Role::Admin) && has("events:read");
-        Ok(Caller { subject: self.sub, role, viewer, feeds, live_many, events_read, ends_at })
+            Role::Agent => Viewer::Agent { citizen: self.citizen()?, sections: scopes.sections() },
+        })
     }
 
     fn citizen(&self) -> Result<UserId, TokenError> {
         let JsonObject(act) = self.act.as_ref().ok_or(TokenError("an agent's token needs the claim `act`"))?;
         UserId::parse(&act.sub).map_err(|_| TokenError("the claim `act` does not contain a user id"))
-    }
-
-    /// Returns the leaves of the sections that the `section:` scopes name; none without such a scope.
-    fn sections(&self) -> LeafSet {
-        let scopes = self.scope.split_ascii_whitespace();
-        let members = scopes.filter_map(|scope| scope.strip_prefix("section:")).filter_map(Member::parse);
-        members.fold(LeafSet::EMPTY, |sections, member| sections.or(member.leaves()))
     }
 }

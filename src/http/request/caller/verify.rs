@@ -8,7 +8,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::{Caller, Claims, Role, TokenError};
+use super::account::Accounts;
+use super::claims::{Claims, DEFAULT_TENANT};
+use super::identity::Caller;
+use super::role::Role;
+use super::token_error::TokenError;
 use crate::json_object::JsonObject;
 
 /// The type of access tokens (RFC 9068, section 2.1).
@@ -24,13 +28,20 @@ pub(crate) struct Verifier {
     settings: config::Auth,
     clock: Arc<dyn Clock>,
     verified: Cache<[u8; 32], Arc<Caller>>,
+    accounts: Accounts,
 }
 
 impl Verifier {
     /// Returns a verifier with the local development key, which is `None` in production. `clock` is the wall clock.
     pub(crate) fn new(key: Option<&[u8; 32]>, settings: config::Auth, clock: Arc<dyn Clock>) -> Self {
         let verified = Cache::new(settings.token_cache_entries);
-        Self { key: key.map(|key| DecodingKey::from_secret(key)), settings, clock, verified }
+        Self {
+            key: key.map(|key| DecodingKey::from_secret(key)),
+            settings,
+            clock,
+            verified,
+            accounts: Accounts::default(),
+        }
     }
 
     /// Returns the time in microseconds since the Unix epoch.
@@ -40,7 +51,7 @@ impl Verifier {
 
     /// Returns how long the caller's token is still accepted: until the end of the second in which it expires.
     pub(crate) fn left(&self, caller: &Caller) -> Duration {
-        let end = caller.ends_at.saturating_add(1).saturating_mul(1_000_000);
+        let end = caller.token.ends_at.saturating_add(1).saturating_mul(1_000_000);
         Duration::from_micros(u64::try_from(end.saturating_sub(self.now_micros())).unwrap_or(0))
     }
 
@@ -67,7 +78,7 @@ impl Verifier {
                 caller
             }
         };
-        if caller.ends_at < now {
+        if caller.token.ends_at < now {
             self.verified.invalidate(&hash);
             return Err(TokenError("the token has expired"));
         }
@@ -99,11 +110,11 @@ impl Verifier {
         if !claims.aud.names(&self.settings.audience) {
             return Err(TokenError("the claim `aud` does not name this server"));
         }
-        if claims.tenant.as_deref().is_some_and(|tenant| tenant != "0") {
+        if claims.tenant.as_deref().is_some_and(|tenant| tenant != DEFAULT_TENANT) {
             return Err(TokenError("the claim `tenant` is not a tenant of this server"));
         }
         let ends_at = self.check_times(&claims, now)?;
-        claims.into_caller(ends_at)
+        claims.into_caller(&self.accounts, ends_at)
     }
 
     /// Checks the times of a token. Returns the second after which it is no longer accepted. `now` is in microseconds.

@@ -14,8 +14,8 @@ use domain::port::clock::Entropy;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::http::request::access_reason::AccessReason;
-use crate::http::request::caller::Caller;
+use super::caller::Caller;
+use super::justification::Justification;
 
 /// Number of random bytes in a ticket, which make it impossible to guess.
 const TICKET_BYTES: usize = 32;
@@ -51,18 +51,18 @@ struct Outstanding {
 }
 
 /// What a ticket stands for.
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     /// The caller that requested it.
-    pub(super) caller: Arc<Caller>,
+    pub(crate) caller: Arc<Caller>,
     /// The reason that an administrator gave, which the handshake of a page cannot carry.
-    pub(super) reason: AccessReason,
+    pub(crate) justification: Justification,
     /// The origin of the page that requested it; `None` if no page did.
-    pub(super) origin: Option<String>,
+    pub(crate) origin: Option<String>,
 }
 
 /// The maximum number of tickets is outstanding.
 #[derive(Debug)]
-pub(super) struct TooManyTickets;
+pub(crate) struct TooManyTickets;
 
 impl Tickets {
     /// Returns an empty table with the lifetime and the bounds of `settings`.
@@ -81,14 +81,14 @@ impl Tickets {
     ///
     /// # Errors
     /// All callers together have the maximum number of tickets.
-    pub(super) fn issue(&self, ticket: Ticket) -> Result<String, TooManyTickets> {
+    pub(crate) fn issue(&self, ticket: Ticket) -> Result<String, TooManyTickets> {
         let mut random = [0; TICKET_BYTES];
         self.entropy.fill(&mut random);
         let text = URL_SAFE_NO_PAD.encode(random);
         let now = Instant::now();
         let mut table = self.table.lock();
         table.sweep(now);
-        let caller = &ticket.caller.subject;
+        let caller = ticket.caller.subject();
         if table.by_caller.get(caller).is_some_and(|tickets| tickets.len() >= self.max_per_caller) {
             table.revoke_oldest(caller);
         }
@@ -100,7 +100,7 @@ impl Tickets {
     }
 
     /// Redeems a ticket, which is used up by this; `None` if no such ticket is outstanding.
-    pub(super) fn redeem(&self, text: &str) -> Option<Ticket> {
+    pub(crate) fn redeem(&self, text: &str) -> Option<Ticket> {
         let hash = hash(text);
         let mut table = self.table.lock();
         table.sweep(Instant::now());
@@ -117,14 +117,14 @@ impl TicketTable {
     fn add(&mut self, expires_at: Instant, hash: TicketHash, ticket: Ticket) {
         self.issued += 1;
         self.by_expiry.insert(self.issued, (expires_at, hash));
-        self.by_caller.entry(ticket.caller.subject.clone()).or_default().push_back(hash);
+        self.by_caller.entry(ticket.caller.subject().to_string()).or_default().push_back(hash);
         self.by_hash.insert(hash, Outstanding { number: self.issued, ticket });
     }
 
     fn take(&mut self, hash: &TicketHash) -> Option<Ticket> {
         let Outstanding { number, ticket } = self.by_hash.remove(hash)?;
         self.by_expiry.remove(&number);
-        let caller = &ticket.caller.subject;
+        let caller = ticket.caller.subject();
         if let Some(tickets) = self.by_caller.get_mut(caller) {
             tickets.retain(|other| other != hash);
             if tickets.is_empty() {
@@ -164,10 +164,7 @@ fn hash(text: &str) -> TicketHash {
 mod tests {
     use std::sync::atomic::{AtomicU8, Ordering};
 
-    use domain::access::Viewer;
-
     use super::*;
-    use crate::http::request::caller::Role;
 
     /// Returns bytes that differ from call to call.
     struct Counting(AtomicU8);
@@ -184,16 +181,7 @@ mod tests {
     }
 
     fn ticket_of(subject: &str) -> Ticket {
-        let caller = Caller {
-            subject: subject.to_owned(),
-            role: Role::Auditor,
-            viewer: Viewer::Auditor,
-            feeds: Vec::new(),
-            live_many: false,
-            events_read: false,
-            ends_at: i64::MAX,
-        };
-        Ticket { caller: Arc::new(caller), reason: AccessReason::none(), origin: None }
+        Ticket { caller: Caller::for_tests(subject), justification: Justification::default(), origin: None }
     }
 
     const LONG: Duration = Duration::from_secs(3_600);
@@ -204,7 +192,7 @@ mod tests {
         let text = tickets.issue(ticket_of("svc:a")).expect("a ticket");
         assert_eq!(URL_SAFE_NO_PAD.decode(&text).map(|bytes| bytes.len()), Ok(32));
         assert!(tickets.redeem(&format!("{text}A")).is_none());
-        assert!(tickets.redeem(&text).is_some_and(|ticket| ticket.caller.subject == "svc:a"));
+        assert!(tickets.redeem(&text).is_some_and(|ticket| ticket.caller.subject() == "svc:a"));
         assert!(tickets.redeem(&text).is_none());
         assert!(tickets.table.lock().is_empty());
     }

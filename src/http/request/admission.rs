@@ -1,0 +1,124 @@
+//! The one way in: a request for an operation that needs a caller is admitted or refused here, by the row of the route
+//! table.
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Data};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use domain::access::Viewer;
+use domain::id::UserId;
+use domain::source::Source;
+
+use super::access::{check_visibility, user_id};
+use super::access_control::{AccessControl, Authenticated};
+use super::caller::{Caller, Role};
+use super::context::RequestContext;
+use super::justification::Justification;
+use super::requirements::{AuditRule, Callers, Requirements};
+use crate::http::problem::{Code, Problem};
+
+/// Admits the requests of one operation.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    control: Data<AccessControl>,
+    requirements: &'static Requirements,
+}
+
+impl Admission {
+    /// Returns the admission of an operation with these requirements.
+    pub(crate) fn new(control: Data<AccessControl>, requirements: &'static Requirements) -> Self {
+        Self { control, requirements }
+    }
+
+    /// Returns the route of a handler, which is called for admitted requests with their context and with what it extracts
+    /// from the request.
+    pub(crate) fn to<T, F>(self, handler: F) -> actix_web::Route
+    where
+        T: FromRequest + 'static,
+        F: AsyncFn(&RequestContext, T) -> Result<HttpResponse, Problem> + Clone + 'static,
+    {
+        web::to(move |request: HttpRequest, extracted: T| {
+            let (control, handler) = (self.control.clone(), handler.clone());
+            let requirements = self.requirements;
+            async move {
+                let context = admit(control, request, requirements)?;
+                let answer = handler(&context, extracted).await;
+                context.complete(answer).await
+            }
+        })
+    }
+}
+
+/// Authenticates the caller of a request, counts the call, and checks what the operation requires.
+///
+/// # Errors
+/// The caller is not authenticated, has reached a limit, or does not meet the requirements.
+fn admit(
+    control: Data<AccessControl>,
+    request: HttpRequest,
+    requirements: &'static Requirements,
+) -> Result<RequestContext, Problem> {
+    let Authenticated { caller, justification } = control.authenticate(&request, requirements)?;
+    let allowance = control.limits.count(&caller, requirements.limit)?;
+    let user = check_callers(&requirements.callers, &caller, &request)?;
+    let justification = match justification {
+        Some(given) => Some(given),
+        None if is_recorded(requirements, &caller) => {
+            Some(Justification::from_headers(&caller, request.headers(), requirements.needs_reason())?.into())
+        }
+        None => None,
+    };
+    Ok(RequestContext::new(control, request, requirements, caller, user, justification, allowance))
+}
+
+/// Whether the audit log gets an entry of its own for a call, or a later step of the operation records it with its
+/// justification.
+fn is_recorded(requirements: &Requirements, caller: &Arc<Caller>) -> bool {
+    match requirements.audit {
+        AuditRule::Nothing => requirements.needs_reason(),
+        AuditRule::Read(_) => matches!(caller.role, Role::Admin | Role::Agent),
+        AuditRule::Subscribe(_) | AuditRule::Write(_) => true,
+    }
+}
+
+/// Checks whether an operation admits the caller. Returns the user of the path, if the operation is about one.
+fn check_callers(callers: &Callers, caller: &Caller, request: &HttpRequest) -> Result<Option<UserId>, Problem> {
+    match callers {
+        Callers::All => Ok(None),
+        Callers::ViewersOfUser => {
+            let user = user_id(request)?;
+            check_visibility(caller, &user)?;
+            Ok(Some(user))
+        }
+        Callers::CitizenOfPath => {
+            let user = user_id(request)?;
+            if caller.viewer == Viewer::SelfCitizen(user) { Ok(Some(user)) } else { Err(Problem::unknown_user()) }
+        }
+        Callers::FeedOfPath => check_feed(caller, request).map(|()| None),
+        Callers::WithScope(roles, scope) if !roles.contains(&caller.role) => Err(Problem::new(
+            Code::Forbidden,
+            format!(
+                "the role `{}` may not do this: the scope `{}` opens it to others",
+                caller.role.name(),
+                scope.name()
+            ),
+        )),
+        Callers::WithScope(_, scope) if !caller.has(*scope) => {
+            Err(Problem::new(Code::MissingScope, format!("the scope `{}` is needed", scope.name())))
+        }
+        Callers::WithScope(..) => Ok(None),
+    }
+}
+
+fn check_feed(caller: &Caller, request: &HttpRequest) -> Result<(), Problem> {
+    let source = Source::parse(request.match_info().query("source"))
+        .ok_or_else(|| Problem::new(Code::UnknownResource, "there is no feed with this name"))?;
+    // Only services post events: the token of a person opens no feed, whatever its scopes.
+    if caller.role == Role::Service && caller.scopes.has_feed(source) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::MissingScope,
+        "posting to this feed needs the token of a service with the scope `feed:{source}`",
+    ))
+}

@@ -1,0 +1,71 @@
+//! What an operation requires of its callers, and what it owes for each call. The route table has one for each operation
+//! that needs a caller; [`AccessControl`](super::access_control::AccessControl) enforces it.
+
+use super::caller::{Role, Scope};
+use super::limits::LimitClass;
+
+/// What an operation requires.
+#[derive(Debug)]
+pub(crate) struct Requirements {
+    /// Who is admitted.
+    pub(crate) callers: Callers,
+    /// The class of rate limits that counts the calls.
+    pub(crate) limit: LimitClass,
+    /// What is recorded in the audit log.
+    pub(crate) audit: AuditRule,
+    /// Whether an administrator must give a reason although this call is not recorded.
+    reason: bool,
+    /// Whether the request may open a WebSocket. Then the origin of the page is checked, and a ticket is accepted.
+    pub(crate) opens_socket: bool,
+}
+
+/// Which callers an operation admits.
+#[derive(Debug)]
+pub(crate) enum Callers {
+    /// All callers with a token.
+    All,
+    /// Callers who may see the user of the path. The answer to others is that of an unknown user.
+    ViewersOfUser,
+    /// The citizen of the path. The answer to others is that of an unknown user.
+    CitizenOfPath,
+    /// Services with the scope `feed:…` for the source of the path.
+    FeedOfPath,
+    /// Callers with one of these roles and the scope.
+    WithScope(&'static [Role], Scope),
+}
+
+/// What is recorded for a call. The text is the action, which names the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AuditRule {
+    /// Nothing.
+    Nothing,
+    /// A read: for administrators and agents an entry before the answer is sent, for services a count.
+    Read(&'static str),
+    /// Live subscriptions, for administrators and agents an entry before the first frame, for services one without a
+    /// promise. The operation may subscribe to many users, and records each.
+    Subscribe(&'static str),
+    /// A change by a person, recorded before it is committed.
+    Write(&'static str),
+}
+
+impl Requirements {
+    /// Returns the requirements of an operation that admits `callers`, without those that only few operations have.
+    pub(crate) const fn new(callers: Callers, limit: LimitClass, audit: AuditRule) -> Self {
+        Self { callers, limit, audit, reason: false, opens_socket: false }
+    }
+
+    /// Returns the requirements of an operation that opens a WebSocket.
+    pub(crate) const fn opening_socket(self) -> Self {
+        Self { opens_socket: true, ..self }
+    }
+
+    /// Returns the requirements of an operation that needs a reason for what a later call does.
+    pub(crate) const fn with_reason(self) -> Self {
+        Self { reason: true, ..self }
+    }
+
+    /// Whether an administrator must give a reason (`X-Access-Reason`).
+    pub(crate) fn needs_reason(&self) -> bool {
+        self.reason || self.audit != AuditRule::Nothing
+    }
+}
