@@ -14,16 +14,18 @@ impl UserState {
     /// copied to be changed, and the values in them that are new. What both share counts for neither, so the sum over a
     /// chain of states is what the chain holds in addition to its first one.
     ///
-    /// A value that a register and a leaf share is counted for each of them. Ids and other short texts are not counted.
+    /// A value that a register and a leaf share is counted for each of them. Ids and other short texts are not counted, and
+    /// neither is what both states would decode of the packed state that they came from.
     pub fn bytes_beyond(&self, before: Option<&Self>) -> usize {
         let tree = self.tree.bytes();
-        let sections = Member::ALL.iter().map(|member| {
-            let old = before.and_then(|before| before.profile.section(*member));
-            self.profile.section(*member).map_or(0, |section| section_bytes(section, old))
+        // What is still packed is shared, and looking at it would decode it.
+        let sections = Member::ALL.iter().filter_map(|member| {
+            let section = self.profile.own(*member)?;
+            Some(section_bytes(section, before.and_then(|before| before.profile.section(*member))))
         });
-        let documents = Source::ALL.into_iter().map(|source| {
-            let old = before.and_then(|before| before.documents.document(source));
-            self.documents.document(source).map_or(0, |document| document_bytes(document, old))
+        let documents = Source::ALL.into_iter().filter_map(|source| {
+            let document = self.documents.own(source)?;
+            Some(document_bytes(document, before.and_then(|before| before.documents.document(source))))
         });
         size_of::<Self>() + tree + sections.sum::<usize>() + documents.sum::<usize>()
     }
@@ -104,6 +106,28 @@ mod tests {
             beyond > size_of::<UserState>() && beyond < LARGE / 10,
             "the section is copied, not its values: {beyond}"
         );
+    }
+
+    #[test]
+    fn what_is_still_packed_is_not_decoded_to_be_counted() {
+        let mut packed = crate::record::pack(&large());
+        let length = packed.len();
+        // Reading a document or section of these bytes would panic.
+        packed[length - LARGE / 2..].fill(0xff);
+        let before = crate::record::unpack_own(packed).expect("the head is as it was");
+        let next = before.clone();
+        assert_eq!(next.bytes_beyond(Some(&before)), size_of::<UserState>());
+    }
+
+    #[test]
+    fn what_was_written_since_it_was_unpacked_is_counted() {
+        let before = crate::record::unpack_own(crate::record::pack(&large())).expect("packed here");
+        let mut next = before.clone();
+        set(&mut next, Leaf::DemographicsState, 2, "goa");
+        let beyond = next.bytes_beyond(Some(&before));
+        assert!(beyond > size_of::<UserState>() && beyond < LARGE / 10, "the values are shared: {beyond}");
+        set(&mut next, Leaf::DemographicsDistrict, 2, &"y".repeat(LARGE));
+        assert!(next.bytes_beyond(Some(&before)) > LARGE);
     }
 
     #[test]

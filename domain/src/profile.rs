@@ -141,6 +141,11 @@ impl Profile {
         self.own[member as usize].as_deref().or_else(|| self.stored.as_ref()?.section(member))
     }
 
+    /// Returns the section of a member if it changed since it was unpacked.
+    pub(crate) fn own(&self, member: Member) -> Option<&Section> {
+        self.own[member as usize].as_deref()
+    }
+
     /// Returns the packed form of a section that did not change since it was unpacked.
     pub(crate) fn packed(&self, member: Member) -> Option<&[u8]> {
         if self.own[member as usize].is_some() { None } else { self.stored.as_ref()?.packed(member) }

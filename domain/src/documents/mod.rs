@@ -53,6 +53,11 @@ impl SourceDocuments {
         self.own[source as usize].as_ref().or_else(|| self.stored.as_ref()?.document(source))
     }
 
+    /// Returns the document of `source` if it was written since the state was unpacked.
+    pub(crate) fn own(&self, source: Source) -> Option<&SourceDocument> {
+        self.own[source as usize].as_deref()
+    }
+
     /// Returns whether the source has a document.
     pub(crate) fn has(&self, source: Source) -> bool {
         self.own[source as usize].is_some() || self.packed(source).is_some()
