@@ -170,6 +170,11 @@ impl Disk for RealDisk {
     }
 }
 
+/// Opens a file that is only read, on a file system that may be read-only.
+pub(crate) fn open_read_only(path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+    Ok(Arc::new(RealFile(File::open(path)?)))
+}
+
 struct RealDirectory(File);
 
 impl DiskDirectory for RealDirectory {

@@ -51,6 +51,7 @@ mod upkeep;
 mod user_hash;
 mod user_suffix;
 
+pub mod audit;
 pub mod disk;
 pub mod metric;
 mod sync_shim;

@@ -1,6 +1,7 @@
 //! Ports: the traits through which the domain and the actors reach storage, clock and randomness.
 
 pub mod audit;
+pub mod audit_trail;
 pub mod clock;
 pub mod dead_letters;
 pub mod journal;

@@ -1,0 +1,125 @@
+//! The open log: what other threads use.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use domain::port::audit::{AuditEntry, AuditError, AuditLog, AuditReceipt, AuditWrite};
+use domain::port::audit_trail::{AuditHash, AuditPage, AuditQuery, AuditReadError, AuditTrail, AuditTreeHead};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::catalogue::Catalogue;
+use super::keys::AuditKeys;
+use super::merkle::{consistency, inclusion};
+use super::metrics::AuditMetrics;
+use super::queue::{AuditQueue, Request};
+use super::read::read_page;
+use super::tree_head::SignedTreeHead;
+use super::tree_writer::SharedTree;
+
+/// The audit log. Dropped, it writes what waits and signs a last tree head.
+pub struct AuditStore {
+    pub(super) queue: Arc<AuditQueue>,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) tree: Arc<SharedTree>,
+    pub(super) keys: AuditKeys,
+    pub(super) metrics: Arc<AuditMetrics>,
+    pub(super) writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl AuditStore {
+    /// Writes what waits, signs a last tree head, and takes no more entries.
+    pub fn close(&self) {
+        self.queue.close();
+        if let Some(writer) = self.writer.lock().take() {
+            // A panic in the thread was reported by the panic hook.
+            let _ = writer.join();
+        }
+    }
+
+    /// Queues a request, and returns where its outcome arrives.
+    ///
+    /// # Errors
+    /// The request was not queued.
+    fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, AuditError>>) -> Request,
+    ) -> Result<oneshot::Receiver<Result<T, AuditError>>, AuditError> {
+        let (sender, receiver) = oneshot::channel();
+        self.queue.push(request(sender)).map(|()| receiver)
+    }
+
+    /// Queues a request and blocks until it is served.
+    fn ask_and_wait<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, AuditError>>) -> Request,
+    ) -> Result<T, AuditError> {
+        // The sender is dropped unused only if the thread has ended.
+        self.ask(request)?.blocking_recv().unwrap_or(Err(AuditError::Closed))
+    }
+
+    fn check_tree(&self, part: u64, size: u64) -> Result<(), AuditReadError> {
+        if part <= size && size <= self.tree.leaves() { Ok(()) } else { Err(AuditReadError::NoSuchTree) }
+    }
+}
+
+impl AuditLog for AuditStore {
+    fn write(&self, entry: AuditEntry) -> AuditWrite {
+        let outcome = self.ask(|sender| Request::Write(entry, sender));
+        Box::pin(async move { outcome?.await.unwrap_or(Err(AuditError::Closed)) })
+    }
+
+    fn write_blocking(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError> {
+        self.ask_and_wait(|sender| Request::Write(entry, sender))
+    }
+
+    fn note(&self, entry: AuditEntry) {
+        let category = entry.category;
+        if self.queue.push(Request::Note(entry)).is_err() {
+            self.metrics.dropped(category, 1);
+        }
+    }
+}
+
+impl AuditTrail for AuditStore {
+    fn query(&self, query: &AuditQuery) -> Result<AuditPage, AuditReadError> {
+        // A log that cannot be written can still be read.
+        match self.ask_and_wait(Request::Flush) {
+            Ok(()) | Err(AuditError::Closed) => {}
+            Err(error) => return Err(error.into()),
+        }
+        read_page(query, &self.catalogue, &self.keys).map_err(AuditReadError::Unreadable)
+    }
+
+    fn tree_head(&self) -> Option<AuditTreeHead> {
+        self.tree.head().map(head)
+    }
+
+    fn sign_tree_head(&self) -> Result<AuditTreeHead, AuditReadError> {
+        Ok(head(self.ask_and_wait(Request::SignHead)?))
+    }
+
+    fn inclusion(&self, leaf: u64, size: u64) -> Result<Vec<AuditHash>, AuditReadError> {
+        self.check_tree(leaf.saturating_add(1), size)?;
+        inclusion(&self.tree.nodes, leaf, size).map_err(AuditReadError::Unreadable)
+    }
+
+    fn consistency(&self, old: u64, new: u64) -> Result<Vec<AuditHash>, AuditReadError> {
+        self.check_tree(old, new)?;
+        consistency(&self.tree.nodes, old, new).map_err(AuditReadError::Unreadable)
+    }
+
+    fn public_key(&self) -> [u8; 32] {
+        self.keys.public_key()
+    }
+}
+
+fn head(signed: SignedTreeHead) -> AuditTreeHead {
+    AuditTreeHead { size: signed.head.size, line: signed.line }
+}
+
+impl Drop for AuditStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

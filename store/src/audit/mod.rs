@@ -1,0 +1,49 @@
+//! The audit log: what was done to citizens' data, in files that cannot be rewritten unnoticed.
+//!
+//! | Word | Meaning |
+//! |---|---|
+//! | entry | one record, a canonical JSON object on a line |
+//! | chain | each entry of a category carries an HMAC over the one before and itself |
+//! | segment | the file of a category's entries of one month |
+//! | stub | a signed line in place of a segment that was removed for its age |
+//! | tree | the Merkle tree over the compliance entries |
+//! | tree head | a signed statement of the tree and of the chains at a moment |
+//! | anchor | a tree head in a file elsewhere, by which a truncation is found |
+//! | index | which lines of a segment are about which subject |
+//!
+//! One thread writes. Operations that need an entry wait for it in groups, so that they share their syncs.
+
+mod catalogue;
+mod category_log;
+mod entry_text;
+mod files;
+mod head_log;
+mod index;
+mod keys;
+mod line_scan;
+mod log;
+mod merkle;
+mod metrics;
+mod month;
+mod open;
+mod options;
+mod parsed_line;
+mod queue;
+mod read;
+mod recover;
+mod retention;
+mod segment;
+mod segment_header;
+mod stub;
+mod tree_head;
+mod tree_writer;
+mod verify;
+mod writer;
+
+pub use keys::AuditKeys;
+pub use log::AuditStore;
+pub use merkle::{TreeHash, leaf_hash, verify_consistency, verify_inclusion};
+pub use open::open;
+pub use options::AuditOptions;
+pub use tree_head::{ChainHead, SignedTreeHead, TreeHead, log_id};
+pub use verify::{VerifyFault, VerifyOptions, VerifyReport, verify};

@@ -1,0 +1,86 @@
+//! The entries that wait to be written.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use domain::port::audit::{AuditEntry, AuditError, AuditReceipt};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::tree_head::SignedTreeHead;
+
+/// Maximum number of entries that the writer takes at once.
+const BATCH: usize = 4_096;
+
+/// What the writer is asked for.
+pub(super) enum Request {
+    /// An entry that nobody waits for.
+    Note(AuditEntry),
+    /// An entry that is to be durable before its sender is answered.
+    Write(AuditEntry, oneshot::Sender<Result<AuditReceipt, AuditError>>),
+    /// Everything before is to be durable.
+    Flush(oneshot::Sender<Result<(), AuditError>>),
+    /// A tree head over everything before.
+    SignHead(oneshot::Sender<Result<SignedTreeHead, AuditError>>),
+}
+
+/// The queue between all threads and the writer.
+pub(super) struct AuditQueue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+    max_requests: usize,
+}
+
+#[derive(Default)]
+struct QueueState {
+    requests: VecDeque<Request>,
+    /// Number of requests that are no notes.
+    urgent: usize,
+    is_closed: bool,
+}
+
+impl AuditQueue {
+    /// Holds up to `max_requests` requests. Notes take half of it at most.
+    pub(super) fn new(max_requests: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), max_requests }
+    }
+
+    /// Adds a request without waiting for space.
+    pub(super) fn push(&self, request: Request) -> Result<(), AuditError> {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return Err(AuditError::Closed);
+        }
+        let is_note = matches!(request, Request::Note(_));
+        let bound = if is_note { self.max_requests / 2 } else { self.max_requests };
+        if state.requests.len() >= bound {
+            return Err(AuditError::Overloaded);
+        }
+        state.requests.push_back(request);
+        state.urgent += usize::from(!is_note);
+        // The writer takes notes up with its next batch, or after a pause.
+        if !is_note || state.requests.len() == BATCH {
+            self.changed.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for requests that cannot wait themselves, `longest` at most, and takes what is there; `None` once the queue is
+    /// closed and empty.
+    pub(super) fn next(&self, longest: Duration) -> Option<Vec<Request>> {
+        let mut state = self.state.lock();
+        if !state.is_closed && state.urgent == 0 && state.requests.len() < BATCH {
+            self.changed.wait_for(&mut state, longest);
+        }
+        let count = state.requests.len().min(BATCH);
+        let batch: Vec<Request> = state.requests.drain(..count).collect();
+        state.urgent -= batch.iter().filter(|request| !matches!(request, Request::Note(_))).count();
+        (!batch.is_empty() || !state.is_closed).then_some(batch)
+    }
+
+    /// Takes no more requests. The writer ends when it has taken those that are there.
+    pub(super) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+}

@@ -1,0 +1,16 @@
+//! The audit log: what it promises, and every way to rewrite it that has to be found.
+
+#[path = "../kit/clock.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod clock;
+#[path = "../kit/faulty_disk.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod faulty_disk;
+
+mod crash;
+mod faults;
+mod kit;
+mod promises;
+mod query;
+mod retention;
+mod tamper;
