@@ -11,6 +11,7 @@ use domain::port::clock::Entropy;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use store::Closer;
+use store::audit::AuditStore;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -35,6 +36,7 @@ pub struct Application {
     stop: watch::Sender<bool>,
     profiles: actors::Profiles,
     closer: Closer,
+    audit: Arc<AuditStore>,
     upkeep: Upkeep,
 }
 
@@ -67,8 +69,8 @@ impl Application {
         // The store is open by now, so its files are counted among the open ones.
         let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
-        let Components { profiles, closer, .. } = components;
-        Ok(Self { listeners, signals, stop, profiles, closer, upkeep })
+        let Components { profiles, closer, audit, .. } = components;
+        Ok(Self { listeners, signals, stop, profiles, closer, audit, upkeep })
     }
 
     /// Returns the line that announces that the server is ready: a JSON object with the addresses of both listeners.
@@ -97,7 +99,7 @@ impl Application {
     /// # Errors
     /// A listener has failed.
     pub async fn run_until_stopped(self) -> io::Result<()> {
-        let Self { listeners, signals, stop, profiles, closer, upkeep } = self;
+        let Self { listeners, signals, stop, profiles, closer, audit, upkeep } = self;
         let mut public = RunningServer::start(listeners.public.server);
         let mut admin = RunningServer::start(listeners.admin.server);
         let upkeep = rt::spawn(upkeep.run());
@@ -115,7 +117,7 @@ impl Application {
         }
         admin.drain(failure.is_none()).await?;
         upkeep.abort();
-        close_store(closer).await;
+        close_store(audit, closer).await;
         tracing::info!("stopped");
         failure.map_or(Ok(()), Err)
     }
@@ -184,9 +186,14 @@ impl RunningServer {
     }
 }
 
-/// Closes the store with a last checkpoint. What fails is logged, since nothing acknowledged is lost by it.
-async fn close_store(closer: Closer) {
-    match tokio::task::spawn_blocking(move || closer.close()).await {
+/// Closes the audit log with a last tree head, and the store with a last checkpoint. What fails is logged, since nothing
+/// acknowledged is lost by it.
+async fn close_store(audit: Arc<AuditStore>, closer: Closer) {
+    let close = move || {
+        audit.close();
+        closer.close()
+    };
+    match tokio::task::spawn_blocking(close).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "no last checkpoint was made: the next start takes longer"),
         Err(error) => tracing::error!(%error, "the store was not closed"),

@@ -1,9 +1,13 @@
 //! The settings as the other crates take them: the one place where a setting becomes an option of `store`, `actors` or
 //! `domain`.
 
+use std::sync::Arc;
+
 use config::Settings;
+use domain::port::clock::Clock;
 use domain::rules::Limits;
 use store::StoreOptions;
+use store::audit::AuditOptions;
 
 /// The options of the store. The wall clock and the disk are left to the composition root.
 pub(crate) fn store_options(settings: &Settings) -> StoreOptions {
@@ -23,6 +27,20 @@ pub(crate) fn store_options(settings: &Settings) -> StoreOptions {
         dead_letter_total_bytes: settings.dead_letters.max_bytes,
         dead_letter_days: settings.dead_letters.retain_days,
         ..StoreOptions::new(&settings.data_dir)
+    }
+}
+
+/// The options of the audit log, by the wall clock `clock`. The disk is left to the composition root.
+pub(crate) fn audit_options(settings: &Settings, clock: Arc<dyn Clock>) -> AuditOptions {
+    AuditOptions {
+        anchor_file: settings.audit.anchor_file.clone(),
+        head_interval: settings.audit.head_interval,
+        compliance_days: settings.audit.compliance_days,
+        security_days: settings.audit.security_days,
+        operations_days: settings.audit.operations_days,
+        queue_entries: settings.audit.queue_entries,
+        confirm_clock: settings.store.confirm_clock,
+        ..AuditOptions::new(&settings.data_dir, clock)
     }
 }
 
@@ -108,6 +126,32 @@ mod tests {
         // One shard per core is resolved, and the other two need a store that writes checkpoints, and `data`.
         let Options { shards, max_lag_bytes, .. } = from_settings;
         assert_same(from_settings, Options { shards, max_lag_bytes, ..Options::default() });
+    }
+
+    #[test]
+    fn default_options_of_the_audit_log_are_those_of_default_toml() {
+        let mut settings = defaults();
+        settings.data_dir = PathBuf::new();
+        let clock = crate::wiring::wall_clock();
+        let figures = |options: AuditOptions| {
+            // Without `..`, so that a new option cannot be forgotten here.
+            let AuditOptions {
+                data_dir,
+                anchor_file,
+                head_interval,
+                compliance_days,
+                security_days,
+                operations_days,
+                queue_entries,
+                clock: _,
+                confirm_clock,
+                disk: _,
+            } = options;
+            let days = (compliance_days, security_days, operations_days);
+            (data_dir, anchor_file, head_interval, days, queue_entries, confirm_clock)
+        };
+        let from_settings = audit_options(&settings, Arc::clone(&clock));
+        assert_same(figures(from_settings), figures(AuditOptions::new("", clock)));
     }
 
     #[test]

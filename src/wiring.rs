@@ -14,6 +14,7 @@ use domain::port::registry::Registry;
 use domain::record::Replay;
 use domain::rules::Rules;
 use secrecy::ExposeSecret;
+use store::audit::{self, AuditKeys, AuditStore};
 use store::{Closer, MasterKey};
 
 use crate::http::request::caller::Verifier;
@@ -40,6 +41,8 @@ pub(crate) struct Components {
     /// Keeps what belongs to no profile, such as revocations and sessions.
     #[expect(dead_code, reason = "revocations, sessions and the allowlist are built on it next")]
     pub(crate) registry: Arc<dyn Registry>,
+    /// Records what is done to citizens' data, and is read through the same value.
+    pub(crate) audit: Arc<AuditStore>,
 }
 
 /// Opens the store and starts the actors on it. The store's key of the hash of user ids in the log is set in `log_key`.
@@ -48,10 +51,12 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
     let policy = Arc::new(ArcSwap::from_pointee(load_policy(settings)?));
     let clock = assembly_clock(settings);
     let entropy = entropy();
-    let master_key = MasterKey::new(1, *secrets.master_key.expose_secret());
+    let master_key = master_key(secrets);
     // Retention follows the wall clock, even if the clock of assembly is fixed.
     let options = store::StoreOptions { clock: Some(wall_clock()), ..options::store_options(settings) };
     let store = store::open(options, &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
+    let audit_keys = AuditKeys::derive(&store.system_keys);
+    let audit = Arc::new(audit::open(&options::audit_options(settings, wall_clock()), audit_keys)?);
     log_key.set(&store.system_keys.derive(USER_IDS_IN_LOGS));
     let ports = Ports {
         journal: store.journal,
@@ -80,7 +85,13 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         epoch: store.epoch,
         closer: store.closer,
         registry: store.registry,
+        audit,
     })
+}
+
+/// Returns the key that opens the keyring.
+pub(crate) fn master_key(secrets: &Secrets) -> MasterKey {
+    MasterKey::new(1, *secrets.master_key.expose_secret())
 }
 
 /// Returns the rules of assembly and validation, from known facts and the settings.

@@ -8,8 +8,8 @@ use toml::Value;
 use crate::contradictions;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live, Log,
-    ProfileLimits, StoreSettings, Time,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live,
+    Log, ProfileLimits, StoreSettings, Time,
 };
 use crate::{ConfigError, Mode, Settings, Sources};
 
@@ -44,6 +44,7 @@ impl Settings {
             events: Events::read(&keys)?,
             log: Log::read(&keys)?,
             dead_letters: DeadLetterSettings::read(&keys)?,
+            audit: AuditSettings::read(&keys)?,
             keys,
         };
         contradictions::refuse(&settings, &settings.keys)?;

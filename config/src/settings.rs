@@ -8,8 +8,8 @@ use toml::Value;
 use crate::hide::shown;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live, Log,
-    ProfileLimits, StoreSettings, Time,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live,
+    Log, ProfileLimits, StoreSettings, Time,
 };
 
 /// Whether conveniences that weaken security are allowed.
@@ -62,6 +62,8 @@ pub struct Settings {
     pub log: Log,
     /// The section `[dead_letters]`.
     pub dead_letters: DeadLetterSettings,
+    /// The section `[audit]`.
+    pub audit: AuditSettings,
     pub(crate) keys: Keys,
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod generate;
 mod serve;
 mod token;
+mod verify_audit;
 mod watch;
 
 mod http_client;
@@ -45,6 +46,7 @@ enum Command {
     Demo(demo::DemoArguments),
     Watch(watch::WatchArguments),
     Generate(generate::GenerateArguments),
+    VerifyAudit(verify_audit::VerifyAuditArguments),
 }
 
 /// Parses `arguments`, of which the first is the program's name, runs the command and returns its exit code.
@@ -58,6 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Token(arguments) => token::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::VerifyAudit(arguments) => verify_audit::run(&arguments),
         Command::Watch(arguments) => watch::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
     };

@@ -1,11 +1,13 @@
 //! The sections of `default.toml`: one struct each, which is read key by key, each with its range.
 
+mod audit;
 mod http;
 mod log;
 mod rules;
 mod state;
 mod storage;
 
+pub use audit::AuditSettings;
 pub use http::{Auth, Events, Http, Live};
 pub use log::{Log, LogFormat};
 pub use rules::{ProfileLimits, Time};

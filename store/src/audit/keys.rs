@@ -1,12 +1,16 @@
 //! The keys of the audit log, derived from the system root and apart from all keys that encrypt.
 
+use std::path::Path;
+
 use domain::id::UserId;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::SystemKeys;
+use crate::error::OpenError;
+use crate::keyring;
+use crate::{MasterKey, SystemKeys};
 
 /// Bytes of a subject hash.
 pub(super) const SUBJECT_BYTES: usize = 16;
@@ -27,6 +31,14 @@ impl AuditKeys {
             &system.derive("profile-server: audit: chains"),
             &system.derive("profile-server: audit: tree heads"),
         )
+    }
+
+    /// Reads the keys from a data directory, which is neither locked nor changed.
+    ///
+    /// # Errors
+    /// The keyring could not be read, or the master key does not open it.
+    pub fn read(data_dir: &Path, master: &MasterKey) -> Result<Self, OpenError> {
+        keyring::read_system_keys(data_dir, master).map(|system| Self::derive(&system))
     }
 
     /// Returns the keys with these bytes: of subject hashes, of chains, and of signatures.

@@ -40,6 +40,8 @@ mod tree_writer;
 mod verify;
 mod writer;
 
+use std::path::{Path, PathBuf};
+
 pub use keys::AuditKeys;
 pub use log::AuditStore;
 pub use merkle::{TreeHash, leaf_hash, verify_consistency, verify_inclusion};
@@ -47,3 +49,13 @@ pub use open::open;
 pub use options::AuditOptions;
 pub use tree_head::{ChainHead, SignedTreeHead, TreeHead, log_id};
 pub use verify::{VerifyFault, VerifyOptions, VerifyReport, verify};
+
+/// Returns where the log of a data directory is.
+pub fn directory(data_dir: &Path) -> PathBuf {
+    data_dir.join(files::DIRECTORY)
+}
+
+/// Returns the anchor file of a data directory, if no other is configured.
+pub fn default_anchor_file(data_dir: &Path) -> PathBuf {
+    data_dir.join(options::ANCHOR_FILE)
+}

@@ -29,6 +29,17 @@ use slot::{SLOT_BYTES, SLOTS_PER_PAGE};
 pub(crate) const FILE_NAME: &str = "keyring";
 const NEW_FILE_NAME: &str = "keyring.new";
 
+/// Reads the keys of records that belong to no user from the keyring of a data directory, which is neither locked nor
+/// changed.
+pub(crate) fn read_system_keys(data_dir: &Path, master: &MasterKey) -> Result<SystemKeys, OpenError> {
+    let path = data_dir.join(FILE_NAME);
+    let failed = |source| OpenError::Disk { doing: "read the keyring", path: path.clone(), source };
+    let file = crate::disk::open_read_only(&path).map_err(failed)?;
+    let mut bytes = vec![0; KEYRING_HEADER_BYTES];
+    let filled = read_full_at(&*file, &mut bytes, 0).map_err(failed)?;
+    Ok(SystemKeys::new(KeyringHeader::decode(&bytes[..filled], master)?.system_root))
+}
+
 /// The open keyring, shared by all threads.
 pub(crate) struct Keyring {
     file: Arc<dyn DiskFile>,
