@@ -1,6 +1,5 @@
 //! States of users that have no actor, and of idle ones with subscribers, as compact bytes.
 
-use bytes::Bytes;
 use domain::record::{self, DecodeError};
 use domain::state::UserState;
 
@@ -17,5 +16,5 @@ pub(crate) fn pack(state: &UserState) -> Compact {
 /// # Errors
 /// The bytes are not what [`pack`] made.
 pub(crate) fn unpack(compact: Compact) -> Result<UserState, DecodeError> {
-    record::unpack_own(Bytes::from(compact))
+    record::unpack_own(compact)
 }

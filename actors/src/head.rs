@@ -112,7 +112,15 @@ impl HeadCell {
     /// Returns a cell at `state`; `None` if there is no head yet.
     pub(crate) fn new(state: Option<&UserState>) -> Self {
         let stamp = state.map_or(Stamp::NONE, Stamp::from_state);
-        let consent = ConsentBits::new(state.map(UserState::consent));
+        Self::at(stamp, ConsentBits::new(state.map(UserState::consent)))
+    }
+
+    /// Returns a cell at the head of a user that was warm. The consent is known, so that it need not be unpacked.
+    pub(crate) fn for_warm(state: &UserState, consent: ConsentBits) -> Self {
+        Self::at(Stamp::from_state(state), consent)
+    }
+
+    fn at(stamp: Stamp, consent: ConsentBits) -> Self {
         Self {
             stamp: AtomicU64::new(stamp.0),
             consent: AtomicU8::new(consent.0),
@@ -128,7 +136,10 @@ impl HeadCell {
 
     /// Moves to a newer head. A retired cell stays retired.
     pub(crate) fn advance(&self, state: &UserState) {
-        self.consent.store(ConsentBits::new(Some(state.consent())).0, Ordering::Release);
+        // What was not written since the state was unpacked is what the cell began with.
+        if let Some(consent) = state.profile.written_consent() {
+            self.consent.store(ConsentBits::new(Some(consent)).0, Ordering::Release);
+        }
         self.advance_to(Stamp::from_state(state));
     }
 

@@ -5,30 +5,34 @@
 
 use std::fmt::Write as _;
 
-use bytes::Bytes;
-use bytestring::ByteString;
+use smol_str::SmolStr;
 
 use crate::digits;
 
-/// One JSON value in canonical form. Cloning shares the bytes.
+/// One JSON value in canonical form. Most values are short and held in place; cloning a longer one shares its bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct CanonicalJson(ByteString);
+pub struct CanonicalJson(SmolStr);
 
 impl CanonicalJson {
     /// Wraps text that is in canonical form already. It is not checked.
-    pub fn from_canonical(text: impl Into<ByteString>) -> Self {
+    pub fn from_canonical(text: impl Into<SmolStr>) -> Self {
         Self(text.into())
+    }
+
+    /// Wraps a constant that is in canonical form. It is not checked.
+    pub(crate) fn from_static(text: &'static str) -> Self {
+        Self(SmolStr::new_static(text))
     }
 
     /// Creates `true` or `false`.
     pub fn bool(value: bool) -> Self {
-        Self(ByteString::from_static(if value { "true" } else { "false" }))
+        Self::from_static(if value { "true" } else { "false" })
     }
 
     /// Creates an integer, which must be at most 2^53 in magnitude to be canonical.
     pub fn integer(value: i64) -> Self {
         if let Some(digits) = digits::small(value) {
-            return Self(ByteString::from_static(digits));
+            return Self::from_static(digits);
         }
         let mut text = String::with_capacity(8);
         write_integer(&mut text, value);
@@ -77,9 +81,9 @@ impl CanonicalJson {
         (!inner.contains('\\')).then_some(inner)
     }
 
-    /// Returns the canonical bytes, shared and not copied.
-    pub fn to_bytes(&self) -> Bytes {
-        self.0.as_bytes().clone()
+    /// Returns the number of bytes that are held outside of the value, where clones share them.
+    pub(crate) fn shared_bytes(&self) -> usize {
+        if self.0.is_heap_allocated() { self.0.len() } else { 0 }
     }
 }
 

@@ -35,7 +35,7 @@ fn section_bytes(section: &Section, old: Option<&Section>) -> usize {
     if old.is_some_and(|old| ptr::eq(old, section)) {
         return 0;
     }
-    let value = |(leaf, value): &(Leaf, CanonicalJson)| new_bytes(value, old.and_then(|old| old.get(*leaf)));
+    let value = |(leaf, value): &(Leaf, CanonicalJson)| new_bytes(value, || old?.get(*leaf));
     size_of_val(section.leaves()) + section.leaves().iter().map(value).sum::<usize>()
 }
 
@@ -43,20 +43,18 @@ fn document_bytes(document: &SourceDocument, old: Option<&SourceDocument>) -> us
     if old.is_some_and(|old| ptr::eq(old, document)) {
         return 0;
     }
-    let mut old = old.map_or(&[][..], SourceDocument::registers).iter().peekable();
     let value = |register: &Register| {
-        // Both are in the order of their keys.
-        while old.next_if(|old| old.key() < register.key()).is_some() {}
-        let old = old.next_if(|old| old.key() == register.key()).and_then(|old| old.value.as_ref());
+        let old = || old?.get(&register.path, register.kind)?.value.as_ref();
         register.value.as_ref().map_or(0, |value| new_bytes(value, old))
     };
     size_of_val(document.registers()) + document.registers().iter().map(value).sum::<usize>()
 }
 
-/// Returns the number of bytes of a value, or 0 if it shares them with the old one.
-fn new_bytes(value: &CanonicalJson, old: Option<&CanonicalJson>) -> usize {
-    let is_shared = old.is_some_and(|old| ptr::eq(old.as_bytes(), value.as_bytes()));
-    if is_shared { 0 } else { value.as_bytes().len() }
+/// Returns the number of bytes of a value beside the value itself, or 0 if it shares them with the old one.
+fn new_bytes<'a>(value: &CanonicalJson, old: impl FnOnce() -> Option<&'a CanonicalJson>) -> usize {
+    let bytes = value.shared_bytes();
+    let is_new = bytes > 0 && old().is_none_or(|old| !ptr::eq(old.as_bytes(), value.as_bytes()));
+    if is_new { bytes } else { 0 }
 }
 
 #[cfg(test)]

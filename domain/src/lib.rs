@@ -28,6 +28,7 @@ pub mod documents;
 mod footprint;
 pub mod integrity;
 mod item_text;
+mod packed_chunk;
 pub mod past;
 pub mod pipeline;
 pub mod profile;

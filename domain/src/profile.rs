@@ -8,6 +8,7 @@ use crate::day::format_instant;
 use crate::id::ProfileId;
 use crate::integrity::Hash;
 use crate::mask_class::SchemaVersion;
+use crate::packed_chunk::PackedChunk;
 use crate::table::{Leaf, LeafSet, Member};
 
 /// The schema version that profiles are assembled in.
@@ -31,7 +32,7 @@ pub(crate) trait StoredSections: Send + Sync {
     fn section(&self, member: Member) -> Option<&Section>;
 
     /// Returns the packed form of a section.
-    fn packed(&self, member: Member) -> Option<&[u8]>;
+    fn packed(&self, member: Member) -> Option<PackedChunk<'_>>;
 }
 
 /// The present leaves of one member, in canonical order. Never empty.
@@ -147,7 +148,7 @@ impl Profile {
     }
 
     /// Returns the packed form of a section that did not change since it was unpacked.
-    pub(crate) fn packed(&self, member: Member) -> Option<&[u8]> {
+    pub(crate) fn packed(&self, member: Member) -> Option<PackedChunk<'_>> {
         if self.own[member as usize].is_some() { None } else { self.stored.as_ref()?.packed(member) }
     }
 
@@ -165,6 +166,12 @@ impl Profile {
             _ => SharingLevel::Minimal,
         };
         Consent { level, third_party_sharing: value(Leaf::ConsentThirdPartySharing) == Some("true") }
+    }
+
+    /// Returns the citizen's consent, or `None` if it is as it was when the state was unpacked.
+    pub fn written_consent(&self) -> Option<Consent> {
+        let is_present = !self.present.and(Member::Consent.leaves()).is_empty();
+        if is_present && self.packed(Member::Consent).is_some() { None } else { Some(self.consent()) }
     }
 
     /// Replaces a member by a newly assembled one, and returns whether that changed anything.

@@ -84,12 +84,14 @@ fn repacked(state: &Arc<UserState>) -> Arc<UserState> {
 }
 
 /// Asserts that a step from a repacked state, which is decoded and packed in parts, is the step from the state itself.
-fn check_equal(finished: &FinishedChange, other: &FinishedChange) {
+fn check_equal(before: Option<&Arc<UserState>>, finished: &FinishedChange, other: &FinishedChange) {
     assert_eq!(finished.record, other.record, "the same record");
     assert_eq!(finished.delta, other.delta, "the same change");
     let (packed, again) = (pack(&finished.state), pack(&other.state));
     assert_eq!(unpack(again.clone()).expect("it unpacks").profile, finished.state.profile, "the same profile");
     assert_eq!(packed, again, "equal states have equal bytes");
+    let consent = other.state.profile.written_consent().or_else(|| before.map(|before| before.consent()));
+    assert_eq!(consent, Some(finished.state.consent()), "what was not written is as it was");
 }
 
 fn run_history(seed: u64) {
@@ -113,7 +115,7 @@ fn run_history(seed: u64) {
                 RollOutcome::Changed(change) => {
                     let finished = change.finish(&user, 0, 7);
                     let RollOutcome::Changed(other) = roll(&repacked(before), &context) else { panic!("it changes") };
-                    check_equal(&finished, &other.finish(&user, 0, 7));
+                    check_equal(Some(before), &finished, &other.finish(&user, 0, 7));
                     check_step(Some(before), &finished, &mut random);
                     causes.extend(finished.delta.iter().map(|_| Cause::Roll));
                     hashes.extend(finished.delta.iter().map(|_| finished.state.profile_hash()));
@@ -134,7 +136,7 @@ fn run_history(seed: u64) {
                 let ApplyOutcome::Changed(other) = apply(before.as_ref(), new_user, &event, &context) else {
                     panic!("it changes")
                 };
-                check_equal(&finished, &other.finish(&user, event.time, 1234));
+                check_equal(state.as_ref(), &finished, &other.finish(&user, event.time, 1234));
                 check_step(state.as_ref(), &finished, &mut random);
                 causes.extend(finished.delta.iter().map(|_| cause(&event)));
                 hashes.extend(finished.delta.iter().map(|_| finished.state.profile_hash()));

@@ -34,6 +34,8 @@ const HAS_VIEWS: u8 = 1 << 7;
 pub(crate) struct WarmStart {
     pub(crate) user: UserId,
     pub(crate) bytes: Compact,
+    /// The consent at the head.
+    pub(crate) consent: ConsentBits,
     /// Whether there may be cached views of the head.
     pub(crate) has_views: bool,
 }
@@ -69,7 +71,7 @@ impl WarmUser {
 
     /// Returns what the start of the user's actor needs.
     pub(super) fn into_start(self, user: UserId) -> WarmStart {
-        WarmStart { user, bytes: self.bytes, has_views: self.bits & HAS_VIEWS != 0 }
+        WarmStart { user, consent: self.consent(), bytes: self.bytes, has_views: self.bits & HAS_VIEWS != 0 }
     }
 
     /// Returns a copy of the bytes with their sequence; `None` if the sequence is not known.

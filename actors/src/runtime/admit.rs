@@ -44,7 +44,7 @@ impl Shard {
     /// Makes the actor of a warm user. If its bytes do not unpack, nothing is lost: the user is loaded from the store, with
     /// the requests that wait for it.
     pub(super) fn start_warm(self: &Rc<Self>, start: WarmStart) {
-        let WarmStart { user, bytes, has_views } = start;
+        let WarmStart { user, bytes, consent, has_views } = start;
         let services = &self.runtime.services;
         let state = match self.unpack(bytes) {
             Ok(state) => Arc::new(state),
@@ -61,7 +61,7 @@ impl Shard {
             let cell = if has_views {
                 services.cache.adopt(&user, Some(&state))
             } else {
-                Arc::new(HeadCell::new(Some(&state)))
+                Arc::new(HeadCell::for_warm(&state, consent))
             };
             Some(self.make_live(user, cell, Some(state), waiting))
         });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::day::Day;
 use crate::event::{RegisterPath, RegisterWrite, SharedText};
+use crate::packed_chunk::PackedChunk;
 use crate::source::{Source, ValueKind};
 use crate::table::{Leaf, LeafSet};
 
@@ -35,7 +36,7 @@ pub(crate) trait StoredDocuments: Send + Sync {
     fn newest(&self, source: Source) -> Option<i64>;
 
     /// Returns the packed form of a document.
-    fn packed(&self, source: Source) -> Option<&[u8]>;
+    fn packed(&self, source: Source) -> Option<PackedChunk<'_>>;
 }
 
 impl SourceDocuments {
@@ -58,13 +59,8 @@ impl SourceDocuments {
         self.own[source as usize].as_deref()
     }
 
-    /// Returns whether the source has a document.
-    pub(crate) fn has(&self, source: Source) -> bool {
-        self.own[source as usize].is_some() || self.packed(source).is_some()
-    }
-
     /// Returns the packed form of a document that was not written since it was unpacked.
-    pub(crate) fn packed(&self, source: Source) -> Option<&[u8]> {
+    pub(crate) fn packed(&self, source: Source) -> Option<PackedChunk<'_>> {
         if self.own[source as usize].is_some() { None } else { self.stored.as_ref()?.packed(source) }
     }
 

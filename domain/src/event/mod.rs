@@ -23,7 +23,7 @@ pub(crate) mod shape;
 pub mod time;
 mod types;
 
-use bytestring::ByteString;
+use smol_str::SmolStr;
 
 use crate::canonical::CanonicalJson;
 use crate::id::UserId;
@@ -122,17 +122,12 @@ impl RegisterPath {
 
 /// Short text that many registers share, such as an event id or the id of an item.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SharedText(ByteString);
+pub struct SharedText(SmolStr);
 
 impl SharedText {
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// Returns the event of stored text, whose buffer it shares.
-    pub(crate) fn from_stored(text: ByteString) -> Self {
-        Self(text)
     }
 }
 

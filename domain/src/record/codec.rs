@@ -1,7 +1,5 @@
 //! Writing and reading the compact binary form that records share: varints, and bytes with their length in front.
 
-use bytestring::ByteString;
-
 use crate::canonical::CanonicalJson;
 use crate::event::{RegisterPath, SharedText};
 use crate::source::ValueKind;
@@ -168,14 +166,14 @@ impl<'a> Reader<'a> {
         self.take(length, "bytes")
     }
 
-    fn utf8(&mut self, length: usize) -> Result<ByteString, DecodeError> {
+    fn utf8(&mut self, length: usize) -> Result<&'a str, DecodeError> {
         let text = std::str::from_utf8(self.take(length, "text")?);
-        text.map(ByteString::from).map_err(|_| DecodeError::Unknown { what: "text encoding" })
+        text.map_err(|_| DecodeError::Unknown { what: "text encoding" })
     }
 
     pub(super) fn text(&mut self) -> Result<SharedText, DecodeError> {
         let length = self.varint()? as usize;
-        Ok(SharedText::from_stored(self.utf8(length)?))
+        Ok(SharedText::from(self.utf8(length)?))
     }
 
     pub(super) fn value(&mut self) -> Result<Option<CanonicalJson>, DecodeError> {

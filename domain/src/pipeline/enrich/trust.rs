@@ -41,10 +41,13 @@ pub(in crate::pipeline) fn stays(
     if Day::at(old, &rules.zone) != Day::at(new, &rules.zone) {
         return false;
     }
-    // If all that is left is newer, this source alone held the oldest.
-    let oldest = oldest(after).filter(|oldest| begins_trust(source) && *oldest > old);
+    // Only if all that is left is newer, this source alone held the oldest.
+    let is_as_old = |other| begins_trust(other) && after.newest(other).is_some_and(|newest| newest <= old);
+    if !begins_trust(source) || Source::ALL.into_iter().any(is_as_old) {
+        return true;
+    }
     let start = day.start(&rules.zone);
-    oldest.is_none_or(|oldest| tenths_of_hours(oldest, start) == tenths_of_hours(old, start))
+    oldest(after).is_none_or(|oldest| tenths_of_hours(oldest, start) == tenths_of_hours(old, start))
 }
 
 /// Returns the time of the source whose newest register is the oldest, among those that begin the trust section.

@@ -1,5 +1,6 @@
 //! Winner: the candidate with the greatest (rank, confidence, stamp).
 
+use std::cell::LazyCell;
 use std::cmp::Ordering;
 
 use super::{confidence, trust_register};
@@ -32,14 +33,7 @@ pub(super) struct Candidate<'a> {
 /// Returns the winner of a shared leaf; `None` when no register holds a value. A withdrawn register is not a candidate.
 pub(super) fn winner<'a>(leaf: Leaf, documents: &SharingDocuments<'a>) -> Option<Candidate<'a>> {
     let path = RegisterPath::Leaf(leaf);
-    let sharing = documents.sharing.iter().filter_map(|(source, document)| Some((*source, (*document)?)));
-    let mut candidates = sharing.flat_map(|(source, document)| {
-        let registers = source.kinds().iter().filter_map(|kind| document.get(&path, *kind));
-        registers.filter(|register| register.value.is_some()).map(move |register| Candidate { source, register })
-    });
-    let first = candidates.next()?;
-    let Some(second) = candidates.next() else { return Some(first) };
-    let adjudication = trust_register(documents.all, &RegisterPath::SourceConfidence);
+    let adjudication = LazyCell::new(|| trust_register(documents.all, &RegisterPath::SourceConfidence));
     let compare = |a: &Candidate<'_>, b: &Candidate<'_>| -> Ordering {
         let by_rank = a.register.kind.rank().cmp(&b.register.kind.rank());
         let sure = |candidate: &Candidate<'_>| confidence(adjudication.as_ref(), candidate.source, leaf);
@@ -47,5 +41,17 @@ pub(super) fn winner<'a>(leaf: Leaf, documents: &SharingDocuments<'a>) -> Option
             .then_with(|| sure(a).total_cmp(&sure(b)))
             .then_with(|| a.register.compare_candidate(a.source, b.register, b.source))
     };
-    [first, second].into_iter().chain(candidates).max_by(compare)
+    let mut best: Option<Candidate<'a>> = None;
+    for (source, document) in &documents.sharing {
+        let Some(document) = document else { continue };
+        for kind in source.kinds() {
+            let register = document.get(&path, *kind).filter(|register| register.value.is_some());
+            let Some(register) = register else { continue };
+            let candidate = Candidate { source: *source, register };
+            if best.is_none_or(|best| compare(&best, &candidate).is_le()) {
+                best = Some(candidate);
+            }
+        }
+    }
+    best
 }

@@ -16,7 +16,7 @@
 //!
 //! A span is a number of microseconds: twice the number, or twice the milliseconds + 1 for whole milliseconds.
 
-use bytestring::ByteString;
+use smallvec::SmallVec;
 
 use super::super::codec::{DecodeError, Reader, Writer};
 use super::super::tokens;
@@ -48,10 +48,10 @@ const EPOCH: i64 = 1_577_836_800_000_000;
 type Stamp<'a> = (i64, &'a str);
 
 /// Appends the chunk of a document to `out`.
-pub(super) fn encode(out: Vec<u8>, source: Source, document: Option<&SourceDocument>) -> Vec<u8> {
-    let registers = document.map_or(&[][..], SourceDocument::registers);
+pub(super) fn encode(out: Vec<u8>, source: Source, document: &SourceDocument) -> Vec<u8> {
+    let registers = document.registers();
     let mut out = Writer(out);
-    let mut stamps: Vec<Stamp<'_>> = registers.iter().map(|r| (r.time, r.event_id.as_str())).collect();
+    let mut stamps: SmallVec<[Stamp<'_>; 16]> = registers.iter().map(|r| (r.time, r.event_id.as_str())).collect();
     stamps.sort_unstable_by(|a, b| b.cmp(a));
     stamps.dedup();
     out.varint(stamps.len() as u64);
@@ -110,122 +110,97 @@ pub(super) fn newest(chunk: &[u8]) -> Option<i64> {
     read_time(&mut input).ok()
 }
 
-/// Maximum number of bytes that the buffer of a document may have beyond its texts.
-const MAX_SPARE_BYTES: usize = 4096;
-
 /// Decodes the chunk of a document of `source`.
 pub(super) fn decode(chunk: &[u8], source: Source) -> Result<SourceDocument, DecodeError> {
     let mut input = Reader::new(chunk);
-    // All texts and values of the document share one buffer.
-    let mut text = String::with_capacity(4 * chunk.len());
-    let count = input.count()?;
-    let mut stamps = Vec::with_capacity(count);
-    let mut time = 0;
-    for index in 0..count {
-        time = if index == 0 { read_time(&mut input)? } else { time - read_span(&mut input)? };
-        let id = read_text(&mut input, &mut text)?;
-        stamps.push((time, id));
-    }
-    let mut places = Vec::with_capacity(16);
+    // Holds one text at a time.
+    let mut text = String::with_capacity(64);
+    let stamps = read_stamps(&mut input, &mut text)?;
+    let mut registers = Vec::with_capacity(MAX_RESERVED.min(chunk.len() / BYTES_OF_REGISTER + 1));
     while !input.is_empty() {
-        places.push(read_register(&mut input, source, stamps.len(), &mut text)?);
-    }
-    // The buffer lives as long as the document, so what a long text did not need of it is given back.
-    if text.capacity() > text.len() + MAX_SPARE_BYTES {
-        text.shrink_to_fit();
-    }
-    let text = ByteString::from(text);
-    let part = |(start, end): Place| text.slice_ref(&text[start..end]);
-    let mut registers = Vec::with_capacity(places.len());
-    for ReadRegister { path, kind, id, stamp, value } in places {
-        let (time, event_id) = *stamps.get(stamp).ok_or(DecodeError::Unknown { what: "stamp" })?;
-        let event_id = SharedText::from_stored(part(event_id));
-        let id = || SharedText::from_stored(part(id));
-        let path = match path {
-            Path::Leaf(leaf) => RegisterPath::Leaf(leaf),
-            Path::SourceConfidence => RegisterPath::SourceConfidence,
-            Path::AggregatedMetrics => RegisterPath::AggregatedMetrics,
-            Path::SchemeStatus => RegisterPath::SchemeStatus(id()),
-            Path::DeadlineDetails => RegisterPath::DeadlineDetails(id()),
-            Path::DeadlineCompletion => RegisterPath::DeadlineCompletion(id()),
-        };
-        let value = value.map(|value| CanonicalJson::from_canonical(part(value)));
-        registers.push(Register { path, kind, time, event_id, value });
+        registers.push(read_register(&mut input, source, &stamps, &mut text)?);
     }
     Ok(SourceDocument::from_stored(registers))
 }
 
-/// Where a text is in the buffer.
-type Place = (usize, usize);
+/// About the bytes of a register in its chunk, its share of the stamps included.
+const BYTES_OF_REGISTER: usize = 4;
+/// Maximum number of registers that room is made for before they are read.
+const MAX_RESERVED: usize = 24;
 
-/// A register before its texts are cut out of the buffer.
-struct ReadRegister {
-    path: Path,
-    kind: ValueKind,
-    id: Place,
-    stamp: usize,
-    value: Option<Place>,
-}
+/// The stamps of a document, newest first. Most documents have few.
+type Stamps = SmallVec<[(i64, SharedText); 4]>;
 
-/// A register's path without its id.
-enum Path {
-    Leaf(Leaf),
-    SourceConfidence,
-    AggregatedMetrics,
-    SchemeStatus,
-    DeadlineDetails,
-    DeadlineCompletion,
+fn read_stamps(input: &mut Reader<'_>, text: &mut String) -> Result<Stamps, DecodeError> {
+    let count = input.count()?;
+    let mut stamps = Stamps::with_capacity(count);
+    let mut time = 0;
+    for index in 0..count {
+        time = if index == 0 { read_time(input)? } else { time - read_span(input)? };
+        stamps.push((time, read_text(input, text)?));
+    }
+    Ok(stamps)
 }
 
 fn read_register(
     input: &mut Reader<'_>,
     source: Source,
-    stamps: usize,
+    stamps: &Stamps,
     text: &mut String,
-) -> Result<ReadRegister, DecodeError> {
+) -> Result<Register, DecodeError> {
     let mut tag = input.u8()?;
     let withdrawn = tag == WITHDRAWN;
     if withdrawn {
         tag = input.u8()?;
     }
-    let (path, kind) = read_path(input, source, tag)?;
-    let has_id = matches!(path, Path::SchemeStatus | Path::DeadlineDetails | Path::DeadlineCompletion);
-    let id = if has_id { read_text(input, text)? } else { (0, 0) };
-    let stamp = if stamps > 1 { input.varint()? as usize } else { 0 };
-    let value = if withdrawn {
-        None
-    } else {
-        let start = text.len();
-        input.with(|rest| tokens::decode(rest, text))?;
-        Some((start, text.len()))
-    };
-    Ok(ReadRegister { path, kind, id, stamp, value })
+    let (path, kind) = read_path(input, source, tag, text)?;
+    let place = if stamps.len() > 1 { input.varint()? as usize } else { 0 };
+    let (time, event_id) = stamps.get(place).ok_or(DecodeError::Unknown { what: "stamp" })?;
+    let value = if withdrawn { None } else { Some(read_value(input, text)?) };
+    Ok(Register { path, kind, time: *time, event_id: event_id.clone(), value })
 }
 
-fn read_path(input: &mut Reader<'_>, source: Source, tag: u8) -> Result<(Path, ValueKind), DecodeError> {
+fn read_path(
+    input: &mut Reader<'_>,
+    source: Source,
+    tag: u8,
+    text: &mut String,
+) -> Result<(RegisterPath, ValueKind), DecodeError> {
     let leaf = |number| Leaf::from_number(number).ok_or(DecodeError::Unknown { what: "leaf" });
     let kind = |place: u8| source.kinds().get(usize::from(place)).copied().ok_or(DecodeError::Unknown { what: "kind" });
     let path = match tag {
-        SOURCE_CONFIDENCE => Path::SourceConfidence,
-        AGGREGATED_METRICS => Path::AggregatedMetrics,
-        SCHEME_STATUS => Path::SchemeStatus,
-        DEADLINE_DETAILS => Path::DeadlineDetails,
-        DEADLINE_COMPLETION => Path::DeadlineCompletion,
+        SOURCE_CONFIDENCE => RegisterPath::SourceConfidence,
+        AGGREGATED_METRICS => RegisterPath::AggregatedMetrics,
+        SCHEME_STATUS => RegisterPath::SchemeStatus(read_text(input, text)?),
+        DEADLINE_DETAILS => RegisterPath::DeadlineDetails(read_text(input, text)?),
+        DEADLINE_COMPLETION => RegisterPath::DeadlineCompletion(read_text(input, text)?),
         WIDE_LEAF => {
             let leaf = leaf(input.u8()?)?;
             let kind = ValueKind::from_number(input.u8()?).ok_or(DecodeError::Unknown { what: "kind" })?;
-            return Ok((Path::Leaf(leaf), kind));
+            return Ok((RegisterPath::Leaf(leaf), kind));
         }
-        _ if tag >> LEAF_BITS < WIDE_KIND => return Ok((Path::Leaf(leaf(tag & LEAF_MASK)?), kind(tag >> LEAF_BITS)?)),
+        _ if tag >> LEAF_BITS < WIDE_KIND => {
+            return Ok((RegisterPath::Leaf(leaf(tag & LEAF_MASK)?), kind(tag >> LEAF_BITS)?));
+        }
         _ => return Err(DecodeError::Unknown { what: "path" }),
     };
     Ok((path, kind(0)?))
 }
 
-fn read_text(input: &mut Reader<'_>, text: &mut String) -> Result<Place, DecodeError> {
-    let start = text.len();
+fn read_text(input: &mut Reader<'_>, text: &mut String) -> Result<SharedText, DecodeError> {
+    text.clear();
     input.with(|rest| tokens::decode_text(rest, text))?;
-    Ok((start, text.len()))
+    Ok(SharedText::from(text.as_str()))
+}
+
+/// Reads a value as `tokens` has it. `text` is a buffer, whose content is lost.
+pub(super) fn read_value(input: &mut Reader<'_>, text: &mut String) -> Result<CanonicalJson, DecodeError> {
+    if let Some(constant) = input.with(tokens::decode_constant) {
+        return Ok(CanonicalJson::from_static(constant));
+    }
+    text.clear();
+    input.with(|rest| tokens::decode(rest, text))?;
+    Ok(CanonicalJson::from_canonical(text.as_str()))
 }
 
 /// Writes a time in full.

@@ -26,6 +26,7 @@
 //! The chunks are described in `document` and `section`. Within one release, every field and chunk has one form, so that
 //! equal states have equal bytes.
 
+mod chunks;
 mod document;
 mod lists;
 mod packed_state;
@@ -33,8 +34,6 @@ mod registers;
 mod section;
 
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::FORMAT;
 use super::codec::{DecodeError, Reader, Writer};
@@ -46,40 +45,43 @@ use crate::profile::{Envelope, Profile};
 use crate::source::Source;
 use crate::state::UserState;
 use crate::table::{Leaf, LeafSet, Member};
+use chunks::Chunks;
 use packed_state::PackedState;
 
 /// Packs a state. Unpacking gives an equal one.
 pub fn pack(state: &UserState) -> Vec<u8> {
-    let mut out = Writer(Vec::with_capacity(1024));
-    let mut chunks = Vec::with_capacity(1024);
-    write_head(&mut out, state);
+    let mut chunks = Chunks::new();
     let documents = &state.documents;
-    let sources = Source::ALL.into_iter().filter(|source| documents.has(*source));
-    out.varint(sources.clone().fold(0, |bits, source| bits | 1 << source as u64));
-    for source in sources {
-        let start = chunks.len();
-        match documents.packed(source) {
-            Some(packed) => chunks.extend_from_slice(packed),
-            None => chunks = document::encode(chunks, source, documents.document(source)),
+    let mut sources = 0;
+    for source in Source::ALL {
+        if let Some(packed) = documents.packed(source) {
+            chunks.copy(packed);
+        } else if let Some(document) = documents.own(source) {
+            chunks.encode(|out| document::encode(out, source, document));
+        } else {
+            continue;
         }
-        out.varint((chunks.len() - start) as u64);
+        sources |= 1 << source as u64;
     }
     for member in state.profile.present().members() {
-        let start = chunks.len();
         // A section's chunk refers to registers.
         let is_current = documents.written().and(member.leaves()).is_empty();
         match state.profile.packed(member).filter(|_| is_current) {
-            Some(packed) => chunks.extend_from_slice(packed),
+            Some(packed) => chunks.copy(packed),
             None => {
                 if let Some(section) = state.profile.section(member) {
-                    chunks = section::encode(chunks, section, documents);
+                    chunks.encode(|out| section::encode(out, section, documents));
                 }
             }
         }
-        out.varint((chunks.len() - start) as u64);
     }
-    out.fixed(&chunks);
-    out.0
+    chunks.finish(|out, lengths| {
+        let mut out = Writer(out);
+        write_head(&mut out, state);
+        out.varint(sources);
+        lengths.iter().for_each(|length| out.varint(*length as u64));
+        out.0
+    })
 }
 
 fn write_head(out: &mut Writer, state: &UserState) {
@@ -96,19 +98,19 @@ fn write_head(out: &mut Writer, state: &UserState) {
     out.varint(state.envelope.revision);
     out.signed(state.envelope.generated_at);
     out.varint(u64::from(state.envelope.assembly_latency_micros));
-    let changed = Member::ALL.iter().filter(|member| state.salts.changed_at[**member as usize] != 0);
-    out.varint(changed.clone().fold(0, |bits, member| bits | 1 << member.number()));
-    for member in changed {
-        out.varint(state.envelope.revision - state.salts.changed_at[*member as usize]);
+    let changed = Member::ALL.iter().zip(state.salts.changed_at).filter(|(_, revision)| *revision != 0);
+    out.varint(changed.clone().fold(0, |bits, (member, _)| bits | 1 << member.number()));
+    for (_, revision) in changed {
+        out.varint(state.envelope.revision - revision);
     }
-    out.varint(state.profile.present().iter().fold(0, |bits, leaf| bits | 1 << leaf.field().number));
+    out.varint(state.profile.present().numbers());
 }
 
 /// Unpacks a state that came from a store, and decodes all of it.
 ///
 /// # Errors
 /// The bytes are not a packed state of this format.
-pub fn unpack(packed: impl Into<Bytes>) -> Result<UserState, DecodeError> {
+pub fn unpack(packed: impl Into<Box<[u8]>>) -> Result<UserState, DecodeError> {
     let (state, packed) = read(packed.into())?;
     packed.decode_all()?;
     Ok(state)
@@ -121,7 +123,7 @@ pub fn unpack(packed: impl Into<Bytes>) -> Result<UserState, DecodeError> {
 ///
 /// # Panics
 /// Later, when a document or section is read that [`pack`] did not write.
-pub fn unpack_own(packed: impl Into<Bytes>) -> Result<UserState, DecodeError> {
+pub fn unpack_own(packed: impl Into<Box<[u8]>>) -> Result<UserState, DecodeError> {
     read(packed.into()).map(|(state, _)| state)
 }
 
@@ -137,7 +139,7 @@ pub fn packed_sequence(packed: &[u8]) -> Result<(u32, u64), DecodeError> {
     Ok((input.u32()?, input.varint()?))
 }
 
-fn read(packed: Bytes) -> Result<(UserState, Arc<PackedState>), DecodeError> {
+fn read(packed: Box<[u8]>) -> Result<(UserState, Arc<PackedState>), DecodeError> {
     let mut input = Reader::new(&packed);
     if input.u8()? != FORMAT {
         return Err(DecodeError::Unknown { what: "state format" });
@@ -156,7 +158,9 @@ fn read(packed: Bytes) -> Result<(UserState, Arc<PackedState>), DecodeError> {
     };
     let changed_at = read_changes(&mut input, envelope.revision)?;
     let present = read_leaves(&mut input)?;
-    let stored = Arc::new(PackedState::read(&mut input, &packed, present)?);
+    let mut stored = PackedState::read(&mut input, present)?;
+    stored.set_bytes(packed);
+    let stored = Arc::new(stored);
     let state = UserState {
         generation,
         sequence,

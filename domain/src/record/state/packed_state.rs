@@ -3,19 +3,21 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-
 use super::super::codec::{DecodeError, Reader};
 use super::registers::Registers;
 use super::{document, section};
 use crate::documents::{SourceDocument, StoredDocuments};
+use crate::packed_chunk::PackedChunk;
 use crate::profile::{Section, StoredSections};
 use crate::source::Source;
 use crate::table::{LeafSet, Member};
 
 /// The chunks of one packed state, and what was decoded of them.
 pub(super) struct PackedState {
-    bytes: Bytes,
+    /// The whole packed state. It ends in the chunks.
+    bytes: Box<[u8]>,
+    /// Bytes of all chunks.
+    length: usize,
     present: LeafSet,
     documents: [Chunk<Arc<SourceDocument>>; Source::COUNT],
     sections: [Chunk<Section>; Member::COUNT],
@@ -35,20 +37,30 @@ impl<T> Default for Chunk<T> {
 }
 
 impl<T> Chunk<T> {
-    fn bytes<'a>(&self, of: &'a Bytes) -> Option<&'a [u8]> {
-        of.get(self.start as usize..self.end as usize).filter(|chunk| !chunk.is_empty())
+    fn bytes<'a>(&self, of: &'a [u8]) -> Option<&'a [u8]> {
+        Some(self.packed(of)?.bytes())
+    }
+
+    fn packed<'a>(&self, of: &'a [u8]) -> Option<PackedChunk<'a>> {
+        PackedChunk::new(of, self.start as usize, self.end as usize)
     }
 }
 
 impl PackedState {
-    /// Reads the lengths and the places of the chunks, to the end of the input. `packed` is all of the packed state.
-    pub(super) fn read(input: &mut Reader<'_>, packed: &Bytes, present: LeafSet) -> Result<Self, DecodeError> {
+    /// Reads the lengths of the chunks, to the end of the input, which is the end of the packed state. The caller must set
+    /// its bytes.
+    pub(super) fn read(input: &mut Reader<'_>, present: LeafSet) -> Result<Self, DecodeError> {
         let sources = input.varint()?;
         if sources >> Source::COUNT != 0 {
             return Err(DecodeError::Unknown { what: "source" });
         }
-        let mut state =
-            Self { bytes: packed.clone(), present, documents: Default::default(), sections: Default::default() };
+        let mut state = Self {
+            bytes: Box::default(),
+            length: 0,
+            present,
+            documents: Default::default(),
+            sections: Default::default(),
+        };
         let mut end = 0_u32;
         let mut place = |input: &mut Reader<'_>| {
             let start = end;
@@ -66,25 +78,35 @@ impl PackedState {
             let chunk = &mut state.sections[member as usize];
             (chunk.start, chunk.end) = (start, end);
         }
-        let chunks = input.take(end as usize, "a state's chunks")?;
+        input.take(end as usize, "a state's chunks")?;
         if !input.is_empty() {
             return Err(DecodeError::Unknown { what: "tail" });
         }
-        state.bytes = packed.slice_ref(chunks);
+        state.length = end as usize;
         Ok(state)
+    }
+
+    /// Sets the packed state whose lengths were read.
+    pub(super) fn set_bytes(&mut self, packed: Box<[u8]>) {
+        self.bytes = packed;
+    }
+
+    /// Returns the bytes that the places of chunks count from.
+    fn chunks(&self) -> &[u8] {
+        &self.bytes[self.bytes.len() - self.length..]
     }
 
     /// Decodes every chunk.
     pub(super) fn decode_all(&self) -> Result<(), DecodeError> {
         for source in Source::ALL {
             let chunk = &self.documents[source as usize];
-            if let Some(bytes) = chunk.bytes(&self.bytes) {
+            if let Some(bytes) = chunk.bytes(self.chunks()) {
                 let _ = chunk.decoded.set(Arc::new(document::decode(bytes, source)?));
             }
         }
         for member in Member::ALL {
             let chunk = &self.sections[*member as usize];
-            if let Some(bytes) = chunk.bytes(&self.bytes) {
+            if let Some(bytes) = chunk.bytes(self.chunks()) {
                 let _ = chunk.decoded.set(section::decode(bytes, *member, self.present, self)?);
             }
         }
@@ -95,28 +117,28 @@ impl PackedState {
 impl StoredDocuments for PackedState {
     fn document(&self, source: Source) -> Option<&Arc<SourceDocument>> {
         let chunk = &self.documents[source as usize];
-        let bytes = chunk.bytes(&self.bytes)?;
+        let bytes = chunk.bytes(self.chunks())?;
         Some(chunk.decoded.get_or_init(|| Arc::new(own(document::decode(bytes, source)))))
     }
 
     fn newest(&self, source: Source) -> Option<i64> {
-        document::newest(self.documents[source as usize].bytes(&self.bytes)?)
+        document::newest(self.documents[source as usize].bytes(self.chunks())?)
     }
 
-    fn packed(&self, source: Source) -> Option<&[u8]> {
-        self.documents[source as usize].bytes(&self.bytes)
+    fn packed(&self, source: Source) -> Option<PackedChunk<'_>> {
+        self.documents[source as usize].packed(self.chunks())
     }
 }
 
 impl StoredSections for PackedState {
     fn section(&self, member: Member) -> Option<&Section> {
         let chunk = &self.sections[member as usize];
-        let bytes = chunk.bytes(&self.bytes)?;
+        let bytes = chunk.bytes(self.chunks())?;
         Some(chunk.decoded.get_or_init(|| own(section::decode(bytes, member, self.present, self))))
     }
 
-    fn packed(&self, member: Member) -> Option<&[u8]> {
-        self.sections[member as usize].bytes(&self.bytes)
+    fn packed(&self, member: Member) -> Option<PackedChunk<'_>> {
+        self.sections[member as usize].packed(self.chunks())
     }
 }
 

@@ -25,7 +25,12 @@ pub(super) trait Registers {
 
     /// Returns the value of the first register of a leaf that holds one.
     fn owned(&self, leaf: Leaf) -> Option<&CanonicalJson> {
-        places(leaf).find_map(|(source, kind)| self.value(source, leaf, kind))
+        sources(leaf).iter().find_map(|source| {
+            let document = self.document(*source)?;
+            let values =
+                source.kinds().iter().map(|kind| document.get(&RegisterPath::Leaf(leaf), *kind)?.value.as_ref());
+            values.flatten().next()
+        })
     }
 
     /// Returns the source and the place of the kind of a leaf's register that holds `value`.
@@ -43,14 +48,18 @@ pub(super) trait Registers {
     }
 }
 
-/// Returns where the registers of a leaf are.
-fn places(leaf: Leaf) -> impl Iterator<Item = (Source, u8)> {
-    let sources = match &leaf.field().owner {
+/// Returns the sources that have registers of a leaf, in the order in which they are asked.
+fn sources(leaf: Leaf) -> &'static [Source] {
+    match &leaf.field().owner {
         Owner::Source(source) => std::slice::from_ref(source),
         Owner::Shared => &SHARING,
         Owner::Derived => &[],
-    };
-    sources.iter().flat_map(|source| (0..source.kinds().len() as u8).map(move |kind| (*source, kind)))
+    }
+}
+
+/// Returns where the registers of a leaf are.
+fn places(leaf: Leaf) -> impl Iterator<Item = (Source, u8)> {
+    sources(leaf).iter().flat_map(|source| (0..source.kinds().len() as u8).map(move |kind| (*source, kind)))
 }
 
 impl Registers for SourceDocuments {

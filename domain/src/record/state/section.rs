@@ -27,6 +27,7 @@ use std::mem::discriminant;
 
 use super::super::codec::{DecodeError, Reader, Writer};
 use super::super::tokens;
+use super::document::read_value;
 use super::lists;
 use super::registers::Registers;
 use crate::canonical::CanonicalJson;
@@ -126,8 +127,10 @@ pub(super) fn decode(
     let leaves = present.and(member.leaves());
     let mut values = Vec::with_capacity(leaves.len());
     let all_owned = chunk == [ALL_OWNED];
+    let mut text = String::new();
     for leaf in leaves.iter() {
-        let value = if all_owned { owned(leaf, registers)? } else { read_leaf(&mut input, leaf, registers)? };
+        let value =
+            if all_owned { owned(leaf, registers)? } else { read_leaf(&mut input, leaf, registers, &mut text)? };
         values.push((leaf, value));
     }
     if !input.is_empty() && !all_owned {
@@ -140,8 +143,14 @@ fn owned(leaf: Leaf, registers: &impl Registers) -> Result<CanonicalJson, Decode
     registers.owned(leaf).cloned().ok_or(DecodeError::Unknown { what: "register of a leaf" })
 }
 
-fn read_leaf(input: &mut Reader<'_>, leaf: Leaf, registers: &impl Registers) -> Result<CanonicalJson, DecodeError> {
-    let mut text = String::new();
+/// Reads a leaf. `text` is a buffer, whose content is lost.
+fn read_leaf(
+    input: &mut Reader<'_>,
+    leaf: Leaf,
+    registers: &impl Registers,
+    text: &mut String,
+) -> Result<CanonicalJson, DecodeError> {
+    text.clear();
     match input.u8()? {
         OWNED => return owned(leaf, registers),
         REGISTER => {
@@ -156,11 +165,11 @@ fn read_leaf(input: &mut Reader<'_>, leaf: Leaf, registers: &impl Registers) -> 
             let newest = registers.newest(source).ok_or(DecodeError::Unknown { what: "register of a source" })?;
             return Ok(CanonicalJson::string(&format_instant(newest)));
         }
-        STATUSES => lists::read_statuses(input, leaf, registers, &mut text)?,
-        DEADLINES => lists::read_deadlines(input, registers, &mut text)?,
+        STATUSES => lists::read_statuses(input, leaf, registers, text)?,
+        DEADLINES => lists::read_deadlines(input, registers, text)?,
         TRACE => return lists::read_trace(input, registers),
-        VALUE => input.with(|rest| tokens::decode(rest, &mut text))?,
+        VALUE => return read_value(input, text),
         _ => return Err(DecodeError::Unknown { what: "code of a leaf" }),
     }
-    Ok(CanonicalJson::from_canonical(text))
+    Ok(CanonicalJson::from_canonical(text.as_str()))
 }

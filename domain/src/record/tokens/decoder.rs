@@ -7,10 +7,25 @@ use super::codes::{
 };
 use super::shapes::SHAPES;
 use super::{calendar, number, phrases, text};
+use crate::digits;
 
 /// Appends the text of the next value, and returns the rest of the input.
 pub(super) fn take<'i>(input: &'i [u8], out: &mut String) -> Option<&'i [u8]> {
     value(input, out, MAX_DEPTH)
+}
+
+/// Returns the text of the next value, if it is a constant, and the rest of the input.
+pub(super) fn take_constant(input: &[u8]) -> Option<(&'static str, &[u8])> {
+    let (code, rest) = take_byte(input)?;
+    let text = match code {
+        0..=LONG_PHRASE_END => return phrases::take(code, rest),
+        INTEGER..=INTEGER_END => digits::small(i64::from(code - INTEGER))?,
+        NULL => "null",
+        FALSE => "false",
+        TRUE => "true",
+        _ => return None,
+    };
+    Some((text, rest))
 }
 
 /// Most values are phrases, which need no call.

@@ -57,6 +57,13 @@ pub(super) fn decode(input: &mut &[u8], out: &mut String) -> Result<(), DecodeEr
     Ok(())
 }
 
+/// Reads a value if its text is a constant of this program, which most are. Otherwise the input stays as it is.
+pub(super) fn decode_constant(input: &mut &[u8]) -> Option<&'static str> {
+    let (constant, rest) = decoder::take_constant(input)?;
+    *input = rest;
+    Some(constant)
+}
+
 /// Appends the coded form of a bare text, such as an id.
 pub(super) fn encode_text(out: &mut Vec<u8>, value: &str) {
     text::put_bare(out, value);

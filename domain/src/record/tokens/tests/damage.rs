@@ -9,6 +9,8 @@ use super::*;
 fn read(bytes: &[u8]) {
     let longest = PHRASES.iter().map(|phrase| phrase.len()).max().unwrap_or_default();
     type Decode = fn(&mut &[u8], &mut String) -> Result<(), DecodeError>;
+    // Whether it is a constant does not matter here.
+    let _ = decode_constant(&mut &bytes[..]);
     for decode in [decode as Decode, decode_text] {
         let (mut text, mut input) = (String::new(), bytes);
         // Whether it is refused does not matter here.

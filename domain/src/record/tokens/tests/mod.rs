@@ -21,6 +21,11 @@ fn checked(value: &str) -> Vec<u8> {
     assert_eq!(text, format!("before{value}"));
     assert_eq!(input, b"");
     assert!(bytes.len() <= value.len() + 8, "{} bytes for {value}", bytes.len());
+    let mut input = bytes.as_slice();
+    match decode_constant(&mut input) {
+        Some(constant) => assert_eq!((constant, input.len()), (value, 0)),
+        None => assert_eq!(input, bytes, "nothing was read"),
+    }
     bytes
 }
 
