@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use config::Settings;
-use domain::port::audit::NoAuditLog;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
@@ -38,7 +37,7 @@ pub(crate) fn build(
             verifier: Arc::clone(&verifier),
             tickets: Arc::clone(&tickets),
             limits: Limits,
-            recorder: Arc::new(AccessRecorder::new(Arc::new(NoAuditLog))),
+            recorder: Arc::new(AccessRecorder::new(components.audit.clone())),
             cors_origins: settings.http.cors_origins.clone(),
         }),
         profile_reads: Data::new(ProfileReadState {
