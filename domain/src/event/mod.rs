@@ -120,7 +120,7 @@ impl RegisterPath {
     }
 }
 
-/// Short text that many registers share, such as an event id or the id of an item.
+/// Short text, such as an event id or the id of an item. It is held in place; clones of a longer one share its bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SharedText(SmolStr);
 
