@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::handler_states;
+use crate::http::request::caller::KeyStore;
 use crate::http::request::tickets::Tickets;
 use crate::http::transport::descriptors;
 use crate::http::{Routes, SPOOL_FILES};
@@ -38,6 +39,7 @@ pub struct Application {
     closer: Closer,
     audit: Arc<AuditStore>,
     upkeep: Upkeep,
+    keys: Arc<KeyStore>,
 }
 
 /// The line that announces that the server is ready.
@@ -62,15 +64,16 @@ impl Application {
         let (stop, closing) = watch::channel(false);
         let tickets = Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy)));
         let upkeep = Upkeep::new(&settings, &components, &tickets, &prometheus);
-        let verifier = wiring::verifier(&settings, &secrets);
-        let states = handler_states::build(&settings, &components, verifier, tickets, prometheus, closing);
+        let credentials = wiring::credentials(&settings, &secrets, &components.registry)?;
+        let states = handler_states::build(&settings, &components, &credentials, tickets, prometheus, closing);
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
         // The store is open by now, so its files are counted among the open ones.
         let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
         let Components { profiles, closer, audit, .. } = components;
-        Ok(Self { listeners, signals, stop, profiles, closer, audit, upkeep })
+        let keys = credentials.keys;
+        Ok(Self { listeners, signals, stop, profiles, closer, audit, upkeep, keys })
     }
 
     /// Returns the line that announces that the server is ready: a JSON object with the addresses of both listeners.
@@ -99,10 +102,11 @@ impl Application {
     /// # Errors
     /// A listener has failed.
     pub async fn run_until_stopped(self) -> io::Result<()> {
-        let Self { listeners, signals, stop, profiles, closer, audit, upkeep } = self;
+        let Self { listeners, signals, stop, profiles, closer, audit, upkeep, keys } = self;
         let mut public = RunningServer::start(listeners.public.server);
         let mut admin = RunningServer::start(listeners.admin.server);
         let upkeep = rt::spawn(upkeep.run());
+        let keys = rt::spawn(async move { keys.run().await });
         let failure = tokio::select! {
             () = received(signals) => None,
             error = public.failure() => Some(error),
@@ -117,6 +121,7 @@ impl Application {
         }
         admin.drain(failure.is_none()).await?;
         upkeep.abort();
+        keys.abort();
         close_store(audit, closer).await;
         tracing::info!("stopped");
         failure.map_or(Ok(()), Err)

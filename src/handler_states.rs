@@ -10,35 +10,45 @@ use tokio::sync::watch;
 use crate::http::request::access_control::AccessControl;
 use crate::http::request::audit::AccessRecorder;
 use crate::http::request::caller::Verifier;
+use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::request::limits::Limits;
 use crate::http::request::tickets::Tickets;
 use crate::http::{
-    ConsentState, EventsState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness,
-    SpoolSpace,
+    ConsentState, CredentialState, EventsState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState,
+    Readiness, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
-use crate::wiring::Components;
+use crate::wiring::{Components, Credentials};
 
 /// Returns the state of each feature's handlers. `closing` turns true when the server stops.
 pub(crate) fn build(
     settings: &Settings,
     components: &Components,
-    verifier: Verifier,
+    credentials: &Credentials,
     tickets: Arc<Tickets>,
     prometheus: PrometheusHandle,
     closing: watch::Receiver<bool>,
 ) -> HandlerStates {
-    let verifier = Arc::new(verifier);
+    let verifier = Arc::clone(&credentials.verifier);
     let in_flight = InFlight::new(settings.http.in_flight_bytes);
     let profiles = &components.profiles;
+    let access_control = Data::new(AccessControl {
+        verifier: Arc::clone(&verifier),
+        tickets: Arc::clone(&tickets),
+        sessions: Arc::clone(&credentials.sessions),
+        cookie: SessionCookie { secure: settings.auth.secure_cookies },
+        limits: Limits,
+        recorder: Arc::new(AccessRecorder::new(components.audit.clone())),
+        cors_origins: settings.http.cors_origins.clone(),
+    });
     HandlerStates {
-        access_control: Data::new(AccessControl {
-            verifier: Arc::clone(&verifier),
-            tickets: Arc::clone(&tickets),
-            limits: Limits,
-            recorder: Arc::new(AccessRecorder::new(components.audit.clone())),
-            cors_origins: settings.http.cors_origins.clone(),
+        access_control: access_control.clone(),
+        credentials: Data::new(CredentialState {
+            access_control,
+            in_flight: in_flight.clone(),
+            request_timeout: settings.http.request_timeout,
+            body_timeout: settings.http.client_body_timeout,
         }),
         profile_reads: Data::new(ProfileReadState {
             profiles: profiles.clone(),

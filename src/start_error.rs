@@ -19,6 +19,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] store::OpenError),
+    /// The public keys of the identity service cannot be used.
+    #[error("`auth.jwks_file`: {0}; write a key set (RFC 7517) there")]
+    Keys(String),
     /// A listener cannot be bound to its address.
     #[error(
         "cannot listen on `{address}`: {source}; stop the process that listens there, or choose another address with `{option}` (port 0 picks a free one)"

@@ -13,11 +13,15 @@ use domain::port::dead_letters::DeadLetters;
 use domain::port::registry::Registry;
 use domain::record::Replay;
 use domain::rules::Rules;
+use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
+use sha2::Sha256;
 use store::audit::{self, AuditKeys, AuditStore};
 use store::{Closer, MasterKey};
 
-use crate::http::request::caller::Verifier;
+use crate::http::request::caller::{
+    CredentialVersion, KeySource, KeyStore, LoginCodes, Revocations, Sessions, Verifier, VerifierParts,
+};
 use crate::options;
 use crate::start_error::StartError;
 use crate::telemetry::UserHashKey;
@@ -39,7 +43,6 @@ pub(crate) struct Components {
     pub(crate) epoch: u64,
     pub(crate) closer: Closer,
     /// Keeps what belongs to no profile, such as revocations and sessions.
-    #[expect(dead_code, reason = "revocations, sessions and the allowlist are built on it next")]
     pub(crate) registry: Arc<dyn Registry>,
     /// Records what is done to citizens' data, and is read through the same value.
     pub(crate) audit: Arc<AuditStore>,
@@ -126,10 +129,63 @@ pub(crate) fn load_secrets(
     Secrets::load(&settings.data_dir, settings.mode, environment, &mut randomness)
 }
 
-/// Returns the verifier of tokens, with the local development key if there is one.
-pub(crate) fn verifier(settings: &Settings, secrets: &Secrets) -> Verifier {
-    let development_key = secrets.development_secret.as_ref().map(|key| key.expose_secret());
-    Verifier::new(development_key, settings.auth.clone(), wall_clock())
+/// What decides about credentials.
+pub(crate) struct Credentials {
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) keys: Arc<KeyStore>,
+    pub(crate) sessions: Arc<Sessions>,
+}
+
+/// Reads the public keys and the revocations. The local development key signs tokens too, if there is one.
+///
+/// # Errors
+/// A file with public keys is configured and cannot be used. An address that does not answer is asked again later.
+pub(crate) fn credentials(
+    settings: &Settings,
+    secrets: &Secrets,
+    registry: &Arc<dyn Registry>,
+) -> Result<Credentials, StartError> {
+    let (clock, version) = (wall_clock(), Arc::new(CredentialVersion::new()));
+    let keys = Arc::new(KeyStore::new(key_source(settings), Arc::clone(&version)));
+    match keys.load() {
+        Err(error) if settings.auth.jwks_url.is_none() => return Err(StartError::Keys(error.to_string())),
+        Err(error) => {
+            tracing::error!(%error, "there are no public keys yet: tokens are refused until they are fetched")
+        }
+        Ok(()) => {}
+    }
+    let kept = settings.auth.max_service_life.max(settings.auth.max_life) + settings.auth.leeway * 2;
+    let revocations = Revocations::load(Arc::clone(registry), Arc::clone(&version), kept, clock.now_micros());
+    let revocations = Arc::new(revocations);
+    let codes = login_codes(secrets);
+    let mut hash_key = [0; 16];
+    entropy().fill(&mut hash_key);
+    let sessions = Sessions::new(Arc::clone(registry), entropy(), codes, Arc::clone(&revocations));
+    let verifier = Verifier::new(VerifierParts {
+        development_key: secrets.development_secret.as_ref().map(|key| *key.expose_secret()),
+        keys: Arc::clone(&keys),
+        revocations,
+        version,
+        settings: settings.auth.clone(),
+        clock,
+        hash_key,
+    });
+    Ok(Credentials { verifier: Arc::new(verifier), keys, sessions: Arc::new(sessions) })
+}
+
+fn key_source(settings: &Settings) -> Option<KeySource> {
+    let file = settings.auth.jwks_file.clone().map(KeySource::File);
+    let url = || settings.auth.jwks_url.clone().map(|url| KeySource::Url(url, settings.auth.jwks_refresh));
+    file.or_else(url)
+}
+
+/// Returns the one-time codes that begin sessions. Their key derives from the master key, which the command that makes them
+/// can read while the server runs.
+pub(crate) fn login_codes(secrets: &Secrets) -> LoginCodes {
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(secrets.master_key.expose_secret());
+    let mac = Hmac::<Sha256>::new(&block.into()).chain_update(b"profile-server: login codes").finalize();
+    LoginCodes::new(mac.into_bytes().into())
 }
 
 /// Returns the clock of the system, for tokens, timers, limits and retention.

@@ -17,6 +17,9 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), ConfigError
     if settings.mode == Mode::Production && settings.time.fixed_clock.is_some() {
         return Err(keys.contradicts("time.fixed_clock", "mode", "an empty string, or `mode` = `development`"));
     }
+    if settings.auth.jwks_file.is_some() && settings.auth.jwks_url.is_some() {
+        return Err(keys.contradicts("auth.jwks_url", "auth.jwks_file", "an empty string: keys have one source"));
+    }
     if settings.http.max_event_bytes > settings.http.max_body_bytes {
         let allowed = format!("at most {}", settings.http.max_body_bytes);
         return Err(keys.contradicts("http.max_event_bytes", "http.max_body_bytes", allowed));

@@ -163,6 +163,15 @@ fn contradictions_are_refused() {
         &Sources::default().with("admin_listen", "127.0.0.1:8080", "--admin-listen"),
         &["`admin_listen`", "`listen`"],
     );
+    let both =
+        Sources::default().with("auth.jwks_file", "keys.json", "-").with("auth.jwks_url", "http://[::1]:1/", "-");
+    refused(&both, &["`auth.jwks_url`", "`auth.jwks_file`", "one source"]);
+    for url in ["https://example.in/keys", "http://example.in/", "http://localhost.example.in/", "http://[::2]/", "x"] {
+        refused(&Sources::default().with("auth.jwks_url", url, "-"), &["`auth.jwks_url`", "this machine"]);
+    }
+    for url in ["http://localhost/keys", "http://127.0.0.1:8000", "http://[::1]/", "http://[::1]:80/?a"] {
+        assert!(Settings::load(&Sources::default().with("auth.jwks_url", url, "-")).is_ok(), "{url}");
+    }
     refused(&variable("PROFILE_SERVER__HTTP__MAX_BODY_BYTES", "2048"), &["max_event_bytes", "`2048`"]);
     refused(
         &variable("PROFILE_SERVER__HTTP__IN_FLIGHT_BYTES", "134_217_727"),

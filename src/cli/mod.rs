@@ -5,6 +5,7 @@
 mod config;
 mod demo;
 mod generate;
+mod login_link;
 mod serve;
 mod token;
 mod verify_audit;
@@ -12,6 +13,7 @@ mod watch;
 
 mod http_client;
 mod output;
+mod private_key;
 mod settings;
 mod terminal;
 
@@ -42,6 +44,7 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     Serve(serve::ServeArguments),
     Token(token::TokenArguments),
+    LoginLink(login_link::LoginLinkArguments),
     Config(config::ConfigArguments),
     Demo(demo::DemoArguments),
     Watch(watch::WatchArguments),
@@ -58,6 +61,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match command_line.command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Token(arguments) => token::run(arguments),
+        Command::LoginLink(arguments) => login_link::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::VerifyAudit(arguments) => verify_audit::run(&arguments),

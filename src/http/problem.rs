@@ -81,6 +81,8 @@ impl Problem {
         let headers = match code {
             Code::Unauthenticated | Code::InvalidTicket => challenge("Bearer"),
             Code::InvalidToken => challenge("Bearer error=\"invalid_token\""),
+            // RFC 9470, section 3.
+            Code::SecondFactorNeeded => challenge("Bearer error=\"insufficient_user_authentication\", max_age=300"),
             Code::InvalidRequest => challenge("Bearer error=\"invalid_request\""),
             // Required in the answer to any faulty handshake (RFC 6455, section 4.4).
             Code::UpgradeRequired => vec![

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::consent::ConsentState;
 use super::cors::Cors;
+use super::credential_state::CredentialState;
 use super::events::EventsState;
 use super::feed::FeedState;
 use super::health::Readiness;
@@ -20,11 +21,11 @@ use super::request::limits::LimitClass;
 use super::request::requirements::{AuditRule, Callers, Requirements};
 use super::request_layer::RequestLayer;
 use super::route::{Access, READ, Route, allow};
-use super::{admin, completeness, consent, events, feed, health, pages, profile, schemas};
+use super::{admin, completeness, consent, events, feed, health, pages, profile, schemas, session};
 use crate::live::{self, LiveState};
 
 /// The addresses of the public listener only.
-static PUBLIC: [Route; 12] = [
+static PUBLIC: [Route; 15] = [
     Route {
         path: "/api/v2/profile/{user_id}",
         name: "profile",
@@ -111,6 +112,32 @@ static PUBLIC: [Route; 12] = [
         summary: Some("changes of all profiles, as Server-Sent Events or NDJSON"),
     },
     Route {
+        path: "/api/v2/session",
+        name: "session",
+        methods: &[Method::POST],
+        access: Access::Open(|| web::to(session::post)),
+        summary: Some("begins a session of a page with a one-time code"),
+    },
+    Route {
+        path: "/api/v2/session",
+        name: "session",
+        methods: READ,
+        access: Access::Callers(Requirements::new(Callers::All, LimitClass::Auth, AuditRule::Nothing), |admission| {
+            admission.to(session::get)
+        }),
+        summary: Some("the caller's sessions"),
+    },
+    Route {
+        path: "/api/v2/session",
+        name: "session",
+        methods: &[Method::DELETE],
+        access: Access::Callers(
+            Requirements::new(Callers::All, LimitClass::Auth, AuditRule::Write("session.end")),
+            |admission| admission.to(session::delete),
+        ),
+        summary: Some("ends a session"),
+    },
+    Route {
         path: "/api/v2/schemas",
         name: "schemas",
         methods: READ,
@@ -135,7 +162,7 @@ static PUBLIC: [Route; 12] = [
 ];
 
 /// The addresses of the admin listener only.
-static ADMIN: [Route; 3] = [
+static ADMIN: [Route; 4] = [
     Route {
         path: "/metrics",
         name: "metrics",
@@ -149,6 +176,22 @@ static ADMIN: [Route; 3] = [
         methods: READ,
         access: Access::Open(|| web::to(admin::version)),
         summary: Some("the version of the server and of its schemas"),
+    },
+    Route {
+        path: "/admin/revocations",
+        name: "revocations",
+        methods: &[Method::POST],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Auth,
+                AuditRule::Write("credential.revoke"),
+            )
+            .with_reason()
+            .with_fresh_second_factor(),
+            |admission| admission.to(admin::revocations::post),
+        ),
+        summary: Some("revokes a token, the tokens of a subject, or a key"),
     },
     Route { path: "/", name: "home", methods: READ, access: Access::Open(|| web::to(pages::home::get)), summary: None },
 ];
@@ -189,6 +232,7 @@ static SHARED: [Route; 4] = [
 #[derive(Clone)]
 pub(crate) struct HandlerStates {
     pub(crate) access_control: Data<AccessControl>,
+    pub(crate) credentials: Data<CredentialState>,
     pub(crate) profile_reads: Data<ProfileReadState>,
     pub(crate) consent: Data<ConsentState>,
     pub(crate) feed: Data<FeedState>,
@@ -224,6 +268,7 @@ impl Routes {
     /// Registers the routes of the public listener.
     pub(crate) fn register_public(&self, config: &mut ServiceConfig) {
         let states = self.states.clone();
+        config.app_data(states.credentials);
         config.app_data(states.profile_reads).app_data(states.consent).app_data(states.feed);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
         config.app_data(self.public_home.clone());
@@ -233,6 +278,7 @@ impl Routes {
     /// Registers the routes of the admin listener.
     pub(crate) fn register_admin(&self, config: &mut ServiceConfig) {
         let states = self.states.clone();
+        config.app_data(states.credentials);
         config.app_data(states.readiness).app_data(states.prometheus).app_data(self.admin_home.clone());
         self.register(ADMIN.iter().chain(&SHARED), config);
     }
@@ -261,6 +307,6 @@ fn by_path(routes: impl Iterator<Item = &'static Route>) -> Vec<Vec<&'static Rou
 
 /// Returns the methods that some address of the server accepts, as the value of `Allow`.
 fn server_methods() -> HeaderValue {
-    let all = [Method::GET, Method::HEAD, Method::POST, Method::PUT];
+    let all = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
     allow(all.iter().filter(|method| PUBLIC.iter().any(|route| route.methods.contains(method))))
 }

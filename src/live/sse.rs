@@ -121,7 +121,9 @@ impl ProfileEventStream {
                 self.has_ended = true;
                 match expired {
                     Expired::Stopping => None,
-                    Expired::Token => Some(error(&Problem::new(Code::InvalidToken, "the token has expired"))),
+                    Expired::Token | Expired::Revoked => {
+                        Some(error(&Problem::new(Code::InvalidToken, expired.detail())))
+                    }
                 }
             }
             frame = self.frames.recv() => match frame.message.kind {

@@ -31,7 +31,7 @@ pub(crate) struct LiveState {
 
 impl LiveState {
     /// Returns the expiry of a connection that `caller` opens now.
-    pub(super) fn expiry(&self, caller: &Caller) -> Expiry {
+    pub(super) fn expiry(&self, caller: &Arc<Caller>) -> Expiry {
         Expiry::new(&self.verifier, caller, self.closing.clone())
     }
 }

@@ -72,6 +72,15 @@ pub(crate) fn start_with_stderr(data_dir: TempDir, stderr: impl Into<Stdio>) -> 
     run(serve(data_dir.path()), data_dir, stderr)
 }
 
+/// Starts a server whose mode is that of its settings, without a fixed clock.
+pub(crate) fn start_in_production(data_dir: TempDir) -> TestServer {
+    let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.arg("--data-dir").arg(data_dir.path());
+    run(command, data_dir, log)
+}
+
 fn run(mut command: Command, data_dir: TempDir, stderr: impl Into<Stdio>) -> TestServer {
     let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let mut line = String::new();
@@ -80,7 +89,7 @@ fn run(mut command: Command, data_dir: TempDir, stderr: impl Into<Stdio>) -> Tes
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {}", read_log(data_dir.path())));
     assert_eq!(ready["event"], "ready");
     let address = |name: &str| ready[name].as_str().unwrap().parse().unwrap();
-    let key = secret(data_dir.path(), "PROFILE_SERVER_DEV_SECRET");
+    let key = secret(data_dir.path(), "PROFILE_SERVER_DEV_SECRET").unwrap_or_default();
     TestServer { listen: address("listen"), admin_listen: address("admin_listen"), child, data_dir, key }
 }
 
@@ -96,10 +105,11 @@ fn serve_at(data_dir: &Path, clock: &str) -> Command {
     command
 }
 
-fn secret(data_dir: &Path, name: &str) -> Vec<u8> {
+/// Returns a secret of the data directory; `None` if it is not there, as the development key in production.
+fn secret(data_dir: &Path, name: &str) -> Option<Vec<u8>> {
     let text = fs::read_to_string(data_dir.join(".env")).unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
-    base64::engine::general_purpose::STANDARD.decode(line).unwrap()
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+    Some(base64::engine::general_purpose::STANDARD.decode(line).unwrap())
 }
 
 fn read_log(data_dir: &Path) -> String {

@@ -1,8 +1,9 @@
 //! Requests, tokens, live sockets and streams.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{HOUR_S, MANY, MIB, TIB};
+use super::{DAY_S, HOUR_S, MANY, MIB, TIB};
 use crate::ConfigError;
 use crate::keys::Keys;
 
@@ -86,6 +87,14 @@ pub struct Auth {
     pub max_life: Duration,
     /// Maximum lifetime of the token of a service.
     pub max_service_life: Duration,
+    /// The file with the public keys of the identity service; `None` if there is none.
+    pub jwks_file: Option<PathBuf>,
+    /// The address of the public keys of the identity service; `None` if there is none.
+    pub jwks_url: Option<String>,
+    /// Time between two requests for the public keys.
+    pub jwks_refresh: Duration,
+    /// Whether browsers send the cookie of a session over TLS only.
+    pub secure_cookies: bool,
     /// Maximum number of verified tokens in the cache.
     pub token_cache_entries: u64,
 }
@@ -99,9 +108,31 @@ impl Auth {
             leeway: keys.seconds("auth.leeway_s", 0..=300)?,
             max_life: keys.seconds("auth.max_life_s", 1..=HOUR_S)?,
             max_service_life: Duration::from_secs(days * 86_400),
+            jwks_file: filled(keys.text("auth.jwks_file")?).map(PathBuf::from),
+            jwks_url: jwks_url(keys)?,
+            jwks_refresh: keys.seconds("auth.jwks_refresh_s", 10..=DAY_S)?,
+            secure_cookies: keys.boolean("auth.secure_cookies")?,
             token_cache_entries: keys.integer("auth.token_cache_entries", 0..=MANY)?,
         })
     }
+}
+
+/// Returns the address of the key set. Whoever can change its answer can sign any token, so it must not pass a network in
+/// the clear.
+fn jwks_url(keys: &Keys) -> Result<Option<String>, ConfigError> {
+    const KEY: &str = "auth.jwks_url";
+    let Some(url) = filled(keys.text(KEY)?) else { return Ok(None) };
+    let host = url.strip_prefix("http://").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    if matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
+        return Ok(Some(url.to_owned()));
+    }
+    Err(keys.refuse(KEY, "an `http://` address of this machine, such as that of a local TLS proxy, or an empty string"))
+}
+
+/// Returns a text unless it is empty.
+fn filled(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// The section `[live]`: bounds of live sockets, profile streams and tickets.

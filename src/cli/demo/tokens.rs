@@ -33,7 +33,7 @@ impl Tokens {
     pub(super) fn sign(settings: &Settings, key: &SecretBox<[u8; 32]>, citizen: &str) -> anyhow::Result<Self> {
         let sign = |role, subject: &str, scope: &str, act: Option<&str>, ttl| {
             let (subject, scope, act) = (subject.to_owned(), scope.to_owned(), act.map(str::to_owned));
-            let request = TokenRequest { subject, role, scope, act, amr: Vec::new(), ttl };
+            let request = TokenRequest { subject, role, scope, act, amr: Vec::new(), ttl, jti: None };
             sign_token(request, settings, key.expose_secret())
         };
         let feeds: Vec<_> = Source::ALL.iter().map(|source| format!("feed:{}", source.name())).collect();

@@ -234,5 +234,8 @@ fn ended(expired: Expired) -> Problem {
         Expired::Token => {
             Problem::new(Code::InvalidToken, "the token has expired: send the events without a result again")
         }
+        Expired::Revoked => {
+            Problem::new(Code::InvalidToken, "the token was revoked: send the events without a result with another")
+        }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Page;
 use super::docs::GUIDES;
 use crate::http::problem::Problem;
-use crate::http::route::Route;
+use crate::http::route::{Access, Route};
 
 const ABOUT: &str = "One live JSON document per citizen, the civic profile: merged from what many engines publish, \
                      masked by role and consent, and served over HTTP and WebSocket.";
@@ -49,11 +49,12 @@ fn listed<'a>(routes: impl Iterator<Item = &'a Route>) -> impl Iterator<Item = (
     routes.filter_map(|route| Some((route, route.summary?)))
 }
 
-/// Returns the routes as a table in Markdown. Paths without placeholders that can be read are links.
+/// Returns the routes as a table in Markdown. Paths without placeholders that everyone can read are links.
 fn table<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
     let rows = listed(routes).map(|(route, summary)| {
         let (methods, path) = (route.method_list(), route.path);
-        if path.contains('{') || !route.methods.contains(&Method::HEAD) {
+        let is_open = matches!(route.access, Access::Open(_));
+        if !is_open || path.contains('{') || !route.methods.contains(&Method::HEAD) {
             format!("| {methods} | `{path}` | {summary} |\n")
         } else {
             format!("| {methods} | [`{path}`]({path}) | {summary} |\n")

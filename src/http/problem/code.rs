@@ -39,6 +39,7 @@ codes! {
     AccessReasonMissing = BAD_REQUEST, "access-reason-missing", "The reason for this access is missing";
     Unauthenticated = UNAUTHORIZED, "unauthenticated", "A token is needed";
     InvalidToken = UNAUTHORIZED, "invalid-token", "The token is not accepted";
+    SecondFactorNeeded = UNAUTHORIZED, "second-factor-needed", "A fresh second factor is needed";
     InvalidTicket = UNAUTHORIZED, "invalid-ticket", "The ticket is not accepted";
     MissingScope = FORBIDDEN, "missing-scope", "The token lacks a scope";
     Forbidden = FORBIDDEN, "forbidden", "This caller may not do this";

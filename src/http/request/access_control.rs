@@ -6,7 +6,8 @@ use actix_web::HttpRequest;
 use actix_web::http::header;
 
 use super::audit::AccessRecorder;
-use super::caller::{Caller, Verifier};
+use super::caller::{Caller, Sessions, Verifier};
+use super::credentials::SessionCookie;
 use super::justification::Justification;
 use super::limits::Limits;
 use super::requirements::Requirements;
@@ -19,6 +20,10 @@ pub(crate) struct AccessControl {
     pub(crate) verifier: Arc<Verifier>,
     /// The tickets that open sockets.
     pub(crate) tickets: Arc<Tickets>,
+    /// The sessions of pages.
+    pub(crate) sessions: Arc<Sessions>,
+    /// The cookie of sessions.
+    pub(crate) cookie: SessionCookie,
     pub(crate) limits: Limits,
     pub(crate) recorder: Arc<AccessRecorder>,
     /// Origins of pages that may open a socket, besides the server's own.
@@ -36,32 +41,40 @@ impl AccessControl {
     ///
     /// # Errors
     /// The request has no credential, or one that is not accepted.
-    pub(super) fn authenticate(
+    pub(super) async fn authenticate(
         &self,
         request: &HttpRequest,
         requirements: &Requirements,
     ) -> Result<Authenticated, Problem> {
-        let authenticated =
-            if requirements.opens_socket { self.by_ticket_or_token(request) } else { self.by_token(request) };
-        authenticated.map_err(|problem| self.limits.count_failure(request.peer_addr().map(|peer| peer.ip()), problem))
+        let authenticated = match requirements.opens_socket {
+            true => self.by_ticket_or_token(request).await,
+            false => self.by_token(request).await,
+        };
+        authenticated.map_err(|problem| self.count_failure(request, problem))
+    }
+
+    /// Counts a request without an accepted credential. Returns the problem that answers it.
+    pub(crate) fn count_failure(&self, request: &HttpRequest, problem: Problem) -> Problem {
+        let address = request.peer_addr().map(|peer| peer.ip());
+        self.limits.count_failure(address, problem)
     }
 
     /// Returns the caller of a handshake, which may present a ticket.
     ///
     /// # Errors
     /// As [`Self::authenticate`]. The answer does not say why a ticket was refused.
-    fn by_ticket_or_token(&self, request: &HttpRequest) -> Result<Authenticated, Problem> {
+    async fn by_ticket_or_token(&self, request: &HttpRequest) -> Result<Authenticated, Problem> {
         let query = request.query_string();
         // A ticket is used up by the attempt, whatever its outcome.
         let mut redeemed: Vec<_> = query::all(query, "ticket").map(|text| self.tickets.redeem(&text)).collect();
         query::single(query, "ticket")?;
         let origin = origin::check(request, &self.cors_origins)?;
-        let Some(ticket) = redeemed.pop() else { return self.by_token(request) };
+        let Some(ticket) = redeemed.pop() else { return self.by_token(request).await };
         if request.headers().contains_key(header::AUTHORIZATION) {
             return Err(Problem::new(Code::InvalidParameter, "send either a ticket or `Authorization`, not both"));
         }
         ticket
-            .filter(|ticket| ticket.origin == origin && !self.verifier.left(&ticket.caller).is_zero())
+            .filter(|ticket| ticket.origin == origin && self.verifier.check_again(&ticket.caller).is_ok())
             .map(|ticket| Authenticated { caller: ticket.caller, justification: Some(Box::new(ticket.justification)) })
             .ok_or_else(|| {
                 Problem::new(
@@ -71,8 +84,22 @@ impl AccessControl {
             })
     }
 
-    fn by_token(&self, request: &HttpRequest) -> Result<Authenticated, Problem> {
-        let token = credentials::bearer_token(request.headers())?;
-        Ok(Authenticated { caller: self.verifier.caller(token)?, justification: None })
+    /// Returns the caller of a request with a bearer token, or without one and with the cookie of a session.
+    async fn by_token(&self, request: &HttpRequest) -> Result<Authenticated, Problem> {
+        let headers = request.headers();
+        let caller = match credentials::bearer_token(headers)? {
+            Some(token) => self.verifier.caller_with_new_keys(token).await?,
+            None => self.by_session(request)?,
+        };
+        Ok(Authenticated { caller, justification: None })
+    }
+
+    fn by_session(&self, request: &HttpRequest) -> Result<Arc<Caller>, Problem> {
+        let secret = self.cookie.secret(request.headers())?.ok_or_else(|| {
+            Problem::new(Code::Unauthenticated, "send `Authorization: Bearer` with a token from the identity service")
+        })?;
+        let caller = self.verifier.session_caller(&self.sessions, secret)?;
+        credentials::check_csrf_token(request, secret)?;
+        Ok(caller)
     }
 }

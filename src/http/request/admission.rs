@@ -41,7 +41,7 @@ impl Admission {
             let (control, handler) = (self.control.clone(), handler.clone());
             let requirements = self.requirements;
             async move {
-                let context = admit(control, request, requirements)?;
+                let context = admit(control, request, requirements).await?;
                 let answer = handler(&context, extracted).await;
                 context.complete(answer).await
             }
@@ -53,14 +53,20 @@ impl Admission {
 ///
 /// # Errors
 /// The caller is not authenticated, has reached a limit, or does not meet the requirements.
-fn admit(
+async fn admit(
     control: Data<AccessControl>,
     request: HttpRequest,
     requirements: &'static Requirements,
 ) -> Result<RequestContext, Problem> {
-    let Authenticated { caller, justification } = control.authenticate(&request, requirements)?;
+    let Authenticated { caller, justification } = control.authenticate(&request, requirements).await?;
     let allowance = control.limits.count(&caller, requirements.limit)?;
     let user = check_callers(&requirements.callers, &caller, &request)?;
+    if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(&caller) {
+        return Err(Problem::new(
+            Code::SecondFactorNeeded,
+            "authenticate with a second factor again, and repeat the request within five minutes",
+        ));
+    }
     let justification = match justification {
         Some(given) => Some(given),
         None if is_recorded(requirements, &caller) => {

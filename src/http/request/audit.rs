@@ -7,7 +7,7 @@ use domain::id::UserId;
 use domain::port::audit::{AuditActor, AuditCategory, AuditEntry, AuditLog};
 use domain::table::LeafSet;
 
-use super::caller::{Caller, Role};
+use super::caller::{Caller, Claims, Role};
 use super::justification::Justification;
 use crate::http::problem::{Code, Problem};
 
@@ -46,6 +46,15 @@ impl AccessRecorder {
         })
     }
 
+    /// Records that a session of a page has begun.
+    pub(crate) fn session_began(&self, claims: &Claims) {
+        let actor = match UserId::parse(&claims.sub) {
+            Ok(citizen) => AuditActor::Citizen(citizen),
+            Err(_) => AuditActor::Caller(Arc::from(claims.sub.as_str())),
+        };
+        self.log.note(AuditEntry::new(AuditCategory::Security, "session.begin", actor));
+    }
+
     /// Records a subscription: of a service without waiting, of others as [`Self::write`] does.
     ///
     /// # Errors
@@ -70,7 +79,7 @@ impl AccessEntry<'_> {
             fields: self.leaves,
             reason: given.and_then(|given| given.reason.clone()),
             purpose: given.and_then(|given| given.purpose.clone()),
-            request_id: None,
+            tenant: self.caller.token.tenant,
             ..AuditEntry::new(category, self.action, actor(self.caller))
         }
     }

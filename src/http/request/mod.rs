@@ -11,7 +11,7 @@ pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod conditional;
 pub(crate) mod context;
-mod credentials;
+pub(crate) mod credentials;
 pub(crate) mod event_stream;
 pub(crate) mod expiry;
 pub(crate) mod headers;

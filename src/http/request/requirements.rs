@@ -13,10 +13,12 @@ pub(crate) struct Requirements {
     pub(crate) limit: LimitClass,
     /// What is recorded in the audit log.
     pub(crate) audit: AuditRule,
-    /// Whether an administrator must give a reason although this call is not recorded.
+    /// Whether an administrator must give a reason although the call is neither a read nor a subscription.
     reason: bool,
     /// Whether the request may open a WebSocket. Then the origin of the page is checked, and a ticket is accepted.
     pub(crate) opens_socket: bool,
+    /// Whether the caller must have authenticated with a second factor in the last five minutes.
+    pub(crate) fresh_second_factor: bool,
 }
 
 /// Which callers an operation admits.
@@ -51,7 +53,7 @@ pub(crate) enum AuditRule {
 impl Requirements {
     /// Returns the requirements of an operation that admits `callers`, without those that only few operations have.
     pub(crate) const fn new(callers: Callers, limit: LimitClass, audit: AuditRule) -> Self {
-        Self { callers, limit, audit, reason: false, opens_socket: false }
+        Self { callers, limit, audit, reason: false, opens_socket: false, fresh_second_factor: false }
     }
 
     /// Returns the requirements of an operation that opens a WebSocket.
@@ -64,8 +66,13 @@ impl Requirements {
         Self { reason: true, ..self }
     }
 
+    /// Returns the requirements of an operation that destroys something or takes much away.
+    pub(crate) const fn with_fresh_second_factor(self) -> Self {
+        Self { fresh_second_factor: true, ..self }
+    }
+
     /// Whether an administrator must give a reason (`X-Access-Reason`).
     pub(crate) fn needs_reason(&self) -> bool {
-        self.reason || self.audit != AuditRule::Nothing
+        self.reason || matches!(self.audit, AuditRule::Read(_) | AuditRule::Subscribe(_))
     }
 }

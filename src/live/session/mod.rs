@@ -32,7 +32,7 @@ use subscriptions::FollowedUser;
 
 /// Maximum length of a client's message, in bytes: enough to subscribe to as many users as a socket may follow.
 const MAX_MESSAGE_BYTES: usize = 128 * 1024;
-/// The close code of a socket whose token has expired.
+/// The close code of a socket whose token has expired or was revoked.
 pub(super) const EXPIRED: CloseCode = CloseCode::Other(4401);
 
 /// Why a session ends.
@@ -126,8 +126,8 @@ impl Session {
         tokio::select! {
             biased;
             expired = expired => match expired {
-                Expired::Stopping => SessionEnd::Close(CloseCode::Away, "the server is stopping"),
-                Expired::Token => SessionEnd::Close(EXPIRED, "the token has expired"),
+                Expired::Stopping => SessionEnd::Close(CloseCode::Away, expired.detail()),
+                Expired::Token | Expired::Revoked => SessionEnd::Close(EXPIRED, expired.detail()),
             },
             end = self.converse(payload) => end,
         }

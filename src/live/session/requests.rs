@@ -31,7 +31,7 @@ impl Session {
                 }
             }
             Ok(ClientRequest::Unsubscribe { id, user_ids }) => self.on_unsubscribe(id.as_deref(), &user_ids),
-            Ok(ClientRequest::Auth { token }) => match self.renew(&token) {
+            Ok(ClientRequest::Auth { token }) => match self.renew(&token).await {
                 Ok(suspended) => return self.resume(suspended, answers).await,
                 Err(problem) => refusal(None, &problem),
             },

@@ -182,15 +182,15 @@ impl Session {
     /// Accepts a newer token of the same caller, which extends the life of the socket. If the token gives another view,
     /// all subscriptions end and are returned to be resumed with that view: the next frame of each shows nothing that
     /// has become hidden.
-    pub(super) fn renew(&mut self, token: &str) -> Result<Vec<SuspendedSubscription>, Problem> {
-        let caller = self.state.verifier.caller(token.as_bytes())?;
+    pub(super) async fn renew(&mut self, token: &str) -> Result<Vec<SuspendedSubscription>, Problem> {
+        let caller = self.state.verifier.caller_with_new_keys(token.as_bytes()).await?;
         if caller.subject() != self.caller.subject() {
             return Err(Problem::new(
                 Code::Forbidden,
                 "the token belongs to another caller: open another socket with it",
             ));
         }
-        self.expiry.extend(&self.state.verifier, &caller);
+        self.expiry.extend(&caller);
         let before = std::mem::replace(&mut self.caller, caller);
         if before.viewer == self.caller.viewer && before.has(Scope::LiveMany) == self.caller.has(Scope::LiveMany) {
             return Ok(Vec::new());

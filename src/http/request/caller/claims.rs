@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Accounts;
 use super::identity::{Caller, TokenFacts};
+use super::key_set::KeyName;
 use super::numeric_date::NumericDate;
 use super::role::Role;
 use super::scopes::{Scope, Scopes};
@@ -64,11 +65,16 @@ pub(crate) struct Act {
 
 impl Claims {
     /// Returns the caller that these claims describe; the token has been verified. `ends_at` is the second after which
-    /// the token is no longer accepted.
+    /// the token is no longer accepted, and `key` the key that has signed it.
     ///
     /// # Errors
     /// The error names the claim that is not valid.
-    pub(crate) fn into_caller(self, accounts: &Accounts, ends_at: i64) -> Result<Caller, TokenError> {
+    pub(crate) fn into_caller(
+        self,
+        accounts: &Accounts,
+        ends_at: i64,
+        key: Option<KeyName>,
+    ) -> Result<Caller, TokenError> {
         let role = Role::parse(&self.role).ok_or(TokenError("the claim `role` is not a known role"))?;
         if self.sub.strip_prefix(role.subject_prefix()).is_none_or(str::is_empty) {
             return Err(TokenError("the prefix of the claim `sub` does not match the claim `role`"));
@@ -81,9 +87,11 @@ impl Claims {
             ends_at,
             second_factor: self.amr.iter().any(|method| matches!(method.as_str(), "mfa" | "otp")),
             authenticated_at: self.auth_time.map(NumericDate::micros),
-            tenant: self.tenant.unwrap_or_else(|| DEFAULT_TENANT.to_owned()),
+            // Verification has refused all others.
+            tenant: 0,
+            key,
         };
-        Ok(Caller { account: accounts.get(&self.sub), role, viewer, scopes, token })
+        Ok(Caller::new(accounts.get(&self.sub), role, viewer, scopes, token))
     }
 
     /// Checks whether the claims describe a caller.
@@ -91,7 +99,7 @@ impl Claims {
     /// # Errors
     /// As [`Self::into_caller`].
     pub(crate) fn check(&self) -> Result<(), TokenError> {
-        self.clone().into_caller(&Accounts::default(), self.exp.seconds()).map(drop)
+        self.clone().into_caller(&Accounts::default(), self.exp.seconds(), None).map(drop)
     }
 
     fn viewer(&self, role: Role, scopes: Scopes) -> Result<Viewer, TokenError> {

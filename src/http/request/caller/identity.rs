@@ -1,10 +1,12 @@
 //! A caller whose token was verified.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::access::Viewer;
 
 use super::account::Account;
+use super::key_set::KeyName;
 use super::role::Role;
 use super::scopes::{Scope, Scopes};
 
@@ -17,13 +19,14 @@ pub(crate) struct Caller {
     /// What the access table knows the caller as.
     pub(crate) viewer: Viewer,
     pub(crate) scopes: Scopes,
-    /// The token that the caller has presented.
+    /// The token or session that the caller has presented.
     pub(crate) token: TokenFacts,
+    /// The version of credentials at which the caller was last checked.
+    checked_at: AtomicU64,
 }
 
 /// What a token says about itself and about the caller's authentication.
 #[derive(Debug, Clone)]
-#[expect(dead_code, reason = "revocation and the check of the second factor read them")]
 pub(crate) struct TokenFacts {
     /// The claim `jti`, by which one token is revoked.
     pub(crate) id: String,
@@ -35,11 +38,28 @@ pub(crate) struct TokenFacts {
     pub(crate) second_factor: bool,
     /// The claim `auth_time`, in microseconds since the Unix epoch.
     pub(crate) authenticated_at: Option<i64>,
-    /// The claim `tenant`; `0` without it.
-    pub(crate) tenant: String,
+    /// The claim `tenant`; 0 without it.
+    pub(crate) tenant: u32,
+    /// The key that has signed the token; `None` for the development key and for sessions.
+    pub(crate) key: Option<KeyName>,
 }
 
 impl Caller {
+    /// Returns a caller that was verified and not checked for revocation yet.
+    pub(super) fn new(account: Arc<Account>, role: Role, viewer: Viewer, scopes: Scopes, token: TokenFacts) -> Self {
+        Self { account, role, viewer, scopes, token, checked_at: AtomicU64::new(0) }
+    }
+
+    /// Whether the caller was checked at this version of credentials.
+    pub(super) fn was_checked_at(&self, version: u64) -> bool {
+        self.checked_at.load(Ordering::Relaxed) == version
+    }
+
+    /// Notes that the caller was checked and is accepted at this version.
+    pub(super) fn set_checked_at(&self, version: u64) {
+        self.checked_at.store(version, Ordering::Relaxed);
+    }
+
     /// Returns the claim `sub`.
     pub(crate) fn subject(&self) -> &str {
         self.account.subject()
@@ -64,9 +84,10 @@ impl Caller {
             ends_at: i64::MAX,
             second_factor: false,
             authenticated_at: None,
-            tenant: "0".to_owned(),
+            tenant: 0,
+            key: None,
         };
         let (account, scopes) = (Account::new(subject), Scopes::parse(""));
-        Arc::new(Self { account, role: Role::Auditor, viewer: Viewer::Auditor, scopes, token })
+        Arc::new(Self::new(account, Role::Auditor, Viewer::Auditor, scopes, token))
     }
 }

@@ -1,47 +1,103 @@
-//! Verifies tokens, and signs them with the local development key.
+//! Verifies tokens, and remembers verified tokens by hash until they expire or something is revoked.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::clock::Clock;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use domain::port::registry::RegistryError;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
-use sha2::{Digest, Sha256};
 
 use super::account::Accounts;
 use super::claims::{Claims, DEFAULT_TENANT};
+use super::credential_version::CredentialVersion;
 use super::identity::Caller;
+use super::key_set::KeyName;
+use super::key_store::KeyStore;
+use super::revocations::{Revocation, Revocations};
 use super::role::Role;
+use super::sessions::Sessions;
 use super::token_error::TokenError;
+use super::token_hash::{Hashed, TakeBits, TokenHash, TokenHashKey};
 use crate::json_object::JsonObject;
 
 /// The type of access tokens (RFC 9068, section 2.1).
-const TOKEN_TYPE: &str = "at+jwt";
+pub(super) const TOKEN_TYPE: &str = "at+jwt";
 /// Microseconds in a second.
 const MICROS: i64 = 1_000_000;
 /// Maximum length of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// How long ago a caller may have authenticated for an operation that needs a fresh second factor, in microseconds.
+const FRESH: i64 = 5 * 60 * MICROS;
 
-/// Verifies tokens, and remembers verified tokens by hash until they expire.
+/// Verifies tokens.
 pub(crate) struct Verifier {
-    key: Option<DecodingKey>,
+    /// The local development key for HS256, which production does not have.
+    development_key: Option<DecodingKey>,
+    keys: Arc<KeyStore>,
+    revocations: Arc<Revocations>,
+    version: Arc<CredentialVersion>,
     settings: config::Auth,
     clock: Arc<dyn Clock>,
-    verified: Cache<[u8; 32], Arc<Caller>>,
+    verified: Cache<TokenHash, Arc<Caller>, TakeBits>,
+    hash_key: TokenHashKey,
     accounts: Accounts,
 }
 
-impl Verifier {
-    /// Returns a verifier with the local development key, which is `None` in production. `clock` is the wall clock.
-    pub(crate) fn new(key: Option<&[u8; 32]>, settings: config::Auth, clock: Arc<dyn Clock>) -> Self {
-        let verified = Cache::new(settings.token_cache_entries);
-        Self {
-            key: key.map(|key| DecodingKey::from_secret(key)),
-            settings,
-            clock,
-            verified,
-            accounts: Accounts::default(),
+/// The key that a token names.
+struct TokenKey {
+    key: DecodingKey,
+    algorithm: Algorithm,
+    name: Option<KeyName>,
+}
+
+/// Why a token was not verified.
+enum Refusal {
+    /// It is not valid.
+    Invalid(TokenError),
+    /// Its key is unknown, and may be known after the key set is read again.
+    UnknownKey,
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+impl From<Refusal> for TokenError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(error) => error,
+            Refusal::UnknownKey => Self("the key that the token names is unknown"),
         }
+    }
+}
+
+/// What a verifier is made of.
+pub(crate) struct VerifierParts {
+    /// The local development key for HS256, which is `None` in production.
+    pub(crate) development_key: Option<[u8; 32]>,
+    pub(crate) keys: Arc<KeyStore>,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) version: Arc<CredentialVersion>,
+    pub(crate) settings: config::Auth,
+    /// The wall clock.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The key of the hashes of tokens in memory, which is random.
+    pub(crate) hash_key: [u8; 16],
+}
+
+impl Verifier {
+    /// Returns a verifier.
+    pub(crate) fn new(parts: VerifierParts) -> Self {
+        let VerifierParts { development_key, keys, revocations, version, settings, clock, hash_key } = parts;
+        let hash_key = TokenHashKey::new(hash_key);
+        let development_key = development_key.map(|key| DecodingKey::from_secret(&key));
+        let entries = settings.token_cache_entries;
+        let verified = Cache::builder().max_capacity(entries).build_with_hasher(TakeBits::default());
+        let accounts = Accounts::default();
+        Self { development_key, keys, revocations, version, settings, clock, verified, hash_key, accounts }
     }
 
     /// Returns the time in microseconds since the Unix epoch.
@@ -51,25 +107,107 @@ impl Verifier {
 
     /// Returns how long the caller's token is still accepted: until the end of the second in which it expires.
     pub(crate) fn left(&self, caller: &Caller) -> Duration {
-        let end = caller.token.ends_at.saturating_add(1).saturating_mul(1_000_000);
+        let end = caller.token.ends_at.saturating_add(1).saturating_mul(MICROS);
         Duration::from_micros(u64::try_from(end.saturating_sub(self.now_micros())).unwrap_or(0))
     }
 
-    /// Returns the time in seconds since the Unix epoch.
-    fn now(&self) -> i64 {
-        self.now_micros().div_euclid(1_000_000)
+    /// Returns a receiver that is notified when a caller may be accepted no longer.
+    pub(crate) fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.version.subscribe()
     }
 
-    /// Verifies a token and returns its caller.
+    /// Checks whether a caller that was accepted before is accepted still. This costs two loads while nothing was revoked.
     ///
     /// # Errors
-    /// The token is not accepted, or has expired.
-    pub(crate) fn caller(&self, token: &[u8]) -> Result<Arc<Caller>, TokenError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError("the token is too long"));
+    /// Its token or session was revoked, or has expired.
+    pub(crate) fn check_again(&self, caller: &Caller) -> Result<(), TokenError> {
+        if caller.token.ends_at < self.now_micros().div_euclid(MICROS) {
+            return Err(TokenError("the token has expired"));
         }
-        let hash: [u8; 32] = Sha256::digest(token).into();
-        let now = self.now();
+        self.check_revoked(caller)
+    }
+
+    /// Checks whether a caller was revoked since it was last checked.
+    ///
+    /// # Errors
+    /// It was.
+    pub(crate) fn check_revoked(&self, caller: &Caller) -> Result<(), TokenError> {
+        // Read first: what is revoked during the check counts for the next one.
+        let version = self.version.current();
+        if caller.was_checked_at(version) {
+            return Ok(());
+        }
+        self.revocations.check(caller)?;
+        if caller.token.key.as_ref().is_some_and(|name| !self.keys.keys().contains(name)) {
+            return Err(TokenError("the key of the token was removed from the key set"));
+        }
+        caller.set_checked_at(version);
+        Ok(())
+    }
+
+    /// Revokes a credential. When this returns, it is durable and accepted nowhere. Blocks for a sync of the disk.
+    ///
+    /// # Errors
+    /// The registry did not store the revocation, and nothing is revoked.
+    pub(crate) fn revoke(&self, revocation: Revocation) -> Result<(), RegistryError> {
+        self.revocations.revoke(revocation, self.now_micros())
+    }
+
+    /// Checks whether the caller has authenticated with a second factor in the last five minutes.
+    pub(crate) fn has_fresh_second_factor(&self, caller: &Caller) -> bool {
+        let leeway = seconds(self.settings.leeway) * MICROS;
+        let now = self.now_micros();
+        let is_fresh = |at: i64| at > now.saturating_sub(FRESH) && at <= now.saturating_add(leeway);
+        caller.token.second_factor && caller.token.authenticated_at.is_some_and(is_fresh)
+    }
+
+    /// Verifies a token and returns its caller. If the token names an unknown key, the key set is read again.
+    ///
+    /// # Errors
+    /// The token is not accepted, has expired, or was revoked.
+    pub(crate) async fn caller_with_new_keys(&self, token: &[u8]) -> Result<Arc<Caller>, TokenError> {
+        match self.cached_or_verified(token) {
+            Err(Refusal::UnknownKey) => {
+                self.keys.refresh_for_unknown_key().await;
+                self.caller(token)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Verifies a token with the keys in use and returns its caller.
+    ///
+    /// # Errors
+    /// As [`Self::caller_with_new_keys`].
+    pub(crate) fn caller(&self, token: &[u8]) -> Result<Arc<Caller>, TokenError> {
+        Ok(self.cached_or_verified(token)?)
+    }
+
+    /// Returns the caller of a session with this secret.
+    ///
+    /// # Errors
+    /// There is no such session, or it has ended.
+    pub(crate) fn session_caller(&self, sessions: &Sessions, secret: &str) -> Result<Arc<Caller>, TokenError> {
+        let hash = self.hash_key.hash(Hashed::SessionSecret, secret.as_bytes());
+        let caller = match self.verified.get(&hash) {
+            Some(caller) => caller,
+            None => {
+                let stored = sessions.find(secret, self.now_micros()).ok_or(TokenError("the session has ended"))?;
+                let ends_at = stored.ends_at();
+                let caller = Arc::new(stored.claims.into_caller(&self.accounts, ends_at, None)?);
+                self.verified.insert(hash, Arc::clone(&caller));
+                caller
+            }
+        };
+        self.check_again(&caller)?;
+        Ok(caller)
+    }
+
+    fn cached_or_verified(&self, token: &[u8]) -> Result<Arc<Caller>, Refusal> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError("the token is too long").into());
+        }
+        let hash = self.hash_key.hash(Hashed::Token, token);
         let caller = match self.verified.get(&hash) {
             Some(caller) => caller,
             None => {
@@ -78,43 +216,63 @@ impl Verifier {
                 caller
             }
         };
-        if caller.token.ends_at < now {
+        if let Err(refusal) = self.check_again(&caller) {
             self.verified.invalidate(&hash);
-            return Err(TokenError("the token has expired"));
+            return Err(refusal.into());
         }
         Ok(caller)
     }
 
     /// Makes the checks of RFC 8725: the algorithm that belongs to the key, the type, the issuer, the audience and the
     /// times. `now` is in microseconds.
-    fn verify(&self, token: &[u8], now: i64) -> Result<Caller, TokenError> {
-        let key = self.key.as_ref().ok_or(TokenError("no key to verify tokens is configured"))?;
-        let mut validation = Validation::new(Algorithm::HS256);
+    fn verify(&self, token: &[u8], now: i64) -> Result<Caller, Refusal> {
+        let TokenKey { key, algorithm, name } = self.key_of(token)?;
+        let mut validation = Validation::new(algorithm);
         // Times, issuer and audience are checked below, with the injected clock.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        let decoded = jsonwebtoken::decode::<JsonObject<Claims>>(token, key, &validation)
+        let decoded = jsonwebtoken::decode::<JsonObject<Claims>>(token, &key, &validation)
             .map_err(|_| TokenError("the token's form, algorithm, signature or claims are not valid"))?;
         let kind = decoded.header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
         if kind.strip_prefix("application/").unwrap_or(&kind) != TOKEN_TYPE {
-            return Err(TokenError("the header `typ` must be `at+jwt`"));
+            return Err(TokenError("the header `typ` must be `at+jwt`").into());
         }
         if decoded.header.crit.is_some() {
-            return Err(TokenError("the header `crit` names extensions that are not supported"));
+            return Err(TokenError("the header `crit` names extensions that are not supported").into());
         }
         let JsonObject(claims) = decoded.claims;
         if claims.iss != self.settings.issuer {
-            return Err(TokenError("the claim `iss` is not the trusted issuer"));
+            return Err(TokenError("the claim `iss` is not the trusted issuer").into());
         }
         if !claims.aud.names(&self.settings.audience) {
-            return Err(TokenError("the claim `aud` does not name this server"));
+            return Err(TokenError("the claim `aud` does not name this server").into());
         }
         if claims.tenant.as_deref().is_some_and(|tenant| tenant != DEFAULT_TENANT) {
-            return Err(TokenError("the claim `tenant` is not a tenant of this server"));
+            return Err(TokenError("the claim `tenant` is not a tenant of this server").into());
         }
         let ends_at = self.check_times(&claims, now)?;
-        claims.into_caller(&self.accounts, ends_at)
+        Ok(claims.into_caller(&self.accounts, ends_at, name)?)
+    }
+
+    /// Returns the key of a token, by its header: the key that `kid` names, and only for the algorithm of that key.
+    /// Headers that contain or point to keys (`jwk`, `jku`, `x5c`, `x5u`) are ignored.
+    fn key_of(&self, token: &[u8]) -> Result<TokenKey, Refusal> {
+        let header =
+            jsonwebtoken::decode_header(token).map_err(|_| TokenError("the token's form or algorithm is not valid"))?;
+        if header.alg == Algorithm::HS256 && header.kid.is_none() {
+            let key = self.development_key.clone().ok_or(TokenError("the algorithm HS256 is for development only"))?;
+            return Ok(TokenKey { key, algorithm: Algorithm::HS256, name: None });
+        }
+        if !self.keys.has_source() {
+            return Err(TokenError("the token's algorithm or key is not accepted: no key set is configured").into());
+        }
+        let keys = self.keys.keys();
+        let found = keys.find(header.kid.as_deref()).ok_or(Refusal::UnknownKey)?;
+        if header.alg != found.algorithm {
+            return Err(TokenError("the token's algorithm is not that of its key").into());
+        }
+        Ok(TokenKey { key: found.key.clone(), algorithm: found.algorithm, name: Some(found.name.clone()) })
     }
 
     /// Checks the times of a token. Returns the second after which it is no longer accepted. `now` is in microseconds.
@@ -138,18 +296,14 @@ impl Verifier {
     }
 }
 
+/// Returns the whole seconds of a duration.
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Signs `claims` with the local development key.
-///
-/// # Errors
-/// The claims cannot be written as JSON.
-pub(crate) fn sign(claims: &Claims, key: &[u8; 32]) -> Result<String, jsonwebtoken::errors::Error> {
-    let header = Header { typ: Some(TOKEN_TYPE.to_owned()), ..Header::new(Algorithm::HS256) };
-    jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(key))
-}
-
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod revoking;
 #[cfg(test)]
 mod tests;

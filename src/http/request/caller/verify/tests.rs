@@ -1,13 +1,17 @@
 //! Tokens as RFC 8725 wants them, and what is refused.
 
+use domain::port::registry::Registry;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http::request::caller::NumericDate;
 use crate::http::request::caller::claims::Audience;
+use crate::http::request::caller::key_source::KeySource;
+use crate::http::request::caller::memory_registry::MemoryRegistry;
+use crate::http::request::caller::{NumericDate, Scope, sign};
 
-const NOW: i64 = 1_800_000_000;
-const KEY: [u8; 32] = [9; 32];
+pub(super) const NOW: i64 = 1_800_000_000;
+pub(super) const KEY: [u8; 32] = [9; 32];
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 struct Fixed(i64);
 
@@ -18,15 +22,43 @@ impl Clock for Fixed {
 }
 
 fn verifier_at(now: i64) -> Verifier {
-    let settings = config::Settings::load(&config::Sources::default()).expect("the defaults").auth;
-    Verifier::new(Some(&KEY), settings, Arc::new(Fixed(now)))
+    verifier_with(Some(KEY), None, Arc::new(Fixed(now)))
 }
 
-fn seconds(seconds: i64) -> NumericDate {
+/// Returns a clock that stands still.
+pub(super) fn fixed_clock(now: i64) -> Arc<dyn Clock> {
+    Arc::new(Fixed(now))
+}
+
+/// Returns a verifier with keys of `source`, and without revocations.
+pub(super) fn verifier_with(
+    development_key: Option<[u8; 32]>,
+    source: Option<KeySource>,
+    clock: Arc<dyn Clock>,
+) -> Verifier {
+    verifier_of(Arc::new(MemoryRegistry::default()), development_key, source, clock)
+}
+
+/// Returns a verifier with the revocations of `registry`.
+pub(super) fn verifier_of(
+    registry: Arc<dyn Registry>,
+    development_key: Option<[u8; 32]>,
+    source: Option<KeySource>,
+    clock: Arc<dyn Clock>,
+) -> Verifier {
+    let version = Arc::new(CredentialVersion::new());
+    let keys = Arc::new(KeyStore::new(source, Arc::clone(&version)));
+    keys.load().expect("keys");
+    let revocations = Arc::new(Revocations::load(registry, Arc::clone(&version), DAY, clock.now_micros()));
+    let settings = config::Settings::load(&config::Sources::default()).expect("the defaults").auth;
+    Verifier::new(VerifierParts { development_key, keys, revocations, version, settings, clock, hash_key: [5; 16] })
+}
+
+pub(super) fn seconds(seconds: i64) -> NumericDate {
     NumericDate::from_seconds(seconds)
 }
 
-fn claims() -> Claims {
+pub(super) fn claims() -> Claims {
     Claims {
         iss: "profile-server".to_owned(),
         aud: Audience::One("profile-server".to_owned()),
@@ -51,8 +83,9 @@ fn raw(header: &Value, claims: &Value) -> String {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string())
     };
     let message = format!("{}.{}", part(header), part(claims));
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &EncodingKey::from_secret(&KEY), Algorithm::HS256)
-        .expect("a signature");
+    let signature =
+        jsonwebtoken::crypto::sign(message.as_bytes(), &jsonwebtoken::EncodingKey::from_secret(&KEY), Algorithm::HS256)
+            .expect("a signature");
     format!("{message}.{signature}")
 }
 
@@ -69,7 +102,7 @@ fn a_token_of_the_local_key_gives_its_caller() {
     assert_eq!((caller.subject(), caller.role), ("svc:dashboard", Role::Service));
     let feeds = domain::source::Source::ALL.into_iter().filter(|source| caller.scopes.has_feed(*source));
     assert_eq!(feeds.collect::<Vec<_>>(), [domain::source::Source::Identity]);
-    assert!(!caller.has(super::super::Scope::LiveMany) && !caller.sees_serving());
+    assert!(!caller.has(Scope::LiveMany) && !caller.sees_serving());
 }
 
 #[test]
@@ -166,8 +199,7 @@ fn a_remembered_token_ends_all_the_same() {
         }
     }
     let clock = Arc::new(Moving(NOW.into()));
-    let settings = config::Settings::load(&config::Sources::default()).expect("the defaults").auth;
-    let verifier = Verifier::new(Some(&KEY), settings, clock.clone());
+    let verifier = verifier_with(Some(KEY), None, clock.clone());
     let token = sign(&claims(), &KEY).expect("a token");
     verifier.caller(token.as_bytes()).expect("a caller");
     clock.0.store(NOW + 3_660, std::sync::atomic::Ordering::Relaxed);

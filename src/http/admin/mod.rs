@@ -1,4 +1,6 @@
-//! `/metrics` and `/version` of the admin listener.
+//! `/metrics` and `/version` of the admin listener, and the operations of administrators.
+
+pub(super) mod revocations;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -1,0 +1,122 @@
+//! The key set in use. It is read again from time to time, and when a token names a key that is not in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::credential_version::CredentialVersion;
+use super::key_set::{KeySet, KeySetError};
+use super::key_source::{KeySource, KeySourceError};
+
+/// Minimum time between two reads because of unknown keys: anyone can send a token that names one.
+const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The key set in use, and where it comes from.
+pub(crate) struct KeyStore {
+    source: Option<KeySource>,
+    keys: ArcSwap<KeySet>,
+    version: Arc<CredentialVersion>,
+    /// What was read last, to find changes and to report a fault once.
+    last: Mutex<LastRead>,
+    /// When the set was last read because of an unknown key. Locked while it is read.
+    unknown_key_read: tokio::sync::Mutex<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct LastRead {
+    text: Vec<u8>,
+    fault: Option<String>,
+}
+
+/// Why there is no key set.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyStoreError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Source(#[from] KeySourceError),
+    /// It cannot be used.
+    #[error(transparent)]
+    Set(#[from] KeySetError),
+}
+
+impl KeyStore {
+    /// Returns a store without keys; [`Self::load`] reads them.
+    pub(crate) fn new(source: Option<KeySource>, version: Arc<CredentialVersion>) -> Self {
+        let unknown_key_read = tokio::sync::Mutex::new(None);
+        Self { source, keys: ArcSwap::default(), version, last: Mutex::default(), unknown_key_read }
+    }
+
+    /// Reads the keys before the server starts. Blocks.
+    ///
+    /// # Errors
+    /// They cannot be read or used.
+    pub(crate) fn load(&self) -> Result<(), KeyStoreError> {
+        match &self.source {
+            Some(source) => self.install(source.read()),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the keys in use.
+    pub(super) fn keys(&self) -> Arc<KeySet> {
+        self.keys.load_full()
+    }
+
+    /// Whether tokens may be signed with keys of a set.
+    pub(super) fn has_source(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Reads the keys again and again until its task is aborted.
+    pub(crate) async fn run(&self) {
+        let Some(source) = &self.source else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(source.interval()).await;
+            self.refresh().await;
+        }
+    }
+
+    /// Reads the keys again because a token names one that is unknown. Several requests share a read, and it is not
+    /// repeated for a while.
+    pub(super) async fn refresh_for_unknown_key(&self) {
+        let mut read_at = self.unknown_key_read.lock().await;
+        if read_at.is_none_or(|at| at.elapsed() >= UNKNOWN_KEY_INTERVAL) {
+            self.refresh().await;
+            *read_at = Some(Instant::now());
+        }
+    }
+
+    /// Reads the keys again. If that fails, the keys in use stay, and the fault is logged once.
+    async fn refresh(&self) {
+        let Some(source) = self.source.clone() else { return };
+        let Ok(read) = tokio::task::spawn_blocking(move || source.read()).await else { return };
+        if let Err(error) = self.install(read) {
+            let fault = error.to_string();
+            if self.last.lock().fault.replace(fault.clone()).is_none_or(|known| known != fault) {
+                let cause: &dyn std::error::Error = &error;
+                tracing::error!(error = cause, "the key set is not valid: the keys in use are kept");
+            }
+        }
+    }
+
+    /// Takes a key set into use, if it has changed.
+    fn install(&self, read: Result<Vec<u8>, KeySourceError>) -> Result<(), KeyStoreError> {
+        let text = read?;
+        if self.last.lock().text == text {
+            return Ok(());
+        }
+        let keys = KeySet::parse(&text)?;
+        let before = self.keys.load_full();
+        let removes_keys = !keys.contains_all(&before);
+        self.keys.store(Arc::new(keys));
+        *self.last.lock() = LastRead { text, fault: None };
+        if removes_keys {
+            tracing::info!("keys were removed from the key set: their tokens are no longer accepted");
+            self.version.advance();
+        }
+        Ok(())
+    }
+}
