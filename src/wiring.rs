@@ -145,6 +145,9 @@ pub(crate) fn credentials(
     secrets: &Secrets,
     registry: &Arc<dyn Registry>,
 ) -> Result<Credentials, StartError> {
+    if settings.mode == Mode::Production && key_source(settings).is_none() {
+        tracing::warn!("no public keys are configured, so all tokens are refused: set `auth.jwks_file`");
+    }
     let (clock, version) = (wall_clock(), Arc::new(CredentialVersion::new()));
     let keys = Arc::new(KeyStore::new(key_source(settings), Arc::clone(&version)));
     match keys.load() {

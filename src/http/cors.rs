@@ -29,7 +29,7 @@ impl Cors {
     }
 
     /// Adds the headers that let a page of a configured origin read the answer. Credentials such as cookies are not
-    /// allowed, since the server uses none but the header `Authorization`.
+    /// allowed: the cookie of a session is for pages of the server's own site.
     pub(super) fn allow(&self, answer: &mut ServiceResponse) {
         if self.origins.is_empty() {
             return;

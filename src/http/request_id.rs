@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest};
 
 pub(crate) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -12,10 +13,13 @@ const MAX_LENGTH: usize = 128;
 
 /// Makes the ids of one worker from the start of the server, the worker's number and a counter. They are unique while
 /// the server runs, and cheaper than random ones.
-pub(super) struct RequestIds {
+pub(crate) struct RequestIds {
     prefix: String,
     next: Cell<u32>,
 }
+
+/// The id of a request that was needed before its answer.
+struct AssignedId(HeaderValue);
 
 impl RequestIds {
     /// Returns the ids of a new worker. `start` differs from one start of the server to the next.
@@ -25,8 +29,20 @@ impl RequestIds {
         Self { prefix: format!("{start:016x}-{worker:x}-"), next: Cell::new(0) }
     }
 
-    /// Returns the id of a request with these headers.
-    pub(super) fn for_request(&self, headers: &HeaderMap) -> HeaderValue {
+    /// Returns the id of a request, which stays the same however often it is asked for.
+    pub(super) fn of(&self, request: &HttpRequest) -> HeaderValue {
+        let assigned = request.extensions().get::<AssignedId>().map(|AssignedId(id)| id.clone());
+        assigned.unwrap_or_else(|| self.for_headers(request.headers()))
+    }
+
+    /// Returns the id of a request before it is answered, and remembers it for the answer. Only some requests need that.
+    pub(crate) fn assign(&self, request: &HttpRequest) -> HeaderValue {
+        let id = self.of(request);
+        request.extensions_mut().insert(AssignedId(id.clone()));
+        id
+    }
+
+    fn for_headers(&self, headers: &HeaderMap) -> HeaderValue {
         match headers.get(&X_REQUEST_ID) {
             Some(given) if is_usable(given.as_bytes()) => given.clone(),
             _ => self.make(),
@@ -61,11 +77,11 @@ mod tests {
         let of = |given: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(X_REQUEST_ID.clone(), HeaderValue::from_static(given));
-            ids.for_request(&headers)
+            ids.for_headers(&headers)
         };
         assert_eq!(of("trace-1.2:3"), "trace-1.2:3");
         let made = of("two words");
         assert!(made.to_str().is_ok_and(|id| id.starts_with("0000000000000abc-") && id.ends_with("-00000000")));
-        assert_ne!(ids.for_request(&HeaderMap::new()), made);
+        assert_ne!(ids.for_headers(&HeaderMap::new()), made);
     }
 }

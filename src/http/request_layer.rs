@@ -48,7 +48,7 @@ impl<T> ResourceFactory for T where
 pub(super) struct RequestLayer(Rc<LayerState>);
 
 struct LayerState {
-    ids: RequestIds,
+    ids: Rc<RequestIds>,
     cors: Arc<Cors>,
 }
 
@@ -62,7 +62,7 @@ impl RequestLayer {
     /// Returns the layer of a new worker. `start` differs from one start of the server to the next and is part of
     /// request ids.
     pub(super) fn new(start: u64, cors: Arc<Cors>) -> Self {
-        Self(Rc::new(LayerState { ids: RequestIds::new(start), cors }))
+        Self(Rc::new(LayerState { ids: Rc::new(RequestIds::new(start)), cors }))
     }
 
     /// Returns the resource of the rows of one path, which answers `OPTIONS` and refuses methods that no row has.
@@ -76,7 +76,9 @@ impl RequestLayer {
         let resource = self.wrap(rows[0].name, web::resource(rows[0].path));
         let handlers = rows.iter().flat_map(|row| row.methods.iter().map(move |method| (*row, method)));
         handlers
-            .fold(resource, |resource, (row, method)| resource.route(row.handler(control).method(method.clone())))
+            .fold(resource, |resource, (row, method)| {
+                resource.route(row.handler(control, &self.0.ids).method(method.clone()))
+            })
             .route(web::method(Method::OPTIONS).to(move || std::future::ready(options(&allow))))
             .default_service(web::to(move || {
                 std::future::ready(Err::<HttpResponse, _>(Problem::method_not_allowed(allowed.clone())))
@@ -125,7 +127,7 @@ impl RouteLayer {
 
     fn finish(&self, started: Instant, answer: ServiceResponse) -> ServiceResponse {
         let state = &self.layer.0;
-        let id = state.ids.for_request(answer.request().headers());
+        let id = state.ids.of(answer.request());
         let mut answer = complete_problem(check_precondition(answer), &id);
         let is_temporary = matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let headers = answer.headers_mut();

@@ -1,5 +1,7 @@
 //! The rows of the route table.
 
+use std::rc::Rc;
+
 use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
 use actix_web::web::Data;
@@ -8,6 +10,7 @@ use bytes::Bytes;
 use super::request::access_control::AccessControl;
 use super::request::admission::Admission;
 use super::request::requirements::Requirements;
+use super::request_id::RequestIds;
 
 /// The methods of a resource that can only be read.
 pub(super) const READ: &[Method] = &[Method::GET, Method::HEAD];
@@ -37,10 +40,12 @@ pub(super) enum Access {
 
 impl Route {
     /// Returns the actix route of the row's handler.
-    pub(super) fn handler(&'static self, control: &Data<AccessControl>) -> actix_web::Route {
+    pub(super) fn handler(&'static self, control: &Data<AccessControl>, ids: &Rc<RequestIds>) -> actix_web::Route {
         match &self.access {
             Access::Open(handler) => handler(),
-            Access::Callers(requirements, handler) => handler(Admission::new(control.clone(), requirements)),
+            Access::Callers(requirements, handler) => {
+                handler(Admission::new(control.clone(), Rc::clone(ids), requirements))
+            }
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) async fn post(
     state: Data<CredentialState>,
 ) -> Result<HttpResponse, Problem> {
     let control = &state.access_control;
-    origin::check(&request, &[])?;
+    origin::check(&request, &control.cors_origins)?;
     let code = read_code(&state, request.headers(), payload).await?;
     let (sessions, now) = (Arc::clone(&control.sessions), control.verifier.now_micros());
     let begun = blocking(move || sessions.begin(&code, now)).await?;
@@ -64,13 +64,14 @@ pub(super) async fn delete(context: &RequestContext, state: Data<CredentialState
     let current = context.caller.token.id.as_str();
     let id = query::single(context.query(), "id")?.map_or_else(|| current.to_owned(), |id| id.into_owned());
     let is_current = id == current;
-    context.record_write().await?;
     let (sessions, subject) = (Arc::clone(&control.sessions), context.caller.subject().to_owned());
     let now = control.verifier.now_micros();
-    let ended = blocking(move || sessions.end(&subject, &id, now)).await?.map_err(|error| storage_failed(&error))?;
-    if !ended {
+    if !sessions.of_subject(&subject, now).iter().any(|stored| stored.claims.jti == id) {
         return Err(Problem::new(Code::UnknownResource, "the caller has no such session"));
     }
+    context.record_write().await?;
+    // It may have ended meanwhile, which is what was asked for.
+    blocking(move || sessions.end(&subject, &id, now)).await?.map_err(|error| storage_failed(&error))?;
     let mut answer = HttpResponse::NoContent();
     answer.insert_header(NO_STORE);
     if is_current {

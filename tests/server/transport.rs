@@ -306,7 +306,7 @@ fn only_close(server: &TestServer, request: &str) -> Response {
 fn every_target_and_host_has_its_answer() {
     let server = start_server();
     let answer = only_close(&server, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!((answer.status, answer.header("allow")), (204, "GET, HEAD, POST, PUT, OPTIONS"));
+    assert_eq!((answer.status, answer.header("allow")), (204, "GET, HEAD, POST, PUT, DELETE, OPTIONS"));
     assert!(!answer.header("x-request-id").is_empty());
     for (line, status, problem) in [
         ("CONNECT a:80", 405, "method-not-allowed"),

@@ -1,6 +1,7 @@
 //! The one way in: a request for an operation that needs a caller is admitted or refused here, by the row of the route
 //! table.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::web::{self, Data};
@@ -12,22 +13,24 @@ use domain::source::Source;
 use super::access::{check_visibility, user_id};
 use super::access_control::{AccessControl, Authenticated};
 use super::caller::{Caller, Role};
-use super::context::RequestContext;
+use super::context::{Admitted, RequestContext};
 use super::justification::Justification;
 use super::requirements::{AuditRule, Callers, Requirements};
 use crate::http::problem::{Code, Problem};
+use crate::http::request_id::RequestIds;
 
 /// Admits the requests of one operation.
 #[derive(Clone)]
 pub(crate) struct Admission {
     control: Data<AccessControl>,
+    ids: Rc<RequestIds>,
     requirements: &'static Requirements,
 }
 
 impl Admission {
     /// Returns the admission of an operation with these requirements.
-    pub(crate) fn new(control: Data<AccessControl>, requirements: &'static Requirements) -> Self {
-        Self { control, requirements }
+    pub(crate) fn new(control: Data<AccessControl>, ids: Rc<RequestIds>, requirements: &'static Requirements) -> Self {
+        Self { control, ids, requirements }
     }
 
     /// Returns the route of a handler, which is called for admitted requests with their context and with what it extracts
@@ -38,43 +41,40 @@ impl Admission {
         F: AsyncFn(&RequestContext, T) -> Result<HttpResponse, Problem> + Clone + 'static,
     {
         web::to(move |request: HttpRequest, extracted: T| {
-            let (control, handler) = (self.control.clone(), handler.clone());
-            let requirements = self.requirements;
+            let (admission, handler) = (self.clone(), handler.clone());
             async move {
-                let context = admit(control, request, requirements).await?;
+                let context = admission.admit(request).await?;
                 let answer = handler(&context, extracted).await;
                 context.complete(answer).await
             }
         })
     }
-}
 
-/// Authenticates the caller of a request, counts the call, and checks what the operation requires.
-///
-/// # Errors
-/// The caller is not authenticated, has reached a limit, or does not meet the requirements.
-async fn admit(
-    control: Data<AccessControl>,
-    request: HttpRequest,
-    requirements: &'static Requirements,
-) -> Result<RequestContext, Problem> {
-    let Authenticated { caller, justification } = control.authenticate(&request, requirements).await?;
-    let allowance = control.limits.count(&caller, requirements.limit)?;
-    let user = check_callers(&requirements.callers, &caller, &request)?;
-    if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(&caller) {
-        return Err(Problem::new(
-            Code::SecondFactorNeeded,
-            "authenticate with a second factor again, and repeat the request within five minutes",
-        ));
-    }
-    let justification = match justification {
-        Some(given) => Some(given),
-        None if is_recorded(requirements, &caller) => {
-            Some(Justification::from_headers(&caller, request.headers(), requirements.needs_reason())?.into())
+    /// Authenticates the caller of a request, counts the call, and checks what the operation requires.
+    ///
+    /// # Errors
+    /// The caller is not authenticated, has reached a limit, or does not meet the requirements.
+    async fn admit(self, request: HttpRequest) -> Result<RequestContext, Problem> {
+        let Self { control, ids, requirements } = self;
+        let Authenticated { caller, justification } = control.authenticate(&request, requirements).await?;
+        let allowance = control.limits.count(&caller, requirements.limit)?;
+        let user = check_callers(&requirements.callers, &caller, &request)?;
+        if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(&caller) {
+            return Err(Problem::new(
+                Code::SecondFactorNeeded,
+                "authenticate with a second factor again, and repeat the request within five minutes",
+            ));
         }
-        None => None,
-    };
-    Ok(RequestContext::new(control, request, requirements, caller, user, justification, allowance))
+        let justification = match justification {
+            Some(given) => Some(given),
+            None if is_recorded(requirements, &caller) => {
+                Some(Justification::from_headers(&caller, request.headers(), requirements.needs_reason())?.into())
+            }
+            None => None,
+        };
+        let admitted = Admitted { request, requirements, caller, user, justification, allowance };
+        Ok(RequestContext::new(control, ids, admitted))
+    }
 }
 
 /// Whether the audit log gets an entry of its own for a call, or a later step of the operation records it with its

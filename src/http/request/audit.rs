@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::access::Viewer;
 use domain::id::UserId;
-use domain::port::audit::{AuditActor, AuditCategory, AuditEntry, AuditLog};
+use domain::port::audit::{AuditActor, AuditCategory, AuditDecision, AuditEntry, AuditLog};
 use domain::table::LeafSet;
 
 use super::caller::{Caller, Claims, Role};
@@ -21,6 +21,9 @@ pub(crate) struct AccessEntry<'a> {
     pub(crate) justification: Option<&'a Justification>,
     /// The leaves that were disclosed.
     pub(crate) leaves: LeafSet,
+    pub(crate) decision: AuditDecision,
+    /// The id of the request; `None` for what a connection does after its first request.
+    pub(crate) request_id: Option<String>,
 }
 
 /// Records what callers do in the audit log.
@@ -80,6 +83,8 @@ impl AccessEntry<'_> {
             reason: given.and_then(|given| given.reason.clone()),
             purpose: given.and_then(|given| given.purpose.clone()),
             tenant: self.caller.token.tenant,
+            decision: self.decision,
+            request_id: self.request_id.clone(),
             ..AuditEntry::new(category, self.action, actor(self.caller))
         }
     }
@@ -123,7 +128,9 @@ impl SubscriptionRecorder {
     /// The entry cannot be written. The subscription must not begin.
     pub(crate) async fn record(&self, caller: &Caller, user: Option<UserId>) -> Result<(), Problem> {
         let justification = Some(&self.justification);
-        let entry = AccessEntry { caller, action: self.action, user, justification, leaves: LeafSet::EMPTY };
+        let (action, leaves) = (self.action, LeafSet::EMPTY);
+        let decision = AuditDecision::Allowed;
+        let entry = AccessEntry { caller, action, user, justification, leaves, decision, request_id: None };
         self.recorder.subscription(entry).await
     }
 }

@@ -1,12 +1,14 @@
 //! What a handler knows about a request that was admitted, and what the request owes when it is answered.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::id::UserId;
+use domain::port::audit::AuditDecision;
 use domain::table::LeafSet;
 
 use super::access_control::AccessControl;
@@ -16,12 +18,14 @@ use super::justification::Justification;
 use super::limits::Allowance;
 use super::requirements::{AuditRule, Requirements};
 use crate::http::problem::{Code, Problem};
+use crate::http::request_id::RequestIds;
 
 /// A request whose caller was admitted to the operation.
 pub(crate) struct RequestContext {
     pub(crate) request: HttpRequest,
     pub(crate) caller: Arc<Caller>,
     control: Data<AccessControl>,
+    ids: Rc<RequestIds>,
     requirements: &'static Requirements,
     user: Option<UserId>,
     /// Present if the call is recorded.
@@ -33,19 +37,24 @@ pub(crate) struct RequestContext {
     is_recorded: Cell<bool>,
 }
 
+/// What is known about a request when it is admitted.
+pub(super) struct Admitted {
+    pub(super) request: HttpRequest,
+    pub(super) requirements: &'static Requirements,
+    pub(super) caller: Arc<Caller>,
+    /// The user of the path, if the operation is about one.
+    pub(super) user: Option<UserId>,
+    /// Present if the call is recorded.
+    pub(super) justification: Option<Box<Justification>>,
+    pub(super) allowance: Allowance,
+}
+
 impl RequestContext {
-    /// Returns the context of a request that was admitted. `user` is that of the path.
-    pub(super) fn new(
-        control: Data<AccessControl>,
-        request: HttpRequest,
-        requirements: &'static Requirements,
-        caller: Arc<Caller>,
-        user: Option<UserId>,
-        justification: Option<Box<Justification>>,
-        allowance: Allowance,
-    ) -> Self {
+    /// Returns the context of a request that was admitted.
+    pub(super) fn new(control: Data<AccessControl>, ids: Rc<RequestIds>, admitted: Admitted) -> Self {
+        let Admitted { request, requirements, caller, user, justification, allowance } = admitted;
         let (disclosed, is_recorded) = (Cell::new(LeafSet::EMPTY), Cell::new(false));
-        Self { request, caller, control, requirements, user, justification, allowance, disclosed, is_recorded }
+        Self { request, caller, control, ids, requirements, user, justification, allowance, disclosed, is_recorded }
     }
 
     /// Returns the headers of the request.
@@ -83,7 +92,7 @@ impl RequestContext {
     /// The entry cannot be written.
     pub(crate) async fn record_write(&self) -> Result<(), Problem> {
         let AuditRule::Write(action) = self.requirements.audit else { return Ok(()) };
-        self.recorder().write(self.entry(action)).await?;
+        self.recorder().write(self.entry(action, AuditDecision::Allowed)).await?;
         self.is_recorded.set(true);
         Ok(())
     }
@@ -104,7 +113,9 @@ impl RequestContext {
     /// The answer is a problem, or its entry cannot be written.
     pub(super) async fn complete(self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
         match (self.requirements.audit, self.caller.role) {
-            (AuditRule::Read(action), Role::Admin | Role::Agent) => self.recorder().write(self.entry(action)).await?,
+            (AuditRule::Read(action), Role::Admin | Role::Agent) => {
+                self.recorder().write(self.entry(action, decision(&answer))).await?;
+            }
             (AuditRule::Write(_), _) if answer.is_ok() && !self.is_recorded.get() => {
                 tracing::error!(path = self.request.match_pattern(), "a write was not recorded");
                 return Err(Problem::new(Code::Internal, "the request could not be recorded"));
@@ -120,13 +131,24 @@ impl RequestContext {
         &self.control.recorder
     }
 
-    fn entry(&self, action: &'static str) -> AccessEntry<'_> {
+    fn entry(&self, action: &'static str, decision: AuditDecision) -> AccessEntry<'_> {
         AccessEntry {
             caller: &self.caller,
             action,
             user: self.user,
             justification: self.justification.as_deref(),
             leaves: self.disclosed.get(),
+            decision,
+            request_id: self.ids.assign(&self.request).to_str().ok().map(str::to_owned),
         }
+    }
+}
+
+/// Returns what became of a call, for its entry.
+fn decision(answer: &Result<HttpResponse, Problem>) -> AuditDecision {
+    match answer {
+        Ok(_) => AuditDecision::Allowed,
+        Err(problem) if problem.status().is_client_error() => AuditDecision::Denied,
+        Err(_) => AuditDecision::Failed,
     }
 }
