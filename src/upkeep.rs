@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use config::{AccessFile, Settings};
+use config::{AccessTable, Settings, Watched};
 use domain::access::Policy;
 use metrics_exporter_prometheus::PrometheusHandle;
 
@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Upkeep {
     profiles: actors::Profiles,
     policy: Arc<ArcSwap<Policy>>,
-    access_file: AccessFile,
+    access_file: Watched<AccessTable>,
     tickets: Arc<Tickets>,
     prometheus: PrometheusHandle,
 }
@@ -36,7 +36,7 @@ impl Upkeep {
             profiles: components.profiles.clone(),
             policy: Arc::clone(&components.policy),
             // The first round applies a change that came after the table was loaded.
-            access_file: AccessFile::new(&settings.data_dir),
+            access_file: AccessTable::watch(&settings.data_dir),
             tickets: Arc::clone(tickets),
             prometheus: prometheus.clone(),
         }

@@ -1,13 +1,12 @@
 //! `access.toml`: the access table, which says who may see what.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use domain::access::{AccessRules, Policy, ViewerRules};
 use serde::Deserialize;
 
-use crate::sources::read_if_there;
 use crate::table_file::TableFile;
+use crate::watched::Watched;
 use crate::{ConfigError, Origin};
 
 /// The embedded table, which is the default and the template for an own one.
@@ -22,13 +21,20 @@ pub struct AccessTable {
 }
 
 impl AccessTable {
-    /// Reads `access.toml` in `data_dir`, or the embedded table if there is none. [`AccessFile`] finds later changes.
+    /// Reads `access.toml` in `data_dir`, or the embedded table if there is none. [`Self::watch`] finds later changes.
     ///
     /// # Errors
     /// The file cannot be read, is not TOML, has an unknown or missing row or column, names a path that is not in the
     /// profile, or lists a service under `[integrity]`.
     pub fn load(data_dir: &Path) -> Result<Self, ConfigError> {
         Self::from_file(&TableFile::find(data_dir, NAME, ACCESS_TOML)?)
+    }
+
+    /// Returns `access.toml` in `data_dir`, which has not been read yet. Policies compiled from the same table have the same
+    /// version.
+    #[must_use]
+    pub fn watch(data_dir: &Path) -> Watched<Self> {
+        Watched::new(data_dir.join(NAME), Self::from_file)
     }
 
     fn from_file(file: &TableFile) -> Result<Self, ConfigError> {
@@ -43,52 +49,6 @@ impl AccessTable {
         Policy::compile(&rules).map_err(|fault| file.refuse(&format!("\"{}\"", fault.path), fault.to_string()))?;
         raw.integrity.check(&file.origin)?;
         Ok(Self { rules })
-    }
-}
-
-/// `access.toml` in the data directory of a running server.
-#[derive(Debug)]
-pub struct AccessFile {
-    path: PathBuf,
-    /// The text of the file when it was last read; `None` if there was no file.
-    seen: Option<String>,
-    /// Why the file could not be read the last time.
-    fault: Option<io::ErrorKind>,
-}
-
-impl AccessFile {
-    /// Returns the file in `data_dir`, which has not been read yet.
-    #[must_use]
-    pub fn new(data_dir: &Path) -> Self {
-        Self { path: data_dir.join(NAME), seen: None, fault: None }
-    }
-
-    /// Returns the table if the file has changed since the last call. The texts are compared, so a change that keeps
-    /// the time and the length of the file is found too. Policies compiled from the same table have the same version.
-    ///
-    /// # Errors
-    /// [`AccessTable::load`] refuses the file, or the file was removed. Then the table in use must stay in use:
-    /// otherwise restrictions would be lifted for the moment in which an editor replaces the file. Each fault is
-    /// returned once.
-    pub fn look(&mut self) -> Result<Option<AccessTable>, ConfigError> {
-        let found = match read_if_there(&self.path) {
-            Ok(found) => found,
-            // The content of the file is unknown, so the last known content is kept.
-            Err(error) => {
-                let kind = match &error {
-                    ConfigError::File { source, .. } => source.kind(),
-                    _ => io::ErrorKind::Other,
-                };
-                return if self.fault.replace(kind) == Some(kind) { Ok(None) } else { Err(error) };
-            }
-        };
-        self.fault = None;
-        if found == self.seen {
-            return Ok(None);
-        }
-        self.seen.clone_from(&found);
-        let text = found.ok_or_else(|| ConfigError::TableGone { path: self.path.clone() })?;
-        AccessTable::from_file(&TableFile { text, origin: Origin::File(self.path.clone()) }).map(Some)
     }
 }
 
@@ -249,7 +209,7 @@ mod tests {
     fn a_service_under_integrity_is_refused_until_a_route_serves_leaves() {
         let text = ACCESS_TOML.replace("services = []", "services = [\"verifier\"]");
         let dir = tempfile::TempDir::new().unwrap();
-        let mut file = AccessFile::new(dir.path());
+        let mut file = AccessTable::watch(dir.path());
         std::fs::write(dir.path().join(NAME), &text).unwrap();
         for error in [AccessTable::load(dir.path()).unwrap_err(), file.look().unwrap_err()] {
             let message = error.to_string();
@@ -268,9 +228,9 @@ mod tests {
     fn a_changed_text_is_reported_and_a_file_never_gives_way_to_the_embedded_table() {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join(NAME);
-        let mut file = AccessFile::new(dir.path());
+        let mut file = AccessTable::watch(dir.path());
         assert!(file.look().unwrap().is_none(), "the embedded table stays");
-        let agent = |file: &mut AccessFile| file.look().unwrap().unwrap().rules.agent.minimal;
+        let agent = |file: &mut Watched<AccessTable>| file.look().unwrap().unwrap().rules.agent.minimal;
         std::fs::write(&path, agent_table("eligibility.*")).unwrap();
         assert_eq!(agent(&mut file), ["eligibility.*"]);
         assert!(file.look().unwrap().is_none());
@@ -295,13 +255,13 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join(NAME);
         // A directory in its place cannot be read as a file.
-        let unreadable = |file: &mut AccessFile| {
+        let unreadable = |file: &mut Watched<AccessTable>| {
             std::fs::create_dir(&path).unwrap();
             assert!(matches!(file.look(), Err(ConfigError::File { .. })));
             assert!(file.look().unwrap().is_none(), "said once");
             std::fs::remove_dir(&path).unwrap();
         };
-        let mut file = AccessFile::new(dir.path());
+        let mut file = AccessTable::watch(dir.path());
         unreadable(&mut file);
         assert!(file.look().unwrap().is_none(), "there never was one, so none is gone");
         std::fs::write(&path, ACCESS_TOML).unwrap();

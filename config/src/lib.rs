@@ -1,4 +1,4 @@
-//! Settings, the access table, the completeness rules and secrets: everything that an operator can change. No other
+//! Settings, the access table, the rate limits, the completeness rules and secrets: everything that an operator can change. No other
 //! crate reads the environment.
 //!
 //! A start reads them in this order, with [`Sources::from_process`] and the options of the command line:
@@ -13,7 +13,7 @@
 //! assert_eq!((settings.mode, settings.http.max_event_bytes), (Mode::Development, 1 << 20));
 //!
 //! let secrets = Secrets::load(&settings.data_dir, settings.mode, &sources.environment, &mut randomness)?;
-//! let access = AccessTable::load(&settings.data_dir)?; // `AccessFile` picks up changes
+//! let access = AccessTable::load(&settings.data_dir)?; // `AccessTable::watch` picks up changes
 //! let not_applicable = load_completeness(&settings.data_dir)?;
 //! let printed = settings.print() + &secrets.print(); // `config print`
 //! # assert!(secrets.development_secret.is_some() && !access.rules.agent.minimal.is_empty());
@@ -37,6 +37,7 @@ mod dot_env;
 mod error;
 mod hide;
 mod keys;
+mod limits;
 mod load;
 mod origin;
 mod readers;
@@ -45,10 +46,12 @@ mod sections;
 mod settings;
 mod sources;
 mod table_file;
+mod watched;
 
-pub use access::{ACCESS_TOML, AccessFile, AccessTable};
+pub use access::{ACCESS_TOML, AccessTable};
 pub use completeness::{COMPLETENESS_TOML, load_completeness};
 pub use error::ConfigError;
+pub use limits::{LIMITS_TOML, load_limits, watch_limits};
 pub use origin::Origin;
 pub use secrets::{DEVELOPMENT_SECRET, Key, MASTER_KEY, Randomness, Secrets};
 pub use sections::{
@@ -57,6 +60,7 @@ pub use sections::{
 };
 pub use settings::{Mode, Settings};
 pub use sources::{DEFAULT_TOML, Override, Sources, process_environment};
+pub use watched::Watched;
 
 #[cfg(test)]
 mod tests;
