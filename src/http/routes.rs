@@ -310,3 +310,22 @@ fn server_methods() -> HeaderValue {
     let all = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
     allow(all.iter().filter(|method| PUBLIC.iter().any(|route| route.methods.contains(method))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_name_and_each_of_its_methods_once() {
+        for listener in [&PUBLIC[..], &ADMIN[..]] {
+            for rows in by_path(listener.iter().chain(&SHARED)) {
+                let mut methods: Vec<_> = rows.iter().flat_map(|row| row.methods).map(Method::as_str).collect();
+                let count = methods.len();
+                methods.sort_unstable();
+                methods.dedup();
+                assert_eq!(methods.len(), count, "{}", rows[0].path);
+                assert!(rows.iter().all(|row| row.name == rows[0].name), "{}", rows[0].path);
+            }
+        }
+    }
+}

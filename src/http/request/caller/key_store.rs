@@ -84,8 +84,9 @@ impl KeyStore {
     pub(super) async fn refresh_for_unknown_key(&self) {
         let mut read_at = self.unknown_key_read.lock().await;
         if read_at.is_none_or(|at| at.elapsed() >= UNKNOWN_KEY_INTERVAL) {
-            self.refresh().await;
+            // Set before the read: a client that goes away during it must not cause the next one.
             *read_at = Some(Instant::now());
+            self.refresh().await;
         }
     }
 
