@@ -60,6 +60,7 @@ const RULES: &[Rule] = &[
             ("src/http/routes.rs", "the route table"),
             ("src/http/request_layer.rs", "makes the resources of the table's rows, and answers addresses without one"),
             ("src/http/request/admission.rs", "wraps the handlers of rows that need a caller"),
+            ("loadtest/src/", "servers that the measured one is compared with"),
         ],
     },
     Rule {
