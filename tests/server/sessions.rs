@@ -182,7 +182,8 @@ fn sessions_are_listed_to_their_owner_and_ended_one_by_one() {
     };
     let mut expected = vec![(first.id.clone(), true), (second.id.clone(), false)];
     let mut found = listed(&first);
-    (expected.sort(), found.sort());
+    expected.sort();
+    found.sort();
     assert_eq!(found, expected);
     let by_token = server.get(PATH, Token::citizen(USER)).json();
     assert_eq!((by_token["items"].as_array().map(Vec::len), &by_token["csrf_token"]), (Some(2), &Value::Null));

@@ -15,10 +15,11 @@ const MAX_KEYS: usize = 64;
 const PRIVATE_MEMBERS: [&str; 3] = ["d", "k", "p"];
 
 /// A set of public keys.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct KeySet(Vec<VerificationKey>);
 
 /// A public key, and the one algorithm whose signatures it verifies.
+#[derive(Debug)]
 pub(super) struct VerificationKey {
     pub(super) name: KeyName,
     pub(super) algorithm: Algorithm,
