@@ -63,9 +63,11 @@ impl Application {
         let components = wiring::build(&settings, &secrets, &log_key)?;
         let (stop, closing) = watch::channel(false);
         let tickets = Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy)));
-        let upkeep = Upkeep::new(&settings, &components, &tickets, &prometheus);
+        let rate_limits = Arc::new(wiring::rate_limits(&settings, &components)?);
+        let upkeep = Upkeep::new(&settings, &components, &tickets, &rate_limits, &prometheus);
         let credentials = wiring::credentials(&settings, &secrets, &components.registry)?;
-        let states = handler_states::build(&settings, &components, &credentials, tickets, prometheus, closing);
+        let states =
+            handler_states::build(&settings, &components, &credentials, tickets, rate_limits, prometheus, closing);
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
         // The store is open by now, so its files are counted among the open ones.

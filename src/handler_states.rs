@@ -27,6 +27,7 @@ pub(crate) fn build(
     components: &Components,
     credentials: &Credentials,
     tickets: Arc<Tickets>,
+    limits: Arc<Limits>,
     prometheus: PrometheusHandle,
     closing: watch::Receiver<bool>,
 ) -> HandlerStates {
@@ -38,7 +39,7 @@ pub(crate) fn build(
         tickets: Arc::clone(&tickets),
         sessions: Arc::clone(&credentials.sessions),
         cookie: SessionCookie { secure: settings.auth.secure_cookies },
-        limits: Limits,
+        limits,
         recorder: Arc::new(AccessRecorder::new(components.audit.clone())),
         cors_origins: settings.http.cors_origins.clone(),
     });

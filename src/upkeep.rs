@@ -1,4 +1,4 @@
-//! Periodic work: metrics, expired tickets and the access table.
+//! Periodic work: metrics, expired tickets, the access table and the rate limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use config::{AccessTable, Settings, Watched};
 use domain::access::Policy;
+use domain::limits::LimitRules;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::http::request::limits::Limits;
 use crate::http::request::tickets::Tickets;
 use crate::start_error::StartError;
 use crate::wiring::Components;
@@ -20,6 +22,8 @@ pub(crate) struct Upkeep {
     profiles: actors::Profiles,
     policy: Arc<ArcSwap<Policy>>,
     access_file: Watched<AccessTable>,
+    limits: Arc<Limits>,
+    limits_file: Watched<LimitRules>,
     tickets: Arc<Tickets>,
     prometheus: PrometheusHandle,
 }
@@ -30,6 +34,7 @@ impl Upkeep {
         settings: &Settings,
         components: &Components,
         tickets: &Arc<Tickets>,
+        limits: &Arc<Limits>,
         prometheus: &PrometheusHandle,
     ) -> Self {
         Self {
@@ -37,6 +42,8 @@ impl Upkeep {
             policy: Arc::clone(&components.policy),
             // The first round applies a change that came after the table was loaded.
             access_file: AccessTable::watch(&settings.data_dir),
+            limits: Arc::clone(limits),
+            limits_file: config::watch_limits(&settings.data_dir),
             tickets: Arc::clone(tickets),
             prometheus: prometheus.clone(),
         }
@@ -50,6 +57,20 @@ impl Upkeep {
             self.prometheus.run_upkeep();
             self.tickets.sweep();
             self.reload_access_table();
+            self.reload_limits();
+            self.limits.upkeep();
+        }
+    }
+
+    /// Applies a change of `limits.toml`. If the new limits are not valid, that is logged once and the old ones stay in use.
+    fn reload_limits(&mut self) {
+        match self.limits_file.look() {
+            Ok(Some(rules)) => {
+                tracing::info!("the rate limits were read again");
+                self.limits.follow(rules);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "`limits.toml` is not valid: the limits in use are kept"),
         }
     }
 

@@ -22,6 +22,7 @@ use store::{Closer, MasterKey};
 use crate::http::request::caller::{
     CredentialVersion, KeySource, KeyStore, LoginCodes, Revocations, Sessions, Verifier, VerifierParts,
 };
+use crate::http::request::limits::{LimitParts, Limits, TrustedProxies};
 use crate::options;
 use crate::start_error::StartError;
 use crate::telemetry::UserHashKey;
@@ -189,6 +190,17 @@ pub(crate) fn login_codes(secrets: &Secrets) -> LoginCodes {
     block[..32].copy_from_slice(secrets.master_key.expose_secret());
     let mac = Hmac::<Sha256>::new(&block.into()).chain_update(b"profile-server: login codes").finalize();
     LoginCodes::new(mac.into_bytes().into())
+}
+
+/// Returns the rate limits of `limits.toml`, with the allowlist in the registry.
+pub(crate) fn rate_limits(settings: &Settings, components: &Components) -> Result<Limits, StartError> {
+    Ok(Limits::new(LimitParts {
+        rules: config::load_limits(&settings.data_dir)?,
+        registry: Arc::clone(&components.registry),
+        audit: components.audit.clone(),
+        wall_clock: wall_clock(),
+        proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
+    }))
 }
 
 /// Returns the clock of the system, for tokens, timers, limits and retention.

@@ -27,6 +27,8 @@ time.fixed_clock = "2026-01-21T13:00:00Z"
 # Seconds; nothing takes a tenth of it.
 TIMEOUT = 120
 WARM_UP = 100
+# Rate limits that no series reaches; calls are counted as usual.
+HIGH_LIMITS = pathlib.Path(__file__).parents[2] / "tests" / "support" / "high-limits.toml"
 # A request's figure is the median of some series: what the server does at times of its own is in few of them.
 SERIES = 3
 SERIES_LENGTH = 300
@@ -43,6 +45,7 @@ class Server:
         self.program, self.data = program, directory / "data"
         self.data.mkdir()
         (self.data / "config.local.toml").write_text(CONFIG, encoding="utf-8")
+        (self.data / "limits.toml").write_bytes(HIGH_LIMITS.read_bytes())
         self.out = directory / "server.out"
         valgrind, environment = callgrind.command(self.out)
         self.process = subprocess.Popen(

@@ -36,6 +36,7 @@ pub(super) fn run(arguments: ConfigArguments) -> anyhow::Result<()> {
     let sources = from.sources();
     let settings = Settings::load(&sources)?;
     AccessTable::load(&settings.data_dir)?;
+    config::load_limits(&settings.data_dir)?;
     config::load_completeness(&settings.data_dir)?;
     // The server creates secrets at its first start; this command must not.
     let secrets = Secrets::look(&settings.data_dir, settings.mode, &sources.environment)?;

@@ -163,6 +163,12 @@ impl Problem {
         problem
     }
 
+    /// Adds a header to the answer.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.push((name, value));
+        self
+    }
+
     /// Adds a fault at a place in the body.
     pub(crate) fn at(mut self, pointer: impl Into<String>, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });

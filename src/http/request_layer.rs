@@ -21,9 +21,10 @@ use super::cors::Cors;
 use super::problem::{Code, Problem};
 use super::request::access_control::AccessControl;
 use super::request::conditional;
+use super::request::limits::Limits;
 use super::request_head;
 use super::request_id::{RequestIds, X_REQUEST_ID};
-use super::route::{self, Route};
+use super::route::{self, Access, HEALTH, Route};
 use super::route_metrics::RouteMetrics;
 
 /// The header `Retry-After` of a 429 or 503 that has none, in seconds.
@@ -50,19 +51,45 @@ pub(super) struct RequestLayer(Rc<LayerState>);
 struct LayerState {
     ids: Rc<RequestIds>,
     cors: Arc<Cors>,
+    /// The limits of requests without a caller; `None` on the admin listener.
+    limits: Option<Arc<Limits>>,
 }
 
 /// The layer around one route.
 struct RouteLayer {
     layer: RequestLayer,
     metrics: RouteMetrics,
+    counted: Counted,
+}
+
+/// Which limits a route's requests count for, besides those of their callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// None, since a probe of the server's health must not fail because of others.
+    Never,
+    /// That of all clients together.
+    AsRequest,
+    /// Also that of calls that need no credential, by address.
+    AsAnonymous,
+}
+
+impl Counted {
+    fn for_rows(rows: &[&Route]) -> Self {
+        let is_open = rows.iter().all(|row| matches!(row.access, Access::Open(_)));
+        match is_open {
+            true if rows[0].name == HEALTH => Self::Never,
+            true => Self::AsAnonymous,
+            // The rows that need no caller count for themselves.
+            false => Self::AsRequest,
+        }
+    }
 }
 
 impl RequestLayer {
     /// Returns the layer of a new worker. `start` differs from one start of the server to the next and is part of
-    /// request ids.
-    pub(super) fn new(start: u64, cors: Arc<Cors>) -> Self {
-        Self(Rc::new(LayerState { ids: Rc::new(RequestIds::new(start)), cors }))
+    /// request ids. Without `limits`, requests without a caller are not counted.
+    pub(super) fn new(start: u64, cors: Arc<Cors>, limits: Option<Arc<Limits>>) -> Self {
+        Self(Rc::new(LayerState { ids: Rc::new(RequestIds::new(start)), cors, limits }))
     }
 
     /// Returns the resource of the rows of one path, which answers `OPTIONS` and refuses methods that no row has.
@@ -73,7 +100,7 @@ impl RequestLayer {
     ) -> Resource<impl ResourceFactory + use<>> {
         let allow = route::allow(rows.iter().flat_map(|row| row.methods));
         let allowed = allow.clone();
-        let resource = self.wrap(rows[0].name, web::resource(rows[0].path));
+        let resource = self.wrap(rows[0].name, Counted::for_rows(rows), web::resource(rows[0].path));
         let handlers = rows.iter().flat_map(|row| row.methods.iter().map(move |method| (*row, method)));
         handlers
             .fold(resource, |resource, (row, method)| {
@@ -87,24 +114,24 @@ impl RequestLayer {
 
     /// Returns the resource of all addresses without a route, which must be registered last.
     pub(super) fn unknown_addresses(&self) -> Resource<impl ResourceFactory + use<>> {
-        self.wrap(UNKNOWN, web::resource("{path:.*}")).default_service(web::to(unknown_address))
+        self.wrap(UNKNOWN, Counted::AsAnonymous, web::resource("{path:.*}")).default_service(web::to(unknown_address))
     }
 
     /// Returns the service of requests without an address of this server: `OPTIONS *`, which asks about the whole
     /// server, and requests for a proxy. `allow` lists the methods that some address accepts.
     pub(super) fn without_address(&self, allow: HeaderValue) -> impl ResourceFactory + use<> {
-        let route = self.route_layer(UNKNOWN);
+        let route = self.route_layer(UNKNOWN, Counted::AsAnonymous);
         let service = web::to(move |request: HttpRequest| std::future::ready(without_address(&request, &allow)));
         apply_fn_factory(service, move |request, service: &_| Rc::clone(&route).call(request, service))
     }
 
-    fn wrap(&self, name: &'static str, resource: Resource) -> Resource<impl ResourceFactory + use<>> {
-        let route = self.route_layer(name);
+    fn wrap(&self, name: &'static str, counted: Counted, resource: Resource) -> Resource<impl ResourceFactory + use<>> {
+        let route = self.route_layer(name, counted);
         resource.wrap_fn(move |request, service| Rc::clone(&route).call(request, service))
     }
 
-    fn route_layer(&self, name: &'static str) -> Rc<RouteLayer> {
-        Rc::new(RouteLayer { layer: self.clone(), metrics: RouteMetrics::new(name) })
+    fn route_layer(&self, name: &'static str, counted: Counted) -> Rc<RouteLayer> {
+        Rc::new(RouteLayer { layer: self.clone(), metrics: RouteMetrics::new(name), counted })
     }
 }
 
@@ -118,11 +145,21 @@ impl RouteLayer {
         S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
     {
         let started = Instant::now();
-        let answer = match request_head::check(request.headers()) {
+        let admitted = request_head::check(request.headers()).and_then(|()| self.count(request.request(), started));
+        let answer = match admitted {
             Ok(()) => Either::Left(service.call(request)),
             Err(problem) => Either::Right(std::future::ready(Ok(request.error_response(problem)))),
         };
         async move { Ok(self.finish(started, answer.await?)) }
+    }
+
+    /// Counts a request for the limits that do not depend on its caller.
+    fn count(&self, request: &HttpRequest, started: Instant) -> Result<(), Problem> {
+        let Some(limits) = self.layer.0.limits.as_ref().filter(|_| self.counted != Counted::Never) else {
+            return Ok(());
+        };
+        limits.count_request(started)?;
+        if self.counted == Counted::AsAnonymous { limits.count_anonymous(request) } else { Ok(()) }
     }
 
     fn finish(&self, started: Instant, answer: ServiceResponse) -> ServiceResponse {

@@ -15,6 +15,9 @@ use super::request_id::RequestIds;
 /// The methods of a resource that can only be read.
 pub(super) const READ: &[Method] = &[Method::GET, Method::HEAD];
 
+/// The label `route` of health checks.
+pub(super) const HEALTH: &str = "health";
+
 /// One address of the server, with methods that share a handler. An address whose methods have different handlers has
 /// several rows. Routes, the header `Allow`, metrics, admission and the page `/` are made from them.
 pub(super) struct Route {

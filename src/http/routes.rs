@@ -17,10 +17,10 @@ use super::pages::home::HomePage;
 use super::read_state::ProfileReadState;
 use super::request::access_control::AccessControl;
 use super::request::caller::{Role, Scope};
-use super::request::limits::LimitClass;
+use super::request::limits::{LimitClass, Limits};
 use super::request::requirements::{AuditRule, Callers, Requirements};
 use super::request_layer::RequestLayer;
-use super::route::{Access, READ, Route, allow};
+use super::route::{Access, HEALTH, READ, Route, allow};
 use super::{admin, completeness, consent, events, feed, health, pages, profile, schemas, session};
 use crate::live::{self, LiveState};
 
@@ -214,14 +214,14 @@ static SHARED: [Route; 4] = [
     },
     Route {
         path: "/health/live",
-        name: "health",
+        name: HEALTH,
         methods: READ,
         access: Access::Open(|| web::to(health::live)),
         summary: Some("whether the server answers"),
     },
     Route {
         path: "/health/ready",
-        name: "health",
+        name: HEALTH,
         methods: READ,
         access: Access::Open(|| web::to(health::ready)),
         summary: Some("whether the server can serve requests"),
@@ -272,7 +272,8 @@ impl Routes {
         config.app_data(states.profile_reads).app_data(states.consent).app_data(states.feed);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
         config.app_data(self.public_home.clone());
-        self.register(PUBLIC.iter().chain(&SHARED), config);
+        let limits = Arc::clone(&self.states.access_control.limits);
+        self.register(PUBLIC.iter().chain(&SHARED), Some(limits), config);
     }
 
     /// Registers the routes of the admin listener.
@@ -280,11 +281,16 @@ impl Routes {
         let states = self.states.clone();
         config.app_data(states.credentials);
         config.app_data(states.readiness).app_data(states.prometheus).app_data(self.admin_home.clone());
-        self.register(ADMIN.iter().chain(&SHARED), config);
+        self.register(ADMIN.iter().chain(&SHARED), None, config);
     }
 
-    fn register(&self, routes: impl Iterator<Item = &'static Route>, config: &mut ServiceConfig) {
-        let layer = RequestLayer::new(self.start, Arc::clone(&self.cors));
+    fn register(
+        &self,
+        routes: impl Iterator<Item = &'static Route>,
+        limits: Option<Arc<Limits>>,
+        config: &mut ServiceConfig,
+    ) {
+        let layer = RequestLayer::new(self.start, Arc::clone(&self.cors), limits);
         for rows in by_path(routes) {
             config.service(layer.resource(&rows, &self.states.access_control));
         }

@@ -17,6 +17,7 @@ domain::metric_table! {
     FEED_EVENTS = Counter "profile_feed_events_total" ["source", "status"] Count: "Feed events, by source and by what became of them.";
     LIVE_CONNECTIONS = Gauge "profile_live_connections" [] Count: "Live sockets and streams that are open now.";
     LIVE_CLOSED = Counter "profile_live_closed_total" ["reason"] Count: "Live sockets that ended, by reason.";
+    RATE_LIMITED = Counter "profile_rate_limited_total" ["class"] Count: "Requests that a rate limit refused, by class: one of `limits.toml`, or `failures`, `anonymous` or `flood`.";
     REDACTIONS = Counter "profile_redactions_total" ["kind"] Count: "Sensitive values that were replaced in log lines, by kind.";
     LOG_LINES_LOST = Counter "profile_log_lines_lost_total" [] Count: "Log lines that could not be written to stderr.";
 }
@@ -84,6 +85,11 @@ pub(crate) fn live_closed(closed: LiveEndReason) -> Counter {
         LiveEndReason::Stopping => "stopping",
     };
     counter!(LIVE_CLOSED.name, "reason" => reason)
+}
+
+/// Returns the counter of requests that the limit of a class refused.
+pub(crate) fn rate_limited(class: &'static str) -> Counter {
+    counter!(RATE_LIMITED.name, "class" => class)
 }
 
 /// Returns the counter of values that the redaction layer replaced, by kind.

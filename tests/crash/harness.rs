@@ -32,6 +32,9 @@ impl Harness {
         let parent = fs::canonicalize(env!("CARGO_TARGET_TMPDIR")).expect("cargo's directory for tests");
         let directory = TempDir::new_in(parent).expect("a directory");
         let harness = Self { directory, environment: Vec::new() };
+        fs::create_dir(harness.data_dir()).expect("the data directory");
+        let limits = include_str!("../support/high-limits.toml");
+        fs::write(harness.data_dir().join("limits.toml"), limits).expect("the rate limits");
         // Small segments fill quickly, and an unoptimised build reads one quickly.
         harness.with("http.max_event_bytes", 65_536).with("journal.segment_mib", 1)
     }

@@ -24,6 +24,7 @@ mod fairness;
 mod feeds;
 mod generate;
 mod keys;
+mod limits;
 mod live;
 mod logs;
 mod overload;

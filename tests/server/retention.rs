@@ -106,7 +106,8 @@ fn open_to_others(directory: &Path) -> Vec<String> {
 fn neither_files_nor_core_dumps_are_for_others() {
     let server = start_server_with("[checkpoint]\ninterval_s = 1\n");
     server.post_example();
-    let own = ["config.local.toml", "test.log"].map(|name| server.data_dir.path().join(name).display().to_string());
+    let own = ["config.local.toml", "limits.toml", "test.log"]
+        .map(|name| server.data_dir.path().join(name).display().to_string());
     let found = open_to_others(server.data_dir.path());
     let others: Vec<_> = found.iter().filter(|line| !own.iter().any(|own| line.starts_with(own.as_str()))).collect();
     assert!(others.is_empty(), "{others:?}");

@@ -36,7 +36,6 @@ const CONTRACT: &[(&str, &[&str])] = &[
 const FUTURE: &[(&str, &str)] = &[
     ("profile_snapshots_total", "snapshots are not built"),
     ("profile_export_rows_total", "the export is not built"),
-    ("profile_rate_limited_total", "rate limits are not built"),
     ("profile_source_circuit_state", "sources are not called yet, so none has a circuit"),
 ];
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::limits::Network;
+
 use super::{DAY_S, HOUR_S, MANY, MIB, TIB};
 use crate::ConfigError;
 use crate::keys::Keys;
@@ -38,6 +40,8 @@ pub struct Http {
     pub in_flight_bytes: usize,
     /// Maximum nesting depth of JSON.
     pub max_json_depth: usize,
+    /// Proxies whose `X-Forwarded-For` names the client.
+    pub trusted_proxies: Vec<Network>,
     /// Origins of the pages that browsers may call the API from.
     pub cors_origins: Vec<String>,
 }
@@ -59,6 +63,7 @@ impl Http {
             max_answer_bytes: keys.integer("http.max_answer_bytes", 16 * 1_024..=1_024 * MIB)?,
             in_flight_bytes: keys.integer("http.in_flight_bytes", MIB..=TIB)?,
             max_json_depth: keys.integer("http.max_json_depth", 8..=120)?,
+            trusted_proxies: networks(keys)?,
             cors_origins: keys.list(
                 "http.cors_origins",
                 is_web_origin,
@@ -66,6 +71,14 @@ impl Http {
             )?,
         })
     }
+}
+
+/// Reads the networks of trusted proxies.
+fn networks(keys: &mut Keys) -> Result<Vec<Network>, ConfigError> {
+    let is_network = |text: &str| Network::parse(text).is_some();
+    let allowed = "a list of addresses and networks such as `10.0.0.0/8`";
+    let texts = keys.list("http.trusted_proxies", is_network, allowed)?;
+    Ok(texts.iter().filter_map(|text| Network::parse(text)).collect())
 }
 
 /// Returns whether a text is an origin: a scheme, a host and an optional port (RFC 6454, section 6.2).

@@ -1,7 +1,8 @@
 //! The windows of client addresses, in a table of bounded size.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::rules::LimitClass;
 use super::window::Window;
@@ -24,6 +25,15 @@ impl From<IpAddr> for AddressKey {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.to_bits()),
             IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+impl fmt::Display for AddressKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::V4(bits) => write!(f, "{}", Ipv4Addr::from_bits(bits)),
+            Self::V6(bits) => write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(bits) << 64)),
         }
     }
 }
@@ -105,8 +115,6 @@ impl AddressTable {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
     use super::*;
 
     const MINUTE: u64 = 60_000_000;
@@ -120,6 +128,8 @@ mod tests {
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
         assert_eq!(AddressKey::from(IpAddr::V4(Ipv4Addr::LOCALHOST)), AddressKey::V4(0x7f00_0001));
         assert_eq!(AddressKey::from(IpAddr::V6(Ipv6Addr::LOCALHOST)), AddressKey::V6(0));
+        assert_eq!(key("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
+        assert_eq!(key("192.0.2.1").to_string(), "192.0.2.1");
     }
 
     #[test]

@@ -5,12 +5,14 @@
 
 mod addresses;
 mod counters;
+mod network;
 mod refusals;
 mod rules;
 mod window;
 
 pub use addresses::{AddressCounters, AddressKey, AddressTable};
 pub use counters::{Allowed, CallerCounters, Exceeded};
+pub use network::Network;
 pub use refusals::{RefusalCount, RefusalLog};
 pub use rules::{ClassRules, LimitClass, LimitRules, Quota, Quotas};
 pub use window::Window;

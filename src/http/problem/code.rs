@@ -53,6 +53,7 @@ codes! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "This content type is not accepted";
     Invalid = UNPROCESSABLE_ENTITY, "invalid", "The content is not valid";
     UpgradeRequired = UPGRADE_REQUIRED, "upgrade-required", "A WebSocket is needed here";
+    RateLimitExceeded = TOO_MANY_REQUESTS, "rate-limit-exceeded", "A rate limit was reached";
     TooManySockets = TOO_MANY_REQUESTS, "too-many-sockets", "Too many sockets are open";
     TooManyTickets = TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets are outstanding";
     TooManyFollowers = TOO_MANY_REQUESTS, "too-many-followers", "Too many streams are open";

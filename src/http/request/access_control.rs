@@ -24,7 +24,7 @@ pub(crate) struct AccessControl {
     pub(crate) sessions: Arc<Sessions>,
     /// The cookie of sessions.
     pub(crate) cookie: SessionCookie,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) recorder: Arc<AccessRecorder>,
     /// Origins of pages that may open a socket, besides the server's own.
     pub(crate) cors_origins: Vec<String>,
@@ -55,8 +55,7 @@ impl AccessControl {
 
     /// Counts a request without an accepted credential. Returns the problem that answers it.
     pub(crate) fn count_failure(&self, request: &HttpRequest, problem: Problem) -> Problem {
-        let address = request.peer_addr().map(|peer| peer.ip());
-        self.limits.count_failure(address, problem)
+        self.limits.count_failure(request, problem)
     }
 
     /// Returns the caller of a handshake, which may present a ticket.

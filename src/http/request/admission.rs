@@ -57,7 +57,7 @@ impl Admission {
     async fn admit(self, request: HttpRequest) -> Result<RequestContext, Problem> {
         let Self { control, ids, requirements } = self;
         let Authenticated { caller, justification } = control.authenticate(&request, requirements).await?;
-        let allowance = control.limits.count(&caller, requirements.limit)?;
+        let allowance = control.limits.count(&caller, requirements.limit, &request)?;
         let user = check_callers(&requirements.callers, &caller, &request)?;
         if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(&caller) {
             return Err(Problem::new(

@@ -102,7 +102,7 @@ impl AccessEntry<'_> {
 }
 
 /// Returns a caller as the audit log names it.
-fn actor(caller: &Caller) -> AuditActor {
+pub(super) fn actor(caller: &Caller) -> AuditActor {
     match caller.viewer {
         Viewer::SelfCitizen(citizen) => AuditActor::Citizen(citizen),
         _ => AuditActor::Caller(Arc::clone(caller.account.subject())),

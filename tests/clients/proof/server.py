@@ -8,6 +8,8 @@ import json
 import time
 from pathlib import Path
 
+#: Rate limits that no client reaches.
+HIGH_LIMITS = Path(__file__).parents[2] / "support" / "high-limits.toml"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 
@@ -42,6 +44,7 @@ class Server:
         self._is_up = asyncio.Event()
         directory.mkdir(parents=True)
         (directory / "config.local.toml").write_text(SETTINGS)
+        (directory / "limits.toml").write_bytes(HIGH_LIMITS.read_bytes())
 
     def now_s(self) -> float:
         """Returns the time of the server's wall clock, in seconds since the Unix epoch."""

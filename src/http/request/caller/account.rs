@@ -5,6 +5,8 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use crate::http::request::limits::account::AccountLimits;
+
 /// Number of accounts at which unused entries are first removed from the table.
 const FIRST_SWEEP: usize = 1_024;
 
@@ -13,17 +15,23 @@ const FIRST_SWEEP: usize = 1_024;
 pub(crate) struct Account {
     /// The claim `sub`.
     subject: Arc<str>,
+    limits: AccountLimits,
 }
 
 impl Account {
     /// Returns a new account, which no table holds.
     pub(crate) fn new(subject: &str) -> Arc<Self> {
-        Arc::new(Self { subject: Arc::from(subject) })
+        Arc::new(Self { subject: Arc::from(subject), limits: AccountLimits::default() })
     }
 
     /// Returns the claim `sub`.
     pub(crate) fn subject(&self) -> &Arc<str> {
         &self.subject
+    }
+
+    /// Returns what the rate limits have counted for the subject.
+    pub(crate) fn limits(&self) -> &AccountLimits {
+        &self.limits
     }
 }
 
