@@ -17,7 +17,6 @@ use tokio::sync::watch;
 
 use crate::handler_states;
 use crate::http::request::caller::KeyStore;
-use crate::http::request::tickets::Tickets;
 use crate::http::transport::descriptors;
 use crate::http::{Routes, SPOOL_FILES};
 use crate::json_text;
@@ -62,12 +61,10 @@ impl Application {
         let (prometheus, log_key) = start_telemetry(&settings)?;
         let components = wiring::build(&settings, &secrets, &log_key)?;
         let (stop, closing) = watch::channel(false);
-        let tickets = Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy)));
-        let rate_limits = Arc::new(wiring::rate_limits(&settings, &components)?);
-        let upkeep = Upkeep::new(&settings, &components, &tickets, &rate_limits, &prometheus);
+        let shared = wiring::shared_parts(&settings, &components)?;
+        let upkeep = Upkeep::new(shared.clone(), prometheus.clone());
         let credentials = wiring::credentials(&settings, &secrets, &components.registry)?;
-        let states =
-            handler_states::build(&settings, &components, &credentials, tickets, rate_limits, prometheus, closing);
+        let states = handler_states::build(&settings, &components, &credentials, shared, prometheus, closing);
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
         // The store is open by now, so its files are counted among the open ones.

@@ -12,13 +12,12 @@ use crate::http::request::audit::AccessRecorder;
 use crate::http::request::caller::Verifier;
 use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
-use crate::http::request::limits::Limits;
-use crate::http::request::tickets::Tickets;
 use crate::http::{
-    ConsentState, CredentialState, EventsState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState,
-    Readiness, SpoolSpace,
+    AdminState, ConsentState, CredentialState, EventsState, FeedLimits, FeedMetrics, FeedState, HandlerStates,
+    ProfileReadState, Readiness, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
+use crate::shared_parts::SharedParts;
 use crate::wiring::{Components, Credentials};
 
 /// Returns the state of each feature's handlers. `closing` turns true when the server stops.
@@ -26,11 +25,11 @@ pub(crate) fn build(
     settings: &Settings,
     components: &Components,
     credentials: &Credentials,
-    tickets: Arc<Tickets>,
-    limits: Arc<Limits>,
+    shared: SharedParts,
     prometheus: PrometheusHandle,
     closing: watch::Receiver<bool>,
 ) -> HandlerStates {
+    let SharedParts { tickets, limits, reloader, operations } = shared;
     let verifier = Arc::clone(&credentials.verifier);
     let in_flight = InFlight::new(settings.http.in_flight_bytes);
     let profiles = &components.profiles;
@@ -39,18 +38,21 @@ pub(crate) fn build(
         tickets: Arc::clone(&tickets),
         sessions: Arc::clone(&credentials.sessions),
         cookie: SessionCookie { secure: settings.auth.secure_cookies },
-        limits,
+        limits: Arc::clone(&limits),
         recorder: Arc::new(AccessRecorder::new(components.audit.clone())),
         cors_origins: settings.http.cors_origins.clone(),
     });
-    HandlerStates {
+    let credential_state = Data::new(CredentialState {
         access_control: access_control.clone(),
-        credentials: Data::new(CredentialState {
-            access_control,
-            in_flight: in_flight.clone(),
-            request_timeout: settings.http.request_timeout,
-            body_timeout: settings.http.client_body_timeout,
-        }),
+        in_flight: in_flight.clone(),
+        request_timeout: settings.http.request_timeout,
+        body_timeout: settings.http.client_body_timeout,
+    });
+    HandlerStates {
+        access_control,
+        credentials: credential_state.clone(),
+        admin: Data::new(AdminState { limits, profiles: profiles.clone(), reloader, credentials: credential_state }),
+        operations: Data::from(operations),
         profile_reads: Data::new(ProfileReadState {
             profiles: profiles.clone(),
             epoch: components.epoch,

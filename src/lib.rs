@@ -9,6 +9,8 @@ mod handler_states;
 mod listeners;
 mod options;
 mod process;
+mod reload;
+mod shared_parts;
 pub mod start_error;
 mod upkeep;
 mod wiring;

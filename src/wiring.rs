@@ -19,11 +19,15 @@ use sha2::Sha256;
 use store::audit::{self, AuditKeys, AuditStore};
 use store::{Closer, MasterKey};
 
+use crate::http::OperationsHistory;
 use crate::http::request::caller::{
     CredentialVersion, KeySource, KeyStore, LoginCodes, Revocations, Sessions, Verifier, VerifierParts,
 };
 use crate::http::request::limits::{LimitParts, Limits, TrustedProxies};
+use crate::http::request::tickets::Tickets;
 use crate::options;
+use crate::reload::Reloader;
+use crate::shared_parts::SharedParts;
 use crate::start_error::StartError;
 use crate::telemetry::UserHashKey;
 
@@ -192,8 +196,20 @@ pub(crate) fn login_codes(secrets: &Secrets) -> LoginCodes {
     LoginCodes::new(mac.into_bytes().into())
 }
 
+/// Returns the parts that handlers share with the periodic work.
+pub(crate) fn shared_parts(settings: &Settings, components: &Components) -> Result<SharedParts, StartError> {
+    let limits = Arc::new(rate_limits(settings, components)?);
+    let (profiles, policy) = (components.profiles.clone(), Arc::clone(&components.policy));
+    Ok(SharedParts {
+        tickets: Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy))),
+        reloader: Arc::new(Reloader::new(&settings.data_dir, profiles, policy, Arc::clone(&limits))),
+        operations: Arc::new(OperationsHistory::new()),
+        limits,
+    })
+}
+
 /// Returns the rate limits of `limits.toml`, with the allowlist in the registry.
-pub(crate) fn rate_limits(settings: &Settings, components: &Components) -> Result<Limits, StartError> {
+fn rate_limits(settings: &Settings, components: &Components) -> Result<Limits, StartError> {
     Ok(Limits::new(LimitParts {
         rules: config::load_limits(&settings.data_dir)?,
         registry: Arc::clone(&components.registry),

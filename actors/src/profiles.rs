@@ -223,6 +223,20 @@ impl Profiles {
         }
     }
 
+    /// Ends the actor of a user, unless it has subscribers, pending commits or waiting requests. Returns whether it had one
+    /// and it ended. Looks at every actor, so it is for operators only.
+    pub async fn passivate(&self, user: UserId) -> bool {
+        let mut passivated = false;
+        for shard in &self.runtime.shards {
+            let (answer, ended) = oneshot::channel();
+            // A shard that has stopped has no actors.
+            if shard.send(ShardEvent::PassivationRequested(user, answer)).is_ok() {
+                passivated |= ended.await.unwrap_or(false);
+            }
+        }
+        passivated
+    }
+
     /// Returns the committed states of the warm users, for checkpoints.
     pub fn committed_states(&self) -> Arc<dyn CommittedStates> {
         Arc::new(WarmStates(Arc::clone(&self.runtime)))

@@ -1,5 +1,8 @@
 //! What other threads send to a shard.
 
+use domain::id::UserId;
+use tokio::sync::oneshot;
+
 use crate::commit::CommitOutcome;
 use crate::follower::HorizonMark;
 use crate::load::HydratedUser;
@@ -16,6 +19,8 @@ pub(crate) enum ShardEvent {
     UsersHydrated(Vec<HydratedUser>),
     /// A warm user whose actor a request waits for.
     WarmUserNeeded(WarmStart),
+    /// An operator wants a user's actor to end. The answer says whether this shard had it and it ended.
+    PassivationRequested(UserId, oneshot::Sender<bool>),
     /// There is a new policy.
     PolicyChanged,
     /// All outcomes up to the mark's position in the journal came before this event.

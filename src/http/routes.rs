@@ -7,12 +7,14 @@ use actix_web::http::header::HeaderValue;
 use actix_web::web::{self, Data, ServiceConfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::admin::AdminState;
 use super::consent::ConsentState;
 use super::cors::Cors;
 use super::credential_state::CredentialState;
 use super::events::EventsState;
 use super::feed::FeedState;
 use super::health::Readiness;
+use super::operations::OperationsHistory;
 use super::pages::home::HomePage;
 use super::read_state::ProfileReadState;
 use super::request::access_control::AccessControl;
@@ -21,11 +23,11 @@ use super::request::limits::{LimitClass, Limits};
 use super::request::requirements::{AuditRule, Callers, Requirements};
 use super::request_layer::RequestLayer;
 use super::route::{Access, HEALTH, READ, Route, allow};
-use super::{admin, completeness, consent, events, feed, health, pages, profile, schemas, session};
+use super::{admin, completeness, consent, events, feed, health, operations, pages, profile, schemas, session};
 use crate::live::{self, LiveState};
 
 /// The addresses of the public listener only.
-static PUBLIC: [Route; 15] = [
+static PUBLIC: [Route; 16] = [
     Route {
         path: "/api/v2/profile/{user_id}",
         name: "profile",
@@ -138,6 +140,20 @@ static PUBLIC: [Route; 15] = [
         summary: Some("ends a session"),
     },
     Route {
+        path: "/api/v2/operations",
+        name: "operations",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Read,
+                AuditRule::Read("operations.read"),
+            ),
+            |admission| admission.to(operations::get),
+        ),
+        summary: Some("what the server does now and did in the last hour, for operators"),
+    },
+    Route {
         path: "/api/v2/schemas",
         name: "schemas",
         methods: READ,
@@ -162,7 +178,7 @@ static PUBLIC: [Route; 15] = [
 ];
 
 /// The addresses of the admin listener only.
-static ADMIN: [Route; 4] = [
+static ADMIN: [Route; 10] = [
     Route {
         path: "/metrics",
         name: "metrics",
@@ -192,6 +208,95 @@ static ADMIN: [Route; 4] = [
             |admission| admission.to(admin::revocations::post),
         ),
         summary: Some("revokes a token, the tokens of a subject, or a key"),
+    },
+    Route {
+        path: "/admin/allowlist",
+        name: "allowlist",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Write,
+                AuditRule::Read("allowlist.list"),
+            ),
+            |admission| admission.to(admin::allowlist::get),
+        ),
+        summary: Some("callers and addresses that the rate limits do not apply to"),
+    },
+    Route {
+        path: "/admin/allowlist",
+        name: "allowlist",
+        methods: &[Method::POST],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Write,
+                AuditRule::Write("allowlist.add"),
+            )
+            .with_reason(),
+            |admission| admission.to(admin::allowlist::post),
+        ),
+        summary: Some("exempts a caller or an address from the rate limits"),
+    },
+    Route {
+        path: "/admin/allowlist",
+        name: "allowlist",
+        methods: &[Method::DELETE],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Write,
+                AuditRule::Write("allowlist.remove"),
+            )
+            .with_reason(),
+            |admission| admission.to(admin::allowlist::delete),
+        ),
+        summary: Some("ends an exemption"),
+    },
+    Route {
+        path: "/admin/limits/reset",
+        name: "limits_reset",
+        methods: &[Method::POST],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Write,
+                AuditRule::Write("limits.reset"),
+            )
+            .with_reason(),
+            |admission| admission.to(admin::limits::reset),
+        ),
+        summary: Some("forgets what the rate limits have counted for a caller or an address"),
+    },
+    Route {
+        path: "/admin/passivate",
+        name: "passivate",
+        methods: &[Method::POST],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Write,
+                AuditRule::Write("user.passivate"),
+            )
+            .with_reason(),
+            |admission| admission.to(admin::users::passivate),
+        ),
+        summary: Some("ends the actor of a user"),
+    },
+    Route {
+        path: "/admin/reload",
+        name: "reload",
+        methods: &[Method::POST],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Write,
+                AuditRule::Write("config.reload"),
+            )
+            .with_reason(),
+            |admission| admission.to(admin::reload::post),
+        ),
+        summary: Some("reads access.toml and limits.toml now"),
     },
     Route { path: "/", name: "home", methods: READ, access: Access::Open(|| web::to(pages::home::get)), summary: None },
 ];
@@ -238,6 +343,8 @@ pub(crate) struct HandlerStates {
     pub(crate) feed: Data<FeedState>,
     pub(crate) live: Data<LiveState>,
     pub(crate) events: Data<EventsState>,
+    pub(crate) admin: Data<AdminState>,
+    pub(crate) operations: Data<OperationsHistory>,
     pub(crate) readiness: Data<Readiness>,
     pub(crate) prometheus: Data<PrometheusHandle>,
 }
@@ -271,6 +378,7 @@ impl Routes {
         config.app_data(states.credentials);
         config.app_data(states.profile_reads).app_data(states.consent).app_data(states.feed);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
+        config.app_data(states.operations).app_data(states.prometheus);
         config.app_data(self.public_home.clone());
         let limits = Arc::clone(&self.states.access_control.limits);
         self.register(PUBLIC.iter().chain(&SHARED), Some(limits), config);
@@ -280,6 +388,7 @@ impl Routes {
     pub(crate) fn register_admin(&self, config: &mut ServiceConfig) {
         let states = self.states.clone();
         config.app_data(states.credentials);
+        config.app_data(states.admin);
         config.app_data(states.readiness).app_data(states.prometheus).app_data(self.admin_home.clone());
         self.register(ADMIN.iter().chain(&SHARED), None, config);
     }

@@ -15,6 +15,7 @@ mod test_server;
 mod token;
 
 mod access;
+mod admin;
 mod bad_input;
 mod bodies;
 mod connections;

@@ -179,8 +179,8 @@ impl Shard {
         true
     }
 
-    /// Passivates the actor of a user. Returns whether it ended.
-    #[cfg(test)]
+    /// Passivates the actor of a user, if nothing waits for it. Returns whether it ended. Looks at every actor, so it is
+    /// for operators only.
     pub(crate) fn passivate_user(&self, user: &UserId) -> bool {
         let states: Vec<_> = {
             let slots = self.slots.borrow();

@@ -83,6 +83,9 @@ impl Shard {
             }
             // Left to the tick task: it takes long if many users are followed, and the outcomes behind it must not wait.
             ShardEvent::PolicyChanged => self.policy_changed.notify_one(),
+            ShardEvent::PassivationRequested(user, answer) => {
+                let _ = answer.send(self.passivate_user(&user));
+            }
             ShardEvent::HorizonMark(mark) => drop(mark),
             ShardEvent::UsersHydrated(users) => {
                 for user in users {

@@ -25,6 +25,13 @@ impl Network {
         (network.bits <= width && masked(address, network.bits) == address).then_some(network)
     }
 
+    /// Returns the address, if it is one and not a whole network.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        let width = if self.first.is_ipv4() { 32 } else { 128 };
+        (self.bits == width).then_some(self.first)
+    }
+
     /// Returns whether the network has the address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -1,11 +1,18 @@
 //! `/metrics` and `/version` of the admin listener, and the operations of administrators.
 
+pub(super) mod allowlist;
+pub(super) mod limits;
+pub(super) mod reload;
 pub(super) mod revocations;
+mod state;
+mod subject;
+pub(super) mod users;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
+pub(crate) use state::AdminState;
 
 /// Answers with all metrics, in the text format of Prometheus.
 pub(super) async fn metrics(handle: Data<PrometheusHandle>) -> HttpResponse {

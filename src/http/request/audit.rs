@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::access::Viewer;
 use domain::id::UserId;
-use domain::port::audit::{AuditActor, AuditCategory, AuditDecision, AuditEntry, AuditLog};
+use domain::port::audit::{AuditActor, AuditCategory, AuditDecision, AuditEntry, AuditLog, AuditMember};
 use domain::table::LeafSet;
 
 use super::caller::{Caller, Claims, Role};
@@ -19,6 +19,8 @@ pub(crate) struct AccessEntry<'a> {
     /// Whose data was accessed; `None` for the data of all users.
     pub(crate) user: Option<UserId>,
     pub(crate) justification: Option<&'a Justification>,
+    /// Further members of the entry.
+    pub(crate) details: Vec<AuditMember>,
     /// The leaves that were disclosed.
     pub(crate) leaves: LeafSet,
     pub(crate) decision: AuditDecision,
@@ -85,6 +87,7 @@ impl AccessEntry<'_> {
             tenant: self.caller.token.tenant,
             decision: self.decision,
             request_id: self.request_id.clone(),
+            members: self.details.clone(),
             ..AuditEntry::new(category, self.action, actor(self.caller))
         }
     }
@@ -130,7 +133,8 @@ impl SubscriptionRecorder {
         let justification = Some(&self.justification);
         let (action, leaves) = (self.action, LeafSet::EMPTY);
         let decision = AuditDecision::Allowed;
-        let entry = AccessEntry { caller, action, user, justification, leaves, decision, request_id: None };
+        let (details, request_id) = (Vec::new(), None);
+        let entry = AccessEntry { caller, action, user, justification, details, leaves, decision, request_id };
         self.recorder.subscription(entry).await
     }
 }

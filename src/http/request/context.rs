@@ -1,6 +1,7 @@
 //! What a handler knows about a request that was admitted, and what the request owes when it is answered.
 
-use std::cell::Cell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::id::UserId;
-use domain::port::audit::AuditDecision;
+use domain::port::audit::{AuditDecision, AuditMember, AuditValue};
 use domain::table::LeafSet;
 
 use super::access_control::AccessControl;
@@ -27,9 +28,12 @@ pub(crate) struct RequestContext {
     control: Data<AccessControl>,
     ids: Rc<RequestIds>,
     requirements: &'static Requirements,
-    user: Option<UserId>,
+    /// The user whom the call is about.
+    user: Cell<Option<UserId>>,
     /// Present if the call is recorded.
     justification: Option<Box<Justification>>,
+    /// Further members of the call's entry.
+    details: RefCell<Vec<AuditMember>>,
     allowance: Allowance,
     /// The leaves that the answer discloses.
     disclosed: Cell<LeafSet>,
@@ -54,7 +58,20 @@ impl RequestContext {
     pub(super) fn new(control: Data<AccessControl>, ids: Rc<RequestIds>, admitted: Admitted) -> Self {
         let Admitted { request, requirements, caller, user, justification, allowance } = admitted;
         let (disclosed, is_recorded) = (Cell::new(LeafSet::EMPTY), Cell::new(false));
-        Self { request, caller, control, ids, requirements, user, justification, allowance, disclosed, is_recorded }
+        let (user, details) = (Cell::new(user), RefCell::default());
+        Self {
+            request,
+            caller,
+            control,
+            ids,
+            requirements,
+            user,
+            justification,
+            details,
+            allowance,
+            disclosed,
+            is_recorded,
+        }
     }
 
     /// Returns the headers of the request.
@@ -72,7 +89,7 @@ impl RequestContext {
     /// # Errors
     /// The operation is about no user.
     pub(crate) fn user(&self) -> Result<UserId, Problem> {
-        self.user.ok_or_else(Problem::unknown_user)
+        self.user.get().ok_or_else(Problem::unknown_user)
     }
 
     /// Returns why the caller accesses data. It is empty unless the call is recorded.
@@ -83,6 +100,16 @@ impl RequestContext {
     /// Notes that the answer discloses these leaves of the user of the path.
     pub(crate) fn disclose(&self, leaves: LeafSet) {
         self.disclosed.set(leaves);
+    }
+
+    /// Notes what a call of an operator is about, for its entry: a caller, a network, or a setting. A citizen is recorded as
+    /// the subject of the entry and not by name.
+    pub(crate) fn concerns(&self, name: &'static str, what: impl Into<Cow<'static, str>>) {
+        let what = what.into();
+        match UserId::parse(&what) {
+            Ok(citizen) => self.user.set(Some(citizen)),
+            Err(_) => self.details.borrow_mut().push(AuditMember { name, value: AuditValue::Text(what) }),
+        }
     }
 
     /// Records a change before it is committed. Handlers whose rule is [`AuditRule::Write`] call this, and commit nothing
@@ -135,7 +162,8 @@ impl RequestContext {
         AccessEntry {
             caller: &self.caller,
             action,
-            user: self.user,
+            user: self.user.get(),
+            details: self.details.borrow().clone(),
             justification: self.justification.as_deref(),
             leaves: self.disclosed.get(),
             decision,

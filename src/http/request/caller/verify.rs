@@ -8,7 +8,7 @@ use domain::port::registry::RegistryError;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
 
-use super::account::Accounts;
+use super::account::{Account, Accounts};
 use super::claims::{Claims, DEFAULT_TENANT};
 use super::credential_version::CredentialVersion;
 use super::identity::Caller;
@@ -98,6 +98,11 @@ impl Verifier {
         let verified = Cache::builder().max_capacity(entries).build_with_hasher(TakeBits::default());
         let accounts = Accounts::default();
         Self { development_key, keys, revocations, version, settings, clock, verified, hash_key, accounts }
+    }
+
+    /// Returns what the server holds for a subject.
+    pub(crate) fn account(&self, subject: &str) -> Arc<Account> {
+        self.accounts.get(subject)
     }
 
     /// Returns the time in microseconds since the Unix epoch.

@@ -77,6 +77,11 @@ impl Allowlist {
         list
     }
 
+    /// Returns the time by which entries expire, in microseconds since the Unix epoch.
+    pub(crate) fn now_micros(&self) -> i64 {
+        self.clock.now_micros()
+    }
+
     /// Adds an entry, in place of one for the same subject. Durable when it returns.
     ///
     /// # Errors

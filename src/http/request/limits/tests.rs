@@ -8,7 +8,6 @@ use domain::port::audit::{AuditEntry, AuditReceipt, AuditValue, AuditWrite, NoAu
 use domain::port::registry::{ListedEntry, RegistryEntry, RegistryError, RegistryKind};
 use parking_lot::Mutex;
 
-use super::allowlist::{AllowlistEntry, AllowlistSubject};
 use super::*;
 use crate::http::problem::Code;
 use domain::limits::Network;

@@ -1,0 +1,90 @@
+//! `/admin/allowlist`: callers and addresses that the rate limits do not apply to.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Payload};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::state::AdminState;
+use super::subject;
+use crate::http::credential_state::{blocking, storage_failed};
+use crate::http::problem::{Code, Problem};
+use crate::http::request::context::RequestContext;
+use crate::http::request::limits::{AllowlistEntry, AllowlistSubject};
+use crate::http::request::query;
+
+const SHAPE: &str =
+    "the body must be a JSON object with `caller` or `address`, a `reason`, and `expires_at` in RFC 3339";
+/// Maximum length of a reason, in bytes.
+const MAX_REASON: usize = 1_024;
+
+/// The body of a new entry.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewEntry {
+    caller: Option<String>,
+    address: Option<String>,
+    reason: String,
+    expires_at: String,
+}
+
+/// Lists the entries that have not expired.
+pub(in crate::http) async fn get(_: &RequestContext, state: Data<AdminState>) -> Result<HttpResponse, Problem> {
+    let items: Vec<Value> = state.limits.allowlist().entries().iter().map(listed).collect();
+    Ok(HttpResponse::Ok().json(json!({ "items": items })))
+}
+
+/// Adds an entry, in place of one for the same caller or address.
+pub(in crate::http) async fn post(
+    context: &RequestContext,
+    (payload, state): (Payload, Data<AdminState>),
+) -> Result<HttpResponse, Problem> {
+    let NewEntry { caller, address, reason, expires_at } = state.read(context.headers(), payload, SHAPE).await?;
+    let subject = subject::parse(context, caller.as_deref(), address.as_deref())?;
+    let malformed = || Problem::new(Code::MalformedBody, SHAPE);
+    let expires_at = expires_at.parse::<Timestamp>().map_err(|_| malformed())?.as_microsecond();
+    if reason.trim().is_empty() || reason.len() > MAX_REASON {
+        return Err(malformed());
+    }
+    if expires_at <= state.limits.allowlist().now_micros() {
+        return Err(Problem::new(Code::InvalidParameter, "`expires_at` must be in the future"));
+    }
+    context.record_write().await?;
+    let entry = AllowlistEntry { subject, reason, added_by: context.caller.subject().to_owned(), expires_at };
+    let (limits, answer) = (Arc::clone(&state.limits), listed(&entry));
+    blocking(move || limits.allowlist().add(&entry)).await?.map_err(|error| storage_failed(&error))?;
+    state.limits.upkeep();
+    Ok(HttpResponse::Created().json(answer))
+}
+
+/// Removes the entry of the caller or address that the query names.
+pub(in crate::http) async fn delete(
+    context: &RequestContext,
+    state: Data<AdminState>,
+) -> Result<HttpResponse, Problem> {
+    let (caller, address) = (query::single(context.query(), "caller")?, query::single(context.query(), "address")?);
+    let subject = subject::parse(context, caller.as_deref(), address.as_deref())?;
+    context.record_write().await?;
+    let limits = Arc::clone(&state.limits);
+    let removed =
+        blocking(move || limits.allowlist().remove(&subject)).await?.map_err(|error| storage_failed(&error))?;
+    state.limits.upkeep();
+    if removed {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(Problem::new(Code::UnknownResource, "the allowlist has no such entry"))
+    }
+}
+
+fn listed(entry: &AllowlistEntry) -> Value {
+    let AllowlistEntry { subject, reason, added_by, expires_at } = entry;
+    let (name, who) = match subject {
+        AllowlistSubject::Caller(subject) => ("caller", subject.clone()),
+        AllowlistSubject::Address(network) => ("address", network.to_string()),
+    };
+    let expires_at = Timestamp::from_microsecond(*expires_at).map(|time| time.to_string()).ok();
+    json!({ name: who, "reason": reason, "added_by": added_by, "expires_at": expires_at })
+}
