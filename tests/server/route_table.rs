@@ -130,6 +130,15 @@ fn probe(method: &str, path: &str) -> Probe {
         ("GET" | "HEAD", "/api/v2/session") => get(Rule::Authenticated, "/api/v2/session", 200),
         ("DELETE", "/api/v2/session") => get(Rule::Authenticated, "/api/v2/session?id=none", 404),
         ("POST", "/admin/revocations") => json(Rule::Operators, "/admin/revocations", json!({"jti": "nobody's"}), 201),
+        ("GET" | "HEAD", "/api/v2/operations" | "/admin/allowlist") => get(Rule::Operators, path, 200),
+        ("POST", "/admin/allowlist") => {
+            let entry = json!({"caller": "svc:nobody", "reason": "a test", "expires_at": "2099-01-01T00:00:00Z"});
+            json(Rule::Operators, path, entry, 201)
+        }
+        ("DELETE", "/admin/allowlist") => get(Rule::Operators, "/admin/allowlist?caller=svc:unknown", 404),
+        ("POST", "/admin/limits/reset") => json(Rule::Operators, path, json!({"caller": "svc:nobody"}), 204),
+        ("POST", "/admin/passivate") => json(Rule::Operators, path, json!({"user_id": OTHER}), 200),
+        ("POST", "/admin/reload") => json(Rule::Operators, path, json!({}), 200),
         ("GET" | "HEAD", "/api/v2/schemas/{version}") => get(Rule::All, "/api/v2/schemas/2.0", 200),
         ("GET" | "HEAD", "/docs/{name}") => get(Rule::All, "/docs/http", 200),
         (
