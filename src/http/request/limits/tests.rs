@@ -12,8 +12,10 @@ use super::*;
 use crate::http::problem::Code;
 use domain::limits::Network;
 
+type RamEntries = BTreeMap<(RegistryKind, Vec<u8>), Arc<RegistryEntry>>;
+
 #[derive(Default)]
-struct RamRegistry(Mutex<BTreeMap<(RegistryKind, Vec<u8>), Arc<RegistryEntry>>>);
+struct RamRegistry(Mutex<RamEntries>);
 
 impl Registry for RamRegistry {
     fn get(&self, kind: RegistryKind, key: &[u8], now: i64) -> Option<Arc<RegistryEntry>> {
