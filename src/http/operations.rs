@@ -19,7 +19,7 @@ const STEP: Duration = Duration::from_secs(5);
 const SAMPLES: usize = 720;
 
 /// The metrics of the view. Values of all labels are added up.
-const METRICS: [&str; 16] = [
+const METRICS: [&str; 14] = [
     "profile_http_requests_total",
     "profile_http_connections",
     "profile_http_in_flight_bytes",
@@ -34,8 +34,6 @@ const METRICS: [&str; 16] = [
     "profile_live_connections",
     "profile_live_frames_total",
     "profile_store_bytes",
-    "process_resident_memory_bytes",
-    "process_cpu_seconds_total",
 ];
 
 type Sample = [f64; METRICS.len()];
@@ -78,7 +76,6 @@ impl Samples {
 
 /// Reads the metrics of the view.
 fn sample(metrics: &PrometheusHandle) -> Sample {
-    crate::telemetry::process::observe();
     sums(&metrics.render())
 }
 
