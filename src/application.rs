@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::handler_states;
 use crate::http::request::caller::KeyStore;
 use crate::http::transport::descriptors;
-use crate::http::{Routes, SPOOL_FILES};
+use crate::http::{RepeatedEntries, Routes, SPOOL_FILES, ServiceReads};
 use crate::json_text;
 use crate::listeners::Listeners;
 use crate::process;
@@ -36,9 +36,16 @@ pub struct Application {
     stop: watch::Sender<bool>,
     profiles: actors::Profiles,
     closer: Closer,
-    audit: Arc<AuditStore>,
+    audit: AuditParts,
     upkeep: Upkeep,
     keys: Arc<KeyStore>,
+}
+
+/// The audit log and what still counts for it.
+struct AuditParts {
+    log: Arc<AuditStore>,
+    service_reads: Arc<ServiceReads>,
+    repeats: Arc<RepeatedEntries>,
 }
 
 /// The line that announces that the server is ready.
@@ -70,7 +77,8 @@ impl Application {
         // The store is open by now, so its files are counted among the open ones.
         let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
-        let Components { profiles, closer, audit, .. } = components;
+        let Components { profiles, closer, audit, service_reads, repeats, .. } = components;
+        let audit = AuditParts { log: audit, service_reads, repeats };
         let keys = credentials.keys;
         Ok(Self { listeners, signals, stop, profiles, closer, audit, upkeep, keys })
     }
@@ -192,9 +200,11 @@ impl RunningServer {
 
 /// Closes the audit log with a last tree head, and the store with a last checkpoint. What fails is logged, since nothing
 /// acknowledged is lost by it.
-async fn close_store(audit: Arc<AuditStore>, closer: Closer) {
+async fn close_store(audit: AuditParts, closer: Closer) {
     let close = move || {
-        audit.close();
+        audit.service_reads.finish();
+        audit.repeats.finish();
+        audit.log.close();
         closer.close()
     };
     match tokio::task::spawn_blocking(close).await {

@@ -13,8 +13,8 @@ use crate::http::request::caller::Verifier;
 use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
-    AdminState, ConsentState, CredentialState, EventsState, FeedLimits, FeedMetrics, FeedState, HandlerStates,
-    ProfileReadState, Readiness, SpoolSpace,
+    AdminState, AuditState, ConsentState, CredentialState, EventsState, FeedLimits, FeedMetrics, FeedState,
+    HandlerStates, ProfileReadState, Readiness, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;
@@ -29,7 +29,7 @@ pub(crate) fn build(
     prometheus: PrometheusHandle,
     closing: watch::Receiver<bool>,
 ) -> HandlerStates {
-    let SharedParts { tickets, limits, reloader, operations } = shared;
+    let SharedParts { tickets, limits, reloader, operations, service_reads, repeats } = shared;
     let verifier = Arc::clone(&credentials.verifier);
     let in_flight = InFlight::new(settings.http.in_flight_bytes);
     let profiles = &components.profiles;
@@ -39,7 +39,7 @@ pub(crate) fn build(
         sessions: Arc::clone(&credentials.sessions),
         cookie: SessionCookie { secure: settings.auth.secure_cookies },
         limits: Arc::clone(&limits),
-        recorder: Arc::new(AccessRecorder::new(components.audit.clone())),
+        recorder: Arc::new(AccessRecorder::new(components.audit.clone(), Arc::clone(&service_reads), repeats)),
         cors_origins: settings.http.cors_origins.clone(),
     });
     let credential_state = Data::new(CredentialState {
@@ -83,6 +83,8 @@ pub(crate) fn build(
             heartbeat: settings.events.heartbeat,
             closing: closing.clone(),
         }),
+        audit: Data::new(AuditState { trail: components.audit.clone() }),
+        service_reads,
         readiness: Data::new(Readiness { profiles: profiles.clone(), store: components.store.clone(), closing }),
         prometheus: Data::new(prometheus),
     }

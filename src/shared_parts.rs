@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::http::OperationsHistory;
 use crate::http::request::limits::Limits;
 use crate::http::request::tickets::Tickets;
+use crate::http::{OperationsHistory, RepeatedEntries, ServiceReads};
 use crate::reload::Reloader;
 
 /// Parts that handlers share with the periodic work.
@@ -14,4 +14,6 @@ pub(crate) struct SharedParts {
     pub(crate) limits: Arc<Limits>,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) operations: Arc<OperationsHistory>,
+    pub(crate) service_reads: Arc<ServiceReads>,
+    pub(crate) repeats: Arc<RepeatedEntries>,
 }

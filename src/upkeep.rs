@@ -1,10 +1,13 @@
-//! Periodic work: metrics, expired tickets, the tables of the operator, the rate limits and the operator's view.
+//! Periodic work: metrics, expired tickets, the tables of the operator, the rate limits, counts for the audit log, and the operator's view.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use domain::port::clock::Clock;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::shared_parts::SharedParts;
+use crate::wiring;
 
 /// Time between two rounds.
 const TICK: Duration = Duration::from_secs(1);
@@ -13,12 +16,14 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Upkeep {
     shared: SharedParts,
     prometheus: PrometheusHandle,
+    /// The clock of the system: the audit log has its time, even if the clock of assembly is fixed.
+    clock: Arc<dyn Clock>,
 }
 
 impl Upkeep {
     /// Returns the upkeep of these parts.
     pub(crate) fn new(shared: SharedParts, prometheus: PrometheusHandle) -> Self {
-        Self { shared, prometheus }
+        Self { shared, prometheus, clock: wiring::wall_clock() }
     }
 
     /// Runs until its task is aborted.
@@ -30,6 +35,9 @@ impl Upkeep {
             self.shared.tickets.sweep();
             self.shared.reloader.reload();
             self.shared.limits.upkeep();
+            let now = self.clock.now_micros();
+            self.shared.service_reads.tick(now);
+            self.shared.repeats.tick(now);
             self.shared.operations.upkeep(&self.prometheus);
         }
     }

@@ -25,6 +25,7 @@ use crate::http::request::caller::{
 };
 use crate::http::request::limits::{LimitParts, Limits, TrustedProxies};
 use crate::http::request::tickets::Tickets;
+use crate::http::{RepeatedEntries, ServiceReads};
 use crate::options;
 use crate::reload::Reloader;
 use crate::shared_parts::SharedParts;
@@ -51,6 +52,10 @@ pub(crate) struct Components {
     pub(crate) registry: Arc<dyn Registry>,
     /// Records what is done to citizens' data, and is read through the same value.
     pub(crate) audit: Arc<AuditStore>,
+    /// Counts the reads of services for the audit log.
+    pub(crate) service_reads: Arc<ServiceReads>,
+    /// Counts refusals for the audit log.
+    pub(crate) repeats: Arc<RepeatedEntries>,
 }
 
 /// Opens the store and starts the actors on it. The store's key of the hash of user ids in the log is set in `log_key`.
@@ -93,6 +98,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         epoch: store.epoch,
         closer: store.closer,
         registry: store.registry,
+        service_reads: ServiceReads::new(audit.clone(), wall_clock().now_micros()),
+        repeats: RepeatedEntries::new(audit.clone(), wall_clock().now_micros()),
         audit,
     })
 }
@@ -204,6 +211,8 @@ pub(crate) fn shared_parts(settings: &Settings, components: &Components) -> Resu
         tickets: Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy))),
         reloader: Arc::new(Reloader::new(&settings.data_dir, profiles, policy, Arc::clone(&limits))),
         operations: Arc::new(OperationsHistory::new()),
+        service_reads: Arc::clone(&components.service_reads),
+        repeats: Arc::clone(&components.repeats),
         limits,
     })
 }

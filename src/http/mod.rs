@@ -4,6 +4,7 @@
 //! layer below.
 
 mod admin;
+pub(crate) mod audit;
 mod completeness;
 mod consent;
 mod cors;
@@ -28,6 +29,7 @@ mod session;
 pub(crate) mod transport;
 
 pub(crate) use admin::AdminState;
+pub(crate) use audit::{AuditState, RepeatedEntries, ServiceReads};
 pub(crate) use consent::ConsentState;
 pub(crate) use credential_state::CredentialState;
 pub(crate) use events::EventsState;

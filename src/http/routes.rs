@@ -8,6 +8,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::admin::AdminState;
+use super::audit::{AuditState, ServiceReads};
 use super::consent::ConsentState;
 use super::cors::Cors;
 use super::credential_state::CredentialState;
@@ -23,11 +24,18 @@ use super::request::limits::{LimitClass, Limits};
 use super::request::requirements::{AuditRule, Callers, Requirements};
 use super::request_layer::RequestLayer;
 use super::route::{Access, HEALTH, READ, Route, allow};
-use super::{admin, completeness, consent, events, feed, health, operations, pages, profile, schemas, session};
+use super::{admin, audit, completeness, consent, events, feed, health, operations, pages, profile, schemas, session};
 use crate::live::{self, LiveState};
 
+/// What the addresses of the audit log require, besides the access log of a citizen.
+const AUDITING: Requirements = Requirements::new(
+    Callers::WithRole(&[Role::Auditor, Role::SelfCitizen]),
+    LimitClass::Sensitive,
+    AuditRule::Nothing,
+);
+
 /// The addresses of the public listener only.
-static PUBLIC: [Route; 16] = [
+static PUBLIC: [Route; 21] = [
     Route {
         path: "/api/v2/profile/{user_id}",
         name: "profile",
@@ -152,6 +160,44 @@ static PUBLIC: [Route; 16] = [
             |admission| admission.to(operations::get),
         ),
         summary: Some("what the server does now and did in the last hour, for operators"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/access-log",
+        name: "access_log",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(Callers::CitizenOfPath, LimitClass::Sensitive, AuditRule::Nothing),
+            |admission| admission.to(audit::access_log),
+        ),
+        summary: Some("who accessed a profile, when and why; for its citizen, with proofs"),
+    },
+    Route {
+        path: "/api/v2/audit",
+        name: "audit",
+        methods: READ,
+        access: Access::Callers(AUDITING, |admission| admission.to(audit::get)),
+        summary: Some("entries of the audit log, with proofs; citizens get those about themselves"),
+    },
+    Route {
+        path: "/api/v2/audit/tree-head",
+        name: "audit_tree_head",
+        methods: READ,
+        access: Access::Callers(AUDITING, |admission| admission.to(audit::tree_head)),
+        summary: Some("a signed statement of what the audit log holds, and the public key"),
+    },
+    Route {
+        path: "/api/v2/audit/inclusion",
+        name: "audit_inclusion",
+        methods: READ,
+        access: Access::Callers(AUDITING, |admission| admission.to(audit::inclusion)),
+        summary: Some("the proof that an entry is in the audit log"),
+    },
+    Route {
+        path: "/api/v2/audit/consistency",
+        name: "audit_consistency",
+        methods: READ,
+        access: Access::Callers(AUDITING, |admission| admission.to(audit::consistency)),
+        summary: Some("the proof that the audit log was only added to"),
     },
     Route {
         path: "/api/v2/schemas",
@@ -345,6 +391,9 @@ pub(crate) struct HandlerStates {
     pub(crate) events: Data<EventsState>,
     pub(crate) admin: Data<AdminState>,
     pub(crate) operations: Data<OperationsHistory>,
+    pub(crate) audit: Data<AuditState>,
+    /// Counts the reads of services, on each worker.
+    pub(crate) service_reads: Arc<ServiceReads>,
     pub(crate) readiness: Data<Readiness>,
     pub(crate) prometheus: Data<PrometheusHandle>,
 }
@@ -379,7 +428,8 @@ impl Routes {
         config.app_data(states.profile_reads).app_data(states.consent).app_data(states.feed);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
         config.app_data(states.operations).app_data(states.prometheus);
-        config.app_data(self.public_home.clone());
+        config.app_data(states.audit).app_data(self.public_home.clone());
+        states.service_reads.start_worker();
         let limits = Arc::clone(&self.states.access_control.limits);
         self.register(PUBLIC.iter().chain(&SHARED), Some(limits), config);
     }

@@ -26,6 +26,11 @@ impl Client {
         self.send(Request::new("GET", path))
     }
 
+    /// Reads as an administrator, who gives a reason.
+    pub(crate) fn get_with_reason(&mut self, path: &str, reason: &str) -> io::Result<Response> {
+        self.send(Request::new("GET", path).header("x-access-reason", reason))
+    }
+
     pub(crate) fn post(&mut self, path: &str, content_type: &str, body: &str) -> io::Result<Response> {
         let request = Request::new("POST", path).header("prefer", "return=representation");
         self.send(request.body(content_type, body))

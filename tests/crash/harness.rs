@@ -112,6 +112,13 @@ impl Harness {
         String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
+    /// Checks the audit log, which must be sound.
+    #[track_caller]
+    pub(crate) fn verify_audit(&self) {
+        let output = self.command("verify-audit").output().expect("the command");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Returns a command of the server's program, without the environment of the test.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(SERVER);

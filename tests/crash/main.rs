@@ -13,6 +13,7 @@ mod harness;
 #[allow(dead_code, clippy::unwrap_used, reason = "shared with the server tests, which use other parts and may unwrap")]
 mod http;
 mod kill_at_start;
+mod kill_audit;
 mod kill_under_load;
 mod ledger;
 mod load;

@@ -16,6 +16,7 @@ mod token;
 
 mod access;
 mod admin;
+mod audit;
 mod bad_input;
 mod bodies;
 mod connections;

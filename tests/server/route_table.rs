@@ -96,6 +96,8 @@ enum Rule {
     Followers,
     /// Administrators with `operate`.
     Operators,
+    /// Auditors, and citizens for what is about themselves.
+    Auditing,
 }
 
 /// Returns the probe of a route. A route that is not here fails the test: add what the contract says about it.
@@ -129,6 +131,13 @@ fn probe(method: &str, path: &str) -> Probe {
         ("POST", "/api/v2/session") => json(Rule::All, "/api/v2/session", json!({}), 400),
         ("GET" | "HEAD", "/api/v2/session") => get(Rule::Authenticated, "/api/v2/session", 200),
         ("DELETE", "/api/v2/session") => get(Rule::Authenticated, "/api/v2/session?id=none", 404),
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/access-log") => {
+            get(Rule::Citizen, &format!("{profile}/access-log"), 200)
+        }
+        ("GET" | "HEAD", "/api/v2/audit" | "/api/v2/audit/tree-head") => get(Rule::Auditing, path, 200),
+        // The first entry is about the consent that the citizen has changed before.
+        ("GET" | "HEAD", "/api/v2/audit/inclusion") => get(Rule::Auditing, &format!("{path}?leaf=0&size=1"), 200),
+        ("GET" | "HEAD", "/api/v2/audit/consistency") => get(Rule::Auditing, &format!("{path}?from=0&to=1"), 200),
         ("POST", "/admin/revocations") => json(Rule::Operators, "/admin/revocations", json!({"jti": "nobody's"}), 201),
         ("GET" | "HEAD", "/api/v2/operations" | "/admin/allowlist") => get(Rule::Operators, path, 200),
         ("POST", "/admin/allowlist") => {
@@ -162,6 +171,7 @@ fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16, &'static s
         Rule::Feed => (role != "service" || !caller.has("feed:identity")).then_some((403, "missing-scope")),
         Rule::Followers if !matches!(role, "service" | "admin") => Some((403, "forbidden")),
         Rule::Followers => (!caller.has("events:read")).then_some((403, "missing-scope")),
+        Rule::Auditing => (!matches!(role, "auditor" | "self")).then_some((403, "forbidden")),
         Rule::Operators if role != "admin" => Some((403, "forbidden")),
         Rule::Operators => (!caller.has("operate")).then_some((403, "missing-scope")),
     }

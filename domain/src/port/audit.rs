@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -58,6 +59,8 @@ pub enum AuditValue {
     Integer(i64),
     /// `true` or `false`.
     Bool(bool),
+    /// The address of a client.
+    Address(IpAddr),
     /// Text that names something of the server's, such as the id of a job. Never a citizen's data. Personal numbers in it
     /// are replaced, as in a log line.
     Text(Cow<'static, str>),

@@ -57,7 +57,8 @@ impl Admission {
     async fn admit(self, request: HttpRequest) -> Result<RequestContext, Problem> {
         let Self { control, ids, requirements } = self;
         let Authenticated { caller, justification } = control.authenticate(&request, requirements).await?;
-        let allowance = control.limits.count(&caller, requirements.limit, &request)?;
+        let allowance = control.limits.count(&caller, requirements.limit, &request);
+        let allowance = allowance.inspect_err(|_| control.recorder.limit_reached(&caller))?;
         let user = check_callers(&requirements.callers, &caller, &request)?;
         if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(&caller) {
             return Err(Problem::new(
@@ -101,6 +102,10 @@ fn check_callers(callers: &Callers, caller: &Caller, request: &HttpRequest) -> R
             if caller.viewer == Viewer::SelfCitizen(user) { Ok(Some(user)) } else { Err(Problem::unknown_user()) }
         }
         Callers::FeedOfPath => check_feed(caller, request).map(|()| None),
+        Callers::WithRole(roles) if roles.contains(&caller.role) => Ok(None),
+        Callers::WithRole(_) => {
+            Err(Problem::new(Code::Forbidden, format!("the role `{}` may not do this", caller.role.name())))
+        }
         Callers::WithScope(roles, scope) if !roles.contains(&caller.role) => Err(Problem::new(
             Code::Forbidden,
             format!(

@@ -143,6 +143,11 @@ impl RequestContext {
             (AuditRule::Read(action), Role::Admin | Role::Agent) => {
                 self.recorder().write(self.entry(action, decision(&answer))).await?;
             }
+            (AuditRule::Read(action), Role::Service) if answer.is_ok() => {
+                if let Some(user) = &self.user.get() {
+                    self.recorder().count_read(&self.caller, action, user, self.disclosed.get());
+                }
+            }
             (AuditRule::Write(_), _) if answer.is_ok() && !self.is_recorded.get() => {
                 tracing::error!(path = self.request.match_pattern(), "a write was not recorded");
                 return Err(Problem::new(Code::Internal, "the request could not be recorded"));

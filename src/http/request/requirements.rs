@@ -32,6 +32,8 @@ pub(crate) enum Callers {
     CitizenOfPath,
     /// Services with the scope `feed:…` for the source of the path.
     FeedOfPath,
+    /// Callers with one of these roles.
+    WithRole(&'static [Role]),
     /// Callers with one of these roles and the scope.
     WithScope(&'static [Role], Scope),
 }

@@ -40,7 +40,7 @@ pub(super) struct Place {
 /// Appends the line of an entry, without a line break, and returns its chain value.
 pub(super) fn write_line(out: &mut String, entry: &AuditEntry, place: Place, keys: &AuditKeys) -> ChainValue {
     let mut members = members(entry, place, keys);
-    members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    members.sort_unstable_by_key(|(name, _)| *name);
     let (mut before, mut after) = (String::with_capacity(256), String::with_capacity(256));
     for (index, (name, value)) in members.iter().enumerate() {
         let text = if *name < "chain" { &mut before } else { &mut after };
@@ -89,6 +89,7 @@ fn members(entry: &AuditEntry, place: Place, keys: &AuditKeys) -> Vec<(&'static 
         let value = match &member.value {
             AuditValue::Integer(value) => integer(*value),
             AuditValue::Bool(value) => value.to_string(),
+            AuditValue::Address(address) => string(&address.to_string()),
             AuditValue::Text(text) => string(&without_personal_data(text)),
         };
         // A name that an entry has already would make two members of that name.

@@ -67,7 +67,7 @@ impl AuditKeys {
 
     /// Returns the hash that stands for a user in the log.
     pub(super) fn subject_hash(&self, user: &UserId) -> SubjectHash {
-        let mac = keyed(&*self.subject).chain_update(user.as_str().as_bytes()).finalize().into_bytes();
+        let mac = keyed(&self.subject).chain_update(user.as_str().as_bytes()).finalize().into_bytes();
         let mut hash = [0; SUBJECT_BYTES];
         hash.copy_from_slice(&mac[..SUBJECT_BYTES]);
         SubjectHash(hash)

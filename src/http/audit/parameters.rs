@@ -1,0 +1,110 @@
+//! The parameters of a request for entries.
+
+use std::sync::Arc;
+
+use domain::event::time::parse_micros;
+use domain::id::UserId;
+use domain::port::audit::{AuditActor, AuditCategory};
+use domain::port::audit_trail::AuditQuery;
+
+use super::cursor;
+use crate::http::problem::{Code, Problem};
+use crate::http::request::query;
+
+/// Number of entries in a page, by default and at most.
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 200;
+
+/// Parses the parameters that every caller may use: `category`, `action`, `from`, `until`, `cursor` and `limit`.
+///
+/// # Errors
+/// A parameter is repeated or not valid.
+pub(super) fn parse(text: &str) -> Result<AuditQuery, Problem> {
+    let mut parsed = AuditQuery::newest(DEFAULT_LIMIT);
+    if let Some(names) = query::list(text, "category") {
+        let categories = names.split(',').map(|name| AuditCategory::parse(name.trim()));
+        parsed.categories = categories.collect::<Option<_>>().ok_or_else(|| {
+            invalid("category", "allowed: `compliance`, `security`, `operations`, separated by commas")
+        })?;
+    }
+    parsed.action = query::single(text, "action")?.map(|action| action.into_owned());
+    parsed.from = time(text, "from")?;
+    parsed.until = time(text, "until")?;
+    if let Some(given) = query::single(text, "cursor")? {
+        let cursor =
+            cursor::decode(&given).ok_or_else(|| invalid("cursor", "send `next_cursor` of the page before"))?;
+        parsed.cursor = Some(cursor);
+    }
+    if let Some(given) = query::single(text, "limit")? {
+        let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+        parsed.limit = limit.ok_or_else(|| invalid("limit", "allowed: 1 to 200"))?;
+    }
+    Ok(parsed)
+}
+
+/// Parses the parameters `subject` and `actor`, which only auditors may use.
+///
+/// # Errors
+/// A parameter is repeated or not valid.
+pub(super) fn parse_people(text: &str, into: &mut AuditQuery) -> Result<(), Problem> {
+    if let Some(given) = query::single(text, "subject")? {
+        into.subject = Some(UserId::parse(&given).map_err(|_| invalid("subject", "it must be a user id"))?);
+    }
+    if let Some(given) = query::single(text, "actor")? {
+        into.actor = Some(match (&*given, UserId::parse(&given)) {
+            (_, Ok(user)) => AuditActor::Citizen(user),
+            ("system", _) => AuditActor::System,
+            ("anonymous", _) => AuditActor::Anonymous,
+            (name, _) => AuditActor::Caller(Arc::from(name)),
+        });
+    }
+    Ok(())
+}
+
+/// Parses a number that a parameter must have.
+///
+/// # Errors
+/// The parameter is absent, repeated or no number.
+pub(super) fn number(text: &str, name: &'static str) -> Result<u64, Problem> {
+    let given = query::single(text, name)?.and_then(|given| given.parse().ok());
+    given.ok_or_else(|| invalid(name, "a whole number is needed"))
+}
+
+fn time(text: &str, name: &'static str) -> Result<Option<i64>, Problem> {
+    let Some(given) = query::single(text, name)? else { return Ok(None) };
+    parse_micros(&given)
+        .map(Some)
+        .ok_or_else(|| invalid(name, "it must be a time as in RFC 3339, with `Z` or an offset"))
+}
+
+fn invalid(name: &str, advice: &str) -> Problem {
+    Problem::new(Code::InvalidParameter, format!("the parameter `{name}` is not valid: {advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_become_a_query() {
+        let text = "category=compliance,security&action=profile.read&from=2026-11-01T00:00:00Z&limit=7&subject=usr_7Qm2Xr9TzKpA&actor=adm:a";
+        let mut query = parse(text).expect("a query");
+        assert_eq!(query.subject, None, "only on request");
+        parse_people(text, &mut query).expect("a query");
+        assert_eq!(query.categories, [AuditCategory::Compliance, AuditCategory::Security]);
+        assert_eq!((query.action.as_deref(), query.limit), (Some("profile.read"), 7));
+        assert_eq!(query.from, Some(1_793_491_200_000_000));
+        assert_eq!(query.actor, Some(AuditActor::Caller("adm:a".into())));
+        assert!(query.subject.is_some() && query.until.is_none());
+    }
+
+    #[test]
+    fn parameters_that_are_not_valid_are_refused() {
+        for text in ["category=all", "from=yesterday", "cursor=x", "limit=0", "limit=201", "limit=5&limit=6"] {
+            assert!(parse(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
+        }
+        assert!(parse_people("subject=you", &mut AuditQuery::newest(1)).is_err());
+        assert!(number("size=-1", "size").is_err() && number("", "size").is_err());
+        assert_eq!(number("size=12", "size").ok(), Some(12));
+    }
+}

@@ -1,0 +1,166 @@
+//! Counts the reads of services for the audit log: an entry at a service's first read of a user in an hour, and at the end of
+//! the hour one with the count and the fields of all of them.
+//!
+//! A read that was seen before costs a look into the worker's own table: no lock, and no entry. The tables of the workers pass
+//! their counts on to a shared one when the hour has ended, or when another pair of service and user needs the place.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use domain::day::format_instant;
+use domain::id::UserId;
+use domain::port::audit::{AuditActor, AuditCategory, AuditEntry, AuditLog, AuditValue};
+use domain::table::LeafSet;
+use parking_lot::Mutex;
+
+use super::count_table::{CountTable, Counted, ReadKey};
+
+/// Places in the table of a worker, of about 100 bytes each.
+const WORKER_PLACES: usize = 4_096;
+/// Places in each part of the shared table.
+const PART_PLACES: usize = 4_096;
+const PARTS: usize = 16;
+const MICROS_PER_HOUR: i64 = 3_600_000_000;
+/// Time after an hour in which workers pass on their counts of it.
+const GRACE_MICROS: i64 = 20_000_000;
+/// How often a worker looks whether the hour has ended.
+const WORKER_TICK: Duration = Duration::from_secs(5);
+
+/// The shared counts.
+pub(crate) struct ServiceReads {
+    log: Arc<dyn AuditLog>,
+    parts: [Mutex<CountTable>; PARTS],
+    /// The present hour since the Unix epoch, so that a read needs no clock.
+    hour: AtomicI64,
+}
+
+/// The counts of one worker.
+struct WorkerReads {
+    shared: Arc<ServiceReads>,
+    table: CountTable,
+}
+
+thread_local! {
+    static WORKER: RefCell<Option<WorkerReads>> = const { RefCell::new(None) };
+}
+
+impl ServiceReads {
+    /// Returns empty counts at a time in microseconds since the Unix epoch.
+    pub(crate) fn new(log: Arc<dyn AuditLog>, now: i64) -> Arc<Self> {
+        let parts = std::array::from_fn(|_| Mutex::new(CountTable::new(PART_PLACES)));
+        Arc::new(Self { log, parts, hour: AtomicI64::new(now.div_euclid(MICROS_PER_HOUR)) })
+    }
+
+    /// Counts a read of `user` by the service `subject`, which `leaves` were disclosed to. Called on a worker's thread.
+    pub(crate) fn record(self: &Arc<Self>, subject: &Arc<str>, action: &'static str, user: &UserId, leaves: LeafSet) {
+        let hour = self.hour.load(Ordering::Relaxed);
+        WORKER.with_borrow_mut(|worker| {
+            let worker = match worker {
+                Some(worker) if Arc::ptr_eq(&worker.shared, self) => worker,
+                other => {
+                    other.insert(WorkerReads { shared: Arc::clone(self), table: CountTable::local(WORKER_PLACES) })
+                }
+            };
+            if worker.table.count(hour, subject, action, user, leaves) {
+                return;
+            }
+            let key = ReadKey { hour, subject: Arc::clone(subject), action, user: *user };
+            self.add(key.clone(), 1, leaves);
+            // The read is counted already; the place only notices the next ones.
+            if let Some((key, counted)) = worker.table.replace(key, Counted { reads: 0, leaves }) {
+                self.add(key, counted.reads, counted.leaves);
+            }
+        });
+    }
+
+    /// Passes the counts of ended hours on from the worker that this is called on, while the worker lives. What is left then
+    /// is passed on when its thread ends.
+    pub(crate) fn start_worker(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        actix_web::rt::spawn(async move {
+            loop {
+                actix_web::rt::time::sleep(WORKER_TICK).await;
+                shared.flush_worker(shared.hour.load(Ordering::Relaxed));
+            }
+        });
+    }
+
+    /// Passes on the counts of hours before `hour` from the worker that this is called on.
+    fn flush_worker(&self, hour: i64) {
+        WORKER.with_borrow_mut(|worker| {
+            if let Some(worker) = worker.as_mut().filter(|worker| std::ptr::eq(&*worker.shared, self)) {
+                worker.pass_on(hour);
+            }
+        });
+    }
+
+    /// Adds reads to the shared counts, and records the first one of the hour.
+    fn add(&self, key: ReadKey, reads: u64, leaves: LeafSet) {
+        if reads == 0 {
+            return;
+        }
+        let mut part = self.parts[key.part(PARTS)].lock();
+        if part.add(&key, reads, leaves) {
+            return;
+        }
+        self.log.note(entry(&key, leaves));
+        if let Some((key, counted)) = part.replace(key, Counted { reads, leaves }) {
+            self.record_count(&key, counted);
+        }
+    }
+
+    /// Records what was counted beyond the first read.
+    fn record_count(&self, key: &ReadKey, counted: Counted) {
+        if counted.reads > 1 {
+            let hour = format_instant(key.hour.saturating_mul(MICROS_PER_HOUR));
+            let entry = entry(key, counted.leaves)
+                .with("count", AuditValue::Integer(i64::try_from(counted.reads).unwrap_or(i64::MAX)))
+                .with("hour", AuditValue::Text(hour.into()));
+            self.log.note(entry);
+        }
+    }
+
+    /// Sets the time, and records the counts of hours that have ended. Called every few seconds.
+    pub(crate) fn tick(&self, now: i64) {
+        self.hour.store(now.div_euclid(MICROS_PER_HOUR), Ordering::Relaxed);
+        self.record_before((now - GRACE_MICROS).div_euclid(MICROS_PER_HOUR));
+    }
+
+    /// Records all counts, when no worker counts any more.
+    pub(crate) fn finish(&self) {
+        self.flush_worker(i64::MAX);
+        self.record_before(i64::MAX);
+    }
+
+    fn record_before(&self, hour: i64) {
+        for part in &self.parts {
+            let ended = part.lock().take_before(hour);
+            ended.into_iter().for_each(|(key, counted)| self.record_count(&key, counted));
+        }
+    }
+}
+
+fn entry(key: &ReadKey, leaves: LeafSet) -> AuditEntry {
+    let actor = AuditActor::Caller(Arc::clone(&key.subject));
+    let entry = AuditEntry::new(AuditCategory::Operations, key.action, actor);
+    AuditEntry { subject: Some(key.user), fields: leaves, ..entry }
+}
+
+impl WorkerReads {
+    fn pass_on(&mut self, hour: i64) {
+        for (key, counted) in self.table.take_before(hour) {
+            self.shared.add(key, counted.reads, counted.leaves);
+        }
+    }
+}
+
+impl Drop for WorkerReads {
+    fn drop(&mut self) {
+        self.pass_on(i64::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests;
