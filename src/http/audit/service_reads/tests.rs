@@ -66,12 +66,13 @@ fn several_workers_record_a_first_read_once() {
     let log = Arc::new(KeptEntries::default());
     let reads = ServiceReads::new(log.clone(), 0);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let service: Arc<str> = Arc::from("svc:a");
-                (0..1_000).for_each(|_| reads.record(&service, "profile.read", &user(1), LeafSet::EMPTY));
-            });
-        }
+        let work = || {
+            let service: Arc<str> = Arc::from("svc:a");
+            (0..1_000).for_each(|_| reads.record(&service, "profile.read", &user(1), LeafSet::EMPTY));
+        };
+        let workers: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        // A worker passes its counts on when its thread ends. The scope alone waits for the closures, not for that.
+        workers.into_iter().for_each(|worker| worker.join().expect("a worker"));
     });
     reads.finish();
     assert_eq!(log.0.lock().iter().map(count).collect::<Vec<_>>(), [None, Some(4_000)]);
