@@ -125,7 +125,7 @@ impl Auth {
             jwks_url: jwks_url(keys)?,
             jwks_refresh: keys.seconds("auth.jwks_refresh_s", 10..=DAY_S)?,
             secure_cookies: keys.boolean("auth.secure_cookies")?,
-            token_cache_entries: keys.integer("auth.token_cache_entries", 0..=MANY)?,
+            token_cache_entries: keys.integer("auth.token_cache_entries", 1..=MANY)?,
         })
     }
 }

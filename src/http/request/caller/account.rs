@@ -1,14 +1,14 @@
 //! What the server holds for each subject, whichever of its tokens a request carries.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::http::request::limits::account::AccountLimits;
 
-/// Number of accounts at which unused entries are first removed from the table.
-const FIRST_SWEEP: usize = 1_024;
+/// Number of accounts of each half of the table that are kept although nothing uses them.
+const HALF: usize = 16_384;
 
 /// What all tokens and sessions of one subject share.
 #[derive(Debug)]
@@ -35,38 +35,55 @@ impl Account {
     }
 }
 
-/// The accounts that are in use: those of cached tokens, sessions, sockets and streams. The table does not keep an
-/// account alive, so its size is bounded by theirs.
+/// The accounts of subjects, so that what was counted for a subject counts for its next token too. The table holds a
+/// bounded number of them and those in use: the ones of cached tokens, sockets and streams.
+///
+/// It has two halves, as the table of addresses has. Subjects whose tokens are verified move to the younger half; when
+/// that is full, it becomes the older one, whose accounts are forgotten unless they are in use.
 #[derive(Default)]
 pub(crate) struct Accounts(Mutex<AccountTable>);
 
 #[derive(Default)]
 struct AccountTable {
-    by_subject: HashMap<String, Weak<Account>>,
-    /// Size of the table at which unused entries are removed.
-    sweep_at: usize,
+    young: HashMap<Arc<str>, Arc<Account>>,
+    old: HashMap<Arc<str>, Arc<Account>>,
 }
 
 impl Accounts {
-    /// Returns the account of a subject, which is made if none is in use.
+    /// Returns the account of a subject, which is made if there is none.
     pub(crate) fn get(&self, subject: &str) -> Arc<Account> {
         let mut table = self.0.lock();
-        if let Some(account) = table.by_subject.get(subject).and_then(Weak::upgrade) {
-            return account;
+        if let Some(account) = table.young.get(subject) {
+            return Arc::clone(account);
         }
-        if table.by_subject.len() >= table.sweep_at.max(FIRST_SWEEP) {
-            table.by_subject.retain(|_, account| account.strong_count() > 0);
-            table.sweep_at = table.by_subject.len() * 2;
+        let account = table.old.remove(subject).unwrap_or_else(|| Account::new(subject));
+        if table.young.len() >= HALF {
+            table.forget_silent();
         }
-        let account = Account::new(subject);
-        table.by_subject.insert(subject.to_owned(), Arc::downgrade(&account));
+        table.young.insert(Arc::clone(&account.subject), Arc::clone(&account));
         account
+    }
+}
+
+impl AccountTable {
+    /// Forgets the accounts of the older half that nothing uses, and makes the younger half the older one. An account in
+    /// use stays: a second one of its subject would count anew.
+    fn forget_silent(&mut self) {
+        self.old.retain(|_, account| Arc::strong_count(account) > 1);
+        self.old.extend(self.young.drain());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Accounts {
+        fn len(&self) -> usize {
+            let table = self.0.lock();
+            table.young.len() + table.old.len()
+        }
+    }
 
     #[test]
     fn all_tokens_of_a_subject_share_an_account() {
@@ -77,13 +94,24 @@ mod tests {
     }
 
     #[test]
-    fn unused_accounts_take_no_memory() {
+    fn an_account_outlives_its_tokens() {
         let accounts = Accounts::default();
-        let kept = accounts.get("svc:kept");
-        for number in 0..10 * FIRST_SWEEP {
+        let first = Arc::downgrade(&accounts.get("svc:a"));
+        for number in 0..HALF {
             accounts.get(&format!("svc:{number}"));
         }
-        assert!(accounts.0.lock().by_subject.len() <= FIRST_SWEEP);
-        assert!(Arc::ptr_eq(&kept, &accounts.get("svc:kept")));
+        assert!(first.upgrade().is_some_and(|first| Arc::ptr_eq(&first, &accounts.get("svc:a"))));
+    }
+
+    #[test]
+    fn silent_accounts_are_forgotten_and_those_in_use_are_not() {
+        let accounts = Accounts::default();
+        let (used, silent) = (accounts.get("svc:used"), Arc::downgrade(&accounts.get("svc:silent")));
+        for number in 0..3 * HALF {
+            accounts.get(&format!("svc:{number}"));
+            assert!(accounts.len() <= 2 * HALF + 1, "the table is bounded");
+        }
+        assert!(Arc::ptr_eq(&used, &accounts.get("svc:used")));
+        assert!(silent.upgrade().is_none());
     }
 }
