@@ -22,6 +22,9 @@ pub enum StartError {
     /// The public keys of the identity service cannot be used.
     #[error("`auth.jwks_file`: {0}; write a key set (RFC 7517) there")]
     Keys(String),
+    /// A revocation of the registry cannot be read. A start without it would accept what was revoked.
+    #[error("`registry`: {0}; restore the file, or run the version of the server that wrote it")]
+    Revocations(String),
     /// A listener cannot be bound to its address.
     #[error(
         "cannot listen on `{address}`: {source}; stop the process that listens there, or choose another address with `{option}` (port 0 picks a free one)"

@@ -151,7 +151,8 @@ pub(crate) struct Credentials {
 /// Reads the public keys and the revocations. The local development key signs tokens too, if there is one.
 ///
 /// # Errors
-/// A file with public keys is configured and cannot be used. An address that does not answer is asked again later.
+/// A file with public keys is configured and cannot be used, or a revocation cannot be read. An address that does not
+/// answer is asked again later.
 pub(crate) fn credentials(
     settings: &Settings,
     secrets: &Secrets,
@@ -170,7 +171,8 @@ pub(crate) fn credentials(
         Ok(()) => {}
     }
     let kept = settings.auth.max_service_life.max(settings.auth.max_life) + settings.auth.leeway * 2;
-    let revocations = Revocations::load(Arc::clone(registry), Arc::clone(&version), kept, clock.now_micros());
+    let revocations = Revocations::load(Arc::clone(registry), Arc::clone(&version), kept, clock.now_micros())
+        .map_err(|error| StartError::Revocations(error.to_string()))?;
     let revocations = Arc::new(revocations);
     let codes = login_codes(secrets);
     let mut hash_key = [0; 16];

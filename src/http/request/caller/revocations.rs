@@ -40,6 +40,11 @@ pub(crate) enum Revocation {
     },
 }
 
+/// A stored revocation that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("a stored revocation cannot be read: {0}")]
+pub(crate) struct UnreadableRevocation(#[source] serde_json::Error);
+
 /// The revocations in force.
 pub(crate) struct Revocations {
     registry: Arc<dyn Registry>,
@@ -68,15 +73,21 @@ struct SubjectRevocation {
 impl Revocations {
     /// Reads the revocations of the registry. `kept` is the life of the longest token, and `now` is in microseconds since
     /// the Unix epoch.
-    pub(crate) fn load(registry: Arc<dyn Registry>, version: Arc<CredentialVersion>, kept: Duration, now: i64) -> Self {
+    ///
+    /// # Errors
+    /// One of them cannot be read, so it cannot be enforced.
+    pub(crate) fn load(
+        registry: Arc<dyn Registry>,
+        version: Arc<CredentialVersion>,
+        kept: Duration,
+        now: i64,
+    ) -> Result<Self, UnreadableRevocation> {
         let mut table = RevocationTable::default();
         for (_, entry) in registry.list(RegistryKind::REVOCATION, now) {
-            match serde_json::from_slice(&entry.value) {
-                Ok(revocation) => table.insert(revocation, entry.expires_at.unwrap_or(i64::MAX)),
-                Err(error) => tracing::error!(%error, "a revocation could not be read and is not in force"),
-            }
+            let revocation = serde_json::from_slice(&entry.value).map_err(UnreadableRevocation)?;
+            table.insert(revocation, entry.expires_at.unwrap_or(i64::MAX));
         }
-        Self { registry, version, kept, table: RwLock::new(table), writes: Mutex::default() }
+        Ok(Self { registry, version, kept, table: RwLock::new(table), writes: Mutex::default() })
     }
 
     /// Revokes a credential. It is durable and in force when this returns. Blocks for a sync of the disk. `now` is in

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use domain::port::registry::Registry;
+use domain::port::registry::{Registry, RegistryEntry, RegistryKind};
 
 use super::tests::{DAY, KEY, NOW, claims, fixed_clock, seconds, verifier_of};
 use super::*;
@@ -46,10 +46,24 @@ fn a_revocation_ends_what_it_names_and_holds_after_a_restart() {
 }
 
 #[test]
+fn a_revocation_that_cannot_be_read_refuses_the_start() {
+    let registry = Arc::new(MemoryRegistry::default());
+    let load = || {
+        let registry: Arc<dyn Registry> = Arc::<MemoryRegistry>::clone(&registry);
+        Revocations::load(registry, Arc::new(CredentialVersion::new()), DAY, NOW * SECOND).map(drop)
+    };
+    verifier(&registry).revoke(Revocation::Token { id: "one".to_owned() }).expect("stored");
+    load().expect("the revocation is read");
+    let entry = RegistryEntry { value: br#"{"kind": "later"}"#.to_vec(), expires_at: None };
+    registry.put(RegistryKind::REVOCATION, b"x", entry).expect("stored");
+    load().expect_err("this version does not know the kind");
+}
+
+#[test]
 fn a_revocation_is_kept_for_as_long_as_a_token_may_live() {
     let registry = Arc::new(MemoryRegistry::default());
     verifier(&registry).revoke(Revocation::Token { id: "one".to_owned() }).expect("stored");
-    let kept = |now: i64| registry.list(domain::port::registry::RegistryKind::REVOCATION, now * SECOND).len();
+    let kept = |now: i64| registry.list(RegistryKind::REVOCATION, now * SECOND).len();
     let day = i64::try_from(DAY.as_secs()).expect("a day");
     assert_eq!((kept(NOW + day - 1), kept(NOW + day)), (1, 0));
     let too_long = "x".repeat(MAX_TOKEN_BYTES + 1);

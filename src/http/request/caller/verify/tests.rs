@@ -49,7 +49,8 @@ pub(super) fn verifier_of(
     let version = Arc::new(CredentialVersion::new());
     let keys = Arc::new(KeyStore::new(source, Arc::clone(&version)));
     keys.load().expect("keys");
-    let revocations = Arc::new(Revocations::load(registry, Arc::clone(&version), DAY, clock.now_micros()));
+    let revocations = Revocations::load(registry, Arc::clone(&version), DAY, clock.now_micros());
+    let revocations = Arc::new(revocations.expect("revocations"));
     let settings = config::Settings::load(&config::Sources::default()).expect("the defaults").auth;
     Verifier::new(VerifierParts { development_key, keys, revocations, version, settings, clock, hash_key: [5; 16] })
 }
