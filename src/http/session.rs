@@ -71,6 +71,7 @@ pub(super) async fn delete(context: &RequestContext, state: Data<CredentialState
     if !sessions.of_subject(&subject, now).iter().any(|stored| stored.claims.jti == id) {
         return Err(Problem::new(Code::UnknownResource, "the caller has no such session"));
     }
+    context.concerns("session", id.clone());
     context.record_write().await?;
     // It may have ended meanwhile, which is what was asked for.
     blocking(move || sessions.end(&subject, &id, now)).await?.map_err(|error| storage_failed(&error))?;

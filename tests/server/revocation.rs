@@ -1,5 +1,6 @@
 //! Revocation over the wire: it ends requests, sockets and streams, and holds after a restart.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
@@ -156,4 +157,29 @@ fn a_revocation_needs_an_operator_with_a_fresh_second_factor_and_a_reason() {
     }
     assert_eq!(request(&server, operator(), body).send(server.listen).status, 404, "not on the public listener");
     assert_eq!(request(&server, operator(), body).send(server.admin_listen).status, 201);
+}
+
+/// Returns the entries of an action in the audit log.
+fn entries(server: &TestServer, action: &str) -> Vec<Value> {
+    let files = fs::read_dir(server.data_dir.path().join("audit")).unwrap().map(|file| file.unwrap());
+    let is_segment = |name: String| name.starts_with("compliance-") && name.ends_with(".log");
+    let segments = files.filter(|file| is_segment(file.file_name().into_string().unwrap()));
+    let text: String = segments.map(|file| fs::read_to_string(file.path()).unwrap()).collect();
+    let entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    entries.filter(|entry| entry["action"] == action).collect()
+}
+
+#[test]
+fn the_audit_log_says_what_was_revoked() {
+    let server = start_server();
+    revoke(&server, &json!({"jti": "a-token"}));
+    revoke(&server, &json!({"kid": "a-key"}));
+    revoke(&server, &json!({"sub": "svc:a", "issued_until": "2026-01-01T00:00:00Z"}));
+    revoke(&server, &json!({"sub": USER}));
+    let [token, key, caller, citizen] = entries(&server, "credential.revoke").try_into().unwrap();
+    assert_eq!(token["token"], "a-token");
+    assert_eq!(key["key"], "a-key");
+    assert_eq!((&caller["caller"], &caller["issued_until"]), (&json!("svc:a"), &json!(1_767_225_600_000_000_i64)));
+    assert!(citizen["subject"].is_string() && citizen["issued_until"].is_i64(), "{citizen}");
+    assert!(!citizen.to_string().contains(USER), "a citizen is not recorded by name: {citizen}");
 }

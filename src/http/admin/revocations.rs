@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Payload};
+use domain::port::audit::AuditValue;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -38,10 +39,23 @@ pub(in crate::http) async fn post(
     let JsonObject(request) = request.map_err(|_| malformed())?;
     let now = state.access_control.verifier.now_micros();
     let revocation = request.revocation(now).ok_or_else(malformed)?;
+    describe(context, &revocation);
     context.record_write().await?;
     let (verifier, answer) = (Arc::clone(&state.access_control.verifier), json!(&revocation));
     blocking(move || verifier.revoke(revocation)).await?.map_err(|error| storage_failed(&error))?;
     Ok(HttpResponse::Created().json(answer))
+}
+
+/// Notes what is revoked, for the entry of the call.
+fn describe(context: &RequestContext, revocation: &Revocation) {
+    match revocation {
+        Revocation::Token { id } => context.concerns("token", id.clone()),
+        Revocation::Key { id } => context.concerns("key", id.clone()),
+        Revocation::Subject { subject, issued_until } => {
+            context.concerns("caller", subject.clone());
+            context.note("issued_until", AuditValue::Integer(*issued_until));
+        }
+    }
 }
 
 fn malformed() -> Problem {

@@ -102,14 +102,19 @@ impl RequestContext {
         self.disclosed.set(leaves);
     }
 
-    /// Notes what a call of an operator is about, for its entry: a caller, a network, or a setting. A citizen is recorded as
+    /// Notes what a call is about, for its entry: a caller, a credential, a network, or a setting. A citizen is recorded as
     /// the subject of the entry and not by name.
     pub(crate) fn concerns(&self, name: &'static str, what: impl Into<Cow<'static, str>>) {
         let what = what.into();
         match UserId::parse(&what) {
             Ok(citizen) => self.user.set(Some(citizen)),
-            Err(_) => self.details.borrow_mut().push(AuditMember { name, value: AuditValue::Text(what) }),
+            Err(_) => self.note(name, AuditValue::Text(what)),
         }
+    }
+
+    /// Adds a member to the entry of the call.
+    pub(crate) fn note(&self, name: &'static str, value: AuditValue) {
+        self.details.borrow_mut().push(AuditMember { name, value });
     }
 
     /// Records a change before it is committed. Handlers whose rule is [`AuditRule::Write`] call this, and commit nothing
