@@ -246,11 +246,13 @@ static ADMIN: [Route; 10] = [
         access: Access::Callers(
             Requirements::new(
                 Callers::WithScope(&[Role::Admin], Scope::Operate),
-                LimitClass::Auth,
+                LimitClass::Write,
                 AuditRule::Write("credential.revoke"),
             )
             .with_reason()
-            .with_fresh_second_factor(),
+            .with_fresh_second_factor()
+            // In an incident one operator revokes many.
+            .uncounted(),
             |admission| admission.to(admin::revocations::post),
         ),
         summary: Some("revokes a token, the tokens of a subject, or a key"),

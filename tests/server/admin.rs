@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::http::{Request, Response};
 use crate::test_server::{TestServer, USER, eventually, profile_path, start_on};
-use crate::token::Token;
+use crate::token::{Token, now};
 
 /// Starts a server with the default limits.
 fn start() -> TestServer {
@@ -82,6 +82,17 @@ fn counts_of_a_caller_or_an_address_can_be_reset() {
     while wrong() == 401 {}
     assert_eq!(call(&server, "POST", "/admin/limits/reset", &json!({"address": "127.0.0.1"})).status, 204);
     assert_eq!(wrong(), 401);
+}
+
+#[test]
+fn no_limit_stops_the_revocations_of_an_operator() {
+    let server = start();
+    let operator = server.sign(operator().with("amr", json!(["mfa"])).with("auth_time", now()));
+    for number in 0..60 {
+        let request = Request::new("POST", "/admin/revocations").bearer(&operator).header("x-access-reason", "a theft");
+        let body = json!({"jti": format!("stolen-{number}")}).to_string();
+        assert_eq!(request.body("application/json", body).send(server.admin_listen).status, 201, "{number}");
+    }
 }
 
 #[test]

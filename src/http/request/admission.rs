@@ -15,6 +15,7 @@ use super::access_control::{AccessControl, Authenticated};
 use super::caller::{Caller, Role};
 use super::context::{Admitted, RequestContext};
 use super::justification::Justification;
+use super::limits::Allowance;
 use super::requirements::{AuditRule, Callers, Requirements};
 use crate::http::problem::{Code, Problem};
 use crate::http::request_id::RequestIds;
@@ -57,7 +58,10 @@ impl Admission {
     async fn admit(self, request: HttpRequest) -> Result<RequestContext, Problem> {
         let Self { control, ids, requirements } = self;
         let Authenticated { caller, justification } = control.authenticate(&request, requirements).await?;
-        let allowance = control.limits.count(&caller, requirements.limit, &request);
+        let allowance = match requirements.limit {
+            Some(class) => control.limits.count(&caller, class, &request),
+            None => Ok(Allowance::UNCOUNTED),
+        };
         let allowance = allowance.inspect_err(|_| control.recorder.limit_reached(&caller))?;
         let user = check_callers(&requirements.callers, &caller, &request)?;
         if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(&caller) {

@@ -9,8 +9,8 @@ use super::limits::LimitClass;
 pub(crate) struct Requirements {
     /// Who is admitted.
     pub(crate) callers: Callers,
-    /// The class of rate limits that counts the calls.
-    pub(crate) limit: LimitClass,
+    /// The class of rate limits that counts the calls; `None` if they are not counted.
+    pub(crate) limit: Option<LimitClass>,
     /// What is recorded in the audit log.
     pub(crate) audit: AuditRule,
     /// Whether an administrator must give a reason although the call is neither a read nor a subscription.
@@ -55,6 +55,7 @@ pub(crate) enum AuditRule {
 impl Requirements {
     /// Returns the requirements of an operation that admits `callers`, without those that only few operations have.
     pub(crate) const fn new(callers: Callers, limit: LimitClass, audit: AuditRule) -> Self {
+        let limit = Some(limit);
         Self { callers, limit, audit, reason: false, opens_socket: false, fresh_second_factor: false }
     }
 
@@ -71,6 +72,11 @@ impl Requirements {
     /// Returns the requirements of an operation that destroys something or takes much away.
     pub(crate) const fn with_fresh_second_factor(self) -> Self {
         Self { fresh_second_factor: true, ..self }
+    }
+
+    /// Returns the requirements of an operation that no rate limit may stop.
+    pub(crate) const fn uncounted(self) -> Self {
+        Self { limit: None, ..self }
     }
 
     /// Whether an administrator must give a reason (`X-Access-Reason`).

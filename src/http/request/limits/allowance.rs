@@ -25,7 +25,7 @@ struct Counted {
 
 impl Allowance {
     /// The allowance of a call that no limit counts.
-    pub(super) const UNCOUNTED: Self = Self(None);
+    pub(crate) const UNCOUNTED: Self = Self(None);
 
     /// Returns the allowance of a counted call. `policy` is the ready header of its class.
     pub(super) fn new(policy: Option<&HeaderValue>, allowed: Allowed) -> Self {
