@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::handler_states;
 use crate::http::request::caller::KeyStore;
 use crate::http::transport::descriptors;
-use crate::http::{RepeatedEntries, Routes, SPOOL_FILES, ServiceReads};
+use crate::http::{Routes, SPOOL_FILES, ServiceReads};
 use crate::json_text;
 use crate::listeners::Listeners;
 use crate::process;
@@ -45,7 +45,6 @@ pub struct Application {
 struct AuditParts {
     log: Arc<AuditStore>,
     service_reads: Arc<ServiceReads>,
-    repeats: Arc<RepeatedEntries>,
 }
 
 /// The line that announces that the server is ready.
@@ -77,8 +76,8 @@ impl Application {
         // The store is open by now, so its files are counted among the open ones.
         let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
-        let Components { profiles, closer, audit, service_reads, repeats, .. } = components;
-        let audit = AuditParts { log: audit, service_reads, repeats };
+        let Components { profiles, closer, audit, service_reads, .. } = components;
+        let audit = AuditParts { log: audit, service_reads };
         let keys = credentials.keys;
         Ok(Self { listeners, signals, stop, profiles, closer, audit, upkeep, keys })
     }
@@ -203,7 +202,6 @@ impl RunningServer {
 async fn close_store(audit: AuditParts, closer: Closer) {
     let close = move || {
         audit.service_reads.finish();
-        audit.repeats.finish();
         audit.log.close();
         closer.close()
     };

@@ -37,7 +37,6 @@ impl Upkeep {
             self.shared.limits.upkeep();
             let now = self.clock.now_micros();
             self.shared.service_reads.tick(now);
-            self.shared.repeats.tick(now);
             self.shared.operations.upkeep(&self.prometheus);
         }
     }

@@ -20,12 +20,12 @@ use store::audit::{self, AuditKeys, AuditStore};
 use store::{Closer, MasterKey};
 
 use crate::http::OperationsHistory;
+use crate::http::ServiceReads;
 use crate::http::request::caller::{
     CredentialVersion, KeySource, KeyStore, LoginCodes, Revocations, Sessions, Verifier, VerifierParts,
 };
 use crate::http::request::limits::{LimitParts, Limits, TrustedProxies};
 use crate::http::request::tickets::Tickets;
-use crate::http::{RepeatedEntries, ServiceReads};
 use crate::options;
 use crate::reload::Reloader;
 use crate::shared_parts::SharedParts;
@@ -54,8 +54,6 @@ pub(crate) struct Components {
     pub(crate) audit: Arc<AuditStore>,
     /// Counts the reads of services for the audit log.
     pub(crate) service_reads: Arc<ServiceReads>,
-    /// Counts refusals for the audit log.
-    pub(crate) repeats: Arc<RepeatedEntries>,
 }
 
 /// Opens the store and starts the actors on it. The store's key of the hash of user ids in the log is set in `log_key`.
@@ -99,7 +97,6 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         closer: store.closer,
         registry: store.registry,
         service_reads: ServiceReads::new(audit.clone(), wall_clock().now_micros()),
-        repeats: RepeatedEntries::new(audit.clone(), wall_clock().now_micros()),
         audit,
     })
 }
@@ -214,7 +211,6 @@ pub(crate) fn shared_parts(settings: &Settings, components: &Components) -> Resu
         reloader: Arc::new(Reloader::new(&settings.data_dir, profiles, policy, Arc::clone(&limits))),
         operations: Arc::new(OperationsHistory::new()),
         service_reads: Arc::clone(&components.service_reads),
-        repeats: Arc::clone(&components.repeats),
         limits,
     })
 }

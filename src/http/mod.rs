@@ -29,7 +29,7 @@ mod session;
 pub(crate) mod transport;
 
 pub(crate) use admin::AdminState;
-pub(crate) use audit::{AuditState, RepeatedEntries, ServiceReads};
+pub(crate) use audit::{AuditState, ServiceReads};
 pub(crate) use consent::ConsentState;
 pub(crate) use credential_state::CredentialState;
 pub(crate) use events::EventsState;

@@ -340,9 +340,7 @@ fn a_change_of_the_table_is_picked_up_without_a_restart() {
     crate::test_server::eventually("the new table holds", || read().json().get("family").is_some());
     assert_ne!(read().header("etag"), before);
     std::fs::write(server.data_dir.path().join("access.toml"), "[self]").unwrap();
-    crate::test_server::eventually("the fault is reported", || {
-        server.log().contains("the access table in use is kept")
-    });
+    crate::test_server::eventually("the fault is reported", || server.log().contains("the table in use is kept"));
     assert!(read().json().get("family").is_some());
 
     // Removing the file does not restore the access that it had withdrawn.

@@ -5,12 +5,10 @@ mod cursor;
 mod entries;
 mod parameters;
 mod proofs;
-mod repeats;
 mod service_reads;
 mod state;
 
 pub(super) use entries::{access_log, get};
 pub(super) use proofs::{consistency, inclusion, tree_head};
-pub(crate) use repeats::{RepeatedCaller, RepeatedEntries};
 pub(crate) use service_reads::ServiceReads;
 pub(crate) use state::AuditState;

@@ -55,7 +55,6 @@ impl AccessControl {
 
     /// Counts a request without an accepted credential. Returns the problem that answers it.
     pub(crate) fn count_failure(&self, request: &HttpRequest, problem: Problem) -> Problem {
-        self.recorder.unauthenticated(request.peer_addr().map(|peer| peer.ip()));
         self.limits.count_failure(request, problem)
     }
 

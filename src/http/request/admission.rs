@@ -59,10 +59,9 @@ impl Admission {
         let Self { control, ids, requirements } = self;
         let Authenticated { caller, justification } = control.authenticate(&request, requirements).await?;
         let allowance = match requirements.limit {
-            Some(class) => control.limits.count(&caller, class, &request),
-            None => Ok(Allowance::UNCOUNTED),
+            Some(class) => control.limits.count(&caller, class, &request)?,
+            None => Allowance::UNCOUNTED,
         };
-        let allowance = allowance.inspect_err(|_| control.recorder.limit_reached(&caller))?;
         let user = check_callers(&requirements.callers, &caller, &request)?;
         if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(&caller) {
             return Err(Problem::new(

@@ -1,6 +1,5 @@
 //! Records what callers do.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::access::Viewer;
@@ -10,7 +9,7 @@ use domain::table::LeafSet;
 
 use super::caller::{Caller, Claims, Role};
 use super::justification::Justification;
-use crate::http::audit::{RepeatedCaller, RepeatedEntries, ServiceReads};
+use crate::http::audit::ServiceReads;
 use crate::http::problem::{Code, Problem};
 
 /// What happened, for one entry of the audit log.
@@ -34,29 +33,17 @@ pub(crate) struct AccessEntry<'a> {
 pub(crate) struct AccessRecorder {
     log: Arc<dyn AuditLog>,
     service_reads: Arc<ServiceReads>,
-    repeats: Arc<RepeatedEntries>,
 }
 
 impl AccessRecorder {
     /// Returns a recorder that writes to `log`.
-    pub(crate) fn new(log: Arc<dyn AuditLog>, service_reads: Arc<ServiceReads>, repeats: Arc<RepeatedEntries>) -> Self {
-        Self { log, service_reads, repeats }
+    pub(crate) fn new(log: Arc<dyn AuditLog>, service_reads: Arc<ServiceReads>) -> Self {
+        Self { log, service_reads }
     }
 
     /// Counts a read by a service, which needs no entry of its own if it is not the first of its hour.
     pub(super) fn count_read(&self, caller: &Caller, action: &'static str, user: &UserId, leaves: LeafSet) {
         self.service_reads.record(caller.account.subject(), action, user, leaves);
-    }
-
-    /// Records that a client was refused whose credentials were not accepted: once a minute for each address.
-    pub(super) fn unauthenticated(&self, address: Option<IpAddr>) {
-        let caller = address.map_or(RepeatedCaller::Known(AuditActor::Anonymous), RepeatedCaller::Address);
-        self.repeats.record("authentication.failed", caller);
-    }
-
-    /// Records that a caller has reached a limit: once a minute for each caller.
-    pub(super) fn limit_reached(&self, caller: &Caller) {
-        self.repeats.record("limit.reached", RepeatedCaller::Known(actor(caller)));
     }
 
     /// Records an access of a person or agent. The entry is durable when this returns.
