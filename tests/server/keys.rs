@@ -88,6 +88,10 @@ fn a_change_of_the_file_is_picked_up() {
     fs::write(dir.path().join("keys.json"), "{").unwrap();
     eventually("the fault is reported", || server.log().contains("the keys in use are kept"));
     assert_eq!(read(&server, &second).status, 200);
+    // A set without keys takes all away.
+    fs::write(dir.path().join("keys.json"), r#"{"keys": []}"#).unwrap();
+    eventually("no key is accepted", || read(&server, &second).status == 401);
+    assert!(server.log().contains("the key set has no key that can be used"));
 }
 
 #[test]

@@ -58,10 +58,11 @@ struct RawSet {
 }
 
 impl KeySet {
-    /// Reads a key set. Keys of other kinds or for other uses are left out, as RFC 7517, section 5, has it.
+    /// Reads a key set. Keys of other kinds or for other uses are left out, as RFC 7517, section 5, has it, so no key may be
+    /// left.
     ///
     /// # Errors
-    /// The set is malformed or ambiguous, or no key is left.
+    /// The set is malformed or ambiguous.
     pub(super) fn parse(text: &[u8]) -> Result<Self, KeySetError> {
         let raw: RawSet = serde_json::from_slice(text).map_err(KeySetError::Malformed)?;
         if raw.keys.len() > MAX_KEYS {
@@ -73,7 +74,12 @@ impl KeySet {
                 return Err(KeySetError::Ambiguous(Arc::clone(&key.name.id)));
             }
         }
-        if keys.is_empty() { Err(KeySetError::Empty) } else { Ok(Self(keys)) }
+        Ok(Self(keys))
+    }
+
+    /// Whether there is no key.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns the key of a token with this `kid`. A token without one belongs to the only key of its set.

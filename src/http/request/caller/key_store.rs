@@ -31,6 +31,15 @@ struct LastRead {
     fault: Option<String>,
 }
 
+/// What becomes of a key set without a key that can be used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Emptiness {
+    /// It is an error. The server does not start with it.
+    Refused,
+    /// It is taken into use: whoever removes all keys wants their tokens refused.
+    Accepted,
+}
+
 /// Why there is no key set.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyStoreError {
@@ -52,10 +61,10 @@ impl KeyStore {
     /// Reads the keys before the server starts. Blocks.
     ///
     /// # Errors
-    /// They cannot be read or used.
+    /// They cannot be read or used, or there is none.
     pub(crate) fn load(&self) -> Result<(), KeyStoreError> {
         match &self.source {
-            Some(source) => self.install(source.read()),
+            Some(source) => self.install(source.read(), Emptiness::Refused),
             None => Ok(()),
         }
     }
@@ -94,7 +103,7 @@ impl KeyStore {
     async fn refresh(&self) {
         let Some(source) = self.source.clone() else { return };
         let Ok(read) = tokio::task::spawn_blocking(move || source.read()).await else { return };
-        if let Err(error) = self.install(read) {
+        if let Err(error) = self.install(read, Emptiness::Accepted) {
             let fault = error.to_string();
             if self.last.lock().fault.replace(fault.clone()).is_none_or(|known| known != fault) {
                 let cause: &dyn std::error::Error = &error;
@@ -104,12 +113,18 @@ impl KeyStore {
     }
 
     /// Takes a key set into use, if it has changed.
-    fn install(&self, read: Result<Vec<u8>, KeySourceError>) -> Result<(), KeyStoreError> {
+    fn install(&self, read: Result<Vec<u8>, KeySourceError>, emptiness: Emptiness) -> Result<(), KeyStoreError> {
         let text = read?;
         if self.last.lock().text == text {
             return Ok(());
         }
         let keys = KeySet::parse(&text)?;
+        if keys.is_empty() {
+            if emptiness == Emptiness::Refused {
+                return Err(KeySetError::Empty.into());
+            }
+            tracing::error!("the key set has no key that can be used: tokens that need one are refused");
+        }
         let before = self.keys.load_full();
         let removes_keys = !keys.contains_all(&before);
         self.keys.store(Arc::new(keys));
