@@ -21,8 +21,15 @@ pub(crate) struct KeyStore {
     version: Arc<CredentialVersion>,
     /// What was read last, to find changes and to report a fault once.
     last: Mutex<LastRead>,
-    /// When the set was last read because of an unknown key. Locked while it is read.
-    unknown_key_read: tokio::sync::Mutex<Option<Instant>>,
+    /// Locked while the set is read and taken into use: of two reads at the same time the older could come last and bring
+    /// back a key that was removed.
+    reads: tokio::sync::Mutex<Reads>,
+}
+
+#[derive(Default)]
+struct Reads {
+    /// When the set was last read because of an unknown key.
+    unknown_key_at: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -54,8 +61,8 @@ pub(crate) enum KeyStoreError {
 impl KeyStore {
     /// Returns a store without keys; [`Self::load`] reads them.
     pub(crate) fn new(source: Option<KeySource>, version: Arc<CredentialVersion>) -> Self {
-        let unknown_key_read = tokio::sync::Mutex::new(None);
-        Self { source, keys: ArcSwap::default(), version, last: Mutex::default(), unknown_key_read }
+        let (keys, last, reads) = (ArcSwap::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self { source, keys, version, last, reads }
     }
 
     /// Reads the keys before the server starts. Blocks.
@@ -84,23 +91,24 @@ impl KeyStore {
         let Some(source) = &self.source else { return std::future::pending().await };
         loop {
             tokio::time::sleep(source.interval()).await;
-            self.refresh().await;
+            self.refresh(&mut *self.reads.lock().await).await;
         }
     }
 
     /// Reads the keys again because a token names one that is unknown. Several requests share a read, and it is not
     /// repeated for a while.
     pub(super) async fn refresh_for_unknown_key(&self) {
-        let mut read_at = self.unknown_key_read.lock().await;
-        if read_at.is_none_or(|at| at.elapsed() >= UNKNOWN_KEY_INTERVAL) {
+        let mut reads = self.reads.lock().await;
+        if reads.unknown_key_at.is_none_or(|at| at.elapsed() >= UNKNOWN_KEY_INTERVAL) {
             // Set before the read: a client that goes away during it must not cause the next one.
-            *read_at = Some(Instant::now());
-            self.refresh().await;
+            reads.unknown_key_at = Some(Instant::now());
+            self.refresh(&mut reads).await;
         }
     }
 
-    /// Reads the keys again. If that fails, the keys in use stay, and the fault is logged once.
-    async fn refresh(&self) {
+    /// Reads the keys again. If that fails, the keys in use stay, and the fault is logged once. The caller has locked
+    /// `reads`, so one read at a time is taken into use.
+    async fn refresh(&self, _reads: &mut Reads) {
         let Some(source) = self.source.clone() else { return };
         let Ok(read) = tokio::task::spawn_blocking(move || source.read()).await else { return };
         if let Err(error) = self.install(read, Emptiness::Accepted) {
