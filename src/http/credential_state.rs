@@ -13,8 +13,10 @@ use super::request::body::{self, BodyLimits, RequestBody};
 use super::request::headers;
 use super::request::in_flight::{InFlight, Purpose};
 
-/// Maximum size of a body, in bytes.
+/// Maximum size of the body of an operator, in bytes.
 const MAX_BODY: usize = 16 * 1024;
+/// Maximum size of a body with a one-time code, in bytes. Codes have at most 4 KiB.
+const MAX_LOGIN_BODY: usize = 5 * 1024;
 
 /// State of `/api/v2/session` and `/admin/revocations`.
 pub(crate) struct CredentialState {
@@ -28,23 +30,38 @@ pub(crate) struct CredentialState {
 }
 
 impl CredentialState {
-    /// Reads a body of JSON.
+    /// Reads a body of JSON of an operator.
     ///
     /// # Errors
     /// The body is of another type, or breaks a limit.
     pub(super) async fn read_json(&self, headers: &HeaderMap, payload: Payload) -> Result<RequestBody, Problem> {
+        self.read(headers, payload, self.limits(MAX_BODY, "the body has at most 16 KiB", Purpose::CitizenWrite)).await
+    }
+
+    /// Reads a body of JSON with a one-time code. Anyone can send one, so it takes nothing of the memory that is kept for
+    /// citizens' writes.
+    ///
+    /// # Errors
+    /// As [`Self::read_json`].
+    pub(super) async fn read_login(&self, headers: &HeaderMap, payload: Payload) -> Result<RequestBody, Problem> {
+        self.read(headers, payload, self.limits(MAX_LOGIN_BODY, "the body has at most 5 KiB", Purpose::Feed)).await
+    }
+
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        payload: Payload,
+        limits: BodyLimits<'_>,
+    ) -> Result<RequestBody, Problem> {
         if !headers::content_type(headers)?.is("application/json") {
             return Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/json"));
         }
-        let limits = BodyLimits {
-            size: MAX_BODY,
-            advice: "the body has at most 16 KiB",
-            deadline: Instant::now() + self.request_timeout,
-            pause: self.body_timeout,
-            in_flight: &self.in_flight,
-            purpose: Purpose::CitizenWrite,
-        };
         body::read(headers, payload, limits).await
+    }
+
+    fn limits(&self, size: usize, advice: &'static str, purpose: Purpose) -> BodyLimits<'_> {
+        let deadline = Instant::now() + self.request_timeout;
+        BodyLimits { size, advice, deadline, pause: self.body_timeout, in_flight: &self.in_flight, purpose }
     }
 }
 

@@ -84,7 +84,7 @@ pub(super) async fn delete(context: &RequestContext, state: Data<CredentialState
 }
 
 async fn read_code(state: &CredentialState, headers: &HeaderMap, payload: Payload) -> Result<String, Problem> {
-    let body = state.read_json(headers, payload).await?;
+    let body = state.read_login(headers, payload).await?;
     let login: Result<JsonObject<Login>, _> = serde_json::from_slice(&body);
     login
         .map(|JsonObject(login)| login.code)

@@ -162,6 +162,7 @@ fn codes_and_tokens_are_not_accepted_as_each_other() {
         let answer = server.send(Request::new("POST", PATH).body("application/json", body));
         assert_eq!(answer.problem(), "malformed-body", "{body}");
     }
+    assert_eq!(begin(&server, &"x".repeat(6 * 1024)).problem(), "too-large");
     let form =
         server.send(Request::new("POST", PATH).body("application/x-www-form-urlencoded", format!("code={code}")));
     assert_eq!(form.problem(), "unsupported-media-type", "a form of another site cannot log in");
