@@ -34,12 +34,16 @@ pub(crate) struct ServiceReads {
     parts: [Mutex<CountTable>; PARTS],
     /// The present hour since the Unix epoch, so that a read needs no clock.
     hour: AtomicI64,
+    /// The hour before which counts were recorded, so that the tables are searched once an hour.
+    recorded_before: AtomicI64,
 }
 
 /// The counts of one worker.
 struct WorkerReads {
     shared: Arc<ServiceReads>,
     table: CountTable,
+    /// The hour before which counts were passed on. Later reads on this thread are of this hour or a later one.
+    passed_before: i64,
 }
 
 thread_local! {
@@ -50,7 +54,8 @@ impl ServiceReads {
     /// Returns empty counts at a time in microseconds since the Unix epoch.
     pub(crate) fn new(log: Arc<dyn AuditLog>, now: i64) -> Arc<Self> {
         let parts = std::array::from_fn(|_| Mutex::new(CountTable::new(PART_PLACES)));
-        Arc::new(Self { log, parts, hour: AtomicI64::new(now.div_euclid(MICROS_PER_HOUR)) })
+        let hour = AtomicI64::new(now.div_euclid(MICROS_PER_HOUR));
+        Arc::new(Self { log, parts, hour, recorded_before: AtomicI64::new(i64::MIN) })
     }
 
     /// Counts a read of `user` by the service `subject`, which `leaves` were disclosed to. Called on a worker's thread.
@@ -60,7 +65,8 @@ impl ServiceReads {
             let worker = match worker {
                 Some(worker) if Arc::ptr_eq(&worker.shared, self) => worker,
                 other => {
-                    other.insert(WorkerReads { shared: Arc::clone(self), table: CountTable::local(WORKER_PLACES) })
+                    let (shared, table) = (Arc::clone(self), CountTable::local(WORKER_PLACES));
+                    other.insert(WorkerReads { shared, table, passed_before: i64::MIN })
                 }
             };
             if worker.table.count(hour, subject, action, user, leaves) {
@@ -135,6 +141,10 @@ impl ServiceReads {
     }
 
     fn record_before(&self, hour: i64) {
+        // What a late worker adds for an hour that was recorded is recorded with the next one.
+        if self.recorded_before.swap(hour, Ordering::Relaxed) == hour {
+            return;
+        }
         for part in &self.parts {
             let ended = part.lock().take_before(hour);
             ended.into_iter().for_each(|(key, counted)| self.record_count(&key, counted));
@@ -150,6 +160,9 @@ fn entry(key: &ReadKey, leaves: LeafSet) -> AuditEntry {
 
 impl WorkerReads {
     fn pass_on(&mut self, hour: i64) {
+        if std::mem::replace(&mut self.passed_before, hour) == hour {
+            return;
+        }
         for (key, counted) in self.table.take_before(hour) {
             self.shared.add(key, counted.reads, counted.leaves);
         }
