@@ -95,6 +95,25 @@ pub(crate) fn master() -> MasterKey {
     MasterKey::new(1, [0x42; 32])
 }
 
+/// Folds as [`KeepAll`] does, after `look` was called with the frames of each replay.
+pub(crate) struct KeepAllAfter<F>(pub(crate) F);
+
+impl<F: Fn(&[Record]) -> Result<(), StoreError> + Send + Sync> Fold for KeepAllAfter<F> {
+    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
+        (self.0)(frames)?;
+        KeepAll.replay(state, frames)
+    }
+
+    fn keep_history(
+        &self,
+        state: &[u8],
+        newest_block: Option<SideRecord>,
+        frames: &[Record],
+    ) -> Result<SideChanges, StoreError> {
+        KeepAll.keep_history(state, newest_block, frames)
+    }
+}
+
 /// Options for tests: small segments, and a checkpoint only when the test asks.
 pub(crate) fn options(dir: &Path) -> StoreOptions {
     let mut options = StoreOptions::new(dir);

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::journal::{OutOfSequence, Record};
-use domain::port::store::{Fold, SideChanges, SideRecord, StoreError};
+use domain::port::store::StoreError;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{Store, StoreOptions};
 
 use crate::kit;
 use crate::kit::{
-    BLOCK_FRAMES, KeepAll, Loaded, SeededEntropy, append_one, check_history, close, frames, join, load_history, master,
-    open, options, record, seed, split, try_load, try_open, user,
+    BLOCK_FRAMES, KeepAllAfter, Loaded, SeededEntropy, append_one, check_history, close, frames, join, load_history,
+    master, open, options, record, seed, split, try_load, try_open, user,
 };
 
 #[test]
@@ -181,22 +181,9 @@ fn how_much_is_in_no_checkpoint_is_known_over_restarts() {
 }
 
 /// Takes a while for each user.
-struct SlowFold;
-
-impl Fold for SlowFold {
-    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
-        std::thread::sleep(Duration::from_micros(500));
-        KeepAll.replay(state, frames)
-    }
-
-    fn keep_history(
-        &self,
-        state: &[u8],
-        newest_block: Option<SideRecord>,
-        frames: &[Record],
-    ) -> Result<SideChanges, StoreError> {
-        KeepAll.keep_history(state, newest_block, frames)
-    }
+fn take_a_while(_: &[Record]) -> Result<(), StoreError> {
+    std::thread::sleep(Duration::from_micros(500));
+    Ok(())
 }
 
 #[test]
@@ -206,8 +193,9 @@ fn a_stop_without_time_leaves_users_to_the_next_start() {
     // No time, time for some users, and time for all.
     for (sequence, millis) in (1..).zip([0, 60, 120, 0, 60_000]) {
         let options = StoreOptions { checkpoint_stop: Duration::from_millis(millis), ..options(dir.path()) };
-        let mut store = store::open(options, &master(), Arc::new(SlowFold), SeededEntropy::new(sequence))
-            .expect("the store opens after any stop");
+        let mut store =
+            store::open(options, &master(), Arc::new(KeepAllAfter(take_a_while)), SeededEntropy::new(sequence))
+                .expect("the store opens after any stop");
         // A user who is new in each run: no slot is given out twice.
         let numbers = (0..USERS).chain([USERS + sequence as usize]);
         let first = |number: usize| if number < USERS { sequence } else { 1 };

@@ -8,34 +8,13 @@ use std::sync::{Arc, Mutex};
 use domain::id::UserId;
 use domain::port::journal::Record;
 use domain::port::memory::{CommittedState, CommittedStates};
-use domain::port::store::{Fold, SideChanges, SideRecord, StoreError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::Store;
 
-use crate::kit::{KeepAll, SeededEntropy, join, load_history, master, open, options, record, seed, user};
+use crate::kit::{KeepAllAfter, SeededEntropy, join, load_history, master, open, options, record, seed, user};
 
 const USERS: usize = 12;
-
-/// Counts the frames that are replayed.
-#[derive(Default)]
-struct CountingFold(AtomicUsize);
-
-impl Fold for CountingFold {
-    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
-        self.0.fetch_add(frames.len(), Ordering::Relaxed);
-        KeepAll.replay(state, frames)
-    }
-
-    fn keep_history(
-        &self,
-        state: &[u8],
-        newest_block: Option<SideRecord>,
-        frames: &[Record],
-    ) -> Result<SideChanges, StoreError> {
-        KeepAll.keep_history(state, newest_block, frames)
-    }
-}
 
 /// The states that memory is said to hold.
 #[derive(Default)]
@@ -60,8 +39,14 @@ impl CommittedStates for Memory {
     }
 }
 
-fn open_with(dir: &Path, fold: &Arc<CountingFold>, memory: &Arc<Memory>) -> Store {
-    let store = store::open(options(dir), &master(), fold.clone(), SeededEntropy::new(1)).expect("the store opens");
+fn open_with(dir: &Path, replayed: &Arc<AtomicUsize>, memory: &Arc<Memory>) -> Store {
+    let replayed = replayed.clone();
+    let count = move |frames: &[Record]| {
+        replayed.fetch_add(frames.len(), Ordering::Relaxed);
+        Ok(())
+    };
+    let store = store::open(options(dir), &master(), Arc::new(KeepAllAfter(count)), SeededEntropy::new(1))
+        .expect("the store opens");
     store.closer.use_committed_states(memory.clone());
     store
 }
@@ -83,7 +68,7 @@ fn assert_same(one: &Store, other: &Store) {
 fn states_from_memory_at_any_sequence_give_the_store_that_replays_give() {
     let mut random = StdRng::seed_from_u64(seed());
     let (dir, replayed_dir) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
-    let (fold, memory) = (Arc::new(CountingFold::default()), Arc::new(Memory::default()));
+    let (fold, memory) = (Arc::new(AtomicUsize::default()), Arc::new(Memory::default()));
     let mut store = open_with(dir.path(), &fold, &memory);
     let mut replayed = open(replayed_dir.path());
     let mut all = vec![Vec::<Vec<u8>>::new(); USERS];
@@ -119,7 +104,7 @@ fn states_from_memory_at_any_sequence_give_the_store_that_replays_give() {
             (store, replayed) = (open_with(dir.path(), &fold, &memory), open(replayed_dir.path()));
         }
     }
-    let counted = fold.0.load(Ordering::Relaxed);
+    let counted = fold.load(Ordering::Relaxed);
     // How many depends on the seed: a user whom memory has forgotten is replayed from its last checkpoint on.
     assert!(counted > 0 && counted < appended, "{counted} of {appended} frames were replayed");
 }
@@ -127,7 +112,7 @@ fn states_from_memory_at_any_sequence_give_the_store_that_replays_give() {
 #[test]
 fn nothing_is_replayed_if_memory_holds_every_head() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (fold, memory) = (Arc::new(CountingFold::default()), Arc::new(Memory::default()));
+    let (fold, memory) = (Arc::new(AtomicUsize::default()), Arc::new(Memory::default()));
     let mut store = open_with(dir.path(), &fold, &memory);
     for sequence in 1..=6 {
         for number in 0..USERS {
@@ -136,18 +121,18 @@ fn nothing_is_replayed_if_memory_holds_every_head() {
         }
         store.closer.checkpoint().expect("a checkpoint");
     }
-    assert_eq!(fold.0.load(Ordering::Relaxed), 0);
+    assert_eq!(fold.load(Ordering::Relaxed), 0);
     // The last checkpoint of a stop takes them, too.
     store.journal.append(&[record(1, 7, vec![7])]).expect("taken")[0].expect("in sequence");
     memory.hold(1, 1, &vec![vec![7]; 7], 7);
     store.closer.close().expect("the last checkpoint");
-    assert_eq!(fold.0.load(Ordering::Relaxed), 0);
+    assert_eq!(fold.load(Ordering::Relaxed), 0);
 }
 
 #[test]
 fn a_state_that_is_newer_than_the_frames_that_were_found_is_not_used() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (fold, memory) = (Arc::new(CountingFold::default()), Arc::new(Memory::default()));
+    let (fold, memory) = (Arc::new(AtomicUsize::default()), Arc::new(Memory::default()));
     let mut store = open_with(dir.path(), &fold, &memory);
     store.journal.append(&[record(1, 1, vec![7])]).expect("taken")[0].expect("in sequence");
     // The user got another frame after the checkpoint had looked, and memory knows already.

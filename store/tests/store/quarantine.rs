@@ -15,27 +15,14 @@ use store::{Store, StoreHealth};
 use crate::kit;
 use crate::kit::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES, WRAPPED_KEY_BYTE_AT};
 use crate::kit::{
-    BLOCK_FRAMES, KeepAll, SeededEntropy, append_one, frames, join, load_history, master, open, options, record, split,
-    try_load,
+    BLOCK_FRAMES, KeepAll, KeepAllAfter, SeededEntropy, append_one, frames, join, load_history, master, open, options,
+    record, split, try_load,
 };
 
 /// Panics at the frame `panic`.
-struct PanickingFold;
-
-impl Fold for PanickingFold {
-    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
-        assert!(!frames.iter().any(|record| record.body == b"panic"), "injected");
-        KeepAll.replay(state, frames)
-    }
-
-    fn keep_history(
-        &self,
-        state: &[u8],
-        newest_block: Option<SideRecord>,
-        frames: &[Record],
-    ) -> Result<SideChanges, StoreError> {
-        KeepAll.keep_history(state, newest_block, frames)
-    }
+fn panic_at_a_frame(frames: &[Record]) -> Result<(), StoreError> {
+    assert!(!frames.iter().any(|record| record.body == b"panic"), "injected");
+    Ok(())
 }
 
 #[track_caller]
@@ -49,7 +36,8 @@ fn a_checkpoint_puts_a_damaged_user_into_quarantine_and_continues() {
     let dir = tempfile::tempdir().expect("a directory");
     let segments = || kit::segments(dir.path());
     let mut store =
-        store::open(options(dir.path()), &master(), Arc::new(PanickingFold), SeededEntropy::new(1)).expect("opens");
+        store::open(options(dir.path()), &master(), Arc::new(KeepAllAfter(panic_at_a_frame)), SeededEntropy::new(1))
+            .expect("opens");
     for number in 0..4 {
         append_one(&mut store, number, 1, vec![7; 200]);
     }
@@ -82,31 +70,20 @@ fn a_checkpoint_puts_a_damaged_user_into_quarantine_and_continues() {
 }
 
 /// Refuses records of other kinds than changes, as the domain does.
-struct FoldOfChanges;
-
-impl Fold for FoldOfChanges {
-    fn replay(&self, state: Option<&[u8]>, frames: &[Record]) -> Result<Vec<u8>, StoreError> {
-        if frames.iter().any(|record| record.kind != RecordKind::CHANGE) {
-            return Err(StoreError::Damaged { what: "an unknown kind".to_owned() });
-        }
-        KeepAll.replay(state, frames)
+fn know_changes_alone(frames: &[Record]) -> Result<(), StoreError> {
+    if frames.iter().any(|record| record.kind != RecordKind::CHANGE) {
+        return Err(StoreError::Damaged { what: "an unknown kind".to_owned() });
     }
-
-    fn keep_history(
-        &self,
-        state: &[u8],
-        newest_block: Option<SideRecord>,
-        frames: &[Record],
-    ) -> Result<SideChanges, StoreError> {
-        KeepAll.keep_history(state, newest_block, frames)
-    }
+    Ok(())
 }
 
 #[test]
 fn a_record_of_a_later_release_concerns_its_own_user_only() {
     let dir = tempfile::tempdir().expect("a directory");
-    let open =
-        || store::open(options(dir.path()), &master(), Arc::new(FoldOfChanges), SeededEntropy::new(1)).expect("opens");
+    let open = || {
+        store::open(options(dir.path()), &master(), Arc::new(KeepAllAfter(know_changes_alone)), SeededEntropy::new(1))
+            .expect("opens")
+    };
     let mut store = open();
     append_one(&mut store, 1, 1, vec![1]);
     append_one(&mut store, 2, 1, vec![2]);
