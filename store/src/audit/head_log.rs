@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,8 +61,13 @@ impl HeadLog {
 
     /// Appends a head to the anchor file.
     pub(super) fn anchor(&self, head: &SignedTreeHead) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.anchors)?;
-        file.write_all(format!("{}\n", head.line).as_bytes())?;
+        let mut file = OpenOptions::new().read(true).create(true).append(true).mode(0o600).open(&self.anchors)?;
+        let mut last = [0];
+        let length = file.metadata()?.len();
+        // The file may be on a mount that can only be appended to, so a line that was cut stays, on a line of its own.
+        let is_torn = length > 0 && file.read_exact_at(&mut last, length - 1).map(|()| last != *b"\n")?;
+        let before = if is_torn { "\n" } else { "" };
+        file.write_all(format!("{before}{}\n", head.line).as_bytes())?;
         file.sync_data()
     }
 

@@ -135,7 +135,7 @@ fn check_heads(
         Ok(head)
     };
     // A torn last line of the anchor file is no head, and the log's own head stands in for it.
-    if let Some(line) = anchor.as_deref().filter(|line| line.ends_with('}')) {
+    if let Some(line) = anchor.as_deref().filter(|line| !SignedTreeHead::is_torn(line.as_bytes())) {
         check(line, &anchors)?;
     }
     last.map(|line| check(line, directory)).transpose()

@@ -133,6 +133,11 @@ impl SignedTreeHead {
         Some((Self { head, line: line.to_owned() }, log.to_owned(), Signature::from_bytes(&bytes)))
     }
 
+    /// Returns whether a line was cut, as a crash leaves one in an anchor file: it is not JSON.
+    pub(super) fn is_torn(line: &[u8]) -> bool {
+        json::parse(line, 4).is_err()
+    }
+
     /// Parses a line and checks its signature; `None` if either fails.
     pub fn verify(line: &str, public_key: &[u8; 32]) -> Option<Self> {
         let (signed, log, signature) = Self::parse(line)?;

@@ -4,7 +4,9 @@ use std::fs;
 
 use domain::port::audit_trail::{AuditQuery, AuditTrail};
 
-use crate::kit::{TODAY, TestClock, assert_sound, copy, directory, keys, lines, open, options, segment, write};
+use crate::kit::{
+    TODAY, TestClock, anchors, assert_sound, copy, directory, keys, lines, open, options, segment, write,
+};
 
 /// A log that ended without a stop: `signed` entries that a head has, and 3 after it.
 fn crashed(signed: u64) -> tempfile::TempDir {
@@ -79,6 +81,26 @@ fn a_tree_file_with_wrong_nodes_at_its_end_is_repaired() {
     fs::write(&path, nodes).expect("nodes");
     drop(open(dir.path()));
     assert_sound(dir.path());
+}
+
+#[test]
+fn an_anchor_that_was_cut_anywhere_is_left_out_and_the_next_ones_hold() {
+    let dir = crashed(4);
+    let whole = fs::read(anchors(dir.path())).expect("anchors");
+    for cut in 0..whole.len() {
+        let copied = tempfile::tempdir().expect("a folder");
+        copy(dir.path(), copied.path());
+        fs::write(anchors(copied.path()), &whole[..cut]).expect("anchors");
+        for _ in 0..2 {
+            let log = open(copied.path());
+            write(&log, 1);
+            drop(log);
+        }
+        let report = assert_sound(copied.path());
+        assert_eq!(report.entries[0], 9, "cut at {cut}");
+        // The head whose anchor was cut, and that of each stop, in the log and in the anchors.
+        assert_eq!(report.tree_heads, 3 + 2 + u64::from(cut == whole.len() - 1), "cut at {cut}");
+    }
 }
 
 #[test]

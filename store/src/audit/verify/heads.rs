@@ -40,13 +40,24 @@ impl SignedHeads {
             paths.push(directory.join(format!("heads-{month}.log")));
         }
         let mut heads = Self::default();
-        for path in paths.iter().chain(&options.anchors) {
-            heads.read_file(path, &options.public_key, report)?;
+        for path in &paths {
+            heads.read_file(path, &options.public_key, false, report)?;
+        }
+        for path in &options.anchors {
+            heads.read_file(path, &options.public_key, true, report)?;
         }
         Ok(heads)
     }
 
-    fn read_file(&mut self, path: &Path, key: &[u8; 32], report: &mut VerifyReport) -> Result<(), VerifyFault> {
+    /// Reads a file. With `may_be_torn` it may have lines that were cut, as a crash leaves them in an anchor file; they state
+    /// nothing.
+    fn read_file(
+        &mut self,
+        path: &Path,
+        key: &[u8; 32],
+        may_be_torn: bool,
+        report: &mut VerifyReport,
+    ) -> Result<(), VerifyFault> {
         let text = std::fs::read(path).map_err(VerifyFault::unreadable(path.to_owned()))?;
         let mut before: Option<TreeHead> = None;
         for (number, line) in (1..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
@@ -55,6 +66,10 @@ impl SignedHeads {
                 report.notes.push(format!("`{}`: the last line is incomplete and was left out", path.display()));
                 break;
             };
+            if may_be_torn && SignedTreeHead::is_torn(line) {
+                report.notes.push(format!("`{}`: line {number} is incomplete and was left out", path.display()));
+                continue;
+            }
             let head = std::str::from_utf8(line).ok().and_then(|line| SignedTreeHead::verify(line, key));
             let Some(SignedTreeHead { head, .. }) = head else {
                 return fault("it is not a tree head that was signed with the key of this log");
