@@ -54,7 +54,7 @@ impl AuditStore {
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, AuditError>>) -> Request,
     ) -> Result<T, AuditError> {
-        // The sender is dropped unused only if the thread has ended.
+        // The writer abandons the queue when it ends, and drops the senders.
         self.ask(request)?.blocking_recv().unwrap_or(Err(AuditError::Closed))
     }
 

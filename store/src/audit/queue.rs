@@ -1,6 +1,7 @@
 //! The entries that wait to be written.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::audit::{AuditEntry, AuditError, AuditReceipt};
@@ -78,9 +79,55 @@ impl AuditQueue {
         (!batch.is_empty() || !state.is_closed).then_some(batch)
     }
 
+    /// Takes no more requests and discards those that are there, whose senders learn that the log is closed. For the end of
+    /// the writer: nobody else serves requests.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        state.urgent = 0;
+        state.requests.clear();
+    }
+
     /// Takes no more requests. The writer ends when it has taken those that are there.
     pub(super) fn close(&self) {
         self.state.lock().is_closed = true;
         self.changed.notify_all();
+    }
+}
+
+/// Abandons the queue when it is dropped, also by a panic of the writer, so that nobody waits for it.
+pub(super) struct AbandonOnDrop(pub(super) Arc<AuditQueue>);
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use domain::port::audit::{AuditActor, AuditCategory};
+
+    use super::*;
+
+    #[test]
+    fn a_writer_that_panics_leaves_nobody_waiting() {
+        let queue = Arc::new(AuditQueue::new(8));
+        let request = || {
+            let (sender, receiver) = oneshot::channel();
+            let entry = AuditEntry::new(AuditCategory::Compliance, "test", AuditActor::System);
+            (Request::Write(entry, sender), receiver)
+        };
+        let (waiting, mut outcome) = request();
+        queue.push(waiting).expect("taken");
+        let writer = || {
+            let _abandoned = AbandonOnDrop(Arc::clone(&queue));
+            panic!("injected");
+        };
+        assert!(catch_unwind(AssertUnwindSafe(writer)).is_err());
+        assert_eq!(outcome.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert_eq!(queue.push(request().0), Err(AuditError::Closed));
     }
 }

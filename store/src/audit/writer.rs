@@ -14,7 +14,7 @@ use super::head_log::HeadLog;
 use super::keys::AuditKeys;
 use super::metrics::AuditMetrics;
 use super::month::Month;
-use super::queue::{AuditQueue, Request};
+use super::queue::{AbandonOnDrop, AuditQueue, Request};
 use super::retention::Retention;
 use super::segment::Segment;
 use super::tree_head::{ChainHead, SignedTreeHead, TreeHead};
@@ -52,6 +52,7 @@ struct CategoryBatch {
 impl AuditWriter {
     /// Writes until the queue is closed, and signs a last tree head.
     pub(super) fn run(mut self) {
+        let _abandoned = AbandonOnDrop(Arc::clone(&self.queue));
         let (mut last_sync, mut last_head) = (Instant::now(), Instant::now());
         self.remove_old();
         while let Some(requests) = self.queue.next(TICK) {
