@@ -45,6 +45,7 @@ mod registry;
 mod reserve;
 mod retention_clock;
 mod seal;
+mod sealed_file;
 mod signal;
 mod sled_store;
 mod upkeep;
@@ -55,5 +56,6 @@ pub mod audit;
 pub mod disk;
 pub mod metric;
 mod sync_shim;
+pub mod table;
 #[cfg(test)]
 mod test_kit;

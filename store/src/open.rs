@@ -14,6 +14,7 @@ use domain::port::log::EventLog;
 use domain::port::memory::CommittedStates;
 use domain::port::registry::Registry;
 use domain::port::store::{Fold, ProfileStore, StoreError};
+use domain::port::table::TableFiles;
 
 use crate::append::Appender;
 use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpointer};
@@ -34,6 +35,7 @@ use crate::retention_clock::RetentionClock;
 use crate::sled_store::{Meta, SledStore};
 use crate::status::StoreStatus;
 use crate::system_keys::SystemKeys;
+use crate::table::EncryptedTables;
 use crate::upkeep::Upkeep;
 
 const LOCK_FILE_NAME: &str = "LOCK";
@@ -52,6 +54,8 @@ pub struct Store {
     pub dead_letters: Arc<DeadLetterStore>,
     /// Keeps what belongs to no profile, such as revocations and sessions.
     pub registry: Arc<dyn Registry>,
+    /// Keeps the tables that exports make.
+    pub tables: Arc<dyn TableFiles>,
     /// Derives the keys of what belongs to no user.
     pub system_keys: SystemKeys,
     /// The store's health.
@@ -158,12 +162,14 @@ pub fn open(
     let upkeep = Upkeep::start(engine.clone(), registry.clone(), options.segment_bytes).map_err(no_thread)?;
     let checkpoints = CheckpointThread::start(engine.clone(), checkpointer).map_err(no_thread)?;
     let letters = Arc::new(DeadLetterStore::start(engine.clone(), &options)?);
+    let tables = EncryptedTables::open(engine.clone(), options.disk.clone(), &options.data_dir)?;
     Ok(Store {
         journal: Box::new(Appender::new(engine.clone(), options.segment_bytes, open_segment)),
         reader: Arc::new(ProfileReader(engine.clone())),
         log: Arc::new(JournalLog(engine.clone())),
         dead_letters: letters.clone(),
         registry,
+        tables: Arc::new(tables),
         system_keys,
         status: engine.status.clone(),
         epoch: meta.epoch,
@@ -214,6 +220,9 @@ fn open_journal(
     let Recovered { open_segment, nothing_after_checkpoint } =
         journal::recover(&segments, &numbers, meta.checkpoint, options.segment_bytes, &index, &release_reserve)?;
     if let Some(first) = meta.first_unused_slot.filter(|_| nothing_after_checkpoint) {
+        // Forgotten before a slot is used: of those that hold the key of a day or a file, no frame would tell the next start.
+        let forgotten = sled.set_meta(&Meta { first_unused_slot: None, ..*meta });
+        forgotten.map_err(|source| OpenError::Sled { doing: "write", source })?;
         keyring.adopt_from(first);
     }
     Ok((segments, index, open_segment))

@@ -35,6 +35,7 @@ pub(crate) mod kind {
     pub(crate) const USER: u8 = 0x80;
     pub(crate) const DEAD_LETTER: u8 = 0x82;
     pub(crate) const REGISTRY: u8 = 0x83;
+    pub(crate) const TABLE: u8 = 0x84;
     const SIDE_RECORDS: u8 = 0xa0;
 
     /// Returns the kind of the seal of side records of a kind, from 0xa1 to 0xdf.

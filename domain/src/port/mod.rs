@@ -9,3 +9,4 @@ pub mod log;
 pub mod memory;
 pub mod registry;
 pub mod store;
+pub mod table;

@@ -1,10 +1,12 @@
 //! Dead letters are kept sealed, within limits, and expire.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
 use domain::port::dead_letters::{DeadLetter, DeadLetters, LetterDropped};
+use domain::port::table::{TableFormat, TableSchema, TableWriter};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::StoreHealth;
@@ -12,7 +14,7 @@ use store::StoreHealth;
 use crate::kit::clock::{DAY, TestClock};
 use crate::kit::faulty_disk::{FaultPlan, FaultyDisk};
 use crate::kit::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES, SLOT_DESTROYED, SLOT_LIVE};
-use crate::kit::{append_one, close, open, options, try_open, user, wait_for};
+use crate::kit::{append_one, close, frames, open, options, try_open, user, wait_for};
 use crate::sled_faults::{failing_sled, trigger};
 
 fn letter(number: Option<usize>, rejected_at: i64) -> DeadLetter {
@@ -47,7 +49,7 @@ fn letters_with_and_without_a_user_are_read_back_and_are_never_stored_unencrypte
         assert_eq!((kept.body, kept.pointer, kept.rejected_at), (sent.body, sent.pointer, sent.rejected_at));
         assert_eq!((kept.event_id, kept.event_type), (sent.event_id, None));
     }
-    drop((store.journal, store.reader, store.log, store.dead_letters, store.closer));
+    drop((store.journal, store.reader, store.log, store.tables, store.dead_letters, store.closer));
     let bytes = std::fs::read(dir.path().join("sled/db")).expect("sled's log");
     for plain in ["SECRET", "usr_", "eligibility"] {
         assert!(!bytes.windows(plain.len()).any(|window| window == plain.as_bytes()), "{plain}");
@@ -111,6 +113,36 @@ fn letters_expire_at_a_start_too_after_the_configured_days() {
     assert_eq!(days, [104]);
 }
 
+/// Slots that a clean stop left unused are used by the next run, of which a crash leaves no frame in the journal.
+#[test]
+fn after_a_crash_no_user_gets_the_slot_of_a_day_or_of_a_table() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    append_one(&mut store, 1, 1, vec![1]);
+    close(store);
+
+    let store = open(dir.path());
+    store.dead_letters.keep(letter(None, 100 * DAY)).expect("kept");
+    wait_for(|| store.dead_letters.read_all().is_ok_and(|letters| letters.len() == 1));
+    let table =
+        store.tables.create("exp_1", TableFormat::Ndjson, &TableSchema { columns: vec![], metadata: BTreeMap::new() });
+    table.and_then(TableWriter::finish).expect("a table");
+    drop(store);
+
+    let mut store = open(dir.path());
+    for number in 2..=4 {
+        append_one(&mut store, number, 1, vec![9]);
+    }
+    store.tables.remove("exp_1").expect("removed, with its key");
+    // The first letter and the key of its day expire.
+    store.dead_letters.keep(letter(None, 200 * DAY)).expect("kept");
+    close(store);
+    let store = open(dir.path());
+    for number in 1..=4 {
+        assert_eq!(frames(&store, number).len(), 1, "user {number}");
+    }
+}
+
 #[test]
 fn the_queue_is_limited_by_bytes() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -158,7 +190,7 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), kept + more);
     let bytes = store.dead_letters.bytes();
     assert!(bytes <= 150_000 && bytes > 10_000 * (kept + more) as u64, "{bytes}");
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    drop((store.journal, store.reader, store.log, store.tables, store.dead_letters));
 
     // The limits hold over a restart, and new letters are taken when old ones have expired.
     let store = try_open(options.clone(), 2).expect("the store opens");
@@ -169,7 +201,7 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
     let store = try_open(options.clone(), 3).expect("the store opens");
     store.closer.close().expect("closes");
     assert_eq!((store.dead_letters.bytes(), store.dead_letters.read_all().expect("reads").len()), (0, 0));
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    drop((store.journal, store.reader, store.log, store.tables, store.dead_letters));
     let store = try_open(options, 4).expect("the store opens");
     assert_eq!(keep(&store, "eligibility", 1), [Ok(())]);
 }
@@ -214,7 +246,7 @@ fn a_jump_of_the_clock_removes_no_letter_and_destroys_no_key() {
     store.dead_letters.keep(letter(None, 0)).expect("kept");
     store.closer.close().expect("closes");
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), 2);
-    drop((store.journal, store.reader, store.log, store.dead_letters));
+    drop((store.journal, store.reader, store.log, store.tables, store.dead_letters));
 
     // Nor does a start with such a time.
     let store = try_open(options, 2).expect("the store opens");

@@ -23,4 +23,5 @@ mod permissions;
 mod quarantine;
 mod registry;
 mod sled_faults;
+mod tables;
 mod together;
