@@ -39,6 +39,7 @@ pub(crate) fn audit_options(settings: &Settings, clock: Arc<dyn Clock>) -> Audit
         security_days: settings.audit.security_days,
         operations_days: settings.audit.operations_days,
         queue_entries: settings.audit.queue_entries,
+        write_timeout: settings.audit.write_timeout,
         confirm_clock: settings.store.confirm_clock,
         ..AuditOptions::new(&settings.data_dir, clock)
     }
@@ -143,12 +144,14 @@ mod tests {
                 security_days,
                 operations_days,
                 queue_entries,
+                write_timeout,
+                run_lines: _,
                 clock: _,
                 confirm_clock,
                 disk: _,
             } = options;
             let days = (compliance_days, security_days, operations_days);
-            (data_dir, anchor_file, head_interval, days, queue_entries, confirm_clock)
+            (data_dir, anchor_file, head_interval, days, queue_entries, (write_timeout, confirm_clock))
         };
         let from_settings = audit_options(&settings, Arc::clone(&clock));
         assert_same(figures(from_settings), figures(AuditOptions::new("", clock)));

@@ -16,8 +16,9 @@ use crate::wiring;
 
 /// Checks an audit log, and names the first bad entry if there is one.
 ///
-/// With the keys of the data directory everything is checked. With the public key alone, chain values are not; changes of
-/// compliance entries, truncation and replacement are found all the same. Nothing is changed, and the server may be running.
+/// With the keys of the data directory everything is checked. With the public key alone, chain values are not; changes,
+/// truncation and replacement of entries that a tree head covers are found all the same. Nothing is changed, and the server may
+/// be running.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server verify-audit --data-dir var

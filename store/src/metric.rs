@@ -11,7 +11,7 @@ domain::metric_table! {
     CLOCK_AHEAD = Gauge "profile_store_clock_ahead_seconds" [] Seconds: "How far the wall clock is ahead of the time that retention goes by: above 0 while a forward jump waits for `store.confirm_clock_s`.";
     AUDIT_ENTRIES = Counter "profile_audit_entries_total" ["category"] Count: "Entries that were written to the audit log: compliance, security or operations.";
     AUDIT_DROPPED = Counter "profile_audit_dropped_total" ["category"] Count: "Entries that were not written and that no operation waited for.";
-    AUDIT_WRITE_FAILURES = Counter "profile_audit_write_failures_total" ["category"] Count: "Writes and syncs of the audit log that failed. Operations that need a compliance entry fail with them.";
+    AUDIT_WRITE_FAILURES = Counter "profile_audit_write_failures_total" ["category"] Count: "Writes and syncs of the audit log that failed, and entries that were not durable in time. Operations that need a compliance entry fail with them.";
     AUDIT_ANCHOR_FAILURES = Counter "profile_audit_anchor_failures_total" [] Count: "Tree heads that could not be added to the anchor file.";
     AUDIT_SYNC_DURATION = Histogram "profile_audit_sync_duration_seconds" [] Seconds: "Time of a sync of the audit log, which a group of entries shares.";
     QUARANTINED_USERS = Gauge "profile_store_quarantined_users" [] Count: "Users whose frames could not be folded into sled and are kept apart, sealed.";

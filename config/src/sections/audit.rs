@@ -22,6 +22,8 @@ pub struct AuditSettings {
     pub head_interval: Duration,
     /// Maximum number of entries that wait to be written.
     pub queue_entries: usize,
+    /// Maximum time that an operation waits for its entry to become durable.
+    pub write_timeout: Duration,
 }
 
 impl AuditSettings {
@@ -34,6 +36,7 @@ impl AuditSettings {
             anchor_file: (!anchor_file.is_empty()).then(|| PathBuf::from(anchor_file)),
             head_interval: keys.seconds("audit.head_interval_s", 1..=HOUR_S)?,
             queue_entries: keys.integer("audit.queue_entries", 64..=16_777_216)?,
+            write_timeout: keys.seconds("audit.write_timeout_s", 1..=HOUR_S)?,
         })
     }
 }

@@ -156,6 +156,9 @@ pub enum AuditError {
     /// More entries wait than the writer may hold.
     #[error("more audit entries are waiting than can be written")]
     Overloaded,
+    /// The entry was not durable in time. If it becomes durable later, an entry that says [`AuditDecision::Failed`] follows.
+    #[error("the audit log did not write the entry in time")]
+    TimedOut,
     /// The log is closed, because the server is stopping or because an earlier write has left it in an unknown state.
     #[error("the audit log is closed")]
     Closed,
@@ -167,7 +170,8 @@ pub type AuditWrite = Pin<Box<dyn Future<Output = Result<AuditReceipt, AuditErro
 /// Records what is done to citizens' data.
 pub trait AuditLog: Send + Sync {
     /// Writes an entry and makes it durable, whatever its category. The entry is queued when this returns, and the future
-    /// only waits for the outcome. Writes of all callers share their syncs.
+    /// only waits for the outcome, for a bounded time. Writes of all callers share their syncs. If the future is dropped, or
+    /// ends with [`AuditError::TimedOut`], the entry is not written, or one that says [`AuditDecision::Failed`] follows it.
     ///
     /// Where an operation needs an entry of [`AuditCategory::Compliance`], it starts after the future has resolved to `Ok`,
     /// and does nothing otherwise.

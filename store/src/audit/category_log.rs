@@ -7,7 +7,7 @@ use domain::port::audit::{AuditCategory, AuditEntry, AuditReceipt};
 
 use super::entry_text::{Place, write_line};
 use super::files::AuditFiles;
-use super::index::{IndexBuilder, IndexFile, IndexedLine, merge};
+use super::index::IndexedLine;
 use super::keys::AuditKeys;
 use super::merkle::{TreeHash, leaf_hash};
 use super::month::Month;
@@ -16,8 +16,9 @@ use super::segment_header::SegmentHeader;
 use super::tree_head::ChainHead;
 use crate::disk::write_all_at;
 
-/// Lines after which a part of the index of the open segment is written.
-const RUN_LINES: u64 = 65_536;
+/// Bytes after which what was written is synced, whether or not somebody waits for it. Start-up relies on it: a crash leaves
+/// little more than this to be moved away.
+pub(super) const MAX_UNSYNCED_BYTES: u64 = 8 << 20;
 
 /// Where the next line goes.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ struct Tail {
 pub(super) struct CategoryLog {
     category: AuditCategory,
     files: AuditFiles,
+    /// Number of lines of a run of the index.
+    run_lines: u64,
     segment: Option<Arc<Segment>>,
     written: Tail,
     synced: Tail,
@@ -52,9 +55,11 @@ impl CategoryLog {
         files: AuditFiles,
         segment: Option<Arc<Segment>>,
         head: ChainHead,
+        run_lines: u64,
     ) -> Self {
         let tail = Tail { offset: segment.as_ref().map_or(0, |segment| segment.end()), head };
-        Self { category, files, segment, written: tail, synced: tail, staged: Vec::new(), is_broken: false }
+        let (written, synced, staged) = (tail, tail, Vec::new());
+        Self { category, files, run_lines, segment, written, synced, staged, is_broken: false }
     }
 
     /// Returns the head of what is durable.
@@ -62,9 +67,19 @@ impl CategoryLog {
         self.synced.head
     }
 
+    /// Returns the open segment.
+    pub(super) fn segment(&self) -> Option<&Arc<Segment>> {
+        self.segment.as_ref()
+    }
+
     /// Returns whether something was written and not synced.
     pub(super) fn is_dirty(&self) -> bool {
         !self.staged.is_empty()
+    }
+
+    /// Returns whether so much was written that it has to be synced.
+    pub(super) fn needs_sync(&self) -> bool {
+        self.written.offset - self.synced.offset >= MAX_UNSYNCED_BYTES
     }
 
     /// Returns whether the log takes no more entries.
@@ -77,10 +92,11 @@ impl CategoryLog {
         self.segment.as_ref().map(|segment| segment.header.month)
     }
 
-    /// Writes entries, all with the time `now`, and returns where they are. None is written if that fails.
+    /// Writes the first entries, all with the time `now`, and returns where they are: as many as may be written before the
+    /// next sync, and one at least. None is written if that fails.
     pub(super) fn write(
         &mut self,
-        entries: &[&AuditEntry],
+        entries: &[AuditEntry],
         now: i64,
         keys: &AuditKeys,
     ) -> io::Result<Vec<AuditReceipt>> {
@@ -92,13 +108,18 @@ impl CategoryLog {
         for entry in entries {
             let (start, seq) = (text.len(), tail.head.count + 1);
             let chain = write_line(&mut text, entry, Place { seq, time: now, previous: tail.head.chain }, keys);
-            let leaf = (self.category == AuditCategory::Compliance).then(|| leaf_hash(&text.as_bytes()[start..]));
+            let line = &text.as_bytes()[start..];
+            let leaf = (self.category == AuditCategory::Compliance).then(|| leaf_hash(line));
+            let head = tail.head.after(chain, line);
             text.push('\n');
             let (offset, end) = (tail.offset, tail.offset + (text.len() - start) as u64);
             let subject = entry.subject.map(|user| keys.subject_hash(&user).prefix());
-            staged.push(StagedLine { line: IndexedLine { subject, offset, end, seq, chain, time: now }, leaf });
+            staged.push(StagedLine { line: IndexedLine { subject, offset, end, head, time: now }, leaf });
             receipts.push(AuditReceipt { category: self.category, seq, time: now, leaf: leaf.map(|_| seq - 1) });
-            tail = Tail { offset: end, head: ChainHead { count: seq, chain } };
+            tail = Tail { offset: end, head };
+            if tail.offset - self.synced.offset >= MAX_UNSYNCED_BYTES {
+                break;
+            }
         }
         if let Err(failed) = write_all_at(&*segment.file, text.as_bytes(), self.written.offset) {
             if failed.partial {
@@ -138,63 +159,17 @@ impl CategoryLog {
         }
     }
 
-    /// Opens a new segment for a month. Everything is synced.
+    /// Opens a new segment for a month, and closes the one before. Everything is synced.
     pub(super) fn start_segment(&mut self, month: Month) -> io::Result<Arc<Segment>> {
-        let ChainHead { count, chain } = self.synced.head;
-        let header = SegmentHeader { category: self.category, month, first_seq: count + 1, previous_chain: chain };
+        let header = SegmentHeader::after(self.synced.head, self.category, month);
         let line = header.to_line();
         let file = self.files.write_file(&self.files.segment(self.category, month), line.as_bytes())?;
-        let recent = IndexBuilder::new(line.len() as u64, count, chain);
-        let segment = Arc::new(Segment::new(header, file, Vec::new(), recent));
+        let segment = Arc::new(Segment::new(header, file, Vec::new(), self.run_lines));
         self.written.offset = line.len() as u64;
         self.synced = self.written;
-        self.segment = Some(Arc::clone(&segment));
+        if let Some(before) = self.segment.replace(Arc::clone(&segment)) {
+            before.close();
+        }
         Ok(segment)
     }
-
-    /// Returns whether enough lines have come for a part of the index.
-    pub(super) fn needs_run(&self) -> bool {
-        self.segment.as_ref().is_some_and(|segment| segment.recent_lines() >= RUN_LINES)
-    }
-
-    /// Writes the part of the index that has the newest lines.
-    pub(super) fn write_run(&self) -> io::Result<()> {
-        let Some(segment) = &self.segment else { return Ok(()) };
-        let (recent, mut runs) = (segment.recent(), segment.runs());
-        let month = segment.header.month;
-        let number = self.files.runs(self.category, month)?.last().map_or(1, |last| last + 1);
-        let path = self.files.run(self.category, month, number);
-        let file = self.files.write_file(&path, &IndexFile::encode(&recent.summary(), &recent.sorted()))?;
-        runs.push(Arc::new(IndexFile::read(file)?.ok_or_else(damaged_index)?));
-        segment.set_runs(runs);
-        Ok(())
-    }
-
-    /// Writes the index of the whole open segment, before another one is opened.
-    pub(super) fn write_index(&self) -> io::Result<()> {
-        let Some(segment) = &self.segment else { return Ok(()) };
-        write_index(&self.files, segment)
-    }
-}
-
-/// Writes the index of all lines of a segment, in place of its parts.
-pub(super) fn write_index(files: &AuditFiles, segment: &Segment) -> io::Result<()> {
-    let (category, month) = (segment.header.category, segment.header.month);
-    let mut parts = Vec::new();
-    for run in segment.runs() {
-        parts.push((run.summary, run.postings()?.ok_or_else(damaged_index)?));
-    }
-    let recent = segment.recent();
-    parts.push((recent.summary(), recent.sorted()));
-    let Some((summary, postings)) = merge(parts) else { return Ok(()) };
-    let file = files.write_file(&files.index(category, month), &IndexFile::encode(&summary, &postings))?;
-    segment.set_runs(vec![Arc::new(IndexFile::read(file)?.ok_or_else(damaged_index)?)]);
-    for number in files.runs(category, month)? {
-        files.remove(&files.run(category, month, number))?;
-    }
-    Ok(())
-}
-
-fn damaged_index() -> io::Error {
-    io::Error::other("a part of the index is damaged")
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `compliance-2026-11.log` | a segment: a header line, then an entry a line |
 //! | `compliance-2026-11.index` | the index of a closed segment |
-//! | `compliance-2026-11.run-00001` | a part of the index of the open segment |
+//! | `compliance-2026-11.run-00001` | a run: a part of the index, until the segment is closed |
 //! | `compliance-2026-11.stub` | what is left of a segment that was removed for its age, signed |
 //! | `compliance-2026-11.torn-4711` | bytes that were cut off at offset 4711 at start-up: a write that a crash had interrupted |
 //! | `tree.nodes` | the nodes of the Merkle tree |
@@ -25,6 +25,9 @@ pub(crate) const DIRECTORY: &str = "audit";
 
 /// The file of the tree's nodes.
 pub(super) const NODES_FILE: &str = "tree.nodes";
+
+/// The name of an index that is being written.
+const NEW_INDEX: &str = "index.tmp";
 
 /// The directory of the log.
 #[derive(Clone)]
@@ -96,6 +99,22 @@ impl AuditFiles {
         self.disk.rename(&new, path)?;
         self.sync_names()?;
         self.disk.open(path)
+    }
+
+    /// Creates the file that an index is written to before it gets its name. Only the thread that writes indexes has one.
+    pub(super) fn create_index(&self) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.create(&self.path.join(NEW_INDEX))
+    }
+
+    /// Gives the file of [`Self::create_index`] its name, durably.
+    pub(super) fn publish_index(&self, path: &Path) -> io::Result<()> {
+        self.disk.rename(&self.path.join(NEW_INDEX), path)?;
+        self.sync_names()
+    }
+
+    /// Removes the file of [`Self::create_index`], if it is there.
+    pub(super) fn discard_index(&self) -> io::Result<()> {
+        self.remove(&self.path.join(NEW_INDEX))
     }
 
     /// Removes a file. Its name is gone for good after [`Self::sync_names`].

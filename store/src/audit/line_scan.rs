@@ -5,10 +5,10 @@ use std::io;
 use hmac::Hmac;
 use sha2::Sha256;
 
-use super::entry_text::ChainValue;
 use super::index::IndexedLine;
 use super::parsed_line::ParsedLine;
 use super::segment_header::SegmentHeader;
+use super::tree_head::ChainHead;
 use crate::disk::{DiskFile, read_full_at};
 
 /// Bytes of a read.
@@ -73,11 +73,10 @@ impl<'a> LineScan<'a> {
     }
 }
 
-/// Where a chain stands.
+/// Where a check of a chain stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ChainCursor {
-    pub(super) seq: u64,
-    pub(super) chain: ChainValue,
+    pub(super) head: ChainHead,
 }
 
 /// What is wrong with a line.
@@ -109,19 +108,18 @@ impl ChainCursor {
         if parsed.category != header.category {
             return Err(LineFault::WrongCategory);
         }
-        if parsed.seq != self.seq + 1 {
+        if parsed.seq != self.head.count + 1 {
             return Err(LineFault::WrongNumber { found: parsed.seq });
         }
-        if key.is_some_and(|key| !parsed.chained.follows(key, &self.chain)) {
+        if key.is_some_and(|key| !parsed.chained.follows(key, &self.head.chain)) {
             return Err(LineFault::WrongChain);
         }
-        *self = Self { seq: parsed.seq, chain: parsed.chained.chain };
+        self.head = self.head.after(parsed.chained.chain, &raw.bytes);
         let line = IndexedLine {
             subject: parsed.subject_prefix(),
             offset: raw.offset,
             end: raw.end(),
-            seq: parsed.seq,
-            chain: parsed.chained.chain,
+            head: self.head,
             time: parsed.time,
         };
         Ok((line, parsed))

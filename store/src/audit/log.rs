@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use domain::port::audit::{AuditEntry, AuditError, AuditLog, AuditReceipt, AuditWrite};
 use domain::port::audit_trail::{AuditHash, AuditPage, AuditQuery, AuditReadError, AuditTrail, AuditTreeHead};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::anchors::Anchors;
 use super::catalogue::Catalogue;
+use super::indexer::Indexer;
 use super::keys::AuditKeys;
 use super::merkle::{consistency, inclusion};
 use super::metrics::AuditMetrics;
@@ -16,6 +19,7 @@ use super::queue::{AuditQueue, Request};
 use super::read::read_page;
 use super::tree_head::SignedTreeHead;
 use super::tree_writer::SharedTree;
+use super::wait::{receive, receive_async};
 
 /// The audit log. Dropped, it writes what waits and signs a last tree head.
 pub struct AuditStore {
@@ -25,7 +29,14 @@ pub struct AuditStore {
     pub(super) keys: AuditKeys,
     pub(super) metrics: Arc<AuditMetrics>,
     pub(super) writer: Mutex<Option<JoinHandle<()>>>,
+    /// Maximum time that a request waits for its outcome.
+    pub(super) write_timeout: Duration,
+    pub(super) anchors: Arc<Anchors>,
+    pub(super) indexer: Mutex<Option<Indexer>>,
 }
+
+/// Maximum time that a stop waits for the anchor file.
+const ANCHOR_WAIT: Duration = Duration::from_secs(5);
 
 impl AuditStore {
     /// Writes what waits, signs a last tree head, and takes no more entries.
@@ -34,7 +45,9 @@ impl AuditStore {
         if let Some(writer) = self.writer.lock().take() {
             // A panic in the thread was reported by the panic hook.
             let _ = writer.join();
+            self.anchors.close(ANCHOR_WAIT);
         }
+        drop(self.indexer.lock().take());
     }
 
     /// Queues a request, and returns where its outcome arrives.
@@ -49,13 +62,12 @@ impl AuditStore {
         self.queue.push(request(sender)).map(|()| receiver)
     }
 
-    /// Queues a request and blocks until it is served.
+    /// Queues a request and blocks until it is served, for a bounded time.
     fn ask_and_wait<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, AuditError>>) -> Request,
     ) -> Result<T, AuditError> {
-        // The writer abandons the queue when it ends, and drops the senders.
-        self.ask(request)?.blocking_recv().unwrap_or(Err(AuditError::Closed))
+        outcome(receive(self.ask(request)?, self.write_timeout))
     }
 
     fn check_tree(&self, part: u64, size: u64) -> Result<(), AuditReadError> {
@@ -65,12 +77,18 @@ impl AuditStore {
 
 impl AuditLog for AuditStore {
     fn write(&self, entry: AuditEntry) -> AuditWrite {
-        let outcome = self.ask(|sender| Request::Write(entry, sender));
-        Box::pin(async move { outcome?.await.unwrap_or(Err(AuditError::Closed)) })
+        let (category, timeout, metrics) = (entry.category, self.write_timeout, Arc::clone(&self.metrics));
+        let receiver = self.ask(|sender| Request::Write(entry, sender));
+        Box::pin(async move {
+            let outcome = outcome(receive_async(receiver?, timeout).await);
+            outcome.inspect_err(|error| metrics.refused(category, *error))
+        })
     }
 
     fn write_blocking(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError> {
-        self.ask_and_wait(|sender| Request::Write(entry, sender))
+        let category = entry.category;
+        let outcome = self.ask_and_wait(|sender| Request::Write(entry, sender));
+        outcome.inspect_err(|error| self.metrics.refused(category, *error))
     }
 
     fn note(&self, entry: AuditEntry) {
@@ -111,6 +129,16 @@ impl AuditTrail for AuditStore {
 
     fn public_key(&self) -> [u8; 32] {
         self.keys.public_key()
+    }
+}
+
+/// Returns the outcome of a request from what was received for it.
+fn outcome<T>(received: Option<Result<Result<T, AuditError>, oneshot::error::RecvError>>) -> Result<T, AuditError> {
+    match received {
+        Some(Ok(outcome)) => outcome,
+        // The writer abandons the queue when it ends, and drops the senders.
+        Some(Err(_)) => Err(AuditError::Closed),
+        None => Err(AuditError::TimedOut),
     }
 }
 

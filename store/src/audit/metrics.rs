@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use domain::port::audit::AuditCategory;
+use domain::port::audit::{AuditCategory, AuditError};
 
 use crate::metric::AuditHandles;
 
@@ -28,6 +28,14 @@ impl AuditMetrics {
     pub(super) fn failed(&self, category: AuditCategory, error: &io::Error) {
         self.0.failures[category as usize].increment(1);
         tracing::error!("entries of the audit log of {} were not written: {error}", category.name());
+    }
+
+    /// Counts an entry that was not durable in time.
+    pub(super) fn refused(&self, category: AuditCategory, error: AuditError) {
+        if error == AuditError::TimedOut {
+            self.0.failures[category as usize].increment(1);
+            tracing::error!("an entry of the audit log of {} was not durable in time", category.name());
+        }
     }
 
     pub(super) fn anchor_failed(&self) {

@@ -9,17 +9,25 @@
 //! | tree | the Merkle tree over the compliance entries |
 //! | tree head | a signed statement of the tree and of the chains at a moment |
 //! | anchor | a tree head in a file elsewhere, by which a truncation is found |
+//! | digest | SHA-256 over all lines of a category up to one of them, which a check needs no key for |
 //! | index | which lines of a segment are about which subject |
+//! | run | a part of the index of a segment |
 //!
-//! One thread writes. Operations that need an entry wait for it in groups, so that they share their syncs.
+//! One thread writes entries. Operations that need an entry wait for it in groups, so that they share their syncs. A second
+//! thread writes and merges indexes, and a third one appends to the anchor file, so that neither holds up entries.
 
+mod anchors;
 mod catalogue;
 mod category_log;
+mod entry_batch;
 mod entry_text;
 mod files;
 mod head_log;
 mod index;
+mod index_work;
+mod indexer;
 mod keys;
+mod line_digest;
 mod line_scan;
 mod log;
 mod merkle;
@@ -34,10 +42,12 @@ mod recover;
 mod retention;
 mod segment;
 mod segment_header;
+mod start_check;
 mod stub;
 mod tree_head;
 mod tree_writer;
 mod verify;
+mod wait;
 mod writer;
 
 use std::path::{Path, PathBuf};

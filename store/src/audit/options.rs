@@ -26,6 +26,10 @@ pub struct AuditOptions {
     pub operations_days: u32,
     /// Maximum number of entries that wait to be written.
     pub queue_entries: usize,
+    /// Maximum time that an operation waits for its entry to become durable.
+    pub write_timeout: Duration,
+    /// Lines after which a part of the index of the open segment is written.
+    pub run_lines: u64,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// After a jump of the wall clock forward, nothing is removed until the new time has held this long.
@@ -45,6 +49,8 @@ impl AuditOptions {
             security_days: 90,
             operations_days: 90,
             queue_entries: 32_768,
+            write_timeout: Duration::from_secs(10),
+            run_lines: 65_536,
             clock,
             confirm_clock: Duration::from_secs(3600),
             disk: Arc::new(RealDisk),

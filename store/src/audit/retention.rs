@@ -10,6 +10,7 @@ use super::catalogue::Catalogue;
 use super::files::AuditFiles;
 use super::keys::AuditKeys;
 use super::segment::Segment;
+use super::segment_header::SegmentHeader;
 use super::stub::Stub;
 use crate::retention_clock::RetentionClock;
 
@@ -53,16 +54,14 @@ impl Retention {
     /// Replaces a segment by its stub. The stub is durable first; start-up completes what a crash has interrupted.
     fn remove(&self, segment: &Segment, keys: &AuditKeys) -> io::Result<()> {
         let header = segment.header;
-        let last = segment.recent().summary();
-        let stub =
-            Stub { header, last_seq: last.last_seq, last_chain: last.last_chain, removed_at: self.wall.now_micros() };
+        let stub = Stub { header, last: segment.head(), removed_at: self.wall.now_micros() };
         self.files.write_file(&self.files.stub(header.category, header.month), stub.sign(keys).as_bytes())?;
-        remove_files(&self.files, &header)
+        segment.remove(|| remove_files(&self.files, &header))
     }
 }
 
 /// Removes a segment's file and its index.
-pub(super) fn remove_files(files: &AuditFiles, header: &super::segment_header::SegmentHeader) -> io::Result<()> {
+pub(super) fn remove_files(files: &AuditFiles, header: &SegmentHeader) -> io::Result<()> {
     let (category, month) = (header.category, header.month);
     files.remove(&files.segment(category, month))?;
     files.remove(&files.index(category, month))?;

@@ -10,11 +10,10 @@ use domain::json;
 use domain::port::audit::AuditCategory;
 use ed25519_dalek::{Signature, VerifyingKey};
 
-use super::entry_text::{CHAIN_START, ChainValue};
 use super::keys::AuditKeys;
 use super::month::Month;
 use super::segment_header::SegmentHeader;
-use super::tree_head::log_id;
+use super::tree_head::{ChainHead, log_id};
 
 const CONTEXT: &str = "profile-server audit stub 1\n";
 const STUB_FORMAT: i64 = 1;
@@ -23,10 +22,8 @@ const STUB_FORMAT: i64 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stub {
     pub(super) header: SegmentHeader,
-    /// The number of the last entry.
-    pub(super) last_seq: u64,
-    /// The chain value of the last entry.
-    pub(super) last_chain: ChainValue,
+    /// Where the segment ended.
+    pub(super) last: ChainHead,
     /// When the segment was removed, in microseconds since the Unix epoch.
     pub(super) removed_at: i64,
 }
@@ -44,8 +41,8 @@ impl Stub {
         let object = json::parse(line.as_bytes(), 2).ok()?;
         let text = |name: &str| object.get(name).and_then(|value| value.as_str());
         let count = |name: &str| object.get(name).and_then(|value| u64::try_from(value.as_i64()?).ok());
-        let chain = |name: &str| {
-            let mut value = CHAIN_START;
+        let hash = |name: &str| {
+            let mut value = [0; 32];
             hex::decode_to_slice(text(name)?, &mut value).ok()?;
             Some(value)
         };
@@ -54,10 +51,10 @@ impl Stub {
                 category: AuditCategory::parse(text("category")?)?,
                 month: Month::parse(text("month")?)?,
                 first_seq: count("first_seq").filter(|first| *first > 0)?,
-                previous_chain: chain("previous_chain")?,
+                previous_chain: hash("previous_chain")?,
+                previous_digest: hash("previous_digest")?,
             },
-            last_seq: count("last_seq")?,
-            last_chain: chain("last_chain")?,
+            last: ChainHead { count: count("last_seq")?, chain: hash("last_chain")?, digest: hash("last_digest")? },
             removed_at: parse_micros(text("removed_at")?)?,
         };
         let (log, signature) = (log_id(public_key.as_bytes()), text("signature")?);
@@ -86,11 +83,13 @@ impl Stub {
             ("category", string(header.category.name())),
             ("first_seq", integer(header.first_seq)),
             ("format", integer(STUB_FORMAT as u64)),
-            ("last_chain", string(&hex::encode(self.last_chain))),
-            ("last_seq", integer(self.last_seq)),
+            ("last_chain", string(&hex::encode(self.last.chain))),
+            ("last_digest", string(&hex::encode(self.last.digest))),
+            ("last_seq", integer(self.last.count)),
             ("log", string(log)),
             ("month", string(&header.month.to_string())),
             ("previous_chain", string(&hex::encode(header.previous_chain))),
+            ("previous_digest", string(&hex::encode(header.previous_digest))),
             ("removed_at", string(&format_instant(self.removed_at))),
         ];
         members.extend(signature.map(|signature| ("signature", string(signature))));
@@ -108,8 +107,10 @@ mod tests {
         let keys = AuditKeys::from_keys([1; 32], &[1; 32], &[1; 32]);
         let month = Month::parse("2026-11").expect("a month");
         let category = AuditCategory::Security;
-        let header = SegmentHeader { category, month, first_seq: 5, previous_chain: [1; 32] };
-        let stub = Stub { header, last_seq: 9, last_chain: [2; 32], removed_at: 1_796_054_400_000_000 };
+        let before = ChainHead { count: 4, chain: [1; 32], digest: [3; 32] };
+        let header = SegmentHeader::after(before, category, month);
+        let last = ChainHead { count: 9, chain: [2; 32], digest: [4; 32] };
+        let stub = Stub { header, last, removed_at: 1_796_054_400_000_000 };
         let line = stub.sign(&keys);
         let line = line.trim_end();
         assert_eq!(Stub::verify(line, &keys.verifying_key()), Some(stub));

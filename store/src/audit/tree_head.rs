@@ -1,8 +1,8 @@
 //! Signed tree heads: what the log held at a moment, signed with Ed25519.
 //!
 //! A head is a canonical JSON object. The signature is over the text `profile-server audit tree head 1`, a line break, and
-//! the object without its member `signature`. A head also states the last value and the length of each chain, so that what
-//! is not in the tree cannot be cut off unnoticed either.
+//! the object without its member `signature`. A head also states the length of each category with its last chain value
+//! and the digest over its lines, so that what is not in the tree cannot be changed or cut off unnoticed either.
 
 use domain::canonical::{write_integer, write_string};
 use domain::day::format_instant;
@@ -14,23 +14,37 @@ use sha2::{Digest, Sha256};
 
 use super::entry_text::{CHAIN_START, ChainValue};
 use super::keys::AuditKeys;
+use super::line_digest::{DIGEST_START, LineDigest, next_digest};
 use super::merkle::TreeHash;
 
 const CONTEXT: &str = "profile-server audit tree head 1\n";
 const HEAD_FORMAT: i64 = 1;
 
-/// The length of a chain and its last value.
+/// The length of a category, and what binds its entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainHead {
     /// The number of entries.
     pub count: u64,
     /// The chain value of the last one.
     pub chain: ChainValue,
+    /// The digest over the lines of all of them.
+    pub digest: LineDigest,
 }
 
 impl ChainHead {
-    /// The head of a chain without entries.
-    pub const EMPTY: Self = Self { count: 0, chain: CHAIN_START };
+    /// The head of a category without entries.
+    pub const EMPTY: Self = Self { count: 0, chain: CHAIN_START, digest: DIGEST_START };
+
+    /// Returns the head after one more entry, with the chain value `chain` and this line, without its line break.
+    pub(super) fn after(&self, chain: ChainValue, line: &[u8]) -> Self {
+        Self { count: self.count + 1, chain, digest: next_digest(&self.digest, line) }
+    }
+
+    /// Returns whether a log that ends here may continue one that ended at `earlier`. Only where both have as many entries,
+    /// they are compared.
+    pub(super) fn may_continue(&self, earlier: &Self) -> bool {
+        self.count > earlier.count || self == earlier
+    }
 }
 
 /// What the log held at a moment.
@@ -84,6 +98,8 @@ impl TreeHead {
             write_string(&mut out, &hex::encode(head.chain));
             out.push_str(",\"count\":");
             write_integer(&mut out, signed(head.count));
+            out.push_str(",\"digest\":");
+            write_string(&mut out, &hex::encode(head.digest));
             out.push('}');
         }
         out.push_str("},\"format\":");
@@ -114,9 +130,10 @@ impl SignedTreeHead {
     pub(super) fn parse(line: &str) -> Option<(Self, String, Signature)> {
         let object = json::parse(line.as_bytes(), 4).ok()?;
         let mut chains = [ChainHead::EMPTY; AuditCategory::COUNT];
-        for (chain, category) in chains.iter_mut().zip(AuditCategory::ALL) {
+        for (chain_head, category) in chains.iter_mut().zip(AuditCategory::ALL) {
             let stated = object.get("chains")?.get(category.name())?;
-            *chain = ChainHead { count: count(stated.get("count")?)?, chain: hash(stated.get("chain")?)? };
+            let (count, chain) = (count(stated.get("count")?)?, hash(stated.get("chain")?)?);
+            *chain_head = ChainHead { count, chain, digest: hash(stated.get("digest")?)? };
         }
         let head = TreeHead {
             size: count(object.get("size")?)?,
@@ -163,7 +180,7 @@ mod tests {
 
     fn head() -> TreeHead {
         let mut chains = [ChainHead::EMPTY; AuditCategory::COUNT];
-        chains[1] = ChainHead { count: 7, chain: [3; 32] };
+        chains[1] = ChainHead { count: 7, chain: [3; 32], digest: [4; 32] };
         TreeHead { size: 5, root: [9; 32], time: 1_796_054_400_000_001, chains }
     }
 

@@ -1,13 +1,15 @@
 //! The Merkle tree as the writer grows it, and as the readers see it.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use super::merkle::{Frontier, NodeFile, TreeHash};
+use super::merkle::{NodeFile, TreeGrowth, TreeHash};
 use super::tree_head::SignedTreeHead;
+use crate::disk::Disk;
 
 /// The tree as the readers see it.
 pub(super) struct SharedTree {
@@ -33,21 +35,23 @@ impl SharedTree {
     }
 }
 
-/// The growing tree.
+/// The growing tree. Nodes that the file does not have yet are in memory.
 pub(super) struct TreeWriter {
-    frontier: Frontier,
+    growth: TreeGrowth,
     shared: Arc<SharedTree>,
-    /// Nodes after those of the first `written` leaves, which the file does not have yet.
-    unwritten: Vec<u8>,
-    written: u64,
 }
 
 impl TreeWriter {
-    /// Continues a file of nodes after the first `leaves` leaves.
-    pub(super) fn open(nodes: NodeFile, leaves: u64) -> io::Result<Self> {
-        let frontier = nodes.frontier(leaves)?;
-        let shared = Arc::new(SharedTree { nodes, leaves: AtomicU64::new(leaves), head: RwLock::default() });
-        Ok(Self { frontier, shared, unwritten: Vec::new(), written: leaves })
+    /// Continues a tree, and writes the nodes that its file lacks. The file at `path` is created if there is none.
+    pub(super) fn open(disk: &dyn Disk, path: &Path, growth: TreeGrowth) -> io::Result<Self> {
+        let nodes = match &growth.file {
+            Some(nodes) => nodes.clone(),
+            None => NodeFile::open(disk, path)?,
+        };
+        let leaves = AtomicU64::new(growth.written);
+        let mut tree = Self { growth, shared: Arc::new(SharedTree { nodes, leaves, head: RwLock::default() }) };
+        tree.write()?;
+        Ok(tree)
     }
 
     pub(super) fn shared(&self) -> &Arc<SharedTree> {
@@ -56,30 +60,29 @@ impl TreeWriter {
 
     /// Returns the number of leaves.
     pub(super) fn size(&self) -> u64 {
-        self.frontier.size()
+        self.growth.frontier.size()
     }
 
     /// Returns the hash of the tree.
     pub(super) fn root(&self) -> TreeHash {
-        self.frontier.root()
+        self.growth.frontier.root()
     }
 
     /// Adds leaves that are durable in the log.
     pub(super) fn extend(&mut self, leaves: &[TreeHash]) {
-        for leaf in leaves {
-            self.frontier.push(*leaf, |node| self.unwritten.extend_from_slice(node));
-        }
+        self.growth.extend(leaves);
     }
 
     /// Writes the nodes of new leaves, after which readers see them. What could not be written is kept for the next time.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        if self.unwritten.is_empty() {
+        let TreeGrowth { unwritten, written, frontier, .. } = &mut self.growth;
+        if unwritten.is_empty() {
             return Ok(());
         }
-        self.shared.nodes.write_after(self.written, &self.unwritten)?;
-        self.unwritten.clear();
-        self.written = self.frontier.size();
-        self.shared.leaves.store(self.written, Ordering::Release);
+        self.shared.nodes.write_after(*written, unwritten)?;
+        unwritten.clear();
+        *written = frontier.size();
+        self.shared.leaves.store(*written, Ordering::Release);
         Ok(())
     }
 

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use domain::port::audit::{AuditActor, AuditCategory, AuditEntry, AuditError, AuditReceipt, AuditValue};
 use domain::port::clock::Clock;
-use tokio::sync::oneshot;
 
+use super::anchors::Anchors;
 use super::catalogue::Catalogue;
 use super::category_log::CategoryLog;
+use super::entry_batch::EntryBatch;
 use super::head_log::HeadLog;
+use super::indexer::IndexQueue;
 use super::keys::AuditKeys;
 use super::metrics::AuditMetrics;
 use super::month::Month;
@@ -23,8 +25,6 @@ use super::tree_writer::TreeWriter;
 /// Maximum time that a note waits to be written and synced.
 const TICK: Duration = Duration::from_millis(500);
 
-type Outcome = Result<AuditReceipt, AuditError>;
-
 /// The state of the thread.
 pub(super) struct AuditWriter {
     pub(super) queue: Arc<AuditQueue>,
@@ -34,19 +34,17 @@ pub(super) struct AuditWriter {
     pub(super) logs: [CategoryLog; AuditCategory::COUNT],
     pub(super) tree: TreeWriter,
     pub(super) heads: HeadLog,
+    pub(super) anchors: Arc<Anchors>,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) retention: Retention,
+    /// The segments whose index is to be brought up to date.
+    pub(super) indexes: Arc<IndexQueue>,
+    /// Segments that were closed, and go there when the tree has their entries.
+    pub(super) to_index: Vec<Arc<Segment>>,
     pub(super) metrics: Arc<AuditMetrics>,
     pub(super) head_interval: Duration,
     /// The chains as the last tree head has them.
     pub(super) signed: [ChainHead; AuditCategory::COUNT],
-}
-
-/// The entries of a category in a batch, with those who wait for them.
-#[derive(Default)]
-struct CategoryBatch {
-    entries: Vec<AuditEntry>,
-    waiting: Vec<Option<oneshot::Sender<Outcome>>>,
 }
 
 impl AuditWriter {
@@ -91,11 +89,13 @@ impl AuditWriter {
 
     /// Serves requests. `syncs_all`: what nobody waits for is synced, too.
     fn take(&mut self, requests: Vec<Request>, syncs_all: bool) {
-        let mut batches: [CategoryBatch; AuditCategory::COUNT] = Default::default();
+        let mut batches: [EntryBatch; AuditCategory::COUNT] = Default::default();
         let (mut flushes, mut signatures) = (Vec::new(), Vec::new());
         for request in requests {
             let (entry, waiting) = match request {
                 Request::Note(entry) => (entry, None),
+                // Whoever asked has given up, and has done nothing: so there is nothing to record.
+                Request::Write(_, waiting) if waiting.is_closed() => continue,
                 Request::Write(entry, waiting) => (entry, Some(waiting)),
                 Request::Flush(waiting) => {
                     flushes.push(waiting);
@@ -106,16 +106,18 @@ impl AuditWriter {
                     continue;
                 }
             };
-            let batch = &mut batches[entry.category as usize];
-            batch.entries.push(entry);
-            batch.waiting.push(waiting);
+            batches[entry.category as usize].push(entry, waiting);
         }
         let syncs_all = syncs_all || !flushes.is_empty() || !signatures.is_empty();
         let now = self.clock.now_micros();
         for (category, batch) in AuditCategory::ALL.into_iter().zip(batches) {
-            self.write_batch(category, batch, now, syncs_all);
+            let given_up = self.write_batch(category, batch, now, syncs_all);
+            if !given_up.is_empty() {
+                self.write_batch(category, EntryBatch::of_notes(given_up), now, syncs_all);
+            }
         }
         self.write_tree();
+        self.request_indexes();
         let is_synced = !self.logs.iter().any(CategoryLog::is_broken);
         for waiting in flushes {
             let _ = waiting.send(if is_synced { Ok(()) } else { Err(AuditError::Closed) });
@@ -128,38 +130,45 @@ impl AuditWriter {
         }
     }
 
-    /// Writes a category's entries, syncs them if somebody waits for them, and answers those who wait.
-    fn write_batch(&mut self, category: AuditCategory, batch: CategoryBatch, now: i64, syncs_all: bool) {
-        let CategoryBatch { entries, waiting } = batch;
-        let written = if entries.is_empty() { Ok(Vec::new()) } else { self.write(category, &entries, now) };
-        let is_awaited = waiting.iter().any(Option::is_some);
-        let synced = if is_awaited || syncs_all { self.sync(category) } else { Ok(()) };
-        let outcome: Result<Vec<AuditReceipt>, AuditError> = match (written, synced) {
-            (Ok(receipts), Ok(())) => Ok(receipts),
-            _ if self.logs[category as usize].is_broken() => Err(AuditError::Closed),
-            _ => Err(AuditError::NotWritten),
-        };
-        match outcome {
-            Ok(receipts) => {
-                self.metrics.written(category, receipts.len());
-                for (waiting, receipt) in waiting.into_iter().zip(receipts) {
-                    waiting.map(|waiting| waiting.send(Ok(receipt)));
+    /// Writes a category's entries, syncs them if somebody waits for them, and answers those who wait. Returns entries that
+    /// say that nothing was done, for those who have stopped waiting.
+    fn write_batch(
+        &mut self,
+        category: AuditCategory,
+        mut batch: EntryBatch,
+        now: i64,
+        syncs_all: bool,
+    ) -> Vec<AuditEntry> {
+        let mut given_up = Vec::new();
+        loop {
+            let entries = batch.entries();
+            let written = if entries.is_empty() { Ok(Vec::new()) } else { self.write(category, entries, now) };
+            let rest = batch.split_off(written.as_ref().map_or(batch.entries().len(), Vec::len));
+            let needs_sync = batch.is_awaited() || syncs_all || self.logs[category as usize].needs_sync();
+            let synced = if needs_sync { self.sync(category) } else { Ok(()) };
+            match (written, synced) {
+                (Ok(receipts), Ok(())) => {
+                    self.metrics.written(category, receipts.len());
+                    given_up.extend(batch.confirm(receipts));
+                }
+                _ => {
+                    let is_broken = self.logs[category as usize].is_broken();
+                    let error = if is_broken { AuditError::Closed } else { AuditError::NotWritten };
+                    self.metrics.dropped(category, batch.refuse(error));
                 }
             }
-            Err(error) => {
-                self.metrics.dropped(category, waiting.iter().filter(|waiting| waiting.is_none()).count());
-                for waiting in waiting.into_iter().flatten() {
-                    let _ = waiting.send(Err(error));
-                }
+            if rest.entries().is_empty() {
+                return given_up;
             }
+            batch = rest;
         }
     }
 
+    /// Writes the first of these entries, as many as may be written before a sync.
     fn write(&mut self, category: AuditCategory, entries: &[AuditEntry], now: i64) -> io::Result<Vec<AuditReceipt>> {
-        let written = self.open_month(category, Month::at(now)).and_then(|()| {
-            let entries: Vec<&AuditEntry> = entries.iter().collect();
-            self.logs[category as usize].write(&entries, now, &self.keys)
-        });
+        let written = self
+            .open_month(category, Month::at(now))
+            .and_then(|()| self.logs[category as usize].write(entries, now, &self.keys));
         written.inspect_err(|error| self.metrics.failed(category, error))
     }
 
@@ -170,18 +179,10 @@ impl AuditWriter {
             return Ok(());
         }
         self.sync(category)?;
-        if open.is_some() {
-            self.write_tree();
-            if category == AuditCategory::Compliance {
-                // The index says that the tree has everything before it.
-                self.tree.sync()?;
-            }
-            if let Err(error) = self.logs[category as usize].write_index() {
-                tracing::warn!("the index of a segment of the audit log is made at the next start: {error}");
-            }
-        }
+        let before = self.logs[category as usize].segment().cloned();
         let segment = self.logs[category as usize].start_segment(month)?;
         self.catalogue.add(category, segment);
+        self.to_index.extend(before);
         Ok(())
     }
 
@@ -194,13 +195,14 @@ impl AuditWriter {
         let leaves = log.sync().inspect_err(|error| self.metrics.failed(category, error))?;
         self.metrics.synced(started.elapsed());
         self.tree.extend(&leaves);
-        if self.logs[category as usize].needs_run() {
-            let nodes = if category == AuditCategory::Compliance { self.tree.sync() } else { Ok(()) };
-            if let Err(error) = nodes.and_then(|()| self.logs[category as usize].write_run()) {
-                tracing::warn!("a part of the audit log's index was not written and is tried again: {error}");
-            }
-        }
         Ok(())
+    }
+
+    /// Asks for the indexes of segments that have lines for another run, or were closed.
+    fn request_indexes(&mut self) {
+        let open = self.logs.iter().filter_map(CategoryLog::segment).filter(|segment| segment.next_run().is_some());
+        let segments = open.cloned().chain(self.to_index.drain(..));
+        segments.for_each(|segment| self.indexes.push(segment));
     }
 
     fn sync_all(&mut self) {
@@ -241,11 +243,7 @@ impl AuditWriter {
             return Err(AuditError::NotWritten);
         }
         self.signed = chains;
-        if let Err(error) = self.heads.anchor(&signed) {
-            self.metrics.anchor_failed();
-            let path = self.heads.anchor_path().display();
-            tracing::error!("a tree head was not added to the anchor file `{path}`: {error}");
-        }
+        self.anchors.push(&signed.line);
         self.tree.shared().set_head(signed.clone());
         Ok(signed)
     }

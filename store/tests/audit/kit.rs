@@ -101,6 +101,23 @@ pub(crate) fn set_lines(path: &Path, lines: &[String]) {
     fs::write(path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("a file");
 }
 
+/// Changes the lines of a file.
+pub(crate) fn change_lines(path: &Path, change: impl Fn(&mut Vec<String>)) {
+    let mut all = lines(path);
+    change(&mut all);
+    set_lines(path, &all);
+}
+
+/// Waits until something holds, which another thread brings about.
+#[track_caller]
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Copies a data directory.
 pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");

@@ -7,10 +7,16 @@ mod clock;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod faulty_disk;
 
+mod clock_jumps;
 mod crash;
 mod faults;
+mod index;
 mod kit;
+mod power;
 mod promises;
 mod query;
+mod refused;
 mod retention;
+mod slow;
 mod tamper;
+mod test_disk;

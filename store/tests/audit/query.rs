@@ -4,9 +4,9 @@ use domain::port::audit::{AuditActor, AuditCategory, AuditLog};
 use domain::port::audit_trail::{AuditQuery, AuditRecord, AuditTrail};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::audit::AuditStore;
+use store::audit::{AuditOptions, AuditStore};
 
-use crate::kit::{DAY, TODAY, TestClock, entry, open_at, user};
+use crate::kit::{DAY, TODAY, TestClock, entry, keys, open_at, options, user};
 
 /// Reads all pages of a query.
 fn all(log: &AuditStore, query: &AuditQuery) -> Vec<AuditRecord> {
@@ -27,7 +27,12 @@ fn all(log: &AuditStore, query: &AuditQuery) -> Vec<AuditRecord> {
 fn a_query_finds_what_a_search_finds_in_pages_of_any_size() {
     let dir = tempfile::tempdir().expect("a folder");
     let clock = TestClock::at_day(TODAY);
-    let mut log = open_at(dir.path(), clock.clone());
+    // Over many runs of the index, which are merged meanwhile.
+    let open = || {
+        let options = AuditOptions { run_lines: 4, ..options(dir.path(), clock.clone()) };
+        store::audit::open(&options, keys()).expect("a log")
+    };
+    let mut log = open();
     let seed = 11;
     let mut random = StdRng::seed_from_u64(seed);
     for round in 0..12 {
@@ -41,7 +46,7 @@ fn a_query_finds_what_a_search_finds_in_pages_of_any_size() {
         clock.advance(random.random_range(-2..12) * DAY);
         if round % 5 == 4 {
             drop(log);
-            log = open_at(dir.path(), clock.clone());
+            log = open();
         }
     }
     let everything = all(&log, &AuditQuery::newest(1_000));

@@ -8,12 +8,12 @@ use domain::port::audit_trail::{AuditQuery, AuditTrail};
 use store::audit;
 
 use crate::kit::{
-    DAY, TODAY, TestClock, assert_sound, copy, directory, entry, keys, lines, open_at, options, segment, set_lines,
-    verify,
+    DAY, TODAY, TestClock, assert_sound, change_lines, copy, directory, entry, keys, lines, open_at, options, segment,
+    set_lines, verify,
 };
 
 /// A log over `months` months with 4 entries of each category a month, and the clock after them.
-fn log(months: i64) -> (tempfile::TempDir, std::sync::Arc<TestClock>) {
+pub(crate) fn log(months: i64) -> (tempfile::TempDir, std::sync::Arc<TestClock>) {
     let dir = tempfile::tempdir().expect("a folder");
     let clock = TestClock::at_day(TODAY);
     let log = open_at(dir.path(), clock.clone());
@@ -60,6 +60,20 @@ fn segments_go_at_their_age_and_leave_a_signed_stub() {
     drop(log);
     let report = assert_sound(dir.path());
     assert!(report.removed[0] >= 24, "{report:?}");
+}
+
+#[test]
+fn a_change_after_a_removed_segment_is_found_with_the_public_key() {
+    let (original, clock) = log(6);
+    drop(open_at(original.path(), clock));
+    for category in ["security", "operations"] {
+        let dir = tempfile::tempdir().expect("a folder");
+        copy(original.path(), dir.path());
+        // Entries 1 to 12 were removed, and their stub binds what follows.
+        change_lines(&segment(dir.path(), category, "2027-03"), |all| all[2] = all[2].replace("adm:", "xdm:"));
+        let fault = verify(dir.path(), false).expect_err(category);
+        assert_eq!(fault.seq, Some(13), "{fault}");
+    }
 }
 
 #[test]

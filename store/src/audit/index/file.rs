@@ -8,30 +8,34 @@
 //!     16       8  number of postings
 //!     24       8  offset in the segment of the first line that is covered
 //!     32       8  offset after the last line that is covered
-//!     40       8  seq of the last line
-//!     48      32  chain value of the last line
-//!     80       8  earliest time of a line, in microseconds since the Unix epoch
-//!     88       8  latest time
-//!     96       4  CRC-32C of the postings
-//!    100       4  CRC-32C of everything before
-//!    104      16  first posting: the first 8 bytes of a subject hash (big-endian), and the offset of the line
+//!     40       8  number of lines
+//!     48       8  seq of the last line
+//!     56      32  chain value of the last line
+//!     88      32  digest over all lines of the category up to the last line
+//!    120       8  earliest time of a line, in microseconds since the Unix epoch
+//!    128       8  latest time
+//!    136       4  CRC-32C of the postings
+//!    140       4  CRC-32C of everything before
+//!    144      16  first posting: the first 8 bytes of a subject hash (big-endian), and the offset of the line
 //! ```
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Posting;
-use crate::audit::entry_text::ChainValue;
+use crate::audit::tree_head::ChainHead;
 use crate::bytes::{array_at, crc_matches, put, put_crc, u16_at, u32_at, u64_at};
 use crate::disk::{Disk, DiskFile, read_full_at};
 
 const MAGIC: &[u8; 8] = b"PSAUDIDX";
 const INDEX_FORMAT: u16 = 1;
-const HEADER_BYTES: usize = 104;
-const POSTING_BYTES: usize = 16;
-const POSTINGS_CRC_AT: usize = 96;
-const CRC_AT: usize = 100;
+pub(super) const HEADER_BYTES: usize = 144;
+pub(super) const POSTING_BYTES: usize = 16;
+const POSTINGS_CRC_AT: usize = 136;
+const CRC_AT: usize = 140;
+/// Postings of a read of all of them.
+const CHUNK_POSTINGS: u64 = 4_096;
 
 /// What a header says about the lines that the index covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,56 +44,63 @@ pub(in crate::audit) struct IndexSummary {
     pub(in crate::audit) from: u64,
     /// Offset after the last line.
     pub(in crate::audit) to: u64,
-    /// The number of the last line's entry.
-    pub(in crate::audit) last_seq: u64,
-    /// The chain value of the last line.
-    pub(in crate::audit) last_chain: ChainValue,
-    /// The earliest and the latest time of a line.
+    /// The number of lines.
+    pub(in crate::audit) lines: u64,
+    /// Where the chain stands after the last line.
+    pub(in crate::audit) head: ChainHead,
+    /// The earliest and the latest time of a line. The earliest is later than the latest if there is no line.
     pub(in crate::audit) times: (i64, i64),
+}
+
+impl IndexSummary {
+    /// Returns the summary of no lines at an offset, where the chain stands at `head`.
+    pub(super) fn empty(offset: u64, head: ChainHead) -> Self {
+        Self { from: offset, to: offset, lines: 0, head, times: (i64::MAX, i64::MIN) }
+    }
+
+    /// Returns the summary of these lines and those of `next`, which follow them.
+    pub(super) fn with(&self, next: &Self) -> Self {
+        let times = (self.times.0.min(next.times.0), self.times.1.max(next.times.1));
+        Self { from: self.from, to: next.to, lines: self.lines + next.lines, head: next.head, times }
+    }
+}
+
+/// Returns the header of a file with so many postings, which have the checksum `crc`.
+pub(super) fn header(summary: &IndexSummary, postings: u64, crc: u32) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    put(&mut header, 0, MAGIC);
+    put(&mut header, 8, &INDEX_FORMAT.to_le_bytes());
+    put(&mut header, 16, &postings.to_le_bytes());
+    put(&mut header, 24, &summary.from.to_le_bytes());
+    put(&mut header, 32, &summary.to.to_le_bytes());
+    put(&mut header, 40, &summary.lines.to_le_bytes());
+    put(&mut header, 48, &summary.head.count.to_le_bytes());
+    put(&mut header, 56, &summary.head.chain);
+    put(&mut header, 88, &summary.head.digest);
+    put(&mut header, 120, &summary.times.0.to_le_bytes());
+    put(&mut header, 128, &summary.times.1.to_le_bytes());
+    put(&mut header, POSTINGS_CRC_AT, &crc.to_le_bytes());
+    put_crc(&mut header, CRC_AT);
+    header
 }
 
 /// An open index.
 pub(in crate::audit) struct IndexFile {
     file: Arc<dyn DiskFile>,
+    pub(in crate::audit) path: PathBuf,
     postings: u64,
+    postings_crc: u32,
     pub(in crate::audit) summary: IndexSummary,
 }
 
 impl IndexFile {
-    /// Returns the bytes of an index of these postings, which are sorted.
-    pub(in crate::audit) fn encode(summary: &IndexSummary, postings: &[Posting]) -> Vec<u8> {
-        let mut bytes = vec![0; HEADER_BYTES];
-        bytes.reserve(postings.len() * POSTING_BYTES);
-        for (subject, offset) in postings {
-            bytes.extend_from_slice(&subject.to_be_bytes());
-            bytes.extend_from_slice(&offset.to_le_bytes());
-        }
-        let crc = crc32c::crc32c(&bytes[HEADER_BYTES..]);
-        let header = &mut bytes[..HEADER_BYTES];
-        put(header, 0, MAGIC);
-        put(header, 8, &INDEX_FORMAT.to_le_bytes());
-        put(header, 16, &(postings.len() as u64).to_le_bytes());
-        put(header, 24, &summary.from.to_le_bytes());
-        put(header, 32, &summary.to.to_le_bytes());
-        put(header, 40, &summary.last_seq.to_le_bytes());
-        put(header, 48, &summary.last_chain);
-        put(header, 80, &summary.times.0.to_le_bytes());
-        put(header, 88, &summary.times.1.to_le_bytes());
-        put(header, POSTINGS_CRC_AT, &crc.to_le_bytes());
-        put_crc(header, CRC_AT);
-        bytes
-    }
-
-    /// Opens an index; `None` if it is missing, damaged or of another format, so that it has to be made again.
+    /// Opens an index and checks its header against its length; `None` if it is missing, damaged or of another format, so
+    /// that it has to be made again. Its postings are not checked.
     pub(in crate::audit) fn open(disk: &dyn Disk, path: &Path) -> io::Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
-        Self::read(disk.open(path)?)
-    }
-
-    /// Reads the header of a file and checks it against the file's length.
-    pub(in crate::audit) fn read(file: Arc<dyn DiskFile>) -> io::Result<Option<Self>> {
+        let file = disk.open(path)?;
         let mut header = [0; HEADER_BYTES];
         let filled = read_full_at(&*file, &mut header, 0)?;
         let is_valid = filled == HEADER_BYTES
@@ -105,24 +116,29 @@ impl IndexFile {
         if expected != Some(file.length()?) {
             return Ok(None);
         }
+        let head =
+            ChainHead { count: u64_at(&header, 48), chain: array_at(&header, 56), digest: array_at(&header, 88) };
         let summary = IndexSummary {
             from: u64_at(&header, 24),
             to: u64_at(&header, 32),
-            last_seq: u64_at(&header, 40),
-            last_chain: array_at(&header, 48),
-            times: (i64::from_le_bytes(array_at(&header, 80)), i64::from_le_bytes(array_at(&header, 88))),
+            lines: u64_at(&header, 40),
+            head,
+            times: (i64::from_le_bytes(array_at(&header, 120)), i64::from_le_bytes(array_at(&header, 128))),
         };
-        Ok(Some(Self { file, postings, summary }))
+        let postings_crc = u32_at(&header, POSTINGS_CRC_AT);
+        Ok(Some(Self { file, path: path.to_owned(), postings, postings_crc, summary }))
     }
 
-    /// Reads all postings, and checks them; `None` if they are damaged.
-    pub(in crate::audit) fn postings(&self) -> io::Result<Option<Vec<Posting>>> {
-        let mut header = [0; HEADER_BYTES];
-        read_full_at(&*self.file, &mut header, 0)?;
-        let mut bytes = vec![0; usize::try_from(self.postings).unwrap_or(usize::MAX) * POSTING_BYTES];
-        read_full_at(&*self.file, &mut bytes, HEADER_BYTES as u64)?;
-        let is_valid = crc32c::crc32c(&bytes) == u32_at(&header, POSTINGS_CRC_AT);
-        Ok(is_valid.then(|| bytes.chunks_exact(POSTING_BYTES).map(posting).collect()))
+    /// Reads all postings in their order.
+    pub(super) fn read_all(&self) -> PostingReader<'_> {
+        PostingReader { index: self, chunk: Vec::new(), taken: 0, read: 0, crc: 0 }
+    }
+
+    /// Reads all postings, and returns whether they are what was written.
+    pub(in crate::audit) fn is_intact(&self) -> io::Result<bool> {
+        let mut reader = self.read_all();
+        while reader.fill()? {}
+        Ok(reader.is_intact())
     }
 
     /// Appends the offsets of the lines about a subject to `offsets`, in ascending order.
@@ -165,4 +181,42 @@ impl IndexFile {
 
 fn posting(bytes: &[u8]) -> Posting {
     (u64::from_be_bytes(array_at(bytes, 0)), u64_at(bytes, 8))
+}
+
+/// Reads the postings of an index in their order, a part at a time.
+pub(super) struct PostingReader<'a> {
+    index: &'a IndexFile,
+    chunk: Vec<u8>,
+    /// Bytes of the chunk that were handed out.
+    taken: usize,
+    /// Number of postings that were read.
+    read: u64,
+    crc: u32,
+}
+
+impl PostingReader<'_> {
+    /// Returns the next posting; `None` after the last one.
+    pub(super) fn next(&mut self) -> io::Result<Option<Posting>> {
+        if self.taken == self.chunk.len() && !self.fill()? {
+            return Ok(None);
+        }
+        let posting = posting(&self.chunk[self.taken..]);
+        self.taken += POSTING_BYTES;
+        Ok(Some(posting))
+    }
+
+    /// Returns whether what was read is what was written, once everything was read.
+    pub(super) fn is_intact(&self) -> bool {
+        self.crc == self.index.postings_crc
+    }
+
+    /// Reads the next chunk, and returns whether there was one.
+    fn fill(&mut self) -> io::Result<bool> {
+        let count = (self.index.postings - self.read).min(CHUNK_POSTINGS);
+        self.chunk.resize(count as usize * POSTING_BYTES, 0);
+        self.index.read_postings(self.read, &mut self.chunk)?;
+        self.crc = crc32c::crc32c_append(self.crc, &self.chunk);
+        (self.taken, self.read) = (0, self.read + count);
+        Ok(count > 0)
+    }
 }

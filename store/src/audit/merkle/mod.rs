@@ -4,6 +4,7 @@
 //! but a signed tree head: see [`verify_inclusion`] and [`verify_consistency`].
 
 mod frontier;
+mod growth;
 mod nodes;
 mod proof;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 use sha2::{Digest, Sha256};
 
 pub(super) use frontier::Frontier;
+pub(super) use growth::TreeGrowth;
 pub(super) use nodes::{NodeFile, read_node};
 #[cfg(test)]
 use nodes::{node_count, place};

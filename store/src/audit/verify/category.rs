@@ -11,7 +11,6 @@ use super::VerifyOptions;
 use super::heads::{SignedHeads, Statement};
 use super::report::{VerifyFault, VerifyReport};
 use super::tree::TreeCheck;
-use crate::audit::entry_text::ChainValue;
 use crate::audit::files::months;
 use crate::audit::line_scan::{ChainCursor, LineFault, LineScan};
 use crate::audit::month::Month;
@@ -20,8 +19,33 @@ use crate::audit::stub::Stub;
 use crate::audit::tree_head::ChainHead;
 use crate::disk::open_read_only;
 
-/// The chain values that tree heads state, by number of entries.
-type StatedChains = BTreeMap<u64, Statement<ChainValue>>;
+/// What tree heads state about a category.
+struct StatedChain<'a> {
+    /// The heads of the chain, by number of entries.
+    heads: &'a BTreeMap<u64, Statement<ChainHead>>,
+    /// The number of entries up to the last one that was found to be as stated.
+    confirmed: u64,
+}
+
+impl StatedChain<'_> {
+    /// Compares the entries up to `found`, the last of which is in the file at `path`, with what a tree head states about so
+    /// many entries.
+    fn check(&mut self, found: &ChainHead, path: &Path) -> Result<(), VerifyFault> {
+        match self.heads.get(&found.count) {
+            Some(statement) if statement.value != *found => {
+                let what = format!(
+                    "an entry from this one to entry {} is not the one that the tree head of {} was signed over",
+                    found.count,
+                    format_instant(statement.time)
+                );
+                return Err(VerifyFault::at_entry(path.to_owned(), self.confirmed + 1, what));
+            }
+            Some(_) => self.confirmed = found.count,
+            None => {}
+        }
+        Ok(())
+    }
+}
 
 /// Checks a category. Compliance entries go into the tree.
 pub(super) fn check_category(
@@ -34,11 +58,13 @@ pub(super) fn check_category(
 ) -> Result<(), VerifyFault> {
     let directory = &options.directory;
     let list = |ending| months(directory, category.name(), ending).map_err(VerifyFault::unreadable(directory.clone()));
-    let stated = &heads.chains[category as usize];
+    let mut stated = StatedChain { heads: &heads.chains[category as usize], confirmed: 0 };
     let mut head = ChainHead::EMPTY;
     for month in list(".stub")? {
         head = check_stub(directory, key, category, month, head)?;
-        check_stated(stated, &head, directory)?;
+        stated.check(&head, directory)?;
+        // The stub is signed.
+        stated.confirmed = head.count;
     }
     report.removed[category as usize] = head.count;
     if category == AuditCategory::Compliance {
@@ -48,11 +74,11 @@ pub(super) fn check_category(
     for (position, month) in segments.iter().enumerate() {
         let path = directory.join(format!("{}-{month}.log", category.name()));
         let is_last = position + 1 == segments.len();
-        let check = SegmentCheck { options, category, month: *month, path: &path, is_last, stated };
-        head = check.run(head, tree, report)?;
+        let check = SegmentCheck { options, category, month: *month, path: &path, is_last };
+        head = check.run(head, &mut stated, tree, report)?;
     }
     report.entries[category as usize] = head.count - report.removed[category as usize];
-    if let Some((count, statement)) = stated.last_key_value().filter(|(count, _)| **count > head.count) {
+    if let Some((count, statement)) = stated.heads.last_key_value().filter(|(count, _)| **count > head.count) {
         let what = format!(
             "the log of {} ends with entry {}, and the tree head of {} counts {count}: entries were cut off",
             category.name(),
@@ -80,25 +106,12 @@ fn check_stub(
     if stub.header.before() != before {
         return Err(VerifyFault::at_entry(path, before.count + 1, does_not_continue()));
     }
-    Ok(ChainHead { count: stub.last_seq, chain: stub.last_chain })
+    Ok(stub.last)
 }
 
 fn does_not_continue() -> String {
-    "its start does not continue the segment before: a segment is missing or was replaced".to_owned()
-}
-
-/// Compares a chain value with the one that a tree head states for that number of entries.
-fn check_stated(stated: &StatedChains, head: &ChainHead, path: &Path) -> Result<(), VerifyFault> {
-    match stated.get(&head.count) {
-        Some(statement) if statement.value != head.chain => {
-            let what = format!(
-                "its chain value is not the one in the tree head of {}: this entry or one before it was replaced",
-                format_instant(statement.time)
-            );
-            Err(VerifyFault::at_entry(path.to_owned(), head.count, what))
-        }
-        _ => Ok(()),
-    }
+    "its start does not continue the segment before: entries were changed, or a segment is missing or was replaced"
+        .to_owned()
 }
 
 struct SegmentCheck<'a> {
@@ -107,7 +120,6 @@ struct SegmentCheck<'a> {
     month: Month,
     path: &'a Path,
     is_last: bool,
-    stated: &'a StatedChains,
 }
 
 impl SegmentCheck<'_> {
@@ -115,6 +127,7 @@ impl SegmentCheck<'_> {
     fn run(
         &self,
         before: ChainHead,
+        stated: &mut StatedChain<'_>,
         tree: &mut TreeCheck<'_>,
         report: &mut VerifyReport,
     ) -> Result<ChainHead, VerifyFault> {
@@ -125,32 +138,34 @@ impl SegmentCheck<'_> {
         else {
             return Err(VerifyFault::new(path(), "its first line is not that of this segment".to_owned()));
         };
-        if header.before() != before {
-            return Err(VerifyFault::at_entry(path(), before.count + 1, does_not_continue()));
-        }
         let key = self.options.keys.map(|keys| keys.chain_key());
-        let mut cursor = ChainCursor { seq: before.count, chain: before.chain };
-        let mut scan = LineScan::new(&*file, header.to_line().len() as u64);
+        if header.before() != before {
+            let is_edit = key.is_none() && ChainHead { digest: before.digest, ..header.before() } == before;
+            let seq = if is_edit { stated.confirmed } else { before.count } + 1;
+            return Err(VerifyFault::at_entry(path(), seq, does_not_continue()));
+        }
+        let mut cursor = ChainCursor { head: before };
+        let mut scan = LineScan::new(&*file, header.start());
         while let Some(raw) = scan.next().map_err(VerifyFault::unreadable(path()))? {
             if self.is_last && !raw.is_complete {
                 let bytes = raw.bytes.len();
                 report.notes.push(format!(
                     "`{}`: {bytes} bytes after entry {} are an incomplete write and were left out",
                     self.path.display(),
-                    cursor.seq
+                    cursor.head.count
                 ));
                 break;
             }
-            let seq = cursor.seq + 1;
+            let seq = cursor.head.count + 1;
             if let Err(fault) = cursor.follow(&raw, &header, key) {
                 return Err(VerifyFault::at_entry(path(), seq, describe(&fault, seq)));
             }
             if self.category == AuditCategory::Compliance {
                 tree.add(&raw.bytes, self.path)?;
             }
-            check_stated(self.stated, &ChainHead { count: cursor.seq, chain: cursor.chain }, self.path)?;
+            stated.check(&cursor.head, self.path)?;
         }
-        Ok(ChainHead { count: cursor.seq, chain: cursor.chain })
+        Ok(cursor.head)
     }
 }
 

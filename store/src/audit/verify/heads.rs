@@ -8,10 +8,9 @@ use domain::port::audit::AuditCategory;
 
 use super::VerifyOptions;
 use super::report::{VerifyFault, VerifyReport};
-use crate::audit::entry_text::ChainValue;
 use crate::audit::files::months;
 use crate::audit::merkle::TreeHash;
-use crate::audit::tree_head::{SignedTreeHead, TreeHead};
+use crate::audit::tree_head::{ChainHead, SignedTreeHead, TreeHead};
 
 /// Where a statement stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +26,8 @@ pub(super) struct Statement<T> {
 pub(super) struct SignedHeads {
     /// The roots by size.
     pub(super) roots: BTreeMap<u64, Statement<TreeHash>>,
-    /// The chain values by number of entries, in the order of [`AuditCategory::ALL`].
-    pub(super) chains: [BTreeMap<u64, Statement<ChainValue>>; AuditCategory::COUNT],
+    /// The heads of the chains by number of entries, in the order of [`AuditCategory::ALL`].
+    pub(super) chains: [BTreeMap<u64, Statement<ChainHead>>; AuditCategory::COUNT],
 }
 
 impl SignedHeads {
@@ -89,20 +88,19 @@ impl SignedHeads {
     }
 
     fn add(&mut self, head: &TreeHead, path: &Path) -> Result<(), VerifyFault> {
-        let statement = |value| Statement { value, path: path.to_owned(), time: head.time };
-        insert(&mut self.roots, head.size, statement(head.root))?;
-        for (chains, chain) in self.chains.iter_mut().zip(&head.chains) {
-            insert(chains, chain.count, statement(chain.chain))?;
+        insert(&mut self.roots, head.size, Statement { value: head.root, path: path.to_owned(), time: head.time })?;
+        for (chains, chain) in self.chains.iter_mut().zip(head.chains) {
+            insert(chains, chain.count, Statement { value: chain, path: path.to_owned(), time: head.time })?;
         }
         Ok(())
     }
 }
 
 /// Adds a statement, which must not contradict another.
-fn insert(
-    map: &mut BTreeMap<u64, Statement<[u8; 32]>>,
+fn insert<T: Clone + PartialEq>(
+    map: &mut BTreeMap<u64, Statement<T>>,
     size: u64,
-    statement: Statement<[u8; 32]>,
+    statement: Statement<T>,
 ) -> Result<(), VerifyFault> {
     let known = map.entry(size).or_insert_with(|| statement.clone());
     if known.value == statement.value {

@@ -1,8 +1,9 @@
 //! Checking a log offline: with the public key alone, or with the chain keys, too.
 //!
 //! With the public key: the signatures of tree heads, stubs and anchors, the tree over the compliance entries at every tree
-//! head, the numbers of all entries, and the chain values and counts that the heads state. With the chain keys: every chain
-//! value, so that a changed entry is found in every category and named exactly.
+//! head, the numbers of all entries, and the chain values, counts and digests that the heads state. So a change of any entry
+//! that a head covers is found; outside the tree it is known between which two heads the changed entry is. With the chain
+//! keys: every chain value, so that a changed entry is named exactly, also one that no head covers yet.
 
 mod category;
 mod heads;

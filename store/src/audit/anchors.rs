@@ -1,0 +1,154 @@
+//! The anchor file, to which a thread of its own appends: a slow target, such as a mount over the network, holds up neither
+//! entries nor tree heads.
+
+use std::collections::VecDeque;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::metrics::AuditMetrics;
+
+/// Bytes at the end of the file in which its last line is looked for. A head is shorter.
+const TAIL_BYTES: u64 = 4_096;
+/// Maximum number of heads that wait. Beyond it the oldest is left out: a later head has all that it has.
+const MAX_WAITING: usize = 256;
+
+/// The end of an anchor file.
+#[derive(Debug, Default)]
+pub(super) struct AnchorEnd {
+    /// The last complete line.
+    pub(super) line: Option<String>,
+    /// Whether something without a line break follows it.
+    is_torn: bool,
+}
+
+impl AnchorEnd {
+    /// Reads the end of the file at `path`, which may be missing.
+    pub(super) fn read(path: &Path) -> io::Result<Self> {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = match std::fs::File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            file => file?,
+        };
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        let is_torn = tail.last().is_some_and(|last| *last != b'\n');
+        let last = tail.split(|byte| *byte == b'\n').rev().nth(1);
+        let line = last.and_then(|line| String::from_utf8(line.to_vec()).ok()).filter(|line| !line.is_empty());
+        Ok(Self { line, is_torn })
+    }
+}
+
+/// The heads that are to be anchored.
+#[derive(Default)]
+struct AnchorState {
+    waiting: VecDeque<String>,
+    is_closed: bool,
+    is_finished: bool,
+}
+
+/// The queue to the thread that appends anchors.
+pub(super) struct Anchors {
+    state: Mutex<AnchorState>,
+    changed: Condvar,
+    metrics: Arc<AuditMetrics>,
+}
+
+impl Anchors {
+    /// Starts the thread, which appends to the file at `path` that ends with `end`.
+    pub(super) fn start(path: PathBuf, end: &AnchorEnd, metrics: Arc<AuditMetrics>) -> io::Result<Arc<Self>> {
+        let anchors = Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), metrics });
+        let (queue, file) = (Arc::clone(&anchors), AnchorFile { path, is_torn: end.is_torn });
+        thread::Builder::new().name("audit anchors".to_owned()).spawn(move || queue.run(file))?;
+        Ok(anchors)
+    }
+
+    /// Queues the line of a head.
+    pub(super) fn push(&self, line: &str) {
+        let mut state = self.state.lock();
+        if state.waiting.len() == MAX_WAITING {
+            state.waiting.pop_front();
+            self.metrics.anchor_failed();
+        }
+        state.waiting.push_back(line.to_owned());
+        self.changed.notify_all();
+    }
+
+    /// Takes no more heads, and waits until those that wait are in the file, `longest` at most. A target that is still
+    /// busy then is left to itself.
+    pub(super) fn close(&self, longest: Duration) {
+        let deadline = Instant::now() + longest;
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        self.changed.notify_all();
+        while !state.is_finished {
+            if self.changed.wait_until(&mut state, deadline).timed_out() {
+                tracing::error!("the last tree heads were not anchored: the anchor file has not answered in time");
+                return;
+            }
+        }
+    }
+
+    /// Waits for heads; `None` once the queue is closed and empty.
+    fn next(&self) -> Option<Vec<String>> {
+        let mut state = self.state.lock();
+        while state.waiting.is_empty() && !state.is_closed {
+            self.changed.wait(&mut state);
+        }
+        let lines: Vec<String> = state.waiting.drain(..).collect();
+        (!lines.is_empty()).then_some(lines)
+    }
+
+    fn run(&self, mut file: AnchorFile) {
+        let _finished = FinishOnDrop(self);
+        while let Some(lines) = self.next() {
+            if let Err(error) = file.append(&lines) {
+                self.metrics.anchor_failed();
+                let path = file.path.display();
+                tracing::error!("tree heads were not added to the anchor file `{path}`: {error}");
+            }
+        }
+    }
+}
+
+/// Says that the thread has ended, also by a panic.
+struct FinishOnDrop<'a>(&'a Anchors);
+
+impl Drop for FinishOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().is_finished = true;
+        self.0.changed.notify_all();
+    }
+}
+
+struct AnchorFile {
+    path: PathBuf,
+    /// Whether the file may end with a line that was cut.
+    is_torn: bool,
+}
+
+impl AnchorFile {
+    /// Appends lines. Durable when it returns.
+    fn append(&mut self, lines: &[String]) -> io::Result<()> {
+        // The file may be on a mount that can only be appended to, so a line that was cut stays, on a line of its own.
+        let mut text = String::from(if self.is_torn { "\n" } else { "" });
+        for line in lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.is_torn = true;
+        let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()?;
+        self.is_torn = false;
+        Ok(())
+    }
+}
