@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::handler_states;
 use crate::http::request::caller::KeyStore;
 use crate::http::transport::descriptors;
-use crate::http::{Routes, SPOOL_FILES, ServiceReads};
+use crate::http::{ChangeOrigin, Denials, Routes, SPOOL_FILES, ServiceReads};
 use crate::json_text;
 use crate::listeners::Listeners;
 use crate::process;
@@ -45,6 +45,7 @@ pub struct Application {
 struct AuditParts {
     log: Arc<AuditStore>,
     service_reads: Arc<ServiceReads>,
+    denials: Arc<Denials>,
 }
 
 /// The line that announces that the server is ready.
@@ -69,15 +70,18 @@ impl Application {
         let (stop, closing) = watch::channel(false);
         let shared = wiring::shared_parts(&settings, &components)?;
         let upkeep = Upkeep::new(shared.clone(), prometheus.clone());
-        let credentials = wiring::credentials(&settings, &secrets, &components.registry)?;
+        let credentials = wiring::credentials(&settings, &secrets, &components)?;
+        // What is in force is noted before anybody can change it.
+        shared.reloader.reload(&ChangeOrigin::watcher()).await;
+        credentials.keys.record_start().await;
         let states = handler_states::build(&settings, &components, &credentials, shared, prometheus, closing);
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
         // The store is open by now, so its files are counted among the open ones.
         let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
-        let Components { profiles, closer, audit, service_reads, .. } = components;
-        let audit = AuditParts { log: audit, service_reads };
+        let Components { profiles, closer, audit, service_reads, denials, .. } = components;
+        let audit = AuditParts { log: audit, service_reads, denials };
         let keys = credentials.keys;
         Ok(Self { listeners, signals, stop, profiles, closer, audit, upkeep, keys })
     }
@@ -202,6 +206,7 @@ impl RunningServer {
 async fn close_store(audit: AuditParts, closer: Closer) {
     let close = move || {
         audit.service_reads.finish();
+        audit.denials.finish();
         audit.log.close();
         closer.close()
     };

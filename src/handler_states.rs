@@ -29,7 +29,7 @@ pub(crate) fn build(
     prometheus: PrometheusHandle,
     closing: watch::Receiver<bool>,
 ) -> HandlerStates {
-    let SharedParts { tickets, limits, reloader, operations, service_reads } = shared;
+    let SharedParts { tickets, limits, reloader, operations, service_reads, denials } = shared;
     let verifier = Arc::clone(&credentials.verifier);
     let in_flight = InFlight::new(settings.http.in_flight_bytes);
     let profiles = &components.profiles;
@@ -39,7 +39,7 @@ pub(crate) fn build(
         sessions: Arc::clone(&credentials.sessions),
         cookie: SessionCookie { secure: settings.auth.secure_cookies },
         limits: Arc::clone(&limits),
-        recorder: Arc::new(AccessRecorder::new(components.audit.clone(), Arc::clone(&service_reads))),
+        recorder: Arc::new(AccessRecorder::new(components.audit.clone(), Arc::clone(&service_reads), denials)),
         cors_origins: settings.http.cors_origins.clone(),
     });
     let credential_state = Data::new(CredentialState {

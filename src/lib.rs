@@ -16,6 +16,8 @@ mod upkeep;
 mod wiring;
 
 mod http;
+#[doc(hidden)]
+pub use http::{ListedRequirements, ListedRoute, route_table};
 mod json_object;
 mod json_text;
 mod keyed_counts;

@@ -4,27 +4,43 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use config::{AccessTable, Watched};
-use domain::access::Policy;
+use config::{ACCESS_TOML, AccessTable, ConfigError, LIMITS_TOML, Watched};
+use domain::access::{InvalidAccess, Policy};
 use domain::limits::LimitRules;
-use parking_lot::Mutex;
+use domain::port::audit::AuditError;
+use tokio::sync::Mutex;
 
 use crate::http::request::limits::Limits;
+use crate::http::{ChangeOrigin, ConfigChanges};
 use crate::start_error::StartError;
+
+const ACCESS: &str = "access.toml";
+const LIMITS: &str = "limits.toml";
 
 /// Reads the access table and the rate limits again when their files have changed.
 pub(crate) struct Reloader {
     profiles: actors::Profiles,
     policy: Arc<ArcSwap<Policy>>,
     limits: Arc<Limits>,
+    changes: Arc<ConfigChanges>,
     files: Mutex<Files>,
 }
 
 struct Files {
-    access: Watched<AccessTable>,
-    limits: Watched<LimitRules>,
-    /// Why the files are not followed, by name. A file's fault is reported once, and stays until the file changes.
-    faults: [Option<String>; 2],
+    access: FollowedFile<AccessTable>,
+    limits: FollowedFile<LimitRules>,
+}
+
+/// A file that is followed.
+struct FollowedFile<T> {
+    name: &'static str,
+    /// What is in force without a file.
+    embedded: &'static str,
+    file: Watched<T>,
+    /// Whether it was noted what was in force at the start.
+    has_begun: bool,
+    /// Why the file is not followed. It is reported once, and stays until the file changes.
+    fault: Option<String>,
 }
 
 /// What became of a file.
@@ -36,6 +52,26 @@ pub(crate) enum FileOutcome {
     Refused(String),
 }
 
+/// Why a change of a file does not take effect.
+enum Refusal {
+    /// The table is not valid, or its file is gone.
+    Table(StartError),
+    /// The change cannot be recorded. It is tried again.
+    NotRecorded(AuditError),
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self::Table(error.into())
+    }
+}
+
+impl From<InvalidAccess> for Refusal {
+    fn from(error: InvalidAccess) -> Self {
+        Self::Table(error.into())
+    }
+}
+
 impl Reloader {
     /// Returns the reloader of the files in `data_dir`. The first call of [`Self::reload`] applies a change that came after
     /// the tables were loaded.
@@ -44,58 +80,95 @@ impl Reloader {
         profiles: actors::Profiles,
         policy: Arc<ArcSwap<Policy>>,
         limits: Arc<Limits>,
+        changes: Arc<ConfigChanges>,
     ) -> Self {
-        Self {
-            profiles,
-            policy,
-            limits,
-            files: Mutex::new(Files {
-                access: AccessTable::watch(data_dir),
-                limits: config::watch_limits(data_dir),
-                faults: [None, None],
-            }),
-        }
+        let access = FollowedFile::new(ACCESS, ACCESS_TOML, AccessTable::watch(data_dir));
+        let rules = FollowedFile::new(LIMITS, LIMITS_TOML, config::watch_limits(data_dir));
+        Self { profiles, policy, limits, changes, files: Mutex::new(Files { access, limits: rules }) }
     }
 
-    /// Applies changes of `access.toml` and `limits.toml`. If a table is not valid, that is logged once and the one in use
-    /// is kept. Returns what became of each file, by name.
-    pub(crate) fn reload(&self) -> [(&'static str, FileOutcome); 2] {
-        let mut files = self.files.lock();
-        let Files { access, limits, faults } = &mut *files;
-        note("access.toml", self.reload_access(access), &mut faults[0]);
-        note("limits.toml", self.reload_limits(limits), &mut faults[1]);
-        let outcome = |fault: &Option<String>| fault.clone().map_or(FileOutcome::InForce, FileOutcome::Refused);
-        [("access.toml", outcome(&faults[0])), ("limits.toml", outcome(&faults[1]))]
+    /// Applies changes of `access.toml` and `limits.toml`, each after it was recorded. If a table is not valid, that is
+    /// logged and recorded once, and the one in use is kept. Returns what became of each file, by name.
+    pub(crate) async fn reload(&self, origin: &ChangeOrigin) -> [(&'static str, FileOutcome); 2] {
+        let mut files = self.files.lock().await;
+        let Files { access, limits } = &mut *files;
+        let take_access = |table: AccessTable| {
+            let policy = Policy::compile(&table.rules)?;
+            Ok(move || self.follow_policy(policy))
+        };
+        access.follow(&self.changes, origin, take_access).await;
+        let take_limits = |rules| {
+            Ok(move || {
+                tracing::info!("the rate limits were read again");
+                self.limits.follow(rules);
+            })
+        };
+        limits.follow(&self.changes, origin, take_limits).await;
+        [(ACCESS, access.outcome()), (LIMITS, limits.outcome())]
     }
 
-    /// Returns whether the file has changed.
-    fn reload_access(&self, file: &mut Watched<AccessTable>) -> Result<bool, StartError> {
-        let Some(table) = file.look()? else { return Ok(false) };
-        let policy = Policy::compile(&table.rules)?;
+    fn follow_policy(&self, policy: Policy) {
         if policy.version != self.policy.load().version {
             tracing::info!(version = policy.version, "the access table has changed");
             self.policy.store(Arc::new(policy));
             self.profiles.follow_policy();
         }
-        Ok(true)
-    }
-
-    fn reload_limits(&self, file: &mut Watched<LimitRules>) -> Result<bool, StartError> {
-        let Some(rules) = file.look()? else { return Ok(false) };
-        tracing::info!("the rate limits were read again");
-        self.limits.follow(rules);
-        Ok(true)
     }
 }
 
-/// Keeps the fault of a file until the file changes.
-fn note(name: &str, outcome: Result<bool, StartError>, fault: &mut Option<String>) {
-    match outcome {
-        Ok(true) => *fault = None,
-        Ok(false) => {}
-        Err(error) => {
-            tracing::error!(%error, "`{name}` is not valid: the table in use is kept");
-            *fault = Some(error.to_string());
+impl<T> FollowedFile<T> {
+    fn new(name: &'static str, embedded: &'static str, file: Watched<T>) -> Self {
+        Self { name, embedded, file, has_begun: false, fault: None }
+    }
+
+    fn outcome(&self) -> FileOutcome {
+        self.fault.clone().map_or(FileOutcome::InForce, FileOutcome::Refused)
+    }
+
+    /// Puts the table in force if the file has changed. `check` checks it, and returns what puts it in force.
+    async fn follow<F: FnOnce()>(
+        &mut self,
+        changes: &ConfigChanges,
+        origin: &ChangeOrigin,
+        check: impl FnOnce(T) -> Result<F, Refusal>,
+    ) {
+        match self.look(changes, origin, check).await {
+            Ok(true) => self.fault = None,
+            Ok(false) => {}
+            Err(Refusal::Table(error)) => {
+                tracing::error!(%error, "`{}` is not valid: the table in use is kept", self.name);
+                self.fault = Some(error.to_string());
+                changes.refuse(self.name, self.file.text().map(str::as_bytes), origin).await;
+            }
+            Err(Refusal::NotRecorded(error)) => {
+                // Forgotten, so that the next look finds the change again.
+                self.file.forget();
+                let fault = format!("the change of `{}` could not be recorded: {error}", self.name);
+                if self.fault.replace(fault.clone()).is_none_or(|known| known != fault) {
+                    tracing::error!(%error, "a change of `{}` could not be recorded: the table in use is kept", self.name);
+                }
+            }
         }
+    }
+
+    /// Returns whether the file has changed.
+    async fn look<F: FnOnce()>(
+        &mut self,
+        changes: &ConfigChanges,
+        origin: &ChangeOrigin,
+        check: impl FnOnce(T) -> Result<F, Refusal>,
+    ) -> Result<bool, Refusal> {
+        let table = self.file.look()?;
+        let put_in_force = table.map(check).transpose()?;
+        let text = self.file.text().unwrap_or(self.embedded).as_bytes();
+        if !self.has_begun {
+            changes.begin(self.name, text).await.map_err(Refusal::NotRecorded)?;
+            (self.has_begun, self.fault) = (true, None);
+        } else if put_in_force.is_some() {
+            changes.announce(self.name, text, origin).await.map_err(Refusal::NotRecorded)?;
+        }
+        let Some(put_in_force) = put_in_force else { return Ok(false) };
+        put_in_force();
+        Ok(true)
     }
 }

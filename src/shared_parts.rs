@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::http::request::limits::Limits;
 use crate::http::request::tickets::Tickets;
-use crate::http::{OperationsHistory, ServiceReads};
+use crate::http::{Denials, OperationsHistory, ServiceReads};
 use crate::reload::Reloader;
 
 /// Parts that handlers share with the periodic work.
@@ -15,4 +15,5 @@ pub(crate) struct SharedParts {
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) operations: Arc<OperationsHistory>,
     pub(crate) service_reads: Arc<ServiceReads>,
+    pub(crate) denials: Arc<Denials>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::port::clock::Clock;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::http::ChangeOrigin;
 use crate::shared_parts::SharedParts;
 use crate::wiring;
 
@@ -33,11 +34,13 @@ impl Upkeep {
             tick.tick().await;
             self.prometheus.run_upkeep();
             self.shared.tickets.sweep();
-            self.shared.reloader.reload();
             self.shared.limits.upkeep();
+            self.shared.denials.tick();
             let now = self.clock.now_micros();
             self.shared.service_reads.tick(now);
             self.shared.operations.upkeep(&self.prometheus);
+            // Last, since it waits for the audit log if a table has changed.
+            self.shared.reloader.reload(&ChangeOrigin::watcher()).await;
         }
     }
 }

@@ -19,13 +19,12 @@ use sha2::Sha256;
 use store::audit::{self, AuditKeys, AuditStore};
 use store::{Closer, MasterKey};
 
-use crate::http::OperationsHistory;
-use crate::http::ServiceReads;
 use crate::http::request::caller::{
     CredentialVersion, KeySource, KeyStore, LoginCodes, Revocations, Sessions, Verifier, VerifierParts,
 };
 use crate::http::request::limits::{LimitParts, Limits, TrustedProxies};
 use crate::http::request::tickets::Tickets;
+use crate::http::{ConfigChanges, Denials, OperationsHistory, ServiceReads};
 use crate::options;
 use crate::reload::Reloader;
 use crate::shared_parts::SharedParts;
@@ -54,6 +53,10 @@ pub(crate) struct Components {
     pub(crate) audit: Arc<AuditStore>,
     /// Counts the reads of services for the audit log.
     pub(crate) service_reads: Arc<ServiceReads>,
+    /// Records calls that were refused.
+    pub(crate) denials: Arc<Denials>,
+    /// Records changes of what the operator configures.
+    pub(crate) config_changes: Arc<ConfigChanges>,
 }
 
 /// Opens the store and starts the actors on it. The store's key of the hash of user ids in the log is set in `log_key`.
@@ -95,8 +98,10 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         store: store.status,
         epoch: store.epoch,
         closer: store.closer,
-        registry: store.registry,
         service_reads: ServiceReads::new(audit.clone(), wall_clock().now_micros()),
+        denials: Arc::new(Denials::new(audit.clone())),
+        config_changes: Arc::new(ConfigChanges::new(audit.clone(), Arc::clone(&store.registry))),
+        registry: store.registry,
         audit,
     })
 }
@@ -153,13 +158,16 @@ pub(crate) struct Credentials {
 pub(crate) fn credentials(
     settings: &Settings,
     secrets: &Secrets,
-    registry: &Arc<dyn Registry>,
+    components: &Components,
 ) -> Result<Credentials, StartError> {
     if settings.mode == Mode::Production && key_source(settings).is_none() {
         tracing::warn!("no public keys are configured, so all tokens are refused: set `auth.jwks_file`");
     }
+    let registry = &components.registry;
     let (clock, version) = (wall_clock(), Arc::new(CredentialVersion::new()));
-    let keys = Arc::new(KeyStore::new(key_source(settings), Arc::clone(&version)));
+    let keys = Arc::new(
+        KeyStore::new(key_source(settings), Arc::clone(&version)).recording(Arc::clone(&components.config_changes)),
+    );
     match keys.load() {
         Err(error) if settings.auth.jwks_url.is_none() => return Err(StartError::Keys(error.to_string())),
         Err(error) => {
@@ -206,11 +214,13 @@ pub(crate) fn login_codes(secrets: &Secrets) -> LoginCodes {
 pub(crate) fn shared_parts(settings: &Settings, components: &Components) -> Result<SharedParts, StartError> {
     let limits = Arc::new(rate_limits(settings, components)?);
     let (profiles, policy) = (components.profiles.clone(), Arc::clone(&components.policy));
+    let changes = Arc::clone(&components.config_changes);
     Ok(SharedParts {
         tickets: Arc::new(Tickets::new(&settings.live, Arc::clone(&components.entropy))),
-        reloader: Arc::new(Reloader::new(&settings.data_dir, profiles, policy, Arc::clone(&limits))),
+        reloader: Arc::new(Reloader::new(&settings.data_dir, profiles, policy, Arc::clone(&limits), changes)),
         operations: Arc::new(OperationsHistory::new()),
         service_reads: Arc::clone(&components.service_reads),
+        denials: Arc::clone(&components.denials),
         limits,
     })
 }

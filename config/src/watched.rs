@@ -52,6 +52,18 @@ impl<T> Watched<T> {
     }
 }
 
+impl<T> Watched<T> {
+    /// Returns the text of the file when it was last read; `None` if there was no file.
+    pub fn text(&self) -> Option<&str> {
+        self.seen.as_deref()
+    }
+
+    /// Makes the next call of [`Self::look`] return the table again, because the last one could not be put in force.
+    pub fn forget(&mut self) {
+        self.seen = None;
+    }
+}
+
 impl<T> fmt::Debug for Watched<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Watched({})", self.path.display())

@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use actors::reading::{Completeness, ReadCompleteness};
 use serde_json::{Value, json};
 
+use super::audit::Disclosed;
 use super::problem::Problem;
 use super::read_state::ProfileReadState;
 use super::request::access::read_within;
@@ -17,6 +18,7 @@ pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>)
     let viewer = &context.caller.viewer;
     let read = state.profiles.read(context.user()?, viewer, ReadCompleteness);
     let completeness = read_within(state.request_timeout, viewer, read).await?;
+    context.disclose(Disclosed::new(completeness.leaves, completeness.generation));
     let cache_control = (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     Ok(HttpResponse::Ok().insert_header(cache_control).json(answer(&completeness)))
 }

@@ -8,12 +8,14 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actors::{Profiles, Status};
-use domain::event::FeedEventType;
+use domain::event::{FeedEventType, RegisterPath, RegisterWrite};
 use domain::pipeline::validate::validate_consent_put;
 use domain::port::clock::Clock;
 use domain::rules::Rules;
+use domain::table::LeafSet;
 use serde_json::json;
 
+use super::audit::Disclosed;
 use super::problem::{Code, Problem};
 use super::request::body::{self, BodyLimits, RequestBody};
 use super::request::context::RequestContext;
@@ -58,6 +60,7 @@ pub(super) async fn put(
         &state.rules,
     )
     .map_err(|rejection| Problem::rejected(&rejection))?;
+    context.disclose(Disclosed { leaves: leaves(&event.writes), generation: None });
     context.record_write().await?;
     let write = state.profiles.put_consent(user, event.writes, received);
     let status = tokio::time::timeout_at(deadline, write)
@@ -67,6 +70,15 @@ pub(super) async fn put(
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .json(json!({ "revision": revision })))
+}
+
+/// Returns the leaves that the writes are to.
+fn leaves(writes: &[RegisterWrite]) -> LeafSet {
+    let leaves = writes.iter().filter_map(|write| match write.path {
+        RegisterPath::Leaf(leaf) => Some(LeafSet::only(leaf)),
+        _ => None,
+    });
+    leaves.fold(LeafSet::EMPTY, LeafSet::or)
 }
 
 async fn read_body(

@@ -29,7 +29,7 @@ mod session;
 pub(crate) mod transport;
 
 pub(crate) use admin::AdminState;
-pub(crate) use audit::{AuditState, ServiceReads};
+pub(crate) use audit::{AuditState, ChangeOrigin, ConfigChanges, Denials, ServiceReads};
 pub(crate) use consent::ConsentState;
 pub(crate) use credential_state::CredentialState;
 pub(crate) use events::EventsState;
@@ -38,3 +38,4 @@ pub(crate) use health::Readiness;
 pub(crate) use operations::OperationsHistory;
 pub(crate) use read_state::ProfileReadState;
 pub(crate) use routes::{HandlerStates, Routes};
+pub use routes::{ListedRequirements, ListedRoute, route_table};

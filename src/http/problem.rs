@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use domain::pipeline::validate::Rejection;
+use domain::port::audit::AuditDecision;
 use domain::port::dead_letters::LetterDropped;
 use serde::Serialize;
 
@@ -128,6 +129,22 @@ impl Problem {
     /// Returns the problem of a caller who has the maximum number of sockets and streams.
     pub(crate) fn too_many_sockets() -> Self {
         Self::new(Code::TooManySockets, "`live.max_sockets_per_caller` sockets and streams are open: close one first")
+    }
+
+    /// Returns the name of the problem, which is the last segment of its `type`.
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    /// Returns the seconds after which the caller may try again; `None` if the problem does not say.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        let after = self.0.headers.iter().find(|(name, _)| name == header::RETRY_AFTER);
+        after.and_then(|(_, value)| value.to_str().ok()?.parse().ok())
+    }
+
+    /// Returns what was decided about a call that is answered with the problem.
+    pub(crate) fn decision(&self) -> AuditDecision {
+        if self.0.status.is_client_error() { AuditDecision::Denied } else { AuditDecision::Failed }
     }
 
     /// Whether this is a problem of the kind `code`.

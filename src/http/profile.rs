@@ -11,6 +11,7 @@ use actors::View;
 use domain::pipeline::serialize;
 use domain::table::LeafSet;
 
+use super::audit::Disclosed;
 use super::problem::{Code, Problem};
 use super::read_state::ProfileReadState;
 use super::request::access::read_within;
@@ -38,7 +39,8 @@ pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>)
     refuse_history(context.query())?;
     let read = state.profiles.view(context.user()?, &caller.viewer);
     let view = read_within(state.request_timeout, &caller.viewer, read).await?;
-    context.disclose(fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves())));
+    let leaves = fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves()));
+    context.disclose(Disclosed::new(leaves, view.generation));
     Ok(answer(state.epoch, caller, headers, &view, fields, started))
 }
 

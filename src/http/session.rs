@@ -44,7 +44,12 @@ pub(super) async fn post(
         SessionError::Code => control.count_failure(&request, Problem::new(Code::InvalidToken, error.to_string())),
         SessionError::Registry(error) => storage_failed(&error),
     })?;
-    control.recorder.session_began(&stored.claims);
+    if let Err(problem) = control.recorder.session_began(&stored.claims).await {
+        // Nobody has its secret, so it is only cleared away: a failure leaves nothing that could be used.
+        let (sessions, claims) = (Arc::clone(&control.sessions), stored.claims);
+        let _ = blocking(move || sessions.end(&claims.sub, &claims.jti, now)).await;
+        return Err(problem);
+    }
     let mut answer = HttpResponse::Created();
     answer.insert_header(NO_STORE).insert_header((header::SET_COOKIE, control.cookie.set(&secret, stored.life())?));
     Ok(answer.json(json!({ "csrf_token": csrf_token(&secret), "session": listed(&stored, true) })))

@@ -59,6 +59,9 @@ enum ServerMessage<'a> {
         id: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         user_id: Option<&'a str>,
+        /// The seconds after which the request may be sent again, where HTTP would say `Retry-After`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_s: Option<u64>,
         problem: Box<ProblemBody<'a>>,
     },
 }
@@ -69,7 +72,7 @@ fn encode(answer: &ServerMessage<'_>) -> Bytes {
 
 /// Returns the text of an error that concerns the whole connection.
 pub(super) fn error_text(problem: &Problem) -> String {
-    json_text::to_text(&ServerMessage::Error { id: None, user_id: None, problem: Box::new(problem.body(None, None)) })
+    json_text::to_text(&error_message(None, None, problem))
 }
 
 /// Encodes the answer to [`ClientRequest::Unsubscribe`].
@@ -84,5 +87,10 @@ pub(super) fn pong() -> Bytes {
 
 /// Encodes the refusal of a request, or of its part about one user.
 pub(super) fn error(id: Option<&str>, user_id: Option<&str>, problem: &Problem) -> Bytes {
-    encode(&ServerMessage::Error { id, user_id, problem: Box::new(problem.body(None, None)) })
+    encode(&error_message(id, user_id, problem))
+}
+
+fn error_message<'a>(id: Option<&'a str>, user_id: Option<&'a str>, problem: &'a Problem) -> ServerMessage<'a> {
+    let (retry_after_s, problem) = (problem.retry_after(), Box::new(problem.body(None, None)));
+    ServerMessage::Error { id, user_id, retry_after_s, problem }
 }

@@ -67,7 +67,7 @@ pub(crate) async fn get(
     let body = LiveBody::new(outgoing, Rc::clone(&connection));
     let close_permit = control.clone().try_reserve_owned().map_err(|_| internal())?;
     let channels = Channels { outlet, pending_ids, answers: control, close_permit, ended };
-    let session = Session::new(state.clone(), caller, context.subscription_recorder(), channels);
+    let session = Session::new(state.clone(), caller, context.connection(), channels);
     rt::spawn(async move {
         let end = session.run(payload).await;
         connection.end(&end, *state.closing.borrow());

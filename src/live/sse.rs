@@ -68,8 +68,12 @@ pub(crate) async fn get(context: &RequestContext, state: Data<LiveState>) -> Res
         _expiry: expiry,
         _slot: slot,
     };
-    context.subscription_recorder().record(&events.caller, Some(user)).await?;
-    events.subscribe(cursor, false).await?;
+    let connection = context.connection();
+    let disclosed = events.state.disclosed(&events.caller, user, fields).await;
+    let admitted = connection.admit(&events.caller, Some(user), disclosed).await?;
+    let subscribed = events.subscribe(cursor, false).await;
+    connection.settle(&events.caller, admitted, subscribed.as_ref().copied()).await;
+    subscribed?;
     transport::begin_event_stream(&context.request);
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)))

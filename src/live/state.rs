@@ -4,9 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::Profiles;
+use domain::id::UserId;
+use domain::table::LeafSet;
 use tokio::sync::watch;
 
 use super::sockets::Sockets;
+use crate::http::audit::Disclosed;
+use crate::http::problem::Problem;
+use crate::http::request::access::read_within;
 use crate::http::request::caller::{Caller, Verifier};
 use crate::http::request::expiry::Expiry;
 use crate::http::request::tickets::Tickets;
@@ -30,6 +35,22 @@ pub(crate) struct LiveState {
 }
 
 impl LiveState {
+    /// Returns what `caller` sees of a user now, reduced to `fields`.
+    ///
+    /// # Errors
+    /// The caller sees nothing of the user, or the profile cannot be read.
+    pub(super) async fn disclosed(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        fields: Option<LeafSet>,
+    ) -> Result<Disclosed, Problem> {
+        let read = self.profiles.view(user, &caller.viewer);
+        let view = read_within(self.request_timeout, &caller.viewer, read).await?;
+        let leaves = view.class.leaves();
+        Ok(Disclosed::new(fields.map_or(leaves, |fields| fields.and(leaves)), view.generation))
+    }
+
     /// Returns the expiry of a connection that `caller` opens now.
     pub(super) fn expiry(&self, caller: &Arc<Caller>) -> Expiry {
         Expiry::new(&self.verifier, caller, self.closing.clone())

@@ -57,7 +57,7 @@ const RULES: &[Rule] = &[
         names: &["web::to", "web::resource", "web::scope", "web::get", "web::post", "web::put", "web::delete"],
         binds_tests: false,
         except: &[
-            ("src/http/routes.rs", "the route table"),
+            ("src/http/routes", "the route table"),
             ("src/http/request_layer.rs", "makes the resources of the table's rows, and answers addresses without one"),
             ("src/http/request/admission.rs", "wraps the handlers of rows that need a caller"),
             ("loadtest/src/", "servers that the measured one is compared with"),
@@ -67,10 +67,7 @@ const RULES: &[Rule] = &[
         what: "learns who calls in another way than by the row of its route",
         names: &["caller_with_new_keys", "session_caller", "bearer_token"],
         binds_tests: false,
-        except: &[
-            ("src/http/request/", "admission, and what it is made of"),
-            ("src/live/session/subscriptions.rs", "a socket accepts a newer token of its caller"),
-        ],
+        except: &[("src/http/request/", "admission, and what it is made of")],
     },
     Rule { what: "ignores the capacity of a mailbox", names: &["do_send"], binds_tests: true, except: &[] },
     Rule {

@@ -1,7 +1,7 @@
 //! How complete a profile is.
 
 use domain::completeness::{self, MissingField};
-use domain::table::{Leaf, Member};
+use domain::table::{Leaf, LeafSet, Member};
 
 use super::kind::{ReadInput, Reading};
 use crate::error::ReadError;
@@ -21,6 +21,10 @@ pub struct Completeness {
     pub sections: Vec<(Member, u8)>,
     /// The fields that are missing among those that the viewer may see, the most valuable first.
     pub missing: Vec<MissingField>,
+    /// The leaves that the viewer may see, and that the answer is about.
+    pub leaves: LeafSet,
+    /// The erasure generation of the user.
+    pub generation: u32,
 }
 
 impl Reading for ReadCompleteness {
@@ -38,6 +42,8 @@ impl Reading for ReadCompleteness {
             pct,
             sections: completeness::section_pcts(present, &value, rules, mask).collect(),
             missing: completeness::missing_fields(present, &value, rules, mask),
+            leaves: mask,
+            generation: state.generation,
         })
     }
 }

@@ -61,6 +61,8 @@ pub enum AuditValue {
     Bool(bool),
     /// The address of a client.
     Address(IpAddr),
+    /// The SHA-256 of a file of the operator's, written in hex. It stays as it is, though it looks like a key.
+    Digest([u8; 32]),
     /// Text that names something of the server's, such as the id of a job. Never a citizen's data. Personal numbers in it
     /// are replaced, as in a log line.
     Text(Cow<'static, str>),

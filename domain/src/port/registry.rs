@@ -14,6 +14,8 @@ impl RegistryKind {
     pub const ALLOWLIST: Self = Self::new(2);
     /// Sessions of pages, and the one-time codes that begin them.
     pub const SESSION: Self = Self::new(3);
+    /// The digests of the operator's files that were in force last.
+    pub const CONFIGURATION: Self = Self::new(4);
 
     /// Returns the kind with a number from 1 to 255.
     ///

@@ -18,6 +18,6 @@ pub(in crate::http) async fn post(context: &RequestContext, state: Data<AdminSta
             FileOutcome::Refused(fault) => json!({ "file": name, "in_force": false, "fault": fault }),
         }
     };
-    let files: Vec<Value> = state.reloader.reload().into_iter().map(file).collect();
+    let files: Vec<Value> = state.reloader.reload(&context.change_origin()).await.into_iter().map(file).collect();
     Ok(HttpResponse::Ok().json(json!({ "files": files })))
 }

@@ -5,7 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use domain::id::UserId;
-use domain::table::LeafSet;
+
+use super::disclosed::Disclosed;
 
 /// What is counted apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +23,8 @@ pub(super) struct ReadKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counted {
     pub(super) reads: u64,
-    /// The leaves of all of them.
-    pub(super) leaves: LeafSet,
+    /// What all of them disclosed.
+    pub(super) disclosed: Disclosed,
 }
 
 /// The table.
@@ -66,13 +67,13 @@ impl CountTable {
         subject: &Arc<str>,
         action: &'static str,
         user: &UserId,
-        leaves: LeafSet,
+        disclosed: Disclosed,
     ) -> bool {
-        let place = self.place(subject, user);
+        let place = self.place(subject, action, user);
         match &mut self.places[place] {
             Some((key, counted)) if key.is(hour, subject, action, user) => {
                 counted.reads += 1;
-                counted.leaves = counted.leaves.or(leaves);
+                counted.disclosed = counted.disclosed.and_later(disclosed);
                 true
             }
             _ => false,
@@ -80,12 +81,12 @@ impl CountTable {
     }
 
     /// Adds reads if their pair has its place. Returns whether it has.
-    pub(super) fn add(&mut self, key: &ReadKey, reads: u64, leaves: LeafSet) -> bool {
-        let place = self.place(&key.subject, &key.user);
+    pub(super) fn add(&mut self, key: &ReadKey, reads: u64, disclosed: Disclosed) -> bool {
+        let place = self.place(&key.subject, key.action, &key.user);
         match &mut self.places[place] {
             Some((known, counted)) if known == key => {
                 counted.reads += reads;
-                counted.leaves = counted.leaves.or(leaves);
+                counted.disclosed = counted.disclosed.and_later(disclosed);
                 true
             }
             _ => false,
@@ -94,7 +95,7 @@ impl CountTable {
 
     /// Gives a pair its place, and returns what was there.
     pub(super) fn replace(&mut self, key: ReadKey, counted: Counted) -> Option<(ReadKey, Counted)> {
-        let place = self.place(&key.subject, &key.user);
+        let place = self.place(&key.subject, key.action, &key.user);
         self.places[place].replace((key, counted))
     }
 
@@ -105,9 +106,11 @@ impl CountTable {
         self.places.iter_mut().filter(is_before).filter_map(Option::take).collect()
     }
 
-    fn place(&self, subject: &Arc<str>, user: &UserId) -> usize {
+    fn place(&self, subject: &Arc<str>, action: &'static str, user: &UserId) -> usize {
         let seed = if self.is_local { Arc::as_ptr(subject).cast::<u8>() as usize as u64 } else { text_seed(subject) };
-        hash(seed, user) as usize & (self.places.len() - 1)
+        // The lengths of actions differ. With one place for all, a service that alternates between two actions would
+        // leave an entry at each call.
+        hash(seed ^ (action.len() as u64) << 56, user) as usize & (self.places.len() - 1)
     }
 }
 

@@ -12,10 +12,10 @@ use std::time::Duration;
 use domain::day::format_instant;
 use domain::id::UserId;
 use domain::port::audit::{AuditActor, AuditCategory, AuditEntry, AuditLog, AuditValue};
-use domain::table::LeafSet;
 use parking_lot::Mutex;
 
 use super::count_table::{CountTable, Counted, ReadKey};
+use super::disclosed::Disclosed;
 
 /// Places in the table of a worker, of about 100 bytes each.
 const WORKER_PLACES: usize = 4_096;
@@ -58,8 +58,16 @@ impl ServiceReads {
         Arc::new(Self { log, parts, hour, recorded_before: AtomicI64::new(i64::MIN) })
     }
 
-    /// Counts a read of `user` by the service `subject`, which `leaves` were disclosed to. Called on a worker's thread.
-    pub(crate) fn record(self: &Arc<Self>, subject: &Arc<str>, action: &'static str, user: &UserId, leaves: LeafSet) {
+    /// Counts a read of `user` by the service `subject`, which something was disclosed to. The purpose is asked for if
+    /// this is the first read of the hour. Called on a worker's thread.
+    pub(crate) fn record(
+        self: &Arc<Self>,
+        subject: &Arc<str>,
+        action: &'static str,
+        user: &UserId,
+        disclosed: Disclosed,
+        purpose: impl FnOnce() -> Option<String>,
+    ) {
         let hour = self.hour.load(Ordering::Relaxed);
         WORKER.with_borrow_mut(|worker| {
             let worker = match worker {
@@ -69,14 +77,14 @@ impl ServiceReads {
                     other.insert(WorkerReads { shared, table, passed_before: i64::MIN })
                 }
             };
-            if worker.table.count(hour, subject, action, user, leaves) {
+            if worker.table.count(hour, subject, action, user, disclosed) {
                 return;
             }
             let key = ReadKey { hour, subject: Arc::clone(subject), action, user: *user };
-            self.add(key.clone(), 1, leaves);
+            self.add(key.clone(), 1, disclosed, purpose);
             // The read is counted already; the place only notices the next ones.
-            if let Some((key, counted)) = worker.table.replace(key, Counted { reads: 0, leaves }) {
-                self.add(key, counted.reads, counted.leaves);
+            if let Some((key, counted)) = worker.table.replace(key, Counted { reads: 0, disclosed }) {
+                self.add(key, counted.reads, counted.disclosed, || None);
             }
         });
     }
@@ -103,16 +111,16 @@ impl ServiceReads {
     }
 
     /// Adds reads to the shared counts, and records the first one of the hour.
-    fn add(&self, key: ReadKey, reads: u64, leaves: LeafSet) {
+    fn add(&self, key: ReadKey, reads: u64, disclosed: Disclosed, purpose: impl FnOnce() -> Option<String>) {
         if reads == 0 {
             return;
         }
         let mut part = self.parts[key.part(PARTS)].lock();
-        if part.add(&key, reads, leaves) {
+        if part.add(&key, reads, disclosed) {
             return;
         }
-        self.log.note(entry(&key, leaves));
-        if let Some((key, counted)) = part.replace(key, Counted { reads, leaves }) {
+        self.log.note(AuditEntry { purpose: purpose(), ..entry(&key, disclosed) });
+        if let Some((key, counted)) = part.replace(key, Counted { reads, disclosed }) {
             self.record_count(&key, counted);
         }
     }
@@ -121,7 +129,7 @@ impl ServiceReads {
     fn record_count(&self, key: &ReadKey, counted: Counted) {
         if counted.reads > 1 {
             let hour = format_instant(key.hour.saturating_mul(MICROS_PER_HOUR));
-            let entry = entry(key, counted.leaves)
+            let entry = entry(key, counted.disclosed)
                 .with("count", AuditValue::Integer(i64::try_from(counted.reads).unwrap_or(i64::MAX)))
                 .with("hour", AuditValue::Text(hour.into()));
             self.log.note(entry);
@@ -152,10 +160,11 @@ impl ServiceReads {
     }
 }
 
-fn entry(key: &ReadKey, leaves: LeafSet) -> AuditEntry {
+fn entry(key: &ReadKey, disclosed: Disclosed) -> AuditEntry {
     let actor = AuditActor::Caller(Arc::clone(&key.subject));
     let entry = AuditEntry::new(AuditCategory::Operations, key.action, actor);
-    AuditEntry { subject: Some(key.user), fields: leaves, ..entry }
+    let Disclosed { leaves: fields, generation } = disclosed;
+    AuditEntry { subject: Some(key.user), fields, generation, ..entry }
 }
 
 impl WorkerReads {
@@ -164,7 +173,7 @@ impl WorkerReads {
             return;
         }
         for (key, counted) in self.table.take_before(hour) {
-            self.shared.add(key, counted.reads, counted.leaves);
+            self.shared.add(key, counted.reads, counted.disclosed, || None);
         }
     }
 }

@@ -17,6 +17,7 @@ use actors::follower::{Follow, FollowError, StartFrom};
 use domain::publication::{PublishedEventTypes, UnknownEventType};
 use tokio::sync::watch;
 
+use super::audit::Disclosed;
 use super::problem::{Code, Problem};
 use super::request::caller::Verifier;
 use super::request::context::RequestContext;
@@ -42,9 +43,12 @@ pub(super) async fn get(context: &RequestContext, state: Data<EventsState>) -> R
     let format = StreamFormat::negotiate(headers)?;
     let types = types(context.query())?;
     let from = from(context.query(), headers)?;
-    context.subscription_recorder().record(caller, None).await?;
+    let connection = context.connection();
+    let admitted = connection.admit(caller, None, Ok(Disclosed::NOTHING)).await?;
     let follow = Follow { caller: caller.subject().to_string(), viewer: caller.viewer.clone(), types, from };
-    let follower = state.profiles.follow(follow).await?;
+    let followed = state.profiles.follow(follow).await.map_err(Problem::from);
+    connection.settle(caller, admitted, followed.as_ref().map(|_| ())).await;
+    let follower = followed?;
     let expiry = Expiry::new(&state.verifier, caller, state.closing.clone());
     transport::begin_event_stream(&context.request);
     let mut answer = HttpResponse::Ok();

@@ -36,6 +36,19 @@ pub(super) struct Authenticated {
     pub(super) justification: Option<Box<Justification>>,
 }
 
+/// Why a request has no authenticated caller.
+pub(super) struct NotAuthenticated {
+    /// The caller of a session whose request lacks what proves that its page sent it.
+    pub(super) caller: Option<Arc<Caller>>,
+    pub(super) problem: Problem,
+}
+
+impl<E: Into<Problem>> From<E> for NotAuthenticated {
+    fn from(problem: E) -> Self {
+        Self { caller: None, problem: problem.into() }
+    }
+}
+
 impl AccessControl {
     /// Returns the caller of a request. A refusal is counted for the address of the client.
     ///
@@ -45,12 +58,15 @@ impl AccessControl {
         &self,
         request: &HttpRequest,
         requirements: &Requirements,
-    ) -> Result<Authenticated, Problem> {
+    ) -> Result<Authenticated, NotAuthenticated> {
         let authenticated = match requirements.opens_socket {
             true => self.by_ticket_or_token(request).await,
             false => self.by_token(request).await,
         };
-        authenticated.map_err(|problem| self.count_failure(request, problem))
+        authenticated.map_err(|NotAuthenticated { caller, problem }| {
+            let problem = self.count_failure(request, problem);
+            NotAuthenticated { caller, problem }
+        })
     }
 
     /// Counts a request without an accepted credential. Returns the problem that answers it.
@@ -62,7 +78,7 @@ impl AccessControl {
     ///
     /// # Errors
     /// As [`Self::authenticate`]. The answer does not say why a ticket was refused.
-    async fn by_ticket_or_token(&self, request: &HttpRequest) -> Result<Authenticated, Problem> {
+    async fn by_ticket_or_token(&self, request: &HttpRequest) -> Result<Authenticated, NotAuthenticated> {
         let query = request.query_string();
         // A ticket is used up by the attempt, whatever its outcome.
         let mut redeemed: Vec<_> = query::all(query, "ticket").map(|text| self.tickets.redeem(&text)).collect();
@@ -70,7 +86,8 @@ impl AccessControl {
         let origin = origin::check(request, &self.cors_origins)?;
         let Some(ticket) = redeemed.pop() else { return self.by_token(request).await };
         if request.headers().contains_key(header::AUTHORIZATION) {
-            return Err(Problem::new(Code::InvalidParameter, "send either a ticket or `Authorization`, not both"));
+            let twice = "send either a ticket or `Authorization`, not both";
+            return Err(Problem::new(Code::InvalidParameter, twice).into());
         }
         ticket
             .filter(|ticket| ticket.origin == origin && self.verifier.check_again(&ticket.caller).is_ok())
@@ -80,11 +97,12 @@ impl AccessControl {
                     Code::InvalidTicket,
                     "request a new ticket: each opens one socket, for a short time, from the origin that requested it",
                 )
+                .into()
             })
     }
 
     /// Returns the caller of a request with a bearer token, or without one and with the cookie of a session.
-    async fn by_token(&self, request: &HttpRequest) -> Result<Authenticated, Problem> {
+    async fn by_token(&self, request: &HttpRequest) -> Result<Authenticated, NotAuthenticated> {
         let headers = request.headers();
         let caller = match credentials::bearer_token(headers)? {
             Some(token) => self.verifier.caller_with_new_keys(token).await?,
@@ -93,12 +111,14 @@ impl AccessControl {
         Ok(Authenticated { caller, justification: None })
     }
 
-    fn by_session(&self, request: &HttpRequest) -> Result<Arc<Caller>, Problem> {
+    fn by_session(&self, request: &HttpRequest) -> Result<Arc<Caller>, NotAuthenticated> {
         let secret = self.cookie.secret(request.headers())?.ok_or_else(|| {
             Problem::new(Code::Unauthenticated, "send `Authorization: Bearer` with a token from the identity service")
         })?;
         let caller = self.verifier.session_caller(&self.sessions, secret)?;
-        credentials::check_csrf_token(request, secret)?;
-        Ok(caller)
+        match credentials::check_csrf_token(request, secret) {
+            Ok(()) => Ok(caller),
+            Err(problem) => Err(NotAuthenticated { caller: Some(caller), problem }),
+        }
     }
 }

@@ -11,7 +11,7 @@ use domain::id::UserId;
 use domain::source::Source;
 
 use super::access::{check_visibility, user_id};
-use super::access_control::{AccessControl, Authenticated};
+use super::access_control::{AccessControl, Authenticated, NotAuthenticated};
 use super::caller::{Caller, Role};
 use super::context::{Admitted, RequestContext};
 use super::justification::Justification;
@@ -56,14 +56,35 @@ impl Admission {
     /// # Errors
     /// The caller is not authenticated, has reached a limit, or does not meet the requirements.
     async fn admit(self, request: HttpRequest) -> Result<RequestContext, Problem> {
-        let Self { control, ids, requirements } = self;
-        let Authenticated { caller, justification } = control.authenticate(&request, requirements).await?;
-        let allowance = match requirements.limit {
-            Some(class) => control.limits.count(&caller, class, &request)?,
+        let Authenticated { caller, justification } =
+            self.control.authenticate(&request, self.requirements).await.map_err(
+                |NotAuthenticated { caller, problem }| {
+                    self.deny(caller.as_deref(), &request, &problem);
+                    problem
+                },
+            )?;
+        let allowance = match self.requirements.limit {
+            Some(class) => self.control.limits.count(&caller, class, &request)?,
             None => Allowance::UNCOUNTED,
         };
-        let user = check_callers(&requirements.callers, &caller, &request)?;
-        if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(&caller) {
+        let checked = self.check(&caller, &request, justification);
+        let (user, justification) = checked.inspect_err(|problem| self.deny(Some(&caller), &request, problem))?;
+        let Self { control, ids, requirements } = self;
+        let admitted = Admitted { request, requirements, caller, user, justification, allowance };
+        Ok(RequestContext::new(control, ids, admitted))
+    }
+
+    /// Checks what the operation requires of an authenticated caller. Returns the user of the path, and the justification
+    /// if the call is recorded. `justification` came with a ticket.
+    fn check(
+        &self,
+        caller: &Arc<Caller>,
+        request: &HttpRequest,
+        justification: Option<Box<Justification>>,
+    ) -> Result<(Option<UserId>, Option<Box<Justification>>), Problem> {
+        let Self { control, requirements, .. } = self;
+        let user = check_callers(&requirements.callers, caller, request)?;
+        if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(caller) {
             return Err(Problem::new(
                 Code::SecondFactorNeeded,
                 "authenticate with a second factor again, and repeat the request within five minutes",
@@ -71,13 +92,19 @@ impl Admission {
         }
         let justification = match justification {
             Some(given) => Some(given),
-            None if is_recorded(requirements, &caller) => {
-                Some(Justification::from_headers(&caller, request.headers(), requirements.needs_reason())?.into())
+            None if is_recorded(requirements, caller) => {
+                Some(Justification::from_headers(caller, request.headers(), requirements.needs_reason())?.into())
             }
             None => None,
         };
-        let admitted = Admitted { request, requirements, caller, user, justification, allowance };
-        Ok(RequestContext::new(control, ids, admitted))
+        Ok((user, justification))
+    }
+
+    /// Records a refusal.
+    fn deny(&self, caller: Option<&Caller>, request: &HttpRequest, problem: &Problem) {
+        let request_id = || self.ids.assign(request).to_str().ok().map(str::to_owned);
+        let (recorder, action) = (&self.control.recorder, self.requirements.audit.action());
+        recorder.deny(caller, action, user_id(request).ok(), problem, request_id);
     }
 }
 
@@ -85,7 +112,7 @@ impl Admission {
 /// justification.
 fn is_recorded(requirements: &Requirements, caller: &Arc<Caller>) -> bool {
     match requirements.audit {
-        AuditRule::Nothing => requirements.needs_reason(),
+        AuditRule::Refusals(_) => requirements.needs_reason(),
         AuditRule::Read(_) => matches!(caller.role, Role::Admin | Role::Agent),
         AuditRule::Subscribe(_) | AuditRule::Write(_) => true,
     }

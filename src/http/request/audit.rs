@@ -4,13 +4,27 @@ use std::sync::Arc;
 
 use domain::access::Viewer;
 use domain::id::UserId;
-use domain::port::audit::{AuditActor, AuditCategory, AuditDecision, AuditEntry, AuditLog, AuditMember};
-use domain::table::LeafSet;
+use domain::port::audit::{
+    AuditActor, AuditCategory, AuditDecision, AuditEntry, AuditError, AuditLog, AuditMember, AuditValue,
+};
 
 use super::caller::{Caller, Claims, Role};
 use super::justification::Justification;
-use crate::http::audit::ServiceReads;
+use crate::http::audit::{Denial, Denials, Disclosed, ServiceReads};
 use crate::http::problem::{Code, Problem};
+
+/// The problems that say that a caller may not do something, or not as often. Those of rate limits and of credentials are
+/// recorded where they are counted.
+const REFUSALS: [Code; 8] = [
+    Code::MissingScope,
+    Code::Forbidden,
+    Code::UnknownUser,
+    Code::AccessReasonMissing,
+    Code::SecondFactorNeeded,
+    Code::TooManySockets,
+    Code::TooManyTickets,
+    Code::TooManyFollowers,
+];
 
 /// What happened, for one entry of the audit log.
 pub(crate) struct AccessEntry<'a> {
@@ -22,10 +36,10 @@ pub(crate) struct AccessEntry<'a> {
     pub(crate) justification: Option<&'a Justification>,
     /// Further members of the entry.
     pub(crate) details: Vec<AuditMember>,
-    /// The leaves that were disclosed.
-    pub(crate) leaves: LeafSet,
+    /// What was disclosed or written.
+    pub(crate) disclosed: Disclosed,
     pub(crate) decision: AuditDecision,
-    /// The id of the request; `None` for what a connection does after its first request.
+    /// The id of the request, or of the one that has opened the connection.
     pub(crate) request_id: Option<String>,
 }
 
@@ -33,17 +47,26 @@ pub(crate) struct AccessEntry<'a> {
 pub(crate) struct AccessRecorder {
     log: Arc<dyn AuditLog>,
     service_reads: Arc<ServiceReads>,
+    denials: Arc<Denials>,
 }
 
 impl AccessRecorder {
     /// Returns a recorder that writes to `log`.
-    pub(crate) fn new(log: Arc<dyn AuditLog>, service_reads: Arc<ServiceReads>) -> Self {
-        Self { log, service_reads }
+    pub(crate) fn new(log: Arc<dyn AuditLog>, service_reads: Arc<ServiceReads>, denials: Arc<Denials>) -> Self {
+        Self { log, service_reads, denials }
     }
 
-    /// Counts a read by a service, which needs no entry of its own if it is not the first of its hour.
-    pub(super) fn count_read(&self, caller: &Caller, action: &'static str, user: &UserId, leaves: LeafSet) {
-        self.service_reads.record(caller.account.subject(), action, user, leaves);
+    /// Counts a read by a service, which needs no entry of its own if it is not the first of its hour. The purpose is
+    /// asked for if it is.
+    pub(super) fn count_read(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        user: &UserId,
+        disclosed: Disclosed,
+        purpose: impl FnOnce() -> Option<String>,
+    ) {
+        self.service_reads.record(caller.account.subject(), action, user, disclosed, purpose);
     }
 
     /// Records an access of a person or agent. The entry is durable when this returns.
@@ -52,43 +75,66 @@ impl AccessRecorder {
     /// The entry cannot be written. The access must not take place.
     pub(crate) async fn write(&self, entry: AccessEntry<'_>) -> Result<(), Problem> {
         entry.trace();
-        self.log.write(entry.audit_entry(AuditCategory::Compliance)).await.map(drop).map_err(|error| {
-            tracing::error!(%error, action = entry.action, "an access was refused because it could not be recorded");
-            Problem::new(Code::Unavailable, "the access could not be recorded, so it did not take place: try again")
-        })
+        let written = self.log.write(entry.audit_entry(AuditCategory::Compliance)).await;
+        written.map(drop).map_err(|error| not_recorded(error, entry.action))
     }
 
-    /// Records that a session of a page has begun.
-    pub(crate) fn session_began(&self, claims: &Claims) {
-        let actor = match UserId::parse(&claims.sub) {
-            Ok(citizen) => AuditActor::Citizen(citizen),
-            Err(_) => AuditActor::Caller(Arc::from(claims.sub.as_str())),
-        };
-        self.log.note(AuditEntry::new(AuditCategory::Security, "session.begin", actor));
+    /// Records an access without a promise.
+    pub(super) fn note(&self, entry: &AccessEntry<'_>) {
+        self.log.note(entry.audit_entry(AuditCategory::Operations));
     }
 
-    /// Records a subscription: of a service without waiting, of others as [`Self::write`] does.
-    ///
-    /// # Errors
-    /// As [`Self::write`].
-    async fn subscription(&self, entry: AccessEntry<'_>) -> Result<(), Problem> {
-        match entry.caller.role {
-            Role::Admin | Role::Agent => self.write(entry).await,
-            Role::Service => {
-                self.log.note(entry.audit_entry(AuditCategory::Operations));
-                Ok(())
-            }
-            Role::SelfCitizen | Role::Auditor => Ok(()),
+    /// Records that an access has failed that was recorded as allowed. A failure to do so is logged: nothing more happens.
+    pub(super) async fn write_failure(&self, mut entry: AccessEntry<'_>, problem: &Problem) {
+        entry.decision = AuditDecision::Failed;
+        entry.details.push(AuditMember { name: "problem", value: AuditValue::Text(problem.name().into()) });
+        if let Err(error) = self.log.write(entry.audit_entry(AuditCategory::Compliance)).await {
+            tracing::error!(%error, action = entry.action, "the failure of an access could not be recorded");
         }
     }
+
+    /// Records that a call was refused, if `problem` says so. Without `caller` it is one whose caller is not known.
+    pub(super) fn deny(
+        &self,
+        caller: Option<&Caller>,
+        action: &'static str,
+        subject: Option<UserId>,
+        problem: &Problem,
+        request_id: impl FnOnce() -> Option<String>,
+    ) {
+        if REFUSALS.iter().any(|code| problem.is(*code)) {
+            let (actor, tenant) =
+                caller.map_or((AuditActor::Anonymous, 0), |caller| (actor(caller), caller.token.tenant));
+            self.denials.record(Denial { action, actor, subject, problem: problem.name() }, tenant, request_id);
+        }
+    }
+
+    /// Records that a session of a page has begun. The entry is durable when this returns.
+    ///
+    /// # Errors
+    /// The entry cannot be written. The session must not be used.
+    pub(crate) async fn session_began(&self, claims: &Claims) -> Result<(), Problem> {
+        const BEGIN: &str = "session.begin";
+        let citizen = UserId::parse(&claims.sub).ok();
+        let actor = citizen.map_or_else(|| AuditActor::Caller(Arc::from(claims.sub.as_str())), AuditActor::Citizen);
+        let entry = AuditEntry { subject: citizen, ..AuditEntry::new(AuditCategory::Compliance, BEGIN, actor) }
+            .with("session", AuditValue::Text(claims.jti.clone().into()));
+        self.log.write(entry).await.map(drop).map_err(|error| not_recorded(error, BEGIN))
+    }
+}
+
+fn not_recorded(error: AuditError, action: &'static str) -> Problem {
+    tracing::error!(%error, action, "an access was refused because it could not be recorded");
+    Problem::new(Code::Unavailable, "the access could not be recorded, so it did not take place: try again")
 }
 
 impl AccessEntry<'_> {
     fn audit_entry(&self, category: AuditCategory) -> AuditEntry {
-        let given = self.justification;
+        let (given, Disclosed { leaves, generation }) = (self.justification, self.disclosed);
         AuditEntry {
             subject: self.user,
-            fields: self.leaves,
+            generation,
+            fields: leaves,
             reason: given.and_then(|given| given.reason.clone()),
             purpose: given.and_then(|given| given.purpose.clone()),
             tenant: self.caller.token.tenant,
@@ -116,32 +162,5 @@ pub(super) fn actor(caller: &Caller) -> AuditActor {
     match caller.viewer {
         Viewer::SelfCitizen(citizen) => AuditActor::Citizen(citizen),
         _ => AuditActor::Caller(Arc::clone(caller.account.subject())),
-    }
-}
-
-/// Records the subscriptions of one connection.
-pub(crate) struct SubscriptionRecorder {
-    recorder: Arc<AccessRecorder>,
-    action: &'static str,
-    justification: Justification,
-}
-
-impl SubscriptionRecorder {
-    /// Returns the recorder of a connection that was opened with this justification.
-    pub(super) fn new(recorder: Arc<AccessRecorder>, action: &'static str, justification: Justification) -> Self {
-        Self { recorder, action, justification }
-    }
-
-    /// Records a subscription of `caller`, before its first frame is sent. Without `user` it is one to all users.
-    ///
-    /// # Errors
-    /// The entry cannot be written. The subscription must not begin.
-    pub(crate) async fn record(&self, caller: &Caller, user: Option<UserId>) -> Result<(), Problem> {
-        let justification = Some(&self.justification);
-        let (action, leaves) = (self.action, LeafSet::EMPTY);
-        let decision = AuditDecision::Allowed;
-        let (details, request_id) = (Vec::new(), None);
-        let entry = AccessEntry { caller, action, user, justification, details, leaves, decision, request_id };
-        self.recorder.subscription(entry).await
     }
 }

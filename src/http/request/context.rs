@@ -10,14 +10,15 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::id::UserId;
 use domain::port::audit::{AuditDecision, AuditMember, AuditValue};
-use domain::table::LeafSet;
 
 use super::access_control::AccessControl;
-use super::audit::{AccessEntry, AccessRecorder, SubscriptionRecorder};
+use super::audit::{self, AccessEntry, AccessRecorder};
 use super::caller::{Caller, Role};
+use super::connection_context::ConnectionContext;
 use super::justification::Justification;
 use super::limits::Allowance;
 use super::requirements::{AuditRule, Requirements};
+use crate::http::audit::{ChangeOrigin, Disclosed};
 use crate::http::problem::{Code, Problem};
 use crate::http::request_id::RequestIds;
 
@@ -35,9 +36,9 @@ pub(crate) struct RequestContext {
     /// Further members of the call's entry.
     details: RefCell<Vec<AuditMember>>,
     allowance: Allowance,
-    /// The leaves that the answer discloses.
-    disclosed: Cell<LeafSet>,
-    /// Whether the entry of a write was written.
+    /// What the answer discloses, or the call writes.
+    disclosed: Cell<Disclosed>,
+    /// Whether the entry of a write was written, or the connection that the request opens records what it does.
     is_recorded: Cell<bool>,
 }
 
@@ -57,7 +58,7 @@ impl RequestContext {
     /// Returns the context of a request that was admitted.
     pub(super) fn new(control: Data<AccessControl>, ids: Rc<RequestIds>, admitted: Admitted) -> Self {
         let Admitted { request, requirements, caller, user, justification, allowance } = admitted;
-        let (disclosed, is_recorded) = (Cell::new(LeafSet::EMPTY), Cell::new(false));
+        let (disclosed, is_recorded) = (Cell::new(Disclosed::NOTHING), Cell::new(false));
         let (user, details) = (Cell::new(user), RefCell::default());
         Self {
             request,
@@ -97,9 +98,9 @@ impl RequestContext {
         self.justification.as_deref().cloned().unwrap_or_default()
     }
 
-    /// Notes that the answer discloses these leaves of the user of the path.
-    pub(crate) fn disclose(&self, leaves: LeafSet) {
-        self.disclosed.set(leaves);
+    /// Notes what the answer discloses of the user of the path, or what the call writes.
+    pub(crate) fn disclose(&self, disclosed: Disclosed) {
+        self.disclosed.set(disclosed);
     }
 
     /// Notes what a call is about, for its entry: a caller, a credential, a network, or a setting. A citizen is recorded as
@@ -123,19 +124,29 @@ impl RequestContext {
     /// # Errors
     /// The entry cannot be written.
     pub(crate) async fn record_write(&self) -> Result<(), Problem> {
-        let AuditRule::Write(action) = self.requirements.audit else { return Ok(()) };
-        self.recorder().write(self.entry(action, AuditDecision::Allowed)).await?;
+        let AuditRule::Write(_) = self.requirements.audit else { return Ok(()) };
+        self.recorder().write(self.entry(AuditDecision::Allowed)).await?;
         self.is_recorded.set(true);
         Ok(())
     }
 
-    /// Returns what records the subscriptions that the request begins.
-    pub(crate) fn subscription_recorder(&self) -> SubscriptionRecorder {
-        let action = match self.requirements.audit {
-            AuditRule::Subscribe(action) => action,
-            _ => "profile.subscribe",
-        };
-        SubscriptionRecorder::new(Arc::clone(&self.control.recorder), action, self.justification())
+    /// Returns what the connection that the request opens counts and records by. Handlers whose rule is
+    /// [`AuditRule::Subscribe`] call this, and the connection records what happens from then on.
+    pub(crate) fn connection(&self) -> ConnectionContext {
+        self.is_recorded.set(true);
+        ConnectionContext {
+            request: self.request.clone(),
+            control: self.control.clone(),
+            requirements: self.requirements,
+            justification: self.justification(),
+            request_id: self.request_id(),
+        }
+    }
+
+    /// Returns the origin of changes that the call makes to the configuration.
+    pub(crate) fn change_origin(&self) -> ChangeOrigin {
+        let reason = self.justification.as_deref().and_then(|given| given.reason.clone());
+        ChangeOrigin::caller(audit::actor(&self.caller), reason, self.request_id())
     }
 
     /// Pays what the request owes: its audit entry, and the headers that tell what is left of the limit. Nothing of the
@@ -144,18 +155,23 @@ impl RequestContext {
     /// # Errors
     /// The answer is a problem, or its entry cannot be written.
     pub(super) async fn complete(self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
-        match (self.requirements.audit, self.caller.role) {
-            (AuditRule::Read(action), Role::Admin | Role::Agent) => {
-                self.recorder().write(self.entry(action, decision(&answer))).await?;
+        let is_recorded = self.is_recorded.get();
+        match (self.requirements.audit, self.caller.role, &answer) {
+            (AuditRule::Read(_), Role::Admin | Role::Agent, _) => {
+                let decision = answer.as_ref().map_or_else(Problem::decision, |_| AuditDecision::Allowed);
+                self.recorder().write(self.entry(decision)).await?;
             }
-            (AuditRule::Read(action), Role::Service) if answer.is_ok() => {
-                if let Some(user) = &self.user.get() {
-                    self.recorder().count_read(&self.caller, action, user, self.disclosed.get());
-                }
+            (AuditRule::Read(action), Role::Service, Ok(_)) => self.count_read(action),
+            (AuditRule::Write(_), _, Err(problem)) if is_recorded => {
+                self.recorder().write_failure(self.entry(AuditDecision::Failed), problem).await;
             }
-            (AuditRule::Write(_), _) if answer.is_ok() && !self.is_recorded.get() => {
-                tracing::error!(path = self.request.match_pattern(), "a write was not recorded");
+            (AuditRule::Write(_) | AuditRule::Subscribe(_), _, Ok(_)) if !is_recorded => {
+                tracing::error!(path = self.request.match_pattern(), "a call was not recorded");
                 return Err(Problem::new(Code::Internal, "the request could not be recorded"));
+            }
+            (_, _, Err(problem)) if !is_recorded => {
+                let action = self.requirements.audit.action();
+                self.recorder().deny(Some(&self.caller), action, self.user.get(), problem, || self.request_id());
             }
             _ => {}
         }
@@ -164,29 +180,33 @@ impl RequestContext {
         Ok(answer)
     }
 
+    /// Counts a read of a service.
+    fn count_read(&self, action: &'static str) {
+        let Some(user) = &self.user.get() else { return };
+        // A purpose that is not valid is no reason to refuse a service's read, which needs none.
+        let given = || Justification::from_headers(&self.caller, self.headers(), false).ok();
+        let purpose = || given().and_then(|given| given.purpose);
+        self.recorder().count_read(&self.caller, action, user, self.disclosed.get(), purpose);
+    }
+
     fn recorder(&self) -> &AccessRecorder {
         &self.control.recorder
     }
 
-    fn entry(&self, action: &'static str, decision: AuditDecision) -> AccessEntry<'_> {
+    fn request_id(&self) -> Option<String> {
+        self.ids.assign(&self.request).to_str().ok().map(str::to_owned)
+    }
+
+    fn entry(&self, decision: AuditDecision) -> AccessEntry<'_> {
         AccessEntry {
             caller: &self.caller,
-            action,
+            action: self.requirements.audit.action(),
             user: self.user.get(),
             details: self.details.borrow().clone(),
             justification: self.justification.as_deref(),
-            leaves: self.disclosed.get(),
+            disclosed: self.disclosed.get(),
             decision,
-            request_id: self.ids.assign(&self.request).to_str().ok().map(str::to_owned),
+            request_id: self.request_id(),
         }
-    }
-}
-
-/// Returns what became of a call, for its entry.
-fn decision(answer: &Result<HttpResponse, Problem>) -> AuditDecision {
-    match answer {
-        Ok(_) => AuditDecision::Allowed,
-        Err(problem) if problem.status().is_client_error() => AuditDecision::Denied,
-        Err(_) => AuditDecision::Failed,
     }
 }

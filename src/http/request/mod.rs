@@ -10,6 +10,7 @@ pub(crate) mod audit;
 pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod conditional;
+pub(crate) mod connection_context;
 pub(crate) mod context;
 pub(crate) mod credentials;
 pub(crate) mod event_stream;

@@ -38,18 +38,37 @@ pub(crate) enum Callers {
     WithScope(&'static [Role], Scope),
 }
 
-/// What is recorded for a call. The text is the action, which names the entry.
+/// What is recorded for a call, besides refusals, which every rule records. The text is the action, which names the entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AuditRule {
-    /// Nothing.
-    Nothing,
+    /// Refusals only.
+    Refusals(&'static str),
     /// A read: for administrators and agents an entry before the answer is sent, for services a count.
     Read(&'static str),
-    /// Live subscriptions, for administrators and agents an entry before the first frame, for services one without a
-    /// promise. The operation may subscribe to many users, and records each.
+    /// Live subscriptions, for administrators and agents an entry before the first frame, for services a count, and for
+    /// citizens an entry without a promise. The operation may subscribe to many users, and records each.
     Subscribe(&'static str),
     /// A change by a person, recorded before it is committed.
     Write(&'static str),
+}
+
+impl AuditRule {
+    /// Returns the action that the entries name.
+    pub(crate) const fn action(self) -> &'static str {
+        match self {
+            Self::Refusals(action) | Self::Read(action) | Self::Subscribe(action) | Self::Write(action) => action,
+        }
+    }
+
+    /// Returns the name of the rule.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Refusals(_) => "refusals",
+            Self::Read(_) => "read",
+            Self::Subscribe(_) => "subscribe",
+            Self::Write(_) => "write",
+        }
+    }
 }
 
 impl Requirements {

@@ -25,8 +25,8 @@ use super::message_reader::{ClientMessage, MessageReader, ProtocolViolation};
 use super::outgoing::{ActorEnded, PendingIds};
 use super::read_pace::ReadPace;
 use super::state::LiveState;
-use crate::http::request::audit::SubscriptionRecorder;
 use crate::http::request::caller::Caller;
+use crate::http::request::connection_context::ConnectionContext;
 use crate::http::request::expiry::{Expired, Expiry};
 use subscriptions::FollowedUser;
 
@@ -65,8 +65,8 @@ pub(super) struct Session {
     caller: Arc<Caller>,
     /// Ends the session with the caller's token, or with the server.
     expiry: Expiry,
-    /// Records the subscriptions, with the reason that an administrator gave.
-    recorder: SubscriptionRecorder,
+    /// Counts and records what the client asks for, with the reason that an administrator gave.
+    connection: Rc<ConnectionContext>,
     outlet: OutletSender,
     pending_ids: Rc<PendingIds>,
     answers: Sender<Bytes>,
@@ -83,7 +83,7 @@ impl Session {
     pub(super) fn new(
         state: Data<LiveState>,
         caller: Arc<Caller>,
-        recorder: SubscriptionRecorder,
+        connection: ConnectionContext,
         channels: Channels,
     ) -> Self {
         let Channels { outlet, pending_ids, answers, close_permit, ended } = channels;
@@ -92,7 +92,7 @@ impl Session {
             state,
             caller,
             expiry,
-            recorder,
+            connection: Rc::new(connection),
             outlet,
             pending_ids,
             answers,

@@ -32,7 +32,7 @@ impl Session {
             }
             Ok(ClientRequest::Unsubscribe { id, user_ids }) => self.on_unsubscribe(id.as_deref(), &user_ids),
             Ok(ClientRequest::Auth { token }) => match self.renew(&token).await {
-                Ok(suspended) => return self.resume(suspended, answers).await,
+                Ok(suspended) => return self.resume_renewed(suspended, answers).await,
                 Err(problem) => refusal(None, &problem),
             },
             Ok(ClientRequest::Ping {}) => message::pong(),
@@ -47,7 +47,7 @@ impl Session {
         self.put(&answer, answers).await
     }
 
-    /// Checks the members of a subscription, and returns the users without repetitions.
+    /// Checks the members of a subscription, and returns the users without repetitions. Each is counted as a read.
     fn check_subscribe(
         &self,
         id: Option<&str>,
@@ -58,7 +58,9 @@ impl Session {
         check_id(id)?;
         check_version(schema_version)?;
         check_count("fields", fields.map_or(0, <[_]>::len), MAX_FIELDS)?;
-        last_of_each(users, self.state.settings.max_subscriptions_per_socket)
+        let users = last_of_each(users, self.state.settings.max_subscriptions_per_socket)?;
+        self.connection.count_reads(&self.caller, users.len())?;
+        Ok(users)
     }
 
     fn on_unsubscribe(&mut self, id: Option<&str>, user_ids: &[String]) -> Bytes {

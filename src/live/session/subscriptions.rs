@@ -1,5 +1,7 @@
 //! The users that a socket follows: subscriptions begin, end, and are resumed when an actor or a token ends.
 
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::Subscription;
@@ -10,6 +12,7 @@ use domain::table::LeafSet;
 use super::super::message::{self, RequestedUser};
 use super::super::outgoing::ActorEnded;
 use super::{Session, SessionEnd};
+use crate::http::audit::Disclosed;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::access::{check_visibility, read_within};
 use crate::http::request::caller::{Role, Scope};
@@ -59,7 +62,8 @@ impl Session {
         for requested in users {
             let outcome = match UserId::parse(&requested.user_id) {
                 Ok(user) => self.follow_first(id, user, fields, requested.cursor.clone()).await,
-                Err(_) => Err(Problem::unknown_user()),
+                Err(_) => Err(Problem::unknown_user())
+                    .inspect_err(|problem| self.connection.deny(&self.caller, None, problem)),
             };
             if let Err(problem) = outcome {
                 self.put(&message::error(id, Some(&requested.user_id), &problem), answers).await?;
@@ -68,7 +72,7 @@ impl Session {
         Ok(())
     }
 
-    /// Follows a user at the request of the client, after that was recorded.
+    /// Follows a user at the request of the client, and records it as a read of the profile is recorded.
     async fn follow_first(
         &mut self,
         id: Option<&str>,
@@ -76,11 +80,16 @@ impl Session {
         fields: Option<LeafSet>,
         cursor: Option<String>,
     ) -> Result<(), Problem> {
-        if self.caller.viewer.may_ever_see(&user) {
-            self.recorder.record(&self.caller, Some(user)).await?;
-        }
+        let (connection, caller) = (Rc::clone(&self.connection), Arc::clone(&self.caller));
+        check_visibility(&caller, &user)
+            .and_then(|()| self.check_capacity(&user))
+            .inspect_err(|problem| connection.deny(&caller, Some(user), problem))?;
+        let disclosed = self.state.disclosed(&caller, user, fields).await;
+        let admitted = connection.admit(&caller, Some(user), disclosed).await?;
         let start = SubscriptionStart { id: id.map(str::to_owned), cursor, followed_before: false };
-        self.follow(user, fields, start).await
+        let followed = self.follow(user, fields, start).await;
+        connection.settle(&caller, admitted, followed.as_ref().copied()).await;
+        followed
     }
 
     /// Follows a user. An earlier subscription to the same user ends.
@@ -89,7 +98,7 @@ impl Session {
             check_visibility(&self.caller, &user)?;
         }
         self.unsubscribe(&user);
-        self.check_capacity()?;
+        self.check_capacity(&user)?;
         self.subscription_count += 1;
         let subscription = self.subscription_count;
         let SubscriptionStart { id, cursor, followed_before } = start;
@@ -111,15 +120,16 @@ impl Session {
         opened
     }
 
-    /// Checks whether the socket may follow one more user.
-    fn check_capacity(&self) -> Result<(), Problem> {
-        if self.followed.len() >= self.state.settings.max_subscriptions_per_socket {
+    /// Checks whether the socket may follow a user besides the others that it follows.
+    fn check_capacity(&self, user: &UserId) -> Result<(), Problem> {
+        let others = self.followed.len() - usize::from(self.followed.contains_key(user));
+        if others >= self.state.settings.max_subscriptions_per_socket {
             return Err(Problem::new(
                 Code::Forbidden,
                 "the socket follows `live.max_subscriptions_per_socket` users: open another socket",
             ));
         }
-        if !self.followed.is_empty() && self.caller.role == Role::Service && !self.caller.has(Scope::LiveMany) {
+        if others > 0 && self.caller.role == Role::Service && !self.caller.has(Scope::LiveMany) {
             return Err(Problem::new(
                 Code::MissingScope,
                 "following more than one user on a socket needs the scope `live:many`",
@@ -157,6 +167,32 @@ impl Session {
         Ok(())
     }
 
+    /// Resumes subscriptions with the view that a newer token gives, and records each as a new one.
+    pub(super) async fn resume_renewed(
+        &mut self,
+        suspended: Vec<SuspendedSubscription>,
+        answers: &mut BytesMut,
+    ) -> Result<(), SessionEnd> {
+        for subscription in suspended {
+            if let Err(problem) = self.follow_renewed(&subscription).await {
+                let SuspendedSubscription { user, id, .. } = subscription;
+                self.put(&message::error(id.as_deref(), Some(user.as_str()), &problem), answers).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow_renewed(&mut self, suspended: &SuspendedSubscription) -> Result<(), Problem> {
+        let (connection, caller) = (Rc::clone(&self.connection), Arc::clone(&self.caller));
+        let user = suspended.user;
+        // A user of whom nothing is visible any more is `gone` for a client that has followed it, and not unknown.
+        let disclosed = self.state.disclosed(&caller, user, suspended.fields).await.unwrap_or(Disclosed::NOTHING);
+        let admitted = connection.admit(&caller, Some(user), Ok(disclosed)).await?;
+        let followed = self.follow_again(suspended).await;
+        connection.settle(&caller, admitted, followed.as_ref().copied()).await;
+        followed
+    }
+
     async fn follow_again(&mut self, suspended: &SuspendedSubscription) -> Result<(), Problem> {
         let mut attempts_left = MAX_ATTEMPTS;
         loop {
@@ -183,13 +219,7 @@ impl Session {
     /// all subscriptions end and are returned to be resumed with that view: the next frame of each shows nothing that
     /// has become hidden.
     pub(super) async fn renew(&mut self, token: &str) -> Result<Vec<SuspendedSubscription>, Problem> {
-        let caller = self.state.verifier.caller_with_new_keys(token.as_bytes()).await?;
-        if caller.subject() != self.caller.subject() {
-            return Err(Problem::new(
-                Code::Forbidden,
-                "the token belongs to another caller: open another socket with it",
-            ));
-        }
+        let caller = self.connection.renew(&self.caller, token).await?;
         self.expiry.extend(&caller);
         let before = std::mem::replace(&mut self.caller, caller);
         if before.viewer == self.caller.viewer && before.has(Scope::LiveMany) == self.caller.has(Scope::LiveMany) {

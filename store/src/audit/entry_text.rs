@@ -90,6 +90,7 @@ fn members(entry: &AuditEntry, place: Place, keys: &AuditKeys) -> Vec<(&'static 
             AuditValue::Integer(value) => integer(*value),
             AuditValue::Bool(value) => value.to_string(),
             AuditValue::Address(address) => string(&address.to_string()),
+            AuditValue::Digest(digest) => string(&hex::encode(digest)),
             AuditValue::Text(text) => string(&without_personal_data(text)),
         };
         // A name that an entry has already would make two members of that name.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::port::audit::{AuditError, AuditReceipt, AuditWrite};
-use domain::table::Leaf;
+use domain::table::{Leaf, LeafSet};
 
 use super::*;
 
@@ -45,9 +45,9 @@ fn the_first_read_of_an_hour_is_recorded_at_once_and_the_count_at_its_end() {
     let (a, b): (Arc<str>, Arc<str>) = (Arc::from("svc:a"), Arc::from("svc:b"));
     let (first, second) = (LeafSet::only(Leaf::IdentityGender), LeafSet::only(Leaf::DemographicsState));
     for leaves in [first, second, first] {
-        reads.record(&a, "profile.read", &user(1), leaves);
+        reads.record(&a, "profile.read", &user(1), Disclosed::new(leaves, 1), || None);
     }
-    reads.record(&b, "profile.read", &user(1), first);
+    reads.record(&b, "profile.read", &user(1), Disclosed::new(first, 1), || None);
     let entries = std::mem::take(&mut *log.0.lock());
     assert_eq!(entries.iter().map(|entry| (entry.fields, count(entry))).collect::<Vec<_>>(), [(first, None); 2]);
     reads.flush_worker(1);
@@ -57,7 +57,7 @@ fn the_first_read_of_an_hour_is_recorded_at_once_and_the_count_at_its_end() {
     assert_eq!((entry.fields, count(entry)), (first.or(second), Some(3)));
     assert_eq!(entry.actor, AuditActor::Caller(Arc::from("svc:a")), "nothing was counted for the other");
     // The next hour begins anew.
-    reads.record(&a, "profile.read", &user(1), first);
+    reads.record(&a, "profile.read", &user(1), Disclosed::new(first, 1), || None);
     assert_eq!(log.0.lock().len(), 1);
 }
 
@@ -68,7 +68,7 @@ fn several_workers_record_a_first_read_once() {
     std::thread::scope(|scope| {
         let work = || {
             let service: Arc<str> = Arc::from("svc:a");
-            (0..1_000).for_each(|_| reads.record(&service, "profile.read", &user(1), LeafSet::EMPTY));
+            (0..1_000).for_each(|_| reads.record(&service, "profile.read", &user(1), Disclosed::NOTHING, || None));
         };
         let workers: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
         // A worker passes its counts on when its thread ends. The scope alone waits for the closures, not for that.
@@ -86,7 +86,7 @@ fn no_read_is_lost_however_many_users_are_read() {
     let mut expected: HashMap<UserId, i64> = HashMap::new();
     for number in 0..400_000_u64 {
         let user = user(number * number % 150_000);
-        reads.record(&service, "profile.read", &user, LeafSet::EMPTY);
+        reads.record(&service, "profile.read", &user, Disclosed::NOTHING, || None);
         *expected.entry(user).or_default() += 1;
     }
     reads.finish();

@@ -10,7 +10,7 @@ type Entries = BTreeMap<(RegistryKind, Vec<u8>), Arc<RegistryEntry>>;
 
 /// A registry that is gone with the test.
 #[derive(Default)]
-pub(super) struct MemoryRegistry(Mutex<Entries>);
+pub(crate) struct MemoryRegistry(Mutex<Entries>);
 
 impl Registry for MemoryRegistry {
     fn get(&self, kind: RegistryKind, key: &[u8], now: i64) -> Option<Arc<RegistryEntry>> {

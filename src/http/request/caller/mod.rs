@@ -13,7 +13,7 @@ mod key_source;
 mod key_store;
 mod login_code;
 #[cfg(test)]
-mod memory_registry;
+pub(crate) mod memory_registry;
 mod numeric_date;
 mod revocations;
 mod role;
