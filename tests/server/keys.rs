@@ -42,7 +42,7 @@ fn own_token(key: &str) -> String {
 }
 
 /// Returns the key set of the keys `names`.
-fn key_set(names: &[&str]) -> String {
+pub(crate) fn key_set(names: &[&str]) -> String {
     let keys = names.iter().map(|name| {
         let set: Value = serde_json::from_str(&signed(name, &["--print-jwks"])).unwrap();
         set["keys"][0].clone()

@@ -1,204 +1,37 @@
-//! Walks the route table: every route answers every caller, by token and by session, as the contract says.
+//! Walks the route table: every route answers every caller, by token and by session, as the contract says, and leaves the
+//! entries in the audit log that its row owes.
 
+mod callers;
+mod ledger;
+mod probes;
+
+use std::fs;
+use std::net::SocketAddr;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use profile_server::{ListedRoute, route_table};
+use serde_json::json;
+use tempfile::TempDir;
 
 use crate::http::{Request, Response};
-use crate::test_server::{PROGRAM, TestServer, USER, start_server};
+use crate::test_server::{PROGRAM, TestServer, USER, start_on, start_server};
 use crate::token::{Token, now};
+use callers::{Caller, callers};
+pub(crate) use ledger::entries;
+use ledger::{Call, Ledger, Outcome};
+use probes::{Probe, Rule, probe, refusal};
 
-const OTHER: &str = "usr_SomebodyElse01";
-
-/// A caller, and what the contract says about it.
-struct Caller {
-    name: &'static str,
-    token: Option<Token>,
+/// The rows of the route table, each method by itself.
+fn rows() -> Vec<(&'static str, ListedRoute)> {
+    let rows = route_table().into_iter();
+    rows.flat_map(|row| row.methods.clone().into_iter().map(move |method| (method, row.clone()))).collect()
 }
 
-impl Caller {
-    fn claim(&self, name: &str) -> &str {
-        self.token.as_ref().and_then(|token| token.claims[name].as_str()).unwrap_or_default()
-    }
-
-    fn has(&self, scope: &str) -> bool {
-        self.claim("scope").split(' ').any(|held| held == scope)
-    }
-
-    /// Whether the caller sees something of [`USER`], who has or has not consented to third parties.
-    fn sees(&self, shares: bool) -> bool {
-        match self.claim("role") {
-            "self" => self.claim("sub") == USER,
-            "agent" => self.token.as_ref().is_some_and(|token| token.claims["act"]["sub"] == USER),
-            "service" => self.has("profile:read") && (shares || !self.has("third_party")),
-            "admin" => self.has("profile:read"),
-            _ => false,
-        }
-    }
+fn address(server: &TestServer, row: &ListedRoute) -> SocketAddr {
+    if row.is_admin { server.admin_listen } else { server.listen }
 }
 
-fn callers() -> Vec<Caller> {
-    let caller = |name, role: &str, subject: &str, scope: &str| Caller {
-        name,
-        token: Some(Token::new(role, subject, scope).with("amr", json!(["mfa"])).with("auth_time", now())),
-    };
-    let agent = |name, citizen: &str| {
-        let token = Token::new("agent", "agt:a", "section:family operate feed:identity events:read profile:read");
-        Caller { name, token: Some(token.with("act", json!({ "sub": citizen }))) }
-    };
-    let all = "profile:read live:many events:read feed:identity operate simulate export ai_context";
-    vec![
-        Caller { name: "nobody", token: None },
-        caller("the citizen", "self", USER, ""),
-        caller("the citizen with scopes", "self", USER, all),
-        caller("another citizen", "self", OTHER, all),
-        caller("a service", "service", "svc:a", ""),
-        caller("a reading service", "service", "svc:a", "profile:read"),
-        caller("a third party", "service", "svc:a", "profile:read third_party"),
-        caller("a feed", "service", "svc:a", "feed:identity"),
-        caller("another feed", "service", "svc:a", "feed:metadata"),
-        caller("a service with all scopes", "service", "svc:a", all),
-        caller("an admin", "admin", "adm:a", ""),
-        caller("a reading admin", "admin", "adm:a", "profile:read"),
-        caller("an operator", "admin", "adm:a", "operate"),
-        caller("an admin with all scopes", "admin", "adm:a", all),
-        caller("an auditor", "auditor", "aud:a", ""),
-        caller("an auditor with scopes", "auditor", "aud:a", all),
-        agent("the citizen's agent", USER),
-        agent("another's agent", OTHER),
-    ]
-}
-
-/// A request for a route, and what the answer is for those who are admitted.
-struct Probe {
-    rule: Rule,
-    path: String,
-    body: Option<(&'static str, String)>,
-    admitted: u16,
-}
-
-/// Who is admitted.
-#[derive(Clone, Copy)]
-enum Rule {
-    /// Everyone.
-    All,
-    /// Every caller with a token or session.
-    Authenticated,
-    /// Callers who see the user; for others there is no such user.
-    Viewers,
-    /// Callers who see the user under some consent; for others there is no such user.
-    PossibleViewers,
-    /// The citizen; for others there is no such user.
-    Citizen,
-    /// Services with the scope of the feed.
-    Feed,
-    /// Services and administrators with `events:read`.
-    Followers,
-    /// Administrators with `operate`.
-    Operators,
-    /// Auditors, and citizens for what is about themselves.
-    Auditing,
-}
-
-/// Returns the probe of a route. A route that is not here fails the test: add what the contract says about it.
-fn probe(method: &str, path: &str) -> Probe {
-    let get = |rule, path: &str, admitted| Probe { rule, path: path.to_owned(), body: None, admitted };
-    let json = |rule, path: &str, body: Value, admitted| Probe {
-        rule,
-        path: path.to_owned(),
-        body: Some(("application/json", body.to_string())),
-        admitted,
-    };
-    let profile = format!("/api/v2/profile/{USER}");
-    match (method, path) {
-        ("GET" | "HEAD", "/api/v2/profile/{user_id}") => get(Rule::Viewers, &profile, 200),
-        // Fewer callers see the completeness; `tests/server/access.rs` says who.
-        ("GET" | "HEAD", "/api/v2/profile/{user_id}/completeness") => {
-            get(Rule::Viewers, &format!("{profile}/completeness"), 0)
-        }
-        ("PUT", "/api/v2/profile/{user_id}/consent") => {
-            json(Rule::Citizen, &format!("{profile}/consent"), json!({"analytics_opt_in": true}), 200)
-        }
-        // A request that is admitted fails for another reason, so that no stream begins. That comes before the user is
-        // looked up.
-        ("GET", "/api/v2/profile/{user_id}/events") => {
-            get(Rule::PossibleViewers, &format!("{profile}/events?schema_version=9"), 406)
-        }
-        ("GET", "/api/v2/events") => get(Rule::Followers, "/api/v2/events?types=nonsense", 400),
-        ("GET", "/api/v2/live") => get(Rule::Authenticated, "/api/v2/live", 426),
-        ("POST", "/api/v2/feeds/{source}") => json(Rule::Feed, "/api/v2/feeds/identity", json!({}), 415),
-        ("POST", "/api/v2/live/ticket") => get(Rule::Authenticated, "/api/v2/live/ticket", 201),
-        ("POST", "/api/v2/session") => json(Rule::All, "/api/v2/session", json!({}), 400),
-        ("GET" | "HEAD", "/api/v2/session") => get(Rule::Authenticated, "/api/v2/session", 200),
-        ("DELETE", "/api/v2/session") => get(Rule::Authenticated, "/api/v2/session?id=none", 404),
-        ("GET" | "HEAD", "/api/v2/profile/{user_id}/access-log") => {
-            get(Rule::Citizen, &format!("{profile}/access-log"), 200)
-        }
-        ("GET" | "HEAD", "/api/v2/audit" | "/api/v2/audit/tree-head") => get(Rule::Auditing, path, 200),
-        // The first entry is about the consent that the citizen has changed before.
-        ("GET" | "HEAD", "/api/v2/audit/inclusion") => get(Rule::Auditing, &format!("{path}?leaf=0&size=1"), 200),
-        ("GET" | "HEAD", "/api/v2/audit/consistency") => get(Rule::Auditing, &format!("{path}?from=0&to=1"), 200),
-        ("POST", "/admin/revocations") => json(Rule::Operators, "/admin/revocations", json!({"jti": "nobody's"}), 201),
-        ("GET" | "HEAD", "/api/v2/operations" | "/admin/allowlist") => get(Rule::Operators, path, 200),
-        ("POST", "/admin/allowlist") => {
-            let entry = json!({"caller": "svc:nobody", "reason": "a test", "expires_at": "2099-01-01T00:00:00Z"});
-            json(Rule::Operators, path, entry, 201)
-        }
-        ("DELETE", "/admin/allowlist") => get(Rule::Operators, "/admin/allowlist?caller=svc:unknown", 404),
-        ("POST", "/admin/limits/reset") => json(Rule::Operators, path, json!({"caller": "svc:nobody"}), 204),
-        ("POST", "/admin/passivate") => json(Rule::Operators, path, json!({"user_id": OTHER}), 200),
-        ("POST", "/admin/reload") => json(Rule::Operators, path, json!({}), 200),
-        ("GET" | "HEAD", "/api/v2/schemas/{version}") => get(Rule::All, "/api/v2/schemas/2.0", 200),
-        ("GET" | "HEAD", "/docs/{name}") => get(Rule::All, "/docs/http", 200),
-        (
-            "GET" | "HEAD",
-            "/problems" | "/health/live" | "/health/ready" | "/metrics" | "/version" | "/api/v2/schemas",
-        ) => get(Rule::All, path, 200),
-        _ => panic!("`{method} {path}` is not in this table: say who may call it"),
-    }
-}
-
-/// Returns the status and the problem that the contract gives a caller; `None` for the answer to those admitted.
-fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16, &'static str)> {
-    let role = caller.claim("role");
-    match rule {
-        Rule::All => None,
-        _ if caller.token.is_none() => Some((401, "unauthenticated")),
-        Rule::Authenticated => None,
-        Rule::Viewers => (!caller.sees(shares)).then_some((404, "unknown-user")),
-        Rule::PossibleViewers => (!caller.sees(true)).then_some((404, "unknown-user")),
-        Rule::Citizen => (role != "self" || caller.claim("sub") != USER).then_some((404, "unknown-user")),
-        Rule::Feed => (role != "service" || !caller.has("feed:identity")).then_some((403, "missing-scope")),
-        Rule::Followers if !matches!(role, "service" | "admin") => Some((403, "forbidden")),
-        Rule::Followers => (!caller.has("events:read")).then_some((403, "missing-scope")),
-        Rule::Auditing => (!matches!(role, "auditor" | "self")).then_some((403, "forbidden")),
-        Rule::Operators if role != "admin" => Some((403, "forbidden")),
-        Rule::Operators => (!caller.has("operate")).then_some((403, "missing-scope")),
-    }
-}
-
-/// The rows of the route table of both listeners, each method by itself.
-fn rows(server: &TestServer) -> Vec<(std::net::SocketAddr, &'static str, String)> {
-    let mut rows = Vec::new();
-    for address in [server.listen, server.admin_listen] {
-        let list = Request::new("GET", "/").header("accept", "application/json").send(address).json();
-        for row in list["addresses"].as_array().unwrap() {
-            for method in row["methods"].as_array().unwrap() {
-                let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-                let method = known.into_iter().find(|known| method == known).expect("a known method");
-                rows.push((address, method, row["path"].as_str().unwrap().to_owned()));
-            }
-        }
-    }
-    rows
-}
-
-fn send(
-    probe: &Probe,
-    method: &'static str,
-    address: std::net::SocketAddr,
-    add: impl FnOnce(Request) -> Request,
-) -> Response {
+fn send(probe: &Probe, method: &'static str, address: SocketAddr, add: impl FnOnce(Request) -> Request) -> Response {
     let request = add(Request::new(method, &probe.path)).header("x-access-reason", "a test");
     match &probe.body {
         Some((kind, body)) => request.body(kind, body.as_bytes()),
@@ -220,28 +53,43 @@ fn check(probe: &Probe, answer: &Response, expected: Option<(u16, &str)>, case: 
     }
 }
 
+/// Returns what happened to a call that the contract does not refuse, or that it refuses with `expected`. Who may never see
+/// the user is refused before the handler is called; whom consent hides the user from is refused by the handler.
+fn outcome<'a>(probe: &Probe, caller: &Caller, expected: Option<(u16, &'a str)>, answer: &Response) -> Outcome<'a> {
+    match (expected, refusal(probe.rule, caller, true)) {
+        (Some((_, problem)), Some(_)) => Outcome::Refused(problem),
+        _ if probe.fails_late => Outcome::FailedLate,
+        _ => Outcome::Answered(answer.status),
+    }
+}
+
 #[test]
-fn every_route_answers_every_caller_as_the_contract_says() {
-    let server = start_server();
+fn every_route_answers_every_caller_as_the_contract_says_and_records_it() {
+    let (server, mut ledger) = (start_server(), Ledger::default());
     server.post_example();
-    let rows = rows(&server);
-    assert!(rows.len() > 25, "{rows:?}");
+    let rows = rows();
+    assert!(rows.len() > 40, "{rows:?}");
     for shares in [false, true] {
         let level = if shares { "full" } else { "minimal" };
         server.consent(USER, &json!({"data_sharing_level": level, "third_party_sharing": shares}));
-        for (address, method, path) in &rows {
-            let probe = probe(method, path);
+        for (method, row) in &rows {
+            let probe = probe(method, row.path);
             for caller in callers() {
+                let id = ledger.next_id();
                 let add = |request: Request| match &caller.token {
-                    Some(token) => request.bearer(&server.sign(token.clone())),
-                    None => request,
+                    Some(token) => request.bearer(&server.sign(token.clone())).header("x-request-id", id.clone()),
+                    None => request.header("x-request-id", id.clone()),
                 };
-                let answer = send(&probe, method, *address, add);
-                let case = format!("{method} {path} by {}, sharing {shares}", caller.name);
-                check(&probe, &answer, refusal(probe.rule, &caller, shares), &case);
+                let answer = send(&probe, method, address(&server, row), add);
+                let case = format!("{method} {} by {}, sharing {shares}", row.path, caller.name);
+                let expected = refusal(probe.rule, &caller, shares);
+                check(&probe, &answer, expected, &case);
+                let outcome = outcome(&probe, &caller, expected, &answer);
+                ledger.add(&Call { id, row, caller: &caller }, outcome);
             }
         }
     }
+    ledger.check(server);
 }
 
 /// Begins a session with the claims of a token. Returns its cookie and its CSRF token.
@@ -259,25 +107,115 @@ fn session(server: &TestServer, token: &Token) -> (String, String) {
 }
 
 #[test]
-fn a_session_gets_what_a_token_with_its_claims_gets() {
-    let server = start_server();
+fn a_session_gets_what_a_token_with_its_claims_gets_and_leaves_the_same_entries() {
+    let (server, mut ledger) = (start_server(), Ledger::default());
     server.post_example();
-    let rows = rows(&server);
+    let rows = rows();
     let people = callers().into_iter().filter(|caller| matches!(caller.claim("role"), "self" | "admin" | "auditor"));
-    for caller in people {
+    let people: Vec<Caller> = people.collect();
+    for caller in &people {
         let (cookie, csrf) = session(&server, caller.token.as_ref().unwrap());
-        for (address, method, path) in &rows {
-            let probe = probe(method, path);
-            let with_cookie = |request: Request| request.header("cookie", cookie.clone());
-            let answer =
-                send(&probe, method, *address, |request| with_cookie(request).header("x-csrf-token", csrf.clone()));
-            let case = format!("{method} {path} by the session of {}", caller.name);
-            check(&probe, &answer, refusal(probe.rule, &caller, true), &case);
+        for (method, row) in &rows {
+            let probe = probe(method, row.path);
+            let with_cookie =
+                |request: Request, id: &str| request.header("cookie", cookie.clone()).header("x-request-id", id);
+            let id = ledger.next_id();
+            let answer = send(&probe, method, address(&server, row), |request| {
+                with_cookie(request, &id).header("x-csrf-token", csrf.clone())
+            });
+            let case = format!("{method} {} by the session of {}", row.path, caller.name);
+            let expected = refusal(probe.rule, caller, true);
+            check(&probe, &answer, expected, &case);
+            ledger.add(&Call { id, row, caller }, outcome(&probe, caller, expected, &answer));
             // Without the CSRF token nothing changes, whoever asks.
             if !matches!(*method, "GET" | "HEAD") && !matches!(probe.rule, Rule::All) {
-                let answer = send(&probe, method, *address, with_cookie);
+                let id = ledger.next_id();
+                let answer = send(&probe, method, address(&server, row), |request| with_cookie(request, &id));
                 assert_eq!((answer.status, answer.problem().as_str()), (403, "forbidden"), "{case}");
+                ledger.add(&Call { id, row, caller }, Outcome::Refused("forbidden"));
             }
         }
     }
+    let begun = entries(&server).into_iter().filter(|entry| entry["action"] == "session.begin");
+    let categories: Vec<_> = begun.map(|entry| entry["category"].clone()).collect();
+    assert_eq!(categories, vec!["compliance"; people.len()], "each session is recorded before it can be used");
+    ledger.check(server);
+}
+
+/// An administrator with all scopes.
+fn administrator(name: &'static str) -> Token {
+    let scopes = "profile:read live:many events:read operate export";
+    Token::new("admin", name, scopes).with("amr", json!(["mfa"])).with("auth_time", now())
+}
+
+/// Sends the requests that `token` gives for the rows, each of which must be refused with this problem, and compares the
+/// entries.
+fn refuse_all(rows: &[(&'static str, ListedRoute)], token: &Token, reason: Option<&str>, problem: (u16, &str)) {
+    let (server, mut ledger) = (start_server(), Ledger::default());
+    server.post_example();
+    let caller = Caller { name: "an administrator", token: Some(token.clone()) };
+    for (method, row) in rows {
+        let (probe, id) = (probe(method, row.path), ledger.next_id());
+        let request =
+            Request::new(method, &probe.path).bearer(&server.sign(token.clone())).header("x-request-id", id.clone());
+        let request = reason.iter().fold(request, |request, reason| request.header("x-access-reason", *reason));
+        let answer = request.send(address(&server, row));
+        assert_eq!(answer.status, problem.0, "{method} {}: {answer:?}", row.path);
+        ledger.add(&Call { id, row, caller: &caller }, Outcome::Refused(problem.1));
+    }
+    ledger.check(server);
+}
+
+#[test]
+fn an_administrator_without_a_reason_is_refused_and_recorded_at_every_route_that_needs_one() {
+    let rows: Vec<_> =
+        rows().into_iter().filter(|(_, row)| row.requirements.as_ref().is_some_and(|row| row.needs_reason)).collect();
+    assert!(rows.len() > 10);
+    refuse_all(&rows, &administrator("adm:hasty"), None, (400, "access-reason-missing"));
+}
+
+#[test]
+fn an_old_second_factor_is_refused_and_recorded_at_every_route_that_needs_a_fresh_one() {
+    let rows: Vec<_> = rows()
+        .into_iter()
+        .filter(|(_, row)| row.requirements.as_ref().is_some_and(|row| row.needs_second_factor))
+        .collect();
+    assert!(!rows.is_empty());
+    let stale = administrator("adm:late").with("auth_time", now() - 400);
+    refuse_all(&rows, &stale, Some("a test"), (401, "second-factor-needed"));
+}
+
+#[test]
+fn a_limit_that_is_reached_is_recorded_at_every_route() {
+    let data_dir = TempDir::new().unwrap();
+    let one = |line: &str| match line.split_once(" = ") {
+        Some((name @ ("limit" | "service_limit" | "burst"), _)) => format!("{name} = 1\n"),
+        _ => format!("{line}\n"),
+    };
+    fs::write(data_dir.path().join("limits.toml"), config::LIMITS_TOML.lines().map(one).collect::<String>()).unwrap();
+    let server = start_on(data_dir);
+    let mut owed = Vec::new();
+    for (number, (method, row)) in rows().into_iter().enumerate() {
+        let limit = row.requirements.as_ref().and_then(|requirements| requirements.limit);
+        // Feeds are limited by back-pressure.
+        let Some(limit) = limit.filter(|limit| *limit != "feed") else { continue };
+        let (probe, subject) = (probe(method, row.path), format!("svc:limited-{number}"));
+        let token = server.sign(Token::new("service", &subject, "profile:read events:read"));
+        let answers = [(); 2].map(|()| send(&probe, method, address(&server, &row), |request| request.bearer(&token)));
+        assert_ne!(answers[0].status, 429, "{method} {}", row.path);
+        assert_eq!(answers[1].status, 429, "{method} {}", row.path);
+        owed.push((subject, limit.to_owned()));
+    }
+    assert!(owed.len() > 30);
+    // The auditor, too, has one call.
+    let (_, data_dir) = server.terminate();
+    fs::remove_file(data_dir.path().join("limits.toml")).unwrap();
+    let server = start_on(data_dir);
+    let reached = entries(&server).into_iter().filter(|entry| entry["action"] == "limit.reached").map(|entry| {
+        assert_eq!((&entry["category"], &entry["decision"]), (&json!("security"), &json!("denied")), "{entry}");
+        (entry["actor"].as_str().unwrap().to_owned(), entry["limit"].as_str().unwrap().to_owned())
+    });
+    let mut reached: Vec<_> = reached.collect();
+    reached.reverse();
+    assert_eq!(reached, owed);
 }

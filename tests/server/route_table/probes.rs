@@ -1,0 +1,123 @@
+//! What the contract says about each route.
+
+use serde_json::{Value, json};
+
+use super::callers::{Caller, OTHER};
+use crate::test_server::USER;
+
+/// A request for a route, and what the answer is for those who are admitted.
+pub(super) struct Probe {
+    pub(super) rule: Rule,
+    pub(super) path: String,
+    pub(super) body: Option<(&'static str, String)>,
+    /// The status of the answer to those who are admitted; 0 if it depends on the caller.
+    pub(super) admitted: u16,
+    /// Whether the call is admitted and recorded, and fails then.
+    pub(super) fails_late: bool,
+}
+
+/// Who is admitted.
+#[derive(Clone, Copy)]
+pub(super) enum Rule {
+    /// Everyone.
+    All,
+    /// Every caller with a token or session.
+    Authenticated,
+    /// Callers who see the user; for others there is no such user.
+    Viewers,
+    /// Callers who see the user under some consent; for others there is no such user.
+    PossibleViewers,
+    /// The citizen; for others there is no such user.
+    Citizen,
+    /// Services with the scope of the feed.
+    Feed,
+    /// Services and administrators with `events:read`.
+    Followers,
+    /// Administrators with `operate`.
+    Operators,
+    /// Auditors, and citizens for what is about themselves.
+    Auditing,
+}
+
+/// Returns the probe of a route. A route that is not here fails the test: add what the contract says about it.
+pub(super) fn probe(method: &str, path: &str) -> Probe {
+    let get =
+        |rule, path: &str, admitted| Probe { rule, path: path.to_owned(), body: None, admitted, fails_late: false };
+    let json = |rule, path: &str, body: Value, admitted| Probe {
+        rule,
+        path: path.to_owned(),
+        body: Some(("application/json", body.to_string())),
+        admitted,
+        fails_late: false,
+    };
+    let profile = format!("/api/v2/profile/{USER}");
+    match (method, path) {
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}") => get(Rule::Viewers, &profile, 200),
+        // Fewer callers see the completeness; `tests/server/access.rs` says who.
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/completeness") => {
+            get(Rule::Viewers, &format!("{profile}/completeness"), 0)
+        }
+        ("PUT", "/api/v2/profile/{user_id}/consent") => {
+            json(Rule::Citizen, &format!("{profile}/consent"), json!({"analytics_opt_in": true}), 200)
+        }
+        // A request that is admitted fails for another reason, so that no stream begins. That comes before the user is
+        // looked up.
+        ("GET", "/api/v2/profile/{user_id}/events") => {
+            get(Rule::PossibleViewers, &format!("{profile}/events?schema_version=9"), 406)
+        }
+        ("GET", "/api/v2/events") => get(Rule::Followers, "/api/v2/events?types=nonsense", 400),
+        ("GET", "/api/v2/live") => get(Rule::Authenticated, "/api/v2/live", 426),
+        ("POST", "/api/v2/feeds/{source}") => json(Rule::Feed, "/api/v2/feeds/identity", json!({}), 415),
+        ("POST", "/api/v2/live/ticket") => get(Rule::Authenticated, "/api/v2/live/ticket", 201),
+        ("POST", "/api/v2/session") => json(Rule::All, "/api/v2/session", json!({}), 400),
+        ("GET" | "HEAD", "/api/v2/session") => get(Rule::Authenticated, "/api/v2/session", 200),
+        ("DELETE", "/api/v2/session") => get(Rule::Authenticated, "/api/v2/session?id=none", 404),
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/access-log") => {
+            get(Rule::Citizen, &format!("{profile}/access-log"), 200)
+        }
+        ("GET" | "HEAD", "/api/v2/audit" | "/api/v2/audit/tree-head") => get(Rule::Auditing, path, 200),
+        // The first entry is about the consent that the citizen has changed before.
+        ("GET" | "HEAD", "/api/v2/audit/inclusion") => get(Rule::Auditing, &format!("{path}?leaf=0&size=1"), 200),
+        ("GET" | "HEAD", "/api/v2/audit/consistency") => get(Rule::Auditing, &format!("{path}?from=0&to=1"), 200),
+        ("POST", "/admin/revocations") => json(Rule::Operators, "/admin/revocations", json!({"jti": "nobody's"}), 201),
+        ("GET" | "HEAD", "/api/v2/operations" | "/admin/allowlist") => get(Rule::Operators, path, 200),
+        ("POST", "/admin/allowlist") => {
+            let entry = json!({"caller": "svc:nobody", "reason": "a test", "expires_at": "2099-01-01T00:00:00Z"});
+            json(Rule::Operators, path, entry, 201)
+        }
+        ("DELETE", "/admin/allowlist") => {
+            Probe { fails_late: true, ..get(Rule::Operators, "/admin/allowlist?caller=svc:unknown", 404) }
+        }
+        ("POST", "/admin/limits/reset") => json(Rule::Operators, path, json!({"caller": "svc:nobody"}), 204),
+        ("GET" | "HEAD", "/") => get(Rule::All, path, 200),
+        ("GET" | "HEAD", "/problems/{code}") => get(Rule::All, "/problems/busy", 200),
+        ("POST", "/admin/passivate") => json(Rule::Operators, path, json!({"user_id": OTHER}), 200),
+        ("POST", "/admin/reload") => json(Rule::Operators, path, json!({}), 200),
+        ("GET" | "HEAD", "/api/v2/schemas/{version}") => get(Rule::All, "/api/v2/schemas/2.0", 200),
+        ("GET" | "HEAD", "/docs/{name}") => get(Rule::All, "/docs/http", 200),
+        (
+            "GET" | "HEAD",
+            "/problems" | "/health/live" | "/health/ready" | "/metrics" | "/version" | "/api/v2/schemas",
+        ) => get(Rule::All, path, 200),
+        _ => panic!("`{method} {path}` is not in this table: say who may call it"),
+    }
+}
+
+/// Returns the status and the problem that the contract gives a caller; `None` for the answer to those admitted.
+pub(super) fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16, &'static str)> {
+    let role = caller.claim("role");
+    match rule {
+        Rule::All => None,
+        _ if caller.token.is_none() => Some((401, "unauthenticated")),
+        Rule::Authenticated => None,
+        Rule::Viewers => (!caller.sees(shares)).then_some((404, "unknown-user")),
+        Rule::PossibleViewers => (!caller.sees(true)).then_some((404, "unknown-user")),
+        Rule::Citizen => (role != "self" || caller.claim("sub") != USER).then_some((404, "unknown-user")),
+        Rule::Feed => (role != "service" || !caller.has("feed:identity")).then_some((403, "missing-scope")),
+        Rule::Followers if !matches!(role, "service" | "admin") => Some((403, "forbidden")),
+        Rule::Followers => (!caller.has("events:read")).then_some((403, "missing-scope")),
+        Rule::Auditing => (!matches!(role, "auditor" | "self")).then_some((403, "forbidden")),
+        Rule::Operators if role != "admin" => Some((403, "forbidden")),
+        Rule::Operators => (!caller.has("operate")).then_some((403, "missing-scope")),
+    }
+}
