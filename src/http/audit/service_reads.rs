@@ -6,8 +6,8 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use domain::day::format_instant;
 use domain::id::UserId;
@@ -27,6 +27,10 @@ const MICROS_PER_HOUR: i64 = 3_600_000_000;
 const GRACE_MICROS: i64 = 20_000_000;
 /// How often a worker looks whether the hour has ended.
 const WORKER_TICK: Duration = Duration::from_secs(5);
+/// How long the end of the server waits for its workers to pass on their counts.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+/// Time between two looks whether they have.
+const WAIT_STEP: Duration = Duration::from_millis(1);
 
 /// The shared counts.
 pub(crate) struct ServiceReads {
@@ -36,6 +40,8 @@ pub(crate) struct ServiceReads {
     hour: AtomicI64,
     /// The hour before which counts were recorded, so that the tables are searched once an hour.
     recorded_before: AtomicI64,
+    /// Number of threads that have counts of their own.
+    workers: AtomicUsize,
 }
 
 /// The counts of one worker.
@@ -55,7 +61,7 @@ impl ServiceReads {
     pub(crate) fn new(log: Arc<dyn AuditLog>, now: i64) -> Arc<Self> {
         let parts = std::array::from_fn(|_| Mutex::new(CountTable::new(PART_PLACES)));
         let hour = AtomicI64::new(now.div_euclid(MICROS_PER_HOUR));
-        Arc::new(Self { log, parts, hour, recorded_before: AtomicI64::new(i64::MIN) })
+        Arc::new(Self { log, parts, hour, recorded_before: AtomicI64::new(i64::MIN), workers: AtomicUsize::new(0) })
     }
 
     /// Counts a read of `user` by the service `subject`, which something was disclosed to. The purpose is asked for if
@@ -72,10 +78,7 @@ impl ServiceReads {
         WORKER.with_borrow_mut(|worker| {
             let worker = match worker {
                 Some(worker) if Arc::ptr_eq(&worker.shared, self) => worker,
-                other => {
-                    let (shared, table) = (Arc::clone(self), CountTable::local(WORKER_PLACES));
-                    other.insert(WorkerReads { shared, table, passed_before: i64::MIN })
-                }
+                other => other.insert(WorkerReads::new(self)),
             };
             if worker.table.count(hour, subject, action, user, disclosed) {
                 return;
@@ -142,9 +145,14 @@ impl ServiceReads {
         self.record_before((now - GRACE_MICROS).div_euclid(MICROS_PER_HOUR));
     }
 
-    /// Records all counts, when no worker counts any more.
+    /// Records all counts, when no worker counts any more. Blocks until their threads have ended, for a bounded time: a
+    /// thread passes its counts on when it ends, which is some time after it has taken its last request.
     pub(crate) fn finish(&self) {
-        self.flush_worker(i64::MAX);
+        WORKER.with_borrow_mut(|worker| drop(worker.take_if(|worker| std::ptr::eq(&*worker.shared, self))));
+        let started = Instant::now();
+        while self.workers.load(Ordering::Acquire) > 0 && started.elapsed() < MAX_WAIT {
+            std::thread::sleep(WAIT_STEP);
+        }
         self.record_before(i64::MAX);
     }
 
@@ -168,6 +176,11 @@ fn entry(key: &ReadKey, disclosed: Disclosed) -> AuditEntry {
 }
 
 impl WorkerReads {
+    fn new(shared: &Arc<ServiceReads>) -> Self {
+        shared.workers.fetch_add(1, Ordering::Relaxed);
+        Self { shared: Arc::clone(shared), table: CountTable::local(WORKER_PLACES), passed_before: i64::MIN }
+    }
+
     fn pass_on(&mut self, hour: i64) {
         if std::mem::replace(&mut self.passed_before, hour) == hour {
             return;
@@ -181,6 +194,7 @@ impl WorkerReads {
 impl Drop for WorkerReads {
     fn drop(&mut self) {
         self.pass_on(i64::MAX);
+        self.shared.workers.fetch_sub(1, Ordering::Release);
     }
 }
 

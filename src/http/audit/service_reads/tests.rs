@@ -101,3 +101,25 @@ fn no_read_is_lost_however_many_users_are_read() {
     }
     assert_eq!(found, expected);
 }
+
+#[test]
+fn the_end_waits_for_a_worker_that_ends_late() {
+    let log = Arc::new(KeptEntries::default());
+    let reads = ServiceReads::new(log.clone(), 0);
+    let [counted, ended] = [(); 2].map(|()| Arc::new(std::sync::Barrier::new(2)));
+    let worker = {
+        let (counted, ended, reads) = (Arc::clone(&counted), Arc::clone(&ended), Arc::clone(&reads));
+        std::thread::spawn(move || {
+            let service: Arc<str> = Arc::from("svc:a");
+            (0..7).for_each(|_| reads.record(&service, "profile.read", &user(1), Disclosed::NOTHING, || None));
+            counted.wait();
+            ended.wait();
+            std::thread::sleep(Duration::from_millis(20));
+        })
+    };
+    counted.wait();
+    ended.wait();
+    reads.finish();
+    assert_eq!(log.0.lock().iter().map(count).collect::<Vec<_>>(), [None, Some(7)]);
+    worker.join().expect("a worker");
+}
