@@ -20,7 +20,7 @@ use store::audit::{self, AuditKeys, AuditStore};
 use store::{Closer, MasterKey};
 
 use crate::http::request::caller::{
-    CredentialVersion, KeySource, KeyStore, LoginCodes, Revocations, Sessions, Verifier, VerifierParts,
+    CredentialVersion, KeySource, KeyStore, KeyUrl, LoginCodes, Revocations, Sessions, Verifier, VerifierParts,
 };
 use crate::http::request::limits::{LimitParts, Limits, TrustedProxies};
 use crate::http::request::tickets::Tickets;
@@ -153,7 +153,7 @@ pub(crate) struct Credentials {
 /// Reads the public keys and the revocations. The local development key signs tokens too, if there is one.
 ///
 /// # Errors
-/// A file with public keys is configured and cannot be used, or a revocation cannot be read. An address that does not
+/// A file with public keys or certificates is configured and cannot be used, or a revocation cannot be read. An address that does not
 /// answer is asked again later.
 pub(crate) fn credentials(
     settings: &Settings,
@@ -161,7 +161,9 @@ pub(crate) fn credentials(
     components: &Components,
 ) -> Result<Credentials, StartError> {
     if settings.mode == Mode::Production && key_source(settings).is_none() {
-        tracing::warn!("no public keys are configured, so all tokens are refused: set `auth.jwks_file`");
+        tracing::warn!(
+            "no public keys are configured, so all tokens are refused: set `auth.jwks_file` or `auth.jwks_url`"
+        );
     }
     let registry = &components.registry;
     let (clock, version) = (wall_clock(), Arc::new(CredentialVersion::new()));
@@ -169,14 +171,16 @@ pub(crate) fn credentials(
         KeyStore::new(key_source(settings), Arc::clone(&version)).recording(Arc::clone(&components.config_changes)),
     );
     match keys.load() {
-        Err(error) if settings.auth.jwks_url.is_none() => return Err(StartError::Keys(error.to_string())),
+        Err(error) if settings.auth.jwks_url.is_none() || error.is_local() => {
+            return Err(StartError::Keys(error.to_string()));
+        }
         Err(error) => {
             tracing::error!(%error, "there are no public keys yet: tokens are refused until they are fetched")
         }
         Ok(()) => {}
     }
     let kept = settings.auth.max_service_life.max(settings.auth.max_life) + settings.auth.leeway * 2;
-    let revocations = Revocations::load(Arc::clone(registry), Arc::clone(&version), kept, clock.now_micros())
+    let revocations = Revocations::load(Arc::clone(registry), Arc::clone(&version), kept)
         .map_err(|error| StartError::Revocations(error.to_string()))?;
     let revocations = Arc::new(revocations);
     let codes = login_codes(secrets);
@@ -197,7 +201,11 @@ pub(crate) fn credentials(
 
 fn key_source(settings: &Settings) -> Option<KeySource> {
     let file = settings.auth.jwks_file.clone().map(KeySource::File);
-    let url = || settings.auth.jwks_url.clone().map(|url| KeySource::Url(url, settings.auth.jwks_refresh));
+    let url = || {
+        let url = settings.auth.jwks_url.clone()?;
+        let (authorities, interval) = (settings.auth.jwks_ca_file.clone(), settings.auth.jwks_refresh);
+        Some(KeySource::Url(KeyUrl { url, authorities, interval }))
+    };
     file.or_else(url)
 }
 

@@ -17,6 +17,20 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), ConfigError
     if settings.mode == Mode::Production && settings.time.fixed_clock.is_some() {
         return Err(keys.contradicts("time.fixed_clock", "mode", "an empty string, or `mode` = `development`"));
     }
+    let is_on_loopback = settings.listen.ip().is_loopback() && settings.admin_listen.ip().is_loopback();
+    if settings.mode == Mode::Production && !settings.auth.secure_cookies && !is_on_loopback {
+        let allowed = "`true`, or listeners on loopback: a session's cookie must not pass a network in the clear";
+        return Err(keys.contradicts("auth.secure_cookies", "mode", allowed));
+    }
+    if settings.auth.jwks_ca_file.is_some()
+        && settings.auth.jwks_url.as_deref().is_none_or(|url| !url.starts_with("https:"))
+    {
+        return Err(keys.contradicts(
+            "auth.jwks_ca_file",
+            "auth.jwks_url",
+            "an empty string, or an `https://` address",
+        ));
+    }
     if settings.auth.jwks_file.is_some() && settings.auth.jwks_url.is_some() {
         return Err(keys.contradicts("auth.jwks_url", "auth.jwks_file", "an empty string: keys have one source"));
     }

@@ -24,8 +24,9 @@ impl Settings {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let listen = keys.address("listen")?;
         let admin_listen = keys.address("admin_listen")?;
+        let mode = read_mode(&mut keys, listen.ip().is_loopback() && admin_listen.ip().is_loopback())?;
         let settings = Self {
-            mode: read_mode(&mut keys, listen.ip().is_loopback() && admin_listen.ip().is_loopback())?,
+            mode,
             data_dir: PathBuf::from(keys.filled_text("data_dir")?),
             listen,
             admin_listen,
@@ -39,7 +40,7 @@ impl Settings {
             store: StoreSettings::read(&keys)?,
             cache: Cache::read(&keys)?,
             profile: ProfileLimits::read(&keys)?,
-            auth: Auth::read(&keys)?,
+            auth: Auth::read(&mut keys, mode)?,
             live: Live::read(&keys)?,
             events: Events::read(&keys)?,
             log: Log::read(&keys)?,

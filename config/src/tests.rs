@@ -166,12 +166,19 @@ fn contradictions_are_refused() {
     let both =
         Sources::default().with("auth.jwks_file", "keys.json", "-").with("auth.jwks_url", "http://[::1]:1/", "-");
     refused(&both, &["`auth.jwks_url`", "`auth.jwks_file`", "one source"]);
-    for url in ["https://example.in/keys", "http://example.in/", "http://localhost.example.in/", "http://[::2]/", "x"] {
-        refused(&Sources::default().with("auth.jwks_url", url, "-"), &["`auth.jwks_url`", "this machine"]);
+    for url in ["http://example.in/", "http://localhost:80@example.in/", "https://me@example.in/", "x"] {
+        refused(&Sources::default().with("auth.jwks_url", url, "-"), &["`auth.jwks_url`", "this machine", "jwks_file"]);
     }
-    for url in ["http://localhost/keys", "http://127.0.0.1:8000", "http://[::1]/", "http://[::1]:80/?a"] {
+    for url in ["http://localhost/keys", "http://[::1]:80/?a", "https://example.in/keys"] {
         assert!(Settings::load(&Sources::default().with("auth.jwks_url", url, "-")).is_ok(), "{url}");
     }
+    let with_authorities = Sources::default().with("auth.jwks_ca_file", "ca.pem", "-");
+    refused(&with_authorities, &["`auth.jwks_ca_file`", "`auth.jwks_url`", "`https://`"]);
+    refused(
+        &with_authorities.clone().with("auth.jwks_url", "http://[::1]/", "-"),
+        &["`auth.jwks_ca_file`", "`https://`"],
+    );
+    assert!(Settings::load(&with_authorities.with("auth.jwks_url", "https://example.in/", "-")).is_ok());
     refused(&variable("PROFILE_SERVER__HTTP__MAX_BODY_BYTES", "2048"), &["max_event_bytes", "`2048`"]);
     refused(
         &variable("PROFILE_SERVER__HTTP__IN_FLIGHT_BYTES", "134_217_727"),
@@ -193,6 +200,21 @@ fn contradictions_are_refused() {
     refused(&variable("PROFILE_SERVER__COMMIT__PERMIT_BYTES", "1000"), &["commit.permit_bytes", "1048576"]);
     let any_port = Sources::default().with("listen", "127.0.0.1:0", "-l").with("admin_listen", "127.0.0.1:0", "-a");
     assert!(Settings::load(&any_port).is_ok());
+}
+
+#[test]
+fn cookies_are_secure_in_production() {
+    let secure = |sources: &Sources| Settings::load(sources).unwrap().auth.secure_cookies;
+    let production = Sources::default().with("mode", "production", "--mode");
+    assert_eq!((secure(&Sources::default()), secure(&production)), (false, true));
+    let wide = Sources::default().with("listen", "0.0.0.0:8080", "--listen").with("insecure", true, "--insecure");
+    assert!(secure(&wide), "beyond loopback the default is production");
+    let off = |sources: Sources| sources.with("auth.secure_cookies", false, "-");
+    assert!(!secure(&off(production.clone())), "on loopback an operator may turn them off");
+    refused(&off(wide.clone()), &["`auth.secure_cookies` = `false`", "`mode` = `production`", "loopback"]);
+    let admin = production.with("admin_listen", "0.0.0.0:8081", "-").with("insecure", true, "-");
+    refused(&off(admin), &["`auth.secure_cookies` = `false`", "loopback"]);
+    assert!(!secure(&off(wide.with("mode", "development", "-"))));
 }
 
 #[test]

@@ -12,8 +12,9 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
      x-access-reason, x-csrf-token, x-purpose, x-request-id",
 );
 /// The response headers that a page may read, besides those that are always readable.
-const ANSWER_HEADERS: HeaderValue =
-    HeaderValue::from_static("allow, etag, retry-after, www-authenticate, x-cache, x-profile-revision, x-request-id");
+const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
+    "allow, etag, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-cache, x-profile-revision, x-request-id",
+);
 /// How long a browser may cache the answer to a preflight request, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 

@@ -21,7 +21,7 @@ use super::cors::Cors;
 use super::problem::{Code, Problem};
 use super::request::access_control::AccessControl;
 use super::request::conditional;
-use super::request::limits::Limits;
+use super::request::limits::{Allowance, LimitClass, Limits};
 use super::request_head;
 use super::request_id::{RequestIds, X_REQUEST_ID};
 use super::route::{self, Access, HEALTH, Route};
@@ -59,10 +59,10 @@ struct LayerState {
 struct RouteLayer {
     layer: RequestLayer,
     metrics: RouteMetrics,
-    counted: Counted,
+    counted: CountedMethods,
 }
 
-/// Which limits a route's requests count for, besides those of their callers.
+/// Which limits requests count for, besides those of their callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Counted {
     /// None, since a probe of the server's health must not fail because of others.
@@ -71,17 +71,55 @@ enum Counted {
     AsRequest,
     /// Also that of calls that need no credential, by address.
     AsAnonymous,
+    /// Also that of the class, by address.
+    AsClass(LimitClass),
 }
 
 impl Counted {
-    fn for_rows(rows: &[&Route]) -> Self {
-        let is_open = rows.iter().all(|row| matches!(row.access, Access::Open(_)));
-        match is_open {
-            true if rows[0].name == HEALTH => Self::Never,
-            true => Self::AsAnonymous,
-            // The rows that need no caller count for themselves.
-            false => Self::AsRequest,
+    fn for_row(row: &Route) -> Self {
+        match row.access {
+            Access::Open(_) if row.name == HEALTH => Self::Never,
+            Access::Open(_) => Self::AsAnonymous,
+            Access::OpenCounted(class, _) => Self::AsClass(class),
+            // Its caller counts the call, or its address the refusal.
+            Access::Callers(..) => Self::AsRequest,
         }
+    }
+}
+
+/// What the requests of a path count for, by their method.
+struct CountedMethods {
+    of_rows: Vec<(&'static Method, Counted)>,
+    /// What the preflight requests of pages count for (`OPTIONS`).
+    preflight: Counted,
+    /// What methods count for that are refused.
+    others: Counted,
+}
+
+impl CountedMethods {
+    fn for_rows(rows: &[&'static Route]) -> Self {
+        let of_row = |row: &&'static Route| {
+            let counted = Counted::for_row(row);
+            row.methods.iter().map(move |method| (method, counted))
+        };
+        let of_rows: Vec<_> = rows.iter().flat_map(of_row).collect();
+        let is = |counted: Counted| of_rows.iter().any(|(_, other)| *other == counted);
+        let others = if is(Counted::Never) { Counted::Never } else { Counted::AsAnonymous };
+        // A preflight belongs to a call with a credential, which browsers do not send with it. If it counted by address, people
+        // behind one address would lock each other out.
+        let preflight = if is(Counted::AsRequest) { Counted::AsRequest } else { others };
+        Self { of_rows, preflight, others }
+    }
+
+    /// Returns those of addresses without a route.
+    fn unknown() -> Self {
+        Self { of_rows: Vec::new(), preflight: Counted::AsAnonymous, others: Counted::AsAnonymous }
+    }
+
+    fn of(&self, method: &Method) -> Counted {
+        let found = self.of_rows.iter().find(|(of, _)| *of == method);
+        let other = || if *method == Method::OPTIONS { self.preflight } else { self.others };
+        found.map_or_else(other, |(_, counted)| *counted)
     }
 }
 
@@ -100,7 +138,7 @@ impl RequestLayer {
     ) -> Resource<impl ResourceFactory + use<>> {
         let allow = route::allow(rows.iter().flat_map(|row| row.methods));
         let allowed = allow.clone();
-        let resource = self.wrap(rows[0].name, Counted::for_rows(rows), web::resource(rows[0].path));
+        let resource = self.wrap(rows[0].name, CountedMethods::for_rows(rows), web::resource(rows[0].path));
         let handlers = rows.iter().flat_map(|row| row.methods.iter().map(move |method| (*row, method)));
         handlers
             .fold(resource, |resource, (row, method)| {
@@ -114,23 +152,29 @@ impl RequestLayer {
 
     /// Returns the resource of all addresses without a route, which must be registered last.
     pub(super) fn unknown_addresses(&self) -> Resource<impl ResourceFactory + use<>> {
-        self.wrap(UNKNOWN, Counted::AsAnonymous, web::resource("{path:.*}")).default_service(web::to(unknown_address))
+        self.wrap(UNKNOWN, CountedMethods::unknown(), web::resource("{path:.*}"))
+            .default_service(web::to(unknown_address))
     }
 
     /// Returns the service of requests without an address of this server: `OPTIONS *`, which asks about the whole
     /// server, and requests for a proxy. `allow` lists the methods that some address accepts.
     pub(super) fn without_address(&self, allow: HeaderValue) -> impl ResourceFactory + use<> {
-        let route = self.route_layer(UNKNOWN, Counted::AsAnonymous);
+        let route = self.route_layer(UNKNOWN, CountedMethods::unknown());
         let service = web::to(move |request: HttpRequest| std::future::ready(without_address(&request, &allow)));
         apply_fn_factory(service, move |request, service: &_| Rc::clone(&route).call(request, service))
     }
 
-    fn wrap(&self, name: &'static str, counted: Counted, resource: Resource) -> Resource<impl ResourceFactory + use<>> {
+    fn wrap(
+        &self,
+        name: &'static str,
+        counted: CountedMethods,
+        resource: Resource,
+    ) -> Resource<impl ResourceFactory + use<>> {
         let route = self.route_layer(name, counted);
         resource.wrap_fn(move |request, service| Rc::clone(&route).call(request, service))
     }
 
-    fn route_layer(&self, name: &'static str, counted: Counted) -> Rc<RouteLayer> {
+    fn route_layer(&self, name: &'static str, counted: CountedMethods) -> Rc<RouteLayer> {
         Rc::new(RouteLayer { layer: self.clone(), metrics: RouteMetrics::new(name), counted })
     }
 }
@@ -146,28 +190,41 @@ impl RouteLayer {
     {
         let started = Instant::now();
         let admitted = request_head::check(request.headers()).and_then(|()| self.count(request.request(), started));
-        let answer = match admitted {
-            Ok(()) => Either::Left(service.call(request)),
-            Err(problem) => Either::Right(std::future::ready(Ok(request.error_response(problem)))),
+        let (answer, allowance) = match admitted {
+            Ok(allowance) => (Either::Left(service.call(request)), allowance),
+            Err(problem) => {
+                (Either::Right(std::future::ready(Ok(request.error_response(problem)))), Allowance::UNCOUNTED)
+            }
         };
-        async move { Ok(self.finish(started, answer.await?)) }
+        async move { Ok(self.finish(started, answer.await?, allowance)) }
     }
 
-    /// Counts a request for the limits that do not depend on its caller.
-    fn count(&self, request: &HttpRequest, started: Instant) -> Result<(), Problem> {
-        let Some(limits) = self.layer.0.limits.as_ref().filter(|_| self.counted != Counted::Never) else {
-            return Ok(());
-        };
+    /// Counts a request for the limits that do not depend on its caller. Returns what is left of them to the address.
+    fn count(&self, request: &HttpRequest, started: Instant) -> Result<Allowance, Problem> {
+        let Some(limits) = &self.layer.0.limits else { return Ok(Allowance::UNCOUNTED) };
+        let counted = self.counted.of(request.method());
+        if counted == Counted::Never {
+            return Ok(Allowance::UNCOUNTED);
+        }
         limits.count_request(started)?;
-        if self.counted == Counted::AsAnonymous { limits.count_anonymous(request) } else { Ok(()) }
+        match counted {
+            Counted::Never | Counted::AsRequest => Ok(Allowance::UNCOUNTED),
+            Counted::AsAnonymous => limits.count_anonymous(request),
+            Counted::AsClass(class) => limits.count_by_address(class, request),
+        }
     }
 
-    fn finish(&self, started: Instant, answer: ServiceResponse) -> ServiceResponse {
+    fn finish(&self, started: Instant, answer: ServiceResponse, allowance: Allowance) -> ServiceResponse {
         let state = &self.layer.0;
         let id = state.ids.of(answer.request());
         let mut answer = complete_problem(check_precondition(answer), &id);
         let is_temporary = matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        let is_limit = answer.status() == StatusCode::TOO_MANY_REQUESTS;
         let headers = answer.headers_mut();
+        if !is_limit {
+            // Those of a limit that was reached stay.
+            allowance.write(headers);
+        }
         if is_temporary && !headers.contains_key(header::RETRY_AFTER) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::request::access_control::AccessControl;
 use super::request::admission::Admission;
+use super::request::limits::LimitClass;
 use super::request::requirements::Requirements;
 use super::request_id::RequestIds;
 
@@ -35,8 +36,10 @@ pub(super) struct Route {
 
 /// Who may call an address.
 pub(super) enum Access {
-    /// Everyone. The handler learns nothing about the caller.
+    /// Everyone. The handler learns nothing about the caller. Calls count as anonymous ones.
     Open(fn() -> actix_web::Route),
+    /// Everyone, as with [`Self::Open`]. Calls count for the class, by the address of the client.
+    OpenCounted(LimitClass, fn() -> actix_web::Route),
     /// Callers who meet the requirements. The handler gets the context of each admitted request.
     Callers(Requirements, fn(Admission) -> actix_web::Route),
 }
@@ -45,7 +48,7 @@ impl Route {
     /// Returns the actix route of the row's handler.
     pub(super) fn handler(&'static self, control: &Data<AccessControl>, ids: &Rc<RequestIds>) -> actix_web::Route {
         match &self.access {
-            Access::Open(handler) => handler(),
+            Access::Open(handler) | Access::OpenCounted(_, handler) => handler(),
             Access::Callers(requirements, handler) => {
                 handler(Admission::new(control.clone(), Rc::clone(ids), requirements))
             }

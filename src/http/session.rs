@@ -14,7 +14,6 @@ use super::credential_state::{CredentialState, blocking, storage_failed};
 use super::problem::{Code, Problem};
 use super::request::caller::{NewSession, SessionError, StoredSession, csrf_token};
 use super::request::context::RequestContext;
-use super::request::limits::LimitClass;
 use super::request::{origin, query};
 use crate::json_object::JsonObject;
 
@@ -35,7 +34,6 @@ pub(super) async fn post(
     state: Data<CredentialState>,
 ) -> Result<HttpResponse, Problem> {
     let control = &state.access_control;
-    control.limits.count_by_address(LimitClass::Auth, &request)?;
     origin::check(&request, &control.cors_origins)?;
     let code = read_code(&state, request.headers(), payload).await?;
     let (sessions, now) = (Arc::clone(&control.sessions), control.verifier.now_micros());

@@ -16,8 +16,9 @@ fn start() -> TestServer {
     start_on(data_dir)
 }
 
+/// An operator who has just authenticated with a second factor.
 fn operator() -> Token {
-    Token::new("admin", "adm:root", "operate")
+    Token::new("admin", "adm:root", "operate").with("amr", json!(["mfa"])).with("auth_time", now())
 }
 
 fn request(server: &TestServer, method: &'static str, path: &str) -> Request {
@@ -87,11 +88,38 @@ fn counts_of_a_caller_or_an_address_can_be_reset() {
 #[test]
 fn no_limit_stops_the_revocations_of_an_operator() {
     let server = start();
-    let operator = server.sign(operator().with("amr", json!(["mfa"])).with("auth_time", now()));
+    let operator = server.sign(operator());
     for number in 0..60 {
         let request = Request::new("POST", "/admin/revocations").bearer(&operator).header("x-access-reason", "a theft");
         let body = json!({"jti": format!("stolen-{number}")}).to_string();
         assert_eq!(request.body("application/json", body).send(server.admin_listen).status, 201, "{number}");
+    }
+}
+
+#[test]
+fn what_takes_something_away_needs_a_fresh_second_factor() {
+    let server = start();
+    let plain = Token::new("admin", "adm:root", "operate");
+    let stale = operator().with("auth_time", now() - 301);
+    for (method, path, needs_factor) in [
+        ("POST", "/admin/revocations", true),
+        ("POST", "/admin/allowlist", true),
+        ("DELETE", "/admin/allowlist?caller=svc:x", true),
+        ("POST", "/admin/limits/reset", true),
+        ("GET", "/admin/allowlist", false),
+        ("POST", "/admin/passivate", false),
+        ("POST", "/admin/reload", false),
+    ] {
+        for token in [&plain, &stale] {
+            let request =
+                Request::new(method, path).bearer(&server.sign(token.clone())).header("x-access-reason", "a test");
+            let answer = request.body("application/json", "{}").send(server.admin_listen);
+            let is_refused = answer.status == 401 && answer.problem() == "second-factor-needed";
+            assert_eq!(is_refused, needs_factor, "{method} {path}: {answer:?}");
+        }
+        let request = Request::new(method, path).bearer(&server.sign(operator())).header("x-access-reason", "a test");
+        let answer = request.body("application/json", "{}").send(server.admin_listen);
+        assert_ne!(answer.status, 401, "{method} {path}: {answer:?}");
     }
 }
 

@@ -18,7 +18,7 @@ use crate::token::{Token, now};
 
 const KEYS: [&str; 3] = ["ed25519.pem", "p256.pem", "rsa.pem"];
 
-fn key_file(name: &str) -> String {
+pub(crate) fn key_file(name: &str) -> String {
     format!("{}/tests/support/keys/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -37,7 +37,7 @@ fn signed(key: &str, arguments: &[&str]) -> String {
     token_command(&[&["--key", &key_file(key)], arguments].concat())
 }
 
-fn own_token(key: &str) -> String {
+pub(crate) fn own_token(key: &str) -> String {
     signed(key, &["--sub", USER, "--role", "self"])
 }
 

@@ -30,9 +30,14 @@ impl LiveClient {
     }
 
     pub(crate) async fn try_open(server: &TestServer, token: Token, protocol: Option<&str>) -> Result<Self, Error> {
+        Self::try_open_with(server, &server.sign(token), protocol).await
+    }
+
+    /// Opens a socket with a token that is signed already.
+    pub(crate) async fn try_open_with(server: &TestServer, token: &str, protocol: Option<&str>) -> Result<Self, Error> {
         let mut request = format!("ws://{}/api/v2/live", server.listen).into_client_request().unwrap();
         let headers = request.headers_mut();
-        headers.insert("authorization", format!("Bearer {}", server.sign(token)).parse().unwrap());
+        headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
         headers.insert("x-access-reason", "a test".parse().unwrap());
         if let Some(protocol) = protocol {
             headers.insert("sec-websocket-protocol", protocol.parse().unwrap());

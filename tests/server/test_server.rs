@@ -49,9 +49,14 @@ pub(crate) fn start_server_with_open_files(files: u32, settings: &str) -> TestSe
 pub(crate) fn start_server_under(limits: &str, settings: &str) -> TestServer {
     let data_dir = TempDir::new().unwrap();
     fs::write(data_dir.path().join("config.local.toml"), settings).unwrap();
+    start_on_under(limits, data_dir)
+}
+
+/// Starts a server as [`start_on`] does, from a shell that has run `before`.
+pub(crate) fn start_on_under(before: &str, data_dir: TempDir) -> TestServer {
     let server = serve(data_dir.path());
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{limits}; exec \"$0\" \"$@\"")).arg(PROGRAM).args(server.get_args());
+    command.arg("-c").arg(format!("{before}; exec \"$0\" \"$@\"")).arg(PROGRAM).args(server.get_args());
     let log = File::options().create(true).append(true).open(data_dir.path().join("test.log")).unwrap();
     run(command, data_dir, log)
 }

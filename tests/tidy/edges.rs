@@ -42,7 +42,8 @@ const KEPT_IN: &[(&str, &[&str], &str)] = &[
     ("tempfile", &[ROOT, "loadtest"], "temporary data of the demo and the load generator; elsewhere only in tests"),
     ("tokio-tungstenite", &[ROOT, "loadtest"], "clients: `watch` and the generator; the server writes its own frames"),
     ("toml", &["config", "data", "loadtest"], "settings, facts and scenarios"),
-    ("ureq", &[ROOT], "the demo posts events to its own server"),
+    ("ureq", &[ROOT], "the demo posts events to its own server; public keys are fetched"),
+    ("rustls", &[ROOT], "only the HTTP server speaks TLS"),
     ("getrandom", &[ROOT], "randomness is injected, by the `Entropy` port"),
     ("rand", &[], "randomness is injected, by the `Entropy` port; tests use seeds"),
 ];

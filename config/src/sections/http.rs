@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use domain::limits::Network;
 
+use toml::Value;
+
+use super::url;
 use super::{DAY_S, HOUR_S, MANY, MIB, TIB};
-use crate::ConfigError;
 use crate::keys::Keys;
+use crate::{ConfigError, Mode, Origin};
 
 /// The section `[http]`: workers, time-outs and limits of connections and requests.
 #[derive(Debug, Clone)]
@@ -104,6 +107,8 @@ pub struct Auth {
     pub jwks_file: Option<PathBuf>,
     /// The address of the public keys of the identity service; `None` if there is none.
     pub jwks_url: Option<String>,
+    /// The certificates of the authorities that may certify the host of that address; `None` for those that browsers know.
+    pub jwks_ca_file: Option<PathBuf>,
     /// Time between two requests for the public keys.
     pub jwks_refresh: Duration,
     /// Whether browsers send the cookie of a session over TLS only.
@@ -113,7 +118,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
+    pub(crate) fn read(keys: &mut Keys, mode: Mode) -> Result<Self, ConfigError> {
         let days: u64 = keys.integer("auth.max_service_life_days", 1..=90)?;
         Ok(Self {
             issuer: keys.filled_text("auth.issuer")?,
@@ -122,9 +127,10 @@ impl Auth {
             max_life: keys.seconds("auth.max_life_s", 1..=HOUR_S)?,
             max_service_life: Duration::from_secs(days * 86_400),
             jwks_file: filled(keys.text("auth.jwks_file")?).map(PathBuf::from),
-            jwks_url: jwks_url(keys)?,
+            jwks_url: key_set_url(keys)?,
+            jwks_ca_file: filled(keys.text("auth.jwks_ca_file")?).map(PathBuf::from),
             jwks_refresh: keys.seconds("auth.jwks_refresh_s", 10..=DAY_S)?,
-            secure_cookies: keys.boolean("auth.secure_cookies")?,
+            secure_cookies: secure_cookies(keys, mode)?,
             token_cache_entries: keys.integer("auth.token_cache_entries", 1..=MANY)?,
         })
     }
@@ -132,15 +138,27 @@ impl Auth {
 
 /// Returns the address of the key set. Whoever can change its answer can sign any token, so it must not pass a network in
 /// the clear.
-fn jwks_url(keys: &Keys) -> Result<Option<String>, ConfigError> {
+fn key_set_url(keys: &Keys) -> Result<Option<String>, ConfigError> {
     const KEY: &str = "auth.jwks_url";
-    let Some(url) = filled(keys.text(KEY)?) else { return Ok(None) };
-    let host = url.strip_prefix("http://").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
-    if matches!(name, "localhost" | "127.0.0.1" | "[::1]") {
-        return Ok(Some(url.to_owned()));
+    let Some(text) = filled(keys.text(KEY)?) else { return Ok(None) };
+    if url::is_private(text) {
+        return Ok(Some(text.to_owned()));
     }
-    Err(keys.refuse(KEY, "an `http://` address of this machine, such as that of a local TLS proxy, or an empty string"))
+    Err(keys.refuse(
+        KEY,
+        "an `https://` address without a user name, an `http://` address of this machine, or an empty string; a key set in a \
+         file is set as `auth.jwks_file`",
+    ))
+}
+
+/// Returns whether the cookie of a session goes over TLS only. In production it does, unless a setting says otherwise.
+fn secure_cookies(keys: &mut Keys, mode: Mode) -> Result<bool, ConfigError> {
+    const KEY: &str = "auth.secure_cookies";
+    let is_default = matches!(keys.given(KEY).origin, Origin::Embedded(_));
+    if mode == Mode::Production && is_default {
+        keys.resolve(KEY, Value::Boolean(true), "`mode` is `production`");
+    }
+    keys.boolean(KEY)
 }
 
 /// Returns a text unless it is empty.

@@ -6,6 +6,7 @@ mod log;
 mod rules;
 mod state;
 mod storage;
+mod url;
 
 pub use audit::AuditSettings;
 pub use http::{Auth, Events, Http, Live};

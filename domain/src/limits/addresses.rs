@@ -50,16 +50,16 @@ pub struct AddressCounters {
 }
 
 impl AddressCounters {
-    /// Counts a call in one of the windows at the time `now`, if it is within `limit` per `length` microseconds.
+    /// Counts a call in one of the windows at the time `now`, if it is within `limit` per `length` microseconds. Returns how
+    /// many calls are left.
     ///
     /// # Errors
     /// The limit was reached: how many microseconds remain until the call would be allowed. It is not counted.
-    pub fn count(window: &mut Window, limit: u32, length: u64, now: u64) -> Result<(), u64> {
-        if window.left(limit, length, now) == 0 {
-            return Err(window.wait(1, limit, length, now));
-        }
+    pub fn count(window: &mut Window, limit: u32, length: u64, now: u64) -> Result<u32, u64> {
+        let left = window.left(limit, length, now).checked_sub(1);
+        let left = left.ok_or_else(|| window.wait(1, limit, length, now))?;
         window.add(1, limit, length, CELLS, now);
-        Ok(())
+        Ok(left)
     }
 }
 
@@ -153,7 +153,7 @@ mod tests {
             let mut table = AddressTable::new(10);
             let counters = table.counters(AddressKey::V4(7));
             let mut count = |now| AddressCounters::count(&mut counters.failures, limit, MINUTE, now);
-            assert!((0..limit).all(|call| count(u64::from(call)).is_ok()), "{limit}");
+            assert!((0..limit).all(|call| count(u64::from(call)) == Ok(limit - call - 1)), "{limit}");
             assert!(count(u64::from(limit)).is_err() && count(2 * MINUTE).is_ok(), "{limit}");
         }
     }

@@ -6,17 +6,17 @@ use super::window::Window;
 /// Length of the log of a caller's window: limits up to it are exact to the microsecond.
 const CELLS: u32 = 128;
 /// The length of the window of bursts, in microseconds.
-const SECOND: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1_000_000;
 
 /// What a caller has called, by class. Classes that were never called take no memory.
 #[derive(Debug, Default)]
 pub struct CallerCounters([Option<Box<ClassCounter>>; LimitClass::COUNT]);
 
 #[derive(Debug, Default)]
-struct ClassCounter {
-    window: Window,
+pub(super) struct ClassCounter {
+    pub(super) window: Window,
     /// The calls within the last second, where the quota has a burst.
-    second: Window,
+    pub(super) second: Window,
 }
 
 /// A call that was counted.
@@ -73,7 +73,13 @@ impl CallerCounters {
         used.into_iter().all(|(counter, quota)| counter.window.is_idle(quota.window(), now))
     }
 
-    fn counter(&mut self, class: LimitClass) -> &mut ClassCounter {
+    /// Returns the counters of the classes that were called.
+    pub(super) fn called(&mut self) -> impl Iterator<Item = (LimitClass, &mut ClassCounter)> {
+        let counters = LimitClass::ALL.into_iter().zip(&mut self.0);
+        counters.filter_map(|(class, counter)| Some((class, counter.as_deref_mut()?)))
+    }
+
+    pub(super) fn counter(&mut self, class: LimitClass) -> &mut ClassCounter {
         self.0[class as usize].get_or_insert_default()
     }
 }

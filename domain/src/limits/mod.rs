@@ -7,6 +7,7 @@ mod addresses;
 mod counters;
 mod network;
 mod refusals;
+mod resting;
 mod rules;
 mod window;
 
@@ -14,5 +15,6 @@ pub use addresses::{AddressCounters, AddressKey, AddressTable};
 pub use counters::{Allowed, CallerCounters, Exceeded};
 pub use network::Network;
 pub use refusals::{RefusalCount, RefusalLog};
+pub use resting::{RestingCounters, RestingTable};
 pub use rules::{ClassRules, LimitClass, LimitRules, Quota, Quotas};
 pub use window::Window;

@@ -67,6 +67,17 @@ impl Window {
         0
     }
 
+    /// Returns the calls in the log, oldest first: those that are forgotten together, with the time of the last of them.
+    pub(super) fn calls(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.calls.iter().map(|calls| (calls.last, calls.count))
+    }
+
+    /// Appends calls that [`Self::calls`] has returned, in their order.
+    pub(super) fn append(&mut self, last: u64, count: u32) {
+        self.sum = self.sum.saturating_add(count);
+        self.calls.push_back(Calls { last, count });
+    }
+
     /// Returns whether the window has forgotten all calls at the time `now`.
     #[must_use]
     pub fn is_idle(&self, length: u64, now: u64) -> bool {

@@ -33,7 +33,9 @@ struct NewEntry {
 
 /// Lists the entries that have not expired.
 pub(in crate::http) async fn get(_: &RequestContext, state: Data<AdminState>) -> Result<HttpResponse, Problem> {
-    let items: Vec<Value> = state.limits.allowlist().entries().iter().map(listed).collect();
+    let limits = Arc::clone(&state.limits);
+    // There may be many, and each is parsed.
+    let items = blocking(move || limits.allowlist().entries().iter().map(listed).collect::<Vec<Value>>()).await?;
     Ok(HttpResponse::Ok().json(json!({ "items": items })))
 }
 

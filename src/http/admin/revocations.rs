@@ -41,8 +41,17 @@ pub(in crate::http) async fn post(
     let revocation = request.revocation(now).ok_or_else(malformed)?;
     describe(context, &revocation);
     context.record_write().await?;
-    let (verifier, answer) = (Arc::clone(&state.access_control.verifier), json!(&revocation));
-    blocking(move || verifier.revoke(revocation)).await?.map_err(|error| storage_failed(&error))?;
+    let control = &state.access_control;
+    let (verifier, sessions) = (Arc::clone(&control.verifier), Arc::clone(&control.sessions));
+    let answer = json!(&revocation);
+    let revoke = move || {
+        verifier.revoke(revocation.clone())?;
+        match &revocation {
+            Revocation::Subject { subject, .. } => sessions.end_later_ones(subject, now),
+            _ => Ok(()),
+        }
+    };
+    blocking(revoke).await?.map_err(|error| storage_failed(&error))?;
     Ok(HttpResponse::Created().json(answer))
 }
 

@@ -53,8 +53,8 @@ fn listed<'a>(routes: impl Iterator<Item = &'a Route>) -> impl Iterator<Item = (
 fn table<'a>(routes: impl Iterator<Item = &'a Route>) -> String {
     let rows = listed(routes).map(|(route, summary)| {
         let (methods, path) = (route.method_list(), route.path);
-        let is_open = matches!(route.access, Access::Open(_));
-        if !is_open || path.contains('{') || !route.methods.contains(&Method::HEAD) {
+        let needs_caller = matches!(route.access, Access::Callers(..));
+        if needs_caller || path.contains('{') || !route.methods.contains(&Method::HEAD) {
             format!("| {methods} | `{path}` | {summary} |\n")
         } else {
             format!("| {methods} | [`{path}`]({path}) | {summary} |\n")

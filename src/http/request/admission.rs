@@ -68,7 +68,13 @@ impl Admission {
             None => Allowance::UNCOUNTED,
         };
         let checked = self.check(&caller, &request, justification);
-        let (user, justification) = checked.inspect_err(|problem| self.deny(Some(&caller), &request, problem))?;
+        let (user, justification) = match checked {
+            Ok(checked) => checked,
+            Err(problem) => {
+                self.deny(Some(&caller), &request, &problem);
+                return Err(allowance.on_problem(problem));
+            }
+        };
         let Self { control, ids, requirements } = self;
         let admitted = Admitted { request, requirements, caller, user, justification, allowance };
         Ok(RequestContext::new(control, ids, admitted))

@@ -155,6 +155,12 @@ impl RequestContext {
     /// # Errors
     /// The answer is a problem, or its entry cannot be written.
     pub(super) async fn complete(self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
+        let recorded = self.record(answer).await;
+        self.allowance.on(recorded)
+    }
+
+    /// Writes what the audit log gets of an answered request.
+    async fn record(&self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
         let is_recorded = self.is_recorded.get();
         match (self.requirements.audit, self.caller.role, &answer) {
             (AuditRule::Read(_), Role::Admin | Role::Agent, _) => {
@@ -175,9 +181,7 @@ impl RequestContext {
             }
             _ => {}
         }
-        let mut answer = answer?;
-        self.allowance.write(answer.headers_mut());
-        Ok(answer)
+        answer
     }
 
     /// Counts a read of a service.

@@ -88,9 +88,10 @@ impl Requirements {
         Self { reason: true, ..self }
     }
 
-    /// Returns the requirements of an operation that destroys something or takes much away.
-    pub(crate) const fn with_fresh_second_factor(self) -> Self {
-        Self { fresh_second_factor: true, ..self }
+    /// Returns the requirements of an operation that destroys something, takes much away, or takes away a protection: a reason
+    /// and a fresh second factor.
+    pub(crate) const fn with_reason_and_second_factor(self) -> Self {
+        Self { reason: true, fresh_second_factor: true, ..self }
     }
 
     /// Returns the requirements of an operation that no rate limit may stop.

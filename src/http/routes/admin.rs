@@ -36,8 +36,7 @@ pub(super) static ADMIN: [Route; 10] = [
                 LimitClass::Write,
                 AuditRule::Write("credential.revoke"),
             )
-            .with_reason()
-            .with_fresh_second_factor()
+            .with_reason_and_second_factor()
             // In an incident one operator revokes many.
             .uncounted(),
             |admission| admission.to(admin::revocations::post),
@@ -68,7 +67,7 @@ pub(super) static ADMIN: [Route; 10] = [
                 LimitClass::Write,
                 AuditRule::Write("allowlist.add"),
             )
-            .with_reason(),
+            .with_reason_and_second_factor(),
             |admission| admission.to(admin::allowlist::post),
         ),
         summary: Some("exempts a caller or an address from the rate limits"),
@@ -83,7 +82,7 @@ pub(super) static ADMIN: [Route; 10] = [
                 LimitClass::Write,
                 AuditRule::Write("allowlist.remove"),
             )
-            .with_reason(),
+            .with_reason_and_second_factor(),
             |admission| admission.to(admin::allowlist::delete),
         ),
         summary: Some("ends an exemption"),
@@ -98,7 +97,7 @@ pub(super) static ADMIN: [Route; 10] = [
                 LimitClass::Write,
                 AuditRule::Write("limits.reset"),
             )
-            .with_reason(),
+            .with_reason_and_second_factor(),
             |admission| admission.to(admin::limits::reset),
         ),
         summary: Some("forgets what the rate limits have counted for a caller or an address"),

@@ -108,7 +108,7 @@ pub(super) static PUBLIC: [Route; 21] = [
         path: "/api/v2/session",
         name: "session",
         methods: &[Method::POST],
-        access: Access::Open(|| web::to(session::post)),
+        access: Access::OpenCounted(LimitClass::Auth, || web::to(session::post)),
         summary: Some("begins a session of a page with a one-time code"),
     },
     Route {

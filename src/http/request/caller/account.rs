@@ -1,14 +1,22 @@
 //! What the server holds for each subject, whichever of its tokens a request carries.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
+use domain::limits::RestingTable;
 use parking_lot::Mutex;
 
 use crate::http::request::limits::account::AccountLimits;
+use crate::http::request::limits::clock;
 
-/// Number of accounts of each half of the table that are kept although nothing uses them.
-const HALF: usize = 16_384;
+/// Number of tables, each with its lock.
+const SHARDS: usize = 16;
+/// Number of accounts of each half of a table that are kept although nothing uses them.
+const HALF: usize = 16_384 / SHARDS;
+/// Number of silent subjects of a table whose calls are still counted. One takes about 60 bytes, and more if it calls again and
+/// again.
+const RESTING: usize = (1 << 20) / SHARDS;
 
 /// What all tokens and sessions of one subject share.
 #[derive(Debug)]
@@ -20,8 +28,13 @@ pub(crate) struct Account {
 
 impl Account {
     /// Returns a new account, which no table holds.
+    #[cfg(test)]
     pub(crate) fn new(subject: &str) -> Arc<Self> {
-        Arc::new(Self { subject: Arc::from(subject), limits: AccountLimits::default() })
+        Self::with(subject, AccountLimits::default())
+    }
+
+    fn with(subject: &str, limits: AccountLimits) -> Arc<Self> {
+        Arc::new(Self { subject: Arc::from(subject), limits })
     }
 
     /// Returns the claim `sub`.
@@ -39,37 +52,79 @@ impl Account {
 /// bounded number of them and those in use: the ones of cached tokens, sockets and streams.
 ///
 /// It has two halves, as the table of addresses has. Subjects whose tokens are verified move to the younger half; when
-/// that is full, it becomes the older one, whose accounts are forgotten unless they are in use.
-#[derive(Default)]
-pub(crate) struct Accounts(Mutex<AccountTable>);
+/// that is full, it becomes the older one. Its accounts that are not in use are dropped, and what is still counted for them is
+/// kept in less memory. So nobody gets a new count by making the server forget an account, with however many other subjects.
+pub(crate) struct Accounts {
+    shards: [Mutex<AccountTable>; SHARDS],
+    /// The key of the hashes of subjects, which is random, so that nobody can choose two subjects with the same hash.
+    hasher: RandomState,
+}
 
-#[derive(Default)]
 struct AccountTable {
     young: HashMap<Arc<str>, Arc<Account>>,
     old: HashMap<Arc<str>, Arc<Account>>,
+    /// What subjects without an account have called, by their hash.
+    resting: RestingTable,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        let table = || AccountTable { young: HashMap::new(), old: HashMap::new(), resting: RestingTable::new(RESTING) };
+        Self { shards: std::array::from_fn(|_| Mutex::new(table())), hasher: RandomState::new() }
+    }
 }
 
 impl Accounts {
     /// Returns the account of a subject, which is made if there is none.
     pub(crate) fn get(&self, subject: &str) -> Arc<Account> {
-        let mut table = self.0.lock();
-        if let Some(account) = table.young.get(subject) {
-            return Arc::clone(account);
-        }
-        let account = table.old.remove(subject).unwrap_or_else(|| Account::new(subject));
-        if table.young.len() >= HALF {
-            table.forget_silent();
-        }
-        table.young.insert(Arc::clone(&account.subject), Arc::clone(&account));
-        account
+        self.get_at(subject, clock::now())
+    }
+
+    /// Returns the account of a subject at the time `now` of the windows.
+    pub(crate) fn get_at(&self, subject: &str, now: u64) -> Arc<Account> {
+        let hash = self.hasher.hash_one(subject);
+        self.shards[hash as usize % SHARDS].lock().get(subject, hash, &self.hasher, now)
+    }
+
+    /// Returns the number of accounts, and of subjects that have calls and no account.
+    #[cfg(test)]
+    pub(crate) fn lengths(&self) -> (usize, usize) {
+        let tables = self.shards.iter().map(Mutex::lock);
+        tables.fold((0, 0), |(accounts, resting), table| {
+            (accounts + table.young.len() + table.old.len(), resting + table.resting.len())
+        })
     }
 }
 
 impl AccountTable {
-    /// Forgets the accounts of the older half that nothing uses, and makes the younger half the older one. An account in
-    /// use stays: a second one of its subject would count anew.
-    fn forget_silent(&mut self) {
-        self.old.retain(|_, account| Arc::strong_count(account) > 1);
+    fn get(&mut self, subject: &str, hash: u64, hasher: &RandomState, now: u64) -> Arc<Account> {
+        if let Some(account) = self.young.get(subject) {
+            return Arc::clone(account);
+        }
+        let known = self.old.remove(subject);
+        let account = known.unwrap_or_else(|| {
+            let limits = self.resting.take(hash).map(AccountLimits::resume);
+            Account::with(subject, limits.unwrap_or_default())
+        });
+        if self.young.len() >= HALF {
+            self.rest_silent(hasher, now);
+        }
+        self.young.insert(Arc::clone(&account.subject), Arc::clone(&account));
+        account
+    }
+
+    /// Drops the accounts of the older half that nothing uses, and makes the younger half the older one. An account in use
+    /// stays: a second one of its subject would count anew.
+    fn rest_silent(&mut self, hasher: &RandomState, now: u64) {
+        let resting = &mut self.resting;
+        self.old.retain(|subject, account| {
+            // Others get an account from the table only, which is locked.
+            let is_used = Arc::strong_count(account) > 1;
+            if !is_used && let Some(counters) = account.limits.rest(now) {
+                resting.put(hasher.hash_one(&**subject), counters, now);
+            }
+            is_used
+        });
         self.old.extend(self.young.drain());
     }
 }
@@ -78,12 +133,8 @@ impl AccountTable {
 mod tests {
     use super::*;
 
-    impl Accounts {
-        fn len(&self) -> usize {
-            let table = self.0.lock();
-            table.young.len() + table.old.len()
-        }
-    }
+    /// Number of accounts that are kept although nothing uses them.
+    const KEPT: usize = 2 * SHARDS * HALF;
 
     #[test]
     fn all_tokens_of_a_subject_share_an_account() {
@@ -97,20 +148,21 @@ mod tests {
     fn an_account_outlives_its_tokens() {
         let accounts = Accounts::default();
         let first = Arc::downgrade(&accounts.get("svc:a"));
-        for number in 0..HALF {
+        for number in 0..KEPT / 4 {
             accounts.get(&format!("svc:{number}"));
         }
         assert!(first.upgrade().is_some_and(|first| Arc::ptr_eq(&first, &accounts.get("svc:a"))));
     }
 
     #[test]
-    fn silent_accounts_are_forgotten_and_those_in_use_are_not() {
+    fn silent_accounts_are_dropped_and_those_in_use_are_not() {
         let accounts = Accounts::default();
         let (used, silent) = (accounts.get("svc:used"), Arc::downgrade(&accounts.get("svc:silent")));
-        for number in 0..3 * HALF {
+        for number in 0..2 * KEPT {
             accounts.get(&format!("svc:{number}"));
-            assert!(accounts.len() <= 2 * HALF + 1, "the table is bounded");
         }
+        let (kept, resting) = accounts.lengths();
+        assert!(kept <= KEPT + 1 && resting == 0, "{kept} accounts, {resting} with calls");
         assert!(Arc::ptr_eq(&used, &accounts.get("svc:used")));
         assert!(silent.upgrade().is_none());
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::account::Accounts;
 use super::identity::{Caller, TokenFacts};
 use super::key_set::KeyName;
+use super::lifetime::Lifetime;
 use super::numeric_date::NumericDate;
 use super::role::Role;
 use super::scopes::{Scope, Scopes};
@@ -64,15 +65,14 @@ pub(crate) struct Act {
 }
 
 impl Claims {
-    /// Returns the caller that these claims describe; the token has been verified. `ends_at` is the second after which
-    /// the token is no longer accepted, and `key` the key that has signed it.
+    /// Returns the caller that these claims describe; the token has been verified. `key` is the key that has signed it.
     ///
     /// # Errors
     /// The error names the claim that is not valid.
     pub(crate) fn into_caller(
         self,
         accounts: &Accounts,
-        ends_at: i64,
+        lifetime: Lifetime,
         key: Option<KeyName>,
     ) -> Result<Caller, TokenError> {
         let role = Role::parse(&self.role).ok_or(TokenError("the claim `role` is not a known role"))?;
@@ -83,8 +83,7 @@ impl Claims {
         let viewer = self.viewer(role, scopes)?;
         let token = TokenFacts {
             id: self.jti,
-            issued_at: self.iat.micros(),
-            ends_at,
+            lifetime,
             second_factor: self.amr.iter().any(|method| matches!(method.as_str(), "mfa" | "otp")),
             authenticated_at: self.auth_time.map(NumericDate::micros),
             // Verification has refused all others.
@@ -99,7 +98,8 @@ impl Claims {
     /// # Errors
     /// As [`Self::into_caller`].
     pub(crate) fn check(&self) -> Result<(), TokenError> {
-        self.clone().into_caller(&Accounts::default(), self.exp.seconds(), None).map(drop)
+        let lifetime = Lifetime { made_from: 0, starts_at: 0, ends_at: i64::MAX };
+        self.clone().into_caller(&Accounts::default(), lifetime, None).map(drop)
     }
 
     fn viewer(&self, role: Role, scopes: Scopes) -> Result<Viewer, TokenError> {

@@ -7,6 +7,7 @@ use domain::access::Viewer;
 
 use super::account::Account;
 use super::key_set::KeyName;
+use super::lifetime::Lifetime;
 use super::role::Role;
 use super::scopes::{Scope, Scopes};
 
@@ -30,10 +31,7 @@ pub(crate) struct Caller {
 pub(crate) struct TokenFacts {
     /// The claim `jti`, by which one token is revoked.
     pub(crate) id: String,
-    /// The claim `iat`, in microseconds since the Unix epoch.
-    pub(crate) issued_at: i64,
-    /// The last second in which the token is accepted, its `exp` plus the leeway, in seconds since the Unix epoch.
-    pub(crate) ends_at: i64,
+    pub(crate) lifetime: Lifetime,
     /// Whether the claim `amr` holds a second factor: `mfa` or `otp` (RFC 8176).
     pub(crate) second_factor: bool,
     /// The claim `auth_time`, in microseconds since the Unix epoch.
@@ -78,16 +76,20 @@ impl Caller {
     /// Returns an auditor with a token that never expires, for tests.
     #[cfg(test)]
     pub(crate) fn for_tests(subject: &str) -> Arc<Self> {
+        Arc::new(Self::with_account(Account::new(subject)))
+    }
+
+    /// Returns an auditor as [`Self::for_tests`] does, with this account.
+    #[cfg(test)]
+    pub(crate) fn with_account(account: Arc<Account>) -> Self {
         let token = TokenFacts {
-            id: subject.to_owned(),
-            issued_at: 0,
-            ends_at: i64::MAX,
+            id: account.subject().to_string(),
+            lifetime: Lifetime { made_from: 0, starts_at: 0, ends_at: i64::MAX },
             second_factor: false,
             authenticated_at: None,
             tenant: 0,
             key: None,
         };
-        let (account, scopes) = (Account::new(subject), Scopes::parse(""));
-        Arc::new(Self::new(account, Role::Auditor, Viewer::Auditor, scopes, token))
+        Self::new(account, Role::Auditor, Viewer::Auditor, Scopes::parse(""), token)
     }
 }

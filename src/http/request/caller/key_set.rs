@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse, ThumbprintHash,
 };
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::weak_rsa::weakness;
 
 /// Maximum number of keys of a set.
 const MAX_KEYS: usize = 64;
@@ -111,11 +115,26 @@ impl VerificationKey {
         }
         let jwk: Jwk = serde_json::from_value(value).ok()?;
         let algorithm = algorithm(&jwk)?;
+        if let AlgorithmParameters::RSA(key) = &jwk.algorithm
+            && let Some(why) = weakness(&decoded(&key.n)?, &decoded(&key.e)?)
+        {
+            tracing::error!(
+                kid = jwk.common.key_id,
+                why,
+                "the key set contains a weak key, which is not used: replace it"
+            );
+            return None;
+        }
         let key = DecodingKey::from_jwk(&jwk).ok()?;
         let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
         let id = jwk.common.key_id.unwrap_or_else(|| thumbprint.clone());
         Some(Self { name: KeyName { id: id.into(), thumbprint: thumbprint.into() }, algorithm, key })
     }
+}
+
+/// Returns a number of a key, big-endian.
+fn decoded(number: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(number).ok()
 }
 
 /// Returns the algorithm of a key: the one of its kind, which the member `alg` may repeat but not change.

@@ -68,6 +68,13 @@ pub(crate) enum KeyStoreError {
     NotRecorded(#[from] AuditError),
 }
 
+impl KeyStoreError {
+    /// Whether the fault is on this machine, so that waiting does not help.
+    pub(crate) const fn is_local(&self) -> bool {
+        matches!(self, Self::Source(error) if error.is_local())
+    }
+}
+
 impl KeyStore {
     /// Returns a store without keys; [`Self::load`] reads them.
     pub(crate) fn new(source: Option<KeySource>, version: Arc<CredentialVersion>) -> Self {

@@ -11,6 +11,7 @@ mod identity;
 mod key_set;
 mod key_source;
 mod key_store;
+mod lifetime;
 mod login_code;
 #[cfg(test)]
 pub(crate) mod memory_registry;
@@ -18,16 +19,20 @@ mod numeric_date;
 mod revocations;
 mod role;
 mod scopes;
+mod session_index;
 mod sessions;
 mod sign;
 mod token_error;
 mod token_hash;
 mod verify;
+mod weak_rsa;
 
+#[cfg(test)]
+pub(crate) use account::Accounts;
 pub(crate) use claims::{Act, Audience, Claims};
 pub(crate) use credential_version::CredentialVersion;
 pub(crate) use identity::Caller;
-pub(crate) use key_source::KeySource;
+pub(crate) use key_source::{KeySource, KeyUrl};
 pub(crate) use key_store::KeyStore;
 pub(crate) use login_code::LoginCodes;
 pub(crate) use numeric_date::NumericDate;

@@ -1,6 +1,9 @@
 //! Tokens, subjects and keys that are no longer accepted. The registry keeps them, so they hold after a restart.
+//!
+//! A revocation is in force for as long as the registry has it, expired or not. The registry's own clock does not follow a jump
+//! of the wall clock at once, so a jump forward and back brings no token back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +19,15 @@ use super::token_error::TokenError;
 /// Maximum length of the id of a token or key, or of a subject, in bytes.
 const MAX_NAME_BYTES: usize = 8 * 1024;
 
+/// Number of further revocations after which a small table looks for those that the registry has removed.
+const MIN_GROWTH: usize = 256;
+/// The first byte of the keys of registry entries, by what they revoke.
+const TOKEN: u8 = b't';
+const SUBJECT: u8 = b's';
+const KEY: u8 = b'k';
+/// A time at which nothing has expired.
+const ALL: i64 = i64::MIN;
+
 /// What is revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -25,12 +37,12 @@ pub(crate) enum Revocation {
         /// The claim `jti`.
         id: String,
     },
-    /// All tokens and sessions of a subject that were issued at this time or before.
+    /// All tokens and sessions of a subject that may have been made at this time or before.
     Subject {
         /// The claim `sub`.
         subject: String,
-        /// The time in microseconds since the Unix epoch. Claims have whole seconds, so a token that is issued in the same
-        /// second is refused too.
+        /// The time in microseconds since the Unix epoch. Issuers' clocks may be ahead by the leeway, so tokens are refused up to
+        /// an `iat` that much later. Claims have whole seconds, so a token of the same second is refused too.
         issued_until: i64,
     },
     /// All tokens that a key has signed.
@@ -56,23 +68,19 @@ pub(crate) struct Revocations {
     writes: Mutex<()>,
 }
 
-/// The revocations by what they revoke. Values are the last times at which they count, in microseconds.
+/// The revocations by what they revoke.
 #[derive(Default)]
 struct RevocationTable {
-    tokens: HashMap<String, i64>,
-    subjects: HashMap<String, SubjectRevocation>,
-    keys: HashMap<String, i64>,
-}
-
-#[derive(Clone, Copy)]
-struct SubjectRevocation {
-    issued_until: i64,
-    kept_until: i64,
+    tokens: HashSet<String>,
+    /// The times until which tokens of the subject were made, in microseconds since the Unix epoch.
+    subjects: HashMap<String, i64>,
+    keys: HashSet<String>,
+    /// The number of revocations at which the next one looks for those that the registry has removed.
+    full_at: usize,
 }
 
 impl Revocations {
-    /// Reads the revocations of the registry. `kept` is the life of the longest token, and `now` is in microseconds since
-    /// the Unix epoch.
+    /// Reads the revocations of the registry. `kept` is how long a token may be accepted after its revocation.
     ///
     /// # Errors
     /// One of them cannot be read, so it cannot be enforced.
@@ -80,12 +88,10 @@ impl Revocations {
         registry: Arc<dyn Registry>,
         version: Arc<CredentialVersion>,
         kept: Duration,
-        now: i64,
     ) -> Result<Self, UnreadableRevocation> {
         let mut table = RevocationTable::default();
-        for (_, entry) in registry.list(RegistryKind::REVOCATION, now) {
-            let revocation = serde_json::from_slice(&entry.value).map_err(UnreadableRevocation)?;
-            table.insert(revocation, entry.expires_at.unwrap_or(i64::MAX));
+        for (_, entry) in registry.list(RegistryKind::REVOCATION, ALL) {
+            table.insert(serde_json::from_slice(&entry.value).map_err(UnreadableRevocation)?);
         }
         Ok(Self { registry, version, kept, table: RwLock::new(table), writes: Mutex::default() })
     }
@@ -110,8 +116,8 @@ impl Revocations {
         let value = serde_json::to_vec(&revocation).unwrap_or_default();
         self.registry.put(RegistryKind::REVOCATION, &revocation.key(), RegistryEntry { value, expires_at })?;
         let mut table = self.table.write();
-        table.forget_expired(now);
-        table.insert(revocation, expires_at.unwrap_or(i64::MAX));
+        table.insert(revocation);
+        table.forget_removed(&*self.registry);
         drop(table);
         self.version.advance();
         Ok(())
@@ -123,9 +129,15 @@ impl Revocations {
         if let Revocation::Subject { subject, issued_until } = &mut revocation
             && let Some(held) = self.table.read().subjects.get(subject)
         {
-            *issued_until = held.issued_until.max(*issued_until);
+            *issued_until = (*held).max(*issued_until);
         }
         revocation
+    }
+
+    /// Returns the number of revoked tokens and subjects in memory.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.table.read().len()
     }
 
     /// Checks whether the caller's credential was revoked.
@@ -134,12 +146,10 @@ impl Revocations {
     /// It was.
     pub(super) fn check(&self, caller: &Caller) -> Result<(), TokenError> {
         let table = self.table.read();
-        let is_revoked = table.tokens.contains_key(&caller.token.id)
-            || caller.token.key.as_ref().is_some_and(|key| table.keys.contains_key(&*key.id))
-            || table
-                .subjects
-                .get(caller.subject())
-                .is_some_and(|revocation| caller.token.issued_at <= revocation.issued_until);
+        let made_from = caller.token.lifetime.made_from;
+        let is_revoked = table.tokens.contains(&caller.token.id)
+            || caller.token.key.as_ref().is_some_and(|key| table.keys.contains(&*key.id))
+            || table.subjects.get(caller.subject()).is_some_and(|issued_until| made_from <= *issued_until);
         if is_revoked { Err(TokenError("the token was revoked")) } else { Ok(()) }
     }
 }
@@ -152,36 +162,46 @@ impl Revocation {
         }
     }
 
-    /// Returns the key of the registry entry. Names may be longer than keys, so it holds a hash.
+    /// Returns the key of the registry entry.
     fn key(&self) -> Vec<u8> {
         let tag = match self {
-            Self::Token { .. } => b't',
-            Self::Subject { .. } => b's',
-            Self::Key { .. } => b'k',
+            Self::Token { .. } => TOKEN,
+            Self::Subject { .. } => SUBJECT,
+            Self::Key { .. } => KEY,
         };
-        let mut key = vec![tag];
-        key.extend_from_slice(&Sha256::digest(self.name()));
-        key
+        registry_key(tag, self.name())
     }
 }
 
+/// Returns the key of a registry entry. Names may be longer than keys, so it holds a hash.
+fn registry_key(tag: u8, name: &str) -> Vec<u8> {
+    let mut key = vec![tag];
+    key.extend_from_slice(&Sha256::digest(name));
+    key
+}
+
 impl RevocationTable {
-    fn insert(&mut self, revocation: Revocation, kept_until: i64) {
+    fn insert(&mut self, revocation: Revocation) {
         match revocation {
-            Revocation::Token { id } => {
-                self.tokens.insert(id, kept_until);
-            }
-            Revocation::Subject { subject, issued_until } => {
-                self.subjects.insert(subject, SubjectRevocation { issued_until, kept_until });
-            }
-            Revocation::Key { id } => {
-                self.keys.insert(id, kept_until);
-            }
+            Revocation::Token { id } => drop(self.tokens.insert(id)),
+            Revocation::Subject { subject, issued_until } => drop(self.subjects.insert(subject, issued_until)),
+            Revocation::Key { id } => drop(self.keys.insert(id)),
         }
     }
 
-    fn forget_expired(&mut self, now: i64) {
-        self.tokens.retain(|_, kept_until| *kept_until > now);
-        self.subjects.retain(|_, revocation| revocation.kept_until > now);
+    fn len(&self) -> usize {
+        self.tokens.len() + self.subjects.len()
+    }
+
+    /// Forgets the revocations that the registry has removed, when the table has about doubled. Until then it would cost more
+    /// than it frees. Revocations of keys are never removed.
+    fn forget_removed(&mut self, registry: &dyn Registry) {
+        if self.len() < self.full_at.max(MIN_GROWTH) {
+            return;
+        }
+        let is_kept = |tag, name: &str| registry.get(RegistryKind::REVOCATION, &registry_key(tag, name), ALL).is_some();
+        self.tokens.retain(|id| is_kept(TOKEN, id));
+        self.subjects.retain(|subject, _| is_kept(SUBJECT, subject));
+        self.full_at = 2 * self.len();
     }
 }

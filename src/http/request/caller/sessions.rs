@@ -9,17 +9,23 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::port::clock::Entropy;
 use domain::port::registry::{Registry, RegistryEntry, RegistryError, RegistryKind};
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::claims::Claims;
 use super::login_code::LoginCodes;
 use super::revocations::{Revocation, Revocations};
+use super::session_index::{IndexedSession, SessionIndex};
 
 /// Number of random bytes of a session's secret.
 const SECRET_BYTES: usize = 32;
 /// Maximum number of sessions of one subject. The oldest ends when there is one more.
 const MAX_PER_SUBJECT: usize = 16;
+
+/// The first byte of the keys of registry entries: of sessions, and of codes that were used.
+const SESSION: u8 = b's';
+const CODE: u8 = b'c';
 
 /// The sessions of pages. The registry holds the hashes of their secrets and not the secrets.
 pub(crate) struct Sessions {
@@ -27,6 +33,9 @@ pub(crate) struct Sessions {
     entropy: Arc<dyn Entropy>,
     codes: LoginCodes,
     revocations: Arc<Revocations>,
+    index: Mutex<SessionIndex>,
+    /// Locked while a session begins, so that two that begin together count each other.
+    begins: Mutex<()>,
 }
 
 /// A session that has begun.
@@ -62,7 +71,15 @@ impl Sessions {
         codes: LoginCodes,
         revocations: Arc<Revocations>,
     ) -> Self {
-        Self { registry, entropy, codes, revocations }
+        let mut index = SessionIndex::default();
+        for (key, entry) in registry.list(RegistryKind::SESSION, i64::MIN) {
+            if key.first() == Some(&SESSION)
+                && let Ok(stored) = serde_json::from_slice(&entry.value)
+            {
+                index.insert(IndexedSession { key, stored }, &*registry);
+            }
+        }
+        Self { registry, entropy, codes, revocations, index: Mutex::new(index), begins: Mutex::default() }
     }
 
     /// Begins a session with a one-time code, which is used up. Blocks for a sync of the disk. `now` is in microseconds
@@ -72,8 +89,9 @@ impl Sessions {
     /// The code is not accepted, or the session cannot be stored.
     pub(crate) fn begin(&self, code: &str, now: i64) -> Result<NewSession, SessionError> {
         let opened = self.codes.open(code, now).ok_or(SessionError::Code)?;
+        let _begins = self.begins.lock();
         let used = RegistryEntry { value: Vec::new(), expires_at: Some(opened.expires_at) };
-        if !self.registry.put_new(RegistryKind::SESSION, &key(b'c', code), used, now)? {
+        if !self.registry.put_new(RegistryKind::SESSION, &key(CODE, code), used, now)? {
             return Err(SessionError::Code);
         }
         self.end_oldest(&opened.claims.sub, now)?;
@@ -83,19 +101,21 @@ impl Sessions {
         let expires_at = Some(claims.exp.micros());
         let stored = StoredSession { claims };
         let value = serde_json::to_vec(&stored).unwrap_or_default();
-        self.registry.put(RegistryKind::SESSION, &key(b's', &secret), RegistryEntry { value, expires_at })?;
+        let key = key(SESSION, &secret);
+        self.registry.put(RegistryKind::SESSION, &key, RegistryEntry { value, expires_at })?;
+        self.index.lock().insert(IndexedSession { key, stored: stored.clone() }, &*self.registry);
         Ok(NewSession { secret, stored })
     }
 
     /// Returns the session with this secret; `None` if there is none at the time `now`.
     pub(super) fn find(&self, secret: &str, now: i64) -> Option<StoredSession> {
-        let entry = self.registry.get(RegistryKind::SESSION, &key(b's', secret), now)?;
+        let entry = self.registry.get(RegistryKind::SESSION, &key(SESSION, secret), now)?;
         serde_json::from_slice(&entry.value).ok()
     }
 
     /// Returns the sessions of a subject, the oldest first.
     pub(crate) fn of_subject(&self, subject: &str, now: i64) -> Vec<StoredSession> {
-        let mut sessions: Vec<_> = self.entries_of(subject, now).into_iter().map(|(_, stored)| stored).collect();
+        let mut sessions: Vec<_> = self.open_of(subject, now).into_iter().map(|session| session.stored).collect();
         sessions.sort_by_key(|stored| stored.claims.iat);
         sessions
     }
@@ -106,31 +126,44 @@ impl Sessions {
     /// # Errors
     /// The registry did not remove it.
     pub(crate) fn end(&self, subject: &str, id: &str, now: i64) -> Result<bool, RegistryError> {
-        let found = self.entries_of(subject, now).into_iter().find(|(_, stored)| stored.claims.jti == id);
-        found.map_or(Ok(false), |session| self.remove(session, now).map(|()| true))
+        let found = self.open_of(subject, now).into_iter().find(|session| session.stored.claims.jti == id);
+        found.map_or(Ok(false), |session| self.remove(&session, now).map(|()| true))
+    }
+
+    /// Ends the sessions of a subject whose begin is after the time `now`: they began while the clock was ahead, so a
+    /// revocation of what was issued until now does not name them. Blocks for syncs of the disk.
+    ///
+    /// # Errors
+    /// The registry did not remove one of them.
+    pub(crate) fn end_later_ones(&self, subject: &str, now: i64) -> Result<(), RegistryError> {
+        let sessions = self.index.lock().of_subject(subject).to_vec();
+        let later = sessions.iter().filter(|session| session.stored.claims.iat.micros() > now);
+        later.map(|session| self.remove(session, now)).collect()
     }
 
     /// Ends the oldest session of a subject that has the maximum number.
     fn end_oldest(&self, subject: &str, now: i64) -> Result<(), RegistryError> {
-        let sessions = self.entries_of(subject, now);
+        let sessions = self.open_of(subject, now);
         if sessions.len() < MAX_PER_SUBJECT {
             return Ok(());
         }
-        let oldest = sessions.into_iter().min_by_key(|(_, stored)| stored.claims.iat);
+        let oldest = sessions.iter().min_by_key(|session| session.stored.claims.iat);
         oldest.map_or(Ok(()), |session| self.remove(session, now))
     }
 
     /// Revokes a session before it is removed, so that a failure between the two leaves nothing that is accepted.
-    fn remove(&self, (key, stored): (Vec<u8>, StoredSession), now: i64) -> Result<(), RegistryError> {
-        self.revocations.revoke(Revocation::Token { id: stored.claims.jti }, now)?;
-        self.registry.remove(RegistryKind::SESSION, &key).map(drop)
+    fn remove(&self, session: &IndexedSession, now: i64) -> Result<(), RegistryError> {
+        self.revocations.revoke(Revocation::Token { id: session.stored.claims.jti.clone() }, now)?;
+        self.registry.remove(RegistryKind::SESSION, &session.key)?;
+        self.index.lock().remove(session);
+        Ok(())
     }
 
-    fn entries_of(&self, subject: &str, now: i64) -> Vec<(Vec<u8>, StoredSession)> {
-        let entries = self.registry.list(RegistryKind::SESSION, now).into_iter();
-        let sessions = entries.filter(|(key, _)| key.first() == Some(&b's'));
-        let read = sessions.filter_map(|(key, entry)| Some((key, serde_json::from_slice(&entry.value).ok()?)));
-        read.filter(|(_, stored): &(_, StoredSession)| stored.claims.sub == subject).collect()
+    /// Returns the sessions of a subject that have not ended at the time `now`.
+    fn open_of(&self, subject: &str, now: i64) -> Vec<IndexedSession> {
+        let index = self.index.lock();
+        let sessions = index.of_subject(subject).iter();
+        sessions.filter(|session| session.stored.claims.exp.micros() > now).cloned().collect()
     }
 
     fn random<const N: usize>(&self) -> String {
@@ -141,11 +174,6 @@ impl Sessions {
 }
 
 impl StoredSession {
-    /// Returns the last second of the session, in seconds since the Unix epoch.
-    pub(super) fn ends_at(&self) -> i64 {
-        self.claims.exp.seconds().saturating_sub(1)
-    }
-
     /// Returns how long the session lasts from its begin.
     pub(crate) fn life(&self) -> Duration {
         let life = self.claims.exp.micros().saturating_sub(self.claims.iat.micros());
@@ -169,3 +197,6 @@ fn key(tag: u8, secret: &str) -> Vec<u8> {
     key.extend_from_slice(&Sha256::digest(secret));
     key
 }
+
+#[cfg(test)]
+mod tests;

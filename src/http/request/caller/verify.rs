@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::port::clock::Clock;
 use domain::port::registry::RegistryError;
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use moka::sync::Cache;
 
@@ -14,8 +15,8 @@ use super::credential_version::CredentialVersion;
 use super::identity::Caller;
 use super::key_set::KeyName;
 use super::key_store::KeyStore;
+use super::lifetime::{self, Lifetime, MICROS};
 use super::revocations::{Revocation, Revocations};
-use super::role::Role;
 use super::sessions::Sessions;
 use super::token_error::TokenError;
 use super::token_hash::{Hashed, TakeBits, TokenHash, TokenHashKey};
@@ -23,8 +24,6 @@ use crate::json_object::JsonObject;
 
 /// The type of access tokens (RFC 9068, section 2.1).
 pub(super) const TOKEN_TYPE: &str = "at+jwt";
-/// Microseconds in a second.
-const MICROS: i64 = 1_000_000;
 /// Maximum length of a token, in bytes.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// How long ago a caller may have authenticated for an operation that needs a fresh second factor, in microseconds.
@@ -112,8 +111,7 @@ impl Verifier {
 
     /// Returns how long the caller's token is still accepted: until the end of the second in which it expires.
     pub(crate) fn left(&self, caller: &Caller) -> Duration {
-        let end = caller.token.ends_at.saturating_add(1).saturating_mul(MICROS);
-        Duration::from_micros(u64::try_from(end.saturating_sub(self.now_micros())).unwrap_or(0))
+        caller.token.lifetime.left(self.now_micros())
     }
 
     /// Returns a receiver that is notified when a caller may be accepted no longer.
@@ -124,11 +122,9 @@ impl Verifier {
     /// Checks whether a caller that was accepted before is accepted still. This costs two loads while nothing was revoked.
     ///
     /// # Errors
-    /// Its token or session was revoked, or has expired.
+    /// Its token or session was revoked, has expired, or is not valid yet since the clock was set back.
     pub(crate) fn check_again(&self, caller: &Caller) -> Result<(), TokenError> {
-        if caller.token.ends_at < self.now_micros().div_euclid(MICROS) {
-            return Err(TokenError("the token has expired"));
-        }
+        caller.token.lifetime.check(self.now_micros())?;
         self.check_revoked(caller)
     }
 
@@ -160,7 +156,7 @@ impl Verifier {
 
     /// Checks whether the caller has authenticated with a second factor in the last five minutes.
     pub(crate) fn has_fresh_second_factor(&self, caller: &Caller) -> bool {
-        let leeway = seconds(self.settings.leeway) * MICROS;
+        let leeway = lifetime::micros(self.settings.leeway);
         let now = self.now_micros();
         let is_fresh = |at: i64| at > now.saturating_sub(FRESH) && at <= now.saturating_add(leeway);
         caller.token.second_factor && caller.token.authenticated_at.is_some_and(is_fresh)
@@ -198,8 +194,8 @@ impl Verifier {
             Some(caller) => caller,
             None => {
                 let stored = sessions.find(secret, self.now_micros()).ok_or(TokenError("the session has ended"))?;
-                let ends_at = stored.ends_at();
-                let caller = Arc::new(stored.claims.into_caller(&self.accounts, ends_at, None)?);
+                let lifetime = Lifetime::of_session(&stored.claims, &self.settings);
+                let caller = Arc::new(stored.claims.into_caller(&self.accounts, lifetime, None)?);
                 self.verified.insert(hash, Arc::clone(&caller));
                 caller
             }
@@ -216,7 +212,7 @@ impl Verifier {
         let caller = match self.verified.get(&hash) {
             Some(caller) => caller,
             None => {
-                let caller = Arc::new(self.verify(token, self.now_micros())?);
+                let caller = Arc::new(self.verify(token)?);
                 self.verified.insert(hash, Arc::clone(&caller));
                 caller
             }
@@ -229,16 +225,16 @@ impl Verifier {
     }
 
     /// Makes the checks of RFC 8725: the algorithm that belongs to the key, the type, the issuer, the audience and the
-    /// times. `now` is in microseconds.
-    fn verify(&self, token: &[u8], now: i64) -> Result<Caller, Refusal> {
+    /// lifetime.
+    fn verify(&self, token: &[u8]) -> Result<Caller, Refusal> {
         let TokenKey { key, algorithm, name } = self.key_of(token)?;
         let mut validation = Validation::new(algorithm);
         // Times, issuer and audience are checked below, with the injected clock.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        let decoded = jsonwebtoken::decode::<JsonObject<Claims>>(token, &key, &validation)
-            .map_err(|_| TokenError("the token's form, algorithm, signature or claims are not valid"))?;
+        let decoded =
+            jsonwebtoken::decode::<JsonObject<Claims>>(token, &key, &validation).map_err(|error| undecoded(&error))?;
         let kind = decoded.header.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
         if kind.strip_prefix("application/").unwrap_or(&kind) != TOKEN_TYPE {
             return Err(TokenError("the header `typ` must be `at+jwt`").into());
@@ -256,8 +252,9 @@ impl Verifier {
         if claims.tenant.as_deref().is_some_and(|tenant| tenant != DEFAULT_TENANT) {
             return Err(TokenError("the claim `tenant` is not a tenant of this server").into());
         }
-        let ends_at = self.check_times(&claims, now)?;
-        Ok(claims.into_caller(&self.accounts, ends_at, name)?)
+        let lifetime = Lifetime::of_token(&claims, &self.settings)?;
+        lifetime.check(self.now_micros())?;
+        Ok(claims.into_caller(&self.accounts, lifetime, name)?)
     }
 
     /// Returns the key of a token, by its header: the key that `kid` names, and only for the algorithm of that key.
@@ -279,31 +276,15 @@ impl Verifier {
         }
         Ok(TokenKey { key: found.key.clone(), algorithm: found.algorithm, name: Some(found.name.clone()) })
     }
-
-    /// Checks the times of a token. Returns the second after which it is no longer accepted. `now` is in microseconds.
-    fn check_times(&self, claims: &Claims, now: i64) -> Result<i64, TokenError> {
-        let longest = match Role::parse(&claims.role) {
-            Some(Role::Service) => self.settings.max_service_life,
-            _ => self.settings.max_life,
-        };
-        let leeway = self.settings.leeway;
-        let latest = now.saturating_add(seconds(leeway) * MICROS);
-        if claims.nbf.micros() > latest || claims.iat.micros() > latest {
-            return Err(TokenError("the token is not valid yet"));
-        }
-        let life = claims.exp.micros().saturating_sub(claims.iat.micros());
-        // Compared in whole seconds, because the fractions of two times may be rounded differently.
-        if life <= 0 || life / MICROS > seconds(longest) {
-            return Err(TokenError("the token's lifetime, `exp` minus `iat`, is not within the accepted range"));
-        }
-        let ends_at = claims.exp.seconds() + seconds(leeway);
-        if ends_at < now.div_euclid(MICROS) { Err(TokenError("the token has expired")) } else { Ok(ends_at) }
-    }
 }
 
-/// Returns the whole seconds of a duration.
-fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+/// Returns why a token was not decoded. The signature is checked before the claims are read.
+fn undecoded(error: &jsonwebtoken::errors::Error) -> TokenError {
+    TokenError(match error.kind() {
+        ErrorKind::InvalidSignature => "the token's signature is not valid",
+        ErrorKind::Json(_) | ErrorKind::Utf8(_) => "the token's claims are not valid",
+        _ => "the token's form or algorithm is not valid",
+    })
 }
 
 #[cfg(test)]
@@ -312,3 +293,5 @@ mod attacks;
 mod revoking;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof;

@@ -41,8 +41,9 @@ impl Addresses {
         Self(std::array::from_fn(|_| Mutex::new(AddressTable::new(CAPACITY / SHARDS))))
     }
 
-    /// Counts a call at the time `now`. `Err` says how many microseconds remain until it would be allowed.
-    pub(super) fn count(&self, kind: AddressKind, address: IpAddr, quota: Quota, now: u64) -> Result<(), u64> {
+    /// Counts a call at the time `now`, and returns how many are left. `Err` says how many microseconds remain until it would
+    /// be allowed.
+    pub(super) fn count(&self, kind: AddressKind, address: IpAddr, quota: Quota, now: u64) -> Result<u32, u64> {
         let key = AddressKey::from(address);
         let mut table = self.table(key).lock();
         let AddressCounters { failures, anonymous, by_class } = table.counters(key);

@@ -7,6 +7,7 @@ mod addresses;
 mod allowance;
 mod allowlist;
 mod client_address;
+pub(crate) mod clock;
 mod flood;
 mod plans;
 mod refusals;
@@ -15,11 +16,11 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
-use domain::limits::{LimitRules, Quota};
+use domain::limits::LimitRules;
 use domain::port::audit::AuditLog;
 use domain::port::clock::Clock;
 use domain::port::registry::Registry;
@@ -33,7 +34,7 @@ pub(crate) use allowlist::{Allowlist, AllowlistEntry, AllowlistSubject};
 pub(crate) use client_address::TrustedProxies;
 pub(crate) use domain::limits::LimitClass;
 use flood::FloodGate;
-use plans::{LimitedCaller, Plans};
+use plans::{AddressQuota, LimitedCaller, Plans};
 use refusals::Refusals;
 
 /// What the limits need.
@@ -48,8 +49,6 @@ pub(crate) struct LimitParts {
 
 /// The rate limits in force, and what was counted.
 pub(crate) struct Limits {
-    /// The start of the clock of all windows, which only goes forward.
-    start: Instant,
     plans: Plans,
     addresses: Addresses,
     flood: FloodGate,
@@ -64,7 +63,6 @@ impl Limits {
         let LimitParts { rules, registry, audit, wall_clock, proxies } = parts;
         let allowlist = Allowlist::load(registry, wall_clock);
         Self {
-            start: Instant::now(),
             flood: FloodGate::new(rules.flood_per_second),
             plans: Plans::new(rules, allowlist.callers()),
             addresses: Addresses::new(),
@@ -107,7 +105,7 @@ impl Limits {
             (LimitClass::Assemble, Role::Service) => LimitClass::Internal,
             (class, _) => class,
         };
-        let now = self.now();
+        let now = clock::now();
         let limited = LimitedCaller { subject: caller.subject(), is_service: caller.role == Role::Service };
         let counted = caller.account.limits().count(limited, class, count, &self.plans, now);
         let counted = match self.plans.address_limit(class) {
@@ -126,8 +124,7 @@ impl Limits {
     /// # Errors
     /// The server gets more requests than it may.
     pub(crate) fn count_request(&self, now: Instant) -> Result<(), Problem> {
-        let now = micros(now.saturating_duration_since(self.start));
-        self.flood.count(now).map_err(|()| {
+        self.flood.count(clock::at(now)).map_err(|()| {
             self.refusals.flood();
             allowance::flood_problem()
         })
@@ -135,21 +132,24 @@ impl Limits {
 
     /// Counts a call without an accepted credential, by the address of its client. `problem` is the refusal.
     ///
-    /// Returns the refusal, or the one of the limit if the address has reached it.
+    /// Returns the refusal with what is left to the address, or the one of the limit if the address has reached it.
     pub(crate) fn count_failure(&self, request: &HttpRequest, problem: Problem) -> Problem {
         if problem.status() == StatusCode::UNAUTHORIZED
             && let Some(address) = self.client_address(request)
         {
-            self.refusals.failed_authentication(address, self.now());
+            self.refusals.failed_authentication(address, clock::now());
         }
-        self.count_address(AddressKind::Failure, request).err().unwrap_or(problem)
+        match self.count_address(AddressKind::Failure, request) {
+            Ok(allowance) => allowance.on_problem(problem),
+            Err(reached) => reached,
+        }
     }
 
     /// Counts a call that needs no credential.
     ///
     /// # Errors
     /// The address has reached the limit.
-    pub(crate) fn count_anonymous(&self, request: &HttpRequest) -> Result<(), Problem> {
+    pub(crate) fn count_anonymous(&self, request: &HttpRequest) -> Result<Allowance, Problem> {
         self.count_address(AddressKind::Anonymous, request)
     }
 
@@ -157,7 +157,7 @@ impl Limits {
     ///
     /// # Errors
     /// The address has reached the limit of the class.
-    pub(crate) fn count_by_address(&self, class: LimitClass, request: &HttpRequest) -> Result<(), Problem> {
+    pub(crate) fn count_by_address(&self, class: LimitClass, request: &HttpRequest) -> Result<Allowance, Problem> {
         self.count_address(AddressKind::Class(class), request)
     }
 
@@ -188,42 +188,39 @@ impl Limits {
         if self.allowlist.sweep() {
             self.follow_allowlist();
         }
-        self.refusals.record_due(self.now());
+        self.refusals.record_due(clock::now());
     }
 
     fn count_class(
         &self,
         class: LimitClass,
-        limit: Quota,
+        limit: AddressQuota,
         request: &HttpRequest,
         now: u64,
     ) -> Result<(), LimitReached> {
         let Some(address) = self.counted_address(request) else { return Ok(()) };
-        self.addresses
-            .count(AddressKind::Class(class), address, limit, now)
-            .map_err(|wait| LimitReached::of_address(class.name(), limit, wait))
+        let AddressQuota { quota, policy } = limit;
+        let counted = self.addresses.count(AddressKind::Class(class), address, quota, now);
+        counted.map(drop).map_err(|wait| LimitReached::of_address(class.name(), policy, wait))
     }
 
-    fn count_address(&self, kind: AddressKind, request: &HttpRequest) -> Result<(), Problem> {
-        let Some(address) = self.counted_address(request) else { return Ok(()) };
-        let (now, Some(quota)) = (self.now(), self.plans.address_quota(kind)) else { return Ok(()) };
-        self.addresses.count(kind, address, quota, now).map_err(|wait| {
-            self.refusals.address(address, kind, now);
-            LimitReached::of_address(kind.name(), quota, wait).problem()
-        })
+    fn count_address(&self, kind: AddressKind, request: &HttpRequest) -> Result<Allowance, Problem> {
+        let Some(address) = self.counted_address(request) else { return Ok(Allowance::UNCOUNTED) };
+        let Some(AddressQuota { quota, policy }) = self.plans.address_quota(kind) else {
+            return Ok(Allowance::UNCOUNTED);
+        };
+        let now = clock::now();
+        match self.addresses.count(kind, address, quota, now) {
+            Ok(left) => Ok(Allowance::new(policy.as_ref(), kind.name(), left)),
+            Err(wait) => {
+                self.refusals.address(address, kind, now);
+                Err(LimitReached::of_address(kind.name(), policy, wait).problem())
+            }
+        }
     }
 
     /// Returns the address of the client, unless the allowlist has it. A request without an address comes from a test.
     fn counted_address(&self, request: &HttpRequest) -> Option<IpAddr> {
         self.client_address(request).filter(|address| !self.allowlist.has_address(*address))
     }
-
-    /// Returns the time since the start, in microseconds.
-    fn now(&self) -> u64 {
-        micros(self.start.elapsed())
-    }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use domain::limits::{LimitClass, LimitRules, Quota, Quotas};
 
 use super::addresses::AddressKind;
+
 /// The quotas of a caller, and their header.
 pub(super) struct Plan {
     /// Whether the allowlist has the caller. Then nothing is counted.
@@ -44,7 +45,7 @@ fn policy(class: LimitClass, quotas: &Quotas) -> Option<HeaderValue> {
 }
 
 /// Returns the items of the header `RateLimit-Policy` for a quota.
-pub(super) fn policy_items(name: &str, quota: &Quota) -> String {
+fn policy_items(name: &str, quota: &Quota) -> String {
     let burst = quota.burst.map(|burst| format!(", \"{name}-burst\";q={burst};w=1")).unwrap_or_default();
     format!("\"{name}\";q={};w={}{burst}", quota.limit, quota.window_s)
 }
@@ -71,6 +72,22 @@ struct PlanTable {
     person: Arc<Plan>,
     service: Arc<Plan>,
     named: HashMap<String, Arc<Plan>>,
+    failures: AddressQuota,
+    anonymous: AddressQuota,
+}
+
+/// The quota of an address, and its header.
+#[derive(Debug, Clone)]
+pub(super) struct AddressQuota {
+    pub(super) quota: Quota,
+    /// The header `RateLimit-Policy`.
+    pub(super) policy: Option<HeaderValue>,
+}
+
+impl AddressQuota {
+    fn new(name: &str, quota: Quota) -> Self {
+        Self { quota, policy: HeaderValue::from_maybe_shared(Bytes::from(policy_items(name, &quota))).ok() }
+    }
 }
 
 impl PlanTable {
@@ -81,6 +98,8 @@ impl PlanTable {
             person: Arc::new(Plan::new(rules.for_person())),
             service: service(""),
             named: rules.services.keys().map(|subject| (subject.clone(), service(subject))).collect(),
+            failures: AddressQuota::new(AddressKind::Failure.name(), rules.failures),
+            anonymous: AddressQuota::new(AddressKind::Anonymous.name(), rules.anonymous),
             exempt_callers,
             rules,
         }
@@ -112,18 +131,23 @@ impl Plans {
     }
 
     /// Returns the limit of all callers of an address together; `None` if they are not counted.
-    pub(super) fn address_limit(&self, class: LimitClass) -> Option<Quota> {
+    pub(super) fn address_limit(&self, class: LimitClass) -> Option<AddressQuota> {
         let rules = *self.table.load().rules.class(class);
-        Some(Quota { limit: rules.address_limit?, burst: None, ..rules.quota? })
+        let quota = Quota { limit: rules.address_limit?, burst: None, ..rules.quota? };
+        Some(AddressQuota::new(class.name(), quota))
     }
 
     /// Returns the quota of an address; `None` if nothing is counted. Without a caller, that of a class counts by address.
-    pub(super) fn address_quota(&self, kind: AddressKind) -> Option<Quota> {
+    pub(super) fn address_quota(&self, kind: AddressKind) -> Option<AddressQuota> {
         let table = self.table.load();
         match kind {
-            AddressKind::Failure => Some(table.rules.failures),
-            AddressKind::Anonymous => Some(table.rules.anonymous),
-            AddressKind::Class(class) => table.rules.class(class).quota,
+            AddressKind::Failure => Some(table.failures.clone()),
+            AddressKind::Anonymous => Some(table.anonymous.clone()),
+            // An address has no window of bursts.
+            AddressKind::Class(class) => {
+                let quota = Quota { burst: None, ..table.rules.class(class).quota? };
+                Some(AddressQuota::new(class.name(), quota))
+            }
         }
     }
 

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::http::problem::Code;
-use domain::limits::Network;
+use crate::http::request::caller::Accounts;
+use domain::limits::{Network, Quota};
 
 type RamEntries = BTreeMap<(RegistryKind, Vec<u8>), Arc<RegistryEntry>>;
 
@@ -188,7 +189,7 @@ fn failures_are_counted_by_address_and_never_stop_accepted_callers() {
         (3, 3),
         "an entry for each address, and for the caller"
     );
-    limits.refusals.record_due(limits.now() + 61_000_000);
+    limits.refusals.record_due(clock::now() + 61_000_000);
     let entries = noted.0.lock();
     let counted = entries.iter().flat_map(|entry| &entry.members).filter(|member| member.name == "count");
     let sum: i64 = counted.map(|member| if let AuditValue::Integer(count) = member.value { count } else { 0 }).sum();
@@ -206,6 +207,32 @@ fn a_spray_of_callers_and_addresses_takes_bounded_memory() {
     }
     assert!(limits.addresses.len() <= 32_768);
     assert!(noted.0.lock().len() <= 20_000, "the audit log is not the attack");
+}
+
+#[test]
+fn a_million_other_callers_do_not_make_the_server_forget_a_count() {
+    let Fixture { limits, .. } = fixture(|_| {});
+    let accounts = Accounts::default();
+    let of = |subject: &str| Caller::with_account(accounts.get(subject));
+    assert_eq!(calls(&limits, &of("aud:victim"), LimitClass::Read), 100);
+    assert_eq!(calls(&limits, &of("aud:other"), LimitClass::Sensitive), 30);
+    let request = request("192.0.2.1");
+    for number in 0..1_000_000 {
+        limits.count(&of(&format!("aud:{number}")), LimitClass::Auth, &request).expect("its first call");
+    }
+    let (kept, resting) = accounts.lengths();
+    assert!(kept <= 2 * 16_384 && resting <= 1 << 20, "{kept} accounts, {resting} with calls");
+    assert_eq!(calls(&limits, &of("aud:victim"), LimitClass::Read), 0, "its minute is not over");
+    assert_eq!(calls(&limits, &of("aud:other"), LimitClass::Sensitive), 0);
+    assert_eq!(calls(&limits, &of("aud:other"), LimitClass::Read), 100, "another class");
+    // An account that was not called since it came back is not forgotten either.
+    for round in 0..3 {
+        drop(of("aud:victim"));
+        for number in 0..100_000 {
+            drop(of(&format!("aud:{round}-{number}")));
+        }
+    }
+    assert_eq!(calls(&limits, &of("aud:victim"), LimitClass::Read), 0);
 }
 
 #[test]

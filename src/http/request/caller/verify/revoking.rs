@@ -5,7 +5,7 @@ use std::thread;
 
 use domain::port::registry::{Registry, RegistryEntry, RegistryKind};
 
-use super::tests::{DAY, KEY, NOW, claims, fixed_clock, seconds, verifier_of};
+use super::tests::{DAY, KEY, MovingClock, NOW, claims, fixed_clock, seconds, verifier_of};
 use super::*;
 use crate::http::request::caller::memory_registry::MemoryRegistry;
 use crate::http::request::caller::sign;
@@ -38,7 +38,8 @@ fn a_revocation_ends_what_it_names_and_holds_after_a_restart() {
     let until = (NOW - 5) * SECOND;
     first.revoke(Revocation::Subject { subject: "svc:a".to_owned(), issued_until: until }).expect("stored");
     assert_eq!(accepted(&first), [false, false, true]);
-    assert!(first.caller(token("three", "svc:a", NOW - 4).as_bytes()).is_ok(), "a later token is accepted");
+    assert!(first.caller(token("three", "svc:a", NOW + 55).as_bytes()).is_err(), "it can have been made before");
+    assert!(first.caller(token("four", "svc:a", NOW + 56).as_bytes()).is_ok(), "a later token is accepted");
     // An earlier time gives nothing back.
     first.revoke(Revocation::Subject { subject: "svc:a".to_owned(), issued_until: 0 }).expect("stored");
     assert_eq!(accepted(&first), [false, false, true]);
@@ -46,11 +47,67 @@ fn a_revocation_ends_what_it_names_and_holds_after_a_restart() {
 }
 
 #[test]
+fn a_token_of_an_issuer_whose_clock_is_ahead_is_revoked_with_its_subject() {
+    let clock = MovingClock::new(NOW);
+    let verifier = verifier_of(Arc::new(MemoryRegistry::default()), Some(KEY), None, clock.clone());
+    // The greatest difference of clocks with which a token is accepted.
+    let [ahead, unseen] = ["ahead", "unseen"].map(|id| token(id, "svc:a", NOW + 60));
+    verifier.caller(ahead.as_bytes()).expect("accepted");
+    verifier.revoke(Revocation::Subject { subject: "svc:a".to_owned(), issued_until: NOW * SECOND }).expect("stored");
+    for now in [NOW, NOW + 60, NOW + 3_000] {
+        clock.set(now);
+        for token in [&ahead, &unseen] {
+            assert_eq!(verifier.caller(token.as_bytes()).map(drop), Err(TokenError("the token was revoked")), "{now}");
+        }
+    }
+    verifier.caller(token("later", "svc:a", NOW + 61).as_bytes()).expect("it cannot have been made before");
+}
+
+#[test]
+fn a_clock_that_jumps_forward_and_back_brings_nothing_back() {
+    let registry = Arc::new(MemoryRegistry::default());
+    let clock = MovingClock::new(NOW);
+    let start = || verifier_of(Arc::<MemoryRegistry>::clone(&registry), Some(KEY), None, clock.clone());
+    let tokens = [token("one", "svc:a", NOW), token("two", "svc:b", NOW)];
+    let verifier = start();
+    verifier.revoke(Revocation::Token { id: "one".to_owned() }).expect("stored");
+    verifier.revoke(Revocation::Subject { subject: "svc:b".to_owned(), issued_until: NOW * SECOND }).expect("stored");
+    let is_accepted = |verifier: &Verifier| tokens.iter().any(|token| verifier.caller(token.as_bytes()).is_ok());
+    assert!(!is_accepted(&verifier));
+
+    clock.set(NOW + 1_000 * i64::try_from(DAY.as_secs()).expect("a day"));
+    for number in 0..1_000 {
+        verifier.revoke(Revocation::Token { id: format!("other-{number}") }).expect("stored");
+    }
+    let started_meanwhile = start();
+    clock.set(NOW);
+    assert!(!is_accepted(&verifier) && !is_accepted(&started_meanwhile) && !is_accepted(&start()));
+    // A revocation that was made while the clock was ahead holds, too.
+    let late = token("other-7", "svc:c", NOW);
+    assert!([&verifier, &start()].iter().all(|verifier| verifier.caller(late.as_bytes()).is_err()));
+}
+
+#[test]
+fn what_the_registry_has_removed_is_forgotten() {
+    let registry = Arc::new(MemoryRegistry::default());
+    let verifier = verifier(&registry);
+    for round in 0..20 {
+        for number in 0..500 {
+            verifier.revoke(Revocation::Token { id: format!("{round}-{number}") }).expect("stored");
+        }
+        assert!(verifier.revocations.len() <= 1_000, "{}", verifier.revocations.len());
+        for (key, _) in registry.list(RegistryKind::REVOCATION, NOW * SECOND) {
+            registry.remove(RegistryKind::REVOCATION, &key).expect("removed");
+        }
+    }
+}
+
+#[test]
 fn a_revocation_that_cannot_be_read_refuses_the_start() {
     let registry = Arc::new(MemoryRegistry::default());
     let load = || {
         let registry: Arc<dyn Registry> = Arc::<MemoryRegistry>::clone(&registry);
-        Revocations::load(registry, Arc::new(CredentialVersion::new()), DAY, NOW * SECOND).map(drop)
+        Revocations::load(registry, Arc::new(CredentialVersion::new()), DAY).map(drop)
     };
     verifier(&registry).revoke(Revocation::Token { id: "one".to_owned() }).expect("stored");
     load().expect("the revocation is read");

@@ -7,7 +7,7 @@ use super::*;
 use crate::http::request::caller::claims::Audience;
 use crate::http::request::caller::key_source::KeySource;
 use crate::http::request::caller::memory_registry::MemoryRegistry;
-use crate::http::request::caller::{NumericDate, Scope, sign};
+use crate::http::request::caller::{NumericDate, Role, Scope, sign};
 
 pub(super) const NOW: i64 = 1_800_000_000;
 pub(super) const KEY: [u8; 32] = [9; 32];
@@ -23,6 +23,25 @@ impl Clock for Fixed {
 
 fn verifier_at(now: i64) -> Verifier {
     verifier_with(Some(KEY), None, Arc::new(Fixed(now)))
+}
+
+/// A clock that tests set, in seconds since the Unix epoch.
+pub(super) struct MovingClock(std::sync::atomic::AtomicI64);
+
+impl MovingClock {
+    pub(super) fn new(now: i64) -> Arc<Self> {
+        Arc::new(Self(now.into()))
+    }
+
+    pub(super) fn set(&self, now: i64) {
+        self.0.store(now, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+impl Clock for MovingClock {
+    fn now_micros(&self) -> i64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed) * 1_000_000
+    }
 }
 
 /// Returns a clock that stands still.
@@ -49,7 +68,7 @@ pub(super) fn verifier_of(
     let version = Arc::new(CredentialVersion::new());
     let keys = Arc::new(KeyStore::new(source, Arc::clone(&version)));
     keys.load().expect("keys");
-    let revocations = Revocations::load(registry, Arc::clone(&version), DAY, clock.now_micros());
+    let revocations = Revocations::load(registry, Arc::clone(&version), DAY);
     let revocations = Arc::new(revocations.expect("revocations"));
     let settings = config::Settings::load(&config::Sources::default()).expect("the defaults").auth;
     Verifier::new(VerifierParts { development_key, keys, revocations, version, settings, clock, hash_key: [5; 16] })
@@ -193,20 +212,31 @@ fn times_may_have_fractions_and_exponents() {
 
 #[test]
 fn a_remembered_token_ends_all_the_same() {
-    struct Moving(std::sync::atomic::AtomicI64);
-    impl Clock for Moving {
-        fn now_micros(&self) -> i64 {
-            self.0.load(std::sync::atomic::Ordering::Relaxed) * 1_000_000
-        }
-    }
-    let clock = Arc::new(Moving(NOW.into()));
+    let clock = MovingClock::new(NOW);
     let verifier = verifier_with(Some(KEY), None, clock.clone());
     let token = sign(&claims(), &KEY).expect("a token");
     verifier.caller(token.as_bytes()).expect("a caller");
-    clock.0.store(NOW + 3_660, std::sync::atomic::Ordering::Relaxed);
+    clock.set(NOW + 3_660);
     verifier.caller(token.as_bytes()).expect("within the leeway");
-    clock.0.store(NOW + 3_661, std::sync::atomic::Ordering::Relaxed);
+    clock.set(NOW + 3_661);
     assert_eq!(verifier.caller(token.as_bytes()).map(|_| ()), Err(TokenError("the token has expired")));
+}
+
+#[test]
+fn a_token_is_not_accepted_before_its_time_although_it_is_remembered() {
+    let clock = MovingClock::new(NOW + 1_000);
+    let verifier = verifier_with(Some(KEY), None, clock.clone());
+    let mut later = claims();
+    (later.iat, later.nbf) = (seconds(NOW + 1_000), seconds(NOW));
+    let token = sign(&later, &KEY).expect("a token");
+    let refusal = |now: i64| {
+        clock.set(now);
+        verifier.caller(token.as_bytes()).map(drop).err()
+    };
+    assert_eq!(refusal(NOW + 1_000), None);
+    assert_eq!(refusal(NOW), Some(TokenError("the token is not valid yet")), "the clock was set back");
+    assert_eq!(refusal(NOW + 939), Some(TokenError("the token is not valid yet")));
+    assert_eq!(refusal(NOW + 940), None, "the issuer's clock may be ahead by the leeway");
 }
 
 #[test]
