@@ -40,7 +40,7 @@ pub fn route_table() -> Vec<ListedRoute> {
 
 fn listed(row: &Route, is_admin: bool) -> ListedRoute {
     let requirements = match &row.access {
-        Access::Open(_) => None,
+        Access::Open(_) | Access::OpenCounted(..) => None,
         Access::Callers(requirements, _) => Some(required(requirements)),
     };
     ListedRoute {
