@@ -1,4 +1,5 @@
-//! Settings, the access table, the rate limits, the completeness rules and secrets: everything that an operator can change. No other
+//! Settings, the access table, the rate limits, the completeness rules, the rules of exports
+//! and secrets: everything that an operator can change. No other
 //! crate reads the environment.
 //!
 //! A start reads them in this order, with [`Sources::from_process`] and the options of the command line:
@@ -35,6 +36,7 @@ mod completeness;
 mod contradictions;
 mod dot_env;
 mod error;
+mod export;
 mod hide;
 mod keys;
 mod limits;
@@ -51,6 +53,7 @@ mod watched;
 pub use access::{ACCESS_TOML, AccessTable};
 pub use completeness::{COMPLETENESS_TOML, load_completeness};
 pub use error::ConfigError;
+pub use export::{EXPORT_TOML, load_export};
 pub use limits::{LIMITS_TOML, load_limits, watch_limits};
 pub use origin::Origin;
 pub use secrets::{DEVELOPMENT_SECRET, Key, MASTER_KEY, Randomness, Secrets};

@@ -39,6 +39,7 @@ mod source_trace;
 pub mod state;
 
 pub mod access;
+pub mod export;
 pub mod limits;
 
 pub mod metric;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::EventProblem;
+use crate::json::{JsonError, JsonProblem};
 
 /// Maximum number of faults of one event that are reported.
 pub(crate) const MAX_REPORTED_FAULTS: usize = 16;
@@ -21,6 +22,19 @@ pub struct EventFault {
 impl EventFault {
     pub(crate) fn new(problem: EventProblem, at: &Location<'_>, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { problem, pointer: Some(at.pointer()), detail: detail.into() }
+    }
+
+    /// Returns the fault of a text that the strict reader refuses.
+    pub(crate) fn from_json(error: JsonError) -> Self {
+        let problem = match error.problem {
+            JsonProblem::Malformed { .. } => EventProblem::MalformedJson,
+            JsonProblem::NotAnArray => EventProblem::WrongType,
+            JsonProblem::InvalidUtf8 { .. } => EventProblem::InvalidUtf8,
+            JsonProblem::DuplicateMember => EventProblem::DuplicateMember,
+            JsonProblem::TooDeep { .. } => EventProblem::TooDeep,
+            JsonProblem::NumberTooLarge => EventProblem::NumberTooLarge,
+        };
+        Self { problem, pointer: error.pointer.map(cut_to_repeatable), detail: error.problem.to_string().into() }
     }
 }
 

@@ -32,7 +32,7 @@ use crate::table::{Leaf, LeafSet};
 
 pub(crate) use applied::AppliedEvent;
 pub use fault::EventFault;
-pub(crate) use fault::{Location, cut_to_repeatable};
+pub(crate) use fault::Location;
 pub use problem::EventProblem;
 pub use types::FeedEventType;
 

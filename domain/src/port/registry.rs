@@ -16,6 +16,10 @@ impl RegistryKind {
     pub const SESSION: Self = Self::new(3);
     /// The digests of the operator's files that were in force last.
     pub const CONFIGURATION: Self = Self::new(4);
+    /// The epsilon that export jobs have reserved or spent, by the id of the job.
+    pub const BUDGET: Self = Self::new(5);
+    /// Export jobs by their id.
+    pub const EXPORT_JOB: Self = Self::new(6);
 
     /// Returns the kind with a number from 1 to 255.
     ///

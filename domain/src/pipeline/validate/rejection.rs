@@ -6,9 +6,9 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::event::envelope::ID_CHARS;
 use crate::event::fault::MAX_REPORTED_FAULTS;
-use crate::event::{EventFault, EventProblem, cut_to_repeatable, red};
+use crate::event::{EventFault, EventProblem, red};
 use crate::id::UserId;
-use crate::json::{Json, JsonError, JsonProblem};
+use crate::json::{Json, JsonError};
 use crate::sensitive;
 
 /// A rejected event: its faults, and its user if that could be read.
@@ -63,20 +63,7 @@ impl Rejection {
     }
 
     pub(super) fn unreadable(error: JsonError, bytes: &[u8]) -> Self {
-        let problem = match error.problem {
-            JsonProblem::Malformed { .. } => EventProblem::MalformedJson,
-            JsonProblem::NotAnArray => EventProblem::WrongType,
-            JsonProblem::InvalidUtf8 { .. } => EventProblem::InvalidUtf8,
-            JsonProblem::DuplicateMember => EventProblem::DuplicateMember,
-            JsonProblem::TooDeep { .. } => EventProblem::TooDeep,
-            JsonProblem::NumberTooLarge => EventProblem::NumberTooLarge,
-        };
-        let fault = EventFault {
-            problem,
-            pointer: error.pointer.map(cut_to_repeatable),
-            detail: error.problem.to_string().into(),
-        };
-        Self::for_text(fault, bytes)
+        Self::for_text(EventFault::from_json(error), bytes)
     }
 
     pub(super) fn for_event(faults: Vec<EventFault>, event: &Json<'_>) -> Self {

@@ -1,0 +1,54 @@
+//! The classes of all rows at one node.
+
+use super::SensitiveLayout;
+
+/// Rows with equal quasi-identifiers at a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EquivalenceClass {
+    /// The key at the node.
+    pub key: u64,
+    /// The number of rows.
+    pub size: u32,
+    /// The least number of different values that a sensitive column has in the class; `u32::MAX` if there is none.
+    pub distinct: u32,
+}
+
+/// Classes at one node, in no particular order: three slices with an entry for each class.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClassTable {
+    /// The key of each class at the node; no key occurs twice.
+    pub keys: Vec<u64>,
+    /// The number of rows of each class.
+    pub sizes: Vec<u32>,
+    /// The sensitive values of each class, see [`SensitiveLayout`].
+    pub sensitive: Vec<u64>,
+}
+
+impl ClassTable {
+    /// Returns the number of classes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Returns whether there are no classes, because there were no rows.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Returns the number of rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.sizes.iter().map(|size| u64::from(*size)).sum()
+    }
+
+    /// Returns the classes.
+    pub fn classes<'t>(&'t self, layout: &'t SensitiveLayout) -> impl Iterator<Item = EquivalenceClass> + 't {
+        self.keys.iter().zip(&self.sizes).zip(&self.sensitive).map(|((key, size), sensitive)| EquivalenceClass {
+            key: *key,
+            size: *size,
+            distinct: layout.distinct(*sensitive),
+        })
+    }
+}
