@@ -105,7 +105,11 @@ fn budget(raw: &RawBudget) -> Result<BudgetRules, String> {
     let micro = |name: &str, epsilon: f64| {
         let micro = (epsilon * 1e6).round();
         let is_exact = micro / 1e6 == epsilon && epsilon > 0.0 && epsilon <= MAX_PER_DAY;
-        if is_exact { Ok(micro as u32) } else { Err(format!("`{name}` is above 0 and at most {MAX_PER_DAY}, with at most six decimals")) }
+        if is_exact {
+            Ok(micro as u32)
+        } else {
+            Err(format!("`{name}` is above 0 and at most {MAX_PER_DAY}, with at most six decimals"))
+        }
     };
     let rules = BudgetRules {
         min_per_job: micro("min_per_job", raw.min_per_job)?,

@@ -5,6 +5,7 @@ mod code;
 mod configuration;
 mod documents;
 mod edges;
+mod exports;
 mod fixed_crates;
 mod manifest;
 mod metrics;

@@ -43,7 +43,8 @@ pub(super) fn read(
             }
             (None, true) => return Err(file.refuse("[hierarchies", format!("`hierarchies.{name}` is missing"))),
             (Some(_), false) => {
-                let fault = format!("`{name}` has no hierarchy here: places have `[regions]`, sensitive columns have none");
+                let fault =
+                    format!("`{name}` has no hierarchy here: places have `[regions]`, sensitive columns have none");
                 return Err(file.refuse(&entry, fault));
             }
             (None, false) => {}

@@ -18,7 +18,9 @@ fn the_embedded_rules_are_those_of_the_contract() {
     let rules = parse(EXPORT_TOML).expect("valid");
     assert_eq!(rules.privacy, PrivacyDefaults { k: 10, l: 2, max_suppression_pct: 5 });
     assert_eq!(rules.budget, BudgetRules { min_per_job: 10_000, max_per_job: 2_000_000, per_day: 10_000_000 });
-    assert!(ExportColumn::ALL.into_iter().all(|column| rules.columns.has(column) != (column == ExportColumn::Pseudonym)));
+    assert!(
+        ExportColumn::ALL.into_iter().all(|column| rules.columns.has(column) != (column == ExportColumn::Pseudonym))
+    );
     let names = |hierarchy: &domain::export::Hierarchy| {
         let levels = hierarchy.levels().iter().map(|level| level.name.as_str()).collect::<Vec<_>>();
         format!("{}: {}", hierarchy.quasi_identifier().name(), levels.join(" "))
@@ -73,7 +75,11 @@ fn faults_are_refused_with_their_line() {
     let renamed = EXPORT_TOML.replace("hierarchies.category", "hierarchies.categories");
     let message = parse(&renamed).expect_err("no category").to_string();
     assert!(message.contains("`hierarchies.category` is missing"), "{message}");
-    refused("[[hierarchies.age_bracket]]", "[[hierarchies.age]]\nlevel = \"x\"\n\n[[hierarchies.age_bracket]]", "`age` is none of");
+    refused(
+        "[[hierarchies.age_bracket]]",
+        "[[hierarchies.age]]\nlevel = \"x\"\n\n[[hierarchies.age_bracket]]",
+        "`age` is none of",
+    );
     refused("[\"5-60\"]", "[\"5-59\"]", &line("hierarchies.family_size"));
     refused("[[hierarchies.gender]]\nlevel = \"any\"\n", "", "`gender` ends with the level `any`");
 }

@@ -93,7 +93,7 @@ impl<'a> Location<'a> {
 }
 
 /// Cuts a pointer before the first member's name that must not be repeated in an answer, and where it becomes too long.
-pub(crate) fn cut_to_repeatable(pointer: String) -> String {
+fn cut_to_repeatable(pointer: String) -> String {
     let mut end = 0;
     for step in pointer.split('/').skip(1) {
         if end + 1 + step.len() > POINTER_BYTES || !may_be_repeated(&step.replace("~1", "/").replace("~0", "~")) {

@@ -259,7 +259,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_frees_nothing() {
-        let mut ledger = BudgetLedger::restore(RULES, [(job(1), BudgetEntry { micro_epsilon: 9_000_000, reserved_at: 30 * HOUR })]);
+        let mut ledger =
+            BudgetLedger::restore(RULES, [(job(1), BudgetEntry { micro_epsilon: 9_000_000, reserved_at: 30 * HOUR })]);
         assert_eq!(ledger.available(2 * HOUR), 1_000_000);
         assert_eq!(ledger.release(&job(1)), Err(NotReleasable), "after a restart nobody knows");
         assert!(!ledger.spend(&job(2)), "without a reservation");

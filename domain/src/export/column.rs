@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn every_leaf_has_a_column_or_is_named_as_not_exported() {
-        let exported: LeafSet = ExportColumn::ALL.into_iter().flat_map(|column| column.sources().iter().copied()).collect();
+        let exported: LeafSet =
+            ExportColumn::ALL.into_iter().flat_map(|column| column.sources().iter().copied()).collect();
         let withheld: LeafSet = NOT_EXPORTED.into_iter().chain(IDENTIFYING).collect();
         assert!(exported.and(withheld).is_empty(), "{:?}", exported.and(withheld));
         let forgotten = LeafSet::ALL.without(exported).without(withheld);

@@ -5,9 +5,9 @@ use std::collections::hash_map::Entry;
 
 use serde_json::{Map, Value, json};
 
+use super::Lattice;
 use super::classes::{ClassTable, RolledUpClasses, SensitiveLayout};
 use super::search::{PrivacyRequirement, SearchError, SearchOutcome, column_losses, search};
-use super::Lattice;
 
 /// Counters of the classes at the finest node of a lattice.
 ///
@@ -192,7 +192,8 @@ mod tests {
                 let at = random.below(rows.len());
                 let codes = [6, 4].map(|count| random.below(count) as u16);
                 let values = [3, 2].map(|count| random.below(count) as u32);
-                let row = CountedRow { key: lattice.key_of_codes(&lattice.finest(), &codes), sensitive: layout.row(&values) };
+                let row =
+                    CountedRow { key: lattice.key_of_codes(&lattice.finest(), &codes), sensitive: layout.row(&values) };
                 let after = (random.below(4) > 0).then_some(row);
                 counters.change(rows[at], after).expect("a row that was counted");
                 rows[at] = after;
@@ -230,7 +231,8 @@ mod tests {
         let requirement = PrivacyRequirement { k: 10, l: 2, max_suppression_pct: 5 };
         let answer = Feasibility::of(&lattice, &layout, rows(60), requirement).to_json();
         assert_eq!(answer["feasible"], true);
-        assert_eq!(answer["levels"], json!({"age_bracket": "threes", "gender": "threes"}));
+        // Four genders are merged by "sixes" as by "any", which is a higher level.
+        assert_eq!(answer["levels"], json!({"age_bracket": "exact", "gender": "sixes"}));
         let answer = Feasibility::of(&lattice, &layout, rows(9), requirement).to_json();
         assert_eq!(answer, json!({"k": 10, "l": 2, "rows": 9, "feasible": false}));
     }

@@ -1,7 +1,7 @@
 //! The lattice of generalisation levels, and packed keys.
 
-use super::hierarchy::{CodeLevel, CodeLevels};
 use super::QuasiIdentifier;
+use super::hierarchy::{CodeLevel, CodeLevels};
 
 /// Maximum number of nodes of a lattice.
 pub const MAX_NODES: usize = 1 << 16;
@@ -169,7 +169,10 @@ impl Lattice {
     /// Returns the key of the groups of a row at a node.
     #[must_use]
     pub fn key(&self, groups: &[u16]) -> u64 {
-        groups.iter().zip(&self.fields).fold(0, |key, (group, (shift, _))| key | u64::from(*group).checked_shl(*shift).unwrap_or(0))
+        groups
+            .iter()
+            .zip(&self.fields)
+            .fold(0, |key, (group, (shift, _))| key | u64::from(*group).checked_shl(*shift).unwrap_or(0))
     }
 
     /// Returns the key at a node of a row with these codes of the dictionaries, one of each column.
@@ -280,7 +283,9 @@ mod tests {
     fn nodes_are_all_combinations_and_parents_are_one_level_above() {
         let lattice = lattice(&[(8, 0), (4, 1), (1, 0)]);
         let nodes = lattice.nodes();
-        assert!(nodes.is_sorted() && nodes.first() == Some(&lattice.finest()) && nodes.last() == Some(&lattice.coarsest()));
+        assert!(
+            nodes.is_sorted() && nodes.first() == Some(&lattice.finest()) && nodes.last() == Some(&lattice.coarsest())
+        );
         for node in &nodes {
             let parents: Vec<_> = lattice.parents(node).collect();
             let above = |other: &&Node| other.covers(node) && other.height() == node.height() + 1;

@@ -26,8 +26,8 @@ mod request;
 mod testing;
 
 pub use aggregate::{
-    AggregatePlan, AggregateRefusal, GroupAccumulator, MAX_GROUPS, Measure, MeasureKind, ReleasedGroup, ReleasedMeasure,
-    release_group,
+    AggregatePlan, AggregateRefusal, GroupAccumulator, MAX_GROUPS, Measure, MeasureKind, ReleasedGroup,
+    ReleasedMeasure, release_group,
 };
 pub use budget::{BUDGET_WINDOW_MICROS, BudgetEntry, BudgetLedger, BudgetRefusal, BudgetRules, NotReleasable};
 pub use classes::{
@@ -37,7 +37,8 @@ pub use column::{ColumnRole, ColumnSet, ColumnType, ExportColumn};
 pub use differencing::{ComparedRow, Difference, compare};
 pub use feasibility::{ClassCounters, CountedRow, Feasibility, UnknownRow, level_names};
 pub use hierarchy::{
-    CodeLevel, CodeLevels, Hierarchy, HierarchyFault, HierarchyLevel, LevelRule, MAX_LEVELS, PENALTY_UNIT, UncoveredValue,
+    CodeLevel, CodeLevels, Hierarchy, HierarchyFault, HierarchyLevel, LevelRule, MAX_LEVELS, PENALTY_UNIT,
+    UncoveredValue,
 };
 pub use job::{
     ExportBackend, ExportJob, ExportJobId, ExportProgress, ExportResult, ExportStage, InvalidJobRecord, JobState,

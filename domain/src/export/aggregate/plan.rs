@@ -35,7 +35,12 @@ impl AggregatePlan {
     ///
     /// # Errors
     /// There are too many groups, or too many statistics for the epsilon.
-    pub fn new(lattice: &Lattice, measures: Vec<Measure>, micro_epsilon: u64, k: u32) -> Result<Self, AggregateRefusal> {
+    pub fn new(
+        lattice: &Lattice,
+        measures: Vec<Measure>,
+        micro_epsilon: u64,
+        k: u32,
+    ) -> Result<Self, AggregateRefusal> {
         let groups = group_counts(lattice).iter().fold(1, |product: u64, count| product.saturating_mul(*count));
         if groups > MAX_GROUPS {
             return Err(AggregateRefusal::TooManyGroups(groups));

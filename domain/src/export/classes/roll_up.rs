@@ -146,11 +146,13 @@ mod tests {
                 }
                 classes
             };
-            let table = ClassTable::from_rows(rows.iter().map(|(codes, value)| (lattice_key(&finest, codes), 1 << value)));
+            let table =
+                ClassTable::from_rows(rows.iter().map(|(codes, value)| (lattice_key(&finest, codes), 1 << value)));
             let stepwise = table.roll_up(&lattice, &finest, &middle).roll_up(&lattice, &middle, &coarse);
             let direct = table.roll_up(&lattice, &finest, &coarse);
             for rolled in [stepwise, direct] {
-                let pairs = rolled.keys.iter().copied().zip(rolled.sizes.iter().copied().zip(rolled.sensitive.iter().copied()));
+                let pairs =
+                    rolled.keys.iter().copied().zip(rolled.sizes.iter().copied().zip(rolled.sensitive.iter().copied()));
                 assert_eq!(rolled.len(), of_rows(&coarse).len(), "seed {seed}");
                 assert_eq!(pairs.collect::<BTreeMap<_, _>>(), of_rows(&coarse), "seed {seed}");
                 assert_eq!(rolled.rows(), rows.len() as u64);

@@ -142,7 +142,8 @@ mod tests {
     fn penalties_never_fall_from_a_level_to_the_next() {
         for hierarchy in &testing::rules().hierarchies {
             let values = hierarchy.quasi_identifier().values();
-            let dictionary: Vec<_> = std::iter::once(None).chain(values.iter().map(|v| Some(SmolStr::from(v)))).collect();
+            let dictionary: Vec<_> =
+                std::iter::once(None).chain(values.iter().map(|v| Some(SmolStr::from(v)))).collect();
             let codes = CodeLevels::new(hierarchy, &dictionary).expect("covered");
             for code in 0..dictionary.len() {
                 let penalty = |level: &CodeLevel| level.penalties[usize::from(level.groups[code])];

@@ -212,7 +212,8 @@ mod tests {
     use super::*;
 
     fn groups(groups: &[(&str, &[&str])]) -> LevelRule {
-        let pairs = groups.iter().flat_map(|(label, values)| values.iter().map(|value| ((*value).into(), (*label).into())));
+        let pairs =
+            groups.iter().flat_map(|(label, values)| values.iter().map(|value| ((*value).into(), (*label).into())));
         LevelRule::Groups(pairs.collect())
     }
 

@@ -51,7 +51,12 @@ mod tests {
         assert_eq!(id.to_string(), "exp_000102030405060708090a0b0c0d0eff");
         assert_eq!(ExportJobId::parse(&id.to_string()), Some(id));
         assert_eq!(ExportJobId::from_bytes(id.as_bytes()), Some(id));
-        for text in ["exp_", "exp_000102030405060708090A0b0c0d0eff", "exp_+00102030405060708090a0b0c0d0eff", "000102030405060708090a0b0c0d0eff"] {
+        for text in [
+            "exp_",
+            "exp_000102030405060708090A0b0c0d0eff",
+            "exp_+00102030405060708090a0b0c0d0eff",
+            "000102030405060708090a0b0c0d0eff",
+        ] {
             assert_eq!(ExportJobId::parse(text), None, "{text}");
         }
     }

@@ -99,7 +99,10 @@ fn the_status_has_what_the_state_gives() {
         })
     );
     let done = jobs[2].to_json(9 * SECOND);
-    assert_eq!((&done["percent"], &done["rows_written"], &done["rows_suppressed"]), (&json!(100), &json!(95), &json!(5)));
+    assert_eq!(
+        (&done["percent"], &done["rows_written"], &done["rows_suppressed"]),
+        (&json!(100), &json!(95), &json!(5))
+    );
     assert_eq!((&done["levels"], &done["information_loss_ppm"]), (&json!({"place": "state"}), &json!(123_456)));
     assert_eq!(done["expires_at"], "1970-01-02T00:00:00Z");
     assert_eq!((done.get("stage"), done.get("eta_seconds")), (None, None));

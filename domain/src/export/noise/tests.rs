@@ -45,7 +45,9 @@ fn the_coin_of_an_exponential_has_its_probability() {
 
 #[test]
 fn laplace_noise_has_its_distribution() {
-    for (sensitivity, micro_epsilon, range) in [(1, 1_000_000, 7), (1, 100_000, 40), (3, 2_000_000, 9), (1, 3_000_000, 2)] {
+    for (sensitivity, micro_epsilon, range) in
+        [(1, 1_000_000, 7), (1, 100_000, 40), (3, 2_000_000, 9), (1, 3_000_000, 2)]
+    {
         let laplace = DiscreteLaplace::new(sensitivity, micro_epsilon).expect("in range");
         let mut random = Random(42);
         let samples: Vec<_> = (0..SAMPLES).map(|_| laplace.sample(&mut random)).collect();

@@ -74,11 +74,8 @@ impl ExportFilter {
     /// Returns the canonical form: a JSON object with the conditions that are set, by name.
     #[must_use]
     pub fn canonical(&self) -> String {
-        let texts = [
-            ("cohort_tag", &self.cohort_tag),
-            ("district", &self.district),
-            ("income_bracket", &self.income_bracket),
-        ];
+        let texts =
+            [("cohort_tag", &self.cohort_tag), ("district", &self.district), ("income_bracket", &self.income_bracket)];
         let mut members = Vec::new();
         let text = |(name, value): (&str, &Option<String>)| {
             value.as_ref().map(|value| {

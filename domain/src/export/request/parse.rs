@@ -70,10 +70,12 @@ impl Reader<'_> {
         let root = &Location::ROOT;
         self.known(members, &MEMBERS, root);
         let find = |name: &str| members.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-        let format = self.word(find("format"), "format", ExportFormat::parse, ExportFormat::ALL.map(ExportFormat::name));
+        let format =
+            self.word(find("format"), "format", ExportFormat::parse, ExportFormat::ALL.map(ExportFormat::name));
         let mode = self.word(find("mode"), "mode", ExportMode::parse, ExportMode::ALL.map(ExportMode::name));
         let mode = mode.unwrap_or(ExportMode::Records);
-        let filter = find("filter").map_or_else(ExportFilter::default, |value| self.filter(value, &root.member("filter")));
+        let filter =
+            find("filter").map_or_else(ExportFilter::default, |value| self.filter(value, &root.member("filter")));
         let columns = self.columns(find("columns"), mode, &root.member("columns"));
         let defaults = self.export_rules.privacy;
         let k = self.integer(find("k"), (i64::from(MIN_K), MAX_K), &root.member("k"));
@@ -150,7 +152,8 @@ impl Reader<'_> {
                 let micro = micro.filter(|micro| (budget.min_per_job..=budget.max_per_job).contains(micro));
                 if micro.is_none() {
                     let detail = format!("must be a number from {min} to {max} with at most six decimals");
-                    let problem = if value.as_f64().is_some() { EventProblem::OutOfRange } else { EventProblem::WrongType };
+                    let problem =
+                        if value.as_f64().is_some() { EventProblem::OutOfRange } else { EventProblem::WrongType };
                     self.fault(problem, at, detail);
                 }
                 micro

@@ -22,7 +22,8 @@ fn parse(body: &str) -> Result<ExportRequest, Vec<EventFault>> {
 #[track_caller]
 fn refused(body: &str, expected: &[(EventProblem, &str)]) {
     let faults = parse(body).expect_err(body);
-    let found: Vec<_> = faults.iter().map(|fault| (fault.problem, fault.pointer.as_deref().unwrap_or("none"))).collect();
+    let found: Vec<_> =
+        faults.iter().map(|fault| (fault.problem, fault.pointer.as_deref().unwrap_or("none"))).collect();
     assert_eq!(found, expected, "{body}: {faults:?}");
 }
 
@@ -48,7 +49,8 @@ fn the_canonical_form_is_the_same_for_what_means_the_same_and_is_read_again() {
     );
     assert_eq!(request.canonical(), canonical);
     assert_eq!(parse(canonical).expect("its own form"), request);
-    let records = parse(r#"{"k": 5, "filter": {"cohort_tag": "a\"b", "scheme_id": "pm_kisan", "income_bracket": "20L+"}}"#);
+    let records =
+        parse(r#"{"k": 5, "filter": {"cohort_tag": "a\"b", "scheme_id": "pm_kisan", "income_bracket": "20L+"}}"#);
     let records = records.expect("valid");
     assert_eq!(parse(&records.canonical()).expect("its own form"), records);
 }
@@ -66,7 +68,10 @@ fn each_fault_names_its_member() {
     refused(r#"{"columns": ["gender", "gender"]}"#, &[(DuplicateItem, "/columns/1")]);
     refused(r#"{"filter": {"state": "atlantis"}}"#, &[(UnknownValue, "/filter/state")]);
     refused(r#"{"filter": {"district": "north_goa"}}"#, &[(MissingMember, "/filter/district")]);
-    refused(r#"{"filter": {"min_completeness": 101, "age": 1}}"#, &[(UnknownMember, "/filter/age"), (OutOfRange, "/filter/min_completeness")]);
+    refused(
+        r#"{"filter": {"min_completeness": 101, "age": 1}}"#,
+        &[(UnknownMember, "/filter/age"), (OutOfRange, "/filter/min_completeness")],
+    );
     refused(r#"{"filter": {"income_bracket": "rich"}}"#, &[(UnknownValue, "/filter/income_bracket")]);
 }
 
@@ -75,7 +80,7 @@ fn epsilon_belongs_to_aggregates_and_has_six_decimals() {
     use EventProblem::*;
     refused(r#"{"epsilon": 1}"#, &[(UnknownMember, "/epsilon")]);
     refused(r#"{"mode": "aggregate"}"#, &[(MissingMember, "/epsilon")]);
-    for epsilon in ["0", "0.009999", "2.000001", "0.0123456", "-1", "1e300"] {
+    for epsilon in ["0", "0.009999", "2.000001", "0.0123456", "-1", "9e15"] {
         refused(&format!(r#"{{"mode": "aggregate", "epsilon": {epsilon}}}"#), &[(OutOfRange, "/epsilon")]);
     }
     refused(r#"{"mode": "aggregate", "epsilon": "1"}"#, &[(WrongType, "/epsilon")]);

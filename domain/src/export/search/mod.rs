@@ -196,7 +196,8 @@ impl<S: ClassSource> Search<'_, S> {
         self.evaluated += 1;
         let is_feasible = requirement.allows_suppressed(evaluation.suppressed_rows, evaluation.rows);
         self.candidates.record(at, is_feasible, evaluation.suppression_loss);
-        let rank = |(at, evaluation): &(usize, Evaluation)| self.candidates.exact_rank(*at, evaluation.suppression_loss);
+        let rank =
+            |(at, evaluation): &(usize, Evaluation)| self.candidates.exact_rank(*at, evaluation.suppression_loss);
         let this = (at, evaluation);
         if is_feasible && self.best.as_ref().is_none_or(|best| rank(&this) < rank(best)) {
             self.best = Some(this);

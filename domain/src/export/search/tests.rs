@@ -25,7 +25,9 @@ fn naive(lattice: &Lattice, node: &Node, rows: &Rows, requirement: &PrivacyRequi
     let mut found = Naive { suppressed: 0, loss: 0 };
     for (groups, (size, values)) in classes {
         let penalties = groups.iter().enumerate();
-        let penalty: u64 = penalties.map(|(column, group)| u64::from(lattice.level(node, column).penalties[usize::from(*group)])).sum();
+        let penalty: u64 = penalties
+            .map(|(column, group)| u64::from(lattice.level(node, column).penalties[usize::from(*group)]))
+            .sum();
         if size < requirement.k || (values.len() as u32) < requirement.l {
             found.suppressed += u64::from(size);
             found.loss += u64::from(size) * lattice.columns().len() as u64 * u64::from(PENALTY_UNIT);
@@ -37,7 +39,9 @@ fn naive(lattice: &Lattice, node: &Node, rows: &Rows, requirement: &PrivacyRequi
 }
 
 fn table(lattice: &Lattice, rows: &Rows) -> ClassTable {
-    ClassTable::from_rows(rows.iter().map(|(codes, value)| (lattice.key_of_codes(&lattice.finest(), codes), 1 << value)))
+    ClassTable::from_rows(
+        rows.iter().map(|(codes, value)| (lattice.key_of_codes(&lattice.finest(), codes), 1 << value)),
+    )
 }
 
 #[test]
@@ -69,7 +73,11 @@ fn the_result_reaches_k_and_l_and_no_node_loses_less() {
             (Ok(outcome), Some((loss, _, node))) => {
                 assert_eq!((outcome.node, outcome.loss.units()), (node, loss), "seed {seed}");
                 let naive = naive(&lattice, &node, &rows, &requirement);
-                assert_eq!((outcome.suppressed_rows, outcome.rows), (naive.suppressed, rows.len() as u64), "seed {seed}");
+                assert_eq!(
+                    (outcome.suppressed_rows, outcome.rows),
+                    (naive.suppressed, rows.len() as u64),
+                    "seed {seed}"
+                );
                 assert!(outcome.loss.parts_per_million() <= u64::from(PENALTY_UNIT), "seed {seed}");
                 check_kept_rows(&lattice, &node, &rows, &requirement, &mut source, seed);
                 found += 1;
@@ -137,7 +145,11 @@ fn no_rows_and_failures_of_the_source_are_errors() {
     struct Cancelled;
     impl ClassSource for Cancelled {
         type Error = &'static str;
-        fn visit_classes(&mut self, _: &Node, _: &mut dyn FnMut(&crate::export::EquivalenceClass)) -> Result<(), Self::Error> {
+        fn visit_classes(
+            &mut self,
+            _: &Node,
+            _: &mut dyn FnMut(&crate::export::EquivalenceClass),
+        ) -> Result<(), Self::Error> {
             Err("cancelled")
         }
     }
