@@ -20,6 +20,14 @@ impl Node {
         usize::from(self.levels[column])
     }
 
+    /// Returns the node with another level of a column.
+    #[must_use]
+    pub(crate) fn with_level(&self, column: usize, level: usize) -> Self {
+        let mut levels = self.levels;
+        levels[column] = level as u8;
+        Self { levels }
+    }
+
     /// Returns whether each level is at least that of `other`.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
@@ -140,12 +148,10 @@ impl Lattice {
         let mut nodes = vec![Node { levels: [0; QuasiIdentifier::COUNT] }];
         for (number, column) in self.columns.iter().enumerate() {
             let levels = column.finest..column.levels.levels().len();
-            let with = |node: Node, level: usize| {
-                let mut levels = node.levels;
-                levels[number] = level as u8;
-                Node { levels }
-            };
-            nodes = nodes.into_iter().flat_map(|node| levels.clone().map(move |level| with(node, level))).collect();
+            nodes = nodes
+                .into_iter()
+                .flat_map(|node| levels.clone().map(move |level| node.with_level(number, level)))
+                .collect();
         }
         nodes
     }
