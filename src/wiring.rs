@@ -75,6 +75,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
     let ports = Ports {
         journal: store.journal,
         store: store.reader,
+        projections: store.projections,
         log: store.log,
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -88,6 +89,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
     };
     let profiles = Profiles::start(options, ports).map_err(StartError::Thread)?;
     store.closer.use_committed_states(profiles.committed_states());
+    store.closer.save_projection(profiles.columns_to_save());
     Ok(Components {
         profiles,
         rules,

@@ -1,10 +1,11 @@
 //! Puts the parts of the live state together.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
+use crate::columns::{ColumnStore, Filler, MissedCommits, ProjectionHook};
 use crate::commit::{CheckpointLag, CommitLimits, CommitQueue, PermitLimits, Permits};
 use crate::committer::Committer;
 use crate::cursor_cipher::CursorCipher;
@@ -28,6 +29,7 @@ pub(crate) struct Parts {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) committer: Committer,
     pub(crate) loaders: Vec<Loader>,
+    pub(crate) filler: Filler,
     /// What each shard receives, by the shard's index.
     pub(crate) events: Vec<mpsc::UnboundedReceiver<ShardEvent>>,
 }
@@ -48,7 +50,10 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
     let threads = options.hydration_threads.max(1);
     let shard_key = ShardKey::new(&*ports.entropy);
     let store = Arc::clone(&ports.store);
-    let (services, journal) = services(options, ports, cipher, metrics);
+    let mut filler = Filler::new(Arc::clone(&ports.projections));
+    let columns = Arc::new(ColumnStore::new(filler.take_dictionaries(), metrics.columns_ready.clone()));
+    let projection = ProjectionHook::new(columns.clone());
+    let (services, journal) = services(options, ports, cipher, projection, metrics);
     let runtime = Arc::new(Runtime {
         services,
         roster,
@@ -58,13 +63,16 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
         waiting_bytes: Arc::default(),
         shard_key,
         followers,
+        columns,
+        missed: MissedCommits::default(),
         shards,
         live_actors: AtomicUsize::new(0),
         closing: AtomicBool::new(false),
+        is_drained: OnceLock::new(),
     });
     let committer = Committer::new(journal, Arc::clone(&runtime));
     let loaders = (0..threads).map(|_| Loader::new(Arc::clone(&store), Arc::clone(&runtime))).collect();
-    Parts { runtime, committer, loaders, events }
+    Parts { runtime, committer, loaders, filler, events }
 }
 
 /// Makes the services, and returns the journal, which belongs to the commit thread alone.
@@ -72,9 +80,10 @@ fn services(
     options: Options,
     ports: Ports,
     cipher: Arc<CursorCipher>,
+    projection: ProjectionHook,
     metrics: Metrics,
 ) -> (Services, Box<dyn domain::port::journal::Journal>) {
-    let Ports { journal, store, clock, entropy, rules, policy, log: _ } = ports;
+    let Ports { journal, store, clock, entropy, rules, policy, log: _, projections: _ } = ports;
     let permits = PermitLimits {
         commits: options.limits(options.commit_permits),
         bytes: options.byte_limits(options.permit_bytes),
@@ -94,6 +103,7 @@ fn services(
         commits: CommitQueue::new(commits),
         cache: ViewCache::new(options.view_bytes, options.view_idle),
         journal_failed: AtomicBool::new(false),
+        projection,
         metrics,
         options,
         clock,

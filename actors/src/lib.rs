@@ -10,6 +10,7 @@
 //!   reads are answered. `existence`: denials that do not show whether a user exists.
 //! - `runtime`: the actors and their shards, and what all threads share.
 //! - `profile`: one user's live state, without actix. It is called with an environment and returns effects.
+//! - `columns`: one row of every user, for what reads all users. `columns_to_save`: what checkpoints save of it.
 //! - `roster`, `commit`, `load_queue`, `follower`: the map of the users in memory, the queues, and the readers of the journal.
 //! - `request`, `reply`, `error`, `outlet`, `view_cache`: what is asked, and what is answered. `reading`: the kinds of
 //!   read.
@@ -36,6 +37,8 @@ mod runtime;
 
 mod profile;
 
+pub mod columns;
+mod columns_to_save;
 mod commit;
 pub mod follower;
 mod load;

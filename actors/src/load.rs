@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use domain::id::UserId;
 use domain::past::PastProfile;
-use domain::port::store::{ProfileStore, StoreError};
+use domain::port::journal::RowId;
+use domain::port::store::{LoadedUser, ProfileStore, StoreError};
 use domain::record::{Hydration, Rewind};
 use domain::state::UserState;
 
@@ -14,22 +15,25 @@ use domain::state::UserState;
 pub(crate) struct HydratedUser {
     pub(crate) user: UserId,
     /// The stored state; `None` if the user does not exist.
-    pub(crate) state: Result<Option<Arc<UserState>>, StoreError>,
+    pub(crate) state: Result<Option<LoadedState>, StoreError>,
 }
+
+/// A stored state, and the row of its user.
+pub(crate) type LoadedState = (RowId, Arc<UserState>);
 
 /// Loads a user's state; `None` if the user does not exist.
 pub(crate) fn load(
     store: &dyn ProfileStore,
     user: &UserId,
     hydration: &mut Hydration,
-) -> Result<Option<Arc<UserState>>, StoreError> {
+) -> Result<Option<LoadedState>, StoreError> {
     guarded(|| {
-        let Some(sequence) = store.load(user, hydration)? else { return Ok(None) };
+        let Some(LoadedUser { row, sequence }) = store.load(user, hydration)? else { return Ok(None) };
         match hydration.take_state() {
             Some(state) if state.sequence != sequence => {
                 Err(damaged(format!("the frames lead to sequence {} and not to {sequence}", state.sequence)))
             }
-            state => Ok(state.map(Arc::new)),
+            state => Ok(state.map(|state| (row, Arc::new(state)))),
         }
     })
 }

@@ -23,6 +23,7 @@ domain::metric_table! {
     PATCH_BYTES = Histogram "profile_patch_bytes" [] Bytes: "Size of a patch to live subscribers.";
     FRESHNESS = Histogram "profile_freshness_seconds" [] Seconds: "Time from the `time` of an event to its being visible to readers.";
     COMPLETENESS_PCT = Histogram "profile_completeness_pct" [] Percent: "Completeness of a profile at each of its revisions.";
+    COLUMNS_READY = Gauge "profile_columns_ready" [] Count: "1 if the columns of all users are in memory, 0 while they are filled after a start.";
     FOLLOWERS = Gauge "profile_event_followers" [] Count: "Streams of the events of all users that are open now.";
     EVENTS_PUBLISHED = Counter "profile_events_published_total" [] Count: "Events handed to streams of the events of all users.";
     EVENTS_SKIPPED = Counter "profile_events_skipped_total" ["why"] Count: "Journal frames that event streams had to skip, by reason.";
@@ -58,6 +59,7 @@ pub(crate) struct Metrics {
     pub(crate) patch_bytes: Histogram,
     pub(crate) freshness: Histogram,
     pub(crate) completeness_pct: Histogram,
+    pub(crate) columns_ready: Gauge,
     pub(crate) followers: Gauge,
     pub(crate) events_published: Counter,
     pub(crate) events_skipped_unreadable: Counter,
@@ -101,6 +103,7 @@ impl Metrics {
             patch_bytes: metrics::histogram!(PATCH_BYTES.name),
             freshness: metrics::histogram!(FRESHNESS.name),
             completeness_pct: metrics::histogram!(COMPLETENESS_PCT.name),
+            columns_ready: metrics::gauge!(COLUMNS_READY.name),
             followers: metrics::gauge!(FOLLOWERS.name),
             events_published: metrics::counter!(EVENTS_PUBLISHED.name),
             events_skipped_unreadable: skipped("unreadable"),

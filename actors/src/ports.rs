@@ -7,6 +7,7 @@ use domain::access::Policy;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::Journal;
 use domain::port::log::EventLog;
+use domain::port::projection::ProjectionStore;
 use domain::port::store::ProfileStore;
 use domain::rules::Rules;
 
@@ -16,6 +17,8 @@ pub struct Ports {
     pub journal: Box<dyn Journal>,
     /// The store that users are loaded from.
     pub store: Arc<dyn ProfileStore>,
+    /// The store that the columns of all users are filled from.
+    pub projections: Arc<dyn ProjectionStore>,
     /// The journal as followers read it.
     pub log: Arc<dyn EventLog>,
     /// The clock, for the times of revisions and for the calendar day.

@@ -9,9 +9,12 @@ use domain::event::{FeedEvent, RegisterWrite};
 use domain::id::UserId;
 use domain::past::PastProfile;
 use domain::port::memory::CommittedStates;
+use domain::port::projection::ProjectionSource;
 use tokio::sync::oneshot;
 
 use crate::assemble::assemble;
+use crate::columns::ColumnStore;
+use crate::columns_to_save::ColumnsToSave;
 use crate::error::{Busy, ReadError, WriteError};
 use crate::follower::{Follow, FollowError, Follower};
 use crate::load_queue::GetPast;
@@ -240,6 +243,16 @@ impl Profiles {
     /// Returns the committed states of the warm users, for checkpoints.
     pub fn committed_states(&self) -> Arc<dyn CommittedStates> {
         Arc::new(WarmStates(Arc::clone(&self.runtime)))
+    }
+
+    /// Returns the columns of all users.
+    pub fn columns(&self) -> Arc<ColumnStore> {
+        Arc::clone(&self.runtime.columns)
+    }
+
+    /// Returns the columns as checkpoints save them.
+    pub fn columns_to_save(&self) -> Arc<dyn ProjectionSource> {
+        Arc::new(ColumnsToSave(Arc::clone(&self.runtime)))
     }
 
     /// Returns whether writes may succeed.

@@ -26,6 +26,7 @@ struct Threads {
     arbiters: Vec<Arbiter>,
     commit: Option<JoinHandle<()>>,
     hydration: Vec<JoinHandle<()>>,
+    columns: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -34,7 +35,7 @@ impl Running {
     /// # Errors
     /// A thread could not be started.
     pub(crate) fn start(parts: Parts) -> std::io::Result<Self> {
-        let Parts { runtime, committer, loaders, events } = parts;
+        let Parts { runtime, committer, loaders, filler, events } = parts;
         let (mut threads, mut shards) = (Threads::default(), Vec::new());
         for (index, events) in events.into_iter().enumerate() {
             let arbiter = Arbiter::try_new()?;
@@ -47,6 +48,7 @@ impl Running {
         for loader in loaders {
             threads.hydration.push(spawn("hydrate", || loader.run())?);
         }
+        threads.columns = Some(spawn("columns", move || filler.run(&runtime.columns, &runtime.closing))?);
         Ok(Self { threads: Mutex::new(threads), shards })
     }
 
@@ -70,9 +72,11 @@ impl Running {
         for arbiter in &threads.arbiters {
             arbiter.stop();
         }
-        let runtime = Arc::clone(runtime);
-        let ended = tokio::task::spawn_blocking(move || threads.join(&runtime)).await;
-        drained && ended.unwrap_or(false)
+        let joined = Arc::clone(runtime);
+        let ended = tokio::task::spawn_blocking(move || threads.join(&joined)).await;
+        let is_drained = drained && ended.unwrap_or(false);
+        let _ = runtime.is_drained.set(is_drained);
+        is_drained
     }
 }
 
@@ -84,7 +88,8 @@ impl Threads {
         runtime.loads.close();
         let hydration = self.hydration.into_iter().map(|thread| thread.join().is_ok());
         let arbiters = self.arbiters.into_iter().map(|arbiter| arbiter.join().is_ok());
-        let ended = hydration.chain(arbiters).fold(committed, |ended, one| ended && one);
+        let columns = self.columns.into_iter().map(|thread| thread.join().is_ok());
+        let ended = hydration.chain(arbiters).chain(columns).fold(committed, |ended, one| ended && one);
         // Last: the requests that still wait for a user never get an actor.
         runtime.roster.refuse_waiting();
         ended

@@ -9,6 +9,7 @@ use domain::day::Day;
 use domain::port::clock::{Clock, Entropy};
 use domain::rules::Rules;
 
+use crate::columns::ProjectionHook;
 use crate::commit::{CommitQueue, Permit, Permits};
 use crate::error::Busy;
 use crate::metric::Metrics;
@@ -33,6 +34,8 @@ pub(crate) struct Services {
     pub(crate) cache: ViewCache,
     /// Set once the fate of a group is unknown. Nothing is committed after it.
     pub(crate) journal_failed: AtomicBool,
+    /// Follows the committed states of all users.
+    pub(crate) projection: ProjectionHook,
     pub(crate) metrics: Metrics,
 }
 

@@ -38,6 +38,8 @@ pub mod schema;
 mod source_trace;
 pub mod state;
 
+pub mod columns;
+
 pub mod access;
 pub mod export;
 pub mod limits;

@@ -13,6 +13,7 @@
 //! | side record | what is stored beside a user's state and read only when needed, such as a block of history |
 //! | seal | encrypt and authenticate, under a data key of the keyring |
 //! | slot | where the keyring holds one data key; its generation counts erasures |
+//! | projection | what is kept of every user beside the profiles, such as the columns; a checkpoint saves it as one file |
 //! | reserve | disk space and descriptors that are kept for reopening sled |
 //!
 //! The bodies of records are opaque here: the domain says what they hold and how they fold into a state.
@@ -41,6 +42,7 @@ mod journal_log;
 mod keyring;
 mod load;
 mod permissions;
+mod projection;
 mod registry;
 mod reserve;
 mod retention_clock;

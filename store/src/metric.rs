@@ -6,7 +6,7 @@ use metrics::{Counter, Gauge, Histogram};
 domain::metric_table! {
     COMMIT_GROUP_SIZE = Histogram "profile_commit_group_size" [] Count: "Records in a group that one sync made durable.";
     COMMIT_DURATION = Histogram "profile_commit_duration_seconds" [] Seconds: "Time from the first byte of a group to the end of its sync.";
-    STORE_BYTES = Gauge "profile_store_bytes" ["tree"] Bytes: "Bytes on disk: of the journal, the keyring, sled, and of the dead letters, which are a part of sled.";
+    STORE_BYTES = Gauge "profile_store_bytes" ["tree"] Bytes: "Bytes on disk: of the journal, the keyring, the saved columns, sled, and of the dead letters, which are a part of sled.";
     DEAD_LETTERS_DROPPED = Counter "profile_dead_letters_dropped_total" ["reason"] Count: "Dead letters that were not kept: source-limit, total-limit, queue-limit, closing or failed.";
     CLOCK_AHEAD = Gauge "profile_store_clock_ahead_seconds" [] Seconds: "How far the wall clock is ahead of the time that retention goes by: above 0 while a forward jump waits for `store.confirm_clock_s`.";
     AUDIT_ENTRIES = Counter "profile_audit_entries_total" ["category"] Count: "Entries that were written to the audit log: compliance, security or operations.";
@@ -48,6 +48,7 @@ pub(crate) struct Metrics {
     pub(crate) commit_duration: Histogram,
     pub(crate) journal_bytes: Gauge,
     pub(crate) keyring_bytes: Gauge,
+    pub(crate) columns_bytes: Gauge,
     pub(crate) sled_bytes: Gauge,
     pub(crate) dead_letter_bytes: Gauge,
     pub(crate) clock_ahead: Gauge,
@@ -62,6 +63,7 @@ impl Metrics {
             commit_duration: metrics::histogram!(COMMIT_DURATION.name),
             journal_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "journal"),
             keyring_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "keyring"),
+            columns_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "columns"),
             sled_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "sled"),
             dead_letter_bytes: metrics::gauge!(STORE_BYTES.name, "tree" => "dead_letters"),
             clock_ahead: metrics::gauge!(CLOCK_AHEAD.name),

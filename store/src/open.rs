@@ -12,6 +12,7 @@ use domain::port::clock::Entropy;
 use domain::port::journal::Journal;
 use domain::port::log::EventLog;
 use domain::port::memory::CommittedStates;
+use domain::port::projection::{ProjectionSource, ProjectionStore};
 use domain::port::registry::Registry;
 use domain::port::store::{Fold, ProfileStore, StoreError};
 use domain::port::table::TableFiles;
@@ -30,6 +31,7 @@ use crate::load::ProfileReader;
 use crate::metric::Metrics;
 use crate::options::{MasterKey, StoreOptions};
 use crate::permissions;
+use crate::projection::{self, ProjectionFile};
 use crate::registry::DurableRegistry;
 use crate::retention_clock::RetentionClock;
 use crate::sled_store::{Meta, SledStore};
@@ -50,6 +52,8 @@ pub struct Store {
     pub reader: Arc<dyn ProfileStore>,
     /// Reads the journal in its order, for followers.
     pub log: Arc<dyn EventLog>,
+    /// Reads what projections are filled from.
+    pub projections: Arc<dyn ProjectionStore>,
     /// Keeps rejected events.
     pub dead_letters: Arc<DeadLetterStore>,
     /// Keeps what belongs to no profile, such as revocations and sessions.
@@ -80,6 +84,20 @@ impl Closer {
     /// started: the store is opened before it.
     pub fn use_committed_states(&self, states: Arc<dyn CommittedStates>) {
         self.checkpoints.use_committed_states(states);
+    }
+
+    /// Lets checkpoints save a projection, so that the next start need not fill it from the states of all users. Called once.
+    pub fn save_projection(&self, source: Arc<dyn ProjectionSource>) {
+        self.checkpoints.save_projection(source);
+    }
+
+    /// Seals the saved projection under a new key and destroys the old one, as an erasure demands: once the projection in
+    /// memory has forgotten the user, no stored byte of it opens any more. The projection is saved anew if it is complete.
+    ///
+    /// # Errors
+    /// It is not known whether the old key was destroyed. It is destroyed at the next start.
+    pub fn reseal_projection(&self) -> Result<(), StoreError> {
+        self.checkpoints.reseal_projection()
     }
 
     /// Makes a checkpoint now, while the server runs, and waits for it.
@@ -157,7 +175,8 @@ pub fn open(
     };
     let engine = Arc::new(Engine::new(parts, open_segment.end));
     engine.measure();
-    let checkpointer = Checkpointer::new(engine.clone(), fold, &options, meta.checkpoint);
+    let projection = Arc::new(open_projection(&engine, &options, meta.checkpoint)?);
+    let checkpointer = Checkpointer::new(engine.clone(), fold, projection.clone(), &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
     let upkeep = Upkeep::start(engine.clone(), registry.clone(), options.segment_bytes).map_err(no_thread)?;
     let checkpoints = CheckpointThread::start(engine.clone(), checkpointer).map_err(no_thread)?;
@@ -167,6 +186,7 @@ pub fn open(
         journal: Box::new(Appender::new(engine.clone(), options.segment_bytes, open_segment)),
         reader: Arc::new(ProfileReader(engine.clone())),
         log: Arc::new(JournalLog(engine.clone())),
+        projections: projection,
         dead_letters: letters.clone(),
         registry,
         tables: Arc::new(tables),
@@ -188,6 +208,21 @@ fn open_registry(
     let StoreOptions { disk, data_dir, registry_kind_bytes, .. } = options;
     let (disk, keys, entropy) = (Arc::clone(disk), keys.clone(), Arc::clone(entropy));
     DurableRegistry::open(disk, data_dir, !journal.exists(), keys, entropy, *registry_kind_bytes)
+}
+
+/// Finishes what a crash may have interrupted of the projection's file.
+fn open_projection(
+    engine: &Arc<Engine>,
+    options: &StoreOptions,
+    checkpoint: Position,
+) -> Result<ProjectionFile, OpenError> {
+    let path = options.data_dir.join(projection::FILE_NAME);
+    if path.exists() {
+        permissions::restrict(&path)?;
+    }
+    let file = ProjectionFile::new(Arc::clone(engine), Arc::clone(&options.disk), path.clone(), checkpoint);
+    let file = file.and_then(|file| file.finish_replacement().map(|()| file));
+    file.map_err(|source| OpenError::Disk { doing: "open the columns in", path, source })
 }
 
 /// Opens or creates the journal, and recovers the frames that no checkpoint has into an index.

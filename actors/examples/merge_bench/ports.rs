@@ -1,5 +1,6 @@
 //! Ports that do almost nothing, so that only the live state is measured.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actors::Ports;
@@ -10,9 +11,10 @@ use domain::event::FeedEvent;
 use domain::id::UserId;
 use domain::pipeline::validate::validate;
 use domain::port::clock::{Clock, Entropy};
-use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
+use domain::port::journal::{AppendResult, Journal, JournalError, Record, RowId};
 use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
-use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
+use domain::port::projection::NothingStored;
+use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 use domain::rules::Rules;
 use domain::source::Source;
 use jiff::tz::TimeZone;
@@ -35,19 +37,26 @@ impl Entropy for FixedPorts {
     }
 }
 
-/// Accepts every record and keeps none.
-impl Journal for FixedPorts {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
-        Ok(group.iter().map(|_| Ok(())).collect())
+/// Accepts every record and keeps none but the rows of the users.
+#[derive(Default)]
+struct FixedJournal(HashMap<UserId, RowId>);
+
+impl Journal for FixedJournal {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<AppendResult>, JournalError> {
+        let row = |record: &Record| {
+            let next = RowId(self.0.len() as u32);
+            Ok(*self.0.entry(record.user).or_insert(next))
+        };
+        Ok(group.iter().map(row).collect())
     }
 }
 
 impl ProfileStore for FixedPorts {
-    fn load(&self, _: &UserId, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+    fn load(&self, _: &UserId, _: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
         Ok(None)
     }
 
-    fn load_history(&self, _: &UserId, _: u64, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+    fn load_history(&self, _: &UserId, _: u64, _: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
         Ok(None)
     }
 }
@@ -89,8 +98,9 @@ pub(crate) fn ports() -> Ports {
     let access = AccessRules { self_citizen: all, ..AccessRules::default() };
     let policy = Policy::compile(&access).unwrap_or_else(|error| panic!("{error}"));
     Ports {
-        journal: Box::new(FixedPorts),
+        journal: Box::new(FixedJournal::default()),
         store: Arc::new(FixedPorts),
+        projections: Arc::new(NothingStored),
         log: Arc::new(FixedPorts),
         clock: Arc::new(FixedPorts),
         entropy: Arc::new(FixedPorts),

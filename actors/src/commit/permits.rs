@@ -128,7 +128,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use domain::id::UserId;
-    use domain::port::store::{LoadVisitor, StoreError};
+    use domain::port::store::{LoadVisitor, LoadedUser, StoreError};
 
     use super::*;
 
@@ -137,11 +137,11 @@ mod tests {
     struct LaggingStore(AtomicU64);
 
     impl ProfileStore for LaggingStore {
-        fn load(&self, _: &UserId, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+        fn load(&self, _: &UserId, _: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
             Ok(None)
         }
 
-        fn load_history(&self, _: &UserId, _: u64, _: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+        fn load_history(&self, _: &UserId, _: u64, _: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
             Ok(None)
         }
 

@@ -30,8 +30,13 @@ impl Horizon {
         Self { log, reached: watch::Sender::new(LogPosition::default()) }
     }
 
-    pub(super) fn watch(&self) -> watch::Receiver<LogPosition> {
+    pub(crate) fn watch(&self) -> watch::Receiver<LogPosition> {
         self.reached.subscribe()
+    }
+
+    /// Returns the end of the journal.
+    pub(crate) fn end(&self) -> LogPosition {
+        self.log.end()
     }
 
     /// Returns whether somebody watches, so that a commit needs a mark.

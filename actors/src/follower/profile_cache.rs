@@ -61,7 +61,7 @@ impl ProfileCache {
             return Ok(LaterConsents { consents: after(&cached.later, revision), newest: cached.newest });
         }
         let mut rewind = Rewind::with_later_consents(revision);
-        let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(unknown_user)?;
+        let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(unknown_user)?.sequence;
         Ok(LaterConsents { consents: rewind.finish().later, newest })
     }
 
@@ -73,7 +73,7 @@ impl ProfileCache {
 
     fn load(&self, user: &UserId, revision: u64) -> Result<Option<Arc<CachedProfile>>, StoreError> {
         let mut rewind = Rewind::with_later_consents(revision);
-        let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(unknown_user)?;
+        let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(unknown_user)?.sequence;
         let rewound = rewind.finish();
         let past = rewound.past();
         Ok(past.map(|past| Arc::new(CachedProfile { past, later: rewound.later, newest })))

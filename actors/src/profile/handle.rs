@@ -18,6 +18,7 @@ impl ProfileState {
             Request::GetHead(request) => self.get_head(environment, request),
             Request::Subscribe(request) => self.subscribe(environment, request),
             Request::PruneOutlets => self.prune_outlets(),
+            Request::Reload => {}
             Request::WakeUp(flight) => drop(flight),
             Request::Observe(answer) => drop(answer.send(self.observe())),
             #[cfg(test)]

@@ -46,13 +46,16 @@ impl ProfileState {
         self.pending.front().is_some_and(|pending| pending.state.sequence == ticket.sequence)
     }
 
-    /// Makes the oldest pending state the head. The order matters: head, head cell, publication, permit, answers. A
+    /// Makes the oldest pending state the head. The order matters: head, head cell, columns, publication, permit, answers. A
     /// caller that has its answer reads what was answered, and no frame is ahead of a read.
     fn advance(&mut self, environment: &Environment<'_>, ticket: Committed<Ticket>) {
         let started = std::time::Instant::now();
         let Some(pending) = self.pending.pop_front() else { return };
         self.set_head(Arc::clone(&pending.state));
         self.cell.advance(&pending.state);
+        if let Some(delta) = &ticket.get().delta {
+            environment.services.projection.committed(ticket.row(), &pending.state, delta);
+        }
         self.publish(environment, &pending.state, &ticket);
         let services = environment.services;
         if let Some(observed_at) = ticket.get().observed_at {

@@ -33,6 +33,8 @@ pub(crate) enum Request {
     Subscribe(Subscribe),
     /// Removes closed outlets.
     PruneOutlets,
+    /// Has the user loaded again, because commits of its last actor may not have reached the columns.
+    Reload,
     /// Has the user loaded, if it exists. The look-up ends when the request is dropped.
     WakeUp(Flight),
     Observe(oneshot::Sender<UserCounters>),
@@ -64,9 +66,12 @@ impl Request {
         match self {
             Self::ApplyFeedEvent(_) => Priority::Feed,
             Self::WriteConsent(_) => Priority::OwnWrite,
-            Self::GetHead(_) | Self::Subscribe(_) | Self::PruneOutlets | Self::WakeUp(_) | Self::Observe(_) => {
-                Priority::Read
-            }
+            Self::GetHead(_)
+            | Self::Subscribe(_)
+            | Self::PruneOutlets
+            | Self::Reload
+            | Self::WakeUp(_)
+            | Self::Observe(_) => Priority::Read,
             #[cfg(test)]
             Self::Panic => Priority::Read,
         }
@@ -83,6 +88,7 @@ impl Request {
             Self::ApplyFeedEvent(_)
             | Self::WriteConsent(_)
             | Self::PruneOutlets
+            | Self::Reload
             | Self::WakeUp(_)
             | Self::Observe(_) => {}
             Self::GetHead(GetHead { answer }) => drop(answer.send(Err(error))),

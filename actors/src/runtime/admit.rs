@@ -14,7 +14,7 @@ use super::shard::Shard;
 use crate::compact::{self, Compact};
 use crate::error::ReadError;
 use crate::head::HeadCell;
-use crate::load::HydratedUser;
+use crate::load::{HydratedUser, LoadedState};
 use crate::profile::ProfileState;
 use crate::request::WaitingRequests;
 use crate::roster::{LiveActor, WarmStart};
@@ -25,8 +25,12 @@ impl Shard {
         let HydratedUser { user, state } = hydrated;
         let roster = &self.runtime.roster;
         let state = match state {
-            Ok(state) => state,
-            Err(StoreError::Unavailable { .. } | StoreError::Damaged { .. }) => {
+            Ok(state) => self.after_load(&user, state),
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::Damaged { .. })) => {
+                if matches!(error, StoreError::Damaged { .. }) {
+                    // Loading it again would not help.
+                    self.runtime.missed.remove(&user);
+                }
                 return roster.admit(user, |waiting| refuse(*waiting, ReadError::Unavailable));
             }
         };
@@ -39,6 +43,17 @@ impl Shard {
             let cell = services.cache.adopt(&user, state.as_deref());
             Some(self.make_live(user, cell, state, waiting))
         });
+    }
+
+    /// Passes the state of a user to the columns if commits of the last actor may not have reached them. No commit of the next
+    /// actor has been made yet.
+    fn after_load(&self, user: &UserId, state: Option<LoadedState>) -> Option<Arc<UserState>> {
+        let is_missed = self.runtime.missed.remove(user);
+        let (row, state) = state?;
+        if is_missed {
+            self.runtime.services.projection.loaded(row, &state);
+        }
+        Some(state)
     }
 
     /// Makes the actor of a warm user. If its bytes do not unpack, nothing is lost: the user is loaded from the store, with

@@ -12,8 +12,8 @@ mod shard;
 mod sweep;
 mod turns;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 
 use domain::id::UserId;
 use tokio::sync::mpsc::UnboundedSender;
@@ -23,6 +23,7 @@ pub(crate) use roster_actor::{Observe, RosterActor};
 #[cfg(test)]
 pub(crate) use shard::{Shard, UnpackFault};
 
+use crate::columns::{ColumnStore, MissedCommits};
 use crate::flights::Flights;
 use crate::follower::Followers;
 use crate::load_queue::LoadQueue;
@@ -45,11 +46,15 @@ pub(crate) struct Runtime {
     pub(crate) waiting_bytes: Arc<Pool>,
     pub(crate) shard_key: ShardKey,
     pub(crate) followers: Arc<Followers>,
+    pub(crate) columns: Arc<ColumnStore>,
+    pub(crate) missed: MissedCommits,
     // Unbounded, but every event was paid for: an outcome with a permit, a hydrated or warm user with a place in the roster.
     pub(crate) shards: Vec<UnboundedSender<ShardEvent>>,
     pub(crate) live_actors: AtomicUsize,
     /// Set when the system stops. No write is accepted after it.
     pub(crate) closing: AtomicBool,
+    /// Set when all threads have ended: whether every commit was dealt with.
+    pub(crate) is_drained: OnceLock<bool>,
 }
 
 impl Runtime {
@@ -70,5 +75,12 @@ impl Runtime {
             let _ = self.shards[usize::from(shard)].send(ShardEvent::WarmUserNeeded(start));
         }
         Ok(())
+    }
+
+    /// Has users loaded whose commits may not have reached the columns. A user for whom there is no room now is tried again.
+    pub(crate) fn load_missed(&self, users: Vec<UserId>) {
+        for user in users {
+            let _ = self.dispatch(user, Request::Reload);
+        }
     }
 }

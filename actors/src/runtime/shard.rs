@@ -91,7 +91,7 @@ impl Shard {
             Ok(result) => Some(result),
             Err(_) => {
                 tracing::error!("a profile actor's state panicked: it ends");
-                self.detach(&mut state.borrow_mut());
+                self.give_up(&mut state.borrow_mut());
                 None
             }
         }
@@ -193,6 +193,24 @@ impl Shard {
     /// Cuts an actor off from the roster, its views and its subscribers. Pending commits finish or fail by themselves;
     /// callers that wait for them are answered busy. The actix actor ends with its last address.
     pub(super) fn detach(&self, state: &mut ProfileState) {
+        if state.is_pending() {
+            self.give_up(state);
+        } else {
+            self.cut_off(state);
+        }
+    }
+
+    /// Detaches an actor that may not have dealt with all commits of its user. The user is loaded again, for the columns.
+    pub(super) fn give_up(&self, state: &mut ProfileState) {
+        if !state.is_detached() {
+            // Before the next actor can begin.
+            self.runtime.missed.add(*state.user());
+            self.cut_off(state);
+            self.runtime.load_missed(vec![*state.user()]);
+        }
+    }
+
+    fn cut_off(&self, state: &mut ProfileState) {
         if !state.is_detached() {
             state.cell().retire();
             self.runtime.roster.remove(state.user(), state.cell());
@@ -216,7 +234,7 @@ impl Shard {
     /// Sends a request of a detached actor to the user's next actor, which may be live by now.
     fn redirect(&self, user: UserId, request: Request) {
         // The next actor has outlets of its own.
-        if matches!(request, Request::PruneOutlets) {
+        if matches!(request, Request::PruneOutlets | Request::Reload) {
             return;
         }
         if let Err(request) = self.runtime.dispatch(user, request) {

@@ -14,6 +14,8 @@ use crate::turn::Turn;
 
 /// Maximum number of events that are taken from the channel at once.
 const MAX_BURST: usize = 16;
+/// Maximum number of users that a tick has loaded because commits of theirs may not have reached the columns.
+const MAX_RELOADS: usize = 64;
 /// Number of actors that one piece of a sweep looks at.
 const SWEEP_PIECE: usize = 16;
 
@@ -66,7 +68,7 @@ impl Shard {
                     let settle = || {
                         let _: Option<()> = self.with(outcome.ticket().slot, |state, environment| {
                             if state.settle(environment, outcome) == AfterSettle::Detach {
-                                self.detach(state);
+                                self.give_up(state);
                             }
                         });
                     };
@@ -105,6 +107,7 @@ impl Shard {
             let warm = self.runtime.roster.warm_counters();
             services.metrics.warm_users.set(warm.users as f64);
             services.metrics.warm_bytes.set(warm.bytes as f64);
+            self.runtime.load_missed(self.runtime.missed.some(MAX_RELOADS));
         }
         Upkeep {
             deferred: self.take_deferred().into_iter(),

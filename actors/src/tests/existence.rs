@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::access::Viewer;
 use domain::id::UserId;
-use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
+use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 use parking_lot::Mutex;
 
 use super::fixture::{Fixture, NOON, SERVICE, THIRD_PARTY, citizen, consent, income, user};
@@ -42,7 +42,7 @@ impl CountingStore {
 }
 
 impl ProfileStore for CountingStore {
-    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
         self.look_ups.fetch_add(1, Ordering::Relaxed);
         if self.is_down.load(Ordering::Relaxed) || self.unavailable.lock().contains(user) {
             return Err(StoreError::Unavailable { doing: "reading", source: "the test says so".into() });
@@ -58,7 +58,7 @@ impl ProfileStore for CountingStore {
         user: &UserId,
         since: u64,
         visitor: &mut dyn LoadVisitor,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Option<LoadedUser>, StoreError> {
         self.inner.load_history(user, since, visitor)
     }
 }

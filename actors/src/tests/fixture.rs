@@ -101,6 +101,7 @@ impl Fixture {
         Ports {
             journal: Box::new(self.store.clone()),
             store: Arc::new(self.store.clone()),
+            projections: Arc::new(self.store.clone()),
             log: Arc::new(self.store.clone()),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),

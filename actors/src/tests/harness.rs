@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::fixture::{Fixture, user};
 use super::ram_store::Fate;
 use crate::assemble::{Parts, assemble};
+use crate::columns::Filler;
 use crate::committer::Committer;
 use crate::loader::Loader;
 use crate::runtime::{RosterActor, Runtime, Shard};
@@ -38,6 +39,7 @@ pub(super) struct Harness {
     pub(super) shard: Rc<Shard>,
     pub(super) committer: Committer,
     pub(super) loader: Arc<Mutex<Loader>>,
+    filler: Option<Filler>,
     pub(super) results: mpsc::UnboundedReceiver<EventResult>,
     sender: mpsc::UnboundedSender<EventResult>,
     submitted: u64,
@@ -51,7 +53,15 @@ impl Harness {
     }
 
     pub(super) fn start_with(fixture: Fixture, ports: Ports, options: Options) -> Self {
-        let Parts { runtime, committer, mut loaders, mut events } = assemble(options, ports);
+        let mut harness = Self::start_unfilled(fixture, ports, options);
+        harness.fill();
+        harness
+    }
+
+    /// Starts without filling the columns.
+    pub(super) fn start_unfilled(fixture: Fixture, ports: Ports, options: Options) -> Self {
+        let Parts { runtime, committer, mut loaders, filler, mut events } = assemble(options, ports);
+
         let roster = RosterActor::new(Arc::clone(&runtime), 0, events.pop().expect("one shard"));
         let shard = roster.shard();
         let (sender, results) = mpsc::unbounded_channel();
@@ -62,6 +72,7 @@ impl Harness {
             shard,
             committer,
             loader: Arc::new(Mutex::new(loaders.pop().expect("one thread"))),
+            filler: Some(filler),
             results,
             sender,
             submitted: 0,
@@ -81,6 +92,13 @@ impl Harness {
     /// Runs the next batch of the hydration thread.
     pub(super) fn load(&self) {
         self.loader.lock().step(false);
+    }
+
+    /// Fills the columns, if they are not filled yet.
+    pub(super) fn fill(&mut self) {
+        if let Some(filler) = self.filler.take() {
+            filler.run(&self.runtime.columns, &self.runtime.closing);
+        }
     }
 
     /// Runs the hydration thread during the sync of the next group.

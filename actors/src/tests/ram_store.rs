@@ -5,9 +5,10 @@ use std::io;
 use std::sync::Arc;
 
 use domain::id::UserId;
-use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
+use domain::port::journal::{AppendResult, Journal, JournalError, OutOfSequence, Record, RowId};
 use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
-use domain::port::store::{Fold, LoadVisitor, ProfileStore, SideKind, StoreError};
+use domain::port::projection::{ProjectionStore, SavedProjection, StoredState, UserScan};
+use domain::port::store::{Fold, LoadVisitor, LoadedUser, ProfileStore, SideKind, StoreError};
 use domain::record;
 use domain::state::UserState;
 use parking_lot::Mutex;
@@ -41,6 +42,20 @@ struct Log {
     refused: usize,
     while_syncing: SyncHook,
     unfolded: u64,
+    /// The rows of the users, in the order of their first frames.
+    rows: BTreeMap<UserId, RowId>,
+}
+
+impl Log {
+    /// Returns the row of a user, which gets one if it has none.
+    fn row(&mut self, user: &UserId) -> RowId {
+        let next = RowId(self.rows.len() as u32);
+        *self.rows.entry(*user).or_insert(next)
+    }
+
+    fn known_row(&self, user: &UserId) -> RowId {
+        self.rows[user]
+    }
 }
 
 /// Work that runs during the next sync.
@@ -66,6 +81,11 @@ impl RamStore {
     /// Sets how many bytes the checkpoint is behind.
     pub(super) fn set_unfolded(&self, bytes: u64) {
         self.0.lock().unfolded = bytes;
+    }
+
+    /// Returns the row of a user; `None` if the user has no frame.
+    pub(super) fn row(&self, user: &UserId) -> Option<RowId> {
+        self.0.lock().rows.get(user).copied()
     }
 
     /// Returns the number of a user's frames.
@@ -111,13 +131,14 @@ impl RamStore {
                 let place = (record.user, record.sequence);
                 frames.push(record);
                 log.order.push(place);
+                log.row(&place.0);
             }
         }
     }
 }
 
 impl Journal for RamStore {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<AppendResult>, JournalError> {
         let hook = self.0.lock().while_syncing.0.take();
         hook.into_iter().for_each(|hook| hook());
         let mut log = self.0.lock();
@@ -141,7 +162,7 @@ impl Journal for RamStore {
             if record.sequence == expected {
                 frames.push(record.clone());
                 log.order.push((record.user, record.sequence));
-                return Ok(());
+                return Ok(log.row(&record.user));
             }
             log.refused += 1;
             Err(OutOfSequence { expected })
@@ -152,11 +173,11 @@ impl Journal for RamStore {
 
 impl ProfileStore for RamStore {
     /// Returns half of the frames as a checkpoint.
-    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
         self.load_history(user, 0, visitor)
     }
 
-    fn load_history(&self, user: &UserId, _: u64, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+    fn load_history(&self, user: &UserId, _: u64, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
         let log = self.0.lock();
         let Some(frames) = log.frames.get(user).filter(|frames| !frames.is_empty()) else { return Ok(None) };
         let (old, new) = frames.split_at(frames.len() / 2);
@@ -168,11 +189,48 @@ impl ProfileStore for RamStore {
             blocks.clone().try_for_each(|block| visitor.block(&block.body))?;
         }
         new.iter().try_for_each(|record| visitor.frame(record))?;
-        Ok(Some(frames.len() as u64))
+        Ok(Some(LoadedUser { row: log.known_row(user), sequence: frames.len() as u64 }))
     }
 
     fn unfolded_bytes(&self) -> u64 {
         self.0.lock().unfolded
+    }
+}
+
+/// Nothing is saved. A scan has a part for each user.
+impl ProjectionStore for RamStore {
+    fn saved(&self, _: u32) -> Option<Box<dyn SavedProjection>> {
+        None
+    }
+
+    fn scan(&self, _: Option<LogPosition>) -> Result<Box<dyn UserScan>, StoreError> {
+        let users: Vec<_> = self.0.lock().rows.keys().copied().collect();
+        Ok(Box::new(RamScan { store: self.clone(), users }))
+    }
+}
+
+struct RamScan {
+    store: RamStore,
+    users: Vec<UserId>,
+}
+
+impl UserScan for RamScan {
+    fn parts(&self) -> usize {
+        self.users.len()
+    }
+
+    fn rows(&self) -> &[RowId] {
+        &[]
+    }
+
+    fn visit(&self, part: usize, visit: &mut dyn FnMut(Result<StoredState, StoreError>)) -> Result<(), StoreError> {
+        let (log, user) = (self.store.0.lock(), &self.users[part]);
+        let (old, new) = log.frames[user].split_at(log.frames[user].len() / 2);
+        let packed = if old.is_empty() { None } else { Some(record::Replay.replay(None, old)?) };
+        let stored = StoredState { row: log.known_row(user), packed, frames: new.to_vec() };
+        drop(log);
+        visit(Ok(stored));
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
+use domain::port::journal::{AppendResult, Journal, JournalError, Record};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -21,7 +21,7 @@ struct BlockedJournal {
 }
 
 impl Journal for BlockedJournal {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<AppendResult>, JournalError> {
         if let Some(blocked) = self.blocked.take() {
             blocked.send(()).expect("the test waits");
             self.go_on.recv().expect("the test goes on")();

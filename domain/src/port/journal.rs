@@ -36,11 +36,17 @@ impl std::fmt::Debug for Record {
     }
 }
 
+/// The number under which projections keep a user. Numbers are dense and never reused, and a user keeps the number for life.
+///
+/// It is known where a user's records are: the journal's answer to an append has it, and so has a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowId(pub u32);
+
 /// A durable log of records.
 ///
 /// A plain synchronous trait: the commit thread blocks in it anyway.
 pub trait Journal: Send {
-    /// Appends `group`, syncs it, and returns for each record whether it was taken.
+    /// Appends `group`, syncs it, and returns for each record whether it was taken, with the row of its user.
     ///
     /// When it returns `Ok`, every record whose entry is `Ok` is durable. A record that is refused
     /// does not harm its neighbours.
@@ -48,8 +54,11 @@ pub trait Journal: Send {
     /// # Errors
     /// The whole group failed. [`JournalError::NotTaken`]: nothing of it will ever be seen again.
     /// [`JournalError::UnknownFate`]: it may or may not be there after a restart.
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError>;
+    fn append(&mut self, group: &[Record]) -> Result<Vec<AppendResult>, JournalError>;
 }
+
+/// The outcome of one record of an append.
+pub type AppendResult = Result<RowId, OutOfSequence>;
 
 /// The error for a record whose sequence does not continue its user's frames, because another incarnation of the
 /// user's actor has written in the meantime.
@@ -74,17 +83,25 @@ pub enum JournalError {
 /// Something that is durable. Only [`commit`] makes one, so an acknowledgement or a publication
 /// before the journal has confirmed it does not compile.
 #[derive(Debug)]
-pub struct Committed<T>(T);
+pub struct Committed<T> {
+    value: T,
+    row: RowId,
+}
 
 impl<T> Committed<T> {
     /// Returns what was committed.
     pub fn get(&self) -> &T {
-        &self.0
+        &self.value
     }
 
     /// Returns the committed value.
     pub fn into_inner(self) -> T {
-        self.0
+        self.value
+    }
+
+    /// Returns the row of the user whose record was committed.
+    pub fn row(&self) -> RowId {
+        self.row
     }
 }
 
@@ -110,9 +127,9 @@ pub fn commit<T>(
         Err(error) => Err((error, payloads)),
         Ok(results) => {
             assert_eq!(results.len(), payloads.len(), "the journal answers for each record");
-            let verdict = |(result, payload): (Result<(), OutOfSequence>, T)| match result {
-                Ok(()) => Ok(Committed(payload)),
-                Err(refused) => Err((refused, payload)),
+            let verdict = |(result, value): (AppendResult, T)| match result {
+                Ok(row) => Ok(Committed { value, row }),
+                Err(refused) => Err((refused, value)),
             };
             Ok(results.into_iter().zip(payloads).map(verdict).collect())
         }

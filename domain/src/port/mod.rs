@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub mod journal;
 pub mod log;
 pub mod memory;
+pub mod projection;
 pub mod registry;
 pub mod store;
 pub mod table;

@@ -1,6 +1,6 @@
 //! The durable state's port: what a user's actor is hydrated from, and how frames fold into state.
 
-use super::journal::Record;
+use super::journal::{Record, RowId};
 use crate::id::UserId;
 
 /// Receives what is stored of one user piece by piece, so that a load holds a few of the pieces at a time, however many
@@ -44,22 +44,35 @@ pub trait LoadVisitor {
     }
 }
 
+/// What a load says of the user besides what it hands to its visitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadedUser {
+    /// The row of the user.
+    pub row: RowId,
+    /// The sequence of the newest frame.
+    pub sequence: u64,
+}
+
 /// Reads users from journal and checkpoints together. Blocks: call it on the hydration threads only.
 pub trait ProfileStore: Send + Sync {
-    /// Hands the last checkpoint of one user and the frames since to `visitor`, and returns the sequence of the newest
-    /// frame; `None` for a user who was never seen.
+    /// Hands the last checkpoint of one user and the frames since to `visitor`, and returns the user's row and the sequence
+    /// of the newest frame; `None` for a user who was never seen.
     ///
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.
-    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError>;
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError>;
 
     /// Loads a user as [`Self::load`] does, with history from a base that the visitor accepts on. The revision `since` and
     /// every later one is in a base, in a block or in the frames, or made by one of their records.
     ///
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.
-    fn load_history(&self, user: &UserId, since: u64, visitor: &mut dyn LoadVisitor)
-    -> Result<Option<u64>, StoreError>;
+    fn load_history(
+        &self,
+        user: &UserId,
+        since: u64,
+        visitor: &mut dyn LoadVisitor,
+    ) -> Result<Option<LoadedUser>, StoreError>;
 
     /// Returns the number of journal bytes that are not in a checkpoint yet. 0 for a store without checkpoints.
     fn unfolded_bytes(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 
-use domain::port::journal::{OutOfSequence, Record};
+use domain::port::journal::{AppendResult, OutOfSequence, Record, RowId};
 use domain::port::store::StoreError;
 
 use crate::disk::is_full;
@@ -25,7 +25,7 @@ pub(crate) struct Group {
     frames: Vec<SealedFrame>,
     /// The newest frame of each user in the group, as an index into `frames`.
     newest: HashMap<UserHash, usize>,
-    pub(crate) results: Vec<Result<(), OutOfSequence>>,
+    pub(crate) results: Vec<AppendResult>,
     /// Slots that new users of the group took.
     taken_slots: Vec<IssuedSlot>,
     /// Slots that are left for new users.
@@ -130,7 +130,7 @@ impl Group {
 
     /// Checks and seals one record. A user that cannot be read refuses only that user's record: its actor stops, and the
     /// next one reports the cause when it hydrates.
-    fn add(&mut self, engine: &Engine, record: &Record, nonce: &[u8; NONCE_BYTES]) -> Result<(), OutOfSequence> {
+    fn add(&mut self, engine: &Engine, record: &Record, nonce: &[u8; NONCE_BYTES]) -> AppendResult {
         let user = engine.hasher.hash(&record.user);
         let (slot, key, previous) = match self.predecessor(engine, &user)? {
             Some(last) => {
@@ -148,7 +148,7 @@ impl Group {
             }
         };
         self.push(record, user, slot, &key, nonce, previous);
-        Ok(())
+        Ok(RowId(slot))
     }
 
     /// Returns the newest frame of a user, from the group, the journal or a checkpoint.

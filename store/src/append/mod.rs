@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
+use domain::port::journal::{AppendResult, Journal, JournalError, Record};
 
 use crate::disk::{WriteFailed, is_exhausted, is_full, write_all_at};
 use crate::engine::Engine;
@@ -165,7 +165,7 @@ impl Appender {
 }
 
 impl Journal for Appender {
-    fn append(&mut self, records: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
+    fn append(&mut self, records: &[Record]) -> Result<Vec<AppendResult>, JournalError> {
         if self.refusing {
             return Err(JournalError::UnknownFate(io::Error::other("the journal refuses writes until restart")));
         }

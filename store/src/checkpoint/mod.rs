@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::port::memory::CommittedStates;
+use domain::port::projection::ProjectionSource;
 use domain::port::store::{Fold, StoreError};
 use parking_lot::Mutex;
 
@@ -22,6 +23,7 @@ use crate::disk::is_full;
 use crate::engine::Engine;
 use crate::journal::{Position, SegmentRetention};
 use crate::options::StoreOptions;
+use crate::projection::{ProjectionFile, SavePace};
 use crate::retention_clock::RetentionClock;
 use crate::sled_store::Meta;
 use pace::Pace;
@@ -60,13 +62,22 @@ pub(crate) struct Checkpointer {
     retain_journal_bytes: u64,
     retain_journal: Duration,
     known_users: usize,
+    projection: Arc<ProjectionFile>,
+    /// What the file is written from, once it is known.
+    projection_source: OnceLock<Arc<dyn ProjectionSource>>,
     /// All frames before this position are in sled. Locked while a checkpoint runs, because two at once would overwrite
     /// each other's records.
     folded_to: Mutex<Position>,
 }
 
 impl Checkpointer {
-    pub(crate) fn new(engine: Arc<Engine>, fold: Arc<dyn Fold>, options: &StoreOptions, folded_to: Position) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        fold: Arc<dyn Fold>,
+        projection: Arc<ProjectionFile>,
+        options: &StoreOptions,
+        folded_to: Position,
+    ) -> Self {
         Self {
             engine,
             fold,
@@ -76,6 +87,8 @@ impl Checkpointer {
             retain_journal_bytes: options.retain_journal_bytes,
             retain_journal: options.retain_journal,
             known_users: options.known_users,
+            projection,
+            projection_source: OnceLock::new(),
             folded_to: Mutex::new(folded_to),
         }
     }
@@ -83,6 +96,31 @@ impl Checkpointer {
     /// Takes states from memory from now on. Only the first call counts.
     pub(crate) fn use_committed_states(&self, states: Arc<dyn CommittedStates>) {
         let _ = self.committed_states.set(states);
+    }
+
+    /// Saves a projection from now on. Only the first call counts.
+    pub(crate) fn save_projection(&self, source: Arc<dyn ProjectionSource>) {
+        let _ = self.projection_source.set(source);
+    }
+
+    /// Seals the saved projection under a new key and destroys the old one. What was saved before cannot be read any more
+    /// when it returns, and the projection is saved anew if it is complete.
+    pub(crate) fn reseal_projection(&self) -> Result<(), StoreError> {
+        let folded_to = self.folded_to.lock();
+        self.projection.replace_key()?;
+        self.save(*folded_to, || true);
+        Ok(())
+    }
+
+    /// Saves the projection, so that the next start can use it with the frames after `folded`. A failure costs only a slower
+    /// start.
+    fn save(&self, folded: Position, hurry: impl Fn() -> bool) {
+        let Some(source) = self.projection_source.get() else { return };
+        let is_late = || self.engine.checkpoint_trigger.is_out_of_time();
+        if let Err(error) = self.projection.save(&**source, folded, SavePace { hurry: &hurry, is_late: &is_late }) {
+            let cause: &dyn std::error::Error = &error;
+            tracing::warn!(error = cause, "the columns were not saved");
+        }
     }
 
     /// Folds every user that has new frames, and returns the position before which all frames are in sled; `None` if the
@@ -114,6 +152,7 @@ impl Checkpointer {
         if users.is_empty() && end == from {
             // There may be dead letters to flush, and segments that are too old by now.
             engine.sled.flush()?;
+            self.save(end, hurry);
             return Ok(Some(end));
         }
         self.ensure_reserve()?;
@@ -151,6 +190,8 @@ impl Checkpointer {
             }
         }
         engine.sled.flush()?;
+        // Before the checkpoint counts: then the journal knows every user whose frames the saved projection may lack.
+        self.save(end, hurry);
         engine.sled.set_meta(&self.meta(end, None))?;
         engine.index.forget_before(end, self.known_users);
         Ok(Some(end))

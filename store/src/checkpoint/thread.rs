@@ -6,6 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use domain::port::memory::CommittedStates;
+use domain::port::projection::ProjectionSource;
+use domain::port::store::StoreError;
 
 use super::{CheckpointError, Checkpointer};
 use crate::checkpoint_trigger::CheckpointTrigger;
@@ -38,6 +40,16 @@ impl CheckpointThread {
     /// Lets checkpoints take states from memory.
     pub(crate) fn use_committed_states(&self, states: Arc<dyn CommittedStates>) {
         self.checkpointer.use_committed_states(states);
+    }
+
+    /// Lets checkpoints save a projection.
+    pub(crate) fn save_projection(&self, source: Arc<dyn ProjectionSource>) {
+        self.checkpointer.save_projection(source);
+    }
+
+    /// Seals the saved projection under a new key, on the caller's thread.
+    pub(crate) fn reseal_projection(&self) -> Result<(), StoreError> {
+        self.checkpointer.reseal_projection()
     }
 
     /// Makes a checkpoint now, on the caller's thread.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -24,13 +25,15 @@ pub(crate) struct NewestFrame {
 /// from there.
 pub(crate) struct Index {
     shards: Vec<RwLock<Shard>>,
+    /// Users whose newest frame is before this position may have been forgotten.
+    forgotten_before: AtomicU64,
 }
 
 type Shard = HashMap<UserHash, NewestFrame, BuildHasherDefault<Passthrough>>;
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
+        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect(), forgotten_before: AtomicU64::new(0) }
     }
 
     pub(crate) fn get(&self, user: &UserHash) -> Option<NewestFrame> {
@@ -59,6 +62,7 @@ impl Index {
         if self.len() <= keep {
             return;
         }
+        self.forgotten_before.fetch_max(position.to_u64(), Ordering::AcqRel);
         for shard in &self.shards {
             let mut shard = shard.write();
             shard.retain(|_, newest| newest.position >= position);
@@ -67,6 +71,11 @@ impl Index {
                 shard.shrink_to_fit();
             }
         }
+    }
+
+    /// Returns the position before which the newest frame of a user may have been forgotten.
+    pub(crate) fn forgotten_before(&self) -> Position {
+        Position::from_u64(self.forgotten_before.load(Ordering::Acquire))
     }
 
     pub(crate) fn len(&self) -> usize {

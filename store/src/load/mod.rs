@@ -8,7 +8,8 @@ mod unfolded_user;
 use std::sync::Arc;
 
 use domain::id::UserId;
-use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
+use domain::port::journal::RowId;
+use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 
 pub(crate) use chain::{HELD_BYTES, Link, open_frame, open_link, segment_missing};
 pub(crate) use history::History;
@@ -26,7 +27,7 @@ const LOAD_ATTEMPTS: usize = 8;
 pub(crate) struct ProfileReader(pub(crate) Arc<Engine>);
 
 impl ProfileStore for ProfileReader {
-    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
         load(&self.0, &self.0.hasher.hash(user), None, visitor)
     }
 
@@ -35,7 +36,7 @@ impl ProfileStore for ProfileReader {
         user: &UserId,
         since: u64,
         visitor: &mut dyn LoadVisitor,
-    ) -> Result<Option<u64>, StoreError> {
+    ) -> Result<Option<LoadedUser>, StoreError> {
         load(&self.0, &self.0.hasher.hash(user), Some(since), visitor)
     }
 
@@ -45,17 +46,17 @@ impl ProfileStore for ProfileReader {
 }
 
 /// Passes the state of the last checkpoint, the history from revision `since` on if one is given, and the frames since the
-/// checkpoint to `visitor`. Returns the sequence of the newest frame, or `None` for an unknown user.
+/// checkpoint to `visitor`. Returns the row and the newest sequence of the user, or `None` for an unknown one.
 ///
 /// The index is read before sled. A checkpoint writes sled before the index forgets, so no frame is missed between the
 /// two reads. If the checkpoint also removes a segment that is needed here, sled has a newer state by then, and the load
 /// starts over.
-fn load(
+pub(crate) fn load(
     engine: &Engine,
     user: &UserHash,
     since: Option<u64>,
     visitor: &mut dyn LoadVisitor,
-) -> Result<Option<u64>, StoreError> {
+) -> Result<Option<LoadedUser>, StoreError> {
     for _ in 0..LOAD_ATTEMPTS {
         engine.sled.check_quarantine(user)?;
         let newest = engine.index.get(user);
@@ -64,11 +65,11 @@ fn load(
             return Ok(None);
         }
         let Some(unfolded) = assemble(engine, user, newest, record.as_ref())? else { continue };
-        let sequence = unfolded.sequence;
+        let found = LoadedUser { row: RowId(unfolded.slot), sequence: unfolded.sequence };
         let stored = record.map(|record| engine.sled.open_user(&unfolded.cipher, &record)).transpose()?;
         visitor.checkpoint(stored.map(|stored| stored.state))?;
         if visit(engine, user, since, unfolded, visitor)? {
-            return Ok(Some(sequence));
+            return Ok(Some(found));
         }
     }
     let source = "checkpoints kept overtaking it".into();

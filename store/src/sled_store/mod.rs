@@ -6,9 +6,11 @@
 mod codec;
 mod letters;
 mod meta;
+mod projection_key;
 mod quarantine;
 mod record;
 mod repair;
+mod scan;
 mod side_records;
 mod write;
 
@@ -23,8 +25,10 @@ use parking_lot::RwLock;
 
 pub(crate) use letters::{LetterKey, NewLetter, SourceTag};
 pub(crate) use meta::Meta;
+pub(crate) use projection_key::ProjectionKey;
 use record::NOT_COMPRESSED;
 pub(crate) use record::SealedRecord;
+pub(crate) use scan::ScannedUser;
 pub(crate) use write::FoldedUser;
 
 use crate::error::OpenError;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use domain::id::UserId;
 use domain::port::clock::Entropy;
-use domain::port::journal::{Record, RecordKind};
+use domain::port::journal::{OutOfSequence, Record, RecordKind};
 use domain::port::store::{Fold, LoadVisitor, ProfileStore, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -161,6 +161,12 @@ pub(crate) fn append_one(store: &mut Store, number: usize, sequence: u64, body: 
     store.journal.append(&[record(number, sequence, body)]).expect("taken")[0].expect("in sequence");
 }
 
+/// Appends records, and returns which of them were taken, without the rows of their users.
+#[track_caller]
+pub(crate) fn append_group(store: &mut Store, group: &[Record]) -> Vec<Result<(), OutOfSequence>> {
+    store.journal.append(group).expect("taken").into_iter().map(|result| result.map(drop)).collect()
+}
+
 /// Returns the segments of the journal, oldest first, without the one that is prepared.
 pub(crate) fn segment_paths(dir: &Path) -> Vec<PathBuf> {
     let names = std::fs::read_dir(dir.join("journal")).expect("a folder").map(|entry| entry.expect("an entry").path());
@@ -239,16 +245,16 @@ impl LoadVisitor for Loaded {
 /// Loads user number `number`.
 pub(crate) fn try_load(reader: &dyn ProfileStore, number: usize) -> Result<Option<Loaded>, StoreError> {
     let mut loaded = Loaded::default();
-    let sequence = reader.load(&user(number), &mut loaded)?;
-    Ok(sequence.map(|sequence| Loaded { sequence, ..loaded }))
+    let found = reader.load(&user(number), &mut loaded)?;
+    Ok(found.map(|found| Loaded { sequence: found.sequence, ..loaded }))
 }
 
 /// Loads user number `number` with the history from revision `since` on.
 #[track_caller]
 pub(crate) fn load_history(reader: &dyn ProfileStore, number: usize, since: u64) -> Option<Loaded> {
     let mut loaded = Loaded { since, ..Loaded::default() };
-    let sequence = reader.load_history(&user(number), since, &mut loaded).expect("the store reads");
-    sequence.map(|sequence| Loaded { sequence, ..loaded })
+    let found = reader.load_history(&user(number), since, &mut loaded).expect("the store reads");
+    found.map(|found| Loaded { sequence: found.sequence, ..loaded })
 }
 
 /// Asserts that a user's state and history are of the same fold: both hold every folded frame once.

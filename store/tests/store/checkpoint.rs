@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use store::{Store, StoreOptions};
 
 use crate::kit;
-use crate::kit::{
+use crate::kit::{append_group, 
     BLOCK_FRAMES, KeepAllAfter, Loaded, SeededEntropy, append_one, check_history, close, frames, join, load_history,
     master, open, options, record, seed, split, try_load, try_open, user,
 };
@@ -48,7 +48,7 @@ fn a_stale_incarnation_cannot_fork_a_user_after_a_checkpoint() {
             append_one(&mut store, 1, sequence, vec![1]);
         }
         store.closer.checkpoint().expect("a checkpoint");
-        let mut append = |sequence| store.journal.append(&[record(1, sequence, vec![2])]).expect("taken")[0];
+        let mut append = |sequence| append_group(&mut store, &[record(1, sequence, vec![2])])[0];
         for stale in [1, 2, 3, 5] {
             assert_eq!(append(stale), Err(OutOfSequence { expected: 4 }));
         }
@@ -136,7 +136,7 @@ fn the_store_holds_what_a_map_holds() {
                         all.push(body);
                     }
                 }
-                assert_eq!(store.journal.append(&group).expect("taken"), expected);
+                assert_eq!(append_group(&mut store, &group), expected);
             }
             80..90 => store.closer.checkpoint().expect("a checkpoint"),
             90..95 => {

@@ -70,7 +70,8 @@ fn count_reads(count: u64, bytes: usize, wanted: usize) -> ReadCounter {
     let store = open();
     let mut counter =
         ReadCounter { disk: disk.clone(), at_checkpoint: 0, at_frames: Vec::new(), bases: 0, blocks: 0, wanted };
-    assert_eq!(store.reader.load(&user(1), &mut counter).expect("reads"), Some(count));
+    let found = store.reader.load(&user(1), &mut counter).expect("reads");
+    assert_eq!(found.map(|found| found.sequence), Some(count));
     let expected: Vec<_> = (1..=count).map(|sequence| vec![sequence as u8; bytes]).collect();
     assert!(frames(&store, 1) == expected, "all frames, in order");
     counter

@@ -88,7 +88,7 @@ fn a_record_of_a_later_release_concerns_its_own_user_only() {
     append_one(&mut store, 1, 1, vec![1]);
     append_one(&mut store, 2, 1, vec![2]);
     let later = Record { kind: RecordKind(9), ..record(1, 2, vec![3]) };
-    assert_eq!(store.journal.append(std::slice::from_ref(&later)).expect("taken")[0], Ok(()));
+    assert!(store.journal.append(std::slice::from_ref(&later)).expect("taken")[0].is_ok());
     drop(store);
 
     let mut store = open();

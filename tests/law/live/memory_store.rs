@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::id::UserId;
-use domain::port::journal::{Journal, JournalError, OutOfSequence, Record};
+use domain::port::journal::{AppendResult, Journal, JournalError, Record, RowId};
 use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
-use domain::port::store::{LoadVisitor, ProfileStore, StoreError};
+use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 use parking_lot::Mutex;
 
 /// The frames of every user.
@@ -14,14 +14,15 @@ use parking_lot::Mutex;
 pub(super) struct MemoryStore(Arc<Mutex<BTreeMap<UserId, Vec<Record>>>>);
 
 impl Journal for MemoryStore {
-    fn append(&mut self, group: &[Record]) -> Result<Vec<Result<(), OutOfSequence>>, JournalError> {
+    fn append(&mut self, group: &[Record]) -> Result<Vec<AppendResult>, JournalError> {
         let mut users = self.0.lock();
         for record in group {
             let frames = users.entry(record.user).or_default();
             assert_eq!(record.sequence, frames.len() as u64 + 1, "one actor writes");
             frames.push(record.clone());
         }
-        Ok(group.iter().map(|_| Ok(())).collect())
+        // Nothing reads the columns of these users, so one row serves them all.
+        Ok(group.iter().map(|_| Ok(RowId(0))).collect())
     }
 }
 
@@ -45,15 +46,15 @@ impl EventLog for MemoryStore {
 }
 
 impl ProfileStore for MemoryStore {
-    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
         let users = self.0.lock();
         let Some(frames) = users.get(user) else { return Ok(None) };
         visitor.checkpoint(None)?;
         frames.iter().try_for_each(|frame| visitor.frame(frame))?;
-        Ok(Some(frames.len() as u64))
+        Ok(Some(LoadedUser { row: RowId(0), sequence: frames.len() as u64 }))
     }
 
-    fn load_history(&self, user: &UserId, _: u64, visitor: &mut dyn LoadVisitor) -> Result<Option<u64>, StoreError> {
+    fn load_history(&self, user: &UserId, _: u64, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
         self.load(user, visitor)
     }
 }

@@ -17,6 +17,7 @@ use domain::access::{Policy, Viewer};
 use domain::event::FeedEvent;
 use domain::id::UserId;
 use domain::port::clock::{Clock, Entropy};
+use domain::port::projection::NothingStored;
 use domain::table::{FIELDS, LeafSet, Member};
 use serde_json::{Value, json};
 
@@ -92,6 +93,7 @@ impl Harness {
         let ports = Ports {
             journal: Box::new(memory.clone()),
             store: Arc::new(memory.clone()),
+            projections: Arc::new(NothingStored),
             log: Arc::new(memory),
             clock: clock.clone(),
             entropy: Arc::new(ConstantEntropy),

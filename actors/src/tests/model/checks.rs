@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::access::{Policy, Viewer, Visibility};
+use domain::columns::{Codes, DictionaryKind, Quasi, Row};
 use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, RollOutcome, apply, roll, serialize};
@@ -14,6 +15,23 @@ use super::super::fixture::{Fixture, policy, user};
 use crate::compact;
 use crate::roster::PackedHead;
 use crate::{ReadError, Status, View};
+
+/// Codes that do not depend on the order in which words are met.
+struct FixedCodes;
+
+impl Codes for FixedCodes {
+    fn code(&self, _: DictionaryKind, word: &str) -> u16 {
+        word.len() as u16
+    }
+}
+
+/// Returns whether a row shows what a state shows. The versions may differ, and the codes of dictionaries are not compared.
+pub(super) fn is_row_of(row: &Row, state: &UserState) -> bool {
+    let expected = Row::from_state(state, &FixedCodes);
+    let words = Quasi::ALL.into_iter().filter(|quasi| *quasi != Quasi::State);
+    let shown = |row: &Row| (row.completeness_pct, row.is_opted_in(), row.quasi(Quasi::State) != 0);
+    shown(row) == shown(&expected) && words.into_iter().all(|quasi| row.quasi(quasi) == expected.quasi(quasi))
+}
 
 /// The durable states of each user: every state that the frames lead to.
 pub(super) struct Durable {
@@ -70,6 +88,18 @@ impl Durable {
         assert_eq!(packed.sequence, newest.sequence, "a warm user is behind the journal");
         let unpacked = compact::unpack(packed.bytes.clone()).expect("it was packed");
         assert_eq!(serialize::view(&unpacked, LeafSet::ALL), serialize::view(newest, LeafSet::ALL));
+    }
+
+    /// Checks that a user's row is that of the state of its version, and not older than what was acknowledged.
+    pub(super) fn check_row(&self, number: usize, row: Option<Row>, is_ready: bool) {
+        let durable = &self.users[number];
+        let Some(row) = row.filter(Row::is_present) else {
+            return assert!(!is_ready || durable.acknowledged == 0, "an acknowledged user has no row");
+        };
+        let state = &durable.states[row.version().sequence() as usize - 1];
+        assert!(is_row_of(&row, state), "a row that is not of its version");
+        let mut later = durable.states.iter().filter(|state| state.envelope.revision >= durable.acknowledged);
+        assert!(later.any(|state| is_row_of(&row, state)), "a row that is older than an acknowledgement");
     }
 
     pub(super) fn acknowledged(&self, number: usize) -> u64 {

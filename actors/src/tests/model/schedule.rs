@@ -13,7 +13,7 @@ use super::super::fixture::{DAY, Fixture, NOON, SERVICE, THIRD_PARTY, citizen, e
 use super::super::harness::{Harness, by_hand};
 use super::super::ram_store::Fate;
 use super::super::random::SeededRandom;
-use super::checks::Durable;
+use super::checks::{Durable, is_row_of};
 use super::late_reader::LateReader;
 use super::subscriber::{Client, Subscriber};
 use crate::request::Request;
@@ -120,7 +120,7 @@ impl Schedule {
         let mut random = SeededRandom(seed);
         let failure_odds = random.pick(&[1, 3, 6, 20]);
         let fixture = Fixture::new();
-        let harness = Harness::start(fixture.clone(), options(&mut random));
+        let harness = Harness::start_unfilled(fixture.clone(), fixture.ports(), options(&mut random));
         let durable = Durable::new(&fixture, USERS);
         Self {
             random,
@@ -153,6 +153,9 @@ impl Schedule {
     }
 
     async fn step(&mut self) {
+        if self.random.one_in(30) {
+            self.harness.fill();
+        }
         match self.random.below(32) {
             0..=5 => self.submit(),
             6..=7 => self.ask(),
@@ -300,6 +303,15 @@ impl Schedule {
         self.harness.shard.unpack_fault.set(fault);
     }
 
+    /// Checks that the row of each user is that of its version, and has what was acknowledged.
+    fn check_columns(&mut self) {
+        let columns = &self.harness.runtime.columns;
+        for number in 0..USERS {
+            let row = self.fixture.store.row(&user(number)).map(|row| columns.row(row));
+            self.durable.check_row(number, row, columns.is_ready());
+        }
+    }
+
     fn tick(&mut self) {
         let live = self.harness.shard.slots.borrow().len();
         self.harness.shard.on_tick();
@@ -333,7 +345,8 @@ impl Schedule {
         self.left.extend(self.subscribers.drain(..).map(Subscriber::lose));
         self.open.clear();
         self.fixture.store.restart(self.random.below(4));
-        self.harness = Harness::start(self.fixture.clone(), options(&mut self.random));
+        let ports = self.fixture.ports();
+        self.harness = Harness::start_unfilled(self.fixture.clone(), ports, options(&mut self.random));
         self.durable.restart(&self.fixture);
         self.forms = [Form::Cold; USERS];
         self.is_unpack_broken = false;
@@ -343,6 +356,7 @@ impl Schedule {
     async fn check(&mut self) {
         self.durable.follow(&self.fixture);
         self.check_tiers();
+        self.check_columns();
         while let Ok(result) = self.harness.results.try_recv() {
             let event = self.open.remove(&result.index).expect("one result for each event");
             match result.status {
@@ -370,6 +384,7 @@ impl Schedule {
     /// Lets everything finish, and checks what must hold when nothing is left to do.
     async fn finish(&mut self) {
         self.fixture.store.set_fate(Fate::Taken);
+        self.harness.fill();
         // A late reader that has no head yet gives up. Those that have one make their view before anything settles.
         (0..self.late.len()).rev().for_each(|index| self.finish_late(index));
         self.late.clear();
@@ -384,6 +399,12 @@ impl Schedule {
             self.harness.settle().await;
         }
         self.check().await;
+        assert!(self.harness.runtime.missed.is_empty(), "every user whose commits were missed was loaded");
+        for number in 0..USERS {
+            if let (Some(row), Some(head)) = (self.fixture.store.row(&user(number)), self.durable.head(number)) {
+                assert!(is_row_of(&self.harness.runtime.columns.row(row), head), "the row of a head");
+            }
+        }
         self.receive();
         self.subscribers.iter().for_each(|subscriber| subscriber.check_complete(&self.durable));
         for event in &self.acknowledged {

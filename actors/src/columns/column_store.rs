@@ -1,0 +1,118 @@
+//! The rows of all users.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::columns::{Dictionaries, INTEREST, Row, Version};
+use domain::port::journal::RowId;
+use domain::port::projection::Projection;
+use domain::port::store::StoreError;
+use domain::state::UserState;
+use domain::table::LeafSet;
+use metrics::Gauge;
+
+use super::chunk_table::ChunkTable;
+use super::saved;
+use super::shared_dictionaries::SharedDictionaries;
+use super::snapshot::{ColumnSnapshot, Snapshots};
+
+/// The rows of all users, which follow every commit.
+///
+/// Once [`Self::is_ready`], every user that has a profile has a row, and the row is that of the user's committed head.
+pub struct ColumnStore {
+    chunks: ChunkTable,
+    pub(super) dictionaries: SharedDictionaries,
+    snapshots: Snapshots,
+    is_ready: AtomicBool,
+    ready: Gauge,
+}
+
+impl ColumnStore {
+    /// Returns a store without rows. `ready` is the gauge that shows whether it is filled.
+    pub(crate) fn new(dictionaries: Dictionaries, ready: Gauge) -> Self {
+        ready.set(0.0);
+        Self {
+            chunks: ChunkTable::default(),
+            dictionaries: SharedDictionaries::new(dictionaries),
+            snapshots: Snapshots::default(),
+            is_ready: AtomicBool::new(false),
+            ready,
+        }
+    }
+
+    /// Returns whether all users have their rows. Until then, rows are missing.
+    pub fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_ready(&self) {
+        self.is_ready.store(true, Ordering::Release);
+        self.ready.set(1.0);
+    }
+
+    /// Returns a copy of a row as it is now; an empty one if there is no such user. A job that writes rows of a snapshot
+    /// asks here for the opt-in and the generation, which may have changed since.
+    pub fn row(&self, row: RowId) -> Row {
+        self.chunks.get(row).map_or(Row::EMPTY, |(chunk, place)| chunk.row(place))
+    }
+
+    /// Returns whether the user of a row still takes part in analytics, and was not erased since `generation`.
+    pub fn is_still_opted_in(&self, row: RowId, generation: u32) -> bool {
+        let row = self.row(row);
+        row.is_present() && row.is_opted_in() && row.version().generation() == generation
+    }
+
+    /// Returns a copy of the dictionaries. They have every code of rows that were read before.
+    pub fn dictionaries(&self) -> Dictionaries {
+        self.dictionaries.copy()
+    }
+
+    /// Begins a snapshot: all rows as they are at this moment. `None` while another one is being taken.
+    pub fn snapshot(&self) -> Option<ColumnSnapshot<'_>> {
+        self.snapshots.begin(&self.chunks)
+    }
+
+    /// Empties the row of a user who was erased. No state of the generation or of an earlier one fills it again; `sequence`
+    /// is that of the erasure.
+    pub fn erase(&self, row: RowId, generation: u32, sequence: u64) {
+        self.put(row, Row::erased(Version::new(generation, sequence)));
+    }
+
+    /// Hands the saved form of all rows and dictionaries to `save`, piece by piece.
+    pub(crate) fn pieces(&self, save: &mut dyn FnMut(Vec<u8>) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        saved::pieces(&self.chunks, &self.dictionaries, save)
+    }
+
+    /// Puts a whole row in place of one of the same version or an earlier one.
+    pub(super) fn put(&self, row: RowId, newer: Row) {
+        let (chunk, place) = self.chunks.get_or_add(row);
+        chunk.change(place, self.snapshots.running(), |row| {
+            if newer.version() >= row.version() {
+                *row = newer;
+            }
+        });
+    }
+}
+
+impl Projection for ColumnStore {
+    fn interest(&self) -> LeafSet {
+        INTEREST
+    }
+
+    fn committed(&self, row: RowId, state: &UserState, changed: LeafSet) {
+        let (chunk, place) = self.chunks.get_or_add(row);
+        let is_missing = chunk.change(place, self.snapshots.running(), |row| {
+            if row.is_present() {
+                row.advance(state, changed, &self.dictionaries);
+            }
+            !row.is_present()
+        });
+        if is_missing {
+            // Outside of the lock, since all sections of the profile are read. No other thread has commits of this user.
+            self.loaded(row, state);
+        }
+    }
+
+    fn loaded(&self, row: RowId, state: &UserState) {
+        self.put(row, Row::from_state(state, &self.dictionaries));
+    }
+}

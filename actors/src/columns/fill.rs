@@ -1,0 +1,169 @@
+//! Filling the columns at a start: from what a checkpoint saved, or by a scan of all users.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use domain::columns::{Dictionaries, Row, layout};
+use domain::port::journal::RowId;
+use domain::port::projection::{ProjectionStore, SavedProjection, StoredState, UserScan};
+use domain::port::store::StoreError;
+use domain::record::{self, DecodeError};
+
+use super::column_store::ColumnStore;
+use super::saved;
+use super::workers::{Interrupted, Pace, share};
+
+/// Time before a fill that failed is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+/// Time between two lines in the log about a scan.
+const PROGRESS: Duration = Duration::from_secs(2);
+
+/// Fills the columns, once.
+pub(crate) struct Filler {
+    store: Arc<dyn ProjectionStore>,
+    saved: Option<Box<dyn SavedProjection>>,
+    dictionaries: Dictionaries,
+}
+
+impl Filler {
+    /// Looks for saved columns in `store`. Their dictionaries are read at once: no row may be made with others.
+    pub(crate) fn new(store: Arc<dyn ProjectionStore>) -> Self {
+        let saved = store.saved(layout());
+        match saved.as_ref().map(|saved| saved::dictionaries(saved.as_ref())) {
+            Some(Ok(dictionaries)) => Self { store, saved, dictionaries },
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the saved columns cannot be used");
+                Self { store, saved: None, dictionaries: Dictionaries::default() }
+            }
+            None => Self { store, saved: None, dictionaries: Dictionaries::default() },
+        }
+    }
+
+    /// Takes the dictionaries that the column store must begin with.
+    pub(crate) fn take_dictionaries(&mut self) -> Dictionaries {
+        std::mem::take(&mut self.dictionaries)
+    }
+
+    /// Fills `columns`, however often it has to be tried, until `stop` is set.
+    pub(crate) fn run(mut self, columns: &ColumnStore, stop: &AtomicBool) {
+        loop {
+            match self.fill(columns, stop) {
+                Ok(()) | Err(Interrupted::Stopped) => return,
+                Err(Interrupted::Failed(error)) => {
+                    let cause: &dyn std::error::Error = &error;
+                    tracing::error!(error = cause, "the columns were not filled: trying again");
+                }
+            }
+            let failed = Instant::now();
+            while failed.elapsed() < RETRY {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn fill(&mut self, columns: &ColumnStore, stop: &AtomicBool) -> Result<(), Interrupted> {
+        let started = Instant::now();
+        let saved = self.saved.take();
+        let is_restored = match saved.as_deref().map(|saved| self.restore(saved, columns, stop)) {
+            Some(Err(Interrupted::Stopped)) => return Err(Interrupted::Stopped),
+            Some(Err(Interrupted::Failed(error))) => {
+                tracing::warn!(%error, "the saved columns cannot be used");
+                false
+            }
+            Some(Ok(())) => true,
+            None => false,
+        };
+        if !is_restored {
+            let scan = self.store.scan(None).map_err(Interrupted::Failed)?;
+            visit_all(scan.as_ref(), columns, Pace { rests: true, stop })?;
+        }
+        columns.set_ready();
+        let millis = started.elapsed().as_millis() as u64;
+        tracing::info!(millis, is_restored, "the columns of all users are ready");
+        Ok(())
+    }
+
+    /// Reads saved rows, and makes those of users with later frames anew.
+    fn restore(&self, saved: &dyn SavedProjection, columns: &ColumnStore, stop: &AtomicBool) -> Result<(), Interrupted> {
+        // The users with later frames are found first. A row that would be behind its user must stay empty: the next commit
+        // would change a part of it, and it would count as newer than the state that the scan reads.
+        let scan = self.store.scan(Some(saved.position())).map_err(Interrupted::Failed)?;
+        let later = RowSet::new(scan.rows());
+        let pace = Pace { rests: false, stop };
+        share(saved::row_pieces(saved), pace, |number| {
+            let piece = saved.read(number as u32)?;
+            for (id, row) in saved::rows(&piece)? {
+                if !later.has(id) {
+                    columns.put(id, row);
+                }
+            }
+            Ok(())
+        })?;
+        visit_all(scan.as_ref(), columns, pace)
+    }
+}
+
+/// Makes the rows of all users that a scan visits.
+fn visit_all(scan: &dyn UserScan, columns: &ColumnStore, pace: Pace<'_>) -> Result<(), Interrupted> {
+    let (started, parts) = (Instant::now(), scan.parts());
+    let (done, told, unreadable) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    share(parts, pace, |part| {
+        scan.visit(part, &mut |stored| match stored.and_then(|stored| make_row(stored, columns)) {
+            Ok((id, row)) => columns.put(id, row),
+            Err(_) => drop(unreadable.fetch_add(1, Ordering::Relaxed)),
+        })?;
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        let lines = (started.elapsed().as_millis() / PROGRESS.as_millis()) as usize;
+        if told.fetch_max(lines, Ordering::Relaxed) < lines {
+            tracing::info!(percent = 100 * done / parts, "making the columns of all users");
+        }
+        Ok(())
+    })?;
+    match unreadable.into_inner() {
+        0 => {}
+        // Their profiles cannot be read either, which the store reports.
+        users => tracing::error!(users, "users that cannot be read have no columns"),
+    }
+    Ok(())
+}
+
+/// Makes the row of a stored user. Only the sections that rows are made of are decoded.
+fn make_row(stored: StoredState, columns: &ColumnStore) -> Result<(RowId, Row), StoreError> {
+    let StoredState { row, packed, frames } = stored;
+    let make = || -> Result<Row, DecodeError> {
+        let mut state = packed.map(record::unpack_own).transpose()?;
+        for frame in &frames {
+            state = Some(record::replay(state, frame)?);
+        }
+        let state = state.ok_or(DecodeError::Truncated { doing: "a user without frames" })?;
+        Ok(Row::from_state(&state, &columns.dictionaries))
+    };
+    // A part of the state that does not decode panics.
+    let made = catch_unwind(AssertUnwindSafe(make));
+    let made = made.unwrap_or(Err(DecodeError::Unknown { what: "part of a state" }))?;
+    Ok((row, made))
+}
+
+/// A set of rows, as bits.
+struct RowSet(Vec<u64>);
+
+impl RowSet {
+    fn new(rows: &[RowId]) -> Self {
+        let words = rows.iter().map(|row| row.0 as usize / 64 + 1).max().unwrap_or(0);
+        let mut bits = vec![0; words];
+        for RowId(row) in rows {
+            bits[*row as usize / 64] |= 1_u64 << (row % 64);
+        }
+        Self(bits)
+    }
+
+    fn has(&self, RowId(row): RowId) -> bool {
+        self.0.get(row as usize / 64).is_some_and(|word| word & 1_u64 << (row % 64) != 0)
+    }
+}

@@ -1,0 +1,7 @@
+//! The columns over a real store: at any moment they equal what a scan of all stored users gives.
+
+mod fill;
+mod kill;
+mod live_state;
+mod load;
+mod saved;
