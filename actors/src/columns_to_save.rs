@@ -28,21 +28,24 @@ impl ProjectionSource for ColumnsToSave {
         }
         let horizon = &runtime.followers.horizon;
         let wanted = horizon.end();
-        if let Some(is_drained) = runtime.is_drained.get() {
-            return is_drained.then_some(wanted);
-        }
         // Beyond the horizon, actors may not have dealt with their commits yet.
         let reached = horizon.watch();
         runtime.services.commits.mark();
         let started = Instant::now();
-        while *reached.borrow() < wanted {
+        loop {
+            // No mark comes through when all threads have ended.
+            if let Some(is_drained) = runtime.is_drained.get() {
+                return (*is_drained && is_complete()).then_some(wanted);
+            }
+            let position = *reached.borrow();
+            if position >= wanted {
+                return is_complete().then_some(position);
+            }
             if started.elapsed() > MAX_WAIT {
                 return None;
             }
             thread::sleep(LOOK);
         }
-        let reached = *reached.borrow();
-        is_complete().then_some(reached)
     }
 
     fn layout(&self) -> u32 {

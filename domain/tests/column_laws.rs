@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use domain::canonical::CanonicalJson;
 use domain::columns::{
-    ABSENT_COUNT, ABSENT_SUM, Codes, Dictionaries, DictionaryKind, INTEREST, Quasi, Risk, Row, SCHEMES, STATUSES, Version,
+    ABSENT_COUNT, ABSENT_SUM, Codes, Dictionaries, DictionaryKind, INTEREST, Quasi, Risk, Row, SCHEMES, STATUSES,
+    Version,
 };
 use domain::day::Day;
 use domain::event::{FeedEvent, RegisterPath, RegisterWrite};
@@ -103,7 +104,8 @@ fn expected(document: &Value) -> Shown {
         other => Some(other.to_string()),
     };
     let number = |path: &str| at(path).and_then(Value::as_u64);
-    let risk = |name: &str| at(&format!("/risk_scores/{name}")).map(|risk| (risk.as_f64().unwrap() * 100.0).round() as u64);
+    let risk =
+        |name: &str| at(&format!("/risk_scores/{name}")).map(|risk| (risk.as_f64().unwrap() * 100.0).round() as u64);
     let list = |path: &str| at(path).and_then(Value::as_array).cloned().unwrap_or_default();
     let member = |item: &Value, name: &str| item[name].as_str().unwrap().to_owned();
     let schemes: Vec<_> = list("/eligibility/eligible_schemes")
@@ -219,7 +221,10 @@ fn a_row_shows_what_the_published_profile_shows_and_follows_its_changes() {
                 skipped += 1;
             } else {
                 assert!(followed.advance(&step.state, changed, &codes), "LAW_SEED={seed}");
-                assert!(!followed.clone().advance(&step.state, LeafSet::ALL, &codes), "an equal version is no later one");
+                assert!(
+                    !followed.clone().advance(&step.state, LeafSet::ALL, &codes),
+                    "an equal version is no later one"
+                );
             }
             assert_eq!(at_version_of(followed, &row), row.to_bytes(), "LAW_SEED={seed}, {:?}", step.state);
         });

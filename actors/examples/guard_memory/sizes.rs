@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::columns::ColumnStore;
 use domain::event::FeedEvent;
+use domain::port::journal::RowId;
 use domain::record;
 use domain::state::UserState;
 
@@ -19,6 +21,8 @@ const STORED_USERS: u64 = 2_000;
 const LIVE_USERS: u64 = 1_000;
 /// Number of updates of each: those of two months.
 const UPDATES: u64 = 120;
+/// Rows of the columns.
+const ROWS: u32 = 1_000_000;
 /// Users in one group of events.
 const GROUP: usize = 50;
 
@@ -33,6 +37,7 @@ pub(super) fn print(frames: Vec<u64>) -> io::Result<()> {
     let (users, hot) = (LIVE_USERS as usize, LIVE_USERS as usize);
     println!("bytes {:.0} live actor", system.block_on(live_bytes(users, hot))?);
     println!("bytes {:.0} warm user", system.block_on(live_bytes(users, 1))?);
+    println!("bytes {:.2} row of the columns", row_bytes());
     Ok(())
 }
 
@@ -93,6 +98,14 @@ async fn live_bytes(users: usize, hot: usize) -> io::Result<f64> {
     let bytes = allocated().saturating_sub(before) as f64 / users as f64;
     profiles.stop().await;
     Ok(bytes)
+}
+
+/// Returns the bytes of a row of the columns, its share of their tables included.
+fn row_bytes() -> f64 {
+    let before = allocated();
+    let columns = ColumnStore::default();
+    (0..ROWS).for_each(|row| columns.erase(RowId(row), 1, 1));
+    allocated().saturating_sub(before) as f64 / f64::from(ROWS)
 }
 
 /// Returns the bytes that are allocated now.

@@ -93,6 +93,13 @@ impl ColumnStore {
     }
 }
 
+impl Default for ColumnStore {
+    /// Returns a store without rows, which no gauge shows.
+    fn default() -> Self {
+        Self::new(Dictionaries::default(), Gauge::noop())
+    }
+}
+
 impl Projection for ColumnStore {
     fn interest(&self) -> LeafSet {
         INTEREST
@@ -114,5 +121,64 @@ impl Projection for ColumnStore {
 
     fn loaded(&self, row: RowId, state: &UserState) {
         self.put(row, Row::from_state(state, &self.dictionaries));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_of_one_moment_while_rows_change() {
+        // Far apart, in the order in which a snapshot reads them.
+        let (first, last) = (RowId(1), RowId(9 * 4096));
+        let (columns, stop) = (ColumnStore::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for sequence in 1.. {
+                    columns.erase(last, 1, sequence);
+                    columns.erase(first, 1, sequence);
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+            for _ in 0..500 {
+                let mut seen = [None; 2];
+                columns.snapshot().expect("one at a time").visit(|start, rows| {
+                    for (place, row) in [first, last].into_iter().enumerate() {
+                        if let Some(row) = row.0.checked_sub(start.0).and_then(|at| rows.get(at as usize)) {
+                            seen[place] = Some(row.version().sequence());
+                        }
+                    }
+                    // A commit comes in between.
+                    thread::yield_now();
+                });
+                let [first, last] = seen.map(Option::unwrap_or_default);
+                assert!(first == last || first + 1 == last, "{first} and {last}");
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        let snapshot = columns.snapshot().expect("the others have ended");
+        assert!(columns.snapshot().is_none(), "one at a time");
+        drop(snapshot);
+        assert!(columns.snapshot().is_some());
+    }
+
+    #[test]
+    fn an_older_row_replaces_none() {
+        let columns = ColumnStore::default();
+        let row = RowId(5);
+        for (generation, sequence, kept) in
+            [(1, 4, (1, 4)), (1, 3, (1, 4)), (1, 4, (1, 4)), (2, 1, (2, 1)), (1, 9, (2, 1))]
+        {
+            columns.erase(row, generation, sequence);
+            assert_eq!(columns.row(row).version(), Version::new(kept.0, kept.1));
+        }
+        assert!(!columns.is_still_opted_in(row, 2) && !columns.row(row).is_present());
+        assert_eq!(columns.row(RowId(6)), Row::EMPTY);
+        assert_eq!(columns.row(RowId(u32::MAX)), Row::EMPTY);
     }
 }

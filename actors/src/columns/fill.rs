@@ -90,7 +90,12 @@ impl Filler {
     }
 
     /// Reads saved rows, and makes those of users with later frames anew.
-    fn restore(&self, saved: &dyn SavedProjection, columns: &ColumnStore, stop: &AtomicBool) -> Result<(), Interrupted> {
+    fn restore(
+        &self,
+        saved: &dyn SavedProjection,
+        columns: &ColumnStore,
+        stop: &AtomicBool,
+    ) -> Result<(), Interrupted> {
         // The users with later frames are found first. A row that would be behind its user must stay empty: the next commit
         // would change a part of it, and it would count as newer than the state that the scan reads.
         let scan = self.store.scan(Some(saved.position())).map_err(Interrupted::Failed)?;

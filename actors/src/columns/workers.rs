@@ -2,13 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::port::store::StoreError;
 
 /// Number of threads that fill the columns: enough for the goal of 10 seconds for a million users, and not more than half of
 /// the cores of a small machine can be spared.
 const WORKERS: usize = 2;
+
+/// The shortest rest.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
 
 /// How the threads work.
 #[derive(Clone, Copy)]
@@ -34,6 +37,7 @@ pub(super) fn share(
 ) -> Result<(), Interrupted> {
     let (next, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let worker = || {
+        let mut owed = Duration::ZERO;
         while !has_failed.load(Ordering::Relaxed) {
             if pace.stop.load(Ordering::Relaxed) {
                 return Err(Interrupted::Stopped);
@@ -47,8 +51,10 @@ pub(super) fn share(
                 has_failed.store(true, Ordering::Relaxed);
                 return Err(Interrupted::Failed(error));
             }
-            if pace.rests {
-                thread::sleep(started.elapsed() / 4);
+            owed += started.elapsed() / 4;
+            // Shorter sleeps take longer than they are told.
+            if pace.rests && owed > SHORTEST_REST {
+                thread::sleep(std::mem::take(&mut owed));
             }
         }
         Ok(())

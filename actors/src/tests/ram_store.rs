@@ -177,7 +177,12 @@ impl ProfileStore for RamStore {
         self.load_history(user, 0, visitor)
     }
 
-    fn load_history(&self, user: &UserId, _: u64, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
+    fn load_history(
+        &self,
+        user: &UserId,
+        _: u64,
+        visitor: &mut dyn LoadVisitor,
+    ) -> Result<Option<LoadedUser>, StoreError> {
         let log = self.0.lock();
         let Some(frames) = log.frames.get(user).filter(|frames| !frames.is_empty()) else { return Ok(None) };
         let (old, new) = frames.split_at(frames.len() / 2);

@@ -13,6 +13,7 @@ fn commits_during_a_fill_are_neither_lost_nor_overwritten() {
     run(async {
         let live = LiveState::start(dir.path(), Duration::from_secs(3600));
         live.submit((0..USERS).flat_map(|number| events.of_user(number)).collect()).await;
+        live.wait_until_ready();
         live.stop().await;
     });
     let mut filled_meanwhile = 0;

@@ -17,6 +17,7 @@ fn saved_columns_are_used_only_if_they_are_whole_and_of_the_last_checkpoint() {
         let live = LiveState::start(dir.path(), NEVER);
         assert!(!live.has_saved);
         live.submit(events.of_some(&mut random, USERS)).await;
+        live.wait_until_ready();
         live.stop().await;
     });
     let older = fs::read(&file).expect("the saved columns");

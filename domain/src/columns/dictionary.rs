@@ -162,9 +162,12 @@ mod tests {
     #[test]
     fn dictionaries_read_back_and_anything_else_is_refused() {
         let mut dictionaries = Dictionaries::default();
-        for (kind, word) in
-            [(DictionaryKind::Tag, "a"), (DictionaryKind::State, "goa"), (DictionaryKind::Scheme, ""), (DictionaryKind::Tag, "ü")]
-        {
+        for (kind, word) in [
+            (DictionaryKind::Tag, "a"),
+            (DictionaryKind::State, "goa"),
+            (DictionaryKind::Scheme, ""),
+            (DictionaryKind::Tag, "ü"),
+        ] {
             dictionaries.add(kind, word);
         }
         let bytes = dictionaries.to_bytes();

@@ -11,8 +11,7 @@ use crate::scan;
 pub const SCHEMES: usize = 10;
 
 /// The statuses of an application. The code of a status is its place, from 1.
-pub const STATUSES: [&str; 7] =
-    ["not_applied", "applied", "under_review", "approved", "rejected", "active", "lapsed"];
+pub const STATUSES: [&str; 7] = ["not_applied", "applied", "under_review", "approved", "rejected", "active", "lapsed"];
 
 const NOT_APPLIED: u8 = 1;
 const STATUS_BITS: u32 = 3;

@@ -1,4 +1,4 @@
-//! A slot of the keyring: the data key of one user or day, wrapped by the ring key.
+//! A slot of the keyring: the data key of one user, of a day or of the saved columns, wrapped by the ring key.
 //!
 //! ```text
 //! offset  length  field (little-endian)

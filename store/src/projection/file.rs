@@ -109,19 +109,13 @@ impl ProjectionFile {
     }
 
     /// Writes a file, and returns its length.
-    fn write(
-        &self,
-        source: &dyn ProjectionSource,
-        position: Position,
-        pace: SavePace<'_>,
-    ) -> Result<u64, StoreError> {
+    fn write(&self, source: &dyn ProjectionSource, position: Position, pace: SavePace<'_>) -> Result<u64, StoreError> {
         let engine = &*self.engine;
         let (slot, cipher) = key::get_or_make(engine)?;
         let header = Header { epoch: engine.segments.epoch(), position, layout: source.layout(), slot, pieces: 0 };
         let new_path = self.path.with_extension(NEW_EXTENSION);
         let file = self.disk.create(&new_path).map_err(failed)?;
-        let mut writer =
-            PieceWriter { engine, file: &*file, cipher, header, end: HEADER_BYTES as u64, synced: 0 };
+        let mut writer = PieceWriter { engine, file: &*file, cipher, header, end: HEADER_BYTES as u64, synced: 0 };
         source.pieces(&mut |piece| {
             if (pace.is_late)() {
                 return Err(failed(io::ErrorKind::TimedOut.into()));

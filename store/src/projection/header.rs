@@ -105,7 +105,8 @@ impl Header {
 mod tests {
     use super::*;
 
-    const HEADER: Header = Header { epoch: 7, position: Position { segment: 2, offset: 3 }, layout: 4, slot: 5, pieces: 6 };
+    const HEADER: Header =
+        Header { epoch: 7, position: Position { segment: 2, offset: 3 }, layout: 4, slot: 5, pieces: 6 };
 
     #[test]
     fn a_header_has_the_bytes_that_the_table_above_shows() {

@@ -57,7 +57,8 @@ fn a_user_has_one_row_for_life() {
     let mut rows = Vec::new();
     for sequence in 1..=3 {
         let group: Vec<_> = (0..20).map(|number| record(number, sequence, vec![1])).collect();
-        let found: Vec<_> = store.journal.append(&group).expect("taken").into_iter().map(|row| row.expect("taken")).collect();
+        let found: Vec<_> =
+            store.journal.append(&group).expect("taken").into_iter().map(|row| row.expect("taken")).collect();
         if rows.is_empty() {
             let mut distinct = found.clone();
             distinct.sort_unstable();

@@ -11,9 +11,9 @@ use rand::{RngExt, SeedableRng};
 use store::{Store, StoreOptions};
 
 use crate::kit;
-use crate::kit::{append_group, 
-    BLOCK_FRAMES, KeepAllAfter, Loaded, SeededEntropy, append_one, check_history, close, frames, join, load_history,
-    master, open, options, record, seed, split, try_load, try_open, user,
+use crate::kit::{
+    BLOCK_FRAMES, KeepAllAfter, Loaded, SeededEntropy, append_group, append_one, check_history, close, frames, join,
+    load_history, master, open, options, record, seed, split, try_load, try_open, user,
 };
 
 #[test]

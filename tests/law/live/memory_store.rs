@@ -54,7 +54,12 @@ impl ProfileStore for MemoryStore {
         Ok(Some(LoadedUser { row: RowId(0), sequence: frames.len() as u64 }))
     }
 
-    fn load_history(&self, user: &UserId, _: u64, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
+    fn load_history(
+        &self,
+        user: &UserId,
+        _: u64,
+        visitor: &mut dyn LoadVisitor,
+    ) -> Result<Option<LoadedUser>, StoreError> {
         self.load(user, visitor)
     }
 }
