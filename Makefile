@@ -1,5 +1,5 @@
 # Start with `make demo` and `make test`. `make help` lists all targets.
-.PHONY: demo help test check lint bench ingest attacks pictures guard
+.PHONY: demo help test test-gpu check lint bench ingest attacks pictures guard
 
 ## demo: starts a server with the default settings and generated citizens, and keeps posting events
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops the demo, and make sees its exit status instead
@@ -11,11 +11,16 @@ demo:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-## test: runs every test of the workspace, then the clients in Python and Node, whose packages it installs
+## test: runs every test of the workspace, then the CUDA compiler and the clients in Python and Node, whose packages it installs
 test:
 	cargo test --workspace --all-targets
 	python3 -B -m unittest discover loadtest/guard
+	tests/kernels/run
 	tests/clients/run
+
+## test-gpu: compares the kernels on the first GPU with the CPU; without a GPU it says so and does nothing
+test-gpu:
+	cargo test --release -p kernels --test device -- --device
 
 ## lint: runs the formatter and clippy; warnings are errors
 lint:

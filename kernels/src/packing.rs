@@ -25,6 +25,11 @@ impl Packing {
         Ok(Self { cardinalities: cardinalities.to_vec() })
     }
 
+    /// Returns how many bits each column takes.
+    pub(crate) fn widths(&self) -> impl Iterator<Item = u32> + '_ {
+        self.cardinalities.iter().map(|&cardinality| width(cardinality))
+    }
+
     /// Packs columns of n rows into n keys.
     ///
     /// # Errors

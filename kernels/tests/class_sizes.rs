@@ -1,6 +1,9 @@
 //! Compares the radix-partitioned grouping with a naive one. A failure prints the seed that reproduces it.
 
+mod random;
+
 use kernels::{Classes, KernelError, Packing, cpu};
+use random::Random;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Returns the same result from an ordered map: slow, but simple enough to check by reading.
@@ -27,46 +30,29 @@ fn check(keys: &[u64], sensitive: &[u32], about: &str) {
     assert!((classes, distinct) == naive(keys, sensitive), "{about}, {} rows", keys.len());
 }
 
-/// `SplitMix64` (Steele, Lea, Flood 2014), as in `domain::splitmix64`: this crate may not depend on that one.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    /// Returns a batch whose keys are distributed in one of the ways that could upset a hash: dense, sparse, in the
-    /// high bits only, with a common stride, or nearly all equal.
-    fn batch(&mut self, most_rows: u64) -> (Vec<u64>, Vec<u32>) {
-        let rows = self.below(most_rows);
-        let (classes, shape, shift) = (1 + self.below(rows + 1), self.below(5), self.below(64));
-        let values = 1 + self.below(20);
-        let keys = (0..rows).map(|_| match shape {
-            0 => self.below(classes),
-            1 => self.below(classes).wrapping_mul(0xD6E8_FEB8_6659_FD93),
-            2 => self.below(classes) << shift,
-            3 => u64::MAX - self.below(classes) * 4_096,
-            _ if self.below(100) == 0 => self.next(),
-            _ => 7,
-        });
-        let keys: Vec<u64> = keys.collect();
-        let sensitive = keys.iter().map(|_| self.below(values) as u32 * 0x0101_0101).collect();
-        (keys, sensitive)
-    }
+/// Returns a batch whose keys are distributed in one of the ways that could upset a hash: dense, sparse, in the
+/// high bits only, with a common stride, or nearly all equal.
+fn batch(random: &mut Random, most_rows: u64) -> (Vec<u64>, Vec<u32>) {
+    let rows = random.below(most_rows);
+    let (classes, shape, shift) = (1 + random.below(rows + 1), random.below(5), random.below(64));
+    let values = 1 + random.below(20);
+    let keys = (0..rows).map(|_| match shape {
+        0 => random.below(classes),
+        1 => random.below(classes).wrapping_mul(0xD6E8_FEB8_6659_FD93),
+        2 => random.below(classes) << shift,
+        3 => u64::MAX - random.below(classes) * 4_096,
+        _ if random.below(100) == 0 => random.next(),
+        _ => 7,
+    });
+    let keys: Vec<u64> = keys.collect();
+    let sensitive = keys.iter().map(|_| random.below(values) as u32 * 0x0101_0101).collect();
+    (keys, sensitive)
 }
 
 #[test]
 fn classes_are_those_of_the_naive_grouping() {
     for seed in 0..400 {
-        let (keys, sensitive) = Random(seed).batch(3_000);
+        let (keys, sensitive) = batch(&mut Random(seed), 3_000);
         check(&keys, &sensitive, &format!("seed {seed}"));
     }
 }
@@ -74,7 +60,7 @@ fn classes_are_those_of_the_naive_grouping() {
 #[test]
 fn classes_of_many_partitions_are_those_of_the_naive_grouping() {
     for seed in 1_000..1_016 {
-        let (keys, sensitive) = Random(seed).batch(100_000);
+        let (keys, sensitive) = batch(&mut Random(seed), 100_000);
         check(&keys, &sensitive, &format!("seed {seed}"));
     }
 }
@@ -82,7 +68,7 @@ fn classes_of_many_partitions_are_those_of_the_naive_grouping() {
 #[test]
 fn the_order_of_rows_changes_no_class() {
     for seed in 2_000..2_100 {
-        let (keys, sensitive) = Random(seed).batch(2_000);
+        let (keys, sensitive) = batch(&mut Random(seed), 2_000);
         let reversed: Vec<u64> = keys.iter().rev().copied().collect();
         let reversed_sensitive: Vec<u32> = sensitive.iter().rev().copied().collect();
         let classes = cpu::class_sizes(&keys).expect("few rows");
