@@ -27,7 +27,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Generalises the quasi-identifiers of n rows, groups equal rows into classes, and finds the values of each sensitive
     /// column that each class holds.
     ///
-    /// Memory on the CPU: at most about 64 bytes a row and twice the sets of values. On a GPU, of its own memory: the columns
+    /// Memory on the CPU: at most about 80 bytes a row and twice the sets of values. On a GPU, of its own memory: the columns
     /// and at most about 60 bytes a row.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Builds the emulated device and runs this program with it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -14,9 +15,9 @@ pub(crate) struct Emulator {
     original: Library,
 }
 
-/// A folder with a `libcuda.so`.
+/// Folders with a `libcuda.so` and perhaps other libraries, as the loader wants them.
 pub(crate) struct Library {
-    folder: PathBuf,
+    folders: OsString,
 }
 
 /// What a child process left.
@@ -71,22 +72,30 @@ impl Emulator {
         let mut command = Command::new("cc");
         command.args(["-shared", "-fPIC", "-o"]).arg(folder.join("libcuda.so.1")).arg(&file);
         succeed(&mut command);
-        Library { folder }
+        Library { folders: folder.into() }
     }
 
     /// Returns an empty folder.
     pub(crate) fn no_library(&self) -> Library {
         let folder = self.work.join("none");
         fs::create_dir_all(&folder).expect("a folder below the target directory");
-        Library { folder }
+        Library { folders: folder.into() }
     }
 }
 
 impl Library {
+    /// Returns the same with the libraries of one more folder.
+    pub(crate) fn with_folder(&self, folder: &str) -> Self {
+        let mut folders = self.folders.clone();
+        folders.push(":");
+        folders.push(folder);
+        Self { folders }
+    }
+
     /// Runs this program as a child that finds the library.
     pub(crate) fn run(&self, role: &[&str], settings: &[(&str, u64)]) -> Run {
         let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
-        command.arg("--child").args(role).env("LD_LIBRARY_PATH", &self.folder);
+        command.arg("--child").args(role).env("LD_LIBRARY_PATH", &self.folders);
         command.env("UBSAN_OPTIONS", "print_stacktrace=1");
         for (name, value) in settings {
             command.env(name, value.to_string());
@@ -141,7 +150,7 @@ fn link(folder: &Path, sources: &Path, common: &[PathBuf]) -> Library {
     let mut command = Command::new("c++");
     command.args(["-shared", "-o"]).arg(folder.join("libcuda.so")).arg(&object).args(common).arg("-lubsan");
     succeed(&mut command);
-    Library { folder: folder.to_owned() }
+    Library { folders: folder.into() }
 }
 
 fn compile(source: &Path, object: &Path, more: &[&str]) {

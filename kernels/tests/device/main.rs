@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     match arguments.first().map(String::as_str) {
         Some("--child") => child::run(&arguments[1..]),
         Some("--device") => on_a_device(),
+        Some("--nvrtc") => with_the_compiler(&arguments[1]),
         Some("--list") => ExitCode::SUCCESS,
         first => on_the_emulated_device(first.filter(|argument| !argument.starts_with("--")).unwrap_or_default()),
     }
@@ -44,6 +45,19 @@ fn on_a_device() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Lets the back end compile its kernels with the NVRTC of this folder. `tests/kernels/run` calls it.
+fn with_the_compiler(folder: &str) -> ExitCode {
+    let emulator = emulator::Emulator::build();
+    let device = emulator.original().with_folder(folder);
+    let run = device.run(&["limited"], &[]);
+    run.expect_success();
+    let expected = "kernels: compiled by NVRTC for compute capability 7.5";
+    assert!(run.text().contains(expected), "{}", run.text());
+    device.run(&["calls"], &[]).expect_success();
+    println!("the back end compiles its kernels with NVRTC");
+    ExitCode::SUCCESS
 }
 
 /// A case: a name, and a function that panics when it fails.
