@@ -5,7 +5,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use kernels::cpu::{self, Hashing};
-use kernels::{Backend, Cpu, Generalisation, GroupColumn, Level, Measure, PseudonymKey, SensitiveColumn, Texts};
+use kernels::{Backend, Cpu, Generalisation, GroupColumn, Level, MeasureColumn, PseudonymKey, SensitiveColumn, Texts};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn classes(rows: usize) {
     let sensitive = [SensitiveColumn { codes: &values, cardinality: 7 }];
     let levels = CARDINALITIES.map(Level::identity).to_vec();
     let generalisation = Generalisation::new(levels).expect("fits into 64 bits");
-    let table = || Cpu::new().class_table(&generalisation, &columns, &sensitive).expect("codes in range");
+    let table = || Cpu::new().row_classes(&generalisation, &columns, &sensitive).expect("codes in range");
     println!("\nclasses of 6 quasi-identifiers, {} of them", table().classes.len());
     let whole = best(|| drop(black_box(table())));
     print_rate("packed, grouped, one sensitive column", rows, whole, whole);
@@ -68,7 +68,7 @@ fn aggregates(rows: usize) {
     let values: Vec<i64> = column(rows, 10_000, 11).into_iter().map(i64::from).collect();
     let edges: Vec<i64> = (1..20).map(|edge| edge * 500).collect();
     let groups = GroupColumn { group_of_row: &group_of_row, groups: 600 };
-    let measure = Measure { values: &values, low: 0, high: 9_000, edges: &edges };
+    let measure = MeasureColumn { values: &values, low: 0, high: 9_000, edges: &edges };
     let took = best(|| drop(black_box(Cpu::new().aggregates(&groups, &[measure]))));
     println!("\naggregates of 600 groups, one measure of 20 bins");
     print_rate("rows, sums and bins", rows, took, took);

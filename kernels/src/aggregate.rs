@@ -22,7 +22,7 @@ pub struct GroupColumn<'a> {
 
 /// A column of numbers in fixed point, and how its values are bounded and divided into bins.
 #[derive(Debug, Clone, Copy)]
-pub struct Measure<'a> {
+pub struct MeasureColumn<'a> {
     /// The value of each row, or [`MISSING`].
     pub values: &'a [i64],
     /// The least value that counts as it is; lower ones count as this. At least −2³¹.
@@ -61,7 +61,7 @@ impl MeasureTotals {
     }
 }
 
-impl Measure<'_> {
+impl MeasureColumn<'_> {
     /// Returns the bin of a value.
     pub(crate) fn bin(&self, value: i64) -> usize {
         self.edges.partition_point(|&edge| edge <= value)
@@ -69,10 +69,10 @@ impl Measure<'_> {
 }
 
 /// Checks all that can be checked without a look at the rows.
-pub(crate) fn check(groups: &GroupColumn<'_>, measures: &[Measure<'_>]) -> Result<(), KernelError> {
+pub(crate) fn check(groups: &GroupColumn<'_>, measures: &[MeasureColumn<'_>]) -> Result<(), KernelError> {
     let rows = groups.group_of_row.len();
     crate::error::check_rows(rows)?;
-    for (measure, &Measure { values, low, high, edges }) in measures.iter().enumerate() {
+    for (measure, &MeasureColumn { values, low, high, edges }) in measures.iter().enumerate() {
         crate::error::check_length(rows, values.len())?;
         if low > high || low < i64::from(i32::MIN) || high > i64::from(i32::MAX) {
             return Err(KernelError::MeasureBounds { measure, low, high });

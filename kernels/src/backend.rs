@@ -1,7 +1,7 @@
 //! The interface that the CPU and the GPU share.
 
 use crate::{
-    Aggregates, ClassTable, Generalisation, GroupColumn, KernelError, Measure, Pseudonym, PseudonymKey,
+    Aggregates, Generalisation, GroupColumn, KernelError, MeasureColumn, Pseudonym, PseudonymKey, RowClasses,
     SensitiveColumn, Texts,
 };
 use std::fmt;
@@ -33,12 +33,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// # Errors
     /// When columns do not fit to the generalisation or to each other, a code is outside its dictionary, a sensitive column
     /// has more than [`MOST_SENSITIVE_CODES`](crate::MOST_SENSITIVE_CODES) values, or the device fails.
-    fn class_table(
+    fn row_classes(
         &self,
         generalisation: &Generalisation,
         columns: &[&[u32]],
         sensitive: &[SensitiveColumn<'_>],
-    ) -> Result<ClassTable, KernelError>;
+    ) -> Result<RowClasses, KernelError>;
 
     /// Counts rows by group, and adds up each measure by group and bin.
     ///
@@ -47,7 +47,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// # Errors
     /// When columns have different lengths, bounds or edges of a measure are wrong, a group is out of range, there are more
     /// than [`MOST_BINS`](crate::MOST_BINS) bins, or the device fails.
-    fn aggregates(&self, groups: &GroupColumn<'_>, measures: &[Measure<'_>]) -> Result<Aggregates, KernelError>;
+    fn aggregates(&self, groups: &GroupColumn<'_>, measures: &[MeasureColumn<'_>]) -> Result<Aggregates, KernelError>;
 }
 
 /// Kinds of back ends.

@@ -9,8 +9,8 @@
 //! | kernel | in | out |
 //! |---|---|---|
 //! | [`Backend::pseudonyms`] | texts and a key | HMAC-SHA-256 of each text |
-//! | [`Backend::class_table`] | quasi-identifiers, a [`Generalisation`], sensitive columns | [`ClassTable`]: who is alike, how many they are, and which sensitive values they have |
-//! | [`Backend::aggregates`] | groups and [measures](Measure) | [`Aggregates`]: counts, sums and histograms by group |
+//! | [`Backend::row_classes`] | quasi-identifiers, a [`Generalisation`], sensitive columns | [`RowClasses`]: who is alike, how many they are, and which sensitive values they have |
+//! | [`Backend::aggregates`] | groups and [measures](MeasureColumn) | [`Aggregates`]: counts, sums and histograms by group |
 //!
 //! The CUDA sources are in `cuda/`. `tests/emulator/` runs them on an emulated device, see ADR 0031.
 //!
@@ -25,16 +25,15 @@
 //! let state_of_district = (0..20).map(|district| district / 10).collect();
 //! let levels = vec![Level::identity(5), Level::new(state_of_district, 2)?];
 //! let income = SensitiveColumn { codes: &income, cardinality: 4 };
-//! let table = Cpu::new().class_table(&Generalisation::new(levels)?, &[&age, &district], &[income])?;
-//! assert_eq!(table.classes.sizes, [3, 1]);
-//! assert_eq!(table.values[0].distinct(0), 2);
+//! let classes = Cpu::new().row_classes(&Generalisation::new(levels)?, &[&age, &district], &[income])?;
+//! assert_eq!(classes.classes.sizes, [3, 1]);
+//! assert_eq!(classes.values[0].distinct(0), 2);
 //! # Ok::<(), kernels::KernelError>(())
 //! ```
 
 mod aggregate;
 mod backend;
 mod choice;
-mod class_table;
 mod classes;
 pub mod cpu;
 mod cuda;
@@ -42,11 +41,11 @@ mod error;
 mod generalisation;
 mod packing;
 mod pseudonym;
+mod row_classes;
 
-pub use aggregate::{Aggregates, GroupColumn, MISSING, MOST_BINS, Measure, MeasureTotals, NO_GROUP};
+pub use aggregate::{Aggregates, GroupColumn, MISSING, MOST_BINS, MeasureColumn, MeasureTotals, NO_GROUP};
 pub use backend::{Backend, BackendKind};
 pub use choice::{BackendChoice, ChosenBackend, UnknownBackend, choose};
-pub use class_table::{ClassTable, MOST_SENSITIVE_CODES, SensitiveColumn, ValueSets};
 pub use classes::Classes;
 pub use cpu::Cpu;
 pub use cuda::{Cuda, CudaError, CudaOptions};
@@ -54,3 +53,4 @@ pub use error::KernelError;
 pub use generalisation::{Generalisation, Level};
 pub use packing::Packing;
 pub use pseudonym::{Pseudonym, PseudonymKey, Texts};
+pub use row_classes::{MOST_SENSITIVE_CODES, RowClasses, SensitiveColumn, ValueSets};

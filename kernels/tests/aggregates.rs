@@ -2,10 +2,10 @@
 
 mod random;
 
-use kernels::{Aggregates, Backend, Cpu, GroupColumn, KernelError, MISSING, Measure, MeasureTotals, NO_GROUP};
+use kernels::{Aggregates, Backend, Cpu, GroupColumn, KernelError, MISSING, MeasureColumn, MeasureTotals, NO_GROUP};
 use random::Random;
 
-fn naive(groups: &GroupColumn<'_>, measures: &[Measure<'_>]) -> Aggregates {
+fn naive(groups: &GroupColumn<'_>, measures: &[MeasureColumn<'_>]) -> Aggregates {
     let all = groups.groups as usize;
     let mut aggregates = Aggregates { rows: vec![0; all], measures: Vec::new() };
     for &group in groups.group_of_row.iter().filter(|&&group| group != NO_GROUP) {
@@ -41,8 +41,8 @@ fn totals_are_those_of_the_naive_loop() {
             .collect();
         let edges: Vec<i64> = (0..random.below(30) as i64).map(|edge| (edge - 9) << 28).collect();
         let measures = [
-            Measure { values: &values, low: i64::from(i32::MIN), high: i64::from(i32::MAX), edges: &edges },
-            Measure { values: &values, low: -7, high: 12, edges: &[] },
+            MeasureColumn { values: &values, low: i64::from(i32::MIN), high: i64::from(i32::MAX), edges: &edges },
+            MeasureColumn { values: &values, low: -7, high: 12, edges: &[] },
         ];
         let groups = GroupColumn { group_of_row: &group_of_row, groups };
         let given = Cpu::new().aggregates(&groups, &measures).expect("in range");
@@ -57,23 +57,23 @@ fn totals_are_those_of_the_naive_loop() {
 #[test]
 fn measures_that_could_overflow_or_make_no_sense_are_refused() {
     let groups = GroupColumn { group_of_row: &[0, 3], groups: 3 };
-    let refused = |groups: &GroupColumn<'_>, measure: Measure<'_>| {
+    let refused = |groups: &GroupColumn<'_>, measure: MeasureColumn<'_>| {
         Cpu::new().aggregates(groups, &[measure]).expect_err("cannot be computed")
     };
-    let measure = Measure { values: &[1, 2], low: 0, high: 9, edges: &[1, 2] };
+    let measure = MeasureColumn { values: &[1, 2], low: 0, high: 9, edges: &[1, 2] };
     assert_eq!(refused(&groups, measure), KernelError::GroupOutOfRange { row: 1, group: 3, groups: 3 });
     let groups = GroupColumn { group_of_row: &[0, 1], groups: 3 };
     for (low, high) in [(1, 0), (i64::from(i32::MIN) - 1, 0), (0, i64::from(i32::MAX) + 1)] {
         assert_eq!(
-            refused(&groups, Measure { low, high, ..measure }),
+            refused(&groups, MeasureColumn { low, high, ..measure }),
             KernelError::MeasureBounds { measure: 0, low, high }
         );
     }
     for edges in [&[2, 1][..], &[1, 1]] {
-        assert_eq!(refused(&groups, Measure { edges, ..measure }), KernelError::EdgeOrder { measure: 0 });
+        assert_eq!(refused(&groups, MeasureColumn { edges, ..measure }), KernelError::EdgeOrder { measure: 0 });
     }
     assert_eq!(
-        refused(&groups, Measure { values: &[1], ..measure }),
+        refused(&groups, MeasureColumn { values: &[1], ..measure }),
         KernelError::ColumnLength { expected: 2, given: 1 }
     );
     let many = GroupColumn { groups: 1 << 24, ..groups };

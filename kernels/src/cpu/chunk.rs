@@ -1,8 +1,8 @@
 //! The groups of one chunk of rows.
 
 use super::table::Groups;
-use crate::class_table::ValueSets;
 use crate::generalisation::BadCode;
+use crate::row_classes::ValueSets;
 use crate::{Generalisation, SensitiveColumn};
 
 /// Fewest and most rows of a chunk. A large one finds each class once; tables of more rows would leave the processor's cache.

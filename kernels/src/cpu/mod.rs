@@ -2,18 +2,18 @@
 
 mod aggregates;
 mod chunk;
-mod class_table;
 mod lanes;
 mod pseudonyms;
 mod radix;
+mod row_classes;
 mod table;
 
 use crate::{
-    Aggregates, Backend, BackendKind, ClassTable, Generalisation, GroupColumn, KernelError, Measure, Pseudonym,
-    PseudonymKey, SensitiveColumn, Texts,
+    Aggregates, Backend, BackendKind, Generalisation, GroupColumn, KernelError, MeasureColumn, Pseudonym, PseudonymKey,
+    RowClasses, SensitiveColumn, Texts,
 };
-pub use class_table::{class_sizes, distinct_values};
 pub use pseudonyms::Hashing;
+pub use row_classes::{class_sizes, distinct_values};
 
 /// The CPU as a back end. It has no state: work runs in the rayon pool that the caller is in, which bounds its threads.
 #[derive(Debug, Clone, Copy)]
@@ -58,16 +58,16 @@ impl Backend for Cpu {
         Ok(pseudonyms::pseudonyms(self.hashing, key, texts))
     }
 
-    fn class_table(
+    fn row_classes(
         &self,
         generalisation: &Generalisation,
         columns: &[&[u32]],
         sensitive: &[SensitiveColumn<'_>],
-    ) -> Result<ClassTable, KernelError> {
-        class_table::class_table(generalisation, columns, sensitive)
+    ) -> Result<RowClasses, KernelError> {
+        row_classes::row_classes(generalisation, columns, sensitive)
     }
 
-    fn aggregates(&self, groups: &GroupColumn<'_>, measures: &[Measure<'_>]) -> Result<Aggregates, KernelError> {
+    fn aggregates(&self, groups: &GroupColumn<'_>, measures: &[MeasureColumn<'_>]) -> Result<Aggregates, KernelError> {
         aggregates::aggregates(groups, measures)
     }
 }

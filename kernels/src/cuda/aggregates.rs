@@ -5,13 +5,13 @@ use super::error::CudaError;
 use super::lane::Lane;
 use super::program::Program;
 use crate::aggregate::group_error;
-use crate::{Aggregates, GroupColumn, KernelError, Measure, MeasureTotals};
+use crate::{Aggregates, GroupColumn, KernelError, MeasureColumn, MeasureTotals};
 
 /// Rows that a thread adds up, as in `aggregates.cu`.
 const ROWS_PER_THREAD: usize = 8;
 
 /// Bytes on the device. Measures are computed one after the other.
-pub(super) fn bytes(groups: &GroupColumn<'_>, measures: &[Measure<'_>]) -> u64 {
+pub(super) fn bytes(groups: &GroupColumn<'_>, measures: &[MeasureColumn<'_>]) -> u64 {
     let edges = measures.iter().map(|measure| measure.edges.len()).max().unwrap_or_default() as u64;
     groups.group_of_row.len() as u64 * 12 + u64::from(groups.groups) * (edges + 2) * 8 + edges * 8
 }
@@ -20,7 +20,7 @@ pub(super) fn aggregates(
     lane: &mut Lane,
     program: &Program,
     groups: &GroupColumn<'_>,
-    measures: &[Measure<'_>],
+    measures: &[MeasureColumn<'_>],
 ) -> Result<Aggregates, KernelError> {
     let group_of_row = lane.upload(groups.group_of_row)?;
     let rows = totals(lane, program, groups, &group_of_row, None)?.histogram;
@@ -34,7 +34,7 @@ fn totals(
     program: &Program,
     groups: &GroupColumn<'_>,
     group_of_row: &Buffer<u32>,
-    measure: Option<&Measure<'_>>,
+    measure: Option<&MeasureColumn<'_>>,
 ) -> Result<MeasureTotals, KernelError> {
     let rows = groups.group_of_row.len();
     let edges = measure.map_or(&[][..], |measure| measure.edges);

@@ -1,16 +1,16 @@
 //! The kernels on a GPU. The libraries of CUDA are loaded at run time; without them, opening a device is an error.
 
 mod aggregates;
-mod class_table;
 mod driver;
 mod error;
 mod lane;
 mod program;
 mod pseudonyms;
+mod row_classes;
 
 use crate::{
-    Aggregates, Backend, BackendKind, ClassTable, Generalisation, GroupColumn, KernelError, Measure, Pseudonym,
-    PseudonymKey, SensitiveColumn, Texts,
+    Aggregates, Backend, BackendKind, Generalisation, GroupColumn, KernelError, MeasureColumn, Pseudonym, PseudonymKey,
+    RowClasses, SensitiveColumn, Texts,
 };
 use driver::Device;
 pub use error::CudaError;
@@ -112,21 +112,21 @@ impl Backend for Cuda {
         self.with_lane(pseudonyms::bytes(texts), |lane, program| Ok(pseudonyms::pseudonyms(lane, program, key, texts)?))
     }
 
-    fn class_table(
+    fn row_classes(
         &self,
         generalisation: &Generalisation,
         columns: &[&[u32]],
         sensitive: &[SensitiveColumn<'_>],
-    ) -> Result<ClassTable, KernelError> {
+    ) -> Result<RowClasses, KernelError> {
         let rows = columns.first().map_or(0, |column| column.len());
         let fill = self.options.most_fill_percent;
-        let needed = class_table::bytes(rows, columns.len(), class_table::slots(rows, fill), sensitive);
+        let needed = row_classes::bytes(rows, columns.len(), row_classes::slots(rows, fill), sensitive);
         self.with_lane(needed, |lane, program| {
-            class_table::class_table(lane, program, generalisation, columns, sensitive, fill)
+            row_classes::row_classes(lane, program, generalisation, columns, sensitive, fill)
         })
     }
 
-    fn aggregates(&self, groups: &GroupColumn<'_>, measures: &[Measure<'_>]) -> Result<Aggregates, KernelError> {
+    fn aggregates(&self, groups: &GroupColumn<'_>, measures: &[MeasureColumn<'_>]) -> Result<Aggregates, KernelError> {
         crate::aggregate::check(groups, measures)?;
         self.with_lane(aggregates::bytes(groups, measures), |lane, program| {
             aggregates::aggregates(lane, program, groups, measures)

@@ -2,8 +2,8 @@
 
 use crate::inputs::{Random, colliding_keys};
 use kernels::{
-    Aggregates, Backend, ClassTable, Cpu, Generalisation, GroupColumn, KernelError, Level, MISSING, Measure, NO_GROUP,
-    Pseudonym, PseudonymKey, SensitiveColumn, Texts,
+    Aggregates, Backend, Cpu, Generalisation, GroupColumn, KernelError, Level, MISSING, MeasureColumn, NO_GROUP,
+    Pseudonym, PseudonymKey, RowClasses, SensitiveColumn, Texts,
 };
 use std::fmt::Debug;
 
@@ -65,8 +65,8 @@ pub(crate) fn check_keys(backend: &dyn Backend, keys: &[u64], about: &str) {
     let codes: Vec<u32> = (0..keys.len() as u32).collect();
     let columns: [&[u32]; 2] = [&codes, &codes];
     same(
-        backend.class_table(&generalisation, &columns, &[]),
-        Cpu::new().class_table(&generalisation, &columns, &[]),
+        backend.row_classes(&generalisation, &columns, &[]),
+        Cpu::new().row_classes(&generalisation, &columns, &[]),
         about,
     );
 }
@@ -81,8 +81,8 @@ fn check_classes(backend: &dyn Backend, random: &mut Random, rows: usize, about:
     let sensitive: Vec<SensitiveColumn<'_>> =
         sensitive.iter().map(|(codes, cardinality)| SensitiveColumn { codes, cardinality: *cardinality }).collect();
     same(
-        backend.class_table(&generalisation, &columns, &sensitive),
-        Cpu::new().class_table(&generalisation, &columns, &sensitive),
+        backend.row_classes(&generalisation, &columns, &sensitive),
+        Cpu::new().row_classes(&generalisation, &columns, &sensitive),
         about,
     );
 }
@@ -124,9 +124,9 @@ fn check_groups(backend: &dyn Backend, random: &mut Random, rows: usize, groups:
     let edges: Vec<i64> = (0..edges as i64).map(|edge| edge * 4 - 1_000).collect();
     let (low, high) = (i64::from(i32::MIN), i64::from(i32::MAX));
     let measures = [
-        Measure { values: &values, low: -2_000, high: 2_000, edges: &edges },
-        Measure { values: &values, low, high, edges: &[] },
-        Measure { values: &values, low: 5, high: 5, edges: &[5] },
+        MeasureColumn { values: &values, low: -2_000, high: 2_000, edges: &edges },
+        MeasureColumn { values: &values, low, high, edges: &[] },
+        MeasureColumn { values: &values, low: 5, high: 5, edges: &[5] },
     ];
     let groups = GroupColumn { group_of_row: &group_of_row, groups };
     same(backend.aggregates(&groups, &measures), Cpu::new().aggregates(&groups, &measures), about);
@@ -151,8 +151,8 @@ fn check_errors(backend: &dyn Backend, random: &mut Random, seed: u64) {
         let sensitive =
             [SensitiveColumn { codes: columns[0], cardinality: 8 }, SensitiveColumn { codes: &values, cardinality: 9 }];
         same(
-            backend.class_table(&generalisation, &columns, &sensitive),
-            Cpu::new().class_table(&generalisation, &columns, &sensitive),
+            backend.row_classes(&generalisation, &columns, &sensitive),
+            Cpu::new().row_classes(&generalisation, &columns, &sensitive),
             &about,
         );
         let mut group_of_row = random.codes(rows, 4);
@@ -167,7 +167,7 @@ fn check_errors(backend: &dyn Backend, random: &mut Random, seed: u64) {
 #[derive(Debug, PartialEq)]
 pub(crate) enum AnyResult {
     Pseudonyms(Vec<Pseudonym>),
-    ClassTable(ClassTable),
+    RowClasses(RowClasses),
     Aggregates(Aggregates),
 }
 
@@ -180,14 +180,14 @@ pub(crate) const SMALL_CALLS: [SmallCall; 3] = [
         let texts = Texts::fixed(b"firstsecnd", 5)?;
         backend.pseudonyms(&PseudonymKey::new(&[9; 32]), &texts).map(AnyResult::Pseudonyms)
     }),
-    ("class_table", |backend| {
+    ("row_classes", |backend| {
         let generalisation = Generalisation::new(vec![Level::identity(3)])?;
         let sensitive = SensitiveColumn { codes: &[0, 1, 1, 2], cardinality: 3 };
-        backend.class_table(&generalisation, &[&[2, 0, 2, 1]], &[sensitive]).map(AnyResult::ClassTable)
+        backend.row_classes(&generalisation, &[&[2, 0, 2, 1]], &[sensitive]).map(AnyResult::RowClasses)
     }),
     ("aggregates", |backend| {
         let groups = GroupColumn { group_of_row: &[1, 0, 1], groups: 2 };
-        let measure = Measure { values: &[5, -5, MISSING], low: -4, high: 4, edges: &[0] };
+        let measure = MeasureColumn { values: &[5, -5, MISSING], low: -4, high: 4, edges: &[0] };
         backend.aggregates(&groups, &[measure]).map(AnyResult::Aggregates)
     }),
 ];

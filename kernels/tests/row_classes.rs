@@ -1,4 +1,4 @@
-//! Compares class tables with naive ones. A failure prints the seed that reproduces it.
+//! Compares classes with naive ones. A failure prints the seed that reproduces it.
 
 mod random;
 
@@ -12,7 +12,7 @@ fn codes(random: &mut Random, rows: usize, cardinality: u32) -> Vec<u32> {
 }
 
 #[test]
-fn class_tables_are_those_of_the_naive_grouping() {
+fn row_classess_are_those_of_the_naive_grouping() {
     for seed in 0..80 {
         let mut random = Random(seed);
         let rows = if seed % 8 == 0 { 60_000 } else { random.below(2_000) as usize };
@@ -41,7 +41,7 @@ fn class_tables_are_those_of_the_naive_grouping() {
         let given_columns: Vec<&[u32]> = columns.iter().map(Vec::as_slice).collect();
         let given_sensitive: Vec<SensitiveColumn<'_>> =
             sensitive.iter().map(|(codes, cardinality)| SensitiveColumn { codes, cardinality: *cardinality }).collect();
-        let table = Cpu::new().class_table(&generalisation, &given_columns, &given_sensitive).expect("in range");
+        let table = Cpu::new().row_classes(&generalisation, &given_columns, &given_sensitive).expect("in range");
 
         let keys = table.classes.keys.iter().map(|&key| generalisation.packing().unpack(key));
         assert!(keys.eq(naive.keys().cloned()), "seed {seed}");
@@ -71,7 +71,7 @@ fn the_first_wrong_code_of_the_first_wrong_column_is_the_error() {
     let (mut first, mut second, mut values) = (vec![1; rows], vec![2; rows], vec![0; rows]);
     let table = |first: &[u32], second: &[u32], values: &[u32]| {
         let sensitive = SensitiveColumn { codes: values, cardinality: 2 };
-        Cpu::new().class_table(&generalisation, &[first, second], &[sensitive])
+        Cpu::new().row_classes(&generalisation, &[first, second], &[sensitive])
     };
     values[40_000] = 2;
     let error = |column, row, code, cardinality| Err(KernelError::CodeOutOfRange { column, row, code, cardinality });
@@ -90,11 +90,11 @@ fn levels_and_columns_that_do_not_fit_are_refused() {
     let generalisation = Generalisation::new(vec![Level::any(3)]).expect("0 bits");
     let wide = SensitiveColumn { codes: &[0], cardinality: 1_025 };
     let cpu = Cpu::new();
-    let refused = cpu.class_table(&generalisation, &[&[0]], &[wide]);
+    let refused = cpu.row_classes(&generalisation, &[&[0]], &[wide]);
     assert_eq!(refused, Err(KernelError::SensitiveTooWide { column: 0, cardinality: 1_025 }));
     let short = SensitiveColumn { codes: &[], cardinality: 2 };
-    let refused = cpu.class_table(&generalisation, &[&[0]], &[short]);
+    let refused = cpu.row_classes(&generalisation, &[&[0]], &[short]);
     assert_eq!(refused, Err(KernelError::ColumnLength { expected: 1, given: 0 }));
-    let refused = cpu.class_table(&generalisation, &[], &[]);
+    let refused = cpu.row_classes(&generalisation, &[], &[]);
     assert_eq!(refused, Err(KernelError::ColumnCount { expected: 1, given: 0 }));
 }

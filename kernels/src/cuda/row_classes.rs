@@ -4,9 +4,9 @@ use super::driver::Buffer;
 use super::error::CudaError;
 use super::lane::Lane;
 use super::program::Program;
-use crate::class_table::{ValueSets, check_sensitive, sensitive_error};
 use crate::generalisation::BadCode;
-use crate::{ClassTable, Classes, Generalisation, KernelError, SensitiveColumn};
+use crate::row_classes::{ValueSets, check_sensitive, sensitive_error};
+use crate::{Classes, Generalisation, KernelError, RowClasses, SensitiveColumn};
 use rayon::prelude::*;
 
 /// Rows that a thread of `count_rows` counts, as in `class_sizes.cu`.
@@ -25,19 +25,19 @@ pub(super) fn bytes(rows: usize, columns: usize, slots: usize, sensitive: &[Sens
     (rows * (columns * 4 + 8 + 4 + 4 + 4 + 20 + words * 4) + slots * 16) as u64
 }
 
-pub(super) fn class_table(
+pub(super) fn row_classes(
     lane: &mut Lane,
     program: &Program,
     generalisation: &Generalisation,
     columns: &[&[u32]],
     sensitive: &[SensitiveColumn<'_>],
     most_fill_percent: u32,
-) -> Result<ClassTable, KernelError> {
+) -> Result<RowClasses, KernelError> {
     let rows = generalisation.check(columns)?;
     check_sensitive(rows, sensitive)?;
     if rows == 0 {
         let values = sensitive.iter().map(|column| ValueSets::new(column.words(), 0)).collect();
-        return Ok(ClassTable { values, ..ClassTable::default() });
+        return Ok(RowClasses { values, ..RowClasses::default() });
     }
     let keys = pack(lane, program, generalisation, columns, rows)?;
     let slots = slots(rows, most_fill_percent);
@@ -68,7 +68,7 @@ pub(super) fn class_table(
     for column in 0..sensitive.len() {
         values.push(mark(lane, program, &class_of_row, sensitive, column, order.len())?);
     }
-    Ok(ClassTable {
+    Ok(RowClasses {
         first_rows: order.iter().map(|&(_, group)| groups.first_rows[group as usize]).collect(),
         classes: Classes {
             sizes: order.iter().map(|&(_, group)| groups.sizes[group as usize]).collect(),

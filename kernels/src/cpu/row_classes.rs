@@ -2,9 +2,9 @@
 
 use super::chunk::{Chunk, rows_per_chunk};
 use super::radix::buckets;
-use crate::class_table::{ValueSets, check_sensitive, sensitive_error};
 use crate::error::{check_length, check_rows};
-use crate::{ClassTable, Classes, Generalisation, KernelError, SensitiveColumn};
+use crate::row_classes::{ValueSets, check_sensitive, sensitive_error};
+use crate::{Classes, Generalisation, KernelError, RowClasses, SensitiveColumn};
 use rayon::prelude::*;
 
 /// Groups n rows by their packed quasi-identifiers.
@@ -35,12 +35,12 @@ pub fn distinct_values(classes: &Classes, codes: &[u32]) -> Result<Vec<u32>, Ker
     Ok(distinct)
 }
 
-/// Computes [`Backend::class_table`](crate::Backend::class_table).
-pub(super) fn class_table(
+/// Computes [`Backend::row_classes`](crate::Backend::row_classes).
+pub(super) fn row_classes(
     generalisation: &Generalisation,
     columns: &[&[u32]],
     sensitive: &[SensitiveColumn<'_>],
-) -> Result<ClassTable, KernelError> {
+) -> Result<RowClasses, KernelError> {
     let rows = generalisation.check(columns)?;
     check_sensitive(rows, sensitive)?;
     let chunk = rows_per_chunk(rows);
@@ -76,29 +76,29 @@ fn sort(entries: &mut Vec<Entry>) {
 }
 
 /// Merges the groups of all chunks. `words` are the words of a set of each sensitive column.
-fn merge(chunks: &[Chunk], words: &[usize], rows: usize) -> ClassTable {
+fn merge(chunks: &[Chunk], words: &[usize], rows: usize) -> RowClasses {
     let entries = chunks.iter().zip(0..).flat_map(|(chunk, number)| {
         chunk.keys.iter().zip(0..).map(move |(&key, group)| Entry { key, chunk: number, group })
     });
     let mut entries: Vec<Entry> = entries.collect();
     sort(&mut entries);
 
-    let mut table =
-        ClassTable { values: words.iter().map(|&words| ValueSets::new(words, 0)).collect(), ..<_>::default() };
+    let mut merged =
+        RowClasses { values: words.iter().map(|&words| ValueSets::new(words, 0)).collect(), ..<_>::default() };
     let mut class_of_group: Vec<Vec<u32>> = chunks.iter().map(|chunk| vec![0; chunk.keys.len()]).collect();
     for Entry { key, chunk, group } in entries {
         let (number, group) = (chunk as usize, group as usize);
         let chunk = &chunks[number];
-        if table.classes.keys.last() != Some(&key) {
-            table.classes.keys.push(key);
-            table.classes.sizes.push(0);
+        if merged.classes.keys.last() != Some(&key) {
+            merged.classes.keys.push(key);
+            merged.classes.sizes.push(0);
             // Entries of a key are still in the order of their rows, so this is the least row.
-            table.first_rows.push(chunk.first_rows[group]);
-            table.values.iter_mut().for_each(ValueSets::push);
+            merged.first_rows.push(chunk.first_rows[group]);
+            merged.values.iter_mut().for_each(ValueSets::push);
         }
-        let class = table.classes.keys.len() - 1;
-        table.classes.sizes[class] += chunk.sizes[group];
-        for (sets, more) in table.values.iter_mut().zip(&chunk.values) {
+        let class = merged.classes.keys.len() - 1;
+        merged.classes.sizes[class] += chunk.sizes[group];
+        for (sets, more) in merged.values.iter_mut().zip(&chunk.values) {
             sets.merge(class, more, group);
         }
         class_of_group[number][group] = class as u32;
@@ -112,6 +112,6 @@ fn merge(chunks: &[Chunk], words: &[usize], rows: usize) -> ClassTable {
             *place = class_of_group[group as usize];
         }
     });
-    table.classes.class_of_row = class_of_row;
-    table
+    merged.classes.class_of_row = class_of_row;
+    merged
 }

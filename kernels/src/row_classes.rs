@@ -40,7 +40,7 @@ pub(crate) fn sensitive_error(sensitive: &[SensitiveColumn<'_>], column: usize, 
 
 /// The classes of a batch, with the first row and the sensitive values of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClassTable {
+pub struct RowClasses {
     /// The classes, ascending by key.
     pub classes: Classes,
     /// The least row of each class, which represents it.
@@ -79,7 +79,7 @@ impl ValueSets {
         self.bits[class * self.words + (code / u32::BITS) as usize] |= 1 << (code % u32::BITS);
     }
 
-    /// Adds the values of a class of another table to the set of a class.
+    /// Adds the values of a class of another chunk to the set of a class.
     pub(crate) fn merge(&mut self, class: usize, other: &Self, other_class: usize) {
         let from = &other.bits[other_class * self.words..][..self.words];
         for (word, more) in self.bits[class * self.words..][..self.words].iter_mut().zip(from) {
