@@ -35,6 +35,7 @@ pub struct Application {
     /// Turns true when the server stops.
     stop: watch::Sender<bool>,
     profiles: actors::Profiles,
+    exports: actors::export::Exports,
     closer: Closer,
     audit: AuditParts,
     upkeep: Upkeep,
@@ -80,10 +81,10 @@ impl Application {
         // The store is open by now, so its files are counted among the open ones.
         let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
-        let Components { profiles, closer, audit, service_reads, denials, .. } = components;
+        let Components { profiles, exports, closer, audit, service_reads, denials, .. } = components;
         let audit = AuditParts { log: audit, service_reads, denials };
         let keys = credentials.keys;
-        Ok(Self { listeners, signals, stop, profiles, closer, audit, upkeep, keys })
+        Ok(Self { listeners, signals, stop, profiles, exports, closer, audit, upkeep, keys })
     }
 
     /// Returns the line that announces that the server is ready: a JSON object with the addresses of both listeners.
@@ -112,7 +113,7 @@ impl Application {
     /// # Errors
     /// A listener has failed.
     pub async fn run_until_stopped(self) -> io::Result<()> {
-        let Self { listeners, signals, stop, profiles, closer, audit, upkeep, keys } = self;
+        let Self { listeners, signals, stop, profiles, exports, closer, audit, upkeep, keys } = self;
         let mut public = RunningServer::start(listeners.public.server);
         let mut admin = RunningServer::start(listeners.admin.server);
         let upkeep = rt::spawn(upkeep.run());
@@ -126,6 +127,7 @@ impl Application {
         // Sockets and streams end by themselves, which draining the listener waits for.
         let _ = stop.send(true);
         public.drain(failure.is_none()).await?;
+        let _ = tokio::task::spawn_blocking(move || exports.stop()).await;
         if !profiles.stop().await {
             tracing::warn!("not everything was drained in time; acknowledged events are durable all the same");
         }

@@ -13,8 +13,8 @@ use crate::http::request::caller::Verifier;
 use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
-    AdminState, AuditState, ConsentState, CredentialState, EventsState, FeedLimits, FeedMetrics, FeedState,
-    HandlerStates, ProfileReadState, Readiness, SpoolSpace,
+    AdminState, AuditState, ConsentState, CredentialState, EventsState, ExportState, FeedLimits, FeedMetrics,
+    FeedState, HandlerStates, ProfileReadState, Readiness, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;
@@ -66,7 +66,7 @@ pub(crate) fn build(
             request_timeout: settings.http.request_timeout,
             body_timeout: settings.http.client_body_timeout,
         }),
-        feed: Data::new(feed(settings, components, &verifier, in_flight, closing.clone())),
+        feed: Data::new(feed(settings, components, &verifier, in_flight.clone(), closing.clone())),
         live: Data::new(LiveState {
             profiles: profiles.clone(),
             verifier: Arc::clone(&verifier),
@@ -84,6 +84,17 @@ pub(crate) fn build(
             closing: closing.clone(),
         }),
         audit: Data::new(AuditState { trail: components.audit.clone() }),
+        exports: Data::new(ExportState {
+            exports: components.exports.clone(),
+            rules: Arc::clone(&components.rules),
+            export_rules: Arc::clone(&components.export_rules),
+            clock: crate::wiring::wall_clock(),
+            verifier: Arc::clone(&credentials.verifier),
+            in_flight: in_flight.clone(),
+            request_timeout: settings.http.request_timeout,
+            body_timeout: settings.http.client_body_timeout,
+            closing: closing.clone(),
+        }),
         service_reads,
         readiness: Data::new(Readiness { profiles: profiles.clone(), store: components.store.clone(), closing }),
         prometheus: Data::new(prometheus),

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use config::Settings;
+use actors::export::ExportOptions;
+use config::{ExportBackendChoice, Settings};
 use domain::port::clock::Clock;
 use domain::rules::Limits;
+use kernels::BackendChoice;
 use store::StoreOptions;
 use store::audit::AuditOptions;
 
@@ -42,6 +44,25 @@ pub(crate) fn audit_options(settings: &Settings, clock: Arc<dyn Clock>) -> Audit
         write_timeout: settings.audit.write_timeout,
         confirm_clock: settings.store.confirm_clock,
         ..AuditOptions::new(&settings.data_dir, clock)
+    }
+}
+
+/// The bounds of exports.
+pub(crate) fn export_options(settings: &Settings) -> ExportOptions {
+    ExportOptions {
+        threads: settings.export.threads,
+        max_queued: settings.export.max_queued,
+        memory_bytes: settings.export.memory_bytes,
+        keep: settings.export.keep,
+    }
+}
+
+/// What computes exports.
+pub(crate) fn export_backend(settings: &Settings) -> BackendChoice {
+    match settings.export.backend {
+        ExportBackendChoice::Auto => BackendChoice::Auto,
+        ExportBackendChoice::Cpu => BackendChoice::Cpu,
+        ExportBackendChoice::Cuda => BackendChoice::Cuda,
     }
 }
 
@@ -127,6 +148,16 @@ mod tests {
         // One shard per core is resolved, and the other two need a store that writes checkpoints, and `data`.
         let Options { shards, max_lag_bytes, .. } = from_settings;
         assert_same(from_settings, Options { shards, max_lag_bytes, ..Options::default() });
+    }
+
+    #[test]
+    fn default_options_of_exports_are_those_of_default_toml() {
+        let figures = |options: ExportOptions| {
+            // Without `..`, so that a new option cannot be forgotten here.
+            let ExportOptions { threads, max_queued, memory_bytes, keep } = options;
+            (threads, max_queued, memory_bytes, keep)
+        };
+        assert_eq!(figures(export_options(&defaults())), figures(ExportOptions::default()));
     }
 
     #[test]

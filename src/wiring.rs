@@ -4,16 +4,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use actors::export::{ExportPorts, Exports};
 use actors::{Ports, Profiles};
 use arc_swap::ArcSwap;
 use config::{AccessTable, Mode, Secrets, Settings};
 use domain::access::Policy;
+use domain::export::{ExportRequest, ExportRules};
 use domain::port::clock::{Clock, Entropy};
 use domain::port::dead_letters::DeadLetters;
 use domain::port::registry::Registry;
 use domain::record::Replay;
 use domain::rules::Rules;
 use hmac::{Hmac, KeyInit, Mac};
+use kernels::CudaOptions;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
 use store::audit::{self, AuditKeys, AuditStore};
@@ -49,6 +52,9 @@ pub(crate) struct Components {
     pub(crate) closer: Closer,
     /// Keeps what belongs to no profile, such as revocations and sessions.
     pub(crate) registry: Arc<dyn Registry>,
+    /// The bulk exports.
+    pub(crate) exports: Exports,
+    pub(crate) export_rules: Arc<ExportRules>,
     /// Records what is done to citizens' data, and is read through the same value.
     pub(crate) audit: Arc<AuditStore>,
     /// Counts the reads of services for the audit log.
@@ -90,6 +96,19 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
     let profiles = Profiles::start(options, ports).map_err(StartError::Thread)?;
     store.closer.use_committed_states(profiles.committed_states());
     store.closer.save_projection(profiles.columns_to_save());
+    let export_rules = Arc::new(config::load_export(&settings.data_dir)?);
+    let export_ports = ExportPorts {
+        columns: profiles.columns(),
+        tables: store.tables,
+        registry: Arc::clone(&store.registry),
+        clock: wall_clock(),
+        entropy: Arc::clone(&entropy),
+        backend: kernels::choose(options::export_backend(settings), CudaOptions::default())
+            .map_err(|error| StartError::ExportBackend(error.to_string()))?,
+        rules: Arc::clone(&export_rules),
+        parse: export_parser(Arc::clone(&rules), Arc::clone(&export_rules)),
+    };
+    let exports = Exports::start(&options::export_options(settings), export_ports).map_err(StartError::Thread)?;
     Ok(Components {
         profiles,
         rules,
@@ -100,12 +119,22 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         store: store.status,
         epoch: store.epoch,
         closer: store.closer,
+            exports,
+            export_rules,
         service_reads: ServiceReads::new(audit.clone(), wall_clock().now_micros()),
         denials: Arc::new(Denials::new(audit.clone())),
         config_changes: Arc::new(ConfigChanges::new(audit.clone(), Arc::clone(&store.registry))),
         registry: store.registry,
         audit,
     })
+}
+
+/// Returns what reads the requests of exports that wait over a restart.
+fn export_parser(
+    rules: Arc<Rules>,
+    export_rules: Arc<ExportRules>,
+) -> Box<dyn Fn(&str) -> Option<ExportRequest> + Send> {
+    Box::new(move |request| ExportRequest::parse(request.as_bytes(), &rules, &export_rules).ok())
 }
 
 /// Returns the key that opens the keyring.

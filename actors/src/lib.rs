@@ -40,6 +40,7 @@ mod profile;
 pub mod columns;
 mod columns_to_save;
 mod commit;
+pub mod export;
 pub mod follower;
 mod load;
 mod load_queue;

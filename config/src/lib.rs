@@ -58,8 +58,8 @@ pub use limits::{LIMITS_TOML, load_limits, watch_limits};
 pub use origin::Origin;
 pub use secrets::{DEVELOPMENT_SECRET, Key, MASTER_KEY, Randomness, Secrets};
 pub use sections::{
-    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live,
-    Log, LogFormat, ProfileLimits, StoreSettings, Time,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportBackendChoice,
+    ExportSettings, Http, JournalSettings, Live, Log, LogFormat, ProfileLimits, StoreSettings, Time,
 };
 pub use settings::{Mode, Settings};
 pub use sources::{DEFAULT_TOML, Override, Sources, process_environment};

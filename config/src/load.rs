@@ -8,8 +8,8 @@ use toml::Value;
 use crate::contradictions;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live,
-    Log, ProfileLimits, StoreSettings, Time,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings, Http,
+    JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
 };
 use crate::{ConfigError, Mode, Settings, Sources};
 
@@ -46,6 +46,7 @@ impl Settings {
             log: Log::read(&keys)?,
             dead_letters: DeadLetterSettings::read(&keys)?,
             audit: AuditSettings::read(&keys)?,
+            export: ExportSettings::read(&keys)?,
             keys,
         };
         contradictions::refuse(&settings, &settings.keys)?;

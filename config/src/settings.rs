@@ -8,8 +8,8 @@ use toml::Value;
 use crate::hide::shown;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, Http, JournalSettings, Live,
-    Log, ProfileLimits, StoreSettings, Time,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings, Http,
+    JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
 };
 
 /// Whether conveniences that weaken security are allowed.
@@ -64,6 +64,8 @@ pub struct Settings {
     pub dead_letters: DeadLetterSettings,
     /// The section `[audit]`.
     pub audit: AuditSettings,
+    /// The section `[export]`.
+    pub export: ExportSettings,
     pub(crate) keys: Keys,
 }
 

@@ -4,16 +4,19 @@
 
 mod config;
 mod demo;
+mod export;
 mod generate;
 mod login_link;
 mod serve;
 mod token;
 mod verify_audit;
+mod verify_export;
 mod watch;
 
 mod http_client;
 mod output;
 mod private_key;
+mod server_arguments;
 mod settings;
 mod terminal;
 
@@ -49,7 +52,9 @@ enum Command {
     Demo(demo::DemoArguments),
     Watch(watch::WatchArguments),
     Generate(generate::GenerateArguments),
+    Export(export::ExportArguments),
     VerifyAudit(verify_audit::VerifyAuditArguments),
+    VerifyExport(verify_export::VerifyExportArguments),
 }
 
 /// Parses `arguments`, of which the first is the program's name, runs the command and returns its exit code.
@@ -65,8 +70,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(arguments) => config::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::VerifyAudit(arguments) => verify_audit::run(&arguments),
+        Command::VerifyExport(arguments) => verify_export::run(&arguments),
         Command::Watch(arguments) => watch::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
+        Command::Export(arguments) => export::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@ mod consent;
 mod cors;
 mod credential_state;
 mod events;
+mod exports;
 mod feed;
 mod health;
 mod operations;
@@ -33,6 +34,7 @@ pub(crate) use audit::{AuditState, ChangeOrigin, ConfigChanges, Denials, Service
 pub(crate) use consent::ConsentState;
 pub(crate) use credential_state::CredentialState;
 pub(crate) use events::EventsState;
+pub(crate) use exports::ExportState;
 pub(crate) use feed::{FeedLimits, FeedMetrics, FeedState, SPOOL_FILES, SpoolSpace};
 pub(crate) use health::Readiness;
 pub(crate) use operations::OperationsHistory;

@@ -1,6 +1,7 @@
 //! The route table, with one row for each address.
 
 mod admin;
+mod exports;
 mod listing;
 mod public;
 mod shared;
@@ -18,6 +19,7 @@ use super::consent::ConsentState;
 use super::cors::Cors;
 use super::credential_state::CredentialState;
 use super::events::EventsState;
+use super::exports::ExportState;
 use super::feed::FeedState;
 use super::health::Readiness;
 use super::operations::OperationsHistory;
@@ -29,6 +31,7 @@ use super::request_layer::RequestLayer;
 use super::route::{Route, allow};
 use crate::live::LiveState;
 use admin::ADMIN;
+use exports::EXPORTS;
 pub use listing::{ListedRequirements, ListedRoute, route_table};
 use public::PUBLIC;
 use shared::SHARED;
@@ -46,6 +49,7 @@ pub(crate) struct HandlerStates {
     pub(crate) admin: Data<AdminState>,
     pub(crate) operations: Data<OperationsHistory>,
     pub(crate) audit: Data<AuditState>,
+    pub(crate) exports: Data<ExportState>,
     /// Counts the reads of services, on each worker.
     pub(crate) service_reads: Arc<ServiceReads>,
     pub(crate) readiness: Data<Readiness>,
@@ -69,7 +73,7 @@ impl Routes {
         Self {
             states,
             cors: Arc::new(Cors::new(cors_origins)),
-            public_home: Data::new(HomePage::public(PUBLIC.iter().chain(&SHARED))),
+            public_home: Data::new(HomePage::public(PUBLIC.iter().chain(&EXPORTS).chain(&SHARED))),
             admin_home: Data::new(HomePage::admin(ADMIN.iter().chain(&SHARED))),
             start,
         }
@@ -82,10 +86,10 @@ impl Routes {
         config.app_data(states.profile_reads).app_data(states.consent).app_data(states.feed);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
         config.app_data(states.operations).app_data(states.prometheus);
-        config.app_data(states.audit).app_data(self.public_home.clone());
+        config.app_data(states.audit).app_data(states.exports).app_data(self.public_home.clone());
         states.service_reads.start_worker();
         let limits = Arc::clone(&self.states.access_control.limits);
-        self.register(PUBLIC.iter().chain(&SHARED), Some(limits), config);
+        self.register(PUBLIC.iter().chain(&EXPORTS).chain(&SHARED), Some(limits), config);
     }
 
     /// Registers the routes of the admin listener.
@@ -136,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_path_has_one_name_and_each_of_its_methods_once() {
-        for listener in [&PUBLIC[..], &ADMIN[..]] {
+        for listener in [&PUBLIC[..], &EXPORTS[..], &ADMIN[..]] {
             for rows in by_path(listener.iter().chain(&SHARED)) {
                 let mut methods: Vec<_> = rows.iter().flat_map(|row| row.methods).map(Method::as_str).collect();
                 let count = methods.len();

@@ -1,6 +1,7 @@
 //! The sections of `default.toml`: one struct each, which is read key by key, each with its range.
 
 mod audit;
+mod exports;
 mod http;
 mod log;
 mod rules;
@@ -9,6 +10,7 @@ mod storage;
 mod url;
 
 pub use audit::AuditSettings;
+pub use exports::{ExportBackendChoice, ExportSettings};
 pub use http::{Auth, Events, Http, Live};
 pub use log::{Log, LogFormat};
 pub use rules::{ProfileLimits, Time};

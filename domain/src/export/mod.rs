@@ -19,6 +19,7 @@ mod aggregate;
 mod budget;
 mod noise;
 
+mod claims;
 mod job;
 mod request;
 
@@ -30,6 +31,7 @@ pub use aggregate::{
     ReleasedMeasure, release_group,
 };
 pub use budget::{BUDGET_WINDOW_MICROS, BudgetEntry, BudgetLedger, BudgetRefusal, BudgetRules, NotReleasable};
+pub use claims::{COUNT_COLUMN, ClaimFault, ClaimReport, ExportClaims, WordsOfColumn};
 pub use classes::{
     ClassSource, ClassTable, EquivalenceClass, RolledUpClasses, SensitiveLayout, TooManySensitiveValues,
 };
@@ -47,7 +49,7 @@ pub use job::{
 pub use lattice::{KeyTranslation, Lattice, LatticeColumn, LatticeError, MAX_NODES, Node};
 pub use noise::{DiscreteGaussian, DiscreteLaplace, GaussianRange, RandomBits, rho_for_epsilon};
 pub use quasi_identifier::QuasiIdentifier;
-pub use request::{ExportFilter, ExportFormat, ExportMode, ExportRequest, FilteredRow};
+pub use request::{ExportFilter, ExportMode, ExportRequest, FilteredRow};
 pub use rules::{ExportRules, MIN_K, PrivacyDefaults};
 pub use search::{
     InformationLoss, PrivacyRequirement, SearchError, SearchOutcome, column_losses, search, suppressed_keys,

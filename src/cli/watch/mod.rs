@@ -5,7 +5,7 @@ mod socket;
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -15,12 +15,11 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::output::{StdoutError, print_line};
+use super::server_arguments::ServerArguments;
 use super::terminal::{Colour, Terminal};
 use document::{Change, Document};
 use socket::{OpenError, Socket};
 
-/// Environment variable that holds the caller's token.
-const TOKEN: &str = "PROFILE_SERVER_TOKEN";
 /// How long to wait before connecting again.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// How often to ping the server.
@@ -38,13 +37,8 @@ const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct WatchArguments {
     /// User id of the citizen
     user: String,
-    /// Token that may read the profile, or `-` to read it from stdin [default: the environment variable
-    /// PROFILE_SERVER_TOKEN]. Other users of the machine can see a token on the command line
-    #[arg(long)]
-    token: Option<String>,
-    /// Address of the server
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8080", value_parser = host_and_port)]
-    server: String,
+    #[command(flatten)]
+    server: ServerArguments,
     /// Sections and paths to show, separated by commas [default: all]
     #[arg(long, value_name = "FIELDS")]
     fields: Option<String>,
@@ -52,7 +46,7 @@ pub(super) struct WatchArguments {
 
 pub(super) fn run(arguments: WatchArguments) -> anyhow::Result<()> {
     actix::System::new().block_on(async {
-        let token = find_token(arguments.token.as_deref())?;
+        let token = arguments.server.token()?;
         let (document, terminal) = (Document::default(), Terminal::from_stdout());
         let mut watcher = Watcher { arguments, token, document, terminal };
         tokio::select! {
@@ -60,28 +54,6 @@ pub(super) fn run(arguments: WatchArguments) -> anyhow::Result<()> {
             stopped = tokio::signal::ctrl_c() => Ok(stopped?),
         }
     })
-}
-
-fn host_and_port(text: &str) -> Result<String, String> {
-    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
-    let is_whole = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_port(port));
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
-    if is_whole && is_plain { Ok(text.to_owned()) } else { Err("give a host and a port: `localhost:8080`".to_owned()) }
-}
-
-fn find_token(given: Option<&str>) -> anyhow::Result<String> {
-    let token = match given {
-        Some("-") => std::io::read_to_string(std::io::stdin()).context("could not read the token from stdin")?,
-        Some(token) => token.to_owned(),
-        None => {
-            let variable = config::process_environment().into_iter().find(|(name, _)| name == TOKEN);
-            let (_, token) = variable.with_context(|| {
-                format!("no token: set the environment variable `{TOKEN}`, or give it on stdin with `--token -`")
-            })?;
-            token
-        }
-    };
-    Ok(token.trim().to_owned())
 }
 
 /// Follows one profile over any number of connections.
@@ -105,8 +77,8 @@ impl Watcher {
     async fn watch(&mut self) -> anyhow::Result<()> {
         let mut is_announced = false;
         loop {
-            let opened = timeout(SERVER_TIMEOUT, socket::open(&self.arguments.server, &self.token)).await;
-            let no_response = || OpenError::Temporary(anyhow!("`{}` does not respond", self.arguments.server));
+            let opened = timeout(SERVER_TIMEOUT, socket::open(&self.arguments.server.server, &self.token)).await;
+            let no_response = || OpenError::Temporary(anyhow!("`{}` does not respond", self.arguments.server.server));
             let lost = match opened.unwrap_or_else(|_| Err(no_response())) {
                 Ok(socket) => match self.follow(socket).await {
                     ConnectionEnd::Permanent(error) => return Err(error),

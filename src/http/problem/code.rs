@@ -57,6 +57,10 @@ codes! {
     TooManySockets = TOO_MANY_REQUESTS, "too-many-sockets", "Too many sockets are open";
     TooManyTickets = TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets are outstanding";
     TooManyFollowers = TOO_MANY_REQUESTS, "too-many-followers", "Too many streams are open";
+    PrivacyBudgetSpent = TOO_MANY_REQUESTS, "privacy-budget-spent", "The privacy budget is spent";
+    NotReady = CONFLICT, "not-ready", "The job has no file";
+    RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The range is outside of the file";
+    ExportGone = GONE, "export-gone", "The file of the export is gone";
     CursorGone = GONE, "cursor-gone", "The cursor cannot be continued";
     Internal = INTERNAL_SERVER_ERROR, "internal", "The server failed";
     Busy = SERVICE_UNAVAILABLE, "busy", "The server is busy";

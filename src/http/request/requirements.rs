@@ -94,6 +94,11 @@ impl Requirements {
         Self { reason: true, fresh_second_factor: true, ..self }
     }
 
+    /// Returns the requirements of an operation that hands out much at once: a fresh second factor.
+    pub(crate) const fn with_second_factor(self) -> Self {
+        Self { fresh_second_factor: true, ..self }
+    }
+
     /// Returns the requirements of an operation that no rate limit may stop.
     pub(crate) const fn uncounted(self) -> Self {
         Self { limit: None, ..self }

@@ -1,6 +1,6 @@
 //! The route table as data, for tests that walk it.
 
-use super::{ADMIN, PUBLIC, SHARED};
+use super::{ADMIN, EXPORTS, PUBLIC, SHARED};
 use crate::http::request::requirements::Requirements;
 use crate::http::route::{Access, Route};
 
@@ -34,7 +34,7 @@ pub struct ListedRequirements {
 
 /// Returns all rows of both listeners. An address of both listeners is there once for each.
 pub fn route_table() -> Vec<ListedRoute> {
-    let public = PUBLIC.iter().chain(&SHARED).map(|row| listed(row, false));
+    let public = PUBLIC.iter().chain(&EXPORTS).chain(&SHARED).map(|row| listed(row, false));
     public.chain(ADMIN.iter().chain(&SHARED).map(|row| listed(row, true))).collect()
 }
 

@@ -19,6 +19,18 @@ impl ClassTable {
         builder.finish()
     }
 
+    /// Returns the classes of several tables of different rows at the same node.
+    #[must_use]
+    pub fn merge(tables: &[Self]) -> Self {
+        let mut builder = ClassBuilder::hashed(tables.iter().map(Self::len).max().unwrap_or(0));
+        for table in tables {
+            for ((key, size), sensitive) in table.keys.iter().zip(&table.sizes).zip(&table.sensitive) {
+                builder.add(*key, *size, *sensitive);
+            }
+        }
+        builder.finish()
+    }
+
     /// Returns the classes at a coarser node. Exact: sizes are added, and sets of values are united.
     #[must_use]
     pub fn roll_up(&self, lattice: &Lattice, from: &Node, to: &Node) -> Self {

@@ -37,6 +37,12 @@ impl SensitiveLayout {
         self.columns.iter().zip(codes).fold(0, |set, ((first, _), code)| set | 1 << (first + code))
     }
 
+    /// Returns the set that holds one value: a code of a column, by the column's position.
+    #[must_use]
+    pub fn bit(&self, column: usize, code: u32) -> u64 {
+        1 << (self.columns[column].0 + code)
+    }
+
     /// Returns the least number of different values that a column has in the set; `u32::MAX` if there is no column.
     #[must_use]
     pub fn distinct(&self, set: u64) -> u32 {

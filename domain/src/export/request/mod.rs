@@ -9,19 +9,7 @@ pub use filter::{ExportFilter, FilteredRow};
 
 use super::{ColumnSet, PrivacyRequirement};
 use crate::named_enum;
-
-named_enum! {
-    /// The format of an export's file.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-    pub enum ExportFormat {
-        /// Apache Parquet.
-        Parquet => "parquet",
-        /// The Arrow IPC file format.
-        Arrow => "arrow",
-        /// JSON texts, one a line.
-        Ndjson => "ndjson",
-    }
-}
+use crate::port::table::TableFormat;
 
 named_enum! {
     /// What the rows of an export are.
@@ -38,7 +26,7 @@ named_enum! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportRequest {
     /// The format of the file.
-    pub format: ExportFormat,
+    pub format: TableFormat,
     /// What the rows are.
     pub mode: ExportMode,
     /// Who is in the export.

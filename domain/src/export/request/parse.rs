@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{ExportFilter, ExportFormat, ExportMode, ExportRequest};
+use super::{ExportFilter, ExportMode, ExportRequest};
 use crate::event::check::{self, Members};
 use crate::event::shape::Shape;
 use crate::event::{EventFault, EventProblem, Location};
 use crate::export::{ColumnRole, ColumnSet, ColumnType, ExportColumn, ExportRules, MIN_K};
 use crate::json::{self, Json};
+use crate::port::table::TableFormat;
 use crate::rules::Rules;
 use crate::table::{Leaf, ValueType};
 
@@ -70,8 +71,7 @@ impl Reader<'_> {
         let root = &Location::ROOT;
         self.known(members, &MEMBERS, root);
         let find = |name: &str| members.iter().find(|(own, _)| own == name).map(|(_, value)| value);
-        let format =
-            self.word(find("format"), "format", ExportFormat::parse, ExportFormat::ALL.map(ExportFormat::name));
+        let format = self.word(find("format"), "format", TableFormat::parse, TableFormat::ALL.map(TableFormat::name));
         let mode = self.word(find("mode"), "mode", ExportMode::parse, ExportMode::ALL.map(ExportMode::name));
         let mode = mode.unwrap_or(ExportMode::Records);
         let filter =
@@ -82,7 +82,7 @@ impl Reader<'_> {
         let l = self.integer(find("l"), (1, MAX_L), &root.member("l"));
         let micro_epsilon = self.epsilon(find("epsilon"), mode, &root.member("epsilon"));
         Some(ExportRequest {
-            format: format.unwrap_or(ExportFormat::Parquet),
+            format: format.unwrap_or(TableFormat::Parquet),
             mode,
             filter,
             columns: columns?,

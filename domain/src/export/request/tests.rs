@@ -30,7 +30,7 @@ fn refused(body: &str, expected: &[(EventProblem, &str)]) {
 #[test]
 fn an_empty_request_takes_all_defaults() {
     let request = parse("{}").expect("valid");
-    assert_eq!((request.format, request.mode), (ExportFormat::Parquet, ExportMode::Records));
+    assert_eq!((request.format, request.mode), (TableFormat::Parquet, ExportMode::Records));
     assert_eq!((request.k, request.l, request.micro_epsilon), (10, 2, None));
     assert_eq!(request.filter, ExportFilter::default());
     assert_eq!(request.columns, crate::export::ColumnSet::ALL);

@@ -1,0 +1,165 @@
+//! Rows as codes of dictionaries, one column for each quasi-identifier and each sensitive column.
+
+use std::collections::BTreeMap;
+
+use domain::columns::{ABSENT_COUNT, DictionaryKind, Quasi, Risk, Row, STATUSES};
+use domain::export::{
+    CodeLevels, ColumnRole, ExportColumn, ExportRequest, ExportRules, Hierarchy, Lattice, LatticeColumn, LevelRule,
+    QuasiIdentifier,
+};
+use smol_str::SmolStr;
+
+use super::job_context::JobEnd;
+use super::rows::ExportRows;
+
+/// A column of words: the word of each code, `None` for a missing value, and the code of each row.
+pub(super) struct CodedColumn {
+    pub(super) words: Vec<Option<SmolStr>>,
+    pub(super) codes: Vec<u32>,
+}
+
+/// The bands of risks, each with the hundredths at which it ends.
+const RISK_BANDS: [(&str, u8); 3] = [("low", 33), ("medium", 66), ("high", 100)];
+
+/// Returns the lattice of a request, and the codes of the rows in its columns.
+pub(super) fn quasi_identifiers(
+    request: &ExportRequest,
+    rules: &ExportRules,
+    rows: &ExportRows,
+) -> Result<(Lattice, Vec<CodedColumn>), JobEnd> {
+    let (mut columns, mut coded) = (Vec::new(), Vec::new());
+    for (quasi_identifier, finest) in rules.finest_levels(request.columns) {
+        let Some(hierarchy) = rules.hierarchy(quasi_identifier) else { continue };
+        let column = quasi_column(hierarchy, finest, rows);
+        let levels = CodeLevels::new(hierarchy, &column.words);
+        let levels = levels.map_err(|_| JobEnd::Failed("`export.toml` has no group for a value that profiles have"))?;
+        columns.push(LatticeColumn { quasi_identifier, levels, finest });
+        coded.push(column);
+    }
+    let lattice = Lattice::new(columns);
+    let lattice =
+        lattice.map_err(|_| JobEnd::Failed("the quasi-identifiers have too many combinations: ask for fewer"))?;
+    Ok((lattice, coded))
+}
+
+/// Returns the codes of a quasi-identifier whose levels begin at `finest`.
+fn quasi_column(hierarchy: &Hierarchy, finest: usize, rows: &ExportRows) -> CodedColumn {
+    let of_words = |quasi| words_of_table(quasi, rows);
+    match hierarchy.quasi_identifier() {
+        QuasiIdentifier::AgeBracket => of_words(Quasi::AgeBracket),
+        QuasiIdentifier::Gender => of_words(Quasi::Gender),
+        QuasiIdentifier::UrbanRural => of_words(Quasi::UrbanRural),
+        QuasiIdentifier::IncomeBracket => of_words(Quasi::IncomeBracket),
+        QuasiIdentifier::EmploymentType => of_words(Quasi::EmploymentType),
+        QuasiIdentifier::Category => of_words(Quasi::Category),
+        QuasiIdentifier::Place if finest > 0 => states(rows, hierarchy),
+        QuasiIdentifier::Place => places(rows),
+        QuasiIdentifier::FamilySize => {
+            let most = QuasiIdentifier::FamilySize.values().len() as u32;
+            let mut words = vec![None];
+            words.extend((1..=most).map(|size| Some(SmolStr::from(size.to_string()))));
+            let code = |row: &Row| u32::from(row.quasi(Quasi::MembersCount)).min(most);
+            CodedColumn { words, codes: rows.rows.iter().map(code).collect() }
+        }
+    }
+}
+
+fn words_of_table(quasi: Quasi, rows: &ExportRows) -> CodedColumn {
+    let mut words = vec![None];
+    words.extend(quasi.words().iter().map(|word| Some(SmolStr::new_static(word))));
+    // A word that only an earlier release knew counts as missing.
+    let end = words.len() as u32;
+    let code = |row: &Row| Some(u32::from(row.quasi(quasi))).filter(|code| *code < end).unwrap_or(0);
+    CodedColumn { words, codes: rows.rows.iter().map(code).collect() }
+}
+
+/// Returns the states of the rows. The words are all states that the hierarchy knows, whoever is in the export.
+fn states(rows: &ExportRows, hierarchy: &Hierarchy) -> CodedColumn {
+    let known = hierarchy.levels().iter().find_map(|level| match &level.rule {
+        LevelRule::Region(regions) => Some(regions.keys()),
+        _ => None,
+    });
+    let words: Vec<Option<SmolStr>> =
+        [None].into_iter().chain(known.into_iter().flatten().map(|state| Some(state.into()))).collect();
+    let states = rows.dictionaries.get(DictionaryKind::State);
+    let code_of_state = |code: u16| {
+        let state = states.word(code);
+        state.and_then(|state| words.iter().position(|word| word.as_deref() == Some(state))).unwrap_or(0) as u32
+    };
+    let codes: Vec<u32> = (0..=DictionaryKind::State.other()).map(code_of_state).collect();
+    CodedColumn { codes: rows.rows.iter().map(|row| codes[usize::from(row.quasi(Quasi::State))]).collect(), words }
+}
+
+/// Returns the places of the rows as `state/district`, or `state` where there is no district. Codes are in the order of the
+/// words, so that they do not depend on the order in which profiles came.
+fn places(rows: &ExportRows) -> CodedColumn {
+    let (states, districts) =
+        (rows.dictionaries.get(DictionaryKind::State), rows.dictionaries.get(DictionaryKind::District));
+    let place = |row: &Row| (u16::from(row.quasi(Quasi::State)), row.district);
+    let mut found: BTreeMap<(u16, u16), Option<SmolStr>> = BTreeMap::new();
+    for row in &rows.rows {
+        found.entry(place(row)).or_insert_with_key(|(state, district)| {
+            let state = states.word(*state)?;
+            Some(
+                districts.word(*district).map_or_else(|| state.into(), |district| format!("{state}/{district}").into()),
+            )
+        });
+    }
+    let mut words: Vec<Option<SmolStr>> = found.values().cloned().chain([None]).collect();
+    words.sort_unstable();
+    words.dedup();
+    let code_of: BTreeMap<(u16, u16), u32> =
+        found.into_iter().map(|(place, word)| (place, words.binary_search(&word).unwrap_or_default() as u32)).collect();
+    CodedColumn { codes: rows.rows.iter().map(|row| code_of[&place(row)]).collect(), words }
+}
+
+/// Returns the sensitive columns of a request, in the order of a file.
+pub(super) fn sensitive_columns(
+    request: &ExportRequest,
+    rules: &ExportRules,
+    rows: &ExportRows,
+) -> Vec<(ExportColumn, CodedColumn)> {
+    let columns = request.columns.iter().filter(|column| rules.role(*column) == ColumnRole::Sensitive);
+    columns.filter_map(|column| Some((column, word_column(column, rows)?))).collect()
+}
+
+/// Returns a column of words that is no quasi-identifier.
+pub(super) fn word_column(column: ExportColumn, rows: &ExportRows) -> Option<CodedColumn> {
+    let risk = match column {
+        ExportColumn::ApplicationStatus => return Some(statuses(rows)),
+        ExportColumn::IncomeBracket => return Some(words_of_table(Quasi::IncomeBracket, rows)),
+        ExportColumn::BenefitLapseRisk => Risk::BenefitLapse,
+        ExportColumn::DeadlineMissRisk => Risk::DeadlineMiss,
+        ExportColumn::DocumentExpiryRisk => Risk::DocumentExpiry,
+        ExportColumn::TaxPenaltyRisk => Risk::TaxPenalty,
+        ExportColumn::OverallRisk => Risk::Overall,
+        _ => return None,
+    };
+    let words = [None].into_iter().chain(RISK_BANDS.map(|(word, _)| Some(SmolStr::new_static(word)))).collect();
+    let band = |row: &Row| match row.risk(risk) {
+        ABSENT_COUNT => 0,
+        hundredths => RISK_BANDS.iter().position(|(_, end)| hundredths <= *end).map_or(0, |band| band as u32 + 1),
+    };
+    Some(CodedColumn { words, codes: rows.rows.iter().map(band).collect() })
+}
+
+/// Returns the word of a code of a column that is no quasi-identifier; `none` for a missing value.
+pub(super) fn word_of(column: ExportColumn, code: usize) -> String {
+    let words: Vec<&str> = match column {
+        ExportColumn::ApplicationStatus => FURTHEST.to_vec(),
+        ExportColumn::IncomeBracket => Quasi::IncomeBracket.words().to_vec(),
+        _ => RISK_BANDS.map(|(word, _)| word).to_vec(),
+    };
+    code.checked_sub(1).and_then(|place| words.get(place)).map_or("none", |word| word).to_owned()
+}
+
+/// The statuses of an application from the first to the furthest.
+const FURTHEST: [&str; 7] = ["not_applied", "lapsed", "rejected", "applied", "under_review", "approved", "active"];
+
+fn statuses(rows: &ExportRows) -> CodedColumn {
+    let words = [None].into_iter().chain(FURTHEST.map(|word| Some(SmolStr::new_static(word)))).collect();
+    // The bit of each status in a row, from the furthest on.
+    let bits = FURTHEST.map(|word| STATUSES.iter().position(|status| *status == word).map_or(0, |place| 1_u8 << place));
+    let furthest = |row: &Row| bits.iter().rposition(|bit| row.statuses & bit != 0).map_or(0, |place| place as u32 + 1);
+    CodedColumn { words, codes: rows.rows.iter().map(furthest).collect() }
+}

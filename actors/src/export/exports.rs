@@ -1,0 +1,197 @@
+//! The handle to the exports.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+use domain::export::{BudgetRefusal, ExportJob, ExportJobId, ExportRequest, ExportRules, Feasibility};
+use domain::port::clock::{Clock, Entropy};
+use domain::port::registry::{Registry, RegistryError};
+use domain::port::table::{TableError, TableFile, TableFiles};
+use kernels::ChosenBackend;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::feasibility::FeasibilityCounter;
+use super::registered::RegisteredExports;
+use super::supervisor::{
+    CancelExport, ExportSupervisor, ListExports, StartExport, SupervisorParts, WatchExport, WorkerReport,
+};
+use super::worker::{self, WorkerParts};
+use crate::columns::ColumnStore;
+
+/// The bounds of exports.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// Threads that compute and write.
+    pub threads: usize,
+    /// Maximum number of jobs that wait.
+    pub max_queued: usize,
+    /// Maximum number of bytes that a job takes in memory, about.
+    pub memory_bytes: u64,
+    /// How long a file is kept.
+    pub keep: Duration,
+}
+
+impl Default for ExportOptions {
+    fn default() -> Self {
+        Self { threads: 2, max_queued: 16, memory_bytes: 2 << 30, keep: Duration::from_secs(24 * 3_600) }
+    }
+}
+
+/// What exports work with.
+pub struct ExportPorts {
+    /// The rows of all users.
+    pub columns: Arc<ColumnStore>,
+    /// The files.
+    pub tables: Arc<dyn TableFiles>,
+    /// Jobs and the budget.
+    pub registry: Arc<dyn Registry>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Keys, ids and noise.
+    pub entropy: Arc<dyn Entropy>,
+    /// What computes.
+    pub backend: ChosenBackend,
+    /// What exports may hold.
+    pub rules: Arc<ExportRules>,
+    /// Reads the canonical form of a request, which the registry holds.
+    pub parse: Box<dyn Fn(&str) -> Option<ExportRequest> + Send>,
+}
+
+/// Why a job was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartRefusal {
+    /// Too many jobs wait.
+    #[error("too many exports wait: try again later")]
+    Busy,
+    /// The privacy budget does not allow it.
+    #[error(transparent)]
+    Budget(BudgetRefusal),
+    /// The job could not be stored.
+    #[error("the job could not be stored")]
+    Unavailable(#[source] RegistryError),
+    /// The server stops.
+    #[error("the server stops")]
+    Stopping,
+}
+
+/// The bulk exports. Clones share them.
+#[derive(Clone)]
+pub struct Exports {
+    supervisor: Addr<ExportSupervisor>,
+    tables: Arc<dyn TableFiles>,
+    feasibility: Arc<FeasibilityCounter>,
+    is_stopping: Arc<AtomicBool>,
+    threads: Arc<Mutex<Option<Threads>>>,
+}
+
+struct Threads {
+    supervisor: Arbiter,
+    worker: JoinHandle<()>,
+}
+
+impl Exports {
+    /// Starts the supervisor and the worker.
+    ///
+    /// # Errors
+    /// A thread could not be started.
+    ///
+    /// # Panics
+    /// If no actix system runs on this thread.
+    pub fn start(options: &ExportOptions, ports: ExportPorts) -> std::io::Result<Self> {
+        let ExportPorts { columns, tables, registry, clock, entropy, backend, rules, parse } = ports;
+        tracing::info!("exports are computed on: {}", backend.reason);
+        let is_stopping = Arc::<AtomicBool>::default();
+        let feasibility = Arc::new(FeasibilityCounter::new(columns.clone(), rules.clone(), options.memory_bytes));
+        let parts = WorkerParts {
+            is_stopping: is_stopping.clone(),
+            columns,
+            tables: tables.clone(),
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            backend: backend.backend,
+            rules: rules.clone(),
+            threads: options.threads,
+            memory_bytes: options.memory_bytes,
+        };
+        let address: Arc<Mutex<Option<Addr<ExportSupervisor>>>> = Arc::default();
+        let reported = address.clone();
+        let report = move |report| {
+            if let Some(supervisor) = &*reported.lock() {
+                supervisor.do_send(WorkerReport(report));
+            }
+        };
+        let (work, worker) = worker::start(parts, report)?;
+        let arbiter = Arbiter::try_new()?;
+        let supervisor_parts = SupervisorParts {
+            registered: RegisteredExports::new(registry),
+            tables: tables.clone(),
+            clock,
+            entropy,
+            rules,
+            parse,
+            max_queued: options.max_queued,
+            keep: options.keep,
+            work,
+        };
+        // The worker is idle until the supervisor, whose address is there then, has started.
+        let mut slot = address.lock();
+        let supervisor =
+            ExportSupervisor::start_in_arbiter(&arbiter.handle(), move |_| ExportSupervisor::new(supervisor_parts));
+        *slot = Some(supervisor.clone());
+        drop(slot);
+        let threads = Some(Threads { supervisor: arbiter, worker });
+        Ok(Self { supervisor, tables, feasibility, is_stopping, threads: Arc::new(Mutex::new(threads)) })
+    }
+
+    /// Starts a job. It is durable when this returns.
+    ///
+    /// # Errors
+    /// Nothing was started.
+    pub async fn begin(&self, request: ExportRequest, owner: String) -> Result<ExportJob, StartRefusal> {
+        self.supervisor.send(StartExport { request, owner }).await.unwrap_or(Err(StartRefusal::Stopping))
+    }
+
+    /// Returns a job of that owner, which changes as it goes on; `None` if there is none.
+    pub async fn watch(&self, id: ExportJobId, owner: &str) -> Option<watch::Receiver<ExportJob>> {
+        self.supervisor.send(WatchExport { id, owner: owner.to_owned() }).await.ok().flatten()
+    }
+
+    /// Returns the jobs of that owner, the newest first.
+    pub async fn list(&self, owner: &str) -> Vec<ExportJob> {
+        self.supervisor.send(ListExports { owner: owner.to_owned() }).await.unwrap_or_default()
+    }
+
+    /// Cancels a job of that owner, or removes its file. Returns whether there is such a job.
+    pub async fn cancel(&self, id: ExportJobId, owner: &str) -> bool {
+        self.supervisor.send(CancelExport { id, owner: owner.to_owned() }).await.unwrap_or(false)
+    }
+
+    /// Opens the file of a job; `None` if it is gone. Blocks for the disk.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn open(&self, id: ExportJobId) -> Result<Option<Arc<dyn TableFile>>, TableError> {
+        self.tables.open(&id.to_string())
+    }
+
+    /// Returns what an export of everyone would need now. Blocks while classes are counted. `None` if the columns are not
+    /// filled yet.
+    pub fn feasibility(&self, k: u32, l: u32) -> Option<Feasibility> {
+        self.feasibility.feasibility(k, l)
+    }
+
+    /// Ends the threads, and waits for them. A job that runs is recorded as interrupted by the next start.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+        let Some(Threads { supervisor, worker }) = self.threads.lock().take() else { return };
+        supervisor.stop();
+        let is_ended = supervisor.join().is_ok() && worker.join().is_ok();
+        if !is_ended {
+            tracing::error!("a thread of the exports panicked");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Bulk exports: a supervisor actor that queues jobs, and a thread that runs them on the device or on the CPU.
+//!
+//! | Stage | What happens | File |
+//! |---|---|---|
+//! | scanning | the rows of everyone who takes part, as of one moment | `rows.rs`, `filter.rs` |
+//! | grouping | quasi-identifiers as codes, and the classes of equal rows | `coded.rs`, `device.rs` |
+//! | searching | the levels of generalisation, or noise | `records.rs`, `aggregate.rs` |
+//! | comparing | what earlier exports would show together with this one | `earlier.rs` |
+//! | pseudonyms | a key for each row | `records.rs` |
+//! | writing | the file | `columns.rs` |
+//!
+//! [ADR 0034] has the reasons.
+//!
+//! [ADR 0034]: ../../../docs/adr/0034-export-jobs.md
+
+mod aggregate;
+mod classes;
+mod coded;
+mod columns;
+mod device;
+mod earlier;
+mod exports;
+mod feasibility;
+mod filter;
+mod job_context;
+mod records;
+mod registered;
+mod rows;
+mod run;
+mod supervisor;
+mod worker;
+
+pub use exports::{ExportOptions, ExportPorts, Exports, StartRefusal};

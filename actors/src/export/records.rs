@@ -1,0 +1,226 @@
+//! Exports of records: a row for each person, generalised.
+
+use std::collections::BTreeMap;
+
+use domain::columns::Row;
+use domain::export::{
+    ExportClaims, ExportColumn, ExportMode, ExportStage, Lattice, Node, PrivacyRequirement, RolledUpClasses,
+    SearchError, column_losses, level_names, search,
+};
+use domain::port::table::TableSchema;
+use kernels::{Pseudonym, PseudonymKey, Texts};
+
+use super::classes::{self, Classes};
+use super::coded::{self, CodedColumn};
+use super::columns::{FileColumns, FileInput, common_tags};
+use super::earlier;
+use super::job_context::JobEnd;
+use super::rows::ExportRows;
+use super::run::{Run, Written};
+
+/// Rows that are written at once.
+const WRITE_ROWS: usize = 128 << 10;
+/// How often a file is written anew because people left while it was written.
+const ATTEMPTS: usize = 4;
+
+/// The rows that are written, and how.
+struct Plan<'p> {
+    lattice: &'p Lattice,
+    node: Node,
+    classes: &'p Classes,
+    requirement: PrivacyRequirement,
+    /// The key at the node of each selected row.
+    keys: Vec<u64>,
+    /// Whether each selected row is written.
+    is_kept: Vec<bool>,
+}
+
+/// Writes the file of an export of records.
+pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
+    let job = run.job;
+    job.stage(ExportStage::Scanning, 0)?;
+    let filters: Vec<_> = std::iter::once(&run.request.filter).chain(run.earlier_filters()).collect();
+    let rows = ExportRows::collect(run.columns, &filters, job)?;
+    let selected = rows.select(&run.request.filter);
+
+    job.stage(ExportStage::Grouping, selected.len() as u64)?;
+    let (lattice, quasi) = coded::quasi_identifiers(run.request, run.rules, &rows)?;
+    let sensitive = coded::sensitive_columns(run.request, run.rules, &rows);
+    let sensitive_codes: Vec<&CodedColumn> = sensitive.iter().map(|(_, column)| column).collect();
+    let classes = classes::count(&lattice, &quasi, &sensitive_codes, &selected, run.device, job)?;
+
+    job.stage(ExportStage::Searching, 0)?;
+    let requirement = run.request.requirement(run.rules.privacy.max_suppression_pct);
+    let losses = column_losses(&lattice, &classes.table);
+    let mut source = RolledUpClasses::new(&lattice, &classes.layout, classes.table.clone());
+    let outcome = search(&lattice, &losses, &requirement, &mut source).map_err(|error| match error {
+        SearchError::NoRows => JobEnd::Failed("nobody who takes part in analytics meets the filter"),
+        SearchError::Unreachable => JobEnd::Failed(
+            "no generalisation reaches k and l: there are too few people, or too few different sensitive values",
+        ),
+        SearchError::Source(never) => match never {},
+    })?;
+    drop(source);
+    let keys = classes::keys_at(&lattice, &outcome.node, &classes.keys);
+    let is_kept = vec![true; selected.len()];
+    let mut plan = Plan { lattice: &lattice, node: outcome.node, classes: &classes, requirement, keys, is_kept };
+
+    job.stage(ExportStage::Comparing, run.earlier.len() as u64)?;
+    plan.remove_small_classes();
+    earlier::compare(run, &rows, &lattice, &quasi, &sensitive_codes, &selected, &plan.node, &mut plan.is_kept)?;
+    for _ in 0..ATTEMPTS {
+        for (kept, position) in plan.is_kept.iter_mut().zip(&selected) {
+            *kept &= !rows.has_left(run.columns, *position);
+        }
+        plan.remove_small_classes();
+        let left_out = plan.is_kept.iter().filter(|kept| !**kept).count() as u64;
+        job.suppressed(left_out);
+        if !requirement.allows_suppressed(left_out, selected.len() as u64) || left_out == selected.len() as u64 {
+            return Err(JobEnd::Failed(
+                "more people would be left out than the rules allow, since others left or earlier exports would single them out",
+            ));
+        }
+        let file = RecordFile { run, rows: &rows, selected: &selected, sensitive: &sensitive, plan: &plan };
+        let bytes = file.write(left_out, outcome.loss.parts_per_million())?;
+        let has_changed =
+            plan.is_kept.iter().zip(&selected).any(|(kept, row)| *kept && rows.has_left(run.columns, *row));
+        if !has_changed {
+            return Ok(Written {
+                bytes,
+                rows_written: selected.len() as u64 - left_out,
+                rows_suppressed: left_out,
+                information_loss_ppm: Some(outcome.loss.parts_per_million()),
+                levels: level_names(&lattice, &outcome.node),
+            });
+        }
+        run.remove_file()?;
+    }
+    Err(JobEnd::Failed("people kept leaving while the file was written: try again"))
+}
+
+impl Plan<'_> {
+    /// Leaves out the rows of classes that do not meet the requirement any more.
+    fn remove_small_classes(&mut self) {
+        let rows = self.keys.iter().zip(&self.classes.sensitive).zip(&self.is_kept);
+        let kept: Vec<(u64, u64)> = rows.filter(|(_, kept)| **kept).map(|((key, set), _)| (*key, *set)).collect();
+        let too_small = classes::too_small(&kept, &self.classes.layout, &self.requirement);
+        let places = self.is_kept.iter_mut().filter(|kept| **kept);
+        places.zip(too_small).for_each(|(kept, too_small)| *kept = !too_small);
+    }
+}
+
+/// The file of an export of records.
+struct RecordFile<'f> {
+    run: &'f Run<'f>,
+    rows: &'f ExportRows,
+    selected: &'f [u32],
+    sensitive: &'f [(ExportColumn, CodedColumn)],
+    plan: &'f Plan<'f>,
+}
+
+impl RecordFile<'_> {
+    /// Writes the file and returns its length in bytes. Rows are ordered by class and then by pseudonym, which says nothing
+    /// about the order in which people came.
+    fn write(&self, left_out: u64, loss_ppm: u64) -> Result<u64, JobEnd> {
+        let Self { run, rows, plan, .. } = self;
+        let job = run.job;
+        let kept = (0..).zip(&plan.is_kept).filter(|(_, kept)| **kept).map(|(position, _): (u32, _)| position);
+        let mut order: Vec<u32> = kept.collect();
+        job.stage(ExportStage::Pseudonyms, order.len() as u64)?;
+        let pseudonyms = self.pseudonyms(&order)?;
+        let mut by_class: Vec<u32> = (0..order.len() as u32).collect();
+        by_class.sort_unstable_by(|one, other| {
+            let key = |at: u32| plan.keys[order[at as usize] as usize];
+            (key(*one), &pseudonyms[*one as usize]).cmp(&(key(*other), &pseudonyms[*other as usize]))
+        });
+        let sorted: Vec<Pseudonym> = by_class.iter().map(|at| pseudonyms[*at as usize]).collect();
+        order = by_class.iter().map(|at| order[*at as usize]).collect();
+
+        job.stage(ExportStage::Writing, order.len() as u64)?;
+        let row_of = |position: u32| self.selected[position as usize];
+        let tags = order.iter().map(|position| rows.rows[row_of(*position) as usize].cohort_tags);
+        let tags = common_tags(tags, &rows.dictionaries, run.request.k);
+        let input = FileInput {
+            rules: run.rules,
+            lattice: plan.lattice,
+            node: &plan.node,
+            sensitive: self.sensitive,
+            tags: &tags,
+        };
+        let columns = std::iter::once(ExportColumn::Pseudonym)
+            .chain(run.request.columns.iter().filter(|column| *column != ExportColumn::Pseudonym));
+        let columns = FileColumns::new(columns, &input);
+        let schema = TableSchema {
+            metadata: self.metadata(&columns, order.len(), left_out, loss_ppm),
+            columns: columns.schema(),
+        };
+        let mut writer = run.create_file(&schema)?;
+        for (positions, pseudonyms) in order.chunks(WRITE_ROWS).zip(sorted.chunks(WRITE_ROWS)) {
+            let keys: Vec<u64> = positions.iter().map(|position| plan.keys[*position as usize]).collect();
+            let positions: Vec<u32> = positions.iter().map(|position| row_of(*position)).collect();
+            let batch = columns.batch(&positions, &keys, pseudonyms, &rows.rows, self.sensitive);
+            writer.write(&batch).map_err(super::run::not_written)?;
+            job.written(job.progress().rows_written + positions.len() as u64);
+            job.done(positions.len() as u64)?;
+        }
+        writer.finish().map_err(super::run::not_written)
+    }
+
+    /// Returns the pseudonym of each row: the HMAC of its number and generation under a key that nobody keeps. The spec's
+    /// profile id would say the same, and is not in the columns.
+    fn pseudonyms(&self, order: &[u32]) -> Result<Vec<Pseudonym>, JobEnd> {
+        let mut key = zeroize::Zeroizing::new([0; 32]);
+        self.run.entropy.fill(&mut *key);
+        let key = PseudonymKey::new(&key);
+        let mut pseudonyms = Vec::with_capacity(order.len());
+        for batch in order.chunks(1 << 20) {
+            let mut texts = Vec::with_capacity(batch.len() * 8);
+            for position in batch {
+                let row = self.selected[*position as usize] as usize;
+                texts.extend_from_slice(&self.rows.ids[row].0.to_le_bytes());
+                texts.extend_from_slice(&generation(&self.rows.rows[row]).to_le_bytes());
+            }
+            let computed = self.run.device.compute(|backend| {
+                let texts = Texts::fixed(&texts, 8)?;
+                backend.pseudonyms(&key, &texts)
+            });
+            pseudonyms.extend(computed.map_err(classes::not_computed)?);
+            self.run.job.done(batch.len() as u64)?;
+        }
+        Ok(pseudonyms)
+    }
+
+    fn metadata(
+        &self,
+        columns: &FileColumns<'_>,
+        rows: usize,
+        left_out: u64,
+        loss_ppm: u64,
+    ) -> BTreeMap<String, String> {
+        let Self { run, plan, .. } = self;
+        let levels = level_names(plan.lattice, &plan.node);
+        let texts = [
+            ("rows_suppressed", left_out.to_string()),
+            ("max_suppression_pct", plan.requirement.max_suppression_pct.to_string()),
+            ("information_loss_ppm", loss_ppm.to_string()),
+            ("levels", serde_json::Value::Object(levels).to_string()),
+        ];
+        let mut others = run.common_metadata();
+        others.extend(texts.map(|(name, text)| (name.to_owned(), text)));
+        let claims = ExportClaims {
+            job_id: run.id.to_string(),
+            mode: ExportMode::Records,
+            k: run.request.k,
+            l: run.request.l,
+            rows: rows as u64,
+            quasi_identifiers: columns.quasi_identifiers(),
+            sensitive: self.sensitive.iter().map(|(column, _)| column.name().to_owned()).collect(),
+            others,
+        };
+        claims.to_metadata()
+    }
+}
+
+fn generation(row: &Row) -> u32 {
+    row.version().generation()
+}

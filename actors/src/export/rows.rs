@@ -1,0 +1,68 @@
+//! The rows of an export.
+
+use domain::columns::{Dictionaries, Row};
+use domain::export::ExportFilter;
+use domain::port::journal::RowId;
+
+use super::filter::RowFilter;
+use super::job_context::{JobContext, JobEnd};
+use crate::columns::ColumnStore;
+
+/// Rows that meet a filter or one of some others, as they were at one moment, and the words of their codes.
+pub(super) struct ExportRows {
+    /// The row of each user, ascending.
+    pub(super) ids: Vec<RowId>,
+    /// What the columns held of each.
+    pub(super) rows: Vec<Row>,
+    pub(super) dictionaries: Dictionaries,
+}
+
+/// Bytes of memory that a job takes for each row, about: the row, its codes, its class and its pseudonym.
+const BYTES_PER_ROW: u64 = 200;
+
+impl ExportRows {
+    /// Copies the rows that meet one of the filters.
+    pub(super) fn collect(
+        columns: &ColumnStore,
+        filters: &[&ExportFilter],
+        job: &JobContext<'_>,
+    ) -> Result<Self, JobEnd> {
+        if !columns.is_ready() {
+            return Err(JobEnd::Failed("the columns are still being filled after the start: try again in a minute"));
+        }
+        let (mut ids, mut copied) = (Vec::new(), Vec::new());
+        let known = columns.dictionaries();
+        // The words of a filter are known before the first row that has them.
+        let filters: Vec<RowFilter> = filters.iter().filter_map(|filter| RowFilter::new(filter, &known)).collect();
+        let snapshot =
+            columns.snapshot().ok_or(JobEnd::Failed("the columns are being read by another job: try again"))?;
+        let (limit, mut scanned) = ((job.memory_bytes() / BYTES_PER_ROW) as usize, 0);
+        snapshot.visit(|first, rows| {
+            let matching = (first.0..).zip(rows).filter(|(_, row)| filters.iter().any(|filter| filter.accepts(row)));
+            for (id, row) in matching.take((limit + 1).saturating_sub(copied.len())) {
+                ids.push(RowId(id));
+                copied.push(*row);
+            }
+            scanned += rows.iter().filter(|row| row.is_present()).count() as u64;
+            job.scanned(scanned);
+        });
+        if copied.len() > limit {
+            return Err(JobEnd::Failed("the export has more rows than `export.memory_bytes` allows: filter it"));
+        }
+        job.check_cancelled()?;
+        // The newer dictionaries have the codes that came up meanwhile, too.
+        Ok(Self { ids, rows: copied, dictionaries: columns.dictionaries() })
+    }
+
+    /// Returns the positions of the rows that meet a filter, ascending.
+    pub(super) fn select(&self, filter: &ExportFilter) -> Vec<u32> {
+        let Some(filter) = RowFilter::new(filter, &self.dictionaries) else { return Vec::new() };
+        (0..).zip(&self.rows).filter(|(_, row)| filter.accepts(row)).map(|(position, _)| position).collect()
+    }
+
+    /// Returns whether the user of a row has left since: no longer takes part, or was erased.
+    pub(super) fn has_left(&self, columns: &ColumnStore, position: u32) -> bool {
+        let (id, row) = (self.ids[position as usize], &self.rows[position as usize]);
+        !columns.is_still_opted_in(id, row.version().generation())
+    }
+}

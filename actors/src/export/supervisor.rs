@@ -1,0 +1,343 @@
+//! The supervisor actor: it owns the queue, the budget and what is known of jobs, and hands one job after the other to the
+//! worker.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+use domain::export::{BudgetLedger, ExportJob, ExportJobId, ExportRequest, ExportResult, ExportRules, JobState};
+use domain::port::clock::{Clock, Entropy};
+use domain::port::table::TableFiles;
+use tokio::sync::watch;
+
+use super::exports::StartRefusal;
+use super::job_context::JobEnd;
+use super::registered::{RegisteredExports, earlier};
+use super::run::Written;
+use super::worker::{Report, WorkItem};
+
+/// How often files that have expired are removed.
+const EXPIRY_CHECK: Duration = Duration::from_secs(30);
+
+/// A job that the supervisor knows.
+struct KnownJob {
+    /// What watchers see; changed by the supervisor alone.
+    status: watch::Sender<ExportJob>,
+    is_cancelled: Arc<AtomicBool>,
+}
+
+/// Reads the canonical form of a request again.
+pub(super) type ParseRequest = Box<dyn Fn(&str) -> Option<ExportRequest> + Send>;
+
+/// What the supervisor works with.
+pub(super) struct SupervisorParts {
+    pub(super) registered: RegisteredExports,
+    pub(super) tables: Arc<dyn TableFiles>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) rules: Arc<ExportRules>,
+    pub(super) parse: ParseRequest,
+    pub(super) max_queued: usize,
+    pub(super) keep: Duration,
+    /// Jobs for the worker.
+    pub(super) work: Sender<WorkItem>,
+}
+
+/// The actor.
+pub(super) struct ExportSupervisor {
+    parts: SupervisorParts,
+    budget: BudgetLedger,
+    jobs: BTreeMap<ExportJobId, KnownJob>,
+    queue: VecDeque<ExportJobId>,
+    running: Option<ExportJobId>,
+}
+
+impl ExportSupervisor {
+    /// Returns the supervisor with the jobs of earlier runs: those that ran are interrupted, those that waited go on waiting.
+    pub(super) fn new(parts: SupervisorParts) -> Self {
+        let now = parts.clock.now_micros();
+        let budget = parts.registered.budget(parts.rules.budget, now);
+        let mut supervisor = Self { budget, jobs: BTreeMap::new(), queue: VecDeque::new(), running: None, parts };
+        let mut jobs = supervisor.parts.registered.jobs(now);
+        jobs.sort_by_key(|job| job.created_at);
+        for mut job in jobs {
+            if job.state() == JobState::Running {
+                job.restarted(now);
+                supervisor.store(&job, now);
+            }
+            if job.state() == JobState::Queued {
+                supervisor.queue.push_back(job.id);
+            }
+            supervisor.know(job);
+        }
+        supervisor.remove_unknown_files();
+        supervisor
+    }
+
+    fn know(&mut self, job: ExportJob) {
+        let id = job.id;
+        self.jobs.insert(id, KnownJob { status: watch::Sender::new(job), is_cancelled: Arc::default() });
+    }
+
+    /// Removes files that no job is for: a crash came between the file and the record of its job.
+    fn remove_unknown_files(&self) {
+        let known = |name: &str| {
+            let job = ExportJobId::parse(name).and_then(|id| self.jobs.get(&id));
+            job.is_some_and(|job| job.status.borrow().state() == JobState::Done)
+        };
+        match self.parts.tables.names() {
+            Ok(names) => names.iter().filter(|name| !known(name)).for_each(|name| self.remove_file(name)),
+            Err(error) => tracing::warn!("the files of exports could not be listed: {error}"),
+        }
+    }
+
+    fn remove_file(&self, name: &str) {
+        if let Err(error) = self.parts.tables.remove(name) {
+            tracing::error!("the file of export `{name}` could not be removed, and will be tried again: {error}");
+        }
+    }
+
+    /// Stores a job's record. A record that cannot be stored is that of before after a restart, which is then interrupted.
+    fn store(&self, job: &ExportJob, now: i64) {
+        if let Err(error) = self.parts.registered.store(job, now) {
+            tracing::error!("the record of export `{}` could not be stored: {error}", job.id);
+        }
+    }
+
+    fn start(&mut self, request: &ExportRequest, owner: String) -> Result<ExportJob, StartRefusal> {
+        if self.queue.len() >= self.parts.max_queued {
+            return Err(StartRefusal::Busy);
+        }
+        let now = self.parts.clock.now_micros();
+        let mut random = [0; 16];
+        self.parts.entropy.fill(&mut random);
+        let job = ExportJob::new(ExportJobId::from_random(random), owner, request.canonical(), now);
+        if let Some(micro_epsilon) = request.micro_epsilon {
+            let entry = self.budget.reserve(job.id, micro_epsilon, now).map_err(StartRefusal::Budget)?;
+            if let Err(error) = self.parts.registered.store_reservation(&job.id, &entry) {
+                // It may be there after a restart, and is spent then.
+                let _ = self.budget.release(&job.id);
+                return Err(StartRefusal::Unavailable(error));
+            }
+        }
+        if let Err(error) = self.parts.registered.store(&job, now) {
+            self.give_back(&job.id);
+            return Err(StartRefusal::Unavailable(error));
+        }
+        self.queue.push_back(job.id);
+        self.know(job.clone());
+        self.run_next();
+        Ok(job)
+    }
+
+    /// Gives back what a job has reserved, if it has read no row.
+    fn give_back(&mut self, id: &ExportJobId) {
+        if self.budget.release(id).is_ok()
+            && let Err(error) = self.parts.registered.remove_reservation(id)
+        {
+            tracing::warn!("the budget of export `{id}` stays reserved until it expires: {error}");
+        }
+    }
+
+    /// Hands the next job to the worker, if it has none.
+    fn run_next(&mut self) {
+        while self.running.is_none() {
+            let Some(id) = self.queue.pop_front() else { return };
+            let Some(job) = self.jobs.get(&id) else { continue };
+            let Some(request) = (self.parts.parse)(&job.status.borrow().request) else {
+                self.end(
+                    id,
+                    Err(JobEnd::Failed("the rules of exports have changed, and no longer allow this request")),
+                );
+                continue;
+            };
+            if request.micro_epsilon.is_some() && !self.budget.spend(&id) {
+                self.end(id, Err(JobEnd::Failed("the job has no budget any more")));
+                continue;
+            }
+            let others: Vec<ExportJob> = self.jobs.values().map(|job| job.status.borrow().clone()).collect();
+            let item = WorkItem {
+                id,
+                request,
+                earlier: earlier(others.iter(), &self.parts.parse),
+                is_cancelled: job.is_cancelled.clone(),
+            };
+            match self.parts.work.send(item) {
+                Ok(()) => self.running = Some(id),
+                Err(_) => self.end(id, Err(JobEnd::Failed("the worker of exports has ended, see the log"))),
+            }
+        }
+    }
+
+    /// Changes a job, stores it and tells its watchers.
+    fn change(&self, id: ExportJobId, change: impl FnOnce(&mut ExportJob, i64)) {
+        let Some(known) = self.jobs.get(&id) else { return };
+        let now = self.parts.clock.now_micros();
+        let mut job = known.status.borrow().clone();
+        change(&mut job, now);
+        self.store(&job, now);
+        known.status.send_replace(job);
+    }
+
+    fn end(&mut self, id: ExportJobId, end: Result<Written, JobEnd>) {
+        let keep = i64::try_from(self.parts.keep.as_micros()).unwrap_or(i64::MAX);
+        let is_written = end.is_ok();
+        // A change that the job's state does not allow is left out: a job that was cancelled stays so.
+        self.change(id, |job, now| {
+            let _ = match end {
+                Ok(written) => job.finish(result(written, now.saturating_add(keep)), now),
+                Err(JobEnd::Cancelled) => job.cancel(now),
+                Err(JobEnd::Failed(reason)) => job.fail(reason, now),
+            };
+        });
+        let is_done = self.jobs.get(&id).is_some_and(|job| job.status.borrow().state() == JobState::Done);
+        if is_written && !is_done {
+            self.remove_file(&id.to_string());
+        }
+        if self.running == Some(id) {
+            self.running = None;
+        }
+    }
+
+    fn cancel(&mut self, id: ExportJobId, owner: &str) -> bool {
+        let Some(job) = self.jobs.get(&id).filter(|job| job.status.borrow().owner == owner) else { return false };
+        job.is_cancelled.store(true, Ordering::Relaxed);
+        let was_done = job.status.borrow().state() == JobState::Done;
+        if let Some(position) = self.queue.iter().position(|queued| *queued == id) {
+            self.queue.remove(position);
+            self.give_back(&id);
+        }
+        self.change(id, |job, now| {
+            let _ = job.cancel(now);
+        });
+        if was_done {
+            self.remove_file(&id.to_string());
+        }
+        true
+    }
+
+    /// Removes the files of jobs whose time is over, and forgets jobs that the registry has forgotten.
+    fn expire(&mut self) {
+        let now = self.parts.clock.now_micros();
+        let expired = |job: &ExportJob| job.result().is_some_and(|result| result.expires_at <= now);
+        let ids: Vec<ExportJobId> =
+            self.jobs.iter().filter(|(_, job)| expired(&job.status.borrow())).map(|(id, _)| *id).collect();
+        for id in ids {
+            if self.parts.tables.open(&id.to_string()).is_ok_and(|file| file.is_some()) {
+                self.remove_file(&id.to_string());
+            }
+        }
+        let remembered: Vec<ExportJobId> = self.parts.registered.jobs(now).into_iter().map(|job| job.id).collect();
+        self.jobs.retain(|id, job| remembered.contains(id) || !job.status.borrow().state().is_final());
+    }
+}
+
+fn result(written: Written, expires_at: i64) -> ExportResult {
+    let Written { bytes, rows_written, rows_suppressed, information_loss_ppm, levels } = written;
+    ExportResult { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, expires_at }
+}
+
+impl Actor for ExportSupervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(EXPIRY_CHECK, |supervisor, _| supervisor.expire());
+        self.run_next();
+    }
+}
+
+/// Starts a job.
+#[derive(Message)]
+#[rtype(result = "Result<ExportJob, StartRefusal>")]
+pub(super) struct StartExport {
+    pub(super) request: ExportRequest,
+    pub(super) owner: String,
+}
+
+/// Returns a job of an owner, to look at or to watch.
+#[derive(Message)]
+#[rtype(result = "Option<watch::Receiver<ExportJob>>")]
+pub(super) struct WatchExport {
+    pub(super) id: ExportJobId,
+    pub(super) owner: String,
+}
+
+/// Returns the jobs of an owner, the newest first.
+#[derive(Message)]
+#[rtype(result = "Vec<ExportJob>")]
+pub(super) struct ListExports {
+    pub(super) owner: String,
+}
+
+/// Cancels a job of an owner, or removes its file. Returns whether there is such a job.
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(super) struct CancelExport {
+    pub(super) id: ExportJobId,
+    pub(super) owner: String,
+}
+
+/// What the worker reports.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct WorkerReport(pub(super) Report);
+
+impl Handler<StartExport> for ExportSupervisor {
+    type Result = Result<ExportJob, StartRefusal>;
+
+    fn handle(&mut self, StartExport { request, owner }: StartExport, _: &mut Self::Context) -> Self::Result {
+        self.start(&request, owner)
+    }
+}
+
+impl Handler<WatchExport> for ExportSupervisor {
+    type Result = Option<watch::Receiver<ExportJob>>;
+
+    fn handle(&mut self, WatchExport { id, owner }: WatchExport, _: &mut Self::Context) -> Self::Result {
+        let job = self.jobs.get(&id).filter(|job| job.status.borrow().owner == owner)?;
+        Some(job.status.subscribe())
+    }
+}
+
+impl Handler<ListExports> for ExportSupervisor {
+    type Result = Vec<ExportJob>;
+
+    fn handle(&mut self, ListExports { owner }: ListExports, _: &mut Self::Context) -> Self::Result {
+        let mut jobs: Vec<ExportJob> = self.jobs.values().map(|job| job.status.borrow().clone()).collect();
+        jobs.retain(|job| job.owner == owner);
+        jobs.sort_by_key(|job| (std::cmp::Reverse(job.created_at), job.id));
+        jobs
+    }
+}
+
+impl Handler<CancelExport> for ExportSupervisor {
+    type Result = bool;
+
+    fn handle(&mut self, CancelExport { id, owner }: CancelExport, _: &mut Self::Context) -> Self::Result {
+        self.cancel(id, &owner)
+    }
+}
+
+impl Handler<WorkerReport> for ExportSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, WorkerReport(report): WorkerReport, _: &mut Self::Context) {
+        match report {
+            Report::Started(id, backend) => self.change(id, |job, now| {
+                let _ = job.start(backend, now);
+            }),
+            Report::Progress(id, progress, backend) => {
+                if let Some(job) = self.jobs.get(&id) {
+                    job.status.send_modify(|job| job.advance(progress, backend));
+                }
+            }
+            Report::Ended(id, end) => {
+                self.end(id, end);
+                self.run_next();
+            }
+        }
+    }
+}

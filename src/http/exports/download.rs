@@ -1,0 +1,110 @@
+//! `GET /api/v2/exports/{job}/download`: the file of a job, decrypted piece by piece as it is sent.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use bytes::Bytes;
+use domain::export::{ExportJob, ExportRequest, JobState};
+use domain::port::audit::AuditValue;
+use domain::port::table::{TableError, TableFile, TableFormat};
+use futures_util::{FutureExt, Stream, stream};
+
+use super::range::{self, Part};
+use super::state::{ExportState, job_id};
+use crate::http::problem::{Code, Problem};
+use crate::http::request::context::RequestContext;
+use crate::http::request::expiry::Expiry;
+
+/// Bytes that are decrypted at once.
+const PIECE: usize = 256 << 10;
+
+/// Answers with the file, or with the part that `Range` names.
+pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportState>) -> Result<HttpResponse, Problem> {
+    let id = job_id(context)?;
+    let job = state.job(context).await?.borrow().clone();
+    if job.state() != JobState::Done {
+        return Err(Problem::new(
+            Code::NotReady,
+            "the job has no file: its status says whether it is at work or has ended without one",
+        ));
+    }
+    let exports = state.exports.clone();
+    let opened = tokio::task::spawn_blocking(move || exports.open(id)).await.map_err(|_| unreadable())?;
+    let file = opened.map_err(|error| {
+        tracing::error!(%error, "the file of an export could not be opened");
+        unreadable()
+    })?;
+    let file =
+        file.ok_or_else(|| Problem::new(Code::ExportGone, "the file has been deleted: start the export again"))?;
+    let format = format(&job, &state);
+    // A file never changes, so the id of its job names its content.
+    let etag = format!("\"{id}\"");
+    let headers = context.headers();
+    let if_range = headers.get(header::IF_RANGE).map(|tag| tag.as_bytes() == etag.as_bytes());
+    let asked = headers.get(header::RANGE).filter(|_| if_range != Some(false)).and_then(|range| range.to_str().ok());
+    let (length, part) = (file.length(), range::parse(asked, file.length()));
+    context.note("job_id", AuditValue::Text(Cow::Owned(id.to_string())));
+    context.record_write().await?;
+    let (mut answer, first, end) = match part {
+        Part::Unsatisfiable => {
+            let range = HeaderValue::from_str(&format!("bytes */{length}")).map_err(|_| unreadable())?;
+            return Err(Problem::new(Code::RangeNotSatisfiable, "the range is outside of the file")
+                .with_header(header::CONTENT_RANGE, range));
+        }
+        Part::Whole => (HttpResponse::Ok(), 0, length),
+        Part::Bytes { first, last } => {
+            let mut answer = HttpResponse::PartialContent();
+            answer.insert_header((header::CONTENT_RANGE, format!("bytes {first}-{last}/{length}")));
+            (answer, first, last + 1)
+        }
+    };
+    Ok(answer
+        .insert_header((header::CONTENT_TYPE, format.media_type()))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{id}.{}\"", format.name())))
+        .insert_header((header::ACCEPT_RANGES, "bytes"))
+        .insert_header((header::ETAG, etag))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .no_chunking(end - first)
+        .streaming(pieces(file, first..end, state.expiry(&context.caller))))
+}
+
+fn format(job: &ExportJob, state: &ExportState) -> TableFormat {
+    let request = ExportRequest::parse(job.request.as_bytes(), &state.rules, &state.export_rules);
+    request.map_or(TableFormat::Parquet, |request| request.format)
+}
+
+/// Returns the bytes of a range. Each piece is read when the one before has been taken, and none when the caller is not
+/// accepted any more.
+fn pieces(
+    file: Arc<dyn TableFile>,
+    range: Range<u64>,
+    expiry: Expiry,
+) -> impl Stream<Item = Result<Bytes, TableError>> {
+    stream::try_unfold((range.start, expiry), move |(at, expiry)| {
+        let (file, end) = (file.clone(), range.end);
+        async move {
+            if at >= end {
+                return Ok(None);
+            }
+            if expiry.expired().now_or_never().is_some() {
+                return Err(TableError::Damaged("the caller is not accepted any more".to_owned()));
+            }
+            let length = PIECE.min(usize::try_from(end - at).unwrap_or(PIECE));
+            let read = tokio::task::spawn_blocking(move || file.read(at, length)).await;
+            let bytes = read.map_err(|_| TableError::Damaged("reading has ended early".to_owned()))??;
+            if bytes.is_empty() {
+                return Err(TableError::Damaged("it has become shorter".to_owned()));
+            }
+            let next = at + bytes.len() as u64;
+            Ok(Some((Bytes::from(bytes), (next, expiry))))
+        }
+    })
+}
+
+fn unreadable() -> Problem {
+    Problem::new(Code::Unavailable, "the file cannot be read now: try again")
+}
