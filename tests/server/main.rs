@@ -28,6 +28,7 @@ mod connections;
 mod crowd;
 mod demo;
 mod events;
+mod exports;
 mod fairness;
 mod feeds;
 mod generate;

@@ -124,7 +124,7 @@ fn exact(
     // Bins of a measure begin at its edges; the first one begins at 0.
     let edges: Vec<Vec<i64>> = plan.measures.iter().map(edges).collect();
     let totals = run.device.compute(|backend| {
-        let measures: Vec<kernels::Measure<'_>> = measured
+        let measures: Vec<kernels::MeasureColumn<'_>> = measured
             .iter()
             .zip(&edges)
             .map(|((measure, values), edges)| {
@@ -132,7 +132,7 @@ fn exact(
                     MeasureKind::Integer { clamp, .. } => clamp as i64,
                     MeasureKind::Word { values } => i64::from(values),
                 };
-                kernels::Measure { values, low: 0, high, edges }
+                kernels::MeasureColumn { values, low: 0, high, edges }
             })
             .collect();
         let groups = GroupColumn { group_of_row: &group_of_row, groups: group_keys.len() as u32 };

@@ -52,7 +52,7 @@ pub(super) fn count(
             let columns: Vec<&[u32]> = columns.iter().map(Vec::as_slice).collect();
             let values = values.iter().zip(&cardinalities);
             let values = values.map(|(codes, &cardinality)| SensitiveColumn { codes, cardinality });
-            backend.class_table(&generalisation, &columns, &values.collect::<Vec<_>>())
+            backend.row_classes(&generalisation, &columns, &values.collect::<Vec<_>>())
         });
         let table = table.map_err(not_computed)?;
         classes.keys.extend(table.classes.class_of_row.iter().map(|class| table.classes.keys[*class as usize]));
@@ -91,7 +91,7 @@ fn finest_generalisation(lattice: &Lattice) -> Result<Generalisation, JobEnd> {
 }
 
 /// Returns the set of sensitive values of each class, as the layout has it.
-fn sets(table: &kernels::ClassTable, cardinalities: &[u32], layout: &SensitiveLayout) -> Vec<u64> {
+fn sets(table: &kernels::RowClasses, cardinalities: &[u32], layout: &SensitiveLayout) -> Vec<u64> {
     let set = |class: usize| {
         let mut set = 0;
         for (column, values) in table.values.iter().enumerate() {

@@ -1,0 +1,272 @@
+//! Bulk exports over HTTP: from the request to a file that its verifier accepts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use data::{Population, PopulationOptions};
+use serde_json::{Value, json};
+
+use crate::http::{Request, Response};
+use crate::test_server::{PROGRAM, TestServer, eventually, start_on, start_server};
+use crate::token::{Token, now};
+
+/// People of the tests. Most of them take part in analytics.
+const PEOPLE: u64 = 3_000;
+
+fn exporter() -> Token {
+    Token::new("admin", "adm:analyst", "export").with("amr", json!(["mfa"])).with("auth_time", now())
+}
+
+/// Posts the history of a generated population.
+fn load(server: &TestServer, people: u64) {
+    let population = Population::new(PopulationOptions { users: people, ..PopulationOptions::default() });
+    let mut feeds: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+    for person in 0..people {
+        for event in population.first_events(person) {
+            let lines = feeds.entry(event.source).or_default();
+            lines.extend_from_slice(&event.json);
+            lines.push(b'\n');
+        }
+    }
+    for (source, lines) in feeds {
+        let answer = server.post_as(source, "application/x-ndjson", lines);
+        assert_eq!(answer.status, 200, "{source}: {answer:?}");
+    }
+}
+
+fn start(server: &TestServer, request: &Value) -> Response {
+    let token = server.sign(exporter());
+    let request = Request::new("POST", "/api/v2/profiles/bulk-export")
+        .bearer(&token)
+        .body("application/json", request.to_string());
+    server.send(request)
+}
+
+/// Starts a job and waits for its end. Returns its id and its status.
+#[track_caller]
+fn export(server: &TestServer, request: &Value) -> (String, Value) {
+    let started = start(server, request);
+    assert_eq!(started.status, 202, "{started:?}");
+    let job = started.json()["job_id"].as_str().unwrap().to_owned();
+    assert_eq!(started.header("location"), format!("/api/v2/exports/{job}"));
+    let mut status = Value::Null;
+    eventually("the job ends", || {
+        status = server.get(&format!("/api/v2/exports/{job}"), exporter()).json();
+        !["queued", "running"].contains(&status["state"].as_str().unwrap())
+    });
+    (job, status)
+}
+
+fn download(server: &TestServer, job: &str, range: Option<&str>) -> Response {
+    let token = server.sign(exporter());
+    let request = Request::new("GET", format!("/api/v2/exports/{job}/download")).bearer(&token);
+    server.send(range.into_iter().fold(request, |request, range| request.header("range", range)))
+}
+
+/// Writes a file of an export, and returns its path and what `verify-export` says.
+fn verify(directory: &Path, name: &str, bytes: &[u8]) -> (PathBuf, Output) {
+    let path = directory.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let output = Command::new(PROGRAM).arg("verify-export").arg(&path).output().unwrap();
+    (path, output)
+}
+
+#[test]
+fn records_in_every_format_are_verified_from_the_file_alone() {
+    let server = start_server();
+    load(&server, PEOPLE);
+    for format in ["parquet", "arrow", "ndjson"] {
+        let (job, status) = export(&server, &json!({"format": format, "k": 10, "l": 2}));
+        assert_eq!(status["state"], "done", "{status}");
+        assert!(status["rows_written"].as_u64() > Some(PEOPLE / 3), "{status}");
+        let suppressed = status["rows_suppressed"].as_u64().unwrap();
+        assert!(suppressed * 20 <= suppressed + status["rows_written"].as_u64().unwrap(), "{status}");
+        assert_eq!(status["backend"], "cpu");
+
+        let file = download(&server, &job, None);
+        assert_eq!((file.status, file.body.len() as u64), (200, status["bytes"].as_u64().unwrap()));
+        let part = download(&server, &job, Some("bytes=10-29"));
+        assert_eq!((part.status, &part.body[..]), (206, &file.body[10..30]));
+        assert_eq!(part.header("content-range"), format!("bytes 10-29/{}", file.body.len()));
+        assert_eq!(download(&server, &job, Some("bytes=999999999-")).status, 416);
+
+        let (path, verified) = verify(server.data_dir.path(), &format!("{job}.{format}"), &file.body);
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+        let report: Value = serde_json::from_slice(&verified.stdout).unwrap();
+        assert!(
+            report["smallest_class"].as_u64() >= Some(10) && report["least_distinct"].as_u64() >= Some(2),
+            "{report}"
+        );
+        assert_eq!(report["rows"], status["rows_written"]);
+        // What identifies a person is in none of the files.
+        for word in [&b"usr_"[..], b"prof_", b"display_name", b"pincode", b"tok_"] {
+            assert!(!file.body.windows(word.len()).any(|window| window == word), "{format}: {word:?}");
+        }
+        if format == "ndjson" {
+            let text = String::from_utf8(file.body.to_vec()).unwrap();
+            let (first, _) = text.split_once('\n').unwrap();
+            let claimed = text.replacen("\"k\":\"10\"", "\"k\":\"400000\"", 1);
+            assert!(first.contains("\"k\":\"10\""), "{first}");
+            std::fs::write(&path, claimed).unwrap();
+            let refused = Command::new(PROGRAM).arg("verify-export").arg(&path).output().unwrap();
+            assert_eq!(refused.status.code(), Some(1));
+            assert!(String::from_utf8_lossy(&refused.stderr).contains("a class has"), "{refused:?}");
+        }
+
+        let token = server.sign(exporter());
+        let deleted = server.send(Request::new("DELETE", format!("/api/v2/exports/{job}")).bearer(&token));
+        assert_eq!(deleted.status, 204);
+        assert_eq!(download(&server, &job, None).status, 409);
+    }
+}
+
+#[test]
+fn nobody_without_consent_to_analytics_is_in_an_export() {
+    let server = start_server();
+    load(&server, 400);
+    let (_, before) = export(&server, &json!({"columns": ["gender"], "k": 5, "l": 1}));
+    assert_eq!(before["state"], "done", "{before}");
+    let population = Population::new(PopulationOptions { users: 400, ..PopulationOptions::default() });
+    let mut left = 0;
+    for person in 0..400 {
+        let user = population.user_id(person);
+        let consent = server.own_profile(&user).json()["consent"].clone();
+        if consent["analytics_opt_in"] == json!(true) {
+            server.consent(&user, &json!({"data_sharing_level": "full", "analytics_opt_in": false}));
+            left += 1;
+        }
+    }
+    let rows = before["rows_written"].as_u64().unwrap() + before["rows_suppressed"].as_u64().unwrap();
+    assert_eq!(rows, left, "{before}");
+    let (_, after) = export(&server, &json!({"columns": ["gender"], "k": 5, "l": 1}));
+    assert_eq!((&after["state"], &after["rows_scanned"]), (&json!("failed"), &json!(400)), "{after}");
+}
+
+#[test]
+fn jobs_survive_a_restart_and_belong_to_their_owner() {
+    let server = start_server();
+    load(&server, 600);
+    let (job, status) = export(&server, &json!({"columns": ["gender", "age_bracket"]}));
+    assert_eq!(status["state"], "done", "{status}");
+    let file = download(&server, &job, None).body;
+    let server = start_on(server.kill());
+    assert_eq!(download(&server, &job, None).body, file);
+    let listed = server.get("/api/v2/exports", exporter()).json();
+    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["job_id"]), (1, &json!(job)));
+
+    let other = || Token::new("admin", "adm:other", "export").with("amr", json!(["mfa"])).with("auth_time", now());
+    for path in ["", "/download", "/events"] {
+        assert_eq!(server.get(&format!("/api/v2/exports/{job}{path}"), other()).status, 404, "{path}");
+    }
+    assert_eq!(server.get("/api/v2/exports", other()).json(), json!({"items": []}));
+    let (status, data_dir) = server.terminate();
+    assert!(status.success());
+    let server = start_on(data_dir);
+    assert_eq!(download(&server, &job, None).body, file);
+}
+
+#[test]
+fn a_request_needs_the_scope_a_second_factor_and_what_it_asks_for_must_exist() {
+    let server = start_server();
+    let post = |token: Token, body: &Value| {
+        let request = Request::new("POST", "/api/v2/profiles/bulk-export").bearer(&server.sign(token));
+        server.send(request.body("application/json", body.to_string()))
+    };
+    let plain = Token::new("admin", "adm:analyst", "export");
+    assert_eq!(post(plain.clone(), &json!({})).status, 401);
+    assert_eq!(post(Token::new("admin", "adm:analyst", "operate"), &json!({})).status, 403);
+    assert_eq!(post(Token::service("export"), &json!({})).status, 403);
+    for (body, pointer) in [
+        (json!({"k": 4}), "/k"),
+        (json!({"format": "csv"}), "/format"),
+        (json!({"columns": ["pincode"]}), "/columns/0"),
+        (json!({"mode": "aggregate"}), "/epsilon"),
+        (json!({"filter": {"name": "x"}}), "/filter/name"),
+        (json!({"rows": 5}), "/rows"),
+    ] {
+        let refused = post(exporter(), &body);
+        assert_eq!(refused.status, 422, "{body}: {refused:?}");
+        assert_eq!(refused.json()["errors"][0]["pointer"], pointer, "{refused:?}");
+    }
+    assert_eq!(server.get("/api/v2/exports", exporter()).json(), json!({"items": []}));
+    assert_eq!(server.get("/api/v2/exports/exp_00000000000000000000000000000000", exporter()).status, 404);
+    assert_eq!(server.get("/api/v2/exports/nothing", exporter()).status, 404);
+    assert_eq!(server.get("/api/v2/exports?limit=0", exporter()).status, 400);
+}
+
+#[test]
+fn aggregates_have_noise_and_a_budget() {
+    let server = start_server();
+    load(&server, PEOPLE);
+    let request =
+        json!({"mode": "aggregate", "format": "ndjson", "epsilon": 2, "columns": ["region", "gender", "total_active"]});
+    let (job, status) = export(&server, &request);
+    assert_eq!(status["state"], "done", "{status}");
+    let text = String::from_utf8(download(&server, &job, None).body.to_vec()).unwrap();
+    let rows: Vec<Value> = text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let total: i64 = rows.iter().map(|row| row["count"].as_i64().unwrap()).sum();
+    assert!(rows.len() > 5 && rows.iter().all(|row| row["count"].as_i64() >= Some(10)), "{rows:?}");
+    assert!((PEOPLE as i64 / 3..PEOPLE as i64 * 2).contains(&total), "{total}");
+    let (path, verified) = verify(server.data_dir.path(), "aggregate.ndjson", text.as_bytes());
+    assert!(verified.status.success(), "{}: {verified:?}", path.display());
+
+    for _ in 0..4 {
+        assert_eq!(export(&server, &request).1["state"], "done");
+    }
+    let spent = start(&server, &request);
+    assert_eq!((spent.status, &spent.json()["type"]), (429, &json!("/problems/privacy-budget-spent")), "{spent:?}");
+    // A crash gives nothing back.
+    let server = start_on(server.kill());
+    assert_eq!(start(&server, &request).status, 429);
+}
+
+#[test]
+fn feasibility_names_the_levels_that_an_export_gets() {
+    let server = start_server();
+    load(&server, PEOPLE);
+    let feasible = server.get("/api/v2/exports/feasibility?k=10&l=2", exporter()).json();
+    assert_eq!(feasible["feasible"], true, "{feasible}");
+    let (_, status) = export(&server, &json!({"k": 10, "l": 2}));
+    assert_eq!(status["levels"], feasible["levels"]);
+    let none = server.get("/api/v2/exports/feasibility?k=100000", exporter()).json();
+    assert_eq!((&none["feasible"], none.get("levels")), (&json!(false), None));
+    assert_eq!(server.get("/api/v2/exports/feasibility?k=4", exporter()).status, 400);
+}
+
+#[test]
+fn the_events_of_a_job_end_with_its_last_status() {
+    let server = start_server();
+    load(&server, 600);
+    let job = start(&server, &json!({"columns": ["gender"]})).json()["job_id"].as_str().unwrap().to_owned();
+    let events = server.get(&format!("/api/v2/exports/{job}/events"), exporter());
+    assert_eq!(events.header("content-type"), "text/event-stream");
+    let last = events.text().trim_end().rsplit("\n\n").next().unwrap().to_owned();
+    let status: Value = serde_json::from_str(last.strip_prefix("event: status\ndata: ").unwrap()).unwrap();
+    assert_eq!((&status["state"], &status["job_id"]), (&json!("done"), &json!(job)));
+}
+
+#[test]
+fn the_command_writes_the_file() {
+    let server = start_server();
+    load(&server, 600);
+    let out = server.data_dir.path().join("people.parquet");
+    let command = |more: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("export")
+            .args(["--server", &server.listen.to_string(), "--token", &server.sign(exporter())])
+            .args(more);
+        command.output().unwrap()
+    };
+    let written = command(&["--out", out.to_str().unwrap(), "--columns", "gender,age_bracket", "--k", "5"]);
+    assert!(written.status.success(), "{written:?}");
+    let status: Value = serde_json::from_slice(&written.stdout).unwrap();
+    assert_eq!(status["bytes"].as_u64().unwrap(), out.metadata().unwrap().len());
+    let verified = Command::new(PROGRAM).arg("verify-export").arg(&out).output().unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+    let refused = command(&["--out", out.to_str().unwrap(), "--k", "2"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("/k"), "{refused:?}");
+    let dry = command(&["--dry-run", "--state", "bihar"]);
+    assert_eq!(String::from_utf8_lossy(&dry.stdout), "{\"filter\":{\"state\":\"bihar\"}}\n");
+}
