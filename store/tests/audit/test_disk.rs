@@ -62,7 +62,8 @@ impl TestDisk {
         self.state().most_unsynced
     }
 
-    /// Copies a directory as a power cut would leave it now: of what was not synced, a share of `kept` in 8 remains.
+    /// Copies a directory as a power cut would leave it now: of what was not synced, a share of `kept` in 8 remains. If
+    /// `kept` is odd, files have their whole length, with zeros.
     pub(crate) fn power_cut(&self, from: &Path, to: &Path, kept: u64) {
         // Nothing is written meanwhile.
         let state = self.state();
@@ -74,7 +75,11 @@ impl TestDisk {
             let length = copy.metadata().expect("a file").len();
             let synced = state.synced.get(&path).copied().unwrap_or(length).min(length);
             let left = synced + (length - synced) * kept / 8;
-            File::options().write(true).open(&copy).and_then(|file| file.set_len(left)).expect("cut");
+            let copy = File::options().write(true).open(&copy).expect("a copy");
+            copy.set_len(left).expect("cut");
+            if kept % 2 == 1 {
+                copy.set_len(length).expect("zeros");
+            }
         }
     }
 
