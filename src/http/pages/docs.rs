@@ -8,11 +8,12 @@ use super::Page;
 use crate::http::problem::{Code, Problem};
 
 /// The guides: name, title and text.
-pub(super) const GUIDES: [(&str, &str, &str); 7] = [
+pub(super) const GUIDES: [(&str, &str, &str); 8] = [
     ("http", "Using the API over HTTP", include_str!("../../../docs/http.md")),
     ("feeds", "Posting feed events", include_str!("../../../docs/feeds.md")),
     ("live", "Following profiles live", include_str!("../../../docs/live.md")),
     ("events", "Following all users", include_str!("../../../docs/events.md")),
+    ("exports", "Bulk exports", include_str!("../../../docs/exports.md")),
     ("limits", "Rate limits", include_str!("../../../docs/limits.md")),
     ("security", "Sensitive values", include_str!("../../../docs/security.md")),
     ("problems", "Problems", super::problems::SOURCE),
