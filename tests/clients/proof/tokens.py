@@ -23,7 +23,8 @@ class Minter:
         self.secret = secret
         self._now_s = now_s
 
-    def token(self, sub: str, role: str, scope: str = "", act: str | None = None, life_s: int = 3_000) -> str:
+    def token(self, sub: str, role: str, scope: str = "", act: str | None = None, life_s: int = 3_000,
+              amr: list[str] | None = None) -> str:
         """Returns a token that is valid for `life_s` seconds."""
         now = int(self._now_s())
         claims: dict[str, object] = {
@@ -32,6 +33,8 @@ class Minter:
         }
         if act is not None:
             claims["act"] = {"sub": act}
+        if amr is not None:
+            claims |= {"amr": amr, "auth_time": now - 60}
         parts = ({"alg": "HS256", "typ": "at+jwt"}, claims)
         signed = b".".join(_base64url(json.dumps(part).encode()) for part in parts)
         signature = hmac.digest(self.secret, signed, hashlib.sha256)
