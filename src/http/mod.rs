@@ -8,6 +8,7 @@ pub(crate) mod audit;
 mod completeness;
 mod consent;
 mod cors;
+mod counted;
 mod credential_state;
 mod events;
 mod exports;

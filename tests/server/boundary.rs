@@ -167,7 +167,7 @@ fn problems_of_counted_calls_tell_what_is_left() {
     for (answer, status, policy, state) in [
         (get(&server, &unknown, &Token::citizen(USER)), 404, "\"read\";q=100;w=60", "\"read\";r=99"),
         (get(&server, "/api/v2/operations", &Token::citizen(USER)), 403, "\"read\";q=100;w=60", "\"read\";r=98"),
-        (server.send(put("[]")), 400, "\"write\";q=50;w=60", "\"write\";r=49"),
+        (server.send(put("[]")), 422, "\"write\";q=50;w=60", "\"write\";r=49"),
         (on_admin(&plain, "/admin/limits/reset"), 401, "\"write\";q=50;w=60", "\"write\";r=49"),
         (on_admin(&operator, "/admin/limits/reset"), 400, "\"write\";q=50;w=60", "\"write\";r=49"),
         (server.send(Request::new("GET", profile_path(USER))), 401, "\"failures\";q=60;w=60", "\"failures\";r=59"),

@@ -1,12 +1,12 @@
 //! What the server holds for each subject, whichever of its tokens a request carries.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use domain::limits::RestingTable;
 use parking_lot::Mutex;
 
+use super::token_hash::{Hashed, TokenHashKey};
 use crate::http::request::limits::account::AccountLimits;
 use crate::http::request::limits::clock;
 
@@ -57,7 +57,7 @@ impl Account {
 pub(crate) struct Accounts {
     shards: [Mutex<AccountTable>; SHARDS],
     /// The key of the hashes of subjects, which is random, so that nobody can choose two subjects with the same hash.
-    hasher: RandomState,
+    hash_key: TokenHashKey,
 }
 
 struct AccountTable {
@@ -67,14 +67,13 @@ struct AccountTable {
     resting: RestingTable,
 }
 
-impl Default for Accounts {
-    fn default() -> Self {
-        let table = || AccountTable { young: HashMap::new(), old: HashMap::new(), resting: RestingTable::new(RESTING) };
-        Self { shards: std::array::from_fn(|_| Mutex::new(table())), hasher: RandomState::new() }
-    }
-}
-
 impl Accounts {
+    /// Returns an empty table. `hash_key` is random.
+    pub(crate) fn new(hash_key: [u8; 16]) -> Self {
+        let table = || AccountTable { young: HashMap::new(), old: HashMap::new(), resting: RestingTable::new(RESTING) };
+        Self { shards: std::array::from_fn(|_| Mutex::new(table())), hash_key: TokenHashKey::new(hash_key) }
+    }
+
     /// Returns the account of a subject, which is made if there is none.
     pub(crate) fn get(&self, subject: &str) -> Arc<Account> {
         self.get_at(subject, clock::now())
@@ -82,8 +81,8 @@ impl Accounts {
 
     /// Returns the account of a subject at the time `now` of the windows.
     pub(crate) fn get_at(&self, subject: &str, now: u64) -> Arc<Account> {
-        let hash = self.hasher.hash_one(subject);
-        self.shards[hash as usize % SHARDS].lock().get(subject, hash, &self.hasher, now)
+        let hash = hash(&self.hash_key, subject);
+        self.shards[hash as usize % SHARDS].lock().get(subject, hash, &self.hash_key, now)
     }
 
     /// Returns the number of accounts, and of subjects that have calls and no account.
@@ -97,7 +96,7 @@ impl Accounts {
 }
 
 impl AccountTable {
-    fn get(&mut self, subject: &str, hash: u64, hasher: &RandomState, now: u64) -> Arc<Account> {
+    fn get(&mut self, subject: &str, hash: u64, hash_key: &TokenHashKey, now: u64) -> Arc<Account> {
         if let Some(account) = self.young.get(subject) {
             return Arc::clone(account);
         }
@@ -107,7 +106,7 @@ impl AccountTable {
             Account::with(subject, limits.unwrap_or_default())
         });
         if self.young.len() >= HALF {
-            self.rest_silent(hasher, now);
+            self.rest_silent(hash_key, now);
         }
         self.young.insert(Arc::clone(&account.subject), Arc::clone(&account));
         account
@@ -115,18 +114,22 @@ impl AccountTable {
 
     /// Drops the accounts of the older half that nothing uses, and makes the younger half the older one. An account in use
     /// stays: a second one of its subject would count anew.
-    fn rest_silent(&mut self, hasher: &RandomState, now: u64) {
+    fn rest_silent(&mut self, hash_key: &TokenHashKey, now: u64) {
         let resting = &mut self.resting;
         self.old.retain(|subject, account| {
             // Others get an account from the table only, which is locked.
             let is_used = Arc::strong_count(account) > 1;
             if !is_used && let Some(counters) = account.limits.rest(now) {
-                resting.put(hasher.hash_one(&**subject), counters, now);
+                resting.put(hash(hash_key, subject), counters, now);
             }
             is_used
         });
         self.old.extend(self.young.drain());
     }
+}
+
+fn hash(key: &TokenHashKey, subject: &str) -> u64 {
+    key.hash(Hashed::Subject, subject.as_bytes()).half()
 }
 
 #[cfg(test)]
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn all_tokens_of_a_subject_share_an_account() {
-        let accounts = Accounts::default();
+        let accounts = Accounts::new([7; 16]);
         let first = accounts.get("svc:a");
         assert!(Arc::ptr_eq(&first, &accounts.get("svc:a")));
         assert!(!Arc::ptr_eq(&first, &accounts.get("svc:b")));
@@ -146,7 +149,7 @@ mod tests {
 
     #[test]
     fn an_account_outlives_its_tokens() {
-        let accounts = Accounts::default();
+        let accounts = Accounts::new([7; 16]);
         let first = Arc::downgrade(&accounts.get("svc:a"));
         for number in 0..KEPT / 4 {
             accounts.get(&format!("svc:{number}"));
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn silent_accounts_are_dropped_and_those_in_use_are_not() {
-        let accounts = Accounts::default();
+        let accounts = Accounts::new([7; 16]);
         let (used, silent) = (accounts.get("svc:used"), Arc::downgrade(&accounts.get("svc:silent")));
         for number in 0..2 * KEPT {
             accounts.get(&format!("svc:{number}"));

@@ -17,6 +17,14 @@ pub(super) struct TokenHashKey([u8; 16]);
 pub(super) enum Hashed {
     Token = 0,
     SessionSecret = 1,
+    Subject = 2,
+}
+
+impl TokenHash {
+    /// Returns half of the hash, for tables where two texts with the same hash do little harm.
+    pub(super) const fn half(self) -> u64 {
+        self.0 as u64
+    }
 }
 
 impl TokenHashKey {

@@ -91,11 +91,10 @@ impl Verifier {
     /// Returns a verifier.
     pub(crate) fn new(parts: VerifierParts) -> Self {
         let VerifierParts { development_key, keys, revocations, version, settings, clock, hash_key } = parts;
-        let hash_key = TokenHashKey::new(hash_key);
+        let (accounts, hash_key) = (Accounts::new(hash_key), TokenHashKey::new(hash_key));
         let development_key = development_key.map(|key| DecodingKey::from_secret(&key));
         let entries = settings.token_cache_entries;
         let verified = Cache::builder().max_capacity(entries).build_with_hasher(TakeBits::default());
-        let accounts = Accounts::default();
         Self { development_key, keys, revocations, version, settings, clock, verified, hash_key, accounts }
     }
 

@@ -212,7 +212,7 @@ fn a_spray_of_callers_and_addresses_takes_bounded_memory() {
 #[test]
 fn a_million_other_callers_do_not_make_the_server_forget_a_count() {
     let Fixture { limits, .. } = fixture(|_| {});
-    let accounts = Accounts::default();
+    let accounts = Accounts::new([7; 16]);
     let of = |subject: &str| Caller::with_account(accounts.get(subject));
     assert_eq!(calls(&limits, &of("aud:victim"), LimitClass::Read), 100);
     assert_eq!(calls(&limits, &of("aud:other"), LimitClass::Sensitive), 30);
