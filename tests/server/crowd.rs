@@ -127,7 +127,8 @@ impl Member {
         let mut text = String::new();
         loop {
             let next = line(&mut stream).await;
-            if next.is_empty() {
+            // The last chunk is empty. The connection stays open for another request.
+            if next.trim_end() == "0" {
                 assert!(self.is_revoked && text.contains("the token was revoked"), "a stream ends: {text}");
                 return;
             }
@@ -139,10 +140,11 @@ impl Member {
     }
 }
 
-/// Reads a line with its end; an empty text at the end of the stream.
+/// Reads a line with its end.
 async fn line(stream: &mut BufReader<TcpStream>) -> String {
     let mut line = String::new();
     tokio::time::timeout(PATIENCE, stream.read_line(&mut line)).await.expect("a line comes").unwrap();
+    assert!(!line.is_empty(), "the connection has ended");
     line
 }
 

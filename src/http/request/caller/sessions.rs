@@ -137,8 +137,8 @@ impl Sessions {
     /// The registry did not remove one of them.
     pub(crate) fn end_later_ones(&self, subject: &str, now: i64) -> Result<(), RegistryError> {
         let sessions = self.index.lock().of_subject(subject).to_vec();
-        let later = sessions.iter().filter(|session| session.stored.claims.iat.micros() > now);
-        later.map(|session| self.remove(session, now)).collect()
+        let mut later = sessions.iter().filter(|session| session.stored.claims.iat.micros() > now);
+        later.try_for_each(|session| self.remove(session, now))
     }
 
     /// Ends the oldest session of a subject that has the maximum number.
