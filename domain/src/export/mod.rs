@@ -46,7 +46,7 @@ pub use job::{
     ExportBackend, ExportJob, ExportJobId, ExportProgress, ExportResult, ExportStage, InvalidJobRecord, JobState,
     JobTransition,
 };
-pub use lattice::{KeyTranslation, Lattice, LatticeColumn, LatticeError, MAX_NODES, Node};
+pub use lattice::{KeyTranslation, Lattice, LatticeColumn, LatticeError, MAX_NODES, Node, NodePenalties};
 pub use noise::{DiscreteGaussian, DiscreteLaplace, GaussianRange, RandomBits, rho_for_epsilon};
 pub use quasi_identifier::QuasiIdentifier;
 pub use request::{ExportFilter, ExportMode, ExportRequest, FilteredRow};

@@ -1,8 +1,7 @@
 //! Adds up classes with equal keys: in an array of all possible keys where these are few, else in a hash table.
 
 use super::ClassTable;
-use crate::export::lattice::KeyTranslation;
-use crate::export::{Lattice, Node};
+use crate::export::{KeyTranslation, Lattice, Node};
 use crate::splitmix64::mix;
 
 /// An entry that is not used.
@@ -61,7 +60,7 @@ impl ClassBuilder {
 
     /// Returns a builder for the keys that a translation gives for at most `classes` classes.
     fn for_keys(translation: &KeyTranslation, classes: usize) -> Self {
-        let cells = translation.columns.iter().fold(1_u64, |cells, column| cells.saturating_mul(column.groups_after));
+        let cells = translation.cells();
         if cells <= CELLS_OF_A_CLASS * classes as u64 {
             return Self { table: ClassTable::default(), index: vec![FREE; cells as usize], is_dense: true };
         }
@@ -73,12 +72,7 @@ impl ClassBuilder {
         if !self.is_dense {
             return self.add(translation.translate(key), rows, sensitive);
         }
-        let (mut cell, mut after) = (0, 0);
-        for column in &translation.columns {
-            let group = column.group(key);
-            cell = cell * column.groups_after + group;
-            after |= group.checked_shl(column.shift).unwrap_or(0);
-        }
+        let (after, cell) = translation.translate_to_cell(key);
         self.add_at(cell as usize, after, rows, sensitive);
     }
 

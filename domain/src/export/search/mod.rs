@@ -181,6 +181,7 @@ impl<S: ClassSource> Search<'_, S> {
         let (lattice, requirement) = (self.lattice, self.requirement);
         let node = self.candidates.at(at).node;
         let full = lattice.columns().len() as u64 * u64::from(super::PENALTY_UNIT);
+        let penalties = lattice.penalties(&node);
         let mut evaluation = Evaluation::default();
         let visited = self.source.visit_classes(&node, &mut |class| {
             let rows = u64::from(class.size);
@@ -189,7 +190,7 @@ impl<S: ClassSource> Search<'_, S> {
                 evaluation.classes += 1;
             } else {
                 evaluation.suppressed_rows += rows;
-                evaluation.suppression_loss += rows * (full - lattice.penalty(&node, class.key));
+                evaluation.suppression_loss += rows * (full - penalties.sum(class.key));
             }
         });
         visited.map_err(SearchError::Source)?;

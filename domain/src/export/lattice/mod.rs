@@ -3,6 +3,11 @@
 use super::QuasiIdentifier;
 use super::hierarchy::{CodeLevel, CodeLevels};
 
+mod translation;
+
+pub use translation::KeyTranslation;
+use translation::TranslatedColumn;
+
 /// Maximum number of nodes of a lattice.
 pub const MAX_NODES: usize = 1 << 16;
 
@@ -196,60 +201,44 @@ impl Lattice {
         (key.checked_shr(shift).unwrap_or(0) & mask) as u16
     }
 
-    /// Returns the sum of the penalties of a row with this key at a node, in units of
-    /// [`PENALTY_UNIT`](super::PENALTY_UNIT).
+    /// Returns the penalties of a node by column, for many keys.
     #[must_use]
-    pub fn penalty(&self, node: &Node, key: u64) -> u64 {
-        let of = |column| u64::from(self.level(node, column).penalties[usize::from(self.group(key, column))]);
-        (0..self.columns.len()).map(of).sum()
+    pub fn penalties(&self, node: &Node) -> NodePenalties<'_> {
+        let column = |number| (self.fields[number], self.level(node, number).penalties.as_slice());
+        NodePenalties((0..self.columns.len()).map(column).collect())
     }
 
     /// Returns tables that turn keys of `from` into keys of `to`, which must cover it.
     #[must_use]
     pub fn translation(&self, from: &Node, to: &Node) -> KeyTranslation {
-        let column = |(number, column): (usize, &LatticeColumn)| {
-            let (shift, mask) = self.fields[number];
-            let groups = column.levels.translation(from.level(number), to.level(number));
-            ColumnTranslation { shift, mask, groups, groups_after: self.level(to, number).labels.len() as u64 }
+        let columns = self.columns.iter().enumerate().map(|(number, column)| TranslatedColumn {
+            shift: self.fields[number].0,
+            width: self.fields[number].1.count_ones(),
+            groups: column.levels.translation(from.level(number), to.level(number)),
+            groups_after: self.level(to, number).labels.len() as u64,
+        });
+        KeyTranslation::new(&columns.collect::<Vec<_>>())
+    }
+}
+
+/// The penalties of all groups of a node.
+#[derive(Debug)]
+pub struct NodePenalties<'l>(Vec<((u32, u64), &'l [u32])>);
+
+impl NodePenalties<'_> {
+    /// Returns the sum of the penalties of a row with this key, in units of [`PENALTY_UNIT`](super::PENALTY_UNIT).
+    #[must_use]
+    pub fn sum(&self, key: u64) -> u64 {
+        let penalty = |((shift, mask), penalties): &((u32, u64), &[u32])| {
+            u64::from(penalties[(key.checked_shr(*shift).unwrap_or(0) & mask) as usize])
         };
-        KeyTranslation { columns: self.columns.iter().enumerate().map(column).collect() }
+        self.0.iter().map(penalty).sum()
     }
 }
 
 impl LatticeColumn {
     fn groups(&self, level: usize) -> usize {
         self.levels.levels()[level].labels.len()
-    }
-}
-
-/// Turns keys of a node into keys of a coarser one.
-#[derive(Debug, Clone)]
-pub struct KeyTranslation {
-    pub(crate) columns: Vec<ColumnTranslation>,
-}
-
-/// The part of a [`KeyTranslation`] for one column.
-#[derive(Debug, Clone)]
-pub(crate) struct ColumnTranslation {
-    pub(crate) shift: u32,
-    pub(crate) mask: u64,
-    pub(crate) groups: Vec<u16>,
-    /// How many groups the column has at the coarser node.
-    pub(crate) groups_after: u64,
-}
-
-impl ColumnTranslation {
-    pub(crate) fn group(&self, key: u64) -> u64 {
-        let group = key.checked_shr(self.shift).unwrap_or(0) & self.mask;
-        u64::from(self.groups[group as usize])
-    }
-}
-
-impl KeyTranslation {
-    /// Returns the key at the coarser node.
-    #[must_use]
-    pub fn translate(&self, key: u64) -> u64 {
-        self.columns.iter().fold(0, |after, column| after | column.group(key).checked_shl(column.shift).unwrap_or(0))
     }
 }
 
