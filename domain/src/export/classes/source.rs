@@ -31,7 +31,8 @@ const KEPT: usize = 2;
 impl<'l> RolledUpClasses<'l> {
     /// Returns a source from the classes at the finest node.
     #[must_use]
-    pub fn new(lattice: &'l Lattice, layout: &'l SensitiveLayout, finest: ClassTable) -> Self {
+    pub fn new(lattice: &'l Lattice, layout: &'l SensitiveLayout, mut finest: ClassTable) -> Self {
+        finest.sort();
         Self { lattice, layout, tables: vec![(lattice.finest(), finest)] }
     }
 
