@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use config::load_export;
 use domain::export::{
-    ClassSource, ClassTable, CodeLevels, EquivalenceClass, ExportColumn, Lattice, LatticeColumn, Node,
-    PrivacyRequirement, QuasiIdentifier, RolledUpClasses, SensitiveLayout, column_losses, search,
+    ClassSource, ClassTable, EquivalenceClass, ExportColumn, Lattice, Node, PrivacyRequirement, QuasiIdentifier,
+    RolledUpClasses, SensitiveLayout, column_losses, search,
 };
 use domain::splitmix64;
 
@@ -16,19 +16,16 @@ const DISTRICTS: usize = 22;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rows: usize = std::env::args().nth(1).map_or(Ok(1_000_000), |text| text.parse())?;
     let rules = load_export(std::path::Path::new(""))?;
-    let levels = rules.finest_levels(ExportColumn::ALL.into_iter().collect());
-    let mut columns = Vec::new();
-    for (quasi_identifier, finest) in levels {
-        let hierarchy = rules.hierarchy(quasi_identifier).ok_or("a hierarchy")?;
-        let values = match quasi_identifier {
-            QuasiIdentifier::Place => places(),
-            other => other.values(),
-        };
-        let dictionary: Vec<_> =
-            std::iter::once(None).chain(values.into_iter().map(|value| Some(value.into()))).collect();
-        columns.push(LatticeColumn { quasi_identifier, levels: CodeLevels::new(hierarchy, &dictionary)?, finest });
-    }
-    let lattice = Lattice::new(columns)?;
+    let values = |quasi_identifier: QuasiIdentifier| match quasi_identifier {
+        QuasiIdentifier::Place => places(),
+        other => other.values(),
+    };
+    let dictionary = |quasi_identifier| -> Vec<_> {
+        std::iter::once(None).chain(values(quasi_identifier).into_iter().map(|value| Some(value.into()))).collect()
+    };
+    let dictionaries = QuasiIdentifier::ALL.map(dictionary);
+    let columns = ExportColumn::ALL.into_iter().collect();
+    let lattice = rules.lattice(columns, |quasi_identifier| dictionaries[quasi_identifier as usize].as_slice())?;
     let (finest, layout) = (lattice.finest(), SensitiveLayout::new(&[8, 4])?);
     let mut state = 1;
     let keys: Vec<(u64, u64)> = (0..rows).map(|_| row(&lattice, &finest, &layout, &mut state)).collect();

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Lattice;
 use super::classes::{ClassTable, RolledUpClasses, SensitiveLayout};
-use super::search::{PrivacyRequirement, SearchError, SearchOutcome, column_losses, search};
+use super::search::{PrivacyRequirement, SearchOutcome, column_losses, search};
 
 /// Counters of the classes at the finest node of a lattice.
 ///
@@ -140,10 +140,8 @@ impl Feasibility {
         let rows = table.rows();
         let losses = column_losses(lattice, &table);
         let mut source = RolledUpClasses::new(lattice, layout, table);
-        let outcome = match search(lattice, &losses, &requirement, &mut source) {
-            Ok(outcome) => Some(outcome),
-            Err(SearchError::NoRows | SearchError::Unreachable) => None,
-        };
+        // The source cannot fail, so a search without a result says that there is none.
+        let outcome = search(lattice, &losses, &requirement, &mut source).ok();
         let levels = outcome.map(|outcome| level_names(lattice, &outcome.node)).unwrap_or_default();
         Self { requirement, rows, outcome, levels }
     }

@@ -8,6 +8,7 @@ mod quasi_identifier;
 mod hierarchy;
 mod lattice;
 mod rules;
+mod setup;
 
 mod classes;
 mod feasibility;
@@ -54,3 +55,4 @@ pub use rules::{ExportRules, MIN_K, PrivacyDefaults};
 pub use search::{
     InformationLoss, PrivacyRequirement, SearchError, SearchOutcome, column_losses, search, suppressed_keys,
 };
+pub use setup::SetupError;

@@ -249,9 +249,9 @@ impl ExportJob {
     /// Returns the seconds that the rest will take if it goes on as before; `None` before anything is done.
     #[must_use]
     pub fn eta_seconds(&self, now: i64) -> Option<u64> {
-        let elapsed = u64::try_from(now.saturating_sub(self.started_at?)).ok()?;
+        let so_far = u64::try_from(now.saturating_sub(self.started_at?)).ok()?;
         let done = u64::from(self.percent());
-        let rest = (u128::from(elapsed) * u128::from(100 - done)).checked_div(done.into())?;
+        let rest = (u128::from(so_far) * u128::from(100 - done)).checked_div(done.into())?;
         u64::try_from(rest.div_ceil(1_000_000)).ok()
     }
 }

@@ -256,7 +256,7 @@ mod tests {
     fn keys_are_packed_with_the_first_column_highest() {
         let lattice = lattice(&[(5, 0), (4, 0), (1, 0)]);
         let key = lattice.key_of_codes(&lattice.finest(), &[4, 2, 0]);
-        assert_eq!(key, 0b100_10, "three bits, two bits and none");
+        assert_eq!(key, 4 << 2 | 2, "three bits, two bits and none");
         assert_eq!([0, 1, 2].map(|column| lattice.group(key, column)), [4, 2, 0]);
     }
 
