@@ -18,8 +18,10 @@ pub(super) struct CodedColumn {
     pub(super) codes: Vec<u32>,
 }
 
-/// The bands of risks, each with the hundredths at which it ends.
-const RISK_BANDS: [(&str, u8); 3] = [("low", 33), ("medium", 66), ("high", 100)];
+/// The bands of risks, each with the hundredths at which it ends. Most scores are small, so the bands are narrow there: in wide
+/// ones nearly everyone would have the same value, and no class could have two.
+const RISK_BANDS: [(&str, u8); 6] =
+    [("0.00-0.01", 1), ("0.02", 2), ("0.03-0.05", 5), ("0.06-0.10", 10), ("0.11-0.20", 20), ("0.21-1.00", 100)];
 
 /// Returns the lattice of a request, and the codes of the rows in its columns.
 pub(super) fn quasi_identifiers(
