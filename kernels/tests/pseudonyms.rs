@@ -23,7 +23,7 @@ fn check(key: &[u8; 32], texts: &Texts<'_>) {
 
 #[test]
 fn pseudonyms_are_hmacs_at_every_length() {
-    let bytes: Vec<u8> = (0..60_000_u32).map(|byte| (byte * 31 >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..60_000_u32).map(|byte| ((byte * 31) >> 3) as u8).collect();
     let mut starts = vec![0];
     for length in 0..300 {
         starts.push(starts[starts.len() - 1] + length);

@@ -12,7 +12,7 @@ fn codes(random: &mut Random, rows: usize, cardinality: u32) -> Vec<u32> {
 }
 
 #[test]
-fn row_classess_are_those_of_the_naive_grouping() {
+fn classes_of_columns_are_those_of_the_naive_grouping() {
     for seed in 0..80 {
         let mut random = Random(seed);
         let rows = if seed % 8 == 0 { 60_000 } else { random.below(2_000) as usize };

@@ -8,6 +8,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
+#include <utility>
 #include <vector>
 
 namespace emulator {
@@ -26,7 +28,8 @@ enum class State { Ready, AtBarrier, Done };
 struct Fiber {
     ucontext_t context;
     State state = State::Done;
-    std::vector<char> stack;
+    // Not initialised, so that pages that no thread needs cost nothing.
+    std::unique_ptr<char[]> stack;
 };
 
 std::vector<Fiber> fibers;
@@ -53,9 +56,9 @@ void make_fibers() {
     if (!fibers.empty()) return;
     fibers = std::vector<Fiber>(MOST_THREADS);
     for (Fiber &fiber : fibers) {
-        fiber.stack.resize(STACK_BYTES);
+        fiber.stack.reset(new char[STACK_BYTES]);
         getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.data();
+        fiber.context.uc_stack.ss_sp = fiber.stack.get();
         fiber.context.uc_stack.ss_size = STACK_BYTES;
         fiber.context.uc_link = nullptr;
         makecontext(&fiber.context, fiber_main, 0);
