@@ -68,8 +68,7 @@ fn lanes_of(key: &PseudonymKey, texts: &Texts<'_>, first: usize, blocks: usize, 
     for number in 0..blocks {
         let mut block = [[0; LANES]; 16];
         for lane in 0..LANES {
-            let bytes = padded_block(texts.get(first + lane), number, blocks);
-            set_lane(&mut block, lane, &bytes);
+            fill_lane(&mut block, lane, texts.get(first + lane), number, blocks);
         }
         lanes::compress(&mut state, &mut block);
     }
@@ -87,11 +86,28 @@ fn lanes_of(key: &PseudonymKey, texts: &Texts<'_>, first: usize, blocks: usize, 
 /// Bits of the outer message: the key's block and the inner hash.
 const OUTER_BITS: u32 = (64 + 32) * 8;
 
-fn set_lane(block: &mut [Words; 16], lane: usize, bytes: &[u8; BLOCK]) {
-    let (words, _) = bytes.as_chunks::<4>();
+/// Writes a block of the padded text into a lane of zeros.
+fn fill_lane(block: &mut [Words; 16], lane: usize, text: &[u8], number: usize, blocks: usize) {
+    let rest = text.get(number * BLOCK..).unwrap_or_default();
+    let rest = &rest[..rest.len().min(BLOCK)];
+    let (words, tail) = rest.as_chunks::<4>();
     for (place, word) in block.iter_mut().zip(words) {
         place[lane] = u32::from_be_bytes(*word);
     }
+    if rest.len() < BLOCK && number * BLOCK <= text.len() {
+        let bytes = tail.iter().chain(&[0x80]).zip([24, 16, 8, 0]);
+        block[words.len()][lane] = bytes.fold(0, |word, (&byte, shift)| word | (u32::from(byte) << shift));
+    }
+    if number + 1 == blocks {
+        let bits = bits_of(text);
+        block[14][lane] = (bits >> 32) as u32;
+        block[15][lane] = bits as u32;
+    }
+}
+
+/// Returns the length of the inner message in bits: the block of the key counts, too.
+fn bits_of(text: &[u8]) -> u64 {
+    (text.len() + BLOCK) as u64 * 8
 }
 
 /// Computes one pseudonym.
@@ -117,7 +133,7 @@ fn blocks_of(text: &[u8]) -> usize {
     (text.len() + 8) / BLOCK + 1
 }
 
-/// Returns a block of the padded text (FIPS 180-4, 5.1.1). Its length counts the block of the key, too.
+/// Returns a block of the padded text (FIPS 180-4, 5.1.1).
 fn padded_block(text: &[u8], number: usize, blocks: usize) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     let rest = text.get(number * BLOCK..).unwrap_or_default();
@@ -127,7 +143,7 @@ fn padded_block(text: &[u8], number: usize, blocks: usize) -> [u8; BLOCK] {
         block[length] = 0x80;
     }
     if number + 1 == blocks {
-        block[56..].copy_from_slice(&((text.len() + BLOCK) as u64 * 8).to_be_bytes());
+        block[56..].copy_from_slice(&bits_of(text).to_be_bytes());
     }
     block
 }
