@@ -110,7 +110,7 @@ impl Filler {
             }
             Ok(())
         })?;
-        visit_all(scan.as_ref(), columns, pace)
+        visit_all(scan.as_ref(), columns, Pace { rests: true, ..pace })
     }
 }
 
