@@ -92,7 +92,8 @@ async fn measure(people: u64, format: TableFormat) -> Result<(), Box<dyn Error>>
     };
     let exports = Exports::start(&ExportOptions::default(), ports)?;
     let body = format!(r#"{{"format":"{}","k":10}}"#, format.name());
-    let request = ExportRequest::parse(body.as_bytes(), &rules, &export_rules).map_err(|_| "the request is not valid")?;
+    let request =
+        ExportRequest::parse(body.as_bytes(), &rules, &export_rules).map_err(|_| "the request is not valid")?;
     for _ in 0..3 {
         let started = Instant::now();
         let job = run(&exports, request.clone()).await?;
@@ -204,7 +205,9 @@ fn write_alone(
                 let key = |row: usize| std::array::from_fn(|at| splitmix64::mix((row * 32 + at) as u64) as u8);
                 ColumnValues::Keys(range.clone().map(key).collect())
             }
-            None => ColumnValues::Integers(range.clone().map(|row| Some((splitmix64::mix(row as u64) % 40) as i64)).collect()),
+            None => ColumnValues::Integers(
+                range.clone().map(|row| Some((splitmix64::mix(row as u64) % 40) as i64)).collect(),
+            ),
         });
         batches.push(batch.collect());
     }

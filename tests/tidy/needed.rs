@@ -11,8 +11,6 @@ use crate::{none, tree};
 const FUTURE_EDGES: &[(&str, &str, &str)] = &[
     ("adapters", "domain", "the crate of adapters to other systems is not there yet"),
     (ROOT, "adapters", "the crate of adapters to other systems is not there yet"),
-    (ROOT, "kernels", "exports will hand columns to the kernels"),
-    ("actors", "kernels", "columns of live profiles will be kept beside the actors"),
 ];
 
 /// Dependencies that no source file names, each with the reason.

@@ -12,15 +12,16 @@ use domain::port::registry::{Registry, RegistryError};
 use domain::port::table::{TableError, TableFile, TableFiles};
 use kernels::ChosenBackend;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::feasibility::FeasibilityCounter;
 use super::registered::RegisteredExports;
-use super::supervisor::{
-    CancelExport, ExportSupervisor, ListExports, StartExport, SupervisorParts, WatchExport, WorkerReport,
-};
+use super::supervisor::{CancelExport, ExportSupervisor, ListExports, StartExport, SupervisorParts, WatchExport};
 use super::worker::{self, WorkerParts};
 use crate::columns::ColumnStore;
+
+/// Reports of the worker that may wait for the supervisor. The worker waits when there are more.
+const REPORTS: usize = 64;
 
 /// The bounds of exports.
 #[derive(Debug, Clone)]
@@ -117,13 +118,7 @@ impl Exports {
             threads: options.threads,
             memory_bytes: options.memory_bytes,
         };
-        let address: Arc<Mutex<Option<Addr<ExportSupervisor>>>> = Arc::default();
-        let reported = address.clone();
-        let report = move |report| {
-            if let Some(supervisor) = &*reported.lock() {
-                supervisor.do_send(WorkerReport(report));
-            }
-        };
+        let (report, reports) = mpsc::channel(REPORTS);
         let (work, worker) = worker::start(parts, report)?;
         let arbiter = Arbiter::try_new()?;
         let supervisor_parts = SupervisorParts {
@@ -136,13 +131,10 @@ impl Exports {
             max_queued: options.max_queued,
             keep: options.keep,
             work,
+            reports: Some(reports),
         };
-        // The worker is idle until the supervisor, whose address is there then, has started.
-        let mut slot = address.lock();
         let supervisor =
             ExportSupervisor::start_in_arbiter(&arbiter.handle(), move |_| ExportSupervisor::new(supervisor_parts));
-        *slot = Some(supervisor.clone());
-        drop(slot);
         let threads = Some(Threads { supervisor: arbiter, worker });
         Ok(Self { supervisor, tables, feasibility, is_stopping, threads: Arc::new(Mutex::new(threads)) })
     }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use domain::export::{BudgetLedger, ExportJob, ExportJobId, ExportRequest, ExportResult, ExportRules, JobState};
 use domain::port::clock::{Clock, Entropy};
 use domain::port::table::TableFiles;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::exports::StartRefusal;
 use super::job_context::JobEnd;
@@ -44,11 +45,15 @@ pub(super) struct SupervisorParts {
     pub(super) keep: Duration,
     /// Jobs for the worker.
     pub(super) work: Sender<WorkItem>,
+    /// What the worker reports.
+    pub(super) reports: Option<mpsc::Receiver<Report>>,
 }
 
 /// The actor.
 pub(super) struct ExportSupervisor {
     parts: SupervisorParts,
+    /// `None` once it listens.
+    reports: Option<mpsc::Receiver<Report>>,
     budget: BudgetLedger,
     jobs: BTreeMap<ExportJobId, KnownJob>,
     queue: VecDeque<ExportJobId>,
@@ -57,10 +62,17 @@ pub(super) struct ExportSupervisor {
 
 impl ExportSupervisor {
     /// Returns the supervisor with the jobs of earlier runs: those that ran are interrupted, those that waited go on waiting.
-    pub(super) fn new(parts: SupervisorParts) -> Self {
+    pub(super) fn new(mut parts: SupervisorParts) -> Self {
         let now = parts.clock.now_micros();
         let budget = parts.registered.budget(parts.rules.budget, now);
-        let mut supervisor = Self { budget, jobs: BTreeMap::new(), queue: VecDeque::new(), running: None, parts };
+        let mut supervisor = Self {
+            reports: parts.reports.take(),
+            budget,
+            jobs: BTreeMap::new(),
+            queue: VecDeque::new(),
+            running: None,
+            parts,
+        };
         let mut jobs = supervisor.parts.registered.jobs(now);
         jobs.sort_by_key(|job| job.created_at);
         for mut job in jobs {
@@ -219,6 +231,35 @@ impl ExportSupervisor {
         true
     }
 
+    /// Takes the next report of the worker when there is one, and goes on until the worker has ended.
+    fn listen(&self, mut reports: mpsc::Receiver<Report>, context: &mut Context<Self>) {
+        let next = async move { (reports.recv().await, reports) };
+        let taken = next.into_actor(self).map(|(report, reports), supervisor, context| {
+            if let Some(report) = report {
+                supervisor.take(report);
+                supervisor.listen(reports, context);
+            }
+        });
+        context.spawn(taken);
+    }
+
+    fn take(&mut self, report: Report) {
+        match report {
+            Report::Started(id, backend) => self.change(id, |job, now| {
+                let _ = job.start(backend, now);
+            }),
+            Report::Progress(id, progress, backend) => {
+                if let Some(job) = self.jobs.get(&id) {
+                    job.status.send_modify(|job| job.advance(progress, backend));
+                }
+            }
+            Report::Ended(id, end) => {
+                self.end(id, end);
+                self.run_next();
+            }
+        }
+    }
+
     /// Removes the files of jobs whose time is over, and forgets jobs that the registry has forgotten.
     fn expire(&mut self) {
         let now = self.parts.clock.now_micros();
@@ -245,6 +286,9 @@ impl Actor for ExportSupervisor {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(EXPIRY_CHECK, |supervisor, _| supervisor.expire());
+        if let Some(reports) = self.reports.take() {
+            self.listen(reports, context);
+        }
         self.run_next();
     }
 }
@@ -280,11 +324,6 @@ pub(super) struct CancelExport {
     pub(super) owner: String,
 }
 
-/// What the worker reports.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct WorkerReport(pub(super) Report);
-
 impl Handler<StartExport> for ExportSupervisor {
     type Result = Result<ExportJob, StartRefusal>;
 
@@ -318,26 +357,5 @@ impl Handler<CancelExport> for ExportSupervisor {
 
     fn handle(&mut self, CancelExport { id, owner }: CancelExport, _: &mut Self::Context) -> Self::Result {
         self.cancel(id, &owner)
-    }
-}
-
-impl Handler<WorkerReport> for ExportSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, WorkerReport(report): WorkerReport, _: &mut Self::Context) {
-        match report {
-            Report::Started(id, backend) => self.change(id, |job, now| {
-                let _ = job.start(backend, now);
-            }),
-            Report::Progress(id, progress, backend) => {
-                if let Some(job) = self.jobs.get(&id) {
-                    job.status.send_modify(|job| job.advance(progress, backend));
-                }
-            }
-            Report::Ended(id, end) => {
-                self.end(id, end);
-                self.run_next();
-            }
-        }
     }
 }

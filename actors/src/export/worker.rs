@@ -10,6 +10,7 @@ use domain::export::{ExportBackend, ExportJobId, ExportProgress, ExportRequest, 
 use domain::port::clock::{Clock, Entropy};
 use domain::port::table::TableFiles;
 use kernels::Backend;
+use tokio::sync::mpsc;
 
 use super::device::Device;
 use super::earlier::EarlierExport;
@@ -52,7 +53,7 @@ pub(super) struct WorkerParts {
 /// Starts the worker. It ends when the sender is dropped.
 pub(super) fn start(
     parts: WorkerParts,
-    report: impl Fn(Report) + Send + Sync + 'static,
+    reports: mpsc::Sender<Report>,
 ) -> std::io::Result<(Sender<WorkItem>, JoinHandle<()>)> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(parts.threads)
@@ -61,7 +62,7 @@ pub(super) fn start(
         .build()
         .map_err(std::io::Error::other)?;
     let (sender, items) = channel();
-    let run = move || work(&parts, &pool, &items, &report);
+    let run = move || work(&parts, &pool, &items, &reports);
     let thread = std::thread::Builder::new().name("exports".to_owned()).spawn(run)?;
     Ok((sender, thread))
 }
@@ -72,20 +73,17 @@ fn lower_priority() {
     }
 }
 
-fn work(
-    parts: &WorkerParts,
-    pool: &rayon::ThreadPool,
-    items: &Receiver<WorkItem>,
-    report: &(impl Fn(Report) + Send + Sync),
-) {
+fn work(parts: &WorkerParts, pool: &rayon::ThreadPool, items: &Receiver<WorkItem>, reports: &mpsc::Sender<Report>) {
     let device = Device::new(Arc::clone(&parts.backend));
     while let Ok(item) = items.recv() {
-        pool.install(|| run_item(parts, &device, &item, report));
+        pool.install(|| run_item(parts, &device, &item, reports));
     }
 }
 
 /// Runs a job on a thread of the pool, whose other threads help.
-fn run_item(parts: &WorkerParts, device: &Device, item: &WorkItem, report: &impl Fn(Report)) {
+fn run_item(parts: &WorkerParts, device: &Device, item: &WorkItem, reports: &mpsc::Sender<Report>) {
+    // A supervisor that has ended needs no reports.
+    let report = |report| drop(reports.blocking_send(report));
     device.reset();
     report(Report::Started(item.id, device.backend()));
     let last = Cell::new((u8::MAX, ExportProgress::default().stage));
