@@ -44,7 +44,7 @@ impl ColumnStore {
         self.is_ready.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_ready(&self) {
+    pub(crate) fn set_ready(&self) {
         self.is_ready.store(true, Ordering::Release);
         self.ready.set(1.0);
     }

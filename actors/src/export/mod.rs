@@ -31,3 +31,6 @@ mod supervisor;
 mod worker;
 
 pub use exports::{ExportOptions, ExportPorts, Exports, StartRefusal};
+
+#[cfg(test)]
+mod tests;
