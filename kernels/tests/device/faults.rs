@@ -1,6 +1,6 @@
 //! Drivers that fail.
 
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Run};
 
 /// Functions whose failure can go unnoticed, because they are called when something is released.
 const SILENT: [&str; 9] = [
@@ -22,7 +22,7 @@ pub(crate) fn every_call(emulator: &Emulator) {
     let run = device.run(&["calls"], &[("EMULATOR_TRACE", 1)]);
     run.expect_success();
     assert!(!run.text().contains("error:"), "{}", run.text());
-    let calls: Vec<String> = run.text().lines().filter_map(traced).collect();
+    let calls = traced_calls(&run);
     assert!(calls.len() > 100, "only {} calls were traced", calls.len());
     let mut errors = 0;
     for (number, name) in (1..).zip(&calls) {
@@ -34,6 +34,11 @@ pub(crate) fn every_call(emulator: &Emulator) {
         errors += usize::from(is_error);
     }
     assert!(errors * 2 > calls.len(), "only {errors} of {} failures were errors", calls.len());
+}
+
+/// Returns the names of the functions that a child called, in order.
+pub(crate) fn traced_calls(run: &Run) -> Vec<String> {
+    run.text().lines().filter_map(traced).collect()
 }
 
 /// Returns the name of the function in a line of the trace.

@@ -56,7 +56,17 @@ fn with_the_compiler(folder: &str) -> ExitCode {
     let expected = "kernels: compiled by NVRTC for compute capability 7.5";
     assert!(run.text().contains(expected), "{}", run.text());
     device.run(&["calls"], &[]).expect_success();
-    println!("the back end compiles its kernels with NVRTC");
+    // A driver that is older than the compiler refuses its PTX.
+    let trace = device.run(&["limited"], &[("EMULATOR_TRACE", 1)]);
+    let calls = faults::traced_calls(&trace);
+    let first_load = calls.iter().position(|name| name == "cuModuleLoadData").expect("modules are loaded");
+    let run = device.run(&["limited"], &[("EMULATOR_FAIL_AT", first_load as u64 + 1)]);
+    run.expect_success();
+    let expected = "kernels: stored PTX, because the CUDA driver failed in `cuModuleLoadData`";
+    assert!(run.text().contains(expected), "{}", run.text());
+    println!(
+        "the back end compiles its kernels with NVRTC, and uses the stored PTX where the driver refuses the result"
+    );
     ExitCode::SUCCESS
 }
 
