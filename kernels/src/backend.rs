@@ -28,7 +28,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// column that each class holds.
     ///
     /// Memory on the CPU: at most about 80 bytes a row and twice the sets of values. On a GPU, of its own memory: the columns
-    /// and at most about 60 bytes a row.
+    /// and at most about 85 bytes a row, and a set of values for each class.
     ///
     /// # Errors
     /// When columns do not fit to the generalisation or to each other, a code is outside its dictionary, a sensitive column
