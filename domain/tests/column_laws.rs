@@ -104,10 +104,11 @@ fn expected(document: &Value) -> Shown {
         other => Some(other.to_string()),
     };
     let number = |path: &str| at(path).and_then(Value::as_u64);
-    let risk =
-        |name: &str| at(&format!("/risk_scores/{name}")).map(|risk| (risk.as_f64().unwrap() * 100.0).round() as u64);
+    let risk = |name: &str| {
+        at(&format!("/risk_scores/{name}")).map(|risk| (risk.as_f64().expect("a number") * 100.0).round() as u64)
+    };
     let list = |path: &str| at(path).and_then(Value::as_array).cloned().unwrap_or_default();
-    let member = |item: &Value, name: &str| item[name].as_str().unwrap().to_owned();
+    let member = |item: &Value, name: &str| item[name].as_str().expect("a text").to_owned();
     let schemes: Vec<_> = list("/eligibility/eligible_schemes")
         .iter()
         .map(|item| (member(item, "scheme_id"), member(item, "application_status")))
@@ -134,7 +135,7 @@ fn expected(document: &Value) -> Shown {
         schemes: applied.chain(others).take(SCHEMES).cloned().collect(),
         has_more_schemes: schemes.len() > SCHEMES,
         statuses: STATUSES.into_iter().filter(|status| schemes.iter().any(|(_, found)| found == status)).collect(),
-        tags: list("/cohort_tags").iter().map(|tag| tag.as_str().unwrap().to_owned()).collect(),
+        tags: list("/cohort_tags").iter().map(|tag| tag.as_str().expect("a text").to_owned()).collect(),
         has_other_tags: false,
         risks: ["deadline_miss_risk", "benefit_lapse_risk", "tax_penalty_risk", "document_expiry_risk", "overall"]
             .into_iter()
