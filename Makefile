@@ -1,5 +1,5 @@
 # Start with `make demo` and `make test`. `make help` lists all targets.
-.PHONY: demo help test test-gpu check lint bench ingest attacks pictures guard
+.PHONY: demo help test test-gpu check lint bench compare ingest attacks pictures guard
 
 ## demo: starts a server with the default settings and generated citizens, and keeps posting events
 # On a terminal the demo has a process group of its own (`set -m`): Ctrl-C stops the demo, and make sees its exit status instead
@@ -43,6 +43,13 @@ ingest:
 	cargo build --release --workspace --bins
 	target/release/loadtest run --scenario ingest --json target/ingest.json $(if $(SERVER),--server $(SERVER))
 	python3 docs/pictures/ingest.py target/ingest.json
+
+## compare: compares counting the classes of an export with Polars and DuckDB, on the same million people
+compare:
+	tests/clients/install target/clients
+	cargo build --release --example export_bench
+	target/release/examples/export_bench 1000000 parquet target/people.parquet | tee target/export_bench.txt
+	PYTHONPATH=target/clients/exports python3 loadtest/peers/exports/compare.py target/people.parquet $$(awk '/^classes/ {print $$6}' target/export_bench.txt)
 
 ## attacks: measures how attacks affect other clients and what they cost the server; SERVER=FILE attacks another binary
 attacks:
