@@ -1,5 +1,6 @@
 //! The metrics of the live state: the table of names and meanings, and their handles.
 
+use domain::export::{ExportBackend, ExportJob, JobState};
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::outlet::FrameKind;
@@ -24,6 +25,8 @@ domain::metric_table! {
     FRESHNESS = Histogram "profile_freshness_seconds" [] Seconds: "Time from the `time` of an event to its being visible to readers.";
     COMPLETENESS_PCT = Histogram "profile_completeness_pct" [] Percent: "Completeness of a profile at each of its revisions.";
     COLUMNS_READY = Gauge "profile_columns_ready" [] Count: "1 if the columns of all users are in memory, 0 while they are filled after a start.";
+    EXPORT_ROWS = Counter "profile_export_rows_total" ["backend"] Count: "Rows that bulk exports have written, by what computed them.";
+    EXPORT_JOBS = Counter "profile_export_jobs_total" ["state"] Count: "Bulk exports that have ended, by state.";
     FOLLOWERS = Gauge "profile_event_followers" [] Count: "Streams of the events of all users that are open now.";
     EVENTS_PUBLISHED = Counter "profile_events_published_total" [] Count: "Events handed to streams of the events of all users.";
     EVENTS_SKIPPED = Counter "profile_events_skipped_total" ["why"] Count: "Journal frames that event streams had to skip, by reason.";
@@ -126,6 +129,30 @@ impl Metrics {
             FrameKind::Patch => &self.frames_patch,
             FrameKind::Completeness => &self.frames_completeness,
             FrameKind::Gone | FrameKind::Resync => &self.frames_gone,
+        }
+    }
+}
+
+/// The handles of the metrics of exports.
+pub(crate) struct ExportMetrics {
+    rows: [Counter; ExportBackend::COUNT],
+    jobs: [Counter; JobState::COUNT],
+}
+
+impl ExportMetrics {
+    /// Registers the metrics with the recorder that is installed now.
+    pub(crate) fn register() -> Self {
+        Self {
+            rows: ExportBackend::ALL.map(|backend| metrics::counter!(EXPORT_ROWS.name, "backend" => backend.name())),
+            jobs: JobState::ALL.map(|state| metrics::counter!(EXPORT_JOBS.name, "state" => state.name())),
+        }
+    }
+
+    /// Counts a job that has ended.
+    pub(crate) fn count(&self, job: &ExportJob) {
+        self.jobs[job.state() as usize].increment(1);
+        if let (Some(backend), Some(result)) = (job.backend(), job.result()) {
+            self.rows[backend as usize].increment(result.rows_written);
         }
     }
 }

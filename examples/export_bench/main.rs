@@ -31,7 +31,7 @@ use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply};
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::RowId;
 use domain::port::projection::Projection;
-use domain::port::table::{NO_WORD, ColumnType, ColumnValues, TableColumn, TableFormat, TableSchema};
+use domain::port::table::{ColumnType, ColumnValues, NO_WORD, TableColumn, TableFormat, TableSchema};
 use domain::record::Replay;
 use domain::rules::Rules;
 use domain::splitmix64;

@@ -117,8 +117,36 @@ fn records_in_every_format_are_verified_from_the_file_alone() {
         let token = server.sign(exporter());
         let deleted = server.send(Request::new("DELETE", format!("/api/v2/exports/{job}")).bearer(&token));
         assert_eq!(deleted.status, 204);
-        assert_eq!(download(&server, &job, None).status, 409);
+        assert_eq!(download(&server, &job, None).status, 410);
     }
+}
+
+#[test]
+fn an_export_whose_file_was_deleted_still_counts_for_later_ones() {
+    let server = start_server();
+    load(&server, PEOPLE);
+    let (job, status) = export(&server, &json!({"columns": ["gender"], "k": 5, "l": 1}));
+    assert_eq!(status["state"], "done", "{status}");
+    let token = server.sign(exporter());
+    assert_eq!(server.send(Request::new("DELETE", format!("/api/v2/exports/{job}")).bearer(&token)).status, 204);
+    let server = start_on(server.kill());
+    // Few people have so incomplete a profile that this filter leaves them out.
+    let population = Population::new(PopulationOptions { users: PEOPLE, ..PopulationOptions::default() });
+    let mut completeness: Vec<u64> = Vec::new();
+    for person in 0..PEOPLE {
+        let profile = server.own_profile(&population.user_id(person)).json();
+        if profile["consent"]["analytics_opt_in"] == json!(true) {
+            completeness.push(profile["profile_completeness_pct"].as_u64().unwrap());
+        }
+    }
+    completeness.sort_unstable();
+    let least = *completeness.iter().find(|pct| **pct > completeness[0]).unwrap();
+    let few = completeness.iter().filter(|pct| **pct < least).count();
+    assert!((1..5).contains(&few), "{few} people have the lowest completeness: the population has changed");
+    let narrower = json!({"columns": ["gender"], "k": 5, "l": 1, "filter": {"min_completeness": least}});
+    let (_, status) = export(&server, &narrower);
+    assert_eq!(status["state"], "failed", "{status}");
+    assert!(status["error"].as_str().unwrap().contains("fewer people than k"), "{status}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use super::job_context::JobEnd;
 use super::registered::{RegisteredExports, earlier};
 use super::run::Written;
 use super::worker::{Report, WorkItem};
+use crate::metric::ExportMetrics;
 
 /// How often files that have expired are removed.
 const EXPIRY_CHECK: Duration = Duration::from_secs(30);
@@ -54,6 +55,7 @@ pub(super) struct ExportSupervisor {
     parts: SupervisorParts,
     /// `None` once it listens.
     reports: Option<mpsc::Receiver<Report>>,
+    metrics: ExportMetrics,
     budget: BudgetLedger,
     jobs: BTreeMap<ExportJobId, KnownJob>,
     queue: VecDeque<ExportJobId>,
@@ -67,6 +69,7 @@ impl ExportSupervisor {
         let budget = parts.registered.budget(parts.rules.budget, now);
         let mut supervisor = Self {
             reports: parts.reports.take(),
+            metrics: ExportMetrics::register(),
             budget,
             jobs: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -205,7 +208,9 @@ impl ExportSupervisor {
                 Err(JobEnd::Failed(reason)) => job.fail(reason, now),
             };
         });
-        let is_done = self.jobs.get(&id).is_some_and(|job| job.status.borrow().state() == JobState::Done);
+        let Some(job) = self.jobs.get(&id) else { return };
+        self.metrics.count(&job.status.borrow());
+        let is_done = job.status.borrow().state() == JobState::Done;
         if is_written && !is_done {
             self.remove_file(&id.to_string());
         }
@@ -223,6 +228,7 @@ impl ExportSupervisor {
             self.give_back(&id);
         }
         self.change(id, |job, now| {
+            job.delete_file(now);
             let _ = job.cancel(now);
         });
         if was_done {

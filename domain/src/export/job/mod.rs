@@ -131,6 +131,12 @@ impl ExportJob {
         &self.progress
     }
 
+    /// Returns the device that computes or has computed; `None` before the job has started.
+    #[must_use]
+    pub const fn backend(&self) -> Option<ExportBackend> {
+        self.backend
+    }
+
     /// Returns what the export is, once it is done.
     #[must_use]
     pub const fn result(&self) -> Option<&ExportResult> {
@@ -175,14 +181,22 @@ impl ExportJob {
         Ok(())
     }
 
-    /// Ends the job because a caller wants it to. A job that is done is cancelled, too: its file must be deleted.
+    /// Ends the job because a caller wants it to.
     ///
     /// # Errors
-    /// The job has ended without a file.
+    /// The job has ended.
     pub fn cancel(&mut self, now: i64) -> Result<(), JobTransition> {
-        self.go(JobState::Cancelled, &[JobState::Queued, JobState::Running, JobState::Done])?;
-        (self.result, self.ended_at) = (None, Some(now));
+        self.go(JobState::Cancelled, &[JobState::Queued, JobState::Running])?;
+        self.ended_at = Some(now);
         Ok(())
+    }
+
+    /// Records that the file was deleted before its time. The job stays done: whoever has downloaded the file still has it, so
+    /// later exports are compared with it.
+    pub fn delete_file(&mut self, now: i64) {
+        if let Some(result) = &mut self.result {
+            result.expires_at = result.expires_at.min(now);
+        }
     }
 
     /// Records that the server has been started again: a job that ran is interrupted, one that waits goes on waiting.

@@ -61,10 +61,13 @@ fn a_job_only_goes_forwards() {
         let expected = match job.state() {
             JobState::Queued => [true, false, true, true],
             JobState::Running => [false, true, true, true],
-            JobState::Done => [false, false, false, true],
             _ => [false; 4],
         };
         assert_eq!(by_change, expected, "{}", job.state().name());
+        let mut deleted = job.clone();
+        deleted.delete_file(9);
+        assert_eq!(deleted.state(), job.state());
+        assert_eq!(deleted.result().map(|result| result.expires_at), job.result().map(|_| 9));
         let mut restarted = job.clone();
         restarted.restarted(9);
         assert_eq!(restarted != job, job.state() == JobState::Running);
