@@ -248,7 +248,11 @@ fn lists_without_room_are_marked() {
         }
     };
     let scheme = |(number, status): (usize, &str)| {
-        format!(r#"{{"application_status":"{status}","confidence":0.5,"matched_rules":[],"scheme_id":"s{number:02}"}}"#)
+        // Names of members within a text are escaped, and are none.
+        let name = r#"\"scheme_id\":\"no\",\"application_status\":\"no\""#;
+        format!(
+            r#"{{"application_status":"{status}","confidence":0.5,"matched_rules":[],"scheme_id":"s{number:02}\"é","scheme_name":"{name}"}}"#
+        )
     };
     let statuses = (0..).zip(["not_applied", "active", "lapsed"].into_iter().cycle()).take(SCHEMES + 5);
     let list = format!("[{}]", statuses.clone().map(scheme).collect::<Vec<_>>().join(","));
@@ -260,7 +264,7 @@ fn lists_without_room_are_marked() {
     let row = Row::from_state(&state, &codes);
     let Shown { schemes, has_more_schemes, statuses: found, tags, has_other_tags, .. } = shown(&row, &codes);
     let open: Vec<_> = statuses.filter(|(_, status)| *status != "not_applied").collect();
-    let expected = open.iter().map(|(number, status)| (format!("s{number:02}"), (*status).to_owned()));
+    let expected = open.iter().map(|(number, status)| (format!("s{number:02}\\\"é"), (*status).to_owned()));
     assert!(has_more_schemes && open.len() == SCHEMES);
     assert_eq!(schemes, expected.collect::<Vec<_>>(), "those without an application give way");
     assert_eq!(found, ["not_applied", "active", "lapsed"]);
