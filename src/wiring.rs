@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use actors::export::{ExportPorts, Exports};
+use actors::export::{ExportPorts, Exports, ParseRequest};
 use actors::{Ports, Profiles};
 use arc_swap::ArcSwap;
 use config::{AccessTable, Mode, Secrets, Settings};
@@ -130,10 +130,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
 }
 
 /// Returns what reads the requests of exports that wait over a restart.
-fn export_parser(
-    rules: Arc<Rules>,
-    export_rules: Arc<ExportRules>,
-) -> Box<dyn Fn(&str) -> Option<ExportRequest> + Send> {
+fn export_parser(rules: Arc<Rules>, export_rules: Arc<ExportRules>) -> ParseRequest {
     Box::new(move |request| ExportRequest::parse(request.as_bytes(), &rules, &export_rules).ok())
 }
 

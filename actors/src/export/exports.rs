@@ -16,7 +16,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::feasibility::FeasibilityCounter;
 use super::registered::RegisteredExports;
-use super::supervisor::{CancelExport, ExportSupervisor, ListExports, StartExport, SupervisorParts, WatchExport};
+use super::supervisor::{
+    CancelExport, ExportSupervisor, ListExports, ParseRequest, StartExport, SupervisorParts, WatchExport,
+};
 use super::worker::{self, WorkerParts};
 use crate::columns::ColumnStore;
 
@@ -59,7 +61,7 @@ pub struct ExportPorts {
     /// What exports may hold.
     pub rules: Arc<ExportRules>,
     /// Reads the canonical form of a request, which the registry holds.
-    pub parse: Box<dyn Fn(&str) -> Option<ExportRequest> + Send>,
+    pub parse: ParseRequest,
 }
 
 /// Why a job was not started.

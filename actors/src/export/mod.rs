@@ -31,6 +31,7 @@ mod supervisor;
 mod worker;
 
 pub use exports::{ExportOptions, ExportPorts, Exports, StartRefusal};
+pub use supervisor::ParseRequest;
 
 #[cfg(test)]
 mod tests;

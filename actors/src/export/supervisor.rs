@@ -32,7 +32,7 @@ struct KnownJob {
 }
 
 /// Reads the canonical form of a request again.
-pub(super) type ParseRequest = Box<dyn Fn(&str) -> Option<ExportRequest> + Send>;
+pub type ParseRequest = Box<dyn Fn(&str) -> Option<ExportRequest> + Send>;
 
 /// What the supervisor works with.
 pub(super) struct SupervisorParts {
