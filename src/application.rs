@@ -81,6 +81,7 @@ impl Application {
         // The store is open by now, so its files are counted among the open ones.
         let limits = descriptors::public_limits(&settings.http, SPOOL_FILES)?;
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
+        tracing::info!("exports are computed on: {}", components.exports.device());
         let Components { profiles, exports, closer, audit, service_reads, denials, .. } = components;
         let audit = AuditParts { log: audit, service_reads, denials };
         let keys = credentials.keys;

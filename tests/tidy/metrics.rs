@@ -35,7 +35,6 @@ const CONTRACT: &[(&str, &[&str])] = &[
 /// The metrics of the contract for parts that are not built yet, each with the missing part.
 const FUTURE: &[(&str, &str)] = &[
     ("profile_snapshots_total", "snapshots are not built"),
-    ("profile_export_rows_total", "the export is not built"),
     ("profile_source_circuit_state", "sources are not called yet, so none has a circuit"),
 ];
 

@@ -20,6 +20,8 @@ use super::workers::{Interrupted, Pace, share};
 const RETRY: Duration = Duration::from_secs(5);
 /// Time between two lines in the log about a scan.
 const PROGRESS: Duration = Duration::from_secs(2);
+/// A fill that took so long is worth a line in the log.
+const NOTABLE: Duration = Duration::from_millis(100);
 
 /// Fills the columns, once.
 pub(crate) struct Filler {
@@ -84,8 +86,11 @@ impl Filler {
             visit_all(scan.as_ref(), columns, Pace { rests: true, stop })?;
         }
         columns.set_ready();
-        let millis = started.elapsed().as_millis() as u64;
-        tracing::info!(millis, is_restored, "the columns of all users are ready");
+        let took = started.elapsed();
+        // A start that nobody waited for needs no line.
+        if took >= NOTABLE {
+            tracing::info!(millis = took.as_millis() as u64, is_restored, "the columns of all users are ready");
+        }
         Ok(())
     }
 

@@ -87,6 +87,7 @@ pub struct Exports {
     supervisor: Addr<ExportSupervisor>,
     tables: Arc<dyn TableFiles>,
     feasibility: Arc<FeasibilityCounter>,
+    device: Arc<str>,
     is_stopping: Arc<AtomicBool>,
     threads: Arc<Mutex<Option<Threads>>>,
 }
@@ -106,7 +107,7 @@ impl Exports {
     /// If no actix system runs on this thread.
     pub fn start(options: &ExportOptions, ports: ExportPorts) -> std::io::Result<Self> {
         let ExportPorts { columns, tables, registry, clock, entropy, backend, rules, parse } = ports;
-        tracing::info!("exports are computed on: {}", backend.reason);
+        let device = backend.reason.into();
         let is_stopping = Arc::<AtomicBool>::default();
         let feasibility = Arc::new(FeasibilityCounter::new(columns.clone(), rules.clone(), options.memory_bytes));
         let parts = WorkerParts {
@@ -138,7 +139,12 @@ impl Exports {
         let supervisor =
             ExportSupervisor::start_in_arbiter(&arbiter.handle(), move |_| ExportSupervisor::new(supervisor_parts));
         let threads = Some(Threads { supervisor: arbiter, worker });
-        Ok(Self { supervisor, tables, feasibility, is_stopping, threads: Arc::new(Mutex::new(threads)) })
+        Ok(Self { supervisor, tables, feasibility, device, is_stopping, threads: Arc::new(Mutex::new(threads)) })
+    }
+
+    /// Returns what computes, and why it is that, for the log.
+    pub fn device(&self) -> &str {
+        &self.device
     }
 
     /// Starts a job. It is durable when this returns.

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::callers::{Caller, OTHER};
 use crate::test_server::USER;
 
+/// The id of an export that nobody has started.
+const NO_JOB: &str = "exp_00000000000000000000000000000000";
+
 /// A request for a route, and what the answer is for those who are admitted.
 pub(super) struct Probe {
     pub(super) rule: Rule,
@@ -35,6 +38,8 @@ pub(super) enum Rule {
     Followers,
     /// Administrators with `operate`.
     Operators,
+    /// Administrators with `export`.
+    Exporters,
     /// Auditors, and citizens for what is about themselves.
     Auditing,
 }
@@ -89,6 +94,16 @@ pub(super) fn probe(method: &str, path: &str) -> Probe {
             Probe { fails_late: true, ..get(Rule::Operators, "/admin/allowlist?caller=svc:unknown", 404) }
         }
         ("POST", "/admin/limits/reset") => json(Rule::Operators, path, json!({"caller": "svc:nobody"}), 204),
+        ("POST", "/api/v2/profiles/bulk-export") => json(Rule::Exporters, path, json!({"columns": ["gender"]}), 202),
+        ("GET" | "HEAD", "/api/v2/exports" | "/api/v2/exports/feasibility") => get(Rule::Exporters, path, 200),
+        // Nobody has such a job.
+        (
+            "GET" | "HEAD",
+            "/api/v2/exports/{job}" | "/api/v2/exports/{job}/events" | "/api/v2/exports/{job}/download",
+        ) => get(Rule::Exporters, &path.replace("{job}", NO_JOB), 404),
+        ("DELETE", "/api/v2/exports/{job}") => {
+            Probe { fails_late: true, ..get(Rule::Exporters, &path.replace("{job}", NO_JOB), 404) }
+        }
         ("GET" | "HEAD", "/") => get(Rule::All, path, 200),
         ("GET" | "HEAD", "/problems/{code}") => get(Rule::All, "/problems/busy", 200),
         ("POST", "/admin/passivate") => json(Rule::Operators, path, json!({"user_id": OTHER}), 200),
@@ -117,7 +132,8 @@ pub(super) fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16,
         Rule::Followers if !matches!(role, "service" | "admin") => Some((403, "forbidden")),
         Rule::Followers => (!caller.has("events:read")).then_some((403, "missing-scope")),
         Rule::Auditing => (!matches!(role, "auditor" | "self")).then_some((403, "forbidden")),
-        Rule::Operators if role != "admin" => Some((403, "forbidden")),
+        Rule::Operators | Rule::Exporters if role != "admin" => Some((403, "forbidden")),
+        Rule::Exporters => (!caller.has("export")).then_some((403, "missing-scope")),
         Rule::Operators => (!caller.has("operate")).then_some((403, "missing-scope")),
     }
 }
