@@ -9,7 +9,7 @@ use actors::{Ports, Profiles};
 use arc_swap::ArcSwap;
 use config::{AccessTable, Mode, Secrets, Settings};
 use domain::access::Policy;
-use domain::export::{ExportRequest, ExportRules};
+use domain::export::{ColumnSet, ExportRequest, ExportRules};
 use domain::port::clock::{Clock, Entropy};
 use domain::port::dead_letters::DeadLetters;
 use domain::port::registry::Registry;
@@ -107,6 +107,10 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
             .map_err(|error| StartError::ExportBackend(error.to_string()))?,
         rules: Arc::clone(&export_rules),
         parse: export_parser(Arc::clone(&rules), Arc::clone(&export_rules)),
+        parse_earlier: export_parser(
+            Arc::clone(&rules),
+            Arc::new(ExportRules { columns: ColumnSet::ALL, ..(*export_rules).clone() }),
+        ),
     };
     let exports = Exports::start(&options::export_options(settings), export_ports).map_err(StartError::Thread)?;
     Ok(Components {

@@ -16,8 +16,10 @@ use ureq::http::{Request, Response};
 use super::output::{print_error, print_line};
 use super::server_arguments::ServerArguments;
 
-/// How often the status is asked for.
-const PAUSE: Duration = Duration::from_millis(200);
+/// Time between two looks at the status: at first, and later. Looks count for the limit of reads.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(2)];
+/// Number of looks after short pauses.
+const SHORT_PAUSES: usize = 15;
 /// How long the server may take for an answer, and for each piece of a file.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Maximum size of an answer in JSON, in bytes.
@@ -195,7 +197,7 @@ impl Client {
     /// Waits until a job has ended, and returns its status.
     fn wait(&self, job: &str) -> anyhow::Result<Value> {
         let bar = progress_bar(100, "{bar:30} {percent:>3} % {msg}");
-        loop {
+        for look in 0.. {
             let status = self.json("GET", &format!("/api/v2/exports/{job}"), None)?;
             bar.set_position(status["percent"].as_u64().unwrap_or(0));
             let eta = status["eta_seconds"].as_u64().map_or_else(String::new, |seconds| format!(", {seconds} s left"));
@@ -204,8 +206,9 @@ impl Client {
                 bar.finish_and_clear();
                 return Ok(status);
             }
-            sleep(PAUSE);
+            sleep(PAUSES[usize::from(look >= SHORT_PAUSES)]);
         }
+        bail!("the job does not end")
     }
 
     /// Writes the file of a job. It gets its name when it is complete; a download that breaks off goes on where it was.

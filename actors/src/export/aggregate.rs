@@ -25,7 +25,8 @@ const MEAN_UNIT: f64 = 1_000.0;
 pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
     let job = run.job;
     job.stage(ExportStage::Scanning, 0)?;
-    let rows = ExportRows::collect(run.columns, &[&run.request.filter], job)?;
+    let mut rows = ExportRows::collect(run.columns, &[&run.request.filter], job)?;
+    rows.remove_left(run.columns);
     let (lattice, quasi) = coded::quasi_identifiers(run.request, run.rules, &rows)?;
     if has_districts(run, &lattice) {
         return Err(JobEnd::Failed(
@@ -48,7 +49,7 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
         AggregateRefusal::EpsilonTooSmall(_) => JobEnd::Failed("epsilon is too small for so many statistics"),
     })?;
     let group_keys = plan.group_keys(&lattice);
-    let groups = exact(run, &plan, &lattice, &quasi, &measured, &group_keys)?;
+    let groups = exact(run, &plan, &lattice, &quasi, &measured, &group_keys, rows.rows.len())?;
     job.done(rows.rows.len() as u64)?;
 
     job.stage(ExportStage::Searching, groups.len() as u64)?;
@@ -109,10 +110,8 @@ fn exact(
     quasi: &[CodedColumn],
     measured: &[(Measure, Vec<i64>)],
     group_keys: &[u64],
+    rows: usize,
 ) -> Result<Vec<GroupAccumulator>, JobEnd> {
-    let rows = quasi
-        .first()
-        .map_or_else(|| measured.first().map_or(0, |(_, values)| values.len()), |column| column.codes.len());
     let finest = lattice.finest();
     let key = |row: usize| {
         lattice.key_of_codes(&finest, &quasi.iter().map(|column| column.codes[row] as u16).collect::<Vec<_>>())
@@ -184,11 +183,12 @@ fn write_file(
     released: &[ReleasedGroup],
 ) -> Result<u64, JobEnd> {
     let node = lattice.finest();
-    let input = FileInput { rules: run.rules, lattice, node: &node, sensitive: &[], tags: &[const { None }; 64] };
+    let keys: Vec<u64> = released.iter().map(|group| group.key).collect();
+    let input =
+        FileInput { keys: &keys, rules: run.rules, lattice, node: &node, sensitive: &[], tags: &[const { None }; 64] };
     let groups =
         run.request.columns.iter().filter(|column| matches!(run.rules.role(*column), ColumnRole::QuasiIdentifier(_)));
     let groups = FileColumns::new(groups, &input);
-    let keys: Vec<u64> = released.iter().map(|group| group.key).collect();
     let mut columns = groups.schema();
     let mut values = groups.batch(&[], &keys, &[], &[], &[]);
     columns.push(TableColumn {

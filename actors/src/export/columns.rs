@@ -59,6 +59,8 @@ pub(super) struct FileColumns<'e> {
 
 /// What the columns are made of.
 pub(super) struct FileInput<'e> {
+    /// The keys of the rows that are written: words of other groups are not in the file.
+    pub(super) keys: &'e [u64],
     pub(super) rules: &'e ExportRules,
     pub(super) lattice: &'e Lattice,
     pub(super) node: &'e Node,
@@ -167,7 +169,10 @@ fn group(column: ExportColumn, quasi_identifier: QuasiIdentifier, input: &FileIn
         }
         _ => label.clone(),
     };
-    let words: Vec<Option<SmolStr>> = level.labels.iter().map(word).collect();
+    let mut is_used = vec![false; level.labels.len()];
+    input.keys.iter().for_each(|key| is_used[usize::from(input.lattice.group(*key, position))] = true);
+    let words = level.labels.iter().zip(&is_used).map(|(label, is_used)| word(label).filter(|_| *is_used));
+    let words: Vec<Option<SmolStr>> = words.collect();
     Some(Values::Group(position, Vocabulary::new(words.iter().map(|word| word.as_deref()))))
 }
 

@@ -62,6 +62,8 @@ pub struct ExportPorts {
     pub rules: Arc<ExportRules>,
     /// Reads the canonical form of a request, which the registry holds.
     pub parse: ParseRequest,
+    /// The same by rules that allow every column: earlier exports are compared with, whatever is allowed now.
+    pub parse_earlier: ParseRequest,
 }
 
 /// Why a job was not started.
@@ -106,7 +108,7 @@ impl Exports {
     /// # Panics
     /// If no actix system runs on this thread.
     pub fn start(options: &ExportOptions, ports: ExportPorts) -> std::io::Result<Self> {
-        let ExportPorts { columns, tables, registry, clock, entropy, backend, rules, parse } = ports;
+        let ExportPorts { columns, tables, registry, clock, entropy, backend, rules, parse, parse_earlier } = ports;
         let device = backend.reason.into();
         let is_stopping = Arc::<AtomicBool>::default();
         let feasibility = Arc::new(FeasibilityCounter::new(columns.clone(), rules.clone(), options.memory_bytes));
@@ -131,6 +133,7 @@ impl Exports {
             entropy,
             rules,
             parse,
+            parse_earlier,
             max_queued: options.max_queued,
             keep: options.keep,
             work,
@@ -186,10 +189,12 @@ impl Exports {
 
     /// Ends the threads, and waits for them. A job that runs is recorded as interrupted by the next start.
     pub fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
         let Some(Threads { supervisor, worker }) = self.threads.lock().take() else { return };
+        // The supervisor first: it must not record the end of the job that runs as if a caller had cancelled it.
         supervisor.stop();
-        let is_ended = supervisor.join().is_ok() && worker.join().is_ok();
+        let is_ended = supervisor.join().is_ok();
+        self.is_stopping.store(true, Ordering::Relaxed);
+        let is_ended = is_ended && worker.join().is_ok();
         if !is_ended {
             tracing::error!("a thread of the exports panicked");
         }

@@ -48,6 +48,9 @@ impl FeasibilityCounter {
 
     /// Returns what an export with all columns would need. Blocks while it counts. `None` if the columns are not filled yet.
     pub(super) fn feasibility(&self, k: u32, l: u32) -> Option<Feasibility> {
+        if !self.columns.is_ready() {
+            return None;
+        }
         let mut counted = self.counted.lock();
         if counted.as_ref().is_none_or(|counted| counted.at.elapsed() > FRESH) {
             *counted = Some(self.count().ok()?);

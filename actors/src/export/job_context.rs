@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::export::{ExportProgress, ExportStage};
 
+/// How long a job waits before it looks again.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Why a job ends without a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum JobEnd {
@@ -42,6 +45,12 @@ impl<'j> JobContext<'j> {
     pub(super) fn check_cancelled(&self) -> Result<(), JobEnd> {
         let is_over = self.is_cancelled.load(Ordering::Relaxed) || self.is_stopping.load(Ordering::Relaxed);
         if is_over { Err(JobEnd::Cancelled) } else { Ok(()) }
+    }
+
+    /// Waits a little for something that is not there yet.
+    pub(super) fn pause(&self) -> Result<(), JobEnd> {
+        std::thread::sleep(PAUSE);
+        self.check_cancelled()
     }
 
     /// Begins a stage of so many steps; 0 if their number is not known.

@@ -13,7 +13,7 @@ use kernels::{Pseudonym, PseudonymKey, Texts};
 use super::classes::{self, Classes};
 use super::coded::{self, CodedColumn};
 use super::columns::{FileColumns, FileInput, common_tags};
-use super::earlier;
+use super::earlier::{self, NewExport};
 use super::job_context::JobEnd;
 use super::rows::ExportRows;
 use super::run::{Run, Written};
@@ -54,9 +54,9 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
     let losses = column_losses(&lattice, &classes.table);
     let mut source = RolledUpClasses::new(&lattice, &classes.layout, classes.table.clone());
     let outcome = search(&lattice, &losses, &requirement, &mut source).map_err(|error| match error {
-        SearchError::NoRows => JobEnd::Failed("nobody who takes part in analytics meets the filter"),
-        SearchError::Unreachable => JobEnd::Failed(
-            "no generalisation reaches k and l: there are too few people, or too few different sensitive values",
+        // The same words for nobody and for too few, so that a filter does not find out whether there is somebody.
+        SearchError::NoRows | SearchError::Unreachable => JobEnd::Failed(
+            "no generalisation reaches k and l: too few people meet the filter, or they have too few different sensitive values",
         ),
         SearchError::Source(never) => match never {},
     })?;
@@ -66,20 +66,22 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
     let mut plan = Plan { lattice: &lattice, node: outcome.node, classes: &classes, requirement, keys, is_kept };
 
     job.stage(ExportStage::Comparing, run.earlier.len() as u64)?;
-    plan.remove_small_classes();
-    earlier::compare(run, &rows, &lattice, &quasi, &sensitive_codes, &selected, &plan.node, &mut plan.is_kept)?;
     for _ in 0..ATTEMPTS {
         for (kept, position) in plan.is_kept.iter_mut().zip(&selected) {
             *kept &= !rows.has_left(run.columns, *position);
         }
         plan.remove_small_classes();
+        let new = NewExport { lattice: &lattice, quasi: &quasi, selected: &selected, node: &outcome.node };
+        earlier::compare(run, &rows, &new, &mut plan.is_kept)?;
+        plan.remove_small_classes();
         let left_out = plan.is_kept.iter().filter(|kept| !**kept).count() as u64;
-        job.suppressed(left_out);
         if !requirement.allows_suppressed(left_out, selected.len() as u64) || left_out == selected.len() as u64 {
             return Err(JobEnd::Failed(
                 "more people would be left out than the rules allow, since others left or earlier exports would single them out",
             ));
         }
+        job.suppressed(left_out);
+        job.written(0);
         let file = RecordFile { run, rows: &rows, selected: &selected, sensitive: &sensitive, plan: &plan };
         let bytes = file.write(left_out, outcome.loss.parts_per_million())?;
         let has_changed =
@@ -140,7 +142,9 @@ impl RecordFile<'_> {
         let row_of = |position: u32| self.selected[position as usize];
         let tags = order.iter().map(|position| rows.rows[row_of(*position) as usize].cohort_tags);
         let tags = common_tags(tags, &rows.dictionaries, run.request.k);
+        let kept_keys: Vec<u64> = order.iter().map(|position| plan.keys[*position as usize]).collect();
         let input = FileInput {
+            keys: &kept_keys,
             rules: run.rules,
             lattice: plan.lattice,
             node: &plan.node,

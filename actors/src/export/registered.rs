@@ -64,12 +64,20 @@ impl RegisteredExports {
 /// Returns the exports of records that a new one is compared with, the newest first.
 pub(super) fn earlier<'j>(
     jobs: impl Iterator<Item = &'j ExportJob>,
+    new: &ExportRequest,
     parse: impl Fn(&str) -> Option<ExportRequest>,
 ) -> Vec<EarlierExport> {
     let mut done: Vec<&ExportJob> = jobs.filter(|job| job.state() == JobState::Done).collect();
     done.sort_by_key(|job| std::cmp::Reverse(job.created_at));
     let earlier = done.into_iter().filter_map(|job| {
-        let request = parse(&job.request).filter(|request| request.mode == ExportMode::Records)?;
+        let request = parse(&job.request);
+        if request.is_none() {
+            tracing::error!("export `{}` cannot be read any more, so later ones are not compared with it", job.id);
+        }
+        let request = request.filter(|request| request.mode == ExportMode::Records)?;
+        if request.filter.excludes(&new.filter) {
+            return None;
+        }
         Some(EarlierExport { request, levels: job.result()?.levels.clone() })
     });
     earlier.take(MAX_COMPARED).collect()

@@ -27,15 +27,21 @@ impl ExportRows {
         filters: &[&ExportFilter],
         job: &JobContext<'_>,
     ) -> Result<Self, JobEnd> {
-        if !columns.is_ready() {
-            return Err(JobEnd::Failed("the columns are still being filled after the start: try again in a minute"));
+        // After a start, jobs that have waited go on waiting until everybody has a row.
+        while !columns.is_ready() {
+            job.pause()?;
         }
         let (mut ids, mut copied) = (Vec::new(), Vec::new());
         let known = columns.dictionaries();
         // The words of a filter are known before the first row that has them.
         let filters: Vec<RowFilter> = filters.iter().filter_map(|filter| RowFilter::new(filter, &known)).collect();
-        let snapshot =
-            columns.snapshot().ok_or(JobEnd::Failed("the columns are being read by another job: try again"))?;
+        let snapshot = loop {
+            // One reader at a time takes a snapshot, for milliseconds.
+            match columns.snapshot() {
+                Some(snapshot) => break snapshot,
+                None => job.pause()?,
+            }
+        };
         let (limit, mut scanned) = ((job.memory_bytes() / BYTES_PER_ROW) as usize, 0);
         snapshot.visit(|first, rows| {
             let matching = (first.0..).zip(rows).filter(|(_, row)| filters.iter().any(|filter| filter.accepts(row)));
@@ -58,6 +64,15 @@ impl ExportRows {
     pub(super) fn select(&self, filter: &ExportFilter) -> Vec<u32> {
         let Some(filter) = RowFilter::new(filter, &self.dictionaries) else { return Vec::new() };
         (0..).zip(&self.rows).filter(|(_, row)| filter.accepts(row)).map(|(position, _)| position).collect()
+    }
+
+    /// Removes the rows of users who have left.
+    pub(super) fn remove_left(&mut self, columns: &ColumnStore) {
+        let kept: Vec<bool> = (0..self.rows.len() as u32).map(|position| !self.has_left(columns, position)).collect();
+        let mut is_kept = kept.iter();
+        self.ids.retain(|_| *is_kept.next().unwrap_or(&false));
+        let mut is_kept = kept.iter();
+        self.rows.retain(|_| *is_kept.next().unwrap_or(&false));
     }
 
     /// Returns whether the user of a row has left since: no longer takes part, or was erased.

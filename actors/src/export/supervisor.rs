@@ -42,6 +42,7 @@ pub(super) struct SupervisorParts {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) rules: Arc<ExportRules>,
     pub(super) parse: ParseRequest,
+    pub(super) parse_earlier: ParseRequest,
     pub(super) max_queued: usize,
     pub(super) keep: Duration,
     /// Jobs for the worker.
@@ -176,8 +177,8 @@ impl ExportSupervisor {
             let others: Vec<ExportJob> = self.jobs.values().map(|job| job.status.borrow().clone()).collect();
             let item = WorkItem {
                 id,
+                earlier: earlier(others.iter(), &request, &self.parts.parse_earlier),
                 request,
-                earlier: earlier(others.iter(), &self.parts.parse),
                 is_cancelled: job.is_cancelled.clone(),
             };
             match self.parts.work.send(item) {
@@ -272,11 +273,8 @@ impl ExportSupervisor {
         let expired = |job: &ExportJob| job.result().is_some_and(|result| result.expires_at <= now);
         let ids: Vec<ExportJobId> =
             self.jobs.iter().filter(|(_, job)| expired(&job.status.borrow())).map(|(id, _)| *id).collect();
-        for id in ids {
-            if self.parts.tables.open(&id.to_string()).is_ok_and(|file| file.is_some()) {
-                self.remove_file(&id.to_string());
-            }
-        }
+        // Nothing happens where the file is gone already.
+        ids.iter().for_each(|id| self.remove_file(&id.to_string()));
         let remembered: Vec<ExportJobId> = self.parts.registered.jobs(now).into_iter().map(|job| job.id).collect();
         self.jobs.retain(|id, job| remembered.contains(id) || !job.status.borrow().state().is_final());
     }

@@ -373,7 +373,7 @@ fn a_job_that_is_cancelled_or_asks_for_nobody_leaves_no_file() {
     let (columns, tables) = (columns(), MemoryTables::default());
     let nobody = request(r#"{"filter": {"scheme_id": "sch_nobody_has"}}"#);
     let (end, _) = run(&columns, &tables, Arc::new(Cpu::new()), &nobody, &[], 1);
-    assert!(matches!(end, Err(JobEnd::Failed(reason)) if reason.contains("nobody")), "{end:?}");
+    assert!(matches!(end, Err(JobEnd::Failed(reason)) if reason.contains("too few people meet the filter")), "{end:?}");
     let (cancelled, never, rules) = (AtomicBool::new(true), AtomicBool::new(false), rules());
     let (device, entropy, request) = (Device::new(Arc::new(Cpu::new())), Mixed(AtomicU64::new(1)), request("{}"));
     let job = JobContext::new([&cancelled, &never], 1 << 30, &|_| {});

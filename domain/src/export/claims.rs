@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::{ExportColumn, ExportMode};
+use super::{ColumnRole, ExportColumn, ExportMode, MIN_K};
 use crate::port::table::NO_WORD;
 
 /// The claims of a file, which are its metadata. Everything that a reader needs to check them is in the file.
@@ -51,6 +51,9 @@ pub enum ClaimFault {
     /// There is a column that no export may have.
     #[error("the file has a column `{0}`, which no export may have")]
     ForbiddenColumn(String),
+    /// A column that could tell who a person is, or something sensitive, is not among those that are protected.
+    #[error("the file has a column `{0}`, which its metadata does not name among the protected ones")]
+    Unclaimed(String),
     /// The number of rows is another one.
     #[error("the file has {found} rows, and its metadata says {claimed}")]
     Rows {
@@ -161,11 +164,22 @@ impl ExportClaims {
         if let Some(forbidden) = columns.iter().find(|column| !is_allowed(self.mode, column)) {
             return Err(ClaimFault::ForbiddenColumn(forbidden.clone()));
         }
+        if self.k < MIN_K {
+            return Err(ClaimFault::Metadata(K));
+        }
         if rows != self.rows {
             return Err(ClaimFault::Rows { claimed: self.rows, found: rows });
         }
         if self.mode == ExportMode::Aggregate {
             return Ok(ClaimReport { rows, classes: rows, smallest_class: 0, least_distinct: None });
+        }
+        let claimed = |name: &String| self.quasi_identifiers.contains(name) || self.sensitive.contains(name);
+        let must_be_claimed = |name: &str| {
+            let role = ExportColumn::parse(name).map(ExportColumn::role);
+            matches!(role, Some(ColumnRole::QuasiIdentifier(_) | ColumnRole::Sensitive))
+        };
+        if let Some(unclaimed) = columns.iter().find(|name| must_be_claimed(name) && !claimed(name)) {
+            return Err(ClaimFault::Unclaimed(unclaimed.clone()));
         }
         let column = |name: &String| words.get(name).ok_or_else(|| ClaimFault::MissingColumn(name.clone()));
         let quasi: Vec<_> = self.quasi_identifiers.iter().map(column).collect::<Result<_, _>>()?;
@@ -244,9 +258,9 @@ mod tests {
         ExportClaims {
             job_id: "exp_1".to_owned(),
             mode: ExportMode::Records,
-            k: 3,
+            k: 5,
             l: 2,
-            rows: 6,
+            rows: 10,
             quasi_identifiers: vec!["gender".to_owned(), "state".to_owned()],
             sensitive: vec!["overall_risk".to_owned()],
             others: BTreeMap::from([("created_at".to_owned(), "2026-01-01T00:00:00Z".to_owned())]),
@@ -279,34 +293,40 @@ mod tests {
 
     #[test]
     fn classes_and_values_are_counted_anew() {
-        let (gender, state) = ([0, 0, 0, 1, 1, 1], [2, 2, 2, NO_WORD, NO_WORD, NO_WORD]);
-        let report = check(&claims(), [&gender, &state, &[0, 1, 0, 2, 2, NO_WORD]]).expect("holds");
-        let expected = ClaimReport { rows: 6, classes: 2, smallest_class: 3, least_distinct: Some(2) };
+        let (gender, state) = ([[0; 5], [1; 5]].concat(), [[2; 5], [NO_WORD; 5]].concat());
+        let report = check(&claims(), [&gender, &state, &[0, 1, 0, 0, 0, 2, 2, 2, 2, NO_WORD]]).expect("holds");
+        let expected = ClaimReport { rows: 10, classes: 2, smallest_class: 5, least_distinct: Some(2) };
         assert_eq!(report, expected);
-        let few = check(&claims(), [&gender, &state, &[0, 1, 0, 2, 2, 2]]);
+        let few = check(&claims(), [&gender, &state, &[0, 1, 0, 0, 0, 2, 2, 2, 2, 2]]);
         let class = r#"{"gender":"b","state":null}"#.to_owned();
         assert_eq!(few, Err(ClaimFault::FewValues { column: "overall_risk".to_owned(), distinct: 1, l: 2, class }));
-        let small = check(&claims(), [&[0, 0, 1, 1, 1, 1], &state, &[0, 1, 0, 2, 2, NO_WORD]]);
+        let small =
+            check(&claims(), [&[[0; 2].as_slice(), &[1; 8]].concat(), &state, &[0, 1, 0, 1, 0, 2, 2, 2, 2, NO_WORD]]);
         let class = r#"{"gender":"a","state":"c"}"#.to_owned();
-        assert_eq!(small, Err(ClaimFault::SmallClass { size: 2, k: 3, class }));
+        assert_eq!(small, Err(ClaimFault::SmallClass { size: 2, k: 5, class }));
     }
 
     #[test]
     fn other_rows_and_columns_than_claimed_are_found() {
         let rows = check(&claims(), [&[0; 5], &[0; 5], &[0, 1, 0, 1, 0]]);
-        assert_eq!(rows, Err(ClaimFault::Rows { claimed: 6, found: 5 }));
-        let missing = ExportClaims { sensitive: vec!["tax_penalty_risk".to_owned()], ..claims() };
-        let missing = check(&missing, [&[0; 6], &[0; 6], &[0; 6]]);
+        assert_eq!(rows, Err(ClaimFault::Rows { claimed: 10, found: 5 }));
+        let unclaimed = ExportClaims { quasi_identifiers: vec!["gender".to_owned()], ..claims() };
+        let unclaimed = check(&unclaimed, [&[0; 10], &[0; 10], &[0; 10]]);
+        assert_eq!(unclaimed, Err(ClaimFault::Unclaimed("state".to_owned())));
+        let lowered = check(&ExportClaims { k: 1, ..claims() }, [&[0; 10], &[0; 10], &[0; 10]]);
+        assert_eq!(lowered, Err(ClaimFault::Metadata(K)));
+        let sensitive = ["overall_risk", "tax_penalty_risk"].map(str::to_owned).into();
+        let missing = check(&ExportClaims { sensitive, ..claims() }, [&[0; 10], &[0; 10], &[0; 10]]);
         assert_eq!(missing, Err(ClaimFault::MissingColumn("tax_penalty_risk".to_owned())));
         for name in ["profile_id", "display_name", "genders", "count"] {
-            let found = claims().check(&[name.to_owned()], &BTreeMap::new(), 6);
+            let found = claims().check(&[name.to_owned()], &BTreeMap::new(), 10);
             assert_eq!(found, Err(ClaimFault::ForbiddenColumn(name.to_owned())));
         }
         let aggregate = ExportClaims { mode: ExportMode::Aggregate, ..claims() };
         for (name, is_allowed) in
             [("count", true), ("total_active_sum", true), ("pseudonym", false), ("user_id", false)]
         {
-            let checked = aggregate.check(&[name.to_owned()], &BTreeMap::new(), 6);
+            let checked = aggregate.check(&[name.to_owned()], &BTreeMap::new(), 10);
             assert_eq!(checked.is_ok(), is_allowed, "{name}: {checked:?}");
         }
     }

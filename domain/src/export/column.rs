@@ -96,8 +96,6 @@ columns! {
     TotalApplied = "total_applied", Other, Integer, [EligibilityTotalApplied], "The number of schemes that the person has applied for.";
     TotalActive = "total_active", Other, Integer, [EligibilityTotalActive], "The number of schemes that the person draws a benefit of.";
     PotentialAnnualBenefitInr = "potential_annual_benefit_inr", Other, Integer, [EligibilityPotentialAnnualBenefitInr], "The yearly benefit that the person could draw, in rupees.";
-    DeadlinesUpcoming = "deadlines_upcoming", Other, Integer, [DeadlinesUpcoming], "The number of deadlines ahead.";
-    DeadlinesOverdue = "deadlines_overdue", Other, Integer, [DeadlinesOverdue], "The number of deadlines that have passed.";
     DeadlinesCompletedLast90d = "deadlines_completed_last_90d", Other, Integer, [DeadlinesCompletedLast90d], "The number of deadlines that were met in the last 90 days.";
     CohortTags = "cohort_tags", Other, Words, [CohortTags], "The tags of the person that at least k persons of the export have.";
 }
@@ -144,7 +142,9 @@ mod tests {
     const IDENTIFYING: [Leaf; 3] = [Leaf::IdentityDisplayName, Leaf::DemographicsPincode, Leaf::IdentityToken];
 
     /// Leaves that no column is computed from. A new leaf must be put here, or get a column.
-    const NOT_EXPORTED: [Leaf; 19] = [
+    const NOT_EXPORTED: [Leaf; 21] = [
+        Leaf::DeadlinesOverdue,
+        Leaf::DeadlinesUpcoming,
         Leaf::ConsentAnalyticsOptIn,
         Leaf::ConsentConsentUpdatedAt,
         Leaf::ConsentDataSharingLevel,

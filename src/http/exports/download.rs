@@ -8,10 +8,11 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use bytes::Bytes;
-use domain::export::{ExportJob, ExportRequest, JobState};
+use domain::export::{ExportJob, JobState};
 use domain::port::audit::AuditValue;
 use domain::port::table::{TableError, TableFile, TableFormat};
 use futures_util::{FutureExt, Stream, stream};
+use serde_json::Value;
 
 use super::range::{self, Part};
 use super::state::{ExportState, job_id};
@@ -32,6 +33,10 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
             "the job has no file: its status says whether it is at work or has ended without one",
         ));
     }
+    let gone = || Problem::new(Code::ExportGone, "the file has been deleted: start the export again");
+    if job.result().is_none_or(|result| result.expires_at <= state.clock.now_micros()) {
+        return Err(gone());
+    }
     let exports = state.exports.clone();
     let opened = tokio::task::spawn_blocking(move || exports.open(id)).await.map_err(|_| unreadable())?;
     let file = opened.map_err(|error| {
@@ -40,7 +45,7 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
     })?;
     let file =
         file.ok_or_else(|| Problem::new(Code::ExportGone, "the file has been deleted: start the export again"))?;
-    let format = format(&job, &state);
+    let format = format(&job);
     // A file never changes, so the id of its job names its content.
     let etag = format!("\"{id}\"");
     let headers = context.headers();
@@ -72,9 +77,10 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
         .streaming(pieces(file, first..end, state.expiry(&context.caller))))
 }
 
-fn format(job: &ExportJob, state: &ExportState) -> TableFormat {
-    let request = ExportRequest::parse(job.request.as_bytes(), &state.rules, &state.export_rules);
-    request.map_or(TableFormat::Parquet, |request| request.format)
+/// Returns the format of the file, from the canonical form of the request.
+fn format(job: &ExportJob) -> TableFormat {
+    let request: Value = serde_json::from_str(&job.request).unwrap_or_default();
+    request["format"].as_str().and_then(TableFormat::parse).unwrap_or(TableFormat::Parquet)
 }
 
 /// Returns the bytes of a range. Each piece is read when the one before has been taken, and none when the caller is not

@@ -12,7 +12,7 @@ use super::encoder::TableEncoder;
 use crate::disk::{Disk, DiskDirectory};
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::keyring::FIRST_GENERATION;
+use crate::keyring::{FIRST_GENERATION, IssuedSlot};
 use crate::permissions;
 use crate::seal::kind;
 use crate::sealed_file::{SealedFile, SealedFileError, SealedFileHeader, SealedFileWriter};
@@ -97,21 +97,20 @@ impl TableFiles for EncryptedTables {
         }
         let path = self.path.join(format!("{name}.{}", format.name()));
         let new_path = path.with_added_extension(NEW_EXTENSION);
-        let begin = || -> io::Result<_> {
-            let slot = self.engine.take_slots(1)?.pop().ok_or_else(|| io::Error::other("no slot was issued"))?;
-            let header = SealedFileHeader { kind: kind::TABLE, slot: slot.slot, generation: FIRST_GENERATION };
-            SealedFileWriter::begin(self.disk.create(&new_path)?, slot.key.cipher(), header)
-        };
-        let sealed = BufWriter::with_capacity(BUFFER_BYTES, begin().map_err(not_written)?);
-        let encoder = match TableEncoder::begin(format, schema, sealed) {
-            Ok(encoder) => encoder,
-            Err(error) => {
-                self.disk.remove(&new_path).map_err(not_written)?;
-                return Err(error);
-            }
-        };
-        let (disk, directory) = (self.disk.clone(), self.directory.clone());
-        Ok(Box::new(EncryptedTableWriter { encoder: Some(encoder), disk, directory, new_path, path }))
+        let issued = self
+            .engine
+            .take_slots(1)
+            .and_then(|mut slots| slots.pop().ok_or_else(|| io::Error::other("no slot was issued")));
+        let IssuedSlot { slot, key } = issued.map_err(not_written)?;
+        let header = SealedFileHeader { kind: kind::TABLE, slot, generation: FIRST_GENERATION };
+        let (engine, disk, directory) = (self.engine.clone(), self.disk.clone(), self.directory.clone());
+        // From here on, dropping the writer destroys the key and removes the file.
+        let mut writer = EncryptedTableWriter { encoder: None, engine, disk, directory, slot, new_path, path };
+        let file = self.disk.create(&writer.new_path).map_err(not_written)?;
+        let sealed = SealedFileWriter::begin(file, key.cipher(), header).map_err(not_written)?;
+        let sealed = BufWriter::with_capacity(BUFFER_BYTES, sealed);
+        writer.encoder = Some(TableEncoder::begin(format, schema, sealed)?);
+        Ok(Box::new(writer))
     }
 
     fn open(&self, name: &str) -> Result<Option<Arc<dyn TableFile>>, TableError> {
@@ -144,8 +143,11 @@ impl TableFiles for EncryptedTables {
 struct EncryptedTableWriter {
     /// `None` once it has failed or finished.
     encoder: Option<TableEncoder<BufWriter<SealedFileWriter>>>,
+    engine: Arc<Engine>,
     disk: Arc<dyn Disk>,
     directory: Arc<dyn DiskDirectory>,
+    /// Where the key of the file is.
+    slot: u32,
     new_path: PathBuf,
     path: PathBuf,
 }
@@ -176,7 +178,12 @@ impl Drop for EncryptedTableWriter {
         if self.new_path.as_os_str().is_empty() {
             return;
         }
-        if let Err(error) = self.disk.remove(&self.new_path) {
+        let destroyed = self.engine.keyring.destroy(self.slot, FIRST_GENERATION);
+        let removed = destroyed.and_then(|()| match self.disk.remove(&self.new_path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        if let Err(error) = removed {
             tracing::warn!("an unfinished table could not be removed, and will be at the next start: {error}");
         }
     }

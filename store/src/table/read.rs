@@ -94,6 +94,9 @@ impl ReadTable {
         self.columns = meta.columns.into_iter().map(|column| column.name).collect();
         for line in lines {
             let row: BTreeMap<String, Value> = serde_json::from_str(&line.map_err(not_read)?).map_err(not_read)?;
+            if let Some(unknown) = row.keys().find(|name| !self.columns.contains(name)) {
+                return Err(TableError::Damaged(format!("a line has a member `{unknown}`, which is no column")));
+            }
             for (name, column) in &mut self.words {
                 let code = column.code(row.get(name).and_then(Value::as_str))?;
                 column.codes.push(code);

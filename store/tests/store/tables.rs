@@ -76,6 +76,7 @@ fn a_table_that_was_not_finished_is_not_there() {
     };
     drop(begin("exp_dropped"));
     assert!(file_names(dir.path()).is_empty());
+    assert_eq!(destroyed_slots(dir.path()), 1, "with its key");
     // As in a crash, the writer's file stays.
     std::mem::forget(begin("exp_cut"));
     assert_eq!(file_names(dir.path()), ["exp_cut.parquet.new"]);

@@ -48,9 +48,7 @@ impl Measure {
             (_, ColumnType::Integer) => match column {
                 ExportColumn::ProfileCompletenessPct => PERCENT,
                 ExportColumn::PotentialAnnualBenefitInr => RUPEES,
-                ExportColumn::DeadlinesUpcoming
-                | ExportColumn::DeadlinesOverdue
-                | ExportColumn::DeadlinesCompletedLast90d => DEADLINES,
+                ExportColumn::DeadlinesCompletedLast90d => DEADLINES,
                 _ => SCHEMES,
             },
         };
