@@ -369,6 +369,43 @@ fn an_export_that_differs_from_an_earlier_one_in_few_people_is_refused() {
 }
 
 #[test]
+fn what_an_earlier_export_left_out_is_not_found_by_a_coarser_one() {
+    let (columns, tables) = (columns(), MemoryTables::default());
+    let all = taking_part(&columns).len() as u64;
+    let fine =
+        request(r#"{"k": 10, "l": 2, "columns": ["age_bracket", "district", "employment_type", "overall_risk"]}"#);
+    let first = run(&columns, &tables, Arc::new(Cpu::new()), &fine, &[], 1).0.expect("written");
+    assert!((1..60).contains(&first.rows_suppressed), "{} of {all} were left out", first.rows_suppressed);
+    // Everybody is in it, so the difference of both files is those whom the first one left out.
+    let coarse = request(r#"{"k": 60, "l": 1, "columns": ["gender"]}"#);
+    run(&columns, &tables, Arc::new(Cpu::new()), &coarse, &[], 2).0.expect("written");
+    let earlier = [EarlierExport { request: fine, levels: first.levels }];
+    let (end, _) = run(&columns, &tables, Arc::new(Cpu::new()), &coarse, &earlier, 3);
+    assert!(matches!(end, Err(JobEnd::Failed(reason)) if reason.contains("fewer people than k")), "{end:?}");
+}
+
+#[test]
+fn a_file_names_only_places_that_its_rows_have() {
+    let (columns, tables) = (columns(), MemoryTables::default());
+    let request = request(r#"{"k": 5, "l": 1, "columns": ["region", "state", "district"]}"#);
+    run(&columns, &tables, Arc::new(Cpu::new()), &request, &[], 1).0.expect("written");
+    let file = written(&tables);
+    for (number, column) in file.schema.columns.iter().enumerate() {
+        let ColumnType::Word(words) = &column.values else { continue };
+        let used: HashSet<u16> = file
+            .batches
+            .iter()
+            .flat_map(|batch| match &batch[number] {
+                ColumnValues::Words(codes) => codes.clone(),
+                _ => Vec::new(),
+            })
+            .collect();
+        let unused = (0..words.len() as u16).filter(|word| !used.contains(word)).count();
+        assert_eq!(unused, 0, "of {}", column.name);
+    }
+}
+
+#[test]
 fn a_job_that_is_cancelled_or_asks_for_nobody_leaves_no_file() {
     let (columns, tables) = (columns(), MemoryTables::default());
     let nobody = request(r#"{"filter": {"scheme_id": "sch_nobody_has"}}"#);
