@@ -218,7 +218,8 @@ pub(crate) fn credentials(
     let codes = login_codes(secrets);
     let mut hash_key = [0; 16];
     entropy().fill(&mut hash_key);
-    let sessions = Sessions::new(Arc::clone(registry), entropy(), codes, Arc::clone(&revocations));
+    let leeway = settings.auth.leeway;
+    let sessions = Sessions::new(Arc::clone(registry), entropy(), codes, Arc::clone(&revocations), leeway);
     let verifier = Verifier::new(VerifierParts {
         development_key: secrets.development_secret.as_ref().map(|key| *key.expose_secret()),
         keys: Arc::clone(&keys),

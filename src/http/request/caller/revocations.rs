@@ -113,6 +113,22 @@ impl Revocations {
             Revocation::Subject { issued_until, .. } => Some(now.max(*issued_until).saturating_add(kept)),
             Revocation::Key { .. } => None,
         };
+        self.put(revocation, expires_at)
+    }
+
+    /// Revokes a session by its id, until the time `expires_at` at which nothing accepts it any more, in microseconds since
+    /// the Unix epoch. Sessions are short and end often, and the space for revocations is bounded. Blocks for a sync of the
+    /// disk.
+    ///
+    /// # Errors
+    /// The registry did not store it. Nothing is revoked.
+    pub(super) fn revoke_session(&self, id: &str, expires_at: i64) -> Result<(), RegistryError> {
+        let _writes = self.writes.lock();
+        self.put(Revocation::Token { id: id.to_owned() }, Some(expires_at))
+    }
+
+    /// Stores a revocation and takes it into force. The caller has locked `writes`.
+    fn put(&self, revocation: Revocation, expires_at: Option<i64>) -> Result<(), RegistryError> {
         let value = serde_json::to_vec(&revocation).unwrap_or_default();
         self.registry.put(RegistryKind::REVOCATION, &revocation.key(), RegistryEntry { value, expires_at })?;
         let mut table = self.table.write();

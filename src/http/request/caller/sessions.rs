@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::claims::Claims;
+use super::lifetime;
 use super::login_code::LoginCodes;
-use super::revocations::{Revocation, Revocations};
+use super::revocations::Revocations;
 use super::session_index::{IndexedSession, SessionIndex};
 
 /// Number of random bytes of a session's secret.
@@ -33,6 +34,8 @@ pub(crate) struct Sessions {
     entropy: Arc<dyn Entropy>,
     codes: LoginCodes,
     revocations: Arc<Revocations>,
+    /// How far the clock may be set back while the revocation of a session still holds, in microseconds.
+    leeway: i64,
     index: Mutex<SessionIndex>,
     /// Locked while a session begins, so that two that begin together count each other.
     begins: Mutex<()>,
@@ -64,12 +67,14 @@ pub(crate) enum SessionError {
 }
 
 impl Sessions {
-    /// Returns the sessions that `registry` holds. `codes` are those that begin sessions.
+    /// Returns the sessions that `registry` holds. `codes` are those that begin sessions. The revocation of a session is kept
+    /// until its end and `leeway` more.
     pub(crate) fn new(
         registry: Arc<dyn Registry>,
         entropy: Arc<dyn Entropy>,
         codes: LoginCodes,
         revocations: Arc<Revocations>,
+        leeway: Duration,
     ) -> Self {
         let mut index = SessionIndex::default();
         for (key, entry) in registry.list(RegistryKind::SESSION, i64::MIN) {
@@ -79,7 +84,8 @@ impl Sessions {
                 index.insert(IndexedSession { key, stored }, &*registry);
             }
         }
-        Self { registry, entropy, codes, revocations, index: Mutex::new(index), begins: Mutex::default() }
+        let (leeway, index) = (lifetime::micros(leeway), Mutex::new(index));
+        Self { registry, entropy, codes, revocations, leeway, index, begins: Mutex::default() }
     }
 
     /// Begins a session with a one-time code, which is used up. Blocks for a sync of the disk. `now` is in microseconds
@@ -127,7 +133,7 @@ impl Sessions {
     /// The registry did not remove it.
     pub(crate) fn end(&self, subject: &str, id: &str, now: i64) -> Result<bool, RegistryError> {
         let found = self.open_of(subject, now).into_iter().find(|session| session.stored.claims.jti == id);
-        found.map_or(Ok(false), |session| self.remove(&session, now).map(|()| true))
+        found.map_or(Ok(false), |session| self.remove(&session).map(|()| true))
     }
 
     /// Ends the sessions of a subject whose begin is after the time `now`: they began while the clock was ahead, so a
@@ -138,7 +144,7 @@ impl Sessions {
     pub(crate) fn end_later_ones(&self, subject: &str, now: i64) -> Result<(), RegistryError> {
         let sessions = self.index.lock().of_subject(subject).to_vec();
         let mut later = sessions.iter().filter(|session| session.stored.claims.iat.micros() > now);
-        later.try_for_each(|session| self.remove(session, now))
+        later.try_for_each(|session| self.remove(session))
     }
 
     /// Ends the oldest session of a subject that has the maximum number.
@@ -148,12 +154,13 @@ impl Sessions {
             return Ok(());
         }
         let oldest = sessions.iter().min_by_key(|session| session.stored.claims.iat);
-        oldest.map_or(Ok(()), |session| self.remove(session, now))
+        oldest.map_or(Ok(()), |session| self.remove(session))
     }
 
     /// Revokes a session before it is removed, so that a failure between the two leaves nothing that is accepted.
-    fn remove(&self, session: &IndexedSession, now: i64) -> Result<(), RegistryError> {
-        self.revocations.revoke(Revocation::Token { id: session.stored.claims.jti.clone() }, now)?;
+    fn remove(&self, session: &IndexedSession) -> Result<(), RegistryError> {
+        let claims = &session.stored.claims;
+        self.revocations.revoke_session(&claims.jti, claims.exp.micros().saturating_add(self.leeway))?;
         self.registry.remove(RegistryKind::SESSION, &session.key)?;
         self.index.lock().remove(session);
         Ok(())

@@ -8,6 +8,7 @@ use super::*;
 const NOW: i64 = 1_800_000_000;
 const SECOND: i64 = 1_000_000;
 const HOUR: i64 = 3_600;
+const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Bytes that differ each time.
 #[derive(Default)]
@@ -36,7 +37,7 @@ impl Fixture {
         let (port, version) = (Arc::<MemoryRegistry>::clone(&registry), Arc::new(CredentialVersion::new()));
         let revocations = Revocations::load(port.clone(), version, Duration::from_secs(86_400)).expect("revocations");
         let codes = LoginCodes::new([7; 32]);
-        let sessions = Sessions::new(port, Arc::<Counting>::clone(&entropy), codes, Arc::new(revocations));
+        let sessions = Sessions::new(port, Arc::<Counting>::clone(&entropy), codes, Arc::new(revocations), LEEWAY);
         Self { registry, sessions, entropy }
     }
 
@@ -112,4 +113,13 @@ fn the_index_forgets_sessions_that_the_registry_has_removed() {
         }
         assert!(fixture.sessions.index.lock().len() <= 256);
     }
+}
+
+#[test]
+fn the_revocation_of_a_session_is_kept_until_the_session_would_have_ended() {
+    let fixture = fixture();
+    let id = fixture.begin("aud:a", NOW);
+    assert!(fixture.sessions.end("aud:a", &id, (NOW + 5) * SECOND).expect("ended"));
+    let kept = |now: i64| fixture.registry.list(RegistryKind::REVOCATION, now * SECOND).len();
+    assert_eq!((kept(NOW + HOUR + 59), kept(NOW + HOUR + 60)), (1, 0), "not for the life of the longest token");
 }
