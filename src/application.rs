@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::handler_states;
 use crate::http::request::caller::KeyStore;
+use crate::http::request::limits::Limits;
 use crate::http::transport::descriptors;
 use crate::http::{ChangeOrigin, Denials, Routes, SPOOL_FILES, ServiceReads};
 use crate::json_text;
@@ -47,6 +48,7 @@ struct AuditParts {
     log: Arc<AuditStore>,
     service_reads: Arc<ServiceReads>,
     denials: Arc<Denials>,
+    limits: Arc<Limits>,
 }
 
 /// The line that announces that the server is ready.
@@ -75,6 +77,7 @@ impl Application {
         // What is in force is noted before anybody can change it.
         shared.reloader.reload(&ChangeOrigin::watcher()).await;
         credentials.keys.record_start().await;
+        let rate_limits = Arc::clone(&shared.limits);
         let states = handler_states::build(&settings, &components, &credentials, shared, prometheus, closing);
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
@@ -83,7 +86,7 @@ impl Application {
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
         tracing::info!("exports are computed on: {}", components.exports.device());
         let Components { profiles, exports, closer, audit, service_reads, denials, .. } = components;
-        let audit = AuditParts { log: audit, service_reads, denials };
+        let audit = AuditParts { log: audit, service_reads, denials, limits: rate_limits };
         let keys = credentials.keys;
         Ok(Self { listeners, signals, stop, profiles, exports, closer, audit, upkeep, keys })
     }
@@ -210,6 +213,7 @@ async fn close_store(audit: AuditParts, closer: Closer) {
     let close = move || {
         audit.service_reads.finish();
         audit.denials.finish();
+        audit.limits.finish();
         audit.log.close();
         closer.close()
     };

@@ -191,6 +191,11 @@ impl Limits {
         self.refusals.record_due(clock::now());
     }
 
+    /// Records all refusals that were counted, when no more are.
+    pub(crate) fn finish(&self) {
+        self.refusals.record_due(u64::MAX);
+    }
+
     fn count_class(
         &self,
         class: LimitClass,

@@ -189,7 +189,7 @@ fn failures_are_counted_by_address_and_never_stop_accepted_callers() {
         (3, 3),
         "an entry for each address, and for the caller"
     );
-    limits.refusals.record_due(clock::now() + 61_000_000);
+    limits.finish();
     let entries = noted.0.lock();
     let counted = entries.iter().flat_map(|entry| &entry.members).filter(|member| member.name == "count");
     let sum: i64 = counted.map(|member| if let AuditValue::Integer(count) = member.value { count } else { 0 }).sum();
