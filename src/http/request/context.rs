@@ -168,7 +168,8 @@ impl RequestContext {
                 self.recorder().write(self.entry(decision)).await?;
             }
             (AuditRule::Read(action), Role::Service, Ok(_)) => self.count_read(action),
-            (AuditRule::Write(_), _, Err(problem)) if is_recorded => {
+            // After a time-out the outcome is not known: the write may still take effect, so it is not said to have failed.
+            (AuditRule::Write(_), _, Err(problem)) if is_recorded && !problem.is(Code::Timeout) => {
                 self.recorder().write_failure(self.entry(AuditDecision::Failed), problem).await;
             }
             (AuditRule::Write(_) | AuditRule::Subscribe(_), _, Ok(_)) if !is_recorded => {
