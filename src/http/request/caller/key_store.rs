@@ -147,7 +147,8 @@ impl KeyStore {
             }
         };
         match self.parse(&text, Emptiness::Accepted) {
-            Ok(None) => {}
+            // The set in use can be read again: the next fault is a new one.
+            Ok(None) => self.last.lock().fault = None,
             Ok(Some(keys)) => self.replace(text, keys).await,
             Err(error) => {
                 if self.report(&error)
@@ -219,3 +220,6 @@ impl KeyStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
