@@ -21,6 +21,8 @@ struct OpenHeads {
     month: Month,
     file: Arc<dyn DiskFile>,
     end: u64,
+    /// Whether a write or sync has failed, so that bytes of a head that was not stored may follow `end`.
+    has_remains: bool,
 }
 
 impl HeadLog {
@@ -31,7 +33,7 @@ impl HeadLog {
         };
         let file = files.disk.open(&files.heads(month))?;
         let (end, last) = last_line(&*file)?;
-        Ok((Self { files, open: Some(OpenHeads { month, file, end }) }, last))
+        Ok((Self { files, open: Some(OpenHeads { month, file, end, has_remains: false }) }, last))
     }
 
     /// Removes a line at the end that a crash has cut.
@@ -42,19 +44,28 @@ impl HeadLog {
         }
     }
 
-    /// Appends a head. Durable when it returns.
+    /// Appends a head. Durable when it returns. After a failure the file is first cut to its last stored head: a shorter line
+    /// would leave the end of the failed one behind it, and the next start would refuse that as a damaged head.
+    ///
+    /// # Errors
+    /// The head was not stored, or what a failed one has left could not be removed.
     pub(super) fn append(&mut self, head: &SignedTreeHead) -> io::Result<()> {
         let month = Month::at(head.head.time);
         let line = format!("{}\n", head.line);
         match &mut self.open {
             Some(open) if month <= open.month => {
+                if open.has_remains {
+                    open.file.truncate(open.end)?;
+                }
+                open.has_remains = true;
                 write_all_at(&*open.file, line.as_bytes(), open.end).map_err(|failed| failed.source)?;
                 open.file.sync_data()?;
                 open.end += line.len() as u64;
+                open.has_remains = false;
             }
             _ => {
                 let file = self.files.write_file(&self.files.heads(month), line.as_bytes())?;
-                self.open = Some(OpenHeads { month, file, end: line.len() as u64 });
+                self.open = Some(OpenHeads { month, file, end: line.len() as u64, has_remains: false });
             }
         }
         Ok(())

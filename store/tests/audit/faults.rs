@@ -99,3 +99,27 @@ fn nodes_that_cannot_be_written_hold_nothing_up() {
     drop(log);
     assert_sound(dir.path());
 }
+
+#[test]
+fn a_head_that_was_not_stored_leaves_nothing_behind_the_next_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (disk, clock) = (FaultyDisk::default(), TestClock::at_day(TODAY));
+    let log = open_on(dir.path(), &disk, clock.clone());
+    write(&log, 9);
+    log.sign_tree_head().expect("a head");
+    write(&log, 1);
+    disk.set(FaultPlan { path: "heads", syncs: 1, ..FaultPlan::default() });
+    log.sign_tree_head().expect_err("the sync fails");
+    assert!(disk.is_used_up());
+    let heads = std::fs::read_dir(dir.path().join("audit")).expect("the log").filter_map(Result::ok);
+    let heads = heads.map(|entry| entry.path()).find(|path| path.to_string_lossy().contains("heads-")).expect("heads");
+    // A later head is never shorter by itself, so the failed one is made longer.
+    let failed = std::fs::read_to_string(&heads).expect("heads");
+    std::fs::write(&heads, format!("{failed}{failed}")).expect("written");
+    let stored = log.sign_tree_head().expect("a head");
+    let text = std::fs::read_to_string(&heads).expect("heads");
+    assert_eq!(text.lines().last(), Some(stored.line.as_str()));
+    assert_eq!(text.lines().count(), 2);
+    drop(log);
+    assert_sound(dir.path());
+}
