@@ -38,8 +38,8 @@ async fn page(state: &AuditState, query: AuditQuery) -> Result<HttpResponse, Pro
 /// Returns a page as JSON. Entries are written as they stand in the log, so that clients can hash them.
 fn render(trail: &dyn AuditTrail, query: &AuditQuery) -> Result<String, AuditReadError> {
     let page = trail.query(query)?;
-    // Signed after the query, so that it has all entries of the page.
-    let head = trail.sign_tree_head()?;
+    // Taken after the query, so that it has all entries of the page.
+    let head = trail.covering_tree_head()?;
     let entries = page.records.iter().map(|record| entry(trail, &head, record));
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
     let mut json = format!("{{\"entries\":[{}]", entries.join(","));

@@ -158,3 +158,16 @@ fn the_files_are_for_their_owner_alone() {
         assert_eq!(mode(&item.expect("an item").path()), 0o600);
     }
 }
+
+#[test]
+fn a_head_is_used_again_until_the_tree_grows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let log = open(dir.path());
+    write(&log, 2);
+    let first = log.covering_tree_head().expect("a head");
+    assert_eq!(first.size, 2);
+    log.write_blocking(entry(AuditCategory::Security, 1)).expect("an entry");
+    assert_eq!(log.covering_tree_head().expect("a head"), first, "the tree has not grown");
+    write(&log, 1);
+    assert_eq!(log.covering_tree_head().expect("a head").size, 3);
+}
