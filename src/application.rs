@@ -7,6 +7,7 @@ use std::sync::Arc;
 use actix_server::{Server, ServerHandle};
 use actix_web::rt;
 use config::Settings;
+use domain::port::audit::AuditLog;
 use domain::port::clock::Entropy;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
@@ -213,6 +214,7 @@ async fn close_store(audit: AuditParts, closer: Closer) {
     let close = move || {
         audit.service_reads.finish();
         audit.denials.finish();
+        audit.log.flush();
         audit.limits.finish();
         audit.log.close();
         closer.close()

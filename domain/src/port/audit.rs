@@ -188,6 +188,10 @@ pub trait AuditLog: Send + Sync {
     /// Records an entry without waiting for it. If the queue is full, the entry is dropped and counted. An entry of
     /// [`AuditCategory::Compliance`] is never to be recorded in this way.
     fn note(&self, entry: AuditEntry);
+
+    /// Waits until what was noted before is written, for a bounded time, so that there is space for more. Blocks. A log
+    /// without a queue has nothing to wait for.
+    fn flush(&self) {}
 }
 
 /// An audit log that discards everything, for tests of parts that record entries.

@@ -38,10 +38,17 @@ pub(crate) struct ServiceReads {
     parts: [Mutex<CountTable>; PARTS],
     /// The present hour since the Unix epoch, so that a read needs no clock.
     hour: AtomicI64,
-    /// The hour before which counts were recorded, so that the tables are searched once an hour.
-    recorded_before: AtomicI64,
+    /// The hour before which counts are recorded, and the number of parts whose counts are not recorded yet, so that each
+    /// part is searched once an hour.
+    due: Mutex<DueParts>,
     /// Number of threads that have counts of their own.
     workers: AtomicUsize,
+}
+
+/// The parts whose counts are to be recorded.
+struct DueParts {
+    before: i64,
+    left: usize,
 }
 
 /// The counts of one worker.
@@ -61,7 +68,8 @@ impl ServiceReads {
     pub(crate) fn new(log: Arc<dyn AuditLog>, now: i64) -> Arc<Self> {
         let parts = std::array::from_fn(|_| Mutex::new(CountTable::new(PART_PLACES)));
         let hour = AtomicI64::new(now.div_euclid(MICROS_PER_HOUR));
-        Arc::new(Self { log, parts, hour, recorded_before: AtomicI64::new(i64::MIN), workers: AtomicUsize::new(0) })
+        let due = Mutex::new(DueParts { before: i64::MIN, left: 0 });
+        Arc::new(Self { log, parts, hour, due, workers: AtomicUsize::new(0) })
     }
 
     /// Counts a read of `user` by the service `subject`, which something was disclosed to. The purpose is asked for if
@@ -139,10 +147,21 @@ impl ServiceReads {
         }
     }
 
-    /// Sets the time, and records the counts of hours that have ended. Called every few seconds.
+    /// Sets the time, and records the counts of hours that have ended, of one part with each call: all of them together are
+    /// more than the audit log's queue takes. Called about once a second.
     pub(crate) fn tick(&self, now: i64) {
         self.hour.store(now.div_euclid(MICROS_PER_HOUR), Ordering::Relaxed);
-        self.record_before((now - GRACE_MICROS).div_euclid(MICROS_PER_HOUR));
+        let before = (now - GRACE_MICROS).div_euclid(MICROS_PER_HOUR);
+        let mut due = self.due.lock();
+        if due.before != before {
+            // What a late worker adds for an hour that was recorded is recorded with the next one.
+            *due = DueParts { before, left: PARTS };
+        }
+        if let Some(left) = due.left.checked_sub(1) {
+            due.left = left;
+            drop(due);
+            self.record_part(&self.parts[left], before);
+        }
     }
 
     /// Records all counts, when no worker counts any more. Blocks until their threads have ended, for a bounded time: a
@@ -153,18 +172,16 @@ impl ServiceReads {
         while self.workers.load(Ordering::Acquire) > 0 && started.elapsed() < MAX_WAIT {
             std::thread::sleep(WAIT_STEP);
         }
-        self.record_before(i64::MAX);
+        for part in &self.parts {
+            self.record_part(part, i64::MAX);
+            self.log.flush();
+        }
     }
 
-    fn record_before(&self, hour: i64) {
-        // What a late worker adds for an hour that was recorded is recorded with the next one.
-        if self.recorded_before.swap(hour, Ordering::Relaxed) == hour {
-            return;
-        }
-        for part in &self.parts {
-            let ended = part.lock().take_before(hour);
-            ended.into_iter().for_each(|(key, counted)| self.record_count(&key, counted));
-        }
+    /// Records the counts of a part for hours before `hour`.
+    fn record_part(&self, part: &Mutex<CountTable>, hour: i64) {
+        let ended = part.lock().take_before(hour);
+        ended.into_iter().for_each(|(key, counted)| self.record_count(&key, counted));
     }
 }
 

@@ -97,6 +97,11 @@ impl AuditLog for AuditStore {
             self.metrics.dropped(category, 1);
         }
     }
+
+    fn flush(&self) {
+        // What cannot be written was reported by the writer.
+        let _ = self.ask_and_wait(Request::Flush);
+    }
 }
 
 impl AuditTrail for AuditStore {

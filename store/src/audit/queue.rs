@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::port::audit::{AuditEntry, AuditError, AuditReceipt};
+use domain::port::audit::{AuditCategory, AuditEntry, AuditError, AuditReceipt};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -41,7 +41,8 @@ struct QueueState {
 }
 
 impl AuditQueue {
-    /// Holds up to `max_requests` requests. Notes take half of it at most.
+    /// Holds up to `max_requests` requests. Notes take half of it at most, and a quarter of that is for notes of
+    /// [`AuditCategory::Security`] alone: many reads must not drop the entry of an attack.
     pub(super) fn new(max_requests: usize) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), max_requests }
     }
@@ -52,8 +53,11 @@ impl AuditQueue {
         if state.is_closed {
             return Err(AuditError::Closed);
         }
-        let is_note = matches!(request, Request::Note(_));
-        let bound = if is_note { self.max_requests / 2 } else { self.max_requests };
+        let (is_note, bound) = match &request {
+            Request::Note(entry) if entry.category == AuditCategory::Security => (true, self.max_requests / 2),
+            Request::Note(_) => (true, self.max_requests / 8 * 3),
+            _ => (false, self.max_requests),
+        };
         if state.requests.len() >= bound {
             return Err(AuditError::Overloaded);
         }
@@ -108,9 +112,17 @@ impl Drop for AbandonOnDrop {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use domain::port::audit::{AuditActor, AuditCategory};
+    use domain::port::audit::AuditActor;
 
     use super::*;
+
+    #[test]
+    fn notes_of_other_categories_leave_places_for_security() {
+        let queue = AuditQueue::new(16);
+        let note = |category| queue.push(Request::Note(AuditEntry::new(category, "test", AuditActor::System)));
+        let taken = |category| (0..16).filter(|_| note(category).is_ok()).count();
+        assert_eq!((taken(AuditCategory::Operations), taken(AuditCategory::Security)), (6, 2));
+    }
 
     #[test]
     fn a_writer_that_panics_leaves_nobody_waiting() {

@@ -51,7 +51,7 @@ fn the_first_read_of_an_hour_is_recorded_at_once_and_the_count_at_its_end() {
     let entries = std::mem::take(&mut *log.0.lock());
     assert_eq!(entries.iter().map(|entry| (entry.fields, count(entry))).collect::<Vec<_>>(), [(first, None); 2]);
     reads.flush_worker(1);
-    reads.tick(MICROS_PER_HOUR + GRACE_MICROS);
+    (0..PARTS).for_each(|_| reads.tick(MICROS_PER_HOUR + GRACE_MICROS));
     let entries = std::mem::take(&mut *log.0.lock());
     let [entry] = &entries[..] else { panic!("{entries:?}") };
     assert_eq!((entry.fields, count(entry)), (first.or(second), Some(3)));
@@ -122,4 +122,26 @@ fn the_end_waits_for_a_worker_that_ends_late() {
     reads.finish();
     assert_eq!(log.0.lock().iter().map(count).collect::<Vec<_>>(), [None, Some(7)]);
     worker.join().expect("a worker");
+}
+
+#[test]
+fn the_counts_of_an_hour_are_recorded_part_by_part() {
+    let log = Arc::new(KeptEntries::default());
+    let reads = ServiceReads::new(log.clone(), 0);
+    let service: Arc<str> = Arc::from("svc:a");
+    for number in (0..1_000).flat_map(|number| [number, number]) {
+        reads.record(&service, "profile.read", &user(number), Disclosed::NOTHING, || None);
+    }
+    reads.flush_worker(1);
+    log.0.lock().clear();
+    let recorded = |_| {
+        reads.tick(MICROS_PER_HOUR + GRACE_MICROS);
+        std::mem::take(&mut *log.0.lock()).len()
+    };
+    let recorded: Vec<usize> = (0..PARTS).map(recorded).collect();
+    assert!(recorded.iter().all(|count| (1..200).contains(count)), "{recorded:?}");
+    // Pairs that shared a place were recorded when one took it over from the other.
+    assert!(recorded.iter().sum::<usize>() > 900, "{recorded:?}");
+    reads.tick(MICROS_PER_HOUR + GRACE_MICROS);
+    assert!(log.0.lock().is_empty(), "the hour is recorded once");
 }
