@@ -108,12 +108,12 @@ pub trait AuditTrail: Send + Sync {
     /// The head could not be stored.
     fn sign_tree_head(&self) -> Result<AuditTreeHead, AuditReadError>;
 
-    /// Returns a signed tree head that has every compliance entry that readers see: the newest one if the tree has not grown
-    /// since, and else a new one. Entries of other categories alone cause no new head.
+    /// Returns a signed tree head that has the first `leaves` compliance entries: the newest one if it has them, and else a new
+    /// one. Entries of other categories alone cause no new head.
     ///
     /// # Errors
     /// The head could not be stored.
-    fn covering_tree_head(&self) -> Result<AuditTreeHead, AuditReadError>;
+    fn covering_tree_head(&self, leaves: u64) -> Result<AuditTreeHead, AuditReadError>;
 
     /// Returns the proof that a leaf is in the tree of the first `size` leaves: hashes from below (RFC 9162, section 2.1.3).
     ///

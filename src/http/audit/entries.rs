@@ -39,7 +39,8 @@ async fn page(state: &AuditState, query: AuditQuery) -> Result<HttpResponse, Pro
 fn render(trail: &dyn AuditTrail, query: &AuditQuery) -> Result<String, AuditReadError> {
     let page = trail.query(query)?;
     // Taken after the query, so that it has all entries of the page.
-    let head = trail.covering_tree_head()?;
+    let leaves = page.records.iter().filter_map(|record| record.receipt.leaf).max().map_or(0, |leaf| leaf + 1);
+    let head = trail.covering_tree_head(leaves)?;
     let entries = page.records.iter().map(|record| entry(trail, &head, record));
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
     let mut json = format!("{{\"entries\":[{}]", entries.join(","));

@@ -122,9 +122,9 @@ impl AuditTrail for AuditStore {
         Ok(head(self.ask_and_wait(Request::SignHead)?))
     }
 
-    fn covering_tree_head(&self) -> Result<AuditTreeHead, AuditReadError> {
+    fn covering_tree_head(&self, leaves: u64) -> Result<AuditTreeHead, AuditReadError> {
         match self.tree.head() {
-            Some(newest) if newest.head.size == self.tree.leaves() => Ok(head(newest)),
+            Some(newest) if newest.head.size >= leaves => Ok(head(newest)),
             _ => self.sign_tree_head(),
         }
     }

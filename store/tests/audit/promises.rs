@@ -160,14 +160,15 @@ fn the_files_are_for_their_owner_alone() {
 }
 
 #[test]
-fn a_head_is_used_again_until_the_tree_grows() {
+fn a_head_is_used_again_for_entries_that_it_covers() {
     let dir = tempfile::tempdir().expect("a folder");
     let log = open(dir.path());
     write(&log, 2);
-    let first = log.covering_tree_head().expect("a head");
+    let first = log.covering_tree_head(2).expect("a head");
     assert_eq!(first.size, 2);
     log.write_blocking(entry(AuditCategory::Security, 1)).expect("an entry");
-    assert_eq!(log.covering_tree_head().expect("a head"), first, "the tree has not grown");
+    assert_eq!(log.covering_tree_head(2).expect("a head"), first, "it has both entries");
     write(&log, 1);
-    assert_eq!(log.covering_tree_head().expect("a head").size, 3);
+    assert_eq!(log.covering_tree_head(1).expect("a head"), first);
+    assert_eq!(log.covering_tree_head(3).expect("a head").size, 3);
 }
