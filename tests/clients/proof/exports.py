@@ -51,7 +51,7 @@ def frame(path: Path) -> tuple[polars.DataFrame, dict[str, str]]:
             return polars.read_parquet(path), {key.decode(): value.decode() for key, value in metadata.items()}
         case ".arrow":
             metadata = pyarrow.ipc.open_file(path).schema.metadata
-            return polars.read_ipc(path, memory_map=False), {key.decode(): value.decode() for key, value in metadata.items()}
+            return polars.read_ipc(path), {key.decode(): value.decode() for key, value in metadata.items()}
         case _:
             first, _, rest = path.read_bytes().partition(b"\n")
             return polars.read_ndjson(rest, infer_schema_length=None), json.loads(first)["_meta"]["metadata"]
