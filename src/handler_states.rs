@@ -13,8 +13,8 @@ use crate::http::request::caller::Verifier;
 use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
-    AdminState, AuditState, ConsentState, CredentialState, EventsState, ExportState, FeedLimits, FeedMetrics,
-    FeedState, HandlerStates, ProfileReadState, Readiness, SpoolSpace,
+    AdminState, AuditState, BatchGetState, ConsentState, CredentialState, EventsState, ExportState, FeedLimits,
+    FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness, SimulateState, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;
@@ -57,6 +57,21 @@ pub(crate) fn build(
             profiles: profiles.clone(),
             epoch: components.epoch,
             request_timeout: settings.http.request_timeout,
+        }),
+        batch_gets: Data::new(BatchGetState {
+            profiles: profiles.clone(),
+            epoch: components.epoch,
+            in_flight: in_flight.clone(),
+            request_timeout: settings.http.request_timeout,
+            body_timeout: settings.http.client_body_timeout,
+        }),
+        simulations: Data::new(SimulateState {
+            profiles: profiles.clone(),
+            rules: Arc::clone(&components.rules),
+            clock: Arc::clone(&components.clock),
+            in_flight: in_flight.clone(),
+            request_timeout: settings.http.request_timeout,
+            body_timeout: settings.http.client_body_timeout,
         }),
         consent: Data::new(ConsentState {
             profiles: profiles.clone(),

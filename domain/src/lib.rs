@@ -37,6 +37,7 @@ pub mod record;
 pub mod schema;
 mod source_trace;
 pub mod state;
+pub mod summary;
 
 pub mod columns;
 

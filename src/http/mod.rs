@@ -5,6 +5,7 @@
 
 mod admin;
 pub(crate) mod audit;
+mod batch_get;
 mod completeness;
 mod consent;
 mod cors;
@@ -28,10 +29,13 @@ mod route_metrics;
 mod routes;
 mod schemas;
 mod session;
+mod simulate;
+mod summary;
 pub(crate) mod transport;
 
 pub(crate) use admin::AdminState;
 pub(crate) use audit::{AuditState, ChangeOrigin, ConfigChanges, Denials, ServiceReads};
+pub(crate) use batch_get::BatchGetState;
 pub(crate) use consent::ConsentState;
 pub(crate) use credential_state::CredentialState;
 pub(crate) use events::EventsState;
@@ -42,3 +46,4 @@ pub(crate) use operations::OperationsHistory;
 pub(crate) use read_state::ProfileReadState;
 pub(crate) use routes::{HandlerStates, Routes};
 pub use routes::{ListedRequirements, ListedRoute, route_table};
+pub(crate) use simulate::SimulateState;

@@ -64,12 +64,8 @@ fn answer(
     fields: Option<LeafSet>,
     started: Instant,
 ) -> HttpResponse {
-    // Responses of the same revision differ in the member `cache_hit`, if the caller may see it.
-    let is_weak = fields.is_some() && caller.sees_serving();
-    // Hidden fields are treated like unknown ones, so that the ETag does not reveal them.
+    let etag = etag(epoch, caller, view, fields);
     let fields = fields.map(|fields| fields.and(view.class.leaves()));
-    let representation = Representation { class: view.class, fields, generation: view.generation };
-    let etag = conditional::etag(epoch, view.revision, representation, is_weak);
     if conditional::not_modified(headers, &etag) {
         return common(HttpResponse::NotModified(), caller, view, etag, started).finish();
     }
@@ -82,6 +78,16 @@ fn answer(
             answer.body(serialize::project(&view.body, fields, cache_hit))
         }
     }
+}
+
+/// Returns the entity tag of the view, reduced to `fields` if they were requested.
+pub(super) fn etag(epoch: u64, caller: &Caller, view: &View, fields: Option<LeafSet>) -> HeaderValue {
+    // Responses of the same revision differ in the member `cache_hit`, if the caller may see it.
+    let is_weak = fields.is_some() && caller.sees_serving();
+    // Hidden fields are treated like unknown ones, so that the ETag does not reveal them.
+    let fields = fields.map(|fields| fields.and(view.class.leaves()));
+    let representation = Representation { class: view.class, fields, generation: view.generation };
+    conditional::etag(epoch, view.revision, representation, is_weak)
 }
 
 /// Adds the headers that 200 and 304 share.

@@ -3,6 +3,7 @@
 mod admin;
 mod exports;
 mod listing;
+mod profiles;
 mod public;
 mod shared;
 
@@ -15,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::admin::AdminState;
 use super::audit::{AuditState, ServiceReads};
+use super::batch_get::BatchGetState;
 use super::consent::ConsentState;
 use super::cors::Cors;
 use super::credential_state::CredentialState;
@@ -29,10 +31,12 @@ use super::request::access_control::AccessControl;
 use super::request::limits::Limits;
 use super::request_layer::RequestLayer;
 use super::route::{Route, allow};
+use super::simulate::SimulateState;
 use crate::live::LiveState;
 use admin::ADMIN;
 use exports::EXPORTS;
 pub use listing::{ListedRequirements, ListedRoute, route_table};
+use profiles::PROFILES;
 use public::PUBLIC;
 use shared::SHARED;
 
@@ -42,6 +46,8 @@ pub(crate) struct HandlerStates {
     pub(crate) access_control: Data<AccessControl>,
     pub(crate) credentials: Data<CredentialState>,
     pub(crate) profile_reads: Data<ProfileReadState>,
+    pub(crate) batch_gets: Data<BatchGetState>,
+    pub(crate) simulations: Data<SimulateState>,
     pub(crate) consent: Data<ConsentState>,
     pub(crate) feed: Data<FeedState>,
     pub(crate) live: Data<LiveState>,
@@ -73,7 +79,7 @@ impl Routes {
         Self {
             states,
             cors: Arc::new(Cors::new(cors_origins)),
-            public_home: Data::new(HomePage::public(PUBLIC.iter().chain(&EXPORTS).chain(&SHARED))),
+            public_home: Data::new(HomePage::public(public())),
             admin_home: Data::new(HomePage::admin(ADMIN.iter().chain(&SHARED))),
             start,
         }
@@ -83,13 +89,14 @@ impl Routes {
     pub(crate) fn register_public(&self, config: &mut ServiceConfig) {
         let states = self.states.clone();
         config.app_data(states.credentials);
-        config.app_data(states.profile_reads).app_data(states.consent).app_data(states.feed);
+        config.app_data(states.profile_reads).app_data(states.batch_gets).app_data(states.simulations);
+        config.app_data(states.consent).app_data(states.feed);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
         config.app_data(states.operations).app_data(states.prometheus);
         config.app_data(states.audit).app_data(states.exports).app_data(self.public_home.clone());
         states.service_reads.start_worker();
         let limits = Arc::clone(&self.states.access_control.limits);
-        self.register(PUBLIC.iter().chain(&EXPORTS).chain(&SHARED), Some(limits), config);
+        self.register(public(), Some(limits), config);
     }
 
     /// Registers the routes of the admin listener.
@@ -116,6 +123,12 @@ impl Routes {
     }
 }
 
+/// Returns the rows of the public listener.
+fn public() -> impl Iterator<Item = &'static Route> + Clone {
+    let groups: [&'static [Route]; 4] = [&PUBLIC, &PROFILES, &EXPORTS, &SHARED];
+    groups.into_iter().flatten()
+}
+
 /// Returns the rows of each path, in the order of the paths' first rows.
 fn by_path(routes: impl Iterator<Item = &'static Route>) -> Vec<Vec<&'static Route>> {
     let mut paths: Vec<Vec<&Route>> = Vec::new();
@@ -131,7 +144,7 @@ fn by_path(routes: impl Iterator<Item = &'static Route>) -> Vec<Vec<&'static Rou
 /// Returns the methods that some address of the server accepts, as the value of `Allow`.
 fn server_methods() -> HeaderValue {
     let all = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
-    allow(all.iter().filter(|method| PUBLIC.iter().any(|route| route.methods.contains(method))))
+    allow(all.iter().filter(|method| public().any(|route| route.methods.contains(method))))
 }
 
 #[cfg(test)]
@@ -140,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_path_has_one_name_and_each_of_its_methods_once() {
-        for listener in [&PUBLIC[..], &EXPORTS[..], &ADMIN[..]] {
-            for rows in by_path(listener.iter().chain(&SHARED)) {
+        for paths in [by_path(public()), by_path(ADMIN.iter().chain(&SHARED))] {
+            for rows in paths {
                 let mut methods: Vec<_> = rows.iter().flat_map(|row| row.methods).map(Method::as_str).collect();
                 let count = methods.len();
                 methods.sort_unstable();

@@ -27,6 +27,7 @@ mod boundary;
 mod connections;
 mod crowd;
 mod demo;
+mod derived_reads;
 mod events;
 mod exports;
 mod fairness;

@@ -4,9 +4,13 @@
 
 mod completeness;
 mod kind;
+mod simulate;
+mod summary;
 mod view;
 
 pub use completeness::{Completeness, ReadCompleteness};
 pub use kind::{ReadInput, Reading};
+pub use simulate::{Simulate, SimulatedProfile};
+pub use summary::{ReadSummary, Summary};
 pub(crate) use view::ReadView;
 pub use view::View;

@@ -177,6 +177,11 @@ fn new_state(new_user: NewUser, context: &AssemblyContext<'_>) -> UserState {
 }
 
 impl StateChange {
+    /// Returns the state after the step, which gets no time: it does not become durable.
+    pub(super) fn into_state(self) -> UserState {
+        self.next
+    }
+
     /// Returns the earliest allowed `generated_at`, which never goes backwards: an earlier time is raised to this one.
     fn not_before(&self) -> i64 {
         self.next.envelope.generated_at

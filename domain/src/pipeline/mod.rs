@@ -6,6 +6,7 @@ mod enrich;
 pub mod mask;
 mod merge;
 pub mod serialize;
+pub mod simulate;
 pub mod validate;
 
 pub use apply::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, StateChange, apply, roll};

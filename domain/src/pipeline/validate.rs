@@ -44,6 +44,27 @@ pub fn validate_json(
     Ok(FeedEvent { id: id.into(), source: posted_to, user, time, person: None, registration, writes })
 }
 
+/// Validates one event of a what-if about `user`. It may be of any feed: its type names the source.
+///
+/// # Errors
+/// As [`validate`]; also if the event is about another user.
+pub fn validate_hypothetical(
+    event: &Json<'_>,
+    user: &UserId,
+    rules: &Rules,
+    now_micros: i64,
+) -> Result<FeedEvent, Rejection> {
+    let event_type = event.get("type").and_then(Json::as_str).and_then(FeedEventType::parse);
+    // An unknown type is refused whatever the source is.
+    let source = event_type.map_or(Source::SelfEdit, FeedEventType::source);
+    let validated = validate_json(event, source, rules, now_micros)?;
+    if validated.user == *user {
+        return Ok(validated);
+    }
+    let (at, detail) = (Location::ROOT.member("subject"), "must be the user of the path");
+    Err(Rejection::for_event(vec![EventFault::new(EventProblem::InvalidSubject, &at, detail)], event))
+}
+
 /// Creates a consent event from the `data` of a request, with the checks that a feed's event passes. JSON Pointers of
 /// its rejections are relative to `data`. `id` and `time` are the server's.
 ///

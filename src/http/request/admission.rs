@@ -119,7 +119,7 @@ impl Admission {
 fn is_recorded(requirements: &Requirements, caller: &Arc<Caller>) -> bool {
     match requirements.audit {
         AuditRule::Refusals(_) => requirements.needs_reason(),
-        AuditRule::Read(_) => matches!(caller.role, Role::Admin | Role::Agent),
+        AuditRule::Read(_) | AuditRule::ReadEach(_) => matches!(caller.role, Role::Admin | Role::Agent),
         AuditRule::Subscribe(_) | AuditRule::Write(_) => true,
     }
 }
@@ -154,6 +154,16 @@ fn check_callers(callers: &Callers, caller: &Caller, request: &HttpRequest) -> R
             Err(Problem::new(Code::MissingScope, format!("the scope `{}` is needed", scope.name())))
         }
         Callers::WithScope(..) => Ok(None),
+        Callers::ViewersOrServices(roles, scope) => {
+            let is_admitted = roles.contains(&caller.role) || (caller.role == Role::Service && caller.has(*scope));
+            if !is_admitted {
+                let detail = format!("this is for other roles, and for services with the scope `{}`", scope.name());
+                return Err(Problem::new(Code::MissingScope, detail));
+            }
+            let user = user_id(request)?;
+            check_visibility(caller, &user)?;
+            Ok(Some(user))
+        }
     }
 }
 

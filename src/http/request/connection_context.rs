@@ -109,6 +109,41 @@ impl ConnectionContext {
         }
     }
 
+    /// Checks whether the caller is still accepted.
+    ///
+    /// # Errors
+    /// The token or session was revoked meanwhile.
+    pub(crate) fn check_accepted(&self, caller: &Caller) -> Result<(), Problem> {
+        self.control.verifier.check_revoked(caller).map_err(Problem::from)
+    }
+
+    /// Records a read of one of several users, before its answer is sent. `outcome` is what the answer discloses, or why it
+    /// discloses nothing.
+    ///
+    /// # Errors
+    /// The entry cannot be written. The answer must not be sent.
+    pub(crate) async fn record_read(
+        &self,
+        caller: &Caller,
+        user: UserId,
+        outcome: Result<Disclosed, &Problem>,
+    ) -> Result<(), Problem> {
+        if is_compliance(caller) {
+            let decision = outcome.err().map_or(AuditDecision::Allowed, Problem::decision);
+            let disclosed = outcome.unwrap_or(Disclosed::NOTHING);
+            return self.recorder().write(self.entry(caller, Some(user), disclosed, decision)).await;
+        }
+        match outcome {
+            Ok(disclosed) if caller.role == Role::Service => {
+                let (action, purpose) = (self.requirements.audit.action(), || self.justification.purpose.clone());
+                self.recorder().count_read(caller, action, &user, disclosed, purpose);
+            }
+            Ok(_) => {}
+            Err(problem) => self.deny(caller, Some(user), problem),
+        }
+        Ok(())
+    }
+
     /// Records a refusal.
     pub(crate) fn deny(&self, caller: &Caller, user: Option<UserId>, problem: &Problem) {
         let action = self.requirements.audit.action();

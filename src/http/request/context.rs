@@ -35,7 +35,7 @@ pub(crate) struct RequestContext {
     justification: Option<Box<Justification>>,
     /// Further members of the call's entry.
     details: RefCell<Vec<AuditMember>>,
-    allowance: Allowance,
+    allowance: RefCell<Allowance>,
     /// What the answer discloses, or the call writes.
     disclosed: Cell<Disclosed>,
     /// Whether the entry of a write was written, or the connection that the request opens records what it does.
@@ -59,7 +59,7 @@ impl RequestContext {
     pub(super) fn new(control: Data<AccessControl>, ids: Rc<RequestIds>, admitted: Admitted) -> Self {
         let Admitted { request, requirements, caller, user, justification, allowance } = admitted;
         let (disclosed, is_recorded) = (Cell::new(Disclosed::NOTHING), Cell::new(false));
-        let (user, details) = (Cell::new(user), RefCell::default());
+        let (user, details, allowance) = (Cell::new(user), RefCell::default(), RefCell::new(allowance));
         Self {
             request,
             caller,
@@ -131,7 +131,7 @@ impl RequestContext {
     }
 
     /// Returns what the connection that the request opens counts and records by. Handlers whose rule is
-    /// [`AuditRule::Subscribe`] call this, and the connection records what happens from then on.
+    /// [`AuditRule::Subscribe`] or [`AuditRule::ReadEach`] call this, and the connection records what happens from then on.
     pub(crate) fn connection(&self) -> ConnectionContext {
         self.is_recorded.set(true);
         ConnectionContext {
@@ -141,6 +141,19 @@ impl RequestContext {
             justification: self.justification(),
             request_id: self.request_id(),
         }
+    }
+
+    /// Counts a call that is worth `count` calls as that many. One of them was counted when the call was admitted.
+    ///
+    /// # Errors
+    /// The caller has reached the limit.
+    pub(crate) fn count_as(&self, count: usize) -> Result<(), Problem> {
+        let more = u32::try_from(count.saturating_sub(1)).unwrap_or(u32::MAX);
+        if let (Some(class), 1..) = (self.requirements.limit, more) {
+            let allowance = self.control.limits.count_many(&self.caller, class, more, &self.request)?;
+            self.allowance.replace(allowance);
+        }
+        Ok(())
     }
 
     /// Returns the origin of changes that the call makes to the configuration.
@@ -156,7 +169,7 @@ impl RequestContext {
     /// The answer is a problem, or its entry cannot be written.
     pub(super) async fn complete(self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
         let recorded = self.record(answer).await;
-        self.allowance.on(recorded)
+        self.allowance.into_inner().on(recorded)
     }
 
     /// Writes what the audit log gets of an answered request.
@@ -172,7 +185,7 @@ impl RequestContext {
             (AuditRule::Write(_), _, Err(problem)) if is_recorded && !problem.is(Code::Timeout) => {
                 self.recorder().write_failure(self.entry(AuditDecision::Failed), problem).await;
             }
-            (AuditRule::Write(_) | AuditRule::Subscribe(_), _, Ok(_)) if !is_recorded => {
+            (AuditRule::Write(_) | AuditRule::Subscribe(_) | AuditRule::ReadEach(_), _, Ok(_)) if !is_recorded => {
                 tracing::error!(path = self.request.match_pattern(), "a call was not recorded");
                 return Err(Problem::new(Code::Internal, "the request could not be recorded"));
             }

@@ -31,7 +31,7 @@ struct BudgetState {
 pub(crate) enum Purpose {
     /// A write of a citizen about themselves.
     CitizenWrite,
-    /// The body or the answer of a feed request, or the body of a login.
+    /// The body or the answer of a feed request, or the body of a login, a simulation or a batch of reads.
     Feed,
 }
 

@@ -36,6 +36,9 @@ pub(crate) enum Callers {
     WithRole(&'static [Role]),
     /// Callers with one of these roles and the scope.
     WithScope(&'static [Role], Scope),
+    /// Callers with one of these roles, and services with the scope, who may see the user of the path. The answer to others of
+    /// them is that of an unknown user.
+    ViewersOrServices(&'static [Role], Scope),
 }
 
 /// What is recorded for a call, besides refusals, which every rule records. The text is the action, which names the entry.
@@ -45,6 +48,8 @@ pub(crate) enum AuditRule {
     Refusals(&'static str),
     /// A read: for administrators and agents an entry before the answer is sent, for services a count.
     Read(&'static str),
+    /// Reads of several users, each recorded as one read of a user is. The operation records them.
+    ReadEach(&'static str),
     /// Live subscriptions, for administrators and agents an entry before the first frame, for services a count, and for
     /// citizens an entry without a promise. The operation may subscribe to many users, and records each.
     Subscribe(&'static str),
@@ -56,7 +61,11 @@ impl AuditRule {
     /// Returns the action that the entries name.
     pub(crate) const fn action(self) -> &'static str {
         match self {
-            Self::Refusals(action) | Self::Read(action) | Self::Subscribe(action) | Self::Write(action) => action,
+            Self::Refusals(action)
+            | Self::Read(action)
+            | Self::ReadEach(action)
+            | Self::Subscribe(action)
+            | Self::Write(action) => action,
         }
     }
 
@@ -65,6 +74,7 @@ impl AuditRule {
         match self {
             Self::Refusals(_) => "refusals",
             Self::Read(_) => "read",
+            Self::ReadEach(_) => "reads",
             Self::Subscribe(_) => "subscribe",
             Self::Write(_) => "write",
         }
@@ -106,6 +116,6 @@ impl Requirements {
 
     /// Whether an administrator must give a reason (`X-Access-Reason`).
     pub(crate) fn needs_reason(&self) -> bool {
-        self.reason || matches!(self.audit, AuditRule::Read(_) | AuditRule::Subscribe(_))
+        self.reason || matches!(self.audit, AuditRule::Read(_) | AuditRule::ReadEach(_) | AuditRule::Subscribe(_))
     }
 }

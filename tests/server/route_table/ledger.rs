@@ -81,7 +81,7 @@ impl Ledger {
                 self.owe(call, action, "allowed");
                 self.owe(call, action, "failed");
             }
-            (Outcome::Answered(_) | Outcome::FailedLate, "read" | "write" | "subscribe" | "refusals", _) => {}
+            (Outcome::Answered(_) | Outcome::FailedLate, "read" | "reads" | "write" | "subscribe" | "refusals", _) => {}
             _ => panic!("`{rule}` is no rule of this test: say what it owes"),
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::callers::{Caller, OTHER};
-use crate::test_server::USER;
+use crate::test_server::{USER, example};
 
 /// The id of an export that nobody has started.
 const NO_JOB: &str = "exp_00000000000000000000000000000000";
@@ -32,6 +32,8 @@ pub(super) enum Rule {
     PossibleViewers,
     /// The citizen; for others there is no such user.
     Citizen,
+    /// The citizen, administrators, and services with `simulate`, as far as they see the user.
+    Simulators,
     /// Services with the scope of the feed.
     Feed,
     /// Services and administrators with `events:read`.
@@ -65,6 +67,15 @@ pub(super) fn probe(method: &str, path: &str) -> Probe {
         ("PUT", "/api/v2/profile/{user_id}/consent") => {
             json(Rule::Citizen, &format!("{profile}/consent"), json!({"analytics_opt_in": true}), 200)
         }
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/summary") => {
+            get(Rule::Viewers, &format!("{profile}/summary"), 200)
+        }
+        ("POST", "/api/v2/profile/{user_id}/simulate") => {
+            let event = example().remove(1).1;
+            json(Rule::Simulators, &format!("{profile}/simulate"), json!([event]), 200)
+        }
+        // No id is read, so no read is recorded; `tests/server/derived_reads.rs` says what is recorded of reads.
+        ("POST", "/api/v2/profiles/batch-get") => json(Rule::Authenticated, path, json!({"user_ids": []}), 422),
         // A request that is admitted fails for another reason, so that no stream begins. That comes before the user is
         // looked up.
         ("GET", "/api/v2/profile/{user_id}/events") => {
@@ -128,6 +139,11 @@ pub(super) fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16,
         Rule::Viewers => (!caller.sees(shares)).then_some((404, "unknown-user")),
         Rule::PossibleViewers => (!caller.sees(true)).then_some((404, "unknown-user")),
         Rule::Citizen => (role != "self" || caller.claim("sub") != USER).then_some((404, "unknown-user")),
+        Rule::Simulators => match role {
+            "self" | "admin" => (!caller.sees(shares)).then_some((404, "unknown-user")),
+            "service" if caller.has("simulate") => (!caller.sees(shares)).then_some((404, "unknown-user")),
+            _ => Some((403, "missing-scope")),
+        },
         Rule::Feed => (role != "service" || !caller.has("feed:identity")).then_some((403, "missing-scope")),
         Rule::Followers if !matches!(role, "service" | "admin") => Some((403, "forbidden")),
         Rule::Followers => (!caller.has("events:read")).then_some((403, "missing-scope")),

@@ -54,6 +54,15 @@ impl Rejection {
         self.faults.len() > MAX_REPORTED_FAULTS
     }
 
+    /// Returns the rejection with the positions of its faults in a list of events, of which this is the one at `index`.
+    #[must_use]
+    pub fn in_list(mut self, index: usize) -> Self {
+        for fault in &mut self.faults {
+            fault.pointer = Some(format!("/{index}{}", fault.pointer.as_deref().unwrap_or_default()));
+        }
+        self
+    }
+
     /// Returns the rejection of an event of more than `limit` bytes, of which `head` was read.
     pub fn too_large(limit: usize, head: &[u8]) -> Self {
         let detail = format!("an event has at most {limit} bytes").into();
