@@ -108,9 +108,10 @@ impl Reloader {
     }
 
     fn follow_policy(&self, policy: Policy) {
-        if policy.version != self.policy.load().version {
-            tracing::info!(version = policy.version, "the access table has changed");
-            self.policy.store(Arc::new(policy));
+        let version = policy.version;
+        let before = self.policy.swap(Arc::new(policy));
+        if version != before.version {
+            tracing::info!(version, "the access table has changed");
             self.profiles.follow_policy();
         }
     }

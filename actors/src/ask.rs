@@ -134,10 +134,11 @@ impl Runtime {
         read: impl FnOnce(&CommittedHead, &ReadInput<'_>) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
         let (state, services) = (&*head.state, &self.services);
-        let Visibility::Mask(mask) = services.policy.load().visibility(viewer, user, state.consent()) else {
+        let policy = &services.policy.load();
+        let Visibility::Mask(mask) = policy.visibility(viewer, user, state.consent()) else {
             return Err(ReadError::Unknown);
         };
-        let input = ReadInput { state, mask, rules: &services.rules };
+        let input = ReadInput { state, mask, rules: &services.rules, policy, viewer };
         catch_unwind(AssertUnwindSafe(|| read(head, &input))).unwrap_or_else(|_| {
             tracing::error!("a read panicked: its caller gets an error, and nothing else is affected");
             Err(ReadError::Unavailable)

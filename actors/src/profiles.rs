@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use domain::access::Viewer;
+use domain::access::{Policy, Viewer};
 use domain::event::{FeedEvent, RegisterWrite};
 use domain::id::UserId;
 use domain::past::PastProfile;
@@ -138,6 +138,11 @@ impl Profiles {
     /// As [`Self::view`], and as the kind says.
     pub async fn read<R: Reading>(&self, user: UserId, viewer: &Viewer, reading: R) -> Result<R::Answer, ReadError> {
         self.runtime.read(user, viewer, reading).await
+    }
+
+    /// Returns the access table in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.runtime.services.policy.load_full()
     }
 
     /// Makes an event of the citizen's consent and commits it. Its time is now, or a microsecond after the newest stamp in

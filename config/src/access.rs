@@ -25,7 +25,7 @@ impl AccessTable {
     ///
     /// # Errors
     /// The file cannot be read, is not TOML, has an unknown or missing row or column, names a path that is not in the
-    /// profile, or lists a service under `[integrity]`.
+    /// profile, or lists something under `[integrity]` that is no name of a service.
     pub fn load(data_dir: &Path) -> Result<Self, ConfigError> {
         Self::from_file(&TableFile::find(data_dir, NAME, ACCESS_TOML)?)
     }
@@ -39,15 +39,16 @@ impl AccessTable {
 
     fn from_file(file: &TableFile) -> Result<Self, ConfigError> {
         let raw: RawTable = file.parse()?;
+        raw.integrity.check(&file.origin)?;
         let rules = AccessRules {
             self_citizen: raw.self_citizen.into(),
             service: raw.service.profile_read.into(),
             ai_context: raw.service.ai_context.into(),
             agent: raw.agent.into(),
             admin: raw.admin.profile_read.into(),
+            integrity_services: raw.integrity.services,
         };
         Policy::compile(&rules).map_err(|fault| file.refuse(&format!("\"{}\"", fault.path), fault.to_string()))?;
-        raw.integrity.check(&file.origin)?;
         Ok(Self { rules })
     }
 }
@@ -85,17 +86,20 @@ struct RawIntegrity {
 }
 
 impl RawIntegrity {
-    /// Refuses names under `[integrity]`: no route serves those leaves yet, so an entry would look like a permission
-    /// and have no effect.
+    /// Refuses what is no name of a service, so that a mistake does not look like a permission.
     fn check(&self, origin: &Origin) -> Result<(), ConfigError> {
-        if self.services.is_empty() {
+        let is_name = |name: &String| {
+            let has_form = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            (1..=64).contains(&name.len()) && name.bytes().all(has_form)
+        };
+        if self.services.iter().all(is_name) {
             return Ok(());
         }
         Err(ConfigError::WrongValue {
             key: "integrity.services".into(),
             value: format!("{:?}", self.services).into(),
             origin: origin.clone(),
-            allowed: "an empty list, because no route serves integrity leaves yet".into(),
+            allowed: "names of services, which are the subjects of their tokens without `svc:`".into(),
         })
     }
 }
@@ -206,14 +210,17 @@ mod tests {
     }
 
     #[test]
-    fn a_service_under_integrity_is_refused_until_a_route_serves_leaves() {
-        let text = ACCESS_TOML.replace("services = []", "services = [\"verifier\"]");
+    fn services_under_integrity_are_names() {
         let dir = tempfile::TempDir::new().unwrap();
-        let mut file = AccessTable::watch(dir.path());
-        std::fs::write(dir.path().join(NAME), &text).unwrap();
-        for error in [AccessTable::load(dir.path()).unwrap_err(), file.look().unwrap_err()] {
-            let message = error.to_string();
-            for part in ["`integrity.services` = `[\"verifier\"]`", "access.toml", "an empty list"] {
+        let load = |services: &str| {
+            let text = ACCESS_TOML.replace("services = []", &format!("services = {services}"));
+            std::fs::write(dir.path().join(NAME), text).unwrap();
+            AccessTable::load(dir.path())
+        };
+        assert_eq!(load("[\"verifier\", \"b-2\"]").unwrap().rules.integrity_services, ["verifier", "b-2"]);
+        for wrong in ["[\"svc:verifier\"]", "[\"\"]", "[\"*\"]"] {
+            let message = load(wrong).unwrap_err().to_string();
+            for part in ["`integrity.services`", "access.toml", "names of services"] {
                 assert!(message.contains(part), "{message}");
             }
         }

@@ -30,6 +30,17 @@ pub struct Salts {
     pub changed_at: [u64; Member::COUNT],
 }
 
+/// A member of the hash tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberProof {
+    /// The name of the member in the profile.
+    pub name: &'static str,
+    /// The hash of the salt and the member's canonical form.
+    pub hash: Hash,
+    /// The salt, for viewers who see the member whole. Without it the values that a member may have cannot be tried.
+    pub salt: Option<[u8; 16]>,
+}
+
 /// A profile that can be hashed.
 #[derive(Clone, Copy)]
 pub(crate) struct Hashed<'a> {
@@ -60,13 +71,35 @@ impl LazyTree {
 
     /// Returns the root of the tree of `hashed`, which must be the profile that this belongs to.
     pub(crate) fn root(&self, hashed: Hashed<'_>) -> Hash {
+        self.tree(hashed).root
+    }
+
+    fn tree(&self, hashed: Hashed<'_>) -> &HashTree {
         let compute = || {
             Arc::new(match &self.earlier {
                 Some((tree, changed)) => tree.update(hashed, *changed),
                 None => HashTree::new(hashed),
             })
         };
-        self.computed.get_or_init(compute).root
+        self.computed.get_or_init(compute)
+    }
+
+    /// Returns the members of the tree of `hashed`, in the order of their names, with the salts of those that a viewer with
+    /// the mask `seen` sees whole.
+    pub(crate) fn proofs(&self, hashed: Hashed<'_>, seen: LeafSet) -> Vec<MemberProof> {
+        let tree = self.tree(hashed);
+        let salter = Salter::new(hashed.salts);
+        let constant =
+            |name, hash| MemberProof { name, hash, salt: Some(salter.salt(name, hashed.salts.first_revision)) };
+        let mut proofs = vec![constant("profile_id", tree.profile_id), constant("schema_version", tree.schema_version)];
+        proofs.extend(hashed.profile.present().members().map(|member| {
+            let changed_at = hashed.salts.changed_at[member as usize];
+            let is_whole = member.leaves().without(seen) == LeafSet::EMPTY;
+            let salt = is_whole.then(|| salter.salt(member.name(), changed_at));
+            MemberProof { name: member.name(), hash: tree.leaves[member as usize], salt }
+        }));
+        proofs.sort_unstable_by_key(|proof| proof.name);
+        proofs
     }
 
     /// Returns the bytes of memory that the tree takes besides itself.

@@ -4,9 +4,9 @@ use crate::access::Consent;
 use crate::day::Day;
 use crate::documents::SourceDocuments;
 use crate::id::ProfileId;
-use crate::integrity::{Hash, Hashed, LazyTree, Salts};
+use crate::integrity::{Hash, Hashed, LazyTree, MemberProof, Salts};
 use crate::profile::{Envelope, Profile};
-use crate::table::Member;
+use crate::table::{LeafSet, Member};
 
 /// A user's state: source documents, the profile assembled from them, and what the next revision depends on.
 ///
@@ -73,6 +73,13 @@ impl UserState {
     pub fn profile_hash(&self) -> Hash {
         let profile_id = self.envelope.profile_id;
         self.tree.root(Hashed { profile_id, salts: &self.salts, profile: &self.profile })
+    }
+
+    /// Returns the members under the `profile_hash`, in the order of their names, with the salts of those that a viewer with
+    /// the mask `seen` sees whole.
+    pub fn member_proofs(&self, seen: LeafSet) -> Vec<MemberProof> {
+        let profile_id = self.envelope.profile_id;
+        self.tree.proofs(Hashed { profile_id, salts: &self.salts, profile: &self.profile }, seen)
     }
 }
 

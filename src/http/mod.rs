@@ -16,6 +16,7 @@ mod exports;
 mod feed;
 mod health;
 mod operations;
+mod origin;
 mod pages;
 pub(crate) mod problem;
 mod profile;

@@ -8,16 +8,19 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use actors::View;
+use actors::reading::{ReadProvenance, ViewWithProvenance};
 use domain::pipeline::serialize;
 use domain::table::LeafSet;
 
 use super::audit::Disclosed;
+use super::origin;
 use super::problem::{Code, Problem};
 use super::read_state::ProfileReadState;
 use super::request::access::read_within;
 use super::request::caller::Caller;
 use super::request::conditional::{self, Representation};
 use super::request::context::RequestContext;
+use super::request::limits::LimitClass;
 use super::request::{query, schema_version};
 
 static X_PROFILE_REVISION: HeaderName = HeaderName::from_static("x-profile-revision");
@@ -37,6 +40,9 @@ pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>)
     schema_version::negotiate(headers, context.query())?;
     let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names));
     refuse_history(context.query())?;
+    if origin::is_asked_for(context.query())? {
+        return get_with_provenance(context, &state, fields, started).await;
+    }
     let read = state.profiles.view(context.user()?, &caller.viewer);
     let view = read_within(state.request_timeout, &caller.viewer, read).await?;
     let leaves = fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves()));
@@ -46,13 +52,36 @@ pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>)
 
 /// Refuses requests for an older revision, which is not served yet and must not be answered with the newest.
 fn refuse_history(query: &str) -> Result<(), Problem> {
-    if ["as_of", "revision", "include"].iter().any(|name| query::has(query, name)) {
+    if ["as_of", "revision"].iter().any(|name| query::has(query, name)) {
         return Err(Problem::new(
             Code::InvalidParameter,
-            "`as_of`, `revision` and `include` are not supported: leave them out to read the newest revision",
+            "`as_of` and `revision` are not supported: leave them out to read the newest revision",
         ));
     }
     Ok(())
+}
+
+/// Answers with the view, and with the source of each value that it shows. A source can change without a new revision, so
+/// the answer has no entity tag.
+async fn get_with_provenance(
+    context: &RequestContext,
+    state: &ProfileReadState,
+    fields: Option<LeafSet>,
+    started: Instant,
+) -> Result<HttpResponse, Problem> {
+    let caller = &*context.caller;
+    context.count_in(LimitClass::Sensitive)?;
+    let reading = ReadProvenance { leaves: fields.unwrap_or(LeafSet::ALL) };
+    let read = state.profiles.read(context.user()?, &caller.viewer, reading);
+    let ViewWithProvenance { view, provenance } = read_within(state.request_timeout, &caller.viewer, read).await?;
+    let leaves = fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves()));
+    context.disclose(Disclosed::new(leaves, view.generation));
+    let cache_hit = caller.sees_serving().then_some(view.cache_hit);
+    let body = fields.map(|_| serialize::project(&view.body, leaves, cache_hit));
+    let body = origin::with_provenance(body.as_deref().unwrap_or(&view.body), &provenance);
+    let mut answer = common(HttpResponse::Ok(), caller, &view, started);
+    answer.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
+    Ok(answer.body(body))
 }
 
 /// Answers with the view, reduced to `fields` if they were requested.
@@ -67,9 +96,11 @@ fn answer(
     let etag = etag(epoch, caller, view, fields);
     let fields = fields.map(|fields| fields.and(view.class.leaves()));
     if conditional::not_modified(headers, &etag) {
-        return common(HttpResponse::NotModified(), caller, view, etag, started).finish();
+        let mut answer = common(HttpResponse::NotModified(), caller, view, started);
+        return answer.insert_header((header::ETAG, etag)).finish();
     }
-    let mut answer = common(HttpResponse::Ok(), caller, view, etag, started);
+    let mut answer = common(HttpResponse::Ok(), caller, view, started);
+    answer.insert_header((header::ETAG, etag));
     answer.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
     match fields {
         None => answer.body(view.body.clone()),
@@ -90,15 +121,8 @@ pub(super) fn etag(epoch: u64, caller: &Caller, view: &View, fields: Option<Leaf
     conditional::etag(epoch, view.revision, representation, is_weak)
 }
 
-/// Adds the headers that 200 and 304 share.
-fn common(
-    mut answer: HttpResponseBuilder,
-    caller: &Caller,
-    view: &View,
-    etag: HeaderValue,
-    started: Instant,
-) -> HttpResponseBuilder {
-    answer.insert_header((header::ETAG, etag));
+/// Adds the headers that all answers share.
+fn common(mut answer: HttpResponseBuilder, caller: &Caller, view: &View, started: Instant) -> HttpResponseBuilder {
     answer.insert_header((header::CACHE_CONTROL, CACHE_CONTROL));
     answer.insert_header((header::VARY, VARY));
     answer.insert_header((X_PROFILE_REVISION.clone(), HeaderValue::from(view.revision)));

@@ -38,6 +38,7 @@ mod keys_by_url;
 mod limits;
 mod live;
 mod logs;
+mod origin;
 mod overload;
 mod pages;
 mod pipeline;

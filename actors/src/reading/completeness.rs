@@ -31,7 +31,7 @@ impl Reading for ReadCompleteness {
     type Answer = Completeness;
 
     fn answer(&self, input: &ReadInput<'_>) -> Result<Completeness, ReadError> {
-        let ReadInput { state, mask, rules } = *input;
+        let ReadInput { state, mask, rules, .. } = *input;
         let profile = &state.profile;
         let shown = mask.has(Leaf::ProfileCompletenessPct).then(|| profile.get(Leaf::ProfileCompletenessPct)).flatten();
         let pct = shown.and_then(|pct| pct.as_str().parse().ok()).ok_or(ReadError::Unknown)?;

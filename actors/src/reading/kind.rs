@@ -1,5 +1,6 @@
 //! What every kind of read has in common.
 
+use domain::access::{Policy, Viewer};
 use domain::rules::Rules;
 use domain::state::UserState;
 use domain::table::LeafSet;
@@ -31,4 +32,7 @@ pub struct ReadInput<'a> {
     /// The leaves that the viewer may see.
     pub(crate) mask: LeafSet,
     pub(crate) rules: &'a Rules,
+    /// The access table from which the mask was made.
+    pub(crate) policy: &'a Policy,
+    pub(crate) viewer: &'a Viewer,
 }

@@ -2,14 +2,22 @@
 //!
 //! A new kind is a file with a type that implements [`Reading`], and its line here.
 
+mod access;
 mod completeness;
+mod explanation;
+mod integrity;
 mod kind;
+mod provenance;
 mod simulate;
 mod summary;
 mod view;
 
+pub use access::{Access, ReadAccess};
 pub use completeness::{Completeness, ReadCompleteness};
+pub use explanation::{ExplainedLeaf, ReadExplanation};
+pub use integrity::{Integrity, ReadIntegrity};
 pub use kind::{ReadInput, Reading};
+pub use provenance::{ReadProvenance, ViewWithProvenance};
 pub use simulate::{Simulate, SimulatedProfile};
 pub use summary::{ReadSummary, Summary};
 pub(crate) use view::ReadView;

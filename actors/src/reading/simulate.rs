@@ -36,7 +36,7 @@ impl Reading for Simulate {
     type Answer = SimulatedProfile;
 
     fn answer(&self, input: &ReadInput<'_>) -> Result<SimulatedProfile, ReadError> {
-        let ReadInput { state, mask, rules } = *input;
+        let ReadInput { state, mask, rules, .. } = *input;
         let (head, class) = (Arc::new(state.clone()), MaskClass::for_profile(mask));
         let simulation = Simulation::of(&head, &self.events, mask, rules);
         Ok(SimulatedProfile {

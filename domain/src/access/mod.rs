@@ -1,7 +1,9 @@
 //! Who sees what: callers, and the table compiled into masks.
 
+mod explain;
 mod policy;
 
+pub use explain::MaskedBy;
 pub use policy::{AccessRules, InvalidAccess, Policy, ViewerRules};
 
 use crate::id::UserId;

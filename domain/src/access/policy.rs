@@ -16,6 +16,8 @@ pub struct AccessRules {
     pub agent: ViewerRules,
     /// An administrator with `profile:read`.
     pub admin: ViewerRules,
+    /// The names of services that may read the leaves of the hash tree of a profile that they see.
+    pub integrity_services: Vec<String>,
 }
 
 /// Exact dotted paths, `section.*`, or `*`; by the level of consent that adds them.
@@ -42,11 +44,12 @@ pub struct InvalidAccess {
 pub struct Policy {
     /// Changes with the table; a cached view of another version is stale.
     pub version: u32,
-    self_citizen: [LeafSet; 3],
-    service: [LeafSet; 3],
-    ai_context: [LeafSet; 3],
-    agent: [LeafSet; 3],
-    admin: [LeafSet; 3],
+    pub(super) self_citizen: [LeafSet; 3],
+    pub(super) service: [LeafSet; 3],
+    pub(super) ai_context: [LeafSet; 3],
+    pub(super) agent: [LeafSet; 3],
+    pub(super) admin: [LeafSet; 3],
+    integrity_services: Vec<String>,
 }
 
 impl Policy {
@@ -64,6 +67,7 @@ impl Policy {
             ai_context: ai_context?,
             agent: agent?,
             admin: admin?,
+            integrity_services: rules.integrity_services.clone(),
         };
         policy.version = policy.fingerprint();
         Ok(policy)
@@ -85,6 +89,11 @@ impl Policy {
             Viewer::Admin { profile_read: true } => Visibility::Mask(self.admin[level]),
             _ => Visibility::Hidden,
         }
+    }
+
+    /// Returns whether a service may read the leaves of the hash tree. `name` is the subject of its token without `svc:`.
+    pub fn shows_integrity(&self, name: &str) -> bool {
+        self.integrity_services.iter().any(|service| service == name)
     }
 
     fn fingerprint(&self) -> u32 {

@@ -3,6 +3,7 @@
 pub mod apply;
 mod diff;
 mod enrich;
+pub mod explain;
 pub mod mask;
 mod merge;
 pub mod serialize;

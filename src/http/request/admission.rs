@@ -128,20 +128,13 @@ fn is_recorded(requirements: &Requirements, caller: &Arc<Caller>) -> bool {
 fn check_callers(callers: &Callers, caller: &Caller, request: &HttpRequest) -> Result<Option<UserId>, Problem> {
     match callers {
         Callers::All => Ok(None),
-        Callers::ViewersOfUser => {
-            let user = user_id(request)?;
-            check_visibility(caller, &user)?;
-            Ok(Some(user))
-        }
+        Callers::ViewersOfUser => visible_user(caller, request),
         Callers::CitizenOfPath => {
             let user = user_id(request)?;
             if caller.viewer == Viewer::SelfCitizen(user) { Ok(Some(user)) } else { Err(Problem::unknown_user()) }
         }
         Callers::FeedOfPath => check_feed(caller, request).map(|()| None),
         Callers::WithRole(roles) if roles.contains(&caller.role) => Ok(None),
-        Callers::WithRole(_) => {
-            Err(Problem::new(Code::Forbidden, format!("the role `{}` may not do this", caller.role.name())))
-        }
         Callers::WithScope(roles, scope) if !roles.contains(&caller.role) => Err(Problem::new(
             Code::Forbidden,
             format!(
@@ -160,11 +153,20 @@ fn check_callers(callers: &Callers, caller: &Caller, request: &HttpRequest) -> R
                 let detail = format!("this is for other roles, and for services with the scope `{}`", scope.name());
                 return Err(Problem::new(Code::MissingScope, detail));
             }
-            let user = user_id(request)?;
-            check_visibility(caller, &user)?;
-            Ok(Some(user))
+            visible_user(caller, request)
+        }
+        Callers::ViewersInRole(roles) if roles.contains(&caller.role) => visible_user(caller, request),
+        Callers::ViewersInRole(_) | Callers::WithRole(_) => {
+            Err(Problem::new(Code::Forbidden, format!("the role `{}` may not do this", caller.role.name())))
         }
     }
+}
+
+/// Returns the user of the path, whom the caller may see under some consent.
+fn visible_user(caller: &Caller, request: &HttpRequest) -> Result<Option<UserId>, Problem> {
+    let user = user_id(request)?;
+    check_visibility(caller, &user)?;
+    Ok(Some(user))
 }
 
 fn check_feed(caller: &Caller, request: &HttpRequest) -> Result<(), Problem> {

@@ -36,6 +36,9 @@ pub(crate) enum Callers {
     WithRole(&'static [Role]),
     /// Callers with one of these roles and the scope.
     WithScope(&'static [Role], Scope),
+    /// Callers with one of these roles who may see the user of the path. The answer to others of them is that of an unknown
+    /// user.
+    ViewersInRole(&'static [Role]),
     /// Callers with one of these roles, and services with the scope, who may see the user of the path. The answer to others of
     /// them is that of an unknown user.
     ViewersOrServices(&'static [Role], Scope),

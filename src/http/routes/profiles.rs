@@ -1,4 +1,4 @@
-//! The addresses that derive something from profiles: simulations, batches and summaries.
+//! The addresses that derive something from profiles: simulations, batches, summaries, and where values come from.
 
 use actix_web::http::Method;
 
@@ -6,10 +6,10 @@ use crate::http::request::caller::{Role, Scope};
 use crate::http::request::limits::LimitClass;
 use crate::http::request::requirements::{AuditRule, Callers, Requirements};
 use crate::http::route::{Access, READ, Route};
-use crate::http::{batch_get, simulate, summary};
+use crate::http::{batch_get, origin, simulate, summary};
 
 /// The addresses that derive something from profiles, on the public listener.
-pub(super) static PROFILES: [Route; 3] = [
+pub(super) static PROFILES: [Route; 6] = [
     Route {
         path: "/api/v2/profile/{user_id}/simulate",
         name: "simulate",
@@ -43,5 +43,43 @@ pub(super) static PROFILES: [Route; 3] = [
             |admission| admission.to(batch_get::post),
         ),
         summary: Some("up to 1,000 profiles, as NDJSON"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/explain",
+        name: "explain",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(
+                Callers::ViewersInRole(&[Role::SelfCitizen, Role::Admin]),
+                LimitClass::Sensitive,
+                AuditRule::Read("profile.explain"),
+            ),
+            |admission| admission.to(origin::explain),
+        ),
+        summary: Some("why a field has its value"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/integrity",
+        name: "integrity",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(
+                Callers::ViewersInRole(&[Role::SelfCitizen, Role::Admin, Role::Service]),
+                LimitClass::Read,
+                AuditRule::Read("profile.integrity.read"),
+            ),
+            |admission| admission.to(origin::integrity),
+        ),
+        summary: Some("the hashes of the members under profile_hash"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/access",
+        name: "access",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Read("profile.access.read")),
+            |admission| admission.to(origin::access),
+        ),
+        summary: Some("what the caller may see of a profile, and what masks the rest"),
     },
 ];

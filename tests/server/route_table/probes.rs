@@ -32,6 +32,10 @@ pub(super) enum Rule {
     PossibleViewers,
     /// The citizen; for others there is no such user.
     Citizen,
+    /// The citizen and administrators, as far as they see the user.
+    Explained,
+    /// The citizen and administrators, as far as they see the user, and services that the access table names: here none.
+    Verifiers,
     /// The citizen, administrators, and services with `simulate`, as far as they see the user.
     Simulators,
     /// Services with the scope of the feed.
@@ -67,12 +71,17 @@ pub(super) fn probe(method: &str, path: &str) -> Probe {
         ("PUT", "/api/v2/profile/{user_id}/consent") => {
             json(Rule::Citizen, &format!("{profile}/consent"), json!({"analytics_opt_in": true}), 200)
         }
-        ("GET" | "HEAD", "/api/v2/profile/{user_id}/summary") => {
-            get(Rule::Viewers, &format!("{profile}/summary"), 200)
-        }
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/summary") => get(Rule::Viewers, &format!("{profile}/summary"), 200),
         ("POST", "/api/v2/profile/{user_id}/simulate") => {
             let event = example().remove(1).1;
             json(Rule::Simulators, &format!("{profile}/simulate"), json!([event]), 200)
+        }
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/access") => get(Rule::Viewers, &format!("{profile}/access"), 200),
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/integrity") => {
+            get(Rule::Verifiers, &format!("{profile}/integrity"), 200)
+        }
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/explain") => {
+            get(Rule::Explained, &format!("{profile}/explain?path=/demographics/state"), 200)
         }
         // No id is read, so no read is recorded; `tests/server/derived_reads.rs` says what is recorded of reads.
         ("POST", "/api/v2/profiles/batch-get") => json(Rule::Authenticated, path, json!({"user_ids": []}), 422),
@@ -139,6 +148,11 @@ pub(super) fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16,
         Rule::Viewers => (!caller.sees(shares)).then_some((404, "unknown-user")),
         Rule::PossibleViewers => (!caller.sees(true)).then_some((404, "unknown-user")),
         Rule::Citizen => (role != "self" || caller.claim("sub") != USER).then_some((404, "unknown-user")),
+        Rule::Explained | Rule::Verifiers => match role {
+            "self" | "admin" => (!caller.sees(shares)).then_some((404, "unknown-user")),
+            "service" if matches!(rule, Rule::Verifiers) && !caller.sees(true) => Some((404, "unknown-user")),
+            _ => Some((403, "forbidden")),
+        },
         Rule::Simulators => match role {
             "self" | "admin" => (!caller.sees(shares)).then_some((404, "unknown-user")),
             "service" if caller.has("simulate") => (!caller.sees(shares)).then_some((404, "unknown-user")),

@@ -5,7 +5,7 @@
 mod deadlines;
 mod eligibility;
 pub(super) mod trust;
-mod winner;
+pub(super) mod winner;
 
 use crate::canonical::CanonicalJson;
 use crate::completeness;
@@ -17,7 +17,7 @@ use crate::rules::Rules;
 use crate::scan;
 use crate::source::Source;
 use crate::table::{Leaf, Member, MemberSet, Owner};
-use winner::SharingDocuments;
+use winner::{Contest, SharingDocuments};
 
 /// Assembles one member. Completeness is not among them: it depends on all the others ([`completeness_pct`]).
 pub(super) fn assemble(member: Member, documents: &SourceDocuments, day: Day, rules: &Rules) -> Option<Section> {
@@ -56,7 +56,7 @@ fn shared(member: Member, documents: &SourceDocuments, rules: &Rules) -> Vec<(Le
     let sharing = SharingDocuments::new(documents);
     let mut leaves = Vec::with_capacity(member.leaves().len());
     for leaf in member.leaves().iter() {
-        let value = winner::winner(leaf, &sharing).and_then(|winner| winner.register.value.clone());
+        let value = Contest::new(leaf, &sharing).winner().and_then(|winner| winner.register.value.clone());
         leaves.extend(value.map(|value| (leaf, value)));
     }
     let slug = |wanted| leaves.iter().find(|(leaf, _)| *leaf == wanted).and_then(|(_, value)| value.plain_str());
