@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use domain::access::{Viewer, Visibility};
 use domain::id::UserId;
+use domain::schema_version::SchemaVersion;
 use tokio::sync::oneshot;
 
 use crate::error::{Busy, ReadError};
@@ -66,38 +67,50 @@ impl Runtime {
         self.read_head(user, viewer, |_, input| reading.answer(input)).await
     }
 
-    /// Returns the view of the committed head, and caches it.
+    /// Returns the view of the committed head in a schema version, and caches it.
     ///
     /// # Errors
     /// As [`Self::read`].
-    pub(crate) async fn read_view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
-        self.read_head(user, viewer, |head, input| self.view_of_head(user, head, input)).await
+    pub(crate) async fn read_view(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        schema: SchemaVersion,
+    ) -> Result<View, ReadError> {
+        self.read_head(user, viewer, |head, input| self.view_of_head(user, head, input, schema)).await
     }
 
     /// Returns a cached view if the head cell, the day and the mask allow it.
-    pub(crate) fn cached_view(&self, user: &UserId, viewer: &Viewer) -> Option<View> {
+    pub(crate) fn cached_view(&self, user: &UserId, viewer: &Viewer, schema: SchemaVersion) -> Option<View> {
         let services = &self.services;
         let views = services.cache.current(user, services.today())?;
         match services.policy.load().visibility(viewer, user, views.consent) {
-            Visibility::Mask(mask) => views.get(mask),
+            Visibility::Mask(mask) => views.get(mask, schema),
             // A denial must take the same path as for a user that does not exist.
             Visibility::Hidden => None,
         }
     }
 
     /// Returns the view of a head: from the cache if another reader has made it meanwhile, otherwise it is made and cached.
-    fn view_of_head(&self, user: UserId, head: &CommittedHead, input: &ReadInput<'_>) -> Result<View, ReadError> {
+    fn view_of_head(
+        &self,
+        user: UserId,
+        head: &CommittedHead,
+        input: &ReadInput<'_>,
+        schema: SchemaVersion,
+    ) -> Result<View, ReadError> {
         let services = &self.services;
         let make = || {
             let started = Instant::now();
-            let view = ReadView.answer(input);
+            let view = ReadView { schema }.answer(input);
             services.metrics.stage_serialize.record(started.elapsed());
             view
         };
         if head.is_stale {
             return make();
         }
-        if let Some(view) = services.cache.of_state(&user, &head.state).and_then(|views| views.get(input.mask)) {
+        let cached = services.cache.of_state(&user, &head.state);
+        if let Some(view) = cached.and_then(|views| views.get(input.mask, schema)) {
             return Ok(view);
         }
         let view = make()?;
@@ -108,7 +121,7 @@ impl Runtime {
     /// Returns the view of a head that was taken before.
     #[cfg(test)]
     pub(crate) fn view_from(&self, user: &UserId, viewer: &Viewer, head: &CommittedHead) -> Result<View, ReadError> {
-        self.answer_from(user, viewer, head, |head, input| self.view_of_head(*user, head, input))
+        self.answer_from(user, viewer, head, |head, input| self.view_of_head(*user, head, input, SchemaVersion::NEWEST))
     }
 
     /// Takes the committed head, and has `read` make the answer from it on this thread.

@@ -10,6 +10,7 @@ use domain::id::UserId;
 use domain::past::PastProfile;
 use domain::port::memory::CommittedStates;
 use domain::port::projection::ProjectionSource;
+use domain::schema_version::SchemaVersion;
 use tokio::sync::oneshot;
 
 use crate::assemble::assemble;
@@ -117,19 +118,19 @@ impl Profiles {
         })
     }
 
-    /// Returns the profile as `viewer` may see it, from the cache if the cached view is current.
+    /// Returns the profile as `viewer` may see it in a schema version, from the cache if the cached view is current.
     ///
     /// # Errors
     /// The user is unknown, or hidden from the viewer, which looks the same; a limit is reached; or the stored state cannot
     /// be read.
-    pub async fn view(&self, user: UserId, viewer: &Viewer) -> Result<View, ReadError> {
+    pub async fn view(&self, user: UserId, viewer: &Viewer, schema: SchemaVersion) -> Result<View, ReadError> {
         let metrics = &self.runtime.services.metrics;
-        if let Some(hit) = self.runtime.cached_view(&user, viewer) {
+        if let Some(hit) = self.runtime.cached_view(&user, viewer, schema) {
             metrics.view_hit.increment(1);
             return Ok(hit);
         }
         metrics.view_miss.increment(1);
-        self.runtime.read_view(user, viewer).await
+        self.runtime.read_view(user, viewer, schema).await
     }
 
     /// Answers a read of any kind from the newest committed state. The answer is made on this thread.

@@ -9,6 +9,7 @@ use domain::day::Day;
 use domain::id::UserId;
 use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
+use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
 use domain::table::LeafSet;
 use moka::sync::Cache;
@@ -63,9 +64,11 @@ impl UserViews {
         self.stamp == stamp && Arc::ptr_eq(&self.cell, cell)
     }
 
-    /// Returns the view of the viewers who see the leaves of `mask`, if it is cached.
-    pub(crate) fn get(&self, mask: LeafSet) -> Option<View> {
-        let (class, body) = self.classes.iter().find(|(class, _)| class.leaves() == mask)?;
+    /// Returns the view of the viewers who see the leaves of `mask` in a schema version, if it is cached. Their class is not
+    /// asked for, because a hit would pay for making it.
+    pub(crate) fn get(&self, mask: LeafSet, schema: SchemaVersion) -> Option<View> {
+        let is_of = |class: &MaskClass| class.leaves() == mask && class.schema() == schema;
+        let (class, body) = self.classes.iter().find(|(class, _)| is_of(class))?;
         Some(View {
             body: body.clone(),
             revision: self.revision,
@@ -149,8 +152,8 @@ impl ViewCache {
         if let Some((_, message)) = views.iter().flat_map(|views| &views.messages).find(|(of, _)| *of == class) {
             return Arc::clone(message);
         }
-        let view = views.and_then(|views| views.get(class.leaves())).map(|view| view.body);
-        let message = Arc::new(make(&view.unwrap_or_else(|| serialize::view(state, class.leaves()).into())));
+        let view = views.and_then(|views| views.get(class.leaves(), class.schema())).map(|view| view.body);
+        let message = Arc::new(make(&view.unwrap_or_else(|| serialize::view(state, class).into())));
         self.change(*user, cell, state, |views| {
             if views.messages.len() >= MAX_MESSAGES {
                 views.messages.remove(0);

@@ -9,6 +9,7 @@ pub mod source;
 pub mod table;
 
 pub mod mask_class;
+pub mod schema_version;
 
 pub mod canonical;
 mod civil;

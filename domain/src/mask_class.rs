@@ -1,5 +1,6 @@
 //! Mask classes: what distinguishes the views of one revision from each other.
 
+use crate::schema_version::SchemaVersion;
 use crate::table::LeafSet;
 
 /// A document that the server keeps about a user.
@@ -8,26 +9,6 @@ use crate::table::LeafSet;
 pub enum DocumentKind {
     /// The profile.
     Profile = 1,
-}
-
-/// A version of a document's schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum SchemaVersion {
-    /// Version 2.0.
-    V2_0 = 0x20,
-}
-
-impl SchemaVersion {
-    /// The newest version.
-    pub const NEWEST: Self = Self::V2_0;
-
-    /// Returns the version as documents name it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::V2_0 => "2.0",
-        }
-    }
 }
 
 /// All viewers with the same view: the document, the leaves that they may see, whether the document has them or not, and
@@ -44,15 +25,27 @@ pub struct MaskClass {
 }
 
 impl MaskClass {
+    /// The class of viewers who see every leaf of the profile in the newest schema version.
+    pub const UNMASKED: Self = Self::for_profile(LeafSet::ALL);
+
     /// Returns the class of viewers who see these leaves of the profile in the newest schema version.
     pub const fn for_profile(leaves: LeafSet) -> Self {
-        let numbers = leaves.numbers();
-        Self { leaves, numbers, document: DocumentKind::Profile, schema: SchemaVersion::NEWEST }
+        Self::for_version(leaves, SchemaVersion::NEWEST)
+    }
+
+    /// Returns the class of viewers who see these leaves of the profile in a schema version.
+    pub const fn for_version(leaves: LeafSet, schema: SchemaVersion) -> Self {
+        Self { leaves, numbers: leaves.numbers(), document: DocumentKind::Profile, schema }
     }
 
     /// Returns the leaves that the viewers may see.
     pub const fn leaves(self) -> LeafSet {
         self.leaves
+    }
+
+    /// Returns the schema version that the viewers receive.
+    pub const fn schema(self) -> SchemaVersion {
+        self.schema
     }
 
     /// Returns the leaves as bits by stored number, which two releases agree on.

@@ -7,8 +7,8 @@ use crate::canonical::{CanonicalJson, write_number};
 use crate::day::format_instant;
 use crate::id::ProfileId;
 use crate::integrity::Hash;
-use crate::mask_class::SchemaVersion;
 use crate::packed_chunk::PackedChunk;
+use crate::schema_version::SchemaVersion;
 use crate::table::{Leaf, LeafSet, Member};
 
 /// The schema version that profiles are assembled in.

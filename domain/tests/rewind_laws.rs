@@ -11,6 +11,7 @@ use domain::access::Consent;
 use domain::day::Day;
 use domain::delta::Delta;
 use domain::id::{ProfileId, UserId};
+use domain::mask_class::MaskClass;
 use domain::past::PastProfile;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll};
 use domain::port::journal::Record;
@@ -106,7 +107,7 @@ fn later_consents(steps: &[FinishedChange], revision: u64) -> Vec<(u64, Consent)
 
 fn follow(past: &UserState, patch: &Delta, head: &UserState, mask: LeafSet) {
     let mut followed = document(past, mask);
-    let operations = mask::patch(patch, mask);
+    let operations = mask::patch(patch, MaskClass::for_profile(mask));
     json_patch::patch(&mut followed, &operations).unwrap_or_else(|error| panic!("{error}: {operations}"));
     let mut expected = document(head, mask);
     for name in CHANGING {

@@ -12,6 +12,7 @@ use actors::{Profiles, View};
 use bytes::Bytes;
 use domain::id::UserId;
 use domain::pipeline::serialize;
+use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
@@ -61,6 +62,7 @@ struct BatchReads {
     state: Data<BatchGetState>,
     caller: Arc<Caller>,
     connection: ConnectionContext,
+    schema: SchemaVersion,
     fields: Option<LeafSet>,
     deadline: Instant,
 }
@@ -71,8 +73,8 @@ pub(super) async fn post(
     (payload, state): (Payload, Data<BatchGetState>),
 ) -> Result<HttpResponse, Problem> {
     let deadline = Instant::now() + state.request_timeout;
-    schema_version::negotiate_version(context.query())?;
-    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names));
+    let schema = schema_version::negotiate_version(context.query())?;
+    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
     if !headers::content_type(context.headers())?.is("application/json") {
         return Err(Problem::new(Code::UnsupportedMediaType, "allowed: application/json"));
     }
@@ -89,7 +91,7 @@ pub(super) async fn post(
     drop(body);
     context.count_as(ids.len())?;
     let caller = Arc::clone(&context.caller);
-    let reads = Arc::new(BatchReads { state, caller, connection: context.connection(), fields, deadline });
+    let reads = Arc::new(BatchReads { state, caller, connection: context.connection(), schema, fields, deadline });
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")))
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
@@ -149,7 +151,7 @@ impl BatchReads {
         check_visibility(&self.caller, &user)?;
         let viewer = &self.caller.viewer;
         let left = self.deadline.saturating_duration_since(Instant::now());
-        read_within(left, viewer, self.state.profiles.view(user, viewer)).await
+        read_within(left, viewer, self.state.profiles.view(user, viewer, self.schema)).await
     }
 
     fn profile_line(&self, id: &str, view: &View) -> Vec<u8> {
@@ -163,7 +165,12 @@ impl BatchReads {
             None => line.extend_from_slice(&view.body),
             Some(fields) => {
                 let cache_hit = self.caller.sees_serving().then_some(view.cache_hit);
-                line.extend_from_slice(&serialize::project(&view.body, fields.and(view.class.leaves()), cache_hit));
+                line.extend_from_slice(&serialize::project(
+                    &view.body,
+                    view.class,
+                    fields.and(view.class.leaves()),
+                    cache_hit,
+                ));
             }
         }
         line.extend_from_slice(b"}\n");

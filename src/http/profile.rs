@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use actors::View;
 use actors::reading::{ReadProvenance, ViewWithProvenance};
 use domain::pipeline::serialize;
+use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
 
 use super::audit::Disclosed;
@@ -37,13 +38,13 @@ const MISS: HeaderValue = HeaderValue::from_static("miss");
 pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>) -> Result<HttpResponse, Problem> {
     let started = Instant::now();
     let (caller, headers) = (&*context.caller, context.headers());
-    schema_version::negotiate(headers, context.query())?;
-    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names));
+    let schema = schema_version::negotiate(headers, context.query())?;
+    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
     refuse_history(context.query())?;
     if origin::is_asked_for(context.query())? {
-        return get_with_provenance(context, &state, fields, started).await;
+        return get_with_provenance(context, &state, schema, fields, started).await;
     }
-    let read = state.profiles.view(context.user()?, &caller.viewer);
+    let read = state.profiles.view(context.user()?, &caller.viewer, schema);
     let view = read_within(state.request_timeout, &caller.viewer, read).await?;
     let leaves = fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves()));
     context.disclose(Disclosed::new(leaves, view.generation));
@@ -66,18 +67,19 @@ fn refuse_history(query: &str) -> Result<(), Problem> {
 async fn get_with_provenance(
     context: &RequestContext,
     state: &ProfileReadState,
+    schema: SchemaVersion,
     fields: Option<LeafSet>,
     started: Instant,
 ) -> Result<HttpResponse, Problem> {
     let caller = &*context.caller;
     context.count_in(LimitClass::Sensitive)?;
-    let reading = ReadProvenance { leaves: fields.unwrap_or(LeafSet::ALL) };
+    let reading = ReadProvenance { schema, leaves: fields.unwrap_or(LeafSet::ALL) };
     let read = state.profiles.read(context.user()?, &caller.viewer, reading);
     let ViewWithProvenance { view, provenance } = read_within(state.request_timeout, &caller.viewer, read).await?;
     let leaves = fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves()));
     context.disclose(Disclosed::new(leaves, view.generation));
     let cache_hit = caller.sees_serving().then_some(view.cache_hit);
-    let body = fields.map(|_| serialize::project(&view.body, leaves, cache_hit));
+    let body = fields.map(|_| serialize::project(&view.body, view.class, leaves, cache_hit));
     let body = origin::with_provenance(body.as_deref().unwrap_or(&view.body), &provenance);
     let mut answer = common(HttpResponse::Ok(), caller, &view, started);
     answer.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
@@ -106,7 +108,7 @@ fn answer(
         None => answer.body(view.body.clone()),
         Some(fields) => {
             let cache_hit = caller.sees_serving().then_some(view.cache_hit);
-            answer.body(serialize::project(&view.body, fields, cache_hit))
+            answer.body(serialize::project(&view.body, view.class, fields, cache_hit))
         }
     }
 }

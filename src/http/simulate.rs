@@ -52,7 +52,7 @@ pub(super) async fn post(
 ) -> Result<HttpResponse, Problem> {
     let deadline = tokio::time::Instant::now() + state.request_timeout;
     let (user, viewer) = (context.user()?, &context.caller.viewer);
-    schema_version::negotiate(context.headers(), context.query())?;
+    let schema = schema_version::negotiate(context.headers(), context.query())?;
     check_content_type(context.headers())?;
     let limits = BodyLimits {
         size: MAX_BODY,
@@ -66,7 +66,7 @@ pub(super) async fn post(
     let events = read_events(&body, &user, &state)?;
     drop(body);
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-    let simulated = read_within(left, viewer, state.profiles.read(user, viewer, Simulate { events })).await?;
+    let simulated = read_within(left, viewer, state.profiles.read(user, viewer, Simulate { events, schema })).await?;
     context.disclose(Disclosed::new(simulated.class.leaves(), simulated.generation));
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))

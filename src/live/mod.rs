@@ -11,6 +11,7 @@ mod message;
 mod message_reader;
 mod outgoing;
 mod read_pace;
+mod requested_view;
 mod session;
 mod sockets;
 pub(crate) mod sse;

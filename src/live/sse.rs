@@ -15,12 +15,12 @@ use actors::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender};
 use bytes::{BufMut, Bytes, BytesMut};
 use domain::id::UserId;
 use domain::pipeline::serialize;
-use domain::table::LeafSet;
 use futures_util::Stream;
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::outgoing::own_members;
+use super::requested_view::RequestedView;
 use super::sockets::SocketSlot;
 use super::state::LiveState;
 use crate::http::problem::{Code, Problem};
@@ -42,12 +42,13 @@ const HEARTBEAT: Bytes = Bytes::from_static(b":\n\n");
 /// Answers with the stream of a user's profile.
 pub(crate) async fn get(context: &RequestContext, state: Data<LiveState>) -> Result<HttpResponse, Problem> {
     let (caller, headers) = (Arc::clone(&context.caller), context.headers());
-    schema_version::negotiate_version(context.query())?;
+    let schema = schema_version::negotiate_version(context.query())?;
     if accept::choose(headers, &[ServedType::new(EVENT_STREAM)]).is_none() {
         return Err(Problem::not_acceptable("`served` lists the media type of the stream", &[EVENT_STREAM]));
     }
     let cursor = last_event_id(headers)?;
-    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names));
+    let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
+    let requested = RequestedView { schema, fields };
     let user = context.user()?;
     let slot = state.sockets.enter(caller.subject()).ok_or_else(Problem::too_many_sockets)?;
     let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
@@ -59,7 +60,7 @@ pub(crate) async fn get(context: &RequestContext, state: Data<LiveState>) -> Res
         state,
         caller,
         user,
-        fields,
+        requested,
         outlet,
         frames,
         beat,
@@ -69,7 +70,7 @@ pub(crate) async fn get(context: &RequestContext, state: Data<LiveState>) -> Res
         _slot: slot,
     };
     let connection = context.connection();
-    let disclosed = events.state.disclosed(&events.caller, user, fields).await;
+    let disclosed = events.state.disclosed(&events.caller, user, requested).await;
     let admitted = connection.admit(&events.caller, Some(user), disclosed).await?;
     let subscribed = events.subscribe(cursor, false).await;
     connection.settle(&events.caller, admitted, subscribed.as_ref().copied()).await;
@@ -87,7 +88,7 @@ struct ProfileEventStream {
     state: Data<LiveState>,
     caller: Arc<Caller>,
     user: UserId,
-    fields: Option<LeafSet>,
+    requested: RequestedView,
     outlet: OutletSender,
     frames: OutletReceiver,
     beat: Interval,
@@ -101,8 +102,8 @@ impl ProfileEventStream {
     /// Subscribes to the user. `followed_before` tells whether the stream has followed the user before.
     async fn subscribe(&self, cursor: Option<String>, followed_before: bool) -> Result<(), Problem> {
         let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
-        let subscription =
-            Subscription { id: SUBSCRIPTION, viewer, fields: self.fields, cursor, followed_before, outlet };
+        let RequestedView { schema, fields } = self.requested;
+        let subscription = Subscription { id: SUBSCRIPTION, viewer, fields, schema, cursor, followed_before, outlet };
         let opened = self.state.profiles.subscribe(self.user, subscription);
         read_within(self.state.request_timeout, &self.caller.viewer, opened).await
     }

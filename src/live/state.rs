@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use actors::Profiles;
 use domain::id::UserId;
-use domain::table::LeafSet;
 use tokio::sync::watch;
 
+use super::requested_view::RequestedView;
 use super::sockets::Sockets;
 use crate::http::audit::Disclosed;
 use crate::http::problem::Problem;
@@ -35,7 +35,7 @@ pub(crate) struct LiveState {
 }
 
 impl LiveState {
-    /// Returns what `caller` sees of a user now, reduced to `fields`.
+    /// Returns what `caller` sees of a user now, reduced to the `requested` view.
     ///
     /// # Errors
     /// The caller sees nothing of the user, or the profile cannot be read.
@@ -43,12 +43,12 @@ impl LiveState {
         &self,
         caller: &Caller,
         user: UserId,
-        fields: Option<LeafSet>,
+        requested: RequestedView,
     ) -> Result<Disclosed, Problem> {
-        let read = self.profiles.view(user, &caller.viewer);
+        let read = self.profiles.view(user, &caller.viewer, requested.schema);
         let view = read_within(self.request_timeout, &caller.viewer, read).await?;
         let leaves = view.class.leaves();
-        Ok(Disclosed::new(fields.map_or(leaves, |fields| fields.and(leaves)), view.generation))
+        Ok(Disclosed::new(requested.fields.map_or(leaves, |fields| fields.and(leaves)), view.generation))
     }
 
     /// Returns the expiry of a connection that `caller` opens now.

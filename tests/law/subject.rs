@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::id::{ProfileId, UserId};
+use domain::mask_class::MaskClass;
 use domain::pipeline::validate::validate;
 use domain::pipeline::{
     ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, mask, roll, serialize,
@@ -13,7 +14,6 @@ use domain::record::{pack, replay, unpack};
 use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
-use domain::table::LeafSet;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
@@ -132,14 +132,14 @@ fn check_step(before: Option<&UserState>, finished: &FinishedChange) {
     assert_eq!(pack(&replayed), pack(&finished.state), "the journal record gives another state");
     let mut patched = before.map_or_else(|| json!({}), document);
     if let Some(delta) = &finished.delta {
-        json_patch::patch(&mut patched, &mask::patch(delta, LeafSet::ALL)).expect("a patch that applies");
+        json_patch::patch(&mut patched, &mask::patch(delta, MaskClass::UNMASKED)).expect("a patch that applies");
     }
     assert_eq!(patched, document(&finished.state), "the patch gives another document");
 }
 
 /// Returns the served document without its envelope.
 fn document(state: &UserState) -> Value {
-    let served = serialize::view(state, LeafSet::ALL);
+    let served = serialize::view(state, MaskClass::UNMASKED);
     let mut document: Value = serde_json::from_slice(&served).expect("JSON");
     assert_eq!(serde_json_canonicalizer::to_vec(&document).expect("canonical form"), served);
     let members = document.as_object_mut().expect("an object");

@@ -7,6 +7,7 @@ use actors::{Options, Profiles, Reply, Status, Subscription};
 use domain::access::Viewer;
 use domain::event::FeedEvent;
 use domain::id::UserId;
+use domain::schema_version::SchemaVersion;
 use tokio::sync::mpsc;
 
 use super::meter::Meter;
@@ -100,7 +101,7 @@ async fn read(meter: &mut dyn Meter, profiles: &Profiles, people: &[Person]) {
     let viewers: Vec<(UserId, Viewer)> = (0..READS).flat_map(|_| people).map(viewer).collect();
     meter.start();
     for (user, viewer) in &viewers {
-        let view = profiles.view(*user, viewer).await;
+        let view = profiles.view(*user, viewer, SchemaVersion::NEWEST).await;
         assert!(view.is_ok(), "the user is known");
     }
     meter.stop("read that asks the actor", viewers.len());
@@ -112,7 +113,15 @@ async fn subscribe(profiles: &Profiles, people: &[Person]) -> OutletReceiver {
     for (id, person) in (0..).zip(people) {
         let viewer = Viewer::SelfCitizen(person.user);
         let outlet = outlet.clone();
-        let subscription = Subscription { id, viewer, fields: None, cursor: None, followed_before: false, outlet };
+        let subscription = Subscription {
+            id,
+            viewer,
+            fields: None,
+            schema: SchemaVersion::NEWEST,
+            cursor: None,
+            followed_before: false,
+            outlet,
+        };
         assert!(profiles.subscribe(person.user, subscription).await.is_ok(), "the user is known");
     }
     receiver

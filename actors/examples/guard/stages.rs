@@ -5,11 +5,11 @@ use std::sync::Arc;
 use data::GeneratedEvent;
 use domain::delta::Delta;
 use domain::event::{FeedEvent, SharedText};
+use domain::mask_class::MaskClass;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, StateChange, apply, mask, serialize};
 use domain::record;
 use domain::rules::Rules;
 use domain::state::UserState;
-use domain::table::LeafSet;
 
 use super::chain::{Step, advance, context, new_user, steps};
 use super::meter::{Meter, measure};
@@ -90,7 +90,7 @@ fn state_forms(meter: &mut dyn Meter, steps: &[Step]) {
     measure(meter, "unpack", &mut packed, |packed| {
         record::unpack(std::mem::take(packed)).unwrap_or_else(|error| panic!("{error}"))
     });
-    measure(meter, "view", &mut states, |state| serialize::view(state, LeafSet::ALL));
+    measure(meter, "view", &mut states, |state| serialize::view(state, MaskClass::UNMASKED));
 }
 
 /// Counts what one event costs a user whose state is packed before and after it: later updates, which mostly come on the
@@ -137,6 +137,6 @@ fn events_of_packed(
 fn patch(meter: &mut dyn Meter, steps: &[Step]) {
     let mut deltas: Vec<&Delta> = steps.iter().filter_map(|step| step.finished.delta.as_deref()).collect();
     measure(meter, "patch", &mut deltas, |delta| {
-        serde_json::to_vec(&mask::patch(delta, LeafSet::ALL)).unwrap_or_default()
+        serde_json::to_vec(&mask::patch(delta, MaskClass::UNMASKED)).unwrap_or_default()
     });
 }

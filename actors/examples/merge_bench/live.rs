@@ -10,6 +10,7 @@ use domain::access::Viewer;
 use domain::event::FeedEvent;
 use domain::id::UserId;
 use domain::rules::Rules;
+use domain::schema_version::SchemaVersion;
 use tokio::sync::mpsc;
 
 use crate::ports::{accept, population, ports, rules};
@@ -118,7 +119,7 @@ async fn read(profiles: &Profiles, user: &str) {
     let count = 20_000;
     let started = Instant::now();
     for _ in 0..count {
-        let _ = profiles.view(user, &viewer).await;
+        let _ = profiles.view(user, &viewer, SchemaVersion::NEWEST).await;
     }
     println!("a view that asks the actor (cache off, one at a time): {:.1?}", started.elapsed() / count);
 }

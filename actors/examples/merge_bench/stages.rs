@@ -7,10 +7,10 @@ use std::time::Instant;
 use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::id::ProfileId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply, mask, serialize};
 use domain::record;
 use domain::state::UserState;
-use domain::table::LeafSet;
 
 use crate::ports::{NOW, accept, population, rules};
 
@@ -69,12 +69,12 @@ pub(crate) fn measure() {
             state = Some(finished.state);
             unchanged.time(|| apply(state.as_ref(), new_user, &event, &context));
             if let Some(delta) = finished.delta {
-                let patch = masking.time(|| mask::patch(&delta, LeafSet::ALL));
+                let patch = masking.time(|| mask::patch(&delta, MaskClass::UNMASKED));
                 patch_bytes.push(text.time(|| serde_json::to_vec(&patch)).map_or(0, |text| text.len()));
             }
         }
         let Some(state) = state else { continue };
-        view_bytes.push(view.time(|| serialize::view(&state, LeafSet::ALL)).len());
+        view_bytes.push(view.time(|| serialize::view(&state, MaskClass::UNMASKED)).len());
         let packed = pack.time(|| record::pack(&state));
         packed_bytes.push(packed.len());
         let unpacked = unpack.time(|| record::unpack(packed));

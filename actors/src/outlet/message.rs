@@ -111,8 +111,8 @@ impl OutletMessage {
         let operations = serde_json::to_vec(patch).unwrap_or_default();
         let operations = operations.strip_prefix(b"[").and_then(|list| list.strip_suffix(b"]")).unwrap_or_default();
         let span = PatchSpan { user, base, revision, cursor: &cursors.cursor(user, state, class) };
-        let view_hash = span.hashes_view().then(|| Sha256::digest(serialize::view(state, class.leaves())).into());
-        span.write(&[operations], &serialize::envelope(state), view_hash)
+        let view_hash = span.hashes_view().then(|| Sha256::digest(serialize::view(state, class)).into());
+        span.write(&[operations], &serialize::envelope(state, class.schema()), view_hash)
     }
 
     /// Returns one message in place of several: a patch from the base of the first of `waiting` to the revision of

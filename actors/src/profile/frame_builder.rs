@@ -9,6 +9,7 @@ use domain::id::UserId;
 use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::rules::Rules;
+use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
 use domain::table::{Leaf, LeafSet};
 use json_patch::Patch;
@@ -33,9 +34,10 @@ pub(super) struct FrameBuilder<'a> {
 }
 
 impl FrameBuilder<'_> {
-    /// Returns a subscriber's class: the mask of its viewer, limited to its fields. `None` if the user is hidden.
-    pub(super) fn class(&self, viewer: &Viewer, fields: LeafSet) -> Option<MaskClass> {
-        self.leaves(viewer, fields).map(MaskClass::for_profile)
+    /// Returns a subscriber's class: the mask of its viewer, limited to its fields, in its schema version. `None` if the user
+    /// is hidden.
+    pub(super) fn class(&self, viewer: &Viewer, fields: LeafSet, schema: SchemaVersion) -> Option<MaskClass> {
+        self.leaves(viewer, fields).map(|leaves| MaskClass::for_version(leaves, schema))
     }
 
     /// Returns whether an outlet's class is not the one that it has now.
@@ -53,7 +55,7 @@ impl FrameBuilder<'_> {
     /// Gives an outlet its new class: takes back what waits in its queue and sends what is visible now, so that the very
     /// next frame contains nothing that was withdrawn. Returns `false` if the outlet is closed.
     pub(super) fn send_document(&self, outlet: &mut Outlet, profiles: &mut PerClass<Arc<OutletMessage>>) -> bool {
-        outlet.class = self.class(&outlet.viewer, outlet.fields);
+        outlet.class = self.class(&outlet.viewer, outlet.fields, outlet.schema);
         let message = match outlet.class {
             Some(class) => profiles.get_or_insert_with(class, || self.profile(class)),
             None => Arc::new(OutletMessage::gone(self.user)),
@@ -103,7 +105,7 @@ impl FrameBuilder<'_> {
     }
 
     fn profile(&self, class: MaskClass) -> Arc<OutletMessage> {
-        let view = serialize::view(self.state, class.leaves());
+        let view = serialize::view(self.state, class);
         Arc::new(OutletMessage::profile(self.user, self.state, class, &view, self.cursors))
     }
 

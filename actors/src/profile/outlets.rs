@@ -70,7 +70,7 @@ impl Outlets {
         let (message, reset) = match first {
             FirstFrame::Profile { class, reset } => (builder.cached_profile(class), reset),
             FirstFrame::Continue { class, delta } => {
-                let patch = builder.patch(delta.base, &mask::patch(&delta, class.leaves()), class);
+                let patch = builder.patch(delta.base, &mask::patch(&delta, class), class);
                 (OutletMessage::merge(builder.user, &[], &patch, &builder.cached_profile(class)), false)
             }
             FirstFrame::Gone => (Arc::new(OutletMessage::gone(builder.user)), false),
@@ -161,7 +161,7 @@ fn revision_messages(
     may_defer: bool,
 ) -> Option<RevisionMessages> {
     let started = std::time::Instant::now();
-    let patch = mask::patch(delta, class.leaves());
+    let patch = mask::patch(delta, class);
     builder.metrics.stage_mask.record(started.elapsed());
     let index = deferred.iter().position(|deferred| deferred.class == class);
     if patch.is_empty() && may_defer {

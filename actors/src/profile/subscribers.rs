@@ -60,7 +60,7 @@ impl ProfileState {
         subscription: Subscription,
         past: CursorPast,
     ) -> Result<SubscribeOutcome, ReadError> {
-        let Subscription { id, viewer, fields, cursor, followed_before, outlet: sender } = subscription;
+        let Subscription { id, viewer, fields, schema, cursor, followed_before, outlet: sender } = subscription;
         let policy = services.policy.load();
         let builder = frame_builder(services, &self.user, &self.cell, head, &policy);
         // The other outlets follow a new policy first, so that all are under the same one.
@@ -69,7 +69,7 @@ impl ProfileState {
         }
         self.outlets.take_if(|outlets| outlets.len() == 0);
         let fields = fields.unwrap_or(LeafSet::ALL);
-        let class = builder.class(&viewer, fields);
+        let class = builder.class(&viewer, fields, schema);
         let first = match class {
             Some(class) => match first_frame(&builder, cursor.as_deref(), class, past) {
                 Ok(first) => first,
@@ -78,7 +78,7 @@ impl ProfileState {
             None if followed_before => FirstFrame::Gone,
             None => return Err(ReadError::Unknown),
         };
-        let outlet = Outlet { id, viewer, fields, sender, class };
+        let outlet = Outlet { id, viewer, fields, schema, sender, class };
         self.outlets.get_or_insert_default().open(outlet, first, &builder);
         self.drop_empty_outlets();
         Ok(SubscribeOutcome::Open)

@@ -1,6 +1,7 @@
 //! The profile with the source of each value.
 
 use domain::pipeline::explain::{self, Provenance};
+use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
 
 use super::kind::{ReadInput, Reading};
@@ -10,6 +11,8 @@ use crate::error::ReadError;
 /// Asks for the whole view, and for the provenance of some leaves of it.
 #[derive(Debug, Clone, Copy)]
 pub struct ReadProvenance {
+    /// The schema version that the view is written in.
+    pub schema: SchemaVersion,
     /// The leaves whose provenance is asked for.
     pub leaves: LeafSet,
 }
@@ -27,7 +30,7 @@ impl Reading for ReadProvenance {
     type Answer = ViewWithProvenance;
 
     fn answer(&self, input: &ReadInput<'_>) -> Result<ViewWithProvenance, ReadError> {
-        let view = ReadView.answer(input)?;
+        let view = ReadView { schema: self.schema }.answer(input)?;
         let provenance = explain::provenance(input.state, self.leaves.and(input.mask));
         Ok(ViewWithProvenance { view, provenance })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::event::FeedEvent;
 use domain::mask_class::MaskClass;
 use domain::pipeline::simulate::Simulation;
+use domain::schema_version::SchemaVersion;
 use json_patch::Patch;
 
 use super::kind::{ReadInput, Reading};
@@ -15,6 +16,8 @@ use crate::error::ReadError;
 pub struct Simulate {
     /// The events, which are about the user that is read.
     pub events: Vec<FeedEvent>,
+    /// The schema version that the answer is written in.
+    pub schema: SchemaVersion,
 }
 
 /// The profile that would result, as the viewer may see it under the real consent.
@@ -37,7 +40,7 @@ impl Reading for Simulate {
 
     fn answer(&self, input: &ReadInput<'_>) -> Result<SimulatedProfile, ReadError> {
         let ReadInput { state, mask, rules, .. } = *input;
-        let (head, class) = (Arc::new(state.clone()), MaskClass::for_profile(mask));
+        let (head, class) = (Arc::new(state.clone()), MaskClass::for_version(mask, self.schema));
         let simulation = Simulation::of(&head, &self.events, mask, rules);
         Ok(SimulatedProfile {
             body: simulation.view(&head, class),

@@ -4,13 +4,17 @@ use bytes::Bytes;
 use domain::day::Day;
 use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
+use domain::schema_version::SchemaVersion;
 
 use super::kind::{ReadInput, Reading};
 use crate::error::ReadError;
 
 /// Asks for the whole view. [`Profiles::view`](crate::Profiles::view) answers the same from the cache where it can.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ReadView;
+pub(crate) struct ReadView {
+    /// The schema version that the view is written in.
+    pub(crate) schema: SchemaVersion,
+}
 
 /// A profile at one revision, as one mask class sees it.
 #[derive(Debug, Clone)]
@@ -34,11 +38,12 @@ impl Reading for ReadView {
 
     fn answer(&self, input: &ReadInput<'_>) -> Result<View, ReadError> {
         let ReadInput { state, mask, .. } = *input;
+        let class = MaskClass::for_version(mask, self.schema);
         Ok(View {
-            body: serialize::view(state, mask).into(),
+            body: serialize::view(state, class).into(),
             revision: state.envelope.revision,
             generation: state.generation,
-            class: MaskClass::for_profile(mask),
+            class,
             day: state.day,
             cache_hit: false,
         })

@@ -2,6 +2,7 @@
 
 use domain::access::Viewer;
 use domain::past::PastProfile;
+use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
 use tokio::sync::oneshot;
 
@@ -17,6 +18,8 @@ pub struct Subscription {
     pub viewer: Viewer,
     /// The leaves that the subscriber asks for; `None` asks for all.
     pub fields: Option<LeafSet>,
+    /// The schema version of the documents and patches.
+    pub schema: SchemaVersion,
     /// The cursor of the last message that the subscriber received, if it received any.
     pub cursor: Option<String>,
     /// Whether the subscriber followed the user before, with another view or another actor. Then a user that is hidden

@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use domain::schema_version::SchemaVersion;
+
 use super::fixture::{DAY, Fixture, NOON, SERVICE, citizen, deadline, income, user};
 use super::harness::{Harness, by_hand, run};
 use super::ram_store::Fate;
@@ -32,7 +34,9 @@ fn nothing_is_answered_or_shown_before_it_is_durable() {
         assert_eq!(counters.await.expect("no panic"), Some(expected));
         assert!(harness.results.try_recv().is_err());
         let profiles = harness.profiles.clone();
-        let early = actix_rt::spawn(async move { profiles.view(user(1), &citizen(1)).await.map(|view| view.revision) });
+        let early = actix_rt::spawn(async move {
+            profiles.view(user(1), &citizen(1), SchemaVersion::NEWEST).await.map(|view| view.revision)
+        });
         harness.run_tasks(8).await;
         assert_eq!(early.await.expect("no panic"), Err(ReadError::Unknown), "the head is not there yet");
         harness.settle().await;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use domain::access::Viewer;
 use domain::id::UserId;
 use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
+use domain::schema_version::SchemaVersion;
 use parking_lot::Mutex;
 
 use super::fixture::{Fixture, NOON, SERVICE, THIRD_PARTY, citizen, consent, income, user};
@@ -88,7 +89,7 @@ async fn ask(harness: &mut Harness, store: &CountingStore, asked: UserId, questi
     let profiles = harness.profiles.clone();
     let answer = actix_rt::spawn(async move {
         match question {
-            Question::View => profiles.view(asked, &THIRD_PARTY).await.err(),
+            Question::View => profiles.view(asked, &THIRD_PARTY, SchemaVersion::NEWEST).await.err(),
             Question::Completeness => profiles.read(asked, &THIRD_PARTY, ReadCompleteness).await.err(),
             Question::Subscription => {
                 let (outlet, _frames) = channel(8);
@@ -96,6 +97,7 @@ async fn ask(harness: &mut Harness, store: &CountingStore, asked: UserId, questi
                     id: 1,
                     viewer: THIRD_PARTY,
                     fields: None,
+                    schema: SchemaVersion::NEWEST,
                     cursor: None,
                     followed_before: false,
                     outlet,
@@ -170,7 +172,7 @@ fn hidden_and_unknown_users_cost_the_same_and_get_the_same_answer() {
 fn ask_many(harness: &Harness, asked: UserId) -> Vec<tokio::task::JoinHandle<Option<ReadError>>> {
     let ask = |_| {
         let profiles = harness.profiles.clone();
-        actix_rt::spawn(async move { profiles.view(asked, &THIRD_PARTY).await.err() })
+        actix_rt::spawn(async move { profiles.view(asked, &THIRD_PARTY, SchemaVersion::NEWEST).await.err() })
     };
     (0..50).map(ask).collect()
 }
@@ -238,7 +240,8 @@ fn no_caller_waits_for_an_answer_after_the_live_state_has_stopped() {
                     continue;
                 }
                 let profiles = harness.profiles.clone();
-                let answer = actix_rt::spawn(async move { profiles.view(asked, &viewer).await.err() });
+                let answer =
+                    actix_rt::spawn(async move { profiles.view(asked, &viewer, SchemaVersion::NEWEST).await.err() });
                 harness.run_tasks(4).await;
                 assert!(answer.is_finished(), "{asked:?}");
                 assert_eq!(answer.await.expect("no panic"), Some(ReadError::Busy), "{asked:?}");
@@ -295,7 +298,7 @@ fn a_user_with_too_many_events_is_denied_like_an_unknown_user() {
                 let profiles = harness.profiles.clone();
                 actix_rt::spawn(async move {
                     match question {
-                        Question::View => profiles.view(asked, &THIRD_PARTY).await.err(),
+                        Question::View => profiles.view(asked, &THIRD_PARTY, SchemaVersion::NEWEST).await.err(),
                         _ => profiles.read(asked, &THIRD_PARTY, ReadCompleteness).await.err(),
                     }
                 })
@@ -334,7 +337,7 @@ fn too_many_look_ups_are_busy_for_every_user() {
             hidden_and_unknown(&store, fixture, Options { hydration_queue: 1, ..by_hand() }).await;
         let ask = |harness: &Harness, asked: UserId, viewer: Viewer| {
             let profiles = harness.profiles.clone();
-            actix_rt::spawn(async move { profiles.view(asked, &viewer).await.err() })
+            actix_rt::spawn(async move { profiles.view(asked, &viewer, SchemaVersion::NEWEST).await.err() })
         };
         let first = ask(&harness, user(9), THIRD_PARTY);
         harness.run_tasks(4).await;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
 
 use domain::event::RegisterWrite;
+use domain::schema_version::SchemaVersion;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -159,7 +160,7 @@ fn a_citizens_own_write_and_reads_have_places_that_feeds_cannot_take() {
             let put = async move { profiles.put_consent(user(1), writes, std::time::Instant::now()).await };
             let put = actix_rt::spawn(put);
             let profiles = harness.profiles.clone();
-            let view = actix_rt::spawn(async move { profiles.view(user(1), &citizen(1)).await });
+            let view = actix_rt::spawn(async move { profiles.view(user(1), &citizen(1), SchemaVersion::NEWEST).await });
             harness.run_tasks(8).await;
             assert_eq!(view.await.expect("no panic").map(|view| view.revision), Ok(1), "a read waits for no commit");
             assert!(!put.is_finished(), "it waits for its commit");
@@ -185,7 +186,7 @@ fn own_writes_and_reads_have_places_for_users_that_are_loaded_too() {
         };
         let puts: Vec<_> = (1..4).map(put).collect();
         let profiles = harness.profiles.clone();
-        let view = actix_rt::spawn(async move { profiles.view(user(9), &citizen(9)).await });
+        let view = actix_rt::spawn(async move { profiles.view(user(9), &citizen(9), SchemaVersion::NEWEST).await });
         harness.settle().await;
         for put in puts {
             assert!(put.await.expect("no panic").is_ok());
@@ -246,8 +247,15 @@ fn a_client_that_subscribes_again_is_served_the_same_bytes() {
             let profiles = harness.profiles.clone();
             let opened = {
                 let outlet = outlet.clone();
-                let subscription =
-                    Subscription { id, viewer: citizen(1), fields: None, cursor: None, followed_before: false, outlet };
+                let subscription = Subscription {
+                    id,
+                    viewer: citizen(1),
+                    fields: None,
+                    schema: SchemaVersion::NEWEST,
+                    cursor: None,
+                    followed_before: false,
+                    outlet,
+                };
                 harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await
             };
             assert_eq!(opened, Ok(()));
@@ -261,8 +269,15 @@ fn a_client_that_subscribes_again_is_served_the_same_bytes() {
         harness.apply(income(1, NOON + 1, "2.5L-5L")).await;
         let (outlet, mut frames) = channel(8);
         let profiles = harness.profiles.clone();
-        let subscription =
-            Subscription { id: 9, viewer: citizen(1), fields: None, cursor: None, followed_before: false, outlet };
+        let subscription = Subscription {
+            id: 9,
+            viewer: citizen(1),
+            fields: None,
+            schema: SchemaVersion::NEWEST,
+            cursor: None,
+            followed_before: false,
+            outlet,
+        };
         let opened = harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await;
         assert_eq!(opened, Ok(()));
         assert_eq!(frames.try_recv().expect("the first frame").message.revision, 2, "another revision");

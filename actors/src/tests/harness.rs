@@ -7,6 +7,7 @@ use std::time::Instant;
 use actix::{Actor, Addr};
 use domain::access::Viewer;
 use domain::event::FeedEvent;
+use domain::schema_version::SchemaVersion;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -150,7 +151,7 @@ impl Harness {
 
     pub(super) async fn view(&mut self, number: usize, viewer: Viewer) -> Result<crate::View, crate::ReadError> {
         let profiles = self.profiles.clone();
-        self.ask(async move { profiles.view(user(number), &viewer).await }).await
+        self.ask(async move { profiles.view(user(number), &viewer, SchemaVersion::NEWEST).await }).await
     }
 
     /// Sets the result of the next commit.

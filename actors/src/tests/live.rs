@@ -2,6 +2,7 @@
 
 use domain::event::{FeedEvent, RegisterPath};
 use domain::record::Cause;
+use domain::schema_version::SchemaVersion;
 use domain::source::Source;
 use domain::table::Leaf;
 use serde_json::Value;
@@ -28,7 +29,15 @@ async fn subscribe(
             profiles
                 .subscribe(
                     user(1),
-                    Subscription { id, viewer, fields: None, cursor: None, followed_before: false, outlet },
+                    Subscription {
+                        id,
+                        viewer,
+                        fields: None,
+                        schema: SchemaVersion::NEWEST,
+                        cursor: None,
+                        followed_before: false,
+                        outlet,
+                    },
                 )
                 .await
         })
@@ -90,6 +99,7 @@ fn a_subscription_that_was_ended_before_it_was_opened_stays_closed() {
             id: 1,
             viewer: citizen(1),
             fields: None,
+            schema: SchemaVersion::NEWEST,
             cursor: None,
             followed_before: false,
             outlet: outlet.clone(),
@@ -234,7 +244,15 @@ fn a_cursor_of_one_user_does_not_show_what_was_hidden_of_another() {
         harness.apply(FeedEvent { user: user(2), ..consent(NOON, "standard", false) }).await;
         let (outlet, mut receiver) = channel(8);
         let (profiles, viewer) = (harness.profiles.clone(), SERVICE);
-        let subscription = Subscription { id: 1, viewer, fields: None, cursor: None, followed_before: false, outlet };
+        let subscription = Subscription {
+            id: 1,
+            viewer,
+            fields: None,
+            schema: SchemaVersion::NEWEST,
+            cursor: None,
+            followed_before: false,
+            outlet,
+        };
         let opened = harness.ask(async move { profiles.subscribe(user(2), subscription).await }).await;
         assert_eq!(opened, Ok(()));
         let first = receiver.try_recv().expect("the first frame");
@@ -253,7 +271,15 @@ fn flip_last_digit(cursor: &str) -> String {
 async fn continue_from(harness: &mut Harness, viewer: domain::access::Viewer, cursor: Option<String>) -> OutletFrame {
     let (outlet, mut receiver) = channel(8);
     let profiles = harness.profiles.clone();
-    let subscription = Subscription { id: 9, viewer, fields: None, cursor, followed_before: false, outlet };
+    let subscription = Subscription {
+        id: 9,
+        viewer,
+        fields: None,
+        schema: SchemaVersion::NEWEST,
+        cursor,
+        followed_before: false,
+        outlet,
+    };
     let opened = harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await;
     assert_eq!(opened, Ok(()));
     receiver.try_recv().expect("the first frame")
@@ -415,6 +441,7 @@ fn a_cursor_of_the_first_release_is_continued() {
             id: 1,
             viewer: citizen(1),
             fields: Some(fields),
+            schema: SchemaVersion::NEWEST,
             cursor: Some(cursor.to_owned()),
             followed_before: false,
             outlet,

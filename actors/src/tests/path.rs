@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use domain::event::RegisterPath;
+use domain::schema_version::SchemaVersion;
 use domain::source::{Source, ValueKind};
 use domain::table::Leaf;
 use tokio::sync::mpsc;
@@ -17,18 +18,18 @@ fn what_is_acknowledged_is_durable_and_read() {
     run(async {
         let fixture = Fixture::new();
         let profiles = Profiles::start(Options { shards: 2, ..Options::default() }, fixture.ports()).expect("threads");
-        assert_eq!(profiles.view(user(1), &citizen(1)).await.err(), Some(ReadError::Unknown));
+        assert_eq!(profiles.view(user(1), &citizen(1), SchemaVersion::NEWEST).await.err(), Some(ReadError::Unknown));
 
         let (reply, result) = Reply::one();
         profiles.submit(income(1, NOON, "0-2.5L"), Instant::now(), reply).expect("there is room");
         assert_eq!(result.await.expect("an answer").status, Status::Applied { revision: 1 });
         assert_eq!(fixture.store.frames(&user(1)), 1);
 
-        let view = profiles.view(user(1), &citizen(1)).await.expect("known");
+        let view = profiles.view(user(1), &citizen(1), SchemaVersion::NEWEST).await.expect("known");
         assert!(!view.cache_hit);
         let text = String::from_utf8(view.body.to_vec()).expect("JSON");
         assert!(text.contains(r#""economic":{"income_bracket":"0-2.5L"}"#), "{text}");
-        let again = profiles.view(user(1), &citizen(1)).await.expect("known");
+        let again = profiles.view(user(1), &citizen(1), SchemaVersion::NEWEST).await.expect("known");
         assert!(again.cache_hit);
         assert_eq!(again.body, view.body);
         assert_eq!(profiles.observe().await.live_actors, 1);
@@ -66,7 +67,7 @@ fn thousands_of_events_over_one_channel_each_get_one_result_and_a_restart_finds_
 
         let profiles = Profiles::start(Options { shards: 3, ..Options::default() }, fixture.ports()).expect("threads");
         for number in 0..USERS {
-            let view = profiles.view(user(number), &citizen(number)).await.expect("known");
+            let view = profiles.view(user(number), &citizen(number), SchemaVersion::NEWEST).await.expect("known");
             assert_eq!(view.revision, EVENTS as u64);
         }
         assert!(profiles.stop().await);

@@ -110,7 +110,7 @@ fn a_late_reader_sees_nothing_that_was_withdrawn_before_its_head_or_added_after_
         assert!(matches!(apply_beside(&mut harness, income(1, NOON + 2, "20L+")).await, Status::Applied { .. }));
         // A view of the newest revision, in the class that the late reader is in.
         let newest = take_head(&mut harness).await;
-        let body = domain::pipeline::serialize::view(&newest.state, shared.leaves());
+        let body = domain::pipeline::serialize::view(&newest.state, shared);
         harness.runtime.services.cache.insert(user(1), newest.lease.cell(), &newest.state, shared, body.into());
         let view = finish(&harness, head, &SERVICE).expect("visible");
         assert_eq!(view.revision, 2);

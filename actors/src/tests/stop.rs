@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use domain::port::journal::{AppendResult, Journal, JournalError, Record};
+use domain::schema_version::SchemaVersion;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -107,7 +108,8 @@ fn the_commit_thread_ends_before_the_hydration_threads_so_that_what_it_hands_on_
         let commit = BlockedCommit::start(Options { drain_timeout: Duration::ZERO, ..Options::default() }).await;
         let runtime = Arc::clone(commit.profiles.runtime());
         let profiles = commit.profiles.clone();
-        let question = actix_rt::spawn(async move { profiles.view(user(9), &THIRD_PARTY).await.err() });
+        let question =
+            actix_rt::spawn(async move { profiles.view(user(9), &THIRD_PARTY, SchemaVersion::NEWEST).await.err() });
         while runtime.look_ups.taken() == 0 {
             tokio::task::yield_now().await;
         }

@@ -1,6 +1,7 @@
 //! Warm users: how they come, start, and go.
 
 use domain::port::store::StoreError;
+use domain::schema_version::SchemaVersion;
 
 use super::fixture::{Fixture, NOON, SERVICE, citizen, income, user};
 use super::harness::{Harness, by_hand, run};
@@ -35,7 +36,9 @@ fn a_warm_user_starts_without_the_store_and_without_the_commit_queue() {
     run(async {
         let mut harness = with_warm_user(by_hand()).await;
         let profiles = harness.profiles.clone();
-        let read = actix_rt::spawn(async move { profiles.view(user(1), &citizen(1)).await.map(|view| view.revision) });
+        let read = actix_rt::spawn(async move {
+            profiles.view(user(1), &citizen(1), SchemaVersion::NEWEST).await.map(|view| view.revision)
+        });
         harness.run_tasks(16).await;
         assert!(read.is_finished(), "neither the commit thread nor a hydration thread has run");
         assert_eq!(read.await.expect("no panic"), Ok(1));
@@ -164,8 +167,15 @@ fn a_user_whom_somebody_follows_stays_live() {
         let mut harness = Harness::start(Fixture::new(), Options { hot_actors_per_shard: 1, ..by_hand() });
         harness.apply(income(1, NOON, "0-2.5L")).await;
         let (outlet, _frames) = channel(8);
-        let subscription =
-            Subscription { id: 1, viewer: citizen(1), fields: None, cursor: None, followed_before: false, outlet };
+        let subscription = Subscription {
+            id: 1,
+            viewer: citizen(1),
+            fields: None,
+            schema: SchemaVersion::NEWEST,
+            cursor: None,
+            followed_before: false,
+            outlet,
+        };
         let profiles = harness.profiles.clone();
         harness.ask(async move { profiles.subscribe(user(1), subscription).await }).await.expect("known");
         for number in 2..5 {
@@ -207,7 +217,8 @@ fn an_unavailable_store_refuses_a_start_that_needs_it_after_all() {
         let mut harness = with_warm_user(by_hand()).await;
         harness.shard.unpack_fault.set(Some(UnpackFault::NotAState));
         let profiles = harness.profiles.clone();
-        let read = actix_rt::spawn(async move { profiles.view(user(1), &citizen(1)).await.err() });
+        let read =
+            actix_rt::spawn(async move { profiles.view(user(1), &citizen(1), SchemaVersion::NEWEST).await.err() });
         harness.run_tasks(8).await;
         let unavailable = StoreError::Unavailable { doing: "reading", source: "the test says so".into() };
         let hydrated = HydratedUser { user: user(1), state: Err(unavailable) };

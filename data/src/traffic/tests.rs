@@ -3,12 +3,13 @@ use std::sync::Arc;
 
 use domain::day::Day as CalendarDay;
 use domain::id::ProfileId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::validate::validate;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply, mask};
 use domain::rules::{Limits, Rules};
 use domain::source::Source;
 use domain::state::UserState;
-use domain::table::{FIELDS, Leaf, LeafSet, ValueType};
+use domain::table::{FIELDS, Leaf, ValueType};
 use serde_json::Value;
 
 use super::rhythm::{BY_HOUR, BY_WEEKDAY};
@@ -329,7 +330,7 @@ fn assembled_profiles_are_more_complete_than_promised() {
         if let ApplyOutcome::Changed(change) = apply(states.get(&user), new_user, &accepted, &context) {
             let finished = change.finish(&accepted.user, end, 1);
             if let Some(delta) = finished.delta {
-                let bytes = serde_json::to_vec(&mask::patch(&delta, LeafSet::ALL)).unwrap().len() as u64;
+                let bytes = serde_json::to_vec(&mask::patch(&delta, MaskClass::UNMASKED)).unwrap().len() as u64;
                 (patches, patch_bytes) = (patches + 1, patch_bytes + bytes);
             }
             states.insert(user, finished.state);

@@ -4,14 +4,16 @@ use json_patch::{Patch, PatchOperation};
 
 use super::diff::{add_section, leaf_operations, remove_section};
 use crate::delta::{Delta, LeafChange};
+use crate::mask_class::MaskClass;
 use crate::profile::{Profile, Section};
 use crate::table::LeafSet;
 
-/// Returns the patch from a viewer's view before to the view after, under one mask: diff(mask(a), mask(b)).
+/// Returns the patch from a mask class's view before to its view after: diff(mask(a), mask(b)).
 ///
 /// Applied to the old view it gives exactly the new one, except for the envelope, which is sent separately.
-/// The patch is empty if the viewer sees nothing of the change.
-pub fn patch(delta: &Delta, mask: LeafSet) -> Patch {
+/// The patch is empty if the class sees nothing of the change.
+pub fn patch(delta: &Delta, class: MaskClass) -> Patch {
+    let mask = class.leaves();
     let mut operations: Vec<PatchOperation> = Vec::new();
     let visible = delta.changed().and(mask);
     for member in visible.members() {

@@ -1,18 +1,21 @@
 //! Stage 8, serialize: a masked view as bytes, by splicing canonical leaves. The document is its own RFC 8785 form.
 
 use crate::integrity::Hash;
-use crate::profile::{Envelope, Profile, SCHEMA_VERSION, push_hex};
+use crate::mask_class::MaskClass;
+use crate::profile::{Envelope, Profile, push_hex};
 use crate::scan;
+use crate::schema_version::SchemaVersion;
 use crate::state::UserState;
 use crate::table::{LeafSet, Member};
 
-/// Returns the whole document as a viewer with this mask sees it.
-pub fn view(state: &UserState, mask: LeafSet) -> Vec<u8> {
-    document(&state.envelope, &state.profile_hash(), &state.profile, mask)
+/// Returns the whole document as a mask class sees it.
+pub fn view(state: &UserState, class: MaskClass) -> Vec<u8> {
+    document(&state.envelope, &state.profile_hash(), &state.profile, class)
 }
 
-/// Returns the whole document of a profile with this envelope, as a viewer with this mask sees it.
-pub fn document(envelope: &Envelope, profile_hash: &Hash, profile: &Profile, mask: LeafSet) -> Vec<u8> {
+/// Returns the whole document of a profile with this envelope, as a mask class sees it.
+pub fn document(envelope: &Envelope, profile_hash: &Hash, profile: &Profile, class: MaskClass) -> Vec<u8> {
+    let mask = class.leaves();
     let mut hash = String::with_capacity(66);
     hash.push('"');
     push_hex(&mut hash, profile_hash);
@@ -23,7 +26,7 @@ pub fn document(envelope: &Envelope, profile_hash: &Hash, profile: &Profile, mas
         ("profile_hash", hash),
         ("profile_id", format!("\"{}\"", envelope.profile_id)),
         ("revision", envelope.revision.to_string()),
-        ("schema_version", format!("\"{SCHEMA_VERSION}\"")),
+        ("schema_version", format!("\"{}\"", class.schema().name())),
     ];
     let mut fixed = fixed.iter().peekable();
     let mut out = Vec::with_capacity(1024);
@@ -52,16 +55,16 @@ fn push_member(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// Returns the members that change with every revision, as a JSON object.
-pub fn envelope(state: &UserState) -> String {
+/// Returns the members that change with every revision, as a JSON object of a schema version.
+pub fn envelope(state: &UserState, _schema: SchemaVersion) -> String {
     state.envelope.changing_members(&state.profile_hash())
 }
 
 /// Returns a sparse view: the envelope, the leaves of `fields` that the full view has, and `_meta`.
 ///
-/// `view` is the bytes of a full view that [`view`] made. Only what is in them is named in `_meta`, so that a hidden,
+/// `view` is the bytes of a full view that [`view`] made for `class`. Only what is in them is named in `_meta`, so that a hidden,
 /// an absent and an unknown name cannot be told apart. `cache_hit` is `None` for viewers who may not know it.
-pub fn project(view: &[u8], fields: LeafSet, cache_hit: Option<bool>) -> Vec<u8> {
+pub fn project(view: &[u8], _class: MaskClass, fields: LeafSet, cache_hit: Option<bool>) -> Vec<u8> {
     let text = std::str::from_utf8(view).unwrap_or_default();
     let mut members = Vec::with_capacity(view.len());
     let mut included = String::new();
@@ -133,9 +136,9 @@ fn push_included(included: &mut String, member: &str, name: &str) {
     included.push('"');
 }
 
-/// Returns the leaves that a `fields` parameter names: sections and dotted paths, comma-separated. Unknown names are
-/// ignored.
-pub fn parse_fields(text: &str) -> LeafSet {
+/// Returns the leaves that a `fields` parameter names: sections and dotted paths of a schema version, comma-separated.
+/// Unknown names are ignored.
+pub fn parse_fields(text: &str, _schema: SchemaVersion) -> LeafSet {
     text.split(',').map(str::trim).fold(LeafSet::EMPTY, |set, name| {
         let leaves = match Member::parse(name) {
             Some(member) => member.leaves(),

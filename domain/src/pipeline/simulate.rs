@@ -54,12 +54,12 @@ impl Simulation {
     /// Returns the document as viewers of the class see it. Its envelope is that of `head`: what is only supposed has no
     /// revision, time or hash of its own.
     pub fn view(&self, head: &UserState, class: MaskClass) -> Vec<u8> {
-        serialize::document(&head.envelope, &head.profile_hash(), &self.profile, class.leaves())
+        serialize::document(&head.envelope, &head.profile_hash(), &self.profile, class)
     }
 
     /// Returns the patch from the view of the head to [`Self::view`].
     pub fn patch(&self, class: MaskClass) -> Patch {
-        mask::patch(&self.delta, class.leaves())
+        mask::patch(&self.delta, class)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::completeness;
 use crate::day::format_instant;
 use crate::delta::Delta;
 use crate::id::{ProfileId, UserId};
+use crate::mask_class::MaskClass;
 use crate::past::PastProfile;
 use crate::pipeline::{mask, serialize};
 use crate::profile::{Envelope, Profile, SCHEMA_VERSION, push_hex};
@@ -122,7 +123,12 @@ impl VisibleStep {
 fn operations(step: &Transition<'_>, seen: &VisibleStep) -> String {
     let envelope = step.envelope;
     if !seen.continues {
-        let view = serialize::document(envelope, &step.after.profile_hash(), &step.after.profile, seen.mask);
+        let view = serialize::document(
+            envelope,
+            &step.after.profile_hash(),
+            &step.after.profile,
+            MaskClass::for_profile(seen.mask),
+        );
         let view = String::from_utf8(view).unwrap_or_default();
         return format!(r#"[{{"op":"add","path":"","value":{view}}}]"#);
     }
@@ -136,7 +142,7 @@ fn operations(step: &Transition<'_>, seen: &VisibleStep) -> String {
         let _ = write!(out, r#"{{"op":"replace","path":"/{name}","value":{value}}},"#);
     }
     // Operations are JSON values already: writing them cannot fail.
-    let patch = serde_json::to_string(&mask::patch(&seen.delta, LeafSet::ALL)).unwrap_or_default();
+    let patch = serde_json::to_string(&mask::patch(&seen.delta, MaskClass::UNMASKED)).unwrap_or_default();
     match patch.strip_prefix('[') {
         Some("]") | None => {
             out.pop();

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::canonical::CanonicalJson;
 use domain::event::{FeedEvent, RegisterPath, RegisterWrite};
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::port::journal::Record;
 use domain::port::store::{Fold, LoadVisitor, SideChanges, SideKind, SideRecord};
@@ -223,5 +224,5 @@ pub(crate) fn masks(random: &mut Random) -> Vec<LeafSet> {
 
 /// Returns the masked document, parsed.
 pub(crate) fn document(state: &UserState, mask: LeafSet) -> Value {
-    serde_json::from_slice(&serialize::view(state, mask)).expect("a view is JSON")
+    serde_json::from_slice(&serialize::view(state, MaskClass::for_profile(mask))).expect("a view is JSON")
 }

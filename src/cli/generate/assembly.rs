@@ -8,12 +8,12 @@ use config::{Settings, Sources};
 use data::Arrival;
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
+use domain::mask_class::MaskClass;
 use domain::pipeline::validate::validate;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply, mask};
 use domain::rules::Rules;
 use domain::source::Source;
 use domain::state::UserState;
-use domain::table::LeafSet;
 use jiff::Timestamp;
 
 use crate::wiring;
@@ -68,7 +68,7 @@ impl Assembly {
                 match finished.delta {
                     None => EventEffect::Provenance,
                     Some(delta) => {
-                        let patch = serde_json::to_vec(&mask::patch(&delta, LeafSet::ALL))?;
+                        let patch = serde_json::to_vec(&mask::patch(&delta, MaskClass::UNMASKED))?;
                         EventEffect::Revision { revision: delta.revision, patch_bytes: patch.len() }
                     }
                 }

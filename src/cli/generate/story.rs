@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use anyhow::{Context, bail};
 use data::words::{Document, Status};
 use data::{Person, Population, verdicts};
+use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
-use domain::table::LeafSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -61,7 +61,7 @@ pub(super) fn print(population: &Population, index: u64, events: u64, until: Tim
         wrap(&phrases.join(", "), "                 ")?;
     }
     let state = assembly.states().next().context("no event was applied")?;
-    let profile: Value = serde_json::from_slice(&serialize::view(state, LeafSet::ALL))?;
+    let profile: Value = serde_json::from_slice(&serialize::view(state, MaskClass::UNMASKED))?;
     print_line("\nThe resulting profile\n")?;
     print_line(&serde_json::to_string_pretty(&profile)?)?;
     Ok(())

@@ -1,6 +1,7 @@
 //! Negotiates the schema version of a profile.
 
 use actix_web::http::header::HeaderMap;
+use domain::schema_version::SchemaVersion;
 
 use super::headers::accept::{self, ServedType};
 use super::query;
@@ -14,22 +15,33 @@ const PROFILE: ServedType = ServedType::new("application/vnd.civic.profile+json"
     .with_parameter("version", SERVED[0])
     .with_alias("application/json");
 
-/// Checks that the requested schema version and media type are served. A caller that names no version gets the newest.
-pub(in crate::http) fn negotiate(headers: &HeaderMap, query: &str) -> Result<(), Problem> {
-    negotiate_version(query)?;
-    accept::choose(headers, &[PROFILE]).map(drop).ok_or_else(unknown)
+/// Returns the schema version that the caller asks for. A caller that names no version gets the newest.
+///
+/// # Errors
+/// The version or the media type is not served.
+pub(in crate::http) fn negotiate(headers: &HeaderMap, query: &str) -> Result<SchemaVersion, Problem> {
+    let version = negotiate_version(query)?;
+    accept::choose(headers, &[PROFILE]).map(|_| version).ok_or_else(unknown)
 }
 
-/// Checks the schema version in the query only, for resources with other media types.
-pub(crate) fn negotiate_version(query: &str) -> Result<(), Problem> {
-    match query::single(query, "schema_version")? {
-        Some(version) if !SERVED.contains(&version.as_ref()) => Err(unknown()),
-        _ => Ok(()),
-    }
+/// Returns the schema version that the query asks for, for resources with other media types.
+///
+/// # Errors
+/// The version is not served.
+pub(crate) fn negotiate_version(query: &str) -> Result<SchemaVersion, Problem> {
+    named(query::single(query, "schema_version")?.as_deref())
+}
+
+/// Returns the schema version of that name; the newest without a name.
+///
+/// # Errors
+/// The version is not served.
+pub(crate) fn named(name: Option<&str>) -> Result<SchemaVersion, Problem> {
+    name.map_or(Some(SchemaVersion::NEWEST), SchemaVersion::parse).ok_or_else(unknown)
 }
 
 /// Returns the problem for a schema version that is not served.
-pub(crate) fn unknown() -> Problem {
+fn unknown() -> Problem {
     Problem::not_acceptable("`served` lists the schema versions of application/vnd.civic.profile+json", SERVED)
 }
 

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use bytes::{Bytes, BytesMut};
 use domain::id::UserId;
 use domain::pipeline::serialize;
+use domain::schema_version::SchemaVersion;
 
 use super::super::message::{self, ClientRequest, RequestedUser};
+use super::super::requested_view::RequestedView;
 use super::{Session, SessionEnd};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::schema_version;
@@ -23,9 +25,10 @@ impl Session {
         let answer = match serde_json::from_str(text).map(|JsonObject(request)| request) {
             Ok(ClientRequest::Subscribe { id, users, fields, schema_version }) => {
                 match self.check_subscribe(id.as_deref(), users, fields.as_deref(), schema_version.as_deref()) {
-                    Ok(users) => {
-                        let fields = fields.map(|names| serialize::parse_fields(&names.join(",")));
-                        return self.subscribe(id.as_deref(), &users, fields, answers).await;
+                    Ok((users, schema)) => {
+                        let fields = fields.map(|names| serialize::parse_fields(&names.join(","), schema));
+                        let requested = RequestedView { schema, fields };
+                        return self.subscribe(id.as_deref(), &users, requested, answers).await;
                     }
                     Err(problem) => refusal(id.as_deref(), &problem),
                 }
@@ -47,20 +50,21 @@ impl Session {
         self.put(&answer, answers).await
     }
 
-    /// Checks the members of a subscription, and returns the users without repetitions. Each is counted as a read.
+    /// Checks the members of a subscription, and returns the users without repetitions, and the schema version. Each user is
+    /// counted as a read.
     fn check_subscribe(
         &self,
         id: Option<&str>,
         users: Vec<JsonObject<RequestedUser>>,
         fields: Option<&[String]>,
         schema_version: Option<&str>,
-    ) -> Result<Vec<RequestedUser>, Problem> {
+    ) -> Result<(Vec<RequestedUser>, SchemaVersion), Problem> {
         check_id(id)?;
-        check_version(schema_version)?;
+        let schema = schema_version::named(schema_version)?;
         check_count("fields", fields.map_or(0, <[_]>::len), MAX_FIELDS)?;
         let users = last_of_each(users, self.state.settings.max_subscriptions_per_socket)?;
         self.connection.count_reads(&self.caller, users.len())?;
-        Ok(users)
+        Ok((users, schema))
     }
 
     fn on_unsubscribe(&mut self, id: Option<&str>, user_ids: &[String]) -> Bytes {
@@ -86,13 +90,6 @@ fn check_id(id: Option<&str>) -> Result<(), Problem> {
         Some(id) if id.len() > MAX_ID_BYTES => {
             Err(Problem::new(Code::InvalidParameter, "an `id` has at most 128 bytes"))
         }
-        _ => Ok(()),
-    }
-}
-
-fn check_version(requested: Option<&str>) -> Result<(), Problem> {
-    match requested {
-        Some(version) if !schema_version::SERVED.contains(&version) => Err(schema_version::unknown()),
         _ => Ok(()),
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use actors::Subscription;
 use bytes::BytesMut;
 use domain::id::UserId;
-use domain::table::LeafSet;
 
 use super::super::message::{self, RequestedUser};
 use super::super::outgoing::ActorEnded;
+use super::super::requested_view::RequestedView;
 use super::{Session, SessionEnd};
 use crate::http::audit::Disclosed;
 use crate::http::problem::{Code, Problem};
@@ -26,7 +26,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(250);
 pub(super) struct FollowedUser {
     /// Number of the subscription on this socket.
     pub(super) subscription: u64,
-    fields: Option<LeafSet>,
+    requested: RequestedView,
 }
 
 /// Where a subscription begins.
@@ -43,7 +43,7 @@ struct SubscriptionStart {
 /// What is needed to resume a subscription that has ended.
 pub(super) struct SuspendedSubscription {
     user: UserId,
-    fields: Option<LeafSet>,
+    requested: RequestedView,
     /// The client's id of the request, if the frame that carries it was not sent.
     id: Option<String>,
     /// Whether a frame with `reset` was due and was not sent.
@@ -56,17 +56,17 @@ impl Session {
         &mut self,
         id: Option<&str>,
         users: &[RequestedUser],
-        fields: Option<LeafSet>,
+        view: RequestedView,
         answers: &mut BytesMut,
     ) -> Result<(), SessionEnd> {
-        for requested in users {
-            let outcome = match UserId::parse(&requested.user_id) {
-                Ok(user) => self.follow_first(id, user, fields, requested.cursor.clone()).await,
+        for user in users {
+            let outcome = match UserId::parse(&user.user_id) {
+                Ok(id_of_user) => self.follow_first(id, id_of_user, view, user.cursor.clone()).await,
                 Err(_) => Err(Problem::unknown_user())
                     .inspect_err(|problem| self.connection.deny(&self.caller, None, problem)),
             };
             if let Err(problem) = outcome {
-                self.put(&message::error(id, Some(&requested.user_id), &problem), answers).await?;
+                self.put(&message::error(id, Some(&user.user_id), &problem), answers).await?;
             }
         }
         Ok(())
@@ -77,23 +77,28 @@ impl Session {
         &mut self,
         id: Option<&str>,
         user: UserId,
-        fields: Option<LeafSet>,
+        requested: RequestedView,
         cursor: Option<String>,
     ) -> Result<(), Problem> {
         let (connection, caller) = (Rc::clone(&self.connection), Arc::clone(&self.caller));
         check_visibility(&caller, &user)
             .and_then(|()| self.check_capacity(&user))
             .inspect_err(|problem| connection.deny(&caller, Some(user), problem))?;
-        let disclosed = self.state.disclosed(&caller, user, fields).await;
+        let disclosed = self.state.disclosed(&caller, user, requested).await;
         let admitted = connection.admit(&caller, Some(user), disclosed).await?;
         let start = SubscriptionStart { id: id.map(str::to_owned), cursor, followed_before: false };
-        let followed = self.follow(user, fields, start).await;
+        let followed = self.follow(user, requested, start).await;
         connection.settle(&caller, admitted, followed.as_ref().copied()).await;
         followed
     }
 
     /// Follows a user. An earlier subscription to the same user ends.
-    async fn follow(&mut self, user: UserId, fields: Option<LeafSet>, start: SubscriptionStart) -> Result<(), Problem> {
+    async fn follow(
+        &mut self,
+        user: UserId,
+        requested: RequestedView,
+        start: SubscriptionStart,
+    ) -> Result<(), Problem> {
         if !start.followed_before {
             check_visibility(&self.caller, &user)?;
         }
@@ -106,10 +111,12 @@ impl Session {
             self.pending_ids.insert(subscription, id);
         }
         // Inserted before the actor is asked: if the session ends meanwhile, it ends this subscription too.
-        self.followed.insert(user, FollowedUser { subscription, fields });
+        self.followed.insert(user, FollowedUser { subscription, requested });
         let opened = {
             let (viewer, outlet) = (self.caller.viewer.clone(), self.outlet.clone());
-            let subscription = Subscription { id: subscription, viewer, fields, cursor, followed_before, outlet };
+            let RequestedView { schema, fields } = requested;
+            let subscription =
+                Subscription { id: subscription, viewer, fields, schema, cursor, followed_before, outlet };
             let opened = self.state.profiles.subscribe(user, subscription);
             read_within(self.state.request_timeout, &self.caller.viewer, opened).await
         };
@@ -141,14 +148,14 @@ impl Session {
     /// Resumes a subscription whose actor has ended. The user's next actor continues with the current state.
     pub(super) async fn resume_ended(&mut self, ended: ActorEnded) -> Result<(), SessionEnd> {
         let ActorEnded { user, subscription, owes_reset } = ended;
-        let fields = match self.followed.get(&user) {
-            Some(followed) if followed.subscription == subscription => followed.fields,
+        let requested = match self.followed.get(&user) {
+            Some(followed) if followed.subscription == subscription => followed.requested,
             // The client has subscribed to the user again, or unsubscribed.
             _ => return Ok(()),
         };
         let id = self.pending_ids.take(subscription);
         let mut answers = BytesMut::new();
-        self.resume(vec![SuspendedSubscription { user, fields, id, owes_reset }], &mut answers).await?;
+        self.resume(vec![SuspendedSubscription { user, requested, id, owes_reset }], &mut answers).await?;
         self.send(answers.freeze()).await
     }
 
@@ -186,7 +193,7 @@ impl Session {
         let (connection, caller) = (Rc::clone(&self.connection), Arc::clone(&self.caller));
         let user = suspended.user;
         // A user of whom nothing is visible any more is `gone` for a client that has followed it, and not unknown.
-        let disclosed = self.state.disclosed(&caller, user, suspended.fields).await.unwrap_or(Disclosed::NOTHING);
+        let disclosed = self.state.disclosed(&caller, user, suspended.requested).await.unwrap_or(Disclosed::NOTHING);
         let admitted = connection.admit(&caller, Some(user), Ok(disclosed)).await?;
         let followed = self.follow_again(suspended).await;
         connection.settle(&caller, admitted, followed.as_ref().copied()).await;
@@ -200,7 +207,7 @@ impl Session {
             let cursor = suspended.owes_reset.then(String::new);
             let start = SubscriptionStart { id: suspended.id.clone(), cursor, followed_before: true };
             attempts_left -= 1;
-            match self.follow(suspended.user, suspended.fields, start).await {
+            match self.follow(suspended.user, suspended.requested, start).await {
                 Err(problem) if problem.is(Code::Busy) && attempts_left > 0 => tokio::time::sleep(RETRY_DELAY).await,
                 outcome => return outcome,
             }
@@ -209,10 +216,10 @@ impl Session {
 
     /// Ends the subscription to a user, and returns what is needed to resume it; `None` if there is none.
     pub(super) fn unsubscribe(&mut self, user: &UserId) -> Option<SuspendedSubscription> {
-        let FollowedUser { subscription, fields } = self.followed.remove(user)?;
+        let FollowedUser { subscription, requested } = self.followed.remove(user)?;
         let id = self.pending_ids.take(subscription);
         let owes_reset = self.state.profiles.unsubscribe(*user, subscription, &self.outlet);
-        Some(SuspendedSubscription { user: *user, fields, id, owes_reset })
+        Some(SuspendedSubscription { user: *user, requested, id, owes_reset })
     }
 
     /// Accepts a newer token of the same caller, which extends the life of the socket. If the token gives another view,

@@ -6,6 +6,7 @@ use actors::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender, chann
 use actors::{Profiles, Subscription};
 use domain::access::Viewer;
 use domain::id::UserId;
+use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -67,6 +68,7 @@ impl Follower {
             id: 1,
             viewer: self.viewer.clone(),
             fields: self.fields,
+            schema: SchemaVersion::NEWEST,
             cursor: self.cursor.clone(),
             followed_before: false,
             outlet: sender.clone(),

@@ -18,6 +18,7 @@ use domain::event::FeedEvent;
 use domain::id::UserId;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::projection::NothingStored;
+use domain::schema_version::SchemaVersion;
 use domain::table::{FIELDS, LeafSet, Member};
 use serde_json::{Value, json};
 
@@ -202,7 +203,11 @@ impl Harness {
     /// Returns the citizen's own view, whose consent the frames are checked against.
     async fn own_view(&self) -> Value {
         let subject = UserId::parse(SUBJECT).expect("an id");
-        let view = self.profiles.view(subject, &Viewer::SelfCitizen(subject)).await.expect("it is known");
+        let view = self
+            .profiles
+            .view(subject, &Viewer::SelfCitizen(subject), SchemaVersion::NEWEST)
+            .await
+            .expect("it is known");
         serde_json::from_slice(&view.body).expect("JSON")
     }
 
@@ -210,11 +215,11 @@ impl Harness {
         let own = self.own_view().await;
         follower.read(&own, coverage);
         let subject = UserId::parse(SUBJECT).expect("an id");
-        match self.profiles.view(subject, &follower.viewer).await {
+        match self.profiles.view(subject, &follower.viewer, SchemaVersion::NEWEST).await {
             Err(_) => follower.held.is_none(),
             Ok(view) => {
                 let fields = follower.fields.unwrap_or(LeafSet::ALL);
-                let sparse = domain::pipeline::serialize::project(&view.body, fields, None);
+                let sparse = domain::pipeline::serialize::project(&view.body, view.class, fields, None);
                 let mut expected: Value = serde_json::from_slice(&sparse).expect("JSON");
                 expected.as_object_mut().expect("an object").remove("_meta");
                 let Some(held) = follower.held.as_ref().filter(|held| held["revision"] == view.revision) else {

@@ -7,6 +7,7 @@ use domain::access::{Policy, Viewer, Visibility};
 use domain::columns::{Codes, DictionaryKind, Quasi, Row};
 use domain::day::Day;
 use domain::event::FeedEvent;
+use domain::mask_class::MaskClass;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, RollOutcome, apply, roll, serialize};
 use domain::state::UserState;
 use domain::table::LeafSet;
@@ -87,7 +88,7 @@ impl Durable {
         let newest = self.head(number).expect("a warm user has a head");
         assert_eq!(packed.sequence, newest.sequence, "a warm user is behind the journal");
         let unpacked = compact::unpack(packed.bytes.clone()).expect("it was packed");
-        assert_eq!(serialize::view(&unpacked, LeafSet::ALL), serialize::view(newest, LeafSet::ALL));
+        assert_eq!(serialize::view(&unpacked, MaskClass::UNMASKED), serialize::view(newest, MaskClass::UNMASKED));
     }
 
     /// Checks that a user's row is that of the state of its version, and not older than what was acknowledged.
@@ -177,7 +178,7 @@ impl Durable {
         assert!(view.day >= day || !view.cache_hit, "a cached view of yesterday");
         let rolled = roll(&Arc::new(state.clone()), &self.context(view.day.max(state.day)));
         assert!(matches!(rolled, RollOutcome::Same(_)) || view.day < state.day, "a view that the day has overtaken");
-        assert_eq!(view.body, serialize::view(state, view.class.leaves()), "revision {}", view.revision);
+        assert_eq!(view.body, serialize::view(state, view.class), "revision {}", view.revision);
         // The policy may have changed while the view was made.
         let mut masks = self.policies.iter().map(|policy| policy.visibility(viewer, &user(number), state.consent()));
         assert!(masks.any(|mask| mask == Visibility::Mask(view.class.leaves())), "a view under another consent");
@@ -195,7 +196,7 @@ impl Durable {
     pub(super) fn document(&self, number: usize, viewer: &Viewer, fields: LeafSet, revision: u64) -> Vec<u8> {
         let state = self.at(number, revision);
         let mask = self.mask(number, viewer, state).expect("nothing is sent of a user who is hidden");
-        serialize::view(state, mask.and(fields))
+        serialize::view(state, MaskClass::for_profile(mask.and(fields)))
     }
 
     /// Checks that a frame at `revision` contains no leaf that a later, acknowledged revision withdrew from the viewer.

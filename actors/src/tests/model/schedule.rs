@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::access::Viewer;
 use domain::event::{FeedEvent, RegisterPath};
+use domain::schema_version::SchemaVersion;
 use domain::source::Source;
 use domain::table::Leaf;
 use tokio::task::JoinHandle;
@@ -208,7 +209,7 @@ impl Schedule {
             viewer,
             acknowledged: self.durable.acknowledged(number),
             day: self.harness.runtime.services.today(),
-            answer: actix_rt::spawn(async move { profiles.view(user(number), &asker).await }),
+            answer: actix_rt::spawn(async move { profiles.view(user(number), &asker, SchemaVersion::NEWEST).await }),
         });
     }
 

@@ -1,6 +1,7 @@
 //! A subscriber that follows the live protocol and checks every frame.
 
 use domain::access::Viewer;
+use domain::schema_version::SchemaVersion;
 use domain::table::{FIELDS, LeafSet};
 use json_patch::Patch;
 use serde_json::Value;
@@ -57,6 +58,7 @@ impl Subscriber {
             id: ID,
             viewer: viewer.clone(),
             fields: *fields,
+            schema: SchemaVersion::NEWEST,
             cursor,
             followed_before: false,
             outlet: outlet.clone(),
