@@ -114,7 +114,7 @@ impl Runtime {
             return Ok(view);
         }
         let view = make()?;
-        services.cache.insert(user, head.lease.cell(), &head.state, view.class, view.body.clone());
+        services.cache.insert(user, head.lease.cell(), &head.state, &view);
         Ok(view)
     }
 

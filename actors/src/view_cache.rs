@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 use crate::head::{HeadCell, Stamp};
 use crate::outlet::OutletMessage;
-use crate::reading::View;
+use crate::reading::{EncodedForms, View};
 
 /// The views of one user at one revision, by mask class.
 #[derive(Debug, Clone)]
@@ -31,9 +31,25 @@ pub(crate) struct UserViews {
     /// depend on the mask alone, and another policy gives another mask.
     pub(crate) consent: Consent,
     // Most users are read by one or two classes.
-    classes: SmallVec<[(MaskClass, Bytes); 2]>,
+    classes: SmallVec<[CachedView; 2]>,
     /// Profile messages of live subscriptions, by class, for clients that subscribe again and again.
     messages: SmallVec<[(MaskClass, Arc<OutletMessage>); 1]>,
+}
+
+/// The view of one mask class.
+#[derive(Debug, Clone)]
+struct CachedView {
+    class: MaskClass,
+    body: Bytes,
+    encoded: Arc<EncodedForms>,
+}
+
+impl CachedView {
+    /// Returns about the bytes that the view takes. Its encoded forms are made later, when the cache does not weigh it again;
+    /// together they take less than the document.
+    fn weight(&self) -> usize {
+        2 * self.body.len() + size_of::<EncodedForms>() + 64
+    }
 }
 
 /// Maximum number of cached messages of a user. Without it, a client could fill the cache by asking for many different
@@ -68,20 +84,21 @@ impl UserViews {
     /// asked for, because a hit would pay for making it.
     pub(crate) fn get(&self, mask: LeafSet, schema: SchemaVersion) -> Option<View> {
         let is_of = |class: &MaskClass| class.leaves() == mask && class.schema() == schema;
-        let (class, body) = self.classes.iter().find(|(class, _)| is_of(class))?;
+        let CachedView { class, body, encoded } = self.classes.iter().find(|view| is_of(&view.class))?;
         Some(View {
             body: body.clone(),
             revision: self.revision,
             generation: self.generation,
             class: *class,
             day: self.day,
+            encoded: Arc::clone(encoded),
             cache_hit: true,
         })
     }
 
     fn weight(&self) -> u32 {
         // An entry takes about 350 bytes besides its bodies, moka's own bookkeeping included.
-        let bodies: usize = self.classes.iter().map(|(_, body)| body.len() + 64).sum();
+        let bodies: usize = self.classes.iter().map(CachedView::weight).sum();
         let messages: usize = self.messages.iter().map(|(_, message)| message.framed().len() + 256).sum();
         u32::try_from(bodies + messages + 350).unwrap_or(u32::MAX)
     }
@@ -131,10 +148,11 @@ impl ViewCache {
 
     /// Adds a view of the committed `state`, next to other classes of the same revision and day. The caller is the actor of
     /// `cell`, or holds a lease of `cell`.
-    pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, class: MaskClass, body: Bytes) {
+    pub(crate) fn insert(&self, user: UserId, cell: &Arc<HeadCell>, state: &UserState, view: &View) {
+        let View { class, ref body, ref encoded, .. } = *view;
         self.change(user, cell, state, |views| {
-            views.classes.retain(|(other, _)| *other != class);
-            views.classes.push((class, body));
+            views.classes.retain(|other| other.class != class);
+            views.classes.push(CachedView { class, body: body.clone(), encoded: Arc::clone(encoded) });
         });
     }
 
@@ -160,7 +178,7 @@ impl ViewCache {
             }
             views.messages.push((class, Arc::clone(&message)));
             // The view of the class shares the message's bytes.
-            views.classes.iter_mut().filter(|(of, _)| *of == class).for_each(|(_, body)| *body = message.view());
+            views.classes.iter_mut().filter(|view| view.class == class).for_each(|view| view.body = message.view());
         });
         message
     }

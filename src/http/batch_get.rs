@@ -155,7 +155,7 @@ impl BatchReads {
     }
 
     fn profile_line(&self, id: &str, view: &View) -> Vec<u8> {
-        let etag = profile::etag(self.state.epoch, &self.caller, view, self.fields);
+        let etag = profile::etag(self.state.epoch, &self.caller, view, self.fields, None);
         // A tag is printable ASCII without a backslash, so its quotes are all that JSON escapes.
         let etag = etag.to_str().unwrap_or_default().replace('"', "\\\"");
         let head = format!("{{\"user_id\":\"{id}\",\"status\":200,\"etag\":\"{etag}\",\"profile\":");

@@ -8,7 +8,8 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use actors::View;
-use actors::reading::{ReadProvenance, ViewWithProvenance};
+use actors::reading::{ContentCoding, ReadProvenance, ViewWithProvenance};
+use bytes::Bytes;
 use domain::pipeline::serialize;
 use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
@@ -22,7 +23,7 @@ use super::request::caller::Caller;
 use super::request::conditional::{self, Representation};
 use super::request::context::RequestContext;
 use super::request::limits::LimitClass;
-use super::request::{query, schema_version};
+use super::request::{content_coding, query, schema_version};
 
 static X_PROFILE_REVISION: HeaderName = HeaderName::from_static("x-profile-revision");
 static X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -95,7 +96,9 @@ fn answer(
     fields: Option<LeafSet>,
     started: Instant,
 ) -> HttpResponse {
-    let etag = etag(epoch, caller, view, fields);
+    // A part of a profile is sent as it is: it is small, and encoding it would cost more than it saves.
+    let coding = if fields.is_none() { content_coding::preferred(headers) } else { None };
+    let etag = etag(epoch, caller, view, fields, coding);
     let fields = fields.map(|fields| fields.and(view.class.leaves()));
     if conditional::not_modified(headers, &etag) {
         let mut answer = common(HttpResponse::NotModified(), caller, view, started);
@@ -105,7 +108,13 @@ fn answer(
     answer.insert_header((header::ETAG, etag));
     answer.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
     match fields {
-        None => answer.body(view.body.clone()),
+        None => {
+            let (body, coding) = encoded(view, coding);
+            if let Some(coding) = coding {
+                answer.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static(coding.name())));
+            }
+            answer.body(body)
+        }
         Some(fields) => {
             let cache_hit = caller.sees_serving().then_some(view.cache_hit);
             answer.body(serialize::project(&view.body, view.class, fields, cache_hit))
@@ -113,13 +122,27 @@ fn answer(
     }
 }
 
-/// Returns the entity tag of the view, reduced to `fields` if they were requested.
-pub(super) fn etag(epoch: u64, caller: &Caller, view: &View, fields: Option<LeafSet>) -> HeaderValue {
+/// Returns the document in the coding, and whether it has it. What was encoded once is shared.
+fn encoded(view: &View, coding: Option<ContentCoding>) -> (Bytes, Option<ContentCoding>) {
+    let Some(coding) = coding else { return (view.body.clone(), None) };
+    let body = view.encoded.get(coding, || content_coding::encode(&view.body, coding));
+    // A document that could not be encoded is sent as it is.
+    if body.is_empty() { (view.body.clone(), None) } else { (body, Some(coding)) }
+}
+
+/// Returns the entity tag of the view, reduced to `fields` if they were requested, in a content coding.
+pub(super) fn etag(
+    epoch: u64,
+    caller: &Caller,
+    view: &View,
+    fields: Option<LeafSet>,
+    coding: Option<ContentCoding>,
+) -> HeaderValue {
     // Responses of the same revision differ in the member `cache_hit`, if the caller may see it.
     let is_weak = fields.is_some() && caller.sees_serving();
     // Hidden fields are treated like unknown ones, so that the ETag does not reveal them.
     let fields = fields.map(|fields| fields.and(view.class.leaves()));
-    let representation = Representation { class: view.class, fields, generation: view.generation };
+    let representation = Representation { class: view.class, fields, generation: view.generation, coding };
     conditional::etag(epoch, view.revision, representation, is_weak)
 }
 

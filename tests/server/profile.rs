@@ -245,3 +245,43 @@ fn a_read_of_an_older_document_is_refused() {
         assert_eq!((answer.status, answer.problem().as_str()), (400, "invalid-parameter"), "{query}");
     }
 }
+
+#[test]
+fn a_whole_profile_is_encoded_as_the_caller_prefers_and_its_parts_are_not() {
+    let server = served();
+    let read = |rest: &str, accepted: &str, tag: Option<&str>| {
+        let token = server.sign(Token::citizen(USER));
+        let request = Request::new("GET", profile_path(USER) + rest).bearer(&token).header("accept-encoding", accepted);
+        server.send(match tag {
+            Some(tag) => request.header("if-none-match", tag),
+            None => request,
+        })
+    };
+    let plain = read("", "identity", None);
+    assert!(!plain.headers.contains_key("content-encoding"), "{plain:?}");
+    let mut tags = vec![plain.header("etag").to_owned()];
+    for coding in ["zstd", "br", "gzip"] {
+        for _ in 0..2 {
+            let answer = read("", coding, None);
+            assert_eq!((answer.status, answer.header("content-encoding")), (200, coding));
+            assert_eq!(answer.header("content-length"), answer.body.len().to_string());
+            assert!(answer.body.len() < plain.body.len());
+            let mut decoded = Vec::new();
+            match coding {
+                "zstd" => decoded = zstd::decode_all(&*answer.body).unwrap(),
+                "br" => brotli::BrotliDecompress(&mut &*answer.body, &mut decoded).unwrap(),
+                _ => std::io::copy(&mut flate2::read::GzDecoder::new(&*answer.body), &mut decoded).map(drop).unwrap(),
+            }
+            assert_eq!(decoded, plain.body);
+            let unchanged = read("", coding, Some(answer.header("etag")));
+            assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+        }
+        tags.push(read("", coding, None).header("etag").to_owned());
+        let sparse = read("?fields=demographics", coding, None);
+        assert!(!sparse.headers.contains_key("content-encoding"), "{sparse:?}");
+    }
+    let count = tags.len();
+    tags.sort_unstable();
+    tags.dedup();
+    assert_eq!(tags.len(), count, "each coding has a tag of its own");
+}

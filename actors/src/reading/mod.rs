@@ -4,6 +4,7 @@
 
 mod access;
 mod completeness;
+mod encoded_forms;
 mod explanation;
 mod integrity;
 mod kind;
@@ -14,6 +15,7 @@ mod view;
 
 pub use access::{Access, ReadAccess};
 pub use completeness::{Completeness, ReadCompleteness};
+pub use encoded_forms::{ContentCoding, EncodedForms};
 pub use explanation::{ExplainedLeaf, ReadExplanation};
 pub use integrity::{Integrity, ReadIntegrity};
 pub use kind::{ReadInput, Reading};

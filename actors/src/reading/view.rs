@@ -1,11 +1,14 @@
 //! The profile as a viewer may see it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use domain::day::Day;
 use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::schema_version::SchemaVersion;
 
+use super::encoded_forms::EncodedForms;
 use super::kind::{ReadInput, Reading};
 use crate::error::ReadError;
 
@@ -29,6 +32,8 @@ pub struct View {
     pub class: MaskClass,
     /// The calendar day of the values that depend on time.
     pub day: Day,
+    /// The document in content codings, as far as somebody has asked for them.
+    pub encoded: Arc<EncodedForms>,
     /// Whether the view came from the cache.
     pub cache_hit: bool,
 }
@@ -45,6 +50,7 @@ impl Reading for ReadView {
             generation: state.generation,
             class,
             day: state.day,
+            encoded: Arc::default(),
             cache_hit: false,
         })
     }

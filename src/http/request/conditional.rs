@@ -3,6 +3,7 @@
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
+use actors::reading::ContentCoding;
 use bytes::Bytes;
 use domain::mask_class::MaskClass;
 use domain::splitmix64;
@@ -19,14 +20,16 @@ pub(crate) struct Representation {
     pub(crate) fields: Option<LeafSet>,
     /// The erasure generation of the profile.
     pub(crate) generation: u32,
+    /// The content coding; `None` for the document itself.
+    pub(crate) coding: Option<ContentCoding>,
 }
 
 impl Representation {
     /// Returns a short hash, which is the same for all callers with the same view.
     fn suffix(self) -> u32 {
-        // The content encoding is left out while only one is served.
         let form = u64::from(self.generation) | u64::from(self.class.form()) << 32;
         let (form, fields) = self.fields.map_or((form, 0), |fields| (form | 1 << 48, fields.numbers()));
+        let form = form | self.coding.map_or(0, |coding| (coding as u64) << 49);
         let words = [self.class.numbers(), fields, form];
         let mixed = words.iter().fold(0_u64, |state, word| splitmix64::next(&mut (state ^ word)));
         (mixed >> 32) as u32
@@ -67,7 +70,7 @@ mod tests {
     use super::*;
 
     const VIEW: Representation =
-        Representation { class: MaskClass::for_profile(LeafSet::ALL), fields: None, generation: 1 };
+        Representation { class: MaskClass::for_profile(LeafSet::ALL), fields: None, generation: 1, coding: None };
 
     #[test]
     fn a_tag_names_epoch_revision_and_view() {
@@ -78,6 +81,8 @@ mod tests {
             Representation { fields: Some(LeafSet::EMPTY), ..VIEW },
             Representation { fields: Some(LeafSet::only(Leaf::CohortTags)), ..VIEW },
             Representation { generation: 2, ..VIEW },
+            Representation { coding: Some(ContentCoding::Zstd), ..VIEW },
+            Representation { coding: Some(ContentCoding::Gzip), ..VIEW },
         ] {
             assert_ne!(etag(1, 42, other, false), tag);
         }
@@ -91,7 +96,7 @@ mod tests {
         let class = MaskClass::for_profile(leaves.into_iter().collect());
         let sparse = Some(LeafSet::only(Leaf::EconomicIncomeBracket));
         for (fields, expected) in [(None, "\"e1-r42-x67766bb2\""), (sparse, "\"e1-r42-xa83ed4e1\"")] {
-            assert_eq!(etag(1, 42, Representation { class, fields, generation: 1 }, false), expected);
+            assert_eq!(etag(1, 42, Representation { class, fields, generation: 1, coding: None }, false), expected);
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod conditional;
 pub(crate) mod connection_context;
+pub(crate) mod content_coding;
 pub(crate) mod context;
 pub(crate) mod credentials;
 pub(crate) mod event_stream;
