@@ -35,6 +35,8 @@ HIGH_LIMITS = pathlib.Path(__file__).parents[2] / "tests" / "support" / "high-li
 SERIES = 3
 SERIES_LENGTH = 300
 REQUESTS = WARM_UP + SERIES * SERIES_LENGTH
+# Reads of one profile in one request, and the requests that are counted.
+BATCH_LENGTH, BATCHES = 1_000, 5
 # Generated events for the stream: the first half is posted before anything is counted.
 STREAM_USERS = 100
 STREAM_EVENTS = 3_000
@@ -138,6 +140,10 @@ def requests(server, streams):
     tag = get()[0].getheader("etag")
     unchanged = [lambda: server.send("GET", PROFILE, citizen, 304, If_None_Match=tag)]
     yield "GET, 304", *repeated(server, unchanged * REQUESTS)
+    reader = server.token("--sub", "svc:reader", "--role", "service", "--scope", "profile:read")
+    batch = [lambda: get_batch(server, reader)] * BATCHES
+    get_batch(server, reader)
+    yield "batch-get, one profile", server.count(batch), BATCHES * BATCH_LENGTH
     for feed, lines in streams.items():
         post_stream(server, feeder, feed, lines[:len(lines) // 2])
     counted = {feed: lines[len(lines) // 2:] for feed, lines in streams.items()}
@@ -164,6 +170,14 @@ def post_request(server, feeder, number):
     body = json.dumps(event).encode()
     return lambda: server.send("POST", "/api/v2/feeds/metadata", feeder, 200, body,
                                Content_Type="application/cloudevents+json")
+
+
+def get_batch(server, reader):
+    """Reads one profile many times in one request."""
+    body = json.dumps({"user_ids": [USER] * BATCH_LENGTH}).encode()
+    _, text = server.send("POST", "/api/v2/profiles/batch-get", reader, 200, body, Content_Type="application/json")
+    if text.count(b'"status":200') != BATCH_LENGTH:
+        raise SystemExit(f"batch-get: {text[:500]}")
 
 
 def post_stream(server, feeder, feed, lines):
