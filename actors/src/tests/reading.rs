@@ -105,13 +105,14 @@ fn a_late_reader_sees_nothing_that_was_withdrawn_before_its_head_or_added_after_
         harness.apply(consent(NOON, "full", true)).await;
         let head = take_head(&mut harness).await;
         let other = take_head(&mut harness).await;
-        let shared = finish(&harness, other, &SERVICE).expect("visible").class;
+        let shared = finish(&harness, other, &SERVICE).expect("visible");
         assert!(matches!(apply_beside(&mut harness, consent(NOON + 1, "minimal", true)).await, Status::Applied { .. }));
         assert!(matches!(apply_beside(&mut harness, income(1, NOON + 2, "20L+")).await, Status::Applied { .. }));
         // A view of the newest revision, in the class that the late reader is in.
         let newest = take_head(&mut harness).await;
-        let body = domain::pipeline::serialize::view(&newest.state, shared);
-        harness.runtime.services.cache.insert(user(1), newest.lease.cell(), &newest.state, shared, body.into());
+        let body = domain::pipeline::serialize::view(&newest.state, shared.class);
+        let newer = View { body: body.into(), ..shared };
+        harness.runtime.services.cache.insert(user(1), newest.lease.cell(), &newest.state, &newer);
         let view = finish(&harness, head, &SERVICE).expect("visible");
         assert_eq!(view.revision, 2);
         assert!(!String::from_utf8_lossy(&view.body).contains("20L+"), "withdrawn before it was added");
