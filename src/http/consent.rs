@@ -63,10 +63,12 @@ pub(super) async fn put(
     context.disclose(Disclosed { leaves: leaves(&event.writes), generation: None });
     context.record_write().await?;
     let write = state.profiles.put_consent(user, event.writes, received);
-    let status = tokio::time::timeout_at(deadline, write)
-        .await
-        .map_err(|_| Problem::new(Code::Timeout, "the consent was not acknowledged in time: send it again"))?;
-    let revision = acknowledged_revision(status.unwrap_or(Status::Busy))?;
+    let acknowledged = match tokio::time::timeout_at(deadline, write).await {
+        Ok(status) => acknowledged_revision(status.unwrap_or(Status::Busy)),
+        Err(_) => Err(Problem::new(Code::Timeout, "the consent was not acknowledged in time: send it again")),
+    };
+    // The actor may still take it, or the disk may have it although its sync has failed.
+    let revision = acknowledged.inspect_err(|_| context.leave_outcome_open())?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .json(json!({ "revision": revision })))

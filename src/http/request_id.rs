@@ -1,6 +1,7 @@
 //! The header `X-Request-Id`: the caller's value if it is usable, else a new one.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -16,6 +17,12 @@ const MAX_LENGTH: usize = 128;
 pub(crate) struct RequestIds {
     prefix: String,
     next: Cell<u32>,
+}
+
+/// Returns the id of a request whose handler has no context, before it is answered; `None` outside of the server's routes.
+pub(super) fn of(request: &HttpRequest) -> Option<String> {
+    let ids = request.app_data::<Rc<RequestIds>>()?;
+    ids.assign(request).to_str().ok().map(str::to_owned)
 }
 
 /// The id of a request that was needed before its answer.

@@ -70,6 +70,11 @@ impl RequestLayer {
         Self(Rc::new(LayerState { ids: Rc::new(RequestIds::new(start)), cors, limits }))
     }
 
+    /// Returns what makes the ids of the worker's requests.
+    pub(super) fn ids(&self) -> Rc<RequestIds> {
+        Rc::clone(&self.0.ids)
+    }
+
     /// Returns the resource of the rows of one path, which answers `OPTIONS` and refuses methods that no row has.
     pub(super) fn resource(
         &self,

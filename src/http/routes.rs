@@ -115,6 +115,7 @@ impl Routes {
         config: &mut ServiceConfig,
     ) {
         let layer = RequestLayer::new(self.start, Arc::clone(&self.cors), limits);
+        config.app_data(layer.ids());
         for rows in by_path(routes) {
             config.service(layer.resource(&rows, &self.states.access_control));
         }

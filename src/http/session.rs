@@ -6,12 +6,14 @@ use std::time::Duration;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use domain::id::UserId;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::credential_state::{CredentialState, blocking, storage_failed};
 use super::problem::{Code, Problem};
+use super::request_id;
 use super::request::caller::{NewSession, SessionError, StoredSession, csrf_token};
 use super::request::context::RequestContext;
 use super::request::{origin, query};
@@ -42,7 +44,7 @@ pub(super) async fn post(
         SessionError::Code => control.count_failure(&request, Problem::new(Code::InvalidToken, error.to_string())),
         SessionError::Registry(error) => storage_failed(&error),
     })?;
-    if let Err(problem) = control.recorder.session_began(&stored.claims).await {
+    if let Err(problem) = control.recorder.session_began(&stored.claims, request_id::of(&request)).await {
         // Nobody has its secret, so it is only cleared away: a failure leaves nothing that could be used.
         let (sessions, claims) = (Arc::clone(&control.sessions), stored.claims);
         let _ = blocking(move || sessions.end(&claims.sub, &claims.jti, now)).await;
@@ -75,6 +77,9 @@ pub(super) async fn delete(context: &RequestContext, state: Data<CredentialState
         return Err(Problem::new(Code::UnknownResource, "the caller has no such session"));
     }
     context.concerns("session", id.clone());
+    if let Ok(citizen) = UserId::parse(&subject) {
+        context.set_user(citizen);
+    }
     context.record_write().await?;
     // It may have ended meanwhile, which is what was asked for.
     blocking(move || sessions.end(&subject, &id, now)).await?.map_err(|error| storage_failed(&error))?;

@@ -14,7 +14,7 @@ mod window;
 pub use addresses::{AddressCounters, AddressKey, AddressTable};
 pub use counters::{Allowed, CallerCounters, Exceeded};
 pub use network::Network;
-pub use refusals::{RefusalCount, RefusalLog};
+pub use refusals::{DueRefusals, RefusalCount, RefusalLog};
 pub use resting::{RestingCounters, RestingTable};
 pub use rules::{ClassRules, LimitClass, LimitRules, Quota, Quotas};
 pub use window::Window;

@@ -179,6 +179,14 @@ pub trait AuditLog: Send + Sync {
     /// and does nothing otherwise.
     fn write(&self, entry: AuditEntry) -> AuditWrite;
 
+    /// Writes an entry about what has happened already, such as a failure or a refusal, and makes it durable. It is queued and
+    /// waited for as with [`Self::write`], but it is also written, and nothing follows it, if the future is dropped or the
+    /// time is over: a client that goes away must not take the trace of its call with it. A log that knows no such entries
+    /// writes them like all others.
+    fn record(&self, entry: AuditEntry) -> AuditWrite {
+        self.write(entry)
+    }
+
     /// Writes an entry as [`Self::write`] does and blocks the thread until it is durable.
     ///
     /// # Errors

@@ -86,14 +86,14 @@ impl ConfigChanges {
         Ok(())
     }
 
-    /// Records a change that is refused, because the text is not valid or the file is gone. What was in force stays. A
-    /// failure to record it is logged: nothing has changed.
+    /// Records a change that is refused, because the text is not valid or the file is gone, also if the request ends meanwhile
+    /// that has found it. What was in force stays. A failure to record it is logged: nothing has changed.
     pub(crate) async fn refuse(&self, file: &'static str, text: Option<&[u8]>, origin: &ChangeOrigin) {
         let before = self.before(file);
         let after = text.map(digest).filter(|after| before != Some(*after));
         let refused = entry(file, before, after, "refused", origin);
         let refused = AuditEntry { decision: AuditDecision::Denied, ..refused };
-        if let Err(error) = self.log.write(refused).await {
+        if let Err(error) = self.log.record(refused).await {
             tracing::error!(%error, file, "a refused change of the configuration could not be recorded");
         }
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use domain::id::UserId;
-use domain::limits::{RefusalCount, RefusalLog};
+use domain::limits::{DueRefusals, RefusalCount, RefusalLog};
 use domain::port::audit::{AuditActor, AuditCategory, AuditDecision, AuditEntry, AuditLog, AuditValue};
 use parking_lot::Mutex;
 
 /// Maximum number of refusals that are counted apart.
 const CAPACITY: usize = 10_000;
-/// Maximum number of refusals of one caller that are counted apart within a minute. Further ones are recorded without
-/// the user that they concern, so that one caller cannot take the places of all others.
+/// Number of places that one caller takes within a minute before its further refusals are counted without the user that
+/// they concern, so that it cannot take the places of all others.
 const MAX_PER_CALLER: u32 = 100;
 const MICROS_PER_MINUTE: u64 = 60_000_000;
 
@@ -38,15 +38,16 @@ pub(crate) struct Denials {
 
 struct DenialTable {
     open: RefusalLog<Denial>,
-    /// Number of kinds of refusals of each caller in this minute. It has no more callers than `open` has places.
-    kinds: HashMap<AuditActor, u32>,
+    /// Number of places that each caller has taken since this minute began. `open` keeps a place for a minute, so it has all
+    /// of them, and these are no more callers than it has places. What was taken in the minute before comes on top.
+    taken: HashMap<AuditActor, u32>,
     minute: u64,
 }
 
 impl Denials {
     /// Returns an empty table, whose entries go to `log`.
     pub(crate) fn new(log: Arc<dyn AuditLog>) -> Self {
-        let table = DenialTable { open: RefusalLog::new(CAPACITY), kinds: HashMap::new(), minute: 0 };
+        let table = DenialTable { open: RefusalLog::new(CAPACITY), taken: HashMap::new(), minute: 0 };
         Self { log, start: Instant::now(), table: Mutex::new(table) }
     }
 
@@ -67,14 +68,13 @@ impl Denials {
     }
 
     fn record_until(&self, now: u64) {
-        let (due, others) = self.table.lock().open.due(now);
-        for RefusalCount { key, count } in due {
+        let DueRefusals { counts, others } = self.table.lock().open.due(now);
+        for RefusalCount { key, count } in counts {
             self.log.note(entry(&key).with("count", integer(count)));
         }
-        if others > 0 {
-            let (action, problem) = ("call.refuse", "several");
-            let denial = Denial { action, actor: AuditActor::Anonymous, subject: None, problem };
-            self.log.note(entry(&denial).with("count", integer(others)));
+        for (action, count) in others {
+            let entry = denied(action, AuditActor::System).with("several", AuditValue::Text("callers".into()));
+            self.log.note(entry.with("count", integer(count)));
         }
     }
 
@@ -88,24 +88,27 @@ impl DenialTable {
     fn count(&mut self, mut denial: Denial, now: u64) -> Option<Denial> {
         let minute = now / MICROS_PER_MINUTE;
         if std::mem::replace(&mut self.minute, minute) != minute {
-            self.kinds.clear();
+            self.taken.clear();
         }
-        if self.kinds.get(&denial.actor).is_some_and(|kinds| *kinds >= MAX_PER_CALLER) {
+        if self.taken.get(&denial.actor).is_some_and(|taken| *taken >= MAX_PER_CALLER) {
             denial.subject = None;
         }
-        if !self.open.count(denial.clone(), now) {
+        if !self.open.count(denial.clone(), denial.action, now) {
             return None;
         }
-        *self.kinds.entry(denial.actor.clone()).or_default() += 1;
+        *self.taken.entry(denial.actor.clone()).or_default() += 1;
         Some(denial)
     }
 }
 
 fn entry(denial: &Denial) -> AuditEntry {
     let Denial { action, actor, subject, problem } = denial;
-    let entry = AuditEntry::new(AuditCategory::Security, action, actor.clone());
-    AuditEntry { subject: *subject, decision: AuditDecision::Denied, ..entry }
+    AuditEntry { subject: *subject, ..denied(action, actor.clone()) }
         .with("problem", AuditValue::Text((*problem).into()))
+}
+
+fn denied(action: &'static str, actor: AuditActor) -> AuditEntry {
+    AuditEntry { decision: AuditDecision::Denied, ..AuditEntry::new(AuditCategory::Security, action, actor) }
 }
 
 fn integer(count: u64) -> AuditValue {
@@ -122,7 +125,7 @@ mod tests {
     }
 
     fn table() -> DenialTable {
-        DenialTable { open: RefusalLog::new(CAPACITY), kinds: HashMap::new(), minute: 0 }
+        DenialTable { open: RefusalLog::new(CAPACITY), taken: HashMap::new(), minute: 0 }
     }
 
     #[test]
@@ -135,7 +138,7 @@ mod tests {
             table.count(denial("svc:b", 0), 0).is_some_and(|denial| denial.subject.is_some()),
             "others have theirs"
         );
-        let total: u64 = table.open.due(u64::MAX).0.iter().map(|due| due.count).sum();
+        let total: u64 = table.open.due(u64::MAX).counts.iter().map(|due| due.count).sum();
         assert_eq!(total + recorded.len() as u64, 1_000, "none is lost");
     }
 

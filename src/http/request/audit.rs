@@ -79,16 +79,28 @@ impl AccessRecorder {
         written.map(drop).map_err(|error| not_recorded(error, entry.action))
     }
 
+    /// Records an access that was refused or has failed. The entry is durable when this returns, and is written also if the
+    /// request ends meanwhile.
+    ///
+    /// # Errors
+    /// The entry cannot be written.
+    pub(super) async fn record(&self, entry: AccessEntry<'_>) -> Result<(), Problem> {
+        entry.trace();
+        let written = self.log.record(entry.audit_entry(AuditCategory::Compliance)).await;
+        written.map(drop).map_err(|error| not_recorded(error, entry.action))
+    }
+
     /// Records an access without a promise.
     pub(super) fn note(&self, entry: &AccessEntry<'_>) {
         self.log.note(entry.audit_entry(AuditCategory::Operations));
     }
 
-    /// Records that an access has failed that was recorded as allowed. A failure to do so is logged: nothing more happens.
+    /// Records that an access has failed that was recorded as allowed, also if the request ends meanwhile. A failure to do so
+    /// is logged: nothing more happens.
     pub(super) async fn write_failure(&self, mut entry: AccessEntry<'_>, problem: &Problem) {
         entry.decision = AuditDecision::Failed;
         entry.details.push(AuditMember { name: "problem", value: AuditValue::Text(problem.name().into()) });
-        if let Err(error) = self.log.write(entry.audit_entry(AuditCategory::Compliance)).await {
+        if let Err(error) = self.log.record(entry.audit_entry(AuditCategory::Compliance)).await {
             tracing::error!(%error, action = entry.action, "the failure of an access could not be recorded");
         }
     }
@@ -113,11 +125,13 @@ impl AccessRecorder {
     ///
     /// # Errors
     /// The entry cannot be written. The session must not be used.
-    pub(crate) async fn session_began(&self, claims: &Claims) -> Result<(), Problem> {
+    pub(crate) async fn session_began(&self, claims: &Claims, request_id: Option<String>) -> Result<(), Problem> {
         const BEGIN: &str = "session.begin";
         let citizen = UserId::parse(&claims.sub).ok();
         let actor = citizen.map_or_else(|| AuditActor::Caller(Arc::from(claims.sub.as_str())), AuditActor::Citizen);
-        let entry = AuditEntry { subject: citizen, ..AuditEntry::new(AuditCategory::Compliance, BEGIN, actor) }
+        let tenant = claims.tenant.as_deref().and_then(|tenant| tenant.parse().ok()).unwrap_or(0);
+        let entry = AuditEntry::new(AuditCategory::Compliance, BEGIN, actor);
+        let entry = AuditEntry { subject: citizen, tenant, request_id, ..entry }
             .with("session", AuditValue::Text(claims.jti.clone().into()));
         self.log.write(entry).await.map(drop).map_err(|error| not_recorded(error, BEGIN))
     }

@@ -84,13 +84,17 @@ impl ConnectionContext {
                 }
             };
         }
-        let decision = match &disclosed {
-            Ok(_) => AuditDecision::Allowed,
-            Err(problem) => problem.decision(),
-        };
-        let seen = *disclosed.as_ref().unwrap_or(&Disclosed::NOTHING);
-        self.recorder().write(self.entry(caller, user, seen, decision)).await?;
-        disclosed.map(|disclosed| AdmittedSubscription { user, disclosed })
+        match disclosed {
+            Ok(disclosed) => {
+                self.recorder().write(self.entry(caller, user, disclosed, AuditDecision::Allowed)).await?;
+                Ok(AdmittedSubscription { user, disclosed })
+            }
+            Err(problem) => {
+                let refused = self.entry(caller, user, Disclosed::NOTHING, problem.decision());
+                self.recorder().record(refused).await?;
+                Err(problem)
+            }
+        }
     }
 
     /// Records what became of a subscription.

@@ -40,6 +40,8 @@ pub(crate) struct RequestContext {
     disclosed: Cell<Disclosed>,
     /// Whether the entry of a write was written, or the connection that the request opens records what it does.
     is_recorded: Cell<bool>,
+    /// Whether it is not known if a write takes effect.
+    is_open: Cell<bool>,
 }
 
 /// What is known about a request when it is admitted.
@@ -58,7 +60,7 @@ impl RequestContext {
     /// Returns the context of a request that was admitted.
     pub(super) fn new(control: Data<AccessControl>, ids: Rc<RequestIds>, admitted: Admitted) -> Self {
         let Admitted { request, requirements, caller, user, justification, allowance } = admitted;
-        let (disclosed, is_recorded) = (Cell::new(Disclosed::NOTHING), Cell::new(false));
+        let (disclosed, is_recorded, is_open) = (Cell::new(Disclosed::NOTHING), Cell::default(), Cell::default());
         let (user, details, allowance) = (Cell::new(user), RefCell::default(), RefCell::new(allowance));
         Self {
             request,
@@ -72,6 +74,7 @@ impl RequestContext {
             allowance,
             disclosed,
             is_recorded,
+            is_open,
         }
     }
 
@@ -103,12 +106,23 @@ impl RequestContext {
         self.disclosed.set(disclosed);
     }
 
+    /// Notes whom the call is about, where the path does not say.
+    pub(crate) fn set_user(&self, user: UserId) {
+        self.user.set(Some(user));
+    }
+
+    /// Notes that it is not known whether a recorded write takes effect, although its answer is a problem: it was handed on
+    /// and not acknowledged.
+    pub(crate) fn leave_outcome_open(&self) {
+        self.is_open.set(true);
+    }
+
     /// Notes what a call is about, for its entry: a caller, a credential, a network, or a setting. A citizen is recorded as
     /// the subject of the entry and not by name.
     pub(crate) fn concerns(&self, name: &'static str, what: impl Into<Cow<'static, str>>) {
         let what = what.into();
         match UserId::parse(&what) {
-            Ok(citizen) => self.user.set(Some(citizen)),
+            Ok(citizen) => self.set_user(citizen),
             Err(_) => self.note(name, AuditValue::Text(what)),
         }
     }
@@ -187,12 +201,15 @@ impl RequestContext {
         let is_recorded = self.is_recorded.get();
         match (self.requirements.audit, self.caller.role, &answer) {
             (AuditRule::Read(_), Role::Admin | Role::Agent, _) => {
-                let decision = answer.as_ref().map_or_else(Problem::decision, |_| AuditDecision::Allowed);
-                self.recorder().write(self.entry(decision)).await?;
+                match &answer {
+                    Ok(_) => self.recorder().write(self.entry(AuditDecision::Allowed)).await?,
+                    Err(problem) => self.recorder().record(self.entry(problem.decision())).await?,
+                }
             }
             (AuditRule::Read(action), Role::Service, Ok(_)) => self.count_read(action),
-            // After a time-out the outcome is not known: the write may still take effect, so it is not said to have failed.
-            (AuditRule::Write(_), _, Err(problem)) if is_recorded && !problem.is(Code::Timeout) => {
+            // What may still take effect is not said to have failed.
+            (AuditRule::Write(_), _, Err(_)) if is_recorded && self.is_open.get() => {}
+            (AuditRule::Write(_), _, Err(problem)) if is_recorded => {
                 self.recorder().write_failure(self.entry(AuditDecision::Failed), problem).await;
             }
             (AuditRule::Write(_) | AuditRule::Subscribe(_) | AuditRule::ReadEach(_), _, Ok(_)) if !is_recorded => {

@@ -1,15 +1,14 @@
 //! The entries of a category that are written together, and the answers to those who wait for them.
 
 use domain::port::audit::{AuditDecision, AuditEntry, AuditError, AuditReceipt, AuditValue};
-use tokio::sync::oneshot;
 
-type Answer = oneshot::Sender<Result<AuditReceipt, AuditError>>;
+use super::queue::WaitingSender;
 
 /// Entries of a category, with those who wait for them.
 #[derive(Default)]
 pub(super) struct EntryBatch {
     entries: Vec<AuditEntry>,
-    waiting: Vec<Option<Answer>>,
+    waiting: Vec<Option<WaitingSender>>,
 }
 
 impl EntryBatch {
@@ -19,7 +18,7 @@ impl EntryBatch {
         Self { entries, waiting }
     }
 
-    pub(super) fn push(&mut self, entry: AuditEntry, waiting: Option<Answer>) {
+    pub(super) fn push(&mut self, entry: AuditEntry, waiting: Option<WaitingSender>) {
         self.entries.push(entry);
         self.waiting.push(waiting);
     }
@@ -38,12 +37,12 @@ impl EntryBatch {
         Self { entries: self.entries.split_off(count), waiting: self.waiting.split_off(count) }
     }
 
-    /// Says where the entries are, which are durable. Returns an entry for each one whose sender has stopped waiting, which
-    /// says that nothing was done.
+    /// Says where the entries are, which are durable. Returns an entry for each one whose sender has stopped waiting before it
+    /// did what the entry says, which says that nothing was done.
     pub(super) fn confirm(self, receipts: Vec<AuditReceipt>) -> Vec<AuditEntry> {
         let answers = self.entries.iter().zip(self.waiting).zip(receipts);
         let given_up = answers.filter_map(|((entry, waiting), receipt)| {
-            let is_given_up = waiting.is_some_and(|waiting| waiting.send(Ok(receipt)).is_err());
+            let is_given_up = waiting.is_some_and(|waiting| waiting.answer(Ok(receipt)));
             is_given_up.then(|| not_done(entry, receipt.seq))
         });
         given_up.collect()
@@ -53,7 +52,7 @@ impl EntryBatch {
     pub(super) fn refuse(self, error: AuditError) -> usize {
         let notes = self.waiting.iter().filter(|waiting| waiting.is_none()).count();
         for waiting in self.waiting.into_iter().flatten() {
-            let _ = waiting.send(Err(error));
+            waiting.answer(Err(error));
         }
         notes
     }

@@ -15,7 +15,7 @@ use super::indexer::Indexer;
 use super::keys::AuditKeys;
 use super::merkle::{consistency, inclusion};
 use super::metrics::AuditMetrics;
-use super::queue::{AuditQueue, Request};
+use super::queue::{AuditQueue, Request, WaitingSender};
 use super::read::read_page;
 use super::tree_head::SignedTreeHead;
 use super::tree_writer::SharedTree;
@@ -34,6 +34,9 @@ pub struct AuditStore {
     pub(super) anchors: Arc<Anchors>,
     pub(super) indexer: Mutex<Option<Indexer>>,
 }
+
+/// Where the outcome of an entry is sent.
+type Answer = oneshot::Sender<Result<AuditReceipt, AuditError>>;
 
 /// Maximum time that a stop waits for the anchor file.
 const ANCHOR_WAIT: Duration = Duration::from_secs(5);
@@ -70,6 +73,16 @@ impl AuditStore {
         outcome(receive(self.ask(request)?, self.write_timeout))
     }
 
+    /// Queues an entry, and returns a future that waits for its outcome.
+    fn write_for(&self, entry: AuditEntry, waiting: fn(Answer) -> WaitingSender) -> AuditWrite {
+        let (category, timeout, metrics) = (entry.category, self.write_timeout, Arc::clone(&self.metrics));
+        let receiver = self.ask(|sender| Request::Write(entry, waiting(sender)));
+        Box::pin(async move {
+            let outcome = outcome(receive_async(receiver?, timeout).await);
+            outcome.inspect_err(|error| metrics.refused(category, *error))
+        })
+    }
+
     fn check_tree(&self, part: u64, size: u64) -> Result<(), AuditReadError> {
         if part <= size && size <= self.tree.leaves() { Ok(()) } else { Err(AuditReadError::NoSuchTree) }
     }
@@ -77,17 +90,16 @@ impl AuditStore {
 
 impl AuditLog for AuditStore {
     fn write(&self, entry: AuditEntry) -> AuditWrite {
-        let (category, timeout, metrics) = (entry.category, self.write_timeout, Arc::clone(&self.metrics));
-        let receiver = self.ask(|sender| Request::Write(entry, sender));
-        Box::pin(async move {
-            let outcome = outcome(receive_async(receiver?, timeout).await);
-            outcome.inspect_err(|error| metrics.refused(category, *error))
-        })
+        self.write_for(entry, WaitingSender::ahead)
+    }
+
+    fn record(&self, entry: AuditEntry) -> AuditWrite {
+        self.write_for(entry, WaitingSender::behind)
     }
 
     fn write_blocking(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError> {
         let category = entry.category;
-        let outcome = self.ask_and_wait(|sender| Request::Write(entry, sender));
+        let outcome = self.ask_and_wait(|sender| Request::Write(entry, WaitingSender::ahead(sender)));
         outcome.inspect_err(|error| self.metrics.refused(category, *error))
     }
 

@@ -13,12 +13,41 @@ use super::tree_head::SignedTreeHead;
 /// Maximum number of entries that the writer takes at once.
 const BATCH: usize = 4_096;
 
+/// Who waits for an entry.
+pub(super) struct WaitingSender {
+    answer: oneshot::Sender<Result<AuditReceipt, AuditError>>,
+    /// Whether the sender does what the entry says after it is durable. Otherwise it has happened already.
+    is_ahead: bool,
+}
+
+impl WaitingSender {
+    /// Returns the sender of an entry about what it does once the entry is durable.
+    pub(super) fn ahead(answer: oneshot::Sender<Result<AuditReceipt, AuditError>>) -> Self {
+        Self { answer, is_ahead: true }
+    }
+
+    /// Returns the sender of an entry about what has happened.
+    pub(super) fn behind(answer: oneshot::Sender<Result<AuditReceipt, AuditError>>) -> Self {
+        Self { answer, is_ahead: false }
+    }
+
+    /// Returns whether the sender has stopped waiting, and so does nothing that were to be recorded.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.is_ahead && self.answer.is_closed()
+    }
+
+    /// Answers the sender. Returns whether it has stopped waiting, and so has done nothing.
+    pub(super) fn answer(self, outcome: Result<AuditReceipt, AuditError>) -> bool {
+        self.answer.send(outcome).is_err() && self.is_ahead
+    }
+}
+
 /// What the writer is asked for.
 pub(super) enum Request {
     /// An entry that nobody waits for.
     Note(AuditEntry),
     /// An entry that is to be durable before its sender is answered.
-    Write(AuditEntry, oneshot::Sender<Result<AuditReceipt, AuditError>>),
+    Write(AuditEntry, WaitingSender),
     /// Everything before is to be durable.
     Flush(oneshot::Sender<Result<(), AuditError>>),
     /// A tree head over everything before.
@@ -130,7 +159,7 @@ mod tests {
         let request = || {
             let (sender, receiver) = oneshot::channel();
             let entry = AuditEntry::new(AuditCategory::Compliance, "test", AuditActor::System);
-            (Request::Write(entry, sender), receiver)
+            (Request::Write(entry, WaitingSender::ahead(sender)), receiver)
         };
         let (waiting, mut outcome) = request();
         queue.push(waiting).expect("taken");

@@ -94,8 +94,8 @@ impl AuditWriter {
         for request in requests {
             let (entry, waiting) = match request {
                 Request::Note(entry) => (entry, None),
-                // Whoever asked has given up, and has done nothing: so there is nothing to record.
-                Request::Write(_, waiting) if waiting.is_closed() => continue,
+                // The sender has given up and has done nothing, so there is nothing to record.
+                Request::Write(_, waiting) if waiting.has_given_up() => continue,
                 Request::Write(entry, waiting) => (entry, Some(waiting)),
                 Request::Flush(waiting) => {
                     flushes.push(waiting);

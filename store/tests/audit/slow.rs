@@ -97,6 +97,24 @@ fn an_entry_whose_sender_is_gone_before_the_writer_takes_it_is_not_written() {
 }
 
 #[test]
+fn an_entry_about_what_has_happened_is_written_although_its_sender_is_gone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let disk = TestDisk::default();
+    let log = open_on(dir.path(), &disk, |_| {});
+    disk.hold("compliance");
+    std::thread::scope(|scope| {
+        let taken = scope.spawn(|| log.write_blocking(entry(AuditCategory::Compliance, 1)));
+        disk.wait_until_held();
+        drop(log.record(entry(AuditCategory::Compliance, 2)));
+        disk.release();
+        taken.join().expect("an outcome").expect("an entry");
+    });
+    // No entry follows that says that it was not done.
+    let allowed = |seq: u64| (seq, "allowed".to_owned(), None);
+    assert_eq!(decisions(&log), [allowed(1), allowed(2)]);
+}
+
+#[test]
 fn an_index_that_hangs_holds_up_no_entry_and_no_change_of_month() {
     let dir = tempfile::tempdir().expect("a folder");
     let (disk, clock) = (TestDisk::default(), TestClock::at_day(TODAY));

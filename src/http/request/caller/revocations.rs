@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::claims::Claims;
 use super::credential_version::CredentialVersion;
 use super::identity::Caller;
 use super::token_error::TokenError;
@@ -163,10 +164,14 @@ impl Revocations {
     pub(super) fn check(&self, caller: &Caller) -> Result<(), TokenError> {
         let table = self.table.read();
         let made_from = caller.token.lifetime.made_from;
-        let is_revoked = table.tokens.contains(&caller.token.id)
-            || caller.token.key.as_ref().is_some_and(|key| table.keys.contains(&*key.id))
-            || table.subjects.get(caller.subject()).is_some_and(|issued_until| made_from <= *issued_until);
+        let is_revoked = table.has(&caller.token.id, caller.subject(), made_from)
+            || caller.token.key.as_ref().is_some_and(|key| table.keys.contains(&*key.id));
         if is_revoked { Err(TokenError("the token was revoked")) } else { Ok(()) }
+    }
+
+    /// Returns whether a session with these claims was revoked, by its id or with its subject.
+    pub(super) fn has_session(&self, claims: &Claims) -> bool {
+        self.table.read().has(&claims.jti, &claims.sub, claims.iat.micros())
     }
 }
 
@@ -203,6 +208,13 @@ impl RevocationTable {
             Revocation::Subject { subject, issued_until } => drop(self.subjects.insert(subject, issued_until)),
             Revocation::Key { id } => drop(self.keys.insert(id)),
         }
+    }
+
+    /// Returns whether the token or session with this id is revoked, or its subject for what was made
+    /// from the time `made_from` on.
+    fn has(&self, id: &str, subject: &str, made_from: i64) -> bool {
+        self.tokens.contains(id)
+            || self.subjects.get(subject).is_some_and(|issued_until| made_from <= *issued_until)
     }
 
     fn len(&self) -> usize {

@@ -113,13 +113,14 @@ impl Sessions {
         Ok(NewSession { secret, stored })
     }
 
-    /// Returns the session with this secret; `None` if there is none at the time `now`.
+    /// Returns the session with this secret, revoked or not; `None` if there is none at the time `now`. Who accepts it checks
+    /// whether it was revoked.
     pub(super) fn find(&self, secret: &str, now: i64) -> Option<StoredSession> {
         let entry = self.registry.get(RegistryKind::SESSION, &key(SESSION, secret), now)?;
         serde_json::from_slice(&entry.value).ok()
     }
 
-    /// Returns the sessions of a subject, the oldest first.
+    /// Returns the sessions of a subject that are still accepted, the oldest first.
     pub(crate) fn of_subject(&self, subject: &str, now: i64) -> Vec<StoredSession> {
         let mut sessions: Vec<_> = self.open_of(subject, now).into_iter().map(|session| session.stored).collect();
         sessions.sort_by_key(|stored| stored.claims.iat);
@@ -166,11 +167,13 @@ impl Sessions {
         Ok(())
     }
 
-    /// Returns the sessions of a subject that have not ended at the time `now`.
+    /// Returns the sessions of a subject that have neither ended at the time `now` nor been revoked.
     fn open_of(&self, subject: &str, now: i64) -> Vec<IndexedSession> {
-        let index = self.index.lock();
-        let sessions = index.of_subject(subject).iter();
-        sessions.filter(|session| session.stored.claims.exp.micros() > now).cloned().collect()
+        let mut sessions = self.index.lock().of_subject(subject).to_vec();
+        sessions.retain(|IndexedSession { stored: StoredSession { claims }, .. }| {
+            claims.exp.micros() > now && !self.revocations.has_session(claims)
+        });
+        sessions
     }
 
     fn random<const N: usize>(&self) -> String {

@@ -1,9 +1,10 @@
-//! Records refused calls: a metric for each, and an entry in the audit log for each caller and minute.
+//! Records refused calls: a metric for each, and an entry in the audit log for each caller or address and minute.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use domain::limits::{AddressKey, LimitClass, RefusalCount, RefusalLog};
+use domain::limits::{AddressKey, DueRefusals, LimitClass, RefusalLog};
 use domain::port::audit::{AuditActor, AuditCategory, AuditDecision, AuditEntry, AuditLog, AuditValue};
 use metrics::Counter;
 use parking_lot::Mutex;
@@ -13,24 +14,34 @@ use crate::http::request::audit::actor;
 use crate::http::request::caller::Caller;
 use crate::telemetry::metric;
 
-/// Maximum number of callers and addresses whose refusals are counted apart.
-const CAPACITY: usize = 10_000;
+/// Maximum number of callers' refusals that are counted apart.
+const MAX_CALLERS: usize = 10_000;
+/// Maximum number of addresses' refusals that are counted apart. They have a table of their own: anybody can send from
+/// many addresses, and that must not hide which callers have reached their limits.
+const MAX_ADDRESSES: usize = 10_000;
 const LIMIT_REACHED: &str = "limit.reached";
 const AUTHENTICATION_FAILED: &str = "authentication.failed";
 
-/// Who was refused, and by what.
+/// A caller that was refused, and by which limit.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Refused {
-    action: &'static str,
+struct RefusedCaller {
     actor: AuditActor,
-    address: Option<AddressKey>,
-    /// The name of the limit; empty for a failed authentication.
     limit: &'static str,
+}
+
+/// An address that was refused, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RefusedAddress {
+    action: &'static str,
+    address: AddressKey,
+    /// The name of the limit; `None` for a failed authentication.
+    limit: Option<&'static str>,
 }
 
 /// Records refused calls.
 pub(super) struct Refusals {
-    log: Mutex<RefusalLog<Refused>>,
+    callers: Mutex<RefusalLog<RefusedCaller>>,
+    addresses: Mutex<RefusalLog<RefusedAddress>>,
     audit: Arc<dyn AuditLog>,
     by_class: [Counter; LimitClass::COUNT],
     failures: Counter,
@@ -41,7 +52,8 @@ pub(super) struct Refusals {
 impl Refusals {
     pub(super) fn new(audit: Arc<dyn AuditLog>) -> Self {
         Self {
-            log: Mutex::new(RefusalLog::new(CAPACITY)),
+            callers: Mutex::new(RefusalLog::new(MAX_CALLERS)),
+            addresses: Mutex::new(RefusalLog::new(MAX_ADDRESSES)),
             audit,
             by_class: LimitClass::ALL.map(|class| metric::rate_limited(class.name())),
             failures: metric::rate_limited(AddressKind::Failure.name()),
@@ -55,7 +67,7 @@ impl Refusals {
         if let Some(class) = LimitClass::parse(limit) {
             self.by_class[class as usize].increment(1);
         }
-        self.record(Refused { action: LIMIT_REACHED, actor: actor(caller), address: None, limit }, now);
+        self.record_caller(RefusedCaller { actor: actor(caller), limit }, now);
     }
 
     /// Records that an address has reached a limit.
@@ -65,12 +77,14 @@ impl Refusals {
             AddressKind::Anonymous => self.anonymous.increment(1),
             AddressKind::Class(class) => self.by_class[class as usize].increment(1),
         }
-        self.anonymous_call(LIMIT_REACHED, address, kind.name(), now);
+        let (address, limit) = (AddressKey::from(address), Some(kind.name()));
+        self.record_address(RefusedAddress { action: LIMIT_REACHED, address, limit }, now);
     }
 
     /// Records that a call had no accepted credential.
     pub(super) fn failed_authentication(&self, address: IpAddr, now: u64) {
-        self.anonymous_call(AUTHENTICATION_FAILED, address, "", now);
+        let address = AddressKey::from(address);
+        self.record_address(RefusedAddress { action: AUTHENTICATION_FAILED, address, limit: None }, now);
     }
 
     /// Counts a request that the cap of all clients has refused. It leaves no entry of its own: many clients send it.
@@ -80,41 +94,59 @@ impl Refusals {
 
     /// Records the refusals of the minutes that are over at the time `now`.
     pub(super) fn record_due(&self, now: u64) {
-        let (due, others) = self.log.lock().due(now);
-        for RefusalCount { key, count } in due {
-            self.audit.note(entry(&key, count));
-        }
-        if others > 0 {
-            let refused =
-                Refused { action: LIMIT_REACHED, actor: AuditActor::Anonymous, address: None, limit: "several" };
-            self.audit.note(entry(&refused, others));
+        let DueRefusals { counts, others } = self.callers.lock().due(now);
+        counts.iter().for_each(|due| self.audit.note(due.key.entry(due.count)));
+        self.note_several("callers", others);
+        let DueRefusals { counts, others } = self.addresses.lock().due(now);
+        counts.iter().for_each(|due| self.audit.note(due.key.entry(due.count)));
+        self.note_several("addresses", others);
+    }
+
+    fn note_several(&self, several: &'static str, others: BTreeMap<&'static str, u64>) {
+        others.into_iter().for_each(|(action, count)| self.audit.note(entry_of_several(action, several, count)));
+    }
+
+    fn record_caller(&self, refused: RefusedCaller, now: u64) {
+        if self.callers.lock().count(refused.clone(), LIMIT_REACHED, now) {
+            self.audit.note(refused.entry(1));
         }
     }
 
-    fn anonymous_call(&self, action: &'static str, address: IpAddr, limit: &'static str, now: u64) {
-        let address = Some(AddressKey::from(address));
-        self.record(Refused { action, actor: AuditActor::Anonymous, address, limit }, now);
-    }
-
-    fn record(&self, refused: Refused, now: u64) {
-        if self.log.lock().count(refused.clone(), now) {
-            self.audit.note(entry(&refused, 1));
+    fn record_address(&self, refused: RefusedAddress, now: u64) {
+        if self.addresses.lock().count(refused.clone(), refused.action, now) {
+            self.audit.note(refused.entry(1));
         }
     }
 }
 
-/// Returns the entry for `count` refusals.
-fn entry(refused: &Refused, count: u64) -> AuditEntry {
-    let Refused { action, actor, address, limit } = refused;
-    let mut entry = AuditEntry {
-        decision: AuditDecision::Denied,
-        ..AuditEntry::new(AuditCategory::Security, action, actor.clone())
-    };
-    if !limit.is_empty() {
-        entry = entry.with("limit", AuditValue::Text((*limit).into()));
+impl RefusedCaller {
+    /// Returns the entry for `count` refusals.
+    fn entry(&self, count: u64) -> AuditEntry {
+        let entry = denied(LIMIT_REACHED, self.actor.clone());
+        entry.with("limit", AuditValue::Text(self.limit.into())).with("count", integer(count))
     }
-    if let Some(address) = address {
-        entry = entry.with("address", AuditValue::Text(address.to_string().into()));
+}
+
+impl RefusedAddress {
+    /// Returns the entry for `count` refusals.
+    fn entry(&self, count: u64) -> AuditEntry {
+        let Self { action, address, limit } = self;
+        let entry = denied(action, AuditActor::Anonymous);
+        let entry = limit.iter().fold(entry, |entry, limit| entry.with("limit", AuditValue::Text((*limit).into())));
+        entry.with("address", AuditValue::Text(address.to_string().into())).with("count", integer(count))
     }
-    entry.with("count", AuditValue::Integer(i64::try_from(count).unwrap_or(i64::MAX)))
+}
+
+/// Returns the entry for `count` refusals of `several` callers or addresses that had no place in their table.
+fn entry_of_several(action: &'static str, several: &'static str, count: u64) -> AuditEntry {
+    let entry = denied(action, AuditActor::System);
+    entry.with("several", AuditValue::Text(several.into())).with("count", integer(count))
+}
+
+fn denied(action: &'static str, actor: AuditActor) -> AuditEntry {
+    AuditEntry { decision: AuditDecision::Denied, ..AuditEntry::new(AuditCategory::Security, action, actor) }
+}
+
+fn integer(count: u64) -> AuditValue {
+    AuditValue::Integer(i64::try_from(count).unwrap_or(i64::MAX))
 }

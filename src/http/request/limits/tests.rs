@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use actix_web::test::TestRequest;
-use domain::port::audit::{AuditEntry, AuditReceipt, AuditValue, AuditWrite, NoAuditLog};
+use domain::port::audit::{AuditActor, AuditEntry, AuditReceipt, AuditValue, AuditWrite, NoAuditLog};
 use domain::port::registry::{ListedEntry, RegistryEntry, RegistryError, RegistryKind};
 use parking_lot::Mutex;
 
@@ -207,6 +207,31 @@ fn a_spray_of_callers_and_addresses_takes_bounded_memory() {
     }
     assert!(limits.addresses.len() <= 32_768);
     assert!(noted.0.lock().len() <= 20_000, "the audit log is not the attack");
+}
+
+#[test]
+fn a_spray_of_addresses_hides_no_caller_that_reaches_its_limit() {
+    let Fixture { limits, noted, .. } = fixture(|rules| rules.failures = Quota::per_minute(1));
+    let spray = |first: u32, times: usize| {
+        let request = request(&std::net::Ipv4Addr::from_bits(first).to_string());
+        (0..times).for_each(|_| drop(limits.count_failure(&request, Problem::new(Code::InvalidToken, "not valid"))));
+    };
+    (0..20_000).for_each(|number| spray(number, 1));
+    spray(20_000, 2);
+    assert_eq!(calls(&limits, &caller("aud:a"), LimitClass::Auth), 10);
+    let is_of_caller = |entry: &AuditEntry| entry.actor == AuditActor::Caller("aud:a".into());
+    assert_eq!(noted.0.lock().iter().filter(|entry| is_of_caller(entry)).count(), 1);
+    noted.0.lock().clear();
+    limits.finish();
+    let member = |entry: &AuditEntry, name| entry.members.iter().find(|member| member.name == name).cloned();
+    let others = noted.0.lock().iter().map(|entry| {
+        let values = ["several", "count"].map(|name| member(entry, name).expect("a member").value);
+        assert_eq!(entry.actor, AuditActor::System);
+        (entry.action, values)
+    });
+    let several = |count| [AuditValue::Text("addresses".into()), AuditValue::Integer(count)];
+    let expected = [("authentication.failed", several(10_002)), ("limit.reached", several(1))];
+    assert_eq!(others.collect::<Vec<_>>(), expected, "counted by what was refused");
 }
 
 #[test]

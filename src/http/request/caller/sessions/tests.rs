@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::memory_registry::MemoryRegistry;
 use super::super::numeric_date::NumericDate;
+use super::super::revocations::Revocation;
 use super::super::{Audience, CredentialVersion};
 use super::*;
 
@@ -91,6 +92,23 @@ fn only_the_subject_ends_its_session() {
     let end = |subject| fixture.sessions.end(subject, &id, NOW * SECOND).expect("stored");
     assert!(!end("aud:b") && end("aud:a") && !end("aud:a"));
     assert!(fixture.ids("aud:a", NOW).is_empty() && fixture.restart().ids("aud:a", NOW).is_empty());
+}
+
+#[test]
+fn a_revoked_session_is_neither_listed_nor_counted() {
+    let fixture = fixture();
+    let ids: Vec<_> = (0..MAX_PER_SUBJECT as i64).map(|ago| fixture.begin("aud:a", NOW - ago)).collect();
+    let revoke = |revocation| fixture.sessions.revocations.revoke(revocation, NOW * SECOND).expect("stored");
+    // One that is not the oldest: the next session would end the oldest if this one counted.
+    revoke(Revocation::Token { id: ids[3].clone() });
+    assert!(!fixture.ids("aud:a", NOW).contains(&ids[3]));
+    assert!(!fixture.sessions.end("aud:a", &ids[3], NOW * SECOND).expect("nothing to end"));
+    fixture.begin("aud:a", NOW);
+    assert!(fixture.ids("aud:a", NOW).contains(&ids[MAX_PER_SUBJECT - 1]), "the oldest goes on");
+    revoke(Revocation::Subject { subject: "aud:a".to_owned(), issued_until: NOW * SECOND });
+    assert!(fixture.ids("aud:a", NOW).is_empty());
+    let later = fixture.begin("aud:a", NOW + 1);
+    assert_eq!(fixture.ids("aud:a", NOW + 1), [later], "what began afterwards is accepted");
 }
 
 #[test]
