@@ -104,6 +104,7 @@ pub(crate) fn build(
             rules: Arc::clone(&components.rules),
             export_rules: Arc::clone(&components.export_rules),
             clock: crate::wiring::wall_clock(),
+            trail: components.audit.clone(),
             verifier: Arc::clone(&credentials.verifier),
             in_flight: in_flight.clone(),
             request_timeout: settings.http.request_timeout,

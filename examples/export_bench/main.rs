@@ -194,8 +194,9 @@ fn new_user() -> NewUser {
 }
 
 async fn run(exports: &Exports, request: ExportRequest) -> Result<ExportJob, Box<dyn Error>> {
-    let job = exports.begin(request, "bench".to_owned()).await?;
-    let mut watched = exports.watch(job.id, "bench").await.ok_or("the job is unknown")?;
+    let id = exports.new_id();
+    exports.begin(id, request, "bench".to_owned()).await?;
+    let mut watched = exports.watch(id, "bench").await.ok_or("the job is unknown")?;
     let mut last = Instant::now();
     let mut stage = None;
     let ended = loop {

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use super::credential_state::{CredentialState, blocking, storage_failed};
 use super::problem::{Code, Problem};
-use super::request_id;
 use super::request::caller::{NewSession, SessionError, StoredSession, csrf_token};
 use super::request::context::RequestContext;
 use super::request::{origin, query};
+use super::request_id;
 use crate::json_object::JsonObject;
 
 const NO_STORE: (header::HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

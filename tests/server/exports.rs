@@ -8,6 +8,7 @@ use data::{Population, PopulationOptions};
 use serde_json::{Value, json};
 
 use crate::http::{Request, Response};
+use crate::route_table::entries;
 use crate::test_server::{PROGRAM, TestServer, eventually, start_on, start_server};
 use crate::token::{Token, now};
 
@@ -272,6 +273,38 @@ fn the_events_of_a_job_end_with_its_last_status() {
     let last = events.text().trim_end().rsplit("\n\n").next().unwrap().to_owned();
     let status: Value = serde_json::from_str(last.strip_prefix("event: status\ndata: ").unwrap()).unwrap();
     assert_eq!((&status["state"], &status["job_id"]), (&json!("done"), &json!(job)));
+}
+
+#[test]
+fn an_export_and_every_look_at_it_are_in_the_audit_log_under_a_signed_head() {
+    let server = start_server();
+    load(&server, 600);
+    let job = start(&server, &json!({"columns": ["gender"]})).json()["job_id"].as_str().unwrap().to_owned();
+    let audit = server.data_dir.path().join("audit");
+    let heads = std::fs::read_dir(&audit).unwrap().map(|item| item.unwrap().path());
+    let heads = heads.into_iter().find(|path| path.to_string_lossy().contains("heads-")).expect("heads");
+    let heads = std::fs::read_to_string(heads).unwrap();
+    let head: Value = serde_json::from_str(heads.lines().last().expect("a head")).unwrap();
+    let listed = server.get("/api/v2/exports", exporter());
+    assert_eq!((listed.status, listed.json()["items"].as_array().map(Vec::len)), (200, Some(1)));
+    assert_eq!(server.get(&format!("/api/v2/exports/{job}"), exporter()).status, 200);
+    assert_eq!(server.get(&format!("/api/v2/exports/{job}/events"), exporter()).status, 200);
+    assert_eq!(server.get("/api/v2/exports/feasibility", exporter()).status, 200);
+    assert_eq!(download(&server, &job, None).status, 200);
+    let entries = entries(&server);
+    let of = |action: &str| {
+        let entry = entries.iter().find(|entry| entry["action"] == action).unwrap_or_else(|| panic!("no `{action}`"));
+        assert_eq!((&entry["category"], &entry["actor"]), (&json!("compliance"), &json!("adm:analyst")));
+        assert_eq!(entry["decision"], "allowed");
+        entry
+    };
+    for action in ["export.start", "export.read", "export.watch", "export.download"] {
+        assert_eq!(of(action)["job_id"], json!(job), "{action}");
+    }
+    for action in ["export.list", "export.feasibility"] {
+        assert!(of(action).get("job_id").is_none());
+    }
+    assert!(head["size"].as_u64() >= of("export.start")["seq"].as_u64(), "signed before the export began: {head}");
 }
 
 #[test]

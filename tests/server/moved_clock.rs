@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
+use crate::preload;
 use crate::test_server::{TestServer, start_on_under};
 
 /// The clock of elapsed time of a server.
@@ -37,22 +37,7 @@ impl MovedClock {
     }
 }
 
-/// Compiles the library and returns its path. `make test` needs a C compiler anyway.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/moved_clock.c");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moved_clock.so");
-        // Compiled under a unique name first, because another run may have loaded the old file.
-        let new = library.with_extension(format!("{}.so", std::process::id()));
-        let output = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-            .args([&new, &source])
-            .arg("-ldl")
-            .output()
-            .expect("a C compiler, `cc`");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        std::fs::rename(&new, &library).unwrap();
-        library
-    })
+    LIBRARY.get_or_init(|| preload::compile("moved_clock"))
 }

@@ -7,6 +7,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::http::{Request, Response};
+use crate::route_table::entries;
 use crate::test_server::{PROGRAM, TestServer, USER, profile_path, start_on, start_server, start_server_with};
 use crate::token::{Token, now};
 
@@ -222,6 +223,46 @@ fn a_revoked_subject_loses_its_sessions() {
     let answer = request.header("x-access-reason", "a test").body("application/json", body).send(server.admin_listen);
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(page.get(&server, &profile_path(USER)).problem(), "invalid-token");
+}
+
+#[test]
+fn a_revoked_session_is_not_listed_any_more() {
+    let server = start_server();
+    let (first, second) = (Page::own(&server), Page::own(&server));
+    let operator = Token::new("admin", "adm:root", "operate").with("amr", json!(["otp"])).with("auth_time", now());
+    let request = Request::new("POST", "/admin/revocations").bearer(&server.sign(operator));
+    let body = json!({ "jti": second.id }).to_string();
+    let answer = request.header("x-access-reason", "a test").body("application/json", body).send(server.admin_listen);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    let items = first.get(&server, PATH).json()["items"].clone();
+    assert_eq!((items.as_array().map(Vec::len), &items[0]["id"]), (Some(1), &json!(first.id)));
+    let gone = server.send(first.write("DELETE", &format!("{PATH}?id={}", second.id)));
+    assert_eq!(gone.problem(), "unknown-resource");
+}
+
+#[test]
+fn the_begin_and_end_of_a_session_name_the_citizen_the_tenant_and_the_request() {
+    let server = start_server();
+    let body = json!({ "code": code(&server, &["--sub", USER, "--role", "self"]) }).to_string();
+    let request = Request::new("POST", PATH).header("x-request-id", "the-login").body("application/json", body);
+    let answer = server.send(request);
+    assert_eq!((answer.status, answer.header("x-request-id")), (201, "the-login"));
+    let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    let csrf = answer.json()["csrf_token"].as_str().unwrap().to_owned();
+    let request = Request::new("DELETE", PATH).header("cookie", cookie).header("x-csrf-token", csrf);
+    assert_eq!(server.send(request.header("x-request-id", "the-logout")).status, 204);
+    // An id that the server makes is the one of the answer.
+    let answer = begin(&server, &code(&server, &["--sub", "aud:a", "--role", "auditor"]));
+    let entries = entries(&server);
+    let of = |id: &str| entries.iter().find(|entry| entry["request_id"] == id).unwrap_or_else(|| panic!("no {id}"));
+    let (begun, ended) = (of("the-login"), of("the-logout"));
+    assert_eq!((&begun["action"], &ended["action"]), (&json!("session.begin"), &json!("session.end")));
+    assert_eq!((&begun["subject"], &begun["session"]), (&ended["subject"], &ended["session"]));
+    for entry in [begun, ended, of(answer.header("x-request-id"))] {
+        assert_eq!(entry["tenant"], json!(0), "{entry}");
+    }
+    assert_eq!(begun["actor"], format!("user:{}", ended["subject"].as_str().expect("a subject")));
+    assert!(of(answer.header("x-request-id")).get("subject").is_none(), "an auditor is no citizen");
 }
 
 #[test]

@@ -90,6 +90,7 @@ pub struct Exports {
     tables: Arc<dyn TableFiles>,
     feasibility: Arc<FeasibilityCounter>,
     device: Arc<str>,
+    entropy: Arc<dyn Entropy>,
     is_stopping: Arc<AtomicBool>,
     threads: Arc<Mutex<Option<Threads>>>,
 }
@@ -130,7 +131,6 @@ impl Exports {
             registered: RegisteredExports::new(registry),
             tables: tables.clone(),
             clock,
-            entropy,
             rules,
             parse,
             parse_earlier,
@@ -142,7 +142,8 @@ impl Exports {
         let supervisor =
             ExportSupervisor::start_in_arbiter(&arbiter.handle(), move |_| ExportSupervisor::new(supervisor_parts));
         let threads = Some(Threads { supervisor: arbiter, worker });
-        Ok(Self { supervisor, tables, feasibility, device, is_stopping, threads: Arc::new(Mutex::new(threads)) })
+        let threads = Arc::new(Mutex::new(threads));
+        Ok(Self { supervisor, tables, feasibility, device, entropy, is_stopping, threads })
     }
 
     /// Returns what computes, and why it is that, for the log.
@@ -150,12 +151,19 @@ impl Exports {
         &self.device
     }
 
-    /// Starts a job. It is durable when this returns.
+    /// Returns the id of a job that is to be started, so that it can be recorded before.
+    pub fn new_id(&self) -> ExportJobId {
+        let mut random = [0; 16];
+        self.entropy.fill(&mut random);
+        ExportJobId::from_random(random)
+    }
+
+    /// Starts the job `id`, which [`Self::new_id`] has made. It is durable when this returns.
     ///
     /// # Errors
     /// Nothing was started.
-    pub async fn begin(&self, request: ExportRequest, owner: String) -> Result<ExportJob, StartRefusal> {
-        self.supervisor.send(StartExport { request, owner }).await.unwrap_or(Err(StartRefusal::Stopping))
+    pub async fn begin(&self, id: ExportJobId, request: ExportRequest, owner: String) -> Result<(), StartRefusal> {
+        self.supervisor.send(StartExport { id, request, owner }).await.unwrap_or(Err(StartRefusal::Stopping))
     }
 
     /// Returns a job of that owner, which changes as it goes on; `None` if there is none.

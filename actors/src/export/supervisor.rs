@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use domain::export::{BudgetLedger, ExportJob, ExportJobId, ExportRequest, ExportResult, ExportRules, JobState};
-use domain::port::clock::{Clock, Entropy};
+use domain::port::clock::Clock;
 use domain::port::table::TableFiles;
 use tokio::sync::{mpsc, watch};
 
@@ -39,7 +39,6 @@ pub(super) struct SupervisorParts {
     pub(super) registered: RegisteredExports,
     pub(super) tables: Arc<dyn TableFiles>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) entropy: Arc<dyn Entropy>,
     pub(super) rules: Arc<ExportRules>,
     pub(super) parse: ParseRequest,
     pub(super) parse_earlier: ParseRequest,
@@ -123,14 +122,12 @@ impl ExportSupervisor {
         }
     }
 
-    fn start(&mut self, request: &ExportRequest, owner: String) -> Result<ExportJob, StartRefusal> {
+    fn start(&mut self, id: ExportJobId, request: &ExportRequest, owner: String) -> Result<(), StartRefusal> {
         if self.queue.len() >= self.parts.max_queued {
             return Err(StartRefusal::Busy);
         }
         let now = self.parts.clock.now_micros();
-        let mut random = [0; 16];
-        self.parts.entropy.fill(&mut random);
-        let job = ExportJob::new(ExportJobId::from_random(random), owner, request.canonical(), now);
+        let job = ExportJob::new(id, owner, request.canonical(), now);
         if let Some(micro_epsilon) = request.micro_epsilon {
             let entry = self.budget.reserve(job.id, micro_epsilon, now).map_err(StartRefusal::Budget)?;
             if let Err(error) = self.parts.registered.store_reservation(&job.id, &entry) {
@@ -144,9 +141,9 @@ impl ExportSupervisor {
             return Err(StartRefusal::Unavailable(error));
         }
         self.queue.push_back(job.id);
-        self.know(job.clone());
+        self.know(job);
         self.run_next();
-        Ok(job)
+        Ok(())
     }
 
     /// Gives back what a job has reserved, if it has read no row.
@@ -299,8 +296,9 @@ impl Actor for ExportSupervisor {
 
 /// Starts a job.
 #[derive(Message)]
-#[rtype(result = "Result<ExportJob, StartRefusal>")]
+#[rtype(result = "Result<(), StartRefusal>")]
 pub(super) struct StartExport {
+    pub(super) id: ExportJobId,
     pub(super) request: ExportRequest,
     pub(super) owner: String,
 }
@@ -329,10 +327,10 @@ pub(super) struct CancelExport {
 }
 
 impl Handler<StartExport> for ExportSupervisor {
-    type Result = Result<ExportJob, StartRefusal>;
+    type Result = Result<(), StartRefusal>;
 
-    fn handle(&mut self, StartExport { request, owner }: StartExport, _: &mut Self::Context) -> Self::Result {
-        self.start(&request, owner)
+    fn handle(&mut self, StartExport { id, request, owner }: StartExport, _: &mut Self::Context) -> Self::Result {
+        self.start(id, &request, owner)
     }
 }
 

@@ -13,7 +13,7 @@ use super::subject;
 use crate::http::credential_state::{blocking, storage_failed};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
-use crate::http::request::limits::{AllowlistEntry, AllowlistSubject};
+use crate::http::request::limits::{AllowlistEntry, AllowlistError, AllowlistSubject};
 use crate::http::request::query;
 
 const SHAPE: &str =
@@ -57,8 +57,11 @@ pub(in crate::http) async fn post(
     context.record_write().await?;
     let entry = AllowlistEntry { subject, reason, added_by: context.caller.subject().to_owned(), expires_at };
     let (limits, answer) = (Arc::clone(&state.limits), listed(&entry));
-    blocking(move || limits.allowlist().add(&entry)).await?.map_err(|error| storage_failed(&error))?;
-    state.limits.upkeep();
+    let add = move || limits.allowlist().add(&entry).inspect(|()| limits.upkeep());
+    blocking(add).await?.map_err(|error| match error {
+        AllowlistError::Full => Problem::new(Code::Invalid, error.to_string()),
+        AllowlistError::Registry(error) => storage_failed(&error),
+    })?;
     Ok(HttpResponse::Created().json(answer))
 }
 
@@ -71,9 +74,8 @@ pub(in crate::http) async fn delete(
     let subject = subject::parse(context, caller.as_deref(), address.as_deref())?;
     context.record_write().await?;
     let limits = Arc::clone(&state.limits);
-    let removed =
-        blocking(move || limits.allowlist().remove(&subject)).await?.map_err(|error| storage_failed(&error))?;
-    state.limits.upkeep();
+    let remove = move || limits.allowlist().remove(&subject).inspect(|_| limits.upkeep());
+    let removed = blocking(remove).await?.map_err(|error| storage_failed(&error))?;
     if removed {
         Ok(HttpResponse::NoContent().finish())
     } else {

@@ -1,6 +1,5 @@
 //! `GET /api/v2/exports/{job}/download`: the file of a job, decrypted piece by piece as it is sent.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,13 +8,12 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use bytes::Bytes;
 use domain::export::{ExportJob, JobState};
-use domain::port::audit::AuditValue;
 use domain::port::table::{TableError, TableFile, TableFormat};
 use futures_util::{FutureExt, Stream, stream};
 use serde_json::Value;
 
 use super::range::{self, Part};
-use super::state::{ExportState, job_id};
+use super::state::{ExportState, job_id, note_job};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
 use crate::http::request::expiry::Expiry;
@@ -52,7 +50,7 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
     let if_range = headers.get(header::IF_RANGE).map(|tag| tag.as_bytes() == etag.as_bytes());
     let asked = headers.get(header::RANGE).filter(|_| if_range != Some(false)).and_then(|range| range.to_str().ok());
     let (length, part) = (file.length(), range::parse(asked, file.length()));
-    context.note("job_id", AuditValue::Text(Cow::Owned(id.to_string())));
+    note_job(context, id);
     context.record_write().await?;
     let (mut answer, first, end) = match part {
         Part::Unsatisfiable => {

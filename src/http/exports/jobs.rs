@@ -12,7 +12,7 @@ use domain::export::{BudgetRefusal, ExportColumn, ExportMode, ExportRequest};
 use domain::port::audit::AuditValue;
 use serde_json::{Value, json};
 
-use super::state::{ExportState, job_id, unknown_job};
+use super::state::{ExportState, job_id, note_job, unknown_job};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::body::{self, BodyLimits};
 use crate::http::request::context::RequestContext;
@@ -49,14 +49,17 @@ pub(in crate::http) async fn start(
         let detail = "aggregates have groups by state or region: name the columns, and leave `district` out";
         return Err(Problem::new(Code::Invalid, detail).at("/columns", detail));
     }
+    let id = state.exports.new_id();
+    note_job(context, id);
     context.note("request", AuditValue::Text(Cow::Owned(request.canonical())));
     context.record_write().await?;
-    let job = state.exports.begin(request, context.caller.subject().to_owned()).await.map_err(Problem::from)?;
-    let address = format!("/api/v2/exports/{}", job.id);
+    state.sign_tree_head().await?;
+    state.exports.begin(id, request, context.caller.subject().to_owned()).await.map_err(Problem::from)?;
+    let address = format!("/api/v2/exports/{id}");
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, address))
         .insert_header((header::CACHE_CONTROL, NO_STORE))
-        .json(json!({"job_id": job.id.to_string()})))
+        .json(json!({"job_id": id.to_string()})))
 }
 
 /// Answers with the caller's jobs, the newest first, in pages. The cursor is the id of the last job of a page.
@@ -89,6 +92,7 @@ pub(in crate::http) async fn list(context: &RequestContext, state: Data<ExportSt
 
 /// Answers with the status of a job.
 pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportState>) -> Result<HttpResponse, Problem> {
+    note_job(context, job_id(context)?);
     let job = state.job(context).await?.borrow().to_json(state.clock.now_micros());
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, NO_STORE)).json(job))
 }
@@ -99,7 +103,7 @@ pub(in crate::http) async fn cancel(
     state: Data<ExportState>,
 ) -> Result<HttpResponse, Problem> {
     let id = job_id(context)?;
-    context.note("job_id", AuditValue::Text(Cow::Owned(id.to_string())));
+    note_job(context, id);
     context.record_write().await?;
     if state.exports.cancel(id, context.caller.subject()).await {
         Ok(HttpResponse::NoContent().finish())

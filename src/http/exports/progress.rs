@@ -13,7 +13,7 @@ use futures_util::{Stream, stream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::state::ExportState;
+use super::state::{ExportState, job_id, note_job};
 use crate::http::problem::Problem;
 use crate::http::request::context::RequestContext;
 use crate::http::request::event_stream::{EVENT_STREAM, X_ACCEL_BUFFERING};
@@ -28,6 +28,7 @@ pub(in crate::http) async fn get(context: &RequestContext, state: Data<ExportSta
     if accept::choose(context.headers(), &[ServedType::new(EVENT_STREAM)]).is_none() {
         return Err(Problem::not_acceptable("`served` lists the media type of the stream", &[EVENT_STREAM]));
     }
+    note_job(context, job_id(context)?);
     let job = state.job(context).await?;
     let expiry = state.expiry(&context.caller);
     let expired = expiry.expired().map(drop).boxed();

@@ -1,10 +1,13 @@
 //! State of the handlers of exports.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actors::export::Exports;
 use domain::export::{ExportJob, ExportJobId, ExportRules};
+use domain::port::audit::AuditValue;
+use domain::port::audit_trail::AuditTrail;
 use domain::port::clock::Clock;
 use domain::rules::Rules;
 use tokio::sync::watch;
@@ -21,6 +24,8 @@ pub(crate) struct ExportState {
     pub(crate) rules: Arc<Rules>,
     pub(crate) export_rules: Arc<ExportRules>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Signs the tree head of each export.
+    pub(crate) trail: Arc<dyn AuditTrail>,
     pub(crate) verifier: Arc<Verifier>,
     /// The memory budget of request bodies.
     pub(crate) in_flight: InFlight,
@@ -38,6 +43,23 @@ impl ExportState {
         Expiry::new(&self.verifier, caller, self.closing.clone())
     }
 
+    /// Signs a tree head of the audit log, which has the entry of an export that is about to begin: nobody can cut it off from
+    /// then on.
+    ///
+    /// # Errors
+    /// The head could not be stored. The export must not begin.
+    pub(super) async fn sign_tree_head(&self) -> Result<(), Problem> {
+        let trail = Arc::clone(&self.trail);
+        let signed = tokio::task::spawn_blocking(move || trail.sign_tree_head()).await;
+        match signed {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => tracing::error!(%error, "an export was refused: no tree head could be signed"),
+            Err(error) => tracing::error!(%error, "an export was refused: signing a tree head has ended early"),
+        }
+        let detail = "the export could not be recorded, so it did not begin: try again";
+        Err(Problem::new(Code::Unavailable, detail))
+    }
+
     /// Returns the job of the path, which changes as it goes on.
     ///
     /// # Errors
@@ -46,6 +68,11 @@ impl ExportState {
         let id = job_id(context)?;
         self.exports.watch(id, context.caller.subject()).await.ok_or_else(unknown_job)
     }
+}
+
+/// Notes the job that a call is about, for its entry.
+pub(super) fn note_job(context: &RequestContext, id: ExportJobId) {
+    context.note("job_id", AuditValue::Text(Cow::Owned(id.to_string())));
 }
 
 /// Returns the id in the path.

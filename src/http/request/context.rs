@@ -200,12 +200,10 @@ impl RequestContext {
     async fn record(&self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
         let is_recorded = self.is_recorded.get();
         match (self.requirements.audit, self.caller.role, &answer) {
-            (AuditRule::Read(_), Role::Admin | Role::Agent, _) => {
-                match &answer {
-                    Ok(_) => self.recorder().write(self.entry(AuditDecision::Allowed)).await?,
-                    Err(problem) => self.recorder().record(self.entry(problem.decision())).await?,
-                }
-            }
+            (AuditRule::Read(_), Role::Admin | Role::Agent, _) => match &answer {
+                Ok(_) => self.recorder().write(self.entry(AuditDecision::Allowed)).await?,
+                Err(problem) => self.recorder().record(self.entry(problem.decision())).await?,
+            },
             (AuditRule::Read(action), Role::Service, Ok(_)) => self.count_read(action),
             // What may still take effect is not said to have failed.
             (AuditRule::Write(_), _, Err(_)) if is_recorded && self.is_open.get() => {}

@@ -13,7 +13,7 @@ pub(crate) struct Requirements {
     pub(crate) limit: Option<LimitClass>,
     /// What is recorded in the audit log.
     pub(crate) audit: AuditRule,
-    /// Whether an administrator must give a reason although the call is neither a read nor a subscription.
+    /// Whether an administrator must give a reason.
     reason: bool,
     /// Whether the request may open a WebSocket. Then the origin of the page is checked, and a ticket is accepted.
     pub(crate) opens_socket: bool,
@@ -88,12 +88,18 @@ impl Requirements {
     /// Returns the requirements of an operation that admits `callers`, without those that only few operations have.
     pub(crate) const fn new(callers: Callers, limit: LimitClass, audit: AuditRule) -> Self {
         let limit = Some(limit);
-        Self { callers, limit, audit, reason: false, opens_socket: false, fresh_second_factor: false }
+        let reason = matches!(audit, AuditRule::Read(_) | AuditRule::ReadEach(_) | AuditRule::Subscribe(_));
+        Self { callers, limit, audit, reason, opens_socket: false, fresh_second_factor: false }
     }
 
     /// Returns the requirements of an operation that opens a WebSocket.
     pub(crate) const fn opening_socket(self) -> Self {
         Self { opens_socket: true, ..self }
+    }
+
+    /// Returns the requirements of a read that shows no data of a citizen: an administrator may leave the reason out.
+    pub(crate) const fn without_reason(self) -> Self {
+        Self { reason: false, ..self }
     }
 
     /// Returns the requirements of an operation that needs a reason for what a later call does.
@@ -119,6 +125,6 @@ impl Requirements {
 
     /// Whether an administrator must give a reason (`X-Access-Reason`).
     pub(crate) fn needs_reason(&self) -> bool {
-        self.reason || matches!(self.audit, AuditRule::Read(_) | AuditRule::ReadEach(_) | AuditRule::Subscribe(_))
+        self.reason
     }
 }

@@ -4,6 +4,7 @@
 //! sends to the client.
 
 mod answers;
+mod attempts;
 mod requests;
 mod subscriptions;
 

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actors::Subscription;
 use bytes::BytesMut;
@@ -11,16 +10,11 @@ use domain::id::UserId;
 use super::super::message::{self, RequestedUser};
 use super::super::outgoing::ActorEnded;
 use super::super::requested_view::RequestedView;
+use super::attempts::{disclosed_again, unless_busy};
 use super::{Session, SessionEnd};
-use crate::http::audit::Disclosed;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::access::{check_visibility, read_within};
 use crate::http::request::caller::{Role, Scope};
-
-/// How many times a user is subscribed to again when the answer is `busy`.
-const MAX_ATTEMPTS: u32 = 8;
-/// How long to wait between two attempts.
-const RETRY_DELAY: Duration = Duration::from_millis(250);
 
 /// A user that the socket follows.
 pub(super) struct FollowedUser {
@@ -192,26 +186,21 @@ impl Session {
     async fn follow_renewed(&mut self, suspended: &SuspendedSubscription) -> Result<(), Problem> {
         let (connection, caller) = (Rc::clone(&self.connection), Arc::clone(&self.caller));
         let user = suspended.user;
-        // A user of whom nothing is visible any more is `gone` for a client that has followed it, and not unknown.
-        let disclosed = self.state.disclosed(&caller, user, suspended.requested).await.unwrap_or(Disclosed::NOTHING);
-        let admitted = connection.admit(&caller, Some(user), Ok(disclosed)).await?;
+        let disclosed = disclosed_again(|| self.state.disclosed(&caller, user, suspended.requested)).await;
+        let admitted = connection.admit(&caller, Some(user), disclosed).await?;
         let followed = self.follow_again(suspended).await;
         connection.settle(&caller, admitted, followed.as_ref().copied()).await;
         followed
     }
 
     async fn follow_again(&mut self, suspended: &SuspendedSubscription) -> Result<(), Problem> {
-        let mut attempts_left = MAX_ATTEMPTS;
-        loop {
+        unless_busy(async || {
             // No state continues an empty cursor, so the first frame says `reset` again.
             let cursor = suspended.owes_reset.then(String::new);
             let start = SubscriptionStart { id: suspended.id.clone(), cursor, followed_before: true };
-            attempts_left -= 1;
-            match self.follow(suspended.user, suspended.requested, start).await {
-                Err(problem) if problem.is(Code::Busy) && attempts_left > 0 => tokio::time::sleep(RETRY_DELAY).await,
-                outcome => return outcome,
-            }
-        }
+            self.follow(suspended.user, suspended.requested, start).await
+        })
+        .await
     }
 
     /// Ends the subscription to a user, and returns what is needed to resume it; `None` if there is none.

@@ -1,5 +1,5 @@
 //! The anchor file, to which a thread of its own appends: a slow target, such as a mount over the network, holds up neither
-//! entries nor tree heads.
+//! entries nor tree heads. A target that fails is tried again.
 
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
@@ -12,12 +12,20 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::head_log::last_of_each_hour;
 use super::metrics::AuditMetrics;
 
 /// Bytes at the end of the file in which its last line is looked for. A head is shorter.
 const TAIL_BYTES: u64 = 4_096;
 /// Maximum number of heads that wait. Beyond it the oldest is left out: a later head has all that it has.
 const MAX_WAITING: usize = 256;
+
+/// Size in bytes below which the server's own file is not thinned. It takes a busy server about seven weeks.
+const MIN_THINNED_BYTES: u64 = 64 << 20;
+/// How long to wait after the first failure. It doubles with each further one.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+/// Maximum time to wait after a failure.
+const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// The end of an anchor file.
 #[derive(Debug, Default)]
@@ -63,10 +71,17 @@ pub(super) struct Anchors {
 }
 
 impl Anchors {
-    /// Starts the thread, which appends to the file at `path` that ends with `end`.
-    pub(super) fn start(path: PathBuf, end: &AnchorEnd, metrics: Arc<AuditMetrics>) -> io::Result<Arc<Self>> {
+    /// Starts the thread, which appends to the file at `path` that ends with `end`. A file that `is_own` is in the data
+    /// directory and belongs to the server, which thins it.
+    pub(super) fn start(
+        path: PathBuf,
+        is_own: bool,
+        end: &AnchorEnd,
+        metrics: Arc<AuditMetrics>,
+    ) -> io::Result<Arc<Self>> {
         let anchors = Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), metrics });
-        let (queue, file) = (Arc::clone(&anchors), AnchorFile { path, is_torn: end.is_torn });
+        let thin_from = is_own.then_some(MIN_THINNED_BYTES);
+        let (queue, file) = (Arc::clone(&anchors), AnchorFile { path, is_torn: end.is_torn, thin_from });
         thread::Builder::new().name("audit anchors".to_owned()).spawn(move || queue.run(file))?;
         Ok(anchors)
     }
@@ -109,13 +124,34 @@ impl Anchors {
 
     fn run(&self, mut file: AnchorFile) {
         let _finished = FinishOnDrop(self);
+        let mut delay = FIRST_DELAY;
         while let Some(lines) = self.next() {
-            if let Err(error) = file.append(&lines) {
-                self.metrics.anchor_failed();
-                let path = file.path.display();
-                tracing::error!("tree heads were not added to the anchor file `{path}`: {error}");
+            let Err(error) = file.append(&lines) else {
+                delay = FIRST_DELAY;
+                continue;
+            };
+            self.metrics.anchor_failed();
+            let path = file.path.display();
+            tracing::error!("tree heads were not added to the anchor file `{path}`, which is tried again: {error}");
+            if !self.wait_after_failure(lines, delay) {
+                return;
             }
+            delay = MAX_DELAY.min(2 * delay);
         }
+    }
+
+    /// Keeps the newest of the heads that were not added, unless a newer one waits, and waits. The others are left out: what
+    /// was written of them may be in the file, where an older head must not follow a newer one, and the newest has all that
+    /// they have. Returns whether to try again; the queue is tried once more when it is closed.
+    fn wait_after_failure(&self, lines: Vec<String>, delay: Duration) -> bool {
+        let mut state = self.state.lock();
+        if state.waiting.is_empty() {
+            state.waiting.extend(lines.into_iter().next_back());
+        }
+        let was_closed = state.is_closed;
+        let deadline = Instant::now() + delay;
+        while !state.is_closed && !self.changed.wait_until(&mut state, deadline).timed_out() {}
+        !was_closed
     }
 }
 
@@ -133,6 +169,8 @@ struct AnchorFile {
     path: PathBuf,
     /// Whether the file may end with a line that was cut.
     is_torn: bool,
+    /// The size in bytes from which on the file is thinned; `None` if it is not the server's own.
+    thin_from: Option<u64>,
 }
 
 impl AnchorFile {
@@ -149,6 +187,50 @@ impl AnchorFile {
         file.write_all(text.as_bytes())?;
         file.sync_data()?;
         self.is_torn = false;
+        let length = file.metadata()?.len();
+        if self.thin_from.is_some_and(|from| length >= from) {
+            // The heads are stored, whatever becomes of the older ones.
+            let thinned = self.thin().unwrap_or_else(|error| {
+                tracing::warn!("the anchor file `{}` was not thinned: {error}", self.path.display());
+                length
+            });
+            self.thin_from = Some(MIN_THINNED_BYTES.max(2 * thinned));
+        }
         Ok(())
+    }
+
+    /// Keeps the last head of each hour. Returns the new size in bytes.
+    fn thin(&self) -> io::Result<u64> {
+        let kept = last_of_each_hour(&std::fs::read(&self.path)?);
+        let new = self.path.with_extension("tmp");
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(&kept)?;
+        file.sync_data()?;
+        std::fs::rename(&new, &self.path)?;
+        if let Some(directory) = self.path.parent() {
+            std::fs::File::open(directory)?.sync_all()?;
+        }
+        Ok(kept.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_file_is_thinned_when_it_is_large() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = directory.path().join("anchors");
+        let head = |number: u32, hour: u32| format!("{{\"size\":{number},\"time\":\"2026-11-29T{hour:02}:00:00Z\"}}");
+        let heads: Vec<String> = (0..20).map(|number| head(number, number / 10)).collect();
+        let lines = || std::fs::read_to_string(&path).expect("a file").lines().map(str::to_owned).collect::<Vec<_>>();
+        let mut file = AnchorFile { path: path.clone(), is_torn: false, thin_from: None };
+        file.append(&heads).expect("appended");
+        assert_eq!(lines(), heads);
+        file.thin_from = Some(100);
+        file.append(&[head(20, 2)]).expect("appended");
+        assert_eq!(lines(), [head(9, 0), head(19, 1), head(20, 2)]);
+        assert_eq!(file.thin_from, Some(MIN_THINNED_BYTES), "not at once again");
     }
 }

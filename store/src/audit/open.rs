@@ -67,7 +67,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
 
 /// Starts the threads of a log that was checked and repaired.
 fn start(options: &AuditOptions, keys: AuditKeys, files: AuditFiles, log: CheckedLog) -> io::Result<AuditStore> {
-    let CheckedLog { categories, tree, heads, head, anchor_end } = log;
+    let CheckedLog { categories, tree, heads, head, anchor_end, anchor } = log;
     let tree = TreeWriter::open(&*files.disk, &files.nodes(), tree)?;
     let shared_tree = Arc::clone(tree.shared());
     if let Some(head) = &head {
@@ -84,7 +84,12 @@ fn start(options: &AuditOptions, keys: AuditKeys, files: AuditFiles, log: Checke
     let newest = categories.iter().flat_map(|category| &category.segments).map(|segment| newest_time(segment)).max();
     let metrics = Arc::new(AuditMetrics::register());
     let queue = Arc::new(AuditQueue::new(options.queue_entries));
-    let anchors = Anchors::start(options.anchor_path(), &anchor_end, Arc::clone(&metrics))?;
+    let anchors =
+        Anchors::start(options.anchor_path(), options.anchor_file.is_none(), &anchor_end, Arc::clone(&metrics))?;
+    // A crash or a target that failed may have come between the head and its anchor.
+    if let Some(head) = head.as_ref().filter(|head| anchor.is_none_or(|anchor| !anchor.has_all_of(&head.head))) {
+        anchors.push(&head.line);
+    }
     let mut logs = categories.into_iter().map(|category| category.log);
     let writer = AuditWriter {
         queue: Arc::clone(&queue),

@@ -13,7 +13,7 @@ use super::keys::AuditKeys;
 use super::merkle::{self, NodeFile, TreeGrowth};
 use super::options::AuditOptions;
 use super::recover::{RecoveredCategory, damaged, read_leaves, recover};
-use super::tree_head::{ChainHead, SignedTreeHead};
+use super::tree_head::{ChainHead, SignedTreeHead, TreeHead};
 use crate::error::OpenError;
 
 /// A log that was checked.
@@ -26,6 +26,8 @@ pub(super) struct CheckedLog {
     /// The last tree head.
     pub(super) head: Option<SignedTreeHead>,
     pub(super) anchor_end: AnchorEnd,
+    /// The last tree head of the anchor file.
+    pub(super) anchor: Option<TreeHead>,
 }
 
 impl CheckedLog {
@@ -43,9 +45,9 @@ impl CheckedLog {
         let tree = read_tree(files, &categories[AuditCategory::Compliance as usize]).map_err(failed)?;
         let (heads, last) = HeadLog::open(files.clone()).map_err(failed)?;
         let state = LogState { tree: &tree, chains: std::array::from_fn(|category| categories[category].log.head()) };
-        let anchor_end = check_anchor(keys, &state, options)?;
+        let (anchor_end, anchor) = check_anchor(keys, &state, options)?;
         let head = last.map(|line| state.check(keys, &line, path)).transpose()?;
-        Ok(Self { categories, tree, heads, head, anchor_end })
+        Ok(Self { categories, tree, heads, head, anchor_end, anchor })
     }
 
     /// Repairs what a crash has interrupted.
@@ -104,16 +106,19 @@ impl LogState<'_> {
     }
 }
 
-/// Compares the files with the last anchor.
-fn check_anchor(keys: &AuditKeys, state: &LogState<'_>, options: &AuditOptions) -> Result<AnchorEnd, OpenError> {
+/// Compares the files with the last anchor. Returns the end of its file, and its head.
+fn check_anchor(
+    keys: &AuditKeys,
+    state: &LogState<'_>,
+    options: &AuditOptions,
+) -> Result<(AnchorEnd, Option<TreeHead>), OpenError> {
     let path = options.anchor_path();
     let end = AnchorEnd::read(&path).unwrap_or_else(|error| {
         tracing::error!("the anchor file `{}` could not be read: {error}", path.display());
         AnchorEnd::default()
     });
     // A line that a crash has cut is no head, and the log's own head stands in for it.
-    if let Some(line) = end.line.as_deref().filter(|line| !SignedTreeHead::is_torn(line.as_bytes())) {
-        state.check(keys, line, &path)?;
-    }
-    Ok(end)
+    let line = end.line.as_deref().filter(|line| !SignedTreeHead::is_torn(line.as_bytes()));
+    let anchor = line.map(|line| state.check(keys, line, &path)).transpose()?;
+    Ok((end, anchor.map(|anchor| anchor.head)))
 }

@@ -82,6 +82,12 @@ impl TreeHead {
         SignedTreeHead { head: self, line: self.to_json(&log, Some(&hex::encode(signature))) }
     }
 
+    /// Returns whether the log that this head is about has everything that the log of another one had.
+    pub(super) fn has_all_of(&self, other: &Self) -> bool {
+        let mut chains = self.chains.iter().zip(&other.chains);
+        self.size >= other.size && chains.all(|(own, other)| own.count >= other.count)
+    }
+
     fn message(&self, log: &str) -> Vec<u8> {
         [CONTEXT, &self.to_json(log, None)].concat().into_bytes()
     }

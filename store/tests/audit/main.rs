@@ -7,6 +7,7 @@ mod clock;
 #[allow(dead_code, reason = "other tests use the rest")]
 mod faulty_disk;
 
+mod anchoring;
 mod clock_jumps;
 mod crash;
 mod faults;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::port::audit::{AuditReceipt, AuditWrite};
+use futures_util::FutureExt;
 
 use super::*;
 use crate::http::request::caller::memory_registry::MemoryRegistry;
@@ -14,12 +15,26 @@ const FILE: &str = "limits.toml";
 struct TestLog {
     entries: Mutex<Vec<AuditEntry>>,
     fails: AtomicBool,
+    /// Nothing is answered. As with the real log, only what has happened already is written then.
+    hangs: AtomicBool,
 }
 
 impl AuditLog for TestLog {
     fn write(&self, entry: AuditEntry) -> AuditWrite {
+        if self.hangs.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
         let outcome = self.write_blocking(entry);
         Box::pin(std::future::ready(outcome))
+    }
+
+    fn record(&self, entry: AuditEntry) -> AuditWrite {
+        let outcome = self.write_blocking(entry);
+        if self.hangs.load(Ordering::Relaxed) {
+            Box::pin(std::future::pending())
+        } else {
+            Box::pin(std::future::ready(outcome))
+        }
     }
 
     fn write_blocking(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError> {
@@ -74,6 +89,17 @@ async fn a_change_that_cannot_be_recorded_is_recorded_when_it_is_tried_again() {
     assert_eq!(log.effects(), [], "nothing has changed");
     server.announce(FILE, b"b", &watcher).await.expect("recorded");
     assert_eq!(log.effects(), [("in_force".to_owned(), Some(digest(b"a")), Some(digest(b"b")))]);
+}
+
+#[tokio::test]
+async fn a_refused_change_is_recorded_although_the_client_that_has_found_it_is_gone() {
+    let (log, registry) = (Arc::new(TestLog::default()), Arc::new(MemoryRegistry::default()));
+    let server = changes(&log, &registry);
+    server.begin(FILE, b"a").await.expect("nothing to record");
+    log.hangs.store(true, Ordering::Relaxed);
+    let origin = ChangeOrigin::watcher();
+    assert!(server.refuse(FILE, Some(b"b"), &origin).now_or_never().is_none(), "it waits, and is dropped");
+    assert_eq!(log.effects(), [("refused".to_owned(), Some(digest(b"a")), Some(digest(b"b")))]);
 }
 
 #[tokio::test]

@@ -213,8 +213,7 @@ impl RevocationTable {
     /// Returns whether the token or session with this id is revoked, or its subject for what was made
     /// from the time `made_from` on.
     fn has(&self, id: &str, subject: &str, made_from: i64) -> bool {
-        self.tokens.contains(id)
-            || self.subjects.get(subject).is_some_and(|issued_until| made_from <= *issued_until)
+        self.tokens.contains(id) || self.subjects.get(subject).is_some_and(|issued_until| made_from <= *issued_until)
     }
 
     fn len(&self) -> usize {

@@ -30,7 +30,7 @@ use crate::http::problem::Problem;
 use addresses::{AddressKind, Addresses};
 pub(crate) use allowance::Allowance;
 use allowance::LimitReached;
-pub(crate) use allowlist::{Allowlist, AllowlistEntry, AllowlistSubject};
+pub(crate) use allowlist::{Allowlist, AllowlistEntry, AllowlistError, AllowlistSubject};
 pub(crate) use client_address::TrustedProxies;
 pub(crate) use domain::limits::LimitClass;
 use flood::FloodGate;

@@ -15,8 +15,9 @@ use domain::limits::{Network, Quota};
 
 type RamEntries = BTreeMap<(RegistryKind, Vec<u8>), Arc<RegistryEntry>>;
 
+/// A registry in memory that counts how often it was listed.
 #[derive(Default)]
-struct RamRegistry(Mutex<RamEntries>);
+struct RamRegistry(Mutex<RamEntries>, AtomicUsize);
 
 impl Registry for RamRegistry {
     fn get(&self, kind: RegistryKind, key: &[u8], now: i64) -> Option<Arc<RegistryEntry>> {
@@ -24,6 +25,7 @@ impl Registry for RamRegistry {
     }
 
     fn list(&self, kind: RegistryKind, now: i64) -> Vec<ListedEntry> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         let entries = self.0.lock();
         let valid = entries.iter().filter(|((other, _), entry)| *other == kind && !entry.has_expired(now));
         valid.map(|((_, key), entry)| (key.clone(), Arc::clone(entry))).collect()
@@ -74,19 +76,21 @@ struct Fixture {
     limits: Limits,
     clock: Arc<TestClock>,
     noted: Arc<Noted>,
+    registry: Arc<RamRegistry>,
 }
 
 /// Returns limits with the embedded rules, changed by `change`.
 fn fixture(change: impl FnOnce(&mut LimitRules)) -> Fixture {
     let (clock, noted) = (Arc::new(TestClock::default()), Arc::new(Noted::default()));
+    let registry = Arc::new(RamRegistry::default());
     let limits = Limits::new(LimitParts {
         rules: rules(change),
-        registry: Arc::new(RamRegistry::default()),
+        registry: Arc::clone(&registry) as Arc<dyn Registry>,
         audit: Arc::clone(&noted) as Arc<dyn AuditLog>,
         wall_clock: Arc::clone(&clock) as Arc<dyn Clock>,
         proxies: TrustedProxies::default(),
     });
-    Fixture { limits, clock, noted }
+    Fixture { limits, clock, noted, registry }
 }
 
 fn rules(change: impl FnOnce(&mut LimitRules)) -> LimitRules {
@@ -224,7 +228,8 @@ fn a_spray_of_addresses_hides_no_caller_that_reaches_its_limit() {
     noted.0.lock().clear();
     limits.finish();
     let member = |entry: &AuditEntry, name| entry.members.iter().find(|member| member.name == name).cloned();
-    let others = noted.0.lock().iter().map(|entry| {
+    let entries = noted.0.lock();
+    let others = entries.iter().map(|entry| {
         let values = ["several", "count"].map(|name| member(entry, name).expect("a member").value);
         assert_eq!(entry.actor, AuditActor::System);
         (entry.action, values)
@@ -280,6 +285,46 @@ fn the_allowlist_lifts_the_limits_until_it_expires() {
     assert_eq!(calls(&limits, &caller, LimitClass::Auth), 0, "what was counted before is still counted");
     assert_eq!(anonymous(), 300);
     assert!(limits.allowlist().entries().is_empty());
+}
+
+fn exempt(limits: &Limits, subject: AllowlistSubject, expires_at: i64) -> Result<(), AllowlistError> {
+    let (reason, added_by) = ("a load test".to_owned(), "adm:root".to_owned());
+    limits.allowlist().add(&AllowlistEntry { subject, reason, added_by, expires_at })
+}
+
+#[test]
+fn the_allowlist_has_a_bounded_number_of_entries() {
+    let Fixture { limits, clock, .. } = fixture(|_| {});
+    let add = |number: usize| exempt(&limits, AllowlistSubject::Caller(format!("aud:{number}")), 1_000);
+    (0..1_000).for_each(|number| add(number).expect("a place"));
+    let refused = add(1_000).expect_err("no place");
+    assert!(refused.to_string().contains("1000 entries"), "{refused}");
+    add(0).expect("in place of the one for the same caller");
+    limits.allowlist().remove(&AllowlistSubject::Caller("aud:0".to_owned())).expect("removed");
+    add(1_000).expect("a place");
+    clock.0.store(1_000, Ordering::Relaxed);
+    exempt(&limits, AllowlistSubject::Caller("aud:later".to_owned()), 2_000).expect("the others have expired");
+}
+
+#[test]
+fn the_allowlist_is_read_again_only_when_it_has_changed() {
+    let Fixture { limits, clock, registry, .. } = fixture(|_| {});
+    exempt(&limits, AllowlistSubject::Caller("aud:a".to_owned()), 1_000).expect("stored");
+    exempt(&limits, AllowlistSubject::Caller("aud:b".to_owned()), 2_000).expect("stored");
+    let reads_at = |now: i64| {
+        clock.0.store(now, Ordering::Relaxed);
+        let before = registry.1.load(Ordering::Relaxed);
+        (0..3).for_each(|_| limits.upkeep());
+        registry.1.load(Ordering::Relaxed) - before
+    };
+    let is_exempt = |subject: &str| limits.allowlist().callers().contains(subject);
+    assert_eq!((reads_at(0), is_exempt("aud:a"), is_exempt("aud:b")), (1, true, true), "added");
+    assert_eq!(reads_at(999), 0);
+    assert_eq!((reads_at(1_000), is_exempt("aud:a"), is_exempt("aud:b")), (1, false, true), "expired");
+    assert_eq!(reads_at(1_999), 0);
+    assert_eq!((reads_at(500), is_exempt("aud:a")), (1, true), "the clock was set back");
+    limits.allowlist().remove(&AllowlistSubject::Caller("aud:a".to_owned())).expect("removed");
+    assert_eq!((reads_at(500), is_exempt("aud:a")), (1, false), "removed");
 }
 
 #[test]

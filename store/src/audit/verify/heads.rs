@@ -73,11 +73,7 @@ impl SignedHeads {
             let Some(SignedTreeHead { head, .. }) = head else {
                 return fault("it is not a tree head that was signed with the key of this log");
             };
-            let shrinks = |before: &TreeHead| {
-                let mut chains = before.chains.iter().zip(&head.chains);
-                head.size < before.size || chains.any(|(before, now)| now.count < before.count)
-            };
-            if before.as_ref().is_some_and(shrinks) {
+            if before.is_some_and(|before| !head.has_all_of(&before)) {
                 return fault("the log is shorter than the tree head before says");
             }
             before = Some(head);
