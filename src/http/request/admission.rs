@@ -45,6 +45,13 @@ impl Admission {
             let (admission, handler) = (self.clone(), handler.clone());
             async move {
                 let context = admission.admit(request).await?;
+                if context.is_write() {
+                    return to_its_end(async move {
+                        let answer = handler(&context, extracted).await;
+                        context.complete(answer).await
+                    })
+                    .await;
+                }
                 let answer = handler(&context, extracted).await;
                 context.complete(answer).await
             }
@@ -114,6 +121,20 @@ impl Admission {
     }
 }
 
+/// Runs a write to its end, whether or not its client still waits: what was recorded may take effect, and if it fails, that is
+/// recorded, too.
+///
+/// # Errors
+/// The answer is a problem, or the write has panicked.
+async fn to_its_end(
+    write: impl Future<Output = Result<HttpResponse, Problem>> + 'static,
+) -> Result<HttpResponse, Problem> {
+    actix_web::rt::spawn(write).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a write has ended early");
+        Err(Problem::new(Code::Internal, "the request could not be handled"))
+    })
+}
+
 /// Whether the audit log gets an entry of its own for a call, or a later step of the operation records it with its
 /// justification.
 fn is_recorded(requirements: &Requirements, caller: &Arc<Caller>) -> bool {
@@ -180,4 +201,29 @@ fn check_feed(caller: &Caller, request: &HttpRequest) -> Result<(), Problem> {
         Code::MissingScope,
         "posting to this feed needs the token of a service with the scope `feed:{source}`",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_write_goes_on_when_its_client_is_gone() {
+        let is_done = Rc::new(Cell::new(false));
+        let done = Rc::clone(&is_done);
+        let write = async move {
+            tokio::task::yield_now().await;
+            done.set(true);
+            Ok(HttpResponse::Ok().finish())
+        };
+        assert!(to_its_end(write).now_or_never().is_none(), "it is dropped before it is answered");
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(is_done.get());
+    }
 }

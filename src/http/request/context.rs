@@ -88,6 +88,11 @@ impl RequestContext {
         self.request.query_string()
     }
 
+    /// Whether the call makes a change that is recorded before.
+    pub(super) fn is_write(&self) -> bool {
+        matches!(self.requirements.audit, AuditRule::Write(_))
+    }
+
     /// Returns the user of the path, whom the caller may see.
     ///
     /// # Errors
