@@ -141,6 +141,8 @@ def requests(server, streams):
     unchanged = [lambda: server.send("GET", PROFILE, citizen, 304, If_None_Match=tag)]
     yield "GET, 304", *repeated(server, unchanged * REQUESTS)
     reader = server.token("--sub", "svc:reader", "--role", "service", "--scope", "profile:read")
+    by_service = [lambda: server.send("GET", PROFILE, reader, 200)]
+    yield "GET by a service, 200", *repeated(server, by_service * REQUESTS)
     batch = [lambda: get_batch(server, reader)] * BATCHES
     get_batch(server, reader)
     yield "batch-get, one profile", server.count(batch), BATCHES * BATCH_LENGTH
