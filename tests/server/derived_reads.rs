@@ -189,7 +189,7 @@ fn each_read_of_a_batch_is_counted_and_recorded() {
     assert!(decisions.iter().all(|entry| entry["reason"] == "a test" && entry["subject"].is_string()), "{found:?}");
 
     // A citizen has 100 reads a minute.
-    fs::write(server.data_dir.path().join("limits.toml"), "").unwrap();
+    fs::write(server.data_dir.path().join("limits.toml"), include_str!("../../config/limits.toml")).unwrap();
     let server = crate::test_server::start_on(server.kill());
     let ids = vec![USER; 60];
     let first = batch(&server, Token::citizen(USER), "", &ids);

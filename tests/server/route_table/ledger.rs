@@ -94,7 +94,8 @@ impl Ledger {
             decision,
             has_subject,
             has_reason: call.caller.claim("role") == "admin",
-            has_fields: has_subject && decision == "allowed",
+            // What masks a profile discloses no field of it.
+            has_fields: has_subject && decision == "allowed" && action != "profile.access.read",
         };
         self.owed.entry(call.id.clone()).or_default().push(owed);
     }
