@@ -87,6 +87,8 @@ pub(crate) fn actor_options(settings: &Settings) -> actors::Options {
         warm_bytes: settings.actors.warm_bytes,
         hydration_threads: settings.actors.hydration_threads,
         hydration_queue: settings.actors.hydration_queue,
+        history_threads: settings.actors.history_threads,
+        history_queue: settings.actors.history_queue,
         view_bytes: settings.cache.view_bytes,
         view_idle: settings.cache.idle,
         drain_timeout: settings.http.shutdown_timeout,

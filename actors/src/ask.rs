@@ -139,7 +139,7 @@ impl Runtime {
     }
 
     /// Makes an answer from a head. A user that is hidden from the viewer is unknown.
-    fn answer_from<T>(
+    pub(crate) fn answer_from<T>(
         &self,
         user: &UserId,
         viewer: &Viewer,

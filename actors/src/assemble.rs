@@ -10,6 +10,7 @@ use crate::commit::{CheckpointLag, CommitLimits, CommitQueue, PermitLimits, Perm
 use crate::committer::Committer;
 use crate::cursor_cipher::CursorCipher;
 use crate::follower::Followers;
+use crate::history_lane::{HistoryLane, HistoryReader};
 use crate::load_queue::LoadQueue;
 use crate::loader::Loader;
 use crate::metric::Metrics;
@@ -29,6 +30,7 @@ pub(crate) struct Parts {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) committer: Committer,
     pub(crate) loaders: Vec<Loader>,
+    pub(crate) history_readers: Vec<HistoryReader>,
     pub(crate) filler: Filler,
     /// What each shard receives, by the shard's index.
     pub(crate) events: Vec<mpsc::UnboundedReceiver<ShardEvent>>,
@@ -47,7 +49,8 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
     };
     let roster = Roster::new(limits, &*ports.entropy);
     let loads = LoadQueue::new(options.hydration_queue);
-    let threads = options.hydration_threads.max(1);
+    let history = Arc::new(HistoryLane::new(options.history_queue));
+    let (threads, history_threads) = (options.hydration_threads.max(1), options.history_threads.max(1));
     let shard_key = ShardKey::new(&*ports.entropy);
     let store = Arc::clone(&ports.store);
     let mut filler = Filler::new(Arc::clone(&ports.projections));
@@ -58,6 +61,7 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
         services,
         roster,
         loads,
+        history: Arc::clone(&history),
         look_ups: Arc::default(),
         flights: Arc::default(),
         waiting_bytes: Arc::default(),
@@ -72,7 +76,9 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
     });
     let committer = Committer::new(journal, Arc::clone(&runtime));
     let loaders = (0..threads).map(|_| Loader::new(Arc::clone(&store), Arc::clone(&runtime))).collect();
-    Parts { runtime, committer, loaders, filler, events }
+    let history_reader = |_| HistoryReader::new(Arc::clone(&store), Arc::clone(&history));
+    let history_readers = (0..history_threads).map(history_reader).collect();
+    Parts { runtime, committer, loaders, history_readers, filler, events }
 }
 
 /// Makes the services, and returns the journal, which belongs to the commit thread alone.

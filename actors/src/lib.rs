@@ -7,11 +7,12 @@
 //!
 //! - `profiles`: the handle. `assemble` and `running`: how the parts are made, started and stopped.
 //! - `committer`, `loader`: the commit thread and the hydration threads. `ask`: how callers ask a user's actor, and how
-//!   reads are answered. `existence`: denials that do not show whether a user exists.
+//!   reads are answered. `history`: reads of the past, and their threads. `existence`: denials that do not show whether a user
+//!   exists.
 //! - `runtime`: the actors and their shards, and what all threads share.
 //! - `profile`: one user's live state, without actix. It is called with an environment and returns effects.
 //! - `columns`: one row of every user, for what reads all users. `columns_to_save`: what checkpoints save of it.
-//! - `roster`, `commit`, `load_queue`, `follower`: the map of the users in memory, the queues, and the readers of the journal.
+//! - `roster`, `commit`, `load_queue`, `history_lane`, `follower`: the map of the users in memory, the queues, and the readers of the journal.
 //! - `request`, `reply`, `error`, `outlet`, `view_cache`: what is asked, and what is answered. `reading`: the kinds of
 //!   read.
 //!
@@ -42,6 +43,8 @@ mod columns_to_save;
 mod commit;
 pub mod export;
 pub mod follower;
+pub mod history;
+mod history_lane;
 mod load;
 mod load_queue;
 mod roster;

@@ -51,6 +51,10 @@ pub struct Options {
     pub hydration_threads: usize,
     /// Maximum number of users that wait to be loaded, and again of warm users that wait for their actors.
     pub hydration_queue: usize,
+    /// Number of threads that read history.
+    pub history_threads: usize,
+    /// Maximum number of reads through history that wait.
+    pub history_queue: usize,
     /// Maximum number of bytes of cached views; 0 turns the cache off.
     pub view_bytes: u64,
     /// How long a user's cached views are kept after they were last read.
@@ -96,6 +100,8 @@ impl Default for Options {
             warm_bytes: 8 << 30,
             hydration_threads: 2,
             hydration_queue: 65_536,
+            history_threads: 1,
+            history_queue: 256,
             view_bytes: 256 << 20,
             view_idle: Duration::from_secs(60),
             day_roll_spread: Duration::from_secs(3_600),

@@ -18,6 +18,7 @@ use crate::columns::ColumnStore;
 use crate::columns_to_save::ColumnsToSave;
 use crate::error::{Busy, ReadError, WriteError};
 use crate::follower::{Follow, FollowError, Follower};
+use crate::history::{Difference, HistoryFault, HistoryPoint, RevisionPage};
 use crate::load_queue::GetPast;
 use crate::options::Options;
 use crate::outlet::OutletSender;
@@ -144,6 +145,50 @@ impl Profiles {
     /// Returns the access table in force.
     pub fn policy(&self) -> Arc<Policy> {
         self.runtime.services.policy.load_full()
+    }
+
+    /// Returns the profile as it was published at a point in its history, under today's mask.
+    ///
+    /// # Errors
+    /// As [`Self::view`], and if too many reads through history wait. The inner error says why the point of a user who is
+    /// visible cannot be read.
+    pub async fn view_at(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        point: HistoryPoint,
+    ) -> Result<Result<View, HistoryFault>, ReadError> {
+        self.runtime.view_at(user, viewer, point).await
+    }
+
+    /// Returns the difference between the profile at two points in its history, both under today's mask. `None` stands for the
+    /// newest revision.
+    ///
+    /// # Errors
+    /// As [`Self::view_at`].
+    pub async fn difference(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        from: HistoryPoint,
+        to: Option<HistoryPoint>,
+    ) -> Result<Result<Difference, HistoryFault>, ReadError> {
+        self.runtime.difference(user, viewer, from, to).await
+    }
+
+    /// Returns a page of the revisions of a profile, newest first: at most `limit` of those before revision `before`, or the
+    /// newest ones.
+    ///
+    /// # Errors
+    /// As [`Self::view`], and if too many reads through history wait.
+    pub async fn revisions(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<RevisionPage, ReadError> {
+        self.runtime.revisions(user, viewer, before, limit).await
     }
 
     /// Makes an event of the citizen's consent and commits it. Its time is now, or a microsecond after the newest stamp in

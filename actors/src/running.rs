@@ -26,16 +26,17 @@ struct Threads {
     arbiters: Vec<Arbiter>,
     commit: Option<JoinHandle<()>>,
     hydration: Vec<JoinHandle<()>>,
+    history: Vec<JoinHandle<()>>,
     columns: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    /// Starts the shards, the commit thread and the hydration threads.
+    /// Starts the shards, the commit thread, the hydration threads and those of reads through history.
     ///
     /// # Errors
     /// A thread could not be started.
     pub(crate) fn start(parts: Parts) -> std::io::Result<Self> {
-        let Parts { runtime, committer, loaders, filler, events } = parts;
+        let Parts { runtime, committer, loaders, history_readers, filler, events } = parts;
         let (mut threads, mut shards) = (Threads::default(), Vec::new());
         for (index, events) in events.into_iter().enumerate() {
             let arbiter = Arbiter::try_new()?;
@@ -47,6 +48,9 @@ impl Running {
         threads.commit = Some(spawn("commit", || committer.run())?);
         for loader in loaders {
             threads.hydration.push(spawn("hydrate", || loader.run())?);
+        }
+        for reader in history_readers {
+            threads.history.push(spawn("history", || reader.run())?);
         }
         threads.columns = Some(spawn("columns", move || filler.run(&runtime.columns, &runtime.closing))?);
         Ok(Self { threads: Mutex::new(threads), shards })
@@ -86,10 +90,12 @@ impl Threads {
         let committed = self.commit.is_none_or(|commit| commit.join().is_ok());
         // After the commit thread: the users and look-ups that it passes on last are still loaded.
         runtime.loads.close();
+        runtime.history.close();
         let hydration = self.hydration.into_iter().map(|thread| thread.join().is_ok());
+        let history = self.history.into_iter().map(|thread| thread.join().is_ok());
         let arbiters = self.arbiters.into_iter().map(|arbiter| arbiter.join().is_ok());
         let columns = self.columns.into_iter().map(|thread| thread.join().is_ok());
-        let ended = hydration.chain(arbiters).chain(columns).fold(committed, |ended, one| ended && one);
+        let ended = hydration.chain(history).chain(arbiters).chain(columns).fold(committed, |ended, one| ended && one);
         // Last: the requests that still wait for a user never get an actor.
         runtime.roster.refuse_waiting();
         ended

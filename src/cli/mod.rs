@@ -4,8 +4,10 @@
 
 mod config;
 mod demo;
+mod diff;
 mod export;
 mod generate;
+mod history;
 mod login_link;
 mod serve;
 mod token;
@@ -13,6 +15,7 @@ mod verify_audit;
 mod verify_export;
 mod watch;
 
+mod api_client;
 mod http_client;
 mod output;
 mod private_key;
@@ -51,6 +54,8 @@ enum Command {
     Config(config::ConfigArguments),
     Demo(demo::DemoArguments),
     Watch(watch::WatchArguments),
+    History(history::HistoryArguments),
+    Diff(diff::DiffArguments),
     Generate(generate::GenerateArguments),
     Export(export::ExportArguments),
     VerifyAudit(verify_audit::VerifyAuditArguments),
@@ -72,6 +77,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::VerifyAudit(arguments) => verify_audit::run(&arguments),
         Command::VerifyExport(arguments) => verify_export::run(&arguments),
         Command::Watch(arguments) => watch::run(arguments),
+        Command::History(arguments) => history::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Export(arguments) => export::run(&arguments),
     };

@@ -15,6 +15,7 @@ mod events;
 mod exports;
 mod feed;
 mod health;
+mod history;
 mod operations;
 mod origin;
 mod pages;

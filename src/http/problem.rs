@@ -44,6 +44,7 @@ struct ProblemParts {
     errors: Vec<FieldError>,
     served: &'static [&'static str],
     oldest: Option<String>,
+    retained_from: Option<String>,
     dropped_letter: Option<LetterDropped>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -65,6 +66,8 @@ pub(crate) struct ProblemBody<'a> {
     served: &'a [&'static str],
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retained_from: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,9 +98,19 @@ impl Problem {
         };
         let (name, title, status) = (code.name(), code.title(), code.status());
         let (detail, errors) = (detail.into(), Vec::new());
-        let (served, oldest, dropped_letter) = (&[], None, None);
-        let parts = ProblemParts { name, title, status, detail, errors, served, oldest, dropped_letter, headers };
-        Self(Box::new(parts))
+        let (served, oldest, retained_from, dropped_letter) = (&[], None, None, None);
+        Self(Box::new(ProblemParts {
+            name,
+            title,
+            status,
+            detail,
+            errors,
+            served,
+            oldest,
+            retained_from,
+            dropped_letter,
+            headers,
+        }))
     }
 
     /// Returns a problem whose name, title and status the domain defines.
@@ -180,6 +193,14 @@ impl Problem {
         problem
     }
 
+    /// Returns the problem of a point before the history that is kept, which goes back to the instant `retained_from`.
+    pub(crate) fn history_gone(retained_from: String) -> Self {
+        let detail = "history does not reach back to this point; `retained_from` says how far it does";
+        let mut problem = Self::new(Code::HistoryGone, detail);
+        problem.0.retained_from = Some(retained_from);
+        problem
+    }
+
     /// Adds a header to the answer.
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.headers.push((name, value));
@@ -211,6 +232,7 @@ impl Problem {
             errors: &self.0.errors,
             served: self.0.served,
             oldest: self.0.oldest.as_deref(),
+            retained_from: self.0.retained_from.as_deref(),
             error: is_limit.then_some(RATE_LIMIT_EXCEEDED),
             message: is_limit.then_some(&*self.0.detail),
             dead_letter: self.0.dropped_letter.map(|_| "dropped"),

@@ -8,6 +8,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use actors::View;
+use actors::history::HistoryPoint;
 use actors::reading::{ContentCoding, ReadProvenance, ViewWithProvenance};
 use bytes::Bytes;
 use domain::pipeline::serialize;
@@ -15,6 +16,7 @@ use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
 
 use super::audit::Disclosed;
+use super::history;
 use super::origin;
 use super::problem::{Code, Problem};
 use super::read_state::ProfileReadState;
@@ -41,26 +43,47 @@ pub(super) async fn get(context: &RequestContext, state: Data<ProfileReadState>)
     let (caller, headers) = (&*context.caller, context.headers());
     let schema = schema_version::negotiate(headers, context.query())?;
     let fields = query::list(context.query(), "fields").map(|names| serialize::parse_fields(&names, schema));
-    refuse_history(context.query())?;
+    let past = history::of_view(context.query())?;
     if origin::is_asked_for(context.query())? {
+        refuse_past(past.is_some())?;
         return get_with_provenance(context, &state, schema, fields, started).await;
     }
-    let read = state.profiles.view(context.user()?, &caller.viewer, schema);
-    let view = read_within(state.request_timeout, &caller.viewer, read).await?;
+    let view = match past {
+        None => {
+            let read = state.profiles.view(context.user()?, &caller.viewer, schema);
+            read_within(state.request_timeout, &caller.viewer, read).await?
+        }
+        // Boxed, so that reads of the newest revision do not carry its state.
+        Some(point) => Box::pin(read_past(context, &state, schema, point)).await?,
+    };
     let leaves = fields.map_or(view.class.leaves(), |fields| fields.and(view.class.leaves()));
     context.disclose(Disclosed::new(leaves, view.generation));
     Ok(answer(state.epoch, caller, headers, &view, fields, started))
 }
 
-/// Refuses requests for an older revision, which is not served yet and must not be answered with the newest.
-fn refuse_history(query: &str) -> Result<(), Problem> {
-    if ["as_of", "revision"].iter().any(|name| query::has(query, name)) {
-        return Err(Problem::new(
+/// Returns the caller's view of an earlier revision.
+async fn read_past(
+    context: &RequestContext,
+    state: &ProfileReadState,
+    schema: SchemaVersion,
+    point: HistoryPoint,
+) -> Result<View, Problem> {
+    let viewer = &context.caller.viewer;
+    let read = state.profiles.view_at(context.user()?, viewer, schema, point);
+    let view = history::past(read_within(state.request_timeout, viewer, read).await?)?;
+    context.note("revision", history::audited(view.revision));
+    Ok(view)
+}
+
+/// Refuses requests for the provenance of an earlier revision, which must not be answered with that of the newest.
+fn refuse_past(is_past: bool) -> Result<(), Problem> {
+    match is_past {
+        true => Err(Problem::new(
             Code::InvalidParameter,
-            "`as_of` and `revision` are not supported: leave them out to read the newest revision",
-        ));
+            "`include` is served for the newest revision only: leave it out, or `revision` and `as_of`",
+        )),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Answers with the view, and with the source of each value that it shows. A source can change without a new revision, so

@@ -2,6 +2,7 @@
 
 mod admin;
 mod exports;
+mod history;
 mod listing;
 mod profiles;
 mod public;
@@ -35,6 +36,7 @@ use super::simulate::SimulateState;
 use crate::live::LiveState;
 use admin::ADMIN;
 use exports::EXPORTS;
+use history::HISTORY;
 pub use listing::{ListedRequirements, ListedRoute, route_table};
 use profiles::PROFILES;
 use public::PUBLIC;
@@ -126,7 +128,7 @@ impl Routes {
 
 /// Returns the rows of the public listener.
 fn public() -> impl Iterator<Item = &'static Route> + Clone {
-    let groups: [&'static [Route]; 4] = [&PUBLIC, &PROFILES, &EXPORTS, &SHARED];
+    let groups: [&'static [Route]; 5] = [&PUBLIC, &PROFILES, &HISTORY, &EXPORTS, &SHARED];
     groups.into_iter().flatten()
 }
 

@@ -5,6 +5,7 @@
 //! set of events that was found to fail.
 
 mod events;
+mod history;
 mod law;
 mod live;
 mod random;

@@ -42,6 +42,11 @@ pub(crate) struct Citizen<'a> {
     domain: &'a Domain,
     day: Day,
     state: Option<Arc<UserState>>,
+    user: UserId,
+    /// When the next revision is generated, in microseconds since the Unix epoch.
+    pub(crate) now: i64,
+    /// The steps so far, if they are kept.
+    pub(crate) steps: Option<Vec<FinishedChange>>,
     /// Whether the record and the patch of every step are checked, which costs more than the steps.
     pub(crate) every_step_is_checked: bool,
 }
@@ -72,7 +77,13 @@ impl Domain {
 
     /// Returns a citizen without events.
     pub(crate) fn citizen(&self) -> Citizen<'_> {
-        Citizen { domain: self, day: Day(0), state: None, every_step_is_checked: false }
+        let (user, now, steps) = (user(), 0, None);
+        Citizen { domain: self, day: Day(0), state: None, user, now, steps, every_step_is_checked: false }
+    }
+
+    /// Returns a citizen with an id of their own, whose steps are kept.
+    pub(crate) fn recorded_citizen(&self, user: UserId) -> Citizen<'_> {
+        Citizen { user, steps: Some(Vec::new()), ..self.citizen() }
     }
 
     fn context(&self, day: Day) -> AssemblyContext<'_> {
@@ -87,7 +98,7 @@ impl Citizen<'_> {
         let Some(before) = &self.state else { return };
         match roll(before, &self.domain.context(self.day)) {
             RollOutcome::Same(state) => self.state = Some(state),
-            RollOutcome::Changed(change) => self.take(change.finish(&user(), 0, 0)),
+            RollOutcome::Changed(change) => self.take(change.finish(&self.user, self.now, 0)),
         }
     }
 
@@ -96,7 +107,7 @@ impl Citizen<'_> {
         let new_user = || NewUser { profile_id: ProfileId::from_random([7; 16]), integrity_key: [9; 16] };
         match apply(self.state.as_ref(), new_user, event, &self.domain.context(self.day)) {
             ApplyOutcome::Changed(change) => {
-                self.take(change.finish(&user(), 0, 0));
+                self.take(change.finish(&self.user, self.now, 0));
                 true
             }
             ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => false,
@@ -116,7 +127,10 @@ impl Citizen<'_> {
         if self.every_step_is_checked {
             check_step(self.state.as_deref(), &finished);
         }
-        self.state = Some(finished.state);
+        self.state = Some(Arc::clone(&finished.state));
+        if let Some(steps) = &mut self.steps {
+            steps.push(finished);
+        }
     }
 
     /// Returns the profile without its envelope, in canonical form.

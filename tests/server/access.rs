@@ -215,7 +215,16 @@ fn leaves(view: &Map<String, Value>) -> Vec<String> {
 /// Checks that every route answers with the same 404 as for a user who does not exist.
 #[track_caller]
 fn sees_nobody(server: &TestServer, reader: &Reader, case: &str) {
-    for tail in ["", "?fields=identity", "/completeness"] {
+    for tail in [
+        "",
+        "?fields=identity",
+        "/completeness",
+        "?revision=1",
+        "?revision=9999",
+        "/history",
+        "/delta?since=1",
+        "/diff?from=1&to=2",
+    ] {
         let hidden = reader.ask(server, "GET", &format!("{}{tail}", profile_path(USER)));
         let unknown = reader.ask(server, "GET", &format!("{}{tail}", profile_path("usr_NobodyAtAll000")));
         assert_eq!((hidden.status, hidden.problem().as_str()), (404, "unknown-user"), "{case}");
@@ -351,4 +360,57 @@ fn a_change_of_the_table_is_picked_up_without_a_restart() {
     std::fs::remove_file(server.data_dir.path().join("access.toml")).unwrap();
     crate::test_server::eventually("its absence is reported", || server.log().contains("was removed"));
     assert!(read().json().get("demographics").is_none());
+}
+
+/// Returns the members that a difference leads to from `view`.
+#[track_caller]
+fn patched(view: &Map<String, Value>, operations: &Value, case: &str) -> Value {
+    let operations: json_patch::Patch = serde_json::from_value(operations.clone()).unwrap();
+    let mut view = Value::Object(view.clone());
+    json_patch::patch(&mut view, &operations).unwrap_or_else(|error| panic!("{case}: {error}: {operations}"));
+    view
+}
+
+#[test]
+fn the_past_shows_each_caller_what_the_table_says_at_todays_consent_and_differences_lead_from_view_to_view() {
+    let table: toml::Value = toml::from_str(include_str!("../../config/access.toml")).unwrap();
+    for consent in &CONSENTS {
+        let server = served(consent);
+        let newest = server.own_profile(USER).json()["revision"].as_u64().unwrap();
+        let own_past = |revision: u64| {
+            let path = format!("{}?revision={revision}", profile_path(USER));
+            server.get(&path, Token::citizen(USER)).json()
+        };
+        let pasts: Vec<Value> = (1..=newest).map(own_past).collect();
+        assert_eq!(pasts.last(), Some(&server.own_profile(USER).json()));
+        for reader in readers() {
+            let case = format!("{} at {:?}, sharing {:?}", reader.name, consent.level, consent.third_party_sharing);
+            let views: Option<Vec<_>> = pasts.iter().map(|past| reader.expected(&table, past, consent)).collect();
+            let Some(views) = views else { continue };
+            for (revision, view) in (1..).zip(&views) {
+                let read = reader.ask(&server, "GET", &format!("{}?revision={revision}", profile_path(USER)));
+                let canonical = serde_json_canonicalizer::to_vec(view).unwrap();
+                assert_eq!(read.text(), std::str::from_utf8(&canonical).unwrap(), "{case}, revision {revision}");
+            }
+            let view = |revision: u64| &views[revision as usize - 1];
+            for (from, to) in [(1, newest), (newest, 1), (newest / 2, newest - 1), (3, 3), (newest, newest)] {
+                let path = format!("{}/diff?from={from}&to={to}", profile_path(USER));
+                let diff = reader.ask(&server, "GET", &path).json();
+                assert_eq!(patched(view(from), &diff["operations"], &case), Value::Object(view(to).clone()), "{case}");
+                assert_eq!(diff["operations"] == json!([]), from == to, "{case}: {diff}");
+                let delta = reader.ask(&server, "GET", &format!("{}/delta?since={from}", profile_path(USER))).json();
+                let patched = patched(view(from), &delta["operations"], &case);
+                assert_eq!(patched, Value::Object(view(newest).clone()), "{case}");
+            }
+            let visible: BTreeSet<_> = views.iter().flat_map(leaves).collect();
+            let history = reader.ask(&server, "GET", &format!("{}/history", profile_path(USER))).json();
+            for item in history["items"].as_array().unwrap() {
+                let named = item["changed"].as_array().unwrap();
+                assert!(named.iter().all(|path| visible.contains(path.as_str().unwrap())), "{case}: {item}");
+                let is_whole = reader.name == "the citizen" || reader.name.contains("admin");
+                assert_eq!(item["cause"]["event_id"].is_string(), is_whole, "{case}: {item}");
+                assert!(is_whole || !named.is_empty() || item.get("cause").is_none(), "{case}: {item}");
+            }
+        }
+    }
 }

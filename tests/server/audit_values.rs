@@ -108,7 +108,15 @@ async fn no_sensitive_value_of_a_profile_is_written_down() {
     let values = sensitive_values(&profile);
     assert!(values.len() > 25, "{values:?}");
     for token in readers() {
-        for tail in ["", "/completeness", "/access-log", "?fields=identity,economic", "?revision=1"] {
+        for tail in [
+            "",
+            "/completeness",
+            "/access-log",
+            "?fields=identity,economic",
+            "?revision=3",
+            "/history",
+            "/delta?since=1",
+        ] {
             let request = Request::new("GET", format!("{}{tail}", profile_path(USER)));
             ask(&server, request.header("x-access-reason", "a test"), token.clone());
         }

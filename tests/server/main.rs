@@ -36,6 +36,7 @@ mod exports;
 mod fairness;
 mod feeds;
 mod generate;
+mod history;
 mod keys;
 mod keys_by_url;
 mod limits;

@@ -73,7 +73,7 @@ fn every_route_answers_every_caller_as_the_contract_says_and_records_it() {
         let level = if shares { "full" } else { "minimal" };
         server.consent(USER, &json!({"data_sharing_level": level, "third_party_sharing": shares}));
         for (method, row) in &rows {
-            let probe = probe(method, row.path);
+            let probe = probe(method, row.path, row.parameter);
             for caller in callers() {
                 let id = ledger.next_id();
                 let add = |request: Request| match &caller.token {
@@ -116,7 +116,7 @@ fn a_session_gets_what_a_token_with_its_claims_gets_and_leaves_the_same_entries(
     for caller in &people {
         let (cookie, csrf) = session(&server, caller.token.as_ref().unwrap());
         for (method, row) in &rows {
-            let probe = probe(method, row.path);
+            let probe = probe(method, row.path, row.parameter);
             let with_cookie =
                 |request: Request, id: &str| request.header("cookie", cookie.clone()).header("x-request-id", id);
             let id = ledger.next_id();
@@ -155,7 +155,7 @@ fn refuse_all(rows: &[(&'static str, ListedRoute)], token: &Token, reason: Optio
     server.post_example();
     let caller = Caller { name: "an administrator", token: Some(token.clone()) };
     for (method, row) in rows {
-        let (probe, id) = (probe(method, row.path), ledger.next_id());
+        let (probe, id) = (probe(method, row.path, row.parameter), ledger.next_id());
         let request =
             Request::new(method, &probe.path).bearer(&server.sign(token.clone())).header("x-request-id", id.clone());
         let request = reason.iter().fold(request, |request, reason| request.header("x-access-reason", *reason));
@@ -199,7 +199,7 @@ fn a_limit_that_is_reached_is_recorded_at_every_route() {
         let limit = row.requirements.as_ref().and_then(|requirements| requirements.limit);
         // Feeds are limited by back-pressure.
         let Some(limit) = limit.filter(|limit| *limit != "feed") else { continue };
-        let (probe, subject) = (probe(method, row.path), format!("svc:limited-{number}"));
+        let (probe, subject) = (probe(method, row.path, row.parameter), format!("svc:limited-{number}"));
         let token = server.sign(Token::new("service", &subject, "profile:read events:read"));
         let answers = [(); 2].map(|()| send(&probe, method, address(&server, &row), |request| request.bearer(&token)));
         assert_ne!(answers[0].status, 429, "{method} {}", row.path);

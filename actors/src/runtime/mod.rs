@@ -26,6 +26,7 @@ pub(crate) use shard::{Shard, UnpackFault};
 use crate::columns::{ColumnStore, MissedCommits};
 use crate::flights::Flights;
 use crate::follower::Followers;
+use crate::history_lane::HistoryLane;
 use crate::load_queue::LoadQueue;
 use crate::priority::Pool;
 use crate::request::Request;
@@ -39,6 +40,8 @@ pub(crate) struct Runtime {
     pub(crate) services: Services,
     pub(crate) roster: Roster<ProfileActor>,
     pub(crate) loads: LoadQueue,
+    /// Reads through history that wait.
+    pub(crate) history: Arc<HistoryLane>,
     /// Look-ups that wait, of callers who must not learn whether a user exists.
     pub(crate) look_ups: Arc<Pool>,
     pub(crate) flights: Arc<Flights>,

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::fixture::{Fixture, NOON, SERVICE, THIRD_PARTY, citizen, consent, income, user};
 use super::harness::{Harness, by_hand, run};
 use super::ram_store::RamStore;
+use crate::history::HistoryPoint;
 use crate::outlet::channel;
 use crate::reading::ReadCompleteness;
 use crate::roster::Form;
@@ -69,9 +70,19 @@ enum Question {
     View,
     Completeness,
     Subscription,
+    Past,
+    Difference,
+    Revisions,
 }
 
-const QUESTIONS: [Question; 3] = [Question::View, Question::Completeness, Question::Subscription];
+const QUESTIONS: [Question; 6] = [
+    Question::View,
+    Question::Completeness,
+    Question::Subscription,
+    Question::Past,
+    Question::Difference,
+    Question::Revisions,
+];
 
 /// What a caller can notice of an answer: the error, and the time by what it waited for.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,6 +102,11 @@ async fn ask(harness: &mut Harness, store: &CountingStore, asked: UserId, questi
         match question {
             Question::View => profiles.view(asked, &THIRD_PARTY, SchemaVersion::NEWEST).await.err(),
             Question::Completeness => profiles.read(asked, &THIRD_PARTY, ReadCompleteness).await.err(),
+            Question::Past => profiles.view_at(asked, &THIRD_PARTY, HistoryPoint::Revision(1)).await.err(),
+            Question::Difference => {
+                profiles.difference(asked, &THIRD_PARTY, HistoryPoint::Revision(1), None).await.err()
+            }
+            Question::Revisions => profiles.revisions(asked, &THIRD_PARTY, None, 10).await.err(),
             Question::Subscription => {
                 let (outlet, _frames) = channel(8);
                 let subscription = Subscription {

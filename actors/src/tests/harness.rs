@@ -16,6 +16,7 @@ use super::ram_store::Fate;
 use crate::assemble::{Parts, assemble};
 use crate::columns::Filler;
 use crate::committer::Committer;
+use crate::history_lane::HistoryReader;
 use crate::loader::Loader;
 use crate::runtime::{RosterActor, Runtime, Shard};
 use crate::{EventResult, Options, Ports, Profiles, Reply, Status};
@@ -40,6 +41,7 @@ pub(super) struct Harness {
     pub(super) shard: Rc<Shard>,
     pub(super) committer: Committer,
     pub(super) loader: Arc<Mutex<Loader>>,
+    pub(super) history: HistoryReader,
     filler: Option<Filler>,
     pub(super) results: mpsc::UnboundedReceiver<EventResult>,
     sender: mpsc::UnboundedSender<EventResult>,
@@ -61,7 +63,8 @@ impl Harness {
 
     /// Starts without filling the columns.
     pub(super) fn start_unfilled(fixture: Fixture, ports: Ports, options: Options) -> Self {
-        let Parts { runtime, committer, mut loaders, filler, mut events } = assemble(options, ports);
+        let Parts { runtime, committer, mut loaders, mut history_readers, filler, mut events } =
+            assemble(options, ports);
 
         let roster = RosterActor::new(Arc::clone(&runtime), 0, events.pop().expect("one shard"));
         let shard = roster.shard();
@@ -73,6 +76,7 @@ impl Harness {
             shard,
             committer,
             loader: Arc::new(Mutex::new(loaders.pop().expect("one thread"))),
+            history: history_readers.pop().expect("one thread"),
             filler: Some(filler),
             results,
             sender,
@@ -123,13 +127,14 @@ impl Harness {
         while self.is_busy() {
             self.committer.step(false);
             self.load();
+            self.history.step(false);
             self.run_tasks(8).await;
         }
     }
 
     fn is_busy(&self) -> bool {
-        let Runtime { services, roster, loads, look_ups, .. } = &*self.runtime;
-        let is_reading = loads.has_past() || look_ups.taken() > 0;
+        let Runtime { services, roster, loads, history, look_ups, .. } = &*self.runtime;
+        let is_reading = loads.has_past() || history.has_job() || look_ups.taken() > 0;
         services.permits.taken() > 0 || roster.starting() > 0 || !roster.is_quiet() || is_reading
     }
 

@@ -7,6 +7,7 @@ mod fairness;
 mod fixture;
 mod follower;
 mod harness;
+mod history;
 mod live;
 mod model;
 mod path;

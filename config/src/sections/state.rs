@@ -37,6 +37,10 @@ pub struct Actors {
     pub hydration_threads: usize,
     /// Maximum number of users that wait to be loaded.
     pub hydration_queue: usize,
+    /// Number of threads that read history.
+    pub history_threads: usize,
+    /// Maximum number of reads through history that wait.
+    pub history_queue: usize,
 }
 
 impl Actors {
@@ -56,6 +60,8 @@ impl Actors {
             warm_bytes: keys.integer("actors.warm_bytes", 0..=TIB)?,
             hydration_threads: keys.integer("actors.hydration_threads", 1..=1_024)?,
             hydration_queue: keys.integer("actors.hydration_queue", 1..=MANY)?,
+            history_threads: keys.integer("actors.history_threads", 1..=1_024)?,
+            history_queue: keys.integer("actors.history_queue", 1..=MANY)?,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! now, or if there is none, the patch carries the whole document. So the consents under which a follower read earlier
 //! events do not matter.
 
+mod difference;
 mod event_type;
 mod step_visibility;
 
@@ -12,6 +13,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
+pub use difference::operations_between;
 pub use event_type::{PublishedEventType, PublishedEventTypes, UnknownEventType};
 pub use step_visibility::StepVisibility;
 

@@ -44,6 +44,7 @@ codes! {
     MissingScope = FORBIDDEN, "missing-scope", "The token lacks a scope";
     Forbidden = FORBIDDEN, "forbidden", "This caller may not do this";
     UnknownUser = NOT_FOUND, "unknown-user", "There is no such profile";
+    UnknownRevision = NOT_FOUND, "unknown-revision", "There is no such revision";
     UnknownResource = NOT_FOUND, "unknown-resource", "There is nothing at this address";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not accept this method";
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Nothing acceptable is served";
@@ -61,6 +62,7 @@ codes! {
     NotReady = CONFLICT, "not-ready", "The job has no file";
     RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The range is outside of the file";
     ExportGone = GONE, "export-gone", "The file of the export is gone";
+    HistoryGone = GONE, "history-gone", "History does not reach back so far";
     CursorGone = GONE, "cursor-gone", "The cursor cannot be continued";
     Internal = INTERNAL_SERVER_ERROR, "internal", "The server failed";
     Busy = SERVICE_UNAVAILABLE, "busy", "The server is busy";

@@ -62,7 +62,8 @@ impl Admission {
     ///
     /// # Errors
     /// The caller is not authenticated, has reached a limit, or does not meet the requirements.
-    async fn admit(self, request: HttpRequest) -> Result<RequestContext, Problem> {
+    async fn admit(mut self, request: HttpRequest) -> Result<RequestContext, Problem> {
+        self.requirements = self.requirements.for_query(request.query_string());
         let Authenticated { caller, justification } =
             self.control.authenticate(&request, self.requirements).await.map_err(
                 |NotAuthenticated { caller, problem }| {
@@ -141,7 +142,7 @@ fn is_recorded(requirements: &Requirements, caller: &Arc<Caller>) -> bool {
     match requirements.audit {
         AuditRule::Refusals(_) => requirements.needs_reason(),
         AuditRule::Read(_) | AuditRule::ReadEach(_) => matches!(caller.role, Role::Admin | Role::Agent),
-        AuditRule::Subscribe(_) | AuditRule::Write(_) => true,
+        AuditRule::History(_) | AuditRule::Subscribe(_) | AuditRule::Write(_) => true,
     }
 }
 

@@ -205,7 +205,8 @@ impl RequestContext {
     async fn record(&self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
         let is_recorded = self.is_recorded.get();
         match (self.requirements.audit, self.caller.role, &answer) {
-            (AuditRule::Read(_), Role::Admin | Role::Agent, _) => match &answer {
+            (AuditRule::Read(_) | AuditRule::History(_), Role::Admin | Role::Agent, _)
+            | (AuditRule::History(_), _, Ok(_)) => match &answer {
                 Ok(_) => self.recorder().write(self.entry(AuditDecision::Allowed)).await?,
                 Err(problem) => self.recorder().record(self.entry(problem.decision())).await?,
             },

@@ -3,6 +3,7 @@
 
 use super::caller::{Role, Scope};
 use super::limits::LimitClass;
+use super::query;
 
 /// What an operation requires.
 #[derive(Debug)]
@@ -19,6 +20,17 @@ pub(crate) struct Requirements {
     pub(crate) opens_socket: bool,
     /// Whether the caller must have authenticated with a second factor in the last five minutes.
     pub(crate) fresh_second_factor: bool,
+    /// The requirements of calls whose query has one of some parameters, in place of these. The first that is there decides.
+    pub(crate) by_query: &'static [QueryRequirements],
+}
+
+/// The requirements of calls whose query has a parameter.
+#[derive(Debug)]
+pub(crate) struct QueryRequirements {
+    /// The parameter.
+    pub(crate) parameter: &'static str,
+    /// What its calls require, in place of what others do.
+    pub(crate) requirements: &'static Requirements,
 }
 
 /// Which callers an operation admits.
@@ -53,6 +65,8 @@ pub(crate) enum AuditRule {
     Read(&'static str),
     /// Reads of several users, each recorded as one read of a user is. The operation records them.
     ReadEach(&'static str),
+    /// A read through history: for every caller an entry before the answer is sent.
+    History(&'static str),
     /// Live subscriptions, for administrators and agents an entry before the first frame, for services a count, and for
     /// citizens an entry without a promise. The operation may subscribe to many users, and records each.
     Subscribe(&'static str),
@@ -67,6 +81,7 @@ impl AuditRule {
             Self::Refusals(action)
             | Self::Read(action)
             | Self::ReadEach(action)
+            | Self::History(action)
             | Self::Subscribe(action)
             | Self::Write(action) => action,
         }
@@ -78,6 +93,7 @@ impl AuditRule {
             Self::Refusals(_) => "refusals",
             Self::Read(_) => "read",
             Self::ReadEach(_) => "reads",
+            Self::History(_) => "history",
             Self::Subscribe(_) => "subscribe",
             Self::Write(_) => "write",
         }
@@ -88,8 +104,22 @@ impl Requirements {
     /// Returns the requirements of an operation that admits `callers`, without those that only few operations have.
     pub(crate) const fn new(callers: Callers, limit: LimitClass, audit: AuditRule) -> Self {
         let limit = Some(limit);
-        let reason = matches!(audit, AuditRule::Read(_) | AuditRule::ReadEach(_) | AuditRule::Subscribe(_));
-        Self { callers, limit, audit, reason, opens_socket: false, fresh_second_factor: false }
+        let reason = !matches!(audit, AuditRule::Refusals(_) | AuditRule::Write(_));
+        Self { callers, limit, audit, reason, opens_socket: false, fresh_second_factor: false, by_query: &[] }
+    }
+
+    /// Returns the requirements of an operation that depend on the query of a call.
+    pub(crate) const fn by_query(self, by_query: &'static [QueryRequirements]) -> Self {
+        Self { by_query, ..self }
+    }
+
+    /// Returns what a call with this query requires.
+    pub(crate) fn for_query(&'static self, query: &str) -> &'static Self {
+        // Most reads have no query.
+        if query.is_empty() {
+            return self;
+        }
+        self.by_query.iter().find(|by| query::has(query, by.parameter)).map_or(self, |by| by.requirements)
     }
 
     /// Returns the requirements of an operation that opens a WebSocket.

@@ -11,6 +11,8 @@ pub struct ListedRoute {
     pub is_admin: bool,
     /// The path, with placeholders such as `{user_id}`.
     pub path: &'static str,
+    /// The parameter of the query that makes the requirements apply; `None` for calls without such a parameter.
+    pub parameter: Option<&'static str>,
     /// The methods, in upper case.
     pub methods: Vec<&'static str>,
     /// What the row requires of callers; `None` if everyone may call.
@@ -20,7 +22,7 @@ pub struct ListedRoute {
 /// What a row requires of its callers, and what it owes for each call.
 #[derive(Debug, Clone)]
 pub struct ListedRequirements {
-    /// The name of the rule for the audit log: `refusals`, `read`, `reads`, `subscribe` or `write`.
+    /// The name of the rule for the audit log: `refusals`, `read`, `reads`, `history`, `subscribe` or `write`.
     pub rule: &'static str,
     /// The action of its entries.
     pub action: &'static str,
@@ -32,22 +34,28 @@ pub struct ListedRequirements {
     pub needs_second_factor: bool,
 }
 
-/// Returns all rows of both listeners. An address of both listeners is there once for each.
+/// Returns all rows of both listeners. An address of both listeners is there once for each, and one whose requirements depend
+/// on the query once for each of its parameters, too.
 pub fn route_table() -> Vec<ListedRoute> {
-    let public = public().map(|row| listed(row, false));
-    public.chain(ADMIN.iter().chain(&SHARED).map(|row| listed(row, true))).collect()
+    let public = public().flat_map(|row| listed(row, false));
+    public.chain(ADMIN.iter().chain(&SHARED).flat_map(|row| listed(row, true))).collect()
 }
 
-fn listed(row: &Route, is_admin: bool) -> ListedRoute {
-    let requirements = match &row.access {
-        Access::Open(_) | Access::OpenCounted(..) => None,
-        Access::Callers(requirements, _) => Some(required(requirements)),
-    };
-    ListedRoute {
+fn listed(row: &Route, is_admin: bool) -> Vec<ListedRoute> {
+    let listed = |parameter, requirements: Option<&Requirements>| ListedRoute {
         is_admin,
         path: row.path,
+        parameter,
         methods: row.methods.iter().map(|method| method.as_str()).collect(),
-        requirements,
+        requirements: requirements.map(required),
+    };
+    match &row.access {
+        Access::Open(_) | Access::OpenCounted(..) => vec![listed(None, None)],
+        Access::Callers(requirements, _) => {
+            let by_query = requirements.by_query.iter();
+            let by_query = by_query.map(|by| listed(Some(by.parameter), Some(by.requirements)));
+            std::iter::once(listed(None, Some(requirements))).chain(by_query).collect()
+        }
     }
 }
 

@@ -70,18 +70,23 @@ impl Ledger {
         let role = call.caller.claim("role");
         match (outcome, *rule, role) {
             (Outcome::Refused(problem), ..) => self.count(call, action, problem),
-            (Outcome::Answered(status), "read", "admin" | "agent") => {
+            (Outcome::Answered(status), "read" | "history", "admin" | "agent") => {
                 let decision = if status < 400 { "allowed" } else { "denied" };
                 self.owe(call, action, decision);
             }
+            (Outcome::Answered(200), "history", _) => self.owe(call, action, "allowed"),
             (Outcome::Answered(200), "read", "service") => self.count(call, action, ""),
-            (Outcome::Answered(404), "read", "service") => self.count(call, action, "unknown-user"),
+            (Outcome::Answered(404), "read" | "history", "service") => self.count(call, action, "unknown-user"),
             (Outcome::Answered(status), "write", _) if status < 400 => self.owe(call, action, "allowed"),
             (Outcome::FailedLate, "write", _) => {
                 self.owe(call, action, "allowed");
                 self.owe(call, action, "failed");
             }
-            (Outcome::Answered(_) | Outcome::FailedLate, "read" | "reads" | "write" | "subscribe" | "refusals", _) => {}
+            (
+                Outcome::Answered(_) | Outcome::FailedLate,
+                "read" | "reads" | "history" | "write" | "subscribe" | "refusals",
+                _,
+            ) => {}
             _ => panic!("`{rule}` is no rule of this test: say what it owes"),
         }
     }

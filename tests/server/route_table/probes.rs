@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::callers::{Caller, OTHER};
-use crate::test_server::{USER, example};
+use crate::test_server::{NOW, USER, example};
 
 /// The id of an export that nobody has started.
 const NO_JOB: &str = "exp_00000000000000000000000000000000";
@@ -51,7 +51,9 @@ pub(super) enum Rule {
 }
 
 /// Returns the probe of a route. A route that is not here fails the test: add what the contract says about it.
-pub(super) fn probe(method: &str, path: &str) -> Probe {
+///
+/// `parameter` is the parameter of the query that decides which requirements apply.
+pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe {
     let get =
         |rule, path: &str, admitted| Probe { rule, path: path.to_owned(), body: None, admitted, fails_late: false };
     let json = |rule, path: &str, body: Value, admitted| Probe {
@@ -63,6 +65,19 @@ pub(super) fn probe(method: &str, path: &str) -> Probe {
     };
     let profile = format!("/api/v2/profile/{USER}");
     match (method, path) {
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}") if parameter.is_some() => match parameter {
+            Some("revision") => get(Rule::Viewers, &format!("{profile}?revision=1"), 200),
+            // All revisions are of the server's fixed time.
+            Some("as_of") => get(Rule::Viewers, &format!("{profile}?as_of={NOW}"), 200),
+            other => panic!("the parameter {other:?} is not in this table: say what it asks for"),
+        },
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/history") => get(Rule::Viewers, &format!("{profile}/history"), 200),
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/delta") => {
+            get(Rule::Viewers, &format!("{profile}/delta?since=1"), 200)
+        }
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/diff") => {
+            get(Rule::Viewers, &format!("{profile}/diff?from=1&to=2"), 200)
+        }
         ("GET" | "HEAD", "/api/v2/profile/{user_id}") => get(Rule::Viewers, &profile, 200),
         // Fewer callers see the completeness; `tests/server/access.rs` says who.
         ("GET" | "HEAD", "/api/v2/profile/{user_id}/completeness") => {

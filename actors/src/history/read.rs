@@ -1,0 +1,134 @@
+//! Reads of the past, under the mask of today.
+
+use std::sync::Arc;
+
+use domain::access::{Viewer, Visibility};
+use domain::id::UserId;
+use domain::state::UserState;
+
+use super::difference::Difference;
+use super::page::{RevisionPage, page};
+use super::point::{HistoryFault, HistoryPoint};
+use crate::error::ReadError;
+use crate::reading::{ReadInput, ReadView, Reading, View};
+use crate::request::{CommittedHead, GetHead, Request};
+use crate::runtime::Runtime;
+
+impl Runtime {
+    /// Returns the view of a user at a point.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and if too many reads through history wait.
+    pub(crate) async fn view_at(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        point: HistoryPoint,
+    ) -> Result<Result<View, HistoryFault>, ReadError> {
+        let question = async {
+            let head = self.visible_head(user, viewer).await?;
+            let past = match self.state_at(user, &head, point).await? {
+                Ok(past) => past,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            self.answer_today(user, viewer, |_, input| ReadView.answer(&input.of(&past)?).map(Ok)).await
+        };
+        self.ask_for(user, viewer, question).await
+    }
+
+    /// Returns the difference between a user's views at two points; `None` stands for the head.
+    ///
+    /// # Errors
+    /// As [`Self::view_at`].
+    pub(crate) async fn difference(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        from: HistoryPoint,
+        to: Option<HistoryPoint>,
+    ) -> Result<Result<Difference, HistoryFault>, ReadError> {
+        let question = async {
+            let head = self.visible_head(user, viewer).await?;
+            let states = async {
+                let from = match self.state_at(user, &head, from).await? {
+                    Ok(from) => from,
+                    Err(fault) => return Ok(Err(fault)),
+                };
+                let to = match to {
+                    Some(to) => self.state_at(user, &head, to).await?.map(Some),
+                    None => Ok(None),
+                };
+                Ok::<_, ReadError>(to.map(|to| (from, to)))
+            };
+            let (from, to) = match states.await? {
+                Ok(states) => states,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            let answer = |head: &CommittedHead, input: &ReadInput<'_>| {
+                let to = to.as_ref().unwrap_or(&head.state);
+                Ok(Ok(Difference::between(&input.of(&from)?, &input.of(to)?)))
+            };
+            self.answer_today(user, viewer, answer).await
+        };
+        self.ask_for(user, viewer, question).await
+    }
+
+    /// Returns a page of a user's revisions, newest first: at most `limit` before revision `before`, or the newest ones.
+    ///
+    /// # Errors
+    /// As [`Self::view_at`].
+    pub(crate) async fn revisions(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<RevisionPage, ReadError> {
+        let question = async {
+            let head = self.visible_head(user, viewer).await?;
+            let newest = head.envelope.revision;
+            let last = before.map_or(newest, |before| before.saturating_sub(1).min(newest));
+            let first = head.salts.first_revision;
+            let entries = self.history.read(move |store| page(store, &user, first, last, limit)).await?;
+            let generation = head.generation;
+            let answer = |_: &CommittedHead, input: &ReadInput<'_>| {
+                if input.state.generation != generation {
+                    return Err(ReadError::Unknown);
+                }
+                Ok(RevisionPage::new(&entries, viewer, input, first, limit))
+            };
+            self.answer_today(user, viewer, answer).await
+        };
+        self.ask_for(user, viewer, question).await
+    }
+
+    /// Returns the committed state of a user, rolled to today, if the viewer may see the user.
+    async fn visible_head(&self, user: UserId, viewer: &Viewer) -> Result<Arc<UserState>, ReadError> {
+        // The lease of the head is not kept: while the read waits for its turn, the actor may end.
+        let head = self.ask(user, |answer| Request::GetHead(GetHead { answer })).await?;
+        let visibility = self.services.policy.load().visibility(viewer, &user, head.state.consent());
+        if visibility == Visibility::Hidden { Err(ReadError::Unknown) } else { Ok(head.state) }
+    }
+
+    /// Makes an answer under the mask of the head, which is taken when the past has been read: the citizen may have withdrawn
+    /// consent meanwhile.
+    async fn answer_today<T>(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        answer: impl FnOnce(&CommittedHead, &ReadInput<'_>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let head = self.ask(user, |answer| Request::GetHead(GetHead { answer })).await?;
+        self.answer_from(&user, viewer, &head, answer)
+    }
+}
+
+impl<'a> ReadInput<'a> {
+    /// Returns the input for another state of the same user, under the same mask.
+    ///
+    /// # Errors
+    /// The state is of another erasure generation, which nobody may read any more.
+    fn of(&self, state: &'a UserState) -> Result<Self, ReadError> {
+        if state.generation == self.state.generation { Ok(Self { state, ..*self }) } else { Err(ReadError::Unknown) }
+    }
+}
