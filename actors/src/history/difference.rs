@@ -1,5 +1,6 @@
 //! The difference between two views of a user.
 
+use domain::profile::SCHEMA_VERSION;
 use domain::publication::{operations_between, patch_id};
 use domain::table::LeafSet;
 
@@ -12,6 +13,8 @@ pub struct Difference {
     pub profile_id: String,
     /// The id of the patch, which is the same whenever the same two revisions are compared.
     pub patch_id: String,
+    /// The schema version of both views.
+    pub schema_version: &'static str,
     /// The revision that the operations apply to.
     pub base_revision: u64,
     /// The revision that they lead to. It may be the older one.
@@ -35,6 +38,7 @@ impl Difference {
         Self {
             profile_id: profile_id.to_string(),
             patch_id: patch_id(profile_id, base_revision, revision),
+            schema_version: SCHEMA_VERSION,
             base_revision,
             revision,
             generated_at: after.envelope.generated_at,

@@ -5,7 +5,6 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actors::history::{Difference, HistoryPoint};
 use domain::day::format_instant;
-use domain::profile::SCHEMA_VERSION;
 
 use super::fault::past;
 use super::{audited, point};
@@ -73,9 +72,9 @@ fn wants_patch(headers: &HeaderMap) -> Result<bool, Problem> {
 }
 
 fn document(difference: &Difference) -> String {
-    let Difference { profile_id, patch_id, base_revision, revision, operations, .. } = difference;
+    let Difference { profile_id, patch_id, schema_version, base_revision, revision, operations, .. } = difference;
     let generated_at = format_instant(difference.generated_at);
     format!(
-        r#"{{"base_revision":{base_revision},"generated_at":"{generated_at}","operations":{operations},"patch_id":"{patch_id}","profile_id":"{profile_id}","revision":{revision},"schema_version":"{SCHEMA_VERSION}"}}"#
+        r#"{{"base_revision":{base_revision},"generated_at":"{generated_at}","operations":{operations},"patch_id":"{patch_id}","profile_id":"{profile_id}","revision":{revision},"schema_version":"{schema_version}"}}"#
     )
 }
