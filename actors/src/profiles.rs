@@ -156,9 +156,10 @@ impl Profiles {
         &self,
         user: UserId,
         viewer: &Viewer,
+        schema: SchemaVersion,
         point: HistoryPoint,
     ) -> Result<Result<View, HistoryFault>, ReadError> {
-        self.runtime.view_at(user, viewer, point).await
+        self.runtime.view_at(user, viewer, schema, point).await
     }
 
     /// Returns the difference between the profile at two points in its history, both under today's mask. `None` stands for the
@@ -170,10 +171,10 @@ impl Profiles {
         &self,
         user: UserId,
         viewer: &Viewer,
-        from: HistoryPoint,
-        to: Option<HistoryPoint>,
+        schema: SchemaVersion,
+        (from, to): (HistoryPoint, Option<HistoryPoint>),
     ) -> Result<Result<Difference, HistoryFault>, ReadError> {
-        self.runtime.difference(user, viewer, from, to).await
+        self.runtime.difference(user, viewer, schema, (from, to)).await
     }
 
     /// Returns a page of the revisions of a profile, newest first: at most `limit` of those before revision `before`, or the

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use domain::access::Viewer;
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
+use domain::mask_class::MaskClass;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll};
 use domain::port::journal::Record;
 use domain::publication::operations_between;
@@ -121,7 +122,7 @@ fn check_instants(stored: &Stored, steps: &[FinishedChange]) {
 
 /// Applies the difference of two states to the view of the first.
 fn check_difference(from: &UserState, to: &UserState, mask: LeafSet) {
-    let text = operations_between(from, to, mask);
+    let text = operations_between(from, to, MaskClass::for_profile(mask));
     let operations: json_patch::Patch = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let mut patched = document(from, mask);
     json_patch::patch(&mut patched, &operations).unwrap_or_else(|error| panic!("{error}: {text}"));

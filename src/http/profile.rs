@@ -24,7 +24,6 @@ use super::request::access::read_within;
 use super::request::caller::Caller;
 use super::request::conditional::{self, Representation};
 use super::request::context::RequestContext;
-use super::request::limits::LimitClass;
 use super::request::{content_coding, query, schema_version};
 
 static X_PROFILE_REVISION: HeaderName = HeaderName::from_static("x-profile-revision");
@@ -96,7 +95,6 @@ async fn get_with_provenance(
     started: Instant,
 ) -> Result<HttpResponse, Problem> {
     let caller = &*context.caller;
-    context.count_in(LimitClass::Sensitive)?;
     let reading = ReadProvenance { schema, leaves: fields.unwrap_or(LeafSet::ALL) };
     let read = state.profiles.read(context.user()?, &caller.viewer, reading);
     let ViewWithProvenance { view, provenance } = read_within(state.request_timeout, &caller.viewer, read).await?;

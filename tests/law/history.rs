@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use data::{Population, PopulationOptions};
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::{FinishedChange, serialize};
 use domain::port::clock::Entropy;
 use domain::port::journal::Record;
@@ -62,7 +63,7 @@ impl Published {
 }
 
 fn digest(state: &UserState) -> [u8; 32] {
-    Sha256::digest(serialize::view(state, LeafSet::ALL)).into()
+    Sha256::digest(serialize::view(state, MaskClass::UNMASKED)).into()
 }
 
 /// A citizen, and what the store has of their history so far.

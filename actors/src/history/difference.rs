@@ -1,7 +1,8 @@
 //! The difference between two views of a user.
 
-use domain::profile::SCHEMA_VERSION;
+use domain::mask_class::MaskClass;
 use domain::publication::{operations_between, patch_id};
+use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
 
 use crate::reading::ReadInput;
@@ -14,7 +15,7 @@ pub struct Difference {
     /// The id of the patch, which is the same whenever the same two revisions are compared.
     pub patch_id: String,
     /// The schema version of both views.
-    pub schema_version: &'static str,
+    pub schema: SchemaVersion,
     /// The revision that the operations apply to.
     pub base_revision: u64,
     /// The revision that they lead to. It may be the older one.
@@ -31,18 +32,18 @@ pub struct Difference {
 
 impl Difference {
     /// Compares two states under the mask of the first input.
-    pub(super) fn between(from: &ReadInput<'_>, to: &ReadInput<'_>) -> Self {
+    pub(super) fn between(from: &ReadInput<'_>, to: &ReadInput<'_>, schema: SchemaVersion) -> Self {
         let (before, after) = (from.state, to.state);
         let (base_revision, revision) = (before.envelope.revision, after.envelope.revision);
         let profile_id = after.envelope.profile_id;
         Self {
             profile_id: profile_id.to_string(),
             patch_id: patch_id(profile_id, base_revision, revision),
-            schema_version: SCHEMA_VERSION,
+            schema,
             base_revision,
             revision,
             generated_at: after.envelope.generated_at,
-            operations: operations_between(before, after, from.mask),
+            operations: operations_between(before, after, MaskClass::for_version(from.mask, schema)),
             leaves: from.mask,
             generation: after.generation,
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::access::{Viewer, Visibility};
 use domain::id::UserId;
+use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
 
 use super::difference::Difference;
@@ -15,7 +16,7 @@ use crate::request::{CommittedHead, GetHead, Request};
 use crate::runtime::Runtime;
 
 impl Runtime {
-    /// Returns the view of a user at a point.
+    /// Returns the view of a user at a point, in a schema version.
     ///
     /// # Errors
     /// As [`Self::read`], and if too many reads through history wait.
@@ -23,6 +24,7 @@ impl Runtime {
         &self,
         user: UserId,
         viewer: &Viewer,
+        schema: SchemaVersion,
         point: HistoryPoint,
     ) -> Result<Result<View, HistoryFault>, ReadError> {
         let question = async {
@@ -31,7 +33,7 @@ impl Runtime {
                 Ok(past) => past,
                 Err(fault) => return Ok(Err(fault)),
             };
-            self.answer_today(user, viewer, |_, input| ReadView.answer(&input.of(&past)?).map(Ok)).await
+            self.answer_today(user, viewer, |_, input| ReadView { schema }.answer(&input.of(&past)?).map(Ok)).await
         };
         self.ask_for(user, viewer, question).await
     }
@@ -44,8 +46,8 @@ impl Runtime {
         &self,
         user: UserId,
         viewer: &Viewer,
-        from: HistoryPoint,
-        to: Option<HistoryPoint>,
+        schema: SchemaVersion,
+        (from, to): (HistoryPoint, Option<HistoryPoint>),
     ) -> Result<Result<Difference, HistoryFault>, ReadError> {
         let question = async {
             let head = self.visible_head(user, viewer).await?;
@@ -66,7 +68,7 @@ impl Runtime {
             };
             let answer = |head: &CommittedHead, input: &ReadInput<'_>| {
                 let to = to.as_ref().unwrap_or(&head.state);
-                Ok(Ok(Difference::between(&input.of(&from)?, &input.of(to)?)))
+                Ok(Ok(Difference::between(&input.of(&from)?, &input.of(to)?, schema)))
             };
             self.answer_today(user, viewer, answer).await
         };

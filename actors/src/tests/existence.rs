@@ -102,10 +102,13 @@ async fn ask(harness: &mut Harness, store: &CountingStore, asked: UserId, questi
         match question {
             Question::View => profiles.view(asked, &THIRD_PARTY, SchemaVersion::NEWEST).await.err(),
             Question::Completeness => profiles.read(asked, &THIRD_PARTY, ReadCompleteness).await.err(),
-            Question::Past => profiles.view_at(asked, &THIRD_PARTY, HistoryPoint::Revision(1)).await.err(),
-            Question::Difference => {
-                profiles.difference(asked, &THIRD_PARTY, HistoryPoint::Revision(1), None).await.err()
+            Question::Past => {
+                profiles.view_at(asked, &THIRD_PARTY, SchemaVersion::NEWEST, HistoryPoint::Revision(1)).await.err()
             }
+            Question::Difference => profiles
+                .difference(asked, &THIRD_PARTY, SchemaVersion::NEWEST, (HistoryPoint::Revision(1), None))
+                .await
+                .err(),
             Question::Revisions => profiles.revisions(asked, &THIRD_PARTY, None, 10).await.err(),
             Question::Subscription => {
                 let (outlet, _frames) = channel(8);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::id::UserId;
 use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
+use domain::schema_version::SchemaVersion;
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ type PastView = Result<Result<View, HistoryFault>, ReadError>;
 
 async fn view_at(harness: &mut Harness, viewer: Viewer, point: HistoryPoint) -> PastView {
     let profiles = harness.profiles.clone();
-    harness.ask(async move { profiles.view_at(user(1), &viewer, point).await }).await
+    harness.ask(async move { profiles.view_at(user(1), &viewer, SchemaVersion::NEWEST, point).await }).await
 }
 
 fn json(body: &[u8]) -> Value {
@@ -107,8 +108,9 @@ fn what_was_withdrawn_while_a_read_waits_is_not_shown_of_the_past_either() {
         for (time, viewer) in [(NOON + 10, SERVICE), (NOON + 20, THIRD_PARTY)] {
             let profiles = harness.profiles.clone();
             let asked = viewer.clone();
-            let read =
-                actix_rt::spawn(async move { profiles.view_at(user(1), &asked, HistoryPoint::Revision(3)).await });
+            let read = actix_rt::spawn(async move {
+                profiles.view_at(user(1), &asked, SchemaVersion::NEWEST, HistoryPoint::Revision(3)).await
+            });
             // The read waits for its thread.
             for _ in 0..4 {
                 harness.run_tasks(8).await;
@@ -218,9 +220,9 @@ fn a_stuck_read_of_history_leaves_cold_reads_going_and_the_lane_is_bounded() {
         let profiles = Profiles::start(options, ports).expect("threads");
         let past = |number| {
             let profiles = profiles.clone();
-            actix_rt::spawn(
-                async move { profiles.view_at(user(number), &citizen(number), HistoryPoint::Revision(1)).await },
-            )
+            actix_rt::spawn(async move {
+                profiles.view_at(user(number), &citizen(number), SchemaVersion::NEWEST, HistoryPoint::Revision(1)).await
+            })
         };
         let stuck = past(1);
         // The second waits in the queue once the first is being read, which a third notices.
@@ -234,7 +236,10 @@ fn a_stuck_read_of_history_leaves_cold_reads_going_and_the_lane_is_bounded() {
         };
         assert!(matches!(refused, Err(ReadError::Busy)), "{refused:?}");
         for number in 3..=20 {
-            let view = profiles.view(user(number), &citizen(number)).await.expect("loaded beside the stuck read");
+            let view = profiles
+                .view(user(number), &citizen(number), SchemaVersion::NEWEST)
+                .await
+                .expect("loaded beside the stuck read");
             assert_eq!((view.revision, view.cache_hit), (2, false));
         }
         assert!(!stuck.is_finished() && waiting.iter().all(|read| !read.is_finished()));

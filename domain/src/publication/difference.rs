@@ -5,13 +5,13 @@ use std::fmt::Write;
 use super::hex;
 use crate::day::format_instant;
 use crate::delta::Delta;
+use crate::mask_class::MaskClass;
 use crate::pipeline::mask;
 use crate::state::UserState;
-use crate::table::LeafSet;
 
-/// Returns the operations of a JSON Patch (RFC 6902) from the view of one state to the view of another, both under one mask,
-/// with the members of the envelope that differ. The second state may be the older one.
-pub fn operations_between(before: &UserState, after: &UserState, mask: LeafSet) -> String {
+/// Returns the operations of a JSON Patch (RFC 6902) from a mask class's view of one state to its view of another, with the
+/// members of the envelope that differ. The second state may be the older one.
+pub fn operations_between(before: &UserState, after: &UserState, class: MaskClass) -> String {
     let (old, new) = (envelope_members(before), envelope_members(after));
     let mut out = String::from("[");
     for ((name, old), (_, new)) in old.iter().zip(&new) {
@@ -22,7 +22,7 @@ pub fn operations_between(before: &UserState, after: &UserState, mask: LeafSet) 
     let (base, revision) = (before.envelope.revision, after.envelope.revision);
     let delta = Delta::new(base, revision, &before.profile, &after.profile);
     // Operations are JSON values already: writing them cannot fail.
-    let patch = serde_json::to_string(&mask::patch(&delta, mask)).unwrap_or_default();
+    let patch = serde_json::to_string(&mask::patch(&delta, class)).unwrap_or_default();
     let operations = patch.strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or_default();
     out.push_str(operations);
     if out.ends_with(',') {

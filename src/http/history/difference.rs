@@ -45,10 +45,10 @@ async fn answer(
     from: HistoryPoint,
     to: Option<HistoryPoint>,
 ) -> Result<HttpResponse, Problem> {
-    schema_version::negotiate_version(context.query())?;
+    let schema = schema_version::negotiate_version(context.query())?;
     let is_patch = wants_patch(context.headers())?;
     let viewer = &context.caller.viewer;
-    let read = state.profiles.difference(context.user()?, viewer, from, to);
+    let read = state.profiles.difference(context.user()?, viewer, schema, (from, to));
     let difference = past(read_within(state.request_timeout, viewer, read).await?)?;
     context.disclose(Disclosed::new(difference.leaves, difference.generation));
     context.note("base_revision", audited(difference.base_revision));
@@ -72,7 +72,8 @@ fn wants_patch(headers: &HeaderMap) -> Result<bool, Problem> {
 }
 
 fn document(difference: &Difference) -> String {
-    let Difference { profile_id, patch_id, schema_version, base_revision, revision, operations, .. } = difference;
+    let Difference { profile_id, patch_id, base_revision, revision, operations, .. } = difference;
+    let schema_version = difference.schema.name();
     let generated_at = format_instant(difference.generated_at);
     format!(
         r#"{{"base_revision":{base_revision},"generated_at":"{generated_at}","operations":{operations},"patch_id":"{patch_id}","profile_id":"{profile_id}","revision":{revision},"schema_version":"{schema_version}"}}"#

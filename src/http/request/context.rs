@@ -16,7 +16,7 @@ use super::audit::{self, AccessEntry, AccessRecorder};
 use super::caller::{Caller, Role};
 use super::connection_context::ConnectionContext;
 use super::justification::Justification;
-use super::limits::{Allowance, LimitClass};
+use super::limits::Allowance;
 use super::requirements::{AuditRule, Requirements};
 use crate::http::audit::{ChangeOrigin, Disclosed};
 use crate::http::problem::{Code, Problem};
@@ -172,16 +172,6 @@ impl RequestContext {
             let allowance = self.control.limits.count_many(&self.caller, class, more, &self.request)?;
             self.allowance.replace(allowance);
         }
-        Ok(())
-    }
-
-    /// Counts the call in another class of limits, too, since it asks for more than calls of its operation usually do.
-    ///
-    /// # Errors
-    /// The caller has reached the limit of the class.
-    pub(crate) fn count_in(&self, class: LimitClass) -> Result<(), Problem> {
-        let allowance = self.control.limits.count(&self.caller, class, &self.request)?;
-        self.allowance.replace(allowance);
         Ok(())
     }
 

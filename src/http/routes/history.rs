@@ -13,10 +13,15 @@ const fn reading(limit: LimitClass, action: &'static str) -> Requirements {
 /// What a read of an earlier revision requires.
 static PAST: Requirements = reading(LimitClass::Sensitive, "profile.past.read");
 
-/// The parameters that make the read of a profile one of an earlier revision.
-pub(super) static PAST_VIEWS: [QueryRequirements; 2] = [
+/// What a read of the sources of values requires.
+static WITH_PROVENANCE: Requirements =
+    Requirements::new(Callers::ViewersOfUser, LimitClass::Sensitive, AuditRule::Read("profile.read"));
+
+/// The parameters that make the read of a profile a sensitive one.
+pub(super) static SENSITIVE_VIEWS: [QueryRequirements; 3] = [
     QueryRequirements { parameter: "revision", requirements: &PAST },
     QueryRequirements { parameter: "as_of", requirements: &PAST },
+    QueryRequirements { parameter: "include", requirements: &WITH_PROVENANCE },
 ];
 
 /// The addresses of reads through history, on the public listener.

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::web;
 
-use super::history::PAST_VIEWS;
+use super::history::SENSITIVE_VIEWS;
 use crate::http::pages::{docs, home};
 use crate::http::request::caller::{Role, Scope};
 use crate::http::request::limits::LimitClass;
@@ -26,7 +26,7 @@ pub(super) static PUBLIC: [Route; 21] = [
         methods: READ,
         access: Access::Callers(
             Requirements::new(Callers::ViewersOfUser, LimitClass::Read, AuditRule::Read("profile.read"))
-                .by_query(&PAST_VIEWS),
+                .by_query(&SENSITIVE_VIEWS),
             |admission| admission.to(profile::get),
         ),
         summary: Some("a profile, as the caller may see it"),
