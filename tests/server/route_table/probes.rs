@@ -69,6 +69,7 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
             Some("revision") => get(Rule::Viewers, &format!("{profile}?revision=1"), 200),
             // All revisions are of the server's fixed time.
             Some("as_of") => get(Rule::Viewers, &format!("{profile}?as_of={NOW}"), 200),
+            Some("include") => get(Rule::Viewers, &format!("{profile}?include=provenance"), 200),
             other => panic!("the parameter {other:?} is not in this table: say what it asks for"),
         },
         ("GET" | "HEAD", "/api/v2/profile/{user_id}/history") => get(Rule::Viewers, &format!("{profile}/history"), 200),
