@@ -83,7 +83,8 @@ impl UserViews {
     /// Returns the view of the viewers who see the leaves of `mask` in a schema version, if it is cached. Their class is not
     /// asked for, because a hit would pay for making it.
     pub(crate) fn get(&self, mask: LeafSet, schema: SchemaVersion) -> Option<View> {
-        let is_of = |class: &MaskClass| class.leaves() == mask && class.schema() == schema;
+        let leaves = mask.and(schema.leaves());
+        let is_of = |class: &MaskClass| class.leaves() == leaves && class.schema() == schema;
         let CachedView { class, body, encoded } = self.classes.iter().find(|view| is_of(&view.class))?;
         Some(View {
             body: body.clone(),

@@ -8,6 +8,8 @@ pub mod id;
 pub mod source;
 pub mod table;
 
+mod name_table;
+
 pub mod mask_class;
 pub mod schema_version;
 
@@ -29,6 +31,7 @@ pub mod documents;
 mod footprint;
 pub mod integrity;
 mod item_text;
+pub mod migration;
 mod packed_chunk;
 pub mod past;
 pub mod pipeline;

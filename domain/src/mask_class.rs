@@ -12,7 +12,8 @@ pub enum DocumentKind {
 }
 
 /// All viewers with the same view: the document, the leaves that they may see, whether the document has them or not, and
-/// the schema version in which it is written.
+/// the schema version in which it is written. Leaves that the schema version does not have are left out, so that viewers whose
+/// masks differ in nothing else share their views.
 ///
 /// A class is made where a view or a subscription of it begins, which is when the leaves are brought into the order of their
 /// stored numbers. It is kept beside what was made for it, so that a view from the cache costs no conversion.
@@ -35,10 +36,11 @@ impl MaskClass {
 
     /// Returns the class of viewers who see these leaves of the profile in a schema version.
     pub const fn for_version(leaves: LeafSet, schema: SchemaVersion) -> Self {
+        let leaves = leaves.and(schema.leaves());
         Self { leaves, numbers: leaves.numbers(), document: DocumentKind::Profile, schema }
     }
 
-    /// Returns the leaves that the viewers may see.
+    /// Returns the leaves that the viewers may see and the schema version has.
     pub const fn leaves(self) -> LeafSet {
         self.leaves
     }
@@ -76,5 +78,7 @@ mod tests {
         let leaves = [Leaf::CohortTags, Leaf::DemographicsState, Leaf::EconomicIncomeBracket];
         let class = MaskClass::for_profile(leaves.into_iter().collect());
         assert_eq!(class.to_bytes(), [1, 0x20, 0, 0, 0x02, 0, 0, 0, 0x21, 0]);
+        let older = MaskClass::for_version(class.leaves(), SchemaVersion::V1_0);
+        assert_eq!(older.to_bytes(), [1, 0x10, 0, 0, 0, 0, 0, 0, 0x21, 0], "it has no cohort tags");
     }
 }

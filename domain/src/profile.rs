@@ -11,8 +11,8 @@ use crate::packed_chunk::PackedChunk;
 use crate::schema_version::SchemaVersion;
 use crate::table::{Leaf, LeafSet, Member};
 
-/// The schema version that profiles are assembled in.
-pub const SCHEMA_VERSION: &str = SchemaVersion::NEWEST.name();
+/// The schema version that profiles are assembled and hashed in.
+pub const SCHEMA_VERSION: &str = SchemaVersion::CANONICAL.name();
 
 /// All members but the envelope. Cloning shares the sections.
 ///
@@ -61,8 +61,8 @@ impl Envelope {
         CanonicalJson::number(f64::from(self.assembly_latency_micros) / 1000.0)
     }
 
-    /// Returns the members that change with every revision, as a JSON object.
-    pub fn changing_members(&self, profile_hash: &Hash) -> String {
+    /// Returns the members that change with every revision, as a JSON object; with `revision` if the schema version has it.
+    pub(crate) fn changing_members(&self, profile_hash: &Hash, has_revision: bool) -> String {
         let mut out = String::with_capacity(200);
         out.push_str("{\"assembly_latency_ms\":");
         write_number(&mut out, f64::from(self.assembly_latency_micros) / 1000.0);
@@ -70,8 +70,11 @@ impl Envelope {
         out.push_str(&format_instant(self.generated_at));
         out.push_str("\",\"profile_hash\":\"");
         push_hex(&mut out, profile_hash);
-        out.push_str("\",\"revision\":");
-        out.push_str(CanonicalJson::integer(self.revision as i64).as_str());
+        out.push('"');
+        if has_revision {
+            out.push_str(",\"revision\":");
+            out.push_str(CanonicalJson::integer(self.revision as i64).as_str());
+        }
         out.push('}');
         out
     }

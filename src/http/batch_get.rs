@@ -92,7 +92,11 @@ pub(super) async fn post(
     context.count_as(ids.len())?;
     let caller = Arc::clone(&context.caller);
     let reads = Arc::new(BatchReads { state, caller, connection: context.connection(), schema, fields, deadline });
-    Ok(HttpResponse::Ok()
+    let mut answer = HttpResponse::Ok();
+    for header in schema_version::deprecation(schema) {
+        answer.insert_header(header);
+    }
+    Ok(answer
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")))
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .streaming(lines(reads, ids)))

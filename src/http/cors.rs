@@ -13,7 +13,8 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 /// The response headers that a page may read, besides those that are always readable.
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
-    "allow, etag, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-cache, x-profile-revision, x-request-id",
+    "allow, deprecation, etag, ratelimit, ratelimit-policy, retry-after, sunset, www-authenticate, x-cache, \
+     x-profile-revision, x-request-id",
 );
 /// How long a browser may cache the answer to a preflight request, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

@@ -30,7 +30,6 @@ static X_PROFILE_REVISION: HeaderName = HeaderName::from_static("x-profile-revis
 static X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.civic.profile+json;version=2.0");
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
 const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Authorization");
 const HIT: HeaderValue = HeaderValue::from_static("hit");
@@ -102,9 +101,9 @@ async fn get_with_provenance(
     context.disclose(Disclosed::new(leaves, view.generation));
     let cache_hit = caller.sees_serving().then_some(view.cache_hit);
     let body = fields.map(|_| serialize::project(&view.body, view.class, leaves, cache_hit));
-    let body = origin::with_provenance(body.as_deref().unwrap_or(&view.body), &provenance);
+    let body = origin::with_provenance(body.as_deref().unwrap_or(&view.body), &provenance, schema);
     let mut answer = common(HttpResponse::Ok(), caller, &view, started);
-    answer.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
+    answer.insert_header((header::CONTENT_TYPE, schema_version::content_type(schema)));
     Ok(answer.body(body))
 }
 
@@ -127,7 +126,7 @@ fn answer(
     }
     let mut answer = common(HttpResponse::Ok(), caller, view, started);
     answer.insert_header((header::ETAG, etag));
-    answer.insert_header((header::CONTENT_TYPE, CONTENT_TYPE));
+    answer.insert_header((header::CONTENT_TYPE, schema_version::content_type(view.class.schema())));
     match fields {
         None => {
             let (body, coding) = encoded(view, coding);
@@ -172,6 +171,9 @@ fn common(mut answer: HttpResponseBuilder, caller: &Caller, view: &View, started
     answer.insert_header((header::CACHE_CONTROL, CACHE_CONTROL));
     answer.insert_header((header::VARY, VARY));
     answer.insert_header((X_PROFILE_REVISION.clone(), HeaderValue::from(view.revision)));
+    for header in schema_version::deprecation(view.class.schema()) {
+        answer.insert_header(header);
+    }
     if caller.sees_serving() {
         answer.insert_header((X_CACHE.clone(), if view.cache_hit { HIT } else { MISS }));
         let took = started.elapsed().as_micros();

@@ -68,7 +68,11 @@ pub(super) async fn post(
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
     let simulated = read_within(left, viewer, state.profiles.read(user, viewer, Simulate { events, schema })).await?;
     context.disclose(Disclosed::new(simulated.class.leaves(), simulated.generation));
-    Ok(HttpResponse::Ok()
+    let mut answered = HttpResponse::Ok();
+    for header in schema_version::deprecation(schema) {
+        answered.insert_header(header);
+    }
+    Ok(answered
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
         .body(answer(&simulated)))

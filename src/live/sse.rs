@@ -76,11 +76,14 @@ pub(crate) async fn get(context: &RequestContext, state: Data<LiveState>) -> Res
     connection.settle(&events.caller, admitted, subscribed.as_ref().copied()).await;
     subscribed?;
     transport::begin_event_stream(&context.request);
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)))
-        .insert_header((header::CACHE_CONTROL, NO_STORE))
-        .insert_header((X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")))
-        .streaming(events.into_stream()))
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM)));
+    answer.insert_header((header::CACHE_CONTROL, NO_STORE));
+    answer.insert_header((X_ACCEL_BUFFERING.clone(), HeaderValue::from_static("no")));
+    for header in schema_version::deprecation(schema) {
+        answer.insert_header(header);
+    }
+    Ok(answer.streaming(events.into_stream()))
 }
 
 /// The stream of one user's profile. Dropping it ends the subscription.

@@ -235,7 +235,7 @@ async fn what_cannot_be_done_is_an_error_and_the_socket_stays() {
     }
     let long_id = "x".repeat(129);
     for (message, problem) in [
-        (json!({"type": "subscribe", "users": [], "schema_version": "1.0"}).to_string(), "not-acceptable"),
+        (json!({"type": "subscribe", "users": [], "schema_version": "3.0"}).to_string(), "not-acceptable"),
         (json!({"type": "subscribe", "id": long_id, "users": []}).to_string(), "invalid-parameter"),
         (json!({"type": "subscribe", "users": []}).to_string(), "invalid-parameter"),
         (json!({"type": "unsubscribe", "id": long_id, "user_ids": []}).to_string(), "invalid-parameter"),
@@ -253,7 +253,7 @@ async fn what_cannot_be_done_is_an_error_and_the_socket_stays() {
         assert_eq!(error["problem"]["type"], format!("/problems/{problem}"), "{message}: {error}");
     }
     // The error has the `id` of a message with one.
-    client.send(&json!({"type": "subscribe", "id": "7", "users": [], "schema_version": "1.0"})).await;
+    client.send(&json!({"type": "subscribe", "id": "7", "users": [], "schema_version": "3.0"})).await;
     let error = client.next().await;
     assert_eq!((&error["type"], &error["id"]), (&json!("error"), &json!("7")), "{error}");
     client.send(&json!({"type": "ping"})).await;

@@ -60,4 +60,5 @@ mod tickets;
 mod tokens;
 mod transport;
 mod unread;
+mod versions;
 mod watch;

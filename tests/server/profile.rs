@@ -161,11 +161,11 @@ fn what_is_not_served_is_not_acceptable_and_says_what_is() {
             .send(Request::new("GET", format!("{}{query}", profile_path(USER))).bearer(&token).header("accept", accept))
     };
     for (accept, query) in
-        [("application/vnd.civic.profile+json;version=1.0", ""), ("text/html", ""), ("*/*", "?schema_version=1.0")]
+        [("application/vnd.civic.profile+json;version=3.0", ""), ("text/html", ""), ("*/*", "?schema_version=3.0")]
     {
         let answer = ask(accept, query);
         assert_eq!((answer.status, answer.problem().as_str()), (406, "not-acceptable"));
-        assert_eq!(answer.json()["served"], json!(["2.0"]));
+        assert_eq!(answer.json()["served"], json!(["2.0", "1.0"]));
     }
     assert_eq!(ask("application/vnd.civic.profile+json;version=2.0", "?schema_version=2.0").status, 200);
 }
@@ -204,7 +204,7 @@ fn health_version_and_metrics_stand_where_they_should() {
         }
     }
     let version = Request::new("GET", "/version").send(server.admin_listen).json();
-    assert_eq!((&version["name"], &version["schema_versions"]), (&json!("profile-server"), &json!(["2.0"])));
+    assert_eq!((&version["name"], &version["schema_versions"]), (&json!("profile-server"), &json!(["2.0", "1.0"])));
     server.own_profile(USER);
     assert!(server.metric("profile_http_requests_total{route=\"profile\",method=\"GET\",status=\"200\"}") >= 1.0);
     assert_eq!(server.metric("profile_feed_events_total{source=\"identity\",status=\"applied\"}"), 1.0);

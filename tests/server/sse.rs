@@ -80,6 +80,10 @@ fn path() -> String {
 
 fn apply(held: &mut Value, patch: &Value) {
     assert_eq!(patch["base_revision"], held["revision"]);
+    self::patch(held, patch);
+}
+
+fn patch(held: &mut Value, patch: &Value) {
     let operations: json_patch::Patch = serde_json::from_value(patch["operations"].clone()).unwrap();
     json_patch::patch(held, &operations).unwrap();
     for (member, value) in patch["envelope"].as_object().unwrap() {
@@ -128,6 +132,30 @@ fn a_stream_follows_the_profile_and_goes_on_from_the_last_event() {
 }
 
 #[test]
+fn a_stream_in_an_older_version_stays_in_it() {
+    let server = seeded();
+    server.consent(USER, &json!({"data_sharing_level": "full"}));
+    let token = || Token::service("profile:read");
+    let mut stream = Stream::open(&server, &format!("{}?schema_version=1.0", path()), token(), "");
+    let (_, _, state) = stream.expect();
+    let (mut held, mut revision) = (state["profile"].clone(), state["revision"].clone());
+    for (source, event) in &changes(14) {
+        server.apply(source, event);
+    }
+    let now = server.get(&format!("{}?schema_version=1.0", profile_path(USER)), token());
+    while revision.to_string() != now.header("x-profile-revision") {
+        let (name, _, frame) = stream.expect();
+        if name == "patch" {
+            assert_eq!(frame["base_revision"], revision);
+            patch(&mut held, &frame);
+            revision = frame["revision"].clone();
+        }
+    }
+    assert_eq!(held["schema_version"], "1.0");
+    assert_eq!(held, now.json());
+}
+
+#[test]
 fn a_withdrawal_is_the_very_next_event() {
     let server = seeded();
     server.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
@@ -172,7 +200,7 @@ fn what_cannot_be_followed_is_refused_before_the_stream() {
     assert_eq!(refused(&nobody, Token::service("profile:read")), (404, "unknown-user".to_owned()));
     let admin = Token::new("admin", "adm:root", "profile:read");
     assert_eq!(refused(&path(), admin), (400, "access-reason-missing".to_owned()));
-    let old = format!("{}?schema_version=1.0", path());
+    let old = format!("{}?schema_version=3.0", path());
     assert_eq!(refused(&old, Token::citizen(USER)), (406, "not-acceptable".to_owned()));
     let stream = Stream::open(&server, &path(), Token::citizen(USER), "");
     assert_eq!(refused(&path(), Token::citizen(USER)), (429, "too-many-sockets".to_owned()));

@@ -44,7 +44,7 @@ fn accept_is_one_list_with_weights() {
 }
 
 /// Returns the head of the answer to a request for a stream, whose body has no end.
-fn open_stream(server: &TestServer, request: &Request) -> Response {
+pub(crate) fn open_stream(server: &TestServer, request: &Request) -> Response {
     use std::io::{BufReader, Write};
     let mut socket = crate::http::connect(server.listen);
     socket.write_all(request.head().as_bytes()).unwrap();

@@ -9,6 +9,7 @@ use domain::id::UserId;
 use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::profile::push_hex;
+use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
 use json_patch::Patch;
 use sha2::{Digest, Sha256};
@@ -133,12 +134,19 @@ impl OutletMessage {
         Arc::new(span.write(&operations, newest.part(&newest.envelope), view_hash))
     }
 
-    /// Returns `{"type":"completeness",…}`. `missing` names only fields that the class may see.
-    pub(crate) fn completeness(user: &UserId, old_pct: &str, new_pct: &str, missing: &[MissingField]) -> Self {
+    /// Returns `{"type":"completeness",…}`. `missing` has only fields that the class may see. They are named as in `schema`.
+    pub(crate) fn completeness(
+        user: &UserId,
+        old_pct: &str,
+        new_pct: &str,
+        missing: &[MissingField],
+        schema: SchemaVersion,
+    ) -> Self {
         let mut text = MessageWriter::new("completeness", user);
         text.raw("old_pct", old_pct.as_bytes());
         text.raw("new_pct", new_pct.as_bytes());
-        let paths: Vec<_> = missing.iter().map(|field| format!("\"{}\"", field.leaf.field().path)).collect();
+        let paths = missing.iter().filter_map(|field| schema.path(field.leaf));
+        let paths: Vec<_> = paths.map(|path| format!("\"{path}\"")).collect();
         text.raw("missing_fields", format!("[{}]", paths.join(",")).as_bytes());
         text.finish(FrameKind::Completeness)
     }

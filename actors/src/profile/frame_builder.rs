@@ -37,17 +37,17 @@ impl FrameBuilder<'_> {
     /// Returns a subscriber's class: the mask of its viewer, limited to its fields, in its schema version. `None` if the user
     /// is hidden.
     pub(super) fn class(&self, viewer: &Viewer, fields: LeafSet, schema: SchemaVersion) -> Option<MaskClass> {
-        self.leaves(viewer, fields).map(|leaves| MaskClass::for_version(leaves, schema))
+        self.leaves(viewer, fields, schema).map(|leaves| MaskClass::for_version(leaves, schema))
     }
 
     /// Returns whether an outlet's class is not the one that it has now.
     pub(super) fn is_reclassed(&self, outlet: &Outlet) -> bool {
-        self.leaves(&outlet.viewer, outlet.fields) != outlet.class.map(MaskClass::leaves)
+        self.leaves(&outlet.viewer, outlet.fields, outlet.schema) != outlet.class.map(MaskClass::leaves)
     }
 
-    fn leaves(&self, viewer: &Viewer, fields: LeafSet) -> Option<LeafSet> {
+    fn leaves(&self, viewer: &Viewer, fields: LeafSet, schema: SchemaVersion) -> Option<LeafSet> {
         match self.policy.visibility(viewer, self.user, self.state.consent()) {
-            Visibility::Mask(mask) => Some(mask.and(fields)),
+            Visibility::Mask(mask) => Some(mask.and(fields).and(schema.leaves())),
             Visibility::Hidden => None,
         }
     }
@@ -101,7 +101,7 @@ impl FrameBuilder<'_> {
         let profile = &self.state.profile;
         let value = |leaf| profile.get(leaf).cloned();
         let missing = completeness::missing_fields(profile.present(), &value, self.rules, class.leaves());
-        Some(Arc::new(OutletMessage::completeness(self.user, old, new, &missing)))
+        Some(Arc::new(OutletMessage::completeness(self.user, old, new, &missing, class.schema())))
     }
 
     fn profile(&self, class: MaskClass) -> Arc<OutletMessage> {

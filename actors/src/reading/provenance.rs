@@ -31,7 +31,7 @@ impl Reading for ReadProvenance {
 
     fn answer(&self, input: &ReadInput<'_>) -> Result<ViewWithProvenance, ReadError> {
         let view = ReadView { schema: self.schema }.answer(input)?;
-        let provenance = explain::provenance(input.state, self.leaves.and(input.mask));
+        let provenance = explain::provenance(input.state, self.leaves.and(view.class.leaves()));
         Ok(ViewWithProvenance { view, provenance })
     }
 }

@@ -1,36 +1,39 @@
 //! Stage 4, diff: looks only at the members that the step changed.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use json_patch::{AddOperation, PatchOperation, RemoveOperation, ReplaceOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
+use crate::canonical::CanonicalJson;
 use crate::delta::LeafChange;
-use crate::profile::Section;
+use crate::name_table::LeafName;
 use crate::scan;
 use crate::table::{Leaf, ValueType};
 
-/// Appends the operations of one leaf's change, for a parent that is present before and after.
-pub(super) fn leaf_operations(change: &LeafChange, out: &mut Vec<PatchOperation>) {
-    let field = change.leaf.field();
-    let path =
-        if field.name.is_empty() { format!("/{}", field.path) } else { format!("/{}", field.path.replace('.', "/")) };
-    match (&change.old, &change.new) {
+/// Appends the operations of one leaf's change, for a parent that is present before and after. A change that the version
+/// does not show has none.
+pub(super) fn leaf_operations(name: &LeafName, change: &LeafChange, out: &mut Vec<PatchOperation>) {
+    let (old, new) = (shown(name, &change.old), shown(name, &change.new));
+    let path = || name.pointer.clone();
+    match (&old, &new) {
+        (Some(old), Some(new)) if old == new => {}
         (Some(old), Some(new)) => {
-            let fine = match field.value {
-                ValueType::Schemes | ValueType::Deadlines => items(change.leaf, &path, old.as_str(), new.as_str()),
-                ValueType::SourceTrace => Some(object(&path, old.as_str(), new.as_str())),
+            let fine = match change.leaf.field().value {
+                ValueType::Schemes | ValueType::Deadlines => items(change.leaf, &name.pointer, old, new),
+                ValueType::SourceTrace => Some(object(&name.pointer, old, new)),
                 _ => None,
             };
             match fine {
-                Some(operations) if size(&operations) < new.as_bytes().len() => {
+                Some(operations) if size(&operations) < new.len() => {
                     out.extend(operations.into_iter().map(Operation::build))
                 }
-                _ => out.push(Operation::Replace(path, new.as_str()).build()),
+                _ => out.push(Operation::Replace(path(), new).build()),
             }
         }
-        (None, Some(new)) => out.push(Operation::Add(path, new.as_str()).build()),
-        (Some(_), None) => out.push(Operation::Remove(path).build()),
+        (None, Some(new)) => out.push(Operation::Add(path(), new).build()),
+        (Some(_), None) => out.push(Operation::Remove(path()).build()),
         (None, None) => {}
     }
 }
@@ -66,10 +69,18 @@ fn size(operations: &[Operation<'_>]) -> usize {
     operations.iter().map(Operation::size).sum()
 }
 
-/// Adds a whole section.
-pub(super) fn add_section(name: &str, section: &Section) -> PatchOperation {
-    let object = section.leaves().iter().map(|(leaf, value)| (leaf.field().name.to_owned(), parse(value.as_str())));
-    PatchOperation::Add(AddOperation { path: pointer(format!("/{name}")), value: Value::Object(object.collect()) })
+/// Returns what a version shows of a value.
+fn shown<'v>(name: &LeafName, value: &'v Option<CanonicalJson>) -> Option<Cow<'v, str>> {
+    value.as_ref().map(|value| name.projection.apply(value.as_str()))
+}
+
+/// Adds a whole section, whose leaves are the new values of `changes`.
+pub(super) fn add_section<'a>(
+    section: &str,
+    changes: impl Iterator<Item = (&'a LeafName, &'a LeafChange)>,
+) -> PatchOperation {
+    let leaves = changes.filter_map(|(name, change)| Some((name.name.to_owned(), parse(&shown(name, &change.new)?))));
+    PatchOperation::Add(AddOperation { path: pointer(format!("/{section}")), value: Value::Object(leaves.collect()) })
 }
 
 /// Removes a whole section.

@@ -5,7 +5,8 @@ use json_patch::{Patch, PatchOperation};
 use super::diff::{add_section, leaf_operations, remove_section};
 use crate::delta::{Delta, LeafChange};
 use crate::mask_class::MaskClass;
-use crate::profile::{Profile, Section};
+use crate::name_table::NameTable;
+use crate::profile::Profile;
 use crate::table::LeafSet;
 
 /// Returns the patch from a mask class's view before to its view after: diff(mask(a), mask(b)).
@@ -13,21 +14,25 @@ use crate::table::LeafSet;
 /// Applied to the old view it gives exactly the new one, except for the envelope, which is sent separately.
 /// The patch is empty if the class sees nothing of the change.
 pub fn patch(delta: &Delta, class: MaskClass) -> Patch {
-    let mask = class.leaves();
+    patch_in(class.schema().table(), delta, class.leaves())
+}
+
+/// Returns the patch between two views with the names of a version, of viewers of these leaves.
+pub(super) fn patch_in(table: &NameTable, delta: &Delta, mask: LeafSet) -> Patch {
     let mut operations: Vec<PatchOperation> = Vec::new();
     let visible = delta.changed().and(mask);
-    for member in visible.members() {
-        let leaves = member.leaves().and(mask);
+    for member in table.members(visible) {
+        let leaves = member.leaves.and(mask);
         let changes = delta.changes.iter().filter(|change| leaves.has(change.leaf));
+        let changes = changes.filter_map(|change| Some((table.name(change.leaf)?, change)));
         let (before, after) = (delta.before.and(leaves), delta.after.and(leaves));
-        if !member.is_leaf() && before.is_empty() {
+        if !member.is_leaf && before.is_empty() {
             // All that the viewer sees of the section is new, so the change holds the whole of it.
-            operations
-                .extend(Section::new(changes.filter_map(new_leaf).collect()).map(|s| add_section(member.name(), &s)));
-        } else if !member.is_leaf() && after.is_empty() {
-            operations.push(remove_section(member.name()));
+            operations.push(add_section(member.name, changes));
+        } else if !member.is_leaf && after.is_empty() {
+            operations.push(remove_section(member.name));
         } else {
-            changes.for_each(|change| leaf_operations(change, &mut operations));
+            changes.for_each(|(name, change)| leaf_operations(name, change, &mut operations));
         }
     }
     Patch(operations)
@@ -46,8 +51,4 @@ pub fn between(delta: &Delta, (old, old_mask): (&Profile, LeafSet), (new, new_ma
         changes.filter(|change| change.old != change.new).collect()
     };
     Delta { base: delta.base, revision: delta.revision, before, after, changes }
-}
-
-fn new_leaf(change: &LeafChange) -> Option<(crate::table::Leaf, crate::canonical::CanonicalJson)> {
-    Some((change.leaf, change.new.clone()?))
 }

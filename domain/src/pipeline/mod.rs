@@ -6,6 +6,8 @@ mod enrich;
 pub mod explain;
 pub mod mask;
 mod merge;
+#[cfg(test)]
+mod next_version;
 pub mod serialize;
 pub mod simulate;
 pub mod validate;

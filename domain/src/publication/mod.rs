@@ -25,8 +25,9 @@ use crate::id::{ProfileId, UserId};
 use crate::mask_class::MaskClass;
 use crate::past::PastProfile;
 use crate::pipeline::{mask, serialize};
-use crate::profile::{Envelope, Profile, SCHEMA_VERSION, push_hex};
+use crate::profile::{Envelope, Profile, push_hex};
 use crate::rules::Rules;
+use crate::schema_version::SchemaVersion;
 use crate::table::{Leaf, LeafSet};
 
 /// A user's step from one revision to the next.
@@ -156,16 +157,17 @@ fn operations(step: &Transition<'_>, seen: &VisibleStep) -> String {
 }
 
 fn assembled_data(step: &Transition<'_>, seen: &VisibleStep) -> String {
-    let sections = seen.delta.changed().or(seen.withdrawn).members();
-    let sections: Vec<String> = sections.map(|member| format!("\"{}\"", member.name())).collect();
+    let sections = SchemaVersion::NEWEST.sections(seen.delta.changed().or(seen.withdrawn));
+    let sections: Vec<String> = sections.map(|name| format!("\"{name}\"")).collect();
     let pct = step.after.profile.get(Leaf::ProfileCompletenessPct);
     let pct = pct.filter(|_| seen.mask.has(Leaf::ProfileCompletenessPct));
     let pct = pct.map_or_else(String::new, |pct| format!(r#""completeness_pct":{},"#, pct.as_str()));
     format!(
-        r#"{{"changed_sections":[{}],{pct}"profile_hash":"{}","revision":{},"schema_version":"{SCHEMA_VERSION}","user_id":"{}"}}"#,
+        r#"{{"changed_sections":[{}],{pct}"profile_hash":"{}","revision":{},"schema_version":"{}","user_id":"{}"}}"#,
         sections.join(","),
         hex(&step.after.profile_hash()),
         step.envelope.revision,
+        SchemaVersion::NEWEST.name(),
         step.user.as_str(),
     )
 }
@@ -184,7 +186,11 @@ fn completeness_data(step: &Transition<'_>, mask: LeafSet, (old, new): (&str, &s
     let profile = &step.after.profile;
     let value = |leaf| profile.get(leaf).cloned();
     let missing = completeness::missing_fields(profile.present(), &value, rules, mask);
-    let missing: Vec<String> = missing.iter().map(|field| format!("\"{}\"", field.leaf.field().path)).collect();
+    let missing: Vec<String> = missing
+        .iter()
+        .filter_map(|field| SchemaVersion::NEWEST.path(field.leaf))
+        .map(|path| format!("\"{path}\""))
+        .collect();
     format!(
         r#"{{"missing_fields":[{}],"new_pct":{new},"old_pct":{old},"user_id":"{}"}}"#,
         missing.join(","),

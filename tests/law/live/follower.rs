@@ -6,6 +6,7 @@ use actors::outlet::{FrameKind, OutletFrame, OutletReceiver, OutletSender, chann
 use actors::{Profiles, Subscription};
 use domain::access::Viewer;
 use domain::id::UserId;
+use domain::migration::migrate;
 use domain::schema_version::SchemaVersion;
 use domain::table::LeafSet;
 use serde_json::Value;
@@ -49,15 +50,19 @@ pub(super) struct Follower {
     user: UserId,
     pub(super) viewer: Viewer,
     pub(super) fields: Option<LeafSet>,
+    pub(super) schema: SchemaVersion,
     pub(super) held: Option<Value>,
+    /// The revision of what is held, which version 1.0 does not say.
+    pub(super) revision: u64,
     cursor: Option<String>,
     outlet: Option<(OutletSender, OutletReceiver)>,
     asked_to_continue: bool,
 }
 
 impl Follower {
-    pub(super) fn new(user: UserId, viewer: Viewer, fields: Option<LeafSet>) -> Self {
-        Self { user, viewer, fields, held: None, cursor: None, outlet: None, asked_to_continue: false }
+    pub(super) fn new(user: UserId, viewer: Viewer, fields: Option<LeafSet>, schema: SchemaVersion) -> Self {
+        let (held, cursor, outlet) = (None, None, None);
+        Self { user, viewer, fields, schema, held, revision: 0, cursor, outlet, asked_to_continue: false }
     }
 
     /// Subscribes, with its cursor if it has one. Returns whether the user is visible to it.
@@ -68,7 +73,7 @@ impl Follower {
             id: 1,
             viewer: self.viewer.clone(),
             fields: self.fields,
-            schema: SchemaVersion::NEWEST,
+            schema: self.schema,
             cursor: self.cursor.clone(),
             followed_before: false,
             outlet: sender.clone(),
@@ -88,8 +93,8 @@ impl Follower {
     pub(super) fn read(&mut self, own: &Value, coverage: &mut Coverage) {
         while let Some(frame) = self.outlet.as_mut().and_then(|(_, receiver)| receiver.try_recv()) {
             self.take(&frame, coverage);
-            if let Some(path) = self.held.as_ref().and_then(|held| visibility::forbidden_path(&self.viewer, own, held))
-            {
+            let held = self.held.as_ref().map(lifted);
+            if let Some(path) = held.and_then(|held| visibility::forbidden_path(&self.viewer, own, &held)) {
                 panic!("{:?} holds {path} after {}", self.viewer, String::from_utf8_lossy(frame.message.text()));
             }
         }
@@ -105,6 +110,7 @@ impl Follower {
                     coverage.record("resets");
                 }
                 self.held = Some(text["profile"].clone());
+                self.revision = number(&text["revision"]);
             }
             FrameKind::Patch => self.patch(&text, coverage),
             FrameKind::Completeness => {
@@ -130,13 +136,17 @@ impl Follower {
             coverage.record("continued");
         }
         let held = self.held.as_mut().expect("a patch continues a document");
-        assert_eq!(text["base_revision"], held["revision"], "no gap, and nothing twice");
+        assert_eq!(text["base_revision"], self.revision, "no gap, and nothing twice");
         let operations: json_patch::Patch = serde_json::from_value(text["operations"].clone()).expect("a patch");
         json_patch::patch(held, &operations).unwrap_or_else(|error| panic!("{error}: {text}"));
         for (name, value) in text["envelope"].as_object().expect("an object") {
             held[name] = value.clone();
         }
-        assert_eq!(held["revision"], text["revision"]);
+        self.revision = number(&text["revision"]);
+        match self.schema {
+            SchemaVersion::V1_0 => assert_eq!(held.get("revision"), None),
+            SchemaVersion::V2_0 => assert_eq!(held["revision"], self.revision),
+        }
         if operations.is_empty() {
             coverage.record("empty patches");
         }
@@ -151,6 +161,12 @@ impl Follower {
             assert_eq!(*hash, hex::encode(Sha256::digest(canonical)));
         }
     }
+}
+
+/// Returns a document with the names of the newest version, in which the table of what viewers may hold is written.
+fn lifted(held: &Value) -> Value {
+    let document = held.as_object().expect("an object").clone();
+    migrate(document, SchemaVersion::V2_0).expect("a known version").into()
 }
 
 fn number(value: &Value) -> u64 {

@@ -9,6 +9,7 @@ use domain::day::Day;
 use domain::event::FeedEvent;
 use domain::mask_class::MaskClass;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, RollOutcome, apply, roll, serialize};
+use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
 use domain::table::LeafSet;
 
@@ -193,10 +194,17 @@ impl Durable {
     }
 
     /// Returns the document of a revision as a subscriber must hold it.
-    pub(super) fn document(&self, number: usize, viewer: &Viewer, fields: LeafSet, revision: u64) -> Vec<u8> {
+    pub(super) fn document(
+        &self,
+        number: usize,
+        viewer: &Viewer,
+        fields: LeafSet,
+        schema: SchemaVersion,
+        revision: u64,
+    ) -> Vec<u8> {
         let state = self.at(number, revision);
         let mask = self.mask(number, viewer, state).expect("nothing is sent of a user who is hidden");
-        serialize::view(state, MaskClass::for_profile(mask.and(fields)))
+        serialize::view(state, MaskClass::for_version(mask.and(fields), schema))
     }
 
     /// Checks that a frame at `revision` contains no leaf that a later, acknowledged revision withdrew from the viewer.

@@ -247,7 +247,8 @@ impl Schedule {
             let number = self.random.below(USERS);
             let viewer = self.random.pick(&[citizen(number), SERVICE, THIRD_PARTY]);
             let fields = self.random.one_in(3).then(|| domain::table::Member::Economic.leaves());
-            Client::new(number, viewer, fields)
+            let schema = self.random.pick(SchemaVersion::ALL);
+            Client::new(number, viewer, fields, schema)
         };
         let capacity = 1 + self.random.below(4);
         self.subscribers.push(Subscriber::open(&self.harness, client, capacity));

@@ -22,6 +22,7 @@ pub(super) struct Client {
     number: usize,
     viewer: Viewer,
     fields: Option<LeafSet>,
+    schema: SchemaVersion,
     document: Option<(u64, Value)>,
     cursor: Option<String>,
 }
@@ -38,12 +39,13 @@ pub(super) struct Subscriber {
 }
 
 impl Client {
-    pub(super) fn new(number: usize, viewer: Viewer, fields: Option<LeafSet>) -> Self {
-        Self { number, viewer, fields, document: None, cursor: None }
+    pub(super) fn new(number: usize, viewer: Viewer, fields: Option<LeafSet>, schema: SchemaVersion) -> Self {
+        Self { number, viewer, fields, schema, document: None, cursor: None }
     }
 
+    /// Returns the leaves that the client asks for and that its schema version has.
     fn fields(&self) -> LeafSet {
-        self.fields.unwrap_or(LeafSet::ALL)
+        self.fields.unwrap_or(LeafSet::ALL).and(self.schema.leaves())
     }
 }
 
@@ -51,14 +53,14 @@ impl Subscriber {
     pub(super) fn open(harness: &Harness, client: Client, capacity: usize) -> Self {
         let (outlet, frames) = channel(capacity);
         let profiles = harness.profiles.clone();
-        let Client { number, viewer, fields, cursor, .. } = &client;
+        let Client { number, viewer, fields, schema, cursor, .. } = &client;
         let (user, cursor) = (user(*number), cursor.clone());
         let asked_to_continue = cursor.is_some();
         let subscription = Subscription {
             id: ID,
             viewer: viewer.clone(),
             fields: *fields,
-            schema: SchemaVersion::NEWEST,
+            schema: *schema,
             cursor,
             followed_before: false,
             outlet: outlet.clone(),
@@ -159,14 +161,14 @@ impl Subscriber {
     /// Checks that the document after a frame is the view of its revision, and contains nothing that an acknowledged
     /// revision withdrew.
     fn check(&self, durable: &Durable, frame: &OutletFrame) {
-        let Client { number, viewer, document, .. } = &self.client;
+        let Client { number, viewer, schema, document, .. } = &self.client;
         let Some((revision, document)) = document else { return };
         let kind = frame.message.kind;
         if kind == FrameKind::Resync {
             return;
         }
         let fields = self.client.fields();
-        let expected = durable.document(*number, viewer, fields, *revision);
+        let expected = durable.document(*number, viewer, fields, *schema, *revision);
         let expected: Value = serde_json::from_slice(&expected).expect("JSON");
         assert_eq!(*document, expected, "after {kind:?} to revision {revision}");
         durable.check_not_withdrawn(*number, viewer, fields, *revision);
