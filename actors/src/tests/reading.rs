@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::access::Viewer;
+use domain::schema_version::SchemaVersion;
 
 use super::fixture::{Fixture, NOON, SERVICE, citizen, consent, income, user};
 use super::harness::{Harness, by_hand, run};
@@ -130,6 +131,23 @@ fn readers_of_several_classes_keep_each_others_views() {
         assert!(finish(&harness, other, &SERVICE).is_ok_and(|view| !view.cache_hit));
         for viewer in [citizen(1), SERVICE] {
             assert!(harness.view(1, viewer).await.is_ok_and(|view| view.cache_hit));
+        }
+    });
+}
+
+#[test]
+fn the_versions_of_a_view_are_cached_side_by_side() {
+    run(async {
+        let mut harness = Harness::start(Fixture::new(), by_hand());
+        harness.apply(income(1, NOON, "0-2.5L")).await;
+        for is_hit in [false, true] {
+            for schema in SchemaVersion::ALL {
+                let profiles = harness.profiles.clone();
+                let view = harness.ask(async move { profiles.view(user(1), &citizen(1), *schema).await }).await;
+                let view = view.expect("known");
+                assert_eq!((view.class.schema(), view.cache_hit), (*schema, is_hit));
+                assert_eq!(view.class.leaves(), schema.leaves(), "a citizen sees every leaf that the version has");
+            }
         }
     });
 }

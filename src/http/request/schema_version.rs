@@ -18,7 +18,7 @@ const NAMES: [&str; COUNT] = names();
 pub(crate) const SERVED: &[&str] = &NAMES;
 
 /// The media type of a profile in each version. A caller that accepts JSON accepts them too.
-const PROFILES: [ServedType; COUNT] = profiles();
+static PROFILES: [ServedType; COUNT] = profiles();
 
 static DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 static SUNSET: HeaderName = HeaderName::from_static("sunset");

@@ -84,7 +84,8 @@ class Proof:
         """Sets how much services see."""
         body = json.dumps({"data_sharing_level": level, "third_party_sharing": True}).encode()
         path = f"/api/v2/profile/{user}/consent"
-        answer = await self._api.call("PUT", path, self._minter.token(user, "self"), body, content_type="application/json")
+        token = self._minter.token(user, "self")
+        answer = await self._api.call("PUT", path, token, body, content_type="application/json")
         if answer is None or answer.status != 200:
             self.faults.append(f"a consent was answered {answer}")
 
@@ -172,7 +173,8 @@ async def run(program: Path, clock: Path) -> int:
             await proof.follow(events)
         finally:
             await server.stop()
-    expected = [f"{what} in {version}" for what in ("views", "sparse views", "patched documents", "followed") for version in ("1.0", "2.0")]
+    kinds = ("views", "sparse views", "patched documents", "followed")
+    expected = [f"{what} in {version}" for what in kinds for version in ("1.0", "2.0")]
     proof.faults += [f"no {what}" for what in expected if not proof.counts[what]]
     for fault in proof.faults[:20]:
         print(f"FAULT: schemas: {fault}", file=sys.stderr)
