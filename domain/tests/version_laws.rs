@@ -7,8 +7,10 @@ mod random_histories;
 
 use std::sync::Arc;
 
+use domain::canonical::CanonicalJson;
 use domain::day::Day;
 use domain::delta::Delta;
+use domain::event::{FeedEvent, RegisterPath};
 use domain::id::{ProfileId, UserId};
 use domain::mask_class::MaskClass;
 use domain::migration::{Document, migrate};
@@ -16,12 +18,12 @@ use domain::past::PastProfile;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, NewUser, apply, mask, serialize};
 use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
-use domain::table::LeafSet;
+use domain::table::{Leaf, LeafSet};
 use serde_json::Value;
 
 use crate::random_histories::{Random, event, masks, rules};
 
-const HISTORIES: u64 = 600;
+const HISTORIES: u64 = 300;
 
 fn view(state: &UserState, mask: LeafSet, schema: SchemaVersion) -> Document {
     let bytes = serialize::view(state, MaskClass::for_version(mask, schema));
@@ -84,6 +86,18 @@ fn check_migrations(state: &UserState, mask: LeafSet) {
     assert_eq!(lifted, newer, "up has all that the older version can say");
 }
 
+/// Replaces a list of schemes, now and then, by the list before it with another confidence, which version 1.0 does not show.
+fn vary_confidences(event: &mut FeedEvent, last: &mut Option<String>, random: &mut Random) {
+    for write in &mut event.writes {
+        let is_list = matches!(write.path, RegisterPath::Leaf(Leaf::EligibilityEligibleSchemes));
+        let Some(list) = write.value.as_ref().filter(|_| is_list) else { continue };
+        let list = last.take().filter(|_| random.below(2) == 0).unwrap_or_else(|| list.as_str().to_owned());
+        let confidence = format!("\"confidence\":0.{}", random.below(9) + 1);
+        write.value = Some(CanonicalJson::from_canonical(list.replace("\"confidence\":0.5", &confidence)));
+        *last = Some(list);
+    }
+}
+
 /// Returns how many patches were empty because the version does not show what changed.
 fn run(seed: u64) -> usize {
     let mut random = Random(seed);
@@ -91,9 +105,10 @@ fn run(seed: u64) -> usize {
     let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
     let context = AssemblyContext { rules: &rules, rules_fingerprint: 1, policy_version: 1, day: Day(20_470) };
     let mut states: Vec<Arc<UserState>> = Vec::new();
-    let mut unsaid = 0;
+    let (mut unsaid, mut schemes) = (0, None);
     for _ in 0..random.below(30) + 2 {
-        let event = event(user, &mut random);
+        let mut event = event(user, &mut random);
+        vary_confidences(&mut event, &mut schemes, &mut random);
         if event.writes.is_empty() {
             continue;
         }
