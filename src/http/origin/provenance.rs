@@ -56,7 +56,9 @@ mod tests {
 
     #[test]
     fn provenance_stands_where_the_canonical_order_has_it() {
-        let with = |document: &str| String::from_utf8(with_provenance(document.as_bytes(), &[], SchemaVersion::NEWEST)).expect("text");
+        let with = |document: &str| {
+            String::from_utf8(with_provenance(document.as_bytes(), &[], SchemaVersion::NEWEST)).expect("text")
+        };
         assert_eq!(with(r#"{"a":1,"b":{}}"#), r#"{"_provenance":{},"a":1,"b":{}}"#);
         let sparse = with(r#"{"_meta":{"x":["}"]},"a":1}"#);
         assert_eq!(sparse, r#"{"_meta":{"x":["}"]},"_provenance":{},"a":1}"#);
