@@ -11,14 +11,16 @@ use domain::access::Viewer;
 use domain::day::Day;
 use domain::id::{ProfileId, UserId};
 use domain::mask_class::MaskClass;
-use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll};
+use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll, serialize};
 use domain::port::journal::Record;
 use domain::publication::operations_between;
 use domain::record::{Cause, PastOutcome, PastSearch, PastTarget, RevisionList, VisibleCause, pack};
+use domain::schema_version::SchemaVersion;
 use domain::state::UserState;
 use domain::table::LeafSet;
+use serde_json::Value;
 
-use crate::random_histories::{Random, Stored, document, event, masks, rules};
+use crate::random_histories::{Random, Stored, event, masks, rules};
 
 const HISTORIES: u64 = 120;
 const SERVICE: Viewer = Viewer::Service { profile_read: true, third_party: false, ai_context: true };
@@ -120,14 +122,20 @@ fn check_instants(stored: &Stored, steps: &[FinishedChange]) {
     }
 }
 
-/// Applies the difference of two states to the view of the first.
+/// Applies the difference of two states to the view of the first, in every schema version.
 fn check_difference(from: &UserState, to: &UserState, mask: LeafSet) {
-    let text = operations_between(from, to, MaskClass::for_profile(mask));
-    let operations: json_patch::Patch = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    let mut patched = document(from, mask);
-    json_patch::patch(&mut patched, &operations).unwrap_or_else(|error| panic!("{error}: {text}"));
-    assert_eq!(patched, document(to, mask), "from {from:?} to {to:?}");
-    assert_eq!(operations.is_empty(), from.envelope.revision == to.envelope.revision, "{text}");
+    for schema in SchemaVersion::ALL {
+        let class = MaskClass::for_version(mask, *schema);
+        let view = |state| serde_json::from_slice::<Value>(&serialize::view(state, class)).expect("a view is JSON");
+        let text = operations_between(from, to, class);
+        let operations: json_patch::Patch =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let mut patched = view(from);
+        json_patch::patch(&mut patched, &operations).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!(patched, view(to), "from {from:?} to {to:?}");
+        // Every revision has a hash of its own.
+        assert_eq!(operations.is_empty(), from.envelope.revision == to.envelope.revision, "{text}");
+    }
 }
 
 fn check_list(stored: &Stored, steps: &[FinishedChange], random: &mut Random) {

@@ -14,8 +14,9 @@ use crate::state::UserState;
 pub fn operations_between(before: &UserState, after: &UserState, class: MaskClass) -> String {
     let (old, new) = (envelope_members(before), envelope_members(after));
     let mut out = String::from("[");
+    let has_revision = class.schema().table().has_revision;
     for ((name, old), (_, new)) in old.iter().zip(&new) {
-        if old != new {
+        if old != new && (*name != "revision" || has_revision) {
             let _ = write!(out, r#"{{"op":"replace","path":"/{name}","value":{new}}},"#);
         }
     }
