@@ -113,26 +113,30 @@ fn a_session_gets_what_a_token_with_its_claims_gets_and_leaves_the_same_entries(
     let rows = rows();
     let people = callers().into_iter().filter(|caller| matches!(caller.claim("role"), "self" | "admin" | "auditor"));
     let people: Vec<Caller> = people.collect();
-    for caller in &people {
-        let (cookie, csrf) = session(&server, caller.token.as_ref().unwrap());
-        for (method, row) in &rows {
-            let probe = probe(method, row.path, row.parameter);
-            let with_cookie =
-                |request: Request, id: &str| request.header("cookie", cookie.clone()).header("x-request-id", id);
-            let id = ledger.next_id();
-            let answer = send(&probe, method, address(&server, row), |request| {
-                with_cookie(request, &id).header("x-csrf-token", csrf.clone())
-            });
-            let case = format!("{method} {} by the session of {}", row.path, caller.name);
-            let expected = refusal(probe.rule, caller, true);
-            check(&probe, &answer, expected, &case);
-            ledger.add(&Call { id, row, caller }, outcome(&probe, caller, expected, &answer));
-            // Without the CSRF token nothing changes, whoever asks.
-            if !matches!(*method, "GET" | "HEAD") && !matches!(probe.rule, Rule::All) {
+    let sessions: Vec<_> = people.iter().map(|caller| session(&server, caller.token.as_ref().unwrap())).collect();
+    for shares in [false, true] {
+        let level = if shares { "full" } else { "minimal" };
+        server.consent(USER, &json!({"data_sharing_level": level, "third_party_sharing": shares}));
+        for (caller, (cookie, csrf)) in people.iter().zip(&sessions) {
+            for (method, row) in &rows {
+                let probe = probe(method, row.path, row.parameter);
+                let with_cookie =
+                    |request: Request, id: &str| request.header("cookie", cookie.clone()).header("x-request-id", id);
                 let id = ledger.next_id();
-                let answer = send(&probe, method, address(&server, row), |request| with_cookie(request, &id));
-                assert_eq!((answer.status, answer.problem().as_str()), (403, "forbidden"), "{case}");
-                ledger.add(&Call { id, row, caller }, Outcome::Refused("forbidden"));
+                let answer = send(&probe, method, address(&server, row), |request| {
+                    with_cookie(request, &id).header("x-csrf-token", csrf.clone())
+                });
+                let case = format!("{method} {} by the session of {}, sharing {shares}", row.path, caller.name);
+                let expected = refusal(probe.rule, caller, shares);
+                check(&probe, &answer, expected, &case);
+                ledger.add(&Call { id, row, caller }, outcome(&probe, caller, expected, &answer));
+                // Without the CSRF token nothing changes, whoever asks.
+                if !matches!(*method, "GET" | "HEAD") && !matches!(probe.rule, Rule::All) {
+                    let id = ledger.next_id();
+                    let answer = send(&probe, method, address(&server, row), |request| with_cookie(request, &id));
+                    assert_eq!((answer.status, answer.problem().as_str()), (403, "forbidden"), "{case}");
+                    ledger.add(&Call { id, row, caller }, Outcome::Refused("forbidden"));
+                }
             }
         }
     }
