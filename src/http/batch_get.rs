@@ -2,6 +2,7 @@
 //! order of the request, and each line says what a GET of that profile would have said.
 
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,7 +92,7 @@ pub(super) async fn post(
     drop(body);
     context.count_as(ids.len())?;
     let caller = Arc::clone(&context.caller);
-    let reads = Arc::new(BatchReads { state, caller, connection: context.connection(), schema, fields, deadline });
+    let reads = Rc::new(BatchReads { state, caller, connection: context.connection(), schema, fields, deadline });
     let mut answer = HttpResponse::Ok();
     for header in schema_version::deprecation(schema) {
         answer.insert_header(header);
@@ -117,9 +118,9 @@ fn read_ids(body: &[u8]) -> Result<Vec<String>, Problem> {
 }
 
 /// Returns the lines, in pieces. Profiles are read as the connection takes pieces.
-fn lines(reads: Arc<BatchReads>, ids: Vec<String>) -> impl Stream<Item = Result<Bytes, Infallible>> {
+fn lines(reads: Rc<BatchReads>, ids: Vec<String>) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let lines = stream::iter(ids).map(move |id| {
-        let reads = Arc::clone(&reads);
+        let reads = Rc::clone(&reads);
         async move { reads.line(&id).await }
     });
     lines.buffered(READS).ready_chunks(READS).map(|lines| Ok(Bytes::from(lines.concat())))

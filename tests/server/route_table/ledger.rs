@@ -99,8 +99,7 @@ impl Ledger {
             decision,
             has_subject,
             has_reason: call.caller.claim("role") == "admin",
-            // What masks a profile discloses no field of it.
-            has_fields: has_subject && decision == "allowed" && action != "profile.access.read",
+            has_fields: has_subject && decision == "allowed" && discloses(action, call.caller),
         };
         self.owed.entry(call.id.clone()).or_default().push(owed);
     }
@@ -166,6 +165,15 @@ impl Ledger {
         let different = keys.into_iter().map(|key| (key, found.get(key), self.counted.get(key)));
         let different: Vec<_> = different.filter(|(_, found, owed)| found != owed).collect();
         assert!(different.is_empty(), "recorded and owed: {different:?}");
+    }
+}
+
+/// Whether an answer discloses fields. What masks a profile is none of them, and agents of these tests see no fact of a summary.
+fn discloses(action: &str, caller: &Caller) -> bool {
+    match action {
+        "profile.access.read" => false,
+        "profile.summary.read" => caller.claim("role") != "agent",
+        _ => true,
     }
 }
 
