@@ -39,6 +39,7 @@ pub mod profile;
 pub mod publication;
 pub mod record;
 pub mod schema;
+pub mod snapshot;
 mod source_trace;
 pub mod state;
 pub mod summary;

@@ -10,6 +10,7 @@ use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
 
 use crate::checkpoint_trigger::CheckpointTrigger;
+use crate::history_versions::HistoryVersions;
 use crate::journal::{Index, Position, SegmentRetention, Segments};
 use crate::keyring::{IssuedSlot, Keyring, SlotFault};
 use crate::metric::Metrics;
@@ -34,6 +35,8 @@ pub(crate) struct Engine {
     pub(crate) checkpoint_trigger: Arc<CheckpointTrigger>,
     /// Decides what is removed because of its age. Without it, nothing is.
     pub(crate) retention_clock: Option<RetentionClock>,
+    /// Tells loads about histories that are thinned.
+    pub(crate) history_versions: HistoryVersions,
     /// Wakes the upkeep thread.
     pub(crate) upkeep_signal: Signal,
     durable_end: AtomicU64,
@@ -68,6 +71,7 @@ impl Engine {
             metrics: parts.metrics,
             checkpoint_trigger: parts.checkpoint_trigger,
             retention_clock: parts.retention_clock,
+            history_versions: HistoryVersions::new(),
             upkeep_signal: Signal::default(),
             durable_end: AtomicU64::new(durable_end.to_u64()),
             _lock_file: parts.lock_file,

@@ -37,6 +37,7 @@ mod checkpoint;
 mod checkpoint_trigger;
 mod engine;
 mod first_start;
+mod history_versions;
 mod journal;
 mod journal_log;
 mod keyring;

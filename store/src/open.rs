@@ -108,6 +108,15 @@ impl Closer {
         self.checkpoints.checkpoint().map_err(not_folded)
     }
 
+    /// Thins the histories of all users now, while the server runs, and waits for it. Otherwise that happens in the
+    /// background.
+    ///
+    /// # Errors
+    /// Sled could not be read or written. What was thinned by then stays so.
+    pub fn thin_histories(&self) -> Result<(), StoreError> {
+        self.checkpoints.thin_all().map_err(not_folded)
+    }
+
     /// Ends the background threads and makes a last checkpoint, so that the next start is fast. Users for whom there is no
     /// time ([`StoreOptions::checkpoint_stop`]) stay in the journal, where the next start finds them, as after a crash.
     ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::clock::Clock;
+use domain::port::retention::HistoryRetention;
 use zeroize::Zeroizing;
 
 use crate::disk::{Disk, RealDisk};
@@ -51,6 +52,10 @@ pub struct StoreOptions {
     pub clock: Option<Arc<dyn Clock>>,
     /// After a jump of the wall clock forward, nothing expires until the new time has held this long.
     pub confirm_clock: Duration,
+    /// Decides what is kept of histories; `None` keeps everything. It goes by [`Self::clock`].
+    pub retention: Option<Arc<dyn HistoryRetention>>,
+    /// Time in which the histories of all users are looked through for what is no longer kept.
+    pub thinning_pass: Duration,
     /// Maximum number of bytes that the entries of each kind take in the registry, in memory and on disk.
     pub registry_kind_bytes: usize,
     /// The disk of journal, keyring and registry.
@@ -78,6 +83,8 @@ impl StoreOptions {
             dead_letter_days: 30,
             clock: None,
             confirm_clock: Duration::from_secs(3600),
+            retention: None,
+            thinning_pass: Duration::from_secs(24 * 3600),
             registry_kind_bytes: 16 << 20,
             disk: Arc::new(RealDisk),
         }

@@ -14,6 +14,7 @@ use crate::port::journal::{Record, RecordKind};
 use crate::profile::Profile;
 use crate::record;
 use crate::rules::Rules;
+use crate::snapshot::SnapshotMark;
 use crate::state::{NewGeneration, UserState};
 use crate::table::{Member, MemberSet};
 
@@ -114,6 +115,16 @@ pub fn roll(before: &Arc<UserState>, context: &AssemblyContext<'_>) -> RollOutco
         Some(_) => RollOutcome::Changed(Box::new(change)),
         None => RollOutcome::Same(Arc::new(UserState { sequence: before.sequence, ..change.next })),
     }
+}
+
+/// Returns the step that makes a mark about the snapshots of `user`. It makes no revision.
+pub fn mark_snapshot(before: &Arc<UserState>, user: &UserId, mark: SnapshotMark) -> FinishedChange {
+    let mut next = UserState::clone(before);
+    next.sequence += 1;
+    let body = record::encode_mark(&next, mark);
+    let UserState { generation, sequence, .. } = next;
+    let record = Record { user: *user, generation, sequence, kind: RecordKind::CHANGE, body };
+    FinishedChange { state: Arc::new(next), delta: None, record }
 }
 
 fn step(

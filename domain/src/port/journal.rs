@@ -12,6 +12,9 @@ pub struct RecordKind(pub u8);
 impl RecordKind {
     /// A change of a user's state: an event's writes, or a day's roll.
     pub const CHANGE: Self = Self(1);
+
+    /// Changes that were merged into one when history was thinned. Only history has them, never the journal.
+    pub const MERGED: Self = Self(2);
 }
 
 /// The content of one frame, in plain. The journal seals it under the user's own key.

@@ -9,5 +9,6 @@ pub mod log;
 pub mod memory;
 pub mod projection;
 pub mod registry;
+pub mod retention;
 pub mod store;
 pub mod table;

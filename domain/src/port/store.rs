@@ -18,6 +18,21 @@ pub trait LoadVisitor {
         true
     }
 
+    /// Returns the kind of side records that the visitor needs besides history; `None` for none.
+    fn side_kind(&self) -> Option<SideKind> {
+        None
+    }
+
+    /// Visits a side record of the kind that [`Self::side_kind`] names. They come after the state and before history. When a
+    /// checkpoint runs during the load, they may be newer than the state, and than the frames.
+    ///
+    /// # Errors
+    /// See [`Self::checkpoint`].
+    fn side_record(&mut self, record: SideRecord) -> Result<(), StoreError> {
+        drop(record);
+        Ok(())
+    }
+
     /// Visits a base, the state before the first record of a history block, and returns whether the visitor can begin with
     /// it. Blocks begin with that of the last base that it accepted, or with the oldest one.
     ///
@@ -113,6 +128,13 @@ impl SideKind {
     /// block is begun, so the block before is closed by it. Not every block has one: reading begins with an older block
     /// then.
     pub const BASE: Self = Self::new(2);
+
+    /// A snapshot that somebody asked for, or the removal of a daily one, numbered by the sequence of the record that says
+    /// so.
+    pub const SNAPSHOT: Self = Self::new(3);
+
+    /// When the user's history may next have something to remove. There is one, with the number 0.
+    pub const RETENTION: Self = Self::new(4);
 
     /// Returns the kind with a number from 1 to 63.
     ///

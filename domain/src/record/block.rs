@@ -12,7 +12,6 @@
 
 use super::FORMAT;
 use super::cause::Cause;
-use super::change::decode;
 use super::codec::{DecodeError, Reader, Writer};
 use crate::port::journal::{Record, RecordKind};
 
@@ -38,27 +37,24 @@ pub struct RevisionOrigin {
     pub generated_at: i64,
     /// Why it was made.
     pub cause: Cause,
+    /// The revisions before it that can no longer be reached; `None` if the revision before it can.
+    pub dropped: Option<DroppedRevisions>,
+}
+
+/// Revisions that were dropped when history was thinned. They are those after `base` and before the revision that follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DroppedRevisions {
+    /// The revision before them; 0 if they are the first ones of the generation.
+    pub base: u64,
+    /// When the first of them was generated, in microseconds since the Unix epoch. From then on until the revision that
+    /// follows them was generated, nothing can be said about the profile.
+    pub from: i64,
 }
 
 impl<'a> From<&'a Record> for BlockRecord<'a> {
     fn from(record: &'a Record) -> Self {
         let Record { generation, sequence, kind, .. } = *record;
         Self { generation, sequence, kind, body: &record.body }
-    }
-}
-
-impl BlockRecord<'_> {
-    /// Returns the origin of the revision that the record made; `None` if it made none.
-    ///
-    /// # Errors
-    /// The record is not a change of this format.
-    pub fn origin(self) -> Result<Option<RevisionOrigin>, DecodeError> {
-        let change = decode(self)?;
-        let cause = change.cause();
-        Ok(change.revised.map(|revised| {
-            let envelope = revised.envelope;
-            RevisionOrigin { revision: envelope.revision, generated_at: envelope.generated_at, cause }
-        }))
     }
 }
 
@@ -77,6 +73,14 @@ impl GrowingBlock {
         body.varint(u64::from(generation));
         body.varint(before);
         Self { body, before }
+    }
+
+    /// Returns the number of bytes of the blocks before since the last base, as the block says.
+    ///
+    /// # Errors
+    /// The block is not in this format.
+    pub(super) fn bytes_before(body: &[u8]) -> Result<u64, DecodeError> {
+        Ok(read_head(&mut Reader::new(body))?.1)
     }
 
     /// Continues a block.

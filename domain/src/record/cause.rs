@@ -25,3 +25,13 @@ pub enum Cause {
         event_id: SharedText,
     },
 }
+
+impl Cause {
+    /// Returns the cause of a revision that an event made; `person` is the one whose request it was.
+    pub(super) fn of_event(source: Source, event_id: SharedText, person: Option<SharedText>) -> Self {
+        match person {
+            None => Self::Feed { source, event_id },
+            Some(person) => Self::Person { person, source, event_id },
+        }
+    }
+}

@@ -24,6 +24,9 @@
 //!         -- parts
 //!         for each, by ascending tag: tag (1 byte), length, bytes
 //! ```
+//!
+//! The parts are 1, the person whose request the event is, as text, and 2, a snapshot that was taken or removed
+//! (`snapshot_mark`). A change with the second one has no other part, no event and no revision.
 
 use super::FORMAT;
 use super::block::BlockRecord;
@@ -38,6 +41,7 @@ use crate::id::ProfileId;
 use crate::integrity::LazyTree;
 use crate::port::journal::{Record, RecordKind};
 use crate::profile::{Envelope, Profile};
+use crate::snapshot::SnapshotMark;
 use crate::source::Source;
 use crate::state::{NewGeneration, UserState};
 use crate::table::{Leaf, Member};
@@ -51,13 +55,14 @@ const KNOWN_FLAGS: u8 = NEW_GENERATION | REVISED | EVENT | PARTS;
 /// A change as it is stored.
 pub(super) struct StoredChange {
     generation: u32,
-    sequence: u64,
+    pub(super) sequence: u64,
     pub(super) new_generation: Option<(ProfileId, [u8; 16], u32)>,
     day: Day,
     rules: u32,
     policy: u32,
     pub(super) event: Option<AppliedEvent>,
     pub(super) revised: Option<Revised>,
+    pub(super) snapshot: Option<SnapshotMark>,
 }
 
 /// The result of a revision.
@@ -79,7 +84,7 @@ pub(crate) fn encode(
     let mut out = Writer(Vec::with_capacity(512));
     out.u8(FORMAT);
     let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-    let parts = Parts { person: applied.and_then(|applied| applied.person.clone()) };
+    let parts = Parts { person: applied.and_then(|applied| applied.person.clone()), snapshot: None };
     out.u8(flag(is_new, NEW_GENERATION)
         | flag(delta.is_some(), REVISED)
         | flag(applied.is_some(), EVENT)
@@ -94,14 +99,7 @@ pub(crate) fn encode(
     }
     let writes = applied.map_or(&[][..], |applied| &applied.writes);
     if let Some(applied) = applied {
-        out.u8(applied.source as u8);
-        out.signed(applied.time);
-        out.bytes(applied.id.as_str().as_bytes());
-        out.varint(writes.len() as u64);
-        for write in writes {
-            out.path(&write.path, write.kind);
-            out.value(write.value.as_ref());
-        }
+        write_event(&mut out, applied);
     }
     if let Some(delta) = delta {
         out.varint(next.envelope.revision);
@@ -121,6 +119,30 @@ pub(crate) fn encode(
     }
     parts.write(&mut out);
     out.0
+}
+
+/// Returns the body of the record that leads to `next` and says nothing but a mark about snapshots.
+pub(crate) fn encode_mark(next: &UserState, mark: SnapshotMark) -> Vec<u8> {
+    let mut out = Writer(Vec::with_capacity(64));
+    out.u8(FORMAT);
+    out.u8(PARTS);
+    out.signed(i64::from(next.day.0));
+    out.varint(u64::from(next.rules));
+    out.varint(u64::from(next.policy));
+    Parts { person: None, snapshot: Some(mark) }.write(&mut out);
+    out.0
+}
+
+/// Returns what a record says about snapshots. Only a record that says nothing else is decoded.
+///
+/// # Errors
+/// The record is not a change of this format.
+pub(super) fn snapshot_mark(record: BlockRecord<'_>) -> Result<Option<SnapshotMark>, DecodeError> {
+    check_kind(record.kind)?;
+    match record.body {
+        [_, PARTS, ..] => Ok(decode(record)?.snapshot),
+        _ => Ok(None),
+    }
 }
 
 /// Reads the change in a record.
@@ -143,15 +165,22 @@ pub(super) fn decode(record: BlockRecord<'_>) -> Result<StoredChange, DecodeErro
     let mut event = if flags & EVENT == 0 { None } else { Some(decode_event(&mut input)?) };
     let writes = event.as_ref().map_or(&[][..], |applied: &AppliedEvent| &applied.writes);
     let revised = if flags & REVISED == 0 { None } else { Some(decode_revised(&mut input, writes)?) };
+    let mut snapshot = None;
     if flags & PARTS != 0 {
-        let Parts { person } = Parts::read(&mut input)?;
-        event.as_mut().ok_or(DecodeError::Unknown { what: "part without an event" })?.person = person;
+        let parts = Parts::read(&mut input)?;
+        snapshot = parts.snapshot;
+        if snapshot.is_some() && (flags != PARTS || parts.person.is_some()) {
+            return Err(DecodeError::Unknown { what: "part beside a snapshot" });
+        }
+        if let Some(person) = parts.person {
+            event.as_mut().ok_or(DecodeError::Unknown { what: "part without an event" })?.person = Some(person);
+        }
     }
     if !input.is_empty() {
         return Err(DecodeError::Unknown { what: "tail" });
     }
     let (generation, sequence) = (record.generation, record.sequence);
-    Ok(StoredChange { generation, sequence, new_generation, day, rules, policy, event, revised })
+    Ok(StoredChange { generation, sequence, new_generation, day, rules, policy, event, revised, snapshot })
 }
 
 /// Refuses records of other kinds than changes.
@@ -159,7 +188,7 @@ pub(super) fn check_kind(kind: RecordKind) -> Result<(), DecodeError> {
     if kind == RecordKind::CHANGE { Ok(()) } else { Err(DecodeError::Unknown { what: "kind of record" }) }
 }
 
-fn decode_event(input: &mut Reader) -> Result<AppliedEvent, DecodeError> {
+pub(super) fn decode_event(input: &mut Reader) -> Result<AppliedEvent, DecodeError> {
     let source = Source::from_number(input.u8()?).ok_or(DecodeError::Unknown { what: "source" })?;
     let (time, id) = (input.signed()?, input.text()?);
     let writes = (0..input.count()?).map(|_| {
@@ -167,6 +196,18 @@ fn decode_event(input: &mut Reader) -> Result<AppliedEvent, DecodeError> {
         Ok(RegisterWrite { path, kind, value: input.value()? })
     });
     Ok(AppliedEvent { source, time, id, person: None, writes: writes.collect::<Result<_, _>>()? })
+}
+
+/// Appends the writes of an event.
+pub(super) fn write_event(out: &mut Writer, event: &AppliedEvent) {
+    out.u8(event.source as u8);
+    out.signed(event.time);
+    out.bytes(event.id.as_str().as_bytes());
+    out.varint(event.writes.len() as u64);
+    for write in &event.writes {
+        out.path(&write.path, write.kind);
+        out.value(write.value.as_ref());
+    }
 }
 
 fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revised, DecodeError> {
@@ -191,12 +232,17 @@ fn decode_revised(input: &mut Reader, writes: &[RegisterWrite]) -> Result<Revise
     Ok(Revised { envelope, salt_count, leaves })
 }
 
+/// Gives the leaves of the consent their values. They are never stored as edits of others.
+pub(super) fn set_consents(leaves: &[(Leaf, LeafValue)], profile: &mut Profile) -> Result<(), DecodeError> {
+    let is_consent = |(leaf, _): &&(Leaf, LeafValue)| leaf.field().member == Member::Consent;
+    let leaves: Vec<_> = leaves.iter().filter(is_consent).cloned().collect();
+    if leaves.is_empty() { Ok(()) } else { set_leaves(profile, &leaves) }
+}
+
 impl Revised {
     /// Gives the leaves of the consent their values. They are never stored as edits of others.
     pub(super) fn set_consents(&self, profile: &mut Profile) -> Result<(), DecodeError> {
-        let is_consent = |(leaf, _): &&(Leaf, LeafValue)| leaf.field().member == Member::Consent;
-        let leaves: Vec<_> = self.leaves.iter().filter(is_consent).cloned().collect();
-        if leaves.is_empty() { Ok(()) } else { set_leaves(profile, &leaves) }
+        set_consents(&self.leaves, profile)
     }
 }
 
@@ -205,13 +251,7 @@ impl StoredChange {
     pub(super) fn cause(&self) -> Cause {
         match &self.event {
             None => Cause::Roll,
-            Some(AppliedEvent { source, id, person, .. }) => {
-                let (source, event_id) = (*source, id.clone());
-                match person.clone() {
-                    None => Cause::Feed { source, event_id },
-                    Some(person) => Cause::Person { person, source, event_id },
-                }
-            }
+            Some(AppliedEvent { source, id, person, .. }) => Cause::of_event(*source, id.clone(), person.clone()),
         }
     }
 

@@ -6,15 +6,16 @@
 use super::block::GrowingBlock;
 use super::change::check_kind;
 use super::codec::DecodeError;
+use super::snapshot_record::fold_marks;
 use super::{pack, replay, unpack};
 use crate::port::journal::Record;
 use crate::port::store::{Fold, LoadVisitor, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 use crate::state::UserState;
 
 /// The least number of bytes of a full block, uncompressed.
-const BLOCK_BYTES: usize = 16 * 1024;
+pub(super) const BLOCK_BYTES: usize = 16 * 1024;
 /// How many bytes of blocks there are at least for each byte of bases.
-const BLOCKS_PER_BASE: usize = 4;
+pub(super) const BLOCKS_PER_BASE: usize = 4;
 
 /// Folds a user's stored bodies into the user's state as they are loaded.
 #[derive(Debug, Default)]
@@ -102,7 +103,9 @@ impl Fold for Replay {
         if needs_base {
             put.push(side_record(SideKind::BASE, last.sequence + 1, state.to_vec()));
         }
-        Ok(SideChanges { put, remove: Vec::new() })
+        let mut changes = SideChanges { put, remove: Vec::new() };
+        fold_marks(frames, &mut changes)?;
+        Ok(changes)
     }
 }
 

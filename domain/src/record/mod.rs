@@ -9,26 +9,36 @@ mod change;
 mod codec;
 mod edit;
 mod history;
+mod history_step;
 mod leaf_value;
+mod merged;
 mod parts;
 mod past_search;
 mod revision_list;
 mod rewind;
+mod snapshot_mark;
+mod snapshot_record;
+mod snapshot_scan;
 mod state;
 mod step;
+mod thinning;
 mod tokens;
+mod walk;
 
-pub use block::{BlockRecord, RevisionOrigin, records};
+pub use block::{BlockRecord, DroppedRevisions, RevisionOrigin, records};
 pub use cause::Cause;
-pub(crate) use change::encode;
 pub use change::replay;
+pub(crate) use change::{encode, encode_mark};
 pub use codec::DecodeError;
 pub use history::{Hydration, Replay};
 pub use past_search::{PastOutcome, PastSearch, PastTarget};
 pub use revision_list::{RevisionEntry, RevisionList, VisibleCause};
 pub use rewind::{Rewind, RewindResult};
+pub use snapshot_scan::{ScannedHistory, SnapshotScan};
 pub use state::{pack, packed_sequence, unpack, unpack_own};
 pub use step::{FrameStep, RevisionStep, follow};
+pub use thinning::ThinHistory;
+pub use walk::HistoryWalk;
 
 #[cfg(test)]
 mod tests;

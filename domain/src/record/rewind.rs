@@ -1,8 +1,8 @@
 //! The state of a past revision.
 
-use super::block::{BlockRecord, records};
-use super::change::decode;
+use super::block::records;
 use super::codec::DecodeError;
+use super::history_step::HistoryStep;
 use super::unpack;
 use crate::access::Consent;
 use crate::past::PastProfile;
@@ -24,6 +24,8 @@ pub struct Rewind {
     sequence: u64,
     phase: Phase,
     past: Option<UserState>,
+    /// Whether a record jumps over the revision.
+    is_dropped: bool,
     later: Vec<(u64, Consent)>,
 }
 
@@ -43,6 +45,8 @@ pub struct RewindResult {
     /// The state at the revision, with the documents that it had then or before the next revision; `None` if the loaded pieces do not reach it: it is newer than the newest frame, older than
     /// the generation, or before the history that is there.
     pub state: Option<UserState>,
+    /// Whether the revision was dropped when history was thinned.
+    pub is_dropped: bool,
     /// The consents that the user had after the revision, oldest first, as far back as the loaded pieces reach. Of
     /// consecutive equal consents, only the first is listed.
     pub later: Vec<(u64, Consent)>,
@@ -59,7 +63,7 @@ impl Rewind {
     /// Goes back to `revision`, and needs nothing that came after it.
     pub fn new(revision: u64) -> Self {
         let (phase, past, later) = (Phase::Replaying(None), None, Vec::new());
-        Self { revision, to_head: false, checkpoint: None, sequence: 0, phase, past, later }
+        Self { revision, to_head: false, checkpoint: None, sequence: 0, phase, past, is_dropped: false, later }
     }
 
     /// Goes back to `revision`, and looks at the consents after it up to the newest frame.
@@ -70,7 +74,7 @@ impl Rewind {
     /// Returns what the loaded pieces contain.
     pub fn finish(mut self) -> RewindResult {
         self.leave_history();
-        RewindResult { state: self.past, later: self.later }
+        RewindResult { state: self.past, is_dropped: self.is_dropped, later: self.later }
     }
 
     /// Continues with `state`. Its revision may be the one that is looked for, or a later one.
@@ -104,21 +108,24 @@ impl Rewind {
         }
     }
 
-    fn step(&mut self, record: BlockRecord<'_>) -> Result<(), DecodeError> {
-        let change = decode(record)?;
+    /// Applies the step of the record with a sequence.
+    fn step(&mut self, sequence: u64, step: &HistoryStep) -> Result<(), DecodeError> {
         match &mut self.phase {
             Phase::Replaying(state) => {
-                let next = change.apply(state.take().map(|state| *state))?;
+                self.is_dropped |= step.dropped().is_some_and(|dropped| {
+                    dropped.base < self.revision && step.revision().is_some_and(|revision| self.revision < revision)
+                });
+                let next = step.apply(state.take().map(|state| *state))?;
                 self.start(next);
             }
             Phase::ReadingConsents(profile) => {
-                if record.sequence != self.sequence + 1 {
+                if step.base_sequence() != self.sequence {
                     return Err(DecodeError::Unknown { what: "predecessor" });
                 }
-                self.sequence = record.sequence;
-                if let Some(revised) = &change.revised {
-                    revised.set_consents(profile)?;
-                    let (revision, consent) = (revised.envelope.revision, profile.consent());
+                self.sequence = sequence;
+                if let Some(revision) = step.revision() {
+                    step.set_consents(profile)?;
+                    let consent = profile.consent();
                     self.note(revision, consent);
                 }
             }
@@ -133,11 +140,6 @@ fn consents_of(profile: &Profile) -> Profile {
     let mut consents = Profile::default();
     consents.replace(Member::Consent, profile.section(Member::Consent).cloned());
     consents
-}
-
-/// Returns whether a record is the first one of its generation.
-fn is_first(record: BlockRecord<'_>) -> Result<bool, DecodeError> {
-    Ok(decode(record)?.new_generation.is_some())
 }
 
 impl LoadVisitor for Rewind {
@@ -175,15 +177,12 @@ impl LoadVisitor for Rewind {
             if self.is_done() {
                 break;
             }
-            let follows = match self.sequence {
-                0 => is_first(record)?,
-                last => record.sequence == last + 1,
-            };
-            if !follows {
+            let step = HistoryStep::decode(record)?;
+            if step.base_sequence() != self.sequence {
                 self.phase = Phase::Gap;
                 break;
             }
-            self.step(record)?;
+            self.step(record.sequence, &step)?;
         }
         Ok(())
     }
@@ -192,7 +191,7 @@ impl LoadVisitor for Rewind {
         self.leave_history();
         // Blocks may be newer than the frames.
         if record.sequence > self.sequence {
-            self.step(record.into())?;
+            self.step(record.sequence, &HistoryStep::of_frame(record)?)?;
         }
         Ok(())
     }

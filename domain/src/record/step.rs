@@ -9,6 +9,7 @@ use crate::integrity::{LazyTree, Salts};
 use crate::past::PastProfile;
 use crate::port::journal::Record;
 use crate::profile::{Envelope, Profile};
+use crate::snapshot::{RequestedSnapshot, SnapshotMark};
 use crate::table::{Leaf, Member, MemberSet};
 
 /// The step to a new revision.
@@ -27,7 +28,9 @@ pub struct RevisionStep {
 pub enum FrameStep {
     /// A frame that made a new revision.
     Revision(RevisionStep),
-    /// Registers changed and the profile did not.
+    /// A snapshot was taken of the revision that the user has.
+    Snapshot(RequestedSnapshot),
+    /// Registers changed and the profile did not, or a snapshot was removed.
     NoRevision,
 }
 
@@ -37,6 +40,9 @@ pub enum FrameStep {
 /// The record is not a change of this format.
 pub fn follow(record: &Record) -> Result<FrameStep, DecodeError> {
     let change = decode(record.into())?;
+    if let Some(SnapshotMark::Taken(snapshot)) = change.snapshot {
+        return Ok(FrameStep::Snapshot(snapshot));
+    }
     let Some(revised) = change.revised else { return Ok(FrameStep::NoRevision) };
     let user = record.user;
     let new_profile = change.new_generation.map(|(profile_id, key, _)| (profile_id, key));

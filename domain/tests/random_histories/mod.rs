@@ -10,7 +10,8 @@ use domain::id::UserId;
 use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::port::journal::Record;
-use domain::port::store::{Fold, LoadVisitor, SideChanges, SideKind, SideRecord};
+use domain::port::retention::SideRecords;
+use domain::port::store::{Fold, LoadVisitor, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 use domain::record::Replay;
 use domain::rules::{Limits, NotApplicable, Rules};
 use domain::source::{Source, ValueKind};
@@ -43,6 +44,8 @@ pub(crate) struct Stored {
     /// The history blocks, and the bases of those but the first.
     pub(crate) blocks: BTreeMap<u64, SideRecord>,
     pub(crate) bases: BTreeMap<u64, Vec<u8>>,
+    /// Side records of other kinds.
+    pub(crate) others: BTreeMap<SideKey, Vec<u8>>,
     pub(crate) frames: Vec<Record>,
 }
 
@@ -54,14 +57,27 @@ impl Stored {
             !is_closed
         });
         let state = Replay.replay(self.state.as_deref(), frames).expect("frames replay");
-        let SideChanges { put, remove } = Replay.keep_history(&state, open.cloned(), frames).expect("frames are kept");
-        assert!(put.is_sorted_by(|one, next| one.key < next.key) && remove.is_empty());
+        let changes = Replay.keep_history(&state, open.cloned(), frames).expect("frames are kept");
+        assert!(changes.put.is_sorted_by(|one, next| one.key < next.key));
         self.state = Some(state);
+        self.apply(changes);
+    }
+
+    /// Changes side records as a store does.
+    pub(crate) fn apply(&mut self, changes: SideChanges) {
+        let SideChanges { put, remove } = changes;
+        for key in remove {
+            match key.kind {
+                SideKind::HISTORY => drop(self.blocks.remove(&key.number)),
+                SideKind::BASE => drop(self.bases.remove(&key.number)),
+                _ => drop(self.others.remove(&key)),
+            }
+        }
         for record in put {
-            if record.key.kind == SideKind::BASE {
-                self.bases.insert(record.key.number, record.body);
-            } else {
-                self.blocks.insert(record.key.number, record);
+            match record.key.kind {
+                SideKind::HISTORY => drop(self.blocks.insert(record.key.number, record)),
+                SideKind::BASE => drop(self.bases.insert(record.key.number, record.body)),
+                _ => drop(self.others.insert(record.key, record.body)),
             }
         }
     }
@@ -69,6 +85,11 @@ impl Stored {
     /// Passes everything to a visitor, as a store does.
     pub(crate) fn visit(&self, visitor: &mut dyn LoadVisitor) {
         visitor.checkpoint(self.state.clone()).expect("bodies are ours");
+        let kind = visitor.side_kind();
+        for (key, body) in self.others.iter().filter(|(key, _)| Some(key.kind) == kind) {
+            let record = SideRecord { key: *key, body: body.clone() };
+            visitor.side_record(record).expect("bodies are ours");
+        }
         if visitor.needs_history() {
             let mut accepts = |body: &Vec<u8>| visitor.base(body.clone()).expect("bodies are ours");
             let start = self.bases.iter().rev().find_map(|(number, body)| accepts(body).then_some(*number));
@@ -81,6 +102,25 @@ impl Stored {
                 visitor.frame(frame).expect("bodies are ours");
             }
         }
+    }
+}
+
+impl SideRecords for Stored {
+    fn keys(&self, kind: SideKind) -> Result<Vec<SideKey>, StoreError> {
+        let key = |number: &u64| SideKey { kind, number: *number };
+        Ok(match kind {
+            SideKind::HISTORY => self.blocks.keys().map(key).collect(),
+            SideKind::BASE => self.bases.keys().map(key).collect(),
+            _ => self.others.keys().filter(|key| key.kind == kind).copied().collect(),
+        })
+    }
+
+    fn read(&self, key: SideKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(match key.kind {
+            SideKind::HISTORY => self.blocks.get(&key.number).map(|block| block.body.clone()),
+            SideKind::BASE => self.bases.get(&key.number).cloned(),
+            _ => self.others.get(&key).cloned(),
+        })
     }
 }
 

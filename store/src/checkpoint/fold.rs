@@ -88,7 +88,7 @@ impl Checkpointer {
         let record = SealedRecord::unsealed(kind::USER, *user, slot, generation, sequence);
         Ok(Some(FoldedUser {
             user: *user,
-            record: engine.sled.seal_user(&cipher, StoredUser { user: id, state }, record, &*engine.entropy)?,
+            record: Some(engine.sled.seal_user(&cipher, StoredUser { user: id, state }, record, &*engine.entropy)?),
             before,
             put: changes.put.into_iter().map(seal_side_record).collect::<Result<_, StoreError>>()?,
             remove: changes.remove.into_iter().collect(),

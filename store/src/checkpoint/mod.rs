@@ -6,6 +6,7 @@
 mod fold;
 mod pace;
 mod quarantine;
+mod thinning;
 mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,7 @@ use crate::projection::{ProjectionFile, SavePace};
 use crate::retention_clock::RetentionClock;
 use crate::sled_store::Meta;
 use pace::Pace;
+use thinning::Thinning;
 
 /// Users that are written in one batch. Readers of sled wait while a batch is applied, so it is small.
 const BATCH_USERS: usize = 64;
@@ -65,6 +67,7 @@ pub(crate) struct Checkpointer {
     projection: Arc<ProjectionFile>,
     /// What the file is written from, once it is known.
     projection_source: OnceLock<Arc<dyn ProjectionSource>>,
+    thinning: Thinning,
     /// All frames before this position are in sled. Locked while a checkpoint runs, because two at once would overwrite
     /// each other's records.
     folded_to: Mutex<Position>,
@@ -79,6 +82,7 @@ impl Checkpointer {
         folded_to: Position,
     ) -> Self {
         Self {
+            thinning: Thinning::new(options, &engine),
             engine,
             fold,
             committed_states: OnceLock::new(),

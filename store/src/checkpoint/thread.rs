@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::port::memory::CommittedStates;
 use domain::port::projection::ProjectionSource;
@@ -57,6 +57,11 @@ impl CheckpointThread {
         self.checkpointer.run(|| true).map(|_| ())
     }
 
+    /// Thins the histories of all users now, on the caller's thread.
+    pub(crate) fn thin_all(&self) -> Result<(), CheckpointError> {
+        self.checkpointer.thin_all()
+    }
+
     /// Ends the thread and makes the last checkpoint, within `time`.
     pub(crate) fn finish(mut self, time: Duration) -> Result<(), CheckpointError> {
         self.stop(time);
@@ -92,11 +97,24 @@ fn work(engine: &Engine, checkpointer: &Checkpointer) {
         pause = match checkpointer
             .run(|| checkpoint_trigger.is_due() || checkpoint_trigger.is_behind() || checkpoint_trigger.is_closing())
         {
-            Ok(_) => checkpointer.interval,
+            Ok(_) => {
+                thin(checkpoint_trigger, checkpointer);
+                checkpointer.interval
+            }
             Err(error) => {
                 tracing::error!("a checkpoint failed and will be tried again: {error}");
                 RETRY.min(checkpointer.interval)
             }
         };
+    }
+}
+
+/// Thins histories until the next checkpoint should begin, at the latest. A failure is tried again after it.
+fn thin(checkpoint_trigger: &CheckpointTrigger, checkpointer: &Checkpointer) {
+    let start = Instant::now();
+    let is_late = || start.elapsed() > checkpointer.interval / 2;
+    let must_end = || checkpoint_trigger.is_due() || checkpoint_trigger.is_closing() || is_late();
+    if let Err(error) = checkpointer.thin_some(must_end) {
+        tracing::error!("histories could not be thinned, which will be tried again: {error}");
     }
 }

@@ -1,5 +1,6 @@
 //! Loading a user's history.
 
+use domain::port::retention::SideRecords;
 use domain::port::store::{LoadVisitor, SideKey, SideKind, SideRecord, StoreError};
 
 use crate::engine::Engine;
@@ -14,7 +15,28 @@ pub(crate) struct History<'a> {
     pub(crate) cipher: &'a Cipher,
 }
 
+impl SideRecords for History<'_> {
+    fn keys(&self, kind: SideKind) -> Result<Vec<SideKey>, StoreError> {
+        self.engine.sled.side_records(self.user, kind)
+    }
+
+    fn read(&self, key: SideKey) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.open(key)?.map(|record| record.body))
+    }
+}
+
 impl History<'_> {
+    /// Passes the side records that the visitor asks for.
+    pub(super) fn visit_side_records(&self, visitor: &mut dyn LoadVisitor) -> Result<(), StoreError> {
+        let Some(kind) = visitor.side_kind() else { return Ok(()) };
+        for key in self.engine.sled.side_records(self.user, kind)? {
+            if let Some(record) = self.open(key)? {
+                visitor.side_record(record)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Passes history to `visitor`: bases until it has accepted one, then the blocks from that one on, oldest first. The
     /// visitor looks for revision `since`.
     ///

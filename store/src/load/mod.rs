@@ -20,7 +20,7 @@ use crate::engine::Engine;
 use crate::user_hash::UserHash;
 use unfolded_user::assemble;
 
-/// How many times a load starts over because a checkpoint removed a segment that it needed.
+/// How many times a load starts over because a checkpoint removed a segment that it needed, or rewrote history.
 const LOAD_ATTEMPTS: usize = 8;
 
 /// Reads users from journal and checkpoints together.
@@ -68,7 +68,11 @@ pub(crate) fn load(
         let found = LoadedUser { row: RowId(unfolded.slot), sequence: unfolded.sequence };
         let stored = record.map(|record| engine.sled.open_user(&unfolded.cipher, &record)).transpose()?;
         visitor.checkpoint(stored.map(|stored| stored.state))?;
-        if visit(engine, user, since, unfolded, visitor)? {
+        let version = engine.history_versions.begin_load(user);
+        let visited = visit(engine, user, since, unfolded, visitor);
+        // What was read of a history that is thinned meanwhile may not fit together.
+        let is_whole = since.is_none() || engine.history_versions.is_unchanged(user, version);
+        if is_whole && visited? {
             return Ok(Some(found));
         }
     }
@@ -85,8 +89,12 @@ fn visit(
     visitor: &mut dyn LoadVisitor,
 ) -> Result<bool, StoreError> {
     let UnfoldedUser { generation, cipher, chain, .. } = unfolded;
-    if let Some(since) = since.filter(|_| visitor.needs_history()) {
-        History { engine, user, generation, cipher: &cipher }.visit(since, visitor)?;
+    if let Some(since) = since {
+        let history = History { engine, user, generation, cipher: &cipher };
+        history.visit_side_records(visitor)?;
+        if visitor.needs_history() {
+            history.visit(since, visitor)?;
+        }
     }
     for link in chain.links() {
         if visitor.is_done() {

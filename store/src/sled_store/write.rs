@@ -10,11 +10,11 @@ use super::side_records::prefix;
 use super::{SledStore, chunk_key};
 use crate::user_hash::UserHash;
 
-/// One user after a fold.
+/// One user after a fold, or after its history was thinned.
 pub(crate) struct FoldedUser {
     pub(crate) user: UserHash,
-    /// The state.
-    pub(crate) record: SealedRecord,
+    /// The state; `None` if it stays as it is.
+    pub(crate) record: Option<SealedRecord>,
     /// The record of the state that it replaces.
     pub(crate) before: Option<SealedRecord>,
     /// The side records that are new or changed.
@@ -26,7 +26,7 @@ pub(crate) struct FoldedUser {
 impl FoldedUser {
     fn bytes(&self) -> usize {
         let side_records = self.put.iter().map(|(_, record)| record.sealed.len());
-        self.record.sealed.len() + side_records.sum::<usize>()
+        self.record.as_ref().map_or(0, |record| record.sealed.len()) + side_records.sum::<usize>()
     }
 }
 
@@ -39,7 +39,9 @@ impl SledStore {
         self.with(|trees| {
             let (mut states, mut records) = (sled::Batch::default(), sled::Batch::default());
             for FoldedUser { user, record, before, put: changed, remove } in users {
-                put(&mut states, &user.0, record, before.as_ref().map_or(0, SealedRecord::count));
+                if let Some(record) = record {
+                    put(&mut states, &user.0, record, before.as_ref().map_or(0, SealedRecord::count));
+                }
                 for (key, record) in changed {
                     let prefix = prefix(user, *key);
                     let before = count(&trees.records, &prefix)?;
