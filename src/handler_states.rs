@@ -14,7 +14,7 @@ use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
     AdminState, AuditState, BatchGetState, ConsentState, CredentialState, EventsState, ExportState, FeedLimits,
-    FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness, SimulateState, SpoolSpace,
+    FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness, SimulateState, SnapshotState, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;
@@ -110,6 +110,12 @@ pub(crate) fn build(
             request_timeout: settings.http.request_timeout,
             body_timeout: settings.http.client_body_timeout,
             closing: closing.clone(),
+        }),
+        snapshots: Data::new(SnapshotState {
+            profiles: profiles.clone(),
+            in_flight: in_flight.clone(),
+            request_timeout: settings.http.request_timeout,
+            body_timeout: settings.http.client_body_timeout,
         }),
         service_reads,
         readiness: Data::new(Readiness { profiles: profiles.clone(), store: components.store.clone(), closing }),

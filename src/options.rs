@@ -2,11 +2,15 @@
 //! `domain`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors::export::ExportOptions;
 use config::{ExportBackendChoice, Settings};
 use domain::port::clock::Clock;
+use domain::port::retention::HistoryRetention;
+use domain::record::ThinHistory;
 use domain::rules::Limits;
+use domain::snapshot::SnapshotPeriods;
 use kernels::BackendChoice;
 use store::StoreOptions;
 use store::audit::AuditOptions;
@@ -28,7 +32,26 @@ pub(crate) fn store_options(settings: &Settings) -> StoreOptions {
         dead_letter_source_bytes: settings.dead_letters.max_bytes_per_source,
         dead_letter_total_bytes: settings.dead_letters.max_bytes,
         dead_letter_days: settings.dead_letters.retain_days,
+        retention: history_retention(settings).map(|retention| Arc::new(retention) as Arc<dyn HistoryRetention>),
         ..StoreOptions::new(&settings.data_dir)
+    }
+}
+
+/// What is kept of histories. While the clock of assembly is fixed, everything is, as the times of revisions say nothing about
+/// their age.
+fn history_retention(settings: &Settings) -> Option<ThinHistory> {
+    let is_fixed = settings.time.fixed_clock.is_some();
+    (!is_fixed).then(|| ThinHistory { zone: settings.time.zone.clone(), periods: snapshot_periods(settings) })
+}
+
+/// How long revisions and snapshots are kept.
+fn snapshot_periods(settings: &Settings) -> SnapshotPeriods {
+    let micros = |period: Duration| i64::try_from(period.as_micros()).unwrap_or(i64::MAX);
+    let history = &settings.history;
+    SnapshotPeriods {
+        revisions: micros(history.revisions),
+        requested: micros(history.requested),
+        daily: micros(history.daily),
     }
 }
 
@@ -95,6 +118,8 @@ pub(crate) fn actor_options(settings: &Settings) -> actors::Options {
         max_followers: settings.events.max_followers,
         max_followers_per_caller: settings.events.max_followers_per_caller,
         follower_cache_bytes: settings.events.cache_bytes,
+        snapshot_periods: snapshot_periods(settings),
+        max_snapshots: settings.history.max_snapshots,
         ..actors::Options::default()
     }
 }
@@ -214,10 +239,13 @@ mod tests {
                 dead_letter_days,
                 clock: _,
                 confirm_clock,
+                retention: _,
+                thinning_pass,
                 registry_kind_bytes,
                 disk: _,
             } = options;
             (
+                thinning_pass,
                 (data_dir, known_users, confirm_clock, registry_kind_bytes),
                 (segment_bytes, retain_journal_bytes, retain_journal, sled_cache_bytes),
                 (checkpoint_interval, checkpoint_journal_bytes, checkpoint_users_per_second, checkpoint_stop),

@@ -8,7 +8,7 @@
 //! - `profiles`: the handle. `assemble` and `running`: how the parts are made, started and stopped.
 //! - `committer`, `loader`: the commit thread and the hydration threads. `ask`: how callers ask a user's actor, and how
 //!   reads are answered. `history`: reads of the past, and their threads. `existence`: denials that do not show whether a user
-//!   exists.
+//!   exists. `snapshots`: how snapshots are taken, listed, read and removed.
 //! - `runtime`: the actors and their shards, and what all threads share.
 //! - `profile`: one user's live state, without actix. It is called with an environment and returns effects.
 //! - `columns`: one row of every user, for what reads all users. `columns_to_save`: what checkpoints save of it.
@@ -50,6 +50,7 @@ mod load_queue;
 mod roster;
 mod services;
 mod shard_event;
+pub mod snapshots;
 
 pub mod outlet;
 pub mod reading;

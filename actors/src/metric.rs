@@ -24,6 +24,7 @@ domain::metric_table! {
     PATCH_BYTES = Histogram "profile_patch_bytes" [] Bytes: "Size of a patch to live subscribers.";
     FRESHNESS = Histogram "profile_freshness_seconds" [] Seconds: "Time from the `time` of an event to its being visible to readers.";
     COMPLETENESS_PCT = Histogram "profile_completeness_pct" [] Percent: "Completeness of a profile at each of its revisions.";
+    SNAPSHOTS = Counter "profile_snapshots_total" [] Count: "Snapshots that were taken on request.";
     COLUMNS_READY = Gauge "profile_columns_ready" [] Count: "1 if the columns of all users are in memory, 0 while they are filled after a start.";
     EXPORT_ROWS = Counter "profile_export_rows_total" ["backend"] Count: "Rows that bulk exports have written, by what computed them.";
     EXPORT_JOBS = Counter "profile_export_jobs_total" ["state"] Count: "Bulk exports that have ended, by state.";
@@ -62,6 +63,7 @@ pub(crate) struct Metrics {
     pub(crate) patch_bytes: Histogram,
     pub(crate) freshness: Histogram,
     pub(crate) completeness_pct: Histogram,
+    pub(crate) snapshots: Counter,
     pub(crate) columns_ready: Gauge,
     pub(crate) followers: Gauge,
     pub(crate) events_published: Counter,
@@ -106,6 +108,7 @@ impl Metrics {
             patch_bytes: metrics::histogram!(PATCH_BYTES.name),
             freshness: metrics::histogram!(FRESHNESS.name),
             completeness_pct: metrics::histogram!(COMPLETENESS_PCT.name),
+            snapshots: metrics::counter!(SNAPSHOTS.name),
             columns_ready: metrics::gauge!(COLUMNS_READY.name),
             followers: metrics::gauge!(FOLLOWERS.name),
             events_published: metrics::counter!(EVENTS_PUBLISHED.name),

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use domain::snapshot::SnapshotPeriods;
+
 use crate::priority::Limits;
+
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The settings of the live state. Every queue and mailbox has its limit here.
 #[derive(Debug, Clone)]
@@ -71,6 +75,10 @@ pub struct Options {
     pub max_followers_per_caller: usize,
     /// Maximum number of bytes of profiles that followers keep in memory, so that they need not read them from history.
     pub follower_cache_bytes: u64,
+    /// How long revisions and snapshots are kept.
+    pub snapshot_periods: SnapshotPeriods,
+    /// Maximum number of snapshots of a user that somebody asked for and that have not expired.
+    pub max_snapshots: usize,
     /// The store's epoch, part of every cursor.
     pub epoch: u64,
     /// The key that seals cursors. It must be the same after a restart, so that cursors stay valid.
@@ -110,6 +118,12 @@ impl Default for Options {
             max_followers: 64,
             max_followers_per_caller: 4,
             follower_cache_bytes: 64 << 20,
+            snapshot_periods: SnapshotPeriods {
+                revisions: 30 * DAY_MICROS,
+                requested: 30 * DAY_MICROS,
+                daily: 365 * DAY_MICROS,
+            },
+            max_snapshots: 64,
             epoch: 1,
             cursor_key: [0; 32],
         }

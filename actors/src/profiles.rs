@@ -11,6 +11,7 @@ use domain::past::PastProfile;
 use domain::port::memory::CommittedStates;
 use domain::port::projection::ProjectionSource;
 use domain::schema_version::SchemaVersion;
+use domain::snapshot::{SnapshotId, SnapshotTrigger};
 use tokio::sync::oneshot;
 
 use crate::assemble::assemble;
@@ -32,6 +33,7 @@ use crate::request::{
 use crate::running::Running;
 use crate::runtime::{Observe, Runtime};
 use crate::shard_event::ShardEvent;
+use crate::snapshots::{PastView, SnapshotError, SnapshotPage, SnapshotPosition};
 use crate::warm_states::WarmStates;
 
 /// The live state of all users. Clones share it.
@@ -212,6 +214,63 @@ impl Profiles {
             Ok(Status::Busy) | Err(_) => Err(WriteError::Busy),
             Ok(status) => Ok(status),
         }
+    }
+
+    /// Takes a snapshot of a user's newest revision. It is durable when this returns. `sees_sources` says whether the viewer may
+    /// see where values come from.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub async fn take_snapshot(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        trigger: SnapshotTrigger,
+        sees_sources: bool,
+    ) -> Result<PastView, SnapshotError> {
+        if self.runtime.closing.load(Ordering::Relaxed) {
+            return Err(ReadError::Busy.into());
+        }
+        self.runtime.take_snapshot(user, viewer, trigger, sees_sources).await
+    }
+
+    /// Returns a page of a user's snapshots, the newest first: those after a position in the list, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Self::view`].
+    pub async fn snapshots(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        page: (Option<SnapshotPosition>, usize),
+        sees_sources: bool,
+    ) -> Result<SnapshotPage, ReadError> {
+        self.runtime.snapshots(user, viewer, page, sees_sources).await
+    }
+
+    /// Returns a snapshot and the profile at its revision, as `viewer` may see them today.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub async fn snapshot(
+        &self,
+        user: UserId,
+        viewer: &Viewer,
+        id: SnapshotId,
+        sees_sources: bool,
+    ) -> Result<PastView, SnapshotError> {
+        self.runtime.snapshot(user, viewer, id, sees_sources).await
+    }
+
+    /// Removes a snapshot. That is durable when this returns.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub async fn remove_snapshot(&self, user: UserId, viewer: &Viewer, id: SnapshotId) -> Result<(), SnapshotError> {
+        if self.runtime.closing.load(Ordering::Relaxed) {
+            return Err(ReadError::Busy.into());
+        }
+        self.runtime.remove_snapshot(user, viewer, id).await
     }
 
     /// Subscribes to a user. The first frame in the outlet is the document, or a patch from the subscription's cursor to

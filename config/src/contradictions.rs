@@ -56,6 +56,15 @@ pub(crate) fn refuse(settings: &Settings, keys: &Keys) -> Result<(), ConfigError
         let allowed = "twice `http.max_event_bytes` or more";
         return Err(keys.contradicts("journal.segment_mib", "http.max_event_bytes", allowed));
     }
+    // Followers of the journal reconstruct the profile before each frame.
+    if settings.history.revisions < settings.journal.retain {
+        let allowed = "as long as `journal.retain_hours` or longer";
+        return Err(keys.contradicts("history.revision_days", "journal.retain_hours", allowed));
+    }
+    if settings.history.daily < settings.history.revisions {
+        let allowed = "as long as `history.revision_days` or longer";
+        return Err(keys.contradicts("history.daily_days", "history.revision_days", allowed));
+    }
     // A checkpoint must become due early enough to catch up before feeds have to wait for it.
     if settings.checkpoint.max_lag_bytes / 2 < settings.checkpoint.journal_bytes {
         let allowed = "twice `checkpoint.journal_bytes` or more";

@@ -59,7 +59,7 @@ pub use origin::Origin;
 pub use secrets::{DEVELOPMENT_SECRET, Key, MASTER_KEY, Randomness, Secrets};
 pub use sections::{
     Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportBackendChoice,
-    ExportSettings, Http, JournalSettings, Live, Log, LogFormat, ProfileLimits, StoreSettings, Time,
+    ExportSettings, HistorySettings, Http, JournalSettings, Live, Log, LogFormat, ProfileLimits, StoreSettings, Time,
 };
 pub use settings::{Mode, Settings};
 pub use sources::{DEFAULT_TOML, Override, Sources, process_environment};

@@ -8,7 +8,7 @@ use toml::Value;
 use crate::contradictions;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings, Http,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings, HistorySettings, Http,
     JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
 };
 use crate::{ConfigError, Mode, Settings, Sources};
@@ -38,6 +38,7 @@ impl Settings {
             journal: JournalSettings::read(&keys)?,
             checkpoint: Checkpoint::read(&keys)?,
             store: StoreSettings::read(&keys)?,
+            history: HistorySettings::read(&keys)?,
             cache: Cache::read(&keys)?,
             profile: ProfileLimits::read(&keys)?,
             auth: Auth::read(&mut keys, mode)?,

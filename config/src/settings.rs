@@ -8,7 +8,7 @@ use toml::Value;
 use crate::hide::shown;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings, Http,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings, HistorySettings, Http,
     JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
 };
 
@@ -48,6 +48,8 @@ pub struct Settings {
     pub checkpoint: Checkpoint,
     /// The section `[store]`.
     pub store: StoreSettings,
+    /// The section `[history]`.
+    pub history: HistorySettings,
     /// The section `[cache]`.
     pub cache: Cache,
     /// The section `[profile]`.

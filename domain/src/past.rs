@@ -2,7 +2,7 @@
 
 use crate::id::ProfileId;
 use crate::integrity::{Hash, Hashed, LazyTree, Salts};
-use crate::profile::Profile;
+use crate::profile::{Envelope, Profile};
 use crate::state::UserState;
 
 /// A profile as it stood at a revision.
@@ -12,6 +12,8 @@ pub struct PastProfile {
     pub profile_id: ProfileId,
     /// The revision that the profile had.
     pub revision: u64,
+    /// When the revision was generated, in microseconds since the Unix epoch.
+    pub generated_at: i64,
     /// All members but the envelope.
     pub profile: Profile,
     pub(crate) salts: Salts,
@@ -22,8 +24,8 @@ impl PastProfile {
     /// Returns the profile of a state.
     pub fn from_state(state: &UserState) -> Self {
         let UserState { envelope, profile, salts, tree, .. } = state;
-        let (profile_id, revision) = (envelope.profile_id, envelope.revision);
-        Self { profile_id, revision, profile: profile.clone(), salts: *salts, tree: tree.clone() }
+        let Envelope { profile_id, revision, generated_at, .. } = *envelope;
+        Self { profile_id, revision, generated_at, profile: profile.clone(), salts: *salts, tree: tree.clone() }
     }
 
     /// Returns the `profile_hash` of the revision.

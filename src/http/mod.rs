@@ -32,6 +32,7 @@ mod routes;
 mod schemas;
 mod session;
 mod simulate;
+mod snapshots;
 mod summary;
 pub(crate) mod transport;
 
@@ -47,5 +48,6 @@ pub(crate) use health::Readiness;
 pub(crate) use operations::OperationsHistory;
 pub(crate) use read_state::ProfileReadState;
 pub(crate) use routes::{HandlerStates, Routes};
+pub(crate) use snapshots::SnapshotState;
 pub use routes::{ListedRequirements, ListedRoute, route_table};
 pub(crate) use simulate::SimulateState;

@@ -7,6 +7,7 @@ mod listing;
 mod profiles;
 mod public;
 mod shared;
+mod snapshots;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use super::request::limits::Limits;
 use super::request_layer::RequestLayer;
 use super::route::{Route, allow};
 use super::simulate::SimulateState;
+use super::snapshots::SnapshotState;
 use crate::live::LiveState;
 use admin::ADMIN;
 use exports::EXPORTS;
@@ -41,6 +43,7 @@ pub use listing::{ListedRequirements, ListedRoute, route_table};
 use profiles::PROFILES;
 use public::PUBLIC;
 use shared::SHARED;
+use snapshots::SNAPSHOTS;
 
 /// The state of each feature's handlers.
 #[derive(Clone)]
@@ -58,6 +61,7 @@ pub(crate) struct HandlerStates {
     pub(crate) operations: Data<OperationsHistory>,
     pub(crate) audit: Data<AuditState>,
     pub(crate) exports: Data<ExportState>,
+    pub(crate) snapshots: Data<SnapshotState>,
     /// Counts the reads of services, on each worker.
     pub(crate) service_reads: Arc<ServiceReads>,
     pub(crate) readiness: Data<Readiness>,
@@ -95,6 +99,7 @@ impl Routes {
         config.app_data(states.consent).app_data(states.feed);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
         config.app_data(states.operations).app_data(states.prometheus);
+        config.app_data(states.snapshots);
         config.app_data(states.audit).app_data(states.exports).app_data(self.public_home.clone());
         states.service_reads.start_worker();
         let limits = Arc::clone(&self.states.access_control.limits);
@@ -128,7 +133,7 @@ impl Routes {
 
 /// Returns the rows of the public listener.
 fn public() -> impl Iterator<Item = &'static Route> + Clone {
-    let groups: [&'static [Route]; 5] = [&PUBLIC, &PROFILES, &HISTORY, &EXPORTS, &SHARED];
+    let groups: [&'static [Route]; 6] = [&PUBLIC, &PROFILES, &HISTORY, &SNAPSHOTS, &EXPORTS, &SHARED];
     groups.into_iter().flatten()
 }
 

@@ -6,8 +6,11 @@ use domain::access::{Consent, Policy, Viewer, Visibility};
 use domain::id::UserId;
 use domain::port::log::{LogEntry, LogError, LogPosition};
 use domain::port::store::StoreError;
-use domain::publication::{self, PublishedEvent, PublishedEventTypes, StepVisibility, Transition};
+use domain::publication::{
+    self, PublishedEvent, PublishedEventType, PublishedEventTypes, PublishedSnapshot, StepVisibility, Transition,
+};
 use domain::record::{FrameStep, RevisionStep, follow};
+use domain::snapshot::RequestedSnapshot;
 
 use super::batch::{EventBatch, MaskedEvent};
 use super::cursor::{CursorPosition, CursorScope};
@@ -141,6 +144,7 @@ impl LogReader<'_> {
         let damaged = |error: domain::record::DecodeError| StoreError::Damaged { what: error.to_string() };
         let step = match follow(&entry.record).map_err(damaged)? {
             FrameStep::Revision(step) => step,
+            FrameStep::Snapshot(snapshot) => return self.build_snapshot(entry, &snapshot),
             FrameStep::NoRevision => return Ok(None),
         };
         if !self.viewer.may_ever_see(&step.user) {
@@ -171,6 +175,31 @@ impl LogReader<'_> {
         profiles.insert(&step.user, after, later);
         let shows = visibility.after != Visibility::Hidden && !events.is_empty();
         Ok(Some(FrameEvents { user: step.user, events, shows }))
+    }
+
+    /// Builds the event of a snapshot that was taken, for viewers who see the user at its revision and ever since.
+    fn build_snapshot(
+        &self,
+        entry: &LogEntry,
+        snapshot: &RequestedSnapshot,
+    ) -> Result<Option<FrameEvents>, StoreError> {
+        let user = entry.record.user;
+        let kind = PublishedEventType::ProfileSnapshotCreated;
+        if !self.types.has(kind) || !self.viewer.may_ever_see(&user) {
+            return Ok(None);
+        }
+        let revision = snapshot.revision;
+        let profiles = &self.followers.profiles;
+        let cached = profiles.at(&user, revision)?.ok_or_else(|| out_of_reach(revision))?;
+        let consent = cached.past.profile.consent();
+        let later = profiles.later_consents(&user, revision, entry.newest, Some(&cached))?.least();
+        let least = later.map_or(consent, |later| consent.least(later));
+        if self.sees(&user, least) == Visibility::Hidden {
+            return Ok(None);
+        }
+        let RequestedSnapshot { id, revision, created_at, .. } = *snapshot;
+        let event = publication::snapshot_event(&user, &PublishedSnapshot { id, revision, created_at });
+        Ok(Some(FrameEvents { user, events: vec![event], shows: true }))
     }
 
     /// Returns the consents after a step. They are read only if they could make a difference.

@@ -137,7 +137,7 @@ impl ProfileState {
     }
 
     /// Hands a state to the commit thread, in the same call that made it, so that no other state comes in between.
-    fn enqueue(
+    pub(super) fn enqueue(
         &mut self,
         environment: &Environment<'_>,
         finished: FinishedChange,

@@ -15,6 +15,7 @@ impl ProfileState {
         match request {
             Request::ApplyFeedEvent(request) => self.apply_event(environment, request),
             Request::WriteConsent(request) => self.write_consent(environment, request),
+            Request::MarkSnapshot(request) => self.mark_snapshot(environment, request),
             Request::GetHead(request) => self.get_head(environment, request),
             Request::Subscribe(request) => self.subscribe(environment, request),
             Request::PruneOutlets => self.prune_outlets(),

@@ -13,6 +13,7 @@ mod outlets;
 mod per_class;
 mod read;
 mod settle;
+mod snapshot;
 mod state;
 mod subscribers;
 

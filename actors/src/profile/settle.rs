@@ -7,6 +7,7 @@ use domain::port::journal::Committed;
 use super::environment::Environment;
 use super::state::{ProfileState, Waiter};
 use crate::commit::{CommitOutcome, Ticket};
+use crate::request::MarkedState;
 
 /// What the shard must do with an actor after the outcome of one of its commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,10 @@ impl ProfileState {
         for waiter in pending.waiters {
             match waiter {
                 Waiter::Event(reply, status) => reply.answer(status),
+                Waiter::Mark(answer, mark) => {
+                    // The caller may have stopped waiting.
+                    let _ = answer.send(Ok(MarkedState { state: Arc::clone(&pending.state), mark }));
+                }
                 Waiter::Read(request) => self.answer(environment, *request),
             }
         }

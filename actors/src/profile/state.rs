@@ -5,8 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use domain::id::UserId;
+use domain::snapshot::SnapshotMark;
 use domain::state::UserState;
 use smallvec::SmallVec;
+use tokio::sync::oneshot;
 
 use super::environment::{Effects, Environment};
 use super::outlets::Outlets;
@@ -14,7 +16,7 @@ use crate::compact::{self, Compact};
 use crate::error::ReadError;
 use crate::head::HeadCell;
 use crate::reply::{Reply, Status};
-use crate::request::{Request, WaitingRequests};
+use crate::request::{MarkedState, Request, WaitingRequests};
 use crate::slots::SlotKey;
 
 /// One user's live state.
@@ -59,6 +61,8 @@ pub(super) struct Pending {
 pub(super) enum Waiter {
     /// An event with its result, which is sent when the state is committed.
     Event(Reply, Status),
+    /// A mark about snapshots, which is answered when the state is committed.
+    Mark(oneshot::Sender<Result<MarkedState, ReadError>>, SnapshotMark),
     /// A read that is answered from the state.
     Read(Box<Request>),
 }
@@ -267,6 +271,7 @@ impl Waiter {
         match self {
             // The reply answers busy when it is dropped.
             Self::Event(..) => {}
+            Self::Mark(answer, _) => drop(answer.send(Err(ReadError::Busy))),
             Self::Read(request) => request.fail(ReadError::Busy),
         }
     }

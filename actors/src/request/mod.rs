@@ -2,6 +2,7 @@
 
 mod counters;
 mod get_head;
+mod mark_snapshot;
 mod subscribe;
 mod waiting;
 
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 
 pub use counters::UserCounters;
 pub(crate) use get_head::{CommittedHead, GetHead};
+pub(crate) use mark_snapshot::{MarkSnapshot, MarkedState, SnapshotOrder};
 pub use subscribe::Subscription;
 pub(crate) use subscribe::{CursorPast, Subscribe, SubscribeOutcome};
 pub(crate) use waiting::WaitingRequests;
@@ -29,6 +31,7 @@ use crate::reply::Reply;
 pub(crate) enum Request {
     ApplyFeedEvent(ApplyFeedEvent),
     WriteConsent(WriteConsent),
+    MarkSnapshot(MarkSnapshot),
     GetHead(GetHead),
     Subscribe(Subscribe),
     /// Removes closed outlets.
@@ -65,7 +68,7 @@ impl Request {
     pub(crate) fn priority(&self) -> Priority {
         match self {
             Self::ApplyFeedEvent(_) => Priority::Feed,
-            Self::WriteConsent(_) => Priority::OwnWrite,
+            Self::WriteConsent(_) | Self::MarkSnapshot(_) => Priority::OwnWrite,
             Self::GetHead(_)
             | Self::Subscribe(_)
             | Self::PruneOutlets
@@ -91,6 +94,7 @@ impl Request {
             | Self::Reload
             | Self::WakeUp(_)
             | Self::Observe(_) => {}
+            Self::MarkSnapshot(MarkSnapshot { answer, .. }) => drop(answer.send(Err(error))),
             Self::GetHead(GetHead { answer }) => drop(answer.send(Err(error))),
             Self::Subscribe(Subscribe { answer, .. }) => drop(answer.send(Err(error))),
             #[cfg(test)]

@@ -15,7 +15,7 @@ pub use http::{Auth, Events, Http, Live};
 pub use log::{Log, LogFormat};
 pub use rules::{ProfileLimits, Time};
 pub use state::{Actors, Cache, Commit};
-pub use storage::{Checkpoint, DeadLetterSettings, JournalSettings, StoreSettings};
+pub use storage::{Checkpoint, DeadLetterSettings, HistorySettings, JournalSettings, StoreSettings};
 
 /// Maximum value of settings that are counts.
 const MANY: i64 = 1_000_000_000;

@@ -72,6 +72,31 @@ impl StoreSettings {
     }
 }
 
+/// The section `[history]`: how long the past of profiles is kept.
+#[derive(Debug, Clone)]
+pub struct HistorySettings {
+    /// How long every revision can be read.
+    pub revisions: Duration,
+    /// How long snapshots that somebody asked for are kept.
+    pub requested: Duration,
+    /// How long daily snapshots are kept.
+    pub daily: Duration,
+    /// Maximum number of snapshots of a user that somebody asked for.
+    pub max_snapshots: usize,
+}
+
+impl HistorySettings {
+    pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
+        let days = |key: &str| Ok::<_, ConfigError>(Duration::from_secs(keys.integer::<u64>(key, 1..=36_500)? * 86_400));
+        Ok(Self {
+            revisions: days("history.revision_days")?,
+            requested: days("history.snapshot_days")?,
+            daily: days("history.daily_days")?,
+            max_snapshots: keys.integer("history.max_snapshots", 0..=1_000)?,
+        })
+    }
+}
+
 /// The section `[dead_letters]`.
 #[derive(Debug, Clone)]
 pub struct DeadLetterSettings {

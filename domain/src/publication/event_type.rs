@@ -12,7 +12,7 @@ named_enum! {
         ProfileDeltaGenerated => "profile.delta.generated",
         /// The percentage of completeness changed.
         ProfileCompletenessChanged => "profile.completeness.changed",
-        /// A snapshot was taken. Nothing makes one yet.
+        /// A snapshot was taken, or the last revision of a day became one.
         ProfileSnapshotCreated => "profile.snapshot.created",
         /// A profile was erased. Nothing erases one yet.
         ProfileErased => "profile.erased",

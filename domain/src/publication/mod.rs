@@ -19,7 +19,7 @@ pub use step_visibility::StepVisibility;
 
 use crate::access::Visibility;
 use crate::completeness;
-use crate::day::format_instant;
+use crate::day::{Day, format_instant};
 use crate::delta::Delta;
 use crate::id::{ProfileId, UserId};
 use crate::mask_class::MaskClass;
@@ -28,6 +28,7 @@ use crate::pipeline::{mask, serialize};
 use crate::profile::{Envelope, Profile, push_hex};
 use crate::rules::Rules;
 use crate::schema_version::SchemaVersion;
+use crate::snapshot::SnapshotId;
 use crate::table::{Leaf, LeafSet};
 
 /// A user's step from one revision to the next.
@@ -86,9 +87,47 @@ pub fn events(
                 let data = || completeness_data(step, mask, (old, new), rules);
                 push(PublishedEventType::ProfileCompletenessChanged, &data);
             }
+            if types.has(PublishedEventType::ProfileSnapshotCreated) && visibility.before != Visibility::Hidden {
+                events.extend(daily_snapshot(step, rules).map(|snapshot| snapshot_event(step.user, &snapshot)));
+            }
         }
     }
     events
+}
+
+/// A snapshot as it is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishedSnapshot {
+    /// The id.
+    pub id: SnapshotId,
+    /// The revision.
+    pub revision: u64,
+    /// When it was taken; for a daily one when its revision was generated. In microseconds since the Unix epoch.
+    pub created_at: i64,
+}
+
+/// Returns the snapshot that the profile before a step became by it, if the step is the first one of a later day.
+fn daily_snapshot(step: &Transition<'_>, rules: &Rules) -> Option<PublishedSnapshot> {
+    let before = step.before?;
+    let day = |micros| Day::at(micros, &rules.zone);
+    let (revision, created_at) = (before.revision, before.generated_at);
+    let is_over = day(created_at) < day(step.envelope.generated_at);
+    let id = SnapshotId::for_day(before.profile_id, revision, created_at);
+    is_over.then_some(PublishedSnapshot { id, revision, created_at })
+}
+
+/// Returns the event of a snapshot. The viewer must see the user at its revision and ever since.
+pub fn snapshot_event(user: &UserId, snapshot: &PublishedSnapshot) -> PublishedEvent {
+    let PublishedSnapshot { id, revision, created_at } = snapshot;
+    let kind = PublishedEventType::ProfileSnapshotCreated;
+    let (name, time) = (kind.name(), format_instant(*created_at));
+    let hash = Sha256::new().chain_update(id.to_bytes()).chain_update(name).finalize();
+    let event_id = hashed_id("evt_", &hash.into());
+    let user = user.as_str();
+    let members = format!(
+        r#""specversion":"1.0","id":"{event_id}","source":"/api/v2/profile","type":"{name}","subject":"{user}","time":"{time}","datacontenttype":"application/json","data":{{"created_at":"{time}","revision":{revision},"snapshot_id":"{id}","user_id":"{user}"}}"#
+    );
+    PublishedEvent { kind, members }
 }
 
 /// A step as its viewer sees it.
@@ -218,6 +257,11 @@ fn derived_id(prefix: &str, of: &str, profile_id: ProfileId, base: u64, revision
         .chain_update(revision.to_be_bytes())
         .chain_update(of)
         .finalize();
+    hashed_id(prefix, &hash.into())
+}
+
+/// Returns an id in the form of a UUID of version 8 (RFC 9562) from a hash.
+fn hashed_id(prefix: &str, hash: &[u8; 32]) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     let uuid = Builder::from_custom_bytes(bytes).into_uuid();

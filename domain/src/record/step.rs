@@ -76,6 +76,7 @@ impl RevisionStep {
         let empty = |(profile_id, key)| PastProfile {
             profile_id,
             revision: 0,
+            generated_at: 0,
             profile: Profile::default(),
             salts: Salts { key, count: 0, first_revision, changed_at: [0; Member::COUNT] },
             tree: LazyTree::default(),
@@ -84,7 +85,7 @@ impl RevisionStep {
         let before = before.ok_or(DecodeError::Unknown { what: "predecessor" })?;
         let envelope = Envelope { profile_id: before.profile_id, ..self.envelope };
         let (base, revision) = (envelope.revision - 1, envelope.revision);
-        let mut after = PastProfile { revision, ..before.clone() };
+        let mut after = PastProfile { revision, generated_at: envelope.generated_at, ..before.clone() };
         set_leaves(&mut after.profile, &self.leaves)?;
         let changed: MemberSet = self.leaves.iter().map(|(leaf, _)| leaf.field().member).collect();
         for member in changed.iter() {

@@ -45,6 +45,7 @@ codes! {
     Forbidden = FORBIDDEN, "forbidden", "This caller may not do this";
     UnknownUser = NOT_FOUND, "unknown-user", "There is no such profile";
     UnknownRevision = NOT_FOUND, "unknown-revision", "There is no such revision";
+    UnknownSnapshot = NOT_FOUND, "unknown-snapshot", "There is no such snapshot";
     UnknownResource = NOT_FOUND, "unknown-resource", "There is nothing at this address";
     MethodNotAllowed = METHOD_NOT_ALLOWED, "method-not-allowed", "This address does not accept this method";
     NotAcceptable = NOT_ACCEPTABLE, "not-acceptable", "Nothing acceptable is served";
@@ -59,6 +60,7 @@ codes! {
     TooManyTickets = TOO_MANY_REQUESTS, "too-many-tickets", "Too many tickets are outstanding";
     TooManyFollowers = TOO_MANY_REQUESTS, "too-many-followers", "Too many streams are open";
     PrivacyBudgetSpent = TOO_MANY_REQUESTS, "privacy-budget-spent", "The privacy budget is spent";
+    TooManySnapshots = CONFLICT, "too-many-snapshots", "There are too many snapshots";
     NotReady = CONFLICT, "not-ready", "The job has no file";
     RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The range is outside of the file";
     ExportGone = GONE, "export-gone", "The file of the export is gone";

@@ -1,0 +1,67 @@
+//! The addresses of snapshots.
+
+use actix_web::http::Method;
+
+use crate::http::request::caller::Role;
+use crate::http::request::limits::LimitClass;
+use crate::http::request::requirements::{AuditRule, Callers, Requirements};
+use crate::http::route::{Access, READ, Route};
+use crate::http::snapshots;
+
+/// The addresses of snapshots, on the public listener.
+pub(super) static SNAPSHOTS: [Route; 4] = [
+    Route {
+        path: "/api/v2/profile/{user_id}/snapshots",
+        name: "snapshots",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(
+                Callers::ViewersOfUser,
+                LimitClass::Sensitive,
+                AuditRule::Read("profile.snapshots.list"),
+            ),
+            |admission| admission.to(snapshots::list),
+        ),
+        summary: Some("the snapshots of a profile, the newest first"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/snapshots",
+        name: "snapshots",
+        methods: &[Method::POST],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::ViewersInRole(&[Role::SelfCitizen, Role::Admin]),
+                LimitClass::Snapshots,
+                AuditRule::Write("profile.snapshot.take"),
+            )
+            .with_reason(),
+            |admission| admission.to(snapshots::take),
+        ),
+        summary: Some("takes a snapshot of a profile"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/snapshots/{id}",
+        name: "snapshot",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(Callers::ViewersOfUser, LimitClass::Sensitive, AuditRule::Read("profile.snapshot.read")),
+            |admission| admission.to(snapshots::get),
+        ),
+        summary: Some("a snapshot, and the profile as it was then"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/snapshots/{id}",
+        name: "snapshot",
+        methods: &[Method::DELETE],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::ViewersInRole(&[Role::Admin]),
+                LimitClass::Write,
+                AuditRule::Write("profile.snapshot.remove"),
+            )
+            .with_reason(),
+            |admission| admission.to(snapshots::remove),
+        ),
+        summary: Some("removes a snapshot"),
+    },
+];
