@@ -8,8 +8,8 @@ use toml::Value;
 use crate::contradictions;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings, HistorySettings, Http,
-    JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings,
+    HistorySettings, Http, JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
 };
 use crate::{ConfigError, Mode, Settings, Sources};
 

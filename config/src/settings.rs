@@ -8,8 +8,8 @@ use toml::Value;
 use crate::hide::shown;
 use crate::keys::Keys;
 use crate::sections::{
-    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings, HistorySettings, Http,
-    JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
+    Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings,
+    HistorySettings, Http, JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
 };
 
 /// Whether conveniences that weaken security are allowed.

@@ -13,7 +13,7 @@ use domain::pipeline::apply::mark_snapshot;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll};
 use domain::port::retention::HistoryRetention;
 use domain::port::store::{SideKey, SideKind};
-use domain::record::{HistoryWalk, Rewind, SnapshotScan, ThinHistory, pack, records};
+use domain::record::{HistoryWalk, ReplayCheck, Rewind, SnapshotScan, ThinHistory, pack, records};
 use domain::rules::Rules;
 use domain::snapshot::{
     RequestedSnapshot, Snapshot, SnapshotId, SnapshotMark, SnapshotPeriods, SnapshotTrigger, snapshots,
@@ -22,7 +22,7 @@ use domain::state::UserState;
 
 use crate::random_histories::{Random, Stored, event, rules};
 
-const HISTORIES: u64 = 150;
+const HISTORIES: u64 = 60;
 const DAY: i64 = 86_400_000_000;
 /// Days of a test year, so that short histories outlive daily snapshots.
 const PERIODS: SnapshotPeriods = SnapshotPeriods { revisions: 10 * DAY, requested: 8 * DAY, daily: 40 * DAY };
@@ -184,6 +184,11 @@ fn check(stored: &Stored, recorded: &Recorded, is_thinned: bool) {
     let found = scan.finish();
     let points: Vec<u64> = found.points.iter().map(|point| point.revision).collect();
     assert_eq!(points, reachable, "a scan finds what can be reached");
+    let mut replayed = ReplayCheck::default();
+    stored.visit(&mut replayed);
+    let report = replayed.finish();
+    assert_eq!((report.faults, report.revisions), (Vec::new(), reachable.len() as u64));
+    assert_eq!(report.revisions + report.dropped, recorded.revisions.len() as u64);
     check_snapshots(stored, recorded);
 }
 

@@ -9,6 +9,7 @@ mod export;
 mod generate;
 mod history;
 mod login_link;
+mod replay;
 mod serve;
 mod token;
 mod verify_audit;
@@ -58,6 +59,7 @@ enum Command {
     Diff(diff::DiffArguments),
     Generate(generate::GenerateArguments),
     Export(export::ExportArguments),
+    Replay(replay::ReplayArguments),
     VerifyAudit(verify_audit::VerifyAuditArguments),
     VerifyExport(verify_export::VerifyExportArguments),
 }
@@ -74,6 +76,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::LoginLink(arguments) => login_link::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::VerifyAudit(arguments) => verify_audit::run(&arguments),
         Command::VerifyExport(arguments) => verify_export::run(&arguments),
         Command::Watch(arguments) => watch::run(arguments),

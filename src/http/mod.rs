@@ -48,6 +48,6 @@ pub(crate) use health::Readiness;
 pub(crate) use operations::OperationsHistory;
 pub(crate) use read_state::ProfileReadState;
 pub(crate) use routes::{HandlerStates, Routes};
-pub(crate) use snapshots::SnapshotState;
 pub use routes::{ListedRequirements, ListedRoute, route_table};
 pub(crate) use simulate::SimulateState;
+pub(crate) use snapshots::SnapshotState;

@@ -53,6 +53,7 @@ mod retention;
 mod revocation;
 mod route_table;
 mod sessions;
+mod snapshots;
 mod sse;
 mod standards;
 mod start_and_stop;

@@ -128,8 +128,10 @@ impl Runtime {
         let now = self.services.clock.now_micros();
         let read = move |stored: &super::read::StoredSnapshots| {
             let position = |snapshot: &Snapshot| (snapshot.created_at, snapshot.id);
-            let is_after = |snapshot: &Snapshot| after.is_none_or(|after| position(snapshot) < (after.created_at, after.id));
-            let mut page: Vec<Snapshot> = stored.list(&user, now)?.into_iter().filter(is_after).take(limit + 1).collect();
+            let is_after =
+                |snapshot: &Snapshot| after.is_none_or(|after| position(snapshot) < (after.created_at, after.id));
+            let mut page: Vec<Snapshot> =
+                stored.list(&user, now)?.into_iter().filter(is_after).take(limit + 1).collect();
             let has_more = page.len() > limit;
             page.truncate(limit);
             let next = page.last().filter(|_| has_more);

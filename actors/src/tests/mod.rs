@@ -14,5 +14,6 @@ mod path;
 mod ram_store;
 mod random;
 mod reading;
+mod snapshots;
 mod stop;
 mod warm;

@@ -190,6 +190,9 @@ impl ProfileStore for RamStore {
         visitor.checkpoint(state.clone())?;
         if let Some(state) = state.filter(|_| visitor.needs_history()) {
             let blocks = record::Replay.keep_history(&state, None, old)?.put;
+            let kind = visitor.side_kind();
+            let asked = blocks.iter().filter(|record| Some(record.key.kind) == kind);
+            asked.cloned().try_for_each(|record| visitor.side_record(record))?;
             let blocks = blocks.iter().filter(|record| record.key.kind == SideKind::HISTORY);
             blocks.clone().try_for_each(|block| visitor.block(&block.body))?;
         }

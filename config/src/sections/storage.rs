@@ -87,7 +87,8 @@ pub struct HistorySettings {
 
 impl HistorySettings {
     pub(crate) fn read(keys: &Keys) -> Result<Self, ConfigError> {
-        let days = |key: &str| Ok::<_, ConfigError>(Duration::from_secs(keys.integer::<u64>(key, 1..=36_500)? * 86_400));
+        let days =
+            |key: &str| Ok::<_, ConfigError>(Duration::from_secs(keys.integer::<u64>(key, 1..=36_500)? * 86_400));
         Ok(Self {
             revisions: days("history.revision_days")?,
             requested: days("history.snapshot_days")?,

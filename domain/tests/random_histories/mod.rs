@@ -86,6 +86,12 @@ impl Stored {
     pub(crate) fn visit(&self, visitor: &mut dyn LoadVisitor) {
         visitor.checkpoint(self.state.clone()).expect("bodies are ours");
         let kind = visitor.side_kind();
+        if kind == Some(SideKind::BASE) {
+            for (number, body) in &self.bases {
+                let record = SideRecord { key: SideKey { kind: SideKind::BASE, number: *number }, body: body.clone() };
+                visitor.side_record(record).expect("bodies are ours");
+            }
+        }
         for (key, body) in self.others.iter().filter(|(key, _)| Some(key.kind) == kind) {
             let record = SideRecord { key: *key, body: body.clone() };
             visitor.side_record(record).expect("bodies are ours");

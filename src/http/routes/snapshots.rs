@@ -15,11 +15,7 @@ pub(super) static SNAPSHOTS: [Route; 4] = [
         name: "snapshots",
         methods: READ,
         access: Access::Callers(
-            Requirements::new(
-                Callers::ViewersOfUser,
-                LimitClass::Sensitive,
-                AuditRule::Read("profile.snapshots.list"),
-            ),
+            Requirements::new(Callers::ViewersOfUser, LimitClass::Sensitive, AuditRule::Read("profile.snapshots.list")),
             |admission| admission.to(snapshots::list),
         ),
         summary: Some("the snapshots of a profile, the newest first"),

@@ -38,7 +38,10 @@ pub(in crate::http) async fn list(
 }
 
 /// Answers with a snapshot, and with the profile at its revision.
-pub(in crate::http) async fn get(context: &RequestContext, state: Data<SnapshotState>) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn get(
+    context: &RequestContext,
+    state: Data<SnapshotState>,
+) -> Result<HttpResponse, Problem> {
     let (id, caller) = (snapshot_id(context)?, &context.caller);
     let read = state.profiles.snapshot(context.user()?, &caller.viewer, id, caller.sees_serving());
     let read = state.within(&caller.viewer, read).await?;

@@ -63,7 +63,9 @@ impl From<SnapshotError> for Problem {
             SnapshotError::Unknown => unknown_snapshot(),
             SnapshotError::TooMany { limit } => Self::new(
                 Code::TooManySnapshots,
-                format!("the profile has {limit} snapshots, which is the limit: wait until one expires, or have one removed"),
+                format!(
+                    "the profile has {limit} snapshots, which is the limit: wait until one expires, or have one removed"
+                ),
             ),
         }
     }

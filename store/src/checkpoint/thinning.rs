@@ -102,22 +102,17 @@ impl Checkpointer {
 
     /// Thins the histories of the users whose hashes begin with numbers from `start` to `end`. Returns the number at which
     /// it ended early.
-    fn thin_range(
-        &self,
-        start: u64,
-        end: u64,
-        must_end: &dyn Fn() -> bool,
-    ) -> Result<Option<u64>, CheckpointError> {
+    fn thin_range(&self, start: u64, end: u64, must_end: &dyn Fn() -> bool) -> Result<Option<u64>, CheckpointError> {
         let (Some(retention), Some(clock)) = (&self.thinning.retention, &self.engine.retention_clock) else {
             return Ok(None);
         };
         let now = clock.now();
-        // While it is locked, nothing else changes side records.
-        let _folded_to = self.folded_to.lock();
         let sled = &self.engine.sled;
         let (mut after, mut unflushed) = (Bound::Included(hash_from(start)), 0);
         let last = (end < u64::MAX).then(|| hash_from(end + 1));
         loop {
+            // While it is locked, nothing else changes side records. Others get it between two steps.
+            let _folded_to = self.folded_to.lock();
             let users = sled.users_between(after, last, SCANNED_USERS)?;
             let Some(newest) = users.last() else { break };
             after = Bound::Excluded(newest.user);

@@ -116,5 +116,6 @@ fn thin(checkpoint_trigger: &CheckpointTrigger, checkpointer: &Checkpointer) {
     let must_end = || checkpoint_trigger.is_due() || checkpoint_trigger.is_closing() || is_late();
     if let Err(error) = checkpointer.thin_some(must_end) {
         tracing::error!("histories could not be thinned, which will be tried again: {error}");
+        checkpointer.after_failure(&error);
     }
 }

@@ -24,4 +24,5 @@ mod quarantine;
 mod registry;
 mod sled_faults;
 mod tables;
+mod thinning;
 mod together;

@@ -7,6 +7,8 @@ use crate::test_server::{NOW, USER, example};
 
 /// The id of an export that nobody has started.
 const NO_JOB: &str = "exp_00000000000000000000000000000000";
+/// The id of a snapshot that does not exist.
+const NO_SNAPSHOT: &str = "snap_00000000-0000-7000-8000-000000000000";
 
 /// A request for a route, and what the answer is for those who are admitted.
 pub(super) struct Probe {
@@ -36,6 +38,8 @@ pub(super) enum Rule {
     Explained,
     /// The citizen and administrators, as far as they see the user, and services that the access table names: here none.
     Verifiers,
+    /// Administrators, as far as they see the user.
+    SeeingAdmins,
     /// The citizen, administrators, and services with `simulate`, as far as they see the user.
     Simulators,
     /// Services with the scope of the feed.
@@ -101,6 +105,19 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
         }
         // No id is read, so no read is recorded; `tests/server/derived_reads.rs` says what is recorded of reads.
         ("POST", "/api/v2/profiles/batch-get") => json(Rule::Authenticated, path, json!({"user_ids": []}), 422),
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/snapshots") => {
+            get(Rule::Viewers, &format!("{profile}/snapshots"), 200)
+        }
+        ("POST", "/api/v2/profile/{user_id}/snapshots") => {
+            json(Rule::Explained, &format!("{profile}/snapshots"), json!({"trigger": "manual"}), 201)
+        }
+        ("GET" | "HEAD", "/api/v2/profile/{user_id}/snapshots/{id}") => {
+            get(Rule::Viewers, &format!("{profile}/snapshots/{NO_SNAPSHOT}"), 404)
+        }
+        ("DELETE", "/api/v2/profile/{user_id}/snapshots/{id}") => {
+            let path = format!("{profile}/snapshots/{NO_SNAPSHOT}");
+            Probe { fails_late: true, ..get(Rule::SeeingAdmins, &path, 404) }
+        }
         // A request that is admitted fails for another reason, so that no stream begins. That comes before the user is
         // looked up.
         ("GET", "/api/v2/profile/{user_id}/events") => {
@@ -163,6 +180,8 @@ pub(super) fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16,
         Rule::Authenticated => None,
         Rule::Viewers => (!caller.sees(shares)).then_some((404, "unknown-user")),
         Rule::PossibleViewers => (!caller.sees(true)).then_some((404, "unknown-user")),
+        Rule::SeeingAdmins if role != "admin" => Some((403, "forbidden")),
+        Rule::SeeingAdmins => (!caller.sees(shares)).then_some((404, "unknown-user")),
         Rule::Citizen => (role != "self" || caller.claim("sub") != USER).then_some((404, "unknown-user")),
         Rule::Explained | Rule::Verifiers => match role {
             "self" | "admin" => (!caller.sees(shares)).then_some((404, "unknown-user")),

@@ -114,7 +114,8 @@ impl Plan {
         let next = next.map(|point| point.generated_at.saturating_add(periods.revisions));
         let daily = self.daily.first().filter(|_| self.daily.len() > 1);
         let daily = daily.map(|point| point.generated_at.saturating_add(periods.daily));
-        let requested = marks.requested.values().map(|snapshot| snapshot.expires_at).filter(|expiry| *expiry > now).min();
+        let requested =
+            marks.requested.values().map(|snapshot| snapshot.expires_at).filter(|expiry| *expiry > now).min();
         let due = [next, daily, requested].into_iter().flatten().min().unwrap_or(i64::MAX);
         // Records that come later can go no sooner than after the whole period.
         due.clamp(now.saturating_add(periods.revisions / SPACING_PARTS), now.saturating_add(periods.revisions))

@@ -21,7 +21,8 @@ pub(super) fn rewrite(side: &dyn SideRecords, plan: &Plan) -> Result<SideChanges
     let bases = side.keys(SideKind::BASE)?;
     // A base is in front of the block with its number, and all of the earlier blocks lead to it.
     let base = bases.iter().rev().find(|base| base.number <= first && plan.blocks.contains(&base.number)).copied();
-    let mut rewriter = Rewriter { plan, state: None, kept: None, run: Run::default(), out: None, changes: Changes::default() };
+    let mut rewriter =
+        Rewriter { plan, state: None, kept: None, run: Run::default(), out: None, changes: Changes::default() };
     if let Some(key) = base {
         let state = side.read(key)?.ok_or(DecodeError::Unknown { what: "base" })?;
         rewriter.begin(unpack(state)?);
@@ -53,7 +54,8 @@ struct Changes {
 
 impl Changes {
     fn finish(self, bases: &[SideKey]) -> SideChanges {
-        let is_invalid = |base: &&SideKey| self.ranges.iter().any(|(after, to)| (after + 1..=*to).contains(&base.number));
+        let is_invalid =
+            |base: &&SideKey| self.ranges.iter().any(|(after, to)| (after + 1..=*to).contains(&base.number));
         let removed = self.read.iter().chain(bases.iter().filter(is_invalid));
         let remove = removed.filter(|key| !self.put.contains_key(key)).copied().collect();
         SideChanges { put: self.put.into_iter().map(|(key, body)| SideRecord { key, body }).collect(), remove }
