@@ -150,7 +150,8 @@ fn list(stored: &Stored, recorded: &Recorded) -> Vec<Snapshot> {
 /// be gone are gone if `is_thinned`.
 fn check(stored: &Stored, recorded: &Recorded, is_thinned: bool) {
     let kept = recorded.kept();
-    let newest_taken = recorded.requested.values().max_by_key(|taken| (taken.created_at, taken.id));
+    let newest_taken = recorded.requested.iter().max_by_key(|(taken, snapshot)| (snapshot.created_at, **taken));
+    let newest_taken = newest_taken.map(|(_, snapshot)| snapshot);
     let mut reachable = Vec::new();
     for (revision, state) in &recorded.revisions {
         let mut rewind = Rewind::new(*revision);

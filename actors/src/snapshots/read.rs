@@ -1,6 +1,6 @@
 //! Reads snapshots from the store. The functions of [`StoredSnapshots`] block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -77,6 +77,13 @@ impl StoredSnapshots {
         Ok(snapshots(&found.points, &found.marks, (profile_id, &self.rules.zone, self.periods), now))
     }
 
+    /// Returns how many snapshots a user has at `now` that somebody asked for.
+    pub(super) fn count_requested(&self, user: &UserId, now: i64) -> Result<usize, StoreError> {
+        let mut scan = SnapshotScan::for_marks();
+        self.store.load_history(user, 0, &mut scan)?;
+        Ok(scan.finish().marks.requested.values().filter(|snapshot| snapshot.expires_at > now).count())
+    }
+
     /// Returns what is told of the revisions of snapshots. One that is no longer there is left out.
     pub(super) fn details(
         &self,
@@ -87,7 +94,7 @@ impl StoredSnapshots {
         let (Some(first), Some(last)) = (revisions.clone().min(), revisions.clone().max()) else {
             return Ok(Vec::new());
         };
-        let wanted: std::collections::BTreeSet<u64> = revisions.collect();
+        let wanted: BTreeSet<u64> = revisions.collect();
         let mut found: BTreeMap<u64, RevisionDetails> = BTreeMap::new();
         let mut visit = |state: &UserState| {
             if wanted.contains(&state.envelope.revision) {

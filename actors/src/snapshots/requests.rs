@@ -34,8 +34,8 @@ pub enum SnapshotError {
 pub struct SnapshotPosition {
     /// When it was taken, in microseconds since the Unix epoch.
     pub created_at: i64,
-    /// Its id.
-    pub id: SnapshotId,
+    /// The sequence of the record that took it; 0 for a daily one.
+    pub taken: u64,
 }
 
 /// A page of snapshots, the newest first.
@@ -90,9 +90,9 @@ impl Runtime {
         self.read(user, viewer, ReadMask).await?;
         let _turn = self.snapshot_turns.take(&user).await;
         let now = self.services.clock.now_micros();
-        let taken = self.snapshot_reads.run(move |stored| stored.list(&user, now)).await?;
+        let taken = self.snapshot_reads.run(move |stored| stored.count_requested(&user, now)).await?;
         let limit = self.services.options.max_snapshots;
-        if taken.iter().filter(|snapshot| snapshot.taken > 0 && snapshot.expires_at > now).count() >= limit {
+        if taken >= limit {
             return Err(SnapshotError::TooMany { limit });
         }
         let order = SnapshotOrder::Take(trigger);
@@ -127,15 +127,15 @@ impl Runtime {
         self.read(user, viewer, ReadMask).await?;
         let now = self.services.clock.now_micros();
         let read = move |stored: &super::read::StoredSnapshots| {
-            let position = |snapshot: &Snapshot| (snapshot.created_at, snapshot.id);
+            let position = |snapshot: &Snapshot| (snapshot.created_at, snapshot.taken);
             let is_after =
-                |snapshot: &Snapshot| after.is_none_or(|after| position(snapshot) < (after.created_at, after.id));
+                |snapshot: &Snapshot| after.is_none_or(|after| position(snapshot) < (after.created_at, after.taken));
             let mut page: Vec<Snapshot> =
                 stored.list(&user, now)?.into_iter().filter(is_after).take(limit + 1).collect();
             let has_more = page.len() > limit;
             page.truncate(limit);
             let next = page.last().filter(|_| has_more);
-            let next = next.map(|last| SnapshotPosition { created_at: last.created_at, id: last.id });
+            let next = next.map(|last| SnapshotPosition { created_at: last.created_at, taken: last.taken });
             Ok((stored.details(&user, &page)?, next))
         };
         let (found, next) = self.snapshot_reads.run(read).await?;

@@ -188,13 +188,13 @@ impl ProfileStore for RamStore {
         let (old, new) = frames.split_at(frames.len() / 2);
         let state = if old.is_empty() { None } else { Some(record::Replay.replay(None, old)?) };
         visitor.checkpoint(state.clone())?;
-        if let Some(state) = state.filter(|_| visitor.needs_history()) {
-            let blocks = record::Replay.keep_history(&state, None, old)?.put;
-            let kind = visitor.side_kind();
-            let asked = blocks.iter().filter(|record| Some(record.key.kind) == kind);
-            asked.cloned().try_for_each(|record| visitor.side_record(record))?;
-            let blocks = blocks.iter().filter(|record| record.key.kind == SideKind::HISTORY);
-            blocks.clone().try_for_each(|block| visitor.block(&block.body))?;
+        if let Some(state) = state {
+            let records = record::Replay.keep_history(&state, None, old)?.put;
+            let of_kind = |kind| records.iter().filter(move |record| Some(record.key.kind) == kind).cloned();
+            of_kind(visitor.side_kind()).try_for_each(|record| visitor.side_record(record))?;
+            if visitor.needs_history() {
+                of_kind(Some(SideKind::HISTORY)).try_for_each(|block| visitor.block(&block.body))?;
+            }
         }
         new.iter().try_for_each(|record| visitor.frame(record))?;
         Ok(Some(LoadedUser { row: log.known_row(user), sequence: frames.len() as u64 }))

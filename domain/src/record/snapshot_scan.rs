@@ -12,6 +12,8 @@ use crate::snapshot::{DailyPoint, SnapshotMarks};
 /// Reads which revisions a user's history reaches, and what its records say about snapshots.
 #[derive(Debug, Default)]
 pub struct SnapshotScan {
+    /// Whether only the marks are looked for.
+    marks_only: bool,
     found: ScannedHistory,
     sequence: u64,
     /// The checkpoint's revision and sequence, if history before it is needed.
@@ -32,6 +34,11 @@ pub struct ScannedHistory {
 }
 
 impl SnapshotScan {
+    /// Returns a scan that finds the marks, for which no history is read, and no revisions.
+    pub fn for_marks() -> Self {
+        Self { marks_only: true, ..Self::default() }
+    }
+
     /// Returns what was found.
     pub fn finish(mut self) -> ScannedHistory {
         self.leave_history();
@@ -70,7 +77,7 @@ impl SnapshotScan {
 
 impl LoadVisitor for SnapshotScan {
     fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError> {
-        *self = Self::default();
+        *self = Self { marks_only: self.marks_only, ..Self::default() };
         if let Some(state) = state.map(unpack).transpose()? {
             let (revision, generated_at) = (state.envelope.revision, state.envelope.generated_at);
             self.found.profile_id = Some(state.envelope.profile_id);
@@ -80,7 +87,7 @@ impl LoadVisitor for SnapshotScan {
     }
 
     fn needs_history(&self) -> bool {
-        self.head.is_some()
+        self.head.is_some() && !self.marks_only
     }
 
     fn side_kind(&self) -> Option<SideKind> {

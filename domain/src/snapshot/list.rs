@@ -128,7 +128,8 @@ pub fn snapshots(
         trigger: requested.trigger,
         taken: *taken,
     }));
-    all.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+    // Of snapshots that were taken in the same microsecond, the later one has the greater sequence.
+    all.sort_by_key(|snapshot| std::cmp::Reverse((snapshot.created_at, snapshot.taken)));
     let newest = all.first().map(|snapshot| snapshot.id);
     all.retain(|snapshot| snapshot.expires_at > now || Some(snapshot.id) == newest);
     all

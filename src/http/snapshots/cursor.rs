@@ -1,23 +1,22 @@
-//! The cursor of a page of snapshots: the time and the id of the last one. It tells nothing that its holder may not read, and
+//! The cursor of a page of snapshots: the time of the last one, and the sequence of its record. It tells nothing that its holder may not read, and
 //! each page is masked anew, so it is neither encrypted nor signed.
 
 use actors::snapshots::SnapshotPosition;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::snapshot::SnapshotId;
 
 /// Returns the text of a cursor.
 pub(super) fn encode(position: SnapshotPosition) -> String {
-    let SnapshotPosition { created_at, id } = position;
-    URL_SAFE_NO_PAD.encode([&created_at.to_be_bytes()[..], &id.to_bytes()].concat())
+    let SnapshotPosition { created_at, taken } = position;
+    URL_SAFE_NO_PAD.encode([created_at.to_be_bytes(), taken.to_be_bytes()].concat())
 }
 
 /// Parses the text of a cursor; `None` if it is not one.
 pub(super) fn decode(text: &str) -> Option<SnapshotPosition> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    let (created_at, id) = bytes.split_first_chunk()?;
-    let id = SnapshotId::from_bytes(id.try_into().ok()?);
-    Some(SnapshotPosition { created_at: i64::from_be_bytes(*created_at), id })
+    let (created_at, taken) = bytes.split_first_chunk()?;
+    let taken = u64::from_be_bytes(taken.try_into().ok()?);
+    Some(SnapshotPosition { created_at: i64::from_be_bytes(*created_at), taken })
 }
 
 #[cfg(test)]
@@ -26,7 +25,7 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_other_text_is_none() {
-        let position = SnapshotPosition { created_at: -7, id: SnapshotId::from_bytes([9; 16]) };
+        let position = SnapshotPosition { created_at: -7, taken: 9 };
         let text = encode(position);
         assert_eq!(decode(&text), Some(position));
         for other in ["", "AAAA", "?", &format!("{text}AA")] {

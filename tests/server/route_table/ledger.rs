@@ -93,6 +93,9 @@ impl Ledger {
 
     fn owe(&mut self, call: &Call<'_>, action: &'static str, decision: &'static str) {
         let has_subject = call.row.path.contains("{user_id}");
+        // What masks a profile discloses no field of it, and taking or removing a snapshot writes none.
+        let has_no_fields =
+            matches!(action, "profile.access.read" | "profile.snapshot.take" | "profile.snapshot.remove");
         let owed = Owed {
             action,
             category: "compliance",

@@ -89,7 +89,7 @@ impl Plan {
 
     /// Returns the sequence of the record that took the newest snapshot of all; `None` if that is a daily one.
     fn newest_snapshot(&self, marks: &SnapshotMarks) -> Option<u64> {
-        let newest = marks.requested.iter().max_by_key(|(_, snapshot)| (snapshot.created_at, snapshot.id));
+        let newest = marks.requested.iter().max_by_key(|(taken, snapshot)| (snapshot.created_at, **taken));
         let daily = self.daily.last().map(|daily| daily.generated_at);
         newest.filter(|(_, snapshot)| daily <= Some(snapshot.created_at)).map(|(taken, _)| *taken)
     }
