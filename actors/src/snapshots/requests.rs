@@ -2,6 +2,7 @@
 
 use domain::access::Viewer;
 use domain::id::UserId;
+use domain::mask_class::MaskClass;
 use domain::pipeline::serialize;
 use domain::snapshot::{Snapshot, SnapshotId, SnapshotMark, SnapshotTrigger};
 use domain::table::LeafSet;
@@ -167,7 +168,7 @@ impl Runtime {
         };
         let (snapshot, state) = self.snapshot_reads.run(read).await?.ok_or(SnapshotError::Unknown)?;
         let (leaves, generation) = self.read(user, viewer, ReadMask).await?;
-        let profile = Some(serialize::view(&state, leaves));
+        let profile = Some(serialize::view(&state, MaskClass::for_profile(leaves)));
         let snapshot = RevisionDetails::from_state(&state).masked(&snapshot, leaves, sees_sources);
         Ok(PastView { snapshot, profile, leaves, generation })
     }
