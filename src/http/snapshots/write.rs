@@ -39,7 +39,7 @@ pub(in crate::http) async fn take(
     context.record_write().await?;
     let (user, caller) = (context.user()?, &context.caller);
     let taking = state.profiles.take_snapshot(user, &caller.viewer, trigger, caller.sees_serving());
-    let taken = state.within(&caller.viewer, taking).await?.snapshot;
+    let taken = state.within(&caller.viewer, taking).await.inspect_err(|problem| leave_open(context, problem))?.snapshot;
     let address = format!("/api/v2/profile/{}/snapshots/{}", user.as_str(), taken.id);
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, address))
@@ -55,8 +55,16 @@ pub(in crate::http) async fn remove(
     let (id, viewer) = (snapshot_id(context)?, &context.caller.viewer);
     context.note("snapshot_id", AuditValue::Text(Cow::Owned(id.to_string())));
     context.record_write().await?;
-    state.within(viewer, state.profiles.remove_snapshot(context.user()?, viewer, id)).await?;
+    let removing = state.within(viewer, state.profiles.remove_snapshot(context.user()?, viewer, id)).await;
+    removing.inspect_err(|problem| leave_open(context, problem))?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Notes that a write which was not acknowledged may still take effect.
+fn leave_open(context: &RequestContext, problem: &Problem) {
+    if problem.is(Code::Busy) || problem.is(Code::Timeout) {
+        context.leave_outcome_open();
+    }
 }
 
 async fn read_trigger(

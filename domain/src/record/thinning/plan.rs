@@ -45,11 +45,13 @@ impl Plan {
         marks: &SnapshotMarks,
         now: i64,
     ) -> Result<Self, StoreError> {
-        let blocks: Vec<u64> = side.keys(SideKind::HISTORY)?.into_iter().map(|key| key.number).collect();
-        let mut points: Vec<Point> = Vec::new();
-        for block in &blocks {
-            let body = side.read(SideKey { kind: SideKind::HISTORY, number: *block })?;
-            read_points(*block, &body.unwrap_or_default(), &mut points)?;
+        let (mut blocks, mut points): (Vec<u64>, Vec<Point>) = Default::default();
+        for key in side.keys(SideKind::HISTORY)? {
+            // Blocks of an earlier generation can no longer be read.
+            if let Some(body) = side.read(key)? {
+                read_points(key.number, &body, &mut points)?;
+                blocks.push(key.number);
+            }
         }
         let revisions: Vec<DailyPoint> = points.iter().filter_map(|point| point.revision).collect();
         let today = Day::at(now, &retention.zone);
