@@ -22,7 +22,7 @@ use crate::runtime::Runtime;
 use crate::services::Services;
 use crate::shard_event::ShardEvent;
 use crate::shard_key::ShardKey;
-use crate::snapshots::{SnapshotReader, UserTurns};
+use crate::snapshots::UserTurns;
 use crate::today::Today;
 use crate::view_cache::ViewCache;
 
@@ -57,8 +57,6 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
     let mut filler = Filler::new(Arc::clone(&ports.projections));
     let columns = Arc::new(ColumnStore::new(filler.take_dictionaries(), metrics.columns_ready.clone()));
     let projection = ProjectionHook::new(columns.clone());
-    let periods = options.snapshot_periods;
-    let snapshot_reads = SnapshotReader::new(Arc::clone(&store), Arc::clone(&ports.rules), periods);
     let (services, journal) = services(options, ports, cipher, projection, metrics);
     let runtime = Arc::new(Runtime {
         services,
@@ -70,7 +68,6 @@ pub(crate) fn assemble(options: Options, ports: Ports) -> Parts {
         waiting_bytes: Arc::default(),
         shard_key,
         followers,
-        snapshot_reads,
         snapshot_turns: UserTurns::default(),
         columns,
         missed: MissedCommits::default(),

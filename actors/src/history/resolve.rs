@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::id::UserId;
 use domain::port::store::{ProfileStore, StoreError};
 use domain::record::{PastOutcome, PastSearch, PastTarget};
+use domain::snapshot::SnapshotId;
 use domain::state::UserState;
 
 use super::point::{HistoryFault, HistoryPoint};
@@ -29,8 +30,7 @@ impl Runtime {
             HistoryPoint::Revision(revision) => PastTarget::Revision(revision),
             HistoryPoint::AsOf(instant) => PastTarget::AsOf(instant),
             HistoryPoint::Snapshot(id) => {
-                let revision = self.history.read(move |store| revision_of_snapshot(store, &user, &id)).await?;
-                match revision {
+                match self.revision_of_snapshot(user, &id).await? {
                     Some(revision) => PastTarget::Revision(revision),
                     None => return Ok(Err(HistoryFault::UnknownSnapshot)),
                 }
@@ -57,15 +57,21 @@ impl Runtime {
             PastOutcome::NotReached => Err(HistoryFault::Gone { retained_from: envelope.generated_at }),
         })
     }
+
+    /// Returns the revision of a snapshot; `None` if the user has none with this id.
+    ///
+    /// # Errors
+    /// Too many reads through history wait, or history cannot be read.
+    async fn revision_of_snapshot(&self, user: UserId, id: &str) -> Result<Option<u64>, ReadError> {
+        let Ok(id) = SnapshotId::parse(id) else { return Ok(None) };
+        let now = self.services.clock.now_micros();
+        let listed = self.read_snapshots(move |stored| stored.list(&user, now)).await?;
+        Ok(listed.into_iter().find(|snapshot| snapshot.id == id).map(|snapshot| snapshot.revision))
+    }
 }
 
 fn find(store: &dyn ProfileStore, user: &UserId, target: PastTarget) -> Result<PastOutcome, StoreError> {
     let mut search = PastSearch::new(target);
     store.load_history(user, target.since(), &mut search)?;
     Ok(search.finish())
-}
-
-/// Returns the revision of a snapshot; `None` if the user has none with this id. No snapshots are stored yet.
-fn revision_of_snapshot(_: &dyn ProfileStore, _: &UserId, _: &str) -> Result<Option<u64>, StoreError> {
-    Ok(None)
 }

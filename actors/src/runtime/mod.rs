@@ -34,7 +34,7 @@ use crate::roster::{Roster, StartInShard};
 use crate::services::Services;
 use crate::shard_event::ShardEvent;
 use crate::shard_key::ShardKey;
-use crate::snapshots::{SnapshotReader, UserTurns};
+use crate::snapshots::UserTurns;
 
 /// What all threads of the live state share.
 pub(crate) struct Runtime {
@@ -50,7 +50,6 @@ pub(crate) struct Runtime {
     pub(crate) waiting_bytes: Arc<Pool>,
     pub(crate) shard_key: ShardKey,
     pub(crate) followers: Arc<Followers>,
-    pub(crate) snapshot_reads: SnapshotReader,
     /// Changes of one user's snapshots follow each other.
     pub(crate) snapshot_turns: UserTurns,
     pub(crate) columns: Arc<ColumnStore>,

@@ -1,7 +1,6 @@
 //! Reads snapshots from the store. The functions of [`StoredSnapshots`] block.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use domain::id::UserId;
@@ -10,66 +9,35 @@ use domain::record::{HistoryWalk, Rewind, SnapshotScan};
 use domain::rules::Rules;
 use domain::snapshot::{Snapshot, SnapshotPeriods, snapshots};
 use domain::state::UserState;
-use tokio::sync::Semaphore;
 
 use super::details::RevisionDetails;
 use crate::error::ReadError;
-
-/// Maximum number of reads of snapshots at the same time.
-const MAX_READS: usize = 4;
-/// Maximum number of reads that wait for one of these places.
-const MAX_WAITING: usize = 256;
-
-/// Runs reads of snapshots on threads that may block.
-pub(crate) struct SnapshotReader {
-    stored: Arc<StoredSnapshots>,
-    places: Semaphore,
-    waiting: Semaphore,
-}
+use crate::runtime::Runtime;
 
 /// The snapshots in the store.
-pub(super) struct StoredSnapshots {
-    store: Arc<dyn ProfileStore>,
-    rules: Arc<Rules>,
+pub(crate) struct StoredSnapshots<'a> {
+    store: &'a dyn ProfileStore,
+    rules: &'a Rules,
     periods: SnapshotPeriods,
 }
 
-impl SnapshotReader {
-    pub(crate) fn new(store: Arc<dyn ProfileStore>, rules: Arc<Rules>, periods: SnapshotPeriods) -> Self {
-        let stored = Arc::new(StoredSnapshots { store, rules, periods });
-        Self { stored, places: Semaphore::new(MAX_READS), waiting: Semaphore::new(MAX_WAITING) }
-    }
-
-    /// Runs `read` on a thread that may block, when there is a place for it.
+impl Runtime {
+    /// Reads snapshots on a thread for reads through history.
     ///
     /// # Errors
     /// Too many reads wait, or the store cannot be read.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn read_snapshots<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&StoredSnapshots) -> Result<T, StoreError> + Send + 'static,
+        read: impl FnOnce(&StoredSnapshots<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| ReadError::Busy)?;
-        let _place = self.places.acquire().await.map_err(|_| ReadError::Busy)?;
-        let stored = Arc::clone(&self.stored);
-        let work = move || catch_unwind(AssertUnwindSafe(|| read(&stored)));
-        match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(error))) => {
-                let cause: &dyn std::error::Error = &error;
-                tracing::error!(error = cause, "a user's snapshots could not be read");
-                Err(ReadError::Unavailable)
-            }
-            Ok(Err(_)) | Err(_) => {
-                tracing::error!("reading a user's snapshots panicked");
-                Err(ReadError::Unavailable)
-            }
-        }
+        let (rules, periods) = (Arc::clone(&self.services.rules), self.services.options.snapshot_periods);
+        self.history.read(move |store| read(&StoredSnapshots { store, rules: &rules, periods })).await
     }
 }
 
-impl StoredSnapshots {
+impl StoredSnapshots<'_> {
     /// Returns a user's snapshots at `now`, the newest first.
-    pub(super) fn list(&self, user: &UserId, now: i64) -> Result<Vec<Snapshot>, StoreError> {
+    pub(crate) fn list(&self, user: &UserId, now: i64) -> Result<Vec<Snapshot>, StoreError> {
         let mut scan = SnapshotScan::default();
         self.store.load_history(user, 0, &mut scan)?;
         let found = scan.finish();

@@ -8,6 +8,7 @@ use domain::snapshot::{Snapshot, SnapshotId, SnapshotMark, SnapshotTrigger};
 use domain::table::LeafSet;
 
 use super::details::{RevisionDetails, SnapshotDetails};
+use super::read::StoredSnapshots;
 use crate::error::ReadError;
 use crate::reading::{ReadInput, Reading};
 use crate::request::{MarkSnapshot, MarkedState, Request, SnapshotOrder};
@@ -91,7 +92,7 @@ impl Runtime {
         self.read(user, viewer, ReadMask).await?;
         let _turn = self.snapshot_turns.take(&user).await;
         let now = self.services.clock.now_micros();
-        let taken = self.snapshot_reads.run(move |stored| stored.count_requested(&user, now)).await?;
+        let taken = self.read_snapshots(move |stored| stored.count_requested(&user, now)).await?;
         let limit = self.services.options.max_snapshots;
         if taken >= limit {
             return Err(SnapshotError::TooMany { limit });
@@ -127,7 +128,7 @@ impl Runtime {
     ) -> Result<SnapshotPage, ReadError> {
         self.read(user, viewer, ReadMask).await?;
         let now = self.services.clock.now_micros();
-        let read = move |stored: &super::read::StoredSnapshots| {
+        let read = move |stored: &StoredSnapshots<'_>| {
             let position = |snapshot: &Snapshot| (snapshot.created_at, snapshot.taken);
             let is_after =
                 |snapshot: &Snapshot| after.is_none_or(|after| position(snapshot) < (after.created_at, after.taken));
@@ -139,7 +140,7 @@ impl Runtime {
             let next = next.map(|last| SnapshotPosition { created_at: last.created_at, taken: last.taken });
             Ok((stored.details(&user, &page)?, next))
         };
-        let (found, next) = self.snapshot_reads.run(read).await?;
+        let (found, next) = self.read_snapshots(read).await?;
         // The mask of after the reads: what a citizen has withdrawn meanwhile is not told.
         let (leaves, generation) = self.read(user, viewer, ReadMask).await?;
         let items = found.into_iter().map(|(snapshot, details)| details.masked(&snapshot, leaves, sees_sources));
@@ -159,14 +160,14 @@ impl Runtime {
     ) -> Result<PastView, SnapshotError> {
         self.read(user, viewer, ReadMask).await?;
         let now = self.services.clock.now_micros();
-        let read = move |stored: &super::read::StoredSnapshots| {
+        let read = move |stored: &StoredSnapshots<'_>| {
             let Some(snapshot) = stored.list(&user, now)?.into_iter().find(|snapshot| snapshot.id == id) else {
                 return Ok(None);
             };
             let state = stored.state(&user, snapshot.revision)?;
             Ok(state.map(|state| (snapshot, state)))
         };
-        let (snapshot, state) = self.snapshot_reads.run(read).await?.ok_or(SnapshotError::Unknown)?;
+        let (snapshot, state) = self.read_snapshots(read).await?.ok_or(SnapshotError::Unknown)?;
         let (leaves, generation) = self.read(user, viewer, ReadMask).await?;
         let profile = Some(serialize::view(&state, MaskClass::for_profile(leaves)));
         let snapshot = RevisionDetails::from_state(&state).masked(&snapshot, leaves, sees_sources);
@@ -186,7 +187,7 @@ impl Runtime {
         self.read(user, viewer, ReadMask).await?;
         let _turn = self.snapshot_turns.take(&user).await;
         let now = self.services.clock.now_micros();
-        let listed = self.snapshot_reads.run(move |stored| stored.list(&user, now)).await?;
+        let listed = self.read_snapshots(move |stored| stored.list(&user, now)).await?;
         let snapshot = listed.into_iter().find(|snapshot| snapshot.id == id).ok_or(SnapshotError::Unknown)?;
         let mark = match snapshot.taken {
             0 => SnapshotMark::DailyRemoved { revision: snapshot.revision, generated_at: snapshot.created_at },

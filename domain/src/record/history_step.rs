@@ -1,13 +1,15 @@
 //! A record of history, decoded: a change as the journal had it, or changes that were merged.
 
 use super::block::{BlockRecord, DroppedRevisions, RevisionOrigin};
+use super::cause::Cause;
 use super::change::{StoredChange, decode};
 use super::codec::DecodeError;
 use super::merged::MergedRun;
 use crate::port::journal::{Record, RecordKind};
 use crate::profile::Profile;
-use crate::snapshot::SnapshotMark;
+use crate::snapshot::{DailyPoint, SnapshotMark};
 use crate::state::UserState;
+use crate::table::LeafSet;
 
 /// A step from one state of the history to the next.
 pub(super) enum HistoryStep {
@@ -82,6 +84,11 @@ impl HistoryStep {
         }
     }
 
+    /// Returns the revision that the step makes, and when it was generated; `None` if it makes none.
+    pub(super) fn made(&self) -> Option<DailyPoint> {
+        Some(DailyPoint { revision: self.revision()?, generated_at: self.generated_at()? })
+    }
+
     /// Returns what the step says about snapshots.
     pub(super) fn snapshot(&self) -> Option<SnapshotMark> {
         match self {
@@ -98,14 +105,41 @@ impl HistoryStep {
         }
     }
 
+    /// Returns the leaves that the step changes.
+    pub(super) fn changed(&self) -> LeafSet {
+        let leaves = match self {
+            Self::Change(change) => change.revised.as_ref().map_or(&[][..], |revised| &revised.leaves),
+            Self::Merged(run) => run.leaves(),
+        };
+        leaves.iter().map(|(leaf, _)| *leaf).collect()
+    }
+
+    /// Returns the leaves that the event wrote which is the cause of the step's revision.
+    pub(super) fn written(&self) -> LeafSet {
+        let (events, cause) = match self {
+            Self::Change(change) => (change.event.as_slice(), change.cause()),
+            Self::Merged(run) => (run.events(), run.cause.clone()),
+        };
+        let (Cause::Feed { source, event_id } | Cause::Person { source, event_id, .. }) = cause else {
+            return LeafSet::EMPTY;
+        };
+        let events = events.iter().filter(|event| event.source == source && event.id == event_id);
+        let writes = events.flat_map(|event| &event.writes);
+        writes.fold(LeafSet::EMPTY, |leaves, write| leaves.or(write.path.leaves()))
+    }
+
+    /// Returns why the revision of the step was made.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::Change(change) => change.cause(),
+            Self::Merged(run) => run.cause.clone(),
+        }
+    }
+
     /// Returns the origin of the revision that the step makes; `None` if it makes none.
     pub(super) fn origin(&self) -> Option<RevisionOrigin> {
         let (revision, generated_at) = (self.revision()?, self.generated_at()?);
-        let cause = match self {
-            Self::Change(change) => change.cause(),
-            Self::Merged(run) => run.cause.clone(),
-        };
-        Some(RevisionOrigin { revision, generated_at, cause, dropped: self.dropped() })
+        Some(RevisionOrigin { revision, generated_at, cause: self.cause(), dropped: self.dropped() })
     }
 }
 

@@ -250,6 +250,16 @@ impl MergedRun {
         Some(DroppedRevisions { base: self.base_revision, from: self.dropped_from? })
     }
 
+    /// Returns the leaves that differ, with their values.
+    pub(super) fn leaves(&self) -> &[(Leaf, LeafValue)] {
+        &self.leaves
+    }
+
+    /// Returns the registers that differ, by their events.
+    pub(super) fn events(&self) -> &[AppliedEvent] {
+        &self.events
+    }
+
     /// Gives the leaves of the consent their values.
     pub(super) fn set_consents(&self, profile: &mut Profile) -> Result<(), DecodeError> {
         set_consents(&self.leaves, profile)

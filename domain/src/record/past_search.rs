@@ -1,12 +1,13 @@
 //! The search for a past revision, by its number or by an instant.
 
-use super::block::{BlockRecord, records};
-use super::change::decode;
+use super::block::{DroppedRevisions, records};
 use super::codec::DecodeError;
+use super::history_step::HistoryStep;
 use super::unpack;
 use crate::port::journal::Record;
 use crate::port::store::{LoadVisitor, StoreError};
 use crate::profile::Envelope;
+use crate::snapshot::DailyPoint;
 use crate::state::UserState;
 
 /// The revision that is looked for.
@@ -29,10 +30,18 @@ impl PastTarget {
     }
 
     /// Returns whether a revision came after the one that is looked for.
-    const fn is_before(self, envelope: &Envelope) -> bool {
+    const fn is_before(self, made: DailyPoint) -> bool {
         match self {
-            Self::Revision(revision) => envelope.revision > revision,
-            Self::AsOf(instant) => envelope.generated_at > instant,
+            Self::Revision(revision) => made.revision > revision,
+            Self::AsOf(instant) => made.generated_at > instant,
+        }
+    }
+
+    /// Returns whether the revision is among dropped ones, if it is not after the revision that follows them.
+    const fn is_among(self, dropped: DroppedRevisions) -> bool {
+        match self {
+            Self::Revision(revision) => revision > dropped.base,
+            Self::AsOf(instant) => instant >= dropped.from,
         }
     }
 
@@ -57,6 +66,9 @@ pub struct PastSearch {
     /// The sequence of the last record that was replayed.
     sequence: u64,
     is_done: bool,
+    /// Whether the target is among revisions that were dropped when history was thinned. What comes after it is only read to
+    /// find from when on nothing was dropped.
+    is_dropped: bool,
     /// Whether a record is missing before the target.
     has_gap: bool,
     /// Whether the first record of the generation was found to be after the target.
@@ -91,6 +103,7 @@ impl PastSearch {
             checkpoint: None,
             sequence: 0,
             is_done: false,
+            is_dropped: false,
             has_gap: false,
             is_before_first: false,
             retained_from: None,
@@ -126,8 +139,8 @@ impl PastSearch {
     }
 
     /// Notes a state after the target.
-    fn pass(&mut self, envelope: &Envelope) {
-        let oldest = self.retained_from.map_or(envelope.generated_at, |oldest| oldest.min(envelope.generated_at));
+    fn pass(&mut self, made: DailyPoint) {
+        let oldest = self.retained_from.map_or(made.generated_at, |oldest| oldest.min(made.generated_at));
         self.retained_from = Some(oldest);
     }
 
@@ -135,28 +148,32 @@ impl PastSearch {
         (self.has_gap, self.state) = (true, None);
     }
 
-    fn step(&mut self, record: BlockRecord<'_>) -> Result<(), DecodeError> {
-        let follows = match self.sequence {
-            0 => None,
-            last => Some(record.sequence == last + 1),
-        };
-        if follows == Some(false) {
+    fn step(&mut self, sequence: u64, step: &HistoryStep) -> Result<(), DecodeError> {
+        if step.base_sequence() != self.sequence {
             self.meet_gap();
             return Ok(());
         }
-        let change = decode(record)?;
-        if follows.is_none() && change.new_generation.is_none() {
-            self.meet_gap();
+        let made = step.made();
+        if self.is_dropped {
+            self.sequence = sequence;
+            if let Some(made) = made.filter(|_| step.dropped().is_some()) {
+                self.retained_from = Some(made.generated_at);
+            }
             return Ok(());
         }
-        if let Some(revised) = change.revised.as_ref().filter(|revised| self.target.is_before(&revised.envelope)) {
+        if let Some(made) = made.filter(|made| self.target.is_before(*made)) {
+            if step.dropped().is_some_and(|dropped| self.target.is_among(dropped)) {
+                (self.is_dropped, self.state, self.sequence) = (true, None, sequence);
+                self.retained_from = Some(made.generated_at);
+                return Ok(());
+            }
             self.is_done = true;
             self.is_before_first = self.state.is_none();
-            self.pass(&revised.envelope);
+            self.pass(made);
             return Ok(());
         }
         self.replayed += 1;
-        let state = change.apply(self.state.take())?;
+        let state = step.apply(self.state.take())?;
         self.start(state);
         Ok(())
     }
@@ -166,13 +183,17 @@ impl PastSearch {
     }
 }
 
+fn made(state: &UserState) -> DailyPoint {
+    DailyPoint { revision: state.envelope.revision, generated_at: state.envelope.generated_at }
+}
+
 impl LoadVisitor for PastSearch {
     fn checkpoint(&mut self, state: Option<Vec<u8>>) -> Result<(), StoreError> {
         *self = Self::new(self.target);
         let Some(state) = state.map(unpack).transpose()? else { return Ok(()) };
-        if self.target.is_before(&state.envelope) {
+        if self.target.is_before(made(&state)) {
             self.checkpoint = Some(state.sequence);
-            self.pass(&state.envelope);
+            self.pass(made(&state));
         } else {
             self.start(state);
         }
@@ -185,11 +206,11 @@ impl LoadVisitor for PastSearch {
 
     fn base(&mut self, state: Vec<u8>) -> Result<bool, StoreError> {
         let state = unpack(state)?;
-        let is_early_enough = !self.target.is_before(&state.envelope);
+        let is_early_enough = !self.target.is_before(made(&state));
         if is_early_enough {
             self.start(state);
         } else {
-            self.pass(&state.envelope);
+            self.pass(made(&state));
         }
         Ok(is_early_enough)
     }
@@ -201,20 +222,22 @@ impl LoadVisitor for PastSearch {
             }
             // The load may have begun with an older block than the base is of.
             if record.sequence > self.sequence {
-                self.step(record)?;
+                self.step(record.sequence, &HistoryStep::decode(record)?)?;
             }
         }
         Ok(())
     }
 
     fn frame(&mut self, record: &Record) -> Result<(), StoreError> {
+        // Nothing of the journal was dropped.
+        self.is_done |= self.is_dropped;
         // Blocks that do not reach the state of the checkpoint, which is after the target, have a gap.
         if self.checkpoint.take().is_some_and(|checkpoint| self.sequence < checkpoint) && !self.stops() {
             self.meet_gap();
         }
         // Blocks may be newer than the frames.
         if !self.stops() && record.sequence > self.sequence {
-            self.step(record.into())?;
+            self.step(record.sequence, &HistoryStep::of_frame(record)?)?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::block::{BlockRecord, records};
 use super::cause::Cause;
-use super::change::decode;
 use super::codec::DecodeError;
+use super::history_step::HistoryStep;
 use super::unpack;
 use crate::access::Viewer;
 use crate::port::journal::Record;
@@ -84,9 +84,8 @@ impl RevisionList {
             return Ok(());
         }
         self.sequence = record.sequence;
-        let change = decode(record)?;
-        let Some(revised) = &change.revised else { return Ok(()) };
-        let revision = revised.envelope.revision;
+        let step = HistoryStep::decode(record)?;
+        let (Some(revision), Some(generated_at)) = (step.revision(), step.generated_at()) else { return Ok(()) };
         self.is_done = revision >= self.last;
         if !(self.first..=self.last).contains(&revision) {
             return Ok(());
@@ -94,14 +93,8 @@ impl RevisionList {
         if self.entries.len() == self.limit {
             self.entries.pop_front();
         }
-        let writes = change.event.iter().flat_map(|event| &event.writes);
-        self.entries.push_back(RevisionEntry {
-            revision,
-            generated_at: revised.envelope.generated_at,
-            cause: change.cause(),
-            changed: revised.leaves.iter().map(|(leaf, _)| *leaf).collect(),
-            written: writes.fold(LeafSet::EMPTY, |leaves, write| leaves.or(write.path.leaves())),
-        });
+        let (cause, changed, written) = (step.cause(), step.changed(), step.written());
+        self.entries.push_back(RevisionEntry { revision, generated_at, cause, changed, written });
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use actors::snapshots::SnapshotDetails;
 use domain::day::format_instant;
-use domain::profile::SCHEMA_VERSION;
+use domain::schema_version::SchemaVersion;
 use serde_json::{Map, Value, json};
 
 /// Returns a snapshot as JSON. Members that the caller may not see are absent.
@@ -10,7 +10,7 @@ pub(super) fn snapshot(details: &SnapshotDetails) -> Value {
     let mut object = json!({
         "snapshot_id": details.id.to_string(),
         "revision": details.revision,
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": SchemaVersion::NEWEST.name(),
         "profile_hash": details.profile_hash,
         "assembly_latency_ms": number(&details.assembly_latency_ms),
         "created_at": format_instant(details.created_at),
