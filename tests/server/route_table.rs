@@ -59,6 +59,8 @@ fn outcome<'a>(probe: &Probe, caller: &Caller, expected: Option<(u16, &'a str)>,
     match (expected, refusal(probe.rule, caller, true)) {
         (Some((_, problem)), Some(_)) => Outcome::Refused(problem),
         _ if probe.fails_late => Outcome::FailedLate,
+        // The user is there, and something of the user is not: nobody was refused.
+        (None, _) if probe.admitted == 404 => Outcome::Answered(410),
         _ => Outcome::Answered(answer.status),
     }
 }

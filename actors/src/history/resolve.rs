@@ -29,12 +29,10 @@ impl Runtime {
         let target = match point {
             HistoryPoint::Revision(revision) => PastTarget::Revision(revision),
             HistoryPoint::AsOf(instant) => PastTarget::AsOf(instant),
-            HistoryPoint::Snapshot(id) => {
-                match self.revision_of_snapshot(user, &id).await? {
-                    Some(revision) => PastTarget::Revision(revision),
-                    None => return Ok(Err(HistoryFault::UnknownSnapshot)),
-                }
-            }
+            HistoryPoint::Snapshot(id) => match self.revision_of_snapshot(user, &id).await? {
+                Some(revision) => PastTarget::Revision(revision),
+                None => return Ok(Err(HistoryFault::UnknownSnapshot)),
+            },
         };
         let (envelope, first) = (&head.envelope, head.salts.first_revision);
         match target {

@@ -15,7 +15,11 @@ pub(super) static SNAPSHOTS: [Route; 4] = [
         name: "snapshots",
         methods: READ,
         access: Access::Callers(
-            Requirements::new(Callers::ViewersOfUser, LimitClass::Sensitive, AuditRule::History("profile.snapshots.list")),
+            Requirements::new(
+                Callers::ViewersOfUser,
+                LimitClass::Sensitive,
+                AuditRule::History("profile.snapshots.list"),
+            ),
             |admission| admission.to(snapshots::list),
         ),
         summary: Some("the snapshots of a profile, the newest first"),
@@ -40,7 +44,11 @@ pub(super) static SNAPSHOTS: [Route; 4] = [
         name: "snapshot",
         methods: READ,
         access: Access::Callers(
-            Requirements::new(Callers::ViewersOfUser, LimitClass::Sensitive, AuditRule::History("profile.snapshot.read")),
+            Requirements::new(
+                Callers::ViewersOfUser,
+                LimitClass::Sensitive,
+                AuditRule::History("profile.snapshot.read"),
+            ),
             |admission| admission.to(snapshots::get),
         ),
         summary: Some("a snapshot, and the profile as it was then"),

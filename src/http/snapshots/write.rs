@@ -39,7 +39,8 @@ pub(in crate::http) async fn take(
     context.record_write().await?;
     let (user, caller) = (context.user()?, &context.caller);
     let taking = state.profiles.take_snapshot(user, &caller.viewer, trigger, caller.sees_serving());
-    let taken = state.within(&caller.viewer, taking).await.inspect_err(|problem| leave_open(context, problem))?.snapshot;
+    let taken =
+        state.within(&caller.viewer, taking).await.inspect_err(|problem| leave_open(context, problem))?.snapshot;
     let address = format!("/api/v2/profile/{}/snapshots/{}", user.as_str(), taken.id);
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, address))
