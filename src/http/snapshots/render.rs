@@ -10,7 +10,7 @@ pub(super) fn snapshot(details: &SnapshotDetails) -> Value {
     let mut object = json!({
         "snapshot_id": details.id.to_string(),
         "revision": details.revision,
-        "schema_version": SchemaVersion::NEWEST.name(),
+        "schema_version": SchemaVersion::CANONICAL.name(),
         "profile_hash": details.profile_hash,
         "assembly_latency_ms": number(&details.assembly_latency_ms),
         "created_at": format_instant(details.created_at),
