@@ -93,9 +93,6 @@ impl Ledger {
 
     fn owe(&mut self, call: &Call<'_>, action: &'static str, decision: &'static str) {
         let has_subject = call.row.path.contains("{user_id}");
-        // What masks a profile discloses no field of it, and taking or removing a snapshot writes none.
-        let has_no_fields =
-            matches!(action, "profile.access.read" | "profile.snapshot.take" | "profile.snapshot.remove");
         let owed = Owed {
             action,
             category: "compliance",
@@ -171,10 +168,11 @@ impl Ledger {
     }
 }
 
-/// Whether an answer discloses fields. What masks a profile is none of them, and agents of these tests see no fact of a summary.
+/// Whether an answer discloses fields, or a call writes some. What masks a profile is none of them, taking or removing a
+/// snapshot writes none, and agents of these tests see no fact of a summary.
 fn discloses(action: &str, caller: &Caller) -> bool {
     match action {
-        "profile.access.read" => false,
+        "profile.access.read" | "profile.snapshot.take" | "profile.snapshot.remove" => false,
         "profile.summary.read" => caller.claim("role") != "agent",
         _ => true,
     }
