@@ -130,6 +130,24 @@ async fn a_subscription_in_the_older_version_holds_what_a_read_in_it_gives() {
 }
 
 #[test]
+fn a_difference_in_the_older_version_leads_from_one_view_in_it_to_the_other() {
+    let server = seeded();
+    let token = Token::citizen(USER);
+    let before = read(&server, &token, "", OLDER);
+    for (source, event) in &changes(14) {
+        server.apply(source, event);
+    }
+    let (mut held, since) = (before.json(), before.header("x-profile-revision").to_owned());
+    let old = read(&server, &token, &format!("?revision={since}"), OLDER);
+    assert_eq!((old.header("content-type"), old.json()), (OLDER, held.clone()));
+    let delta = server.get(&format!("{}/delta?since={since}&schema_version=1.0", profile_path(USER)), token.clone());
+    assert_eq!((delta.status, delta.header("sunset"), &delta.json()["schema_version"]), (200, SUNSET, &json!("1.0")));
+    let operations: json_patch::Patch = serde_json::from_value(delta.json()["operations"].clone()).unwrap();
+    json_patch::patch(&mut held, &operations).unwrap();
+    assert_eq!(held, read(&server, &token, "", OLDER).json());
+}
+
+#[test]
 fn a_stream_says_when_its_version_ends() {
     let server = seeded();
     let token = server.sign(Token::citizen(USER));

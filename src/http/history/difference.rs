@@ -60,6 +60,9 @@ async fn answer(
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
     answer.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")));
+    for header in schema_version::deprecation(schema) {
+        answer.insert_header(header);
+    }
     answer.insert_header((header::VARY, HeaderValue::from_static("Accept, Accept-Encoding, Authorization")));
     Ok(answer.body(body))
 }
