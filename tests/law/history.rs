@@ -258,7 +258,7 @@ fn long_history(revisions: usize, domain: &Domain) -> (UserId, Vec<FinishedChang
 }
 
 #[test]
-#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "figures are for people; shown with --nocapture")]
+#[expect(clippy::print_stdout, reason = "figures are for people; shown with --nocapture")]
 fn any_of_ten_thousand_revisions_is_found_in_a_few_reads() {
     const REVISIONS: usize = 10_000;
     /// Records between two checkpoints.

@@ -58,8 +58,11 @@ pub(super) fn page(
     last: u64,
     limit: usize,
 ) -> Result<Vec<RevisionEntry>, StoreError> {
+    if last < first {
+        return Ok(Vec::new());
+    }
     let mut width = limit as u64;
-    while last >= first {
+    loop {
         let start = (last + 1).saturating_sub(width).max(first);
         let mut list = RevisionList::new(start, last, limit);
         store.load_history(user, start.saturating_sub(1), &mut list)?;
@@ -69,7 +72,6 @@ pub(super) fn page(
         }
         width = width.saturating_mul(WIDEN);
     }
-    Ok(Vec::new())
 }
 
 impl RevisionPage {

@@ -1,22 +1,21 @@
-//! The difference between two states of a user, as one viewer sees both.
+//! The difference between two states of a user, as one mask class sees it.
 
 use std::fmt::Write;
 
-use super::hex;
-use crate::day::format_instant;
 use crate::delta::Delta;
 use crate::mask_class::MaskClass;
-use crate::pipeline::mask;
+use crate::pipeline::{mask, serialize};
+use crate::scan;
 use crate::state::UserState;
 
 /// Returns the operations of a JSON Patch (RFC 6902) from a mask class's view of one state to its view of another, with the
-/// members of the envelope that differ. The second state may be the older one.
+/// members of the envelope that differ. The second state may be the older one. Both are of one erasure generation, so the
+/// profile has the same id in both.
 pub fn operations_between(before: &UserState, after: &UserState, class: MaskClass) -> String {
-    let (old, new) = (envelope_members(before), envelope_members(after));
+    let [old, new] = [before, after].map(|state| serialize::envelope(state, class.schema()));
     let mut out = String::from("[");
-    let has_revision = class.schema().table().has_revision;
-    for ((name, old), (_, new)) in old.iter().zip(&new) {
-        if old != new && (*name != "revision" || has_revision) {
+    for ((name, old), (_, new)) in scan::members(&old).zip(scan::members(&new)) {
+        if old != new {
             let _ = write!(out, r#"{{"op":"replace","path":"/{name}","value":{new}}},"#);
         }
     }
@@ -31,16 +30,4 @@ pub fn operations_between(before: &UserState, after: &UserState, class: MaskClas
     }
     out.push(']');
     out
-}
-
-/// Returns the members of the envelope that may differ between two states, as JSON.
-fn envelope_members(state: &UserState) -> [(&'static str, String); 5] {
-    let envelope = &state.envelope;
-    [
-        ("assembly_latency_ms", envelope.assembly_latency_ms().as_str().to_owned()),
-        ("generated_at", format!("\"{}\"", format_instant(envelope.generated_at))),
-        ("profile_hash", format!("\"{}\"", hex(&state.profile_hash()))),
-        ("profile_id", format!("\"{}\"", envelope.profile_id)),
-        ("revision", envelope.revision.to_string()),
-    ]
 }
