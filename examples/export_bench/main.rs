@@ -253,8 +253,9 @@ fn write_alone(
         batches.push(batch.collect());
     }
     let schema = TableSchema { columns, metadata: read.metadata };
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let started = Instant::now();
-    let out = std::fs::File::create(directory.join("alone"))?;
-    store::table::encode(format, &schema, &batches, std::io::BufWriter::new(out))?.into_inner()?.sync_all()?;
+    let out = std::io::BufWriter::new(std::fs::File::create(directory.join("alone"))?);
+    one_thread.install(|| store::table::encode(format, &schema, &batches, out))?.into_inner()?.sync_all()?;
     Ok(started.elapsed())
 }

@@ -8,6 +8,7 @@ use arrow_array::types::UInt16Type;
 use arrow_array::{ArrayRef, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt16Array};
 use arrow_schema::{DataType, Field, Schema};
 use domain::port::table::{ColumnType, ColumnValues, KEY_BYTES, NO_WORD, TableColumn, TableError, TableSchema};
+use rayon::prelude::*;
 
 /// The member of a field's metadata that describes its column.
 const DESCRIPTION: &str = "description";
@@ -30,12 +31,12 @@ impl BatchMaker {
         self.schema.clone()
     }
 
-    /// Makes the batch of these rows.
+    /// Makes the batch of these rows, its columns in parallel.
     pub(super) fn batch(&self, values: &[ColumnValues]) -> Result<RecordBatch, TableError> {
         if values.len() != self.columns.len() {
             return Err(schema_error(format!("{} columns, not {}", values.len(), self.columns.len())));
         }
-        let arrays = self.columns.iter().zip(values);
+        let arrays = self.columns.par_iter().zip(values);
         let arrays: Vec<ArrayRef> =
             arrays.map(|((column, words), values)| array(column, words.as_ref(), values)).collect::<Result<_, _>>()?;
         RecordBatch::try_new(self.schema.clone(), arrays).map_err(|error| schema_error(error.to_string()))

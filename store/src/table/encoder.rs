@@ -5,24 +5,14 @@ use std::io::Write;
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use domain::port::table::{ColumnValues, TableError, TableFormat, TableSchema};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
 
 use super::arrow_batch::BatchMaker;
 use super::ndjson::NdjsonEncoder;
-
-/// Rows of a row group: what a reader can skip or read on its own.
-const ROW_GROUP_ROWS: usize = 128 << 10;
-/// The level of zstd: higher ones take much longer and save little here.
-const ZSTD_LEVEL: i32 = 1;
-/// The name of the writer in files. It holds no version, so that two releases write the same bytes.
-const CREATED_BY: &str = "profile-server";
+use super::parquet_encoder::ParquetEncoder;
 
 /// Writes a table in one format to `W`. The same rows make the same bytes.
 pub(super) enum TableEncoder<W: Write + Send> {
-    Parquet(Box<ArrowWriter<W>>, BatchMaker),
+    Parquet(Box<ParquetEncoder<W>>),
     Arrow(Box<FileWriter<W>>, BatchMaker),
     Ndjson(NdjsonEncoder<W>),
 }
@@ -30,13 +20,10 @@ pub(super) enum TableEncoder<W: Write + Send> {
 impl<W: Write + Send> TableEncoder<W> {
     pub(super) fn begin(format: TableFormat, schema: &TableSchema, out: W) -> Result<Self, TableError> {
         check_names(schema)?;
-        let maker = BatchMaker::new(schema);
         Ok(match format {
-            TableFormat::Parquet => {
-                let writer = ArrowWriter::try_new(out, maker.schema(), Some(parquet_properties(schema)));
-                Self::Parquet(Box::new(writer.map_err(not_written)?), maker)
-            }
+            TableFormat::Parquet => Self::Parquet(Box::new(ParquetEncoder::begin(schema, out)?)),
             TableFormat::Arrow => {
+                let maker = BatchMaker::new(schema);
                 let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD));
                 let options = options.map_err(not_written)?;
                 let writer = FileWriter::try_new_with_options(out, &maker.schema(), options);
@@ -50,7 +37,7 @@ impl<W: Write + Send> TableEncoder<W> {
     pub(super) fn write(&mut self, values: &[ColumnValues]) -> Result<(), TableError> {
         check_rows(values)?;
         match self {
-            Self::Parquet(writer, maker) => writer.write(&maker.batch(values)?).map_err(not_written),
+            Self::Parquet(encoder) => encoder.write(values),
             Self::Arrow(writer, maker) => writer.write(&maker.batch(values)?).map_err(not_written),
             Self::Ndjson(encoder) => encoder.write(values),
         }
@@ -59,7 +46,7 @@ impl<W: Write + Send> TableEncoder<W> {
     /// Writes what belongs at the end and returns the output.
     pub(super) fn finish(self) -> Result<W, TableError> {
         match self {
-            Self::Parquet(writer, _) => writer.into_inner().map_err(not_written),
+            Self::Parquet(encoder) => encoder.finish(),
             Self::Arrow(writer, _) => writer.into_inner().map_err(not_written),
             Self::Ndjson(encoder) => Ok(encoder.into_inner()),
         }
@@ -79,17 +66,6 @@ pub fn encode<W: Write + Send>(
     let mut encoder = TableEncoder::begin(format, schema, out)?;
     batches.iter().try_for_each(|batch| encoder.write(batch))?;
     encoder.finish()
-}
-
-fn parquet_properties(schema: &TableSchema) -> WriterProperties {
-    let metadata = schema.metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("zstd has this level");
-    WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_key_value_metadata(Some(metadata))
-        .set_created_by(CREATED_BY.to_owned())
-        .build()
 }
 
 fn check_names(schema: &TableSchema) -> Result<(), TableError> {

@@ -9,6 +9,7 @@ mod arrow_batch;
 mod encoder;
 mod files;
 mod ndjson;
+mod parquet_encoder;
 mod read;
 
 pub use encoder::encode;
