@@ -53,7 +53,21 @@ pub struct MeasureTotals {
     pub histogram: Vec<u64>,
 }
 
+impl Aggregates {
+    /// Adds the totals of other rows, which have the same groups and measures.
+    pub fn add(&mut self, others: &Self) {
+        self.rows.iter_mut().zip(&others.rows).for_each(|(rows, more)| *rows += more);
+        self.measures.iter_mut().zip(&others.measures).for_each(|(totals, more)| totals.add(more));
+    }
+}
+
 impl MeasureTotals {
+    /// Adds the totals of other rows, which have the same groups and bins.
+    pub fn add(&mut self, others: &Self) {
+        self.sums.iter_mut().zip(&others.sums).for_each(|(sum, more)| *sum += more);
+        self.histogram.iter_mut().zip(&others.histogram).for_each(|(count, more)| *count += more);
+    }
+
     /// Returns how many rows of a group have a value.
     #[must_use]
     pub fn count(&self, group: usize) -> u64 {

@@ -147,7 +147,7 @@ fn an_export_whose_file_was_deleted_still_counts_for_later_ones() {
     let narrower = json!({"columns": ["gender"], "k": 5, "l": 1, "filter": {"min_completeness": least}});
     let (_, status) = export(&server, &narrower);
     assert_eq!(status["state"], "failed", "{status}");
-    assert!(status["error"].as_str().unwrap().contains("fewer people than k"), "{status}");
+    assert!(status["error"].as_str().unwrap().contains("in too few people"), "{status}");
 }
 
 #[test]

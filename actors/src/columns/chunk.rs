@@ -49,8 +49,9 @@ impl Chunk {
         read(&self.0.lock().rows)
     }
 
-    /// Hands the rows as they were when a snapshot began to `read`, once for each snapshot.
-    pub(super) fn read_as_of(&self, snapshot: u64, read: impl FnOnce(&[Row])) {
+    /// Hands the rows as they were when a snapshot began to `read`, once for each snapshot. Rows that have not changed since
+    /// are copied to `copy` first, and the lock is held for that copy only: commits do not wait for `read`.
+    pub(super) fn read_as_of(&self, snapshot: u64, copy: &mut Vec<Row>, read: impl FnOnce(&[Row])) {
         let mut chunk = self.0.lock();
         if chunk.snapshot == snapshot {
             let kept = chunk.kept.take();
@@ -60,7 +61,10 @@ impl Chunk {
             }
         } else {
             chunk.snapshot = snapshot;
-            read(&chunk.rows);
+            copy.clear();
+            copy.extend_from_slice(&chunk.rows);
+            drop(chunk);
+            read(copy);
         }
     }
 

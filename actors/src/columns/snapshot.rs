@@ -6,6 +6,7 @@ use domain::columns::Row;
 use domain::port::journal::RowId;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::chunk::CHUNK_ROWS;
 use super::chunk_table::ChunkTable;
 
 /// Counts snapshots, of which one at a time is taken.
@@ -46,10 +47,11 @@ pub struct ColumnSnapshot<'a> {
 
 impl ColumnSnapshot<'_> {
     /// Hands the rows to `visit`, in their order: the first row of a run, and the rows of the run. Some of them are empty.
-    /// While `visit` runs, commits to these rows may wait for it.
+    /// No lock of rows is held while `visit` runs, so no commit waits for it.
     pub fn visit(self, mut visit: impl FnMut(RowId, &[Row])) {
+        let mut copy = Vec::with_capacity(CHUNK_ROWS);
         for (first, chunk) in self.chunks.iter() {
-            chunk.read_as_of(self.number, |rows| visit(first, rows));
+            chunk.read_as_of(self.number, &mut copy, |rows| visit(first, rows));
         }
     }
 }

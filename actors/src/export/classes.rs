@@ -2,13 +2,11 @@
 
 use domain::export::{ClassTable, Lattice, Node, PrivacyRequirement, SensitiveLayout};
 use kernels::{Generalisation, Level, SensitiveColumn};
+use rayon::prelude::*;
 
 use super::coded::CodedColumn;
 use super::device::Device;
 use super::job_context::{JobContext, JobEnd};
-
-/// Rows of a batch: what a device works on at once.
-const BATCH_ROWS: usize = 1 << 20;
 
 /// The classes of the selected rows at the finest node.
 pub(super) struct Classes {
@@ -44,10 +42,10 @@ pub(super) fn count(
         sensitive: Vec::with_capacity(selected.len()),
     };
     let mut tables = Vec::new();
-    for batch in selected.chunks(BATCH_ROWS) {
+    for batch in selected.chunks(device.batch_rows()) {
         let gather = |column: &CodedColumn| batch.iter().map(|row| column.codes[*row as usize]).collect::<Vec<u32>>();
-        let columns: Vec<Vec<u32>> = quasi.iter().map(gather).collect();
-        let values: Vec<Vec<u32>> = sensitive.iter().map(|column| gather(column)).collect();
+        let columns: Vec<Vec<u32>> = quasi.par_iter().map(gather).collect();
+        let values: Vec<Vec<u32>> = sensitive.par_iter().map(|column| gather(column)).collect();
         let table = device.compute(|backend| {
             let columns: Vec<&[u32]> = columns.iter().map(Vec::as_slice).collect();
             let values = values.iter().zip(&cardinalities);
@@ -55,11 +53,11 @@ pub(super) fn count(
             backend.row_classes(&generalisation, &columns, &values.collect::<Vec<_>>())
         });
         let table = table.map_err(not_computed)?;
-        classes.keys.extend(table.classes.class_of_row.iter().map(|class| table.classes.keys[*class as usize]));
-        for row in 0..batch.len() {
-            let codes: Vec<u32> = values.iter().map(|codes| codes[row]).collect();
-            classes.sensitive.push(classes.layout.row(&codes));
-        }
+        let keys = table.classes.class_of_row.par_iter().map(|class| table.classes.keys[*class as usize]);
+        classes.keys.par_extend(keys);
+        let layout = &classes.layout;
+        let set = |row: usize| values.iter().enumerate().fold(0, |set, (at, codes)| set | layout.bit(at, codes[row]));
+        classes.sensitive.par_extend((0..batch.len()).into_par_iter().map(set));
         tables.push(ClassTable {
             sensitive: sets(&table, &cardinalities, &classes.layout),
             keys: table.classes.keys,
@@ -104,22 +102,41 @@ fn sets(table: &kernels::RowClasses, cardinalities: &[u32], layout: &SensitiveLa
     (0..table.classes.len()).map(set).collect()
 }
 
+/// Fewest classes for which several threads are worth it.
+const PARALLEL_CLASSES: usize = 1 << 14;
+
+/// Rolls classes up as [`ClassTable::roll_up`] does, on all threads of the pool.
+pub(super) fn roll_up(table: &ClassTable, lattice: &Lattice, from: &Node, to: &Node) -> ClassTable {
+    let threads = rayon::current_num_threads();
+    if table.len() < PARALLEL_CLASSES || threads == 1 {
+        return table.roll_up(lattice, from, to);
+    }
+    let (translation, step) = (lattice.translation(from, to), table.len().div_ceil(threads));
+    let parts = (0..threads).into_par_iter().map(|part| {
+        let part = (part * step).min(table.len())..((part + 1) * step).min(table.len());
+        table.roll_up_part(part, &translation)
+    });
+    ClassTable::merge_parts(&parts.collect::<Vec<_>>(), lattice, to)
+}
+
 /// Returns which of the rows with these keys and sensitive values are in classes that do not meet the requirement.
 pub(super) fn too_small(rows: &[(u64, u64)], layout: &SensitiveLayout, requirement: &PrivacyRequirement) -> Vec<bool> {
-    let table = ClassTable::from_rows(rows.iter().copied());
-    let mut small: Vec<u64> = table
-        .classes(layout)
-        .filter(|class| !requirement.is_met_by(class.size, class.distinct))
-        .map(|class| class.key)
-        .collect();
-    small.sort_unstable();
+    let small = small_keys(&ClassTable::from_rows(rows.iter().copied()), layout, requirement);
     rows.iter().map(|(key, _)| small.binary_search(key).is_ok()).collect()
+}
+
+/// Returns the keys of the classes that do not meet the requirement, ascending.
+pub(super) fn small_keys(table: &ClassTable, layout: &SensitiveLayout, requirement: &PrivacyRequirement) -> Vec<u64> {
+    let small = table.classes(layout).filter(|class| !requirement.is_met_by(class.size, class.distinct));
+    let mut small: Vec<u64> = small.map(|class| class.key).collect();
+    small.sort_unstable();
+    small
 }
 
 /// Returns the key of each row at a node.
 pub(super) fn keys_at(lattice: &Lattice, node: &Node, finest: &[u64]) -> Vec<u64> {
     let translation = lattice.translation(&lattice.finest(), node);
-    finest.iter().map(|key| translation.translate(*key)).collect()
+    finest.par_iter().map(|key| translation.translate(*key)).collect()
 }
 
 pub(super) fn not_computed(error: kernels::KernelError) -> JobEnd {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::columns::{ABSENT_COUNT, DictionaryKind, Quasi, Risk, Row, STATUSES};
 use domain::export::{
-    CodeLevels, ColumnRole, ExportColumn, ExportRequest, ExportRules, Hierarchy, Lattice, LatticeColumn, LevelRule,
-    QuasiIdentifier,
+    ExportColumn, ExportRequest, ExportRules, Hierarchy, Lattice, LevelRule, QuasiIdentifier, SetupError,
 };
+use rayon::prelude::*;
 use smol_str::SmolStr;
 
 use super::job_context::JobEnd;
@@ -23,29 +23,36 @@ pub(super) struct CodedColumn {
 const RISK_BANDS: [(&str, u8); 6] =
     [("0.00-0.01", 1), ("0.02", 2), ("0.03-0.05", 5), ("0.06-0.10", 10), ("0.11-0.20", 20), ("0.21-1.00", 100)];
 
-/// Returns the lattice of a request, and the codes of the rows in its columns.
+/// Returns the lattice of a request, and the codes of the rows in its columns. The words of places are those of the rows at
+/// the positions `among`: penalties depend on the number of words, so a job looks at its own rows only. Codes of other rows
+/// mean nothing.
 pub(super) fn quasi_identifiers(
     request: &ExportRequest,
     rules: &ExportRules,
     rows: &ExportRows,
+    among: &[u32],
 ) -> Result<(Lattice, Vec<CodedColumn>), JobEnd> {
-    let (mut columns, mut coded) = (Vec::new(), Vec::new());
-    for (quasi_identifier, finest) in rules.finest_levels(request.columns) {
-        let Some(hierarchy) = rules.hierarchy(quasi_identifier) else { continue };
-        let column = quasi_column(hierarchy, finest, rows);
-        let levels = CodeLevels::new(hierarchy, &column.words);
-        let levels = levels.map_err(|_| JobEnd::Failed("`export.toml` has no group for a value that profiles have"))?;
-        columns.push(LatticeColumn { quasi_identifier, levels, finest });
-        coded.push(column);
-    }
-    let lattice = Lattice::new(columns);
-    let lattice =
-        lattice.map_err(|_| JobEnd::Failed("the quasi-identifiers have too many combinations: ask for fewer"))?;
-    Ok((lattice, coded))
+    let levels = rules.finest_levels(request.columns);
+    let code = |(quasi_identifier, finest): &(QuasiIdentifier, usize)| {
+        let hierarchy = rules.hierarchy(*quasi_identifier)?;
+        Some((*quasi_identifier, quasi_column(hierarchy, *finest, rows, among)))
+    };
+    let coded: Vec<(QuasiIdentifier, CodedColumn)> = levels.par_iter().filter_map(code).collect();
+    let words = |quasi_identifier| {
+        let column = coded.iter().find(|(own, _)| *own == quasi_identifier);
+        column.map_or(&[][..], |(_, column)| column.words.as_slice())
+    };
+    let lattice = rules.lattice(request.columns, words).map_err(|error| {
+        JobEnd::Failed(match error {
+            SetupError::Uncovered(_) => "`export.toml` has no group for a value that profiles have",
+            SetupError::Lattice(_) => "the quasi-identifiers have too many combinations: ask for fewer",
+        })
+    })?;
+    Ok((lattice, coded.into_iter().map(|(_, column)| column).collect()))
 }
 
 /// Returns the codes of a quasi-identifier whose levels begin at `finest`.
-fn quasi_column(hierarchy: &Hierarchy, finest: usize, rows: &ExportRows) -> CodedColumn {
+fn quasi_column(hierarchy: &Hierarchy, finest: usize, rows: &ExportRows, among: &[u32]) -> CodedColumn {
     let of_words = |quasi| words_of_table(quasi, rows);
     match hierarchy.quasi_identifier() {
         QuasiIdentifier::AgeBracket => of_words(Quasi::AgeBracket),
@@ -55,7 +62,7 @@ fn quasi_column(hierarchy: &Hierarchy, finest: usize, rows: &ExportRows) -> Code
         QuasiIdentifier::EmploymentType => of_words(Quasi::EmploymentType),
         QuasiIdentifier::Category => of_words(Quasi::Category),
         QuasiIdentifier::Place if finest > 0 => states(rows, hierarchy),
-        QuasiIdentifier::Place => places(rows),
+        QuasiIdentifier::Place => places(rows, among),
         QuasiIdentifier::FamilySize => {
             let most = QuasiIdentifier::FamilySize.values().len() as u32;
             let mut words = vec![None];
@@ -92,14 +99,14 @@ fn states(rows: &ExportRows, hierarchy: &Hierarchy) -> CodedColumn {
     CodedColumn { codes: rows.rows.iter().map(|row| codes[usize::from(row.quasi(Quasi::State))]).collect(), words }
 }
 
-/// Returns the places of the rows as `state/district`, or `state` where there is no district. Codes are in the order of the
-/// words, so that they do not depend on the order in which profiles came.
-fn places(rows: &ExportRows) -> CodedColumn {
+/// Returns the places of the rows `among` as `state/district`, or `state` where there is no district. Codes are in the order
+/// of the words, so that they do not depend on the order in which profiles came.
+fn places(rows: &ExportRows, among: &[u32]) -> CodedColumn {
     let (states, districts) =
         (rows.dictionaries.get(DictionaryKind::State), rows.dictionaries.get(DictionaryKind::District));
     let place = |row: &Row| (u16::from(row.quasi(Quasi::State)), row.district);
     let mut found: BTreeMap<(u16, u16), Option<SmolStr>> = BTreeMap::new();
-    for row in &rows.rows {
+    for row in among.iter().map(|position| &rows.rows[*position as usize]) {
         found.entry(place(row)).or_insert_with_key(|(state, district)| {
             let state = states.word(*state)?;
             Some(
@@ -112,7 +119,8 @@ fn places(rows: &ExportRows) -> CodedColumn {
     words.dedup();
     let code_of: BTreeMap<(u16, u16), u32> =
         found.into_iter().map(|(place, word)| (place, words.binary_search(&word).unwrap_or_default() as u32)).collect();
-    CodedColumn { codes: rows.rows.iter().map(|row| code_of[&place(row)]).collect(), words }
+    let code = |row: &Row| code_of.get(&place(row)).copied().unwrap_or_default();
+    CodedColumn { codes: rows.rows.iter().map(code).collect(), words }
 }
 
 /// Returns the sensitive columns of a request, in the order of a file.
@@ -121,8 +129,8 @@ pub(super) fn sensitive_columns(
     rules: &ExportRules,
     rows: &ExportRows,
 ) -> Vec<(ExportColumn, CodedColumn)> {
-    let columns = request.columns.iter().filter(|column| rules.role(*column) == ColumnRole::Sensitive);
-    columns.filter_map(|column| Some((column, word_column(column, rows)?))).collect()
+    let columns: Vec<ExportColumn> = rules.sensitive_columns(request.columns).collect();
+    columns.into_par_iter().filter_map(|column| Some((column, word_column(column, rows)?))).collect()
 }
 
 /// Returns a column of words that is no quasi-identifier.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::columns::{ABSENT_COUNT, ABSENT_SUM, DictionaryKind, Row};
 use domain::export::{ColumnRole, ExportColumn, ExportRules, Hierarchy, Lattice, LevelRule, Node, QuasiIdentifier};
 use domain::port::table::{ColumnType, ColumnValues, NO_WORD, TableColumn};
+use rayon::prelude::*;
 use smol_str::SmolStr;
 
 use super::coded::CodedColumn;
@@ -105,7 +106,7 @@ impl<'e> FileColumns<'e> {
         all: &[Row],
         sensitive: &[(ExportColumn, CodedColumn)],
     ) -> Vec<ColumnValues> {
-        let values = self.columns.iter().map(|(_, values)| match values {
+        let values = self.columns.par_iter().map(|(_, values)| match values {
             Values::Pseudonym => ColumnValues::Keys(pseudonyms.to_vec()),
             Values::Group(column, words) => ColumnValues::Words(
                 keys.iter().map(|key| words.place(self.lattice.group(*key, *column).into())).collect(),

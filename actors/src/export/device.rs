@@ -15,11 +15,26 @@ pub(super) struct Device {
     cpu: Cpu,
     /// Set when the device has failed. It stays so until the next job.
     has_failed: AtomicBool,
+    batch_rows: usize,
 }
+
+/// Rows that a device computes at once.
+const BATCH_ROWS: usize = 1 << 20;
 
 impl Device {
     pub(super) fn new(chosen: Arc<dyn Backend>) -> Self {
-        Self { chosen, cpu: Cpu::new(), has_failed: AtomicBool::new(false) }
+        Self { chosen, cpu: Cpu::new(), has_failed: AtomicBool::new(false), batch_rows: BATCH_ROWS }
+    }
+
+    /// Returns the device with other batches.
+    #[cfg(test)]
+    pub(super) fn with_batch_rows(self, batch_rows: usize) -> Self {
+        Self { batch_rows, ..self }
+    }
+
+    /// Returns the number of rows that are to be computed at once: jobs are cut into batches of so many.
+    pub(super) fn batch_rows(&self) -> usize {
+        self.batch_rows
     }
 
     /// Gives the device another chance: a new job begins.

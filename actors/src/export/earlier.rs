@@ -1,29 +1,20 @@
 //! Earlier exports, with which a new one could single persons out.
 
 use domain::export::{
-    ComparedRow, Difference, ExportRequest, ExportRules, Lattice, LatticeColumn, Node, PrivacyRequirement,
+    ComparedRow, Difference, ExportRules, FilterRelation, Lattice, LatticeColumn, Node, PrivacyRequirement,
     SensitiveLayout, compare as compare_exports,
 };
 
 use super::classes;
 use super::coded::{self, CodedColumn};
-use super::job_context::JobEnd;
+use super::job_context::{JobEnd, NOT_PROTECTED};
 use super::rows::ExportRows;
-use super::run::Run;
+use super::run::{EarlierExport, Run};
 
-/// An export of records that was made before, as the registry remembers it.
-#[derive(Debug, Clone)]
-pub(super) struct EarlierExport {
-    pub(super) request: ExportRequest,
-    /// The name of the level of each quasi-identifier that it had.
-    pub(super) levels: serde_json::Map<String, serde_json::Value>,
-}
-
-/// A new export of records: its lattice, and the rows that it would write.
+/// A new export of records: the rows that meet its filter, and its levels.
 pub(super) struct NewExport<'n> {
-    pub(super) lattice: &'n Lattice,
-    pub(super) quasi: &'n [CodedColumn],
     pub(super) selected: &'n [u32],
+    /// The node of its lattice. Lattices of other dictionaries have the same nodes.
     pub(super) node: &'n Node,
 }
 
@@ -36,6 +27,9 @@ pub(super) fn compare(
     is_kept: &mut [bool],
 ) -> Result<(), JobEnd> {
     let mut others = Vec::new();
+    if run.earlier.is_empty() {
+        return Ok(());
+    }
     for earlier in run.earlier {
         if earlier.request.filter.excludes(&run.request.filter) {
             continue;
@@ -47,11 +41,13 @@ pub(super) fn compare(
         }
         others.push((earlier, is_in_earlier));
     }
+    // Rows of earlier exports have places that the new one lacks, so classes are compared in a lattice of all rows.
+    let coded = coded::quasi_identifiers(run.request, run.rules, rows, &rows.positions())?;
     loop {
         let before = is_kept.iter().filter(|kept| **kept).count();
         for (earlier, is_in_earlier) in &others {
             run.job.check_cancelled()?;
-            compare_with(run, rows, new, earlier, is_in_earlier, is_kept)?;
+            compare_with(run, &coded, new, earlier, is_in_earlier, is_kept)?;
         }
         if is_kept.iter().filter(|kept| **kept).count() == before {
             return Ok(());
@@ -61,15 +57,15 @@ pub(super) fn compare(
 
 fn compare_with(
     run: &Run<'_>,
-    rows: &ExportRows,
+    (lattice, quasi): &(Lattice, Vec<CodedColumn>),
     new: &NewExport<'_>,
     earlier: &EarlierExport,
     is_in_earlier: &[bool],
     is_kept: &mut [bool],
 ) -> Result<(), JobEnd> {
-    let NewExport { lattice, quasi, selected, node } = *new;
+    let NewExport { selected, node } = *new;
     let earlier_node = lattice.node(|column| level_of(earlier, column));
-    let mut is_in_new = vec![false; rows.rows.len()];
+    let mut is_in_new = vec![false; is_in_earlier.len()];
     for (position, is_in) in selected.iter().zip(is_kept.iter()) {
         is_in_new[*position as usize] = *is_in;
     }
@@ -80,7 +76,8 @@ fn compare_with(
         is_in_new: *is_in_new,
     });
     let k = run.request.k.max(earlier.request.k);
-    match compare_exports(lattice, (&earlier_node, node), k, compared) {
+    let filters = FilterRelation::between(&earlier.request.filter, &run.request.filter);
+    match compare_exports(lattice, (&earlier_node, node), filters, k, compared) {
         Difference::Harmless => {}
         Difference::LeaveOut { node, keys, .. } => {
             let translation = lattice.translation(&lattice.finest(), &node);
@@ -89,11 +86,7 @@ fn compare_with(
                 *kept &= keys.binary_search(&key).is_err();
             }
         }
-        Difference::Isolates { .. } => {
-            return Err(JobEnd::Failed(
-                "this export and an earlier one differ in fewer people than k: use the same filter, or a quite different one",
-            ));
-        }
+        Difference::Isolates { .. } => return Err(NOT_PROTECTED),
     }
     Ok(())
 }
@@ -106,7 +99,7 @@ fn written_by(
     rows: &ExportRows,
     rules: &ExportRules,
 ) -> Result<Vec<bool>, JobEnd> {
-    let (lattice, quasi) = coded::quasi_identifiers(&earlier.request, rules, rows)?;
+    let (lattice, quasi) = coded::quasi_identifiers(&earlier.request, rules, rows, positions)?;
     let sensitive = coded::sensitive_columns(&earlier.request, rules, rows);
     let cardinalities: Vec<u32> = sensitive.iter().map(|(_, column)| column.words.len() as u32).collect();
     let layout = SensitiveLayout::new(&cardinalities);

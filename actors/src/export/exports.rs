@@ -6,19 +6,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix::{Actor, Addr, Arbiter};
-use domain::export::{BudgetRefusal, ExportJob, ExportJobId, ExportRequest, ExportRules, Feasibility};
+use domain::export::{ExportJob, ExportJobId, ExportRequest, ExportRules, Feasibility};
 use domain::port::clock::{Clock, Entropy};
-use domain::port::registry::{Registry, RegistryError};
+use domain::port::registry::Registry;
 use domain::port::table::{TableError, TableFile, TableFiles};
 use kernels::ChosenBackend;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 use super::feasibility::FeasibilityCounter;
+use super::messages::{CancelExport, ListExports, StartExport, WatchExport};
+use super::refusal::StartRefusal;
 use super::registered::RegisteredExports;
-use super::supervisor::{
-    CancelExport, ExportSupervisor, ListExports, ParseRequest, StartExport, SupervisorParts, WatchExport,
-};
+use super::supervisor::{ExportSupervisor, ParseRequest, SupervisorParts};
 use super::worker::{self, WorkerParts};
 use crate::columns::ColumnStore;
 
@@ -66,23 +66,6 @@ pub struct ExportPorts {
     pub parse_earlier: ParseRequest,
 }
 
-/// Why a job was not started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartRefusal {
-    /// Too many jobs wait.
-    #[error("too many exports wait: try again later")]
-    Busy,
-    /// The privacy budget does not allow it.
-    #[error(transparent)]
-    Budget(BudgetRefusal),
-    /// The job could not be stored.
-    #[error("the job could not be stored")]
-    Unavailable(#[source] RegistryError),
-    /// The server stops.
-    #[error("the server stops")]
-    Stopping,
-}
-
 /// The bulk exports. Clones share them.
 #[derive(Clone)]
 pub struct Exports {
@@ -112,7 +95,9 @@ impl Exports {
         let ExportPorts { columns, tables, registry, clock, entropy, backend, rules, parse, parse_earlier } = ports;
         let device = backend.reason.into();
         let is_stopping = Arc::<AtomicBool>::default();
-        let feasibility = Arc::new(FeasibilityCounter::new(columns.clone(), rules.clone(), options.memory_bytes));
+        let pool = worker::pool(options.threads)?;
+        let feasibility = FeasibilityCounter::new(columns.clone(), rules.clone(), options.memory_bytes, pool.clone());
+        let feasibility = Arc::new(feasibility);
         let parts = WorkerParts {
             is_stopping: is_stopping.clone(),
             columns,
@@ -121,11 +106,10 @@ impl Exports {
             entropy: entropy.clone(),
             backend: backend.backend,
             rules: rules.clone(),
-            threads: options.threads,
             memory_bytes: options.memory_bytes,
         };
         let (report, reports) = mpsc::channel(REPORTS);
-        let (work, worker) = worker::start(parts, report)?;
+        let (work, worker) = worker::start(parts, pool, report)?;
         let arbiter = Arbiter::try_new()?;
         let supervisor_parts = SupervisorParts {
             registered: RegisteredExports::new(registry),

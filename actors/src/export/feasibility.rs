@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use domain::export::{
     ClassTable, ExportFilter, ExportMode, ExportRequest, ExportRules, Feasibility, Lattice, PrivacyRequirement,
-    SensitiveLayout,
+    RolledUpClasses, SensitiveLayout,
 };
 use domain::port::table::TableFormat;
 use kernels::{Backend, Cpu};
 use parking_lot::Mutex;
+use rayon::ThreadPool;
 
 use super::classes;
 use super::coded;
@@ -29,6 +30,8 @@ pub(super) struct FeasibilityCounter {
     rules: Arc<ExportRules>,
     memory_bytes: u64,
     device: Device,
+    /// The threads of exports, which have a lower priority than those that serve requests.
+    pool: Arc<ThreadPool>,
     /// Locked for as long as one counts, so that others wait for its result.
     counted: Mutex<Option<Counted>>,
 }
@@ -41,9 +44,14 @@ struct Counted {
 }
 
 impl FeasibilityCounter {
-    pub(super) fn new(columns: Arc<ColumnStore>, rules: Arc<ExportRules>, memory_bytes: u64) -> Self {
+    pub(super) fn new(
+        columns: Arc<ColumnStore>,
+        rules: Arc<ExportRules>,
+        memory_bytes: u64,
+        pool: Arc<ThreadPool>,
+    ) -> Self {
         let cpu: Arc<dyn Backend> = Arc::new(Cpu::new());
-        Self { columns, rules, memory_bytes, device: Device::new(cpu), counted: Mutex::new(None) }
+        Self { columns, rules, memory_bytes, device: Device::new(cpu), pool, counted: Mutex::new(None) }
     }
 
     /// Returns what an export with all columns would need. Blocks while it counts. `None` if the columns are not filled yet.
@@ -53,11 +61,12 @@ impl FeasibilityCounter {
         }
         let mut counted = self.counted.lock();
         if counted.as_ref().is_none_or(|counted| counted.at.elapsed() > FRESH) {
-            *counted = Some(self.count().ok()?);
+            *counted = Some(self.pool.install(|| self.count()).ok()?);
         }
         let Counted { lattice, layout, table, .. } = counted.as_ref()?;
         let requirement = PrivacyRequirement { k, l, max_suppression_pct: self.rules.privacy.max_suppression_pct };
-        Some(Feasibility::of(lattice, layout, table.clone(), requirement))
+        let source = RolledUpClasses::new(lattice, layout, table.clone()).rolled_up_by(classes::roll_up);
+        Some(self.pool.install(|| Feasibility::of(lattice, source, requirement)))
     }
 
     fn count(&self) -> Result<Counted, JobEnd> {
@@ -74,7 +83,7 @@ impl FeasibilityCounter {
         let job = JobContext::new([&never, &never], self.memory_bytes, &|_| {});
         let rows = ExportRows::collect(&self.columns, &[&request.filter], &job)?;
         let selected = rows.select(&request.filter);
-        let (lattice, quasi) = coded::quasi_identifiers(&request, &self.rules, &rows)?;
+        let (lattice, quasi) = coded::quasi_identifiers(&request, &self.rules, &rows, &selected)?;
         let sensitive = coded::sensitive_columns(&request, &self.rules, &rows);
         let sensitive: Vec<_> = sensitive.iter().map(|(_, column)| column).collect();
         let counted = classes::count(&lattice, &quasi, &sensitive, &selected, &self.device, &job)?;

@@ -8,6 +8,12 @@ use domain::export::{ExportProgress, ExportStage};
 /// How long a job waits before it looks again.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
+/// What every job says that cannot protect everybody in its file. The words are the same for nobody, for too few people, and for
+/// too small a difference from an earlier export: a caller who tries filters must not find out which of them it was.
+pub(super) const NOT_PROTECTED: JobEnd = JobEnd::Failed(
+    "no file protects everybody in it enough: too few people meet the filter, they are too different or their sensitive values too alike, or an earlier export would differ from it in too few people; use the filter of an earlier export or a quite different one, fewer columns, or a lower k",
+);
+
 /// Why a job ends without a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum JobEnd {

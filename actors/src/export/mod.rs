@@ -7,30 +7,35 @@
 //! | searching | the levels of generalisation, or noise | `records.rs`, `aggregate.rs` |
 //! | comparing | what earlier exports would show together with this one | `earlier.rs` |
 //! | pseudonyms | a key for each row | `records.rs` |
-//! | writing | the file | `columns.rs` |
+//! | writing | the file | `columns.rs`, `aggregate_file.rs` |
 //!
 //! [ADR 0034] has the reasons.
 //!
 //! [ADR 0034]: ../../../docs/adr/0034-export-jobs.md
 
 mod aggregate;
+mod aggregate_file;
 mod classes;
 mod coded;
 mod columns;
 mod device;
 mod earlier;
+mod execute;
 mod exports;
 mod feasibility;
 mod filter;
 mod job_context;
+mod messages;
 mod records;
+mod refusal;
 mod registered;
 mod rows;
 mod run;
 mod supervisor;
 mod worker;
 
-pub use exports::{ExportOptions, ExportPorts, Exports, StartRefusal};
+pub use exports::{ExportOptions, ExportPorts, Exports};
+pub use refusal::StartRefusal;
 pub use supervisor::ParseRequest;
 
 #[cfg(test)]

@@ -9,12 +9,13 @@ use domain::export::{
 };
 use domain::port::table::TableSchema;
 use kernels::{Pseudonym, PseudonymKey, Texts};
+use rayon::prelude::*;
 
 use super::classes::{self, Classes};
 use super::coded::{self, CodedColumn};
 use super::columns::{FileColumns, FileInput, common_tags};
 use super::earlier::{self, NewExport};
-use super::job_context::JobEnd;
+use super::job_context::{JobEnd, NOT_PROTECTED};
 use super::rows::ExportRows;
 use super::run::{Run, Written};
 
@@ -42,9 +43,13 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
     let filters: Vec<_> = std::iter::once(&run.request.filter).chain(run.earlier_filters()).collect();
     let rows = ExportRows::collect(run.columns, &filters, job)?;
     let selected = rows.select(&run.request.filter);
+    if selected.len() < run.request.k as usize {
+        // Nobody and too few people end at the same place: stages are shown to callers.
+        return Err(NOT_PROTECTED);
+    }
 
     job.stage(ExportStage::Grouping, selected.len() as u64)?;
-    let (lattice, quasi) = coded::quasi_identifiers(run.request, run.rules, &rows)?;
+    let (lattice, quasi) = coded::quasi_identifiers(run.request, run.rules, &rows, &selected)?;
     let sensitive = coded::sensitive_columns(run.request, run.rules, &rows);
     let sensitive_codes: Vec<&CodedColumn> = sensitive.iter().map(|(_, column)| column).collect();
     let classes = classes::count(&lattice, &quasi, &sensitive_codes, &selected, run.device, job)?;
@@ -53,40 +58,36 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
     let requirement = run.request.requirement(run.rules.privacy.max_suppression_pct);
     let losses = column_losses(&lattice, &classes.table);
     let mut source = RolledUpClasses::new(&lattice, &classes.layout, classes.table.clone());
+    source = source.rolled_up_by(classes::roll_up);
     let outcome = search(&lattice, &losses, &requirement, &mut source).map_err(|error| match error {
-        // The same words for nobody and for too few, so that a filter does not find out whether there is somebody.
-        SearchError::NoRows | SearchError::Unreachable => JobEnd::Failed(
-            "no generalisation reaches k and l: too few people meet the filter, or they have too few different sensitive values",
-        ),
+        SearchError::NoRows | SearchError::Unreachable => NOT_PROTECTED,
         SearchError::Source(never) => match never {},
     })?;
+    let small = classes::small_keys(source.table(&outcome.node), &classes.layout, &requirement);
     drop(source);
     let keys = classes::keys_at(&lattice, &outcome.node, &classes.keys);
-    let is_kept = vec![true; selected.len()];
+    let is_kept = keys.par_iter().map(|key| small.binary_search(key).is_err()).collect();
     let mut plan = Plan { lattice: &lattice, node: outcome.node, classes: &classes, requirement, keys, is_kept };
 
     job.stage(ExportStage::Comparing, run.earlier.len() as u64)?;
     for _ in 0..ATTEMPTS {
-        for (kept, position) in plan.is_kept.iter_mut().zip(&selected) {
-            *kept &= !rows.has_left(run.columns, *position);
-        }
-        plan.remove_small_classes();
-        let new = NewExport { lattice: &lattice, quasi: &quasi, selected: &selected, node: &outcome.node };
+        let kept = plan.rows_kept();
+        plan.is_kept.par_iter_mut().zip(&selected).for_each(|(kept, row)| *kept &= !rows.has_left(run.columns, *row));
+        plan.remove_small_classes(kept);
+        let kept = plan.rows_kept();
+        let new = NewExport { selected: &selected, node: &outcome.node };
         earlier::compare(run, &rows, &new, &mut plan.is_kept)?;
-        plan.remove_small_classes();
-        let left_out = plan.is_kept.iter().filter(|kept| !**kept).count() as u64;
+        plan.remove_small_classes(kept);
+        let left_out = selected.len() as u64 - plan.rows_kept() as u64;
         if !requirement.allows_suppressed(left_out, selected.len() as u64) || left_out == selected.len() as u64 {
-            return Err(JobEnd::Failed(
-                "more people would be left out than the rules allow, since others left or earlier exports would single them out",
-            ));
+            return Err(NOT_PROTECTED);
         }
         job.suppressed(left_out);
         job.written(0);
         let file = RecordFile { run, rows: &rows, selected: &selected, sensitive: &sensitive, plan: &plan };
         let bytes = file.write(left_out, outcome.loss.parts_per_million())?;
-        let has_changed =
-            plan.is_kept.iter().zip(&selected).any(|(kept, row)| *kept && rows.has_left(run.columns, *row));
-        if !has_changed {
+        let written = plan.is_kept.par_iter().zip(&selected);
+        if !written.any(|(kept, row)| *kept && rows.has_left(run.columns, *row)) {
             return Ok(Written {
                 bytes,
                 rows_written: selected.len() as u64 - left_out,
@@ -101,8 +102,15 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
 }
 
 impl Plan<'_> {
-    /// Leaves out the rows of classes that do not meet the requirement any more.
-    fn remove_small_classes(&mut self) {
+    fn rows_kept(&self) -> usize {
+        self.is_kept.iter().filter(|kept| **kept).count()
+    }
+
+    /// Leaves out the rows of classes that do not meet the requirement any more, if fewer rows than `before` are kept.
+    fn remove_small_classes(&mut self, before: usize) {
+        if self.rows_kept() == before {
+            return;
+        }
         let rows = self.keys.iter().zip(&self.classes.sensitive).zip(&self.is_kept);
         let kept: Vec<(u64, u64)> = rows.filter(|(_, kept)| **kept).map(|((key, set), _)| (*key, *set)).collect();
         let too_small = classes::too_small(&kept, &self.classes.layout, &self.requirement);
@@ -127,16 +135,19 @@ impl RecordFile<'_> {
         let Self { run, rows, plan, .. } = self;
         let job = run.job;
         let kept = (0..).zip(&plan.is_kept).filter(|(_, kept)| **kept).map(|(position, _): (u32, _)| position);
-        let mut order: Vec<u32> = kept.collect();
+        let order: Vec<u32> = kept.collect();
         job.stage(ExportStage::Pseudonyms, order.len() as u64)?;
         let pseudonyms = self.pseudonyms(&order)?;
-        let mut by_class: Vec<u32> = (0..order.len() as u32).collect();
-        by_class.sort_unstable_by(|one, other| {
-            let key = |at: u32| plan.keys[order[at as usize] as usize];
-            (key(*one), &pseudonyms[*one as usize]).cmp(&(key(*other), &pseudonyms[*other as usize]))
-        });
-        let sorted: Vec<Pseudonym> = by_class.iter().map(|at| pseudonyms[*at as usize]).collect();
-        order = by_class.iter().map(|at| order[*at as usize]).collect();
+        let order_of = |at: usize| {
+            let (row, pseudonym) = (order[at], &pseudonyms[at]);
+            (plan.keys[row as usize], *pseudonym, row)
+        };
+        let mut rows_in_order: Vec<(u64, Pseudonym, u32)> = (0..order.len()).into_par_iter().map(order_of).collect();
+        drop(pseudonyms);
+        rows_in_order.par_sort_unstable();
+        let sorted: Vec<Pseudonym> = rows_in_order.par_iter().map(|(_, pseudonym, _)| *pseudonym).collect();
+        let order: Vec<u32> = rows_in_order.par_iter().map(|(.., row)| *row).collect();
+        drop(rows_in_order);
 
         job.stage(ExportStage::Writing, order.len() as u64)?;
         let row_of = |position: u32| self.selected[position as usize];
@@ -177,7 +188,7 @@ impl RecordFile<'_> {
         self.run.entropy.fill(&mut *key);
         let key = PseudonymKey::new(&key);
         let mut pseudonyms = Vec::with_capacity(order.len());
-        for batch in order.chunks(1 << 20) {
+        for batch in order.chunks(self.run.device.batch_rows()) {
             let mut texts = Vec::with_capacity(batch.len() * 8);
             for position in batch {
                 let row = self.selected[*position as usize] as usize;

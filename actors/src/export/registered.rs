@@ -7,7 +7,7 @@ use domain::export::{
 };
 use domain::port::registry::{Registry, RegistryEntry, RegistryError, RegistryKind};
 
-use super::earlier::EarlierExport;
+use super::run::EarlierExport;
 
 /// How long a job is remembered after its file is gone, because later exports are compared with it: 30 days.
 const REMEMBERED_MICROS: i64 = 30 * 24 * 3_600 * 1_000_000;

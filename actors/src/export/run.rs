@@ -1,20 +1,25 @@
-//! One job, from its rows to its file.
+//! What a job works with, and what it gives.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use domain::day::format_instant;
-use domain::export::{ExportFilter, ExportJobId, ExportMode, ExportRequest, ExportRules};
+use domain::export::{ExportFilter, ExportJobId, ExportRequest, ExportRules};
 use domain::port::clock::Entropy;
 use domain::port::table::{TableError, TableFiles, TableSchema, TableWriter};
 use domain::profile::SCHEMA_VERSION;
 use serde_json::{Map, Value};
 
 use super::device::Device;
-use super::earlier::EarlierExport;
 use super::job_context::{JobContext, JobEnd};
-use super::{aggregate, records};
 use crate::columns::ColumnStore;
+
+/// An export of records that was made before, as the registry remembers it.
+#[derive(Debug, Clone)]
+pub(super) struct EarlierExport {
+    pub(super) request: ExportRequest,
+    /// The name of the level of each quasi-identifier that it had.
+    pub(super) levels: serde_json::Map<String, serde_json::Value>,
+}
 
 /// What a job works with.
 pub(super) struct Run<'r> {
@@ -43,19 +48,6 @@ pub(super) struct Written {
 }
 
 impl Run<'_> {
-    /// Runs the job. A panic ends the job and not the server.
-    pub(super) fn run(&self) -> Result<Written, JobEnd> {
-        self.device.reset();
-        let write = || match self.request.mode {
-            ExportMode::Records => records::write(self),
-            ExportMode::Aggregate => aggregate::write(self),
-        };
-        catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| {
-            tracing::error!("export `{}` panicked", self.id);
-            Err(JobEnd::Failed("a fault of the server ended the job, see its log"))
-        })
-    }
-
     /// Returns the filters of the earlier exports.
     pub(super) fn earlier_filters(&self) -> impl Iterator<Item = &ExportFilter> {
         self.earlier

@@ -8,14 +8,14 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use actix::fut::{ActorFutureExt, WrapFuture};
-use actix::{Actor, AsyncContext, Context, Handler, Message};
+use actix::{Actor, AsyncContext, Context};
 use domain::export::{BudgetLedger, ExportJob, ExportJobId, ExportRequest, ExportResult, ExportRules, JobState};
 use domain::port::clock::Clock;
 use domain::port::table::TableFiles;
 use tokio::sync::{mpsc, watch};
 
-use super::exports::StartRefusal;
 use super::job_context::JobEnd;
+use super::refusal::StartRefusal;
 use super::registered::{RegisteredExports, earlier};
 use super::run::Written;
 use super::worker::{Report, WorkItem};
@@ -122,7 +122,13 @@ impl ExportSupervisor {
         }
     }
 
-    fn start(&mut self, id: ExportJobId, request: &ExportRequest, owner: String) -> Result<(), StartRefusal> {
+    /// Accepts the job `id`. It is durable when this returns.
+    pub(super) fn begin(
+        &mut self,
+        id: ExportJobId,
+        request: &ExportRequest,
+        owner: String,
+    ) -> Result<(), StartRefusal> {
         if self.queue.len() >= self.parts.max_queued {
             return Err(StartRefusal::Busy);
         }
@@ -155,22 +161,36 @@ impl ExportSupervisor {
         }
     }
 
+    /// Spends the epsilon of a job that is about to read rows, or to hand its result out: durable when it returns.
+    fn spend(&mut self, id: ExportJobId, request: &ExportRequest) -> Result<(), JobEnd> {
+        if request.micro_epsilon.is_none() {
+            return Ok(());
+        }
+        let entry = self.budget.spend(&id, self.parts.clock.now_micros());
+        let entry = entry.ok_or(JobEnd::Failed("the job has no budget any more"))?;
+        self.parts.registered.store_reservation(&id, &entry).map_err(|error| {
+            tracing::error!("the budget of export `{id}` could not be stored: {error}");
+            JobEnd::Failed("the privacy budget could not be recorded")
+        })
+    }
+
     /// Hands the next job to the worker, if it has none.
-    fn run_next(&mut self) {
+    pub(super) fn run_next(&mut self) {
         while self.running.is_none() {
             let Some(id) = self.queue.pop_front() else { return };
-            let Some(job) = self.jobs.get(&id) else { continue };
-            let Some(request) = (self.parts.parse)(&job.status.borrow().request) else {
+            let request = self.jobs.get(&id).and_then(|job| (self.parts.parse)(&job.status.borrow().request));
+            let Some(request) = request else {
                 self.end(
                     id,
                     Err(JobEnd::Failed("the rules of exports have changed, and no longer allow this request")),
                 );
                 continue;
             };
-            if request.micro_epsilon.is_some() && !self.budget.spend(&id) {
-                self.end(id, Err(JobEnd::Failed("the job has no budget any more")));
+            if let Err(end) = self.spend(id, &request) {
+                self.end(id, Err(end));
                 continue;
             }
+            let Some(job) = self.jobs.get(&id) else { continue };
             let others: Vec<ExportJob> = self.jobs.values().map(|job| job.status.borrow().clone()).collect();
             let item = WorkItem {
                 id,
@@ -196,32 +216,75 @@ impl ExportSupervisor {
     }
 
     fn end(&mut self, id: ExportJobId, end: Result<Written, JobEnd>) {
-        let keep = i64::try_from(self.parts.keep.as_micros()).unwrap_or(i64::MAX);
         let is_written = end.is_ok();
-        // A change that the job's state does not allow is left out: a job that was cancelled stays so.
-        self.change(id, |job, now| {
-            let _ = match end {
-                Ok(written) => job.finish(result(written, now.saturating_add(keep)), now),
-                Err(JobEnd::Cancelled) => job.cancel(now),
-                Err(JobEnd::Failed(reason)) => job.fail(reason, now),
-            };
-        });
-        let Some(job) = self.jobs.get(&id) else { return };
-        self.metrics.count(&job.status.borrow());
-        let is_done = job.status.borrow().state() == JobState::Done;
-        if is_written && !is_done {
-            self.remove_file(&id.to_string());
+        if let Err(end) = end.and_then(|written| self.hand_out(id, written)) {
+            if is_written {
+                self.remove_file(&id.to_string());
+            }
+            // A change that the job's state does not allow is left out: a job that was cancelled stays so.
+            self.change(id, |job, now| {
+                let _ = match end {
+                    JobEnd::Cancelled => job.cancel(now),
+                    JobEnd::Failed(reason) => job.fail(reason, now),
+                };
+            });
         }
+        self.count(id);
         if self.running == Some(id) {
             self.running = None;
         }
     }
 
-    fn cancel(&mut self, id: ExportJobId, owner: &str) -> bool {
+    /// Makes the file of a job available. What the file spends, and that it was handed out, is durable before: later exports are
+    /// compared with it.
+    fn hand_out(&mut self, id: ExportJobId, written: Written) -> Result<(), JobEnd> {
+        let now = self.parts.clock.now_micros();
+        let known = self.jobs.get(&id).ok_or(JobEnd::Cancelled)?;
+        let mut job = known.status.borrow().clone();
+        let keep = i64::try_from(self.parts.keep.as_micros()).unwrap_or(i64::MAX);
+        // One that was cancelled meanwhile stays so.
+        job.finish(result(written, now.saturating_add(keep)), now).map_err(|_| JobEnd::Cancelled)?;
+        if let Some(request) = (self.parts.parse)(&job.request) {
+            self.spend(id, &request)?;
+        }
+        self.parts.registered.store(&job, now).map_err(|error| {
+            tracing::error!("the record of export `{id}` could not be stored: {error}");
+            JobEnd::Failed("the job could not be recorded")
+        })?;
+        if let Some(known) = self.jobs.get(&id) {
+            known.status.send_replace(job);
+        }
+        Ok(())
+    }
+
+    /// Counts a job that has ended.
+    fn count(&self, id: ExportJobId) {
+        if let Some(job) = self.jobs.get(&id) {
+            self.metrics.count(&job.status.borrow());
+        }
+    }
+
+    /// Returns a job of an owner, to look at or to watch.
+    pub(super) fn watch(&self, id: ExportJobId, owner: &str) -> Option<watch::Receiver<ExportJob>> {
+        let job = self.jobs.get(&id).filter(|job| job.status.borrow().owner == owner)?;
+        Some(job.status.subscribe())
+    }
+
+    /// Returns the jobs of an owner, the newest first.
+    pub(super) fn list(&self, owner: &str) -> Vec<ExportJob> {
+        let mut jobs: Vec<ExportJob> = self.jobs.values().map(|job| job.status.borrow().clone()).collect();
+        jobs.retain(|job| job.owner == owner);
+        jobs.sort_by_key(|job| (std::cmp::Reverse(job.created_at), job.id));
+        jobs
+    }
+
+    /// Cancels a job of an owner, or removes its file. Returns whether there is such a job.
+    pub(super) fn cancel(&mut self, id: ExportJobId, owner: &str) -> bool {
         let Some(job) = self.jobs.get(&id).filter(|job| job.status.borrow().owner == owner) else { return false };
         job.is_cancelled.store(true, Ordering::Relaxed);
         let was_done = job.status.borrow().state() == JobState::Done;
-        if let Some(position) = self.queue.iter().position(|queued| *queued == id) {
+        let position = self.queue.iter().position(|queued| *queued == id);
+        if let Some(position) = position {
             self.queue.remove(position);
             self.give_back(&id);
         }
@@ -229,6 +292,9 @@ impl ExportSupervisor {
             job.delete_file(now);
             let _ = job.cancel(now);
         });
+        if position.is_some() {
+            self.count(id);
+        }
         if was_done {
             self.remove_file(&id.to_string());
         }
@@ -247,7 +313,8 @@ impl ExportSupervisor {
         context.spawn(taken);
     }
 
-    fn take(&mut self, report: Report) {
+    /// Records what the worker reports.
+    pub(super) fn take(&mut self, report: Report) {
         match report {
             Report::Started(id, backend) => self.change(id, |job, now| {
                 let _ = job.start(backend, now);
@@ -265,7 +332,7 @@ impl ExportSupervisor {
     }
 
     /// Removes the files of jobs whose time is over, and forgets jobs that the registry has forgotten.
-    fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         let now = self.parts.clock.now_micros();
         let expired = |job: &ExportJob| job.result().is_some_and(|result| result.expires_at <= now);
         let ids: Vec<ExportJobId> =
@@ -291,73 +358,5 @@ impl Actor for ExportSupervisor {
             self.listen(reports, context);
         }
         self.run_next();
-    }
-}
-
-/// Starts a job.
-#[derive(Message)]
-#[rtype(result = "Result<(), StartRefusal>")]
-pub(super) struct StartExport {
-    pub(super) id: ExportJobId,
-    pub(super) request: ExportRequest,
-    pub(super) owner: String,
-}
-
-/// Returns a job of an owner, to look at or to watch.
-#[derive(Message)]
-#[rtype(result = "Option<watch::Receiver<ExportJob>>")]
-pub(super) struct WatchExport {
-    pub(super) id: ExportJobId,
-    pub(super) owner: String,
-}
-
-/// Returns the jobs of an owner, the newest first.
-#[derive(Message)]
-#[rtype(result = "Vec<ExportJob>")]
-pub(super) struct ListExports {
-    pub(super) owner: String,
-}
-
-/// Cancels a job of an owner, or removes its file. Returns whether there is such a job.
-#[derive(Message)]
-#[rtype(result = "bool")]
-pub(super) struct CancelExport {
-    pub(super) id: ExportJobId,
-    pub(super) owner: String,
-}
-
-impl Handler<StartExport> for ExportSupervisor {
-    type Result = Result<(), StartRefusal>;
-
-    fn handle(&mut self, StartExport { id, request, owner }: StartExport, _: &mut Self::Context) -> Self::Result {
-        self.start(id, &request, owner)
-    }
-}
-
-impl Handler<WatchExport> for ExportSupervisor {
-    type Result = Option<watch::Receiver<ExportJob>>;
-
-    fn handle(&mut self, WatchExport { id, owner }: WatchExport, _: &mut Self::Context) -> Self::Result {
-        let job = self.jobs.get(&id).filter(|job| job.status.borrow().owner == owner)?;
-        Some(job.status.subscribe())
-    }
-}
-
-impl Handler<ListExports> for ExportSupervisor {
-    type Result = Vec<ExportJob>;
-
-    fn handle(&mut self, ListExports { owner }: ListExports, _: &mut Self::Context) -> Self::Result {
-        let mut jobs: Vec<ExportJob> = self.jobs.values().map(|job| job.status.borrow().clone()).collect();
-        jobs.retain(|job| job.owner == owner);
-        jobs.sort_by_key(|job| (std::cmp::Reverse(job.created_at), job.id));
-        jobs
-    }
-}
-
-impl Handler<CancelExport> for ExportSupervisor {
-    type Result = bool;
-
-    fn handle(&mut self, CancelExport { id, owner }: CancelExport, _: &mut Self::Context) -> Self::Result {
-        self.cancel(id, &owner)
     }
 }

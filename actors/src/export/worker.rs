@@ -10,12 +10,13 @@ use domain::export::{ExportBackend, ExportJobId, ExportProgress, ExportRequest, 
 use domain::port::clock::{Clock, Entropy};
 use domain::port::table::TableFiles;
 use kernels::Backend;
+use rayon::ThreadPool;
 use tokio::sync::mpsc;
 
 use super::device::Device;
-use super::earlier::EarlierExport;
+use super::execute::execute;
 use super::job_context::{JobContext, JobEnd};
-use super::run::{Run, Written};
+use super::run::{EarlierExport, Run, Written};
 use crate::columns::ColumnStore;
 
 /// The niceness of the threads: what serves requests gets about ten times as much of a busy core.
@@ -44,23 +45,27 @@ pub(super) struct WorkerParts {
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) backend: Arc<dyn Backend>,
     pub(super) rules: Arc<ExportRules>,
-    pub(super) threads: usize,
     pub(super) memory_bytes: u64,
     /// Set when the server stops.
     pub(super) is_stopping: Arc<AtomicBool>,
 }
 
-/// Starts the worker. It ends when the sender is dropped.
-pub(super) fn start(
-    parts: WorkerParts,
-    reports: mpsc::Sender<Report>,
-) -> std::io::Result<(Sender<WorkItem>, JoinHandle<()>)> {
+/// Starts the threads that compute exports, at a low priority.
+pub(super) fn pool(threads: usize) -> std::io::Result<Arc<ThreadPool>> {
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(parts.threads)
+        .num_threads(threads)
         .thread_name(|number| format!("export {number}"))
         .start_handler(|_| lower_priority())
-        .build()
-        .map_err(std::io::Error::other)?;
+        .build();
+    pool.map(Arc::new).map_err(std::io::Error::other)
+}
+
+/// Starts the worker, which runs jobs on the threads of `pool`. It ends when the sender is dropped.
+pub(super) fn start(
+    parts: WorkerParts,
+    pool: Arc<ThreadPool>,
+    reports: mpsc::Sender<Report>,
+) -> std::io::Result<(Sender<WorkItem>, JoinHandle<()>)> {
     let (sender, items) = channel();
     let run = move || work(&parts, &pool, &items, &reports);
     let thread = std::thread::Builder::new().name("exports".to_owned()).spawn(run)?;
@@ -73,7 +78,7 @@ fn lower_priority() {
     }
 }
 
-fn work(parts: &WorkerParts, pool: &rayon::ThreadPool, items: &Receiver<WorkItem>, reports: &mpsc::Sender<Report>) {
+fn work(parts: &WorkerParts, pool: &ThreadPool, items: &Receiver<WorkItem>, reports: &mpsc::Sender<Report>) {
     let device = Device::new(Arc::clone(&parts.backend));
     while let Ok(item) = items.recv() {
         pool.install(|| run_item(parts, &device, &item, reports));
@@ -107,7 +112,7 @@ fn run_item(parts: &WorkerParts, device: &Device, item: &WorkItem, reports: &mps
         entropy: &*parts.entropy,
         job: &job,
     };
-    let end = run.run();
+    let end = execute(&run);
     report(Report::Progress(item.id, job.progress(), device.backend()));
     report(Report::Ended(item.id, end));
 }

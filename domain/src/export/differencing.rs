@@ -4,7 +4,8 @@
 //! left can be fewer rows than k, or one. This module compares a new export with an earlier one, both evaluated over the rows
 //! of now:
 //!
-//! 1. If one has rows that the other lacks, but fewer than k of them, the new one is **refused**.
+//! 1. If one has rows that the other lacks, but fewer than k of them, the new one is **refused**. So it is if there happen to be
+//!    none and the filters do not say so: whether an export is refused must not tell nobody from somebody.
 //! 2. Else rows are compared by class at the finest node that covers both exports' nodes, since an owner of both can
 //!    generalise them that far and no less. Each class that differs in fewer than k rows, in either direction, is left out of the
 //!    new export whole. If more rows are left out then than the requirement allows, the new one is refused.
@@ -15,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Lattice, Node};
+use super::{ExportFilter, Lattice, Node};
 
 /// A row that is in at least one of the two exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,23 @@ pub struct ComparedRow {
     pub is_in_earlier: bool,
     /// Whether the new export would write the row.
     pub is_in_new: bool,
+}
+
+/// What the filters of two exports say about their rows, whatever rows there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilterRelation {
+    /// Each row that the earlier filter accepts is accepted by the new one.
+    pub earlier_is_within_new: bool,
+    /// Each row that the new filter accepts is accepted by the earlier one.
+    pub new_is_within_earlier: bool,
+}
+
+impl FilterRelation {
+    /// Returns the relation of two filters.
+    #[must_use]
+    pub fn between(earlier: &ExportFilter, new: &ExportFilter) -> Self {
+        Self { earlier_is_within_new: earlier.is_within(new), new_is_within_earlier: new.is_within(earlier) }
+    }
 }
 
 /// What the comparison of two exports gives.
@@ -60,14 +78,23 @@ impl Counts {
     fn isolated(&self, k: u64) -> Option<u64> {
         [self.only_new, self.only_earlier].into_iter().find(|rows| (1..k).contains(rows))
     }
+
+    /// The same for all rows, where no rows are as telling as few if the filters leave open whether there are any.
+    fn isolated_in_all(&self, k: u64, filters: FilterRelation) -> Option<u64> {
+        let sides =
+            [(self.only_new, filters.new_is_within_earlier), (self.only_earlier, filters.earlier_is_within_new)];
+        let is_few = |(rows, is_known): &(u64, bool)| *rows < k && !(*rows == 0 && *is_known);
+        sides.into_iter().find(is_few).map(|(rows, _)| rows)
+    }
 }
 
 /// Compares a new export with an earlier one. `earlier` is the node of the earlier export in the new one's lattice, with the
 /// coarsest level for a quasi-identifier that it did not have; `new` is the node of the new export. Of the two k, `k` is the
-/// greater one.
+/// greater one. `filters` is the relation of their filters.
 pub fn compare(
     lattice: &Lattice,
     (earlier, new): (&Node, &Node),
+    filters: FilterRelation,
     k: u32,
     rows: impl IntoIterator<Item = ComparedRow>,
 ) -> Difference {
@@ -83,7 +110,7 @@ pub fn compare(
         }
     }
     let k = u64::from(k);
-    if let Some(rows) = total.isolated(k) {
+    if let Some(rows) = total.isolated_in_all(k, filters) {
         return Difference::Isolates { rows };
     }
     // A class that the new export has no rows of shows nothing but the earlier export.
@@ -100,6 +127,9 @@ mod tests {
     use super::*;
     use crate::export::testing::{Random, lattice};
 
+    /// The filters are the same.
+    const SAME: FilterRelation = FilterRelation { earlier_is_within_new: true, new_is_within_earlier: true };
+
     fn row(key: u64, is_in_earlier: bool, is_in_new: bool) -> ComparedRow {
         ComparedRow { key, is_in_earlier, is_in_new }
     }
@@ -112,7 +142,7 @@ mod tests {
             std::iter::repeat_n(row(0, true, true), 50).chain(std::iter::repeat_n(row_of, differing))
         };
         for (differing, lacking) in [(1, row(0, true, false)), (9, row(1, false, true))] {
-            let rows_of = |count| compare(&lattice, nodes, 10, rows(count, lacking));
+            let rows_of = |count| compare(&lattice, nodes, SAME, 10, rows(count, lacking));
             assert_eq!(rows_of(differing), Difference::Isolates { rows: differing as u64 });
             assert_eq!(rows_of(0), Difference::Harmless);
             assert_eq!(rows_of(10), Difference::Harmless, "in one class");
@@ -128,9 +158,34 @@ mod tests {
             common.chain(std::iter::repeat_n(row(key, false, true), if key == 2 { 3 } else { 12 }))
         });
         let left_out = Difference::LeaveOut { node: lattice.finest(), keys: vec![2], rows: 23 };
-        assert_eq!(compare(&lattice, nodes, 10, rows.clone()), left_out);
+        assert_eq!(compare(&lattice, nodes, SAME, 10, rows.clone()), left_out);
         // Who has one of them at the coarsest node only can compare nothing finer.
-        assert_eq!(compare(&lattice, (&lattice.coarsest(), &lattice.finest()), 10, rows), Difference::Harmless);
+        let nodes = (&lattice.coarsest(), &lattice.finest());
+        assert_eq!(compare(&lattice, nodes, SAME, 10, rows), Difference::Harmless);
+    }
+
+    #[test]
+    fn a_refusal_does_not_tell_nobody_from_somebody() {
+        let lattice = lattice(&[(6, 0)]);
+        let nodes = (&lattice.finest(), &lattice.finest());
+        let narrower = ExportFilter { min_completeness: Some(50), ..ExportFilter::default() };
+        let everyone = ExportFilter::default();
+        for (earlier, new, lacking) in
+            [(&everyone, &narrower, row(0, true, false)), (&narrower, &everyone, row(0, false, true))]
+        {
+            let filters = FilterRelation::between(earlier, new);
+            for (differing, is_refused) in [(0, true), (1, true), (9, true), (10, false)] {
+                let rows = std::iter::repeat_n(row(0, true, true), 50).chain(std::iter::repeat_n(lacking, differing));
+                let is_isolating = matches!(compare(&lattice, nodes, filters, 10, rows), Difference::Isolates { .. });
+                assert_eq!(is_isolating, is_refused, "{differing} rows, {filters:?}");
+            }
+        }
+        // Two filters of which neither is within the other: each direction needs enough rows.
+        let of_state = ExportFilter { state: Some("goa".into()), ..ExportFilter::default() };
+        let filters = FilterRelation::between(&of_state, &narrower);
+        let rows = [(row(0, true, true), 50), (row(0, false, true), 20)];
+        let rows = rows.into_iter().flat_map(|(row, count)| std::iter::repeat_n(row, count));
+        assert_eq!(compare(&lattice, nodes, filters, 10, rows), Difference::Isolates { rows: 0 });
     }
 
     /// What an owner of both exports can compute at the node that both can be generalised to.
@@ -167,7 +222,7 @@ mod tests {
                 })
                 .collect();
             let k = 2 + random.below(8) as u32;
-            match compare(&lattice, (&earlier, &new), k, rows.iter().copied()) {
+            match compare(&lattice, (&earlier, &new), SAME, k, rows.iter().copied()) {
                 Difference::Isolates { rows } => {
                     assert!(rows < u64::from(k));
                     isolating += 1;

@@ -34,11 +34,11 @@ pub use aggregate::{
 pub use budget::{BUDGET_WINDOW_MICROS, BudgetEntry, BudgetLedger, BudgetRefusal, BudgetRules, NotReleasable};
 pub use claims::{COUNT_COLUMN, ClaimFault, ClaimReport, ExportClaims, WordsOfColumn};
 pub use classes::{
-    ClassSource, ClassTable, EquivalenceClass, RolledUpClasses, SensitiveLayout, TooManySensitiveValues,
+    ClassSource, ClassTable, EquivalenceClass, RollUp, RolledUpClasses, SensitiveLayout, TooManySensitiveValues,
 };
 pub use column::{ColumnRole, ColumnSet, ColumnType, ExportColumn};
-pub use differencing::{ComparedRow, Difference, compare};
-pub use feasibility::{ClassCounters, CountedRow, Feasibility, UnknownRow, level_names};
+pub use differencing::{ComparedRow, Difference, FilterRelation, compare};
+pub use feasibility::{Feasibility, level_names};
 pub use hierarchy::{
     CodeLevel, CodeLevels, Hierarchy, HierarchyFault, HierarchyLevel, LevelRule, MAX_LEVELS, PENALTY_UNIT,
     UncoveredValue,
@@ -50,9 +50,7 @@ pub use job::{
 pub use lattice::{KeyTranslation, Lattice, LatticeColumn, LatticeError, MAX_NODES, Node, NodePenalties};
 pub use noise::{DiscreteGaussian, DiscreteLaplace, GaussianRange, RandomBits, rho_for_epsilon};
 pub use quasi_identifier::QuasiIdentifier;
-pub use request::{ExportFilter, ExportMode, ExportRequest, FilteredRow};
+pub use request::{ExportFilter, ExportMode, ExportRequest};
 pub use rules::{ExportRules, MIN_K, PrivacyDefaults};
-pub use search::{
-    InformationLoss, PrivacyRequirement, SearchError, SearchOutcome, column_losses, search, suppressed_keys,
-};
+pub use search::{InformationLoss, PrivacyRequirement, SearchError, SearchOutcome, column_losses, search};
 pub use setup::SetupError;

@@ -59,7 +59,6 @@ fn count(totals: &mut MeasureTotals, group_of_row: &[u32]) {
 }
 
 fn sum(mut one: MeasureTotals, other: MeasureTotals) -> MeasureTotals {
-    one.sums.iter_mut().zip(other.sums).for_each(|(sum, more)| *sum += more);
-    one.histogram.iter_mut().zip(other.histogram).for_each(|(count, more)| *count += more);
+    one.add(&other);
     one
 }

@@ -6,5 +6,5 @@ mod source;
 mod table;
 
 pub use sensitive::{SensitiveLayout, TooManySensitiveValues};
-pub use source::{ClassSource, RolledUpClasses};
+pub use source::{ClassSource, RollUp, RolledUpClasses};
 pub use table::{ClassTable, EquivalenceClass};

@@ -1,5 +1,7 @@
 //! Adds up classes with equal keys: in an array of all possible keys where these are few, else in a hash table.
 
+use std::ops::Range;
+
 use super::ClassTable;
 use crate::export::{KeyTranslation, Lattice, Node};
 use crate::splitmix64::mix;
@@ -33,11 +35,24 @@ impl ClassTable {
     /// Returns the classes at a coarser node. Exact: sizes are added, and sets of values are united.
     #[must_use]
     pub fn roll_up(&self, lattice: &Lattice, from: &Node, to: &Node) -> Self {
-        let translation = lattice.translation(from, to);
-        let mut builder = ClassBuilder::for_keys(&translation, self.len());
-        for ((key, size), sensitive) in self.keys.iter().zip(&self.sizes).zip(&self.sensitive) {
-            builder.add_translated(&translation, *key, *size, *sensitive);
-        }
+        self.roll_up_part(0..self.len(), &lattice.translation(from, to))
+    }
+
+    /// Returns the classes at a coarser node of a part of these classes. `translation` leads from their node to the coarser
+    /// one. The parts of a table, each rolled up by itself and merged in their order, give what the whole table gives.
+    #[must_use]
+    pub fn roll_up_part(&self, part: Range<usize>, translation: &KeyTranslation) -> Self {
+        let mut builder = ClassBuilder::for_keys(translation, part.len());
+        builder.add_all(self, part, translation);
+        builder.finish()
+    }
+
+    /// Returns the classes of parts that [`Self::roll_up_part`] gave at a node.
+    #[must_use]
+    pub fn merge_parts(parts: &[Self], lattice: &Lattice, node: &Node) -> Self {
+        let numbering = lattice.translation(node, node);
+        let mut builder = ClassBuilder::for_keys(&numbering, parts.iter().map(Self::len).sum());
+        parts.iter().for_each(|part| builder.add_all(part, 0..part.len(), &numbering));
         builder.finish()
     }
 }
@@ -65,6 +80,14 @@ impl ClassBuilder {
             return Self { table: ClassTable::default(), index: vec![FREE; cells as usize], is_dense: true };
         }
         Self::hashed(classes / 4)
+    }
+
+    /// Adds a part of the classes of a table, whose keys are translated first.
+    fn add_all(&mut self, table: &ClassTable, part: Range<usize>, translation: &KeyTranslation) {
+        let keys = table.keys[part.clone()].iter().zip(&table.sizes[part.clone()]).zip(&table.sensitive[part]);
+        for ((key, size), sensitive) in keys {
+            self.add_translated(translation, *key, *size, *sensitive);
+        }
     }
 
     /// Adds rows whose key is translated first.
@@ -156,6 +179,9 @@ mod tests {
                 ClassTable::from_rows(rows.iter().map(|(codes, value)| (lattice_key(&finest, codes), 1 << value)));
             let stepwise = table.roll_up(&lattice, &finest, &middle).roll_up(&lattice, &middle, &coarse);
             let direct = table.roll_up(&lattice, &finest, &coarse);
+            let (cut, translation) = (random.below(table.len() + 1), lattice.translation(&finest, &coarse));
+            let parts = [0..cut, cut..table.len()].map(|part| table.roll_up_part(part, &translation));
+            assert_eq!(ClassTable::merge_parts(&parts, &lattice, &coarse), direct, "seed {seed}");
             for rolled in [stepwise, direct] {
                 let pairs =
                     rolled.keys.iter().copied().zip(rolled.sizes.iter().copied().zip(rolled.sensitive.iter().copied()));

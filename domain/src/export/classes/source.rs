@@ -15,10 +15,14 @@ pub trait ClassSource {
     fn visit_classes(&mut self, node: &Node, visit: &mut dyn FnMut(&EquivalenceClass)) -> Result<(), Self::Error>;
 }
 
+/// Computes the classes of a coarser node from those of a finer one, as [`ClassTable::roll_up`] does.
+pub type RollUp = fn(&ClassTable, &Lattice, &Node, &Node) -> ClassTable;
+
 /// Classes that were counted once at the finest node. Those of other nodes are rolled up from the smallest table of a finer
 /// node that is at hand, so a node costs classes and not rows.
 #[derive(Debug)]
 pub struct RolledUpClasses<'l> {
+    roll_up: RollUp,
     lattice: &'l Lattice,
     layout: &'l SensitiveLayout,
     /// The finest table first, the others from the least to the most recently used.
@@ -33,7 +37,14 @@ impl<'l> RolledUpClasses<'l> {
     #[must_use]
     pub fn new(lattice: &'l Lattice, layout: &'l SensitiveLayout, mut finest: ClassTable) -> Self {
         finest.sort();
-        Self { lattice, layout, tables: vec![(lattice.finest(), finest)] }
+        Self { roll_up: ClassTable::roll_up, lattice, layout, tables: vec![(lattice.finest(), finest)] }
+    }
+
+    /// Returns the source with another way to roll classes up, such as on several threads. It must give the same classes.
+    #[must_use]
+    pub fn rolled_up_by(mut self, roll_up: RollUp) -> Self {
+        self.roll_up = roll_up;
+        self
     }
 
     /// Returns the classes at the finest node.
@@ -49,7 +60,7 @@ impl<'l> RolledUpClasses<'l> {
         let index = finer.min_by_key(|(_, (_, table))| table.len()).map_or(0, |(index, _)| index);
         let (from, table) = &self.tables[index];
         if from != node {
-            let rolled = table.roll_up(self.lattice, from, node);
+            let rolled = (self.roll_up)(table, self.lattice, from, node);
             self.make_room(rolled.len());
             self.tables.push((*node, rolled));
             return &self.tables[self.tables.len() - 1].1;

@@ -19,36 +19,7 @@ pub struct ExportFilter {
     pub min_completeness: Option<u8>,
 }
 
-/// The values of a profile that a filter looks at.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct FilteredRow<'r> {
-    /// The state.
-    pub state: Option<&'r str>,
-    /// The district.
-    pub district: Option<&'r str>,
-    /// The income bracket.
-    pub income_bracket: Option<&'r str>,
-    /// The completeness, in percent.
-    pub completeness: u8,
-}
-
 impl ExportFilter {
-    /// Returns whether a profile is in the export. `has_scheme` and `has_tag` look at the lists of the profile.
-    pub fn accepts(
-        &self,
-        row: &FilteredRow<'_>,
-        has_scheme: impl Fn(&str) -> bool,
-        has_tag: impl Fn(&str) -> bool,
-    ) -> bool {
-        let is = |wanted: &Option<String>, value: Option<&str>| wanted.is_none() || wanted.as_deref() == value;
-        is(&self.state, row.state)
-            && is(&self.district, row.district)
-            && is(&self.income_bracket, row.income_bracket)
-            && self.min_completeness.is_none_or(|least| row.completeness >= least)
-            && self.scheme_id.as_deref().is_none_or(has_scheme)
-            && self.cohort_tag.as_deref().is_none_or(has_tag)
-    }
-
     /// Returns whether every profile that this filter accepts is accepted by `other`, whatever profiles there are.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
@@ -96,6 +67,28 @@ mod tests {
     use super::*;
     use crate::export::testing::Random;
 
+    /// The values of a profile that a filter looks at. The lists are sets of bits.
+    struct Profile {
+        words: [Option<&'static str>; 3],
+        completeness: u8,
+        lists: [usize; 2],
+    }
+
+    /// Returns whether a profile meets all conditions.
+    fn accepts(filter: &ExportFilter, profile: &Profile) -> bool {
+        let is = |wanted: &Option<String>, value: Option<&str>| wanted.is_none() || wanted.as_deref() == value;
+        let has = |wanted: &Option<String>, set: usize| {
+            wanted.as_deref().is_none_or(|name| set >> usize::from(name.ends_with('2')) & 1 == 1)
+        };
+        let Profile { words: [state, district, income], completeness, lists: [schemes, tags] } = *profile;
+        is(&filter.state, state)
+            && is(&filter.district, district)
+            && is(&filter.income_bracket, income)
+            && filter.min_completeness.is_none_or(|least| completeness >= least)
+            && has(&filter.scheme_id, schemes)
+            && has(&filter.cohort_tag, tags)
+    }
+
     fn random_filter(random: &mut Random) -> ExportFilter {
         let mut word = |words: &[&str]| words.get(random.below(words.len() + 2)).map(|word| (*word).to_owned());
         ExportFilter {
@@ -119,15 +112,12 @@ mod tests {
             excluded += u32::from(excludes);
             for _ in 0..60 {
                 let mut word = |words: &[&'static str]| words.get(random.below(words.len() + 1)).copied();
-                let row = FilteredRow {
-                    state: word(&["a", "b"]),
-                    district: word(&["x", "y"]),
-                    income_bracket: word(&["0-2.5L", "20L+"]),
+                let profile = Profile {
+                    words: [word(&["a", "b"]), word(&["x", "y"]), word(&["0-2.5L", "20L+"])],
                     completeness: word(&["20", "50", "90"]).map_or(0, |pct| pct.parse().expect("a number")),
+                    lists: [random.below(4), random.below(4)],
                 };
-                let (schemes, tags) = (random.below(4), random.below(4));
-                let has = |set: usize, name: &str| set >> usize::from(name.ends_with('2')) & 1 == 1;
-                let accepts = |filter: &ExportFilter| filter.accepts(&row, |s| has(schemes, s), |t| has(tags, t));
+                let accepts = |filter: &ExportFilter| accepts(filter, &profile);
                 assert!(!is_within || !accepts(&first) || accepts(&second), "seed {seed}");
                 assert!(!(excludes && accepts(&first) && accepts(&second)), "seed {seed}");
             }

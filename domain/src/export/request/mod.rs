@@ -5,7 +5,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub use filter::{ExportFilter, FilteredRow};
+pub use filter::ExportFilter;
 
 use super::{ColumnSet, PrivacyRequirement};
 use crate::named_enum;

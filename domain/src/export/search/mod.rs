@@ -105,25 +105,6 @@ pub fn search<S: ClassSource>(
     })
 }
 
-/// Returns the keys of the classes at a node that do not meet the requirement, ascending. Their rows are left out.
-///
-/// # Errors
-/// `source` failed.
-pub fn suppressed_keys<S: ClassSource>(
-    node: &Node,
-    requirement: &PrivacyRequirement,
-    source: &mut S,
-) -> Result<Vec<u64>, S::Error> {
-    let mut keys = Vec::new();
-    source.visit_classes(node, &mut |class| {
-        if !requirement.is_met_by(class.size, class.distinct) {
-            keys.push(class.key);
-        }
-    })?;
-    keys.sort_unstable();
-    Ok(keys)
-}
-
 struct Search<'s, S: ClassSource> {
     lattice: &'s Lattice,
     requirement: &'s PrivacyRequirement,

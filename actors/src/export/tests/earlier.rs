@@ -1,0 +1,114 @@
+//! Exports after earlier ones.
+
+use domain::columns::{Quasi, Row};
+use domain::export::ExportRequest;
+use domain::port::journal::RowId;
+
+use super::super::job_context::NOT_PROTECTED;
+use super::super::run::EarlierExport;
+use super::fixture::{columns, count, erase, request, run, table, taking_part};
+use super::memory::MemoryTables;
+use crate::columns::ColumnStore;
+
+/// Makes an export that later ones are compared with.
+fn made(columns: &ColumnStore, request: &ExportRequest) -> [EarlierExport; 1] {
+    let levels = run(columns, &MemoryTables::default(), request, &[], 1).written().levels;
+    [EarlierExport { request: request.clone(), levels }]
+}
+
+#[test]
+fn an_export_that_differs_from_an_earlier_one_in_few_people_or_in_nobody_is_refused() {
+    let (columns, tables) = (columns(), MemoryTables::default());
+    let first = request(r#"{"k": 10, "l": 1, "columns": ["gender", "age_bracket"]}"#);
+    let earlier = made(&columns, &first);
+    // The same people again show nothing new.
+    run(&columns, &tables, &first, &earlier, 2).written();
+    // A filter that leaves few people out would single them out.
+    let completeness = |row: &RowId| columns.row(*row).completeness_pct;
+    let mut all: Vec<u8> = taking_part(&columns).iter().map(completeness).collect();
+    all.sort_unstable();
+    let least = all.iter().copied().find(|pct| *pct > all[0]).expect("profiles differ");
+    let few = all.iter().filter(|pct| **pct < least).count();
+    assert!((1..10).contains(&few), "{few} people have the lowest completeness: the population has changed");
+    for (least, few) in [(least, few), (all[0], 0)] {
+        let narrower = request(&format!(
+            r#"{{"k": 10, "l": 1, "columns": ["gender", "age_bracket"], "filter": {{"min_completeness": {least}}}}}"#
+        ));
+        assert_eq!(run(&columns, &tables, &narrower, &earlier, 3).end.err(), Some(NOT_PROTECTED), "{few} people");
+        // Without the earlier one it is an export like any other.
+        run(&columns, &tables, &narrower, &[], 4).written();
+    }
+}
+
+#[test]
+fn what_an_earlier_export_left_out_is_not_found_by_a_coarser_one() {
+    let (columns, tables) = (columns(), MemoryTables::default());
+    let all = taking_part(&columns).len() as u64;
+    let fine =
+        request(r#"{"k": 10, "l": 2, "columns": ["age_bracket", "district", "employment_type", "overall_risk"]}"#);
+    let first = run(&columns, &tables, &fine, &[], 1).written();
+    assert!((1..60).contains(&first.rows_suppressed), "{} of {all} were left out", first.rows_suppressed);
+    // Everybody is in it, so the difference of both files is those whom the first one left out.
+    let coarse = request(r#"{"k": 60, "l": 1, "columns": ["gender"]}"#);
+    run(&columns, &tables, &coarse, &[], 2).written();
+    let earlier = [EarlierExport { request: fine, levels: first.levels }];
+    assert_eq!(run(&columns, &tables, &coarse, &earlier, 3).end.err(), Some(NOT_PROTECTED));
+}
+
+#[test]
+fn a_class_that_differs_from_an_earlier_export_in_few_people_is_left_out_whole() {
+    let columns = columns();
+    let age = |row: &RowId| columns.row(*row).quasi(Quasi::AgeBracket);
+    let is_incomplete = |row: &RowId, least: u8| columns.row(*row).completeness_pct < least;
+    let mut completeness: Vec<u8> =
+        taking_part(&columns).iter().map(|row| columns.row(*row).completeness_pct).collect();
+    completeness.sort_unstable();
+    let least = completeness[completeness.len() / 2];
+    // Of one age bracket two people are left below the bound and eight above.
+    let ages = count(taking_part(&columns).iter().map(age));
+    let (small, _) = ages.into_iter().filter(|(age, _)| *age != 0).min_by_key(|(_, people)| *people).expect("ages");
+    for (below, kept) in [(true, 2), (false, 8)] {
+        let rows = taking_part(&columns).into_iter().filter(|row| age(row) == small);
+        let rows: Vec<RowId> = rows.filter(|row| is_incomplete(row, least) == below).collect();
+        assert!(rows.len() >= kept, "{} people: the population has changed", rows.len());
+        rows[kept..].iter().for_each(|row| erase(&columns, *row));
+    }
+    let below = taking_part(&columns).into_iter().filter(|row| is_incomplete(row, least));
+    let below = count(below.map(|row| age(&row)));
+    assert!(below.iter().all(|(age, people)| *people >= 5 || *age == small), "{below:?}");
+
+    let everyone = request(r#"{"k": 5, "l": 1, "columns": ["age_bracket"]}"#);
+    let earlier = made(&columns, &everyone);
+    let narrower =
+        format!(r#"{{"k": 5, "l": 1, "columns": ["age_bracket"], "filter": {{"min_completeness": {least}}}}}"#);
+    let (narrower, tables) = (request(&narrower), MemoryTables::default());
+    let alone = run(&columns, &tables, &narrower, &[], 2).written();
+    let compared = run(&columns, &tables, &narrower, &earlier, 3).written();
+    assert_eq!((alone.rows_suppressed, compared.rows_suppressed), (0, 8));
+    assert_eq!((compared.rows_written + 8, compared.levels), (alone.rows_written, alone.levels));
+    let file = table(&tables);
+    assert_eq!(file.check().rows, compared.rows_written);
+    let word = Quasi::AgeBracket.words()[usize::from(small) - 1];
+    let domain::port::table::ColumnType::Word(words) = &file.schema.columns[1].values else { panic!("words") };
+    assert!(!words.iter().any(|own| own == word), "{words:?} without {word}");
+}
+
+#[test]
+fn the_levels_of_an_export_do_not_depend_on_people_of_earlier_ones() {
+    let (columns, tables) = (columns(), MemoryTables::default());
+    let dictionaries = columns.dictionaries();
+    let state_of = |row: Row| row.quasi(Quasi::State);
+    let states = count(taking_part(&columns).into_iter().map(|row| state_of(columns.row(row))));
+    let (state, people) = states.into_iter().max_by_key(|(_, people)| *people).expect("states");
+    let state = dictionaries.get(domain::columns::DictionaryKind::State).word(state.into()).expect("a state");
+    assert!(people > 40, "{people} people in {state}");
+    let of_state =
+        request(&format!(r#"{{"k": 5, "l": 1, "columns": ["gender", "district"], "filter": {{"state": "{state}"}}}}"#));
+    let alone = run(&columns, &tables, &of_state, &[], 1).written();
+    let file = table(&tables);
+    // The earlier export has people of all places and no quasi-identifier, so nobody has to be left out.
+    let earlier = made(&columns, &request(r#"{"k": 5, "l": 1, "columns": ["total_active"]}"#));
+    let compared = run(&columns, &tables, &of_state, &earlier, 1).written();
+    assert_eq!((compared.levels, compared.information_loss_ppm), (alone.levels, alone.information_loss_ppm));
+    assert!(table(&tables).batches == file.batches);
+}

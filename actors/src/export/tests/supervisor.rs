@@ -1,0 +1,264 @@
+//! The supervisor by itself, with the test in the place of its worker.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use domain::export::{BudgetEntry, ExportBackend, ExportJob, ExportJobId, JobState};
+use domain::port::clock::Clock;
+use domain::port::registry::{Registry, RegistryKind};
+use domain::port::table::TableFiles;
+
+use super::super::job_context::JobEnd;
+use super::super::refusal::StartRefusal;
+use super::super::registered::RegisteredExports;
+use super::super::run::Written;
+use super::super::supervisor::{ExportSupervisor, SupervisorParts};
+use super::super::worker::{Report, WorkItem};
+use super::fixture::{Mixed, NOW, parse, request, rules};
+use super::memory::{MemoryRegistry, MemoryTables};
+
+const HOUR: i64 = 3_600 * 1_000_000;
+const OWNER: &str = "adm:analyst";
+
+struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    fn now_micros(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What outlives a supervisor.
+struct Disk {
+    registry: Arc<MemoryRegistry>,
+    tables: Arc<MemoryTables>,
+    clock: Arc<TestClock>,
+    entropy: Arc<Mixed>,
+}
+
+/// A supervisor, and what it hands to its worker.
+struct Started {
+    supervisor: ExportSupervisor,
+    work: Receiver<WorkItem>,
+}
+
+impl Disk {
+    fn new() -> Self {
+        Self {
+            registry: Arc::default(),
+            tables: Arc::default(),
+            clock: Arc::new(TestClock(AtomicI64::new(NOW))),
+            entropy: Arc::new(Mixed(AtomicU64::new(1))),
+        }
+    }
+
+    fn pass(&self, micros: i64) {
+        self.clock.0.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Starts a supervisor, as the process does.
+    fn start(&self) -> Started {
+        let (work, items) = channel();
+        let parts = SupervisorParts {
+            registered: RegisteredExports::new(self.registry.clone()),
+            tables: self.tables.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            rules: Arc::new(rules()),
+            parse: Box::new(parse),
+            parse_earlier: Box::new(parse),
+            max_queued: 2,
+            keep: Duration::from_secs(24 * 3_600),
+            work,
+            reports: None,
+        };
+        let mut supervisor = ExportSupervisor::new(parts);
+        supervisor.run_next();
+        Started { supervisor, work: items }
+    }
+
+    /// Returns when the stored budget of a job stops counting.
+    fn budget_expires_at(&self, id: ExportJobId) -> i64 {
+        let entry = self.registry.get(RegistryKind::BUDGET, id.as_bytes(), i64::MIN).expect("a stored entry");
+        let expires_at = BudgetEntry::from_bytes(&entry.value).expect("an entry").expires_at();
+        assert_eq!(entry.expires_at, Some(expires_at));
+        expires_at
+    }
+}
+
+impl Started {
+    fn begin(&mut self, text: &str) -> ExportJobId {
+        self.supervisor.begin(&request(text), OWNER.to_owned()).expect("accepted").id
+    }
+
+    fn job(&self, id: ExportJobId) -> ExportJob {
+        self.supervisor.watch(id, OWNER).expect("a known job").borrow().clone()
+    }
+
+    fn states(&self, ids: &[ExportJobId]) -> Vec<JobState> {
+        ids.iter().map(|id| self.job(*id).state()).collect()
+    }
+
+    /// Takes the job that was handed to the worker, and begins it.
+    #[track_caller]
+    fn take(&mut self, id: ExportJobId) -> WorkItem {
+        let item = self.work.try_recv().expect("a job for the worker");
+        assert_eq!(item.id, id);
+        assert!(self.work.try_recv().is_err(), "one job at a time");
+        self.supervisor.take(Report::Started(id, ExportBackend::Cpu));
+        item
+    }
+
+    fn end(&mut self, id: ExportJobId, end: Result<Written, JobEnd>) {
+        self.supervisor.take(Report::Ended(id, end));
+    }
+}
+
+fn written() -> Result<Written, JobEnd> {
+    let levels = serde_json::Map::new();
+    Ok(Written { bytes: 1, rows_written: 20, rows_suppressed: 0, information_loss_ppm: Some(0), levels })
+}
+
+const AGGREGATE: &str = r#"{"mode": "aggregate", "epsilon": 2, "columns": ["gender"]}"#;
+
+#[test]
+fn jobs_that_wait_go_on_over_a_restart_in_their_order_and_one_that_ran_is_interrupted() {
+    use JobState::{Done, Interrupted, Queued, Running};
+    let disk = Disk::new();
+    let mut first = disk.start();
+    let ids = [r#"{"k": 5}"#, r#"{"k": 6}"#, r#"{"k": 7}"#].map(|text| {
+        disk.pass(1);
+        first.begin(text)
+    });
+    let full = first.supervisor.begin(&request("{}"), OWNER.to_owned());
+    assert!(matches!(full, Err(StartRefusal::Busy)), "{full:?}");
+    first.take(ids[0]);
+    assert_eq!(first.states(&ids), [Running, Queued, Queued]);
+    drop(first);
+    // The process ended while the first one wrote its file.
+    disk.tables.add(&ids[0].to_string());
+    let mut second = disk.start();
+    assert!(disk.tables.names().expect("lists").is_empty(), "a file without a finished job is destroyed");
+    assert_eq!(second.states(&ids), [Interrupted, Queued, Queued]);
+    let item = second.take(ids[1]);
+    assert_eq!(item.request, request(r#"{"k": 6}"#));
+    second.end(ids[1], written());
+    second.take(ids[2]);
+    assert_eq!(second.states(&ids), [Interrupted, Done, Running]);
+    let third = disk.start();
+    assert_eq!(third.states(&ids), [Interrupted, Done, Interrupted]);
+    assert!(third.work.try_recv().is_err());
+    assert!(third.supervisor.watch(ids[1], "adm:other").is_none());
+}
+
+#[test]
+fn a_job_that_is_cancelled_while_it_runs_stays_so_and_its_file_is_removed() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let ids = [started.begin("{}"), started.begin("{}"), started.begin("{}")];
+    let item = started.take(ids[0]);
+    assert!(!started.supervisor.cancel(ids[0], "adm:other"));
+    assert!(!item.is_cancelled.load(Ordering::Relaxed));
+    assert!(started.supervisor.cancel(ids[0], OWNER) && started.supervisor.cancel(ids[1], OWNER));
+    assert!(item.is_cancelled.load(Ordering::Relaxed));
+    assert!(started.work.try_recv().is_err(), "the worker has not answered yet");
+    // The worker noticed nothing until the file was complete.
+    disk.tables.add(&ids[0].to_string());
+    started.end(ids[0], written());
+    assert_eq!(started.states(&ids), [JobState::Cancelled, JobState::Cancelled, JobState::Queued]);
+    assert!(disk.tables.names().expect("lists").is_empty());
+    started.take(ids[2]);
+    started.end(ids[2], Err(JobEnd::Cancelled));
+    assert_eq!(disk.start().states(&ids), [JobState::Cancelled; 3]);
+}
+
+#[test]
+fn a_file_is_removed_when_its_time_is_over_and_its_job_counts_for_30_days_more() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let id = started.begin("{}");
+    started.take(id);
+    disk.tables.add(&id.to_string());
+    started.end(id, written());
+    assert_eq!(started.job(id).result().map(|result| result.expires_at), Some(NOW + 24 * HOUR));
+    disk.pass(24 * HOUR - 1);
+    started.supervisor.expire();
+    assert_eq!(disk.tables.names().expect("lists").len(), 1);
+    disk.pass(1);
+    started.supervisor.expire();
+    assert!(disk.tables.names().expect("lists").is_empty());
+    // Later exports are compared with it.
+    let later = started.begin(r#"{"k": 20}"#);
+    assert_eq!(started.take(later).earlier.len(), 1);
+    started.end(later, Err(JobEnd::Failed("a test")));
+    disk.pass(30 * 24 * HOUR);
+    started.supervisor.expire();
+    assert!(started.supervisor.watch(id, OWNER).is_none(), "it is forgotten");
+}
+
+#[test]
+fn the_budget_of_a_job_counts_from_the_moment_its_result_is_handed_out() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let (first, id) = (started.begin("{}"), started.begin(AGGREGATE));
+    assert_eq!(disk.budget_expires_at(id), NOW + 24 * HOUR, "stored before the job is accepted");
+    started.take(first);
+    disk.pass(20 * HOUR);
+    started.end(first, written());
+    assert_eq!(disk.budget_expires_at(id), NOW + 44 * HOUR, "stored before the job reads a row");
+    started.take(id);
+    disk.pass(2 * HOUR);
+    started.end(id, written());
+    assert_eq!(started.job(id).state(), JobState::Done);
+    assert_eq!(disk.budget_expires_at(id), NOW + 46 * HOUR);
+    // Four more jobs of the same epsilon spend the budget, over restarts, until a day after the first one was handed out.
+    for _ in 0..4 {
+        let mut started = disk.start();
+        let id = started.begin(AGGREGATE);
+        started.take(id);
+        started.end(id, written());
+    }
+    let budget_is_spent = |started: &mut Started| {
+        let refused = started.supervisor.begin(&request(AGGREGATE), OWNER.to_owned());
+        matches!(refused, Err(StartRefusal::Budget(_)))
+    };
+    disk.pass(24 * HOUR - 1);
+    assert!(budget_is_spent(&mut disk.start()));
+    disk.pass(1);
+    assert!(!budget_is_spent(&mut disk.start()));
+}
+
+#[test]
+fn what_a_job_spends_is_given_back_only_if_it_was_cancelled_before_it_began() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let ids = [started.begin(AGGREGATE), started.begin(AGGREGATE), started.begin(AGGREGATE)];
+    started.take(ids[0]);
+    for id in ids {
+        assert!(started.supervisor.cancel(id, OWNER));
+    }
+    started.end(ids[0], Err(JobEnd::Cancelled));
+    let entries = disk.registry.list(RegistryKind::BUDGET, NOW);
+    let kept: Vec<_> = entries.iter().map(|(key, _)| ExportJobId::from_bytes(key)).collect();
+    assert_eq!(kept, [Some(ids[0])], "it may have read rows");
+}
+
+#[test]
+fn a_result_that_cannot_be_recorded_is_not_handed_out() {
+    for text in ["{}", AGGREGATE] {
+        let disk = Disk::new();
+        let mut started = disk.start();
+        let id = started.begin(text);
+        started.take(id);
+        disk.tables.add(&id.to_string());
+        disk.registry.fails.store(true, Ordering::Relaxed);
+        started.end(id, written());
+        assert_eq!(started.job(id).state(), JobState::Failed, "{text}");
+        assert!(disk.tables.names().expect("lists").is_empty());
+        let refused = started.supervisor.begin(&request(text), OWNER.to_owned());
+        assert!(matches!(refused, Err(StartRefusal::Unavailable(_))), "{refused:?}");
+        assert!(started.work.try_recv().is_err());
+    }
+}
