@@ -1,11 +1,13 @@
 //! Exports of aggregates: a row for each group, with noise.
 
+use std::ops::Range;
+
 use domain::export::{
     AggregatePlan, AggregateRefusal, ColumnRole, ExportColumn, ExportStage, GroupAccumulator, Lattice, LevelRule,
     Measure, MeasureKind, QuasiIdentifier, level_names, release_group,
 };
 use domain::port::clock::Entropy;
-use kernels::{GroupColumn, MISSING};
+use kernels::{Aggregates, GroupColumn, MISSING, MeasureColumn};
 
 use super::aggregate_file::write_file;
 use super::classes::{keys_at, not_computed};
@@ -117,25 +119,24 @@ fn exact(
         keys.iter().map(|key| group_keys.binary_search(key).unwrap_or_default() as u32).collect();
     // Bins of a measure begin at its edges; the first one begins at 0.
     let edges: Vec<Vec<i64>> = plan.measures.iter().map(edges).collect();
-    let totals_of = |rows: std::ops::Range<usize>| {
-        run.device.compute(|backend| {
+    let compute = |rows: Range<usize>| {
+        let totals = run.device.compute(|backend| {
             let columns = measured.iter().zip(&edges).map(|((measure, values), edges)| {
                 let high = match measure.kind {
                     MeasureKind::Integer { clamp, .. } => clamp as i64,
                     MeasureKind::Word { values } => i64::from(values),
                 };
-                kernels::MeasureColumn { values: &values[rows.clone()], low: 0, high, edges }
+                MeasureColumn { values: &values[rows.clone()], low: 0, high, edges }
             });
-            let columns: Vec<kernels::MeasureColumn<'_>> = columns.collect();
             let groups = GroupColumn { group_of_row: &group_of_row[rows.clone()], groups: group_keys.len() as u32 };
-            backend.aggregates(&groups, &columns)
-        })
+            backend.aggregates(&groups, &columns.collect::<Vec<_>>())
+        });
+        totals.map_err(not_computed)
     };
-    let batch = run.device.batch_rows();
-    let mut totals = totals_of(0..rows.min(batch)).map_err(not_computed)?;
-    for first in (batch..rows).step_by(batch) {
-        run.job.check_cancelled()?;
-        totals.add(&totals_of(first..rows.min(first + batch)).map_err(not_computed)?);
+    let batches = run.device.in_batches(rows, compute, |_| run.job.check_cancelled())?;
+    let mut totals = Aggregates::default();
+    for batch in batches {
+        if totals.rows.is_empty() { totals = batch } else { totals.add(&batch) }
     }
     let accumulator = |group: usize| {
         let mut accumulator = GroupAccumulator::new(plan);

@@ -35,38 +35,39 @@ pub(super) fn count(
         return Ok(one_class(layout, sensitive, selected));
     }
     let generalisation = finest_generalisation(lattice)?;
-    let mut classes = Classes {
-        layout,
-        table: ClassTable::default(),
-        keys: Vec::new(),
-        sensitive: Vec::with_capacity(selected.len()),
-    };
-    let mut tables = Vec::new();
-    for batch in selected.chunks(device.batch_rows()) {
-        let gather = |column: &CodedColumn| batch.iter().map(|row| column.codes[*row as usize]).collect::<Vec<u32>>();
-        let columns: Vec<Vec<u32>> = quasi.par_iter().map(gather).collect();
-        let values: Vec<Vec<u32>> = sensitive.par_iter().map(|column| gather(column)).collect();
-        let table = device.compute(|backend| {
-            let columns: Vec<&[u32]> = columns.iter().map(Vec::as_slice).collect();
-            let values = values.iter().zip(&cardinalities);
-            let values = values.map(|(codes, &cardinality)| SensitiveColumn { codes, cardinality });
-            backend.row_classes(&generalisation, &columns, &values.collect::<Vec<_>>())
-        });
-        let table = table.map_err(not_computed)?;
-        let keys = table.classes.class_of_row.par_iter().map(|class| table.classes.keys[*class as usize]);
-        classes.keys.par_extend(keys);
-        let layout = &classes.layout;
-        let set = |row: usize| values.iter().enumerate().fold(0, |set, (at, codes)| set | layout.bit(at, codes[row]));
-        classes.sensitive.par_extend((0..batch.len()).into_par_iter().map(set));
+    let batches = device.in_batches(
+        selected.len(),
+        |batch| {
+            let batch = &selected[batch];
+            let gather = |column: &CodedColumn| batch.iter().map(|row| column.codes[*row as usize]).collect();
+            let columns: Vec<Vec<u32>> = quasi.par_iter().map(gather).collect();
+            let values: Vec<Vec<u32>> = sensitive.par_iter().map(|column| gather(column)).collect();
+            let table = device.compute(|backend| {
+                let columns: Vec<&[u32]> = columns.iter().map(Vec::as_slice).collect();
+                let values = values.iter().zip(&cardinalities);
+                let values = values.map(|(codes, &cardinality)| SensitiveColumn { codes, cardinality });
+                backend.row_classes(&generalisation, &columns, &values.collect::<Vec<_>>())
+            });
+            Ok((table.map_err(not_computed)?, values))
+        },
+        |rows| job.done(rows),
+    )?;
+    let (mut keys, mut sets) = (Vec::with_capacity(selected.len()), Vec::with_capacity(selected.len()));
+    let mut tables = Vec::with_capacity(batches.len());
+    for (table, values) in batches {
+        let of_class = &table.classes.keys;
+        keys.par_extend(table.classes.class_of_row.par_iter().map(|class| of_class[*class as usize]));
+        let codes = || values.iter().enumerate();
+        let set = |row: usize| codes().fold(0, |set, (column, codes)| set | layout.bit(column, codes[row]));
+        sets.par_extend((0..table.classes.class_of_row.len()).into_par_iter().map(set));
         tables.push(ClassTable {
-            sensitive: sets(&table, &cardinalities, &classes.layout),
+            sensitive: class_sets(&table, &cardinalities, &layout),
             keys: table.classes.keys,
             sizes: table.classes.sizes,
         });
-        job.done(batch.len() as u64)?;
     }
-    classes.table = if tables.len() == 1 { tables.remove(0) } else { ClassTable::merge(&tables) };
-    Ok(classes)
+    let table = if tables.len() == 1 { tables.remove(0) } else { ClassTable::merge(&tables) };
+    Ok(Classes { layout, table, keys, sensitive: sets })
 }
 
 /// Returns the classes of an export without quasi-identifiers, in which all rows are alike.
@@ -89,7 +90,7 @@ fn finest_generalisation(lattice: &Lattice) -> Result<Generalisation, JobEnd> {
 }
 
 /// Returns the set of sensitive values of each class, as the layout has it.
-fn sets(table: &kernels::RowClasses, cardinalities: &[u32], layout: &SensitiveLayout) -> Vec<u64> {
+fn class_sets(table: &kernels::RowClasses, cardinalities: &[u32], layout: &SensitiveLayout) -> Vec<u64> {
     let set = |class: usize| {
         let mut set = 0;
         for (column, values) in table.values.iter().enumerate() {

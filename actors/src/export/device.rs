@@ -1,5 +1,6 @@
 //! The device that computes, and the CPU in its place when it fails.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,9 +33,29 @@ impl Device {
         Self { batch_rows, ..self }
     }
 
-    /// Returns the number of rows that are to be computed at once: jobs are cut into batches of so many.
-    pub(super) fn batch_rows(&self) -> usize {
-        self.batch_rows
+    /// Cuts rows into batches, at least one, and returns what `compute` gives for each, in their order. On a GPU two batches
+    /// are under way at once, each on a stream of its own: one is copied while the other is computed. The CPU computes
+    /// one at a time, on all threads. `done` is told how many rows were computed.
+    pub(super) fn in_batches<T: Send, E: Send>(
+        &self,
+        rows: usize,
+        compute: impl Fn(Range<usize>) -> Result<T, E> + Sync,
+        mut done: impl FnMut(u64) -> Result<(), E>,
+    ) -> Result<Vec<T>, E> {
+        let first_rows = (0..rows.max(1)).step_by(self.batch_rows);
+        let batches: Vec<Range<usize>> = first_rows.map(|first| first..rows.min(first + self.batch_rows)).collect();
+        let mut results = Vec::with_capacity(batches.len());
+        for pair in batches.chunks(2) {
+            match pair {
+                [one, other] if self.backend() == ExportBackend::Cuda => {
+                    let (one, other) = rayon::join(|| compute(one.clone()), || compute(other.clone()));
+                    results.extend([one?, other?]);
+                }
+                _ => pair.iter().try_for_each(|batch| compute(batch.clone()).map(|result| results.push(result)))?,
+            }
+            done(pair.iter().map(|batch| batch.len() as u64).sum())?;
+        }
+        Ok(results)
     }
 
     /// Gives the device another chance: a new job begins.

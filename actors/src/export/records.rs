@@ -1,6 +1,7 @@
 //! Exports of records: a row for each person, generalised.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use domain::columns::Row;
 use domain::export::{
@@ -187,10 +188,9 @@ impl RecordFile<'_> {
         let mut key = zeroize::Zeroizing::new([0; 32]);
         self.run.entropy.fill(&mut *key);
         let key = PseudonymKey::new(&key);
-        let mut pseudonyms = Vec::with_capacity(order.len());
-        for batch in order.chunks(self.run.device.batch_rows()) {
+        let compute = |batch: Range<usize>| {
             let mut texts = Vec::with_capacity(batch.len() * 8);
-            for position in batch {
+            for position in &order[batch] {
                 let row = self.selected[*position as usize] as usize;
                 texts.extend_from_slice(&self.rows.ids[row].0.to_le_bytes());
                 texts.extend_from_slice(&generation(&self.rows.rows[row]).to_le_bytes());
@@ -199,10 +199,10 @@ impl RecordFile<'_> {
                 let texts = Texts::fixed(&texts, 8)?;
                 backend.pseudonyms(&key, &texts)
             });
-            pseudonyms.extend(computed.map_err(classes::not_computed)?);
-            self.run.job.done(batch.len() as u64)?;
-        }
-        Ok(pseudonyms)
+            computed.map_err(classes::not_computed)
+        };
+        let batches = self.run.device.in_batches(order.len(), compute, |rows| self.run.job.done(rows))?;
+        Ok(batches.concat())
     }
 
     fn metadata(

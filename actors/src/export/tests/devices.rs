@@ -88,7 +88,9 @@ fn check_every_call(text: &str, least_calls: usize) {
         for fails_at in 0..calls {
             let flaky = Flaky { panics, ..Flaky::failing_at(fails_at) };
             let (ran, made) = run_flaky(&columns, &tables, &request, flaky);
-            assert_eq!((ran.backend, made), (ExportBackend::Cpu, fails_at + 1), "panics: {panics}");
+            assert_eq!(ran.backend, ExportBackend::Cpu, "call {fails_at}, panics: {panics}");
+            // Another batch may have been under way.
+            assert!((fails_at + 1..=fails_at + 2).contains(&made), "{made} calls");
             let written = ran.written();
             let figures = (written.rows_written, written.rows_suppressed, written.information_loss_ppm);
             assert_eq!(figures, (expected.rows_written, expected.rows_suppressed, expected.information_loss_ppm));
