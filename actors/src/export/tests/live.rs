@@ -11,6 +11,7 @@ use kernels::{Backend, ChosenBackend, Cpu};
 use parking_lot::Mutex;
 
 use super::super::exports::{ExportOptions, ExportPorts, Exports};
+use super::super::refusal::StartRefusal;
 use super::devices::Flaky;
 use super::fixture::{Mixed, NOW, fill, parse, request, rules};
 use super::memory::{Hook, MemoryRegistry, MemoryTables};
@@ -70,7 +71,12 @@ impl Process {
 }
 
 async fn begin(exports: &Exports) -> ExportJobId {
-    exports.begin(request(REQUEST), OWNER.to_owned()).await.expect("accepted").id
+    begin_as(exports, REQUEST).await.expect("accepted")
+}
+
+async fn begin_as(exports: &Exports, text: &str) -> Result<ExportJobId, StartRefusal> {
+    let id = exports.new_id();
+    exports.begin(id, request(text), OWNER.to_owned()).await.map(|()| id)
 }
 
 /// Waits until a job has ended, and returns it.
@@ -133,7 +139,7 @@ fn a_stop_interrupts_the_job_that_runs_and_the_next_start_runs_those_that_wait()
         }
         open.send(()).expect("the worker waits");
         stop.join().expect("the threads have ended");
-        assert!(exports.begin(request(REQUEST), OWNER.to_owned()).await.is_err());
+        assert!(begin_as(&exports, REQUEST).await.is_err());
         let exports = process.start();
         assert_eq!(ended(&exports, first).await.state(), JobState::Interrupted);
         assert_eq!(ended(&exports, second).await.state(), JobState::Done);
@@ -180,8 +186,8 @@ fn feasibility_has_the_levels_of_an_export_of_everyone() {
         let mut process = Process::new(None);
         let exports = process.start();
         let feasibility = exports.feasibility(5, 1).expect("the columns are filled");
-        let job = exports.begin(request(r#"{"k": 5, "l": 1}"#), OWNER.to_owned()).await.expect("accepted");
-        let job = ended(&exports, job.id).await;
+        let id = begin_as(&exports, r#"{"k": 5, "l": 1}"#).await.expect("accepted");
+        let job = ended(&exports, id).await;
         let levels = &feasibility.to_json()["levels"];
         assert_eq!(*levels, serde_json::Value::Object(job.result().expect("written").levels.clone()));
         exports.stop();

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use domain::export::{BudgetEntry, ExportBackend, ExportJob, ExportJobId, JobState};
-use domain::port::clock::Clock;
+use domain::port::clock::{Clock, Entropy};
 use domain::port::registry::{Registry, RegistryKind};
 use domain::port::table::TableFiles;
 
@@ -42,6 +42,7 @@ struct Disk {
 struct Started {
     supervisor: ExportSupervisor,
     work: Receiver<WorkItem>,
+    entropy: Arc<Mixed>,
 }
 
 impl Disk {
@@ -65,7 +66,6 @@ impl Disk {
             registered: RegisteredExports::new(self.registry.clone()),
             tables: self.tables.clone(),
             clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
             rules: Arc::new(rules()),
             parse: Box::new(parse),
             parse_earlier: Box::new(parse),
@@ -76,7 +76,7 @@ impl Disk {
         };
         let mut supervisor = ExportSupervisor::new(parts);
         supervisor.run_next();
-        Started { supervisor, work: items }
+        Started { supervisor, work: items, entropy: self.entropy.clone() }
     }
 
     /// Returns when the stored budget of a job stops counting.
@@ -90,7 +90,14 @@ impl Disk {
 
 impl Started {
     fn begin(&mut self, text: &str) -> ExportJobId {
-        self.supervisor.begin(&request(text), OWNER.to_owned()).expect("accepted").id
+        self.try_begin(text).expect("accepted")
+    }
+
+    fn try_begin(&mut self, text: &str) -> Result<ExportJobId, StartRefusal> {
+        let mut random = [0; 16];
+        self.entropy.fill(&mut random);
+        let id = ExportJobId::from_random(random);
+        self.supervisor.begin(id, &request(text), OWNER.to_owned()).map(|()| id)
     }
 
     fn job(&self, id: ExportJobId) -> ExportJob {
@@ -132,7 +139,7 @@ fn jobs_that_wait_go_on_over_a_restart_in_their_order_and_one_that_ran_is_interr
         disk.pass(1);
         first.begin(text)
     });
-    let full = first.supervisor.begin(&request("{}"), OWNER.to_owned());
+    let full = first.try_begin("{}");
     assert!(matches!(full, Err(StartRefusal::Busy)), "{full:?}");
     first.take(ids[0]);
     assert_eq!(first.states(&ids), [Running, Queued, Queued]);
@@ -221,7 +228,7 @@ fn the_budget_of_a_job_counts_from_the_moment_its_result_is_handed_out() {
         started.end(id, written());
     }
     let budget_is_spent = |started: &mut Started| {
-        let refused = started.supervisor.begin(&request(AGGREGATE), OWNER.to_owned());
+        let refused = started.try_begin(AGGREGATE);
         matches!(refused, Err(StartRefusal::Budget(_)))
     };
     disk.pass(24 * HOUR - 1);
@@ -257,7 +264,7 @@ fn a_result_that_cannot_be_recorded_is_not_handed_out() {
         started.end(id, written());
         assert_eq!(started.job(id).state(), JobState::Failed, "{text}");
         assert!(disk.tables.names().expect("lists").is_empty());
-        let refused = started.supervisor.begin(&request(text), OWNER.to_owned());
+        let refused = started.try_begin(text);
         assert!(matches!(refused, Err(StartRefusal::Unavailable(_))), "{refused:?}");
         assert!(started.work.try_recv().is_err());
     }
