@@ -13,7 +13,9 @@ use domain::pipeline::apply::mark_snapshot;
 use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll};
 use domain::port::retention::HistoryRetention;
 use domain::port::store::{SideKey, SideKind};
-use domain::record::{HistoryWalk, ReplayCheck, Rewind, SnapshotScan, ThinHistory, pack, records};
+use domain::record::{
+    HistoryWalk, PastOutcome, PastSearch, PastTarget, ReplayCheck, Rewind, SnapshotScan, ThinHistory, pack, records,
+};
 use domain::rules::Rules;
 use domain::snapshot::{
     RequestedSnapshot, Snapshot, SnapshotId, SnapshotMark, SnapshotPeriods, SnapshotTrigger, snapshots,
@@ -190,7 +192,40 @@ fn check(stored: &Stored, recorded: &Recorded, is_thinned: bool) {
     let report = replayed.finish();
     assert_eq!((report.faults, report.revisions), (Vec::new(), reachable.len() as u64));
     assert_eq!(report.revisions + report.dropped, recorded.revisions.len() as u64);
+    check_search(stored, recorded, &reachable);
     check_snapshots(stored, recorded);
+}
+
+/// Asserts that a search by number or by time finds the revision of then, or says that it was dropped.
+fn check_search(stored: &Stored, recorded: &Recorded, reachable: &[u64]) {
+    let check = |target: PastTarget, expected: Option<u64>| {
+        let mut search = PastSearch::new(target);
+        stored.visit(&mut search);
+        match (search.finish(), expected) {
+            (PastOutcome::Found(state), Some(revision)) => assert_eq!(state.envelope.revision, revision, "{target:?}"),
+            (PastOutcome::Gone { retained_from }, Some(revision)) => {
+                assert!(!reachable.contains(&revision), "{target:?}");
+                let later = recorded.revisions.iter();
+                let mut later = later.filter(|(_, state)| state.envelope.generated_at >= retained_from);
+                assert!(later.all(|(revision, _)| reachable.contains(revision)), "{target:?}");
+            }
+            (PastOutcome::BeforeFirst, None) => {}
+            (found, expected) => panic!("{target:?} leads to {found:?} and not to {expected:?}"),
+        }
+    };
+    let at = |instant: i64| {
+        let then = recorded.revisions.iter().filter(|(_, state)| state.envelope.generated_at <= instant);
+        then.last().map(|(revision, _)| *revision)
+    };
+    // Some of them, which differ from call to call.
+    let some = recorded.revisions.iter().skip(reachable.len() % 5).step_by(5);
+    for (revision, state) in some {
+        check(PastTarget::Revision(*revision), Some(*revision));
+        let generated_at = state.envelope.generated_at;
+        for instant in [generated_at - 1, generated_at, generated_at + 1] {
+            check(PastTarget::AsOf(instant), at(instant));
+        }
+    }
 }
 
 fn check_snapshots(stored: &Stored, recorded: &Recorded) {
