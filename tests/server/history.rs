@@ -160,8 +160,32 @@ fn differences_have_the_members_of_the_contract_or_are_bare() {
     refused(&own(&server, "/delta?since=x"), 400, "invalid-parameter");
     refused(&own(&server, "/diff?from=1"), 400, "invalid-parameter");
     refused(&own(&server, &format!("/delta?since={}", to + 1)), 404, "unknown-revision");
-    refused(&own(&server, "/delta?since=snap_019bd000-0000-7000-8000-000000000000"), 404, "unknown-revision");
+    for id in ["snap_019bd000-0000-7000-8000-000000000000", "snap_", "snap_x"] {
+        refused(&own(&server, &format!("/delta?since={id}")), 404, "unknown-snapshot");
+    }
     refused(&own(&server, &format!("/diff?from=1&to={}", to + 1)), 404, "unknown-revision");
+}
+
+#[test]
+fn a_snapshot_is_a_point() {
+    let (server, revisions) = over_three_days();
+    let (first, newest) = (revisions[0], revisions[2]);
+    let request = Request::new("POST", format!("{}/snapshots", profile_path(USER)));
+    let taken = server.send(request.bearer(&server.sign(Token::citizen(USER))));
+    assert_eq!(taken.status, 201, "{taken:?}");
+    let id = taken.json()["snapshot_id"].as_str().unwrap().to_owned();
+    server.consent(USER, &json!({"data_sharing_level": "full"}));
+    let by_number = own(&server, &format!("/delta?since={newest}")).json();
+    assert_ne!(by_number["operations"], json!([]));
+    assert_eq!(own(&server, &format!("/delta?since={id}")).json(), by_number);
+    let back = own(&server, &format!("/diff?from={id}&to={first}")).json();
+    assert_eq!(back, own(&server, &format!("/diff?from={newest}&to={first}")).json());
+    // That of a day has an id, too.
+    let listed = own(&server, "/snapshots").json();
+    let items = listed["items"].as_array().unwrap();
+    let daily = items.iter().find(|item| item["revision"].as_u64() == Some(first)).unwrap()["snapshot_id"].clone();
+    let daily = own(&server, &format!("/diff?from={}&to={id}", daily.as_str().unwrap())).json();
+    assert_eq!(daily, own(&server, &format!("/diff?from={first}&to={newest}")).json());
 }
 
 #[test]

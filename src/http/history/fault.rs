@@ -15,7 +15,7 @@ pub(in crate::http) fn past<T>(read: Result<T, HistoryFault>) -> Result<T, Probl
             Problem::new(Code::UnknownRevision, "the profile has no such revision, or had none at that time")
         }
         HistoryFault::UnknownSnapshot => {
-            Problem::new(Code::UnknownRevision, "the profile has no snapshot with this id")
+            Problem::new(Code::UnknownSnapshot, "the profile has no snapshot with this id, or has it no more")
         }
         HistoryFault::Future => {
             Problem::new(Code::InvalidParameter, "the time is in the future: leave it out to read the newest revision")
