@@ -215,8 +215,8 @@ fn check_search(stored: &Stored, recorded: &Recorded, reachable: &[u64]) {
         }
     };
     let at = |instant: i64| {
-        let then = recorded.revisions.iter().filter(|(_, state)| state.envelope.generated_at <= instant);
-        then.last().map(|(revision, _)| *revision)
+        let then = recorded.revisions.iter().rfind(|(_, state)| state.envelope.generated_at <= instant);
+        then.map(|(revision, _)| *revision)
     };
     // Some of them, which differ from call to call.
     let some = recorded.revisions.iter().skip(reachable.len() % 5).step_by(5);

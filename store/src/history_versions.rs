@@ -30,7 +30,7 @@ impl HistoryVersions {
 
     /// Returns whether nothing was rewritten since a load began.
     pub(crate) fn is_unchanged(&self, user: &UserHash, since: HistoryVersion) -> bool {
-        since.0 % 2 == 0 && self.begin_load(user) == since
+        since.0.is_multiple_of(2) && self.begin_load(user) == since
     }
 
     /// Runs `write`, which rewrites history of a user. Only one thread at a time may do so.
