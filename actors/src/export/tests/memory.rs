@@ -122,10 +122,12 @@ impl MemoryTable {
     }
 }
 
+type Entries = HashMap<(RegistryKind, Vec<u8>), Arc<RegistryEntry>>;
+
 /// A registry that outlives the supervisors of a test.
 #[derive(Default)]
 pub(super) struct MemoryRegistry {
-    entries: Mutex<HashMap<(RegistryKind, Vec<u8>), Arc<RegistryEntry>>>,
+    entries: Mutex<Entries>,
     /// Whether nothing can be written.
     pub(super) fails: AtomicBool,
 }

@@ -119,12 +119,6 @@ impl Hierarchy {
         &self.levels
     }
 
-    /// Returns the number of the level with this name.
-    #[must_use]
-    pub fn level_named(&self, name: &str) -> Option<usize> {
-        self.levels.iter().position(|level| level.name == name)
-    }
-
     fn check_shape(&self) -> Result<(), HierarchyFault> {
         if !(2..=MAX_LEVELS).contains(&self.levels.len()) {
             return Err(HierarchyFault::LevelCount);
