@@ -17,6 +17,9 @@ pub enum ReadError {
     /// The user's stored state could not be read, or no answer could be made from it.
     #[error("the user's state could not be read")]
     Unavailable,
+    /// The answer would take longer to make than a reader may take.
+    #[error("the answer takes too long to make")]
+    TooLong,
 }
 
 impl From<Busy> for ReadError {

@@ -45,10 +45,10 @@ struct CachedView {
 }
 
 impl CachedView {
-    /// Returns about the bytes that the view takes. Its encoded forms are made later, when the cache does not weigh it again;
-    /// together they take less than the document.
+    /// Returns about the bytes that the view takes. Its encoded forms are made later, when the cache does not weigh it again, so
+    /// they count as if each took a third of the document and some bytes more.
     fn weight(&self) -> usize {
-        2 * self.body.len() + size_of::<EncodedForms>() + 64
+        2 * self.body.len() + size_of::<EncodedForms>() + 256
     }
 }
 

@@ -64,13 +64,13 @@ fn check(seed: u64) {
     let step = |state: Arc<UserState>, event: &FeedEvent| after(Some(&state), event, &rules).expect("a state stays");
     let real = supposed.iter().fold(Arc::clone(&head), step);
     let before = document(&head, LeafSet::ALL);
-    let whole = Simulation::of(&head, &supposed, LeafSet::ALL, &rules);
+    let whole = Simulation::of(&head, &supposed, (LeafSet::ALL, true), &rules);
     let seen = json(&whole.view(&head, MaskClass::for_profile(LeafSet::ALL)));
     assert_eq!(body(seen), body(document(&real, LeafSet::ALL)), "who sees all sees what would be");
     let hidden_event = event(user(), &mut random);
     for mask in masks(&mut random) {
-        let class = MaskClass::for_profile(mask);
-        let simulation = Simulation::of(&head, &supposed, mask, &rules);
+        let (class, explains) = (MaskClass::for_profile(mask), random.below(2) == 0);
+        let simulation = Simulation::of(&head, &supposed, (mask, explains), &rules);
         let view = json(&simulation.view(&head, class));
         let mut patched = document(&head, mask);
         json_patch::patch(&mut patched, &simulation.patch(class)).expect("a patch applies");
@@ -79,7 +79,7 @@ fn check(seed: u64) {
         let writes: Vec<_> = hidden_event.writes.iter().filter(|write| is_hidden(&write.path, mask)).cloned().collect();
         let other = after(Some(&head), &FeedEvent { writes, ..hidden_event.clone() }, &rules).expect("a state");
         if body(document(&other, mask)) == body(document(&head, mask)) {
-            let told = Simulation::of(&other, &supposed, mask, &rules);
+            let told = Simulation::of(&other, &supposed, (mask, explains), &rules);
             assert_eq!(told.patch(class), simulation.patch(class), "a patch tells nothing of what is hidden");
             assert_eq!(body(json(&told.view(&other, class))), body(view), "a document tells nothing of what is hidden");
         }

@@ -265,10 +265,18 @@ fn run(seed: u64) -> usize {
     };
     let retention = ThinHistory { zone: recorded.rules.zone.clone(), periods: PERIODS };
     let mut dropped = 0;
-    // Some histories are long enough for several blocks, and for bases.
-    let steps = if random.below(8) == 0 { 500 } else { random.below(80) + 5 };
-    for _ in 0..steps {
-        recorded.now += random.below(if steps > 100 { 6 } else { 40 }) as i64 * 3_600_000_000;
+    // Some histories are long enough for several blocks, and for bases. Some of these have several blocks in a day, of which
+    // nothing stays.
+    let (steps, most_minutes) = match random.below(8) {
+        0 => (500, 6 * 60),
+        1 => (500, 30),
+        _ => (random.below(80) + 5, 40 * 60),
+    };
+    for step in 0..steps {
+        recorded.now += random.below(most_minutes) as i64 * 60_000_000;
+        if most_minutes == 30 && step % 125 == 124 {
+            recorded.now += PERIODS.revisions + random.below(40) as i64 * DAY;
+        }
         recorded.step(&mut random, &mut stored);
         if random.below(6) == 0 && !stored.frames.is_empty() {
             let frames = std::mem::take(&mut stored.frames);

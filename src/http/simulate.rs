@@ -65,6 +65,7 @@ pub(super) async fn post(
     let body = body::read(context.headers(), payload, limits).await?;
     let events = read_events(&body, &user, &state)?;
     drop(body);
+    context.count_as(events.len())?;
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
     let simulated = read_within(left, viewer, state.profiles.read(user, viewer, Simulate { events, schema })).await?;
     context.disclose(Disclosed::new(simulated.class.leaves(), simulated.generation));

@@ -20,7 +20,8 @@ impl HistoryVersions {
     }
 
     fn counter(&self, user: &UserHash) -> &AtomicU64 {
-        &self.0[usize::from(user.0[0])]
+        // Histories are rewritten in the order of the hashes, so the first bytes of those that follow each other are the same.
+        &self.0[usize::from(user.0[15])]
     }
 
     /// Returns the version that a load of a user's history begins with.

@@ -7,7 +7,7 @@ use json_patch::Patch;
 use super::apply::{ApplyOutcome, AssemblyContext, NewUser, apply};
 use super::{mask, serialize};
 use crate::delta::Delta;
-use crate::event::{FeedEvent, RegisterPath};
+use crate::event::{FeedEvent, RegisterPath, RegisterWrite};
 use crate::mask_class::MaskClass;
 use crate::profile::{Profile, Section};
 use crate::rules::Rules;
@@ -25,8 +25,14 @@ impl Simulation {
     /// Applies events to the committed `head`, on the day of the head, for viewers who see the leaves of `seen`.
     ///
     /// Values for what these viewers cannot see are left out, because the result would tell whether they are the real
-    /// ones. So the result depends on nothing but the events and what the viewers see.
-    pub fn of(head: &Arc<UserState>, events: &[FeedEvent], seen: LeafSet, rules: &Rules) -> Self {
+    /// ones. So are withdrawals of values that several sources may send, unless `explains`: what is left then is a value of
+    /// another source, which only an explanation tells. `events` may end early.
+    pub fn of<'e>(
+        head: &Arc<UserState>,
+        events: impl IntoIterator<Item = &'e FeedEvent>,
+        (seen, explains): (LeafSet, bool),
+        rules: &Rules,
+    ) -> Self {
         let context = AssemblyContext {
             rules,
             // A head that was read has been rolled to these rules.
@@ -36,7 +42,9 @@ impl Simulation {
         };
         let mut state = Arc::clone(head);
         for event in events {
-            let writes = event.writes.iter().filter(|write| is_seen(&write.path, seen)).cloned().collect();
+            let may_apply =
+                |write: &&RegisterWrite| is_seen(&write.path, seen) && (explains || !is_shared_withdrawal(write));
+            let writes = event.writes.iter().filter(may_apply).cloned().collect();
             let event = FeedEvent { writes, ..event.clone() };
             // The user exists, so no ids are made.
             let no_new_user = || NewUser { profile_id: head.envelope.profile_id, integrity_key: [0; 16] };
@@ -86,6 +94,13 @@ fn inputs(leaf: Leaf) -> LeafSet {
         leaf if leaf.field().owner == Owner::Derived => leaf.field().member.leaves(),
         _ => LeafSet::EMPTY,
     }
+}
+
+/// Returns whether a write withdraws a value that several sources may send.
+fn is_shared_withdrawal(write: &RegisterWrite) -> bool {
+    let is_shared =
+        |path: &RegisterPath| matches!(path, RegisterPath::Leaf(leaf) if leaf.field().owner == Owner::Shared);
+    write.value.is_none() && is_shared(&write.path)
 }
 
 /// Returns whether viewers who see the leaves of `seen` see everything that a register with this path has an effect on.

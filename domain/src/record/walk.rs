@@ -28,9 +28,14 @@ impl<'a> HistoryWalk<'a> {
 
     /// Continues with `state`.
     fn start(&mut self, state: UserState) {
+        let before = self.state.as_ref().map(|before| before.envelope.revision);
+        self.go_on(state, before);
+    }
+
+    /// Continues with `state`, which follows the revision `before`.
+    fn go_on(&mut self, state: UserState, before: Option<u64>) {
         let revision = state.envelope.revision;
-        let is_new = self.state.as_ref().is_none_or(|before| before.envelope.revision != revision);
-        if is_new && (self.first..=self.last).contains(&revision) {
+        if before != Some(revision) && (self.first..=self.last).contains(&revision) {
             (self.visit)(&state);
         }
         self.state = Some(state);
@@ -41,8 +46,9 @@ impl<'a> HistoryWalk<'a> {
     }
 
     fn step(&mut self, step: &HistoryStep) -> Result<(), DecodeError> {
-        let next = step.apply(self.state.clone())?;
-        self.start(next);
+        let before = self.state.take();
+        let revision = before.as_ref().map(|before| before.envelope.revision);
+        self.go_on(step.apply(before)?, revision);
         Ok(())
     }
 

@@ -43,7 +43,7 @@ pub(super) fn sentences(facts: &SummaryFacts) -> Vec<String> {
         (None, None) => {}
     }
     if sentences.is_empty() {
-        sentences.push("Nothing is known about this profile yet.".to_owned());
+        sentences.push("There is nothing to say about this profile.".to_owned());
     }
     sentences
 }

@@ -37,7 +37,7 @@ pub(super) fn sentences(facts: &SummaryFacts) -> Vec<String> {
         sentences.push(format!("{}।", last.join(" और ")));
     }
     if sentences.is_empty() {
-        sentences.push("इस प्रोफ़ाइल के बारे में अभी कुछ ज्ञात नहीं है।".to_owned());
+        sentences.push("इस प्रोफ़ाइल के बारे में कहने को कुछ नहीं है।".to_owned());
     }
     sentences
 }

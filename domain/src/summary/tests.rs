@@ -35,7 +35,7 @@ fn a_summary_has_at_most_three_sentences_with_all_facts() {
 #[test]
 fn a_fact_that_is_missing_is_not_mentioned() {
     let text = |facts: SummaryFacts| facts.text(SummaryLanguage::English);
-    assert_eq!(text(nothing()), "Nothing is known about this profile yet.");
+    assert_eq!(text(nothing()), "There is nothing to say about this profile.");
     assert_eq!(text(SummaryFacts { total_eligible: Some(1), ..nothing() }), "The profile has 1 eligible scheme.");
     assert_eq!(
         text(SummaryFacts { upcoming_deadlines: Some(0), ..nothing() }),

@@ -66,6 +66,7 @@ impl From<ReadError> for Problem {
             ReadError::Unknown => Self::unknown_user(),
             ReadError::Busy => Self::new(Code::Busy, "too many profiles are being loaded: try again"),
             ReadError::Unavailable => Self::new(Code::Unavailable, "the profile cannot be read now"),
+            ReadError::TooLong => Self::new(Code::Timeout, "the answer takes too long to make: ask for less"),
         }
     }
 }

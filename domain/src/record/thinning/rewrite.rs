@@ -21,8 +21,15 @@ pub(super) fn rewrite(side: &dyn SideRecords, plan: &Plan) -> Result<SideChanges
     let bases = side.keys(SideKind::BASE)?;
     // A base is in front of the block with its number, and all of the earlier blocks lead to it.
     let base = bases.iter().rev().find(|base| base.number <= first && plan.blocks.contains(&base.number)).copied();
-    let mut rewriter =
-        Rewriter { plan, state: None, kept: None, run: Run::default(), out: None, changes: Changes::default() };
+    let mut rewriter = Rewriter {
+        plan,
+        state: None,
+        kept: None,
+        run: Run::default(),
+        range: None,
+        out: None,
+        changes: Changes::default(),
+    };
     if let Some(key) = base {
         let state = side.read(key)?.ok_or(DecodeError::Unknown { what: "base" })?;
         rewriter.begin(unpack(state)?);
@@ -77,8 +84,18 @@ struct Rewriter<'a> {
     /// The state at the last record that stays.
     kept: Option<UserState>,
     run: Run,
+    /// The place of the first of the blocks that are written anew one after the other.
+    range: Option<Place>,
     out: Option<Output>,
     changes: Changes,
+}
+
+/// Where a block stands.
+#[derive(Clone, Copy)]
+struct Place {
+    number: u64,
+    /// Bytes of the blocks before since the last base.
+    bytes_before: u64,
 }
 
 /// Blocks that are written.
@@ -92,8 +109,8 @@ struct Output {
 }
 
 impl Output {
-    /// Begins with a block in place of the one with a number.
-    fn new(number: u64, generation: u32, bytes_before: u64) -> Self {
+    /// Begins with a block in the place of another one.
+    fn new(Place { number, bytes_before }: Place, generation: u32) -> Self {
         Self { first: number, number, block: GrowingBlock::new(generation, bytes_before), last: 0 }
     }
 }
@@ -110,6 +127,9 @@ impl Rewriter<'_> {
         let is_dirty = self.plan.dirty.contains(&number);
         if is_dirty {
             self.changes.read.push(SideKey { kind: SideKind::HISTORY, number });
+            if self.range.is_none() {
+                self.range = Some(Place { number, bytes_before: GrowingBlock::bytes_before(body)? });
+            }
         }
         for record in records(body)? {
             let step = HistoryStep::decode(record)?;
@@ -121,10 +141,10 @@ impl Rewriter<'_> {
                 self.run.dropped_from = step.dropped().map(|dropped| dropped.from).or(step.generated_at());
             }
             if stays {
-                if is_dirty {
-                    if self.out.is_none() {
-                        self.out = Some(Output::new(number, record.generation, GrowingBlock::bytes_before(body)?));
-                    }
+                if let Some(place) = self.range {
+                    // A block of which nothing stays has no successor of its own. What follows takes its place, so that the
+                    // bases of all blocks of the range are removed: they hold states that the history has no more.
+                    self.out.get_or_insert_with(|| Output::new(place, record.generation));
                     self.write(record, &step, &state)?;
                 }
                 (self.kept, self.run) = (Some(state.clone()), Run::default());
@@ -181,6 +201,7 @@ impl Rewriter<'_> {
 
     /// Ends a range of blocks that are written anew.
     fn end_range(&mut self) {
+        self.range = None;
         let Some(Output { first, number, block, last }) = self.out.take() else { return };
         self.changes.ranges.push((first, last));
         if number <= last {
