@@ -117,7 +117,7 @@ fn check_instants(stored: &Stored, steps: &[FinishedChange]) {
     assert!(matches!(search(stored, PastTarget::AsOf(i64::MIN)), PastOutcome::BeforeFirst));
     for instant in revisions.iter().flat_map(|step| [0, 1, 5].map(|later| step.state.envelope.generated_at + later)) {
         let is_due = |step: &&&FinishedChange| step.state.envelope.generated_at <= instant;
-        let expected = revisions.iter().filter(is_due).next_back().expect("the first is due");
+        let expected = revisions.iter().rfind(is_due).expect("the first is due");
         check_state(&found(stored, PastTarget::AsOf(instant)), expected.state.envelope.revision, steps);
     }
 }
