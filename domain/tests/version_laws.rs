@@ -150,5 +150,5 @@ fn patches_and_migrations_agree_with_the_views_of_every_version() {
         let outcome = std::panic::catch_unwind(|| run(seed));
         unsaid += outcome.unwrap_or_else(|_| panic!("the laws do not hold: repeat with LAW_SEED={seed}"));
     }
-    assert!(unsaid > 10, "some changes cannot be said in version 1.0: {unsaid}");
+    assert!(unsaid > 5, "some changes cannot be said in version 1.0: {unsaid}");
 }
