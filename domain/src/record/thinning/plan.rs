@@ -102,7 +102,13 @@ impl Plan {
         let requested = marks.requested.iter();
         let requested = requested.filter(|(taken, snapshot)| snapshot.expires_at <= now && Some(**taken) != newest);
         let oldest = now.saturating_sub(retention.periods.daily);
-        let removed = marks.daily_removed.iter().filter(|(_, (_, generated_at))| *generated_at <= oldest);
+        // While a revision stays for another reason, the mark says that it is no daily snapshot.
+        let stays = |revision: u64| {
+            let mut points = self.points.iter().filter(|point| point.stays);
+            points.any(|point| point.revision.is_some_and(|made| made.revision == revision))
+        };
+        let removed = marks.daily_removed.iter();
+        let removed = removed.filter(|(_, (revision, generated_at))| *generated_at <= oldest && !stays(*revision));
         requested.map(|(taken, _)| key(*taken)).chain(removed.map(|(sequence, _)| key(*sequence))).collect()
     }
 
