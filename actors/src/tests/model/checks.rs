@@ -165,7 +165,7 @@ impl Durable {
         let view = match answer {
             Ok(view) => view,
             Err(ReadError::Busy) => return,
-            Err(ReadError::Unavailable) => panic!("the store reads well"),
+            Err(ReadError::Unavailable | ReadError::TooLong) => panic!("the store reads well"),
             Err(ReadError::Unknown) => {
                 // Unknown is right if no revision was acknowledged, or if some state since hides the user.
                 let since = self.users[number].states.iter().filter(|state| state.envelope.revision >= acknowledged);
