@@ -2,13 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::user_hash::UserHash;
 
 /// Users share counters, so that a load starts over now and then for another user's sake.
 const COUNTERS: usize = 256;
 
 /// Counts, for groups of users, how often history was rewritten. A count is odd while that is under way.
-pub(crate) struct HistoryVersions([AtomicU64; COUNTERS]);
+pub(crate) struct HistoryVersions {
+    counters: [AtomicU64; COUNTERS],
+    /// Locked while something is rewritten.
+    rewriting: Mutex<()>,
+}
 
 /// The count that a load began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,12 +22,12 @@ pub(crate) struct HistoryVersion(u64);
 
 impl HistoryVersions {
     pub(crate) fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; COUNTERS])
+        Self { counters: [const { AtomicU64::new(0) }; COUNTERS], rewriting: Mutex::new(()) }
     }
 
     fn counter(&self, user: &UserHash) -> &AtomicU64 {
         // Histories are rewritten in the order of the hashes, so the first bytes of those that follow each other are the same.
-        &self.0[usize::from(user.0[15])]
+        &self.counters[usize::from(user.0[15])]
     }
 
     /// Returns the version that a load of a user's history begins with.
@@ -34,8 +40,14 @@ impl HistoryVersions {
         since.0.is_multiple_of(2) && self.begin_load(user) == since
     }
 
-    /// Runs `write`, which rewrites history of a user. Only one thread at a time may do so.
+    /// Keeps all histories as they are while the guard lives, for a load that has started over too often.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.rewriting.lock()
+    }
+
+    /// Runs `write`, which rewrites history of a user.
     pub(crate) fn rewrite<T>(&self, user: &UserHash, write: impl FnOnce() -> T) -> T {
+        let _rewriting = self.rewriting.lock();
         let counter = self.counter(user);
         counter.fetch_add(1, Ordering::SeqCst);
         let written = write();
