@@ -127,11 +127,13 @@ impl<'e> FileColumns<'e> {
 fn tag_lists(tags: impl Iterator<Item = u64>, places: &[u16; 64]) -> ColumnValues {
     let (mut words, mut ends) = (Vec::new(), Vec::new());
     for mut rest in tags {
+        let start = words.len();
         while rest != 0 {
             let place = places[rest.trailing_zeros() as usize];
             words.extend((place != NO_WORD).then_some(place));
             rest &= rest - 1;
         }
+        words[start..].sort_unstable();
         ends.push(words.len() as u32);
     }
     ColumnValues::WordLists { words, ends }
@@ -147,11 +149,14 @@ fn values(column: ExportColumn, input: &FileInput<'_>) -> Option<Values> {
         ColumnRole::QuasiIdentifier(quasi_identifier) => group(column, quasi_identifier, input),
         ColumnRole::Sensitive => None,
         ColumnRole::Other if column == ExportColumn::CohortTags => {
-            let words: Vec<String> = input.tags.iter().flatten().cloned().collect();
+            // In the order of the words, and not in that in which the columns came to know them: after the columns were
+            // filled anew, the same people give the same file.
+            let mut words: Vec<String> = input.tags.iter().flatten().cloned().collect();
+            words.sort_unstable();
             let mut places = [NO_WORD; 64];
-            let named = places.iter_mut().zip(input.tags).filter(|(_, tag)| tag.is_some());
-            for (place, (own, _)) in (0..).zip(named) {
-                *own = place;
+            for (own, tag) in places.iter_mut().zip(input.tags) {
+                let place = tag.as_ref().and_then(|tag| words.binary_search(tag).ok());
+                *own = place.and_then(|place| u16::try_from(place).ok()).unwrap_or(NO_WORD);
             }
             Some(Values::Tags(words.into(), places))
         }
