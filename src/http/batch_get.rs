@@ -29,6 +29,7 @@ use super::request::connection_context::ConnectionContext;
 use super::request::context::RequestContext;
 use super::request::in_flight::{InFlight, Purpose};
 use super::request::{headers, query, schema_version};
+use crate::json_object::JsonObject;
 use crate::json_text;
 
 /// Maximum number of ids.
@@ -107,10 +108,11 @@ pub(super) async fn post(
 fn read_ids(body: &[u8]) -> Result<Vec<String>, Problem> {
     let invalid =
         || Problem::new(Code::Invalid, "the body must be an object with the array `user_ids` of strings alone");
-    let batch: BatchGet = serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => invalid(),
-        _ => Problem::new(Code::MalformedBody, "the body is not JSON"),
-    })?;
+    let JsonObject(batch): JsonObject<BatchGet> =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => invalid(),
+            _ => Problem::new(Code::MalformedBody, "the body is not JSON"),
+        })?;
     if batch.user_ids.is_empty() || batch.user_ids.len() > MAX_IDS {
         return Err(Problem::new(Code::Invalid, "a batch has 1 to 1,000 ids").at("/user_ids", "has 1 to 1,000 items"));
     }

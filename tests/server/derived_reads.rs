@@ -164,7 +164,13 @@ fn a_batch_has_a_line_for_each_id_as_its_own_read_would_be() {
             }
         }
     }
-    for (body, status) in [("{", 400), ("[]", 422), ("{\"user_ids\":[7]}", 422), ("{\"user_ids\":[],\"x\":1}", 422)] {
+    for (body, status) in [
+        ("{", 400),
+        ("[]", 422),
+        ("[[\"usr_7Qm2Xr9TzKpA\"]]", 422),
+        ("{\"user_ids\":[7]}", 422),
+        ("{\"user_ids\":[],\"x\":1}", 422),
+    ] {
         let request = Request::new("POST", BATCH).bearer(&server.sign(Token::service("profile:read")));
         assert_eq!(server.send(request.body("application/json", body)).status, status, "{body}");
     }
