@@ -28,6 +28,7 @@ pub mod rules;
 pub mod completeness;
 pub mod delta;
 pub mod documents;
+pub mod erasure;
 mod footprint;
 pub mod integrity;
 mod item_text;

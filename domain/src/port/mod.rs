@@ -4,6 +4,7 @@ pub mod audit;
 pub mod audit_trail;
 pub mod clock;
 pub mod dead_letters;
+pub mod erasure;
 pub mod journal;
 pub mod log;
 pub mod memory;
