@@ -11,6 +11,9 @@ pub enum ReadError {
     /// No profile with this id is visible to this viewer. Nothing shows whether the user exists.
     #[error("the user is not known")]
     Unknown,
+    /// The user was erased. Viewers from whom existence may be hidden get [`Self::Unknown`] instead.
+    #[error("the user was erased")]
+    Erased,
     /// A limit is reached. The read may be sent again.
     #[error("the system is busy: try again")]
     Busy,
@@ -34,4 +37,7 @@ pub enum WriteError {
     /// The write was not taken, or the fate of its commit is unknown. Sending it again is safe.
     #[error("the write was not acknowledged: send it again")]
     Busy,
+    /// The citizen was erased.
+    #[error("the user was erased")]
+    Erased,
 }

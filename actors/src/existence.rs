@@ -29,7 +29,7 @@ pub(crate) fn run_look_up(runtime: &Runtime, store: &dyn ProfileStore, look_up: 
     let control = load(store, &control, &mut Hydration::default());
     let (answer, fault) = match (found, control) {
         (found, Err(error)) => (Err(ReadError::Unavailable), Some(found.err().unwrap_or(error))),
-        (Ok(state), Ok(_)) => (Ok(state.map(|(_, state)| state.consent())), None),
+        (Ok(found), Ok(_)) => (Ok(found.and_then(|found| Some(found.state()?.consent()))), None),
         (Err(error), Ok(_)) => (Ok(None), Some(error)),
     };
     flight.answer(answer);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use domain::access::{Consent, SharingLevel};
+use domain::erasure::Tombstone;
 use domain::state::UserState;
 
 use crate::priority::Pool;
@@ -21,6 +22,11 @@ impl Stamp {
     /// Returns the stamp of a state.
     pub(crate) fn from_state(state: &UserState) -> Self {
         Self(u64::from(state.generation) << 44 | (state.envelope.revision & ((1 << 44) - 1)))
+    }
+
+    /// Returns the stamp of an erased user. No state has it: a revision is not that great.
+    fn from_tombstone(tombstone: &Tombstone) -> Self {
+        Self(u64::from(tombstone.generation) << 44 | ((1 << 44) - 1))
     }
 }
 
@@ -141,6 +147,12 @@ impl HeadCell {
             self.consent.store(ConsentBits::new(Some(consent)).0, Ordering::Release);
         }
         self.advance_to(Stamp::from_state(state));
+    }
+
+    /// Moves to the erasure of the head's generation. There is no consent any more.
+    pub(crate) fn advance_to_tombstone(&self, tombstone: &Tombstone) {
+        self.consent.store(ConsentBits::new(None).0, Ordering::Release);
+        self.advance_to(Stamp::from_tombstone(tombstone));
     }
 
     fn advance_to(&self, stamp: Stamp) {

@@ -23,6 +23,7 @@
 //! *class* is the set of leaves that the subscriber may see. A *slot* is an actor's place in its shard.
 
 mod assemble;
+mod erasure;
 mod error;
 mod options;
 mod ports;
@@ -76,6 +77,7 @@ mod warm_states;
 #[cfg(test)]
 mod tests;
 
+pub use erasure::EraseError;
 pub use error::{Busy, ReadError, WriteError};
 pub use options::Options;
 pub use ports::Ports;

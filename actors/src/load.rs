@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use domain::erasure::Tombstone;
 use domain::id::UserId;
 use domain::past::PastProfile;
 use domain::port::journal::RowId;
@@ -14,26 +15,44 @@ use domain::state::UserState;
 #[derive(Debug)]
 pub(crate) struct HydratedUser {
     pub(crate) user: UserId,
-    /// The stored state; `None` if the user does not exist.
-    pub(crate) state: Result<Option<LoadedState>, StoreError>,
+    /// What is stored; `None` if the user does not exist.
+    pub(crate) head: Result<Option<StoredHead>, StoreError>,
 }
 
-/// A stored state, and the row of its user.
-pub(crate) type LoadedState = (RowId, Arc<UserState>);
+/// What is stored of a user, and the user's row.
+#[derive(Debug, Clone)]
+pub(crate) enum StoredHead {
+    State(RowId, Arc<UserState>),
+    Erased(RowId, Tombstone),
+}
 
-/// Loads a user's state; `None` if the user does not exist.
+impl StoredHead {
+    /// Returns the state; `None` if the user was erased.
+    pub(crate) fn state(&self) -> Option<&UserState> {
+        match self {
+            Self::State(_, state) => Some(state),
+            Self::Erased(..) => None,
+        }
+    }
+}
+
+/// Loads a user's state or tombstone; `None` if the user does not exist.
 pub(crate) fn load(
     store: &dyn ProfileStore,
     user: &UserId,
     hydration: &mut Hydration,
-) -> Result<Option<LoadedState>, StoreError> {
+) -> Result<Option<StoredHead>, StoreError> {
     guarded(|| {
-        let Some(LoadedUser { row, sequence }) = store.load(user, hydration)? else { return Ok(None) };
+        let (row, sequence) = match store.load(user, hydration)? {
+            None => return Ok(None),
+            Some(LoadedUser::Erased { row, tombstone }) => return Ok(Some(StoredHead::Erased(row, tombstone))),
+            Some(LoadedUser::Living { row, sequence }) => (row, sequence),
+        };
         match hydration.take_state() {
             Some(state) if state.sequence != sequence => {
                 Err(damaged(format!("the frames lead to sequence {} and not to {sequence}", state.sequence)))
             }
-            state => Ok(state.map(|state| (row, Arc::new(state)))),
+            state => Ok(state.map(|state| StoredHead::State(row, Arc::new(state)))),
         }
     })
 }

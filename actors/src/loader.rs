@@ -50,12 +50,12 @@ impl Loader {
         let mut bytes = 0;
         for user in self.batch.users.drain(..) {
             let mut hydration = Hydration::default();
-            let state = load(self.store.as_ref(), &user, &mut hydration);
-            if let Err(error) = &state {
+            let head = load(self.store.as_ref(), &user, &mut hydration);
+            if let Err(error) = &head {
                 let cause: &dyn std::error::Error = error;
                 tracing::error!(error = cause, "a user could not be hydrated");
             }
-            by_shard[self.runtime.shard_of(&user)].push(HydratedUser { user, state });
+            by_shard[self.runtime.shard_of(&user)].push(HydratedUser { user, head });
             bytes += hydration.loaded_bytes();
             if bytes >= MAX_BATCH_BYTES {
                 send_to_shards(&self.runtime, &mut by_shard);

@@ -59,6 +59,7 @@ pub(crate) struct Metrics {
     frames_patch: Counter,
     frames_completeness: Counter,
     frames_gone: Counter,
+    frames_erased: Counter,
     pub(crate) live_coalesced: Counter,
     pub(crate) patch_bytes: Histogram,
     pub(crate) freshness: Histogram,
@@ -104,6 +105,7 @@ impl Metrics {
             frames_patch: frames("patch"),
             frames_completeness: frames("completeness"),
             frames_gone: frames("gone"),
+            frames_erased: frames("erased"),
             live_coalesced: metrics::counter!(LIVE_COALESCED.name),
             patch_bytes: metrics::histogram!(PATCH_BYTES.name),
             freshness: metrics::histogram!(FRESHNESS.name),
@@ -131,6 +133,7 @@ impl Metrics {
             FrameKind::Profile => &self.frames_profile,
             FrameKind::Patch => &self.frames_patch,
             FrameKind::Completeness => &self.frames_completeness,
+            FrameKind::Erased => &self.frames_erased,
             FrameKind::Gone | FrameKind::Resync => &self.frames_gone,
         }
     }

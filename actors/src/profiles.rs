@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use domain::access::{Policy, Viewer};
+use domain::erasure::ErasureReason;
 use domain::event::{FeedEvent, RegisterWrite};
 use domain::id::UserId;
 use domain::past::PastProfile;
+use domain::port::erasure::{ErasedUser, ErasureParticipant};
 use domain::port::memory::CommittedStates;
 use domain::port::projection::ProjectionSource;
 use domain::schema_version::SchemaVersion;
@@ -17,6 +19,7 @@ use tokio::sync::oneshot;
 use crate::assemble::assemble;
 use crate::columns::ColumnStore;
 use crate::columns_to_save::ColumnsToSave;
+use crate::erasure::{EraseError, LiveMemory};
 use crate::error::{Busy, ReadError, WriteError};
 use crate::follower::{Follow, FollowError, Follower};
 use crate::history::{Difference, HistoryFault, HistoryPoint, RevisionPage};
@@ -212,8 +215,28 @@ impl Profiles {
         }
         match result.await.map(|result| result.status) {
             Ok(Status::Busy) | Err(_) => Err(WriteError::Busy),
+            Ok(Status::Erased) => Err(WriteError::Erased),
             Ok(status) => Ok(status),
         }
+    }
+
+    /// Erases a user: ends the present generation. The tombstone is durable when this returns, and no read of the generation is
+    /// answered any more. A user who is erased already stays as it is.
+    ///
+    /// Beside the tombstone, everything is still there: the participants of the erasure have to forget the user.
+    ///
+    /// # Errors
+    /// The user was not erased, or it is not known.
+    pub async fn erase(&self, user: UserId, reason: ErasureReason) -> Result<ErasedUser, EraseError> {
+        if self.runtime.closing.load(Ordering::Relaxed) {
+            return Err(EraseError::Busy);
+        }
+        self.runtime.erase(user, reason).await
+    }
+
+    /// Returns the participant of an erasure that drops what is cached of a user in memory.
+    pub fn live_memory(&self) -> Arc<dyn ErasureParticipant> {
+        Arc::new(LiveMemory(Arc::clone(&self.runtime)))
     }
 
     /// Takes a snapshot of a user's newest revision. It is durable when this returns. `sees_sources` says whether the viewer may

@@ -20,6 +20,9 @@ pub enum Status {
         /// The profile's revision.
         revision: u64,
     },
+    /// The user was erased, and the event does not begin a new generation, or is not later than the erasure. Nothing of it is
+    /// kept.
+    Erased,
     /// The event is not acknowledged: it was not taken, or the fate of its commit is unknown.
     Busy,
 }

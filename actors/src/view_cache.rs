@@ -135,6 +135,13 @@ impl ViewCache {
         self.current(user, state.day).filter(|views| views.stamp == Stamp::from_state(state))
     }
 
+    /// Drops a user's views from memory.
+    pub(crate) fn forget(&self, user: &UserId) {
+        self.users.invalidate(user);
+        // What was invalidated stays in memory until the cache does its work.
+        self.users.run_pending_tasks();
+    }
+
     /// Returns the head cell for a new incarnation that begins at `state`: the cell of the cached views if they show this
     /// head, or else a new one.
     pub(crate) fn adopt(&self, user: &UserId, state: Option<&UserState>) -> Arc<HeadCell> {

@@ -83,6 +83,7 @@ mod tests {
             profile_id: ProfileId::from_random([1; 16]),
             integrity_key: [0; 16],
             generation: 1,
+            begins_after: crate::state::NO_ERASURE,
             first_revision: 1,
             day: Day(1),
             rules: 0,

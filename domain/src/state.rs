@@ -15,6 +15,9 @@ use crate::table::{LeafSet, Member};
 pub struct UserState {
     /// The erasure generation, from 1.
     pub generation: u32,
+    /// When the generation before was erased, in microseconds since the Unix epoch; [`NO_ERASURE`] in the first one. Events that
+    /// are not later stay refused.
+    pub begins_after: i64,
     /// How many frames made this state.
     pub sequence: u64,
     /// The calendar day that time-derived values are of.
@@ -35,11 +38,15 @@ pub struct UserState {
     pub(crate) tree: LazyTree,
 }
 
+/// What [`UserState::begins_after`] is if there was no erasure.
+pub const NO_ERASURE: i64 = i64::MIN;
+
 /// The values that a generation begins with.
 pub(crate) struct NewGeneration {
     pub(crate) profile_id: ProfileId,
     pub(crate) integrity_key: [u8; 16],
     pub(crate) generation: u32,
+    pub(crate) begins_after: i64,
     pub(crate) first_revision: u64,
     pub(crate) day: Day,
     pub(crate) rules: u32,
@@ -49,15 +56,22 @@ pub(crate) struct NewGeneration {
 impl UserState {
     /// Returns the empty state before a generation's first frame.
     pub(crate) fn new(beginning: NewGeneration) -> Self {
-        let NewGeneration { profile_id, integrity_key, generation, first_revision, day, rules, policy } = beginning;
+        let NewGeneration { profile_id, integrity_key, generation, begins_after, first_revision, day, rules, policy } =
+            beginning;
         Self {
             generation,
+            begins_after,
             sequence: 0,
             day,
             rules,
             policy,
             salts: Salts { key: integrity_key, count: 0, first_revision, changed_at: [0; Member::COUNT] },
-            envelope: Envelope { profile_id, revision: 0, generated_at: 0, assembly_latency_micros: 0 },
+            envelope: Envelope {
+                profile_id,
+                revision: first_revision - 1,
+                generated_at: 0,
+                assembly_latency_micros: 0,
+            },
             profile: Profile::default(),
             documents: SourceDocuments::default(),
             tree: LazyTree::default(),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::{Data, Payload};
-use actors::{Profiles, Status};
+use actors::{Profiles, Status, WriteError};
 use domain::event::{FeedEventType, RegisterPath, RegisterWrite};
 use domain::pipeline::validate::validate_consent_put;
 use domain::port::clock::Clock;
@@ -64,7 +64,9 @@ pub(super) async fn put(
     context.record_write().await?;
     let write = state.profiles.put_consent(user, event.writes, received);
     let acknowledged = match tokio::time::timeout_at(deadline, write).await {
-        Ok(status) => acknowledged_revision(status.unwrap_or(Status::Busy)),
+        Ok(Ok(status)) => acknowledged_revision(status),
+        Ok(Err(WriteError::Erased)) => acknowledged_revision(Status::Erased),
+        Ok(Err(WriteError::Busy)) => acknowledged_revision(Status::Busy),
         Err(_) => Err(Problem::new(Code::Timeout, "the consent was not acknowledged in time: send it again")),
     };
     // The actor may still take it, or the disk may have it although its sync has failed.
@@ -107,6 +109,7 @@ async fn read_body(
 fn acknowledged_revision(status: Status) -> Result<u64, Problem> {
     match status {
         Status::Applied { revision } | Status::Unchanged { revision } | Status::Duplicate { revision } => Ok(revision),
+        Status::Erased => Err(Problem::erased()),
         Status::Busy => Err(Problem::new(Code::Busy, "the consent was not acknowledged: send it again")),
     }
 }

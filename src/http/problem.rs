@@ -186,6 +186,11 @@ impl Problem {
         problem
     }
 
+    /// Returns the problem of an erased citizen.
+    pub(crate) fn erased() -> Self {
+        Self::new(Code::Erased, "the citizen's data was erased; a registration may begin a new profile")
+    }
+
     /// Returns the problem of a cursor that cannot be continued; `oldest` is the oldest that can.
     pub(crate) fn cursor_gone(why: &'static str, oldest: String) -> Self {
         let mut problem = Self::new(Code::CursorGone, format!("{why}; `oldest` is the oldest cursor that works"));

@@ -61,10 +61,10 @@ pub(crate) async fn get(
     let slot = state.sockets.enter(caller.subject()).ok_or_else(Problem::too_many_sockets)?;
     let (control, answers) = tokio::sync::mpsc::channel(MAX_WAITING_ANSWERS);
     let (outlet, frames) = actors::outlet::channel(state.settings.outlet_queue_frames);
-    let (actor_ended, ended) = tokio::sync::mpsc::unbounded_channel();
+    let (report_ended, ended) = tokio::sync::mpsc::unbounded_channel();
     let pending_ids = Rc::new(PendingIds::default());
     let connection = LiveConnection::new(slot, transport::connection(request).cloned());
-    let outgoing = Outgoing::new(answers, frames, Rc::clone(&pending_ids), actor_ended);
+    let outgoing = Outgoing::new(answers, frames, Rc::clone(&pending_ids), report_ended);
     let body = LiveBody::new(outgoing, Rc::clone(&connection));
     let close_permit = control.clone().try_reserve_owned().map_err(|_| internal())?;
     let channels = Channels { outlet, pending_ids, answers: control, close_permit, ended };

@@ -60,26 +60,31 @@ pub(super) struct Outgoing {
     /// Frames that were taken from the outlet for the piece at hand.
     taken: Vec<OutletFrame>,
     pending_ids: Rc<PendingIds>,
-    actor_ended: UnboundedSender<ActorEnded>,
+    ended: UnboundedSender<EndedSubscription>,
 }
 
-/// Reports a subscription whose actor has ended.
-pub(super) struct ActorEnded {
-    pub(super) user: UserId,
-    pub(super) subscription: u64,
-    /// Whether a frame with `reset` was due and was not sent.
-    pub(super) owes_reset: bool,
+/// Reports a subscription that gets no further frame.
+pub(super) enum EndedSubscription {
+    /// The user's actor has ended. The subscription is to be resumed.
+    Resync {
+        user: UserId,
+        subscription: u64,
+        /// Whether a frame with `reset` was due and was not sent.
+        owes_reset: bool,
+    },
+    /// The user was erased, and the client has been told.
+    Erased { user: UserId, subscription: u64 },
 }
 
 impl Outgoing {
-    /// Returns the body of a socket's response. Subscriptions whose actor has ended are reported to `actor_ended`.
+    /// Returns the body of a socket's response. Subscriptions that get no further frame are reported to `ended`.
     pub(super) fn new(
         answers: Receiver<Bytes>,
         frames: OutletReceiver,
         pending_ids: Rc<PendingIds>,
-        actor_ended: UnboundedSender<ActorEnded>,
+        ended: UnboundedSender<EndedSubscription>,
     ) -> Self {
-        Self { answers, frames, taken: Vec::new(), pending_ids, actor_ended }
+        Self { answers, frames, taken: Vec::new(), pending_ids, ended }
     }
 
     /// Appends the taken frames to `piece`. A single frame is sent as the bytes that its mask class shares, without a
@@ -99,7 +104,7 @@ impl Outgoing {
     /// Returns the shared bytes of a frame that needs no members of its own.
     fn shared(&self, frame: &OutletFrame) -> Option<Bytes> {
         let is_plain =
-            frame.message.kind != FrameKind::Resync && !frame.reset && self.pending_ids.0.borrow().is_empty();
+            !frame.message.kind.is_last() && !frame.reset && self.pending_ids.0.borrow().is_empty();
         is_plain.then(|| frame.message.framed().clone())
     }
 
@@ -110,7 +115,13 @@ impl Outgoing {
             // Fails only when the session has ended, which has ended its subscriptions too.
             FrameKind::Resync => {
                 let OutletFrame { user, subscription, reset: owes_reset, .. } = *frame;
-                let _ = self.actor_ended.send(ActorEnded { user, subscription, owes_reset });
+                let _ = self.ended.send(EndedSubscription::Resync { user, subscription, owes_reset });
+            }
+            FrameKind::Erased => {
+                self.pending_ids.take(frame.subscription);
+                piece.extend_from_slice(message.framed());
+                let OutletFrame { user, subscription, .. } = *frame;
+                let _ = self.ended.send(EndedSubscription::Erased { user, subscription });
             }
             FrameKind::Completeness => piece.extend_from_slice(message.framed()),
             FrameKind::Profile | FrameKind::Patch | FrameKind::Gone => {

@@ -136,7 +136,10 @@ impl ProfileEventStream {
             }
             frame = self.frames.recv() => match frame.message.kind {
                 FrameKind::Resync => self.subscribe_again(frame.reset).await,
-                _ => Some(event(&frame)),
+                kind => {
+                    self.has_ended = kind == FrameKind::Erased;
+                    Some(event(&frame))
+                }
             },
             _ = self.beat.tick() => Some(HEARTBEAT),
         }
@@ -168,6 +171,7 @@ fn event(frame: &OutletFrame) -> Bytes {
         FrameKind::Profile => "profile",
         FrameKind::Patch => "patch",
         FrameKind::Completeness => "completeness",
+        FrameKind::Erased => "erased",
         FrameKind::Gone | FrameKind::Resync => "gone",
     };
     let mut out = BytesMut::with_capacity(message.text().len() + 128);
@@ -175,7 +179,7 @@ fn event(frame: &OutletFrame) -> Bytes {
     match (message.kind, message.cursor()) {
         (_, Some(cursor)) => put(&mut out, "id: ", cursor),
         // An empty id makes the client forget its cursor, together with the document that it has deleted.
-        (FrameKind::Gone, None) => put(&mut out, "id: ", ""),
+        (FrameKind::Gone | FrameKind::Erased, None) => put(&mut out, "id: ", ""),
         (_, None) => {}
     }
     out.put_slice(b"data: {");

@@ -10,6 +10,7 @@ use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
 
 use crate::checkpoint_trigger::CheckpointTrigger;
+use crate::erasure::ErasureKey;
 use crate::history_versions::HistoryVersions;
 use crate::journal::{Index, Position, SegmentRetention, Segments};
 use crate::keyring::{IssuedSlot, Keyring, SlotFault};
@@ -24,6 +25,8 @@ use crate::user_hash::UserHasher;
 /// The parts of an open store. Each locks itself.
 pub(crate) struct Engine {
     pub(crate) keyring: Keyring,
+    /// Seals tombstones.
+    pub(crate) erasure_key: ErasureKey,
     pub(crate) hasher: UserHasher,
     pub(crate) segments: Segments,
     pub(crate) index: Index,
@@ -39,8 +42,19 @@ pub(crate) struct Engine {
     pub(crate) history_versions: HistoryVersions,
     /// Wakes the upkeep thread.
     pub(crate) upkeep_signal: Signal,
+    /// What the retention clock showed when the store was opened, in microseconds since the Unix epoch.
+    pub(crate) opened_at: i64,
     durable_end: AtomicU64,
     _lock_file: File,
+}
+
+/// Why there is no key of a user's generation.
+#[derive(Debug)]
+pub(crate) enum KeyFault {
+    /// The generation was erased.
+    Erased,
+    /// The keyring could not be read, or is damaged.
+    Store(StoreError),
 }
 
 /// The parts of an [`Engine`] that start-up makes.
@@ -62,6 +76,8 @@ impl Engine {
     pub(crate) fn new(parts: EngineParts, durable_end: Position) -> Self {
         Self {
             hasher: UserHasher::new(parts.keyring.user_hash_key().bytes()),
+            erasure_key: ErasureKey::new(&parts.keyring.system_keys()),
+            opened_at: parts.retention_clock.as_ref().map_or(i64::MIN, RetentionClock::now),
             keyring: parts.keyring,
             segments: parts.segments,
             index: parts.index,
@@ -125,15 +141,39 @@ impl Engine {
         self.data_key(slot, generation).map(|key| key.cipher())
     }
 
-    /// Returns the data key in a slot.
+    /// Returns the data key in a slot. A destroyed one is damage here: the key is no user's, or the user is known to live.
     pub(crate) fn data_key(&self, slot: u32, generation: u32) -> Result<SecretKey, StoreError> {
-        self.keyring.data_key(slot, generation).map_err(|fault| match fault {
-            SlotFault::Unavailable(source) => {
-                StoreError::Unavailable { doing: "reading the keyring", source: source.into() }
-            }
-            SlotFault::Damaged { slot, what } => {
-                StoreError::Damaged { what: format!("slot {slot} of the keyring {what}") }
-            }
-        })
+        self.user_key(slot, generation).map_err(|fault| fault.into_damage(slot))
+    }
+
+    /// Returns the data key of a user's generation.
+    pub(crate) fn user_key(&self, slot: u32, generation: u32) -> Result<SecretKey, KeyFault> {
+        self.keyring.data_key(slot, generation).map_err(key_fault)
+    }
+
+    /// Returns the data key of the generation that begins after an erasure. It is durable when this returns.
+    pub(crate) fn renew_key(&self, slot: u32, generation: u32) -> Result<SecretKey, StoreError> {
+        self.keyring.renew(slot, generation).map_err(|fault| key_fault(fault).into_damage(slot))
+    }
+}
+
+impl KeyFault {
+    fn into_damage(self, slot: u32) -> StoreError {
+        match self {
+            Self::Erased => StoreError::Damaged { what: format!("slot {slot} of the keyring was destroyed") },
+            Self::Store(error) => error,
+        }
+    }
+}
+
+fn key_fault(fault: SlotFault) -> KeyFault {
+    match fault {
+        SlotFault::Erased => KeyFault::Erased,
+        SlotFault::Unavailable(source) => {
+            KeyFault::Store(StoreError::Unavailable { doing: "reading the keyring", source: source.into() })
+        }
+        SlotFault::Damaged { slot, what } => {
+            KeyFault::Store(StoreError::Damaged { what: format!("slot {slot} of the keyring {what}") })
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use domain::port::store::StoreError;
+
 use crate::disk::is_exhausted;
 
 /// Why a store does not open.
@@ -89,6 +91,9 @@ pub enum OpenError {
         #[source]
         source: sled::Error,
     },
+    /// An erasure that a crash has interrupted could not be finished.
+    #[error("an erasure could not be finished ({0}): check the disk and the keyring, then start again")]
+    Erasure(#[source] StoreError),
     /// The linked program lacks the replacement of `sync_file_range`, so that sled's data would not survive a power cut.
     #[error("sled's sync was not replaced in this build: rebuild with `store` linked statically")]
     SyncNotReplaced,

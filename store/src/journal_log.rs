@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use domain::id::UserId;
-use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
+use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition, NewestRecord};
 use domain::port::store::StoreError;
 
 use crate::disk::{DiskFile, read_full_at};
-use crate::engine::Engine;
+use crate::engine::{Engine, KeyFault};
 use crate::journal::{
     FrameHeader, MARK_BYTES, MovedGroup, Position, SEGMENT_HEADER_BYTES, SegmentHeaderFault, SegmentItem,
     claimed_length, parse_item,
 };
-use crate::load::{newest_sequence, open_frame};
+use crate::load::{newest_record, open_frame};
 
 /// Bytes of one read of a segment, unless a frame is longer.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -59,8 +59,8 @@ impl EventLog for JournalLog {
         Ok(batch)
     }
 
-    fn newest(&self, user: &UserId) -> Result<u64, StoreError> {
-        newest_sequence(&self.0, &self.0.hasher.hash(user))
+    fn newest(&self, user: &UserId) -> Result<NewestRecord, StoreError> {
+        newest_record(&self.0, &self.0.hasher.hash(user))
     }
 }
 
@@ -144,22 +144,33 @@ impl BatchReader<'_> {
 
     /// Opens the frame at the current position and adds it to the batch.
     fn add_frame(&mut self, header: &FrameHeader, sealed: &[u8], length: usize) -> Result<(), LogError> {
-        let cipher = match self.engine.cipher(header.slot, header.generation) {
-            Ok(cipher) => cipher,
-            Err(StoreError::Damaged { .. }) => {
+        let key = if header.is_erasure() {
+            Ok(self.engine.erasure_key.key().clone())
+        } else {
+            self.engine.user_key(header.slot, header.generation)
+        };
+        let cipher = match key {
+            Ok(key) => key.cipher(),
+            // Followers learn of it from the erasure itself.
+            Err(KeyFault::Erased) => return Ok(()),
+            Err(KeyFault::Store(StoreError::Damaged { .. })) => {
                 self.batch.sealed += 1;
                 return Ok(());
             }
-            Err(error) => return Err(error.into()),
+            Err(KeyFault::Store(error)) => return Err(error.into()),
         };
         match open_frame(&cipher, header, sealed) {
-            Some(record) => self.batch.entries.push(LogEntry {
-                at: LogPosition(self.at.to_u64()),
-                origin: LogPosition(self.moved.origin_of(self.at).to_u64()),
-                next: LogPosition(Position::new(self.at.segment, self.at.offset + length as u32).to_u64()),
-                newest: newest_sequence(self.engine, &header.user)?.max(header.sequence),
-                record,
-            }),
+            Some(record) => {
+                let newest = newest_record(self.engine, &header.user)?;
+                let newest = NewestRecord { sequence: newest.sequence.max(header.sequence), ..newest };
+                self.batch.entries.push(LogEntry {
+                    at: LogPosition(self.at.to_u64()),
+                    origin: LogPosition(self.moved.origin_of(self.at).to_u64()),
+                    next: LogPosition(Position::new(self.at.segment, self.at.offset + length as u32).to_u64()),
+                    newest,
+                    record,
+                })
+            }
             None => self.batch.sealed += 1,
         }
         Ok(())

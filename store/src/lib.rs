@@ -36,6 +36,7 @@ mod bytes;
 mod checkpoint;
 mod checkpoint_trigger;
 mod engine;
+mod erasure;
 mod first_start;
 mod history_versions;
 mod journal;

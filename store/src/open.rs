@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use domain::port::clock::Entropy;
+use domain::port::erasure::{ErasureParticipant, UserDirectory};
 use domain::port::journal::Journal;
 use domain::port::log::EventLog;
 use domain::port::memory::CommittedStates;
@@ -22,6 +23,7 @@ use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpointer};
 use crate::checkpoint_trigger::CheckpointTrigger;
 use crate::dead_letters::DeadLetterStore;
 use crate::engine::{Engine, EngineParts};
+use crate::erasure::{KeyedUsers, finish_erasures};
 use crate::error::OpenError;
 use crate::first_start;
 use crate::journal::{self, Index, OpenSegment, Position, Recovered, Segments};
@@ -54,6 +56,10 @@ pub struct Store {
     pub log: Arc<dyn EventLog>,
     /// Reads what projections are filled from.
     pub projections: Arc<dyn ProjectionStore>,
+    /// Finds users without reading their data.
+    pub users: Arc<dyn UserDirectory>,
+    /// Destroys the keys of erased users.
+    pub keys: Arc<dyn ErasureParticipant>,
     /// Keeps rejected events.
     pub dead_letters: Arc<DeadLetterStore>,
     /// Keeps what belongs to no profile, such as revocations and sessions.
@@ -184,6 +190,7 @@ pub fn open(
     };
     let engine = Arc::new(Engine::new(parts, open_segment.end));
     engine.measure();
+    finish_erasures(&engine).map_err(OpenError::Erasure)?;
     let projection = Arc::new(open_projection(&engine, &options, meta.checkpoint)?);
     let checkpointer = Checkpointer::new(engine.clone(), fold, projection.clone(), &options, meta.checkpoint);
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
@@ -196,6 +203,8 @@ pub fn open(
         reader: Arc::new(ProfileReader(engine.clone())),
         log: Arc::new(JournalLog(engine.clone())),
         projections: projection,
+        users: Arc::new(KeyedUsers(engine.clone())),
+        keys: Arc::new(KeyedUsers(engine.clone())),
         dead_letters: letters.clone(),
         registry,
         tables: Arc::new(tables),

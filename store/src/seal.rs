@@ -37,6 +37,7 @@ pub(crate) mod kind {
     pub(crate) const REGISTRY: u8 = 0x83;
     pub(crate) const TABLE: u8 = 0x84;
     pub(crate) const PROJECTION: u8 = 0x85;
+    pub(crate) const TOMBSTONE: u8 = 0x86;
     const SIDE_RECORDS: u8 = 0xa0;
 
     /// Returns the kind of the seal of side records of a kind, from 0xa1 to 0xdf.

@@ -40,7 +40,7 @@ fn merge(meter: &mut dyn Meter, name: &str, steps: &[Step], context: &AssemblyCo
     let mut inputs: Vec<&Step> = steps.iter().collect();
     measure(meter, name, &mut inputs, |step| match apply(Some(&step.before), new_user, &step.event, context) {
         ApplyOutcome::Changed(change) => Some(change.finish(&step.event.user, NOW, 1)),
-        ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => None,
+        ApplyOutcome::Unchanged | ApplyOutcome::Duplicate | ApplyOutcome::BeforeErasure => None,
     });
 }
 
@@ -66,7 +66,7 @@ fn merge_without_effect(meter: &mut dyn Meter, steps: &[Step], context: &Assembl
 fn record_of_change(meter: &mut dyn Meter, steps: &[Step], context: &AssemblyContext<'_>) {
     let change = |step: &Step| match apply(Some(&step.before), new_user, &step.event, context) {
         ApplyOutcome::Changed(change) => Some((*change, step.event.user)),
-        ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => None,
+        ApplyOutcome::Unchanged | ApplyOutcome::Duplicate | ApplyOutcome::BeforeErasure => None,
     };
     let mut changes: Vec<Option<(StateChange, _)>> = steps.iter().map(change).collect();
     measure(meter, "record", &mut changes, |change| -> Option<FinishedChange> {
@@ -129,7 +129,7 @@ fn events_of_packed(
                 let FinishedChange { state, record, .. } = change.finish(&event.user, NOW, 1);
                 Some((record::pack(&state), record))
             }
-            ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => None,
+            ApplyOutcome::Unchanged | ApplyOutcome::Duplicate | ApplyOutcome::BeforeErasure => None,
         }
     });
 }

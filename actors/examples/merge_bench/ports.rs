@@ -11,7 +11,7 @@ use domain::id::UserId;
 use domain::pipeline::validate::validate;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::{AppendResult, Journal, JournalError, Record, RowId};
-use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
+use domain::port::log::{EventLog, LogBatch, LogError, LogPosition, NewestRecord};
 use domain::port::projection::NothingStored;
 use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 use domain::rules::Rules;
@@ -89,8 +89,8 @@ impl EventLog for FixedPorts {
         Ok(LogBatch { next: from, ..LogBatch::default() })
     }
 
-    fn newest(&self, _: &UserId) -> Result<u64, StoreError> {
-        Ok(0)
+    fn newest(&self, _: &UserId) -> Result<NewestRecord, StoreError> {
+        Ok(NewestRecord::default())
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use domain::columns::{Dictionaries, Row, layout};
 use domain::port::journal::RowId;
-use domain::port::projection::{ProjectionStore, SavedProjection, StoredState, UserScan};
+use domain::port::projection::{ProjectionStore, SavedProjection, StoredState, UserScan, VisitedUser};
 use domain::port::store::StoreError;
 use domain::record::{self, DecodeError};
 
-use super::column_store::ColumnStore;
+use super::column_store::{ColumnStore, erased_row};
 use super::saved;
 use super::workers::{Interrupted, Pace, share};
 
@@ -124,7 +124,7 @@ fn visit_all(scan: &dyn UserScan, columns: &ColumnStore, pace: Pace<'_>) -> Resu
     let (started, parts) = (Instant::now(), scan.parts());
     let (done, told, unreadable) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     share(parts, pace, |part| {
-        scan.visit(part, &mut |stored| match stored.and_then(|stored| make_row(stored, columns)) {
+        scan.visit(part, &mut |visited| match visited.and_then(|visited| make_row(visited, columns)) {
             Ok((id, row)) => columns.put(id, row),
             Err(_) => drop(unreadable.fetch_add(1, Ordering::Relaxed)),
         })?;
@@ -144,8 +144,11 @@ fn visit_all(scan: &dyn UserScan, columns: &ColumnStore, pace: Pace<'_>) -> Resu
 }
 
 /// Makes the row of a stored user. Only the sections that rows are made of are decoded.
-fn make_row(stored: StoredState, columns: &ColumnStore) -> Result<(RowId, Row), StoreError> {
-    let StoredState { row, packed, frames } = stored;
+fn make_row(visited: VisitedUser, columns: &ColumnStore) -> Result<(RowId, Row), StoreError> {
+    let StoredState { row, packed, frames } = match visited {
+        VisitedUser::Living(stored) => stored,
+        VisitedUser::Erased(row, tombstone) => return Ok((row, erased_row(&tombstone))),
+    };
     let make = || -> Result<Row, DecodeError> {
         let mut state = packed.map(record::unpack_own).transpose()?;
         for frame in &frames {

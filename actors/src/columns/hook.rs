@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use domain::delta::Delta;
+use domain::erasure::Tombstone;
 use domain::port::journal::RowId;
 use domain::port::projection::Projection;
 use domain::state::UserState;
@@ -25,6 +26,11 @@ impl ProjectionHook {
         if !changed.is_empty() {
             self.projection.committed(row, state, changed);
         }
+    }
+
+    /// Passes an erasure on.
+    pub(crate) fn erased(&self, row: RowId, tombstone: &Tombstone) {
+        self.projection.erased(row, tombstone);
     }
 
     /// Passes a stored state on.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use domain::access::Policy;
+use domain::id::UserId;
 use domain::port::log::{EventLog, LogError};
 use domain::rules::Rules;
 
@@ -44,6 +45,11 @@ impl Followers {
             rules: Arc::clone(rules),
             metrics,
         })
+    }
+
+    /// Drops the profiles of a user from memory.
+    pub(crate) fn forget(&self, user: &UserId) {
+        self.profiles.forget(user);
     }
 
     /// Returns the position in the journal that a new follower starts at. Blocks.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use domain::access::{Consent, Policy, Viewer, Visibility};
+use domain::erasure::Tombstone;
 use domain::id::UserId;
+use domain::port::journal::RecordKind;
 use domain::port::log::{LogEntry, LogError, LogPosition};
 use domain::port::store::StoreError;
 use domain::publication::{
@@ -93,7 +95,7 @@ impl LogReader<'_> {
         let mut any = false;
         for (entry, of_frame) in built.iter_mut().filter(|(_, of_frame)| of_frame.shows) {
             let newest = self.followers.log.newest(&of_frame.user)?;
-            if newest > entry.newest {
+            if newest.sequence > entry.newest.sequence {
                 entry.newest = newest;
                 let nothing = FrameEvents { user: of_frame.user, events: Vec::new(), shows: false };
                 *of_frame = self.build_or_skip(entry, began, skipped)?.unwrap_or(nothing);
@@ -141,6 +143,13 @@ impl LogReader<'_> {
         began: LogPosition,
         skipped: &mut SkippedUsers,
     ) -> Result<Option<FrameEvents>, StoreError> {
+        if entry.record.kind == RecordKind::ERASURE {
+            return self.build_erasure(entry, skipped);
+        }
+        // Nothing of a generation is told that was erased since.
+        if entry.record.generation <= entry.newest.erased {
+            return Ok(None);
+        }
         let damaged = |error: domain::record::DecodeError| StoreError::Damaged { what: error.to_string() };
         let step = match follow(&entry.record).map_err(damaged)? {
             FrameStep::Revision(step) => step,
@@ -177,6 +186,22 @@ impl LogReader<'_> {
         Ok(Some(FrameEvents { user: step.user, events, shows }))
     }
 
+    /// Builds the event of an erasure, for viewers who may have known of the user at the end.
+    fn build_erasure(&self, entry: &LogEntry, skipped: &mut SkippedUsers) -> Result<Option<FrameEvents>, StoreError> {
+        let user = entry.record.user;
+        self.followers.profiles.forget(&user);
+        let was_skipped = skipped.take(&user);
+        let damaged = || StoreError::Damaged { what: "a tombstone of the journal".to_owned() };
+        let tombstone = Tombstone::decode(&entry.record.body, entry.record.generation).ok_or_else(damaged)?;
+        let consent = Consent { third_party_sharing: tombstone.was_shared, ..Consent::default() };
+        let may_know = self.viewer.may_ever_see(&user) && self.sees(&user, consent) != Visibility::Hidden;
+        if was_skipped || !may_know || !self.types.has(PublishedEventType::ProfileErased) {
+            return Ok(None);
+        }
+        let event = publication::erasure_event(&user, &tombstone);
+        Ok(Some(FrameEvents { user, events: vec![event], shows: false }))
+    }
+
     /// Builds the event of a snapshot that was taken, for viewers who see the user at its revision and ever since.
     fn build_snapshot(
         &self,
@@ -192,7 +217,7 @@ impl LogReader<'_> {
         let profiles = &self.followers.profiles;
         let cached = profiles.at(&user, revision)?.ok_or_else(|| out_of_reach(revision))?;
         let consent = cached.past.profile.consent();
-        let later = profiles.later_consents(&user, revision, entry.newest, Some(&cached))?.least();
+        let later = profiles.later_consents(&user, revision, entry.newest.sequence, Some(&cached))?.least();
         let least = later.map_or(consent, |later| consent.least(later));
         if self.sees(&user, least) == Visibility::Hidden {
             return Ok(None);
@@ -210,15 +235,15 @@ impl LogReader<'_> {
         before: Option<&Arc<CachedProfile>>,
         (old, new): (Option<Consent>, Consent),
     ) -> Result<LaterConsents, StoreError> {
-        if entry.newest == entry.record.sequence {
-            return Ok(LaterConsents::none(entry.newest));
+        if entry.newest.sequence == entry.record.sequence {
+            return Ok(LaterConsents::none(entry.newest.sequence));
         }
         let least = self.sees(&step.user, Consent::default());
         if self.sees(&step.user, new) == least && old.is_none_or(|old| self.sees(&step.user, old) == least) {
             return Ok(LaterConsents::not_read());
         }
         let before = before.map(|cached| &**cached);
-        self.followers.profiles.later_consents(&step.user, step.revision(), entry.newest, before)
+        self.followers.profiles.later_consents(&step.user, step.revision(), entry.newest.sequence, before)
     }
 
     fn sees(&self, user: &UserId, consent: Consent) -> Visibility {

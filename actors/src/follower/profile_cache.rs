@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::access::Consent;
 use domain::id::UserId;
 use domain::past::PastProfile;
-use domain::port::store::{ProfileStore, StoreError};
+use domain::port::store::{LoadedUser, ProfileStore, StoreError};
 use domain::record::Rewind;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -61,7 +61,7 @@ impl ProfileCache {
             return Ok(LaterConsents { consents: after(&cached.later, revision), newest: cached.newest });
         }
         let mut rewind = Rewind::with_later_consents(revision);
-        let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(unknown_user)?.sequence;
+        let newest = newest_sequence(self.store.load_history(user, revision, &mut rewind)?)?;
         Ok(LaterConsents { consents: rewind.finish().later, newest })
     }
 
@@ -71,9 +71,18 @@ impl ProfileCache {
         self.entries.insert((*user, past.revision), Arc::new(CachedProfile { past, later: consents, newest }));
     }
 
+    /// Drops the profiles of a user. Looks at all of them.
+    pub(super) fn forget(&self, user: &UserId) {
+        for (key, _) in self.entries.iter().filter(|(key, _)| key.0 == *user) {
+            self.entries.invalidate(&*key);
+        }
+        // What was invalidated stays in memory until the cache does its work.
+        self.entries.run_pending_tasks();
+    }
+
     fn load(&self, user: &UserId, revision: u64) -> Result<Option<Arc<CachedProfile>>, StoreError> {
         let mut rewind = Rewind::with_later_consents(revision);
-        let newest = self.store.load_history(user, revision, &mut rewind)?.ok_or_else(unknown_user)?.sequence;
+        let newest = newest_sequence(self.store.load_history(user, revision, &mut rewind)?)?;
         let rewound = rewind.finish();
         let past = rewound.past();
         Ok(past.map(|past| Arc::new(CachedProfile { past, later: rewound.later, newest })))
@@ -110,6 +119,12 @@ fn after(consents: &[(u64, Consent)], revision: u64) -> Vec<(u64, Consent)> {
     consents.iter().filter(|(of, _)| *of > revision).copied().collect()
 }
 
-fn unknown_user() -> StoreError {
-    StoreError::Damaged { what: "a frame's user is not in the store".to_owned() }
+/// Returns the sequence of a loaded user's newest frame.
+fn newest_sequence(loaded: Option<LoadedUser>) -> Result<u64, StoreError> {
+    match loaded {
+        Some(LoadedUser::Living { sequence, .. }) => Ok(sequence),
+        // The erasure came while a frame of the user was looked at.
+        Some(LoadedUser::Erased { .. }) => Err(StoreError::Damaged { what: "a frame's user was erased".to_owned() }),
+        None => Err(StoreError::Damaged { what: "a frame's user is not in the store".to_owned() }),
+    }
 }

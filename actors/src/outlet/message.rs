@@ -27,8 +27,17 @@ pub enum FrameKind {
     Completeness,
     /// The user is not visible any more. A profile follows if that changes.
     Gone,
+    /// The user was erased. The subscription ends.
+    Erased,
     /// The user's actor has ended, and nothing follows: subscribe again. This kind has no text.
     Resync,
+}
+
+impl FrameKind {
+    /// Returns whether nothing follows a frame of this kind.
+    pub fn is_last(self) -> bool {
+        matches!(self, Self::Erased | Self::Resync)
+    }
 }
 
 /// One message, framed for the WebSocket. All subscribers of a class share its bytes.
@@ -154,6 +163,11 @@ impl OutletMessage {
     /// Returns `{"type":"gone",…}`.
     pub(crate) fn gone(user: &UserId) -> Self {
         MessageWriter::new("gone", user).finish(FrameKind::Gone)
+    }
+
+    /// Returns `{"type":"erased",…}`.
+    pub(crate) fn erased(user: &UserId) -> Self {
+        MessageWriter::new("erased", user).finish(FrameKind::Erased)
     }
 
     /// Returns the message that nothing follows. It has no text.

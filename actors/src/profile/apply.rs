@@ -13,7 +13,7 @@ use domain::state::UserState;
 use smallvec::{SmallVec, smallvec};
 
 use super::environment::Environment;
-use super::state::{Pending, ProfileState, Waiter};
+use super::state::{Pending, PendingHead, ProfileState, Waiter};
 use crate::commit::{Permit, Ticket};
 use crate::error::Busy;
 use crate::priority::Priority;
@@ -23,13 +23,14 @@ use crate::services::Services;
 
 /// About the bytes of a pending commit besides its state and its record's body: the ticket, the delta, the reply, and
 /// their places in the queues.
-const PENDING_BYTES: usize = 512;
+pub(super) const PENDING_BYTES: usize = 512;
 
 /// The result of a merge.
 enum MergeResult {
     Changed(Box<FinishedChange>),
     Unchanged,
     Duplicate,
+    BeforeErasure,
 }
 
 impl ProfileState {
@@ -46,6 +47,7 @@ impl ProfileState {
         let WriteConsent { writes, received, reply } = request;
         let tip = self.tip();
         let newest = writes.iter().filter_map(|write| newest_stamp(tip.as_ref()?, write)).max();
+        let newest = newest.max(tip.as_ref().map(|tip| tip.begins_after));
         let mut id = "consent-".to_owned();
         push_hex(&mut id, &environment.services.random::<16>());
         let now = environment.services.clock.now_micros();
@@ -53,7 +55,7 @@ impl ProfileState {
             id: SharedText::from(id),
             source: Source::Consent,
             user: self.user,
-            time: newest.map_or(now, |newest| now.max(newest + 1)),
+            time: newest.map_or(now, |newest| now.max(newest.saturating_add(1))),
             // Only the citizens themselves may write their consent.
             person: Some(SharedText::from(self.user.as_str())),
             registration: false,
@@ -71,6 +73,9 @@ impl ProfileState {
         reply: Reply,
         priority: Priority,
     ) -> Result<(), Busy> {
+        if let Some(tombstone) = self.tip_tombstone() {
+            return self.merge_after_erasure(environment, tombstone, event, received, (reply, priority));
+        }
         let services = environment.services;
         let now = services.clock.now_micros();
         self.roll(environment, now, priority)?;
@@ -84,6 +89,7 @@ impl ProfileState {
             }
             ApplyOutcome::Unchanged => MergeResult::Unchanged,
             ApplyOutcome::Duplicate => MergeResult::Duplicate,
+            ApplyOutcome::BeforeErasure => MergeResult::BeforeErasure,
         })?;
         services.metrics.stage_merge.record(started.elapsed());
         let revision = tip.as_ref().map_or(0, |tip| tip.envelope.revision);
@@ -99,12 +105,13 @@ impl ProfileState {
             }
             MergeResult::Unchanged => self.answer_with_tip(reply, Status::Unchanged { revision }),
             MergeResult::Duplicate => self.answer_with_tip(reply, Status::Duplicate { revision }),
+            MergeResult::BeforeErasure => self.answer_with_tip(reply, Status::Erased),
         }
         Ok(())
     }
 
     /// Answers when the newest pending state, which the answer was computed from, is committed.
-    fn answer_with_tip(&mut self, reply: Reply, status: Status) {
+    pub(super) fn answer_with_tip(&mut self, reply: Reply, status: Status) {
         match self.pending.back_mut() {
             Some(pending) => pending.waiters.push(Waiter::Event(reply, status)),
             None => reply.answer(status),
@@ -128,7 +135,7 @@ impl ProfileState {
             Ok(finished) => self.enqueue(environment, finished, Some(&tip), permit, None, SmallVec::new()),
             Err(state) => {
                 match self.pending.back_mut() {
-                    Some(pending) => pending.state = state,
+                    Some(pending) => pending.head = PendingHead::State(state),
                     None => self.set_head(state),
                 }
                 Ok(())
@@ -151,7 +158,7 @@ impl ProfileState {
         let ticket =
             Ticket { shard: environment.shard, slot: self.slot, sequence: state.sequence, delta, observed_at, permit };
         environment.services.commits.commit(record, ticket)?;
-        self.pending.push_back(Pending { state, waiters });
+        self.pending.push_back(Pending { head: PendingHead::State(state), waiters });
         Ok(())
     }
 }
@@ -173,14 +180,14 @@ pub(super) fn is_rolled(state: &UserState, context: &AssemblyContext<'_>) -> boo
 }
 
 /// Runs rule code. A panic in it fails only this request, and changes nothing.
-fn guard<R>(rules: impl FnOnce() -> R) -> Result<R, Busy> {
+pub(super) fn guard<R>(rules: impl FnOnce() -> R) -> Result<R, Busy> {
     catch_unwind(AssertUnwindSafe(rules)).map_err(|_| {
         tracing::error!("a merge panicked: nothing has changed");
         Busy
     })
 }
 
-fn new_user(services: &Services) -> NewUser {
+pub(super) fn new_user(services: &Services) -> NewUser {
     NewUser { profile_id: ProfileId::from_random(services.random()), integrity_key: services.random() }
 }
 
@@ -188,6 +195,6 @@ fn newest_stamp(state: &Arc<UserState>, write: &RegisterWrite) -> Option<i64> {
     state.documents.get(Source::Consent, &write.path, write.kind).map(|register| register.time)
 }
 
-fn micros_since(start: Instant) -> u32 {
+pub(super) fn micros_since(start: Instant) -> u32 {
     u32::try_from(start.elapsed().as_micros()).unwrap_or(u32::MAX)
 }

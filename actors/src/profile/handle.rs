@@ -16,6 +16,7 @@ impl ProfileState {
             Request::ApplyFeedEvent(request) => self.apply_event(environment, request),
             Request::WriteConsent(request) => self.write_consent(environment, request),
             Request::MarkSnapshot(request) => self.mark_snapshot(environment, request),
+            Request::Erase(request) => self.erase(environment, request),
             Request::GetHead(request) => self.get_head(environment, request),
             Request::Subscribe(request) => self.subscribe(environment, request),
             Request::PruneOutlets => self.prune_outlets(),

@@ -6,6 +6,7 @@
 
 mod apply;
 mod environment;
+mod erasure;
 mod frame_builder;
 mod handle;
 mod outlet;
@@ -19,4 +20,4 @@ mod subscribers;
 
 pub(crate) use environment::{Effects, Environment};
 pub(crate) use settle::AfterSettle;
-pub(crate) use state::ProfileState;
+pub(crate) use state::{FirstHead, ProfileState};

@@ -132,11 +132,15 @@ impl Outlets {
 
     /// Sends every outlet its last frame: subscribe again.
     pub(super) fn resync(&self, user: &UserId) {
-        let message = Arc::new(OutletMessage::resync());
-        for outlet in &self.outlets {
-            let message = Arc::clone(&message);
-            outlet.sender.replace(OutletFrame { subscription: outlet.id, user: *user, reset: false, message });
-        }
+        let outlets = self.outlets.iter();
+        end(outlets, user, &Arc::new(OutletMessage::resync()));
+    }
+
+    /// Sends the outlets their last frame: the user was erased. Those from which the user was hidden get none. Returns how many
+    /// got it.
+    pub(super) fn send_erased(&self, user: &UserId) -> usize {
+        let outlets = self.outlets.iter().filter(|outlet| outlet.class.is_some());
+        end(outlets, user, &Arc::new(OutletMessage::erased(user)))
     }
 
     /// Follows a new policy: sends the whole document to the outlets whose class changes.
@@ -149,6 +153,15 @@ impl Outlets {
         let mut profiles = PerClass::new();
         self.outlets.retain_mut(|outlet| !builder.is_reclassed(outlet) || builder.send_document(outlet, &mut profiles));
     }
+}
+
+/// Sends outlets their last frame, in place of those that wait. Returns their number.
+fn end<'a>(outlets: impl Iterator<Item = &'a Outlet>, user: &UserId, message: &Arc<OutletMessage>) -> usize {
+    outlets.fold(0, |sent, outlet| {
+        let message = Arc::clone(message);
+        outlet.sender.replace(OutletFrame { subscription: outlet.id, user: *user, reset: false, message });
+        sent + 1
+    })
 }
 
 /// Returns the messages of a revision to a class. `None` if the class sees nothing of it and its patch is deferred, to be

@@ -28,7 +28,7 @@ pub(super) enum ReadOutcome {
 impl ProfileState {
     /// Returns the head, rolled to today. Other pending states do not matter to a read.
     pub(super) fn find_head(&mut self, environment: &Environment<'_>) -> ReadOutcome {
-        let Some(head) = self.head() else { return ReadOutcome::Error(ReadError::Unknown) };
+        let Some(head) = self.head() else { return ReadOutcome::Error(self.why_no_head()) };
         let now = environment.services.clock.now_micros();
         if is_rolled(&head, &context(environment.services, now, Some(&head))) {
             return ReadOutcome::Head(head);
@@ -43,12 +43,14 @@ impl ProfileState {
         }
     }
 
+    /// Returns the error of a read of a user without a state.
+    fn why_no_head(&self) -> ReadError {
+        if self.head_tombstone().is_some() { ReadError::Erased } else { ReadError::Unknown }
+    }
+
     /// Has a read wait for the newest pending state.
     pub(super) fn wait(&mut self, request: Request) {
-        match self.pending.back_mut() {
-            Some(pending) => pending.waiters.push(Waiter::Read(Box::new(request))),
-            None => request.fail(ReadError::Busy),
-        }
+        self.wait_for_tip(Waiter::Read(Box::new(request)));
     }
 
     /// Answers with the head, which the asker makes its answer from.

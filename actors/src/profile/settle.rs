@@ -5,9 +5,8 @@ use std::sync::Arc;
 use domain::port::journal::Committed;
 
 use super::environment::Environment;
-use super::state::{ProfileState, Waiter};
+use super::state::{PendingHead, ProfileState, Waiter};
 use crate::commit::{CommitOutcome, Ticket};
-use crate::request::MarkedState;
 
 /// What the shard must do with an actor after the outcome of one of its commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +43,7 @@ impl ProfileState {
     /// new chain begins at the sequence that failed, and its outcomes come after them, as outcomes keep the order of the
     /// queue.
     fn is_next(&self, ticket: &Ticket) -> bool {
-        self.pending.front().is_some_and(|pending| pending.state.sequence == ticket.sequence)
+        self.pending.front().is_some_and(|pending| pending.head.sequence() == ticket.sequence)
     }
 
     /// Makes the oldest pending state the head. The order matters: head, head cell, columns, publication, permit, answers. A
@@ -52,12 +51,18 @@ impl ProfileState {
     fn advance(&mut self, environment: &Environment<'_>, ticket: Committed<Ticket>) {
         let started = std::time::Instant::now();
         let Some(pending) = self.pending.pop_front() else { return };
-        self.set_head(Arc::clone(&pending.state));
-        self.cell.advance(&pending.state);
-        if let Some(delta) = &ticket.get().delta {
-            environment.services.projection.committed(ticket.row(), &pending.state, delta);
+        let row = ticket.row();
+        match &pending.head {
+            PendingHead::State(state) => {
+                self.set_head(Arc::clone(state));
+                self.cell.advance(state);
+                if let Some(delta) = &ticket.get().delta {
+                    environment.services.projection.committed(row, state, delta);
+                }
+                self.publish(environment, state, &ticket);
+            }
+            PendingHead::Erased(tombstone) => self.advance_to_tombstone(environment, row, *tombstone),
         }
-        self.publish(environment, &pending.state, &ticket);
         let services = environment.services;
         if let Some(observed_at) = ticket.get().observed_at {
             let micros = services.clock.now_micros().saturating_sub(observed_at).max(0);
@@ -68,12 +73,8 @@ impl ProfileState {
         drop(ticket.into_inner().permit);
         for waiter in pending.waiters {
             match waiter {
-                Waiter::Event(reply, status) => reply.answer(status),
-                Waiter::Mark(answer, mark) => {
-                    // The caller may have stopped waiting.
-                    let _ = answer.send(Ok(MarkedState { state: Arc::clone(&pending.state), mark }));
-                }
                 Waiter::Read(request) => self.answer(environment, *request),
+                waiter => waiter.succeed(&pending.head, (self.user, row)),
             }
         }
         services.metrics.stage_persist_publish.record(started.elapsed());

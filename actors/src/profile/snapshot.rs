@@ -17,8 +17,9 @@ impl ProfileState {
     pub(super) fn mark_snapshot(&mut self, environment: &Environment<'_>, request: MarkSnapshot) {
         let MarkSnapshot { order, answer } = request;
         if self.tip().is_none() {
+            let error = if self.tip_tombstone().is_some() { ReadError::Erased } else { ReadError::Unknown };
             // The caller may have stopped waiting.
-            let _ = answer.send(Err(ReadError::Unknown));
+            let _ = answer.send(Err(error));
             return;
         }
         // If nothing has changed, the answer is dropped, which means busy.

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use domain::erasure::Tombstone;
 use domain::id::UserId;
+use domain::port::erasure::ErasedUser;
+use domain::port::journal::RowId;
 use domain::snapshot::SnapshotMark;
 use domain::state::UserState;
 use smallvec::SmallVec;
@@ -15,6 +18,7 @@ use super::outlets::Outlets;
 use crate::compact::{self, Compact};
 use crate::error::ReadError;
 use crate::head::HeadCell;
+use crate::load::StoredHead;
 use crate::reply::{Reply, Status};
 use crate::request::{MarkedState, Request, WaitingRequests};
 use crate::slots::SlotKey;
@@ -38,6 +42,26 @@ pub(crate) struct ProfileState {
     pub(super) effects: Effects,
 }
 
+/// The committed state that an actor begins with.
+#[derive(Debug)]
+pub(crate) enum FirstHead {
+    /// Nothing was ever committed.
+    Empty,
+    State(Arc<UserState>),
+    /// The user was erased.
+    Erased(RowId, Tombstone),
+}
+
+impl From<Option<StoredHead>> for FirstHead {
+    fn from(stored: Option<StoredHead>) -> Self {
+        match stored {
+            None => Self::Empty,
+            Some(StoredHead::State(_, state)) => Self::State(state),
+            Some(StoredHead::Erased(row, tombstone)) => Self::Erased(row, tombstone),
+        }
+    }
+}
+
 /// The committed state.
 #[derive(Debug)]
 enum Head {
@@ -47,13 +71,32 @@ enum Head {
     Packed(Compact, u64),
     /// Ready for use.
     Unpacked(Arc<UserState>),
+    /// The user was erased.
+    Erased(RowId, Tombstone),
 }
 
 /// A state that waits for its commit, and those that wait for the state.
 #[derive(Debug)]
 pub(super) struct Pending {
-    pub(super) state: Arc<UserState>,
+    pub(super) head: PendingHead,
     pub(super) waiters: SmallVec<[Waiter; 1]>,
+}
+
+/// What becomes the head with a commit.
+#[derive(Debug)]
+pub(super) enum PendingHead {
+    State(Arc<UserState>),
+    Erased(Tombstone),
+}
+
+impl PendingHead {
+    /// Returns the sequence of the record.
+    pub(super) fn sequence(&self) -> u64 {
+        match self {
+            Self::State(state) => state.sequence,
+            Self::Erased(tombstone) => tombstone.last_sequence,
+        }
+    }
 }
 
 /// What waits for a pending state.
@@ -63,18 +106,20 @@ pub(super) enum Waiter {
     Event(Reply, Status),
     /// A mark about snapshots, which is answered when the state is committed.
     Mark(oneshot::Sender<Result<MarkedState, ReadError>>, SnapshotMark),
+    /// An erasure, which is answered when it is committed.
+    Erase(oneshot::Sender<Result<ErasedUser, ReadError>>),
     /// A read that is answered from the state.
     Read(Box<Request>),
 }
 
 impl ProfileState {
-    /// Returns the state of a user at `state`; `None` if nothing was ever committed. `waiting` are the requests that
+    /// Returns the state of a user at `head`. `waiting` are the requests that
     /// arrived meanwhile, and `tick` is the shard's tick now.
     pub(crate) fn new(
         user: UserId,
         slot: SlotKey,
         cell: Arc<HeadCell>,
-        state: Option<Arc<UserState>>,
+        head: FirstHead,
         mut waiting: Box<WaitingRequests>,
         tick: u32,
     ) -> Self {
@@ -85,7 +130,11 @@ impl ProfileState {
             user,
             slot,
             cell,
-            head: state.map_or(Head::Empty, Head::Unpacked),
+            head: match head {
+                FirstHead::Empty => Head::Empty,
+                FirstHead::State(state) => Head::Unpacked(state),
+                FirstHead::Erased(row, tombstone) => Head::Erased(row, tombstone),
+            },
             pending: VecDeque::new(),
             outlets: None,
             waiting: Some(waiting),
@@ -97,7 +146,7 @@ impl ProfileState {
         }
     }
 
-    /// Returns the committed state; `None` if nothing was ever committed.
+    /// Returns the committed state; `None` if nothing was ever committed, or if the user was erased.
     ///
     /// # Panics
     /// If the packed bytes, which this actor made itself, do not unpack. The actor ends then, and the next request
@@ -111,8 +160,21 @@ impl ProfileState {
         }
         match &self.head {
             Head::Unpacked(state) => Some(Arc::clone(state)),
-            Head::Empty | Head::Packed(..) => None,
+            Head::Empty | Head::Packed(..) | Head::Erased(..) => None,
         }
+    }
+
+    /// Returns the tombstone at the head, and the user's row.
+    pub(super) fn head_tombstone(&self) -> Option<(RowId, Tombstone)> {
+        match self.head {
+            Head::Erased(row, tombstone) => Some((row, tombstone)),
+            Head::Empty | Head::Packed(..) | Head::Unpacked(_) => None,
+        }
+    }
+
+    pub(super) fn set_erased(&mut self, row: RowId, tombstone: Tombstone) {
+        self.head = Head::Erased(row, tombstone);
+        self.keep_hot();
     }
 
     pub(super) fn set_head(&mut self, state: Arc<UserState>) {
@@ -120,11 +182,35 @@ impl ProfileState {
         self.keep_hot();
     }
 
-    /// Returns the state that the next event is merged into: the newest pending one, or else the head.
+    /// Returns the state that the next event is merged into: the newest pending one, or else the head. `None` if there is none,
+    /// or if it was erased.
     pub(super) fn tip(&mut self) -> Option<Arc<UserState>> {
-        match self.pending.back() {
-            Some(pending) => Some(Arc::clone(&pending.state)),
+        match self.pending.back().map(|pending| &pending.head) {
+            Some(PendingHead::State(state)) => Some(Arc::clone(state)),
+            Some(PendingHead::Erased(_)) => None,
             None => self.head(),
+        }
+    }
+
+    /// Returns the tombstone that the next event comes after: the newest pending record, or else the head.
+    pub(super) fn tip_tombstone(&self) -> Option<Tombstone> {
+        match self.pending.back().map(|pending| &pending.head) {
+            Some(PendingHead::State(_)) => None,
+            Some(PendingHead::Erased(tombstone)) => Some(*tombstone),
+            None => self.head_tombstone().map(|(_, tombstone)| tombstone),
+        }
+    }
+
+    /// Returns whether the newest pending record is an erasure.
+    pub(super) fn is_erasure_pending(&self) -> bool {
+        matches!(self.pending.back(), Some(Pending { head: PendingHead::Erased(_), .. }))
+    }
+
+    /// Has a waiter wait for the newest pending state. Without one, it fails.
+    pub(super) fn wait_for_tip(&mut self, waiter: Waiter) {
+        match self.pending.back_mut() {
+            Some(pending) => pending.waiters.push(waiter),
+            None => waiter.fail(),
         }
     }
 
@@ -167,7 +253,7 @@ impl ProfileState {
     /// by a panic: the store has it.
     pub(crate) fn packed(&self) -> Option<(Compact, u64)> {
         match &self.head {
-            Head::Empty => None,
+            Head::Empty | Head::Erased(..) => None,
             Head::Packed(bytes, sequence) => Some((bytes.clone(), *sequence)),
             Head::Unpacked(state) => {
                 let pack = AssertUnwindSafe(|| compact::pack(state));
@@ -267,11 +353,27 @@ impl ProfileState {
 }
 
 impl Waiter {
+    /// Answers with what is committed now. A read is answered by the actor.
+    pub(super) fn succeed(self, head: &PendingHead, (user, row): (UserId, RowId)) {
+        match (self, head) {
+            (Self::Event(reply, status), _) => reply.answer(status),
+            // The caller may have stopped waiting.
+            (Self::Mark(answer, mark), PendingHead::State(state)) => {
+                let _ = answer.send(Ok(MarkedState { state: Arc::clone(state), mark }));
+            }
+            (Self::Erase(answer), PendingHead::Erased(tombstone)) => {
+                let _ = answer.send(Ok(ErasedUser { user, row, tombstone: *tombstone }));
+            }
+            (waiter @ (Self::Mark(..) | Self::Erase(_) | Self::Read(_)), _) => waiter.fail(),
+        }
+    }
+
     fn fail(self) {
         match self {
             // The reply answers busy when it is dropped.
             Self::Event(..) => {}
             Self::Mark(answer, _) => drop(answer.send(Err(ReadError::Busy))),
+            Self::Erase(answer) => drop(answer.send(Err(ReadError::Busy))),
             Self::Read(request) => request.fail(ReadError::Busy),
         }
     }

@@ -1,6 +1,7 @@
 //! Requests to a user's actor, and what they are answered with.
 
 mod counters;
+mod erase;
 mod get_head;
 mod mark_snapshot;
 mod subscribe;
@@ -13,6 +14,7 @@ use domain::event::{FeedEvent, RegisterWrite};
 use tokio::sync::oneshot;
 
 pub use counters::UserCounters;
+pub(crate) use erase::Erase;
 pub(crate) use get_head::{CommittedHead, GetHead};
 pub(crate) use mark_snapshot::{MarkSnapshot, MarkedState, SnapshotOrder};
 pub use subscribe::Subscription;
@@ -32,6 +34,7 @@ pub(crate) enum Request {
     ApplyFeedEvent(ApplyFeedEvent),
     WriteConsent(WriteConsent),
     MarkSnapshot(MarkSnapshot),
+    Erase(Erase),
     GetHead(GetHead),
     Subscribe(Subscribe),
     /// Removes closed outlets.
@@ -68,7 +71,7 @@ impl Request {
     pub(crate) fn priority(&self) -> Priority {
         match self {
             Self::ApplyFeedEvent(_) => Priority::Feed,
-            Self::WriteConsent(_) | Self::MarkSnapshot(_) => Priority::OwnWrite,
+            Self::WriteConsent(_) | Self::MarkSnapshot(_) | Self::Erase(_) => Priority::OwnWrite,
             Self::GetHead(_)
             | Self::Subscribe(_)
             | Self::PruneOutlets
@@ -80,9 +83,9 @@ impl Request {
         }
     }
 
-    /// Returns whether the request makes an actor for a user that does not exist yet.
+    /// Returns whether the request makes an actor for a user that has no state: one that does not exist yet, or was erased.
     pub(crate) fn is_write(&self) -> bool {
-        matches!(self, Self::ApplyFeedEvent(_) | Self::WriteConsent(_))
+        matches!(self, Self::ApplyFeedEvent(_) | Self::WriteConsent(_) | Self::Erase(_))
     }
 
     /// Answers with an error. A write's reply answers busy when it is dropped. Does nothing if the caller is gone.
@@ -95,6 +98,7 @@ impl Request {
             | Self::WakeUp(_)
             | Self::Observe(_) => {}
             Self::MarkSnapshot(MarkSnapshot { answer, .. }) => drop(answer.send(Err(error))),
+            Self::Erase(Erase { answer, .. }) => drop(answer.send(Err(error))),
             Self::GetHead(GetHead { answer }) => drop(answer.send(Err(error))),
             Self::Subscribe(Subscribe { answer, .. }) => drop(answer.send(Err(error))),
             #[cfg(test)]

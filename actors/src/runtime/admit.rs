@@ -14,18 +14,18 @@ use super::shard::Shard;
 use crate::compact::{self, Compact};
 use crate::error::ReadError;
 use crate::head::HeadCell;
-use crate::load::{HydratedUser, LoadedState};
-use crate::profile::ProfileState;
+use crate::load::{HydratedUser, StoredHead};
+use crate::profile::{FirstHead, ProfileState};
 use crate::request::WaitingRequests;
 use crate::roster::{LiveActor, WarmStart};
 
 impl Shard {
     /// Makes the actor of a user that was loaded. A user that does not exist gets one only if it is written to.
     pub(super) fn admit(self: &Rc<Self>, hydrated: HydratedUser) {
-        let HydratedUser { user, state } = hydrated;
+        let HydratedUser { user, head } = hydrated;
         let roster = &self.runtime.roster;
-        let state = match state {
-            Ok(state) => self.after_load(&user, state),
+        let head = match head {
+            Ok(head) => head.inspect(|head| self.after_load(&user, head)),
             Err(error @ (StoreError::Unavailable { .. } | StoreError::Damaged { .. })) => {
                 if matches!(error, StoreError::Damaged { .. }) {
                     // Loading it again would not help.
@@ -35,25 +35,28 @@ impl Shard {
             }
         };
         roster.admit(user, |waiting| {
+            let state = head.as_ref().and_then(StoredHead::state);
             if state.is_none() && !waiting.has_write() {
-                return refuse(*waiting, ReadError::Unknown);
+                return refuse(*waiting, if head.is_some() { ReadError::Erased } else { ReadError::Unknown });
             }
             let services = &self.runtime.services;
             services.metrics.actors_hydrated.increment(1);
-            let cell = services.cache.adopt(&user, state.as_deref());
-            Some(self.make_live(user, cell, state, waiting))
+            let cell = services.cache.adopt(&user, state);
+            Some(self.make_live(user, cell, head.into(), waiting))
         });
     }
 
     /// Passes the state of a user to the columns if commits of the last actor may not have reached them. No commit of the next
     /// actor has been made yet.
-    fn after_load(&self, user: &UserId, state: Option<LoadedState>) -> Option<Arc<UserState>> {
-        let is_missed = self.runtime.missed.remove(user);
-        let (row, state) = state?;
-        if is_missed {
-            self.runtime.services.projection.loaded(row, &state);
+    fn after_load(&self, user: &UserId, head: &StoredHead) {
+        if !self.runtime.missed.remove(user) {
+            return;
         }
-        Some(state)
+        let projection = &self.runtime.services.projection;
+        match head {
+            StoredHead::State(row, state) => projection.loaded(*row, state),
+            StoredHead::Erased(row, tombstone) => projection.erased(*row, tombstone),
+        }
     }
 
     /// Makes the actor of a warm user. If its bytes do not unpack, nothing is lost: the user is loaded from the store, with
@@ -78,7 +81,7 @@ impl Shard {
             } else {
                 Arc::new(HeadCell::for_warm(&state, consent))
             };
-            Some(self.make_live(user, cell, Some(state), waiting))
+            Some(self.make_live(user, cell, FirstHead::State(state), waiting))
         });
     }
 
@@ -104,11 +107,11 @@ impl Shard {
         self: &Rc<Self>,
         user: UserId,
         cell: Arc<HeadCell>,
-        state: Option<Arc<UserState>>,
+        head: FirstHead,
         waiting: Box<WaitingRequests>,
     ) -> LiveActor<ProfileActor> {
         let tick = self.tick.get();
-        let make = |slot| ProfileState::new(user, slot, Arc::clone(&cell), state, waiting, tick);
+        let make = |slot| ProfileState::new(user, slot, Arc::clone(&cell), head, waiting, tick);
         let state = self.slots.borrow_mut().insert(make);
         let addr = ProfileActor::launch(state, Rc::clone(self));
         self.count_live(1);

@@ -223,7 +223,7 @@ fn an_actor_whose_first_requests_wait_does_not_passivate() {
     run(async {
         let mut harness = Harness::start(Fixture::new(), Options { idle_passivate: Duration::ZERO, ..by_hand() });
         harness.submit(income(1, NOON, "0-2.5L"));
-        let hydrated = ShardEvent::UsersHydrated(vec![HydratedUser { user: user(1), state: Ok(None) }]);
+        let hydrated = ShardEvent::UsersHydrated(vec![HydratedUser { user: user(1), head: Ok(None) }]);
         harness.shard.handle(hydrated, &mut Turn::default()).await;
         harness.shard.on_tick();
         harness.settle().await;

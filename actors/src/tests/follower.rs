@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::id::UserId;
-use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
+use domain::port::log::{EventLog, LogBatch, LogError, LogPosition, NewestRecord};
 use domain::port::store::StoreError;
 use domain::publication::PublishedEventTypes;
 
@@ -32,13 +32,14 @@ impl EventLog for LaggingLog {
     fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError> {
         let mut batch = self.store.read(from, up_to.min(self.end()), max_bytes)?;
         // There is one user, so positions and sequences are equal.
-        batch.entries.iter_mut().for_each(|entry| entry.newest = entry.newest.min(self.end().0));
+        let end = self.end().0;
+        batch.entries.iter_mut().for_each(|entry| entry.newest.sequence = entry.newest.sequence.min(end));
         Ok(batch)
     }
 
-    fn newest(&self, user: &UserId) -> Result<u64, StoreError> {
-        let newest = self.store.newest(user)?;
-        self.shown.store(newest, Ordering::Relaxed);
+    fn newest(&self, user: &UserId) -> Result<NewestRecord, StoreError> {
+        let newest = EventLog::newest(&self.store, user)?;
+        self.shown.store(newest.sequence, Ordering::Relaxed);
         Ok(newest)
     }
 }

@@ -2,6 +2,7 @@
 //! in `model`, a seed decides what runs when.
 
 mod bounds;
+mod erasure;
 mod existence;
 mod fairness;
 mod fixture;

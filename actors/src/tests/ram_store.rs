@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use domain::erasure::Tombstone;
 use domain::id::UserId;
-use domain::port::journal::{AppendResult, Journal, JournalError, OutOfSequence, Record, RowId};
-use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition};
-use domain::port::projection::{ProjectionStore, SavedProjection, StoredState, UserScan};
+use domain::port::journal::{AppendResult, Journal, JournalError, OutOfSequence, Record, RecordKind, RowId};
+use domain::port::log::{EventLog, LogBatch, LogEntry, LogError, LogPosition, NewestRecord};
+use domain::port::projection::{ProjectionStore, SavedProjection, StoredState, UserScan, VisitedUser};
 use domain::port::store::{Fold, LoadVisitor, LoadedUser, ProfileStore, SideKind, StoreError};
 use domain::record;
 use domain::state::UserState;
@@ -55,6 +56,23 @@ impl Log {
 
     fn known_row(&self, user: &UserId) -> RowId {
         self.rows[user]
+    }
+
+    /// Returns the frames of a user's present generation, or the tombstone of an erased one; `None` for an unknown user.
+    fn generation(&self, user: &UserId) -> Option<Result<&[Record], Tombstone>> {
+        let frames = self.frames.get(user)?;
+        let last = frames.last()?;
+        if last.kind == RecordKind::ERASURE {
+            return Some(Err(Tombstone::decode(&last.body, last.generation).expect("a tombstone")));
+        }
+        let first = frames.iter().rposition(|frame| frame.kind == RecordKind::ERASURE).map_or(0, |erasure| erasure + 1);
+        Some(Ok(&frames[first..]))
+    }
+
+    fn newest(&self, user: &UserId) -> NewestRecord {
+        let Some(last) = self.frames.get(user).and_then(|frames| frames.last()) else { return NewestRecord::default() };
+        let erased = last.generation - u32::from(last.kind != RecordKind::ERASURE);
+        NewestRecord { sequence: last.sequence, erased }
     }
 }
 
@@ -159,7 +177,9 @@ impl Journal for RamStore {
         let take = |record: &Record| {
             let frames = log.frames.entry(record.user).or_default();
             let expected = frames.len() as u64 + 1;
-            if record.sequence == expected {
+            let generation =
+                frames.last().map_or(1, |last| last.generation + u32::from(last.kind == RecordKind::ERASURE));
+            if (record.sequence, record.generation) == (expected, generation) {
                 frames.push(record.clone());
                 log.order.push((record.user, record.sequence));
                 return Ok(log.row(&record.user));
@@ -184,7 +204,11 @@ impl ProfileStore for RamStore {
         visitor: &mut dyn LoadVisitor,
     ) -> Result<Option<LoadedUser>, StoreError> {
         let log = self.0.lock();
-        let Some(frames) = log.frames.get(user).filter(|frames| !frames.is_empty()) else { return Ok(None) };
+        let frames = match log.generation(user) {
+            None => return Ok(None),
+            Some(Err(tombstone)) => return Ok(Some(LoadedUser::Erased { row: log.known_row(user), tombstone })),
+            Some(Ok(frames)) => frames,
+        };
         let (old, new) = frames.split_at(frames.len() / 2);
         let state = if old.is_empty() { None } else { Some(record::Replay.replay(None, old)?) };
         visitor.checkpoint(state.clone())?;
@@ -197,7 +221,7 @@ impl ProfileStore for RamStore {
             }
         }
         new.iter().try_for_each(|record| visitor.frame(record))?;
-        Ok(Some(LoadedUser { row: log.known_row(user), sequence: frames.len() as u64 }))
+        Ok(Some(LoadedUser::Living { row: log.known_row(user), sequence: log.newest(user).sequence }))
     }
 
     fn unfolded_bytes(&self) -> u64 {
@@ -231,13 +255,20 @@ impl UserScan for RamScan {
         &[]
     }
 
-    fn visit(&self, part: usize, visit: &mut dyn FnMut(Result<StoredState, StoreError>)) -> Result<(), StoreError> {
+    fn visit(&self, part: usize, visit: &mut dyn FnMut(Result<VisitedUser, StoreError>)) -> Result<(), StoreError> {
         let (log, user) = (self.store.0.lock(), &self.users[part]);
-        let (old, new) = log.frames[user].split_at(log.frames[user].len() / 2);
-        let packed = if old.is_empty() { None } else { Some(record::Replay.replay(None, old)?) };
-        let stored = StoredState { row: log.known_row(user), packed, frames: new.to_vec() };
+        let row = log.known_row(user);
+        let visited = match log.generation(user) {
+            None => return Ok(()),
+            Some(Err(tombstone)) => VisitedUser::Erased(row, tombstone),
+            Some(Ok(frames)) => {
+                let (old, new) = frames.split_at(frames.len() / 2);
+                let packed = if old.is_empty() { None } else { Some(record::Replay.replay(None, old)?) };
+                VisitedUser::Living(StoredState { row, packed, frames: new.to_vec() })
+            }
+        };
         drop(log);
-        visit(Ok(stored));
+        visit(Ok(visited));
         Ok(())
     }
 }
@@ -269,13 +300,13 @@ impl EventLog for RamStore {
                 break;
             }
             batch.next = LogPosition(at + 1);
-            let (at, newest) = (LogPosition(at), frames.len() as u64);
+            let (at, newest) = (LogPosition(at), log.newest(&user));
             batch.entries.push(LogEntry { at, origin: at, next: batch.next, newest, record });
         }
         Ok(batch)
     }
 
-    fn newest(&self, user: &UserId) -> Result<u64, StoreError> {
-        Ok(self.0.lock().frames.get(user).map_or(0, |frames| frames.len() as u64))
+    fn newest(&self, user: &UserId) -> Result<NewestRecord, StoreError> {
+        Ok(self.0.lock().newest(user))
     }
 }

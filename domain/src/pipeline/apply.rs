@@ -7,7 +7,8 @@ use super::merge::merge;
 use crate::day::Day;
 use crate::delta::{Delta, changes};
 use crate::documents::SourceDocuments;
-use crate::event::{AppliedEvent, FeedEvent};
+use crate::erasure::Tombstone;
+use crate::event::{AppliedEvent, FeedEvent, RegisterWrite};
 use crate::id::{ProfileId, UserId};
 use crate::integrity::LazyTree;
 use crate::port::journal::{Record, RecordKind};
@@ -15,7 +16,8 @@ use crate::profile::Profile;
 use crate::record;
 use crate::rules::Rules;
 use crate::snapshot::SnapshotMark;
-use crate::state::{NewGeneration, UserState};
+use crate::source::Source;
+use crate::state::{NO_ERASURE, NewGeneration, UserState};
 use crate::table::{Member, MemberSet};
 
 /// Everything that a step depends on besides the state and the event.
@@ -49,6 +51,8 @@ pub enum ApplyOutcome {
     Unchanged,
     /// A register holds a stamp of this event already.
     Duplicate,
+    /// The event is not later than the erasure before the user's generation. Nothing of it is taken.
+    BeforeErasure,
 }
 
 /// The outcome of a turn of the day, or of new rules.
@@ -88,23 +92,49 @@ pub fn apply(
     event: &FeedEvent,
     context: &AssemblyContext<'_>,
 ) -> ApplyOutcome {
-    let documents = before.map_or_else(SourceDocuments::default, |state| state.documents.clone());
-    let merged = merge(documents, event);
-    if merged.taken.is_empty() && before.is_some() {
+    let Some(before) = before else {
+        return ApplyOutcome::Changed(Box::new(first_change(first_state(new_user(), None, context), event, context)));
+    };
+    if event.time <= before.begins_after {
+        return ApplyOutcome::BeforeErasure;
+    }
+    let merged = merge(before.documents.clone(), event);
+    if merged.taken.is_empty() {
         return if merged.is_duplicate { ApplyOutcome::Duplicate } else { ApplyOutcome::Unchanged };
     }
     let mut touched = merged.touched;
-    let trust_stays = |state: &Arc<UserState>| {
-        enrich::trust::stays(event.source, &state.documents, &merged.documents, context.day, context.rules)
-    };
-    if !before.is_some_and(trust_stays) {
+    if !enrich::trust::stays(event.source, &before.documents, &merged.documents, context.day, context.rules) {
         touched.insert(Member::Trust);
     }
-    let (id, person) = (event.id.clone(), event.person.clone());
-    let applied = AppliedEvent { source: event.source, time: event.time, id, person, writes: merged.taken };
-    let base = before.map_or_else(|| new_state(new_user(), context), |state| UserState::clone(state));
-    let change = step(base, before.is_none(), merged.documents, touched, context);
-    ApplyOutcome::Changed(Box::new(StateChange { event: Some(applied), ..change }))
+    let change = step(UserState::clone(before), false, merged.documents, touched, context);
+    ApplyOutcome::Changed(Box::new(StateChange { event: Some(applied(event, merged.taken)), ..change }))
+}
+
+/// Begins the generation after an erasure with an event; `None` unless it is the registration of a citizen, from after the
+/// erasure. Revisions and sequences go on.
+pub fn begin_generation(
+    erased: &Tombstone,
+    new_user: impl FnOnce() -> NewUser,
+    event: &FeedEvent,
+    context: &AssemblyContext<'_>,
+) -> Option<Box<StateChange>> {
+    let is_registration = event.source == Source::Identity && event.registration;
+    let begins = is_registration && event.time > erased.erased_at;
+    begins.then(|| Box::new(first_change(first_state(new_user(), Some(erased), context), event, context)))
+}
+
+/// Returns the first change of a generation, over a state without documents.
+fn first_change(state: UserState, event: &FeedEvent, context: &AssemblyContext<'_>) -> StateChange {
+    let merged = merge(SourceDocuments::default(), event);
+    let mut touched = merged.touched;
+    touched.insert(Member::Trust);
+    let change = step(state, true, merged.documents, touched, context);
+    StateChange { event: Some(applied(event, merged.taken)), ..change }
+}
+
+fn applied(event: &FeedEvent, writes: Vec<RegisterWrite>) -> AppliedEvent {
+    let FeedEvent { source, time, .. } = *event;
+    AppliedEvent { source, time, id: event.id.clone(), person: event.person.clone(), writes }
 }
 
 /// Brings a state to the context's day and rules. Neither ever goes back: the caller's day is at least the state's.
@@ -125,6 +155,12 @@ pub fn mark_snapshot(before: &Arc<UserState>, user: &UserId, mark: SnapshotMark)
     let UserState { generation, sequence, .. } = next;
     let record = Record { user: *user, generation, sequence, kind: RecordKind::CHANGE, body };
     FinishedChange { state: Arc::new(next), delta: None, record }
+}
+
+/// Returns the record of the erasure that `tombstone` is of.
+pub fn erasure_record(user: &UserId, tombstone: &Tombstone) -> Record {
+    let (generation, sequence) = (tombstone.generation, tombstone.last_sequence);
+    Record { user: *user, generation, sequence, kind: RecordKind::ERASURE, body: tombstone.encode().to_vec() }
 }
 
 fn step(
@@ -175,16 +211,19 @@ fn revise(next: &mut UserState, old: &Profile, changed: MemberSet, context: &Ass
     delta
 }
 
-fn new_state(new_user: NewUser, context: &AssemblyContext<'_>) -> UserState {
-    UserState::new(NewGeneration {
+/// Returns the state before the first change of a user, or of the generation after an erasure.
+fn first_state(new_user: NewUser, erased: Option<&Tombstone>, context: &AssemblyContext<'_>) -> UserState {
+    let state = UserState::new(NewGeneration {
         profile_id: new_user.profile_id,
         integrity_key: new_user.integrity_key,
-        generation: 1,
-        first_revision: 1,
+        generation: erased.map_or(1, |erased| erased.generation + 1),
+        begins_after: erased.map_or(NO_ERASURE, |erased| erased.erased_at),
+        first_revision: erased.map_or(1, |erased| erased.last_revision + 1),
         day: context.day,
         rules: context.rules_fingerprint,
         policy: context.policy_version,
-    })
+    });
+    UserState { sequence: erased.map_or(0, |erased| erased.last_sequence), ..state }
 }
 
 impl StateChange {

@@ -12,4 +12,6 @@ pub mod serialize;
 pub mod simulate;
 pub mod validate;
 
-pub use apply::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, StateChange, apply, roll};
+pub use apply::{
+    ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, StateChange, apply, begin_generation, roll,
+};

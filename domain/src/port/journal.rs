@@ -15,14 +15,19 @@ impl RecordKind {
 
     /// Changes that were merged into one when history was thinned. Only history has them, never the journal.
     pub const MERGED: Self = Self(2);
+
+    /// The erasure of a user, the last record of a generation. Its body is a tombstone (`crate::erasure`). The next record of
+    /// the user begins the next generation.
+    pub const ERASURE: Self = Self(3);
 }
 
-/// The content of one frame, in plain. The journal seals it under the user's own key.
+/// The content of one frame, in plain. The journal seals it under the user's own key, and an erasure, which is read when that
+/// key is destroyed, under a key of the system.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Record {
     /// The user that the frame belongs to.
     pub user: UserId,
-    /// The erasure generation that the frame belongs to, from 1.
+    /// The erasure generation that the frame belongs to, from 1. The record after an erasure has the next one.
     pub generation: u32,
     /// The user's own count of frames, from 1, over generations. The journal refuses any that is not its last + 1.
     pub sequence: u64,

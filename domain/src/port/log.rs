@@ -18,10 +18,19 @@ pub struct LogEntry {
     /// The position of the frame when it became durable, which is `at` unless start-up has moved it. Frames became
     /// durable in the order of their origins.
     pub origin: LogPosition,
-    /// The sequence of the user's newest frame.
-    pub newest: u64,
+    /// The user's newest frame.
+    pub newest: NewestRecord,
     /// The frame's content.
     pub record: Record,
+}
+
+/// What is known of a user's newest durable frame. The default is that of a user without frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NewestRecord {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The newest generation of the user that was erased; 0 if none was.
+    pub erased: u32,
 }
 
 /// Consecutive frames.
@@ -53,11 +62,11 @@ pub trait EventLog: Send + Sync {
     /// The position is no longer retained, never existed, or could not be read.
     fn read(&self, from: LogPosition, up_to: LogPosition, max_bytes: usize) -> Result<LogBatch, LogError>;
 
-    /// Returns the sequence of a user's newest durable frame; 0 for a user without frames.
+    /// Returns what is known of a user's newest durable frame.
     ///
     /// # Errors
     /// The store could not be read.
-    fn newest(&self, user: &UserId) -> Result<u64, StoreError>;
+    fn newest(&self, user: &UserId) -> Result<NewestRecord, StoreError>;
 }
 
 /// A read of the log that failed.

@@ -6,6 +6,7 @@
 use super::journal::{Record, RowId};
 use super::log::LogPosition;
 use super::store::StoreError;
+use crate::erasure::Tombstone;
 use crate::state::UserState;
 use crate::table::LeafSet;
 
@@ -23,6 +24,10 @@ pub trait Projection: Send + Sync {
     /// Takes the state of a user as the store has it, with every commit of the user up to now, some of which may not have
     /// been passed to the projection.
     fn loaded(&self, row: RowId, state: &UserState);
+
+    /// Forgets a user whose erasure is durable. Called in the order of the user's commits, before the erasure is answered, so
+    /// it must not block; or after a load, as [`Self::loaded`] is.
+    fn erased(&self, row: RowId, tombstone: &Tombstone);
 }
 
 /// Gives a checkpoint what to save of a projection. Called by one thread at a time, which may block.
@@ -69,6 +74,15 @@ pub trait SavedProjection: Send + Sync {
     fn read(&self, number: u32) -> Result<Vec<u8>, StoreError>;
 }
 
+/// A user that a scan visits.
+#[derive(Debug, Clone)]
+pub enum VisitedUser {
+    /// The user has a state.
+    Living(StoredState),
+    /// The user was erased: nothing of the row may remain.
+    Erased(RowId, Tombstone),
+}
+
 /// The state of a user as it is stored, and the frames since.
 #[derive(Clone)]
 pub struct StoredState {
@@ -100,7 +114,7 @@ pub trait UserScan: Send + Sync {
     ///
     /// # Errors
     /// The store could not be read any further.
-    fn visit(&self, part: usize, visit: &mut dyn FnMut(Result<StoredState, StoreError>)) -> Result<(), StoreError>;
+    fn visit(&self, part: usize, visit: &mut dyn FnMut(Result<VisitedUser, StoreError>)) -> Result<(), StoreError>;
 }
 
 /// A store in which no user is, for live states that begin without any.
@@ -126,7 +140,7 @@ impl UserScan for NothingStored {
         &[]
     }
 
-    fn visit(&self, _: usize, _: &mut dyn FnMut(Result<StoredState, StoreError>)) -> Result<(), StoreError> {
+    fn visit(&self, _: usize, _: &mut dyn FnMut(Result<VisitedUser, StoreError>)) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The durable state's port: what a user's actor is hydrated from, and how frames fold into state.
 
 use super::journal::{Record, RowId};
+use crate::erasure::Tombstone;
 use crate::id::UserId;
 
 /// Receives what is stored of one user piece by piece, so that a load holds a few of the pieces at a time, however many
@@ -61,17 +62,28 @@ pub trait LoadVisitor {
 
 /// What a load says of the user besides what it hands to its visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadedUser {
-    /// The row of the user.
-    pub row: RowId,
-    /// The sequence of the newest frame.
-    pub sequence: u64,
+pub enum LoadedUser {
+    /// The user has a state, which the visitor has received.
+    Living {
+        /// The row of the user.
+        row: RowId,
+        /// The sequence of the newest frame.
+        sequence: u64,
+    },
+    /// The user was erased. The visitor has received nothing.
+    Erased {
+        /// The row of the user.
+        row: RowId,
+        /// What remains.
+        tombstone: Tombstone,
+    },
 }
 
 /// Reads users from journal and checkpoints together. Blocks: call it on the hydration threads only.
 pub trait ProfileStore: Send + Sync {
     /// Hands the last checkpoint of one user and the frames since to `visitor`, and returns the user's row and the sequence
-    /// of the newest frame; `None` for a user who was never seen.
+    /// of the newest frame, or what remains of an erased user; `None` for a user who was never seen. All pieces are of the
+    /// user's present generation.
     ///
     /// # Errors
     /// The stored bytes could not be read, or are not what was written.

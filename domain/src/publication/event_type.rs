@@ -14,7 +14,7 @@ named_enum! {
         ProfileCompletenessChanged => "profile.completeness.changed",
         /// A snapshot was taken, or the last revision of a day became one.
         ProfileSnapshotCreated => "profile.snapshot.created",
-        /// A profile was erased. Nothing erases one yet.
+        /// A profile was erased.
         ProfileErased => "profile.erased",
     }
 }

@@ -21,6 +21,7 @@ use crate::access::Visibility;
 use crate::completeness;
 use crate::day::{Day, format_instant};
 use crate::delta::Delta;
+use crate::erasure::Tombstone;
 use crate::id::{ProfileId, UserId};
 use crate::mask_class::MaskClass;
 use crate::past::PastProfile;
@@ -126,6 +127,19 @@ pub fn snapshot_event(user: &UserId, snapshot: &PublishedSnapshot) -> PublishedE
     let user = user.as_str();
     let members = format!(
         r#""specversion":"1.0","id":"{event_id}","source":"/api/v2/profile","type":"{name}","subject":"{user}","time":"{time}","datacontenttype":"application/json","data":{{"created_at":"{time}","revision":{revision},"snapshot_id":"{id}","user_id":"{user}"}}"#
+    );
+    PublishedEvent { kind, members }
+}
+
+/// Returns the event of an erasure.
+pub fn erasure_event(user: &UserId, tombstone: &Tombstone) -> PublishedEvent {
+    let kind = PublishedEventType::ProfileErased;
+    let (name, generation, time) = (kind.name(), tombstone.generation, format_instant(tombstone.erased_at));
+    let user = user.as_str();
+    let hash = Sha256::new().chain_update(user).chain_update(generation.to_be_bytes()).chain_update(name).finalize();
+    let event_id = hashed_id("evt_", &hash.into());
+    let members = format!(
+        r#""specversion":"1.0","id":"{event_id}","source":"/api/v2/profile","type":"{name}","subject":"{user}","time":"{time}","datacontenttype":"application/json","data":{{"erasure_generation":{generation},"user_id":"{user}"}}"#
     );
     PublishedEvent { kind, members }
 }

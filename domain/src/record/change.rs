@@ -12,6 +12,7 @@
 //!     16  profile id
 //!     16  integrity key
 //!         generation
+//!         from generation 2 on: time of the erasure before (signed)
 //!         -- event
 //!      1  source
 //!         observed_at (signed), event id, number of writes
@@ -43,7 +44,7 @@ use crate::port::journal::{Record, RecordKind};
 use crate::profile::{Envelope, Profile};
 use crate::snapshot::SnapshotMark;
 use crate::source::Source;
-use crate::state::{NewGeneration, UserState};
+use crate::state::{NO_ERASURE, NewGeneration, UserState};
 use crate::table::{Leaf, Member};
 
 const NEW_GENERATION: u8 = 1;
@@ -56,13 +57,22 @@ const KNOWN_FLAGS: u8 = NEW_GENERATION | REVISED | EVENT | PARTS;
 pub(super) struct StoredChange {
     generation: u32,
     pub(super) sequence: u64,
-    pub(super) new_generation: Option<(ProfileId, [u8; 16], u32)>,
+    pub(super) new_generation: Option<GenerationStart>,
     day: Day,
     rules: u32,
     policy: u32,
     pub(super) event: Option<AppliedEvent>,
     pub(super) revised: Option<Revised>,
     pub(super) snapshot: Option<SnapshotMark>,
+}
+
+/// What the first change of a generation holds.
+#[derive(Clone, Copy)]
+pub(super) struct GenerationStart {
+    pub(super) profile_id: ProfileId,
+    pub(super) integrity_key: [u8; 16],
+    generation: u32,
+    begins_after: i64,
 }
 
 /// The result of a revision.
@@ -96,6 +106,9 @@ pub(crate) fn encode(
         out.fixed(&next.envelope.profile_id.to_bytes());
         out.fixed(&next.salts.key);
         out.varint(u64::from(next.generation));
+        if next.generation > 1 {
+            out.signed(next.begins_after);
+        }
     }
     let writes = applied.map_or(&[][..], |applied| &applied.writes);
     if let Some(applied) = applied {
@@ -160,7 +173,7 @@ pub(super) fn decode(record: BlockRecord<'_>) -> Result<StoredChange, DecodeErro
     let (rules, policy) = (input.u32()?, input.u32()?);
     let new_generation = match flags & NEW_GENERATION {
         0 => None,
-        _ => Some((ProfileId::from_bytes(input.array()?), input.array()?, input.u32()?)),
+        _ => Some(read_generation_start(&mut input)?),
     };
     let mut event = if flags & EVENT == 0 { None } else { Some(decode_event(&mut input)?) };
     let writes = event.as_ref().map_or(&[][..], |applied: &AppliedEvent| &applied.writes);
@@ -181,6 +194,13 @@ pub(super) fn decode(record: BlockRecord<'_>) -> Result<StoredChange, DecodeErro
     }
     let (generation, sequence) = (record.generation, record.sequence);
     Ok(StoredChange { generation, sequence, new_generation, day, rules, policy, event, revised, snapshot })
+}
+
+fn read_generation_start(input: &mut Reader) -> Result<GenerationStart, DecodeError> {
+    let (profile_id, integrity_key) = (ProfileId::from_bytes(input.array()?), input.array()?);
+    let generation = input.u32()?;
+    let begins_after = if generation > 1 { input.signed()? } else { NO_ERASURE };
+    Ok(GenerationStart { profile_id, integrity_key, generation, begins_after })
 }
 
 /// Refuses records of other kinds than changes.
@@ -267,11 +287,13 @@ impl StoredChange {
     pub(super) fn apply(&self, before: Option<UserState>) -> Result<UserState, DecodeError> {
         let mut state = match (before, &self.new_generation) {
             (Some(state), None) if self.continues(&state) => state,
-            (None, &Some((profile_id, integrity_key, generation))) if generation == self.generation => {
+            (None, &Some(start)) if start.generation == self.generation => {
+                let GenerationStart { profile_id, integrity_key, generation, begins_after } = start;
                 UserState::new(NewGeneration {
                     profile_id,
                     integrity_key,
                     generation,
+                    begins_after,
                     first_revision: self.revised.as_ref().map_or(1, |revised| revised.envelope.revision),
                     day: self.day,
                     rules: self.rules,

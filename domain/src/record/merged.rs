@@ -5,7 +5,7 @@
 //! ```text
 //! length  field
 //!      1  format, 2
-//!         sequence and revision of the state before, 0 and 0 at the beginning of a generation
+//!         sequence and revision of the state before, 0 and the last generation's at the beginning of a generation
 //!         revision after the one before, minus the one before: 1 if no revision was dropped
 //!         time at which the first dropped revision was generated (signed); left out if none was
 //!         day (signed), rules, policy
@@ -13,6 +13,7 @@
 //!     16  profile id
 //!     16  integrity key
 //!         first revision
+//!         from generation 2 on: time of the erasure before (signed)
 //!         --
 //!      1  cause of the revision: 0 none, 1 an event, 2 a person's request
 //!         -- 1 and 2: source (1 byte), event id; 2: person
@@ -39,7 +40,7 @@ use crate::id::ProfileId;
 use crate::integrity::LazyTree;
 use crate::profile::{Envelope, Profile};
 use crate::source::Source;
-use crate::state::{NewGeneration, UserState};
+use crate::state::{NO_ERASURE, NewGeneration, UserState};
 use crate::table::{Leaf, Member};
 
 const NO_EVENT: u8 = 0;
@@ -54,8 +55,8 @@ pub(super) struct MergedRun {
     base_revision: u64,
     /// When the first revision was generated that the step jumps over; `None` if there is none.
     dropped_from: Option<i64>,
-    /// Profile id, integrity key and first revision.
-    beginning: Option<(ProfileId, [u8; 16], u64)>,
+    /// Profile id, integrity key, first revision and the time of the erasure before.
+    beginning: Option<(ProfileId, [u8; 16], u64, i64)>,
     day: Day,
     rules: u32,
     policy: u32,
@@ -80,7 +81,7 @@ pub(super) struct RunContext {
 pub(super) fn encode_run(before: Option<&UserState>, after: &UserState, context: &RunContext) -> Vec<u8> {
     let empty = Profile::default();
     let old = before.map_or(&empty, |before| &before.profile);
-    let base_revision = before.map_or(0, |before| before.envelope.revision);
+    let base_revision = before.map_or(after.salts.first_revision - 1, |before| before.envelope.revision);
     let mut out = Writer(Vec::with_capacity(512));
     out.u8(FORMAT);
     out.varint(before.map_or(0, |before| before.sequence));
@@ -97,6 +98,9 @@ pub(super) fn encode_run(before: Option<&UserState>, after: &UserState, context:
         out.fixed(&after.envelope.profile_id.to_bytes());
         out.fixed(&after.salts.key);
         out.varint(after.salts.first_revision);
+        if after.generation > 1 {
+            out.signed(after.begins_after);
+        }
     }
     write_cause(&mut out, &context.cause);
     out.signed(after.envelope.generated_at);
@@ -200,7 +204,12 @@ impl MergedRun {
         let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
         let (rules, policy) = (input.u32()?, input.u32()?);
         let beginning = match base_sequence {
-            0 => Some((ProfileId::from_bytes(input.array()?), input.array()?, input.varint()?)),
+            0 => {
+                let (profile_id, key) = (ProfileId::from_bytes(input.array()?), input.array()?);
+                let first_revision = input.varint()?;
+                let begins_after = if record.generation > 1 { input.signed()? } else { NO_ERASURE };
+                Some((profile_id, key, first_revision, begins_after))
+            }
             _ => None,
         };
         let cause = read_cause(&mut input)?;
@@ -274,15 +283,18 @@ impl MergedRun {
             {
                 Ok(state)
             }
-            (None, Some((profile_id, integrity_key, first_revision))) => Ok(UserState::new(NewGeneration {
-                profile_id,
-                integrity_key,
-                generation: self.generation,
-                first_revision,
-                day: self.day,
-                rules: self.rules,
-                policy: self.policy,
-            })),
+            (None, Some((profile_id, integrity_key, first_revision, begins_after))) => {
+                Ok(UserState::new(NewGeneration {
+                    profile_id,
+                    integrity_key,
+                    generation: self.generation,
+                    begins_after,
+                    first_revision,
+                    day: self.day,
+                    rules: self.rules,
+                    policy: self.policy,
+                }))
+            }
             _ => Err(DecodeError::Unknown { what: "predecessor" }),
         }
     }

@@ -57,9 +57,9 @@ impl SnapshotScan {
             self.found.points.push(DailyPoint { revision, generated_at });
         }
         if let HistoryStep::Change(change) = step
-            && let Some((profile_id, ..)) = change.new_generation
+            && let Some(start) = change.new_generation
         {
-            self.found.profile_id = Some(profile_id);
+            self.found.profile_id = Some(start.profile_id);
         }
     }
 

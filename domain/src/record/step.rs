@@ -45,7 +45,7 @@ pub fn follow(record: &Record) -> Result<FrameStep, DecodeError> {
     }
     let Some(revised) = change.revised else { return Ok(FrameStep::NoRevision) };
     let user = record.user;
-    let new_profile = change.new_generation.map(|(profile_id, key, _)| (profile_id, key));
+    let new_profile = change.new_generation.map(|start| (start.profile_id, start.integrity_key));
     let Revised { envelope, salt_count, leaves } = revised;
     Ok(FrameStep::Revision(RevisionStep { user, new_profile, envelope, salt_count, leaves }))
 }

@@ -132,8 +132,14 @@ async fn single(
             _ => FeedStatus::Busy,
         };
     state.metrics.count(source, status.number());
-    if let FeedStatus::Busy = status {
-        return Err(Problem::new(Code::Busy, "the event was not acknowledged: send it again, which is always safe"));
+    match status {
+        FeedStatus::Busy => {
+            let detail = "the event was not acknowledged: send it again, which is always safe";
+            return Err(Problem::new(Code::Busy, detail));
+        }
+        // Only the actor's refusals come here: an event that is not valid has its answer already.
+        FeedStatus::Rejected(problem) => return Err(problem),
+        FeedStatus::Applied(_) | FeedStatus::Unchanged(_) | FeedStatus::Duplicate(_) => {}
     }
     let mut tally = Tally::default();
     status.count(&mut tally);

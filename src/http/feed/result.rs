@@ -3,7 +3,7 @@
 use actors::Status;
 use serde::Serialize;
 
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::{Code, Problem, ProblemBody};
 
 /// The number of events with each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -91,9 +91,16 @@ impl From<Status> for FeedStatus {
             Status::Applied { revision } => Self::Applied(revision),
             Status::Unchanged { revision } => Self::Unchanged(revision),
             Status::Duplicate { revision } => Self::Duplicate(revision),
+            Status::Erased => Self::Rejected(erased()),
             Status::Busy => Self::Busy,
         }
     }
+}
+
+/// Returns the problem of an event of an erased user. The event is not kept as a dead letter.
+fn erased() -> Problem {
+    let detail = "the user was erased, and only a registration from after that begins a new profile: do not send it again";
+    Problem::new(Code::Erased, detail)
 }
 
 /// One event of a request with its status.

@@ -63,6 +63,7 @@ codes! {
     TooManySnapshots = CONFLICT, "too-many-snapshots", "There are too many snapshots";
     NotReady = CONFLICT, "not-ready", "The job has no file";
     RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The range is outside of the file";
+    Erased = GONE, "erased", "The citizen was erased";
     ExportGone = GONE, "export-gone", "The file of the export is gone";
     HistoryGone = GONE, "history-gone", "History does not reach back so far";
     CursorGone = GONE, "cursor-gone", "The cursor cannot be continued";

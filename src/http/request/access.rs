@@ -45,7 +45,7 @@ pub(crate) async fn read_within<T>(
 ) -> Result<T, Problem> {
     let asked = tokio::time::Instant::now();
     match tokio::time::timeout(request_timeout, read).await {
-        Ok(Err(ReadError::Unknown)) if viewer.existence_may_be_hidden() => {
+        Ok(Err(ReadError::Unknown | ReadError::Erased)) if viewer.existence_may_be_hidden() => {
             tokio::time::sleep_until(asked + denial_time(asked.elapsed())).await;
             Err(ReadError::Unknown.into())
         }
@@ -64,6 +64,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unknown => Self::unknown_user(),
+            ReadError::Erased => Self::erased(),
             ReadError::Busy => Self::new(Code::Busy, "too many profiles are being loaded: try again"),
             ReadError::Unavailable => Self::new(Code::Unavailable, "the profile cannot be read now"),
             ReadError::TooLong => Self::new(Code::Timeout, "the answer takes too long to make: ask for less"),

@@ -23,7 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::frame;
 use super::message_reader::{ClientMessage, MessageReader, ProtocolViolation};
-use super::outgoing::{ActorEnded, PendingIds};
+use super::outgoing::{EndedSubscription, PendingIds};
 use super::read_pace::ReadPace;
 use super::state::LiveState;
 use crate::http::request::caller::Caller;
@@ -56,8 +56,8 @@ pub(super) struct Channels {
     pub(super) answers: Sender<Bytes>,
     /// A place in `answers` that is kept free for the close frame.
     pub(super) close_permit: OwnedPermit<Bytes>,
-    /// Reports subscriptions whose actor has ended.
-    pub(super) ended: UnboundedReceiver<ActorEnded>,
+    /// Reports subscriptions that get no further frame.
+    pub(super) ended: UnboundedReceiver<EndedSubscription>,
 }
 
 /// A socket's session.
@@ -73,7 +73,7 @@ pub(super) struct Session {
     answers: Sender<Bytes>,
     /// Taken when the close frame is sent.
     close_permit: Option<OwnedPermit<Bytes>>,
-    ended: UnboundedReceiver<ActorEnded>,
+    ended: UnboundedReceiver<EndedSubscription>,
     followed: HashMap<UserId, FollowedUser>,
     /// Number of subscriptions so far, which numbers them.
     subscription_count: u64,
@@ -150,7 +150,7 @@ impl Session {
                     }
                     self.send(frame::ping()).await
                 }
-                Some(ended) = self.ended.recv() => self.resume_ended(ended).await,
+                Some(ended) = self.ended.recv() => self.on_ended(ended).await,
                 piece = async { pace.wait().await; payload.next().await } => {
                     let Some(Ok(piece)) = piece else { return SessionEnd::Gone };
                     pace.count(piece.len(), Instant::now());

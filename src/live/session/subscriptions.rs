@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use domain::id::UserId;
 
 use super::super::message::{self, RequestedUser};
-use super::super::outgoing::ActorEnded;
+use super::super::outgoing::EndedSubscription;
 use super::super::requested_view::RequestedView;
 use super::attempts::{disclosed_again, unless_busy};
 use super::{Session, SessionEnd};
@@ -139,13 +139,19 @@ impl Session {
         Ok(())
     }
 
-    /// Resumes a subscription whose actor has ended. The user's next actor continues with the current state.
-    pub(super) async fn resume_ended(&mut self, ended: ActorEnded) -> Result<(), SessionEnd> {
-        let ActorEnded { user, subscription, owes_reset } = ended;
+    /// Deals with a subscription that gets no further frame. If the user's actor has ended, the next one continues with the
+    /// current state.
+    pub(super) async fn on_ended(&mut self, ended: EndedSubscription) -> Result<(), SessionEnd> {
+        let (EndedSubscription::Resync { user, subscription, .. } | EndedSubscription::Erased { user, subscription }) =
+            ended;
         let requested = match self.followed.get(&user) {
             Some(followed) if followed.subscription == subscription => followed.requested,
             // The client has subscribed to the user again, or unsubscribed.
             _ => return Ok(()),
+        };
+        let EndedSubscription::Resync { owes_reset, .. } = ended else {
+            self.unsubscribe(&user);
+            return Ok(());
         };
         let id = self.pending_ids.take(subscription);
         let mut answers = BytesMut::new();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 
-use domain::port::journal::{AppendResult, OutOfSequence, Record, RowId};
+use domain::port::journal::{AppendResult, OutOfSequence, Record, RecordKind, RowId};
 use domain::port::store::StoreError;
 
 use crate::disk::is_full;
@@ -41,6 +41,7 @@ struct SealedFrame {
     slot: u32,
     sequence: u64,
     generation: u32,
+    is_erasure: bool,
     previous: PreviousFrame,
 }
 
@@ -56,6 +57,8 @@ struct Predecessor {
     slot: u32,
     generation: u32,
     sequence: u64,
+    /// Whether it ends its generation.
+    is_erasure: bool,
     previous: PreviousFrame,
 }
 
@@ -123,8 +126,8 @@ impl Group {
     /// Returns the newest frame of each user in the group, for the index once the group is durable at `at`.
     pub(crate) fn newest_frames(&self, at: Position) -> impl Iterator<Item = (UserHash, NewestFrame)> {
         self.newest.values().map(move |&number| {
-            let SealedFrame { user, slot, sequence, generation, start, .. } = self.frames[number];
-            (user, NewestFrame { slot, generation, sequence, position: offset(at, start) })
+            let SealedFrame { user, slot, sequence, generation, is_erasure, start, .. } = self.frames[number];
+            (user, NewestFrame { slot, generation, sequence, is_erasure, position: offset(at, start) })
         })
     }
 
@@ -134,11 +137,7 @@ impl Group {
         let user = engine.hasher.hash(&record.user);
         let (slot, key, previous) = match self.predecessor(engine, &user)? {
             Some(last) => {
-                // Only an erasure starts another generation.
-                if record.sequence != last.sequence + 1 || record.generation != last.generation {
-                    return Err(OutOfSequence { expected: last.sequence + 1 });
-                }
-                let key = engine.data_key(last.slot, last.generation).map_err(|error| unreadable(&error))?;
+                let key = key_after(engine, &last, record)?;
                 (last.slot, key, last.previous)
             }
             None => {
@@ -154,21 +153,23 @@ impl Group {
     /// Returns the newest frame of a user, from the group, the journal or a checkpoint.
     fn predecessor(&self, engine: &Engine, user: &UserHash) -> Result<Option<Predecessor>, OutOfSequence> {
         if let Some(&number) = self.newest.get(user) {
-            let SealedFrame { slot, generation, sequence, .. } = self.frames[number];
-            return Ok(Some(Predecessor { slot, generation, sequence, previous: PreviousFrame::InGroup(number) }));
+            let SealedFrame { slot, generation, sequence, is_erasure, .. } = self.frames[number];
+            let previous = PreviousFrame::InGroup(number);
+            return Ok(Some(Predecessor { slot, generation, sequence, is_erasure, previous }));
         }
         let known = newest_frame(engine, user).map_err(|error| unreadable(&error))?;
-        Ok(known.map(|NewestFrame { slot, generation, sequence, position }| Predecessor {
+        Ok(known.map(|NewestFrame { slot, generation, sequence, is_erasure, position }| Predecessor {
             slot,
             generation,
             sequence,
+            is_erasure,
             previous: PreviousFrame::InJournal(position),
         }))
     }
 
     /// Returns a slot for an unknown user, if the record is a first one.
     fn first_slot(&mut self, record: &Record) -> Option<(u32, SecretKey)> {
-        if record.sequence != 1 || record.generation != 1 {
+        if record.sequence != 1 || record.generation != 1 || record.kind == RecordKind::ERASURE {
             return None;
         }
         let issued = self.unused_slots.pop()?;
@@ -202,10 +203,27 @@ impl Group {
         append_user(&mut self.bytes, &record.user);
         key.cipher().seal(nonce, header.label(), &mut self.bytes, body_at);
         let (sequence, generation) = (record.sequence, record.generation);
-        let end = self.bytes.len();
+        let (end, is_erasure) = (self.bytes.len(), header.is_erasure());
         self.newest.insert(user, self.frames.len());
-        self.frames.push(SealedFrame { start, end, user, slot, sequence, generation, previous });
+        self.frames.push(SealedFrame { start, end, user, slot, sequence, generation, is_erasure, previous });
     }
+}
+
+/// Checks that a record continues the user's last one, and returns the key to seal it with. Only an erasure ends a generation,
+/// and the next record begins another one, which has a key of its own.
+fn key_after(engine: &Engine, last: &Predecessor, record: &Record) -> Result<SecretKey, OutOfSequence> {
+    let is_erasure = record.kind == RecordKind::ERASURE;
+    let generation = last.generation + u32::from(last.is_erasure);
+    let may_follow = !(is_erasure && last.is_erasure);
+    if record.sequence != last.sequence + 1 || record.generation != generation || !may_follow {
+        return Err(OutOfSequence { expected: last.sequence + 1 });
+    }
+    let key = match (is_erasure, last.is_erasure) {
+        (true, _) => Ok(engine.erasure_key.key().clone()),
+        (false, true) => engine.renew_key(last.slot, generation),
+        (false, false) => engine.data_key(last.slot, generation),
+    };
+    key.map_err(|error| unreadable(&error))
 }
 
 /// Takes slots for new users. On a full disk, segments that are kept only for followers are removed for them.

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use domain::erasure::Tombstone;
 use domain::id::UserId;
 use domain::port::journal::Record;
 use domain::port::memory::CommittedState;
 use domain::port::store::{Fold, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 
 use super::Checkpointer;
+use crate::erasure::bury;
 use crate::journal::NewestFrame;
-use crate::load::{HELD_BYTES, History, Link, UnfoldedUser, open_link, segment_missing, unfolded_user};
+use crate::load::{FoundUser, HELD_BYTES, History, Link, UnfoldedUser, open_link, segment_missing, unfolded_user};
 use crate::seal::{Cipher, kind};
 use crate::sled_store::{FoldedUser, SealedRecord, StoredUser};
 use crate::user_hash::UserHash;
@@ -54,7 +56,8 @@ impl Checkpointer {
     /// Folds the new frames of a user; `None` if they are folded already.
     pub(super) fn fold_user(&self, user: &UserHash, newest: NewestFrame) -> Result<Option<FoldedUser>, StoreError> {
         let engine = &*self.engine;
-        if engine.sled.is_quarantined(user) {
+        // An erased user is in quarantine no more.
+        if engine.sled.is_quarantined(user) && !newest.is_erasure {
             return Err(StoreError::Damaged { what: "earlier frames are in quarantine".to_owned() });
         }
         let before = engine.sled.user(user)?;
@@ -62,11 +65,17 @@ impl Checkpointer {
         if stored == Some((newest.slot, newest.generation, newest.sequence)) {
             return Ok(None);
         }
-        let UnfoldedUser { slot, generation, sequence, cipher, chain } =
-            unfolded_user(engine, user, newest, before.as_ref())?;
+        let unfolded = match unfolded_user(engine, user, newest, before.as_ref())? {
+            FoundUser::Living(unfolded) => unfolded,
+            FoundUser::Erased { slot, tombstone } => {
+                return self.fold_erasure(user, slot, &tombstone, before).map(Some);
+            }
+        };
+        let UnfoldedUser { slot, generation, sequence, cipher, chain } = unfolded;
+        let folded = before.as_ref().filter(|record| record.is_state_of(generation));
         let history = History { engine, user, generation, cipher: &cipher };
         let mut changes = FoldedHistory { newest_block: history.newest_block()?, ..FoldedHistory::default() };
-        let mut states = StateSource { fold: &*self.fold, slot, stored: before.as_ref(), committed: None, last: None };
+        let mut states = StateSource { fold: &*self.fold, slot, stored: folded, committed: None, last: None };
         let (mut links, mut id) = (chain.links().peekable(), None);
         // The frames of one user are folded in slices that fit in memory.
         while let Some(frames) = self.next_slice(&mut links, &cipher, slot, &mut id)? {
@@ -85,6 +94,10 @@ impl Checkpointer {
             let record = SealedRecord::unsealed(kind, *user, slot, generation, key.number);
             Ok((key, engine.sled.seal(&cipher, body, record, &*engine.entropy)?))
         };
+        // What is left of an earlier generation cannot be read any more.
+        let is_next_generation = before.is_some() && folded.is_none();
+        let left = if is_next_generation { engine.sled.all_side_records(user)? } else { Vec::new() };
+        changes.remove.extend(left.into_iter().filter(|key| !changes.put.contains_key(key)));
         let record = SealedRecord::unsealed(kind::USER, *user, slot, generation, sequence);
         Ok(Some(FoldedUser {
             user: *user,
@@ -93,6 +106,26 @@ impl Checkpointer {
             put: changes.put.into_iter().map(seal_side_record).collect::<Result<_, StoreError>>()?,
             remove: changes.remove.into_iter().collect(),
         }))
+    }
+
+    /// Puts a tombstone in the place of a user's record. Nothing else of the user stays, and no key: the journal, which has the
+    /// tombstone as well, is not needed any more afterwards.
+    fn fold_erasure(
+        &self,
+        user: &UserHash,
+        slot: u32,
+        tombstone: &Tombstone,
+        before: Option<SealedRecord>,
+    ) -> Result<FoldedUser, StoreError> {
+        let engine = &*self.engine;
+        bury(engine, slot, tombstone)?;
+        engine.sled.lift_quarantine(user)?;
+        let record =
+            SealedRecord::unsealed(kind::TOMBSTONE, *user, slot, tombstone.generation, tombstone.last_sequence);
+        let content = tombstone.encode().to_vec();
+        let record = engine.sled.seal(engine.erasure_key.cipher(), content, record, &*engine.entropy)?;
+        let remove = engine.sled.all_side_records(user)?;
+        Ok(FoldedUser { user: *user, record: Some(record), before, put: Vec::new(), remove })
     }
 
     /// Returns what memory holds of a user, if it is of the generation.

@@ -10,7 +10,7 @@ use domain::port::store::{SideChanges, SideKey, SideKind, SideRecord, StoreError
 use parking_lot::Mutex;
 
 use super::{CheckpointError, Checkpointer, FLUSH_BYTES};
-use crate::engine::Engine;
+use crate::engine::{Engine, KeyFault};
 use crate::load::History;
 use crate::options::StoreOptions;
 use crate::seal::kind;
@@ -152,6 +152,9 @@ impl Checkpointer {
                 None => return Ok(None),
             },
         };
+        if record.kind != kind::USER {
+            return Ok(None);
+        }
         let (slot, generation) = (record.slot, record.generation);
         let thinned = catch_unwind(AssertUnwindSafe(|| self.changes(&user, slot, generation, retention, now)));
         let panicked = |_| Err(StoreError::Damaged { what: format!("the history of slot {slot}: thinning it panics") });
@@ -174,7 +177,12 @@ impl Checkpointer {
         now: i64,
     ) -> Result<Option<FoldedUser>, StoreError> {
         let engine = &*self.engine;
-        let cipher = engine.cipher(slot, generation)?;
+        let cipher = match engine.user_key(slot, generation) {
+            Ok(key) => key.cipher(),
+            // The next checkpoint removes the history.
+            Err(KeyFault::Erased) => return Ok(None),
+            Err(KeyFault::Store(error)) => return Err(error),
+        };
         let history = History { engine, user, generation, cipher: &cipher };
         let note = history.read(SideKey { kind: SideKind::RETENTION, number: 0 })?;
         if !retention.is_due(note.as_deref(), now) {

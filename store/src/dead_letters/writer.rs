@@ -192,7 +192,17 @@ impl LetterWriter {
 fn seal(engine: &Engine, letter: &DeadLetter, day: u32, tag: SourceTag) -> Result<NewLetter, LetterError> {
     let subject = letter.user.map(|user| engine.hasher.hash(&user));
     let known = subject.map(|user| Ok::<_, StoreError>(newest_frame(engine, &user)?.map(|known| (user, known))));
-    let (user, slot, generation, cipher) = match known.transpose()?.flatten() {
+    let known = known.transpose()?.flatten();
+    let stripped;
+    let (letter, known) = match known {
+        // Events of erased users are never kept.
+        Some((_, NewestFrame { is_erasure: true, .. })) => {
+            stripped = DeadLetter { user: None, body: None, ..letter.clone() };
+            (&stripped, None)
+        }
+        known => (letter, known),
+    };
+    let (user, slot, generation, cipher) = match known {
         Some((user, NewestFrame { slot, generation, .. })) => {
             (user, slot, generation, engine.cipher(slot, generation)?)
         }

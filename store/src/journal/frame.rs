@@ -36,6 +36,8 @@
 //!
 //! Where the length is 0, nothing has been written yet.
 
+use domain::port::journal::RecordKind;
+
 use super::position::Position;
 use crate::bytes::{array_at, put, u16_at, u32_at, u64_at};
 use crate::seal::{Label, NONCE_BYTES, TAG_BYTES, TENANT, kind::LAST_OF_FRAMES};
@@ -98,6 +100,11 @@ impl FrameHeader {
             number: self.sequence,
             user: self.user,
         }
+    }
+
+    /// Returns whether the frame is an erasure, which is sealed under a key of the system.
+    pub(crate) fn is_erasure(&self) -> bool {
+        self.kind == RecordKind::ERASURE.0
     }
 
     /// Appends the header; [`finish_frame`] fills in the length, the previous position and the checksum.

@@ -17,6 +17,8 @@ pub(crate) struct NewestFrame {
     pub(crate) slot: u32,
     pub(crate) generation: u32,
     pub(crate) sequence: u64,
+    /// Whether the frame is an erasure, which ends its generation.
+    pub(crate) is_erasure: bool,
     /// [`Position::NONE`] if only a checkpoint has the frame.
     pub(crate) position: Position,
 }
@@ -54,6 +56,17 @@ impl Index {
         }
         users.sort_unstable();
         users
+    }
+
+    /// Returns the users whose newest frame is an erasure, of those in the index.
+    pub(crate) fn erasures(&self) -> Vec<(UserHash, NewestFrame)> {
+        let mut erasures = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.read();
+            erasures
+                .extend(shard.iter().filter(|(_, newest)| newest.is_erasure).map(|(user, newest)| (*user, *newest)));
+        }
+        erasures
     }
 
     /// Forgets the users whose newest frame is before `position`, because a checkpoint has it, if there are more than

@@ -131,6 +131,7 @@ fn scan(bytes: &[u8], epoch: u64, start: Position, index: &Index) -> Result<Scan
                     slot: header.slot,
                     generation: header.generation,
                     sequence: header.sequence,
+                    is_erasure: header.is_erasure(),
                     position: here,
                 };
                 let before = index.set(header.user, newest);
@@ -177,6 +178,7 @@ fn copy_tail(tail: &[u8], epoch: u64, from: Position, to: Position) -> (Vec<u8>,
             slot: header.slot,
             generation: header.generation,
             sequence: header.sequence,
+            is_erasure: header.is_erasure(),
             position: Position::new(to.segment, shift(at)),
         };
         moved.push((header.user, newest));

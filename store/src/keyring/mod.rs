@@ -13,16 +13,18 @@ use std::sync::Arc;
 
 use domain::port::clock::Entropy;
 use parking_lot::Mutex;
+use zeroize::Zeroizing;
 
 use crate::disk::{Disk, DiskFile, WriteFailed, read_full_at, write_all_at};
+use crate::erasure::SealedTombstone;
 use crate::error::OpenError;
 use crate::options::MasterKey;
-use crate::seal::{Cipher, SecretKey};
+use crate::seal::{Cipher, KEY_BYTES, SecretKey};
 use crate::system_keys::SystemKeys;
 use header::{KEYRING_HEADER_BYTES, KeyringHeader};
 pub(crate) use pool::IssuedSlot;
 use pool::SlotPool;
-pub(crate) use slot::{FIRST_GENERATION, SlotFault};
+pub(crate) use slot::{FIRST_GENERATION, SlotFault, SlotState};
 use slot::{SLOT_BYTES, SLOTS_PER_PAGE};
 
 /// The file's name in the data directory.
@@ -46,6 +48,8 @@ pub(crate) struct Keyring {
     ring: Cipher,
     header: KeyringHeader,
     pool: Mutex<SlotPool>,
+    /// Locked while a slot that is in use is looked at and then written.
+    rewriting: Mutex<()>,
     entropy: Arc<dyn Entropy>,
 }
 
@@ -96,6 +100,7 @@ impl Keyring {
             header,
             file,
             pool: Mutex::new(SlotPool::starting_at(next)),
+            rewriting: Mutex::new(()),
             entropy,
         })
     }
@@ -110,14 +115,29 @@ impl Keyring {
         SystemKeys::new(self.header.system_root.clone())
     }
 
-    /// Reads and unwraps the data key in a slot.
+    /// Reads and unwraps the data key of a generation in a slot.
     pub(crate) fn data_key(&self, number: u32, generation: u32) -> Result<SecretKey, SlotFault> {
+        slot::decode(&self.ring, number, generation, &self.read_slot(number)?)
+    }
+
+    /// Reads what a slot says without its key.
+    pub(crate) fn slot_state(&self, number: u32) -> Result<SlotState, SlotFault> {
+        slot::decode_state(number, &self.read_slot(number)?)
+    }
+
+    fn read_slot(&self, number: u32) -> Result<[u8; SLOT_BYTES], SlotFault> {
         let mut bytes = [0; SLOT_BYTES];
         let filled = read_full_at(&*self.file, &mut bytes, slot::offset(number)).map_err(SlotFault::Unavailable)?;
         if filled < SLOT_BYTES {
             return Err(SlotFault::Damaged { slot: number, what: "is missing" });
         }
-        slot::decode(&self.ring, number, generation, &bytes)
+        Ok(bytes)
+    }
+
+    /// Writes a slot that is in use. Durable when it returns.
+    fn write_slot(&self, number: u32, bytes: &[u8; SLOT_BYTES]) -> io::Result<()> {
+        write_all_at(&*self.file, bytes, slot::offset(number)).map_err(|WriteFailed { source, .. }| source)?;
+        self.file.sync_data()
     }
 
     /// Takes `count` unused slots. Their keys are durable when it returns.
@@ -157,11 +177,47 @@ impl Keyring {
         }
     }
 
-    /// Destroys a data key, and with it everything that was sealed under it. Durable when it returns.
+    /// Destroys a data key that is no user's, and with it everything that was sealed under it. Durable when it returns.
     pub(crate) fn destroy(&self, number: u32, generation: u32) -> io::Result<()> {
-        write_all_at(&*self.file, &slot::destroyed(generation), slot::offset(number))
-            .map_err(|WriteFailed { source, .. }| source)?;
-        self.file.sync_data()
+        let _rewriting = self.rewriting.lock();
+        self.write_slot(number, &slot::destroyed(generation, None))
+    }
+
+    /// Destroys the data key of a user's generation, and with it everything that was sealed under it, and leaves the tombstone
+    /// in its place. Does nothing if that was done before. Durable when it returns.
+    pub(crate) fn bury(&self, number: u32, generation: u32, tombstone: &SealedTombstone) -> Result<(), SlotFault> {
+        let _rewriting = self.rewriting.lock();
+        let before = self.slot_state(number);
+        match before {
+            Ok(SlotState::Live { generation: found }) if found > generation => return Ok(()),
+            Ok(SlotState::Destroyed { generation: found, .. }) if found >= generation => return Ok(()),
+            Err(fault @ SlotFault::Unavailable(_)) => return Err(fault),
+            // A damaged slot may still hold the key.
+            Ok(_) | Err(_) => {}
+        }
+        self.write_slot(number, &slot::destroyed(generation, Some(tombstone))).map_err(SlotFault::Unavailable)
+    }
+
+    /// Returns the data key of a user's next generation, in the same slot. A new key is durable when it returns, and the key of
+    /// the generation before is destroyed by it.
+    pub(crate) fn renew(&self, number: u32, generation: u32) -> Result<SecretKey, SlotFault> {
+        let _rewriting = self.rewriting.lock();
+        match self.slot_state(number)? {
+            // Made before a group that was not written, and never used. A second key would be wrapped with the same nonce.
+            SlotState::Live { generation: found } if found == generation => return self.data_key(number, generation),
+            SlotState::Live { generation: found } | SlotState::Destroyed { generation: found, .. }
+                if found >= generation =>
+            {
+                return Err(SlotFault::Erased);
+            }
+            SlotState::Live { .. } | SlotState::Destroyed { .. } => {}
+        }
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        self.entropy.fill(&mut *key);
+        let key = SecretKey::new(*key);
+        let bytes = slot::encode(&self.ring, number, generation, &key);
+        self.write_slot(number, &bytes).map_err(SlotFault::Unavailable)?;
+        Ok(key)
     }
 
     /// Returns whether any slot was ever written.

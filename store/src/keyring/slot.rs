@@ -7,7 +7,7 @@
 //!      2       1  kind, `seal::kind::DATA_KEY`
 //!      3       1  reserved, 0
 //!      4       4  generation of the key
-//!      8      48  wrapped key; 0 if destroyed
+//!      8      48  wrapped key; if destroyed, the user's sealed tombstone and zeros, or zeros alone
 //!     56       4  tenant, 0
 //!     60       4  CRC-32C of everything before
 //! ```
@@ -16,6 +16,7 @@ use std::io;
 
 use super::header::KEYRING_HEADER_BYTES;
 use crate::bytes::{array_at, crc_matches, put, put_crc, u32_at};
+use crate::erasure::{SEALED_TOMBSTONE_BYTES, SealedTombstone};
 use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, TENANT, WRAPPED_KEY_BYTES, kind};
 
 /// Bytes of a slot. Slots are aligned to their size, so none crosses a page.
@@ -38,9 +39,22 @@ const CRC_AT: usize = SLOT_BYTES - 4;
 pub(crate) enum SlotFault {
     /// The file could not be read.
     Unavailable(io::Error),
+    /// The key was destroyed: the generation was erased.
+    Erased,
     /// The slot does not hold the key: `what` completes "slot N of the keyring …".
     Damaged { slot: u32, what: &'static str },
 }
+
+/// What a slot says without the ring key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SlotState {
+    /// It holds the key of a generation.
+    Live { generation: u32 },
+    /// The key of a generation was destroyed. `tombstone` is what remains of a user, sealed; `None` if the key was no user's.
+    Destroyed { generation: u32, tombstone: Option<SealedTombstone> },
+}
+
+const _: () = assert!(SEALED_TOMBSTONE_BYTES < WRAPPED_KEY_BYTES);
 
 /// Returns the slot's offset in the file.
 pub(super) fn offset(number: u32) -> u64 {
@@ -52,9 +66,11 @@ pub(super) fn encode(ring: &Cipher, number: u32, generation: u32, key: &SecretKe
     encode_state(LIVE, generation, &ring.wrap(&nonce(number, generation), label(number, generation), key))
 }
 
-/// Returns a slot whose key is destroyed.
-pub(super) fn destroyed(generation: u32) -> [u8; SLOT_BYTES] {
-    encode_state(DESTROYED, generation, &[0; WRAPPED_KEY_BYTES])
+/// Returns a slot whose key is destroyed. In its place is the tombstone of the user, if it was a user's.
+pub(super) fn destroyed(generation: u32, tombstone: Option<&SealedTombstone>) -> [u8; SLOT_BYTES] {
+    let mut content = [0; WRAPPED_KEY_BYTES];
+    put(&mut content, 0, tombstone.map_or(&[][..], |tombstone| &tombstone[..]));
+    encode_state(DESTROYED, generation, &content)
 }
 
 fn encode_state(state: u8, generation: u32, wrapped: &[u8; WRAPPED_KEY_BYTES]) -> [u8; SLOT_BYTES] {
@@ -67,7 +83,30 @@ fn encode_state(state: u8, generation: u32, wrapped: &[u8; WRAPPED_KEY_BYTES]) -
     bytes
 }
 
-/// Unwraps the key in the slot `bytes`.
+/// Reads what the slot `bytes` says without the ring key.
+pub(super) fn decode_state(number: u32, bytes: &[u8; SLOT_BYTES]) -> Result<SlotState, SlotFault> {
+    let damaged = |what| Err(SlotFault::Damaged { slot: number, what });
+    if !crc_matches(bytes, CRC_AT) {
+        return damaged("has a wrong checksum");
+    }
+    let is_known = bytes[STATE_AT + 1..GENERATION_AT] == [SLOT_FORMAT, kind::DATA_KEY, 0];
+    if !is_known || u32_at(bytes, TENANT_AT) != TENANT {
+        return damaged("holds no key of this format");
+    }
+    let generation = u32_at(bytes, GENERATION_AT);
+    match bytes[STATE_AT] {
+        LIVE => Ok(SlotState::Live { generation }),
+        DESTROYED => {
+            let content: SealedTombstone = array_at(bytes, WRAPPED_KEY_AT);
+            let tombstone = content.iter().any(|byte| *byte != 0).then_some(content);
+            Ok(SlotState::Destroyed { generation, tombstone })
+        }
+        _ => damaged("holds no key of this format"),
+    }
+}
+
+/// Unwraps the key of a generation in the slot `bytes`. A slot that is destroyed, or of a later generation, says that the
+/// generation was erased.
 pub(super) fn decode(
     ring: &Cipher,
     number: u32,
@@ -75,17 +114,15 @@ pub(super) fn decode(
     bytes: &[u8; SLOT_BYTES],
 ) -> Result<SecretKey, SlotFault> {
     let damaged = |what| SlotFault::Damaged { slot: number, what };
-    if !crc_matches(bytes, CRC_AT) {
-        return Err(damaged("has a wrong checksum"));
+    let (found, is_live) = match decode_state(number, bytes)? {
+        SlotState::Live { generation } => (generation, true),
+        SlotState::Destroyed { generation, .. } => (generation, false),
+    };
+    if found < generation {
+        return Err(damaged("belongs to an earlier generation: the keyring is older than the data"));
     }
-    if bytes[STATE_AT] == DESTROYED {
-        return Err(damaged("was destroyed"));
-    }
-    if !bytes.starts_with(&[LIVE, SLOT_FORMAT, kind::DATA_KEY, 0]) || u32_at(bytes, TENANT_AT) != TENANT {
-        return Err(damaged("holds no key of this format"));
-    }
-    if u32_at(bytes, GENERATION_AT) != generation {
-        return Err(damaged("belongs to another generation"));
+    if found > generation || !is_live {
+        return Err(SlotFault::Erased);
     }
     ring.unwrap_key(&nonce(number, generation), label(number, generation), &array_at(bytes, WRAPPED_KEY_AT))
         .map_err(|_| damaged("does not unwrap"))

@@ -24,7 +24,7 @@ fn a_slot_gives_the_same_key_after_a_reopen() {
     for one in &issued {
         let key = reopened.data_key(one.slot, 1).expect("a key");
         assert_eq!(key.bytes(), one.key.bytes());
-        assert!(reopened.data_key(one.slot, 2).is_err(), "another generation has another key");
+        assert!(reopened.data_key(one.slot, 2).is_err(), "a later generation has another key");
     }
     assert_eq!(keyring.user_hash_key().bytes(), reopened.user_hash_key().bytes());
 }
@@ -103,6 +103,29 @@ fn a_destroyed_slot_gives_no_key_and_harms_no_neighbour() {
     let slots: Vec<u32> = keyring.take(3).expect("slots").iter().map(|one| one.slot).collect();
     keyring.destroy(slots[1], 1).expect("destroyed");
     let reopened = open(dir.path());
-    assert!(matches!(reopened.data_key(slots[1], 1), Err(SlotFault::Damaged { what: "was destroyed", .. })));
+    assert!(matches!(reopened.data_key(slots[1], 1), Err(SlotFault::Erased)));
+    let destroyed = SlotState::Destroyed { generation: 1, tombstone: None };
+    assert_eq!(reopened.slot_state(slots[1]).expect("a state"), destroyed);
     assert!(reopened.data_key(slots[0], 1).is_ok() && reopened.data_key(slots[2], 1).is_ok());
+}
+
+#[test]
+fn a_slot_goes_from_one_generation_to_the_next_and_never_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let keyring = fresh(dir.path());
+    let issued = keyring.take(1).expect("a slot").remove(0);
+    let (slot, tombstone) = (issued.slot, [9; crate::erasure::SEALED_TOMBSTONE_BYTES]);
+    keyring.bury(slot, 1, &tombstone).expect("buried");
+    let buried = SlotState::Destroyed { generation: 1, tombstone: Some(tombstone) };
+    assert_eq!(open(dir.path()).slot_state(slot).expect("a state"), buried);
+    assert!(matches!(keyring.renew(slot, 1), Err(SlotFault::Erased)), "the generation is over");
+
+    let second = keyring.renew(slot, 2).expect("a key");
+    assert_ne!(second.bytes(), issued.key.bytes());
+    assert_eq!(keyring.renew(slot, 2).expect("the same key").bytes(), second.bytes());
+    assert_eq!(open(dir.path()).data_key(slot, 2).expect("a key").bytes(), second.bytes());
+    assert!(matches!(keyring.data_key(slot, 1), Err(SlotFault::Erased)));
+    keyring.bury(slot, 1, &tombstone).expect("it was buried before");
+    assert_eq!(keyring.slot_state(slot).expect("a state"), SlotState::Live { generation: 2 });
+    assert!(matches!(keyring.data_key(slot, 3), Err(SlotFault::Damaged { .. })), "the keyring is older than the data");
 }

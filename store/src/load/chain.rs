@@ -77,8 +77,8 @@ impl ChainBuilder {
     }
 }
 
-/// Follows a user's chain back from its newest frame to the one after sequence `folded`. Returns `None` if a segment that
-/// is needed was removed meanwhile.
+/// Follows a user's chain back from its newest frame to the one after sequence `folded`, or to the first one of the newest
+/// frame's generation. Returns `None` if a segment that is needed was removed meanwhile.
 pub(super) fn follow_chain(
     engine: &Engine,
     user: &UserHash,
@@ -86,7 +86,7 @@ pub(super) fn follow_chain(
     folded: u64,
 ) -> Result<Option<Chain>, StoreError> {
     let mut chain = ChainBuilder::default();
-    let Some(NewestFrame { mut position, mut sequence, slot, generation }) = newest else {
+    let Some(NewestFrame { mut position, mut sequence, slot, generation, .. }) = newest else {
         return Ok(Some(chain.finish()));
     };
     while sequence > folded {
@@ -94,6 +94,9 @@ pub(super) fn follow_chain(
         let SegmentItem::Frame { header, length, .. } = parse_item(&bytes) else {
             return Err(damaged(format!("the journal at {position}")));
         };
+        if header.is_erasure() && header.generation + 1 == generation && header.user == *user {
+            break;
+        }
         if (header.user, header.sequence, header.slot, header.generation) != (*user, sequence, slot, generation) {
             return Err(damaged(format!("the journal's chain at {position}")));
         }

@@ -13,8 +13,8 @@ use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 
 pub(crate) use chain::{HELD_BYTES, Link, open_frame, open_link, segment_missing};
 pub(crate) use history::History;
-pub(crate) use newest::{newest_frame, newest_sequence};
-pub(crate) use unfolded_user::{UnfoldedUser, unfolded_user};
+pub(crate) use newest::{newest_frame, newest_record};
+pub(crate) use unfolded_user::{FoundUser, UnfoldedUser, unfolded_user};
 
 use crate::engine::Engine;
 use crate::user_hash::UserHash;
@@ -46,7 +46,8 @@ impl ProfileStore for ProfileReader {
 }
 
 /// Passes the state of the last checkpoint, the history from revision `since` on if one is given, and the frames since the
-/// checkpoint to `visitor`. Returns the row and the newest sequence of the user, or `None` for an unknown one.
+/// checkpoint to `visitor`. Returns the row and the newest sequence of the user, or what remains of an erased one, or `None` for
+/// an unknown one.
 ///
 /// The index is read before sled. A checkpoint writes sled before the index forgets, so no frame is missed between the
 /// two reads. If the checkpoint also removes a segment that is needed here, sled has a newer state by then, and the load
@@ -67,8 +68,15 @@ pub(crate) fn load(
         if newest.is_none() && record.is_none() {
             return Ok(None);
         }
-        let Some(unfolded) = assemble(engine, user, newest, record.as_ref())? else { continue };
-        let found = LoadedUser { row: RowId(unfolded.slot), sequence: unfolded.sequence };
+        let unfolded = match assemble(engine, user, newest, record.as_ref())? {
+            Some(FoundUser::Living(unfolded)) => unfolded,
+            Some(FoundUser::Erased { slot, tombstone }) => {
+                return Ok(Some(LoadedUser::Erased { row: RowId(slot), tombstone }));
+            }
+            None => continue,
+        };
+        let found = LoadedUser::Living { row: RowId(unfolded.slot), sequence: unfolded.sequence };
+        let record = record.filter(|record| record.is_state_of(unfolded.generation));
         let stored = record.map(|record| engine.sled.open_user(&unfolded.cipher, &record)).transpose()?;
         visitor.checkpoint(stored.map(|stored| stored.state))?;
         let version = engine.history_versions.begin_load(user);

@@ -1,32 +1,54 @@
 //! The newest frame of a user, whether the journal or only a checkpoint has it.
 
+use domain::erasure::Tombstone;
+use domain::port::log::NewestRecord;
 use domain::port::store::StoreError;
 
 use super::damaged;
-use crate::engine::Engine;
+use crate::engine::{Engine, KeyFault};
+use crate::erasure::{erased_by_slot, tombstone_in_record};
 use crate::journal::{NewestFrame, Position};
+use crate::seal::kind;
 use crate::user_hash::UserHash;
 
 /// Returns the newest frame of a user; its position is [`Position::NONE`] when only a checkpoint has it. The sequence
-/// of a checkpoint's record is used only if the record's seal opens, since the next frame continues it.
+/// of a checkpoint's record is used only if the record's seal opens, since the next frame continues it. A user who was erased
+/// has an erasure as the newest frame, even if only the keyring knows of it.
 pub(crate) fn newest_frame(engine: &Engine, user: &UserHash) -> Result<Option<NewestFrame>, StoreError> {
     engine.sled.check_quarantine(user)?;
     if let Some(newest) = engine.index.get(user) {
         return Ok(Some(newest));
     }
     let Some(record) = engine.sled.user(user)? else { return Ok(None) };
-    let cipher = engine.cipher(record.slot, record.generation)?;
+    let erased = |tombstone: Tombstone| NewestFrame {
+        slot: record.slot,
+        generation: tombstone.generation,
+        sequence: tombstone.last_sequence,
+        is_erasure: true,
+        position: Position::NONE,
+    };
+    if record.kind == kind::TOMBSTONE {
+        return Ok(Some(erased(tombstone_in_record(engine, &record)?)));
+    }
+    let cipher = match engine.user_key(record.slot, record.generation) {
+        Ok(key) => key.cipher(),
+        Err(KeyFault::Erased) => return Ok(Some(erased(erased_by_slot(engine, record.slot, record.number)?))),
+        Err(KeyFault::Store(error)) => return Err(error),
+    };
     let authentic = cipher.open(&record.nonce, record.label(), &record.sealed);
     authentic.map_err(|_| damaged(format!("the seal of the record of slot {}", record.slot)))?;
     let (slot, generation, sequence) = (record.slot, record.generation, record.number);
-    Ok(Some(NewestFrame { slot, generation, sequence, position: Position::NONE }))
+    Ok(Some(NewestFrame { slot, generation, sequence, is_erasure: false, position: Position::NONE }))
 }
 
-/// Returns the sequence of a user's newest frame; 0 for an unknown user. The seal of a checkpoint's record is not
-/// checked.
-pub(crate) fn newest_sequence(engine: &Engine, user: &UserHash) -> Result<u64, StoreError> {
-    if let Some(newest) = engine.index.get(user) {
-        return Ok(newest.sequence);
-    }
-    Ok(engine.sled.user(user)?.map_or(0, |record| record.number))
+/// Returns what is known of a user's newest frame. The seal of a checkpoint's record is not checked.
+pub(crate) fn newest_record(engine: &Engine, user: &UserHash) -> Result<NewestRecord, StoreError> {
+    let (sequence, generation, is_erasure) = match engine.index.get(user) {
+        Some(newest) => (newest.sequence, newest.generation, newest.is_erasure),
+        None => match engine.sled.user(user)? {
+            Some(record) => (record.number, record.generation, record.kind == kind::TOMBSTONE),
+            None => return Ok(NewestRecord::default()),
+        },
+    };
+    Ok(NewestRecord { sequence, erased: if is_erasure { generation } else { generation - 1 } })
 }

@@ -1,14 +1,22 @@
 //! The frames of a user that are not folded into the checkpoint's record yet.
 
+use domain::erasure::Tombstone;
 use domain::port::store::StoreError;
 
 use super::chain::{Chain, follow_chain, segment_missing};
 use super::damaged;
-use crate::engine::Engine;
+use crate::engine::{Engine, KeyFault};
+use crate::erasure::{erased_by_slot, tombstone_in_journal, tombstone_in_record};
 use crate::journal::NewestFrame;
-use crate::seal::Cipher;
+use crate::seal::{Cipher, kind};
 use crate::sled_store::SealedRecord;
 use crate::user_hash::UserHash;
+
+/// A user, as index and sled know it together.
+pub(crate) enum FoundUser {
+    Living(UnfoldedUser),
+    Erased { slot: u32, tombstone: Tombstone },
+}
 
 /// The frames of a user since the checkpoint's record, still sealed.
 pub(crate) struct UnfoldedUser {
@@ -27,7 +35,7 @@ pub(crate) fn unfolded_user(
     user: &UserHash,
     newest: NewestFrame,
     record: Option<&SealedRecord>,
-) -> Result<UnfoldedUser, StoreError> {
+) -> Result<FoundUser, StoreError> {
     assemble(engine, user, Some(newest), record)?.ok_or_else(segment_missing)
 }
 
@@ -38,18 +46,36 @@ pub(super) fn assemble(
     user: &UserHash,
     newest: Option<NewestFrame>,
     record: Option<&SealedRecord>,
-) -> Result<Option<UnfoldedUser>, StoreError> {
-    let (slot, generation) = match (&newest, record) {
-        (Some(newest), Some(record)) if (newest.slot, newest.generation) != (record.slot, record.generation) => {
-            return Err(damaged("a record and a frame of one user name different slots".to_owned()));
+) -> Result<Option<FoundUser>, StoreError> {
+    let slots = newest.as_ref().zip(record).map(|(newest, record)| (newest.slot, record.slot));
+    if slots.is_some_and(|(newest, record)| newest != record) {
+        return Err(damaged("a record and a frame of one user name different slots".to_owned()));
+    }
+    // A checkpoint may have written the record after the index was read.
+    let newest = newest.filter(|newest| record.is_none_or(|record| record.number < newest.sequence));
+    let (slot, generation, sequence) = match (newest, record) {
+        (Some(newest), _) if newest.is_erasure => {
+            let tombstone = tombstone_in_journal(engine, user, newest)?;
+            return Ok(tombstone.map(|tombstone| FoundUser::Erased { slot: newest.slot, tombstone }));
         }
-        (_, Some(record)) => (record.slot, record.generation),
-        (Some(newest), None) => (newest.slot, newest.generation),
+        (Some(newest), _) => (newest.slot, newest.generation, newest.sequence),
+        (None, Some(record)) if record.kind == kind::TOMBSTONE => {
+            let tombstone = tombstone_in_record(engine, record)?;
+            return Ok(Some(FoundUser::Erased { slot: record.slot, tombstone }));
+        }
+        (None, Some(record)) => (record.slot, record.generation, record.number),
         (None, None) => return Err(damaged("a frame of an unknown user".to_owned())),
     };
-    let cipher = engine.cipher(slot, generation)?;
+    let cipher = match engine.user_key(slot, generation) {
+        Ok(key) => key.cipher(),
+        Err(KeyFault::Erased) => {
+            let tombstone = erased_by_slot(engine, slot, sequence)?;
+            return Ok(Some(FoundUser::Erased { slot, tombstone }));
+        }
+        Err(KeyFault::Store(error)) => return Err(error),
+    };
+    // Of an earlier generation, nothing is needed: the chain ends at the erasure.
     let folded = record.map_or(0, |record| record.number);
-    let sequence = newest.map_or(0, |newest| newest.sequence).max(folded);
     let Some(chain) = follow_chain(engine, user, newest, folded)? else { return Ok(None) };
-    Ok(Some(UnfoldedUser { slot, generation, sequence, cipher, chain }))
+    Ok(Some(FoundUser::Living(UnfoldedUser { slot, generation, sequence, cipher, chain })))
 }

@@ -4,12 +4,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use domain::port::journal::{Record, RowId};
-use domain::port::projection::{StoredState, UserScan};
-use domain::port::store::{LoadVisitor, StoreError};
+use domain::port::projection::{StoredState, UserScan, VisitedUser};
+use domain::port::store::{LoadVisitor, LoadedUser, StoreError};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, KeyFault};
+use crate::erasure::erased_by_slot;
 use crate::journal::Position;
 use crate::load::load;
+use crate::seal::kind;
 use crate::sled_store::{ScannedUser, SealedRecord};
 use crate::user_hash::UserHash;
 
@@ -73,7 +75,7 @@ impl StoreScan {
                     Some(newest) => newest.sequence == record.number,
                     None => engine.index.forgotten_before() == forgotten,
                 };
-                match record.filter(is_newest) {
+                match record.filter(is_newest).filter(|record| record.kind == kind::USER) {
                     Some(record) => pass(self.open(&user, &record), visit)?,
                     None => self.visit_user(&user, visit)?,
                 }
@@ -83,31 +85,42 @@ impl StoreScan {
     }
 
     /// Opens the record of a user without later frames.
-    fn open(&self, user: &UserHash, record: &SealedRecord) -> Result<StoredState, StoreError> {
+    fn open(&self, user: &UserHash, record: &SealedRecord) -> Result<VisitedUser, StoreError> {
         let engine = &*self.engine;
         engine.sled.check_quarantine(user)?;
-        let cipher = engine.cipher(record.slot, record.generation)?;
+        let (row, cipher) = (
+            RowId(record.slot),
+            match engine.user_key(record.slot, record.generation) {
+                Ok(key) => key.cipher(),
+                Err(KeyFault::Erased) => {
+                    let tombstone = erased_by_slot(engine, record.slot, record.number)?;
+                    return Ok(VisitedUser::Erased(RowId(record.slot), tombstone));
+                }
+                Err(KeyFault::Store(error)) => return Err(error),
+            },
+        );
         let packed = engine.sled.open_user(&cipher, record)?.state;
-        Ok(StoredState { row: RowId(record.slot), packed: Some(packed), frames: Vec::new() })
+        Ok(VisitedUser::Living(StoredState { row, packed: Some(packed), frames: Vec::new() }))
     }
 
     fn visit_user(&self, user: &UserHash, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let mut loaded = Loaded::default();
         match load(&self.engine, user, None, &mut loaded) {
             Ok(None) => Ok(()),
-            Ok(Some(found)) => {
+            Ok(Some(LoadedUser::Erased { row, tombstone })) => pass(Ok(VisitedUser::Erased(row, tombstone)), visit),
+            Ok(Some(LoadedUser::Living { row, .. })) => {
                 let Loaded { packed, frames } = loaded;
-                pass(Ok(StoredState { row: found.row, packed, frames }), visit)
+                pass(Ok(VisitedUser::Living(StoredState { row, packed, frames })), visit)
             }
             Err(error) => pass(Err(error), visit),
         }
     }
 }
 
-type Visit<'a> = dyn FnMut(Result<StoredState, StoreError>) + 'a;
+type Visit<'a> = dyn FnMut(Result<VisitedUser, StoreError>) + 'a;
 
 /// Passes on what was read of a user. A store that cannot be read ends the scan, as other users cannot be read either.
-fn pass(read: Result<StoredState, StoreError>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+fn pass(read: Result<VisitedUser, StoreError>, visit: &mut Visit<'_>) -> Result<(), StoreError> {
     match read {
         Err(error @ StoreError::Unavailable { .. }) => Err(error),
         other => {

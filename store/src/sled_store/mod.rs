@@ -228,8 +228,8 @@ impl SledStore {
     ) -> Result<SealedRecord, StoreError> {
         record.plain_bytes = u32::try_from(body.len())
             .map_err(|source| StoreError::Unavailable { doing: "sealing a huge record", source: source.into() })?;
-        let is_state = record.kind == kind::USER || record.kind == kind::side_record(SideKind::BASE);
-        (record.sealed, record.dictionary) = if is_state {
+        let is_compact = [kind::USER, kind::TOMBSTONE, kind::side_record(SideKind::BASE)].contains(&record.kind);
+        (record.sealed, record.dictionary) = if is_compact {
             (body, NOT_COMPRESSED)
         } else {
             let failed = |source: io::Error| StoreError::Unavailable { doing: "compressing", source: source.into() };

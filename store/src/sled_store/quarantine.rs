@@ -6,7 +6,7 @@ use domain::port::store::StoreError;
 use parking_lot::RwLock;
 
 use super::record::MAX_VALUE_BYTES;
-use super::{SledStore, chunk_key};
+use super::{SledStore, chunk_key, unavailable};
 use crate::user_hash::UserHash;
 
 /// The users in quarantine, in memory because every load asks.
@@ -44,6 +44,23 @@ impl SledStore {
 
     pub(crate) fn is_quarantined(&self, user: &UserHash) -> bool {
         self.quarantined.0.read().contains(user)
+    }
+
+    /// Removes a user's frames from quarantine. Durable after the next flush.
+    pub(crate) fn lift_quarantine(&self, user: &UserHash) -> Result<(), StoreError> {
+        if !self.is_quarantined(user) {
+            return Ok(());
+        }
+        let remove = |tree: &sled::Tree| {
+            let mut batch = sled::Batch::default();
+            for key in tree.scan_prefix(user.0).keys() {
+                batch.remove(key?);
+            }
+            tree.apply_batch(batch)
+        };
+        self.with(|trees| remove(&trees.quarantine)).map_err(unavailable)?;
+        self.quarantined.0.write().remove(user);
+        Ok(())
     }
 
     /// Refuses a user in quarantine, because what sled holds is not the newest that was acknowledged.

@@ -17,7 +17,7 @@
 //! ```
 
 use crate::bytes::{array_at, put, u16_at, u32_at, u64_at};
-use crate::seal::{Label, NONCE_BYTES, TENANT};
+use crate::seal::{Label, NONCE_BYTES, TENANT, kind};
 use crate::user_hash::UserHash;
 
 /// The format of records.
@@ -68,6 +68,11 @@ impl SealedRecord {
     pub(crate) fn unsealed(kind: u8, user: UserHash, slot: u32, generation: u32, number: u64) -> Self {
         let (plain_bytes, dictionary, nonce, sealed) = (0, 0, [0; NONCE_BYTES], Vec::new());
         Self { kind, user, slot, generation, number, plain_bytes, dictionary, nonce, sealed }
+    }
+
+    /// Returns whether the record holds a user's state of a generation, and not a tombstone.
+    pub(crate) fn is_state_of(&self, generation: u32) -> bool {
+        self.kind == kind::USER && self.generation == generation
     }
 
     /// Returns how many values the record takes.

@@ -46,6 +46,22 @@ impl SledStore {
         self.with(|trees| collect(&trees.records)).map_err(unavailable)
     }
 
+    /// Returns the keys of all side records of a user, of every kind.
+    pub(crate) fn all_side_records(&self, user: &UserHash) -> Result<Vec<SideKey>, StoreError> {
+        let collect = |tree: &sled::Tree| {
+            let mut found = Vec::new();
+            for key in tree.scan_prefix(user.0).keys() {
+                let key = key?;
+                // The first value stands for the record.
+                if key.ends_with(&[0, 0]) {
+                    found.extend(key_of(&key));
+                }
+            }
+            Ok(found)
+        };
+        self.with(|trees| collect(&trees.records)).map_err(unavailable)
+    }
+
     /// Returns a side record, sealed.
     pub(crate) fn side_record(&self, user: &UserHash, key: SideKey) -> Result<Option<SealedRecord>, StoreError> {
         let found = self.with(|trees| Ok(read(&trees.records, &prefix(user, key), *user))).map_err(unavailable)??;

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use domain::id::UserId;
 use domain::port::clock::Entropy;
 use domain::port::journal::{OutOfSequence, Record, RecordKind};
-use domain::port::store::{Fold, LoadVisitor, ProfileStore, SideChanges, SideKey, SideKind, SideRecord, StoreError};
+use domain::port::store::{
+    Fold, LoadVisitor, LoadedUser, ProfileStore, SideChanges, SideKey, SideKind, SideRecord, StoreError,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use store::{MasterKey, OpenError, Store, StoreOptions};
@@ -246,7 +248,7 @@ impl LoadVisitor for Loaded {
 pub(crate) fn try_load(reader: &dyn ProfileStore, number: usize) -> Result<Option<Loaded>, StoreError> {
     let mut loaded = Loaded::default();
     let found = reader.load(&user(number), &mut loaded)?;
-    Ok(found.map(|found| Loaded { sequence: found.sequence, ..loaded }))
+    Ok(found.map(|found| Loaded { sequence: living(found), ..loaded }))
 }
 
 /// Loads user number `number` with the history from revision `since` on.
@@ -254,7 +256,16 @@ pub(crate) fn try_load(reader: &dyn ProfileStore, number: usize) -> Result<Optio
 pub(crate) fn load_history(reader: &dyn ProfileStore, number: usize, since: u64) -> Option<Loaded> {
     let mut loaded = Loaded { since, ..Loaded::default() };
     let found = reader.load_history(&user(number), since, &mut loaded).expect("the store reads");
-    found.map(|found| Loaded { sequence: found.sequence, ..loaded })
+    found.map(|found| Loaded { sequence: living(found), ..loaded })
+}
+
+/// Returns the sequence of a living user.
+#[track_caller]
+fn living(found: LoadedUser) -> u64 {
+    match found {
+        LoadedUser::Living { sequence, .. } => sequence,
+        LoadedUser::Erased { tombstone, .. } => panic!("the user was erased: {tombstone:?}"),
+    }
 }
 
 /// Asserts that a user's state and history are of the same fold: both hold every folded frame once.

@@ -1,6 +1,7 @@
 //! Appending and loading.
 
 use domain::port::journal::OutOfSequence;
+use domain::port::store::LoadedUser;
 
 use crate::kit::{append_group, append_one, frames, open, record, try_load, user};
 
@@ -73,7 +74,7 @@ fn a_user_has_one_row_for_life() {
         store = open(dir.path());
         for (number, row) in rows.iter().enumerate() {
             let found = store.reader.load(&user(number), &mut crate::kit::Loaded::default()).expect("reads");
-            assert_eq!(found.map(|found| (found.row, found.sequence)), Some((*row, sequence)));
+            assert_eq!(found, Some(LoadedUser::Living { row: *row, sequence }));
         }
     }
 }

@@ -43,7 +43,7 @@ fn follow(log: &dyn EventLog, from: LogPosition, max_bytes: usize) -> Vec<(usize
             let sequence = u64::from_le_bytes(entry.record.body[..8].try_into().expect("eight bytes"));
             assert_eq!(sequence, entry.record.sequence);
             assert!(at <= entry.at && entry.at < entry.next, "positions grow");
-            assert!(entry.newest >= sequence);
+            assert!(entry.newest.sequence >= sequence);
             read.push((usize::from(entry.record.body[8]), sequence, entry.next));
         }
         if batch.next == at {

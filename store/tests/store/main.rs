@@ -12,6 +12,7 @@ mod checkpoint;
 mod damage;
 mod dead_letters;
 mod descriptors;
+mod erasure;
 mod faults;
 mod full_disk;
 mod history;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::id::UserId;
 use domain::port::journal::{AppendResult, Journal, JournalError, Record, RowId};
-use domain::port::log::{EventLog, LogBatch, LogError, LogPosition};
+use domain::port::log::{EventLog, LogBatch, LogError, LogPosition, NewestRecord};
 use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 use parking_lot::Mutex;
 
@@ -40,8 +40,8 @@ impl EventLog for MemoryStore {
         Ok(LogBatch { next: from, ..LogBatch::default() })
     }
 
-    fn newest(&self, _: &UserId) -> Result<u64, StoreError> {
-        Ok(0)
+    fn newest(&self, _: &UserId) -> Result<NewestRecord, StoreError> {
+        Ok(NewestRecord::default())
     }
 }
 
@@ -51,7 +51,7 @@ impl ProfileStore for MemoryStore {
         let Some(frames) = users.get(user) else { return Ok(None) };
         visitor.checkpoint(None)?;
         frames.iter().try_for_each(|frame| visitor.frame(frame))?;
-        Ok(Some(LoadedUser { row: RowId(0), sequence: frames.len() as u64 }))
+        Ok(Some(LoadedUser::Living { row: RowId(0), sequence: frames.len() as u64 }))
     }
 
     fn load_history(

@@ -131,6 +131,7 @@ impl Durable {
         let durable = &mut self.users[number];
         let revision = match status {
             Status::Busy => return false,
+            Status::Erased => panic!("nobody was erased"),
             Status::Applied { revision } => {
                 assert!(durable.applied.insert(revision), "two events made revision {revision}");
                 revision
@@ -166,6 +167,7 @@ impl Durable {
             Ok(view) => view,
             Err(ReadError::Busy) => return,
             Err(ReadError::Unavailable | ReadError::TooLong) => panic!("the store reads well"),
+            Err(ReadError::Erased) => panic!("nobody was erased"),
             Err(ReadError::Unknown) => {
                 // Unknown is right if no revision was acknowledged, or if some state since hides the user.
                 let since = self.users[number].states.iter().filter(|state| state.envelope.revision >= acknowledged);

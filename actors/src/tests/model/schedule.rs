@@ -365,6 +365,7 @@ impl Schedule {
                 Status::Applied { .. } => self.tally.count("applied"),
                 Status::Unchanged { .. } => self.tally.count("unchanged"),
                 Status::Duplicate { .. } => self.tally.count("duplicates"),
+                Status::Erased => panic!("nobody was erased"),
                 Status::Busy => self.tally.count("busy"),
             }
             if self.durable.check_answer(&event, result.status) {

@@ -93,6 +93,7 @@ impl Subscriber {
                     tally.count("gone");
                     (self.client.document, self.client.cursor) = (None, None);
                 }
+                FrameKind::Erased => panic!("nobody was erased"),
                 FrameKind::Resync => {
                     tally.count("resyncs");
                     self.ended = true;

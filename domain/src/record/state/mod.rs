@@ -8,6 +8,9 @@
 //! length  field
 //!      1  format, 2
 //!         generation, sequence, first revision
+//!         -- from generation 2 on
+//!         time of the erasure before (signed)
+//!         --
 //!         day (signed)
 //!      4  fingerprint of the rules
 //!         version of the policy, salt count
@@ -43,7 +46,7 @@ use crate::id::ProfileId;
 use crate::integrity::{LazyTree, Salts};
 use crate::profile::{Envelope, Profile};
 use crate::source::Source;
-use crate::state::UserState;
+use crate::state::{NO_ERASURE, UserState};
 use crate::table::{Leaf, LeafSet, Member};
 use chunks::Chunks;
 use packed_state::PackedState;
@@ -89,6 +92,9 @@ fn write_head(out: &mut Writer, state: &UserState) {
     out.varint(u64::from(state.generation));
     out.varint(state.sequence);
     out.varint(state.salts.first_revision);
+    if state.generation > 1 {
+        out.signed(state.begins_after);
+    }
     out.signed(i64::from(state.day.0));
     out.fixed(&state.rules.to_le_bytes());
     out.varint(u64::from(state.policy));
@@ -146,6 +152,7 @@ fn read(packed: Box<[u8]>) -> Result<(UserState, Arc<PackedState>), DecodeError>
     }
     let generation = input.u32()?;
     let (sequence, first_revision) = (input.varint()?, input.varint()?);
+    let begins_after = if generation > 1 { input.signed()? } else { NO_ERASURE };
     let day = Day(i32::try_from(input.signed()?).map_err(|_| DecodeError::Unknown { what: "day" })?);
     let rules = u32::from_le_bytes(input.array()?);
     let (policy, salt_count) = (input.u32()?, input.u32()?);
@@ -163,6 +170,7 @@ fn read(packed: Box<[u8]>) -> Result<(UserState, Arc<PackedState>), DecodeError>
     let stored = Arc::new(stored);
     let state = UserState {
         generation,
+        begins_after,
         sequence,
         day,
         rules,

@@ -163,7 +163,7 @@ impl Rewriter<'_> {
             return Ok(());
         }
         let kept = self.kept.as_ref();
-        let base_revision = kept.map_or(0, |kept| kept.envelope.revision);
+        let base_revision = kept.map_or(state.salts.first_revision - 1, |kept| kept.envelope.revision);
         let is_jump = state.envelope.revision > base_revision + 1;
         let cause = step.origin().map_or(Cause::Roll, |origin| origin.cause);
         let context = RunContext { dropped_from: self.run.dropped_from.filter(|_| is_jump), cause };
