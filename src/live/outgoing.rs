@@ -103,8 +103,7 @@ impl Outgoing {
 
     /// Returns the shared bytes of a frame that needs no members of its own.
     fn shared(&self, frame: &OutletFrame) -> Option<Bytes> {
-        let is_plain =
-            !frame.message.kind.is_last() && !frame.reset && self.pending_ids.0.borrow().is_empty();
+        let is_plain = !frame.message.kind.is_last() && !frame.reset && self.pending_ids.0.borrow().is_empty();
         is_plain.then(|| frame.message.framed().clone())
     }
 

@@ -110,7 +110,7 @@ impl Citizen<'_> {
                 self.take(change.finish(&self.user, self.now, 0));
                 true
             }
-            ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => false,
+            ApplyOutcome::Unchanged | ApplyOutcome::Duplicate | ApplyOutcome::BeforeErasure => false,
         }
     }
 

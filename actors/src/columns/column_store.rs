@@ -72,6 +72,12 @@ impl ColumnStore {
         self.snapshots.begin(&self.chunks)
     }
 
+    /// Empties the row of a user who was erased. No state of the generation or of an earlier one fills it again; `sequence`
+    /// is that of the erasure.
+    pub fn erase(&self, row: RowId, generation: u32, sequence: u64) {
+        self.put(row, Row::erased(Version::new(generation, sequence)));
+    }
+
     /// Hands the saved form of all rows and dictionaries to `save`, piece by piece.
     pub(crate) fn pieces(&self, save: &mut dyn FnMut(Vec<u8>) -> Result<(), StoreError>) -> Result<(), StoreError> {
         saved::pieces(&self.chunks, &self.dictionaries, save)
@@ -123,19 +129,8 @@ impl Projection for ColumnStore {
         self.put(row, Row::from_state(state, &self.dictionaries));
     }
 
-    /// Empties the row. No state of the generation or of an earlier one fills it again.
     fn erased(&self, row: RowId, tombstone: &Tombstone) {
-        self.put(row, erased_row(tombstone));
-    }
-}
-
-#[cfg(test)]
-impl ColumnStore {
-    /// Empties the row of a user, by an erasure with a generation and a sequence.
-    pub(crate) fn erase(&self, row: RowId, generation: u32, last_sequence: u64) {
-        let reason = domain::erasure::ErasureReason::Citizen;
-        let (erased_at, last_revision, was_shared) = (0, 0, false);
-        self.erased(row, &Tombstone { generation, erased_at, reason, last_revision, last_sequence, was_shared });
+        self.erase(row, tombstone.generation, tombstone.last_sequence);
     }
 }
 

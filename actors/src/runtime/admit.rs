@@ -25,7 +25,10 @@ impl Shard {
         let HydratedUser { user, head } = hydrated;
         let roster = &self.runtime.roster;
         let head = match head {
-            Ok(head) => head.inspect(|head| self.after_load(&user, head)),
+            Ok(head) => {
+                self.after_load(&user, head.as_ref());
+                head
+            }
             Err(error @ (StoreError::Unavailable { .. } | StoreError::Damaged { .. })) => {
                 if matches!(error, StoreError::Damaged { .. }) {
                     // Loading it again would not help.
@@ -48,14 +51,15 @@ impl Shard {
 
     /// Passes the state of a user to the columns if commits of the last actor may not have reached them. No commit of the next
     /// actor has been made yet.
-    fn after_load(&self, user: &UserId, head: &StoredHead) {
+    fn after_load(&self, user: &UserId, head: Option<&StoredHead>) {
         if !self.runtime.missed.remove(user) {
             return;
         }
         let projection = &self.runtime.services.projection;
         match head {
-            StoredHead::State(row, state) => projection.loaded(*row, state),
-            StoredHead::Erased(row, tombstone) => projection.erased(*row, tombstone),
+            Some(StoredHead::State(row, state)) => projection.loaded(*row, state),
+            Some(StoredHead::Erased(row, tombstone)) => projection.erased(*row, tombstone),
+            None => {}
         }
     }
 

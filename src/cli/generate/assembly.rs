@@ -61,7 +61,7 @@ impl Assembly {
         let new_user = || NewUser { profile_id: ProfileId::from_random([7; 16]), integrity_key: [7; 16] };
         Ok(match apply(self.states.get(&event.user), new_user, &event, &context) {
             ApplyOutcome::Duplicate => EventEffect::Duplicate,
-            ApplyOutcome::Unchanged => EventEffect::Unchanged,
+            ApplyOutcome::Unchanged | ApplyOutcome::BeforeErasure => EventEffect::Unchanged,
             ApplyOutcome::Changed(change) => {
                 let finished = change.finish(&event.user, arrival.at, 0);
                 self.states.insert(event.user, finished.state);

@@ -99,7 +99,8 @@ impl From<Status> for FeedStatus {
 
 /// Returns the problem of an event of an erased user. The event is not kept as a dead letter.
 fn erased() -> Problem {
-    let detail = "the user was erased, and only a registration from after that begins a new profile: do not send it again";
+    let detail =
+        "the user was erased, and only a registration from after that begins a new profile: do not send it again";
     Problem::new(Code::Erased, detail)
 }
 

@@ -77,23 +77,37 @@ impl ChainBuilder {
     }
 }
 
-/// Follows a user's chain back from its newest frame to the one after sequence `folded`, or to the first one of the newest
-/// frame's generation. Returns `None` if a segment that is needed was removed meanwhile.
+/// Where a chain starts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ChainStart {
+    /// After the frame with this sequence, which a checkpoint's record has.
+    After(u64),
+    /// At the first frame of the generation, as what a checkpoint has is of an earlier one.
+    Generation,
+}
+
+/// Follows a user's chain back from its newest frame to its start. Returns `None` if a segment that is needed was removed
+/// meanwhile.
 pub(super) fn follow_chain(
     engine: &Engine,
     user: &UserHash,
     newest: Option<NewestFrame>,
-    folded: u64,
+    start: ChainStart,
 ) -> Result<Option<Chain>, StoreError> {
     let mut chain = ChainBuilder::default();
     let Some(NewestFrame { mut position, mut sequence, slot, generation, .. }) = newest else {
         return Ok(Some(chain.finish()));
+    };
+    let folded = match start {
+        ChainStart::After(folded) => folded,
+        ChainStart::Generation => 0,
     };
     while sequence > folded {
         let Some(bytes) = engine.segments.fetch(position)? else { return Ok(None) };
         let SegmentItem::Frame { header, length, .. } = parse_item(&bytes) else {
             return Err(damaged(format!("the journal at {position}")));
         };
+        // It ends the generation before.
         if header.is_erasure() && header.generation + 1 == generation && header.user == *user {
             break;
         }
@@ -101,6 +115,10 @@ pub(super) fn follow_chain(
             return Err(damaged(format!("the journal's chain at {position}")));
         }
         chain.push(position, &bytes[..length]);
+        // Only the keyring knew of the erasure: a backup from before it was restored.
+        if header.previous == Position::NONE && matches!(start, ChainStart::Generation) {
+            break;
+        }
         (position, sequence) = (header.previous, sequence - 1);
     }
     Ok(Some(chain.finish()))

@@ -3,7 +3,7 @@
 use domain::erasure::Tombstone;
 use domain::port::store::StoreError;
 
-use super::chain::{Chain, follow_chain, segment_missing};
+use super::chain::{Chain, ChainStart, follow_chain, segment_missing};
 use super::damaged;
 use crate::engine::{Engine, KeyFault};
 use crate::erasure::{erased_by_slot, tombstone_in_journal, tombstone_in_record};
@@ -74,8 +74,11 @@ pub(super) fn assemble(
         }
         Err(KeyFault::Store(error)) => return Err(error),
     };
-    // Of an earlier generation, nothing is needed: the chain ends at the erasure.
-    let folded = record.map_or(0, |record| record.number);
+    let folded = match record {
+        None => ChainStart::After(0),
+        Some(record) if record.kind == kind::USER && record.generation < generation => ChainStart::Generation,
+        Some(record) => ChainStart::After(record.number),
+    };
     let Some(chain) = follow_chain(engine, user, newest, folded)? else { return Ok(None) };
     Ok(Some(FoundUser::Living(UnfoldedUser { slot, generation, sequence, cipher, chain })))
 }

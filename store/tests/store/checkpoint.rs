@@ -204,7 +204,16 @@ fn a_stop_without_time_leaves_users_to_the_next_start() {
         store.closer.close().expect("what is left is no error");
         let unfolded = store.reader.unfolded_bytes();
         assert!((millis > 0 || unfolded > 0) && (millis < 60_000 || unfolded == 0), "{millis} ms: {unfolded} bytes");
-        drop((store.journal, store.reader, store.log, store.tables, store.projections, store.dead_letters));
+        drop((
+            store.users,
+            store.keys,
+            store.journal,
+            store.reader,
+            store.log,
+            store.tables,
+            store.projections,
+            store.dead_letters,
+        ));
         let store = open(dir.path());
         for number in 0..USERS {
             let expected: Vec<_> = (1..=sequence).map(|sequence| vec![sequence as u8; 50]).collect();

@@ -49,7 +49,17 @@ fn letters_with_and_without_a_user_are_read_back_and_are_never_stored_unencrypte
         assert_eq!((kept.body, kept.pointer, kept.rejected_at), (sent.body, sent.pointer, sent.rejected_at));
         assert_eq!((kept.event_id, kept.event_type), (sent.event_id, None));
     }
-    drop((store.journal, store.reader, store.log, store.tables, store.projections, store.dead_letters, store.closer));
+    drop((
+        store.users,
+        store.keys,
+        store.journal,
+        store.reader,
+        store.log,
+        store.tables,
+        store.projections,
+        store.dead_letters,
+        store.closer,
+    ));
     let bytes = std::fs::read(dir.path().join("sled/db")).expect("sled's log");
     for plain in ["SECRET", "usr_", "eligibility"] {
         assert!(!bytes.windows(plain.len()).any(|window| window == plain.as_bytes()), "{plain}");
@@ -190,7 +200,16 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), kept + more);
     let bytes = store.dead_letters.bytes();
     assert!(bytes <= 150_000 && bytes > 10_000 * (kept + more) as u64, "{bytes}");
-    drop((store.journal, store.reader, store.log, store.tables, store.projections, store.dead_letters));
+    drop((
+        store.users,
+        store.keys,
+        store.journal,
+        store.reader,
+        store.log,
+        store.tables,
+        store.projections,
+        store.dead_letters,
+    ));
 
     // The limits hold over a restart, and new letters are taken when old ones have expired.
     let store = try_open(options.clone(), 2).expect("the store opens");
@@ -201,7 +220,16 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
     let store = try_open(options.clone(), 3).expect("the store opens");
     store.closer.close().expect("closes");
     assert_eq!((store.dead_letters.bytes(), store.dead_letters.read_all().expect("reads").len()), (0, 0));
-    drop((store.journal, store.reader, store.log, store.tables, store.projections, store.dead_letters));
+    drop((
+        store.users,
+        store.keys,
+        store.journal,
+        store.reader,
+        store.log,
+        store.tables,
+        store.projections,
+        store.dead_letters,
+    ));
     let store = try_open(options, 4).expect("the store opens");
     assert_eq!(keep(&store, "eligibility", 1), [Ok(())]);
 }
@@ -246,7 +274,16 @@ fn a_jump_of_the_clock_removes_no_letter_and_destroys_no_key() {
     store.dead_letters.keep(letter(None, 0)).expect("kept");
     store.closer.close().expect("closes");
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), 2);
-    drop((store.journal, store.reader, store.log, store.tables, store.projections, store.dead_letters));
+    drop((
+        store.users,
+        store.keys,
+        store.journal,
+        store.reader,
+        store.log,
+        store.tables,
+        store.projections,
+        store.dead_letters,
+    ));
 
     // Nor does a start with such a time.
     let store = try_open(options, 2).expect("the store opens");

@@ -113,6 +113,7 @@ impl Follower {
                 self.revision = number(&text["revision"]);
             }
             FrameKind::Patch => self.patch(&text, coverage),
+            FrameKind::Erased => panic!("nobody was erased"),
             FrameKind::Completeness => {
                 coverage.record("completeness");
                 let held = self.held.as_ref().expect("a change of what is held");
