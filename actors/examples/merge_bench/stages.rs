@@ -98,7 +98,7 @@ pub(crate) fn measure() {
 fn step(state: Option<Arc<UserState>>, event: &FeedEvent, context: &AssemblyContext<'_>) -> Option<Arc<UserState>> {
     match apply(state.as_ref(), new_user, event, context) {
         ApplyOutcome::Changed(change) => Some(change.finish(&event.user, NOW, 1).state),
-        ApplyOutcome::Unchanged | ApplyOutcome::Duplicate => state,
+        ApplyOutcome::Unchanged | ApplyOutcome::Duplicate | ApplyOutcome::BeforeErasure => state,
     }
 }
 
