@@ -11,6 +11,8 @@
 //! restored. Then the tombstone in the slot says what remains.
 
 mod directory;
+#[cfg(test)]
+mod proof;
 mod tombstone;
 
 pub(crate) use directory::{

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary takes what it needs")]
 
 pub(crate) mod clock;
+pub(crate) mod erasing;
 pub(crate) mod faulty_disk;
 pub(crate) mod layout;
 

@@ -1,5 +1,6 @@
 //! Power cuts. The operations of the store on its files are recorded. From the recording, images of the disk are built in
-//! which a random part of the writes that were not synced is lost, and each image has to open with every acknowledged frame.
+//! which a random part of the writes that were not synced is lost, and each image has to open with every acknowledged frame and
+//! without the key of any user whose erasure was acknowledged.
 //!
 //! Each run starts from an image of the run before, so start-ups and their repairs are interrupted, too.
 
@@ -16,7 +17,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use image::{DiskImage, random_survival};
-use kit::{check_history, frames, open, options, record, seed, try_load, try_open};
+use kit::erasing::{check_key_is_gone, check_user, erasing_record, finish_erasures, is_erased_often};
+use kit::{check_history, open, options, seed, try_open};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use recording::{Operation, Recording};
@@ -27,6 +29,8 @@ const GROUPS: &str = "STORE_TEST_GROUPS";
 const USERS: usize = 6000;
 /// The history of one in so many users is checked, too.
 const HISTORY_OF_EACH: usize = 4;
+/// The keyring is read for one in so many users.
+const KEY_OF_EACH: usize = 50;
 
 /// (records in a group, groups in a run, images of it)
 const RUNS: [(usize, usize, usize); 8] = [
@@ -63,15 +67,16 @@ fn child() {
         let mut note = Vec::new();
         for number in (first..first + number(GROUP)).map(|number| number % USERS) {
             if next[number] == 0 {
-                let loaded = try_load(&*store.reader, number).expect("reads");
-                next[number] = loaded.map_or(1, |loaded| loaded.sequence + 1);
+                next[number] = check_user(&store, number, body, "the child") + 1;
             }
-            group.push(record(number, next[number], body(number, next[number])));
+            group.push(erasing_record(number, next[number], body(number, next[number])));
             note.extend_from_slice(&(number as u32).to_le_bytes());
             note.extend_from_slice(&(next[number] as u32).to_le_bytes());
             next[number] += 1;
         }
-        assert!(store.journal.append(&group).expect("taken").iter().all(Result::is_ok));
+        let rows: Vec<_> =
+            store.journal.append(&group).expect("taken").into_iter().map(|row| row.expect("in sequence")).collect();
+        finish_erasures(&store, &group, &rows);
         notes.write_all(&note).expect("noted");
     }
     if random.random() {
@@ -118,24 +123,23 @@ type Acknowledged = Vec<u64>;
 fn check(what: &str, data: &Path, acknowledged: &Acknowledged, random: &mut StdRng) {
     let mut store = try_open(options(data), 1).unwrap_or_else(|error| panic!("{what}: {error}"));
     for (number, &sequence) in acknowledged.iter().enumerate().filter(|(_, sequence)| **sequence > 0) {
-        let found = frames(&store, number);
-        let found_frames = found.len() as u64;
-        assert!(found_frames >= sequence, "{what}: user {number} has {found_frames} of {sequence} acknowledged frames");
-        for (frame, sequence) in found.iter().zip(1..) {
-            assert_eq!(frame, &body(number, sequence), "{what}: user {number}");
-        }
-        if number % HISTORY_OF_EACH == 0 {
+        let found = check_user(&store, number, body, what);
+        assert!(found >= sequence, "{what}: user {number} has {found} of {sequence} acknowledged records");
+        if number % HISTORY_OF_EACH == 1 && !is_erased_often(number) {
             check_history(&store, number, what);
+        }
+        if number % KEY_OF_EACH == 0 {
+            check_key_is_gone(data, &store, number, sequence, what);
         }
     }
     // The store takes the next record.
     let number = random.random_range(0..USERS);
-    let next = frames(&store, number).len() as u64 + 1;
-    store.journal.append(&[record(number, next, body(number, next))]).expect("taken")[0].expect("in sequence");
+    let next = check_user(&store, number, body, what) + 1;
+    store.journal.append(&[erasing_record(number, next, body(number, next))]).expect("taken")[0].expect("in sequence");
     if random.random_bool(0.2) {
         store.closer.checkpoint().expect("a checkpoint");
         drop(store);
-        assert_eq!(frames(&open(data), number).len() as u64, next);
+        assert_eq!(check_user(&open(data), number, body, what), next);
     }
 }
 

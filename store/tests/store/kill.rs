@@ -1,4 +1,4 @@
-//! SIGKILL of a process that has the store open: at any moment, including start-ups and checkpoints.
+//! SIGKILL of a process that has the store open: at any moment, including start-ups, checkpoints and erasures.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -9,7 +9,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::kit::{check_history, frames, open, options, record, seed, try_load, try_open, user};
+use crate::kit::erasing::{check_key_is_gone, check_user, erasing_record, finish_erasures, is_erased_often};
+use crate::kit::{check_history, open, options, seed, try_open, user};
 
 const DIRECTORY: &str = "STORE_TEST_KILL_DIRECTORY";
 const USERS: usize = 40;
@@ -26,18 +27,17 @@ fn child() {
     let mut options = options(Path::new(&dir));
     options.checkpoint_interval = Duration::from_millis(5);
     let mut store = try_open(options, u64::from(std::process::id())).expect("the store opens");
-    let mut next: Vec<u64> = (0..USERS)
-        .map(|number| try_load(&*store.reader, number).expect("reads").map_or(1, |loaded| loaded.sequence + 1))
-        .collect();
+    let mut next: Vec<u64> = (0..USERS).map(|number| check_user(&store, number, body, "the child") + 1).collect();
     for round in 0.. {
         let group: Vec<_> = (0..USERS)
             .filter(|number| (number + round) % 3 != 0)
-            .map(|number| record(number, next[number], body(number, next[number])))
+            .map(|number| erasing_record(number, next[number], body(number, next[number])))
             .collect();
         let results = store.journal.append(&group).expect("taken");
+        let rows: Vec<_> = results.into_iter().map(|row| row.expect("in sequence")).collect();
+        finish_erasures(&store, &group, &rows);
         let mut line = String::new();
-        for (record, result) in group.iter().zip(results) {
-            result.expect("in sequence");
+        for record in &group {
             let number = (0..USERS).find(|number| user(*number) == record.user).expect("one of ours");
             next[number] += 1;
             line += &format!("ack {number} {}\n", record.sequence);
@@ -80,14 +80,15 @@ fn kill_rounds(rounds: usize, longest: Duration) {
         }
         let store = open(dir.path());
         for (number, acknowledged) in acknowledged.iter_mut().enumerate() {
-            let found = frames(&store, number);
-            assert!(found.len() as u64 >= *acknowledged, "round {round}: user {number} lost acknowledged frames");
-            for (frame, sequence) in found.iter().zip(1..) {
-                assert_eq!(frame, &body(number, sequence), "round {round}");
+            let what = format!("round {round}");
+            let found = check_user(&store, number, body, &what);
+            assert!(found >= *acknowledged, "{what}: user {number} lost acknowledged records");
+            check_key_is_gone(dir.path(), &store, number, *acknowledged, &what);
+            if !is_erased_often(number) {
+                check_history(&store, number, &what);
             }
-            check_history(&store, number, &format!("round {round}"));
-            // Frames whose acknowledgement was not printed may be there, and then have to stay.
-            *acknowledged = found.len() as u64;
+            // Records whose acknowledgement was not printed may be there, and then have to stay.
+            *acknowledged = found;
         }
     }
     assert!(acknowledged.iter().sum::<u64>() > 0 || longest < Duration::from_millis(100));
