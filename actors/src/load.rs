@@ -7,6 +7,7 @@ use domain::erasure::Tombstone;
 use domain::id::UserId;
 use domain::past::PastProfile;
 use domain::port::journal::RowId;
+use domain::port::log::NewestRecord;
 use domain::port::store::{LoadedUser, ProfileStore, StoreError};
 use domain::record::{Hydration, Rewind};
 use domain::state::UserState;
@@ -17,6 +18,8 @@ pub(crate) struct HydratedUser {
     pub(crate) user: UserId,
     /// What is stored; `None` if the user does not exist.
     pub(crate) head: Result<Option<StoredHead>, StoreError>,
+    /// The newest record of a user whose state is damaged: such a user can still be erased.
+    pub(crate) newest_of_damaged: Option<NewestRecord>,
 }
 
 /// What is stored of a user, and the user's row.

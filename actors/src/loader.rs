@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::port::store::ProfileStore;
+use domain::port::store::{ProfileStore, StoreError};
 use domain::record::Hydration;
 
 use crate::error::ReadError;
@@ -55,7 +55,11 @@ impl Loader {
                 let cause: &dyn std::error::Error = error;
                 tracing::error!(error = cause, "a user could not be hydrated");
             }
-            by_shard[self.runtime.shard_of(&user)].push(HydratedUser { user, head });
+            let newest_of_damaged = match &head {
+                Err(StoreError::Damaged { .. }) => self.runtime.followers.newest(&user),
+                _ => None,
+            };
+            by_shard[self.runtime.shard_of(&user)].push(HydratedUser { user, head, newest_of_damaged });
             bytes += hydration.loaded_bytes();
             if bytes >= MAX_BATCH_BYTES {
                 send_to_shards(&self.runtime, &mut by_shard);

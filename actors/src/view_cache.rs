@@ -145,8 +145,8 @@ impl ViewCache {
     /// Returns the head cell for a new incarnation that begins at `state`: the cell of the cached views if they show this
     /// head, or else a new one.
     pub(crate) fn adopt(&self, user: &UserId, state: Option<&UserState>) -> Arc<HeadCell> {
-        if let (Some(state), Some(views)) = (state, self.users.get(user)) {
-            if views.cell.stamp() == Stamp::from_state(state) {
+        if let Some(views) = self.users.get(user) {
+            if state.is_some_and(|state| views.cell.stamp() == Stamp::from_state(state)) {
                 return Arc::clone(&views.cell);
             }
             views.cell.retire();

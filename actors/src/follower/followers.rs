@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use domain::access::Policy;
 use domain::id::UserId;
-use domain::port::log::{EventLog, LogError};
+use domain::port::log::{EventLog, LogError, NewestRecord};
 use domain::rules::Rules;
 
 use super::StartFrom;
@@ -45,6 +45,11 @@ impl Followers {
             rules: Arc::clone(rules),
             metrics,
         })
+    }
+
+    /// Returns a user's newest record; `None` if there is none, or if it cannot be read. Blocks.
+    pub(crate) fn newest(&self, user: &UserId) -> Option<NewestRecord> {
+        self.log.newest(user).ok().filter(|newest| newest.sequence > 0)
     }
 
     /// Drops the profiles of a user from memory.

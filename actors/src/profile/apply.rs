@@ -76,6 +76,9 @@ impl ProfileState {
         if let Some(tombstone) = self.tip_tombstone() {
             return self.merge_after_erasure(environment, tombstone, event, received, (reply, priority));
         }
+        if self.damaged().is_some() {
+            return Err(Busy);
+        }
         let services = environment.services;
         let now = services.clock.now_micros();
         self.roll(environment, now, priority)?;

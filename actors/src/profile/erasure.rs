@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
-use domain::erasure::Tombstone;
+use domain::erasure::{ErasureReason, Tombstone};
 use domain::event::FeedEvent;
 use domain::pipeline::apply::{begin_generation, erasure_record};
 use domain::port::erasure::ErasedUser;
 use domain::port::journal::RowId;
+use domain::port::log::NewestRecord;
+use domain::state::UserState;
 use smallvec::smallvec;
 
 use super::apply::{PENDING_BYTES, context, guard, micros_since, new_user};
@@ -31,19 +33,14 @@ impl ProfileState {
         if self.is_erasure_pending() {
             return self.wait_for_tip(Waiter::Erase(answer));
         }
-        let Some(tip) = self.tip() else {
-            let _ = answer.send(Err(ReadError::Unknown));
-            return;
-        };
         let now = environment.services.clock.now_micros();
-        let tombstone = Tombstone {
-            generation: tip.generation,
-            // No event that was taken may count as later than the erasure, whatever the clock does.
-            erased_at: now.max(tip.envelope.generated_at).max(tip.begins_after),
-            reason,
-            last_revision: tip.envelope.revision,
-            last_sequence: tip.sequence + 1,
-            was_shared: tip.consent().third_party_sharing,
+        let tombstone = match (self.tip(), self.damaged()) {
+            (Some(tip), _) => tombstone_after(&tip, reason, now),
+            (None, Some(newest)) => tombstone_of_damaged(newest, reason, now),
+            (None, None) => {
+                let _ = answer.send(Err(ReadError::Unknown));
+                return;
+            }
         };
         // If nothing has changed, the answer is dropped, which means busy.
         let _: Result<(), Busy> = self.enqueue_erasure(environment, tombstone, Waiter::Erase(answer));
@@ -106,5 +103,31 @@ impl ProfileState {
     fn erased(&self) -> Option<ErasedUser> {
         let (row, tombstone) = self.head_tombstone().filter(|_| self.pending.is_empty())?;
         Some(ErasedUser { user: self.user, row, tombstone })
+    }
+}
+
+/// Returns the tombstone that ends the generation of a state.
+fn tombstone_after(tip: &UserState, reason: ErasureReason, now: i64) -> Tombstone {
+    Tombstone {
+        generation: tip.generation,
+        // The generation is never longer ago than its newest revision, whatever the clock does.
+        erased_at: now.max(tip.envelope.generated_at).max(tip.begins_after),
+        reason,
+        last_revision: tip.envelope.revision,
+        last_sequence: tip.sequence + 1,
+        was_shared: tip.consent().third_party_sharing,
+    }
+}
+
+/// Returns the tombstone of a user whose state cannot be read.
+fn tombstone_of_damaged(newest: NewestRecord, reason: ErasureReason, now: i64) -> Tombstone {
+    Tombstone {
+        generation: newest.erased + 1,
+        erased_at: now,
+        reason,
+        // A revision is not greater than the sequence of the record that made it.
+        last_revision: newest.sequence,
+        last_sequence: newest.sequence + 1,
+        was_shared: false,
     }
 }

@@ -44,8 +44,12 @@ impl ProfileState {
     }
 
     /// Returns the error of a read of a user without a state.
-    fn why_no_head(&self) -> ReadError {
-        if self.head_tombstone().is_some() { ReadError::Erased } else { ReadError::Unknown }
+    pub(super) fn why_no_head(&self) -> ReadError {
+        match (self.head_tombstone(), self.damaged()) {
+            (Some(_), _) => ReadError::Erased,
+            (None, Some(_)) => ReadError::Unavailable,
+            (None, None) => ReadError::Unknown,
+        }
     }
 
     /// Has a read wait for the newest pending state.

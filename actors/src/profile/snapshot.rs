@@ -17,7 +17,7 @@ impl ProfileState {
     pub(super) fn mark_snapshot(&mut self, environment: &Environment<'_>, request: MarkSnapshot) {
         let MarkSnapshot { order, answer } = request;
         if self.tip().is_none() {
-            let error = if self.tip_tombstone().is_some() { ReadError::Erased } else { ReadError::Unknown };
+            let error = if self.tip_tombstone().is_some() { ReadError::Erased } else { self.why_no_head() };
             // The caller may have stopped waiting.
             let _ = answer.send(Err(error));
             return;

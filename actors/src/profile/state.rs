@@ -8,6 +8,7 @@ use domain::erasure::Tombstone;
 use domain::id::UserId;
 use domain::port::erasure::ErasedUser;
 use domain::port::journal::RowId;
+use domain::port::log::NewestRecord;
 use domain::snapshot::SnapshotMark;
 use domain::state::UserState;
 use smallvec::SmallVec;
@@ -50,6 +51,8 @@ pub(crate) enum FirstHead {
     State(Arc<UserState>),
     /// The user was erased.
     Erased(RowId, Tombstone),
+    /// The state cannot be read. The user can only be erased.
+    Damaged(NewestRecord),
 }
 
 impl From<Option<StoredHead>> for FirstHead {
@@ -73,6 +76,8 @@ enum Head {
     Unpacked(Arc<UserState>),
     /// The user was erased.
     Erased(RowId, Tombstone),
+    /// The state cannot be read.
+    Damaged(NewestRecord),
 }
 
 /// A state that waits for its commit, and those that wait for the state.
@@ -134,6 +139,7 @@ impl ProfileState {
                 FirstHead::Empty => Head::Empty,
                 FirstHead::State(state) => Head::Unpacked(state),
                 FirstHead::Erased(row, tombstone) => Head::Erased(row, tombstone),
+                FirstHead::Damaged(newest) => Head::Damaged(newest),
             },
             pending: VecDeque::new(),
             outlets: None,
@@ -160,7 +166,7 @@ impl ProfileState {
         }
         match &self.head {
             Head::Unpacked(state) => Some(Arc::clone(state)),
-            Head::Empty | Head::Packed(..) | Head::Erased(..) => None,
+            Head::Empty | Head::Packed(..) | Head::Erased(..) | Head::Damaged(_) => None,
         }
     }
 
@@ -168,7 +174,15 @@ impl ProfileState {
     pub(super) fn head_tombstone(&self) -> Option<(RowId, Tombstone)> {
         match self.head {
             Head::Erased(row, tombstone) => Some((row, tombstone)),
-            Head::Empty | Head::Packed(..) | Head::Unpacked(_) => None,
+            Head::Empty | Head::Packed(..) | Head::Unpacked(_) | Head::Damaged(_) => None,
+        }
+    }
+
+    /// Returns the newest record of a user whose state cannot be read.
+    pub(super) fn damaged(&self) -> Option<NewestRecord> {
+        match self.head {
+            Head::Damaged(newest) => Some(newest),
+            Head::Empty | Head::Packed(..) | Head::Unpacked(_) | Head::Erased(..) => None,
         }
     }
 
@@ -253,7 +267,7 @@ impl ProfileState {
     /// by a panic: the store has it.
     pub(crate) fn packed(&self) -> Option<(Compact, u64)> {
         match &self.head {
-            Head::Empty | Head::Erased(..) => None,
+            Head::Empty | Head::Erased(..) | Head::Damaged(_) => None,
             Head::Packed(bytes, sequence) => Some((bytes.clone(), *sequence)),
             Head::Unpacked(state) => {
                 let pack = AssertUnwindSafe(|| compact::pack(state));

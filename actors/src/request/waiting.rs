@@ -33,6 +33,11 @@ impl WaitingRequests {
         self.requests.iter().any(Request::is_write)
     }
 
+    /// Returns whether one of them is an erasure.
+    pub(crate) fn has_erasure(&self) -> bool {
+        self.requests.iter().any(|request| matches!(request, Request::Erase(_)))
+    }
+
     /// Prepares for [`Self::next`]. Nothing may be added any more.
     pub(crate) fn begin(&mut self) {
         self.requests.reverse();

@@ -22,7 +22,7 @@ use crate::roster::{LiveActor, WarmStart};
 impl Shard {
     /// Makes the actor of a user that was loaded. A user that does not exist gets one only if it is written to.
     pub(super) fn admit(self: &Rc<Self>, hydrated: HydratedUser) {
-        let HydratedUser { user, head } = hydrated;
+        let HydratedUser { user, head, newest_of_damaged } = hydrated;
         let roster = &self.runtime.roster;
         let head = match head {
             Ok(head) => {
@@ -34,7 +34,13 @@ impl Shard {
                     // Loading it again would not help.
                     self.runtime.missed.remove(&user);
                 }
-                return roster.admit(user, |waiting| refuse(*waiting, ReadError::Unavailable));
+                return roster.admit(user, |waiting| match newest_of_damaged.filter(|_| waiting.has_erasure()) {
+                    Some(newest) => {
+                        let cell = self.runtime.services.cache.adopt(&user, None);
+                        Some(self.make_live(user, cell, FirstHead::Damaged(newest), waiting))
+                    }
+                    None => refuse(*waiting, ReadError::Unavailable),
+                });
             }
         };
         roster.admit(user, |waiting| {

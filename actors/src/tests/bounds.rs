@@ -223,7 +223,8 @@ fn an_actor_whose_first_requests_wait_does_not_passivate() {
     run(async {
         let mut harness = Harness::start(Fixture::new(), Options { idle_passivate: Duration::ZERO, ..by_hand() });
         harness.submit(income(1, NOON, "0-2.5L"));
-        let hydrated = ShardEvent::UsersHydrated(vec![HydratedUser { user: user(1), head: Ok(None) }]);
+        let hydrated =
+            ShardEvent::UsersHydrated(vec![HydratedUser { user: user(1), head: Ok(None), newest_of_damaged: None }]);
         harness.shard.handle(hydrated, &mut Turn::default()).await;
         harness.shard.on_tick();
         harness.settle().await;

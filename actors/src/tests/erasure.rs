@@ -1,11 +1,14 @@
 //! Erasure: reads end, subscribers and followers learn of it, and a registration begins the next generation.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use domain::access::Viewer;
 use domain::erasure::ErasureReason;
 use domain::event::{FeedEvent, RegisterPath};
+use domain::id::UserId;
 use domain::port::erasure::ErasedUser;
+use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 use domain::publication::PublishedEventTypes;
 use domain::schema_version::SchemaVersion;
 use domain::source::Source;
@@ -14,7 +17,7 @@ use serde_json::Value;
 
 use super::fixture::{Fixture, NOON, SERVICE, THIRD_PARTY, citizen, event, income, user};
 use super::harness::{Harness, by_hand, run};
-use super::ram_store::Fate;
+use super::ram_store::{Fate, RamStore};
 use crate::follower::{Follow, StartFrom};
 use crate::outlet::{FrameKind, channel};
 use crate::{EraseError, Options, Profiles, ReadError, Reply, Status, Subscription, View, WriteError};
@@ -168,6 +171,45 @@ fn followers_learn_of_the_erasure_and_of_nothing_before_it() {
             kinds.retain(|kind| ["profile.erased", "profile.assembled"].contains(kind));
             assert_eq!(kinds, expected);
         }
+        assert!(profiles.stop().await);
+    });
+}
+
+/// A store in which user 1 is damaged until it is erased.
+struct DamagedStore(RamStore);
+
+impl ProfileStore for DamagedStore {
+    fn load(&self, user: &UserId, visitor: &mut dyn LoadVisitor) -> Result<Option<LoadedUser>, StoreError> {
+        match self.0.load(user, visitor)? {
+            Some(LoadedUser::Living { .. }) => Err(StoreError::Damaged { what: "injected".to_owned() }),
+            found => Ok(found),
+        }
+    }
+
+    fn load_history(
+        &self,
+        user: &UserId,
+        _: u64,
+        visitor: &mut dyn LoadVisitor,
+    ) -> Result<Option<LoadedUser>, StoreError> {
+        self.load(user, visitor)
+    }
+}
+
+#[test]
+fn a_user_whose_state_is_damaged_can_be_erased() {
+    run(async {
+        let fixture = Fixture::new();
+        let profiles = Profiles::start(options(), fixture.ports()).expect("threads");
+        apply(&profiles, income(1, NOON, "0-2.5L")).await;
+        assert!(profiles.stop().await);
+        let ports = crate::Ports { store: Arc::new(DamagedStore(fixture.store.clone())), ..fixture.ports() };
+        let profiles = Profiles::start(options(), ports).expect("threads");
+        assert_eq!(view(&profiles, citizen(1)).await.err(), Some(ReadError::Unavailable));
+        assert_eq!(apply(&profiles, income(1, NOON + 1, "2.5L-5L")).await, Status::Busy);
+        let tombstone = erase(&profiles).await.expect("erased").tombstone;
+        assert_eq!((tombstone.generation, tombstone.last_revision, tombstone.last_sequence), (1, 1, 2));
+        assert_eq!(view(&profiles, citizen(1)).await.err(), Some(ReadError::Erased));
         assert!(profiles.stop().await);
     });
 }

@@ -221,7 +221,7 @@ fn an_unavailable_store_refuses_a_start_that_needs_it_after_all() {
             actix_rt::spawn(async move { profiles.view(user(1), &citizen(1), SchemaVersion::NEWEST).await.err() });
         harness.run_tasks(8).await;
         let unavailable = StoreError::Unavailable { doing: "reading", source: "the test says so".into() };
-        let hydrated = HydratedUser { user: user(1), head: Err(unavailable) };
+        let hydrated = HydratedUser { user: user(1), head: Err(unavailable), newest_of_damaged: None };
         let event = crate::shard_event::ShardEvent::UsersHydrated(vec![hydrated]);
         harness.shard.handle(event, &mut crate::turn::Turn::default()).await;
         harness.run_tasks(8).await;

@@ -11,7 +11,7 @@ use crate::disk::is_full;
 use crate::engine::Engine;
 use crate::journal::{FRAME_HEADER_BYTES, FrameHeader, MARK_BYTES, NewestFrame, Position, encode_mark, finish_frame};
 use crate::keyring::IssuedSlot;
-use crate::load::newest_frame;
+use crate::load::{newest_claimed_frame, newest_frame};
 use crate::seal::{NONCE_BYTES, SecretKey, TAG_BYTES};
 use crate::user_hash::UserHash;
 use crate::user_suffix::{USER_SUFFIX_BYTES, append_user};
@@ -135,7 +135,8 @@ impl Group {
     /// next one reports the cause when it hydrates.
     fn add(&mut self, engine: &Engine, record: &Record, nonce: &[u8; NONCE_BYTES]) -> AppendResult {
         let user = engine.hasher.hash(&record.user);
-        let (slot, key, previous) = match self.predecessor(engine, &user)? {
+        let is_erasure = record.kind == RecordKind::ERASURE;
+        let (slot, key, previous) = match self.predecessor(engine, &user, is_erasure)? {
             Some(last) => {
                 let key = key_after(engine, &last, record)?;
                 (last.slot, key, last.previous)
@@ -150,21 +151,31 @@ impl Group {
         Ok(RowId(slot))
     }
 
-    /// Returns the newest frame of a user, from the group, the journal or a checkpoint.
-    fn predecessor(&self, engine: &Engine, user: &UserHash) -> Result<Option<Predecessor>, OutOfSequence> {
+    /// Returns the newest frame of a user, from the group, the journal or a checkpoint. An erasure may follow what is damaged.
+    fn predecessor(
+        &self,
+        engine: &Engine,
+        user: &UserHash,
+        is_erasure: bool,
+    ) -> Result<Option<Predecessor>, OutOfSequence> {
         if let Some(&number) = self.newest.get(user) {
             let SealedFrame { slot, generation, sequence, is_erasure, .. } = self.frames[number];
             let previous = PreviousFrame::InGroup(number);
             return Ok(Some(Predecessor { slot, generation, sequence, is_erasure, previous }));
         }
-        let known = newest_frame(engine, user).map_err(|error| unreadable(&error))?;
-        Ok(known.map(|NewestFrame { slot, generation, sequence, is_erasure, position }| Predecessor {
-            slot,
-            generation,
-            sequence,
-            is_erasure,
-            previous: PreviousFrame::InJournal(position),
-        }))
+        let mut known = newest_frame(engine, user);
+        if is_erasure && matches!(known, Err(StoreError::Damaged { .. })) {
+            known = newest_claimed_frame(engine, user);
+        }
+        Ok(known.map_err(|error| unreadable(&error))?.map(
+            |NewestFrame { slot, generation, sequence, is_erasure, position }| Predecessor {
+                slot,
+                generation,
+                sequence,
+                is_erasure,
+                previous: PreviousFrame::InJournal(position),
+            },
+        ))
     }
 
     /// Returns a slot for an unknown user, if the record is a first one.

@@ -13,7 +13,7 @@ use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 
 pub(crate) use chain::{HELD_BYTES, Link, open_frame, open_link, segment_missing};
 pub(crate) use history::History;
-pub(crate) use newest::{newest_frame, newest_record};
+pub(crate) use newest::{newest_claimed_frame, newest_frame, newest_record};
 pub(crate) use unfolded_user::{FoundUser, UnfoldedUser, unfolded_user};
 
 use crate::engine::Engine;
@@ -62,8 +62,11 @@ pub(crate) fn load(
         // Users share a count, so that histories of others that are thinned one after the other could go on for ever.
         let is_last = attempt + 2 >= LOAD_ATTEMPTS;
         let _held = (since.is_some() && is_last).then(|| engine.history_versions.hold());
-        engine.sled.check_quarantine(user)?;
         let newest = engine.index.get(user);
+        // An erasure leaves the quarantine behind.
+        if !newest.is_some_and(|newest| newest.is_erasure) {
+            engine.sled.check_quarantine(user)?;
+        }
         let record = engine.sled.user(user)?;
         if newest.is_none() && record.is_none() {
             return Ok(None);

@@ -15,9 +15,13 @@ use crate::user_hash::UserHash;
 /// of a checkpoint's record is used only if the record's seal opens, since the next frame continues it. A user who was erased
 /// has an erasure as the newest frame, even if only the keyring knows of it.
 pub(crate) fn newest_frame(engine: &Engine, user: &UserHash) -> Result<Option<NewestFrame>, StoreError> {
+    let newest = engine.index.get(user);
+    if newest.is_some_and(|newest| newest.is_erasure) {
+        return Ok(newest);
+    }
     engine.sled.check_quarantine(user)?;
-    if let Some(newest) = engine.index.get(user) {
-        return Ok(Some(newest));
+    if newest.is_some() {
+        return Ok(newest);
     }
     let Some(record) = engine.sled.user(user)? else { return Ok(None) };
     let erased = |tombstone: Tombstone| NewestFrame {
@@ -39,6 +43,20 @@ pub(crate) fn newest_frame(engine: &Engine, user: &UserHash) -> Result<Option<Ne
     authentic.map_err(|_| damaged(format!("the seal of the record of slot {}", record.slot)))?;
     let (slot, generation, sequence) = (record.slot, record.generation, record.number);
     Ok(Some(NewestFrame { slot, generation, sequence, is_erasure: false, position: Position::NONE }))
+}
+
+/// Returns the newest frame of a user as headers claim it, though the user is in quarantine or the record's seal does not open.
+pub(crate) fn newest_claimed_frame(engine: &Engine, user: &UserHash) -> Result<Option<NewestFrame>, StoreError> {
+    if let Some(newest) = engine.index.get(user) {
+        return Ok(Some(newest));
+    }
+    Ok(engine.sled.user(user)?.map(|record| NewestFrame {
+        slot: record.slot,
+        generation: record.generation,
+        sequence: record.number,
+        is_erasure: record.kind == kind::TOMBSTONE,
+        position: Position::NONE,
+    }))
 }
 
 /// Returns what is known of a user's newest frame. The seal of a checkpoint's record is not checked.

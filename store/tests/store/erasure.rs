@@ -256,3 +256,30 @@ fn copy(from: &Path, to: &Path) {
 fn slot_state(dir: &Path, row: RowId) -> u8 {
     std::fs::read(dir.join("keyring")).expect("a keyring")[4096 + row.0 as usize * 64]
 }
+
+#[test]
+fn a_user_in_quarantine_can_be_erased_and_begins_anew() {
+    for checkpoint in [false, true] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let refuses = KeepAllAfter(|frames: &[Record]| match frames.iter().any(|frame| frame.body == b"bad") {
+            true => Err(StoreError::Damaged { what: "injected".to_owned() }),
+            false => Ok(()),
+        });
+        let fold = std::sync::Arc::new(refuses);
+        let mut store = store::open(options(dir.path()), &master(), fold, SeededEntropy::new(1)).expect("opens");
+        append_one(&mut store, 0, 1, b"good".to_vec());
+        store.closer.checkpoint().expect("a checkpoint");
+        append_one(&mut store, 0, 2, b"bad".to_vec());
+        store.closer.checkpoint().expect("a checkpoint");
+        assert!(try_load(&*store.reader, 0).is_err(), "in quarantine");
+        assert_eq!(append_group(&mut store, &[record(0, 3, b"next".to_vec())]), [Err(OutOfSequence { expected: 0 })]);
+        erase(&mut store, 0, tombstone(1, 3));
+        if checkpoint {
+            store.closer.checkpoint().expect("a checkpoint");
+        }
+        assert_erased(&store, 0, tombstone(1, 3), "erased");
+        append_group(&mut store, &[next_generation(0, 2, 4, b"new")]);
+        close(store);
+        assert_eq!(generation_frames(&open(dir.path()), 0), (4, vec![b"new".to_vec()]), "{checkpoint}");
+    }
+}
