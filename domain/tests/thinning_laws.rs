@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::day::Day;
+use domain::erasure::{ErasureReason, Tombstone};
+use domain::event::FeedEvent;
 use domain::id::{ProfileId, UserId};
 use domain::pipeline::apply::mark_snapshot;
-use domain::pipeline::{ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, roll};
+use domain::pipeline::{
+    ApplyOutcome, AssemblyContext, FinishedChange, NewUser, RollOutcome, apply, begin_generation, roll,
+};
 use domain::port::retention::HistoryRetention;
 use domain::port::store::{SideKey, SideKind};
 use domain::record::{
@@ -31,11 +35,23 @@ const PERIODS: SnapshotPeriods = SnapshotPeriods { revisions: 10 * DAY, requeste
 /// 2026-01-01T00:00:00Z.
 const BEGIN: i64 = 1_767_225_600_000_000;
 
+/// The end of the generation before, in some of the histories.
+const ERASED: Tombstone = Tombstone {
+    generation: 1,
+    erased_at: BEGIN - 4_000 * DAY,
+    reason: ErasureReason::Citizen,
+    last_revision: 37,
+    last_sequence: 50,
+    was_shared: false,
+};
+
 /// What has happened, as it was when it happened.
 struct Recorded {
     rules: Rules,
     user: UserId,
     now: i64,
+    /// The erasure before the generation whose history it is, if it is not the user's first one.
+    erased: Option<Tombstone>,
     state: Option<Arc<UserState>>,
     /// The state at each revision.
     revisions: BTreeMap<u64, Arc<UserState>>,
@@ -73,9 +89,21 @@ impl Recorded {
         if event.writes.is_empty() {
             return;
         }
+        if let (None, Some(erased)) = (&self.state, &self.erased) {
+            let registration = FeedEvent { registration: true, ..event };
+            if let Some(change) = begin_generation(erased, new_user, &registration, &context) {
+                self.take(change.finish(&self.user, self.now, 1234), stored);
+            }
+            return;
+        }
         if let ApplyOutcome::Changed(change) = apply(self.state.as_ref(), new_user, &event, &context) {
             self.take(change.finish(&self.user, self.now, 1234), stored);
         }
+    }
+
+    /// Returns the first revision of the generation.
+    fn first(&self) -> u64 {
+        self.erased.map_or(1, |erased| erased.last_revision + 1)
     }
 
     fn mark(&mut self, mark: SnapshotMark, stored: &mut Stored) {
@@ -128,13 +156,15 @@ impl Recorded {
     /// Returns the revisions that must be reachable now, by the words of the contract.
     fn kept(&self) -> BTreeSet<u64> {
         let at = |revision: u64| self.revisions[&revision].envelope.generated_at;
-        let head = self.revisions.len() as u64;
+        let first = self.first();
+        let head = first - 1 + self.revisions.len() as u64;
         // The revision that was there when the period began, and all later ones.
-        let current = (1..=head).rev().find(|revision| at(*revision) <= self.now - PERIODS.revisions).unwrap_or(1);
+        let current =
+            (first..=head).rev().find(|revision| at(*revision) <= self.now - PERIODS.revisions).unwrap_or(first);
         let mut kept: BTreeSet<u64> = (current..=head).collect();
-        let newest_daily = (1..=head).rev().find(|revision| self.is_daily(*revision));
+        let newest_daily = (first..=head).rev().find(|revision| self.is_daily(*revision));
         let is_young = |revision: &u64| at(*revision) > self.now - PERIODS.daily || Some(*revision) == newest_daily;
-        kept.extend((1..=head).filter(|revision| self.is_daily(*revision)).filter(is_young));
+        kept.extend((first..=head).filter(|revision| self.is_daily(*revision)).filter(is_young));
         kept.extend(self.requested.values().filter(|taken| taken.expires_at > self.now).map(|taken| taken.revision));
         kept
     }
@@ -268,6 +298,7 @@ fn run(seed: u64) -> usize {
         rules: rules(),
         user,
         now: BEGIN,
+        erased: (seed % 3 == 2).then_some(ERASED),
         state: None,
         revisions: BTreeMap::new(),
         requested: BTreeMap::new(),

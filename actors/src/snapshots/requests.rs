@@ -89,7 +89,7 @@ impl Runtime {
         trigger: SnapshotTrigger,
         sees_sources: bool,
     ) -> Result<PastView, SnapshotError> {
-        self.read(user, viewer, ReadMask).await?;
+        let (_, begun) = self.read(user, viewer, ReadMask).await?;
         let _turn = self.snapshot_turns.take(&user).await;
         let now = self.services.clock.now_micros();
         let taken = self.read_snapshots(move |stored| stored.count_requested(&user, now)).await?;
@@ -102,7 +102,7 @@ impl Runtime {
             self.ask(user, |answer| Request::MarkSnapshot(MarkSnapshot { order, answer })).await?;
         let SnapshotMark::Taken(requested) = mark else { return Err(ReadError::Unavailable.into()) };
         self.services.metrics.snapshots.increment(1);
-        let (leaves, generation) = self.read(user, viewer, ReadMask).await?;
+        let (leaves, generation) = self.read_mask_again(user, viewer, begun).await?;
         let snapshot = Snapshot {
             id: requested.id,
             revision: requested.revision,
@@ -126,7 +126,7 @@ impl Runtime {
         (after, limit): (Option<SnapshotPosition>, usize),
         sees_sources: bool,
     ) -> Result<SnapshotPage, ReadError> {
-        self.read(user, viewer, ReadMask).await?;
+        let (_, begun) = self.read(user, viewer, ReadMask).await?;
         let now = self.services.clock.now_micros();
         let read = move |stored: &StoredSnapshots<'_>| {
             let position = |snapshot: &Snapshot| (snapshot.created_at, snapshot.taken);
@@ -142,7 +142,7 @@ impl Runtime {
         };
         let (found, next) = self.read_snapshots(read).await?;
         // The mask of after the reads: what a citizen has withdrawn meanwhile is not told.
-        let (leaves, generation) = self.read(user, viewer, ReadMask).await?;
+        let (leaves, generation) = self.read_mask_again(user, viewer, begun).await?;
         let items = found.into_iter().map(|(snapshot, details)| details.masked(&snapshot, leaves, sees_sources));
         Ok(SnapshotPage { items: items.collect(), next, leaves, generation })
     }
@@ -158,7 +158,7 @@ impl Runtime {
         id: SnapshotId,
         sees_sources: bool,
     ) -> Result<PastView, SnapshotError> {
-        self.read(user, viewer, ReadMask).await?;
+        let (_, begun) = self.read(user, viewer, ReadMask).await?;
         let now = self.services.clock.now_micros();
         let read = move |stored: &StoredSnapshots<'_>| {
             let Some(snapshot) = stored.list(&user, now)?.into_iter().find(|snapshot| snapshot.id == id) else {
@@ -168,10 +168,17 @@ impl Runtime {
             Ok(state.map(|state| (snapshot, state)))
         };
         let (snapshot, state) = self.read_snapshots(read).await?.ok_or(SnapshotError::Unknown)?;
-        let (leaves, generation) = self.read(user, viewer, ReadMask).await?;
+        let (leaves, generation) = self.read_mask_again(user, viewer, begun).await?;
         let profile = Some(serialize::view(&state, MaskClass::for_profile(leaves)));
         let snapshot = RevisionDetails::from_state(&state).masked(&snapshot, leaves, sees_sources);
         Ok(PastView { snapshot, profile, leaves, generation })
+    }
+
+    /// Returns what a viewer may see after snapshots were read. If the user was erased since the generation `begun`, what was read
+    /// is nobody's any more.
+    async fn read_mask_again(&self, user: UserId, viewer: &Viewer, begun: u32) -> Result<(LeafSet, u32), ReadError> {
+        let (leaves, generation) = self.read(user, viewer, ReadMask).await?;
+        if generation == begun { Ok((leaves, generation)) } else { Err(ReadError::Unknown) }
     }
 
     /// Removes a snapshot. Its revision stays reachable for as long as any revision does.
