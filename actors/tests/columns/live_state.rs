@@ -15,7 +15,7 @@ use domain::id::UserId;
 use domain::pipeline::validate::validate;
 use domain::port::clock::{Clock, Entropy};
 use domain::port::journal::RowId;
-use domain::port::projection::{ProjectionStore, StoredState};
+use domain::port::projection::{ProjectionStore, StoredState, VisitedUser};
 use domain::record::{self, Replay};
 use domain::rules::Rules;
 use domain::source::Source;
@@ -220,8 +220,12 @@ impl LiveState {
         let scan = self.projections.scan(None).expect("the store reads");
         let mut users = std::collections::BTreeSet::new();
         for part in 0..scan.parts() {
-            let mut visit = |stored: Result<StoredState, _>| {
-                let StoredState { row: id, packed, frames } = stored.expect("a user that can be read");
+            let mut visit = |visited: Result<VisitedUser, _>| {
+                let VisitedUser::Living(StoredState { row: id, packed, frames }) =
+                    visited.expect("a user that can be read")
+                else {
+                    return;
+                };
                 let mut state = packed.map(record::unpack).transpose().expect("a state");
                 for frame in &frames {
                     state = Some(record::replay(state, frame).expect("a frame"));
