@@ -148,7 +148,7 @@ fn run_history(seed: u64) {
                 let again = apply(state.as_ref(), new_user, &event, &context);
                 assert!(matches!(again, ApplyOutcome::Duplicate), "the same event again is a duplicate");
             }
-            ApplyOutcome::Duplicate | ApplyOutcome::Unchanged => {}
+            ApplyOutcome::Duplicate | ApplyOutcome::Unchanged | ApplyOutcome::BeforeErasure => {}
         }
     }
     check_history(state, &frames, &causes, &hashes, &mut random);

@@ -15,7 +15,7 @@ use domain::port::store::{Fold, SideChanges, SideKey, SideKind, SideRecord, Stor
 use crate::disk::RealDisk;
 use crate::journal::{SegmentItem, parse_item};
 use crate::keyring::Keyring;
-use crate::seal::{NOBODY, TAG_BYTES, kind};
+use crate::seal::{NOBODY, TAG_BYTES};
 use crate::sled_store::SealedRecord;
 use crate::test_kit::TestEntropy;
 use crate::user_hash::{UserHash, UserHasher};
