@@ -73,13 +73,14 @@ impl Application {
         let components = wiring::build(&settings, &secrets, &log_key)?;
         let (stop, closing) = watch::channel(false);
         let shared = wiring::shared_parts(&settings, &components)?;
-        let upkeep = Upkeep::new(shared.clone(), prometheus.clone());
         let credentials = wiring::credentials(&settings, &secrets, &components)?;
+        let key_parts = wiring::key_parts(&settings, secrets, &components, &credentials);
+        let upkeep = Upkeep::new(shared.clone(), Arc::clone(&key_parts.ages), prometheus.clone());
         // What is in force is noted before anybody can change it.
         shared.reloader.reload(&ChangeOrigin::watcher()).await;
         credentials.keys.record_start().await;
         let rate_limits = Arc::clone(&shared.limits);
-        let states = handler_states::build(&settings, &components, &credentials, shared, prometheus, closing);
+        let states = handler_states::build(&settings, &components, &credentials, shared, key_parts, prometheus, closing);
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
         // The store is open by now, so its files are counted among the open ones.

@@ -18,7 +18,7 @@ use crate::http::{
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;
-use crate::wiring::{Components, Credentials};
+use crate::wiring::{Components, Credentials, KeyParts};
 
 /// Returns the state of each feature's handlers. `closing` turns true when the server stops.
 pub(crate) fn build(
@@ -26,6 +26,7 @@ pub(crate) fn build(
     components: &Components,
     credentials: &Credentials,
     shared: SharedParts,
+    keys: KeyParts,
     prometheus: PrometheusHandle,
     closing: watch::Receiver<bool>,
 ) -> HandlerStates {
@@ -51,7 +52,14 @@ pub(crate) fn build(
     HandlerStates {
         access_control,
         credentials: credential_state.clone(),
-        admin: Data::new(AdminState { limits, profiles: profiles.clone(), reloader, credentials: credential_state }),
+        admin: Data::new(AdminState {
+            limits,
+            profiles: profiles.clone(),
+            reloader,
+            key_ages: keys.ages,
+            key_rotations: keys.rotations,
+            credentials: credential_state,
+        }),
         operations: Data::from(operations),
         profile_reads: Data::new(ProfileReadState {
             profiles: profiles.clone(),

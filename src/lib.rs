@@ -6,6 +6,8 @@ pub mod cli;
 
 pub mod application;
 mod handler_states;
+mod key_ages;
+mod key_rotations;
 mod listeners;
 mod options;
 mod process;

@@ -1,4 +1,4 @@
-//! Periodic work: metrics, expired tickets, the tables of the operator, the rate limits, counts for the audit log, and the operator's view.
+//! Periodic work: metrics, the ages of keys, expired tickets, the tables of the operator, the rate limits, counts for the audit log, and the operator's view.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,15 +7,19 @@ use domain::port::clock::Clock;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::http::ChangeOrigin;
+use crate::key_ages::KeyAges;
 use crate::shared_parts::SharedParts;
 use crate::wiring;
 
 /// Time between two rounds.
 const TICK: Duration = Duration::from_secs(1);
+/// Rounds between two looks at the ages of keys.
+const KEY_AGE_ROUNDS: u64 = 60;
 
 /// Work that is done once a second while the server runs.
 pub(crate) struct Upkeep {
     shared: SharedParts,
+    key_ages: Arc<KeyAges>,
     prometheus: PrometheusHandle,
     /// The clock of the system: the audit log has its time, even if the clock of assembly is fixed.
     clock: Arc<dyn Clock>,
@@ -23,16 +27,21 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     /// Returns the upkeep of these parts.
-    pub(crate) fn new(shared: SharedParts, prometheus: PrometheusHandle) -> Self {
-        Self { shared, prometheus, clock: wiring::wall_clock() }
+    pub(crate) fn new(shared: SharedParts, key_ages: Arc<KeyAges>, prometheus: PrometheusHandle) -> Self {
+        Self { shared, key_ages, prometheus, clock: wiring::wall_clock() }
     }
 
     /// Runs until its task is aborted.
     pub(crate) async fn run(self) {
         let mut tick = tokio::time::interval(TICK);
-        loop {
+        for round in 0_u64.. {
             tick.tick().await;
             self.round();
+            if round % KEY_AGE_ROUNDS == 0 {
+                let ages = Arc::clone(&self.key_ages);
+                // Not waited for: it may store when a credential was first seen.
+                drop(tokio::task::spawn_blocking(move || ages.observe()));
+            }
             // Last, since it waits for the audit log if a table has changed.
             self.shared.reloader.reload(&ChangeOrigin::watcher()).await;
         }

@@ -1,6 +1,7 @@
 //! The composition root: creates the components of the server and connects them. No other file names concrete adapters.
 
-use std::io;
+mod secrets;
+
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,15 +16,13 @@ use domain::port::dead_letters::DeadLetters;
 use domain::port::registry::Registry;
 use domain::record::Replay;
 use domain::rules::Rules;
-use hmac::{Hmac, KeyInit, Mac};
 use kernels::CudaOptions;
 use secrecy::ExposeSecret;
-use sha2::Sha256;
 use store::audit::{self, AuditKeys, AuditStore};
-use store::{Closer, MasterKey};
+use store::{Closer, KeyManager, SystemKeys};
 
 use crate::http::request::caller::{
-    CredentialVersion, KeySource, KeyStore, KeyUrl, LoginCodes, Revocations, Sessions, Verifier, VerifierParts,
+    CredentialVersion, KeySource, KeyStore, KeyUrl, Revocations, Sessions, Verifier, VerifierParts,
 };
 use crate::http::request::limits::{LimitParts, Limits, TrustedProxies};
 use crate::http::request::tickets::Tickets;
@@ -33,6 +32,8 @@ use crate::reload::Reloader;
 use crate::shared_parts::SharedParts;
 use crate::start_error::StartError;
 use crate::telemetry::UserHashKey;
+
+pub(crate) use secrets::{KeyParts, key_parts, load_secrets, login_codes, look_at_secrets, master_key, randomness, to_store};
 
 /// The purposes of keys that derive from the keyring's system root. The keys stay the same when the master key is rotated, so
 /// cursors stay valid, and a user keeps one hash in the log.
@@ -50,6 +51,10 @@ pub(crate) struct Components {
     pub(crate) store: store::StoreStatus,
     pub(crate) epoch: u64,
     pub(crate) closer: Closer,
+    /// Tells the ages of the keys, and rotates them.
+    pub(crate) keys: KeyManager,
+    /// Derives the keys of what belongs to no user.
+    system_keys: SystemKeys,
     /// Keeps what belongs to no profile, such as revocations and sessions.
     pub(crate) registry: Arc<dyn Registry>,
     /// The bulk exports.
@@ -122,6 +127,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         dead_letters: store.dead_letters,
         store: store.status,
         epoch: store.epoch,
+        keys: store.closer.keys(),
+        system_keys: store.system_keys,
         closer: store.closer,
         exports,
         export_rules,
@@ -136,11 +143,6 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
 /// Returns what reads the requests of exports that wait over a restart.
 fn export_parser(rules: Arc<Rules>, export_rules: Arc<ExportRules>) -> ParseRequest {
     Box::new(move |request| ExportRequest::parse(request.as_bytes(), &rules, &export_rules).ok())
-}
-
-/// Returns the key that opens the keyring.
-pub(crate) fn master_key(secrets: &Secrets) -> MasterKey {
-    MasterKey::new(1, *secrets.master_key.expose_secret())
 }
 
 /// Returns the rules of assembly and validation, from known facts and the settings.
@@ -161,18 +163,6 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
 /// Loads and compiles the access table.
 fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
     Ok(Policy::compile(&AccessTable::load(&settings.data_dir)?.rules)?)
-}
-
-/// Loads the secrets. In development they are created at the first start.
-///
-/// # Errors
-/// As [`Secrets::load`].
-pub(crate) fn load_secrets(
-    settings: &Settings,
-    environment: &[(String, String)],
-) -> Result<Secrets, config::ConfigError> {
-    let mut randomness = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(io::Error::other);
-    Secrets::load(&settings.data_dir, settings.mode, environment, &mut randomness)
 }
 
 /// What decides about credentials.
@@ -215,7 +205,7 @@ pub(crate) fn credentials(
     let revocations = Revocations::load(Arc::clone(registry), Arc::clone(&version), kept)
         .map_err(|error| StartError::Revocations(error.to_string()))?;
     let revocations = Arc::new(revocations);
-    let codes = login_codes(secrets);
+    let codes = login_codes(&components.system_keys);
     let mut hash_key = [0; 16];
     entropy().fill(&mut hash_key);
     let leeway = settings.auth.leeway;
@@ -240,15 +230,6 @@ fn key_source(settings: &Settings) -> Option<KeySource> {
         Some(KeySource::Url(KeyUrl { url, authorities, interval }))
     };
     file.or_else(url)
-}
-
-/// Returns the one-time codes that begin sessions. Their key derives from the master key, which the command that makes them
-/// can read while the server runs.
-pub(crate) fn login_codes(secrets: &Secrets) -> LoginCodes {
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(secrets.master_key.expose_secret());
-    let mac = Hmac::<Sha256>::new(&block.into()).chain_update(b"profile-server: login codes").finalize();
-    LoginCodes::new(mac.into_bytes().into())
 }
 
 /// Returns the parts that handlers share with the periodic work.

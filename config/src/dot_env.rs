@@ -50,6 +50,26 @@ impl DotEnv {
             self.text.push('\n');
         }
         self.text.push_str(lines);
+        self.replace()
+    }
+
+    /// Sets a name, in place of all lines that have it, and replaces the file as [`Self::append`] does.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        let mut text = Zeroizing::new(String::with_capacity(self.text.len() + name.len() + value.len() + 3));
+        for line in self.text.lines().filter(|line| entry(line).is_none_or(|(known, _)| known != name)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text.push_str(name);
+        text.push('=');
+        text.push_str(value);
+        text.push('\n');
+        self.text = text;
+        self.replace()
+    }
+
+    /// Replaces the file by one with this text.
+    fn replace(&self) -> Result<(), ConfigError> {
         let new = self.path.with_extension("new");
         write_private(&new, &self.text).map_err(|source| failed("write", &new, source))?;
         fs::rename(&new, &self.path).map_err(|source| failed("write", &self.path, source))?;
@@ -83,7 +103,7 @@ pub(crate) fn lock_directory(path: &Path) -> Result<File, ConfigError> {
 }
 
 /// Refuses a file that others can read. The open file is checked, so it cannot be replaced before it is read.
-fn refuse_exposed(file: &File, path: &Path) -> Result<(), ConfigError> {
+pub(crate) fn refuse_exposed(file: &File, path: &Path) -> Result<(), ConfigError> {
     let mode = file.metadata().map_err(|source| failed("read", path, source))?.permissions().mode() & 0o7777;
     if mode & 0o077 == 0 { Ok(()) } else { Err(ConfigError::ExposedSecrets { path: path.to_owned(), mode }) }
 }

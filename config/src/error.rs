@@ -103,6 +103,33 @@ pub enum ConfigError {
         /// The origin of the value.
         origin: Origin,
     },
+    /// What is given as the master key is not one. The text does not contain it.
+    #[error(
+        "the master key in {origin} is not valid; allowed: 32 bytes in base64, e.g. from `openssl rand -base64 32`, or versions of them such as `PROFILE_SERVER_MASTER_KEY=2:NEW,1:OLD`"
+    )]
+    WrongMasterKey {
+        /// The origin of the value.
+        origin: Origin,
+    },
+    /// The command that gives the master key has failed. The text does not contain what it printed.
+    #[error("the command `{program}` of `keys.command` {fault}: run it by hand, and see that it prints the master key")]
+    KeyCommand {
+        /// The program.
+        program: Box<str>,
+        /// What went wrong: completes "the command …".
+        fault: Box<str>,
+    },
+    /// A new version of the master key is needed, and the server must not make it.
+    #[error(
+        "there is no newer master key: make one with `openssl rand -base64 32`, and put it before the older versions where `keys.provider` reads them, such as `2:NEW,1:OLD`"
+    )]
+    NoNewMasterKey,
+    /// A master key is set where the settings do not look for it.
+    #[error("`keys.provider` says where the master key comes from, but {origin} has one, too: remove it there")]
+    UnusedMasterKey {
+        /// The origin of the key that is not used.
+        origin: Origin,
+    },
     /// A secret that production needs is missing.
     #[error(
         "production needs the secret `{name}`; put `{name}=` and 32 bytes in base64 (`openssl rand -base64 32`) into `{}` with mode 0600",

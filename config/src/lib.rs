@@ -13,7 +13,7 @@
 //! let settings = Settings::load(&sources)?;
 //! assert_eq!((settings.mode, settings.http.max_event_bytes), (Mode::Development, 1 << 20));
 //!
-//! let secrets = Secrets::load(&settings.data_dir, settings.mode, &sources.environment, &mut randomness)?;
+//! let secrets = Secrets::load(&settings.data_dir, settings.mode, &settings.keys, &sources.environment, &mut randomness)?;
 //! let access = AccessTable::load(&settings.data_dir)?; // `AccessTable::watch` picks up changes
 //! let not_applicable = load_completeness(&settings.data_dir)?;
 //! let printed = settings.print() + &secrets.print(); // `config print`
@@ -38,9 +38,11 @@ mod dot_env;
 mod error;
 mod export;
 mod hide;
+mod key_provider;
 mod keys;
 mod limits;
 mod load;
+mod master_key;
 mod origin;
 mod readers;
 mod secrets;
@@ -54,12 +56,14 @@ pub use access::{ACCESS_TOML, AccessTable};
 pub use completeness::{COMPLETENESS_TOML, load_completeness};
 pub use error::ConfigError;
 pub use export::{EXPORT_TOML, load_export};
+pub use key_provider::KeyProvider;
 pub use limits::{LIMITS_TOML, load_limits, watch_limits};
+pub use master_key::MasterKeys;
 pub use origin::Origin;
 pub use secrets::{DEVELOPMENT_SECRET, Key, MASTER_KEY, Randomness, Secrets};
 pub use sections::{
     Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportBackendChoice,
-    ExportSettings, HistorySettings, Http, JournalSettings, Live, Log, LogFormat, ProfileLimits, StoreSettings, Time,
+    ExportSettings, HistorySettings, Http, JournalSettings, KeyProviderChoice, KeySettings, Live, Log, LogFormat, ProfileLimits, StoreSettings, Time,
 };
 pub use settings::{Mode, Settings};
 pub use sources::{DEFAULT_TOML, Override, Sources, process_environment};

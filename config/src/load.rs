@@ -9,7 +9,7 @@ use crate::contradictions;
 use crate::keys::Keys;
 use crate::sections::{
     Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings,
-    HistorySettings, Http, JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
+    HistorySettings, Http, JournalSettings, KeySettings, Live, Log, ProfileLimits, StoreSettings, Time,
 };
 use crate::{ConfigError, Mode, Settings, Sources};
 
@@ -48,9 +48,10 @@ impl Settings {
             dead_letters: DeadLetterSettings::read(&keys)?,
             audit: AuditSettings::read(&keys)?,
             export: ExportSettings::read(&keys)?,
-            keys,
+            keys: KeySettings::read(&keys)?,
+            given: keys,
         };
-        contradictions::refuse(&settings, &settings.keys)?;
+        contradictions::refuse(&settings, &settings.given)?;
         Ok(settings)
     }
 }

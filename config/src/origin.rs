@@ -12,6 +12,8 @@ pub enum Origin {
     File(PathBuf),
     /// The environment variable with this name.
     Environment(String),
+    /// The output of this program.
+    Command(String),
     /// The option of the command line with this name.
     Flag(String),
 }
@@ -22,6 +24,7 @@ impl fmt::Display for Origin {
             Self::Embedded(name) => write!(out, "embedded `{name}`"),
             Self::File(path) => write!(out, "`{}`", path.display()),
             Self::Environment(name) => write!(out, "environment `{name}`"),
+            Self::Command(program) => write!(out, "the output of `{program}`"),
             Self::Flag(flag) => write!(out, "flag `{flag}`"),
         }
     }

@@ -9,7 +9,7 @@ use crate::hide::shown;
 use crate::keys::Keys;
 use crate::sections::{
     Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportSettings,
-    HistorySettings, Http, JournalSettings, Live, Log, ProfileLimits, StoreSettings, Time,
+    HistorySettings, Http, JournalSettings, KeySettings, Live, Log, ProfileLimits, StoreSettings, Time,
 };
 
 /// Whether conveniences that weaken security are allowed.
@@ -68,7 +68,9 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// The section `[export]`.
     pub export: ExportSettings,
-    pub(crate) keys: Keys,
+    /// The section `[keys]`.
+    pub keys: KeySettings,
+    pub(crate) given: Keys,
 }
 
 impl Settings {
@@ -76,7 +78,7 @@ impl Settings {
     #[must_use]
     pub fn print(&self) -> String {
         let mut lines = String::new();
-        for (key, given) in self.keys.iter() {
+        for (key, given) in self.given.iter() {
             let value = match &given.value {
                 Value::String(_) => format!("{:?}", shown(key, &given.value)),
                 other => shown(key, other),

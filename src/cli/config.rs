@@ -1,10 +1,11 @@
 //! `config check` and `config print`.
 
 use clap::{Args, Subcommand};
-use config::{AccessTable, Secrets, Settings};
+use config::{AccessTable, Settings};
 
 use super::output::print_notice;
 use super::settings::SettingsArguments;
+use crate::wiring;
 
 /// Checks or prints the configuration that the server would use.
 ///
@@ -39,7 +40,7 @@ pub(super) fn run(arguments: ConfigArguments) -> anyhow::Result<()> {
     config::load_limits(&settings.data_dir)?;
     config::load_completeness(&settings.data_dir)?;
     // The server creates secrets at its first start; this command must not.
-    let secrets = Secrets::look(&settings.data_dir, settings.mode, &sources.environment)?;
+    let secrets = wiring::look_at_secrets(&settings, &sources.environment)?;
     match arguments.action {
         Action::Check(_) => print_notice("the configuration is valid"),
         Action::Print(_) => {

@@ -3,6 +3,7 @@
 use anyhow::{Context, bail};
 use clap::Args;
 use config::Settings;
+use store::SystemKeys;
 
 use super::output::print_notice;
 use super::settings::SettingsArguments;
@@ -13,7 +14,7 @@ use crate::wiring;
 /// Prints a link that logs a person in, once and within five minutes.
 ///
 /// The page behind the link exchanges the code after `#login=` for a session, with `POST /api/v2/session`. The session
-/// lasts as long as a token may. The server need not run; `.env` in the data directory must be its own.
+/// lasts as long as a token may. The server need not run, but must have been started once; `.env` in the data directory must be its own.
 #[derive(Args)]
 #[command(after_help = "Examples:
   profile-server login-link --sub usr_7Qm2Xr9TzKpA --role self
@@ -54,7 +55,9 @@ pub(super) fn run(arguments: LoginLinkArguments) -> anyhow::Result<()> {
         jti: None,
     };
     let secrets = wiring::load_secrets(&settings, &sources.environment)?;
-    let code = wiring::login_codes(&secrets).make(&request.claims(&settings)?).context("could not make the code")?;
+    let keys = SystemKeys::read(&settings.data_dir, &wiring::master_key(&secrets))
+        .context("codes need the keyring of the server, which its first start makes")?;
+    let code = wiring::login_codes(&keys).make(&request.claims(&settings)?).context("could not make the code")?;
     let page = arguments.page.unwrap_or_else(|| format!("http://{}/", settings.listen));
     print_notice(&format!("{page}#login={code}"));
     Ok(())

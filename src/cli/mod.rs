@@ -8,6 +8,7 @@ mod diff;
 mod export;
 mod generate;
 mod history;
+mod keys;
 mod login_link;
 mod replay;
 mod serve;
@@ -16,6 +17,7 @@ mod verify_audit;
 mod verify_export;
 mod watch;
 
+mod admin_client;
 mod api_client;
 mod http_client;
 mod output;
@@ -30,6 +32,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::process;
 use output::{StdoutError, error_line, print_error, print_notice};
 
 /// Serves one live, canonical JSON profile per citizen, merged from many sources and masked for each caller.
@@ -60,6 +63,7 @@ enum Command {
     Generate(generate::GenerateArguments),
     Export(export::ExportArguments),
     Replay(replay::ReplayArguments),
+    Keys(keys::KeysArguments),
     VerifyAudit(verify_audit::VerifyAuditArguments),
     VerifyExport(verify_export::VerifyExportArguments),
 }
@@ -70,6 +74,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(command_line) => command_line,
         Err(error) => return print_parse_error(&error),
     };
+    // Many commands read keys.
+    if let Err(error) = process::forbid_core_dumps() {
+        print_error(&format!("core dumps could not be turned off: {error}"));
+        return ExitCode::FAILURE;
+    }
     let result = match command_line.command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Token(arguments) => token::run(arguments),
@@ -77,6 +86,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Config(arguments) => config::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Keys(arguments) => keys::run(&arguments),
         Command::VerifyAudit(arguments) => verify_audit::run(&arguments),
         Command::VerifyExport(arguments) => verify_export::run(&arguments),
         Command::Watch(arguments) => watch::run(arguments),

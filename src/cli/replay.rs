@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use config::{Secrets, Settings};
+use config::Settings;
 use domain::id::UserId;
 use domain::record::{Replay, ReplayCheck, ReplayReport};
 use serde_json::json;
@@ -40,7 +40,7 @@ pub(super) fn run(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let sources = arguments.settings.sources();
     let settings = Settings::load(&sources)?;
     let no_data = || anyhow!("there is no data in `{}`: check the path", settings.data_dir.display());
-    let secrets = Secrets::look(&settings.data_dir, settings.mode, &sources.environment)?.ok_or_else(no_data)?;
+    let secrets = wiring::look_at_secrets(&settings, &sources.environment)?.ok_or_else(no_data)?;
     if !settings.data_dir.join("keyring").exists() {
         return Err(no_data());
     }

@@ -24,22 +24,26 @@ impl ServerArguments {
     /// # Errors
     /// None is given.
     pub(super) fn token(&self) -> anyhow::Result<String> {
-        let token = match self.token.as_deref() {
-            Some("-") => std::io::read_to_string(std::io::stdin()).context("could not read the token from stdin")?,
-            Some(token) => token.to_owned(),
-            None => {
-                let variable = config::process_environment().into_iter().find(|(name, _)| name == TOKEN);
-                let (_, token) = variable.with_context(|| {
-                    format!("no token: set the environment variable `{TOKEN}`, or give it on stdin with `--token -`")
-                })?;
-                token
-            }
-        };
-        Ok(token.trim().to_owned())
+        optional_token(self.token.as_deref())?.with_context(|| {
+            format!("no token: set the environment variable `{TOKEN}`, or give it on stdin with `--token -`")
+        })
     }
 }
 
-fn host_and_port(text: &str) -> Result<String, String> {
+/// Returns the token that is given as an option, on stdin if the option is `-`, or in the environment.
+///
+/// # Errors
+/// Stdin cannot be read.
+pub(super) fn optional_token(option: Option<&str>) -> anyhow::Result<Option<String>> {
+    let token = match option {
+        Some("-") => Some(std::io::read_to_string(std::io::stdin()).context("could not read the token from stdin")?),
+        Some(token) => Some(token.to_owned()),
+        None => config::process_environment().into_iter().find(|(name, _)| name == TOKEN).map(|(_, token)| token),
+    };
+    Ok(token.map(|token| token.trim().to_owned()))
+}
+
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
     let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
     let is_whole = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_port(port));
     let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use config::{Secrets, Settings, Sources};
+use config::{Settings, Sources};
 use domain::port::audit::AuditCategory;
 use serde_json::{Map, json};
 use store::audit::{self, AuditKeys, VerifyOptions, VerifyReport, log_id};
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &VerifyAuditArguments) -> anyhow::Result<()> {
 
 /// Reads the keys of a data directory; `None` if its master key is not at hand.
 fn read_keys(settings: &Settings, sources: &Sources) -> anyhow::Result<Option<AuditKeys>> {
-    let Some(secrets) = Secrets::look(&settings.data_dir, settings.mode, &sources.environment)? else {
+    let Some(secrets) = wiring::look_at_secrets(settings, &sources.environment)? else {
         return Ok(None);
     };
     Ok(Some(AuditKeys::read(&settings.data_dir, &wiring::master_key(&secrets))?))

@@ -19,6 +19,7 @@ domain::metric_table! {
     LIVE_CLOSED = Counter "profile_live_closed_total" ["reason"] Count: "Live sockets that ended, by reason.";
     RATE_LIMITED = Counter "profile_rate_limited_total" ["class"] Count: "Requests that a rate limit refused, by class: one of `limits.toml`, or `failures`, `anonymous` or `flood`.";
     REDACTIONS = Counter "profile_redactions_total" ["kind"] Count: "Sensitive values that were replaced in log lines, by kind.";
+    KEY_AGE = Gauge "profile_key_age_seconds" ["key"] Seconds: "Age of the oldest key of a kind: `master`, `ring`, `development_secret`, `token_key`, or `service_token` for tokens of services that were accepted.";
     LOG_LINES_LOST = Counter "profile_log_lines_lost_total" [] Count: "Log lines that could not be written to stderr.";
 }
 
@@ -50,6 +51,11 @@ pub(crate) fn connections_refused(listener: &'static str, limit: &'static str) -
 /// Returns the counter of feed events by source and status.
 pub(crate) fn feed_events(source: &'static str, status: &'static str) -> Counter {
     counter!(FEED_EVENTS.name, "source" => source, "status" => status)
+}
+
+/// Returns the gauge of the age of a kind of keys.
+pub(crate) fn key_age(kind: &'static str) -> Gauge {
+    gauge!(KEY_AGE.name, "key" => kind)
 }
 
 /// Returns the gauge of open live sockets and profile streams.

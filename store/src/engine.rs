@@ -24,7 +24,7 @@ use crate::user_hash::UserHasher;
 
 /// The parts of an open store. Each locks itself.
 pub(crate) struct Engine {
-    pub(crate) keyring: Keyring,
+    pub(crate) keyring: Arc<Keyring>,
     /// Seals tombstones.
     pub(crate) erasure_key: ErasureKey,
     pub(crate) hasher: UserHasher,
@@ -45,7 +45,7 @@ pub(crate) struct Engine {
     /// What the retention clock showed when the store was opened, in microseconds since the Unix epoch.
     pub(crate) opened_at: i64,
     durable_end: AtomicU64,
-    _lock_file: File,
+    _lock_file: Arc<File>,
 }
 
 /// Why there is no key of a user's generation.
@@ -59,7 +59,7 @@ pub(crate) enum KeyFault {
 
 /// The parts of an [`Engine`] that start-up makes.
 pub(crate) struct EngineParts {
-    pub(crate) keyring: Keyring,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) segments: Segments,
     pub(crate) index: Index,
     pub(crate) sled: SledStore,
@@ -68,7 +68,7 @@ pub(crate) struct EngineParts {
     pub(crate) metrics: Metrics,
     pub(crate) retention_clock: Option<RetentionClock>,
     /// Locked for as long as the engine lives.
-    pub(crate) lock_file: File,
+    pub(crate) lock_file: Arc<File>,
 }
 
 impl Engine {

@@ -27,15 +27,23 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    /// The keyring was wrapped with another master key.
+    /// The keyring was wrapped with another key of the same version.
     #[error(
-        "the master key (version {given}) does not open the keyring, which was wrapped with version {wanted}: set `PROFILE_SERVER_MASTER_KEY` to the key that this data directory was made with"
+        "version {version} of the master key does not open the keyring: set `PROFILE_SERVER_MASTER_KEY`, or what `keys.provider` names, to the key that this data directory was made with"
     )]
     WrongMasterKey {
-        /// The version of the given key.
-        given: u32,
+        /// The version that the keyring names.
+        version: u32,
+    },
+    /// The version of the master key that wraps the keyring was not given.
+    #[error(
+        "the keyring is wrapped with version {wanted} of the master key, and only version {given} is given: add `{wanted}:KEY` to `PROFILE_SERVER_MASTER_KEY`, or to what `keys.provider` names"
+    )]
+    MasterKeyMissing {
         /// The version that the keyring names.
         wanted: u32,
+        /// The versions that were given.
+        given: String,
     },
     /// There is data, but no keyring to decrypt it with.
     #[error("the keyring `{}` is missing but there is data that needs it: restore it from the keyring backup", path.display())]

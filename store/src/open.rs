@@ -28,6 +28,7 @@ use crate::error::OpenError;
 use crate::first_start;
 use crate::journal::{self, Index, OpenSegment, Position, Recovered, Segments};
 use crate::journal_log::JournalLog;
+use crate::key_manager::KeyManager;
 use crate::keyring::{self, Keyring};
 use crate::load::ProfileReader;
 use crate::metric::Metrics;
@@ -83,9 +84,15 @@ pub struct Closer {
     stop_time: Duration,
     letters: Arc<DeadLetterStore>,
     upkeep: Upkeep,
+    keys: KeyManager,
 }
 
 impl Closer {
+    /// Returns what tells the ages of the store's keys, and rotates them.
+    pub fn keys(&self) -> KeyManager {
+        self.keys.clone()
+    }
+
     /// Lets checkpoints take the states that memory holds, instead of replaying frames. Called once, when the live state has
     /// started: the store is opened before it.
     pub fn use_committed_states(&self, states: Arc<dyn CommittedStates>) {
@@ -132,6 +139,7 @@ impl Closer {
     /// # Errors
     /// The checkpoint did not finish. The journal keeps the frames that it was to fold.
     pub fn close(mut self) -> Result<(), StoreError> {
+        self.keys.stop();
         self.letters.close();
         self.upkeep.stop();
         self.checkpoints.finish(self.stop_time).map_err(not_folded)
@@ -157,10 +165,11 @@ pub fn open(
     fold: Arc<dyn Fold>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
-    let lock_file = lock(&options.data_dir)?;
+    let lock_file = Arc::new(lock(&options.data_dir)?);
     let directory = options.data_dir.join(journal::DIRECTORY);
     journal::check_format(&*options.disk, &directory)?;
-    let keyring = open_keyring(&options, master, &entropy)?;
+    let keyring = Arc::new(open_keyring(&options, master, &entropy)?);
+    let keys = KeyManager::new(keyring.clone(), options.clock.clone(), lock_file.clone());
     let system_keys = keyring.system_keys();
     let registry = Arc::new(open_registry(&options, &directory, &system_keys, &entropy)?);
     first_start::prepare(&*options.disk, &options.data_dir, &keyring)?;
@@ -211,7 +220,7 @@ pub fn open(
         system_keys,
         status: engine.status.clone(),
         epoch: meta.epoch,
-        closer: Closer { checkpoints, stop_time: options.checkpoint_stop, letters, upkeep },
+        closer: Closer { checkpoints, stop_time: options.checkpoint_stop, letters, upkeep, keys },
     })
 }
 
@@ -286,7 +295,7 @@ fn unlistable(directory: &Path, source: io::Error) -> OpenError {
 }
 
 /// Creates the data directory if it is missing, and locks it for this process.
-fn lock(data_dir: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(data_dir: &Path) -> Result<File, OpenError> {
     make_directory(data_dir)?;
     permissions::restrict_directory(data_dir)?;
     let path = data_dir.join(LOCK_FILE_NAME);
@@ -320,13 +329,15 @@ fn make_directory(path: &Path) -> Result<(), OpenError> {
 
 /// Opens the keyring. A new one is created only if there is no data: it is durable before anything is sealed.
 fn open_keyring(options: &StoreOptions, master: &MasterKey, entropy: &Arc<dyn Entropy>) -> Result<Keyring, OpenError> {
-    let (disk, data_dir) = (&*options.disk, &options.data_dir);
+    let (disk, data_dir) = (&options.disk, &options.data_dir);
     let path = data_dir.join(keyring::FILE_NAME);
+    keyring::restore_name(disk, data_dir)?;
     if !path.exists() {
         if SledStore::exists(data_dir) || data_dir.join(journal::DIRECTORY).exists() {
             return Err(OpenError::KeyringMissing { path });
         }
-        Keyring::create(disk, data_dir, master, &**entropy)?;
+        let now = options.clock.as_ref().map_or(0, |clock| clock.now_micros());
+        Keyring::create(disk, data_dir, master, now, &**entropy)?;
     }
     permissions::restrict(&path)?;
     Keyring::open(disk, data_dir, master, entropy.clone())

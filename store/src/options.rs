@@ -9,6 +9,7 @@ use domain::port::retention::HistoryRetention;
 use zeroize::Zeroizing;
 
 use crate::disk::{Disk, RealDisk};
+use crate::error::OpenError;
 
 /// How the store runs. The server maps its configuration to it.
 #[derive(Clone)]
@@ -91,20 +92,61 @@ impl StoreOptions {
     }
 }
 
-/// The key at the root of the key tree. It wraps the keyring's ring key and nothing else.
+/// The key at the root of the key tree, in the versions that are at hand. One of them wraps the keyring's ring key, and
+/// nothing else; older ones open older copies of the keyring.
+#[derive(Debug, Clone)]
 pub struct MasterKey {
-    version: u32,
+    /// At least one, by number.
+    versions: Vec<MasterKeyVersion>,
+}
+
+/// A version of the master key. It is wiped when dropped.
+#[derive(Clone)]
+pub(crate) struct MasterKeyVersion {
+    number: u32,
     bytes: Zeroizing<[u8; 32]>,
 }
 
 impl MasterKey {
-    /// Returns a master key with its version, which each rotation counts up.
-    pub fn new(version: u32, bytes: [u8; 32]) -> Self {
-        Self { version, bytes: Zeroizing::new(bytes) }
+    /// Returns a master key with one version. Each rotation counts the number up.
+    pub fn new(number: u32, bytes: [u8; 32]) -> Self {
+        Self { versions: vec![MasterKeyVersion { number, bytes: Zeroizing::new(bytes) }] }
     }
 
-    pub(crate) fn version(&self) -> u32 {
-        self.version
+    /// Returns the master key with another version, in place of one with the same number.
+    #[must_use]
+    pub fn with_version(mut self, number: u32, bytes: [u8; 32]) -> Self {
+        self.versions.retain(|version| version.number != number);
+        self.versions.push(MasterKeyVersion { number, bytes: Zeroizing::new(bytes) });
+        self.versions.sort_unstable_by_key(|version| version.number);
+        self
+    }
+
+    /// Returns the numbers of the versions, ascending.
+    pub fn numbers(&self) -> Vec<u32> {
+        self.versions.iter().map(|version| version.number).collect()
+    }
+
+    /// Returns the version with a number.
+    pub(crate) fn version(&self, number: u32) -> Option<&MasterKeyVersion> {
+        self.versions.iter().find(|version| version.number == number)
+    }
+
+    /// Returns the error for a version that was not given.
+    pub(crate) fn missing(&self, wanted: u32) -> OpenError {
+        let given = self.numbers().iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        OpenError::MasterKeyMissing { wanted, given }
+    }
+
+    /// Returns the version with the greatest number.
+    pub(crate) fn newest(&self) -> &MasterKeyVersion {
+        self.versions.last().expect("there is at least one version")
+    }
+}
+
+impl MasterKeyVersion {
+    pub(crate) fn number(&self) -> u32 {
+        self.number
     }
 
     pub(crate) fn bytes(&self) -> &[u8; 32] {
@@ -112,8 +154,8 @@ impl MasterKey {
     }
 }
 
-impl std::fmt::Debug for MasterKey {
+impl std::fmt::Debug for MasterKeyVersion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "MasterKey(version {})", self.version)
+        write!(f, "version {}", self.number)
     }
 }

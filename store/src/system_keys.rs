@@ -1,19 +1,34 @@
 //! Keys of records that belong to no user.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::error::OpenError;
+use crate::keyring;
+use crate::locked::Locked;
+use crate::options::MasterKey;
 use crate::seal::{KEY_BYTES, SecretKey};
 
 /// Derives a key for each purpose from the keyring's system root key. The root never leaves the keyring's header and stays
 /// the same when the master key or the ring key is rotated, so the derived keys do, too.
 #[derive(Clone)]
-pub struct SystemKeys(SecretKey);
+pub struct SystemKeys(Arc<Locked<SecretKey>>);
 
 impl SystemKeys {
     pub(crate) fn new(root: SecretKey) -> Self {
-        Self(root)
+        Self(Arc::new(Locked::new(root)))
+    }
+
+    /// Reads the root from the keyring of a data directory, which is neither locked nor changed.
+    ///
+    /// # Errors
+    /// The keyring cannot be read, or the master key does not open it.
+    pub fn read(data_dir: &Path, master: &MasterKey) -> Result<Self, OpenError> {
+        keyring::read_system_keys(data_dir, master)
     }
 
     /// Returns the key for a purpose: HKDF-SHA256 of the root, with `purpose` as the info. The same purpose gives the same

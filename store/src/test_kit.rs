@@ -1,5 +1,8 @@
 //! Shared helpers of the unit tests.
 
+mod crashing_disk;
+
+pub(crate) use crashing_disk::CrashingDisk;
 use domain::port::clock::Entropy;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;

@@ -6,6 +6,8 @@ use domain::id::UserId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::locked::Locked;
+
 /// The first 16 bytes of HMAC-SHA-256(user-hash key, user id).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct UserHash(pub(crate) [u8; 16]);
@@ -17,16 +19,16 @@ impl fmt::Debug for UserHash {
 }
 
 /// Hashes user ids.
-pub(crate) struct UserHasher(Hmac<Sha256>);
+pub(crate) struct UserHasher(Locked<Hmac<Sha256>>);
 
 impl UserHasher {
     /// Hashes with `key`, the keyring's user-hash key. It never rotates, because the hashes are part of sled's keys.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        Self(Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length"))
+        Self(Locked::new(Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length")))
     }
 
     pub(crate) fn hash(&self, user: &UserId) -> UserHash {
-        let mut mac = self.0.clone();
+        let mut mac = Hmac::clone(&self.0);
         mac.update(user.as_str().as_bytes());
         let mut hash = [0; 16];
         hash.copy_from_slice(&mac.finalize().into_bytes()[..16]);

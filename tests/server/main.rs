@@ -37,6 +37,7 @@ mod fairness;
 mod feeds;
 mod generate;
 mod history;
+mod key_rotation;
 mod keys;
 mod keys_by_url;
 mod limits;

@@ -3,6 +3,7 @@
 mod audit;
 mod exports;
 mod http;
+mod key_tree;
 mod log;
 mod rules;
 mod state;
@@ -12,6 +13,7 @@ mod url;
 pub use audit::AuditSettings;
 pub use exports::{ExportBackendChoice, ExportSettings};
 pub use http::{Auth, Events, Http, Live};
+pub use key_tree::{KeyProviderChoice, KeySettings};
 pub use log::{Log, LogFormat};
 pub use rules::{ProfileLimits, Time};
 pub use state::{Actors, Cache, Commit};

@@ -1,6 +1,7 @@
 //! `/metrics` and `/version` of the admin listener, and the operations of administrators.
 
 pub(super) mod allowlist;
+pub(super) mod keys;
 pub(super) mod limits;
 pub(super) mod reload;
 pub(super) mod revocations;

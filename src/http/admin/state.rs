@@ -11,6 +11,8 @@ use crate::http::credential_state::CredentialState;
 use crate::http::problem::{Code, Problem};
 use crate::http::request::limits::Limits;
 use crate::json_object::JsonObject;
+use crate::key_ages::KeyAges;
+use crate::key_rotations::KeyRotations;
 use crate::reload::Reloader;
 
 /// State of `/admin/…`, except for revocations.
@@ -18,6 +20,8 @@ pub(crate) struct AdminState {
     pub(crate) limits: Arc<Limits>,
     pub(crate) profiles: Profiles,
     pub(crate) reloader: Arc<Reloader>,
+    pub(crate) key_ages: Arc<KeyAges>,
+    pub(crate) key_rotations: Arc<KeyRotations>,
     /// Reads bodies.
     pub(crate) credentials: Data<CredentialState>,
 }

@@ -11,7 +11,7 @@ use crate::http::request::requirements::{AuditRule, Callers, Requirements};
 use crate::http::route::{Access, READ, Route};
 
 /// The addresses of the admin listener only.
-pub(super) static ADMIN: [Route; 10] = [
+pub(super) static ADMIN: [Route; 12] = [
     Route {
         path: "/metrics",
         name: "metrics",
@@ -86,6 +86,35 @@ pub(super) static ADMIN: [Route; 10] = [
             |admission| admission.to(admin::allowlist::delete),
         ),
         summary: Some("ends an exemption"),
+    },
+    Route {
+        path: "/admin/keys",
+        name: "keys",
+        methods: READ,
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Write,
+                AuditRule::Read("keys.list"),
+            ),
+            |admission| admission.to(admin::keys::get),
+        ),
+        summary: Some("the ages of keys and credentials, and how far a rotation is"),
+    },
+    Route {
+        path: "/admin/keys/rotate",
+        name: "keys_rotate",
+        methods: &[Method::POST],
+        access: Access::Callers(
+            Requirements::new(
+                Callers::WithScope(&[Role::Admin], Scope::Operate),
+                LimitClass::Write,
+                AuditRule::Write("keys.rotate"),
+            )
+            .with_reason_and_second_factor(),
+            |admission| admission.to(admin::keys::rotate),
+        ),
+        summary: Some("rotates the master key or the ring key"),
     },
     Route {
         path: "/admin/limits/reset",

@@ -9,7 +9,6 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::error::OpenError;
-use crate::keyring;
 use crate::{MasterKey, SystemKeys};
 
 /// Bytes of a subject hash.
@@ -38,7 +37,7 @@ impl AuditKeys {
     /// # Errors
     /// The keyring could not be read, or the master key does not open it.
     pub fn read(data_dir: &Path, master: &MasterKey) -> Result<Self, OpenError> {
-        keyring::read_system_keys(data_dir, master).map(|system| Self::derive(&system))
+        SystemKeys::read(data_dir, master).map(|system| Self::derive(&system))
     }
 
     /// Returns the keys with these bytes: of subject hashes, of chains, and of signatures.

@@ -2,142 +2,177 @@
 //!
 //! Deleted bytes stay on disk for a while in the journal and in sled, which are both logs. A slot of the keyring is
 //! overwritten in place, so destroying a key makes everything unreadable that was ever sealed under it.
+//!
+//! A new master key wraps the ring key again, in the header ([`Keyring::rotate_master`]). A new ring key wraps all slots
+//! again, in a second file that replaces the first ([`Keyring::rotate_ring`]); meanwhile every write of a slot goes to both.
 
+mod file;
+mod generations;
 mod header;
+mod names;
 mod pool;
+mod rotation;
 mod slot;
+mod writer;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use domain::port::clock::Entropy;
 use parking_lot::Mutex;
-use zeroize::Zeroizing;
 
-use crate::disk::{Disk, DiskFile, WriteFailed, read_full_at, write_all_at};
-use crate::erasure::SealedTombstone;
+use crate::disk::Disk;
 use crate::error::OpenError;
+use crate::key_manager::KeyStatus;
+use crate::locked::Locked;
 use crate::options::MasterKey;
-use crate::seal::{Cipher, KEY_BYTES, SecretKey};
+use crate::seal::SecretKey;
 use crate::system_keys::SystemKeys;
-use header::{KEYRING_HEADER_BYTES, KeyringHeader};
+use file::{HeaderError, KeyringFile, read_header};
+use header::{HeaderCopy, HeaderInfo, KeyringHeader};
+use names::KeyringDirectory;
+pub(crate) use names::FILE_NAME;
 pub(crate) use pool::IssuedSlot;
 use pool::SlotPool;
-pub(crate) use slot::{FIRST_GENERATION, SlotFault, SlotState};
+use rotation::RotationState;
+pub use rotation::{KeyRotationError, RingRotation, RotationProgress};
 use slot::{SLOT_BYTES, SLOTS_PER_PAGE};
-
-/// The file's name in the data directory.
-pub(crate) const FILE_NAME: &str = "keyring";
-const NEW_FILE_NAME: &str = "keyring.new";
+pub(crate) use slot::{FIRST_GENERATION, SlotFault, SlotState};
+use writer::SlotWriter;
 
 /// Reads the keys of records that belong to no user from the keyring of a data directory, which is neither locked nor
 /// changed.
 pub(crate) fn read_system_keys(data_dir: &Path, master: &MasterKey) -> Result<SystemKeys, OpenError> {
     let path = data_dir.join(FILE_NAME);
     let failed = |source| OpenError::Disk { doing: "read the keyring", path: path.clone(), source };
-    let file = crate::disk::open_read_only(&path).map_err(failed)?;
-    let mut bytes = vec![0; KEYRING_HEADER_BYTES];
-    let filled = read_full_at(&*file, &mut bytes, 0).map_err(failed)?;
-    Ok(SystemKeys::new(KeyringHeader::decode(&bytes[..filled], master)?.system_root))
+    let file = names::open_read_only(data_dir).map_err(failed)?;
+    let bytes = read_header(&*file).map_err(failed)?;
+    Ok(SystemKeys::new(HeaderCopy::find(&bytes)?.unwrap_keys(master)?.system_root))
+}
+
+/// Reads the keys in use from the keyring of a data directory, which is neither locked nor changed.
+pub(crate) fn read_key_status(data_dir: &Path) -> Result<KeyStatus, OpenError> {
+    let path = data_dir.join(FILE_NAME);
+    let bytes = names::open_read_only(data_dir).and_then(|file| read_header(&*file));
+    let bytes = bytes.map_err(|source| OpenError::Disk { doing: "read the keyring", path, source })?;
+    Ok(HeaderCopy::find(&bytes)?.info().key_status())
+}
+
+/// Gives the keyring its name back if a crash interrupted the replacement of its file.
+pub(crate) fn restore_name(disk: &Arc<dyn Disk>, data_dir: &Path) -> Result<(), OpenError> {
+    let directory = KeyringDirectory::new(disk, data_dir);
+    directory.restore_name().map_err(|source| OpenError::Disk {
+        doing: "restore the keyring",
+        path: directory.current(),
+        source,
+    })
 }
 
 /// The open keyring, shared by all threads.
 pub(crate) struct Keyring {
-    file: Arc<dyn DiskFile>,
-    ring: Cipher,
-    header: KeyringHeader,
+    directory: KeyringDirectory,
+    /// The file in use.
+    current: ArcSwap<KeyringFile>,
+    /// Writes slots, to both files while a rotation runs.
+    writer: Mutex<SlotWriter>,
     pool: Mutex<SlotPool>,
     /// Locked while a slot that is in use is looked at and then written.
     rewriting: Mutex<()>,
+    /// The key of the hash that stands for a user id.
+    user_hash_key: Locked<SecretKey>,
+    system_keys: SystemKeys,
+    rotation: RotationState,
     entropy: Arc<dyn Entropy>,
 }
 
 impl Keyring {
-    /// Creates a keyring with fresh keys. Durable when it returns.
+    /// Creates a keyring with fresh keys, wrapped under the newest version of the master key. Durable when it returns.
+    ///
+    /// `now` is in microseconds since the Unix epoch; 0 if not known.
     pub(crate) fn create(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         data_dir: &Path,
         master: &MasterKey,
+        now: i64,
         entropy: &dyn Entropy,
     ) -> Result<(), OpenError> {
-        let (path, new_path) = (data_dir.join(FILE_NAME), data_dir.join(NEW_FILE_NAME));
-        let made = || -> io::Result<()> {
-            let file = disk.create(&new_path)?;
-            let bytes = KeyringHeader::generate(entropy).encode(master, entropy);
-            write_all_at(&*file, &bytes, 0).map_err(|WriteFailed { source, .. }| source)?;
-            file.sync_data()?;
-            // The name appears only when the content is durable.
-            disk.rename(&new_path, &path)?;
-            disk.directory(data_dir)?.sync()
+        let directory = KeyringDirectory::new(disk, data_dir);
+        let master = master.newest();
+        let info = HeaderInfo {
+            edition: 1,
+            master_version: master.number(),
+            master_since: now,
+            ring_number: 1,
+            ring_since: now,
         };
-        made().map_err(|source| OpenError::Disk { doing: "create the keyring", path: path.clone(), source })
+        let made = || -> io::Result<()> {
+            let file = disk.create(&directory.new_file())?;
+            KeyringFile::create(file, &KeyringHeader::generate(entropy), info, master, entropy)?.sync()?;
+            // The name appears only when the content is durable.
+            disk.rename(&directory.new_file(), &directory.current())?;
+            directory.sync()
+        };
+        made().map_err(|source| OpenError::Disk { doing: "create the keyring", path: directory.current(), source })
     }
 
-    /// Opens the keyring of a data directory.
+    /// Opens the keyring of a data directory, and removes what an interrupted rotation has left.
     pub(crate) fn open(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         data_dir: &Path,
         master: &MasterKey,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
-        let path = data_dir.join(FILE_NAME);
+        let directory = KeyringDirectory::new(disk, data_dir);
+        let path = directory.current();
         let failed = |source| OpenError::Disk { doing: "read the keyring", path: path.clone(), source };
         let file = disk.open(&path).map_err(failed)?;
-        let mut bytes = vec![0; KEYRING_HEADER_BYTES];
-        let filled = read_full_at(&*file, &mut bytes, 0).map_err(failed)?;
-        let header = KeyringHeader::decode(&bytes[..filled], master)?;
-        let written =
-            file.length().map_err(failed)?.saturating_sub(KEYRING_HEADER_BYTES as u64).div_ceil(SLOT_BYTES as u64);
+        let bytes = read_header(&*file).map_err(failed)?;
+        let (current, keys) = KeyringFile::open(file, &HeaderCopy::find(&bytes)?, master)?;
+        if !current.is_header_everywhere() {
+            current.repair_header().map_err(|error| match error {
+                HeaderError::Open(error) => error,
+                HeaderError::Disk(source) => OpenError::Disk { doing: "repair the keyring", path: path.clone(), source },
+            })?;
+            tracing::info!("the header of the keyring was repaired, which a crash had left half written");
+        }
+        if directory.remove_leftovers(current.info().ring_number).map_err(failed)? {
+            tracing::info!("a rotation of the ring key was interrupted, and what it left was removed");
+        }
+        let written = current.slots().map_err(failed)?;
         // A batch starts on a new page, so that a torn write of it cannot damage slots that are in use.
-        let next = written.next_multiple_of(SLOTS_PER_PAGE);
-        let next = u32::try_from(next).map_err(|_| OpenError::Damaged {
+        let next = u32::try_from(written.next_multiple_of(SLOTS_PER_PAGE)).map_err(|_| OpenError::Damaged {
             what: "the keyring",
             detail: format!("{written} slots are more than there can be"),
         })?;
         Ok(Self {
-            ring: header.ring_key.cipher(),
-            header,
-            file,
+            directory,
+            current: ArcSwap::from_pointee(current),
+            writer: Mutex::new(SlotWriter::new()),
             pool: Mutex::new(SlotPool::starting_at(next)),
             rewriting: Mutex::new(()),
+            user_hash_key: Locked::new(keys.user_hash_key),
+            system_keys: SystemKeys::new(keys.system_root),
+            rotation: RotationState::default(),
             entropy,
         })
     }
 
     /// Returns the key of the user hash. It never rotates.
     pub(crate) fn user_hash_key(&self) -> &SecretKey {
-        &self.header.user_hash_key
+        &self.user_hash_key
     }
 
     /// Returns the keys of records that belong to no user.
     pub(crate) fn system_keys(&self) -> SystemKeys {
-        SystemKeys::new(self.header.system_root.clone())
+        self.system_keys.clone()
     }
 
-    /// Reads and unwraps the data key of a generation in a slot.
+    /// Returns the data key of a generation in a slot.
     pub(crate) fn data_key(&self, number: u32, generation: u32) -> Result<SecretKey, SlotFault> {
-        slot::decode(&self.ring, number, generation, &self.read_slot(number)?)
-    }
-
-    /// Reads what a slot says without its key.
-    pub(crate) fn slot_state(&self, number: u32) -> Result<SlotState, SlotFault> {
-        slot::decode_state(number, &self.read_slot(number)?)
-    }
-
-    fn read_slot(&self, number: u32) -> Result<[u8; SLOT_BYTES], SlotFault> {
-        let mut bytes = [0; SLOT_BYTES];
-        let filled = read_full_at(&*self.file, &mut bytes, slot::offset(number)).map_err(SlotFault::Unavailable)?;
-        if filled < SLOT_BYTES {
-            return Err(SlotFault::Damaged { slot: number, what: "is missing" });
-        }
-        Ok(bytes)
-    }
-
-    /// Writes a slot that is in use. Durable when it returns.
-    fn write_slot(&self, number: u32, bytes: &[u8; SLOT_BYTES]) -> io::Result<()> {
-        write_all_at(&*self.file, bytes, slot::offset(number)).map_err(|WriteFailed { source, .. }| source)?;
-        self.file.sync_data()
+        let current = self.current.load();
+        slot::decode(current.ring(), number, generation, &read_slot(&current, number)?)
     }
 
     /// Takes `count` unused slots. Their keys are durable when it returns.
@@ -146,7 +181,7 @@ impl Keyring {
     pub(crate) fn take(&self, count: usize) -> io::Result<Vec<IssuedSlot>> {
         let mut pool = self.pool.lock();
         if pool.ready() < count {
-            pool.refill(count, &*self.file, &self.ring, &*self.entropy)?;
+            pool.refill(count, &*self.entropy, &|first, encode| self.write_slots(first, encode))?;
         }
         Ok(pool.take(count))
     }
@@ -180,44 +215,7 @@ impl Keyring {
     /// Destroys a data key that is no user's, and with it everything that was sealed under it. Durable when it returns.
     pub(crate) fn destroy(&self, number: u32, generation: u32) -> io::Result<()> {
         let _rewriting = self.rewriting.lock();
-        self.write_slot(number, &slot::destroyed(generation, None))
-    }
-
-    /// Destroys the data key of a user's generation, and with it everything that was sealed under it, and leaves the tombstone
-    /// in its place. Does nothing if that was done before. Durable when it returns.
-    pub(crate) fn bury(&self, number: u32, generation: u32, tombstone: &SealedTombstone) -> Result<(), SlotFault> {
-        let _rewriting = self.rewriting.lock();
-        let before = self.slot_state(number);
-        match before {
-            Ok(SlotState::Live { generation: found }) if found > generation => return Ok(()),
-            Ok(SlotState::Destroyed { generation: found, .. }) if found >= generation => return Ok(()),
-            Err(fault @ SlotFault::Unavailable(_)) => return Err(fault),
-            // A damaged slot may still hold the key.
-            Ok(_) | Err(_) => {}
-        }
-        self.write_slot(number, &slot::destroyed(generation, Some(tombstone))).map_err(SlotFault::Unavailable)
-    }
-
-    /// Returns the data key of a user's next generation, in the same slot. A new key is durable when it returns, and the key of
-    /// the generation before is destroyed by it.
-    pub(crate) fn renew(&self, number: u32, generation: u32) -> Result<SecretKey, SlotFault> {
-        let _rewriting = self.rewriting.lock();
-        match self.slot_state(number)? {
-            // Made before a group that was not written, and never used. A second key would be wrapped with the same nonce.
-            SlotState::Live { generation: found } if found == generation => return self.data_key(number, generation),
-            SlotState::Live { generation: found } | SlotState::Destroyed { generation: found, .. }
-                if found >= generation =>
-            {
-                return Err(SlotFault::Erased);
-            }
-            SlotState::Live { .. } | SlotState::Destroyed { .. } => {}
-        }
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        self.entropy.fill(&mut *key);
-        let key = SecretKey::new(*key);
-        let bytes = slot::encode(&self.ring, number, generation, &key);
-        self.write_slot(number, &bytes).map_err(SlotFault::Unavailable)?;
-        Ok(key)
+        self.write_slot(number, &|_| slot::destroyed(generation, None))
     }
 
     /// Returns whether any slot was ever written.
@@ -227,9 +225,16 @@ impl Keyring {
 
     /// Returns the file's length in bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        self.file.length().unwrap_or(0)
+        self.current.load().bytes()
     }
 }
 
+fn read_slot(file: &KeyringFile, number: u32) -> Result<[u8; SLOT_BYTES], SlotFault> {
+    let bytes = file.read_slot(number).map_err(SlotFault::Unavailable)?;
+    bytes.ok_or(SlotFault::Damaged { slot: number, what: "is missing" })
+}
+
+#[cfg(test)]
+mod rotation_tests;
 #[cfg(test)]
 mod tests;

@@ -6,14 +6,18 @@ use std::io;
 use domain::port::clock::Entropy;
 use zeroize::Zeroizing;
 
-use super::slot::{self, FIRST_GENERATION, SLOT_BYTES, SLOTS_PER_PAGE};
-use crate::disk::{DiskFile, WriteFailed, write_all_at};
+use super::slot::{self, FIRST_GENERATION, SLOTS_PER_PAGE};
+use super::writer::EncodeSlots;
+use crate::disk::WriteFailed;
 use crate::seal::{Cipher, KEY_BYTES, SecretKey};
 
 /// Minimum number of slots that a refill writes.
 const BATCH_SLOTS: usize = 1024;
 /// Maximum number of slots that a refill writes, 512 KiB, unless more are needed at once.
 const MAX_BATCH_SLOTS: usize = 8192;
+
+/// Writes slots from the given one on, and makes them durable.
+pub(super) type WriteBatch<'a> = &'a dyn Fn(u32, EncodeSlots<'_>) -> Result<(), WriteFailed>;
 
 /// A slot with its key. Its generation is [`FIRST_GENERATION`].
 pub(crate) struct IssuedSlot {
@@ -63,16 +67,10 @@ impl SlotPool {
         self.ready.make_contiguous().sort_unstable_by_key(|issued| issued.slot);
     }
 
-    /// Writes one batch, so that at least `wanted` slots are ready.
+    /// Writes one batch with `write`, so that at least `wanted` slots are ready.
     ///
     /// After a failed write or sync the content of the batch is unknown, so the next try starts behind it.
-    pub(super) fn refill(
-        &mut self,
-        wanted: usize,
-        file: &dyn DiskFile,
-        ring: &Cipher,
-        entropy: &dyn Entropy,
-    ) -> io::Result<()> {
+    pub(super) fn refill(&mut self, wanted: usize, entropy: &dyn Entropy, write: WriteBatch<'_>) -> io::Result<()> {
         // Where many new users come at once, more will follow.
         let missing = wanted - self.ready.len();
         let count = (missing * 4).clamp(BATCH_SLOTS, MAX_BATCH_SLOTS).max(missing);
@@ -83,16 +81,17 @@ impl SlotPool {
 
         let mut secrets = Zeroizing::new(vec![0; count * KEY_BYTES]);
         entropy.fill(&mut secrets);
-        let mut bytes = Vec::with_capacity(count * SLOT_BYTES);
         let mut batch = Vec::with_capacity(count);
         for (number, secret) in (first..end).zip(secrets.chunks_exact(KEY_BYTES)) {
             let mut key = Zeroizing::new([0; KEY_BYTES]);
             key.copy_from_slice(secret);
-            let key = SecretKey::new(*key);
-            bytes.extend_from_slice(&slot::encode(ring, number, FIRST_GENERATION, &key));
-            batch.push(IssuedSlot { slot: number, key });
+            batch.push(IssuedSlot { slot: number, key: SecretKey::new(*key) });
         }
-        match write_all_at(file, &bytes, slot::offset(first)) {
+        let encode = |ring: &Cipher| {
+            let slots = batch.iter().map(|issued| slot::encode(ring, issued.slot, FIRST_GENERATION, &issued.key));
+            slots.collect::<Vec<_>>().concat()
+        };
+        match write(first, &encode) {
             // Nothing was written, so the next try may start at the same slot.
             Err(WriteFailed { partial: false, source }) => return Err(source),
             Err(WriteFailed { source, .. }) => {
@@ -101,7 +100,6 @@ impl SlotPool {
             }
             Ok(()) => self.next = end,
         }
-        file.sync_data()?;
         self.ready.extend(batch);
         Ok(())
     }

@@ -14,7 +14,6 @@
 
 use std::io;
 
-use super::header::KEYRING_HEADER_BYTES;
 use crate::bytes::{array_at, crc_matches, put, put_crc, u32_at};
 use crate::erasure::{SEALED_TOMBSTONE_BYTES, SealedTombstone};
 use crate::seal::{Cipher, Label, NOBODY, NONCE_BYTES, SecretKey, TENANT, WRAPPED_KEY_BYTES, kind};
@@ -56,9 +55,9 @@ pub(crate) enum SlotState {
 
 const _: () = assert!(SEALED_TOMBSTONE_BYTES < WRAPPED_KEY_BYTES);
 
-/// Returns the slot's offset in the file.
+/// Returns the slot's offset behind the header.
 pub(super) fn offset(number: u32) -> u64 {
-    KEYRING_HEADER_BYTES as u64 + u64::from(number) * SLOT_BYTES as u64
+    u64::from(number) * SLOT_BYTES as u64
 }
 
 /// Returns a live slot with `key` in it.
@@ -147,5 +146,26 @@ fn label(number: u32, generation: u32) -> Label {
         generation,
         number: 0,
         user: NOBODY,
+    }
+}
+
+/// A slot under another ring key.
+pub(super) enum Rewrapped {
+    /// A key that is wrapped again.
+    Key([u8; SLOT_BYTES]),
+    /// What holds no key under the ring key: never written, or destroyed.
+    Empty([u8; SLOT_BYTES]),
+    /// What cannot be read, as a write that a power cut has torn. It stays as it is.
+    Damaged([u8; SLOT_BYTES]),
+}
+
+/// Wraps the key in the slot `bytes` under another ring key.
+pub(super) fn rewrap(from: &Cipher, to: &Cipher, number: u32, bytes: &[u8; SLOT_BYTES]) -> Rewrapped {
+    let generation = u32_at(bytes, GENERATION_AT);
+    let is_whole = crc_matches(bytes, CRC_AT);
+    match decode(from, number, generation, bytes) {
+        Ok(key) => Rewrapped::Key(encode(to, number, generation, &key)),
+        Err(_) if is_whole && bytes[STATE_AT] == DESTROYED || *bytes == [0; SLOT_BYTES] => Rewrapped::Empty(*bytes),
+        Err(_) => Rewrapped::Damaged(*bytes),
     }
 }

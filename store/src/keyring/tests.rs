@@ -1,17 +1,31 @@
+//! The keyring without rotations.
+
 use super::*;
 use crate::disk::RealDisk;
+use crate::keyring::header::{COPIES, COPY_BYTES};
 use crate::test_kit::TestEntropy;
+
+/// Where the slots begin.
+const SLOTS_AT: usize = COPIES * COPY_BYTES;
 
 fn master() -> MasterKey {
     MasterKey::new(1, [7; 32])
 }
 
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
+}
+
+fn try_open(dir: &Path, master: &MasterKey) -> Result<Keyring, OpenError> {
+    Keyring::open(&disk(), dir, master, Arc::new(TestEntropy::new(2)))
+}
+
 fn open(dir: &Path) -> Keyring {
-    Keyring::open(&RealDisk, dir, &master(), Arc::new(TestEntropy::new(2))).expect("opens")
+    try_open(dir, &master()).expect("opens")
 }
 
 fn fresh(dir: &Path) -> Keyring {
-    Keyring::create(&RealDisk, dir, &master(), &TestEntropy::new(1)).expect("creates");
+    Keyring::create(&disk(), dir, &master(), 1_000, &TestEntropy::new(1)).expect("creates");
     open(dir)
 }
 
@@ -63,26 +77,44 @@ fn slots_that_were_given_back_come_first_again() {
 }
 
 #[test]
-fn a_wrong_master_key_a_flipped_bit_and_a_newer_format_are_distinguished() {
+fn a_wrong_master_key_a_missing_version_damage_and_a_newer_format_are_distinguished() {
     let dir = tempfile::tempdir().expect("a directory");
     drop(fresh(dir.path()));
-    let entropy = || Arc::new(TestEntropy::new(3));
-    let wrong = Keyring::open(&RealDisk, dir.path(), &MasterKey::new(2, [8; 32]), entropy()).err().expect("refused");
-    assert!(matches!(wrong, OpenError::WrongMasterKey { given: 2, wanted: 1 }), "{wrong}");
+    let refused = |master: &MasterKey| try_open(dir.path(), master).err().expect("refused");
+    let missing = refused(&MasterKey::new(2, [8; 32]).with_version(3, [7; 32]));
+    assert!(matches!(&missing, OpenError::MasterKeyMissing { wanted: 1, given } if given == "2, 3"), "{missing}");
+    let wrong = refused(&MasterKey::new(1, [8; 32]).with_version(2, [7; 32]));
+    assert!(matches!(wrong, OpenError::WrongMasterKey { version: 1 }), "{wrong}");
+    assert!(try_open(dir.path(), &master().with_version(2, [9; 32])).is_ok(), "other versions do no harm");
 
     let path = dir.path().join(FILE_NAME);
     let good = std::fs::read(&path).expect("the file");
-    let mut flipped = good.clone();
-    flipped[40] ^= 1;
-    std::fs::write(&path, &flipped).expect("written");
-    let damaged = Keyring::open(&RealDisk, dir.path(), &master(), entropy()).err().expect("refused");
+    let in_both_copies = |at: usize, change: fn(&mut u8)| {
+        let mut bytes = good.clone();
+        (0..COPIES).for_each(|copy| change(&mut bytes[copy * COPY_BYTES + at]));
+        std::fs::write(&path, &bytes).expect("written");
+        refused(&master())
+    };
+    let damaged = in_both_copies(40, |byte| *byte ^= 1);
     assert!(matches!(damaged, OpenError::Damaged { .. }), "{damaged}");
+    let newer = in_both_copies(8, |byte| *byte = 9);
+    assert!(matches!(newer, OpenError::NewerFormat { found: 9, supported: 2, .. }), "{newer}");
+}
 
-    let mut newer = good;
-    newer[8] = 9;
-    std::fs::write(&path, &newer).expect("written");
-    let refused = Keyring::open(&RealDisk, dir.path(), &master(), entropy()).err().expect("refused");
-    assert!(matches!(refused, OpenError::NewerFormat { found: 9, supported: 1, .. }), "{refused}");
+#[test]
+fn one_copy_of_the_header_is_enough_and_the_other_is_repaired() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let slot = fresh(dir.path()).take(1).expect("a slot").remove(0);
+    let path = dir.path().join(FILE_NAME);
+    let good = std::fs::read(&path).expect("the file");
+    for copy in 0..COPIES {
+        let mut torn = good.clone();
+        torn[copy * COPY_BYTES..(copy + 1) * COPY_BYTES].fill(0xff);
+        std::fs::write(&path, &torn).expect("written");
+        let key = open(dir.path()).data_key(slot.slot, 1).expect("a key");
+        assert_eq!(key.bytes(), slot.key.bytes());
+        assert!(std::fs::read(&path).expect("the file") == good, "the copy is there again");
+    }
 }
 
 #[test]
@@ -91,7 +123,7 @@ fn a_damaged_slot_gives_no_key() {
     let slot = fresh(dir.path()).take(1).expect("a slot")[0].slot;
     let path = dir.path().join(FILE_NAME);
     let mut bytes = std::fs::read(&path).expect("the file");
-    bytes[slot::offset(slot) as usize + 20] ^= 0x10;
+    bytes[SLOTS_AT + slot::offset(slot) as usize + 20] ^= 0x10;
     std::fs::write(&path, &bytes).expect("written");
     assert!(matches!(open(dir.path()).data_key(slot, 1), Err(SlotFault::Damaged { .. })));
 }

@@ -8,6 +8,7 @@ use domain::port::journal::{Record, RecordKind, RowId};
 use domain::port::store::LoadedUser;
 use store::Store;
 
+use super::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES};
 use super::{Loaded, record, split, user};
 
 /// Records of a generation of an erased user: the last one is the erasure.
@@ -93,7 +94,7 @@ pub(crate) fn check_key_is_gone(dir: &Path, store: &Store, number: usize, acknow
     let (StoredUser::Living { row, .. } | StoredUser::Erased { row, .. }) =
         store.users.find(&user(number)).expect("the store reads").expect("a user");
     let keyring = std::fs::read(dir.join("keyring")).expect("a keyring");
-    let slot = &keyring[4096 + row.0 as usize * 64..][..64];
+    let slot = &keyring[KEYRING_HEADER_BYTES + row.0 as usize * SLOT_BYTES..][..SLOT_BYTES];
     let generation = u32::from_le_bytes(slot[4..8].try_into().expect("four bytes"));
     let is_live = slot[0] == 1;
     let is_gone = u64::from(generation) > erased || (u64::from(generation) == erased && !is_live);

@@ -19,7 +19,7 @@ pub(crate) const MARK_MAGIC: &[u8] = b"PSJ-MARK";
 pub(crate) const MARK_MAGIC_AT: usize = 16;
 
 /// Bytes before the first slot of the keyring.
-pub(crate) const KEYRING_HEADER_BYTES: usize = 4096;
+pub(crate) const KEYRING_HEADER_BYTES: usize = 8192;
 /// Bytes of a slot.
 pub(crate) const SLOT_BYTES: usize = 64;
 /// The state of a slot is its first byte.

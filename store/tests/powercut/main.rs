@@ -14,11 +14,14 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use image::{DiskImage, random_survival};
 use kit::erasing::{check_key_is_gone, check_user, erasing_record, finish_erasures, is_erased_often};
-use kit::{check_history, open, options, seed, try_open};
+use kit::{check_history, master, open, options, seed, try_open};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use recording::{Operation, Recording};
@@ -48,8 +51,8 @@ fn body(number: usize, sequence: u64) -> Vec<u8> {
     format!("{number}/{sequence}/").repeat(1 + (number + sequence as usize) % 8).into_bytes()
 }
 
-/// Is the process that is recorded, and not a test by itself. It appends while checkpoints run, and writes down what
-/// was acknowledged.
+/// Is the process that is recorded, and not a test by itself. It appends while checkpoints run and the ring key is rotated, and
+/// writes down what was acknowledged.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the test tells its child what to do")]
 fn child() {
@@ -59,6 +62,10 @@ fn child() {
     options.checkpoint_interval = Duration::from_millis(30);
     let mut store = try_open(options, u64::from(std::process::id())).expect("the store opens");
     let mut random = StdRng::seed_from_u64(std::process::id().into());
+    let (keys, is_over) = (store.closer.keys(), Arc::new(AtomicBool::new(false)));
+    let has_ended = Arc::clone(&is_over);
+    let rotations =
+        thread::spawn(move || while !has_ended.load(Ordering::Relaxed) && keys.rotate_ring(&master()).is_ok() {});
     let mut notes = fs::File::options().create(true).append(true).open(root.join("acknowledged")).expect("a file");
     let mut next = vec![0; USERS];
     for _ in 0..number(GROUPS) {
@@ -82,6 +89,8 @@ fn child() {
     if random.random() {
         store.closer.close().expect("closes");
     }
+    is_over.store(true, Ordering::Relaxed);
+    rotations.join().expect("no panic");
 }
 
 /// Returns a directory in memory if possible: the power cuts are simulated, so real syncs would only take time.

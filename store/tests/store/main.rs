@@ -23,6 +23,7 @@ mod memory;
 mod permissions;
 mod quarantine;
 mod registry;
+mod rotation;
 mod sled_faults;
 mod tables;
 mod thinning;

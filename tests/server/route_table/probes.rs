@@ -139,6 +139,8 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
         ("GET" | "HEAD", "/api/v2/audit/consistency") => get(Rule::Auditing, &format!("{path}?from=0&to=1"), 200),
         ("POST", "/admin/revocations") => json(Rule::Operators, "/admin/revocations", json!({"jti": "nobody's"}), 201),
         ("GET" | "HEAD", "/api/v2/operations" | "/admin/allowlist") => get(Rule::Operators, path, 200),
+        ("GET" | "HEAD", "/admin/keys") => get(Rule::Operators, path, 200),
+        ("POST", "/admin/keys/rotate") => json(Rule::Operators, path, json!({"key": "master"}), 200),
         ("POST", "/admin/allowlist") => {
             let entry = json!({"caller": "svc:nobody", "reason": "a test", "expires_at": "2099-01-01T00:00:00Z"});
             json(Rule::Operators, path, entry, 201)

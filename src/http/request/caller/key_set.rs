@@ -100,6 +100,11 @@ impl KeySet {
         other.0.iter().all(|key| self.contains(&key.name))
     }
 
+    /// Returns the ids and thumbprints of the keys.
+    pub(super) fn names(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        self.0.iter().map(|key| (Arc::clone(&key.name.id), Arc::clone(&key.name.thumbprint))).collect()
+    }
+
     /// Whether the key is among these.
     pub(super) fn contains(&self, name: &KeyName) -> bool {
         self.0.iter().any(|key| key.name == *name)

@@ -109,6 +109,11 @@ impl KeyStore {
         self.keys.load_full()
     }
 
+    /// Returns the ids and thumbprints (RFC 7638) of the keys in use.
+    pub(crate) fn key_names(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        self.keys.load().names()
+    }
+
     /// Whether tokens may be signed with keys of a set.
     pub(super) fn has_source(&self) -> bool {
         self.source.is_some()

@@ -16,6 +16,7 @@ mod login_code;
 #[cfg(test)]
 pub(crate) mod memory_registry;
 mod numeric_date;
+mod oldest_token;
 mod revocations;
 mod role;
 mod scopes;

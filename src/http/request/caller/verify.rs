@@ -16,7 +16,9 @@ use super::identity::Caller;
 use super::key_set::KeyName;
 use super::key_store::KeyStore;
 use super::lifetime::{self, Lifetime, MICROS};
+use super::oldest_token::OldestToken;
 use super::revocations::{Revocation, Revocations};
+use super::role::Role;
 use super::sessions::Sessions;
 use super::token_error::TokenError;
 use super::token_hash::{Hashed, TakeBits, TokenHash, TokenHashKey};
@@ -41,6 +43,7 @@ pub(crate) struct Verifier {
     verified: Cache<TokenHash, Arc<Caller>, TakeBits>,
     hash_key: TokenHashKey,
     accounts: Accounts,
+    oldest_service_token: OldestToken,
 }
 
 /// The key that a token names.
@@ -95,7 +98,19 @@ impl Verifier {
         let development_key = development_key.map(|key| DecodingKey::from_secret(&key));
         let entries = settings.token_cache_entries;
         let verified = Cache::builder().max_capacity(entries).build_with_hasher(TakeBits::default());
-        Self { development_key, keys, revocations, version, settings, clock, verified, hash_key, accounts }
+        let oldest_service_token = OldestToken::default();
+        Self {
+            development_key,
+            keys,
+            revocations,
+            version,
+            settings,
+            clock,
+            verified,
+            hash_key,
+            accounts,
+            oldest_service_token,
+        }
     }
 
     /// Returns what the server holds for a subject.
@@ -106,6 +121,13 @@ impl Verifier {
     /// Returns the time in microseconds since the Unix epoch.
     pub(crate) fn now_micros(&self) -> i64 {
         self.clock.now_micros()
+    }
+
+    /// Returns when the oldest token of a service was made that was accepted since the start and has not expired, in microseconds
+    /// since the Unix epoch.
+    pub(crate) fn oldest_service_token(&self) -> Option<i64> {
+        let leeway = lifetime::micros(self.settings.leeway);
+        self.oldest_service_token.made_from(self.now_micros()).map(|made| made.saturating_add(leeway))
     }
 
     /// Returns how long the caller's token is still accepted: until the end of the second in which it expires.
@@ -253,7 +275,11 @@ impl Verifier {
         }
         let lifetime = Lifetime::of_token(&claims, &self.settings)?;
         lifetime.check(self.now_micros())?;
-        Ok(claims.into_caller(&self.accounts, lifetime, name)?)
+        let caller = claims.into_caller(&self.accounts, lifetime, name)?;
+        if caller.role == Role::Service {
+            self.oldest_service_token.note(lifetime, self.now_micros());
+        }
+        Ok(caller)
     }
 
     /// Returns the key of a token, by its header: the key that `kid` names, and only for the algorithm of that key.

@@ -1,0 +1,52 @@
+//! A user's slot over generations: the key of one is destroyed, and the next one has a key of its own in the same slot.
+
+use zeroize::Zeroizing;
+
+use super::slot::{self, SlotFault, SlotState};
+use super::{Keyring, read_slot};
+use crate::erasure::SealedTombstone;
+use crate::seal::{KEY_BYTES, SecretKey};
+
+impl Keyring {
+    /// Reads what a slot says without its key.
+    pub(crate) fn slot_state(&self, number: u32) -> Result<SlotState, SlotFault> {
+        slot::decode_state(number, &read_slot(&self.current.load(), number)?)
+    }
+
+    /// Destroys the data key of a user's generation, and with it everything that was sealed under it, and leaves the tombstone
+    /// in its place. Does nothing if that was done before. Durable when it returns.
+    pub(crate) fn bury(&self, number: u32, generation: u32, tombstone: &SealedTombstone) -> Result<(), SlotFault> {
+        let _rewriting = self.rewriting.lock();
+        let before = self.slot_state(number);
+        match before {
+            Ok(SlotState::Live { generation: found }) if found > generation => return Ok(()),
+            Ok(SlotState::Destroyed { generation: found, .. }) if found >= generation => return Ok(()),
+            Err(fault @ SlotFault::Unavailable(_)) => return Err(fault),
+            // A damaged slot may still hold the key.
+            Ok(_) | Err(_) => {}
+        }
+        let written = self.write_slot(number, &|_| slot::destroyed(generation, Some(tombstone)));
+        written.map_err(SlotFault::Unavailable)
+    }
+
+    /// Returns the data key of a user's next generation, in the same slot. A new key is durable when it returns, and the key of
+    /// the generation before is destroyed by it.
+    pub(crate) fn renew(&self, number: u32, generation: u32) -> Result<SecretKey, SlotFault> {
+        let _rewriting = self.rewriting.lock();
+        match self.slot_state(number)? {
+            // Made before a group that was not written, and never used. A second key would be wrapped with the same nonce.
+            SlotState::Live { generation: found } if found == generation => return self.data_key(number, generation),
+            SlotState::Live { generation: found } | SlotState::Destroyed { generation: found, .. }
+                if found >= generation =>
+            {
+                return Err(SlotFault::Erased);
+            }
+            SlotState::Live { .. } | SlotState::Destroyed { .. } => {}
+        }
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        self.entropy.fill(&mut *key);
+        let key = SecretKey::new(*key);
+        self.write_slot(number, &|ring| slot::encode(ring, number, generation, &key)).map_err(SlotFault::Unavailable)?;
+        Ok(key)
+    }
+}
