@@ -22,6 +22,7 @@ use crate::http::request::limits::Limits;
 use crate::http::transport::descriptors;
 use crate::http::{ChangeOrigin, Denials, Routes, SPOOL_FILES, ServiceReads};
 use crate::json_text;
+use crate::key_rotations::KeyRotations;
 use crate::listeners::Listeners;
 use crate::process;
 use crate::start_error::StartError;
@@ -50,6 +51,7 @@ struct AuditParts {
     service_reads: Arc<ServiceReads>,
     denials: Arc<Denials>,
     limits: Arc<Limits>,
+    key_rotations: Arc<KeyRotations>,
 }
 
 /// The line that announces that the server is ready.
@@ -75,12 +77,14 @@ impl Application {
         let shared = wiring::shared_parts(&settings, &components)?;
         let credentials = wiring::credentials(&settings, &secrets, &components)?;
         let key_parts = wiring::key_parts(&settings, secrets, &components, &credentials);
+        let key_rotations = Arc::clone(&key_parts.rotations);
         let upkeep = Upkeep::new(shared.clone(), Arc::clone(&key_parts.ages), prometheus.clone());
         // What is in force is noted before anybody can change it.
         shared.reloader.reload(&ChangeOrigin::watcher()).await;
         credentials.keys.record_start().await;
         let rate_limits = Arc::clone(&shared.limits);
-        let states = handler_states::build(&settings, &components, &credentials, shared, key_parts, prometheus, closing);
+        let states =
+            handler_states::build(&settings, &components, &credentials, shared, key_parts, prometheus, closing);
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
         // The store is open by now, so its files are counted among the open ones.
@@ -88,7 +92,7 @@ impl Application {
         let listeners = Listeners::bind(&settings, limits, start, routes)?;
         tracing::info!("exports are computed on: {}", components.exports.device());
         let Components { profiles, exports, closer, audit, service_reads, denials, .. } = components;
-        let audit = AuditParts { log: audit, service_reads, denials, limits: rate_limits };
+        let audit = AuditParts { log: audit, service_reads, denials, limits: rate_limits, key_rotations };
         let keys = credentials.keys;
         Ok(Self { listeners, signals, stop, profiles, exports, closer, audit, upkeep, keys })
     }
@@ -213,6 +217,7 @@ impl RunningServer {
 /// acknowledged is lost by it.
 async fn close_store(audit: AuditParts, closer: Closer) {
     let close = move || {
+        audit.key_rotations.stop();
         audit.service_reads.finish();
         audit.denials.finish();
         audit.log.flush();

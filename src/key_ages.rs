@@ -108,7 +108,8 @@ impl KeyAges {
     pub(crate) fn list(&self) -> Vec<AgedKey> {
         let KeyAgeParts { manager, keys, verifier, key_limit, credential_limit, .. } = &self.parts;
         let status = manager.status();
-        let one = |kind, version, since, limit: &Duration| AgedKey { kind, id: String::new(), version, since, limit: *limit };
+        let one =
+            |kind, version, since, limit: &Duration| AgedKey { kind, id: String::new(), version, since, limit: *limit };
         let mut list = vec![
             one("master", Some(status.master.version), status.master.since, key_limit),
             one("ring", Some(status.ring.version), status.ring.since, key_limit),
@@ -167,7 +168,8 @@ impl KeyAges {
         let stored = stored.and_then(|entry| entry.value.as_slice().try_into().ok()).map(i64::from_le_bytes);
         let at = stored.unwrap_or(now);
         if stored.is_none() {
-            let entry = RegistryEntry { value: now.to_le_bytes().to_vec(), expires_at: Some(now.saturating_add(REMEMBERED)) };
+            let entry =
+                RegistryEntry { value: now.to_le_bytes().to_vec(), expires_at: Some(now.saturating_add(REMEMBERED)) };
             if let Err(error) = registry.put(RegistryKind::CONFIGURATION, &key, entry) {
                 tracing::warn!(%error, "it could not be stored when a credential was first seen");
                 return None;
@@ -181,7 +183,8 @@ impl KeyAges {
     fn fingerprint(&self, purpose: &[u8], credential: &[u8]) -> [u8; 16] {
         let mut block = Zeroizing::new([0; 64]);
         block[..32].copy_from_slice(&*self.parts.fingerprint_key);
-        let mac = Hmac::<Sha256>::new(&(*block).into()).chain_update(purpose).chain_update([0]).chain_update(credential);
+        let mac =
+            Hmac::<Sha256>::new(&(*block).into()).chain_update(purpose).chain_update([0]).chain_update(credential);
         let mut fingerprint = [0; 16];
         fingerprint.copy_from_slice(&mac.finalize().into_bytes()[..16]);
         fingerprint

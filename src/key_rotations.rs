@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::{io, thread};
 
 use config::{ConfigError, KeyProvider};
@@ -65,6 +66,7 @@ pub(crate) struct KeyRotations {
     audit: Arc<dyn AuditLog>,
     clock: Arc<dyn Clock>,
     is_running: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
     last: Mutex<Option<FinishedRotation>>,
 }
 
@@ -76,7 +78,8 @@ impl KeyRotations {
         audit: Arc<dyn AuditLog>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { manager, provider, audit, clock, is_running: AtomicBool::new(false), last: Mutex::default() }
+        let is_running = AtomicBool::new(false);
+        Self { manager, provider, audit, clock, is_running, thread: Mutex::default(), last: Mutex::default() }
     }
 
     /// Returns the keys in use.
@@ -127,10 +130,23 @@ impl KeyRotations {
             };
             thread::Builder::new().name("key-rotation".to_owned()).spawn(work).map_err(RotationError::Thread)
         });
-        if started.is_err() {
-            self.is_running.store(false, Ordering::Release);
+        match started {
+            Ok(thread) => *self.thread.lock() = Some(thread),
+            Err(error) => {
+                self.is_running.store(false, Ordering::Release);
+                return Err(error);
+            }
         }
-        started.map(drop)
+        Ok(())
+    }
+
+    /// Interrupts a rotation that runs, and returns when its end is recorded. No other begins afterwards.
+    pub(crate) fn stop(&self) {
+        self.manager.stop();
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic in the thread was reported by the panic hook.
+            let _ = thread.join();
+        }
     }
 
     /// Rotates the ring key, and returns when that is done.
@@ -150,7 +166,12 @@ impl KeyRotations {
                 tracing::info!(number, keys, "the ring key was rotated");
             }
             Ok(RingRotation { number, keys, damaged }) => {
-                tracing::warn!(number, keys, damaged, "the ring key was rotated, and damaged slots were copied as they are");
+                tracing::warn!(
+                    number,
+                    keys,
+                    damaged,
+                    "the ring key was rotated, and damaged slots were copied as they are"
+                );
             }
             Err(error) => tracing::error!(%error, "the ring key was not rotated"),
         }

@@ -33,7 +33,10 @@ use crate::shared_parts::SharedParts;
 use crate::start_error::StartError;
 use crate::telemetry::UserHashKey;
 
-pub(crate) use secrets::{KeyParts, key_parts, load_secrets, login_codes, look_at_secrets, master_key, randomness, to_store};
+use secrets::note_newer_master_key;
+pub(crate) use secrets::{
+    KeyParts, key_parts, load_secrets, login_codes, look_at_secrets, master_key, randomness, to_store,
+};
 
 /// The purposes of keys that derive from the keyring's system root. The keys stay the same when the master key is rotated, so
 /// cursors stay valid, and a user keeps one hash in the log.
@@ -80,6 +83,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
     // Retention follows the wall clock, even if the clock of assembly is fixed.
     let options = store::StoreOptions { clock: Some(wall_clock()), ..options::store_options(settings) };
     let store = store::open(options, &master_key, Arc::new(Replay), Arc::clone(&entropy))?;
+    note_newer_master_key(secrets, &store.closer.keys());
     let audit_keys = AuditKeys::derive(&store.system_keys);
     let audit = Arc::new(audit::open(&options::audit_options(settings, wall_clock()), audit_keys)?);
     log_key.set(&store.system_keys.derive(USER_IDS_IN_LOGS));

@@ -63,7 +63,8 @@ pub use origin::Origin;
 pub use secrets::{DEVELOPMENT_SECRET, Key, MASTER_KEY, Randomness, Secrets};
 pub use sections::{
     Actors, AuditSettings, Auth, Cache, Checkpoint, Commit, DeadLetterSettings, Events, ExportBackendChoice,
-    ExportSettings, HistorySettings, Http, JournalSettings, KeyProviderChoice, KeySettings, Live, Log, LogFormat, ProfileLimits, StoreSettings, Time,
+    ExportSettings, HistorySettings, Http, JournalSettings, KeyProviderChoice, KeySettings, Live, Log, LogFormat,
+    ProfileLimits, StoreSettings, Time,
 };
 pub use settings::{Mode, Settings};
 pub use sources::{DEFAULT_TOML, Override, Sources, process_environment};

@@ -79,7 +79,8 @@ impl AdminClient {
         let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
         let request = request.body(body.as_slice()).context("the request is malformed")?;
         let answer = self.agent.run(request);
-        let mut answer = answer.with_context(|| format!("no response from `{}`: name it with `--admin`", self.server))?;
+        let mut answer =
+            answer.with_context(|| format!("no response from `{}`: name it with `--admin`", self.server))?;
         let text = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string();
         let text = text.context("could not read the answer")?;
         if answer.status().is_success() {

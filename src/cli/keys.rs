@@ -120,7 +120,10 @@ fn status(arguments: &StatusArguments) -> anyhow::Result<()> {
     }
     for key in keys.iter().filter(|key| key["is_due"] == true) {
         let days = key["age_s"].as_u64().unwrap_or(0) / 86_400;
-        print_error(&format!("the key `{}` is {days} days old, and is to be replaced", key["key"].as_str().unwrap_or("")));
+        print_error(&format!(
+            "the key `{}` is {days} days old, and is to be replaced",
+            key["key"].as_str().unwrap_or("")
+        ));
     }
     Ok(())
 }
@@ -159,7 +162,9 @@ fn rotate(arguments: &RotateArguments) -> anyhow::Result<()> {
     match KeyManager::open(&disk, &settings.data_dir, &master, clock, wiring::entropy()) {
         Ok(manager) => rotate_here(&settings, secrets, manager, arguments.key.key()),
         Err(OpenError::Locked { .. }) => {
-            bail!("the server runs, and rotates keys for an administrator: give a token with `--token`, or stop the server")
+            bail!(
+                "the server runs, and rotates keys for an administrator: give a token with `--token`, or stop the server"
+            )
         }
         Err(error) => Err(error.into()),
     }

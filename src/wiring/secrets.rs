@@ -6,7 +6,7 @@ use std::sync::Arc;
 use config::{MasterKeys, Secrets, Settings};
 use secrecy::ExposeSecret;
 use secrecy::zeroize::Zeroizing;
-use store::{MasterKey, SystemKeys};
+use store::{KeyManager, MasterKey, SystemKeys};
 
 use super::{Components, Credentials, wall_clock};
 use crate::http::request::caller::LoginCodes;
@@ -55,6 +55,17 @@ pub(crate) fn to_store(given: &MasterKeys) -> MasterKey {
     let mut versions = given.versions().map(|(number, key)| (number, *key.expose_secret()));
     let (number, key) = versions.next().expect("a provider gives one version at least");
     versions.fold(MasterKey::new(number, key), |master, (number, key)| master.with_version(number, key))
+}
+
+/// Logs that a newer version of the master key is given than the one in use: a rotation may have been forgotten.
+pub(super) fn note_newer_master_key(secrets: &Secrets, keys: &KeyManager) {
+    let (given, in_use) = (secrets.master_key.newest(), keys.status().master.version);
+    if given > in_use {
+        tracing::info!(
+            "version {given} of the master key is given, and version {in_use} is in use: `profile-server keys rotate --master` takes the \
+             new one into use"
+        );
+    }
 }
 
 /// Returns the one-time codes that begin sessions. Their key derives from the system root, which the command that makes them

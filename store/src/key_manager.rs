@@ -101,8 +101,8 @@ impl KeyManager {
         self.keyring.replace_ring(master, self.now())
     }
 
-    /// Interrupts a rotation that runs, and refuses further ones.
-    pub(crate) fn stop(&self) {
+    /// Interrupts a rotation that runs, waits until it has ended, and refuses further ones.
+    pub fn stop(&self) {
         self.keyring.stop_rotations();
     }
 

@@ -155,7 +155,18 @@ fn no_token_is_printed_that_the_server_would_refuse() {
 
 #[test]
 fn every_command_has_help_with_an_example() {
-    for command in [&["serve"][..], &["token"], &["login-link"], &["keys"], &["keys", "status"], &["keys", "rotate"], &["config"], &["demo"], &["watch"], &[]] {
+    for command in [
+        &["serve"][..],
+        &["token"],
+        &["login-link"],
+        &["keys"],
+        &["keys", "status"],
+        &["keys", "rotate"],
+        &["config"],
+        &["demo"],
+        &["watch"],
+        &[],
+    ] {
         let output = Command::new(PROGRAM).args(command).arg("--help").output().unwrap();
         let help = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));

@@ -41,7 +41,11 @@ fn sevens(bytes: &mut [u8]) -> io::Result<()> {
 fn the_file_env_gets_a_new_version_and_keeps_three() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join(".env");
-    write(&path, &format!("# mine\nPROFILE_SERVER_MASTER_KEY={TWOS}\nOTHER=1\nexport {MASTER_KEY}=\"{ONES}\"\n"), 0o600);
+    write(
+        &path,
+        &format!("# mine\nPROFILE_SERVER_MASTER_KEY={TWOS}\nOTHER=1\nexport {MASTER_KEY}=\"{ONES}\"\n"),
+        0o600,
+    );
     let keys = provider(dir.path(), KeyProviderChoice::Environment);
     assert_eq!(numbers(&*keys), [1]);
     for number in 2..=4 {

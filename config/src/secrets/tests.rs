@@ -100,7 +100,8 @@ fn the_environment_overrides_the_file() {
     let dir = TempDir::new().unwrap();
     write(&dir, &format!("{MASTER_KEY}=broken"), 0o600);
     let environment = [(MASTER_KEY.to_owned(), ONES.to_owned())];
-    let secrets = Secrets::load(dir.path(), Mode::Production, &environment_keys(), &environment, &mut counting()).unwrap();
+    let secrets =
+        Secrets::load(dir.path(), Mode::Production, &environment_keys(), &environment, &mut counting()).unwrap();
     assert_eq!(newest(&secrets), [1; 32]);
     assert_eq!(secrets.print(), format!("{MASTER_KEY} = (hidden)  # environment `{MASTER_KEY}`\n"));
     assert!(!format!("{secrets:?}").contains("1, 1"));

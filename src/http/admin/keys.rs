@@ -108,8 +108,12 @@ fn time(micros: i64) -> Option<String> {
 fn refused(error: &RotationError) -> Problem {
     match error {
         RotationError::Store(busy @ KeyRotationError::Busy) => Problem::new(Code::Busy, busy.to_string()),
-        RotationError::Store(stopped @ KeyRotationError::Stopped) => Problem::new(Code::Unavailable, stopped.to_string()),
-        RotationError::Store(same @ KeyRotationError::NoNewerVersion { .. }) => Problem::new(Code::Invalid, same.to_string()),
+        RotationError::Store(stopped @ KeyRotationError::Stopped) => {
+            Problem::new(Code::Unavailable, stopped.to_string())
+        }
+        RotationError::Store(same @ KeyRotationError::NoNewerVersion { .. }) => {
+            Problem::new(Code::Invalid, same.to_string())
+        }
         RotationError::Provider(none @ config::ConfigError::NoNewMasterKey) => {
             Problem::new(Code::Invalid, none.to_string())
         }

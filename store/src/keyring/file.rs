@@ -119,12 +119,8 @@ impl KeyringFile {
         let mut header = self.header.lock();
         let newest = master.newest();
         let before = header.info;
-        let info = HeaderInfo {
-            edition: before.edition + 1,
-            master_version: newest.number(),
-            master_since: now,
-            ..before
-        };
+        let info =
+            HeaderInfo { edition: before.edition + 1, master_version: newest.number(), master_since: now, ..before };
         let bytes = keys.encode(&info, newest, entropy);
         // The edition is used up even if the write fails.
         header.info.edition = info.edition;
@@ -162,9 +158,10 @@ impl KeyringFile {
 
     /// Overwrites the header, without which no slot of the file opens any more, whatever is left of it on the disk.
     pub(super) fn wipe_header(file: &dyn DiskFile) -> io::Result<()> {
-        // A file of the first format has slots on the second page, which are of no use either.
-        let length = file.length()?.min((COPIES * COPY_BYTES) as u64);
-        write_all_at(file, &vec![0; length as usize], 0).map_err(|WriteFailed { source, .. }| source)?;
+        let bytes = read_header(file)?;
+        // Slots behind a shorter header may still be read.
+        let header = HeaderCopy::find(&bytes).map_or(bytes.len(), |found| found.slots_at() as usize);
+        write_all_at(file, &vec![0; header], 0).map_err(|WriteFailed { source, .. }| source)?;
         file.sync_data()
     }
 

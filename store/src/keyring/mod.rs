@@ -32,8 +32,8 @@ use crate::seal::SecretKey;
 use crate::system_keys::SystemKeys;
 use file::{HeaderError, KeyringFile, read_header};
 use header::{HeaderCopy, HeaderInfo, KeyringHeader};
-use names::KeyringDirectory;
 pub(crate) use names::FILE_NAME;
+use names::KeyringDirectory;
 pub(crate) use pool::IssuedSlot;
 use pool::SlotPool;
 use rotation::RotationState;
@@ -133,7 +133,9 @@ impl Keyring {
         if !current.is_header_everywhere() {
             current.repair_header().map_err(|error| match error {
                 HeaderError::Open(error) => error,
-                HeaderError::Disk(source) => OpenError::Disk { doing: "repair the keyring", path: path.clone(), source },
+                HeaderError::Disk(source) => {
+                    OpenError::Disk { doing: "repair the keyring", path: path.clone(), source }
+                }
             })?;
             tracing::info!("the header of the keyring was repaired, which a crash had left half written");
         }

@@ -57,7 +57,9 @@ pub enum KeyRotationError {
         source: io::Error,
     },
     /// The new key is in use, but what it replaces is not removed yet.
-    #[error("the new key is in use, but what it replaces could not be removed from the disk ({source}): rotate again, or restart the server")]
+    #[error(
+        "the new key is in use, but what it replaces could not be removed from the disk ({source}): rotate again, or restart the server"
+    )]
     Unfinished {
         /// Why it failed.
         #[source]
