@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use domain::port::clock::{Clock, Entropy};
 
+use crate::data_dir::lock;
 use crate::error::OpenError;
 use crate::keyring::{self, KeyRotationError, Keyring, RingRotation, RotationProgress};
-use crate::open::lock;
 use crate::options::MasterKey;
 use crate::system_keys::SystemKeys;
 

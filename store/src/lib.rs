@@ -38,6 +38,7 @@ mod append;
 mod bytes;
 mod checkpoint;
 mod checkpoint_trigger;
+mod data_dir;
 mod engine;
 mod erasure;
 mod first_start;

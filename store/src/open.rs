@@ -1,11 +1,8 @@
 //! Opening the store: lock, keyring, sled, journal, in this order.
 
-use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use domain::port::clock::Entropy;
@@ -21,6 +18,7 @@ use domain::port::table::TableFiles;
 use crate::append::Appender;
 use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpointer};
 use crate::checkpoint_trigger::CheckpointTrigger;
+use crate::data_dir::{lock, make_directory};
 use crate::dead_letters::DeadLetterStore;
 use crate::engine::{Engine, EngineParts};
 use crate::erasure::{KeyedUsers, finish_erasures};
@@ -42,10 +40,6 @@ use crate::status::StoreStatus;
 use crate::system_keys::SystemKeys;
 use crate::table::EncryptedTables;
 use crate::upkeep::Upkeep;
-
-const LOCK_FILE_NAME: &str = "LOCK";
-const LOCK_ATTEMPTS: u32 = 50;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// An open store: the parts that the server uses, and the handle that closes it.
 pub struct Store {
@@ -292,39 +286,6 @@ fn open_journal(
 
 fn unlistable(directory: &Path, source: io::Error) -> OpenError {
     OpenError::Disk { doing: "list the segments in", path: directory.to_owned(), source }
-}
-
-/// Creates the data directory if it is missing, and locks it for this process.
-pub(crate) fn lock(data_dir: &Path) -> Result<File, OpenError> {
-    make_directory(data_dir)?;
-    permissions::restrict_directory(data_dir)?;
-    let path = data_dir.join(LOCK_FILE_NAME);
-    let failed = |source| OpenError::Disk { doing: "lock", path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
-    permissions::restrict(&path)?;
-    // An earlier process may be about to end, or a child that it forked still has the lock.
-    for _ in 0..LOCK_ATTEMPTS {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-    }
-    Err(OpenError::Locked { path: data_dir.to_owned() })
-}
-
-/// Creates a directory that only its owner may enter, and its missing parents. Durable when it returns.
-fn make_directory(path: &Path) -> Result<(), OpenError> {
-    fn make(path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
-        }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        make(parent)?;
-        fs::DirBuilder::new().mode(0o700).create(path)?;
-        File::open(parent)?.sync_all()
-    }
-    make(path).map_err(|source| OpenError::Disk { doing: "create the directory", path: path.to_owned(), source })
 }
 
 /// Opens the keyring. A new one is created only if there is no data: it is durable before anything is sealed.
