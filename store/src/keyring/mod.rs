@@ -3,8 +3,8 @@
 //! Deleted bytes stay on disk for a while in the journal and in sled, which are both logs. A slot of the keyring is
 //! overwritten in place, so destroying a key makes everything unreadable that was ever sealed under it.
 //!
-//! A new master key wraps the ring key again, in the header ([`Keyring::rotate_master`]). A new ring key wraps all slots
-//! again, in a second file that replaces the first ([`Keyring::rotate_ring`]); meanwhile every write of a slot goes to both.
+//! A new master key wraps the ring key again, in the header ([`Keyring::replace_master`]). A new ring key wraps all slots
+//! again, in a second file that replaces the first ([`Keyring::replace_ring`]); meanwhile every write of a slot goes to both.
 
 mod file;
 mod generations;
