@@ -12,7 +12,7 @@ use domain::port::erasure::ErasedUser;
 use domain::port::journal::{Record, RecordKind};
 use domain::port::store::{Fold, SideChanges, SideKey, SideKind, SideRecord, StoreError};
 
-use crate::disk::RealDisk;
+use crate::disk::{Disk, RealDisk};
 use crate::journal::{SegmentItem, parse_item};
 use crate::keyring::Keyring;
 use crate::seal::{NOBODY, TAG_BYTES};
@@ -39,6 +39,10 @@ impl Fold for KeepBodies {
         let put = kinds.map(|kind| SideRecord { key: SideKey { kind, number }, body: state.to_vec() });
         Ok(SideChanges { put: put.to_vec(), remove: Vec::new() })
     }
+}
+
+fn disk() -> Arc<dyn Disk> {
+    Arc::new(RealDisk)
 }
 
 fn master() -> MasterKey {
@@ -76,7 +80,7 @@ fn letter(number: usize) -> DeadLetter {
 
 /// Counts by user what opens with the keyring in `keyring_dir` of all bytes in the files of `dir`.
 fn count_readable(dir: &Path, keyring_dir: &Path) -> BTreeMap<UserHash, usize> {
-    let keyring = Keyring::open(&RealDisk, keyring_dir, &master(), Arc::new(TestEntropy::new(3))).expect("a keyring");
+    let keyring = Keyring::open(&disk(), keyring_dir, &master(), Arc::new(TestEntropy::new(3))).expect("a keyring");
     let mut readable = BTreeMap::new();
     let mut files = vec![dir.to_owned()];
     while let Some(path) = files.pop() {
@@ -144,8 +148,7 @@ fn no_stored_byte_of_an_erased_user_opens_with_the_current_keyring() {
     drop((store.dead_letters, store.registry, store.status));
     copy(dir.path(), backup.path());
     let hash = {
-        let keyring =
-            Keyring::open(&RealDisk, dir.path(), &master(), Arc::new(TestEntropy::new(3))).expect("a keyring");
+        let keyring = Keyring::open(&disk(), dir.path(), &master(), Arc::new(TestEntropy::new(3))).expect("a keyring");
         UserHasher::new(keyring.user_hash_key().bytes()).hash(&user(ERASED))
     };
     let before = count_readable(dir.path(), dir.path());

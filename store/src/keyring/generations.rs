@@ -46,7 +46,8 @@ impl Keyring {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         self.entropy.fill(&mut *key);
         let key = SecretKey::new(*key);
-        self.write_slot(number, &|ring| slot::encode(ring, number, generation, &key)).map_err(SlotFault::Unavailable)?;
+        self.write_slot(number, &|ring| slot::encode(ring, number, generation, &key))
+            .map_err(SlotFault::Unavailable)?;
         Ok(key)
     }
 }

@@ -38,8 +38,8 @@ pub(crate) use pool::IssuedSlot;
 use pool::SlotPool;
 use rotation::RotationState;
 pub use rotation::{KeyRotationError, RingRotation, RotationProgress};
-use slot::{SLOT_BYTES, SLOTS_PER_PAGE};
 pub(crate) use slot::{FIRST_GENERATION, SlotFault, SlotState};
+use slot::{SLOT_BYTES, SLOTS_PER_PAGE};
 use writer::SlotWriter;
 
 /// Reads the keys of records that belong to no user from the keyring of a data directory, which is neither locked nor

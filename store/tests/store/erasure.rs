@@ -254,7 +254,8 @@ fn copy(from: &Path, to: &Path) {
 
 /// Returns the state of a slot in the file: 1 with a key, 2 destroyed.
 fn slot_state(dir: &Path, row: RowId) -> u8 {
-    std::fs::read(dir.join("keyring")).expect("a keyring")[layout::KEYRING_HEADER_BYTES + row.0 as usize * layout::SLOT_BYTES]
+    std::fs::read(dir.join("keyring")).expect("a keyring")
+        [layout::KEYRING_HEADER_BYTES + row.0 as usize * layout::SLOT_BYTES]
 }
 
 #[test]
