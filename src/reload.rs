@@ -109,7 +109,8 @@ impl Reloader {
 
     fn follow_policy(&self, policy: Policy) {
         let version = policy.version;
-        let before = self.policy.swap(Arc::new(policy));
+        // Users may be blocked meanwhile, which the new table must not undo.
+        let before = self.policy.rcu(|before| policy.clone().with_blocked_of(before));
         if version != before.version {
             tracing::info!(version, "the access table has changed");
             self.profiles.follow_policy();

@@ -194,7 +194,8 @@ impl LogReader<'_> {
         let damaged = || StoreError::Damaged { what: "a tombstone of the journal".to_owned() };
         let tombstone = Tombstone::decode(&entry.record.body, entry.record.generation).ok_or_else(damaged)?;
         let consent = Consent { third_party_sharing: tombstone.was_shared, ..Consent::default() };
-        let may_know = self.viewer.may_ever_see(&user) && self.sees(&user, consent) != Visibility::Hidden;
+        // Whoever knew of the user before an erasure that was scheduled, and has hidden the user since, is told of its end.
+        let may_know = self.policy.unblocked_visibility(self.viewer, &user, consent) != Visibility::Hidden;
         if was_skipped || !may_know || !self.types.has(PublishedEventType::ProfileErased) {
             return Ok(None);
         }

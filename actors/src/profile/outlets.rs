@@ -19,8 +19,8 @@ use crate::outlet::{OutletFrame, OutletMessage, Push};
 #[derive(Debug, Default)]
 pub(super) struct Outlets {
     outlets: Vec<Outlet>,
-    /// The version of the policy that the classes belong to.
-    policy: u32,
+    /// The version of the policy that the classes belong to, see `Policy::view_version`.
+    policy: (u32, u32),
     /// The classes that saw nothing of the last revisions, and have not received a patch for them.
     deferred: SmallVec<[DeferredPatch; 2]>,
 }
@@ -65,7 +65,7 @@ impl Outlets {
         // After this, all outlets of the class are at the head, as the new one is.
         self.flush_deferred(builder);
         if self.outlets.is_empty() {
-            self.policy = builder.policy.version;
+            self.policy = builder.policy.view_version();
         }
         let (message, reset) = match first {
             FirstFrame::Profile { class, reset } => (builder.cached_profile(class), reset),
@@ -92,8 +92,8 @@ impl Outlets {
     /// Sends one revision: to each class its own patch, encoded once, and the whole document to the outlets whose class
     /// changes.
     pub(super) fn publish(&mut self, delta: &Delta, builder: &FrameBuilder<'_>) {
-        let may_reclass = delta.consent_changed() || self.policy != builder.policy.version;
-        self.policy = builder.policy.version;
+        let may_reclass = delta.consent_changed() || self.policy != builder.policy.view_version();
+        self.policy = builder.policy.view_version();
         let (mut messages, mut profiles) = (PerClass::new(), PerClass::new());
         let deferred = &mut self.deferred;
         self.outlets.retain_mut(|outlet| {
@@ -145,10 +145,10 @@ impl Outlets {
 
     /// Follows a new policy: sends the whole document to the outlets whose class changes.
     pub(super) fn follow_policy(&mut self, builder: &FrameBuilder<'_>) {
-        if self.policy == builder.policy.version {
+        if self.policy == builder.policy.view_version() {
             return;
         }
-        self.policy = builder.policy.version;
+        self.policy = builder.policy.view_version();
         self.flush_deferred(builder);
         let mut profiles = PerClass::new();
         self.outlets.retain_mut(|outlet| !builder.is_reclassed(outlet) || builder.send_document(outlet, &mut profiles));

@@ -1,8 +1,10 @@
 //! Who sees what: callers, and the table compiled into masks.
 
+mod blocked;
 mod explain;
 mod policy;
 
+pub use blocked::BlockedUsers;
 pub use explain::MaskedBy;
 pub use policy::{AccessRules, InvalidAccess, Policy, ViewerRules};
 
@@ -40,8 +42,8 @@ pub enum Viewer {
 }
 
 impl Viewer {
-    /// Returns whether there is a consent under which this viewer sees something of `user`. For all other users
-    /// [`Policy::visibility`] is always [`Visibility::Hidden`].
+    /// Returns whether there is a consent under which this viewer sees something of `user`, unless the user is blocked. For
+    /// all other users [`Policy::visibility`] is always [`Visibility::Hidden`].
     pub fn may_ever_see(&self, user: &UserId) -> bool {
         match self {
             Self::SelfCitizen(citizen) | Self::Agent { citizen, .. } => citizen == user,

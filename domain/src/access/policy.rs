@@ -1,6 +1,6 @@
 //! The access table, checked and compiled.
 
-use super::{Consent, Viewer, Visibility};
+use super::{BlockedUsers, Consent, Viewer, Visibility};
 use crate::table::{FIELDS, LeafSet, Member};
 
 /// The access table as it is written: for each viewer the paths that each level adds to the one below.
@@ -49,7 +49,8 @@ pub struct Policy {
     pub(super) ai_context: [LeafSet; 3],
     pub(super) agent: [LeafSet; 3],
     pub(super) admin: [LeafSet; 3],
-    integrity_services: Vec<String>,
+    pub(super) integrity_services: Vec<String>,
+    pub(super) blocked: BlockedUsers,
 }
 
 impl Policy {
@@ -68,13 +69,20 @@ impl Policy {
             agent: agent?,
             admin: admin?,
             integrity_services: rules.integrity_services.clone(),
+            blocked: BlockedUsers::default(),
         };
         policy.version = policy.fingerprint();
         Ok(policy)
     }
 
-    /// Returns what `viewer` may see of `user` under this consent.
+    /// Returns what `viewer` may see of `user` under this consent: nothing while the user is blocked.
     pub fn visibility(&self, viewer: &Viewer, user: &crate::id::UserId, consent: Consent) -> Visibility {
+        if self.blocked.has(user) { Visibility::Hidden } else { self.unblocked_visibility(viewer, user, consent) }
+    }
+
+    /// Returns what `viewer` may see of `user` under this consent, whether the user is blocked or not: who may know of a user
+    /// is told that it was erased.
+    pub fn unblocked_visibility(&self, viewer: &Viewer, user: &crate::id::UserId, consent: Consent) -> Visibility {
         let level = consent.level as usize;
         match viewer {
             Viewer::SelfCitizen(citizen) if citizen == user => Visibility::Mask(self.self_citizen[level]),
