@@ -1,5 +1,7 @@
 //! The rows of all users.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::columns::{Dictionaries, INTEREST, Row, Version};
@@ -15,6 +17,7 @@ use super::chunk_table::ChunkTable;
 use super::saved;
 use super::shared_dictionaries::SharedDictionaries;
 use super::snapshot::{ColumnSnapshot, Snapshots};
+use super::withheld::WithheldRows;
 
 /// The rows of all users, which follow every commit.
 ///
@@ -23,6 +26,7 @@ pub struct ColumnStore {
     chunks: ChunkTable,
     pub(super) dictionaries: SharedDictionaries,
     snapshots: Snapshots,
+    withheld: WithheldRows,
     is_ready: AtomicBool,
     ready: Gauge,
 }
@@ -35,6 +39,7 @@ impl ColumnStore {
             chunks: ChunkTable::default(),
             dictionaries: SharedDictionaries::new(dictionaries),
             snapshots: Snapshots::default(),
+            withheld: WithheldRows::default(),
             is_ready: AtomicBool::new(false),
             ready,
         }
@@ -58,8 +63,26 @@ impl ColumnStore {
 
     /// Returns whether the user of a row still takes part in analytics, and was not erased since `generation`.
     pub fn is_still_opted_in(&self, row: RowId, generation: u32) -> bool {
+        if self.withheld.has(row) {
+            return false;
+        }
         let row = self.row(row);
         row.is_present() && row.is_opted_in() && row.version().generation() == generation
+    }
+
+    /// Withholds a row from exports until it is released. It goes on following commits.
+    pub fn withhold(&self, row: RowId) {
+        self.withheld.add(row);
+    }
+
+    /// Releases a row that was withheld.
+    pub fn release(&self, row: RowId) {
+        self.withheld.remove(row);
+    }
+
+    /// Returns the rows that are withheld.
+    pub(crate) fn withheld(&self) -> Arc<BTreeSet<RowId>> {
+        self.withheld.load()
     }
 
     /// Returns a copy of the dictionaries. They have every code of rows that were read before.

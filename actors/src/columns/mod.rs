@@ -14,6 +14,7 @@ mod missed;
 mod saved;
 mod shared_dictionaries;
 mod snapshot;
+mod withheld;
 mod workers;
 
 pub use column_store::ColumnStore;

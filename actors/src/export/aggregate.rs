@@ -14,6 +14,7 @@ use super::classes::{keys_at, not_computed};
 use super::coded::{self, CodedColumn};
 use super::columns::integer;
 use super::job_context::JobEnd;
+use super::row_set::RowSet;
 use super::rows::ExportRows;
 use super::run::{Run, Written};
 
@@ -70,6 +71,8 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
         rows_suppressed: left_out,
         information_loss_ppm: None,
         levels: level_names(&lattice, &lattice.finest()),
+        // Groups with noise, and nobody's row.
+        rows: RowSet::default(),
     })
 }
 

@@ -8,13 +8,15 @@ use std::time::Duration;
 use actix::{Actor, Addr, Arbiter};
 use domain::export::{ExportJob, ExportJobId, ExportRequest, ExportRules, Feasibility};
 use domain::port::clock::{Clock, Entropy};
+use domain::port::journal::RowId;
 use domain::port::registry::Registry;
 use domain::port::table::{TableError, TableFile, TableFiles};
 use kernels::ChosenBackend;
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::feasibility::FeasibilityCounter;
+use super::forget::ForgetRow;
 use super::messages::{CancelExport, ListExports, StartExport, WatchExport};
 use super::refusal::StartRefusal;
 use super::registered::RegisteredExports;
@@ -163,6 +165,17 @@ impl Exports {
     /// Cancels a job of that owner, or removes its file. Returns whether there is such a job.
     pub async fn cancel(&self, id: ExportJobId, owner: &str) -> bool {
         self.supervisor.send(CancelExport { id, owner: owner.to_owned() }).await.unwrap_or(false)
+    }
+
+    /// Deletes the files of exports that hold a user's row, who was erased. Blocks.
+    ///
+    /// # Errors
+    /// A file may still be readable.
+    pub fn forget(&self, row: RowId) -> Result<(), TableError> {
+        let (answer, forgotten) = oneshot::channel();
+        let busy = || TableError::Unavailable { doing: "deleted", source: "the exports are busy, or have stopped".into() };
+        self.supervisor.try_send(ForgetRow { row, answer }).map_err(|_| busy())?;
+        forgotten.blocking_recv().unwrap_or_else(|_| Err(busy()))
     }
 
     /// Opens the file of a job; `None` if it is gone. Blocks for the disk.

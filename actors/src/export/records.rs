@@ -17,6 +17,7 @@ use super::coded::{self, CodedColumn};
 use super::columns::{FileColumns, FileInput, common_tags};
 use super::earlier::{self, NewExport};
 use super::job_context::{JobEnd, NOT_PROTECTED};
+use super::row_set::RowSet;
 use super::rows::ExportRows;
 use super::run::{Run, Written};
 
@@ -95,6 +96,7 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
                 rows_suppressed: left_out,
                 information_loss_ppm: Some(outcome.loss.parts_per_million()),
                 levels: level_names(&lattice, &outcome.node),
+                rows: plan.users(&selected, &rows),
             });
         }
         run.remove_file()?;
@@ -105,6 +107,12 @@ pub(super) fn write(run: &Run<'_>) -> Result<Written, JobEnd> {
 impl Plan<'_> {
     fn rows_kept(&self) -> usize {
         self.is_kept.iter().filter(|kept| **kept).count()
+    }
+
+    /// Returns the users whose rows are written.
+    fn users(&self, selected: &[u32], rows: &ExportRows) -> RowSet {
+        let kept = self.is_kept.iter().zip(selected).filter(|(kept, _)| **kept);
+        kept.map(|(_, row)| rows.ids[*row as usize]).collect()
     }
 
     /// Leaves out the rows of classes that do not meet the requirement any more, if fewer rows than `before` are kept.

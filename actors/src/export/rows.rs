@@ -42,9 +42,12 @@ impl ExportRows {
                 None => job.pause()?,
             }
         };
+        // Taken after the snapshot began: whoever is withheld later is found before the file is complete.
+        let withheld = columns.withheld();
         let (limit, mut scanned) = ((job.memory_bytes() / BYTES_PER_ROW) as usize, 0);
         snapshot.visit(|first, rows| {
             let matching = (first.0..).zip(rows).filter(|(_, row)| filters.iter().any(|filter| filter.accepts(row)));
+            let matching = matching.filter(|(id, _)| withheld.is_empty() || !withheld.contains(&RowId(*id)));
             for (id, row) in matching.take((limit + 1).saturating_sub(copied.len())) {
                 ids.push(RowId(id));
                 copied.push(*row);

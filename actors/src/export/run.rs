@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::device::Device;
 use super::job_context::{JobContext, JobEnd};
+use super::row_set::RowSet;
 use crate::columns::ColumnStore;
 
 /// An export of records that was made before, as the registry remembers it.
@@ -45,6 +46,8 @@ pub(super) struct Written {
     pub(super) rows_suppressed: u64,
     pub(super) information_loss_ppm: Option<u64>,
     pub(super) levels: Map<String, Value>,
+    /// The users whose rows are in the file; none of an aggregate.
+    pub(super) rows: RowSet,
 }
 
 impl Run<'_> {

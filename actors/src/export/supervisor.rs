@@ -11,12 +11,15 @@ use actix::fut::{ActorFutureExt, WrapFuture};
 use actix::{Actor, AsyncContext, Context};
 use domain::export::{BudgetLedger, ExportJob, ExportJobId, ExportRequest, ExportResult, ExportRules, JobState};
 use domain::port::clock::Clock;
-use domain::port::table::TableFiles;
+use domain::port::journal::RowId;
+use domain::port::table::{TableError, TableFiles};
 use tokio::sync::{mpsc, watch};
 
+use super::forget::OVERTAKEN;
 use super::job_context::JobEnd;
 use super::refusal::StartRefusal;
 use super::registered::{RegisteredExports, earlier};
+use super::row_set::RowSet;
 use super::run::Written;
 use super::worker::{Report, WorkItem};
 use crate::metric::ExportMetrics;
@@ -29,6 +32,8 @@ struct KnownJob {
     /// What watchers see; changed by the supervisor alone.
     status: watch::Sender<ExportJob>,
     is_cancelled: Arc<AtomicBool>,
+    /// Whose rows its file holds; `None` if that is not known, since the file is of an earlier run.
+    rows: Option<RowSet>,
 }
 
 /// Reads the canonical form of a request again.
@@ -60,6 +65,8 @@ pub(super) struct ExportSupervisor {
     jobs: BTreeMap<ExportJobId, KnownJob>,
     queue: VecDeque<ExportJobId>,
     running: Option<ExportJobId>,
+    /// Users who were erased since the job that runs has begun.
+    pub(super) left_meanwhile: Vec<RowId>,
 }
 
 impl ExportSupervisor {
@@ -74,6 +81,7 @@ impl ExportSupervisor {
             jobs: BTreeMap::new(),
             queue: VecDeque::new(),
             running: None,
+            left_meanwhile: Vec::new(),
             parts,
         };
         let mut jobs = supervisor.parts.registered.jobs(now);
@@ -94,7 +102,33 @@ impl ExportSupervisor {
 
     fn know(&mut self, job: ExportJob) {
         let id = job.id;
-        self.jobs.insert(id, KnownJob { status: watch::Sender::new(job), is_cancelled: Arc::default() });
+        self.jobs.insert(id, KnownJob { status: watch::Sender::new(job), is_cancelled: Arc::default(), rows: None });
+    }
+
+    /// Returns whether a job runs.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Returns all jobs.
+    pub(super) fn known_jobs(&self) -> impl Iterator<Item = (ExportJobId, ExportJob)> {
+        self.jobs.iter().map(|(id, job)| (*id, job.status.borrow().clone()))
+    }
+
+    /// Returns whose rows a job's file holds; `None` if that is not known.
+    pub(super) fn rows_of(&self, id: &ExportJobId) -> Option<&RowSet> {
+        self.jobs.get(id)?.rows.as_ref()
+    }
+
+    /// Reads the request of an earlier job.
+    pub(super) fn parse_earlier(&self, request: &str) -> Option<ExportRequest> {
+        (self.parts.parse_earlier)(request)
+    }
+
+    /// Deletes a job's file before its time.
+    pub(super) fn delete_file(&mut self, id: ExportJobId) -> Result<(), TableError> {
+        self.change(id, ExportJob::delete_file);
+        self.parts.tables.remove(&id.to_string())
     }
 
     /// Removes files that no job is for: a crash came between the file and the record of its job.
@@ -232,13 +266,18 @@ impl ExportSupervisor {
         self.count(id);
         if self.running == Some(id) {
             self.running = None;
+            self.left_meanwhile.clear();
         }
     }
 
     /// Makes the file of a job available. What the file spends, and that it was handed out, is durable before: later exports are
     /// compared with it.
     fn hand_out(&mut self, id: ExportJobId, written: Written) -> Result<(), JobEnd> {
+        if self.is_overtaken(&written) {
+            return Err(OVERTAKEN);
+        }
         let now = self.parts.clock.now_micros();
+        let rows = written.rows.clone();
         let known = self.jobs.get(&id).ok_or(JobEnd::Cancelled)?;
         let mut job = known.status.borrow().clone();
         let keep = i64::try_from(self.parts.keep.as_micros()).unwrap_or(i64::MAX);
@@ -251,7 +290,8 @@ impl ExportSupervisor {
             tracing::error!("the record of export `{id}` could not be stored: {error}");
             JobEnd::Failed("the job could not be recorded")
         })?;
-        if let Some(known) = self.jobs.get(&id) {
+        if let Some(known) = self.jobs.get_mut(&id) {
+            known.rows = Some(rows);
             known.status.send_replace(job);
         }
         Ok(())
@@ -345,7 +385,7 @@ impl ExportSupervisor {
 }
 
 fn result(written: Written, expires_at: i64) -> ExportResult {
-    let Written { bytes, rows_written, rows_suppressed, information_loss_ppm, levels } = written;
+    let Written { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, rows: _ } = written;
     ExportResult { bytes, rows_written, rows_suppressed, information_loss_ppm, levels, expires_at }
 }
 

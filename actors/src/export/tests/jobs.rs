@@ -70,6 +70,23 @@ fn people_who_leave_while_the_file_is_written_are_not_in_it() {
 }
 
 #[test]
+fn people_whose_profiles_are_hidden_are_in_no_file_until_they_are_shown_again() {
+    let columns = columns();
+    let all = taking_part(&columns);
+    let hidden: Vec<RowId> = all.iter().copied().step_by(3).collect();
+    hidden.iter().for_each(|row| columns.withhold(*row));
+    let request = request(r#"{"k": 5, "columns": ["gender"]}"#);
+    let counted = || {
+        let written = run(&columns, &MemoryTables::default(), &request, &[], 1).written();
+        let has_hidden = hidden.iter().any(|row| written.rows.has(*row));
+        ((written.rows_written + written.rows_suppressed) as usize, has_hidden)
+    };
+    assert_eq!(counted(), (all.len() - hidden.len(), false));
+    hidden.iter().for_each(|row| columns.release(*row));
+    assert_eq!(counted(), (all.len(), true));
+}
+
+#[test]
 fn a_file_names_only_places_that_its_rows_have() {
     let (columns, tables) = (columns(), MemoryTables::default());
     let request = request(r#"{"k": 5, "l": 1, "columns": ["region", "state", "district"]}"#);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::export::{BudgetEntry, ExportBackend, ExportJob, ExportJobId, JobState};
 use domain::port::clock::{Clock, Entropy};
+use domain::port::journal::RowId;
 use domain::port::registry::{Registry, RegistryKind};
 use domain::port::table::TableFiles;
 
@@ -125,7 +126,8 @@ impl Started {
 
 fn written() -> Result<Written, JobEnd> {
     let levels = serde_json::Map::new();
-    Ok(Written { bytes: 1, rows_written: 20, rows_suppressed: 0, information_loss_ppm: Some(0), levels })
+    let (information_loss_ppm, rows) = (Some(0), [RowId(7)].into_iter().collect());
+    Ok(Written { bytes: 1, rows_written: 20, rows_suppressed: 0, information_loss_ppm, levels, rows })
 }
 
 const AGGREGATE: &str = r#"{"mode": "aggregate", "epsilon": 2, "columns": ["gender"]}"#;
@@ -203,6 +205,52 @@ fn a_file_is_removed_when_its_time_is_over_and_its_job_counts_for_30_days_more()
     disk.pass(30 * 24 * HOUR);
     started.supervisor.expire();
     assert!(started.supervisor.watch(id, OWNER).is_none(), "it is forgotten");
+}
+
+/// Makes the file of a job, whose row is 7.
+fn make(disk: &Disk, started: &mut Started, text: &str) -> ExportJobId {
+    let id = started.begin(text);
+    started.take(id);
+    disk.tables.add(&id.to_string());
+    started.end(id, written());
+    assert_eq!(started.job(id).state(), JobState::Done);
+    id
+}
+
+#[test]
+fn files_with_the_row_of_an_erased_user_are_deleted_and_others_stay() {
+    let disk = Disk::new();
+    let mut started = disk.start();
+    let id = make(&disk, &mut started, "{}");
+    started.supervisor.forget(RowId(8)).expect("nothing to delete");
+    assert_eq!(disk.tables.names().expect("lists"), [id.to_string()]);
+    started.supervisor.forget(RowId(7)).expect("deleted");
+    assert!(disk.tables.names().expect("lists").is_empty());
+    assert_eq!(started.job(id).result().map(|result| result.expires_at), Some(NOW));
+    started.supervisor.forget(RowId(7)).expect("deleted before");
+    // Of files of an earlier run it is not known whose rows they have; aggregates have none.
+    make(&disk, &mut started, "{}");
+    let aggregate = make(&disk, &mut started, AGGREGATE);
+    let mut started = disk.start();
+    started.supervisor.forget(RowId(8)).expect("deleted");
+    assert_eq!(disk.tables.names().expect("lists"), [aggregate.to_string()]);
+}
+
+#[test]
+fn a_file_is_not_handed_out_if_somebody_in_it_was_erased_when_it_was_complete() {
+    for (row, state) in [(RowId(7), JobState::Failed), (RowId(8), JobState::Done)] {
+        let disk = Disk::new();
+        let mut started = disk.start();
+        let id = started.begin("{}");
+        started.take(id);
+        disk.tables.add(&id.to_string());
+        started.supervisor.forget(row).expect("noted");
+        started.end(id, written());
+        assert_eq!(started.job(id).state(), state);
+        assert_eq!(disk.tables.names().expect("lists").is_empty(), state == JobState::Failed);
+        // The next job begins without what was noted.
+        make(&disk, &mut started, "{}");
+    }
 }
 
 #[test]
