@@ -78,13 +78,24 @@ impl Application {
         let credentials = wiring::credentials(&settings, &secrets, &components)?;
         let key_parts = wiring::key_parts(&settings, secrets, &components, &credentials);
         let key_rotations = Arc::clone(&key_parts.rotations);
-        let upkeep = Upkeep::new(shared.clone(), Arc::clone(&key_parts.ages), prometheus.clone());
+        let erasures = wiring::erasures(&settings, &components, &credentials, &shared)?;
+        let upkeep =
+            Upkeep::new(shared.clone(), Arc::clone(&key_parts.ages), prometheus.clone(), erasures.clone());
         // What is in force is noted before anybody can change it.
         shared.reloader.reload(&ChangeOrigin::watcher()).await;
         credentials.keys.record_start().await;
+        // Before anybody can read a profile that is to be erased.
+        erasures.resume().await;
         let rate_limits = Arc::clone(&shared.limits);
-        let states =
-            handler_states::build(&settings, &components, &credentials, shared, key_parts, prometheus, closing);
+        let states = handler_states::build(
+            &settings,
+            &components,
+            &credentials,
+            shared,
+            (key_parts, erasures),
+            prometheus,
+            closing,
+        );
         let start = random_number(&*components.entropy);
         let routes = Routes::new(states, settings.http.cors_origins.clone(), start);
         // The store is open by now, so its files are counted among the open ones.

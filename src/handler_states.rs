@@ -7,13 +7,14 @@ use config::Settings;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 
+use crate::erasure::Erasures;
 use crate::http::request::access_control::AccessControl;
 use crate::http::request::audit::AccessRecorder;
 use crate::http::request::caller::Verifier;
 use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
-    AdminState, AuditState, BatchGetState, ConsentState, CredentialState, EventsState, ExportState, FeedLimits,
+    AdminState, AuditState, BatchGetState, ConsentState, CredentialState, ErasureState, EventsState, ExportState, FeedLimits,
     FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness, SimulateState, SnapshotState, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
@@ -26,7 +27,7 @@ pub(crate) fn build(
     components: &Components,
     credentials: &Credentials,
     shared: SharedParts,
-    keys: KeyParts,
+    (keys, erasures): (KeyParts, Erasures),
     prometheus: PrometheusHandle,
     closing: watch::Receiver<bool>,
 ) -> HandlerStates {
@@ -41,6 +42,7 @@ pub(crate) fn build(
         cookie: SessionCookie { secure: settings.auth.secure_cookies },
         limits: Arc::clone(&limits),
         recorder: Arc::new(AccessRecorder::new(components.audit.clone(), Arc::clone(&service_reads), denials)),
+        policy: Arc::clone(&components.policy),
         cors_origins: settings.http.cors_origins.clone(),
     });
     let credential_state = Data::new(CredentialState {
@@ -125,6 +127,7 @@ pub(crate) fn build(
             request_timeout: settings.http.request_timeout,
             body_timeout: settings.http.client_body_timeout,
         }),
+        erasures: Data::new(ErasureState { erasures }),
         service_reads,
         readiness: Data::new(Readiness { profiles: profiles.clone(), store: components.store.clone(), closing }),
         prometheus: Data::new(prometheus),

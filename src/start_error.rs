@@ -25,6 +25,9 @@ pub enum StartError {
     /// A revocation of the registry cannot be read. A start without it would accept what was revoked.
     #[error("`registry`: {0}; restore the file, or run the version of the server that wrote it")]
     Revocations(String),
+    /// A stored erasure cannot be read. A start without it would show a profile that is to be hidden.
+    #[error("`registry`: {0}")]
+    Erasures(String),
     /// Exports cannot be computed on the device that is configured.
     #[error("`export.backend` is `cuda`, and {0}; set it to `auto` or `cpu` to compute on the processor")]
     ExportBackend(String),

@@ -1,4 +1,5 @@
-//! Periodic work: metrics, the ages of keys, expired tickets, the tables of the operator, the rate limits, counts for the audit log, and the operator's view.
+//! Periodic work: metrics, the ages of keys, expired tickets, the tables of the operator, the rate limits, counts for the audit log,
+//! erasures that are due, and the operator's view.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use domain::port::clock::Clock;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::erasure::Erasures;
 use crate::http::ChangeOrigin;
 use crate::key_ages::KeyAges;
 use crate::shared_parts::SharedParts;
@@ -21,14 +23,20 @@ pub(crate) struct Upkeep {
     shared: SharedParts,
     key_ages: Arc<KeyAges>,
     prometheus: PrometheusHandle,
+    erasures: Erasures,
     /// The clock of the system: the audit log has its time, even if the clock of assembly is fixed.
     clock: Arc<dyn Clock>,
 }
 
 impl Upkeep {
     /// Returns the upkeep of these parts.
-    pub(crate) fn new(shared: SharedParts, key_ages: Arc<KeyAges>, prometheus: PrometheusHandle) -> Self {
-        Self { shared, key_ages, prometheus, clock: wiring::wall_clock() }
+    pub(crate) fn new(
+        shared: SharedParts,
+        key_ages: Arc<KeyAges>,
+        prometheus: PrometheusHandle,
+        erasures: Erasures,
+    ) -> Self {
+        Self { shared, key_ages, prometheus, erasures, clock: wiring::wall_clock() }
     }
 
     /// Runs until its task is aborted.
@@ -55,6 +63,7 @@ impl Upkeep {
         self.shared.limits.upkeep();
         self.shared.denials.tick();
         self.shared.service_reads.tick(self.clock.now_micros());
+        self.erasures.tick();
         self.shared.operations.upkeep(&self.prometheus);
     }
 }

@@ -13,6 +13,8 @@ use domain::access::Policy;
 use domain::export::{ColumnSet, ExportRequest, ExportRules};
 use domain::port::clock::{Clock, Entropy};
 use domain::port::dead_letters::DeadLetters;
+use domain::port::erasure::{ErasureParticipant, UserDirectory};
+use domain::port::keyring_backup::NoKeyringBackups;
 use domain::port::registry::Registry;
 use domain::record::Replay;
 use domain::rules::Rules;
@@ -21,6 +23,9 @@ use secrecy::ExposeSecret;
 use store::audit::{self, AuditKeys, AuditStore};
 use store::{Closer, KeyManager, SystemKeys};
 
+use crate::erasure::{
+    ErasureParts, Erasures, ExportResults, LiveTickets, PageSessions, ReadBlock, SavedColumns,
+};
 use crate::http::request::caller::{
     CredentialVersion, KeySource, KeyStore, KeyUrl, Revocations, Sessions, Verifier, VerifierParts,
 };
@@ -41,6 +46,7 @@ pub(crate) use secrets::{
 /// The purposes of keys that derive from the keyring's system root. The keys stay the same when the master key is rotated, so
 /// cursors stay valid, and a user keeps one hash in the log.
 const CURSORS: &str = "profile-server: cursors";
+const ERASURES: &str = "profile-server: jobs and receipts of erasures";
 const USER_IDS_IN_LOGS: &str = "profile-server: user ids in logs";
 
 /// The components of a server, connected with each other.
@@ -52,6 +58,10 @@ pub(crate) struct Components {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
     pub(crate) store: store::StoreStatus,
+    /// Finds users without reading their data.
+    pub(crate) user_directory: Arc<dyn UserDirectory>,
+    /// Destroys the keys of erased users.
+    pub(crate) user_keys: Arc<dyn ErasureParticipant>,
     pub(crate) epoch: u64,
     pub(crate) closer: Closer,
     /// Tells the ages of the keys, and rotates them.
@@ -65,6 +75,8 @@ pub(crate) struct Components {
     pub(crate) export_rules: Arc<ExportRules>,
     /// Records what is done to citizens' data, and is read through the same value.
     pub(crate) audit: Arc<AuditStore>,
+    /// The key under whose hashes jobs and receipts of erasures are stored.
+    pub(crate) erasure_key: [u8; 32],
     /// Counts the reads of services for the audit log.
     pub(crate) service_reads: Arc<ServiceReads>,
     /// Records calls that were refused.
@@ -130,6 +142,8 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         entropy,
         dead_letters: store.dead_letters,
         store: store.status,
+        user_directory: store.users,
+        user_keys: store.keys,
         epoch: store.epoch,
         keys: store.closer.keys(),
         system_keys: store.system_keys,
@@ -139,6 +153,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         service_reads: ServiceReads::new(audit.clone(), wall_clock().now_micros()),
         denials: Arc::new(Denials::new(audit.clone())),
         config_changes: Arc::new(ConfigChanges::new(audit.clone(), Arc::clone(&store.registry))),
+        erasure_key: *store.system_keys.derive(ERASURES),
         registry: store.registry,
         audit,
     })
@@ -249,6 +264,44 @@ pub(crate) fn shared_parts(settings: &Settings, components: &Components) -> Resu
         denials: Arc::clone(&components.denials),
         limits,
     })
+}
+
+/// Returns the erasures with the participants of this server. Profiles whose erasure is scheduled are hidden from now on.
+///
+/// # Errors
+/// A stored erasure cannot be read.
+pub(crate) fn erasures(
+    settings: &Settings,
+    components: &Components,
+    credentials: &Credentials,
+    shared: &SharedParts,
+) -> Result<Erasures, StartError> {
+    let (profiles, reading) = (components.profiles.clone(), components.profiles.clone());
+    let participants: Vec<Arc<dyn ErasureParticipant>> = vec![
+        Arc::clone(&components.user_keys),
+        profiles.live_memory(),
+        Arc::new(SavedColumns(components.closer.projection_resealer())),
+        Arc::new(ExportResults(components.exports.clone())),
+        Arc::new(PageSessions(Arc::clone(&credentials.sessions))),
+        Arc::new(LiveTickets(Arc::clone(&shared.tickets))),
+    ];
+    let parts = ErasureParts {
+        registry: Arc::clone(&components.registry),
+        audit: components.audit.clone(),
+        trail: components.audit.clone(),
+        directory: Arc::clone(&components.user_directory),
+        reads: ReadBlock::new(Arc::clone(&components.policy), profiles.columns(), move || reading.follow_policy()),
+        users: Arc::new(profiles),
+        participants,
+        backups: Arc::new(NoKeyringBackups),
+        clock: wall_clock(),
+        entropy: Arc::clone(&components.entropy),
+        key: components.erasure_key,
+        patience: settings.http.request_timeout,
+        confirm_clock: settings.store.confirm_clock,
+        hook: None,
+    };
+    Erasures::load(parts).map_err(|error| StartError::Erasures(error.to_string()))
 }
 
 /// Returns the rate limits of `limits.toml`, with the allowlist in the registry.

@@ -29,6 +29,7 @@ pub mod completeness;
 pub mod delta;
 pub mod documents;
 pub mod erasure;
+pub mod erasure_receipt;
 mod footprint;
 pub mod integrity;
 mod item_text;

@@ -15,6 +15,7 @@ mod serve;
 mod token;
 mod verify_audit;
 mod verify_export;
+mod verify_receipt;
 mod watch;
 
 mod admin_client;
@@ -66,6 +67,7 @@ enum Command {
     Keys(keys::KeysArguments),
     VerifyAudit(verify_audit::VerifyAuditArguments),
     VerifyExport(verify_export::VerifyExportArguments),
+    VerifyReceipt(verify_receipt::VerifyReceiptArguments),
 }
 
 /// Parses `arguments`, of which the first is the program's name, runs the command and returns its exit code.
@@ -89,6 +91,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Keys(arguments) => keys::run(&arguments),
         Command::VerifyAudit(arguments) => verify_audit::run(&arguments),
         Command::VerifyExport(arguments) => verify_export::run(&arguments),
+        Command::VerifyReceipt(arguments) => verify_receipt::run(&arguments),
         Command::Watch(arguments) => watch::run(arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),

@@ -84,7 +84,11 @@ fn anchors(settings: &Settings) -> Vec<PathBuf> {
     Some(path).filter(|path| path.exists()).into_iter().collect()
 }
 
-fn read_public_key(given: &str) -> anyhow::Result<[u8; 32]> {
+/// Reads a public key: 64 hexadecimal digits, or a file with them.
+///
+/// # Errors
+/// The text is neither.
+pub(super) fn read_public_key(given: &str) -> anyhow::Result<[u8; 32]> {
     let text = match hex::decode(given) {
         Ok(_) => given.to_owned(),
         Err(_) => fs::read_to_string(Path::new(given))

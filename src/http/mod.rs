@@ -11,6 +11,7 @@ mod consent;
 mod cors;
 mod counted;
 mod credential_state;
+mod erasure;
 mod events;
 mod exports;
 mod feed;
@@ -41,6 +42,7 @@ pub(crate) use audit::{AuditState, ChangeOrigin, ConfigChanges, Denials, Service
 pub(crate) use batch_get::BatchGetState;
 pub(crate) use consent::ConsentState;
 pub(crate) use credential_state::CredentialState;
+pub(crate) use erasure::ErasureState;
 pub(crate) use events::EventsState;
 pub(crate) use exports::ExportState;
 pub(crate) use feed::{FeedLimits, FeedMetrics, FeedState, SPOOL_FILES, SpoolSpace};

@@ -1,6 +1,7 @@
 //! The route table, with one row for each address.
 
 mod admin;
+mod erasure;
 mod exports;
 mod history;
 mod listing;
@@ -22,6 +23,7 @@ use super::batch_get::BatchGetState;
 use super::consent::ConsentState;
 use super::cors::Cors;
 use super::credential_state::CredentialState;
+use super::erasure::ErasureState;
 use super::events::EventsState;
 use super::exports::ExportState;
 use super::feed::FeedState;
@@ -37,6 +39,7 @@ use super::simulate::SimulateState;
 use super::snapshots::SnapshotState;
 use crate::live::LiveState;
 use admin::ADMIN;
+use erasure::ERASURE;
 use exports::EXPORTS;
 use history::HISTORY;
 pub use listing::{ListedRequirements, ListedRoute, route_table};
@@ -62,6 +65,7 @@ pub(crate) struct HandlerStates {
     pub(crate) audit: Data<AuditState>,
     pub(crate) exports: Data<ExportState>,
     pub(crate) snapshots: Data<SnapshotState>,
+    pub(crate) erasures: Data<ErasureState>,
     /// Counts the reads of services, on each worker.
     pub(crate) service_reads: Arc<ServiceReads>,
     pub(crate) readiness: Data<Readiness>,
@@ -99,7 +103,7 @@ impl Routes {
         config.app_data(states.consent).app_data(states.feed);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
         config.app_data(states.operations).app_data(states.prometheus);
-        config.app_data(states.snapshots);
+        config.app_data(states.snapshots).app_data(states.erasures);
         config.app_data(states.audit).app_data(states.exports).app_data(self.public_home.clone());
         states.service_reads.start_worker();
         let limits = Arc::clone(&self.states.access_control.limits);
@@ -133,7 +137,7 @@ impl Routes {
 
 /// Returns the rows of the public listener.
 fn public() -> impl Iterator<Item = &'static Route> + Clone {
-    let groups: [&'static [Route]; 6] = [&PUBLIC, &PROFILES, &HISTORY, &SNAPSHOTS, &EXPORTS, &SHARED];
+    let groups: [&'static [Route]; 7] = [&PUBLIC, &PROFILES, &HISTORY, &SNAPSHOTS, &ERASURE, &EXPORTS, &SHARED];
     groups.into_iter().flatten()
 }
 

@@ -18,6 +18,8 @@ domain::metric_table! {
     LIVE_CONNECTIONS = Gauge "profile_live_connections" [] Count: "Live sockets and streams that are open now.";
     LIVE_CLOSED = Counter "profile_live_closed_total" ["reason"] Count: "Live sockets that ended, by reason.";
     RATE_LIMITED = Counter "profile_rate_limited_total" ["class"] Count: "Requests that a rate limit refused, by class: one of `limits.toml`, or `failures`, `anonymous` or `flood`.";
+    ERASURES = Counter "profile_erasures_total" ["outcome"] Count: "Erasures, by what became of them: `scheduled`, `undone`, `finished`, or `failed` for a try that is repeated.";
+    ERASURES_WAITING = Gauge "profile_erasures_waiting" ["state"] Count: "Erasures that are not finished: `scheduled` for the end of a retention, or `unfinished` ones that are tried again.";
     REDACTIONS = Counter "profile_redactions_total" ["kind"] Count: "Sensitive values that were replaced in log lines, by kind.";
     KEY_AGE = Gauge "profile_key_age_seconds" ["key"] Seconds: "Age of the oldest key of a kind: `master`, `ring`, `development_secret`, `token_key`, or `service_token` for tokens of services that were accepted.";
     LOG_LINES_LOST = Counter "profile_log_lines_lost_total" [] Count: "Log lines that could not be written to stderr.";
@@ -96,6 +98,16 @@ pub(crate) fn live_closed(closed: LiveEndReason) -> Counter {
 /// Returns the counter of requests that the limit of a class refused.
 pub(crate) fn rate_limited(class: &'static str) -> Counter {
     counter!(RATE_LIMITED.name, "class" => class)
+}
+
+/// Returns the counter of erasures by what became of them.
+pub(crate) fn erasures(outcome: &'static str) -> Counter {
+    counter!(ERASURES.name, "outcome" => outcome)
+}
+
+/// Returns the gauge of erasures that are not finished, by their state.
+pub(crate) fn erasures_waiting(state: &'static str) -> Gauge {
+    gauge!(ERASURES_WAITING.name, "state" => state)
 }
 
 /// Returns the counter of values that the redaction layer replaced, by kind.

@@ -23,7 +23,7 @@ pub use options::{MasterKey, StoreOptions};
 mod error;
 pub use error::OpenError;
 mod open;
-pub use open::{Closer, Store, open};
+pub use open::{Closer, ProjectionResealer, Store, open};
 mod key_manager;
 pub use key_manager::{KeyAge, KeyManager, KeyStatus};
 pub use keyring::{KeyRotationError, RingRotation, RotationProgress};

@@ -107,6 +107,11 @@ impl Closer {
         self.checkpoints.reseal_projection()
     }
 
+    /// Returns what reseals the projection while the closer is elsewhere.
+    pub fn projection_resealer(&self) -> ProjectionResealer {
+        ProjectionResealer(self.checkpoints.checkpointer())
+    }
+
     /// Makes a checkpoint now, while the server runs, and waits for it.
     ///
     /// # Errors
@@ -137,6 +142,20 @@ impl Closer {
         self.letters.close();
         self.upkeep.stop();
         self.checkpoints.finish(self.stop_time).map_err(not_folded)
+    }
+}
+
+/// Reseals the saved projection. Clones do the same.
+#[derive(Clone)]
+pub struct ProjectionResealer(Arc<Checkpointer>);
+
+impl ProjectionResealer {
+    /// Does what [`Closer::reseal_projection`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn reseal(&self) -> Result<(), StoreError> {
+        self.0.reseal_projection()
     }
 }
 

@@ -31,6 +31,7 @@ mod crowd;
 mod demo;
 mod derived_reads;
 mod disk_faults;
+mod erasure;
 mod events;
 mod exports;
 mod fairness;

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod dead_letters;
 pub mod erasure;
 pub mod journal;
+pub mod keyring_backup;
 pub mod log;
 pub mod memory;
 pub mod projection;

@@ -20,6 +20,10 @@ impl RegistryKind {
     pub const BUDGET: Self = Self::new(5);
     /// Export jobs by their id.
     pub const EXPORT_JOB: Self = Self::new(6);
+    /// Erasures that are scheduled or not finished, by a keyed hash of the user.
+    pub const ERASURE_JOB: Self = Self::new(7);
+    /// Receipts of erasures, by a keyed hash of the user and the generation.
+    pub const ERASURE_RECEIPT: Self = Self::new(8);
 
     /// Returns the kind with a number from 1 to 255.
     ///

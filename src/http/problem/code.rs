@@ -65,6 +65,7 @@ codes! {
     RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The range is outside of the file";
     Erased = GONE, "erased", "The citizen was erased";
     ExportGone = GONE, "export-gone", "The file of the export is gone";
+    ErasurePending = GONE, "erasure-pending", "The profile is to be erased";
     HistoryGone = GONE, "history-gone", "History does not reach back so far";
     CursorGone = GONE, "cursor-gone", "The cursor cannot be continued";
     Internal = INTERNAL_SERVER_ERROR, "internal", "The server failed";

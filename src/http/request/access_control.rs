@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use arc_swap::ArcSwap;
+use domain::access::Policy;
 
 use super::audit::AccessRecorder;
 use super::caller::{Caller, Sessions, Verifier};
@@ -26,6 +28,8 @@ pub(crate) struct AccessControl {
     pub(crate) cookie: SessionCookie,
     pub(crate) limits: Arc<Limits>,
     pub(crate) recorder: Arc<AccessRecorder>,
+    /// The access policy, which also says whose profiles nobody may read for now.
+    pub(crate) policy: Arc<ArcSwap<Policy>>,
     /// Origins of pages that may open a socket, besides the server's own.
     pub(crate) cors_origins: Vec<String>,
 }

@@ -98,6 +98,9 @@ impl Admission {
     ) -> Result<(Option<UserId>, Option<Box<Justification>>), Problem> {
         let Self { control, requirements, .. } = self;
         let user = check_callers(&requirements.callers, caller, request)?;
+        if let Some(user) = user.filter(|_| !requirements.of_blocked_users) {
+            self.check_not_blocked(caller, &user)?;
+        }
         if requirements.fresh_second_factor && !control.verifier.has_fresh_second_factor(caller) {
             return Err(Problem::new(
                 Code::SecondFactorNeeded,
@@ -112,6 +115,18 @@ impl Admission {
             None => None,
         };
         Ok((user, justification))
+    }
+
+    /// Refuses a call about a user whose profile nobody may read for now. To callers who must not learn whether a user exists
+    /// the policy hides the user, and they get the answer of an unknown one.
+    fn check_not_blocked(&self, caller: &Caller, user: &UserId) -> Result<(), Problem> {
+        if caller.viewer.existence_may_be_hidden() || !self.control.policy.load().is_blocked(user) {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::ErasurePending,
+            "an erasure of this profile is scheduled or under way: until it is finished or undone, nobody reads or changes it",
+        ))
     }
 
     /// Records a refusal.

@@ -18,6 +18,7 @@ use super::connection_context::ConnectionContext;
 use super::justification::Justification;
 use super::limits::Allowance;
 use super::requirements::{AuditRule, Requirements};
+use crate::erasure::ErasureOrigin;
 use crate::http::audit::{ChangeOrigin, Disclosed};
 use crate::http::problem::{Code, Problem};
 use crate::http::request_id::RequestIds;
@@ -179,6 +180,18 @@ impl RequestContext {
     pub(crate) fn change_origin(&self) -> ChangeOrigin {
         let reason = self.justification.as_deref().and_then(|given| given.reason.clone());
         ChangeOrigin::caller(audit::actor(&self.caller), reason, self.request_id())
+    }
+
+    /// Returns who asks for an erasure and why, for its entry in the audit log.
+    pub(crate) fn erasure_origin(&self) -> ErasureOrigin {
+        let Justification { reason, purpose } = self.justification();
+        let (actor, tenant) = (audit::actor(&self.caller), self.caller.token.tenant);
+        ErasureOrigin { actor, tenant, reason, purpose, request_id: self.request_id() }
+    }
+
+    /// Notes that the operation itself has recorded the write.
+    pub(crate) fn leave_record_to_operation(&self) {
+        self.is_recorded.set(true);
     }
 
     /// Pays what the request owes: its audit entry, and the headers that tell what is left of the limit. Nothing of the

@@ -20,6 +20,8 @@ pub(crate) struct Requirements {
     pub(crate) opens_socket: bool,
     /// Whether the caller must have authenticated with a second factor in the last five minutes.
     pub(crate) fresh_second_factor: bool,
+    /// Whether it is also for users whose profiles nobody may read for now.
+    pub(super) of_blocked_users: bool,
     /// The requirements of calls whose query has one of some parameters, in place of these. The first that is there decides.
     pub(crate) by_query: &'static [QueryRequirements],
 }
@@ -105,7 +107,8 @@ impl Requirements {
     pub(crate) const fn new(callers: Callers, limit: LimitClass, audit: AuditRule) -> Self {
         let limit = Some(limit);
         let reason = !matches!(audit, AuditRule::Refusals(_) | AuditRule::Write(_));
-        Self { callers, limit, audit, reason, opens_socket: false, fresh_second_factor: false, by_query: &[] }
+        let (opens_socket, fresh_second_factor, of_blocked_users) = (false, false, false);
+        Self { callers, limit, audit, reason, opens_socket, fresh_second_factor, of_blocked_users, by_query: &[] }
     }
 
     /// Returns the requirements of an operation that depend on the query of a call.
@@ -146,6 +149,12 @@ impl Requirements {
     /// Returns the requirements of an operation that hands out much at once: a fresh second factor.
     pub(crate) const fn with_second_factor(self) -> Self {
         Self { fresh_second_factor: true, ..self }
+    }
+
+    /// Returns the requirements of an operation that shows and changes nothing of a profile, so that it is also for users whose
+    /// profiles nobody may read for now.
+    pub(crate) const fn also_of_blocked_users(self) -> Self {
+        Self { of_blocked_users: true, ..self }
     }
 
     /// Returns the requirements of an operation that no rate limit may stop.

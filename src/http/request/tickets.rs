@@ -107,6 +107,14 @@ impl Tickets {
         table.take(&hash)
     }
 
+    /// Revokes all tickets of a caller.
+    pub(crate) fn revoke_all(&self, subject: &str) {
+        let mut table = self.table.lock();
+        while table.by_caller.contains_key(subject) {
+            table.revoke_oldest(subject);
+        }
+    }
+
     /// Removes expired tickets.
     pub(crate) fn sweep(&self) {
         self.table.lock().sweep(Instant::now());
@@ -216,6 +224,17 @@ mod tests {
         assert!(tickets.issue(ticket_of("svc:late")).is_err());
         assert!(tickets.redeem(&texts[0]).is_some());
         assert!(tickets.issue(ticket_of("svc:late")).is_ok());
+    }
+
+    #[test]
+    fn all_tickets_of_one_caller_are_revoked_and_no_others() {
+        let tickets = tickets(LONG);
+        let [first, second, other] =
+            ["usr_a", "usr_a", "svc:b"].map(|caller| tickets.issue(ticket_of(caller)).expect("a ticket"));
+        tickets.revoke_all("usr_a");
+        tickets.revoke_all("usr_a");
+        assert!(tickets.redeem(&first).is_none() && tickets.redeem(&second).is_none());
+        assert!(tickets.redeem(&other).is_some() && tickets.table.lock().is_empty());
     }
 
     #[test]

@@ -152,7 +152,8 @@ pub(super) static PUBLIC: [Route; 21] = [
         name: "access_log",
         methods: READ,
         access: Access::Callers(
-            Requirements::new(Callers::CitizenOfPath, LimitClass::Sensitive, AuditRule::Refusals("access_log.read")),
+            Requirements::new(Callers::CitizenOfPath, LimitClass::Sensitive, AuditRule::Refusals("access_log.read"))
+                .also_of_blocked_users(),
             |admission| admission.to(audit::access_log),
         ),
         summary: Some("who accessed a profile, when and why; for its citizen, with proofs"),

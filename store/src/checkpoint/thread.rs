@@ -52,6 +52,11 @@ impl CheckpointThread {
         self.checkpointer.reseal_projection()
     }
 
+    /// Returns what makes checkpoints.
+    pub(crate) fn checkpointer(&self) -> Arc<Checkpointer> {
+        Arc::clone(&self.checkpointer)
+    }
+
     /// Makes a checkpoint now, on the caller's thread.
     pub(crate) fn checkpoint(&self) -> Result<(), CheckpointError> {
         self.checkpointer.run(|| true).map(|_| ())

@@ -40,6 +40,8 @@ pub(super) enum Rule {
     Verifiers,
     /// Administrators, as far as they see the user.
     SeeingAdmins,
+    /// Nobody: the user does not exist. It is said to the citizen and to administrators, and others are not asked who they are.
+    Erasers,
     /// The citizen, administrators, and services with `simulate`, as far as they see the user.
     Simulators,
     /// Services with the scope of the feed.
@@ -118,6 +120,13 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
             let path = format!("{profile}/snapshots/{NO_SNAPSHOT}");
             Probe { fails_late: true, ..get(Rule::SeeingAdmins, &path, 404) }
         }
+        // Nobody is erased here; `tests/server/erasure.rs` says what is answered then.
+        ("DELETE", "/api/v2/profile/{user_id}") => match parameter {
+            Some("retain_days") => get(Rule::Explained, &format!("{profile}?retain_days=31"), 400),
+            None => get(Rule::Erasers, "/api/v2/profile/usr_NobodyAtAll01", 404),
+            other => panic!("the parameter {other:?} is not in this table: say what it asks for"),
+        },
+        ("DELETE", "/api/v2/profile/{user_id}/erasure") => get(Rule::Explained, &format!("{profile}/erasure"), 404),
         // A request that is admitted fails for another reason, so that no stream begins. That comes before the user is
         // looked up.
         ("GET", "/api/v2/profile/{user_id}/events") => {
@@ -190,6 +199,8 @@ pub(super) fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16,
             "service" if matches!(rule, Rule::Verifiers) && !caller.sees(true) => Some((404, "unknown-user")),
             _ => Some((403, "forbidden")),
         },
+        Rule::Erasers if matches!(role, "self" | "admin") => Some((404, "unknown-user")),
+        Rule::Erasers => Some((403, "forbidden")),
         Rule::Simulators => match role {
             "self" | "admin" => (!caller.sees(shares)).then_some((404, "unknown-user")),
             "service" if caller.has("simulate") => (!caller.sees(shares)).then_some((404, "unknown-user")),

@@ -148,6 +148,16 @@ impl Sessions {
         later.try_for_each(|session| self.remove(session))
     }
 
+    /// Ends all sessions of a subject, and removes what is stored of them. Blocks for syncs of the disk.
+    ///
+    /// # Errors
+    /// The registry did not remove one of them.
+    pub(crate) fn end_all(&self, subject: &str) -> Result<(), RegistryError> {
+        let _begins = self.begins.lock();
+        let sessions = self.index.lock().of_subject(subject).to_vec();
+        sessions.iter().try_for_each(|session| self.remove(session))
+    }
+
     /// Ends the oldest session of a subject that has the maximum number.
     fn end_oldest(&self, subject: &str, now: i64) -> Result<(), RegistryError> {
         let sessions = self.open_of(subject, now);

@@ -1,0 +1,41 @@
+//! The addresses of erasure.
+
+use actix_web::http::Method;
+
+use crate::http::erasure;
+use crate::http::request::caller::Role;
+use crate::http::request::limits::LimitClass;
+use crate::http::request::requirements::{AuditRule, Callers, QueryRequirements, Requirements};
+use crate::http::route::{Access, Route};
+
+/// Returns what erasing, and undoing it, requires.
+const fn erasing(action: &'static str) -> Requirements {
+    let callers = Callers::ViewersInRole(&[Role::SelfCitizen, Role::Admin]);
+    Requirements::new(callers, LimitClass::Write, AuditRule::Write(action))
+        .with_reason_and_second_factor()
+        .also_of_blocked_users()
+}
+
+static SCHEDULING: Requirements = erasing("profile.erase.schedule");
+static SCHEDULED: [QueryRequirements; 1] =
+    [QueryRequirements { parameter: "retain_days", requirements: &SCHEDULING }];
+
+/// The addresses of erasure, on the public listener.
+pub(super) static ERASURE: [Route; 2] = [
+    Route {
+        path: "/api/v2/profile/{user_id}",
+        name: "profile",
+        methods: &[Method::DELETE],
+        access: Access::Callers(erasing("profile.erase").by_query(&SCHEDULED), |admission| {
+            admission.to(erasure::erase)
+        }),
+        summary: Some("erases a citizen, at once or after some days, and gives a receipt"),
+    },
+    Route {
+        path: "/api/v2/profile/{user_id}/erasure",
+        name: "erasure",
+        methods: &[Method::DELETE],
+        access: Access::Callers(erasing("profile.erase.undo"), |admission| admission.to(erasure::undo)),
+        summary: Some("undoes an erasure that is scheduled"),
+    },
+];

@@ -1,0 +1,93 @@
+"""Receipts of erasures, checked by a client that has only the log's public key: `receipt_proof.py`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .api import Api
+from .server import Server
+from .tokens import Minter
+
+SCRIPT = Path(__file__).resolve().parent.parent / "receipt_proof.py"
+USERS = [f"usr_Receipt{number:05}" for number in range(7)]
+
+
+def check(key: str, user: str, receipt: str) -> int:
+    """Runs the script on a receipt, and returns its exit status."""
+    command = [sys.executable, SCRIPT, key, user]
+    return subprocess.run(command, input=receipt.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+
+def event(user: str) -> bytes:
+    """Returns an event that makes a profile."""
+    return json.dumps({
+        "specversion": "1.0", "id": f"first-{user}", "source": "/engines/metadata", "type": "user.metadata.updated",
+        "subject": user, "time": "2026-01-10T06:00:00Z", "data": {"fields": {"demographics": {"residency_years": 5}}},
+    }).encode()
+
+
+async def receipts(server: Server) -> tuple[str, list[str]]:
+    """Erases users, and returns the public key and their receipts."""
+    await server.start()
+    minter = Minter(server.secret(), server.now_s)
+    api = Api(server)
+    found = []
+    for user in USERS:
+        posted = await api.call("POST", "/api/v2/feeds/metadata", minter.feed("metadata"), event(user),
+                                Content_Type="application/cloudevents+json")
+        assert posted is not None and posted.status == 200, posted
+        citizen = minter.token(user, "self", amr=["mfa"])
+        erased = await api.call("DELETE", f"/api/v2/profile/{user}", citizen)
+        assert erased is not None and erased.status == 200, erased
+        again = await api.call("DELETE", f"/api/v2/profile/{user}", citizen)
+        assert again is not None and again.body == erased.body, again
+        found.append(erased.body.decode())
+    head = await api.call("GET", "/api/v2/audit/tree-head", citizen)
+    assert head is not None
+    return head.json()["public_key"], found
+
+
+async def run(program: Path, clock: Path) -> int:
+    """Returns the number of faults."""
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(program, Path(directory) / "data", clock, 0)
+        try:
+            key, found = await receipts(server)
+        finally:
+            await server.stop()
+    faults = [f"the receipt of {user} does not hold" for user, text in zip(USERS, found) if check(key, user, text) != 0]
+    user, text = USERS[4], found[4]
+    receipt = json.loads(text)
+    for name in ("commitment", "nonce", "slot", "generation", "leaf"):
+        value = receipt[name]
+        other = value + 1 if isinstance(value, int) else value[:-1] + ("0" if value[-1] != "0" else "1")
+        changed = json.dumps(receipt | {name: other}, sort_keys=True, separators=(",", ":"))
+        if check(key, user, changed) == 0:
+            faults.append(f"`{name}` was changed, and the receipt holds")
+    if check(key, USERS[5], text) == 0:
+        faults.append("the receipt holds for somebody else")
+    if check("0" * 62 + "01", user, text) == 0:
+        faults.append("another key signs as well")
+    for fault in faults:
+        print(f"FAULT: receipt: {fault}", file=sys.stderr)
+    print(f"receipt: {len(found)} receipts of erasures proved by the public key alone")
+    return len(faults)
+
+
+def main() -> int:
+    """Returns the exit status: 1 if anything failed."""
+    parser = argparse.ArgumentParser(prog="receipt", description=__doc__)
+    parser.add_argument("--server", type=Path, required=True)
+    parser.add_argument("--clock", type=Path, required=True)
+    arguments = parser.parse_args()
+    return 1 if asyncio.run(run(arguments.server, arguments.clock)) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
