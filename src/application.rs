@@ -79,8 +79,7 @@ impl Application {
         let key_parts = wiring::key_parts(&settings, secrets, &components, &credentials);
         let key_rotations = Arc::clone(&key_parts.rotations);
         let erasures = wiring::erasures(&settings, &components, &credentials, &shared)?;
-        let upkeep =
-            Upkeep::new(shared.clone(), Arc::clone(&key_parts.ages), prometheus.clone(), erasures.clone());
+        let upkeep = Upkeep::new(shared.clone(), Arc::clone(&key_parts.ages), prometheus.clone(), erasures.clone());
         // What is in force is noted before anybody can change it.
         shared.reloader.reload(&ChangeOrigin::watcher()).await;
         credentials.keys.record_start().await;

@@ -14,8 +14,9 @@ use crate::http::request::caller::Verifier;
 use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
-    AdminState, AuditState, BatchGetState, ConsentState, CredentialState, ErasureState, EventsState, ExportState, FeedLimits,
-    FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness, SimulateState, SnapshotState, SpoolSpace,
+    AdminState, AuditState, BatchGetState, ConsentState, CredentialState, ErasureState, EventsState, ExportState,
+    FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness, SimulateState, SnapshotState,
+    SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;

@@ -23,9 +23,7 @@ use secrecy::ExposeSecret;
 use store::audit::{self, AuditKeys, AuditStore};
 use store::{Closer, KeyManager, SystemKeys};
 
-use crate::erasure::{
-    ErasureParts, Erasures, ExportResults, LiveTickets, PageSessions, ReadBlock, SavedColumns,
-};
+use crate::erasure::{ErasureParts, Erasures, ExportResults, LiveTickets, PageSessions, ReadBlock, SavedColumns};
 use crate::http::request::caller::{
     CredentialVersion, KeySource, KeyStore, KeyUrl, Revocations, Sessions, Verifier, VerifierParts,
 };

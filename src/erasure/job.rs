@@ -216,8 +216,7 @@ mod tests {
         let user = UserId::parse("usr_7Qm2Xr9TzKpA").expect("an id");
         let (erased_at, last_revision, last_sequence) = (7, 8, 9);
         let reason = ErasureReason::Citizen;
-        let tombstone =
-            Tombstone { generation: 3, erased_at, reason, last_revision, last_sequence, was_shared: true };
+        let tombstone = Tombstone { generation: 3, erased_at, reason, last_revision, last_sequence, was_shared: true };
         let running = |tombstone| {
             JobStage::Running(RunningErasure { nonce: [5; 32], tree_head_before: "{\"size\":1}".to_owned(), tombstone })
         };
@@ -226,8 +225,7 @@ mod tests {
         for (stage, actor) in stages.into_iter().zip(actors) {
             let request_id = Some("r".to_owned());
             let origin = ErasureOrigin { actor, tenant: 1, reason: None, purpose: Some("p".to_owned()), request_id };
-            let job =
-                ErasureJob { user, row: RowId(4), generation: 3, reason, origin, requested_at: 2, stage };
+            let job = ErasureJob { user, row: RowId(4), generation: 3, reason, origin, requested_at: 2, stage };
             let bytes = job.to_bytes();
             assert_eq!(ErasureJob::from_bytes(&bytes).ok(), Some(job));
             let later = String::from_utf8(bytes).expect("JSON").replace("\"format\":1", "\"format\":2");

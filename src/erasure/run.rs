@@ -192,14 +192,17 @@ impl Erasures {
             if let Some(receipt) = this.0.registered.receipt(&job.user, tombstone.generation) {
                 return Ok(receipt);
             }
-            let receipt = proof::receipt(&*parts.trail, &ReceiptParts {
-                user: job.user,
-                row: job.row,
-                nonce: running.nonce,
-                tree_head_before: &running.tree_head_before,
-                tombstone,
-                keyring_backup_until: parts.backups.kept_until(),
-            })?;
+            let receipt = proof::receipt(
+                &*parts.trail,
+                &ReceiptParts {
+                    user: job.user,
+                    row: job.row,
+                    nonce: running.nonce,
+                    tree_head_before: &running.tree_head_before,
+                    tombstone,
+                    keyring_backup_until: parts.backups.kept_until(),
+                },
+            )?;
             let text = receipt.to_json();
             this.0.registered.store_receipt(&job.user, tombstone.generation, &text)?;
             Ok(text)

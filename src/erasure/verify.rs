@@ -1,6 +1,8 @@
 //! Checks a receipt offline: its signatures, its proofs, and that its parts agree.
 
-use domain::erasure_receipt::{COMMITMENT_MEMBER, ERASE_ACTION, ErasureReceipt, InvalidReceipt, SLOT_MEMBER, commitment};
+use domain::erasure_receipt::{
+    COMMITMENT_MEMBER, ERASE_ACTION, ErasureReceipt, InvalidReceipt, SLOT_MEMBER, commitment,
+};
 use domain::id::UserId;
 use domain::json::{self, Json};
 use domain::port::audit::{AuditCategory, AuditDecision};

@@ -10,9 +10,7 @@ use tempfile::TempDir;
 
 use crate::http::{Request, Response, try_connect};
 use crate::live_client::LiveClient;
-use crate::test_server::{
-    PROGRAM, TestServer, USER, eventually, profile_path, residency, start_on, start_server,
-};
+use crate::test_server::{PROGRAM, TestServer, USER, eventually, profile_path, residency, start_on, start_server};
 use crate::token::{Token, now};
 
 /// Returns a token whose caller has just used a second factor.
@@ -274,9 +272,7 @@ fn an_erasure_that_is_killed_at_some_moment_is_finished_at_the_next_start() {
         let server = start_server();
         server.post_example();
         let (listen, token) = (server.listen, server.sign(citizen()));
-        let sent = std::thread::spawn(move || {
-            try_delete(listen, &token)
-        });
+        let sent = std::thread::spawn(move || try_delete(listen, &token));
         std::thread::sleep(std::time::Duration::from_millis(pause));
         let data_dir = server.kill();
         let answered = sent.join().unwrap();

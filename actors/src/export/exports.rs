@@ -173,7 +173,8 @@ impl Exports {
     /// A file may still be readable.
     pub fn forget(&self, row: RowId) -> Result<(), TableError> {
         let (answer, forgotten) = oneshot::channel();
-        let busy = || TableError::Unavailable { doing: "deleted", source: "the exports are busy, or have stopped".into() };
+        let busy =
+            || TableError::Unavailable { doing: "deleted", source: "the exports are busy, or have stopped".into() };
         self.supervisor.try_send(ForgetRow { row, answer }).map_err(|_| busy())?;
         forgotten.blocking_recv().unwrap_or_else(|_| Err(busy()))
     }

@@ -16,9 +16,6 @@ pub(crate) use tickets::LiveTickets;
 use domain::port::store::StoreError;
 
 /// Returns the error of a participant that could not forget.
-fn not_forgotten(
-    doing: &'static str,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> StoreError {
+fn not_forgotten(doing: &'static str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     StoreError::Unavailable { doing, source: error.into() }
 }

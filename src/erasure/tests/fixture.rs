@@ -17,8 +17,8 @@ use domain::port::clock::{Clock, Entropy};
 use domain::port::erasure::{ErasedUser, ErasureParticipant, StoredUser, UserDirectory};
 use domain::port::journal::RowId;
 use domain::port::keyring_backup::KeyringBackups;
-use domain::port::registry::RegistryKind;
 use domain::port::registry::Registry;
+use domain::port::registry::RegistryKind;
 use domain::port::store::StoreError;
 use parking_lot::Mutex;
 use store::audit::{AuditKeys, AuditOptions, AuditStore};
@@ -102,7 +102,17 @@ impl EraseUser for TestUsers {
                 StoredUser::Living { row, generation } => {
                     self.ended.fetch_add(1, Ordering::Relaxed);
                     let (last_revision, last_sequence) = (12, 34);
-                    (row, Tombstone { generation, erased_at: NOW + 5, reason, last_revision, last_sequence, was_shared: true })
+                    (
+                        row,
+                        Tombstone {
+                            generation,
+                            erased_at: NOW + 5,
+                            reason,
+                            last_revision,
+                            last_sequence,
+                            was_shared: true,
+                        },
+                    )
                 }
             };
             *stored = StoredUser::Erased { row, tombstone };
@@ -207,7 +217,9 @@ impl Disk {
             directory: Arc::<TestUsers>::clone(&self.users),
             users: Arc::<TestUsers>::clone(&self.users),
             participants: (0..PARTICIPANTS).map(participant).collect(),
-            reads: ReadBlock::new(Arc::clone(&policy), Arc::default(), move || { count.fetch_add(1, Ordering::Relaxed); }),
+            reads: ReadBlock::new(Arc::clone(&policy), Arc::default(), move || {
+                count.fetch_add(1, Ordering::Relaxed);
+            }),
             backups: Arc::new(Backups),
             clock: Arc::<TestClock>::clone(&self.clock),
             entropy: Arc::<Counting>::clone(&self.entropy),

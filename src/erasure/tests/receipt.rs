@@ -40,16 +40,21 @@ async fn the_first_fault_of_a_receipt_is_named() {
         changed(&|receipt| other_head(&mut receipt.tree_head_before)),
         ReceiptFault::Signature("tree_head_before")
     );
-    assert_eq!(changed(&|receipt| other_head(&mut receipt.tree_head_after)), ReceiptFault::Signature("tree_head_after"));
+    assert_eq!(
+        changed(&|receipt| other_head(&mut receipt.tree_head_after)),
+        ReceiptFault::Signature("tree_head_after")
+    );
     assert_eq!(changed(&|receipt| receipt.slot += 1), ReceiptFault::Entry("slot"));
     assert_eq!(changed(&|receipt| receipt.generation += 1), ReceiptFault::Entry("generation"));
     assert_eq!(changed(&|receipt| receipt.commitment[3] ^= 1), ReceiptFault::Entry("commitment"));
     assert_eq!(changed(&|receipt| receipt.leaf += 1), ReceiptFault::Entry("seq"));
     let swapped = changed(&|receipt| std::mem::swap(&mut receipt.tree_head_before, &mut receipt.tree_head_after));
     assert_eq!(swapped, ReceiptFault::Leaf);
-    let denied = |receipt: &mut ErasureReceipt| receipt.audit_entry = receipt.audit_entry.replace("\"allowed\"", "\"denied\"");
+    let denied =
+        |receipt: &mut ErasureReceipt| receipt.audit_entry = receipt.audit_entry.replace("\"allowed\"", "\"denied\"");
     assert_eq!(changed(&denied), ReceiptFault::Entry("decision"));
-    let edited = |receipt: &mut ErasureReceipt| receipt.audit_entry = receipt.audit_entry.replace("request-1", "request-2");
+    let edited =
+        |receipt: &mut ErasureReceipt| receipt.audit_entry = receipt.audit_entry.replace("request-1", "request-2");
     assert_eq!(changed(&edited), ReceiptFault::Inclusion);
     assert_eq!(changed(&|receipt| receipt.inclusion[0][0] ^= 1), ReceiptFault::Inclusion);
     assert_eq!(changed(&|receipt| receipt.consistency[0][0] ^= 1), ReceiptFault::Consistency);

@@ -56,10 +56,7 @@ async fn repeated(context: &RequestContext, receipt: String) -> Result<HttpRespo
 }
 
 fn receipt_answer(receipt: String) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, NO_STORE))
-        .content_type("application/json")
-        .body(receipt)
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, NO_STORE)).content_type("application/json").body(receipt)
 }
 
 fn scheduled(user: &str, due_at: i64) -> HttpResponse {

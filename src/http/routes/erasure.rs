@@ -17,8 +17,7 @@ const fn erasing(action: &'static str) -> Requirements {
 }
 
 static SCHEDULING: Requirements = erasing("profile.erase.schedule");
-static SCHEDULED: [QueryRequirements; 1] =
-    [QueryRequirements { parameter: "retain_days", requirements: &SCHEDULING }];
+static SCHEDULED: [QueryRequirements; 1] = [QueryRequirements { parameter: "retain_days", requirements: &SCHEDULING }];
 
 /// The addresses of erasure, on the public listener.
 pub(super) static ERASURE: [Route; 2] = [
