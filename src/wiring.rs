@@ -144,7 +144,6 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         user_keys: store.keys,
         epoch: store.epoch,
         keys: store.closer.keys(),
-        system_keys: store.system_keys,
         closer: store.closer,
         exports,
         export_rules,
@@ -152,6 +151,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         denials: Arc::new(Denials::new(audit.clone())),
         config_changes: Arc::new(ConfigChanges::new(audit.clone(), Arc::clone(&store.registry))),
         erasure_key: *store.system_keys.derive(ERASURES),
+        system_keys: store.system_keys,
         registry: store.registry,
         audit,
     })

@@ -138,7 +138,7 @@ impl Group {
         let is_erasure = record.kind == RecordKind::ERASURE;
         let (slot, key, previous) = match self.predecessor(engine, &user, is_erasure)? {
             Some(last) => {
-                let key = key_after(engine, &last, record)?;
+                let key = key_after(engine, &user, &last, record)?;
                 (last.slot, key, last.previous)
             }
             None => {
@@ -222,7 +222,12 @@ impl Group {
 
 /// Checks that a record continues the user's last one, and returns the key to seal it with. Only an erasure ends a generation,
 /// and the next record begins another one, which has a key of its own.
-fn key_after(engine: &Engine, last: &Predecessor, record: &Record) -> Result<SecretKey, OutOfSequence> {
+fn key_after(
+    engine: &Engine,
+    user: &UserHash,
+    last: &Predecessor,
+    record: &Record,
+) -> Result<SecretKey, OutOfSequence> {
     let is_erasure = record.kind == RecordKind::ERASURE;
     let generation = last.generation + u32::from(last.is_erasure);
     let may_follow = !(is_erasure && last.is_erasure);
@@ -231,7 +236,10 @@ fn key_after(engine: &Engine, last: &Predecessor, record: &Record) -> Result<Sec
     }
     let key = match (is_erasure, last.is_erasure) {
         (true, _) => Ok(engine.erasure_key.key().clone()),
-        (false, true) => engine.renew_key(last.slot, generation),
+        (false, true) => {
+            let lifted = engine.sled.lift_quarantine(user);
+            lifted.and_then(|()| engine.renew_key(last.slot, generation))
+        }
         (false, false) => engine.data_key(last.slot, generation),
     };
     key.map_err(|error| unreadable(&error))

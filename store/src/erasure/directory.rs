@@ -61,7 +61,8 @@ impl ErasureParticipant for KeyedUsers {
     }
 
     fn forget(&self, erased: &ErasedUser) -> Result<(), StoreError> {
-        bury(&self.0, erased.row.0, &erased.tombstone)
+        bury(&self.0, erased.row.0, &erased.tombstone)?;
+        self.0.sled.lift_quarantine(&self.0.hasher.hash(&erased.user))
     }
 }
 

@@ -46,7 +46,7 @@ impl SledStore {
         self.quarantined.0.read().contains(user)
     }
 
-    /// Removes a user's frames from quarantine. Durable after the next flush.
+    /// Removes a user's frames from quarantine, if there are any. Durable when it returns.
     pub(crate) fn lift_quarantine(&self, user: &UserHash) -> Result<(), StoreError> {
         if !self.is_quarantined(user) {
             return Ok(());
@@ -58,7 +58,7 @@ impl SledStore {
             }
             tree.apply_batch(batch)
         };
-        self.with(|trees| remove(&trees.quarantine)).map_err(unavailable)?;
+        self.with(|trees| remove(&trees.quarantine)).and_then(|()| self.flush()).map_err(unavailable)?;
         self.quarantined.0.write().remove(user);
         Ok(())
     }
