@@ -10,6 +10,8 @@ use super::job::JobStage;
 
 /// Maximum number of jobs that go on at the same time without a caller.
 const MAX_UNATTENDED: usize = 2;
+/// How long a start waits for jobs that had begun. What is not over by then goes on, and nobody reads those profiles.
+const START: Duration = Duration::from_secs(60);
 /// How long a job that goes on is not begun a second time. Whoever works on it holds its lock for longer if need be.
 const UNDER_WAY: Duration = Duration::from_secs(60);
 
@@ -25,8 +27,14 @@ impl Erasures {
             return;
         }
         tracing::info!(erasures = begun.len(), "erasures of an earlier run are finished");
-        for user in begun {
-            self.go_on(user).await;
+        let this = self.clone();
+        let work = tokio::spawn(async move {
+            for user in begun {
+                this.go_on(user).await;
+            }
+        });
+        if tokio::time::timeout(START, work).await.is_err() {
+            tracing::warn!("erasures of an earlier run take long: the server starts, and they go on");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Erasure of a citizen: the order of its steps, how it goes on after a failure or a crash, and its receipt.
 //!
-//! An erasure is a job in the registry before anything happens ([ADR 0040](../../docs/adr/0044-erasure-jobs.md)). Its steps can be
+//! An erasure is a job in the registry before anything happens ([ADR 0044](../../docs/adr/0044-erasure-jobs.md)). Its steps can be
 //! taken again, so one that was interrupted goes on where it was: at the next start, or after a pause.
 //!
 //! - `job`, `registered`: the job, and how the registry holds jobs and receipts.

@@ -16,6 +16,12 @@ from .tokens import Minter
 
 SCRIPT = Path(__file__).resolve().parent.parent / "receipt_proof.py"
 USERS = [f"usr_Receipt{number:05}" for number in range(7)]
+#: Whose erasure is scheduled.
+LATER = "usr_ReceiptLater1"
+DAY_S = 86_400
+PATIENCE_S = 60
+#: The end of a retention counts at once.
+SETTINGS = "[store]\nconfirm_clock_s = 0\n"
 
 
 def check(key: str, user: str, receipt: str) -> int:
@@ -48,20 +54,49 @@ async def receipts(server: Server) -> tuple[str, list[str]]:
         again = await api.call("DELETE", f"/api/v2/profile/{user}", citizen)
         assert again is not None and again.body == erased.body, again
         found.append(erased.body.decode())
-    head = await api.call("GET", "/api/v2/audit/tree-head", citizen)
+    found.append(await scheduled(server, api, minter))
+    head = await api.call("GET", "/api/v2/audit/tree-head", minter.token(USERS[0], "self"))
     assert head is not None
     return head.json()["public_key"], found
+
+
+async def scheduled(server: Server, api: Api, minter: Minter) -> str:
+    """Schedules an erasure, kills the server, starts it when its day is over, and returns the receipt."""
+    path = f"/api/v2/profile/{LATER}"
+    posted = await api.call("POST", "/api/v2/feeds/metadata", minter.feed("metadata"), event(LATER),
+                            Content_Type="application/cloudevents+json")
+    assert posted is not None and posted.status == 200, posted
+    answer = await api.call("DELETE", f"{path}?retain_days=1", minter.token(LATER, "self", amr=["mfa"]))
+    assert answer is not None and answer.status == 202, answer
+    await server.kill()
+    for offset_s, problem in ((0, "erasure-pending"), (DAY_S + 60, "erased")):
+        server.move_clock(offset_s)
+        await server.start()
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                read = await api.call("GET", path, minter.token(LATER, "self"))
+                assert read is not None and read.status == 410, read
+                if read.json()["type"].endswith(f"/{problem}"):
+                    break
+                await asyncio.sleep(0.1)
+        if problem == "erasure-pending":
+            await server.kill()
+    erased = await api.call("DELETE", path, minter.token(LATER, "self", amr=["mfa"]))
+    assert erased is not None and erased.status == 200, erased
+    return erased.body.decode()
 
 
 async def run(program: Path, clock: Path) -> int:
     """Returns the number of faults."""
     with tempfile.TemporaryDirectory() as directory:
         server = Server(program, Path(directory) / "data", clock, 0)
+        with (Path(directory) / "data" / "config.local.toml").open("a") as settings:
+            settings.write(SETTINGS)
         try:
             key, found = await receipts(server)
         finally:
             await server.stop()
-    faults = [f"the receipt of {user} does not hold" for user, text in zip(USERS, found) if check(key, user, text) != 0]
+    faults = [f"the receipt of {user} does not hold" for user, text in zip([*USERS, LATER], found, strict=True) if check(key, user, text) != 0]
     user, text = USERS[4], found[4]
     receipt = json.loads(text)
     for name in ("commitment", "nonce", "slot", "generation", "leaf"):

@@ -50,6 +50,11 @@ class Server:
         """Returns the time of the server's wall clock, in seconds since the Unix epoch."""
         return time.time() + self.clock_offset_s
 
+    def move_clock(self, offset_s: int) -> None:
+        """Gives the server another wall clock from its next start on."""
+        self.clock_offset_s = offset_s
+        self._environment["CLOCK_OFFSET_S"] = str(offset_s)
+
     async def address(self) -> str:
         """Waits until the server is ready, and returns its address."""
         await self._is_up.wait()
