@@ -14,9 +14,9 @@ use crate::http::request::caller::Verifier;
 use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
-    AdminState, AuditState, BatchGetState, ConsentState, CredentialState, ErasureState, EventsState, ExportState,
-    FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, Readiness, SimulateState, SnapshotState,
-    SpoolSpace,
+    AdminState, AuditState, BatchGetState, ConsentState, CredentialState, ErasureState, EventsState, ExportDataState,
+    ExportState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, QuarantineState, Readiness,
+    RejectedState, SimulateState, SnapshotState, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;
@@ -36,6 +36,7 @@ pub(crate) fn build(
     let verifier = Arc::clone(&credentials.verifier);
     let in_flight = InFlight::new(settings.http.in_flight_bytes);
     let profiles = &components.profiles;
+    let feed = Data::new(feed(settings, components, &verifier, in_flight.clone(), closing.clone()));
     let access_control = Data::new(AccessControl {
         verifier: Arc::clone(&verifier),
         tickets: Arc::clone(&tickets),
@@ -62,6 +63,10 @@ pub(crate) fn build(
             key_ages: keys.ages,
             key_rotations: keys.rotations,
             credentials: credential_state,
+        }),
+        quarantine: Data::new(QuarantineState {
+            quarantine: Arc::clone(&components.quarantine),
+            profiles: profiles.clone(),
         }),
         operations: Data::from(operations),
         profile_reads: Data::new(ProfileReadState {
@@ -92,7 +97,8 @@ pub(crate) fn build(
             request_timeout: settings.http.request_timeout,
             body_timeout: settings.http.client_body_timeout,
         }),
-        feed: Data::new(feed(settings, components, &verifier, in_flight.clone(), closing.clone())),
+        rejected: Data::new(RejectedState::new(feed.clone(), Arc::clone(&components.rejected))),
+        feed,
         live: Data::new(LiveState {
             profiles: profiles.clone(),
             verifier: Arc::clone(&verifier),
@@ -105,9 +111,19 @@ pub(crate) fn build(
         }),
         events: Data::new(EventsState {
             profiles: profiles.clone(),
-            verifier,
+            verifier: Arc::clone(&verifier),
             heartbeat: settings.events.heartbeat,
             closing: closing.clone(),
+        }),
+        export_data: Data::new(ExportDataState {
+            profiles: profiles.clone(),
+            letters: Arc::clone(&components.rejected),
+            trail: components.audit.clone(),
+            clock: crate::wiring::wall_clock(),
+            verifier,
+            request_timeout: settings.http.request_timeout,
+            closing: closing.clone(),
+            permits: ExportDataState::permits(),
         }),
         audit: Data::new(AuditState { trail: components.audit.clone() }),
         exports: Data::new(ExportState {

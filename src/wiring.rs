@@ -12,7 +12,7 @@ use config::{AccessTable, Mode, Secrets, Settings};
 use domain::access::Policy;
 use domain::export::{ColumnSet, ExportRequest, ExportRules};
 use domain::port::clock::{Clock, Entropy};
-use domain::port::dead_letters::DeadLetters;
+use domain::port::dead_letters::{DeadLetters, RejectedEvents};
 use domain::port::erasure::{ErasureParticipant, UserDirectory};
 use domain::port::keyring_backup::NoKeyringBackups;
 use domain::port::registry::Registry;
@@ -21,7 +21,7 @@ use domain::rules::Rules;
 use kernels::CudaOptions;
 use secrecy::ExposeSecret;
 use store::audit::{self, AuditKeys, AuditStore};
-use store::{Closer, KeyManager, SystemKeys};
+use store::{Closer, KeyManager, Quarantine, SystemKeys};
 
 use crate::erasure::{ErasureParts, Erasures, ExportResults, LiveTickets, PageSessions, ReadBlock, SavedColumns};
 use crate::http::request::caller::{
@@ -55,6 +55,9 @@ pub(crate) struct Components {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
+    /// Reads and changes the rejected events that were kept.
+    pub(crate) rejected: Arc<dyn RejectedEvents>,
+    pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) store: store::StoreStatus,
     /// Finds users without reading their data.
     pub(crate) user_directory: Arc<dyn UserDirectory>,
@@ -138,7 +141,9 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         policy,
         clock,
         entropy,
+        rejected: store.dead_letters.clone(),
         dead_letters: store.dead_letters,
+        quarantine: store.quarantine,
         store: store.status,
         user_directory: store.users,
         user_keys: store.keys,

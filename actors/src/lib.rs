@@ -62,6 +62,7 @@ mod view_cache;
 mod compact;
 mod cursor_cipher;
 mod day_roller;
+mod discard;
 mod flights;
 mod head;
 mod hot_ring;

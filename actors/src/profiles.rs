@@ -92,7 +92,6 @@ impl Profiles {
     }
 
     /// Returns what all threads share.
-    #[cfg(test)]
     pub(crate) fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
     }

@@ -21,6 +21,8 @@ pub(crate) enum ShardEvent {
     WarmUserNeeded(WarmStart),
     /// An operator wants a user's actor to end. The answer says whether this shard had it and it ended.
     PassivationRequested(UserId, oneshot::Sender<bool>),
+    /// What memory holds of a user must be forgotten. The answer comes when this shard has done it.
+    DiscardRequested(UserId, oneshot::Sender<()>),
     /// There is a new policy.
     PolicyChanged,
     /// All outcomes up to the mark's position in the journal came before this event.

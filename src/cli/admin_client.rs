@@ -69,6 +69,14 @@ impl AdminClient {
         self.call("POST", path, Some(body))
     }
 
+    /// Deletes what is at a path and returns the JSON of the answer.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub(super) fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.call("DELETE", path, None)
+    }
+
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let request = Request::builder().method(method).uri(format!("http://{}{path}", self.server));
         let request = request.header("authorization", format!("Bearer {}", self.token));

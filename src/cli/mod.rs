@@ -10,6 +10,7 @@ mod generate;
 mod history;
 mod keys;
 mod login_link;
+mod quarantine;
 mod replay;
 mod serve;
 mod token;
@@ -63,6 +64,7 @@ enum Command {
     Diff(diff::DiffArguments),
     Generate(generate::GenerateArguments),
     Export(export::ExportArguments),
+    Quarantine(quarantine::QuarantineArguments),
     Replay(replay::ReplayArguments),
     Keys(keys::KeysArguments),
     VerifyAudit(verify_audit::VerifyAuditArguments),
@@ -87,6 +89,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::LoginLink(arguments) => login_link::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Quarantine(arguments) => quarantine::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::VerifyAudit(arguments) => verify_audit::run(&arguments),

@@ -2,11 +2,14 @@
 
 mod admin;
 mod erasure;
+mod export_data;
 mod exports;
 mod history;
 mod listing;
 mod profiles;
 mod public;
+mod quarantine;
+mod rejected;
 mod shared;
 mod snapshots;
 
@@ -25,11 +28,13 @@ use super::cors::Cors;
 use super::credential_state::CredentialState;
 use super::erasure::ErasureState;
 use super::events::EventsState;
+use super::export_data::ExportDataState;
 use super::exports::ExportState;
-use super::feed::FeedState;
+use super::feed::{FeedState, RejectedState};
 use super::health::Readiness;
 use super::operations::OperationsHistory;
 use super::pages::home::HomePage;
+use super::quarantine::QuarantineState;
 use super::read_state::ProfileReadState;
 use super::request::access_control::AccessControl;
 use super::request::limits::Limits;
@@ -40,11 +45,14 @@ use super::snapshots::SnapshotState;
 use crate::live::LiveState;
 use admin::ADMIN;
 use erasure::ERASURE;
+use export_data::EXPORT_DATA;
 use exports::EXPORTS;
 use history::HISTORY;
 pub use listing::{ListedRequirements, ListedRoute, route_table};
 use profiles::PROFILES;
 use public::PUBLIC;
+use quarantine::QUARANTINE;
+use rejected::REJECTED;
 use shared::SHARED;
 use snapshots::SNAPSHOTS;
 
@@ -58,14 +66,17 @@ pub(crate) struct HandlerStates {
     pub(crate) simulations: Data<SimulateState>,
     pub(crate) consent: Data<ConsentState>,
     pub(crate) feed: Data<FeedState>,
+    pub(crate) rejected: Data<RejectedState>,
     pub(crate) live: Data<LiveState>,
     pub(crate) events: Data<EventsState>,
     pub(crate) admin: Data<AdminState>,
+    pub(crate) quarantine: Data<QuarantineState>,
     pub(crate) operations: Data<OperationsHistory>,
     pub(crate) audit: Data<AuditState>,
     pub(crate) exports: Data<ExportState>,
     pub(crate) snapshots: Data<SnapshotState>,
     pub(crate) erasures: Data<ErasureState>,
+    pub(crate) export_data: Data<ExportDataState>,
     /// Counts the reads of services, on each worker.
     pub(crate) service_reads: Arc<ServiceReads>,
     pub(crate) readiness: Data<Readiness>,
@@ -90,7 +101,7 @@ impl Routes {
             states,
             cors: Arc::new(Cors::new(cors_origins)),
             public_home: Data::new(HomePage::public(public())),
-            admin_home: Data::new(HomePage::admin(ADMIN.iter().chain(&SHARED))),
+            admin_home: Data::new(HomePage::admin(admin())),
             start,
         }
     }
@@ -100,10 +111,10 @@ impl Routes {
         let states = self.states.clone();
         config.app_data(states.credentials);
         config.app_data(states.profile_reads).app_data(states.batch_gets).app_data(states.simulations);
-        config.app_data(states.consent).app_data(states.feed);
+        config.app_data(states.consent).app_data(states.feed).app_data(states.rejected);
         config.app_data(states.live).app_data(states.events).app_data(states.readiness);
         config.app_data(states.operations).app_data(states.prometheus);
-        config.app_data(states.snapshots).app_data(states.erasures);
+        config.app_data(states.snapshots).app_data(states.erasures).app_data(states.export_data);
         config.app_data(states.audit).app_data(states.exports).app_data(self.public_home.clone());
         states.service_reads.start_worker();
         let limits = Arc::clone(&self.states.access_control.limits);
@@ -114,9 +125,9 @@ impl Routes {
     pub(crate) fn register_admin(&self, config: &mut ServiceConfig) {
         let states = self.states.clone();
         config.app_data(states.credentials);
-        config.app_data(states.admin);
+        config.app_data(states.admin).app_data(states.quarantine);
         config.app_data(states.readiness).app_data(states.prometheus).app_data(self.admin_home.clone());
-        self.register(ADMIN.iter().chain(&SHARED), None, config);
+        self.register(admin(), None, config);
     }
 
     fn register(
@@ -137,7 +148,14 @@ impl Routes {
 
 /// Returns the rows of the public listener.
 fn public() -> impl Iterator<Item = &'static Route> + Clone {
-    let groups: [&'static [Route]; 7] = [&PUBLIC, &PROFILES, &HISTORY, &SNAPSHOTS, &ERASURE, &EXPORTS, &SHARED];
+    let groups: [&'static [Route]; 9] =
+        [&PUBLIC, &PROFILES, &HISTORY, &SNAPSHOTS, &ERASURE, &EXPORT_DATA, &EXPORTS, &REJECTED, &SHARED];
+    groups.into_iter().flatten()
+}
+
+/// Returns the rows of the admin listener.
+fn admin() -> impl Iterator<Item = &'static Route> + Clone {
+    let groups: [&'static [Route]; 3] = [&ADMIN, &QUARANTINE, &SHARED];
     groups.into_iter().flatten()
 }
 
@@ -165,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_path_has_one_name_and_each_of_its_methods_once() {
-        for paths in [by_path(public()), by_path(ADMIN.iter().chain(&SHARED))] {
+        for paths in [by_path(public()), by_path(admin())] {
             for rows in paths {
                 let mut methods: Vec<_> = rows.iter().flat_map(|row| row.methods).map(Method::as_str).collect();
                 let count = methods.len();

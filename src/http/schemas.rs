@@ -10,6 +10,7 @@ use domain::schema_version::SchemaVersion;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::export_data;
 use super::problem::{Code, Problem};
 use super::request::headers::accept::{self, ServedType};
 use super::request::schema_version;
@@ -37,12 +38,16 @@ fn item(version: SchemaVersion) -> Value {
     item
 }
 
-/// Answers with the JSON Schema of one version.
+/// Answers with the JSON Schema of one version of the profile, or with that of an export of what is held about a citizen.
 pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     static TEXTS: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
         SchemaVersion::ALL.iter().map(|version| profile_schema(*version).to_string().into()).collect()
     });
     let named = request.match_info().query("version");
+    if named == "export-data" {
+        check_accepts(request.headers(), SCHEMA, &["application/schema+json"])?;
+        return Ok(HttpResponse::Ok().content_type("application/schema+json").body(export_data::SCHEMA));
+    }
     let mut versions = SchemaVersion::ALL.iter().zip(TEXTS.iter());
     let found = versions.find(|(version, _)| version.name() == named);
     let (version, text) = found.ok_or_else(|| {

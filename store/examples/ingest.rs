@@ -99,7 +99,15 @@ fn main() {
     drop(store);
     let store = timed("start after a crash", 1, || open(directory.path()));
     timed("close", 1, || store.closer.close().expect("closes"));
-    drop((store.journal, store.reader, store.log, store.tables, store.projections, store.dead_letters));
+    drop((
+        store.journal,
+        store.reader,
+        store.log,
+        store.tables,
+        store.projections,
+        store.quarantine,
+        store.dead_letters,
+    ));
     let store = timed("start after a clean stop", 1, || open(directory.path()));
     timed("load from sled only", sample.len(), || load(&*store.reader, &sample));
     for part in ["journal", "keyring", "sled"] {

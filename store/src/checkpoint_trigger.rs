@@ -1,7 +1,7 @@
 //! Wakes the checkpoint thread when the journal has grown enough or the store closes.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -16,6 +16,8 @@ pub(crate) struct CheckpointTrigger {
     due_at: AtomicU64,
     limit: u64,
     closing: AtomicBool,
+    /// How many callers wait for the checkpoint that runs to end.
+    waiting: AtomicUsize,
     /// When the last checkpoint has to end, once the store closes.
     deadline: OnceLock<Instant>,
     lock: Mutex<()>,
@@ -31,6 +33,7 @@ impl CheckpointTrigger {
             due_at: AtomicU64::new(limit),
             limit,
             closing: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
             deadline: OnceLock::new(),
             lock: Mutex::new(()),
             woken: Condvar::new(),
@@ -84,9 +87,17 @@ impl CheckpointTrigger {
         self.appended_bytes().saturating_sub(self.folded.load(Ordering::Acquire))
     }
 
-    /// Returns whether checkpoints are so far behind that they must not be paced.
+    /// Returns whether checkpoints are so far behind that they must not be paced, or somebody waits for one to end.
     pub(crate) fn is_behind(&self) -> bool {
-        self.unfolded_bytes() / 2 >= self.limit
+        self.unfolded_bytes() / 2 >= self.limit || self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits with `wait`. Checkpoints are not paced meanwhile.
+    pub(crate) fn hurry<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waited = wait();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        waited
     }
 
     /// Starts counting for the next checkpoint.

@@ -28,7 +28,12 @@ mod key_manager;
 pub use key_manager::{KeyAge, KeyManager, KeyStatus};
 pub use keyring::{KeyRotationError, RingRotation, RotationProgress};
 mod dead_letters;
-pub use dead_letters::{DeadLetterStore, LetterId};
+pub use dead_letters::DeadLetterStore;
+mod quarantine;
+pub use quarantine::{
+    InspectedFrame, InspectedUser, ListedUser, Quarantine, QuarantineError, QuarantinePage, QuarantineReason,
+    ReleasedUser, StoredRecords, UserKey,
+};
 mod status;
 pub use status::{StoreHealth, StoreStatus};
 mod system_keys;

@@ -33,6 +33,7 @@ use crate::metric::Metrics;
 use crate::options::{MasterKey, StoreOptions};
 use crate::permissions;
 use crate::projection::{self, ProjectionFile};
+use crate::quarantine::Quarantine;
 use crate::registry::DurableRegistry;
 use crate::retention_clock::RetentionClock;
 use crate::sled_store::{Meta, SledStore};
@@ -57,6 +58,8 @@ pub struct Store {
     pub keys: Arc<dyn ErasureParticipant>,
     /// Keeps rejected events.
     pub dead_letters: Arc<DeadLetterStore>,
+    /// Shows the users whose frames could not be folded, and lets them out.
+    pub quarantine: Arc<Quarantine>,
     /// Keeps what belongs to no profile, such as revocations and sessions.
     pub registry: Arc<dyn Registry>,
     /// Keeps the tables that exports make.
@@ -214,7 +217,8 @@ pub fn open(
     engine.measure();
     finish_erasures(&engine).map_err(OpenError::Erasure)?;
     let projection = Arc::new(open_projection(&engine, &options, meta.checkpoint)?);
-    let checkpointer = Checkpointer::new(engine.clone(), fold, projection.clone(), &options, meta.checkpoint);
+    let checkpointer = Arc::new(Checkpointer::new(engine.clone(), fold, projection.clone(), &options, meta.checkpoint));
+    let quarantine = Arc::new(Quarantine::new(engine.clone(), checkpointer.clone()));
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
     let upkeep = Upkeep::start(engine.clone(), registry.clone(), options.segment_bytes).map_err(no_thread)?;
     let checkpoints = CheckpointThread::start(engine.clone(), checkpointer).map_err(no_thread)?;
@@ -228,6 +232,7 @@ pub fn open(
         users: Arc::new(KeyedUsers(engine.clone())),
         keys: Arc::new(KeyedUsers(engine.clone())),
         dead_letters: letters.clone(),
+        quarantine,
         registry,
         tables: Arc::new(tables),
         system_keys,

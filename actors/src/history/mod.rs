@@ -7,8 +7,10 @@ mod difference;
 mod page;
 mod point;
 mod read;
+mod replayed;
 mod resolve;
 
 pub use difference::Difference;
 pub use page::{ListedCause, ListedRevision, RevisionPage};
 pub use point::{HistoryFault, HistoryPoint};
+pub use replayed::{ReplayedPage, ReplayedRevision, RevisionContent, RevisionRange};

@@ -94,7 +94,7 @@ impl RevisionPage {
 }
 
 impl ListedRevision {
-    fn new(entry: &RevisionEntry, viewer: &Viewer, mask: LeafSet) -> Self {
+    pub(super) fn new(entry: &RevisionEntry, viewer: &Viewer, mask: LeafSet) -> Self {
         let RevisionEntry { revision, generated_at, changed, .. } = *entry;
         let changed = changed.and(mask).iter().map(|leaf| leaf.field().path).collect();
         let cause = match entry.cause_for(viewer, mask) {

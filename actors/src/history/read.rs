@@ -105,7 +105,7 @@ impl Runtime {
     }
 
     /// Returns the committed state of a user, rolled to today, if the viewer may see the user.
-    async fn visible_head(&self, user: UserId, viewer: &Viewer) -> Result<Arc<UserState>, ReadError> {
+    pub(super) async fn visible_head(&self, user: UserId, viewer: &Viewer) -> Result<Arc<UserState>, ReadError> {
         // The lease of the head is not kept: while the read waits for its turn, the actor may end.
         let head = self.ask(user, |answer| Request::GetHead(GetHead { answer })).await?;
         let visibility = self.services.policy.load().visibility(viewer, &user, head.state.consent());
@@ -114,7 +114,7 @@ impl Runtime {
 
     /// Makes an answer under the mask of the head, which is taken when the past has been read: the citizen may have withdrawn
     /// consent meanwhile.
-    async fn answer_today<T>(
+    pub(super) async fn answer_today<T>(
         &self,
         user: UserId,
         viewer: &Viewer,
@@ -130,7 +130,7 @@ impl<'a> ReadInput<'a> {
     ///
     /// # Errors
     /// The state is of another erasure generation, which nobody may read any more.
-    fn of(&self, state: &'a UserState) -> Result<Self, ReadError> {
+    pub(super) fn of(&self, state: &'a UserState) -> Result<Self, ReadError> {
         if state.generation == self.state.generation { Ok(Self { state, ..*self }) } else { Err(ReadError::Unknown) }
     }
 }

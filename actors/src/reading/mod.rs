@@ -4,6 +4,7 @@
 
 mod access;
 mod completeness;
+mod documents;
 mod encoded_forms;
 mod explanation;
 mod integrity;
@@ -15,6 +16,7 @@ mod view;
 
 pub use access::{Access, ReadAccess};
 pub use completeness::{Completeness, ReadCompleteness};
+pub use documents::{Documents, HeldValue, ReadDocuments};
 pub use encoded_forms::{ContentCoding, EncodedForms};
 pub use explanation::{ExplainedLeaf, ReadExplanation};
 pub use integrity::{Integrity, ReadIntegrity};

@@ -182,12 +182,23 @@ impl Shard {
     /// Passivates the actor of a user, if nothing waits for it. Returns whether it ended. Looks at every actor, so it is
     /// for operators only.
     pub(crate) fn passivate_user(&self, user: &UserId) -> bool {
+        self.find(user).is_some_and(|state| self.passivate(&mut state.borrow_mut()))
+    }
+
+    /// Ends the actor of a user, whatever waits for it. Looks at every actor, so it is for operators only.
+    pub(super) fn discard_user(&self, user: &UserId) {
+        if let Some(state) = self.find(user) {
+            self.detach(&mut state.borrow_mut());
+        }
+    }
+
+    /// Returns the state of a user's actor. Looks at every actor.
+    fn find(&self, user: &UserId) -> Option<Rc<RefCell<ProfileState>>> {
         let states: Vec<_> = {
             let slots = self.slots.borrow();
             (0..slots.capacity()).filter_map(|index| slots.at(index)).collect()
         };
-        let state = states.into_iter().find(|state| state.borrow().user() == user);
-        state.is_some_and(|state| self.passivate(&mut state.borrow_mut()))
+        states.into_iter().find(|state| state.borrow().user() == user)
     }
 
     /// Cuts an actor off from the roster, its views and its subscribers. Pending commits finish or fail by themselves;

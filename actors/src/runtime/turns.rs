@@ -88,6 +88,10 @@ impl Shard {
             ShardEvent::PassivationRequested(user, answer) => {
                 let _ = answer.send(self.passivate_user(&user));
             }
+            ShardEvent::DiscardRequested(user, answer) => {
+                turn.work_guarded("ending an actor", || self.discard_user(&user)).await;
+                let _ = answer.send(());
+            }
             ShardEvent::HorizonMark(mark) => drop(mark),
             ShardEvent::UsersHydrated(users) => {
                 for user in users {

@@ -108,7 +108,7 @@ pub enum RegisterPath {
 
 impl RegisterPath {
     /// Returns the leaves whose stored form may refer to the register: its own leaf, or the lists with its item.
-    pub(crate) fn leaves(&self) -> LeafSet {
+    pub fn leaves(&self) -> LeafSet {
         match self {
             Self::Leaf(leaf) => LeafSet::only(*leaf),
             Self::SourceConfidence | Self::AggregatedMetrics => LeafSet::EMPTY,

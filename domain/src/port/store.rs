@@ -206,6 +206,17 @@ pub trait Fold: Send + Sync {
         newest_block: Option<SideRecord>,
         frames: &[Record],
     ) -> Result<SideChanges, StoreError>;
+
+    /// Returns the packed state with which a user goes on at `sequence` after the frames behind the packed `state` were lost,
+    /// and the changes of the side records that belong to it. What the lost frames may have withdrawn is withdrawn. `now` is
+    /// in microseconds since the Unix epoch. The state of a fold that counts nothing stays as it is.
+    ///
+    /// # Errors
+    /// The state is not in a known format, or is not before `sequence`.
+    fn after_loss(&self, state: &[u8], sequence: u64, now: i64) -> Result<(Vec<u8>, SideChanges), StoreError> {
+        let _ = (sequence, now);
+        Ok((state.to_vec(), SideChanges::default()))
+    }
 }
 
 /// The changes of a user's side records. They become durable together with the state.

@@ -3,6 +3,7 @@
 //! History goes forwards: it keeps the records themselves, and the state before some of them. Any revision is such a
 //! state with the records up to that revision replayed.
 
+use super::after_loss::after_loss;
 use super::block::GrowingBlock;
 use super::change::check_kind;
 use super::codec::DecodeError;
@@ -106,6 +107,10 @@ impl Fold for Replay {
         let mut changes = SideChanges { put, remove: Vec::new() };
         fold_marks(frames, &mut changes)?;
         Ok(changes)
+    }
+
+    fn after_loss(&self, state: &[u8], sequence: u64, now: i64) -> Result<(Vec<u8>, SideChanges), StoreError> {
+        Ok(after_loss(state, sequence, now)?)
     }
 }
 

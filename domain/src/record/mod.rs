@@ -3,6 +3,7 @@
 //! A change records both the registers that were written and the resulting leaves, so replay does not depend on the
 //! rules: even after the code or the settings have changed, a revision is restored exactly as it was published.
 
+mod after_loss;
 mod block;
 mod cause;
 mod change;

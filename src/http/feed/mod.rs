@@ -6,6 +6,7 @@ mod intake;
 mod line_splitter;
 mod metrics;
 mod prefer;
+pub(super) mod rejected;
 mod result;
 mod spool;
 mod state;
@@ -17,6 +18,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, Payload};
 use actors::Reply;
+use domain::event::FeedEvent;
 use domain::pipeline::validate::validate;
 use domain::source::Source;
 use serde::Serialize;
@@ -31,6 +33,7 @@ use crate::http::request::write_timeout;
 use batch::FeedBatch;
 pub(crate) use metrics::FeedMetrics;
 use prefer::prefers_representation;
+pub(crate) use rejected::RejectedState;
 use result::{FeedResult, FeedStatus, ResultLine, Tally};
 pub(crate) use spool::{MAX_FILES as SPOOL_FILES, SpoolSpace};
 pub(crate) use state::{FeedLimits, FeedState};
@@ -121,17 +124,26 @@ async fn single(
         Err(rejection) => return Err(intake::keep_rejected(state, &rejection, source, body)),
     };
     let id = event.id.clone();
+    let status = submit(state, source, event, received).await;
+    answer(id.as_str(), status, report_all)
+}
+
+/// Hands an event to its user, and waits for its status as long as a request may take. The status is counted.
+async fn submit(state: &FeedState, source: Source, event: FeedEvent, received: Instant) -> FeedStatus {
     let (reply, result) = Reply::one();
     // A refused reply is dropped here, which answers `busy`.
     let _ = state.profiles.submit(event, received, reply);
-    let status =
-        match tokio::time::timeout_at(tokio::time::Instant::from_std(received) + state.limits.request_timeout, result)
-            .await
-        {
-            Ok(Ok(result)) => result.status.into(),
-            _ => FeedStatus::Busy,
-        };
+    let deadline = tokio::time::Instant::from_std(received) + state.limits.request_timeout;
+    let status = match tokio::time::timeout_at(deadline, result).await {
+        Ok(Ok(result)) => result.status.into(),
+        _ => FeedStatus::Busy,
+    };
     state.metrics.count(source, status.number());
+    status
+}
+
+/// Returns the answer to an event that was posted alone.
+fn answer(id: &str, status: FeedStatus, report_all: bool) -> Result<HttpResponse, Problem> {
     match status {
         FeedStatus::Busy => {
             let detail = "the event was not acknowledged: send it again, which is always safe";
@@ -144,7 +156,7 @@ async fn single(
     let mut tally = Tally::default();
     status.count(&mut tally);
     let shown = report_all || !status.is_applied();
-    let result = FeedResult { index: 0, id: Some(id.as_str().to_owned()), status };
+    let result = FeedResult { index: 0, id: Some(id.to_owned()), status };
     Ok(HttpResponse::Ok().json(SingleAnswer { tally, results: shown.then(|| result.line()).into_iter().collect() }))
 }
 

@@ -61,6 +61,8 @@ codes! {
     TooManyFollowers = TOO_MANY_REQUESTS, "too-many-followers", "Too many streams are open";
     PrivacyBudgetSpent = TOO_MANY_REQUESTS, "privacy-budget-spent", "The privacy budget is spent";
     TooManySnapshots = CONFLICT, "too-many-snapshots", "There are too many snapshots";
+    NotRetryable = CONFLICT, "not-retryable", "The event cannot be taken again";
+    StillDamaged = CONFLICT, "still-damaged", "The user cannot leave the quarantine in this way";
     NotReady = CONFLICT, "not-ready", "The job has no file";
     RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "The range is outside of the file";
     Erased = GONE, "erased", "The citizen was erased";

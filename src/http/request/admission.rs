@@ -156,6 +156,7 @@ async fn to_its_end(
 fn is_recorded(requirements: &Requirements, caller: &Arc<Caller>) -> bool {
     match requirements.audit {
         AuditRule::Refusals(_) => requirements.needs_reason(),
+        AuditRule::Listing(_) => caller.role == Role::Admin,
         AuditRule::Read(_) | AuditRule::ReadEach(_) => matches!(caller.role, Role::Admin | Role::Agent),
         AuditRule::History(_) | AuditRule::Subscribe(_) | AuditRule::Write(_) => true,
     }
@@ -171,6 +172,11 @@ fn check_callers(callers: &Callers, caller: &Caller, request: &HttpRequest) -> R
             if caller.viewer == Viewer::SelfCitizen(user) { Ok(Some(user)) } else { Err(Problem::unknown_user()) }
         }
         Callers::FeedOfPath => check_feed(caller, request).map(|()| None),
+        Callers::FeedOfPathOrAdmins(scope) if caller.role == Role::Admin => {
+            let detail = format!("the scope `{}` is needed", scope.name());
+            if caller.has(*scope) { Ok(None) } else { Err(Problem::new(Code::MissingScope, detail)) }
+        }
+        Callers::FeedOfPathOrAdmins(_) => check_feed(caller, request).map(|()| None),
         Callers::WithRole(roles) if roles.contains(&caller.role) => Ok(None),
         Callers::WithScope(roles, scope) if !roles.contains(&caller.role) => Err(Problem::new(
             Code::Forbidden,

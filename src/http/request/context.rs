@@ -209,6 +209,7 @@ impl RequestContext {
         let is_recorded = self.is_recorded.get();
         match (self.requirements.audit, self.caller.role, &answer) {
             (AuditRule::Read(_) | AuditRule::History(_), Role::Admin | Role::Agent, _)
+            | (AuditRule::Listing(_), Role::Admin, _)
             | (AuditRule::History(_), _, Ok(_)) => match &answer {
                 Ok(_) => self.recorder().write(self.entry(AuditDecision::Allowed)).await?,
                 Err(problem) => self.recorder().record(self.entry(problem.decision())).await?,

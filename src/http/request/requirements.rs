@@ -46,6 +46,8 @@ pub(crate) enum Callers {
     CitizenOfPath,
     /// Services with the scope `feed:…` for the source of the path.
     FeedOfPath,
+    /// Services with the scope `feed:…` for the source of the path, and administrators with the scope.
+    FeedOfPathOrAdmins(Scope),
     /// Callers with one of these roles.
     WithRole(&'static [Role]),
     /// Callers with one of these roles and the scope.
@@ -65,6 +67,8 @@ pub(crate) enum AuditRule {
     Refusals(&'static str),
     /// A read: for administrators and agents an entry before the answer is sent, for services a count.
     Read(&'static str),
+    /// A look at what belongs to no profile: for administrators an entry before the answer is sent.
+    Listing(&'static str),
     /// Reads of several users, each recorded as one read of a user is. The operation records them.
     ReadEach(&'static str),
     /// A read through history: for every caller an entry before the answer is sent.
@@ -82,6 +86,7 @@ impl AuditRule {
         match self {
             Self::Refusals(action)
             | Self::Read(action)
+            | Self::Listing(action)
             | Self::ReadEach(action)
             | Self::History(action)
             | Self::Subscribe(action)
@@ -94,6 +99,7 @@ impl AuditRule {
         match self {
             Self::Refusals(_) => "refusals",
             Self::Read(_) => "read",
+            Self::Listing(_) => "listing",
             Self::ReadEach(_) => "reads",
             Self::History(_) => "history",
             Self::Subscribe(_) => "subscribe",

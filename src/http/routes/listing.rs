@@ -1,6 +1,6 @@
 //! The route table as data, for tests that walk it.
 
-use super::{ADMIN, SHARED, public};
+use super::{admin, public};
 use crate::http::request::requirements::Requirements;
 use crate::http::route::{Access, Route};
 
@@ -22,7 +22,7 @@ pub struct ListedRoute {
 /// What a row requires of its callers, and what it owes for each call.
 #[derive(Debug, Clone)]
 pub struct ListedRequirements {
-    /// The name of the rule for the audit log: `refusals`, `read`, `reads`, `history`, `subscribe` or `write`.
+    /// The name of the rule for the audit log: `refusals`, `read`, `listing`, `reads`, `history`, `subscribe` or `write`.
     pub rule: &'static str,
     /// The action of its entries.
     pub action: &'static str,
@@ -38,7 +38,7 @@ pub struct ListedRequirements {
 /// on the query once for each of its parameters, too.
 pub fn route_table() -> Vec<ListedRoute> {
     let public = public().flat_map(|row| listed(row, false));
-    public.chain(ADMIN.iter().chain(&SHARED).flat_map(|row| listed(row, true))).collect()
+    public.chain(admin().flat_map(|row| listed(row, true))).collect()
 }
 
 fn listed(row: &Route, is_admin: bool) -> Vec<ListedRoute> {

@@ -9,5 +9,6 @@ mod state;
 mod write;
 
 pub(super) use list::{get, list};
+pub(super) use render::snapshot as snapshot_json;
 pub(crate) use state::SnapshotState;
 pub(super) use write::{remove, take};

@@ -6,7 +6,7 @@ use domain::schema_version::SchemaVersion;
 use serde_json::{Map, Value, json};
 
 /// Returns a snapshot as JSON. Members that the caller may not see are absent.
-pub(super) fn snapshot(details: &SnapshotDetails) -> Value {
+pub(in crate::http) fn snapshot(details: &SnapshotDetails) -> Value {
     let mut object = json!({
         "snapshot_id": details.id.to_string(),
         "revision": details.revision,

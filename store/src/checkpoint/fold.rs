@@ -19,16 +19,16 @@ use crate::user_hash::UserHash;
 
 /// The changes of a user's side records over the slices of a fold.
 #[derive(Default)]
-struct FoldedHistory {
+pub(super) struct FoldedHistory {
     /// That of the last checkpoint, if no base follows it.
-    newest_block: Option<SideRecord>,
-    put: BTreeMap<SideKey, Vec<u8>>,
-    remove: BTreeSet<SideKey>,
+    pub(super) newest_block: Option<SideRecord>,
+    pub(super) put: BTreeMap<SideKey, Vec<u8>>,
+    pub(super) remove: BTreeSet<SideKey>,
 }
 
 impl FoldedHistory {
     /// Adds the changes of a slice.
-    fn add(&mut self, changes: SideChanges) {
+    pub(super) fn add(&mut self, changes: SideChanges) {
         for key in changes.remove {
             self.put.remove(&key);
             self.remove.insert(key);
@@ -40,7 +40,7 @@ impl FoldedHistory {
     }
 
     /// Returns the newest block, if no base follows it.
-    fn newest_block(&mut self) -> Option<SideRecord> {
+    pub(super) fn newest_block(&mut self) -> Option<SideRecord> {
         let newest = |kind| self.put.keys().rfind(|key| key.kind == kind).copied();
         match (newest(SideKind::HISTORY), newest(SideKind::BASE)) {
             (Some(key), base) if base.is_none_or(|base| base.number <= key.number) => {
@@ -197,7 +197,7 @@ impl StateSource<'_> {
 }
 
 /// Runs rules of the domain. A panic in them must not end all checkpoints.
-fn guarded<T>(slot: u32, rules: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(super) fn guarded<T>(slot: u32, rules: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(rules))
         .unwrap_or_else(|_| Err(StoreError::Damaged { what: format!("the frames of slot {slot}: their fold panics") }))
 }

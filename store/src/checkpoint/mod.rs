@@ -6,6 +6,7 @@
 mod fold;
 mod pace;
 mod quarantine;
+mod release;
 mod thinning;
 mod thread;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 use domain::port::memory::CommittedStates;
 use domain::port::projection::ProjectionSource;
 use domain::port::store::{Fold, StoreError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use thread::CheckpointThread;
 
@@ -95,6 +96,11 @@ impl Checkpointer {
             projection_source: OnceLock::new(),
             folded_to: Mutex::new(folded_to),
         }
+    }
+
+    /// Waits until no checkpoint runs, and keeps others from running. Returns `None` if one still runs after `longest`.
+    pub(crate) fn lock_out(&self, longest: Duration) -> Option<MutexGuard<'_, Position>> {
+        self.engine.checkpoint_trigger.hurry(|| self.folded_to.try_lock_for(longest))
     }
 
     /// Takes states from memory from now on. Only the first call counts.

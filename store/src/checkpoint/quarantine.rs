@@ -2,6 +2,9 @@
 
 use super::{CheckpointError, Checkpointer};
 use crate::journal::{NewestFrame, Position, SegmentItem, parse_item};
+use crate::load::open_frame;
+use crate::quarantine::{QuarantineNote, QuarantineReason};
+use crate::retention_clock::RetentionClock;
 use crate::user_hash::UserHash;
 
 impl Checkpointer {
@@ -16,12 +19,25 @@ impl Checkpointer {
     ) -> Result<(), CheckpointError> {
         let sled = &self.engine.sled;
         let (mut position, mut sequence, mut kept) = (newest.position, newest.sequence, 0);
+        let cipher = self.engine.cipher(newest.slot, newest.generation).ok();
+        let mut reason = self.reason_before_frames(user);
         while position >= from && sequence > 0 {
             // Only the frame contains the position of the one before it.
             let Some(bytes) = self.engine.segments.fetch(position)? else { break };
-            let SegmentItem::Frame { header, length, .. } = parse_item(&bytes) else { break };
-            if (header.user, header.sequence) != (*user, sequence) {
-                break;
+            let frame = match parse_item(&bytes) {
+                SegmentItem::Frame { header, sealed, length }
+                    if (header.user, header.sequence) == (*user, sequence) =>
+                {
+                    (header, sealed, length)
+                }
+                _ => {
+                    reason = reason.or(Some(QuarantineReason::Frame));
+                    break;
+                }
+            };
+            let (header, sealed, length) = frame;
+            if cipher.as_ref().is_some_and(|cipher| open_frame(cipher, &header, sealed).is_none()) {
+                reason = reason.or(Some(QuarantineReason::Seal));
             }
             sled.quarantine_frame(user, sequence, &bytes[..length])?;
             kept += 1;
@@ -30,8 +46,25 @@ impl Checkpointer {
         if kept == 0 {
             sled.quarantine_frame(user, newest.sequence, &[])?;
         }
+        let reason = match cipher {
+            Some(_) => reason.unwrap_or(QuarantineReason::Fold),
+            None => QuarantineReason::Key,
+        };
+        let (slot, generation) = (newest.slot, newest.generation);
+        let since = self.engine.retention_clock.as_ref().map_or(0, RetentionClock::now);
+        let note = QuarantineNote { reason, since, slot, generation, message: what.to_owned() };
+        sled.note_quarantine(user, &note.encode())?;
         sled.set_quarantined(*user);
         tracing::error!("{user:?} could not be folded ({what}): {kept} of its sealed frames were moved to quarantine");
         Ok(())
+    }
+
+    /// Returns why a user cannot be folded, if that does not lie in the frames.
+    fn reason_before_frames(&self, user: &UserHash) -> Option<QuarantineReason> {
+        let engine = &*self.engine;
+        let Ok(record) = engine.sled.user(user) else { return Some(QuarantineReason::State) };
+        let record = record?;
+        let cipher = engine.cipher(record.slot, record.generation).ok()?;
+        engine.sled.open_user(&cipher, &record).is_err().then_some(QuarantineReason::State)
     }
 }

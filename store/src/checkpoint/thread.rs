@@ -28,8 +28,7 @@ pub(crate) struct CheckpointThread {
 }
 
 impl CheckpointThread {
-    pub(crate) fn start(engine: Arc<Engine>, checkpointer: Checkpointer) -> io::Result<Self> {
-        let checkpointer = Arc::new(checkpointer);
+    pub(crate) fn start(engine: Arc<Engine>, checkpointer: Arc<Checkpointer>) -> io::Result<Self> {
         let checkpoint_trigger = engine.checkpoint_trigger.clone();
         let worker = checkpointer.clone();
         let work = move || work(&engine, &worker);

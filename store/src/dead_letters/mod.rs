@@ -7,6 +7,7 @@
 mod body;
 mod queue;
 mod quota;
+mod stored;
 mod writer;
 
 use std::sync::Arc;
@@ -24,15 +25,11 @@ use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::options::StoreOptions;
 use crate::seal::kind;
-use crate::sled_store::{LetterKey, SealedRecord};
+use crate::sled_store::SealedRecord;
 
 /// Maximum number of bytes that a stored letter takes beside its encoded body: keys, headers, the seal, and what
 /// compression adds to an incompressible body.
 const OVERHEAD_BYTES: u64 = 256;
-
-/// Identifies a stored letter. Ids of one source are in the order of the rejections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LetterId(LetterKey);
 
 /// Stores dead letters. A separate thread writes them.
 pub struct DeadLetterStore {
@@ -65,25 +62,6 @@ impl DeadLetterStore {
         let mut letters: Vec<_> = stored.iter().filter_map(|(_, sealed)| self.open(sealed)).collect();
         letters.sort_by_key(|letter| letter.rejected_at);
         Ok(letters)
-    }
-
-    /// Reads the letters of a source with their ids, oldest first.
-    ///
-    /// # Errors
-    /// The stored letters could not be read.
-    pub fn read_source(&self, source: &str) -> Result<Vec<(LetterId, DeadLetter)>, StoreError> {
-        let stored = self.engine.sled.letters(&source_tag(source))?;
-        let letters = stored.iter().filter_map(|(key, sealed)| Some((LetterId(*key), self.open(sealed)?)));
-        // Another source may have the same tag.
-        Ok(letters.filter(|(_, letter)| letter.source == source).collect())
-    }
-
-    /// Reads one letter; `None` if it is not stored any more or cannot be opened any more.
-    ///
-    /// # Errors
-    /// The stored letter could not be read.
-    pub fn read(&self, id: &LetterId) -> Result<Option<DeadLetter>, StoreError> {
-        Ok(self.engine.sled.letter(&id.0)?.and_then(|sealed| self.open(&sealed)))
     }
 
     /// Opens a letter. The key of an erased user or of an expired day is destroyed, so their letters cannot be opened.

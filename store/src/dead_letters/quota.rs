@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::port::dead_letters::LetterDropped;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::sled_store::SourceTag;
 
@@ -24,6 +24,8 @@ pub(super) struct LetterLimits {
 pub(super) struct LetterQuota {
     limits: LetterLimits,
     sources: Mutex<HashMap<SourceTag, SourceUsage>>,
+    /// Locked while stored letters are changed or counted: the number of bytes of a source is read and written again.
+    changes: Mutex<()>,
 }
 
 /// The bytes of one source.
@@ -44,7 +46,7 @@ impl SourceUsage {
 impl LetterQuota {
     /// Starts with the bytes that are stored, by source.
     pub(super) fn new(limits: LetterLimits, stored: HashMap<SourceTag, u64>) -> Self {
-        let quota = Self { limits, sources: Mutex::default() };
+        let quota = Self { limits, sources: Mutex::default(), changes: Mutex::default() };
         quota.set_stored(stored);
         quota
     }
@@ -57,6 +59,18 @@ impl LetterQuota {
             sources.entry(tag).or_default().stored = stored;
         }
         sources.retain(|_, held| held.bytes() > 0);
+    }
+
+    /// Waits until nothing else changes or counts stored letters, and keeps others from it.
+    pub(super) fn lock_changes(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock()
+    }
+
+    /// Replaces `before` bytes of stored letters of a source by `after`.
+    pub(super) fn replace(&self, tag: SourceTag, before: u64, after: u64) {
+        if let Some(held) = self.sources.lock().get_mut(&tag) {
+            held.stored = (held.stored + after).saturating_sub(before);
+        }
     }
 
     /// Reserves bytes for a letter, unless that would exceed a limit.

@@ -87,8 +87,10 @@ impl LetterWriter {
         }
     }
 
-    /// Counts the stored letters again. Only this thread writes letters, so none is missed.
+    /// Counts the stored letters again.
     fn recount(&mut self) {
+        let quota = Arc::clone(&self.quota);
+        let _changes = quota.lock_changes();
         let reopens = self.engine.sled.reopens();
         match self.engine.sled.letter_bytes() {
             Ok(stored) => {
@@ -143,6 +145,7 @@ impl LetterWriter {
                 Err(error) => return Err(error),
             }
         }
+        let _changes = self.quota.lock_changes();
         self.engine.sled.put_letters(&sealed)?;
         written.into_iter().for_each(|(tag, reserved, stored)| self.quota.settle(tag, reserved, stored));
         dropped.into_iter().for_each(|queued| self.drop_letter(queued));
@@ -178,9 +181,12 @@ impl LetterWriter {
     fn purge(&mut self, day: u32) -> Result<(), LetterError> {
         self.check_reserve()?;
         let end = (i64::from(day) * MICROS_PER_DAY).to_be_bytes();
+        let quota = Arc::clone(&self.quota);
+        let changes = quota.lock_changes();
         for tag in self.engine.sled.letter_bytes()?.into_keys() {
             self.engine.sled.remove_letters_before(tag, &end)?;
         }
+        drop(changes);
         for (day, slot) in self.engine.sled.daily_slots_before(day)? {
             self.engine.keyring.destroy(slot, FIRST_GENERATION)?;
             self.engine.sled.remove_daily_slot(day)?;

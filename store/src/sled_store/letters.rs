@@ -92,6 +92,78 @@ impl SledStore {
         self.with(|trees| Ok(read_letter(&trees.letters, key))).map_err(unavailable)?
     }
 
+    /// Returns the key of the newest letter of a source before `end`, which begins with the tag of the source.
+    pub(crate) fn newest_letter_before(&self, tag: SourceTag, end: &[u8]) -> Result<Option<LetterKey>, StoreError> {
+        // The first key is the tag, with the number of bytes.
+        let first = [&tag[..], &[0]].concat();
+        let newest = self.with(|trees| trees.letters.range(&first[..]..end).keys().next_back().transpose());
+        Ok(newest.map_err(unavailable)?.and_then(|key| key.first_chunk().copied()))
+    }
+
+    /// Returns the key of the letter whose key begins with `start`.
+    pub(crate) fn letter_key(&self, start: &[u8]) -> Result<Option<LetterKey>, StoreError> {
+        let first = self.with(|trees| trees.letters.scan_prefix(start).keys().next().transpose());
+        Ok(first.map_err(unavailable)?.and_then(|key| key.first_chunk().copied()))
+    }
+
+    /// Looks through at most `limit` keys behind `after` for letters of a user. Returns the keys of the letters, and the last key
+    /// that was looked at; `None` at the end of the tree.
+    pub(crate) fn letter_keys_of(
+        &self,
+        user: &UserHash,
+        after: Option<&LetterKey>,
+        limit: usize,
+    ) -> Result<(Vec<LetterKey>, Option<LetterKey>), StoreError> {
+        // Behind all values of the letter.
+        let start = after.map_or(Vec::new(), |after| [&after[..], &[u8::MAX; 3]].concat());
+        let look = |tree: &sled::Tree| {
+            let (mut found, mut last, mut seen) = (Vec::new(), None, 0);
+            for key in tree.range(start..).keys() {
+                let key = key?;
+                let Some((letter, number)) = key.split_first_chunk::<LETTER_KEY_BYTES>() else { continue };
+                if seen >= limit && number == [0, 0] {
+                    return Ok((found, last));
+                }
+                (seen, last) = (seen + 1, Some(*letter));
+                if letter.ends_with(&user.0) && number == [0, 0] {
+                    found.push(*letter);
+                }
+            }
+            Ok((found, None))
+        };
+        self.with(|trees| look(&trees.letters)).map_err(unavailable)
+    }
+
+    /// Puts a letter in place of the one with its key, or removes that one if `letter` is `None`. Returns the bytes of both;
+    /// `None` if there is no such letter.
+    pub(crate) fn replace_letter(
+        &self,
+        tag: SourceTag,
+        key: &LetterKey,
+        letter: Option<&NewLetter>,
+    ) -> sled::Result<Option<(u64, u64)>> {
+        self.with(|trees| {
+            let (mut batch, mut before) = (sled::Batch::default(), 0);
+            for entry in trees.letters.scan_prefix(key) {
+                let (key, value) = entry?;
+                before += (key.len() + value.len()) as u64;
+                batch.remove(key);
+            }
+            if before == 0 {
+                return Ok(None);
+            }
+            let chunks = letter.map_or(Vec::new(), |letter| letter.record.chunks());
+            for (number, chunk) in (0..).zip(chunks) {
+                batch.insert(chunk_key(key, number), chunk);
+            }
+            let after = letter.map_or(0, NewLetter::bytes);
+            let bytes = (total(&trees.letters, tag)? + after).saturating_sub(before);
+            batch.insert(&tag, &bytes.to_le_bytes());
+            trees.letters.apply_batch(batch)?;
+            Ok(Some((before, after)))
+        })
+    }
+
     /// Removes the letters of a source that were rejected before `end`.
     pub(crate) fn remove_letters_before(&self, tag: SourceTag, end: &[u8; 8]) -> sled::Result<()> {
         let end = [&tag[..], end].concat();

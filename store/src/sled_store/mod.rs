@@ -42,6 +42,7 @@ use crate::user_hash::UserHash;
 use crate::user_suffix::{append_user, split_user};
 use codec::Codec;
 use quarantine::Quarantined;
+pub(crate) use quarantine::QuarantinedUser;
 
 /// The folder of sled in the data directory.
 pub(crate) const DIRECTORY: &str = "sled";

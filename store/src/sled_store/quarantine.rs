@@ -1,13 +1,31 @@
-//! The quarantine in sled: sealed frames that a checkpoint could not fold, by user and sequence.
+//! The quarantine in sled: sealed frames that a checkpoint could not fold, by user and sequence. Sequences begin with 1; under 0
+//! is a note of why and since when.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
 
 use domain::port::store::StoreError;
 use parking_lot::RwLock;
+use sled::transaction::{TransactionError, Transactional, TransactionalTree};
 
 use super::record::MAX_VALUE_BYTES;
+use super::write::{FoldedUser, batches};
 use super::{SledStore, chunk_key, unavailable};
 use crate::user_hash::UserHash;
+
+/// The sequence under which the note is stored.
+const NOTE: u64 = 0;
+const USER_BYTES: usize = 16;
+const PREFIX_BYTES: usize = USER_BYTES + 8;
+
+/// What the quarantine holds of a user.
+#[derive(Default)]
+pub(crate) struct QuarantinedUser {
+    /// Why and since when; `None` if an earlier release has put the user there.
+    pub(crate) note: Option<Vec<u8>>,
+    /// The bytes of each frame, by sequence; 0 for one that could not be read.
+    pub(crate) frames: BTreeMap<u64, usize>,
+}
 
 /// The users in quarantine, in memory because every load asks.
 #[derive(Default)]
@@ -27,7 +45,7 @@ impl Quarantined {
 impl SledStore {
     /// Stores a frame. Durable after the next flush.
     pub(crate) fn quarantine_frame(&self, user: &UserHash, sequence: u64, frame: &[u8]) -> sled::Result<()> {
-        let prefix = [&user.0[..], &sequence.to_be_bytes()].concat();
+        let prefix = prefix(user, sequence);
         let mut batch = sled::Batch::default();
         // A frame that could not be read leaves an empty value, which still marks the user.
         batch.insert(chunk_key(&prefix, 0), &frame[..frame.len().min(MAX_VALUE_BYTES)]);
@@ -35,6 +53,81 @@ impl SledStore {
             batch.insert(chunk_key(&prefix, number), chunk);
         }
         self.with(|trees| trees.quarantine.apply_batch(batch))
+    }
+
+    /// Stores why a user is in quarantine, unless that is known. Durable after the next flush.
+    pub(crate) fn note_quarantine(&self, user: &UserHash, note: &[u8]) -> sled::Result<()> {
+        let key = chunk_key(&prefix(user, NOTE), 0);
+        self.with(|trees| match trees.quarantine.contains_key(&key)? {
+            true => Ok(()),
+            false => trees.quarantine.insert(key, note).map(drop),
+        })
+    }
+
+    /// Returns users in quarantine behind `after`, in the order of their hashes, at most `limit`.
+    pub(crate) fn quarantined_after(&self, after: Option<UserHash>, limit: usize) -> Vec<UserHash> {
+        let mut users: Vec<_> = self.quarantined.0.read().iter().copied().collect();
+        users.sort_unstable();
+        let behind = users.into_iter().filter(|user| after.is_none_or(|after| *user > after));
+        behind.take(limit).collect()
+    }
+
+    /// Returns what the quarantine holds of a user, without the frames themselves.
+    pub(crate) fn quarantined_user(&self, user: &UserHash) -> Result<QuarantinedUser, StoreError> {
+        let collect = |tree: &sled::Tree| {
+            let mut found = QuarantinedUser::default();
+            for entry in tree.scan_prefix(user.0) {
+                let (key, value) = entry?;
+                let sequence = key.get(USER_BYTES..PREFIX_BYTES).and_then(<[u8]>::first_chunk);
+                match sequence.map(|sequence| u64::from_be_bytes(*sequence)) {
+                    Some(NOTE) => found.note = Some(value.to_vec()),
+                    Some(sequence) => *found.frames.entry(sequence).or_default() += value.len(),
+                    None => {}
+                }
+            }
+            Ok(found)
+        };
+        self.with(|trees| collect(&trees.quarantine)).map_err(unavailable)
+    }
+
+    /// Returns a frame as it was in the journal; empty if it could not be read.
+    pub(crate) fn quarantined_frame(&self, user: &UserHash, sequence: u64) -> Result<Vec<u8>, StoreError> {
+        let join = |tree: &sled::Tree| {
+            let mut frame = Vec::new();
+            for entry in tree.scan_prefix(prefix(user, sequence)) {
+                frame.extend_from_slice(&entry?.1);
+            }
+            Ok(frame)
+        };
+        self.with(|trees| join(&trees.quarantine)).map_err(unavailable)
+    }
+
+    /// Writes a user and removes what the quarantine holds of it. All of it becomes durable with the next flush, or nothing.
+    pub(crate) fn write_released(&self, user: &FoldedUser) -> sled::Result<()> {
+        self.with(|trees| {
+            let (states, records) = batches(&trees.records, std::slice::from_ref(user))?;
+            let mut frames = sled::Batch::default();
+            for key in trees.quarantine.scan_prefix(user.user.0).keys() {
+                frames.remove(key?);
+            }
+            let apply =
+                |(users, side_records, quarantine): &(TransactionalTree, TransactionalTree, TransactionalTree)| {
+                    users.apply_batch(&states)?;
+                    side_records.apply_batch(&records)?;
+                    quarantine.apply_batch(&frames)?;
+                    Ok(())
+                };
+            let trees = (&trees.users, &trees.records, &trees.quarantine);
+            trees.transaction(apply).map_err(|error: TransactionError<Infallible>| match error {
+                TransactionError::Storage(error) => error,
+                TransactionError::Abort(never) => match never {},
+            })
+        })
+    }
+
+    /// Lets loads of the user succeed again.
+    pub(crate) fn set_released(&self, user: &UserHash) {
+        self.quarantined.0.write().remove(user);
     }
 
     /// Makes every later load of the user fail as damaged.
@@ -76,4 +169,9 @@ impl SledStore {
     pub(crate) fn quarantined_users(&self) -> usize {
         self.quarantined.0.read().len()
     }
+}
+
+/// Returns the start of the keys of a frame's values.
+fn prefix(user: &UserHash, sequence: u64) -> Vec<u8> {
+    [&user.0[..], &sequence.to_be_bytes()].concat()
 }

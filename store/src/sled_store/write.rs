@@ -37,21 +37,7 @@ impl SledStore {
     /// transaction, whose parts sled recovers all or none after a crash: a state and its history always fit together.
     pub(crate) fn write(&self, users: &[FoldedUser]) -> sled::Result<usize> {
         self.with(|trees| {
-            let (mut states, mut records) = (sled::Batch::default(), sled::Batch::default());
-            for FoldedUser { user, record, before, put: changed, remove } in users {
-                if let Some(record) = record {
-                    put(&mut states, &user.0, record, before.as_ref().map_or(0, SealedRecord::count));
-                }
-                for (key, record) in changed {
-                    let prefix = prefix(user, *key);
-                    let before = count(&trees.records, &prefix)?;
-                    put(&mut records, &prefix, record, before);
-                }
-                for key in remove {
-                    let prefix = prefix(user, *key);
-                    (0..count(&trees.records, &prefix)?).for_each(|number| records.remove(chunk_key(&prefix, number)));
-                }
-            }
+            let (states, records) = batches(&trees.records, users)?;
             let apply = |(users, side_records): &(TransactionalTree, TransactionalTree)| {
                 users.apply_batch(&states)?;
                 side_records.apply_batch(&records)?;
@@ -65,6 +51,26 @@ impl SledStore {
         })?;
         Ok(users.iter().map(FoldedUser::bytes).sum())
     }
+}
+
+/// Returns the changes of the states of users, and those of their side records, which are in the tree `side_records`.
+pub(super) fn batches(side_records: &sled::Tree, users: &[FoldedUser]) -> sled::Result<(sled::Batch, sled::Batch)> {
+    let (mut states, mut records) = (sled::Batch::default(), sled::Batch::default());
+    for FoldedUser { user, record, before, put: changed, remove } in users {
+        if let Some(record) = record {
+            put(&mut states, &user.0, record, before.as_ref().map_or(0, SealedRecord::count));
+        }
+        for (key, record) in changed {
+            let prefix = prefix(user, *key);
+            let before = count(side_records, &prefix)?;
+            put(&mut records, &prefix, record, before);
+        }
+        for key in remove {
+            let prefix = prefix(user, *key);
+            (0..count(side_records, &prefix)?).for_each(|number| records.remove(chunk_key(&prefix, number)));
+        }
+    }
+    Ok((states, records))
 }
 
 /// Returns the number of values of the record whose keys start with `prefix`; 0 if there is none.

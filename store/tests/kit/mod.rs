@@ -74,7 +74,24 @@ impl Fold for KeepAll {
         let put = put.into_iter().map(|((kind, number), body)| SideRecord { key: SideKey { kind, number }, body });
         Ok(SideChanges { put: put.collect(), remove: Vec::new() })
     }
+
+    /// Puts a frame [`LOST`] in the place of each that was lost.
+    fn after_loss(&self, state: &[u8], sequence: u64, _: i64) -> Result<(Vec<u8>, SideChanges), StoreError> {
+        let mut all = split(state)?;
+        let left = all.len();
+        all.resize(sequence as usize, LOST.to_vec());
+        let state = join(&all);
+        let side_record = |kind, number, body| SideRecord { key: SideKey { kind, number }, body };
+        let put = vec![
+            side_record(SideKind::HISTORY, left as u64 + 1, join(&all[left..])),
+            side_record(SideKind::BASE, sequence + 1, state.clone()),
+        ];
+        Ok((state, SideChanges { put, remove: Vec::new() }))
+    }
 }
+
+/// What stands for a frame that was lost.
+pub(crate) const LOST: &[u8] = b"lost";
 
 /// Joins frames to one body.
 pub(crate) fn join(frames: &[Vec<u8>]) -> Vec<u8> {
@@ -114,6 +131,10 @@ impl<F: Fn(&[Record]) -> Result<(), StoreError> + Send + Sync> Fold for KeepAllA
         frames: &[Record],
     ) -> Result<SideChanges, StoreError> {
         KeepAll.keep_history(state, newest_block, frames)
+    }
+
+    fn after_loss(&self, state: &[u8], sequence: u64, now: i64) -> Result<(Vec<u8>, SideChanges), StoreError> {
+        KeepAll.after_loss(state, sequence, now)
     }
 }
 

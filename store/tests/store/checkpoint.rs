@@ -212,6 +212,7 @@ fn a_stop_without_time_leaves_users_to_the_next_start() {
             store.log,
             store.tables,
             store.projections,
+            store.quarantine,
             store.dead_letters,
         ));
         let store = open(dir.path());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use domain::port::dead_letters::{DeadLetter, DeadLetters, LetterDropped};
+use domain::port::dead_letters::{DeadLetter, DeadLetters, LetterDropped, RejectedEvents, StoredLetter};
 use domain::port::table::{TableFormat, TableSchema, TableWriter};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -57,6 +57,7 @@ fn letters_with_and_without_a_user_are_read_back_and_are_never_stored_unencrypte
         store.log,
         store.tables,
         store.projections,
+        store.quarantine,
         store.dead_letters,
         store.closer,
     ));
@@ -66,8 +67,22 @@ fn letters_with_and_without_a_user_are_read_back_and_are_never_stored_unencrypte
     }
 }
 
+/// Returns the letters of all pages of a source, the newest first.
+fn pages(store: &store::Store, source: &str, limit: usize) -> Vec<StoredLetter> {
+    let (mut letters, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.dead_letters.page(source, before, limit).expect("reads");
+        assert!(page.letters.len() <= limit);
+        letters.extend(page.letters);
+        before = page.next;
+        if before.is_none() {
+            return letters;
+        }
+    }
+}
+
 #[test]
-fn letters_of_a_source_are_listed_oldest_first_and_read_again_by_their_ids() {
+fn letters_of_a_source_are_listed_newest_first_in_pages_and_read_again_by_their_ids() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
     for (day, source) in [(20_002, "schemes"), (20_001, "trust"), (20_000, "schemes"), (20_001, "schemes")] {
@@ -77,18 +92,115 @@ fn letters_of_a_source_are_listed_oldest_first_and_read_again_by_their_ids() {
     close(store);
 
     let store = open(dir.path());
-    let days = |source: &str| {
-        let letters = store.dead_letters.read_source(source).expect("reads");
-        for (id, letter) in &letters {
-            let again = store.dead_letters.read(id).expect("reads").expect("the same letter");
+    let days = |source: &str, limit| {
+        let letters = pages(&store, source, limit);
+        for StoredLetter { id, letter } in &letters {
+            let again = store.dead_letters.read(source, *id).expect("reads").expect("the same letter");
             assert_eq!((again.rejected_at, &*again.source), (letter.rejected_at, source));
+            assert!(store.dead_letters.read("identity", *id).expect("reads").is_none(), "of another source");
         }
-        letters.iter().map(|(_, letter)| letter.rejected_at / DAY).collect::<Vec<_>>()
+        letters.iter().map(|stored| stored.letter.rejected_at / DAY).collect::<Vec<_>>()
     };
-    assert_eq!(
-        (days("schemes"), days("trust"), days("identity")),
-        (vec![20_000, 20_001, 20_002], vec![20_001], vec![])
-    );
+    for limit in [1, 2, 200] {
+        assert_eq!(
+            (days("schemes", limit), days("trust", limit), days("identity", limit)),
+            (vec![20_002, 20_001, 20_000], vec![20_001], vec![])
+        );
+    }
+    // A cursor stays valid while the letter that it names is removed, and others come.
+    let first = store.dead_letters.page("schemes", None, 1).expect("reads");
+    assert!(store.dead_letters.remove("schemes", first.letters[0].id).expect("removed"));
+    let source = "schemes".to_owned();
+    store.dead_letters.keep(DeadLetter { source, ..letter(None, 20_003 * DAY) }).expect("kept");
+    wait_for(|| pages(&store, "schemes", 200).len() == 3);
+    let second = store.dead_letters.page("schemes", first.next, 200).expect("reads");
+    let days: Vec<_> = second.letters.iter().map(|stored| stored.letter.rejected_at / DAY).collect();
+    assert_eq!((days, second.next), (vec![20_001, 20_000], None));
+}
+
+#[test]
+fn a_page_holds_a_few_megabytes_however_many_letters_are_asked_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    for number in 0..9 {
+        let body = Some(incompressible(1_000_000));
+        store.dead_letters.keep(DeadLetter { body, ..letter(None, DAY + number) }).expect("kept");
+    }
+    wait_for(|| pages(&store, "eligibility", 200).len() == 9);
+    let page = store.dead_letters.page("eligibility", None, 200).expect("reads");
+    assert_eq!((page.letters.len(), page.next.is_some()), (5, true));
+    let times: Vec<_> = pages(&store, "eligibility", 200).iter().map(|one| one.letter.rejected_at - DAY).collect();
+    assert_eq!(times, [8, 7, 6, 5, 4, 3, 2, 1, 0]);
+}
+
+#[test]
+fn a_letter_that_is_removed_is_gone_after_a_crash_and_makes_room() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    for _ in 0..3 {
+        store.dead_letters.keep(letter_from("eligibility", 10_000)).expect("kept");
+    }
+    wait_for(|| pages(&store, "eligibility", 9).len() == 3);
+    let (bytes, letters) = (store.dead_letters.bytes(), pages(&store, "eligibility", 9));
+    assert!(store.dead_letters.remove("eligibility", letters[1].id).expect("removed"));
+    assert!(!store.dead_letters.remove("eligibility", letters[1].id).expect("reads"), "it is gone already");
+    assert!(!store.dead_letters.remove("trust", letters[0].id).expect("reads"), "of another source");
+    let left = store.dead_letters.bytes();
+    assert!((bytes - 11_000..bytes - 10_000).contains(&left), "{bytes} and then {left}");
+    // As in a crash: nothing is written any more.
+    drop(store);
+    let store = open(dir.path());
+    let found: Vec<_> = pages(&store, "eligibility", 9).iter().map(|stored| stored.id).collect();
+    assert_eq!((found, store.dead_letters.bytes()), (vec![letters[0].id, letters[2].id], left));
+}
+
+#[test]
+fn a_letter_keeps_everything_but_its_problem_when_that_changes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    append_one(&mut store, 1, 1, vec![1]);
+    for number in [Some(1), None] {
+        store.dead_letters.keep(letter(number, 20_000 * DAY)).expect("kept");
+    }
+    wait_for(|| pages(&store, "eligibility", 9).len() == 2);
+    let before = pages(&store, "eligibility", 9);
+    for StoredLetter { id, letter } in &before {
+        assert!(store.dead_letters.set_problem("eligibility", *id, "class-red", None).expect("changed"));
+        let after = store.dead_letters.read("eligibility", *id).expect("reads").expect("there");
+        assert_eq!((&*after.problem, after.pointer), ("class-red", None));
+        assert_eq!((after.user, &after.body, after.rejected_at), (letter.user, &letter.body, letter.rejected_at));
+    }
+    drop(store);
+    let store = open(dir.path());
+    assert!(pages(&store, "eligibility", 9).iter().all(|stored| stored.letter.problem == "class-red"));
+    let counted = store.dead_letters.bytes();
+    close(store);
+    assert_eq!(open(dir.path()).dead_letters.bytes(), counted, "the bytes are those that are stored");
+}
+
+#[test]
+fn the_letters_about_a_user_are_those_sealed_under_the_users_key() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut store = open(dir.path());
+    // Nobody is known yet.
+    store.dead_letters.keep(letter(Some(1), DAY)).expect("kept");
+    wait_for(|| pages(&store, "eligibility", 9).len() == 1);
+    for number in 1..=2 {
+        append_one(&mut store, number, 1, vec![1]);
+    }
+    for (number, source) in [(Some(1), "trust"), (Some(2), "trust"), (Some(1), "schemes"), (None, "schemes")] {
+        let letter = DeadLetter { source: source.to_owned(), ..letter(number, 2 * DAY) };
+        store.dead_letters.keep(letter).expect("kept");
+    }
+    store.closer.close().expect("closes");
+    let about = |number| {
+        let found = store.dead_letters.about(&user(number), None).expect("reads");
+        assert_eq!(found.next, None);
+        let mut sources: Vec<_> = found.letters.into_iter().map(|stored| stored.letter.source).collect();
+        sources.sort();
+        sources
+    };
+    assert_eq!((about(1), about(2), about(3)), (vec!["schemes".into(), "trust".into()], vec!["trust".into()], vec![]));
 }
 
 #[test]
@@ -208,6 +320,7 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
         store.log,
         store.tables,
         store.projections,
+        store.quarantine,
         store.dead_letters,
     ));
 
@@ -228,6 +341,7 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
         store.log,
         store.tables,
         store.projections,
+        store.quarantine,
         store.dead_letters,
     ));
     let store = try_open(options, 4).expect("the store opens");
@@ -282,6 +396,7 @@ fn a_jump_of_the_clock_removes_no_letter_and_destroys_no_key() {
         store.log,
         store.tables,
         store.projections,
+        store.quarantine,
         store.dead_letters,
     ));
 

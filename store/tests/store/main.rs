@@ -24,6 +24,7 @@ mod permissions;
 mod quarantine;
 mod registry;
 mod rotation;
+mod release;
 mod sled_faults;
 mod tables;
 mod thinning;

@@ -70,7 +70,8 @@ impl Ledger {
         let role = call.caller.claim("role");
         match (outcome, *rule, role) {
             (Outcome::Refused(problem), ..) => self.count(call, action, problem),
-            (Outcome::Answered(status), "read" | "history", "admin" | "agent") => {
+            (Outcome::Answered(status), "read" | "history", "admin" | "agent")
+            | (Outcome::Answered(status), "listing", "admin") => {
                 let decision = if status < 400 { "allowed" } else { "denied" };
                 self.owe(call, action, decision);
             }
@@ -84,7 +85,7 @@ impl Ledger {
             }
             (
                 Outcome::Answered(_) | Outcome::FailedLate,
-                "read" | "reads" | "history" | "write" | "subscribe" | "refusals",
+                "read" | "listing" | "reads" | "history" | "write" | "subscribe" | "refusals",
                 _,
             ) => {}
             _ => panic!("`{rule}` is no rule of this test: say what it owes"),

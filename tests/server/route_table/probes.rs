@@ -9,6 +9,8 @@ use crate::test_server::{NOW, USER, example};
 const NO_JOB: &str = "exp_00000000000000000000000000000000";
 /// The id of a snapshot that does not exist.
 const NO_SNAPSHOT: &str = "snap_00000000-0000-7000-8000-000000000000";
+/// The key of a user who is not in quarantine.
+const NO_KEY: &str = "00000000000000000000000000000000";
 
 /// A request for a route, and what the answer is for those who are admitted.
 pub(super) struct Probe {
@@ -46,6 +48,8 @@ pub(super) enum Rule {
     Simulators,
     /// Services with the scope of the feed.
     Feed,
+    /// Services with the scope of the feed, and administrators with `operate`.
+    FeedOrOperators,
     /// Services and administrators with `events:read`.
     Followers,
     /// Administrators with `operate`.
@@ -168,6 +172,22 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
         ("DELETE", "/api/v2/exports/{job}") => {
             Probe { fails_late: true, ..get(Rule::Exporters, &path.replace("{job}", NO_JOB), 404) }
         }
+        ("GET", "/api/v2/profile/{user_id}/export-data") => {
+            get(Rule::Explained, &format!("{profile}/export-data"), 200)
+        }
+        ("GET" | "HEAD", "/api/v2/feeds/{source}/rejected") => {
+            get(Rule::FeedOrOperators, "/api/v2/feeds/identity/rejected", 200)
+        }
+        ("POST", "/api/v2/feeds/{source}/rejected/{id}/retry") => {
+            get(Rule::FeedOrOperators, &format!("/api/v2/feeds/identity/rejected/rej_{NO_KEY}/retry"), 404)
+        }
+        ("GET" | "HEAD", "/admin/quarantine") => get(Rule::Operators, path, 200),
+        ("GET" | "HEAD" | "POST", "/admin/quarantine/{key}" | "/admin/quarantine/{key}/retry") => {
+            get(Rule::Operators, &path.replace("{key}", NO_KEY), 404)
+        }
+        ("DELETE", "/admin/quarantine/{key}") => {
+            get(Rule::Operators, &format!("/admin/quarantine/{NO_KEY}?confirm={NO_KEY}"), 404)
+        }
         ("GET" | "HEAD", "/") => get(Rule::All, path, 200),
         ("GET" | "HEAD", "/problems/{code}") => get(Rule::All, "/problems/busy", 200),
         ("POST", "/admin/passivate") => json(Rule::Operators, path, json!({"user_id": OTHER}), 200),
@@ -206,7 +226,10 @@ pub(super) fn refusal(rule: Rule, caller: &Caller, shares: bool) -> Option<(u16,
             "service" if caller.has("simulate") => (!caller.sees(shares)).then_some((404, "unknown-user")),
             _ => Some((403, "missing-scope")),
         },
-        Rule::Feed => (role != "service" || !caller.has("feed:identity")).then_some((403, "missing-scope")),
+        Rule::FeedOrOperators if role == "admin" => (!caller.has("operate")).then_some((403, "missing-scope")),
+        Rule::Feed | Rule::FeedOrOperators => {
+            (role != "service" || !caller.has("feed:identity")).then_some((403, "missing-scope"))
+        }
         Rule::Followers if !matches!(role, "service" | "admin") => Some((403, "forbidden")),
         Rule::Followers => (!caller.has("events:read")).then_some((403, "missing-scope")),
         Rule::Auditing => (!matches!(role, "auditor" | "self")).then_some((403, "forbidden")),

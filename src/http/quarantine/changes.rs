@@ -1,0 +1,60 @@
+//! Letting users out of quarantine.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use serde_json::json;
+use store::{Quarantine, QuarantineError, ReleasedUser, UserKey};
+
+use super::state::{QuarantineState, key};
+use crate::http::problem::{Code, Problem};
+use crate::http::request::context::RequestContext;
+use crate::http::request::query;
+
+/// Folds the frames of a user again.
+pub(in crate::http) async fn retry(
+    context: &RequestContext,
+    state: Data<QuarantineState>,
+) -> Result<HttpResponse, Problem> {
+    release(context, &state, Quarantine::retry).await
+}
+
+/// Drops the frames of a user. The query repeats the key, so that a slip of the hand drops nothing.
+pub(in crate::http) async fn drop_frames(
+    context: &RequestContext,
+    state: Data<QuarantineState>,
+) -> Result<HttpResponse, Problem> {
+    let confirmed = query::single(context.query(), "confirm")?;
+    if confirmed.as_deref() != Some(context.request.match_info().query("key")) {
+        return Err(Problem::new(
+            Code::InvalidParameter,
+            "`confirm` must repeat the key of the path: what is dropped cannot be read again",
+        ));
+    }
+    release(context, &state, Quarantine::drop_frames).await
+}
+
+/// Records the change, forgets what memory holds of the user, and changes the stored state.
+async fn release(
+    context: &RequestContext,
+    state: &QuarantineState,
+    change: fn(&Quarantine, UserKey) -> Result<ReleasedUser, QuarantineError>,
+) -> Result<HttpResponse, Problem> {
+    let key = key(context)?;
+    context.concerns("user_key", key.to_string());
+    let user = state.with(move |quarantine| quarantine.user(key)).await?;
+    if let Some(user) = user {
+        context.set_user(user);
+    }
+    context.record_write().await?;
+    if let Some(user) = user {
+        let busy = |_| Problem::new(Code::Busy, "the user is busy: try again");
+        // While the user is in quarantine, nothing loads it again.
+        state.profiles.discard(user).await.map_err(busy)?;
+    }
+    let ReleasedUser { user, sequence, folded, lost } = state.with(move |quarantine| change(quarantine, key)).await?;
+    state.profiles.reload(user);
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .json(json!({ "key": key.to_string(), "sequence": sequence, "folded": folded, "lost": lost })))
+}

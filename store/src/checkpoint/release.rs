@@ -1,0 +1,293 @@
+//! Users leave quarantine: with their frames, which fold now, or without them. The caller keeps checkpoints from running. A user
+//! is written and leaves the quarantine in one transaction, so that a crash leaves it in quarantine or out of it.
+
+use domain::id::UserId;
+use domain::port::journal::Record;
+use domain::port::store::{SideKey, SideRecord, StoreError};
+
+use super::Checkpointer;
+use super::fold::{FoldedHistory, guarded};
+use crate::load::{HELD_BYTES, History, open_frame};
+use crate::quarantine::{QuarantineError, ReleasedUser, StoredRecords, whole_frame};
+use crate::retention_clock::RetentionClock;
+use crate::seal::{Cipher, kind};
+use crate::sled_store::{FoldedUser, SealedRecord, StoredUser};
+use crate::user_hash::UserHash;
+
+impl Checkpointer {
+    /// Returns the state of the last checkpoint with its sequence; `None` if there is none. A tombstone has a sequence and no
+    /// state: what follows it is of the next generation.
+    pub(crate) fn state_left(&self, user: &UserHash) -> Result<Option<(u64, Option<Vec<u8>>)>, StoreError> {
+        let Some(record) = self.engine.sled.user(user)? else { return Ok(None) };
+        if record.kind == kind::TOMBSTONE {
+            return Ok(Some((record.number, None)));
+        }
+        let cipher = self.engine.cipher(record.slot, record.generation)?;
+        Ok(Some((record.number, Some(self.engine.sled.open_user(&cipher, &record)?.state))))
+    }
+
+    /// Returns whom the state of the last checkpoint is of; `None` if there is none that opens.
+    pub(crate) fn id_of_state(&self, user: &UserHash) -> Result<Option<UserId>, StoreError> {
+        let Ok(Some(record)) = self.engine.sled.user(user) else { return Ok(None) };
+        let Ok(cipher) = self.engine.cipher(record.slot, record.generation) else { return Ok(None) };
+        Ok(self.engine.sled.open_user(&cipher, &record).ok().map(|stored| stored.user))
+    }
+
+    /// Returns the state after one record is replayed over `state`.
+    pub(crate) fn replay_one(&self, state: Option<&[u8]>, record: &Record) -> Result<Vec<u8>, StoreError> {
+        guarded(0, || self.fold.replay(state, std::slice::from_ref(record)))
+    }
+
+    /// Folds the frames in quarantine over the state of the last checkpoint.
+    pub(crate) fn refold(&self, user: &UserHash) -> Result<ReleasedUser, QuarantineError> {
+        let engine = &*self.engine;
+        let before = engine.sled.user(user).map_err(still_damaged)?;
+        let folded = before.as_ref().map_or(0, |record| record.number);
+        let held = engine.sled.quarantined_user(user)?;
+        let mut sequences: Vec<u64> = held.frames.range(folded + 1..).map(|(sequence, _)| *sequence).collect();
+        let Some((slot, generation)) = self.newest_key(user, before.as_ref(), &sequences)? else {
+            return Err(QuarantineError::NothingLeft);
+        };
+        // What is left of an earlier generation is no state to begin with, and its frames cannot be read any more.
+        let state = before.as_ref().filter(|record| record.is_state_of(generation));
+        let mut first = folded + 1;
+        if state.is_none() {
+            while let Some(sequence) = sequences.first().copied()
+                && self.key_of(user, sequence)?.is_some_and(|(_, of)| of != generation)
+            {
+                sequences.remove(0);
+                first = sequence + 1;
+            }
+        }
+        if let Some((expected, _)) = (first..).zip(&sequences).find(|(expected, found)| expected != *found) {
+            return Err(QuarantineError::StillDamaged { what: format!("frame {expected} is missing") });
+        }
+        let cipher = engine.cipher(slot, generation).map_err(still_damaged)?;
+        let stored = state.map(|record| engine.sled.open_user(&cipher, record)).transpose();
+        let mut stored = stored.map_err(still_damaged)?;
+        let history = History { engine, user, generation, cipher: &cipher };
+        let newest_block = history.newest_block().map_err(still_damaged)?;
+        let mut changes = FoldedHistory { newest_block, ..FoldedHistory::default() };
+        let mut rest = &sequences[..];
+        while !rest.is_empty() {
+            let frames = self.frames(user, &cipher, &mut rest)?;
+            let Some(id) = frames.first().map(|frame| frame.user) else { break };
+            if frames.iter().any(|frame| frame.user != stored.as_ref().map_or(id, |stored| stored.user)) {
+                return Err(QuarantineError::StillDamaged { what: "a frame is of another user".to_owned() });
+            }
+            let state = stored.as_ref().map(|stored| &stored.state[..]);
+            let state = guarded(slot, || self.fold.replay(state, &frames)).map_err(still_damaged)?;
+            let newest_block = changes.newest_block();
+            let added = guarded(slot, || self.fold.keep_history(&state, newest_block, &frames));
+            changes.add(added.map_err(still_damaged)?);
+            stored = Some(StoredUser { user: id, state });
+        }
+        let stored = stored.ok_or(QuarantineError::NothingLeft)?;
+        let (id, sequence) = (stored.user, sequences.last().copied().unwrap_or(folded));
+        let put = changes.put.into_iter().map(|(key, body)| SideRecord { key, body }).collect();
+        let target = Target { user, slot, generation, cipher: &cipher };
+        self.release(&target, stored, sequence, before, put, changes.remove.into_iter().collect())?;
+        Ok(ReleasedUser { user: id, sequence, folded: sequences.len() as u64, lost: 0 })
+    }
+
+    /// Lets a user go on with the state of the last checkpoint.
+    pub(crate) fn drop_frames(&self, user: &UserHash) -> Result<ReleasedUser, QuarantineError> {
+        let engine = &*self.engine;
+        let nothing_left = |error| match error {
+            StoreError::Damaged { .. } => QuarantineError::NothingLeft,
+            error => error.into(),
+        };
+        let before = engine.sled.user(user).map_err(nothing_left)?.ok_or(QuarantineError::NothingLeft)?;
+        let (slot, generation, left) = (before.slot, before.generation, before.number);
+        if self.slot_of(user)?.is_some_and(|newest| newest != (slot, generation)) {
+            return Err(QuarantineError::NothingLeft);
+        }
+        let cipher = engine.cipher(slot, generation).map_err(nothing_left)?;
+        let stored = engine.sled.open_user(&cipher, &before).map_err(nothing_left)?;
+        let target = Target { user, slot, generation, cipher: &cipher };
+        self.go_on_without(&target, stored, left, Some(before), Vec::new(), Vec::new())
+    }
+
+    /// Puts the records of a backup in place of those of a user.
+    pub(crate) fn restore(&self, user: &UserHash, records: &StoredRecords) -> Result<ReleasedUser, QuarantineError> {
+        let engine = &*self.engine;
+        let state = assembled(&records.state, user).ok_or_else(|| unfit("the state is not whole"))?;
+        let (slot, generation, left) = (state.slot, state.generation, state.number);
+        if self.slot_of(user)?.is_some_and(|held| held != (slot, generation)) {
+            return Err(unfit("they are of another generation or slot"));
+        }
+        let cipher = engine.cipher(slot, generation).map_err(|error| not_open(error, "their key"))?;
+        let stored = engine.sled.open_user(&cipher, &state).map_err(|error| not_open(error, "the state"))?;
+        if engine.hasher.hash(&stored.user) != *user {
+            return Err(unfit("they are of another user"));
+        }
+        let mut put = Vec::with_capacity(records.side_records.len());
+        for (key, values) in &records.side_records {
+            let record = assembled(values, user).filter(|record| record.number == key.number);
+            let record = record.ok_or_else(|| unfit("a side record is not whole"))?;
+            if (record.slot, record.generation) != (slot, generation) {
+                return Err(unfit("a side record is of another generation or slot"));
+            }
+            let body = engine.sled.open_record(&cipher, kind::side_record(key.kind), &record);
+            put.push(SideRecord { key: *key, body: body.map_err(|error| not_open(error, "a side record"))? });
+        }
+        let before = engine.sled.user(user).unwrap_or(None);
+        let held = engine.sled.all_side_records(user)?.into_iter();
+        let remove = held.filter(|key| !put.iter().any(|record| record.key == *key)).collect();
+        let target = Target { user, slot, generation, cipher: &cipher };
+        self.go_on_without(&target, stored, left, before, put, remove)
+    }
+
+    /// Lets a user go on with a state of sequence `left`, without the frames behind it.
+    fn go_on_without(
+        &self,
+        target: &Target<'_>,
+        stored: StoredUser,
+        left: u64,
+        before: Option<SealedRecord>,
+        mut put: Vec<SideRecord>,
+        mut remove: Vec<SideKey>,
+    ) -> Result<ReleasedUser, QuarantineError> {
+        let engine = &*self.engine;
+        let held = engine.sled.quarantined_user(target.user)?;
+        let newest = engine.index.get(target.user).map_or(0, |newest| newest.sequence);
+        let sequence = newest.max(held.frames.keys().next_back().copied().unwrap_or(0));
+        if left > sequence {
+            return Err(unfit("they are newer than the quarantine"));
+        }
+        let StoredUser { user, mut state } = stored;
+        if left < sequence {
+            let now = engine.retention_clock.as_ref().map_or(0, RetentionClock::now);
+            let (after, changes) = guarded(target.slot, || self.fold.after_loss(&state, sequence, now))
+                .map_err(|error| not_open(error, "the state"))?;
+            state = after;
+            let is_changed = |key: &SideKey| changes.put.iter().any(|record| record.key == *key);
+            put.retain(|record| !is_changed(&record.key) && !changes.remove.contains(&record.key));
+            remove.retain(|key| !is_changed(key));
+            put.extend(changes.put);
+            remove.extend(changes.remove);
+        }
+        self.release(target, StoredUser { user, state }, sequence, before, put, remove)?;
+        Ok(ReleasedUser { user, sequence, folded: 0, lost: sequence - left })
+    }
+
+    /// Writes a user, removes its frames from the quarantine, and lets loads succeed again.
+    fn release(
+        &self,
+        target: &Target<'_>,
+        stored: StoredUser,
+        sequence: u64,
+        before: Option<SealedRecord>,
+        put: Vec<SideRecord>,
+        remove: Vec<SideKey>,
+    ) -> Result<(), StoreError> {
+        let engine = &*self.engine;
+        let Target { user, slot, generation, cipher } = *target;
+        let failed = |source| StoreError::Unavailable { doing: "writing a user that leaves quarantine", source };
+        self.ensure_reserve().map_err(|error| failed(Box::new(error)))?;
+        let seal = |SideRecord { key, body }: SideRecord| {
+            let record = SealedRecord::unsealed(kind::side_record(key.kind), *user, slot, generation, key.number);
+            Ok((key, engine.sled.seal(cipher, body, record, &*engine.entropy)?))
+        };
+        let record = SealedRecord::unsealed(kind::USER, *user, slot, generation, sequence);
+        let folded = FoldedUser {
+            user: *user,
+            record: Some(engine.sled.seal_user(cipher, stored, record, &*engine.entropy)?),
+            before,
+            put: put.into_iter().map(seal).collect::<Result<_, StoreError>>()?,
+            remove,
+        };
+        // Histories that are read meanwhile are read again.
+        let write = || engine.sled.write_released(&folded).map(|()| 0);
+        engine.history_versions.rewrite(user, write).map_err(|error| failed(Box::new(error)))?;
+        engine.sled.flush().map_err(|error| failed(Box::new(error)))?;
+        engine.sled.set_released(user);
+        engine.measure();
+        Ok(())
+    }
+
+    /// Opens frames in quarantine up to [`HELD_BYTES`], at least one, and takes their sequences from `rest`.
+    fn frames(&self, user: &UserHash, cipher: &Cipher, rest: &mut &[u64]) -> Result<Vec<Record>, QuarantineError> {
+        let (mut frames, mut bytes) = (Vec::new(), 0);
+        while let Some((&sequence, others)) = rest.split_first() {
+            let frame = self.engine.sled.quarantined_frame(user, sequence)?;
+            if bytes > 0 && bytes + frame.len() > HELD_BYTES {
+                break;
+            }
+            bytes += frame.len();
+            let damaged = |what| QuarantineError::StillDamaged { what: format!("{what} of frame {sequence}") };
+            let (header, sealed) = whole_frame(&frame, user, sequence).ok_or_else(|| damaged("the bytes"))?;
+            frames.push(open_frame(cipher, &header, sealed).ok_or_else(|| damaged("the seal"))?);
+            *rest = others;
+        }
+        Ok(frames)
+    }
+
+    /// Returns the slot and the generation of the key that seals a frame in quarantine; `None` if the frame is not whole.
+    fn key_of(&self, user: &UserHash, sequence: u64) -> Result<Option<(u32, u32)>, StoreError> {
+        let frame = self.engine.sled.quarantined_frame(user, sequence)?;
+        Ok(whole_frame(&frame, user, sequence).map(|(header, _)| (header.slot, header.generation)))
+    }
+
+    /// Returns the slot and the generation of a user's newest key, from the newest frame that is whole or from the state.
+    fn newest_key(
+        &self,
+        user: &UserHash,
+        before: Option<&SealedRecord>,
+        sequences: &[u64],
+    ) -> Result<Option<(u32, u32)>, StoreError> {
+        for sequence in sequences.iter().rev() {
+            if let Some(key) = self.key_of(user, *sequence)? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(before.map(|record| (record.slot, record.generation)))
+    }
+
+    /// Returns the slot and the generation of a user's key, from wherever they are known.
+    fn slot_of(&self, user: &UserHash) -> Result<Option<(u32, u32)>, StoreError> {
+        if let Some(newest) = self.engine.index.get(user) {
+            return Ok(Some((newest.slot, newest.generation)));
+        }
+        let record = self.engine.sled.user(user).unwrap_or(None);
+        let sequences: Vec<u64> = self.engine.sled.quarantined_user(user)?.frames.into_keys().collect();
+        self.newest_key(user, record.as_ref(), &sequences)
+    }
+}
+
+/// The user that is written, and the key that seals it.
+struct Target<'a> {
+    user: &'a UserHash,
+    slot: u32,
+    generation: u32,
+    cipher: &'a Cipher,
+}
+
+/// Puts the values of a record together; `None` if they are not all there.
+fn assembled(values: &[Vec<u8>], user: &UserHash) -> Option<SealedRecord> {
+    let (first, rest) = values.split_first()?;
+    if usize::from(SealedRecord::chunk_count(first)?) != values.len() {
+        return None;
+    }
+    let mut record = SealedRecord::from_first(first, *user)?;
+    rest.iter().for_each(|value| record.sealed.extend_from_slice(value));
+    Some(record)
+}
+
+fn unfit(what: &str) -> QuarantineError {
+    QuarantineError::Unfit { what: what.to_owned() }
+}
+
+fn not_open(error: StoreError, what: &str) -> QuarantineError {
+    match error {
+        StoreError::Damaged { .. } => unfit(&format!("{what} cannot be read")),
+        error => error.into(),
+    }
+}
+
+fn still_damaged(error: StoreError) -> QuarantineError {
+    match error {
+        StoreError::Damaged { what } => QuarantineError::StillDamaged { what },
+        error => error.into(),
+    }
+}

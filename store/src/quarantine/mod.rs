@@ -1,0 +1,186 @@
+//! The way out of quarantine, for operators: the users whose frames could not be folded are listed and inspected, and go on
+//! with their frames after a fault was mended, or without them.
+//!
+//! Nothing that is shown is a value of a user, and nobody is named: a user is known by a keyed hash.
+
+mod inspect;
+mod note;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::id::UserId;
+use domain::port::store::{SideKey, StoreError};
+
+pub(crate) use inspect::whole_frame;
+pub use inspect::{InspectedFrame, InspectedUser, ListedUser, QuarantinePage};
+pub(crate) use note::QuarantineNote;
+pub use note::QuarantineReason;
+
+use crate::checkpoint::Checkpointer;
+use crate::engine::Engine;
+use crate::user_hash::UserHash;
+
+/// How long a change waits for a checkpoint to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Stands for a user: the keyed hash of the user's id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserKey(pub [u8; 16]);
+
+impl UserKey {
+    /// Parses 32 hexadecimal digits in lower case; `None` for other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut key = [0; 16];
+        let is_lower = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if !is_lower || pairs.len() != key.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, pair) in key.iter_mut().zip(pairs) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Self(key))
+    }
+}
+
+impl fmt::Display for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A user that is out of quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleasedUser {
+    /// The user.
+    pub user: UserId,
+    /// The sequence that the user goes on from.
+    pub sequence: u64,
+    /// The frames that the user has of those that were in quarantine.
+    pub folded: u64,
+    /// The frames that are lost.
+    pub lost: u64,
+}
+
+/// Why a user stays in quarantine.
+#[derive(Debug, thiserror::Error)]
+pub enum QuarantineError {
+    /// No such user is in quarantine.
+    #[error("no such user is in quarantine")]
+    Unknown,
+    /// The fault is still there.
+    #[error("the frames cannot be folded: {what}")]
+    StillDamaged {
+        /// What is damaged; never a user's data.
+        what: String,
+    },
+    /// There is nothing that the user could go on from.
+    #[error("no state of the user is left that can be read: restore it from a backup, or erase the user")]
+    NothingLeft,
+    /// The records are not the user's, do not fit together, or are newer than the quarantine.
+    #[error("the records of the backup do not fit: {what}")]
+    Unfit {
+        /// Why they do not fit; never a user's data.
+        what: String,
+    },
+    /// The store cannot do it now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The sealed records of one user, as a backup has them: the values of each record, in order.
+#[derive(Debug, Clone, Default)]
+pub struct StoredRecords {
+    /// The values of the record in the tree `users`.
+    pub state: Vec<Vec<u8>>,
+    /// The values of each record in the tree `records`.
+    pub side_records: Vec<(SideKey, Vec<Vec<u8>>)>,
+}
+
+/// The users in quarantine. All methods block, so they are called on a thread that may block.
+pub struct Quarantine {
+    engine: Arc<Engine>,
+    checkpointer: Arc<Checkpointer>,
+}
+
+impl Quarantine {
+    pub(crate) fn new(engine: Arc<Engine>, checkpointer: Arc<Checkpointer>) -> Self {
+        Self { engine, checkpointer }
+    }
+
+    /// Returns the user behind a key, as far as a record or frame says it that opens. It is for the parts that hold the user in
+    /// memory, and is not shown.
+    ///
+    /// # Errors
+    /// No such user is in quarantine, or the store cannot be read.
+    pub fn user(&self, key: UserKey) -> Result<Option<UserId>, QuarantineError> {
+        let user = self.known(key)?;
+        Ok(self.find_id(&user)?)
+    }
+
+    /// Folds the frames of a user over the state of the last checkpoint. If that succeeds, the user is out of quarantine, and
+    /// this is durable when it returns.
+    ///
+    /// # Errors
+    /// The user stays in quarantine, as it was.
+    pub fn retry(&self, key: UserKey) -> Result<ReleasedUser, QuarantineError> {
+        let user = self.known(key)?;
+        let _no_checkpoint = self.checkpointer.lock_out(PATIENCE).ok_or_else(busy)?;
+        self.checkpointer.refold(&user)
+    }
+
+    /// Drops the frames of a user, who goes on with the state of the last checkpoint. Revisions and sequences go on behind those
+    /// of the lost frames, and consent is withdrawn, because a lost frame may have withdrawn it. Durable when it returns.
+    ///
+    /// # Errors
+    /// The user stays in quarantine, as it was.
+    pub fn drop_frames(&self, key: UserKey) -> Result<ReleasedUser, QuarantineError> {
+        let user = self.known(key)?;
+        let _no_checkpoint = self.checkpointer.lock_out(PATIENCE).ok_or_else(busy)?;
+        self.checkpointer.drop_frames(&user)
+    }
+
+    /// Puts the records of a backup in place of those of a user, who goes on from them as after [`Self::drop_frames`]. Durable
+    /// when it returns.
+    ///
+    /// # Errors
+    /// The records do not open under the user's key, or do not fit. The user stays in quarantine, as it was.
+    pub fn restore(&self, key: UserKey, records: &StoredRecords) -> Result<ReleasedUser, QuarantineError> {
+        let user = self.known(key)?;
+        let _no_checkpoint = self.checkpointer.lock_out(PATIENCE).ok_or_else(busy)?;
+        self.checkpointer.restore(&user, records)
+    }
+
+    fn known(&self, UserKey(key): UserKey) -> Result<UserHash, QuarantineError> {
+        let user = UserHash(key);
+        if self.engine.sled.is_quarantined(&user) { Ok(user) } else { Err(QuarantineError::Unknown) }
+    }
+}
+
+fn busy() -> QuarantineError {
+    let source = "a checkpoint did not end in time".into();
+    StoreError::Unavailable { doing: "waiting for a checkpoint", source }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_back_from_its_text_and_other_text_is_none() {
+        let key = UserKey([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xff]);
+        let text = key.to_string();
+        assert_eq!((text.as_str(), UserKey::parse(&text)), ("000102030405060708090a0b0c0d0eff", Some(key)));
+        for other in ["", &text[1..], &text.to_uppercase(), &format!("+{}", &text[1..]), &format!("{text}00")] {
+            assert_eq!(UserKey::parse(other), None, "{other}");
+        }
+    }
+}
