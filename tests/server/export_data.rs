@@ -32,7 +32,7 @@ fn replayed(document: &Value) -> Value {
         match revision.get("profile") {
             Some(whole) => profile = whole.clone(),
             None => {
-                let patch = serde_json::from_value(revision["operations"].clone()).unwrap();
+                let patch: json_patch::Patch = serde_json::from_value(revision["operations"].clone()).unwrap();
                 json_patch::patch(&mut profile, &patch).unwrap();
             }
         }
