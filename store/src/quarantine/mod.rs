@@ -161,7 +161,9 @@ impl Quarantine {
 
     fn known(&self, UserKey(key): UserKey) -> Result<UserHash, QuarantineError> {
         let user = UserHash(key);
-        if self.engine.sled.is_quarantined(&user) { Ok(user) } else { Err(QuarantineError::Unknown) }
+        // An erasure ends the quarantine, though the frames may still be there.
+        let is_erased = self.engine.index.get(&user).is_some_and(|newest| newest.is_erasure);
+        if self.engine.sled.is_quarantined(&user) && !is_erased { Ok(user) } else { Err(QuarantineError::Unknown) }
     }
 }
 
