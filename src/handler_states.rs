@@ -14,9 +14,9 @@ use crate::http::request::caller::Verifier;
 use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
-    AdminState, AuditState, BatchGetState, ConsentState, CredentialState, ErasureState, EventsState, ExportDataState,
-    ExportState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, QuarantineState, Readiness,
-    RejectedState, SimulateState, SnapshotState, SpoolSpace,
+    AdminState, AuditState, BackupState, BatchGetState, ConsentState, CredentialState, ErasureState, EventsState,
+    ExportDataState, ExportState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, QuarantineState,
+    Readiness, RejectedState, SimulateState, SnapshotState, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;
@@ -62,7 +62,15 @@ pub(crate) fn build(
             reloader,
             key_ages: keys.ages,
             key_rotations: keys.rotations,
-            credentials: credential_state,
+            credentials: credential_state.clone(),
+        }),
+        backups: Data::new(BackupState {
+            backups: Arc::clone(&components.backups),
+            audit: components.audit.clone(),
+            clock: crate::wiring::wall_clock(),
+            credentials: credential_state.clone(),
+            verifier: Arc::clone(&credentials.verifier),
+            closing: closing.clone(),
         }),
         quarantine: Data::new(QuarantineState {
             quarantine: Arc::clone(&components.quarantine),

@@ -21,6 +21,7 @@ use domain::rules::Rules;
 use kernels::CudaOptions;
 use secrecy::ExposeSecret;
 use store::audit::{self, AuditKeys, AuditStore};
+use store::backup::Backups;
 use store::{Closer, KeyManager, Quarantine, SystemKeys};
 
 use crate::erasure::{ErasureParts, Erasures, ExportResults, LiveTickets, PageSessions, ReadBlock, SavedColumns};
@@ -69,6 +70,8 @@ pub(crate) struct Components {
     pub(crate) keys: KeyManager,
     /// Derives the keys of what belongs to no user.
     system_keys: SystemKeys,
+    /// Makes backups.
+    pub(crate) backups: Arc<Backups>,
     /// Keeps what belongs to no profile, such as revocations and sessions.
     pub(crate) registry: Arc<dyn Registry>,
     /// The bulk exports.
@@ -150,6 +153,7 @@ pub(crate) fn build(settings: &Settings, secrets: &Secrets, log_key: &UserHashKe
         epoch: store.epoch,
         keys: store.closer.keys(),
         closer: store.closer,
+        backups: store.backups,
         exports,
         export_rules,
         service_reads: ServiceReads::new(audit.clone(), wall_clock().now_micros()),

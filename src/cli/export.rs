@@ -1,19 +1,20 @@
 //! `export`: starts a bulk export, waits for it, and writes its file.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use ureq::Agent;
 use ureq::http::{Request, Response};
 
 use super::output::{print_error, print_line};
+use super::progress::progress_bar;
 use super::server_arguments::ServerArguments;
 
 /// Time between two looks at the status: at first, and later. Looks count for the limit of reads.
@@ -254,12 +255,3 @@ impl Client {
 #[derive(Debug, thiserror::Error)]
 #[error("could not write the file: {0}; free some space, or choose another place")]
 struct WriteError(io::Error);
-
-fn progress_bar(length: u64, template: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::hidden());
-    }
-    // The templates are constants that are valid.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style)
-}

@@ -2,28 +2,35 @@
 //!
 //! Exit codes: 0 success, 1 failure, 2 invalid arguments. An error is one line on stderr that says how to fix it.
 
+mod backup;
 mod config;
 mod demo;
 mod diff;
 mod export;
 mod generate;
 mod history;
+mod keyring;
 mod keys;
 mod login_link;
 mod quarantine;
 mod replay;
+mod restore;
 mod serve;
 mod token;
 mod verify_audit;
 mod verify_export;
 mod verify_receipt;
+mod verify_store;
 mod watch;
 
 mod admin_client;
 mod api_client;
 mod http_client;
+mod operator_client;
 mod output;
+mod output_file;
 mod private_key;
+mod progress;
 mod server_arguments;
 mod settings;
 mod terminal;
@@ -64,12 +71,16 @@ enum Command {
     Diff(diff::DiffArguments),
     Generate(generate::GenerateArguments),
     Export(export::ExportArguments),
+    Backup(backup::BackupArguments),
+    Restore(restore::RestoreArguments),
+    Keyring(keyring::KeyringArguments),
     Quarantine(quarantine::QuarantineArguments),
     Replay(replay::ReplayArguments),
     Keys(keys::KeysArguments),
     VerifyAudit(verify_audit::VerifyAuditArguments),
     VerifyExport(verify_export::VerifyExportArguments),
     VerifyReceipt(verify_receipt::VerifyReceiptArguments),
+    VerifyStore(verify_store::VerifyStoreArguments),
 }
 
 /// Parses `arguments`, of which the first is the program's name, runs the command and returns its exit code.
@@ -89,12 +100,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::LoginLink(arguments) => login_link::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Keyring(arguments) => keyring::run(&arguments),
         Command::Quarantine(arguments) => quarantine::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Keys(arguments) => keys::run(&arguments),
         Command::VerifyAudit(arguments) => verify_audit::run(&arguments),
         Command::VerifyExport(arguments) => verify_export::run(&arguments),
         Command::VerifyReceipt(arguments) => verify_receipt::run(&arguments),
+        Command::VerifyStore(arguments) => verify_store::run(&arguments),
         Command::Watch(arguments) => watch::run(arguments),
         Command::History(arguments) => history::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),

@@ -5,6 +5,7 @@
 
 mod admin;
 pub(crate) mod audit;
+mod backup;
 mod batch_get;
 mod completeness;
 mod consent;
@@ -41,6 +42,7 @@ pub(crate) mod transport;
 
 pub(crate) use admin::AdminState;
 pub(crate) use audit::{AuditState, ChangeOrigin, ConfigChanges, Denials, ServiceReads};
+pub(crate) use backup::BackupState;
 pub(crate) use batch_get::BatchGetState;
 pub(crate) use consent::ConsentState;
 pub(crate) use credential_state::CredentialState;

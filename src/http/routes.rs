@@ -1,6 +1,7 @@
 //! The route table, with one row for each address.
 
 mod admin;
+mod backup;
 mod erasure;
 mod export_data;
 mod exports;
@@ -22,6 +23,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::admin::AdminState;
 use super::audit::{AuditState, ServiceReads};
+use super::backup::BackupState;
 use super::batch_get::BatchGetState;
 use super::consent::ConsentState;
 use super::cors::Cors;
@@ -44,6 +46,7 @@ use super::simulate::SimulateState;
 use super::snapshots::SnapshotState;
 use crate::live::LiveState;
 use admin::ADMIN;
+use backup::BACKUP;
 use erasure::ERASURE;
 use export_data::EXPORT_DATA;
 use exports::EXPORTS;
@@ -71,6 +74,7 @@ pub(crate) struct HandlerStates {
     pub(crate) events: Data<EventsState>,
     pub(crate) admin: Data<AdminState>,
     pub(crate) quarantine: Data<QuarantineState>,
+    pub(crate) backups: Data<BackupState>,
     pub(crate) operations: Data<OperationsHistory>,
     pub(crate) audit: Data<AuditState>,
     pub(crate) exports: Data<ExportState>,
@@ -125,7 +129,7 @@ impl Routes {
     pub(crate) fn register_admin(&self, config: &mut ServiceConfig) {
         let states = self.states.clone();
         config.app_data(states.credentials);
-        config.app_data(states.admin).app_data(states.quarantine);
+        config.app_data(states.admin).app_data(states.quarantine).app_data(states.backups);
         config.app_data(states.readiness).app_data(states.prometheus).app_data(self.admin_home.clone());
         self.register(admin(), None, config);
     }
@@ -155,7 +159,7 @@ fn public() -> impl Iterator<Item = &'static Route> + Clone {
 
 /// Returns the rows of the admin listener.
 fn admin() -> impl Iterator<Item = &'static Route> + Clone {
-    let groups: [&'static [Route]; 3] = [&ADMIN, &QUARANTINE, &SHARED];
+    let groups: [&'static [Route]; 4] = [&ADMIN, &QUARANTINE, &BACKUP, &SHARED];
     groups.into_iter().flatten()
 }
 

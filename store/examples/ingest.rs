@@ -107,6 +107,7 @@ fn main() {
         store.projections,
         store.quarantine,
         store.dead_letters,
+        store.backups,
     ));
     let store = timed("start after a clean stop", 1, || open(directory.path()));
     timed("load from sled only", sample.len(), || load(&*store.reader, &sample));

@@ -1,4 +1,4 @@
-//! The data directory: creating and locking it.
+//! The data directory and its lock.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::error::OpenError;
 use crate::permissions;
 
-const LOCK_FILE_NAME: &str = "LOCK";
+pub(crate) const LOCK_FILE_NAME: &str = "LOCK";
 const LOCK_ATTEMPTS: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 

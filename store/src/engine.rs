@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::port::clock::Entropy;
 use domain::port::store::StoreError;
+use parking_lot::Mutex;
 
 use crate::checkpoint_trigger::CheckpointTrigger;
 use crate::erasure::ErasureKey;
@@ -44,6 +45,8 @@ pub(crate) struct Engine {
     pub(crate) upkeep_signal: Signal,
     /// What the retention clock showed when the store was opened, in microseconds since the Unix epoch.
     pub(crate) opened_at: i64,
+    /// Locked by an append, and by a backup at its moment.
+    pub(crate) append_gate: Mutex<()>,
     durable_end: AtomicU64,
     _lock_file: Arc<File>,
 }
@@ -89,6 +92,7 @@ impl Engine {
             retention_clock: parts.retention_clock,
             history_versions: HistoryVersions::new(),
             upkeep_signal: Signal::default(),
+            append_gate: Mutex::new(()),
             durable_end: AtomicU64::new(durable_end.to_u64()),
             _lock_file: parts.lock_file,
         }

@@ -60,6 +60,12 @@ pub enum OpenError {
         /// The missing file or directory.
         path: PathBuf,
     },
+    /// A restore of the data directory was interrupted.
+    #[error("the restore of this data directory was not finished (`{}`): run `profile-server restore` again", path.display())]
+    RestoreUnfinished {
+        /// The file that shows it.
+        path: PathBuf,
+    },
     /// Written by a newer release.
     #[error("{what} has format {found}, this release reads up to {supported}: start the newer release that wrote it")]
     NewerFormat {

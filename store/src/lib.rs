@@ -67,7 +67,9 @@ mod user_hash;
 mod user_suffix;
 
 pub mod audit;
+pub mod backup;
 pub mod disk;
+pub mod inspect;
 pub mod metric;
 mod sync_shim;
 pub mod table;

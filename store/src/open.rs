@@ -16,6 +16,7 @@ use domain::port::store::{Fold, ProfileStore, StoreError};
 use domain::port::table::TableFiles;
 
 use crate::append::Appender;
+use crate::backup::{Backups, check_finished};
 use crate::checkpoint::{CheckpointError, CheckpointThread, Checkpointer};
 use crate::checkpoint_trigger::CheckpointTrigger;
 use crate::data_dir::{lock, make_directory};
@@ -64,6 +65,8 @@ pub struct Store {
     pub registry: Arc<dyn Registry>,
     /// Keeps the tables that exports make.
     pub tables: Arc<dyn TableFiles>,
+    /// Makes backups while the store is open.
+    pub backups: Arc<Backups>,
     /// Derives the keys of what belongs to no user.
     pub system_keys: SystemKeys,
     /// The store's health.
@@ -182,6 +185,7 @@ pub fn open(
     entropy: Arc<dyn Entropy>,
 ) -> Result<Store, OpenError> {
     let lock_file = Arc::new(lock(&options.data_dir)?);
+    check_finished(&options.data_dir)?;
     let directory = options.data_dir.join(journal::DIRECTORY);
     journal::check_format(&*options.disk, &directory)?;
     let keyring = Arc::new(open_keyring(&options, master, &entropy)?);
@@ -223,6 +227,8 @@ pub fn open(
     let upkeep = Upkeep::start(engine.clone(), registry.clone(), options.segment_bytes).map_err(no_thread)?;
     let checkpoints = CheckpointThread::start(engine.clone(), checkpointer).map_err(no_thread)?;
     let letters = Arc::new(DeadLetterStore::start(engine.clone(), &options)?);
+    let (checkpointer, data_dir) = (checkpoints.checkpointer(), options.data_dir.clone());
+    let backups = Arc::new(Backups::new(engine.clone(), checkpointer, registry.clone(), data_dir));
     let tables = EncryptedTables::open(engine.clone(), options.disk.clone(), &options.data_dir)?;
     Ok(Store {
         journal: Box::new(Appender::new(engine.clone(), options.segment_bytes, open_segment)),
@@ -235,6 +241,7 @@ pub fn open(
         quarantine,
         registry,
         tables: Arc::new(tables),
+        backups,
         system_keys,
         status: engine.status.clone(),
         epoch: meta.epoch,

@@ -23,6 +23,7 @@ mod audit_config;
 mod audit_disk;
 mod audit_live;
 mod audit_values;
+mod backup;
 mod bad_input;
 mod bodies;
 mod boundary;

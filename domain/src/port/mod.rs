@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod audit_trail;
+pub mod backup;
 pub mod clock;
 pub mod dead_letters;
 pub mod erasure;

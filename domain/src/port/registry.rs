@@ -24,6 +24,8 @@ impl RegistryKind {
     pub const ERASURE_JOB: Self = Self::new(7);
     /// Receipts of erasures, by a keyed hash of the user and the generation.
     pub const ERASURE_RECEIPT: Self = Self::new(8);
+    /// Until when the keyring may be in a backup.
+    pub const KEYRING_BACKUP: Self = Self::new(10);
 
     /// Returns the kind with a number from 1 to 255.
     ///

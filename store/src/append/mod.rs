@@ -171,6 +171,8 @@ impl Journal for Appender {
         }
         let start = Instant::now();
         let engine = self.engine.clone();
+        // A backup has every group as a whole or not at all.
+        let _gate = engine.append_gate.lock();
         // Nothing is written yet, so a panic affects only this group.
         let sealed = catch_unwind(AssertUnwindSafe(|| Group::seal(&engine, records)));
         let sealed = sealed.unwrap_or_else(|_| Err(io::Error::other("sealing the group panicked")));

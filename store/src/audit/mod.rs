@@ -19,8 +19,10 @@
 mod anchors;
 mod catalogue;
 mod category_log;
+mod copy;
 mod entry_batch;
 mod entry_text;
+mod erasures;
 mod files;
 mod head_log;
 mod index;
@@ -52,6 +54,9 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use copy::{files_to_copy, is_copied_name};
+pub(crate) use erasures::{Erasure, KnownErasures, erasures};
+pub(crate) use files::DIRECTORY;
 pub use keys::AuditKeys;
 pub use log::AuditStore;
 pub use merkle::{TreeHash, leaf_hash, verify_consistency, verify_inclusion};

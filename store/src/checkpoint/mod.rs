@@ -3,6 +3,7 @@
 //! A crash at any point loses nothing. A user's record says which sequence is folded into it, so frames that were folded
 //! already are skipped, and the journal keeps every frame until the meta record says, durably, that sled has it.
 
+mod cut;
 mod fold;
 mod pace;
 mod quarantine;
@@ -19,6 +20,7 @@ use domain::port::projection::ProjectionSource;
 use domain::port::store::{Fold, StoreError};
 use parking_lot::{Mutex, MutexGuard};
 
+pub(crate) use cut::CutPoint;
 pub(crate) use thread::CheckpointThread;
 
 use crate::disk::is_full;

@@ -165,6 +165,16 @@ impl KeyringFile {
         file.sync_data()
     }
 
+    /// Returns the file on the disk, to be copied.
+    pub(super) fn shared_file(&self) -> Arc<dyn DiskFile> {
+        Arc::clone(&self.file)
+    }
+
+    /// Returns the offset of the first slot.
+    pub(super) fn slots_at(&self) -> u64 {
+        self.slots_at
+    }
+
     /// Returns the file on the disk.
     pub(super) fn disk_file(&self) -> &dyn DiskFile {
         &*self.file

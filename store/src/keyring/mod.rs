@@ -6,6 +6,8 @@
 //! A new master key wraps the ring key again, in the header ([`Keyring::replace_master`]). A new ring key wraps all slots
 //! again, in a second file that replaces the first ([`Keyring::replace_ring`]); meanwhile every write of a slot goes to both.
 
+mod backup_file;
+mod copy;
 mod file;
 mod generations;
 mod header;
@@ -30,10 +32,12 @@ use crate::locked::Locked;
 use crate::options::MasterKey;
 use crate::seal::SecretKey;
 use crate::system_keys::SystemKeys;
+pub(crate) use backup_file::{KeyringMac, KeyringTrailer, TRAILER_BYTES};
+pub(crate) use copy::{KEYRING_HEADER_BYTES, KeyringCopy, SlotContent, find_system_keys, reserve_slots};
 use file::{HeaderError, KeyringFile, read_header};
 use header::{HeaderCopy, HeaderInfo, KeyringHeader};
-pub(crate) use names::FILE_NAME;
 use names::KeyringDirectory;
+pub(crate) use names::{FILE_NAME, NEW_FILE_NAME};
 pub(crate) use pool::IssuedSlot;
 use pool::SlotPool;
 use rotation::RotationState;
@@ -124,12 +128,9 @@ impl Keyring {
         master: &MasterKey,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
-        let directory = KeyringDirectory::new(disk, data_dir);
-        let path = directory.current();
+        let keyring = Self::open_at(disk, data_dir, FILE_NAME, master, entropy)?;
+        let (path, current) = (keyring.directory.current(), keyring.current.load_full());
         let failed = |source| OpenError::Disk { doing: "read the keyring", path: path.clone(), source };
-        let file = disk.open(&path).map_err(failed)?;
-        let bytes = read_header(&*file).map_err(failed)?;
-        let (current, keys) = KeyringFile::open(file, &HeaderCopy::find(&bytes)?, master)?;
         if !current.is_header_everywhere() {
             current.repair_header().map_err(|error| match error {
                 HeaderError::Open(error) => error,
@@ -139,9 +140,26 @@ impl Keyring {
             })?;
             tracing::info!("the header of the keyring was repaired, which a crash had left half written");
         }
-        if directory.remove_leftovers(current.info().ring_number).map_err(failed)? {
+        if keyring.directory.remove_leftovers(current.info().ring_number).map_err(failed)? {
             tracing::info!("a rotation of the ring key was interrupted, and what it left was removed");
         }
+        Ok(keyring)
+    }
+
+    /// Opens the keyring with a name in a data directory, and changes nothing.
+    pub(crate) fn open_at(
+        disk: &Arc<dyn Disk>,
+        data_dir: &Path,
+        name: &str,
+        master: &MasterKey,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let directory = KeyringDirectory::new(disk, data_dir);
+        let path = data_dir.join(name);
+        let failed = |source| OpenError::Disk { doing: "read the keyring", path: path.clone(), source };
+        let file = disk.open(&path).map_err(failed)?;
+        let bytes = read_header(&*file).map_err(failed)?;
+        let (current, keys) = KeyringFile::open(file, &HeaderCopy::find(&bytes)?, master)?;
         let written = current.slots().map_err(failed)?;
         // A batch starts on a new page, so that a torn write of it cannot damage slots that are in use.
         let next = u32::try_from(written.next_multiple_of(SLOTS_PER_PAGE)).map_err(|_| OpenError::Damaged {

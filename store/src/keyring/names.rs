@@ -14,7 +14,7 @@ use crate::disk::{self, Disk, DiskFile};
 
 /// The file's name in the data directory.
 pub(crate) const FILE_NAME: &str = "keyring";
-const NEW_FILE_NAME: &str = "keyring.new";
+pub(crate) const NEW_FILE_NAME: &str = "keyring.new";
 const NEXT_FILE_NAME: &str = "keyring.next";
 const REPLACED_FILE_NAME: &str = "keyring.replaced";
 

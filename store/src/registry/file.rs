@@ -180,6 +180,13 @@ pub(super) struct RegistryFile {
 }
 
 impl RegistryFile {
+    /// Reads the header and all records.
+    pub(super) fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(self.end).map_err(io::Error::other)?];
+        let filled = read_full_at(&*self.file, &mut bytes, 0)?;
+        if filled == bytes.len() { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
     /// Appends a change. Returns whether there was room for it; it is durable then.
     ///
     /// # Errors

@@ -75,6 +75,19 @@ impl DurableRegistry {
         self.table.write().sweep(now);
     }
 
+    /// Returns the content of the file, for a backup.
+    pub(crate) fn copy(&self) -> io::Result<Vec<u8>> {
+        let mut writer = self.writer.lock();
+        let file = match writer.take() {
+            Some(file) => file,
+            None => {
+                let entries: Vec<Change> = self.table.read().changes().collect();
+                self.files.replace(entries.into_iter())?
+            }
+        };
+        writer.insert(file).read()
+    }
+
     /// Makes a change durable, then visible. The caller holds the lock of `writer`.
     fn write(&self, writer: &mut Option<RegistryFile>, change: Change) -> Result<(), RegistryError> {
         let is_durable = match writer.as_mut().map(|file| file.append(&change, self.files.entropy())) {

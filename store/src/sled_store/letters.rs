@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use domain::port::store::StoreError;
 
 use super::record::SealedRecord;
+use super::tree::{ReadableTree, TreeBatch};
 use super::{SledStore, chunk_key, read, unavailable};
 use crate::user_hash::UserHash;
 
@@ -37,7 +38,7 @@ impl NewLetter {
 impl SledStore {
     /// Writes letters, and the new number of bytes of each source.
     pub(crate) fn put_letters(&self, letters: &[(SourceTag, NewLetter)]) -> sled::Result<()> {
-        let (mut batch, mut added) = (sled::Batch::default(), HashMap::<SourceTag, u64>::new());
+        let (mut batch, mut added) = (TreeBatch::default(), HashMap::<SourceTag, u64>::new());
         for (tag, letter) in letters {
             *added.entry(*tag).or_default() += letter.bytes();
             for (number, chunk) in (0..).zip(letter.record.chunks()) {
@@ -72,7 +73,7 @@ impl SledStore {
     /// Returns the letters whose keys start with `prefix`, sealed, in the order of their keys. A source's tag is the
     /// prefix of its letters.
     pub(crate) fn letters(&self, prefix: &[u8]) -> Result<Vec<(LetterKey, SealedRecord)>, StoreError> {
-        let collect = |tree: &sled::Tree| {
+        let collect = |tree: &ReadableTree| {
             let mut letters = Vec::new();
             for key in tree.scan_prefix(prefix).keys() {
                 let key = key.map_err(unavailable)?;
@@ -172,7 +173,7 @@ impl SledStore {
         self.with(|trees| {
             let mut bytes = total(&trees.letters, tag)?;
             loop {
-                let (mut batch, mut removed) = (sled::Batch::default(), 0);
+                let (mut batch, mut removed) = (TreeBatch::default(), 0);
                 for entry in trees.letters.range(&first[..]..&end[..]).take(REMOVE_AT_ONCE) {
                     let (key, value) = entry?;
                     bytes = bytes.saturating_sub((key.len() + value.len()) as u64);
@@ -195,7 +196,7 @@ impl SledStore {
     }
 
     pub(crate) fn set_daily_slot(&self, day: u32, slot: u32) -> sled::Result<()> {
-        self.with(|trees| trees.daily_keys.insert(day.to_be_bytes(), &slot.to_be_bytes()).map(|_| ()))
+        self.with(|trees| trees.daily_keys.insert(day.to_be_bytes(), &slot.to_be_bytes()))
     }
 
     /// Returns the days before `day` that have a key, each with its slot.
@@ -213,16 +214,16 @@ impl SledStore {
     }
 
     pub(crate) fn remove_daily_slot(&self, day: u32) -> sled::Result<()> {
-        self.with(|trees| trees.daily_keys.remove(day.to_be_bytes()).map(|_| ()))
+        self.with(|trees| trees.daily_keys.remove(day.to_be_bytes()))
     }
 }
 
-fn read_letter(letters: &sled::Tree, key: &LetterKey) -> Result<Option<SealedRecord>, StoreError> {
+fn read_letter(letters: &ReadableTree, key: &LetterKey) -> Result<Option<SealedRecord>, StoreError> {
     read(letters, key, UserHash(*key.last_chunk().unwrap_or(&[0; 16])))
 }
 
 /// Returns the bytes that the letters of a source take.
-fn total(letters: &sled::Tree, tag: SourceTag) -> sled::Result<u64> {
+fn total(letters: &ReadableTree, tag: SourceTag) -> sled::Result<u64> {
     let bytes = letters.get(tag)?;
     Ok(bytes.and_then(|bytes| bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))).unwrap_or(0))
 }

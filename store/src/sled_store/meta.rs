@@ -15,7 +15,7 @@ use crate::error::OpenError;
 use crate::journal::Position;
 
 /// The format of the store as a whole.
-const STORE_FORMAT: u16 = 4;
+pub(crate) const STORE_FORMAT: u16 = 4;
 const META_BYTES: usize = 32;
 
 const RESERVED_AT: usize = 2;

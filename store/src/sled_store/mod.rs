@@ -10,12 +10,18 @@ mod projection_key;
 mod quarantine;
 mod record;
 mod repair;
+mod restored;
 mod scan;
 mod side_records;
+mod snapshot;
+mod tree;
+mod tree_value;
+mod trees;
 mod write;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::id::UserId;
@@ -24,11 +30,14 @@ use domain::port::store::{SideKind, StoreError};
 use parking_lot::RwLock;
 
 pub(crate) use letters::{LetterKey, NewLetter, SourceTag};
-pub(crate) use meta::Meta;
+pub(crate) use meta::{Meta, STORE_FORMAT};
 pub(crate) use projection_key::ProjectionKey;
 use record::NOT_COMPRESSED;
 pub(crate) use record::SealedRecord;
 pub(crate) use scan::ScannedUser;
+pub(crate) use side_records::side_key;
+pub(crate) use snapshot::SnapshotFault;
+pub(crate) use tree_value::{TreeKind, TreeValue};
 pub(crate) use write::FoldedUser;
 
 use crate::error::OpenError;
@@ -37,17 +46,18 @@ use crate::options::StoreOptions;
 use crate::permissions;
 use crate::reserve::Reserve;
 use crate::seal::{Cipher, kind};
-use crate::sync_shim;
 use crate::user_hash::UserHash;
 use crate::user_suffix::{append_user, split_user};
 use codec::Codec;
 use quarantine::Quarantined;
 pub(crate) use quarantine::QuarantinedUser;
+use snapshot::Snapshots;
+use tree::ReadableTree;
+use trees::Trees;
 
 /// The folder of sled in the data directory.
 pub(crate) const DIRECTORY: &str = "sled";
 const META_KEY: &[u8] = b"meta";
-const PROOF_KEY: &[u8] = b"sync proof";
 
 /// The content of a user's record.
 pub(crate) struct StoredUser {
@@ -66,18 +76,7 @@ pub(crate) struct SledStore {
     reserve: Reserve,
     reopens: AtomicU64,
     quarantined: Quarantined,
-}
-
-/// The open database and its trees.
-struct Trees {
-    db: sled::Db,
-    meta: sled::Tree,
-    users: sled::Tree,
-    /// Side records.
-    records: sled::Tree,
-    letters: sled::Tree,
-    daily_keys: sled::Tree,
-    quarantine: sled::Tree,
+    snapshots: Arc<Snapshots>,
 }
 
 impl SledStore {
@@ -87,13 +86,14 @@ impl SledStore {
         let (data_dir, cache_bytes) = (&options.data_dir, options.sled_cache_bytes);
         let reserve = Reserve::find(options.disk.clone(), data_dir);
         permissions::restrict(reserve.path())?;
-        let trees = match Trees::open(data_dir, cache_bytes) {
+        let snapshots = Arc::new(Snapshots::default());
+        let trees = match Trees::open(data_dir, cache_bytes, &snapshots) {
             Err(error) if error.is_exhausted() => {
                 tracing::warn!("sled did not open ({error}): releasing the reserve, then trying again");
                 reserve.release();
                 // The upkeep thread prepares this file again.
                 let _ = options.disk.remove(&data_dir.join(journal::DIRECTORY).join(journal::NEW_FILE_NAME));
-                Trees::open(data_dir, cache_bytes)?
+                Trees::open(data_dir, cache_bytes, &snapshots)?
             }
             other => other?,
         };
@@ -106,6 +106,7 @@ impl SledStore {
             trees: RwLock::new(Some(trees)),
             reserve,
             reopens: AtomicU64::new(0),
+            snapshots,
         })
     }
 
@@ -151,7 +152,7 @@ impl SledStore {
         let mut trees = self.trees.write();
         *trees = None;
         self.reserve.release();
-        let opened = Trees::open(&self.data_dir, self.cache_bytes).map(|opened| *trees = Some(opened));
+        let opened = Trees::open(&self.data_dir, self.cache_bytes, &self.snapshots).map(|opened| *trees = Some(opened));
         drop(trees);
         self.reopens.fetch_add(1, Ordering::AcqRel);
         // At once, before something else takes the disk space.
@@ -269,44 +270,6 @@ impl SledStore {
     }
 }
 
-impl Trees {
-    fn open(data_dir: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
-        let path = data_dir.join(DIRECTORY);
-        let db = repair::open_repaired(&path, cache_bytes)?;
-        let sled = |source| OpenError::Sled { doing: "open its trees", source };
-        let tree = |name: &str| db.open_tree(name).map_err(sled);
-        let trees = Self {
-            meta: tree("meta")?,
-            users: tree("users")?,
-            records: tree("records")?,
-            letters: tree("dead letters")?,
-            daily_keys: tree("daily keys")?,
-            quarantine: tree("quarantine")?,
-            db: db.clone(),
-        };
-        let calls = sync_shim::calls();
-        // The value has to change: sled skips a write that changes nothing, and then a flush syncs nothing.
-        trees.meta.update_and_fetch(PROOF_KEY, next_proof).map_err(sled)?;
-        trees.db.flush().map_err(sled)?;
-        if sync_shim::calls() == calls {
-            return Err(OpenError::SyncNotReplaced);
-        }
-        repair::sync_names(data_dir, &path).map_err(|source| OpenError::Disk {
-            doing: "sync the files of",
-            path: path.clone(),
-            source,
-        })?;
-        permissions::restrict(&path)?;
-        Ok(trees)
-    }
-}
-
-/// Returns the value of the sync proof: the number of times that sled was opened.
-fn next_proof(before: Option<&[u8]>) -> Option<Vec<u8>> {
-    let before = before.and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    Some(before.wrapping_add(1).to_le_bytes().to_vec())
-}
-
 fn unavailable(source: sled::Error) -> StoreError {
     StoreError::Unavailable { doing: "using sled", source: Box::new(source) }
 }
@@ -320,7 +283,7 @@ fn chunk_key(prefix: &[u8], number: u16) -> Vec<u8> {
 }
 
 /// Reads the record of `user` whose chunks have keys that start with `prefix`.
-fn read(tree: &sled::Tree, prefix: &[u8], user: UserHash) -> Result<Option<SealedRecord>, StoreError> {
+fn read(tree: &ReadableTree, prefix: &[u8], user: UserHash) -> Result<Option<SealedRecord>, StoreError> {
     let unavailable = |source: sled::Error| StoreError::Unavailable { doing: "reading sled", source: Box::new(source) };
     let damaged = || StoreError::Damaged { what: "a record's chunks in sled".to_owned() };
     let get = |number| tree.get(chunk_key(prefix, number)).map_err(unavailable);

@@ -31,6 +31,16 @@ impl SledStore {
         }))
     }
 
+    /// Returns the value that says it, for a backup.
+    pub(crate) fn projection_key_value(&self) -> sled::Result<Option<Vec<u8>>> {
+        self.with(|trees| trees.meta.get(KEY)).map(|value| value.map(|value| value.to_vec()))
+    }
+
+    /// Sets the value that says it, from a backup. Durable after the next flush.
+    pub(crate) fn put_projection_key_value(&self, value: &[u8]) -> sled::Result<()> {
+        self.with(|trees| trees.meta.insert(KEY, value).map(|_| ()))
+    }
+
     /// Sets the slot of the projection's key, durable when it returns.
     pub(crate) fn set_projection_key(&self, key: ProjectionKey) -> sled::Result<()> {
         let mut bytes = [0; BYTES];

@@ -2,13 +2,12 @@
 //! is a note of why and since when.
 
 use std::collections::{BTreeMap, HashSet};
-use std::convert::Infallible;
 
 use domain::port::store::StoreError;
 use parking_lot::RwLock;
-use sled::transaction::{TransactionError, Transactional, TransactionalTree};
 
 use super::record::MAX_VALUE_BYTES;
+use super::tree::{ReadableTree, StoredTree, TreeBatch};
 use super::write::{FoldedUser, batches};
 use super::{SledStore, chunk_key, unavailable};
 use crate::user_hash::UserHash;
@@ -33,7 +32,7 @@ pub(super) struct Quarantined(RwLock<HashSet<UserHash>>);
 
 impl Quarantined {
     /// Reads the users from the tree.
-    pub(super) fn read(tree: &sled::Tree) -> sled::Result<Self> {
+    pub(super) fn read(tree: &ReadableTree) -> sled::Result<Self> {
         let mut users = HashSet::new();
         for key in tree.iter().keys() {
             users.extend(key?.first_chunk().copied().map(UserHash));
@@ -46,7 +45,7 @@ impl SledStore {
     /// Stores a frame. Durable after the next flush.
     pub(crate) fn quarantine_frame(&self, user: &UserHash, sequence: u64, frame: &[u8]) -> sled::Result<()> {
         let prefix = prefix(user, sequence);
-        let mut batch = sled::Batch::default();
+        let mut batch = TreeBatch::default();
         // A frame that could not be read leaves an empty value, which still marks the user.
         batch.insert(chunk_key(&prefix, 0), &frame[..frame.len().min(MAX_VALUE_BYTES)]);
         for (number, chunk) in (0..).zip(frame.chunks(MAX_VALUE_BYTES)).skip(1) {
@@ -74,7 +73,7 @@ impl SledStore {
 
     /// Returns what the quarantine holds of a user, without the frames themselves.
     pub(crate) fn quarantined_user(&self, user: &UserHash) -> Result<QuarantinedUser, StoreError> {
-        let collect = |tree: &sled::Tree| {
+        let collect = |tree: &ReadableTree| {
             let mut found = QuarantinedUser::default();
             for entry in tree.scan_prefix(user.0) {
                 let (key, value) = entry?;
@@ -92,7 +91,7 @@ impl SledStore {
 
     /// Returns a frame as it was in the journal; empty if it could not be read.
     pub(crate) fn quarantined_frame(&self, user: &UserHash, sequence: u64) -> Result<Vec<u8>, StoreError> {
-        let join = |tree: &sled::Tree| {
+        let join = |tree: &ReadableTree| {
             let mut frame = Vec::new();
             for entry in tree.scan_prefix(prefix(user, sequence)) {
                 frame.extend_from_slice(&entry?.1);
@@ -106,22 +105,13 @@ impl SledStore {
     pub(crate) fn write_released(&self, user: &FoldedUser) -> sled::Result<()> {
         self.with(|trees| {
             let (states, records) = batches(&trees.records, std::slice::from_ref(user))?;
-            let mut frames = sled::Batch::default();
+            let mut frames = TreeBatch::default();
             for key in trees.quarantine.scan_prefix(user.user.0).keys() {
                 frames.remove(key?);
             }
-            let apply =
-                |(users, side_records, quarantine): &(TransactionalTree, TransactionalTree, TransactionalTree)| {
-                    users.apply_batch(&states)?;
-                    side_records.apply_batch(&records)?;
-                    quarantine.apply_batch(&frames)?;
-                    Ok(())
-                };
-            let trees = (&trees.users, &trees.records, &trees.quarantine);
-            trees.transaction(apply).map_err(|error: TransactionError<Infallible>| match error {
-                TransactionError::Storage(error) => error,
-                TransactionError::Abort(never) => match never {},
-            })
+            let changes =
+                [(&trees.users, &states), (&trees.records, &records), (&trees.quarantine, &frames)];
+            StoredTree::apply_together(&changes)
         })
     }
 
@@ -144,8 +134,8 @@ impl SledStore {
         if !self.is_quarantined(user) {
             return Ok(());
         }
-        let remove = |tree: &sled::Tree| {
-            let mut batch = sled::Batch::default();
+        let remove = |tree: &StoredTree| {
+            let mut batch = TreeBatch::default();
             for key in tree.scan_prefix(user.0).keys() {
                 batch.remove(key?);
             }

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use domain::port::store::StoreError;
 
 use super::record::SealedRecord;
+use super::tree::ReadableTree;
 use super::{SledStore, unavailable};
 use crate::user_hash::UserHash;
 
@@ -30,7 +31,7 @@ impl SledStore {
             Bound::Unbounded => Bound::Unbounded,
         };
         let end = end.map_or(Bound::Unbounded, |user| Bound::Excluded(user.0.to_vec()));
-        let scan = |tree: &sled::Tree| {
+        let scan = |tree: &ReadableTree| {
             let mut found = Vec::with_capacity(limit);
             for entry in tree.range::<Vec<u8>, _>((start, end)) {
                 let (key, value) = entry?;

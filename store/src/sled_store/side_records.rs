@@ -13,6 +13,7 @@
 use domain::port::store::{SideKey, SideKind, StoreError};
 
 use super::record::SealedRecord;
+use super::tree::ReadableTree;
 use super::{SledStore, chunk_key, read, unavailable};
 use crate::user_hash::UserHash;
 
@@ -26,19 +27,19 @@ impl SledStore {
         let newest = self.with(|trees| {
             trees.records.range(kind_prefix(user, kind).as_slice()..=last.as_slice()).keys().next_back().transpose()
         });
-        Ok(newest.map_err(unavailable)?.and_then(|key| key_of(&key)))
+        Ok(newest.map_err(unavailable)?.and_then(|key| side_key(&key)))
     }
 
     /// Returns the keys of a user's side records of a kind, ascending.
     pub(crate) fn side_records(&self, user: &UserHash, kind: SideKind) -> Result<Vec<SideKey>, StoreError> {
         let last = chunk_key(&prefix(user, SideKey { kind, number: u64::MAX }), u16::MAX);
-        let collect = |tree: &sled::Tree| {
+        let collect = |tree: &ReadableTree| {
             let mut found = Vec::new();
             for key in tree.range(kind_prefix(user, kind).as_slice()..=last.as_slice()).keys() {
                 let key = key?;
                 // The first value stands for the record.
                 if key.ends_with(&[0, 0]) {
-                    found.extend(key_of(&key));
+                    found.extend(side_key(&key));
                 }
             }
             Ok(found)
@@ -48,13 +49,13 @@ impl SledStore {
 
     /// Returns the keys of all side records of a user, of every kind.
     pub(crate) fn all_side_records(&self, user: &UserHash) -> Result<Vec<SideKey>, StoreError> {
-        let collect = |tree: &sled::Tree| {
+        let collect = |tree: &ReadableTree| {
             let mut found = Vec::new();
             for key in tree.scan_prefix(user.0).keys() {
                 let key = key?;
                 // The first value stands for the record.
                 if key.ends_with(&[0, 0]) {
-                    found.extend(key_of(&key));
+                    found.extend(side_key(&key));
                 }
             }
             Ok(found)
@@ -85,7 +86,7 @@ fn kind_prefix(user: &UserHash, kind: SideKind) -> Vec<u8> {
 }
 
 /// Returns the name of the record that a value belongs to; `None` if its key has another form.
-fn key_of(key: &[u8]) -> Option<SideKey> {
+pub(crate) fn side_key(key: &[u8]) -> Option<SideKey> {
     let key: &[u8; PREFIX_BYTES + 2] = key.try_into().ok()?;
     let kind = SideKind::from_number(key[NUMBER_AT - 1])?;
     let number = key[NUMBER_AT..].first_chunk().map(|number| u64::from_be_bytes(*number))?;
@@ -101,9 +102,9 @@ mod tests {
         let key = SideKey { kind: SideKind::HISTORY, number: 0x0102_0304_0506_0708 };
         let bytes = chunk_key(&prefix(&UserHash([9; 16]), key), 0x0a0b);
         assert_eq!(bytes, [&[9; 16][..], &[1], &[1, 2, 3, 4, 5, 6, 7, 8], &[10, 11]].concat());
-        assert_eq!(key_of(&bytes), Some(key));
+        assert_eq!(side_key(&bytes), Some(key));
         for bad in [&bytes[..26], &[&bytes[..], &[0]].concat()[..], &[&bytes[..16], &[0], &bytes[17..]].concat()[..]] {
-            assert_eq!(key_of(bad), None);
+            assert_eq!(side_key(bad), None);
         }
     }
 }

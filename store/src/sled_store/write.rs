@@ -1,12 +1,10 @@
 //! Writing folded users.
 
-use std::convert::Infallible;
-
 use domain::port::store::SideKey;
-use sled::transaction::{TransactionError, Transactional, TransactionalTree};
 
 use super::record::SealedRecord;
 use super::side_records::prefix;
+use super::tree::{ReadableTree, StoredTree, TreeBatch};
 use super::{SledStore, chunk_key};
 use crate::user_hash::UserHash;
 
@@ -38,24 +36,15 @@ impl SledStore {
     pub(crate) fn write(&self, users: &[FoldedUser]) -> sled::Result<usize> {
         self.with(|trees| {
             let (states, records) = batches(&trees.records, users)?;
-            let apply = |(users, side_records): &(TransactionalTree, TransactionalTree)| {
-                users.apply_batch(&states)?;
-                side_records.apply_batch(&records)?;
-                Ok(())
-            };
-            (&trees.users, &trees.records).transaction(apply).map_err(|error: TransactionError<Infallible>| match error
-            {
-                TransactionError::Storage(error) => error,
-                TransactionError::Abort(never) => match never {},
-            })
+            StoredTree::apply_together(&[(&trees.users, &states), (&trees.records, &records)])
         })?;
         Ok(users.iter().map(FoldedUser::bytes).sum())
     }
 }
 
 /// Returns the changes of the states of users, and those of their side records, which are in the tree `side_records`.
-pub(super) fn batches(side_records: &sled::Tree, users: &[FoldedUser]) -> sled::Result<(sled::Batch, sled::Batch)> {
-    let (mut states, mut records) = (sled::Batch::default(), sled::Batch::default());
+pub(super) fn batches(side_records: &ReadableTree, users: &[FoldedUser]) -> sled::Result<(TreeBatch, TreeBatch)> {
+    let (mut states, mut records) = (TreeBatch::default(), TreeBatch::default());
     for FoldedUser { user, record, before, put: changed, remove } in users {
         if let Some(record) = record {
             put(&mut states, &user.0, record, before.as_ref().map_or(0, SealedRecord::count));
@@ -74,13 +63,13 @@ pub(super) fn batches(side_records: &sled::Tree, users: &[FoldedUser]) -> sled::
 }
 
 /// Returns the number of values of the record whose keys start with `prefix`; 0 if there is none.
-fn count(tree: &sled::Tree, prefix: &[u8]) -> sled::Result<u16> {
+fn count(tree: &ReadableTree, prefix: &[u8]) -> sled::Result<u16> {
     let first = tree.get(chunk_key(prefix, 0))?;
     Ok(first.and_then(|first| SealedRecord::chunk_count(&first)).unwrap_or(0))
 }
 
 /// Puts a record in place of one that had `before` values.
-fn put(batch: &mut sled::Batch, prefix: &[u8], record: &SealedRecord, before: u16) {
+fn put(batch: &mut TreeBatch, prefix: &[u8], record: &SealedRecord, before: u16) {
     let chunks = record.chunks();
     for number in chunks.len() as u16..before {
         batch.remove(chunk_key(prefix, number));

@@ -214,6 +214,7 @@ fn a_stop_without_time_leaves_users_to_the_next_start() {
             store.projections,
             store.quarantine,
             store.dead_letters,
+            store.backups,
         ));
         let store = open(dir.path());
         for number in 0..USERS {

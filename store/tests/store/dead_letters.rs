@@ -59,6 +59,7 @@ fn letters_with_and_without_a_user_are_read_back_and_are_never_stored_unencrypte
         store.projections,
         store.quarantine,
         store.dead_letters,
+        store.backups,
         store.closer,
     ));
     let bytes = std::fs::read(dir.path().join("sled/db")).expect("sled's log");
@@ -322,6 +323,7 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
         store.projections,
         store.quarantine,
         store.dead_letters,
+        store.backups,
     ));
 
     // The limits hold over a restart, and new letters are taken when old ones have expired.
@@ -343,6 +345,7 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
         store.projections,
         store.quarantine,
         store.dead_letters,
+        store.backups,
     ));
     let store = try_open(options, 4).expect("the store opens");
     assert_eq!(keep(&store, "eligibility", 1), [Ok(())]);
@@ -398,6 +401,7 @@ fn a_jump_of_the_clock_removes_no_letter_and_destroys_no_key() {
         store.projections,
         store.quarantine,
         store.dead_letters,
+        store.backups,
     ));
 
     // Nor does a start with such a time.

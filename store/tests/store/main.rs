@@ -8,6 +8,9 @@ mod fat_user;
 
 mod amplification;
 mod append;
+mod backup;
+mod backup_keyring;
+mod backup_kit;
 mod checkpoint;
 mod damage;
 mod dead_letters;
@@ -16,6 +19,7 @@ mod erasure;
 mod faults;
 mod full_disk;
 mod history;
+mod inspect;
 mod kill;
 mod load;
 mod log;

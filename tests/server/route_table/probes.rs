@@ -190,6 +190,9 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
         }
         ("GET" | "HEAD", "/") => get(Rule::All, path, 200),
         ("GET" | "HEAD", "/problems/{code}") => get(Rule::All, "/problems/busy", 200),
+        // Requests that are admitted fail for another reason, so that no backup begins.
+        ("GET", "/admin/backup") => get(Rule::Operators, "/admin/backup?bytes_per_second=1", 400),
+        ("POST", "/admin/keyring-backup") => json(Rule::Operators, path, json!({"keep_until": "soon"}), 400),
         ("POST", "/admin/passivate") => json(Rule::Operators, path, json!({"user_id": OTHER}), 200),
         ("POST", "/admin/reload") => json(Rule::Operators, path, json!({}), 200),
         ("GET" | "HEAD", "/api/v2/schemas/{version}") => get(Rule::All, "/api/v2/schemas/2.0", 200),

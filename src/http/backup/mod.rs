@@ -1,0 +1,10 @@
+//! Backups of the data and of the keyring, on the admin listener.
+
+mod data;
+mod keyring;
+mod state;
+mod stream;
+
+pub(super) use data::get as data;
+pub(super) use keyring::post as keyring;
+pub(crate) use state::BackupState;

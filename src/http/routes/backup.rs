@@ -1,0 +1,33 @@
+//! The addresses of backups.
+
+use actix_web::http::Method;
+
+use crate::http::backup;
+use crate::http::request::caller::{Role, Scope};
+use crate::http::request::limits::LimitClass;
+use crate::http::request::requirements::{AuditRule, Callers, Requirements};
+use crate::http::route::{Access, Route};
+
+/// Returns what a backup requires: an operator, who has authenticated with a second factor just now.
+const fn backing_up(action: &'static str) -> Requirements {
+    Requirements::new(Callers::WithScope(&[Role::Admin], Scope::Operate), LimitClass::Write, AuditRule::Write(action))
+        .with_second_factor()
+}
+
+/// The addresses of backups, on the admin listener.
+pub(super) static BACKUP: [Route; 2] = [
+    Route {
+        path: "/admin/backup",
+        name: "backup",
+        methods: &[Method::GET],
+        access: Access::Callers(backing_up("backup.make"), |admission| admission.to(backup::data)),
+        summary: Some("a backup of the data as of now, without the keyring"),
+    },
+    Route {
+        path: "/admin/keyring-backup",
+        name: "keyring_backup",
+        methods: &[Method::POST],
+        access: Access::Callers(backing_up("keyring.back_up"), |admission| admission.to(backup::keyring)),
+        summary: Some("a backup of the keyring, with the end of its retention"),
+    },
+];

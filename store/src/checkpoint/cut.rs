@@ -1,0 +1,80 @@
+//! The moment of a backup: sled has every frame that is durable, and no other.
+
+use domain::port::store::StoreError;
+
+use super::{BATCH_USERS, CheckpointError, Checkpointer, FLUSH_BYTES};
+use crate::journal::Position;
+use crate::retention_clock::RetentionClock;
+
+/// Appends are held up only when at most this many users are still to be folded, which takes some milliseconds.
+const FEW_USERS: usize = 256;
+/// Each pass has fewer users than the one before, as long as folding is faster than appending.
+const MAX_PASSES: usize = 8;
+
+/// What is known about the moment of a backup.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CutPoint {
+    /// All frames before this position are in sled, and no others.
+    pub(crate) position: Position,
+    /// What the retention clock shows, in minutes since the Unix epoch; 0 if not known.
+    pub(crate) clock_minutes: u32,
+}
+
+impl Checkpointer {
+    /// Folds everything that is durable, and calls `begin` while nothing can be appended and no checkpoint runs. Most of the
+    /// work is done before, so appends wait for some milliseconds.
+    pub(crate) fn cut<T>(&self, begin: impl FnOnce(CutPoint) -> T) -> Result<T, CheckpointError> {
+        if self.run(|| true)?.is_none() {
+            let source = "the server is stopping".into();
+            return Err(StoreError::Unavailable { doing: "making a backup", source }.into());
+        }
+        self.cut_after_checkpoint(begin).inspect_err(|error| self.after_failure(error))
+    }
+
+    fn cut_after_checkpoint<T>(&self, begin: impl FnOnce(CutPoint) -> T) -> Result<T, CheckpointError> {
+        let engine = &*self.engine;
+        let folded_to = self.folded_to.lock();
+        self.ensure_reserve()?;
+        let mut from = *folded_to;
+        for _ in 0..MAX_PASSES {
+            let end = engine.durable_end();
+            let users = self.fold_ahead(from, *folded_to)?;
+            from = end;
+            if users <= FEW_USERS {
+                break;
+            }
+        }
+        let appends = engine.append_gate.lock();
+        self.fold_ahead(from, *folded_to)?;
+        let clock_minutes = engine.retention_clock.as_ref().map_or(0, RetentionClock::minutes);
+        let begun = begin(CutPoint { position: engine.durable_end(), clock_minutes });
+        drop(appends);
+        engine.sled.flush()?;
+        Ok(begun)
+    }
+
+    /// Folds the users with frames from `from` on, and returns how many there are. It counts as no checkpoint: the next one,
+    /// which begins at `checkpoint`, finds that these frames are folded already.
+    fn fold_ahead(&self, from: Position, checkpoint: Position) -> Result<usize, CheckpointError> {
+        let engine = &*self.engine;
+        let users = engine.index.users_since(from);
+        let mut unflushed = 0;
+        for batch in users.chunks(BATCH_USERS) {
+            let mut folded = Vec::with_capacity(batch.len());
+            for user in batch {
+                let Some(newest) = engine.index.get(user) else { continue };
+                match self.fold_user(user, newest) {
+                    Ok(user) => folded.extend(user),
+                    Err(StoreError::Damaged { what }) => self.quarantine(user, newest, checkpoint, &what)?,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            unflushed += engine.sled.write(&folded)?;
+            if unflushed >= FLUSH_BYTES {
+                engine.sled.flush()?;
+                unflushed = 0;
+            }
+        }
+        Ok(users.len())
+    }
+}
