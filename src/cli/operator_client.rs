@@ -73,7 +73,8 @@ fn own_token(settings: &Settings, sources: &Sources) -> anyhow::Result<String> {
             "a server uses the data directory: give the token of an administrator with the scope `operate` and a fresh second factor, with `--token` or PROFILE_SERVER_TOKEN"
         )
     };
-    let secrets = Secrets::look(&settings.data_dir, settings.mode, &sources.environment)?.ok_or_else(no_token)?;
+    let secrets =
+        Secrets::look(&settings.data_dir, settings.mode, &settings.keys, &sources.environment)?.ok_or_else(no_token)?;
     let key = secrets.development_secret.ok_or_else(no_token)?;
     let request = TokenRequest {
         subject: "adm:command-line".to_owned(),

@@ -123,9 +123,9 @@ fn dry_run(
 
 /// Reads the secrets of a data directory that may have none but the master key.
 pub(super) fn master_secrets(settings: &Settings, sources: &Sources) -> anyhow::Result<Secrets> {
-    let found = Secrets::look(&settings.data_dir, settings.mode, &sources.environment)?;
+    let found = Secrets::look(&settings.data_dir, settings.mode, &settings.keys, &sources.environment)?;
     let found = match found {
-        None => Secrets::look(&settings.data_dir, Mode::Production, &sources.environment)?,
+        None => Secrets::look(&settings.data_dir, Mode::Production, &settings.keys, &sources.environment)?,
         found => found,
     };
     found.ok_or_else(|| {

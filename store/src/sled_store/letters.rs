@@ -117,7 +117,7 @@ impl SledStore {
     ) -> Result<(Vec<LetterKey>, Option<LetterKey>), StoreError> {
         // Behind all values of the letter.
         let start = after.map_or(Vec::new(), |after| [&after[..], &[u8::MAX; 3]].concat());
-        let look = |tree: &sled::Tree| {
+        let look = |tree: &ReadableTree| {
             let (mut found, mut last, mut seen) = (Vec::new(), None, 0);
             for key in tree.range(start..).keys() {
                 let key = key?;
@@ -144,7 +144,7 @@ impl SledStore {
         letter: Option<&NewLetter>,
     ) -> sled::Result<Option<(u64, u64)>> {
         self.with(|trees| {
-            let (mut batch, mut before) = (sled::Batch::default(), 0);
+            let (mut batch, mut before) = (TreeBatch::default(), 0);
             for entry in trees.letters.scan_prefix(key) {
                 let (key, value) = entry?;
                 before += (key.len() + value.len()) as u64;

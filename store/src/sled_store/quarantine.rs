@@ -109,8 +109,7 @@ impl SledStore {
             for key in trees.quarantine.scan_prefix(user.user.0).keys() {
                 frames.remove(key?);
             }
-            let changes =
-                [(&trees.users, &states), (&trees.records, &records), (&trees.quarantine, &frames)];
+            let changes = [(&trees.users, &states), (&trees.records, &records), (&trees.quarantine, &frames)];
             StoredTree::apply_together(&changes)
         })
     }
