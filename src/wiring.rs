@@ -14,7 +14,7 @@ use domain::export::{ColumnSet, ExportRequest, ExportRules};
 use domain::port::clock::{Clock, Entropy};
 use domain::port::dead_letters::{DeadLetters, RejectedEvents};
 use domain::port::erasure::{ErasureParticipant, UserDirectory};
-use domain::port::keyring_backup::NoKeyringBackups;
+use domain::port::keyring_backup::KeyringBackups;
 use domain::port::registry::Registry;
 use domain::record::Replay;
 use domain::rules::Rules;
@@ -300,7 +300,7 @@ pub(crate) fn erasures(
         reads: ReadBlock::new(Arc::clone(&components.policy), profiles.columns(), move || reading.follow_policy()),
         users: Arc::new(profiles),
         participants,
-        backups: Arc::new(NoKeyringBackups),
+        backups: Arc::clone(&components.backups) as Arc<dyn KeyringBackups>,
         clock: wall_clock(),
         entropy: Arc::clone(&components.entropy),
         key: components.erasure_key,

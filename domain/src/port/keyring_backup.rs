@@ -6,13 +6,3 @@ pub trait KeyringBackups: Send + Sync {
     /// `None` if none is known.
     fn kept_until(&self) -> Option<i64>;
 }
-
-/// A server whose keyring is not backed up.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoKeyringBackups;
-
-impl KeyringBackups for NoKeyringBackups {
-    fn kept_until(&self) -> Option<i64> {
-        None
-    }
-}

@@ -2,7 +2,6 @@
 
 pub mod audit;
 pub mod audit_trail;
-pub mod backup;
 pub mod clock;
 pub mod dead_letters;
 pub mod erasure;

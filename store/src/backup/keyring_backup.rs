@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use domain::port::backup::KeyringBackups;
 use domain::port::clock::Entropy;
+use domain::port::keyring_backup::KeyringBackups;
 use domain::port::registry::{Registry, RegistryEntry, RegistryError, RegistryKind};
 
 use super::error::{BackupError, RestoreError};
@@ -74,7 +74,7 @@ impl Backups {
 }
 
 impl KeyringBackups for Backups {
-    fn keyring_backup_until(&self) -> Option<i64> {
+    fn kept_until(&self) -> Option<i64> {
         known_keep_until(&self.registry)
     }
 }
