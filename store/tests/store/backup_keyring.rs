@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::erasure::{ErasureReason, Tombstone};
-use domain::port::backup::KeyringBackups;
+use domain::port::keyring_backup::KeyringBackups;
 use domain::port::clock::Entropy;
 use domain::port::erasure::{ErasedUser, StoredUser};
 use domain::port::journal::{Record, RecordKind};
@@ -94,7 +94,7 @@ fn without_a_keyring_or_with_another_one_nothing_is_restored() {
     try_restore(&restore_options(&dir.path().join("to"), Some(keyring)), &bytes).expect("restored");
     let restored = open(&dir.path().join("to"));
     assert!((0..10).all(|number| frames(&restored, number).len() == 1));
-    assert_eq!(restored.backups.keyring_backup_until(), Some(NOW + 7 * DAY));
+    assert_eq!(restored.backups.kept_until(), Some(NOW + 7 * DAY));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_data_directory_that_has_lost_its_keyring_gets_it_back_without_those_who_wer
     let log = open_log(&data, &store, NOW + 2 * HOUR);
     write_erasure(&log, slot);
     log.close();
-    assert_eq!(store.backups.keyring_backup_until(), Some(NOW + 7 * DAY));
+    assert_eq!(store.backups.kept_until(), Some(NOW + 7 * DAY));
     close(store);
     let restore = KeyringRestore {
         store: options(&data),
