@@ -3,6 +3,16 @@
 //! An erasure ends a *generation* of a user. Everything that was stored of the generation is sealed under a key that is
 //! destroyed. The tombstone is sealed under a key of the system, and it is what a later generation continues from: revisions
 //! and sequences go on, and events up to the erasure stay refused.
+//!
+//! ```text
+//! offset  length  field (little-endian)
+//!      0       1  format, 1
+//!      1       1  reason: 1 citizen, 2 administrator, 3 restored
+//!      2       1  1 if third parties may have known of the user, else 0
+//!      3       8  erased_at, in microseconds since the Unix epoch
+//!     11       8  last revision
+//!     19       8  last sequence
+//! ```
 
 use crate::named_enum;
 
@@ -48,16 +58,6 @@ const SEQUENCE_AT: usize = 19;
 
 impl Tombstone {
     /// Encodes the tombstone. The generation is not in it: it is part of every label that it is sealed under.
-    ///
-    /// ```text
-    /// offset  length  field (little-endian)
-    ///      0       1  format, 1
-    ///      1       1  reason: 1 citizen, 2 administrator, 3 restored
-    ///      2       1  1 if third parties may have known of the user, else 0
-    ///      3       8  erased_at, in microseconds since the Unix epoch
-    ///     11       8  last revision
-    ///     19       8  last sequence
-    /// ```
     #[must_use]
     pub fn encode(&self) -> [u8; TOMBSTONE_BYTES] {
         let mut bytes = [0; TOMBSTONE_BYTES];

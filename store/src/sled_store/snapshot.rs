@@ -7,16 +7,17 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use parking_lot::{Mutex, MutexGuard};
+use sha2::{Digest, Sha256};
 
 use super::tree::ReadableTree;
 use super::tree_value::{TreeKind, TreeValue, encode};
+use crate::bytes::array_at;
 
 /// The name of the file while it has one, which is a moment.
 const FILE_NAME: &str = "backup.changed";
@@ -62,7 +63,6 @@ pub(super) struct Snapshot {
     position: Option<(TreeKind, Option<Vec<u8>>)>,
     /// Hashes of the keys whose values were handed over. 128 bits: that two of them are equal does not happen.
     kept: HashSet<u128>,
-    hashers: [RandomState; 2],
     waiting: WaitingValues,
     fault: Option<SnapshotFault>,
     /// How often sled had been reopened.
@@ -74,7 +74,6 @@ impl Snapshot {
         Ok(Self {
             position: Some((TreeKind::Users, None)),
             kept: HashSet::new(),
-            hashers: [RandomState::new(), RandomState::new()],
             waiting: WaitingValues::create(data_dir)?,
             fault: None,
             reopens,
@@ -90,11 +89,6 @@ impl Snapshot {
         })
     }
 
-    fn hash(&self, tree: TreeKind, key: &[u8]) -> u128 {
-        let [first, second] = self.hashers.each_ref().map(|hasher| hasher.hash_one((tree, key)));
-        u128::from(first) << 64 | u128::from(second)
-    }
-
     /// Hands over the values of `keys`, which are about to change. A failure ends the snapshot and not the change.
     pub(super) fn keep<'a>(&mut self, kind: TreeKind, tree: &ReadableTree, keys: impl Iterator<Item = &'a [u8]>) {
         if self.fault.is_some() {
@@ -102,7 +96,7 @@ impl Snapshot {
         }
         let mut bytes = Vec::new();
         for key in keys.filter(|key| self.is_ahead(kind, key)).collect::<Vec<_>>() {
-            let hash = self.hash(kind, key);
+            let hash = hash(kind, key);
             if !self.kept.insert(hash) {
                 continue;
             }
@@ -153,7 +147,7 @@ impl Snapshot {
             for entry in tree(kind).range::<Vec<u8>, _>((from, Bound::Unbounded)) {
                 let (key, value) = entry?;
                 looked += 1;
-                if !self.kept.contains(&self.hash(kind, &key)) {
+                if !self.kept.contains(&hash(kind, &key)) {
                     let value = TreeValue { tree: kind, key: key.to_vec(), value: value.to_vec() };
                     bytes += value.bytes();
                     values.push(value);
@@ -226,4 +220,10 @@ impl WaitingValues {
         }
         Ok(values)
     }
+}
+
+/// Returns the first half of the SHA-256 of a tree's name and a key.
+fn hash(tree: TreeKind, key: &[u8]) -> u128 {
+    let digest: [u8; 32] = Sha256::new().chain_update([tree as u8]).chain_update(key).finalize().into();
+    u128::from_le_bytes(array_at(&digest, 0))
 }

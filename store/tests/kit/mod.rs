@@ -163,6 +163,17 @@ pub(crate) fn open(dir: &Path) -> Store {
     try_open(options(dir), 1).unwrap_or_else(|error| panic!("the store opens: {error}"))
 }
 
+/// Drops what is left of a store whose closer was used, so that its directory can be opened again.
+#[allow(unused_macros, reason = "each test binary takes what it needs")]
+macro_rules! drop_parts {
+    ($store:ident) => {
+        drop(($store.users, $store.keys, $store.journal, $store.reader, $store.log, $store.tables));
+        drop(($store.projections, $store.quarantine, $store.dead_letters, $store.backups));
+    };
+}
+#[allow(unused_imports, reason = "each test binary takes what it needs")]
+pub(crate) use drop_parts;
+
 /// Makes a last checkpoint and closes the store, so that its directory can be opened again.
 #[track_caller]
 pub(crate) fn close(store: Store) {

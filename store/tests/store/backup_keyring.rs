@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::erasure::{ErasureReason, Tombstone};
-use domain::port::keyring_backup::KeyringBackups;
 use domain::port::clock::Entropy;
 use domain::port::erasure::{ErasedUser, StoredUser};
 use domain::port::journal::{Record, RecordKind};
+use domain::port::keyring_backup::KeyringBackups;
 use store::backup::{KeyringRestore, RestoreError, restore_keyring};
 use store::{MasterKey, OpenError, Store};
 

@@ -12,8 +12,8 @@ use store::{Store, StoreOptions};
 
 use crate::kit;
 use crate::kit::{
-    BLOCK_FRAMES, KeepAllAfter, Loaded, SeededEntropy, append_group, append_one, check_history, close, frames, join,
-    load_history, master, open, options, record, seed, split, try_load, try_open, user,
+    BLOCK_FRAMES, KeepAllAfter, Loaded, SeededEntropy, append_group, append_one, check_history, close, drop_parts,
+    frames, join, load_history, master, open, options, record, seed, split, try_load, try_open, user,
 };
 
 #[test]
@@ -204,18 +204,7 @@ fn a_stop_without_time_leaves_users_to_the_next_start() {
         store.closer.close().expect("what is left is no error");
         let unfolded = store.reader.unfolded_bytes();
         assert!((millis > 0 || unfolded > 0) && (millis < 60_000 || unfolded == 0), "{millis} ms: {unfolded} bytes");
-        drop((
-            store.users,
-            store.keys,
-            store.journal,
-            store.reader,
-            store.log,
-            store.tables,
-            store.projections,
-            store.quarantine,
-            store.dead_letters,
-            store.backups,
-        ));
+        drop_parts!(store);
         let store = open(dir.path());
         for number in 0..USERS {
             let expected: Vec<_> = (1..=sequence).map(|sequence| vec![sequence as u8; 50]).collect();

@@ -14,7 +14,7 @@ use store::StoreHealth;
 use crate::kit::clock::{DAY, TestClock};
 use crate::kit::faulty_disk::{FaultPlan, FaultyDisk};
 use crate::kit::layout::{KEYRING_HEADER_BYTES, SLOT_BYTES, SLOT_DESTROYED, SLOT_LIVE};
-use crate::kit::{append_one, close, frames, open, options, try_open, user, wait_for};
+use crate::kit::{append_one, close, drop_parts, frames, open, options, try_open, user, wait_for};
 use crate::sled_faults::{failing_sled, trigger};
 
 fn letter(number: Option<usize>, rejected_at: i64) -> DeadLetter {
@@ -49,19 +49,7 @@ fn letters_with_and_without_a_user_are_read_back_and_are_never_stored_unencrypte
         assert_eq!((kept.body, kept.pointer, kept.rejected_at), (sent.body, sent.pointer, sent.rejected_at));
         assert_eq!((kept.event_id, kept.event_type), (sent.event_id, None));
     }
-    drop((
-        store.users,
-        store.keys,
-        store.journal,
-        store.reader,
-        store.log,
-        store.tables,
-        store.projections,
-        store.quarantine,
-        store.dead_letters,
-        store.backups,
-        store.closer,
-    ));
+    drop(store);
     let bytes = std::fs::read(dir.path().join("sled/db")).expect("sled's log");
     for plain in ["SECRET", "usr_", "eligibility"] {
         assert!(!bytes.windows(plain.len()).any(|window| window == plain.as_bytes()), "{plain}");
@@ -313,18 +301,7 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), kept + more);
     let bytes = store.dead_letters.bytes();
     assert!(bytes <= 150_000 && bytes > 10_000 * (kept + more) as u64, "{bytes}");
-    drop((
-        store.users,
-        store.keys,
-        store.journal,
-        store.reader,
-        store.log,
-        store.tables,
-        store.projections,
-        store.quarantine,
-        store.dead_letters,
-        store.backups,
-    ));
+    drop_parts!(store);
 
     // The limits hold over a restart, and new letters are taken when old ones have expired.
     let store = try_open(options.clone(), 2).expect("the store opens");
@@ -335,18 +312,7 @@ fn a_source_at_its_limit_gets_an_error_and_affects_no_other() {
     let store = try_open(options.clone(), 3).expect("the store opens");
     store.closer.close().expect("closes");
     assert_eq!((store.dead_letters.bytes(), store.dead_letters.read_all().expect("reads").len()), (0, 0));
-    drop((
-        store.users,
-        store.keys,
-        store.journal,
-        store.reader,
-        store.log,
-        store.tables,
-        store.projections,
-        store.quarantine,
-        store.dead_letters,
-        store.backups,
-    ));
+    drop_parts!(store);
     let store = try_open(options, 4).expect("the store opens");
     assert_eq!(keep(&store, "eligibility", 1), [Ok(())]);
 }
@@ -391,18 +357,7 @@ fn a_jump_of_the_clock_removes_no_letter_and_destroys_no_key() {
     store.dead_letters.keep(letter(None, 0)).expect("kept");
     store.closer.close().expect("closes");
     assert_eq!(store.dead_letters.read_all().expect("reads").len(), 2);
-    drop((
-        store.users,
-        store.keys,
-        store.journal,
-        store.reader,
-        store.log,
-        store.tables,
-        store.projections,
-        store.quarantine,
-        store.dead_letters,
-        store.backups,
-    ));
+    drop_parts!(store);
 
     // Nor does a start with such a time.
     let store = try_open(options, 2).expect("the store opens");
