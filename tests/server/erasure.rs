@@ -80,7 +80,7 @@ fn a_citizen_is_erased_and_gets_a_receipt_that_is_checked_offline() {
     for (text, arguments, fault) in [
         (text.clone(), vec!["--user", "usr_SomebodyElse01"], "`commitment` is not that of the given user"),
         (text.replacen("\"slot\":", "\"slot\":1", 1), vec![], "the member `slot`"),
-        (text.replacen("\"format\":1", "\"format\":9", 1), vec![], "format 1"),
+        (text.replacen("Z\",\"format\":1", "Z\",\"format\":9", 1), vec![], "format 1"),
         ("{}".to_owned(), vec![], "format 1"),
     ] {
         let output = verify(&text, &arguments);
