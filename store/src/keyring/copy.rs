@@ -61,17 +61,25 @@ impl SlotContent {
 /// Copies a keyring that is in use, piece by piece.
 pub(crate) struct KeyringCopy {
     file: Arc<dyn DiskFile>,
-    slots_at: u64,
+    /// The bytes before the slots, as they were at the beginning: when the ring key is rotated, those of the file are overwritten.
+    header: Vec<u8>,
     at: u64,
     end: u64,
 }
 
 impl Keyring {
-    /// Returns a copy of the keyring as it is from now on: a key that is destroyed meanwhile may be in it still.
+    /// Returns a copy of the keyring as it is from now on: a key that is destroyed meanwhile may be in it still. If the ring key is
+    /// rotated meanwhile, the copy is of the file before.
     pub(crate) fn begin_copy(&self) -> io::Result<KeyringCopy> {
+        // Locked, so that the file is not replaced while its header is read.
+        let _writer = self.writer.lock();
         let current = self.current.load();
         let file = current.shared_file();
-        Ok(KeyringCopy { slots_at: current.slots_at(), at: 0, end: file.length()?, file })
+        let mut header = vec![0; current.slots_at() as usize];
+        if read_full_at(&*file, &mut header, 0)? < header.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(KeyringCopy { header, at: 0, end: file.length()?, file })
     }
 
     /// Returns the number of slots of the file.
@@ -125,7 +133,8 @@ impl KeyringCopy {
         if read_full_at(&*self.file, &mut bytes, self.at)? < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let first = self.slots_at.saturating_sub(self.at).min(length as u64) as usize;
+        let first = (self.header.len() as u64).saturating_sub(self.at).min(length as u64) as usize;
+        bytes[..first].copy_from_slice(&self.header[self.header.len() - first..]);
         for start in (first..length).step_by(SLOT_BYTES) {
             let Some(slot) = bytes[start..].first_chunk_mut::<SLOT_BYTES>() else { break };
             let mut attempts = 0;
@@ -158,4 +167,35 @@ pub(crate) fn reserve_slots(path: &Path, last: u32) -> io::Result<()> {
         file.write_all_at(&[0; SLOT_BYTES], end - SLOT_BYTES as u64)?;
     }
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Disk, RealDisk};
+    use crate::keyring::FILE_NAME;
+    use crate::test_kit::TestEntropy;
+
+    #[test]
+    fn a_copy_that_began_before_a_rotation_opens() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (disk, master): (Arc<dyn Disk>, _) = (Arc::new(RealDisk), MasterKey::new(1, [7; 32]));
+        Keyring::create(&disk, dir.path(), &master, 1, &TestEntropy::new(1)).expect("creates");
+        let open =
+            |name| Keyring::open_at(&disk, dir.path(), name, &master, Arc::new(TestEntropy::new(2))).expect("opens");
+        let keyring = open(FILE_NAME);
+        let slots = keyring.take(3000).expect("slots");
+        let mut copy = keyring.begin_copy().expect("a copy");
+        assert_eq!(keyring.replace_ring(&master, 2).expect("rotated").number, 2);
+        let mut bytes = Vec::new();
+        while let Some(piece) = copy.next().expect("reads") {
+            bytes.extend(piece);
+        }
+        std::fs::write(dir.path().join("copy"), bytes).expect("written");
+        for keyring in [keyring, open("copy")] {
+            for slot in &slots {
+                assert_eq!(keyring.data_key(slot.slot, 1).expect("a key").bytes(), slot.key.bytes());
+            }
+        }
+    }
 }
