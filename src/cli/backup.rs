@@ -16,12 +16,11 @@ use store::audit::{self, AuditKeys, AuditStore};
 use store::backup::BackupOptions;
 use store::inspect::is_in_use;
 
-use super::operator_client::OperatorClient;
+use super::admin_client::{AdminArguments, AdminClient};
 use super::output::print_line;
 use super::output_file::{OutputFile, STANDARD};
 use super::progress::progress_bar;
 use super::restore::master_secrets;
-use super::server_arguments::OperatorArguments;
 use super::settings::SettingsArguments;
 use crate::{options, wiring};
 
@@ -44,7 +43,7 @@ pub(super) struct BackupArguments {
     #[command(flatten)]
     settings: SettingsArguments,
     #[command(flatten)]
-    operator: OperatorArguments,
+    server: AdminArguments,
     /// File to write, or `-` for stdout
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -58,10 +57,10 @@ pub(super) fn run(arguments: &BackupArguments) -> anyhow::Result<()> {
     let settings = Settings::load(&sources)?;
     let rate = arguments.rate.map(|megabytes| megabytes * 1_000_000);
     if is_in_use(&settings.data_dir)? {
-        let client = OperatorClient::new(&arguments.operator, &settings, &sources)?;
+        let client = AdminClient::new(&arguments.server, &settings, &sources)?;
         let path =
             rate.map_or_else(|| "/admin/backup".to_owned(), |rate| format!("/admin/backup?bytes_per_second={rate}"));
-        let answer = client.call("GET", &path, &[])?;
+        let answer = client.call("GET", &path, None)?;
         return copy(answer.into_body().into_reader(), &arguments.out);
     }
     let (store, log) = open(&settings, &sources, "backup.make")?;

@@ -12,11 +12,10 @@ use serde_json::json;
 use store::backup::{KeyringRestore, restore_keyring};
 use store::inspect::is_in_use;
 
+use super::admin_client::{AdminArguments, AdminClient};
 use super::backup::{copy, open, open_with, write};
-use super::operator_client::OperatorClient;
 use super::output::print_line;
 use super::restore::master_secrets;
-use super::server_arguments::OperatorArguments;
 use super::settings::SettingsArguments;
 use crate::{options, wiring};
 
@@ -48,7 +47,7 @@ struct KeyringBackupArguments {
     #[command(flatten)]
     settings: SettingsArguments,
     #[command(flatten)]
-    operator: OperatorArguments,
+    server: AdminArguments,
     /// File to write, or `-` for stdout
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -91,9 +90,9 @@ fn back_up(arguments: &KeyringBackupArguments) -> anyhow::Result<()> {
     let default = Timestamp::from_microsecond(now).and_then(|now| now.checked_add(KEPT));
     let until = arguments.keep_until.map_or(default, Ok).map_err(|_| anyhow!("the clock shows no valid time"))?;
     if is_in_use(&settings.data_dir)? {
-        let client = OperatorClient::new(&arguments.operator, &settings, &sources)?;
-        let body = json!({ "keep_until": until.to_string() }).to_string();
-        let answer = client.call("POST", "/admin/keyring-backup", body.as_bytes())?;
+        let client = AdminClient::new(&arguments.server, &settings, &sources)?;
+        let body = json!({ "keep_until": until.to_string() });
+        let answer = client.call("POST", "/admin/keyring-backup", Some(&body))?;
         return copy(answer.into_body().into_reader(), &arguments.out);
     }
     let longest = 5 * KEPT.as_micros();

@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &KeysArguments) -> anyhow::Result<()> {
 
 fn status(arguments: &StatusArguments) -> anyhow::Result<()> {
     let settings = Settings::load(&arguments.settings.sources())?;
-    let keys = match AdminClient::new(&arguments.server, &settings)? {
+    let keys = match AdminClient::with_given_token(&arguments.server, &settings)? {
         Some(client) => client.get("/admin/keys")?["keys"].clone(),
         None => stored_keys(&settings)?,
     };
@@ -149,7 +149,7 @@ fn stored_keys(settings: &Settings) -> anyhow::Result<Value> {
 fn rotate(arguments: &RotateArguments) -> anyhow::Result<()> {
     let sources = arguments.settings.sources();
     let settings = Settings::load(&sources)?;
-    if let Some(client) = AdminClient::new(&arguments.server, &settings)? {
+    if let Some(client) = AdminClient::with_given_token(&arguments.server, &settings)? {
         return rotate_in_server(&client, arguments.key.key());
     }
     let no_data = || anyhow!("there is no keyring in `{}`: check the path", settings.data_dir.display());

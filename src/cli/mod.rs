@@ -26,7 +26,6 @@ mod watch;
 mod admin_client;
 mod api_client;
 mod http_client;
-mod operator_client;
 mod output;
 mod output_file;
 mod private_key;

@@ -128,9 +128,8 @@ fn list(client: &AdminClient) -> anyhow::Result<()> {
 }
 
 fn client(target: &Target) -> anyhow::Result<AdminClient> {
-    let settings = Settings::load(&target.settings.sources())?;
-    AdminClient::new(&target.server, &settings)?
-        .context("no token: set the environment variable `PROFILE_SERVER_TOKEN`, or give it on stdin with `--token -`")
+    let sources = target.settings.sources();
+    AdminClient::new(&target.server, &Settings::load(&sources)?, &sources)
 }
 
 /// Returns what an answer says of the user, without the frames.

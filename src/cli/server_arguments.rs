@@ -30,28 +30,6 @@ impl ServerArguments {
     }
 }
 
-/// The admin listener of a server, and as whom.
-#[derive(Args)]
-pub(super) struct OperatorArguments {
-    /// Token of an administrator with the scope `operate` and a fresh second factor, or `-` to read it from stdin [default: the
-    /// environment variable PROFILE_SERVER_TOKEN, or one that is signed with the local development key]
-    #[arg(long)]
-    token: Option<String>,
-    /// Address of the admin listener of the server that uses the data directory [default: `admin_listen` of the settings]
-    #[arg(long = "server", value_name = "HOST:PORT", value_parser = host_and_port)]
-    pub(super) address: Option<String>,
-}
-
-impl OperatorArguments {
-    /// Returns the token that was given; `None` if there is none.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub(super) fn given_token(&self) -> anyhow::Result<Option<String>> {
-        optional_token(self.token.as_deref())
-    }
-}
-
 /// Returns the token that is given as an option, on stdin if the option is `-`, or in the environment.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ fn run(command: &[&str], data_dir: &Path, server: Option<&TestServer>, more: &[&
     let mut process = Command::new(PROGRAM);
     process.args(command).arg("--data-dir").arg(data_dir).args(more).stdin(Stdio::null());
     if let Some(server) = server {
-        process.args(["--server", &server.admin_listen.to_string()]);
+        process.args(["--admin", &server.admin_listen.to_string()]);
     }
     process.output().unwrap()
 }
