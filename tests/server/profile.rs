@@ -173,9 +173,9 @@ fn what_is_not_served_is_not_acceptable_and_says_what_is() {
 #[test]
 fn an_unknown_method_or_address_is_answered_with_a_problem() {
     let server = start_server();
-    let deleted = server.send(Request::new("DELETE", profile_path(USER)));
-    assert_eq!((deleted.status, deleted.problem().as_str()), (405, "method-not-allowed"));
-    assert_eq!(deleted.header("allow"), "GET, HEAD, OPTIONS");
+    let put = server.send(Request::new("PUT", profile_path(USER)));
+    assert_eq!((put.status, put.problem().as_str()), (405, "method-not-allowed"));
+    assert_eq!(put.header("allow"), "GET, HEAD, DELETE, OPTIONS");
     let options = server.send(Request::new("OPTIONS", "/api/v2/feeds/identity"));
     assert_eq!((options.status, options.header("allow")), (204, "POST, OPTIONS"));
     for path in ["/api/v2", "/api/v2/profile", "/api/v2/profile/x/y", "/metrics", "/version"] {
@@ -225,7 +225,7 @@ fn pages_of_a_configured_origin_may_call_and_others_may_not() {
     let preflight = ask("OPTIONS", "https://dashboard.example.in");
     assert_eq!(preflight.status, 204);
     assert_eq!(preflight.header("access-control-allow-origin"), "https://dashboard.example.in");
-    assert_eq!(preflight.header("access-control-allow-methods"), "GET, HEAD, OPTIONS");
+    assert_eq!(preflight.header("access-control-allow-methods"), "GET, HEAD, DELETE, OPTIONS");
     assert!(preflight.header("access-control-allow-headers").contains("authorization"));
     for origin in ["https://example.in", "null", "https://dashboard.example.in.evil.example"] {
         assert!(!ask("OPTIONS", origin).headers.contains_key("access-control-allow-origin"), "{origin}");

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ use crate::test_server::{PROGRAM, TestServer, USER, eventually, profile_path, re
 use crate::token::{Token, now};
 
 /// Where the wrapped key of the first slot lies in the keyring: behind the header's page.
-const FIRST_KEY_AT: u64 = 4_096 + 20;
+const FIRST_KEY_AT: u64 = 8_192 + 20;
 const SETTINGS: &str = "[checkpoint]\ninterval_s = 2\n";
 
 fn operator() -> Token {
@@ -38,18 +40,29 @@ fn flip_key(server: &TestServer) {
     keyring.write_all_at(&[!byte[0]], FIRST_KEY_AT).unwrap();
 }
 
+/// Waits until a checkpoint has what was acknowledged. The gauge follows with the server's next tick, which is at most a second away.
+fn await_checkpoint(server: &TestServer) {
+    thread::sleep(Duration::from_millis(1_500));
+    eventually("a checkpoint", || server.metric("profile_checkpoint_lag_bytes") == 0.0);
+}
+
 /// Returns a server whose user is in quarantine with an event that says 9 years of residency, and the user's key. The actor of
 /// the user goes on.
 fn quarantined() -> (TestServer, String) {
     let server = start_server_with(SETTINGS);
     server.post_example();
-    eventually("a checkpoint", || server.metric("profile_checkpoint_lag_bytes") == 0.0);
+    await_checkpoint(&server);
     server.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
-    eventually("a checkpoint", || server.metric("profile_checkpoint_lag_bytes") == 0.0);
+    await_checkpoint(&server);
     for attempt in 0.. {
-        server.apply("metadata", &residency(USER, &format!("late-{attempt}"), "2026-01-21T11:00:00Z", 9));
+        let event = residency(USER, &format!("late-{attempt}"), "2026-01-21T11:00:00Z", 9);
+        assert_eq!(server.post("metadata", event.to_string()).status, 200);
         flip_key(&server);
-        eventually("a checkpoint", || server.metric("profile_checkpoint_lag_bytes") == 0.0);
+        // Longer than a checkpoint and the one after it.
+        let begun = Instant::now();
+        while list(&server).is_empty() && begun.elapsed() < Duration::from_secs(6) {
+            thread::sleep(Duration::from_millis(50));
+        }
         if !list(&server).is_empty() {
             break;
         }

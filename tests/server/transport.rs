@@ -66,7 +66,7 @@ fn a_body_that_never_ends_holds_no_connection() {
         (200, head("GET", profile_path(USER)).bearer(&own)),
         (304, head("GET", profile_path(USER)).bearer(&own).header("if-none-match", "*")),
         (204, head("OPTIONS", profile_path(USER))),
-        (405, head("DELETE", profile_path(USER))),
+        (405, head("PUT", profile_path(USER))),
         (401, head("PUT", consent.as_str())),
         (408, head("PUT", consent.as_str()).bearer(&own).header("content-type", "application/json")),
         (408, feed().header("content-type", "application/cloudevents+json")),

@@ -145,7 +145,7 @@ fn no_stored_byte_of_an_erased_user_opens_with_the_current_keyring() {
     (0..USERS).for_each(|number| store.dead_letters.keep(letter(number)).expect("kept"));
     store.closer.close().expect("closes");
     drop((store.users, store.keys, store.journal, store.reader, store.log, store.tables, store.projections));
-    drop((store.dead_letters, store.registry, store.status));
+    drop((store.dead_letters, store.registry, store.status, store.quarantine, store.backups));
     copy(dir.path(), backup.path());
     let hash = {
         let keyring = Keyring::open(&disk(), dir.path(), &master(), Arc::new(TestEntropy::new(3))).expect("a keyring");

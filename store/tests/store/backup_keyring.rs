@@ -89,7 +89,7 @@ fn without_a_keyring_or_with_another_one_nothing_is_restored() {
     );
     assert!(matches!(
         restore_with_other_master.expect_err("refused"),
-        RestoreError::Open(OpenError::WrongMasterKey { .. })
+        RestoreError::Open(OpenError::MasterKeyMissing { .. })
     ));
     try_restore(&restore_options(&dir.path().join("to"), Some(keyring)), &bytes).expect("restored");
     let restored = open(&dir.path().join("to"));
