@@ -122,7 +122,9 @@ fn a_user_whose_frames_are_dropped_goes_on_without_them_at_once() {
     let profile = again.json();
     assert_ne!(profile["demographics"]["residency_years"], 9);
     assert!(profile["revision"].as_u64() > lost.json()["revision"].as_u64(), "{profile}");
-    assert!(profile.get("consent").is_none(), "consent begins anew: {profile}");
+    for given in ["data_sharing_level", "third_party_sharing"] {
+        assert_eq!(profile["consent"].get(given), None, "consent begins anew: {profile}");
+    }
     let third = Token::service("profile:read third_party");
     assert_eq!(server.get(&profile_path(USER), third).status, 404, "third parties have lost sight of the user");
     let gone =
