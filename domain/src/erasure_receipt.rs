@@ -100,11 +100,11 @@ impl ErasureReceipt {
         // In canonical order.
         member("audit_entry", &|out| out.push_str(&self.audit_entry));
         member("commitment", &|out| write_hex(out, &self.commitment));
-        member("consistency", &|out| write_array(out, &self.consistency, |out, hash| write_hex(out, hash)));
+        member("consistency", &|out| write_array(out, &self.consistency, write_hex));
         member("erased_at", &|out| write_string(out, &format_instant(self.erased_at)));
         member("format", &|out| write_integer(out, RECEIPT_FORMAT));
         member("generation", &|out| write_integer(out, self.generation.into()));
-        member("inclusion", &|out| write_array(out, &self.inclusion, |out, hash| write_hex(out, hash)));
+        member("inclusion", &|out| write_array(out, &self.inclusion, write_hex));
         member("key_id", &|out| write_hex(out, &self.key_id));
         member("keyring_backup_until", &|out| match self.keyring_backup_until {
             Some(until) => write_string(out, &format_instant(until)),

@@ -53,11 +53,11 @@ impl GivenKeyring {
         }
         let given = Self { file, path: path.to_owned(), length, keys, trailer: Some(trailer) };
         let mut mac = KeyringMac::new(&given.keys);
-        given.pieces(&mut |_, piece| {
+        given.pieces(|_, piece| {
             mac.update(piece);
             Ok(())
         })?;
-        if !mac.is_trailer(&trailer_bytes) {
+        if !mac.matches_trailer(&trailer_bytes) {
             return Err(refused("it was changed"));
         }
         if trailer.keep_until <= now {
@@ -84,14 +84,12 @@ impl GivenKeyring {
     pub(super) fn write_to(&self, disk: &dyn Disk, to: &Path) -> Result<(), RestoreError> {
         let failed = |source| RestoreError::Disk { doing: "write the keyring", path: to.to_owned(), source };
         let file = disk.create(to).map_err(failed)?;
-        self.pieces(&mut |at, piece| {
-            write_all_at(&*file, piece, at).map_err(|WriteFailed { source, .. }| failed(source))
-        })?;
+        self.pieces(|at, piece| write_all_at(&*file, piece, at).map_err(|WriteFailed { source, .. }| failed(source)))?;
         file.sync_data().map_err(failed)
     }
 
     /// Passes the bytes of the keyring, each piece with its offset.
-    fn pieces(&self, take: &mut dyn FnMut(u64, &[u8]) -> Result<(), RestoreError>) -> Result<(), RestoreError> {
+    fn pieces(&self, mut take: impl FnMut(u64, &[u8]) -> Result<(), RestoreError>) -> Result<(), RestoreError> {
         let disk = |source| RestoreError::Disk { doing: "read the keyring", path: self.path.clone(), source };
         let mut at = 0;
         while at < self.length {

@@ -71,7 +71,7 @@ impl Checkpointer {
                 return self.fold_erasure(user, slot, &tombstone, before).map(Some);
             }
         };
-        let UnfoldedUser { slot, generation, sequence, cipher, chain } = unfolded;
+        let UnfoldedUser { slot, generation, sequence, cipher, chain } = *unfolded;
         let folded = before.as_ref().filter(|record| record.is_state_of(generation));
         let history = History { engine, user, generation, cipher: &cipher };
         let mut changes = FoldedHistory { newest_block: history.newest_block()?, ..FoldedHistory::default() };

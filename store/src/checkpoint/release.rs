@@ -14,10 +14,13 @@ use crate::seal::{Cipher, kind};
 use crate::sled_store::{FoldedUser, SealedRecord, StoredUser};
 use crate::user_hash::UserHash;
 
+/// The sequence and the packed state of a checkpoint's record. A tombstone has a sequence and no state: what follows it is of the
+/// next generation.
+pub(crate) type StateLeft = (u64, Option<Vec<u8>>);
+
 impl Checkpointer {
-    /// Returns the state of the last checkpoint with its sequence; `None` if there is none. A tombstone has a sequence and no
-    /// state: what follows it is of the next generation.
-    pub(crate) fn state_left(&self, user: &UserHash) -> Result<Option<(u64, Option<Vec<u8>>)>, StoreError> {
+    /// Returns what the last checkpoint has of a user; `None` if there is nothing.
+    pub(crate) fn state_left(&self, user: &UserHash) -> Result<Option<StateLeft>, StoreError> {
         let Some(record) = self.engine.sled.user(user)? else { return Ok(None) };
         if record.kind == kind::TOMBSTONE {
             return Ok(Some((record.number, None)));

@@ -86,11 +86,11 @@ fn check_chain(before: Option<&LastFrame>, position: Position, header: &FrameHea
     Ok(())
 }
 
+/// Takes a frame with its position, its header and its sealed body.
+type VisitFrame<'a> = dyn FnMut(Position, &FrameHeader, &[u8]) -> Result<(), String> + 'a;
+
 /// Passes every frame with its position, its header and its sealed body, in the order of the journal.
-pub(super) fn walk(
-    directory: &Path,
-    visit: &mut dyn FnMut(Position, &FrameHeader, &[u8]) -> Result<(), String>,
-) -> Result<WalkedJournal, String> {
+pub(super) fn walk(directory: &Path, visit: &mut VisitFrame<'_>) -> Result<WalkedJournal, String> {
     let mut walked = WalkedJournal::default();
     let mut numbers = numbers(directory).map_err(|error| format!("it cannot be listed: {error}"))?;
     numbers.sort_unstable();
@@ -116,7 +116,7 @@ fn walk_segment(
     file: &dyn DiskFile,
     header: &SegmentHeader,
     end: Option<u32>,
-    visit: &mut dyn FnMut(Position, &FrameHeader, &[u8]) -> Result<(), String>,
+    visit: &mut VisitFrame<'_>,
 ) -> Result<(), String> {
     let number = header.number;
     let unreadable = |error| format!("segment {number} cannot be read: {error}");

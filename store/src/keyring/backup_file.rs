@@ -63,7 +63,7 @@ impl KeyringMac {
     }
 
     /// Returns whether the trailer belongs to the keyring that was added.
-    pub(crate) fn is_trailer(mut self, bytes: &[u8; TRAILER_BYTES]) -> bool {
+    pub(crate) fn matches_trailer(mut self, bytes: &[u8; TRAILER_BYTES]) -> bool {
         self.0.update(&bytes[..MAC_AT]);
         self.0.verify_slice(&bytes[MAC_AT..]).is_ok()
     }
@@ -120,9 +120,9 @@ mod tests {
         ];
         assert_eq!(bytes[..MAC_AT], fields.concat());
         assert_eq!(KeyringTrailer::decode(&bytes), Ok(trailer));
-        assert!(mac(b"keys").is_trailer(&bytes) && !mac(b"kezs").is_trailer(&bytes));
+        assert!(mac(b"keys").matches_trailer(&bytes) && !mac(b"kezs").matches_trailer(&bytes));
         let mut changed = bytes;
         changed[KEEP_UNTIL_AT] = 9;
-        assert!(!mac(b"keys").is_trailer(&changed));
+        assert!(!mac(b"keys").matches_trailer(&changed));
     }
 }

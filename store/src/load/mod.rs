@@ -72,7 +72,7 @@ pub(crate) fn load(
             return Ok(None);
         }
         let unfolded = match assemble(engine, user, newest, record.as_ref())? {
-            Some(FoundUser::Living(unfolded)) => unfolded,
+            Some(FoundUser::Living(unfolded)) => *unfolded,
             Some(FoundUser::Erased { slot, tombstone }) => {
                 return Ok(Some(LoadedUser::Erased { row: RowId(slot), tombstone }));
             }

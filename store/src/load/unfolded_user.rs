@@ -14,7 +14,7 @@ use crate::user_hash::UserHash;
 
 /// A user, as index and sled know it together.
 pub(crate) enum FoundUser {
-    Living(UnfoldedUser),
+    Living(Box<UnfoldedUser>),
     Erased { slot: u32, tombstone: Tombstone },
 }
 
@@ -80,5 +80,5 @@ pub(super) fn assemble(
         Some(record) => ChainStart::After(record.number),
     };
     let Some(chain) = follow_chain(engine, user, newest, folded)? else { return Ok(None) };
-    Ok(Some(FoundUser::Living(UnfoldedUser { slot, generation, sequence, cipher, chain })))
+    Ok(Some(FoundUser::Living(Box::new(UnfoldedUser { slot, generation, sequence, cipher, chain }))))
 }

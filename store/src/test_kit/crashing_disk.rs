@@ -180,11 +180,11 @@ impl DiskFile for CrashingFile {
         let pages = offset / PAGE_BYTES..(offset + bytes.len() as u64).div_ceil(PAGE_BYTES);
         let durable = &mut state.files[self.number].durable;
         for page in pages {
-            if !durable.contains_key(&page) {
+            if let std::collections::btree_map::Entry::Vacant(e) = durable.entry(page) {
                 let mut content = vec![0; PAGE_BYTES as usize];
                 let filled = read_full_at(&*self.real, &mut content, page * PAGE_BYTES)?;
                 content.truncate(filled);
-                durable.insert(page, content);
+                e.insert(content);
             }
         }
         self.real.write_at(bytes, offset)

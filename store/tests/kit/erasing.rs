@@ -16,7 +16,7 @@ const GENERATION_RECORDS: u64 = 4;
 
 /// Returns whether a user is erased with each fourth record.
 pub(crate) fn is_erased_often(number: usize) -> bool {
-    number % 5 == 0
+    number.is_multiple_of(5)
 }
 
 fn generation(number: usize, sequence: u64) -> u32 {

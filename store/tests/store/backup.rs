@@ -36,7 +36,7 @@ fn body(number: u64) -> Vec<u8> {
 fn letter(number: usize) -> DeadLetter {
     DeadLetter {
         source: "eligibility".to_owned(),
-        user: (number % 2 == 0).then(|| user(number)),
+        user: number.is_multiple_of(2).then(|| user(number)),
         event_id: Some(format!("evt_{number}")),
         event_type: None,
         problem: "invalid-value".to_owned(),

@@ -23,8 +23,11 @@ fn check(dir: &Path) -> Result<InspectReport, InspectError> {
     inspect(&options, &master(), &entropy)
 }
 
-/// Returns the bytes, the length and the times of every file and directory.
-fn image(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u64, (i64, i64), (i64, i64), u32)> {
+/// The bytes, the length, the times and the mode of a file or directory.
+type FileImage = (Vec<u8>, u64, (i64, i64), (i64, i64), u32);
+
+/// Returns what every file and directory is like.
+fn image(dir: &Path) -> BTreeMap<PathBuf, FileImage> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![dir.to_owned()];
     while let Some(path) = waiting.pop() {
