@@ -51,6 +51,14 @@ class Proof:
         if answer is None or answer.status != 200 or answer.json()["rejected"] != rejected:
             self.faults.append(f"events of {source} were answered {answer}")
 
+    async def consent(self, user: str) -> None:
+        """Has the user share more."""
+        body = json.dumps({"data_sharing_level": "full", "third_party_sharing": True}).encode()
+        path, token = f"/api/v2/profile/{user}/consent", self._minter.token(user, "self")
+        answer = await self._api.call("PUT", path, token, body, content_type="application/json")
+        if answer is None or answer.status != 200:
+            self.faults.append(f"a consent was answered {answer}")
+
     async def check(self, user: str) -> dict[str, Any]:
         """Exports what is held about a user, and checks it. Returns the document."""
         token = self._minter.token(user, "self")
@@ -97,6 +105,7 @@ async def run(program: Path, clock: Path) -> int:
             for user in users:
                 for source, event in events.first(user):
                     await proof.post(source, [event])
+                await proof.consent(user)
             for _ in range(EVENTS):
                 await proof.post(*events.any(users))
             wrong = {"specversion": "1.0", "id": "wrong", "source": "/engines/metadata", "type": "no.such.type",
