@@ -123,6 +123,9 @@ fn a_restore_has_the_states_of_the_moment_whatever_changes_while_the_backup_is_r
     assert_eq!((frames(&restored, 3).len(), frames(&restored, 2000)), (14, vec![vec![5; 50]]));
 }
 
+/// Maximum number of records that are appended beside a backup.
+const MOST_RECORDS: u64 = 7 * 2_000;
+
 #[test]
 fn a_backup_under_load_has_everything_up_to_a_moment_and_nothing_behind_it() {
     let (dir, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
@@ -135,7 +138,9 @@ fn a_backup_under_load_has_everything_up_to_a_moment_and_nothing_behind_it() {
         let is_done = &is_done;
         scope.spawn(move || {
             let mut number = 0_u64;
-            while !is_done.load(Ordering::Relaxed) {
+            // A state of these tests has all frames of its user, so the load is bounded.
+            while !is_done.load(Ordering::Relaxed) && number < MOST_RECORDS {
+                thread::sleep(Duration::from_micros(500));
                 // Each group has some users; the records of all groups are numbered.
                 let group: Vec<_> = (0..7).map(|offset| numbered(number + offset)).collect();
                 number += group.len() as u64;
