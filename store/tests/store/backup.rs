@@ -124,7 +124,7 @@ fn a_restore_has_the_states_of_the_moment_whatever_changes_while_the_backup_is_r
 }
 
 /// Maximum number of records that are appended beside a backup.
-const MOST_RECORDS: u64 = 7 * 2_000;
+const MOST_RECORDS: u64 = 7 * 150;
 
 #[test]
 fn a_backup_under_load_has_everything_up_to_a_moment_and_nothing_behind_it() {
