@@ -12,7 +12,7 @@ use crate::keys::Keys;
 pub enum KeyProviderChoice {
     /// The environment, or `.env` in the data directory.
     Environment,
-    /// A file.
+    /// The content of a file, by its path.
     File(PathBuf),
     /// The output of a program: its path and arguments.
     Command(Vec<String>),

@@ -163,7 +163,7 @@ pub(super) struct Disk {
     _dir: TempDir,
 }
 
-/// A server's erasures.
+/// The erasures of a server after a start, with what the tests look at.
 pub(super) struct Started {
     pub(super) erasures: Erasures,
     pub(super) policy: Arc<ArcSwap<Policy>>,

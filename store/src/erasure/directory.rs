@@ -11,7 +11,7 @@ use domain::port::store::StoreError;
 use crate::engine::Engine;
 use crate::journal::{NewestFrame, SegmentItem, parse_item};
 use crate::keyring::{SlotFault, SlotState};
-use crate::load::open_frame;
+use crate::load::{open_frame, segment_missing};
 use crate::seal::kind;
 use crate::sled_store::SealedRecord;
 use crate::user_hash::UserHash;
@@ -29,10 +29,13 @@ impl UserDirectory for KeyedUsers {
         let newest = newest.filter(|newest| record.as_ref().is_none_or(|record| record.number < newest.sequence));
         let (slot, generation, sequence) = match (newest, record) {
             (Some(newest), _) if newest.is_erasure => {
-                // If the segment is removed meanwhile, sled has the tombstone.
                 let tombstone = match tombstone_in_journal(engine, &hash, newest)? {
                     Some(tombstone) => tombstone,
-                    None => return self.find(user),
+                    // A checkpoint has removed the segment, after it has put the tombstone into sled.
+                    None => {
+                        let record = engine.sled.user(&hash)?.filter(|record| record.kind == kind::TOMBSTONE);
+                        tombstone_in_record(engine, &record.ok_or_else(segment_missing)?)?
+                    }
                 };
                 return Ok(Some(StoredUser::Erased { row: RowId(newest.slot), tombstone }));
             }
@@ -79,8 +82,7 @@ pub(crate) fn bury(engine: &Engine, slot: u32, tombstone: &Tombstone) -> Result<
 /// Finishes the erasures that the journal has and no checkpoint: a crash may have left their keys.
 pub(crate) fn finish_erasures(engine: &Engine) -> Result<(), StoreError> {
     for (user, newest) in engine.index.erasures() {
-        let missing = || StoreError::Damaged { what: "the journal: a segment that no checkpoint covers".to_owned() };
-        let tombstone = tombstone_in_journal(engine, &user, newest)?.ok_or_else(missing)?;
+        let tombstone = tombstone_in_journal(engine, &user, newest)?.ok_or_else(segment_missing)?;
         bury(engine, newest.slot, &tombstone)?;
     }
     Ok(())

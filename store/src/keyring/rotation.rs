@@ -30,7 +30,7 @@ const SYNC_BATCHES: u32 = 16;
 /// Why keys were not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyRotationError {
-    /// Another rotation runs.
+    /// One rotation runs at a time, and another one does.
     #[error("keys are being rotated already: wait until that has ended")]
     Busy,
     /// The store is being closed. The keys in use stay.
