@@ -15,8 +15,8 @@ use crate::http::request::credentials::SessionCookie;
 use crate::http::request::in_flight::InFlight;
 use crate::http::{
     AdminState, AuditState, BackupState, BatchGetState, ConsentState, CredentialState, ErasureState, EventsState,
-    ExportDataState, ExportState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState, QuarantineState,
-    Readiness, RejectedState, SimulateState, SnapshotState, SpoolSpace,
+    ExportDataState, ExportPermits, ExportState, FeedLimits, FeedMetrics, FeedState, HandlerStates, ProfileReadState,
+    QuarantineState, Readiness, RejectedState, SimulateState, SnapshotState, SpoolSpace,
 };
 use crate::live::{LiveState, Sockets};
 use crate::shared_parts::SharedParts;
@@ -131,7 +131,7 @@ pub(crate) fn build(
             verifier,
             request_timeout: settings.http.request_timeout,
             closing: closing.clone(),
-            permits: ExportDataState::permits(),
+            permits: ExportPermits::new(),
         }),
         audit: Data::new(AuditState { trail: components.audit.clone() }),
         exports: Data::new(ExportState {

@@ -48,7 +48,7 @@ pub(crate) use consent::ConsentState;
 pub(crate) use credential_state::CredentialState;
 pub(crate) use erasure::ErasureState;
 pub(crate) use events::EventsState;
-pub(crate) use export_data::ExportDataState;
+pub(crate) use export_data::{ExportDataState, ExportPermits};
 pub(crate) use exports::ExportState;
 pub(crate) use feed::{FeedLimits, FeedMetrics, FeedState, RejectedState, SPOOL_FILES, SpoolSpace};
 pub(crate) use health::Readiness;

@@ -9,8 +9,8 @@ use actors::snapshots::SnapshotPosition;
 use domain::id::UserId;
 use domain::port::audit_trail::AuditCursor;
 use domain::port::dead_letters::LetterPosition;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::permits::ExportPermit;
 use super::sections::{self, HELD_ELSEWHERE, omits_access_log};
 use super::state::ExportDataState;
 use crate::http::problem::{Code, Problem};
@@ -46,7 +46,7 @@ pub(super) struct Document {
     is_open: bool,
     has_items: bool,
     expiry: Expiry,
-    _permit: OwnedSemaphorePermit,
+    _permit: ExportPermit,
 }
 
 impl Document {
@@ -58,7 +58,7 @@ impl Document {
         until: u64,
         head: Vec<u8>,
         expiry: Expiry,
-        permit: OwnedSemaphorePermit,
+        permit: ExportPermit,
     ) -> Self {
         let (section, is_open, has_items) = (Section::Head(head), false, false);
         Self { state, user, caller, until, section, is_open, has_items, expiry, _permit: permit }

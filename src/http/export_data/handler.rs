@@ -27,9 +27,9 @@ pub(in crate::http) async fn get(
     context: &RequestContext,
     state: Data<ExportDataState>,
 ) -> Result<HttpResponse, Problem> {
-    let busy = |_| Problem::new(Code::Busy, "as many exports are being sent as may be: try again");
-    let permit = Arc::clone(&state.permits).try_acquire_owned().map_err(busy)?;
     let (user, caller) = (context.user()?, Arc::clone(&context.caller));
+    let busy = || Problem::new(Code::Busy, "as many exports are being sent as may be: try again");
+    let permit = state.permits.take(caller.subject()).ok_or_else(busy)?;
     let reading = ReadProvenance { schema: SchemaVersion::CANONICAL, leaves: LeafSet::ALL };
     let read = state.profiles.read(user, &caller.viewer, reading);
     let found = read_within(state.request_timeout, &caller.viewer, read).await?;

@@ -6,10 +6,12 @@
 mod document;
 mod handler;
 mod head;
+mod permits;
 mod sections;
 mod state;
 
 pub(super) use handler::get;
+pub(crate) use permits::ExportPermits;
 pub(crate) use state::ExportDataState;
 
 /// The JSON Schema of the document.

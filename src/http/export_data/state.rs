@@ -7,12 +7,10 @@ use actors::Profiles;
 use domain::port::audit_trail::AuditTrail;
 use domain::port::clock::Clock;
 use domain::port::dead_letters::RejectedEvents;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::permits::ExportPermits;
 use crate::http::request::caller::Verifier;
-
-/// Maximum number of exports that are sent at the same time. Each holds a few megabytes.
-pub(super) const MAX_EXPORTS: usize = 16;
 
 /// State of `GET /api/v2/profile/{user_id}/export-data`.
 pub(crate) struct ExportDataState {
@@ -27,12 +25,5 @@ pub(crate) struct ExportDataState {
     /// Turns true when the server stops.
     pub(crate) closing: watch::Receiver<bool>,
     /// The exports that may be sent.
-    pub(crate) permits: Arc<Semaphore>,
-}
-
-impl ExportDataState {
-    /// Returns the permits for as many exports as may be sent at the same time.
-    pub(crate) fn permits() -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(MAX_EXPORTS))
-    }
+    pub(crate) permits: ExportPermits,
 }
