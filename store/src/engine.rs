@@ -47,6 +47,8 @@ pub(crate) struct Engine {
     pub(crate) opened_at: i64,
     /// Locked by an append, and by a backup at its moment.
     pub(crate) append_gate: Mutex<()>,
+    /// Number of records that were appended since the start.
+    pub(crate) appended_records: AtomicU64,
     durable_end: AtomicU64,
     _lock_file: Arc<File>,
 }
@@ -93,6 +95,7 @@ impl Engine {
             history_versions: HistoryVersions::new(),
             upkeep_signal: Signal::default(),
             append_gate: Mutex::new(()),
+            appended_records: AtomicU64::new(0),
             durable_end: AtomicU64::new(durable_end.to_u64()),
             _lock_file: parts.lock_file,
         }

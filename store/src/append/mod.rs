@@ -6,6 +6,7 @@ mod last_page;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use domain::port::journal::{AppendResult, Journal, JournalError, Record};
@@ -193,6 +194,7 @@ impl Journal for Appender {
                     }
                     engine.set_durable_end(self.open_segment.end);
                     engine.checkpoint_trigger.add_appended(group.bytes() as u64);
+                    engine.appended_records.fetch_add(group.len() as u64, Ordering::Relaxed);
                     engine.metrics.group_size.record(group.len() as f64);
                     engine.metrics.commit_duration.record(start.elapsed());
                     Ok(group)

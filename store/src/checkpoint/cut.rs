@@ -1,5 +1,9 @@
 //! The moment of a backup: sled has every frame that is durable, and no other.
 
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
 use domain::port::store::StoreError;
 
 use super::{BATCH_USERS, CheckpointError, Checkpointer, FLUSH_BYTES};
@@ -8,8 +12,10 @@ use crate::retention_clock::RetentionClock;
 
 /// Appends are held up only when at most this many users are still to be folded, which takes some milliseconds.
 const FEW_USERS: usize = 256;
-/// Each pass has fewer users than the one before, as long as folding is faster than appending.
-const MAX_PASSES: usize = 8;
+/// Each pass has about half as many users as the one before. After so many, what is left is little even of ten million.
+const MAX_PASSES: usize = 16;
+/// How long appends have the journal for themselves before a pass may hold them up again.
+const APPEND_TURN: Duration = Duration::from_millis(1);
 
 /// What is known about the moment of a backup.
 #[derive(Debug, Clone, Copy)]
@@ -20,9 +26,20 @@ pub(crate) struct CutPoint {
     pub(crate) clock_minutes: u32,
 }
 
+/// What happens to appends while users are folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Appends {
+    /// Between two groups, at least twice as many users are folded as the groups so far have records. Otherwise a busy feed
+    /// could dirty users as fast as they are folded.
+    Slowed,
+    /// The caller holds them up.
+    Stopped,
+}
+
 impl Checkpointer {
     /// Folds everything that is durable, and calls `begin` while nothing can be appended and no checkpoint runs. Most of the
-    /// work is done before, so appends wait for some milliseconds.
+    /// work is done before, beside appends, which are slowed down so that it comes to an end: each group waits for about twice
+    /// as many users to be folded as it has records.
     pub(crate) fn cut<T>(&self, begin: impl FnOnce(CutPoint) -> T) -> Result<T, CheckpointError> {
         if self.run(|| true)?.is_none() {
             let source = "the server is stopping".into();
@@ -38,14 +55,14 @@ impl Checkpointer {
         let mut from = *folded_to;
         for _ in 0..MAX_PASSES {
             let end = engine.durable_end();
-            let users = self.fold_ahead(from, *folded_to)?;
+            let users = self.fold_ahead(from, *folded_to, Appends::Slowed)?;
             from = end;
             if users <= FEW_USERS {
                 break;
             }
         }
         let appends = engine.append_gate.lock();
-        self.fold_ahead(from, *folded_to)?;
+        self.fold_ahead(from, *folded_to, Appends::Stopped)?;
         let clock_minutes = engine.retention_clock.as_ref().map_or(0, RetentionClock::minutes);
         let begun = begin(CutPoint { position: engine.durable_end(), clock_minutes });
         drop(appends);
@@ -55,11 +72,21 @@ impl Checkpointer {
 
     /// Folds the users with frames from `from` on, and returns how many there are. It counts as no checkpoint: the next one,
     /// which begins at `checkpoint`, finds that these frames are folded already.
-    fn fold_ahead(&self, from: Position, checkpoint: Position) -> Result<usize, CheckpointError> {
+    fn fold_ahead(&self, from: Position, checkpoint: Position, appends: Appends) -> Result<usize, CheckpointError> {
         let engine = &*self.engine;
+        let begun = engine.appended_records.load(Ordering::Relaxed);
         let users = engine.index.users_since(from);
-        let mut unflushed = 0;
+        let (mut unflushed, mut done, mut held) = (0, 0, None);
         for batch in users.chunks(BATCH_USERS) {
+            if appends == Appends::Slowed {
+                let appended = engine.appended_records.load(Ordering::Relaxed) - begun;
+                if 2 * appended > done {
+                    held.get_or_insert_with(|| engine.append_gate.lock());
+                } else if held.take().is_some() {
+                    thread::sleep(APPEND_TURN);
+                }
+            }
+            done += batch.len() as u64;
             let mut folded = Vec::with_capacity(batch.len());
             for user in batch {
                 let Some(newest) = engine.index.get(user) else { continue };
@@ -71,6 +98,8 @@ impl Checkpointer {
             }
             unflushed += engine.sled.write(&folded)?;
             if unflushed >= FLUSH_BYTES {
+                // Nobody waits for a flush.
+                held = None;
                 engine.sled.flush()?;
                 unflushed = 0;
             }
