@@ -17,6 +17,8 @@ mod shared_parts;
 pub mod start_error;
 mod upkeep;
 mod wiring;
+#[doc(hidden)]
+pub use wiring::{load_policy, rules};
 
 mod http;
 #[doc(hidden)]

@@ -172,7 +172,7 @@ fn export_parser(rules: Arc<Rules>, export_rules: Arc<ExportRules>) -> ParseRequ
 }
 
 /// Returns the rules of assembly and validation, from known facts and the settings.
-pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
+pub fn rules(settings: &Settings) -> Result<Rules, StartError> {
     let districts = data::states().iter().map(|state| {
         let slugs = data::districts(state.slug).unwrap_or_default().iter().map(|slug| (*slug).to_owned());
         (state.slug.to_owned(), slugs.collect())
@@ -187,7 +187,7 @@ pub(crate) fn rules(settings: &Settings) -> Result<Rules, StartError> {
 }
 
 /// Loads and compiles the access table.
-fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
+pub fn load_policy(settings: &Settings) -> Result<Policy, StartError> {
     Ok(Policy::compile(&AccessTable::load(&settings.data_dir)?.rules)?)
 }
 

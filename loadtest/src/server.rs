@@ -84,12 +84,18 @@ impl Server {
 
     /// Gets a token that is signed with the server's development key.
     pub(crate) fn token(&self, subject: &str, role: &str, scope: &str) -> Result<String> {
+        let ttl = if role == "service" { ["--ttl", "1d"].as_slice() } else { &[] };
+        self.token_with(subject, role, scope, ttl)
+    }
+
+    /// Gets a token with further options of the token command.
+    pub(crate) fn token_with(&self, subject: &str, role: &str, scope: &str, options: &[&str]) -> Result<String> {
         let output = Command::new(&self.program)
             .arg("token")
             .arg("--data-dir")
             .arg(&self.data_dir)
             .args(["--sub", subject, "--role", role, "--scope", scope])
-            .args(if role == "service" { ["--ttl", "1d"].as_slice() } else { &[] })
+            .args(options)
             .output()
             .context("could not run the token command")?;
         if !output.status.success() {

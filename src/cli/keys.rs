@@ -66,8 +66,8 @@ struct StatusArguments {
 /// Rotates a key.
 ///
 /// `--master` wraps the ring key under the newest version of the master key. In development a version is made in `.env` if there is
-/// no newer one; elsewhere the operator provides it first. `--ring` wraps the key of each citizen under a new ring key, in about four
-/// seconds for each million. Both can be interrupted at any time, and repeated.
+/// no newer one; elsewhere the operator provides it first. `--ring` wraps the key of each citizen under a new ring key, in two to
+/// three seconds for each million. Both can be interrupted at any time, and repeated.
 ///
 /// If the server runs, it does it, for an administrator with the scope `operate` and a fresh second factor; otherwise this command does.
 #[derive(Args)]

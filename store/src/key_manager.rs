@@ -91,8 +91,8 @@ impl KeyManager {
         Ok(self.status().master)
     }
 
-    /// Wraps the data keys of all users under a new ring key, at a pace that leaves time to others. It takes about four seconds
-    /// for each million users. Users are read, written, added and erased meanwhile. Durable when it returns; a crash leaves
+    /// Wraps the data keys of all users under a new ring key, at a pace that leaves time to others. It takes two to three
+    /// seconds for each million users. Users are read, written, added and erased meanwhile. Durable when it returns; a crash leaves
     /// one of both ring keys in use.
     ///
     /// # Errors

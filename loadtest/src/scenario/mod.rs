@@ -3,6 +3,7 @@
 mod amplification;
 mod bodies;
 mod existence;
+mod export;
 mod fanout;
 mod feeding;
 mod ingest;
@@ -37,7 +38,8 @@ pub(crate) const ATTACKS: [(&str, &str); 4] = [
 ];
 
 /// The built-in scenarios that take long, and run only when they are named.
-pub(crate) const LONG: [(&str, &str); 1] = [("warm", include_str!("../../scenarios/warm.toml"))];
+pub(crate) const LONG: [(&str, &str); 2] =
+    [("export", include_str!("../../scenarios/export.toml")), ("warm", include_str!("../../scenarios/warm.toml"))];
 
 /// Returns all built-in scenarios, as names and texts.
 pub(crate) fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -66,6 +68,8 @@ pub(crate) enum Scenario {
     Bodies(bodies::BodiesScenario),
     /// Whether hidden users can be told from unknown ids.
     Existence(existence::ExistenceScenario),
+    /// Reads beside bulk exports.
+    Export(export::ExportScenario),
     /// Users that are known and not in use.
     Warm(warm::WarmScenario),
 }
@@ -129,6 +133,7 @@ impl Scenario {
                 Self::Amplification(amplification) => amplification.run(environment, &mut report).await,
                 Self::Bodies(bodies) => bodies.run(environment, &mut report).await,
                 Self::Existence(existence) => existence.run(environment, &mut report).await,
+                Self::Export(export) => export.run(environment, &mut report).await,
                 Self::Warm(warm) => warm.run(environment, &mut report).await,
             }
         })

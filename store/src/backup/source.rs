@@ -52,8 +52,8 @@ impl Backups {
         Self { engine, checkpointer, registry, data_dir, keyring_backups: Mutex::new(()) }
     }
 
-    /// Begins a backup of everything that is durable now. Blocks for a checkpoint; appends are held up for some milliseconds
-    /// of it.
+    /// Begins a backup of everything that is durable now. Blocks for a checkpoint; appends are slowed down
+    /// while its last users are folded, so that it comes to an end beside a busy writer.
     ///
     /// # Errors
     /// Another backup is running, or the checkpoint failed.
