@@ -1,7 +1,6 @@
 //! Listing and inspecting.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use domain::day::format_instant;
 use serde_json::{Value, json};
@@ -14,7 +13,6 @@ use crate::http::request::query;
 
 /// Users of a page, by default and at most.
 const PAGE: (usize, usize) = (50, 200);
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Answers with a page of the users in quarantine.
 pub(in crate::http) async fn list(
@@ -25,9 +23,7 @@ pub(in crate::http) async fn list(
     let page = state.with(move |quarantine| Ok(quarantine.page(after, limit)?)).await?;
     let items: Vec<Value> = page.users.iter().map(listed).collect();
     let next = page.next.map(|next| next.to_string());
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, NO_STORE))
-        .json(json!({ "items": items, "next_cursor": next })))
+    Ok(super::no_store().json(json!({ "items": items, "next_cursor": next })))
 }
 
 /// Answers with the frames of a user.
@@ -42,7 +38,7 @@ pub(in crate::http) async fn inspect(
     answer["state_sequence"] = json!(inspected.state_sequence);
     answer["items"] = inspected.frames.iter().map(frame).collect();
     answer["has_more"] = json!(inspected.has_more);
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, NO_STORE)).json(answer))
+    Ok(super::no_store().json(answer))
 }
 
 fn listed(user: &ListedUser) -> Value {
