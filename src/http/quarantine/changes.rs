@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actors::DiscardedUser;
 use domain::id::UserId;
 use serde_json::{Value, json};
 use store::{Quarantine, QuarantineError, ReleasedUser, UserKey};
@@ -47,16 +48,18 @@ async fn release(
         context.set_user(user);
     }
     context.record_write().await?;
-    if let Some(user) = user {
-        discard(state, user).await?;
-    }
+    // Held until the user can be loaded again, so that subscribers get the new state.
+    let _subscribers = match user {
+        Some(user) => Some(discard(state, user).await?),
+        None => None,
+    };
     let done = state.with(move |quarantine| change(quarantine, key)).await?;
     state.profiles.reload(done.user);
     Ok(super::no_store().json(released(key, &done)))
 }
 
 /// Forgets what memory holds of a user. While the user is in quarantine, nothing loads it again.
-pub(super) async fn discard(state: &QuarantineState, user: UserId) -> Result<(), Problem> {
+pub(super) async fn discard(state: &QuarantineState, user: UserId) -> Result<DiscardedUser, Problem> {
     let busy = |_| Problem::new(Code::Busy, "the user is busy: try again");
     state.profiles.discard(user).await.map_err(busy)
 }

@@ -7,19 +7,16 @@ use serde_json::{Value, json};
 use store::{InspectedFrame, ListedUser, UserKey};
 
 use super::state::{QuarantineState, key};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::request::context::RequestContext;
-use crate::http::request::query;
-
-/// Users of a page, by default and at most.
-const PAGE: (usize, usize) = (50, 200);
+use crate::http::request::page::page;
 
 /// Answers with a page of the users in quarantine.
 pub(in crate::http) async fn list(
     context: &RequestContext,
     state: Data<QuarantineState>,
 ) -> Result<HttpResponse, Problem> {
-    let (after, limit) = page(context.query())?;
+    let (after, limit) = page(context.query(), UserKey::parse)?;
     let page = state.with(move |quarantine| Ok(quarantine.page(after, limit)?)).await?;
     let items: Vec<Value> = page.users.iter().map(listed).collect();
     let next = page.next.map(|next| next.to_string());
@@ -60,39 +57,4 @@ fn listed(user: &ListedUser) -> Value {
 fn frame(frame: &InspectedFrame) -> Value {
     let InspectedFrame { sequence, kind, bytes, opens, folds } = *frame;
     json!({ "sequence": sequence, "kind": kind, "bytes": bytes, "opens": opens, "folds": folds })
-}
-
-/// Returns the cursor and the size of the page that is asked for.
-fn page(text: &str) -> Result<(Option<UserKey>, usize), Problem> {
-    let invalid = |detail| Problem::new(Code::InvalidParameter, detail);
-    let limit = match query::single(text, "limit")? {
-        None => PAGE.0,
-        Some(given) => {
-            let limit = given.parse().ok().filter(|limit| (1..=PAGE.1).contains(limit));
-            limit.ok_or_else(|| invalid("`limit` must be an integer from 1 to 200"))?
-        }
-    };
-    let after = match query::single(text, "cursor")? {
-        None => None,
-        Some(given) => {
-            let after = UserKey::parse(&given);
-            Some(after.ok_or_else(|| invalid("`cursor` must be the `next_cursor` of the page before"))?)
-        }
-    };
-    Ok((after, limit))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_has_50_users_unless_the_caller_says_otherwise() {
-        let key = UserKey([9; 16]);
-        assert_eq!(page("").ok(), Some((None, 50)));
-        assert_eq!(page(&format!("limit=200&cursor={key}")).ok(), Some((Some(key), 200)));
-        for text in ["limit=0", "limit=201", "limit=x", "cursor=x", "cursor=", "limit=1&limit=2"] {
-            assert!(page(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
-        }
-    }
 }

@@ -46,7 +46,8 @@ pub(in crate::http) async fn restore(
     context.record_write().await?;
     let mut done = checked;
     if !is_dry_run {
-        discard(&state, user).await?;
+        // Held until the user can be loaded again, so that subscribers get the new state.
+        let _subscribers = discard(&state, user).await?;
         done = state.with(move |quarantine| quarantine.restore(key, &backed_up, may_lose)).await?;
         state.profiles.reload(user);
     }
