@@ -75,6 +75,7 @@ pub(crate) fn build(
         quarantine: Data::new(QuarantineState {
             quarantine: Arc::clone(&components.quarantine),
             profiles: profiles.clone(),
+            credentials: credential_state.clone(),
         }),
         operations: Data::from(operations),
         profile_reads: Data::new(ProfileReadState {

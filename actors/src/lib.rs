@@ -63,6 +63,7 @@ mod compact;
 mod cursor_cipher;
 mod day_roller;
 mod discard;
+pub use discard::DiscardedUser;
 mod flights;
 mod head;
 mod hot_ring;

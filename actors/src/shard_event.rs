@@ -4,6 +4,7 @@ use domain::id::UserId;
 use tokio::sync::oneshot;
 
 use crate::commit::CommitOutcome;
+use crate::discard::DiscardedUser;
 use crate::follower::HorizonMark;
 use crate::load::HydratedUser;
 use crate::roster::WarmStart;
@@ -21,8 +22,8 @@ pub(crate) enum ShardEvent {
     WarmUserNeeded(WarmStart),
     /// An operator wants a user's actor to end. The answer says whether this shard had it and it ended.
     PassivationRequested(UserId, oneshot::Sender<bool>),
-    /// What memory holds of a user must be forgotten. The answer comes when this shard has done it.
-    DiscardRequested(UserId, oneshot::Sender<()>),
+    /// What memory holds of a user must be forgotten. The answer comes when this shard has done it, with the subscribers.
+    DiscardRequested(UserId, oneshot::Sender<DiscardedUser>),
     /// There is a new policy.
     PolicyChanged,
     /// All outcomes up to the mark's position in the journal came before this event.

@@ -144,6 +144,44 @@ fn a_user_goes_on_after_frames_were_lost() {
     }
 }
 
+/// Lets a user lose frames again and again, and go on from the last state or from that of any backup so far.
+fn check_revisions(seed: u64) {
+    let (mut random, rules, mut state) = (Random(seed), rules(), None);
+    grow(&mut state, 3, &rules, &mut random);
+    let mut backups: Vec<Arc<UserState>> = state.iter().cloned().collect();
+    let mut greatest = 0;
+    for _ in 0..40 {
+        let Some(before) = state.clone() else { return };
+        backups.push(before);
+        // A loss takes at least one frame.
+        let steps = loop {
+            let steps = grow(&mut state, 1 + random.below(3), &rules, &mut random);
+            if !steps.is_empty() {
+                break steps;
+            }
+        };
+        for step in steps.iter().filter(|step| step.delta.is_some()) {
+            let revision = step.state.envelope.revision;
+            assert!(revision > greatest, "seed {seed}: revision {revision} comes after {greatest}");
+            greatest = revision;
+        }
+        if random.below(3) > 0 {
+            let left = &backups[random.below(backups.len() as u64) as usize];
+            let sequence = state.as_ref().expect("a state").sequence;
+            let (after, _) = Replay.after_loss(&pack(left), sequence, 5_000).expect("a state of ours");
+            let after = unpack(after).expect("a state of ours");
+            assert!(after.envelope.revision > greatest, "seed {seed}: a loss leads to a revision that was made");
+            greatest = after.envelope.revision;
+            state = Some(Arc::new(after));
+        }
+    }
+}
+
+#[test]
+fn no_revision_comes_twice_whichever_backups_a_user_goes_on_from() {
+    (0..HISTORIES).for_each(check_revisions);
+}
+
 #[test]
 fn nothing_is_lost_where_no_frame_is() {
     let (mut random, rules, mut state) = (Random(1), rules(), None);

@@ -39,6 +39,13 @@ pub(super) struct AdminArguments {
     reason: String,
 }
 
+impl AdminArguments {
+    /// Returns whether the token is on stdin.
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.token.as_deref() == Some("-")
+    }
+}
+
 /// Calls a server as an administrator.
 pub(super) struct AdminClient {
     agent: Agent,
@@ -92,6 +99,14 @@ impl AdminClient {
         read_json(self.call("POST", path, Some(body))?)
     }
 
+    /// Sends a body of bytes and returns the JSON of the answer.
+    ///
+    /// # Errors
+    /// The server does not answer, or refuses.
+    pub(super) fn post_bytes(&self, path: &str, body: Vec<u8>) -> anyhow::Result<Value> {
+        read_json(self.send("POST", path, Some("application/octet-stream"), body)?)
+    }
+
     /// Deletes what is at a path and returns the JSON of the answer.
     ///
     /// # Errors
@@ -105,13 +120,23 @@ impl AdminClient {
     /// # Errors
     /// The server does not answer, or refuses.
     pub(super) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Response<ureq::Body>> {
+        let content_type = body.map(|_| "application/json");
+        self.send(method, path, content_type, body.map_or_else(Vec::new, |body| body.to_string().into_bytes()))
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: Option<&str>,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Response<ureq::Body>> {
         let request = Request::builder().method(method).uri(format!("http://{}{path}", self.server));
         let request = request.header("authorization", format!("Bearer {}", self.token));
         let mut request = request.header("x-access-reason", &self.reason);
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
+        if let Some(content_type) = content_type {
+            request = request.header("content-type", content_type);
         }
-        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
         let request = request.body(body.as_slice()).context("the request is malformed")?;
         let no_answer = || format!("no response from `{}`: name the admin listener with `--admin`", self.server);
         let mut answer = self.agent.run(request).with_context(no_answer)?;

@@ -19,7 +19,8 @@ use super::progress::progress_bar;
 use super::settings::SettingsArguments;
 use crate::{options, wiring};
 
-const BAR: &str = "{bar:30} {bytes} of {total_bytes} {bytes_per_sec}";
+/// The template of the bar that shows how much of a backup was read.
+pub(super) const BAR: &str = "{bar:30} {bytes} of {total_bytes} {bytes_per_sec}";
 
 /// Makes a data directory from a backup.
 ///
@@ -133,7 +134,8 @@ pub(super) fn master_secrets(settings: &Settings, sources: &Sources) -> anyhow::
     })
 }
 
-fn open_input(path: &Path) -> anyhow::Result<(Box<dyn Read>, u64)> {
+/// Opens a backup, and returns its length; 0 for stdin.
+pub(super) fn open_input(path: &Path) -> anyhow::Result<(Box<dyn Read>, u64)> {
     if path == Path::new(STANDARD) {
         return Ok((Box::new(stdin().lock()), 0));
     }

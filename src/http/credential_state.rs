@@ -47,6 +47,11 @@ impl CredentialState {
         self.read(headers, payload, self.limits(MAX_LOGIN_BODY, "the body has at most 5 KiB", Purpose::Feed)).await
     }
 
+    /// Returns the limits of a large body of an operator, which takes nothing of the memory that is kept for citizens' writes.
+    pub(super) fn limits_of_backup(&self, size: usize, advice: &'static str) -> BodyLimits<'_> {
+        self.limits(size, advice, Purpose::Feed)
+    }
+
     async fn read(
         &self,
         headers: &HeaderMap,

@@ -45,6 +45,21 @@ pub enum OpenError {
         /// The versions that were given.
         given: String,
     },
+    /// The anchor file knows entries of the audit log that the log does not have.
+    #[error(
+        "the audit log is older than its anchor: it has {found} entries, and `{}` counts {counted} at {time}: after a restore, restore again with the newest log (`restore --audit`), or move the anchor file away and keep it; otherwise entries were cut off",
+        path.display()
+    )]
+    AuditLogOlderThanAnchor {
+        /// The anchor file.
+        path: PathBuf,
+        /// The number of entries of the log, in all categories.
+        found: u64,
+        /// The number of entries that the last anchor counts.
+        counted: u64,
+        /// When the last anchor was signed, RFC 3339.
+        time: String,
+    },
     /// There is data, but no keyring to decrypt it with.
     #[error("the keyring `{}` is missing but there is data that needs it: restore it from the keyring backup", path.display())]
     KeyringMissing {

@@ -32,7 +32,7 @@ pub use dead_letters::DeadLetterStore;
 mod quarantine;
 pub use quarantine::{
     InspectedFrame, InspectedUser, ListedUser, Quarantine, QuarantineError, QuarantinePage, QuarantineReason,
-    ReleasedUser, StoredRecords, UserKey,
+    ReleasedUser, UserKey,
 };
 mod status;
 pub use status::{StoreHealth, StoreStatus};

@@ -222,7 +222,7 @@ pub fn open(
     finish_erasures(&engine).map_err(OpenError::Erasure)?;
     let projection = Arc::new(open_projection(&engine, &options, meta.checkpoint)?);
     let checkpointer = Arc::new(Checkpointer::new(engine.clone(), fold, projection.clone(), &options, meta.checkpoint));
-    let quarantine = Arc::new(Quarantine::new(engine.clone(), checkpointer.clone()));
+    let quarantine = Arc::new(Quarantine::new(engine.clone(), checkpointer.clone(), registry.clone()));
     let no_thread = |source| OpenError::Disk { doing: "start a thread for", path: directory.clone(), source };
     let upkeep = Upkeep::start(engine.clone(), registry.clone(), options.segment_bytes).map_err(no_thread)?;
     let checkpoints = CheckpointThread::start(engine.clone(), checkpointer).map_err(no_thread)?;

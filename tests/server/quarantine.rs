@@ -15,25 +15,25 @@ use crate::token::{Token, now};
 
 /// Where the wrapped key of the first slot lies in the keyring: behind the header's page.
 const FIRST_KEY_AT: u64 = 8_192 + 20;
-const SETTINGS: &str = "[checkpoint]\ninterval_s = 2\n";
+pub(crate) const SETTINGS: &str = "[checkpoint]\ninterval_s = 2\n";
 
-fn operator() -> Token {
+pub(crate) fn operator() -> Token {
     Token::new("admin", "adm:root", "operate").with("amr", json!(["mfa"])).with("auth_time", now())
 }
 
-fn send(server: &TestServer, method: &'static str, path: &str) -> Response {
+pub(crate) fn send(server: &TestServer, method: &'static str, path: &str) -> Response {
     let request = Request::new(method, path).bearer(&server.sign(operator()));
     request.header("x-access-reason", "a damaged key").send(server.admin_listen)
 }
 
-fn list(server: &TestServer) -> Vec<Value> {
+pub(crate) fn list(server: &TestServer) -> Vec<Value> {
     let answer = send(server, "GET", "/admin/quarantine");
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["items"].as_array().unwrap().clone()
 }
 
 /// Inverts a byte of the first user's key. The second time mends it.
-fn flip_key(server: &TestServer) {
+pub(crate) fn flip_key(server: &TestServer) {
     let keyring = File::options().read(true).write(true).open(server.data_dir.path().join("keyring")).unwrap();
     let mut byte = [0];
     keyring.read_exact_at(&mut byte, FIRST_KEY_AT).unwrap();
@@ -41,7 +41,7 @@ fn flip_key(server: &TestServer) {
 }
 
 /// Waits until a checkpoint has what was acknowledged. The gauge follows with the server's next tick, which is at most a second away.
-fn await_checkpoint(server: &TestServer) {
+pub(crate) fn await_checkpoint(server: &TestServer) {
     thread::sleep(Duration::from_millis(1_500));
     eventually("a checkpoint", || server.metric("profile_checkpoint_lag_bytes") == 0.0);
 }
@@ -54,24 +54,29 @@ fn quarantined() -> (TestServer, String) {
     await_checkpoint(&server);
     server.consent(USER, &json!({"data_sharing_level": "full", "third_party_sharing": true}));
     await_checkpoint(&server);
+    let key = quarantine(&server);
+    assert_eq!(server.get(&profile_path(USER), Token::citizen(USER)).status, 200, "the actor has the state in memory");
+    (server, key)
+}
+
+/// Puts the first user into quarantine by damage of the keyring, and returns the key.
+pub(crate) fn quarantine(server: &TestServer) -> String {
     for attempt in 0.. {
         let event = residency(USER, &format!("late-{attempt}"), "2026-01-21T11:00:00Z", 9);
         assert_eq!(server.post("metadata", event.to_string()).status, 200);
-        flip_key(&server);
+        flip_key(server);
         // Longer than a checkpoint and the one after it.
         let begun = Instant::now();
-        while list(&server).is_empty() && begun.elapsed() < Duration::from_secs(6) {
+        while list(server).is_empty() && begun.elapsed() < Duration::from_secs(6) {
             thread::sleep(Duration::from_millis(50));
         }
-        if !list(&server).is_empty() {
+        if !list(server).is_empty() {
             break;
         }
         // The checkpoint was faster than the damage.
-        flip_key(&server);
+        flip_key(server);
     }
-    assert_eq!(server.get(&profile_path(USER), Token::citizen(USER)).status, 200, "the actor has the state in memory");
-    let key = list(&server)[0]["key"].as_str().unwrap().to_owned();
-    (server, key)
+    list(server)[0]["key"].as_str().unwrap().to_owned()
 }
 
 #[test]

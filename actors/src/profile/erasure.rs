@@ -8,6 +8,7 @@ use domain::pipeline::apply::{begin_generation, erasure_record};
 use domain::port::erasure::ErasedUser;
 use domain::port::journal::RowId;
 use domain::port::log::NewestRecord;
+use domain::record::greatest_revision;
 use domain::state::UserState;
 use smallvec::smallvec;
 
@@ -125,8 +126,7 @@ fn tombstone_of_damaged(newest: NewestRecord, reason: ErasureReason, now: i64) -
         generation: newest.erased + 1,
         erased_at: now,
         reason,
-        // A revision is not greater than the sequence of the record that made it.
-        last_revision: newest.sequence,
+        last_revision: greatest_revision(newest.sequence),
         last_sequence: newest.sequence + 1,
         was_shared: false,
     }

@@ -19,5 +19,6 @@ mod state;
 mod subscribers;
 
 pub(crate) use environment::{Effects, Environment};
+pub(crate) use outlets::Outlets;
 pub(crate) use settle::AfterSettle;
 pub(crate) use state::{FirstHead, ProfileState};

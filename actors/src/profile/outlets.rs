@@ -17,7 +17,7 @@ use crate::outlet::{OutletFrame, OutletMessage, Push};
 /// The outlets of one user. All outlets of a class are at the same revision: the head, or the base of the class's
 /// deferred patch.
 #[derive(Debug, Default)]
-pub(super) struct Outlets {
+pub(crate) struct Outlets {
     outlets: Vec<Outlet>,
     /// The version of the policy that the classes belong to, see `Policy::view_version`.
     policy: (u32, u32),
@@ -131,7 +131,7 @@ impl Outlets {
     }
 
     /// Sends every outlet its last frame: subscribe again.
-    pub(super) fn resync(&self, user: &UserId) {
+    pub(crate) fn resync(&self, user: &UserId) {
         let outlets = self.outlets.iter();
         end(outlets, user, &Arc::new(OutletMessage::resync()));
     }

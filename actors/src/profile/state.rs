@@ -291,6 +291,11 @@ impl ProfileState {
         self.pending.is_empty() && self.outlets.is_none() && self.waiting.is_none() && !self.detached
     }
 
+    /// Returns the subscribers. They get no further frame from this actor.
+    pub(crate) fn take_outlets(&mut self) -> Option<Box<Outlets>> {
+        self.outlets.take()
+    }
+
     /// Gives up the state, after it was removed from the roster. Everything that waits is answered busy, and subscribers
     /// are asked to subscribe again.
     pub(crate) fn detach(&mut self) {

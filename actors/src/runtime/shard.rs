@@ -13,7 +13,7 @@ use super::Runtime;
 use crate::day_roller::DayRoller;
 use crate::error::ReadError;
 use crate::hot_ring::HotRing;
-use crate::profile::{Effects, Environment, ProfileState};
+use crate::profile::{Effects, Environment, Outlets, ProfileState};
 use crate::request::Request;
 use crate::roster::WarmUser;
 use crate::slots::{SlotKey, Slots};
@@ -185,11 +185,14 @@ impl Shard {
         self.find(user).is_some_and(|state| self.passivate(&mut state.borrow_mut()))
     }
 
-    /// Ends the actor of a user, whatever waits for it. Looks at every actor, so it is for operators only.
-    pub(super) fn discard_user(&self, user: &UserId) {
-        if let Some(state) = self.find(user) {
-            self.detach(&mut state.borrow_mut());
-        }
+    /// Ends the actor of a user, whatever waits for it, and returns its subscribers. Looks at every actor, so it is for operators
+    /// only.
+    pub(super) fn discard_user(&self, user: &UserId) -> Option<Box<Outlets>> {
+        let state = self.find(user)?;
+        let mut state = state.borrow_mut();
+        let outlets = state.take_outlets();
+        self.detach(&mut state);
+        outlets
     }
 
     /// Returns the state of a user's actor. Looks at every actor.

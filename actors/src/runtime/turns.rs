@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::shard::Shard;
+use crate::discard::DiscardedUser;
 use crate::profile::AfterSettle;
 use crate::shard_event::ShardEvent;
 use crate::slots::SlotKey;
@@ -89,8 +90,10 @@ impl Shard {
                 let _ = answer.send(self.passivate_user(&user));
             }
             ShardEvent::DiscardRequested(user, answer) => {
-                turn.work_guarded("ending an actor", || self.discard_user(&user)).await;
-                let _ = answer.send(());
+                let mut discarded = DiscardedUser::new(user);
+                turn.work_guarded("ending an actor", || discarded.add(self.discard_user(&user))).await;
+                // Nobody may wait any more. Then the subscribers are told at once.
+                let _ = answer.send(discarded);
             }
             ShardEvent::HorizonMark(mark) => drop(mark),
             ShardEvent::UsersHydrated(users) => {

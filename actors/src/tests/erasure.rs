@@ -208,7 +208,7 @@ fn a_user_whose_state_is_damaged_can_be_erased() {
         assert_eq!(view(&profiles, citizen(1)).await.err(), Some(ReadError::Unavailable));
         assert_eq!(apply(&profiles, income(1, NOON + 1, "2.5L-5L")).await, Status::Busy);
         let tombstone = erase(&profiles).await.expect("erased").tombstone;
-        assert_eq!((tombstone.generation, tombstone.last_revision, tombstone.last_sequence), (1, 1, 2));
+        assert_eq!((tombstone.generation, tombstone.last_revision, tombstone.last_sequence), (1, 2, 2));
         assert_eq!(view(&profiles, citizen(1)).await.err(), Some(ReadError::Erased));
         assert!(profiles.stop().await);
     });

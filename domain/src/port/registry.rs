@@ -26,6 +26,8 @@ impl RegistryKind {
     pub const ERASURE_RECEIPT: Self = Self::new(8);
     /// Until when the keyring may be in a backup.
     pub const KEYRING_BACKUP: Self = Self::new(10);
+    /// The epochs of the stores that this one was restored from, each with the position up to which it has their records.
+    pub const PAST_EPOCH: Self = Self::new(11);
 
     /// Returns the kind with a number from 1 to 255.
     ///

@@ -16,19 +16,26 @@ use crate::table::Member;
 /// The id in the stamps of what is withdrawn.
 const EVENT_ID: &str = "frames-lost";
 
+/// Returns the greatest revision that records up to `sequence` can have made, whatever a user has lost and gone on from: a record
+/// makes one at most, and a loss leads to this one.
+pub const fn greatest_revision(sequence: u64) -> u64 {
+    2 * sequence
+}
+
 /// Returns the packed state at `sequence` after the frames behind the packed `state` were lost, and the history that leads to
 /// it: a record that stands for the lost ones, as one does for those that were dropped when history was thinned.
 ///
-/// The revision is greater than any that a lost frame can have made, since a frame makes one at most: what clients hold of a
-/// lost revision is never taken for a later one. Consent is withdrawn, because a lost frame may have withdrawn it; the stamps are
-/// just behind those that are left, so that lost events can be sent again. `now` is in microseconds since the Unix epoch.
+/// The revision is greater than any that was made before, so that what clients hold of a lost revision is never taken for a later
+/// one, whichever state the user goes on from: revisions of earlier frames are less than [`greatest_revision`] of this one.
+/// Consent is withdrawn, because a lost frame may have withdrawn it; the stamps are just behind those that are left, so that
+/// lost events can be sent again. `now` is in microseconds since the Unix epoch.
 pub(super) fn after_loss(packed: &[u8], sequence: u64, now: i64) -> Result<(Vec<u8>, SideChanges), DecodeError> {
     let before = unpack(packed.to_vec())?;
     let lost = sequence.checked_sub(before.sequence).filter(|lost| *lost > 0);
     let lost = lost.ok_or(DecodeError::Unknown { what: "sequence" })?;
     let mut after = before.clone();
     after.sequence = sequence;
-    after.envelope.revision += lost + 1;
+    after.envelope.revision = greatest_revision(sequence).max(before.envelope.revision + lost + 1);
     after.envelope.generated_at = now.max(before.envelope.generated_at);
     withdraw_consent(&mut after);
     // No rules have this fingerprint but by chance: the profile is assembled anew when it is next read.

@@ -27,6 +27,7 @@ mod thinning;
 mod tokens;
 mod walk;
 
+pub use after_loss::greatest_revision;
 pub use block::{BlockRecord, DroppedRevisions, RevisionOrigin, records};
 pub use cause::Cause;
 pub use change::replay;

@@ -18,12 +18,10 @@ use crate::http::request::body::{self, BodyLimits};
 use crate::http::request::context::RequestContext;
 use crate::http::request::headers;
 use crate::http::request::in_flight::Purpose;
-use crate::http::request::query;
+use crate::http::request::page::page;
 
 /// Maximum size of a request, in bytes.
 const MAX_BODY: usize = 16 * 1024;
-/// Jobs of a page, if the caller names no number, and at most.
-const PAGE: (usize, usize) = (50, 200);
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -64,22 +62,10 @@ pub(in crate::http) async fn start(
 
 /// Answers with the caller's jobs, the newest first, in pages. The cursor is the id of the last job of a page.
 pub(in crate::http) async fn list(context: &RequestContext, state: Data<ExportState>) -> Result<HttpResponse, Problem> {
-    let limit = match query::single(context.query(), "limit")? {
-        None => PAGE.0,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=PAGE.1).contains(limit))
-            .ok_or_else(|| Problem::new(Code::InvalidParameter, "`limit` must be an integer from 1 to 200"))?,
-    };
     let jobs = state.exports.list(context.caller.subject()).await;
-    let start = match query::single(context.query(), "cursor")? {
-        None => 0,
-        Some(cursor) => {
-            let position = jobs.iter().position(|job| job.id.to_string() == cursor);
-            position.ok_or_else(|| Problem::new(Code::InvalidParameter, "`cursor` is none that this list gave"))? + 1
-        }
-    };
+    let position = |cursor: &str| jobs.iter().position(|job| job.id.to_string() == cursor);
+    let (last, limit) = page(context.query(), position)?;
+    let start = last.map_or(0, |last| last + 1);
     let now = state.clock.now_micros();
     let page = &jobs[start..jobs.len().min(start + limit)];
     let items: Vec<Value> = page.iter().map(|job| job.to_json(now)).collect();

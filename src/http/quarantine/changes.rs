@@ -1,9 +1,10 @@
 //! Letting users out of quarantine.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
-use serde_json::json;
+use actors::DiscardedUser;
+use domain::id::UserId;
+use serde_json::{Value, json};
 use store::{Quarantine, QuarantineError, ReleasedUser, UserKey};
 
 use super::state::{QuarantineState, key};
@@ -47,14 +48,24 @@ async fn release(
         context.set_user(user);
     }
     context.record_write().await?;
-    if let Some(user) = user {
-        let busy = |_| Problem::new(Code::Busy, "the user is busy: try again");
-        // While the user is in quarantine, nothing loads it again.
-        state.profiles.discard(user).await.map_err(busy)?;
-    }
-    let ReleasedUser { user, sequence, folded, lost } = state.with(move |quarantine| change(quarantine, key)).await?;
-    state.profiles.reload(user);
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .json(json!({ "key": key.to_string(), "sequence": sequence, "folded": folded, "lost": lost })))
+    // Held until the user can be loaded again, so that subscribers get the new state.
+    let _subscribers = match user {
+        Some(user) => Some(discard(state, user).await?),
+        None => None,
+    };
+    let done = state.with(move |quarantine| change(quarantine, key)).await?;
+    state.profiles.reload(done.user);
+    Ok(super::no_store().json(released(key, &done)))
+}
+
+/// Forgets what memory holds of a user. While the user is in quarantine, nothing loads it again.
+pub(super) async fn discard(state: &QuarantineState, user: UserId) -> Result<DiscardedUser, Problem> {
+    let busy = |_| Problem::new(Code::Busy, "the user is busy: try again");
+    state.profiles.discard(user).await.map_err(busy)
+}
+
+/// Returns what the answer says of a user who is out of quarantine.
+pub(super) fn released(key: UserKey, user: &ReleasedUser) -> Value {
+    let ReleasedUser { sequence, folded, lost, .. } = *user;
+    json!({ "key": key.to_string(), "sequence": sequence, "folded": folded, "lost": lost })
 }

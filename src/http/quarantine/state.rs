@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use actix_web::web::Data;
 use actors::Profiles;
 use store::{Quarantine, QuarantineError, UserKey};
 
-use crate::http::credential_state::blocking;
+use crate::http::credential_state::{CredentialState, blocking};
 use crate::http::problem::{Code, Problem};
 use crate::http::request::context::RequestContext;
 
@@ -13,6 +14,8 @@ use crate::http::request::context::RequestContext;
 pub(crate) struct QuarantineState {
     pub(crate) quarantine: Arc<Quarantine>,
     pub(crate) profiles: Profiles,
+    /// Reads bodies.
+    pub(crate) credentials: Data<CredentialState>,
 }
 
 impl QuarantineState {
@@ -45,6 +48,10 @@ impl From<QuarantineError> for Problem {
     fn from(error: QuarantineError) -> Self {
         match error {
             QuarantineError::Unknown => unknown(),
+            QuarantineError::Erased => Self::new(Code::Erased, error.to_string()),
+            QuarantineError::WouldLose { .. } => {
+                Self::new(Code::StillDamaged, format!("{error}: accept that with `accept_loss`"))
+            }
             QuarantineError::StillDamaged { .. } | QuarantineError::NothingLeft | QuarantineError::Unfit { .. } => {
                 Self::new(Code::StillDamaged, error.to_string())
             }

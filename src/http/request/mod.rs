@@ -21,6 +21,7 @@ pub(crate) mod in_flight;
 pub(crate) mod justification;
 pub(crate) mod limits;
 pub(crate) mod origin;
+pub(crate) mod page;
 pub(crate) mod query;
 pub(crate) mod requirements;
 pub(crate) mod schema_version;

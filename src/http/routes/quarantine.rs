@@ -14,7 +14,7 @@ const fn operating(limit: LimitClass, audit: AuditRule) -> Requirements {
 }
 
 /// The addresses of the quarantine.
-pub(super) static QUARANTINE: [Route; 4] = [
+pub(super) static QUARANTINE: [Route; 5] = [
     Route {
         path: "/admin/quarantine",
         name: "quarantine",
@@ -52,5 +52,15 @@ pub(super) static QUARANTINE: [Route; 4] = [
             admission.to(quarantine::retry)
         }),
         summary: Some("folds the frames of a user again"),
+    },
+    Route {
+        path: "/admin/quarantine/{key}/restore",
+        name: "quarantine_restore",
+        methods: &[Method::POST],
+        access: Access::Callers(
+            operating(LimitClass::Write, AuditRule::Write("quarantine.restore")).with_reason_and_second_factor(),
+            |admission| admission.to(quarantine::restore),
+        ),
+        summary: Some("puts what a backup has of a user in place of what the store has"),
     },
 ];

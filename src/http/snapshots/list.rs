@@ -3,20 +3,17 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
-use actors::snapshots::SnapshotPosition;
 use serde_json::{Value, json};
 
 use super::state::{SnapshotState, snapshot_id};
 use super::{cursor, render};
 use crate::http::audit::Disclosed;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::request::access::read_within;
 use crate::http::request::context::RequestContext;
-use crate::http::request::query;
+use crate::http::request::page::page;
 use crate::json_text;
 
-/// Snapshots of a page, by default and at most.
-const PAGE: (usize, usize) = (50, 200);
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Answers with a page of snapshots, the newest first.
@@ -24,7 +21,7 @@ pub(in crate::http) async fn list(
     context: &RequestContext,
     state: Data<SnapshotState>,
 ) -> Result<HttpResponse, Problem> {
-    let page = page(context.query())?;
+    let page = page(context.query(), cursor::decode)?;
     let caller = &context.caller;
     let read = state.profiles.snapshots(context.user()?, &caller.viewer, page, caller.sees_serving());
     let page = read_within(state.request_timeout, &caller.viewer, read).await?;
@@ -52,41 +49,4 @@ pub(in crate::http) async fn get(
     let body = [b"{".as_slice(), members.as_bytes(), b",\"profile\":", &profile, b"}"].concat();
     let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, CACHE_CONTROL)).insert_header(content_type).body(body))
-}
-
-/// Returns the position and the size of the page that is asked for.
-///
-/// # Errors
-/// A parameter is repeated or not valid.
-fn page(text: &str) -> Result<(Option<SnapshotPosition>, usize), Problem> {
-    let invalid = |detail| Problem::new(Code::InvalidParameter, detail);
-    let limit = match query::single(text, "limit")? {
-        None => PAGE.0,
-        Some(given) => {
-            let limit = given.parse().ok().filter(|limit| (1..=PAGE.1).contains(limit));
-            limit.ok_or_else(|| invalid("`limit` must be an integer from 1 to 200"))?
-        }
-    };
-    let after = match query::single(text, "cursor")? {
-        None => None,
-        Some(given) => {
-            let cursor = cursor::decode(&given);
-            Some(cursor.ok_or_else(|| invalid("`cursor` must be the `next_cursor` of the page before"))?)
-        }
-    };
-    Ok((after, limit))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_has_50_snapshots_unless_the_caller_says_otherwise() {
-        assert_eq!(page("").ok(), Some((None, 50)));
-        assert_eq!(page("limit=200").ok(), Some((None, 200)));
-        for text in ["limit=0", "limit=201", "limit=x", "cursor=x", "cursor=", "limit=1&limit=2"] {
-            assert!(page(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
-        }
-    }
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::Path;
 
+use domain::day::format_instant;
 use domain::port::audit::AuditCategory;
 
 use super::anchors::AnchorEnd;
@@ -92,6 +93,11 @@ struct LogState<'a> {
 }
 
 impl LogState<'_> {
+    /// Returns whether a head counts more entries of a category than the files hold.
+    fn is_older_than(&self, head: &TreeHead) -> bool {
+        self.chains.iter().zip(&head.chains).any(|(chain, signed)| chain.count < signed.count)
+    }
+
     /// Checks that the files hold everything that a head states, and returns the head. `path` is where it stands.
     fn check(&self, keys: &AuditKeys, line: &str, path: &Path) -> Result<SignedTreeHead, OpenError> {
         let head = SignedTreeHead::verify(line, &keys.public_key()).ok_or_else(|| damaged(path, "a signature"))?;
@@ -119,6 +125,12 @@ fn check_anchor(
     });
     // A line that a crash has cut is no head, and the log's own head stands in for it.
     let line = end.line.as_deref().filter(|line| !SignedTreeHead::is_torn(line.as_bytes()));
+    if let Some(SignedTreeHead { head, .. }) = line.and_then(|line| SignedTreeHead::verify(line, &keys.public_key()))
+        && state.is_older_than(&head)
+    {
+        let [found, counted] = [&state.chains, &head.chains].map(|chains| chains.iter().map(|chain| chain.count).sum());
+        return Err(OpenError::AuditLogOlderThanAnchor { path, found, counted, time: format_instant(head.time) });
+    }
     let anchor = line.map(|line| state.check(keys, line, &path)).transpose()?;
     Ok((end, anchor.map(|anchor| anchor.head)))
 }

@@ -84,6 +84,22 @@ impl BackupFault {
     }
 }
 
+/// Why a user could not be taken out of a backup.
+#[derive(Debug, thiserror::Error)]
+pub enum FindUserError {
+    /// The backup is not sound.
+    #[error(transparent)]
+    Backup(#[from] BackupFault),
+    /// It has no state of the user.
+    #[error(
+        "the backup has nobody with this key: it is of another data directory or from before the user came, so use another one"
+    )]
+    NotThere,
+    /// It has more of the user than is sent.
+    #[error("the backup has more than 32 MiB of the user: restore the whole data directory with `restore`")]
+    TooMuch,
+}
+
 /// Why a data directory was not restored. Nothing of the backup is left in it.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {

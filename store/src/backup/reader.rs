@@ -34,6 +34,10 @@ impl<'a> BackupReader<'a> {
         &self.header
     }
 
+    pub(super) fn header_bytes(&self) -> &[u8; BACKUP_HEADER_BYTES] {
+        &self.header_bytes
+    }
+
     /// Checks that the keys fit the backup, and that it is authentic, from here on.
     pub(super) fn authenticate(&mut self, keys: &SystemKeys) -> Result<(), RestoreError> {
         if keyring_identity(keys) != self.header.keyring {

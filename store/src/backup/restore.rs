@@ -14,6 +14,7 @@ use super::given_keyring::{GivenKeyring, replace_file};
 use super::header::BackupHeader;
 use super::keyring_backup::note_keep_until;
 use super::log_choice::choose_log;
+use super::past_epoch::note_past_epoch;
 use super::reader::BackupReader;
 use super::target::RestoreTarget;
 use crate::SystemKeys;
@@ -24,8 +25,9 @@ use crate::inspect::{InspectReport, InspectedStore, inspect_trees};
 use crate::journal::{self, Position, SEGMENT_HEADER_BYTES, Segments};
 use crate::keyring::{self, Keyring, SlotContent, reserve_slots};
 use crate::options::{MasterKey, StoreOptions};
+use crate::quarantine::QuarantineNote;
 use crate::registry::DurableRegistry;
-use crate::sled_store::{Meta, SealedRecord, SledStore, TreeKind, TreeValue};
+use crate::sled_store::{Meta, SealedRecord, SledStore, TreeKind, TreeValue, is_note_key};
 use crate::user_hash::{UserHash, UserHasher};
 
 /// Bytes that are written to sled before the next flush, as in checkpoints.
@@ -122,7 +124,7 @@ pub fn restore(
         return Err(BackupFault::damaged(reader.totals().chunks, "it has no registry").into());
     }
     let known = choose_log(options, given.keys(), given.time(), &target)?;
-    note_keyring_backups(options, given.keys(), entropy, known.keep_until.max(given.keep_until()))?;
+    note_in_registry(options, given.keys(), entropy, known.keep_until.max(given.keep_until()), reader.header())?;
     if options.keyring.is_some() {
         let new_path = data_dir.join(keyring::NEW_FILE_NAME);
         given.write_to(&*options.store.disk, &new_path)?;
@@ -157,24 +159,27 @@ pub fn restore(
     Ok(report)
 }
 
-/// Notes in the restored registry until when backups of the keyring may be kept that are newer than it.
-fn note_keyring_backups(
+/// Notes in the restored registry until when backups of the keyring may be kept that are newer than it, and the epoch that the
+/// store had: users can go on from backups of that epoch up to this one, and from none after it.
+fn note_in_registry(
     options: &RestoreOptions,
     keys: &SystemKeys,
     entropy: &Arc<dyn Entropy>,
     keep_until: i64,
+    header: &BackupHeader,
 ) -> Result<(), RestoreError> {
     let StoreOptions { disk, data_dir, registry_kind_bytes, .. } = &options.store;
     let (disk, keys, entropy) = (Arc::clone(disk), keys.clone(), Arc::clone(entropy));
     let registry = DurableRegistry::open(disk, data_dir, false, keys, entropy, *registry_kind_bytes)?;
-    if keep_until <= options.now {
-        return Ok(());
-    }
     let failed = |error: RegistryError| RestoreError::Disk {
         doing: "write",
         path: data_dir.join(REGISTRY_NAME),
         source: io::Error::other(error),
     };
+    note_past_epoch(&registry, header.epoch, header.position).map_err(failed)?;
+    if keep_until <= options.now {
+        return Ok(());
+    }
     note_keep_until(&registry, keep_until).map_err(failed)
 }
 
@@ -222,6 +227,7 @@ pub(crate) fn slot_of_value(value: &TreeValue) -> Option<u32> {
         TreeKind::Users | TreeKind::Records | TreeKind::Letters if value.key.ends_with(&[0, 0]) => {
             SealedRecord::from_first(&value.value, UserHash([0; 16])).map(|record| record.slot)
         }
+        TreeKind::Quarantine if is_note_key(&value.key) => QuarantineNote::decode(&value.value).map(|note| note.slot),
         // The slot stands in the frame's header.
         TreeKind::Quarantine if value.key.ends_with(&[0, 0]) && value.value.len() >= 20 => {
             Some(u32_at(&value.value, 16))

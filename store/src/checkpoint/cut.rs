@@ -41,46 +41,58 @@ impl Checkpointer {
     /// work is done before, beside appends, which are slowed down so that it comes to an end: each group waits for about twice
     /// as many users to be folded as it has records.
     pub(crate) fn cut<T>(&self, begin: impl FnOnce(CutPoint) -> T) -> Result<T, CheckpointError> {
-        if self.run(|| true)?.is_none() {
-            let source = "the server is stopping".into();
-            return Err(StoreError::Unavailable { doing: "making a backup", source }.into());
-        }
-        self.cut_after_checkpoint(begin).inspect_err(|error| self.after_failure(error))
+        let begun = match self.run(|| true)? {
+            Some(_) => self.cut_after_checkpoint(begin).inspect_err(|error| self.after_failure(error))?,
+            None => None,
+        };
+        let stopping = || StoreError::Unavailable { doing: "making a backup", source: "the server is stopping".into() };
+        begun.ok_or_else(|| stopping().into())
     }
 
-    fn cut_after_checkpoint<T>(&self, begin: impl FnOnce(CutPoint) -> T) -> Result<T, CheckpointError> {
+    /// Returns `None` if the store closes, which no backup may hold up.
+    fn cut_after_checkpoint<T>(&self, begin: impl FnOnce(CutPoint) -> T) -> Result<Option<T>, CheckpointError> {
         let engine = &*self.engine;
         let folded_to = self.folded_to.lock();
         self.ensure_reserve()?;
         let mut from = *folded_to;
         for _ in 0..MAX_PASSES {
             let end = engine.durable_end();
-            let users = self.fold_ahead(from, *folded_to, Appends::Slowed)?;
+            let Some(users) = self.fold_ahead(from, *folded_to, Appends::Slowed)? else { return Ok(None) };
             from = end;
             if users <= FEW_USERS {
                 break;
             }
         }
         let appends = engine.append_gate.lock();
-        self.fold_ahead(from, *folded_to, Appends::Stopped)?;
+        if self.fold_ahead(from, *folded_to, Appends::Stopped)?.is_none() {
+            return Ok(None);
+        }
         let clock_minutes = engine.retention_clock.as_ref().map_or(0, RetentionClock::minutes);
         let begun = begin(CutPoint { position: engine.durable_end(), clock_minutes });
         drop(appends);
         engine.sled.flush()?;
-        Ok(begun)
+        Ok(Some(begun))
     }
 
-    /// Folds the users with frames from `from` on, and returns how many there are. It counts as no checkpoint: the next one,
+    /// Folds the users with frames from `from` on, and returns how many there are; `None` if the store closes. It counts as no checkpoint: the next one,
     /// which begins at `checkpoint`, finds that these frames are folded already.
-    fn fold_ahead(&self, from: Position, checkpoint: Position, appends: Appends) -> Result<usize, CheckpointError> {
+    fn fold_ahead(
+        &self,
+        from: Position,
+        checkpoint: Position,
+        appends: Appends,
+    ) -> Result<Option<usize>, CheckpointError> {
         let engine = &*self.engine;
         let begun = engine.appended_records.load(Ordering::Relaxed);
         let users = engine.index.users_since(from);
         let (mut unflushed, mut done, mut held) = (0, 0, None);
+        let is_ahead = |done| 2 * (engine.appended_records.load(Ordering::Relaxed) - begun) <= done;
         for batch in users.chunks(BATCH_USERS) {
+            if engine.checkpoint_trigger.is_closing() {
+                return Ok(None);
+            }
             if appends == Appends::Slowed {
-                let appended = engine.appended_records.load(Ordering::Relaxed) - begun;
-                if 2 * appended > done {
+                if !is_ahead(done) {
                     held.get_or_insert_with(|| engine.append_gate.lock());
                 } else if held.take().is_some() {
                     thread::sleep(APPEND_TURN);
@@ -98,12 +110,12 @@ impl Checkpointer {
             }
             unflushed += engine.sled.write(&folded)?;
             if unflushed >= FLUSH_BYTES {
-                // Nobody waits for a flush.
-                held = None;
+                // Appends wait for a flush only while they are ahead: a flush may take as long as many of their groups.
+                held = held.filter(|_| !is_ahead(done));
                 engine.sled.flush()?;
                 unflushed = 0;
             }
         }
-        Ok(users.len())
+        Ok(Some(users.len()))
     }
 }

@@ -5,6 +5,7 @@
 
 mod cut;
 mod fold;
+mod from_backup;
 mod pace;
 mod quarantine;
 mod release;

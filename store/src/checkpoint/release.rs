@@ -1,14 +1,16 @@
-//! Users leave quarantine: with their frames, which fold now, or without them. The caller keeps checkpoints from running. A user
+//! Users leave quarantine: with their frames, which fold now, or without them; `from_backup` has the third way. The caller keeps checkpoints from running. A user
 //! is written and leaves the quarantine in one transaction, so that a crash leaves it in quarantine or out of it.
+
+use std::collections::BTreeMap;
 
 use domain::id::UserId;
 use domain::port::journal::Record;
-use domain::port::store::{SideKey, SideRecord, StoreError};
+use domain::port::store::{SideChanges, SideKey, StoreError};
 
 use super::Checkpointer;
 use super::fold::{FoldedHistory, guarded};
 use crate::load::{HELD_BYTES, History, open_frame};
-use crate::quarantine::{QuarantineError, ReleasedUser, StoredRecords, whole_frame};
+use crate::quarantine::{QuarantineError, ReleasedUser, whole_frame};
 use crate::retention_clock::RetentionClock;
 use crate::seal::{Cipher, kind};
 use crate::sled_store::{FoldedUser, SealedRecord, StoredUser};
@@ -67,13 +69,30 @@ impl Checkpointer {
         }
         let cipher = engine.cipher(slot, generation).map_err(still_damaged)?;
         let stored = state.map(|record| engine.sled.open_user(&cipher, record)).transpose();
-        let mut stored = stored.map_err(still_damaged)?;
+        let stored = stored.map_err(still_damaged)?;
         let history = History { engine, user, generation, cipher: &cipher };
         let newest_block = history.newest_block().map_err(still_damaged)?;
-        let mut changes = FoldedHistory { newest_block, ..FoldedHistory::default() };
-        let mut rest = &sequences[..];
-        while !rest.is_empty() {
-            let frames = self.frames(user, &cipher, &mut rest)?;
+        let changes = FoldedHistory { newest_block, ..FoldedHistory::default() };
+        let target = Target { user, slot, generation, cipher: &cipher };
+        let (stored, changes) = self.fold_behind(&target, stored, changes, &sequences)?;
+        let stored = stored.ok_or(QuarantineError::NothingLeft)?;
+        let (id, sequence) = (stored.user, sequences.last().copied().unwrap_or(folded));
+        let remove = Leftovers::Removed(changes.remove.into_iter().collect());
+        self.release(&target, stored, sequence, before, changes.put, remove)?;
+        Ok(ReleasedUser { user: id, sequence, folded: sequences.len() as u64, lost: 0 })
+    }
+
+    /// Folds frames in quarantine over a state.
+    pub(super) fn fold_behind(
+        &self,
+        target: &Target<'_>,
+        mut stored: Option<StoredUser>,
+        mut changes: FoldedHistory,
+        mut sequences: &[u64],
+    ) -> Result<(Option<StoredUser>, FoldedHistory), QuarantineError> {
+        let Target { user, slot, cipher, .. } = *target;
+        while !sequences.is_empty() {
+            let frames = self.frames(user, cipher, &mut sequences)?;
             let Some(id) = frames.first().map(|frame| frame.user) else { break };
             if frames.iter().any(|frame| frame.user != stored.as_ref().map_or(id, |stored| stored.user)) {
                 return Err(QuarantineError::StillDamaged { what: "a frame is of another user".to_owned() });
@@ -85,12 +104,7 @@ impl Checkpointer {
             changes.add(added.map_err(still_damaged)?);
             stored = Some(StoredUser { user: id, state });
         }
-        let stored = stored.ok_or(QuarantineError::NothingLeft)?;
-        let (id, sequence) = (stored.user, sequences.last().copied().unwrap_or(folded));
-        let put = changes.put.into_iter().map(|(key, body)| SideRecord { key, body }).collect();
-        let target = Target { user, slot, generation, cipher: &cipher };
-        self.release(&target, stored, sequence, before, put, changes.remove.into_iter().collect())?;
-        Ok(ReleasedUser { user: id, sequence, folded: sequences.len() as u64, lost: 0 })
+        Ok((stored, changes))
     }
 
     /// Lets a user go on with the state of the last checkpoint.
@@ -106,89 +120,61 @@ impl Checkpointer {
             return Err(QuarantineError::NothingLeft);
         }
         let cipher = engine.cipher(slot, generation).map_err(nothing_left)?;
-        let stored = engine.sled.open_user(&cipher, &before).map_err(nothing_left)?;
+        let StoredUser { user: id, state } = engine.sled.open_user(&cipher, &before).map_err(nothing_left)?;
         let target = Target { user, slot, generation, cipher: &cipher };
-        self.go_on_without(&target, stored, left, Some(before), Vec::new(), Vec::new())
+        let sequence = self.newest_sequence(user)?;
+        let (state, changes) = self.after_loss(slot, state, left, sequence)?;
+        let put = changes.put.into_iter().map(|record| (record.key, record.body)).collect();
+        let stored = StoredUser { user: id, state };
+        self.release(&target, stored, sequence, Some(before), put, Leftovers::Removed(changes.remove))?;
+        Ok(ReleasedUser { user: id, sequence, folded: 0, lost: sequence - left })
     }
 
-    /// Puts the records of a backup in place of those of a user.
-    pub(crate) fn restore(&self, user: &UserHash, records: &StoredRecords) -> Result<ReleasedUser, QuarantineError> {
-        let engine = &*self.engine;
-        let state = assembled(&records.state, user).ok_or_else(|| unfit("the state is not whole"))?;
-        let (slot, generation, left) = (state.slot, state.generation, state.number);
-        if self.slot_of(user)?.is_some_and(|held| held != (slot, generation)) {
-            return Err(unfit("they are of another generation or slot"));
-        }
-        let cipher = engine.cipher(slot, generation).map_err(|error| not_open(error, "their key"))?;
-        let stored = engine.sled.open_user(&cipher, &state).map_err(|error| not_open(error, "the state"))?;
-        if engine.hasher.hash(&stored.user) != *user {
-            return Err(unfit("they are of another user"));
-        }
-        let mut put = Vec::with_capacity(records.side_records.len());
-        for (key, values) in &records.side_records {
-            let record = assembled(values, user).filter(|record| record.number == key.number);
-            let record = record.ok_or_else(|| unfit("a side record is not whole"))?;
-            if (record.slot, record.generation) != (slot, generation) {
-                return Err(unfit("a side record is of another generation or slot"));
-            }
-            let body = engine.sled.open_record(&cipher, kind::side_record(key.kind), &record);
-            put.push(SideRecord { key: *key, body: body.map_err(|error| not_open(error, "a side record"))? });
-        }
-        let before = engine.sled.user(user).unwrap_or(None);
-        let held = engine.sled.all_side_records(user)?.into_iter();
-        let remove = held.filter(|key| !put.iter().any(|record| record.key == *key)).collect();
-        let target = Target { user, slot, generation, cipher: &cipher };
-        self.go_on_without(&target, stored, left, before, put, remove)
+    /// Returns the sequence of the newest frame that was acknowledged.
+    pub(super) fn newest_sequence(&self, user: &UserHash) -> Result<u64, StoreError> {
+        let held = self.engine.sled.quarantined_user(user)?;
+        let newest = self.engine.index.get(user).map_or(0, |newest| newest.sequence);
+        Ok(newest.max(held.frames.keys().next_back().copied().unwrap_or(0)))
     }
 
-    /// Lets a user go on with a state of sequence `left`, without the frames behind it.
-    fn go_on_without(
+    /// Returns the state with which a user goes on at `sequence` after one of the sequence `left`, and the history that leads to
+    /// it.
+    pub(super) fn after_loss(
         &self,
-        target: &Target<'_>,
-        stored: StoredUser,
+        slot: u32,
+        state: Vec<u8>,
         left: u64,
-        before: Option<SealedRecord>,
-        mut put: Vec<SideRecord>,
-        mut remove: Vec<SideKey>,
-    ) -> Result<ReleasedUser, QuarantineError> {
-        let engine = &*self.engine;
-        let held = engine.sled.quarantined_user(target.user)?;
-        let newest = engine.index.get(target.user).map_or(0, |newest| newest.sequence);
-        let sequence = newest.max(held.frames.keys().next_back().copied().unwrap_or(0));
+        sequence: u64,
+    ) -> Result<(Vec<u8>, SideChanges), QuarantineError> {
         if left > sequence {
             return Err(unfit("they are newer than the quarantine"));
         }
-        let StoredUser { user, mut state } = stored;
-        if left < sequence {
-            let now = engine.retention_clock.as_ref().map_or(0, RetentionClock::now);
-            let (after, changes) = guarded(target.slot, || self.fold.after_loss(&state, sequence, now))
-                .map_err(|error| not_open(error, "the state"))?;
-            state = after;
-            let is_changed = |key: &SideKey| changes.put.iter().any(|record| record.key == *key);
-            put.retain(|record| !is_changed(&record.key) && !changes.remove.contains(&record.key));
-            remove.retain(|key| !is_changed(key));
-            put.extend(changes.put);
-            remove.extend(changes.remove);
+        if left == sequence {
+            return Ok((state, SideChanges::default()));
         }
-        self.release(target, StoredUser { user, state }, sequence, before, put, remove)?;
-        Ok(ReleasedUser { user, sequence, folded: 0, lost: sequence - left })
+        let now = self.engine.retention_clock.as_ref().map_or(0, RetentionClock::now);
+        guarded(slot, || self.fold.after_loss(&state, sequence, now)).map_err(|error| not_open(error, "the state"))
     }
 
     /// Writes a user, removes its frames from the quarantine, and lets loads succeed again.
-    fn release(
+    pub(super) fn release(
         &self,
         target: &Target<'_>,
         stored: StoredUser,
         sequence: u64,
         before: Option<SealedRecord>,
-        put: Vec<SideRecord>,
-        remove: Vec<SideKey>,
+        put: BTreeMap<SideKey, Vec<u8>>,
+        leftovers: Leftovers,
     ) -> Result<(), StoreError> {
         let engine = &*self.engine;
         let Target { user, slot, generation, cipher } = *target;
         let failed = |source| StoreError::Unavailable { doing: "writing a user that leaves quarantine", source };
         self.ensure_reserve().map_err(|error| failed(Box::new(error)))?;
-        let seal = |SideRecord { key, body }: SideRecord| {
+        let (remove, is_all_new) = match leftovers {
+            Leftovers::Removed(keys) => (keys, false),
+            Leftovers::None => (Vec::new(), true),
+        };
+        let seal = |(key, body): (SideKey, Vec<u8>)| {
             let record = SealedRecord::unsealed(kind::side_record(key.kind), *user, slot, generation, key.number);
             Ok((key, engine.sled.seal(cipher, body, record, &*engine.entropy)?))
         };
@@ -201,7 +187,7 @@ impl Checkpointer {
             remove,
         };
         // Histories that are read meanwhile are read again.
-        let write = || engine.sled.write_released(&folded).map(|()| 0);
+        let write = || engine.sled.write_released(&folded, is_all_new).map(|()| 0);
         engine.history_versions.rewrite(user, write).map_err(|error| failed(Box::new(error)))?;
         engine.sled.flush().map_err(|error| failed(Box::new(error)))?;
         engine.sled.set_released(user);
@@ -248,7 +234,7 @@ impl Checkpointer {
     }
 
     /// Returns the slot and the generation of a user's key, from wherever they are known.
-    fn slot_of(&self, user: &UserHash) -> Result<Option<(u32, u32)>, StoreError> {
+    pub(super) fn slot_of(&self, user: &UserHash) -> Result<Option<(u32, u32)>, StoreError> {
         if let Some(newest) = self.engine.index.get(user) {
             return Ok(Some((newest.slot, newest.generation)));
         }
@@ -259,29 +245,26 @@ impl Checkpointer {
 }
 
 /// The user that is written, and the key that seals it.
-struct Target<'a> {
-    user: &'a UserHash,
-    slot: u32,
-    generation: u32,
-    cipher: &'a Cipher,
+pub(super) struct Target<'a> {
+    pub(super) user: &'a UserHash,
+    pub(super) slot: u32,
+    pub(super) generation: u32,
+    pub(super) cipher: &'a Cipher,
 }
 
-/// Puts the values of a record together; `None` if they are not all there.
-fn assembled(values: &[Vec<u8>], user: &UserHash) -> Option<SealedRecord> {
-    let (first, rest) = values.split_first()?;
-    if usize::from(SealedRecord::chunk_count(first)?) != values.len() {
-        return None;
-    }
-    let mut record = SealedRecord::from_first(first, *user)?;
-    rest.iter().for_each(|value| record.sealed.extend_from_slice(value));
-    Some(record)
+/// What becomes of the records of a user that are not written.
+pub(super) enum Leftovers {
+    /// The side records with these keys are removed, and the others stay.
+    Removed(Vec<SideKey>),
+    /// Nothing stays, readable or not.
+    None,
 }
 
-fn unfit(what: &str) -> QuarantineError {
+pub(super) fn unfit(what: &str) -> QuarantineError {
     QuarantineError::Unfit { what: what.to_owned() }
 }
 
-fn not_open(error: StoreError, what: &str) -> QuarantineError {
+pub(super) fn not_open(error: StoreError, what: &str) -> QuarantineError {
     match error {
         StoreError::Damaged { .. } => unfit(&format!("{what} cannot be read")),
         error => error.into(),

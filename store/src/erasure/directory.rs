@@ -11,7 +11,7 @@ use domain::port::store::StoreError;
 use crate::engine::Engine;
 use crate::journal::{NewestFrame, SegmentItem, parse_item};
 use crate::keyring::{SlotFault, SlotState};
-use crate::load::{open_frame, segment_missing};
+use crate::load::{newest_unfolded, open_frame, segment_missing};
 use crate::seal::kind;
 use crate::sled_store::SealedRecord;
 use crate::user_hash::UserHash;
@@ -24,7 +24,7 @@ impl UserDirectory for KeyedUsers {
         let engine = &*self.0;
         let hash = engine.hasher.hash(user);
         // The index is read before sled: a checkpoint writes sled before the index forgets.
-        let newest = engine.index.get(&hash);
+        let newest = newest_unfolded(engine, &hash)?;
         let record = engine.sled.user(&hash)?;
         let newest = newest.filter(|newest| record.as_ref().is_none_or(|record| record.number < newest.sequence));
         let (slot, generation, sequence) = match (newest, record) {

@@ -9,8 +9,9 @@ use super::report::{InspectReport, InspectedKind, StoreFault};
 use super::slots::{Ciphers, count};
 use crate::journal::{SegmentItem, parse_item};
 use crate::load::open_frame;
+use crate::quarantine::QuarantineNote;
 use crate::seal::{Cipher, kind};
-use crate::sled_store::{SealedRecord, SledStore, StoredUser, TreeKind, side_key};
+use crate::sled_store::{SealedRecord, SledStore, StoredUser, TreeKind, is_note_key, side_key};
 use crate::user_hash::UserHash;
 
 /// Bytes of the number of a value within its record, at the end of each key.
@@ -166,6 +167,10 @@ fn check_quarantine(store: &InspectedStore<'_>) -> Result<InspectedKind, StoreFa
     let (mut kind, mut ciphers) = (InspectedKind::default(), Ciphers::new(store.keyring));
     for_each_record(store.sled, TreeKind::Quarantine, WHAT, |parts| {
         let frame = parts.values.concat();
+        if is_note_key(&parts.prefix) {
+            let note = QuarantineNote::decode(&frame).map(drop);
+            return note.ok_or_else(|| StoreFault::new("a note of the quarantine", "it cannot be read".to_owned()));
+        }
         // A frame that could not be read is empty, and only marks its user.
         if frame.is_empty() {
             return Ok(());

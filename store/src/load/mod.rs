@@ -13,7 +13,7 @@ use domain::port::store::{LoadVisitor, LoadedUser, ProfileStore, StoreError};
 
 pub(crate) use chain::{HELD_BYTES, Link, open_frame, open_link, segment_missing};
 pub(crate) use history::History;
-pub(crate) use newest::{newest_claimed_frame, newest_frame, newest_record};
+pub(crate) use newest::{newest_claimed_frame, newest_frame, newest_record, newest_unfolded};
 pub(crate) use unfolded_user::{FoundUser, UnfoldedUser, unfolded_user};
 
 use crate::engine::Engine;

@@ -8,6 +8,7 @@ use super::damaged;
 use crate::engine::{Engine, KeyFault};
 use crate::erasure::{erased_by_slot, tombstone_in_record};
 use crate::journal::{NewestFrame, Position};
+use crate::quarantine::{QuarantineNote, whole_frame};
 use crate::seal::kind;
 use crate::user_hash::UserHash;
 
@@ -47,7 +48,7 @@ pub(crate) fn newest_frame(engine: &Engine, user: &UserHash) -> Result<Option<Ne
 
 /// Returns the newest frame of a user as headers claim it, though the user is in quarantine or the record's seal does not open.
 pub(crate) fn newest_claimed_frame(engine: &Engine, user: &UserHash) -> Result<Option<NewestFrame>, StoreError> {
-    if let Some(newest) = engine.index.get(user) {
+    if let Some(newest) = newest_unfolded(engine, user)? {
         return Ok(Some(newest));
     }
     Ok(engine.sled.user(user)?.map(|record| NewestFrame {
@@ -61,7 +62,7 @@ pub(crate) fn newest_claimed_frame(engine: &Engine, user: &UserHash) -> Result<O
 
 /// Returns what is known of a user's newest frame. The seal of a checkpoint's record is not checked.
 pub(crate) fn newest_record(engine: &Engine, user: &UserHash) -> Result<NewestRecord, StoreError> {
-    let (sequence, generation, is_erasure) = match engine.index.get(user) {
+    let (sequence, generation, is_erasure) = match newest_unfolded(engine, user)? {
         Some(newest) => (newest.sequence, newest.generation, newest.is_erasure),
         None => match engine.sled.user(user)? {
             Some(record) => (record.number, record.generation, record.kind == kind::TOMBSTONE),
@@ -69,4 +70,33 @@ pub(crate) fn newest_record(engine: &Engine, user: &UserHash) -> Result<NewestRe
         },
     };
     Ok(NewestRecord { sequence, erased: if is_erasure { generation } else { generation - 1 } })
+}
+
+/// Returns the newest frame of a user that no checkpoint has folded: that of the journal, or else that in quarantine, whose segments
+/// may be gone.
+pub(crate) fn newest_unfolded(engine: &Engine, user: &UserHash) -> Result<Option<NewestFrame>, StoreError> {
+    if let Some(newest) = engine.index.get(user) {
+        return Ok(Some(newest));
+    }
+    if !engine.sled.is_quarantined(user) {
+        return Ok(None);
+    }
+    let held = engine.sled.quarantined_user(user)?;
+    let mut key = None;
+    for sequence in held.frames.keys().rev() {
+        let frame = engine.sled.quarantined_frame(user, *sequence)?;
+        if let Some((header, _)) = whole_frame(&frame, user, *sequence) {
+            key = Some((header.slot, header.generation));
+            break;
+        }
+    }
+    let noted = held.note.as_deref().and_then(QuarantineNote::decode).map(|note| (note.slot, note.generation));
+    let newest = key.or(noted).zip(held.frames.keys().next_back());
+    Ok(newest.map(|((slot, generation), sequence)| NewestFrame {
+        slot,
+        generation,
+        sequence: *sequence,
+        is_erasure: false,
+        position: Position::NONE,
+    }))
 }

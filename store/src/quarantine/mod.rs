@@ -5,6 +5,7 @@
 
 mod inspect;
 mod note;
+mod restore;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +20,9 @@ pub(crate) use note::QuarantineNote;
 pub use note::QuarantineReason;
 
 use crate::checkpoint::Checkpointer;
-use crate::engine::Engine;
+use crate::engine::{Engine, KeyFault};
+use crate::registry::DurableRegistry;
+use crate::seal::kind;
 use crate::user_hash::UserHash;
 
 /// How long a change waits for a checkpoint to end.
@@ -66,7 +69,7 @@ pub struct ReleasedUser {
     pub sequence: u64,
     /// The frames that the user has of those that were in quarantine.
     pub folded: u64,
-    /// The frames that are lost.
+    /// The frames that are lost. 0 says that the user has everything that was acknowledged.
     pub lost: u64,
 }
 
@@ -76,6 +79,9 @@ pub enum QuarantineError {
     /// No such user is in quarantine.
     #[error("no such user is in quarantine")]
     Unknown,
+    /// The user was erased, which ended the quarantine.
+    #[error("the user was erased, and is in quarantine no more")]
+    Erased,
     /// The fault is still there.
     #[error("the frames cannot be folded: {what}")]
     StillDamaged {
@@ -91,29 +97,36 @@ pub enum QuarantineError {
         /// Why they do not fit; never a user's data.
         what: String,
     },
+    /// The backup is older than what was acknowledged, and its loss was not accepted.
+    #[error("{lost} changes after the backup would be lost, and consent be withdrawn")]
+    WouldLose {
+        /// The number of these changes.
+        lost: u64,
+    },
     /// The store cannot do it now.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// The sealed records of one user, as a backup has them: the values of each record, in order.
-#[derive(Debug, Clone, Default)]
-pub struct StoredRecords {
+#[derive(Default)]
+pub(crate) struct StoredRecords {
     /// The values of the record in the tree `users`.
-    pub state: Vec<Vec<u8>>,
+    pub(crate) state: Vec<Vec<u8>>,
     /// The values of each record in the tree `records`.
-    pub side_records: Vec<(SideKey, Vec<Vec<u8>>)>,
+    pub(crate) side_records: Vec<(SideKey, Vec<Vec<u8>>)>,
 }
 
 /// The users in quarantine. All methods block, so they are called on a thread that may block.
 pub struct Quarantine {
     engine: Arc<Engine>,
     checkpointer: Arc<Checkpointer>,
+    registry: Arc<DurableRegistry>,
 }
 
 impl Quarantine {
-    pub(crate) fn new(engine: Arc<Engine>, checkpointer: Arc<Checkpointer>) -> Self {
-        Self { engine, checkpointer }
+    pub(crate) fn new(engine: Arc<Engine>, checkpointer: Arc<Checkpointer>, registry: Arc<DurableRegistry>) -> Self {
+        Self { engine, checkpointer, registry }
     }
 
     /// Returns the user behind a key, as far as a record or frame says it that opens. It is for the parts that hold the user in
@@ -148,22 +161,23 @@ impl Quarantine {
         self.checkpointer.drop_frames(&user)
     }
 
-    /// Puts the records of a backup in place of those of a user, who goes on from them as after [`Self::drop_frames`]. Durable
-    /// when it returns.
-    ///
-    /// # Errors
-    /// The records do not open under the user's key, or do not fit. The user stays in quarantine, as it was.
-    pub fn restore(&self, key: UserKey, records: &StoredRecords) -> Result<ReleasedUser, QuarantineError> {
-        let user = self.known(key)?;
-        let _no_checkpoint = self.checkpointer.lock_out(PATIENCE).ok_or_else(busy)?;
-        self.checkpointer.restore(&user, records)
-    }
-
     fn known(&self, UserKey(key): UserKey) -> Result<UserHash, QuarantineError> {
         let user = UserHash(key);
         // An erasure ends the quarantine, though the frames may still be there.
-        let is_erased = self.engine.index.get(&user).is_some_and(|newest| newest.is_erasure);
-        if self.engine.sled.is_quarantined(&user) && !is_erased { Ok(user) } else { Err(QuarantineError::Unknown) }
+        let is_ending = self.engine.index.get(&user).is_some_and(|newest| newest.is_erasure);
+        match self.engine.sled.is_quarantined(&user) && !is_ending {
+            true => Ok(user),
+            false if is_ending || self.is_erased(&user) => Err(QuarantineError::Erased),
+            false => Err(QuarantineError::Unknown),
+        }
+    }
+
+    /// Returns whether what is stored of a user who is not in quarantine is that of an erased one.
+    fn is_erased(&self, user: &UserHash) -> bool {
+        let Ok(Some(record)) = self.engine.sled.user(user) else { return false };
+        let key = || self.engine.user_key(record.slot, record.generation);
+        let has_begun_anew = self.engine.index.get(user).is_some();
+        !has_begun_anew && (record.kind == kind::TOMBSTONE || matches!(key(), Err(KeyFault::Erased)))
     }
 }
 

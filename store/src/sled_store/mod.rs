@@ -50,7 +50,7 @@ use crate::user_hash::UserHash;
 use crate::user_suffix::{append_user, split_user};
 use codec::Codec;
 use quarantine::Quarantined;
-pub(crate) use quarantine::QuarantinedUser;
+pub(crate) use quarantine::{QuarantinedUser, is_note_key};
 use snapshot::Snapshots;
 use tree::ReadableTree;
 use trees::Trees;

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 
 use super::record::MAX_VALUE_BYTES;
 use super::tree::{ReadableTree, StoredTree, TreeBatch};
-use super::write::{FoldedUser, batches};
+use super::write::{FoldedUser, add};
 use super::{SledStore, chunk_key, unavailable};
 use crate::user_hash::UserHash;
 
@@ -101,14 +101,22 @@ impl SledStore {
         self.with(|trees| join(&trees.quarantine)).map_err(unavailable)
     }
 
-    /// Writes a user and removes what the quarantine holds of it. All of it becomes durable with the next flush, or nothing.
-    pub(crate) fn write_released(&self, user: &FoldedUser) -> sled::Result<()> {
+    /// Writes a user and removes what the quarantine holds of it; of a user who is all new also every other value in the trees,
+    /// damaged ones included. All of it becomes durable with the next flush, or nothing.
+    pub(crate) fn write_released(&self, user: &FoldedUser, is_all_new: bool) -> sled::Result<()> {
         self.with(|trees| {
-            let (states, records) = batches(&trees.records, std::slice::from_ref(user))?;
-            let mut frames = TreeBatch::default();
-            for key in trees.quarantine.scan_prefix(user.user.0).keys() {
-                frames.remove(key?);
+            let remove_all = |tree: &ReadableTree, batch: &mut TreeBatch| {
+                tree.scan_prefix(user.user.0).keys().try_for_each(|key| key.map(|key| batch.remove(key)))
+            };
+            let (mut states, mut records) = (TreeBatch::default(), TreeBatch::default());
+            if is_all_new {
+                // The later change of a key counts.
+                remove_all(&trees.users, &mut states)?;
+                remove_all(&trees.records, &mut records)?;
             }
+            add(user, &trees.records, &mut states, &mut records)?;
+            let mut frames = TreeBatch::default();
+            remove_all(&trees.quarantine, &mut frames)?;
             let changes = [(&trees.users, &states), (&trees.records, &records), (&trees.quarantine, &frames)];
             StoredTree::apply_together(&changes)
         })
@@ -158,6 +166,11 @@ impl SledStore {
     pub(crate) fn quarantined_users(&self) -> usize {
         self.quarantined.0.read().len()
     }
+}
+
+/// Returns whether a key of the quarantine is that of a note.
+pub(crate) fn is_note_key(key: &[u8]) -> bool {
+    key.get(USER_BYTES..PREFIX_BYTES).is_some_and(|sequence| sequence == NOTE.to_be_bytes())
 }
 
 /// Returns the start of the keys of a frame's values.

@@ -43,23 +43,35 @@ impl SledStore {
 }
 
 /// Returns the changes of the states of users, and those of their side records, which are in the tree `side_records`.
-pub(super) fn batches(side_records: &ReadableTree, users: &[FoldedUser]) -> sled::Result<(TreeBatch, TreeBatch)> {
+fn batches(side_records: &ReadableTree, users: &[FoldedUser]) -> sled::Result<(TreeBatch, TreeBatch)> {
     let (mut states, mut records) = (TreeBatch::default(), TreeBatch::default());
-    for FoldedUser { user, record, before, put: changed, remove } in users {
-        if let Some(record) = record {
-            put(&mut states, &user.0, record, before.as_ref().map_or(0, SealedRecord::count));
-        }
-        for (key, record) in changed {
-            let prefix = prefix(user, *key);
-            let before = count(side_records, &prefix)?;
-            put(&mut records, &prefix, record, before);
-        }
-        for key in remove {
-            let prefix = prefix(user, *key);
-            (0..count(side_records, &prefix)?).for_each(|number| records.remove(chunk_key(&prefix, number)));
-        }
+    for user in users {
+        add(user, side_records, &mut states, &mut records)?;
     }
     Ok((states, records))
+}
+
+/// Adds the changes of a user to those of the states and of the side records, which are in the tree `side_records`.
+pub(super) fn add(
+    user: &FoldedUser,
+    side_records: &ReadableTree,
+    states: &mut TreeBatch,
+    records: &mut TreeBatch,
+) -> sled::Result<()> {
+    let FoldedUser { user, record, before, put: changed, remove } = user;
+    if let Some(record) = record {
+        put(states, &user.0, record, before.as_ref().map_or(0, SealedRecord::count));
+    }
+    for (key, record) in changed {
+        let prefix = prefix(user, *key);
+        let before = count(side_records, &prefix)?;
+        put(records, &prefix, record, before);
+    }
+    for key in remove {
+        let prefix = prefix(user, *key);
+        (0..count(side_records, &prefix)?).for_each(|number| records.remove(chunk_key(&prefix, number)));
+    }
+    Ok(())
 }
 
 /// Returns the number of values of the record whose keys start with `prefix`; 0 if there is none.

@@ -8,7 +8,7 @@ use domain::port::audit_trail::AuditTrail;
 use store::audit;
 
 use crate::kit::{
-    DAY, TODAY, TestClock, anchors, assert_sound, directory, eventually, keys, lines, open, options, write,
+    DAY, TODAY, TestClock, anchors, assert_sound, copy, directory, eventually, keys, lines, open, options, write,
 };
 use crate::test_disk::TestDisk;
 
@@ -68,4 +68,30 @@ fn of_a_month_that_is_over_one_head_an_hour_is_kept() {
     drop(log);
     assert_sound(dir.path());
     drop(audit::open(&options, keys()).expect("a log"));
+}
+
+#[test]
+fn a_log_that_is_older_than_its_anchor_is_refused_with_what_to_do() {
+    let (dir, older) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let log = open(dir.path());
+    write(&log, 2);
+    log.sign_tree_head().expect("a head");
+    drop(log);
+    copy(&directory(dir.path()), &directory(older.path()));
+    let log = open(dir.path());
+    write(&log, 3);
+    log.sign_tree_head().expect("a head");
+    drop(log);
+    // As after a restore of an older backup beside the anchor file of the server.
+    fs::copy(anchors(dir.path()), anchors(older.path())).expect("a copy");
+    let refused = audit::open(&options(older.path(), TestClock::at_day(TODAY)), keys()).map(drop).expect_err("refused");
+    let line = refused.to_string();
+    assert!(matches!(refused, store::OpenError::AuditLogOlderThanAnchor { found: 2, counted: 5, .. }), "{line}");
+    assert!(
+        !line.contains('\n') && line.contains("restore --audit") && line.contains("move the anchor file"),
+        "{line}"
+    );
+    fs::rename(anchors(older.path()), older.path().join("kept")).expect("moved");
+    drop(open(older.path()));
+    assert_sound(older.path());
 }

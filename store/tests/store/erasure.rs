@@ -259,6 +259,24 @@ fn slot_state(dir: &Path, row: RowId) -> u8 {
 }
 
 #[test]
+fn a_user_of_whom_there_is_nothing_but_frames_in_quarantine_can_be_erased() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let refuses =
+        || std::sync::Arc::new(KeepAllAfter(|_: &[Record]| Err(StoreError::Damaged { what: "no".to_owned() })));
+    let mut store = store::open(options(dir.path()), &master(), refuses(), SeededEntropy::new(1)).expect("opens");
+    append_group(&mut store, &[record(0, 1, vec![1]), record(0, 2, vec![2])]);
+    close(store);
+    // The journal has its frames no more.
+    let mut store = store::open(options(dir.path()), &master(), refuses(), SeededEntropy::new(1)).expect("opens");
+    assert!(matches!(store.users.find(&user(0)).expect("reads"), Some(StoredUser::Living { generation: 1, .. })));
+    assert_eq!(store.log.newest(&user(0)).expect("reads").sequence, 2);
+    erase(&mut store, 0, tombstone(1, 3));
+    assert_erased(&store, 0, tombstone(1, 3), "erased");
+    close(store);
+    assert_erased(&open(dir.path()), 0, tombstone(1, 3), "after a restart");
+}
+
+#[test]
 fn a_user_in_quarantine_can_be_erased_and_begins_anew() {
     for checkpoint in [false, true] {
         let dir = tempfile::tempdir().expect("a directory");

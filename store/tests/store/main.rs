@@ -17,6 +17,7 @@ mod dead_letters;
 mod descriptors;
 mod erasure;
 mod faults;
+mod from_backup;
 mod full_disk;
 mod history;
 mod inspect;

@@ -1,4 +1,4 @@
-//! Users leave quarantine: with their frames, without them, or with the records of a backup, whole or not at all.
+//! Users leave quarantine: with their frames or without them, whole or not at all. `from_backup` has the third way.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::port::journal::{OutOfSequence, Record};
-use domain::port::store::{SideKey, SideKind, StoreError};
+use domain::port::store::StoreError;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::{QuarantineError, QuarantineReason, ReleasedUser, Store, StoredRecords, UserKey};
+use store::{QuarantineError, QuarantineReason, ReleasedUser, Store, UserKey};
 
 use crate::kit::clock::{DAY, TestClock};
 use crate::kit::{
@@ -26,7 +26,7 @@ fn refuse_a_frame(frames: &[Record]) -> Result<(), StoreError> {
 }
 
 /// Opens a store whose rules refuse the frame `panic`.
-fn open_refusing(dir: &Path) -> Store {
+pub(crate) fn open_refusing(dir: &Path) -> Store {
     let mut options = options(dir);
     options.clock = Some(TestClock::at_day(100));
     let fold = Arc::new(KeepAllAfter(refuse_a_frame));
@@ -52,7 +52,7 @@ fn quarantine_users(dir: &Path, users: usize) {
 }
 
 /// Returns the keys of all users in quarantine, in pages of `limit`.
-fn keys(store: &Store, limit: usize) -> Vec<UserKey> {
+pub(crate) fn keys(store: &Store, limit: usize) -> Vec<UserKey> {
     let (mut keys, mut after) = (Vec::new(), None);
     loop {
         let page = store.quarantine.page(after, limit).expect("reads");
@@ -66,7 +66,7 @@ fn keys(store: &Store, limit: usize) -> Vec<UserKey> {
 }
 
 /// Returns the number of the user behind a key.
-fn number_of(store: &Store, key: UserKey) -> usize {
+pub(crate) fn number_of(store: &Store, key: UserKey) -> usize {
     let found = store.quarantine.user(key).expect("in quarantine").expect("a name");
     (1..100).find(|number| user(*number) == found).expect("a user of the test")
 }
@@ -163,86 +163,6 @@ fn frames_of_a_user_without_a_state_are_not_dropped_as_nothing_would_be_left() {
     store.quarantine.retry(key).expect("folds");
     assert_eq!(frames(&store, 1), [b"panic".to_vec()]);
     check_history(&store, 1, "a user's first fold");
-}
-
-/// The values of a tree of sled whose keys begin with a user's key.
-fn values(db: &sled::Db, tree: &str, key: UserKey) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let tree = db.open_tree(tree).expect("a tree");
-    tree.scan_prefix(key.0).map(|entry| entry.expect("reads")).map(|(k, v)| (k.to_vec(), v.to_vec())).collect()
-}
-
-/// Returns the records of a user as a backup has them.
-fn records(dir: &Path, key: UserKey) -> StoredRecords {
-    let db = sled::Config::new().path(dir.join("sled")).open().expect("sled");
-    let mut found = StoredRecords::default();
-    found.state.extend(values(&db, "users", key).into_iter().map(|(_, value)| value));
-    for (name, value) in values(&db, "records", key) {
-        let kind = SideKind::from_number(name[16]).expect("a kind");
-        let number = u64::from_be_bytes(name[17..25].try_into().expect("a number"));
-        match found.side_records.last_mut() {
-            Some((last, values)) if *last == (SideKey { kind, number }) => values.push(value),
-            _ => found.side_records.push((SideKey { kind, number }, vec![value])),
-        }
-    }
-    found
-}
-
-#[test]
-fn the_records_of_a_backup_take_the_place_of_damaged_ones_if_they_open_and_fit() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let mut store = open_refusing(dir.path());
-    for number in 1..=2 {
-        for sequence in 1..=6 {
-            append_one(&mut store, number, sequence, vec![sequence as u8; 3_000]);
-        }
-    }
-    store.closer.checkpoint().expect("a checkpoint");
-    for number in 1..=2 {
-        append_one(&mut store, number, 7, b"panic".to_vec());
-    }
-    close(store);
-    let store = open_refusing(dir.path());
-    let found = keys(&store, 9);
-    let (key, other) = match number_of(&store, found[0]) {
-        1 => (found[0], found[1]),
-        _ => (found[1], found[0]),
-    };
-    drop(store);
-    let (backup, others) = (records(dir.path(), key), records(dir.path(), other));
-    assert!(backup.state.len() > 1 && backup.side_records.len() > 1, "records of several values");
-    // The state is damaged, so that there is nothing to go on from.
-    let db = sled::Config::new().path(dir.path().join("sled")).open().expect("sled");
-    let mut damaged = backup.state[1].clone();
-    damaged[7] ^= 1;
-    let name = [&key.0[..], &[0, 1]].concat();
-    db.open_tree("users").expect("a tree").insert(name, damaged).expect("written");
-    db.flush().expect("flushed");
-    drop(db);
-
-    let mut store = open_refusing(dir.path());
-    assert!(matches!(store.quarantine.drop_frames(key), Err(QuarantineError::NothingLeft)));
-    assert!(matches!(store.quarantine.retry(key), Err(QuarantineError::StillDamaged { .. })));
-    let mut of_another_generation = backup.clone();
-    of_another_generation.state[0][8] = 2;
-    let mut of_another_sequence = backup.clone();
-    of_another_sequence.state[0][12] = 5;
-    let mut cut = backup.clone();
-    cut.state.pop();
-    let mut torn = backup.clone();
-    torn.side_records[0].1[0][60] ^= 1;
-    for unfit in [others, of_another_generation, of_another_sequence, cut, torn, StoredRecords::default()] {
-        assert!(matches!(store.quarantine.restore(key, &unfit), Err(QuarantineError::Unfit { .. })));
-    }
-    assert!(matches!(try_load(&*store.reader, 1), Err(StoreError::Damaged { .. })), "nothing has changed");
-    let restored = store.quarantine.restore(key, &backup).expect("restored");
-    assert_eq!(restored, ReleasedUser { user: user(1), sequence: 7, folded: 0, lost: 1 });
-    let expected: Vec<_> = (1..=6).map(|sequence| vec![sequence; 3_000]).chain([LOST.to_vec()]).collect();
-    assert_eq!(frames(&store, 1), expected);
-    check_history(&store, 1, "after a restore");
-    append_one(&mut store, 1, 8, vec![8]);
-    close(store);
-    let store = open_refusing(dir.path());
-    assert_eq!((frames(&store, 1).len(), keys(&store, 9)), (8, vec![other]));
 }
 
 const DIRECTORY: &str = "STORE_TEST_RELEASE_DIRECTORY";

@@ -185,6 +185,7 @@ pub(super) fn probe(method: &str, path: &str, parameter: Option<&str>) -> Probe 
         ("GET" | "HEAD" | "POST", "/admin/quarantine/{key}" | "/admin/quarantine/{key}/retry") => {
             get(Rule::Operators, &path.replace("{key}", NO_KEY), 404)
         }
+        ("POST", "/admin/quarantine/{key}/restore") => get(Rule::Operators, &path.replace("{key}", NO_KEY), 404),
         ("DELETE", "/admin/quarantine/{key}") => {
             get(Rule::Operators, &format!("/admin/quarantine/{NO_KEY}?confirm={NO_KEY}"), 404)
         }

@@ -11,14 +11,10 @@ use domain::port::dead_letters::{LetterId, StoredLetter};
 use serde::Serialize;
 
 use super::state::{RejectedState, source};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::http::request::caller::{Caller, Role, Scope};
 use crate::http::request::context::RequestContext;
-use crate::http::request::query;
-
-/// Letters of a page, by default and at most.
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
+use crate::http::request::page::page;
 
 /// The JSON of a page.
 #[derive(Serialize)]
@@ -64,7 +60,7 @@ pub(in crate::http) async fn get(
     state: Data<RejectedState>,
 ) -> Result<HttpResponse, Problem> {
     let source = source(context)?;
-    let (before, limit) = (cursor(context.query())?, limit(context.query())?);
+    let (before, limit) = page(context.query(), decode)?;
     let shows_subject = shows_subject(&context.caller);
     let page = state.with_letters(move |letters| {
         let page = letters.page(source.name(), before, limit)?;
@@ -96,17 +92,8 @@ fn item(StoredLetter { id, letter }: StoredLetter, shows_subject: bool) -> Item 
     }
 }
 
-fn limit(text: &str) -> Result<usize, Problem> {
-    let Some(given) = query::single(text, "limit")? else { return Ok(DEFAULT_LIMIT) };
-    let limit = given.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| Problem::new(Code::InvalidParameter, "`limit` must be an integer from 1 to 200"))
-}
-
-fn cursor(text: &str) -> Result<Option<LetterId>, Problem> {
-    let Some(given) = query::single(text, "cursor")? else { return Ok(None) };
-    let id = URL_SAFE_NO_PAD.decode(&*given).ok().and_then(|bytes| bytes.try_into().ok());
-    let invalid = || Problem::new(Code::InvalidParameter, "`cursor` must be the `next_cursor` of the page before");
-    id.map(|id| Some(LetterId(id))).ok_or_else(invalid)
+fn decode(cursor: &str) -> Option<LetterId> {
+    URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok().map(LetterId)
 }
 
 /// Returns the text of a cursor. It tells nothing that its holder may not read, so it is neither encrypted nor signed.
@@ -121,13 +108,9 @@ mod tests {
     #[test]
     fn a_cursor_reads_back_and_other_text_is_refused() {
         let id = LetterId([7; 16]);
-        assert_eq!(cursor(&format!("cursor={}", encode(id))).ok().flatten(), Some(id));
-        for text in ["cursor=", "cursor=AAAA", "cursor=?", "cursor=rej_07", "limit=1&cursor=x&cursor=x"] {
-            assert!(cursor(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
+        assert_eq!(decode(&encode(id)), Some(id));
+        for text in ["", "AAAA", "?", "rej_07"] {
+            assert_eq!(decode(text), None, "{text}");
         }
-        for text in ["limit=0", "limit=201", "limit=x"] {
-            assert!(limit(text).is_err_and(|problem| problem.is(Code::InvalidParameter)), "{text}");
-        }
-        assert_eq!((limit("").ok(), limit("limit=200").ok()), (Some(50), Some(200)));
     }
 }

@@ -1,5 +1,7 @@
 //! `quarantine`: users whose frames could not be folded, and the ways out.
 
+mod restore;
+
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use config::Settings;
@@ -32,6 +34,7 @@ enum Action {
     Inspect(InspectArguments),
     Retry(RetryArguments),
     Drop(DropArguments),
+    Restore(restore::RestoreArguments),
 }
 
 /// Which server, and as whom.
@@ -111,6 +114,7 @@ pub(super) fn run(arguments: &QuarantineArguments) -> anyhow::Result<()> {
             let released = client(target)?.delete(&format!("/admin/quarantine/{key}?confirm={key}"))?;
             Ok(print_line(&released.to_string())?)
         }
+        Action::Restore(arguments) => restore::run(arguments),
     }
 }
 
