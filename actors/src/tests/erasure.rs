@@ -114,7 +114,11 @@ fn an_event_whose_time_was_ahead_of_the_clock_does_not_come_back_after_the_erasu
         }
         let begun = apply(&profiles, registration(1, ahead + 6)).await;
         assert_eq!(begun, Status::Applied { revision: 3 });
-        assert_eq!(apply(&profiles, income(1, ahead + 5, "0-2.5L")).await, Status::Erased, "after the registration, too");
+        assert_eq!(
+            apply(&profiles, income(1, ahead + 5, "0-2.5L")).await,
+            Status::Erased,
+            "after the registration, too"
+        );
         assert!(profiles.stop().await);
     });
 }
