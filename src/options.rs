@@ -118,6 +118,7 @@ pub(crate) fn actor_options(settings: &Settings) -> actors::Options {
         max_followers: settings.events.max_followers,
         max_followers_per_caller: settings.events.max_followers_per_caller,
         follower_cache_bytes: settings.events.cache_bytes,
+        future_tolerance: settings.time.future_tolerance,
         snapshot_periods: snapshot_periods(settings),
         max_snapshots: settings.history.max_snapshots,
         ..actors::Options::default()

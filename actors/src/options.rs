@@ -75,6 +75,8 @@ pub struct Options {
     pub max_followers_per_caller: usize,
     /// Maximum number of bytes of profiles that followers keep in memory, so that they need not read them from history.
     pub follower_cache_bytes: u64,
+    /// How far ahead of the clock the time of an event may be.
+    pub future_tolerance: Duration,
     /// How long revisions and snapshots are kept.
     pub snapshot_periods: SnapshotPeriods,
     /// Maximum number of snapshots of a user that somebody asked for and that have not expired.
@@ -118,6 +120,7 @@ impl Default for Options {
             max_followers: 64,
             max_followers_per_caller: 4,
             follower_cache_bytes: 64 << 20,
+            future_tolerance: Duration::from_secs(300),
             snapshot_periods: SnapshotPeriods {
                 revisions: 30 * DAY_MICROS,
                 requested: 30 * DAY_MICROS,

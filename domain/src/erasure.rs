@@ -34,7 +34,8 @@ named_enum! {
 pub struct Tombstone {
     /// The generation that has ended.
     pub generation: u32,
-    /// When it ended, in microseconds since the Unix epoch. Events that are not later stay refused.
+    /// When it ended, in microseconds since the Unix epoch. Events that are not later stay refused, so it is never before
+    /// an event of the generation: that one's time may be ahead of the clock.
     pub erased_at: i64,
     /// Why it ended.
     pub reason: ErasureReason,

@@ -217,7 +217,7 @@ impl Erasures {
             JobStage::Running(_) => (job, false),
             JobStage::Scheduled { .. } => (self.begin(job).await?, true),
         };
-        self.run(job).await.map(|receipt| FinishedErasure { receipt, is_recorded })
+        self.run(job, is_recorded).await.map(|receipt| FinishedErasure { receipt, is_recorded })
     }
 
     /// Hides a profile at once, and erases it after `days`. Returns when it will be erased, in microseconds since the Unix

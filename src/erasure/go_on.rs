@@ -62,10 +62,10 @@ impl Erasures {
         let _lock = self.lock(user).await;
         // Somebody may have finished or undone it meanwhile.
         let Some(job) = self.0.jobs.lock().get(&user).map(|pending| pending.job.clone()) else { return };
-        let job = match job.stage {
-            JobStage::Running(_) => job,
+        let (job, is_new) = match job.stage {
+            JobStage::Running(_) => (job, false),
             JobStage::Scheduled { .. } => match self.begin(job).await {
-                Ok(job) => job,
+                Ok(job) => (job, true),
                 Err(error) => {
                     tracing::error!(%error, "an erasure that is due did not begin, and is tried again");
                     return;
@@ -73,7 +73,7 @@ impl Erasures {
             },
         };
         // What failed was logged.
-        let _ = self.run(job).await;
+        let _ = self.run(job, is_new).await;
     }
 }
 

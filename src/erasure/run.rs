@@ -83,11 +83,13 @@ impl Erasures {
     /// Takes the steps of a job that has begun, and returns the receipt. The caller holds the user's lock. After a failure
     /// nobody reads the profile, and the job is tried again after a pause.
     ///
+    /// A job that has begun just now `is_new`: its entry is not in the audit log.
+    ///
     /// # Errors
     /// A step was not taken.
-    pub(super) async fn run(&self, job: ErasureJob) -> Result<String, ErasureError> {
+    pub(super) async fn run(&self, job: ErasureJob, is_new: bool) -> Result<String, ErasureError> {
         let user = job.user;
-        match self.take_steps(job).await {
+        match self.take_steps(job, is_new).await {
             Ok(receipt) => {
                 metric::erasures("finished").increment(1);
                 Ok(receipt)
@@ -110,11 +112,11 @@ impl Erasures {
         }
     }
 
-    async fn take_steps(&self, mut job: ErasureJob) -> Result<String, StepError> {
+    async fn take_steps(&self, mut job: ErasureJob, is_new: bool) -> Result<String, StepError> {
         let JobStage::Running(running) = job.stage.clone() else { return Err(StepError::Interrupted) };
         let user = job.user;
         self.reached(Step::Begun)?;
-        self.record(&job, &running).await?;
+        self.record(&job, &running, is_new).await?;
         self.reached(Step::Recorded)?;
         let tombstone = match running.tombstone {
             Some(tombstone) => tombstone,
@@ -140,11 +142,11 @@ impl Erasures {
     }
 
     /// Writes the entry of the audit log, unless an earlier try has.
-    async fn record(&self, job: &ErasureJob, running: &RunningErasure) -> Result<(), StepError> {
+    async fn record(&self, job: &ErasureJob, running: &RunningErasure, is_new: bool) -> Result<(), StepError> {
         let commitment = commitment(&running.nonce, &job.user);
         let (trail, user) = (Arc::clone(&self.0.parts.trail), job.user);
-        let found = tokio::task::spawn_blocking(move || proof::find_entry(&*trail, &user, &commitment)).await??;
-        if found.is_none() {
+        let find = move || proof::find_entry(&*trail, &user, &commitment);
+        if is_new || tokio::task::spawn_blocking(find).await??.is_none() {
             let entry = proof::entry(job, &commitment);
             self.0.parts.audit.write(entry).await.map_err(ProofError::from)?;
         }

@@ -158,7 +158,7 @@ impl Engine {
         self.keyring.data_key(slot, generation).map_err(key_fault)
     }
 
-    /// Returns the data key of the generation that begins after an erasure. It is durable when this returns.
+    /// Returns the data key of the generation that begins after an erasure. It is durable once the keyring's slots are synced.
     pub(crate) fn renew_key(&self, slot: u32, generation: u32) -> Result<SecretKey, StoreError> {
         self.keyring.renew(slot, generation).map_err(|fault| key_fault(fault).into_damage(slot))
     }

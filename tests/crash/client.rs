@@ -36,7 +36,8 @@ impl Client {
         self.send(request.body(content_type, body))
     }
 
-    fn send(&mut self, request: Request) -> io::Result<Response> {
+    /// Sends a request with the token of the client.
+    pub(crate) fn send(&mut self, request: Request) -> io::Result<Response> {
         self.reconnect_if_closed()?;
         let request = request.bearer(&self.token);
         self.stream.write_all(&[request.head().as_bytes(), request.content()].concat())?;

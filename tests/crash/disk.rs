@@ -16,7 +16,8 @@ const WRITES_AT: u64 = 0;
 const SYNCS_AT: u64 = 1;
 const FAILED_WRITES_AT: u64 = 8;
 const FAILED_SYNCS_AT: u64 = 16;
-const COMMANDS_BYTES: usize = 24;
+const CALLS_AT: u64 = 24;
+const COMMANDS_BYTES: usize = 32;
 
 /// A disk under a server's data that fails on command.
 pub(crate) struct Disk(File);
@@ -46,6 +47,12 @@ impl Disk {
     /// Makes every sync fail from now on.
     pub(crate) fn fail_syncs(&self) {
         self.command(SYNCS_AT, FAIL);
+    }
+
+    /// Kills the server at its write or sync of this number from now on, counted from 1. Half of a write is done. With 0 it is
+    /// not killed.
+    pub(crate) fn kill_at(&self, call: u64) {
+        self.0.write_all_at(&call.to_ne_bytes(), CALLS_AT).expect("the commands");
     }
 
     /// Makes writes and syncs work again.

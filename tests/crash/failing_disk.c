@@ -2,12 +2,13 @@
  * A disk that fails on command, for a server whose data lies on one that works: loaded before libc (ld.so(8),
  * LD_PRELOAD). It stands in for write, pwrite, fallocate, fsync, fdatasync and sync_file_range on regular
  * files and directories below FAILING_DISK_UNDER, and follows the commands in the file FAILING_DISK_COMMANDS, which the
- * test changes while the server runs. Reads never fail.
+ * test changes while the server runs. Reads never fail. It can also kill the server at a certain one of these calls.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct commands {
     uint8_t unused[6];
     uint64_t failed_writes;
     uint64_t failed_syncs;
+    int64_t calls; /* the server is killed at the call that counts this down to 0; 0: at none */
 };
 
 static struct commands none;
@@ -53,6 +55,22 @@ static int concerned(int fd) {
     return length >= (ssize_t)wanted && memcmp(path, under, wanted) == 0;
 }
 
+/* Returns whether the server is to be killed at this call. */
+static int is_last(int fd) {
+    if (commands->calls <= 0 || !concerned(fd)) return 0;
+    return __atomic_fetch_sub(&commands->calls, 1, __ATOMIC_SEQ_CST) == 1;
+}
+
+static void end(void) {
+    for (;;) kill(getpid(), SIGKILL);
+}
+
+/* A write that is cut off has done a half. */
+static void end_after(ssize_t written) {
+    (void)written;
+    end();
+}
+
 static int no_room(int fd) {
     if (commands->writes == WORK || !concerned(fd)) return 0;
     __atomic_fetch_add(&commands->failed_writes, 1, __ATOMIC_SEQ_CST);
@@ -61,6 +79,7 @@ static int no_room(int fd) {
 }
 
 static int no_sync(int fd) {
+    if (is_last(fd)) end();
     if (commands->syncs == WORK || !concerned(fd)) return 0;
     uint8_t once = FAIL_ONCE;
     int first = __atomic_compare_exchange_n(&commands->syncs, &once, WORK, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -73,14 +92,17 @@ static int no_sync(int fd) {
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t write(int fd, const void *bytes, size_t count) {
+    if (is_last(fd)) end_after(NEXT(write)(fd, bytes, count / 2));
     return no_room(fd) ? -1 : NEXT(write)(fd, bytes, count);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
+    if (is_last(fd)) end_after(NEXT(pwrite)(fd, bytes, count / 2, at));
     return no_room(fd) ? -1 : NEXT(pwrite)(fd, bytes, count, at);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
+    if (is_last(fd)) end_after(NEXT(pwrite64)(fd, bytes, count / 2, at));
     return no_room(fd) ? -1 : NEXT(pwrite64)(fd, bytes, count, at);
 }
 

@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -102,9 +103,19 @@ impl Harness {
 
     /// Returns a token signed with the development secret.
     pub(crate) fn token(&self, sub: &str, role: &str, scope: &str) -> String {
+        self.token_with(sub, role, scope, &[])
+    }
+
+    /// Returns a token as [`Self::token`] does, whose caller has just used a second factor.
+    pub(crate) fn fresh_token(&self, sub: &str, role: &str, scope: &str) -> String {
+        self.token_with(sub, role, scope, &["--amr", "mfa"])
+    }
+
+    fn token_with(&self, sub: &str, role: &str, scope: &str, more: &[&str]) -> String {
         let output = self
             .command("token")
             .args(["--sub", sub, "--role", role, "--scope", scope, "--ttl", "1h"])
+            .args(more)
             .output()
             .expect("the token command");
         let error = String::from_utf8_lossy(&output.stderr);
@@ -115,7 +126,23 @@ impl Harness {
     /// Checks the audit log, which must be sound.
     #[track_caller]
     pub(crate) fn verify_audit(&self) {
-        let output = self.command("verify-audit").output().expect("the command");
+        self.verify("verify-audit");
+    }
+
+    /// Runs a command that checks the data, which must be sound.
+    #[track_caller]
+    pub(crate) fn verify(&self, name: &str) {
+        let output = self.command(name).output().expect("the command");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Checks the receipt of a user's erasure, which must be valid.
+    #[track_caller]
+    pub(crate) fn verify_receipt(&self, receipt: &str, user: &str) {
+        let path = self.beside("receipt.json");
+        fs::write(&path, receipt).expect("the receipt");
+        let output = Command::new(SERVER).arg("verify-receipt").arg(&path).args(["--user", user]).output();
+        let output = output.expect("the command");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -202,6 +229,21 @@ impl Server {
     pub(crate) fn readiness(&self) -> u16 {
         let mut client = Client::connect(self.admin_listen, "").expect("the server takes connections");
         client.get("/health/ready").expect("an answer").status
+    }
+
+    /// Waits until the server was killed by its disk, see [`crate::disk::Disk::kill_at`]. After `patience` it is killed here.
+    /// Returns whether the disk has done it.
+    pub(crate) fn wait_until_killed(mut self, patience: Duration) -> bool {
+        const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.process.0.try_wait() {
+                assert_eq!(status.signal(), Some(9), "the server ended by itself: {status}");
+                return true;
+            }
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+        false
     }
 
     /// Sends SIGKILL and waits until the process is gone. The server must have run until then.

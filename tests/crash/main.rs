@@ -2,7 +2,7 @@
 //! that it acknowledged must be there after the next start, which needs no help.
 //!
 //! `CRASH_SEED` chooses events and moments; a run prints its own. The moments are delays, so a seed repeats the
-//! traffic exactly, and the moments of the kills nearly.
+//! traffic exactly, and the moments of the kills nearly. `CRASH_ROUNDS` says how often the test of erasures kills.
 
 mod client;
 mod disk;
@@ -14,6 +14,7 @@ mod harness;
 mod http;
 mod kill_at_start;
 mod kill_audit;
+mod kill_erasures;
 mod kill_under_load;
 mod ledger;
 mod load;
@@ -38,6 +39,15 @@ fn seeded(test: &str) -> random::Random {
     };
     print_line(&format!("{test}: CRASH_SEED={seed}"));
     random::Random(test.bytes().fold(seed, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(byte.into())))
+}
+
+/// Returns the number of rounds of a test: `CRASH_ROUNDS`, or else `few`.
+#[expect(clippy::disallowed_methods, reason = "a test takes its length from the environment")]
+fn rounds(few: usize) -> usize {
+    match std::env::var("CRASH_ROUNDS") {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("`CRASH_ROUNDS` is not a whole number: `{text}`")),
+        Err(_) => few,
+    }
 }
 
 /// Prints what a run did. It is shown on failure, or with `--nocapture`.

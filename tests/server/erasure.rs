@@ -14,7 +14,7 @@ use crate::test_server::{PROGRAM, TestServer, USER, eventually, profile_path, re
 use crate::token::{Token, now};
 
 /// Returns a token whose caller has just used a second factor.
-fn fresh(token: Token) -> Token {
+pub(crate) fn fresh(token: Token) -> Token {
     token.with("amr", json!(["mfa"])).with("auth_time", now())
 }
 
@@ -22,7 +22,7 @@ fn citizen() -> Token {
     fresh(Token::citizen(USER))
 }
 
-fn delete(server: &TestServer, path: &str, token: Token) -> Response {
+pub(crate) fn delete(server: &TestServer, path: &str, token: Token) -> Response {
     let request = Request::new("DELETE", path).bearer(&server.sign(token));
     server.send(request.header("x-access-reason", "asked by letter"))
 }

@@ -33,6 +33,7 @@ mod demo;
 mod derived_reads;
 mod disk_faults;
 mod erasure;
+mod erasure_everywhere;
 mod events;
 mod export_data;
 mod exports;

@@ -37,7 +37,11 @@ impl ProfileState {
         let now = environment.services.clock.now_micros();
         let tombstone = match (self.tip(), self.damaged()) {
             (Some(tip), _) => tombstone_after(&tip, reason, now),
-            (None, Some(newest)) => tombstone_of_damaged(newest, reason, now),
+            (None, Some(newest)) => {
+                let tolerance = environment.services.options.future_tolerance.as_micros();
+                let latest = now.saturating_add(i64::try_from(tolerance).unwrap_or(i64::MAX));
+                tombstone_of_damaged(newest, reason, latest)
+            }
             (None, None) => {
                 let _ = answer.send(Err(ReadError::Unknown));
                 return;
@@ -109,10 +113,13 @@ impl ProfileState {
 
 /// Returns the tombstone that ends the generation of a state.
 fn tombstone_after(tip: &UserState, reason: ErasureReason, now: i64) -> Tombstone {
+    let newest = tip.documents.newest_of_all();
     Tombstone {
         generation: tip.generation,
-        // The generation is never longer ago than its newest revision, whatever the clock does.
-        erased_at: now.max(tip.envelope.generated_at).max(tip.begins_after),
+        // The generation is never longer ago than its newest revision, whatever the clock does. Nor is it than its newest
+        // event: one whose time was ahead of the clock could be delivered again, and would begin the next generation with the
+        // data of this one.
+        erased_at: now.max(tip.envelope.generated_at).max(tip.begins_after).max(newest.unwrap_or(i64::MIN)),
         reason,
         last_revision: tip.envelope.revision,
         last_sequence: tip.sequence + 1,
@@ -120,11 +127,11 @@ fn tombstone_after(tip: &UserState, reason: ErasureReason, now: i64) -> Tombston
     }
 }
 
-/// Returns the tombstone of a user whose state cannot be read.
-fn tombstone_of_damaged(newest: NewestRecord, reason: ErasureReason, now: i64) -> Tombstone {
+/// Returns the tombstone of a user whose state cannot be read. None of its events is later than `latest`.
+fn tombstone_of_damaged(newest: NewestRecord, reason: ErasureReason, latest: i64) -> Tombstone {
     Tombstone {
         generation: newest.erased + 1,
-        erased_at: now,
+        erased_at: latest,
         reason,
         last_revision: greatest_revision(newest.sequence),
         last_sequence: newest.sequence + 1,

@@ -99,6 +99,31 @@ fn an_erased_user_is_gone_for_readers_and_writers_until_a_later_registration() {
 }
 
 #[test]
+fn an_event_whose_time_was_ahead_of_the_clock_does_not_come_back_after_the_erasure() {
+    run(async {
+        let fixture = Fixture::new();
+        let profiles = Profiles::start(options(), fixture.ports()).expect("threads");
+        let ahead = fixture.now() + 240_000_000;
+        for first in [registration(1, ahead), income(1, ahead + 5, "0-2.5L")] {
+            assert!(matches!(apply(&profiles, first).await, Status::Applied { .. }));
+        }
+        let erased_at = erase(&profiles).await.expect("erased").tombstone.erased_at;
+        assert_eq!(erased_at, ahead + 5, "no event of the generation is later");
+        for again in [registration(1, ahead), income(1, ahead + 5, "0-2.5L")] {
+            assert_eq!(apply(&profiles, again).await, Status::Erased, "an event of the erased life");
+        }
+        let begun = apply(&profiles, registration(1, ahead + 6)).await;
+        assert_eq!(begun, Status::Applied { revision: 3 });
+        assert_eq!(
+            apply(&profiles, income(1, ahead + 5, "0-2.5L")).await,
+            Status::Erased,
+            "after the registration, too"
+        );
+        assert!(profiles.stop().await);
+    });
+}
+
+#[test]
 fn what_waits_for_an_erasure_is_answered_when_it_is_durable() {
     run(async {
         let mut harness = Harness::start(Fixture::new(), by_hand());
@@ -209,6 +234,7 @@ fn a_user_whose_state_is_damaged_can_be_erased() {
         assert_eq!(apply(&profiles, income(1, NOON + 1, "2.5L-5L")).await, Status::Busy);
         let tombstone = erase(&profiles).await.expect("erased").tombstone;
         assert_eq!((tombstone.generation, tombstone.last_revision, tombstone.last_sequence), (1, 2, 2));
+        assert_eq!(tombstone.erased_at, fixture.now() + 300_000_000, "its events may have been ahead of the clock");
         assert_eq!(view(&profiles, citizen(1)).await.err(), Some(ReadError::Erased));
         assert!(profiles.stop().await);
     });

@@ -77,6 +77,12 @@ impl SourceDocuments {
         }
     }
 
+    /// Returns the newest `observed_at` of all registers, in microseconds since the Unix epoch. No event that was taken is
+    /// later: a register is replaced or evicted only by newer ones.
+    pub fn newest_of_all(&self) -> Option<i64> {
+        Source::ALL.into_iter().filter_map(|source| self.newest(source)).max()
+    }
+
     /// Returns the register of the path, the source and the kind.
     pub fn get(&self, source: Source, path: &RegisterPath, kind: ValueKind) -> Option<&Register> {
         self.document(source)?.get(path, kind)

@@ -30,6 +30,8 @@ pub(crate) struct Group {
     taken_slots: Vec<IssuedSlot>,
     /// Slots that are left for new users.
     unused_slots: Vec<IssuedSlot>,
+    /// Whether a record begins the life after an erasure, with a key that is not durable yet.
+    begins_lives: bool,
     /// Why there are too few slots, so that new users of the group are refused.
     pub(crate) no_slots: Option<io::Error>,
 }
@@ -63,7 +65,8 @@ struct Predecessor {
 }
 
 impl Group {
-    /// Checks and seals `records`. Writes nothing.
+    /// Checks and seals `records`. Writes nothing but the keys of lives that begin after an erasure, which are durable with one
+    /// sync when this returns.
     pub(crate) fn seal(engine: &Engine, records: &[Record]) -> io::Result<Self> {
         let bodies: usize = records.iter().map(|record| record.body.len() + FRAME_OVERHEAD_BYTES).sum();
         let new_users = records.iter().filter(|record| record.sequence == 1).count();
@@ -82,6 +85,7 @@ impl Group {
             results: Vec::with_capacity(records.len()),
             taken_slots: Vec::new(),
             unused_slots,
+            begins_lives: false,
             no_slots,
         };
         group.bytes.resize(MARK_BYTES, 0);
@@ -91,6 +95,12 @@ impl Group {
             group.results.push(result);
         }
         engine.keyring.give_back(std::mem::take(&mut group.unused_slots));
+        if group.begins_lives
+            && let Err(error) = engine.keyring.sync_slots()
+        {
+            group.give_back(engine);
+            return Err(error);
+        }
         Ok(group)
     }
 
@@ -139,6 +149,7 @@ impl Group {
         let (slot, key, previous) = match self.predecessor(engine, &user, is_erasure)? {
             Some(last) => {
                 let key = key_after(engine, &user, &last, record)?;
+                self.begins_lives |= last.is_erasure;
                 (last.slot, key, last.previous)
             }
             None => {

@@ -29,25 +29,27 @@ impl Keyring {
         written.map_err(SlotFault::Unavailable)
     }
 
-    /// Returns the data key of a user's next generation, in the same slot. A new key is durable when it returns, and the key of
-    /// the generation before is destroyed by it.
+    /// Returns the data key of a user's next generation, in the same slot. The slot is written: the new key is durable, and the
+    /// key of the generation before destroyed, once [`Self::sync_slots`] has returned. Many lives can begin with one sync.
     pub(crate) fn renew(&self, number: u32, generation: u32) -> Result<SecretKey, SlotFault> {
         let _rewriting = self.rewriting.lock();
-        match self.slot_state(number)? {
-            // Made before a group that was not written, and never used. A second key would be wrapped with the same nonce.
-            SlotState::Live { generation: found } if found == generation => return self.data_key(number, generation),
+        let key = match self.slot_state(number)? {
+            // Made before a group that was not written, and never used. A second key would be wrapped with the same nonce. The
+            // sync may have failed, so the slot is written again.
+            SlotState::Live { generation: found } if found == generation => self.data_key(number, generation)?,
             SlotState::Live { generation: found } | SlotState::Destroyed { generation: found, .. }
                 if found >= generation =>
             {
                 return Err(SlotFault::Erased);
             }
-            SlotState::Live { .. } | SlotState::Destroyed { .. } => {}
-        }
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        self.entropy.fill(&mut *key);
-        let key = SecretKey::new(*key);
-        self.write_slot(number, &|ring| slot::encode(ring, number, generation, &key))
-            .map_err(SlotFault::Unavailable)?;
+            SlotState::Live { .. } | SlotState::Destroyed { .. } => {
+                let mut key = Zeroizing::new([0; KEY_BYTES]);
+                self.entropy.fill(&mut *key);
+                SecretKey::new(*key)
+            }
+        };
+        self.put_slots(number, &|ring| slot::encode(ring, number, generation, &key).to_vec())
+            .map_err(|failed| SlotFault::Unavailable(failed.source))?;
         Ok(key)
     }
 }

@@ -30,6 +30,12 @@ impl SlotWriter {
         Self { second: None }
     }
 
+    /// Gives a rotation up whose file cannot be written.
+    fn give_up(&mut self, error: &io::Error) {
+        tracing::warn!(%error, "the rotation of the ring key is given up, since its file could not be written");
+        self.second = None;
+    }
+
     /// Whether `file` is the one that a rotation writes, and the rotation was not given up.
     pub(super) fn writes_next(&self, file: &Arc<KeyringFile>) -> bool {
         matches!(&self.second, Some(SecondFile::Next(next)) if Arc::ptr_eq(next, file))
@@ -51,27 +57,51 @@ impl Keyring {
     /// # Errors
     /// Unless `partial` is false, it is not known which of the slots were written.
     pub(super) fn write_slots(&self, first: u32, encode: EncodeSlots<'_>) -> Result<(), WriteFailed> {
-        let unsynced = |source| WriteFailed { partial: true, source };
+        self.put_slots(first, encode)?;
+        self.sync_slots().map_err(|source| WriteFailed { partial: true, source })
+    }
+
+    /// Writes slots as [`Self::write_slots`] does. They are durable once [`Self::sync_slots`] has returned.
+    ///
+    /// # Errors
+    /// As [`Self::write_slots`].
+    pub(super) fn put_slots(&self, first: u32, encode: EncodeSlots<'_>) -> Result<(), WriteFailed> {
         let mut writer = self.writer.lock();
         let current = self.current.load_full();
         current.write_slots(first, &encode(current.ring()))?;
         match &writer.second {
+            None => Ok(()),
+            Some(SecondFile::Replaced(other)) => other
+                .write_slots(first, &encode(other.ring()))
+                .map_err(|WriteFailed { source, .. }| WriteFailed { partial: true, source }),
+            Some(SecondFile::Next(next)) => {
+                if let Err(WriteFailed { source, .. }) = next.write_slots(first, &encode(next.ring())) {
+                    writer.give_up(&source);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes all slots durable that were written.
+    ///
+    /// # Errors
+    /// It is not known which of them are durable.
+    pub(crate) fn sync_slots(&self) -> io::Result<()> {
+        let mut writer = self.writer.lock();
+        let current = self.current.load_full();
+        match &writer.second {
             None => {
                 // A rotation that begins now reads what was written, and syncs its own file.
                 drop(writer);
-                current.sync().map_err(unsynced)
+                current.sync()
             }
-            Some(SecondFile::Replaced(other)) => {
-                other.write_slots(first, &encode(other.ring())).map_err(|failed| unsynced(failed.source))?;
-                current.sync().and_then(|()| other.sync()).map_err(unsynced)
-            }
+            Some(SecondFile::Replaced(other)) => current.sync().and_then(|()| other.sync()),
             Some(SecondFile::Next(next)) => {
-                let written = next.write_slots(first, &encode(next.ring())).map_err(|failed| failed.source);
-                if let Err(error) = written.and_then(|()| next.sync()) {
-                    tracing::warn!(%error, "the rotation of the ring key is given up, since its file could not be written");
-                    writer.second = None;
+                if let Err(error) = next.sync() {
+                    writer.give_up(&error);
                 }
-                current.sync().map_err(unsynced)
+                current.sync()
             }
         }
     }

@@ -44,6 +44,8 @@ pub(crate) struct FaultyDisk(Arc<Mutex<DiskState>>);
 struct DiskState {
     plan: FaultPlan,
     reads: usize,
+    /// The paths of the files that were synced.
+    synced: Vec<String>,
     lost: Vec<Lost>,
 }
 
@@ -71,6 +73,11 @@ impl FaultyDisk {
     /// Returns how many reads there were.
     pub(crate) fn reads(&self) -> usize {
         self.state().reads
+    }
+
+    /// Returns how often files whose path contains `path` were synced.
+    pub(crate) fn syncs(&self, path: &str) -> usize {
+        self.state().synced.iter().filter(|synced| synced.contains(path)).count()
     }
 
     /// Returns whether everything that was to fail has failed.
@@ -203,6 +210,7 @@ impl DiskFile for FaultyFile {
             state.lost.extend(unsynced.into_iter().map(lost));
             return Err(io::Error::from_raw_os_error(5));
         }
+        state.synced.push(self.path.clone());
         // A page that was written again and synced is durable as a whole.
         for (offset, length) in unsynced {
             let (start, end) = pages(offset, length, true);

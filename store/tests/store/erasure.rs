@@ -1,14 +1,16 @@
 //! An erasure destroys the key, leaves a tombstone, and lets another generation follow.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use domain::erasure::{ErasureReason, Tombstone};
 use domain::port::erasure::{ErasedUser, StoredUser};
-use domain::port::journal::{OutOfSequence, Record, RecordKind, RowId};
+use domain::port::journal::{JournalError, OutOfSequence, Record, RecordKind, RowId};
 use domain::port::log::{LogPosition, NewestRecord};
 use domain::port::store::{LoadedUser, StoreError};
-use store::Store;
+use store::{Store, StoreOptions};
 
+use crate::kit::faulty_disk::{FaultPlan, FaultyDisk};
 use crate::kit::*;
 
 fn tombstone(generation: u32, last_sequence: u64) -> Tombstone {
@@ -153,6 +155,35 @@ fn the_next_generation_continues_the_sequence_in_the_same_row_and_sees_nothing_o
         assert_eq!(append_group(&mut store, &[next_generation(0, 3, 11, b"third")]), [Ok(())]);
         close(store);
         assert_eq!(generation_frames(&open(dir.path()), 0), (11, vec![b"third".to_vec()]), "{checkpoints}");
+    }
+}
+
+#[test]
+fn many_lives_begin_with_one_sync_of_the_keyring_and_with_none_that_failed() {
+    const USERS: usize = 20;
+    let (dir, disk) = (tempfile::tempdir().expect("a directory"), FaultyDisk::default());
+    let open_on_disk = || {
+        let options = StoreOptions { disk: Arc::new(disk.clone()), ..options(dir.path()) };
+        try_open(options, 1).expect("the store opens")
+    };
+    let mut store = open_on_disk();
+    for number in 0..USERS {
+        append_one(&mut store, number, 1, b"the first life".to_vec());
+        erase(&mut store, number, tombstone(1, 2));
+    }
+    let registrations: Vec<_> = (0..USERS).map(|number| next_generation(number, 2, 3, b"the second life")).collect();
+    disk.set(FaultPlan { path: "keyring", syncs: 1, ..FaultPlan::default() });
+    assert!(matches!(store.journal.append(&registrations), Err(JournalError::NotTaken(_))));
+    assert!(disk.is_used_up());
+    let before = disk.syncs("keyring");
+    let begun = store.journal.append(&registrations).expect("taken");
+    assert!(begun.iter().all(Result::is_ok));
+    assert_eq!(disk.syncs("keyring") - before, 1, "for all of them");
+    drop(store);
+    disk.crash();
+    let store = open_on_disk();
+    for number in 0..USERS {
+        assert_eq!(generation_frames(&store, number), (3, vec![b"the second life".to_vec()]), "{number}");
     }
 }
 
