@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 4;
 #[derive(Debug)]
 pub struct DiscardedUser {
     user: UserId,
-    outlets: Vec<Box<Outlets>>,
+    outlets: Vec<Outlets>,
 }
 
 impl DiscardedUser {
@@ -30,7 +30,7 @@ impl DiscardedUser {
 
     /// Adds the subscribers of an actor that has ended.
     pub(crate) fn add(&mut self, outlets: Option<Box<Outlets>>) {
-        self.outlets.extend(outlets);
+        self.outlets.extend(outlets.map(|outlets| *outlets));
     }
 
     fn merge(&mut self, mut other: Self) {

@@ -5,12 +5,13 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use domain::port::clock::Entropy;
 use domain::port::dead_letters::{DeadLetter, DeadLetters};
+use domain::port::journal::Record;
 use domain::port::registry::{RegistryEntry, RegistryKind};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -19,8 +20,8 @@ use store::{OpenError, Store};
 
 use crate::backup_kit::{NOW, back_up, images, names, restore_options, try_restore};
 use crate::kit::{
-    SeededEntropy, append_group, append_one, close, frames, master, open, options, record, seed, try_open, user,
-    wait_for,
+    KeepAllAfter, SeededEntropy, append_group, append_one, close, frames, master, open, options, record, seed,
+    try_open, user, wait_for,
 };
 
 const USERS: usize = 60;
@@ -131,11 +132,18 @@ fn a_backup_under_load_has_everything_up_to_a_moment_and_nothing_behind_it() {
     let (dir, to) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let mut options = options(dir.path());
     options.checkpoint_interval = Duration::from_millis(20);
-    let mut store = try_open(options, 1).expect("opens");
+    // A fold takes longer than an append, so that appends would come between the folds of the last users if nothing held them up.
+    let slow = Arc::new(KeepAllAfter(|_: &[Record]| {
+        thread::sleep(Duration::from_micros(500));
+        Ok(())
+    }));
+    let mut store = store::open(options, &master(), slow, SeededEntropy::new(1)).expect("opens");
     let (backups, is_done) = (store.backups.clone(), AtomicBool::new(false));
-    let bytes = thread::scope(|scope| {
+    // Records that were handed to the journal, and those that it has acknowledged.
+    let (taken, acknowledged) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (bytes, least, most) = thread::scope(|scope| {
         let journal = &mut store.journal;
-        let is_done = &is_done;
+        let (is_done, taken, acknowledged) = (&is_done, &taken, &acknowledged);
         scope.spawn(move || {
             let mut number = 0_u64;
             // A state of these tests has all frames of its user, so the load is bounded.
@@ -144,35 +152,45 @@ fn a_backup_under_load_has_everything_up_to_a_moment_and_nothing_behind_it() {
                 // Each group has some users; the records of all groups are numbered.
                 let group: Vec<_> = (0..7).map(|offset| numbered(number + offset)).collect();
                 number += group.len() as u64;
+                taken.store(number, Ordering::SeqCst);
                 journal.append(&group).expect("taken").into_iter().for_each(|result| assert!(result.is_ok()));
+                acknowledged.store(number, Ordering::SeqCst);
             }
         });
-        thread::sleep(Duration::from_millis(300));
+        thread::sleep(Duration::from_millis(100));
+        let least = acknowledged.load(Ordering::SeqCst);
         let mut backup = backups.begin(OPTIONS).expect("it begins");
+        let most = taken.load(Ordering::SeqCst);
         let mut bytes = Vec::new();
         while let Some(next) = backup.next_bytes().expect("it goes on") {
             bytes.extend_from_slice(&next);
             thread::sleep(Duration::from_millis(5));
         }
         is_done.store(true, Ordering::Relaxed);
-        bytes
+        (bytes, least, most)
     });
     close(store);
     let options = restore_options(to.path(), Some(dir.path().join("keyring")));
     try_restore(&options, &bytes).expect("restored");
     let restored = open(to.path());
-    let mut numbers: Vec<u64> = (0..USERS)
+    let mut numbers: Vec<u64> = (0..BUSY_USERS as usize)
         .flat_map(|number| frames(&restored, number))
         .map(|frame| u64::from_le_bytes(*frame.first_chunk().expect("a number")))
         .collect();
     numbers.sort_unstable();
     assert!(!numbers.is_empty() && numbers.len().is_multiple_of(7), "{} records", numbers.len());
     assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "some records are missing in between");
+    let found = numbers.len() as u64;
+    assert!(least <= found, "the backup has {found} records, and {least} were acknowledged before it began");
+    assert!(found <= most, "the backup has {found} records, and only {most} were made when it had begun");
 }
 
+/// Users of the records beside a backup. Few, so that each gets another record while the last ones of all are folded.
+const BUSY_USERS: u64 = 14;
+
 /// Returns the record with a number: users take turns.
-fn numbered(number: u64) -> domain::port::journal::Record {
-    record((number % USERS as u64) as usize, number / USERS as u64 + 1, body(number))
+fn numbered(number: u64) -> Record {
+    record((number % BUSY_USERS) as usize, number / BUSY_USERS + 1, body(number))
 }
 
 #[test]

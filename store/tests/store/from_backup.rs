@@ -418,6 +418,7 @@ fn child() {
         // What is acknowledged is there after the kill.
         std::fs::write(dir.join(format!("restored-{key}")), "").expect("written");
     }
+    std::fs::write(dir.join("done"), "").expect("written");
     std::thread::sleep(Duration::from_secs(60));
 }
 
@@ -442,7 +443,13 @@ fn a_kill_leaves_each_user_in_quarantine_as_it_was_or_out_of_it_with_the_backup(
             .spawn()
             .expect("a child");
         wait_for(|| dir.path().join("ready").exists());
-        std::thread::sleep(Duration::from_micros(random.random_range(0..60_000)));
+        // In the middle of the one after some more.
+        let restored = || all.iter().filter(|key| dir.path().join(format!("restored-{key}")).exists()).count();
+        let more = (restored() + random.random_range(0..10)).min(USERS);
+        while restored() < more && !dir.path().join("done").exists() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_micros(random.random_range(0..3_000)));
         child.kill().expect("killed");
         child.wait().expect("ended");
         let store = open(&data);
